@@ -1,0 +1,95 @@
+"""Anomaly detection: stop at the first operation that turns finite numbers into infinity or NaN."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from .operation import describe_operands
+
+if TYPE_CHECKING:
+    from .engine import Value
+
+_watching: ContextVar[bool] = ContextVar("microgrud_watching", default=False)
+
+
+class AnomalyError(ArithmeticError):
+    """An operation, forward or backward, turned finite numbers into infinity or NaN under `detect_anomaly()`."""
+
+
+@contextmanager
+def detect_anomaly() -> Iterator[None]:
+    """Raise `AnomalyError` at the first operation that turns finite operands into infinity or NaN.
+
+    The error names the operation, forward or backward, its operands with their labels, and a path to a leaf. It
+    applies to the current thread (or asynchronous task) alone, to what is computed inside the `with` block.
+
+    >>> from microgrud import Value
+    >>> x = Value(1e200, label="x")
+    >>> with detect_anomaly():
+    ...     y = x * x
+    Traceback (most recent call last):
+        ...
+    microgrud.anomaly.AnomalyError: multiply(x=1e+200, x=1e+200) is inf; path to a leaf: * <- x
+    """
+    token = _watching.set(True)
+    try:
+        yield
+    finally:
+        _watching.reset(token)
+
+
+def watching() -> bool:
+    """Tell whether the current context is inside `detect_anomaly()`."""
+    return _watching.get()
+
+
+def check_forward(node: Value) -> None:
+    """Raise if watching, and a node that is not finite was computed from operands that are."""
+    if not _watching.get():
+        return
+    numbers: list[float] = [getattr(x, "data", x) for x in node._operands]
+    if all(map(math.isfinite, numbers)):
+        raise AnomalyError(f"{_call(node)} is {node._data}; path to a leaf: {path_to_leaf(node)}")
+
+
+def check_backward(node: Value, parents: Sequence[int], slopes: Sequence[float]) -> None:
+    """Raise if a finite adjoint and finite operands made a gradient infinite or NaN; `parents` are operand indices."""
+    if not math.isfinite(node._grad):
+        return
+    for i, slope in zip(parents, slopes):
+        parent = node._operands[i]
+        if not math.isfinite(parent._grad):  # type: ignore[union-attr]
+            raise AnomalyError(
+                f"backward of {_call(node)} makes the gradient of operand {i + 1} "
+                f"{parent._grad}: "  # type: ignore[union-attr]
+                f"adjoint {node._grad}, local derivative {slope}; path to a leaf: {path_to_leaf(node, i)}"
+            )
+
+
+def _call(node: Value) -> str:
+    operation = node._operation
+    name = operation if isinstance(operation, str) else operation.name
+    return f"{name}({describe_operands(node._operands)})"
+
+
+def path_to_leaf(node: Value, operand: int | None = None, most: int = 12) -> str:
+    """Describe a way from a node down to a leaf, along first parents: `log <- * <- x`; long ways are cut short.
+
+    Args:
+        node: where the way starts.
+        operand: the index of the operand to take first; the first parent if None.
+        most: how many nodes to show.
+    """
+    names = []
+    while node._operands:
+        names.append(f"{node._op} {node.label}".strip())
+        node = node._prev[0] if operand is None else node._operands[operand]  # type: ignore[assignment]
+        operand = None
+    names.append(node.label or f"a leaf holding {node._data}")
+    if len(names) > most:
+        names[most - 1 : -1] = [f"({len(names) - most} more)"]
+    return " <- ".join(names)

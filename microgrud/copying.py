@@ -1,0 +1,101 @@
+"""Deep copies and pickles of graphs, without recursion, so that a chain of a million nodes can be copied.
+
+Both keep what is shared shared, also between several nodes in one list or module: each node goes through the memo
+of the copy or the pickler. `pickle` recurses into what an object's `__reduce__` returns; to keep that shallow, the
+first node that it meets hands over its ancestors in topological order, so that each one finds its parents done.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .operation import Operation
+from .ops import TABLE
+
+if TYPE_CHECKING:
+    from .engine import Value
+
+
+class _Flattening(threading.local):
+    """The nodes (by id) whose ancestors a pickler in this thread has already been handed."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[int, Value] = {}
+
+
+_flattening = _Flattening()
+
+
+class _EndOfAncestors:
+    """The last item of a list of ancestors: when the pickler reaches it, they are no longer in progress."""
+
+    def __init__(self, nodes: list[Value]) -> None:
+        self.nodes = nodes
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        for node in self.nodes:
+            _flattening.nodes.pop(id(node), None)
+        return str, ()
+
+
+def deepcopy_graph(order: list[Value], memo: dict[int, Any]) -> Value:
+    """Copy the nodes of a graph, given in topological order, and return the copy of the last."""
+    for node in order:
+        if id(node) in memo:
+            continue
+        _refuse_closure(node, "copied")
+        operands = tuple(memo.get(id(x), x) for x in node._operands)
+        extra = copy.deepcopy(getattr(node, "__dict__", None), memo)
+        memo[id(node)] = restore(type(node), (), node._data, node._grad, node.label, node._operation, operands, extra)
+    result: Value = memo[id(order[-1])]
+    return result
+
+
+def reduce_graph(node: Value, topological_order: Callable[[Value], list[Value]]) -> tuple[Any, ...]:
+    """Return what `__reduce__` should: how to restore the node, after its ancestors."""
+    _refuse_closure(node, "pickled")
+    ancestors: list[Any] = []
+    if node._operands and id(node) not in _flattening.nodes:
+        ancestors = [x for x in topological_order(node)[:-1] if x._operands]
+        _flattening.nodes.update((id(x), x) for x in ancestors)
+        ancestors.append(_EndOfAncestors(list(ancestors)))
+    extra = getattr(node, "__dict__", None)
+    operation = node._operation
+    if isinstance(operation, Operation) and TABLE.get(operation.name) is operation:
+        operation = (operation.name,)  # type: ignore[assignment]
+    state = (node._data, node._grad, node.label, operation, node._operands, extra)
+    return restore, (type(node), ancestors, *state)
+
+
+def restore(
+    kind: type[Value],
+    ancestors: object,
+    data: float,
+    grad: float,
+    label: str,
+    operation: Operation | str | tuple[str],
+    operands: tuple[Any, ...],
+    extra: dict[str, Any] | None,
+) -> Value:
+    """Make a node from its parts; an operation of the table comes by name, in a tuple.
+
+    The `ancestors` were restored before the node, and need no more than that.
+    """
+    node = kind.__new__(kind)
+    node._data, node._grad, node.label = data, grad, label
+    node._operation = TABLE[operation[0]] if isinstance(operation, tuple) else operation
+    node._operands, node._closure = operands, None
+    if extra:
+        node.__dict__.update(extra)
+    return node
+
+
+def _refuse_closure(node: Value, done: str) -> None:
+    if node._closure is not None:
+        raise TypeError(
+            f"a node built by hand ({node._op or 'without an _op'}) cannot be {done}: its _backward refers to the "
+            "nodes it was made for; make the operation with microgrud.custom_op instead"
+        )

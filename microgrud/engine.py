@@ -1,0 +1,331 @@
+"""The engine: a node class that records how each number was made, and a backward pass that applies the chain rule.
+
+Every operation on a `Value` makes a new Value that remembers its operands. The result of a program is thus the root
+of a graph whose leaves are the inputs. `backward()` visits that graph from the root to the leaves, each node after
+everything that was computed from it, and hands each operand its share of the gradient:
+
+    operand.grad  +=  node.grad * (local derivative of node by operand)
+
+That line is backpropagation; it stands in `Value._pass_on`. The rest of this file is bookkeeping around it.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from . import anomaly, copying, ops
+from .methods import OperationMethods
+from .operation import Number, Operation, as_float, is_real_scalar
+
+_recording: ContextVar[bool] = ContextVar("microgrud_recording", default=True)
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Compute without recording: results made inside are leaves, and nothing flows back through them.
+
+    A context manager and a decorator; it applies to the current thread (or asynchronous task) alone.
+
+    >>> x = Value(3.0)
+    >>> with no_grad():
+    ...     y = x * x
+    >>> y.is_leaf
+    True
+    """
+    token = _recording.set(False)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+class Value(OperationMethods):
+    """One number in a computation graph, and the gradient of a later result with respect to it.
+
+    Args:
+        data: the number; anything with `__float__` or `__index__` that is one real number.
+        _children: the parents of a node built by hand, which then gets its `_backward` by assignment.
+        _op: the short name of the operation that a node built by hand stands for.
+        label: a name to show in drawings and error messages.
+
+    Raises:
+        TypeError: if `data` is not one real number, or a child is not a Value.
+
+    >>> x, y = Value(2.0), Value(3.0)
+    >>> z = x * y + x
+    >>> z.backward()
+    >>> z.data, x.grad, y.grad
+    (8.0, 4.0, 2.0)
+    """
+
+    __slots__ = ("__weakref__", "_closure", "_data", "_grad", "_operands", "_operation", "label")
+
+    _data: float
+    _grad: float
+    _operands: tuple[Value | float, ...]  # parents, and the plain numbers that stood beside them
+    _operation: Operation | str  # a string for nodes built by hand
+    _closure: Callable[[], None] | None  # what a node built by hand does in the backward pass
+
+    def __init__(self, data: Any, _children: Iterable[Value] = (), _op: str = "", label: str = "") -> None:
+        self._data = as_float(data, "data")
+        self._grad = 0.0
+        self._operands = tuple(_children)
+        self._operation = _op
+        self._closure = None
+        self.label = label
+        for child in self._operands:
+            if not isinstance(child, Value):
+                raise TypeError(f"_children: expected Values, got an object of type {type(child).__name__}")
+
+    # --- recording -----------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _record(operation: Operation, *operands: Number) -> Value:
+        """Compute the result of an operation, and make it a node that remembers its operands."""
+        operands = tuple([x if isinstance(x, Value) else as_float(x, operation.name) for x in operands])
+        xs = [x._data if isinstance(x, Value) else x for x in operands]
+        node = Value.__new__(Value)
+        node._data = operation.evaluate(xs, operands)
+        node._grad = 0.0
+        node._operation = operation
+        node._operands = operands
+        node._closure = None
+        node.label = ""
+        if node._data - node._data != 0.0:  # true for inf and NaN alone
+            anomaly.check_forward(node)
+        if not _recording.get():
+            node._operation, node._operands = "", ()
+        return node
+
+    @property
+    def data(self) -> float:
+        """The number."""
+        return self._data
+
+    @data.setter
+    def data(self, number: Any) -> None:
+        self._data = as_float(number, "data")
+
+    @property
+    def grad(self) -> float:
+        """The derivative of the root of the last backward pass by this node; on a leaf it adds up over passes."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, number: Any) -> None:
+        self._grad = as_float(number, "grad")
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether the node was made by the user, and not by an operation."""
+        return not self._operands
+
+    @property
+    def _prev(self) -> tuple[Value, ...]:
+        """The parents in order, one entry per use: `(a, a)` for `a * a`."""
+        return tuple([x for x in self._operands if isinstance(x, Value)])
+
+    @property
+    def _op(self) -> str:
+        """The short name of the operation that made the node, empty for a leaf."""
+        return self._operation if isinstance(self._operation, str) else self._operation.symbol
+
+    def item(self) -> float:
+        """Return the number as a float, without its history."""
+        return self._data
+
+    def detach(self) -> Value:
+        """Return a leaf with the same number and label, through which no gradient flows."""
+        return Value(self._data, label=self.label)
+
+    # --- the backward pass ---------------------------------------------------------------------------------------
+
+    def backward(self) -> None:
+        """Compute the derivative of this node by every node it depends on, into their `grad`.
+
+        Leaves add the new derivative to what their `grad` held; the nodes in between hold that of the last pass.
+        Takes time linear in the number of operands. If a rule raises, the leaves keep the gradients they had.
+        """
+        order = topological_order(self)
+        before = [(node, node._grad) for node in order if not node._operands]
+        for node in order:
+            node._grad = 0.0
+        self._grad = 1.0
+        try:
+            for node in reversed(order):
+                if node._grad != 0.0:  # a zero adjoint passes nothing on, not even through an infinite slope
+                    node._backward()
+        except BaseException:
+            for leaf, grad in before:
+                leaf._grad = grad
+            raise
+        for leaf, grad in before:
+            leaf._grad += grad
+
+    def _pass_on(self) -> None:
+        """Add to each parent's grad this node's grad times the local derivative: the chain rule."""
+        operation, operands = self._operation, self._operands
+        if isinstance(operation, str):  # a leaf, or a node built by hand without a rule
+            return
+        parents = [i for i, x in enumerate(operands) if isinstance(x, Value)]
+        xs = [x._data if isinstance(x, Value) else x for x in operands]
+        slopes = operation.local_derivatives(self._data, xs, parents)
+        for i, slope in zip(parents, slopes):
+            operands[i]._grad += self._grad * slope  # type: ignore[union-attr]
+        if anomaly.watching():
+            anomaly.check_backward(self, parents, slopes)
+
+    @property
+    def _backward(self) -> Callable[[], None]:
+        """What passes this node's grad on to its parents; assign a closure to a node built by hand."""
+        return self._closure or self._pass_on
+
+    @_backward.setter
+    def _backward(self, closure: Callable[[], None]) -> None:
+        self._closure = closure
+
+    def zero_grad(self) -> None:
+        """Set the grad of this node and of everything it depends on to zero."""
+        for node in topological_order(self):
+            node._grad = 0.0
+
+    # --- a Value behaves like a float ----------------------------------------------------------------------------
+
+    def __add__(self, other: Number) -> Value:
+        return _apply(ops.ADD, self, other)
+
+    def __radd__(self, other: Number) -> Value:
+        return _apply(ops.ADD, other, self)
+
+    def __sub__(self, other: Number) -> Value:
+        return _apply(ops.SUBTRACT, self, other)
+
+    def __rsub__(self, other: Number) -> Value:
+        return _apply(ops.SUBTRACT, other, self)
+
+    def __mul__(self, other: Number) -> Value:
+        return _apply(ops.MULTIPLY, self, other)
+
+    def __rmul__(self, other: Number) -> Value:
+        return _apply(ops.MULTIPLY, other, self)
+
+    def __truediv__(self, other: Number) -> Value:
+        return _apply(ops.DIVIDE, self, other)
+
+    def __rtruediv__(self, other: Number) -> Value:
+        return _apply(ops.DIVIDE, other, self)
+
+    def __floordiv__(self, other: Number) -> Value:
+        return _apply(ops.FLOOR_DIVIDE, self, other)
+
+    def __rfloordiv__(self, other: Number) -> Value:
+        return _apply(ops.FLOOR_DIVIDE, other, self)
+
+    def __mod__(self, other: Number) -> Value:
+        return _apply(ops.MODULO, self, other)
+
+    def __rmod__(self, other: Number) -> Value:
+        return _apply(ops.MODULO, other, self)
+
+    def __pow__(self, exponent: Number, modulus: None = None) -> Value:
+        return _apply(ops.POW, self, exponent) if modulus is None else NotImplemented
+
+    def __rpow__(self, base: Number, modulus: None = None) -> Value:
+        return _apply(ops.POW, base, self) if modulus is None else NotImplemented
+
+    def __divmod__(self, other: Number) -> tuple[Value, Value]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Number) -> tuple[Value, Value]:
+        return other // self, other % self
+
+    def __neg__(self) -> Value:
+        return Value._record(ops.NEGATE, self)
+
+    def __pos__(self) -> Value:
+        return Value._record(ops.IDENTITY, self)
+
+    def __abs__(self) -> Value:
+        return Value._record(ops.ABS, self)
+
+    def __round__(self, ndigits: int | None = None) -> Value:
+        if ndigits is None:
+            return Value._record(ops.ROUND, self)
+        return Value._record(ops.ROUND_DIGITS, self, operator.index(ndigits))
+
+    def __floor__(self) -> Value:
+        return Value._record(ops.FLOOR, self)
+
+    def __ceil__(self) -> Value:
+        return Value._record(ops.CEIL, self)
+
+    def __trunc__(self) -> Value:
+        return Value._record(ops.TRUNC, self)
+
+    # Ordering compares numbers; equality and hash stay those of the object, since a node is a node.
+
+    def __lt__(self, other: Number) -> bool:
+        return self._data < (other._data if isinstance(other, Value) else other)
+
+    def __le__(self, other: Number) -> bool:
+        return self._data <= (other._data if isinstance(other, Value) else other)
+
+    def __gt__(self, other: Number) -> bool:
+        return self._data > (other._data if isinstance(other, Value) else other)
+
+    def __ge__(self, other: Number) -> bool:
+        return self._data >= (other._data if isinstance(other, Value) else other)
+
+    def __bool__(self) -> bool:
+        return self._data != 0.0
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data, spec) if spec else repr(self)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(data={self._data}, grad={self._grad})"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Value:
+        return copying.deepcopy_graph(topological_order(self), memo)
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return copying.reduce_graph(self, topological_order)
+
+
+def _apply(operation: Operation, x: Number, y: Number) -> Value:
+    """Apply an operator; leave operands that are not numbers (arrays, say) to their own reflected method."""
+    for operand in (x, y):
+        if not isinstance(operand, Value) and not is_real_scalar(operand):
+            return NotImplemented  # type: ignore[no-any-return]
+    return Value._record(operation, x, y)
+
+
+def topological_order(root: Value) -> list[Value]:
+    """Return every node that `root` depends on, each after its parents; `root` comes last.
+
+    A depth-first walk that keeps its own stack, so that the depth of the graph is bounded by memory alone. The order
+    is the same in every run: it follows the order of the operands.
+
+    >>> x = Value(2.0)
+    >>> [node._op for node in topological_order(x * x + 1.0)]
+    ['', '*', '+']
+    """
+    order: list[Value] = []
+    expanded: set[Value] = set()
+    finished: set[Value] = set()
+    stack = [root]
+    while stack:
+        node = stack[-1]
+        if node not in expanded:
+            expanded.add(node)
+            stack.extend([x for x in reversed(node._operands) if isinstance(x, Value) and x not in expanded])
+        else:
+            stack.pop()
+            if node not in finished:
+                finished.add(node)
+                order.append(node)
+    return order

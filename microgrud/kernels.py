@@ -1,0 +1,248 @@
+"""Float kernels: values that Python's `math` does not have, computed so that they stay accurate in the tails.
+
+Every function takes and returns floats. Errors stay below 4 units in the last place (ulp) where the underlying C
+library's stay below 2; `tests/test_accuracy.py` measures them against mpmath.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+_SPLITTER = 134217729.0  # 2**27 + 1: splits a double into two halves of 26 bits (Dekker 1971)
+_SQRT_HALF = 0.7071067811865476, -4.833646656726457e-17  # sqrt(1/2) as an unevaluated sum of two floats
+_TWO_OVER_SQRT_PI = 1.1283791670955126
+_ONE_OVER_SQRT_TWO_PI = 0.3989422804014327
+
+
+def _two_product(a: float, b: float) -> tuple[float, float]:
+    """Return the rounded product and its exact rounding error (Dekker 1971)."""
+    product = a * b
+    t = _SPLITTER * a
+    a_high = t - (t - a)
+    a_low = a - a_high
+    t = _SPLITTER * b
+    b_high = t - (t - b)
+    b_low = b - b_high
+    return product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+
+
+def divide(x: float, y: float) -> float:
+    """Return x / y by the rules of IEEE 754: infinity or NaN, where Python raises ZeroDivisionError."""
+    if y == 0.0:
+        return math.nan if x == 0.0 or math.isnan(x) else math.copysign(math.inf, x) * math.copysign(1.0, y)
+    return x / y
+
+
+def power(x: float, y: float) -> float:
+    """Return x ** y; a negative base with a fractional exponent is a domain error, never a complex number."""
+    if x < 0.0 and math.isfinite(x) and math.isfinite(y) and not y.is_integer():
+        raise ValueError("expected an integer exponent for a negative base")
+    return float(x**y)
+
+
+def power_ieee(x: float, y: float) -> float:
+    """Return x ** y by the rules of IEEE 754: infinity where Python raises, NaN outside the domain."""
+    try:
+        return power(x, y)
+    except ValueError:
+        return math.nan
+    except (OverflowError, ZeroDivisionError):
+        odd = math.fmod(y, 2.0) in (1.0, -1.0)
+        return math.copysign(math.inf, x) if odd else math.inf
+
+
+def cbrt(x: float) -> float:
+    """Return the real cube root: the power, then one step of Newton's method."""
+    if x == 0.0 or not math.isfinite(x):
+        return x
+    root = math.copysign(abs(x) ** (1.0 / 3.0), x)
+    return root - (root - (x / root) / root) / 3.0
+
+
+def gaussian(x: float, scale: float) -> float:
+    """Return exp(-scale * x**2) for a scale that is a power of two.
+
+    The rounding error of x**2 would be multiplied by x**2 (350 ulp at x = 26); it is computed and put back instead.
+    """
+    if abs(x) > 1e6 or x != x:
+        return 0.0 if x == x else x
+    square, error = _two_product(x, x)
+    value = math.exp(-scale * square)
+    return value - value * (scale * error)
+
+
+def sigmoid(x: float) -> float:
+    """Return 1 / (1 + exp(-x)) without overflow."""
+    if x >= 0.0:
+        return 1.0 / (1.0 + math.exp(-x))
+    e = math.exp(x)
+    return e / (1.0 + e)
+
+
+def softplus(x: float) -> float:
+    """Return log(1 + exp(x)) without overflow."""
+    if x > 0.0:
+        return x + math.log1p(math.exp(-x))
+    return math.log1p(math.exp(x))
+
+
+def silu(x: float) -> float:
+    """Return x * sigmoid(x)."""
+    if x < -700.0:  # exp(x) is subnormal: half of it at a time keeps the digits
+        half = math.exp(0.5 * x)
+        return 0.0 if math.isinf(x) else (x * half) * half
+    return x * sigmoid(x)
+
+
+def normal_cdf(x: float) -> float:
+    """Return the standard normal distribution function, 0.5 * erfc(-x / sqrt(2))."""
+    t = -x * _SQRT_HALF[0]
+    if abs(t) > 30.0:
+        return 0.5 * math.erfc(t)
+    product, error = _two_product(-x, _SQRT_HALF[0])
+    error -= x * _SQRT_HALF[1]
+    return 0.5 * (math.erfc(product) - error * _TWO_OVER_SQRT_PI * gaussian(product, 1.0))
+
+
+def normal_density(x: float) -> float:
+    """Return the standard normal density, exp(-x**2 / 2) / sqrt(2 pi)."""
+    return _ONE_OVER_SQRT_TWO_PI * gaussian(x, 0.5)
+
+
+def _density_series(x: float, factor: float, coefficients: tuple[float, ...]) -> float:
+    """Return factor * density(x) * (c0 + c1/x**2 + c2/x**4 + ...): below -30 eight terms give every digit."""
+    if x < -40.0:
+        return 0.0
+    u = 1.0 / (x * x)
+    total = 0.0
+    for coefficient in reversed(coefficients):
+        total = total * u + coefficient
+    # exp(-x**2 / 2) in two halves: the product stays accurate where the density itself is subnormal
+    half = gaussian(x, 0.25)
+    return (half * (factor * _ONE_OVER_SQRT_TWO_PI * total)) * half
+
+
+def gelu(x: float) -> float:
+    """Return x * normal_cdf(x), the exact Gaussian error linear unit."""
+    if x < -30.0:
+        return _density_series(x, -1.0, (1.0, -1.0, 3.0, -15.0, 105.0, -945.0, 10395.0, -135135.0))
+    return x * normal_cdf(x)
+
+
+# Taylor coefficients of gelu' at its only root, computed with mpmath at 60 digits: near the root the two terms of
+# normal_cdf(x) + x * normal_density(x) cancel, and the series keeps the digits that they lose.
+_GELU_SLOPE_ROOT = -0.7517915246935645, 1.4956759177009883e-17
+_GELU_SLOPE_SERIES = (
+    0.0,
+    0.43149399231404691979,
+    0.38828498299055199786,
+    -0.018199676398671087101,
+    -0.11400823329722170855,
+    -0.014771522148244337718,
+    0.019421679838189065889,
+    0.0045392283791254155736,
+    -0.0022395380680734971513,
+    -0.00074482683867468162427,
+    0.0001863397462323351328,
+    0.000086159478611165716278,
+    -0.000011214380188426641375,
+    -7.7484613070037191253e-6,
+    4.3284506257392275468e-7,
+    5.7027649792421072372e-7,
+    -1.6044265494246427586e-9,
+    -3.5459866461783866484e-8,
+    -1.396942086426202066e-9,
+    1.9031984050131397729e-9,
+    1.4506418938779424898e-10,
+    -8.9500376927262554632e-11,
+    -9.9503408248080535538e-12,
+    3.7259670392701186289e-12,
+)
+
+
+def gelu_slope(x: float) -> float:
+    """Return the derivative of gelu, normal_cdf(x) + x * normal_density(x)."""
+    if x < -30.0:
+        return _density_series(x, x, (1.0, -1.0, 1.0, -3.0, 15.0, -105.0, 945.0, -10395.0))
+    offset = (x - _GELU_SLOPE_ROOT[0]) - _GELU_SLOPE_ROOT[1]
+    if abs(offset) < 0.75:
+        total = 0.0
+        for coefficient in reversed(_GELU_SLOPE_SERIES):
+            total = total * offset + coefficient
+        return total
+    return normal_cdf(x) + (x * normal_density(x) if math.isfinite(x) else 0.0)
+
+
+def total(xs: Sequence[float]) -> float:
+    """Return the correctly rounded sum, the same whatever the order; inf and NaN as float addition gives them."""
+    try:
+        return math.fsum(xs)
+    except (OverflowError, ValueError):  # fsum refuses an overflow, and inf - inf; float addition does not
+        result = 0.0
+        for x in xs:
+            result += x
+        return result
+
+
+def dot(bias: float, *operands: float) -> float:
+    """Return bias + x1*y1 + x2*y2 + ..., added from left to right; operands are all the x, then all the y."""
+    half = len(operands) // 2
+    # Not sum(): from Python 3.12 on it compensates, and the bits would depend on the version.
+    for x, y in zip(operands[:half], operands[half:]):
+        bias += x * y
+    return bias
+
+
+def largest(xs: Sequence[float]) -> float:
+    """Return the greatest of the numbers, or NaN if one of them is NaN."""
+    return math.nan if any(map(math.isnan, xs)) else max(xs)
+
+
+def smallest(xs: Sequence[float]) -> float:
+    """Return the least of the numbers, or NaN if one of them is NaN."""
+    return math.nan if any(map(math.isnan, xs)) else min(xs)
+
+
+def _shifted_exponentials(xs: Sequence[float], shift: float) -> list[float]:
+    """Return exp(x - shift) of each x, with the rounding error of the difference put back."""
+    result = []
+    for x in xs:
+        difference = x - shift
+        virtual = x - difference
+        error = (x - (difference + virtual)) + (virtual - shift) if math.isfinite(difference) else 0.0
+        e = math.exp(difference)
+        result.append(e + e * error)
+    return result
+
+
+def _rest(xs: Sequence[float], top: float) -> float:
+    """Return the sum of exp(x - top) over all x but one that equals top."""
+    exponentials = _shifted_exponentials(xs, top)
+    del exponentials[list(xs).index(top)]
+    return total(exponentials)
+
+
+def logsumexp(xs: Sequence[float]) -> float:
+    """Return log(exp(x1) + exp(x2) + ...) without overflow."""
+    top = largest(xs)
+    if not math.isfinite(top):
+        return top
+    return top + math.log1p(_rest(xs, top))
+
+
+def softmax(i: int, xs: Sequence[float]) -> float:
+    """Return exp(xs[i]) / (exp(x1) + exp(x2) + ...) without overflow."""
+    top = largest(xs)
+    if not math.isfinite(top):
+        return math.nan
+    exponentials = _shifted_exponentials(xs, top)
+    return exponentials[i] / total(exponentials)
+
+
+def log_softmax(i: int, xs: Sequence[float]) -> float:
+    """Return xs[i] - logsumexp(xs), without cancellation."""
+    top = largest(xs)
+    if not math.isfinite(top):
+        return math.nan
+    return (xs[i] - top) - math.log1p(_rest(xs, top))

@@ -1,0 +1,196 @@
+"""What an operation is: a value rule, its derivative rules, and the numbers it takes.
+
+An `Operation` is callable on plain floats, on mpmath numbers and on nodes of a graph alike. A derivative rule
+written with operations is therefore generic: on floats it yields numbers, on Values it yields a graph, so that
+higher derivatives need no second set of rules.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# The type of whatever an operation is applied to: a Value, a float, or an mpmath number.
+Number = Any
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The real numbers from `low` to `high`; a bound belongs to the interval unless it is open.
+
+    >>> Interval(0.0, math.inf, low_open=True)
+    x > 0
+    >>> 0.5 in Interval(-1.0, 1.0)
+    True
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    low_open: bool = False
+    high_open: bool = False
+
+    def __contains__(self, x: float) -> bool:
+        above = x > self.low if self.low_open else x >= self.low
+        below = x < self.high if self.high_open else x <= self.high
+        return above and below
+
+    def describe(self, name: str = "x") -> str:
+        """Say in words of mathematics which numbers belong to the interval, e.g. `-1 <= x <= 1`."""
+        low = f"{self.low:g} {'<' if self.low_open else '<='} {name}"
+        high = f"{'<' if self.high_open else '<='} {self.high:g}"
+        if math.isinf(self.low) and math.isinf(self.high):
+            return f"any real {name}"
+        if math.isinf(self.high):
+            return f"{name} {'>' if self.low_open else '>='} {self.low:g}"
+        if math.isinf(self.low):
+            return f"{name} {high}"
+        return f"{low} {high}"
+
+    def __repr__(self) -> str:
+        return self.describe()
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """One differentiable operation: an entry of the table in `microgrud.ops`.
+
+    Attributes:
+        name: the name of the public function and of the method, e.g. `"tanh"`.
+        symbol: what a node shows as its `_op`, e.g. `"+"`.
+        arity: the number of operands; None for an operation over a sequence.
+        value: floats to a float; raises what `math` raises.
+        partials: one rule per operand, `rule(out, *operands)` to the local derivative with respect to that operand.
+            For a sequence operation a single rule that gives the local derivatives of all operands, in order.
+        definition: the textbook formula, `definition(mp, *operands)`, evaluated on mpmath numbers; None where `value`
+            itself is generic.
+        domain: one interval per operand (one for all of them, for a sequence operation).
+    """
+
+    name: str
+    symbol: str
+    arity: int | None
+    value: Callable[..., float]
+    partials: tuple[Callable[..., Number], ...] | Callable[..., Sequence[Number]]
+    definition: Callable[..., Number] | None
+    domain: tuple[Interval, ...]
+
+    def __call__(self, *operands: Number) -> Number:
+        """Apply the operation: a node if any operand is one, else an mpmath number if any is, else a float."""
+        multiprecision = None
+        for operand in operands:
+            if type(operand) is float:
+                continue
+            record = getattr(type(operand), "_record", None)
+            if record is not None:
+                return record(self, *operands)
+            multiprecision = multiprecision or getattr(operand, "context", None)
+        if multiprecision is not None:
+            if self.definition is None:
+                return self.value(*operands)
+            return self.definition(multiprecision, *operands)
+        return self.evaluate([as_float(x, self.name) for x in operands])
+
+    def evaluate(self, xs: Sequence[float], operands: Sequence[Number] = ()) -> float:
+        """Compute the value on floats; `operands` are what an error message shows in place of the bare numbers.
+
+        Raises:
+            ValueError, ZeroDivisionError, OverflowError: as Python's float and math would, with a message that names
+                the operation and its operands.
+        """
+        try:
+            return self.value(*xs)
+        except (ValueError, ArithmeticError) as error:
+            raise self._explained(error, operands or xs) from None
+
+    def local_derivatives(self, out: Number, operands: Sequence[Number], wanted: Sequence[int]) -> list[Number]:
+        """Return the local derivative by each operand whose index is in `wanted`, in that order."""
+        if callable(self.partials):
+            rules = self.partials(out, *operands)
+            return [rules[i] for i in wanted]
+        return [self.partials[i](out, *operands) for i in wanted]
+
+    def _explained(self, error: Exception, operands: Sequence[Number]) -> Exception:
+        call = f"{self.name}({describe_operands(operands)})"
+        for kind, reason in (
+            (ZeroDivisionError, "division by zero; expected a divisor other than 0"),
+            (OverflowError, "the result is too large for a float; scale the operands down, or clip them"),
+            (ValueError, None),
+        ):
+            if isinstance(error, kind):
+                return kind(f"{call}: {reason or self._domain_error(operands, error)}")
+        return error
+
+    def _domain_error(self, operands: Sequence[Number], error: Exception) -> str:
+        intervals = self.domain * len(operands) if self.arity is None else self.domain
+        for i, (operand, interval) in enumerate(zip(operands, intervals)):
+            x = getattr(operand, "data", operand)
+            if x not in interval:
+                name = "x" if len(operands) == 1 else f"operand {i + 1}"
+                return f"expected {interval.describe(name)}, got {x}"
+        return str(error)
+
+    def __repr__(self) -> str:
+        return f"<operation {self.name}>"
+
+
+def describe_operands(operands: Sequence[Number]) -> str:
+    """Write operands for an error message: `x=0.5` for a node with a label, `0.5` otherwise; long lists cut short.
+
+    >>> describe_operands([1.0, 2.0])
+    '1.0, 2.0'
+    """
+    texts = []
+    for operand in operands[:6]:
+        label = getattr(operand, "label", "")
+        number = repr(getattr(operand, "data", operand))
+        texts.append(f"{label}={number}" if label else number)
+    if len(operands) > 6:
+        texts.append(f"... {len(operands)} in all")
+    return ", ".join(texts)
+
+
+def is_real_scalar(x: object) -> bool:
+    """Tell whether `x` is one real number: it has `__float__` or `__index__`, and is no array and not complex."""
+    kind = type(x)
+    if kind is float or kind is int:
+        return True
+    convertible = hasattr(kind, "__float__") or hasattr(kind, "__index__")
+    # NumPy's complex scalars have __float__, which would drop the imaginary part; arrays have __len__.
+    complex_like = isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "") == "c"
+    return convertible and not complex_like and not hasattr(kind, "__len__")
+
+
+def as_float(x: object, where: str) -> float:
+    """Convert one real number to a float, or say what is wrong with it and what to do.
+
+    Args:
+        x: anything with `__float__` or `__index__`: int, bool, NumPy scalars, Fraction, Decimal.
+        where: the name of the argument or operation, for the message.
+
+    Raises:
+        TypeError: for strings, None, complex numbers, arrays and Values.
+        OverflowError: for an integer beyond the range of a float.
+
+    >>> as_float(True, "data")
+    1.0
+    """
+    if type(x) is float:
+        return x
+    if not is_real_scalar(x):
+        raise TypeError(f"{where}: expected a real number, got {_what(x)}")
+    return float(x)  # type: ignore[arg-type]
+
+
+def _what(x: object) -> str:
+    kind = type(x).__name__
+    if hasattr(type(x), "_record"):
+        return f"a {kind}; use it as it is, or its .data for the number alone"
+    if isinstance(x, str):
+        return f"the string {x!r}; convert it with float()"
+    if isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "") == "c":
+        return f"the complex number {x}; use its real and imaginary parts"
+    if hasattr(type(x), "__len__"):
+        return f"an object of type {kind}; apply the operation to each of its elements"
+    return f"an object of type {kind}"

@@ -1,0 +1,569 @@
+"""The operation table: one entry an operation, its value rule beside its derivative rules.
+
+Read an entry as mathematics: `TANH` says how to compute tanh(x), and that its derivative is sech(x)**2. In a
+derivative rule `z` is the result and `x`, `y` are the operands. Rules are written with operations of this table and
+with `+ - * /` and comparisons, so that they work on floats and on Values alike. Two laws keep them right:
+
+* a rule branches with `if`, never with `abs` or `max`: a kink in a rule would be a wrong second derivative;
+* a division that may meet a zero is `DIVIDE_IEEE`, which gives the limit (infinity) or NaN where Python raises.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+
+from . import kernels
+from .operation import Interval, Number, Operation
+
+REALS = Interval()
+POSITIVE = Interval(0.0, math.inf, low_open=True)
+NONNEGATIVE = Interval(0.0, math.inf)
+ABOVE_MINUS_ONE = Interval(-1.0, math.inf, low_open=True)
+AT_LEAST_ONE = Interval(1.0, math.inf)
+UNIT = Interval(-1.0, 1.0)
+OPEN_UNIT = Interval(-1.0, 1.0, low_open=True, high_open=True)
+
+# Below this a float is subnormal or close to it, and has lost digits that a scaled computation keeps.
+_TINY = 2.0**-960
+_HUGE = 2.0**1000
+_SCALE = 2.0**600
+
+TABLE: dict[str, Operation] = {}
+
+
+def _operation(
+    name: str,
+    value: Callable[..., float],
+    *partials: Callable[..., Number],
+    definition: Callable[..., Number] | None = None,
+    symbol: str = "",
+    domain: Interval | tuple[Interval, ...] = REALS,
+) -> Operation:
+    """Enter an operation with a fixed number of operands, one derivative rule for each."""
+    intervals = domain if isinstance(domain, tuple) else (domain,) * len(partials)
+    if definition is None:  # mpmath has a function of this name
+        definition = _same_name(name)
+    entry = Operation(name, symbol or name, len(partials), value, partials, definition, intervals)
+    TABLE[name] = entry
+    return entry
+
+
+def _sequence_operation(
+    name: str,
+    value: Callable[..., float],
+    partials: Callable[..., Sequence[Number]],
+    definition: Callable[..., Number],
+) -> Operation:
+    """Enter an operation over a sequence, with one rule for the derivatives by all its operands."""
+    entry = Operation(name, name, None, value, partials, definition, (REALS,))
+    TABLE[name] = entry
+    return entry
+
+
+def _same_name(name: str) -> Callable[..., Number]:
+    return lambda mp, *xs: getattr(mp, name)(*xs)
+
+
+def _number(x: Number) -> float:
+    """The number that a float or a Value holds. `==` compares Values by identity; rules must compare numbers."""
+    number: float = x.data if hasattr(x, "_record") else x
+    return number
+
+
+def _zero(z: Number, *_: Number) -> float:
+    return 0.0
+
+
+def _one(z: Number, *_: Number) -> float:
+    return 1.0
+
+
+# --- arithmetic -------------------------------------------------------------------------------------------------
+
+
+def _quotient_by_divisor(z: Number, x: Number, y: Number) -> Number:
+    """d(x/y)/dy = -(x/y)/y; where x/y has lost digits to underflow, it is computed again at a larger scale."""
+    if -_TINY < z < _TINY:
+        return -(x * _SCALE / y / y) / _SCALE
+    return -z / y
+
+
+def _power_by_base(z: Number, x: Number, y: Number) -> Number:
+    """d(x**y)/dx = y * x**(y - 1), each case in the form that loses no digits."""
+    base_is_zero = _number(x) == 0.0
+    if base_is_zero and _number(y) == 0.0:
+        return 0.0
+    if y >= 1.0 or base_is_zero:
+        return y * POWER_IEEE(x, y - 1.0)  # y - 1 is exact for y >= 1
+    if -_TINY < z < _TINY:  # x**y has underflowed: use its square root twice
+        magnitude = x if x > 0.0 else -x
+        root = POWER_IEEE(magnitude, 0.5 * y)
+        slope = y * root / magnitude * root
+        return slope if (x > 0.0) == (z > 0.0) else -slope
+    return y * z / x  # y - 1 would be rounded, and its error multiplied by log(x): 170 ulp at 1e300**1e-5
+
+
+def _power_by_exponent(z: Number, x: Number, y: Number) -> Number:
+    """d(x**y)/dy = x**y * log(x); a negative base has no derivative by its exponent."""
+    if x > 0.0:
+        if -_TINY < z < _TINY:
+            root = POWER_IEEE(x, 0.5 * y)
+            return root * LOG(x) * root
+        return z * LOG(x)
+    return 0.0 if _number(x) == 0.0 else math.nan
+
+
+def _modulo(mp: Number, x: Number, y: Number) -> Number:
+    return x - y * mp.floor(x / y)
+
+
+def _divide_ieee_definition(mp: Number, x: Number, y: Number) -> Number:
+    return x / y if y != 0 else (mp.sign(x) * mp.inf if x != 0 else mp.nan)
+
+
+DIVIDE_IEEE: Operation = _operation(
+    "divide_ieee",
+    kernels.divide,
+    lambda z, x, y: DIVIDE_IEEE(1.0, y),
+    lambda z, x, y: -DIVIDE_IEEE(z, y),
+    symbol="/",
+    definition=_divide_ieee_definition,
+)
+POWER_IEEE: Operation = _operation(
+    "power_ieee",
+    kernels.power_ieee,
+    _power_by_base,
+    _power_by_exponent,
+    symbol="**",
+    definition=lambda mp, x, y: mp.inf if x == 0 and y < 0 else x**y,
+    domain=(NONNEGATIVE, REALS),
+)
+ADD = _operation("add", operator.add, _one, _one, symbol="+", definition=lambda mp, x, y: x + y)
+SUBTRACT = _operation(
+    "subtract", operator.sub, _one, lambda z, x, y: -1.0, symbol="-", definition=lambda mp, x, y: x - y
+)
+MULTIPLY = _operation(
+    "multiply",
+    operator.mul,
+    lambda z, x, y: y,
+    lambda z, x, y: x,
+    symbol="*",
+    definition=lambda mp, x, y: x * y,
+)
+DIVIDE = _operation(
+    "divide",
+    operator.truediv,
+    lambda z, x, y: 1.0 / y,
+    _quotient_by_divisor,
+    symbol="/",
+    definition=lambda mp, x, y: x / y,
+)
+POW = _operation(
+    "pow",
+    kernels.power,
+    _power_by_base,
+    _power_by_exponent,
+    symbol="**",
+    definition=lambda mp, x, y: x**y,
+)
+FLOOR_DIVIDE: Operation = _operation(
+    "floor_divide", operator.floordiv, _zero, _zero, symbol="//", definition=lambda mp, x, y: mp.floor(x / y)
+)
+MODULO = _operation(
+    "modulo",
+    operator.mod,
+    _one,
+    lambda z, x, y: -FLOOR_DIVIDE(x, y),
+    symbol="%",
+    definition=_modulo,
+)
+NEGATE = _operation("negate", operator.neg, lambda z, x: -1.0, symbol="-", definition=lambda mp, x: -x)
+IDENTITY = _operation("identity", operator.pos, _one, symbol="=", definition=lambda mp, x: x)
+SQUARE = _operation("square", lambda x: x * x, lambda z, x: 2.0 * x, definition=lambda mp, x: x * x)
+RECIPROCAL = _operation("reciprocal", lambda x: 1.0 / x, lambda z, x: -z * z, definition=lambda mp, x: 1 / x)
+SQRT: Operation = _operation("sqrt", math.sqrt, lambda z, x: DIVIDE_IEEE(0.5, z), domain=NONNEGATIVE)
+CBRT = _operation(
+    "cbrt",
+    kernels.cbrt,
+    lambda z, x: DIVIDE_IEEE(1.0 / 3.0, z * z),
+    definition=lambda mp, x: mp.sign(x) * mp.cbrt(abs(x)),
+)
+
+
+# --- steps and kinks ----------------------------------------------------------------------------------------------
+
+
+def _sign(x: Number) -> Number:
+    return (x > 0.0) - (x < 0.0) if x == x else x
+
+
+def _least_slope(slope: Number) -> Number:
+    """The number of least magnitude between `slope` and 1: the subgradient at a kink between these two slopes."""
+    if slope <= 0.0:
+        return 0.0
+    return slope if slope < 1.0 else 1.0
+
+
+def _leaky_relu_slope(z: Number, x: Number, slope: Number) -> Number:
+    if _number(x) == 0.0:
+        return _least_slope(slope)
+    return slope if x < 0.0 else 1.0
+
+
+def _elu_slope(z: Number, x: Number, alpha: Number) -> Number:
+    if _number(x) == 0.0:
+        return _least_slope(alpha)
+    return alpha * EXP(x) if x < 0.0 else 1.0
+
+
+def _share_of_first(x: Number, y: Number, x_wins: bool) -> float:
+    """How much of the adjoint the first of two operands gets: all or nothing, half on a tie; NaN always wins."""
+    x, y = _number(x), _number(y)
+    if x == y or (x != x and y != y):
+        return 0.5
+    if x != x or y != y:
+        return 1.0 if x != x else 0.0
+    return 1.0 if x_wins else 0.0
+
+
+def _share_of_maximum(z: Number, x: Number, y: Number) -> float:
+    return _share_of_first(x, y, x > y)
+
+
+def _share_of_minimum(z: Number, x: Number, y: Number) -> float:
+    return _share_of_first(x, y, x < y)
+
+
+def _clip(x: float, low: float, high: float) -> float:
+    if low > high:
+        raise ValueError(f"expected low <= high, got low {low} and high {high}")
+    return low if x < low else high if x > high else x
+
+
+def _clip_definition(mp: Number, x: Number, low: Number, high: Number) -> Number:
+    return low if x < low else high if x > high else x
+
+
+ABS = _operation("abs", abs, lambda z, x: float(_sign(_number(x))), definition=lambda mp, x: abs(x))
+SIGN = _operation("sign", lambda x: float(_sign(x)), _zero)
+FLOOR = _operation("floor", lambda x: float(math.floor(x)), _zero)
+CEIL = _operation("ceil", lambda x: float(math.ceil(x)), _zero)
+TRUNC = _operation(
+    "trunc",
+    lambda x: float(math.trunc(x)),
+    _zero,
+    definition=lambda mp, x: mp.floor(x) if x >= 0 else mp.ceil(x),
+)
+ROUND = _operation("round", lambda x: float(round(x)), _zero, definition=lambda mp, x: mp.nint(x))
+ROUND_DIGITS = _operation(
+    "round_digits",
+    lambda x, digits: float(round(x, int(digits))),
+    _zero,
+    _zero,
+    symbol="round",
+    definition=lambda mp, x, digits: mp.nint(x * mp.mpf(10) ** digits) / mp.mpf(10) ** digits,
+)
+RELU = _operation(
+    "relu",
+    lambda x: 0.0 if x <= 0.0 else x,
+    lambda z, x: 0.0 if x <= 0.0 else 1.0,
+    symbol="ReLU",
+    definition=lambda mp, x: x if x > 0 else mp.zero,
+)
+LEAKY_RELU = _operation(
+    "leaky_relu",
+    lambda x, slope: slope * x if x < 0.0 else x,
+    _leaky_relu_slope,
+    lambda z, x, slope: x if x < 0.0 else 0.0,
+    definition=lambda mp, x, slope: slope * x if x < 0 else x,
+)
+ELU = _operation(
+    "elu",
+    lambda x, alpha: alpha * math.expm1(x) if x < 0.0 else x,
+    _elu_slope,
+    lambda z, x, alpha: EXPM1(x) if x < 0.0 else 0.0,
+    definition=lambda mp, x, alpha: alpha * mp.expm1(x) if x < 0 else x,
+)
+MAXIMUM = _operation(
+    "maximum",
+    lambda x, y: x if x >= y or x != x else y,
+    _share_of_maximum,
+    lambda z, x, y: 1.0 - _share_of_maximum(z, x, y),
+    definition=lambda mp, x, y: max(x, y),
+)
+MINIMUM = _operation(
+    "minimum",
+    lambda x, y: x if x <= y or x != x else y,
+    _share_of_minimum,
+    lambda z, x, y: 1.0 - _share_of_minimum(z, x, y),
+    definition=lambda mp, x, y: min(x, y),
+)
+CLIP = _operation(
+    "clip",
+    _clip,
+    lambda z, x, low, high: 0.0 if x <= low or x >= high else 1.0,
+    lambda z, x, low, high: 1.0 if x < low else 0.0,
+    lambda z, x, low, high: 1.0 if x > high else 0.0,
+    definition=_clip_definition,
+)
+WHERE = _operation(
+    "where",
+    lambda condition, x, y: x if condition else y,
+    _zero,
+    lambda z, condition, x, y: 1.0 if condition else 0.0,
+    lambda z, condition, x, y: 0.0 if condition else 1.0,
+    definition=lambda mp, condition, x, y: x if condition else y,
+)
+
+
+# --- exponentials and logarithms ----------------------------------------------------------------------------------
+
+EXP: Operation = _operation("exp", math.exp, lambda z, x: z)
+EXPM1: Operation = _operation("expm1", math.expm1, lambda z, x: EXP(x))
+LOG: Operation = _operation("log", math.log, lambda z, x: 1.0 / x, domain=POSITIVE)
+LOG1P = _operation("log1p", math.log1p, lambda z, x: 1.0 / (1.0 + x), domain=ABOVE_MINUS_ONE)
+LOG2 = _operation(
+    "log2",
+    math.log2,
+    lambda z, x: 1.4426950408889634 / x,  # 1 / log(2)
+    definition=lambda mp, x: mp.log(x) / mp.log(2),
+    domain=POSITIVE,
+)
+LOG10 = _operation(
+    "log10",
+    math.log10,
+    lambda z, x: 0.4342944819032518 / x,  # 1 / log(10)
+    domain=POSITIVE,
+)
+
+
+# --- trigonometry -------------------------------------------------------------------------------------------------
+
+
+def _scale_for(size: Number) -> float:
+    """A power of two by which to multiply numbers of this size so that their squares stay in range."""
+    if size < _TINY:
+        return _SCALE
+    return 1.0 / _SCALE if size > _HUGE else 1.0
+
+
+def _directions(z: Number, *xs: Number) -> list[Number]:
+    """The gradient of the Euclidean norm z of xs: each x / z, and 0 at the origin, where least norm decides."""
+    if _number(z) == 0.0:
+        return [0.0] * len(xs)
+    scale = _scale_for(z)
+    if scale != 1.0:  # too small for a quotient with all its digits, or overflowed
+        xs = tuple(x * scale for x in xs)
+        z = NORM(*xs)
+    return [x / z for x in xs]
+
+
+def _atan2_slope(opposite: Number, y: Number, x: Number) -> Number:
+    """opposite / (y**2 + x**2), without the overflow and underflow of the squares."""
+    scale = _scale_for(HYPOT(y, x))
+    radius = HYPOT(y * scale, x * scale)
+    return DIVIDE_IEEE(DIVIDE_IEEE(opposite * scale, radius), radius) * scale
+
+
+def _atan_slope(z: Number, x: Number) -> Number:
+    """1 / (1 + x**2); for large x in a form whose square does not overflow."""
+    if -1.0 <= x <= 1.0:
+        return 1.0 / (1.0 + x * x)
+    return (1.0 / x) / (x + 1.0 / x)
+
+
+def _tanh_slope(z: Number, x: Number) -> Number:
+    """sech(x)**2 = 4e / (1 + e)**2 with e = exp(-2|x|): right in the tails, where 1 - tanh(x)**2 is 0."""
+    e = EXP(-2.0 * x) if x > 0.0 else EXP(2.0 * x)
+    return 4.0 * e / ((1.0 + e) * (1.0 + e))
+
+
+SIN: Operation = _operation("sin", math.sin, lambda z, x: COS(x))
+COS: Operation = _operation("cos", math.cos, lambda z, x: -SIN(x))
+TAN = _operation("tan", math.tan, lambda z, x: 1.0 + z * z)
+ASIN = _operation("asin", math.asin, lambda z, x: DIVIDE_IEEE(1.0, SQRT((1.0 - x) * (1.0 + x))), domain=UNIT)
+ACOS = _operation("acos", math.acos, lambda z, x: DIVIDE_IEEE(-1.0, SQRT((1.0 - x) * (1.0 + x))), domain=UNIT)
+ATAN = _operation("atan", math.atan, _atan_slope)
+ATAN2 = _operation(
+    "atan2",
+    math.atan2,
+    lambda z, y, x: _atan2_slope(x, y, x),
+    lambda z, y, x: -_atan2_slope(y, y, x),
+)
+HYPOT: Operation = _operation(
+    "hypot",
+    math.hypot,
+    lambda z, x, y: _directions(z, x, y)[0],
+    lambda z, x, y: _directions(z, x, y)[1],
+)
+SINH: Operation = _operation("sinh", math.sinh, lambda z, x: COSH(x))
+COSH: Operation = _operation("cosh", math.cosh, lambda z, x: SINH(x))
+TANH = _operation("tanh", math.tanh, _tanh_slope)
+ASINH = _operation("asinh", math.asinh, lambda z, x: 1.0 / HYPOT(1.0, x))
+ACOSH = _operation(
+    "acosh",
+    math.acosh,
+    lambda z, x: DIVIDE_IEEE(1.0, SQRT(x - 1.0) * SQRT(x + 1.0)),
+    domain=AT_LEAST_ONE,
+)
+ATANH = _operation("atanh", math.atanh, lambda z, x: 1.0 / ((1.0 - x) * (1.0 + x)), domain=OPEN_UNIT)
+
+
+# --- error functions and activations ------------------------------------------------------------------------------
+
+_TWO_OVER_SQRT_PI = 1.1283791670955126
+_ONE_OVER_SQRT_TWO_PI = 0.3989422804014327
+_SILU_ROOT = -1.2784645427610737, -1.0946994183093437e-16  # where silu' is 0, as an unevaluated sum
+
+
+def _silu_slope(z: Number, x: Number) -> Number:
+    """sigmoid(x) * (1 + x * sigmoid(-x)).
+
+    For negative x the bracket is (1 + x + exp(x)) / (1 + exp(x)), whose numerator cancels around its root r. With
+    d = x - r it equals d + exp(r) * expm1(d), two terms of the same sign, exact to the last digits everywhere.
+    """
+    if x >= 0.0:
+        return SIGMOID(x) * (1.0 + x * SIGMOID(-x))
+    offset = (x - _SILU_ROOT[0]) - _SILU_ROOT[1]
+    numerator = offset + 0.2784645427610738 * EXPM1(offset)  # exp(r) = -(1 + r)
+    half = EXP(0.5 * x)  # exp(x) in two halves: the product keeps its digits where exp(x) is subnormal
+    scale = 1.0 + half * half
+    return half * numerator / (scale * scale) * half
+
+
+GAUSSIAN: Operation = _operation(
+    "gaussian",
+    kernels.gaussian,
+    lambda z, x, scale: -2.0 * scale * x * z,
+    lambda z, x, scale: -(x * x * z),
+    definition=lambda mp, x, scale: mp.exp(-scale * x * x),
+)
+GELU_SLOPE: Operation = _operation(
+    "gelu_slope",
+    kernels.gelu_slope,
+    lambda z, x: (2.0 - x * x) * (_ONE_OVER_SQRT_TWO_PI * GAUSSIAN(x, 0.5)),
+    definition=lambda mp, x: mp.ncdf(x) + x * mp.npdf(x),
+)
+ERF = _operation("erf", math.erf, lambda z, x: _TWO_OVER_SQRT_PI * GAUSSIAN(x, 1.0))
+ERFC = _operation("erfc", math.erfc, lambda z, x: -_TWO_OVER_SQRT_PI * GAUSSIAN(x, 1.0))
+SIGMOID: Operation = _operation(
+    "sigmoid",
+    kernels.sigmoid,
+    lambda z, x: z * SIGMOID(-x),
+    definition=lambda mp, x: 1 / (1 + mp.exp(-x)),
+)
+LOGSIGMOID = _operation(
+    "logsigmoid",
+    lambda x: -kernels.softplus(-x),
+    lambda z, x: SIGMOID(-x),
+    definition=lambda mp, x: -mp.log1p(mp.exp(-x)),
+)
+SOFTPLUS = _operation(
+    "softplus",
+    kernels.softplus,
+    lambda z, x: SIGMOID(x),
+    definition=lambda mp, x: mp.log1p(mp.exp(x)),
+)
+GELU = _operation(
+    "gelu",
+    kernels.gelu,
+    lambda z, x: GELU_SLOPE(x),
+    definition=lambda mp, x: x * mp.ncdf(x),
+)
+SILU = _operation("silu", kernels.silu, _silu_slope, definition=lambda mp, x: x / (1 + mp.exp(-x)))
+
+
+# --- operations over a sequence -----------------------------------------------------------------------------------
+
+
+def _shares_of_extreme(z: Number, *xs: Number) -> list[Number]:
+    """1/k to each of the k operands that equal the result (or are NaN, if one is), and 0 to the others."""
+    result, numbers = _number(z), [_number(x) for x in xs]
+    chosen = [x == result or (x != x and result != result) for x in numbers]
+    return [1.0 / chosen.count(True) if c else 0.0 for c in chosen]
+
+
+def _products_of_others(z: Number, *xs: Number) -> list[Number]:
+    """For each operand the product of all the others, from products of those before it and of those after it."""
+    before: list[Number] = [1.0]
+    for x in xs[:-1]:
+        before.append(before[-1] * x)
+    after: Number = 1.0
+    result = []
+    for x, product in zip(reversed(xs), reversed(before)):
+        result.append(product * after)
+        after = x * after
+    return result[::-1]
+
+
+def _dot_partials(z: Number, bias: Number, *operands: Number) -> list[Number]:
+    half = len(operands) // 2
+    return [1.0, *operands[half:], *operands[:half]]
+
+
+def _softmax_partials(z: Number, i: Number, *xs: Number) -> list[Number]:
+    """s_i * (1 - s_i) by x_i, with 1 - s_i as the sum of the others, and -s_i * s_j by x_j."""
+    others = [SOFTMAX(float(j), *xs) if j != i else 0.0 for j in range(len(xs))]
+    return [0.0, *(z * SUM(*others) if j == i else -z * others[j] for j in range(len(xs)))]
+
+
+def _log_softmax_partials(z: Number, i: Number, *xs: Number) -> list[Number]:
+    others = [SOFTMAX(float(j), *xs) if j != i else 0.0 for j in range(len(xs))]
+    return [0.0, *(SUM(*others) if j == i else -others[j] for j in range(len(xs)))]
+
+
+def _softmax_definition(mp: Number, i: Number, *xs: Number) -> Number:
+    return mp.exp(xs[int(i)]) / mp.fsum(mp.exp(x) for x in xs)
+
+
+SUM: Operation = _sequence_operation(
+    "sum",
+    lambda *xs: kernels.total(xs),
+    lambda z, *xs: [1.0] * len(xs),
+    definition=lambda mp, *xs: mp.fsum(xs),
+)
+MEAN = _sequence_operation(
+    "mean",
+    lambda *xs: kernels.total(xs) / len(xs),
+    lambda z, *xs: [1.0 / len(xs)] * len(xs),
+    definition=lambda mp, *xs: mp.fsum(xs) / len(xs),
+)
+PROD = _sequence_operation(
+    "prod",
+    lambda *xs: math.prod(xs, start=1.0),
+    _products_of_others,
+    definition=lambda mp, *xs: mp.fprod(xs),
+)
+DOT = _sequence_operation(
+    "dot",
+    kernels.dot,
+    _dot_partials,
+    definition=lambda mp, bias, *xs: bias + mp.fdot(xs[: len(xs) // 2], xs[len(xs) // 2 :]),
+)
+NORM: Operation = _sequence_operation("norm", math.hypot, _directions, definition=lambda mp, *xs: mp.norm(xs))
+MAX = _sequence_operation(
+    "max", lambda *xs: kernels.largest(xs), _shares_of_extreme, definition=lambda mp, *xs: max(xs)
+)
+MIN = _sequence_operation(
+    "min", lambda *xs: kernels.smallest(xs), _shares_of_extreme, definition=lambda mp, *xs: min(xs)
+)
+LOGSUMEXP = _sequence_operation(
+    "logsumexp",
+    lambda *xs: kernels.logsumexp(xs),
+    lambda z, *xs: [SOFTMAX(float(i), *xs) for i in range(len(xs))],
+    definition=lambda mp, *xs: mp.log(mp.fsum(mp.exp(x) for x in xs)),
+)
+SOFTMAX: Operation = _sequence_operation(
+    "softmax",
+    lambda i, *xs: kernels.softmax(int(i), xs),
+    _softmax_partials,
+    definition=_softmax_definition,
+)
+LOG_SOFTMAX = _sequence_operation(
+    "log_softmax",
+    lambda i, *xs: kernels.log_softmax(int(i), xs),
+    _log_softmax_partials,
+    definition=lambda mp, i, *xs: mp.log(_softmax_definition(mp, i, *xs)),
+)

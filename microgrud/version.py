@@ -1,0 +1,3 @@
+"""The version of the package; it stands in model files too."""
+
+__version__ = "0.1.0"
