@@ -95,13 +95,16 @@ def _power_by_base(z: Number, x: Number, y: Number) -> Number:
     base_is_zero = _number(x) == 0.0
     if base_is_zero and _number(y) == 0.0:
         return 0.0
+    if -_TINY < z < _TINY and not base_is_zero:  # the power has underflowed: use its square root twice
+        magnitude = x if x > 0.0 else -x
+        sign = math.copysign(1.0, _number(x)) * math.copysign(1.0, _number(z))
+        if y >= 1.0:
+            root = POWER_IEEE(magnitude, 0.5 * (y - 1.0))
+            return sign * y * root * root
+        root = POWER_IEEE(magnitude, 0.5 * y)
+        return sign * y * root / magnitude * root
     if y >= 1.0 or base_is_zero:
         return y * POWER_IEEE(x, y - 1.0)  # y - 1 is exact for y >= 1
-    if -_TINY < z < _TINY:  # x**y has underflowed: use its square root twice
-        magnitude = x if x > 0.0 else -x
-        root = POWER_IEEE(magnitude, 0.5 * y)
-        slope = y * root / magnitude * root
-        return slope if (x > 0.0) == (z > 0.0) else -slope
     return y * z / x  # y - 1 would be rounded, and its error multiplied by log(x): 170 ulp at 1e300**1e-5
 
 
@@ -215,6 +218,8 @@ def _leaky_relu_slope(z: Number, x: Number, slope: Number) -> Number:
 def _elu_slope(z: Number, x: Number, alpha: Number) -> Number:
     if _number(x) == 0.0:
         return _least_slope(alpha)
+    if x < -700.0:  # exp(x) is subnormal: half of it at a time keeps the digits
+        return alpha * EXP(0.5 * x) * EXP(0.5 * x)
     return alpha * EXP(x) if x < 0.0 else 1.0
 
 
@@ -364,7 +369,11 @@ def _atan2_slope(opposite: Number, y: Number, x: Number) -> Number:
     """opposite / (y**2 + x**2), without the overflow and underflow of the squares."""
     scale = _scale_for(HYPOT(y, x))
     radius = HYPOT(y * scale, x * scale)
-    return DIVIDE_IEEE(DIVIDE_IEEE(opposite * scale, radius), radius) * scale
+    opposite = opposite * scale
+    cosine = DIVIDE_IEEE(opposite, radius)
+    if -_TINY < cosine < _TINY:  # has lost digits that the second division would need
+        return DIVIDE_IEEE(DIVIDE_IEEE(opposite * _SCALE, radius), radius) / _SCALE * scale
+    return DIVIDE_IEEE(cosine, radius) * scale
 
 
 def _atan_slope(z: Number, x: Number) -> Number:
@@ -421,29 +430,45 @@ _SILU_ROOT = -1.2784645427610737, -1.0946994183093437e-16  # where silu' is 0, a
 def _silu_slope(z: Number, x: Number) -> Number:
     """sigmoid(x) * (1 + x * sigmoid(-x)).
 
-    For negative x the bracket is (1 + x + exp(x)) / (1 + exp(x)), whose numerator cancels around its root r. With
-    d = x - r it equals d + exp(r) * expm1(d), two terms of the same sign, exact to the last digits everywhere.
+    For negative x that is e * (1 + x + e) / (1 + e)**2 with e = exp(x), whose second factor cancels around its root r.
+    With d = x - r it equals d + exp(r) * expm1(d), two terms of one sign, exact to the last digits everywhere.
     """
-    if x >= 0.0:
+    if x >= -0.5:
         return SIGMOID(x) * (1.0 + x * SIGMOID(-x))
     offset = (x - _SILU_ROOT[0]) - _SILU_ROOT[1]
-    numerator = offset + 0.2784645427610738 * EXPM1(offset)  # exp(r) = -(1 + r)
-    half = EXP(0.5 * x)  # exp(x) in two halves: the product keeps its digits where exp(x) is subnormal
-    scale = 1.0 + half * half
-    return half * numerator / (scale * scale) * half
+    factor = offset + 0.2784645427610738 * EXPM1(offset)  # exp(r) = -(1 + r)
+    if x < -700.0:  # exp(x) is subnormal: half of it at a time keeps the digits
+        return EXP(0.5 * x) * factor * EXP(0.5 * x)
+    e = EXP(x)
+    return e * factor / ((1.0 + e) * (1.0 + e))
+
+
+def _gelu_curvature(z: Number, x: Number) -> Number:
+    """(2 - x**2) times the normal density."""
+    if x < -37.0 or x > 37.0:  # the density is subnormal: its square root twice keeps the digits
+        root = GAUSSIAN(x, 0.25)
+        return (2.0 - x * x) * (_ONE_OVER_SQRT_TWO_PI * root) * root
+    return (2.0 - x * x) * (_ONE_OVER_SQRT_TWO_PI * GAUSSIAN(x, 0.5))
+
+
+def _gaussian_slope(z: Number, x: Number, scale: Number) -> Number:
+    if z < _TINY:
+        root = GAUSSIAN(x, 0.5 * scale)
+        return -2.0 * scale * x * root * root
+    return -2.0 * scale * x * z
 
 
 GAUSSIAN: Operation = _operation(
     "gaussian",
     kernels.gaussian,
-    lambda z, x, scale: -2.0 * scale * x * z,
+    _gaussian_slope,
     lambda z, x, scale: -(x * x * z),
     definition=lambda mp, x, scale: mp.exp(-scale * x * x),
 )
 GELU_SLOPE: Operation = _operation(
     "gelu_slope",
     kernels.gelu_slope,
-    lambda z, x: (2.0 - x * x) * (_ONE_OVER_SQRT_TWO_PI * GAUSSIAN(x, 0.5)),
+    _gelu_curvature,
     definition=lambda mp, x: mp.ncdf(x) + x * mp.npdf(x),
 )
 ERF = _operation("erf", math.erf, lambda z, x: _TWO_OVER_SQRT_PI * GAUSSIAN(x, 1.0))

@@ -1,0 +1,206 @@
+"""The truth that the suite measures against: textbook derivatives in mpmath, and where each operation is sampled.
+
+Nothing here shares a formula with the package: values come from mpmath's own functions, derivatives from a table of
+derivatives, both at 60 digits.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from typing import Any
+
+from mpmath import mp, mpf
+
+DIGITS = 60
+
+Formula = Callable[..., Any]
+
+
+def _step(*_: Any) -> Any:
+    return mpf(0)
+
+
+def _sech(x: Any) -> Any:
+    return 1 / mp.cosh(x)
+
+
+def _gauss(x: Any) -> Any:
+    return mp.exp(-x * x)
+
+
+def _logistic_density(x: Any) -> Any:
+    return _sech(x / 2) ** 2 / 4
+
+
+def _logistic(x: Any) -> Any:
+    return 1 / (1 + mp.exp(-x))
+
+
+# name: (value, derivative by each operand)
+TRUTH: dict[str, tuple[Formula, ...]] = {
+    "add": (lambda x, y: x + y, lambda x, y: mpf(1), lambda x, y: mpf(1)),
+    "subtract": (lambda x, y: x - y, lambda x, y: mpf(1), lambda x, y: mpf(-1)),
+    "multiply": (lambda x, y: x * y, lambda x, y: y, lambda x, y: x),
+    "divide": (lambda x, y: x / y, lambda x, y: 1 / y, lambda x, y: -x / y**2),
+    "pow": (lambda x, y: x**y, lambda x, y: y * x ** (y - 1), lambda x, y: x**y * mp.log(x)),
+    "negate": (lambda x: -x, lambda x: mpf(-1)),
+    "identity": (lambda x: x, lambda x: mpf(1)),
+    "square": (lambda x: x**2, lambda x: 2 * x),
+    "reciprocal": (lambda x: 1 / x, lambda x: -1 / x**2),
+    "sqrt": (mp.sqrt, lambda x: 1 / (2 * mp.sqrt(x))),
+    "cbrt": (lambda x: mp.sign(x) * mp.cbrt(abs(x)), lambda x: mp.cbrt(abs(x)) / abs(x) / 3),
+    "exp": (mp.exp, mp.exp),
+    "expm1": (mp.expm1, mp.exp),
+    "log": (mp.log, lambda x: 1 / x),
+    "log1p": (mp.log1p, lambda x: 1 / (1 + x)),
+    "log2": (lambda x: mp.log(x, 2), lambda x: 1 / (x * mp.log(2))),
+    "log10": (mp.log10, lambda x: 1 / (x * mp.log(10))),
+    "sin": (mp.sin, mp.cos),
+    "cos": (mp.cos, lambda x: -mp.sin(x)),
+    "tan": (mp.tan, lambda x: mp.sec(x) ** 2),
+    "asin": (mp.asin, lambda x: 1 / mp.sqrt(1 - x**2)),
+    "acos": (mp.acos, lambda x: -1 / mp.sqrt(1 - x**2)),
+    "atan": (mp.atan, lambda x: 1 / (1 + x**2)),
+    "atan2": (mp.atan2, lambda y, x: x / (x**2 + y**2), lambda y, x: -y / (x**2 + y**2)),
+    "hypot": (mp.hypot, lambda x, y: x / mp.hypot(x, y), lambda x, y: y / mp.hypot(x, y)),
+    "sinh": (mp.sinh, mp.cosh),
+    "cosh": (mp.cosh, mp.sinh),
+    "tanh": (mp.tanh, lambda x: _sech(x) ** 2),
+    "asinh": (mp.asinh, lambda x: 1 / mp.sqrt(x**2 + 1)),
+    "acosh": (mp.acosh, lambda x: 1 / mp.sqrt(x**2 - 1)),
+    "atanh": (mp.atanh, lambda x: 1 / (1 - x**2)),
+    "erf": (mp.erf, lambda x: 2 / mp.sqrt(mp.pi) * _gauss(x)),
+    "erfc": (mp.erfc, lambda x: -2 / mp.sqrt(mp.pi) * _gauss(x)),
+    "sigmoid": (_logistic, _logistic_density),
+    "logsigmoid": (lambda x: -mp.log1p(mp.exp(-x)), lambda x: _logistic(-x)),
+    "softplus": (lambda x: mp.log1p(mp.exp(x)), _logistic),
+    "relu": (lambda x: max(x, mpf(0)), lambda x: mpf(x > 0)),
+    "leaky_relu": (
+        lambda x, a: x if x > 0 else a * x,
+        lambda x, a: mpf(1) if x > 0 else a,
+        lambda x, a: mpf(0) if x > 0 else x,
+    ),
+    "elu": (
+        lambda x, a: x if x > 0 else a * mp.expm1(x),
+        lambda x, a: mpf(1) if x > 0 else a * mp.exp(x),
+        lambda x, a: mpf(0) if x > 0 else mp.expm1(x),
+    ),
+    "gelu": (lambda x: x * mp.ncdf(x), lambda x: mp.ncdf(x) + x * mp.npdf(x)),
+    "silu": (lambda x: x * _logistic(x), lambda x: _logistic(x) * (1 + x * _logistic(-x))),
+    "gaussian": (lambda x: _gauss(x), lambda x: -2 * x * _gauss(x)),
+    "gelu_slope": (lambda x: mp.ncdf(x) + x * mp.npdf(x), lambda x: (2 - x**2) * mp.npdf(x)),
+    "sign": (mp.sign, _step),
+    "floor": (mp.floor, _step),
+    "ceil": (mp.ceil, _step),
+    "trunc": (lambda x: mp.sign(x) * mp.floor(abs(x)), _step),
+    "round": (mp.nint, _step),
+    "abs": (abs, mp.sign),
+    "minimum": (min, lambda x, y: mpf(x < y), lambda x, y: mpf(y < x)),
+    "maximum": (max, lambda x, y: mpf(x > y), lambda x, y: mpf(y > x)),
+    "clip": (
+        lambda x, low, high: min(max(x, low), high),
+        lambda x, low, high: mpf(low < x < high),
+        lambda x, low, high: mpf(x < low),
+        lambda x, low, high: mpf(x > high),
+    ),
+    "where": (
+        lambda c, x, y: x if c else y,
+        lambda c, x, y: mpf(0),
+        lambda c, x, y: mpf(bool(c)),
+        lambda c, x, y: mpf(not c),
+    ),
+}
+
+
+def exact(formula: Formula, *operands: float) -> Any:
+    """Evaluate a formula of TRUTH at 60 digits, and more where operands differ widely in size."""
+    with mp.workdps(DIGITS):
+        return formula(*[mpf(x) for x in operands])
+
+
+def ulp_error(computed: float, true: Any) -> float:
+    """Return the distance of a float from the truth in units of the truth's last place; 0 if both overflow."""
+    with mp.workdps(DIGITS):
+        nearest = float(true)
+        if math.isinf(nearest) or math.isinf(computed):
+            # The greatest float and infinity are neighbours where the truth lies about there.
+            same_side = computed * nearest > 0 and abs(computed) >= 1.79769313486231e308 <= abs(nearest)
+            return 0.0 if same_side else math.inf
+        return float(abs(mpf(computed) - true) / mpf(math.ulp(nearest)))
+
+
+# --- where to look --------------------------------------------------------------------------------------------------
+
+_HARD = [0.5, 1.0, 2.0, 3.0, 0.1, 1e-5, 1e5, 5e-324, 2.2250738585072014e-308, 1e-300, 1e-160, 1e154, 1.4e154, 1e300]
+
+
+def any_size(rng: random.Random) -> float:
+    """Draw a number of either sign whose exponent is spread over the whole range of a float."""
+    return rng.choice((-1.0, 1.0)) * math.ldexp(rng.uniform(0.5, 1.0), rng.randint(-1073, 1024))
+
+
+def ordinary_size(rng: random.Random) -> float:
+    """Draw a number of either sign such as programs meet: from about 1e-6 to 1e3."""
+    return rng.choice((-1.0, 1.0)) * math.ldexp(rng.uniform(0.5, 1.0), rng.randint(-20, 10))
+
+
+def near(rng: random.Random, *places: float) -> float:
+    """Draw a number within a few thousand floats, or within a small distance, of one of the places."""
+    place = rng.choice(places)
+    if rng.random() < 0.5:
+        return place + rng.choice((-1.0, 1.0)) * math.ldexp(rng.random(), -rng.randint(1, 60))
+    for _ in range(rng.randint(1, 8)):
+        place = math.nextafter(place, rng.choice((-math.inf, math.inf)))
+    return place
+
+
+SPECIAL_PLACES: dict[str, tuple[float, ...]] = {
+    "asin": (-1.0, 1.0),
+    "acos": (-1.0, 1.0),
+    "acosh": (1.0,),
+    "atanh": (-1.0, 1.0),
+    "log1p": (-1.0, 0.0),
+    "log": (1.0,),
+    "log2": (1.0,),
+    "log10": (1.0,),
+    "sin": (math.pi, 2 * math.pi),
+    "cos": (math.pi / 2,),
+    "tan": (math.pi / 2, math.pi),
+    "exp": (709.78, -745.1, -708.4),
+    "expm1": (709.78, -37.0),
+    "sinh": (710.47, -710.47),
+    "cosh": (710.47, -710.47),
+    "tanh": (19.06, -19.06, 372.0, -354.0),
+    "sigmoid": (-745.0, -708.0, 36.7, 708.0, 745.0),
+    "logsigmoid": (-745.0, 36.7, 708.0, 745.0),
+    "softplus": (-745.0, -708.0, 36.7),
+    "erf": (5.9, 26.5, -26.5),
+    "erfc": (5.9, 26.5, -5.9),
+    "gelu": (-0.7517915246935645, -38.0, -37.5, -30.0, 8.3),
+    "gelu_slope": (-0.7517915246935645, -1.5, 0.0, -38.0, -30.0, 8.3),
+    "silu": (-1.2784645427610738, -700.0, -740.0, 36.7),
+    "gaussian": (26.5, -26.5),
+    "pow": (1.0, 2.0, 0.0),
+    "elu": (-37.0, -745.0),
+}
+
+
+def sample(name: str, arity: int, rng: random.Random) -> list[float]:
+    """Draw operands for an operation: of any size, of ordinary size, near special places, and hard ones."""
+    draws = [any_size, ordinary_size, lambda r: near(r, *SPECIAL_PLACES.get(name, (0.0,)))]
+    draws += [lambda r: r.choice(_HARD) * r.choice((-1.0, 1.0)), lambda r: r.uniform(-50.0, 50.0)]
+    operands = [rng.choice(draws)(rng) for _ in range(arity)]
+    if arity == 2 and rng.random() < 0.3:  # operands of one size: where quotients and squares under- or overflow
+        operands[1] = operands[0] * rng.uniform(-4.0, 4.0)
+    if name == "pow":
+        operands = _power_operands(rng)
+    return operands
+
+
+def _power_operands(rng: random.Random) -> list[float]:
+    """Draw a positive base of any size, and an exponent that keeps the power about the range of a float."""
+    base = abs(rng.choice((any_size, ordinary_size))(rng))
+    widest = min(1e300, 800.0 / max(abs(math.log(base)), 1e-300)) if base > 0 else 10.0
+    return [base, rng.choice((rng.uniform(-widest, widest), float(rng.randint(-5, 5)), ordinary_size(rng)))]
