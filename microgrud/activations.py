@@ -1,0 +1,119 @@
+"""Activations: the functions that a neuron may apply to its weighted sum, found by name or by function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from . import functions
+from .engine import Value
+from .operation import Number
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A function of one number, with the name it goes by.
+
+    Attributes:
+        name: the name in `ACTIVATIONS`, and in model files; None for a function of the user's own.
+        label: what the repr of a neuron shows, e.g. `"ReLU"`.
+        function: from a Value to a Value.
+    """
+
+    name: str | None
+    label: str
+    function: Callable[[Number], Number]
+
+    def __call__(self, x: Value) -> Value:
+        """Apply the function.
+
+        Raises:
+            TypeError: if a function of the user's own returns anything but a Value: the gradient would be lost.
+        """
+        result = self.function(x)
+        if not isinstance(result, Value):
+            raise TypeError(
+                f"activation {self.label}: expected it to return a Value, got an object of type "
+                f"{type(result).__name__}; compute it with operations on the Value that it is given"
+            )
+        return result
+
+
+def linear(x: Number) -> Number:
+    """Return the number as it is.
+
+    >>> linear(2.0)
+    2.0
+    """
+    return x
+
+
+def _table() -> dict[str, Activation]:
+    """Every function of one real number whose domain is all reals and whose slope is not 0 everywhere."""
+    by_label = {
+        "Linear": linear,
+        "ReLU": functions.relu,
+        "LeakyReLU": functions.leaky_relu,
+        "ELU": functions.elu,
+        "GELU": functions.gelu,
+        "SiLU": functions.silu,
+        "Sigmoid": functions.sigmoid,
+        "LogSigmoid": functions.logsigmoid,
+        "Softplus": functions.softplus,
+        "Tanh": functions.tanh,
+        "Sin": functions.sin,
+        "Cos": functions.cos,
+        "Tan": functions.tan,
+        "Atan": functions.atan,
+        "Sinh": functions.sinh,
+        "Cosh": functions.cosh,
+        "Asinh": functions.asinh,
+        "Erf": functions.erf,
+        "Erfc": functions.erfc,
+        "Exp": functions.exp,
+        "Expm1": functions.expm1,
+        "Square": functions.square,
+        "Cbrt": functions.cbrt,
+        "Abs": functions.abs,
+    }
+    return {f.__name__: Activation(f.__name__, label, f) for label, f in by_label.items()}
+
+
+#: The activations that microgrud knows by name.
+ACTIVATIONS = _table()
+
+
+def get_activation(activation: str | Callable[[Number], Number]) -> Activation:
+    """Find an activation by its name or by its function; any other callable on a Value is taken as it is.
+
+    Args:
+        activation: a name such as `"tanh"`, a function of microgrud such as `microgrud.tanh`, or a callable that
+            takes a Value and returns one.
+
+    Raises:
+        ValueError: for a name that is not known; the message lists those that are.
+        TypeError: for anything that is neither a name nor callable.
+
+    >>> get_activation("leaky_relu").label
+    'LeakyReLU'
+    >>> get_activation(functions.tanh).name
+    'tanh'
+    """
+    if isinstance(activation, Activation):
+        return activation
+    if isinstance(activation, str):
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation: expected one of {', '.join(sorted(ACTIVATIONS))}, got {activation!r}")
+        return ACTIVATIONS[activation]
+    if not callable(activation):
+        raise TypeError(f"activation: expected a name or a function, got an object of type {type(activation).__name__}")
+    for known in ACTIVATIONS.values():
+        if known.function is activation:
+            return known
+    return Activation(None, _label(activation), activation)
+
+
+def _label(function: Callable[..., Number]) -> str:
+    """Turn the name of a function into one for a neuron: `my_swish` into `MySwish`; `Custom` if it has none."""
+    name = getattr(function, "__name__", "")
+    return "".join(word[0].upper() + word[1:] for word in name.split("_") if word) if name.isidentifier() else "Custom"
