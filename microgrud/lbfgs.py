@@ -1,0 +1,244 @@
+"""L-BFGS: Newton's method with the curvature guessed from the last few steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .engine import Value
+from .linesearch import Point, strong_wolfe
+from .optimizer import Optimizer, _vector
+from .packing import Vector, read_data, read_gradients, write_data
+from .settings import NOT_NEGATIVE, POSITIVE, Check, one_of, optional, real, whole
+
+
+class LBFGS(Optimizer):
+    """Limited-memory BFGS: quasi-Newton steps, for losses without noise (whole batches).
+
+    Liu & Nocedal, "On the limited memory BFGS method for large scale optimization", 1989; Nocedal & Wright, "Numerical
+    optimization", 2006, algorithms 7.4 and 7.5. From the last `history_size` steps `s` and changes of the gradient `y`
+    an approximate inverse Hessian `H` is kept, never as n^2 entries but as those pairs:
+
+        d = -H g                                        the two-loop recursion, H0 = (s.y / y.y) I
+        p <- p + t d                                    t from the strong Wolfe line search
+
+    Each `step(closure)` makes up to `max_iter` such iterations, so it evaluates the loss many times. A loss that
+    overflows, or leaves the domain of an operation, at a point that is only being tried counts as infinitely high.
+
+    Args:
+        parameters: Values, or one parameter group.
+        lr: the first step to try along a direction; at the very first, `min(1, 1/||g||_1)` times that.
+        max_iter: how many iterations to make a step.
+        max_eval: after how many evaluations a step begins no further iteration; `max_iter * 5 // 4` if None.
+        tolerance_grad: stop where no partial derivative is larger.
+        tolerance_change: stop where no parameter changes by more.
+        history_size: how many pairs to keep.
+        line_search_fn: `"strong_wolfe"`, or None to go `lr * d` without looking, as PyTorch's default does.
+
+    Raises:
+        TypeError, ValueError: for invalid settings or parameters.
+
+    >>> x, y = Value(-1.2), Value(1.0)
+    >>> optimizer = LBFGS([x, y], max_iter=100)
+    >>> def rosenbrock():
+    ...     optimizer.zero_grad()
+    ...     loss = (1 - x) ** 2 + 100 * (y - x * x) ** 2
+    ...     loss.backward()
+    ...     return loss
+    >>> _ = optimizer.step(rosenbrock)
+    >>> abs(x.data - 1) < 1e-8 and abs(y.data - 1) < 1e-8
+    True
+    """
+
+    settings: ClassVar[Mapping[str, Check]] = {
+        "lr": real(POSITIVE),
+        "max_iter": whole(1),
+        "max_eval": optional(whole(1)),
+        "tolerance_grad": real(NOT_NEGATIVE),
+        "tolerance_change": real(NOT_NEGATIVE),
+        "history_size": whole(1),
+        "line_search_fn": one_of("strong_wolfe", None),
+    }
+    needs_closure = True
+
+    def __init__(
+        self,
+        parameters: Iterable[Value] | Iterable[Mapping[str, Any]],
+        lr: float = 1.0,
+        max_iter: int = 20,
+        max_eval: int | None = None,
+        tolerance_grad: float = 1e-7,
+        tolerance_change: float = 1e-9,
+        history_size: int = 100,
+        line_search_fn: str | None = "strong_wolfe",
+    ) -> None:
+        super().__init__(
+            parameters,
+            lr=lr,
+            max_iter=max_iter,
+            max_eval=max_eval,
+            tolerance_grad=tolerance_grad,
+            tolerance_change=tolerance_change,
+            history_size=history_size,
+            line_search_fn=line_search_fn,
+        )
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Set the only group: the curvature is that of all parameters together."""
+        if self.param_groups:
+            raise ValueError("LBFGS: expected one parameter group, got a second one; use one list of parameters")
+        super().add_param_group(group)
+        self.state[0].update(evaluations=0, steps=[], changes=[])
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Make up to `max_iter` iterations.
+
+        Args:
+            closure: clears the gradients, computes the loss, calls `backward()`, returns the loss.
+
+        Returns:
+            What the closure returned at the parameters as they were.
+
+        Raises:
+            TypeError: without a closure.
+            ArithmeticError: if loss or gradient are not finite at the parameters as they are.
+
+        Whatever is raised on the way, the parameters are left at the end of the last whole iteration.
+        """
+        if closure is None:
+            raise TypeError("LBFGS.step: expected a closure that evaluates the loss and its gradient, got None")
+        group, state = self.param_groups[0], self.state[0]
+        self._check_size(0)
+        run = _Run(group["params"], closure)
+        here, loss = run.evaluate_start()
+        try:
+            with np.errstate(all="ignore"):
+                self._iterate(group, state, run, here)
+        finally:
+            write_data(run.parameters, run.position)
+            state["evaluations"] += run.evaluations
+        return loss
+
+    def _iterate(self, group: dict[str, Any], state: dict[str, Any], run: _Run, here: Point) -> None:
+        budget = group["max_eval"] or group["max_iter"] * 5 // 4
+        for _ in range(group["max_iter"]):
+            gradient = here.gradient
+            if gradient is None or np.max(np.abs(gradient)) <= group["tolerance_grad"]:
+                return
+            direction = -inverse_hessian_times(gradient, state["steps"], state["changes"])
+            slope = float(gradient @ direction)
+            if not -math.inf < slope < 0.0:  # the curvature is worn out by rounding: begin anew, downhill
+                state["steps"], state["changes"] = [], []
+                direction, slope = -gradient, -float(gradient @ gradient)
+            first = 1.0 if state["steps"] else min(1.0, 1.0 / float(np.sum(np.abs(gradient))))
+            there = run.search(group, here._replace(step=0.0, slope=slope), direction, group["lr"] * first)
+            if there is None or there.gradient is None:
+                return
+            moved = there.step * direction
+            run.position = run.position + moved
+            state["step"] += 1
+            self._remember(state, group["history_size"], moved, there.gradient - gradient)
+            if np.max(np.abs(moved)) <= group["tolerance_change"] or run.evaluations >= budget:
+                return
+            here = there
+
+    @staticmethod
+    def _remember(state: dict[str, Any], most: int, moved: Vector, change: Vector) -> None:
+        """Keep a pair whose curvature is positive beyond rounding; without that H would not stay positive definite."""
+        if moved @ change > np.finfo(float).eps * (change @ change):
+            state["steps"] = [*state["steps"], moved][-most:]
+            state["changes"] = [*state["changes"], change][-most:]
+
+    def _checked_group(self, where: str, saved: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        settings, state = super()._checked_group(where, saved)
+        if set(state) != {"step", "evaluations", "steps", "changes"} or len(state["steps"]) != len(state["changes"]):
+            raise ValueError(f"{where}: expected step, evaluations and as many steps as changes, got {sorted(state)}")
+        return settings, state
+
+    def _checked_entry(self, where: str, name: str, entry: Any, size: int) -> Any:
+        if name in ("steps", "changes"):
+            return [_vector(f"{where}: {name}", vector, size) for vector in entry]
+        return (
+            whole(0)(f"{where}: {name}", entry)
+            if name == "evaluations"
+            else super()._checked_entry(where, name, entry, size)
+        )
+
+    def _check_size(self, index: int) -> None:
+        size = len(self.param_groups[index]["params"])
+        for vector in self.state[index]["steps"]:
+            if len(vector) != size:
+                raise ValueError(
+                    f"LBFGS: the optimizer has {size} parameters, and had {len(vector)} at its last step; "
+                    "make a new optimizer"
+                )
+
+
+class _Run:
+    """The evaluations of one `step`: where the parameters stand, and the loss around there."""
+
+    def __init__(self, parameters: list[Value], closure: Callable[[], Any]) -> None:
+        self.parameters, self.closure = parameters, closure
+        self.position = read_data(parameters)
+        self.evaluations = 0
+
+    def evaluate_start(self) -> tuple[Point, Any]:
+        """Evaluate where the parameters stand; here errors are the user's to see."""
+        loss = self.closure()
+        self.evaluations += 1
+        value, gradient = _number(loss), read_gradients(self.parameters)
+        if not math.isfinite(value) or not np.all(np.isfinite(gradient)):
+            raise ArithmeticError(f"LBFGS.step: expected a finite loss and gradient to start from, got loss {value}")
+        return Point(0.0, value, 0.0, gradient), loss
+
+    def search(self, group: dict[str, Any], start: Point, direction: Vector, step: float) -> Point | None:
+        """Return the point along a direction to go to, None if there is none."""
+
+        def line(step: float) -> Point:
+            write_data(self.parameters, self.position + step * direction)
+            self.evaluations += 1
+            try:
+                value = _number(self.closure())
+            except (ArithmeticError, ValueError):  # tried too far: outside the domain, or overflow
+                return Point(step, math.inf, math.nan)
+            gradient = read_gradients(self.parameters)
+            return Point(step, value, float(gradient @ direction), gradient)
+
+        if group["line_search_fn"] is None:
+            there = line(step)
+            return there if there.finite else None
+        return strong_wolfe(line, start, step)
+
+
+def inverse_hessian_times(vector: Vector, steps: list[Vector], changes: list[Vector]) -> Vector:
+    """Multiply a vector by the L-BFGS estimate of the inverse Hessian: the two-loop recursion.
+
+    Nocedal & Wright, algorithm 7.4.
+
+    Args:
+        vector: n numbers.
+        steps: the last changes of the parameters, oldest first, each n numbers.
+        changes: the changes of the gradient that went with them.
+
+    >>> inverse_hessian_times(np.array([6.0]), [np.array([1.0])], [np.array([3.0])])  # f'' = 3
+    array([2.])
+    """
+    if not steps:
+        return vector
+    result = vector
+    weights = []
+    for s, y in zip(reversed(steps), reversed(changes)):
+        weight = (s @ result) / (y @ s)
+        result = result - weight * y
+        weights.append(weight)
+    result = result * ((steps[-1] @ changes[-1]) / (changes[-1] @ changes[-1]))
+    for s, y, weight in zip(steps, changes, reversed(weights)):
+        result = result + s * (weight - (y @ result) / (y @ s))
+    return result
+
+
+def _number(loss: Any) -> float:
+    return float(loss.data if isinstance(loss, Value) else loss)

@@ -1,0 +1,345 @@
+"""Optimizers: each is one update formula on vectors, the parameters `p` and their gradients `g`.
+
+Names, defaults and formulas are those that PyTorch publishes; `lr` is the learning rate.
+
+>>> from microgrud import Value
+>>> x = Value(1.0)
+>>> optimizer = SGD([x], lr=0.1, momentum=0.9)
+>>> for _ in range(200):
+...     optimizer.zero_grad()
+...     loss = (x - 3) ** 2
+...     loss.backward()
+...     _ = optimizer.step()
+>>> round(x.data, 3)
+3.0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+
+from .clipping import clip_grad_norm, clip_grad_value, gradient_norm
+from .engine import Value
+from .lbfgs import LBFGS
+from .optimizer import Optimizer
+from .packing import Vector
+from .settings import ANY, FRACTION, NOT_NEGATIVE, Check, flag, pair, real
+
+__all__ = [
+    "LBFGS",
+    "OPTIMIZERS",
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "RMSprop",
+    "clip_grad_norm",
+    "clip_grad_value",
+    "gradient_norm",
+]
+
+Parameters: TypeAlias = Iterable[Value] | Iterable[Mapping[str, Any]]
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum if asked for.
+
+    Robbins & Monro, "A stochastic approximation method", 1951; momentum: Polyak 1964; Nesterov's: Nesterov 1983, in
+    the form of Sutskever, Martens, Dahl & Hinton, "On the importance of initialization and momentum in deep
+    learning", ICML 2013. With `d` for weight decay, `mu` for momentum, `tau` for dampening:
+
+        g <- g + d p
+        b <- g at the first step, mu b + (1 - tau) g later        (with momentum)
+        p <- p - lr g                                             without momentum
+        p <- p - lr b                                             with momentum
+        p <- p - lr (g + mu b)                                    with Nesterov's
+
+    Args:
+        parameters: Values, or parameter groups.
+        lr: the learning rate, 0 or more.
+        momentum: how much of the last step's direction to keep, 0 or more.
+        dampening: how much of the gradient to keep out of the momentum.
+        weight_decay: the strength of an L2 penalty, 0 or more.
+        nesterov: whether to look ahead; needs momentum without dampening.
+
+    Raises:
+        TypeError, ValueError: for invalid settings or parameters.
+    """
+
+    settings: ClassVar[Mapping[str, Check]] = {
+        "lr": real(NOT_NEGATIVE),
+        "momentum": real(NOT_NEGATIVE),
+        "dampening": real(ANY),
+        "weight_decay": real(NOT_NEGATIVE),
+        "nesterov": flag,
+    }
+    vectors = ("momentum_buffer",)
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        super().__init__(
+            parameters, lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov
+        )
+
+    def _checked(self, settings: Mapping[str, Any], where: str) -> dict[str, Any]:
+        checked = super()._checked(settings, where)
+        if checked["nesterov"] and (checked["momentum"] == 0.0 or checked["dampening"] != 0.0):
+            raise ValueError(
+                f"{where}: nesterov: expected momentum above 0 and dampening 0 with it, got momentum "
+                f"{checked['momentum']} and dampening {checked['dampening']}"
+            )
+        return checked
+
+    def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
+        momentum = group["momentum"]
+        grad = _decayed(group, data, grad)
+        if momentum != 0.0:
+            buffer = state.get("momentum_buffer")
+            buffer = grad if buffer is None else momentum * buffer + (1.0 - group["dampening"]) * grad
+            state["momentum_buffer"] = buffer
+            grad = grad + momentum * buffer if group["nesterov"] else buffer
+        new: Vector = data - group["lr"] * grad
+        return new
+
+
+class Adagrad(Optimizer):
+    """A rate of its own for each parameter, falling with the gradients it has seen.
+
+    Duchi, Hazan & Singer, "Adaptive subgradient methods for online learning and stochastic optimization", JMLR 2011.
+    With `d` for weight decay, at step `t` = 1, 2, ...:
+
+        g <- g + d p
+        s <- s + g^2                          (from initial_accumulator_value)
+        p <- p - lr / (1 + (t - 1) lr_decay) * g / (sqrt(s) + eps)
+
+    Args:
+        parameters: Values, or parameter groups.
+        lr: the learning rate, 0 or more.
+        lr_decay: how fast the rate falls with the number of steps, 0 or more.
+        weight_decay: the strength of an L2 penalty, 0 or more.
+        initial_accumulator_value: what the sum of squares starts from, 0 or more.
+        eps: keeps the quotient finite, 0 or more.
+
+    Raises:
+        TypeError, ValueError: for invalid settings or parameters.
+    """
+
+    settings: ClassVar[Mapping[str, Check]] = {
+        "lr": real(NOT_NEGATIVE),
+        "lr_decay": real(NOT_NEGATIVE),
+        "weight_decay": real(NOT_NEGATIVE),
+        "initial_accumulator_value": real(NOT_NEGATIVE),
+        "eps": real(NOT_NEGATIVE),
+    }
+    vectors = ("sum",)
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        lr: float = 1e-2,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+    ) -> None:
+        super().__init__(
+            parameters,
+            lr=lr,
+            lr_decay=lr_decay,
+            weight_decay=weight_decay,
+            initial_accumulator_value=initial_accumulator_value,
+            eps=eps,
+        )
+
+    def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
+        grad = _decayed(group, data, grad)
+        state["sum"] = state.get("sum", group["initial_accumulator_value"]) + grad * grad
+        rate = group["lr"] / (1.0 + (state["step"] - 1) * group["lr_decay"])
+        new: Vector = data - rate * grad / (np.sqrt(state["sum"]) + group["eps"])
+        return new
+
+
+class RMSprop(Optimizer):
+    """Divide the gradient by a running root mean square of itself.
+
+    Tieleman & Hinton, "Lecture 6.5: RMSProp", COURSERA Neural Networks for Machine Learning, 2012; centered: Graves,
+    "Generating sequences with recurrent neural networks", 2013. With `d` for weight decay, `mu` for momentum:
+
+        g <- g + d p
+        v <- alpha v + (1 - alpha) g^2
+        m <- alpha m + (1 - alpha) g,  w = v - m^2        (centered; otherwise w = v)
+        b <- mu b + g / (sqrt(w) + eps)
+        p <- p - lr b
+
+    `w` is a variance and never negative; where rounding would make it so it is taken as 0.
+
+    Args:
+        parameters: Values, or parameter groups.
+        lr: the learning rate, 0 or more.
+        alpha: how much of the running mean to keep a step, in [0, 1).
+        eps: keeps the quotient finite, 0 or more.
+        weight_decay: the strength of an L2 penalty, 0 or more.
+        momentum: how much of the last step's direction to keep, 0 or more.
+        centered: whether to divide by an estimate of the standard deviation.
+
+    Raises:
+        TypeError, ValueError: for invalid settings or parameters.
+    """
+
+    settings: ClassVar[Mapping[str, Check]] = {
+        "lr": real(NOT_NEGATIVE),
+        "alpha": real(FRACTION),
+        "eps": real(NOT_NEGATIVE),
+        "weight_decay": real(NOT_NEGATIVE),
+        "momentum": real(NOT_NEGATIVE),
+        "centered": flag,
+    }
+    vectors = ("square_avg", "grad_avg", "momentum_buffer")
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+    ) -> None:
+        super().__init__(
+            parameters, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum, centered=centered
+        )
+
+    def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
+        alpha, momentum = group["alpha"], group["momentum"]
+        grad = _decayed(group, data, grad)
+        variance = state["square_avg"] = alpha * state.get("square_avg", 0.0) + (1.0 - alpha) * grad * grad
+        if group["centered"]:
+            average = state["grad_avg"] = alpha * state.get("grad_avg", 0.0) + (1.0 - alpha) * grad
+            variance = np.maximum(variance - average * average, 0.0)
+        direction: Vector = grad / (np.sqrt(variance) + group["eps"])
+        if momentum != 0.0:
+            direction = state["momentum_buffer"] = momentum * state.get("momentum_buffer", 0.0) + direction
+        new: Vector = data - group["lr"] * direction
+        return new
+
+
+class Adam(Optimizer):
+    """Running means of the gradient and of its square, corrected for their start from zero.
+
+    Kingma & Ba, "Adam: a method for stochastic optimization", ICLR 2015; AMSGrad: Reddi, Kale & Kumar, "On the
+    convergence of Adam and beyond", ICLR 2018. With `d` for weight decay, at step `t` = 1, 2, ...:
+
+        g <- g + d p
+        m <- beta1 m + (1 - beta1) g
+        v <- beta2 v + (1 - beta2) g^2
+        w <- v, or the largest v so far with AMSGrad
+        p <- p - lr m / (1 - beta1^t) / (sqrt(w / (1 - beta2^t)) + eps)
+
+    Args:
+        parameters: Values, or parameter groups.
+        lr: the learning rate, 0 or more.
+        betas: how much of the two running means to keep a step, each in [0, 1).
+        eps: keeps the quotient finite, 0 or more.
+        weight_decay: the strength of an L2 penalty, 0 or more.
+        amsgrad: whether to divide by the largest mean square so far.
+
+    Raises:
+        TypeError, ValueError: for invalid settings or parameters.
+    """
+
+    settings: ClassVar[Mapping[str, Check]] = {
+        "lr": real(NOT_NEGATIVE),
+        "betas": pair(real(FRACTION)),
+        "eps": real(NOT_NEGATIVE),
+        "weight_decay": real(NOT_NEGATIVE),
+        "amsgrad": flag,
+    }
+    vectors = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+    ) -> None:
+        super().__init__(parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad)
+
+    def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
+        return data - self._adaptive_step(group, state, _decayed(group, data, grad))
+
+    def _adaptive_step(self, group: dict[str, Any], state: dict[str, Any], grad: Vector) -> Vector:
+        (beta1, beta2), t = group["betas"], state["step"]
+        mean = state["exp_avg"] = beta1 * state.get("exp_avg", 0.0) + (1.0 - beta1) * grad
+        square = state["exp_avg_sq"] = beta2 * state.get("exp_avg_sq", 0.0) + (1.0 - beta2) * grad * grad
+        if group["amsgrad"]:
+            square = state["max_exp_avg_sq"] = np.maximum(state.get("max_exp_avg_sq", 0.0), square)
+        root = np.sqrt(square) / (1.0 - beta2**t) ** 0.5
+        step: Vector = group["lr"] / (1.0 - beta1**t) * mean / (root + group["eps"])
+        return step
+
+
+class AdamW(Adam):
+    """Adam with a weight decay of its own, kept out of the running means.
+
+    Loshchilov & Hutter, "Decoupled weight decay regularization", ICLR 2019. As `Adam`, except that the gradient is
+    taken as it is, and
+
+        p <- p (1 - lr d) - (the step of Adam without weight decay)
+
+    Args:
+        parameters: Values, or parameter groups.
+        lr: the learning rate, 0 or more.
+        betas: how much of the two running means to keep a step, each in [0, 1).
+        eps: keeps the quotient finite, 0 or more.
+        weight_decay: the part of each parameter, times the rate, to take away a step; 0 or more.
+        amsgrad: whether to divide by the largest mean square so far.
+
+    Raises:
+        TypeError, ValueError: for invalid settings or parameters.
+    """
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+    ) -> None:
+        super().__init__(parameters, lr, betas, eps, weight_decay, amsgrad)
+
+    def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
+        kept: Vector = data * (1.0 - group["lr"] * group["weight_decay"])
+        return kept - self._adaptive_step(group, state, grad)
+
+
+def _decayed(group: dict[str, Any], data: Vector, grad: Vector) -> Vector:
+    """Add the gradient of the L2 penalty (weight_decay / 2) ||p||^2."""
+    return grad + group["weight_decay"] * data if group["weight_decay"] != 0.0 else grad
+
+
+#: The optimizers by the name that `fit` and the command line know them by.
+OPTIMIZERS: Mapping[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "adagrad": Adagrad,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+    "lbfgs": LBFGS,
+}

@@ -1,0 +1,220 @@
+"""What all optimizers share: parameter groups, `step`, `zero_grad`, and a state that can be saved and restored.
+
+An optimizer is a class with a table of its settings and one method, `_update`, that holds the formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .engine import Value
+from .packing import Vector, check_parameters, read_data, read_gradients, write_data
+from .settings import Check, whole
+
+
+class Optimizer:
+    """Base class of the optimizers: moves parameters against their gradients.
+
+    Args:
+        parameters: the leaves to train: a list of Values, or a list of parameter groups, dicts such as
+            `{"params": [...], "lr": 0.1}` whose settings take the place of the optimizer's for their parameters.
+        settings: the settings of the groups that do not say otherwise.
+
+    Attributes:
+        param_groups: one dict a group, with `"params"` and every setting; a setting changed there (a schedule changes
+            `"lr"`) holds from the next step on.
+        state: one dict a group, with the number of steps taken and what the formula carries from step to step.
+
+    Raises:
+        TypeError, ValueError: for parameters that are not distinct leaf Values, and for invalid settings.
+    """
+
+    #: Each setting of the class, and the check it has to pass.
+    settings: ClassVar[Mapping[str, Check]] = {}
+    #: The names of the vectors, one number a parameter, that the formula may keep in a group's state.
+    vectors: ClassVar[tuple[str, ...]] = ()
+    #: Whether `step` has to evaluate the loss itself.
+    needs_closure: ClassVar[bool] = False
+
+    def __init__(self, parameters: Iterable[Value] | Iterable[Mapping[str, Any]], **settings: Any) -> None:
+        self.defaults = self._checked(settings, type(self).__name__)
+        self.param_groups: list[dict[str, Any]] = []
+        self.state: list[dict[str, Any]] = []
+        if isinstance(parameters, Mapping):
+            parameters = [parameters]
+        if not isinstance(parameters, Iterable):
+            check_parameters(type(self).__name__, parameters)  # says what is wrong
+        found = list(parameters)
+        if not found or not all(isinstance(group, Mapping) for group in found):
+            found = [{"params": found}]
+        for group in found:
+            self.add_param_group(group)  # type: ignore[arg-type]
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Add parameters with settings of their own.
+
+        Args:
+            group: `"params"` and any of the optimizer's settings; those missing are the optimizer's own.
+
+        Raises:
+            TypeError, ValueError: as the constructor does, and if a parameter already belongs to a group.
+        """
+        where = f"{type(self).__name__}: parameter group {len(self.param_groups)}"
+        if "params" not in group:
+            raise ValueError(f"{where}: expected a 'params' entry, got only {sorted(group)}")
+        parameters = check_parameters(where, group["params"])
+        elsewhere = set(self.parameters())
+        for i, parameter in enumerate(parameters):
+            if parameter in elsewhere:
+                raise ValueError(f"{where}: the parameter at index {i} already belongs to another group")
+        settings = self._checked({**self.defaults, **{k: v for k, v in group.items() if k != "params"}}, where)
+        self.param_groups.append({"params": parameters, **settings})
+        self.state.append({"step": 0})
+
+    def parameters(self) -> list[Value]:
+        """Return the parameters of all groups, in order."""
+        return [parameter for group in self.param_groups for parameter in group["params"]]
+
+    def zero_grad(self) -> None:
+        """Set every parameter's grad to zero."""
+        for parameter in self.parameters():
+            parameter.grad = 0.0
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter once, from its `grad`.
+
+        The arithmetic is IEEE's: a gradient that is not finite, or a rate far too high, gives parameters that are not.
+
+        Args:
+            closure: if given, is called first: it clears the gradients, computes the loss, calls `backward()`, and
+                returns the loss.
+
+        Returns:
+            What the closure returned, None without one.
+
+        Raises:
+            ValueError: if a group no longer has the number of parameters it had at its last step.
+        """
+        loss = None if closure is None else closure()
+        updates: list[tuple[list[Value], Vector]] = []
+        with np.errstate(all="ignore"):
+            for i, (group, state) in enumerate(zip(self.param_groups, self.state)):
+                parameters = group["params"]
+                self._check_size(i)
+                state["step"] += 1
+                new = self._update(group, state, read_data(parameters), read_gradients(parameters))
+                updates.append((parameters, new))
+        for parameters, new in updates:
+            write_data(parameters, new)
+        return loss
+
+    def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
+        """Return the new data of a group's parameters; the formula of the optimizer."""
+        raise NotImplementedError(f"{type(self).__name__} does not define _update(group, state, data, grad)")
+
+    # --- saving and restoring ------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return settings and state as dicts, lists, numbers and strings: what JSON can hold, bit for bit.
+
+        The parameters themselves are no part of it: they belong to the model.
+        """
+        groups = []
+        for group, state in zip(self.param_groups, self.state):
+            groups.append(
+                {
+                    "size": len(group["params"]),
+                    "settings": {name: _plain(group[name]) for name in self.settings},
+                    "state": {name: _plain(entry) for name, entry in state.items()},
+                }
+            )
+        return {"optimizer": type(self).__name__, "groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned; settings come back as they were saved. On an error nothing is changed.
+
+        Raises:
+            ValueError: if it is that of another optimizer, of other numbers of parameters, or damaged.
+        """
+        where = f"{type(self).__name__}.load_state_dict"
+        try:
+            if state_dict["optimizer"] != type(self).__name__:
+                raise ValueError(f"{where}: expected the state of {type(self).__name__}, got {state_dict['optimizer']}")
+            sizes = [group["size"] for group in state_dict["groups"]]
+            expected = [len(group["params"]) for group in self.param_groups]
+            if sizes != expected:
+                raise ValueError(f"{where}: expected groups of {expected} parameters, got {sizes}")
+            checked = [self._checked_group(where, group) for group in state_dict["groups"]]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{where}: expected what state_dict() returned, got a damaged one ({error!r})") from error
+        for group, (settings, _) in zip(self.param_groups, checked):
+            group.update(settings)
+        self.state = [state for _, state in checked]
+
+    def _checked_group(self, where: str, saved: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        missing = [name for name in self.settings if name not in saved["settings"]]
+        if missing:
+            raise ValueError(f"{where}: expected the settings {list(self.settings)}, got none of {missing}")
+        settings = self._checked(saved["settings"], where)
+        state = {name: self._checked_entry(where, name, entry, saved["size"]) for name, entry in saved["state"].items()}
+        if "step" not in state:
+            raise ValueError(f"{where}: expected a number of steps in the state, got {sorted(state)}")
+        return settings, state
+
+    def _checked_entry(self, where: str, name: str, entry: Any, size: int) -> Any:
+        """Return one entry of a saved state as it is kept in memory: a count, or a vector with a number a parameter."""
+        if name == "step":
+            return whole(0)(f"{where}: step", entry)
+        if name not in self.vectors:
+            raise ValueError(f"{where}: expected a state of {('step', *self.vectors)}, got {name!r}")
+        return _vector(f"{where}: {name}", entry, size)
+
+    def _check_size(self, index: int) -> None:
+        """Raise if parameters were added to a group, or taken from it, behind the optimizer's back."""
+        size = len(self.param_groups[index]["params"])
+        for name in self.vectors:
+            vector = self.state[index].get(name)
+            if vector is not None and len(vector) != size:
+                raise ValueError(
+                    f"{type(self).__name__}: parameter group {index} has {size} parameters, and had {len(vector)} at "
+                    "its last step; make a new optimizer, or call add_param_group for new parameters"
+                )
+
+    def _checked(self, settings: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """Return the settings as plain numbers and flags, or raise; subclasses add what concerns several settings."""
+        for name in settings:
+            if name not in self.settings:
+                raise TypeError(f"{where}: expected settings among {list(self.settings)}, got {name!r}")
+        return {name: check(f"{where}: {name}", settings[name]) for name, check in self.settings.items()}
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__}("]
+        for group in self.param_groups:
+            settings = ", ".join(f"{name}={group[name]!r}" for name in self.settings)
+            lines.append(f"  {len(group['params'])} parameters: {settings}")
+        return "\n".join([*lines, ")"])
+
+
+def _plain(entry: Any) -> Any:
+    """Turn vectors and tuples, and lists of them, into lists."""
+    if isinstance(entry, np.ndarray):
+        return entry.tolist()
+    if isinstance(entry, (tuple, list)):
+        return [_plain(item) for item in entry]
+    return entry
+
+
+def _vector(where: str, entry: Any, size: int) -> Vector:
+    if not isinstance(entry, (list, tuple)) or len(entry) != size:
+        raise ValueError(f"{where}: expected a list of {size} numbers, got {_brief(entry)}")
+    if not all(type(number) in (float, int) for number in entry):
+        raise ValueError(f"{where}: expected numbers, got {_brief([type(number).__name__ for number in entry])}")
+    return np.array(entry, dtype=np.float64)
+
+
+def _brief(entry: Any) -> str:
+    text = repr(entry)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,80 @@
+"""Lists of parameters from and to NumPy vectors: one vector for their data, one for their gradients.
+
+An optimizer reads both vectors, computes its update on them as a whole, and writes the data back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .engine import Value
+
+Vector: TypeAlias = npt.NDArray[np.float64]
+
+
+def read_data(parameters: Sequence[Value]) -> Vector:
+    """Copy the parameters' numbers into a new vector.
+
+    >>> read_data([Value(1.0), Value(-2.0)])
+    array([ 1., -2.])
+    """
+    return np.fromiter([p.data for p in parameters], dtype=np.float64, count=len(parameters))
+
+
+def read_gradients(parameters: Sequence[Value]) -> Vector:
+    """Copy the parameters' gradients into a new vector."""
+    return np.fromiter([p.grad for p in parameters], dtype=np.float64, count=len(parameters))
+
+
+def write_data(parameters: Sequence[Value], vector: Vector) -> None:
+    """Set the parameters' numbers, in order, from a vector of the same length."""
+    for parameter, number in zip(parameters, vector.tolist()):
+        parameter.data = number
+
+
+def write_gradients(parameters: Sequence[Value], vector: Vector) -> None:
+    """Set the parameters' gradients, in order, from a vector of the same length."""
+    for parameter, number in zip(parameters, vector.tolist()):
+        parameter.grad = number
+
+
+def check_parameters(where: str, parameters: Iterable[Value]) -> list[Value]:
+    """Return the parameters as a list, or say why they are none that can be trained.
+
+    Args:
+        where: who asks, for the message.
+        parameters: an iterable of Values.
+
+    Raises:
+        TypeError: if it is no iterable of Values.
+        ValueError: if it is empty, holds a Value twice, or holds the result of an operation.
+
+    >>> check_parameters("SGD", [])
+    Traceback (most recent call last):
+        ...
+    ValueError: SGD: expected at least one parameter, got none
+    """
+    if isinstance(parameters, Value) or not isinstance(parameters, Iterable):
+        hint = "; pass its .parameters()" if hasattr(parameters, "parameters") else ""
+        hint = "; put it into a list" if isinstance(parameters, Value) else hint
+        raise TypeError(f"{where}: expected a list of Values, got an object of type {type(parameters).__name__}{hint}")
+    found = list(parameters)
+    if not found:
+        raise ValueError(f"{where}: expected at least one parameter, got none")
+    seen: dict[Value, int] = {}
+    for i, parameter in enumerate(found):
+        if not isinstance(parameter, Value):
+            raise TypeError(f"{where}: expected Values, got an object of type {type(parameter).__name__} at index {i}")
+        if not parameter.is_leaf:
+            raise ValueError(
+                f"{where}: expected leaves, got the result of an operation ({parameter._op!r}) at index {i}; "
+                "train the Values it was computed from, or its .detach()"
+            )
+        if parameter in seen:
+            raise ValueError(f"{where}: expected each parameter once, got index {seen[parameter]} again at index {i}")
+        seen[parameter] = i
+    return found

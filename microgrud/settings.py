@@ -1,0 +1,91 @@
+"""What the settings of optimizers and schedules may be: each check returns the clean setting or says what is wrong."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+from .operation import Interval, as_float
+
+# Takes where the setting stands (for the message) and the setting; returns it as plain Python.
+Check: TypeAlias = Callable[[str, Any], Any]
+
+ANY = Interval(-math.inf, math.inf, low_open=True, high_open=True)
+POSITIVE = Interval(0.0, math.inf, low_open=True, high_open=True)
+NOT_NEGATIVE = Interval(0.0, math.inf, high_open=True)
+FRACTION = Interval(0.0, 1.0, high_open=True)
+
+
+def real(interval: Interval) -> Check:
+    """Make the check for a finite number in an interval.
+
+    >>> real(NOT_NEGATIVE)("SGD: lr", -1)
+    Traceback (most recent call last):
+        ...
+    ValueError: SGD: lr: expected a finite number x >= 0, got -1.0
+    """
+
+    def check(where: str, setting: Any) -> float:
+        number = as_float(setting, where)
+        if not math.isfinite(number) or number not in interval:
+            what = interval.describe()
+            expected = "a finite number" + ("" if what.startswith("any") else f" {what}")
+            raise ValueError(f"{where}: expected {expected}, got {number}")
+        return number
+
+    return check
+
+
+def whole(least: int) -> Check:
+    """Make the check for an integer from `least` on."""
+
+    def check(where: str, setting: Any) -> int:
+        try:
+            number = operator.index(setting)
+        except TypeError:
+            raise TypeError(f"{where}: expected an integer, got {setting!r}") from None
+        if isinstance(setting, bool) or number < least:
+            raise ValueError(f"{where}: expected an integer of at least {least}, got {setting!r}")
+        return number
+
+    return check
+
+
+def optional(check: Check) -> Check:
+    """Make the check that takes None as well."""
+    return lambda where, setting: None if setting is None else check(where, setting)
+
+
+def flag(where: str, setting: Any) -> bool:
+    """Check for True or False."""
+    if type(setting).__name__ not in ("bool", "bool_"):
+        raise TypeError(f"{where}: expected True or False, got {setting!r}")
+    return bool(setting)
+
+
+def one_of(*choices: Any) -> Check:
+    """Make the check for one of a few choices."""
+
+    def check(where: str, setting: Any) -> Any:
+        for choice in choices:
+            if setting is choice or (isinstance(setting, str) and setting == choice):
+                return choice
+        raise ValueError(f"{where}: expected one of {', '.join(map(repr, choices))}, got {setting!r}")
+
+    return check
+
+
+def pair(check_each: Check) -> Check:
+    """Make the check for two settings in a tuple or a list."""
+
+    def check(where: str, setting: Any) -> tuple[Any, Any]:
+        if isinstance(setting, (str, bytes)) or not isinstance(setting, Iterable):
+            raise TypeError(f"{where}: expected a pair of numbers, got {setting!r}")
+        both = tuple(setting)
+        if len(both) != 2:
+            raise ValueError(f"{where}: expected a pair of numbers, got {setting!r}")
+        return check_each(f"{where}[0]", both[0]), check_each(f"{where}[1]", both[1])
+
+    return check
