@@ -1,0 +1,182 @@
+"""The three pictures of a training run: loss curve, confusion matrix, predicted against true.
+
+Each takes and returns matplotlib Axes and touches no global state: `figure` makes a Figure of its own, without
+pyplot, and `render` turns it into bytes. A `Theme` colours a picture for a light or for a dark page.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["DARK", "LIGHT", "Theme", "confusion_matrix", "figure", "loss_curve", "predicted_against_true", "render"]
+
+#: More classes than this and the numbers of a confusion matrix no longer fit into its cells.
+_MOST_NUMBERED_CLASSES = 20
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours: of the page, of text and axes, of the first and the second curve, and the darkest of a heat map."""
+
+    page: str
+    ink: str
+    faint: str
+    first: str
+    second: str
+    deep: str
+
+
+LIGHT = Theme(page="#ffffff", ink="#1f2328", faint="#d0d7de", first="#0b62c4", second="#c2410c", deep="#0b4a94")
+DARK = Theme(page="#161b22", ink="#e6edf3", faint="#3d444d", first="#6cb6ff", second="#ffa657", deep="#9ecbff")
+
+
+def figure(width: float = 6.4, height: float = 4.0, theme: Theme = LIGHT) -> Axes:
+    """Return the Axes of a new Figure of `width` by `height` inches, which belongs to no window and no pyplot."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("charts need matplotlib: pip install 'microgrud[train]'") from error
+
+    return Figure(figsize=(width, height), layout="constrained", facecolor=theme.page).add_subplot()
+
+
+def render(axes: Axes, format: str = "svg") -> bytes:
+    """Return the picture that `axes` are in as the bytes of an SVG or PNG file, the same ones every time."""
+    import matplotlib
+
+    buffer = io.BytesIO()
+    figure: Figure = axes.get_figure(root=True)  # type: ignore[assignment]
+    metadata: dict[str, Any] = {"Date": None} if format == "svg" else {}
+    with matplotlib.rc_context({"svg.hashsalt": "microgrud"}):
+        figure.savefig(buffer, format=format, dpi=160, metadata=metadata)
+    return buffer.getvalue()
+
+
+def loss_curve(
+    losses: Sequence[float],
+    steps_per_epoch: int,
+    axes: Axes,
+    held_out: float | None = None,
+    theme: Theme = LIGHT,
+) -> Axes:
+    """Draw the loss of every step and its mean over each epoch, against epochs, on a logarithmic scale.
+
+    Args:
+        losses: the loss of each step, in order.
+        steps_per_epoch: how many steps make an epoch.
+        axes: where to draw.
+        held_out: the loss of the finished model on held-out rows, drawn as a level line.
+        theme: the colours.
+
+    Returns:
+        `axes`.
+    """
+    values = np.asarray(losses, dtype=float)
+    epochs = np.arange(1, len(values) + 1) / steps_per_epoch
+    axes.plot(epochs, values, color=theme.first, alpha=0.35, linewidth=0.8, label="each step")
+    whole = steps_per_epoch
+    starts = range(0, len(values), whole)
+    means = [values[start : start + whole].mean() for start in starts]
+    ends = [epochs[min(start + whole, len(values)) - 1] for start in starts]
+    axes.plot(ends, means, color=theme.first, linewidth=2, marker="o" if len(means) == 1 else None, label="epoch mean")
+    if held_out is not None:
+        axes.axhline(held_out, color=theme.second, linestyle="--", linewidth=1.5, label="held-out rows, at the end")
+    if len(values) and (values > 0).all() and values.max() > 10 * values.min():
+        axes.set_yscale("log")
+    axes.set(xlabel="epoch", ylabel="loss", title="Loss while training")
+    axes.grid(color=theme.faint, linewidth=0.6)
+    axes.legend()
+    return _themed(axes, theme)
+
+
+def confusion_matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], axes: Axes, theme: Theme = LIGHT) -> Axes:
+    """Draw how often each true class (row) was predicted as each class (column), coloured by the share of its row.
+
+    Args:
+        counts: `counts[i][j]` rows of class i were predicted to be of class j.
+        classes: the names, in the order of the counts.
+        axes: where to draw.
+        theme: the colours.
+
+    Returns:
+        `axes`.
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    matrix = np.asarray(counts, dtype=float)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    heat = LinearSegmentedColormap.from_list("share", [theme.page, theme.deep])
+    axes.imshow(shares, cmap=heat, vmin=0, vmax=1)
+    if len(classes) <= _MOST_NUMBERED_CLASSES:
+        for (row, column), count in np.ndenumerate(matrix):
+            color = theme.page if shares[row, column] > 0.5 else theme.ink
+            axes.text(column, row, f"{count:.0f}", ha="center", va="center", color=color, parse_math=False)
+    names = [name if len(name) <= 18 else name[:17] + "…" for name in classes]
+    slant: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if len(classes) > 4 else {}
+    axes.set_xticks(range(len(names)), names, parse_math=False, **slant)
+    axes.set_yticks(range(len(names)), names, parse_math=False)
+    axes.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(len(names) + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color=theme.faint, linewidth=1)
+    axes.tick_params(which="minor", length=0)
+    axes.set(xlabel="predicted", ylabel="true", title="Confusion matrix, held-out rows")
+    return _themed(axes, theme)
+
+
+def predicted_against_true(
+    true: Sequence[float], predicted: Sequence[float], name: str, axes: Axes, theme: Theme = LIGHT
+) -> Axes:
+    """Draw each held-out row as a point; a perfect model puts all of them on the diagonal.
+
+    Args:
+        true: the numbers in the table.
+        predicted: the model's.
+        name: what they are numbers of.
+        axes: where to draw.
+        theme: the colours.
+
+    Returns:
+        `axes`.
+    """
+    low, high = min(*true, *predicted), max(*true, *predicted)
+    margin = 0.04 * (high - low) or 1.0
+    limits = (low - margin, high + margin)
+    axes.plot(limits, limits, color=theme.second, linestyle="--", linewidth=1.5, label="predicted = true")
+    many = len(true) > 2_000
+    axes.scatter(
+        true, predicted, s=8 if many else 22, color=theme.first, alpha=0.3 if many else 0.65, linewidths=0,
+        rasterized=many, label="held-out row",
+    )  # fmt: skip
+    axes.set(xlim=limits, ylim=limits, aspect="equal", title="Predicted against true, held-out rows")
+    axes.set_xlabel(f"true {name}", parse_math=False)
+    axes.set_ylabel(f"predicted {name}", parse_math=False)
+    axes.grid(color=theme.faint, linewidth=0.6)
+    axes.legend(loc="upper left")
+    return _themed(axes, theme)
+
+
+def _themed(axes: Axes, theme: Theme) -> Axes:
+    """Colour everything that matplotlib would otherwise take from its global settings."""
+    axes.set_facecolor(theme.page)
+    axes.tick_params(which="both", colors=theme.ink)
+    axes.xaxis.label.set_color(theme.ink)
+    axes.yaxis.label.set_color(theme.ink)
+    axes.title.set_color(theme.ink)
+    for spine in axes.spines.values():
+        spine.set_color(theme.faint)
+    legend = axes.get_legend()
+    if legend is not None:
+        legend.get_frame().set(facecolor=theme.page, edgecolor=theme.faint)
+        for text in legend.get_texts():
+            text.set_color(theme.ink)
+    axes.set_axisbelow(True)
+    return axes

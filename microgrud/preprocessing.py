@@ -1,0 +1,305 @@
+"""Preprocessing: from the text of a table to the numbers a network takes, and back to the user's own units.
+
+Numbers are standardised (mean 0, standard deviation 1 over the training rows), categories become one 0/1 input each,
+and a regression's target is standardised too. scikit-learn's StandardScaler and OneHotEncoder find the figures; they
+are kept as plain JSON in the model file, from which `Preprocessing.from_json` rebuilds the same transformation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from .tables import Table, TableError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["CategoryColumn", "NumberColumn", "Preprocessing", "Target", "inspect_target"]
+
+Task = Literal["classification", "regression"]
+
+#: A numeric target counts as classes when it holds at most this many different integers.
+MOST_INTEGER_CLASSES = 10
+#: Text with more different values than this is a name or an identifier, and not a category.
+MOST_CATEGORIES = 50
+FEWEST_ROWS = 10
+#: The square of a larger number may overflow, and with it a standard deviation.
+_LARGEST = 1e100
+
+
+@dataclass(frozen=True)
+class NumberColumn:
+    """A column of numbers, of which the network sees (x - mean) / scale."""
+
+    name: str
+    mean: float
+    scale: float
+
+
+@dataclass(frozen=True)
+class CategoryColumn:
+    """A column of text, of which the network sees a 1 in the place of its category and 0 elsewhere."""
+
+    name: str
+    categories: list[str]
+
+
+@dataclass(frozen=True)
+class Target:
+    """The column to predict: its `classes` in classification, its `mean` and `scale` in regression."""
+
+    name: str
+    task: Task
+    classes: list[str]
+    mean: float = 0.0
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How rows of a table become inputs, and outputs become predictions."""
+
+    columns: list[NumberColumn | CategoryColumn]
+    target: Target
+
+    @classmethod
+    def fit(cls, table: Table, target: Target, categorical: Sequence[str], train: Sequence[int]) -> Preprocessing:
+        """Find out what each column is, and its figures.
+
+        Args:
+            table: the rows, without missing cells.
+            target: what `inspect_target` says of the target.
+            categorical: columns of numbers to be treated as categories.
+            train: the positions of the training rows, over which means and standard deviations are taken. The
+                categories are those of the whole table, so that a rare one does not depend on the split.
+
+        Raises:
+            TableError: if a column is constant, mixed, infinite, or text with too many categories.
+        """
+        from sklearn.preprocessing import OneHotEncoder
+
+        columns: list[NumberColumn | CategoryColumn] = []
+        for name in table.columns:
+            if name == target.name:
+                continue
+            _refuse_constant(table, name)
+            if name in categorical or not _is_numeric(table, name):
+                _refuse_too_many_categories(table, name)
+                encoder = OneHotEncoder().fit(_as_column(class_names(table, name)))
+                columns.append(CategoryColumn(name, [str(category) for category in encoder.categories_[0]]))
+            else:
+                columns.append(NumberColumn(name, *_mean_and_scale(table, name, train)))
+        if not columns:
+            raise TableError(f"{table.name}: there is no column beside the target {target.name!r} to predict it from")
+        if target.task == "regression":
+            target = Target(target.name, target.task, [], *_mean_and_scale(table, target.name, train))
+        return cls(columns, target)
+
+    @property
+    def inputs(self) -> list[str]:
+        """Return a name for each of the network's inputs, such as `age` or `colour = red`."""
+        return [
+            label
+            for column in self.columns
+            for label in (
+                [column.name]
+                if isinstance(column, NumberColumn)
+                else [f"{column.name} = {category}" for category in column.categories]
+            )
+        ]
+
+    def features(self, table: Table) -> NDArray[np.float64]:
+        """Return the inputs of the network, one row a row of the table; other columns are ignored.
+
+        Raises:
+            TableError: if a column is missing, or holds a cell that the training table could not have held.
+        """
+        absent = [column.name for column in self.columns if column.name not in table.columns]
+        if absent:
+            names = ", ".join(map(repr, absent))
+            raise TableError(f"{table.name}: the model needs the columns {names}, which the table lacks; add them")
+        gap = table.first_missing([column.name for column in self.columns])
+        if gap:
+            raise TableError(f"column {gap[0]!r}, {table.place(gap[1])}: the cell is missing; fill it in")
+        blocks = [
+            _standardised(table, column) if isinstance(column, NumberColumn) else _one_hot(table, column)
+            for column in self.columns
+        ]
+        return np.hstack(blocks)
+
+    def targets(self, table: Table) -> list[int] | list[float]:
+        """Return class indices in classification, standardised numbers in regression."""
+        target = self.target
+        if target.task == "classification":
+            index = {name: position for position, name in enumerate(target.classes)}
+            return [index[name] for name in class_names(table, target.name)]
+        return [(float(y) - target.mean) / target.scale for y in table.numbers(target.name)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the whole as JSON data: nothing but texts, numbers, lists and dicts."""
+        return {"columns": [asdict(column) for column in self.columns], "target": asdict(self.target)}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Preprocessing:
+        """Rebuild exactly what `to_json` wrote; anything else is a KeyError or TypeError."""
+        columns = [
+            CategoryColumn(**entry) if "categories" in entry else NumberColumn(**entry) for entry in document["columns"]
+        ]
+        return cls(columns, Target(**document["target"]))
+
+
+def inspect_target(table: Table, name: str, task: Task | None = None, categorical: bool = False) -> Target:
+    """Decide between classification and regression, and name the classes.
+
+    Text is classes; so are at most `MOST_INTEGER_CLASSES` different integers. Other numbers are a quantity.
+
+    Args:
+        table: the rows, without missing cells.
+        name: the column to predict.
+        task: the decision, where the user has made it.
+        categorical: whether the user says that this column holds categories.
+
+    Raises:
+        TableError: if the column is constant, mixed or infinite, or cannot be what `task` says.
+    """
+    table.require(name)
+    if len(table) < FEWEST_ROWS:
+        raise TableError(f"{table.name}: the table has {len(table)} rows, fewer than {FEWEST_ROWS}; add rows")
+    if categorical:
+        task = task or "classification"
+    numeric = task != "classification" and _is_numeric(table, name)
+    if task == "regression" and not numeric:
+        text = table.cell(name, 0)
+        raise TableError(f"column {name!r} holds text such as {text!r}: a regression's target is a number")
+    if task is None:
+        values = table.numbers(name)
+        few = numeric and bool((values % 1 == 0).all()) and len(np.unique(values)) <= MOST_INTEGER_CLASSES
+        task = "regression" if numeric and not few else "classification"
+    if task == "regression":
+        _refuse_constant(table, name)
+        return Target(name, task, [])
+    return Target(name, task, _classes(table, name))
+
+
+def _classes(table: Table, name: str) -> list[str]:
+    names = class_names(table, name)
+    counts = {text: names.count(text) for text in dict.fromkeys(names)}
+    if len(counts) == 1:
+        raise TableError(f"column {name!r} has one class only ({names[0]!r}); add rows of another class")
+    if len(counts) > MOST_CATEGORIES:
+        raise TableError(
+            f"column {name!r} has {len(counts)} classes in {len(names)} rows, more than {MOST_CATEGORIES}; "
+            "choose another target, or --task regression if it is a quantity"
+        )
+    rare, count = min(counts.items(), key=lambda item: item[1])
+    if count < 2:
+        place = table.place(names.index(rare))
+        raise TableError(
+            f"column {name!r}, {place}: {rare!r} is the only row of its class; add rows of it, or delete this one"
+        )
+    return sorted(counts, key=_in_order)
+
+
+def class_names(table: Table, column: str) -> list[str]:
+    """Return a column as names; a number has one spelling, so that 1, 1.0 and 01 are one class."""
+    return [
+        text if not np.isfinite(x) else str(int(x)) if abs(x) < 1e15 and x == int(x) else repr(x)
+        for text, x in zip(table.cells[column], table.numbers(column))
+    ]
+
+
+def _in_order(name: str) -> tuple[float, str]:
+    """Sort key: numbers by size, before texts by alphabet."""
+    try:
+        return float(name), name
+    except ValueError:
+        return float("inf"), name
+
+
+def _is_numeric(table: Table, name: str) -> bool:
+    """Tell a column of numbers from one of text; a mixed or infinite one is a TableError that names the row."""
+    numbers = table.numbers(name)
+    text = np.isnan(numbers)
+    if text.all():
+        return False
+    if text.any():
+        odd_is_text = text.mean() <= 0.5
+        row = int(np.argmax(text if odd_is_text else ~text))
+        kinds = ("text", "numbers") if odd_is_text else ("a number", "text")
+        raise TableError(
+            f"column {name!r}, {table.place(row)}: {table.cell(name, row)!r} is {kinds[0]} where other rows hold "
+            f"{kinds[1]}; correct the cell, or pass --categorical {name!r} if the column holds categories"
+        )
+    if np.isinf(numbers).any():
+        row = int(np.argmax(np.isinf(numbers)))
+        raise TableError(
+            f"column {name!r}, {table.place(row)}: {table.cell(name, row)!r} is not a finite number; "
+            "correct the cell, or delete the row"
+        )
+    return True
+
+
+def _mean_and_scale(table: Table, name: str, train: Sequence[int]) -> tuple[float, float]:
+    from sklearn.preprocessing import StandardScaler
+
+    numbers = table.numbers(name)
+    row = int(np.abs(numbers).argmax())
+    if abs(numbers[row]) > _LARGEST:
+        raise TableError(
+            f"column {name!r}, {table.place(row)}: {table.cell(name, row)!r} is larger than {_LARGEST:g}; "
+            "give the column in a larger unit"
+        )
+    scaler = StandardScaler().fit(_as_column(numbers[np.asarray(train)]))
+    return float(scaler.mean_[0]), float(scaler.scale_[0])
+
+
+def _as_column(values: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
+    """The values as a matrix of one column, the shape in which scikit-learn takes them; texts stay Python's."""
+    return np.asarray(values, dtype=object if isinstance(values, list) else None).reshape(-1, 1)
+
+
+def _refuse_constant(table: Table, name: str) -> None:
+    if len(set(class_names(table, name))) == 1:
+        raise TableError(
+            f"column {name!r} is constant: every row is {table.cell(name, 0)!r}; "
+            f"it says nothing, leave it out with --ignore {name!r}"
+        )
+
+
+def _refuse_too_many_categories(table: Table, name: str) -> None:
+    count, rows = int(table.cells[name].nunique()), len(table)
+    if count > MOST_CATEGORIES or count > max(FEWEST_ROWS, rows // 3) or count == rows:
+        raise TableError(
+            f"column {name!r} has {count} different texts in {rows} rows, such as {table.cell(name, 0)!r}: "
+            f"too many for categories; leave it out with --ignore {name!r}"
+        )
+
+
+def _standardised(table: Table, column: NumberColumn) -> NDArray[np.float64]:
+    numbers = table.numbers(column.name)
+    if not np.isfinite(numbers).all():
+        row = int(np.isfinite(numbers).argmin())
+        cell = table.cell(column.name, row)
+        raise TableError(f"column {column.name!r}, {table.place(row)}: expected a number, got {cell!r}; correct it")
+    return ((numbers - column.mean) / column.scale)[:, None]
+
+
+def _one_hot(table: Table, column: CategoryColumn) -> NDArray[np.float64]:
+    from sklearn.preprocessing import OneHotEncoder
+
+    names = class_names(table, column.name)
+    unseen = [position for position, name in enumerate(names) if name not in column.categories]
+    if unseen:
+        row = unseen[0]
+        known = ", ".join(map(repr, column.categories[:8])) + (", ..." if len(column.categories) > 8 else "")
+        raise TableError(
+            f"column {column.name!r}, {table.place(row)}: {names[row]!r} is a category that the model has not "
+            f"seen; change it to one of {known}, or delete the row"
+        )
+    encoder = OneHotEncoder(categories=[column.categories], sparse_output=False)
+    encoded: NDArray[np.float64] = encoder.fit_transform(_as_column(names))
+    return encoded

@@ -1,0 +1,270 @@
+"""Tables: a CSV file as named columns of text, with the row and line at hand for every complaint.
+
+A table is kept as the text that stands in the file: whether a column is numbers or categories is a question for
+`microgrud.preprocessing`, which asks it of `numbers` and `missing_cells` below. pandas does the parsing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import difflib
+import io
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+__all__ = ["Table", "TableError", "closest", "iris_table", "read_table"]
+
+#: Cells that stand for "not known": pandas's own list, and the question mark of the UCI tables.
+MISSING = frozenset(
+    [
+        *["", "?", "<NA>", "NA", "N/A", "n/a", "#NA", "#N/A", "#N/A N/A", "NULL", "null", "None"],
+        *["NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"],
+    ]
+)
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+_BINARY = {b"PK\x03\x04": "an Excel workbook or a zip archive", b"\x1f\x8b": "a gzip archive", b"%PDF": "a PDF"}
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
+
+
+class TableError(ValueError):
+    """A table that cannot be used as it is; the message is one line, names column and row, and says what to do."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Named columns of text, in the order of the file.
+
+    Args:
+        name: what the table is called, such as the file's name without its ending.
+        cells: one column of stripped text a column of the file; the index counts the data rows from 0.
+        notes: what the reader of the results should know, such as an encoding that had to be guessed.
+        text: the text that was read, from which `place` finds line numbers; None for a table not read from a file.
+        delimiter: the character between two cells of the text.
+    """
+
+    name: str
+    cells: pd.DataFrame
+    notes: list[str] = field(default_factory=list)
+    text: str | None = field(default=None, repr=False)
+    delimiter: str = ","
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    @property
+    def columns(self) -> list[str]:
+        """Return the names of the columns, in order."""
+        return [str(name) for name in self.cells.columns]
+
+    def place(self, row: int) -> str:
+        """Say where the row at position `row` stood in the file: which data row, and which line, both from 1."""
+        record = int(self.cells.index[row]) + 1
+        return f"row {record}" + (f" (line {self._lines[record]})" if record < len(self._lines) else "")
+
+    def cell(self, column: str, row: int) -> str:
+        """Return the text of one cell."""
+        return str(self.cells[column].iloc[row])
+
+    @cached_property
+    def _lines(self) -> list[int]:
+        """The line in the file at which each record starts, the header first."""
+        records = _records(self.text or "", self.delimiter)
+        return [line for line, record in records if any(cell.strip() for cell in record)]
+
+    def without_columns(self, names: Sequence[str]) -> Table:
+        """Return the table without the columns `names`; an unknown name is a TableError."""
+        for name in names:
+            self.require(name)
+        return self._with(self.cells.drop(columns=list(names)))
+
+    def without_missing(self) -> Table:
+        """Return the table without the rows in which a cell is missing."""
+        return self._with(self.cells[~self.cells.isin(MISSING).any(axis=1)])
+
+    def require(self, name: str) -> None:
+        """Raise a TableError that suggests the closest name unless there is a column called `name`."""
+        if name not in self.columns:
+            raise TableError(f"{self.name}: there is no column {name!r}{closest(name, self.columns)}")
+
+    def _with(self, cells: pd.DataFrame) -> Table:
+        return Table(self.name, cells, self.notes, self.text, self.delimiter)
+
+    def first_missing(self, columns: Sequence[str]) -> tuple[str, int] | None:
+        """Return the column and row of the first missing cell in `columns`, or None."""
+        missing = self.cells[list(columns)].isin(MISSING).to_numpy()
+        if not missing.any():
+            return None
+        row, column = divmod(int(missing.argmax()), len(columns))
+        return columns[column], row
+
+    def numbers(self, column: str) -> NDArray[np.float64]:
+        """Return a column as floats: NaN where a cell is text, and infinity where a cell says so or overflows.
+
+        A decimal comma is understood in a file whose cells are not separated by commas.
+        """
+        return np.array([_number(cell, self.delimiter != ",") for cell in self.cells[column]], dtype=float)
+
+
+def _number(cell: str, decimal_comma: bool) -> float:
+    if _NUMBER.fullmatch(cell):
+        return float(cell)
+    if decimal_comma and _DECIMAL_COMMA.fullmatch(cell):
+        return float(cell.replace(",", "."))
+    if cell.lstrip("+-").lower() in {"inf", "infinity"}:
+        return math.inf
+    return math.nan
+
+
+def closest(name: str, names: Iterable[str]) -> str:
+    """Return how to go on after an unknown name: the closest one that exists, or all of them.
+
+    >>> closest("specis", ["species", "sepal length"])
+    "; did you mean 'species'?"
+    >>> closest("x", ["a", "b"])
+    "; choose one of 'a', 'b'"
+    """
+    known = list(names)
+    lowered = {other.lower(): other for other in known}
+    match = difflib.get_close_matches(name.lower(), lowered, n=1)
+    if match:
+        return f"; did you mean {lowered[match[0]]!r}?"
+    shown = ", ".join(map(repr, known[:12])) + (", ..." if len(known) > 12 else "")
+    return f"; choose one of {shown}"
+
+
+def iris_table() -> Table:
+    """Return scikit-learn's iris: 150 flowers, four measurements in cm, three species."""
+    from sklearn.datasets import load_iris
+
+    data = load_iris(as_frame=True)
+    cells = data.data.astype(str)
+    cells["species"] = [str(data.target_names[label]) for label in data.target]
+    return Table("iris", cells)
+
+
+def read_table(path: str | Path, delimiter: str | None = None) -> Table:
+    """Read a CSV file into a Table of text.
+
+    The delimiter is the one of comma, semicolon, tab and bar that splits the header into most columns, unless it is
+    given. The encoding is UTF-8 or, where a byte order mark says so, UTF-16; otherwise Windows-1252, with a note.
+
+    Args:
+        path: the file; its first line that is not blank holds the names of the columns.
+        delimiter: the one character between cells.
+
+    Raises:
+        TableError: if there is no such file, or what is in it is not a table.
+    """
+    path = Path(path)
+    notes: list[str] = []
+    text = _text(path, notes)
+    if not text.strip():
+        raise TableError(f"{path}: the file is empty; expected a header line with column names, and rows below it")
+    if delimiter is None:
+        header = io.StringIO(text[_blank_start(text) :], newline=None).readline()
+        if len(header) >= csv.field_size_limit():
+            raise TableError(f"{path}: the first line has {len(header)} characters; expected a header of column names")
+        delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([header], delimiter=mark))))
+    cells = _parse(path, text, delimiter)
+    names = [str(name) for name in cells.iloc[0]]
+    _check_names(path, names)
+    cells = cells.iloc[1:].set_axis(names, axis=1).reset_index(drop=True)
+    if cells.empty:
+        raise TableError(f"{path}: the table has a header and no rows; add the rows to learn from or to predict")
+    return Table(path.stem, cells, notes, text, delimiter)
+
+
+def _text(path: Path, notes: list[str]) -> str:
+    if path.is_dir():
+        raise TableError(f"{path}: is a directory; give the CSV file in it")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise TableError(f"{path}: there is no such file; check the path") from None
+    except OSError as error:
+        raise TableError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+    for magic, what in _BINARY.items():
+        if data.startswith(magic):
+            raise TableError(f"{path}: is {what}, not a CSV file; save the table as CSV first")
+    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        notes.append(f"{path} is not UTF-8; it was read as Windows-1252 (Western European)")
+        text = data.decode("cp1252", errors="replace")
+    if "\0" in text:
+        raise TableError(f"{path}: is not a text file (it has NUL bytes in it); save the table as CSV first")
+    return text
+
+
+def _parse(path: Path, text: str, delimiter: str) -> pd.DataFrame:
+    """The file's records that are not blank, the header among them, as stripped text."""
+    import pandas as pd
+
+    body = text[_blank_start(text) :]
+    options = {"header": None, "dtype": str, "keep_default_na": False, "skip_blank_lines": False}
+    try:
+        cells: pd.DataFrame = pd.read_csv(io.StringIO(body), sep=delimiter, **options)  # type: ignore[call-overload]
+    except pd.errors.ParserError as error:
+        raise TableError(f"{path}: {_parser_complaint(str(error), text, delimiter)}") from None
+    stripped = pd.DataFrame({column: cells[column].str.strip() for column in cells})
+    filled = (stripped != "").to_numpy().any(axis=1)
+    records: pd.DataFrame = stripped.loc[filled]
+    return records
+
+
+def _parser_complaint(message: str, text: str, delimiter: str) -> str:
+    """Put pandas's message into the user's terms: lines of the file, where pandas counts records."""
+    lines = [line for line, _ in _records(text, delimiter)]
+    first = len(_records(text[: _blank_start(text)], delimiter))
+    fields = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", message)
+    if fields:
+        expected, record, saw = map(int, fields.groups())
+        mark = DELIMITERS.get(delimiter, repr(delimiter))
+        line = lines[min(first + record, len(lines)) - 1]
+        return f"line {line} has {saw} cells and the header {expected} (split at each {mark}); quote or correct it"
+    quote = re.search(r"EOF inside string starting at row (\d+)", message)
+    if quote:
+        line = lines[min(first + int(quote[1]), len(lines) - 1)]
+        return f"the quotation mark opened in line {line} is never closed; close it or remove it"
+    return f"is not a table ({' '.join(message.split())}); save it as CSV"
+
+
+def _records(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
+    """Each record of the text with the line at which it starts, counted from 1; blank lines are empty records."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    records, line = [], 1
+    # The reader gives up at a cell of more than csv.field_size_limit() characters; the lines above it are known.
+    with contextlib.suppress(csv.Error):
+        for record in reader:
+            records.append((line, record))
+            line = reader.line_num + 1
+    return records
+
+
+def _blank_start(text: str) -> int:
+    """How many characters at the start of the text belong to blank lines."""
+    match = re.match(r"\s*[\r\n]", text)
+    return match.end() if match else 0
+
+
+def _check_names(path: Path, names: list[str]) -> None:
+    for position, name in enumerate(names):
+        if not name:
+            raise TableError(f"{path}: column {position + 1} of the header has no name; name it, or delete the column")
+        if name in names[:position]:
+            where = f"columns {names.index(name) + 1} and {position + 1}"
+            raise TableError(f"{path}: {where} are both called {name!r}; rename or delete one of them")
