@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .anomaly import AnomalyError, detect_anomaly
-from .engine import Value, no_grad
+from .custom import custom_op
+from .engine import Value, enable_grad, no_grad
 from .functions import (
     abs,
     acos,
@@ -60,6 +61,8 @@ from .functions import (
     trunc,
     where,
 )
+from .gradients import gradient
+from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad
 from .version import __version__
 
 #: The engine in use: "python" for the plain Python one.
@@ -83,16 +86,24 @@ __all__ = [
     "clip",
     "cos",
     "cosh",
+    "custom_op",
     "detect_anomaly",
     "dot",
     "elu",
+    "enable_grad",
     "erf",
     "erfc",
     "exp",
     "expm1",
     "floor",
     "gelu",
+    "grad",
+    "gradient",
+    "hessian",
+    "hvp",
     "hypot",
+    "jacobian",
+    "jvp",
     "leaky_relu",
     "log",
     "log1p",
@@ -125,5 +136,6 @@ __all__ = [
     "tan",
     "tanh",
     "trunc",
+    "value_and_grad",
     "where",
 ]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import _GeneratorContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -25,7 +25,15 @@ _recording: ContextVar[bool] = ContextVar("microgrud_recording", default=True)
 
 
 @contextmanager
-def no_grad() -> Iterator[None]:
+def _set_recording(flag: bool) -> Iterator[None]:
+    token = _recording.set(flag)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+def no_grad() -> _GeneratorContextManager[None]:
     """Compute without recording: results made inside are leaves, and nothing flows back through them.
 
     A context manager and a decorator; it applies to the current thread (or asynchronous task) alone.
@@ -36,11 +44,19 @@ def no_grad() -> Iterator[None]:
     >>> y.is_leaf
     True
     """
-    token = _recording.set(False)
-    try:
-        yield
-    finally:
-        _recording.reset(token)
+    return _set_recording(False)
+
+
+def enable_grad() -> _GeneratorContextManager[None]:
+    """Record again inside a `no_grad()` block; a context manager and a decorator, as `no_grad` is.
+
+    >>> x = Value(3.0)
+    >>> with no_grad(), enable_grad():
+    ...     y = x * x
+    >>> y.is_leaf
+    False
+    """
+    return _set_recording(True)
 
 
 class Value(OperationMethods):

@@ -100,9 +100,10 @@ class Operation:
                 the operation and its operands.
         """
         try:
-            return self.value(*xs)
+            result = self.value(*xs)
         except (ValueError, ArithmeticError) as error:
             raise self._explained(error, operands or xs) from None
+        return result if type(result) is float else as_float(result, f"the value of {self.name}")
 
     def local_derivatives(self, out: Number, operands: Sequence[Number], wanted: Sequence[int]) -> list[Number]:
         """Return the local derivative by each operand whose index is in `wanted`, in that order."""

@@ -143,6 +143,15 @@ POWER_IEEE: Operation = _operation(
     definition=lambda mp, x, y: mp.inf if x == 0 and y < 0 else x**y,
     domain=(NONNEGATIVE, REALS),
 )
+# The product of an adjoint and a local derivative that is infinite or NaN, where the adjoint is 0.
+CHAIN: Operation = _operation(
+    "chain",
+    kernels.multiply_zero_wins,
+    lambda z, adjoint, slope: slope,
+    lambda z, adjoint, slope: adjoint,
+    symbol="*",
+    definition=lambda mp, adjoint, slope: adjoint * slope if adjoint != 0 else mp.zero,
+)
 ADD = _operation("add", operator.add, _one, _one, symbol="+", definition=lambda mp, x, y: x + y)
 SUBTRACT = _operation(
     "subtract", operator.sub, _one, lambda z, x, y: -1.0, symbol="-", definition=lambda mp, x, y: x - y
@@ -424,6 +433,7 @@ ATANH = _operation("atanh", math.atanh, lambda z, x: 1.0 / ((1.0 - x) * (1.0 + x
 
 _TWO_OVER_SQRT_PI = 1.1283791670955126
 _ONE_OVER_SQRT_TWO_PI = 0.3989422804014327
+_SQRT_TWO = 1.4142135623730951, -9.667293313452913e-17  # as an unevaluated sum
 _SILU_ROOT = -1.2784645427610737, -1.0946994183093437e-16  # where silu' is 0, as an unevaluated sum
 
 
@@ -444,11 +454,12 @@ def _silu_slope(z: Number, x: Number) -> Number:
 
 
 def _gelu_curvature(z: Number, x: Number) -> Number:
-    """(2 - x**2) times the normal density."""
+    """(2 - x**2) times the normal density, with 2 - x**2 in factors that keep their digits around +-sqrt(2)."""
+    factor = ((_SQRT_TWO[0] - x) + _SQRT_TWO[1]) * ((_SQRT_TWO[0] + x) + _SQRT_TWO[1])
     if x < -37.0 or x > 37.0:  # the density is subnormal: its square root twice keeps the digits
         root = GAUSSIAN(x, 0.25)
-        return (2.0 - x * x) * (_ONE_OVER_SQRT_TWO_PI * root) * root
-    return (2.0 - x * x) * (_ONE_OVER_SQRT_TWO_PI * GAUSSIAN(x, 0.5))
+        return factor * (_ONE_OVER_SQRT_TWO_PI * root) * root
+    return factor * (_ONE_OVER_SQRT_TWO_PI * GAUSSIAN(x, 0.5))
 
 
 def _gaussian_slope(z: Number, x: Number, scale: Number) -> Number:

@@ -1,0 +1,150 @@
+"""The chain rule on a recorded graph, with results that are themselves nodes: derivatives of any order.
+
+`Value.backward` computes numbers. The two functions here apply the same rules to nodes: `gradient` from the output to
+the inputs (reverse mode), `pushforward` from the inputs to the outputs (forward mode). What they return can be
+differentiated again. Neither touches any `grad`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import overload
+
+from . import ops
+from .engine import Value, topological_order
+from .operation import Number, Operation
+
+
+@overload
+def gradient(output: Value, inputs: Value) -> Value: ...
+@overload
+def gradient(output: Value, inputs: Iterable[Value]) -> list[Value]: ...
+def gradient(output: Value, inputs: Value | Iterable[Value]) -> Value | list[Value]:
+    """Compute the partial derivatives of a node by others, as Values that can be differentiated again.
+
+    For each input x: d output / dx = the sum, over all paths from x to the output, of the product of the local
+    derivatives along the path.
+
+    Args:
+        output: the node to differentiate.
+        inputs: one node, or several; leaves or nodes in between.
+
+    Returns:
+        A Value for one input, a list of them for several; 0 for an input that the output does not depend on.
+
+    Raises:
+        TypeError: if an argument is not a Value, or a node between was built by hand with a `_backward` closure,
+            which yields numbers only.
+
+    >>> x = Value(2.0)
+    >>> first = gradient(x**3, x)
+    >>> first.data, gradient(first, x).data, gradient(gradient(first, x), x).data
+    (12.0, 12.0, 6.0)
+    """
+    wanted = [inputs] if isinstance(inputs, Value) else list(inputs)
+    for i, node in enumerate([output, *wanted]):
+        if not isinstance(node, Value):
+            where = "output" if i == 0 else f"inputs[{i - 1}]"
+            raise TypeError(f"gradient: expected a Value for {where}, got {type(node).__name__}")
+    adjoints = _pull_back(output, wanted)
+    results = [_as_value(adjoints.get(node, 0.0)) for node in wanted]
+    return results[0] if isinstance(inputs, Value) else results
+
+
+def pushforward(outputs: Sequence[Value], tangents: Mapping[Value, Number]) -> list[Number]:
+    """Compute the directional derivatives of nodes, given those of the nodes they depend on (forward mode).
+
+    d output = the sum, over the given nodes x, of (d output / dx) * tangent of x.
+
+    Args:
+        outputs: the nodes to differentiate.
+        tangents: a number or a Value for each node whose direction counts; all others stay as they are.
+
+    Returns:
+        A tangent for each output: a float, or a Value where it depends on one.
+
+    >>> x, y = Value(2.0), Value(3.0)
+    >>> pushforward([x * y], {x: 1.0, y: 10.0})
+    [Value(data=23.0, grad=0.0)]
+    """
+    known: dict[Value, Number] = dict(tangents)
+    for output in outputs:
+        for node in topological_order(output):
+            if node in known:
+                continue
+            parents = [i for i, x in enumerate(node._operands) if isinstance(x, Value) and x in known]
+            if not parents:
+                continue
+            slopes = _rule(node).local_derivatives(node, node._operands, parents)
+            known[node] = _add_up([chain(known[_parent(node, i)], slope) for i, slope in zip(parents, slopes)])
+    return [known.get(output, 0.0) for output in outputs]
+
+
+def chain(adjoint: Number, slope: Number) -> Number:
+    """Multiply an adjoint (or a tangent) by a local derivative: a zero passes nothing on, whatever the slope is."""
+    if _is_constant(adjoint, 0.0) or _is_constant(slope, 1.0):
+        return adjoint
+    if _is_constant(adjoint, 1.0):
+        return slope
+    if _number(adjoint) == 0.0 and not math.isfinite(_number(slope)):
+        return ops.CHAIN(adjoint, slope)
+    return adjoint * slope
+
+
+def _pull_back(output: Value, wanted: list[Value]) -> dict[Value, Number]:
+    """Return the adjoint of every node on a path from one of the wanted nodes to the output."""
+    order = topological_order(output)
+    on_path = set(wanted)
+    for node in order:
+        if any(isinstance(x, Value) and x in on_path for x in node._operands):
+            on_path.add(node)
+    contributions: dict[Value, list[Number]] = {output: [1.0]}
+    adjoints: dict[Value, Number] = {}
+    for node in reversed(order):
+        if node not in on_path:
+            continue
+        adjoint = adjoints[node] = _add_up(contributions.pop(node, [0.0]))
+        parents = [i for i, x in enumerate(node._operands) if isinstance(x, Value) and x in on_path]
+        if _is_constant(adjoint, 0.0) or not parents:
+            continue
+        slopes = _rule(node).local_derivatives(node, node._operands, parents)
+        for i, slope in zip(parents, slopes):
+            contributions.setdefault(_parent(node, i), []).append(chain(adjoint, slope))
+    return adjoints
+
+
+def _rule(node: Value) -> Operation:
+    operation = node._operation
+    if isinstance(operation, Operation):
+        return operation
+    raise TypeError(
+        f"a node built by hand ({operation or 'without an _op'}) has no derivative rule that yields nodes: "
+        "use backward(), or make the operation with microgrud.custom_op"
+    )
+
+
+def _parent(node: Value, i: int) -> Value:
+    parent = node._operands[i]
+    if not isinstance(parent, Value):
+        raise TypeError(f"operand {i} of {node._op} is a constant")
+    return parent
+
+
+def _add_up(terms: list[Number]) -> Number:
+    total = terms[0]
+    for term in terms[1:]:
+        total = term if _is_constant(total, 0.0) else total if _is_constant(term, 0.0) else total + term
+    return total
+
+
+def _number(x: Number) -> float:
+    return x.data if isinstance(x, Value) else float(x)
+
+
+def _is_constant(x: Number, number: float) -> bool:
+    return not isinstance(x, Value) and float(x) == number
+
+
+def _as_value(x: Number) -> Value:
+    return x if isinstance(x, Value) else Value(x)

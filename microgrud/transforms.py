@@ -1,0 +1,295 @@
+"""Derivatives of functions: `grad`, `value_and_grad`, `jacobian`, `hessian`, `jvp` and `hvp`.
+
+Each takes a function of numbers, NumPy arrays, or lists, tuples and dicts of them, and works by calling it with
+Values in the place of the numbers. Arrays in give arrays out. They nest: the derivative of a function that itself
+takes derivatives is right, also where an inner function closes over the argument of an outer one, since each
+transform makes nodes of its own for its arguments.
+
+Results are plain floats unless they depend on a Value that was passed in, or on an argument of a transform around
+this one; then they are Values. Values that the function merely closes over (the parameters of a model, say) count as
+constants; `microgrud.gradient` differentiates by those.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import ops
+from .engine import Value, enable_grad, topological_order
+from .gradients import gradient, pushforward
+from .operation import Number, is_real_scalar
+from .trees import Structure, as_array, flatten
+
+# The arguments of all transforms that are being computed around this point of the program.
+_outer_arguments: ContextVar[tuple[Value, ...]] = ContextVar("microgrud_outer_arguments", default=())
+
+
+def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """Make the function that computes the gradient of `f`.
+
+    Args:
+        f: a function whose result is one number.
+        argnums: the position of the argument to differentiate by, or a tuple of positions.
+
+    Returns:
+        A function of the same arguments; its result has the structure of the argument (a tuple of results for a
+        tuple of positions).
+
+    Raises:
+        TypeError: (from the function returned) if an argument is not made of numbers, or the result is not one number.
+        ValueError: (from the function returned) if there is no argument at a position.
+
+    >>> grad(lambda x: x**3)(2.0)
+    12.0
+    >>> grad(grad(lambda x: x**3))(2.0)
+    12.0
+    >>> grad(lambda p: p["w"] * 3 + p["b"])({"w": 1.0, "b": 2.0})
+    {'w': 3.0, 'b': 1.0}
+    """
+    both = value_and_grad(f, argnums)
+
+    @functools.wraps(f)
+    def gradient_of_f(*args: Any, **kwargs: Any) -> Any:
+        return both(*args, **kwargs)[1]
+
+    return gradient_of_f
+
+
+def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., tuple[Any, Any]]:
+    """Make the function that computes `f` and its gradient in one go; arguments as for `grad`.
+
+    >>> value_and_grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 3.0)
+    (6.0, (3.0, 2.0))
+    """
+
+    @functools.wraps(f)
+    def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        call = _call_recorded(f, args, kwargs, argnums)
+        output = call.scalar_output()
+        return call.plain([output])[0], call.rebuild_arguments(call.plain(gradient(output, call.inputs)))
+
+    return value_and_gradient_of_f
+
+
+def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """Make the function that computes all partial derivatives of all outputs of `f`, in reverse mode.
+
+    Args:
+        f: a function whose result is a number, an array, or a structure of them.
+        argnums: the position of the argument to differentiate by, or a tuple of positions.
+
+    Returns:
+        A function whose result has the structure of the output of `f`, with in place of each leaf a structure like
+        the argument: an array of shape output.shape + argument.shape, or a number where both are numbers.
+
+    >>> jacobian(lambda x: [x[0] * x[1], x[0] + x[1]])([2.0, 3.0])
+    [[3.0, 2.0], [1.0, 1.0]]
+    """
+
+    @functools.wraps(f)
+    def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
+        call = _call_recorded(f, args, kwargs, argnums)
+        outputs, structure = call.flat_outputs()
+        rows = [call.plain(gradient(output, call.inputs)) for output in outputs]
+        blocks = []
+        start = 0
+        for shape in structure.shapes:
+            end = start + (1 if shape is None else int(np.prod(shape)))
+            blocks.append(call.rebuild_blocks(rows[start:end], shape))
+            start = end
+        return structure.assemble(blocks)
+
+    return jacobian_of_f
+
+
+def hessian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """Make the function that computes all second derivatives of `f`: the Jacobian of its gradient.
+
+    Args and result as for `jacobian`; the result of `f` is one number.
+
+    >>> hessian(lambda x: x[0] ** 2 * x[1])([2.0, 3.0])
+    [[6.0, 4.0], [4.0, 0.0]]
+    """
+    return jacobian(grad(f, argnums), argnums)
+
+
+def jvp(
+    f: Callable[..., Any], primals: Any, tangents: Any, argnums: int | tuple[int, ...] | None = None
+) -> tuple[Any, Any]:
+    """Compute `f` and its derivative in a direction, the Jacobian-vector product J v, in forward mode.
+
+    Args:
+        f: a function of one or more arguments.
+        primals: the arguments, as a tuple; an argument that is alone and no tuple may stand by itself.
+        tangents: the direction v: for each argument that varies a structure of numbers like it.
+        argnums: the positions of the arguments that varies; all of them by default.
+
+    Returns:
+        The result of `f`, and its directional derivative, in the same structure.
+
+    Raises:
+        TypeError, ValueError: if the tangents do not fit the primals.
+
+    >>> jvp(lambda x, y: x * y, (2.0, 3.0), (1.0, 10.0))
+    (6.0, 23.0)
+    """
+    args = primals if isinstance(primals, tuple) else (primals,)
+    call = _call_recorded(f, args, {}, tuple(range(len(args))) if argnums is None else argnums)
+    outputs, structure = call.flat_outputs()
+    results = pushforward(outputs, call.directions(tangents))
+    return structure.rebuild(call.plain(outputs)), structure.rebuild(call.plain(results))
+
+
+def hvp(f: Callable[..., Any], primals: Any, tangents: Any, argnums: int | tuple[int, ...] = 0) -> Any:
+    """Compute the Hessian of `f` times a vector, H v, without the Hessian: forward mode over reverse mode.
+
+    Args:
+        f: a function whose result is one number.
+        primals: the arguments, as a tuple; an argument that is alone and no tuple may stand by itself.
+        tangents: the vector v: for each argument to differentiate by a structure of numbers like it.
+        argnums: the position of the argument to differentiate by, or a tuple of positions.
+
+    Returns:
+        H v, in the structure of the argument (a tuple of them for a tuple of positions).
+
+    Raises:
+        TypeError, ValueError: if the tangents do not fit the primals, or the result of `f` is not one number.
+
+    >>> hvp(lambda x: x[0] ** 2 * x[1], ([2.0, 3.0],), ([1.0, 10.0],))
+    [46.0, 4.0]
+    """
+    args = primals if isinstance(primals, tuple) else (primals,)
+    call = _call_recorded(f, args, {}, argnums)
+    with enable_grad():
+        slopes = gradient(call.scalar_output(), call.inputs)
+        results = pushforward(slopes, call.directions(tangents))
+    return call.rebuild_arguments(call.plain(results))
+
+
+@dataclass(frozen=True)
+class _RecordedCall:
+    """One call of a function with nodes in place of the numbers of some of its arguments."""
+
+    name: str
+    positions: tuple[int, ...]
+    single: bool  # whether `argnums` was one position and not a tuple
+    structures: tuple[Structure, ...]
+    inputs: list[Value]
+    result: Any
+    live: frozenset[Value]  # what results are to stay connected with
+
+    def scalar_output(self) -> Value:
+        """Return the result as a node, or say that it is not one number."""
+        if isinstance(self.result, Value):
+            return self.result
+        if isinstance(self.result, np.ndarray) and self.result.shape == ():
+            return _as_node(self.result.item())
+        if is_real_scalar(self.result):
+            return _as_node(self.result)
+        raise TypeError(
+            f"{self.name}: expected a function whose result is one number, got {type(self.result).__name__}; "
+            "reduce it with microgrud.sum or mean, or use jacobian"
+        )
+
+    def flat_outputs(self) -> tuple[list[Value], Structure]:
+        """Return the result as a list of nodes and its structure."""
+        numbers, structure = flatten(self.result, f"the result of {self.name}")
+        return [_as_node(x) for x in numbers], structure
+
+    def plain(self, numbers: Sequence[Number]) -> list[Number]:
+        """Turn results into floats, except those that depend on something live."""
+        return [x if isinstance(x, Value) and self._is_live(x) else _as_float(x) for x in numbers]
+
+    def rebuild_arguments(self, numbers: Sequence[Number]) -> Any:
+        """Put a number for each input into the structure of the arguments."""
+        rebuilt = []
+        start = 0
+        for structure in self.structures:
+            end = start + _size(structure)
+            rebuilt.append(structure.rebuild(numbers[start:end]))
+            start = end
+        return rebuilt[0] if self.single else tuple(rebuilt)
+
+    def rebuild_blocks(self, rows: list[list[Number]], shape: tuple[int, ...] | None) -> Any:
+        """Put the derivatives of one output (a number, or an array of this shape) into the arguments' structure."""
+        if shape is None:
+            return self.rebuild_arguments(rows[0])
+        rebuilt = []
+        start = 0
+        for structure in self.structures:
+            leaves = []
+            for own in structure.shapes:
+                end = start + (1 if own is None else int(np.prod(own)))
+                leaves.append(as_array([x for row in rows for x in row[start:end]], shape + (own or ())))
+                start = end
+            rebuilt.append(structure.assemble(leaves))
+        return rebuilt[0] if self.single else tuple(rebuilt)
+
+    def directions(self, tangents: Any) -> dict[Value, Number]:
+        """Pair every input with its tangent, or say which tangents do not fit."""
+        parts = tangents if isinstance(tangents, tuple) else (tangents,)
+        if len(parts) != len(self.positions):
+            raise ValueError(f"tangents: expected {len(self.positions)}, one for each argument, got {len(parts)}")
+        numbers: list[Number] = []
+        for i, (part, structure) in enumerate(zip(parts, self.structures)):
+            own, own_structure = flatten(part, f"tangents[{i}]")
+            if own_structure.shapes != structure.shapes:
+                raise ValueError(
+                    f"tangents[{i}]: expected the structure of its argument, with leaves of shapes "
+                    f"{_shapes(structure)}, got {_shapes(own_structure)}"
+                )
+            numbers.extend(own)
+        return dict(zip(self.inputs, numbers))
+
+    def _is_live(self, node: Value) -> bool:
+        return bool(self.live) and any(x in self.live for x in topological_order(node))
+
+
+def _call_recorded(
+    f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], argnums: int | tuple[int, ...]
+) -> _RecordedCall:
+    """Call `f` with fresh nodes in place of the numbers of the arguments at `argnums`."""
+    name = getattr(f, "__name__", type(f).__name__)
+    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    structures: list[Structure] = []
+    inputs: list[Value] = []
+    live = set(_outer_arguments.get())
+    recorded = list(args)
+    for position in positions:
+        if not -len(args) <= position < len(args):
+            raise ValueError(f"{name}: expected an argument at position {position}, got {len(args)} arguments")
+        numbers, structure = flatten(args[position], f"argument {position} of {name}")
+        live.update(x for x in numbers if isinstance(x, Value))
+        nodes = [ops.IDENTITY(x) if isinstance(x, Value) else Value(x) for x in numbers]
+        recorded[position] = structure.rebuild(nodes)
+        structures.append(structure)
+        inputs.extend(nodes)
+    token = _outer_arguments.set((*_outer_arguments.get(), *inputs))
+    try:
+        with enable_grad():
+            result = f(*recorded, **kwargs)
+    finally:
+        _outer_arguments.reset(token)
+    return _RecordedCall(name, positions, isinstance(argnums, int), tuple(structures), inputs, result, frozenset(live))
+
+
+def _size(structure: Structure) -> int:
+    return sum(1 if shape is None else int(np.prod(shape)) for shape in structure.shapes)
+
+
+def _shapes(structure: Structure) -> str:
+    return ", ".join("number" if shape is None else str(shape) for shape in structure.shapes) or "none"
+
+
+def _as_node(x: Number) -> Value:
+    return x if isinstance(x, Value) else Value(x)
+
+
+def _as_float(x: Number) -> float:
+    return x.data if isinstance(x, Value) else float(x)

@@ -1,0 +1,106 @@
+"""Nested structures of numbers: taken apart into a flat list, and put together again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .engine import Value
+from .operation import Number, as_float, is_real_scalar
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What remains of a nested structure without its numbers.
+
+    Attributes:
+        shapes: for each leaf in order, the shape of an array, or None for a single number.
+        assemble: puts one object for each leaf (a number, an array, or anything else) where the leaf was.
+    """
+
+    shapes: tuple[tuple[int, ...] | None, ...]
+    assemble: Callable[[Sequence[Any]], Any]
+
+    def rebuild(self, numbers: Sequence[Number]) -> Any:
+        """Make a structure of the same shape from as many numbers: arrays where there were arrays."""
+        leaves = []
+        start = 0
+        for shape in self.shapes:
+            end = start + (1 if shape is None else math.prod(shape))
+            leaves.append(numbers[start] if shape is None else as_array(numbers[start:end], shape))
+            start = end
+        return self.assemble(leaves)
+
+
+def flatten(tree: Any, where: str) -> tuple[list[Number], Structure]:
+    """Take a structure apart into its numbers, in order, and the structure without them.
+
+    Args:
+        tree: a number, a Value, a NumPy array, or a list, tuple, named tuple or dict of structures.
+        where: the name of the argument, for error messages.
+
+    Returns:
+        The numbers (floats or Values), and the structure to put other numbers into.
+
+    Raises:
+        TypeError: for anything else, naming the place: `x['w'][1]: expected ...`.
+
+    >>> numbers, structure = flatten({"w": [1, 2], "b": 3}, "x")
+    >>> numbers, structure.rebuild([10.0, 20.0, 30.0])
+    ([1.0, 2.0, 3.0], {'w': [10.0, 20.0], 'b': 30.0})
+    """
+    if isinstance(tree, Value):
+        return [tree], Structure((None,), lambda leaves: leaves[0])
+    if isinstance(tree, np.ndarray):
+        elements = [x if isinstance(x, Value) else as_float(x, where) for x in tree.ravel().tolist()]
+        return elements, Structure((tree.shape,), lambda leaves: leaves[0])
+    if is_real_scalar(tree):
+        return [as_float(tree, where)], Structure((None,), lambda leaves: leaves[0])
+    if isinstance(tree, dict):
+        keys = list(tree)
+        return _flatten_parts(((tree[key], f"{where}[{key!r}]") for key in keys), lambda parts: dict(zip(keys, parts)))
+    if isinstance(tree, (list, tuple)):
+        # A named tuple takes its items one by one.
+        make: Any = type(tree)._make if hasattr(type(tree), "_make") else type(tree)
+        return _flatten_parts(((x, f"{where}[{i}]") for i, x in enumerate(tree)), make)
+    raise TypeError(
+        f"{where}: expected a number, a NumPy array, or a list, tuple or dict of them, got {type(tree).__name__}"
+    )
+
+
+def as_array(numbers: Sequence[Number], shape: tuple[int, ...]) -> Any:
+    """Make an array of floats, or an object array if any of the numbers is a Value.
+
+    >>> as_array([1.0, 2.0], (2, 1))
+    array([[1.],
+           [2.]])
+    """
+    kind = object if any(isinstance(x, Value) for x in numbers) else float
+    array = np.empty(len(numbers), dtype=kind)
+    array[:] = numbers
+    return array.reshape(shape)
+
+
+def _flatten_parts(
+    parts: Iterable[tuple[Any, str]], combine: Callable[[list[Any]], Any]
+) -> tuple[list[Number], Structure]:
+    numbers: list[Number] = []
+    structures: list[Structure] = []
+    for tree, where in parts:
+        own, structure = flatten(tree, where)
+        numbers.extend(own)
+        structures.append(structure)
+
+    def assemble(leaves: Sequence[Any]) -> Any:
+        built, start = [], 0
+        for structure in structures:
+            end = start + len(structure.shapes)
+            built.append(structure.assemble(leaves[start:end]))
+            start = end
+        return combine(built)
+
+    return numbers, Structure(tuple(shape for s in structures for shape in s.shapes), assemble)
