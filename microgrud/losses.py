@@ -1,0 +1,371 @@
+"""Losses: how far predictions are from their targets, as one number to minimise.
+
+A loss takes the prediction for one sample (a number, or a sequence of them) and its target, or a list of predictions
+and the list of their targets; it returns the mean over samples and elements. On Values the result is a Value; plain
+floats give a float, and mpmath numbers an mpmath number. Every formula is chosen so that it neither overflows nor loses
+its digits at the extremes: logits of 1000 are as good as logits of 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from . import functions, ops
+from .engine import Value
+from .operation import Number, as_float, describe_operands, is_real_scalar
+
+# How far the sum of soft targets may be from 1, and a log-probability above 0: room for single precision.
+_TOLERANCE = 1e-6
+
+# --- regression ---
+
+
+def squared_error(prediction: Any, target: Any) -> Number:
+    """Compute the mean of (prediction - target)**2.
+
+    Args:
+        prediction: a number, or a sequence of numbers, nested or not.
+        target: numbers in the same arrangement.
+
+    Raises:
+        ValueError: if the two differ in length or arrangement, or are empty.
+        TypeError: for what is not a number.
+
+    >>> squared_error([1.0, 2.0], [1.0, 4.0])
+    2.0
+    """
+    return _mean([functions.square(p - t) for p, t in _pairs(prediction, target, "squared_error")])
+
+
+def absolute_error(prediction: Any, target: Any) -> Number:
+    """Compute the mean of |prediction - target|; where the two are equal, the derivative is 0.
+
+    Args:
+        prediction: a number, or a sequence of numbers, nested or not.
+        target: numbers in the same arrangement.
+
+    Raises:
+        ValueError: if the two differ in length or arrangement, or are empty.
+        TypeError: for what is not a number.
+
+    >>> absolute_error([1.0, 2.0], [1.0, 4.0])
+    1.0
+    """
+    return _mean([functions.abs(p - t) for p, t in _pairs(prediction, target, "absolute_error")])
+
+
+def huber(prediction: Any, target: Any, delta: float = 1.0) -> Number:
+    """Compute the mean Huber loss: r**2/2 for |r| <= delta, and delta*(|r| - delta/2) beyond, r = prediction - target.
+
+    Source: Huber (1964), Robust estimation of a location parameter.
+
+    Args:
+        prediction: a number, or a sequence of numbers, nested or not.
+        target: numbers in the same arrangement.
+        delta: where the parabola goes over into straight lines, above 0.
+
+    Raises:
+        ValueError: if the two differ in length or arrangement, or are empty; for delta <= 0.
+        TypeError: for what is not a number.
+
+    >>> huber([0.5, 3.0], [0.0, 0.0])
+    1.3125
+    """
+    delta = as_float(delta, "huber: delta")
+    if not 0.0 < delta < math.inf:
+        raise ValueError(f"huber: expected delta > 0, got {delta}")
+    terms = []
+    for p, t in _pairs(prediction, target, "huber"):
+        residual = p - t
+        inside = -delta <= residual <= delta
+        terms.append(0.5 * functions.square(residual) if inside else delta * (functions.abs(residual) - 0.5 * delta))
+    return _mean(terms)
+
+
+# --- two classes ---
+
+
+def hinge(prediction: Any, target: Any) -> Number:
+    """Compute the mean of max(0, 1 - target*prediction), the max-margin loss; its derivative is 0 at the kink.
+
+    Source: Cortes and Vapnik (1995), Support-vector networks.
+
+    Args:
+        prediction: a score, or a sequence of scores, nested or not: positive for the one class, negative for the other.
+        target: -1 or 1 for each score.
+
+    Raises:
+        ValueError: for a target other than -1 and 1; if the two differ in length or arrangement, or are empty.
+        TypeError: for what is not a number.
+
+    >>> hinge([0.25, -3.0], [1, -1])
+    0.375
+    """
+    terms = []
+    for score, t in _pairs(prediction, target, "hinge"):
+        # Comparisons, not `==`, which tells whether two Values are the same node.
+        if not (1.0 <= t <= 1.0 or -1.0 <= t <= -1.0):
+            raise ValueError(f"hinge: expected targets -1 or 1, got {describe_operands([t])}")
+        terms.append(functions.relu(1.0 - score * t))
+    return _mean(terms)
+
+
+def binary_cross_entropy(prediction: Any, target: Any) -> Number:
+    """Compute the mean of -(target*log(p) + (1 - target)*log(1 - p)) over probabilities p.
+
+    Prefer `binary_cross_entropy_with_logits`: a probability that has been rounded to 0 or 1 has lost what this needs.
+
+    Args:
+        prediction: a probability, or a sequence of probabilities, nested or not.
+        target: a number from 0 to 1 for each: how likely the event is, or whether it happened.
+
+    Raises:
+        ValueError: for a probability or target outside [0, 1], or a probability of 0 or 1 that the target gainsays
+            (the loss is infinite); if the two differ in length or arrangement, or are empty.
+        TypeError: for what is not a number.
+
+    >>> binary_cross_entropy([0.5, 1.0], [1, 1])
+    0.34657359027997264
+    """
+    where = "binary_cross_entropy"
+    terms = []
+    for p, t in _pairs(prediction, target, where):
+        _check_probability(p, f"{where}: expected probabilities between 0 and 1")
+        _check_probability(t, f"{where}: expected targets between 0 and 1")
+        if (t > 0.0 and p <= 0.0) or (t < 1.0 and p >= 1.0):
+            raise ValueError(
+                f"{where}: the loss is infinite: probability {describe_operands([p])} for the target "
+                f"{describe_operands([t])}; give the logits to binary_cross_entropy_with_logits instead"
+            )
+        if t >= 1.0:
+            terms.append(functions.log(p))
+        elif t <= 0.0:
+            terms.append(functions.log1p(-p))
+        else:
+            terms.append(functions.dot([t, 1.0 - t], [functions.log(p), functions.log1p(-p)]))
+    return 0.0 - _mean(terms)  # and not -_mean(terms), which shows a perfect loss as -0.0
+
+
+def binary_cross_entropy_with_logits(prediction: Any, target: Any) -> Number:
+    """Compute the binary cross-entropy of p = sigmoid(logit) without computing p.
+
+    The mean of target*softplus(-logit) + (1 - target)*softplus(logit); the derivative is sigmoid(logit) - target.
+
+    Args:
+        prediction: a logit, or a sequence of logits, nested or not.
+        target: a number from 0 to 1 for each: how likely the event is, or whether it happened.
+
+    Raises:
+        ValueError: for a target outside [0, 1]; if the two differ in length or arrangement, or are empty.
+        TypeError: for what is not a number.
+
+    >>> binary_cross_entropy_with_logits([1000.0, -1000.0], [0, 0])
+    500.0
+    """
+    where = "binary_cross_entropy_with_logits"
+    terms = []
+    for logit, t in _pairs(prediction, target, where):
+        _check_probability(t, f"{where}: expected targets between 0 and 1")
+        # Sums of positive terms: softplus(logit) - target*logit would cancel for large logits.
+        if t >= 1.0:
+            terms.append(functions.softplus(-logit))
+        elif t <= 0.0:
+            terms.append(functions.softplus(logit))
+        else:
+            terms.append(functions.dot([t, 1.0 - t], [functions.softplus(-logit), functions.softplus(logit)]))
+    return _mean(terms)
+
+
+# --- several classes ---
+
+
+def cross_entropy(prediction: Any, target: Any) -> Number:
+    """Compute the cross-entropy of softmax(logits): logsumexp(logits) - logits[target], the mean over samples.
+
+    For soft targets t it is sum(t)*logsumexp(logits) - t . logits. The derivative by each logit is its softmax minus
+    its target. One node a sample (two for soft targets).
+
+    Args:
+        prediction: the logits of one sample, a sequence with one number a class; or a list of such sequences.
+        target: the index of the right class, or a sequence with a probability for each class; a list of these for a
+            list of samples.
+
+    Raises:
+        ValueError: for an index out of range, soft targets that are negative or do not sum to 1, or lengths that
+            differ.
+        TypeError: for what is not a number.
+
+    >>> cross_entropy([0.0, 0.0], 1)
+    0.6931471805599453
+    >>> cross_entropy([[1000.0, 0.0], [0.0, 0.0]], [1, [0.5, 0.5]])
+    500.34657359027995
+    """
+    where = "cross_entropy"
+    return 0.0 - _mean([_log_likelihood(logits, t, where) for logits, t in _samples(prediction, target, where)])
+
+
+def _log_likelihood(logits: Sequence[Number], target: Any, where: str) -> Number:
+    if _is_number(target):
+        # One node with all its digits: logsumexp(logits) - logits[target] cancels where the loss is small.
+        return ops.LOG_SOFTMAX(float(_class_index(target, len(logits), where)), *logits)
+    weights = [as_float(t, f"{where}: soft target") for t in _sequence(target, f"{where}: soft targets")]
+    if len(weights) != len(logits):
+        raise ValueError(f"{where}: expected {len(logits)} soft targets, one a logit, got {len(weights)}")
+    for t in weights:
+        _check_probability(t, f"{where}: expected soft targets between 0 and 1")
+    total = math.fsum(weights)
+    if abs(total - 1.0) > _TOLERANCE:
+        raise ValueError(f"{where}: expected soft targets that sum to 1, got a sum of {total}")
+    return functions.dot([functions.logsumexp(logits), *logits], [-total, *weights])
+
+
+def negative_log_likelihood(prediction: Any, target: Any) -> Number:
+    """Compute -log_probabilities[target], the mean over samples; for the outputs of `log_softmax`.
+
+    Args:
+        prediction: the log-probabilities of one sample, one a class; or a list of such sequences.
+        target: the index of the right class; a list of these for a list of samples.
+
+    Raises:
+        ValueError: for an index out of range, a log-probability above 0, or lengths that differ.
+        TypeError: for what is not a number.
+
+    >>> negative_log_likelihood([-0.5, -1.5], 1)
+    1.5
+    """
+    where = "negative_log_likelihood"
+    chosen = []
+    for log_probabilities, t in _samples(prediction, target, where):
+        for x in log_probabilities:
+            if x > _TOLERANCE:
+                raise ValueError(
+                    f"{where}: expected log-probabilities, which are at most 0, got {describe_operands([x])}; "
+                    "give logits to cross_entropy, or take log_softmax of them"
+                )
+        chosen.append(log_probabilities[_class_index(t, len(log_probabilities), where)])
+    return 0.0 - _mean(chosen)
+
+
+# --- penalties ---
+
+
+def l1_penalty(parameters: Iterable[Number], strength: float) -> Number:
+    """Compute strength * (|p1| + |p2| + ...), which draws parameters to exactly 0.
+
+    Source: Tibshirani (1996), Regression shrinkage and selection via the lasso.
+
+    Args:
+        parameters: the parameters, e.g. `model.parameters()`.
+        strength: at least 0.
+
+    Raises:
+        ValueError: for a strength that is negative or not finite.
+        TypeError: for what is not a number.
+
+    >>> l1_penalty([1.0, -2.0], 0.5)
+    1.5
+    """
+    strength = _strength(strength, "l1_penalty")
+    return strength * functions.sum([functions.abs(p) for p in _sequence(parameters, "l1_penalty: parameters")])
+
+
+def l2_penalty(parameters: Iterable[Number], strength: float) -> Number:
+    """Compute strength * (p1**2 + p2**2 + ...), which keeps parameters small; note that there is no factor 1/2.
+
+    Source: Hoerl and Kennard (1970), Ridge regression.
+
+    Args:
+        parameters: the parameters, e.g. `model.parameters()`.
+        strength: at least 0.
+
+    Raises:
+        ValueError: for a strength that is negative or not finite.
+        TypeError: for what is not a number.
+
+    >>> l2_penalty([1.0, -2.0], 0.5)
+    2.5
+    """
+    strength = _strength(strength, "l2_penalty")
+    ps = _sequence(parameters, "l2_penalty: parameters")
+    return strength * functions.dot(ps, ps)
+
+
+# --- checks ---
+
+
+def _is_number(x: object) -> bool:
+    return isinstance(x, Value) or is_real_scalar(x)
+
+
+def _mean(terms: list[Number]) -> Number:
+    return terms[0] if len(terms) == 1 else functions.mean(terms)
+
+
+def _sequence(xs: Any, where: str) -> tuple[Any, ...]:
+    if isinstance(xs, (str, bytes)):
+        raise TypeError(f"{where}: expected a sequence of numbers, got {xs!r}")
+    try:
+        return tuple(xs)
+    except TypeError:
+        raise TypeError(f"{where}: expected a sequence of numbers, got an object of type {type(xs).__name__}") from None
+
+
+def _pairs(prediction: Any, target: Any, where: str) -> list[tuple[Number, Number]]:
+    """Return each predicted number with its target, from numbers or sequences in the same arrangement."""
+    if _is_number(prediction) and _is_number(target):
+        return [(prediction, target)]
+    if _is_number(prediction) or _is_number(target):
+        one, other = ("prediction", "target") if _is_number(prediction) else ("target", "prediction")
+        many = _sequence(target if one == "prediction" else prediction, f"{where}: {other}")
+        raise ValueError(f"{where}: expected a {other} for each {one}, got one {one} and {len(many)} {other}s")
+    predictions, targets = _sequence(prediction, f"{where}: prediction"), _sequence(target, f"{where}: target")
+    _check_lengths(len(predictions), len(targets), where)
+    return [pair for p, t in zip(predictions, targets) for pair in _pairs(p, t, where)]
+
+
+def _samples(prediction: Any, target: Any, where: str) -> list[tuple[tuple[Number, ...], Any]]:
+    """Return the numbers predicted for each sample, one a class, with the target of the sample."""
+    if _is_number(prediction):
+        raise ValueError(
+            f"{where}: expected a number for each class, got one number; for two classes and one output, "
+            "use binary_cross_entropy_with_logits"
+        )
+    predictions = _sequence(prediction, f"{where}: prediction")
+    if predictions and _is_number(predictions[0]):
+        return [(predictions, target)]
+    targets = _sequence(target, f"{where}: target")
+    _check_lengths(len(predictions), len(targets), where)
+    samples = [(_sequence(p, f"{where}: prediction"), t) for p, t in zip(predictions, targets)]
+    if not all(numbers for numbers, _ in samples):
+        raise ValueError(f"{where}: expected a number for each class, got an empty sequence")
+    return samples
+
+
+def _check_lengths(predictions: int, targets: int, where: str) -> None:
+    if predictions != targets:
+        raise ValueError(f"{where}: expected as many targets as predictions, got {predictions} and {targets}")
+    if not predictions:
+        raise ValueError(f"{where}: expected at least one prediction, got an empty sequence")
+
+
+def _check_probability(x: Number, expected: str) -> None:
+    if not 0.0 <= x <= 1.0:
+        raise ValueError(f"{expected}, got {describe_operands([x])}")
+
+
+def _class_index(target: Any, classes: int, where: str) -> int:
+    number = as_float(target, f"{where}: class index")
+    if not number.is_integer():
+        raise ValueError(f"{where}: expected an integer as class index, got {target}")
+    if not 0 <= number < classes:
+        raise ValueError(f"{where}: expected a class index from 0 to {classes - 1}, got {target}")
+    return int(number)
+
+
+def _strength(strength: Any, where: str) -> float:
+    number = as_float(strength, f"{where}: strength")
+    if not 0.0 <= number < math.inf:
+        raise ValueError(f"{where}: expected a strength of at least 0, got {number}")
+    return number
