@@ -1,0 +1,179 @@
+"""JSON files that are whole or not there: written atomically, with a format, a version and a checksum.
+
+Model files and checkpoints are such files. A document is a dict that JSON can hold, with a `"format"` (what kind of
+file it is) and a `"format_version"`; floats are written so that they come back bit for bit. The bytes of a file are a
+function of its document, so that equal documents give equal files, and a reader can tell any damage.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class ModelFileError(ValueError):
+    """A file that is not what it should be: damaged, truncated, of another kind, or of a newer version."""
+
+
+def checksum(document: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a document without its entry `"checksum"`, in hexadecimal.
+
+    Raises:
+        TypeError, ValueError: if the document holds what JSON cannot.
+
+    >>> checksum({"a": 1.0}) == checksum({"checksum": "of old", "a": 1.0})
+    True
+    """
+    content = {key: value for key, value in document.items() if key != "checksum"}
+    return hashlib.sha256(_encode(content)).hexdigest()
+
+
+def write_json_atomically(path: str | os.PathLike[str], document: Mapping[str, Any]) -> None:
+    """Write a document and its checksum to a file, so that at every moment the old file or the new one is there.
+
+    The bytes go to a new file beside the old one, are flushed to the disk, and then take its name. A symbolic link is
+    followed; the permissions of a file that is replaced are kept. If anything fails the old file is left as it is.
+
+    Args:
+        path: where to write.
+        document: a dict with entries `"format"` (a string) and `"format_version"` (an integer), of what JSON can
+            hold: None, bool, int, finite float, string, list, tuple (comes back as a list) and dict with string keys.
+
+    Raises:
+        TypeError: for anything else in the document; the message says where.
+        ValueError: for infinity and NaN, and for what is nested too deeply.
+        OSError: if the file cannot be written.
+    """
+    _check_storable(document)
+    content = _encode({**document, "checksum": checksum(document)})
+    target = Path(os.path.realpath(path))
+    mode = _mode_of_replaced(target)
+    # Not `tempfile`, whose files can be read by their owner alone: this one gets the permissions any new file gets.
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(content)
+            file.flush()
+            if mode is not None:
+                os.chmod(temporary, mode)
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    _flush_folder(target.parent)
+
+
+def read_json(path: str | os.PathLike[str], format: str, newest_version: int) -> dict[str, Any]:
+    """Read a document that `write_json_atomically` wrote, and check that it is whole and of the right kind.
+
+    Args:
+        path: the file.
+        format: what its entry `"format"` must be.
+        newest_version: the greatest `"format_version"` that the caller understands; the least is 1.
+
+    Raises:
+        ModelFileError: if the file is of another kind, newer, damaged or truncated; the message says which.
+        OSError: if it cannot be read.
+    """
+    content = Path(path).read_bytes()
+    document = _decode(content, path, format)
+    if not isinstance(document, dict) or document.get("format") != format:
+        found = document.get("format") if isinstance(document, dict) else None
+        raise ModelFileError(f"{path}: not a {format} file" + (f", but a {found!r}" if isinstance(found, str) else ""))
+    version = document.get("format_version")
+    if type(version) is not int or version < 1:
+        raise ModelFileError(f"{path}: damaged: format_version {version!r} is not a version number")
+    if version > newest_version:
+        raise ModelFileError(
+            f"{path}: written in version {version} of the {format} format by a newer microgrud; this one reads "
+            f"versions up to {newest_version}; upgrade microgrud to read it"
+        )
+    try:
+        expected = _encode({**document, "checksum": checksum(document)})
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ModelFileError(f"{path}: damaged: {error}") from None
+    # Byte for byte, since some damage would not show in the parsed document: 1E-05 for 1e-05. Git may change the ends
+    # of lines, and does no harm by it.
+    if content.replace(b"\r\n", b"\n") != expected:
+        raise ModelFileError(f"{path}: damaged or edited: its content does not agree with its checksum")
+    return document
+
+
+def _encode(document: Mapping[str, Any]) -> bytes:
+    text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False)
+    return text.encode("ascii") + b"\n"
+
+
+def _decode(content: bytes, path: str | os.PathLike[str], format: str) -> Any:
+    if not content:
+        raise ModelFileError(f"{path}: the file is empty")
+    try:
+        return json.loads(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ModelFileError(f"{path}: not a {format} file, or damaged: {error}") from None
+    except RecursionError:
+        raise ModelFileError(f"{path}: not a {format} file, or damaged: nested too deeply") from None
+    except ValueError as error:
+        raise ModelFileError(f"{path}: not a {format} file, or damaged or truncated: {error}") from None
+
+
+def _check_storable(document: Mapping[str, Any]) -> None:
+    """Raise unless JSON gives back what is stored, saying where it would not."""
+    waiting: list[tuple[str, Any, int]] = [("", document, 0)]
+    while waiting:
+        where, item, depth = waiting.pop()
+        kind = type(item)
+        if depth > _DEEPEST:
+            raise ValueError(f"{where[:80]}...: nested more than {_DEEPEST} levels deep; a file cannot hold that")
+        if isinstance(item, float):
+            if not math.isfinite(item):
+                raise ValueError(f"{where}: expected a finite number, got {item}; a file cannot hold that")
+        elif isinstance(item, Mapping) and (kind is dict or depth == 0):
+            for key, value in item.items():
+                if type(key) is not str:
+                    raise TypeError(f"{where or 'the document'}: expected strings as keys, got {key!r}")
+                waiting.append((f"{where}.{key}" if where else key, value, depth + 1))
+        elif kind in (list, tuple):
+            waiting.extend((f"{where}[{i}]", value, depth + 1) for i, value in enumerate(item))
+        elif item is not None and kind not in (bool, int, str):
+            raise TypeError(
+                f"{where}: expected None, a bool, number, string, list or dict, got an object of type {kind.__name__}; "
+                "a file cannot hold that"
+            )
+
+
+# A document that nests this deep can be encoded and parsed within Python's default limit on recursion.
+_DEEPEST = 100
+
+
+def _mode_of_replaced(target: Path) -> int | None:
+    """Return the permissions of the file that is to be replaced, None if there is none; raise if it must not be."""
+    try:
+        status = target.stat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(f"{target}: expected the name of a file to write, got a folder or device of that name")
+    if not os.access(target, os.W_OK):
+        raise PermissionError(f"{target}: the file is there and may not be written to")
+    return stat.S_IMODE(status.st_mode)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Bring the new name to the disk too; where folders cannot be opened the system sees to it."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

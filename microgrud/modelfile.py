@@ -1,0 +1,81 @@
+"""Model files: JSON that holds a network, exact to the last bit, and that nothing is ever unpickled from.
+
+`microgrud.modelformat` shows what stands in a file, `microgrud.jsonfile` how it is written so that it is whole or not
+there, and how any damage is found.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from .jsonfile import ModelFileError, checksum, read_json, write_json_atomically
+from .modelformat import read_model
+from .module import Module, build_module, save_module
+from .nn import MLP, Layer, Neuron
+
+__all__ = [
+    "ModelFileError",
+    "checksum",
+    "load_model",
+    "load_state",
+    "read_json",
+    "save_model",
+    "write_json_atomically",
+]
+
+
+def save_model(path: str | os.PathLike[str], model: Module, extra: Mapping[str, Any] | None = None) -> None:
+    """Write a model to a file, atomically: at every moment the old file or the new one is there.
+
+    Args:
+        path: the file to write; a symbolic link is followed, the permissions of a file that is replaced are kept.
+        model: an MLP, Layer or Neuron; or a Module of another class, of which the file then holds the state alone.
+        extra: what else the file is to hold, such as the preprocessing: a dict of None, bools, finite numbers,
+            strings, and lists and dicts of them. (Tuples come back as lists.)
+
+    Raises:
+        ValueError: if a number is infinite or NaN, or an activation is a function of the user's own.
+        TypeError: if `extra` holds what JSON cannot.
+        OSError: if the file cannot be written. On any error the old file is left as it was.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.json")
+    ...     save_model(path, MLP(2, [1], rng=0), extra={"classes": ["no", "yes"]})
+    ...     load_model(path)
+    (MLP of [Layer of [LinearNeuron(2)]], {'classes': ['no', 'yes']})
+    """
+    save_module(path, model, {} if extra is None else extra)
+
+
+def load_model(path: str | os.PathLike[str]) -> tuple[Module, dict[str, Any]]:
+    """Make the MLP, Layer or Neuron that a model file holds, and return it with what was stored beside it.
+
+    No random numbers are drawn.
+
+    Raises:
+        ModelFileError: if the file is damaged, truncated, of another kind or newer; or holds the state of a class
+            other than these, which `load_state` reads.
+        OSError: if it cannot be read.
+    """
+    stored = read_model(path)
+    return build_module(stored, (MLP, Layer, Neuron)), stored.extra
+
+
+def load_state(path: str | os.PathLike[str]) -> dict[str, float]:
+    """Return the number that each parameter holds in a model file, by name: for `model.load_state_dict`.
+
+    Raises:
+        ModelFileError: if the file is damaged, truncated, of another kind or newer.
+        OSError: if it cannot be read.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.json")
+    ...     save_model(path, Neuron(1, init="zeros"))
+    ...     load_state(path)
+    {'b': 0.0, 'w.0': 0.0}
+    """
+    return read_model(path).state

@@ -1,0 +1,285 @@
+"""`Module`: a part of a network, which finds its parameters, hands out its state and keeps it in files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .engine import Value
+from .jsonfile import ModelFileError
+from .modelformat import StoredModel, parameter_count, read_model, write_model
+from .operation import as_float
+
+Self = TypeVar("Self", bound="Module")
+
+
+class Module:
+    """A part of a network that holds parameters, and modules that hold more of them.
+
+    The parameters are the leaf Values among the attributes, and in the lists, tuples, dicts and NumPy object arrays
+    among them, and those of the modules found there; in the order in which the attributes were set, each once. A
+    subclass needs no call to `__init__` and no registration; one that overrides `parameters()` alone decides by that
+    what its parameters are. (Sets have no fixed order, and are not searched.)
+
+    Attributes:
+        training: True in training mode, False after `eval()`; for modules that behave differently in the two.
+
+    >>> class Line(Module):
+    ...     def __init__(self):
+    ...         self.slope, self.offset = Value(2.0), Value(1.0)
+    ...
+    ...     def __call__(self, x):
+    ...         return self.slope * x + self.offset
+    >>> Line().state_dict()
+    {'slope': 2.0, 'offset': 1.0}
+    """
+
+    training: bool = True
+
+    def parameters(self) -> list[Value]:
+        """Return the parameters, in a fixed order, each once."""
+        overridden = type(self).parameters is not Module.parameters
+        named = _found_in(self, "", set()) if overridden else self.named_parameters()
+        return list({id(p): p for _, p in named}.values())
+
+    def named_parameters(self) -> list[tuple[str, Value]]:
+        """Return the parameters with their names, such as `layers.0.neurons.1.w.2`; a shared one by its first name."""
+        return _each_once(_named(self, "", set()))
+
+    def children(self) -> list[Module]:
+        """Return the modules among the attributes and in the containers there, each once."""
+        return list({id(x): x for _, x in _members(self) if isinstance(x, Module)}.values())
+
+    def zero_grad(self) -> None:
+        """Set the grad of every parameter to zero."""
+        for p in self.parameters():
+            p.grad = 0.0
+
+    def train(self: Self, mode: bool = True) -> Self:
+        """Set training mode (or, with False, evaluation mode) on this module and all below it; return the module."""
+        reached: dict[int, Module] = {}
+        waiting: list[Module] = [self]
+        while waiting:
+            module = waiting.pop()
+            if id(module) not in reached:
+                reached[id(module)] = module
+                module.training = mode
+                waiting.extend(module.children())
+        return self
+
+    def eval(self: Self) -> Self:
+        """Set evaluation mode on this module and all below it; return the module."""
+        return self.train(False)
+
+    def state_dict(self) -> dict[str, float]:
+        """Return the number that each parameter holds, by name.
+
+        Raises:
+            ValueError: if two parameters go by one name, as in `{"a.b": p, "a": {"b": q}}`.
+        """
+        named = self.named_parameters()
+        state = {name: p.data for name, p in named}
+        if len(state) < len(named):
+            names = [name for name, _ in named]
+            repeated = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"{type(self).__name__}: two parameters are named {repeated!r}; rename one of them")
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
+        """Set the parameters to the numbers in `state`; all of them, or on an error none.
+
+        Args:
+            state: a number for each parameter, by name, as `state_dict()` gives it.
+            strict: whether a missing or an unexpected name is an error; what does not fit is otherwise passed over.
+
+        Raises:
+            TypeError: if `state` is not a mapping.
+            ValueError: if entries are missing, unexpected or not one real number; the message lists them.
+
+        >>> class Line(Module):
+        ...     def __init__(self):
+        ...         self.slope, self.offset = Value(2.0), Value(1.0)
+        >>> Line().load_state_dict({"slope": [3.0], "height": 1.0})
+        Traceback (most recent call last):
+            ...
+        ValueError: Line.load_state_dict: missing: offset; unexpected: height; misshapen: slope (expected a real \
+number, got an object of type list)
+        """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"load_state_dict: expected a dict of numbers by name, got {type(state).__name__}")
+        self.state_dict()  # raises if names are ambiguous
+        parameters = dict(self.named_parameters())
+        missing = [name for name in parameters if name not in state]
+        unexpected = [str(name) for name in state if name not in parameters]
+        misshapen = []
+        numbers = {}
+        for name in parameters:
+            if name in state:
+                try:
+                    numbers[name] = as_float(state[name], name)
+                except (TypeError, OverflowError) as error:
+                    reason = str(error).removeprefix(f"{name}: ").split(";")[0]
+                    misshapen.append(f"{name} ({reason})")
+        problems = {"missing": missing, "unexpected": unexpected} if strict else {}
+        problems["misshapen"] = misshapen
+        if any(problems.values()):
+            listed = "; ".join(f"{kind}: {_shortened(names)}" for kind, names in problems.items() if names)
+            raise ValueError(f"{type(self).__name__}.load_state_dict: {listed}")
+        for name, number in numbers.items():
+            parameters[name].data = number
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the parameters to a model file, and of an MLP, Layer or Neuron what it takes to make it again.
+
+        The file is JSON, written atomically: at every moment the old file or the new one is there. Equal models give
+        equal bytes.
+
+        Raises:
+            ValueError: if a parameter is infinite or NaN, or an activation is a function of the user's own.
+            OSError: if the file cannot be written.
+        """
+        save_module(path, self, {})
+
+    @classmethod
+    def load(cls: type[Self], path: str | os.PathLike[str]) -> Self:
+        """Make the MLP, Layer or Neuron that `save` wrote to a model file: `MLP.load("model.json")`.
+
+        For a class of the user's own, make a model and call `model.load_state_dict(load_state(path))` on it, with
+        `load_state` from `microgrud.modelfile`.
+
+        Raises:
+            ModelFileError: if the file is damaged, truncated, of another kind or newer, or holds another class.
+            OSError: if it cannot be read.
+        """
+        return build_module(read_model(path), (cls,))
+
+    def _arguments(self) -> dict[str, Any] | None:
+        """Return what to call the class with to make such a module again, None if that is not known."""
+        return None
+
+
+def _shortened(names: Sequence[str], most: int = 10) -> str:
+    text = ", ".join(names[:most])
+    return f"{text}, and {len(names) - most} more" if len(names) > most else text
+
+
+# --- finding parameters -----------------------------------------------------------------------------------------------
+
+
+def _members(module: Module) -> Iterator[tuple[str, Value | Module]]:
+    """Yield the leaf Values and the modules among a module's attributes and in the containers there, with names."""
+    seen: set[int] = set()
+    for name, item in vars(module).items():
+        yield from _search(name, item, seen)
+
+
+def _search(name: str, item: object, seen: set[int]) -> Iterator[tuple[str, Value | Module]]:
+    inside: Iterable[tuple[object, object]]
+    if isinstance(item, Value):
+        if item.is_leaf:
+            yield name, item
+        return
+    if isinstance(item, Module):
+        yield name, item
+        return
+    if isinstance(item, dict):
+        inside = item.items()
+    elif isinstance(item, (list, tuple)):
+        inside = enumerate(item)
+    elif isinstance(item, np.ndarray) and item.dtype == object:
+        inside = ((".".join(map(str, index)), x) for index, x in np.ndenumerate(item))
+    else:
+        return
+    if id(item) not in seen:  # a container may contain itself
+        seen.add(id(item))
+        for key, x in inside:
+            yield from _search(f"{name}.{key}", x, seen)
+
+
+def _found_in(module: Module, prefix: str, seen: set[int]) -> Iterator[tuple[str, Value]]:
+    """Yield the parameters found among the attributes; `seen` holds the modules (by id) that are being searched."""
+    seen.add(id(module))
+    for name, member in _members(module):
+        if isinstance(member, Value):
+            yield prefix + name, member
+        elif id(member) not in seen:
+            yield from _named(member, f"{prefix}{name}.", seen)
+
+
+def _named(module: Module, prefix: str, seen: set[int]) -> Iterator[tuple[str, Value]]:
+    """Yield a module's named parameters, by whichever of its two methods the class has overridden."""
+    kind = type(module)
+    if prefix and kind.named_parameters is not Module.named_parameters:
+        seen.add(id(module))
+        for name, p in module.named_parameters():
+            yield prefix + name, p
+    elif kind.parameters is not Module.parameters:
+        # A class that overrides parameters() decides what they are; the attributes only tell their names.
+        names = {id(p): name for name, p in reversed(list(_found_in(module, prefix, set(seen))))}
+        seen.add(id(module))
+        for i, p in enumerate(module.parameters()):
+            yield names.get(id(p), f"{prefix}parameters.{i}"), p
+    else:
+        yield from _found_in(module, prefix, seen)
+
+
+def _each_once(named: Iterable[tuple[str, Value]]) -> list[tuple[str, Value]]:
+    first: dict[int, tuple[str, Value]] = {}
+    for name, p in named:
+        first.setdefault(id(p), (name, p))
+    return list(first.values())
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def save_module(path: str | os.PathLike[str], module: Module, extra: Mapping[str, Any]) -> None:
+    """Write a module to a model file, and something that JSON can hold beside it; see `Module.save`."""
+    name, state = type(module).__name__, module.state_dict()
+    make: Callable[..., Module] = type(module)
+    try:
+        arguments = module._arguments()
+        same = arguments is None or _alike(make(**arguments, init="zeros"), module)
+    except (AttributeError, IndexError):
+        same = False
+    if not same:
+        raise ValueError(
+            f"{name}: its layers were changed after it was made, so that a file cannot say how to make it again; "
+            "write a subclass of Module that makes it so, and save that"
+        )
+    write_model(path, name, arguments, state, extra)
+
+
+def _alike(one: Module, other: Module) -> bool:
+    return repr(one) == repr(other) and one.state_dict().keys() == other.state_dict().keys()
+
+
+def build_module(stored: StoredModel, kinds: Sequence[type[Self]]) -> Self:
+    """Make the module that a model file holds, which must be of one of these classes.
+
+    Raises:
+        ModelFileError: if the file holds another class, or what it says does not hang together.
+    """
+    path, name, arguments = stored.path, stored.class_name, stored.arguments
+    if arguments is None:
+        raise ModelFileError(
+            f"{path}: holds the parameters of a {name}, a class of its author's own, and not how to make one; make "
+            "one, and call model.load_state_dict(microgrud.modelfile.load_state(path)) on it"
+        )
+    make: Callable[..., Self] | None = next((kind for kind in kinds if kind.__name__ == name), None)
+    if make is None:
+        expected = " or ".join(kind.__name__ for kind in kinds)
+        raise ModelFileError(f"{path}: expected a model of class {expected}, got one of class {name}")
+    try:
+        # Before anything is made, since the sizes in a file that was tampered with may exceed the memory.
+        count = parameter_count(arguments)
+        if count != len(stored.state):
+            raise ValueError(f"the architecture has {count} parameters, and the file {len(stored.state)}")
+        module = make(**arguments, init="zeros")
+        module.load_state_dict(stored.state)
+    except (TypeError, ValueError, OverflowError, LookupError) as error:
+        raise ModelFileError(f"{path}: damaged: {error}") from None
+    return module
