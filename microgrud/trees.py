@@ -65,7 +65,8 @@ def flatten(tree: Any, where: str) -> tuple[list[Number], Structure]:
         return _flatten_parts(((tree[key], f"{where}[{key!r}]") for key in keys), lambda parts: dict(zip(keys, parts)))
     if isinstance(tree, (list, tuple)):
         # A named tuple takes its items one by one.
-        make: Any = type(tree)._make if hasattr(type(tree), "_make") else type(tree)
+        kind: Any = type(tree)
+        make = kind._make if hasattr(kind, "_make") else kind
         return _flatten_parts(((x, f"{where}[{i}]") for i, x in enumerate(tree)), make)
     raise TypeError(
         f"{where}: expected a number, a NumPy array, or a list, tuple or dict of them, got {type(tree).__name__}"

@@ -1,0 +1,81 @@
+"""Every row of the table in docs/conventions.md, executed."""
+
+from __future__ import annotations
+
+import builtins
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+import microgrud
+from microgrud import Value, abs, gradient
+
+PAGE = Path(__file__).parent.parent / "docs" / "conventions.md"
+ROW = re.compile(r"^\| `([^`]+)` \| `([^`]+)` \| `([^`]+)` \|(?: `([^`]+)`)? \|$", re.MULTILINE)
+ROWS = ROW.findall(PAGE.read_text(encoding="utf-8"))
+FUNCTIONS = {name: getattr(microgrud, name) for name in microgrud.__all__} | {"round": round}
+
+
+def numbers(text: str) -> list[float]:
+    return list(eval(f"[{text}]", {"nan": math.nan, "inf": math.inf}))
+
+
+def same(computed: float, expected: float) -> bool:
+    if math.isnan(expected):
+        return math.isnan(computed)
+    return computed == expected or builtins.abs(computed - expected) <= 4 * math.ulp(expected)
+
+
+def test_the_page_has_a_row_for_each_convention() -> None:
+    assert len(ROWS) == sum(line.startswith("| `") for line in PAGE.read_text(encoding="utf-8").splitlines())
+    assert len(ROWS) > 60
+
+
+@pytest.mark.parametrize(("expression", "at", "value", "slopes"), ROWS, ids=[f"{row[0]} at {row[1]}" for row in ROWS])
+def test_value_and_gradient_are_those_of_the_table(expression: str, at: str, value: str, slopes: str) -> None:
+    point = eval(f"dict({at})", {"nan": math.nan, "inf": math.inf})
+    variables = {name: Value(number) for name, number in sorted(point.items())}
+    if value.endswith("Error"):
+        with pytest.raises(getattr(builtins, value)):
+            eval(expression, FUNCTIONS, variables)
+        return
+    result = eval(expression, FUNCTIONS, variables)
+    as_nodes = gradient(result, variables.values())
+    result.backward()
+    assert same(result.data, numbers(value)[0])
+    for variable, node, slope in zip(variables.values(), as_nodes, numbers(slopes), strict=True):
+        assert same(variable.grad, slope), "by backward()"
+        assert same(node.data, slope), "by gradient()"
+
+
+def test_errors_name_the_operation_and_its_operands() -> None:
+    for expression in (lambda x: x.log(), lambda x: 1 / (x + 1.0), lambda x: (-800.0 * x).exp()):
+        with pytest.raises((ValueError, ZeroDivisionError, OverflowError), match=r"^(log|divide|exp)\(.*\d.*\): "):
+            expression(Value(-1.0, label="x"))
+
+
+def test_a_zero_adjoint_passes_nothing_on_from_a_branch_that_was_not_taken() -> None:
+    x = Value(0.0)
+    microgrud.where(x > 0, x.sqrt(), 3.0 * x).backward()
+    assert x.grad == 3.0
+
+
+def test_only_the_partial_derivative_that_does_not_exist_is_nan() -> None:
+    base, exponent = Value(-2.0), Value(3.0)
+    (base**exponent).backward()
+    assert base.grad == 12.0
+    assert math.isnan(exponent.grad)
+
+
+def test_second_derivative_of_x_times_abs_x_at_zero_is_zero() -> None:
+    x = Value(0.0)
+    assert gradient(gradient(x * abs(x), x), x).data == 0.0
+
+
+def test_infinite_slopes_keep_their_sign_to_second_order() -> None:
+    x = Value(0.0)
+    slope = gradient(x.sqrt(), x)
+    assert slope.data == math.inf
+    assert gradient(slope, x).data == -math.inf

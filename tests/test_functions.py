@@ -1,0 +1,106 @@
+"""The public functions: each stands in the table, is a method too, and takes floats and mpmath numbers."""
+
+from __future__ import annotations
+
+import inspect
+import math
+
+import mpmath
+import numpy as np
+import pytest
+
+import microgrud
+from microgrud import Value, functions, ops
+
+PUBLIC = [name for name, f in inspect.getmembers(functions, inspect.isfunction) if not name.startswith("_")]
+OVER_SEQUENCES = ["sum", "mean", "prod", "dot", "norm", "max", "min", "logsumexp", "softmax", "log_softmax"]
+OF_NUMBERS = [name for name in PUBLIC if name not in OVER_SEQUENCES]
+
+
+def operands(name: str) -> list[float]:
+    """A point inside the domain of an operation."""
+    if name == "acosh":
+        return [1.5]
+    return [0.5, 0.25, 0.75][: ops.TABLE[name].arity]
+
+
+def test_every_function_of_the_issue_is_public() -> None:
+    expected = """exp expm1 log log1p log2 log10 sqrt cbrt square reciprocal sin cos tan asin acos atan sinh cosh tanh
+        asinh acosh atanh atan2 hypot erf erfc sigmoid logsigmoid softplus relu leaky_relu elu gelu silu sign floor
+        ceil trunc abs minimum maximum clip where pow""".split()
+    assert sorted(OF_NUMBERS) == sorted(expected)
+    assert set(OVER_SEQUENCES) < set(PUBLIC) <= set(microgrud.__all__)
+
+
+@pytest.mark.parametrize("name", OF_NUMBERS)
+def test_function_method_and_table_agree(name: str) -> None:
+    function, operation, xs = getattr(microgrud, name), ops.TABLE[name], operands(name)
+    nodes = [Value(x) for x in xs]
+    result = function(*nodes)
+    assert result.data == operation.evaluate(xs)
+    assert result._prev == tuple(nodes)
+    assert result._op == operation.symbol
+    if name != "where":
+        assert getattr(nodes[0], name)(*nodes[1:]).data == result.data
+
+
+@pytest.mark.parametrize("name", OF_NUMBERS)
+def test_functions_compute_on_floats_and_mpmath_numbers(name: str) -> None:
+    function, xs = getattr(microgrud, name), operands(name)
+    on_floats = function(*xs)
+    assert type(on_floats) is float
+    with mpmath.workdps(50):
+        exact = function(*[mpmath.mpf(x) for x in xs])
+        assert isinstance(exact, mpmath.mpf)
+        assert float(exact) == pytest.approx(on_floats, rel=1e-15, abs=1e-300)
+
+
+@pytest.mark.parametrize("name", sorted(ops.TABLE))
+def test_every_operation_of_the_table_is_complete(name: str) -> None:
+    operation = ops.TABLE[name]
+    assert operation.name == name
+    assert operation.symbol
+    assert operation.definition is not None
+    if operation.arity is not None:
+        assert not callable(operation.partials)
+        assert len(operation.partials) == len(operation.domain) == operation.arity
+
+
+def test_numpy_scalars_and_integers_are_numbers_and_give_floats() -> None:
+    for result in (microgrud.relu(np.float64(2.0)), microgrud.square(3), microgrud.abs(True), microgrud.max([1, 2])):
+        assert type(result) is float
+
+
+@pytest.mark.parametrize("wrong", ["1", None, 1j, np.array([1.0, 2.0]), [1.0]])
+def test_functions_refuse_what_is_not_one_number(wrong: object) -> None:
+    with pytest.raises(TypeError, match="^exp: expected a real number, got "):
+        microgrud.exp(wrong)
+    with pytest.raises(TypeError, match="^maximum: expected a real number, got "):
+        microgrud.maximum(Value(1.0), wrong)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: microgrud.log(-1.0), r"log\(-1.0\): expected x > 0, got -1.0"),
+        (lambda: microgrud.asin(Value(2.0, label="angle")), r"asin\(angle=2.0\): expected -1 <= x <= 1, got 2.0"),
+        (lambda: microgrud.atanh(1.0), r"atanh\(1.0\): expected -1 < x < 1, got 1.0"),
+        (lambda: microgrud.acosh(0.5), r"acosh\(0.5\): expected x >= 1, got 0.5"),
+        (lambda: microgrud.exp(1000.0), r"exp\(1000.0\): the result is too large for a float"),
+        (lambda: microgrud.reciprocal(0.0), r"reciprocal\(0.0\): division by zero"),
+        (lambda: microgrud.pow(-8.0, 1 / 3), r"pow\(-8.0, 0.333.*\): expected an integer exponent"),
+        (lambda: microgrud.clip(1.0, 2.0, 0.0), r"clip\(1.0, 2.0, 0.0\): expected low <= high"),
+        (lambda: microgrud.sin(math.inf), r"sin\(inf\): "),
+    ],
+)
+def test_domain_errors_name_the_operation_the_operands_and_the_domain(call: object, message: str) -> None:
+    with pytest.raises((ValueError, ArithmeticError), match=f"^{message}"):
+        call()  # type: ignore[operator]
+
+
+def test_mpmath_numbers_keep_their_precision_through_sequences() -> None:
+    with mpmath.workdps(50):
+        third = mpmath.mpf(1) / 3
+        assert microgrud.dot([third, third], [third, 1.0], bias=third) == third * third + third + third
+        assert abs(microgrud.logsumexp([third, third]) - third - mpmath.log(2)) < mpmath.mpf(10) ** -48
+        assert sum(microgrud.softmax([third, 2 * third])) - 1 < mpmath.mpf(10) ** -48

@@ -1,0 +1,89 @@
+"""Nothing recurses: graphs a million operations deep are built, differentiated, copied, printed and freed."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+import threading
+import weakref
+
+import pytest
+
+from microgrud import Value, gradient
+from microgrud.anomaly import path_to_leaf
+from microgrud.engine import topological_order
+from microgrud.gradients import pushforward
+
+LENGTH = 1_000_000
+STEPS = 10_000
+
+
+@pytest.fixture(scope="module")
+def chain() -> tuple[Value, Value]:
+    """A leaf, and the end of a chain of a million operations on it."""
+    x = node = Value(1.0)
+    for _ in range(LENGTH):
+        node = node + 1.0
+    return x, node
+
+
+def test_a_chain_of_a_million_operations_is_built_and_differentiated(chain: tuple[Value, Value]) -> None:
+    x, node = chain
+    x.grad = 0.0
+    node.backward()
+    assert (node.data, x.grad) == (LENGTH + 1.0, 1.0)
+    node.zero_grad()
+    assert x.grad == 0.0
+
+
+def test_it_is_deep_copied_and_pickled(chain: tuple[Value, Value]) -> None:
+    _, node = chain
+    for twin in (copy.deepcopy(node), pickle.loads(pickle.dumps(node))):
+        assert twin.data == node.data
+        assert len(topological_order(twin)) == LENGTH + 1
+
+
+def test_it_is_differentiated_into_a_graph_in_both_modes(chain: tuple[Value, Value]) -> None:
+    x, node = chain
+    assert gradient(node, x).data == 1.0
+    assert pushforward([node], {x: 2.0}) == [2.0]
+
+
+def test_it_is_printed(chain: tuple[Value, Value]) -> None:
+    _, node = chain
+    assert repr(node).startswith("Value(data=1000001.0, grad=")
+    assert path_to_leaf(node).endswith(f"+ <- ({LENGTH - 11} more) <- a leaf holding 1.0")
+
+
+def test_it_is_freed_also_in_a_thread_with_a_small_stack() -> None:
+    freed = []
+
+    def build_and_free() -> None:
+        node = Value(1.0)
+        weakref.finalize(node, freed.append, "leaf")
+        for _ in range(LENGTH // 4):
+            node = node * 1.0
+        del node
+        gc.collect()
+
+    size = threading.stack_size(256 * 1024)
+    try:
+        thread = threading.Thread(target=build_and_free)
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(size)
+    assert freed == ["leaf"]
+
+
+def test_a_ladder_in_which_every_node_is_used_twice_takes_linear_time() -> None:
+    x = Value(1.0)
+    node = x
+    for _ in range(STEPS):
+        node = node * 0.5 + node * 0.5
+    node.backward()
+    assert (node.data, x.grad) == (1.0, 1.0)
+    assert gradient(node, x).data == 1.0
+    for twin in (copy.deepcopy(node), pickle.loads(pickle.dumps(node))):
+        assert len(topological_order(twin)) == 3 * STEPS + 1
