@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -51,22 +51,23 @@ def check_forward(node: Value) -> None:
     """Raise if watching, and a node that is not finite was computed from operands that are."""
     if not _watching.get():
         return
-    numbers: list[float] = [getattr(x, "data", x) for x in node._operands]
+    numbers = [x if isinstance(x, float) else x._data for x in node._operands]
     if all(map(math.isfinite, numbers)):
         raise AnomalyError(f"{_call(node)} is {node._data}; path to a leaf: {path_to_leaf(node)}")
 
 
-def check_backward(node: Value, parents: Sequence[int], slopes: Sequence[float]) -> None:
-    """Raise if a finite adjoint and finite operands made a gradient infinite or NaN; `parents` are operand indices."""
-    if not math.isfinite(node._grad):
+def check_backward(node: Value) -> None:
+    """Raise if a finite adjoint and finite operands made the gradient of a parent infinite or NaN."""
+    operation, adjoint = node._operation, node._grad
+    if isinstance(operation, str) or not math.isfinite(adjoint):
         return
-    for i, slope in zip(parents, slopes):
-        parent = node._operands[i]
-        if not math.isfinite(parent._grad):  # type: ignore[union-attr]
+    xs = [x if isinstance(x, float) else x._data for x in node._operands]
+    for i, parent in enumerate(node._operands):
+        if not isinstance(parent, float) and not math.isfinite(parent._grad):
+            (slope,) = operation.local_derivatives(node._data, xs, [i])
             raise AnomalyError(
-                f"backward of {_call(node)} makes the gradient of operand {i + 1} "
-                f"{parent._grad}: "  # type: ignore[union-attr]
-                f"adjoint {node._grad}, local derivative {slope}; path to a leaf: {path_to_leaf(node, i)}"
+                f"backward of {_call(node)} makes the gradient of operand {i + 1} {parent._grad}: "
+                f"adjoint {adjoint}, local derivative {slope}; path to a leaf: {path_to_leaf(node, i)}"
             )
 
 

@@ -102,8 +102,10 @@ class Value(OperationMethods):
     @staticmethod
     def _record(operation: Operation, *operands: Number) -> Value:
         """Compute the result of an operation, and make it a node that remembers its operands."""
-        operands = tuple([x if isinstance(x, Value) else as_float(x, operation.name) for x in operands])
-        xs = [x._data if isinstance(x, Value) else x for x in operands]
+        xs: list[Any] = [x if type(x) is float else x._data if isinstance(x, Value) else None for x in operands]
+        if None in xs:  # integers, NumPy scalars, ... and what is no number at all
+            operands = tuple([x if isinstance(x, Value) else as_float(x, operation.name) for x in operands])
+            return Value._record(operation, *operands)
         node = Value.__new__(Value)
         node._data = operation.evaluate(xs, operands)
         node._grad = 0.0
@@ -171,10 +173,13 @@ class Value(OperationMethods):
         for node in order:
             node._grad = 0.0
         self._grad = 1.0
+        watching = anomaly.watching()
         try:
             for node in reversed(order):
                 if node._grad != 0.0:  # a zero adjoint passes nothing on, not even through an infinite slope
-                    node._backward()
+                    (node._closure or node._pass_on)()
+                    if watching:
+                        anomaly.check_backward(node)
         except BaseException:
             for leaf, grad in before:
                 leaf._grad = grad
@@ -187,13 +192,16 @@ class Value(OperationMethods):
         operation, operands = self._operation, self._operands
         if isinstance(operation, str):  # a leaf, or a node built by hand without a rule
             return
-        parents = [i for i, x in enumerate(operands) if isinstance(x, Value)]
+        out, adjoint = self._data, self._grad
         xs = [x._data if isinstance(x, Value) else x for x in operands]
-        slopes = operation.local_derivatives(self._data, xs, parents)
-        for i, slope in zip(parents, slopes):
-            operands[i]._grad += self._grad * slope  # type: ignore[union-attr]
-        if anomaly.watching():
-            anomaly.check_backward(self, parents, slopes)
+        if callable(operation.partials):
+            for x, slope in zip(operands, operation.partials(out, *xs)):
+                if isinstance(x, Value):
+                    x._grad += adjoint * slope
+        else:
+            for x, partial in zip(operands, operation.partials):
+                if isinstance(x, Value):
+                    x._grad += adjoint * partial(out, *xs)
 
     @property
     def _backward(self) -> Callable[[], None]:
@@ -212,46 +220,50 @@ class Value(OperationMethods):
     # --- a Value behaves like a float ----------------------------------------------------------------------------
 
     def __add__(self, other: Number) -> Value:
-        return _apply(ops.ADD, self, other)
+        return Value._record(ops.ADD, self, other) if _is_number(other) else NotImplemented
 
     def __radd__(self, other: Number) -> Value:
-        return _apply(ops.ADD, other, self)
+        return Value._record(ops.ADD, other, self) if _is_number(other) else NotImplemented
 
     def __sub__(self, other: Number) -> Value:
-        return _apply(ops.SUBTRACT, self, other)
+        return Value._record(ops.SUBTRACT, self, other) if _is_number(other) else NotImplemented
 
     def __rsub__(self, other: Number) -> Value:
-        return _apply(ops.SUBTRACT, other, self)
+        return Value._record(ops.SUBTRACT, other, self) if _is_number(other) else NotImplemented
 
     def __mul__(self, other: Number) -> Value:
-        return _apply(ops.MULTIPLY, self, other)
+        return Value._record(ops.MULTIPLY, self, other) if _is_number(other) else NotImplemented
 
     def __rmul__(self, other: Number) -> Value:
-        return _apply(ops.MULTIPLY, other, self)
+        return Value._record(ops.MULTIPLY, other, self) if _is_number(other) else NotImplemented
 
     def __truediv__(self, other: Number) -> Value:
-        return _apply(ops.DIVIDE, self, other)
+        return Value._record(ops.DIVIDE, self, other) if _is_number(other) else NotImplemented
 
     def __rtruediv__(self, other: Number) -> Value:
-        return _apply(ops.DIVIDE, other, self)
+        return Value._record(ops.DIVIDE, other, self) if _is_number(other) else NotImplemented
 
     def __floordiv__(self, other: Number) -> Value:
-        return _apply(ops.FLOOR_DIVIDE, self, other)
+        return Value._record(ops.FLOOR_DIVIDE, self, other) if _is_number(other) else NotImplemented
 
     def __rfloordiv__(self, other: Number) -> Value:
-        return _apply(ops.FLOOR_DIVIDE, other, self)
+        return Value._record(ops.FLOOR_DIVIDE, other, self) if _is_number(other) else NotImplemented
 
     def __mod__(self, other: Number) -> Value:
-        return _apply(ops.MODULO, self, other)
+        return Value._record(ops.MODULO, self, other) if _is_number(other) else NotImplemented
 
     def __rmod__(self, other: Number) -> Value:
-        return _apply(ops.MODULO, other, self)
+        return Value._record(ops.MODULO, other, self) if _is_number(other) else NotImplemented
 
     def __pow__(self, exponent: Number, modulus: None = None) -> Value:
-        return _apply(ops.POW, self, exponent) if modulus is None else NotImplemented
+        if modulus is not None or not _is_number(exponent):
+            return NotImplemented
+        return Value._record(ops.POW, self, exponent)
 
     def __rpow__(self, base: Number, modulus: None = None) -> Value:
-        return _apply(ops.POW, base, self) if modulus is None else NotImplemented
+        if modulus is not None or not _is_number(base):
+            return NotImplemented
+        return Value._record(ops.POW, base, self)
 
     def __divmod__(self, other: Number) -> tuple[Value, Value]:
         return self // other, self % other
@@ -312,12 +324,9 @@ class Value(OperationMethods):
         return copying.reduce_graph(self, topological_order)
 
 
-def _apply(operation: Operation, x: Number, y: Number) -> Value:
-    """Apply an operator; leave operands that are not numbers (arrays, say) to their own reflected method."""
-    for operand in (x, y):
-        if not isinstance(operand, Value) and not is_real_scalar(operand):
-            return NotImplemented  # type: ignore[no-any-return]
-    return Value._record(operation, x, y)
+def _is_number(operand: object) -> bool:
+    """Tell whether an operator takes the operand; if not (an array, say), its own reflected method has a try."""
+    return isinstance(operand, (Value, float, int)) or is_real_scalar(operand)
 
 
 def topological_order(root: Value) -> list[Value]:
