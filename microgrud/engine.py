@@ -11,15 +11,15 @@ That line is backpropagation; it stands in `Value._pass_on`. The rest of this fi
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import _GeneratorContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from . import anomaly, copying, ops
+from . import anomaly, copying
 from .methods import OperationMethods
-from .operation import Number, Operation, as_float, is_real_scalar
+from .operation import Number, Operation, as_float
+from .operators import Operators
 
 _recording: ContextVar[bool] = ContextVar("microgrud_recording", default=True)
 
@@ -59,7 +59,7 @@ def enable_grad() -> _GeneratorContextManager[None]:
     return _set_recording(True)
 
 
-class Value(OperationMethods):
+class Value(Operators, OperationMethods):
     """One number in a computation graph, and the gradient of a later result with respect to it.
 
     Args:
@@ -217,103 +217,6 @@ class Value(OperationMethods):
         for node in topological_order(self):
             node._grad = 0.0
 
-    # --- a Value behaves like a float ----------------------------------------------------------------------------
-
-    def __add__(self, other: Number) -> Value:
-        return Value._record(ops.ADD, self, other) if _is_number(other) else NotImplemented
-
-    def __radd__(self, other: Number) -> Value:
-        return Value._record(ops.ADD, other, self) if _is_number(other) else NotImplemented
-
-    def __sub__(self, other: Number) -> Value:
-        return Value._record(ops.SUBTRACT, self, other) if _is_number(other) else NotImplemented
-
-    def __rsub__(self, other: Number) -> Value:
-        return Value._record(ops.SUBTRACT, other, self) if _is_number(other) else NotImplemented
-
-    def __mul__(self, other: Number) -> Value:
-        return Value._record(ops.MULTIPLY, self, other) if _is_number(other) else NotImplemented
-
-    def __rmul__(self, other: Number) -> Value:
-        return Value._record(ops.MULTIPLY, other, self) if _is_number(other) else NotImplemented
-
-    def __truediv__(self, other: Number) -> Value:
-        return Value._record(ops.DIVIDE, self, other) if _is_number(other) else NotImplemented
-
-    def __rtruediv__(self, other: Number) -> Value:
-        return Value._record(ops.DIVIDE, other, self) if _is_number(other) else NotImplemented
-
-    def __floordiv__(self, other: Number) -> Value:
-        return Value._record(ops.FLOOR_DIVIDE, self, other) if _is_number(other) else NotImplemented
-
-    def __rfloordiv__(self, other: Number) -> Value:
-        return Value._record(ops.FLOOR_DIVIDE, other, self) if _is_number(other) else NotImplemented
-
-    def __mod__(self, other: Number) -> Value:
-        return Value._record(ops.MODULO, self, other) if _is_number(other) else NotImplemented
-
-    def __rmod__(self, other: Number) -> Value:
-        return Value._record(ops.MODULO, other, self) if _is_number(other) else NotImplemented
-
-    def __pow__(self, exponent: Number, modulus: None = None) -> Value:
-        if modulus is not None or not _is_number(exponent):
-            return NotImplemented
-        return Value._record(ops.POW, self, exponent)
-
-    def __rpow__(self, base: Number, modulus: None = None) -> Value:
-        if modulus is not None or not _is_number(base):
-            return NotImplemented
-        return Value._record(ops.POW, base, self)
-
-    def __divmod__(self, other: Number) -> tuple[Value, Value]:
-        return self // other, self % other
-
-    def __rdivmod__(self, other: Number) -> tuple[Value, Value]:
-        return other // self, other % self
-
-    def __neg__(self) -> Value:
-        return Value._record(ops.NEGATE, self)
-
-    def __pos__(self) -> Value:
-        return Value._record(ops.IDENTITY, self)
-
-    def __abs__(self) -> Value:
-        return Value._record(ops.ABS, self)
-
-    def __round__(self, ndigits: int | None = None) -> Value:
-        if ndigits is None:
-            return Value._record(ops.ROUND, self)
-        return Value._record(ops.ROUND_DIGITS, self, operator.index(ndigits))
-
-    def __floor__(self) -> Value:
-        return Value._record(ops.FLOOR, self)
-
-    def __ceil__(self) -> Value:
-        return Value._record(ops.CEIL, self)
-
-    def __trunc__(self) -> Value:
-        return Value._record(ops.TRUNC, self)
-
-    # Ordering compares numbers; equality and hash stay those of the object, since a node is a node.
-
-    def __lt__(self, other: Number) -> bool:
-        return self._data < (other._data if isinstance(other, Value) else other)
-
-    def __le__(self, other: Number) -> bool:
-        return self._data <= (other._data if isinstance(other, Value) else other)
-
-    def __gt__(self, other: Number) -> bool:
-        return self._data > (other._data if isinstance(other, Value) else other)
-
-    def __ge__(self, other: Number) -> bool:
-        return self._data >= (other._data if isinstance(other, Value) else other)
-
-    def __bool__(self) -> bool:
-        return self._data != 0.0
-
-    def __format__(self, spec: str) -> str:
-        return format(self._data, spec) if spec else repr(self)
-
     def __repr__(self) -> str:
         return f"{type(self).__name__}(data={self._data}, grad={self._grad})"
 
@@ -322,11 +225,6 @@ class Value(OperationMethods):
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return copying.reduce_graph(self, topological_order)
-
-
-def _is_number(operand: object) -> bool:
-    """Tell whether an operator takes the operand; if not (an array, say), its own reflected method has a try."""
-    return isinstance(operand, (Value, float, int)) or is_real_scalar(operand)
 
 
 def topological_order(root: Value) -> list[Value]:

@@ -1,0 +1,127 @@
+"""The operators: a Value behaves like the float that it holds, in arithmetic, ordering, rounding and formatting."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING
+
+from . import ops
+from .operation import Number, Operation, is_real_scalar
+
+if TYPE_CHECKING:
+    from .engine import Value
+
+
+class Operators:
+    """What `+`, `<`, `round()`, `bool()`, `format()` and the like do with a node.
+
+    There is no `__float__` and no `__int__`: `math.exp(value)` is an error, and does not silently drop the gradient.
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        _data: float
+
+        @staticmethod
+        def _record(operation: Operation, *operands: Number) -> Value: ...
+
+    def __add__(self, other: Number) -> Value:
+        return self._record(ops.ADD, self, other) if _is_number(other) else NotImplemented
+
+    def __radd__(self, other: Number) -> Value:
+        return self._record(ops.ADD, other, self) if _is_number(other) else NotImplemented
+
+    def __sub__(self, other: Number) -> Value:
+        return self._record(ops.SUBTRACT, self, other) if _is_number(other) else NotImplemented
+
+    def __rsub__(self, other: Number) -> Value:
+        return self._record(ops.SUBTRACT, other, self) if _is_number(other) else NotImplemented
+
+    def __mul__(self, other: Number) -> Value:
+        return self._record(ops.MULTIPLY, self, other) if _is_number(other) else NotImplemented
+
+    def __rmul__(self, other: Number) -> Value:
+        return self._record(ops.MULTIPLY, other, self) if _is_number(other) else NotImplemented
+
+    def __truediv__(self, other: Number) -> Value:
+        return self._record(ops.DIVIDE, self, other) if _is_number(other) else NotImplemented
+
+    def __rtruediv__(self, other: Number) -> Value:
+        return self._record(ops.DIVIDE, other, self) if _is_number(other) else NotImplemented
+
+    def __floordiv__(self, other: Number) -> Value:
+        return self._record(ops.FLOOR_DIVIDE, self, other) if _is_number(other) else NotImplemented
+
+    def __rfloordiv__(self, other: Number) -> Value:
+        return self._record(ops.FLOOR_DIVIDE, other, self) if _is_number(other) else NotImplemented
+
+    def __mod__(self, other: Number) -> Value:
+        return self._record(ops.MODULO, self, other) if _is_number(other) else NotImplemented
+
+    def __rmod__(self, other: Number) -> Value:
+        return self._record(ops.MODULO, other, self) if _is_number(other) else NotImplemented
+
+    def __pow__(self, exponent: Number, modulus: None = None) -> Value:
+        if modulus is not None or not _is_number(exponent):
+            return NotImplemented
+        return self._record(ops.POW, self, exponent)
+
+    def __rpow__(self, base: Number, modulus: None = None) -> Value:
+        if modulus is not None or not _is_number(base):
+            return NotImplemented
+        return self._record(ops.POW, base, self)
+
+    def __divmod__(self, other: Number) -> tuple[Value, Value]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Number) -> tuple[Value, Value]:
+        return other // self, other % self
+
+    def __neg__(self) -> Value:
+        return self._record(ops.NEGATE, self)
+
+    def __pos__(self) -> Value:
+        return self._record(ops.IDENTITY, self)
+
+    def __abs__(self) -> Value:
+        return self._record(ops.ABS, self)
+
+    def __round__(self, ndigits: int | None = None) -> Value:
+        if ndigits is None:
+            return self._record(ops.ROUND, self)
+        return self._record(ops.ROUND_DIGITS, self, operator.index(ndigits))
+
+    def __floor__(self) -> Value:
+        return self._record(ops.FLOOR, self)
+
+    def __ceil__(self) -> Value:
+        return self._record(ops.CEIL, self)
+
+    def __trunc__(self) -> Value:
+        return self._record(ops.TRUNC, self)
+
+    # Ordering compares numbers; equality and hash stay those of the object, since a node is a node.
+
+    def __lt__(self, other: Number) -> bool:
+        return self._data < (other._data if isinstance(other, Operators) else other)
+
+    def __le__(self, other: Number) -> bool:
+        return self._data <= (other._data if isinstance(other, Operators) else other)
+
+    def __gt__(self, other: Number) -> bool:
+        return self._data > (other._data if isinstance(other, Operators) else other)
+
+    def __ge__(self, other: Number) -> bool:
+        return self._data >= (other._data if isinstance(other, Operators) else other)
+
+    def __bool__(self) -> bool:
+        return self._data != 0.0
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data, spec) if spec else repr(self)
+
+
+def _is_number(operand: object) -> bool:
+    """Tell whether an operator takes the operand; if not (an array, say), its own reflected method has a try."""
+    return isinstance(operand, (Operators, float, int)) or is_real_scalar(operand)
