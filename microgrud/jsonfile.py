@@ -140,12 +140,12 @@ def _check_storable(document: Mapping[str, Any]) -> None:
                 raise ValueError(f"{where}: expected a finite number, got {item}; a file cannot hold that")
         elif isinstance(item, Mapping) and (kind is dict or depth == 0):
             for key, value in item.items():
-                if type(key) is not str:
+                if not isinstance(key, str):
                     raise TypeError(f"{where or 'the document'}: expected strings as keys, got {key!r}")
                 waiting.append((f"{where}.{key}" if where else key, value, depth + 1))
         elif kind in (list, tuple):
             waiting.extend((f"{where}[{i}]", value, depth + 1) for i, value in enumerate(item))
-        elif item is not None and kind not in (bool, int, str):
+        elif item is not None and kind not in (bool, int) and not isinstance(item, str):
             raise TypeError(
                 f"{where}: expected None, a bool, number, string, list or dict, got an object of type {kind.__name__}; "
                 "a file cannot hold that"
