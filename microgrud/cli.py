@@ -1,0 +1,23 @@
+"""The way into the command line, which says in one line what is missing where the extra is not installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+
+__all__ = ["main"]
+
+#: What the commands import, by the names to install.
+_NEEDED = {"typer": "typer", "pandas": "pandas", "sklearn": "scikit-learn", "matplotlib": "matplotlib", "tqdm": "tqdm"}
+
+
+def main() -> None:
+    """Run the command line on `sys.argv`, and exit with 0, or with 2 after an error in what the user gave."""
+    missing = [name for module, name in _NEEDED.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        names = ", ".join(missing)
+        print(f"error: the command line needs {names}; run: pip install 'microgrud[train]'", file=sys.stderr)
+        sys.exit(2)
+    from .commands import app
+
+    app(prog_name="microgrud")

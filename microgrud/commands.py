@@ -1,0 +1,222 @@
+"""The commands: `microgrud train`, `microgrud predict` and `microgrud show`.
+
+Every error in what the user gave, whether an option, a table or a model file, is one line on stderr and exit code 2.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from .modelfile import ModelFileError
+from .optim import OPTIMIZERS
+from .pipeline import SCHEDULES, Run, Settings, SettingsError, train_on_table
+from .predicting import Predictor
+from .preprocessing import NumberColumn
+from .runfolder import check_free, next_free, write_atomically, write_run
+from .scores import LABELS
+from .tables import TableError, iris_table, read_table
+from .train import TrainingDivergedError
+from .version import __version__
+
+__all__ = ["app"]
+
+
+class _OneLineErrors(TyperGroup):
+    """A group of commands that reports what the user got wrong in one line."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command line; see `click.Command.main`."""
+        standalone = options.get("standalone_mode", True)
+        try:
+            result = super().main(*args, **{**options, "standalone_mode": False})
+        except (TableError, SettingsError, ModelFileError, TrainingDivergedError, OSError) as error:
+            _fail(str(error))
+        except KeyboardInterrupt:
+            _fail("interrupted", 130)
+        except Exception as error:
+            # What typer finds wrong with the options; its classes are click's in some versions, and its own in others.
+            message = getattr(error, "format_message", None)
+            if message is None:
+                raise
+            _fail(message(), 2)
+        if standalone:
+            sys.exit(result if isinstance(result, int) else 0)
+        return result
+
+
+def _fail(message: str, code: int = 2) -> NoReturn:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
+
+
+app = typer.Typer(
+    cls=_OneLineErrors,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Train a small network on a table, look at how well it does, and predict with it.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"microgrud {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(size) for size in text.split(",") if text.strip())
+    except ValueError:
+        raise SettingsError(f"--hidden: expected whole numbers such as 16,16, got {text!r}") from None
+
+
+@app.command()
+def train(
+    table: Annotated[Path | None, typer.Argument(help="A CSV file; scikit-learn's iris without one.")] = None,
+    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    task: Annotated[str | None, typer.Option(help="classification or regression; otherwise the target tells.")] = None,
+    hidden: Annotated[str, typer.Option(help="The sizes of the hidden layers.")] = "16,16",
+    activation: Annotated[str, typer.Option(help="Of the hidden layers: tanh, relu, gelu, silu, ...")] = "tanh",
+    optimizer: Annotated[str, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}.")] = "adamw",
+    lr: Annotated[float | None, typer.Option(help="The learning rate; otherwise what suits the optimizer.")] = None,
+    schedule: Annotated[str, typer.Option(help=f"Of the rate: one of {', '.join(SCHEDULES)}.")] = "cosine",
+    weight_decay: Annotated[float | None, typer.Option(help="Draws weights to 0; otherwise 75 / rows.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Times each row is seen; otherwise 60, or what suits.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows a step; otherwise 16.")] = None,
+    test_size: Annotated[float, typer.Option(help="The share of rows to hold out.")] = 0.2,
+    seed: Annotated[int, typer.Option(help="Of the split, the first weights and the shuffling.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="A new folder; otherwise runs/NAME-1, -2, ...")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be repeated.")] = None,
+    categorical: Annotated[list[str] | None, typer.Option(help="A column of numbers that are categories.")] = None,
+    drop_missing: Annotated[bool, typer.Option("--drop-missing", help="Leave out rows with missing cells.")] = False,
+    delimiter: Annotated[str | None, typer.Option(help="Between cells; otherwise the header tells.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bar and no table of results.")] = False,
+) -> None:
+    """Train a network to predict a column of TABLE from the others, and write a report."""
+    if table is None:
+        data, target = iris_table(), target or "species"
+    elif target is None:
+        raise SettingsError(f"--target: say which column of {table} to predict, as in --target NAME")
+    else:
+        data = read_table(table, delimiter)
+    settings = Settings(
+        target=target,
+        task=task,  # type: ignore[arg-type]  # Settings checks it
+        hidden=_sizes(hidden),
+        activation=activation,
+        optimizer=optimizer,
+        lr=lr,
+        schedule=schedule,
+        weight_decay=weight_decay,
+        epochs=epochs,
+        batch_size=batch_size,
+        test_size=test_size,
+        seed=seed,
+        ignore=tuple(ignore or ()),
+        categorical=tuple(categorical or ()),
+        drop_missing=drop_missing,
+    )
+    folder = out or next_free(Path("runs"), data.name)
+    check_free(folder)
+    run = train_on_table(data, settings, None if table is None else str(table), progress=not quiet)
+    write_run(run, folder)
+    for note in run.notes:
+        _note(note)
+    if not quiet:
+        print(_result(run))
+    print(f"Report: {folder / 'report.html'}")
+
+
+def _result(run: Run) -> str:
+    """The results as text: what was done, and the scores."""
+    import pandas as pd
+
+    baseline = run.scores["baseline"]
+    how = f"{len(run.target.classes)} classes" if run.target.classes else "a number"
+    lines = [
+        f"\n{run.title} ({run.target.task}, {how}), from {len(run.predictor.preprocessing.inputs)} inputs",
+        f"{run.train_rows} rows trained on, {len(run.predictions)} held out; {len(run.history)} steps in "
+        f"{run.seconds:.1f} s\n",
+        pd.DataFrame(
+            {"held-out rows": [run.scores[key] for key in baseline], run.baseline_name: list(baseline.values())},
+            index=[LABELS[key][0] for key in baseline],
+        ).to_string(float_format="{:.4g}".format),
+    ]
+    if "per_class" in run.scores:
+        frame = pd.DataFrame(run.scores["per_class"]).set_index("class").rename_axis(None)
+        lines.append("\n" + frame.to_string(float_format="{:.3f}".format))
+    return "\n".join(lines) + "\n"
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="The model.json of a run.")],
+    table: Annotated[Path, typer.Argument(help="A CSV file with the columns that the model was trained on.")],
+    out: Annotated[Path | None, typer.Option(help="The CSV file to write; otherwise stdout.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Between cells; otherwise the header tells.")] = None,
+) -> None:
+    """Predict the target for each row of TABLE: a class and the probability of each, or a number."""
+    predictor = Predictor.load(model)
+    data = read_table(table, delimiter)
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        raise SettingsError(f"--out: {out} cannot be written: expected a file in a folder that is there")
+    predictions = predictor.predict(data)
+    used = {column.name for column in predictor.preprocessing.columns}
+    extra = [name for name in data.columns if name not in used]
+    for note in data.notes:
+        _note(note)
+    if extra:
+        _note(f"columns that the model does not use: {', '.join(map(repr, extra))}")
+    if out is None:
+        predictions.to_csv(sys.stdout, index=False, lineterminator="\n")
+    else:
+        write_atomically(predictions, out)
+        print(f"{len(predictions)} predictions: {out}")
+
+
+@app.command()
+def show(model: Annotated[Path, typer.Argument(help="The model.json of a run.")]) -> None:
+    """Print what a model is: its layers, what it takes, what it predicts, how it was trained."""
+    import pandas as pd
+
+    predictor = Predictor.load(model)
+    target, details = predictor.preprocessing.target, predictor.details
+    layers = pd.DataFrame(predictor.layers(), columns=["layer", "inputs", "neurons", "activation", "parameters"])
+    print(layers.to_string(index=False))
+    print(f"{layers['parameters'].sum()} parameters\n")
+    for column in predictor.preprocessing.columns:
+        if isinstance(column, NumberColumn):
+            print(f"takes {column.name}: a number, about {column.mean:.4g} give or take {column.scale:.4g}")
+        else:
+            print(f"takes {column.name}: one of {', '.join(column.categories)}")
+    if target.task == "classification":
+        print(f"predicts {target.name}: one of {', '.join(target.classes)}\n")
+    else:
+        print(f"predicts {target.name}: a number, about {target.mean:.4g} give or take {target.scale:.4g}\n")
+    trained, settings = details["trained"], details["settings"]
+    state = ", interrupted" if trained["interrupted"] else ""
+    print(f"trained on {trained['rows']} rows of {trained['table']}: {trained['steps']} steps{state}")
+    shown = ("optimizer", "lr", "schedule", "weight_decay", "epochs", "batch_size", "seed")
+    print("; ".join(f"{name.replace('_', ' ')} {settings[name]}" for name in shown))
+    scores = (f"{LABELS[key][0]} {details['scores'][key]:.4g}" for key in details["scores"]["baseline"])
+    print(f"on held-out rows: {', '.join(scores)}")

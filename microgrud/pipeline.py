@@ -1,0 +1,357 @@
+"""The training job: from a table and a few settings to a trained network with its scores, without touching a file."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from . import losses, schedules
+from .activations import ACTIVATIONS
+from .history import History
+from .nn import MLP
+from .optim import OPTIMIZERS
+from .optimizer import Optimizer
+from .predicting import Predictor
+from .preprocessing import Preprocessing, Target, Task, class_names, inspect_target
+from .schedules import Schedule
+from .scores import score_classes, score_numbers
+from .tables import Table, TableError, closest
+from .train import fit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Run", "Settings", "SettingsError", "train_on_table"]
+
+#: The learning rate of each optimizer that suits standardised inputs and batches of 16.
+LEARNING_RATES = {"adam": 0.01, "adamw": 0.01, "adagrad": 0.05, "rmsprop": 0.005, "sgd": 0.05, "lbfgs": 1.0}
+SCHEDULES = ("constant", "cosine", "exponential", "one-cycle", "plateau", "step", "warmup")
+TASKS = ("classification", "regression")
+
+#: Unless `--epochs` says otherwise: so many epochs, more of them for a table of a few rows until there are so many
+#: steps, and fewer for a large one so as not to exceed so many samples times parameters. Measured, a parameter costs
+#: 1 to 2 us a sample, forward and backward: the most is a minute or two.
+DEFAULT_EPOCHS = 60
+LEAST_STEPS = 480
+MOST_WORK = 50_000_000
+
+#: The default weight decay times the number of training rows. A Gaussian prior on the weights counts for less the
+#: more rows there are. AdamW's decay is apart from the gradient's scaling, and in other units than a penalty's.
+_DECAY_TIMES_ROWS = {"adamw": 75.0, "lbfgs": 0.0}
+_PENALTY_TIMES_ROWS = 1.0
+
+_HE_ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus")
+
+
+class SettingsError(ValueError):
+    """A setting that makes no sense; the message is one line and says what was expected."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user chose.
+
+    Args:
+        target: the column to predict.
+        task: `"classification"`, `"regression"`, or None to find out.
+        hidden: the number of neurons of each hidden layer; none at all makes a linear model.
+        activation: of the hidden layers.
+        optimizer: a name in `OPTIMIZERS`.
+        lr: the learning rate; None for the one that suits the optimizer.
+        schedule: how the rate changes while training, a name in `SCHEDULES`.
+        weight_decay: how strongly weights are drawn to zero; None for a strength that falls with the number of rows.
+        epochs: how often every training row is seen; None for a number that suits the table.
+        batch_size: rows a step; None for 16, or with L-BFGS all of them.
+        test_size: the share of rows held out.
+        seed: of the split, the first weights and the shuffling.
+        ignore: columns to leave out.
+        categorical: columns of numbers to treat as categories.
+        drop_missing: whether to leave out rows with missing cells, which are an error otherwise.
+
+    Raises:
+        SettingsError: for anything else.
+    """
+
+    target: str
+    task: Task | None = None
+    hidden: tuple[int, ...] = (16, 16)
+    activation: str = "tanh"
+    optimizer: str = "adamw"
+    lr: float | None = None
+    schedule: str = "cosine"
+    weight_decay: float | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    test_size: float = 0.2
+    seed: int = 0
+    ignore: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    drop_missing: bool = False
+
+    def __post_init__(self) -> None:
+        for option, name, known in (
+            ("--activation", self.activation, tuple(ACTIVATIONS)),
+            ("--optimizer", self.optimizer, tuple(OPTIMIZERS)),
+            ("--schedule", self.schedule, SCHEDULES),
+            ("--task", self.task, (None, *TASKS)),
+        ):
+            if name not in known:
+                raise SettingsError(f"{option}: there is no {name!r}{closest(str(name), filter(None, known))}")
+        sizes = ",".join(map(str, self.hidden))
+        for option, ok, wanted, value in (
+            ("--hidden", all(size >= 1 for size in self.hidden), "sizes of at least 1, such as 16,16", sizes),
+            ("--lr", self.lr is None or 0 < self.lr < math.inf, "a number above 0", self.lr),
+            (
+                "--weight-decay",
+                self.weight_decay is None or 0 <= self.weight_decay < math.inf,
+                "a number of at least 0",
+                self.weight_decay,
+            ),
+            ("--epochs", self.epochs is None or self.epochs >= 1, "at least 1", self.epochs),
+            ("--batch-size", self.batch_size is None or self.batch_size >= 1, "at least 1", self.batch_size),
+            ("--test-size", 0 < self.test_size < 1, "a share between 0 and 1, such as 0.2", self.test_size),
+            ("--seed", 0 <= self.seed < 2**32, f"a whole number from 0 to {2**32 - 1}", self.seed),
+        ):
+            if not ok:
+                raise SettingsError(f"{option}: expected {wanted}, got {value}")
+        if self.target in self.ignore:
+            raise SettingsError(f"--ignore: {self.target!r} is the target, which cannot be left out")
+        if self.optimizer == "lbfgs" and self.weight_decay:
+            raise SettingsError("--weight-decay: L-BFGS has none; leave the option out, or choose another optimizer")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training run.
+
+    Args:
+        table_name: what the table is called.
+        source: what the user gave as the table, None for iris.
+        settings: the settings, with nothing left to be found out.
+        predictor: the network with its preprocessing, settings and scores.
+        history: the course of the training.
+        predictions: a row a held-out row: its number in the table, the true target, and what was predicted.
+        train_rows: how many rows were trained on.
+        seconds: how long training took.
+        notes: what the reader of the results should know.
+    """
+
+    table_name: str
+    source: str | None
+    settings: Settings
+    predictor: Predictor
+    history: History
+    predictions: pd.DataFrame
+    train_rows: int
+    seconds: float
+    notes: list[str]
+
+    @property
+    def scores(self) -> dict[str, Any]:
+        """Return the scores on held-out rows."""
+        scores: dict[str, Any] = self.predictor.details["scores"]
+        return scores
+
+    @property
+    def target(self) -> Target:
+        """Return the target column."""
+        return self.predictor.preprocessing.target
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Return how many batches the training rows make."""
+        return math.ceil(self.train_rows / (self.settings.batch_size or self.train_rows))
+
+    @property
+    def held_out_loss(self) -> float:
+        """Return the loss on held-out rows, in the units of the loss curve."""
+        if self.target.task == "classification":
+            return float(self.scores["log_loss"])
+        return float((self.scores["rmse"] / self.target.scale) ** 2)
+
+    @property
+    def title(self) -> str:
+        """Return the title of the report."""
+        return f"{self.table_name}: predicting {self.target.name}"
+
+    @property
+    def baseline_name(self) -> str:
+        """Return what the baseline does."""
+        return "most frequent class" if self.target.task == "classification" else "mean"
+
+    @property
+    def summary(self) -> str:
+        """Return the result in a sentence or two."""
+        rows, scores = len(self.predictions), self.scores
+        if self.target.task == "classification":
+            right = round(scores["accuracy"] * rows)
+            return (
+                f"The network is right on {right} of {rows} held-out rows, an accuracy of {scores['accuracy']:.1%}. "
+                f"Always answering the most frequent class would reach {scores['baseline']['accuracy']:.1%}."
+            )
+        return (
+            f"On {rows} held-out rows the network is off by {scores['mae']:.4g} on average, and explains "
+            f"{max(scores['r2'], 0):.1%} of the variance. Always answering the mean would be off by "
+            f"{scores['baseline']['mae']:.4g}."
+        )
+
+
+def train_on_table(table: Table, settings: Settings, source: str | None = None, progress: bool = True) -> Run:
+    """Train a network to predict a column of `table` from the others, and score it on rows held out.
+
+    The same table and settings give the same network, to the bit.
+
+    Args:
+        table: the rows.
+        settings: the user's choices.
+        source: the file that the table came from.
+        progress: whether to show a progress bar.
+
+    Raises:
+        TableError: if the table cannot be learned from as it is.
+        SettingsError: if the settings do not go with the table.
+    """
+    notes = list(table.notes)
+    table = _complete(table, settings, notes)
+    target = inspect_target(table, settings.target, settings.task, settings.target in settings.categorical)
+    train, test = _split(table, target, settings)
+    preprocessing = Preprocessing.fit(table, target, settings.categorical, train)
+    features, targets = preprocessing.features(table).tolist(), preprocessing.targets(table)
+    model = _network(preprocessing, settings)
+    settings = _settled(settings, target, len(train), len(model.parameters()), notes)
+    started = time.perf_counter()
+    history = _fit(model, [features[i] for i in train], [targets[i] for i in train], settings, progress)
+    seconds = time.perf_counter() - started
+    if history.interrupted:
+        notes.insert(0, f"Training was interrupted after {len(history)} steps; the results are those up to there.")
+    trained = {"table": table.name, "rows": len(train), "steps": len(history), "interrupted": history.interrupted}
+    predictor = Predictor(model, preprocessing, {"settings": asdict(settings), "trained": trained})
+    predictions = predictor.predict_features([features[i] for i in test])
+    predictor.details["scores"] = _scores(table, preprocessing.target, train, test, predictions)
+    predictions.insert(0, "row", [int(table.cells.index[i]) + 1 for i in test])
+    predictions.insert(1, "true", _true(table, target, test))
+    return Run(table.name, source, settings, predictor, history, predictions, len(train), seconds, notes)
+
+
+def _complete(table: Table, settings: Settings, notes: list[str]) -> Table:
+    """The table without the columns to ignore, and without missing cells."""
+    table.require(settings.target)
+    for name in settings.categorical:
+        table.require(name)
+    table = table.without_columns(settings.ignore)
+    gap = table.first_missing(table.columns)
+    if gap is None:
+        return table
+    if not settings.drop_missing:
+        raise TableError(
+            f"column {gap[0]!r}, {table.place(gap[1])}: the cell is missing; fill it in, leave out such rows with "
+            f"--drop-missing, or the column with --ignore {gap[0]!r}"
+        )
+    complete = table.without_missing()
+    notes.append(f"{len(table) - len(complete)} of {len(table)} rows have missing cells and were left out.")
+    return complete
+
+
+def _split(table: Table, target: Target, settings: Settings) -> tuple[list[int], list[int]]:
+    """The positions of the rows to train on and of those to hold out; of each class the same share."""
+    from sklearn.model_selection import train_test_split
+
+    rows, parts = len(table), max(2, len(target.classes))
+    held_out = math.ceil(rows * settings.test_size)
+    if held_out < parts or rows - held_out < parts:
+        raise SettingsError(
+            f"--test-size: {settings.test_size} of {rows} rows leaves {rows - held_out} to train on and {held_out} "
+            f"held out; expected at least {parts} of each; choose another share, or add rows"
+        )
+    labels = class_names(table, target.name) if target.task == "classification" else None
+    train, test = train_test_split(
+        range(rows), test_size=settings.test_size, random_state=settings.seed, stratify=labels
+    )
+    return list(train), sorted(test)
+
+
+def _network(preprocessing: Preprocessing, settings: Settings) -> MLP:
+    init = "he_uniform" if settings.activation in _HE_ACTIVATIONS else "glorot_uniform"
+    sizes = [*settings.hidden, max(1, len(preprocessing.target.classes))]
+    return MLP(len(preprocessing.inputs), sizes, settings.activation, init=init, rng=settings.seed)
+
+
+def _settled(settings: Settings, target: Target, rows: int, parameters: int, notes: list[str]) -> Settings:
+    """The settings with every None replaced by what suits the table."""
+    whole = settings.optimizer == "lbfgs"
+    batch_size = min(settings.batch_size or (rows if whole else 16), rows)
+    epochs = settings.epochs
+    if epochs is None:
+        wanted = 10 if whole else max(DEFAULT_EPOCHS, math.ceil(LEAST_STEPS / math.ceil(rows / batch_size)))
+        epochs = min(wanted, max(1, MOST_WORK // (rows * parameters)))
+        if epochs < wanted:
+            notes.append(f"The table is large: {epochs} epochs rather than {wanted}; --epochs chooses another number.")
+    decay = settings.weight_decay
+    if decay is None:
+        decay = min(1.0, _DECAY_TIMES_ROWS.get(settings.optimizer, _PENALTY_TIMES_ROWS) / rows)
+    lr = settings.lr or LEARNING_RATES[settings.optimizer]
+    return replace(settings, task=target.task, lr=lr, epochs=epochs, batch_size=batch_size, weight_decay=decay)
+
+
+def _fit(
+    model: MLP, features: list[list[float]], targets: Sequence[float], settings: Settings, progress: bool
+) -> History:
+    regression = settings.task == "regression"
+    options: dict[str, Any] = {"lr": settings.lr}
+    if settings.optimizer != "lbfgs":
+        options["weight_decay"] = settings.weight_decay
+    if settings.optimizer == "sgd":
+        options["momentum"] = 0.9
+    optimizer = OPTIMIZERS[settings.optimizer](model.parameters(), **options)
+    return fit(
+        model,
+        features,
+        targets,
+        loss=losses.squared_error if regression else losses.cross_entropy,
+        metric=None if regression else _accuracy,
+        optimizer=optimizer,
+        schedule=_schedule(settings, optimizer, len(features)),
+        epochs=settings.epochs or 1,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        progress=progress,
+    )
+
+
+def _accuracy(predictions: list[Any], targets: list[Any]) -> float:
+    right = [max(range(len(p)), key=p.__getitem__) == target for p, target in zip(predictions, targets)]
+    return right.count(True) / len(right)
+
+
+def _schedule(settings: Settings, optimizer: Optimizer, rows: int) -> Schedule | None:
+    """The schedule that spans the whole run."""
+    epochs, rate = settings.epochs or 1, settings.lr or 0.0
+    steps = epochs * math.ceil(rows / (settings.batch_size or rows))
+    makers: dict[str, Callable[[], Schedule]] = {
+        "cosine": lambda: schedules.CosineAnnealingLR(optimizer, steps, interval="step"),
+        "exponential": lambda: schedules.ExponentialLR(optimizer, 0.01 ** (1 / steps), interval="step"),
+        "one-cycle": lambda: schedules.OneCycleLR(optimizer, rate, steps),
+        "plateau": lambda: schedules.ReduceLROnPlateau(optimizer, patience=5),
+        "step": lambda: schedules.StepLR(optimizer, max(1, steps // 3), interval="step"),
+        "warmup": lambda: schedules.LinearWarmup(optimizer, max(1, steps // 10)),
+    }
+    return None if settings.schedule == "constant" else makers[settings.schedule]()
+
+
+def _true(table: Table, target: Target, rows: list[int]) -> list[Any]:
+    column = class_names(table, target.name) if target.classes else table.numbers(target.name).tolist()
+    return [column[i] for i in rows]
+
+
+def _scores(
+    table: Table, target: Target, train: list[int], test: list[int], predictions: pd.DataFrame
+) -> dict[str, Any]:
+    known, true = _true(table, target, train), _true(table, target, test)
+    if target.task == "regression":
+        return score_numbers(known, true, predictions["predicted"].tolist())
+    index = {name: i for i, name in enumerate(target.classes)}
+    probabilities = predictions[[f"probability {name}" for name in target.classes]].to_numpy()
+    return score_classes([index[name] for name in known], [index[name] for name in true], probabilities, target.classes)

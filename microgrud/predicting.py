@@ -1,0 +1,106 @@
+"""A trained model with its preprocessing: tables in, predictions out, and a description of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .engine import no_grad
+from .functions import softmax
+from .modelfile import ModelFileError, load_model
+from .nn import MLP
+from .preprocessing import Preprocessing
+from .tables import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Predictor"]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A network, and what it takes to feed it with rows of a table.
+
+    Args:
+        model: one output a class (its logit), or one output (the standardised target).
+        preprocessing: how rows become inputs.
+        details: what else the model file says: the `"settings"` of the training run, the `"trained"` rows and
+            steps, and the `"scores"`.
+    """
+
+    model: MLP
+    preprocessing: Preprocessing
+    details: dict[str, Any]
+
+    @classmethod
+    def load(cls, path: str | Path) -> Predictor:
+        """Read a model file that `microgrud train` has written.
+
+        Raises:
+            ModelFileError: if it is damaged, or holds a network without its preprocessing.
+        """
+        model, extra = load_model(path)
+        try:
+            preprocessing = Preprocessing.from_json(extra["preprocessing"])
+            details = {key: dict(extra[key]) for key in ("settings", "trained", "scores")}
+        except (KeyError, TypeError, ValueError):
+            preprocessing = None
+        if preprocessing is None or not isinstance(model, MLP):
+            raise ModelFileError(
+                f"{path}: holds a network without a table's preprocessing; train it with microgrud train"
+            )
+        return cls(model, preprocessing, details)
+
+    def extra(self) -> dict[str, Any]:
+        """Return what `load` expects in the `extra` of the model file."""
+        return {"preprocessing": self.preprocessing.to_json(), **self.details}
+
+    def predict(self, table: Table) -> pd.DataFrame:
+        """Return a row of predictions for each row of the table, in its order.
+
+        The column `predicted` holds class names, and `probability NAME` follows for each of them; or it holds numbers.
+
+        Raises:
+            TableError: if the table lacks a column, or holds what the model cannot take.
+        """
+        return self.predict_features(self.preprocessing.features(table).tolist())
+
+    def predict_features(self, features: Sequence[Sequence[float]]) -> pd.DataFrame:
+        """Return predictions as `predict` does, from rows of the network's inputs."""
+        import pandas as pd
+
+        target = self.preprocessing.target
+        with no_grad():
+            outputs = [self.model(row) for row in features]
+        columns: dict[str, list[Any]]
+        if target.task == "regression":
+            columns = {"predicted": [output.data * target.scale + target.mean for output in outputs]}
+        else:
+            columns = _class_columns(target.classes, [[logit.data for logit in logits] for logits in outputs])
+        frame: pd.DataFrame = pd.DataFrame(columns)
+        return frame
+
+    def layers(self) -> list[tuple[str, int, int, str, int]]:
+        """Return each layer's name, inputs, neurons, activation and number of parameters."""
+        return [
+            (
+                "output" if layer is self.model.layers[-1] else f"hidden {i}",
+                len(layer.neurons[0].w),
+                len(layer.neurons),
+                layer.neurons[0].activation.label,
+                len(layer.parameters()),
+            )
+            for i, layer in enumerate(self.model.layers, 1)
+        ]
+
+
+def _class_columns(classes: Sequence[str], logits: list[list[float]]) -> dict[str, list[Any]]:
+    rows = [softmax(row) for row in logits]
+    predicted = [classes[max(range(len(row)), key=row.__getitem__)] for row in rows]
+    return {
+        "predicted": predicted,
+        **{f"probability {name}": [row[i] for row in rows] for i, name in enumerate(classes)},
+    }

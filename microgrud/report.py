@@ -1,0 +1,250 @@
+"""The report of a training run: one HTML page with everything in it, to be read, sent and printed.
+
+Every text that comes from the table is escaped; pictures are inlined, each for light and for dark pages.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from importlib.resources import files
+from string import Template
+from typing import TYPE_CHECKING
+
+from . import charts
+from .preprocessing import NumberColumn, Target
+from .scores import LABELS
+from .version import __version__
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from .pipeline import Run
+
+__all__ = ["loss_chart", "report_page", "result_chart"]
+
+#: Rows of the table of predictions: the worst ones.
+_SHOWN_ROWS = 15
+_SHOWN_CATEGORIES = 12
+_SHOWN_SETTINGS = {
+    "task": "task",
+    "activation": "activation",
+    "optimizer": "optimizer",
+    "lr": "learning rate",
+    "schedule": "schedule of the rate",
+    "weight_decay": "weight decay",
+    "epochs": "epochs",
+    "batch_size": "batch size",
+    "test_size": "share of rows held out",
+    "seed": "seed",
+}
+
+Cell = str | float | int
+
+
+def report_page(run: Run) -> str:
+    """Return the report of `run` as one HTML page."""
+    sections = [
+        ("Results on held-out rows", _results(run)),
+        ("Pictures", _pictures(run)),
+        ("The predictions that went most wrong", _worst(run)),
+        ("The data", _data(run)),
+        ("The network", _network(run)),
+        ("How it was trained", _training(run)),
+        ("Use the model", _usage(run)),
+    ]
+    page = Template(files("microgrud").joinpath("report.html").read_text(encoding="utf-8"))
+    return page.substitute(
+        title=html.escape(run.title),
+        lead=html.escape(run.summary),
+        notes="\n".join(f'<p class="note">{html.escape(note)}</p>' for note in run.notes),
+        sections="\n".join(f"<section>\n<h2>{title}</h2>\n{body}\n</section>" for title, body in sections),
+        version=__version__,
+    )
+
+
+def loss_chart(run: Run, theme: charts.Theme = charts.LIGHT) -> Axes:
+    """Draw the loss curve of `run`."""
+    axes = charts.figure(theme=theme)
+    return charts.loss_curve(run.history.loss, run.steps_per_epoch, axes, run.held_out_loss, theme)
+
+
+def result_chart(run: Run, theme: charts.Theme = charts.LIGHT) -> Axes:
+    """Draw the confusion matrix or, in regression, predicted against true."""
+    target = run.target
+    if target.task == "regression":
+        true, predicted = run.predictions["true"].tolist(), run.predictions["predicted"].tolist()
+        return charts.predicted_against_true(true, predicted, target.name, charts.figure(4.8, 4.8, theme), theme)
+    size = min(9.0, 3.4 + 0.45 * len(target.classes))
+    axes = charts.figure(size, size, theme)
+    return charts.confusion_matrix(run.scores["confusion"], target.classes, axes, theme)
+
+
+def figures(value: Cell) -> str:
+    """Return a number in as many digits as a reader wants: whole ones in full, others in four figures.
+
+    >>> figures(12), figures(0.96666667), figures(12345.678), figures(0.0000123), figures("red")
+    ('12', '0.9667', '12346', '1.23e-05', 'red')
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) or (abs(value) >= 1e4 and abs(value) < 1e12):
+        return f"{value:.0f}"
+    return f"{value:.4g}"
+
+
+def _table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+    """A table; the first cell of a row is its heading, and numbers are flush right."""
+
+    def cell(tag: str, value: Cell, number: bool, attributes: str = "") -> str:
+        kind = ' class="number"' if number else ' class="long"' if tag == "td" else ""
+        return f"<{tag}{attributes}{kind}>{html.escape(figures(value))}</{tag}>"
+
+    body = [list(row) for row in rows]
+    numeric = [all(not isinstance(row[i], str) for row in body) for i in range(len(header))]
+    head = "".join(cell("th", name, numeric[i], ' scope="col"') for i, name in enumerate(header))
+    lines = [
+        cell("th", row[0], numeric[0], ' scope="row"')
+        + "".join(cell("td", x, numeric[i + 1]) for i, x in enumerate(row[1:]))
+        for row in body
+    ]
+    return (
+        f'<div class="scroll"><table>\n<caption>{html.escape(caption)}</caption>\n'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n"
+        + "\n".join(f"<tr>{line}</tr>" for line in lines)
+        + "\n</tbody></table></div>"
+    )
+
+
+def _results(run: Run) -> str:
+    baseline = run.scores["baseline"]
+    tables = [
+        _table(
+            f"On the {len(run.predictions)} rows that training did not see",
+            ["score", "network", run.baseline_name, "better is"],
+            [
+                (label, run.scores[key], baseline[key], "more" if more else "less")
+                for key, (label, more) in LABELS.items()
+                if key in baseline
+            ],
+        )
+    ]
+    if "per_class" in run.scores:
+        rows = [tuple(entry.values()) for entry in run.scores["per_class"]]
+        tables.append(_table("Class by class", ["class", "precision", "recall", "F1", "rows"], rows))
+    return f'<div class="side">{"".join(tables)}</div>'
+
+
+def _pictures(run: Run) -> str:
+    loss = run.history.loss
+    fell = f"from {loss[0]:.3g} in the first step to {loss[-1]:.3g} in the last" if loss else "in no step at all"
+    pictures: list[tuple[Callable[[Run, charts.Theme], Axes], str, str]] = [
+        (loss_chart, f"Loss curve: the loss went {fell}.", "The loss of each step, and its mean over each epoch.")
+    ]
+    if run.target.task == "classification":
+        right = round(run.scores["accuracy"] * len(run.predictions))
+        alt = f"Confusion matrix: {right} of {len(run.predictions)} held-out rows lie on the diagonal."
+        caption = "Rows are the true class, columns the predicted one; the diagonal is right."
+    else:
+        alt = f"Predicted against true: {len(run.predictions)} held-out rows, R² {run.scores['r2']:.3f}."
+        caption = "A point a held-out row; the nearer to the line, the better."
+    pictures.append((result_chart, alt, caption))
+    return f'<div class="side">{"".join(_figure(run, *picture) for picture in pictures)}</div>'
+
+
+def _figure(run: Run, draw: Callable[[Run, charts.Theme], Axes], alt: str, caption: str) -> str:
+    light, dark = (
+        "data:image/svg+xml;base64," + base64.b64encode(charts.render(draw(run, theme))).decode()
+        for theme in (charts.LIGHT, charts.DARK)
+    )
+    return (
+        f'<figure><picture><source media="not print and (prefers-color-scheme: dark)" srcset="{dark}">'
+        f'<img src="{light}" alt="{html.escape(alt)}"></picture>'
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+    )
+
+
+def _worst(run: Run) -> str:
+    frame = run.predictions.to_dict("list")
+    if run.target.task == "regression":
+        numbers = [(row, true, p, p - true) for row, true, p in zip(frame["row"], frame["true"], frame["predicted"])]
+        numbers.sort(key=lambda entry: -abs(entry[3]))
+        caption = f"The {min(_SHOWN_ROWS, len(numbers))} held-out rows with the largest errors"
+        return _table(caption, ["row of the table", "true", "predicted", "error"], numbers[:_SHOWN_ROWS])
+    wrong = [
+        (row, true, predicted, frame[f"probability {predicted}"][i], frame[f"probability {true}"][i])
+        for i, (row, true, predicted) in enumerate(zip(frame["row"], frame["true"], frame["predicted"]))
+        if true != predicted
+    ]
+    if not wrong:
+        return "<p>None: every held-out row was predicted right.</p>"
+    wrong.sort(key=lambda entry: entry[4])
+    caption = f"{len(wrong)} of {len(run.predictions)} held-out rows were predicted wrong"
+    if len(wrong) > _SHOWN_ROWS:
+        caption += f"; the {_SHOWN_ROWS} in which the true class got the least probability"
+    header = ["row of the table", "true", "predicted", "probability of predicted", "probability of true"]
+    return _table(caption, header, wrong[:_SHOWN_ROWS])
+
+
+def _data(run: Run) -> str:
+    rows: list[tuple[Cell, ...]] = []
+    for column in run.predictor.preprocessing.columns:
+        if isinstance(column, NumberColumn):
+            rows.append(
+                (column.name, "number", f"mean {figures(column.mean)}, standard deviation {figures(column.scale)}")
+            )
+        else:
+            more = len(column.categories) - _SHOWN_CATEGORIES
+            names = ", ".join(column.categories[:_SHOWN_CATEGORIES]) + (f" and {more} more" if more > 0 else "")
+            rows.append((column.name, f"category, {len(column.categories)} of them", names))
+    target = run.target
+    if target.task == "classification":
+        rows.append((target.name, f"target, {len(target.classes)} classes", ", ".join(target.classes)))
+    else:
+        rows.append((target.name, "target, a number", _spread(target)))
+    caption = f"{run.train_rows} rows to train on and {len(run.predictions)} held out; figures are of the training rows"
+    return _table(caption, ["column", "what it is", "values"], rows)
+
+
+def _spread(column: NumberColumn | Target) -> str:
+    return f"mean {figures(column.mean)}, standard deviation {figures(column.scale)}"
+
+
+def _network(run: Run) -> str:
+    layers = run.predictor.layers()
+    header = ["layer", "inputs", "neurons", "activation", "parameters"]
+    return _table(f"{sum(layer[-1] for layer in layers)} parameters in all", header, layers)
+
+
+def _training(run: Run) -> str:
+    shown = {name: value for name, value in asdict(run.settings).items() if name in _SHOWN_SETTINGS}
+    rows = [(_SHOWN_SETTINGS[name], value if name == "seed" else figures(value)) for name, value in shown.items()]
+    return _table(f"{len(run.history)} steps in {run.seconds:.1f} s", ["setting", "value"], rows)
+
+
+def _usage(run: Run) -> str:
+    return (
+        f"<p>Predict {html.escape(run.target.name)} for the rows of another table, in this folder:</p>\n"
+        "<pre><code>microgrud predict model.json TABLE.csv --out predictions.csv\n"
+        "microgrud show model.json</code></pre>\n"
+        "<p>Train it again, to the same bits:</p>\n"
+        f"<pre><code>{html.escape(shlex.join(command(run)))}</code></pre>"
+    )
+
+
+def command(run: Run) -> list[str]:
+    """Return the command that repeats `run`, its defaults spelled out."""
+    settings = run.settings
+    words = ["microgrud", "train", *([run.source] if run.source else []), "--target", settings.target]
+    words += ["--hidden", ",".join(map(str, settings.hidden))]
+    for name in _SHOWN_SETTINGS:
+        if name == "weight_decay" and settings.optimizer == "lbfgs":
+            continue
+        words += ["--" + name.replace("_", "-"), str(getattr(settings, name))]
+    for option, names in (("--ignore", settings.ignore), ("--categorical", settings.categorical)):
+        for name in names:
+            words += [option, name]
+    return words + (["--drop-missing"] if settings.drop_missing else [])

@@ -1,0 +1,94 @@
+"""Scores on held-out rows, beside those of a baseline that looks at no column: scikit-learn works them out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["LABELS", "score_classes", "score_numbers"]
+
+#: What each score is called in print, and whether more of it is better.
+LABELS = {
+    "accuracy": ("accuracy", True),
+    "macro_f1": ("macro F1", True),
+    "log_loss": ("log loss", False),
+    "r2": ("R²", True),
+    "rmse": ("RMSE", False),
+    "mae": ("MAE", False),
+}
+
+
+def score_classes(
+    train: Sequence[int], true: Sequence[int], probabilities: NDArray[np.float64], classes: Sequence[str]
+) -> dict[str, Any]:
+    """Score a classification.
+
+    Args:
+        train: the class indices of the training rows: the baseline answers the most frequent one, and their shares.
+        true: the class indices of the held-out rows.
+        probabilities: the model's, one row a held-out row and one column a class.
+        classes: the names.
+
+    Returns:
+        accuracy, macro F1 and log loss of the model, the same of the `baseline`, precision, recall, F1 and the number
+        of rows `per_class`, and the `confusion` matrix (rows true, columns predicted).
+    """
+    from sklearn.dummy import DummyClassifier
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    labels = list(range(len(classes)))
+    predicted = probabilities.argmax(axis=1)
+    dummy = DummyClassifier(strategy="prior").fit(np.zeros((len(train), 1)), train)
+    prior = dummy.predict_proba(np.zeros((len(true), 1)))
+    per_class = precision_recall_fscore_support(true, predicted, labels=labels, zero_division=0)
+    return {
+        **_class_scores(true, probabilities),
+        "baseline": _class_scores(true, prior),
+        "per_class": [
+            {"class": name, "precision": float(p), "recall": float(r), "f1": float(f), "rows": int(n)}
+            for name, p, r, f, n in zip(classes, *per_class)
+        ],
+        "confusion": confusion_matrix(true, predicted, labels=labels).tolist(),
+    }
+
+
+def _class_scores(true: Sequence[int], probabilities: NDArray[np.float64]) -> dict[str, float]:
+    from sklearn.metrics import accuracy_score, f1_score, log_loss
+
+    predicted = probabilities.argmax(axis=1)
+    labels = list(range(probabilities.shape[1]))
+    return {
+        "accuracy": float(accuracy_score(true, predicted)),
+        "macro_f1": float(f1_score(true, predicted, average="macro", zero_division=0)),
+        "log_loss": float(log_loss(true, probabilities, labels=labels)),
+    }
+
+
+def score_numbers(train: Sequence[float], true: Sequence[float], predicted: Sequence[float]) -> dict[str, Any]:
+    """Score a regression.
+
+    Args:
+        train: the target's values in the training rows: the baseline answers their mean.
+        true: the values in the held-out rows.
+        predicted: the model's values for the held-out rows.
+
+    Returns:
+        R², RMSE and MAE of the model, and the same of the `baseline`.
+    """
+    mean = float(np.mean(train))
+    return {**_number_scores(true, predicted), "baseline": _number_scores(true, [mean] * len(true))}
+
+
+def _number_scores(true: Sequence[float], predicted: Sequence[float]) -> dict[str, float]:
+    from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
+
+    return {
+        "r2": float(r2_score(true, predicted)),
+        "rmse": float(mean_squared_error(true, predicted) ** 0.5),
+        "mae": float(mean_absolute_error(true, predicted)),
+    }
