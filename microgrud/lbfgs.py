@@ -10,9 +10,9 @@ import numpy as np
 
 from .engine import Value
 from .linesearch import Point, strong_wolfe
-from .optimizer import Optimizer, _vector
+from .optimizer import Optimizer
 from .packing import Vector, read_data, read_gradients, write_data
-from .settings import NOT_NEGATIVE, POSITIVE, Check, one_of, optional, real, whole
+from .settings import NOT_NEGATIVE, POSITIVE, Check, numbers, one_of, optional, real, whole
 
 
 class LBFGS(Optimizer):
@@ -160,7 +160,7 @@ class LBFGS(Optimizer):
 
     def _checked_entry(self, where: str, name: str, entry: Any, size: int) -> Any:
         if name in ("steps", "changes"):
-            return [_vector(f"{where}: {name}", vector, size) for vector in entry]
+            return [numbers(size)(f"{where}: {name}", vector) for vector in entry]
         return (
             whole(0)(f"{where}: {name}", entry)
             if name == "evaluations"

@@ -12,7 +12,7 @@ import numpy as np
 
 from .engine import Value
 from .packing import Vector, check_parameters, read_data, read_gradients, write_data
-from .settings import Check, whole
+from .settings import Check, numbers, whole
 
 
 class Optimizer:
@@ -170,7 +170,7 @@ class Optimizer:
             return whole(0)(f"{where}: step", entry)
         if name not in self.vectors:
             raise ValueError(f"{where}: expected a state of {('step', *self.vectors)}, got {name!r}")
-        return _vector(f"{where}: {name}", entry, size)
+        return numbers(size)(f"{where}: {name}", entry)
 
     def _check_size(self, index: int) -> None:
         """Raise if parameters were added to a group, or taken from it, behind the optimizer's back."""
@@ -205,16 +205,3 @@ def _plain(entry: Any) -> Any:
     if isinstance(entry, (tuple, list)):
         return [_plain(item) for item in entry]
     return entry
-
-
-def _vector(where: str, entry: Any, size: int) -> Vector:
-    if not isinstance(entry, (list, tuple)) or len(entry) != size:
-        raise ValueError(f"{where}: expected a list of {size} numbers, got {_brief(entry)}")
-    if not all(type(number) in (float, int) for number in entry):
-        raise ValueError(f"{where}: expected numbers, got {_brief([type(number).__name__ for number in entry])}")
-    return np.array(entry, dtype=np.float64)
-
-
-def _brief(entry: Any) -> str:
-    text = repr(entry)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -7,6 +7,9 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 from .operation import Interval, as_float
 
 # Takes where the setting stands (for the message) and the setting; returns it as plain Python.
@@ -89,3 +92,22 @@ def pair(check_each: Check) -> Check:
         return check_each(f"{where}[0]", both[0]), check_each(f"{where}[1]", both[1])
 
     return check
+
+
+def numbers(size: int) -> Check:
+    """Make the check for a list of `size` numbers, which it returns as a vector."""
+
+    def check(where: str, setting: Any) -> npt.NDArray[np.float64]:
+        if not isinstance(setting, (list, tuple)) or len(setting) != size:
+            raise ValueError(f"{where}: expected a list of {size} numbers, got {_brief(setting)}")
+        for number in setting:
+            if type(number) not in (float, int):
+                raise ValueError(f"{where}: expected numbers, got {_brief(number)} among them")
+        return np.array(setting, dtype=np.float64)
+
+    return check
+
+
+def _brief(setting: Any) -> str:
+    text = repr(setting)
+    return text if len(text) <= 80 else f"{text[:77]}..."

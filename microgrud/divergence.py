@@ -1,0 +1,113 @@
+"""When training runs away: the error that says so, and the last parameters with which all was well."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from .clipping import gradient_norm
+from .engine import Value
+from .optimizer import Optimizer
+from .packing import read_data, write_data
+
+
+class TrainingDivergedError(ArithmeticError):
+    """The loss, its gradient or the parameters are no longer finite numbers.
+
+    The model has the last parameters with which they were.
+    """
+
+
+class DivergenceGuard:
+    """Keeps the last good parameters of a training run, and puts them back when numbers run away.
+
+    Args:
+        parameters: those of the model and the optimizer.
+        optimizer: what changes them.
+    """
+
+    def __init__(self, parameters: Sequence[Value], optimizer: Optimizer) -> None:
+        self.parameters = parameters
+        self.optimizer = optimizer
+        self.initial = self.good = read_data(parameters)
+
+    def check(self, loss: Value) -> float:
+        """Return the norm of the gradient; raise unless it and the loss are finite, else keep the parameters.
+
+        Raises:
+            ArithmeticError: if either is not finite.
+        """
+        norm = gradient_norm(self.optimizer.parameters())
+        check_finite("the loss", loss.data)
+        check_finite("the norm of the gradient", norm)
+        self.good = read_data(self.parameters)
+        return norm
+
+    @contextmanager
+    def watch(self, where: str, attempt: Callable[[], object]) -> Iterator[None]:
+        """Turn what goes wrong inside into an error that says where, with the good parameters back in place.
+
+        A ValueError (the logarithm of a negative number, say) may also be a mistake in the data or in the loss. It is
+        one if the parameters that the run began with meet it too; then it goes its way.
+
+        Args:
+            where: the epoch and batch.
+            attempt: does again what is done inside.
+
+        Raises:
+            TrainingDivergedError: for arithmetic that failed, or gave what is not finite.
+        """
+        try:
+            yield
+        except (ArithmeticError, ValueError) as error:
+            if isinstance(error, ValueError) and self._fails_at_the_start(attempt):
+                raise
+            write_data(self.parameters, self.good)
+            raise self._diverged(where, str(error)) from error
+
+    @contextmanager
+    def step(self, where: str) -> Iterator[None]:
+        """Make the optimizer's step one that is taken wholly or not at all, and to finite parameters.
+
+        Raises:
+            TrainingDivergedError: if the new parameters are not finite.
+        """
+        try:
+            yield
+        except BaseException:
+            write_data(self.parameters, self.good)
+            raise
+        finite = np.isfinite(read_data(self.parameters))
+        if not finite.all():
+            i = int(np.argmin(finite))
+            reason = f"the step makes {self.parameters[i].label or f'parameter {i}'} {self.parameters[i].data}"
+            write_data(self.parameters, self.good)
+            raise self._diverged(where, reason)
+
+    def _fails_at_the_start(self, attempt: Callable[[], object]) -> bool:
+        present = read_data(self.parameters)
+        write_data(self.parameters, self.initial)
+        try:
+            attempt()
+        except (ArithmeticError, ValueError):
+            return True
+        finally:
+            write_data(self.parameters, present)
+        return False
+
+    def _diverged(self, where: str, reason: str) -> TrainingDivergedError:
+        rate = self.optimizer.param_groups[0]["lr"]
+        return TrainingDivergedError(
+            f"fit: training diverged at {where}: {reason}. The model has the last parameters with which loss and "
+            f"gradient were finite. Try a lower learning rate (it was {rate:g}), clip_norm, or inputs scaled to about "
+            "-1 to 1"
+        )
+
+
+def check_finite(what: str, number: float) -> None:
+    """Raise an ArithmeticError unless a number is finite."""
+    if not math.isfinite(number):
+        raise ArithmeticError(f"{what} is {number}")

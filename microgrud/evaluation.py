@@ -1,0 +1,82 @@
+"""Measuring a model on data, without training it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+from .batches import Samples, check_samples
+from .engine import Value, no_grad
+
+#: `loss(prediction, target)` gives the loss of one sample.
+Loss: TypeAlias = Callable[[Any, Any], Any]
+#: `metric(predictions, targets)` gives a figure for several samples; predictions are numbers, or lists of them.
+Metric: TypeAlias = Callable[[list[Any], list[Any]], float]
+
+
+def evaluate(model: Any, X: Any, y: Any, *, loss: Loss, metric: Metric | None = None) -> tuple[float, float | None]:
+    """Measure a model on data, without training it.
+
+    Args:
+        model: called with a row, it gives its prediction: a number, or a sequence of them. A `Module` is put into
+            evaluation mode, and then back into the mode it was in.
+        X: n rows of d numbers each: lists, a NumPy array or a pandas table.
+        y: n targets: numbers, class indices, or sequences of numbers.
+        loss: `loss(prediction, target)` gives the loss of one sample.
+        metric: `metric(predictions, targets)` gives another figure, for all samples; predictions are numbers, or
+            lists of them.
+
+    Returns:
+        The mean loss, and the metric (None without one, and where it is not a finite number).
+
+    Raises:
+        TypeError, ValueError: for invalid data.
+
+    >>> from microgrud.losses import squared_error
+    >>> evaluate(lambda row: 2 * row[0], [[1.0], [2.0]], [2.0, 5.0], loss=squared_error)
+    (0.5, None)
+    """
+    return measure(model, check_samples("evaluate", X, y), loss, metric)
+
+
+def measure(model: Any, samples: Samples, loss: Loss, metric: Metric | None) -> tuple[float, float | None]:
+    """Do what `evaluate` does, on data that was checked before."""
+    with no_grad(), mode(model, training=False):
+        predictions = [model(row) for row in samples.rows]
+        losses = [number(loss(p, target)) for p, target in zip(predictions, samples.targets)]
+    return math.fsum(losses) / len(losses), score(metric, predictions, samples.targets)
+
+
+def score(metric: Metric | None, predictions: list[Any], targets: list[Any]) -> float | None:
+    """Return the metric over predictions that may be Values, or sequences of Values."""
+    if metric is None:
+        return None
+    figure = float(number(metric([_detached(p) for p in predictions], targets)))
+    return figure if math.isfinite(figure) else None
+
+
+@contextmanager
+def mode(model: Any, training: bool) -> Iterator[None]:
+    """Put a module into training or evaluation mode, and back into the one it was in at the end."""
+    if not hasattr(model, "train") or not hasattr(model, "training"):
+        yield
+        return
+    before = model.training
+    model.train(training)
+    try:
+        yield
+    finally:
+        model.train(before)
+
+
+def number(x: Any) -> Any:
+    """Return the number of a Value, and anything else as it is."""
+    return x.data if isinstance(x, Value) else x
+
+
+def _detached(prediction: Any) -> Any:
+    if isinstance(prediction, Sequence) or hasattr(prediction, "tolist"):
+        return [_detached(x) for x in prediction]
+    return number(prediction)

@@ -1,0 +1,51 @@
+"""What `fit` tells those who watch it: an event after each step and each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from .history import History
+from .optimizer import Optimizer
+
+
+@dataclass
+class TrainingEvent:
+    """What a callback of `fit` is told, after each step and after each epoch.
+
+    Attributes:
+        kind: `"step"` or `"epoch"`.
+        epoch: the number of the epoch, from 1.
+        batch: the number of the batch in the epoch, from 1.
+        batches: how many there are in an epoch.
+        step: how many steps have been taken in all.
+        loss: the loss of the step, or the mean over the epoch.
+        metric: the metric of the step, or the mean over the epoch; None without one.
+        validation_loss: the loss on the validation data, after an epoch; None for a step, and without such data.
+        validation_metric: the metric on the validation data likewise.
+        model: the model in training.
+        optimizer: its optimizer.
+        history: what has happened so far.
+    """
+
+    kind: Literal["step", "epoch"]
+    epoch: int
+    batch: int
+    batches: int
+    step: int
+    loss: float
+    metric: float | None
+    validation_loss: float | None
+    validation_metric: float | None
+    model: Any
+    optimizer: Optimizer
+    history: History
+    stop_requested: bool = False
+
+    def stop(self) -> None:
+        """Ask `fit` to return after this step or epoch."""
+        self.stop_requested = True
+
+
+Callback: TypeAlias = Callable[[TrainingEvent], Any]

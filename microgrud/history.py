@@ -1,0 +1,251 @@
+"""What happened in a training run: figures for each step and each epoch, which can be drawn and saved."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: What `History.plot` draws, with the label of its axis.
+_CURVES = {"loss": "loss", "metric": "metric", "learning_rate": "learning rate", "gradient_norm": "gradient norm"}
+
+
+#: The columns of a saved history.
+_COLUMNS = (
+    "step",
+    "epoch",
+    "loss",
+    "metric",
+    "learning_rate",
+    "gradient_norm",
+    "epoch_loss",
+    "epoch_metric",
+    "validation_loss",
+    "validation_metric",
+)
+
+
+@dataclass
+class EpochRecord:
+    """The figures of one epoch.
+
+    Attributes:
+        epoch: its number, from 1.
+        step: how many steps had been taken at its end.
+        loss: the mean loss over the training samples, each as it stood when its batch was trained on.
+        metric: the mean of the metric over the training samples in the same way; None without a metric.
+        learning_rate: the rate of the first parameter group at the epoch's last step.
+        validation_loss: the mean loss over the validation samples at its end; None without validation data.
+        validation_metric: the metric over the validation samples at its end; None without them, or without a metric.
+    """
+
+    epoch: int
+    step: int
+    loss: float
+    metric: float | None
+    learning_rate: float
+    validation_loss: float | None = None
+    validation_metric: float | None = None
+
+
+class RunningMeans:
+    """The means of loss and metric over the samples of an epoch, while it goes on.
+
+    Attributes:
+        sums: the sum of the losses, the number of samples they belong to, and the same for the metric.
+
+    >>> means = RunningMeans()
+    >>> means.add(2, loss=1.0, metric=None)
+    >>> means.add(1, loss=4.0, metric=0.5)
+    >>> means.loss, means.metric
+    (2.0, 0.5)
+    """
+
+    def __init__(self, sums: Sequence[float] = (0.0, 0.0, 0.0, 0.0)) -> None:
+        self.sums = list(sums)
+
+    def add(self, samples: int, loss: float, metric: float | None) -> None:
+        """Add the means over some samples."""
+        self.sums[0] += samples * loss
+        self.sums[1] += samples
+        if metric is not None:
+            self.sums[2] += samples * metric
+            self.sums[3] += samples
+
+    @property
+    def loss(self) -> float:
+        """The mean loss."""
+        return self.sums[0] / self.sums[1]
+
+    @property
+    def metric(self) -> float | None:
+        """The mean of the metric over the samples that have one, None if there are none."""
+        return self.sums[2] / self.sums[3] if self.sums[3] else None
+
+
+@dataclass
+class History:
+    """The course of a training run, step by step and epoch by epoch.
+
+    Attributes:
+        loss: the mean loss over the batch of each step, before the step.
+        metric: the metric over that batch; None without a metric, and where it is not a finite number.
+        learning_rate: the rate of the first parameter group at that step.
+        gradient_norm: the Euclidean norm of the whole gradient at that step, before clipping.
+        epoch: the number of the epoch, from 1, that the step belongs to.
+        epochs: an `EpochRecord` for each epoch that was finished.
+        stopped_by: what ended the run before its last epoch: `"interrupt"`, `"callback"` or `"early stopping"`; None
+            if nothing did.
+        best_epoch: the number of the epoch with the best validation (or else training) loss, where early stopping
+            looked for it; None elsewhere.
+
+    >>> history = History()
+    >>> history.add_step(epoch=1, loss=0.5, metric=None, learning_rate=0.1, gradient_norm=2.0)
+    >>> len(history), history.loss
+    (1, [0.5])
+    """
+
+    loss: list[float] = field(default_factory=list)
+    metric: list[float | None] = field(default_factory=list)
+    learning_rate: list[float] = field(default_factory=list)
+    gradient_norm: list[float] = field(default_factory=list)
+    epoch: list[int] = field(default_factory=list)
+    epochs: list[EpochRecord] = field(default_factory=list)
+    stopped_by: str | None = None
+    best_epoch: int | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended the run."""
+        return self.stopped_by == "interrupt"
+
+    def __len__(self) -> int:
+        """Return the number of steps."""
+        return len(self.loss)
+
+    def add_step(
+        self, epoch: int, loss: float, metric: float | None, learning_rate: float, gradient_norm: float
+    ) -> None:
+        """Add the figures of one step."""
+        self.epoch.append(epoch)
+        self.loss.append(loss)
+        self.metric.append(metric)
+        self.learning_rate.append(learning_rate)
+        self.gradient_norm.append(gradient_norm)
+
+    def plot(self, ax: Axes | None = None, what: str = "loss") -> Axes:
+        """Draw one figure over the steps, with its means over the epochs and its validation figures where it has them.
+
+        Args:
+            ax: the axes to draw on; those of a new figure if None.
+            what: `"loss"`, `"metric"`, `"learning_rate"` or `"gradient_norm"`.
+
+        Returns:
+            The axes, labelled.
+
+        Raises:
+            ValueError: for another name, and where there is nothing to draw.
+            ImportError: without matplotlib.
+        """
+        if what not in _CURVES:
+            raise ValueError(f"History.plot: what: expected one of {', '.join(map(repr, _CURVES))}, got {what!r}")
+        points = [(i, y) for i, y in enumerate(getattr(self, what), start=1) if y is not None]
+        if not points:
+            raise ValueError(f"History.plot: expected at least one step with a {_CURVES[what]}, got none")
+        ax = _new_axes() if ax is None else ax
+        has_epochs = what in ("loss", "metric")
+        faint = has_epochs and len(self.epochs) > 0
+        label = "training, each batch" if has_epochs else _CURVES[what]
+        ax.plot(*zip(*points), label=label, alpha=0.35 if faint else 1.0, linewidth=0.8 if faint else 1.5)
+        if has_epochs:
+            self._plot_epochs(ax, what, "training, each epoch")
+            self._plot_epochs(ax, f"validation_{what}", "validation")
+            ax.legend()
+        ax.set_xlabel("step")
+        ax.set_ylabel(_CURVES[what])
+        return ax
+
+    def _plot_epochs(self, ax: Axes, what: str, label: str) -> None:
+        points = [(record.step, getattr(record, what)) for record in self.epochs if getattr(record, what) is not None]
+        if points:
+            ax.plot(*zip(*points), marker=".", label=label)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one dict a step; that of the last step of an epoch has the epoch's figures as well, others None."""
+        ends = {record.step: record for record in self.epochs}
+        rows = []
+        for i, epoch in enumerate(self.epoch):
+            end = ends.get(i + 1)
+            of_step = (i + 1, epoch, self.loss[i], self.metric[i], self.learning_rate[i], self.gradient_norm[i])
+            of_epoch = (end.loss, end.metric, end.validation_loss, end.validation_metric) if end else (None,) * 4
+            rows.append(dict(zip(_COLUMNS, (*of_step, *of_epoch))))
+        return rows
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the history as CSV: one row a step, numbers exact, empty where there is none.
+
+        The columns are step, epoch, loss, metric, learning_rate, gradient_norm, and, in the last row of each epoch,
+        epoch_loss, epoch_metric, validation_loss, validation_metric. The file appears whole or not at all.
+        """
+        names = [
+            "step",
+            "epoch",
+            "loss",
+            "metric",
+            "learning_rate",
+            "gradient_norm",
+            "epoch_loss",
+            "epoch_metric",
+            "validation_loss",
+        ]
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows())
+        target = Path(path)
+        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+        try:
+            partial.write_text(text.getvalue(), encoding="utf-8", newline="")
+            os.replace(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the history as dicts, lists, numbers and strings: what JSON can hold."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> History:
+        """Restore what `to_dict` returned.
+
+        Raises:
+            ValueError: if it is damaged.
+        """
+        try:
+            series = {name: list(saved[name]) for name in ("epoch", *_CURVES)}
+            records = [EpochRecord(**record) for record in saved["epochs"]]
+            history = cls(**series, epochs=records, stopped_by=saved["stopped_by"], best_epoch=saved["best_epoch"])
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"History: expected what to_dict() returned, got a damaged one ({error!r})") from error
+        if len({len(column) for column in series.values()}) != 1:
+            raise ValueError("History: expected as many figures of each kind, got different numbers of them")
+        numbers = [x for column in series.values() for x in column]
+        numbers += [getattr(record, f.name) for record in records for f in fields(record)]
+        if not all(x is None or type(x) in (int, float) for x in numbers):
+            raise ValueError("History: expected numbers, got something else among them")
+        return history
+
+
+def _new_axes() -> Axes:
+    try:
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise ImportError("History.plot needs matplotlib; install it with: pip install 'microgrud[train]'") from error
+    return pyplot.subplots()[1]

@@ -1,0 +1,57 @@
+"""The progress bar of `fit`, drawn by tqdm."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+from .events import TrainingEvent
+
+
+class ProgressBar:
+    """A context with a bar that shows how many of the steps are done, with the loss and metric of the last.
+
+    Args:
+        total: how many steps there are.
+        done: how many of them were done before.
+        visible: whether to show anything; if not, tqdm is not needed.
+
+    Raises:
+        ImportError: if tqdm is needed and not there.
+    """
+
+    def __init__(self, total: int, done: int = 0, visible: bool = True) -> None:
+        self._bar: Any = None
+        if visible:
+            try:
+                from tqdm import tqdm
+            except ImportError as error:
+                raise ImportError(
+                    "fit: the progress bar needs tqdm; install it with: pip install 'microgrud[train]', or pass "
+                    "progress=False"
+                ) from error
+            self._bar = tqdm(total=total, initial=done, unit="step", dynamic_ncols=True)
+
+    def show(self, event: TrainingEvent) -> None:
+        """Move the bar on after a step, and show the figures of a step or an epoch."""
+        if self._bar is None:
+            return
+        shown = {"epoch": str(event.epoch), "loss": f"{event.loss:.4g}"}
+        if event.metric is not None:
+            shown["metric"] = f"{event.metric:.4g}"
+        if event.validation_loss is not None:
+            shown["validation"] = f"{event.validation_loss:.4g}"
+        self._bar.set_postfix(shown, refresh=False)
+        if event.kind == "step":
+            self._bar.update()
+        else:
+            self._bar.refresh()
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()

@@ -1,0 +1,458 @@
+"""Learning-rate schedules: each is a closed formula for the rate after `t` steps of the schedule.
+
+A schedule takes an optimizer, remembers each parameter group's rate as its base, sets the rate for t = 0, and with
+each `step()` that for the next t. Names, settings and values are PyTorch's, save where a class says otherwise.
+
+>>> from microgrud import Value
+>>> from microgrud.optim import SGD
+>>> optimizer = SGD([Value(0.0)], lr=0.8)
+>>> schedule = ExponentialLR(optimizer, gamma=0.5)
+>>> for _ in range(3):
+...     schedule.step()
+>>> schedule.rates
+[0.1]
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from .operation import Interval
+from .optimizer import Optimizer
+from .settings import FRACTION, NOT_NEGATIVE, POSITIVE, Check, flag, numbers, one_of, optional, real, whole
+
+_UNIT = Interval(0.0, 1.0)
+
+
+class Schedule:
+    """Base class of the schedules.
+
+    Args:
+        optimizer: whose rates to set.
+        interval: when `fit` calls `step`: `"step"`, after each optimizer step, or `"epoch"`; None for what the class
+            says.
+        base_rates: what `rate` takes as the base of each parameter group; the rates they have if None.
+
+    Attributes:
+        steps: how often `step` was called: the `t` of the formulas.
+        base_rates: what `rate` takes as the base of each parameter group.
+
+    Raises:
+        TypeError, ValueError: for something other than an optimizer, and for invalid settings.
+    """
+
+    interval: str = "epoch"
+    #: The names of the attributes that change from step to step, and the check each has to pass when restored.
+    progress: ClassVar[Mapping[str, Check]] = {"steps": whole(0)}
+
+    def __init__(
+        self, optimizer: Optimizer, interval: str | None = None, base_rates: list[float] | None = None
+    ) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"{self._name}: expected an Optimizer, got an object of type {type(optimizer).__name__}")
+        self.optimizer = optimizer
+        self.interval = one_of("step", "epoch")(f"{self._name}: interval", interval or type(self).interval)
+        self.base_rates = base_rates or [float(group["lr"]) for group in optimizer.param_groups]
+        self.steps = 0
+        self._apply()
+
+    @property
+    def rates(self) -> list[float]:
+        """The present learning rate of each parameter group."""
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def rate(self, base: float, t: int) -> float:
+        """Return the rate after `t` steps of a group whose rate was `base`; the formula of the schedule."""
+        raise NotImplementedError(f"{self._name} does not define rate(base, t)")
+
+    def step(self, metric: float | None = None) -> None:
+        """Go on by one step.
+
+        Args:
+            metric: the loss; `ReduceLROnPlateau` looks at it, the others do not.
+        """
+        self.steps += 1
+        self._apply()
+
+    def _apply(self) -> None:
+        for group, base in zip(self.optimizer.param_groups, self.base_rates):
+            group["lr"] = self.rate(base, self.steps)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the schedule stands as numbers, strings and lists: what JSON can hold.
+
+        The settings are no part of it: they are given anew with the schedule.
+        """
+        state = {name: getattr(self, name) for name in self.progress}
+        return {"schedule": self._name, "base_rates": list(self.base_rates), **state}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned, and set the optimizer's rates by it; on an error nothing is changed.
+
+        Raises:
+            ValueError: if it is that of another schedule, of other parameter groups, or damaged.
+        """
+        where = f"{self._name}.load_state_dict"
+        if not isinstance(state, Mapping) or set(state) != {"schedule", "base_rates", *self.progress}:
+            raise ValueError(f"{where}: expected what state_dict() returned, got {_brief(state)}")
+        if state["schedule"] != self._name:
+            raise ValueError(f"{where}: expected the state of {self._name}, got that of {state['schedule']}")
+        base_rates = numbers(len(self.base_rates))(f"{where}: base_rates", state["base_rates"]).tolist()
+        try:
+            checked = {name: check(f"{where}: {name}", state[name]) for name, check in self.progress.items()}
+        except TypeError as error:
+            raise ValueError(str(error)) from error
+        self.base_rates = base_rates
+        for name, entry in checked.items():
+            setattr(self, name, entry)
+        self._apply()
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
+
+
+class ConstantLR(Schedule):
+    """The same rate throughout, or a part of it at first.
+
+        lr_t = base * factor  for t < total_iters,  base later
+
+    Args:
+        optimizer: whose rates to set.
+        factor: what to multiply with at first, in (0, 1]; 1 by default, where PyTorch has 1/3.
+        total_iters: for how many steps, 0 or more.
+        interval: `"step"` or `"epoch"`.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, factor: float = 1.0, total_iters: int = 5, interval: str | None = None
+    ) -> None:
+        self.factor = real(Interval(0.0, 1.0, low_open=True))("ConstantLR: factor", factor)
+        self.total_iters = whole(0)("ConstantLR: total_iters", total_iters)
+        super().__init__(optimizer, interval)
+
+    def rate(self, base: float, t: int) -> float:
+        """Return `base * factor` for t < total_iters, and `base` later."""
+        return base * self.factor if t < self.total_iters else base
+
+
+class StepLR(Schedule):
+    """Down by a factor every so often.
+
+        lr_t = base * gamma^floor(t / step_size)
+
+    Args:
+        optimizer: whose rates to set.
+        step_size: after how many steps, at least 1.
+        gamma: what to multiply with, above 0.
+        interval: `"step"` or `"epoch"`.
+    """
+
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, interval: str | None = None) -> None:
+        self.step_size = whole(1)("StepLR: step_size", step_size)
+        self.gamma = real(POSITIVE)("StepLR: gamma", gamma)
+        super().__init__(optimizer, interval)
+
+    def rate(self, base: float, t: int) -> float:
+        """Return base * gamma^floor(t / step_size)."""
+        return float(base * self.gamma ** (t // self.step_size))
+
+
+class ExponentialLR(Schedule):
+    """Down by a factor each step.
+
+        lr_t = base * gamma^t
+
+    Args:
+        optimizer: whose rates to set.
+        gamma: what to multiply with, above 0.
+        interval: `"step"` or `"epoch"`.
+    """
+
+    def __init__(self, optimizer: Optimizer, gamma: float, interval: str | None = None) -> None:
+        self.gamma = real(POSITIVE)("ExponentialLR: gamma", gamma)
+        super().__init__(optimizer, interval)
+
+    def rate(self, base: float, t: int) -> float:
+        """Return base * gamma^t."""
+        return float(base * self.gamma**t)
+
+
+class CosineAnnealingLR(Schedule):
+    """From the base rate down to the least along half a cosine, and up again if it goes on.
+
+        lr_t = eta_min + (base - eta_min) (1 + cos(pi t / t_max)) / 2
+
+    Loshchilov & Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017, without restarts.
+
+    Args:
+        optimizer: whose rates to set.
+        t_max: after how many steps the rate is least, at least 1 (`T_max` in PyTorch).
+        eta_min: the least rate, 0 or more.
+        interval: `"step"` or `"epoch"`.
+    """
+
+    def __init__(self, optimizer: Optimizer, t_max: int, eta_min: float = 0.0, interval: str | None = None) -> None:
+        self.t_max = whole(1)("CosineAnnealingLR: t_max", t_max)
+        self.eta_min = real(NOT_NEGATIVE)("CosineAnnealingLR: eta_min", eta_min)
+        super().__init__(optimizer, interval)
+
+    def rate(self, base: float, t: int) -> float:
+        """Return eta_min + (base - eta_min) (1 + cos(pi t / t_max)) / 2."""
+        return float(self.eta_min + (base - self.eta_min) * (1.0 + math.cos(math.pi * t / self.t_max)) / 2.0)
+
+
+class LinearWarmup(Schedule):
+    """From a part of the rate up to the whole of it in equal steps; then another schedule, if one is given.
+
+        lr_t = base * (start_factor + (1 - start_factor) * min(t, total_iters) / total_iters)
+
+    With `after`, base is that schedule's rate at its own t = 0, and the step that follows the warm-up is its first.
+    Goyal et al., "Accurate, large minibatch SGD", 2017. PyTorch's LinearLR with end_factor 1.
+
+    Args:
+        optimizer: whose rates to set.
+        total_iters: how many steps it takes, at least 1.
+        start_factor: the part of the rate to start from, in [0, 1].
+        after: the schedule to go on with, made for the same optimizer just before.
+        interval: `"step"` (the default here) or `"epoch"`; with `after`, that of `after`.
+    """
+
+    interval = "step"
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        total_iters: int = 5,
+        start_factor: float = 1.0 / 3.0,
+        after: Schedule | None = None,
+        interval: str | None = None,
+    ) -> None:
+        self.total_iters = whole(1)("LinearWarmup: total_iters", total_iters)
+        self.start_factor = real(_UNIT)("LinearWarmup: start_factor", start_factor)
+        if after is not None and (not isinstance(after, Schedule) or after.optimizer is not optimizer):
+            raise ValueError(f"LinearWarmup: after: expected a schedule of the same optimizer, got {after!r}")
+        if after is not None and interval not in (None, after.interval):
+            raise ValueError(f"LinearWarmup: expected the interval of `after` ({after.interval!r}), got {interval!r}")
+        self.after = after
+        super().__init__(optimizer, interval or (after.interval if after else None))
+
+    def rate(self, base: float, t: int) -> float:
+        """Return base * (start_factor + (1 - start_factor) * min(t, total_iters) / total_iters)."""
+        done = min(t, self.total_iters) / self.total_iters
+        return float(base * (self.start_factor + (1.0 - self.start_factor) * done))
+
+    def step(self, metric: float | None = None) -> None:
+        """Go on by one step: of the warm-up, or, once that is over, of the schedule after it."""
+        self.steps += 1
+        self._apply()
+        if self.after is not None and self.steps > self.total_iters:
+            self.after.step(metric)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the warm-up and the schedule after it stand."""
+        return {**super().state_dict(), "after": None if self.after is None else self.after.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned; on an error nothing is changed."""
+        if not isinstance(state, Mapping) or (state.get("after") is None) != (self.after is None):
+            raise ValueError(f"LinearWarmup.load_state_dict: expected what state_dict() returned, got {_brief(state)}")
+        own = {name: entry for name, entry in state.items() if name != "after"}
+        if self.after is None:
+            super().load_state_dict(own)
+            return
+        rates, before = self.rates, self.after.state_dict()
+        self.after.load_state_dict(state["after"])
+        try:
+            super().load_state_dict(own)
+        except ValueError:
+            self.after.load_state_dict(before)
+            for group, rate in zip(self.optimizer.param_groups, rates):
+                group["lr"] = rate
+            raise
+
+    def _apply(self) -> None:
+        if self.after is None or self.steps <= self.total_iters:
+            super()._apply()
+
+
+class OneCycleLR(Schedule):
+    """Up to a high rate, then down to next to nothing, while momentum goes the other way.
+
+    With u = total_steps * pct_start - 1 steps up, and the rest, total_steps - 1 - u, down:
+
+        lr_t goes from max_lr / div_factor to max_lr in u steps, then to max_lr / div_factor / final_div_factor;
+        momentum from max_momentum to base_momentum, then back
+
+    along half a cosine each, or straight lines. Afterwards the rate stays at its last value. Smith & Topin,
+    "Super-convergence: very fast training of neural networks using large learning rates", 2018.
+
+    Args:
+        optimizer: whose rates to set.
+        max_lr: the highest rate, above 0; one for all groups, or one for each.
+        total_steps: how many steps there are, at least 1.
+        pct_start: the part of the steps that lead up, in [0, 1].
+        anneal_strategy: `"cos"` or `"linear"`.
+        cycle_momentum: whether to set `momentum`, or the first of `betas`, where the optimizer uses one.
+        base_momentum: the lowest momentum, in [0, 1).
+        max_momentum: the highest momentum, in [0, 1).
+        div_factor: the highest rate over the first, above 0.
+        final_div_factor: the first rate over the last, above 0.
+        interval: `"step"` (the default here) or `"epoch"`.
+    """
+
+    interval = "step"
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_lr: float | Iterable[float],
+        total_steps: int,
+        pct_start: float = 0.3,
+        anneal_strategy: str = "cos",
+        cycle_momentum: bool = True,
+        base_momentum: float = 0.85,
+        max_momentum: float = 0.95,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        interval: str | None = None,
+    ) -> None:
+        where = self._name
+        self.total_steps = whole(1)(f"{where}: total_steps", total_steps)
+        self.pct_start = real(_UNIT)(f"{where}: pct_start", pct_start)
+        self.anneal_strategy = one_of("cos", "linear")(f"{where}: anneal_strategy", anneal_strategy)
+        self.cycle_momentum = flag(f"{where}: cycle_momentum", cycle_momentum)
+        self.base_momentum = real(FRACTION)(f"{where}: base_momentum", base_momentum)
+        self.max_momentum = real(FRACTION)(f"{where}: max_momentum", max_momentum)
+        self.div_factor = real(POSITIVE)(f"{where}: div_factor", div_factor)
+        self.final_div_factor = real(POSITIVE)(f"{where}: final_div_factor", final_div_factor)
+        groups = optimizer.param_groups if isinstance(optimizer, Optimizer) else []
+        highest = list(max_lr) if isinstance(max_lr, Iterable) else [max_lr] * len(groups)
+        if len(highest) != len(groups):
+            raise ValueError(f"{where}: max_lr: expected one rate, or one for each of {len(groups)} parameter groups")
+        super().__init__(optimizer, interval, [real(POSITIVE)(f"{where}: max_lr", rate) for rate in highest])
+
+    def rate(self, base: float, t: int) -> float:
+        """Return the rate after `t` steps of a group whose highest rate is `base`."""
+        first = base / self.div_factor
+        return self._along(t, first, base, first / self.final_div_factor)
+
+    def momentum(self, t: int) -> float:
+        """Return the momentum after `t` steps."""
+        return self._along(t, self.max_momentum, self.base_momentum, self.max_momentum)
+
+    def _along(self, t: int, first: float, middle: float, last: float) -> float:
+        up, end = self.total_steps * self.pct_start - 1.0, self.total_steps - 1.0
+        t = min(t, self.total_steps - 1)
+        if t <= up:
+            return self._between(first, middle, t / up if up > 0.0 else 1.0)
+        return self._between(middle, last, (t - up) / (end - up))
+
+    def _between(self, start: float, end: float, part: float) -> float:
+        if self.anneal_strategy == "linear":
+            return start + (end - start) * part
+        return end + (start - end) * (1.0 + math.cos(math.pi * part)) / 2.0
+
+    def _apply(self) -> None:
+        super()._apply()
+        for group in self.optimizer.param_groups:
+            if not self.cycle_momentum:
+                continue
+            if "betas" in group:
+                group["betas"] = (self.momentum(self.steps), group["betas"][1])
+            elif group.get("momentum", 0.0) > 0.0:
+                group["momentum"] = self.momentum(self.steps)
+
+
+class ReduceLROnPlateau(Schedule):
+    """Down by a factor when the metric has not become better for a while.
+
+        lr <- max(lr * factor, min_lr)  after more than `patience` steps without a better metric
+
+    Better is, for mode `"min"`, below best * (1 - threshold), or with threshold_mode `"abs"` below best - threshold;
+    for mode `"max"`, above best * (1 + threshold), or best + threshold.
+
+    Args:
+        optimizer: whose rates to set.
+        mode: `"min"` for a loss, `"max"` for an accuracy.
+        factor: what to multiply with, in (0, 1).
+        patience: how many steps without a better metric to put up with, 0 or more.
+        threshold: how much better counts, 0 or more.
+        threshold_mode: `"rel"` or `"abs"`.
+        cooldown: how many steps to wait after a change before counting again, 0 or more.
+        min_lr: the least rate, 0 or more.
+        eps: a change of the rate by no more than that is not made, 0 or more.
+        interval: `"step"` or `"epoch"`.
+    """
+
+    progress: ClassVar[Mapping[str, Check]] = {
+        "steps": whole(0),
+        "best": optional(real(Interval())),
+        "bad_steps": whole(0),
+        "cooling": whole(0),
+    }
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+        eps: float = 1e-8,
+        interval: str | None = None,
+    ) -> None:
+        where = self._name
+        self.mode = one_of("min", "max")(f"{where}: mode", mode)
+        self.factor = real(Interval(0.0, 1.0, low_open=True, high_open=True))(f"{where}: factor", factor)
+        self.patience = whole(0)(f"{where}: patience", patience)
+        self.threshold = real(NOT_NEGATIVE)(f"{where}: threshold", threshold)
+        self.threshold_mode = one_of("rel", "abs")(f"{where}: threshold_mode", threshold_mode)
+        self.cooldown = whole(0)(f"{where}: cooldown", cooldown)
+        self.min_lr = real(NOT_NEGATIVE)(f"{where}: min_lr", min_lr)
+        self.eps = real(NOT_NEGATIVE)(f"{where}: eps", eps)
+        self.best: float | None = None
+        self.bad_steps = self.cooling = 0
+        super().__init__(optimizer, interval)
+
+    def step(self, metric: float | None = None) -> None:
+        """Look at the metric, and lower the rates if it has been no better for too long.
+
+        Raises:
+            ValueError: without a metric.
+        """
+        if metric is None:
+            raise ValueError("ReduceLROnPlateau.step: expected the metric to watch, got None")
+        self.steps += 1
+        if self._is_better(metric):
+            self.best, self.bad_steps = float(metric), 0
+        else:
+            self.bad_steps += 1
+        if self.cooling > 0:
+            self.cooling -= 1
+            self.bad_steps = 0
+        if self.bad_steps > self.patience:
+            self.cooling, self.bad_steps = self.cooldown, 0
+            for group in self.optimizer.param_groups:
+                lower = max(group["lr"] * self.factor, self.min_lr)
+                if group["lr"] - lower > self.eps:
+                    group["lr"] = lower
+
+    def _is_better(self, metric: float) -> bool:
+        if self.best is None:
+            return math.isfinite(metric)
+        margin = self.threshold * (self.best if self.threshold_mode == "rel" else 1.0)
+        return bool(metric > self.best + margin) if self.mode == "max" else bool(metric < self.best - margin)
+
+    def _apply(self) -> None:
+        """Leave the rates alone: they are the optimizer's to save and restore."""
+
+
+def _brief(state: object) -> str:
+    text = repr(state)
+    return text if len(text) <= 120 else f"{text[:117]}..."

@@ -1,0 +1,381 @@
+"""Training: `fit` walks a model down the surface of its loss, batch by batch.
+
+The loop of every textbook is `Training.take_step`: predict, loss, backward, step. What stands around it has files of
+its own: batches, divergence, early stopping, interrupts, history, events, progress, checkpoint.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .batches import Samples, check_samples, split
+from .checkpoint import resume_from, save_checkpoint, state_of
+from .clipping import clip_grad_norm
+from .divergence import DivergenceGuard, TrainingDivergedError, check_finite
+from .engine import Value
+from .evaluation import Loss, Metric, evaluate, measure, mode, score
+from .events import Callback, TrainingEvent
+from .functions import mean
+from .history import EpochRecord, History, RunningMeans
+from .interrupts import Interrupts
+from .operation import Interval
+from .optim import OPTIMIZERS
+from .optimizer import Optimizer
+from .packing import check_parameters, read_data
+from .progress import ProgressBar
+from .schedules import Schedule
+from .settings import POSITIVE, flag, optional, real, whole
+from .stopping import EarlyStopping
+
+__all__ = ["EarlyStopping", "History", "TrainingDivergedError", "TrainingEvent", "evaluate", "fit"]
+
+
+def fit(
+    model: Any,
+    X: Any,
+    y: Any,
+    *,
+    loss: Loss,
+    optimizer: Optimizer | str = "adam",
+    lr: float | None = None,
+    epochs: int = 10,
+    batch_size: int | None = 32,
+    shuffle: bool = True,
+    validation: tuple[Any, Any] | float | None = None,
+    metric: Metric | None = None,
+    schedule: Schedule | Callable[[Optimizer], Schedule] | None = None,
+    early_stopping: EarlyStopping | int | None = None,
+    clip_norm: float | None = None,
+    callbacks: Callback | Iterable[Callback] = (),
+    seed: int = 0,
+    progress: bool = True,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: int = 1,
+    resume: bool = False,
+) -> History:
+    """Train a model.
+
+    Args:
+        model: called with a row, it gives its prediction: a Value, or a sequence of them; `parameters()` gives what to
+            train. A `Module` is put into training mode, and left in the mode it was in.
+        X: n rows of d numbers each: lists, a NumPy array or a pandas table.
+        y: n targets: numbers, class indices, or sequences of numbers.
+        loss: `loss(prediction, target)` gives the loss of one sample, a Value.
+        optimizer: an optimizer of the model's parameters, or the name of one: `"sgd"`, `"adagrad"`, `"rmsprop"`,
+            `"adam"`, `"adamw"`, `"lbfgs"` (with which whole batches, `batch_size=None`, are best).
+        lr: the learning rate of an optimizer given by name; its default if None.
+        epochs: how often to go through the data, 0 or more.
+        batch_size: how many samples to a step; all of them if None.
+        shuffle: whether to go through the data in another order each epoch.
+        validation: data `(X, y)` to measure the loss on after each epoch, or the fraction of the training data to set
+            aside for that: drawn by the seed, or, without `shuffle`, the last rows.
+        metric: `metric(predictions, targets)` gives a figure to follow, such as the accuracy; predictions are numbers,
+            or lists of them. Reported for each batch, averaged over the epoch.
+        schedule: a learning-rate schedule of the optimizer, or a function that makes one: `lambda o: StepLR(o, 10)`.
+        early_stopping: an `EarlyStopping`, or its patience in epochs.
+        clip_norm: the largest norm of the gradient to allow; see `clip_grad_norm`.
+        callbacks: called with a `TrainingEvent` after each step and each epoch.
+        seed: where the shuffling starts; the same one gives the same run, to the bit.
+        progress: whether to show a bar with loss and metric; needs tqdm.
+        checkpoint: a file to keep the state of the run in, written at the end of epochs and when something asks to
+            stop.
+        checkpoint_every: after how many epochs to write it, at least 1; after the last in any case.
+        resume: whether to go on from the checkpoint, if there is one, with the same model, data and settings (more
+            epochs are fine): the end is the same, to the bit, as that of a run that was never stopped.
+
+    Returns:
+        What happened. Ctrl-C stops after the current step (a second one at once), and the history says so.
+
+    Raises:
+        TrainingDivergedError: if the loss, its gradient or the parameters are not finite any more; the model keeps
+            the parameters with which they last were.
+        TypeError, ValueError: for invalid data or settings.
+        ModelFileError: if the checkpoint is damaged, or that of another run; then nothing is changed.
+
+    >>> from microgrud.losses import squared_error
+    >>> from microgrud.nn import MLP
+    >>> model = MLP(1, [1])
+    >>> history = fit(model, [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0], loss=squared_error, optimizer="lbfgs",
+    ...               batch_size=None, epochs=3, progress=False)
+    >>> round(model([10.0]).data, 6)
+    21.0
+    """
+    seed = whole(0)("fit: seed", seed)
+    samples, held_out = _training_and_validation(X, y, validation, seed if shuffle else None)
+    chosen = _optimizer(optimizer, model, lr)
+    if chosen.needs_closure and clip_norm is not None:
+        raise ValueError(
+            f"fit: clip_norm: expected None with {type(chosen).__name__}, whose line search needs the gradient"
+        )
+    training = Training(
+        model=model,
+        parameters=_all_parameters(model, chosen),
+        samples=samples,
+        held_out=held_out,
+        loss=_function("loss", loss),
+        metric=metric and _function("metric", metric),
+        optimizer=chosen,
+        schedule=_schedule(schedule, chosen),
+        stopping=_stopping(early_stopping),
+        epochs=whole(0)("fit: epochs", epochs),
+        batch_size=optional(whole(1))("fit: batch_size", batch_size) or len(samples),
+        shuffle=flag("fit: shuffle", shuffle),
+        clip_norm=optional(real(POSITIVE))("fit: clip_norm", clip_norm),
+        callbacks=[_function("callbacks", f) for f in ([callbacks] if callable(callbacks) else callbacks)],
+        seed=seed,
+        checkpoint=checkpoint,
+        checkpoint_every=whole(1)("fit: checkpoint_every", checkpoint_every),
+    )
+    if resume:
+        if checkpoint is None:
+            raise ValueError("fit: resume: expected a checkpoint to resume from, got checkpoint=None")
+        if os.path.exists(checkpoint):
+            resume_from(checkpoint, training)
+    with ProgressBar(training.epochs * training.batches, len(training.history), progress) as bar:
+        training.callbacks.append(bar.show)
+        return training.run()
+
+
+@dataclass
+class Training:
+    """One run of `fit`: what it was given, and how far it has come."""
+
+    model: Any
+    parameters: list[Value]
+    samples: Samples
+    held_out: Samples | None
+    loss: Loss
+    metric: Metric | None
+    optimizer: Optimizer
+    schedule: Schedule | None
+    stopping: EarlyStopping | None
+    epochs: int
+    batch_size: int
+    shuffle: bool
+    clip_norm: float | None
+    callbacks: list[Callback]
+    seed: int
+    checkpoint: str | os.PathLike[str] | None
+    checkpoint_every: int
+
+    def __post_init__(self) -> None:
+        self.batches = -(-len(self.samples) // self.batch_size)
+        self.epoch = 0  # how many epochs are done
+        self.batch = 0  # how many batches of the present one are done
+        self.means = RunningMeans()
+        self.rng = random.Random(self.seed)
+        self.random_state = self.rng.getstate()  # that of the start of the present epoch
+        self.history = History()
+        self.guard = DivergenceGuard(self.parameters, self.optimizer)
+
+    def run(self) -> History:
+        """Train until the last epoch is done, or something asks to stop."""
+        with Interrupts() as self.interrupts, mode(self.model, training=True):
+            try:
+                while self.epoch < self.epochs and self.history.stopped_by is None:
+                    self.run_epoch()
+            except KeyboardInterrupt:
+                if self.interrupts.requested:  # this is the second one: at once
+                    raise
+                self.history.stopped_by = "interrupt"
+        if self.stopping is not None and self.history.stopped_by in (None, "early stopping"):
+            self.stopping.restore(self.parameters)
+        return self.history
+
+    def run_epoch(self) -> None:
+        """Go through the batches that are left of the present epoch, then measure and save."""
+        for batch in self.remaining_batches():
+            self.take_step(batch)
+            if self.history.stopped_by is not None:
+                self.save()
+                return
+        self.finish_epoch()
+        last = self.epoch == self.epochs or self.history.stopped_by is not None
+        if last or self.epoch % self.checkpoint_every == 0:
+            self.save()
+
+    def remaining_batches(self) -> Iterator[Samples]:
+        """Yield the batches of the present epoch from the present one on."""
+        order = list(range(len(self.samples)))
+        if self.shuffle:
+            self.rng.shuffle(order)
+        for start in range(self.batch * self.batch_size, len(order), self.batch_size):
+            yield self.samples.take(order[start : start + self.batch_size])
+
+    def take_step(self, batch: Samples) -> None:
+        """Take one step downhill: predict, loss, backward, step."""
+        where = f"epoch {self.epoch + 1}, batch {self.batch + 1} of {self.batches}"
+        rate = self.optimizer.param_groups[0]["lr"]
+        with self.guard.watch(where, lambda: self.predict(batch)):
+            predictions, loss = self.predict(batch)
+            self.optimizer.zero_grad()
+            loss.backward()
+            norm = self.guard.check(loss)
+        if self.clip_norm is not None:
+            clip_grad_norm(self.optimizer.parameters(), self.clip_norm)
+        with self.guard.step(where):
+            self.optimizer.step((lambda: self.loss_and_gradient(batch)) if self.optimizer.needs_closure else None)
+        metric = score(self.metric, predictions, batch.targets)
+        self.history.add_step(self.epoch + 1, loss.data, metric, rate, norm)
+        self.means.add(len(batch), loss.data, metric)
+        self.batch += 1
+        if self.schedule is not None and self.schedule.interval == "step":
+            self.schedule.step(loss.data)
+        self.tell("step", self.epoch + 1, loss.data, metric)
+
+    def predict(self, batch: Samples) -> tuple[list[Any], Value]:
+        """Return the model's prediction for each row of a batch, and their mean loss."""
+        predictions = [self.model(row) for row in batch.rows]
+        loss = mean([self.loss(prediction, target) for prediction, target in zip(predictions, batch.targets)])
+        if not isinstance(loss, Value):
+            raise TypeError(
+                f"fit: loss: expected a Value that depends on the parameters, got {loss!r}; compute the loss with "
+                "Values, not with their .data"
+            )
+        return predictions, loss
+
+    def loss_and_gradient(self, batch: Samples) -> Value:
+        """Evaluate the loss and its gradient anew, for an optimizer that tries several points a step."""
+        self.optimizer.zero_grad()
+        loss = self.predict(batch)[1]
+        loss.backward()
+        return loss
+
+    def finish_epoch(self) -> None:
+        """Measure the epoch, and see what schedule and early stopping make of it."""
+        validation: tuple[float | None, float | None] = (None, None)
+        if self.held_out is not None:
+            validation = self.validate(self.held_out)
+        watched = self.means.loss if validation[0] is None else validation[0]
+        epoch, rate = self.epoch + 1, self.history.learning_rate[-1]
+        record = EpochRecord(epoch, len(self.history), self.means.loss, self.means.metric, rate, *validation)
+        self.history.epochs.append(record)
+        if self.schedule is not None and self.schedule.interval == "epoch":
+            self.schedule.step(watched)
+        if self.stopping is not None:
+            self.stopping.update(epoch, watched, read_data(self.parameters))
+            self.history.best_epoch = self.stopping.best_epoch
+            self.history.stopped_by = "early stopping" if self.stopping.should_stop else None
+        self.epoch, self.batch, self.means, self.random_state = epoch, 0, RunningMeans(), self.rng.getstate()
+        self.tell("epoch", epoch, record.loss, record.metric, *validation)
+
+    def validate(self, held_out: Samples) -> tuple[float, float | None]:
+        """Return loss and metric on the validation data."""
+
+        def attempt() -> tuple[float, float | None]:
+            return measure(self.model, held_out, self.loss, self.metric)
+
+        with self.guard.watch(f"epoch {self.epoch + 1}, validation", attempt):
+            loss, metric = attempt()
+            check_finite("the loss on the validation data", loss)
+        return loss, metric
+
+    def tell(
+        self,
+        kind: Literal["step", "epoch"],
+        epoch: int,
+        loss: float,
+        metric: float | None,
+        validation_loss: float | None = None,
+        validation_metric: float | None = None,
+    ) -> None:
+        """Tell the callbacks, and see whether one of them, or Ctrl-C, asks to stop."""
+        event = TrainingEvent(
+            kind=kind,
+            epoch=epoch,
+            batch=self.batch if kind == "step" else self.batches,
+            batches=self.batches,
+            step=len(self.history),
+            loss=loss,
+            metric=metric,
+            validation_loss=validation_loss,
+            validation_metric=validation_metric,
+            model=self.model,
+            optimizer=self.optimizer,
+            history=self.history,
+        )
+        for callback in self.callbacks:
+            callback(event)
+        if self.history.stopped_by is None and self.epoch < self.epochs:
+            if event.stop_requested:
+                self.history.stopped_by = "callback"
+            elif self.interrupts.requested:
+                self.history.stopped_by = "interrupt"
+
+    def save(self) -> None:
+        """Write the checkpoint, if one is wanted."""
+        if self.checkpoint is not None:
+            save_checkpoint(self.checkpoint, state_of(self))
+
+
+# --- what `fit` was given, in the form that the loop needs ---
+
+
+def _training_and_validation(X: Any, y: Any, validation: Any, seed: int | None) -> tuple[Samples, Samples | None]:
+    samples = check_samples("fit", X, y)
+    if validation is None:
+        return samples, None
+    if isinstance(validation, tuple) and len(validation) == 2:
+        held_out = check_samples("fit: validation", *validation)
+        if len(held_out.rows[0]) != len(samples.rows[0]):
+            raise ValueError(
+                f"fit: validation: expected rows of {len(samples.rows[0])} numbers as in the training data, got "
+                f"{len(held_out.rows[0])}"
+            )
+        return samples, held_out
+    fraction = real(Interval(0.0, 1.0, low_open=True, high_open=True))("fit: validation", validation)
+    return split(samples, fraction, None if seed is None else random.Random(seed))
+
+
+def _optimizer(optimizer: Optimizer | str, model: Any, lr: float | None) -> Optimizer:
+    if not callable(model) or not callable(getattr(model, "parameters", None)):
+        raise TypeError(f"fit: model: expected a function with parameters(), got an object of type {_kind(model)}")
+    if isinstance(optimizer, Optimizer):
+        if lr is not None:
+            raise ValueError("fit: lr: expected None with an optimizer that has its own, got a rate as well")
+        if not set(optimizer.parameters()) & set(model.parameters()):
+            raise ValueError("fit: optimizer: expected one of the model's parameters, got one of others")
+        return optimizer
+    kind = OPTIMIZERS.get(optimizer.lower()) if isinstance(optimizer, str) else None
+    if kind is None:
+        names = ", ".join(map(repr, OPTIMIZERS))
+        raise ValueError(f"fit: optimizer: expected an Optimizer or one of {names}, got {optimizer!r}")
+    return kind(model.parameters()) if lr is None else kind(model.parameters(), lr=lr)
+
+
+def _all_parameters(model: Any, optimizer: Optimizer) -> list[Value]:
+    """Return the model's parameters, and those that the optimizer moves besides."""
+    return list(dict.fromkeys([*check_parameters("fit", model.parameters()), *optimizer.parameters()]))
+
+
+def _schedule(schedule: Any, optimizer: Optimizer) -> Schedule | None:
+    if schedule is None:
+        return None
+    made = schedule if isinstance(schedule, Schedule) or not callable(schedule) else schedule(optimizer)
+    if not isinstance(made, Schedule):
+        raise TypeError(f"fit: schedule: expected a Schedule, or a function that makes one, got {_kind(made)}")
+    if made.optimizer is not optimizer:
+        raise ValueError("fit: schedule: expected one of the same optimizer; give a function: lambda o: StepLR(o, 10)")
+    return made
+
+
+def _stopping(stopping: EarlyStopping | int | None) -> EarlyStopping | None:
+    if stopping is None:
+        return None
+    made = stopping if isinstance(stopping, EarlyStopping) else EarlyStopping(stopping)
+    made.reset()
+    return made
+
+
+def _function(name: str, function: Any) -> Any:
+    if not callable(function):
+        raise TypeError(f"fit: {name}: expected a function, got an object of type {_kind(function)}")
+    return function
+
+
+def _kind(x: object) -> str:
+    return type(x).__name__
