@@ -26,13 +26,13 @@ class Samples(NamedTuple):
         return Samples([self.rows[i] for i in chosen], [self.targets[i] for i in chosen])
 
 
-def check_samples(where: str, X: Any, y: Any) -> Samples:
+def check_samples(where: str, rows: Any, targets: Any) -> Samples:
     """Return data as plain lists, or say what is wrong with it.
 
     Args:
         where: who asks, for the message.
-        X: n rows of d numbers each: lists, a NumPy array of shape (n, d), or a pandas table.
-        y: n targets: numbers, class indices, or sequences of numbers.
+        rows: n rows of d numbers each: lists, a NumPy array of shape (n, d), or a pandas table.
+        targets: n targets: numbers, class indices, or sequences of numbers.
 
     Raises:
         TypeError: if either is no sequence, or a row holds something other than numbers.
@@ -44,7 +44,7 @@ def check_samples(where: str, X: Any, y: Any) -> Samples:
         ...
     ValueError: fit: expected rows of 2 numbers as in row 0, got 1 in row 1
     """
-    rows, targets = _as_list(f"{where}: X", X), _as_list(f"{where}: y", y)
+    rows, targets = _as_list(f"{where}: X", rows), _as_list(f"{where}: y", targets)
     if not rows:
         raise ValueError(f"{where}: expected at least one row, got none")
     if len(rows) != len(targets):

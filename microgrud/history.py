@@ -194,17 +194,6 @@ class History:
         The columns are step, epoch, loss, metric, learning_rate, gradient_norm, and, in the last row of each epoch,
         epoch_loss, epoch_metric, validation_loss, validation_metric. The file appears whole or not at all.
         """
-        names = [
-            "step",
-            "epoch",
-            "loss",
-            "metric",
-            "learning_rate",
-            "gradient_norm",
-            "epoch_loss",
-            "epoch_metric",
-            "validation_loss",
-        ]
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
         writer.writeheader()

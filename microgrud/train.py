@@ -105,7 +105,7 @@ def fit(
     21.0
     """
     seed = whole(0)("fit: seed", seed)
-    samples, held_out = _training_and_validation(X, y, validation, seed if shuffle else None)
+    samples, held_out = _with_validation(check_samples("fit", X, y), validation, seed if shuffle else None)
     chosen = _optimizer(optimizer, model, lr)
     if chosen.needs_closure and clip_norm is not None:
         raise ValueError(
@@ -315,8 +315,7 @@ class Training:
 # --- what `fit` was given, in the form that the loop needs ---
 
 
-def _training_and_validation(X: Any, y: Any, validation: Any, seed: int | None) -> tuple[Samples, Samples | None]:
-    samples = check_samples("fit", X, y)
+def _with_validation(samples: Samples, validation: Any, seed: int | None) -> tuple[Samples, Samples | None]:
     if validation is None:
         return samples, None
     if isinstance(validation, tuple) and len(validation) == 2:
