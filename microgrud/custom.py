@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
 
-from .operation import Interval, Number, Operation
+from .engine import Value
+from .operation import Interval, Number, Operation, as_float
 from .ops import TABLE
 
 
@@ -46,14 +47,30 @@ def custom_op(
     >>> x.grad
     -0.7788007830714049
     """
-    rules = (partials,) if callable(partials) else tuple(partials)
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"custom_op: expected a name, got {name!r}")
     if name in TABLE:
         raise ValueError(f"custom_op: {name!r} is an operation of microgrud; expected another name")
+    rules = tuple(partials) if isinstance(partials, Sequence) else (partials,)
     if not rules:
         raise ValueError(f"custom_op {name!r}: expected a derivative rule for each operand, got none")
     for i, function in enumerate((value, *rules)):
         if not callable(function):
-            what: Any = "value" if i == 0 else f"partials[{i - 1}]"
+            what = "value" if i == 0 else f"partials[{i - 1}]"
             raise TypeError(f"custom_op {name!r}: expected a function as {what}, got {type(function).__name__}")
-    domain = (Interval(),) * len(rules)
-    return Operation(name, symbol or name, len(rules), value, rules, definition, domain)
+    checked = tuple(_CheckedRule(rule, f"the derivative of {name} by operand {i + 1}") for i, rule in enumerate(rules))
+    return Operation(name, symbol or name, len(rules), value, checked, definition, (Interval(),) * len(rules))
+
+
+@dataclass(frozen=True)
+class _CheckedRule:
+    """A derivative rule whose result is made sure to be a number: a float, or a node where an operand is one."""
+
+    rule: Callable[..., Number]
+    what: str
+
+    def __call__(self, *operands: Number) -> Number:
+        slope = self.rule(*operands)
+        if isinstance(slope, Value) and any(isinstance(x, Value) for x in operands):
+            return slope
+        return as_float(slope, self.what)

@@ -592,12 +592,17 @@ def where(condition: Number, x: Number, y: Number) -> Number:
 # --- over sequences: one node with as many parents as there are numbers ---
 
 
-def _sequence(xs: Iterable[Number], name: str) -> tuple[Number, ...]:
-    """Return the numbers as a tuple, or say what is wrong with them."""
+def _numbers(xs: Iterable[Number], name: str) -> tuple[Number, ...]:
+    """Return the numbers as a tuple, or say that it is no sequence."""
     try:
-        numbers = tuple(xs)
+        return tuple(xs)
     except TypeError:
         raise TypeError(f"{name}: expected a sequence of numbers, got {type(xs).__name__}") from None
+
+
+def _sequence(xs: Iterable[Number], name: str) -> tuple[Number, ...]:
+    """Return the numbers as a tuple, of at least one."""
+    numbers = _numbers(xs, name)
     if not numbers:
         raise ValueError(f"{name}: expected at least one number, got an empty sequence")
     return numbers
@@ -613,7 +618,7 @@ def sum(xs: Iterable[Number]) -> Number:
     >>> sum([0.1] * 10)
     1.0
     """
-    numbers = tuple(xs)
+    numbers = _numbers(xs, "sum")
     return ops.SUM(*numbers) if numbers else 0.0
 
 
@@ -639,7 +644,7 @@ def prod(xs: Iterable[Number]) -> Number:
     >>> prod([2.0, 3.0, 4.0])
     24.0
     """
-    numbers = tuple(xs)
+    numbers = _numbers(xs, "prod")
     return ops.PROD(*numbers) if numbers else 1.0
 
 
@@ -654,7 +659,7 @@ def dot(xs: Iterable[Number], ys: Iterable[Number], bias: Number = 0.0) -> Numbe
     >>> dot([1.0, 2.0], [3.0, 4.0], bias=0.5)
     11.5
     """
-    xs, ys = tuple(xs), tuple(ys)
+    xs, ys = _numbers(xs, "dot"), _numbers(ys, "dot")
     if len(xs) != len(ys):
         raise ValueError(f"dot: expected two sequences of one length, got {len(xs)} and {len(ys)} numbers")
     return ops.DOT(bias, *xs, *ys)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 _SPLITTER = 134217729.0  # 2**27 + 1: splits a double into two halves of 26 bits (Dekker 1971)
 _SQRT_HALF = 0.7071067811865476, -4.833646656726457e-17  # sqrt(1/2) as an unevaluated sum of two floats
@@ -189,15 +190,34 @@ def gelu_slope(x: float) -> float:
     return normal_cdf(x) + (x * normal_density(x) if math.isfinite(x) else 0.0)
 
 
+def _exact_total(xs: Sequence[float]) -> Fraction | float:
+    """Return the sum as a fraction, or the infinity or NaN that float addition makes of what is not finite."""
+    special = [x for x in xs if not math.isfinite(x)]
+    result = 0.0
+    for x in special:
+        result += x
+    return result if special else sum(map(Fraction, xs), Fraction(0))
+
+
+def _round(exact: Fraction | float) -> float:
+    try:
+        return float(exact)
+    except OverflowError:
+        return math.inf if exact > 0 else -math.inf
+
+
 def total(xs: Sequence[float]) -> float:
     """Return the correctly rounded sum, the same whatever the order; inf and NaN as float addition gives them."""
     try:
         return math.fsum(xs)
-    except (OverflowError, ValueError):  # fsum refuses an overflow, and inf - inf; float addition does not
-        result = 0.0
-        for x in xs:
-            result += x
-        return result
+    except (OverflowError, ValueError):  # fsum refuses an overflow on the way, and inf - inf
+        return _round(_exact_total(xs))
+
+
+def mean(xs: Sequence[float]) -> float:
+    """Return the mean, also where the sum overflows."""
+    result = total(xs) / len(xs)
+    return _round(_exact_total(xs) / len(xs)) if math.isinf(result) else result
 
 
 def dot(bias: float, *operands: float) -> float:
@@ -246,13 +266,14 @@ def logsumexp(xs: Sequence[float]) -> float:
     return top + math.log1p(_rest(xs, top))
 
 
-def softmax(i: int, xs: Sequence[float]) -> float:
-    """Return exp(xs[i]) / (exp(x1) + exp(x2) + ...) without overflow."""
+def softmax(xs: Sequence[float]) -> list[float]:
+    """Return exp(x) / (exp(x1) + exp(x2) + ...) of each x, without overflow."""
     top = largest(xs)
     if not math.isfinite(top):
-        return math.nan
+        return [math.nan] * len(xs)
     exponentials = _shifted_exponentials(xs, top)
-    return exponentials[i] / total(exponentials)
+    whole = total(exponentials)
+    return [e / whole for e in exponentials]
 
 
 def log_softmax(i: int, xs: Sequence[float]) -> float:

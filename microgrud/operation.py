@@ -78,6 +78,8 @@ class Operation:
 
     def __call__(self, *operands: Number) -> Number:
         """Apply the operation: a node if any operand is one, else an mpmath number if any is, else a float."""
+        if self.arity is not None and len(operands) != self.arity:
+            raise TypeError(f"{self.name}: expected {self.arity} operand(s), got {len(operands)}")
         multiprecision = None
         for operand in operands:
             if type(operand) is float:

@@ -539,15 +539,24 @@ def _dot_partials(z: Number, bias: Number, *operands: Number) -> list[Number]:
     return [1.0, *operands[half:], *operands[:half]]
 
 
+def _softmax(xs: Sequence[Number]) -> list[Number]:
+    """The softmax of all operands: on floats the exponentials are computed once, not once an operand."""
+    if all(type(x) is float for x in xs):
+        return list(kernels.softmax(xs))
+    return [SOFTMAX(float(i), *xs) for i in range(len(xs))]
+
+
 def _softmax_partials(z: Number, i: Number, *xs: Number) -> list[Number]:
     """s_i * (1 - s_i) by x_i, with 1 - s_i as the sum of the others, and -s_i * s_j by x_j."""
-    others = [SOFTMAX(float(j), *xs) if j != i else 0.0 for j in range(len(xs))]
-    return [0.0, *(z * SUM(*others) if j == i else -z * others[j] for j in range(len(xs)))]
+    return [0.0, *(z * slope for slope in _log_softmax_partials(z, i, *xs)[1:])]
 
 
 def _log_softmax_partials(z: Number, i: Number, *xs: Number) -> list[Number]:
-    others = [SOFTMAX(float(j), *xs) if j != i else 0.0 for j in range(len(xs))]
-    return [0.0, *(SUM(*others) if j == i else -others[j] for j in range(len(xs)))]
+    """1 - s_i by x_i, as the sum of the others, and -s_j by x_j."""
+    shares = _softmax(xs)
+    slopes = [-share for share in shares]
+    slopes[int(i)] = SUM(0.0, *shares[: int(i)], *shares[int(i) + 1 :])
+    return [0.0, *slopes]
 
 
 def _softmax_definition(mp: Number, i: Number, *xs: Number) -> Number:
@@ -562,7 +571,7 @@ SUM: Operation = _sequence_operation(
 )
 MEAN = _sequence_operation(
     "mean",
-    lambda *xs: kernels.total(xs) / len(xs),
+    lambda *xs: kernels.mean(xs),
     lambda z, *xs: [1.0 / len(xs)] * len(xs),
     definition=lambda mp, *xs: mp.fsum(xs) / len(xs),
 )
@@ -588,12 +597,12 @@ MIN = _sequence_operation(
 LOGSUMEXP = _sequence_operation(
     "logsumexp",
     lambda *xs: kernels.logsumexp(xs),
-    lambda z, *xs: [SOFTMAX(float(i), *xs) for i in range(len(xs))],
+    lambda z, *xs: _softmax(xs),
     definition=lambda mp, *xs: mp.log(mp.fsum(mp.exp(x) for x in xs)),
 )
 SOFTMAX: Operation = _sequence_operation(
     "softmax",
-    lambda i, *xs: kernels.softmax(int(i), xs),
+    lambda i, *xs: kernels.softmax(xs)[int(i)],
     _softmax_partials,
     definition=_softmax_definition,
 )

@@ -13,6 +13,7 @@ constants; `microgrud.gradient` differentiates by those.
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -97,12 +98,7 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
         call = _call_recorded(f, args, kwargs, argnums)
         outputs, structure = call.flat_outputs()
         rows = [call.plain(gradient(output, call.inputs)) for output in outputs]
-        blocks = []
-        start = 0
-        for shape in structure.shapes:
-            end = start + (1 if shape is None else int(np.prod(shape)))
-            blocks.append(call.rebuild_blocks(rows[start:end], shape))
-            start = end
+        blocks = [call.rebuild_blocks(own, shape) for own, shape in zip(structure.split(rows), structure.shapes)]
         return structure.assemble(blocks)
 
     return jacobian_of_f
@@ -182,7 +178,7 @@ class _RecordedCall:
     structures: tuple[Structure, ...]
     inputs: list[Value]
     result: Any
-    live: frozenset[Value]  # what results are to stay connected with
+    live: set[Value]  # what results are to stay connected with
 
     def scalar_output(self) -> Value:
         """Return the result as a node, or say that it is not one number."""
@@ -208,28 +204,31 @@ class _RecordedCall:
 
     def rebuild_arguments(self, numbers: Sequence[Number]) -> Any:
         """Put a number for each input into the structure of the arguments."""
-        rebuilt = []
-        start = 0
-        for structure in self.structures:
-            end = start + _size(structure)
-            rebuilt.append(structure.rebuild(numbers[start:end]))
-            start = end
+        rebuilt = [structure.rebuild(own) for structure, own in zip(self.structures, self._split(numbers))]
         return rebuilt[0] if self.single else tuple(rebuilt)
 
-    def rebuild_blocks(self, rows: list[list[Number]], shape: tuple[int, ...] | None) -> Any:
+    def rebuild_blocks(self, rows: Sequence[list[Number]], shape: tuple[int, ...] | None) -> Any:
         """Put the derivatives of one output (a number, or an array of this shape) into the arguments' structure."""
         if shape is None:
             return self.rebuild_arguments(rows[0])
+        columns = range(len(self.inputs))
         rebuilt = []
+        for structure, own_columns in zip(self.structures, self._split(columns)):
+            blocks = [
+                as_array([row[i] for row in rows for i in leaf_columns], shape + (leaf_shape or ()))
+                for leaf_columns, leaf_shape in zip(structure.split(own_columns), structure.shapes)
+            ]
+            rebuilt.append(structure.assemble(blocks))
+        return rebuilt[0] if self.single else tuple(rebuilt)
+
+    def _split(self, items: Sequence[Any]) -> list[Sequence[Any]]:
+        """Cut a sequence with one item for each input into one part for each argument."""
+        parts = []
         start = 0
         for structure in self.structures:
-            leaves = []
-            for own in structure.shapes:
-                end = start + (1 if own is None else int(np.prod(own)))
-                leaves.append(as_array([x for row in rows for x in row[start:end]], shape + (own or ())))
-                start = end
-            rebuilt.append(structure.assemble(leaves))
-        return rebuilt[0] if self.single else tuple(rebuilt)
+            parts.append(items[start : start + structure.size])
+            start += structure.size
+        return parts
 
     def directions(self, tangents: Any) -> dict[Value, Number]:
         """Pair every input with its tangent, or say which tangents do not fit."""
@@ -239,12 +238,14 @@ class _RecordedCall:
         numbers: list[Number] = []
         for i, (part, structure) in enumerate(zip(parts, self.structures)):
             own, own_structure = flatten(part, f"tangents[{i}]")
-            if own_structure.shapes != structure.shapes:
+            leaves = dict(zip(own_structure.paths, zip(own_structure.shapes, own_structure.split(own))))
+            if {path: shape for path, (shape, _) in leaves.items()} != dict(zip(structure.paths, structure.shapes)):
                 raise ValueError(
-                    f"tangents[{i}]: expected the structure of its argument, with leaves of shapes "
-                    f"{_shapes(structure)}, got {_shapes(own_structure)}"
+                    f"tangents[{i}]: expected the structure of its argument, with {_leaves(structure)}; "
+                    f"got {_leaves(own_structure)}"
                 )
-            numbers.extend(own)
+            numbers.extend(x for path in structure.paths for x in leaves[path][1])  # a dict may be in another order
+        self.live.update(x for x in numbers if isinstance(x, Value))
         return dict(zip(self.inputs, numbers))
 
     def _is_live(self, node: Value) -> bool:
@@ -256,14 +257,12 @@ def _call_recorded(
 ) -> _RecordedCall:
     """Call `f` with fresh nodes in place of the numbers of the arguments at `argnums`."""
     name = getattr(f, "__name__", type(f).__name__)
-    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    positions = _positions(argnums, len(args), name)
     structures: list[Structure] = []
     inputs: list[Value] = []
     live = set(_outer_arguments.get())
     recorded = list(args)
     for position in positions:
-        if not -len(args) <= position < len(args):
-            raise ValueError(f"{name}: expected an argument at position {position}, got {len(args)} arguments")
         numbers, structure = flatten(args[position], f"argument {position} of {name}")
         live.update(x for x in numbers if isinstance(x, Value))
         nodes = [ops.IDENTITY(x) if isinstance(x, Value) else Value(x) for x in numbers]
@@ -276,15 +275,29 @@ def _call_recorded(
             result = f(*recorded, **kwargs)
     finally:
         _outer_arguments.reset(token)
-    return _RecordedCall(name, positions, isinstance(argnums, int), tuple(structures), inputs, result, frozenset(live))
+    return _RecordedCall(
+        name, positions, not isinstance(argnums, (tuple, list)), tuple(structures), inputs, result, live
+    )
 
 
-def _size(structure: Structure) -> int:
-    return sum(1 if shape is None else int(np.prod(shape)) for shape in structure.shapes)
+def _positions(argnums: int | tuple[int, ...], count: int, name: str) -> tuple[int, ...]:
+    """Return the positions as distinct integers from 0, or say what is wrong with them."""
+    try:
+        given = tuple(map(operator.index, argnums if isinstance(argnums, (tuple, list)) else (argnums,)))
+    except TypeError:
+        raise TypeError(f"{name}: expected argnums to be an integer or a tuple of integers, got {argnums!r}") from None
+    for position in given:
+        if not -count <= position < count:
+            raise ValueError(f"{name}: expected an argument at position {position}, got {count} arguments")
+    positions = tuple(position % count for position in given)
+    if len(set(positions)) < len(positions):
+        raise ValueError(f"{name}: expected distinct positions in argnums, got {argnums!r}")
+    return positions
 
 
-def _shapes(structure: Structure) -> str:
-    return ", ".join("number" if shape is None else str(shape) for shape in structure.shapes) or "none"
+def _leaves(structure: Structure) -> str:
+    leaves = [f"{p or 'it'}: {s or 'number'}" for p, s in zip(structure.paths, structure.shapes)]
+    return ", ".join(leaves) or "no numbers"
 
 
 def _as_node(x: Number) -> Value:

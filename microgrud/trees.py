@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,21 +19,35 @@ class Structure:
 
     Attributes:
         shapes: for each leaf in order, the shape of an array, or None for a single number.
+        paths: for each leaf in order, where it stands: `"['w'][1]"`.
         assemble: puts one object for each leaf (a number, an array, or anything else) where the leaf was.
     """
 
     shapes: tuple[tuple[int, ...] | None, ...]
+    paths: tuple[str, ...]
     assemble: Callable[[Sequence[Any]], Any]
 
     def rebuild(self, numbers: Sequence[Number]) -> Any:
         """Make a structure of the same shape from as many numbers: arrays where there were arrays."""
-        leaves = []
+        leaves = [
+            own[0] if shape is None else as_array(own, shape) for own, shape in zip(self.split(numbers), self.shapes)
+        ]
+        return self.assemble(leaves)
+
+    def split(self, numbers: Sequence[Any]) -> list[Sequence[Any]]:
+        """Cut a sequence with one item for each number into one part for each leaf."""
+        parts = []
         start = 0
         for shape in self.shapes:
             end = start + (1 if shape is None else math.prod(shape))
-            leaves.append(numbers[start] if shape is None else as_array(numbers[start:end], shape))
+            parts.append(numbers[start:end])
             start = end
-        return self.assemble(leaves)
+        return parts
+
+    @property
+    def size(self) -> int:
+        """How many numbers the structure holds."""
+        return sum(1 if shape is None else math.prod(shape) for shape in self.shapes)
 
 
 def flatten(tree: Any, where: str) -> tuple[list[Number], Structure]:
@@ -54,20 +68,20 @@ def flatten(tree: Any, where: str) -> tuple[list[Number], Structure]:
     ([1.0, 2.0, 3.0], {'w': [10.0, 20.0], 'b': 30.0})
     """
     if isinstance(tree, Value):
-        return [tree], Structure((None,), lambda leaves: leaves[0])
+        return [tree], Structure((None,), ("",), lambda leaves: leaves[0])
     if isinstance(tree, np.ndarray):
         elements = [x if isinstance(x, Value) else as_float(x, where) for x in tree.ravel().tolist()]
-        return elements, Structure((tree.shape,), lambda leaves: leaves[0])
+        return elements, Structure((tree.shape,), ("",), lambda leaves: leaves[0])
     if is_real_scalar(tree):
-        return [as_float(tree, where)], Structure((None,), lambda leaves: leaves[0])
+        return [as_float(tree, where)], Structure((None,), ("",), lambda leaves: leaves[0])
     if isinstance(tree, dict):
         keys = list(tree)
-        return _flatten_parts(((tree[key], f"{where}[{key!r}]") for key in keys), lambda parts: dict(zip(keys, parts)))
+        return _flatten_parts([(f"[{key!r}]", tree[key]) for key in keys], where, lambda parts: dict(zip(keys, parts)))
     if isinstance(tree, (list, tuple)):
         # A named tuple takes its items one by one.
         kind: Any = type(tree)
         make = kind._make if hasattr(kind, "_make") else kind
-        return _flatten_parts(((x, f"{where}[{i}]") for i, x in enumerate(tree)), make)
+        return _flatten_parts([(f"[{i}]", x) for i, x in enumerate(tree)], where, make)
     raise TypeError(
         f"{where}: expected a number, a NumPy array, or a list, tuple or dict of them, got {type(tree).__name__}"
     )
@@ -87,21 +101,23 @@ def as_array(numbers: Sequence[Number], shape: tuple[int, ...]) -> Any:
 
 
 def _flatten_parts(
-    parts: Iterable[tuple[Any, str]], combine: Callable[[list[Any]], Any]
+    items: Sequence[tuple[str, Any]], where: str, combine: Callable[[list[Any]], Any]
 ) -> tuple[list[Number], Structure]:
     numbers: list[Number] = []
-    structures: list[Structure] = []
-    for tree, where in parts:
-        own, structure = flatten(tree, where)
+    parts: list[Structure] = []
+    paths: list[str] = []
+    for place, tree in items:
+        own, structure = flatten(tree, where + place)
         numbers.extend(own)
-        structures.append(structure)
+        parts.append(structure)
+        paths.extend(place + path for path in structure.paths)
 
     def assemble(leaves: Sequence[Any]) -> Any:
         built, start = [], 0
-        for structure in structures:
+        for structure in parts:
             end = start + len(structure.shapes)
             built.append(structure.assemble(leaves[start:end]))
             start = end
         return combine(built)
 
-    return numbers, Structure(tuple(shape for s in structures for shape in s.shapes), assemble)
+    return numbers, Structure(tuple(shape for part in parts for shape in part.shapes), tuple(paths), assemble)
