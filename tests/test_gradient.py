@@ -1,0 +1,323 @@
+"""`gradient` and `pushforward`: derivatives that are nodes, to any order, of every operation of the table."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mpmath import mp, mpf
+from programs import ROUNDING, Program, programs
+
+import microgrud as mg
+from microgrud import Value, gradient, ops
+from microgrud.gradients import pushforward
+from microgrud.operation import Operation
+
+# Points inside the domain, on every branch of every rule, away from kinks. The operands in brackets are not
+# differentiated: they choose (the condition of where, the index of softmax, the number of digits).
+POINTS: dict[str, list[tuple[Any, ...]]] = {
+    "divide_ieee": [(0.7, -1.3)],
+    "power_ieee": [(0.7, -1.3), (2.5, 2.2)],
+    "chain": [(0.7, -1.3)],
+    "add": [(0.7, -1.3)],
+    "subtract": [(0.7, -1.3)],
+    "multiply": [(0.7, -1.3)],
+    "divide": [(0.7, -1.3), (1e-295, -1.3)],
+    "pow": [(0.7, -1.3), (2.5, 2.2), (1.3, 3.0), (0.01, 149.5)],
+    "floor_divide": [(7.3, 2.0), (-7.3, 2.0)],
+    "modulo": [(7.3, 2.0), (-7.3, 2.0)],
+    "asin": [(0.4,), (-0.8,)],
+    "acos": [(0.4,), (-0.8,)],
+    "atan": [(0.4,), (-3.3,)],
+    "acosh": [(1.7,), (30.0,)],
+    "atanh": [(0.4,), (-0.8,)],
+    "atan2": [(0.7, -1.3), (-0.4, -2.0)],
+    "hypot": [(0.7, -1.3), (-4.0, 0.5)],
+    "gaussian": [(0.7, 0.5), (-2.0, 1.0), (26.5, 1.0)],
+    "tanh": [(0.4,), (-2.0,), (15.0,)],
+    "sigmoid": [(0.4,), (-20.0,), (20.0,)],
+    "logsigmoid": [(0.4,), (-20.0,), (20.0,)],
+    "softplus": [(0.4,), (-20.0,), (20.0,)],
+    "silu": [(0.4,), (-1.3,), (-20.0,), (-703.0,), (20.0,)],
+    "gelu": [(0.4,), (-1.3,), (4.0,)],
+    "gelu_slope": [(0.4,), (-1.3,), (4.0,), (37.3,)],
+    "elu": [(0.4, 1.3), (-0.8, 1.3), (-703.0, 1.3)],
+    "leaky_relu": [(0.4, 0.1), (-0.8, 0.1)],
+    "abs": [(0.4,), (-0.8,)],
+    "relu": [(0.4,), (-0.8,)],
+    "cbrt": [(0.4,), (-0.8,)],
+    "log1p": [(0.4,), (-0.8,)],
+    "minimum": [(0.7, -1.3), (-1.3, 0.7)],
+    "maximum": [(0.7, -1.3), (-1.3, 0.7)],
+    "clip": [(0.7, -1.3, 1.1), (-2.0, -1.3, 1.1), (2.0, -1.3, 1.1)],
+    "where": [([1.0], 0.7, -1.3), ([0.0], 0.7, -1.3)],
+    "round_digits": [(0.7321, [2.0])],
+    "sum": [(0.7, -1.3, 2.1)],
+    "mean": [(0.7, -1.3, 2.1)],
+    "prod": [(0.7, -1.3, 2.1, 0.6)],
+    "dot": [(0.3, 0.7, -1.3, 2.1, 0.6)],
+    "norm": [(0.7, -1.3, 2.1)],
+    "max": [(0.7, -1.3, 2.1)],
+    "min": [(0.7, -1.3, 2.1)],
+    "logsumexp": [(0.7, -1.3, 2.1), (0.5,)],
+    "softmax": [([0.0], 0.7, -1.3, 2.1), ([2.0], 0.7, -1.3, 2.1)],
+    "log_softmax": [([0.0], 0.7, -1.3, 2.1), ([2.0], 0.7, -1.3, 2.1)],
+}
+ANYWHERE = [(0.4,), (1.7,)]  # the points of operations that are not in the table above
+
+
+def cases() -> list[Any]:
+    return [
+        pytest.param(name, point, order, id=f"{name}{point}-order{order}")
+        for name in ops.TABLE
+        for point in POINTS.get(name, ANYWHERE)
+        for order in (1, 2, 3)
+    ]
+
+
+@pytest.mark.parametrize(("name", "point", "order"), cases())
+def test_derivatives_of_each_operation_are_those_of_its_definition(
+    name: str, point: tuple[Any, ...], order: int
+) -> None:
+    """All partial derivatives of this order, mixed ones in every order of differentiation, against 60 digits."""
+    operation = ops.TABLE[name]
+    xs = [x[0] if isinstance(x, list) else Value(x) for x in point]
+    variables = [i for i, x in enumerate(xs) if isinstance(x, Value)]
+    for positions in itertools.product(variables, repeat=order):
+        node = operation(*xs)
+        for i in positions:
+            node = gradient(node, xs[i])
+        true = true_derivative(operation, point, tuple(positions))
+        assert node.data == pytest.approx(true, rel=1e-12, abs=1e-15 * abs(float(operation(*plain(point))))), positions
+
+
+def plain(point: tuple[Any, ...]) -> list[float]:
+    return [x[0] if isinstance(x, list) else x for x in point]
+
+
+def true_derivative(operation: Operation, point: tuple[Any, ...], positions: tuple[int, ...]) -> float:
+    """Differentiate the definition by finite differences at 60 digits and more; some forty of them are right."""
+    assert operation.definition is not None
+    numbers = plain(point)
+    variables = sorted(set(positions))
+
+    def f(*moving: Any) -> Any:
+        xs = [mpf(x) for x in numbers]
+        for i, x in zip(variables, moving):
+            xs[i] = x
+        return operation.definition(mp, *xs)  # type: ignore[misc]
+
+    with mp.workdps(60):
+        place = [mpf(numbers[i]) for i in variables]
+        slope = mp.diff(f, tuple(place), tuple(positions.count(i) for i in variables))
+        noise = mpf(10) ** -30 * abs(f(*place))
+        return float(slope) if abs(slope) > noise else 0.0
+
+
+@pytest.mark.parametrize("scale", [2.0**-990, 2.0**1010])
+@pytest.mark.parametrize("length", [lambda x, y: mg.hypot(x, y), lambda x, y: mg.norm([x, y])])
+def test_second_derivatives_of_a_length_scale_with_the_operands(length: Any, scale: float) -> None:
+    """d2 |v| / dx dy = -x y / |v|**3, also where the squares would under- or overflow; a power of two is exact."""
+    x, y = Value(3.0 * scale), Value(4.0 * scale)
+    slope = gradient(length(x, y), x)
+    assert slope.data == 0.6
+    assert gradient(slope, y).data * scale == pytest.approx(-12.0 / 125.0, rel=1e-14)
+
+
+# --- what may be differentiated by what ---
+
+
+def test_one_input_gives_a_value_and_several_give_a_list() -> None:
+    x, y = Value(2.0), Value(3.0)
+    z = x * y
+    assert gradient(z, x).data == 3.0
+    assert [slope.data for slope in gradient(z, [x, y])] == [3.0, 2.0]
+    assert [slope.data for slope in gradient(z, (node for node in (y, x, y)))] == [2.0, 3.0, 2.0]
+    assert gradient(z, []) == []
+
+
+def test_nodes_in_between_are_inputs_like_any_other() -> None:
+    x = Value(2.0)
+    square = x * x
+    cube = square * x
+    by_square, by_x, by_itself = gradient(cube, [square, x, cube])
+    assert (by_square.data, by_x.data, by_itself.data) == (2.0, 12.0, 1.0)
+    # d cube / d square = x, which does not depend on the square.
+    assert gradient(by_square, square).data == 0.0
+    assert gradient(by_square, x).data == 1.0
+
+
+def test_what_the_output_does_not_depend_on_has_derivative_zero() -> None:
+    x, stranger = Value(2.0), Value(3.0)
+    later = x * 2.0
+    slopes = gradient(x * x, [stranger, later, x.detach()])
+    assert [slope.data for slope in slopes] == [0.0, 0.0, 0.0]
+    assert all(slope.is_leaf for slope in slopes)
+
+
+def test_the_derivative_of_a_linear_function_is_a_constant_leaf() -> None:
+    x = Value(2.0)
+    slope = gradient(3.0 * x + 1.0, x)
+    assert (slope.data, slope.is_leaf) == (3.0, True)
+    assert gradient(slope, x).data == 0.0
+
+
+def test_gradient_touches_no_grad() -> None:
+    x = Value(2.0)
+    square = x * x
+    output = square.exp()
+    output.backward()
+    before = [node.grad for node in (x, square, output)]
+    gradient(gradient(output, x), [x, square])
+    pushforward([output], {x: 1.0})
+    assert [node.grad for node in (x, square, output)] == before
+
+
+def test_backward_through_a_gradient_gives_the_second_derivative() -> None:
+    x = Value(2.0)
+    gradient(x**3, x).backward()
+    assert x.grad == 12.0
+
+
+def test_under_no_grad_the_results_are_constants() -> None:
+    x = Value(2.0)
+    cube = x**3
+    with mg.no_grad():
+        slope = gradient(cube, x)
+        (direction,) = pushforward([cube], {x: 1.0})
+    assert (slope.data, slope.is_leaf) == (12.0, True)
+    assert (direction.data, direction.is_leaf) == (12.0, True)
+
+
+def test_arguments_that_are_no_values_are_named() -> None:
+    x = Value(2.0)
+    with pytest.raises(TypeError, match=r"gradient: expected a Value for output, got float"):
+        gradient(2.0, x)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match=r"gradient: expected a Value for inputs\[1\], got float"):
+        gradient(x * x, [x, 1.0])  # type: ignore[list-item]
+
+
+def node_built_by_hand(x: Value) -> Value:
+    out = Value(math.tanh(x.data), (x,), "my tanh")
+
+    def backward() -> None:
+        x.grad += (1.0 - out.data**2) * out.grad
+
+    out._backward = backward
+    return out
+
+
+def test_a_node_built_by_hand_yields_numbers_only_and_says_so() -> None:
+    x = Value(0.5)
+    out = node_built_by_hand(x) * 2.0
+    with pytest.raises(TypeError, match=r"built by hand \(my tanh\) .* use backward\(\), or .* microgrud\.custom_op"):
+        gradient(out, x)
+    with pytest.raises(TypeError, match=r"built by hand \(my tanh\)"):
+        pushforward([out], {x: 1.0})
+    with pytest.raises(TypeError, match=r"built by hand \(without an _op\)"):
+        gradient(Value(1.0, (x,)), x)
+    out.backward()
+    assert x.grad == pytest.approx(2.0 / math.cosh(0.5) ** 2)
+
+
+def test_a_node_built_by_hand_off_the_path_does_no_harm() -> None:
+    x, y = Value(0.5), Value(2.0)
+    assert gradient(node_built_by_hand(x) * y, y).data == math.tanh(0.5)
+    assert gradient(y * y + 0.0 * node_built_by_hand(x).detach(), [y, x])[0].data == 4.0
+
+
+# --- a zero adjoint passes nothing on, in graphs of derivatives too ---
+
+
+def test_the_infinite_slope_of_a_branch_not_taken_never_shows() -> None:
+    x = Value(0.0)
+    safe_root = mg.where(x > 0, mg.sqrt(x), 0.0)
+    first = gradient(safe_root, x)
+    assert (first.data, gradient(first, x).data) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("at", [0.0, -1.0])
+def test_the_branch_not_taken_adds_nothing_to_any_derivative(at: float) -> None:
+    x = Value(at)
+    safe_root = mg.where(x > 0, mg.sqrt(mg.maximum(x, 0.0)), 0.0)
+    first = gradient(safe_root, x)
+    second = gradient(first, x)
+    assert (first.data, second.data) == (0.0, 0.0)
+
+
+def test_an_adjoint_that_is_zero_by_chance_stops_an_infinite_slope() -> None:
+    """x * sqrt(z) at x = 0 is 0 for every z, and so is its derivative by z, where x times the slope is 0 * inf."""
+    x, z = Value(0.0), Value(0.0)
+    by_x, by_z = gradient(x * mg.sqrt(z), [x, z])
+    assert (by_x.data, by_z.data) == (0.0, 0.0)
+    # The mixed derivative is infinite, by whichever variable first.
+    assert gradient(by_x, z).data == math.inf
+    assert gradient(by_z, x).data == math.inf
+    assert gradient(by_z, z).data == 0.0
+
+
+def test_a_zero_tangent_stops_an_infinite_slope_forward_too() -> None:
+    x, z = Value(0.0), Value(0.0)
+    assert pushforward([x * mg.sqrt(z)], {x: 1.0, z: 0.0})[0].data == 0.0
+    assert pushforward([mg.sqrt(z)], {z: 0.0}) == [0.0]
+    v = Value(0.0)
+    (slope,) = pushforward([mg.sqrt(z)], {z: v})
+    assert slope.data == 0.0
+    assert gradient(slope, v).data == math.inf
+
+
+def test_derivatives_of_a_kink_are_those_of_the_chosen_piece() -> None:
+    x = Value(0.0)
+    first = gradient(x * abs(x), x)
+    assert (first.data, gradient(first, x).data) == (0.0, 0.0)
+    assert gradient(gradient(mg.relu(x) ** 2, x), x).data == 0.0
+
+
+# --- forward and reverse mode are each other's transpose ---
+
+
+@given(programs(), st.lists(st.floats(-2.0, 2.0), min_size=3, max_size=3))
+def test_pushforward_is_the_transpose_of_the_pull_back(program: Program, direction: list[float]) -> None:
+    """For every output y and direction v: (J v) . e_y = v . (J^T e_y)."""
+    xs = [Value(x) for x in program.inputs]
+    outputs = program.run(xs)
+    tangents = pushforward(outputs, dict(zip(xs, direction)))
+    for output, tangent in zip(outputs, tangents):
+        pulled = sum(v * slope.data for v, slope in zip(direction, gradient(output, xs)))
+        assert number(tangent) == pytest.approx(pulled, rel=1e-9, abs=ROUNDING)
+
+
+def number(x: Any) -> float:
+    return x.data if isinstance(x, Value) else x
+
+
+def test_tangents_of_nodes_in_between_override_what_would_flow_there() -> None:
+    x = Value(2.0)
+    square = x * x
+    (tangent,) = pushforward([square * x], {square: 1.0})
+    assert tangent.data == 2.0
+    (tangent,) = pushforward([square * x], {x: 1.0, square: 0.0})
+    assert tangent.data == 4.0
+
+
+def test_outputs_that_the_tangents_do_not_reach_stay_still() -> None:
+    x, y = Value(2.0), Value(3.0)
+    assert pushforward([y * y, Value(1.0)], {x: 1.0}) == [0.0, 0.0]
+    assert pushforward([x], {x: 5.0}) == [5.0]
+    assert pushforward([], {x: 5.0}) == []
+
+
+@given(programs())
+def test_forward_over_reverse_gives_the_second_derivatives_of_reverse_over_reverse(program: Program) -> None:
+    xs = [Value(x) for x in program.inputs]
+    slopes = gradient(program(xs), xs)
+    for i, x in enumerate(xs):
+        forward = pushforward(slopes, {x: 1.0})
+        reverse = gradient(slopes[i], xs)
+        for j, tangent in enumerate(forward):
+            size = 1.0 + max(abs(slope.data) for slope in reverse)
+            assert number(tangent) == pytest.approx(reverse[j].data, rel=1e-6, abs=ROUNDING * size)
