@@ -8,6 +8,7 @@ function of its document, so that equal documents give equal files, and a reader
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
@@ -161,6 +162,8 @@ def _mode_of_replaced(target: Path) -> int | None:
     try:
         status = target.stat()
     except FileNotFoundError:
+        if not target.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "No such folder", str(target.parent)) from None
         return None
     if not stat.S_ISREG(status.st_mode):
         raise OSError(f"{target}: expected the name of a file to write, got a folder or device of that name")
