@@ -57,7 +57,7 @@ def render(axes: Axes, format: str = "svg") -> bytes:
     figure: Figure = axes.get_figure(root=True)  # type: ignore[assignment]
     metadata: dict[str, Any] = {"Date": None} if format == "svg" else {}
     with matplotlib.rc_context({"svg.hashsalt": "microgrud"}):
-        figure.savefig(buffer, format=format, dpi=160, metadata=metadata)
+        figure.savefig(buffer, format=format, dpi=160, metadata=metadata, bbox_inches="tight", pad_inches=0.06)
     return buffer.getvalue()
 
 
@@ -80,6 +80,8 @@ def loss_curve(
     Returns:
         `axes`.
     """
+    from matplotlib.ticker import MaxNLocator
+
     values = np.asarray(losses, dtype=float)
     epochs = np.arange(1, len(values) + 1) / steps_per_epoch
     axes.plot(epochs, values, color=theme.first, alpha=0.35, linewidth=0.8, label="each step")
@@ -92,6 +94,9 @@ def loss_curve(
         axes.axhline(held_out, color=theme.second, linestyle="--", linewidth=1.5, label="held-out rows, at the end")
     if len(values) and (values > 0).all() and values.max() > 10 * values.min():
         axes.set_yscale("log")
+        # A last batch of one or two rows has a loss near 0 by chance, which must not set the scale.
+        axes.set_ylim(bottom=0.7 * min(np.quantile(values, 0.01), *means))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="epoch", ylabel="loss", title="Loss while training")
     axes.grid(color=theme.faint, linewidth=0.6)
     axes.legend()
@@ -121,7 +126,9 @@ def confusion_matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], ax
             color = theme.page if shares[row, column] > 0.5 else theme.ink
             axes.text(column, row, f"{count:.0f}", ha="center", va="center", color=color, parse_math=False)
     names = [name if len(name) <= 18 else name[:17] + "…" for name in classes]
-    slant: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if len(classes) > 4 else {}
+    slant: dict[str, Any] = (
+        {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if sum(map(len, names)) > 24 else {}
+    )
     axes.set_xticks(range(len(names)), names, parse_math=False, **slant)
     axes.set_yticks(range(len(names)), names, parse_math=False)
     axes.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)

@@ -18,7 +18,7 @@ from .pipeline import SCHEDULES, Run, Settings, SettingsError, train_on_table
 from .predicting import Predictor
 from .preprocessing import NumberColumn
 from .runfolder import check_free, next_free, write_atomically, write_run
-from .scores import LABELS
+from .scores import LABELS, figures
 from .tables import TableError, iris_table, read_table
 from .train import TrainingDivergedError
 from .version import __version__
@@ -138,7 +138,9 @@ def train(
     )
     folder = out or next_free(Path("runs"), data.name)
     check_free(folder)
-    run = train_on_table(data, settings, None if table is None else str(table), progress=not quiet)
+    run = train_on_table(
+        data, settings, None if table is None else str(table), progress=not quiet and sys.stderr.isatty()
+    )
     write_run(run, folder)
     for note in run.notes:
         _note(note)
@@ -160,7 +162,7 @@ def _result(run: Run) -> str:
         pd.DataFrame(
             {"held-out rows": [run.scores[key] for key in baseline], run.baseline_name: list(baseline.values())},
             index=[LABELS[key][0] for key in baseline],
-        ).to_string(float_format="{:.4g}".format),
+        ).to_string(float_format=figures),
     ]
     if "per_class" in run.scores:
         frame = pd.DataFrame(run.scores["per_class"]).set_index("class").rename_axis(None)
@@ -206,17 +208,17 @@ def show(model: Annotated[Path, typer.Argument(help="The model.json of a run.")]
     print(f"{layers['parameters'].sum()} parameters\n")
     for column in predictor.preprocessing.columns:
         if isinstance(column, NumberColumn):
-            print(f"takes {column.name}: a number, about {column.mean:.4g} give or take {column.scale:.4g}")
+            print(f"takes {column.name}: a number, about {figures(column.mean)} give or take {figures(column.scale)}")
         else:
             print(f"takes {column.name}: one of {', '.join(column.categories)}")
     if target.task == "classification":
         print(f"predicts {target.name}: one of {', '.join(target.classes)}\n")
     else:
-        print(f"predicts {target.name}: a number, about {target.mean:.4g} give or take {target.scale:.4g}\n")
+        print(f"predicts {target.name}: a number, about {figures(target.mean)} give or take {figures(target.scale)}\n")
     trained, settings = details["trained"], details["settings"]
     state = ", interrupted" if trained["interrupted"] else ""
     print(f"trained on {trained['rows']} rows of {trained['table']}: {trained['steps']} steps{state}")
     shown = ("optimizer", "lr", "schedule", "weight_decay", "epochs", "batch_size", "seed")
     print("; ".join(f"{name.replace('_', ' ')} {settings[name]}" for name in shown))
-    scores = (f"{LABELS[key][0]} {details['scores'][key]:.4g}" for key in details["scores"]["baseline"])
+    scores = (f"{LABELS[key][0]} {figures(details['scores'][key])}" for key in details["scores"]["baseline"])
     print(f"on held-out rows: {', '.join(scores)}")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from . import charts
 from .preprocessing import NumberColumn, Target
-from .scores import LABELS
+from .scores import LABELS, figures
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -83,19 +83,6 @@ def result_chart(run: Run, theme: charts.Theme = charts.LIGHT) -> Axes:
     return charts.confusion_matrix(run.scores["confusion"], target.classes, axes, theme)
 
 
-def figures(value: Cell) -> str:
-    """Return a number in as many digits as a reader wants: whole ones in full, others in four figures.
-
-    >>> figures(12), figures(0.96666667), figures(12345.678), figures(0.0000123), figures("red")
-    ('12', '0.9667', '12346', '1.23e-05', 'red')
-    """
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int) or (abs(value) >= 1e4 and abs(value) < 1e12):
-        return f"{value:.0f}"
-    return f"{value:.4g}"
-
-
 def _table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
     """A table; the first cell of a row is its heading, and numbers are flush right."""
 
@@ -124,10 +111,10 @@ def _results(run: Run) -> str:
     tables = [
         _table(
             f"On the {len(run.predictions)} rows that training did not see",
-            ["score", "network", run.baseline_name, "better is"],
+            ["score", "network", run.baseline_name, "better"],
             [
-                (label, run.scores[key], baseline[key], "more" if more else "less")
-                for key, (label, more) in LABELS.items()
+                (label, run.scores[key], baseline[key], "higher" if higher else "lower")
+                for key, (label, higher) in LABELS.items()
                 if key in baseline
             ],
         )
@@ -161,7 +148,7 @@ def _figure(run: Run, draw: Callable[[Run, charts.Theme], Axes], alt: str, capti
         for theme in (charts.LIGHT, charts.DARK)
     )
     return (
-        f'<figure><picture><source media="not print and (prefers-color-scheme: dark)" srcset="{dark}">'
+        f'<figure><picture><source media="screen and (prefers-color-scheme: dark)" srcset="{dark}">'
         f'<img src="{light}" alt="{html.escape(alt)}"></picture>'
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
     )
@@ -221,7 +208,10 @@ def _network(run: Run) -> str:
 
 def _training(run: Run) -> str:
     shown = {name: value for name, value in asdict(run.settings).items() if name in _SHOWN_SETTINGS}
-    rows = [(_SHOWN_SETTINGS[name], value if name == "seed" else figures(value)) for name, value in shown.items()]
+    rows = [
+        (_SHOWN_SETTINGS[name], f"{value:.4g}" if isinstance(value, float) else str(value))
+        for name, value in shown.items()
+    ]
     return _table(f"{len(run.history)} steps in {run.seconds:.1f} s", ["setting", "value"], rows)
 
 

@@ -10,9 +10,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LABELS", "score_classes", "score_numbers"]
+__all__ = ["LABELS", "figures", "score_classes", "score_numbers"]
 
-#: What each score is called in print, and whether more of it is better.
+#: What each score is called in print, and whether higher is better.
 LABELS = {
     "accuracy": ("accuracy", True),
     "macro_f1": ("macro F1", True),
@@ -21,6 +21,17 @@ LABELS = {
     "rmse": ("RMSE", False),
     "mae": ("MAE", False),
 }
+
+
+def figures(value: str | float | int) -> str:
+    """Return a number in as many digits as a reader wants: counts in full, others in four figures.
+
+    >>> figures(12), figures(1.0), figures(0.96666667), figures(12345.678), figures(0.0000123), figures("red")
+    ('12', '1.000', '0.9667', '12346', '1.230e-05', 'red')
+    """
+    if isinstance(value, str):
+        return value
+    return f"{value:.0f}" if isinstance(value, int) or 1e3 <= abs(value) < 1e12 else f"{value:#.4g}"
 
 
 def score_classes(
