@@ -126,9 +126,8 @@ def confusion_matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], ax
             color = theme.page if shares[row, column] > 0.5 else theme.ink
             axes.text(column, row, f"{count:.0f}", ha="center", va="center", color=color, parse_math=False)
     names = [name if len(name) <= 18 else name[:17] + "…" for name in classes]
-    slant: dict[str, Any] = (
-        {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if sum(map(len, names)) > 24 else {}
-    )
+    wide = len(names) * max(map(len, names)) > 36
+    slant: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if wide else {}
     axes.set_xticks(range(len(names)), names, parse_math=False, **slant)
     axes.set_yticks(range(len(names)), names, parse_math=False)
     axes.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)

@@ -68,7 +68,7 @@ def report_page(run: Run) -> str:
 
 def loss_chart(run: Run, theme: charts.Theme = charts.LIGHT) -> Axes:
     """Draw the loss curve of `run`."""
-    axes = charts.figure(theme=theme)
+    axes = charts.figure(5.4, 4.0, theme)
     return charts.loss_curve(run.history.loss, run.steps_per_epoch, axes, run.held_out_loss, theme)
 
 
@@ -143,15 +143,16 @@ def _pictures(run: Run) -> str:
 
 
 def _figure(run: Run, draw: Callable[[Run, charts.Theme], Axes], alt: str, caption: str) -> str:
-    light, dark = (
-        "data:image/svg+xml;base64," + base64.b64encode(charts.render(draw(run, theme))).decode()
-        for theme in (charts.LIGHT, charts.DARK)
+    images = (
+        f'<img class="{name}" src="data:image/svg+xml;base64,{_base64(charts.render(draw(run, theme)))}" '
+        f'alt="{html.escape(alt)}">'
+        for name, theme in (("light", charts.LIGHT), ("dark", charts.DARK))
     )
-    return (
-        f'<figure><picture><source media="screen and (prefers-color-scheme: dark)" srcset="{dark}">'
-        f'<img src="{light}" alt="{html.escape(alt)}"></picture>'
-        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
-    )
+    return f"<figure>{''.join(images)}<figcaption>{html.escape(caption)}</figcaption></figure>"
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def _worst(run: Run) -> str:
