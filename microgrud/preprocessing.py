@@ -208,7 +208,7 @@ def class_names(table: Table, column: str) -> list[str]:
     """Return a column as names; a number has one spelling, so that 1, 1.0 and 01 are one class."""
     return [
         text if not np.isfinite(x) else str(int(x)) if abs(x) < 1e15 and x == int(x) else repr(x)
-        for text, x in zip(table.cells[column], table.numbers(column))
+        for text, x in zip(table.cells[column], table.numbers(column).tolist())
     ]
 
 

@@ -188,9 +188,9 @@ def read_table(path: str | Path, delimiter: str | None = None) -> Table:
 
 
 def _text(path: Path, notes: list[str]) -> str:
-    if path.is_dir():
-        raise TableError(f"{path}: is a directory; give the CSV file in it")
     try:
+        if path.is_dir():  # which Windows answers as if for want of permission
+            raise TableError(f"{path}: is a directory; give the CSV file in it")
         data = path.read_bytes()
     except FileNotFoundError:
         raise TableError(f"{path}: there is no such file; check the path") from None
