@@ -124,7 +124,7 @@ def jvp(
         f: a function of one or more arguments.
         primals: the arguments, as a tuple; an argument that is alone and no tuple may stand by itself.
         tangents: the direction v: for each argument that varies a structure of numbers like it.
-        argnums: the positions of the arguments that varies; all of them by default.
+        argnums: the positions of the arguments that vary; all of them by default.
 
     Returns:
         The result of `f`, and its directional derivative, in the same structure.
