@@ -36,7 +36,7 @@ class _OneLineErrors(TyperGroup):
             result = super().main(*args, **{**options, "standalone_mode": False})
         except (TableError, SettingsError, ModelFileError, TrainingDivergedError, OSError) as error:
             _fail(str(error))
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, typer.Abort):
             _fail("interrupted", 130)
         except Exception as error:
             # What typer finds wrong with the options; its classes are click's in some versions, and its own in others.
@@ -147,6 +147,8 @@ def train(
     if not quiet:
         print(_result(run))
     print(f"Report: {folder / 'report.html'}")
+    if run.history.interrupted:
+        raise typer.Exit(130)
 
 
 def _result(run: Run) -> str:

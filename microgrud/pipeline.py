@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -37,6 +38,7 @@ TASKS = ("classification", "regression")
 DEFAULT_EPOCHS = 60
 LEAST_STEPS = 480
 MOST_WORK = 50_000_000
+MOST_PARAMETERS = 100_000
 
 #: The default weight decay times the number of training rows. A Gaussian prior on the weights counts for less the
 #: more rows there are. AdamW's decay is apart from the gradient's scaling, and in other units than a penalty's.
@@ -267,16 +269,20 @@ def _split(table: Table, target: Target, settings: Settings) -> tuple[list[int],
             f"held out; expected at least {parts} of each; choose another share, or add rows"
         )
     labels = class_names(table, target.name) if target.task == "classification" else None
-    train, test = train_test_split(
-        range(rows), test_size=settings.test_size, random_state=settings.seed, stratify=labels
-    )
+    train, test = train_test_split(range(rows), test_size=held_out, random_state=settings.seed, stratify=labels)
     return list(train), sorted(test)
 
 
 def _network(preprocessing: Preprocessing, settings: Settings) -> MLP:
+    sizes = [len(preprocessing.inputs), *settings.hidden, max(1, len(preprocessing.target.classes))]
+    parameters = sum((before + 1) * after for before, after in itertools.pairwise(sizes))
+    if parameters > MOST_PARAMETERS:
+        raise SettingsError(
+            f"--hidden: a network of {parameters} parameters would take too long here; "
+            f"choose sizes for at most {MOST_PARAMETERS}"
+        )
     init = "he_uniform" if settings.activation in _HE_ACTIVATIONS else "glorot_uniform"
-    sizes = [*settings.hidden, max(1, len(preprocessing.target.classes))]
-    return MLP(len(preprocessing.inputs), sizes, settings.activation, init=init, rng=settings.seed)
+    return MLP(sizes[0], sizes[1:], settings.activation, init=init, rng=settings.seed)
 
 
 def _settled(settings: Settings, target: Target, rows: int, parameters: int, notes: list[str]) -> Settings:

@@ -163,11 +163,15 @@ def read_table(path: str | Path, delimiter: str | None = None) -> Table:
 
     Args:
         path: the file; its first line that is not blank holds the names of the columns.
-        delimiter: the one character between cells.
+        delimiter: the one character between cells, or `tab`.
 
     Raises:
         TableError: if there is no such file, or what is in it is not a table.
     """
+    if delimiter is not None:
+        delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
+        if len(delimiter) != 1 or delimiter in '"\r\n':
+            raise TableError(f"--delimiter: expected one character, or tab, got {delimiter!r}")
     path = Path(path)
     notes: list[str] = []
     text = _text(path, notes)
