@@ -9,8 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from programs import FUNCTIONS, NAMES, ROUNDING, Program, Step, fits, pairs_of_programs, points, programs, true_gradient
 
 import microgrud as mg
