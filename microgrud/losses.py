@@ -210,14 +210,15 @@ def _log_likelihood(logits: Sequence[Number], target: Any, where: str) -> Number
     if _is_number(target):
         # One node with all its digits: logsumexp(logits) - logits[target] cancels where the loss is small.
         return ops.LOG_SOFTMAX(float(_class_index(target, len(logits), where)), *logits)
-    weights = [as_float(t, f"{where}: soft target") for t in _sequence(target, f"{where}: soft targets")]
+    soft = _sequence(target, f"{where}: soft targets")
+    weights = [t if isinstance(t, Value) else as_float(t, f"{where}: soft target") for t in soft]
     if len(weights) != len(logits):
         raise ValueError(f"{where}: expected {len(logits)} soft targets, one a logit, got {len(weights)}")
     for t in weights:
         _check_probability(t, f"{where}: expected soft targets between 0 and 1")
-    total = math.fsum(weights)
-    if abs(total - 1.0) > _TOLERANCE:
-        raise ValueError(f"{where}: expected soft targets that sum to 1, got a sum of {total}")
+    total = functions.sum(weights)
+    if not -_TOLERANCE <= total - 1.0 <= _TOLERANCE:
+        raise ValueError(f"{where}: expected soft targets that sum to 1, got a sum of {describe_operands([total])}")
     return functions.dot([functions.logsumexp(logits), *logits], [-total, *weights])
 
 

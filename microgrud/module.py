@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -41,8 +41,11 @@ class Module:
 
     def parameters(self) -> list[Value]:
         """Return the parameters, in a fixed order, each once."""
-        overridden = type(self).parameters is not Module.parameters
-        named = _found_in(self, "", set()) if overridden else self.named_parameters()
+        kind = type(self)
+        if kind.parameters is Module.parameters and kind.named_parameters is not Module.named_parameters:
+            named = self.named_parameters()
+        else:
+            named = _found_in(self, "", set())
         return list({id(p): p for _, p in named}.values())
 
     def named_parameters(self) -> list[tuple[str, Value]]:
@@ -168,69 +171,72 @@ def _shortened(names: Sequence[str], most: int = 10) -> str:
 
 # --- finding parameters -----------------------------------------------------------------------------------------------
 
-
-def _members(module: Module) -> Iterator[tuple[str, Value | Module]]:
-    """Yield the leaf Values and the modules among a module's attributes and in the containers there, with names."""
-    seen: set[int] = set()
-    for name, item in vars(module).items():
-        yield from _search(name, item, seen)
+Named = list[tuple[str, Value]]
 
 
-def _search(name: str, item: object, seen: set[int]) -> Iterator[tuple[str, Value | Module]]:
-    inside: Iterable[tuple[object, object]]
-    if isinstance(item, Value):
-        if item.is_leaf:
-            yield name, item
-        return
-    if isinstance(item, Module):
-        yield name, item
-        return
-    if isinstance(item, dict):
-        inside = item.items()
-    elif isinstance(item, (list, tuple)):
-        inside = enumerate(item)
-    elif isinstance(item, np.ndarray) and item.dtype == object:
-        inside = ((".".join(map(str, index)), x) for index, x in np.ndenumerate(item))
-    else:
-        return
-    if id(item) not in seen:  # a container may contain itself
-        seen.add(id(item))
-        for key, x in inside:
-            yield from _search(f"{name}.{key}", x, seen)
+def _members(module: Module, prefix: str = "") -> list[tuple[str, Any]]:
+    """Return the leaf Values and the modules among a module's attributes and in the containers there, with names."""
+    members: list[tuple[str, Any]] = []
+    _search(vars(module).items(), prefix, members, set())
+    return members
 
 
-def _found_in(module: Module, prefix: str, seen: set[int]) -> Iterator[tuple[str, Value]]:
-    """Yield the parameters found among the attributes; `seen` holds the modules (by id) that are being searched."""
+def _search(
+    items: Iterable[tuple[object, object]], prefix: str, members: list[tuple[str, Any]], seen: set[int]
+) -> None:
+    """Add to `members` what there is among some items; `seen` holds the containers (by id) that were searched."""
+    for key, item in items:
+        if isinstance(item, Value):
+            if item.is_leaf:
+                members.append((f"{prefix}{key}", item))
+            continue
+        if isinstance(item, Module):
+            members.append((f"{prefix}{key}", item))
+            continue
+        inside: Iterable[tuple[object, object]]
+        if isinstance(item, (list, tuple)):
+            inside = enumerate(item)
+        elif isinstance(item, dict):
+            inside = item.items()
+        elif isinstance(item, np.ndarray) and item.dtype == object:
+            inside = ((".".join(map(str, index)), x) for index, x in np.ndenumerate(item))
+        else:
+            continue
+        if id(item) not in seen:  # a container may contain itself
+            seen.add(id(item))
+            _search(inside, f"{prefix}{key}.", members, seen)
+
+
+def _found_in(module: Module, prefix: str, seen: set[int]) -> Named:
+    """Return the parameters found among the attributes; `seen` holds the modules (by id) that were searched."""
     seen.add(id(module))
-    for name, member in _members(module):
-        if isinstance(member, Value):
-            yield prefix + name, member
-        elif id(member) not in seen:
-            yield from _named(member, f"{prefix}{name}.", seen)
+    found: Named = []
+    for member in _members(module, prefix):
+        name, item = member
+        if isinstance(item, Value):
+            found.append(member)
+        elif id(item) not in seen:
+            found += _named(item, f"{name}.", seen)
+    return found
 
 
-def _named(module: Module, prefix: str, seen: set[int]) -> Iterator[tuple[str, Value]]:
-    """Yield a module's named parameters, by whichever of its two methods the class has overridden."""
+def _named(module: Module, prefix: str, seen: set[int]) -> Named:
+    """Return a module's named parameters, by whichever of its two methods the class has overridden."""
     kind = type(module)
     if prefix and kind.named_parameters is not Module.named_parameters:
         seen.add(id(module))
-        for name, p in module.named_parameters():
-            yield prefix + name, p
-    elif kind.parameters is not Module.parameters:
+        return [(prefix + name, p) for name, p in module.named_parameters()]
+    if kind.parameters is not Module.parameters:
         # A class that overrides parameters() decides what they are; the attributes only tell their names.
-        names = {id(p): name for name, p in reversed(list(_found_in(module, prefix, set(seen))))}
+        names = {id(p): name for name, p in reversed(_found_in(module, prefix, set(seen)))}
         seen.add(id(module))
-        for i, p in enumerate(module.parameters()):
-            yield names.get(id(p), f"{prefix}parameters.{i}"), p
-    else:
-        yield from _found_in(module, prefix, seen)
+        return [(names.get(id(p), f"{prefix}parameters.{i}"), p) for i, p in enumerate(module.parameters())]
+    return _found_in(module, prefix, seen)
 
 
-def _each_once(named: Iterable[tuple[str, Value]]) -> list[tuple[str, Value]]:
-    first: dict[int, tuple[str, Value]] = {}
-    for name, p in named:
-        first.setdefault(id(p), (name, p))
-    return list(first.values())
+def _each_once(named: Named) -> Named:
+    first = {id(pair[1]): pair for pair in reversed(named)}
+    return [pair for pair in named if first[id(pair[1])] is pair]
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

@@ -260,11 +260,16 @@ def test_gradients_are_central_differences_of_the_batch(predictions: list[float]
         assert values[i].grad == pytest.approx((at(i, p + 1e-4) - at(i, p - 1e-4)) / 2e-4, rel=1e-5, abs=1e-5)
 
 
-def test_targets_of_regression_may_be_values() -> None:
+def test_targets_may_be_values_and_get_gradients_too() -> None:
     prediction, target = Value(3.0), Value(1.0)
     squared_error(prediction, target).backward()
+    soft = [Value(0.25), Value(0.75)]
+    cross_entropy([1.0, 2.0], soft).backward()
 
     assert (prediction.grad, target.grad) == (4.0, -4.0)
+    assert [t.grad for t in soft] == pytest.approx([-x for x in log_softmax([1.0, 2.0])], rel=1e-14)
+    assert hinge(Value(0.5), Value(1.0)).data == 0.5
+    assert binary_cross_entropy_with_logits(0.0, Value(0.5)).data == pytest.approx(math.log(2.0), rel=1e-15)
 
 
 @pytest.mark.parametrize("target", [1, True, 1.0, np.int64(1), np.float32(1)])
