@@ -8,12 +8,12 @@ differentiated again. Neither touches any `grad`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import overload
 
 from . import ops
 from .engine import Value, topological_order
-from .operation import Number, Operation
+from .operation import Number
 
 
 @overload
@@ -73,11 +73,9 @@ def pushforward(outputs: Sequence[Value], tangents: Mapping[Value, Number]) -> l
         for node in topological_order(output):
             if node in known:
                 continue
-            parents = [i for i, x in enumerate(node._operands) if isinstance(x, Value) and x in known]
-            if not parents:
-                continue
-            slopes = _rule(node).local_derivatives(node, node._operands, parents)
-            known[node] = _add_up([chain(known[_parent(node, i)], slope) for i, slope in zip(parents, slopes)])
+            terms = [_push_on(known[x], slope) for x, slope in _slopes(node, known)]
+            if terms:
+                known[node] = _add_up(terms)
     return [known.get(output, 0.0) for output in outputs]
 
 
@@ -105,30 +103,32 @@ def _pull_back(output: Value, wanted: list[Value]) -> dict[Value, Number]:
         if node not in on_path:
             continue
         adjoint = adjoints[node] = _add_up(contributions.pop(node, [0.0]))
-        parents = [i for i, x in enumerate(node._operands) if isinstance(x, Value) and x in on_path]
-        if _is_constant(adjoint, 0.0) or not parents:
-            continue
-        slopes = _rule(node).local_derivatives(node, node._operands, parents)
-        for i, slope in zip(parents, slopes):
-            contributions.setdefault(_parent(node, i), []).append(chain(adjoint, slope))
+        if not _is_constant(adjoint, 0.0):
+            for parent, slope in _slopes(node, on_path):
+                contributions.setdefault(parent, []).append(chain(adjoint, slope))
     return adjoints
 
 
-def _rule(node: Value) -> Operation:
+def _slopes(node: Value, among: Container[Value]) -> list[tuple[Value, Number]]:
+    """Pair each parent that is among these nodes, once a use, with the local derivative by that use."""
+    uses = [(i, x) for i, x in enumerate(node._operands) if isinstance(x, Value) and x in among]
+    if not uses:
+        return []
     operation = node._operation
-    if isinstance(operation, Operation):
-        return operation
-    raise TypeError(
-        f"a node built by hand ({operation or 'without an _op'}) has no derivative rule that yields nodes: "
-        "use backward(), or make the operation with microgrud.custom_op"
-    )
+    if isinstance(operation, str):
+        raise TypeError(
+            f"a node built by hand ({operation or 'without an _op'}) has no derivative rule that yields nodes: "
+            "use backward(), or make the operation with microgrud.custom_op"
+        )
+    slopes = operation.local_derivatives(node, node._operands, [i for i, _ in uses])
+    return [(parent, slope) for (_, parent), slope in zip(uses, slopes)]
 
 
-def _parent(node: Value, i: int) -> Value:
-    parent = node._operands[i]
-    if not isinstance(parent, Value):
-        raise TypeError(f"operand {i} of {node._op} is a constant")
-    return parent
+def _push_on(tangent: Number, slope: Number) -> Number:
+    """Multiply a tangent by a local derivative; what stops an adjoint in reverse mode, a zero slope, stops it here."""
+    if _number(slope) == 0.0 and not math.isfinite(_number(tangent)):
+        return chain(slope, tangent)
+    return chain(tangent, slope)
 
 
 def _add_up(terms: list[Number]) -> Number:
