@@ -1,0 +1,303 @@
+"""The report: everything about a run on one page that needs nothing else, and whose figures are those of the model."""
+
+from __future__ import annotations
+
+import base64
+import json
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from microgrud import charts
+from microgrud.pipeline import Run, Settings, train_on_table
+from microgrud.predicting import Predictor
+from microgrud.report import command, loss_chart, report_page, result_chart
+from microgrud.runfolder import write_run
+from microgrud.scores import LABELS, figures, score_classes, score_numbers
+from microgrud.tables import Table, iris_table
+
+HOSTILE = "<script>alert('1')</script> & \"quoted\" $price"
+
+
+def a_table(**columns: Any) -> Table:
+    cells = {name: [str(x) for x in values] for name, values in columns.items()}
+    return Table("<b>things</b>", pd.DataFrame(cells))
+
+
+@pytest.fixture(scope="module")
+def iris() -> Run:
+    return train_on_table(iris_table(), Settings("species", hidden=(6,), epochs=4), progress=False)
+
+
+@pytest.fixture(scope="module")
+def numbers() -> Run:
+    x = [0.1 * i for i in range(40)]
+    table = a_table(x=x, price=[2 * a + 0.01 * (i % 3) for i, a in enumerate(x)])
+    return train_on_table(table, Settings("price", hidden=(4,), epochs=5), progress=False)
+
+
+@pytest.fixture(scope="module")
+def hostile() -> Run:
+    kinds = [f"{HOSTILE} {i % 15}" for i in range(60)]
+    table = a_table(**{HOSTILE: range(60), "kind": kinds, "y": [f"{HOSTILE} {i % 7 % 3}" for i in range(60)]})
+    settings = Settings("y", hidden=(2,), epochs=1)
+    run = train_on_table(table, settings, source=f"{HOSTILE}.csv", progress=False)
+    return replace(run, notes=[HOSTILE])
+
+
+class Page(HTMLParser):
+    """The elements of a page, checked to be nested properly, and its text."""
+
+    VOID = ("meta", "img", "br", "link", "source", "hr")
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module", params=["iris", "numbers", "hostile"])
+def run(request: pytest.FixtureRequest) -> Run:
+    found: Run = request.getfixturevalue(request.param)
+    return found
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_needs_nothing_but_itself(run: Run) -> None:
+    html = report_page(run)
+    page = Page(html)
+    for tag, attributes in page.elements:
+        assert tag not in ("script", "link", "iframe", "object", "base")
+        for name in ("src", "href", "srcset", "data", "action"):
+            assert (attributes.get(name) or "data:").startswith("data:")
+    assert "url(" not in html
+    assert "@import" not in html
+
+
+def test_the_pictures_are_inlined_for_light_and_dark_pages_and_described(run: Run) -> None:
+    images = Page(report_page(run)).all("img")
+    assert [image["class"] for image in images] == ["light", "dark"] * 2
+    for image in images:
+        kind, data = str(image["src"]).split(",")
+        assert kind == "data:image/svg+xml;base64"
+        assert ElementTree.fromstring(base64.b64decode(data)).tag.endswith("svg")
+        assert len(str(image["alt"])) > 20
+    assert images[0]["src"] != images[1]["src"]
+
+
+def test_the_page_can_be_read_aloud(run: Run) -> None:
+    page = Page(report_page(run))
+    tags = [tag for tag, _ in page.elements]
+    assert page.all("html") == [{"lang": "en"}]
+    assert (tags.count("h1"), tags.count("main"), tags.count("title")) == (1, 1, 1)
+    assert tags.count("h2") == 7
+    assert tags.count("caption") == tags.count("table")
+    assert {attributes["scope"] for attributes in page.all("th")} == {"col", "row"}
+
+
+def test_texts_of_the_table_are_shown_as_they_are_and_are_never_markup(hostile: Run) -> None:
+    html = report_page(hostile)
+    assert "<script" not in html
+    assert "<b>things" not in html
+    page = Page(html)
+    assert f"<b>things</b>: predicting {hostile.target.name}" in page.text
+    assert HOSTILE in page.text
+    assert f"{HOSTILE} 2" in page.text
+
+
+def test_the_page_fits_light_dark_and_printed_pages(iris: Run) -> None:
+    html = report_page(iris)
+    assert '<meta name="color-scheme" content="light dark">' in html
+    assert "@media (prefers-color-scheme: dark)" in html
+    assert "@media print" in html
+
+
+# --- its figures ------------------------------------------------------------------------------------------------------
+
+
+class Cells(HTMLParser):
+    """The tables of a page by their captions, as rows of texts."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tables: dict[str, list[list[str]]] = {}
+        self.place = ""
+        self.caption = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.place = tag
+        if tag == "caption":
+            self.caption = ""
+        elif tag == "tr":
+            self.tables.setdefault(self.caption, []).append([])
+        elif tag in ("th", "td"):
+            self.tables[self.caption][-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.place = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.place == "caption":
+            self.caption += data
+        elif self.place in ("th", "td"):
+            self.tables[self.caption][-1][-1] += data
+
+
+def cells(run: Run, caption: str) -> list[list[str]]:
+    (found,) = [rows for name, rows in Cells(report_page(run)).tables.items() if caption in name]
+    return found
+
+
+def test_the_scores_are_those_in_the_model_file(run: Run, tmp_path: Path) -> None:
+    write_run(run, tmp_path / "run")
+    scores = json.loads((tmp_path / "run" / "model.json").read_text())["extra"]["scores"]
+    header, *rows = cells(run, "that training did not see")
+    assert header == ["score", "network", run.baseline_name, "better"]
+    assert {row[0]: row[1:3] for row in rows} == {
+        LABELS[key][0]: [figures(scores[key]), figures(baseline)] for key, baseline in scores["baseline"].items()
+    }
+
+
+def test_the_classes_are_those_in_the_model_file(iris: Run) -> None:
+    header, *rows = cells(iris, "Class by class")
+    assert header == ["class", "precision", "recall", "F1", "rows"]
+    expected = [[figures(x) for x in entry.values()] for entry in iris.scores["per_class"]]
+    assert rows == expected
+    assert [row[0] for row in rows] == ["setosa", "versicolor", "virginica"]
+
+
+def test_the_summary_counts_what_the_predictions_say(iris: Run, numbers: Run) -> None:
+    right = (iris.predictions["true"] == iris.predictions["predicted"]).sum()
+    assert f"The network is right on {right} of 30 held-out rows" in Page(report_page(iris)).text
+    error = (numbers.predictions["true"] - numbers.predictions["predicted"]).abs().mean()
+    assert f"On 8 held-out rows the network is off by {error:.4g} on average" in Page(report_page(numbers)).text
+
+
+def test_the_wrong_predictions_are_listed_the_worst_first(iris: Run, hostile: Run, numbers: Run) -> None:
+    frame = iris.predictions
+    wrong = frame[frame["true"] != frame["predicted"]]
+    assert len(wrong) > 0
+    _, *rows = cells(iris, "were predicted wrong")
+    assert sorted(int(row[0]) for row in rows) == sorted(wrong["row"])[: len(rows)]
+    assert [float(row[4]) for row in rows] == sorted(float(row[4]) for row in rows)
+    _, *rows = cells(numbers, "with the largest errors")
+    errors = [abs(float(row[3])) for row in rows]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[0] == pytest.approx(
+        (numbers.predictions["true"] - numbers.predictions["predicted"]).abs().max(), rel=1e-3
+    )
+
+
+def test_a_run_without_mistakes_says_so(iris: Run) -> None:
+    perfect = replace(iris, predictions=iris.predictions.assign(predicted=iris.predictions["true"]))
+    assert "None: every held-out row was predicted right." in report_page(perfect)
+
+
+def test_many_mistakes_are_cut_to_the_worst(iris: Run) -> None:
+    classes = iris.target.classes
+    turned = [classes[(classes.index(name) + 1) % 3] for name in iris.predictions["true"]]
+    frame = iris.predictions.assign(predicted=turned)
+    rows = cells(replace(iris, predictions=frame), "30 of 30 held-out rows were predicted wrong; the 15 in which")
+    assert len(rows) == 1 + 15
+
+
+def test_the_columns_the_layers_and_the_settings_are_listed(hostile: Run) -> None:
+    _, *columns = cells(hostile, "rows to train on and 12 held out")
+    assert [row[0] for row in columns] == [HOSTILE, "kind", "y"]
+    assert columns[1][1] == "category, 15 of them"
+    assert columns[1][2].endswith(" and 3 more")
+    _, *layers = cells(hostile, "parameters in all")
+    assert layers == [["hidden 1", "16", "2", "Tanh", "34"], ["output", "2", "3", "Linear", "9"]]
+    _, *settings = cells(hostile, "3 steps in")
+    assert dict(settings)["optimizer"] == "adamw"
+
+
+def test_the_command_names_what_the_user_chose() -> None:
+    table = a_table(x=range(30), code=[1, 2, 3] * 10, y=[0.5 * i for i in range(30)], z=range(30))
+    settings = Settings(
+        "y", hidden=(2,), epochs=1, optimizer="lbfgs", ignore=("z",), categorical=("code",), drop_missing=True
+    )
+    words = command(train_on_table(table, settings, source="my table.csv", progress=False))
+    assert words[:5] == ["microgrud", "train", "my table.csv", "--target", "y"]
+    assert words[-5:] == ["--ignore", "z", "--categorical", "code", "--drop-missing"]
+    assert "--weight-decay" not in words
+
+
+# --- pictures and scores ----------------------------------------------------------------------------------------------
+
+
+def test_the_pictures_show_the_run(iris: Run, numbers: Run) -> None:
+    assert list(loss_chart(iris).get_lines()[0].get_ydata()) == iris.history.loss
+    assert [int(text.get_text()) for text in result_chart(iris).texts] == np.ravel(iris.scores["confusion"]).tolist()
+    (points,) = result_chart(numbers).collections
+    assert np.array_equal(np.asarray(points.get_offsets()), numbers.predictions[["true", "predicted"]].to_numpy())
+    held_out = loss_chart(numbers, charts.DARK).get_lines()[2].get_ydata()[0]
+    scale = numbers.target.scale
+    errors = (numbers.predictions["true"] - numbers.predictions["predicted"]) / scale
+    assert held_out == pytest.approx((errors**2).mean())
+
+
+def test_a_run_folder_holds_what_can_be_read_again(numbers: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "run"
+    write_run(numbers, folder)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "history.csv", "loss.svg", "model.json", "predictions.csv", "predictions.svg", "report.html",
+    ]  # fmt: skip
+    assert [path.name for path in folder.parent.iterdir()] == ["run"]
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "predictions.csv"), numbers.predictions, check_exact=True)
+    assert pd.read_csv(folder / "history.csv")["loss"].tolist() == numbers.history.loss
+    assert Predictor.load(folder / "model.json").preprocessing == numbers.predictor.preprocessing
+
+
+def test_class_scores_against_numbers_worked_out_by_hand() -> None:
+    # Two of three rows are right; the training rows are 3/4 of class a.
+    probabilities = np.array([[0.5, 0.5], [0.25, 0.75], [0.75, 0.25]])
+    scores = score_classes([0, 0, 0, 1], [0, 1, 1], probabilities, ["a", "b"])
+    assert scores["accuracy"] == pytest.approx(2 / 3)
+    assert scores["macro_f1"] == pytest.approx((2 / 3 + 2 / 3) / 2)
+    assert scores["log_loss"] == pytest.approx(-np.log([0.5, 0.75, 0.25]).mean())
+    assert scores["confusion"] == [[1, 0], [1, 1]]
+    assert scores["per_class"][1] == {
+        "class": "b", "precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3), "rows": 2,
+    }  # fmt: skip
+    assert scores["baseline"]["accuracy"] == pytest.approx(1 / 3)
+    assert scores["baseline"]["macro_f1"] == pytest.approx(0.25)
+    assert scores["baseline"]["log_loss"] == pytest.approx(-np.log([0.75, 0.25, 0.25]).mean())
+
+
+def test_number_scores_against_numbers_worked_out_by_hand() -> None:
+    scores = score_numbers([1.0, 3.0], [1.0, 2.0, 6.0], [2.0, 2.0, 4.0])
+    assert scores["mae"] == pytest.approx(1.0)
+    assert scores["rmse"] == pytest.approx((5 / 3) ** 0.5)
+    assert scores["r2"] == pytest.approx(1 - 5 / 14)
+    assert scores["baseline"] == {
+        "r2": pytest.approx(1 - 17 / 14), "rmse": pytest.approx((17 / 3) ** 0.5), "mae": pytest.approx(5 / 3),
+    }  # fmt: skip
