@@ -10,8 +10,7 @@ from typing import Any
 import micrograd.engine
 import micrograd.nn
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 
 import microgrud.engine
 import microgrud.nn
