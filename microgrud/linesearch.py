@@ -10,6 +10,7 @@ Nocedal & Wright, "Numerical optimization", 2nd edition 2006, algorithms 3.5 (br
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -29,6 +30,8 @@ class Point(NamedTuple):
         """Whether loss and slope are finite numbers."""
         return math.isfinite(self.value) and math.isfinite(self.slope)
 
+
+EPSILON = sys.float_info.epsilon
 
 Line = Callable[[float], Point]
 
@@ -104,9 +107,10 @@ class _Search:
 
     def zoom(self, low: Point, high: Point) -> Point | None:
         """Shrink the interval between the lowest good point and one that is too far, in either direction."""
-        while self.left > 0 and abs(high.step - low.step) > 1e-16 * max(low.step, high.step):
+        while self.left > 0 and abs(high.step - low.step) > EPSILON * max(low.step, high.step):
             point = self.at(_inside(low, high))
-            if self.too_high(point) or point.value >= low.value:
+            # Values that differ by rounding alone say nothing; then the slope decides.
+            if self.too_high(point) or point.value > low.value + 4.0 * EPSILON * abs(low.value):
                 high = point
                 continue
             if self.flat(point):

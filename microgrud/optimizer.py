@@ -100,10 +100,11 @@ class Optimizer:
         """
         loss = None if closure is None else closure()
         updates: list[tuple[list[Value], Vector]] = []
+        for i in range(len(self.param_groups)):
+            self._check_size(i)
         with np.errstate(all="ignore"):
-            for i, (group, state) in enumerate(zip(self.param_groups, self.state)):
+            for group, state in zip(self.param_groups, self.state):
                 parameters = group["params"]
-                self._check_size(i)
                 state["step"] += 1
                 new = self._update(group, state, read_data(parameters), read_gradients(parameters))
                 updates.append((parameters, new))
