@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .batches import Samples
+from .divergence import DivergenceGuard
 from .engine import Value
 from .history import History, RunningMeans
 from .jsonfile import ModelFileError, read_json, write_json_atomically
@@ -141,6 +142,7 @@ def _restore(training: Training, state: Mapping[str, Any]) -> None:
     if history.stopped_by != "early stopping":
         history.stopped_by = None
     write_data(training.parameters, parameters)
+    training.guard = DivergenceGuard(training.parameters, training.optimizer)
 
 
 def _names(model: Any, parameters: Sequence[Value]) -> list[str]:

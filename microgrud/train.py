@@ -1,7 +1,7 @@
 """Training: `fit` walks a model down the surface of its loss, batch by batch.
 
 The loop of every textbook is `Training.take_step`: predict, loss, backward, step. What stands around it has files of
-its own: batches, divergence, early stopping, interrupts, history, events, progress, checkpoint.
+its own: arguments, batches, divergence, early stopping, interrupts, history, events, progress, checkpoint.
 """
 
 from __future__ import annotations
@@ -12,7 +12,17 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .batches import Samples, check_samples, split
+from .arguments import (
+    a_function,
+    all_parameters,
+    check_checkpoint,
+    chosen_optimizer,
+    chosen_schedule,
+    chosen_stopping,
+    kind_of,
+    with_validation,
+)
+from .batches import Samples, check_samples
 from .checkpoint import resume_from, save_checkpoint, state_of
 from .clipping import clip_grad_norm
 from .divergence import DivergenceGuard, TrainingDivergedError, check_finite
@@ -22,10 +32,8 @@ from .events import Callback, TrainingEvent
 from .functions import mean
 from .history import EpochRecord, History, RunningMeans
 from .interrupts import Interrupts
-from .operation import Interval
-from .optim import OPTIMIZERS
 from .optimizer import Optimizer
-from .packing import check_parameters, read_data
+from .packing import read_data
 from .progress import ProgressBar
 from .schedules import Schedule
 from .settings import POSITIVE, flag, optional, real, whole
@@ -105,36 +113,32 @@ def fit(
     21.0
     """
     seed = whole(0)("fit: seed", seed)
-    samples, held_out = _with_validation(check_samples("fit", X, y), validation, seed if shuffle else None)
-    chosen = _optimizer(optimizer, model, lr)
+    samples, held_out = with_validation(check_samples("fit", X, y), validation, seed if shuffle else None)
+    check_checkpoint(checkpoint, resume)
+    chosen = chosen_optimizer(optimizer, model, lr)
     if chosen.needs_closure and clip_norm is not None:
-        raise ValueError(
-            f"fit: clip_norm: expected None with {type(chosen).__name__}, whose line search needs the gradient"
-        )
+        raise ValueError(f"fit: clip_norm: expected None with {kind_of(chosen)}, which needs the gradient as it is")
     training = Training(
         model=model,
-        parameters=_all_parameters(model, chosen),
+        parameters=all_parameters(model, chosen),
         samples=samples,
         held_out=held_out,
-        loss=_function("loss", loss),
-        metric=metric and _function("metric", metric),
+        loss=a_function("loss", loss),
+        metric=None if metric is None else a_function("metric", metric),
         optimizer=chosen,
-        schedule=_schedule(schedule, chosen),
-        stopping=_stopping(early_stopping),
+        schedule=chosen_schedule(schedule, chosen),
+        stopping=chosen_stopping(early_stopping),
         epochs=whole(0)("fit: epochs", epochs),
         batch_size=optional(whole(1))("fit: batch_size", batch_size) or len(samples),
         shuffle=flag("fit: shuffle", shuffle),
         clip_norm=optional(real(POSITIVE))("fit: clip_norm", clip_norm),
-        callbacks=[_function("callbacks", f) for f in ([callbacks] if callable(callbacks) else callbacks)],
+        callbacks=[a_function("callbacks", f) for f in ([callbacks] if callable(callbacks) else callbacks)],
         seed=seed,
         checkpoint=checkpoint,
         checkpoint_every=whole(1)("fit: checkpoint_every", checkpoint_every),
     )
-    if resume:
-        if checkpoint is None:
-            raise ValueError("fit: resume: expected a checkpoint to resume from, got checkpoint=None")
-        if os.path.exists(checkpoint):
-            resume_from(checkpoint, training)
+    if resume and checkpoint is not None and os.path.exists(checkpoint):
+        resume_from(checkpoint, training)
     with ProgressBar(training.epochs * training.batches, len(training.history), progress) as bar:
         training.callbacks.append(bar.show)
         return training.run()
@@ -310,71 +314,3 @@ class Training:
         """Write the checkpoint, if one is wanted."""
         if self.checkpoint is not None:
             save_checkpoint(self.checkpoint, state_of(self))
-
-
-# --- what `fit` was given, in the form that the loop needs ---
-
-
-def _with_validation(samples: Samples, validation: Any, seed: int | None) -> tuple[Samples, Samples | None]:
-    if validation is None:
-        return samples, None
-    if isinstance(validation, tuple) and len(validation) == 2:
-        held_out = check_samples("fit: validation", *validation)
-        if len(held_out.rows[0]) != len(samples.rows[0]):
-            raise ValueError(
-                f"fit: validation: expected rows of {len(samples.rows[0])} numbers as in the training data, got "
-                f"{len(held_out.rows[0])}"
-            )
-        return samples, held_out
-    fraction = real(Interval(0.0, 1.0, low_open=True, high_open=True))("fit: validation", validation)
-    return split(samples, fraction, None if seed is None else random.Random(seed))
-
-
-def _optimizer(optimizer: Optimizer | str, model: Any, lr: float | None) -> Optimizer:
-    if not callable(model) or not callable(getattr(model, "parameters", None)):
-        raise TypeError(f"fit: model: expected a function with parameters(), got an object of type {_kind(model)}")
-    if isinstance(optimizer, Optimizer):
-        if lr is not None:
-            raise ValueError("fit: lr: expected None with an optimizer that has its own, got a rate as well")
-        if not set(optimizer.parameters()) & set(model.parameters()):
-            raise ValueError("fit: optimizer: expected one of the model's parameters, got one of others")
-        return optimizer
-    kind = OPTIMIZERS.get(optimizer.lower()) if isinstance(optimizer, str) else None
-    if kind is None:
-        names = ", ".join(map(repr, OPTIMIZERS))
-        raise ValueError(f"fit: optimizer: expected an Optimizer or one of {names}, got {optimizer!r}")
-    return kind(model.parameters()) if lr is None else kind(model.parameters(), lr=lr)
-
-
-def _all_parameters(model: Any, optimizer: Optimizer) -> list[Value]:
-    """Return the model's parameters, and those that the optimizer moves besides."""
-    return list(dict.fromkeys([*check_parameters("fit", model.parameters()), *optimizer.parameters()]))
-
-
-def _schedule(schedule: Any, optimizer: Optimizer) -> Schedule | None:
-    if schedule is None:
-        return None
-    made = schedule if isinstance(schedule, Schedule) or not callable(schedule) else schedule(optimizer)
-    if not isinstance(made, Schedule):
-        raise TypeError(f"fit: schedule: expected a Schedule, or a function that makes one, got {_kind(made)}")
-    if made.optimizer is not optimizer:
-        raise ValueError("fit: schedule: expected one of the same optimizer; give a function: lambda o: StepLR(o, 10)")
-    return made
-
-
-def _stopping(stopping: EarlyStopping | int | None) -> EarlyStopping | None:
-    if stopping is None:
-        return None
-    made = stopping if isinstance(stopping, EarlyStopping) else EarlyStopping(stopping)
-    made.reset()
-    return made
-
-
-def _function(name: str, function: Any) -> Any:
-    if not callable(function):
-        raise TypeError(f"fit: {name}: expected a function, got an object of type {_kind(function)}")
-    return function
-
-
-def _kind(x: object) -> str:
-    return type(x).__name__
