@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: What `History.plot` draws, with the label of its axis.
-_CURVES = {"loss": "loss", "metric": "metric", "learning_rate": "learning rate", "gradient_norm": "gradient norm"}
+_CURVES = {
+    "loss": "loss",
+    "metric": "metric",
+    "learning_rate": "learning rate",
+    "gradient_norm": "norm of the gradient",
+}
 
 
 #: The columns of a saved history.
@@ -144,7 +149,7 @@ class History:
         """Draw one figure over the steps, with its means over the epochs and its validation figures where it has them.
 
         Args:
-            ax: the axes to draw on; those of a new figure if None.
+            ax: the axes to draw on; those of a new pyplot figure if None.
             what: `"loss"`, `"metric"`, `"learning_rate"` or `"gradient_norm"`.
 
         Returns:
@@ -236,5 +241,5 @@ def _new_axes() -> Axes:
     try:
         from matplotlib import pyplot
     except ImportError as error:
-        raise ImportError("History.plot needs matplotlib; install it with: pip install 'microgrud[train]'") from error
-    return pyplot.subplots()[1]
+        raise ImportError("History.plot needs matplotlib; install it with: pip install 'microgrud[plot]'") from error
+    return pyplot.subplots(layout="constrained")[1]
