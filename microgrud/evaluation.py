@@ -77,6 +77,6 @@ def number(x: Any) -> Any:
 
 
 def _detached(prediction: Any) -> Any:
-    if isinstance(prediction, Sequence) or hasattr(prediction, "tolist"):
-        return [_detached(x) for x in prediction]
-    return number(prediction)
+    if hasattr(prediction, "tolist"):
+        prediction = prediction.tolist()
+    return [_detached(x) for x in prediction] if isinstance(prediction, Sequence) else number(prediction)
