@@ -400,7 +400,11 @@ def test_log_softmax_is_accurate(xs: list[float]) -> None:
 
 @given(logits)
 def test_the_derivatives_of_softmax_and_log_softmax_are_accurate(xs: list[float]) -> None:
-    """d si/dxj = si (1 - si) or -si sj, d log(si)/dxj = 1 - si or -sj, with 1 - si as the sum of the others."""
+    """d si/dxj = si (1 - si) or -si sj, d log(si)/dxj = 1 - si or -sj, with 1 - si as the sum of the others.
+
+    Each share is within 2.5 ulp. A product of two rounds once more, hence the wider bound for softmax itself: 4.3 ulp is
+    the worst that a search over some ten thousand examples found.
+    """
     values = [Value(x) for x in xs]
     places = range(len(xs))
     with mp.workdps(60):
@@ -412,7 +416,7 @@ def test_the_derivatives_of_softmax_and_log_softmax_are_accurate(xs: list[float]
             true = rests[i] if i == j else -shares[j]
             assert_accurate(by_log[j], true)
             with mp.workdps(60):
-                assert_accurate(by_share[j], shares[i] * true)
+                assert_accurate(by_share[j], shares[i] * true, 2 * 2.5 + 0.5)
 
 
 # Multiples of 1/8, so that a shift by a whole number is exact.
