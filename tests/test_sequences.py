@@ -402,8 +402,8 @@ def test_log_softmax_is_accurate(xs: list[float]) -> None:
 def test_the_derivatives_of_softmax_and_log_softmax_are_accurate(xs: list[float]) -> None:
     """d si/dxj = si (1 - si) or -si sj, d log(si)/dxj = 1 - si or -sj, with 1 - si as the sum of the others.
 
-    Each share is within 2.5 ulp. A product of two rounds once more, hence the wider bound for softmax itself: 4.3 ulp is
-    the worst that a search over some ten thousand examples found.
+    Each share is within 2.5 ulp. A product of two rounds once more, hence the wider bound for softmax itself: 4.3 ulp
+    is the worst that a search over 5,000 examples found.
     """
     values = [Value(x) for x in xs]
     places = range(len(xs))
