@@ -70,7 +70,9 @@ def flatten(tree: Any, where: str) -> tuple[list[Number], Structure]:
     if isinstance(tree, Value):
         return [tree], Structure((None,), ("",), lambda leaves: leaves[0])
     if isinstance(tree, np.ndarray):
-        elements = [x if isinstance(x, Value) else as_float(x, where) for x in tree.ravel().tolist()]
+        # NumPy keeps a 0-d array that was put into an object array as an element.
+        items = [x.item() if isinstance(x, np.ndarray) and x.ndim == 0 else x for x in tree.ravel().tolist()]
+        elements = [x if isinstance(x, Value) else as_float(x, where) for x in items]
         return elements, Structure((tree.shape,), ("",), lambda leaves: leaves[0])
     if is_real_scalar(tree):
         return [as_float(tree, where)], Structure((None,), ("",), lambda leaves: leaves[0])

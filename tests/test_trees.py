@@ -131,3 +131,11 @@ def test_anything_may_stand_in_for_the_leaves() -> None:
 def test_what_is_not_made_of_numbers_is_named_with_its_place(tree: Any, complaint: str) -> None:
     with pytest.raises(TypeError, match=complaint):
         flatten(tree, "p")
+
+
+def test_an_array_inside_an_object_array_counts_as_the_number_it_holds() -> None:
+    nested = np.empty(2, dtype=object)
+    nested[0], nested[1] = np.array(1.0), 2.0
+    numbers, structure = flatten(nested, "x")
+    assert numbers == [1.0, 2.0]
+    assert structure.shapes == ((2,),)
