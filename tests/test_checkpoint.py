@@ -1,0 +1,321 @@
+"""Checkpoints: a run that was cut in two ends with the bits of one that was not; damaged files change nothing."""
+
+from __future__ import annotations
+
+import json
+import signal
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from microgrud import Value
+from microgrud.checkpoint import load_checkpoint, save_checkpoint
+from microgrud.jsonfile import ModelFileError, write_json_atomically
+from microgrud.losses import squared_error
+from microgrud.modelfile import save_model
+from microgrud.nn import MLP
+from microgrud.optim import LBFGS, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from microgrud.schedules import CosineAnnealingLR, LinearWarmup, OneCycleLR, ReduceLROnPlateau, StepLR
+from microgrud.train import EarlyStopping, History, TrainingEvent, fit
+
+ROWS = [[i / 10, (i % 3) / 3] for i in range(10)]
+TARGETS = [2 * a * b + 1 for a, b in ROWS]
+EPOCHS = 4
+
+Make = Callable[[list[Value]], Optimizer]
+
+OPTIMIZERS: dict[str, Make] = {
+    "SGD": lambda p: SGD(p, lr=0.05, momentum=0.9, nesterov=True),
+    "Adagrad": lambda p: Adagrad(p, lr=0.1),
+    "RMSprop": lambda p: RMSprop(p, centered=True, momentum=0.5),
+    "Adam": lambda p: Adam(p, lr=0.05, amsgrad=True),
+    "AdamW": lambda p: AdamW([{"params": p[:2], "lr": 0.1}, {"params": p[2:]}]),
+    "LBFGS": lambda p: LBFGS(p, max_iter=2),
+}
+SCHEDULES: dict[str, Callable[[Optimizer], Any]] = {
+    "none": lambda o: None,
+    "step": lambda o: StepLR(o, 1, 0.5),
+    "one cycle": lambda o: OneCycleLR(o, 0.2, EPOCHS * 3),
+    "plateau": lambda o: ReduceLROnPlateau(o, factor=0.5, patience=0, threshold=0.5),
+    "warm-up, then cosine": lambda o: LinearWarmup(o, 3, 0.1, after=CosineAnnealingLR(o, 10, interval="step")),
+}
+
+
+def accuracy(predictions: list[float], targets: list[float]) -> float:
+    return sum(abs(p - t) < 0.5 for p, t in zip(predictions, targets)) / len(targets)
+
+
+def train(
+    model: MLP, make: Make = OPTIMIZERS["Adam"], schedule: str = "none", epochs: int = EPOCHS, **others: Any
+) -> History:
+    optimizer = make(model.parameters())
+    chosen = {"loss": squared_error, "batch_size": 4, "progress": False, "metric": accuracy, **others}
+    return fit(
+        model, ROWS, TARGETS, optimizer=optimizer, schedule=SCHEDULES[schedule](optimizer), epochs=epochs, **chosen
+    )
+
+
+def network(seed: int = 0) -> MLP:
+    return MLP(2, [3, 1], activation="tanh", rng=seed)
+
+
+def stop_at(step: int) -> Callable[[TrainingEvent], None]:
+    def callback(event: TrainingEvent) -> None:
+        if event.kind == "step" and event.step == step:
+            event.stop()
+
+    return callback
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("cut", [2, 3, 7])
+def test_a_run_in_two_parts_ends_with_the_bits_of_a_whole_one(
+    name: str, schedule: str, cut: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.json"
+    whole = network()
+    expected = train(whole, OPTIMIZERS[name], schedule, validation=0.2, early_stopping=3)
+
+    first = train(
+        network(), OPTIMIZERS[name], schedule, validation=0.2, early_stopping=3, checkpoint=path, callbacks=stop_at(cut)
+    )
+    assert (len(first), first.stopped_by) == (cut, "callback")
+    resumed = network(seed=1)  # what it begins with does not matter
+    history = train(resumed, OPTIMIZERS[name], schedule, validation=0.2, early_stopping=3, checkpoint=path, resume=True)
+    assert resumed.state_dict() == whole.state_dict()
+    assert history == expected
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(1, 11), max_size=4, unique=True), st.integers(0, 100), st.booleans())
+def test_a_run_may_be_cut_anywhere_and_often(cuts: list[int], seed: int, shuffle: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.json"
+        whole = network()
+        expected = train(whole, seed=seed, shuffle=shuffle)
+        starts = iter([network(), *map(network, range(1, 5))])  # only the first one matters
+        for cut in sorted(cuts):
+            train(next(starts), seed=seed, shuffle=shuffle, checkpoint=path, resume=True, callbacks=stop_at(cut))
+        last = next(starts)
+        history = train(last, seed=seed, shuffle=shuffle, checkpoint=path, resume=True)
+    assert last.state_dict() == whole.state_dict()
+    assert history == expected
+
+
+def test_more_epochs_go_on_where_a_finished_run_ended(tmp_path: Path) -> None:
+    whole, model = network(), network()
+    expected = train(whole, epochs=6)
+    train(model, epochs=2, checkpoint=tmp_path / "run.json")
+    again = network(5)
+    assert train(again, epochs=6, checkpoint=tmp_path / "run.json", resume=True) == expected
+    assert again.state_dict() == whole.state_dict()
+    assert train(again, epochs=6, checkpoint=tmp_path / "run.json", resume=True) == expected  # nothing left to do
+
+
+def test_a_run_that_early_stopping_ended_stays_ended(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+
+    def run(model: MLP, **others: Any) -> History:
+        stopping = EarlyStopping(patience=1, min_delta=1e9)
+        return train(model, early_stopping=stopping, validation=0.2, checkpoint=path, **others)
+
+    first, second = network(), network(3)
+    history = run(first)
+    assert (len(history.epochs), history.stopped_by) == (2, "early stopping")
+    assert run(second, resume=True, epochs=50) == history
+    assert second.state_dict() == first.state_dict()  # the best ones, not the last
+
+
+def test_the_checkpoint_is_written_every_so_many_epochs_and_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    written: list[int] = []
+
+    def watch(event: TrainingEvent) -> None:
+        if event.kind == "step" and path.exists():
+            written.append(load_checkpoint(path)["epoch"])
+
+    train(network(), epochs=5, batch_size=None, checkpoint=path, checkpoint_every=2, callbacks=watch)
+    assert written == [2, 2, 4]
+    assert load_checkpoint(path)["epoch"] == 5
+
+
+def test_an_interrupted_run_writes_a_checkpoint_and_resumes(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    whole, model = network(), network()
+    expected = train(whole)
+
+    def press(event: TrainingEvent) -> None:
+        if event.step == 5:
+            signal.raise_signal(signal.SIGINT)
+
+    assert train(model, checkpoint=path, callbacks=press).interrupted
+    history = train(network(), checkpoint=path, resume=True)
+    assert history == expected
+    assert not history.interrupted
+
+
+def test_without_a_checkpoint_to_resume_from_the_run_begins(tmp_path: Path) -> None:
+    first, second = network(), network()
+    train(first)
+    train(second, checkpoint=tmp_path / "run.json", resume=True)
+    assert second.state_dict() == first.state_dict()
+
+
+def test_a_model_that_is_no_module_can_be_checkpointed_too(tmp_path: Path) -> None:
+    class Scale:
+        def __init__(self) -> None:
+            self.a = Value(0.0)
+
+        def parameters(self) -> list[Value]:
+            return [self.a]
+
+        def __call__(self, row: list[float]) -> Value:
+            return self.a * row[0]
+
+    def run(model: Scale, epochs: int) -> History:
+        return fit(
+            model,
+            ROWS,
+            TARGETS,
+            loss=squared_error,
+            epochs=epochs,
+            progress=False,
+            checkpoint=tmp_path / "run.json",
+            resume=True,
+        )
+
+    run(Scale(), 2)
+    assert len(run(Scale(), 3).epochs) == 3
+
+
+# --- files that are not what they should be ---
+
+
+def finished(path: Path) -> dict[str, Any]:
+    train(network(), schedule="step", epochs=2, early_stopping=9, checkpoint=path)
+    return load_checkpoint(path)
+
+
+def refuses(path: Path, message: str, **others: Any) -> None:
+    """Resuming from the path must raise, and leave model, optimizer and schedule as they are."""
+    model = network(8)
+    optimizer = OPTIMIZERS["Adam"](model.parameters())
+    schedule = SCHEDULES["step"](optimizer)
+    stopping = EarlyStopping(9)
+    before = (model.state_dict(), optimizer.state_dict(), schedule.state_dict(), stopping.state_dict())
+    arguments = {
+        "loss": squared_error,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "early_stopping": stopping,
+        "batch_size": 4,
+        "epochs": EPOCHS,
+        "progress": False,
+        "checkpoint": path,
+        "resume": True,
+        **others,
+    }
+    with pytest.raises(ModelFileError, match=message):
+        fit(model, **{"X": ROWS, "y": TARGETS, **arguments})
+    assert (model.state_dict(), optimizer.state_dict(), schedule.state_dict(), stopping.state_dict()) == before
+
+
+def test_a_truncated_changed_empty_or_foreign_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    finished(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    refuses(path, "damaged or truncated")
+    path.write_bytes(content.replace(b'"epoch": 2', b'"epoch": 3'))
+    refuses(path, "does not agree with its checksum")
+    path.write_bytes(b"")
+    refuses(path, "the file is empty")
+    save_model(path, network())
+    refuses(path, "not a microgrud checkpoint file, but a 'microgrud model'")
+    write_json_atomically(path, {"format": "microgrud checkpoint", "format_version": 2, "state": {}})
+    refuses(path, "newer microgrud")
+    write_json_atomically(path, {"format": "microgrud checkpoint", "format_version": 1})
+    refuses(path, "expected the state of a training run")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.pop("run"), "run"),
+        (lambda s: s.pop("optimizer"), "optimizer"),
+        (lambda s: s.update(parameters=[1.0]), "parameters: expected a list of 13 numbers"),
+        (lambda s: s["parameters"].__setitem__(0, None), "parameters: expected numbers"),
+        (lambda s: s.update(epoch=-1), "epoch: expected an integer of at least 0"),
+        (lambda s: s.update(epoch=1), "expected 1 epochs and 0 batches"),
+        (lambda s: s.update(batch="0"), "batch"),
+        (lambda s: s.update(means=[0.0]), "means"),
+        (lambda s: s.update(random=[3, [1, 2], None]), "cannot resume"),
+        (lambda s: s.update(random=None), "cannot resume"),
+        (lambda s: s.update(schedule=None), "it is that of a run without schedule"),
+        (lambda s: s["schedule"].update(steps=-1), "StepLR.load_state_dict: steps"),
+        (lambda s: s.update(early_stopping=None), "without early stopping"),
+        (lambda s: s["early_stopping"].update(parameters=[0.0]), "parameters: expected a list of 13"),
+        (lambda s: s["early_stopping"].pop("best"), "EarlyStopping.load_state_dict"),
+        (lambda s: s["optimizer"].update(optimizer="SGD"), "expected the state of Adam, got SGD"),
+        (lambda s: s["history"]["loss"].pop(), "as many figures"),
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(
+    change: Callable[[dict[str, Any]], Any], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.json"
+    state = finished(path)
+    change(state)
+    save_checkpoint(path, state)
+    refuses(path, message)
+
+
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        ({"batch_size": 5}, "a run with batch_size 4, and this one has 5"),
+        ({"seed": 1}, "a run with seed 0, and this one has 1"),
+        ({"shuffle": False}, "shuffle True"),
+        ({"X": ROWS[:9], "y": TARGETS[:9]}, "a run with samples 10, and this one has 9"),
+        ({"y": TARGETS[::-1]}, "a run with data"),
+        ({"validation": (ROWS, TARGETS)}, "validation samples 0"),
+        ({"schedule": None}, "a run with schedule"),
+        ({"early_stopping": None}, "a run with early stopping"),
+    ],
+)
+def test_the_checkpoint_of_another_run_is_refused(others: dict[str, Any], message: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    finished(path)
+    refuses(path, message, **others)
+
+
+def test_a_model_of_another_shape_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    finished(path)
+    model = MLP(2, [4, 1], activation="tanh", rng=0)
+    before = model.state_dict()
+    with pytest.raises(ModelFileError, match="a run with parameters"):
+        train(model, schedule="step", early_stopping=9, checkpoint=path, resume=True)
+    assert model.state_dict() == before
+
+
+def test_a_run_that_diverges_after_resuming_goes_back_no_further_than_the_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    first = network()
+    train(first, epochs=1, checkpoint=path)
+    resumed = network(4)
+    with pytest.raises(ArithmeticError, match="epoch 2, batch 1 of 3"):
+        train(resumed, checkpoint=path, resume=True, loss=lambda p, t: p * float("inf"))
+    assert resumed.state_dict() == first.state_dict()
+
+
+def test_a_checkpoint_is_readable_json(tmp_path: Path) -> None:
+    finished(tmp_path / "run.json")
+    document = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert document["format"] == "microgrud checkpoint"
+    assert document["state"]["optimizer"]["optimizer"] == "Adam"
