@@ -62,6 +62,8 @@ def check_backward(node: Value) -> None:
     if isinstance(operation, str) or not math.isfinite(adjoint):
         return
     xs = [x if isinstance(x, float) else x._data for x in node._operands]
+    if not all(map(math.isfinite, xs)):
+        return
     for i, parent in enumerate(node._operands):
         if not isinstance(parent, float) and not math.isfinite(parent._grad):
             (slope,) = operation.local_derivatives(node._data, xs, [i])

@@ -41,6 +41,13 @@ class _EndOfAncestors:
         return str, ()
 
 
+def copy_node(node: Value) -> Value:
+    """Copy one node, which keeps its parents; attributes of a subclass are shared."""
+    _refuse_closure(node, "copied")
+    extra = getattr(node, "__dict__", None)
+    return restore(type(node), (), node._data, node._grad, node.label, node._operation, node._operands, extra)
+
+
 def deepcopy_graph(order: list[Value], memo: dict[int, Any]) -> Value:
     """Copy the nodes of a graph, given in topological order, and return the copy of the last."""
     for node in order:

@@ -220,6 +220,9 @@ class Value(Operators, OperationMethods):
     def __repr__(self) -> str:
         return f"{type(self).__name__}(data={self._data}, grad={self._grad})"
 
+    def __copy__(self) -> Value:
+        return copying.copy_node(self)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Value:
         return copying.deepcopy_graph(topological_order(self), memo)
 

@@ -443,6 +443,8 @@ def _silu_slope(z: Number, x: Number) -> Number:
     For negative x that is e * (1 + x + e) / (1 + e)**2 with e = exp(x), whose second factor cancels around its root r.
     With d = x - r it equals d + exp(r) * expm1(d), two terms of one sign, exact to the last digits everywhere.
     """
+    if x > 750.0 or x < -760.0:  # to the last digit the limits, also at infinity
+        return 1.0 if x > 0.0 else 0.0
     if x >= -0.5:
         return SIGMOID(x) * (1.0 + x * SIGMOID(-x))
     offset = (x - _SILU_ROOT[0]) - _SILU_ROOT[1]

@@ -54,6 +54,14 @@ def test_what_was_infinite_before_is_not_blamed() -> None:
         assert math.isnan(y.data)
 
 
+def test_an_infinite_operand_is_not_blamed_on_the_operation_in_the_backward_pass() -> None:
+    weight, x = Value(math.inf), Value(2.0)
+    y = weight * x
+    with detect_anomaly():
+        y.backward()
+    assert x.grad == math.inf
+
+
 def test_an_infinite_adjoint_is_not_blamed_on_the_operations_below() -> None:
     x = Value(2.0)
     y = x * 3.0

@@ -74,6 +74,14 @@ def test_a_shallow_copy_shares_its_parents() -> None:
     assert (twin.data, twin._prev) == (4.0, (x, x))
 
 
+def test_a_shallow_copy_leaves_nothing_behind_for_a_pickle_to_stumble_over() -> None:
+    node = Value(1.0)
+    for _ in range(5_000):
+        node = node + 1.0
+    copy.copy(node)
+    assert pickle.loads(pickle.dumps(node._prev[0])).data == 5_000.0
+
+
 def test_pickling_one_node_twice_gives_the_same_bytes_and_leaves_nothing_behind() -> None:
     x = Value(2.0)
     h = x.exp()
