@@ -8,11 +8,11 @@ from __future__ import annotations
 import base64
 import html
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from string import Template
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from . import charts
 from .preprocessing import NumberColumn, Target
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .pipeline import Run
 
-__all__ = ["loss_chart", "report_page", "result_chart"]
+__all__ = ["draw_pictures", "loss_chart", "report_page", "result_chart"]
 
 #: Rows of the table of predictions: the worst ones.
 _SHOWN_ROWS = 15
@@ -42,14 +42,23 @@ _SHOWN_SETTINGS = {
     "seed": "seed",
 }
 
-Cell = str | float | int
+Cell: TypeAlias = str | float | int
+#: SVG files by name: one for light pages and one for dark ones.
+Pictures: TypeAlias = dict[str, tuple[bytes, ...]]
 
 
-def report_page(run: Run) -> str:
-    """Return the report of `run` as one HTML page."""
+def draw_pictures(run: Run) -> Pictures:
+    """Return the SVG files of the loss curve, `"loss"`, and of the result: for light pages, and for dark ones."""
+    drawings = {"loss": loss_chart, "result": result_chart}
+    themes = (charts.LIGHT, charts.DARK)
+    return {name: tuple(charts.render(draw(run, theme)) for theme in themes) for name, draw in drawings.items()}
+
+
+def report_page(run: Run, pictures: Pictures) -> str:
+    """Return the report of `run` as one HTML page, with its `pictures` inside."""
     sections = [
         ("Results on held-out rows", _results(run)),
-        ("Pictures", _pictures(run)),
+        ("Pictures", _pictures(run, pictures)),
         ("The predictions that went most wrong", _worst(run)),
         ("The data", _data(run)),
         ("The network", _network(run)),
@@ -125,30 +134,29 @@ def _results(run: Run) -> str:
     return f'<div class="side">{"".join(tables)}</div>'
 
 
-def _pictures(run: Run) -> str:
-    loss = run.history.loss
-    fell = f"from {loss[0]:.3g} in the first step to {loss[-1]:.3g} in the last" if loss else "in no step at all"
-    pictures: list[tuple[Callable[[Run, charts.Theme], Axes], str, str]] = [
-        (loss_chart, f"Loss curve: the loss went {fell}.", "The loss of each step, and its mean over each epoch.")
-    ]
+def _pictures(run: Run, pictures: Pictures) -> str:
+    loss, rows = run.history.loss, len(run.predictions)
+    shown = _figure(
+        pictures["loss"],
+        f"Loss curve: the loss went from {loss[0]:.3g} in the first step to {loss[-1]:.3g} in the last.",
+        "The loss of each step, and its mean over each epoch.",
+    )
     if run.target.task == "classification":
-        right = round(run.scores["accuracy"] * len(run.predictions))
-        alt = f"Confusion matrix: {right} of {len(run.predictions)} held-out rows lie on the diagonal."
+        right = round(run.scores["accuracy"] * rows)
+        alt = f"Confusion matrix: {right} of {rows} held-out rows lie on the diagonal."
         caption = "Rows are the true class, columns the predicted one; the diagonal is right."
     else:
-        alt = f"Predicted against true: {len(run.predictions)} held-out rows, R² {run.scores['r2']:.3f}."
+        alt = f"Predicted against true: {rows} held-out rows, R² {run.scores['r2']:.3f}."
         caption = "A point a held-out row; the nearer to the line, the better."
-    pictures.append((result_chart, alt, caption))
-    return f'<div class="side">{"".join(_figure(run, *picture) for picture in pictures)}</div>'
+    return f'<div class="side">{shown}{_figure(pictures["result"], alt, caption)}</div>'
 
 
-def _figure(run: Run, draw: Callable[[Run, charts.Theme], Axes], alt: str, caption: str) -> str:
-    images = (
-        f'<img class="{name}" src="data:image/svg+xml;base64,{_base64(charts.render(draw(run, theme)))}" '
-        f'alt="{html.escape(alt)}">'
-        for name, theme in (("light", charts.LIGHT), ("dark", charts.DARK))
+def _figure(images: tuple[bytes, ...], alt: str, caption: str) -> str:
+    inlined = (
+        f'<img class="{theme}" src="data:image/svg+xml;base64,{_base64(svg)}" alt="{html.escape(alt)}">'
+        for theme, svg in zip(("light", "dark"), images)
     )
-    return f"<figure>{''.join(images)}<figcaption>{html.escape(caption)}</figcaption></figure>"
+    return f"<figure>{''.join(inlined)}<figcaption>{html.escape(caption)}</figcaption></figure>"
 
 
 def _base64(data: bytes) -> str:

@@ -8,9 +8,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import charts
 from .modelfile import save_model
-from .report import loss_chart, report_page, result_chart
+from .report import draw_pictures, report_page
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,9 +54,10 @@ def write_run(run: Run, folder: Path) -> None:
         run.history.save(partial / "history.csv")
         run.predictions.to_csv(partial / "predictions.csv", index=False, lineterminator="\n")
         result = "predictions" if run.target.task == "regression" else "confusion"
-        (partial / "loss.svg").write_bytes(charts.render(loss_chart(run)))
-        (partial / f"{result}.svg").write_bytes(charts.render(result_chart(run)))
-        (partial / "report.html").write_text(report_page(run), encoding="utf-8")
+        pictures = draw_pictures(run)
+        (partial / "loss.svg").write_bytes(pictures["loss"][0])
+        (partial / f"{result}.svg").write_bytes(pictures["result"][0])
+        (partial / "report.html").write_text(report_page(run, pictures), encoding="utf-8")
         if folder.is_dir():
             folder.rmdir()  # an empty one; Windows does not rename over it
         os.rename(partial, folder)

@@ -17,10 +17,10 @@ import pytest
 from microgrud import charts
 from microgrud.pipeline import Run, Settings, train_on_table
 from microgrud.predicting import Predictor
-from microgrud.report import command, loss_chart, report_page, result_chart
+from microgrud.report import Pictures, command, draw_pictures, loss_chart, report_page, result_chart
 from microgrud.runfolder import write_run
 from microgrud.scores import LABELS, figures, score_classes, score_numbers
-from microgrud.tables import Table, iris_table
+from microgrud.tables import Table, iris_table, read_table
 
 HOSTILE = "<script>alert('1')</script> & \"quoted\" $price"
 
@@ -49,6 +49,16 @@ def hostile() -> Run:
     settings = Settings("y", hidden=(2,), epochs=1)
     run = train_on_table(table, settings, source=f"{HOSTILE}.csv", progress=False)
     return replace(run, notes=[HOSTILE])
+
+
+_drawn: dict[str, Pictures] = {}
+
+
+def page_of(run: Run) -> str:
+    """The report, with the pictures of the run of its name drawn once."""
+    if run.title not in _drawn:
+        _drawn[run.title] = draw_pictures(run)
+    return report_page(run, _drawn[run.title])
 
 
 class Page(HTMLParser):
@@ -91,7 +101,7 @@ def run(request: pytest.FixtureRequest) -> Run:
 
 
 def test_the_page_needs_nothing_but_itself(run: Run) -> None:
-    html = report_page(run)
+    html = page_of(run)
     page = Page(html)
     for tag, attributes in page.elements:
         assert tag not in ("script", "link", "iframe", "object", "base")
@@ -102,7 +112,7 @@ def test_the_page_needs_nothing_but_itself(run: Run) -> None:
 
 
 def test_the_pictures_are_inlined_for_light_and_dark_pages_and_described(run: Run) -> None:
-    images = Page(report_page(run)).all("img")
+    images = Page(page_of(run)).all("img")
     assert [image["class"] for image in images] == ["light", "dark"] * 2
     for image in images:
         kind, data = str(image["src"]).split(",")
@@ -113,7 +123,7 @@ def test_the_pictures_are_inlined_for_light_and_dark_pages_and_described(run: Ru
 
 
 def test_the_page_can_be_read_aloud(run: Run) -> None:
-    page = Page(report_page(run))
+    page = Page(page_of(run))
     tags = [tag for tag, _ in page.elements]
     assert page.all("html") == [{"lang": "en"}]
     assert (tags.count("h1"), tags.count("main"), tags.count("title")) == (1, 1, 1)
@@ -123,7 +133,7 @@ def test_the_page_can_be_read_aloud(run: Run) -> None:
 
 
 def test_texts_of_the_table_are_shown_as_they_are_and_are_never_markup(hostile: Run) -> None:
-    html = report_page(hostile)
+    html = page_of(hostile)
     assert "<script" not in html
     assert "<b>things" not in html
     page = Page(html)
@@ -133,7 +143,7 @@ def test_texts_of_the_table_are_shown_as_they_are_and_are_never_markup(hostile: 
 
 
 def test_the_page_fits_light_dark_and_printed_pages(iris: Run) -> None:
-    html = report_page(iris)
+    html = page_of(iris)
     assert '<meta name="color-scheme" content="light dark">' in html
     assert "@media (prefers-color-scheme: dark)" in html
     assert "@media print" in html
@@ -172,7 +182,7 @@ class Cells(HTMLParser):
 
 
 def cells(run: Run, caption: str) -> list[list[str]]:
-    (found,) = [rows for name, rows in Cells(report_page(run)).tables.items() if caption in name]
+    (found,) = [rows for name, rows in Cells(page_of(run)).tables.items() if caption in name]
     return found
 
 
@@ -196,9 +206,9 @@ def test_the_classes_are_those_in_the_model_file(iris: Run) -> None:
 
 def test_the_summary_counts_what_the_predictions_say(iris: Run, numbers: Run) -> None:
     right = (iris.predictions["true"] == iris.predictions["predicted"]).sum()
-    assert f"The network is right on {right} of 30 held-out rows" in Page(report_page(iris)).text
+    assert f"The network is right on {right} of 30 held-out rows" in Page(page_of(iris)).text
     error = (numbers.predictions["true"] - numbers.predictions["predicted"]).abs().mean()
-    assert f"On 8 held-out rows the network is off by {error:.4g} on average" in Page(report_page(numbers)).text
+    assert f"On 8 held-out rows the network is off by {error:.4g} on average" in Page(page_of(numbers)).text
 
 
 def test_the_wrong_predictions_are_listed_the_worst_first(iris: Run, hostile: Run, numbers: Run) -> None:
@@ -218,7 +228,7 @@ def test_the_wrong_predictions_are_listed_the_worst_first(iris: Run, hostile: Ru
 
 def test_a_run_without_mistakes_says_so(iris: Run) -> None:
     perfect = replace(iris, predictions=iris.predictions.assign(predicted=iris.predictions["true"]))
-    assert "None: every held-out row was predicted right." in report_page(perfect)
+    assert "None: every held-out row was predicted right." in page_of(perfect)
 
 
 def test_many_mistakes_are_cut_to_the_worst(iris: Run) -> None:
@@ -272,8 +282,11 @@ def test_a_run_folder_holds_what_can_be_read_again(numbers: Run, tmp_path: Path)
         "history.csv", "loss.svg", "model.json", "predictions.csv", "predictions.svg", "report.html",
     ]  # fmt: skip
     assert [path.name for path in folder.parent.iterdir()] == ["run"]
-    pd.testing.assert_frame_equal(pd.read_csv(folder / "predictions.csv"), numbers.predictions, check_exact=True)
-    assert pd.read_csv(folder / "history.csv")["loss"].tolist() == numbers.history.loss
+    predictions, history = read_table(folder / "predictions.csv"), read_table(folder / "history.csv")
+    assert predictions.columns == ["row", "true", "predicted"]
+    for name in predictions.columns:
+        assert predictions.numbers(name).tolist() == numbers.predictions[name].tolist()
+    assert history.numbers("loss").tolist() == numbers.history.loss
     assert Predictor.load(folder / "model.json").preprocessing == numbers.predictor.preprocessing
 
 
