@@ -42,13 +42,19 @@ def line_of(f: Callable[[float], float], slope: Callable[[float], float]) -> Cal
     return lambda t: Point(t, f(t), slope(t))
 
 
-# Moré & Thuente (1994), functions 1 to 3 of their paper: one with a long flat rise, one with a narrow minimum.
+def wall(t: float) -> float:
+    return math.exp(400 * t) if t < 1.7 else math.inf
+
+
+# The first two are from Moré & Thuente (1994): one flattens out, the other falls late.
 LINES = {
     "quotient": line_of(lambda t: -t / (t * t + 2), lambda t: (t * t - 2) / (t * t + 2) ** 2),
     "fifth power": line_of(
         lambda t: (t + 0.004) ** 5 - 2 * (t + 0.004) ** 4,
         lambda t: 5 * (t + 0.004) ** 4 - 8 * (t + 0.004) ** 3,
     ),
+    "wall": line_of(lambda t: wall(t) - 1000 * t, lambda t: 400 * wall(t) - 1000),
+    "logarithm": line_of(lambda t: t - math.log(t + 0.1), lambda t: 1 - 1 / (t + 0.1)),
     "parabola": line_of(lambda t: (t - 3) ** 2, lambda t: 2 * (t - 3)),
     "oscillating": line_of(
         lambda t: (t - 1) ** 2 + 0.02 * math.sin(40 * t), lambda t: 2 * (t - 1) + 0.8 * math.cos(40 * t)
@@ -58,7 +64,7 @@ LINES = {
 
 @pytest.mark.parametrize("name", LINES)
 @pytest.mark.parametrize("first", [1e-3, 1e-1, 1.0, 10.0, 1e3])
-@pytest.mark.parametrize(("c1", "c2"), [(1e-4, 0.9), (1e-4, 0.1)])
+@pytest.mark.parametrize(("c1", "c2"), [(1e-4, 0.9), (1e-4, 0.1), (1e-4, 1e-5)])
 def test_the_line_search_meets_both_conditions_from_any_first_step(
     name: str, first: float, c1: float, c2: float
 ) -> None:
@@ -86,6 +92,10 @@ def test_the_line_search_gives_up_with_the_lowest_point_it_saw() -> None:
     short = strong_wolfe(line, line(0.0), step=1e-3, c2=1e-3, max_evaluations=2)
     assert short is not None
     assert short.value < line(0.0).value
+    line = LINES["logarithm"]
+    cut = strong_wolfe(line, line(0.0), step=50.0, c2=1e-9, max_evaluations=4)  # while zooming
+    assert cut is not None
+    assert cut.value < line(0.0).value
 
 
 def test_a_loss_that_falls_forever_is_followed_until_the_evaluations_run_out() -> None:
@@ -242,6 +252,23 @@ def test_it_stops_where_rounding_hides_any_fall() -> None:
     optimizer = LBFGS([Value(0.0)], tolerance_grad=0.0, tolerance_change=0.0, max_iter=50)
     optimizer.step(minimise(optimizer, lambda x: (x - 1e-9) ** 2 + 1.0))
     assert abs(optimizer.parameters()[0].data) < 1e-6
+
+
+def test_curvature_that_points_uphill_is_forgotten() -> None:
+    optimizer = LBFGS([Value(-1.2), Value(1.0)], max_iter=5)
+    state = optimizer.state_dict()
+    state["groups"][0]["state"].update(steps=[[1.0, 0.0]], changes=[[-1.0, 0.0]])
+    optimizer.load_state_dict(state)
+    optimizer.step(minimise(optimizer, rosenbrock))
+    assert rosenbrock(*optimizer.parameters()).data < rosenbrock(Value(-1.2), Value(1.0)).data
+    assert all(np.dot(s, y) > 0 for s, y in zip(optimizer.state[0]["steps"], optimizer.state[0]["changes"]))
+
+
+def test_negative_curvature_is_not_remembered() -> None:
+    optimizer = LBFGS([Value(1.0)], max_iter=2, max_eval=9, line_search_fn=None)
+    optimizer.step(minimise(optimizer, lambda x: -(x**2)))
+    assert optimizer.state[0]["step"] == 2
+    assert optimizer.state[0]["steps"] == []
 
 
 def test_max_eval_bounds_the_iterations() -> None:
