@@ -5,63 +5,21 @@ from __future__ import annotations
 import builtins
 import math
 import random
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from lines import ROWS, TARGETS, Line, at_step, mean_absolute_error, train
 
-from microgrud import Value, exp, log, mean
+from microgrud import Value, mean
 from microgrud.batches import check_samples, split
-from microgrud.interrupts import Interrupts
 from microgrud.losses import cross_entropy, squared_error
 from microgrud.nn import MLP
 from microgrud.optim import SGD, Adam
 from microgrud.schedules import ExponentialLR, OneCycleLR, ReduceLROnPlateau, StepLR
-from microgrud.train import EarlyStopping, History, TrainingDivergedError, TrainingEvent, evaluate, fit
-
-ROWS = [[i / 10, (i % 3) / 3] for i in range(10)]
-TARGETS = [2 * a - b + 1 for a, b in ROWS]
-
-
-class Line:
-    """The smallest model: y = w . x + b."""
-
-    def __init__(self, *w: float, b: float = 0.0) -> None:
-        self.w = [Value(x, label=f"w{i}") for i, x in enumerate(w)]
-        self.b = Value(b, label="b")
-
-    def parameters(self) -> list[Value]:
-        return [*self.w, self.b]
-
-    def __call__(self, row: list[float]) -> Value:
-        return sum((w * x for w, x in zip(self.w, row)), self.b)
-
-    @property
-    def numbers(self) -> list[float]:
-        return [p.data for p in self.parameters()]
-
-
-def train(model: Any, X: Any = ROWS, y: Any = TARGETS, **settings: Any) -> History:
-    return fit(model, X, y, **{"loss": squared_error, "epochs": 3, "batch_size": 4, "progress": False, **settings})
-
-
-def mean_absolute_error(predictions: list[float], targets: list[float]) -> float:
-    return sum(abs(p - t) for p, t in zip(predictions, targets)) / len(targets)
-
-
-def at_step(number: int, action: Callable[[TrainingEvent], Any]) -> Callable[[TrainingEvent], None]:
-    """Make a callback that acts after one step."""
-
-    def callback(event: TrainingEvent) -> None:
-        if event.kind == "step" and event.step == number:
-            action(event)
-
-    return callback
-
+from microgrud.train import EarlyStopping, History, TrainingEvent, evaluate
 
 # --- the loop ---
 
@@ -366,175 +324,6 @@ def test_a_callback_may_stop_after_a_step_or_an_epoch() -> None:
 def test_asking_to_stop_at_the_end_changes_nothing() -> None:
     history = train(Line(0.0, 0.0), epochs=1, callbacks=lambda event: event.kind == "epoch" and event.stop())
     assert (len(history.epochs), history.stopped_by) == (1, None)
-
-
-# --- Ctrl-C ---
-
-
-@pytest.fixture
-def handler() -> Iterator[Any]:
-    """A SIGINT handler of the user's, which has to be there again afterwards."""
-
-    def own(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, own)
-    yield own
-    assert signal.getsignal(signal.SIGINT) is own
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("handler")
-def test_ctrl_c_stops_after_the_current_step_and_keeps_model_and_history() -> None:
-    stopped, whole = Line(0.0, 0.0), Line(0.0, 0.0)
-
-    def press(model: Line) -> Callable[[Any, Any], Value]:
-        calls = []
-
-        def loss(prediction: Value, target: float) -> Value:
-            calls.append(0)
-            if len(calls) == 6:  # in the middle of the second batch
-                signal.raise_signal(signal.SIGINT)
-            return (prediction - target) ** 2
-
-        return loss
-
-    history = train(stopped, loss=press(stopped))
-    assert (len(history), history.interrupted, history.epochs) == (2, True, [])
-    train(whole, callbacks=at_step(2, TrainingEvent.stop))
-    assert stopped.numbers == pytest.approx(whole.numbers, rel=1e-12)
-
-
-@pytest.mark.usefixtures("handler")
-def test_a_second_ctrl_c_stops_at_once_and_leaves_whole_parameters() -> None:
-    model = Line(0.0, 0.0)
-
-    def press_twice(event: TrainingEvent) -> None:
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt):
-        train(model, callbacks=at_step(2, press_twice))
-
-
-def test_a_second_ctrl_c_in_the_middle_of_an_update_undoes_it() -> None:
-    model = Line(1.0, 2.0)
-
-    class Halfway(SGD):
-        def step(self, closure: Any = None) -> Any:
-            model.w[0].data = 99.0
-            raise KeyboardInterrupt
-
-    history = train(model, optimizer=Halfway(model.parameters(), lr=0.1))
-    assert model.numbers == [1.0, 2.0, 0.0]
-    assert history.interrupted
-
-
-@pytest.mark.usefixtures("handler")
-def test_an_interrupt_from_elsewhere_counts_as_the_first() -> None:
-    def raise_it(event: TrainingEvent) -> None:
-        raise KeyboardInterrupt
-
-    history = train(Line(0.0, 0.0), callbacks=at_step(2, raise_it))
-    assert (len(history), history.interrupted) == (2, True)
-
-
-def test_fit_works_in_a_thread_where_signals_cannot_be_caught() -> None:
-    results: list[History] = []
-    thread = threading.Thread(target=lambda: results.append(train(Line(0.0, 0.0))))
-    thread.start()
-    thread.join()
-    assert len(results[0]) == 9
-
-
-def test_an_ignored_ctrl_c_stays_ignored() -> None:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with Interrupts() as interrupts:
-            signal.raise_signal(signal.SIGINT)
-            assert not interrupts.requested
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-# --- divergence ---
-
-
-def test_a_learning_rate_far_too_high_stops_with_the_last_finite_parameters() -> None:
-    model = Line(0.0, 0.0)
-    seen = [model.numbers]
-    with pytest.raises(TrainingDivergedError) as caught:
-        train(
-            model,
-            optimizer=SGD(model.parameters(), lr=1e80),
-            callbacks=lambda event: seen.append(model.numbers),
-            epochs=9,
-        )
-    text = str(caught.value)
-    assert "training diverged at epoch 1, batch 3 of 3" in text
-    assert "Try a lower learning rate (it was 1e+80)" in text
-    assert isinstance(caught.value, ArithmeticError)
-    assert model.numbers in seen
-    assert all(map(math.isfinite, model.numbers))
-    loss = mean([(model(row) - target) ** 2 for row, target in zip(ROWS, TARGETS)])
-    assert math.isfinite(loss.data)
-
-
-def test_a_step_to_parameters_that_are_not_finite_is_undone_and_named() -> None:
-    model = Line(1.0, 2.0)
-    with pytest.raises(TrainingDivergedError, match="epoch 1, batch 1 of 3: the step makes w0 -?inf"):
-        train(model, loss=lambda p, t: 1e160 * p, optimizer=SGD(model.parameters(), lr=1e160), X=[[1.0, 1.0]] * 10)
-    assert model.numbers == [1.0, 2.0, 0.0]
-
-
-def test_an_overflow_in_the_loss_counts_as_divergence() -> None:
-    model = Line(0.0, 0.0)
-    with pytest.raises(TrainingDivergedError, match=r"epoch 1, batch 2 of 3: exp\(") as caught:
-        train(model, loss=lambda p, t: -exp(p), optimizer=SGD(model.parameters(), lr=1e4))
-    assert isinstance(caught.value.__cause__, OverflowError)
-    assert model.numbers == [0.0, 0.0, 0.0]
-
-
-def test_a_domain_error_that_training_brought_about_counts_as_divergence() -> None:
-    model = Line(0.0, 0.0, b=1.0)
-    with pytest.raises(TrainingDivergedError, match="expected x > 0, got -"):
-        train(model, loss=lambda p, t: p * 1.0 + 0.0 * log(p), optimizer=SGD(model.parameters(), lr=100.0))
-    assert model.numbers == [0.0, 0.0, 1.0]
-
-
-def test_a_domain_error_that_is_there_from_the_start_is_the_users_to_see() -> None:
-    model = Line(0.0, 0.0, b=-1.0)
-    with pytest.raises(ValueError, match="log") as caught:
-        train(model, loss=lambda p, t: log(p))
-    assert not isinstance(caught.value, TrainingDivergedError)
-    bad = [*TARGETS[:9], 17]
-    with pytest.raises(ValueError, match="17"):
-        train(MLP(2, [3]), y=[0] * 9 + [bad[9]], loss=cross_entropy, shuffle=False)
-
-
-@pytest.mark.parametrize("infinite", [math.inf, math.nan])
-def test_a_loss_that_is_not_finite_stops_at_once(infinite: float) -> None:
-    model = Line(1.0, 2.0)
-    with pytest.raises(TrainingDivergedError, match=f"epoch 1, batch 1 of 3: the loss is -?{infinite}"):
-        train(model, loss=lambda p, t: p * infinite)
-    assert model.numbers == [1.0, 2.0, 0.0]
-
-
-def test_a_gradient_that_is_not_finite_stops_as_well() -> None:
-    model = Line(0.0, 0.0)
-    with pytest.raises(TrainingDivergedError, match="the norm of the gradient is inf"):
-        train(model, [[1.0, 1.0]] * 10, loss=lambda p, t: p**0.5)
-
-
-def test_a_validation_loss_that_is_not_finite_stops_and_says_where() -> None:
-    model = Line(0.0, 0.0)
-
-    def loss(p: Value, t: Any) -> Value:
-        return p * math.inf if t == "validation" else (p - t) ** 2
-
-    with pytest.raises(TrainingDivergedError, match="epoch 1, validation: the loss on the validation data is"):
-        train(model, loss=loss, validation=(ROWS[1:], ["validation"] * 9))
-    assert all(map(math.isfinite, model.numbers))
 
 
 # --- the progress bar ---
