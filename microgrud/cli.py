@@ -18,6 +18,10 @@ def main() -> None:
         names = ", ".join(missing)
         print(f"error: the command line needs {names}; run: pip install 'microgrud[train]'", file=sys.stderr)
         sys.exit(2)
-    from .commands import app
+    try:
+        from .commands import app  # which takes a second or two: Ctrl-C may come before it is done
 
-    app(prog_name="microgrud")
+        app(prog_name="microgrud")
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        sys.exit(130)

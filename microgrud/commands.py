@@ -139,11 +139,15 @@ def train(
     folder = out or next_free(Path("runs"), data.name)
     check_free(folder)
     run = train_on_table(
-        data, settings, None if table is None else str(table), progress=not quiet and sys.stderr.isatty()
+        data,
+        settings,
+        source=None if table is None else str(table),
+        progress=not quiet and sys.stderr.isatty(),
+        say=_note,
     )
+    if run.history.interrupted:
+        _note(run.notes[-1])
     write_run(run, folder)
-    for note in run.notes:
-        _note(note)
     if not quiet:
         print(_result(run))
     print(f"Report: {folder / 'report.html'}")

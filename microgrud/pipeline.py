@@ -201,7 +201,13 @@ class Run:
         )
 
 
-def train_on_table(table: Table, settings: Settings, source: str | None = None, progress: bool = True) -> Run:
+def train_on_table(
+    table: Table,
+    settings: Settings,
+    source: str | None = None,
+    progress: bool = True,
+    say: Callable[[str], object] | None = None,
+) -> Run:
     """Train a network to predict a column of `table` from the others, and score it on rows held out.
 
     The same table and settings give the same network, to the bit.
@@ -211,6 +217,7 @@ def train_on_table(table: Table, settings: Settings, source: str | None = None, 
         settings: the user's choices.
         source: the file that the table came from.
         progress: whether to show a progress bar.
+        say: called with each note before training starts.
 
     Raises:
         TableError: if the table cannot be learned from as it is.
@@ -224,11 +231,14 @@ def train_on_table(table: Table, settings: Settings, source: str | None = None, 
     features, targets = preprocessing.features(table).tolist(), preprocessing.targets(table)
     model = _network(preprocessing, settings)
     settings = _settled(settings, target, len(train), len(model.parameters()), notes)
+    if say is not None:
+        for note in notes:
+            say(note)
     started = time.perf_counter()
     history = _fit(model, [features[i] for i in train], [targets[i] for i in train], settings, progress)
     seconds = time.perf_counter() - started
     if history.interrupted:
-        notes.insert(0, f"Training was interrupted after {len(history)} steps; the results are those up to there.")
+        notes.append(f"Training was interrupted after {len(history)} steps; the results are those up to there.")
     trained = {"table": table.name, "rows": len(train), "steps": len(history), "interrupted": history.interrupted}
     predictor = Predictor(model, preprocessing, {"settings": asdict(settings), "trained": trained})
     predictions = predictor.predict_features([features[i] for i in test])
