@@ -67,7 +67,7 @@ def test_it_is_freed_also_in_a_thread_with_a_small_stack() -> None:
         del node
         gc.collect()
 
-    size = threading.stack_size(256 * 1024)
+    size = threading.stack_size(1024 * 1024)
     try:
         thread = threading.Thread(target=build_and_free)
         thread.start()
