@@ -139,7 +139,7 @@ class Value(Operators, OperationMethods):
 
     @property
     def is_leaf(self) -> bool:
-        """Whether the node was made by the user, and not by an operation."""
+        """Whether the node has no operands on record: made by the user, by `detach()`, or inside `no_grad()`."""
         return not self._operands
 
     @property
