@@ -2,8 +2,7 @@
 
 `Value` records a graph and `backward()` differentiates it; the functions (`exp`, `tanh`, `dot`, ...) work on Values,
 floats and mpmath numbers alike; `grad`, `jacobian` and their kin differentiate functions. On top of that stand
-`microgrud.nn` (neurons, layers, MLPs), `microgrud.losses`, `microgrud.optim`, `microgrud.schedules` and
-`microgrud.train` (`fit`).
+`microgrud.nn` (neurons, layers, MLPs), `microgrud.losses`, `microgrud.optim` and `microgrud.train` (`fit`).
 """
 
 from __future__ import annotations
@@ -76,7 +75,7 @@ from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad
 from .version import __version__
 
 if TYPE_CHECKING:
-    from . import losses, nn, optim, schedules, train
+    from . import losses, nn, optim, train
 
 #: The engine in use: "python" for the plain Python one.
 backend = "python"
@@ -139,7 +138,6 @@ __all__ = [
     "prod",
     "reciprocal",
     "relu",
-    "schedules",
     "sigmoid",
     "sign",
     "silu",
@@ -161,6 +159,6 @@ __all__ = [
 
 def __getattr__(name: str) -> ModuleType:
     """Import `microgrud.nn` and the like at their first use: `import microgrud` alone takes a third of the time."""
-    if name in ("losses", "nn", "optim", "schedules", "train"):
+    if name in ("losses", "nn", "optim", "train"):
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,8 +12,8 @@ import pytest
 from matplotlib import colors
 from matplotlib.axes import Axes
 
-from microgrud import charts
-from microgrud.charts import DARK, LIGHT, Theme
+from microgrud.cli import charts
+from microgrud.cli.charts import DARK, LIGHT, Theme
 
 
 def texts(axes: Axes) -> list[str]:

@@ -13,14 +13,25 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from microgrud import Value
-from microgrud.checkpoint import load_checkpoint, save_checkpoint
 from microgrud.jsonfile import ModelFileError, write_json_atomically
 from microgrud.losses import squared_error
-from microgrud.modelfile import save_model
-from microgrud.nn import MLP
-from microgrud.optim import LBFGS, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
-from microgrud.schedules import CosineAnnealingLR, LinearWarmup, OneCycleLR, ReduceLROnPlateau, StepLR
+from microgrud.nn import MLP, save_model
+from microgrud.optim import (
+    LBFGS,
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    CosineAnnealingLR,
+    LinearWarmup,
+    OneCycleLR,
+    Optimizer,
+    ReduceLROnPlateau,
+    RMSprop,
+    StepLR,
+)
 from microgrud.train import EarlyStopping, History, TrainingEvent, fit
+from microgrud.train.checkpoint import load_checkpoint, save_checkpoint
 
 ROWS = [[i / 10, (i % 3) / 3] for i in range(10)]
 TARGETS = [2 * a * b + 1 for a, b in ROWS]

@@ -21,11 +21,11 @@ from sklearn import datasets
 from typer.testing import CliRunner
 
 import microgrud
-from microgrud import cli, commands, pipeline
-from microgrud.modelfile import load_model, save_model
-from microgrud.nn import MLP
-from microgrud.predicting import Predictor
-from microgrud.tables import read_table
+from microgrud import cli
+from microgrud.cli import commands, pipeline
+from microgrud.cli.predicting import Predictor
+from microgrud.cli.tables import read_table
+from microgrud.nn import MLP, load_model, save_model
 from microgrud.train import fit
 
 QUICK = ["--hidden", "4", "--epochs", "2"]
@@ -398,7 +398,7 @@ def test_nothing_is_left_behind_when_the_report_cannot_be_written(monkeypatch: p
     def no_room(*args: object) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("microgrud.runfolder.report_page", no_room)
+    monkeypatch.setattr("microgrud.cli.runfolder.report_page", no_room)
     fails(["train", a_table(), "--target", "class", *QUICK, "--out", "run"], "No space left on device")
 
 

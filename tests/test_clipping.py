@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from microgrud import Value
-from microgrud.clipping import clip_grad_norm, clip_grad_value, gradient_norm
+from microgrud.optim.clipping import clip_grad_norm, clip_grad_value, gradient_norm
 
 finite = st.floats(-1e300, 1e300)
 

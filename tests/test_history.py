@@ -13,7 +13,7 @@ import pytest
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
-from microgrud.history import EpochRecord, History, RunningMeans
+from microgrud.train.history import EpochRecord, History, RunningMeans
 
 
 def two_epochs() -> History:

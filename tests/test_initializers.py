@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from microgrud.initializers import (
+from microgrud.nn import MLP, Layer, Neuron
+from microgrud.nn.initializers import (
     INITIALIZERS,
     GlorotNormal,
     GlorotUniform,
@@ -21,7 +22,6 @@ from microgrud.initializers import (
     get_initializer,
     get_random_source,
 )
-from microgrud.nn import MLP, Layer, Neuron
 
 NIN, NOUT, DRAWS = 30, 20, 20_000
 

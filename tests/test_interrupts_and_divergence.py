@@ -12,11 +12,11 @@ import pytest
 from lines import ROWS, TARGETS, Line, at_step, train
 
 from microgrud import Value, exp, log, mean
-from microgrud.interrupts import Interrupts
 from microgrud.losses import cross_entropy
 from microgrud.nn import MLP
 from microgrud.optim import SGD
 from microgrud.train import History, TrainingDivergedError, TrainingEvent
+from microgrud.train.interrupts import Interrupts
 
 # --- Ctrl-C ---
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import assume, given, strategies as st
 
 from microgrud import Value, dot, exp, log, no_grad, sum
-from microgrud.lbfgs import LBFGS, inverse_hessian_times
-from microgrud.linesearch import Point, cubic_minimum, strong_wolfe
+from microgrud.optim.lbfgs import LBFGS, inverse_hessian_times
+from microgrud.optim.linesearch import Point, cubic_minimum, strong_wolfe
 
 
 def minimise(optimizer: LBFGS, loss_of: Callable[..., Value]) -> Callable[[], Value]:

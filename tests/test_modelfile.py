@@ -18,17 +18,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from microgrud import Value, tanh
-from microgrud.activations import ACTIVATIONS
-from microgrud.modelfile import (
-    ModelFileError,
-    checksum,
-    load_model,
-    load_state,
-    read_json,
-    save_model,
-    write_json_atomically,
-)
-from microgrud.nn import MLP, Layer, Module, Neuron
+from microgrud.jsonfile import checksum, read_json, write_json_atomically
+from microgrud.nn import ACTIVATIONS, MLP, Layer, ModelFileError, Module, Neuron, load_model, load_state, save_model
 
 MODELS: list[Callable[[], Module]] = [
     lambda: MLP(3, [4, 2], rng=0),

@@ -14,8 +14,8 @@ from hypothesis import given, strategies as st
 
 import microgrud
 from microgrud import Value
-from microgrud.activations import ACTIVATIONS
 from microgrud.nn import MLP, Layer, Module, Neuron
+from microgrud.nn.activations import ACTIVATIONS
 
 numbers = st.floats(-3.0, 3.0)
 

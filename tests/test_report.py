@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from microgrud import charts
-from microgrud.pipeline import Run, Settings, train_on_table
-from microgrud.predicting import Predictor
-from microgrud.report import Pictures, command, draw_pictures, loss_chart, report_page, result_chart
-from microgrud.runfolder import write_run
-from microgrud.scores import LABELS, figures, score_classes, score_numbers
-from microgrud.tables import Table, iris_table, read_table
+from microgrud.cli import charts
+from microgrud.cli.pipeline import Run, Settings, train_on_table
+from microgrud.cli.predicting import Predictor
+from microgrud.cli.report import Pictures, command, draw_pictures, loss_chart, report_page, result_chart
+from microgrud.cli.runfolder import write_run
+from microgrud.cli.scores import LABELS, figures, score_classes, score_numbers
+from microgrud.cli.tables import Table, iris_table, read_table
 
 HOSTILE = "<script>alert('1')</script> & \"quoted\" $price"
 

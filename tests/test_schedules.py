@@ -11,13 +11,15 @@ import pytest
 from hypothesis import given, strategies as st
 
 from microgrud import Value
-from microgrud.optim import SGD, Adam, Optimizer
-from microgrud.schedules import (
+from microgrud.optim import (
+    SGD,
+    Adam,
     ConstantLR,
     CosineAnnealingLR,
     ExponentialLR,
     LinearWarmup,
     OneCycleLR,
+    Optimizer,
     ReduceLROnPlateau,
     Schedule,
     StepLR,

@@ -12,8 +12,8 @@ from hypothesis import given, strategies as st
 from sklearn.datasets import load_iris
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from microgrud.preprocessing import CategoryColumn, NumberColumn, Preprocessing, class_names, inspect_target
-from microgrud.tables import Table, TableError, iris_table, read_table
+from microgrud.cli.preprocessing import CategoryColumn, NumberColumn, Preprocessing, class_names, inspect_target
+from microgrud.cli.tables import Table, TableError, iris_table, read_table
 
 Write = Callable[..., Path]
 

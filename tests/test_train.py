@@ -14,12 +14,11 @@ import pytest
 from lines import ROWS, TARGETS, Line, at_step, mean_absolute_error, train
 
 from microgrud import Value, mean
-from microgrud.batches import check_samples, split
 from microgrud.losses import cross_entropy, squared_error
 from microgrud.nn import MLP
-from microgrud.optim import SGD, Adam
-from microgrud.schedules import ExponentialLR, OneCycleLR, ReduceLROnPlateau, StepLR
+from microgrud.optim import SGD, Adam, ExponentialLR, OneCycleLR, ReduceLROnPlateau, StepLR
 from microgrud.train import EarlyStopping, History, TrainingEvent, evaluate
+from microgrud.train.batches import check_samples, split
 
 # --- the loop ---
 

@@ -13,16 +13,16 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..engine import Value
+from ..jsonfile import ModelFileError, read_json, write_json_atomically
+from ..optim.packing import read_data, write_data
+from ..optim.settings import brief, numbers, whole
 from .batches import Samples
 from .divergence import DivergenceGuard
-from .engine import Value
 from .history import History, RunningMeans
-from .jsonfile import ModelFileError, read_json, write_json_atomically
-from .packing import read_data, write_data
-from .settings import numbers, whole
 
 if TYPE_CHECKING:
-    from .train import Training
+    from .loop import Training
 
 FORMAT = "microgrud checkpoint"
 VERSION = 1
@@ -115,7 +115,7 @@ def _run(training: Training) -> dict[str, Any]:
 def _check_run(saved: Mapping[str, Any], present: Mapping[str, Any]) -> None:
     for name, value in present.items():
         if saved[name] != value:
-            raise ValueError(f"it is that of a run with {name} {_brief(saved[name])}, and this one has {_brief(value)}")
+            raise ValueError(f"it is that of a run with {name} {brief(saved[name])}, and this one has {brief(value)}")
 
 
 def _restore(training: Training, state: Mapping[str, Any]) -> None:
@@ -154,8 +154,3 @@ def _fingerprint(*data: Samples | None) -> str:
     """Return a checksum of the data, so that a run does not go on with others."""
     text = json.dumps(data, default=lambda x: type(x).__name__)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _brief(x: Any) -> str:
-    text = repr(x)
-    return text if len(text) <= 60 else f"{text[:57]}..."

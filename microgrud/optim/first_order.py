@@ -1,17 +1,6 @@
-"""Optimizers: each is one update formula on vectors, the parameters `p` and their gradients `g`.
+"""The optimizers that go by the gradient alone: each is one update formula on vectors, parameters `p`, gradients `g`.
 
 Names, defaults and formulas are those that PyTorch publishes; `lr` is the learning rate.
-
->>> from microgrud import Value
->>> x = Value(1.0)
->>> optimizer = SGD([x], lr=0.1, momentum=0.9)
->>> for _ in range(200):
-...     optimizer.zero_grad()
-...     loss = (x - 3) ** 2
-...     loss.backward()
-...     _ = optimizer.step()
->>> round(x.data, 3)
-3.0
 """
 
 from __future__ import annotations
@@ -21,26 +10,12 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from .clipping import clip_grad_norm, clip_grad_value, gradient_norm
-from .engine import Value
-from .lbfgs import LBFGS
+from ..engine import Value
 from .optimizer import Optimizer
 from .packing import Vector
 from .settings import ANY, FRACTION, NOT_NEGATIVE, Check, flag, pair, real
 
-__all__ = [
-    "LBFGS",
-    "OPTIMIZERS",
-    "SGD",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Optimizer",
-    "RMSprop",
-    "clip_grad_norm",
-    "clip_grad_value",
-    "gradient_norm",
-]
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "RMSprop"]
 
 Parameters: TypeAlias = Iterable[Value] | Iterable[Mapping[str, Any]]
 
@@ -332,14 +307,3 @@ class AdamW(Adam):
 def _decayed(group: dict[str, Any], data: Vector, grad: Vector) -> Vector:
     """Add the gradient of the L2 penalty (weight_decay / 2) ||p||^2."""
     return grad + group["weight_decay"] * data if group["weight_decay"] != 0.0 else grad
-
-
-#: The optimizers by the name that `fit` and the command line know them by.
-OPTIMIZERS: Mapping[str, type[Optimizer]] = {
-    "sgd": SGD,
-    "adagrad": Adagrad,
-    "rmsprop": RMSprop,
-    "adam": Adam,
-    "adamw": AdamW,
-    "lbfgs": LBFGS,
-}

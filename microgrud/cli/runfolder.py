@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .modelfile import save_model
+from ..nn.modelfile import save_model
 from .report import draw_pictures, report_page
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ import random
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from . import functions
+from .. import functions
+from ..engine import Value
+from ..operation import Number, is_real_scalar
 from .activations import Activation, get_activation
-from .engine import Value
 from .initializers import Initializer, get_initializer, get_random_source
 from .module import Module
-from .operation import Number, is_real_scalar
 
 
 class Neuron(Module):
@@ -26,8 +26,8 @@ class Neuron(Module):
     Args:
         nin: the number of inputs.
         nonlin: whether the activation is applied.
-        activation: by name (see `microgrud.activations.ACTIVATIONS`), or a callable on a Value.
-        init: how weights are drawn: by name (see `microgrud.initializers.INITIALIZERS`), or a callable
+        activation: by name (see `microgrud.nn.activations.ACTIVATIONS`), or a callable on a Value.
+        init: how weights are drawn: by name (see `microgrud.nn.initializers.INITIALIZERS`), or a callable
             `init(nin, nout, rng)`; by default uniformly from -1 to 1. The bias starts at 0.
         bias: whether there is a bias `b`; otherwise the attribute is None.
         rng: a `random.Random`, a seed, or None for the global generator that `random.seed` controls.

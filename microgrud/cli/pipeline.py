@@ -9,18 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from . import losses, schedules
-from .activations import ACTIVATIONS
-from .history import History
-from .nn import MLP
-from .optim import OPTIMIZERS
-from .optimizer import Optimizer
+from .. import losses
+from ..nn import MLP
+from ..nn.activations import ACTIVATIONS
+from ..optim import OPTIMIZERS, schedules
+from ..optim.optimizer import Optimizer
+from ..optim.schedules import Schedule
+from ..train import fit
+from ..train.history import History
 from .predicting import Predictor
 from .preprocessing import Preprocessing, Target, Task, class_names, inspect_target
-from .schedules import Schedule
 from .scores import score_classes, score_numbers
 from .tables import Table, TableError, closest
-from .train import fit
 
 if TYPE_CHECKING:
     import pandas as pd

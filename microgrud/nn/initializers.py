@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .operation import as_float
+from ..operation import as_float
 
 
 class RandomSource(Protocol):

@@ -12,16 +12,16 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from .modelfile import ModelFileError
-from .optim import OPTIMIZERS
+from ..nn.modelfile import ModelFileError
+from ..optim import OPTIMIZERS
+from ..train import TrainingDivergedError
+from ..version import __version__
 from .pipeline import SCHEDULES, Run, Settings, SettingsError, train_on_table
 from .predicting import Predictor
 from .preprocessing import NumberColumn
 from .runfolder import check_free, next_free, write_atomically, write_run
 from .scores import LABELS, figures
 from .tables import TableError, iris_table, read_table
-from .train import TrainingDivergedError
-from .version import __version__
 
 __all__ = ["app"]
 

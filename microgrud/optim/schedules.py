@@ -19,9 +19,9 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from .operation import Interval
+from ..operation import Interval
 from .optimizer import Optimizer
-from .settings import FRACTION, NOT_NEGATIVE, POSITIVE, Check, flag, numbers, one_of, optional, real, whole
+from .settings import FRACTION, NOT_NEGATIVE, POSITIVE, Check, brief, flag, numbers, one_of, optional, real, whole
 
 _UNIT = Interval(0.0, 1.0)
 
@@ -96,7 +96,7 @@ class Schedule:
         """
         where = f"{self._name}.load_state_dict"
         if not isinstance(state, Mapping) or set(state) != {"schedule", "base_rates", *self.progress}:
-            raise ValueError(f"{where}: expected what state_dict() returned, got {_brief(state)}")
+            raise ValueError(f"{where}: expected what state_dict() returned, got {brief(state)}")
         if state["schedule"] != self._name:
             raise ValueError(f"{where}: expected the state of {self._name}, got that of {state['schedule']}")
         base_rates = numbers(len(self.base_rates))(f"{where}: base_rates", state["base_rates"]).tolist()
@@ -258,7 +258,7 @@ class LinearWarmup(Schedule):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned; on an error nothing is changed."""
         if not isinstance(state, Mapping) or (state.get("after") is None) != (self.after is None):
-            raise ValueError(f"LinearWarmup.load_state_dict: expected what state_dict() returned, got {_brief(state)}")
+            raise ValueError(f"LinearWarmup.load_state_dict: expected what state_dict() returned, got {brief(state)}")
         own = {name: entry for name, entry in state.items() if name != "after"}
         if self.after is None:
             super().load_state_dict(own)
@@ -451,8 +451,3 @@ class ReduceLROnPlateau(Schedule):
 
     def _apply(self) -> None:
         """Leave the rates alone: they are the optimizer's to save and restore."""
-
-
-def _brief(state: object) -> str:
-    text = repr(state)
-    return text if len(text) <= 120 else f"{text[:117]}..."

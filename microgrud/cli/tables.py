@@ -1,7 +1,7 @@
 """Tables: a CSV file as named columns of text, with the row and line at hand for every complaint.
 
 A table is kept as the text that stands in the file: whether a column is numbers or categories is a question for
-`microgrud.preprocessing`, which asks it of `numbers` and `missing_cells` below. pandas does the parsing.
+`microgrud.cli.preprocessing`, which asks it of `numbers` and `missing_cells` below. pandas does the parsing.
 """
 
 from __future__ import annotations

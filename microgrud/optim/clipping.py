@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from .engine import Value
-from .operation import Interval, as_float
+from ..engine import Value
+from ..operation import Interval, as_float
 from .packing import check_parameters, read_gradients, write_gradients
 from .settings import NOT_NEGATIVE, real
 

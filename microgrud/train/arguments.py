@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..engine import Value
+from ..operation import Interval
+from ..optim import OPTIMIZERS
+from ..optim.optimizer import Optimizer
+from ..optim.packing import check_parameters
+from ..optim.schedules import Schedule
+from ..optim.settings import real
 from .batches import Samples, check_samples, split
-from .engine import Value
-from .operation import Interval
-from .optim import OPTIMIZERS
-from .optimizer import Optimizer
-from .packing import check_parameters
-from .schedules import Schedule
-from .settings import real
 from .stopping import EarlyStopping
 
 Function = TypeVar("Function", bound=Callable[..., Any])

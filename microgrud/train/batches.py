@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from .operation import as_float, is_real_scalar
+from ..operation import as_float, is_real_scalar
 
 
 class Samples(NamedTuple):

@@ -1,7 +1,7 @@
 """Model files: JSON that holds a network, exact to the last bit, and that nothing is ever unpickled from.
 
-`microgrud.modelformat` shows what stands in a file, `microgrud.jsonfile` how it is written so that it is whole or not
-there, and how any damage is found.
+`microgrud.nn.modelformat` shows what stands in a file, `microgrud.jsonfile` how it is written so that it is whole or
+not there, and how any damage is found.
 """
 
 from __future__ import annotations
@@ -10,19 +10,16 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from .jsonfile import ModelFileError, checksum, read_json, write_json_atomically
+from ..jsonfile import ModelFileError
+from .layers import MLP, Layer, Neuron
 from .modelformat import read_model
 from .module import Module, build_module, save_module
-from .nn import MLP, Layer, Neuron
 
 __all__ = [
     "ModelFileError",
-    "checksum",
     "load_model",
     "load_state",
-    "read_json",
     "save_model",
-    "write_json_atomically",
 ]
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .engine import Value
+from ..engine import Value
 from .packing import Vector, check_parameters, read_data, read_gradients, write_data
 from .settings import Check, numbers, whole
 

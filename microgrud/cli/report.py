@@ -14,10 +14,10 @@ from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING, TypeAlias
 
+from ..version import __version__
 from . import charts
 from .preprocessing import NumberColumn, Target
 from .scores import LABELS, figures
-from .version import __version__
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,7 +65,7 @@ def report_page(run: Run, pictures: Pictures) -> str:
         ("How it was trained", _training(run)),
         ("Use the model", _usage(run)),
     ]
-    page = Template(files("microgrud").joinpath("report.html").read_text(encoding="utf-8"))
+    page = Template(files(__package__).joinpath("report.html").read_text(encoding="utf-8"))
     return page.substitute(
         title=html.escape(run.title),
         lead=html.escape(run.summary),

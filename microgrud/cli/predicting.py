@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .engine import no_grad
-from .functions import softmax
-from .modelfile import ModelFileError, load_model
-from .nn import MLP
+from ..engine import no_grad
+from ..functions import softmax
+from ..nn import MLP
+from ..nn.modelfile import ModelFileError, load_model
 from .preprocessing import Preprocessing
 from .tables import Table
 

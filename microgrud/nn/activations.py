@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import functions
-from .engine import Value
-from .operation import Number
+from .. import functions
+from ..engine import Value
+from ..operation import Number
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from .clipping import gradient_norm
-from .engine import Value
-from .optimizer import Optimizer
-from .packing import read_data, write_data
+from ..engine import Value
+from ..optim.clipping import gradient_norm
+from ..optim.optimizer import Optimizer
+from ..optim.packing import read_data, write_data
 
 
 class TrainingDivergedError(ArithmeticError):

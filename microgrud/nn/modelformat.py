@@ -22,8 +22,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .jsonfile import ModelFileError, read_json, write_json_atomically
-from .version import __version__
+from ..jsonfile import ModelFileError, read_json, write_json_atomically
+from ..version import __version__
 
 FORMAT = "microgrud model"
 VERSION = 1

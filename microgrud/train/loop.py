@@ -12,6 +12,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..engine import Value
+from ..functions import mean
+from ..optim.clipping import clip_grad_norm
+from ..optim.optimizer import Optimizer
+from ..optim.packing import read_data
+from ..optim.schedules import Schedule
+from ..optim.settings import POSITIVE, flag, optional, real, whole
 from .arguments import (
     a_function,
     all_parameters,
@@ -24,22 +31,15 @@ from .arguments import (
 )
 from .batches import Samples, check_samples
 from .checkpoint import resume_from, save_checkpoint, state_of
-from .clipping import clip_grad_norm
-from .divergence import DivergenceGuard, TrainingDivergedError, check_finite
-from .engine import Value
-from .evaluation import Loss, Metric, evaluate, measure, mode, score
+from .divergence import DivergenceGuard, check_finite
+from .evaluation import Loss, Metric, measure, mode, score
 from .events import Callback, TrainingEvent
-from .functions import mean
 from .history import EpochRecord, History, RunningMeans
 from .interrupts import Interrupts
-from .optimizer import Optimizer
-from .packing import read_data
 from .progress import ProgressBar
-from .schedules import Schedule
-from .settings import POSITIVE, flag, optional, real, whole
 from .stopping import EarlyStopping
 
-__all__ = ["EarlyStopping", "History", "TrainingDivergedError", "TrainingEvent", "evaluate", "fit"]
+__all__ = ["fit"]
 
 
 def fit(

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .engine import Value
+from ..engine import Value
 
 Vector: TypeAlias = npt.NDArray[np.float64]
 

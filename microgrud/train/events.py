@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from ..optim.optimizer import Optimizer
 from .history import History
-from .optimizer import Optimizer
 
 
 @dataclass

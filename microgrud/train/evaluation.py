@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
+from ..engine import Value, no_grad
 from .batches import Samples, check_samples
-from .engine import Value, no_grad
 
 #: `loss(prediction, target)` gives the loss of one sample.
 Loss: TypeAlias = Callable[[Any, Any], Any]

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .operation import Interval, as_float
+from ..operation import Interval, as_float
 
 # Takes where the setting stands (for the message) and the setting; returns it as plain Python.
 Check: TypeAlias = Callable[[str, Any], Any]
@@ -99,15 +99,16 @@ def numbers(size: int) -> Check:
 
     def check(where: str, setting: Any) -> npt.NDArray[np.float64]:
         if not isinstance(setting, (list, tuple)) or len(setting) != size:
-            raise ValueError(f"{where}: expected a list of {size} numbers, got {_brief(setting)}")
+            raise ValueError(f"{where}: expected a list of {size} numbers, got {brief(setting)}")
         for number in setting:
             if type(number) not in (float, int):
-                raise ValueError(f"{where}: expected numbers, got {_brief(number)} among them")
+                raise ValueError(f"{where}: expected numbers, got {brief(number)} among them")
         return np.array(setting, dtype=np.float64)
 
     return check
 
 
-def _brief(setting: Any) -> str:
+def brief(setting: object) -> str:
+    """Write a setting for a message, cut short where it is long."""
     text = repr(setting)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .engine import Value
+from ..engine import Value
 from .linesearch import Point, strong_wolfe
 from .optimizer import Optimizer
 from .packing import Vector, read_data, read_gradients, write_data

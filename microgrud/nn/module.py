@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .engine import Value
-from .jsonfile import ModelFileError
+from ..engine import Value
+from ..jsonfile import ModelFileError
+from ..operation import as_float
 from .modelformat import StoredModel, parameter_count, read_model, write_model
-from .operation import as_float
 
 Self = TypeVar("Self", bound="Module")
 
@@ -151,7 +151,7 @@ number, got an object of type list)
         """Make the MLP, Layer or Neuron that `save` wrote to a model file: `MLP.load("model.json")`.
 
         For a class of the user's own, make a model and call `model.load_state_dict(load_state(path))` on it, with
-        `load_state` from `microgrud.modelfile`.
+        `load_state` from `microgrud.nn.modelfile`.
 
         Raises:
             ModelFileError: if the file is damaged, truncated, of another kind or newer, or holds another class.
@@ -273,7 +273,7 @@ def build_module(stored: StoredModel, kinds: Sequence[type[Self]]) -> Self:
     if arguments is None:
         raise ModelFileError(
             f"{path}: holds the parameters of a {name}, a class of its author's own, and not how to make one; make "
-            "one, and call model.load_state_dict(microgrud.modelfile.load_state(path)) on it"
+            "one, and call model.load_state_dict(microgrud.nn.modelfile.load_state(path)) on it"
         )
     make: Callable[..., Self] | None = next((kind for kind in kinds if kind.__name__ == name), None)
     if make is None:

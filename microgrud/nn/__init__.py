@@ -1,0 +1,49 @@
+"""Networks: the neuron, the layer and the multilayer perceptron, how their weights are drawn, and their files.
+
+* `Module`: what holds parameters and finds them; the base class of the others and of a user's own.
+* `Neuron`, `Layer`, `MLP`: networks built out of Values.
+* `ACTIVATIONS`, `INITIALIZERS`: the functions and the distributions that go by name.
+* `save_model`, `load_model`, `load_state`: model files.
+"""
+
+from __future__ import annotations
+
+from ..jsonfile import ModelFileError
+from .activations import ACTIVATIONS, Activation, get_activation
+from .initializers import (
+    INITIALIZERS,
+    GlorotNormal,
+    GlorotUniform,
+    HeNormal,
+    HeUniform,
+    Normal,
+    Uniform,
+    Zeros,
+    get_initializer,
+)
+from .layers import MLP, Layer, Neuron
+from .modelfile import load_model, load_state, save_model
+from .module import Module
+
+__all__ = [
+    "ACTIVATIONS",
+    "INITIALIZERS",
+    "MLP",
+    "Activation",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Layer",
+    "ModelFileError",
+    "Module",
+    "Neuron",
+    "Normal",
+    "Uniform",
+    "Zeros",
+    "get_activation",
+    "get_initializer",
+    "load_model",
+    "load_state",
+    "save_model",
+]

@@ -1,0 +1,12 @@
+"""Training: `fit` walks a model down the surface of its loss; `evaluate` measures it."""
+
+from __future__ import annotations
+
+from .divergence import TrainingDivergedError
+from .evaluation import evaluate
+from .events import TrainingEvent
+from .history import EpochRecord, History
+from .loop import fit
+from .stopping import EarlyStopping
+
+__all__ = ["EarlyStopping", "EpochRecord", "History", "TrainingDivergedError", "TrainingEvent", "evaluate", "fit"]
