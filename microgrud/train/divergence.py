@@ -18,7 +18,23 @@ class TrainingDivergedError(ArithmeticError):
     """The loss, its gradient or the parameters are no longer finite numbers.
 
     The model has the last parameters with which they were.
+
+    Attributes:
+        where: the epoch and batch.
+        reason: what is not finite, or the operation that failed.
+        learning_rate: the rate of the first parameter group at that step.
     """
+
+    def __init__(self, where: str, reason: str, learning_rate: float) -> None:
+        self.where, self.reason, self.learning_rate = where, reason, learning_rate
+        super().__init__(where, reason, learning_rate)
+
+    def __str__(self) -> str:
+        return (
+            f"fit: training diverged at {self.where}: {self.reason}. The model has the last parameters with which loss "
+            f"and gradient were finite. Try a lower learning rate (it was {self.learning_rate:g}), clip_norm, or "
+            "inputs scaled to about -1 to 1"
+        )
 
 
 class DivergenceGuard:
@@ -99,12 +115,7 @@ class DivergenceGuard:
         return False
 
     def _diverged(self, where: str, reason: str) -> TrainingDivergedError:
-        rate = self.optimizer.param_groups[0]["lr"]
-        return TrainingDivergedError(
-            f"fit: training diverged at {where}: {reason}. The model has the last parameters with which loss and "
-            f"gradient were finite. Try a lower learning rate (it was {rate:g}), clip_norm, or inputs scaled to about "
-            "-1 to 1"
-        )
+        return TrainingDivergedError(where, reason, self.optimizer.param_groups[0]["lr"])
 
 
 def check_finite(what: str, number: float) -> None:
