@@ -19,26 +19,39 @@ if TYPE_CHECKING:
     from .engine import Value
 
 
-class _Flattening(threading.local):
-    """The nodes (by id) whose ancestors a pickler in this thread has already been handed."""
+class _InProgress(threading.local):
+    """The nodes (by id) whose ancestors a pickler in this thread has been handed, and has not been through yet."""
 
     def __init__(self) -> None:
         self.nodes: dict[int, Value] = {}
 
 
-_flattening = _Flattening()
+_in_progress = _InProgress()
 
 
-class _EndOfAncestors:
-    """The last item of a list of ancestors: when the pickler reaches it, they are no longer in progress."""
+class _Ancestors:
+    """Marks nodes as in progress until the pickler reaches this object, which ends the list of them.
+
+    A pickler that fails on the way drops it instead, and that ends the marking too.
+    """
 
     def __init__(self, nodes: list[Value]) -> None:
-        self.nodes = nodes
+        self.marked = _in_progress.nodes
+        # Not those that a pickle around this one has marked, and has yet to reach.
+        self.own = {id(node): node for node in nodes if id(node) not in self.marked}
+        self.marked.update(self.own)
+
+    def unmark(self) -> None:
+        """End the marking, once."""
+        while self.own:
+            self.marked.pop(self.own.popitem()[0], None)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        for node in self.nodes:
-            _flattening.nodes.pop(id(node), None)
+        self.unmark()
         return str, ()
+
+    def __del__(self) -> None:
+        self.unmark()
 
 
 def copy_node(node: Value) -> Value:
@@ -65,10 +78,9 @@ def reduce_graph(node: Value, topological_order: Callable[[Value], list[Value]])
     """Return what `__reduce__` should: how to restore the node, after its ancestors."""
     _refuse_closure(node, "pickled")
     ancestors: list[Any] = []
-    if node._operands and id(node) not in _flattening.nodes:
+    if node._operands and id(node) not in _in_progress.nodes:
         ancestors = [x for x in topological_order(node)[:-1] if x._operands]
-        _flattening.nodes.update((id(x), x) for x in ancestors)
-        ancestors.append(_EndOfAncestors(list(ancestors)))
+        ancestors.append(_Ancestors(list(ancestors)))
     extra = getattr(node, "__dict__", None)
     operation = node._operation
     if isinstance(operation, Operation) and TABLE.get(operation.name) is operation:

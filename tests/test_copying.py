@@ -94,6 +94,17 @@ def test_pickling_one_node_twice_gives_the_same_bytes_and_leaves_nothing_behind(
     assert pickle.loads(pickle.dumps(deep)).data == deep.data  # had it stayed marked, this would recurse
 
 
+@pytest.mark.parametrize("dump", [pickle.dumps, _python_pickle], ids=["C", "Python"])
+def test_a_pickle_that_failed_on_the_way_leaves_nothing_behind(dump: Any) -> None:
+    cannot_be_pickled = custom_op("doubled", lambda x: 2.0 * x, lambda z, x: 2.0)
+    node = Value(1.0)
+    for _ in range(5_000):
+        node = node + 1.0
+    with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
+        dump(cannot_be_pickled(node) * 2.0)
+    assert pickle.loads(dump(node)).data == 5_001.0  # had it stayed marked, this would recurse
+
+
 class Parameter(Value):
     """A subclass with a dictionary of its own."""
 
