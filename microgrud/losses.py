@@ -184,8 +184,8 @@ def binary_cross_entropy_with_logits(prediction: Any, target: Any) -> Number:
 def cross_entropy(prediction: Any, target: Any) -> Number:
     """Compute the cross-entropy of softmax(logits): logsumexp(logits) - logits[target], the mean over samples.
 
-    For soft targets t it is sum(t)*logsumexp(logits) - t . logits. The derivative by each logit is its softmax minus
-    its target. One node a sample (two for soft targets).
+    For soft targets t it is -t . log_softmax(logits). The derivative by each logit is its softmax minus its target. One
+    node a sample; for soft targets one for each class that has a share, and one for the product with t.
 
     Args:
         prediction: the logits of one sample, a sequence with one number a class; or a list of such sequences.
@@ -219,7 +219,9 @@ def _log_likelihood(logits: Sequence[Number], target: Any, where: str) -> Number
     total = functions.sum(weights)
     if not -_TOLERANCE <= total - 1.0 <= _TOLERANCE:
         raise ValueError(f"{where}: expected soft targets that sum to 1, got a sum of {describe_operands([total])}")
-    return functions.dot([functions.logsumexp(logits), *logits], [-total, *weights])
+    # As above, and terms of one sign. A share of exactly 0 that is no Value needs no node: it has no derivative either.
+    shares = [(t, i) for i, t in enumerate(weights) if isinstance(t, Value) or t != 0.0]
+    return functions.dot([t for t, _ in shares], [ops.LOG_SOFTMAX(float(i), *logits) for _, i in shares])
 
 
 def negative_log_likelihood(prediction: Any, target: Any) -> Number:

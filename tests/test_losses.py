@@ -150,6 +150,17 @@ def test_cross_entropy_takes_soft_targets(zs: list[float], counts: list[int]) ->
     assert_agree(cross_entropy, textbook_cross_entropy, zs, soft)
 
 
+@pytest.mark.parametrize("zs", [[40.0, 0.0], [1000.0, -1000.0], [0.0, 36.0, 3.0], [-1000.0, 1000.0, 1000.0]])
+def test_soft_targets_that_choose_one_class_are_as_good_as_its_index(zs: list[float]) -> None:
+    for i in range(len(zs)):
+        by_index, by_share = [Value(z) for z in zs], [Value(z) for z in zs]
+        one, other = cross_entropy(by_index, i), cross_entropy(by_share, [float(j == i) for j in range(len(zs))])
+        one.backward()
+        other.backward()
+        assert other.data == one.data
+        assert [z.grad for z in by_share] == [z.grad for z in by_index]
+
+
 @given(zs=st.lists(logits, min_size=2, max_size=5))
 def test_cross_entropy_is_the_negative_log_likelihood_of_log_softmax(zs: list[float]) -> None:
     assert negative_log_likelihood(log_softmax(zs), 0) == cross_entropy(zs, 0)
