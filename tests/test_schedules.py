@@ -320,6 +320,16 @@ def test_invalid_settings_are_refused_and_the_rate_left_alone(make: Make, messag
     assert optimizer.param_groups[0]["lr"] == 0.5
 
 
+@pytest.mark.parametrize("make", [lambda o: ExponentialLR(o, 1e200), lambda o: StepLR(o, 1, gamma=1e200)])
+def test_a_rate_that_grows_beyond_all_bounds_is_an_error_that_names_the_step(make: Make) -> None:
+    optimizer = optimizer_with(1e100)
+    schedule = make(optimizer)
+    schedule.step()
+    with pytest.raises(OverflowError, match=r"LR: expected a finite rate, got inf at step 2 from a base of 1e\+100"):
+        schedule.step()
+    assert optimizer.param_groups[0]["lr"] == 1e300
+
+
 @pytest.mark.parametrize("make", [StepLR, OneCycleLR])
 def test_something_other_than_an_optimizer_is_refused(make: Any) -> None:
     with pytest.raises(TypeError, match="expected an Optimizer, got an object of type float"):

@@ -77,8 +77,20 @@ class Schedule:
         self._apply()
 
     def _apply(self) -> None:
-        for group, base in zip(self.optimizer.param_groups, self.base_rates):
-            group["lr"] = self.rate(base, self.steps)
+        for group, rate in zip(self.optimizer.param_groups, [self._finite_rate(base) for base in self.base_rates]):
+            group["lr"] = rate
+
+    def _finite_rate(self, base: float) -> float:
+        try:
+            rate = self.rate(base, self.steps)
+        except OverflowError:
+            rate = math.inf
+        if not math.isfinite(rate):
+            raise OverflowError(
+                f"{self._name}: expected a finite rate, got {rate} at step {self.steps} from a base of {base}; choose "
+                "settings with which the rate does not grow"
+            )
+        return rate
 
     def state_dict(self) -> dict[str, Any]:
         """Return where the schedule stands as numbers, strings and lists: what JSON can hold.
