@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -56,21 +56,30 @@ def check_forward(node: Value) -> None:
         raise AnomalyError(f"{_call(node)} is {node._data}; path to a leaf: {path_to_leaf(node)}")
 
 
-def check_backward(node: Value) -> None:
-    """Raise if a finite adjoint and finite operands made the gradient of a parent infinite or NaN."""
-    operation, adjoint = node._operation, node._grad
-    if isinstance(operation, str) or not math.isfinite(adjoint):
-        return
+def pass_on_checked(node: Value, pass_on: Callable[[], None]) -> None:
+    """Let a node pass its adjoint on; raise if a parent's gradient was finite before, and is not after.
+
+    A node that holds infinity or NaN, or was computed from such, is not the first one: it passes unchecked.
+    """
     xs = [x if isinstance(x, float) else x._data for x in node._operands]
-    if not all(map(math.isfinite, xs)):
+    before = [0.0 if isinstance(x, float) else x._grad for x in node._operands]
+    adjoint = node._grad
+    pass_on()
+    if not all(map(math.isfinite, [adjoint, *xs])):
         return
-    for i, parent in enumerate(node._operands):
-        if not isinstance(parent, float) and not math.isfinite(parent._grad):
-            (slope,) = operation.local_derivatives(node._data, xs, [i])
+    for i, (parent, grad) in enumerate(zip(node._operands, before)):
+        if not isinstance(parent, float) and math.isfinite(grad) and not math.isfinite(parent._grad):
             raise AnomalyError(
                 f"backward of {_call(node)} makes the gradient of operand {i + 1} {parent._grad}: "
-                f"adjoint {adjoint}, local derivative {slope}; path to a leaf: {path_to_leaf(node, i)}"
+                f"adjoint {adjoint}{_slope(node, xs, i)}; path to a leaf: {path_to_leaf(node, i)}"
             )
+
+
+def _slope(node: Value, xs: list[float], i: int) -> str:
+    """Say what the local derivative is; a node built by hand has none on record."""
+    if isinstance(node._operation, str):
+        return ""
+    return f", local derivative {node._operation.local_derivatives(node._data, xs, [i])[0]}"
 
 
 def _call(node: Value) -> str:

@@ -177,9 +177,11 @@ class Value(Operators, OperationMethods):
         try:
             for node in reversed(order):
                 if node._grad != 0.0:  # a zero adjoint passes nothing on, not even through an infinite slope
-                    (node._closure or node._pass_on)()
+                    pass_on = node._closure or node._pass_on
                     if watching:
-                        anomaly.check_backward(node)
+                        anomaly.pass_on_checked(node, pass_on)
+                    else:
+                        pass_on()
         except BaseException:
             for leaf, grad in before:
                 leaf._grad = grad

@@ -62,13 +62,29 @@ def test_an_infinite_operand_is_not_blamed_on_the_operation_in_the_backward_pass
     assert x.grad == math.inf
 
 
-def test_an_infinite_adjoint_is_not_blamed_on_the_operations_below() -> None:
-    x = Value(2.0)
+def test_a_node_built_by_hand_is_blamed_for_what_it_passes_on() -> None:
+    x = Value(2.0, label="x")
     y = x * 3.0
     root = Value(1.0, (y,), "mine")
     root._backward = lambda: setattr(y, "grad", math.inf)
-    with detect_anomaly():
+    expected = (
+        r"backward of mine\(6.0\) makes the gradient of operand 1 inf: adjoint 1.0; path to a leaf: mine <- \* <- x"
+    )
+    with detect_anomaly(), pytest.raises(AnomalyError, match=expected):
         root.backward()
+    assert x.grad == 0.0
+
+
+def test_what_was_infinite_before_is_not_blamed_on_the_operations_below() -> None:
+    x = Value(2.0)
+    y = x * 3.0
+    root = Value(math.inf, (y,), "mine")
+    root._backward = lambda: setattr(y, "grad", math.inf)
+    (root * 1.0).backward()
+    assert x.grad == math.inf
+    infinite = Value(math.inf)
+    with detect_anomaly():
+        (infinite * y).backward()
     assert x.grad == math.inf
 
 
