@@ -8,6 +8,7 @@ higher derivatives need no second set of rules.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -115,23 +116,27 @@ class Operation:
         return [self.partials[i](out, *operands) for i in wanted]
 
     def _explained(self, error: Exception, operands: Sequence[Number]) -> Exception:
-        call = f"{self.name}({describe_operands(operands)})"
-        for kind, reason in (
-            (ZeroDivisionError, "division by zero; expected a divisor other than 0"),
-            (OverflowError, "the result is too large for a float; scale the operands down, or clip them"),
-            (ValueError, None),
-        ):
+        for kind in (ZeroDivisionError, OverflowError, ValueError):
             if isinstance(error, kind):
-                return kind(f"{call}: {reason or self._domain_error(operands, error)}")
+                return kind(f"{self.name}({describe_operands(operands)}): {self._reason(operands, error)}")
         return error
 
-    def _domain_error(self, operands: Sequence[Number], error: Exception) -> str:
-        intervals = self.domain * len(operands) if self.arity is None else self.domain
-        for i, (operand, interval) in enumerate(zip(operands, intervals)):
-            x = getattr(operand, "data", operand)
-            if x not in interval:
-                name = "x" if len(operands) == 1 else f"operand {i + 1}"
+    def _reason(self, operands: Sequence[Number], error: Exception) -> str:
+        if isinstance(error, ZeroDivisionError):
+            return "division by zero; expected a divisor other than 0"
+        if str(error).startswith("expected"):  # a value rule of our own, and not one of Python's
+            return str(error)
+        xs: list[Number] = [getattr(operand, "data", operand) for operand in operands]
+        intervals = self.domain * len(xs) if self.arity is None else self.domain
+        names = ["x"] if len(xs) == 1 else [f"operand {i + 1}" for i in range(len(xs))]
+        for name, x, interval in zip(names, xs, intervals):
+            if x not in interval and x == x:
                 return f"expected {interval.describe(name)}, got {x}"
+        for name, x in zip(names, xs):
+            if not math.isfinite(x):
+                return f"expected a finite {name}, got {x}"
+        if isinstance(error, OverflowError):
+            return "the result is too large for a float; scale the operands down, or clip them"
         return str(error)
 
     def __repr__(self) -> str:
@@ -174,7 +179,7 @@ def as_float(x: object, where: str) -> float:
 
     Raises:
         TypeError: for strings, None, complex numbers, arrays and Values.
-        OverflowError: for an integer beyond the range of a float.
+        OverflowError: for an integer or a fraction beyond the range of a float.
 
     >>> as_float(True, "data")
     1.0
@@ -183,7 +188,13 @@ def as_float(x: object, where: str) -> float:
         return x
     if not is_real_scalar(x):
         raise TypeError(f"{where}: expected a real number, got {_what(x)}")
-    return float(x)  # type: ignore[arg-type]
+    try:
+        return float(x)  # type: ignore[arg-type]
+    except OverflowError:
+        raise OverflowError(
+            f"{where}: expected a number within the range of a float, got one above {sys.float_info.max:.4g} in size; "
+            "scale it down"
+        ) from None
 
 
 def _what(x: object) -> str:
