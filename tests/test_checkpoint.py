@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
@@ -32,6 +34,7 @@ from microgrud.optim import (
 )
 from microgrud.train import EarlyStopping, History, TrainingEvent, fit
 from microgrud.train.checkpoint import load_checkpoint, save_checkpoint
+from microgrud.train.randomness import global_state
 
 ROWS = [[i / 10, (i % 3) / 3] for i in range(10)]
 TARGETS = [2 * a * b + 1 for a, b in ROWS]
@@ -115,6 +118,33 @@ def test_a_run_may_be_cut_anywhere_and_often(cuts: list[int], seed: int, shuffle
         last = next(starts)
         history = train(last, seed=seed, shuffle=shuffle, checkpoint=path, resume=True)
     assert last.state_dict() == whole.state_dict()
+    assert history == expected
+
+
+class Noisy(MLP):
+    """A network that draws random numbers while it is trained."""
+
+    def __call__(self, x: Any) -> Any:
+        if self.training:
+            x = [x_i + 0.1 * random.random() + 0.1 * np.random.standard_normal() for x_i in x]
+        return super().__call__(x)
+
+
+def test_a_model_that_draws_random_numbers_resumes_with_those_it_would_have_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+
+    def noisy_run(**others: Any) -> tuple[Any, History]:
+        model = Noisy(2, [3, 1], activation="tanh", rng=0)
+        random.seed(1)
+        np.random.seed(1)
+        return model, train(model, **others)
+
+    whole, expected = noisy_run()
+    noisy_run(checkpoint=path, callbacks=stop_at(4))
+    random.random()
+    np.random.rand()
+    resumed, history = noisy_run(checkpoint=path, resume=True)
+    assert resumed.state_dict() == whole.state_dict()
     assert history == expected
 
 
@@ -218,7 +248,12 @@ def refuses(path: Path, message: str, **others: Any) -> None:
     optimizer = OPTIMIZERS["Adam"](model.parameters())
     schedule = SCHEDULES["step"](optimizer)
     stopping = EarlyStopping(9)
-    before = (model.state_dict(), optimizer.state_dict(), schedule.state_dict(), stopping.state_dict())
+
+    def state() -> tuple[Any, ...]:
+        parts = (model, optimizer, schedule, stopping)
+        return (*[part.state_dict() for part in parts], global_state())
+
+    before = state()
     arguments = {
         "loss": squared_error,
         "optimizer": optimizer,
@@ -233,7 +268,7 @@ def refuses(path: Path, message: str, **others: Any) -> None:
     }
     with pytest.raises(ModelFileError, match=message):
         fit(model, **{"X": ROWS, "y": TARGETS, **arguments})
-    assert (model.state_dict(), optimizer.state_dict(), schedule.state_dict(), stopping.state_dict()) == before
+    assert state() == before
 
 
 def test_a_truncated_changed_empty_or_foreign_file_is_refused(tmp_path: Path) -> None:
@@ -267,6 +302,9 @@ def test_a_truncated_changed_empty_or_foreign_file_is_refused(tmp_path: Path) ->
         (lambda s: s.update(means=[0.0]), "means"),
         (lambda s: s.update(random=[3, [1, 2], None]), "cannot resume"),
         (lambda s: s.update(random=None), "cannot resume"),
+        (lambda s: s.pop("global_random"), "cannot resume"),
+        (lambda s: s["global_random"]["numpy"]["state"].update(key=[1, 2]), "cannot resume"),
+        (lambda s: s["global_random"].update(random=[3, [1, 2], None]), "cannot resume"),
         (lambda s: s.update(schedule=None), "it is that of a run without schedule"),
         (lambda s: s["schedule"].update(steps=-1), "StepLR.load_state_dict: steps"),
         (lambda s: s.update(early_stopping=None), "without early stopping"),

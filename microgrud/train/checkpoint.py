@@ -1,8 +1,9 @@
 """Checkpoints: a training run in a file, from which it goes on to the same bits as if it had never stopped.
 
-A checkpoint holds the parameters, the state of optimizer, schedule, early stopping and random numbers, the place in
-the epoch, and the history. It is a JSON file of the kind that model files are: exact, checksummed, written whole or
-not at all. Nothing is ever unpickled from it.
+A checkpoint holds the parameters, the state of optimizer, schedule, early stopping and random numbers (those of the
+shuffling, and those of the global generators, which a model may draw from), the place in the epoch, and the history.
+It is a JSON file of the kind that model files are: exact, checksummed, written whole or not at all. Nothing is ever
+unpickled from it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ..optim.settings import brief, numbers, whole
 from .batches import Samples
 from .divergence import DivergenceGuard
 from .history import History, RunningMeans
+from .randomness import as_state, global_state, set_global_state
 
 if TYPE_CHECKING:
     from .loop import Training
@@ -70,6 +72,7 @@ def state_of(training: Training) -> dict[str, Any]:
         "batch": training.batch,
         "means": training.means.sums,
         "random": training.random_state,
+        "global_random": global_state(),
         "parameters": read_data(training.parameters).tolist(),
         "optimizer": training.optimizer.state_dict(),
         "schedule": training.schedule and training.schedule.state_dict(),
@@ -125,8 +128,7 @@ def _restore(training: Training, state: Mapping[str, Any]) -> None:
     history = History.from_dict(state["history"])
     if len(history) != epoch * training.batches + batch or len(history.epochs) != epoch:
         raise ValueError(f"history: expected {epoch} epochs and {batch} batches, got {len(history)} steps")
-    version, words, gauss = state["random"]
-    random_state = (version, tuple(words), gauss)
+    random_state = as_state(state["random"])
     training.rng.setstate(random_state)
     for name in ("schedule", "early_stopping"):
         part = training.schedule if name == "schedule" else training.stopping
@@ -137,6 +139,7 @@ def _restore(training: Training, state: Mapping[str, Any]) -> None:
         training.schedule.load_state_dict(state["schedule"])
     if training.stopping is not None:
         training.stopping.load_state_dict(state["early_stopping"], size=len(parameters))
+    set_global_state(state["global_random"])
     training.epoch, training.batch, training.means = epoch, batch, means
     training.random_state, training.history = random_state, history
     if history.stopped_by != "early stopping":

@@ -93,7 +93,8 @@ def fit(
             stop.
         checkpoint_every: after how many epochs to write it, at least 1; after the last in any case.
         resume: whether to go on from the checkpoint, if there is one, with the same model, data and settings (more
-            epochs are fine): the end is the same, to the bit, as that of a run that was never stopped.
+            epochs are fine): the end is the same, to the bit, as that of a run that was never stopped, also where the
+            model draws from `random` or `numpy.random`, whose global generators go on from their states of then.
 
     Returns:
         What happened. Ctrl-C stops after the current step (a second one at once), and the history says so.
