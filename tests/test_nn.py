@@ -192,7 +192,7 @@ def test_a_state_goes_from_one_model_to_another() -> None:
         ({"b": np.zeros(2)}, "misshapen: b .* type ndarray"),
         ({"b": 1j}, "misshapen: b .* complex number"),
         ({"b": Value(1.0)}, "misshapen: b .* a Value"),
-        ({"b": 10**400}, "misshapen: b .*too large"),
+        ({"b": 10**400}, "misshapen: b .*within the range of a float"),
         ({"w.0": None, "w.2": 0.0, "b": []}, "missing: w.0; unexpected: w.2; misshapen: b "),
     ],
 )
@@ -340,8 +340,8 @@ def test_a_layer_of_one_may_stand_in_the_middle() -> None:
 @pytest.mark.parametrize(
     ("x", "error", "message"),
     [
-        ([1.0], ValueError, r"ReLUNeuron\(2\): expected 2 inputs \(one sample\), got 1"),
-        (np.zeros((5, 2)), ValueError, r"expected 2 inputs \(one sample\), got 5"),
+        ([1.0], ValueError, "^MLP: expected 2 inputs, the numbers of one sample, got 1"),
+        (np.zeros((5, 2)), ValueError, "expected 2 inputs.* got 5; call it once for each sample"),
         (np.zeros((2, 2)), TypeError, "expected a real number, got an object of type ndarray"),
         (["1", "2"], TypeError, "the string '1'"),
         (None, TypeError, "inputs: expected a sequence of numbers, got an object of type NoneType"),
@@ -350,6 +350,12 @@ def test_a_layer_of_one_may_stand_in_the_middle() -> None:
 def test_inputs_that_do_not_fit_are_refused(x: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         MLP(2, [3, 1])(x)
+
+
+@pytest.mark.parametrize("module", [Layer(2, 3), Neuron(2)])
+def test_layers_and_neurons_speak_for_themselves(module: Any) -> None:
+    with pytest.raises(ValueError, match=f"^{type(module).__name__}: expected 2 inputs"):
+        module([1.0])
 
 
 @given(x=st.lists(numbers, min_size=2, max_size=2))

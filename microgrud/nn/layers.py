@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import functions
 from ..engine import Value
-from ..operation import Number, is_real_scalar
+from ..operation import Number, as_sequence, is_real_scalar
 from .activations import Activation, get_activation
 from .initializers import Initializer, get_initializer, get_random_source
 from .module import Module
@@ -75,9 +75,7 @@ class Neuron(Module):
             ValueError: for another number of inputs.
             TypeError: for inputs that are not real numbers.
         """
-        xs = _inputs(x)
-        if len(xs) != len(self.w):
-            raise ValueError(f"{self!r}: expected {len(self.w)} inputs (one sample), got {len(xs)}")
+        xs = _sample(x, len(self.w), self)
         out: Value = functions.dot(self.w, xs, 0.0 if self.b is None else self.b)
         return self.activation(out) if self.nonlin else out
 
@@ -112,8 +110,16 @@ class Layer(Module):
         self.neurons = [Neuron(nin, nout=nout, **kwargs) for _ in range(nout)]
 
     def __call__(self, x: Any) -> Any:
-        """Compute the list of outputs for one sample; for a single neuron its output alone."""
-        xs = _inputs(x)
+        """Compute the list of outputs for one sample; for a single neuron its output alone.
+
+        Args:
+            x: a sequence of `nin` numbers or Values: a list, a tuple, a NumPy array; or one number if nin is 1.
+
+        Raises:
+            ValueError: for another number of inputs.
+            TypeError: for inputs that are not real numbers.
+        """
+        xs = _sample(x, len(self.neurons[0].w), self)
         out = [neuron(xs) for neuron in self.neurons]
         return out[0] if len(out) == 1 else out
 
@@ -180,12 +186,13 @@ class MLP(Module):
         """Compute the list of outputs for one sample; a single output alone.
 
         Args:
-            x: a sequence of `nin` numbers or Values: a list, a tuple, a NumPy array.
+            x: a sequence of `nin` numbers or Values: a list, a tuple, a NumPy array; or one number if nin is 1.
 
         Raises:
             ValueError: for another number of inputs.
             TypeError: for inputs that are not real numbers.
         """
+        x = _sample(x, len(self.layers[0].neurons[0].w), self)
         for layer in self.layers:
             x = layer(x)
         return _OVER_OUTPUTS[self.output](x) if self.output else x
@@ -229,14 +236,15 @@ def _stored_name(activation: Activation) -> str:
     return activation.name
 
 
-def _inputs(x: Any) -> tuple[Number, ...]:
+def _sample(x: Any, nin: int, module: Module) -> tuple[Number, ...]:
     """Return the inputs of one sample as a tuple; a number alone (the output of a layer of one) is one input."""
-    if isinstance(x, Value) or is_real_scalar(x):
-        return (x,)
-    try:
-        return tuple(x)
-    except TypeError:
-        raise TypeError(f"inputs: expected a sequence of numbers, got an object of type {type(x).__name__}") from None
+    xs = (x,) if isinstance(x, Value) or is_real_scalar(x) else as_sequence(x, "inputs")
+    if len(xs) != nin:
+        raise ValueError(
+            f"{type(module).__name__}: expected {nin} inputs, the numbers of one sample, got {len(xs)}; call it once "
+            "for each sample"
+        )
+    return xs
 
 
 def _count(n: Any, where: str) -> int:
