@@ -13,7 +13,7 @@ from typing import overload
 
 from . import ops
 from .engine import Value, topological_order
-from .operation import Number
+from .operation import Number, number_of
 
 
 @overload
@@ -85,7 +85,7 @@ def chain(adjoint: Number, slope: Number) -> Number:
         return adjoint
     if _is_constant(adjoint, 1.0):
         return slope
-    if _number(adjoint) == 0.0 and not math.isfinite(_number(slope)):
+    if number_of(adjoint) == 0.0 and not math.isfinite(number_of(slope)):
         return ops.CHAIN(adjoint, slope)
     return adjoint * slope
 
@@ -126,7 +126,7 @@ def _slopes(node: Value, among: Container[Value]) -> list[tuple[Value, Number]]:
 
 def _push_on(tangent: Number, slope: Number) -> Number:
     """Multiply a tangent by a local derivative; what stops an adjoint in reverse mode, a zero slope, stops it here."""
-    if _number(slope) == 0.0 and not math.isfinite(_number(tangent)):
+    if number_of(slope) == 0.0 and not math.isfinite(number_of(tangent)):
         return chain(slope, tangent)
     return chain(tangent, slope)
 
@@ -136,10 +136,6 @@ def _add_up(terms: list[Number]) -> Number:
     for term in terms[1:]:
         total = term if _is_constant(total, 0.0) else total if _is_constant(term, 0.0) else total + term
     return total
-
-
-def _number(x: Number) -> float:
-    return x.data if isinstance(x, Value) else float(x)
 
 
 def _is_constant(x: Number, number: float) -> bool:

@@ -1,4 +1,4 @@
-"""JSON files that are whole or not there: written atomically, with a format, a version and a checksum.
+"""JSON files that are whole or not there, with a format, a version and a checksum.
 
 Model files and checkpoints are such files. A document is a dict that JSON can hold, with a `"format"` (what kind of
 file it is) and a `"format_version"`; floats are written so that they come back bit for bit. The bytes of a file are a
@@ -7,17 +7,15 @@ function of its document, so that equal documents give equal files, and a reader
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import json
 import math
 import os
-import secrets
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from .files import write_atomically
 
 
 class ModelFileError(ValueError):
@@ -38,10 +36,7 @@ def checksum(document: Mapping[str, Any]) -> str:
 
 
 def write_json_atomically(path: str | os.PathLike[str], document: Mapping[str, Any]) -> None:
-    """Write a document and its checksum to a file, so that at every moment the old file or the new one is there.
-
-    The bytes go to a new file beside the old one, are flushed to the disk, and then take its name. A symbolic link is
-    followed; the permissions of a file that is replaced are kept. If anything fails the old file is left as it is.
+    """Write a document and its checksum to a file, as `microgrud.files.write_atomically` does.
 
     Args:
         path: where to write.
@@ -54,24 +49,7 @@ def write_json_atomically(path: str | os.PathLike[str], document: Mapping[str, A
         OSError: if the file cannot be written.
     """
     _check_storable(document)
-    content = _encode({**document, "checksum": checksum(document)})
-    target = Path(os.path.realpath(path))
-    mode = _mode_of_replaced(target)
-    # Not `tempfile`, whose files can be read by their owner alone: this one gets the permissions any new file gets.
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(content)
-            file.flush()
-            if mode is not None:
-                os.chmod(temporary, mode)
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    _flush_folder(target.parent)
+    write_atomically(path, _encode({**document, "checksum": checksum(document)}))
 
 
 def read_json(path: str | os.PathLike[str], format: str, newest_version: int) -> dict[str, Any]:
@@ -155,28 +133,3 @@ def _check_storable(document: Mapping[str, Any]) -> None:
 
 # A document that nests this deep can be encoded and parsed within Python's default limit on recursion.
 _DEEPEST = 100
-
-
-def _mode_of_replaced(target: Path) -> int | None:
-    """Return the permissions of the file that is to be replaced, None if there is none; raise if it must not be."""
-    try:
-        status = target.stat()
-    except FileNotFoundError:
-        if not target.parent.is_dir():
-            raise FileNotFoundError(errno.ENOENT, "No such folder", str(target.parent)) from None
-        return None
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError(f"{target}: expected the name of a file to write, got a folder or device of that name")
-    if not os.access(target, os.W_OK):
-        raise PermissionError(f"{target}: the file is there and may not be written to")
-    return stat.S_IMODE(status.st_mode)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Bring the new name to the disk too; where folders cannot be opened the system sees to it."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -12,8 +12,8 @@ from fractions import Fraction
 
 _SPLITTER = 134217729.0  # 2**27 + 1: splits a double into two halves of 26 bits (Dekker 1971)
 _SQRT_HALF = 0.7071067811865476, -4.833646656726457e-17  # sqrt(1/2) as an unevaluated sum of two floats
-_TWO_OVER_SQRT_PI = 1.1283791670955126
-_ONE_OVER_SQRT_TWO_PI = 0.3989422804014327
+TWO_OVER_SQRT_PI = 1.1283791670955126
+ONE_OVER_SQRT_TWO_PI = 0.3989422804014327
 
 
 def _two_product(a: float, b: float) -> tuple[float, float]:
@@ -108,12 +108,12 @@ def normal_cdf(x: float) -> float:
         return 0.5 * math.erfc(t)
     product, error = _two_product(-x, _SQRT_HALF[0])
     error -= x * _SQRT_HALF[1]
-    return 0.5 * (math.erfc(product) - error * _TWO_OVER_SQRT_PI * gaussian(product, 1.0))
+    return 0.5 * (math.erfc(product) - error * TWO_OVER_SQRT_PI * gaussian(product, 1.0))
 
 
 def normal_density(x: float) -> float:
     """Return the standard normal density, exp(-x**2 / 2) / sqrt(2 pi)."""
-    return _ONE_OVER_SQRT_TWO_PI * gaussian(x, 0.5)
+    return ONE_OVER_SQRT_TWO_PI * gaussian(x, 0.5)
 
 
 def _density_series(x: float, factor: float, coefficients: tuple[float, ...]) -> float:
@@ -128,7 +128,7 @@ def _density_series(x: float, factor: float, coefficients: tuple[float, ...]) ->
         return factor * normal_density(x) * total
     # The density is subnormal: its square root twice keeps the digits.
     half = gaussian(x, 0.25)
-    return (half * (factor * _ONE_OVER_SQRT_TWO_PI * total)) * half
+    return (half * (factor * ONE_OVER_SQRT_TWO_PI * total)) * half
 
 
 def gelu(x: float) -> float:

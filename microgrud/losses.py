@@ -14,7 +14,7 @@ from typing import Any
 
 from . import functions, ops
 from .engine import Value
-from .operation import Number, as_float, describe_operands, is_real_scalar
+from .operation import Number, as_float, as_sequence, describe_operands, is_real_scalar
 
 # How far the sum of soft targets may be from 1, and a log-probability above 0: room for single precision.
 _TOLERANCE = 1e-6
@@ -210,7 +210,7 @@ def _log_likelihood(logits: Sequence[Number], target: Any, where: str) -> Number
     if _is_number(target):
         # One node with all its digits: logsumexp(logits) - logits[target] cancels where the loss is small.
         return ops.LOG_SOFTMAX(float(_class_index(target, len(logits), where)), *logits)
-    soft = _sequence(target, f"{where}: soft targets")
+    soft = as_sequence(target, f"{where}: soft targets")
     weights = [t if isinstance(t, Value) else as_float(t, f"{where}: soft target") for t in soft]
     if len(weights) != len(logits):
         raise ValueError(f"{where}: expected {len(logits)} soft targets, one a logit, got {len(weights)}")
@@ -271,7 +271,7 @@ def l1_penalty(parameters: Iterable[Number], strength: float) -> Number:
     1.5
     """
     strength = _strength(strength, "l1_penalty")
-    return strength * functions.sum([functions.abs(p) for p in _sequence(parameters, "l1_penalty: parameters")])
+    return strength * functions.sum([functions.abs(p) for p in as_sequence(parameters, "l1_penalty: parameters")])
 
 
 def l2_penalty(parameters: Iterable[Number], strength: float) -> Number:
@@ -291,7 +291,7 @@ def l2_penalty(parameters: Iterable[Number], strength: float) -> Number:
     2.5
     """
     strength = _strength(strength, "l2_penalty")
-    ps = _sequence(parameters, "l2_penalty: parameters")
+    ps = as_sequence(parameters, "l2_penalty: parameters")
     return strength * functions.dot(ps, ps)
 
 
@@ -306,24 +306,15 @@ def _mean(terms: list[Number]) -> Number:
     return terms[0] if len(terms) == 1 else functions.mean(terms)
 
 
-def _sequence(xs: Any, where: str) -> tuple[Any, ...]:
-    if isinstance(xs, (str, bytes)):
-        raise TypeError(f"{where}: expected a sequence of numbers, got {xs!r}")
-    try:
-        return tuple(xs)
-    except TypeError:
-        raise TypeError(f"{where}: expected a sequence of numbers, got an object of type {type(xs).__name__}") from None
-
-
 def _pairs(prediction: Any, target: Any, where: str) -> list[tuple[Number, Number]]:
     """Return each predicted number with its target, from numbers or sequences in the same arrangement."""
     if _is_number(prediction) and _is_number(target):
         return [(prediction, target)]
     if _is_number(prediction) or _is_number(target):
         one, other = ("prediction", "target") if _is_number(prediction) else ("target", "prediction")
-        many = _sequence(target if one == "prediction" else prediction, f"{where}: {other}")
+        many = as_sequence(target if one == "prediction" else prediction, f"{where}: {other}")
         raise ValueError(f"{where}: expected a {other} for each {one}, got one {one} and {len(many)} {other}s")
-    predictions, targets = _sequence(prediction, f"{where}: prediction"), _sequence(target, f"{where}: target")
+    predictions, targets = as_sequence(prediction, f"{where}: prediction"), as_sequence(target, f"{where}: target")
     _check_lengths(len(predictions), len(targets), where)
     return [pair for p, t in zip(predictions, targets) for pair in _pairs(p, t, where)]
 
@@ -335,12 +326,12 @@ def _samples(prediction: Any, target: Any, where: str) -> list[tuple[tuple[Numbe
             f"{where}: expected a number for each class, got one number; for two classes and one output, "
             "use binary_cross_entropy_with_logits"
         )
-    predictions = _sequence(prediction, f"{where}: prediction")
+    predictions = as_sequence(prediction, f"{where}: prediction")
     if predictions and _is_number(predictions[0]):
         return [(predictions, target)]
-    targets = _sequence(target, f"{where}: target")
+    targets = as_sequence(target, f"{where}: target")
     _check_lengths(len(predictions), len(targets), where)
-    samples = [(_sequence(p, f"{where}: prediction"), t) for p, t in zip(predictions, targets)]
+    samples = [(as_sequence(p, f"{where}: prediction"), t) for p, t in zip(predictions, targets)]
     if not all(numbers for numbers, _ in samples):
         raise ValueError(f"{where}: expected a number for each class, got an empty sequence")
     return samples

@@ -197,6 +197,36 @@ def as_float(x: object, where: str) -> float:
         ) from None
 
 
+def as_sequence(xs: object, where: str) -> tuple[Any, ...]:
+    """Return the items of a list, a tuple, an array or any other iterable as a tuple, or say that it is none.
+
+    Args:
+        xs: what should be a sequence of numbers (or of sequences of them).
+        where: the name of the argument or operation, for the message.
+
+    Raises:
+        TypeError: for a string, and for what cannot be iterated over.
+
+    >>> as_sequence([1.0, 2.0], "sum")
+    (1.0, 2.0)
+    """
+    if isinstance(xs, (str, bytes)):
+        raise TypeError(f"{where}: expected a sequence of numbers, got {xs!r}")
+    try:
+        return tuple(xs)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{where}: expected a sequence of numbers, got an object of type {type(xs).__name__}") from None
+
+
+def number_of(x: Number) -> float:
+    """Return the number that a Value holds; a plain number as it is.
+
+    `==` compares Values by identity: a derivative rule that asks for equality asks it of numbers.
+    """
+    number: float = x.data if hasattr(x, "_record") else x
+    return number
+
+
 def _what(x: object) -> str:
     kind = type(x).__name__
     if hasattr(type(x), "_record"):

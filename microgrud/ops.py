@@ -15,7 +15,7 @@ import operator
 from collections.abc import Callable, Sequence
 
 from . import kernels
-from .operation import Interval, Number, Operation
+from .operation import Interval, Number, Operation, number_of
 
 REALS = Interval()
 POSITIVE = Interval(0.0, math.inf, low_open=True)
@@ -66,12 +66,6 @@ def _same_name(name: str) -> Callable[..., Number]:
     return lambda mp, *xs: getattr(mp, name)(*xs)
 
 
-def _number(x: Number) -> float:
-    """The number that a float or a Value holds. `==` compares Values by identity; rules must compare numbers."""
-    number: float = x.data if hasattr(x, "_record") else x
-    return number
-
-
 def _zero(z: Number, *_: Number) -> float:
     return 0.0
 
@@ -92,12 +86,12 @@ def _quotient_by_divisor(z: Number, x: Number, y: Number) -> Number:
 
 def _power_by_base(z: Number, x: Number, y: Number) -> Number:
     """d(x**y)/dx = y * x**(y - 1), each case in the form that loses no digits."""
-    base_is_zero = _number(x) == 0.0
-    if base_is_zero and _number(y) == 0.0:
+    base_is_zero = number_of(x) == 0.0
+    if base_is_zero and number_of(y) == 0.0:
         return 0.0
     if -_TINY < z < _TINY and not base_is_zero:  # the power has underflowed: use its square root twice
         magnitude = x if x > 0.0 else -x
-        sign = math.copysign(1.0, _number(x)) * math.copysign(1.0, _number(z))
+        sign = math.copysign(1.0, number_of(x)) * math.copysign(1.0, number_of(z))
         if y >= 1.0:
             root = POWER_IEEE(magnitude, 0.5 * (y - 1.0))
             return sign * y * root * root
@@ -115,7 +109,7 @@ def _power_by_exponent(z: Number, x: Number, y: Number) -> Number:
             root = POWER_IEEE(x, 0.5 * y)
             return root * LOG(x) * root
         return z * LOG(x)
-    return 0.0 if _number(x) == 0.0 else math.nan
+    return 0.0 if number_of(x) == 0.0 else math.nan
 
 
 def _modulo(mp: Number, x: Number, y: Number) -> Number:
@@ -219,13 +213,13 @@ def _least_slope(slope: Number) -> Number:
 
 
 def _leaky_relu_slope(z: Number, x: Number, slope: Number) -> Number:
-    if _number(x) == 0.0:
+    if number_of(x) == 0.0:
         return _least_slope(slope)
     return slope if x < 0.0 else 1.0
 
 
 def _elu_slope(z: Number, x: Number, alpha: Number) -> Number:
-    if _number(x) == 0.0:
+    if number_of(x) == 0.0:
         return _least_slope(alpha)
     if x < -700.0:  # exp(x) is subnormal: half of it at a time keeps the digits
         return alpha * EXP(0.5 * x) * EXP(0.5 * x)
@@ -234,7 +228,7 @@ def _elu_slope(z: Number, x: Number, alpha: Number) -> Number:
 
 def _share_of_first(x: Number, y: Number, x_wins: bool) -> float:
     """How much of the adjoint the first of two operands gets: all or nothing, half on a tie; NaN always wins."""
-    x, y = _number(x), _number(y)
+    x, y = number_of(x), number_of(y)
     if x == y or (x != x and y != y):
         return 0.5
     if x != x or y != y:
@@ -260,7 +254,7 @@ def _clip_definition(mp: Number, x: Number, low: Number, high: Number) -> Number
     return low if x < low else high if x > high else x
 
 
-ABS = _operation("abs", abs, lambda z, x: float(_sign(_number(x))), definition=lambda mp, x: abs(x))
+ABS = _operation("abs", abs, lambda z, x: float(_sign(number_of(x))), definition=lambda mp, x: abs(x))
 SIGN = _operation("sign", lambda x: float(_sign(x)), _zero)
 FLOOR = _operation("floor", lambda x: float(math.floor(x)), _zero)
 CEIL = _operation("ceil", lambda x: float(math.ceil(x)), _zero)
@@ -365,7 +359,7 @@ def _scale_for(size: Number) -> float:
 
 def _directions(z: Number, *xs: Number) -> list[Number]:
     """The gradient of the Euclidean norm z of xs: each x / z, and 0 at the origin, where least norm decides."""
-    if _number(z) == 0.0:
+    if number_of(z) == 0.0:
         return [0.0] * len(xs)
     scale = _scale_for(z)
     if scale != 1.0:  # too small for a quotient with all its digits, or overflowed
@@ -431,8 +425,6 @@ ATANH = _operation("atanh", math.atanh, lambda z, x: 1.0 / ((1.0 - x) * (1.0 + x
 
 # --- error functions and activations ------------------------------------------------------------------------------
 
-_TWO_OVER_SQRT_PI = 1.1283791670955126
-_ONE_OVER_SQRT_TWO_PI = 0.3989422804014327
 _SQRT_TWO = 1.4142135623730951, -9.667293313452913e-17  # as an unevaluated sum
 _SILU_ROOT = -1.2784645427610737, -1.0946994183093437e-16  # where silu' is 0, as an unevaluated sum
 
@@ -460,8 +452,8 @@ def _gelu_curvature(z: Number, x: Number) -> Number:
     factor = ((_SQRT_TWO[0] - x) + _SQRT_TWO[1]) * ((_SQRT_TWO[0] + x) + _SQRT_TWO[1])
     if x < -37.0 or x > 37.0:  # the density is subnormal: its square root twice keeps the digits
         root = GAUSSIAN(x, 0.25)
-        return factor * (_ONE_OVER_SQRT_TWO_PI * root) * root
-    return factor * (_ONE_OVER_SQRT_TWO_PI * GAUSSIAN(x, 0.5))
+        return factor * (kernels.ONE_OVER_SQRT_TWO_PI * root) * root
+    return factor * (kernels.ONE_OVER_SQRT_TWO_PI * GAUSSIAN(x, 0.5))
 
 
 def _gaussian_slope(z: Number, x: Number, scale: Number) -> Number:
@@ -484,8 +476,8 @@ GELU_SLOPE: Operation = _operation(
     _gelu_curvature,
     definition=lambda mp, x: mp.ncdf(x) + x * mp.npdf(x),
 )
-ERF = _operation("erf", math.erf, lambda z, x: _TWO_OVER_SQRT_PI * GAUSSIAN(x, 1.0))
-ERFC = _operation("erfc", math.erfc, lambda z, x: -_TWO_OVER_SQRT_PI * GAUSSIAN(x, 1.0))
+ERF = _operation("erf", math.erf, lambda z, x: kernels.TWO_OVER_SQRT_PI * GAUSSIAN(x, 1.0))
+ERFC = _operation("erfc", math.erfc, lambda z, x: -kernels.TWO_OVER_SQRT_PI * GAUSSIAN(x, 1.0))
 SIGMOID: Operation = _operation(
     "sigmoid",
     kernels.sigmoid,
@@ -518,7 +510,7 @@ SILU = _operation("silu", kernels.silu, _silu_slope, definition=lambda mp, x: x 
 
 def _shares_of_extreme(z: Number, *xs: Number) -> list[Number]:
     """1/k to each of the k operands that equal the result (or are NaN, if one is), and 0 to the others."""
-    result, numbers = _number(z), [_number(x) for x in xs]
+    result, numbers = number_of(z), [number_of(x) for x in xs]
     chosen = [x == result or (x != x and result != result) for x in numbers]
     return [1.0 / chosen.count(True) if c else 0.0 for c in chosen]
 

@@ -8,20 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from . import ops
-from .operation import Number
+from .operation import Number, as_sequence
 
 
-def _numbers(xs: Iterable[Number], name: str) -> tuple[Number, ...]:
-    """Return the numbers as a tuple, or say that it is no sequence."""
-    try:
-        return tuple(xs)
-    except TypeError:
-        raise TypeError(f"{name}: expected a sequence of numbers, got {type(xs).__name__}") from None
-
-
-def _sequence(xs: Iterable[Number], name: str) -> tuple[Number, ...]:
+def _at_least_one(xs: Iterable[Number], name: str) -> tuple[Number, ...]:
     """Return the numbers as a tuple, of at least one."""
-    numbers = _numbers(xs, name)
+    numbers = as_sequence(xs, name)
     if not numbers:
         raise ValueError(f"{name}: expected at least one number, got an empty sequence")
     return numbers
@@ -37,7 +29,7 @@ def sum(xs: Iterable[Number]) -> Number:
     >>> sum([0.1] * 10)
     1.0
     """
-    numbers = _numbers(xs, "sum")
+    numbers = as_sequence(xs, "sum")
     return ops.SUM(*numbers) if numbers else 0.0
 
 
@@ -52,7 +44,7 @@ def mean(xs: Iterable[Number]) -> Number:
     >>> mean([1.0, 2.0, 6.0])
     3.0
     """
-    return ops.MEAN(*_sequence(xs, "mean"))
+    return ops.MEAN(*_at_least_one(xs, "mean"))
 
 
 def prod(xs: Iterable[Number]) -> Number:
@@ -63,7 +55,7 @@ def prod(xs: Iterable[Number]) -> Number:
     >>> prod([2.0, 3.0, 4.0])
     24.0
     """
-    numbers = _numbers(xs, "prod")
+    numbers = as_sequence(xs, "prod")
     return ops.PROD(*numbers) if numbers else 1.0
 
 
@@ -78,7 +70,7 @@ def dot(xs: Iterable[Number], ys: Iterable[Number], bias: Number = 0.0) -> Numbe
     >>> dot([1.0, 2.0], [3.0, 4.0], bias=0.5)
     11.5
     """
-    xs, ys = _numbers(xs, "dot"), _numbers(ys, "dot")
+    xs, ys = as_sequence(xs, "dot"), as_sequence(ys, "dot")
     if len(xs) != len(ys):
         raise ValueError(f"dot: expected two sequences of one length, got {len(xs)} and {len(ys)} numbers")
     return ops.DOT(bias, *xs, *ys)
@@ -95,7 +87,7 @@ def norm(xs: Iterable[Number]) -> Number:
     >>> norm([3.0, 4.0])
     5.0
     """
-    return ops.NORM(*_sequence(xs, "norm"))
+    return ops.NORM(*_at_least_one(xs, "norm"))
 
 
 def max(xs: Iterable[Number]) -> Number:
@@ -109,7 +101,7 @@ def max(xs: Iterable[Number]) -> Number:
     >>> max([1.0, 3.0, 2.0])
     3.0
     """
-    return ops.MAX(*_sequence(xs, "max"))
+    return ops.MAX(*_at_least_one(xs, "max"))
 
 
 def min(xs: Iterable[Number]) -> Number:
@@ -123,7 +115,7 @@ def min(xs: Iterable[Number]) -> Number:
     >>> min([1.0, 3.0, 2.0])
     1.0
     """
-    return ops.MIN(*_sequence(xs, "min"))
+    return ops.MIN(*_at_least_one(xs, "min"))
 
 
 def logsumexp(xs: Iterable[Number]) -> Number:
@@ -137,7 +129,7 @@ def logsumexp(xs: Iterable[Number]) -> Number:
     >>> logsumexp([1000.0, 1000.0])
     1000.6931471805599
     """
-    return ops.LOGSUMEXP(*_sequence(xs, "logsumexp"))
+    return ops.LOGSUMEXP(*_at_least_one(xs, "logsumexp"))
 
 
 def softmax(xs: Iterable[Number]) -> list[Number]:
@@ -151,7 +143,7 @@ def softmax(xs: Iterable[Number]) -> list[Number]:
     >>> softmax([1000.0, 1000.0])
     [0.5, 0.5]
     """
-    numbers = _sequence(xs, "softmax")
+    numbers = _at_least_one(xs, "softmax")
     return [ops.SOFTMAX(float(i), *numbers) for i in range(len(numbers))]
 
 
@@ -166,5 +158,5 @@ def log_softmax(xs: Iterable[Number]) -> list[Number]:
     >>> log_softmax([0.0, 1000.0])
     [-1000.0, 0.0]
     """
-    numbers = _sequence(xs, "log_softmax")
+    numbers = _at_least_one(xs, "log_softmax")
     return [ops.LOG_SOFTMAX(float(i), *numbers) for i in range(len(numbers))]

@@ -121,14 +121,14 @@ def test_one_node_may_stand_at_several_places(name: str) -> None:
 @every_function
 @pytest.mark.parametrize("wrong", [3, 1.5, None])
 def test_what_is_no_sequence_is_refused(name: str, wrong: Any) -> None:
-    with pytest.raises(TypeError, match=f"{name}: expected a sequence of numbers, got {type(wrong).__name__}"):
+    with pytest.raises(TypeError, match=f"{name}: expected a sequence of numbers, got .*{type(wrong).__name__}"):
         TO_ONE_NUMBER[name](wrong)
 
 
 def test_one_value_is_no_sequence() -> None:
-    with pytest.raises(TypeError, match="sum: expected a sequence of numbers, got Value"):
+    with pytest.raises(TypeError, match="sum: expected a sequence of numbers, got an object of type Value"):
         mg.sum(Value(1.0))  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="dot: expected a sequence of numbers, got Value"):
+    with pytest.raises(TypeError, match="dot: expected a sequence of numbers, got an object of type Value"):
         mg.dot([1.0], Value(1.0))  # type: ignore[arg-type]
 
 

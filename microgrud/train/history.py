@@ -7,8 +7,9 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ..files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -203,13 +204,7 @@ class History:
         writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows())
-        target = Path(path)
-        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-        try:
-            partial.write_text(text.getvalue(), encoding="utf-8", newline="")
-            os.replace(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_atomically(path, text.getvalue().encode("utf-8"))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the history as dicts, lists, numbers and strings: what JSON can hold."""
