@@ -231,6 +231,8 @@ def _what(x: object) -> str:
     kind = type(x).__name__
     if hasattr(type(x), "_record"):
         return f"a {kind}; use it as it is, or its .data for the number alone"
+    if x is None:
+        return "None; give a number, or see to it that the function that should have made one returns it"
     if isinstance(x, str):
         return f"the string {x!r}; convert it with float()"
     if isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "") == "c":

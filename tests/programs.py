@@ -102,6 +102,16 @@ def _away_from(place: float, distance: float) -> Test:
     return lambda x: abs(x - place) >= distance
 
 
+def _between_integers(x: Any) -> bool:
+    return bool(0.05 <= x % 1.0 <= 0.95)
+
+
+def _round(x: Any) -> Any:
+    if isinstance(x, mpf):
+        return mp.nint(x)
+    return float(round(x)) if isinstance(x, float) else round(x)
+
+
 _anywhere = _between(-10.0, 10.0)
 
 # name: (the function, where its operands may lie)
@@ -140,7 +150,12 @@ FUNCTIONS: dict[str, tuple[Function, Test]] = {
     "elu": (mg.elu, _away_from(0.0, 0.05)),
     "gelu": (mg.gelu, _anywhere),
     "silu": (mg.silu, _anywhere),
-    "floor": (mg.floor, lambda x: 0.05 <= x % 1.0 <= 0.95),
+    "identity": (operator.pos, _anywhere),
+    "sign": (mg.sign, _away_from(0.0, 0.05)),
+    "floor": (mg.floor, _between_integers),
+    "ceil": (mg.ceil, _between_integers),
+    "trunc": (mg.trunc, _between_integers),
+    "round": (_round, lambda x: _between_integers(x + 0.5)),
     "clip": (lambda x: mg.clip(x, -1.0, 1.0), lambda x: abs(abs(x) - 1.0) >= 0.05),
     "add 0.5": (lambda x: x + 0.5, _anywhere),
     "2 - x": (lambda x: 2.0 - x, _anywhere),
@@ -150,7 +165,8 @@ FUNCTIONS: dict[str, tuple[Function, Test]] = {
     "subtract": (operator.sub, _anywhere),
     "multiply": (operator.mul, _anywhere),
     "divide": (operator.truediv, lambda x, y: abs(y) >= 1.0),
-    "modulo": (operator.mod, lambda x, y: abs(y) >= 1.0 and 0.05 <= x / y % 1.0 <= 0.95),
+    "floor_divide": (operator.floordiv, lambda x, y: abs(y) >= 1.0 and _between_integers(x / y)),
+    "modulo": (operator.mod, lambda x, y: abs(y) >= 1.0 and _between_integers(x / y)),
     "pow": (operator.pow, lambda x, y: 0.7 <= x <= 3.0 and abs(y) <= 2.0),
     "atan2": (mg.atan2, lambda y, x: abs(y) >= 0.2),
     "hypot": (mg.hypot, lambda x, y: abs(x) + abs(y) >= 0.2),
@@ -160,6 +176,8 @@ FUNCTIONS: dict[str, tuple[Function, Test]] = {
     "sum": (lambda *xs: mg.sum(xs), lambda x, y, z: True),
     "mean": (lambda *xs: mg.mean(xs), lambda x, y, z: True),
     "prod": (lambda *xs: mg.prod(xs), lambda x, y, z: _between(-3.1, 3.1)(x, y, z)),
+    "max": (lambda *xs: mg.max(xs), lambda x, y, z: min(abs(x - y), abs(y - z), abs(x - z)) >= 0.05),
+    "min": (lambda *xs: mg.min(xs), lambda x, y, z: min(abs(x - y), abs(y - z), abs(x - z)) >= 0.05),
     "norm": (lambda *xs: mg.norm(xs), lambda x, y, z: abs(x) + abs(y) + abs(z) >= 0.2),
     "logsumexp": (lambda *xs: mg.logsumexp(xs), lambda x, y, z: True),
     "softmax": (lambda *xs: mg.softmax(xs)[0], lambda x, y, z: True),

@@ -41,6 +41,16 @@ def truth_operands(name: str, xs: list[float]) -> list[float]:
     return xs[:1] if name == "gaussian" else xs
 
 
+#: Forms of an operation that is measured: for derivative rules, and for round(x, digits).
+PRIVATE_FORMS = {"divide_ieee": "divide", "power_ieee": "pow", "chain": "multiply", "round_digits": "round"}
+
+
+def test_every_operation_is_measured() -> None:
+    over_sequences = {name for name, operation in ops.TABLE.items() if operation.arity is None}  # test_sequences.py
+    assert set(ops.TABLE) == set(TRUTH) | set(PRIVATE_FORMS) | over_sequences
+    assert set(PRIVATE_FORMS.values()) <= set(TRUTH)
+
+
 @pytest.mark.parametrize("name", sorted(TRUTH))
 def test_value_and_derivatives_are_within_four_ulp_of_the_truth(name: str) -> None:
     operation = ops.TABLE[name]

@@ -146,7 +146,7 @@ def test_a_value_that_is_one_real_number_becomes_a_float(result: Any) -> None:
 @pytest.mark.parametrize(
     ("result", "what"),
     [
-        (None, "an object of type NoneType"),
+        (None, "None; give a number"),
         ("3", "the string '3'"),
         (3j, r"the complex number 3j"),
         (np.ones(1), "an object of type ndarray"),
@@ -248,7 +248,7 @@ def test_the_number_of_operands_must_be_that_of_the_rules(operands: tuple[Any, .
 def test_operands_must_be_numbers() -> None:
     with pytest.raises(TypeError, match="bell: expected a real number, got the string 'a'"):
         bell("a")
-    with pytest.raises(TypeError, match="scaled_exp: expected a real number, got an object of type NoneType"):
+    with pytest.raises(TypeError, match="scaled_exp: expected a real number, got None; give a number"):
         scaled_exp(Value(1.0), None)
 
 

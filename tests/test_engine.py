@@ -33,7 +33,7 @@ def test_any_real_scalar_becomes_a_float(engine: type[Value], number: Any) -> No
     ("wrong", "advice"),
     [
         ("1.0", "convert it with float"),
-        (None, "NoneType"),
+        (None, "None; give a number"),
         (1j, "complex number"),
         (np.complex64(1), "complex number"),
         ([1.0], "each of its elements"),

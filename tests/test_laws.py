@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from programs import FUNCTIONS, NAMES, ROUNDING, Program, Step, fits, pairs_of_programs, points, programs, true_gradient
 
 import microgrud as mg
-from microgrud import Value
+from microgrud import Value, ops
 
 factors = st.floats(-4.0, 4.0)
 
@@ -40,6 +40,11 @@ def close(numbers: float | list[float]) -> object:
 @given(programs())
 def test_backward_gives_the_derivative(program: Program) -> None:
     assert slopes(program) == close([float(slope) for slope in true_gradient(program)])
+
+
+def test_random_programs_have_every_operation_of_the_table() -> None:
+    private = {"chain", "divide_ieee", "power_ieee", "gaussian", "gelu_slope", "round_digits"}
+    assert set(ops.TABLE) - set(FUNCTIONS) == private
 
 
 @pytest.mark.parametrize(("arity", "name"), [(arity, name) for arity, names in NAMES.items() for name in names])

@@ -38,12 +38,24 @@ def _logistic(x: Any) -> Any:
     return 1 / (1 + mp.exp(-x))
 
 
+def _floor_of_quotient(x: Any, y: Any) -> Any:
+    with mp.workdps(700):  # the quotient of two floats may have as many digits before the point
+        return mp.floor(x / y)
+
+
+def _remainder(x: Any, y: Any) -> Any:
+    with mp.workdps(1500):
+        return x - y * mp.floor(x / y)
+
+
 # name: (value, derivative by each operand)
 TRUTH: dict[str, tuple[Formula, ...]] = {
     "add": (lambda x, y: x + y, lambda x, y: mpf(1), lambda x, y: mpf(1)),
     "subtract": (lambda x, y: x - y, lambda x, y: mpf(1), lambda x, y: mpf(-1)),
     "multiply": (lambda x, y: x * y, lambda x, y: y, lambda x, y: x),
     "divide": (lambda x, y: x / y, lambda x, y: 1 / y, lambda x, y: -x / y**2),
+    "floor_divide": (_floor_of_quotient, lambda x, y: mpf(0), lambda x, y: mpf(0)),
+    "modulo": (_remainder, lambda x, y: mpf(1), lambda x, y: -_floor_of_quotient(x, y)),
     "pow": (lambda x, y: x**y, lambda x, y: y * x ** (y - 1), lambda x, y: x**y * mp.log(x)),
     "negate": (lambda x: -x, lambda x: mpf(-1)),
     "identity": (lambda x: x, lambda x: mpf(1)),
