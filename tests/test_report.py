@@ -54,11 +54,15 @@ def hostile() -> Run:
 _drawn: dict[str, Pictures] = {}
 
 
-def page_of(run: Run) -> str:
-    """The report, with the pictures of the run of its name drawn once."""
+def pictures_of(run: Run) -> Pictures:
+    """The pictures of the run of that title, drawn once."""
     if run.title not in _drawn:
         _drawn[run.title] = draw_pictures(run)
-    return report_page(run, _drawn[run.title])
+    return _drawn[run.title]
+
+
+def page_of(run: Run) -> str:
+    return report_page(run, pictures_of(run))
 
 
 class Page(HTMLParser):
@@ -186,7 +190,8 @@ def cells(run: Run, caption: str) -> list[list[str]]:
     return found
 
 
-def test_the_scores_are_those_in_the_model_file(run: Run, tmp_path: Path) -> None:
+def test_the_scores_are_those_in_the_model_file(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("microgrud.cli.runfolder.draw_pictures", pictures_of)
     write_run(run, tmp_path / "run")
     scores = json.loads((tmp_path / "run" / "model.json").read_text())["extra"]["scores"]
     header, *rows = cells(run, "that training did not see")
