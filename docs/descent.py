@@ -1,6 +1,6 @@
 """Draw docs/descent.svg: four walks down one loss surface, with the learning rate as the only difference.
 
-Run with `python docs/descent.py`; needs matplotlib.
+Run with `python docs/descent.py`; needs matplotlib 3.7.
 """
 
 from __future__ import annotations
@@ -50,10 +50,11 @@ def walk(learning_rate: float, steps: int = STEPS) -> tuple[list[tuple[float, fl
 
 
 def draw(path: Path) -> None:
-    """Draw the walks over the contours of the surface, and their losses beside them."""
+    """Draw the walks over the contours of the surface, and their losses beside them: the same bytes every time."""
+    import matplotlib
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 4.4), layout="constrained")
+    figure = Figure(figsize=(10, 5), layout="constrained")
     surface, curves = figure.subplots(1, 2, width_ratios=[1.1, 1])
     xs, ys = np.meshgrid(np.linspace(-5.6, 5.6, 80), np.linspace(-5.6, 5.6, 80))
     heights = (xs**2 + ys - 11) ** 2 + (xs + ys**2 - 7) ** 2
@@ -70,8 +71,9 @@ def draw(path: Path) -> None:
         xlim=(-5.6, 5.6), ylim=(-5.6, 5.6), xlabel="x", ylabel="y", title="60 steps down one surface, from the star"
     )
     curves.set(xlabel="step", ylabel="loss", ylim=(1e-20, 1e4), title="The learning rate sets the pace")
-    curves.legend(title="learning rate", loc="lower left", fontsize=8)
-    figure.savefig(path, dpi=110, metadata={"Date": None})
+    figure.legend(title="learning rate", loc="outside lower center", ncols=2)
+    with matplotlib.rc_context({"svg.hashsalt": "microgrud"}):
+        figure.savefig(path, dpi=110, metadata={"Date": None})
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import runpy
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -130,6 +132,13 @@ def test_pictures_are_svg_and_png_and_the_same_bytes_every_time(name: str) -> No
     assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
     assert svg == charts.render(second)
     assert charts.render(first, "png").startswith(b"\x89PNG")
+
+
+def test_the_picture_in_the_docs_is_the_same_bytes_every_time(tmp_path: Path) -> None:
+    draw = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "descent.py"))["draw"]
+    for name in ("one.svg", "two.svg"):
+        draw(tmp_path / name)
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
 
 
 def test_drawing_needs_no_pyplot_and_leaves_matplotlibs_settings_alone(monkeypatch: pytest.MonkeyPatch) -> None:
