@@ -73,6 +73,12 @@ def test_the_confusion_matrix_has_its_counts_its_names_and_the_shares_of_its_row
     assert np.asarray(image.get_array()).tolist() == [[0.75, 0.25], [0.0, 0.0]]
 
 
+def test_names_in_a_script_that_the_fonts_here_lack_are_left_to_the_readers_fonts() -> None:
+    svg = charts.render(charts.confusion_matrix([[1, 0], [0, 1]], ["中国", "日本"], charts.figure()))
+    texts = {element.text for element in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")}
+    assert {"中国", "日本"} <= texts
+
+
 def test_long_names_are_cut_and_slanted_and_many_classes_have_no_numbers() -> None:
     axes = charts.confusion_matrix(np.eye(25, dtype=int).tolist(), ["a name of " + "x" * 30] * 25, charts.figure())
     assert texts(axes) == []

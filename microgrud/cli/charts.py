@@ -7,6 +7,7 @@ pyplot, and `render` turns it into bytes. A `Theme` colours a picture for a ligh
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,9 @@ def render(axes: Axes, format: str = "svg") -> bytes:
     buffer = io.BytesIO()
     figure: Figure = axes.get_figure(root=True)  # type: ignore[assignment]
     metadata: dict[str, Any] = {"Date": None} if format == "svg" else {}
-    with matplotlib.rc_context({"svg.hashsalt": "microgrud"}):
+    # Text stays text in an SVG, so that the reader's fonts supply what the ones here lack, such as Chinese.
+    with matplotlib.rc_context({"svg.hashsalt": "microgrud", "svg.fonttype": "none"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         figure.savefig(buffer, format=format, dpi=160, metadata=metadata, bbox_inches="tight", pad_inches=0.06)
     return buffer.getvalue()
 
