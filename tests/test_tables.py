@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 from sklearn.datasets import load_iris
@@ -209,6 +210,13 @@ def test_the_user_decides_about_the_task() -> None:
     assert inspect_target(table, "grade", "regression").classes == []
     assert inspect_target(table, "half", "classification").classes == ["0.5", "1"]
     assert inspect_target(table, "half", categorical=True).task == "classification"
+
+
+def test_classes_are_in_the_order_of_their_numbers_and_then_of_the_alphabet() -> None:
+    names = ["b", "inf", "10", "1_000", "2", "-inf", "1e1x", "-3.5"]
+    table = Table("things", pd.DataFrame({"name": names * 2}))
+    expected = ["-3.5", "2", "10", "-inf", "1_000", "1e1x", "b", "inf"]
+    assert inspect_target(table, "name", "classification").classes == expected
 
 
 def test_spellings_of_one_number_are_one_class() -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..engine import no_grad
 from ..functions import softmax
 from ..nn import MLP
 from ..nn.modelfile import ModelFileError, load_model
 from .preprocessing import Preprocessing
-from .tables import Table
+from .tables import Table, TableError, why_unreadable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,9 +43,12 @@ class Predictor:
         """Read a model file that `microgrud train` has written.
 
         Raises:
-            ModelFileError: if it is damaged, or holds a network without its preprocessing.
+            ModelFileError: if it cannot be read, is damaged, or holds a network without its preprocessing.
         """
-        model, extra = load_model(path)
+        try:
+            model, extra = load_model(path)
+        except OSError as error:
+            raise ModelFileError(why_unreadable(path, error, "model.json")) from None
         try:
             preprocessing = Preprocessing.from_json(extra["preprocessing"])
             details = {key: dict(extra[key]) for key in ("settings", "trained", "scores")}
@@ -66,22 +72,40 @@ class Predictor:
         Raises:
             TableError: if the table lacks a column, or holds what the model cannot take.
         """
-        return self.predict_features(self.preprocessing.features(table).tolist())
+        features = self.preprocessing.features(table)
+        predictions = self.predict_features(features.tolist())
+        finite = np.isfinite(predictions.select_dtypes("number").to_numpy()).all(axis=1)
+        if not finite.all():
+            row = int(finite.argmin())
+            column = self.preprocessing.column_of(int(np.abs(features[row]).argmax()))
+            raise TableError(
+                f"column {column!r}, {table.place(row)}: with {table.cell(column, row)!r} the network's answer is not "
+                "a finite number; correct the cell, or delete the row"
+            )
+        return predictions
 
     def predict_features(self, features: Sequence[Sequence[float]]) -> pd.DataFrame:
-        """Return predictions as `predict` does, from rows of the network's inputs."""
+        """Return predictions as `predict` does, from rows of the network's inputs; NaN where numbers ran away."""
         import pandas as pd
 
         target = self.preprocessing.target
-        with no_grad():
-            outputs = [self.model(row) for row in features]
+        outputs = [self._outputs(row) for row in features]
         columns: dict[str, list[Any]]
         if target.task == "regression":
-            columns = {"predicted": [output.data * target.scale + target.mean for output in outputs]}
+            columns = {"predicted": [output * target.scale + target.mean for (output,) in outputs]}
         else:
-            columns = _class_columns(target.classes, [[logit.data for logit in logits] for logits in outputs])
+            columns = _class_columns(target.classes, outputs)
         frame: pd.DataFrame = pd.DataFrame(columns)
         return frame
+
+    def _outputs(self, row: Sequence[float]) -> list[float]:
+        """The network's outputs; all NaN where an activation overflows, or is not defined."""
+        try:
+            with no_grad():
+                outputs = self.model(row)
+        except (ArithmeticError, ValueError):
+            return [math.nan] * len(self.model.layers[-1].neurons)
+        return [output.data for output in (outputs if isinstance(outputs, list) else [outputs])]
 
     def layers(self) -> list[tuple[str, int, int, str, int]]:
         """Return each layer's name, inputs, neurons, activation and number of parameters."""

@@ -7,13 +7,15 @@ are kept as plain JSON in the model file, from which `Preprocessing.from_json` r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from .tables import Table, TableError
+from .scores import figures
+from .tables import Table, TableError, number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +41,11 @@ class NumberColumn:
     mean: float
     scale: float
 
+    @property
+    def inputs(self) -> list[str]:
+        """Return the name of the one input."""
+        return [self.name]
+
 
 @dataclass(frozen=True)
 class CategoryColumn:
@@ -46,6 +53,11 @@ class CategoryColumn:
 
     name: str
     categories: list[str]
+
+    @property
+    def inputs(self) -> list[str]:
+        """Return a name for each input, such as `colour = red`."""
+        return [f"{self.name} = {category}" for category in self.categories]
 
 
 @dataclass(frozen=True)
@@ -102,15 +114,11 @@ class Preprocessing:
     @property
     def inputs(self) -> list[str]:
         """Return a name for each of the network's inputs, such as `age` or `colour = red`."""
-        return [
-            label
-            for column in self.columns
-            for label in (
-                [column.name]
-                if isinstance(column, NumberColumn)
-                else [f"{column.name} = {category}" for category in column.categories]
-            )
-        ]
+        return [label for column in self.columns for label in column.inputs]
+
+    def column_of(self, position: int) -> str:
+        """Return the name of the column from which the network's input at `position` comes."""
+        return [column.name for column in self.columns for _ in column.inputs][position]
 
     def features(self, table: Table) -> NDArray[np.float64]:
         """Return the inputs of the network, one row a row of the table; other columns are ignored.
@@ -214,10 +222,8 @@ def class_names(table: Table, column: str) -> list[str]:
 
 def _in_order(name: str) -> tuple[float, str]:
     """Sort key: numbers by size, before texts by alphabet."""
-    try:
-        return float(name), name
-    except ValueError:
-        return float("inf"), name
+    size = number(name)
+    return (math.inf if math.isnan(size) else size), name
 
 
 def _is_numeric(table: Table, name: str) -> bool:
@@ -285,7 +291,15 @@ def _standardised(table: Table, column: NumberColumn) -> NDArray[np.float64]:
         row = int(np.isfinite(numbers).argmin())
         cell = table.cell(column.name, row)
         raise TableError(f"column {column.name!r}, {table.place(row)}: expected a number, got {cell!r}; correct it")
-    return ((numbers - column.mean) / column.scale)[:, None]
+    with np.errstate(over="ignore"):
+        standardised: NDArray[np.float64] = (numbers - column.mean) / column.scale
+    if not np.isfinite(standardised).all():
+        row = int(np.isfinite(standardised).argmin())
+        raise TableError(
+            f"column {column.name!r}, {table.place(row)}: {table.cell(column.name, row)!r} is too far from the "
+            f"{figures(column.mean)} give or take {figures(column.scale)} of the training rows; correct it"
+        )
+    return standardised[:, None]
 
 
 def _one_hot(table: Table, column: CategoryColumn) -> NDArray[np.float64]:

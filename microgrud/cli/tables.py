@@ -11,6 +11,7 @@ import csv
 import difflib
 import io
 import math
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["Table", "TableError", "closest", "iris_table", "read_table"]
+__all__ = ["Table", "TableError", "closest", "iris_table", "number", "read_table", "why_unreadable"]
 
 #: Cells that stand for "not known": pandas's own list, and the question mark of the UCI tables.
 MISSING = frozenset(
@@ -115,10 +116,15 @@ class Table:
 
         A decimal comma is understood in a file whose cells are not separated by commas.
         """
-        return np.array([_number(cell, self.delimiter != ",") for cell in self.cells[column]], dtype=float)
+        return np.array([number(cell, self.delimiter != ",") for cell in self.cells[column]], dtype=float)
 
 
-def _number(cell: str, decimal_comma: bool) -> float:
+def number(cell: str, decimal_comma: bool = False) -> float:
+    """Return the number that a cell holds: NaN where it is text, infinity where it says so or overflows.
+
+    >>> number("-2.5e1"), number("2,5"), number("2,5", decimal_comma=True), number("1_000"), number("-inf")
+    (-25.0, nan, 2.5, nan, inf)
+    """
     if _NUMBER.fullmatch(cell):
         return float(cell)
     if decimal_comma and _DECIMAL_COMMA.fullmatch(cell):
@@ -191,15 +197,26 @@ def read_table(path: str | Path, delimiter: str | None = None) -> Table:
     return Table(path.stem, cells, notes, text, delimiter)
 
 
+def why_unreadable(path: str | Path, error: OSError, wanted: str) -> str:
+    """Say in one line why a file cannot be read, and what to do.
+
+    Args:
+        path: what the user gave.
+        error: what came of reading it.
+        wanted: what the user should have given, such as `"CSV file"`.
+    """
+    if os.path.isdir(path):  # which Windows answers as if for want of permission
+        return f"{path}: is a directory; give the {wanted} in it"
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return f"{path}: there is no such file; give the path of a {wanted}"
+    return f"{path}: cannot be read ({error.strerror}); check the path and its permissions"
+
+
 def _text(path: Path, notes: list[str]) -> str:
     try:
-        if path.is_dir():  # which Windows answers as if for want of permission
-            raise TableError(f"{path}: is a directory; give the CSV file in it")
         data = path.read_bytes()
-    except FileNotFoundError:
-        raise TableError(f"{path}: there is no such file; check the path") from None
     except OSError as error:
-        raise TableError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+        raise TableError(why_unreadable(path, error, "CSV file")) from None
     for magic, what in _BINARY.items():
         if data.startswith(magic):
             raise TableError(f"{path}: is {what}, not a CSV file; save the table as CSV first")
