@@ -19,7 +19,7 @@ from microgrud.cli.pipeline import Run, Settings, train_on_table
 from microgrud.cli.predicting import Predictor
 from microgrud.cli.report import Pictures, command, draw_pictures, loss_chart, report_page, result_chart
 from microgrud.cli.runfolder import write_run
-from microgrud.cli.scores import LABELS, figures, score_classes, score_numbers
+from microgrud.cli.scores import LABELS, behind_baseline, figures, score_classes, score_numbers
 from microgrud.cli.tables import Table, iris_table, read_table
 
 HOSTILE = "<script>alert('1')</script> & \"quoted\" $price"
@@ -216,6 +216,18 @@ def test_the_summary_counts_what_the_predictions_say(iris: Run, numbers: Run) ->
     assert f"On 8 held-out rows the network is off by {error:.4g} on average" in Page(page_of(numbers)).text
 
 
+def test_a_network_that_learned_by_heart_is_told_apart_from_one_that_learned_nothing() -> None:
+    coins = np.random.default_rng(1).integers(0, 2, 40)
+    table = a_table(x=np.random.default_rng(2).normal(size=40), y=["heads" if coin else "tails" for coin in coins])
+    said: list[str] = []
+    settings = Settings("y", hidden=(12,), epochs=60, lr=0.1, weight_decay=0.0, seed=1)
+    learned = train_on_table(table, settings, progress=False, say=said.append)
+    assert learned.notes == said
+    assert "It does better on the rows that it was trained on: try a smaller --hidden" in said[0]
+    nothing = train_on_table(table, replace(settings, lr=1e4, epochs=1), progress=False)
+    assert "It has not learned the rows that it was trained on either: try a lower --lr" in nothing.notes[0]
+
+
 def test_the_wrong_predictions_are_listed_the_worst_first(iris: Run, hostile: Run, numbers: Run) -> None:
     frame = iris.predictions
     wrong = frame[frame["true"] != frame["predicted"]]
@@ -258,11 +270,12 @@ def test_the_columns_the_layers_and_the_settings_are_listed(hostile: Run) -> Non
 def test_the_command_names_what_the_user_chose() -> None:
     table = a_table(x=range(30), code=[1, 2, 3] * 10, y=[0.5 * i for i in range(30)], z=range(30))
     settings = Settings(
-        "y", hidden=(2,), epochs=1, optimizer="lbfgs", ignore=("z",), categorical=("code",), drop_missing=True
-    )
+        "y", hidden=(2,), epochs=1, optimizer="lbfgs", ignore=("z",), categorical=("code",), drop_missing=True,
+        delimiter=":",
+    )  # fmt: skip
     words = command(train_on_table(table, settings, source="my table.csv", progress=False))
     assert words[:5] == ["microgrud", "train", "my table.csv", "--target", "y"]
-    assert words[-5:] == ["--ignore", "z", "--categorical", "code", "--drop-missing"]
+    assert words[-7:] == ["--ignore", "z", "--categorical", "code", "--delimiter", ":", "--drop-missing"]
     assert "--weight-decay" not in words
 
 
@@ -293,6 +306,32 @@ def test_a_run_folder_holds_what_can_be_read_again(numbers: Run, tmp_path: Path)
         assert predictions.numbers(name).tolist() == numbers.predictions[name].tolist()
     assert history.numbers("loss").tolist() == numbers.history.loss
     assert Predictor.load(folder / "model.json").preprocessing == numbers.predictor.preprocessing
+
+
+@pytest.mark.parametrize(
+    ("scores", "baseline", "behind"),
+    [
+        ({"r2": 0.1, "mae": 9.0}, {"r2": -0.1, "mae": 8.0}, ""),
+        ({"r2": -0.1}, {"r2": -0.1}, ""),
+        ({"r2": -0.2}, {"r2": -0.1}, "worse than always answering the mean (R² -0.2000 against -0.1000)"),
+        ({"accuracy": 0.5, "log_loss": 0.7}, {"accuracy": 0.5, "log_loss": 0.7}, ""),
+        (
+            {"accuracy": 0.4, "log_loss": 0.6},
+            {"accuracy": 0.5, "log_loss": 0.7},
+            "worse than always answering the most frequent class (accuracy 0.4000 against 0.5000)",
+        ),
+        (
+            {"accuracy": 0.4, "log_loss": 0.8},
+            {"accuracy": 0.5, "log_loss": 0.7},
+            "worse than always answering the most frequent class (accuracy 0.4000 against 0.5000), and worse than "
+            "giving each class its share of the rows as probability (log loss 0.8000 against 0.7000)",
+        ),
+    ],
+)
+def test_falling_behind_the_baseline_is_said_of_the_scores_that_matter(
+    scores: dict[str, float], baseline: dict[str, float], behind: str
+) -> None:
+    assert behind_baseline({**scores, "baseline": baseline}) == behind
 
 
 def test_class_scores_against_numbers_worked_out_by_hand() -> None:

@@ -9,17 +9,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .. import losses
 from ..nn import MLP
 from ..nn.activations import ACTIVATIONS
 from ..optim import OPTIMIZERS, schedules
 from ..optim.optimizer import Optimizer
 from ..optim.schedules import Schedule
-from ..train import fit
+from ..train import TrainingDivergedError, fit
 from ..train.history import History
 from .predicting import Predictor
 from .preprocessing import Preprocessing, Target, Task, class_names, inspect_target
-from .scores import score_classes, score_numbers
+from .scores import behind_baseline, score_classes, score_numbers
 from .tables import Table, TableError, closest
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ class Settings:
         ignore: columns to leave out.
         categorical: columns of numbers to treat as categories.
         drop_missing: whether to leave out rows with missing cells, which are an error otherwise.
+        delimiter: the character between cells, with which the table was read; None where its header told.
 
     Raises:
         SettingsError: for anything else.
@@ -92,6 +95,7 @@ class Settings:
     ignore: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
     drop_missing: bool = False
+    delimiter: str | None = None
 
     def __post_init__(self) -> None:
         for option, name, known in (
@@ -172,7 +176,8 @@ class Run:
         """Return the loss on held-out rows, in the units of the loss curve."""
         if self.target.task == "classification":
             return float(self.scores["log_loss"])
-        return float((self.scores["rmse"] / self.target.scale) ** 2)
+        error = float(self.scores["rmse"]) / self.target.scale
+        return error * error  # where `error**2` would raise if that is too large
 
     @property
     def title(self) -> str:
@@ -190,15 +195,19 @@ class Run:
         rows, scores = len(self.predictions), self.scores
         if self.target.task == "classification":
             right = round(scores["accuracy"] * rows)
-            return (
+            result = (
                 f"The network is right on {right} of {rows} held-out rows, an accuracy of {scores['accuracy']:.1%}. "
                 f"Always answering the most frequent class would reach {scores['baseline']['accuracy']:.1%}."
             )
-        return (
-            f"On {rows} held-out rows the network is off by {scores['mae']:.4g} on average, and explains "
-            f"{max(scores['r2'], 0):.1%} of the variance. Always answering the mean would be off by "
-            f"{scores['baseline']['mae']:.4g}."
-        )
+        else:
+            explained = f"{scores['r2']:.1%}" if scores["r2"] > 0 else "none"
+            result = (
+                f"On {rows} held-out rows the network is off by {scores['mae']:.4g} on average, and explains "
+                f"{explained} of the variance. Always answering the mean would be off by "
+                f"{scores['baseline']['mae']:.4g}."
+            )
+        behind = behind_baseline(scores)
+        return f"{result} The network is {behind}." if behind else result
 
 
 def train_on_table(
@@ -217,11 +226,11 @@ def train_on_table(
         settings: the user's choices.
         source: the file that the table came from.
         progress: whether to show a progress bar.
-        say: called with each note before training starts.
+        say: called with each note, before training and after it.
 
     Raises:
         TableError: if the table cannot be learned from as it is.
-        SettingsError: if the settings do not go with the table.
+        SettingsError: if the settings do not go with the table, or training diverged with them.
     """
     notes = list(table.notes)
     table = _complete(table, settings, notes)
@@ -231,21 +240,60 @@ def train_on_table(
     features, targets = preprocessing.features(table).tolist(), preprocessing.targets(table)
     model = _network(preprocessing, settings)
     settings = _settled(settings, target, len(train), len(model.parameters()), notes)
-    if say is not None:
-        for note in notes:
-            say(note)
+    say = say or (lambda note: None)
+    for note in notes:
+        say(note)
     started = time.perf_counter()
-    history = _fit(model, [features[i] for i in train], [targets[i] for i in train], settings, progress)
+    known = [targets[i] for i in train]
+    try:
+        history = _fit(model, [features[i] for i in train], known, settings, progress)
+    except TrainingDivergedError as error:
+        raise _diverged(settings, f"at {error.where} ({error.reason})") from None
     seconds = time.perf_counter() - started
+    said = len(notes)
     if history.interrupted:
         notes.append(f"Training was interrupted after {len(history)} steps; the results are those up to there.")
     trained = {"table": table.name, "rows": len(train), "steps": len(history), "interrupted": history.interrupted}
     predictor = Predictor(model, preprocessing, {"settings": asdict(settings), "trained": trained})
     predictions = predictor.predict_features([features[i] for i in test])
-    predictor.details["scores"] = _scores(table, preprocessing.target, train, test, predictions)
+    if not np.isfinite(predictions.select_dtypes("number").to_numpy()).all():
+        raise _diverged(settings, "(its answers to held-out rows are not finite numbers)")
+    with np.errstate(over="ignore"):  # of squares, which the next condition finds
+        predictor.details["scores"] = _scores(table, preprocessing.target, train, test, predictions)
     predictions.insert(0, "row", [int(table.cells.index[i]) + 1 for i in test])
     predictions.insert(1, "true", _true(table, target, test))
-    return Run(table.name, source, settings, predictor, history, predictions, len(train), seconds, notes)
+    run = Run(table.name, source, settings, predictor, history, predictions, len(train), seconds, notes)
+    if not all(map(math.isfinite, (run.held_out_loss, *(run.scores[key] for key in run.scores["baseline"])))):
+        raise _diverged(settings, "(the squares of its errors on held-out rows are not finite numbers)")
+    behind = behind_baseline(run.scores)
+    if behind:
+        notes.append(f"On held-out rows the network is {behind}. {_advice(run, known)}")
+    for note in notes[said:]:
+        say(note)
+    return run
+
+
+def _diverged(settings: Settings, how: str) -> SettingsError:
+    decay = settings.weight_decay or 0.0
+    strong = f", or a --weight-decay below {decay:g}" if decay > 1 else ""  # which no default is
+    return SettingsError(
+        f"--lr: training diverged {how}, and nothing was written; choose a rate below {settings.lr:g}{strong}"
+    )
+
+
+def _advice(run: Run, known: Sequence[float]) -> str:
+    """What to try, after the loss at the end of training and the one that a constant answer has on the same rows."""
+    if run.target.task == "regression":
+        constant = 1.0  # the variance of a standardised target
+    else:
+        shares = [known.count(label) / len(known) for label in set(known)]
+        constant = -sum(share * math.log(share) for share in shares)
+    if run.history.epochs and run.history.epochs[-1].loss < constant:
+        return (
+            f"It does better on the rows that it was trained on: try a smaller --hidden, fewer --epochs, or more rows; "
+            f"or the columns say little about {run.target.name!r}."
+        )
+    return "It has not learned the rows that it was trained on either: try a lower --lr, or more --epochs."
 
 
 def _complete(table: Table, settings: Settings, notes: list[str]) -> Table:

@@ -227,9 +227,9 @@ def _training(run: Run) -> str:
 def _usage(run: Run) -> str:
     return (
         f"<p>Predict {html.escape(run.target.name)} for the rows of another table, in this folder:</p>\n"
-        "<pre><code>microgrud predict model.json TABLE.csv --out predictions.csv\n"
+        "<pre><code>microgrud predict model.json TABLE.csv --out new_predictions.csv\n"
         "microgrud show model.json</code></pre>\n"
-        "<p>Train it again, to the same bits:</p>\n"
+        "<p>Train it again, to the same bits, where it was trained:</p>\n"
         f"<pre><code>{html.escape(shlex.join(command(run)))}</code></pre>"
     )
 
@@ -246,4 +246,6 @@ def command(run: Run) -> list[str]:
     for option, names in (("--ignore", settings.ignore), ("--categorical", settings.categorical)):
         for name in names:
             words += [option, name]
+    if settings.delimiter is not None:
+        words += ["--delimiter", settings.delimiter]
     return words + (["--drop-missing"] if settings.drop_missing else [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LABELS", "figures", "score_classes", "score_numbers"]
+__all__ = ["LABELS", "behind_baseline", "figures", "score_classes", "score_numbers"]
 
 #: What each score is called in print, and whether higher is better.
 LABELS = {
@@ -21,6 +21,33 @@ LABELS = {
     "rmse": ("RMSE", False),
     "mae": ("MAE", False),
 }
+
+#: What the baseline does, by the score in which a model must at least keep up with it to be of use.
+_BASELINES = {
+    "accuracy": "always answering the most frequent class",
+    "log_loss": "giving each class its share of the rows as probability",
+    "r2": "always answering the mean",
+}
+
+
+def behind_baseline(scores: Mapping[str, Any]) -> str:
+    """Say in what a model is worse than the baseline; an empty text if in nothing.
+
+    >>> behind_baseline({"r2": -3.0, "baseline": {"r2": -0.01}})
+    'worse than always answering the mean (R² -3.000 against -0.01000)'
+    >>> behind_baseline({"accuracy": 0.75, "log_loss": 0.5, "baseline": {"accuracy": 0.75, "log_loss": 0.56}})
+    ''
+    """
+    worse = [
+        f"worse than {baseline} ({LABELS[key][0]} {figures(scores[key])} against {figures(scores['baseline'][key])})"
+        for key, baseline in _BASELINES.items()
+        if key in scores and _is_worse(scores[key], scores["baseline"][key], higher_is_better=LABELS[key][1])
+    ]
+    return ", and ".join(worse)
+
+
+def _is_worse(score: float, baseline: float, higher_is_better: bool) -> bool:
+    return score < baseline if higher_is_better else score > baseline
 
 
 def figures(value: str | float | int) -> str:
