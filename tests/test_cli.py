@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import runpy
@@ -223,6 +224,20 @@ def test_an_interrupted_run_is_kept_and_says_so(monkeypatch: pytest.MonkeyPatch)
     succeed("predict", "run/model.json", "table.csv")
 
 
+@pytest.mark.usefixtures("without_pictures")
+def test_a_network_that_is_worse_than_the_baseline_says_so_everywhere() -> None:
+    wild = ["--optimizer", "adam", "--lr", "100", "--schedule", "constant"]
+    result = succeed("train", a_table(), "--target", "size", *QUICK, *wild, "--out", "run")
+    behind = "worse than always answering the mean (R² -"
+    assert result.stderr.startswith(f"note: On held-out rows the network is {behind}")
+    assert "It has not learned the rows that it was trained on either: try a lower --lr" in result.stderr
+    report = Path("run/report.html").read_text(encoding="utf-8")
+    assert f'<p class="note">On held-out rows the network is {behind}' in report
+    assert "explains none of the variance. Always answering the mean would be off by" in report
+    assert f"The network is {behind}" in report
+    assert behind in succeed("show", "run/model.json").output.splitlines()[-1]
+
+
 # --- round trips ------------------------------------------------------------------------------------------------------
 
 
@@ -302,6 +317,42 @@ def test_show_tells_the_architecture_the_columns_and_the_training() -> None:
         assert expected in output
     succeed("train", "table.csv", "--target", "size", *QUICK, "--out", "numbers")
     assert "predicts size: a number, about " in succeed("show", "numbers/model.json").output
+
+
+def test_names_and_categories_of_several_lines_are_shown_in_one() -> None:
+    written({"a\nb": [f"x\ny {i % 2}" for i in range(30)], "z\n": [f"c\nd {i % 2}" for i in range(30)]})
+    succeed("train", "table.csv", "--target", "z", *LEARNED, "--out", "run")
+    lines = succeed("show", "run/model.json").output.splitlines()
+    assert "takes a b: one of x y 0, x y 1" in lines
+    assert "predicts z: one of c d 0, c d 1" in lines
+
+
+def test_the_command_in_the_report_predicts_and_leaves_the_files_of_the_run_alone(trained: str) -> None:
+    before = contents(Path("run"))
+    report = Path("run/report.html").read_text(encoding="utf-8")
+    predicting, showing = report.split("<pre><code>")[1].split("</code>")[0].splitlines()
+    os.chdir("run")
+    for line in (predicting.replace("TABLE.csv", "../table.csv"), showing):
+        succeed(*shlex.split(line)[1:])
+    after = contents(Path())
+    assert {name: after[name] for name in before} == before
+    assert set(after) - set(before) == {"new_predictions.csv"}
+
+
+def test_predictions_replace_earlier_ones(trained: str) -> None:
+    shutil.copy(trained, "model.json")
+    for out in ("predictions.csv", "run/mine.csv"):
+        Path(out).write_text("earlier")
+        assert succeed("predict", "model.json", "table.csv", "--out", out).stdout == f"30 predictions: {Path(out)}\n"
+        assert len(pd.read_csv(out)) == 30
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_predictions_go_where_a_link_points(trained: str) -> None:
+    Path("link.csv").symlink_to("real.csv")
+    succeed("predict", trained, "table.csv", "--out", "link.csv")
+    assert Path("link.csv").is_symlink()
+    assert len(pd.read_csv("real.csv")) == 30
 
 
 # --- what is wrong with the input -------------------------------------------------------------------------------------
@@ -390,13 +441,31 @@ BAD_OPTIONS = {
     "--out table.csv": "--out: table.csv is there already; choose another folder, or delete this one",
     "--out table.csv/run": "--out: table.csv is not a folder that can be written to",
     "--colour blue": "--colour",
-    "--lr 1e300": "diverged",
+    "--lr 1e300": "choose a rate below 1e+300",
 }
 
 
 @pytest.mark.parametrize("options", BAD_OPTIONS)
 def test_a_bad_option_is_one_line(options: str) -> None:
     fails(["train", a_table(), "--target", "class", *options.split()], BAD_OPTIONS[options])
+
+
+DIVERGING = {
+    "--lr 1e200 --optimizer sgd": "at epoch 1, batch 2 of 2 (the loss is ",
+    "--weight-decay 1e200": "at epoch 1, batch 2 of 2 (",
+    "--lr 1e80 --batch-size 99 --epochs 1 --activation relu": "(the squares of its errors on held-out rows are not",
+    "--lr 1e200 --batch-size 99 --epochs 1 --activation relu": "(its answers to held-out rows are not finite numbers)",
+}
+
+
+@pytest.mark.parametrize("options", DIVERGING)
+def test_training_that_diverges_is_one_line_in_the_terms_of_the_command_line(options: str) -> None:
+    words = ["train", a_table(), "--target", "size", "--schedule", "constant", *QUICK, *options.split()]
+    fails(
+        words, "error: --lr: training diverged ", DIVERGING[options], ", and nothing was written; choose a rate below"
+    )
+    decay = ", or a --weight-decay below 1e+200\n" in microgrud_cli(*words).stderr
+    assert decay == ("--weight-decay" in options)
 
 
 def test_a_table_needs_a_target() -> None:
@@ -412,12 +481,21 @@ def test_a_folder_with_something_in_it_is_not_written_to() -> None:
     assert contents(Path("run")) == before
 
 
+def test_the_folder_one_is_in_is_not_replaced() -> None:
+    table = a_table().resolve()
+    Path("here").mkdir()
+    os.chdir("here")
+    for out in (".", "../here"):
+        fails(["train", table, "--target", "class", "--out", out], f"--out: {Path(out)} is the folder that you are in")
+
+
 def test_nothing_is_left_behind_when_the_report_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_room(*args: object) -> str:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("microgrud.cli.runfolder.report_page", no_room)
-    fails(["train", a_table(), "--target", "class", *LEARNED, "--out", "run"], "No space left on device")
+    message = "error: --out: run cannot be written (No space left on device); choose another place\n"
+    fails(["train", a_table(), "--target", "class", *LEARNED, "--out", "run"], message)
 
 
 BAD_ROWS: dict[str, tuple[dict[str, Any], str]] = {
@@ -447,6 +525,48 @@ def test_a_table_that_cannot_be_predicted_is_one_line(trained: str, what: str) -
     assert Path("old.csv").read_text() == "old"
 
 
+def test_predictions_do_not_replace_what_they_come_from_nor_the_files_of_a_run(trained: str) -> None:
+    shutil.copy(trained, "model.json")
+    before, files = contents(Path("run")), (Path("model.json").read_bytes(), Path("table.csv").read_bytes())
+    assert set(before) == RUN_FILES | {"confusion.svg"}
+    for name in before:
+        message = f"--out: {Path('run', name)} belongs to the run in its folder and would be overwritten"
+        fails(["predict", "model.json", "table.csv", "--out", f"run/{name}"], message)
+    for name in ("table.csv", "model.json", "run/../table.csv"):
+        message = f"--out: {Path(name)} is what is being predicted from and would be overwritten; choose another name"
+        fails(["predict", "model.json", "table.csv", "--out", name], message)
+    assert contents(Path("run")) == before
+    assert (Path("model.json").read_bytes(), Path("table.csv").read_bytes()) == files
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files there")
+def test_what_is_no_file_is_not_replaced_by_one(trained: str) -> None:
+    os.mkfifo("pipe")
+    fails(["predict", trained, "table.csv", "--out", "pipe"], "--out: pipe cannot be written: expected a file")
+    assert not Path("pipe").is_file()
+
+
+@pytest.mark.parametrize("activation", ["tanh", "square", "sinh"])
+def test_a_number_too_large_for_the_network_is_one_line(activation: str) -> None:
+    table = a_table(size=[0.001 * i for i in range(30)])
+    options = [*QUICK, "--lr", "1e-3", "--activation", activation]
+    succeed("train", table, "--target", "class", *options, "--out", "run")
+    # The first overflows while it is standardised, the second in the network, except for one that saturates.
+    numbers = ["1.7e308"] if activation == "tanh" else ["1.7e308", "1e300"]
+    for number in numbers:
+        rows = written({"size": ["0.5", number], "colour": ["red"] * 2}, "rows.csv")
+        where = f"column 'size', row 2 (line 3): {'' if number == '1.7e308' else 'with '}'{number}' "
+        fails(["predict", "run/model.json", rows], where, "correct")
+
+
+def test_a_narrow_stdout_is_no_place_for_predictions(trained: str) -> None:
+    written({"size": range(30), "class": ["é", "o"] * 15})
+    succeed("train", "table.csv", "--target", "class", *QUICK, "--out", "accents")
+    result = CliRunner(charset="ascii").invoke(commands.app, ["predict", "accents/model.json", "table.csv"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.endswith("error: --out: stdout is in ascii, which has no '\\xe9'; give a file to write\n")
+
+
 def test_a_place_that_cannot_be_written_to_is_one_line(trained: str) -> None:
     fails(["predict", trained, "table.csv", "--out", "run"], "--out: run cannot be written")
     fails(["predict", trained, "table.csv", "--out", "no/such.csv"], "--out: no/such.csv cannot be written")
@@ -461,9 +581,20 @@ def test_a_model_file_that_cannot_be_used_is_one_line(trained: str) -> None:
         fails([*command, "damaged.json", *rest], "damaged.json")
         fails([*command, "empty.json", *rest], "empty.json")
         fails([*command, "table.csv", *rest], "table.csv")
-        fails([*command, "nothing.json", *rest], "nothing.json")
+        for path in ("nothing.json", "table.csv/model.json"):
+            message = f"error: {Path(path)}: there is no such file; give the path of a model.json\n"
+            fails([*command, path, *rest], message)
         fails([*command, "other.json", *rest], "other.json: holds a network without a table's preprocessing")
-        fails([*command, "run", *rest], "run")
+        fails([*command, "run", *rest], "error: run: is a directory; give the model.json in it\n")
+
+
+def test_a_model_file_that_may_not_be_read_is_one_line(trained: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("microgrud.cli.predicting.load_model", forbidden)
+    message = f"error: {Path(trained)}: cannot be read (Permission denied); check the path and its permissions\n"
+    fails(["show", trained], message)
 
 
 # --- the way in -------------------------------------------------------------------------------------------------------
@@ -476,7 +607,9 @@ def test_the_version_is_that_of_the_package() -> None:
 def test_help_names_the_commands_and_a_wrong_one_is_one_line() -> None:
     output = succeed("--help").output
     assert all(command in output for command in ("train", "predict", "show"))
-    assert "--hidden" in succeed("train", "--help").output
+    training = succeed("train", "--help").output
+    assert "--hidden" in training
+    assert "/ rows" not in training  # the default weight decay is another for each optimizer
     fails(["trian"], "trian")
 
 
@@ -504,6 +637,16 @@ def test_main_runs_the_words_of_the_command_line(
             start()
         assert exit.value.code == 0
         assert capsys.readouterr().out == f"microgrud {microgrud.__version__}\n"
+
+
+def test_a_narrow_stdout_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    stdout = io.TextIOWrapper(written, encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setattr(commands, "app", lambda **options: print("R²"))
+    cli.main()
+    stdout.flush()
+    assert written.getvalue().split() == [b"R\\xb2"]
 
 
 def test_a_missing_extra_is_one_line_that_says_what_to_install(

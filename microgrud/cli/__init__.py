@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import sys
 
 __all__ = ["main"]
@@ -18,6 +19,8 @@ def main() -> None:
         names = ", ".join(missing)
         print(f"error: the command line needs {names}; run: pip install 'microgrud[train]'", file=sys.stderr)
         sys.exit(2)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr's: a narrow encoding is no reason to fail
     try:
         from .commands import app  # which takes a second or two: Ctrl-C may come before it is done
 

@@ -14,13 +14,12 @@ from typer.core import TyperGroup
 
 from ..nn.modelfile import ModelFileError
 from ..optim import OPTIMIZERS
-from ..train import TrainingDivergedError
 from ..version import __version__
 from .pipeline import SCHEDULES, Run, Settings, SettingsError, train_on_table
 from .predicting import Predictor
-from .preprocessing import NumberColumn
-from .runfolder import check_free, next_free, write_atomically, write_run
-from .scores import LABELS, figures
+from .preprocessing import NumberColumn, Target
+from .runfolder import check_free, check_output, next_free, write_atomically, write_run
+from .scores import LABELS, behind_baseline, figures
 from .tables import TableError, iris_table, read_table
 
 __all__ = ["app"]
@@ -34,8 +33,8 @@ class _OneLineErrors(TyperGroup):
         standalone = options.get("standalone_mode", True)
         try:
             result = super().main(*args, **{**options, "standalone_mode": False})
-        except (TableError, SettingsError, ModelFileError, TrainingDivergedError, OSError) as error:
-            _fail(str(error))
+        except (TableError, SettingsError, ModelFileError, OSError) as error:
+            _fail(str(error) if isinstance(error, ValueError) else _complaint(error))
         except (KeyboardInterrupt, typer.Abort):
             _fail("interrupted", 130)
         except Exception as error:
@@ -50,12 +49,23 @@ class _OneLineErrors(TyperGroup):
 
 
 def _fail(message: str, code: int = 2) -> NoReturn:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(_one_line(f"error: {message}"), file=sys.stderr)
     sys.exit(code)
 
 
+def _complaint(error: OSError) -> str:
+    """What the system says, without the number of the error."""
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror}" if error.strerror else str(error)
+
+
 def _note(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)
+    print(_one_line(f"note: {text}"), file=sys.stderr)
+
+
+def _one_line(text: str) -> str:
+    """The text with a space for each line break, which names of files and columns may hold."""
+    return " ".join(text.split())
 
 
 app = typer.Typer(
@@ -90,9 +100,11 @@ def _sizes(text: str) -> tuple[int, ...]:
         raise SettingsError(f"--hidden: expected whole numbers such as 16,16, got {text!r}") from None
 
 
-@app.command()
+@app.command(short_help="Train a network on a table, and write a report.")
 def train(
-    table: Annotated[Path | None, typer.Argument(help="A CSV file; scikit-learn's iris without one.")] = None,
+    table: Annotated[
+        Path | None, typer.Argument(metavar="TABLE", help="A CSV file; scikit-learn's iris without one.")
+    ] = None,
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
     task: Annotated[str | None, typer.Option(help="classification or regression; otherwise the target tells.")] = None,
     hidden: Annotated[str, typer.Option(help="The sizes of the hidden layers.")] = "16,16",
@@ -100,14 +112,21 @@ def train(
     optimizer: Annotated[str, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}.")] = "adamw",
     lr: Annotated[float | None, typer.Option(help="The learning rate; otherwise what suits the optimizer.")] = None,
     schedule: Annotated[str, typer.Option(help=f"Of the rate: one of {', '.join(SCHEDULES)}.")] = "cosine",
-    weight_decay: Annotated[float | None, typer.Option(help="Draws weights to 0; otherwise 75 / rows.")] = None,
+    weight_decay: Annotated[
+        float | None,
+        typer.Option(help="How strongly weights are drawn to 0; otherwise the less, the more rows. Lbfgs has none."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Times each row is seen; otherwise 60, or what suits.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows a step; otherwise 16.")] = None,
     test_size: Annotated[float, typer.Option(help="The share of rows to hold out.")] = 0.2,
     seed: Annotated[int, typer.Option(help="Of the split, the first weights and the shuffling.")] = 0,
     out: Annotated[Path | None, typer.Option(help="A new folder; otherwise runs/NAME-1, -2, ...")] = None,
-    ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be repeated.")] = None,
-    categorical: Annotated[list[str] | None, typer.Option(help="A column of numbers that are categories.")] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A column to leave out; may be repeated.")
+    ] = None,
+    categorical: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A column of numbers that are categories; may be repeated.")
+    ] = None,
     drop_missing: Annotated[bool, typer.Option("--drop-missing", help="Leave out rows with missing cells.")] = False,
     delimiter: Annotated[str | None, typer.Option(help="Between cells; otherwise the header tells.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bar and no table of results.")] = False,
@@ -135,6 +154,7 @@ def train(
         ignore=tuple(ignore or ()),
         categorical=tuple(categorical or ()),
         drop_missing=drop_missing,
+        delimiter=delimiter,
     )
     folder = out or next_free(Path("runs"), data.name)
     check_free(folder)
@@ -145,8 +165,6 @@ def train(
         progress=not quiet and sys.stderr.isatty(),
         say=_note,
     )
-    if run.history.interrupted:
-        _note(run.notes[-1])
     write_run(run, folder)
     if not quiet:
         print(_result(run))
@@ -160,9 +178,10 @@ def _result(run: Run) -> str:
     import pandas as pd
 
     baseline = run.scores["baseline"]
+    inputs = len(run.predictor.preprocessing.inputs)
     how = f"{len(run.target.classes)} classes" if run.target.classes else "a number"
     lines = [
-        f"\n{run.title} ({run.target.task}, {how}), from {len(run.predictor.preprocessing.inputs)} inputs",
+        f"\n{run.title} ({run.target.task}, {how}), from {inputs} input{'' if inputs == 1 else 's'}",
         f"{run.train_rows} rows trained on, {len(run.predictions)} held out; {len(run.history)} steps in "
         f"{run.seconds:.1f} s\n",
         pd.DataFrame(
@@ -176,18 +195,20 @@ def _result(run: Run) -> str:
     return "\n".join(lines) + "\n"
 
 
-@app.command()
+@app.command(short_help="Predict the target for each row of a table.")
 def predict(
-    model: Annotated[Path, typer.Argument(help="The model.json of a run.")],
-    table: Annotated[Path, typer.Argument(help="A CSV file with the columns that the model was trained on.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model.json of a run.")],
+    table: Annotated[
+        Path, typer.Argument(metavar="TABLE", help="A CSV file with the columns that the model was trained on.")
+    ],
     out: Annotated[Path | None, typer.Option(help="The CSV file to write; otherwise stdout.")] = None,
     delimiter: Annotated[str | None, typer.Option(help="Between cells; otherwise the header tells.")] = None,
 ) -> None:
     """Predict the target for each row of TABLE: a class and the probability of each, or a number."""
     predictor = Predictor.load(model)
     data = read_table(table, delimiter)
-    if out is not None and (out.is_dir() or not out.parent.is_dir()):
-        raise SettingsError(f"--out: {out} cannot be written: expected a file in a folder that is there")
+    if out is not None:
+        check_output(out, inputs=(model, table))
     predictions = predictor.predict(data)
     used = {column.name for column in predictor.preprocessing.columns}
     extra = [name for name in data.columns if name not in used]
@@ -196,14 +217,29 @@ def predict(
     if extra:
         _note(f"columns that the model does not use: {', '.join(map(repr, extra))}")
     if out is None:
-        predictions.to_csv(sys.stdout, index=False, lineterminator="\n")
+        _print_exactly(predictions.to_csv(index=False, lineterminator="\n"))
     else:
         write_atomically(predictions, out)
         print(f"{len(predictions)} predictions: {out}")
 
 
-@app.command()
-def show(model: Annotated[Path, typer.Argument(help="The model.json of a run.")]) -> None:
+def _about(column: NumberColumn | Target) -> str:
+    return f"about {figures(column.mean)} give or take {figures(column.scale)}"
+
+
+def _print_exactly(text: str) -> None:
+    """Print text to be read by a program, in which no character may be replaced by another."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError as error:
+        raise SettingsError(
+            f"--out: stdout is in {sys.stdout.encoding}, which has no {text[error.start]!a}; give a file to write"
+        ) from None
+    sys.stdout.write(text)
+
+
+@app.command(short_help="Print what a model is and how it was trained.")
+def show(model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model.json of a run.")]) -> None:
     """Print what a model is: its layers, what it takes, what it predicts, how it was trained."""
     import pandas as pd
 
@@ -214,17 +250,18 @@ def show(model: Annotated[Path, typer.Argument(help="The model.json of a run.")]
     print(f"{layers['parameters'].sum()} parameters\n")
     for column in predictor.preprocessing.columns:
         if isinstance(column, NumberColumn):
-            print(f"takes {column.name}: a number, about {figures(column.mean)} give or take {figures(column.scale)}")
+            print(_one_line(f"takes {column.name}: a number, {_about(column)}"))
         else:
-            print(f"takes {column.name}: one of {', '.join(column.categories)}")
+            print(_one_line(f"takes {column.name}: one of {', '.join(column.categories)}"))
     if target.task == "classification":
-        print(f"predicts {target.name}: one of {', '.join(target.classes)}\n")
+        print(_one_line(f"predicts {target.name}: one of {', '.join(target.classes)}"))
     else:
-        print(f"predicts {target.name}: a number, about {figures(target.mean)} give or take {figures(target.scale)}\n")
+        print(_one_line(f"predicts {target.name}: a number, {_about(target)}"))
     trained, settings = details["trained"], details["settings"]
     state = ", interrupted" if trained["interrupted"] else ""
-    print(f"trained on {trained['rows']} rows of {trained['table']}: {trained['steps']} steps{state}")
+    print(f"\ntrained on {trained['rows']} rows of {trained['table']}: {trained['steps']} steps{state}")
     shown = ("optimizer", "lr", "schedule", "weight_decay", "epochs", "batch_size", "seed")
     print("; ".join(f"{name.replace('_', ' ')} {settings[name]}" for name in shown))
-    scores = (f"{LABELS[key][0]} {figures(details['scores'][key])}" for key in details["scores"]["baseline"])
-    print(f"on held-out rows: {', '.join(scores)}")
+    scores, behind = details["scores"], behind_baseline(details["scores"])
+    shown_scores = ", ".join(f"{LABELS[key][0]} {figures(scores[key])}" for key in LABELS if key in scores)
+    print(f"on held-out rows: {shown_scores}" + (f"; {behind}" if behind else ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -12,15 +13,25 @@ from ..nn.modelfile import save_model
 from .report import draw_pictures, report_page
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from .pipeline import Run
 
-__all__ = ["check_free", "next_free", "write_atomically", "write_run"]
+__all__ = ["check_free", "check_output", "next_free", "write_atomically", "write_run"]
+
+#: What a run folder holds: of the two pictures of the result, the one that goes with the task.
+_RUN_FILES = (
+    *("model.json", "history.csv", "predictions.csv", "report.html"),
+    *("loss.svg", "confusion.svg", "predictions.svg"),
+)
 
 
 def check_free(folder: Path) -> None:
     """Raise a FileExistsError unless a run can be written to `folder`: it is not there yet, or empty."""
+    if folder.resolve() == Path.cwd():
+        raise FileExistsError(f"--out: {folder} is the folder that you are in; choose a new one")
     if folder.is_dir() and not any(folder.iterdir()):
         return
     if folder.exists() or folder.is_symlink():
@@ -30,6 +41,22 @@ def check_free(folder: Path) -> None:
             if not parent.is_dir() or not os.access(parent, os.W_OK):
                 raise FileExistsError(f"--out: {parent} is not a folder that can be written to; choose another place")
             return
+
+
+def check_output(path: Path, inputs: Sequence[Path]) -> None:
+    """Raise an OSError unless predictions can be written to `path` without harm.
+
+    They may replace earlier ones, but none of the `inputs` that they are made from, and nothing that a run has written
+    in its folder.
+    """
+    if not path.parent.is_dir() or (path.exists() and not path.is_file()):
+        raise FileNotFoundError(f"--out: {path} cannot be written: expected a file in a folder that is there")
+    own = [path.parent / name for name in _RUN_FILES]
+    of_a_run = own if all(file.exists() for file in own[:4]) else []
+    for file in (*inputs, *of_a_run):
+        if path.exists() and file.exists() and path.samefile(file):
+            what = "belongs to the run in its folder" if file in of_a_run else "is what is being predicted from"
+            raise FileExistsError(f"--out: {path} {what} and would be overwritten; choose another name")
 
 
 def next_free(parent: Path, name: str) -> Path:
@@ -46,10 +73,10 @@ def write_run(run: Run, folder: Path) -> None:
     Raises:
         OSError: if it cannot be written, or something came to be at `folder` meanwhile; nothing is left behind.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
-    partial.mkdir()
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial.mkdir()
         save_model(partial / "model.json", run.predictor.model, run.predictor.extra())
         run.history.save(partial / "history.csv")
         run.predictions.to_csv(partial / "predictions.csv", index=False, lineterminator="\n")
@@ -61,15 +88,25 @@ def write_run(run: Run, folder: Path) -> None:
         if folder.is_dir():
             folder.rmdir()  # an empty one; Windows does not rename over it
         os.rename(partial, folder)
+    except OSError as error:
+        raise _not_written(folder, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_atomically(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV, so that at every moment the old file or the new one is there."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    """Write a table as CSV, so that at every moment the old file or the new one is there; follow a symbolic link."""
+    target = Path(os.path.realpath(path))
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
     try:
         frame.to_csv(partial, index=False, lineterminator="\n")
-        os.replace(partial, path)
+        os.replace(partial, target)
+    except OSError as error:
+        raise _not_written(path, error) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
+
+
+def _not_written(path: Path, error: OSError) -> OSError:
+    return OSError(f"--out: {path} cannot be written ({error.strerror or error}); choose another place")
