@@ -539,6 +539,20 @@ def test_predictions_do_not_replace_what_they_come_from_nor_the_files_of_a_run(t
     assert (Path("model.json").read_bytes(), Path("table.csv").read_bytes()) == files
 
 
+def test_earlier_predictions_stay_where_new_ones_cannot_be_written(
+    trained: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    written({"size": [1.0], "colour": ["red"]}, "rows.csv")
+    Path("old.csv").write_text("old")
+    monkeypatch.setattr("os.replace", no_room)
+    message = "error: --out: old.csv cannot be written (No space left on device); choose another place\n"
+    fails(["predict", trained, "rows.csv", "--out", "old.csv"], message)
+    assert Path("old.csv").read_text() == "old"
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files there")
 def test_what_is_no_file_is_not_replaced_by_one(trained: str) -> None:
     os.mkfifo("pipe")

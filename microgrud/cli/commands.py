@@ -18,7 +18,7 @@ from ..version import __version__
 from .pipeline import SCHEDULES, Run, Settings, SettingsError, train_on_table
 from .predicting import Predictor
 from .preprocessing import NumberColumn, Target
-from .runfolder import check_free, check_output, next_free, write_atomically, write_run
+from .runfolder import check_free, check_output, next_free, write_predictions, write_run
 from .scores import LABELS, behind_baseline, figures
 from .tables import TableError, iris_table, read_table
 
@@ -219,7 +219,7 @@ def predict(
     if out is None:
         _print_exactly(predictions.to_csv(index=False, lineterminator="\n"))
     else:
-        write_atomically(predictions, out)
+        write_predictions(predictions, out)
         print(f"{len(predictions)} predictions: {out}")
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..files import write_atomically
 from ..nn.modelfile import save_model
 from .report import draw_pictures, report_page
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .pipeline import Run
 
-__all__ = ["check_free", "check_output", "next_free", "write_atomically", "write_run"]
+__all__ = ["check_free", "check_output", "next_free", "write_predictions", "write_run"]
 
 #: What a run folder holds: of the two pictures of the result, the one that goes with the task.
 _RUN_FILES = (
@@ -94,18 +94,16 @@ def write_run(run: Run, folder: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def write_atomically(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV, so that at every moment the old file or the new one is there; follow a symbolic link."""
-    target = Path(os.path.realpath(path))
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+def write_predictions(predictions: pd.DataFrame, path: Path) -> None:
+    """Write predictions as a CSV file that is whole or not there.
+
+    Raises:
+        OSError: if it cannot be written; an old file is left as it is.
+    """
     try:
-        frame.to_csv(partial, index=False, lineterminator="\n")
-        os.replace(partial, target)
+        write_atomically(path, predictions.to_csv(index=False, lineterminator="\n").encode())
     except OSError as error:
         raise _not_written(path, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
 
 
 def _not_written(path: Path, error: OSError) -> OSError:
