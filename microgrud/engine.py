@@ -18,7 +18,7 @@ from typing import Any
 
 from . import anomaly, copying
 from .methods import OperationMethods
-from .operation import Number, Operation, as_float
+from .operation import Number, Operation, as_float, as_sequence
 from .operators import Operators
 
 _recording: ContextVar[bool] = ContextVar("microgrud_recording", default=True)
@@ -89,7 +89,7 @@ class Value(Operators, OperationMethods):
     def __init__(self, data: Any, _children: Iterable[Value] = (), _op: str = "", label: str = "") -> None:
         self._data = as_float(data, "data")
         self._grad = 0.0
-        self._operands = tuple(_children)
+        self._operands = as_sequence(_children, "_children")
         self._operation = _op
         self._closure = None
         self.label = label

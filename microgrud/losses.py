@@ -16,6 +16,7 @@ from . import functions, ops
 from .engine import Value
 from .operation import Number, as_float, as_sequence, describe_operands, is_real_scalar
 
+_FOR_TWO_CLASSES = "for two classes and one output, use binary_cross_entropy_with_logits"
 # How far the sum of soft targets may be from 1, and a log-probability above 0: room for single precision.
 _TOLERANCE = 1e-6
 
@@ -218,7 +219,10 @@ def _log_likelihood(logits: Sequence[Number], target: Any, where: str) -> Number
         _check_probability(t, f"{where}: expected soft targets between 0 and 1")
     total = functions.sum(weights)
     if not -_TOLERANCE <= total - 1.0 <= _TOLERANCE:
-        raise ValueError(f"{where}: expected soft targets that sum to 1, got a sum of {describe_operands([total])}")
+        raise ValueError(
+            f"{where}: expected soft targets that sum to 1, got a sum of {describe_operands([total])}; a list of "
+            "numbers is one sample, with a logit and a target for each class"
+        )
     # As above, and terms of one sign. A share of exactly 0 that is no Value needs no node: it has no derivative either.
     shares = [(t, i) for i, t in enumerate(weights) if isinstance(t, Value) or t != 0.0]
     return functions.dot([t for t, _ in shares], [ops.LOG_SOFTMAX(float(i), *logits) for _, i in shares])
@@ -322,18 +326,20 @@ def _pairs(prediction: Any, target: Any, where: str) -> list[tuple[Number, Numbe
 def _samples(prediction: Any, target: Any, where: str) -> list[tuple[tuple[Number, ...], Any]]:
     """Return the numbers predicted for each sample, one a class, with the target of the sample."""
     if _is_number(prediction):
-        raise ValueError(
-            f"{where}: expected a number for each class, got one number; for two classes and one output, "
-            "use binary_cross_entropy_with_logits"
-        )
+        raise ValueError(f"{where}: expected a number for each class, got one number; {_FOR_TWO_CLASSES}")
     predictions = as_sequence(prediction, f"{where}: prediction")
     if predictions and _is_number(predictions[0]):
+        if len(predictions) == 1:
+            raise ValueError(f"{where}: expected a number for each of at least 2 classes, got one; {_FOR_TWO_CLASSES}")
         return [(predictions, target)]
     targets = as_sequence(target, f"{where}: target")
     _check_lengths(len(predictions), len(targets), where)
     samples = [(as_sequence(p, f"{where}: prediction"), t) for p, t in zip(predictions, targets)]
-    if not all(numbers for numbers, _ in samples):
-        raise ValueError(f"{where}: expected a number for each class, got an empty sequence")
+    for numbers, _ in samples:
+        if len(numbers) < 2:
+            raise ValueError(
+                f"{where}: expected a number for each of at least 2 classes, got {len(numbers)}; {_FOR_TWO_CLASSES}"
+            )
     return samples
 
 

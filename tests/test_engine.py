@@ -227,6 +227,8 @@ def test_a_node_built_by_hand_without_a_closure_passes_nothing_on(engine: type[V
 def test_children_must_be_values(engine: type[Value]) -> None:
     with pytest.raises(TypeError, match="^_children: expected Values, got an object of type float"):
         engine(1.0, (2.0,))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="^_children: expected a sequence"):
+        engine(1.0, 2.0)  # type: ignore[arg-type]
 
 
 def test_backward_can_be_run_by_hand_node_by_node(engine: type[Value]) -> None:

@@ -185,7 +185,7 @@ def test_small_losses_of_confident_predictions_do_not_vanish() -> None:
 
 
 def test_a_perfect_loss_is_zero_without_a_sign() -> None:
-    perfect = [cross_entropy([2000.0, 0.0], 0), binary_cross_entropy(1.0, 1), negative_log_likelihood([0.0], 0)]
+    perfect = [cross_entropy([2000.0, 0.0], 0), binary_cross_entropy(1.0, 1), negative_log_likelihood([0.0, -800.0], 0)]
 
     assert [str(loss) for loss in perfect] == ["0.0"] * 3
 
@@ -349,7 +349,14 @@ def test_penalties_pull_parameters_to_zero() -> None:
         (lambda: cross_entropy([0.0, 1.0], [-0.5, 1.5]), ValueError, "soft targets between 0 and 1, got -0.5"),
         (lambda: cross_entropy([0.0, 1.0], [1.0]), ValueError, "expected 2 soft targets, one a logit, got 1"),
         (lambda: cross_entropy([[0.0, 1.0]], [0, 1]), ValueError, "as many targets as predictions, got 1 and 2"),
-        (lambda: cross_entropy([[]], [0]), ValueError, "expected a number for each class, got an empty sequence"),
+        (lambda: cross_entropy([[]], [0]), ValueError, "expected a number for each of at least 2 classes, got 0"),
+        (
+            lambda: cross_entropy([1.0], 0),
+            ValueError,
+            "at least 2 classes, got one; .* binary_cross_entropy_with_logits",
+        ),
+        (lambda: cross_entropy([[1.0], [2.0]], [0, 0]), ValueError, "at least 2 classes, got 1; .* binary_cross"),
+        (lambda: cross_entropy([0.1, 0.2], [0, 0]), ValueError, "sum of 0.0; a list of numbers is one sample"),
         (lambda: cross_entropy([], []), ValueError, "expected at least one prediction"),
         (lambda: cross_entropy(0.5, 1), ValueError, "use binary_cross_entropy_with_logits"),
         (lambda: negative_log_likelihood([-1.0, 0.5], 0), ValueError, "log-probabilities, .* at most 0, got 0.5"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import operator
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .. import functions
@@ -76,7 +76,10 @@ class Neuron(Module):
             TypeError: for inputs that are not real numbers.
         """
         xs = _sample(x, len(self.w), self)
-        out: Value = functions.dot(self.w, xs, 0.0 if self.b is None else self.b)
+        try:
+            out: Value = functions.dot(self.w, xs, 0.0 if self.b is None else self.b)
+        except TypeError as error:
+            raise _explained(error, xs) from None
         return self.activation(out) if self.nonlin else out
 
     def _arguments(self) -> dict[str, Any] | None:
@@ -245,6 +248,18 @@ def _sample(x: Any, nin: int, module: Module) -> tuple[Number, ...]:
             "for each sample"
         )
     return xs
+
+
+def _explained(error: TypeError, xs: Sequence[Any]) -> TypeError:
+    """Say which input is no number: a row of a whole batch, perhaps."""
+    for i, x in enumerate(xs):
+        if not isinstance(x, Value) and not is_real_scalar(x):
+            what = repr(x) if isinstance(x, str) else f"an object of type {type(x).__name__}"
+            return TypeError(
+                f"inputs: expected numbers, those of one sample, got {what} at index {i}; call the network once for "
+                "each sample"
+            )
+    return error
 
 
 def _count(n: Any, where: str) -> int:
