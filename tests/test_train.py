@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import math
 import random
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ from microgrud import Value, mean
 from microgrud.losses import cross_entropy, squared_error
 from microgrud.nn import MLP
 from microgrud.optim import SGD, Adam, ExponentialLR, OneCycleLR, ReduceLROnPlateau, StepLR
-from microgrud.train import EarlyStopping, History, TrainingEvent, evaluate
+from microgrud.train import EarlyStopping, History, TrainingEvent, evaluate, progress
 from microgrud.train.batches import check_samples, split
 
 # --- the loop ---
@@ -341,6 +342,18 @@ def test_no_bar_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("terminal", "installed", "shown"), [(True, True, True), (False, True, False), (True, False, False)]
+)
+def test_left_to_itself_the_bar_is_there_for_somebody_who_looks_on(
+    terminal: bool, installed: bool, shown: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    monkeypatch.setattr(progress, "find_spec", lambda name: object() if installed else None)
+    train(Line(0.0, 0.0), progress=None)
+    assert ("9/9" in capsys.readouterr().err) == shown
+
+
 def test_without_tqdm_only_the_bar_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     real_import = builtins.__import__
 
@@ -351,7 +364,7 @@ def test_without_tqdm_only_the_bar_is_missing(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(builtins, "__import__", fake_import)
     model = Line(0.0, 0.0)
-    with pytest.raises(ImportError, match=r"pip install 'microgrud\[train\]', or pass progress=False"):
+    with pytest.raises(ImportError, match=r"pip install 'microgrud\[train\]', or leave progress out"):
         train(model, progress=True)
     assert model.numbers == [0.0, 0.0, 0.0]
     assert len(train(model)) == 9

@@ -60,7 +60,7 @@ def fit(
     clip_norm: float | None = None,
     callbacks: Callback | Iterable[Callback] = (),
     seed: int = 0,
-    progress: bool = True,
+    progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: int = 1,
     resume: bool = False,
@@ -88,7 +88,8 @@ def fit(
         clip_norm: the largest norm of the gradient to allow; see `clip_grad_norm`.
         callbacks: called with a `TrainingEvent` after each step and each epoch.
         seed: where the shuffling starts; the same one gives the same run, to the bit.
-        progress: whether to show a bar with loss and metric; needs tqdm.
+        progress: whether to show a bar with loss and metric, which needs tqdm; by default where tqdm is installed, in a
+            terminal or a notebook.
         checkpoint: a file to keep the state of the run in, written at the end of epochs and when something asks to
             stop.
         checkpoint_every: after how many epochs to write it, at least 1; after the last in any case.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any
 
@@ -14,21 +16,24 @@ class ProgressBar:
     Args:
         total: how many steps there are.
         done: how many of them were done before.
-        visible: whether to show anything; if not, tqdm is not needed.
+        visible: whether to show anything; None to show it where tqdm is installed and somebody looks on, in a terminal
+            or a notebook.
 
     Raises:
         ImportError: if tqdm is needed and not there.
     """
 
-    def __init__(self, total: int, done: int = 0, visible: bool = True) -> None:
+    def __init__(self, total: int, done: int = 0, visible: bool | None = None) -> None:
         self._bar: Any = None
+        if visible is None:
+            visible = find_spec("tqdm") is not None and _somebody_looks_on()
         if visible:
             try:
                 from tqdm import tqdm
             except ImportError as error:
                 raise ImportError(
-                    "fit: the progress bar needs tqdm; install it with: pip install 'microgrud[train]', or pass "
-                    "progress=False"
+                    "fit: the progress bar needs tqdm; install it with: pip install 'microgrud[train]', or leave "
+                    "progress out"
                 ) from error
             self._bar = tqdm(total=total, initial=done, unit="step", dynamic_ncols=True)
 
@@ -55,3 +60,7 @@ class ProgressBar:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+def _somebody_looks_on() -> bool:
+    return "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
