@@ -11,6 +11,8 @@ ARGS   ?=
 BIN    := $(VENV)/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Of a folder of the package's name in the working directory, which is the very one that is installed here.
+export PYTHONWARNINGS = ignore:Editable installation
 
 .PHONY: train test lint types format clean help
 .DELETE_ON_ERROR:

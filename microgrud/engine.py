@@ -7,6 +7,11 @@ everything that was computed from it, and hands each operand its share of the gr
     operand.grad  +=  node.grad * (local derivative of node by operand)
 
 That line is backpropagation; it stands in `Value._pass_on`. The rest of this file is bookkeeping around it.
+
+What an operation is, a rule for its value and one for each local derivative (its `partials`), stands in `operation.py`;
+the rules themselves in `ops.py`. `x * y` reaches `Value._record` through `operators.py`, and `x.tanh()` through
+`methods.py`: one line for each, and nothing else. Names that begin with an underscore and are not explained here,
+`_prev`, `_op`, `_children` and `_backward`, are those of micrograd, whose programs run unchanged.
 """
 
 from __future__ import annotations
@@ -62,6 +67,9 @@ def enable_grad() -> _GeneratorContextManager[None]:
 class Value(Operators, OperationMethods):
     """One number in a computation graph, and the gradient of a later result with respect to it.
 
+    In arithmetic and ordering it behaves as its number does. `==` and `hash` are those of the node: two nodes that hold
+    the same number are two nodes; compare `.data` to compare numbers.
+
     Args:
         data: the number; anything with `__float__` or `__index__` that is one real number.
         _children: the parents of a node built by hand, which then gets its `_backward` by assignment.
@@ -103,7 +111,7 @@ class Value(Operators, OperationMethods):
     def _record(operation: Operation, *operands: Number) -> Value:
         """Compute the result of an operation, and make it a node that remembers its operands."""
         xs: list[Any] = [x if type(x) is float else x._data if isinstance(x, Value) else None for x in operands]
-        if None in xs:  # integers, NumPy scalars, ... and what is no number at all
+        if None in xs:  # integers, NumPy scalars, ... and what is no number at all: made floats, or refused
             operands = tuple([x if isinstance(x, Value) else as_float(x, operation.name) for x in operands])
             return Value._record(operation, *operands)
         node = Value.__new__(Value)
@@ -165,14 +173,15 @@ class Value(Operators, OperationMethods):
     def backward(self) -> None:
         """Compute the derivative of this node by every node it depends on, into their `grad`.
 
-        Leaves add the new derivative to what their `grad` held; the nodes in between hold that of the last pass.
+        Leaves add the new derivative to what their `grad` held (`zero_grad()` clears it before the next step); the
+        nodes in between hold that of this pass, whatever they held before, so that a second pass counts nothing twice.
         Takes time linear in the number of operands. If a rule raises, the leaves keep the gradients they had.
         """
         order = topological_order(self)
-        before = [(node, node._grad) for node in order if not node._operands]
+        before = [(node, node._grad) for node in order if not node._operands]  # the leaves, with what they hold so far
         for node in order:
             node._grad = 0.0
-        self._grad = 1.0
+        self._grad = 1.0  # the derivative of a number by itself
         watching = anomaly.watching()
         try:
             for node in reversed(order):
@@ -243,7 +252,7 @@ def topological_order(root: Value) -> list[Value]:
     ['', '*', '+']
     """
     order: list[Value] = []
-    expanded: set[Value] = set()
+    expanded: set[Value] = set()  # nodes are hashed by identity: a set holds each of them once
     finished: set[Value] = set()
     stack = [root]
     while stack:
