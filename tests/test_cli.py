@@ -191,8 +191,8 @@ def test_a_number_as_target_is_a_regression_and_the_task_can_be_forced() -> None
 def test_rows_with_missing_cells_and_columns_can_be_left_out() -> None:
     table = a_table(size=[None, *range(29)], name=[f"name {i}" for i in range(30)])
     result = succeed("train", table, "--target", "class", *QUICK, "--drop-missing", "--ignore", "name", "--out", "run")
-    assert "1 of 30 rows have missing cells and were left out" in result.output
-    assert "1 of 30 rows have missing cells" in Path("run/report.html").read_text(encoding="utf-8")
+    assert "1 of 30 rows has missing cells and was left out" in result.output
+    assert "1 of 30 rows has missing cells" in Path("run/report.html").read_text(encoding="utf-8")
     rows = pd.read_csv("run/predictions.csv")
     classes = pd.read_csv(table)["class"]
     assert 1 not in set(rows["row"])
@@ -269,7 +269,7 @@ def test_real_tables_are_learned_and_predicted_as_on_the_held_out_rows(
     held_out, predicted = pd.read_csv("run/predictions.csv"), pd.read_csv("predictions.csv")
     assert len(predicted) == len(pd.read_csv(table))
     again = predicted.loc[held_out["row"] - 1].reset_index(drop=True)
-    pd.testing.assert_frame_equal(held_out.drop(columns=["row", "true"]), again, check_exact=True)
+    pd.testing.assert_frame_equal(held_out.drop(columns="true"), again, check_exact=True)
     assert Predictor.load("run/model.json").details["scores"][score] >= least
     if score == "accuracy":
         assert (held_out["true"] == held_out["predicted"]).mean() >= least
@@ -281,9 +281,36 @@ def test_real_tables_are_learned_and_predicted_as_on_the_held_out_rows(
 def test_predictions_go_to_stdout_as_csv_and_notes_elsewhere(trained: str) -> None:
     result = succeed("predict", trained, "table.csv")
     rows = list(csv.DictReader(result.stdout.splitlines()))
-    assert list(rows[0]) == ["predicted", "probability a", "probability b"]
+    assert list(rows[0]) == ["row", "predicted", "probability a", "probability b"]
+    assert [int(row["row"]) for row in rows] == list(range(1, 31))
     assert len(rows) == 30
     assert "columns that the model does not use: 'class'" in result.stderr
+
+
+def test_rows_with_missing_cells_can_be_left_out_of_predictions_that_say_which_rows_they_are_of(trained: str) -> None:
+    whole = pd.read_csv(io.StringIO(succeed("predict", trained, "table.csv").stdout))
+    gaps = {"size": [None, *[0.5 * i for i in range(1, 30)]], "other": [None] * 30}
+    table = written({**pd.read_csv("table.csv").to_dict("list"), **gaps, "colour": ["red", "blue", None] * 10})
+    message = "column 'size', row 1 (line 2): the cell is missing (and 10 more missing cells); fill it in, or leave out"
+    fails(["predict", trained, table], message)
+    result = succeed("predict", trained, table, "--drop-missing", "--out", "some.csv")
+    assert "note: 11 of 30 rows have missing cells and were left out.\n" in result.stderr
+    assert result.stdout == "19 predictions: some.csv\n"
+    some = pd.read_csv("some.csv")
+    assert list(some["row"]) == [row for row in range(2, 31) if row % 3]
+    pd.testing.assert_frame_equal(some, whole[whole["row"].isin(some["row"])].reset_index(drop=True), check_exact=True)
+
+
+def test_a_row_that_is_whole_is_needed(trained: str) -> None:
+    table = written({"size": [None, 1], "colour": ["red", None]})
+    message = "table: every row has a missing cell; fill in those of at least one row"
+    fails(["predict", trained, table, "--drop-missing"], message)
+
+
+def test_nothing_is_noted_of_rows_where_no_cell_is_missing(trained: str) -> None:
+    assert "left out" not in succeed("predict", trained, "table.csv", "--drop-missing").stderr
+    succeed("train", "table.csv", "--target", "class", *LEARNED, "--drop-missing", "--out", "other")
+    assert "left out" not in Path("other/report.html").read_text(encoding="utf-8")
 
 
 def test_a_guessed_encoding_is_noted(trained: str) -> None:

@@ -94,8 +94,9 @@ def test_places_count_rows_and_lines_past_blank_lines_and_line_breaks_in_cells(w
 
 
 def test_places_stay_those_of_the_file_when_rows_are_dropped(write: Write) -> None:
-    table = read_table(write("a,b\n1,\n2,3\n")).without_missing()
-    assert (len(table), table.place(0)) == (1, "row 2 (line 3)")
+    table = read_table(write("a,b\n1,\n2,3\n4,5\n")).without_missing(["a", "b"])
+    assert [table.place(i) for i in range(len(table))] == ["row 2 (line 3)", "row 3 (line 4)"]
+    assert table.row_numbers == [2, 3]
 
 
 def test_a_table_that_is_not_from_a_file_has_rows_and_no_lines() -> None:
@@ -109,10 +110,11 @@ def test_iris_is_scikit_learns() -> None:
 
 
 @pytest.mark.parametrize("missing", ["", "NA", "NaN", "null", "?", "None"])
-def test_the_first_missing_cell_is_found(write: Write, missing: str) -> None:
+def test_missing_cells_are_found_row_by_row(write: Write, missing: str) -> None:
     table = read_table(write(f"a,b\n1,x\n2,{missing}\n{missing},z\n"))
-    assert table.first_missing(["a", "b"]) == ("b", 1)
-    assert table.first_missing(["a"]) == ("a", 2)
+    assert table.missing(["a", "b"]) == [("b", 1), ("a", 2)]
+    assert table.missing(["a"]) == [("a", 2)]
+    assert len(table.without_missing(["a"])) == 2
 
 
 BROKEN = {
@@ -124,7 +126,7 @@ BROKEN = {
     "too many cells below blank lines": ("\n\n" + lines("1,2,3,4"), "line 16 has 4 cells"),
     "an open quotation mark": (lines('"1,red,0'), "the quotation mark opened in line 14 is never closed"),
     "a name twice": ("a,b,a\n1,2,3\n", "columns 1 and 3 are both called 'a'"),
-    "no name": ("a,,b\n1,2,3\n", "column 2 of the header has no name"),
+    "no name": ("a,,b\n1,2,3\n", "column 2 of the header has no name; delete the column if it only counts the rows"),
     "Excel": (b"PK\x03\x04...", "is an Excel workbook or a zip archive"),
     "gzip": (b"\x1f\x8b...", "is a gzip archive"),
     "binary": (b"a,b\n\0,1\n", "is not a text file"),
@@ -156,6 +158,8 @@ def test_an_unknown_column_is_answered_with_the_closest_one(write: Write) -> Non
     table = read_table(write(lines()))
     with pytest.raises(TableError, match=r"no column 'Color'; did you mean 'colour'\?"):
         table.require("Color")
+    with pytest.raises(TableError, match=r"no column 'csas'; did you mean 'class'\?"):
+        table.require("csas")
     with pytest.raises(TableError, match="no column 'zzz'; choose one of 'size', 'colour', 'class'"):
         table.without_columns(["zzz"])
 
@@ -234,6 +238,7 @@ UNFIT_TARGETS = {
     "mostly text": (["a", "b", 1] * 4, None, "row 3: '1' is a number where other rows hold text"),
     "infinite": ([0.5] * 11 + ["inf"], None, "row 12: 'inf' is not a finite number"),
     "few rows": ([0.5] * 9, None, "has 9 rows, fewer than 10"),
+    "one row": ([0.5], None, "has 1 row, fewer than 10"),
 }
 
 
@@ -333,7 +338,15 @@ UNFIT_ROWS = {
         "column 'size', row 2: expected a number, got 'big'",
     ),
     "an infinite number": ({"size": ["inf"], "colour": ["red"]}, "column 'size', row 1: expected a number, got 'inf'"),
-    "a missing cell": ({"size": [1], "colour": [""]}, "column 'colour', row 1: the cell is missing"),
+    "several unseen categories": (
+        {"size": [1, 2, 3], "colour": ["pink", "red", "grey"]},
+        "column 'colour', row 1: 'pink' is a category that the model has not seen (and 1 more such cell); change it",
+    ),
+    "a missing cell": ({"size": [1], "colour": [""]}, "column 'colour', row 1: the cell is missing; fill it in"),
+    "missing cells": (
+        {"size": ["", "", 1, "?"], "colour": ["red", "", "red", "red"]},
+        "column 'size', row 1: the cell is missing (and 3 more missing cells); fill it in, or leave out such rows",
+    ),
 }
 
 

@@ -20,7 +20,7 @@ from .predicting import Predictor
 from .preprocessing import NumberColumn, Target
 from .runfolder import check_free, check_output, next_free, write_predictions, write_run
 from .scores import LABELS, behind_baseline, figures
-from .tables import TableError, iris_table, read_table
+from .tables import TableError, counted, iris_table, left_out, read_table
 
 __all__ = ["app"]
 
@@ -202,25 +202,29 @@ def predict(
         Path, typer.Argument(metavar="TABLE", help="A CSV file with the columns that the model was trained on.")
     ],
     out: Annotated[Path | None, typer.Option(help="The CSV file to write; otherwise stdout.")] = None,
+    drop_missing: Annotated[bool, typer.Option("--drop-missing", help="Leave out rows with missing cells.")] = False,
     delimiter: Annotated[str | None, typer.Option(help="Between cells; otherwise the header tells.")] = None,
 ) -> None:
-    """Predict the target for each row of TABLE: a class and the probability of each, or a number."""
+    """Predict the target for each row of TABLE: its number, and a class and the probability of each, or a number."""
     predictor = Predictor.load(model)
     data = read_table(table, delimiter)
     if out is not None:
         check_output(out, inputs=(model, table))
-    predictions = predictor.predict(data)
+    complete = predictor.complete(data) if drop_missing else data
+    predictions = predictor.predict(complete)
     used = {column.name for column in predictor.preprocessing.columns}
     extra = [name for name in data.columns if name not in used]
     for note in data.notes:
         _note(note)
+    if len(complete) < len(data):
+        _note(left_out(len(data) - len(complete), len(data)))
     if extra:
         _note(f"columns that the model does not use: {', '.join(map(repr, extra))}")
     if out is None:
         _print_exactly(predictions.to_csv(index=False, lineterminator="\n"))
     else:
         write_predictions(predictions, out)
-        print(f"{len(predictions)} predictions: {out}")
+        print(f"{counted(len(predictions), 'prediction')}: {out}")
 
 
 def _about(column: NumberColumn | Target) -> str:

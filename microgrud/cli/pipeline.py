@@ -20,9 +20,9 @@ from ..optim.schedules import Schedule
 from ..train import TrainingDivergedError, fit
 from ..train.history import History
 from .predicting import Predictor
-from .preprocessing import Preprocessing, Target, Task, class_names, inspect_target
+from .preprocessing import Preprocessing, Target, Task, class_names, inspect_target, refuse_missing
 from .scores import behind_baseline, score_classes, score_numbers
-from .tables import Table, TableError, closest
+from .tables import Table, closest, left_out
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -260,7 +260,8 @@ def train_on_table(
         raise _diverged(settings, "(its answers to held-out rows are not finite numbers)")
     with np.errstate(over="ignore"):  # of squares, which the next condition finds
         predictor.details["scores"] = _scores(table, preprocessing.target, train, test, predictions)
-    predictions.insert(0, "row", [int(table.cells.index[i]) + 1 for i in test])
+    numbers = table.row_numbers
+    predictions.insert(0, "row", [numbers[i] for i in test])
     predictions.insert(1, "true", _true(table, target, test))
     run = Run(table.name, source, settings, predictor, history, predictions, len(train), seconds, notes)
     if not all(map(math.isfinite, (run.held_out_loss, *(run.scores[key] for key in run.scores["baseline"])))):
@@ -302,16 +303,16 @@ def _complete(table: Table, settings: Settings, notes: list[str]) -> Table:
     for name in settings.categorical:
         table.require(name)
     table = table.without_columns(settings.ignore)
-    gap = table.first_missing(table.columns)
-    if gap is None:
-        return table
     if not settings.drop_missing:
-        raise TableError(
-            f"column {gap[0]!r}, {table.place(gap[1])}: the cell is missing; fill it in, leave out such rows with "
-            f"--drop-missing, or the column with --ignore {gap[0]!r}"
+        refuse_missing(
+            table,
+            table.columns,
+            "fill it in, or leave out such rows with --drop-missing, or such columns with --ignore",
         )
-    complete = table.without_missing()
-    notes.append(f"{len(table) - len(complete)} of {len(table)} rows have missing cells and were left out.")
+        return table
+    complete = table.without_missing(table.columns)
+    if len(complete) < len(table):
+        notes.append(left_out(len(table) - len(complete), len(table)))
     return complete
 
 

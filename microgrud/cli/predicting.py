@@ -67,7 +67,8 @@ class Predictor:
     def predict(self, table: Table) -> pd.DataFrame:
         """Return a row of predictions for each row of the table, in its order.
 
-        The column `predicted` holds class names, and `probability NAME` follows for each of them; or it holds numbers.
+        The column `row` holds the numbers of the table's rows. The column `predicted` holds class names, and
+        `probability NAME` follows for each of them; or it holds numbers.
 
         Raises:
             TableError: if the table lacks a column, or holds what the model cannot take.
@@ -82,7 +83,20 @@ class Predictor:
                 f"column {column!r}, {table.place(row)}: with {table.cell(column, row)!r} the network's answer is not "
                 "a finite number; correct the cell, or delete the row"
             )
+        predictions.insert(0, "row", table.row_numbers)
         return predictions
+
+    def complete(self, table: Table) -> Table:
+        """Return the table without the rows in which a cell that the model needs is missing.
+
+        Raises:
+            TableError: if the table lacks a column, or no row is left.
+        """
+        columns = self.preprocessing.require_columns(table)
+        complete = table.without_missing(columns)
+        if not len(complete):
+            raise TableError(f"{table.name}: every row has a missing cell; fill in those of at least one row")
+        return complete
 
     def predict_features(self, features: Sequence[Sequence[float]]) -> pd.DataFrame:
         """Return predictions as `predict` does, from rows of the network's inputs; NaN where numbers ran away."""

@@ -15,12 +15,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .scores import figures
-from .tables import Table, TableError, number
+from .tables import Table, TableError, and_more, counted, number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["CategoryColumn", "NumberColumn", "Preprocessing", "Target", "inspect_target"]
+__all__ = [
+    "CategoryColumn",
+    "NumberColumn",
+    "Preprocessing",
+    "Target",
+    "class_names",
+    "inspect_target",
+    "refuse_missing",
+]
 
 Task = Literal["classification", "regression"]
 
@@ -126,18 +134,40 @@ class Preprocessing:
         Raises:
             TableError: if a column is missing, or holds a cell that the training table could not have held.
         """
-        absent = [column.name for column in self.columns if column.name not in table.columns]
-        if absent:
-            names = ", ".join(map(repr, absent))
-            raise TableError(f"{table.name}: the model needs the columns {names}, which the table lacks; add them")
-        gap = table.first_missing([column.name for column in self.columns])
-        if gap:
-            raise TableError(f"column {gap[0]!r}, {table.place(gap[1])}: the cell is missing; fill it in")
+        refuse_missing(table, self.require_columns(table), "fill it in, or leave out such rows with --drop-missing")
+        self._refuse_unseen(table)
         blocks = [
             _standardised(table, column) if isinstance(column, NumberColumn) else _one_hot(table, column)
             for column in self.columns
         ]
         return np.hstack(blocks)
+
+    def require_columns(self, table: Table) -> list[str]:
+        """Return the names of the columns, all of which are in the table; a TableError if not."""
+        needed = [column.name for column in self.columns]
+        absent = [name for name in needed if name not in table.columns]
+        if absent:
+            names = ", ".join(map(repr, absent))
+            raise TableError(f"{table.name}: the model needs the columns {names}, which the table lacks; add them")
+        return needed
+
+    def _refuse_unseen(self, table: Table) -> None:
+        """Raise a TableError that names the first of the cells that hold a category unseen in training."""
+        unseen = [
+            (row, column)
+            for column in self.columns
+            if isinstance(column, CategoryColumn)
+            for row, name in enumerate(class_names(table, column.name))
+            if name not in column.categories
+        ]
+        if unseen:
+            row, column = unseen[0]
+            known = ", ".join(map(repr, column.categories[:8])) + (", ..." if len(column.categories) > 8 else "")
+            more = and_more(len(unseen) - 1, "such cell")
+            raise TableError(
+                f"column {column.name!r}, {table.place(row)}: {table.cell(column.name, row)!r} is a category that the "
+                f"model has not seen{more}; change it to one of {known}, or delete the row"
+            )
 
     def targets(self, table: Table) -> list[int] | list[float]:
         """Return class indices in classification, standardised numbers in regression."""
@@ -176,7 +206,9 @@ def inspect_target(table: Table, name: str, task: Task | None = None, categorica
     """
     table.require(name)
     if len(table) < FEWEST_ROWS:
-        raise TableError(f"{table.name}: the table has {len(table)} rows, fewer than {FEWEST_ROWS}; add rows")
+        raise TableError(
+            f"{table.name}: the table has {counted(len(table), 'row')}, fewer than {FEWEST_ROWS}; add rows"
+        )
     if categorical:
         task = task or "classification"
     numeric = task != "classification" and _is_numeric(table, name)
@@ -210,6 +242,15 @@ def _classes(table: Table, name: str) -> list[str]:
             f"column {name!r}, {place}: {rare!r} is the only row of its class; add rows of it, or delete this one"
         )
     return sorted(counts, key=_in_order)
+
+
+def refuse_missing(table: Table, columns: Sequence[str], advice: str) -> None:
+    """Raise a TableError that names the first missing cell in `columns` and gives `advice`, if there is one."""
+    gaps = table.missing(columns)
+    if gaps:
+        column, row = gaps[0]
+        more = and_more(len(gaps) - 1, "missing cell")
+        raise TableError(f"column {column!r}, {table.place(row)}: the cell is missing{more}; {advice}")
 
 
 def class_names(table: Table, column: str) -> list[str]:
@@ -305,15 +346,6 @@ def _standardised(table: Table, column: NumberColumn) -> NDArray[np.float64]:
 def _one_hot(table: Table, column: CategoryColumn) -> NDArray[np.float64]:
     from sklearn.preprocessing import OneHotEncoder
 
-    names = class_names(table, column.name)
-    unseen = [position for position, name in enumerate(names) if name not in column.categories]
-    if unseen:
-        row = unseen[0]
-        known = ", ".join(map(repr, column.categories[:8])) + (", ..." if len(column.categories) > 8 else "")
-        raise TableError(
-            f"column {column.name!r}, {table.place(row)}: {names[row]!r} is a category that the model has not "
-            f"seen; change it to one of {known}, or delete the row"
-        )
     encoder = OneHotEncoder(categories=[column.categories], sparse_output=False)
-    encoded: NDArray[np.float64] = encoder.fit_transform(_as_column(names))
+    encoded: NDArray[np.float64] = encoder.fit_transform(_as_column(class_names(table, column.name)))
     return encoded

@@ -25,7 +25,18 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["Table", "TableError", "closest", "iris_table", "number", "read_table", "why_unreadable"]
+__all__ = [
+    "Table",
+    "TableError",
+    "and_more",
+    "closest",
+    "counted",
+    "iris_table",
+    "left_out",
+    "number",
+    "read_table",
+    "why_unreadable",
+]
 
 #: Cells that stand for "not known": pandas's own list, and the question mark of the UCI tables.
 MISSING = frozenset(
@@ -75,6 +86,11 @@ class Table:
         record = int(self.cells.index[row]) + 1
         return f"row {record}" + (f" (line {self._lines[record]})" if record < len(self._lines) else "")
 
+    @property
+    def row_numbers(self) -> list[int]:
+        """Return which data row of the file each row is, from 1; rows that were left out leave gaps."""
+        return [int(position) + 1 for position in self.cells.index]
+
     def cell(self, column: str, row: int) -> str:
         """Return the text of one cell."""
         return str(self.cells[column].iloc[row])
@@ -91,9 +107,9 @@ class Table:
             self.require(name)
         return self._with(self.cells.drop(columns=list(names)))
 
-    def without_missing(self) -> Table:
-        """Return the table without the rows in which a cell is missing."""
-        return self._with(self.cells[~self.cells.isin(MISSING).any(axis=1)])
+    def without_missing(self, columns: Sequence[str]) -> Table:
+        """Return the table without the rows in which a cell of `columns` is missing."""
+        return self._with(self.cells[~self.cells[list(columns)].isin(MISSING).any(axis=1)])
 
     def require(self, name: str) -> None:
         """Raise a TableError that suggests the closest name unless there is a column called `name`."""
@@ -103,13 +119,10 @@ class Table:
     def _with(self, cells: pd.DataFrame) -> Table:
         return Table(self.name, cells, self.notes, self.text, self.delimiter)
 
-    def first_missing(self, columns: Sequence[str]) -> tuple[str, int] | None:
-        """Return the column and row of the first missing cell in `columns`, or None."""
+    def missing(self, columns: Sequence[str]) -> list[tuple[str, int]]:
+        """Return the column and row of each missing cell in `columns`, row by row."""
         missing = self.cells[list(columns)].isin(MISSING).to_numpy()
-        if not missing.any():
-            return None
-        row, column = divmod(int(missing.argmax()), len(columns))
-        return columns[column], row
+        return [(columns[column], row) for row, column in np.argwhere(missing).tolist()]
 
     def numbers(self, column: str) -> NDArray[np.float64]:
         """Return a column as floats: NaN where a cell is text, and infinity where a cell says so or overflows.
@@ -141,14 +154,46 @@ def closest(name: str, names: Iterable[str]) -> str:
     "; did you mean 'species'?"
     >>> closest("x", ["a", "b"])
     "; choose one of 'a', 'b'"
+    >>> closest("tahn", ["tan", "tanh"])  # letters that changed places are the likeliest slip
+    "; did you mean 'tanh'?"
     """
     known = list(names)
     lowered = {other.lower(): other for other in known}
-    match = difflib.get_close_matches(name.lower(), lowered, n=1)
-    if match:
-        return f"; did you mean {lowered[match[0]]!r}?"
+    matches = difflib.get_close_matches(name.lower(), lowered)
+    if matches:
+        match = min(matches, key=lambda other: sorted(other) != sorted(name.lower()))  # the first, if all differ
+        return f"; did you mean {lowered[match]!r}?"
     shown = ", ".join(map(repr, known[:12])) + (", ..." if len(known) > 12 else "")
     return f"; choose one of {shown}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a count and what is counted.
+
+    >>> counted(1, "row"), counted(2, "row")
+    ('1 row', '2 rows')
+    """
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def and_more(count: int, noun: str) -> str:
+    """Return how many more there are of what a message names the first of; an empty text if none.
+
+    >>> and_more(3, "missing cell"), and_more(0, "missing cell")
+    (' (and 3 more missing cells)', '')
+    """
+    return f" (and {counted(count, f'more {noun}')})" if count else ""
+
+
+def left_out(count: int, rows: int) -> str:
+    """Return the note on rows that were left out for missing cells.
+
+    >>> left_out(1, 30), left_out(2, 30)
+    ('1 of 30 rows has missing cells and was left out.', '2 of 30 rows have missing cells and were left out.')
+    """
+    return f"{count} of {counted(rows, 'row')} " + (
+        "has missing cells and was left out." if count == 1 else "have missing cells and were left out."
+    )
 
 
 def iris_table() -> Table:
@@ -285,7 +330,10 @@ def _blank_start(text: str) -> int:
 def _check_names(path: Path, names: list[str]) -> None:
     for position, name in enumerate(names):
         if not name:
-            raise TableError(f"{path}: column {position + 1} of the header has no name; name it, or delete the column")
+            raise TableError(
+                f"{path}: column {position + 1} of the header has no name; delete the column if it only counts the "
+                "rows, or name it"
+            )
         if name in names[:position]:
             where = f"columns {names.index(name) + 1} and {position + 1}"
             raise TableError(f"{path}: {where} are both called {name!r}; rename or delete one of them")
