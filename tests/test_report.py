@@ -213,7 +213,7 @@ def test_the_summary_counts_what_the_predictions_say(iris: Run, numbers: Run) ->
     right = (iris.predictions["true"] == iris.predictions["predicted"]).sum()
     assert f"The network is right on {right} of 30 held-out rows" in Page(page_of(iris)).text
     error = (numbers.predictions["true"] - numbers.predictions["predicted"]).abs().mean()
-    assert f"On 8 held-out rows the network is off by {error:.4g} on average" in Page(page_of(numbers)).text
+    assert f"On 8 held-out rows the network is off by {figures(error)} on average" in Page(page_of(numbers)).text
 
 
 def test_a_network_that_learned_by_heart_is_told_apart_from_one_that_learned_nothing() -> None:
@@ -263,8 +263,9 @@ def test_the_columns_the_layers_and_the_settings_are_listed(hostile: Run) -> Non
     assert columns[1][2].endswith(" and 3 more")
     _, *layers = cells(hostile, "parameters in all")
     assert layers == [["hidden 1", "16", "2", "Tanh", "34"], ["output", "2", "3", "Linear", "9"]]
-    _, *settings = cells(hostile, "3 steps in")
+    _, *settings = cells(hostile, "3 steps")
     assert dict(settings)["optimizer"] == "adamw"
+    assert dict(settings)["learning rate"] == "0.01"
 
 
 def test_the_command_names_what_the_user_chose() -> None:

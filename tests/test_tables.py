@@ -234,6 +234,13 @@ UNFIT_TARGETS = {
     "names": ([f"name {i % 60}" for i in range(120)], None, "60 classes in 120 rows, more than 50"),
     "a constant": ([1.5] * 12, None, "is constant: every row is '1.5'"),
     "text for a regression": (["a", "b"] * 6, "regression", "holds text such as 'a'"),
+    "amounts": (
+        [f"${i},000" for i in range(1, 121)],
+        None,
+        "holds text, 120 different ones in 120 rows, such as '$1,000'; make numbers of the cells, such as 1000 of '$1,",
+    ),
+    "a few amounts": (["1 k", "1 k", "1.5 k", "2 k"] * 3 + ["3 k"], None, "such as '1 k'; make numbers of the cells"),
+    "amounts for a regression": (["-3 °C", "4 °C"] * 6, "regression", "such as -3 of '-3 °C'"),
     "mixed": ([0.5, 1, "a"] * 4, None, "row 3: 'a' is text where other rows hold numbers"),
     "mostly text": (["a", "b", 1] * 4, None, "row 3: '1' is a number where other rows hold text"),
     "infinite": ([0.5] * 11 + ["inf"], None, "row 12: 'inf' is not a finite number"),
@@ -308,6 +315,12 @@ UNFIT_COLUMNS = {
     "constant": ([7] * 12, "column 'x' is constant: every row is '7'"),
     "constant in several spellings": (["7", "7.0"] * 6, "column 'x' is constant"),
     "identifiers": ([f"name {i}" for i in range(12)], "column 'x' has 12 different texts in 12 rows"),
+    "areas": (
+        [f"{100 + i}.5 m2" for i in range(12)],
+        "column 'x' has 12 different texts in 12 rows, such as '100.5 m2': too many for categories; make numbers of "
+        "the cells, such as 100.5 of '100.5 m2', or leave it out with --ignore 'x'",
+    ),
+    "dates": ([f"2020-01-{i + 10}" for i in range(12)], "too many for categories; leave it out with --ignore 'x'"),
     "mixed": ([1, 2, "three"] * 4, "column 'x', row 3: 'three' is text where other rows hold numbers"),
     "infinite": ([1] * 11 + ["-inf"], "column 'x', row 12: '-inf' is not a finite number"),
     "too large": ([1] * 11 + ["1e200"], "column 'x', row 12: '1e200' is larger than 1e+100"),

@@ -19,8 +19,8 @@ from .pipeline import SCHEDULES, Run, Settings, SettingsError, train_on_table
 from .predicting import Predictor
 from .preprocessing import NumberColumn, Target
 from .runfolder import check_free, check_output, next_free, write_predictions, write_run
-from .scores import LABELS, behind_baseline, figures
-from .tables import TableError, counted, iris_table, left_out, read_table
+from .scores import LABELS, behind_baseline, figures, setting
+from .tables import TableError, closest, counted, iris_table, left_out, read_table
 
 __all__ = ["app"]
 
@@ -70,6 +70,7 @@ def _one_line(text: str) -> str:
 
 app = typer.Typer(
     cls=_OneLineErrors,
+    invoke_without_command=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -86,40 +87,75 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version.")
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 def _sizes(text: str) -> tuple[int, ...]:
+    if text.strip() in ("", "0", "none"):
+        return ()
     try:
-        return tuple(int(size) for size in text.split(",") if text.strip())
+        return tuple(int(size) for size in text.split(",") if size.strip())
     except ValueError:
-        raise SettingsError(f"--hidden: expected whole numbers such as 16,16, got {text!r}") from None
+        raise SettingsError(
+            f"--hidden: expected whole numbers such as 16,16, or none for no hidden layer, got {text!r}"
+        ) from None
 
 
-@app.command(short_help="Train a network on a table, and write a report.")
+# Numbers are read here, and not by typer, whose messages name neither what was given nor what would do.
+
+
+def _number(option: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise SettingsError(f"{option}: expected a number such as 0.01, got {text!r}") from None
+
+
+def _whole(option: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise SettingsError(f"{option}: expected a whole number such as 16, got {text!r}") from None
+
+
+@app.command(short_help="Train a network on a table, and write a report.", context_settings={"allow_extra_args": True})
 def train(
+    context: typer.Context,
     table: Annotated[
         Path | None, typer.Argument(metavar="TABLE", help="A CSV file; scikit-learn's iris without one.")
     ] = None,
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
     task: Annotated[str | None, typer.Option(help="classification or regression; otherwise the target tells.")] = None,
-    hidden: Annotated[str, typer.Option(help="The sizes of the hidden layers.")] = "16,16",
+    hidden: Annotated[
+        str, typer.Option(metavar="SIZES", help="Of the hidden layers; none for a linear model.")
+    ] = "16,16",
     activation: Annotated[str, typer.Option(help="Of the hidden layers: tanh, relu, gelu, silu, ...")] = "tanh",
     optimizer: Annotated[str, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}.")] = "adamw",
-    lr: Annotated[float | None, typer.Option(help="The learning rate; otherwise what suits the optimizer.")] = None,
+    lr: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="The learning rate; otherwise what suits the optimizer.")
+    ] = None,
     schedule: Annotated[str, typer.Option(help=f"Of the rate: one of {', '.join(SCHEDULES)}.")] = "cosine",
     weight_decay: Annotated[
-        float | None,
-        typer.Option(help="How strongly weights are drawn to 0; otherwise the less, the more rows. Lbfgs has none."),
+        str | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="How strongly weights are drawn to 0; otherwise the less, the more rows. Lbfgs has none.",
+        ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Times each row is seen; otherwise 60, or what suits.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Rows a step; otherwise 16.")] = None,
-    test_size: Annotated[float, typer.Option(help="The share of rows to hold out.")] = 0.2,
-    seed: Annotated[int, typer.Option(help="Of the split, the first weights and the shuffling.")] = 0,
+    epochs: Annotated[
+        str | None, typer.Option(metavar="COUNT", help="Times each row is seen; otherwise 60, or what suits.")
+    ] = None,
+    batch_size: Annotated[str | None, typer.Option(metavar="COUNT", help="Rows a step; otherwise 16.")] = None,
+    test_size: Annotated[str, typer.Option(metavar="SHARE", help="Of the rows, to hold out.")] = "0.2",
+    seed: Annotated[
+        str, typer.Option(metavar="NUMBER", help="Of the split, the first weights and the shuffling.")
+    ] = "0",
     out: Annotated[Path | None, typer.Option(help="A new folder; otherwise runs/NAME-1, -2, ...")] = None,
     ignore: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A column to leave out; may be repeated.")
@@ -132,8 +168,18 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bar and no table of results.")] = False,
 ) -> None:
     """Train a network to predict a column of TABLE from the others, and write a report."""
+    if context.args:
+        raise SettingsError(
+            f"TABLE: expected one file, got {context.args[0]!r} too; the column to predict is given by name, as in "
+            f"--target {context.args[0]!r}"
+        )
     if table is None:
         data, target = iris_table(), target or "species"
+        if target not in data.columns:
+            raise SettingsError(
+                f"TABLE: none was given, and iris, which is used then, has no column {target!r}"
+                f"{closest(target, data.columns)}; or give a file, as in microgrud train TABLE.csv --target {target!r}"
+            )
     elif target is None:
         raise SettingsError(f"--target: say which column of {table} to predict, as in --target NAME")
     else:
@@ -144,13 +190,13 @@ def train(
         hidden=_sizes(hidden),
         activation=activation,
         optimizer=optimizer,
-        lr=lr,
+        lr=None if lr is None else _number("--lr", lr),
         schedule=schedule,
-        weight_decay=weight_decay,
-        epochs=epochs,
-        batch_size=batch_size,
-        test_size=test_size,
-        seed=seed,
+        weight_decay=None if weight_decay is None else _number("--weight-decay", weight_decay),
+        epochs=None if epochs is None else _whole("--epochs", epochs),
+        batch_size=None if batch_size is None else _whole("--batch-size", batch_size),
+        test_size=_number("--test-size", test_size),
+        seed=_whole("--seed", seed),
         ignore=tuple(ignore or ()),
         categorical=tuple(categorical or ()),
         drop_missing=drop_missing,
@@ -177,13 +223,14 @@ def _result(run: Run) -> str:
     """The results as text: what was done, and the scores."""
     import pandas as pd
 
-    baseline = run.scores["baseline"]
-    inputs = len(run.predictor.preprocessing.inputs)
+    baseline, preprocessing = run.scores["baseline"], run.predictor.preprocessing
+    columns, inputs = len(preprocessing.columns), len(preprocessing.inputs)
     how = f"{len(run.target.classes)} classes" if run.target.classes else "a number"
     lines = [
-        f"\n{run.title} ({run.target.task}, {how}), from {inputs} input{'' if inputs == 1 else 's'}",
-        f"{run.train_rows} rows trained on, {len(run.predictions)} held out; {len(run.history)} steps in "
-        f"{run.seconds:.1f} s\n",
+        f"\n{run.title} ({run.target.task}, {how}), from {counted(columns, 'column')}"
+        + (f" ({counted(inputs, 'input')})" if inputs != columns else ""),
+        f"{counted(run.train_rows, 'row')} trained on, {len(run.predictions)} held out; "
+        f"{counted(len(run.history), 'step')} in {run.seconds:.1f} s\n",
         pd.DataFrame(
             {"held-out rows": [run.scores[key] for key in baseline], run.baseline_name: list(baseline.values())},
             index=[LABELS[key][0] for key in baseline],
@@ -191,7 +238,7 @@ def _result(run: Run) -> str:
     ]
     if "per_class" in run.scores:
         frame = pd.DataFrame(run.scores["per_class"]).set_index("class").rename_axis(None)
-        lines.append("\n" + frame.to_string(float_format="{:.3f}".format))
+        lines.append("\n" + frame.to_string(float_format=figures))
     return "\n".join(lines) + "\n"
 
 
@@ -251,7 +298,7 @@ def show(model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model.
     target, details = predictor.preprocessing.target, predictor.details
     layers = pd.DataFrame(predictor.layers(), columns=["layer", "inputs", "neurons", "activation", "parameters"])
     print(layers.to_string(index=False))
-    print(f"{layers['parameters'].sum()} parameters\n")
+    print(f"{counted(layers['parameters'].sum(), 'parameter')}\n")
     for column in predictor.preprocessing.columns:
         if isinstance(column, NumberColumn):
             print(_one_line(f"takes {column.name}: a number, {_about(column)}"))
@@ -263,9 +310,11 @@ def show(model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model.
         print(_one_line(f"predicts {target.name}: a number, {_about(target)}"))
     trained, settings = details["trained"], details["settings"]
     state = ", interrupted" if trained["interrupted"] else ""
-    print(f"\ntrained on {trained['rows']} rows of {trained['table']}: {trained['steps']} steps{state}")
+    rows, steps = counted(trained["rows"], "row"), counted(trained["steps"], "step")
+    print()
+    print(_one_line(f"trained on {rows} of {trained['table']}: {steps}{state}"))
     shown = ("optimizer", "lr", "schedule", "weight_decay", "epochs", "batch_size", "seed")
-    print("; ".join(f"{name.replace('_', ' ')} {settings[name]}" for name in shown))
+    print("; ".join(f"{name.replace('_', ' ')} {setting(settings[name])}" for name in shown))
     scores, behind = details["scores"], behind_baseline(details["scores"])
     shown_scores = ", ".join(f"{LABELS[key][0]} {figures(scores[key])}" for key in LABELS if key in scores)
     print(f"on held-out rows: {shown_scores}" + (f"; {behind}" if behind else ""))

@@ -21,7 +21,7 @@ from ..train import TrainingDivergedError, fit
 from ..train.history import History
 from .predicting import Predictor
 from .preprocessing import Preprocessing, Target, Task, class_names, inspect_target, refuse_missing
-from .scores import behind_baseline, score_classes, score_numbers
+from .scores import behind_baseline, figures, score_classes, score_numbers
 from .tables import Table, closest, left_out
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Settings:
                 raise SettingsError(f"{option}: there is no {name!r}{closest(str(name), filter(None, known))}")
         sizes = ",".join(map(str, self.hidden))
         for option, ok, wanted, value in (
-            ("--hidden", all(size >= 1 for size in self.hidden), "sizes of at least 1, such as 16,16", sizes),
+            ("--hidden", all(size >= 1 for size in self.hidden), "sizes of at least 1, such as 16,16, or none", sizes),
             ("--lr", self.lr is None or 0 < self.lr < math.inf, "a number above 0", self.lr),
             (
                 "--weight-decay",
@@ -202,9 +202,9 @@ class Run:
         else:
             explained = f"{scores['r2']:.1%}" if scores["r2"] > 0 else "none"
             result = (
-                f"On {rows} held-out rows the network is off by {scores['mae']:.4g} on average, and explains "
+                f"On {rows} held-out rows the network is off by {figures(scores['mae'])} on average, and explains "
                 f"{explained} of the variance. Always answering the mean would be off by "
-                f"{scores['baseline']['mae']:.4g}."
+                f"{figures(scores['baseline']['mae'])}."
             )
         behind = behind_baseline(scores)
         return f"{result} The network is {behind}." if behind else result
@@ -235,6 +235,11 @@ def train_on_table(
     notes = list(table.notes)
     table = _complete(table, settings, notes)
     target = inspect_target(table, settings.target, settings.task, settings.target in settings.categorical)
+    if settings.task is None and settings.target not in settings.categorical and _could_be_a_quantity(table, target):
+        notes.append(
+            f"The {len(target.classes)} different whole numbers in {target.name!r} were taken as classes; with "
+            "--task regression they are a quantity."
+        )
     train, test = _split(table, target, settings)
     preprocessing = Preprocessing.fit(table, target, settings.categorical, train)
     features, targets = preprocessing.features(table).tolist(), preprocessing.targets(table)
@@ -314,6 +319,11 @@ def _complete(table: Table, settings: Settings, notes: list[str]) -> Table:
     if len(complete) < len(table):
         notes.append(left_out(len(table) - len(complete), len(table)))
     return complete
+
+
+def _could_be_a_quantity(table: Table, target: Target) -> bool:
+    """Tell whether classes are numbers, and more than the two of a yes and a no."""
+    return len(target.classes) > 2 and not np.isnan(table.numbers(target.name)).any()
 
 
 def _split(table: Table, target: Target, settings: Settings) -> tuple[list[int], list[int]]:

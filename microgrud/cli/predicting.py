@@ -49,6 +49,12 @@ class Predictor:
             model, extra = load_model(path)
         except OSError as error:
             raise ModelFileError(why_unreadable(path, error, "model.json")) from None
+        except ModelFileError:
+            if Path(path).read_bytes().lstrip()[:1] in (b"", b"{"):
+                raise
+            raise ModelFileError(
+                f"{path}: is no model file; expected the model.json of a run, which comes before the table"
+            ) from None
         try:
             preprocessing = Preprocessing.from_json(extra["preprocessing"])
             details = {key: dict(extra[key]) for key in ("settings", "trained", "scores")}

@@ -8,6 +8,7 @@ are kept as plain JSON in the model file, from which `Preprocessing.from_json` r
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -39,6 +40,11 @@ MOST_CATEGORIES = 50
 FEWEST_ROWS = 10
 #: The square of a larger number may overflow, and with it a standard deviation.
 _LARGEST = 1e100
+#: A number with a sign before it or a unit after it, such as $462,956 or 142.0 m2, and nothing that looks like a name.
+_WITH_UNIT = re.compile(
+    r"[^\w\s.,+-]{0,3}\s?(?P<number>-?([0-9]{1,3}(,[0-9]{3})+|[0-9]+)(\.[0-9]+)?)"
+    r"(\s?([%°€£¥$]|[^\W\d_])[^\d\s.,:-]{0,7}[23]?){0,2}"
+)
 
 
 @dataclass(frozen=True)
@@ -213,8 +219,10 @@ def inspect_target(table: Table, name: str, task: Task | None = None, categorica
         task = task or "classification"
     numeric = task != "classification" and _is_numeric(table, name)
     if task == "regression" and not numeric:
-        text = table.cell(name, 0)
-        raise TableError(f"column {name!r} holds text such as {text!r}: a regression's target is a number")
+        hint = _as_a_number(table, name) or "choose another target, or leave out --task"
+        raise TableError(
+            f"column {name!r} holds text such as {table.cell(name, 0)!r}: a regression's target is a number; {hint}"
+        )
     if task is None:
         values = table.numbers(name)
         few = numeric and bool((values % 1 == 0).all()) and len(np.unique(values)) <= MOST_INTEGER_CLASSES
@@ -230,12 +238,18 @@ def _classes(table: Table, name: str) -> list[str]:
     counts = {text: names.count(text) for text in dict.fromkeys(names)}
     if len(counts) == 1:
         raise TableError(f"column {name!r} has one class only ({names[0]!r}); add rows of another class")
+    rare, count = min(counts.items(), key=lambda item: item[1])
+    hint = _as_a_number(table, name)
+    if hint and (len(counts) > MOST_CATEGORIES or count < 2):
+        raise TableError(
+            f"column {name!r} holds text, {len(counts)} different ones in {len(names)} rows, such as "
+            f"{table.cell(name, 0)!r}; {hint}"
+        )
     if len(counts) > MOST_CATEGORIES:
         raise TableError(
             f"column {name!r} has {len(counts)} classes in {len(names)} rows, more than {MOST_CATEGORIES}; "
             "choose another target, or --task regression if it is a quantity"
         )
-    rare, count = min(counts.items(), key=lambda item: item[1])
     if count < 2:
         place = table.place(names.index(rare))
         raise TableError(
@@ -319,11 +333,21 @@ def _refuse_constant(table: Table, name: str) -> None:
 
 def _refuse_too_many_categories(table: Table, name: str) -> None:
     count, rows = int(table.cells[name].nunique()), len(table)
+    hint = _as_a_number(table, name)
+    hint = f"{hint}, or " if hint else ""
     if count > MOST_CATEGORIES or count > max(FEWEST_ROWS, rows // 3) or count == rows:
         raise TableError(
             f"column {name!r} has {count} different texts in {rows} rows, such as {table.cell(name, 0)!r}: "
-            f"too many for categories; leave it out with --ignore {name!r}"
+            f"too many for categories; {hint}leave it out with --ignore {name!r}"
         )
+
+
+def _as_a_number(table: Table, name: str) -> str:
+    """Advise how to write the cells of a text column most of which hold a number and a unit; else an empty text."""
+    found = [match for match in map(_WITH_UNIT.fullmatch, table.cells[name]) if match]
+    if len(found) < 0.5 * len(table) or not np.isnan(table.numbers(name)).all():
+        return ""
+    return f"make numbers of the cells, such as {found[0]['number'].replace(',', '')} of {found[0][0]!r}"
 
 
 def _standardised(table: Table, column: NumberColumn) -> NDArray[np.float64]:

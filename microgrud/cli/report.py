@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from ..version import __version__
 from . import charts
 from .preprocessing import NumberColumn, Target
-from .scores import LABELS, figures
+from .scores import LABELS, figures, setting
+from .tables import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -138,7 +139,7 @@ def _pictures(run: Run, pictures: Pictures) -> str:
     loss, rows = run.history.loss, len(run.predictions)
     shown = _figure(
         pictures["loss"],
-        f"Loss curve: the loss went from {loss[0]:.3g} in the first step to {loss[-1]:.3g} in the last.",
+        f"Loss curve: the loss went from {figures(loss[0])} in the first step to {figures(loss[-1])} in the last.",
         "The loss of each step, and its mean over each epoch.",
     )
     if run.target.task == "classification":
@@ -146,7 +147,7 @@ def _pictures(run: Run, pictures: Pictures) -> str:
         alt = f"Confusion matrix: {right} of {rows} held-out rows lie on the diagonal."
         caption = "Rows are the true class, columns the predicted one; the diagonal is right."
     else:
-        alt = f"Predicted against true: {rows} held-out rows, R² {run.scores['r2']:.3f}."
+        alt = f"Predicted against true: {rows} held-out rows, R² {figures(run.scores['r2'])}."
         caption = "A point a held-out row; the nearer to the line, the better."
     return f'<div class="side">{shown}{_figure(pictures["result"], alt, caption)}</div>'
 
@@ -201,7 +202,8 @@ def _data(run: Run) -> str:
         rows.append((target.name, f"target, {len(target.classes)} classes", ", ".join(target.classes)))
     else:
         rows.append((target.name, "target, a number", _spread(target)))
-    caption = f"{run.train_rows} rows to train on and {len(run.predictions)} held out; figures are of the training rows"
+    trained = counted(run.train_rows, "row")
+    caption = f"{trained} to train on and {len(run.predictions)} held out; figures are of the training rows"
     return _table(caption, ["column", "what it is", "values"], rows)
 
 
@@ -212,16 +214,14 @@ def _spread(column: NumberColumn | Target) -> str:
 def _network(run: Run) -> str:
     layers = run.predictor.layers()
     header = ["layer", "inputs", "neurons", "activation", "parameters"]
-    return _table(f"{sum(layer[-1] for layer in layers)} parameters in all", header, layers)
+    return _table(f"{counted(sum(layer[-1] for layer in layers), 'parameter')} in all", header, layers)
 
 
 def _training(run: Run) -> str:
     shown = {name: value for name, value in asdict(run.settings).items() if name in _SHOWN_SETTINGS}
-    rows = [
-        (_SHOWN_SETTINGS[name], f"{value:.4g}" if isinstance(value, float) else str(value))
-        for name, value in shown.items()
-    ]
-    return _table(f"{len(run.history)} steps in {run.seconds:.1f} s", ["setting", "value"], rows)
+    rows = [(_SHOWN_SETTINGS[name], setting(value)) for name, value in shown.items()]
+    # Not how long they took: the same seed gives the same page.
+    return _table(counted(len(run.history), "step"), ["setting", "value"], rows)
 
 
 def _usage(run: Run) -> str:
@@ -238,7 +238,7 @@ def command(run: Run) -> list[str]:
     """Return the command that repeats `run`, its defaults spelled out."""
     settings = run.settings
     words = ["microgrud", "train", *([run.source] if run.source else []), "--target", settings.target]
-    words += ["--hidden", ",".join(map(str, settings.hidden))]
+    words += ["--hidden", ",".join(map(str, settings.hidden)) or "none"]
     for name in _SHOWN_SETTINGS:
         if name == "weight_decay" and settings.optimizer == "lbfgs":
             continue

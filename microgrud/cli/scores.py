@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LABELS", "behind_baseline", "figures", "score_classes", "score_numbers"]
+__all__ = ["LABELS", "behind_baseline", "figures", "score_classes", "score_numbers", "setting"]
 
 #: What each score is called in print, and whether higher is better.
 LABELS = {
@@ -59,6 +59,15 @@ def figures(value: str | float | int) -> str:
     if isinstance(value, str):
         return value
     return f"{value:.0f}" if isinstance(value, int) or 1e3 <= abs(value) < 1e12 else f"{value:#.4g}"
+
+
+def setting(value: str | float | int) -> str:
+    """Return what was chosen before training as `figures` does, without the zeros that it did not have.
+
+    >>> setting(0.01), setting(0.53571428), setting(60), setting("adamw")
+    ('0.01', '0.5357', '60', 'adamw')
+    """
+    return f"{value:.4g}" if isinstance(value, float) else figures(value)
 
 
 def score_classes(
