@@ -270,6 +270,46 @@ def test_a_network_that_is_worse_than_the_baseline_says_so_everywhere() -> None:
     assert behind in succeed("show", "run/model.json").output.splitlines()[-1]
 
 
+@pytest.mark.usefixtures("without_pictures")
+@pytest.mark.parametrize("rare", ["b", "c"])
+def test_a_class_that_only_held_out_rows_have_is_scored(rare: str) -> None:
+    table = a_table(**{"class": ["a", "a", rare, *["a"] * 20, rare, *["a"] * 6]})
+    succeed("train", table, "--target", "class", *QUICK, "--test-size", "0.9", "--out", "run")
+    run = Predictor.load("run/model.json").details["scores"]
+    assert run["baseline"]["accuracy"] == pytest.approx(25 / 27)
+    assert "linear" not in run  # the training rows are all of one class
+
+
+@pytest.mark.usefixtures("without_pictures")
+def test_a_linear_model_is_beside_the_network_everywhere() -> None:
+    result = succeed("train", a_table(), "--target", "size", *QUICK, "--out", "run")
+    run = json.loads(Path("run/model.json").read_text())["extra"]["scores"]
+    header, *rows = [line.split() for line in result.stdout.splitlines()[4:8]]
+    assert header == ["held-out", "rows", "network", "linear", "model", "mean"]
+    keys = ("r2", "rmse", "mae")
+    assert rows == [
+        [scores.LABELS[key][0], *(scores.figures(one[key]) for one in (run, run["linear"], run["baseline"]))]
+        for key in keys
+    ]
+    assert scores.behind_linear(run) in succeed("show", "run/model.json").output.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("without_pictures")
+def test_l_bfgs_learns_a_noisy_table_as_well_as_a_linear_model_and_in_few_passes() -> None:
+    passes: list[int] = []
+
+    class Counted(pipeline.PenalisedLBFGS):
+        def _with_penalty(self, loss: Any) -> Any:
+            passes.append(1)
+            return super()._with_penalty(loss)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "PenalisedLBFGS", Counted)
+        succeed("train", table_of("diabetes"), "--target", "target", "--optimizer", "lbfgs", "--out", "run")
+    assert len(passes) <= 40
+    assert Predictor.load("run/model.json").details["scores"]["r2"] >= 0.3
+
+
 # --- round trips ------------------------------------------------------------------------------------------------------
 
 
@@ -474,8 +514,8 @@ def test_a_table_that_is_not_there_is_one_line() -> None:
 BAD_OPTIONS = {
     "--target clas": "there is no column 'clas'; did you mean 'class'?",
     "--target zzz": "there is no column 'zzz'; choose one of 'size', 'colour', 'class'",
-    "--hidden 16,x": "--hidden: expected whole numbers such as 16,16, or none for no hidden layer, got '16,x'",
-    "--hidden 16,-1": "--hidden: expected sizes of at least 1, such as 16,16, or none, got 16,-1",
+    "--hidden 16,x": "--hidden: expected whole numbers such as 16,8, or none for no hidden layer, got '16,x'",
+    "--hidden 16,-1": "--hidden: expected sizes of at least 1, such as 16,8, or none, got 16,-1",
     "--hidden 5000,5000": "--hidden: a network of",
     "--activation sigmiod": "--activation: there is no 'sigmiod'; did you mean 'sigmoid'?",
     "--activation tahn": "--activation: there is no 'tahn'; did you mean 'tanh'?",
@@ -487,7 +527,6 @@ BAD_OPTIONS = {
     "--lr 0,1": "--lr: expected a number such as 0.01, got '0,1'",
     "--lr nan": "--lr: expected a number above 0, got nan",
     "--weight-decay -0.1": "--weight-decay: expected a number of at least 0, got -0.1",
-    "--optimizer lbfgs --weight-decay 0.1": "--weight-decay: L-BFGS has none",
     "--epochs 0": "--epochs: expected at least 1, got 0",
     "--epochs many": "--epochs: expected a whole number such as 16, got 'many'",
     "--epochs 1.5": "--epochs: expected a whole number such as 16, got '1.5'",

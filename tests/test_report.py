@@ -15,11 +15,13 @@ import pandas as pd
 import pytest
 
 from microgrud.cli import charts
+from microgrud.cli.linear import linear_predictions
 from microgrud.cli.pipeline import Run, Settings, train_on_table
 from microgrud.cli.predicting import Predictor
+from microgrud.cli.preprocessing import Target
 from microgrud.cli.report import Pictures, command, draw_pictures, loss_chart, report_page, result_chart
 from microgrud.cli.runfolder import write_run
-from microgrud.cli.scores import LABELS, behind_baseline, figures, score_classes, score_numbers
+from microgrud.cli.scores import LABELS, behind_baseline, behind_linear, figures, score_classes, score_numbers
 from microgrud.cli.tables import Table, iris_table, read_table
 
 HOSTILE = "<script>alert('1')</script> & \"quoted\" $price"
@@ -195,9 +197,11 @@ def test_the_scores_are_those_in_the_model_file(run: Run, tmp_path: Path, monkey
     write_run(run, tmp_path / "run")
     scores = json.loads((tmp_path / "run" / "model.json").read_text())["extra"]["scores"]
     header, *rows = cells(run, "that training did not see")
-    assert header == ["score", "network", run.baseline_name, "better"]
-    assert {row[0]: row[1:3] for row in rows} == {
-        LABELS[key][0]: [figures(scores[key]), figures(baseline)] for key, baseline in scores["baseline"].items()
+    baseline = "mean" if run.target.task == "regression" else "most frequent class"
+    assert header == ["score", "network", "linear model", baseline, "better"]
+    assert {row[0]: row[1:4] for row in rows} == {
+        LABELS[key][0]: [figures(scores[key]), figures(scores["linear"][key]), figures(scores["baseline"][key])]
+        for key in scores["baseline"]
     }
 
 
@@ -277,7 +281,7 @@ def test_the_command_names_what_the_user_chose() -> None:
     words = command(train_on_table(table, settings, source="my table.csv", progress=False))
     assert words[:5] == ["microgrud", "train", "my table.csv", "--target", "y"]
     assert words[-7:] == ["--ignore", "z", "--categorical", "code", "--delimiter", ":", "--drop-missing"]
-    assert "--weight-decay" not in words
+    assert words[words.index("--weight-decay") + 1] == str(7 / 24)
 
 
 # --- pictures and scores ----------------------------------------------------------------------------------------------
@@ -335,6 +339,83 @@ def test_falling_behind_the_baseline_is_said_of_the_scores_that_matter(
     assert behind_baseline({**scores, "baseline": baseline}) == behind
 
 
+@pytest.mark.parametrize(
+    ("scores", "linear", "behind"),
+    [
+        ({"r2": 0.2}, {"r2": 0.2}, ""),
+        ({"r2": 0.2}, {"r2": 0.20000001}, ""),
+        ({"r2": 0.1, "mae": 1.0}, {"r2": 0.2, "mae": 2.0}, "behind a linear model (R² 0.1000 against 0.2000)"),
+        ({"accuracy": 0.5, "log_loss": 9.0}, {"accuracy": 0.5, "log_loss": 0.1}, ""),
+        ({"accuracy": 0.4}, {"accuracy": 0.5}, "behind a linear model (accuracy 0.4000 against 0.5000)"),
+    ],
+)
+def test_falling_behind_a_linear_model_is_said_of_the_score_that_matters_most(
+    scores: dict[str, float], linear: dict[str, float], behind: str
+) -> None:
+    assert behind_linear({**scores, "linear": linear}) == behind
+    assert behind_linear(scores) == ""  # a run of which there is no linear model
+
+
+def test_a_linear_model_is_scikit_learns_on_the_inputs_of_the_network(iris: Run, numbers: Run) -> None:
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+
+    held_out = [row - 1 for row in numbers.predictions["row"]]
+    x, price = np.array([[0.1 * i] for i in range(40)]), np.array([0.2 * i + 0.01 * (i % 3) for i in range(40)])
+    known = np.setdiff1d(range(40), held_out)
+    assert numbers.scores["linear"]["r2"] == pytest.approx(
+        LinearRegression().fit(x[known], price[known]).score(x[held_out], price[held_out])
+    )
+    table, preprocessing = iris_table(), iris.predictor.preprocessing
+    features, species = preprocessing.features(table), np.array(preprocessing.targets(table))
+    held_out = [row - 1 for row in iris.predictions["row"]]
+    known = np.setdiff1d(range(150), held_out)
+    expected = LogisticRegression(max_iter=1000).fit(features[known], species[known])
+    assert iris.scores["linear"]["accuracy"] == expected.score(features[held_out], species[held_out])
+
+
+def test_there_is_no_linear_model_of_one_class_nor_one_whose_answers_are_not_finite() -> None:
+    two = Target("y", "classification", ["a", "b"])
+    three = Target("y", "classification", ["a", "b", "c"])
+    rows = np.array([[-1.0], [-0.5], [0.5], [1.0]])
+    assert linear_predictions(two, rows, [1, 1, 1, 1], rows) is None
+    answers = linear_predictions(three, rows, [0, 0, 2, 2], rows)
+    assert answers is not None
+    assert (answers[:, 1] == 0.0).all()  # no training row is of this class
+    assert list(answers.argmax(axis=1)) == [0, 0, 2, 2]
+    number = Target("y", "regression", [], mean=0.0, scale=1e10)
+    assert linear_predictions(number, rows, [-1.0, -0.5, 0.5, 1.0], np.array([[1e300]])) is None
+
+
+def test_a_network_behind_a_linear_model_says_so_and_names_the_simpler_choice() -> None:
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    table = a_table(a=x[:, 0], b=x[:, 1], y=x @ [1.0, -2.0])
+    settings = Settings("y", hidden=(2,), epochs=30)
+    run = train_on_table(table, settings, progress=False)
+    behind = f"behind a linear model (R² {figures(run.scores['r2'])} against 1.000)"
+    assert run.notes[-1] == (
+        f"On held-out rows the network is {behind}. --hidden none trains a linear model, which is the simpler choice "
+        "here."
+    )
+    assert f"The network is {behind}." in run.summary
+    assert f", a linear model by {figures(run.scores['linear']['mae'])}." in run.summary
+    linear = train_on_table(table, replace(settings, hidden=()), progress=False)
+    assert linear.scores["r2"] < 1.0
+    assert "linear model (" not in linear.summary
+    assert not any("--hidden none" in note for note in linear.notes)
+
+
+def test_l_bfgs_has_the_penalty_of_the_others_and_is_named_where_it_learned_by_heart() -> None:
+    rng = np.random.default_rng(3)
+    table = a_table(**{name: rng.normal(size=40) for name in "abcd"}, y=rng.normal(size=40))
+    settings = Settings("y", hidden=(8,), optimizer="lbfgs", epochs=20, weight_decay=0.0)
+    by_heart = train_on_table(table, settings, progress=False)
+    assert "try --optimizer adamw, since L-BFGS fits them closely, a smaller --hidden" in by_heart.notes[0]
+    drawn = train_on_table(table, replace(settings, weight_decay=1e3), progress=False)
+    weights = [abs(p.data) for p in drawn.predictor.model.parameters()]
+    assert max(weights) < 1e-3 < max(abs(p.data) for p in by_heart.predictor.model.parameters())
+    assert drawn.history.epochs[-1].loss == pytest.approx(1.0, abs=1e-3)  # without the penalty
+
+
 def test_class_scores_against_numbers_worked_out_by_hand() -> None:
     # Two of three rows are right; the training rows are 3/4 of class a.
     probabilities = np.array([[0.5, 0.5], [0.25, 0.75], [0.75, 0.25]])
@@ -352,7 +433,10 @@ def test_class_scores_against_numbers_worked_out_by_hand() -> None:
 
 
 def test_number_scores_against_numbers_worked_out_by_hand() -> None:
-    scores = score_numbers([1.0, 3.0], [1.0, 2.0, 6.0], [2.0, 2.0, 4.0])
+    scores = score_numbers([1.0, 3.0], [1.0, 2.0, 6.0], [2.0, 2.0, 4.0], linear=[1.0, 2.0, 4.0])
+    assert scores["linear"] == {
+        "r2": pytest.approx(1 - 4 / 14), "rmse": pytest.approx((4 / 3) ** 0.5), "mae": pytest.approx(2 / 3),
+    }  # fmt: skip
     assert scores["mae"] == pytest.approx(1.0)
     assert scores["rmse"] == pytest.approx((5 / 3) ** 0.5)
     assert scores["r2"] == pytest.approx(1 - 5 / 14)

@@ -19,7 +19,7 @@ from .pipeline import SCHEDULES, Run, Settings, SettingsError, train_on_table
 from .predicting import Predictor
 from .preprocessing import NumberColumn, Target
 from .runfolder import check_free, check_output, next_free, write_predictions, write_run
-from .scores import LABELS, behind_baseline, figures, setting
+from .scores import LABELS, behind_baseline, behind_linear, figures, setting
 from .tables import TableError, closest, counted, iris_table, left_out, read_table
 
 __all__ = ["app"]
@@ -103,7 +103,7 @@ def _sizes(text: str) -> tuple[int, ...]:
         return tuple(int(size) for size in text.split(",") if size.strip())
     except ValueError:
         raise SettingsError(
-            f"--hidden: expected whole numbers such as 16,16, or none for no hidden layer, got {text!r}"
+            f"--hidden: expected whole numbers such as 16,8, or none for no hidden layer, got {text!r}"
         ) from None
 
 
@@ -134,7 +134,7 @@ def train(
     task: Annotated[str | None, typer.Option(help="classification or regression; otherwise the target tells.")] = None,
     hidden: Annotated[
         str, typer.Option(metavar="SIZES", help="Of the hidden layers; none for a linear model.")
-    ] = "16,16",
+    ] = "16,8",
     activation: Annotated[str, typer.Option(help="Of the hidden layers: tanh, relu, gelu, silu, ...")] = "tanh",
     optimizer: Annotated[str, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}.")] = "adamw",
     lr: Annotated[
@@ -145,7 +145,7 @@ def train(
         str | None,
         typer.Option(
             metavar="NUMBER",
-            help="How strongly weights are drawn to 0; otherwise the less, the more rows. Lbfgs has none.",
+            help="How strongly weights are drawn to 0; otherwise the less, the more rows.",
         ),
     ] = None,
     epochs: Annotated[
@@ -223,7 +223,7 @@ def _result(run: Run) -> str:
     """The results as text: what was done, and the scores."""
     import pandas as pd
 
-    baseline, preprocessing = run.scores["baseline"], run.predictor.preprocessing
+    preprocessing, keys = run.predictor.preprocessing, [key for key in LABELS if key in run.scores]
     columns, inputs = len(preprocessing.columns), len(preprocessing.inputs)
     how = f"{len(run.target.classes)} classes" if run.target.classes else "a number"
     lines = [
@@ -232,8 +232,9 @@ def _result(run: Run) -> str:
         f"{counted(run.train_rows, 'row')} trained on, {len(run.predictions)} held out; "
         f"{counted(len(run.history), 'step')} in {run.seconds:.1f} s\n",
         pd.DataFrame(
-            {"held-out rows": [run.scores[key] for key in baseline], run.baseline_name: list(baseline.values())},
-            index=[LABELS[key][0] for key in baseline],
+            {name: [scores[key] for key in keys] for name, scores in run.score_columns.items()},
+            index=[LABELS[key][0] for key in keys],
+            columns=pd.Index(run.score_columns, name="held-out rows"),
         ).to_string(float_format=figures),
     ]
     if "per_class" in run.scores:
@@ -315,6 +316,7 @@ def show(model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model.
     print(_one_line(f"trained on {rows} of {trained['table']}: {steps}{state}"))
     shown = ("optimizer", "lr", "schedule", "weight_decay", "epochs", "batch_size", "seed")
     print("; ".join(f"{name.replace('_', ' ')} {setting(settings[name])}" for name in shown))
-    scores, behind = details["scores"], behind_baseline(details["scores"])
+    scores = details["scores"]
+    behind = ", and ".join(filter(None, (behind_baseline(scores), settings["hidden"] and behind_linear(scores))))
     shown_scores = ", ".join(f"{LABELS[key][0]} {figures(scores[key])}" for key in LABELS if key in scores)
     print(f"on held-out rows: {shown_scores}" + (f"; {behind}" if behind else ""))

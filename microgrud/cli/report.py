@@ -117,15 +117,15 @@ def _table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Cell]]) 
 
 
 def _results(run: Run) -> str:
-    baseline = run.scores["baseline"]
+    columns = run.score_columns
     tables = [
         _table(
             f"On the {len(run.predictions)} rows that training did not see",
-            ["score", "network", run.baseline_name, "better"],
+            ["score", *columns, "better"],
             [
-                (label, run.scores[key], baseline[key], "higher" if higher else "lower")
+                (label, *(scores[key] for scores in columns.values()), "higher" if higher else "lower")
                 for key, (label, higher) in LABELS.items()
-                if key in baseline
+                if key in run.scores
             ],
         )
     ]
@@ -240,8 +240,6 @@ def command(run: Run) -> list[str]:
     words = ["microgrud", "train", *([run.source] if run.source else []), "--target", settings.target]
     words += ["--hidden", ",".join(map(str, settings.hidden)) or "none"]
     for name in _SHOWN_SETTINGS:
-        if name == "weight_decay" and settings.optimizer == "lbfgs":
-            continue
         words += ["--" + name.replace("_", "-"), str(getattr(settings, name))]
     for option, names in (("--ignore", settings.ignore), ("--categorical", settings.categorical)):
         for name in names:

@@ -1,4 +1,7 @@
-"""Scores on held-out rows, beside those of a baseline that looks at no column: scikit-learn works them out."""
+"""Scores on held-out rows, beside those of a linear model, and of a baseline that looks at no column.
+
+scikit-learn works them out.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LABELS", "behind_baseline", "figures", "score_classes", "score_numbers", "setting"]
+__all__ = ["LABELS", "behind_baseline", "behind_linear", "figures", "score_classes", "score_numbers", "setting"]
 
 #: What each score is called in print, and whether higher is better.
 LABELS = {
@@ -46,7 +49,24 @@ def behind_baseline(scores: Mapping[str, Any]) -> str:
     return ", and ".join(worse)
 
 
+def behind_linear(scores: Mapping[str, Any]) -> str:
+    """Say by how much a network is behind the linear model, in the score that matters most; an empty text if it is not.
+
+    >>> behind_linear({"r2": 0.25, "linear": {"r2": 0.5}})
+    'behind a linear model (R² 0.2500 against 0.5000)'
+    >>> behind_linear({"accuracy": 0.75, "linear": {"accuracy": 0.75}}), behind_linear({"r2": 0.25})
+    ('', '')
+    """
+    key = "accuracy" if "accuracy" in scores else "r2"
+    linear = scores.get("linear", scores)[key]
+    if not _is_worse(scores[key], linear, higher_is_better=True):
+        return ""
+    return f"behind a linear model ({LABELS[key][0]} {figures(scores[key])} against {figures(linear)})"
+
+
 def _is_worse(score: float, baseline: float, higher_is_better: bool) -> bool:
+    if figures(score) == figures(baseline):  # as far as a reader can tell
+        return False
     return score < baseline if higher_is_better else score > baseline
 
 
@@ -71,7 +91,11 @@ def setting(value: str | float | int) -> str:
 
 
 def score_classes(
-    train: Sequence[int], true: Sequence[int], probabilities: NDArray[np.float64], classes: Sequence[str]
+    train: Sequence[int],
+    true: Sequence[int],
+    probabilities: NDArray[np.float64],
+    classes: Sequence[str],
+    linear: NDArray[np.float64] | None = None,
 ) -> dict[str, Any]:
     """Score a classification.
 
@@ -80,21 +104,22 @@ def score_classes(
         true: the class indices of the held-out rows.
         probabilities: the model's, one row a held-out row and one column a class.
         classes: the names.
+        linear: the probabilities of the linear model, if there is one.
 
     Returns:
-        accuracy, macro F1 and log loss of the model, the same of the `baseline`, precision, recall, F1 and the number
-        of rows `per_class`, and the `confusion` matrix (rows true, columns predicted).
+        accuracy, macro F1 and log loss of the model, the same of the `linear` model and of the `baseline`, precision,
+        recall, F1 and the number of rows `per_class`, and the `confusion` matrix (rows true, columns predicted).
     """
-    from sklearn.dummy import DummyClassifier
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
     labels = list(range(len(classes)))
     predicted = probabilities.argmax(axis=1)
-    dummy = DummyClassifier(strategy="prior").fit(np.zeros((len(train), 1)), train)
-    prior = dummy.predict_proba(np.zeros((len(true), 1)))
+    shares = np.bincount(train, minlength=len(classes)) / len(train)  # 0 of a class that only held-out rows have
+    prior = np.tile(shares, (len(true), 1))
     per_class = precision_recall_fscore_support(true, predicted, labels=labels, zero_division=0)
     return {
         **_class_scores(true, probabilities),
+        **({} if linear is None else {"linear": _class_scores(true, linear)}),
         "baseline": _class_scores(true, prior),
         "per_class": [
             {"class": name, "precision": float(p), "recall": float(r), "f1": float(f), "rows": int(n)}
@@ -116,22 +141,32 @@ def _class_scores(true: Sequence[int], probabilities: NDArray[np.float64]) -> di
     }
 
 
-def score_numbers(train: Sequence[float], true: Sequence[float], predicted: Sequence[float]) -> dict[str, Any]:
+def score_numbers(
+    train: Sequence[float],
+    true: Sequence[float],
+    predicted: Sequence[float],
+    linear: Sequence[float] | NDArray[np.float64] | None = None,
+) -> dict[str, Any]:
     """Score a regression.
 
     Args:
         train: the target's values in the training rows: the baseline answers their mean.
         true: the values in the held-out rows.
         predicted: the model's values for the held-out rows.
+        linear: those of the linear model, if there is one.
 
     Returns:
-        R², RMSE and MAE of the model, and the same of the `baseline`.
+        R², RMSE and MAE of the model, and the same of the `linear` model and of the `baseline`.
     """
     mean = float(np.mean(train))
-    return {**_number_scores(true, predicted), "baseline": _number_scores(true, [mean] * len(true))}
+    return {
+        **_number_scores(true, predicted),
+        **({} if linear is None else {"linear": _number_scores(true, linear)}),
+        "baseline": _number_scores(true, [mean] * len(true)),
+    }
 
 
-def _number_scores(true: Sequence[float], predicted: Sequence[float]) -> dict[str, float]:
+def _number_scores(true: Sequence[float], predicted: Sequence[float] | NDArray[np.float64]) -> dict[str, float]:
     from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
     return {

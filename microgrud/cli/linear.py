@@ -1,0 +1,48 @@
+"""The linear model that a network is measured against: scikit-learn's, on the same inputs and the same rows."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .preprocessing import Target
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["linear_predictions"]
+
+
+def linear_predictions(
+    target: Target, inputs: NDArray[np.float64], known: Sequence[float], held_out: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
+    """Fit a linear model, and predict rows that it has not seen.
+
+    Args:
+        target: what is predicted; LinearRegression predicts a number, LogisticRegression a class.
+        inputs: what the network was trained on, a row a training row.
+        known: the targets that belong to them, as the network was given them.
+        held_out: the inputs of the rows to predict.
+
+    Returns:
+        A number a row in the units of the table, or a row of probabilities, a column a class; None where there is no
+        such model, since the training rows are all of one class, or where its answers are not finite.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+
+    answers: NDArray[np.float64]
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", ConvergenceWarning)  # after so many iterations it is as good as it will be
+        if target.task == "regression":
+            answers = LinearRegression().fit(inputs, known).predict(held_out) * target.scale + target.mean
+        elif len(set(known)) == 1:
+            return None
+        else:
+            model = LogisticRegression(max_iter=1000).fit(inputs, known)
+            answers = np.zeros((len(held_out), len(target.classes)))
+            answers[:, model.classes_] = model.predict_proba(held_out)  # a rare class may not be in the training rows
+        return answers if np.isfinite(answers).all() and np.isfinite(answers**2).all() else None
