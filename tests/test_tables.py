@@ -321,7 +321,10 @@ UNFIT_COLUMNS = {
         "the cells, such as 100.5 of '100.5 m2', or leave it out with --ignore 'x'",
     ),
     "dates": ([f"2020-01-{i + 10}" for i in range(12)], "too many for categories; leave it out with --ignore 'x'"),
-    "mixed": ([1, 2, "three"] * 4, "column 'x', row 3: 'three' is text where other rows hold numbers"),
+    "mixed": (
+        [1, 2, "three"] * 4,
+        "column 'x', row 3: 'three' is text where other rows hold numbers (and 3 more such cells); correct the cell",
+    ),
     "infinite": ([1] * 11 + ["-inf"], "column 'x', row 12: '-inf' is not a finite number"),
     "too large": ([1] * 11 + ["1e200"], "column 'x', row 12: '1e200' is larger than 1e+100"),
 }
@@ -348,7 +351,11 @@ UNFIT_ROWS = {
     ),
     "text for a number": (
         {"size": [1, "big"], "colour": ["red"] * 2},
-        "column 'size', row 2: expected a number, got 'big'",
+        "column 'size', row 2: expected a number, got 'big'; correct it",
+    ),
+    "several texts for numbers": (
+        {"size": ["big", 1, "small"], "colour": ["red"] * 3},
+        "column 'size', row 1: expected a number, got 'big' (and 1 more such cell); correct it",
     ),
     "an infinite number": ({"size": ["inf"], "colour": ["red"]}, "column 'size', row 1: expected a number, got 'inf'"),
     "several unseen categories": (

@@ -289,11 +289,12 @@ def _is_numeric(table: Table, name: str) -> bool:
         return False
     if text.any():
         odd_is_text = text.mean() <= 0.5
-        row = int(np.argmax(text if odd_is_text else ~text))
+        odd = np.flatnonzero(text if odd_is_text else ~text)
+        row, more = int(odd[0]), and_more(len(odd) - 1, "such cell")
         kinds = ("text", "numbers") if odd_is_text else ("a number", "text")
         raise TableError(
             f"column {name!r}, {table.place(row)}: {table.cell(name, row)!r} is {kinds[0]} where other rows hold "
-            f"{kinds[1]}; correct the cell, or pass --categorical {name!r} if the column holds categories"
+            f"{kinds[1]}{more}; correct the cell, or pass --categorical {name!r} if the column holds categories"
         )
     if np.isinf(numbers).any():
         row = int(np.argmax(np.isinf(numbers)))
@@ -352,10 +353,12 @@ def _as_a_number(table: Table, name: str) -> str:
 
 def _standardised(table: Table, column: NumberColumn) -> NDArray[np.float64]:
     numbers = table.numbers(column.name)
-    if not np.isfinite(numbers).all():
-        row = int(np.isfinite(numbers).argmin())
-        cell = table.cell(column.name, row)
-        raise TableError(f"column {column.name!r}, {table.place(row)}: expected a number, got {cell!r}; correct it")
+    odd = np.flatnonzero(~np.isfinite(numbers))
+    if len(odd):
+        cell, more = table.cell(column.name, odd[0]), and_more(len(odd) - 1, "such cell")
+        raise TableError(
+            f"column {column.name!r}, {table.place(odd[0])}: expected a number, got {cell!r}{more}; correct it"
+        )
     with np.errstate(over="ignore"):
         standardised: NDArray[np.float64] = (numbers - column.mean) / column.scale
     if not np.isfinite(standardised).all():
