@@ -121,7 +121,7 @@ def _slopes(node: Value, among: Container[Value]) -> list[tuple[Value, Number]]:
             "use backward(), or make the operation with microgrud.custom_op"
         )
     slopes = operation.local_derivatives(node, node._operands, [i for i, _ in uses])
-    return [(parent, slope) for (_, parent), slope in zip(uses, slopes)]
+    return [(parent, slope) for (_, parent), slope in zip(uses, slopes) if slope is not None]
 
 
 def _push_on(tangent: Number, slope: Number) -> Number:

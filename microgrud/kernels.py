@@ -78,6 +78,12 @@ def gaussian(x: float, scale: float) -> float:
     return value - value * (scale * error)
 
 
+def sech_squared(x: float) -> float:
+    """Return 1 / cosh(x)**2 = 4e / (1 + e)**2 with e = exp(-2|x|): right in the tails, where 1 - tanh(x)**2 is 0."""
+    e = math.exp(-2.0 * abs(x))
+    return 4.0 * e / ((1.0 + e) * (1.0 + e))
+
+
 def sigmoid(x: float) -> float:
     """Return 1 / (1 + exp(-x)) without overflow."""
     if x >= 0.0:

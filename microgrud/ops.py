@@ -6,6 +6,9 @@ with `+ - * /` and comparisons, so that they work on floats and on Values alike.
 
 * a rule branches with `if`, never with `abs` or `max`: a kink in a rule would be a wrong second derivative;
 * a division that may meet a zero is `DIVIDE_IEEE`, which gives the limit (infinity) or NaN where Python raises.
+
+A rule that yields None says that the result does not depend on that operand there: nothing is passed on, not even an
+infinite adjoint, whose product with a computed 0 would be NaN.
 """
 
 from __future__ import annotations
@@ -66,8 +69,8 @@ def _same_name(name: str) -> Callable[..., Number]:
     return lambda mp, *xs: getattr(mp, name)(*xs)
 
 
-def _zero(z: Number, *_: Number) -> float:
-    return 0.0
+def _nothing(z: Number, *_: Number) -> None:
+    return None
 
 
 def _one(z: Number, *_: Number) -> float:
@@ -87,6 +90,8 @@ def _quotient_by_divisor(z: Number, x: Number, y: Number) -> Number:
 def _power_by_base(z: Number, x: Number, y: Number) -> Number:
     """d(x**y)/dx = y * x**(y - 1), each case in the form that loses no digits."""
     base_is_zero = number_of(x) == 0.0
+    if number_of(y) == 0.0 and not hasattr(y, "_record"):
+        return None  # x**0 is 1, whatever x is
     if base_is_zero and number_of(y) == 0.0:
         return 0.0
     if -_TINY < z < _TINY and not base_is_zero:  # the power has underflowed: use its square root twice
@@ -175,7 +180,7 @@ POW = _operation(
     definition=lambda mp, x, y: x**y,
 )
 FLOOR_DIVIDE: Operation = _operation(
-    "floor_divide", operator.floordiv, _zero, _zero, symbol="//", definition=lambda mp, x, y: mp.floor(x / y)
+    "floor_divide", operator.floordiv, _nothing, _nothing, symbol="//", definition=lambda mp, x, y: mp.floor(x / y)
 )
 MODULO = _operation(
     "modulo",
@@ -226,102 +231,90 @@ def _elu_slope(z: Number, x: Number, alpha: Number) -> Number:
     return alpha * EXP(x) if x < 0.0 else 1.0
 
 
-def _share_of_first(x: Number, y: Number, x_wins: bool) -> float:
-    """How much of the adjoint the first of two operands gets: all or nothing, half on a tie; NaN always wins."""
-    x, y = number_of(x), number_of(y)
-    if x == y or (x != x and y != y):
+def _share(x: Number, other: Number, wins: bool) -> float | None:
+    """How much of the adjoint an operand gets that competes with another: all or nothing, half on a tie; NaN wins."""
+    x, other = number_of(x), number_of(other)
+    if x == other or (x != x and other != other):
         return 0.5
-    if x != x or y != y:
-        return 1.0 if x != x else 0.0
-    return 1.0 if x_wins else 0.0
+    if x != x or other != other:
+        return 1.0 if x != x else None
+    return 1.0 if wins else None
 
 
-def _share_of_maximum(z: Number, x: Number, y: Number) -> float:
-    return _share_of_first(x, y, x > y)
-
-
-def _share_of_minimum(z: Number, x: Number, y: Number) -> float:
-    return _share_of_first(x, y, x < y)
-
-
-def _clip(x: float, low: float, high: float) -> float:
+def _clip(x: Number, low: Number, high: Number) -> Number:
     if low > high:
         raise ValueError(f"expected low <= high, got low {low} and high {high}")
     return low if x < low else high if x > high else x
 
 
-def _clip_definition(mp: Number, x: Number, low: Number, high: Number) -> Number:
-    return low if x < low else high if x > high else x
-
-
 ABS = _operation("abs", abs, lambda z, x: float(_sign(number_of(x))), definition=lambda mp, x: abs(x))
-SIGN = _operation("sign", lambda x: float(_sign(x)), _zero)
-FLOOR = _operation("floor", lambda x: float(math.floor(x)), _zero)
-CEIL = _operation("ceil", lambda x: float(math.ceil(x)), _zero)
+SIGN = _operation("sign", lambda x: float(_sign(x)), _nothing)
+FLOOR = _operation("floor", lambda x: float(math.floor(x)), _nothing)
+CEIL = _operation("ceil", lambda x: float(math.ceil(x)), _nothing)
 TRUNC = _operation(
     "trunc",
     lambda x: float(math.trunc(x)),
-    _zero,
+    _nothing,
     definition=lambda mp, x: mp.floor(x) if x >= 0 else mp.ceil(x),
 )
-ROUND = _operation("round", lambda x: float(round(x)), _zero, definition=lambda mp, x: mp.nint(x))
+ROUND = _operation("round", lambda x: float(round(x)), _nothing, definition=lambda mp, x: mp.nint(x))
 ROUND_DIGITS = _operation(
     "round_digits",
     lambda x, digits: float(round(x, int(digits))),
-    _zero,
-    _zero,
+    _nothing,
+    _nothing,
     symbol="round",
     definition=lambda mp, x, digits: mp.nint(x * mp.mpf(10) ** digits) / mp.mpf(10) ** digits,
 )
 RELU = _operation(
     "relu",
     lambda x: 0.0 if x <= 0.0 else x,
-    lambda z, x: 0.0 if x <= 0.0 else 1.0,
+    lambda z, x: None if x <= 0.0 else 1.0,
     symbol="ReLU",
-    definition=lambda mp, x: x if x > 0 else mp.zero,
+    definition=lambda mp, x: mp.zero if x <= 0 else x,
 )
 LEAKY_RELU = _operation(
     "leaky_relu",
     lambda x, slope: slope * x if x < 0.0 else x,
     _leaky_relu_slope,
-    lambda z, x, slope: x if x < 0.0 else 0.0,
+    lambda z, x, slope: x if x < 0.0 else None,
     definition=lambda mp, x, slope: slope * x if x < 0 else x,
 )
 ELU = _operation(
     "elu",
     lambda x, alpha: alpha * math.expm1(x) if x < 0.0 else x,
     _elu_slope,
-    lambda z, x, alpha: EXPM1(x) if x < 0.0 else 0.0,
+    lambda z, x, alpha: EXPM1(x) if x < 0.0 else None,
     definition=lambda mp, x, alpha: alpha * mp.expm1(x) if x < 0 else x,
 )
 MAXIMUM = _operation(
     "maximum",
     lambda x, y: x if x >= y or x != x else y,
-    _share_of_maximum,
-    lambda z, x, y: 1.0 - _share_of_maximum(z, x, y),
-    definition=lambda mp, x, y: max(x, y),
+    lambda z, x, y: _share(x, y, x > y),
+    lambda z, x, y: _share(y, x, y > x),
+    definition=lambda mp, x, y: x if x >= y or x != x else y,
 )
 MINIMUM = _operation(
     "minimum",
     lambda x, y: x if x <= y or x != x else y,
-    _share_of_minimum,
-    lambda z, x, y: 1.0 - _share_of_minimum(z, x, y),
-    definition=lambda mp, x, y: min(x, y),
+    lambda z, x, y: _share(x, y, x < y),
+    lambda z, x, y: _share(y, x, y < x),
+    definition=lambda mp, x, y: x if x <= y or x != x else y,
 )
 CLIP = _operation(
     "clip",
     _clip,
-    lambda z, x, low, high: 0.0 if x <= low or x >= high else 1.0,
-    lambda z, x, low, high: 1.0 if x < low else 0.0,
-    lambda z, x, low, high: 1.0 if x > high else 0.0,
-    definition=_clip_definition,
+    lambda z, x, low, high: None if x <= low or x >= high else 1.0,
+    lambda z, x, low, high: 1.0 if x < low else None,
+    lambda z, x, low, high: 1.0 if x > high else None,
+    definition=lambda mp, x, low, high: _clip(x, low, high),
 )
 WHERE = _operation(
     "where",
     lambda condition, x, y: x if condition else y,
-    _zero,
-    lambda z, condition, x, y: 1.0 if condition else 0.0,
-    lambda z, condition, x, y: 0.0 if condition else 1.0,
+    _nothing,
+    lambda z, condition, x, y: 1.0 if condition else None,
+    lambda z, condition, x, y: None if condition else 1.0,
     definition=lambda mp, condition, x, y: x if condition else y,
 )
 
@@ -386,17 +379,16 @@ def _atan_slope(z: Number, x: Number) -> Number:
     return (1.0 / x) / (x + 1.0 / x)
 
 
-def _tanh_slope(z: Number, x: Number) -> Number:
-    """sech(x)**2 = 4e / (1 + e)**2 with e = exp(-2|x|): right in the tails, where 1 - tanh(x)**2 is 0."""
-    e = EXP(-2.0 * x) if x > 0.0 else EXP(2.0 * x)
-    return 4.0 * e / ((1.0 + e) * (1.0 + e))
+def _one_minus_square(x: Number) -> Number:
+    """1 - x**2: in factors near 1, where it cancels; as it stands elsewhere, so that its own derivative does not."""
+    return 1.0 - x * x if -0.5 <= x <= 0.5 else (1.0 - x) * (1.0 + x)
 
 
 SIN: Operation = _operation("sin", math.sin, lambda z, x: COS(x))
 COS: Operation = _operation("cos", math.cos, lambda z, x: -SIN(x))
 TAN = _operation("tan", math.tan, lambda z, x: 1.0 + z * z)
-ASIN = _operation("asin", math.asin, lambda z, x: DIVIDE_IEEE(1.0, SQRT((1.0 - x) * (1.0 + x))), domain=UNIT)
-ACOS = _operation("acos", math.acos, lambda z, x: DIVIDE_IEEE(-1.0, SQRT((1.0 - x) * (1.0 + x))), domain=UNIT)
+ASIN = _operation("asin", math.asin, lambda z, x: DIVIDE_IEEE(1.0, SQRT(_one_minus_square(x))), domain=UNIT)
+ACOS = _operation("acos", math.acos, lambda z, x: DIVIDE_IEEE(-1.0, SQRT(_one_minus_square(x))), domain=UNIT)
 ATAN = _operation("atan", math.atan, _atan_slope)
 ATAN2 = _operation(
     "atan2",
@@ -412,7 +404,13 @@ HYPOT: Operation = _operation(
 )
 SINH: Operation = _operation("sinh", math.sinh, lambda z, x: COSH(x))
 COSH: Operation = _operation("cosh", math.cosh, lambda z, x: SINH(x))
-TANH = _operation("tanh", math.tanh, _tanh_slope)
+SECH_SQUARED: Operation = _operation(
+    "sech_squared",
+    kernels.sech_squared,
+    lambda z, x: -2.0 * z * TANH(x),
+    definition=lambda mp, x: mp.sech(x) ** 2,
+)
+TANH: Operation = _operation("tanh", math.tanh, lambda z, x: SECH_SQUARED(x))
 ASINH = _operation("asinh", math.asinh, lambda z, x: 1.0 / HYPOT(1.0, x))
 ACOSH = _operation(
     "acosh",
@@ -420,7 +418,7 @@ ACOSH = _operation(
     lambda z, x: DIVIDE_IEEE(1.0, SQRT(x - 1.0) * SQRT(x + 1.0)),
     domain=AT_LEAST_ONE,
 )
-ATANH = _operation("atanh", math.atanh, lambda z, x: 1.0 / ((1.0 - x) * (1.0 + x)), domain=OPEN_UNIT)
+ATANH = _operation("atanh", math.atanh, lambda z, x: 1.0 / _one_minus_square(x), domain=OPEN_UNIT)
 
 
 # --- error functions and activations ------------------------------------------------------------------------------
@@ -481,7 +479,7 @@ ERFC = _operation("erfc", math.erfc, lambda z, x: -kernels.TWO_OVER_SQRT_PI * GA
 SIGMOID: Operation = _operation(
     "sigmoid",
     kernels.sigmoid,
-    lambda z, x: z * SIGMOID(-x),
+    lambda z, x: 0.25 * SECH_SQUARED(0.5 * x),
     definition=lambda mp, x: 1 / (1 + mp.exp(-x)),
 )
 LOGSIGMOID = _operation(
@@ -509,10 +507,14 @@ SILU = _operation("silu", kernels.silu, _silu_slope, definition=lambda mp, x: x 
 
 
 def _shares_of_extreme(z: Number, *xs: Number) -> list[Number]:
-    """1/k to each of the k operands that equal the result (or are NaN, if one is), and 0 to the others."""
+    """1/k to each of the k operands that equal the result (or are NaN, if one is), and nothing to the others."""
     result, numbers = number_of(z), [number_of(x) for x in xs]
     chosen = [x == result or (x != x and result != result) for x in numbers]
-    return [1.0 / chosen.count(True) if c else 0.0 for c in chosen]
+    return [1.0 / chosen.count(True) if c else None for c in chosen]
+
+
+def _extreme(mp: Number, choose: Callable[[Sequence[Number]], Number], xs: Sequence[Number]) -> Number:
+    return mp.nan if any(x != x for x in xs) else choose(xs)
 
 
 def _products_of_others(z: Number, *xs: Number) -> list[Number]:
@@ -583,10 +585,10 @@ DOT = _sequence_operation(
 )
 NORM: Operation = _sequence_operation("norm", math.hypot, _directions, definition=lambda mp, *xs: mp.norm(xs))
 MAX = _sequence_operation(
-    "max", lambda *xs: kernels.largest(xs), _shares_of_extreme, definition=lambda mp, *xs: max(xs)
+    "max", lambda *xs: kernels.largest(xs), _shares_of_extreme, definition=lambda mp, *xs: _extreme(mp, max, xs)
 )
 MIN = _sequence_operation(
-    "min", lambda *xs: kernels.smallest(xs), _shares_of_extreme, definition=lambda mp, *xs: min(xs)
+    "min", lambda *xs: kernels.smallest(xs), _shares_of_extreme, definition=lambda mp, *xs: _extreme(mp, min, xs)
 )
 LOGSUMEXP = _sequence_operation(
     "logsumexp",
