@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from .anomaly import AnomalyError, detect_anomaly
 from .custom import custom_op
-from .engine import Value, enable_grad, no_grad
+from .engine import Value
 from .functions import (
     abs,
     acos,
@@ -71,6 +71,7 @@ from .functions import (
     where,
 )
 from .gradients import gradient
+from .recording import enable_grad, no_grad
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad
 from .version import __version__
 

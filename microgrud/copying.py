@@ -2,7 +2,8 @@
 
 Both keep what is shared shared, also between several nodes in one list or module: each node goes through the memo
 of the copy or the pickler. `pickle` recurses into what an object's `__reduce__` returns; to keep that shallow, the
-first node that it meets hands over its ancestors in topological order, so that each one finds its parents done.
+first node that it meets hands over its ancestors in topological order, so that each one finds its parents done. Of a
+list of many nodes of one chain, put the last node first: each one hands over its ancestors anew, known or not.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def copy_node(node: Value) -> Value:
 
 
 def deepcopy_graph(order: list[Value], memo: dict[int, Any]) -> Value:
-    """Copy the nodes of a graph, given in topological order, and return the copy of the last."""
+    """Copy nodes in topological order, but for those that the memo has copies of, and return the copy of the last."""
     for node in order:
         if id(node) in memo:
             continue

@@ -16,52 +16,14 @@ the rules themselves in `ops.py`. `x * y` reaches `Value._record` through `opera
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import _GeneratorContextManager, contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 from . import anomaly, copying
 from .methods import OperationMethods
 from .operation import Number, Operation, as_float, as_sequence
 from .operators import Operators
-
-_recording: ContextVar[bool] = ContextVar("microgrud_recording", default=True)
-
-
-@contextmanager
-def _set_recording(flag: bool) -> Iterator[None]:
-    token = _recording.set(flag)
-    try:
-        yield
-    finally:
-        _recording.reset(token)
-
-
-def no_grad() -> _GeneratorContextManager[None]:
-    """Compute without recording: results made inside are leaves, and nothing flows back through them.
-
-    A context manager and a decorator; it applies to the current thread (or asynchronous task) alone.
-
-    >>> x = Value(3.0)
-    >>> with no_grad():
-    ...     y = x * x
-    >>> y.is_leaf
-    True
-    """
-    return _set_recording(False)
-
-
-def enable_grad() -> _GeneratorContextManager[None]:
-    """Record again inside a `no_grad()` block; a context manager and a decorator, as `no_grad` is.
-
-    >>> x = Value(3.0)
-    >>> with no_grad(), enable_grad():
-    ...     y = x * x
-    >>> y.is_leaf
-    False
-    """
-    return _set_recording(True)
+from .recording import is_recording
 
 
 class Value(Operators, OperationMethods):
@@ -97,7 +59,7 @@ class Value(Operators, OperationMethods):
     def __init__(self, data: Any, _children: Iterable[Value] = (), _op: str = "", label: str = "") -> None:
         self._data = as_float(data, "data")
         self._grad = 0.0
-        self._operands = as_sequence(_children, "_children")
+        self._operands = as_sequence(_children, "_children", "Values")
         self._operation = _op
         self._closure = None
         self.label = label
@@ -123,7 +85,7 @@ class Value(Operators, OperationMethods):
         node.label = ""
         if node._data - node._data != 0.0:  # true for inf and NaN alone
             anomaly.check_forward(node)
-        if not _recording.get():
+        if not is_recording():
             node._operation, node._operands = "", ()
         return node
 
@@ -207,12 +169,14 @@ class Value(Operators, OperationMethods):
         xs = [x._data if isinstance(x, Value) else x for x in operands]
         if callable(operation.partials):
             for x, slope in zip(operands, operation.partials(out, *xs)):
-                if isinstance(x, Value):
+                if isinstance(x, Value) and slope is not None:
                     x._grad += adjoint * slope
         else:
             for x, partial in zip(operands, operation.partials):
                 if isinstance(x, Value):
-                    x._grad += adjoint * partial(out, *xs)
+                    slope = partial(out, *xs)
+                    if slope is not None:  # where it is, the result does not depend on x
+                        x._grad += adjoint * slope
 
     @property
     def _backward(self) -> Callable[[], None]:
@@ -235,14 +199,16 @@ class Value(Operators, OperationMethods):
         return copying.copy_node(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Value:
-        return copying.deepcopy_graph(topological_order(self), memo)
+        return copying.deepcopy_graph(topological_order(self, memo), memo)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return copying.reduce_graph(self, topological_order)
 
 
-def topological_order(root: Value) -> list[Value]:
+def topological_order(root: Value, known: Container[int] = ()) -> list[Value]:
     """Return every node that `root` depends on, each after its parents; `root` comes last.
+
+    Nodes whose `id` is in `known` are left out, with what they alone depend on.
 
     A depth-first walk that keeps its own stack, so that the depth of the graph is bounded by memory alone. The order
     is the same in every run: it follows the order of the operands.
@@ -259,7 +225,8 @@ def topological_order(root: Value) -> list[Value]:
         node = stack[-1]
         if node not in expanded:
             expanded.add(node)
-            stack.extend([x for x in reversed(node._operands) if isinstance(x, Value) and x not in expanded])
+            parents = [x for x in reversed(node._operands) if isinstance(x, Value) and x not in expanded]
+            stack.extend([x for x in parents if id(x) not in known] if known else parents)
         else:
             stack.pop()
             if node not in finished:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import itertools
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -103,6 +104,15 @@ def test_a_pickle_that_failed_on_the_way_leaves_nothing_behind(dump: Any) -> Non
     with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
         dump(cannot_be_pickled(node) * 2.0)
     assert pickle.loads(dump(node)).data == 5_001.0  # had it stayed marked, this would recurse
+
+
+def test_a_list_of_all_nodes_of_a_chain_is_copied_in_one_walk() -> None:
+    nodes = [Value(1.0)]
+    for _ in range(20_000):  # 20,000 walks of 10,000 nodes each would take minutes
+        nodes.append(nodes[-1] + 1.0)
+    twins = copy.deepcopy(nodes)
+    assert [twin.data for twin in twins] == [node.data for node in nodes]
+    assert all(twin._prev == (parent,) for parent, twin in itertools.pairwise(twins))
 
 
 class Parameter(Value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import threading
 from decimal import Decimal
@@ -227,7 +228,7 @@ def test_a_node_built_by_hand_without_a_closure_passes_nothing_on(engine: type[V
 def test_children_must_be_values(engine: type[Value]) -> None:
     with pytest.raises(TypeError, match="^_children: expected Values, got an object of type float"):
         engine(1.0, (2.0,))  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="^_children: expected a sequence"):
+    with pytest.raises(TypeError, match="^_children: expected a sequence of Values, got an object of type float"):
         engine(1.0, 2.0)  # type: ignore[arg-type]
 
 
@@ -268,6 +269,31 @@ def test_no_grad_is_a_decorator_and_survives_exceptions(engine: type[Value]) -> 
         predict(True)
     assert predict(False).is_leaf
     assert not (x * x).is_leaf
+
+
+def test_no_grad_decorates_coroutines_and_refuses_generators() -> None:
+    x = Value(3.0)
+
+    @no_grad()
+    async def square() -> Value:
+        await asyncio.sleep(0)
+        return x * x
+
+    assert asyncio.run(square()).is_leaf
+    with pytest.raises(TypeError, match=r"a generator runs after the call.*write `with no_grad\(\):` inside squares"):
+
+        @no_grad()
+        def squares() -> Any:
+            yield x * x
+
+
+def test_no_grad_may_be_kept_and_entered_again_also_inside_itself() -> None:
+    x, off = Value(3.0), no_grad()
+    with off, off:
+        assert (x * x).is_leaf
+    assert not (x * x).is_leaf
+    with off:
+        assert (x * x).is_leaf
 
 
 def test_no_grad_applies_to_its_own_thread_alone(engine: type[Value]) -> None:

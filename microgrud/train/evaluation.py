@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-from ..engine import Value, no_grad
+from ..engine import Value
+from ..operation import as_float
+from ..recording import no_grad
 from .batches import Samples, check_samples
 
 #: `loss(prediction, target)` gives the loss of one sample.
@@ -53,7 +55,7 @@ def score(metric: Metric | None, predictions: list[Any], targets: list[Any]) -> 
     """Return the metric over predictions that may be Values, or sequences of Values."""
     if metric is None:
         return None
-    figure = float(number(metric([_detached(p) for p in predictions], targets)))
+    figure = as_float(number(metric([_detached(p) for p in predictions], targets)), "metric: its result")
     return figure if math.isfinite(figure) else None
 
 

@@ -1,0 +1,86 @@
+"""Whether operations are recorded: `no_grad()` and `enable_grad()`."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from typing import Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_recording: ContextVar[bool] = ContextVar("microgrud_recording", default=True)
+
+
+def is_recording() -> bool:
+    """Tell whether results remember their operands, in the present thread or task."""
+    return _recording.get()
+
+
+class _Recording:
+    """A context manager and a decorator that switches recording on or off, in the present thread or task alone."""
+
+    _flag: bool
+
+    def __init__(self) -> None:
+        self._tokens: list[Token[bool]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(_recording.set(self._flag))
+
+    def __exit__(self, *error: object) -> None:
+        _recording.reset(self._tokens.pop())
+
+    def __call__(self, function: Function) -> Function:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            name = type(self).__name__
+            raise TypeError(
+                f"{name}: a generator runs after the call that made it; write `with {name}():` inside "
+                f"{function.__name__}"
+            )
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def coroutine(*args: Any, **kwargs: Any) -> Any:
+                with type(self)():
+                    return await function(*args, **kwargs)
+
+            return coroutine  # type: ignore[return-value]
+
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with type(self)():
+                return function(*args, **kwargs)
+
+        return wrapped  # type: ignore[return-value]
+
+
+class no_grad(_Recording):  # noqa: N801 - it is used as a statement, not as a class
+    """Compute without recording: results made inside are leaves, and nothing flows back through them.
+
+    A context manager and a decorator; it applies to the current thread (or asynchronous task) alone.
+
+    >>> from microgrud import Value
+    >>> x = Value(3.0)
+    >>> with no_grad():
+    ...     y = x * x
+    >>> y.is_leaf
+    True
+    """
+
+    _flag = False
+
+
+class enable_grad(_Recording):  # noqa: N801
+    """Record again inside a `no_grad()` block; a context manager and a decorator, as `no_grad` is.
+
+    >>> from microgrud import Value
+    >>> x = Value(3.0)
+    >>> with no_grad(), enable_grad():
+    ...     y = x * x
+    >>> y.is_leaf
+    False
+    """
+
+    _flag = True
