@@ -62,8 +62,9 @@ class Operation:
         symbol: what a node shows as its `_op`, e.g. `"+"`.
         arity: the number of operands; None for an operation over a sequence.
         value: floats to a float; raises what `math` raises.
-        partials: one rule per operand, `rule(out, *operands)` to the local derivative with respect to that operand.
-            For a sequence operation a single rule that gives the local derivatives of all operands, in order.
+        partials: one rule per operand, `rule(out, *operands)` to the local derivative with respect to that operand, or
+            to None where the result does not depend on it. For a sequence operation a single rule that gives the local
+            derivatives of all operands, in order.
         definition: the textbook formula, `definition(mp, *operands)`, evaluated on mpmath numbers; None where `value`
             itself is generic.
         domain: one interval per operand (one for all of them, for a sequence operation).
@@ -92,8 +93,24 @@ class Operation:
         if multiprecision is not None:
             if self.definition is None:
                 return self.value(*operands)
-            return self.definition(multiprecision, *operands)
+            return self._defined(self.definition, multiprecision, operands)
         return self.evaluate([as_float(x, self.name) for x in operands])
+
+    def _defined(self, definition: Callable[..., Number], mp: Number, operands: Sequence[Number]) -> Number:
+        """Compute the definition on mpmath numbers, with the domain and the errors that floats have."""
+        xs = [mp.convert(x) for x in operands]
+        try:
+            if any(x not in interval and x == x for x, interval in zip(xs, self._intervals(len(xs)))):
+                raise ValueError
+            result = definition(mp, *xs)
+            if not hasattr(result, "_mpf_"):  # a complex number, or an infinity of them
+                raise ValueError("expected operands with a real result")
+        except (ValueError, ArithmeticError) as error:
+            raise self._explained(error, xs) from None
+        return result
+
+    def _intervals(self, count: int) -> tuple[Interval, ...]:
+        return self.domain * count if self.arity is None else self.domain
 
     def evaluate(self, xs: Sequence[float], operands: Sequence[Number] = ()) -> float:
         """Compute the value on floats; `operands` are what an error message shows in place of the bare numbers.
@@ -109,7 +126,7 @@ class Operation:
         return result if type(result) is float else as_float(result, f"the value of {self.name}")
 
     def local_derivatives(self, out: Number, operands: Sequence[Number], wanted: Sequence[int]) -> list[Number]:
-        """Return the local derivative by each operand whose index is in `wanted`, in that order."""
+        """Return the local derivative (or None) by each operand whose index is in `wanted`, in that order."""
         if callable(self.partials):
             rules = self.partials(out, *operands)
             return [rules[i] for i in wanted]
@@ -127,13 +144,13 @@ class Operation:
         if str(error).startswith("expected"):  # a value rule of our own, and not one of Python's
             return str(error)
         xs: list[Number] = [getattr(operand, "data", operand) for operand in operands]
-        intervals = self.domain * len(xs) if self.arity is None else self.domain
+        intervals = self._intervals(len(xs))
         names = ["x"] if len(xs) == 1 else [f"operand {i + 1}" for i in range(len(xs))]
         for name, x, interval in zip(names, xs, intervals):
             if x not in interval and x == x:
                 return f"expected {interval.describe(name)}, got {x}"
         for name, x in zip(names, xs):
-            if not math.isfinite(x):
+            if x - x != 0:  # true for infinities and NaN alone, of mpmath too
                 return f"expected a finite {name}, got {x}"
         if isinstance(error, OverflowError):
             return "the result is too large for a float; scale the operands down, or clip them"
@@ -197,12 +214,13 @@ def as_float(x: object, where: str) -> float:
         ) from None
 
 
-def as_sequence(xs: object, where: str) -> tuple[Any, ...]:
+def as_sequence(xs: object, where: str, of: str = "numbers") -> tuple[Any, ...]:
     """Return the items of a list, a tuple, an array or any other iterable as a tuple, or say that it is none.
 
     Args:
         xs: what should be a sequence of numbers (or of sequences of them).
         where: the name of the argument or operation, for the message.
+        of: what it should be a sequence of, likewise.
 
     Raises:
         TypeError: for a string, and for what cannot be iterated over.
@@ -211,11 +229,11 @@ def as_sequence(xs: object, where: str) -> tuple[Any, ...]:
     (1.0, 2.0)
     """
     if isinstance(xs, (str, bytes)):
-        raise TypeError(f"{where}: expected a sequence of numbers, got {xs!r}")
+        raise TypeError(f"{where}: expected a sequence of {of}, got {xs!r}")
     try:
         return tuple(xs)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"{where}: expected a sequence of numbers, got an object of type {type(xs).__name__}") from None
+        raise TypeError(f"{where}: expected a sequence of {of}, got an object of type {type(xs).__name__}") from None
 
 
 def number_of(x: Number) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -104,6 +105,43 @@ def test_functions_refuse_what_is_not_one_number(wrong: object) -> None:
 def test_domain_errors_name_the_operation_the_operands_and_the_domain(call: object, message: str) -> None:
     with pytest.raises((ValueError, ArithmeticError), match=f"^{message}"):
         call()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda mpf: microgrud.log(mpf(-1)), ValueError, "log.*expected x > 0, got -1.0"),
+        (lambda mpf: microgrud.log(mpf(0)), ValueError, "log.*expected x > 0, got 0.0"),
+        (lambda mpf: microgrud.sqrt(mpf(-1)), ValueError, "sqrt.*expected x >= 0"),
+        (lambda mpf: microgrud.asin(mpf(2)), ValueError, "asin.*expected -1 <= x <= 1"),
+        (lambda mpf: microgrud.acosh(mpf("0.5")), ValueError, "acosh.*expected x >= 1"),
+        (lambda mpf: microgrud.atanh(mpf(1)), ValueError, "atanh.*expected -1 < x < 1"),
+        (lambda mpf: microgrud.pow(mpf(-2), 0.5), ValueError, "pow.*expected operands with a real result"),
+        (lambda mpf: microgrud.reciprocal(mpf(0)), ZeroDivisionError, "reciprocal.*division by zero"),
+        (lambda mpf: microgrud.clip(mpf(1), 2, 1), ValueError, "clip.*expected low <= high"),
+    ],
+)
+def test_mpmath_numbers_have_the_domain_and_the_errors_of_floats(
+    call: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        call(mpmath.mpf)
+
+
+@pytest.mark.parametrize(
+    ("name", "xs"),
+    [
+        ("maximum", [1.0, math.nan]),
+        ("minimum", [math.nan, 1.0]),
+        ("relu", [math.nan]),
+        ("max", [[1.0, math.nan]]),
+        ("min", [[math.nan, 1.0, 2.0]]),
+    ],
+)
+def test_nan_wins_among_mpmath_numbers_as_among_floats(name: str, xs: list[Any]) -> None:
+    function = getattr(microgrud, name)
+    assert math.isnan(function(*xs))
+    assert mpmath.isnan(function(*[[*map(mpmath.mpf, x)] if isinstance(x, list) else mpmath.mpf(x) for x in xs]))
 
 
 def test_mpmath_numbers_keep_their_precision_through_sequences() -> None:
