@@ -101,7 +101,7 @@ def path_to_leaf(node: Value, operand: int | None = None, most: int = 12) -> str
         names.append(f"{node._op} {node.label}".strip())
         node = node._prev[0] if operand is None else node._operands[operand]  # type: ignore[assignment]
         operand = None
-    names.append(node.label or f"a leaf holding {node._data}")
+    names.append(str(node.label or f"a leaf holding {node._data}"))
     if len(names) > most:
         names[most - 1 : -1] = [f"({len(names) - most} more)"]
     return " <- ".join(names)

@@ -211,6 +211,8 @@ def _log_likelihood(logits: Sequence[Number], target: Any, where: str) -> Number
     if _is_number(target):
         # One node with all its digits: logsumexp(logits) - logits[target] cancels where the loss is small.
         return ops.LOG_SOFTMAX(float(_class_index(target, len(logits), where)), *logits)
+    if isinstance(target, str):
+        raise TypeError(f"{where}: expected a class index or soft targets, got {target!r}; number the classes from 0")
     soft = as_sequence(target, f"{where}: soft targets")
     weights = [t if isinstance(t, Value) else as_float(t, f"{where}: soft target") for t in soft]
     if len(weights) != len(logits):

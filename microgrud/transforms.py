@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .engine import Value, enable_grad, topological_order
+from .engine import Value, topological_order
 from .gradients import gradient, pushforward
 from .operation import Number, is_real_scalar
+from .recording import enable_grad
 from .trees import Structure, as_array, flatten
 
 # The arguments of all transforms that are being computed around this point of the program.
@@ -234,7 +235,10 @@ class _RecordedCall:
         """Pair every input with its tangent, or say which tangents do not fit."""
         parts = tangents if isinstance(tangents, tuple) else (tangents,)
         if len(parts) != len(self.positions):
-            raise ValueError(f"tangents: expected {len(self.positions)}, one for each argument, got {len(parts)}")
+            raise ValueError(
+                f"tangents: expected {len(self.positions)}, one for each argument to differentiate by, got "
+                f"{len(parts)}; argnums chooses the arguments"
+            )
         numbers: list[Number] = []
         for i, (part, structure) in enumerate(zip(parts, self.structures)):
             own, own_structure = flatten(part, f"tangents[{i}]")

@@ -17,6 +17,6 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 @pytest.fixture(scope="session", params=["python"])
 def engine(request: pytest.FixtureRequest) -> type[microgrud.Value]:
-    """The `Value` class under test: the one place that says which engines the suite runs on."""
+    """The `Value` class under test, for the tests of the class itself; the others take the one that is exported."""
     assert microgrud.backend == request.param
     return microgrud.Value

@@ -16,7 +16,7 @@ from hypothesis import given, settings, strategies as st
 
 from microgrud import Value
 from microgrud.jsonfile import ModelFileError, write_json_atomically
-from microgrud.losses import squared_error
+from microgrud.losses import absolute_error, squared_error
 from microgrud.nn import MLP, save_model
 from microgrud.optim import (
     LBFGS,
@@ -330,6 +330,10 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(
         ({"batch_size": 5}, "a run with batch_size 4, and this one has 5"),
         ({"seed": 1}, "a run with seed 0, and this one has 1"),
         ({"shuffle": False}, "shuffle True"),
+        ({"clip_norm": 1.0}, "a run with clip_norm None, and this one has 1.0"),
+        ({"loss": absolute_error}, "a run with loss 'squared_error', and this one has 'absolute_error'"),
+        ({"optimizer": "sgd", "schedule": None}, "a run with optimizer 'Adam', and this one has 'SGD'"),
+        ({"optimizer": "adam", "lr": 0.25, "schedule": None}, "lr of the optimizer 0.05, and this one has 0.25"),
         ({"X": ROWS[:9], "y": TARGETS[:9]}, "a run with samples 10, and this one has 9"),
         ({"y": TARGETS[::-1]}, "a run with data"),
         ({"validation": (ROWS, TARGETS)}, "validation samples 0"),
@@ -358,8 +362,13 @@ def test_a_run_that_diverges_after_resuming_goes_back_no_further_than_the_checkp
     first = network()
     train(first, epochs=1, checkpoint=path)
     resumed = network(4)
+
+    def infinite(prediction: Value, target: float) -> Value:
+        return prediction * float("inf")
+
+    infinite.__qualname__ = squared_error.__qualname__  # as if the loss of the same name had run away
     with pytest.raises(ArithmeticError, match="epoch 2, batch 1 of 3"):
-        train(resumed, checkpoint=path, resume=True, loss=lambda p, t: p * float("inf"))
+        train(resumed, checkpoint=path, resume=True, loss=infinite)
     assert resumed.state_dict() == first.state_dict()
 
 

@@ -344,7 +344,11 @@ def test_penalties_pull_parameters_to_zero() -> None:
         (lambda: cross_entropy([0.0, 1.0], -1), ValueError, "expected a class index from 0 to 1, got -1"),
         (lambda: cross_entropy([0.0, 1.0], 0.5), ValueError, "expected an integer as class index, got 0.5"),
         (lambda: cross_entropy([0.0, 1.0], math.nan), ValueError, "expected an integer as class index, got nan"),
-        (lambda: cross_entropy([0.0, 1.0], "a"), TypeError, "soft targets: expected a sequence of numbers, got 'a'"),
+        (
+            lambda: cross_entropy([0.0, 1.0], "a"),
+            TypeError,
+            "expected a class index or soft targets, got 'a'; number the classes from 0",
+        ),
         (lambda: cross_entropy([0.0, 1.0], [0.5, 0.6]), ValueError, "soft targets that sum to 1, got a sum of 1.1"),
         (lambda: cross_entropy([0.0, 1.0], [-0.5, 1.5]), ValueError, "soft targets between 0 and 1, got -0.5"),
         (lambda: cross_entropy([0.0, 1.0], [1.0]), ValueError, "expected 2 soft targets, one a logit, got 1"),

@@ -87,6 +87,15 @@ def test_rounding_is_pythons(x: float, digits: int) -> None:
     assert math.trunc(Value(x)).data == math.trunc(x)
 
 
+@pytest.mark.parametrize("convert", [int, float, complex, math.exp, "{:d}".format, "%.2f".__mod__])
+@pytest.mark.filterwarnings(
+    "ignore:The delegation of int:DeprecationWarning"
+)  # before Python 3.14 int() tries __trunc__
+def test_no_conversion_drops_the_gradient_silently(convert: Callable[[Any], Any]) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        convert(Value(2.0))
+
+
 @pytest.mark.parametrize("step", [round, math.floor, math.ceil, math.trunc])
 @pytest.mark.parametrize("x", [math.inf, math.nan])
 def test_rounding_infinity_or_nan_is_the_error_of_floats(step: Any, x: float) -> None:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from mpmath import cos, mp, mpf, sqrt
 
@@ -441,7 +442,6 @@ def test_repr_shows_the_settings_of_each_group() -> None:
 
 
 def test_numpy_and_integer_settings_become_plain_floats() -> None:
-    np = pytest.importorskip("numpy")
     optimizer = Adam([Value(1.0)], lr=np.float32(0.5), betas=[np.float64(0.5), 0], amsgrad=np.bool_(True))
     group = optimizer.param_groups[0]
     assert (group["lr"], group["betas"], group["amsgrad"]) == (0.5, (0.5, 0.0), True)

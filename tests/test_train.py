@@ -18,7 +18,7 @@ from microgrud import Value, mean
 from microgrud.losses import cross_entropy, squared_error
 from microgrud.nn import MLP
 from microgrud.optim import SGD, Adam, ExponentialLR, OneCycleLR, ReduceLROnPlateau, StepLR
-from microgrud.train import EarlyStopping, History, TrainingEvent, evaluate, progress
+from microgrud.train import EarlyStopping, History, TrainingEvent, evaluate, fit, progress
 from microgrud.train.batches import check_samples, split
 
 # --- the loop ---
@@ -368,6 +368,15 @@ def test_without_tqdm_only_the_bar_is_missing(monkeypatch: pytest.MonkeyPatch) -
         train(model, progress=True)
     assert model.numbers == [0.0, 0.0, 0.0]
     assert len(train(model)) == 9
+
+
+def test_targets_may_be_a_column() -> None:
+    alone = Line(0.5, -0.5)
+    expected = fit(alone, ROWS, TARGETS, loss=squared_error)
+    for y in (np.array(TARGETS).reshape(-1, 1), pd.DataFrame({"y": TARGETS})):
+        column = Line(0.5, -0.5)
+        assert fit(column, ROWS, y, loss=squared_error) == expected
+        assert column.numbers == alone.numbers
 
 
 # --- what is refused ---

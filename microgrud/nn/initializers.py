@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+
 from ..operation import as_float
 
 
@@ -214,8 +216,8 @@ def get_random_source(rng: RandomSource | int | None) -> RandomSource:
     """
     if rng is None:
         return random
-    if isinstance(rng, int) and not isinstance(rng, bool):
-        return random.Random(rng)
+    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
+        return random.Random(int(rng))
     if isinstance(rng, random.Random) or rng is random:
         return rng
     raise TypeError(

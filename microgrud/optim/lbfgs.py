@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..engine import Value
+from ..operation import as_float
 from .linesearch import Point, strong_wolfe
 from .optimizer import Optimizer
 from .packing import Vector, read_data, read_gradients, write_data
@@ -241,4 +242,4 @@ def inverse_hessian_times(vector: Vector, steps: list[Vector], changes: list[Vec
 
 
 def _number(loss: Any) -> float:
-    return float(loss.data if isinstance(loss, Value) else loss)
+    return loss.data if isinstance(loss, Value) else as_float(loss, "LBFGS.step: the loss that closure returned")

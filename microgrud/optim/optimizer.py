@@ -98,6 +98,9 @@ class Optimizer:
         Raises:
             ValueError: if a group no longer has the number of parameters it had at its last step.
         """
+        if closure is not None and not callable(closure):
+            kind = type(closure).__name__
+            raise TypeError(f"{type(self).__name__}.step: closure: expected a function, got an object of type {kind}")
         loss = None if closure is None else closure()
         updates: list[tuple[list[Value], Vector]] = []
         for i in range(len(self.param_groups)):
@@ -128,8 +131,8 @@ class Optimizer:
             groups.append(
                 {
                     "size": len(group["params"]),
-                    "settings": {name: _plain(group[name]) for name in self.settings},
-                    "state": {name: _plain(entry) for name, entry in state.items()},
+                    "settings": {name: plain(group[name]) for name in self.settings},
+                    "state": {name: plain(entry) for name, entry in state.items()},
                 }
             )
         return {"optimizer": type(self).__name__, "groups": groups}
@@ -199,10 +202,12 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-def _plain(entry: Any) -> Any:
-    """Turn vectors and tuples, and lists of them, into lists."""
+def plain(entry: Any) -> Any:
+    """Turn vectors and tuples, also inside lists and dicts, into lists: what JSON gives back as it was."""
     if isinstance(entry, np.ndarray):
         return entry.tolist()
+    if isinstance(entry, dict):
+        return {key: plain(item) for key, item in entry.items()}
     if isinstance(entry, (tuple, list)):
-        return [_plain(item) for item in entry]
+        return [plain(item) for item in entry]
     return entry

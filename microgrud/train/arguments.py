@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..engine import Value
-from ..operation import Interval
+from ..operation import Interval, as_sequence
 from ..optim import OPTIMIZERS
 from ..optim.optimizer import Optimizer
 from ..optim.packing import check_parameters
@@ -95,11 +95,20 @@ def a_function(name: str, function: Function) -> Function:
     return function
 
 
+def functions(name: str, given: Any) -> list[Callable[..., Any]]:
+    """Return what was given as the argument `name`, a function or several, as a list of functions."""
+    return [
+        a_function(name, f) for f in ([given] if callable(given) else as_sequence(given, f"fit: {name}", "functions"))
+    ]
+
+
 def check_checkpoint(path: str | os.PathLike[str] | None, resume: bool) -> None:
     """Raise now, and not after the first epoch, if there is nowhere to put the checkpoint."""
     if path is None:
         if resume:
             raise ValueError("fit: resume: expected a checkpoint to resume from, got checkpoint=None")
+    elif Path(path).is_dir():
+        raise IsADirectoryError(f"fit: checkpoint: expected the path of a file, got the folder {os.fspath(path)!r}")
     elif not Path(path).parent.is_dir():
         raise FileNotFoundError(f"fit: checkpoint: expected a path in a folder that exists, got {os.fspath(path)!r}")
 

@@ -32,7 +32,7 @@ def check_samples(where: str, rows: Any, targets: Any) -> Samples:
     Args:
         where: who asks, for the message.
         rows: n rows of d numbers each: lists, a NumPy array of shape (n, d), or a pandas table.
-        targets: n targets: numbers, class indices, or sequences of numbers.
+        targets: n targets: numbers, class indices, or sequences of numbers; those of one number count as that number.
 
     Raises:
         TypeError: if either is no sequence, or a row holds something other than numbers.
@@ -55,6 +55,8 @@ def check_samples(where: str, rows: Any, targets: Any) -> Samples:
             raise ValueError(
                 f"{where}: expected rows of {len(checked[0])} numbers as in row 0, got {len(row)} in row {i}"
             )
+    if all(isinstance(target, (list, tuple)) and len(target) == 1 for target in targets):
+        targets = [target[0] for target in targets]  # a column of a table, of shape (n, 1)
     for i, target in enumerate(targets):
         parts = [target] if is_real_scalar(target) else target
         for part in parts if isinstance(parts, (list, tuple)) else ():

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..engine import Value
 from ..jsonfile import ModelFileError, read_json, write_json_atomically
+from ..optim.optimizer import plain
 from ..optim.packing import read_data, write_data
 from ..optim.settings import brief, numbers, whole
 from .batches import Samples
@@ -112,13 +113,18 @@ def _run(training: Training) -> dict[str, Any]:
         "batch_size": training.batch_size,
         "shuffle": training.shuffle,
         "seed": training.seed,
+        "clip_norm": training.clip_norm,
+        "loss": getattr(training.loss, "__qualname__", type(training.loss).__name__),
+        "optimizer": type(training.optimizer).__name__,
+        **{f"{name} of the optimizer": plain(value) for name, value in training.optimizer.defaults.items()},
     }
 
 
 def _check_run(saved: Mapping[str, Any], present: Mapping[str, Any]) -> None:
     for name, value in present.items():
-        if saved[name] != value:
-            raise ValueError(f"it is that of a run with {name} {brief(saved[name])}, and this one has {brief(value)}")
+        before = saved.get(name)
+        if before != value:
+            raise ValueError(f"it is that of a run with {name} {brief(before)}, and this one has {brief(value)}")
 
 
 def _restore(training: Training, state: Mapping[str, Any]) -> None:

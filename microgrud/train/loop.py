@@ -26,6 +26,7 @@ from .arguments import (
     chosen_optimizer,
     chosen_schedule,
     chosen_stopping,
+    functions,
     kind_of,
     with_validation,
 )
@@ -134,7 +135,7 @@ def fit(
         batch_size=optional(whole(1))("fit: batch_size", batch_size) or len(samples),
         shuffle=flag("fit: shuffle", shuffle),
         clip_norm=optional(real(POSITIVE))("fit: clip_norm", clip_norm),
-        callbacks=[a_function("callbacks", f) for f in ([callbacks] if callable(callbacks) else callbacks)],
+        callbacks=functions("callbacks", callbacks),
         seed=seed,
         checkpoint=checkpoint,
         checkpoint_every=whole(1)("fit: checkpoint_every", checkpoint_every),
