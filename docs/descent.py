@@ -58,8 +58,8 @@ def draw(path: Path) -> None:
     surface, curves = figure.subplots(1, 2, width_ratios=[1.1, 1])
     xs, ys = np.meshgrid(np.linspace(-5.6, 5.6, 80), np.linspace(-5.6, 5.6, 80))
     heights = (xs**2 + ys - 11) ** 2 + (xs + ys**2 - 7) ** 2
-    contours = surface.contourf(xs, ys, np.log1p(heights), levels=14, cmap="Greys", alpha=0.7)
-    contours.set_rasterized(True)  # keeps the file small
+    surface.contourf(xs, ys, np.log1p(heights), levels=14, cmap="Greys", alpha=0.7, zorder=-1)
+    surface.set_rasterization_zorder(0)  # an image of what lies below 0 keeps the file small
     markers = iter("osD^")
     for rate, verdict in RATES.items():
         places, losses = walk(rate)

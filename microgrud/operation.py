@@ -102,7 +102,7 @@ class Operation:
         try:
             if any(x not in interval and x == x for x, interval in zip(xs, self._intervals(len(xs)))):
                 raise ValueError
-            result = definition(mp, *xs)
+            result = mp.convert(definition(mp, *xs))
             if not hasattr(result, "_mpf_"):  # a complex number, or an infinity of them
                 raise ValueError("expected operands with a real result")
         except (ValueError, ArithmeticError) as error:
