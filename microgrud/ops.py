@@ -194,7 +194,12 @@ NEGATE = _operation("negate", operator.neg, lambda z, x: -1.0, symbol="-", defin
 IDENTITY = _operation("identity", operator.pos, _one, symbol="=", definition=lambda mp, x: x)
 SQUARE = _operation("square", lambda x: x * x, lambda z, x: 2.0 * x, definition=lambda mp, x: x * x)
 RECIPROCAL = _operation("reciprocal", lambda x: 1.0 / x, lambda z, x: -z * z, definition=lambda mp, x: 1 / x)
-SQRT: Operation = _operation("sqrt", math.sqrt, lambda z, x: DIVIDE_IEEE(0.5, z), domain=NONNEGATIVE)
+SQRT: Operation = _operation(
+    "sqrt",
+    math.sqrt,
+    lambda z, x: DIVIDE_IEEE(0.5, z + 0.0),  # the root of -0.0 is -0.0, and its slope +inf all the same
+    domain=NONNEGATIVE,
+)
 CBRT = _operation(
     "cbrt",
     kernels.cbrt,
