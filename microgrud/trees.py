@@ -50,12 +50,13 @@ class Structure:
         return sum(1 if shape is None else math.prod(shape) for shape in self.shapes)
 
 
-def flatten(tree: Any, where: str) -> tuple[list[Number], Structure]:
+def flatten(tree: Any, where: str, exact: bool = False) -> tuple[list[Number], Structure]:
     """Take a structure apart into its numbers, in order, and the structure without them.
 
     Args:
         tree: a number, a Value, a NumPy array, or a list, tuple, named tuple or dict of structures.
         where: the name of the argument, for error messages.
+        exact: whether to keep complex and mpmath numbers as they are, in place of refusing or rounding them.
 
     Returns:
         The numbers (floats or Values), and the structure to put other numbers into.
@@ -71,45 +72,53 @@ def flatten(tree: Any, where: str) -> tuple[list[Number], Structure]:
         return [tree], Structure((None,), ("",), lambda leaves: leaves[0])
     if isinstance(tree, np.ndarray):
         # NumPy keeps a 0-d array that was put into an object array as an element.
-        items = [x.item() if isinstance(x, np.ndarray) and x.ndim == 0 else x for x in tree.ravel().tolist()]
-        elements = [x if isinstance(x, Value) else as_float(x, where) for x in items]
+        numbers = [x.item() if isinstance(x, np.ndarray) and x.ndim == 0 else x for x in tree.ravel().tolist()]
+        elements = [_number(x, where, exact) for x in numbers]
         return elements, Structure((tree.shape,), ("",), lambda leaves: leaves[0])
-    if is_real_scalar(tree):
-        return [as_float(tree, where)], Structure((None,), ("",), lambda leaves: leaves[0])
+    if is_real_scalar(tree) or (exact and isinstance(tree, complex)):
+        return [_number(tree, where, exact)], Structure((None,), ("",), lambda leaves: leaves[0])
     if isinstance(tree, dict):
         keys = list(tree)
-        return _flatten_parts([(f"[{key!r}]", tree[key]) for key in keys], where, lambda parts: dict(zip(keys, parts)))
+        items = [(f"[{key!r}]", tree[key]) for key in keys]
+        return _flatten_parts(items, where, exact, lambda parts: dict(zip(keys, parts)))
     if isinstance(tree, (list, tuple)):
         # A named tuple takes its items one by one.
         kind: Any = type(tree)
         make = kind._make if hasattr(kind, "_make") else kind
-        return _flatten_parts([(f"[{i}]", x) for i, x in enumerate(tree)], where, make)
+        return _flatten_parts([(f"[{i}]", x) for i, x in enumerate(tree)], where, exact, make)
     raise TypeError(
         f"{where}: expected a number, a NumPy array, or a list, tuple or dict of them, got {type(tree).__name__}"
     )
 
 
 def as_array(numbers: Sequence[Number], shape: tuple[int, ...]) -> Any:
-    """Make an array of floats, or an object array if any of the numbers is a Value.
+    """Make an array of floats or complex numbers, or an object array if any of the numbers is a Value or the like.
 
     >>> as_array([1.0, 2.0], (2, 1))
     array([[1.],
            [2.]])
     """
-    kind = object if any(isinstance(x, Value) for x in numbers) else float
-    array = np.empty(len(numbers), dtype=kind)
+    kinds = set(map(type, numbers))
+    kind: type = float if kinds <= {float} else complex if kinds <= {float, complex} else object
+    array: Any = np.empty(len(numbers), dtype=kind)
     array[:] = numbers
     return array.reshape(shape)
 
 
+def _number(x: Any, where: str, exact: bool) -> Number:
+    if isinstance(x, Value) or (exact and (isinstance(x, complex) or hasattr(x, "context"))):
+        return x
+    return as_float(x, where)
+
+
 def _flatten_parts(
-    items: Sequence[tuple[str, Any]], where: str, combine: Callable[[list[Any]], Any]
+    items: Sequence[tuple[str, Any]], where: str, exact: bool, combine: Callable[[list[Any]], Any]
 ) -> tuple[list[Number], Structure]:
     numbers: list[Number] = []
     parts: list[Structure] = []
     paths: list[str] = []
     for place, tree in items:
-        own, structure = flatten(tree, where + place)
+        own, structure = flatten(tree, where + place, exact)
         numbers.extend(own)
         parts.append(structure)
         paths.extend(place + path for path in structure.paths)

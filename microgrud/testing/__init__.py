@@ -1,0 +1,41 @@
+"""Property-test any gradient: microgrud's own, a hand-written one, or one of another library.
+
+* `check_gradients`: is this the derivative of that function, at this point?
+* `given_gradients`: a property test of it, in one line.
+* `reals`, `points`, `values`, `expressions`, `mlps`, `datasets`: strategies for Hypothesis.
+
+Needs the extra `testing`: pip install 'microgrud[testing]'
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+_missing = [name for name in ("hypothesis", "mpmath") if find_spec(name) is None]
+if _missing:
+    raise ImportError(
+        f"microgrud.testing needs {' and '.join(_missing)}; install with: pip install 'microgrud[testing]'"
+    )
+
+from .check import check_gradients  # noqa: E402
+from .expressions import MOVES, Expression, expressions  # noqa: E402
+from .models import Dataset, datasets, mlps  # noqa: E402
+from .numbers import points, reals, values  # noqa: E402
+from .properties import given_gradients  # noqa: E402
+from .report import GradientError, GradientReport  # noqa: E402
+
+__all__ = [
+    "MOVES",
+    "Dataset",
+    "Expression",
+    "GradientError",
+    "GradientReport",
+    "check_gradients",
+    "datasets",
+    "expressions",
+    "given_gradients",
+    "mlps",
+    "points",
+    "reals",
+    "values",
+]

@@ -1,0 +1,65 @@
+"""Which operation is to blame: the local derivatives of a recorded graph, each against its own textbook formula."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from ..engine import Value, topological_order
+from ..operation import Operation, describe_operands
+from . import differences, multiprecision
+from .multiprecision import exact
+from .slopes import Slope
+from .verdicts import UNDERFLOW
+
+#: Graphs larger than this are not searched: at about 1 ms a derivative it would take longer than anyone waits.
+_MOST_NODES = 2_000
+_MOST_NAMED = 3
+
+
+def blame(outputs: Iterable[Value], rtol: float) -> list[str]:
+    """Name the operations in the graphs of some nodes whose local derivatives are off by more than `rtol`.
+
+    Returns:
+        A line for each, the worst first: the operation with its operands, which derivative, and what it should be.
+    """
+    nodes = list(dict.fromkeys(node for output in outputs for node in topological_order(output) if node._operands))
+    found = [fault for node in nodes[:_MOST_NODES] for fault in _faults(node, rtol)]
+    found.sort(key=lambda fault: -fault[0])
+    return [line for _, line in dict.fromkeys(found)][:_MOST_NAMED]
+
+
+def _faults(node: Value, rtol: float) -> Iterator[tuple[float, str]]:
+    operation = node._operation
+    if isinstance(operation, str):
+        return
+    xs = [x.data if isinstance(x, Value) else float(x) for x in node._operands]
+    wanted = [i for i, x in enumerate(node._operands) if isinstance(x, Value)]
+    for i, found in zip(wanted, operation.local_derivatives(node.data, xs, wanted)):
+        claimed = 0.0 if found is None else found
+        slope = _true_slope(operation, xs, i)
+        if not slope.sides or not math.isfinite(slope.error):
+            continue
+        scale = max(abs(float(side)) for side in slope.sides)
+        tolerance = rtol * scale + 10.0 * slope.error + UNDERFLOW
+        if math.isnan(claimed) or not slope.admits(claimed, tolerance):
+            off = abs(claimed - float(slope.value)) / scale if scale and math.isfinite(claimed) else math.inf
+            which = "its operand" if len(xs) == 1 else f"operand {i + 1}"
+            call = f"{operation.name}({describe_operands(node._operands)})"
+            yield off, f"{call} has the local derivative {claimed!r} by {which}; it should be {float(slope.value)!r}"
+
+
+def _true_slope(operation: Operation, xs: Sequence[float], index: int) -> Slope:
+    definition = operation.definition
+    if definition is None:
+
+        def value(numbers: Sequence[float]) -> float:
+            return operation.value(*numbers)
+
+        return differences.slope(value, xs, index)
+
+    def formula(numbers: Sequence[Any]) -> Any:
+        return definition(exact, *numbers)
+
+    return multiprecision.slope(formula, xs, [index])

@@ -1,0 +1,168 @@
+"""What is claimed: the derivatives under test, microgrud's own or those of a function that the user gives."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..engine import Value, topological_order
+from ..gradients import gradient, pushforward
+from ..operation import Number
+from ..recording import enable_grad, no_grad
+from ..trees import Structure
+from .rounding import noise, path_sizes
+from .subject import Subject, flatten_result
+
+#: The derivatives of each output, in the order of `itertools.product` over the inputs.
+Rows = list[list[float]]
+#: Products of derivatives below this have lost digits to underflow, more or fewer by the order of multiplication.
+TINY = 1e-290
+
+
+class OwnClaim:
+    """The derivatives that microgrud computes for a function of Values.
+
+    Args:
+        subject: the function under test.
+        order: how often to differentiate.
+    """
+
+    def __init__(self, subject: Subject, order: int) -> None:
+        self.subject, self.order = subject, order
+
+    def values(self, numbers: Sequence[float]) -> list[float]:
+        """Return the numbers of the result."""
+        with no_grad():
+            outputs, _ = self.subject(self.subject.leaves(numbers))
+        return [x.data if isinstance(x, Value) else float(x) for x in outputs]
+
+    def record(self, numbers: Sequence[float]) -> tuple[list[Value], list[Value]]:
+        """Return leaves with these numbers, and the nodes of the result."""
+        leaves = self.subject.leaves(numbers)
+        with enable_grad():
+            outputs, _ = self.subject(leaves)
+        return leaves, [x if isinstance(x, Value) else Value(x) for x in outputs]
+
+    def differentiated(self, numbers: Sequence[float]) -> tuple[list[Value], list[list[Value]]]:
+        """Return leaves with these numbers, and the derivatives of the highest order as nodes, a row an output."""
+        leaves, outputs = self.record(numbers)
+        rows = [[output] for output in outputs]
+        with enable_grad():
+            for _ in range(self.order):
+                rows = [[slope for node in row for slope in gradient(node, leaves)] for row in rows]
+        # Each step put the newest index last; the first index is to vary slowest, as it does.
+        return leaves, rows
+
+    def rows(self, numbers: Sequence[float]) -> Rows:
+        """Return the derivatives of each output: by `backward()`, or of higher order by `gradient`."""
+        if self.order > 1:
+            return [[slope.data for slope in row] for row in self.differentiated(numbers)[1]]
+        leaves, outputs = self.record(numbers)
+        return [_by_backward(output, leaves) for output in outputs]
+
+    def disagreement(self, numbers: Sequence[float]) -> str | None:
+        """Say where forward mode, `gradient` and `backward()` differ by more than rounding; None if they agree."""
+        leaves, outputs = self.record(numbers)
+        if any(node._closure is not None for output in outputs for node in topological_order(output)):
+            return None  # a node built by hand knows `backward()` alone
+        rng = random.Random(0)
+        direction = [rng.uniform(0.5, 1.0) * rng.choice((-1.0, 1.0)) for _ in leaves]
+        forward = pushforward(outputs, dict(zip(leaves, direction)))
+        for output, along in zip(outputs, forward):
+            by_gradient = [slope.data for slope in gradient(output, leaves)]
+            by_backward = _by_backward(output, leaves)
+            sizes = path_sizes(output, leaves)
+            moved = along.data if isinstance(along, Value) else float(along)
+            if not all(map(math.isfinite, [moved, *by_gradient, *by_backward, *sizes])):
+                continue
+            summed = math.fsum(slope * d for slope, d in zip(by_gradient, direction))
+            if abs(moved - summed) > 1e-9 * math.fsum(size * abs(d) for size, d in zip(sizes, direction)) + TINY:
+                return f"jvp gives {moved!r} in the direction {direction}, and the gradient {summed!r}"
+            if any(abs(a - b) > 1e-9 * size + TINY for a, b, size in zip(by_gradient, by_backward, sizes)):
+                return f"gradient() gives {by_gradient}, and backward() {by_backward}"
+        return None
+
+    def noise(self, numbers: Sequence[float]) -> list[list[float]] | None:
+        """Return for each output and input how far rounding may take the first derivative; None for higher ones."""
+        if self.order > 1:
+            return None
+        leaves, outputs = self.record(numbers)
+        return [noise(output, leaves) for output in outputs]
+
+
+def _by_backward(output: Value, leaves: Sequence[Value]) -> list[float]:
+    """Return what `backward()` puts into the leaves, and leave every other gradient as it was."""
+    kept = [(node, node.grad) for node in topological_order(output)]
+    for leaf in leaves:
+        leaf.grad = 0.0
+    try:
+        output.backward()
+        return [leaf.grad for leaf in leaves]
+    finally:
+        for node, grad in kept:
+            node.grad = grad
+
+
+class GivenClaim:
+    """The derivatives that a function of the user's computes.
+
+    Args:
+        subject: the function under test.
+        grad: takes the same arguments, and returns the derivatives in the structure of the argument; for a result of
+            several numbers, in place of each of them.
+    """
+
+    def __init__(self, subject: Subject, grad: Callable[..., Any]) -> None:
+        self.subject, self.grad = subject, grad
+
+    def values(self, numbers: Sequence[float]) -> list[float]:
+        """Return the numbers of the result."""
+        outputs, _ = self.subject(list(numbers))
+        return [_real(x, self.subject.name) for x in outputs]
+
+    def rows(self, numbers: Sequence[float]) -> Rows:
+        """Return the derivatives of each output.
+
+        Raises:
+            ValueError: if there are not as many as there are inputs, for each output.
+        """
+        outputs, output_structure = self.subject(list(numbers))
+        claimed, structure = flatten_result(self.grad(*self.subject.arguments(numbers)), "the result of grad")
+        slopes = [_real(x, "grad") for x in claimed]
+        if len(slopes) != len(outputs) * len(numbers):
+            raise ValueError(
+                f"check_gradients: grad: expected {len(numbers)} numbers for each of the {len(outputs)} that the "
+                f"function returns, got {len(slopes)} in all"
+            )
+        return _arranged(slopes, structure, output_structure, self.subject.structures)
+
+
+def _real(x: Number, name: str) -> float:
+    if isinstance(x, Value):
+        return x.data
+    if isinstance(x, complex):
+        raise ValueError(f"check_gradients: expected real numbers from {name}, got {x}")
+    return float(x)
+
+
+def _arranged(slopes: list[float], structure: Structure, outputs: Structure, arguments: Sequence[Structure]) -> Rows:
+    """Put derivatives into one row an output: each leaf holds those of one leaf of the result by one of an argument."""
+    output_sizes = [math.prod(shape or ()) for shape in outputs.shapes]
+    input_sizes = [math.prod(shape or ()) for argument in arguments for shape in argument.shapes]
+    blocks = [list(block) for block in structure.split(slopes)]
+    pairs = list(itertools.product(range(len(output_sizes)), range(len(input_sizes))))
+    fits = len(blocks) == len(pairs) and all(
+        len(block) == output_sizes[o] * input_sizes[i] for block, (o, i) in zip(blocks, pairs)
+    )
+    if not fits:  # plain numbers: those of the first output first
+        width = sum(input_sizes)
+        return [slopes[start : start + width] for start in range(0, len(slopes), width)]
+    rows: Rows = []
+    for o, size in enumerate(output_sizes):
+        own = [blocks[pairs.index((o, i))] for i in range(len(input_sizes))]
+        for k in range(size):
+            rows.append([x for block, n in zip(own, input_sizes) for x in block[k * n : (k + 1) * n]])
+    return rows

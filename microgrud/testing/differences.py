@@ -1,0 +1,165 @@
+"""The truth by differences of floats, with an estimate of its own error.
+
+Quotients at steps that shrink by half are extrapolated to step zero (Richardson 1911; the tableau and its error
+estimate are those of Ridders 1982). Large steps may skip over what a function does nearby, a kink or a whole period;
+small ones drown in rounding. So the search begins with the smallest steps, whose error is the noise of the function
+over the step, and goes on to larger ones as long as each new estimate lies within the error of the one before.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import sys
+from collections.abc import Callable, Sequence
+
+from .slopes import Slope
+
+#: A function of floats to a float.
+Function = Callable[[Sequence[float]], float]
+
+_EPS = sys.float_info.epsilon
+#: Steps are the size of the input times 2**-k; tableaus of so many rows begin at these k.
+_ROWS = 8
+#: Noise beyond this part of the values hides a relative error of 1e-6 in a slope, whatever the step.
+_ROUGH = 1e-7
+_STARTS = (43, 39, 35, 31, 27, 23, 19, 15, 11, 7, 3)
+
+
+def slope(f: Function, point: Sequence[float], index: int) -> Slope:
+    """Find the limits of the partial derivative by one input from below and from above, and how far they may be off.
+
+    Args:
+        f: the function.
+        point: where.
+        index: the input to differentiate by.
+    """
+    along = _Line(f, point, index)
+    if along.is_rough():
+        return Slope(None, None, math.inf, "differences")
+    middle, error = _estimate(along, 0)
+    (left, left_error), (right, right_error) = _estimate(along, -1), _estimate(along, 1)
+    both = math.isfinite(left_error) and math.isfinite(right_error)
+    if math.isfinite(error) and (not both or abs(right - left) <= 4.0 * (left_error + right_error)):
+        return Slope(middle, middle, error, "differences")
+    return Slope(
+        left if math.isfinite(left_error) else None,
+        right if math.isfinite(right_error) else None,
+        max((e for e in (left_error, right_error) if math.isfinite(e)), default=math.inf),
+        "differences",
+    )
+
+
+class _Line:
+    """The function along one input, with its values kept: tableaus of different sizes share points."""
+
+    def __init__(self, f: Function, point: Sequence[float], index: int) -> None:
+        self.f, self.point, self.index = f, list(point), index
+        self.x = self.point[index]
+        # A power of two, so that the point and the step have a sum without rounding.
+        self.size = 2.0 ** round(math.log2(abs(self.x))) if self.x else 1.0
+        self.known: dict[float, float] = {}
+        self.noise = self._noise()
+
+    def __call__(self, x: float) -> float:
+        if x not in self.known:
+            moved = list(self.point)
+            moved[self.index] = x
+            try:
+                self.known[x] = float(self.f(moved))
+            except (ValueError, ArithmeticError):
+                self.known[x] = math.nan
+        return self.known[x]
+
+    def quotient(self, step: float, side: int) -> float:
+        """Return the difference quotient: central for side 0, else between the point and one on that side."""
+        low = self.x - step if side <= 0 else self.x
+        high = self.x + step if side >= 0 else self.x
+        if low == high:
+            return math.nan
+        return (self(high) - self(low)) / (high - low)  # the step as it came to be, rounded
+
+    def is_rough(self) -> bool:
+        """Tell whether neighbouring values jump by more than what differences could see through.
+
+        A function that goes through its ups and downs within a few floats does not differ from noise, and steps that
+        skip over them give slopes that agree by chance.
+        """
+        reach = [abs(self(self.x + sign * self.size * 2.0**-k)) for k in (0, 3, 7, 20, 43) for sign in (1.0, -1.0)]
+        return self.noise > max(_ROUGH * max(filter(math.isfinite, reach), default=0.0), _EPS)
+
+    def _noise(self) -> float:
+        """Estimate how far a value is off: from third differences of values a few floats apart (More and Wild 2011).
+
+        Rounding makes neighbouring values jump; the function itself hardly changes over so little. Where it is so flat
+        that even rounded values stay the same, it takes values further apart to see a jump; where none is to be seen,
+        what the input adds may be lost beside a number of the size of 1, as in log(1 + exp(-40)).
+        """
+        value = abs(self(self.x))
+        least, plateau = _EPS * value, _EPS * max(value, 1.0)
+        for side in (1.0, -1.0):
+            spacing = 8.0 * _EPS * self.size
+            while 0.0 < spacing < 1e-3 * self.size:  # 0 beside subnormal numbers
+                values = [self(self.x + side * i * spacing) for i in range(7)]
+                if not all(map(math.isfinite, values)):
+                    break
+                if any(value != values[0] for value in values):
+                    # By chance, rounded values may lie on a straight line; hardly so at three distances.
+                    return max(least, *(self._jumps(side * spacing * factor) for factor in (1.0, 5.0, 31.0)))
+                spacing *= 16.0
+            else:
+                return plateau
+        return least
+
+    def _jumps(self, spacing: float) -> float:
+        """Return how far values are off that lie so far apart, by the size of their third differences."""
+        differences = [self(self.x + i * spacing) for i in range(7)]
+        for _ in range(3):
+            differences = [b - a for a, b in itertools.pairwise(differences)]
+        # The variance of a third difference is 1 + 9 + 9 + 1 = 20 times that of a value.
+        size = math.hypot(*differences) / math.sqrt(20.0 * len(differences))
+        return size if math.isfinite(size) else 0.0
+
+
+def _estimate(along: _Line, side: int) -> tuple[float, float]:
+    """Return the best estimate of a limit and its error, from small steps to large ones.
+
+    An estimate that those from larger steps do not confirm at all has an infinite error: steps as small as a few last
+    digits may still be too large for a function that changes that fast.
+    """
+    best, least, confirmed = math.nan, math.inf, False
+    for start in _STARTS:
+        value, error = _tableau(along, along.size * 2.0**-start, side)
+        if not math.isfinite(error):
+            if math.isfinite(least):
+                break  # larger steps leave the domain
+            continue
+        if math.isfinite(least) and abs(value - best) > 2.0 * (least + error):
+            break
+        confirmed = math.isfinite(least)
+        if error < least:
+            best, least = value, error
+    return (best, least) if confirmed else (math.nan, math.inf)
+
+
+def _tableau(along: _Line, step: float, side: int) -> tuple[float, float]:
+    """Extrapolate the quotients at steps h, h/2, h/4, ... to zero; return the best entry and its error."""
+    power = 4.0 if side == 0 else 2.0  # the error of a central quotient goes with h**2, that of a one-sided one with h
+    best, least = math.nan, math.inf
+    previous: list[float] = []
+    for _ in range(_ROWS):
+        row = [along.quotient(step, side)]
+        if not math.isfinite(row[0]):
+            return best, least
+        factor = power
+        for above in previous:
+            row.append(row[-1] + (row[-1] - above) / (factor - 1.0))
+            factor *= power
+        floor = 4.0 * along.noise / step + 4.0 * _EPS * abs(row[-1])
+        for j in range(1, len(row)):
+            error = 2.0 * max(abs(row[j] - row[j - 1]), abs(row[j] - previous[j - 1])) + floor
+            if error < least:
+                best, least = row[j], error
+        previous = row
+        step *= 0.5
+    return best, least

@@ -1,0 +1,164 @@
+"""The truth at 50 digits: differences of a function that takes mpmath numbers, with steps far below any rounding.
+
+With 60 digits a step of 1e-20 leaves a truncation error of about 1e-40: for floats, none. The precision is doubled,
+and the step squared, until two results agree, so that a term of 1e300 beside one of 1 is seen too. The limits from
+either side are taken at points beside the one in question, and not at it, so that a jump (`floor` at an integer) has
+the slopes that it has beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from mpmath import MPContext, mp, mpf
+
+from .slopes import Slope
+
+#: A function of mpmath numbers to one of them.
+Function = Callable[[Sequence[Any]], Any]
+
+DIGITS = (60, 120, 240, 480, 960)
+_AGREEMENT = 1e-14
+#: What is below the least positive float is 0.
+_NOTHING = mpf(10) ** -330
+
+
+def _refuse(x: Any) -> NoReturn:
+    raise TypeError("a number of many digits was about to be rounded to a float")
+
+
+#: A context of mpmath whose numbers cannot be rounded to floats: `math.sin(x)` inside a function fails, and does not
+#: pass for a constant between one float and the next.
+exact: Any = MPContext()
+exact.mpf.__float__ = exact.mpf.__complex__ = _refuse
+
+
+@contextmanager
+def digits_of(digits: int) -> Iterator[None]:
+    """Work with so many digits, in this module's context and in the one that `mpmath.sin` and the like use."""
+    with exact.workdps(digits), mp.workdps(digits):
+        yield
+
+
+def is_exact(x: object) -> bool:
+    """Tell whether `x` is a real number of mpmath, of whatever context."""
+    return hasattr(x, "_mpf_")
+
+
+def _plain(x: Any) -> Any:
+    """Return a result as a number of mpmath's own context, which can be rounded."""
+    return mp.make_mpf(x._mpf_) if is_exact(x) else mpf(x)
+
+
+def central(f: Function, point: Sequence[float], indices: Sequence[int], digits: int = DIGITS[0]) -> Any:
+    """Compute the mixed partial derivative by the inputs at `indices`, from points on both sides of the one given.
+
+    Raises:
+        ArithmeticError, ValueError: where the function is not defined on both sides.
+    """
+    with digits_of(_working_digits(point, indices, digits)):
+        at = [exact.mpf(x) for x in point]
+        return _plain(_nested(f, at, list(indices), _steps(at, list(indices), digits)))
+
+
+def slope(f: Function, point: Sequence[float], indices: Sequence[int], method: str = "mpmath") -> Slope:
+    """Find the limits of a partial derivative from below and from above, in the direction of the last of `indices`.
+
+    Args:
+        f: the function, on mpmath numbers.
+        point: where.
+        indices: the inputs to differentiate by, one after the other: `[i]` for the first derivative by input i.
+        method: what the result says of how it was found.
+    """
+    left = _limit(f, point, indices, -1)
+    right = _limit(f, point, indices, 1)
+    found = [abs(x) for x in (left, right) if x is not None and not mp.isinf(x)]
+    error = float(max(found)) * _AGREEMENT if found else 0.0
+    return Slope(left, right, error, method)
+
+
+def _limit(f: Function, point: Sequence[float], indices: Sequence[int], side: int) -> Any:
+    """Return the limit from one side; infinity where it grows without bound, None where there is none.
+
+    It takes two results that agree; or three that grow, or shrink, by a million each: a single jump may come from a
+    first step that was too large for the function.
+    """
+    previous, trend = None, 0
+    for digits in DIGITS:
+        try:
+            with digits_of(_working_digits(point, indices, digits)):
+                found, noise = _beside(f, [exact.mpf(x) for x in point], list(indices), digits, side)
+                present = _plain(found)
+        except (ArithmeticError, ValueError, TypeError):
+            return None
+        if abs(present) + _plain(noise) < _NOTHING:
+            previous = mpf(0)  # unless more digits show something: 1 + 1e-70 is 1 with 60 of them
+            continue
+        if _plain(noise) <= _AGREEMENT * abs(present):
+            if previous:
+                if abs(present - previous) <= _AGREEMENT * abs(present):
+                    return present
+                before, trend = trend, _trend(previous, present)
+                if trend and trend == before:
+                    return present * mp.inf if trend > 0 else mpf(0)
+            previous = present
+    return previous if previous == 0 else None
+
+
+def _trend(previous: Any, present: Any) -> int:
+    """Return 1 for a result that is a million times larger than the one before, -1 for one so much smaller, else 0."""
+    if abs(present) > 1e6 * abs(previous):
+        return 1
+    return -1 if abs(present) < 1e-6 * abs(previous) else 0
+
+
+def _beside(f: Function, point: list[Any], indices: list[int], digits: int, side: int) -> tuple[Any, Any]:
+    """Return the derivative at a point so little beside the one given that it is the limit there, and its noise."""
+    steps = _steps(point, indices, digits)
+    point[indices[-1]] += 2 * side * steps[-1]
+    noise = abs(_value(f, point)) * exact.mpf(10) ** (5 - exact.dps)
+    for step in steps:
+        noise /= step
+    return _nested(f, point, indices, steps), noise
+
+
+def _nested(f: Function, point: list[Any], indices: list[int], steps: list[Any]) -> Any:
+    """Return the central difference of central differences of ..., one for each of the indices."""
+    if not indices:
+        return _value(f, point)
+    ends = []
+    for sign in (1, -1):
+        moved = list(point)
+        moved[indices[0]] += sign * steps[0]
+        ends.append(_nested(f, moved, indices[1:], steps[1:]))
+    return (ends[0] - ends[1]) / (2 * steps[0])
+
+
+def _working_digits(point: Sequence[float], indices: Sequence[int], digits: int) -> int:
+    """Return how many digits to work with, so that steps are seen beside large numbers."""
+    largest = max(abs(point[i]) for i in indices)
+    before_the_point = math.ceil(math.log10(largest)) if largest > 1.0 else 0
+    return (digits + before_the_point) * len(indices)
+
+
+def _steps(point: list[Any], indices: list[int], digits: int) -> list[Any]:
+    """Return a step for each index, of a third of the digits: in proportion to a small number, and not to a large one.
+
+    Functions such as the sine and the floor do the same things at 1e50 as at 1, in steps of 1. The last one, in whose
+    direction a limit is taken, is the largest: the others have to stay on their side of whatever it looks for.
+    """
+    steps = []
+    for outer, i in zip(reversed(range(len(indices))), indices):
+        size = min(abs(point[i]), 1) or exact.mpf(1)
+        steps.append(size * exact.mpf(10) ** (-(digits // 3) - (digits // 6) * outer))
+    return steps
+
+
+def _value(f: Function, point: list[Any]) -> Any:
+    result = f(point)
+    if not is_exact(result) and not isinstance(result, (int, float)):  # complex, where the function is not defined
+        raise ValueError("expected a real result")
+    return result

@@ -1,0 +1,199 @@
+"""The function under test, called on floats, complex numbers, mpmath numbers or Values in the places of its numbers."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..engine import Value
+from ..operation import Number
+from ..optim.packing import check_parameters
+from ..trees import Structure, flatten
+
+#: Precisions in which a relative error of 1e-6 cannot be told from rounding.
+_TOO_COARSE = ("float16", "bfloat16", "float32", "complex64")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A function with the structure of its arguments and of its result.
+
+    Attributes:
+        f: the function.
+        args: the arguments as the user gave them; tensors as arrays.
+        positions: the arguments to differentiate by.
+        structures: the structure of each of these.
+        makers: what turns an array into the kind of tensor that the user gave, for each of these.
+        parameters: the leaves to differentiate by that the function closes over.
+        point: the numbers in the arguments, flat, and those of the parameters.
+        inputs: where each number stands, such as `x[0]['w'][1, 2]`.
+    """
+
+    f: Callable[..., Any]
+    args: tuple[Any, ...]
+    positions: tuple[int, ...]
+    structures: tuple[Structure, ...]
+    makers: tuple[Callable[[Any], Any], ...]
+    parameters: tuple[Value, ...]
+    point: tuple[float, ...]
+    inputs: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What to call the function."""
+        return getattr(self.f, "__name__", type(self.f).__name__)
+
+    def arguments(self, numbers: Sequence[Any]) -> list[Any]:
+        """Return the arguments with other numbers in the places of those to differentiate by."""
+        built, start = list(self.args), 0
+        for position, structure, make in zip(self.positions, self.structures, self.makers):
+            own = structure.rebuild(list(numbers[start : start + structure.size]))
+            built[position] = make(own)
+            start += structure.size
+        return built
+
+    def leaves(self, numbers: Sequence[float]) -> list[Value]:
+        """Return leaves with these numbers: new ones for the arguments, and the parameters themselves."""
+        own = len(numbers) - len(self.parameters)
+        for parameter, x in zip(self.parameters, numbers[own:]):
+            parameter.data = x
+        return [*map(Value, numbers[:own]), *self.parameters]
+
+    @contextmanager
+    def keeping_parameters(self) -> Iterator[None]:
+        """Give the parameters back the numbers that they held before."""
+        before = [parameter.data for parameter in self.parameters]
+        try:
+            yield
+        finally:
+            for parameter, x in zip(self.parameters, before):
+                parameter.data = x
+
+    def __call__(self, numbers: Sequence[Any]) -> tuple[list[Number], Structure]:
+        """Call the function, and return the numbers of its result with their structure.
+
+        Raises:
+            TypeError: for numbers that a parameter cannot hold: it holds a float.
+        """
+        own = len(numbers) - len(self.parameters)
+        for parameter, x in zip(self.parameters, numbers[own:]):
+            if x is not parameter:
+                if type(x) is not float:
+                    raise TypeError("a parameter holds a float")
+                parameter.data = x
+        return flatten_result(self.f(*self.arguments(numbers)), f"the result of {self.name}")
+
+
+def make_subject(
+    f: Callable[..., Any], args: tuple[Any, ...], argnums: int | tuple[int, ...] | None, parameters: Sequence[Value]
+) -> Subject:
+    """Take the arguments apart.
+
+    Raises:
+        TypeError, ValueError: if an argument is not made of numbers, or `argnums` names none.
+    """
+    if not callable(f):
+        raise TypeError(f"check_gradients: expected a function, got an object of type {type(f).__name__}")
+    if not args and not parameters:
+        raise ValueError("check_gradients: expected a point, the arguments to call the function with, or parameters")
+    leaves = tuple(check_parameters("check_gradients: parameters", parameters)) if parameters else ()
+    wanted = range(len(args)) if argnums is None else argnums if isinstance(argnums, (tuple, list)) else (argnums,)
+    for position in wanted:
+        if not -len(args) <= position < len(args):
+            raise ValueError(f"check_gradients: argnums: expected positions of {len(args)} arguments, got {position}")
+    positions = tuple(position % len(args) for position in wanted)
+    plain = tuple(as_plain(arg, f"argument {i}") for i, arg in enumerate(args))
+    names = _names(f, len(args))
+    structures: list[Structure] = []
+    point: list[float] = []
+    inputs: list[str] = []
+    for position in positions:
+        numbers, structure = flatten(plain[position], f"argument {position}")
+        structures.append(structure)
+        point.extend(x.data if isinstance(x, Value) else x for x in numbers)
+        inputs.extend(places(structure, names[position]))
+    point.extend(leaf.data for leaf in leaves)
+    inputs.extend(leaf.label or f"parameters[{i}]" for i, leaf in enumerate(leaves))
+    if not point:
+        raise ValueError("check_gradients: expected at least one number to differentiate by, got none")
+    makers = tuple(_maker_like(args[position]) for position in positions)
+    kept = tuple(plain[i] if i in positions else args[i] for i in range(len(args)))
+    return Subject(f, kept, positions, tuple(structures), makers, leaves, tuple(point), tuple(inputs))
+
+
+def flatten_result(result: Any, where: str) -> tuple[list[Number], Structure]:
+    """Take a result of floats, Values, complex or mpmath numbers, arrays or tensors of them, apart."""
+    return flatten(as_plain(result, where), where, exact=True)
+
+
+def as_plain(x: Any, where: str) -> Any:
+    """Turn tensors (of PyTorch, JAX and the like) into NumPy arrays, also inside lists, tuples and dicts.
+
+    Raises:
+        TypeError: for tensors of single precision.
+    """
+    if isinstance(x, dict):
+        return {key: as_plain(value, where) for key, value in x.items()}
+    if isinstance(x, (list, tuple)):
+        parts = [as_plain(value, where) for value in x]
+        return x._make(parts) if hasattr(x, "_make") else type(x)(parts)
+    if isinstance(x, (Value, float, int)) or (not hasattr(x, "dtype") and not hasattr(x, "__array__")):
+        return x
+    kind = str(getattr(x, "dtype", "")).rsplit(".", 1)[-1]
+    if kind in _TOO_COARSE:
+        raise TypeError(
+            f"check_gradients: {where}: expected double precision, got {kind}, whose rounding hides what is to be "
+            "found; use float64 (in JAX: jax.config.update('jax_enable_x64', True))"
+        )
+    if hasattr(x, "detach"):
+        x = x.detach()
+    return x if isinstance(x, np.ndarray) else np.asarray(x)
+
+
+def _maker_like(arg: Any) -> Callable[[Any], Any]:
+    """Return what turns a NumPy array into a PyTorch tensor, if `arg` is one; else what returns it as it is.
+
+    Functions of JAX and HIPS autograd take NumPy arrays; those of PyTorch take tensors alone.
+    """
+    if type(arg).__module__.partition(".")[0] != "torch":
+        return lambda array: array
+    torch: Any = sys.modules["torch"]
+
+    def make(array: Any) -> Any:
+        if array.dtype == object:
+            raise TypeError("a tensor of PyTorch holds no such numbers")
+        return torch.tensor(array).requires_grad_(arg.requires_grad)
+
+    return make
+
+
+def places(structure: Structure, name: str) -> list[str]:
+    """Name the place of each number of a structure: `w`, `w[0]`, `w['b'][1, 2]`."""
+    named = []
+    for path, shape in zip(structure.paths, structure.shapes):
+        if shape is None or shape == ():
+            named.append(name + path)
+        else:
+            named += [f"{name}{path}[{', '.join(map(str, index))}]" for index in np.ndindex(*shape)]
+    return named
+
+
+def _names(f: Callable[..., Any], count: int) -> list[str]:
+    """Return the names of the first parameters of a function, as far as it tells."""
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):  # some functions of C tell nothing
+        parameters = {}.values()
+    names: list[str] = []
+    for parameter in parameters:
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            names += [f"{parameter.name}[{i}]" for i in range(count - len(names))]
+        elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            names.append(parameter.name)
+    return [*names[:count], *(f"argument {i}" for i in range(len(names), count))]

@@ -1,0 +1,178 @@
+"""Where the truth comes from: the best of four ways that the function under test allows.
+
+1. `mpmath`: the function itself takes mpmath numbers.
+2. `graph`: it takes Values; the graph that it recorded is computed anew with mpmath, by the textbook formulas that
+   stand in the table of operations beside the rules under test. Branches of the program stay as they were taken.
+3. `complex step`: it takes complex numbers, and differences of floats agree.
+4. `differences`: extrapolated differences of floats, which know how far they may be off.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from ..engine import Value, topological_order
+from . import complexstep, differences, multiprecision
+from .claims import GivenClaim, OwnClaim
+from .multiprecision import exact
+from .slopes import Slope
+
+METHODS = ("auto", "mpmath", "graph", "complex step", "differences")
+
+
+class Truth(Protocol):
+    """A way to find partial derivatives of one point's function without differentiating its code."""
+
+    method: str
+
+    def quick(self, output: int, point: Sequence[float], indices: Sequence[int]) -> float | None:
+        """Return the derivative as a first look gives it; None where that does not tell."""
+
+    def slope(self, output: int, point: Sequence[float], indices: Sequence[int]) -> Slope:
+        """Return what is known of the derivative of one output by some inputs, one after the other."""
+
+
+class Multiprecision:
+    """The truth of a function from lists of mpmath numbers to lists of them."""
+
+    def __init__(self, f: Callable[[Sequence[Any]], list[Any]], method: str) -> None:
+        self.f, self.method = f, method
+        self._key: Any = None
+        self._results: list[Any] = []
+
+    def _output(self, output: int) -> Callable[[Sequence[Any]], Any]:
+        def one(numbers: Sequence[Any]) -> Any:
+            key = (multiprecision.exact.prec, *numbers)
+            if key != self._key:  # the outputs of one point are asked for one after the other
+                self._results, self._key = self.f(numbers), key
+            return self._results[output]
+
+        return one
+
+    def quick(self, output: int, point: Sequence[float], indices: Sequence[int]) -> float | None:
+        """Return the central difference of the least precision."""
+        try:
+            found = multiprecision.central(self._output(output), point, indices)
+        except (ArithmeticError, ValueError, TypeError):
+            return None
+        return float(found)
+
+    def slope(self, output: int, point: Sequence[float], indices: Sequence[int]) -> Slope:
+        """Return the limits from either side."""
+        return multiprecision.slope(self._output(output), point, indices, self.method)
+
+
+class Floats:
+    """The truth of a function of floats, by complex step where it takes complex numbers, else by differences."""
+
+    def __init__(
+        self, values: Callable[[Sequence[float]], list[float]], complex_values: Callable[..., Any] | None
+    ) -> None:
+        self.values, self.complex_values = values, complex_values
+        self.method = "differences" if complex_values is None else "complex step"
+
+    def quick(self, output: int, point: Sequence[float], indices: Sequence[int]) -> float | None:
+        """Return None: differences have to be looked at closely."""
+        return None
+
+    def slope(self, output: int, point: Sequence[float], indices: Sequence[int]) -> Slope:
+        """Return what differences tell, made sharper by the complex step where the two agree."""
+        (index,) = indices
+        found = differences.slope(lambda numbers: self.values(numbers)[output], point, index)
+        if self.complex_values is None or found.is_kink or len(found.sides) < 2:
+            return found
+        complex_values = self.complex_values
+        sharp = complexstep.slope(lambda numbers: complex_values(numbers)[output], point, index)
+        if sharp is None or abs(sharp.value - found.value) > 4.0 * found.error:
+            return found
+        return sharp
+
+
+def choose_truth(claim: OwnClaim | GivenClaim, point: Sequence[float], method: str) -> Truth:
+    """Return the best truth that the function allows, or the one asked for.
+
+    Raises:
+        ValueError: for a method that is not known, or that the function does not allow.
+    """
+    if method not in METHODS:
+        raise ValueError(f"check_gradients: method: expected one of {', '.join(METHODS)}, got {method!r}")
+    values = claim.values(point)
+    makers: dict[str, Callable[[], Truth | None]] = {
+        "mpmath": lambda: _generic(claim, point, values),
+        "graph": lambda: _graph(claim, point),
+        "complex step": lambda: _complex(claim, point, values),
+        "differences": lambda: Floats(claim.values, None),
+    }
+    for name, make in makers.items():
+        if method in ("auto", name):
+            truth = make()
+            if truth is not None:
+                return truth
+    raise ValueError(f"check_gradients: method: {method!r} is not to be had for {claim.subject.name}; try 'auto'")
+
+
+def _generic(claim: OwnClaim | GivenClaim, point: Sequence[float], values: Sequence[float]) -> Truth | None:
+    """The function itself on mpmath numbers, if it takes them and gives them back."""
+
+    def f(numbers: Sequence[Any]) -> list[Any]:
+        return claim.subject(numbers)[0]
+
+    with multiprecision.digits_of(50):
+        results = _tried(f, [exact.mpf(x) for x in point])
+    if results is None or len(results) != len(values) or any(isinstance(x, Value) for x in results):
+        return None
+    # A result that is a plain float does not depend on the inputs: had one been rounded, there were an error.
+    return Multiprecision(f, "mpmath")
+
+
+def _tried(f: Callable[[Sequence[Any]], list[Any]], numbers: Sequence[Any]) -> list[Any] | None:
+    """Return what a function makes of numbers that it may not know; None if it fails, or warns of what it does."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return f(numbers)
+    except Exception:  # whatever a function does with numbers that it does not know
+        return None
+
+
+def _graph(claim: OwnClaim | GivenClaim, point: Sequence[float]) -> Truth | None:
+    """The graph that the function records, on mpmath numbers."""
+    if not isinstance(claim, OwnClaim):
+        return None
+    leaves, outputs = claim.record(point)
+    order = list(dict.fromkeys(node for output in outputs for node in topological_order(output)))
+    if any(node._operands and getattr(node._operation, "definition", None) is None for node in order):
+        return None
+
+    def replay(numbers: Sequence[Any]) -> list[Any]:
+        known: dict[Value, Any] = dict(zip(leaves, numbers))
+        for node in order:
+            if node not in known:
+                known[node] = _computed(node, known)
+        return [known[output] for output in outputs]
+
+    return Multiprecision(replay, "graph in mpmath")
+
+
+def _computed(node: Value, known: dict[Value, Any]) -> Any:
+    if not node._operands:
+        return exact.mpf(node.data)
+    operands = [known[x] if isinstance(x, Value) else exact.mpf(x) for x in node._operands]
+    return node._operation.definition(exact, *operands)  # type: ignore[union-attr,misc]
+
+
+def _complex(claim: OwnClaim | GivenClaim, point: Sequence[float], values: Sequence[float]) -> Truth | None:
+    """The function on complex numbers, if it takes them and gives the same real ones."""
+
+    def f(numbers: Sequence[complex]) -> list[Any]:
+        return claim.subject(numbers)[0]
+
+    results = _tried(f, [complex(x) for x in point])
+    if results is None or len(results) != len(values) or not all(isinstance(x, complex) for x in results):
+        return None
+    if not all(math.isclose(z.real, x, rel_tol=1e-9) for z, x in zip(results, values)):
+        return None
+    return Floats(claim.values, f)
