@@ -1,0 +1,253 @@
+"""The checker is checked: it finds every wrong rule that is planted in the table, and calls nothing right wrong.
+
+A mutation counts where it changes a derivative that microgrud computes; then the check must fail.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import dataclasses
+import math
+import os
+import random
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from microgrud import Value, ops
+from microgrud.operation import Operation
+from microgrud.testing import MOVES, Expression, check_gradients, expressions, reals
+
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+POINTS = 12
+
+#: Operands before those to differentiate by: which of the results is meant.
+CONSTANTS: dict[str, tuple[float, ...]] = {"softmax": (1.0,), "log_softmax": (1.0,)}
+SEQUENCE_LENGTH = {"dot": 5}
+
+
+def operands_of(operation: Operation) -> Iterator[list[float]]:
+    """Yield points inside the domain of an operation, of different sizes, at which its value exists."""
+    rng = random.Random(operation.name)
+    count = operation.arity or SEQUENCE_LENGTH.get(operation.name, 3)
+    intervals = operation.domain if operation.arity else operation.domain * count
+    found = 0
+    while found < POINTS:
+        xs = [rng.choice((-1.0, 1.0)) * 10.0 ** rng.uniform(-1.5, 1.2) for _ in range(count)]
+        if operation.name == "clip":
+            xs[1:] = sorted(xs[1:])
+        if operation.name == "round_digits":
+            xs[1] = 1.0
+        if not all(x in interval for x, interval in zip(xs, intervals)):
+            continue
+        try:
+            operation.evaluate([*CONSTANTS.get(operation.name, ()), *xs])
+        except (ValueError, ArithmeticError):
+            continue
+        found += 1
+        yield xs
+
+
+POINTS_OF = {name: list(operands_of(operation)) for name, operation in ops.TABLE.items()}
+
+
+def applied(operation: Operation) -> Callable[..., Any]:
+    """The operation as a function of the operands to differentiate by."""
+    constants = CONSTANTS.get(operation.name, ())
+    return lambda *xs: operation(*constants, *xs)
+
+
+def slopes(operation: Operation, xs: list[float]) -> list[float]:
+    """What a backward pass through the operation gives."""
+    leaves = [Value(x) for x in xs]
+    applied(operation)(*leaves).backward()
+    return [leaf.grad for leaf in leaves]
+
+
+def changes(mutant: Operation, name: str) -> bool:
+    """Whether a derivative at one of the points is another one."""
+    for xs in POINTS_OF[name]:
+        try:
+            mutated = slopes(mutant, xs)
+        except Exception:  # a mutant may do anything
+            return True
+        pairs = zip(slopes(ops.TABLE[name], xs), mutated)
+        if not all(math.isclose(a, b, rel_tol=1e-9) or (math.isnan(a) and math.isnan(b)) for a, b in pairs):
+            return True
+    return False
+
+
+def is_caught(mutant: Operation, name: str) -> bool:
+    return any(_fails(mutant, xs) for xs in POINTS_OF[name])
+
+
+def _fails(mutant: Operation, xs: list[float]) -> bool:
+    try:
+        check_gradients(applied(mutant), *xs)
+    except Exception:  # a GradientError; or a mutant may do anything, and an error is no gradient
+        return True
+    return False
+
+
+# --- rules that are wrong as a whole ---
+
+Mutation = Callable[[Operation], Operation | None]
+
+
+def with_rules(operation: Operation, change: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Operation:
+    rules = operation.partials
+    return dataclasses.replace(operation, partials=change(rules) if callable(rules) else tuple(map(change, rules)))
+
+
+def scaled(factor: float) -> Mutation:
+    def change(rule: Callable[..., Any]) -> Callable[..., Any]:
+        def times(z: Any, *xs: Any) -> Any:
+            found = rule(z, *xs)
+            if found is None:
+                return None
+            return [s and s * factor for s in found] if isinstance(found, (list, tuple)) else found * factor
+
+        return times
+
+    return lambda operation: with_rules(operation, change)
+
+
+def rules_of_other_operands(operation: Operation) -> Operation | None:
+    rules = operation.partials
+    if callable(rules):
+        return dataclasses.replace(operation, partials=lambda z, *xs: [*rules(z, *xs)[1:], rules(z, *xs)[0]])
+    return dataclasses.replace(operation, partials=(*rules[1:], rules[0])) if len(rules) > 1 else None
+
+
+def operands_in_another_order(operation: Operation) -> Operation | None:
+    if operation.arity is not None and operation.arity < 2:
+        return None
+    return with_rules(operation, lambda rule: lambda z, *xs: rule(z, *xs[1:], xs[0]))
+
+
+def result_for_operand(operation: Operation) -> Operation | None:
+    return with_rules(operation, lambda rule: lambda z, x: rule(z, z)) if operation.arity == 1 else None
+
+
+def operand_for_result(operation: Operation) -> Operation | None:
+    return with_rules(operation, lambda rule: lambda z, x: rule(x, x)) if operation.arity == 1 else None
+
+
+MUTATIONS: dict[str, Mutation] = {
+    "times 1 + 1e-6": scaled(1.0 + 1e-6),
+    "sign flipped": scaled(-1.0),
+    "dropped": scaled(0.0),
+    "rules of other operands": rules_of_other_operands,
+    "operands in another order": operands_in_another_order,
+    "result for operand": result_for_operand,
+    "operand for result": operand_for_result,
+}
+
+
+def mutants() -> Iterator[Any]:
+    for name, operation in ops.TABLE.items():
+        for what, mutate in MUTATIONS.items():
+            mutant = mutate(operation)
+            if mutant is not None and changes(mutant, name):
+                yield pytest.param(mutant, name, id=f"{name}, {what}")
+
+
+MUTANTS = list(mutants())
+
+
+@pytest.mark.parametrize(("mutant", "name"), MUTANTS)
+def test_a_wrong_rule_is_caught(mutant: Operation, name: str) -> None:
+    assert is_caught(mutant, name)
+
+
+def test_every_operation_that_has_slopes_was_mutated() -> None:
+    mutated = {param.values[1] for param in MUTANTS}
+    assert set(ops.TABLE) - mutated == {"sign", "floor", "ceil", "trunc", "round", "round_digits", "floor_divide"}
+
+
+# --- rules of which a term is dropped ---
+
+
+def without_a_term() -> Iterator[tuple[str, ast.Module]]:
+    """Yield the module of the table with one term of one sum or difference left out, and where that was."""
+    tree = ast.parse(Path(ops.__file__).read_text(encoding="utf-8"))
+    sums = [node for node in ast.walk(tree) if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub))]
+    for k, node in enumerate(sums):
+        for side in ("left", "right"):
+            kept = getattr(node, side)
+            if side == "right" and isinstance(node.op, ast.Sub):
+                kept = ast.UnaryOp(ast.USub(), kept)
+            mutated = copy.deepcopy(tree)
+            again = [n for n in ast.walk(mutated) if isinstance(n, ast.BinOp) and isinstance(n.op, (ast.Add, ast.Sub))][
+                k
+            ]
+            _replace(mutated, again, kept)
+            yield f"line {node.lineno}: {ast.unparse(node)} -> {ast.unparse(kept)}", ast.fix_missing_locations(mutated)
+
+
+def _replace(tree: ast.AST, old: ast.AST, new: ast.AST) -> None:
+    for parent in ast.walk(tree):
+        for name, field in ast.iter_fields(parent):
+            if field is old:
+                setattr(parent, name, new)
+            elif isinstance(field, list):
+                field[:] = [new if item is old else item for item in field]
+
+
+def test_a_dropped_term_is_caught() -> None:
+    caught, missed = 0, []
+    for where, tree in without_a_term():
+        module = types.ModuleType("microgrud.ops_without_a_term")
+        module.__package__ = "microgrud"
+        exec(compile(tree, "ops_without_a_term", "exec"), module.__dict__)
+        for name, mutant in module.TABLE.items():
+            if changes(mutant, name):
+                caught += is_caught(mutant, name)
+                missed += [] if is_caught(mutant, name) else [f"{name}, {where}"]
+    print(f"{caught} operations without a term were caught")
+    assert caught > 40
+    assert not missed
+
+
+# --- and no false alarm ---
+
+
+@settings(max_examples=50_000 if NIGHTLY else 150)
+@given(expressions(max_nodes=12))
+def test_no_false_alarm_for_random_programs(program: Expression) -> None:
+    assert check_gradients(program, *program.inputs)
+
+
+@settings(max_examples=50_000 if NIGHTLY else 300)
+@given(st.data(), st.sampled_from(sorted(MOVES)))
+def test_no_false_alarm_for_an_operation_anywhere_in_its_domain(data: st.DataObject, name: str) -> None:
+    operation = ops.TABLE.get(name)
+    move = MOVES[name]
+    domain = operation.domain[0] if operation is not None else None
+    xs = [data.draw(reals(domain, moderate=move.arity > 1)) for _ in range(move.arity)]
+    try:
+        move.function(*xs)
+    except (ValueError, ArithmeticError):
+        return
+    assert check_gradients(move.function, *xs)
+
+
+@settings(max_examples=20_000 if NIGHTLY else 100)
+@given(expressions(max_nodes=12))
+def test_no_false_alarm_for_programs_that_know_floats_alone(program: Expression) -> None:
+    def on_floats(*xs: float) -> float:
+        return float(program(*map(float, xs)))
+
+    def gradient(*xs: float) -> tuple[float, ...]:
+        leaves = [Value(x) for x in xs]
+        output = program(*leaves)
+        if isinstance(output, Value):
+            output.backward()
+        return tuple(leaf.grad for leaf in leaves)
+
+    assert check_gradients(on_floats, *program.inputs, grad=gradient, method="differences")

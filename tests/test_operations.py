@@ -1,0 +1,90 @@
+"""Every operation of the table against the truth at 50 digits, to second order, and the checker against wrong rules."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from mpmath import mp
+
+from microgrud import Value
+from microgrud.engine import topological_order
+from microgrud.operation import Operation
+from microgrud.testing import MOVES, Expression, check_gradients, expressions
+from microgrud.testing.multiprecision import exact, slope
+from microgrud.testing.rounding import path_sizes
+
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+EPS = 2.0**-52
+
+
+def points_of(name: str, count: int) -> Iterator[list[float]]:
+    """Yield points well inside the domain of an operation, of different sizes."""
+    move, rng = MOVES[name], random.Random(name)
+    while count:
+        xs = [rng.choice((-1.0, 1.0)) * 10.0 ** rng.uniform(-1.5, 1.0) for _ in range(move.arity)]
+        if move.accepts(*xs):
+            count -= 1
+            yield xs
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("name", MOVES)
+def test_every_operation_is_right_to_second_order(name: str, order: int) -> None:
+    for xs in points_of(name, 300 if NIGHTLY else 12):
+        report = check_gradients(MOVES[name].function, *xs, order=order, rtol=1e-11)
+        assert report.decided
+        assert report.method == "mpmath"
+
+
+# --- random graphs, with a bound that goes by the paths through each ---
+
+
+def bounds(output: Value, leaves: Sequence[Value]) -> list[float]:
+    """8 eps times the sum, over all paths from a leaf to the output, of the product of the local derivatives' sizes."""
+    return [8.0 * EPS * size for size in path_sizes(output, leaves)]
+
+
+def exact_adjoints(output: Value, leaves: Sequence[Value], order: Sequence[Value]) -> list[Any]:
+    """The derivatives by the leaves in mpmath, of a graph whose nodes hold the numbers that they hold."""
+    with exact.workdps(60):
+        adjoints: dict[Value, Any] = {output: exact.mpf(1)}
+        for node in reversed(order):
+            operation = node._operation
+            adjoint = adjoints.get(node, 0)
+            if not adjoint or not isinstance(operation, Operation):
+                continue
+            xs = [x.data if isinstance(x, Value) else x for x in node._operands]
+            definition = operation.definition
+            assert definition is not None
+            for i, parent in enumerate(node._operands):
+                if isinstance(parent, Value):
+                    local = slope(lambda numbers, d=definition: d(exact, *numbers), xs, [i]).value
+                    adjoints[parent] = adjoints.get(parent, 0) + adjoint * exact.convert(local)
+        return [mp.mpf(0) + mp.make_mpf(exact.convert(adjoints.get(leaf, 0))._mpf_) for leaf in leaves]
+
+
+@settings(max_examples=20_000 if NIGHTLY else 100)
+@given(expressions(max_nodes=200))
+def test_gradients_of_random_graphs_are_within_the_bound_of_their_paths(
+    engine: type[Value], program: Expression
+) -> None:
+    leaves = [engine(x) for x in program.inputs]
+    output = program(*leaves)
+    if not isinstance(output, Value):  # a program that never touches its inputs has a number for a result
+        return
+    order = topological_order(output)
+    output.backward()
+    with mp.workdps(60):
+        for leaf, true, bound in zip(leaves, exact_adjoints(output, leaves, order), bounds(output, leaves)):
+            assert abs(mp.mpf(leaf.grad) - true) <= bound
+
+
+@settings(max_examples=5_000 if NIGHTLY else 50)
+@given(expressions(max_nodes=6, smooth=True))
+def test_random_programs_are_right_to_second_order(program: Expression) -> None:
+    check_gradients(program, *program.inputs, order=2, rtol=1e-6)
