@@ -283,7 +283,7 @@ def test_derivatives_of_a_kink_are_those_of_the_chosen_piece() -> None:
 def test_pushforward_is_the_transpose_of_the_pull_back(program: Program, direction: list[float]) -> None:
     """For every output y and direction v: (J v) . e_y = v . (J^T e_y)."""
     xs = [Value(x) for x in program.inputs]
-    outputs = program.run(xs)
+    outputs = program.results(xs)
     tangents = pushforward(outputs, dict(zip(xs, direction)))
     for output, tangent in zip(outputs, tangents):
         pulled = sum(v * slope.data for v, slope in zip(direction, gradient(output, xs)))

@@ -274,9 +274,9 @@ directions = st.lists(st.floats(-2.0, 2.0), min_size=3, max_size=3)
 @given(programs(), directions)
 def test_jvp_is_the_jacobian_times_the_direction(program: Program, direction: list[float]) -> None:
     x, v = list(program.inputs), direction[: len(program.inputs)]
-    matrix = np.array(jacobian(program.run)(x))
-    values, slopes = jvp(program.run, x, v)
-    assert values == program.run(program.inputs)
+    matrix = np.array(jacobian(program.results)(x))
+    values, slopes = jvp(program.results, x, v)
+    assert values == program.results(program.inputs)
     np.testing.assert_allclose(slopes, matrix @ v, rtol=1e-9, atol=ROUNDING)
 
 
