@@ -12,7 +12,7 @@ import math
 import os
 import random
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from hypothesis import given, settings, strategies as st
 
 from microgrud import Value, ops
 from microgrud.operation import Operation
-from microgrud.testing import MOVES, Expression, check_gradients, expressions, reals
+from microgrud.testing import MOVES, Expression, GradientError, check_gradients, expressions, reals
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 POINTS = 12
@@ -217,10 +217,19 @@ def test_a_dropped_term_is_caught() -> None:
 # --- and no false alarm ---
 
 
+def raises_no_false_alarm(f: Callable[..., Any], point: Sequence[float], **options: Any) -> bool:
+    """Whether nothing is called wrong. A program that loses its digits may be called unstable, which it is."""
+    try:
+        return bool(check_gradients(f, *point, **options))
+    except GradientError as error:
+        report = error.report
+    return report is not None and {v.kind for v in report.failures} == {"unstable"} and not report.blamed
+
+
 @settings(max_examples=50_000 if NIGHTLY else 150)
 @given(expressions(max_nodes=12))
 def test_no_false_alarm_for_random_programs(program: Expression) -> None:
-    assert check_gradients(program, *program.inputs)
+    assert raises_no_false_alarm(program, program.inputs)
 
 
 @settings(max_examples=50_000 if NIGHTLY else 300)
@@ -250,4 +259,4 @@ def test_no_false_alarm_for_programs_that_know_floats_alone(program: Expression)
             output.backward()
         return tuple(leaf.grad for leaf in leaves)
 
-    assert check_gradients(on_floats, *program.inputs, grad=gradient, method="differences")
+    assert raises_no_false_alarm(on_floats, program.inputs, grad=gradient, method="differences")

@@ -124,22 +124,33 @@ class _Line:
 def _estimate(along: _Line, side: int) -> tuple[float, float]:
     """Return the best estimate of a limit and its error, from small steps to large ones.
 
-    An estimate that those from larger steps do not confirm at all has an infinite error: steps as small as a few last
-    digits may still be too large for a function that changes that fast.
+    Its error is infinite where no other steps confirm it, since a few last digits may still be too large a step for a
+    function that changes that fast; and where larger steps agree on another one, since some part of the function may be
+    so flat that it stands still between rounded values.
     """
     best, least, confirmed = math.nan, math.inf, False
+    others: list[tuple[float, float]] = []
     for start in _STARTS:
         value, error = _tableau(along, along.size * 2.0**-start, side)
         if not math.isfinite(error):
             if math.isfinite(least):
                 break  # larger steps leave the domain
             continue
-        if math.isfinite(least) and abs(value - best) > 2.0 * (least + error):
-            break
+        if others or (math.isfinite(least) and abs(value - best) > 2.0 * (least + error)):
+            others.append((value, error))
+            continue
         confirmed = math.isfinite(least)
         if error < least:
             best, least = value, error
-    return (best, least) if confirmed else (math.nan, math.inf)
+    if confirmed and not any(_contradict(best, least, *pair) for pair in itertools.pairwise(others)):
+        return best, least
+    return math.nan, math.inf
+
+
+def _contradict(best: float, least: float, one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Tell whether two estimates from larger steps agree with each other, and not with the best one."""
+    agree = abs(one[0] - other[0]) <= 2.0 * (one[1] + other[1])
+    return agree and all(abs(value - best) > 10.0 * (least + error) for value, error in (one, other))
 
 
 def _tableau(along: _Line, step: float, side: int) -> tuple[float, float]:
