@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..engine import Value, topological_order
@@ -19,22 +20,27 @@ def path_sizes(output: Value, leaves: Sequence[Value]) -> list[float]:
     The derivative is the same sum with signs. Rounding is small beside this one, and not always beside that.
     """
     numbers = {node: node.data for node in topological_order(output)}
-    return _swept(output, leaves, numbers, sizes=True)
+    return _swept(output, leaves, numbers, lambda adjoint, local: adjoint * abs(local))
 
 
 def noise(output: Value, leaves: Sequence[Value]) -> list[float]:
     """Estimate for each leaf how far rounding may take the gradient.
 
-    The graph is computed again with each result moved by a last digit up, down or not at all, at random (stochastic
-    arithmetic: Vignes 1993), and differentiated: the greatest change of the gradient among a few such replays.
+    The graph is computed again and differentiated with each result, and each share of an adjoint, moved by a last digit
+    up, down or not at all, at random (stochastic arithmetic: Vignes 1993): the greatest change of the gradient among a
+    few such replays.
     """
     order = topological_order(output)
     rng = random.Random(0)
-    exact = _swept(output, leaves, {node: node.data for node in order})
+
+    def rounded_share(adjoint: float, local: float) -> float:
+        return _rounded_at_random(adjoint * local, rng)
+
+    exact = _swept(output, leaves, {node: node.data for node in order}, operator.mul)
     greatest = [0.0] * len(leaves)
     for _ in range(_REPLAYS):
         try:
-            moved = _swept(output, leaves, _rounded_at_random(order, rng))
+            moved = _swept(output, leaves, _replayed(order, rng), rounded_share)
         except (ArithmeticError, ValueError):  # over the edge of a domain
             continue
         changes = [abs(a - b) for a, b in zip(moved, exact)]
@@ -42,7 +48,11 @@ def noise(output: Value, leaves: Sequence[Value]) -> list[float]:
     return greatest
 
 
-def _rounded_at_random(order: Sequence[Value], rng: random.Random) -> dict[Value, float]:
+def _rounded_at_random(x: float, rng: random.Random) -> float:
+    return x * (1.0 + rng.choice((-_EPS, 0.0, _EPS)))
+
+
+def _replayed(order: Sequence[Value], rng: random.Random) -> dict[Value, float]:
     """Compute a graph again, with the results of its operations rounded in another way."""
     numbers: dict[Value, float] = {}
     for node in order:
@@ -50,14 +60,26 @@ def _rounded_at_random(order: Sequence[Value], rng: random.Random) -> dict[Value
             xs = [numbers[x] if isinstance(x, Value) else x for x in node._operands]
             result = node._operation.evaluate(xs)
             # What was chosen among the operands was not rounded; a rule may look which one it was.
-            numbers[node] = result if result in xs else result * (1.0 + rng.choice((-_EPS, 0.0, _EPS)))
+            numbers[node] = result if result in xs else _rounded_at_random(result, rng)
         else:
             numbers[node] = node.data
     return numbers
 
 
-def _swept(output: Value, leaves: Sequence[Value], numbers: dict[Value, float], sizes: bool = False) -> list[float]:
-    """Return the derivative by each leaf where the nodes hold these numbers; or the same of the derivatives' sizes."""
+def _swept(
+    output: Value,
+    leaves: Sequence[Value],
+    numbers: dict[Value, float],
+    share: Callable[[float, float], float],
+) -> list[float]:
+    """Return the derivative by each leaf where the nodes hold these numbers.
+
+    Args:
+        output: the node to differentiate.
+        leaves: what to differentiate it by.
+        numbers: what each node holds.
+        share: makes of a node's adjoint and a local derivative what a parent gets; their product, as a rule.
+    """
     adjoints: dict[Any, float] = {output: 1.0}
     for node in reversed(topological_order(output)):
         operation = node._operation
@@ -68,6 +90,5 @@ def _swept(output: Value, leaves: Sequence[Value], numbers: dict[Value, float], 
         for i, local in zip(wanted, operation.local_derivatives(numbers[node], xs, wanted)):
             if local is not None:
                 parent = node._operands[i]
-                share = adjoints[node] * (abs(local) if sizes else local)
-                adjoints[parent] = adjoints.get(parent, 0.0) + share
+                adjoints[parent] = adjoints.get(parent, 0.0) + share(adjoints[node], local)
     return [adjoints.get(leaf, 0.0) for leaf in leaves]
