@@ -71,15 +71,13 @@ from .functions import (
     where,
 )
 from .gradients import gradient
+from .native import backend
 from .recording import enable_grad, no_grad
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad
 from .version import __version__
 
 if TYPE_CHECKING:
     from . import losses, nn, optim, train
-
-#: The engine in use: "python" for the plain Python one.
-backend = "python"
 
 __all__ = [
     "AnomalyError",

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable
 from typing import Any
 
-from . import anomaly, copying
+from . import anomaly, copying, native
 from .methods import OperationMethods
 from .operation import Number, Operation, as_float, as_sequence
 from .operators import Operators
@@ -233,3 +233,8 @@ def topological_order(root: Value, known: Container[int] = ()) -> list[Value]:
                 finished.add(node)
                 order.append(node)
     return order
+
+
+if native.engine is not None:  # its twin in C, of the same name: this file stays the specification
+    topological_order = native.engine.adopt(Value, topological_order)
+    Value = native.engine.Value  # type: ignore[misc]

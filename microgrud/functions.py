@@ -10,7 +10,7 @@ The functions named `abs`, `max`, `min`, `pow` and `sum` are meant to be used as
 
 from __future__ import annotations
 
-from . import ops
+from . import native, ops
 from .operation import Number
 from .sequences import (
     dot as dot,
@@ -597,3 +597,8 @@ def where(condition: Number, x: Number, y: Number) -> Number:
     10.0
     """
     return ops.WHERE(condition, x, y)
+
+
+if native.engine is not None:  # each as a callable of C, which asks the function here for what is rare
+    for _name in [name for name in ops.TABLE if name in globals()]:
+        globals()[_name] = native.engine.accelerate(globals()[_name], ops.TABLE[_name])

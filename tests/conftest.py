@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 import microgrud
 
 
-@pytest.fixture(scope="session", params=["python"])
-def engine(request: pytest.FixtureRequest) -> type[microgrud.Value]:
-    """The `Value` class under test, for the tests of the class itself; the others take the one that is exported."""
-    assert microgrud.backend == request.param
+@pytest.fixture(scope="session", autouse=True)
+def engine() -> type[microgrud.Value]:
+    """The `Value` class under test: that of the engine which MICROGRUD_BACKEND asks for, the one in C by default."""
+    assert microgrud.backend == os.environ.get("MICROGRUD_BACKEND", "c")
     return microgrud.Value

@@ -11,6 +11,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .. import native
 from ..engine import Value
 
 Vector: TypeAlias = npt.NDArray[np.float64]
@@ -22,24 +23,40 @@ def read_data(parameters: Sequence[Value]) -> Vector:
     >>> read_data([Value(1.0), Value(-2.0)])
     array([ 1., -2.])
     """
-    return np.fromiter([p.data for p in parameters], dtype=np.float64, count=len(parameters))
+    return _read(parameters, of_gradients=False)
 
 
 def read_gradients(parameters: Sequence[Value]) -> Vector:
     """Copy the parameters' gradients into a new vector."""
-    return np.fromiter([p.grad for p in parameters], dtype=np.float64, count=len(parameters))
+    return _read(parameters, of_gradients=True)
 
 
 def write_data(parameters: Sequence[Value], vector: Vector) -> None:
     """Set the parameters' numbers, in order, from a vector of the same length."""
-    for parameter, number in zip(parameters, vector.tolist()):
-        parameter.data = number
+    _write(parameters, vector, of_gradients=False)
 
 
 def write_gradients(parameters: Sequence[Value], vector: Vector) -> None:
     """Set the parameters' gradients, in order, from a vector of the same length."""
+    _write(parameters, vector, of_gradients=True)
+
+
+def _read(parameters: Sequence[Value], of_gradients: bool) -> Vector:
+    if native.engine is not None:
+        vector = np.empty(len(parameters))
+        native.engine.read_numbers(parameters, of_gradients, vector)
+        return vector
+    numbers = [p.grad for p in parameters] if of_gradients else [p.data for p in parameters]
+    return np.fromiter(numbers, dtype=np.float64, count=len(parameters))
+
+
+def _write(parameters: Sequence[Value], vector: Vector, of_gradients: bool) -> None:
+    if native.engine is not None:
+        native.engine.write_numbers(parameters, of_gradients, np.ascontiguousarray(vector, dtype=np.float64))
+        return
+    name = "grad" if of_gradients else "data"
     for parameter, number in zip(parameters, vector.tolist()):
-        parameter.grad = number
+        setattr(parameter, name, number)
 
 
 def check_parameters(where: str, parameters: Iterable[Value]) -> list[Value]:

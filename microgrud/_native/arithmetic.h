@@ -1,0 +1,147 @@
+/* The operators, and the methods that take no argument. */
+#ifndef MICROGRUD_ARITHMETIC_H
+#define MICROGRUD_ARITHMETIC_H
+
+#include "record.h"
+
+/* An operator on anything: NotImplemented for what is no number, so that an array's own operator has its turn. */
+static PyObject *operator_any(Op op, PyObject *left, PyObject *right)
+{
+    State *state = NULL;
+    for (PyTypeObject *type = Py_TYPE(left); type != NULL && state == NULL; type = type->tp_base) {
+        state = type->tp_dealloc == value_dealloc ? state_of_type(type) : NULL;
+    }
+    if (state == NULL) {
+        state = state_of(right);
+    }
+    PyObject *operands[2] = {left, right};
+    for (int k = 0; k < 2; k++) {
+        if (is_value(state, operands[k])) {
+            continue;
+        }
+        PyObject *answer = PyObject_CallOneArg(state->is_number, operands[k]);
+        int yes = answer == NULL ? -1 : PyObject_IsTrue(answer);
+        Py_XDECREF(answer);
+        if (yes < 0) {
+            return NULL;
+        }
+        if (!yes) {
+            Py_RETURN_NOTIMPLEMENTED;
+        }
+    }
+    return record_any(state, state->operations[op], op, operands, 2);
+}
+
+static inline PyObject *binary_operator(Op op, PyObject *left, PyObject *right)
+{
+    double x, y;
+    Node *first, *second;
+    if (!read_operand(left, &x, &first) || !read_operand(right, &y, &second) || (first == NULL && second == NULL)) {
+        return operator_any(op, left, right);
+    }
+    double z = value_of(op, x, y, 0.0);
+    if (!isfinite(z)) {
+        return operator_any(op, left, right);
+    }
+    State *state = state_of(first != NULL ? left : right);
+    return record_binary(state, op, z, first, x, second, y);
+}
+
+static PyObject *value_add(PyObject *left, PyObject *right)
+{
+    return binary_operator(OP_ADD, left, right);
+}
+
+static PyObject *value_subtract(PyObject *left, PyObject *right)
+{
+    return binary_operator(OP_SUBTRACT, left, right);
+}
+
+static PyObject *value_multiply(PyObject *left, PyObject *right)
+{
+    return binary_operator(OP_MULTIPLY, left, right);
+}
+
+static PyObject *value_divide(PyObject *left, PyObject *right)
+{
+    return binary_operator(OP_DIVIDE, left, right);
+}
+
+static PyObject *value_power(PyObject *base, PyObject *exponent, PyObject *modulus)
+{
+    if (modulus != Py_None) {
+        Py_RETURN_NOTIMPLEMENTED;
+    }
+    return binary_operator(OP_POW, base, exponent);
+}
+
+static inline PyObject *unary_operator(Op op, PyObject *self)
+{
+    State *state = state_of(self);
+    double z = value_of(op, as_node(self)->data, 0.0, 0.0);
+    if (!isfinite(z)) {
+        return record_any(state, state->operations[op], op, &self, 1);
+    }
+    return record_unary(state, op, z, as_node(self));
+}
+
+static PyObject *value_negate(PyObject *self)
+{
+    return unary_operator(OP_NEGATE, self);
+}
+
+static PyObject *value_identity(PyObject *self)
+{
+    return unary_operator(OP_IDENTITY, self);
+}
+
+static PyObject *value_absolute(PyObject *self)
+{
+    return unary_operator(OP_ABS, self);
+}
+
+#define DEFINE_METHOD(identifier, name, value, slope)                                                                  \
+    static PyObject *value_method_##name(PyObject *self, PyObject *Py_UNUSED(ignored))                                 \
+    {                                                                                                                  \
+        return unary_operator(OP_##identifier, self);                                                                  \
+    }
+UNARY_METHODS(DEFINE_METHOD)
+#undef DEFINE_METHOD
+
+static int value_bool(PyObject *self)
+{
+    return as_node(self)->data != 0.0;
+}
+
+/* Ordering compares numbers; equality is left to the object: a node is a node. */
+static PyObject *value_compare(PyObject *self, PyObject *other, int comparison)
+{
+    if (comparison == Py_EQ || comparison == Py_NE) {
+        return PyBaseObject_Type.tp_richcompare(self, other, comparison);
+    }
+    double x = as_node(self)->data, y;
+    Node *node;
+    if (PyFloat_CheckExact(other) || is_plain_value(other)) {
+        (void)read_operand(other, &y, &node);
+        Py_RETURN_RICHCOMPARE(x, y, comparison);
+    }
+    PyObject *left = PyFloat_FromDouble(x), *right = NULL, *answer = NULL;
+    if (left != NULL && is_value(state_of(self), other)) {
+        right = PyFloat_FromDouble(as_node(other)->data);
+    } else if (left != NULL) {
+        right = Py_NewRef(other);
+    }
+    if (right != NULL) {
+        answer = PyObject_RichCompare(left, right, comparison);
+    }
+    Py_XDECREF(left);
+    Py_XDECREF(right);
+    return answer;
+}
+
+static Py_hash_t value_hash(PyObject *self)
+{
+    return PyBaseObject_Type.tp_hash(self);
+}
+
+#endif

@@ -1,0 +1,420 @@
+/* What a Value shows and takes: construction, attributes, copies, the methods that Python code calls by name. */
+#ifndef MICROGRUD_ATTRIBUTES_H
+#define MICROGRUD_ATTRIBUTES_H
+
+#include "backward.h"
+#include "record.h"
+
+/* --- parts of a node --- */
+
+static int set_number(PyObject *self, double *field, PyObject *number, const char *name)
+{
+    if (number == NULL) {
+        PyErr_Format(PyExc_AttributeError, "can't delete attribute '%s'", name);
+        return -1;
+    }
+    if (PyFloat_CheckExact(number)) {
+        *field = PyFloat_AS_DOUBLE(number);
+        return 0;
+    }
+    PyObject *converted = PyObject_CallFunction(state_of(self)->as_float, "Os", number, name);
+    if (converted == NULL) {
+        return -1;
+    }
+    *field = PyFloat_AS_DOUBLE(converted);
+    Py_DECREF(converted);
+    return 0;
+}
+
+static PyObject *get_data(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyFloat_FromDouble(as_node(self)->data);
+}
+
+static int set_data(PyObject *self, PyObject *number, void *Py_UNUSED(closure))
+{
+    return set_number(self, &as_node(self)->data, number, "data");
+}
+
+static PyObject *get_grad(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyFloat_FromDouble(as_node(self)->grad);
+}
+
+static int set_grad(PyObject *self, PyObject *number, void *Py_UNUSED(closure))
+{
+    return set_number(self, &as_node(self)->grad, number, "grad");
+}
+
+static PyObject *get_label(PyObject *self, void *Py_UNUSED(closure))
+{
+    Node *node = as_node(self);
+    PyObject *label = node->flags & DETAILED ? node->details->label : NULL;
+    return Py_NewRef(label != NULL ? label : state_of(self)->empty);
+}
+
+/* Put something into a node's Details, of which the collector may have to know. */
+static int set_detail(Node *node, PyObject **field, PyObject *object)
+{
+    PyObject *old = *field;
+    *field = Py_XNewRef(object);
+    if (object != NULL && !PyUnicode_CheckExact(object)) {
+        collect(node);
+    }
+    Py_XDECREF(old);
+    return 0;
+}
+
+static int set_label(PyObject *self, PyObject *label, void *Py_UNUSED(closure))
+{
+    Node *node = as_node(self);
+    bool is_empty = label == NULL || (PyUnicode_CheckExact(label) && PyUnicode_GET_LENGTH(label) == 0);
+    if (is_empty && !(node->flags & DETAILED)) {
+        return 0;
+    }
+    Details *details = detailed(node);
+    return details == NULL ? -1 : set_detail(node, &details->label, is_empty ? NULL : label);
+}
+
+static PyObject *get_closure(PyObject *self, void *Py_UNUSED(closure))
+{
+    Node *node = as_node(self);
+    return Py_NewRef(has_closure(node) ? node->details->closure : Py_None);
+}
+
+static int set_closure(PyObject *self, PyObject *given, void *Py_UNUSED(closure))
+{
+    Node *node = as_node(self);
+    bool is_none = given == NULL || given == Py_None;
+    if (is_none && !(node->flags & DETAILED)) {
+        return 0;
+    }
+    Details *details = detailed(node);
+    return details == NULL ? -1 : set_detail(node, &details->closure, is_none ? NULL : given);
+}
+
+static PyObject *get_backward(PyObject *self, void *Py_UNUSED(closure))
+{
+    Node *node = as_node(self);
+    return has_closure(node) ? Py_NewRef(node->details->closure) : PyObject_GetAttrString(self, "_pass_on");
+}
+
+static PyObject *get_operation(PyObject *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(operation_object(state_of(self), as_node(self)));
+}
+
+static PyObject *get_op(PyObject *self, void *Py_UNUSED(closure))
+{
+    PyObject *operation = operation_object(state_of(self), as_node(self));
+    return PyUnicode_Check(operation) ? Py_NewRef(operation) : PyObject_GetAttrString(operation, "symbol");
+}
+
+/* Let the rules, and not the kernels, pass on what has another number of operands than its operation takes. */
+static void check_arity(Node *node)
+{
+    size_t count = count_of(node);
+    Op op = (Op)node->op;
+    bool fits = op == OP_NONE || (arity_of(op) != 0 ? arity_of(op) == count : count > 0);
+    bool is_operation = op != OP_NONE || (node->flags & DETAILED && node->details->operation != NULL &&
+                                          !PyUnicode_Check(node->details->operation));
+    bool by_rules = is_operation && (op == OP_NONE || !fits);
+    node->flags = (uint8_t)(by_rules ? node->flags | BY_RULES : node->flags & ~BY_RULES);
+}
+
+static int set_operation(PyObject *self, PyObject *operation, void *Py_UNUSED(closure))
+{
+    State *state = state_of(self);
+    Node *node = as_node(self);
+    int op = operation == NULL ? OP_NONE : op_of(state, operation);
+    if (op < 0) {
+        return -1;
+    }
+    bool is_empty = operation == NULL || (PyUnicode_CheckExact(operation) && PyUnicode_GET_LENGTH(operation) == 0);
+    if (op == OP_NONE && !is_empty) {
+        Details *details = detailed(node);
+        if (details == NULL) {
+            return -1;
+        }
+        set_detail(node, &details->operation, operation);
+    } else if (node->flags & DETAILED) {
+        set_detail(node, &node->details->operation, NULL);
+    }
+    node->op = (uint8_t)op;
+    check_arity(node);
+    return 0;
+}
+
+static PyObject *get_operands(PyObject *self, void *Py_UNUSED(closure))
+{
+    Node *node = as_node(self);
+    size_t count = count_of(node);
+    PyObject *operands = PyTuple_New((Py_ssize_t)count);
+    for (size_t k = 0; k < count && operands != NULL; k++) {
+        PyObject *operand = operand_object(node, k);
+        if (operand == NULL) {
+            Py_CLEAR(operands);
+        } else {
+            PyTuple_SET_ITEM(operands, (Py_ssize_t)k, operand);
+        }
+    }
+    return operands;
+}
+
+static PyObject *get_parents(PyObject *self, void *Py_UNUSED(closure))
+{
+    Node *node = as_node(self);
+    size_t count = count_of(node), parents = 0;
+    double number = 0.0;
+    for (size_t k = 0; k < count; k++) {
+        parents += operand_of(node, k, &number) != NULL;
+    }
+    PyObject *result = PyTuple_New((Py_ssize_t)parents);
+    for (size_t k = 0, next = 0; k < count && result != NULL; k++) {
+        Node *operand = operand_of(node, k, &number);
+        if (operand != NULL) {
+            PyTuple_SET_ITEM(result, (Py_ssize_t)next++, Py_NewRef(operand));
+        }
+    }
+    return result;
+}
+
+/* Replace the operands of a node by those of a tuple, of Values and floats. */
+static int replace_operands(State *state, Node *node, PyObject *operands)
+{
+    size_t count = (size_t)PyTuple_GET_SIZE(operands);
+    Details *fresh = new_details(count);
+    if (fresh == NULL) {
+        return -1;
+    }
+    bool collected = node->flags & COLLECTED;
+    for (size_t k = 0; k < count; k++) {
+        PyObject *operand = PyTuple_GET_ITEM(operands, (Py_ssize_t)k);
+        fresh->operands[k] = Py_NewRef(operand);
+        collected |= !PyFloat_CheckExact(operand) && (as_node(operand)->flags & COLLECTED);
+    }
+    Node *dying = NULL;
+    if (node->flags & DETAILED) {
+        fresh->label = Py_XNewRef(node->details->label);
+        fresh->operation = Py_XNewRef(node->details->operation);
+        fresh->closure = Py_XNewRef(node->details->closure);
+    }
+    release_contents(node, &dying);
+    node->details = fresh;
+    node->detailed_count = count;
+    node->flags = (uint8_t)((node->flags & ~(FIRST_IS_NUMBER | SECOND_IS_NUMBER)) | DETAILED);
+    if (collected) {
+        collect(node);
+    }
+    check_arity(node);
+    bury(state, dying);
+    return 0;
+}
+
+static int set_operands(PyObject *self, PyObject *operands, void *Py_UNUSED(closure))
+{
+    State *state = state_of(self);
+    if (operands == NULL || !PyTuple_Check(operands)) {
+        PyErr_SetString(PyExc_TypeError, "_operands: expected a tuple of Values and floats");
+        return -1;
+    }
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(operands); k++) {
+        PyObject *operand = PyTuple_GET_ITEM(operands, k);
+        if (!PyFloat_CheckExact(operand) && !is_value(state, operand)) {
+            PyErr_Format(PyExc_TypeError, "_operands: expected Values and floats, got an object of type %.200s",
+                         Py_TYPE(operand)->tp_name);
+            return -1;
+        }
+    }
+    if (PyTuple_GET_SIZE(operands) == 0 && count_of(as_node(self)) == 0) {
+        return 0;
+    }
+    return replace_operands(state, as_node(self), operands);
+}
+
+static PyObject *get_is_leaf(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(count_of(as_node(self)) == 0);
+}
+
+/* --- construction --- */
+
+static PyObject *value_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
+{
+    State *state = state_of_type(type);
+    if (type == state->value_type) {
+        return (PyObject *)new_node(state, 0.0);
+    }
+    PyObject *self = type->tp_alloc(type, 0); /* zeroed, and known to the collector */
+    if (self != NULL) {
+        as_node(self)->flags = COLLECTED;
+    }
+    return self;
+}
+
+static int init_node(State *state, Node *node, PyObject *data, PyObject *children, PyObject *op, PyObject *label)
+{
+    PyObject *number = NULL, *parents = NULL;
+    int status = -1;
+    if (PyFloat_CheckExact(data)) {
+        number = Py_NewRef(data);
+    } else {
+        number = PyObject_CallFunction(state->as_float, "Os", data, "data");
+    }
+    if (number == NULL) {
+        goto done;
+    }
+    parents = children == NULL || (PyTuple_CheckExact(children) && PyTuple_GET_SIZE(children) == 0)
+                  ? PyTuple_New(0)
+                  : PyObject_CallFunction(state->as_sequence, "Oss", children, "_children", "Values");
+    if (parents == NULL) {
+        goto done;
+    }
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(parents); k++) {
+        PyObject *child = PyTuple_GET_ITEM(parents, k);
+        if (!is_value(state, child)) {
+            PyObject *name = PyObject_GetAttrString((PyObject *)Py_TYPE(child), "__name__");
+            if (name != NULL) {
+                PyErr_Format(PyExc_TypeError, "_children: expected Values, got an object of type %U", name);
+                Py_DECREF(name);
+            }
+            goto done;
+        }
+    }
+    node->data = PyFloat_AS_DOUBLE(number);
+    node->grad = 0.0;
+    if (set_operands((PyObject *)node, parents, NULL) < 0 || set_closure((PyObject *)node, NULL, NULL) < 0 ||
+        set_operation((PyObject *)node, op, NULL) < 0 || set_label((PyObject *)node, label, NULL) < 0) {
+        goto done;
+    }
+    if (PyTuple_GET_SIZE(parents) > 0) {
+        collect(node); /* it will get a closure that refers to it */
+    }
+    status = 0;
+done:
+    Py_XDECREF(number);
+    Py_XDECREF(parents);
+    return status;
+}
+
+static int value_init(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"data", "_children", "_op", "label", NULL};
+    State *state = state_of(self);
+    PyObject *data, *children = NULL, *op = NULL, *label = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OOO", names, &data, &children, &op, &label)) {
+        /* The twin of the signature has the words for what is wrong with the arguments. */
+        PyErr_Clear();
+        PyObject *bound = PyMethod_New(state->construct, self);
+        PyObject *result = bound == NULL ? NULL : PyObject_Call(bound, args, kwargs);
+        Py_XDECREF(bound);
+        Py_XDECREF(result);
+        if (result != NULL) {
+            PyErr_SetString(PyExc_SystemError, "Value: arguments that Python takes and C does not");
+        }
+        return -1;
+    }
+    return init_node(state, as_node(self), data, children, op, label);
+}
+
+/* Value(2.0), which is most of them, takes no tuple of arguments. */
+static PyObject *value_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *names)
+{
+    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+    if (nargs == 1 && names == NULL && PyFloat_CheckExact(args[0])) {
+        return (PyObject *)new_node(state_of_type((PyTypeObject *)type), PyFloat_AS_DOUBLE(args[0]));
+    }
+    PyObject *self = NULL, *kwargs = NULL, *tuple = PyTuple_New(nargs);
+    if (tuple == NULL) {
+        return NULL;
+    }
+    for (Py_ssize_t k = 0; k < nargs; k++) {
+        PyTuple_SET_ITEM(tuple, k, Py_NewRef(args[k]));
+    }
+    if (names != NULL) {
+        kwargs = PyDict_New();
+        for (Py_ssize_t k = 0; kwargs != NULL && k < PyTuple_GET_SIZE(names); k++) {
+            if (PyDict_SetItem(kwargs, PyTuple_GET_ITEM(names, k), args[nargs + k]) < 0) {
+                Py_CLEAR(kwargs);
+            }
+        }
+        if (kwargs == NULL) {
+            goto done;
+        }
+    }
+    self = value_new((PyTypeObject *)type, NULL, NULL);
+    if (self != NULL && value_init(self, tuple, kwargs) < 0) {
+        Py_CLEAR(self);
+    }
+done:
+    Py_DECREF(tuple);
+    Py_XDECREF(kwargs);
+    return self;
+}
+
+/* --- methods --- */
+
+static PyObject *value_repr(PyObject *self)
+{
+    PyObject *data = get_data(self, NULL), *grad = get_grad(self, NULL), *text = NULL;
+    PyObject *name = PyObject_GetAttrString((PyObject *)Py_TYPE(self), "__name__");
+    if (data != NULL && grad != NULL && name != NULL) {
+        text = PyUnicode_FromFormat("%U(data=%R, grad=%R)", name, data, grad);
+    }
+    Py_XDECREF(data);
+    Py_XDECREF(grad);
+    Py_XDECREF(name);
+    return text;
+}
+
+static PyObject *value_item(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return get_data(self, NULL);
+}
+
+static PyObject *value_detach(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    State *state = state_of(self);
+    Node *leaf = new_node(state, as_node(self)->data);
+    PyObject *label = leaf == NULL ? NULL : get_label(self, NULL);
+    if (label == NULL || set_label((PyObject *)leaf, label, NULL) < 0) {
+        Py_CLEAR(leaf);
+    }
+    Py_XDECREF(label);
+    return (PyObject *)leaf;
+}
+
+static PyObject *value_copy(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyObject_CallOneArg(state_of(self)->copy_node, self);
+}
+
+static PyObject *value_deepcopy(PyObject *self, PyObject *memo)
+{
+    State *state = state_of(self);
+    PyObject *order = PyObject_CallFunctionObjArgs(state->topological_order, self, memo, NULL);
+    if (order == NULL) {
+        return NULL;
+    }
+    PyObject *copy = PyObject_CallFunctionObjArgs(state->deepcopy_graph, order, memo, NULL);
+    Py_DECREF(order);
+    return copy;
+}
+
+static PyObject *value_reduce_ex(PyObject *self, PyObject *Py_UNUSED(protocol))
+{
+    State *state = state_of(self);
+    return PyObject_CallFunctionObjArgs(state->reduce_graph, self, state->topological_order, NULL);
+}
+
+static PyObject *value_sizeof(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    Node *node = as_node(self);
+    size_t size = (size_t)Py_TYPE(self)->tp_basicsize;
+    if (node->flags & DETAILED) {
+        size += sizeof(Details) + node->detailed_count * sizeof(PyObject *);
+    }
+    return PyLong_FromSize_t(size);
+}
+
+#endif

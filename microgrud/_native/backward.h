@@ -1,0 +1,527 @@
+/* Walks over the graph: the backward pass, zero_grad, and the topological order for Python.
+ *
+ * A walk goes depth first along the operands, from first to last, and finishes a node after its operands: the order of
+ * engine.py. While it lasts, the nodes on its stack are linked through the fields of their gradients, and the number of
+ * operands that a node has seen stands in the node: it needs no memory but for the order itself, and no look-up. It
+ * calls no Python code, so that no one sees a graph in the middle of it.
+ */
+#ifndef MICROGRUD_BACKWARD_H
+#define MICROGRUD_BACKWARD_H
+
+#include "node.h"
+
+typedef struct {
+    Node *node;
+    double before;
+} Leaf;
+
+/* The nodes that a root depends on: those that pass something on, each after its operands, and the leaves. */
+typedef struct {
+    State *state;
+    Node **order;
+    size_t count, capacity;
+    Leaf *leaves;
+    size_t leaf_count, leaf_capacity;
+    bool settled; /* marks are gone and the nodes are held, so that Python code may run */
+} Walk;
+
+enum { LARGEST_KEPT_ORDER = 1 << 17 };
+
+static int grow(void **items, size_t *capacity, size_t size)
+{
+    size_t wanted = *capacity == 0 ? 1024 : *capacity * 2;
+    if (wanted > (size_t)PY_SSIZE_T_MAX / size) {
+        return -1;
+    }
+    void *grown = PyMem_Realloc(*items, wanted * size);
+    if (grown == NULL) {
+        return -1;
+    }
+    *items = grown;
+    *capacity = wanted;
+    return 0;
+}
+
+static inline int append_node(Walk *walk, Node *node)
+{
+    if (walk->count == walk->capacity && grow((void **)&walk->order, &walk->capacity, sizeof *walk->order) < 0) {
+        return -1;
+    }
+    walk->order[walk->count++] = node;
+    return 0;
+}
+
+static inline int append_leaf(Walk *walk, Node *node)
+{
+    if (walk->leaf_count == walk->leaf_capacity &&
+        grow((void **)&walk->leaves, &walk->leaf_capacity, sizeof *walk->leaves) < 0) {
+        return -1;
+    }
+    Leaf *leaf = &walk->leaves[walk->leaf_count++];
+    leaf->node = node;
+    leaf->before = node->grad;
+    return 0;
+}
+
+static inline bool has_closure(const Node *node)
+{
+    return (node->flags & DETAILED) && node->details->closure != NULL;
+}
+
+/* Enter a leaf, which has nothing below it. One with a closure passes something on all the same. */
+static inline int enter_leaf(Walk *walk, Node *node)
+{
+    if (append_leaf(walk, node) < 0) {
+        return -1;
+    }
+    node->progress = 1;
+    node->grad = 0.0;
+    return has_closure(node) ? append_node(walk, node) : 0;
+}
+
+/* Find everything that root depends on, and set every gradient to 0. On failure the gradients of leaves are as before,
+ * and those of nodes in between are 0. */
+static int walk_from(Walk *walk, Node *root)
+{
+    Node *stack = NULL;
+    if (count_of(root) == 0) {
+        if (enter_leaf(walk, root) < 0) {
+            goto failed;
+        }
+        return 0;
+    }
+    root->progress = 1;
+    root->link = NULL;
+    stack = root;
+    while (stack != NULL) {
+        Node *node = stack;
+        size_t count = count_of(node), k = node->progress - 1;
+        for (; k < count; k++) {
+            double number = 0.0;
+            Node *operand = operand_of(node, k, &number);
+            if (operand == NULL || operand->progress != 0) {
+                continue;
+            }
+            if (count_of(operand) != 0) {
+                operand->progress = 1;
+                operand->link = node;
+                stack = operand;
+                break;
+            }
+            if (enter_leaf(walk, operand) < 0) {
+                goto failed;
+            }
+        }
+        if (stack == node) {
+            if (append_node(walk, node) < 0) {
+                goto failed;
+            }
+            stack = node->link;
+            node->grad = 0.0;
+        } else {
+            node->progress = (uint32_t)(k + 2);
+        }
+    }
+    return 0;
+failed:
+    while (stack != NULL) {
+        Node *node = stack;
+        stack = node->link;
+        node->progress = 0;
+        node->grad = 0.0;
+    }
+    for (size_t k = 0; k < walk->count; k++) {
+        walk->order[k]->progress = 0;
+    }
+    for (size_t k = 0; k < walk->leaf_count; k++) {
+        walk->leaves[k].node->progress = 0;
+        walk->leaves[k].node->grad = walk->leaves[k].before;
+    }
+    walk->count = walk->leaf_count = 0;
+    PyErr_NoMemory();
+    return -1;
+}
+
+static void begin(Walk *walk, State *state)
+{
+    memset(walk, 0, sizeof *walk);
+    walk->state = state;
+    walk->order = state->order; /* taken: a walk within this one gets another */
+    walk->capacity = state->order_capacity;
+    state->order = NULL;
+    state->order_capacity = 0;
+}
+
+/* Take the marks away and hold all nodes, before Python code runs that may walk, or let go of, anything. */
+static void settle(Walk *walk)
+{
+    if (walk->settled) {
+        return;
+    }
+    walk->settled = true;
+    for (size_t k = 0; k < walk->count; k++) {
+        walk->order[k]->progress = 0;
+        Py_INCREF(walk->order[k]);
+    }
+    for (size_t k = 0; k < walk->leaf_count; k++) {
+        walk->leaves[k].node->progress = 0;
+        Py_INCREF(walk->leaves[k].node);
+    }
+}
+
+static void end(Walk *walk)
+{
+    State *state = walk->state;
+    for (size_t k = 0; k < walk->count; k++) {
+        if (walk->settled) {
+            Py_DECREF(walk->order[k]);
+        } else {
+            walk->order[k]->progress = 0;
+        }
+    }
+    for (size_t k = 0; k < walk->leaf_count; k++) {
+        if (walk->settled) {
+            Py_DECREF(walk->leaves[k].node);
+        } else {
+            walk->leaves[k].node->progress = 0;
+        }
+    }
+    PyMem_Free(walk->leaves);
+    if (state->order == NULL && walk->capacity <= LARGEST_KEPT_ORDER) {
+        state->order = walk->order;
+        state->order_capacity = walk->capacity;
+    } else {
+        PyMem_Free(walk->order);
+    }
+}
+
+/* --- the chain rule --- */
+
+/* Ask the Operation for the local derivatives, and pass the adjoint on. */
+static int pass_on_by_rules(Node *node, PyObject *operation)
+{
+    size_t count = count_of(node);
+    int status = -1;
+    PyObject *xs = PyList_New((Py_ssize_t)count), *wanted = PyList_New(0), *slopes = NULL, *fast = NULL, *out = NULL;
+    PyObject *operands = PyTuple_New((Py_ssize_t)count);
+    if (xs == NULL || wanted == NULL || operands == NULL) {
+        goto done;
+    }
+    for (size_t k = 0; k < count; k++) {
+        PyObject *operand = operand_object(node, k);
+        if (operand == NULL) {
+            goto done;
+        }
+        PyTuple_SET_ITEM(operands, (Py_ssize_t)k, operand);
+        PyObject *x;
+        if (PyFloat_CheckExact(operand)) {
+            x = Py_NewRef(operand);
+        } else {
+            PyObject *index = PyLong_FromSize_t(k);
+            if (index == NULL || PyList_Append(wanted, index) < 0) {
+                Py_XDECREF(index);
+                goto done;
+            }
+            Py_DECREF(index);
+            x = PyFloat_FromDouble(as_node(operand)->data);
+            if (x == NULL) {
+                goto done;
+            }
+        }
+        PyList_SET_ITEM(xs, (Py_ssize_t)k, x);
+    }
+    double adjoint = node->grad;
+    out = PyFloat_FromDouble(node->data);
+    if (out == NULL) {
+        goto done;
+    }
+    slopes = PyObject_CallMethod(operation, "local_derivatives", "OOO", out, xs, wanted);
+    if (slopes == NULL) {
+        goto done;
+    }
+    fast = PySequence_Fast(slopes, "local_derivatives: expected a list");
+    if (fast == NULL) {
+        goto done;
+    }
+    Py_ssize_t next = 0;
+    for (size_t k = 0; k < count && next < PySequence_Fast_GET_SIZE(fast); k++) {
+        PyObject *operand = PyTuple_GET_ITEM(operands, (Py_ssize_t)k);
+        if (PyFloat_CheckExact(operand)) {
+            continue;
+        }
+        PyObject *slope = PySequence_Fast_GET_ITEM(fast, next++);
+        if (slope == Py_None) {
+            continue;
+        }
+        double number = PyFloat_AsDouble(slope);
+        if (number == -1.0 && PyErr_Occurred()) {
+            goto done;
+        }
+        as_node(operand)->grad += adjoint * number;
+    }
+    status = 0;
+done:
+    Py_XDECREF(xs);
+    Py_XDECREF(wanted);
+    Py_XDECREF(operands);
+    Py_XDECREF(out);
+    Py_XDECREF(slopes);
+    Py_XDECREF(fast);
+    return status;
+}
+
+/* Pass the adjoint of a node with Details on by its kernel. Return 1 if that takes Python, -1 on error. */
+static int pass_on_detailed(Node *node)
+{
+    double few[3 * 64];
+    double *xs = few;
+    size_t count = node->detailed_count;
+    PyObject **operands = node->details->operands;
+    if (count == 0) {
+        return 0;
+    }
+    if (count > 64) {
+        xs = PyMem_New(double, 3 * count);
+        if (xs == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    double *slopes = xs + count, *scratch = slopes + count;
+    for (size_t k = 0; k < count; k++) {
+        xs[k] = PyFloat_CheckExact(operands[k]) ? PyFloat_AS_DOUBLE(operands[k]) : as_node(operands[k])->data;
+    }
+    Op op = (Op)node->op;
+    if (op < OP_LAST_TERNARY) {
+        double y = count > 1 ? xs[1] : 0.0, w = count > 2 ? xs[2] : 0.0, three[3];
+        slopes_of(op, node->data, xs[0], y, w, 7, three);
+        memcpy(slopes, three, (count < 3 ? count : 3) * sizeof *slopes);
+    } else {
+        sequence_slopes(op, node->data, xs, count, slopes, scratch);
+    }
+    int status = 0;
+    for (size_t k = 0; k < count; k++) {
+        if (!isfinite(slopes[k]) && !is_nothing(slopes[k]) && !PyFloat_CheckExact(operands[k])) {
+            status = 1;
+        }
+    }
+    double adjoint = node->grad;
+    for (size_t k = 0; k < count && status == 0; k++) {
+        if (!PyFloat_CheckExact(operands[k]) && !is_nothing(slopes[k])) {
+            as_node(operands[k])->grad += adjoint * slopes[k];
+        }
+    }
+    if (xs != few) {
+        PyMem_Free(xs);
+    }
+    return status;
+}
+
+/* Pass the adjoint of a node on by its kernel: add to the grad of each operand this node's, times the local derivative.
+ * Return 1 if that takes Python: a closure, rules of the user's, a slope that is infinite or NaN. */
+static inline int pass_on_by_kernel(Node *node)
+{
+    unsigned flags = node->flags;
+    if (flags & (DETAILED | BY_RULES)) {
+        if (has_closure(node) || (flags & BY_RULES)) {
+            return 1;
+        }
+        return node->op == OP_NONE ? 0 : pass_on_detailed(node);
+    }
+    unsigned count = node->count;
+    double adjoint = node->grad, x = 0.0, y = 0.0, slopes[3] = {0.0, 0.0, 0.0};
+    Node *first, *second = NULL;
+    if (count == 0) {
+        return 0;
+    }
+    first = operand_of(node, 0, &x);
+    if (first != NULL) {
+        x = first->data;
+    }
+    if (count > 1) {
+        second = operand_of(node, 1, &y);
+        if (second != NULL) {
+            y = second->data;
+        }
+    }
+    slopes_of((Op)node->op, node->data, x, y, 0.0, (first != NULL ? 1u : 0u) | (second != NULL ? 2u : 0u), slopes);
+    if (first != NULL && !isfinite(slopes[0])) {
+        if (!is_nothing(slopes[0])) {
+            return 1;
+        }
+        first = NULL;
+    }
+    if (second != NULL && !isfinite(slopes[1])) {
+        if (!is_nothing(slopes[1])) {
+            return 1;
+        }
+        second = NULL;
+    }
+    if (first != NULL) {
+        first->grad += adjoint * slopes[0];
+    }
+    if (second != NULL) {
+        second->grad += adjoint * slopes[1];
+    }
+    return 0;
+}
+
+static PyObject *operation_object(const State *state, const Node *node)
+{
+    if (node->op != OP_NONE) {
+        return state->operations[node->op];
+    }
+    PyObject *operation = node->flags & DETAILED ? node->details->operation : NULL;
+    return operation != NULL ? operation : state->empty;
+}
+
+/* What Python's `_pass_on` does: the chain rule, and nothing for a leaf or a node that was built by hand. */
+static int pass_on(const State *state, Node *node)
+{
+    int status = has_closure(node) ? 1 : pass_on_by_kernel(node);
+    if (status <= 0) {
+        return status;
+    }
+    PyObject *operation = Py_NewRef(operation_object(state, node)); /* rules may run anything */
+    status = PyUnicode_Check(operation) ? 0 : pass_on_by_rules(node, operation);
+    Py_DECREF(operation);
+    return status;
+}
+
+/* Let a node pass on what it has by way of Python: its closure, or its rules; checked, if anomalies are looked for. */
+static int pass_on_by_python(const State *state, Node *node, bool watching)
+{
+    PyObject *closure = has_closure(node) ? Py_NewRef(node->details->closure) : NULL, *result;
+    if (!watching) {
+        if (closure == NULL) {
+            return pass_on(state, node);
+        }
+        result = PyObject_CallNoArgs(closure);
+        Py_DECREF(closure);
+    } else {
+        if (closure == NULL) {
+            closure = PyObject_GetAttrString((PyObject *)node, "_pass_on");
+            if (closure == NULL) {
+                return -1;
+            }
+        }
+        result = PyObject_CallFunctionObjArgs(state->pass_on_checked, (PyObject *)node, closure, NULL);
+        Py_DECREF(closure);
+    }
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+static PyObject *value_backward(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    State *state = state_of(self);
+    Node *root = as_node(self);
+    PyObject *answer = PyObject_CallNoArgs(state->watching);
+    if (answer == NULL) {
+        return NULL;
+    }
+    bool watching = answer == Py_True;
+    Py_DECREF(answer);
+    Walk walk;
+    begin(&walk, state);
+    if (walk_from(&walk, root) < 0) {
+        end(&walk);
+        return NULL;
+    }
+    root->grad = 1.0;
+    int status = 0;
+    for (size_t k = walk.count; k-- > 0 && status == 0;) {
+        Node *node = walk.order[k];
+        if (node->grad == 0.0) {
+            continue;
+        }
+        status = watching ? 1 : pass_on_by_kernel(node);
+        if (status > 0) {
+            settle(&walk);
+            status = pass_on_by_python(state, node, watching);
+        }
+    }
+    for (size_t k = 0; k < walk.leaf_count; k++) {
+        Leaf *leaf = &walk.leaves[k];
+        leaf->node->grad = status < 0 ? leaf->before : leaf->node->grad + leaf->before;
+    }
+    end(&walk);
+    if (status < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *value_zero_grad(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    Walk walk;
+    begin(&walk, state_of(self));
+    int status = walk_from(&walk, as_node(self));
+    end(&walk);
+    if (status < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *value_pass_on(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    if (pass_on(state_of(self), as_node(self)) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* The topological order as a list, leaves included. */
+static PyObject *topological_order_of(Node *root)
+{
+    PyObject *order = PyList_New(0);
+    Node **stack = NULL;
+    size_t depth = 0, capacity = 0;
+    bool failed = order == NULL || grow((void **)&stack, &capacity, sizeof *stack) < 0;
+    if (!failed) {
+        root->progress = 1;
+        stack[depth++] = root;
+    }
+    while (depth > 0 && !failed) {
+        Node *node = stack[depth - 1];
+        size_t count = count_of(node), k = node->progress - 1;
+        bool descended = false;
+        for (; k < count && !descended; k++) {
+            double number = 0.0;
+            Node *operand = operand_of(node, k, &number);
+            if (operand == NULL || operand->progress != 0) {
+                continue;
+            }
+            if (depth == capacity && grow((void **)&stack, &capacity, sizeof *stack) < 0) {
+                failed = true;
+                break;
+            }
+            operand->progress = 1;
+            stack[depth++] = operand;
+            descended = true;
+        }
+        node->progress = (uint32_t)(k + 1);
+        if (!descended && !failed) {
+            depth--;
+            if (PyList_Append(order, (PyObject *)node) < 0) {
+                node->progress = 0; /* no longer on the stack, and not in the list */
+                failed = true;
+            }
+        }
+    }
+    for (size_t k = 0; k < depth; k++) {
+        stack[k]->progress = 0;
+    }
+    for (Py_ssize_t k = 0; order != NULL && k < PyList_GET_SIZE(order); k++) {
+        as_node(PyList_GET_ITEM(order, k))->progress = 0;
+    }
+    PyMem_Free(stack);
+    if (failed) {
+        Py_XDECREF(order);
+        return PyErr_Occurred() ? NULL : PyErr_NoMemory();
+    }
+    return order;
+}
+
+#endif

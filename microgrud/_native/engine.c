@@ -1,0 +1,374 @@
+/* The engine in C: the twin of microgrud/engine.py.
+ *
+ * The Python engine is the specification. This one is the same class with the same bits, at the price of a float or two
+ * an operation, and it is complete only together with it: whatever is rare is left to Python, so that it is worded, and
+ * decided, once.
+ *
+ *   kernels.h     functions of floats that Python's math has not, in the order of operations of kernels.py
+ *   ops.h         the table: value and local derivatives of each operation, from which the kernels are made
+ *   node.h        the layout of a node, its birth and its death
+ *   record.h      from operands to a node that remembers them
+ *   arithmetic.h  the operators, and the methods without arguments
+ *   backward.h    the walk over a graph, and the chain rule
+ *   attributes.h  construction, attributes, copies
+ *   functions.h   the functions of microgrud.functions as callables of C
+ *   packing.h     the numbers of a list of Values from and to a vector
+ *
+ * What makes it fast
+ *   - A node is one block of 80 bytes, the collector's header included; a number beside a node costs no object.
+ *   - Local derivatives are computed in the backward pass: a node remembers its operands, and nothing else.
+ *   - Operands are looked at by the addresses of their types, floats first. Nothing is converted that is a float.
+ *   - A walk keeps its stack in the nodes, and its marks: no set, no look-up, no reference counted.
+ *   - The destructor keeps its list of the dying in the nodes too.
+ *
+ * What makes the bits agree
+ *   - Both engines do the same operations in the same order, on IEEE doubles; the compiler may not contract them
+ *     (-ffp-contract=off). Both call the same C library; where Python's math is its own (hypot, the remainder, rounding
+ *     to digits), it is asked.
+ *   - A value or a local derivative that is not finite is thrown away, and Python is asked: it raises what floats raise,
+ *     or finds that infinity is right.
+ *
+ * Who owns what
+ *   - A node owns a reference to each operand, and its Details. The State owns everything else, for one interpreter.
+ *   - A walk borrows the nodes it has found, until Python code is about to run: then it holds them all.
+ *   - Only nodes that can be part of a cycle are known to the collector: those built by hand, instances of subclasses,
+ *     nodes with a closure, a label that is no string or an operation of the user's, and all that is computed from them.
+ *     Arithmetic makes no cycles.
+ *
+ * Threads: all state is the interpreter's, and guarded by its lock. Interpreters with locks of their own do not meet.
+ *
+ * Differences from the Python engine: none.
+ */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "node.h"
+static inline State *state_of_function(PyObject *self)
+{
+    return PyType_GetModuleState(Py_TYPE(self));
+}
+#include "arithmetic.h"
+#include "attributes.h"
+#include "backward.h"
+#include "functions.h"
+#include "packing.h"
+
+/* --- the type Value --- */
+
+static PyMethodDef value_methods[] = {
+#define METHOD(identifier, name, value, slope)                                                                         \
+    {#name, value_method_##name, METH_NOARGS, #name "($self)\n--\n\nReturn `microgrud." #name "` of this node."},
+    UNARY_METHODS(METHOD)
+#undef METHOD
+    {"_record", (PyCFunction)(void (*)(void))value_record, METH_FASTCALL | METH_CLASS,
+     "_record($type, operation, /, *operands)\n--\n\n"
+     "Compute the result of an operation, and make it a node that remembers its operands."},
+    {"backward", value_backward, METH_NOARGS, "backward($self)\n--\n\n"},
+    {"zero_grad", value_zero_grad, METH_NOARGS, "zero_grad($self)\n--\n\n"},
+    {"_pass_on", value_pass_on, METH_NOARGS, "_pass_on($self)\n--\n\n"},
+    {"item", value_item, METH_NOARGS, "item($self)\n--\n\n"},
+    {"detach", value_detach, METH_NOARGS, "detach($self)\n--\n\n"},
+    {"__copy__", value_copy, METH_NOARGS, NULL},
+    {"__deepcopy__", value_deepcopy, METH_O, NULL},
+    {"__reduce_ex__", value_reduce_ex, METH_O, NULL},
+    {"__sizeof__", value_sizeof, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef value_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(Node, weakrefs), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyGetSetDef value_getset[] = {
+    {"data", get_data, set_data, NULL, NULL},
+    {"grad", get_grad, set_grad, NULL, NULL},
+    {"_data", get_data, set_data, NULL, NULL},
+    {"_grad", get_grad, set_grad, NULL, NULL},
+    {"label", get_label, set_label, NULL, NULL},
+    {"is_leaf", get_is_leaf, NULL, NULL, NULL},
+    {"_prev", get_parents, NULL, NULL, NULL},
+    {"_op", get_op, NULL, NULL, NULL},
+    {"_operands", get_operands, set_operands, NULL, NULL},
+    {"_operation", get_operation, set_operation, NULL, NULL},
+    {"_closure", get_closure, set_closure, NULL, NULL},
+    {"_backward", get_backward, set_closure, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot value_slots[] = {
+    {Py_tp_new, value_new},
+    {Py_tp_init, value_init},
+    {Py_tp_dealloc, value_dealloc},
+    {Py_tp_traverse, value_traverse},
+    {Py_tp_clear, value_clear},
+    {Py_tp_repr, value_repr},
+    {Py_tp_hash, value_hash},
+    {Py_tp_richcompare, value_compare},
+    {Py_tp_methods, value_methods},
+    {Py_tp_members, value_members},
+    {Py_tp_getset, value_getset},
+    {Py_nb_add, value_add},
+    {Py_nb_subtract, value_subtract},
+    {Py_nb_multiply, value_multiply},
+    {Py_nb_true_divide, value_divide},
+    {Py_nb_power, value_power},
+    {Py_nb_negative, value_negate},
+    {Py_nb_positive, value_identity},
+    {Py_nb_absolute, value_absolute},
+    {Py_nb_bool, value_bool},
+    {0, NULL},
+};
+
+static PyType_Spec value_spec = {
+    .name = "microgrud.engine.Value",
+    .basicsize = sizeof(Node),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = value_slots,
+};
+
+/* --- the module --- */
+
+static State *state_of_module(PyObject *module)
+{
+    return PyModule_GetState(module);
+}
+
+/* adopt(python_value, topological_order): take over docstrings and signatures from the twin. */
+static PyObject *adopt(PyObject *module, PyObject *args)
+{
+    State *state = state_of_module(module);
+    PyObject *twin, *order;
+    if (!PyArg_ParseTuple(args, "OO:adopt", &twin, &order)) {
+        return NULL;
+    }
+    PyObject *construct = PyObject_GetAttrString(twin, "__init__");
+    PyObject *doc = PyObject_GetAttrString(twin, "__doc__");
+    PyObject *function = function_new(state, order, OP_NONE);
+    int status = -1;
+    if (construct != NULL && doc != NULL && function != NULL) {
+        Py_XSETREF(state->construct, Py_NewRef(construct));
+        Py_XSETREF(state->topological_order, Py_NewRef(function));
+        status = PyObject_SetAttrString((PyObject *)state->value_type, "__doc__", doc);
+    }
+    Py_XDECREF(construct);
+    Py_XDECREF(doc);
+    if (status < 0) {
+        Py_XDECREF(function);
+        return NULL;
+    }
+    return function;
+}
+
+/* accelerate(function, operation): the function as a callable of C. */
+static PyObject *accelerate(PyObject *module, PyObject *args)
+{
+    State *state = state_of_module(module);
+    PyObject *twin, *operation;
+    if (!PyArg_ParseTuple(args, "OO:accelerate", &twin, &operation)) {
+        return NULL;
+    }
+    int op = op_of(state, operation);
+    if (op < 0) {
+        return NULL;
+    }
+    if (op == OP_NONE) {
+        PyErr_SetString(PyExc_ValueError, "accelerate: expected an operation of the table");
+        return NULL;
+    }
+    return function_new(state, twin, (Op)op);
+}
+
+static PyObject *read_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    return copy_numbers(state_of_module(module), args, nargs, false);
+}
+
+static PyObject *write_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    return copy_numbers(state_of_module(module), args, nargs, true);
+}
+
+static PyMethodDef module_methods[] = {
+    {"adopt", adopt, METH_VARARGS,
+     "adopt($module, python_value, topological_order, /)\n--\n\n"
+     "Take the docstring and the signature of the Python engine; return its topological_order as a callable of C."},
+    {"accelerate", accelerate, METH_VARARGS,
+     "accelerate($module, function, operation, /)\n--\n\n"
+     "Return a function of an operation of the table as a callable of C."},
+    {"read_numbers", (PyCFunction)(void (*)(void))read_numbers, METH_FASTCALL,
+     "read_numbers($module, parameters, of_gradients, vector, /)\n--\n\n"
+     "Copy the data, or the gradients, of Values into a vector of doubles."},
+    {"write_numbers", (PyCFunction)(void (*)(void))write_numbers, METH_FASTCALL,
+     "write_numbers($module, parameters, of_gradients, vector, /)\n--\n\n"
+     "Set the data, or the gradients, of Values from a vector of doubles."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyObject *import_from(const char *module_name, const char *name)
+{
+    PyObject *module = PyImport_ImportModule(module_name);
+    PyObject *found = module == NULL ? NULL : PyObject_GetAttrString(module, name);
+    Py_XDECREF(module);
+    return found;
+}
+
+/* Look every operation of the table up in ops.TABLE. */
+static int bind_operations(State *state)
+{
+    PyObject *table = import_from("microgrud.ops", "TABLE");
+    state->indices = PyDict_New();
+    if (table == NULL || state->indices == NULL) {
+        Py_XDECREF(table);
+        return -1;
+    }
+    for (int op = 0; op < OP_COUNT; op++) {
+        if (OPERATION_NAMES[op] == NULL) {
+            continue;
+        }
+        PyObject *operation = PyMapping_GetItemString(table, OPERATION_NAMES[op]);
+        PyObject *index = operation == NULL ? NULL : PyLong_FromLong(op);
+        state->operations[op] = operation;
+        if (index == NULL || PyDict_SetItem(state->indices, operation, index) < 0) {
+            Py_XDECREF(index);
+            Py_DECREF(table);
+            return -1;
+        }
+        Py_DECREF(index);
+    }
+    Py_DECREF(table);
+    return 0;
+}
+
+static int execute(PyObject *module)
+{
+    State *state = state_of_module(module);
+    memset(state, 0, sizeof *state);
+    const struct {
+        PyObject **field;
+        const char *module_name, *name;
+    } imports[] = {
+        {&state->recording, "microgrud.recording", "_recording"},
+        {&state->as_float, "microgrud.operation", "as_float"},
+        {&state->as_sequence, "microgrud.operation", "as_sequence"},
+        {&state->is_number, "microgrud.operators", "_is_number"},
+        {&state->check_forward, "microgrud.anomaly", "check_forward"},
+        {&state->watching, "microgrud.anomaly", "watching"},
+        {&state->pass_on_checked, "microgrud.anomaly", "pass_on_checked"},
+        {&state->copy_node, "microgrud.copying", "copy_node"},
+        {&state->deepcopy_graph, "microgrud.copying", "deepcopy_graph"},
+        {&state->reduce_graph, "microgrud.copying", "reduce_graph"},
+    };
+    for (size_t k = 0; k < sizeof imports / sizeof imports[0]; k++) {
+        *imports[k].field = import_from(imports[k].module_name, imports[k].name);
+        if (*imports[k].field == NULL) {
+            return -1;
+        }
+    }
+    state->empty = PyUnicode_FromString("");
+    if (state->empty == NULL || bind_operations(state) < 0) {
+        return -1;
+    }
+    PyObject *operators = import_from("microgrud.operators", "Operators");
+    PyObject *methods = import_from("microgrud.methods", "OperationMethods");
+    PyObject *bases = operators == NULL || methods == NULL ? NULL : PyTuple_Pack(2, operators, methods);
+    Py_XDECREF(operators);
+    Py_XDECREF(methods);
+    if (bases == NULL) {
+        return -1;
+    }
+    state->value_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &value_spec, bases);
+    Py_DECREF(bases);
+    state->function_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &function_spec, NULL);
+    if (state->value_type == NULL || state->function_type == NULL ||
+        PyModule_AddType(module, state->value_type) < 0 || PyModule_AddType(module, state->function_type) < 0) {
+        Py_CLEAR(state->value_type);
+        Py_CLEAR(state->function_type);
+        return -1;
+    }
+    /* The module's dictionary owns the types; they are used as long as there are instances alone. */
+    Py_DECREF(state->value_type);
+    Py_DECREF(state->function_type);
+    state->value_type->tp_vectorcall = value_vectorcall;
+    state->free_limit = 1 << 16;
+    return 0;
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    State *state = state_of_module(module);
+    for (int op = 0; op < OP_COUNT; op++) {
+        Py_VISIT(state->operations[op]);
+    }
+    Py_VISIT(state->indices);
+    Py_VISIT(state->recording);
+    Py_VISIT(state->as_float);
+    Py_VISIT(state->as_sequence);
+    Py_VISIT(state->is_number);
+    Py_VISIT(state->construct);
+    Py_VISIT(state->check_forward);
+    Py_VISIT(state->watching);
+    Py_VISIT(state->pass_on_checked);
+    Py_VISIT(state->copy_node);
+    Py_VISIT(state->deepcopy_graph);
+    Py_VISIT(state->reduce_graph);
+    Py_VISIT(state->topological_order);
+    return 0;
+}
+
+static int module_clear(PyObject *module)
+{
+    State *state = state_of_module(module);
+    free_the_free(state);
+    PyMem_Free(state->order);
+    state->order = NULL;
+    state->order_capacity = 0;
+    for (int op = 0; op < OP_COUNT; op++) {
+        Py_CLEAR(state->operations[op]);
+    }
+    Py_CLEAR(state->indices);
+    Py_CLEAR(state->recording);
+    Py_CLEAR(state->empty);
+    Py_CLEAR(state->as_float);
+    Py_CLEAR(state->as_sequence);
+    Py_CLEAR(state->is_number);
+    Py_CLEAR(state->construct);
+    Py_CLEAR(state->check_forward);
+    Py_CLEAR(state->watching);
+    Py_CLEAR(state->pass_on_checked);
+    Py_CLEAR(state->copy_node);
+    Py_CLEAR(state->deepcopy_graph);
+    Py_CLEAR(state->reduce_graph);
+    Py_CLEAR(state->topological_order);
+    return 0;
+}
+
+static void module_free(void *module)
+{
+    (void)module_clear(module);
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, execute},
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "microgrud._native.engine",
+    .m_doc = "The engine in C: the same class as that of microgrud/engine.py, and the same bits.",
+    .m_size = sizeof(State),
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC PyInit_engine(void)
+{
+    return PyModuleDef_Init(&definition);
+}
