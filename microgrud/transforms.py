@@ -74,7 +74,8 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
     def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         call = _call_recorded(f, args, kwargs, argnums)
         output = call.scalar_output()
-        return call.plain([output])[0], call.rebuild_arguments(call.plain(gradient(output, call.inputs)))
+        (value,) = call.plain([output])
+        return value, call.rebuild_arguments(call.plain(gradient(output, call.inputs)))
 
     return value_and_gradient_of_f
 
@@ -206,12 +207,13 @@ class _RecordedCall:
     def rebuild_arguments(self, numbers: Sequence[Number]) -> Any:
         """Put a number for each input into the structure of the arguments."""
         rebuilt = [structure.rebuild(own) for structure, own in zip(self.structures, self._split(numbers))]
-        return rebuilt[0] if self.single else tuple(rebuilt)
+        return self._one_or_all(rebuilt)
 
     def rebuild_blocks(self, rows: Sequence[list[Number]], shape: tuple[int, ...] | None) -> Any:
         """Put the derivatives of one output (a number, or an array of this shape) into the arguments' structure."""
         if shape is None:
-            return self.rebuild_arguments(rows[0])
+            (row,) = rows
+            return self.rebuild_arguments(row)
         columns = range(len(self.inputs))
         rebuilt = []
         for structure, own_columns in zip(self.structures, self._split(columns)):
@@ -220,7 +222,14 @@ class _RecordedCall:
                 for leaf_columns, leaf_shape in zip(structure.split(own_columns), structure.shapes)
             ]
             rebuilt.append(structure.assemble(blocks))
-        return rebuilt[0] if self.single else tuple(rebuilt)
+        return self._one_or_all(rebuilt)
+
+    def _one_or_all(self, rebuilt: list[Any]) -> Any:
+        """Return a tuple if `argnums` was one, and else the one there is."""
+        if not self.single:
+            return tuple(rebuilt)
+        (only,) = rebuilt
+        return only
 
     def _split(self, items: Sequence[Any]) -> list[Sequence[Any]]:
         """Cut a sequence with one item for each input into one part for each argument."""

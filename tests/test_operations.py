@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from mpmath import mp
 
-from microgrud import Value
+from microgrud import Value, ops
 from microgrud.engine import topological_order
 from microgrud.operation import Operation
 from microgrud.testing import MOVES, Expression, check_gradients, expressions
@@ -39,6 +39,41 @@ def test_every_operation_is_right_to_second_order(name: str, order: int) -> None
         report = check_gradients(MOVES[name].function, *xs, order=order, rtol=1e-11)
         assert report.decided
         assert report.method == "mpmath"
+
+
+def points_of_entry(operation: Operation, count: int) -> Iterator[list[float]]:
+    """Yield points in the domain of an entry of the table, those that have no function of their own among them."""
+    rng = random.Random(operation.name)
+    width = operation.arity or 5
+    intervals = operation.domain if operation.arity else operation.domain * width
+    while count:
+        xs = [rng.choice((-1.0, 1.0)) * 10.0 ** rng.uniform(-1.5, 1.0) for _ in range(width)]
+        if operation.name == "clip":
+            xs[1:] = sorted(xs[1:])
+        if operation.name in ("round_digits", "softmax", "log_softmax"):  # an operand that is an integer
+            xs[-1 if operation.name == "round_digits" else 0] = float(rng.randrange(1, 4))
+        if operation.name == "gaussian":  # of which the scale is a power of 2
+            xs[1] = 2.0 ** rng.randrange(-2, 2)
+        if not all(x in interval for x, interval in zip(xs, intervals)):
+            continue
+        try:
+            operation.evaluate(xs)
+        except (ValueError, ArithmeticError):
+            continue
+        count -= 1
+        yield xs
+
+
+@pytest.mark.parametrize("name", ops.TABLE)
+def test_the_value_of_every_operation_is_that_of_its_textbook_formula(name: str) -> None:
+    operation = ops.TABLE[name]
+    assert operation.definition is not None
+    for xs in points_of_entry(operation, 50):
+        with exact.workdps(50):
+            true = operation.definition(exact, *map(exact.mpf, xs))
+            # Plain sums and products have lost what cancels; all others keep nearly every digit.
+            size = max(abs(true), *map(abs, xs)) if name in ("sum", "mean", "dot") else abs(true)
+            assert abs(operation.evaluate(xs) - true) <= 8.0 * EPS * size
 
 
 # --- random graphs, with a bound that goes by the paths through each ---

@@ -544,3 +544,43 @@ def test_an_infinite_adjoint_stops_where_the_result_does_not_depend_on_the_opera
     x = Value(point)
     f(x).backward()
     assert x.grad == 0.0
+
+
+# --- which arguments: what mutation testing found untested ---
+
+
+def test_hvp_differentiates_by_the_first_argument_unless_told_otherwise() -> None:
+    assert hvp(lambda x, y: x**3 * y, (2.0, 5.0), 1.0) == 60.0
+
+
+def test_positions_may_be_counted_from_the_end_down_to_the_first() -> None:
+    assert grad(lambda x, y, z: x * y + z, argnums=-3)(2.0, 3.0, 4.0) == 3.0
+    assert grad(lambda x, y, z: x * y + z, argnums=(-2, -1))(2.0, 3.0, 4.0) == (2.0, 1.0)
+
+
+@pytest.mark.parametrize("position", [2, 3, -3, -4])
+def test_positions_beyond_the_arguments_are_refused(position: int) -> None:
+    with pytest.raises(ValueError, match=f"expected an argument at position {position}, got 2 arguments"):
+        grad(lambda x, y: x * y, argnums=position)(2.0, 3.0)
+
+
+@pytest.mark.parametrize("tangents", [(), (1.0, 2.0, 3.0)])
+def test_as_many_tangents_as_arguments_are_expected(tangents: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match=f"expected 2, one for each argument to differentiate by, got {len(tangents)}"):
+        jvp(lambda x, y: x * y, (2.0, 3.0), tangents)
+
+
+def test_an_inner_derivative_that_does_not_depend_on_the_outer_argument_is_a_float() -> None:
+    seen = []
+
+    def f(x: Value) -> Value:
+        seen.append(grad(lambda y: y * y)(3.0))
+        return x * seen[-1]
+
+    assert grad(f)(2.0) == 6.0
+    assert type(seen[0]) is float
+
+
+def test_an_array_of_one_dimension_and_one_number_is_no_scalar() -> None:
+    with pytest.raises(TypeError, match="expected a function whose result is one number"):
+        grad(lambda x: np.array([x], dtype=object))(2.0)
