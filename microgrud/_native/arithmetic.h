@@ -32,7 +32,7 @@ static PyObject *operator_any(Op op, PyObject *left, PyObject *right)
     return record_any(state, state->operations[op], op, operands, 2);
 }
 
-static inline PyObject *binary_operator(Op op, PyObject *left, PyObject *right)
+ALWAYS_INLINE PyObject *binary_operator(Op op, PyObject *left, PyObject *right)
 {
     double x, y;
     Node *first, *second;
@@ -75,7 +75,7 @@ static PyObject *value_power(PyObject *base, PyObject *exponent, PyObject *modul
     return binary_operator(OP_POW, base, exponent);
 }
 
-static inline PyObject *unary_operator(Op op, PyObject *self)
+ALWAYS_INLINE PyObject *unary_operator(Op op, PyObject *self)
 {
     State *state = state_of(self);
     double z = value_of(op, as_node(self)->data, 0.0, 0.0);

@@ -201,7 +201,7 @@ static int replace_operands(State *state, Node *node, PyObject *operands)
     }
     release_contents(node, &dying);
     node->details = fresh;
-    node->detailed_count = count;
+    set_detailed_count(node, count);
     node->flags = (uint8_t)((node->flags & ~(FIRST_IS_NUMBER | SECOND_IS_NUMBER)) | DETAILED);
     if (collected) {
         collect(node);
@@ -226,7 +226,7 @@ static int set_operands(PyObject *self, PyObject *operands, void *Py_UNUSED(clos
             return -1;
         }
     }
-    if (PyTuple_GET_SIZE(operands) == 0 && count_of(as_node(self)) == 0) {
+    if (PyTuple_GET_SIZE(operands) == 0 && as_node(self)->count == 0) {
         return 0;
     }
     return replace_operands(state, as_node(self), operands);
@@ -234,7 +234,7 @@ static int set_operands(PyObject *self, PyObject *operands, void *Py_UNUSED(clos
 
 static PyObject *get_is_leaf(PyObject *self, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(count_of(as_node(self)) == 0);
+    return PyBool_FromLong(as_node(self)->count == 0);
 }
 
 /* --- construction --- */

@@ -84,7 +84,7 @@ static inline int enter_leaf(Walk *walk, Node *node)
 static int walk_from(Walk *walk, Node *root)
 {
     Node *stack = NULL;
-    if (count_of(root) == 0) {
+    if (root->count == 0) {
         if (enter_leaf(walk, root) < 0) {
             goto failed;
         }
@@ -102,7 +102,7 @@ static int walk_from(Walk *walk, Node *root)
             if (operand == NULL || operand->progress != 0) {
                 continue;
             }
-            if (count_of(operand) != 0) {
+            if (operand->count != 0) {
                 operand->progress = 1;
                 operand->link = node;
                 stack = operand;

@@ -291,6 +291,10 @@ static int execute(PyObject *module)
     Py_DECREF(state->function_type);
     state->value_type->tp_vectorcall = value_vectorcall;
     state->free_limit = 1 << 16;
+    if (first_type == NULL) {
+        first_state = state;
+        first_type = state->value_type;
+    }
     return 0;
 }
 
@@ -345,6 +349,9 @@ static int module_clear(PyObject *module)
 
 static void module_free(void *module)
 {
+    if (first_state == state_of_module(module)) {
+        first_type = NULL;
+    }
     (void)module_clear(module);
 }
 

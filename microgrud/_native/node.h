@@ -49,7 +49,7 @@ struct Node {
     uint32_t progress; /* while a walk is under way: how many operands it has seen, plus 1; 0 before */
     uint8_t op;
     uint8_t flags;
-    uint8_t count; /* of the operands in place */
+    uint8_t count; /* of the operands in place; of those in details, 1 stands for one or more */
     PyObject *weakrefs;
     union {
         Operand operands[2];
@@ -90,9 +90,17 @@ static inline bool is_value(const State *state, PyObject *object)
     return is_plain_value(object) || PyType_IsSubtype(Py_TYPE(object), state->value_type);
 }
 
+/* The type and the state of the first interpreter that loaded the module, which for nearly all is the only one: they
+ * save two calls into Python a node. Others ask for their own. */
+static PyTypeObject *first_type;
+static State *first_state;
+
 /* The state, from the type or a subclass of it. */
 static inline State *state_of_type(PyTypeObject *type)
 {
+    if (type == first_type) {
+        return first_state;
+    }
     while (type->tp_dealloc != value_dealloc) {
         type = type->tp_base;
     }
@@ -149,7 +157,11 @@ static inline Node *new_node(State *state, double data)
     if (node != NULL) {
         state->free_nodes = node->link;
         state->free_count--;
-        (void)PyObject_Init((PyObject *)node, state->value_type);
+#if defined(Py_REF_DEBUG) || defined(Py_TRACE_REFS)
+        _Py_NewReference((PyObject *)node);
+#else
+        Py_SET_REFCNT((PyObject *)node, 1); /* its reference to the type it has kept */
+#endif
     } else {
         node = PyObject_GC_New(Node, state->value_type);
         if (node == NULL) {
@@ -164,6 +176,12 @@ static inline Node *new_node(State *state, double data)
     node->count = 0;
     node->weakrefs = NULL;
     return node;
+}
+
+static inline void set_detailed_count(Node *node, size_t count)
+{
+    node->detailed_count = count;
+    node->count = count != 0;
 }
 
 static Details *new_details(size_t count)
@@ -220,9 +238,8 @@ static Details *detailed(Node *node)
         }
     }
     node->flags = (uint8_t)((node->flags & ~(FIRST_IS_NUMBER | SECOND_IS_NUMBER)) | DETAILED);
-    node->count = 0;
     node->details = details;
-    node->detailed_count = count;
+    set_detailed_count(node, count);
     return details;
 }
 
@@ -253,6 +270,7 @@ static inline void release_contents(Node *node, Node **dying)
         Details *details = node->details;
         size_t count = node->detailed_count;
         node->flags = (uint8_t)(flags & ~(DETAILED | BY_RULES));
+        node->count = 0;
         for (size_t k = 0; k < count; k++) {
             PyObject *operand = details->operands[k];
             if (PyFloat_CheckExact(operand)) {
@@ -285,9 +303,9 @@ static inline void free_node(State *state, Node *node)
         node->link = state->free_nodes;
         state->free_nodes = node;
         state->free_count++;
-    } else {
-        type->tp_free(node);
+        return;
     }
+    type->tp_free(node);
     Py_DECREF(type);
 }
 
@@ -354,6 +372,7 @@ static void free_the_free(State *state)
     while (state->free_nodes != NULL) {
         Node *node = state->free_nodes;
         state->free_nodes = node->link;
+        Py_DECREF(Py_TYPE(node));
         PyObject_GC_Del(node);
     }
     state->free_count = 0;

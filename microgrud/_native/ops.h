@@ -124,7 +124,7 @@ static inline unsigned arity_of(Op op)
 }
 
 /* The kernels of a fixed number of operands. The compiler makes a jump of the switch. */
-static inline double value_of(Op op, double x, double y, double w)
+ALWAYS_INLINE double value_of(Op op, double x, double y, double w)
 {
     switch (op) {
 #define UNARY(identifier, name, value, slope)                                                                          \

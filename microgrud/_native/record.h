@@ -9,7 +9,7 @@
 #include "node.h"
 
 /* 1 inside enable_grad and outside of everything, 0 inside no_grad, -1 on error. */
-static inline int is_recording(const State *state)
+ALWAYS_INLINE int is_recording(const State *state)
 {
     PyObject *flag;
     if (PyContextVar_Get(state->recording, NULL, &flag) < 0) {
@@ -21,7 +21,7 @@ static inline int is_recording(const State *state)
 }
 
 /* Read an operand that takes no conversion by Python: a node, a float, an int in range. Return false for others. */
-static inline bool read_operand(PyObject *object, double *number, Node **node)
+ALWAYS_INLINE bool read_operand(PyObject *object, double *number, Node **node)
 {
     if (PyFloat_CheckExact(object)) {
         *number = PyFloat_AS_DOUBLE(object);
@@ -47,7 +47,7 @@ static inline bool read_operand(PyObject *object, double *number, Node **node)
 
 static PyObject *record_any(State *state, PyObject *operation, Op op, PyObject *const *operands, size_t count);
 
-static inline void hold(Node *node, unsigned k, Node *operand, double number)
+ALWAYS_INLINE void hold(Node *node, unsigned k, Node *operand, double number)
 {
     if (operand == NULL) {
         node->flags |= (uint8_t)(FIRST_IS_NUMBER << k);
@@ -62,7 +62,7 @@ static inline void hold(Node *node, unsigned k, Node *operand, double number)
 }
 
 /* The result of a unary operation on a node, whose value is known and finite. */
-static inline PyObject *record_unary(State *state, Op op, double data, Node *operand)
+ALWAYS_INLINE PyObject *record_unary(State *state, Op op, double data, Node *operand)
 {
     int recording = is_recording(state);
     Node *node = recording < 0 ? NULL : new_node(state, data);
@@ -75,7 +75,7 @@ static inline PyObject *record_unary(State *state, Op op, double data, Node *ope
 }
 
 /* The result of a binary operation, likewise; an operand that is NULL is the number beside it. */
-static inline PyObject *record_binary(State *state, Op op, double data, Node *first, double x, Node *second, double y)
+ALWAYS_INLINE PyObject *record_binary(State *state, Op op, double data, Node *first, double x, Node *second, double y)
 {
     int recording = is_recording(state);
     Node *node = recording < 0 ? NULL : new_node(state, data);
@@ -116,7 +116,7 @@ static Node *node_with(State *state, PyObject *operation, Op op, double data, Py
         return NULL;
     }
     node->details = details;
-    node->detailed_count = count;
+    set_detailed_count(node, count);
     node->flags |= DETAILED;
     bool collected = false;
     for (size_t k = 0; k < count; k++) {
@@ -234,7 +234,7 @@ static PyObject *record_ready(State *state, PyObject *operation, Op op, PyObject
 /* The result of an operation on anything: numbers of every kind are made floats, and what is none is refused. */
 static PyObject *record_any(State *state, PyObject *operation, Op op, PyObject *const *operands, size_t count)
 {
-    PyObject *few[8];
+    PyObject *few[8] = {NULL};
     PyObject **ready = few;
     PyObject *result = NULL, *name = NULL;
     size_t made = 0;

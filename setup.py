@@ -1,0 +1,50 @@
+"""The one part of the build that pyproject.toml cannot say: the engine in C, which is optional."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+SOURCES = Path("microgrud", "_native")
+#: No contraction into fused multiply-adds: the bits are to be those of the engine in Python.
+OPTIONS = {"unix": ["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden"], "msvc": ["/std:c11", "/fp:precise"]}
+
+
+class BuildIfPossible(build_ext):
+    """Build the extension; without a compiler say so in a line, and go on."""
+
+    def build_extension(self, ext: Extension) -> None:
+        """Compile with the options of the compiler at hand."""
+        ext.extra_compile_args = OPTIONS.get(self.compiler.compiler_type, [])
+        try:
+            super().build_extension(ext)
+        except Exception as error:  # whatever keeps a compiler from working
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            print(f"microgrud: the engine in C was not built ({reason}); the one in Python will run")
+
+    def get_source_files(self) -> list[str]:
+        """Name what a source distribution needs."""
+        return [str(path) for path in sorted(SOURCES.glob("*.[ch]"))]
+
+    def copy_extensions_to_source(self) -> None:
+        """Copy what was built, for an editable install."""
+        self.extensions = [e for e in self.extensions if Path(self.get_ext_fullpath(e.name)).exists() or self._built(e)]
+        super().copy_extensions_to_source()
+
+    def _built(self, ext: Extension) -> bool:
+        return Path(self.build_lib, self.get_ext_filename(self.get_ext_fullname(ext.name))).exists()
+
+
+setup(
+    ext_modules=[
+        Extension(
+            "microgrud._native.engine",
+            sources=[str(SOURCES / "engine.c")],
+            depends=[str(path) for path in sorted(SOURCES.glob("*.h"))],
+            libraries=[],
+        )
+    ],
+    cmdclass={"build_ext": BuildIfPossible},
+)
