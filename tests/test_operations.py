@@ -123,3 +123,27 @@ def test_gradients_of_random_graphs_are_within_the_bound_of_their_paths(
 @given(expressions(max_nodes=6, smooth=True))
 def test_random_programs_are_right_to_second_order(program: Expression) -> None:
     check_gradients(program, *program.inputs, order=2, rtol=1e-6)
+
+
+# --- what mutation testing found untested ---
+
+
+@pytest.mark.parametrize(("slope", "least"), [(-0.5, 0.0), (0.0, 0.0), (0.25, 0.25), (1.0, 1.0), (3.0, 1.0)])
+def test_the_slope_of_leaky_relu_and_elu_at_their_kink_is_the_least_between_the_two(slope: float, least: float) -> None:
+    for operation in (ops.LEAKY_RELU, ops.ELU):
+        x = Value(0.0)
+        operation(x, slope).backward()
+        assert x.grad == least
+
+
+@pytest.mark.parametrize(("x", "y", "slope"), [(-1e-110, 3.0, 3e-220), (1e-110, 3.0, 3e-220), (-1e-170, 2.0, -2e-170)])
+def test_the_slope_of_a_power_that_underflowed_keeps_its_sign_and_its_digits(x: float, y: float, slope: float) -> None:
+    base = Value(x)
+    (base**y).backward()
+    assert base.grad == pytest.approx(slope, rel=1e-14)
+
+
+@pytest.mark.parametrize(("y", "power"), [(0.5, 0.0), (2.0, 0.0), (0.0, 1.0), (-0.5, "inf")])
+def test_the_formula_of_the_power_knows_zero(y: float, power: float | str) -> None:
+    assert ops.POWER_IEEE.definition is not None
+    assert ops.POWER_IEEE.definition(exact, exact.mpf(0), exact.mpf(y)) == exact.mpf(power)

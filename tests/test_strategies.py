@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -202,18 +203,50 @@ test_two_arguments = given_gradients(lambda x, y: microgrud.tanh(x) * y, (-5.0, 
 
 
 def test_a_wrong_gradient_fails_at_the_simplest_point() -> None:
-    wrong = given_gradients(lambda x: x**3, (-10.0, 10.0), grad=lambda x: 3 * x**2 if x < 2 else 0.0)
+    wrong = given_gradients(
+        lambda x: x**3,
+        (-10.0, 10.0),
+        grad=lambda x: 3 * x**2 if x < 2 else 0.0,
+        settings=settings(max_examples=1_000, database=None, derandomize=True),
+    )
     with pytest.raises(microgrud.testing.GradientError, match="at x = 2.0\n"):
-        settings(max_examples=1_000, database=None, derandomize=True)(wrong)()
+        wrong()
 
 
 def test_points_where_the_function_is_not_defined_are_passed_over() -> None:
     given_gradients(microgrud.log, (-1.0, 1.0))()
 
 
+def test_what_the_gradient_raises_is_not_passed_over() -> None:
+    def grad(x: float) -> float:
+        return 2 * x if x < 2 else math.log(-x)
+
+    with pytest.raises(ValueError, match="math domain error|expected a positive input"):
+        given_gradients(lambda x: x * x, (-5.0, 5.0), grad=grad)()
+
+
+def test_a_function_that_is_defined_nowhere_is_an_error_that_says_why() -> None:
+    with pytest.raises(ValueError, match=r"is defined at no point that was tried, such as .*: bad shape"):
+        given_gradients(raises_bad_shape, (0.0, 1.0), grad=abs)()
+
+
+def raises_bad_shape(x: float) -> float:
+    raise ValueError("bad shape")
+
+
+def test_there_is_no_deadline_unless_one_is_set() -> None:
+    slow = given_gradients(lambda x: time.sleep(0.3) or x, (0.0, 1.0), settings=settings(max_examples=1, deadline=None))
+    slow()
+    assert given_gradients(abs, (0.0, 1.0))._hypothesis_internal_use_settings.deadline is None  # type: ignore
+
+
 def test_a_call_that_makes_no_sense_is_not_passed_over() -> None:
     with pytest.raises(ValueError, match="method"):
-        given_gradients(microgrud.tanh, None, method="guess")()
+        given_gradients(microgrud.tanh, None, method="guess")
+    with pytest.raises(TypeError, match="gradient"):
+        given_gradients(microgrud.tanh, None, gradient=abs)
+    with pytest.raises(TypeError, match="expected an Interval, a pair of numbers or None as the domain, got -5.0"):
+        given_gradients(microgrud.tanh, -5.0, 5.0)
     with pytest.raises(ValueError, match="expected a domain"):
         given_gradients(microgrud.tanh)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -13,7 +12,9 @@ from ..gradients import gradient, pushforward
 from ..operation import Number
 from ..recording import enable_grad, no_grad
 from ..trees import Structure
-from .rounding import noise, path_sizes
+from .arrangement import arranged
+from .blame import blame
+from .rounding import noise, noise_nearby, path_sizes
 from .subject import Subject, flatten_result
 
 #: The derivatives of each output, in the order of `itertools.product` over the inputs.
@@ -34,10 +35,25 @@ class OwnClaim:
         self.subject, self.order = subject, order
 
     def values(self, numbers: Sequence[float]) -> list[float]:
-        """Return the numbers of the result."""
-        with no_grad():
-            outputs, _ = self.subject(self.subject.leaves(numbers))
+        """Return the numbers of the result.
+
+        Raises:
+            TypeError: if the function does not take Values.
+        """
+        try:
+            with no_grad():
+                outputs, _ = self.subject(self.subject.leaves(numbers))
+        except (TypeError, AttributeError) as error:
+            raise TypeError(
+                f"check_gradients: {self.subject.name} fails on Values ({error}); of a function of floats, arrays or "
+                "tensors, give the gradient under test as grad="
+            ) from error
         return [x.data if isinstance(x, Value) else float(x) for x in outputs]
+
+    def output_structure(self, numbers: Sequence[float]) -> Structure:
+        """Return the structure of the result."""
+        with no_grad():
+            return self.subject(self.subject.leaves(numbers))[1]
 
     def record(self, numbers: Sequence[float]) -> tuple[list[Value], list[Value]]:
         """Return leaves with these numbers, and the nodes of the result."""
@@ -46,12 +62,12 @@ class OwnClaim:
             outputs, _ = self.subject(leaves)
         return leaves, [x if isinstance(x, Value) else Value(x) for x in outputs]
 
-    def differentiated(self, numbers: Sequence[float]) -> tuple[list[Value], list[list[Value]]]:
-        """Return leaves with these numbers, and the derivatives of the highest order as nodes, a row an output."""
+    def differentiated(self, numbers: Sequence[float], order: int) -> tuple[list[Value], list[list[Value]]]:
+        """Return leaves with these numbers, and the derivatives of some order as nodes, a row an output."""
         leaves, outputs = self.record(numbers)
         rows = [[output] for output in outputs]
         with enable_grad():
-            for _ in range(self.order):
+            for _ in range(order):
                 rows = [[slope for node in row for slope in gradient(node, leaves)] for row in rows]
         # Each step put the newest index last; the first index is to vary slowest, as it does.
         return leaves, rows
@@ -59,12 +75,14 @@ class OwnClaim:
     def rows(self, numbers: Sequence[float]) -> Rows:
         """Return the derivatives of each output: by `backward()`, or of higher order by `gradient`."""
         if self.order > 1:
-            return [[slope.data for slope in row] for row in self.differentiated(numbers)[1]]
+            return [[slope.data for slope in row] for row in self.differentiated(numbers, self.order)[1]]
         leaves, outputs = self.record(numbers)
         return [_by_backward(output, leaves) for output in outputs]
 
     def disagreement(self, numbers: Sequence[float]) -> str | None:
         """Say where forward mode, `gradient` and `backward()` differ by more than rounding; None if they agree."""
+        if self.order > 1:
+            return None
         leaves, outputs = self.record(numbers)
         if any(node._closure is not None for output in outputs for node in topological_order(output)):
             return None  # a node built by hand knows `backward()` alone
@@ -85,12 +103,15 @@ class OwnClaim:
                 return f"gradient() gives {by_gradient}, and backward() {by_backward}"
         return None
 
-    def noise(self, numbers: Sequence[float]) -> list[list[float]] | None:
-        """Return for each output and input how far rounding may take the first derivative; None for higher ones."""
-        if self.order > 1:
-            return None
-        leaves, outputs = self.record(numbers)
-        return [noise(output, leaves) for output in outputs]
+    def noise(self, numbers: Sequence[float]) -> Rows:
+        """Return for each derivative how far rounding may take it."""
+        leaves, rows = self.differentiated(numbers, self.order - 1)
+        return [[size for node in row for size in noise(node, leaves)] for row in rows]
+
+    def blame(self, numbers: Sequence[float], rtol: float) -> list[str]:
+        """Name the operations whose local derivatives are off, in words."""
+        _, rows = self.differentiated(numbers, self.order - 1)
+        return blame([node for row in rows for node in row], rtol)
 
 
 def _by_backward(output: Value, leaves: Sequence[Value]) -> list[float]:
@@ -123,21 +144,30 @@ class GivenClaim:
         outputs, _ = self.subject(list(numbers))
         return [_real(x, self.subject.name) for x in outputs]
 
+    def output_structure(self, numbers: Sequence[float]) -> Structure:
+        """Return the structure of the result."""
+        return self.subject(list(numbers))[1]
+
     def rows(self, numbers: Sequence[float]) -> Rows:
         """Return the derivatives of each output.
 
         Raises:
-            ValueError: if there are not as many as there are inputs, for each output.
+            ValueError: if they are not those of the outputs by the inputs: too few, in other places, in another shape.
         """
-        outputs, output_structure = self.subject(list(numbers))
+        structure_of_outputs = self.output_structure(numbers)
         claimed, structure = flatten_result(self.grad(*self.subject.arguments(numbers)), "the result of grad")
         slopes = [_real(x, "grad") for x in claimed]
-        if len(slopes) != len(outputs) * len(numbers):
-            raise ValueError(
-                f"check_gradients: grad: expected {len(numbers)} numbers for each of the {len(outputs)} that the "
-                f"function returns, got {len(slopes)} in all"
-            )
-        return _arranged(slopes, structure, output_structure, self.subject.structures)
+        return arranged(slopes, structure, structure_of_outputs, self.subject.structures)
+
+    def disagreement(self, numbers: Sequence[float]) -> None:
+        """Return None: there is one gradient to look at."""
+
+    def noise(self, numbers: Sequence[float]) -> Rows:
+        """Return for each derivative how far rounding takes it, to judge by points nearby."""
+        return noise_nearby(self.rows, numbers)
+
+    def blame(self, numbers: Sequence[float], rtol: float) -> None:
+        """Return None: there is no graph to look at."""
 
 
 def _real(x: Number, name: str) -> float:
@@ -146,23 +176,3 @@ def _real(x: Number, name: str) -> float:
     if isinstance(x, complex):
         raise ValueError(f"check_gradients: expected real numbers from {name}, got {x}")
     return float(x)
-
-
-def _arranged(slopes: list[float], structure: Structure, outputs: Structure, arguments: Sequence[Structure]) -> Rows:
-    """Put derivatives into one row an output: each leaf holds those of one leaf of the result by one of an argument."""
-    output_sizes = [math.prod(shape or ()) for shape in outputs.shapes]
-    input_sizes = [math.prod(shape or ()) for argument in arguments for shape in argument.shapes]
-    blocks = [list(block) for block in structure.split(slopes)]
-    pairs = list(itertools.product(range(len(output_sizes)), range(len(input_sizes))))
-    fits = len(blocks) == len(pairs) and all(
-        len(block) == output_sizes[o] * input_sizes[i] for block, (o, i) in zip(blocks, pairs)
-    )
-    if not fits:  # plain numbers: those of the first output first
-        width = sum(input_sizes)
-        return [slopes[start : start + width] for start in range(0, len(slopes), width)]
-    rows: Rows = []
-    for o, size in enumerate(output_sizes):
-        own = [blocks[pairs.index((o, i))] for i in range(len(input_sizes))]
-        for k in range(size):
-            rows.append([x for block, n in zip(own, input_sizes) for x in block[k * n : (k + 1) * n]])
-    return rows

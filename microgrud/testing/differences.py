@@ -19,11 +19,17 @@ from .slopes import Slope
 Function = Callable[[Sequence[float]], float]
 
 _EPS = sys.float_info.epsilon
-#: Steps are the size of the input times 2**-k; tableaus of so many rows begin at these k.
+#: Steps are the size of the input times this and 2**-k; tableaus of so many rows begin at these k. Not a power of two:
+#: such steps would be whole periods of what goes by powers of two, as the digits of floats do.
+_FACTOR = 0.7390851332151607
+_STARTS = (43, 39, 35, 31, 27, 23, 19, 15, 11, 7, 3)
 _ROWS = 8
 #: Noise beyond this part of the values hides a relative error of 1e-6 in a slope, whatever the step.
 _ROUGH = 1e-7
-_STARTS = (43, 39, 35, 31, 27, 23, 19, 15, 11, 7, 3)
+#: An error of this part of a slope that does not come from noise says that the function is not smooth at these steps.
+_UNSURE = 1e-3
+#: A difference of the two limits by less than this part of the slopes around is no kink, but a curve not resolved.
+_SLIGHT = 1e-6
 
 
 def slope(f: Function, point: Sequence[float], index: int) -> Slope:
@@ -42,6 +48,10 @@ def slope(f: Function, point: Sequence[float], index: int) -> Slope:
     both = math.isfinite(left_error) and math.isfinite(right_error)
     if math.isfinite(error) and (not both or abs(right - left) <= 4.0 * (left_error + right_error)):
         return Slope(middle, middle, error, "differences")
+    if any(math.isinf(e) and along.is_defined(side) for e, side in ((left_error, -1.0), (right_error, 1.0))):
+        return Slope(None, None, math.inf, "differences")
+    if both and abs(right - left) < _SLIGHT * along.steepest:
+        return Slope(None, None, math.inf, "differences")
     return Slope(
         left if math.isfinite(left_error) else None,
         right if math.isfinite(right_error) else None,
@@ -56,8 +66,8 @@ class _Line:
     def __init__(self, f: Function, point: Sequence[float], index: int) -> None:
         self.f, self.point, self.index = f, list(point), index
         self.x = self.point[index]
-        # A power of two, so that the point and the step have a sum without rounding.
-        self.size = 2.0 ** round(math.log2(abs(self.x))) if self.x else 1.0
+        self.size = abs(self.x) or 1.0
+        self.steepest = 0.0
         self.known: dict[float, float] = {}
         self.noise = self._noise()
 
@@ -73,11 +83,19 @@ class _Line:
 
     def quotient(self, step: float, side: int) -> float:
         """Return the difference quotient: central for side 0, else between the point and one on that side."""
+        step = (self.x + step) - self.x  # as it came to be, rounded
+        if step == 0.0 or not math.isfinite(step):
+            return math.nan
         low = self.x - step if side <= 0 else self.x
         high = self.x + step if side >= 0 else self.x
-        if low == high:
-            return math.nan
-        return (self(high) - self(low)) / (high - low)  # the step as it came to be, rounded
+        found = (self(high) - self(low)) / (high - low)
+        if math.isfinite(found):
+            self.steepest = max(self.steepest, abs(found))
+        return found
+
+    def is_defined(self, side: float) -> bool:
+        """Tell whether there are values on one side of the point."""
+        return any(math.isfinite(self(self.x + side * self.size * 2.0**-k)) for k in (43, 27, 11))
 
     def is_rough(self) -> bool:
         """Tell whether neighbouring values jump by more than what differences could see through.
@@ -85,7 +103,8 @@ class _Line:
         A function that goes through its ups and downs within a few floats does not differ from noise, and steps that
         skip over them give slopes that agree by chance.
         """
-        reach = [abs(self(self.x + sign * self.size * 2.0**-k)) for k in (0, 3, 7, 20, 43) for sign in (1.0, -1.0)]
+        steps = [self.size * _FACTOR * 2.0**-k for k in (0, 3, 7, 20, 43)]
+        reach = [abs(self(self.x + sign * step)) for step in steps for sign in (1.0, -1.0)]
         return self.noise > max(_ROUGH * max(filter(math.isfinite, reach), default=0.0), _EPS)
 
     def _noise(self) -> float:
@@ -98,7 +117,7 @@ class _Line:
         value = abs(self(self.x))
         least, plateau = _EPS * value, _EPS * max(value, 1.0)
         for side in (1.0, -1.0):
-            spacing = 8.0 * _EPS * self.size
+            spacing = 7.0 * _EPS * self.size
             while 0.0 < spacing < 1e-3 * self.size:  # 0 beside subnormal numbers
                 values = [self(self.x + side * i * spacing) for i in range(7)]
                 if not all(map(math.isfinite, values)):
@@ -131,7 +150,7 @@ def _estimate(along: _Line, side: int) -> tuple[float, float]:
     best, least, confirmed = math.nan, math.inf, False
     others: list[tuple[float, float]] = []
     for start in _STARTS:
-        value, error = _tableau(along, along.size * 2.0**-start, side)
+        value, error = _tableau(along, along.size * _FACTOR * 2.0**-start, side)
         if not math.isfinite(error):
             if math.isfinite(least):
                 break  # larger steps leave the domain
@@ -154,14 +173,17 @@ def _contradict(best: float, least: float, one: tuple[float, float], other: tupl
 
 
 def _tableau(along: _Line, step: float, side: int) -> tuple[float, float]:
-    """Extrapolate the quotients at steps h, h/2, h/4, ... to zero; return the best entry and its error."""
+    """Extrapolate the quotients at steps h, h/2, h/4, ... to zero; return the best entry and its error.
+
+    The error is infinite where it is large and not that of noise: where steps so large tell nothing.
+    """
     power = 4.0 if side == 0 else 2.0  # the error of a central quotient goes with h**2, that of a one-sided one with h
-    best, least = math.nan, math.inf
+    best, least, of_noise = math.nan, math.inf, 0.0
     previous: list[float] = []
     for _ in range(_ROWS):
         row = [along.quotient(step, side)]
         if not math.isfinite(row[0]):
-            return best, least
+            break
         factor = power
         for above in previous:
             row.append(row[-1] + (row[-1] - above) / (factor - 1.0))
@@ -170,7 +192,8 @@ def _tableau(along: _Line, step: float, side: int) -> tuple[float, float]:
         for j in range(1, len(row)):
             error = 2.0 * max(abs(row[j] - row[j - 1]), abs(row[j] - previous[j - 1])) + floor
             if error < least:
-                best, least = row[j], error
+                best, least, of_noise = row[j], error, floor
         previous = row
         step *= 0.5
-    return best, least
+    unsure = least > max(_UNSURE * abs(best), 16.0 * of_noise)
+    return (math.nan, math.inf) if unsure else (best, least)

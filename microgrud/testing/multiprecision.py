@@ -9,6 +9,7 @@ the slopes that it has beside it.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -20,7 +21,7 @@ from .slopes import Slope
 #: A function of mpmath numbers to one of them.
 Function = Callable[[Sequence[Any]], Any]
 
-DIGITS = (60, 120, 240, 480, 960)
+DIGITS = (60, 120, 240, 480, 960, 1920)
 _AGREEMENT = 1e-14
 #: What is below the least positive float is 0.
 _NOTHING = mpf(10) ** -330
@@ -36,10 +37,14 @@ exact: Any = MPContext()
 exact.mpf.__float__ = exact.mpf.__complex__ = _refuse
 
 
+#: The precision of mpmath is one for all threads.
+_one_at_a_time = threading.RLock()
+
+
 @contextmanager
 def digits_of(digits: int) -> Iterator[None]:
     """Work with so many digits, in this module's context and in the one that `mpmath.sin` and the like use."""
-    with exact.workdps(digits), mp.workdps(digits):
+    with _one_at_a_time, exact.workdps(digits), mp.workdps(digits):
         yield
 
 
@@ -64,6 +69,22 @@ def central(f: Function, point: Sequence[float], indices: Sequence[int], digits:
         return _plain(_nested(f, at, list(indices), _steps(at, list(indices), digits)))
 
 
+def jumps(f: Function, point: Sequence[float], indices: Sequence[int]) -> bool:
+    """Tell whether the function jumps at the point: differences across it go with one over the step.
+
+    Args:
+        f: the function, on mpmath numbers.
+        point: where.
+        indices: the inputs to differentiate by, as for `slope`.
+    """
+    try:
+        first, second = (central(f, point, indices, digits) for digits in DIGITS[-2:])
+    except (ArithmeticError, ValueError, TypeError):
+        return False
+    # Steps go with a third of the digits; where the slope is infinite, as that of a root, it goes with a sixth.
+    return bool(abs(second) > abs(first) * mpf(10) ** ((DIGITS[-1] - DIGITS[-2]) // 4) > 0)
+
+
 def slope(f: Function, point: Sequence[float], indices: Sequence[int], method: str = "mpmath") -> Slope:
     """Find the limits of a partial derivative from below and from above, in the direction of the last of `indices`.
 
@@ -83,10 +104,11 @@ def slope(f: Function, point: Sequence[float], indices: Sequence[int], method: s
 def _limit(f: Function, point: Sequence[float], indices: Sequence[int], side: int) -> Any:
     """Return the limit from one side; infinity where it grows without bound, None where there is none.
 
-    It takes two results that agree; or three that grow, or shrink, by a million each: a single jump may come from a
-    first step that was too large for the function.
+    It takes two results that agree; or, at the greatest precisions, three that grow, or shrink, by a million each.
+    Before, they may do so because the steps are still too large for the function: those for sin(1e200 x) begin to be
+    small enough at 960 digits.
     """
-    previous, trend = None, 0
+    previous, trend, before = None, 0, 0
     for digits in DIGITS:
         try:
             with digits_of(_working_digits(point, indices, digits)):
@@ -102,9 +124,9 @@ def _limit(f: Function, point: Sequence[float], indices: Sequence[int], side: in
                 if abs(present - previous) <= _AGREEMENT * abs(present):
                     return present
                 before, trend = trend, _trend(previous, present)
-                if trend and trend == before:
-                    return present * mp.inf if trend > 0 else mpf(0)
             previous = present
+    if trend and trend == before:
+        return previous * mp.inf if trend > 0 else mpf(0)
     return previous if previous == 0 else None
 
 

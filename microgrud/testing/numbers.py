@@ -39,7 +39,8 @@ def reals(domain: Domain = None, near: Iterable[float] = (), moderate: bool = Fa
         A strategy for floats.
 
     Raises:
-        ValueError: if there is no float in the domain.
+        TypeError: if the domain is none.
+        ValueError: if there is no float in it.
 
     >>> from hypothesis import given
     >>> @given(reals((0.5, 2.0)))
@@ -75,7 +76,8 @@ def points(
         moderate: as for `reals`.
 
     Raises:
-        ValueError: if there is no float in the domain.
+        TypeError: if the domain is none.
+        ValueError: if there is no float in it.
 
     >>> from hypothesis import given
     >>> @given(points(3, (0.0, 1.0)))
@@ -83,6 +85,8 @@ def points(
     ...     assert min(point) <= sum(point) / 3 * (1 + 1e-15) and sum(point) / 3 <= max(point) * (1 + 1e-15)
     >>> test_the_mean_lies_between()
     """
+    if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+        raise TypeError(f"points: n: expected how many numbers there are in a point, got {n!r}")
     return st.lists(reals(domain, near, moderate), min_size=n, max_size=n)
 
 
@@ -95,7 +99,8 @@ def values(domain: Domain = None, near: Iterable[float] = (), moderate: bool = T
         moderate: as for `reals`; true unless told otherwise.
 
     Raises:
-        ValueError: if there is no float in the domain.
+        TypeError: if the domain is none.
+        ValueError: if there is no float in it.
 
     >>> from hypothesis import given
     >>> @given(values((1.0, 2.0)))
@@ -110,7 +115,12 @@ def values(domain: Domain = None, near: Iterable[float] = (), moderate: bool = T
 def _interval(domain: Domain) -> Interval:
     if domain is None:
         return Interval()
-    return domain if isinstance(domain, Interval) else Interval(float(domain[0]), float(domain[1]))
+    if isinstance(domain, Interval):
+        return domain
+    is_pair = isinstance(domain, (tuple, list)) and len(domain) == 2
+    if not is_pair or not all(isinstance(end, (int, float)) for end in domain):
+        raise TypeError(f"reals: expected an Interval, a pair of numbers or None as the domain, got {domain!r}")
+    return Interval(float(domain[0]), float(domain[1]))
 
 
 def _closed_ends(interval: Interval) -> tuple[float, float]:

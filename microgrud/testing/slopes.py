@@ -16,12 +16,14 @@ class Slope:
         right: the limit from above, likewise.
         error: by how much either may be off, in the units of the derivative.
         method: how it was found: `"mpmath"`, `"graph in mpmath"`, `"complex step"` or `"differences"`.
+        alone: whether no second way has confirmed it: enough to back a claim, and not to refute one.
     """
 
     left: Any
     right: Any
     error: float
     method: str
+    alone: bool = False
 
     @property
     def sides(self) -> list[Any]:
@@ -31,7 +33,9 @@ class Slope:
     @property
     def value(self) -> Any:
         """The derivative: the middle of the two limits, or the one that exists; NaN where none does."""
-        return sum(self.sides) / len(self.sides) if self.sides else math.nan
+        if len(self.sides) < 2 or self.left == self.right:
+            return self.sides[0] if self.sides else math.nan
+        return self.left / 2 + self.right / 2  # the sum may overflow
 
     @property
     def is_kink(self) -> bool:

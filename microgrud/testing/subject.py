@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ import numpy as np
 from ..engine import Value
 from ..operation import Number
 from ..optim.packing import check_parameters
-from ..trees import Structure, flatten
+from ..trees import Structure, as_array, flatten
 
 #: Precisions in which a relative error of 1e-6 cannot be told from rounding.
 _TOO_COARSE = ("float16", "bfloat16", "float32", "complex64")
@@ -29,7 +30,7 @@ class Subject:
         args: the arguments as the user gave them; tensors as arrays.
         positions: the arguments to differentiate by.
         structures: the structure of each of these.
-        makers: what turns an array into the kind of tensor that the user gave, for each of these.
+        makers: for each of these, what turns the array at each of its leaves into the kind of tensor that stood there.
         parameters: the leaves to differentiate by that the function closes over.
         point: the numbers in the arguments, flat, and those of the parameters.
         inputs: where each number stands, such as `x[0]['w'][1, 2]`.
@@ -39,22 +40,23 @@ class Subject:
     args: tuple[Any, ...]
     positions: tuple[int, ...]
     structures: tuple[Structure, ...]
-    makers: tuple[Callable[[Any], Any], ...]
+    makers: tuple[list[Callable[[Any], Any]], ...]
     parameters: tuple[Value, ...]
     point: tuple[float, ...]
     inputs: tuple[str, ...]
 
     @property
     def name(self) -> str:
-        """What to call the function."""
-        return getattr(self.f, "__name__", type(self.f).__name__)
+        """What to call the function; an operation of `custom_op` has a name of its own."""
+        return str(getattr(self.f, "__name__", getattr(self.f, "name", type(self.f).__name__)))
 
     def arguments(self, numbers: Sequence[Any]) -> list[Any]:
         """Return the arguments with other numbers in the places of those to differentiate by."""
         built, start = list(self.args), 0
-        for position, structure, make in zip(self.positions, self.structures, self.makers):
-            own = structure.rebuild(list(numbers[start : start + structure.size]))
-            built[position] = make(own)
+        for position, structure, makers in zip(self.positions, self.structures, self.makers):
+            own = structure.split(list(numbers[start : start + structure.size]))
+            leaves = [x[0] if shape is None else as_array(x, shape) for x, shape in zip(own, structure.shapes)]
+            built[position] = structure.assemble([make(leaf) for make, leaf in zip(makers, leaves)])
             start += structure.size
         return built
 
@@ -102,12 +104,9 @@ def make_subject(
         raise TypeError(f"check_gradients: expected a function, got an object of type {type(f).__name__}")
     if not args and not parameters:
         raise ValueError("check_gradients: expected a point, the arguments to call the function with, or parameters")
+    _check_call(f, args)
     leaves = tuple(check_parameters("check_gradients: parameters", parameters)) if parameters else ()
-    wanted = range(len(args)) if argnums is None else argnums if isinstance(argnums, (tuple, list)) else (argnums,)
-    for position in wanted:
-        if not -len(args) <= position < len(args):
-            raise ValueError(f"check_gradients: argnums: expected positions of {len(args)} arguments, got {position}")
-    positions = tuple(position % len(args) for position in wanted)
+    positions = _positions(args, argnums)
     plain = tuple(as_plain(arg, f"argument {i}") for i, arg in enumerate(args))
     names = _names(f, len(args))
     structures: list[Structure] = []
@@ -122,9 +121,46 @@ def make_subject(
     inputs.extend(leaf.label or f"parameters[{i}]" for i, leaf in enumerate(leaves))
     if not point:
         raise ValueError("check_gradients: expected at least one number to differentiate by, got none")
-    makers = tuple(_maker_like(args[position]) for position in positions)
+    makers = tuple(list(_makers_like(args[position])) for position in positions)
     kept = tuple(plain[i] if i in positions else args[i] for i in range(len(args)))
     return Subject(f, kept, positions, tuple(structures), makers, leaves, tuple(point), tuple(inputs))
+
+
+def _check_call(f: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    """Raise if the function does not take so many arguments."""
+    try:
+        signature = inspect.signature(f)
+    except (TypeError, ValueError):  # some functions of C tell nothing
+        return
+    try:
+        signature.bind(*args)
+    except TypeError as error:
+        raise TypeError(
+            f"check_gradients: {getattr(f, '__name__', 'the function')}{signature} cannot be called with "
+            f"{len(args)} argument{'s' * (len(args) != 1)}: {error}. Each argument of the function follows by itself; "
+            "a list is one argument"
+        ) from None
+
+
+def _positions(args: tuple[Any, ...], argnums: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the positions to differentiate by: all but arrays and tensors of integers, unless some are asked for."""
+    if argnums is None:
+        return tuple(i for i, arg in enumerate(args) if not _is_of_integers(arg))
+    wanted = argnums if isinstance(argnums, (tuple, list)) else (argnums,)
+    for position in wanted:
+        if isinstance(position, bool) or not isinstance(position, int):
+            raise TypeError(f"check_gradients: argnums: expected an integer or a tuple of them, got {argnums!r}")
+        if not -len(args) <= position < len(args):
+            raise ValueError(f"check_gradients: argnums: expected positions of {len(args)} arguments, got {position}")
+    positions = tuple(position % len(args) for position in wanted)
+    if len(set(positions)) < len(positions):
+        raise ValueError(f"check_gradients: argnums: expected distinct positions, got {argnums!r}")
+    return positions
+
+
+def _is_of_integers(arg: Any) -> bool:
+    kind = str(getattr(arg, "dtype", "")).rsplit(".", 1)[-1]
+    return bool(kind) and kind.startswith(("int", "uint", "bool")) and bool(getattr(arg, "shape", ()))
 
 
 def flatten_result(result: Any, where: str) -> tuple[list[Number], Structure]:
@@ -156,21 +192,28 @@ def as_plain(x: Any, where: str) -> Any:
     return x if isinstance(x, np.ndarray) else np.asarray(x)
 
 
-def _maker_like(arg: Any) -> Callable[[Any], Any]:
-    """Return what turns a NumPy array into a PyTorch tensor, if `arg` is one; else what returns it as it is.
+def _makers_like(arg: Any) -> Iterator[Callable[[Any], Any]]:
+    """Yield for each leaf of an argument what turns an array into the tensor of PyTorch that it is, if it is one.
 
     Functions of JAX and HIPS autograd take NumPy arrays; those of PyTorch take tensors alone.
     """
-    if type(arg).__module__.partition(".")[0] != "torch":
-        return lambda array: array
+    if isinstance(arg, dict):
+        arg = list(arg.values())
+    if isinstance(arg, (list, tuple)):
+        for part in arg:
+            yield from _makers_like(part)
+    elif type(arg).__module__.partition(".")[0] != "torch":
+        yield lambda leaf: leaf
+    else:
+        yield functools.partial(_tensor_like, arg)
+
+
+def _tensor_like(tensor: Any, array: Any) -> Any:
+    """Return a leaf tensor with the numbers of an array, on which gradients are recorded as on the one given."""
     torch: Any = sys.modules["torch"]
-
-    def make(array: Any) -> Any:
-        if array.dtype == object:
-            raise TypeError("a tensor of PyTorch holds no such numbers")
-        return torch.tensor(array).requires_grad_(arg.requires_grad)
-
-    return make
+    if array.dtype == object:
+        raise TypeError("a tensor of PyTorch holds no such numbers; give the gradient under test as grad=")
+    return torch.tensor(array).requires_grad_(tensor.requires_grad)
 
 
 def places(structure: Structure, name: str) -> list[str]:

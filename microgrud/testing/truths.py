@@ -9,12 +9,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import random
+import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from ..engine import Value, topological_order
+from ..operation import Operation
 from . import complexstep, differences, multiprecision
 from .claims import GivenClaim, OwnClaim
 from .multiprecision import exact
@@ -24,9 +28,15 @@ METHODS = ("auto", "mpmath", "graph", "complex step", "differences")
 
 
 class Truth(Protocol):
-    """A way to find partial derivatives of one point's function without differentiating its code."""
+    """A way to find partial derivatives of one point's function without differentiating its code.
+
+    Attributes:
+        method: what the report calls it.
+        is_exact: whether it has 50 digits.
+    """
 
     method: str
+    is_exact: bool
 
     def quick(self, output: int, point: Sequence[float], indices: Sequence[int]) -> float | None:
         """Return the derivative as a first look gives it; None where that does not tell."""
@@ -34,9 +44,14 @@ class Truth(Protocol):
     def slope(self, output: int, point: Sequence[float], indices: Sequence[int]) -> Slope:
         """Return what is known of the derivative of one output by some inputs, one after the other."""
 
+    def jumps(self, output: int, point: Sequence[float], indices: Sequence[int]) -> bool:
+        """Tell whether the function is known to jump at the point."""
+
 
 class Multiprecision:
     """The truth of a function from lists of mpmath numbers to lists of them."""
+
+    is_exact = True
 
     def __init__(self, f: Callable[[Sequence[Any]], list[Any]], method: str) -> None:
         self.f, self.method = f, method
@@ -64,9 +79,15 @@ class Multiprecision:
         """Return the limits from either side."""
         return multiprecision.slope(self._output(output), point, indices, self.method)
 
+    def jumps(self, output: int, point: Sequence[float], indices: Sequence[int]) -> bool:
+        """Tell whether differences across the point go with one over the step."""
+        return multiprecision.jumps(self._output(output), point, indices)
+
 
 class Floats:
     """The truth of a function of floats, by complex step where it takes complex numbers, else by differences."""
+
+    is_exact = False
 
     def __init__(
         self, values: Callable[[Sequence[float]], list[float]], complex_values: Callable[..., Any] | None
@@ -82,23 +103,27 @@ class Floats:
         """Return what differences tell, made sharper by the complex step where the two agree."""
         (index,) = indices
         found = differences.slope(lambda numbers: self.values(numbers)[output], point, index)
-        if self.complex_values is None or found.is_kink or len(found.sides) < 2:
+        if self.complex_values is None or found.is_kink or len(found.sides) == 1:
             return found
         complex_values = self.complex_values
         sharp = complexstep.slope(lambda numbers: complex_values(numbers)[output], point, index)
-        if sharp is None or abs(sharp.value - found.value) > 4.0 * found.error:
+        if sharp is None:
             return found
-        return sharp
+        if not math.isfinite(found.error):  # as for sin at 1e12, which goes up and down within a few floats
+            return dataclasses.replace(sharp, alone=True)
+        return sharp if abs(sharp.value - found.value) <= 4.0 * found.error else found
+
+    def jumps(self, output: int, point: Sequence[float], indices: Sequence[int]) -> bool:
+        """Return False: where there may be a jump, differences find no slope."""
+        return False
 
 
 def choose_truth(claim: OwnClaim | GivenClaim, point: Sequence[float], method: str) -> Truth:
     """Return the best truth that the function allows, or the one asked for.
 
     Raises:
-        ValueError: for a method that is not known, or that the function does not allow.
+        ValueError: for a method that the function does not allow.
     """
-    if method not in METHODS:
-        raise ValueError(f"check_gradients: method: expected one of {', '.join(METHODS)}, got {method!r}")
     values = claim.values(point)
     makers: dict[str, Callable[[], Truth | None]] = {
         "mpmath": lambda: _generic(claim, point, values),
@@ -111,21 +136,57 @@ def choose_truth(claim: OwnClaim | GivenClaim, point: Sequence[float], method: s
             truth = make()
             if truth is not None:
                 return truth
-    raise ValueError(f"check_gradients: method: {method!r} is not to be had for {claim.subject.name}; try 'auto'")
+    raise ValueError(
+        f"check_gradients: method: {method!r} is not to be had for {claim.subject.name}, which {_LACKING[method]}; "
+        "try 'auto'"
+    )
+
+
+#: Why a method is not to be had.
+_LACKING = {
+    "mpmath": "does not take mpmath numbers, or does another thing with them than with floats",
+    "graph": "does not record all that it computes, or holds operations of which no formula is known",
+    "complex step": "does not take complex numbers, or does another thing with them than with floats",
+}
 
 
 def _generic(claim: OwnClaim | GivenClaim, point: Sequence[float], values: Sequence[float]) -> Truth | None:
-    """The function itself on mpmath numbers, if it takes them and gives them back."""
+    """The function itself on mpmath numbers, if it takes them, gives them back, and is the same function."""
 
     def f(numbers: Sequence[Any]) -> list[Any]:
         return claim.subject(numbers)[0]
 
-    with multiprecision.digits_of(50):
-        results = _tried(f, [exact.mpf(x) for x in point])
-    if results is None or len(results) != len(values) or any(isinstance(x, Value) for x in results):
-        return None
-    # A result that is a plain float does not depend on the inputs: had one been rounded, there were an error.
+    for at, expected in [(point, values), *_nearby(claim, point, 1e-5)]:
+        with multiprecision.digits_of(50):
+            results = _tried(f, [exact.mpf(x) for x in at])
+            if results is None or len(results) != len(values) or any(isinstance(x, Value) for x in results):
+                return None
+            if not all(_is_same(found, x) for found, x in zip(results, expected)):
+                return None
+        # A number that was rounded on the way comes back as a float; one that depends on nothing does so too.
+        if any(not multiprecision.is_exact(found) and x != y for found, x, y in zip(results, expected, values)):
+            return None
     return Multiprecision(f, "mpmath")
+
+
+def _is_same(found: Any, x: float) -> bool:
+    if not math.isfinite(x):
+        return True
+    return bool(abs(found - x) <= 1e-6 * max(abs(found), abs(x)) + sys.float_info.min)
+
+
+def _nearby(
+    claim: OwnClaim | GivenClaim, point: Sequence[float], distance: float
+) -> Iterator[tuple[list[float], list[float]]]:
+    """Yield points on two sides of this one, with the values there; those that are defined."""
+    rng = random.Random(0)
+    direction = [rng.uniform(0.5, 1.0) * rng.choice((-1.0, 1.0)) for _ in point]
+    for sign in (1.0, -1.0):
+        moved = [x + sign * distance * d * (abs(x) or 1.0) for x, d in zip(point, direction)]
+        try:
+            yield moved, claim.values(moved)
+        except (ArithmeticError, ValueError):
+            continue
 
 
 def _tried(f: Callable[[Sequence[Any]], list[Any]], numbers: Sequence[Any]) -> list[Any] | None:
@@ -139,7 +200,7 @@ def _tried(f: Callable[[Sequence[Any]], list[Any]], numbers: Sequence[Any]) -> l
 
 
 def _graph(claim: OwnClaim | GivenClaim, point: Sequence[float]) -> Truth | None:
-    """The graph that the function records, on mpmath numbers."""
+    """The graph that the function records, on mpmath numbers, if it is the whole of the function."""
     if not isinstance(claim, OwnClaim):
         return None
     leaves, outputs = claim.record(point)
@@ -147,21 +208,35 @@ def _graph(claim: OwnClaim | GivenClaim, point: Sequence[float]) -> Truth | None
     if any(node._operands and getattr(node._operation, "definition", None) is None for node in order):
         return None
 
-    def replay(numbers: Sequence[Any]) -> list[Any]:
+    def replay(numbers: Sequence[Any], compute: Callable[[Value, dict[Value, Any]], Any]) -> list[Any]:
         known: dict[Value, Any] = dict(zip(leaves, numbers))
         for node in order:
             if node not in known:
-                known[node] = _computed(node, known)
+                known[node] = compute(node, known)
         return [known[output] for output in outputs]
 
-    return Multiprecision(replay, "graph in mpmath")
+    # Where `x.data` or a copy of it went into the result, it is no part of the graph, and stays as it was here.
+    for moved, values in _nearby(claim, point, 1e-6):
+        try:
+            again = replay(moved, _in_floats)
+        except (ArithmeticError, ValueError):
+            return None
+        if [x.hex() for x in again] != [x.hex() for x in values]:
+            return None
+    return Multiprecision(lambda numbers: replay(numbers, _in_multiprecision), "graph in mpmath")
 
 
-def _computed(node: Value, known: dict[Value, Any]) -> Any:
-    if not node._operands:
+def _in_floats(node: Value, known: dict[Value, Any]) -> float:
+    if not isinstance(node._operation, Operation):
+        return node.data
+    return node._operation.evaluate([known[x] if isinstance(x, Value) else x for x in node._operands])
+
+
+def _in_multiprecision(node: Value, known: dict[Value, Any]) -> Any:
+    if not isinstance(node._operation, Operation):
         return exact.mpf(node.data)
     operands = [known[x] if isinstance(x, Value) else exact.mpf(x) for x in node._operands]
-    return node._operation.definition(exact, *operands)  # type: ignore[union-attr,misc]
+    return node._operation.definition(exact, *operands)  # type: ignore[misc]
 
 
 def _complex(claim: OwnClaim | GivenClaim, point: Sequence[float], values: Sequence[float]) -> Truth | None:
@@ -173,6 +248,6 @@ def _complex(claim: OwnClaim | GivenClaim, point: Sequence[float], values: Seque
     results = _tried(f, [complex(x) for x in point])
     if results is None or len(results) != len(values) or not all(isinstance(x, complex) for x in results):
         return None
-    if not all(math.isclose(z.real, x, rel_tol=1e-9) for z, x in zip(results, values)):
+    if not all(math.isclose(z.real, x, rel_tol=1e-9, abs_tol=1e-9) for z, x in zip(results, values)):
         return None
     return Floats(claim.values, f)

@@ -1,38 +1,34 @@
 """The verdict on one derivative: is what is claimed the truth, as far as floats and the truth itself can tell?
 
-A claim that is off by more than the tolerance may be wrong, or it may be right and merely rounded. Where the graph is
-microgrud's, replays that round at random tell which; elsewhere points nearby: the error of a wrong rule changes
-smoothly from one to the next, rounding jumps. Rounding is no error of the rule, unless it leaves hardly a digit: then
-the formula is unstable, right on paper and useless in floating point.
+A claim that is off by more than the tolerance may be wrong, or it may be right and merely rounded: `rounding.py` says
+how far rounding goes. Rounding is no error of the rule, unless it leaves hardly a digit: then the formula is unstable,
+right on paper and useless in floating point.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-import random
-import statistics
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from .slopes import Slope
 
 _EPS = sys.float_info.epsilon
-#: Neighbours to look at, and how far away they lie at the most, in proportion to each input.
-_NEIGHBOURS = 33
-_RADIUS = 1e-3
-#: The squares of the steps from each error to the next, over those of their distances from the mean (von Neumann 1941):
-#: 2 for noise, give or take 0.34 with so many neighbours, and near 0 for what is smooth.
-_SMOOTH = 0.5
 #: Below this floats lose their digits one by one.
 UNDERFLOW = 1e-310
-#: How many times the change that random rounding was seen to make is still put down to rounding.
+#: How many times the change that rounding was seen to make is still put down to rounding.
 _MOST_NOISE = 50.0
+#: How many times its own estimate the error of a truth may be.
+_SAFETY = 10.0
+#: What a truth may be off, in proportion to what it is to decide: whether a claim is wrong, whether it is right.
+_KNOWN_TO_REFUTE = 0.1
+_KNOWN_TO_CONFIRM = 1e-6
 #: A relative error by rounding beyond which no one could use the derivative.
 _USELESS = 1e-3
-#: A derivative that changes the function by less than this part, where its input changes by as much as itself.
+#: A derivative that changes the function by less than this part, where its input changes by as much as itself (by 1, if
+#: it is smaller).
 _NEGLIGIBLE = 64.0 * _EPS
 
 Kind = Literal["right", "kink", "wrong", "unstable", "undecided"]
@@ -77,151 +73,122 @@ class Verdict:
 
     @property
     def ulp_error(self) -> float:
-        """The distance of the claim from the truth in units of its last place."""
-        true = float(self.slope.value)
-        if not math.isfinite(true) or not math.isfinite(self.claimed):
-            return 0.0 if self.claimed == true else math.inf
-        return float(abs(_difference(self.claimed, self.slope.value)) / math.ulp(true))
+        """The distance of the claim from the nearest limit, in units of that one's last place."""
+        if not self.slope.sides or math.isnan(self.claimed):
+            return math.nan
+        nearest = min(self.slope.sides, key=lambda side: abs(_difference(self.claimed, side)))
+        return float(abs(_difference(self.claimed, nearest)) / math.ulp(float(nearest)))
+
+
+@dataclass(frozen=True)
+class Question:
+    """One derivative to decide on, and who can be asked about it.
+
+    Attributes:
+        claimed: the derivative under test.
+        value: the number that was differentiated.
+        sizes: the sizes of the inputs that it was differentiated by.
+        quick: a first look at the truth, if there is one.
+        truth: finds the derivative.
+        noise: finds how far rounding may take the claim.
+        jumps: tells whether the function jumps here.
+        in_floats: finds the derivative by differences of floats, where the truth comes from elsewhere.
+    """
+
+    claimed: float
+    value: float
+    sizes: Sequence[float]
+    quick: float | None
+    truth: Callable[[], Slope]
+    noise: Callable[[], float]
+    jumps: Callable[[], bool]
+    in_floats: Callable[[], Slope | None]
+
+    @property
+    def negligible(self) -> float:
+        """What is nothing beside the value of the function, were each input to change by as much as itself, or 1."""
+        return abs(self.value) * _NEGLIGIBLE / math.prod(max(size, 1.0) for size in self.sizes)
 
 
 @dataclass(frozen=True)
 class Judge:
-    """Decides on the claims about one function at one point.
+    """Decides on derivatives.
 
     Attributes:
-        point: where.
-        claims: the derivatives at a point, for each output in the order of `entry`.
-        values: the number of each output at the point.
-        noise: finds for each output and input how far rounding may take the derivative at a point, or None where that
-            is not known.
         rtol: the relative error to allow.
         atol: the absolute error to allow.
         strict: whether a kink, where there is no derivative, is an error.
     """
 
-    point: Sequence[float]
-    claims: Callable[[Sequence[float]], list[list[float]]]
-    values: Sequence[float]
-    noise: Callable[[Sequence[float]], list[list[float]] | None]
     rtol: float
     atol: float
     strict: bool
 
-    def looks_right(self, claimed: float, quick: float | None) -> bool:
+    def looks_right(self, question: Question) -> bool:
         """Tell whether a first look at the truth settles it."""
+        claimed, quick = question.claimed, question.quick
         if self.strict or quick is None or not math.isfinite(claimed) or not math.isfinite(quick):
             return False
         return abs(claimed - quick) <= self.rtol * abs(quick) + self.atol
 
-    def decide(
-        self,
-        output: int,
-        entry: int,
-        claimed: float,
-        indices: Sequence[int],
-        truth: Callable[[Sequence[float]], Slope],
-        quick: float | None = None,
-    ) -> tuple[Kind, Slope, str]:
-        """Decide on one claim, and say why.
-
-        Args:
-            output: which number of the result.
-            entry: where the claim stands among those for this output.
-            claimed: the claim.
-            indices: the inputs it is about.
-            truth: finds the true derivative at a point.
-            quick: the first look at it: a difference across the point, which is huge at a jump.
-        """
-        slope = truth(self.point)
+    def decide(self, question: Question) -> tuple[Kind, Slope, str]:
+        """Decide on one claim, and say why: first what cannot be known, then jumps, then the numbers."""
+        slope = question.truth()
+        if math.isnan(question.value):
+            return "undecided", slope, "the function is not a number here"
         if not slope.sides or not math.isfinite(slope.error):
             return "undecided", slope, "the truth could not be found here"
+        if len(question.sizes) == 1 and question.jumps():
+            if self.strict:
+                return "wrong", slope, "there is no derivative at a jump"
+            return "undecided", slope, "the function jumps here, and has no derivative"
+        kind, reason = self._compared(question, slope)
+        if kind == "wrong" and self._floats_back(question, slope):
+            return "undecided", slope, "the function does another thing with floats than with numbers of 50 digits"
+        return kind, slope, reason
+
+    def _compared(self, question: Question, slope: Slope) -> tuple[Kind, str]:
+        claimed, known = question.claimed, _SAFETY * slope.error
         if math.isnan(claimed):
-            if quick is not None and abs(quick) > 1e6 * max(1.0, *(abs(float(side)) for side in slope.sides)):
-                return "kink", slope, "there is no derivative at a jump"
-            return "wrong", slope, "it is not a number"
+            return "wrong", "it is not a number"
         if slope.is_kink:
             return self._at_kink(claimed, slope)
         true = slope.value
-        known = 10.0 * slope.error
         if math.isinf(true) or math.isinf(claimed):
-            if claimed != true and known > 0.1 * abs(true):
-                return "undecided", slope, f"differences leave an error of {slope.error:.1e}"
-            return ("right" if claimed == true else "wrong"), slope, ""
-        off = abs(claimed - true)
-        if off == 0:
-            return "right", slope, ""
-        floor = self._floor(output, indices)
+            if claimed != true and known > _KNOWN_TO_REFUTE * abs(true):
+                return "undecided", f"differences leave an error of {slope.error:.1e}"
+            return ("right" if claimed == true else "wrong"), ""
+        off = float(abs(claimed - true))
         if off <= self.rtol * abs(true) + self.atol + known + UNDERFLOW:
-            if known > max(1e-6 * abs(true), self.atol, floor):
-                return "undecided", slope, f"it agrees, but differences leave an error of {slope.error:.1e}"
-            return "right", slope, ""
-        if known > 0.1 * off:
-            return "undecided", slope, f"differences leave an error of {slope.error:.1e}"
-        if true == 0 and off <= floor:
-            return "right", slope, "rounding"
-        return self._wrong_or_rounded(output, entry, float(off), slope, truth)
+            if off != 0 and known > max(_KNOWN_TO_CONFIRM * abs(true), self.atol, question.negligible):
+                return "undecided", f"it agrees, but differences leave an error of {slope.error:.1e}"
+            return "right", ""
+        if known > _KNOWN_TO_REFUTE * off:
+            return "undecided", f"differences leave an error of {slope.error:.1e}"
+        if slope.alone:
+            return "undecided", "the complex step says otherwise, and differences cannot tell"
+        if off > _MOST_NOISE * question.noise():
+            return "wrong", ""
+        if off <= max(_USELESS * float(abs(true)), self.atol, question.negligible):
+            return "right", "rounding"
+        return "unstable", "it is off by rounding alone, which leaves it hardly a digit"
 
-    def _at_kink(self, claimed: float, slope: Slope) -> tuple[Kind, Slope, str]:
+    def _at_kink(self, claimed: float, slope: Slope) -> tuple[Kind, str]:
         low, high = min(slope.sides), max(slope.sides)
         if self.strict:
-            return "wrong", slope, "there is no derivative here"
-        tolerance = self.rtol * float(max(abs(low), abs(high))) + self.atol + 10.0 * slope.error
+            return "wrong", "there is no derivative here"
+        tolerance = self.rtol * float(max(abs(low), abs(high))) + self.atol + _SAFETY * slope.error
         if slope.admits(claimed, tolerance):
-            return "kink", slope, "a subgradient at a kink"
-        return "wrong", slope, f"it is no subgradient: at this kink they lie between {float(low):g} and {float(high):g}"
+            return "kink", "a subgradient at a kink"
+        return "wrong", f"it is no subgradient: at this kink they lie between {float(low):g} and {float(high):g}"
 
-    def _floor(self, output: int, indices: Sequence[int]) -> float:
-        """What is nothing beside the value of the function, were each input to change by as much as itself."""
-        size = abs(self.values[output]) * _NEGLIGIBLE
-        for i in indices:
-            size /= abs(self.point[i]) or max(map(abs, self.point)) or 1.0
-        return size
-
-    def _wrong_or_rounded(
-        self,
-        output: int,
-        entry: int,
-        off: float,
-        slope: Slope,
-        truth: Callable[[Sequence[float]], Slope],
-    ) -> tuple[Kind, Slope, str]:
-        size = abs(float(slope.value))
-        noise = self.noise(self.point)
-        if noise is not None:
-            rounded = off <= _MOST_NOISE * noise[output][entry]
-        else:
-            errors = list(self._errors_nearby(output, entry, truth))
-            enough = len(errors) >= _NEIGHBOURS // 2
-            rounded = enough and not _is_systematic(errors) and off / (size or 1.0) <= 10.0 * max(map(abs, errors))
-        if not rounded:
-            return "wrong", slope, ""
-        if off <= max(_USELESS * size, self.atol):
-            return "right", slope, "rounding"
-        return "unstable", slope, "it is off by rounding alone, which leaves it hardly a digit"
-
-    def _errors_nearby(self, output: int, entry: int, truth: Callable[[Sequence[float]], Slope]) -> Iterator[float]:
-        """Yield the relative errors (absolute ones where the truth is 0) at points on a line through this one."""
-        rng = random.Random(0)
-        direction = [rng.uniform(0.5, 1.0) * rng.choice((-1.0, 1.0)) * _RADIUS for _ in self.point]
-        half = _NEIGHBOURS // 2
-        for k in range(-half, half + 1):
-            moved = [x * (1.0 + k / half * d) for x, d in zip(self.point, direction)]
-            try:
-                claimed = self.claims(moved)[output][entry]
-                slope = truth(moved)
-            except (ArithmeticError, ValueError):
-                continue
-            true = slope.value
-            if not slope.is_kink and math.isfinite(claimed) and math.isfinite(true):
-                yield float((claimed - true) / (abs(true) or 1))
-
-
-def _is_systematic(errors: Sequence[float]) -> bool:
-    """Tell the errors of a wrong rule, in order along a line, from those of rounding."""
-    mean = statistics.fmean(errors)
-    spread = math.fsum((e - mean) ** 2 for e in errors)
-    steps = math.fsum((b - a) ** 2 for a, b in itertools.pairwise(errors))
-    return abs(mean) >= math.sqrt(spread / len(errors)) or steps < _SMOOTH * spread
+    def _floats_back(self, question: Question, slope: Slope) -> bool:
+        """Tell whether differences of floats find what is claimed, and not what was found at 50 digits."""
+        found = question.in_floats()
+        if found is None or len(found.sides) < 2 or found.is_kink or not math.isfinite(question.claimed):
+            return False
+        near = _SAFETY * found.error + self.rtol * abs(found.value)
+        return bool(abs(question.claimed - found.value) <= near and abs(slope.value - found.value) > 10.0 * near)
 
 
 def _difference(claimed: float, side: object) -> float:

@@ -1,0 +1,86 @@
+"""Which number in the result of a gradient is the derivative of which output by which input."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+from ..trees import Structure
+
+Shape = tuple[int, ...]
+
+
+def arranged(
+    slopes: Sequence[float], structure: Structure, outputs: Structure, arguments: Sequence[Structure]
+) -> list[list[float]]:
+    """Put derivatives into one row for each output, in the order of the inputs.
+
+    In the place of each leaf of the outputs (a number, an array) stand the derivatives by the arguments: one structure
+    like that of the argument, or a tuple of them for several; keys of dicts may come in another order. Lists for
+    arrays, one flat list for all, and the like are taken too, as long as the numbers are as many.
+
+    Args:
+        slopes: the numbers of the gradient.
+        structure: its structure.
+        outputs: the structure of the function's result.
+        arguments: the structures of the arguments to differentiate by.
+
+    Raises:
+        ValueError: if there are not as many numbers as derivatives, or they are named, or shaped, in another way.
+    """
+    places = [
+        (output + (f"[{i}]" if len(arguments) > 1 else "") + path, output_shape or (), shape or ())
+        for output, output_shape in zip(outputs.paths, outputs.shapes)
+        for i, argument in enumerate(arguments)
+        for path, shape in zip(argument.paths, argument.shapes)
+    ]
+    blocks = dict(zip(structure.paths, zip(structure.shapes, structure.split(slopes))))
+    _check_keys([place for place, _, _ in places], list(blocks))
+    by_place = all(place in blocks for place, _, _ in places) and len(blocks) == len(places)
+    expected = sum(math.prod(output_shape) * math.prod(shape) for _, output_shape, shape in places)
+    if len(slopes) != expected:
+        raise ValueError(_wrong_number(len(slopes), expected, outputs, arguments))
+    if not by_place:
+        width = expected // outputs.size if outputs.size else 0
+        return [list(slopes[start : start + width]) for start in range(0, len(slopes), width or 1)]
+    for place, output_shape, shape in places:
+        _check_shape(place, blocks[place][0], output_shape + shape, blocks[place][1])
+    rows = []
+    for _, of_output in itertools.groupby(enumerate(places), lambda pair: pair[0] // _per_output(arguments)):
+        own = [(blocks[place][1], math.prod(shape)) for _, (place, _, shape) in of_output]
+        count = len(own[0][0]) // own[0][1] if own and own[0][1] else 0
+        rows += [[x for block, n in own for x in block[k * n : (k + 1) * n]] for k in range(count)]
+    return rows
+
+
+def _per_output(arguments: Sequence[Structure]) -> int:
+    return sum(len(argument.paths) for argument in arguments)
+
+
+def _check_keys(expected: Sequence[str], got: Sequence[str]) -> None:
+    """Raise if there are keys, and others than those of the arguments."""
+    missing, unknown = [p for p in expected if p not in got], [p for p in got if p not in expected]
+    keyed = [place for place in (*missing, *unknown) if "['" in place]
+    if keyed and missing and unknown:
+        raise ValueError(
+            "check_gradients: grad: expected the keys of the argument, got "
+            f"{', '.join(unknown[:3])} in place of {', '.join(missing[:3])}"
+        )
+
+
+def _check_shape(place: str, got: Shape | None, expected: Shape, block: Sequence[float]) -> None:
+    """Raise for an array of another shape, unless they differ in axes of length 1 alone."""
+    if len(block) != math.prod(expected) or [n for n in got or () if n != 1] != [n for n in expected if n != 1]:
+        where = f" at {place}" if place else ""
+        raise ValueError(f"check_gradients: grad: expected the shape {expected}{where}, got {got or ()}")
+
+
+def _wrong_number(got: int, expected: int, outputs: Structure, arguments: Sequence[Structure]) -> str:
+    inputs = sum(argument.size for argument in arguments)
+    of = "" if outputs.size == 1 else f" ({inputs} for each of the {outputs.size} that the function returns)"
+    text = f"check_gradients: grad: expected {expected} number{'s' * (expected != 1)}{of}, got {got}"
+    if len(arguments) > 1:
+        sizes = " + ".join(str(argument.size) for argument in arguments)
+        text += f"; there are {len(arguments)} arguments ({sizes} numbers): return a tuple, or choose some with argnums"
+    return text
