@@ -599,6 +599,4 @@ def where(condition: Number, x: Number, y: Number) -> Number:
     return ops.WHERE(condition, x, y)
 
 
-if native.engine is not None:  # each as a callable of C, which asks the function here for what is rare
-    for _name in [name for name in ops.TABLE if name in globals()]:
-        globals()[_name] = native.engine.accelerate(globals()[_name], ops.TABLE[_name])
+native.accelerate(globals(), ops.TABLE)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Mapping
 from types import ModuleType
+from typing import Any
 
 _CHOICES = ("", "python", "c")
 
@@ -34,3 +36,18 @@ def _chosen() -> ModuleType | None:
 engine = _chosen()
 #: "c" or "python".
 backend = "python" if engine is None else "c"
+
+
+def accelerate(namespace: dict[str, Any], table: Mapping[str, Any]) -> None:
+    """Put callables of C in the place of a module's functions, where the engine in C runs.
+
+    Each does at once what is usual, and asks the function it stands for in all other cases.
+
+    Args:
+        namespace: the globals of the module.
+        table: the operations by the names of their functions.
+    """
+    for name, operation in table.items() if engine is not None else ():
+        function = namespace.get(name)
+        if function is not None and function.__module__ == namespace["__name__"]:
+            namespace[name] = engine.accelerate(function, operation)  # type: ignore[union-attr]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from . import ops
+from . import native, ops
 from .operation import Number, as_sequence
 
 
@@ -160,3 +160,6 @@ def log_softmax(xs: Iterable[Number]) -> list[Number]:
     """
     numbers = _at_least_one(xs, "log_softmax")
     return [ops.LOG_SOFTMAX(float(i), *numbers) for i in range(len(numbers))]
+
+
+native.accelerate(globals(), ops.TABLE)

@@ -100,11 +100,28 @@ static PyObject *value_absolute(PyObject *self)
     return unary_operator(OP_ABS, self);
 }
 
-#define DEFINE_METHOD(identifier, name, value, slope)                                                                  \
-    static PyObject *value_method_##name(PyObject *self, PyObject *Py_UNUSED(ignored))                                 \
-    {                                                                                                                  \
-        return unary_operator(OP_##identifier, self);                                                                  \
+/* A method of the Python engine, on arguments that this one does not take: it has the words for what is wrong. */
+static PyObject *by_twin_method(PyObject *self, const char *name, PyObject *const *args, Py_ssize_t nargs,
+                                PyObject *names)
+{
+    PyObject *method = PyObject_GetAttrString(state_of(self)->twin, name), *result = NULL;
+    PyObject *bound = method == NULL ? NULL : PyMethod_New(method, self);
+    if (bound != NULL) {
+        result = PyObject_Vectorcall(bound, args, (size_t)nargs, names);
     }
+    Py_XDECREF(method);
+    Py_XDECREF(bound);
+    return result;
+}
+
+/* A method without arguments: any that are given are the twin's to refuse. */
+#define WITHOUT_ARGUMENTS(name, call)                                                                                  \
+    static PyObject *value_method_##name(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)     \
+    {                                                                                                                  \
+        return nargs == 0 && names == NULL ? call : by_twin_method(self, #name, args, nargs, names);                  \
+    }
+#define DEFINE_METHOD(identifier, name, value, slope)                                                                  \
+    WITHOUT_ARGUMENTS(name, unary_operator(OP_##identifier, self))
 UNARY_METHODS(DEFINE_METHOD)
 #undef DEFINE_METHOD
 

@@ -2,8 +2,8 @@
 #ifndef MICROGRUD_ATTRIBUTES_H
 #define MICROGRUD_ATTRIBUTES_H
 
+#include "arithmetic.h"
 #include "backward.h"
-#include "record.h"
 
 /* --- parts of a node --- */
 
@@ -303,10 +303,12 @@ static int value_init(PyObject *self, PyObject *args, PyObject *kwargs)
     State *state = state_of(self);
     PyObject *data, *children = NULL, *op = NULL, *label = NULL;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OOO", names, &data, &children, &op, &label)) {
-        /* The twin of the signature has the words for what is wrong with the arguments. */
+        /* The twin has the words for what is wrong with the arguments. */
         PyErr_Clear();
-        PyObject *bound = PyMethod_New(state->construct, self);
+        PyObject *method = PyObject_GetAttrString(state->twin, "__init__");
+        PyObject *bound = method == NULL ? NULL : PyMethod_New(method, self);
         PyObject *result = bound == NULL ? NULL : PyObject_Call(bound, args, kwargs);
+        Py_XDECREF(method);
         Py_XDECREF(bound);
         Py_XDECREF(result);
         if (result != NULL) {
@@ -367,12 +369,12 @@ static PyObject *value_repr(PyObject *self)
     return text;
 }
 
-static PyObject *value_item(PyObject *self, PyObject *Py_UNUSED(ignored))
+static PyObject *value_item(PyObject *self)
 {
     return get_data(self, NULL);
 }
 
-static PyObject *value_detach(PyObject *self, PyObject *Py_UNUSED(ignored))
+static PyObject *value_detach(PyObject *self)
 {
     State *state = state_of(self);
     Node *leaf = new_node(state, as_node(self)->data);
@@ -406,6 +408,12 @@ static PyObject *value_reduce_ex(PyObject *self, PyObject *Py_UNUSED(protocol))
     State *state = state_of(self);
     return PyObject_CallFunctionObjArgs(state->reduce_graph, self, state->topological_order, NULL);
 }
+
+WITHOUT_ARGUMENTS(backward, value_backward(self))
+WITHOUT_ARGUMENTS(zero_grad, value_zero_grad(self))
+WITHOUT_ARGUMENTS(_pass_on, value_pass_on(self))
+WITHOUT_ARGUMENTS(item, value_item(self))
+WITHOUT_ARGUMENTS(detach, value_detach(self))
 
 static PyObject *value_sizeof(PyObject *self, PyObject *Py_UNUSED(ignored))
 {

@@ -412,7 +412,7 @@ static int pass_on_by_python(const State *state, Node *node, bool watching)
     return result == NULL ? -1 : 0;
 }
 
-static PyObject *value_backward(PyObject *self, PyObject *Py_UNUSED(ignored))
+static PyObject *value_backward(PyObject *self)
 {
     State *state = state_of(self);
     Node *root = as_node(self);
@@ -452,7 +452,7 @@ static PyObject *value_backward(PyObject *self, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-static PyObject *value_zero_grad(PyObject *self, PyObject *Py_UNUSED(ignored))
+static PyObject *value_zero_grad(PyObject *self)
 {
     Walk walk;
     begin(&walk, state_of(self));
@@ -464,7 +464,7 @@ static PyObject *value_zero_grad(PyObject *self, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-static PyObject *value_pass_on(PyObject *self, PyObject *Py_UNUSED(ignored))
+static PyObject *value_pass_on(PyObject *self)
 {
     if (pass_on(state_of(self), as_node(self)) < 0) {
         return NULL;

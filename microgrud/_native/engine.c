@@ -57,17 +57,28 @@ static inline State *state_of_function(PyObject *self)
 
 static PyMethodDef value_methods[] = {
 #define METHOD(identifier, name, value, slope)                                                                         \
-    {#name, value_method_##name, METH_NOARGS, #name "($self)\n--\n\nReturn `microgrud." #name "` of this node."},
+    {#name, (PyCFunction)(void (*)(void))value_method_##name, METH_FASTCALL | METH_KEYWORDS,                         \
+     #name "($self)\n--\n\nReturn `microgrud." #name "` of this node."},
     UNARY_METHODS(METHOD)
 #undef METHOD
     {"_record", (PyCFunction)(void (*)(void))value_record, METH_FASTCALL | METH_CLASS,
      "_record($type, operation, /, *operands)\n--\n\n"
      "Compute the result of an operation, and make it a node that remembers its operands."},
-    {"backward", value_backward, METH_NOARGS, "backward($self)\n--\n\n"},
-    {"zero_grad", value_zero_grad, METH_NOARGS, "zero_grad($self)\n--\n\n"},
-    {"_pass_on", value_pass_on, METH_NOARGS, "_pass_on($self)\n--\n\n"},
-    {"item", value_item, METH_NOARGS, "item($self)\n--\n\n"},
-    {"detach", value_detach, METH_NOARGS, "detach($self)\n--\n\n"},
+    {"backward", (PyCFunction)(void (*)(void))value_method_backward, METH_FASTCALL | METH_KEYWORDS,
+     "backward($self)\n--\n\n"
+     "Compute the derivative of this node by every node it depends on, into their `grad`.\n\n"
+     "Leaves add the new derivative to what their `grad` held (`zero_grad()` clears it before the next step); the\n"
+     "nodes in between hold that of this pass, whatever they held before, so that a second pass counts nothing twice.\n"
+     "Takes time linear in the number of operands. If a rule raises, the leaves keep the gradients they had."},
+    {"zero_grad", (PyCFunction)(void (*)(void))value_method_zero_grad, METH_FASTCALL | METH_KEYWORDS,
+     "zero_grad($self)\n--\n\nSet the grad of this node and of everything it depends on to zero."},
+    {"_pass_on", (PyCFunction)(void (*)(void))value_method__pass_on, METH_FASTCALL | METH_KEYWORDS,
+     "_pass_on($self)\n--\n\n"
+     "Add to each parent's grad this node's grad times the local derivative: the chain rule."},
+    {"item", (PyCFunction)(void (*)(void))value_method_item, METH_FASTCALL | METH_KEYWORDS,
+     "item($self)\n--\n\nReturn the number as a float, without its history."},
+    {"detach", (PyCFunction)(void (*)(void))value_method_detach, METH_FASTCALL | METH_KEYWORDS,
+     "detach($self)\n--\n\nReturn a leaf with the same number and label, through which no gradient flows."},
     {"__copy__", value_copy, METH_NOARGS, NULL},
     {"__deepcopy__", value_deepcopy, METH_O, NULL},
     {"__reduce_ex__", value_reduce_ex, METH_O, NULL},
@@ -81,18 +92,21 @@ static PyMemberDef value_members[] = {
 };
 
 static PyGetSetDef value_getset[] = {
-    {"data", get_data, set_data, NULL, NULL},
-    {"grad", get_grad, set_grad, NULL, NULL},
+    {"data", get_data, set_data, "The number.", NULL},
+    {"grad", get_grad, set_grad,
+     "The derivative of the root of the last backward pass by this node; on a leaf it adds up over passes.", NULL},
     {"_data", get_data, set_data, NULL, NULL},
     {"_grad", get_grad, set_grad, NULL, NULL},
     {"label", get_label, set_label, NULL, NULL},
-    {"is_leaf", get_is_leaf, NULL, NULL, NULL},
-    {"_prev", get_parents, NULL, NULL, NULL},
-    {"_op", get_op, NULL, NULL, NULL},
+    {"is_leaf", get_is_leaf, NULL,
+     "Whether the node has no operands on record: made by the user, by `detach()`, or inside `no_grad()`.", NULL},
+    {"_prev", get_parents, NULL, "The parents in order, one entry per use: `(a, a)` for `a * a`.", NULL},
+    {"_op", get_op, NULL, "The short name of the operation that made the node, empty for a leaf.", NULL},
     {"_operands", get_operands, set_operands, NULL, NULL},
     {"_operation", get_operation, set_operation, NULL, NULL},
     {"_closure", get_closure, set_closure, NULL, NULL},
-    {"_backward", get_backward, set_closure, NULL, NULL},
+    {"_backward", get_backward, set_closure,
+     "What passes this node's grad on to its parents; assign a closure to a node built by hand.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -142,16 +156,14 @@ static PyObject *adopt(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "OO:adopt", &twin, &order)) {
         return NULL;
     }
-    PyObject *construct = PyObject_GetAttrString(twin, "__init__");
     PyObject *doc = PyObject_GetAttrString(twin, "__doc__");
     PyObject *function = function_new(state, order, OP_NONE);
     int status = -1;
-    if (construct != NULL && doc != NULL && function != NULL) {
-        Py_XSETREF(state->construct, Py_NewRef(construct));
+    if (doc != NULL && function != NULL) {
+        Py_XSETREF(state->twin, Py_NewRef(twin));
         Py_XSETREF(state->topological_order, Py_NewRef(function));
         status = PyObject_SetAttrString((PyObject *)state->value_type, "__doc__", doc);
     }
-    Py_XDECREF(construct);
     Py_XDECREF(doc);
     if (status < 0) {
         Py_XDECREF(function);
@@ -290,6 +302,13 @@ static int execute(PyObject *module)
     Py_DECREF(state->value_type);
     Py_DECREF(state->function_type);
     state->value_type->tp_vectorcall = value_vectorcall;
+    /* Errors of Python's own name a type as the type does, and a class made by a class statement has a short name. */
+    PyObject *name = PyUnicode_FromString("Value");
+    if (name == NULL || PyObject_SetAttrString((PyObject *)state->value_type, "__name__", name) < 0) {
+        Py_XDECREF(name);
+        return -1;
+    }
+    Py_DECREF(name);
     state->free_limit = 1 << 16;
     if (first_type == NULL) {
         first_state = state;
@@ -309,7 +328,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->as_float);
     Py_VISIT(state->as_sequence);
     Py_VISIT(state->is_number);
-    Py_VISIT(state->construct);
+    Py_VISIT(state->twin);
     Py_VISIT(state->check_forward);
     Py_VISIT(state->watching);
     Py_VISIT(state->pass_on_checked);
@@ -336,7 +355,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->as_float);
     Py_CLEAR(state->as_sequence);
     Py_CLEAR(state->is_number);
-    Py_CLEAR(state->construct);
+    Py_CLEAR(state->twin);
     Py_CLEAR(state->check_forward);
     Py_CLEAR(state->watching);
     Py_CLEAR(state->pass_on_checked);

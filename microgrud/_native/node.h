@@ -68,7 +68,7 @@ typedef struct {
     PyObject *recording;            /* the context variable of recording.py */
     PyObject *empty;                /* "" */
     /* functions of the Python modules, for what is rare: conversions, errors, anomalies, copies */
-    PyObject *as_float, *as_sequence, *is_number, *construct;
+    PyObject *as_float, *as_sequence, *is_number, *twin;
     PyObject *check_forward, *watching, *pass_on_checked;
     PyObject *copy_node, *deepcopy_graph, *reduce_graph, *topological_order;
     Node *free_nodes; /* dead nodes, linked, to be used again */

@@ -1,0 +1,390 @@
+"""The engine in C against the one in Python, its specification: the same bits, texts, signatures and pickles.
+
+Both are loaded side by side: the package is imported twice, each time with another choice of the engine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import importlib
+import inspect
+import math
+import os
+import pickle
+import random
+import struct
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+import microgrud
+from microgrud.testing import Expression, expressions, reals
+
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+
+
+@contextlib.contextmanager
+def installed(modules: dict[str, ModuleType]) -> Iterator[None]:
+    """Let `import microgrud` find these modules, and put back what was there."""
+    before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "microgrud"}
+    for name in before:
+        del sys.modules[name]
+    sys.modules.update(modules)
+    try:
+        yield
+    finally:
+        modules.update({name: m for name, m in sys.modules.items() if name.partition(".")[0] == "microgrud"})
+        for name in modules:
+            sys.modules.pop(name, None)
+        sys.modules.update(before)
+
+
+def load(backend: str) -> tuple[ModuleType, dict[str, ModuleType]]:
+    """Import the package anew with this engine."""
+    modules: dict[str, ModuleType] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MICROGRUD_BACKEND", backend)
+        with installed(modules):
+            package = importlib.import_module("microgrud")
+            for name in ("optim", "nn", "losses"):
+                getattr(package, name)
+    assert package.backend == backend
+    return package, modules
+
+
+try:
+    C, C_MODULES = load("c")
+except ImportError as error:
+    pytest.skip(str(error), allow_module_level=True)
+PYTHON, PYTHON_MODULES = load("python")
+BOTH = (PYTHON, C)
+
+
+def bits(x: float) -> bytes:
+    """The bits of a float; one NaN is like another."""
+    return b"nan" if x != x else struct.pack("<d", x)
+
+
+def outcome(call: Callable[[], Any]) -> Any:
+    """What a call gives: bits, or the type and the text of an error."""
+    try:
+        result = call()
+    except Exception as error:
+        return type(error).__name__, str(error)
+    return described(result)
+
+
+def described(result: Any) -> Any:
+    """A result in a form that can be compared between the engines."""
+    if type(result).__name__ == "Value":
+        return "Value", bits(result.data), bits(result.grad), result._op, result.label, len(result._prev)
+    if isinstance(result, float):
+        return "float", bits(result)
+    if isinstance(result, (list, tuple)):
+        return type(result).__name__, [described(x) for x in result]
+    return type(result).__name__, repr(result)
+
+
+def same(call: Callable[[ModuleType], Any]) -> Any:
+    """Demand the same outcome of both engines, and return it."""
+    first, second = (outcome(lambda mg=mg: call(mg)) for mg in BOTH)
+    assert first == second
+    return first
+
+
+# --- the table ---
+
+HARD = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -3.0, 1e-9, 5e-324, 1e-310, -1e-170, 1e300, -1e300, 710.0, -745.0, 36.5]
+HARD += [math.inf, -math.inf, math.nan, -0.7517915246935645, -1.2784645427610737, -38.0, -701.0, 1.4142135623730951]
+
+
+def operand_lists(name: str, arity: int | None, count: int) -> Iterator[list[float]]:
+    """Hard and ordinary operands of an operation."""
+    rng = random.Random(name)
+    for k in range(count):
+        width = arity or rng.choice((1, 2, 3, 4, 5, 9, 40))
+        xs = [
+            rng.choice(HARD) if rng.random() < 0.3 else rng.choice((-1.0, 1.0)) * 10.0 ** rng.uniform(-4, 2.5)
+            for _ in range(width)
+        ]
+        if k % 3 == 0:
+            xs = [rng.uniform(-1.0, 1.0) for _ in xs]
+        if name in ("softmax", "log_softmax"):
+            xs[0] = float(rng.randrange(-1, width))
+        yield xs
+
+
+@pytest.mark.parametrize("name", PYTHON.ops.TABLE)
+def test_every_entry_of_the_table_has_a_twin_of_the_same_bits(name: str) -> None:
+    operation = PYTHON.ops.TABLE[name]
+    for xs in operand_lists(name, operation.arity, 3000 if NIGHTLY else 300):
+
+        def run(mg: ModuleType, xs: list[float] = xs) -> Any:
+            leaves = [mg.Value(x) for x in xs]
+            constants = 1 if name in ("softmax", "log_softmax") else 0
+            result = mg.ops.TABLE[name](*xs[:constants], *leaves[constants:])
+            result.backward()
+            return [result, *leaves]
+
+        same(run)
+
+
+def test_the_names_of_the_table_are_those_of_the_c_engine() -> None:
+    for operation in C.ops.TABLE.values():
+        x = C.Value(0.5 if operation.name == "atanh" else 1.0)
+        operands = [0.0 if operation.name in ("softmax", "log_softmax") else x, *[x] * ((operation.arity or 3) - 1)]
+        node = operation(*operands)
+        assert node._operation is operation
+        assert node._op == operation.symbol
+
+
+# --- programs ---
+
+
+@settings(max_examples=100_000 if NIGHTLY else 2_000)
+@given(expressions(max_nodes=20))
+def test_random_programs_have_the_same_bits(program: Expression) -> None:
+    def run(mg: ModuleType) -> Any:
+        own = renamed(program, mg)
+        leaves = [mg.Value(x) for x in program.inputs]
+        output = own(*leaves)
+        if isinstance(output, float):
+            return output
+        output.backward()
+        return [output, *leaves, *(x for x in mg.engine.topological_order(output))]
+
+    same(run)
+
+
+def renamed(program: Expression, mg: ModuleType) -> Callable[..., Any]:
+    """The program with the functions of one of the packages: its text, run."""
+    space: dict[str, Any] = {}
+    code = program.code()
+    names = {name: getattr(mg, name) for name in mg.__all__ if name not in ("nn", "losses", "optim", "train")}
+    exec(code.split("def f", 1)[-1].join(("def f", "")) if code.startswith("from") else code, names | space, space)
+    return space["f"]
+
+
+# --- operators, methods, functions: results and errors on operands of every kind ---
+
+OPERANDS: dict[str, Callable[[ModuleType], Any]] = {
+    "Value": lambda mg: mg.Value(0.5),
+    "labelled": lambda mg: mg.Value(2.0, label="w"),
+    "zero": lambda mg: mg.Value(0.0),
+    "negative": lambda mg: mg.Value(-1.5),
+    "huge": lambda mg: mg.Value(1e300),
+    "float": lambda mg: 2.5,
+    "zero float": lambda mg: 0.0,
+    "nan": lambda mg: math.nan,
+    "int": lambda mg: 3,
+    "huge int": lambda mg: 10**400,
+    "bool": lambda mg: True,
+    "string": lambda mg: "a",
+    "none": lambda mg: None,
+    "complex": lambda mg: 1j,
+    "list": lambda mg: [1.0, mg.Value(2.0)],
+    "subclass": lambda mg: type("Sub", (mg.Value,), {})(1.25),
+}
+BINARY = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "lt", "le", "gt", "ge", "eq", "ne"]
+
+
+@pytest.mark.parametrize("right", OPERANDS)
+@pytest.mark.parametrize("left", OPERANDS)
+@pytest.mark.parametrize("name", BINARY)
+def test_operators_agree_on_everything(name: str, left: str, right: str) -> None:
+    operator = importlib.import_module("operator")
+    if name in ("pow", "mul") and "huge int" in (left, right):
+        pytest.skip("takes Python a while")
+    same(lambda mg: getattr(operator, name)(OPERANDS[left](mg), OPERANDS[right](mg)))
+
+
+@pytest.mark.parametrize("operand", OPERANDS)
+@pytest.mark.parametrize("name", [n for n in PYTHON.__all__ if callable(getattr(PYTHON, n)) and n in PYTHON.ops.TABLE])
+def test_functions_agree_on_everything(name: str, operand: str) -> None:
+    make = OPERANDS[operand]
+    width = len(inspect.signature(getattr(PYTHON, name)).parameters)
+    same(lambda mg: getattr(mg, name)(*[make(mg)] * width))
+    same(lambda mg: getattr(mg, name)([make(mg)] * 3, [make(mg)] * 3))
+    same(lambda mg: getattr(mg, name)(x for x in [make(mg)] * 3))
+    same(lambda mg: getattr(mg, name)())
+    same(lambda mg: getattr(mg, name)(make(mg), nonsense=1))
+    with contextlib.suppress(AttributeError):
+        same(lambda mg: getattr(mg.Value(0.5), name)(*[make(mg)] * (width - 1)))
+        same(lambda mg: getattr(mg.Value(0.5), name)(nonsense=1))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "",
+        "None",
+        "'a'",
+        "1j",
+        "[1]",
+        "1.0, 2.0",
+        "1.0, [2.0]",
+        "1.0, 'ab'",
+        "1.0, (), '+', 'x', 5",
+        "1.0, label='x'",
+        "1.0, nonsense=1",
+        "data=2",
+        "_op='t', data=True",
+        "1.0, (), 'op'",
+        "float('nan')",
+        "10**400",
+    ],
+)
+def test_construction_agrees(arguments: str) -> None:
+    same(lambda mg: eval(f"Value({arguments})", {"Value": mg.Value}))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "v.nonsense",
+        "v.data",
+        "v.data = 'a'",
+        "v.grad = 1j",
+        "v.grad = 3",
+        "v.nonsense = 1",
+        "v.label = 5",
+        "v.item()",
+        "v.detach()",
+        "v.is_leaf",
+        "(v*v)._prev",
+        "(v*2)._operands",
+        "int(v)",
+        "float(v)",
+        "round(v)",
+        "round(v, 1)",
+        "round(v, 'a')",
+        "divmod(v, 2)",
+        "divmod(7, v)",
+        "format(v, '.2f')",
+        "format(v, 'q')",
+        "f'{v}'",
+        "repr(v)",
+        "bool(v)",
+        "abs(v)",
+        "-v",
+        "+v",
+        "v._op",
+        "(v+1)._op",
+        "v.is_leaf()",
+        "hash(v) == hash(v)",
+        "v == v",
+        "v != v",
+        "v < 'a'",
+        "v.backward(1)",
+        "v.exp(1)",
+        "v.zero_grad(1)",
+        "len(v)",
+        "v[0]",
+        "iter(v)",
+        "v._operation",
+        "pow(v, 2, 3)",
+        "v @ v",
+        "v.clip(0, 1)",
+        "v.leaky_relu()",
+        "v.leaky_relu(slope=0.5)",
+        "v.elu(alpha=v)",
+        "v.pow(3)",
+        "v.atan2(1)",
+        "v.arcsin()",
+        "v._backward is None",
+        "v.backward.__name__",
+        "Value.__name__",
+        "Value.__qualname__",
+        "Value.__module__",
+        "Value.__doc__",
+        "sorted(n for n in dir(v) if not n.startswith('__'))",
+        "[c.__name__ for c in Value.__mro__]",
+    ],
+)
+def test_attributes_and_methods_agree(code: str) -> None:
+    def run(mg: ModuleType) -> Any:
+        v = mg.Value(0.75, label="v")
+        space = {"v": v, "Value": mg.Value}
+        if " = " in code:
+            exec(code, space)
+            return [v, repr(v)]
+        return eval(code, space)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of int(v), before Python 3.14
+        same(run)
+
+
+# --- signatures and docstrings ---
+
+
+def public_callables(mg: ModuleType) -> dict[str, Any]:
+    found = {name: getattr(mg, name) for name in mg.__all__ if callable(getattr(mg, name))}
+    found |= {f"Value.{name}": getattr(mg.Value, name) for name in dir(mg.Value) if not name.startswith("__")}
+    return found
+
+
+def test_every_public_name_is_there_with_its_signature_and_its_docstring() -> None:
+    python, c = public_callables(PYTHON), public_callables(C)
+    assert python.keys() == c.keys()
+    for name, twin in python.items():
+        assert inspect.getdoc(c[name]) == inspect.getdoc(twin), name
+        if inspect.isfunction(twin):
+            assert parameters(c[name]) == parameters(twin), name
+
+
+def parameters(function: Any) -> list[tuple[str, Any]]:
+    found = inspect.signature(function).parameters.values()
+    return [(p.name, p.default) for p in found if p.name != "self"]
+
+
+# --- copies and pickles ---
+
+
+@pytest.mark.parametrize(("source", "target"), [(PYTHON_MODULES, C_MODULES), (C_MODULES, PYTHON_MODULES)])
+def test_pickles_go_from_one_engine_to_the_other(source: dict[str, ModuleType], target: dict[str, ModuleType]) -> None:
+    with installed(dict(source)):
+        mg = source["microgrud"]
+        x, y = mg.Value(0.5, label="x"), mg.Value(-2.0)
+        z = mg.dot([x, y, 3.0], [y, y, x]) * mg.tanh(x) + mg.max([x, y])
+        z.backward()
+        data = pickle.dumps([z, x, y, mg.exp, mg.dot])
+    with installed(dict(target)):
+        other, ox, oy, exp, dot = pickle.loads(data)
+        assert exp is target["microgrud"].exp
+        assert dot is target["microgrud"].dot
+        assert described([other, ox, oy]) == described([z, x, y])
+        other.zero_grad()
+        other.backward()
+        assert described([ox, oy]) == described([x, y])
+
+
+def test_copies_agree() -> None:
+    def run(mg: ModuleType) -> Any:
+        x = mg.Value(0.5, label="x")
+        y = mg.sin(x) * x
+        y.backward()
+        shallow, deep = copy.copy(y), copy.deepcopy([y, x])
+        assert shallow._prev == y._prev
+        assert deep[0]._prev[1] is deep[1]
+        return [shallow, *deep]
+
+    same(run)
+
+
+def test_packing_agrees() -> None:
+    def run(mg: ModuleType) -> Any:
+        packing = sys.modules["microgrud.optim.packing"] if mg is microgrud else mg.optim.packing
+        values = [mg.Value(x) for x in (1.0, -2.0, 3.5)]
+        vector = packing.read_data(values)
+        packing.write_data(values, vector * 2)
+        packing.write_gradients(values, vector[::-1])
+        return [values, packing.read_gradients(values).tolist()]
+
+    same(run)
