@@ -179,9 +179,9 @@ def test_logits_of_a_thousand_are_no_trouble(zs: list[float], target: Any) -> No
 
 
 def test_small_losses_of_confident_predictions_do_not_vanish() -> None:
-    assert cross_entropy([50.0, 0.0], 0) == pytest.approx(math.exp(-50.0), rel=1e-14)
-    assert binary_cross_entropy_with_logits(50.0, 1) == pytest.approx(math.exp(-50.0), rel=1e-14)
-    assert binary_cross_entropy(1e-300, 0) == pytest.approx(1e-300, rel=1e-14)
+    assert cross_entropy([50.0, 0.0], 0) == pytest.approx(math.exp(-50.0), rel=1e-14, abs=0.0)
+    assert binary_cross_entropy_with_logits(50.0, 1) == pytest.approx(math.exp(-50.0), rel=1e-14, abs=0.0)
+    assert binary_cross_entropy(1e-300, 0) == pytest.approx(1e-300, rel=1e-14, abs=0.0)
 
 
 def test_a_perfect_loss_is_zero_without_a_sign() -> None:
@@ -195,7 +195,7 @@ def test_known_numbers() -> None:
     assert absolute_error([3.0, -1.0], [1.0, 1.0]) == 2.0
     assert huber([2.0, 0.1], [0.0, 0.0], delta=0.5) == (0.5 * (2.0 - 0.25) + 0.5 * 0.1**2) / 2
     assert hinge([0.5, 2.0, -1.0], [1, 1, 1]) == (0.5 + 0.0 + 2.0) / 3
-    assert cross_entropy([0.0] * 4, 2) == pytest.approx(math.log(4.0), rel=1e-15)
+    assert cross_entropy([0.0] * 4, 2) == pytest.approx(math.log(4.0), rel=1e-15, abs=0.0)
 
 
 def test_huber_is_smooth_where_the_parabola_meets_the_lines() -> None:
@@ -227,7 +227,7 @@ SAMPLES: list[tuple[Callable[..., Any], list[Any], list[Any]]] = [
 def test_a_batch_gives_the_mean_over_its_samples(loss: Any, predictions: list[Any], targets: list[Any]) -> None:
     one_by_one = [loss(p, t) for p, t in zip(predictions, targets)]
 
-    assert loss(predictions, targets) == pytest.approx(sum(one_by_one) / len(one_by_one), rel=1e-15)
+    assert loss(predictions, targets) == pytest.approx(sum(one_by_one) / len(one_by_one), rel=1e-15, abs=0.0)
 
 
 def as_values(item: Any) -> Any:
@@ -250,7 +250,7 @@ def test_values_floats_arrays_and_mpmath_numbers_give_one_result(
     assert isinstance(from_values, Value)
     assert isinstance(from_mpmath, mpmath.mpf)
     assert (from_values.data, from_arrays) == (expected, expected)
-    assert float(from_mpmath) == pytest.approx(expected, rel=1e-14)
+    assert float(from_mpmath) == pytest.approx(expected, rel=1e-14, abs=0.0)
 
 
 @given(predictions=st.lists(numbers, min_size=1, max_size=5), target=st.sampled_from([-1, 1]))
@@ -277,9 +277,9 @@ def test_targets_may_be_values_and_get_gradients_too() -> None:
     cross_entropy([1.0, 2.0], soft).backward()
 
     assert (prediction.grad, target.grad) == (4.0, -4.0)
-    assert [t.grad for t in soft] == pytest.approx([-x for x in log_softmax([1.0, 2.0])], rel=1e-14)
+    assert [t.grad for t in soft] == pytest.approx([-x for x in log_softmax([1.0, 2.0])], rel=1e-14, abs=0.0)
     assert hinge(Value(0.5), Value(1.0)).data == 0.5
-    assert binary_cross_entropy_with_logits(0.0, Value(0.5)).data == pytest.approx(math.log(2.0), rel=1e-15)
+    assert binary_cross_entropy_with_logits(0.0, Value(0.5)).data == pytest.approx(math.log(2.0), rel=1e-15, abs=0.0)
 
 
 @pytest.mark.parametrize("target", [1, True, 1.0, np.int64(1), np.float32(1)])
@@ -298,8 +298,8 @@ def test_cross_entropy_takes_two_nodes_a_sample() -> None:
 
 @given(ps=st.lists(numbers, max_size=5), strength=st.floats(0.0, 10.0))
 def test_penalties_add_up_sizes_and_squares(ps: list[float], strength: float) -> None:
-    assert l1_penalty(ps, strength) == pytest.approx(strength * sum(abs(p) for p in ps), rel=1e-14)
-    assert l2_penalty(ps, strength) == pytest.approx(strength * sum(p * p for p in ps), rel=1e-14)
+    assert l1_penalty(ps, strength) == pytest.approx(strength * sum(abs(p) for p in ps), rel=1e-14, abs=0.0)
+    assert l2_penalty(ps, strength) == pytest.approx(strength * sum(p * p for p in ps), rel=1e-14, abs=0.0)
 
 
 def test_penalties_pull_parameters_to_zero() -> None:

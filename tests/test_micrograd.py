@@ -167,8 +167,8 @@ def test_the_same_inputs_give_the_same_outputs_and_gradients(build: Callable[[An
         pair.append(([x.data for x in outputs], [p.grad for p in model.parameters()]))
     (theirs, their_gradients), (ours, our_gradients) = pair
 
-    assert ours == pytest.approx(theirs, rel=1e-12)
-    assert our_gradients == pytest.approx(their_gradients, rel=1e-12)
+    assert ours == pytest.approx(theirs, rel=1e-12, abs=0.0)
+    assert our_gradients == pytest.approx(their_gradients, rel=1e-12, abs=0.0)
 
 
 def two_moons(n: int, seed: int) -> tuple[list[list[float]], list[int]]:
@@ -240,8 +240,8 @@ def test_a_node_built_by_hand_takes_part_in_the_backward_pass() -> None:
     y = tanh(x * 2) * x
     y.backward()
 
-    assert y.data == pytest.approx(math.tanh(1.4) * 0.7, rel=1e-15)
-    assert x.grad == pytest.approx(math.tanh(1.4) + 0.7 * 2 * (1 - math.tanh(1.4) ** 2), rel=1e-15)
+    assert y.data == pytest.approx(math.tanh(1.4) * 0.7, rel=1e-15, abs=0.0)
+    assert x.grad == pytest.approx(math.tanh(1.4) + 0.7 * 2 * (1 - math.tanh(1.4) ** 2), rel=1e-15, abs=0.0)
 
 
 def test_a_graph_can_be_traced_through_prev_and_op() -> None:

@@ -288,7 +288,7 @@ def test_every_activation_works_by_name_and_by_function(name: str) -> None:
     weighted = by_name.w[0] * 0.25 + by_name.w[1] * -0.5
 
     assert by_name.activation is by_function.activation
-    assert by_name([0.25, -0.5]).data == pytest.approx(function(weighted).data, rel=1e-15)
+    assert by_name([0.25, -0.5]).data == pytest.approx(function(weighted).data, rel=1e-15, abs=0.0)
     assert repr(by_name).lower() == f"{name.replace('_', '')}neuron(2)"
 
 
@@ -367,7 +367,7 @@ def test_softmax_outputs_are_probabilities_and_log_softmax_their_logarithms(x: l
     probabilities = MLP(2, [4, 3], output="softmax", rng=0)(x)
     logarithms = MLP(2, [4, 3], output=microgrud.log_softmax, rng=0)(x)
 
-    assert sum(p.data for p in probabilities) == pytest.approx(1.0, rel=1e-15)
+    assert sum(p.data for p in probabilities) == pytest.approx(1.0, rel=1e-15, abs=0.0)
     assert [math.log(p.data) for p in probabilities] == pytest.approx([v.data for v in logarithms], abs=1e-12)
 
 

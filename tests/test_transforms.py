@@ -201,8 +201,8 @@ def test_rosenbrock_has_the_gradient_and_hessian_of_the_textbook(x: float, y: fl
     def on_pair(v: Any) -> Any:
         return rosenbrock(v[0], v[1])
 
-    expected = pytest.approx(np.array(rosenbrock_hessian(x, y)), rel=1e-14)
-    assert grad(on_pair)([x, y]) == pytest.approx(rosenbrock_gradient(x, y), rel=1e-14)
+    expected = pytest.approx(np.array(rosenbrock_hessian(x, y)), rel=1e-14, abs=0.0)
+    assert grad(on_pair)([x, y]) == pytest.approx(rosenbrock_gradient(x, y), rel=1e-14, abs=0.0)
     assert np.array(hessian(on_pair)([x, y])) == expected
     assert np.array(hessian(rosenbrock, argnums=(0, 1))(x, y)) == expected
     by_array = hessian(on_pair)(np.array([x, y]))
@@ -329,13 +329,13 @@ def test_forward_and_reverse_nest_in_either_order() -> None:
         return mg.sin(x) * x**3
 
     second = hessian(f)(0.7)
-    assert grad(lambda x: jvp(f, x, 1.0)[1])(0.7) == pytest.approx(second, rel=1e-14)
-    assert jvp(grad(f), 0.7, 1.0)[1] == pytest.approx(second, rel=1e-14)
-    assert jvp(lambda x: jvp(f, x, 1.0)[1], 0.7, 1.0)[1] == pytest.approx(second, rel=1e-14)
-    assert grad(grad(f))(0.7) == pytest.approx(second, rel=1e-14)
+    assert grad(lambda x: jvp(f, x, 1.0)[1])(0.7) == pytest.approx(second, rel=1e-14, abs=0.0)
+    assert jvp(grad(f), 0.7, 1.0)[1] == pytest.approx(second, rel=1e-14, abs=0.0)
+    assert jvp(lambda x: jvp(f, x, 1.0)[1], 0.7, 1.0)[1] == pytest.approx(second, rel=1e-14, abs=0.0)
+    assert grad(grad(f))(0.7) == pytest.approx(second, rel=1e-14, abs=0.0)
     third = jacobian(hessian(f))(0.7)
-    assert hvp(grad(f), 0.7, 1.0) == pytest.approx(third, rel=1e-14)
-    assert grad(lambda x: hvp(f, x, 1.0))(0.7) == pytest.approx(third, rel=1e-14)
+    assert hvp(grad(f), 0.7, 1.0) == pytest.approx(third, rel=1e-14, abs=0.0)
+    assert grad(lambda x: hvp(f, x, 1.0))(0.7) == pytest.approx(third, rel=1e-14, abs=0.0)
 
 
 def test_the_jacobian_of_a_gradient_is_the_hessian() -> None:
@@ -356,7 +356,7 @@ def test_one_step_of_gradient_descent_can_be_differentiated_by_its_rate() -> Non
 
     slope = grad(lambda rate: f(1.0 - rate * grad(f)(1.0)))(0.1)
     x1 = 1.0 + 0.1 * 4.0
-    assert slope == pytest.approx(-(2.0 * (x1 - 3.0)) * -4.0, rel=1e-14)
+    assert slope == pytest.approx(-(2.0 * (x1 - 3.0)) * -4.0, rel=1e-14, abs=0.0)
 
 
 # --- plain floats, or Values where they were passed in ---
