@@ -24,7 +24,7 @@ import pytest
 from hypothesis import given, settings
 
 import microgrud
-from microgrud.testing import Expression, expressions, reals
+from microgrud.testing import Expression, expressions
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 

@@ -303,8 +303,10 @@ static int value_init(PyObject *self, PyObject *args, PyObject *kwargs)
     State *state = state_of(self);
     PyObject *data, *children = NULL, *op = NULL, *label = NULL;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OOO", names, &data, &children, &op, &label)) {
-        /* The twin has the words for what is wrong with the arguments. */
-        PyErr_Clear();
+        if (!PyErr_ExceptionMatches(PyExc_TypeError)) {
+            return -1;
+        }
+        PyErr_Clear(); /* the twin has the words for what is wrong with the arguments */
         PyObject *method = PyObject_GetAttrString(state->twin, "__init__");
         PyObject *bound = method == NULL ? NULL : PyMethod_New(method, self);
         PyObject *result = bound == NULL ? NULL : PyObject_Call(bound, args, kwargs);

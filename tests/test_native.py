@@ -1,0 +1,347 @@
+"""What the engine in C promises beyond the bits: memory, the collector, threads, and no crash whatever is done to it."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import gc
+import importlib
+import importlib.util
+import math
+import operator
+import os
+import subprocess
+import sys
+import threading
+import weakref
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import microgrud as mg
+from microgrud import Value, native
+from microgrud.nn import MLP
+
+pytestmark = pytest.mark.skipif(mg.backend != "c", reason="of the engine in C")
+
+
+def resident() -> int:
+    """The resident memory of this process, in bytes."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+# --- nodes ---
+
+
+def test_a_node_with_two_operands_takes_80_bytes() -> None:
+    x = Value(1.5)
+    assert sys.getsizeof(x * x) <= 80
+    assert sys.getsizeof(x * 2.0) <= 80
+    assert sys.getsizeof(Value(1.0)) <= 80
+    assert sys.getsizeof(mg.sum([x, x, x])) > 80
+
+
+def test_a_number_beside_a_node_is_no_object_of_its_own() -> None:
+    x, number = Value(1.5), 2.0**0.5
+    before = sys.getrefcount(number)
+    nodes = [x * number for _ in range(10)]
+    assert sys.getrefcount(number) == before
+    assert nodes[0]._operands == (x, number)
+
+
+def test_results_keep_their_operands_alive_and_no_longer() -> None:
+    x = Value(2.0)
+    root, seen = x * x + 1.0, []
+    seen.append(weakref.ref(root._prev[0], lambda ref: seen.append("gone")))
+    assert seen[0]() is not None
+    del root
+    assert seen[1:] == ["gone"]
+
+
+def test_arithmetic_is_nothing_for_the_collector() -> None:
+    x = Value(2.0)
+    assert not gc.is_tracked(x)
+    assert not gc.is_tracked(mg.tanh(x * x + 1.0))
+    assert not gc.is_tracked(mg.dot([x, x], [1.0, x]))
+
+
+def test_cycles_that_users_make_are_found() -> None:
+    class Sub(Value):
+        pass
+
+    def micrograd_like() -> Value:
+        x = Value(2.0)
+        out = Value(x.data**2, (x,), "square")
+
+        def backward() -> None:
+            x.grad += 2 * x.data * out.grad
+
+        out._backward = backward
+        return out
+
+    def through_a_result() -> Value:
+        node = micrograd_like()
+        held = node * 3.0
+        node._backward = lambda: held.grad  # type: ignore[assignment, return-value]
+        return node
+
+    def subclass() -> Value:
+        node = Sub(1.0)
+        node.itself = node * 2.0  # type: ignore[attr-defined]
+        return node
+
+    def label() -> Value:
+        node = Value(1.0)
+        node.label = [node]  # type: ignore[assignment]
+        return node
+
+    def custom() -> Value:
+        holder: list[Any] = []
+        operation = mg.custom_op("held", lambda x: x, lambda z, x: float(len(holder)))
+        node = operation(Value(1.0))
+        holder.append(node)
+        return node
+
+    for make in (micrograd_like, through_a_result, subclass, label, custom):
+        ref = weakref.ref(make())
+        gc.collect()
+        assert ref() is None, make.__name__
+
+
+@pytest.mark.parametrize("length", [1_000_000])
+def test_a_long_chain_is_freed_without_recursion_in_a_thread_with_a_small_stack(length: int) -> None:
+    def build() -> None:
+        x = Value(1.0)
+        y = x
+        for _ in range(length):
+            y = y * 1.0
+        y.backward()
+        assert x.grad == 1.0
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        threading.stack_size(256 * 1024)
+        try:
+            pool.submit(build).result()
+        finally:
+            threading.stack_size(0)
+
+
+def test_a_million_nodes_take_90_megabytes() -> None:
+    code = (
+        "import os; from microgrud import Value\n"
+        "pages = lambda: int(open('/proc/self/statm').read().split()[1]) * os.sysconf('SC_PAGE_SIZE')\n"
+        "x = y = Value(1.0); before = pages()\n"
+        "for _ in range(1_000_000): y = y * 1.0\n"
+        "y.backward(); print(pages() - before)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
+    assert int(out) <= 90e6
+
+
+# --- memory that does not grow ---
+
+
+def a_round() -> None:
+    model, row = MLP(2, [4, 1], activation="tanh", rng=0), [0.5, -1.0]
+    loss = (model(row) - 1.0) ** 2 + mg.logsumexp([*model.parameters()[:5], 3.0]) + mg.softmax(model.parameters()[:3])[0]
+    loss.backward()
+    loss.zero_grad()
+    mg.jvp(lambda x: mg.sin(x) * x, (2.0,), (1.0,))
+    for wrong in (
+        lambda: loss + "a",
+        lambda: mg.log(loss * 0.0),
+        lambda: mg.dot([loss], [1.0, 2.0]),
+        lambda: mg.exp(loss, 3),
+        lambda: Value("a"),
+        lambda: Value(1.0, (2.0,)),
+        lambda: (loss * 1e308) * 1e308 / 0.0,
+        lambda: loss.backward(1),
+        lambda: setattr(loss, "data", None),
+        lambda: setattr(loss, "_operands", (1,)),
+        lambda: native.engine.read_numbers([loss], False, np.zeros(2)),
+        lambda: native.engine.read_numbers([3], False, np.zeros(1)),
+        lambda: native.engine.write_numbers([loss], False, np.zeros(1, dtype=np.float32)),
+        lambda: native.engine.accelerate(abs, 3),
+    ):
+        with contextlib.suppress(TypeError, ValueError, ArithmeticError, AttributeError):
+            wrong()
+    with mg.no_grad():
+        loss * 2.0
+    with contextlib.suppress(mg.AnomalyError), mg.detect_anomaly():
+        Value(1e200) * Value(1e200)
+
+
+def test_rounds_of_everything_leave_no_memory_behind() -> None:
+    for _ in range(300):
+        a_round()
+    gc.collect()
+    before = resident()
+    for _ in range(2_000):
+        a_round()
+    gc.collect()
+    assert resident() - before <= 4 * 2**20
+
+
+# --- whatever is done to it ---
+
+
+def test_memory_that_runs_out_is_a_memory_error() -> None:
+    testcapi = pytest.importorskip("_testcapi")
+
+    def work() -> Any:
+        x = Value(0.5, label="x")
+        y = mg.dot([x, 2.0, x], [x, x, 3.0]) + mg.tanh(x) * 3 + mg.logsumexp([x, 1.0, 2.0]) + mg.clip(x, 0.0, 1.0)
+        y.backward()
+        z = Value(2.0, (x, y), "z")
+        z.label = "z"
+        return [mg.engine.topological_order(y), y._operands, x.detach(), y > 2, -y, x**2, z, repr(y)]
+
+    work()
+    failures = 0
+    for first in range(400):
+        testcapi.set_nomemory(first, first + 1)
+        try:
+            work()
+        except MemoryError:
+            failures += 1
+        finally:
+            testcapi.remove_mem_hooks()
+    assert failures > 20
+    x = Value(3.0)
+    (x * x).backward()
+    assert x.grad == 6.0
+
+
+class Meddler:
+    """A number that changes the graph while it is converted."""
+
+    def __init__(self, act: Any) -> None:
+        self.act = act
+
+    def __float__(self) -> float:
+        self.act()
+        return 1.0
+
+
+def test_operands_that_meddle_with_the_graph_do_no_harm() -> None:
+    x = Value(2.0)
+    y = x * x
+    for act in (
+        lambda: setattr(y, "_operands", ()),
+        lambda: y.backward(),
+        lambda: gc.collect(),
+        lambda: setattr(x, "data", 5.0),
+        lambda: 1 / 0,
+    ):
+        for apply in (operator.add, operator.mul, mg.hypot, lambda a, b: mg.dot([a, b], [b, a]), mg.maximum):
+            with contextlib.suppress(ZeroDivisionError):
+                apply(y, Meddler(act))
+            with contextlib.suppress(ZeroDivisionError, TypeError):
+                apply(Meddler(act), y)
+    assert math.isfinite(y.data)
+
+
+def test_rules_that_meddle_with_the_graph_do_no_harm() -> None:
+    for meddle in ("operands", "walk", "closure", "raise"):
+        nodes: list[Any] = []
+
+        def rule(z: float, x: float, meddle: str = meddle, nodes: list[Any] = nodes) -> float:
+            if meddle == "operands":
+                for node in nodes:
+                    node._operands = ()
+            elif meddle == "walk":
+                nodes[0].backward()
+                nodes[-1].zero_grad()
+            elif meddle == "closure":
+                nodes[-1]._backward = lambda: nodes.clear()
+            else:
+                raise ZeroDivisionError
+            gc.collect()
+            return 2.0
+
+        operation = mg.custom_op("meddles", lambda x: 2.0 * x, rule)
+        x = Value(1.5)
+        nodes += [x * x, x + 1.0]
+        root = operation(nodes[0]) * nodes[1]
+        nodes.append(root * 2.0)
+        del root
+        with contextlib.suppress(ZeroDivisionError):
+            nodes[-1].backward()
+
+
+def test_a_node_with_operands_that_do_not_fit_its_operation_asks_the_rules() -> None:
+    x, y = Value(2.0), Value(3.0)
+    node = x * y
+    node._operands = (x, y, x)
+    with pytest.raises((TypeError, IndexError)):
+        node.backward()
+    node._operands = (x, y)
+    node.backward()
+    assert (x.grad, y.grad) == (3.0, 2.0)
+    with pytest.raises(TypeError, match="expected Values and floats, got an object of type int"):
+        node._operands = (x, 1)
+
+
+def test_eight_threads_on_one_model_get_the_right_answers() -> None:
+    model = MLP(2, [8, 1], activation="tanh", rng=0)
+    rows = [[0.1 * k, -0.2 * k] for k in range(40)]
+    expected = [model(row).data for row in rows]
+
+    def work(k: int) -> list[float]:
+        with mg.no_grad() if k % 2 else contextlib.nullcontext():
+            outputs = [model(row) for row in rows]
+        if k % 2 == 0:
+            private = [Value(x) for x in rows[k]]
+            (private[0] * private[1]).backward()
+            assert private[0].grad == private[1].data
+        return [output.data for output in outputs]
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for answer in pool.map(work, range(32)):
+            assert answer == expected
+
+
+def test_backward_in_eight_threads_on_shared_leaves_adds_up() -> None:
+    x = Value(1.0)
+
+    def work(_: int) -> None:
+        for _ in range(200):
+            (x * 3.0 + mg.sin(x) * 0.0).backward()
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    assert x.grad == 8 * 200 * 3.0
+
+
+# --- the choice of the engine ---
+
+
+@pytest.mark.parametrize(("choice", "expected"), [("python", "python"), ("c", "c"), ("", "c")])
+def test_the_environment_chooses_the_engine(choice: str, expected: str) -> None:
+    code = "import microgrud; print(microgrud.backend)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "MICROGRUD_BACKEND": choice}, capture_output=True, text=True
+    )
+    assert run.stdout.strip() == expected
+
+
+def test_a_choice_that_is_none_and_one_that_was_not_built_are_errors_that_say_so(tmp_path: Path) -> None:
+    package = Path(mg.__file__).parent
+    (tmp_path / "microgrud").mkdir()
+    for path in package.rglob("*.py"):
+        target = tmp_path / "microgrud" / path.relative_to(package)
+        target.parent.mkdir(exist_ok=True, parents=True)
+        target.write_bytes(path.read_bytes())
+
+    def error(choice: str) -> str:
+        env = {**os.environ, "MICROGRUD_BACKEND": choice, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+        code = "import microgrud; print(microgrud.backend)"
+        run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, cwd=tmp_path)
+        return run.stdout + run.stderr.strip().rpartition("\n")[2]
+
+    assert error("") == "python\n"
+    assert "MICROGRUD_BACKEND=c asks for the engine in C, which was not built" in error("c")
+    assert "expected python or c, got 'rust'" in error("rust")
