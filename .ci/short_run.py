@@ -1,0 +1,40 @@
+"""A little of everything that the engine in C does, for valgrind, under which Python is fifty times slower."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import gc
+import pickle
+
+import microgrud as mg
+from microgrud import Value
+
+assert mg.backend == "c"
+x, y = Value(0.5, label="x"), Value(-2.0)
+for _ in range(3):
+    z = mg.dot([x, y, 3.0], [y, 2.0, x], bias=y) * mg.tanh(x) + mg.logsumexp([x, y, 1.0]) - x / y + (x * 3) ** 2
+    z = z + mg.sum([x, y, 1.0]) + mg.max([x, y]) + mg.softmax([x, y, 0.5])[1] + mg.clip(x, 0.0, 1.0) + abs(-y) + mg.erf(x)
+    z.backward()
+    z.zero_grad()
+    copies = copy.deepcopy([z, x]), copy.copy(z), pickle.loads(pickle.dumps([z, x]))
+    mg.engine.topological_order(z)
+    repr((z, z._operands, z._prev, z._op, z.detach(), z > 1, z < y, bool(z), hash(z)))
+for wrong in (lambda: mg.log(x * 0.0), lambda: x + "a", lambda: Value(), lambda: x / 0.0, lambda: mg.dot([x], [])):
+    with contextlib.suppress(TypeError, ValueError, ArithmeticError):
+        wrong()
+with mg.no_grad():
+    mg.exp(x * y)
+chain = x
+for _ in range(5_000):
+    chain = chain * 1.0001
+chain.backward()
+by_hand = Value(1.0, (x, y), "hand")
+by_hand._backward = lambda: setattr(x, "grad", by_hand.grad)
+by_hand.backward()
+bump = mg.custom_op("bump", lambda x: x * x, lambda z, x: 2.0 * x)
+mg.detect_anomaly()
+(bump(x) * by_hand).backward()
+del chain, by_hand
+gc.collect()
+print("done")
