@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 from collections.abc import Iterator, Sequence
@@ -73,6 +74,7 @@ def test_the_value_of_every_operation_is_that_of_its_textbook_formula(name: str)
             true = operation.definition(exact, *map(exact.mpf, xs))
             # Plain sums and products have lost what cancels; all others keep nearly every digit.
             size = max(abs(true), *map(abs, xs)) if name in ("sum", "mean", "dot") else abs(true)
+            assert exact.isfinite(true)
             assert abs(operation.evaluate(xs) - true) <= 8.0 * EPS * size
 
 
@@ -147,3 +149,17 @@ def test_the_slope_of_a_power_that_underflowed_keeps_its_sign_and_its_digits(x: 
 def test_the_formula_of_the_power_knows_zero(y: float, power: float | str) -> None:
     assert ops.POWER_IEEE.definition is not None
     assert ops.POWER_IEEE.definition(exact, exact.mpf(0), exact.mpf(y)) == exact.mpf(power)
+
+
+@pytest.mark.parametrize(("x", "y"), [(1.0, 0.0), (-1.0, 0.0), (0.0, 0.0), (2.0, -4.0)])
+def test_the_formula_of_the_quotient_knows_zero(x: float, y: float) -> None:
+    assert ops.DIVIDE_IEEE.definition is not None
+    true, found = ops.DIVIDE_IEEE.definition(exact, exact.mpf(x), exact.mpf(y)), ops.DIVIDE_IEEE.evaluate([x, y])
+    assert true == found or (found != found and true != true)
+
+
+@pytest.mark.parametrize("operation", [ops.MAXIMUM, ops.MINIMUM])
+def test_two_that_are_no_numbers_share_evenly(operation: Operation) -> None:
+    x, y = Value(math.nan), Value(math.nan)
+    operation(x, y).backward()
+    assert (x.grad, y.grad) == (0.5, 0.5)
