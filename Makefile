@@ -14,12 +14,16 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Of a folder of the package's name in the working directory, which is the very one that is installed here.
 export PYTHONWARNINGS = ignore:Editable installation
 
-.PHONY: train test lint types format clean help
+# What the engine in C is built from; without a C compiler the one in Python runs alone.
+NATIVE := setup.py $(wildcard microgrud/_native/*.[ch])
+
+.PHONY: train test bench lint types format clean help
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make train   train on iris and write a report (ARGS=\"table.csv --target column\" for a table of yours)"
-	@echo "make test    run the tests with coverage"
+	@echo "make test    run the tests with coverage, on both engines"
+	@echo "make bench   measure the engines against each other and against what else is installed"
 	@echo "make lint    check style        make types   check types"
 	@echo "make format  put the code into the one format"
 	@echo "make clean   remove the environment and everything built"
@@ -27,8 +31,18 @@ help:
 train: $(VENV)/.train
 	@$(BIN)/python -m microgrud train $(ARGS) $(if $(OUT),--out "$(OUT)")
 
+# All tests on both engines: the one in Python, then the one in C if it was built.
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n auto --cov --cov-report=term
+	MICROGRUD_BACKEND=python $(BIN)/python -m pytest -n auto --cov --cov-report=term
+	@if $(BIN)/python -c 'import microgrud._native.engine' 2>/dev/null; then \
+	  echo "== and on the engine in C"; \
+	  MICROGRUD_BACKEND=c $(BIN)/python -m pytest -n auto; \
+	else \
+	  echo "The engine in C was not built (it takes a C compiler and Python's headers), and not tested."; \
+	fi
+
+bench: $(VENV)/.test
+	$(BIN)/python -m benchmarks $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -55,18 +69,19 @@ $(VENV)/.python:
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	@touch $@
 
-$(VENV)/.train: $(VENV)/.python pyproject.toml
+$(VENV)/.train: $(VENV)/.python pyproject.toml $(NATIVE)
 	$(BIN)/python -m pip install --quiet --editable '.[train]'
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.python pyproject.toml
+$(VENV)/.test: $(VENV)/.python pyproject.toml $(NATIVE)
 	$(BIN)/python -m pip install --quiet --editable . --group test
 	@touch $@ $(VENV)/.train
 
-$(VENV)/.dev: $(VENV)/.python pyproject.toml
+$(VENV)/.dev: $(VENV)/.python pyproject.toml $(NATIVE)
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	@touch $@ $(VENV)/.test $(VENV)/.train
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache .nox
+	rm -f microgrud/_native/*.so microgrud/_native/*.pyd
 	find microgrud tests -name __pycache__ -type d -prune -exec rm -rf {} +

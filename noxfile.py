@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import nox
 
+ENGINE_TESTS = [
+    f"tests/test_{name}.py" for name in ("engine", "operators", "functions", "sequences", "conventions", "gradient")
+]
+
 nox.options.sessions = ["tests"]
 
 
@@ -12,4 +16,6 @@ def tests(session: nox.Session) -> None:
     # pip reads dependency groups from version 25.1 on.
     session.install("--upgrade", "pip>=25.1")
     session.install("--editable", ".", "--group", "test")
-    session.run("pytest", "-n", "auto", *session.posargs)
+    session.run("pytest", "-n", "auto", *session.posargs, env={"MICROGRUD_BACKEND": "c"})
+    # What the engine in C leaves to the one in Python is tested above; here the latter by itself.
+    session.run("pytest", "-n", "auto", "-q", *ENGINE_TESTS, env={"MICROGRUD_BACKEND": "python"})

@@ -14,7 +14,15 @@ assert mg.backend == "c"
 x, y = Value(0.5, label="x"), Value(-2.0)
 for _ in range(3):
     z = mg.dot([x, y, 3.0], [y, 2.0, x], bias=y) * mg.tanh(x) + mg.logsumexp([x, y, 1.0]) - x / y + (x * 3) ** 2
-    z = z + mg.sum([x, y, 1.0]) + mg.max([x, y]) + mg.softmax([x, y, 0.5])[1] + mg.clip(x, 0.0, 1.0) + abs(-y) + mg.erf(x)
+    z = (
+        z
+        + mg.sum([x, y, 1.0])
+        + mg.max([x, y])
+        + mg.softmax([x, y, 0.5])[1]
+        + mg.clip(x, 0.0, 1.0)
+        + abs(-y)
+        + mg.erf(x)
+    )
     z.backward()
     z.zero_grad()
     copies = copy.deepcopy([z, x]), copy.copy(z), pickle.loads(pickle.dumps([z, x]))
@@ -29,12 +37,22 @@ chain = x
 for _ in range(5_000):
     chain = chain * 1.0001
 chain.backward()
-by_hand = Value(1.0, (x, y), "hand")
-by_hand._backward = lambda: setattr(x, "grad", by_hand.grad)
-by_hand.backward()
 bump = mg.custom_op("bump", lambda x: x * x, lambda z, x: 2.0 * x)
-mg.detect_anomaly()
-(bump(x) * by_hand).backward()
-del chain, by_hand
+
+
+def by_hand() -> Value:
+    node = Value(1.0, (x, y), "hand")
+
+    def backward() -> None:
+        x.grad += node.grad
+
+    node._backward = backward
+    return node
+
+
+with mg.detect_anomaly():
+    (bump(x) * by_hand()).backward()
+(bump(x) * by_hand()).backward()
+del chain
 gc.collect()
 print("done")

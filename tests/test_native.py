@@ -1,12 +1,10 @@
-"""What the engine in C promises beyond the bits: memory, the collector, threads, and no crash whatever is done to it."""
+"""What the engine in C promises beyond the bits: memory, the collector, threads, and no crash whatever is done."""
 
 from __future__ import annotations
 
 import concurrent.futures
 import contextlib
 import gc
-import importlib
-import importlib.util
 import math
 import operator
 import os
@@ -146,7 +144,9 @@ def test_a_million_nodes_take_90_megabytes() -> None:
 
 def a_round() -> None:
     model, row = MLP(2, [4, 1], activation="tanh", rng=0), [0.5, -1.0]
-    loss = (model(row) - 1.0) ** 2 + mg.logsumexp([*model.parameters()[:5], 3.0]) + mg.softmax(model.parameters()[:3])[0]
+    loss = (
+        (model(row) - 1.0) ** 2 + mg.logsumexp([*model.parameters()[:5], 3.0]) + mg.softmax(model.parameters()[:3])[0]
+    )
     loss.backward()
     loss.zero_grad()
     mg.jvp(lambda x: mg.sin(x) * x, (2.0,), (1.0,))

@@ -1,0 +1,168 @@
+"""The engines that are measured: how to make a number, and what its functions are called."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.metadata
+import math
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What a workload needs of an engine.
+
+    Attributes:
+        version: of what is measured.
+        number: makes a leaf of a float.
+        tanh: the functions a workload calls.
+        exp: likewise.
+        log: likewise.
+        relu: likewise.
+        backward: runs the backward pass from a root; None for plain floats, which have none.
+        dot: the sum of products as one operation; None where there is none.
+        no_grad: computes without recording; None where there is no such thing.
+    """
+
+    version: str
+    number: Callable[[float], Any]
+    tanh: Callable[[Any], Any]
+    exp: Callable[[Any], Any]
+    log: Callable[[Any], Any]
+    relu: Callable[[Any], Any]
+    backward: Callable[[Any], None] | None
+    dot: Callable[[Sequence[Any], Sequence[Any], Any], Any] | None = None
+    no_grad: Callable[[], AbstractContextManager[Any]] | None = None
+
+
+def _floats() -> Engine:
+    return Engine("", float, math.tanh, math.exp, math.log, lambda x: x if x > 0.0 else 0.0, None, _dot_of_floats)
+
+
+def _dot_of_floats(xs: Sequence[float], ys: Sequence[float], bias: float) -> float:
+    return sum((x * y for x, y in zip(xs, ys)), bias)
+
+
+def _microgrud(backend: str) -> Callable[[], Engine]:
+    def load() -> Engine:
+        os.environ["MICROGRUD_BACKEND"] = backend
+        import microgrud
+
+        value = microgrud.Value
+        return Engine(
+            microgrud.__version__,
+            value,
+            value.tanh,
+            value.exp,
+            value.log,
+            value.relu,
+            value.backward,
+            microgrud.dot,
+            microgrud.no_grad,
+        )
+
+    return load
+
+
+def _micrograd() -> Engine:
+    from micrograd.engine import Value
+
+    class Node(Value):  # it has no logarithm, and its tanh is not in every release
+        pass
+
+    def unary(x: Any, data: float, slope: float) -> Any:
+        out = Value(data, (x,), "f")
+
+        def backward() -> None:
+            x.grad += slope * out.grad
+
+        out._backward = backward
+        return out
+
+    def tanh(x: Any) -> Any:
+        t = math.tanh(x.data)
+        return unary(x, t, 1.0 - t * t)
+
+    def exp(x: Any) -> Any:
+        e = math.exp(x.data)
+        return unary(x, e, e)
+
+    def log(x: Any) -> Any:
+        return unary(x, math.log(x.data), 1.0 / x.data)
+
+    return Engine(_version("micrograd"), Value, tanh, exp, log, Value.relu, Value.backward)
+
+
+def _torch() -> Engine:
+    import torch
+
+    torch.set_num_threads(1)
+
+    def number(x: float) -> Any:
+        return torch.tensor(x, dtype=torch.float64, requires_grad=True)
+
+    return Engine(
+        torch.__version__,
+        number,
+        torch.tanh,
+        torch.exp,
+        torch.log,
+        torch.relu,
+        lambda root: root.backward(),
+        None,
+        torch.no_grad,
+    )
+
+
+def _xad() -> Engine:
+    import xad.adj_1st as adj
+    from xad import math as functions
+
+    tape = adj.Tape()
+    tape.activate()
+
+    def number(x: float) -> Any:
+        made = adj.Real(x)
+        tape.registerInput(made)
+        return made
+
+    def backward(root: Any) -> None:
+        tape.registerOutput(root)
+        root.derivative = 1.0
+        tape.computeAdjoints()
+
+    return Engine(
+        _version("xad"),
+        number,
+        functions.tanh,
+        functions.exp,
+        functions.log,
+        lambda x: functions.max(x, 0.0),
+        backward,
+    )
+
+
+def _version(package: str) -> str:
+    return importlib.metadata.version(package)
+
+
+RIVALS: dict[str, Callable[[], Engine]] = {
+    "plain floats": _floats,
+    "plain floats again": _floats,  # the control: what differs between the two is the machine's noise
+    "microgrud c": _microgrud("c"),
+    "microgrud python": _microgrud("python"),
+    "micrograd": _micrograd,
+    "xad": _xad,
+    "torch": _torch,
+}
+
+
+@contextlib.contextmanager
+def nothing() -> Any:
+    """Do nothing, in the place of a no_grad that an engine has not."""
+    yield
