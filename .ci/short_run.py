@@ -41,6 +41,7 @@ bump = mg.custom_op("bump", lambda x: x * x, lambda z, x: 2.0 * x)
 
 
 def by_hand() -> Value:
+    """Build a node in the way of micrograd, a cycle with its closure."""
     node = Value(1.0, (x, y), "hand")
 
     def backward() -> None:

@@ -13,7 +13,7 @@ import pytest
 import microgrud
 from microgrud import Value, functions, ops
 
-PUBLIC = [name for name, f in inspect.getmembers(functions, inspect.isfunction) if not name.startswith("_")]
+PUBLIC = [name for name, f in vars(functions).items() if inspect.isfunction(inspect.unwrap(f)) and name[0] != "_"]
 OVER_SEQUENCES = ["sum", "mean", "prod", "dot", "norm", "max", "min", "logsumexp", "softmax", "log_softmax"]
 OF_NUMBERS = [name for name in PUBLIC if name not in OVER_SEQUENCES]
 
