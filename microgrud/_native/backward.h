@@ -20,6 +20,7 @@ typedef struct {
     State *state;
     Node **order;
     size_t count, capacity;
+    size_t marked; /* how many of these, from the first on, still have their marks */
     Leaf *leaves;
     size_t leaf_count, leaf_capacity;
     bool settled; /* marks are gone and the nodes are held, so that Python code may run */
@@ -42,7 +43,7 @@ static int grow(void **items, size_t *capacity, size_t size)
     return 0;
 }
 
-static inline int append_node(Walk *walk, Node *node)
+ALWAYS_INLINE int append_node(Walk *walk, Node *node)
 {
     if (walk->count == walk->capacity && grow((void **)&walk->order, &walk->capacity, sizeof *walk->order) < 0) {
         return -1;
@@ -51,7 +52,7 @@ static inline int append_node(Walk *walk, Node *node)
     return 0;
 }
 
-static inline int append_leaf(Walk *walk, Node *node)
+ALWAYS_INLINE int append_leaf(Walk *walk, Node *node)
 {
     if (walk->leaf_count == walk->leaf_capacity &&
         grow((void **)&walk->leaves, &walk->leaf_capacity, sizeof *walk->leaves) < 0) {
@@ -69,7 +70,7 @@ static inline bool has_closure(const Node *node)
 }
 
 /* Enter a leaf, which has nothing below it. One with a closure passes something on all the same. */
-static inline int enter_leaf(Walk *walk, Node *node)
+ALWAYS_INLINE int enter_leaf(Walk *walk, Node *node)
 {
     if (append_leaf(walk, node) < 0) {
         return -1;
@@ -77,6 +78,51 @@ static inline int enter_leaf(Walk *walk, Node *node)
     node->progress = 1;
     node->grad = 0.0;
     return has_closure(node) ? append_node(walk, node) : 0;
+}
+
+/* Look at an operand of the node on top of the stack. Return 1 if the walk has to go there first, 0 if not, -1 if there
+ * is no memory. */
+ALWAYS_INLINE int look_at(Walk *walk, Node **stack, Node *operand)
+{
+    if (operand->progress != 0) {
+        return 0;
+    }
+    if (operand->count == 0) {
+        return enter_leaf(walk, operand);
+    }
+    operand->progress = 1;
+    operand->link = *stack;
+    *stack = operand;
+    return 1;
+}
+
+/* Go on with the operands of the node on top of the stack. Return as look_at does; 0 if all are done. */
+ALWAYS_INLINE int look_at_operands(Walk *walk, Node **stack)
+{
+    Node *node = *stack;
+    uint32_t seen = node->progress - 1;
+    unsigned flags = node->flags;
+    int found = 0;
+    if (!(flags & DETAILED)) {
+        if (seen == 0 && !(flags & FIRST_IS_NUMBER)) {
+            found = look_at(walk, stack, node->operands[0].node);
+            node->progress = 2;
+        }
+        if (found == 0 && seen <= 1 && node->count == 2 && !(flags & SECOND_IS_NUMBER)) {
+            found = look_at(walk, stack, node->operands[1].node);
+            node->progress = 3;
+        }
+        return found;
+    }
+    PyObject **operands = node->details->operands;
+    size_t count = node->detailed_count, k = seen;
+    for (; k < count && found == 0; k++) {
+        if (!PyFloat_CheckExact(operands[k])) {
+            found = look_at(walk, stack, as_node(operands[k]));
+        }
+    }
+    node->progress = (uint32_t)(k + 1);
+    return found;
 }
 
 /* Find everything that root depends on, and set every gradient to 0. On failure the gradients of leaves are as before,
@@ -94,34 +140,19 @@ static int walk_from(Walk *walk, Node *root)
     root->link = NULL;
     stack = root;
     while (stack != NULL) {
-        Node *node = stack;
-        size_t count = count_of(node), k = node->progress - 1;
-        for (; k < count; k++) {
-            double number = 0.0;
-            Node *operand = operand_of(node, k, &number);
-            if (operand == NULL || operand->progress != 0) {
-                continue;
-            }
-            if (operand->count != 0) {
-                operand->progress = 1;
-                operand->link = node;
-                stack = operand;
-                break;
-            }
-            if (enter_leaf(walk, operand) < 0) {
+        int found = look_at_operands(walk, &stack);
+        if (found == 0) {
+            if (append_node(walk, stack) < 0) {
                 goto failed;
             }
-        }
-        if (stack == node) {
-            if (append_node(walk, node) < 0) {
-                goto failed;
-            }
-            stack = node->link;
-            node->grad = 0.0;
-        } else {
-            node->progress = (uint32_t)(k + 2);
+            Node *below = stack->link;
+            stack->grad = 0.0;
+            stack = below;
+        } else if (found < 0) {
+            goto failed;
         }
     }
+    walk->marked = walk->count;
     return 0;
 failed:
     while (stack != NULL) {
@@ -159,6 +190,7 @@ static void settle(Walk *walk)
         return;
     }
     walk->settled = true;
+    walk->marked = 0;
     for (size_t k = 0; k < walk->count; k++) {
         walk->order[k]->progress = 0;
         Py_INCREF(walk->order[k]);
@@ -172,12 +204,11 @@ static void settle(Walk *walk)
 static void end(Walk *walk)
 {
     State *state = walk->state;
-    for (size_t k = 0; k < walk->count; k++) {
-        if (walk->settled) {
-            Py_DECREF(walk->order[k]);
-        } else {
-            walk->order[k]->progress = 0;
-        }
+    for (size_t k = 0; k < walk->marked; k++) {
+        walk->order[k]->progress = 0;
+    }
+    for (size_t k = 0; k < walk->count && walk->settled; k++) {
+        Py_DECREF(walk->order[k]);
     }
     for (size_t k = 0; k < walk->leaf_count; k++) {
         if (walk->settled) {
@@ -319,7 +350,7 @@ static int pass_on_detailed(Node *node)
 
 /* Pass the adjoint of a node on by its kernel: add to the grad of each operand this node's, times the local derivative.
  * Return 1 if that takes Python: a closure, rules of the user's, a slope that is infinite or NaN. */
-static inline int pass_on_by_kernel(Node *node)
+ALWAYS_INLINE int pass_on_by_kernel(Node *node)
 {
     unsigned flags = node->flags;
     if (flags & (DETAILED | BY_RULES)) {
@@ -329,38 +360,33 @@ static inline int pass_on_by_kernel(Node *node)
         return node->op == OP_NONE ? 0 : pass_on_detailed(node);
     }
     unsigned count = node->count;
-    double adjoint = node->grad, x = 0.0, y = 0.0, slopes[3] = {0.0, 0.0, 0.0};
-    Node *first, *second = NULL;
     if (count == 0) {
         return 0;
     }
-    first = operand_of(node, 0, &x);
-    if (first != NULL) {
-        x = first->data;
-    }
-    if (count > 1) {
-        second = operand_of(node, 1, &y);
-        if (second != NULL) {
-            y = second->data;
-        }
-    }
+    Node *first = flags & FIRST_IS_NUMBER ? NULL : node->operands[0].node;
+    Node *second = count == 1 || flags & SECOND_IS_NUMBER ? NULL : node->operands[1].node;
+    double x = first != NULL ? first->data : node->operands[0].number;
+    double y = second != NULL ? second->data : node->operands[1].number;
+    double adjoint = node->grad, slopes[3] = {0.0, 0.0, 0.0};
     slopes_of((Op)node->op, node->data, x, y, 0.0, (first != NULL ? 1u : 0u) | (second != NULL ? 2u : 0u), slopes);
-    if (first != NULL && !isfinite(slopes[0])) {
-        if (!is_nothing(slopes[0])) {
+    if (isfinite(slopes[0]) && isfinite(slopes[1])) { /* those that are not wanted are 0 */
+        if (first != NULL) {
+            first->grad += adjoint * slopes[0];
+        }
+        if (second != NULL) {
+            second->grad += adjoint * slopes[1];
+        }
+        return 0;
+    }
+    for (int k = 0; k < 2; k++) {
+        if (!isfinite(slopes[k]) && !is_nothing(slopes[k])) {
             return 1;
         }
-        first = NULL;
     }
-    if (second != NULL && !isfinite(slopes[1])) {
-        if (!is_nothing(slopes[1])) {
-            return 1;
-        }
-        second = NULL;
-    }
-    if (first != NULL) {
+    if (first != NULL && !is_nothing(slopes[0])) {
         first->grad += adjoint * slopes[0];
     }
-    if (second != NULL) {
+    if (second != NULL && !is_nothing(slopes[1])) {
         second->grad += adjoint * slopes[1];
     }
     return 0;
@@ -432,6 +458,10 @@ static PyObject *value_backward(PyObject *self)
     int status = 0;
     for (size_t k = walk.count; k-- > 0 && status == 0;) {
         Node *node = walk.order[k];
+        if (!walk.settled) {
+            node->progress = 0;
+            walk.marked = k;
+        }
         if (node->grad == 0.0) {
             continue;
         }

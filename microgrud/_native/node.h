@@ -41,6 +41,7 @@ enum {
 
 struct Node {
     PyObject_HEAD
+    PyObject *weakrefs;
     double data;
     union {
         double grad;
@@ -50,7 +51,6 @@ struct Node {
     uint8_t op;
     uint8_t flags;
     uint8_t count; /* of the operands in place; of those in details, 1 stands for one or more */
-    PyObject *weakrefs;
     union {
         Operand operands[2];
         struct {

@@ -142,7 +142,7 @@ ALWAYS_INLINE double value_of(Op op, double x, double y, double w)
 }
 
 /* Write the local derivatives by those operands whose bit is set in wanted: 1 for x, 2 for y, 4 for w. */
-static inline void slopes_of(Op op, double z, double x, double y, double w, unsigned wanted, double slopes[3])
+ALWAYS_INLINE void slopes_of(Op op, double z, double x, double y, double w, unsigned wanted, double slopes[3])
 {
     switch (op) {
 #define UNARY(identifier, name, value, slope)                                                                          \
