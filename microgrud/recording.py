@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _recording: ContextVar[bool] = ContextVar("microgrud_recording", default=True)
+#: Holds something once recording has been switched anywhere: until then the engine in C need not look at the context.
+_switched: list[bool] = []
 
 
 def is_recording() -> bool:
@@ -27,6 +29,8 @@ class _Recording:
         self._tokens: list[Token[bool]] = []
 
     def __enter__(self) -> None:
+        if not _switched:
+            _switched.append(True)
         self._tokens.append(_recording.set(self._flag))
 
     def __exit__(self, *error: object) -> None:

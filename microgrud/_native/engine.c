@@ -261,6 +261,7 @@ static int execute(PyObject *module)
         const char *module_name, *name;
     } imports[] = {
         {&state->recording, "microgrud.recording", "_recording"},
+        {&state->switched, "microgrud.recording", "_switched"},
         {&state->as_float, "microgrud.operation", "as_float"},
         {&state->as_sequence, "microgrud.operation", "as_sequence"},
         {&state->is_number, "microgrud.operators", "_is_number"},
@@ -276,6 +277,10 @@ static int execute(PyObject *module)
         if (*imports[k].field == NULL) {
             return -1;
         }
+    }
+    if (!PyList_CheckExact(state->switched)) {
+        PyErr_SetString(PyExc_TypeError, "microgrud.recording._switched: expected a list");
+        return -1;
     }
     state->empty = PyUnicode_FromString("");
     if (state->empty == NULL || bind_operations(state) < 0) {
@@ -325,6 +330,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     }
     Py_VISIT(state->indices);
     Py_VISIT(state->recording);
+    Py_VISIT(state->switched);
     Py_VISIT(state->as_float);
     Py_VISIT(state->as_sequence);
     Py_VISIT(state->is_number);
@@ -351,6 +357,7 @@ static int module_clear(PyObject *module)
     }
     Py_CLEAR(state->indices);
     Py_CLEAR(state->recording);
+    Py_CLEAR(state->switched);
     Py_CLEAR(state->empty);
     Py_CLEAR(state->as_float);
     Py_CLEAR(state->as_sequence);

@@ -11,6 +11,9 @@
 /* 1 inside enable_grad and outside of everything, 0 inside no_grad, -1 on error. */
 ALWAYS_INLINE int is_recording(const State *state)
 {
+    if (PyList_GET_SIZE(state->switched) == 0) { /* no one has ever asked for anything else: 5 ns an operation */
+        return 1;
+    }
     PyObject *flag;
     if (PyContextVar_Get(state->recording, NULL, &flag) < 0) {
         return -1;
