@@ -136,10 +136,9 @@ static PyObject *value_compare(PyObject *self, PyObject *other, int comparison)
     if (comparison == Py_EQ || comparison == Py_NE) {
         return PyBaseObject_Type.tp_richcompare(self, other, comparison);
     }
-    double x = as_node(self)->data, y;
-    Node *node;
+    double x = as_node(self)->data;
     if (PyFloat_CheckExact(other) || is_plain_value(other)) {
-        (void)read_operand(other, &y, &node);
+        double y = PyFloat_CheckExact(other) ? PyFloat_AS_DOUBLE(other) : as_node(other)->data;
         Py_RETURN_RICHCOMPARE(x, y, comparison);
     }
     PyObject *left = PyFloat_FromDouble(x), *right = NULL, *answer = NULL;

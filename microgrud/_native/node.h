@@ -51,6 +51,7 @@ struct Node {
     uint8_t op;
     uint8_t flags;
     uint8_t count; /* of the operands in place; of those in details, 1 stands for one or more */
+    uint8_t unused;
     union {
         Operand operands[2];
         struct {
@@ -79,21 +80,22 @@ typedef struct {
 
 static void value_dealloc(PyObject *self);
 
+/* The type and the state of the first interpreter that loaded the module, which for nearly all is the only one: they
+ * save two calls into Python a node. Others ask for their own. */
+static PyTypeObject *first_type;
+static State *first_state;
+
 /* Nodes of the very type, and not of a subclass, are known by their destructor: that takes no look at the state. */
 static inline bool is_plain_value(PyObject *object)
 {
-    return Py_TYPE(object)->tp_dealloc == value_dealloc;
+    PyTypeObject *type = Py_TYPE(object);
+    return type == first_type || type->tp_dealloc == value_dealloc;
 }
 
 static inline bool is_value(const State *state, PyObject *object)
 {
     return is_plain_value(object) || PyType_IsSubtype(Py_TYPE(object), state->value_type);
 }
-
-/* The type and the state of the first interpreter that loaded the module, which for nearly all is the only one: they
- * save two calls into Python a node. Others ask for their own. */
-static PyTypeObject *first_type;
-static State *first_state;
 
 /* The state, from the type or a subclass of it. */
 static inline State *state_of_type(PyTypeObject *type)

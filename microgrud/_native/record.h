@@ -72,7 +72,11 @@ ALWAYS_INLINE PyObject *record_unary(State *state, Op op, double data, Node *ope
     if (node != NULL && recording) {
         node->op = (uint8_t)op;
         node->count = 1;
-        hold(node, 0, operand, 0.0);
+        Py_INCREF(operand);
+        node->operands[0].node = operand;
+        if (operand->flags & COLLECTED) {
+            collect(node);
+        }
     }
     return (PyObject *)node;
 }
@@ -83,10 +87,29 @@ ALWAYS_INLINE PyObject *record_binary(State *state, Op op, double data, Node *fi
     int recording = is_recording(state);
     Node *node = recording < 0 ? NULL : new_node(state, data);
     if (node != NULL && recording) {
+        unsigned flags = 0, of_operands = 0;
+        if (first != NULL) {
+            Py_INCREF(first);
+            node->operands[0].node = first;
+            of_operands |= first->flags;
+        } else {
+            node->operands[0].number = x;
+            flags |= FIRST_IS_NUMBER;
+        }
+        if (second != NULL) {
+            Py_INCREF(second);
+            node->operands[1].node = second;
+            of_operands |= second->flags;
+        } else {
+            node->operands[1].number = y;
+            flags |= SECOND_IS_NUMBER;
+        }
         node->op = (uint8_t)op;
+        node->flags = (uint8_t)flags;
         node->count = 2;
-        hold(node, 0, first, x);
-        hold(node, 1, second, y);
+        if (of_operands & COLLECTED) {
+            collect(node);
+        }
     }
     return (PyObject *)node;
 }
