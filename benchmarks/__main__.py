@@ -64,10 +64,11 @@ def table(found: list[dict[str, Any]]) -> None:
         print(f"{rival + ' ' + version:26}" + "".join(f"{cell:>22}" for cell in cells))
     for figure in found:
         if figure["rival"] == "microgrud c" and figure.get("workload") in ("mlp", "mlp with dot", "chain"):
+            name = figure["workload"]
             forward, backward = (figure[k] / figure["operations"] * 1e9 for k in ("forward", "backward"))
-            multiple = (figure["forward"] + figure["backward"]) / base[figure["workload"]]
+            multiple = (figure["forward"] + figure["backward"]) / base[name]
             print(
-                f"microgrud c, {figure['workload']}: {forward:.1f} ns forward and {backward:.1f} ns backward an operation, "
+                f"microgrud c, {name}: {forward:.1f} ns forward and {backward:.1f} ns backward an operation, "
                 f"{multiple:.2f} times plain floats"
             )
 
