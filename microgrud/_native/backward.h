@@ -26,7 +26,7 @@ typedef struct {
     bool settled; /* marks are gone and the nodes are held, so that Python code may run */
 } Walk;
 
-enum { LARGEST_KEPT_ORDER = 1 << 17, AHEAD = 6 };
+enum { LARGEST_KEPT_ORDER = 1 << 17 };
 
 static int grow(void **items, size_t *capacity, size_t size)
 {
@@ -458,9 +458,6 @@ static PyObject *value_backward(PyObject *self)
     int status = 0;
     for (size_t k = walk.count; k-- > 0 && status == 0;) {
         Node *node = walk.order[k];
-        if (k >= AHEAD) {
-            PREFETCH(&walk.order[k - AHEAD]->data);
-        }
         if (!walk.settled) {
             node->progress = 0;
             walk.marked = k;

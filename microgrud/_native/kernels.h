@@ -15,10 +15,8 @@
 
 #if defined(__GNUC__) || defined(__clang__)
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-#define PREFETCH(address) __builtin_prefetch(address, 1)
 #else
 #define ALWAYS_INLINE static inline
-#define PREFETCH(address) ((void)(address))
 #endif
 
 /* A rule that yields None in ops.py: the result does not depend on that operand. A NaN of its own bits. */

