@@ -9,7 +9,8 @@ from setuptools.command.build_ext import build_ext
 
 SOURCES = Path("microgrud", "_native")
 #: No contraction into fused multiply-adds: the bits are to be those of the engine in Python.
-OPTIONS = {"unix": ["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden"], "msvc": ["/std:c11", "/fp:precise"]}
+UNIX = ["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden"]
+OPTIONS = {"unix": UNIX, "mingw32": UNIX, "msvc": ["/std:c11", "/fp:precise"]}
 
 
 class BuildIfPossible(build_ext):

@@ -23,7 +23,9 @@ def _chosen() -> ModuleType | None:
         return None
     try:
         return importlib.import_module("._native.engine", __package__)
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if error.name != f"{__package__}._native.engine":
+            raise
         if choice == "c":
             raise ImportError(
                 "MICROGRUD_BACKEND=c asks for the engine in C, which was not built when microgrud was installed; "

@@ -139,6 +139,59 @@ def test_a_million_nodes_take_90_megabytes() -> None:
     assert int(out) <= 90e6
 
 
+def test_a_sum_of_very_many_sizes_is_exact() -> None:
+    xs = [2.0**52 + 1] + [4.0**k * (3 * 2.0**50 + 1) for k in range(1, 300)]
+    assert mg.sum(xs) == math.fsum(xs)
+    assert mg.sum([Value(x) for x in xs]).data == math.fsum(xs)
+    assert mg.mean([Value(x) for x in xs]).data == pytest.approx(math.fsum(xs) / len(xs), rel=1e-15, abs=0.0)
+
+
+def test_a_chain_of_labels_is_freed_without_recursion() -> None:
+    node = Value(1.0)
+    for _ in range(200_000):
+        above = Value(1.0)
+        above.label = node  # type: ignore[assignment]
+        node = above
+
+
+def test_a_flag_that_changes_the_list_does_no_harm() -> None:
+    parameters = [Value(1.0), Value(2.0)]
+
+    class Flag:
+        def __bool__(self) -> bool:
+            parameters.extend(Value(3.0) for _ in range(1_000))
+            return True
+
+    vector = np.zeros(2)
+    with pytest.raises(ValueError, match="expected a vector of 1002 doubles"):
+        native.engine.read_numbers(parameters, Flag(), vector)
+
+
+def test_a_finalizer_that_empties_the_list_of_operands_does_no_harm() -> None:
+    xs = [Value(1.0) for _ in range(1_000)]
+
+    class Emptying:
+        def __del__(self) -> None:
+            xs.clear()
+
+    keep = [Value(0.0) for _ in range(70_000)]  # so that the next node is a new one
+    thresholds = gc.get_threshold()
+    gc.disable()
+    try:
+        gc.set_threshold(1)
+        cycle = Emptying()
+        cycle.itself = cycle  # type: ignore[attr-defined]
+        del cycle
+        gc.enable()
+        root = mg.sum(xs)
+        root.backward()
+        assert root.data in (0.0, 1_000.0)
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.enable()
+    del keep
+
+
 # --- memory that does not grow ---
 
 

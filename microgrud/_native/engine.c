@@ -32,12 +32,17 @@
  *   - A node owns a reference to each operand, and its Details. The State owns everything else, for one interpreter.
  *   - A walk borrows the nodes it has found, until Python code is about to run: then it holds them all.
  *   - Only nodes that can be part of a cycle are known to the collector: those built by hand, instances of subclasses,
- *     nodes with a closure, a label that is no string or an operation of the user's, and all that is computed from them.
- *     Arithmetic makes no cycles.
+ *     nodes with a closure, a label that is no string or an operation of the user's, and what is computed from them
+ *     after they became so. Arithmetic makes no cycles.
  *
- * Threads: all state is the interpreter's, and guarded by its lock. Interpreters with locks of their own do not meet.
+ * Threads: all state is the interpreter's, and guarded by its lock.
  *
- * Differences from the Python engine: none.
+ * Differences from the Python engine
+ *   - A cycle through a node that was given its closure, or a label that is no string, after others were computed from
+ *     it is not found by the collector.
+ *   - A subclass that defines `_pass_on` or `_record` is not asked for them, nor for a closure that is false.
+ *   - Attributes that are set by hand are checked: `_operands` takes Values and floats alone.
+ *   - After a rule has raised, no operand of that node has its share; in Python those before it have.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -384,7 +389,7 @@ static void module_free(void *module)
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, execute},
 #ifdef Py_mod_multiple_interpreters
-    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_SUPPORTED},
 #endif
     {0, NULL},
 };

@@ -331,8 +331,8 @@ static inline double kernel_clip(double x, double low, double high)
 
 /* --- over a sequence of n >= 1 numbers --- */
 
-/* The correctly rounded sum (Shewchuk 1997): the running sum as floats that do not overlap, of which there are never
- * more than 40 in the range of a double. NaN where Python has to look at infinities. */
+/* The correctly rounded sum (Shewchuk 1997): the running sum as floats that do not overlap. NaN where Python has to look
+ * at infinities, and where there are more of these floats than room, as numbers of very different sizes can make. */
 static double kernel_total(const double *xs, size_t n)
 {
     double partials[64];
@@ -355,6 +355,9 @@ static double kernel_total(const double *xs, size_t n)
         }
         count = kept;
         if (x != 0.0) {
+            if (count == sizeof partials / sizeof partials[0]) {
+                return BY_PYTHON;
+            }
             partials[count++] = x;
         }
     }

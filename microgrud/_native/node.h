@@ -282,9 +282,14 @@ static inline void release_contents(Node *node, Node **dying)
                 release_operand(as_node(operand), dying);
             }
         }
-        Py_XDECREF(details->label);
-        Py_XDECREF(details->operation);
-        Py_XDECREF(details->closure);
+        PyObject *others[] = {details->label, details->operation, details->closure};
+        for (int k = 0; k < 3; k++) {
+            if (others[k] != NULL && is_plain_value(others[k])) { /* a node for a label, say */
+                release_operand(as_node(others[k]), dying);
+            } else {
+                Py_XDECREF(others[k]);
+            }
+        }
         PyMem_Free(details);
         return;
     }
@@ -326,7 +331,7 @@ static void bury(State *state, Node *dying)
 static void value_dealloc(PyObject *self)
 {
     Node *node = as_node(self);
-    if (node->flags & COLLECTED) {
+    if (node->flags & COLLECTED || !is_plain_value(self)) {
         PyObject_GC_UnTrack(self);
     }
     if (node->weakrefs != NULL) {
@@ -375,8 +380,9 @@ static void free_the_free(State *state)
     while (state->free_nodes != NULL) {
         Node *node = state->free_nodes;
         state->free_nodes = node->link;
-        Py_DECREF(Py_TYPE(node));
+        PyTypeObject *type = Py_TYPE(node);
         PyObject_GC_Del(node);
+        Py_DECREF(type);
     }
     state->free_count = 0;
 }

@@ -42,13 +42,14 @@ static PyObject *take_parameters(State *state, PyObject *const *args, Py_ssize_t
 static PyObject *copy_numbers(State *state, PyObject *const *args, Py_ssize_t nargs, bool from_vector)
 {
     Py_buffer view;
-    PyObject *parameters = take_parameters(state, args, nargs, !from_vector, &view);
+    /* The answer may be code that changes the list: it is asked for before the list is looked at. */
+    int of_gradients = nargs == 3 ? PyObject_IsTrue(args[1]) : 0;
+    PyObject *parameters = of_gradients < 0 ? NULL : take_parameters(state, args, nargs, !from_vector, &view);
     if (parameters == NULL) {
         return NULL;
     }
-    int of_gradients = PyObject_IsTrue(args[1]);
     double *vector = view.buf;
-    for (Py_ssize_t k = 0; k < PySequence_Fast_GET_SIZE(parameters) && of_gradients >= 0; k++) {
+    for (Py_ssize_t k = 0; k < PySequence_Fast_GET_SIZE(parameters); k++) {
         Node *node = as_node(PySequence_Fast_GET_ITEM(parameters, k));
         double *number = of_gradients ? &node->grad : &node->data;
         if (from_vector) {
@@ -59,9 +60,6 @@ static PyObject *copy_numbers(State *state, PyObject *const *args, Py_ssize_t na
     }
     PyBuffer_Release(&view);
     Py_DECREF(parameters);
-    if (of_gradients < 0) {
-        return NULL;
-    }
     Py_RETURN_NONE;
 }
 

@@ -50,20 +50,6 @@ ALWAYS_INLINE bool read_operand(PyObject *object, double *number, Node **node)
 
 static PyObject *record_any(State *state, PyObject *operation, Op op, PyObject *const *operands, size_t count);
 
-ALWAYS_INLINE void hold(Node *node, unsigned k, Node *operand, double number)
-{
-    if (operand == NULL) {
-        node->flags |= (uint8_t)(FIRST_IS_NUMBER << k);
-        node->operands[k].number = number;
-        return;
-    }
-    Py_INCREF(operand);
-    node->operands[k].node = operand;
-    if (operand->flags & COLLECTED) {
-        collect(node);
-    }
-}
-
 /* The result of a unary operation on a node, whose value is known and finite. */
 ALWAYS_INLINE PyObject *record_unary(State *state, Op op, double data, Node *operand)
 {
@@ -114,45 +100,36 @@ ALWAYS_INLINE PyObject *record_binary(State *state, Op op, double data, Node *fi
     return (PyObject *)node;
 }
 
-/* A node with these operands, Values and floats, in a fixed order; op is OP_NONE for an Operation of the user's. */
+/* A node with these operands, Values and floats, in a fixed order; op is OP_NONE for an Operation of the user's.
+ *
+ * The operands may be borrowed from a list: references are taken before anything is allocated that the collector counts,
+ * since before Python 3.12 a collection may run then, and with it any code. */
 static Node *node_with(State *state, PyObject *operation, Op op, double data, PyObject *const *operands, size_t count)
 {
-    Node *node = new_node(state, data);
-    if (node == NULL) {
-        return NULL;
-    }
-    node->op = (uint8_t)op;
-    if (op != OP_NONE && op < OP_LAST_BINARY) {
-        for (unsigned k = 0; k < count; k++) {
-            double number = 0.0;
-            Node *operand = NULL;
-            if (PyFloat_CheckExact(operands[k])) {
-                number = PyFloat_AS_DOUBLE(operands[k]);
-            } else {
-                operand = as_node(operands[k]);
-            }
-            hold(node, k, operand, number);
-            node->count = (uint8_t)(k + 1);
-        }
-        return node;
-    }
     Details *details = new_details(count);
     if (details == NULL) {
-        Py_DECREF(node);
         return NULL;
     }
-    node->details = details;
-    set_detailed_count(node, count);
-    node->flags |= DETAILED;
-    bool collected = false;
+    bool collected = op == OP_NONE; /* rules of the user's may refer to nodes */
     for (size_t k = 0; k < count; k++) {
         details->operands[k] = Py_NewRef(operands[k]);
         collected |= !PyFloat_CheckExact(operands[k]) && (as_node(operands[k])->flags & COLLECTED);
     }
+    Node *node = new_node(state, data);
+    if (node == NULL) {
+        for (size_t k = 0; k < count; k++) {
+            Py_DECREF(details->operands[k]);
+        }
+        PyMem_Free(details);
+        return NULL;
+    }
+    node->op = (uint8_t)op;
+    node->flags |= DETAILED;
+    node->details = details;
+    set_detailed_count(node, count);
     if (op == OP_NONE) {
         details->operation = Py_NewRef(operation);
         node->flags |= BY_RULES;
-        collected = true; /* its rules may refer to nodes */
     }
     if (collected) {
         collect(node);
@@ -219,7 +196,7 @@ done:
 /* The value by the kernel over operands that are Values and floats. Return -1 if there is no memory. */
 static int kernel_value(Op op, PyObject *const *operands, size_t count, double *data)
 {
-    double few[3 * 32];
+    double few[2 * 32 + 2];
     double *numbers = few;
     if (count > 32) {
         numbers = PyMem_New(double, 2 * count);
