@@ -7,13 +7,7 @@
 /* An operator on anything: NotImplemented for what is no number, so that an array's own operator has its turn. */
 static PyObject *operator_any(Op op, PyObject *left, PyObject *right)
 {
-    State *state = NULL;
-    for (PyTypeObject *type = Py_TYPE(left); type != NULL && state == NULL; type = type->tp_base) {
-        state = type->tp_dealloc == value_dealloc ? state_of_type(type) : NULL;
-    }
-    if (state == NULL) {
-        state = state_of(right);
-    }
+    State *state = state_of(plain_type(Py_TYPE(left)) != NULL ? left : right);
     PyObject *operands[2] = {left, right};
     for (int k = 0; k < 2; k++) {
         if (is_value(state, operands[k])) {

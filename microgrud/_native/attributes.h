@@ -147,35 +147,21 @@ static int set_operation(PyObject *self, PyObject *operation, void *Py_UNUSED(cl
 
 static PyObject *get_operands(PyObject *self, void *Py_UNUSED(closure))
 {
-    Node *node = as_node(self);
-    size_t count = count_of(node);
-    PyObject *operands = PyTuple_New((Py_ssize_t)count);
-    for (size_t k = 0; k < count && operands != NULL; k++) {
-        PyObject *operand = operand_object(node, k);
-        if (operand == NULL) {
-            Py_CLEAR(operands);
-        } else {
-            PyTuple_SET_ITEM(operands, (Py_ssize_t)k, operand);
-        }
-    }
-    return operands;
+    return operands_of(as_node(self));
 }
 
 static PyObject *get_parents(PyObject *self, void *Py_UNUSED(closure))
 {
-    Node *node = as_node(self);
-    size_t count = count_of(node), parents = 0;
-    double number = 0.0;
-    for (size_t k = 0; k < count; k++) {
-        parents += operand_of(node, k, &number) != NULL;
-    }
-    PyObject *result = PyTuple_New((Py_ssize_t)parents);
-    for (size_t k = 0, next = 0; k < count && result != NULL; k++) {
-        Node *operand = operand_of(node, k, &number);
-        if (operand != NULL) {
-            PyTuple_SET_ITEM(result, (Py_ssize_t)next++, Py_NewRef(operand));
+    PyObject *operands = operands_of(as_node(self)), *parents = operands == NULL ? NULL : PyList_New(0);
+    for (Py_ssize_t k = 0; parents != NULL && k < PyTuple_GET_SIZE(operands); k++) {
+        PyObject *operand = PyTuple_GET_ITEM(operands, k);
+        if (!PyFloat_CheckExact(operand) && PyList_Append(parents, operand) < 0) {
+            Py_CLEAR(parents);
         }
     }
+    PyObject *result = parents == NULL ? NULL : PyList_AsTuple(parents);
+    Py_XDECREF(operands);
+    Py_XDECREF(parents);
     return result;
 }
 

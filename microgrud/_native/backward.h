@@ -1,9 +1,9 @@
 /* Walks over the graph: the backward pass, zero_grad, and the topological order for Python.
  *
  * A walk goes depth first along the operands, from first to last, and finishes a node after its operands: the order of
- * engine.py. While it lasts, the nodes on its stack are linked through the fields of their gradients, and the number of
- * operands that a node has seen stands in the node: it needs no memory but for the order itself, and no look-up. It
- * calls no Python code, so that no one sees a graph in the middle of it.
+ * engine.py. The number of operands that it has seen stands in each node: there is no set, and no look-up. The backward
+ * pass, which clears the gradients anyway, links the nodes on its stack through them, and needs no memory but for the
+ * order itself. A walk calls no Python code, so that no one sees a graph in the middle of it.
  */
 #ifndef MICROGRUD_BACKWARD_H
 #define MICROGRUD_BACKWARD_H
@@ -126,7 +126,7 @@ ALWAYS_INLINE int look_at_operands(Walk *walk, Node **stack)
 }
 
 /* Find everything that root depends on, and set every gradient to 0. On failure the gradients of leaves are as before,
- * and those of nodes in between are 0. */
+ * and those of the nodes in between that it came to are 0. */
 static int walk_from(Walk *walk, Node *root)
 {
     Node *stack = NULL;
@@ -231,20 +231,20 @@ static void end(Walk *walk)
 /* Ask the Operation for the local derivatives, and pass the adjoint on. */
 static int pass_on_by_rules(Node *node, PyObject *operation)
 {
-    size_t count = count_of(node);
     int status = -1;
-    PyObject *xs = PyList_New((Py_ssize_t)count), *wanted = PyList_New(0), *slopes = NULL, *fast = NULL, *out = NULL;
-    PyObject *operands = PyTuple_New((Py_ssize_t)count);
-    if (xs == NULL || wanted == NULL || operands == NULL) {
+    PyObject *xs = NULL, *wanted = NULL, *slopes = NULL, *fast = NULL, *out = NULL;
+    PyObject *operands = operands_of(node);
+    if (operands == NULL) {
+        return -1;
+    }
+    size_t count = (size_t)PyTuple_GET_SIZE(operands);
+    xs = PyList_New((Py_ssize_t)count);
+    wanted = PyList_New(0);
+    if (xs == NULL || wanted == NULL) {
         goto done;
     }
     for (size_t k = 0; k < count; k++) {
-        PyObject *operand = operand_object(node, k);
-        if (operand == NULL) {
-            goto done;
-        }
-        PyTuple_SET_ITEM(operands, (Py_ssize_t)k, operand);
-        PyObject *x;
+        PyObject *operand = PyTuple_GET_ITEM(operands, (Py_ssize_t)k), *x;
         if (PyFloat_CheckExact(operand)) {
             x = Py_NewRef(operand);
         } else {
@@ -292,9 +292,9 @@ static int pass_on_by_rules(Node *node, PyObject *operation)
     }
     status = 0;
 done:
+    Py_DECREF(operands);
     Py_XDECREF(xs);
     Py_XDECREF(wanted);
-    Py_XDECREF(operands);
     Py_XDECREF(out);
     Py_XDECREF(slopes);
     Py_XDECREF(fast);

@@ -47,11 +47,6 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "node.h"
-static inline State *state_of_function(PyObject *self)
-{
-    return PyType_GetModuleState(Py_TYPE(self));
-}
 #include "arithmetic.h"
 #include "attributes.h"
 #include "backward.h"
@@ -153,7 +148,7 @@ static State *state_of_module(PyObject *module)
     return PyModule_GetState(module);
 }
 
-/* adopt(python_value, topological_order): take over docstrings and signatures from the twin. */
+/* adopt(python_value, topological_order): take over from the twin what is said only once. */
 static PyObject *adopt(PyObject *module, PyObject *args)
 {
     State *state = state_of_module(module);
@@ -209,7 +204,7 @@ static PyObject *write_numbers(PyObject *module, PyObject *const *args, Py_ssize
 static PyMethodDef module_methods[] = {
     {"adopt", adopt, METH_VARARGS,
      "adopt($module, python_value, topological_order, /)\n--\n\n"
-     "Take the docstring and the signature of the Python engine; return its topological_order as a callable of C."},
+     "Take the docstring of the Python engine and the words for wrong calls; return its topological_order in C."},
     {"accelerate", accelerate, METH_VARARGS,
      "accelerate($module, function, operation, /)\n--\n\n"
      "Return a function of an operation of the table as a callable of C."},

@@ -23,6 +23,11 @@ static inline Function *as_function(PyObject *object)
     return (Function *)object;
 }
 
+static inline State *state_of_function(PyObject *self)
+{
+    return PyType_GetModuleState(Py_TYPE(self));
+}
+
 static PyObject *by_twin(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
 {
     return PyObject_Vectorcall(as_function(self)->twin, args, nargsf, names);

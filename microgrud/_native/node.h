@@ -51,7 +51,6 @@ struct Node {
     uint8_t op;
     uint8_t flags;
     uint8_t count; /* of the operands in place; of those in details, 1 stands for one or more */
-    uint8_t unused;
     union {
         Operand operands[2];
         struct {
@@ -97,16 +96,34 @@ static inline bool is_value(const State *state, PyObject *object)
     return is_plain_value(object) || PyType_IsSubtype(Py_TYPE(object), state->value_type);
 }
 
+/* The type of Values that an object is an instance of, itself or by inheritance; NULL if it is no Value. */
+static inline PyTypeObject *plain_type(PyTypeObject *type)
+{
+    while (type != NULL && type->tp_dealloc != value_dealloc) {
+        type = type->tp_base;
+    }
+    return type;
+}
+
 /* The state, from the type or a subclass of it. */
 static inline State *state_of_type(PyTypeObject *type)
 {
     if (type == first_type) {
         return first_state;
     }
-    while (type->tp_dealloc != value_dealloc) {
-        type = type->tp_base;
+    type = plain_type(type);
+    return type == first_type ? first_state : PyType_GetModuleState(type);
+}
+
+/* The same in the destructor, where the collector may have cleared the type already: then there is none. */
+static inline State *state_left(PyTypeObject *type)
+{
+    type = plain_type(type);
+    if (type == first_type) {
+        return first_state;
     }
-    return PyType_GetModuleState(type);
+    PyObject *module = ((PyHeapTypeObject *)type)->ht_module;
+    return module == NULL ? NULL : PyModule_GetState(module);
 }
 
 static inline State *state_of(PyObject *value)
@@ -213,6 +230,28 @@ static PyObject *operand_object(const Node *node, size_t k)
     return Py_NewRef(operand);
 }
 
+/* Return the operands as a tuple. Before Python 3.12 a collection may run while it is allocated, and with it code that
+ * replaces the operands: then it begins anew. */
+static PyObject *operands_of(const Node *node)
+{
+    for (;;) {
+        size_t count = count_of(node);
+        PyObject *operands = PyTuple_New((Py_ssize_t)count);
+        if (operands == NULL || count == count_of(node)) {
+            for (size_t k = 0; k < count && operands != NULL; k++) {
+                PyObject *operand = operand_object(node, k);
+                if (operand == NULL) {
+                    Py_CLEAR(operands);
+                } else {
+                    PyTuple_SET_ITEM(operands, (Py_ssize_t)k, operand);
+                }
+            }
+            return operands;
+        }
+        Py_DECREF(operands);
+    }
+}
+
 /* Give a node Details, if it has none, and move its operands there. */
 static Details *detailed(Node *node)
 {
@@ -303,11 +342,11 @@ static inline void release_contents(Node *node, Node **dying)
     }
 }
 
-/* Free the memory of a node that is nothing but memory any more. */
+/* Free the memory of a node that is nothing but memory any more; without a state nothing is kept. */
 static inline void free_node(State *state, Node *node)
 {
     PyTypeObject *type = Py_TYPE(node);
-    if (type == state->value_type && state->free_count < state->free_limit) {
+    if (state != NULL && type == state->value_type && state->free_count < state->free_limit) {
         node->link = state->free_nodes;
         state->free_nodes = node;
         state->free_count++;
@@ -338,7 +377,7 @@ static void value_dealloc(PyObject *self)
         PyObject_ClearWeakRefs(self);
     }
     node->link = NULL;
-    bury(state_of(self), node);
+    bury(state_left(Py_TYPE(self)), node);
 }
 
 static int value_traverse(PyObject *self, visitproc visit, void *arg)

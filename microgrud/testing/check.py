@@ -179,7 +179,8 @@ def _verdict(judge: Judge, question: Question, truth: Truth, named: tuple[str, t
 class _Asked:
     """Answers the judge's questions about one claim at one point; what takes long is found once, or not at all."""
 
-    #: Failing entries beyond these are not looked at by differences as well: one in ten is enough to see a pattern.
+    #: Failing entries beyond these are not looked at by differences as well, at some 400 calls each: a function that
+    #: does another thing with floats does so in the first ones already.
     most_in_floats = 10
 
     def __init__(self, claim: OwnClaim | GivenClaim, truth: Truth, order: int) -> None:
