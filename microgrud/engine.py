@@ -148,7 +148,7 @@ class Value(Operators, OperationMethods):
         try:
             for node in reversed(order):
                 if node._grad != 0.0:  # a zero adjoint passes nothing on, not even through an infinite slope
-                    pass_on = node._closure or node._pass_on
+                    pass_on = node._pass_on if node._closure is None else node._closure
                     if watching:
                         anomaly.pass_on_checked(node, pass_on)
                     else:
@@ -181,7 +181,7 @@ class Value(Operators, OperationMethods):
     @property
     def _backward(self) -> Callable[[], None]:
         """What passes this node's grad on to its parents; assign a closure to a node built by hand."""
-        return self._closure or self._pass_on
+        return self._pass_on if self._closure is None else self._closure
 
     @_backward.setter
     def _backward(self, closure: Callable[[], None]) -> None:

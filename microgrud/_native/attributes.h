@@ -7,11 +7,36 @@
 
 /* --- parts of a node --- */
 
-static int set_number(PyObject *self, double *field, PyObject *number, const char *name)
+/* What the property of the twin does, for what only it has the words to refuse; its name is in closure. */
+static int set_by_twin(PyObject *self, PyObject *object, void *closure)
 {
-    if (number == NULL) {
-        PyErr_Format(PyExc_AttributeError, "can't delete attribute '%s'", name);
+    PyObject *property = PyObject_GetAttrString(state_of(self)->twin, (const char *)closure);
+    if (property == NULL) {
         return -1;
+    }
+    descrsetfunc set = Py_TYPE(property)->tp_descr_set;
+    int status = -1;
+    if (set != NULL) {
+        status = set(property, self, object);
+    } else {
+        PyErr_Format(PyExc_AttributeError, "%s: not to be set", (const char *)closure);
+    }
+    Py_DECREF(property);
+    return status;
+}
+
+/* Refuse to delete an attribute that is a slot in the twin, which Python can leave empty. */
+static int refuse_deletion(void *closure)
+{
+    PyErr_Format(PyExc_AttributeError, "can't delete attribute '%s'", (const char *)closure);
+    return -1;
+}
+
+static int set_number(PyObject *self, double *field, PyObject *number, void *closure)
+{
+    const char *name = closure;
+    if (number == NULL) {
+        return name[0] == '_' ? refuse_deletion(closure) : set_by_twin(self, NULL, closure);
     }
     if (PyFloat_CheckExact(number)) {
         *field = PyFloat_AS_DOUBLE(number);
@@ -31,9 +56,9 @@ static PyObject *get_data(PyObject *self, void *Py_UNUSED(closure))
     return PyFloat_FromDouble(as_node(self)->data);
 }
 
-static int set_data(PyObject *self, PyObject *number, void *Py_UNUSED(closure))
+static int set_data(PyObject *self, PyObject *number, void *closure)
 {
-    return set_number(self, &as_node(self)->data, number, "data");
+    return set_number(self, &as_node(self)->data, number, closure);
 }
 
 static PyObject *get_grad(PyObject *self, void *Py_UNUSED(closure))
@@ -41,9 +66,9 @@ static PyObject *get_grad(PyObject *self, void *Py_UNUSED(closure))
     return PyFloat_FromDouble(as_node(self)->grad);
 }
 
-static int set_grad(PyObject *self, PyObject *number, void *Py_UNUSED(closure))
+static int set_grad(PyObject *self, PyObject *number, void *closure)
 {
-    return set_number(self, &as_node(self)->grad, number, "grad");
+    return set_number(self, &as_node(self)->grad, number, closure);
 }
 
 static PyObject *get_label(PyObject *self, void *Py_UNUSED(closure))
@@ -54,26 +79,32 @@ static PyObject *get_label(PyObject *self, void *Py_UNUSED(closure))
 }
 
 /* Put something into a node's Details, of which the collector may have to know. */
-static int set_detail(Node *node, PyObject **field, PyObject *object)
+static void set_detail(Node *node, PyObject **field, PyObject *object)
 {
     PyObject *old = *field;
     *field = Py_XNewRef(object);
     if (object != NULL && !PyUnicode_CheckExact(object)) {
         collect(node);
     }
-    Py_XDECREF(old);
-    return 0;
+    Py_XDECREF(old); /* may run anything: the last thing done */
 }
 
-static int set_label(PyObject *self, PyObject *label, void *Py_UNUSED(closure))
+static int give_label(Node *node, PyObject *label)
 {
-    Node *node = as_node(self);
     bool is_empty = label == NULL || (PyUnicode_CheckExact(label) && PyUnicode_GET_LENGTH(label) == 0);
     if (is_empty && !(node->flags & DETAILED)) {
         return 0;
     }
     Details *details = detailed(node);
-    return details == NULL ? -1 : set_detail(node, &details->label, is_empty ? NULL : label);
+    if (details != NULL) {
+        set_detail(node, &details->label, is_empty ? NULL : label);
+    }
+    return details == NULL ? -1 : 0;
+}
+
+static int set_label(PyObject *self, PyObject *label, void *closure)
+{
+    return label == NULL ? refuse_deletion(closure) : give_label(as_node(self), label);
 }
 
 static PyObject *get_closure(PyObject *self, void *Py_UNUSED(closure))
@@ -82,15 +113,27 @@ static PyObject *get_closure(PyObject *self, void *Py_UNUSED(closure))
     return Py_NewRef(has_closure(node) ? node->details->closure : Py_None);
 }
 
-static int set_closure(PyObject *self, PyObject *given, void *Py_UNUSED(closure))
+static int give_closure(Node *node, PyObject *given)
 {
-    Node *node = as_node(self);
     bool is_none = given == NULL || given == Py_None;
     if (is_none && !(node->flags & DETAILED)) {
         return 0;
     }
     Details *details = detailed(node);
-    return details == NULL ? -1 : set_detail(node, &details->closure, is_none ? NULL : given);
+    if (details != NULL) {
+        set_detail(node, &details->closure, is_none ? NULL : given);
+    }
+    return details == NULL ? -1 : 0;
+}
+
+static int set_closure(PyObject *self, PyObject *given, void *closure)
+{
+    return given == NULL ? refuse_deletion(closure) : give_closure(as_node(self), given);
+}
+
+static int set_backward(PyObject *self, PyObject *given, void *closure)
+{
+    return given == NULL ? set_by_twin(self, NULL, closure) : give_closure(as_node(self), given);
 }
 
 static PyObject *get_backward(PyObject *self, void *Py_UNUSED(closure))
@@ -122,27 +165,34 @@ static void check_arity(Node *node)
     node->flags = (uint8_t)(by_rules ? node->flags | BY_RULES : node->flags & ~BY_RULES);
 }
 
-static int set_operation(PyObject *self, PyObject *operation, void *Py_UNUSED(closure))
+static int give_operation(State *state, Node *node, PyObject *operation)
 {
-    State *state = state_of(self);
-    Node *node = as_node(self);
     int op = operation == NULL ? OP_NONE : op_of(state, operation);
     if (op < 0) {
         return -1;
     }
     bool is_empty = operation == NULL || (PyUnicode_CheckExact(operation) && PyUnicode_GET_LENGTH(operation) == 0);
-    if (op == OP_NONE && !is_empty) {
-        Details *details = detailed(node);
-        if (details == NULL) {
-            return -1;
-        }
-        set_detail(node, &details->operation, operation);
-    } else if (node->flags & DETAILED) {
-        set_detail(node, &node->details->operation, NULL);
+    bool is_kept = op == OP_NONE && !is_empty;
+    Details *details = is_kept ? detailed(node) : node->flags & DETAILED ? node->details : NULL;
+    if (is_kept && details == NULL) {
+        return -1;
+    }
+    PyObject *old = details != NULL ? details->operation : NULL;
+    if (details != NULL) {
+        details->operation = is_kept ? Py_NewRef(operation) : NULL;
+    }
+    if (is_kept && !PyUnicode_CheckExact(operation)) {
+        collect(node);
     }
     node->op = (uint8_t)op;
     check_arity(node);
+    Py_XDECREF(old); /* may run anything: the last thing done */
     return 0;
+}
+
+static int set_operation(PyObject *self, PyObject *operation, void *closure)
+{
+    return operation == NULL ? refuse_deletion(closure) : give_operation(state_of(self), as_node(self), operation);
 }
 
 static PyObject *get_operands(PyObject *self, void *Py_UNUSED(closure))
@@ -165,42 +215,38 @@ static PyObject *get_parents(PyObject *self, void *Py_UNUSED(closure))
     return result;
 }
 
-/* Replace the operands of a node by those of a tuple, of Values and floats. */
-static int replace_operands(State *state, Node *node, PyObject *operands)
+/* Replace the operands of a node by those of a tuple, of Values and floats. It may be part of a cycle from then on. */
+static int replace_operands(Node *node, PyObject *operands)
 {
     size_t count = (size_t)PyTuple_GET_SIZE(operands);
     Details *fresh = new_details(count);
     if (fresh == NULL) {
         return -1;
     }
-    bool collected = node->flags & COLLECTED;
     for (size_t k = 0; k < count; k++) {
-        PyObject *operand = PyTuple_GET_ITEM(operands, (Py_ssize_t)k);
-        fresh->operands[k] = Py_NewRef(operand);
-        collected |= !PyFloat_CheckExact(operand) && (as_node(operand)->flags & COLLECTED);
+        fresh->operands[k] = Py_NewRef(PyTuple_GET_ITEM(operands, (Py_ssize_t)k));
     }
-    Node *dying = NULL;
+    Node before = *node, *dying = NULL;
     if (node->flags & DETAILED) {
-        fresh->label = Py_XNewRef(node->details->label);
-        fresh->operation = Py_XNewRef(node->details->operation);
-        fresh->closure = Py_XNewRef(node->details->closure);
+        Details *old = node->details;
+        fresh->label = old->label;
+        fresh->operation = old->operation;
+        fresh->closure = old->closure;
+        old->label = old->operation = old->closure = NULL;
     }
-    release_contents(node, &dying);
     node->details = fresh;
     set_detailed_count(node, count);
     node->flags = (uint8_t)((node->flags & ~(FIRST_IS_NUMBER | SECOND_IS_NUMBER)) | DETAILED);
-    if (collected) {
-        collect(node);
-    }
+    collect(node);
     check_arity(node);
-    bury(state, dying);
+    release_contents(&before, &dying); /* may run anything: the last thing done */
+    bury(dying);
     return 0;
 }
 
-static int set_operands(PyObject *self, PyObject *operands, void *Py_UNUSED(closure))
+static int give_operands(State *state, Node *node, PyObject *operands)
 {
-    State *state = state_of(self);
-    if (operands == NULL || !PyTuple_Check(operands)) {
+    if (!PyTuple_Check(operands)) {
         PyErr_SetString(PyExc_TypeError, "_operands: expected a tuple of Values and floats");
         return -1;
     }
@@ -212,10 +258,12 @@ static int set_operands(PyObject *self, PyObject *operands, void *Py_UNUSED(clos
             return -1;
         }
     }
-    if (PyTuple_GET_SIZE(operands) == 0 && as_node(self)->count == 0) {
-        return 0;
-    }
-    return replace_operands(state, as_node(self), operands);
+    return PyTuple_GET_SIZE(operands) == 0 && node->count == 0 ? 0 : replace_operands(node, operands);
+}
+
+static int set_operands(PyObject *self, PyObject *operands, void *closure)
+{
+    return operands == NULL ? refuse_deletion(closure) : give_operands(state_of(self), as_node(self), operands);
 }
 
 static PyObject *get_is_leaf(PyObject *self, void *Py_UNUSED(closure))
@@ -233,7 +281,7 @@ static PyObject *value_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObje
     }
     PyObject *self = type->tp_alloc(type, 0); /* zeroed, and known to the collector */
     if (self != NULL) {
-        as_node(self)->flags = COLLECTED;
+        as_node(self)->flags = COLLECTED | SUBCLASS;
     }
     return self;
 }
@@ -269,14 +317,9 @@ static int init_node(State *state, Node *node, PyObject *data, PyObject *childre
     }
     node->data = PyFloat_AS_DOUBLE(number);
     node->grad = 0.0;
-    if (set_operands((PyObject *)node, parents, NULL) < 0 || set_closure((PyObject *)node, NULL, NULL) < 0 ||
-        set_operation((PyObject *)node, op, NULL) < 0 || set_label((PyObject *)node, label, NULL) < 0) {
-        goto done;
-    }
-    if (PyTuple_GET_SIZE(parents) > 0) {
-        collect(node); /* it will get a closure that refers to it */
-    }
-    status = 0;
+    bool is_ready = give_operands(state, node, parents) == 0 && give_closure(node, NULL) == 0 &&
+                    give_operation(state, node, op) == 0 && give_label(node, label) == 0;
+    status = is_ready ? 0 : -1;
 done:
     Py_XDECREF(number);
     Py_XDECREF(parents);
@@ -367,7 +410,7 @@ static PyObject *value_detach(PyObject *self)
     State *state = state_of(self);
     Node *leaf = new_node(state, as_node(self)->data);
     PyObject *label = leaf == NULL ? NULL : get_label(self, NULL);
-    if (label == NULL || set_label((PyObject *)leaf, label, NULL) < 0) {
+    if (label == NULL || give_label(leaf, label) < 0) {
         Py_CLEAR(leaf);
     }
     Py_XDECREF(label);

@@ -69,6 +69,16 @@ static inline bool has_closure(const Node *node)
     return (node->flags & DETAILED) && node->details->closure != NULL;
 }
 
+/* Tell whether the node's class, a subclass, has a `_pass_on` of its own. Runs no Python code. */
+static inline bool overrides_pass_on(const Node *node)
+{
+    if (!(node->flags & SUBCLASS)) {
+        return false;
+    }
+    const State *state = state_of((PyObject *)node);
+    return _PyType_Lookup(Py_TYPE(node), state->pass_on_name) != state->pass_on_of_value;
+}
+
 /* Enter a leaf, which has nothing below it. One with a closure passes something on all the same. */
 ALWAYS_INLINE int enter_leaf(Walk *walk, Node *node)
 {
@@ -77,7 +87,7 @@ ALWAYS_INLINE int enter_leaf(Walk *walk, Node *node)
     }
     node->progress = 1;
     node->grad = 0.0;
-    return has_closure(node) ? append_node(walk, node) : 0;
+    return has_closure(node) || overrides_pass_on(node) ? append_node(walk, node) : 0;
 }
 
 /* Look at an operand of the node on top of the stack. Return 1 if the walk has to go there first, 0 if not, -1 if there
@@ -349,15 +359,17 @@ static int pass_on_detailed(Node *node)
 }
 
 /* Pass the adjoint of a node on by its kernel: add to the grad of each operand this node's, times the local derivative.
- * Return 1 if that takes Python: a closure, rules of the user's, a slope that is infinite or NaN. */
+ * Return 1 if that takes Python: a closure, a method or rules of the user's, a slope that is infinite or NaN. */
 ALWAYS_INLINE int pass_on_by_kernel(Node *node)
 {
     unsigned flags = node->flags;
-    if (flags & (DETAILED | BY_RULES)) {
-        if (has_closure(node) || (flags & BY_RULES)) {
+    if (flags & (DETAILED | BY_RULES | SUBCLASS)) {
+        if (has_closure(node) || (flags & BY_RULES) || overrides_pass_on(node)) {
             return 1;
         }
-        return node->op == OP_NONE ? 0 : pass_on_detailed(node);
+        if (flags & DETAILED) {
+            return node->op == OP_NONE ? 0 : pass_on_detailed(node);
+        }
     }
     unsigned count = node->count;
     if (count == 0) {
@@ -414,26 +426,23 @@ static int pass_on(const State *state, Node *node)
     return status;
 }
 
-/* Let a node pass on what it has by way of Python: its closure, or its rules; checked, if anomalies are looked for. */
+/* Let a node pass on what it has by way of Python: its closure, its method, or its rules; checked, if anomalies are
+ * looked for. */
 static int pass_on_by_python(const State *state, Node *node, bool watching)
 {
     PyObject *closure = has_closure(node) ? Py_NewRef(node->details->closure) : NULL, *result;
-    if (!watching) {
-        if (closure == NULL) {
+    if (closure == NULL) {
+        if (!watching && !overrides_pass_on(node)) {
             return pass_on(state, node);
         }
-        result = PyObject_CallNoArgs(closure);
-        Py_DECREF(closure);
-    } else {
+        closure = PyObject_GetAttr((PyObject *)node, state->pass_on_name);
         if (closure == NULL) {
-            closure = PyObject_GetAttrString((PyObject *)node, "_pass_on");
-            if (closure == NULL) {
-                return -1;
-            }
+            return -1;
         }
-        result = PyObject_CallFunctionObjArgs(state->pass_on_checked, (PyObject *)node, closure, NULL);
-        Py_DECREF(closure);
     }
+    result = watching ? PyObject_CallFunctionObjArgs(state->pass_on_checked, (PyObject *)node, closure, NULL)
+                      : PyObject_CallNoArgs(closure);
+    Py_DECREF(closure);
     Py_XDECREF(result);
     return result == NULL ? -1 : 0;
 }

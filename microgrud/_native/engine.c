@@ -6,7 +6,9 @@
  *
  *   kernels.h     functions of floats that Python's math has not, in the order of operations of kernels.py
  *   ops.h         the table: value and local derivatives of each operation, from which the kernels are made
- *   node.h        the layout of a node, its birth and its death
+ *   layout.h      what a node is made of, and what the module keeps
+ *   pages.h       the memory of nodes
+ *   node.h        the birth and the death of a node
  *   record.h      from operands to a node that remembers them
  *   arithmetic.h  the operators, and the methods without arguments
  *   backward.h    the walk over a graph, and the chain rule
@@ -16,6 +18,7 @@
  *
  * What makes it fast
  *   - A node is one block of 80 bytes, the collector's header included; a number beside a node costs no object.
+ *   - A graph lies in memory in the order in which it was made, however many were made and freed before it.
  *   - Local derivatives are computed in the backward pass: a node remembers its operands, and nothing else.
  *   - Operands are looked at by the addresses of their types, floats first. Nothing is converted that is a float.
  *   - A walk keeps its stack in the nodes, and its marks: no set, no look-up, no reference counted.
@@ -40,8 +43,8 @@
  * Differences from the Python engine
  *   - A cycle through a node that was given its closure, or a label that is no string, after others were computed from
  *     it is not found by the collector.
- *   - A subclass that defines `_pass_on` or `_record` is not asked for them, nor for a closure that is false.
- *   - Attributes that are set by hand are checked: `_operands` takes Values and floats alone.
+ *   - A subclass that defines `_record` is not asked for it.
+ *   - Attributes that are set by hand are checked, `_operands` takes Values and floats alone, and none can be deleted.
  *   - After a rule has raised, no operand of that node has its share; in Python those before it have.
  */
 #define PY_SSIZE_T_CLEAN
@@ -92,25 +95,26 @@ static PyMemberDef value_members[] = {
 };
 
 static PyGetSetDef value_getset[] = {
-    {"data", get_data, set_data, "The number.", NULL},
+    {"data", get_data, set_data, "The number.", "data"},
     {"grad", get_grad, set_grad,
-     "The derivative of the root of the last backward pass by this node; on a leaf it adds up over passes.", NULL},
-    {"_data", get_data, set_data, NULL, NULL},
-    {"_grad", get_grad, set_grad, NULL, NULL},
-    {"label", get_label, set_label, NULL, NULL},
-    {"is_leaf", get_is_leaf, NULL,
-     "Whether the node has no operands on record: made by the user, by `detach()`, or inside `no_grad()`.", NULL},
-    {"_prev", get_parents, NULL, "The parents in order, one entry per use: `(a, a)` for `a * a`.", NULL},
-    {"_op", get_op, NULL, "The short name of the operation that made the node, empty for a leaf.", NULL},
-    {"_operands", get_operands, set_operands, NULL, NULL},
-    {"_operation", get_operation, set_operation, NULL, NULL},
-    {"_closure", get_closure, set_closure, NULL, NULL},
-    {"_backward", get_backward, set_closure,
-     "What passes this node's grad on to its parents; assign a closure to a node built by hand.", NULL},
+     "The derivative of the root of the last backward pass by this node; on a leaf it adds up over passes.", "grad"},
+    {"_data", get_data, set_data, NULL, "_data"},
+    {"_grad", get_grad, set_grad, NULL, "_grad"},
+    {"label", get_label, set_label, NULL, "label"},
+    {"is_leaf", get_is_leaf, set_by_twin,
+     "Whether the node has no operands on record: made by the user, by `detach()`, or inside `no_grad()`.", "is_leaf"},
+    {"_prev", get_parents, set_by_twin, "The parents in order, one entry per use: `(a, a)` for `a * a`.", "_prev"},
+    {"_op", get_op, set_by_twin, "The short name of the operation that made the node, empty for a leaf.", "_op"},
+    {"_operands", get_operands, set_operands, NULL, "_operands"},
+    {"_operation", get_operation, set_operation, NULL, "_operation"},
+    {"_closure", get_closure, set_closure, NULL, "_closure"},
+    {"_backward", get_backward, set_backward,
+     "What passes this node's grad on to its parents; assign a closure to a node built by hand.", "_backward"},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyType_Slot value_slots[] = {
+    {Py_tp_doc, "Value(data, _children=(), _op='', label='')\n--\n\n"}, /* the signature; the text is the twin's */
     {Py_tp_new, value_new},
     {Py_tp_init, value_init},
     {Py_tp_dealloc, value_dealloc},
@@ -229,9 +233,7 @@ static PyObject *import_from(const char *module_name, const char *name)
 static int bind_operations(State *state)
 {
     PyObject *table = import_from("microgrud.ops", "TABLE");
-    state->indices = PyDict_New();
-    if (table == NULL || state->indices == NULL) {
-        Py_XDECREF(table);
+    if (table == NULL) {
         return -1;
     }
     for (int op = 0; op < OP_COUNT; op++) {
@@ -240,55 +242,26 @@ static int bind_operations(State *state)
         }
         PyObject *operation = PyMapping_GetItemString(table, OPERATION_NAMES[op]);
         PyObject *index = operation == NULL ? NULL : PyLong_FromLong(op);
-        state->operations[op] = operation;
-        if (index == NULL || PyDict_SetItem(state->indices, operation, index) < 0) {
-            Py_XDECREF(index);
+        int status = index == NULL ? -1 : PyDict_SetItem(state->indices, operation, index);
+        Py_XDECREF(index);
+        if (operation != NULL) {
+            Py_SETREF(state->operations[op], operation);
+        }
+        if (status < 0) {
             Py_DECREF(table);
             return -1;
         }
-        Py_DECREF(index);
     }
     Py_DECREF(table);
     return 0;
 }
 
-static int execute(PyObject *module)
+/* Make the two types, and the objects that are looked up in them. */
+static int make_types(PyObject *module, State *state)
 {
-    State *state = state_of_module(module);
-    memset(state, 0, sizeof *state);
-    const struct {
-        PyObject **field;
-        const char *module_name, *name;
-    } imports[] = {
-        {&state->recording, "microgrud.recording", "_recording"},
-        {&state->switched, "microgrud.recording", "_switched"},
-        {&state->as_float, "microgrud.operation", "as_float"},
-        {&state->as_sequence, "microgrud.operation", "as_sequence"},
-        {&state->is_number, "microgrud.operators", "_is_number"},
-        {&state->check_forward, "microgrud.anomaly", "check_forward"},
-        {&state->watching, "microgrud.anomaly", "watching"},
-        {&state->pass_on_checked, "microgrud.anomaly", "pass_on_checked"},
-        {&state->copy_node, "microgrud.copying", "copy_node"},
-        {&state->deepcopy_graph, "microgrud.copying", "deepcopy_graph"},
-        {&state->reduce_graph, "microgrud.copying", "reduce_graph"},
-    };
-    for (size_t k = 0; k < sizeof imports / sizeof imports[0]; k++) {
-        *imports[k].field = import_from(imports[k].module_name, imports[k].name);
-        if (*imports[k].field == NULL) {
-            return -1;
-        }
-    }
-    if (!PyList_CheckExact(state->switched)) {
-        PyErr_SetString(PyExc_TypeError, "microgrud.recording._switched: expected a list");
-        return -1;
-    }
-    state->empty = PyUnicode_FromString("");
-    if (state->empty == NULL || bind_operations(state) < 0) {
-        return -1;
-    }
     PyObject *operators = import_from("microgrud.operators", "Operators");
-    PyObject *methods = import_from("microgrud.methods", "OperationMethods");
-    PyObject *bases = operators == NULL || methods == NULL ? NULL : PyTuple_Pack(2, operators, methods);
+    PyObject *methods = operators == NULL ? NULL : import_from("microgrud.methods", "OperationMethods");
+    PyObject *bases = methods == NULL ? NULL : PyTuple_Pack(2, operators, methods);
     Py_XDECREF(operators);
     Py_XDECREF(methods);
     if (bases == NULL) {
@@ -296,25 +269,89 @@ static int execute(PyObject *module)
     }
     state->value_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &value_spec, bases);
     Py_DECREF(bases);
-    state->function_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &function_spec, NULL);
-    if (state->value_type == NULL || state->function_type == NULL ||
-        PyModule_AddType(module, state->value_type) < 0 || PyModule_AddType(module, state->function_type) < 0) {
-        Py_CLEAR(state->value_type);
-        Py_CLEAR(state->function_type);
+    if (state->value_type == NULL || PyModule_AddType(module, state->value_type) < 0) {
         return -1;
     }
-    /* The module's dictionary owns the types; they are used as long as there are instances alone. */
-    Py_DECREF(state->value_type);
-    Py_DECREF(state->function_type);
+    state->function_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &function_spec, NULL);
+    if (state->function_type == NULL || PyModule_AddType(module, state->function_type) < 0) {
+        return -1;
+    }
     state->value_type->tp_vectorcall = value_vectorcall;
+    state->pass_on_of_value = PyObject_GetAttr((PyObject *)state->value_type, state->pass_on_name);
     /* Errors of Python's own name a type as the type does, and a class made by a class statement has a short name. */
     PyObject *name = PyUnicode_FromString("Value");
-    if (name == NULL || PyObject_SetAttrString((PyObject *)state->value_type, "__name__", name) < 0) {
-        Py_XDECREF(name);
+    int status = name == NULL ? -1 : PyObject_SetAttrString((PyObject *)state->value_type, "__name__", name);
+    Py_XDECREF(name);
+    return state->pass_on_of_value == NULL ? -1 : status;
+}
+
+/* Tell whether the collector's header is as large as pages.h has it: what sys.getsizeof adds to what the object says.
+ * On a Python with another one nodes come from its allocator. Return -1 on error. */
+static int collector_header_fits(const State *state)
+{
+    PyObject *node = state->value_type->tp_alloc(state->value_type, 0), *whole = NULL;
+    PyObject *getsizeof = node == NULL ? NULL : import_from("sys", "getsizeof");
+    if (getsizeof != NULL) {
+        whole = PyObject_CallOneArg(getsizeof, node);
+    }
+    Py_ssize_t size = whole == NULL ? -1 : PyLong_AsSsize_t(whole);
+    Py_XDECREF(node);
+    Py_XDECREF(getsizeof);
+    Py_XDECREF(whole);
+    return size < 0 ? -1 : size == SLOT;
+}
+
+/* All objects that the State holds, the types apart: X(field). */
+#define HELD_OBJECTS(X)                                                                                                \
+    X(indices)                                                                                                         \
+    X(empty)                                                                                                           \
+    X(switched)                                                                                                        \
+    X(pass_on_name)                                                                                                    \
+    X(pass_on_of_value)                                                                                                \
+    X(twin)                                                                                                            \
+    X(topological_order)
+
+static int execute(PyObject *module)
+{
+    State *state = state_of_module(module);
+    memset(state, 0, sizeof *state);
+    for (int op = 0; op < OP_COUNT; op++) {
+        state->operations[op] = Py_NewRef(Py_None);
+    }
+    state->twin = Py_NewRef(Py_None);
+    state->topological_order = Py_NewRef(Py_None);
+    state->indices = PyDict_New();
+    state->empty = PyUnicode_FromString("");
+    state->pass_on_name = PyUnicode_InternFromString("_pass_on");
+    if (state->indices == NULL || state->empty == NULL || state->pass_on_name == NULL) {
         return -1;
     }
-    Py_DECREF(name);
-    state->free_limit = 1 << 16;
+#define IMPORT(field, module_name, name)                                                                               \
+    state->field = import_from(module_name, name);                                                                     \
+    if (state->field == NULL) {                                                                                        \
+        return -1;                                                                                                     \
+    }
+    IMPORTED_OBJECTS(IMPORT)
+#undef IMPORT
+    state->switched = import_from("microgrud.recording", "_switched");
+    if (state->switched == NULL) {
+        return -1;
+    }
+    if (!PyList_CheckExact(state->switched)) {
+        PyErr_SetString(PyExc_TypeError, "microgrud.recording._switched: expected a list");
+        return -1;
+    }
+    if (bind_operations(state) < 0 || make_types(module, state) < 0) {
+        return -1;
+    }
+    int fits = collector_header_fits(state);
+    if (fits < 0) {
+        return -1;
+    }
+#ifndef MICROGRUD_NO_PAGES /* under a sanitizer, which watches what Python's allocator gives */
+    state->header_fits = fits;
+#endif
+    state->most_empty_pages = KEPT_PAGES;
     if (first_type == NULL) {
         first_state = state;
         first_type = state->value_type;
@@ -325,60 +362,55 @@ static int execute(PyObject *module)
 static int module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     State *state = state_of_module(module);
+    Py_VISIT(state->value_type);
+    Py_VISIT(state->function_type);
     for (int op = 0; op < OP_COUNT; op++) {
         Py_VISIT(state->operations[op]);
     }
-    Py_VISIT(state->indices);
-    Py_VISIT(state->recording);
-    Py_VISIT(state->switched);
-    Py_VISIT(state->as_float);
-    Py_VISIT(state->as_sequence);
-    Py_VISIT(state->is_number);
-    Py_VISIT(state->twin);
-    Py_VISIT(state->check_forward);
-    Py_VISIT(state->watching);
-    Py_VISIT(state->pass_on_checked);
-    Py_VISIT(state->copy_node);
-    Py_VISIT(state->deepcopy_graph);
-    Py_VISIT(state->reduce_graph);
-    Py_VISIT(state->topological_order);
+#define VISIT(field, ...) Py_VISIT(state->field);
+    HELD_OBJECTS(VISIT)
+    IMPORTED_OBJECTS(VISIT)
+#undef VISIT
     return 0;
 }
 
+/* Put None, which is an error to call but no crash, in the place of what can be part of a cycle. The rest stays: with it
+ * arithmetic goes on as long as anyone can reach it. */
 static int module_clear(PyObject *module)
 {
     State *state = state_of_module(module);
-    free_the_free(state);
-    PyMem_Free(state->order);
-    state->order = NULL;
-    state->order_capacity = 0;
     for (int op = 0; op < OP_COUNT; op++) {
-        Py_CLEAR(state->operations[op]);
+        Py_XSETREF(state->operations[op], Py_NewRef(Py_None));
     }
-    Py_CLEAR(state->indices);
-    Py_CLEAR(state->recording);
-    Py_CLEAR(state->switched);
-    Py_CLEAR(state->empty);
-    Py_CLEAR(state->as_float);
-    Py_CLEAR(state->as_sequence);
-    Py_CLEAR(state->is_number);
-    Py_CLEAR(state->twin);
-    Py_CLEAR(state->check_forward);
-    Py_CLEAR(state->watching);
-    Py_CLEAR(state->pass_on_checked);
-    Py_CLEAR(state->copy_node);
-    Py_CLEAR(state->deepcopy_graph);
-    Py_CLEAR(state->reduce_graph);
-    Py_CLEAR(state->topological_order);
+#define FORGET(field, ...) Py_XSETREF(state->field, Py_NewRef(Py_None));
+    IMPORTED_OBJECTS(FORGET)
+#undef FORGET
+    Py_XSETREF(state->twin, Py_NewRef(Py_None));
+    Py_XSETREF(state->topological_order, Py_NewRef(Py_None));
     return 0;
 }
 
 static void module_free(void *module)
 {
-    if (first_state == state_of_module(module)) {
-        first_type = NULL;
+    State *state = state_of_module(module);
+    if (state == NULL) {
+        return; /* never executed */
     }
-    (void)module_clear(module);
+    if (first_state == state) {
+        first_type = NULL;
+        first_state = NULL;
+    }
+    leave_all_pages(state);
+    PyMem_Free(state->order);
+    for (int op = 0; op < OP_COUNT; op++) {
+        Py_CLEAR(state->operations[op]);
+    }
+#define CLEAR(field, ...) Py_CLEAR(state->field);
+    HELD_OBJECTS(CLEAR)
+    IMPORTED_OBJECTS(CLEAR)
+#undef CLEAR
+    Py_CLEAR(state->value_type);
+    Py_CLEAR(state->function_type);
 }
 
 static PyModuleDef_Slot module_slots[] = {

@@ -282,6 +282,9 @@ done:
 /* Return the Op of an Operation object, OP_NONE if it is none of the table; -1 on error. */
 static int op_of(const State *state, PyObject *operation)
 {
+    if (Py_TYPE(operation) != Py_TYPE(state->operations[OP_ADD])) { /* it may have no hash */
+        return OP_NONE;
+    }
     PyObject *index = PyDict_GetItemWithError(state->indices, operation);
     if (index == NULL) {
         return PyErr_Occurred() ? -1 : OP_NONE;

@@ -1,0 +1,148 @@
+/* The memory of nodes: pages of 250, each with a list of its own of the nodes that are free.
+ *
+ * Python's allocator gives the nodes of a second graph back in the order in which those of the first one died, and after
+ * a few rounds neighbours in the graph are anywhere in memory. A page is filled before the next one, and from its
+ * beginning once it was empty, so that a graph lies in memory as it was made: backward then takes 11 to 12 ns a node
+ * where it took 17 to 20 with one list of all free nodes, and a transformer's step two thirds of the time. With Python's
+ * allocator, which counts each node for the collector, an operation takes 33 ns more than with either.
+ *
+ * A node knows its place in the page, and so the page, which knows the State. Instances of subclasses, which have a size
+ * of their own, come from Python's allocator.
+ */
+#ifndef MICROGRUD_PAGES_H
+#define MICROGRUD_PAGES_H
+
+#include "layout.h"
+
+enum {
+    PAGE_NODES = 250, /* the place is a byte */
+    KEPT_PAGES = 256, /* empty ones: 5 MB */
+    COLLECTOR_HEADER = 16,
+    SLOT = COLLECTOR_HEADER + sizeof(Node),
+};
+
+struct Page {
+    State *state; /* NULL once the module is gone */
+    Page *next, *previous;
+    Node *free;
+    uint32_t carved; /* how many nodes have been made of it since it was empty */
+    uint32_t used;   /* how many of them are alive */
+};
+
+static inline bool is_full(const Page *page)
+{
+    return page->free == NULL && page->carved == PAGE_NODES;
+}
+
+static inline void link_page(Page **list, Page *page)
+{
+    page->previous = NULL;
+    page->next = *list;
+    if (page->next != NULL) {
+        page->next->previous = page;
+    }
+    *list = page;
+}
+
+static inline void unlink_page(Page **list, Page *page)
+{
+    if (page->previous != NULL) {
+        page->previous->next = page->next;
+    } else {
+        *list = page->next;
+    }
+    if (page->next != NULL) {
+        page->next->previous = page->previous;
+    }
+}
+
+static Page *new_page(State *state)
+{
+    Page *page = PyMem_RawMalloc(sizeof(Page) + (size_t)PAGE_NODES * SLOT);
+    if (page == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    page->state = state;
+    page->free = NULL;
+    page->carved = page->used = 0;
+    state->empty_pages++;
+    link_page(&state->pages, page);
+    return page;
+}
+
+/* Return memory for a node, with its place set and nothing else. */
+ALWAYS_INLINE Node *take_slot(State *state, Page *page)
+{
+    Node *node = page->free;
+    if (node != NULL) {
+        page->free = node->link;
+    } else {
+        char *slot = (char *)(page + 1) + (size_t)page->carved * SLOT;
+        memset(slot, 0, COLLECTOR_HEADER); /* not known to the collector */
+        node = (Node *)(slot + COLLECTOR_HEADER);
+        node->place = (uint8_t)++page->carved;
+    }
+    if (page->used++ == 0) {
+        state->empty_pages--;
+    }
+    if (is_full(page)) {
+        unlink_page(&state->pages, page);
+        link_page(&state->full_pages, page);
+    }
+    return node;
+}
+
+/* Give the memory of a node back to its page. */
+ALWAYS_INLINE void give_back_slot(Node *node)
+{
+    Page *page = (Page *)((char *)node - COLLECTOR_HEADER - (size_t)(node->place - 1) * SLOT) - 1;
+    State *state = page->state;
+    bool was_full = is_full(page);
+    node->link = page->free;
+    page->free = node;
+    page->used--;
+    if (state == NULL) {
+        if (page->used == 0) {
+            PyMem_RawFree(page);
+        }
+        return;
+    }
+    if (was_full) {
+        unlink_page(&state->full_pages, page);
+        link_page(&state->pages, page);
+    }
+    if (page->used == 0) {
+        page->free = NULL;
+        page->carved = 0;
+        if (state->empty_pages < state->most_empty_pages) {
+            state->empty_pages++;
+        } else {
+            unlink_page(&state->pages, page);
+            PyMem_RawFree(page);
+        }
+    }
+}
+
+static void leave_pages(Page *list)
+{
+    while (list != NULL) {
+        Page *page = list;
+        list = page->next;
+        page->state = NULL; /* the last of its nodes frees it */
+        if (page->used == 0) {
+            PyMem_RawFree(page);
+        }
+    }
+}
+
+/* Free what is empty, and leave the other pages to the nodes that are still alive in them. */
+static void leave_all_pages(State *state)
+{
+    leave_pages(state->pages);
+    leave_pages(state->full_pages);
+    state->pages = state->full_pages = NULL;
+    state->empty_pages = 0;
+}
+
+#endif
