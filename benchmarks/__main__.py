@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -44,6 +45,7 @@ def main(
 def table(found: list[dict[str, Any]]) -> None:
     """Print the figures: a line for each engine, a column for each workload."""
     base = {figure["workload"]: figure["whole"] for figure in found if figure["rival"] == BASE and "whole" in figure}
+    roots = {figure["workload"]: figure["root"] for figure in found if figure["rival"] == BASE and "root" in figure}
     print(f"{'':26}" + "".join(f"{name:>22}" for name in WORKLOADS))
     for rival in dict.fromkeys(figure["rival"] for figure in found):
         own = {figure.get("workload"): figure for figure in found if figure["rival"] == rival}
@@ -59,8 +61,11 @@ def table(found: list[dict[str, Any]]) -> None:
             if "failed" in own[name]:
                 cells.append("recursion")
                 continue
+            if not math.isclose(own[name]["root"], roots[name], rel_tol=1e-9):
+                cells.append("another result")
+                continue
             low, high = (q / base[name] for q in own[name]["quartiles"])
-            cells.append(f"{own[name]['whole'] / base[name]:.2f} ({low:.2f}-{high:.2f})")
+            cells.append(f"{short(own[name]['whole'] / base[name])} ({short(low)}-{short(high)})")
         print(f"{rival + ' ' + version:26}" + "".join(f"{cell:>22}" for cell in cells))
     for figure in found:
         if figure["rival"] == "microgrud c" and figure.get("workload") in ("mlp", "mlp with dot", "chain"):
@@ -71,6 +76,11 @@ def table(found: list[dict[str, Any]]) -> None:
                 f"microgrud c, {name}: {forward:.1f} ns forward and {backward:.1f} ns backward an operation, "
                 f"{multiple:.2f} times plain floats"
             )
+
+
+def short(multiple: float) -> str:
+    """Write a multiple with three digits or so."""
+    return f"{multiple:.2f}" if multiple < 10.0 else f"{multiple:.0f}"
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ class Engine:
     Attributes:
         version: of what is measured.
         number: makes a leaf of a float.
+        read: the float that a root holds.
         tanh: the functions a workload calls.
         exp: likewise.
         log: likewise.
@@ -31,6 +32,7 @@ class Engine:
 
     version: str
     number: Callable[[float], Any]
+    read: Callable[[Any], float]
     tanh: Callable[[Any], Any]
     exp: Callable[[Any], Any]
     log: Callable[[Any], Any]
@@ -41,7 +43,9 @@ class Engine:
 
 
 def _floats() -> Engine:
-    return Engine("", float, math.tanh, math.exp, math.log, lambda x: x if x > 0.0 else 0.0, None, _dot_of_floats)
+    return Engine(
+        "", float, float, math.tanh, math.exp, math.log, lambda x: x if x > 0.0 else 0.0, None, _dot_of_floats
+    )
 
 
 def _dot_of_floats(xs: Sequence[float], ys: Sequence[float], bias: float) -> float:
@@ -57,6 +61,7 @@ def _microgrud(backend: str) -> Callable[[], Engine]:
         return Engine(
             microgrud.__version__,
             value,
+            value.item,
             value.tanh,
             value.exp,
             value.log,
@@ -95,7 +100,7 @@ def _micrograd() -> Engine:
     def log(x: Any) -> Any:
         return unary(x, math.log(x.data), 1.0 / x.data)
 
-    return Engine(_version("micrograd"), Value, tanh, exp, log, Value.relu, Value.backward)
+    return Engine(_version("micrograd"), Value, lambda root: root.data, tanh, exp, log, Value.relu, Value.backward)
 
 
 def _torch() -> Engine:
@@ -109,6 +114,7 @@ def _torch() -> Engine:
     return Engine(
         torch.__version__,
         number,
+        torch.Tensor.item,
         torch.tanh,
         torch.exp,
         torch.log,
@@ -139,11 +145,32 @@ def _xad() -> Engine:
     return Engine(
         _version("xad"),
         number,
+        adj.Real.getValue,
         functions.tanh,
         functions.exp,
         functions.log,
         lambda x: functions.max(x, 0.0),
         backward,
+    )
+
+
+def _hips_autograd() -> Engine:
+    import autograd.numpy as functions
+    from autograd.core import VJPNode, backward_pass
+    from autograd.tracer import new_box
+
+    def number(x: float) -> Any:
+        return new_box(x, 0, VJPNode.new_root())
+
+    return Engine(
+        _version("autograd"),
+        number,
+        lambda root: float(root._value),
+        functions.tanh,
+        functions.exp,
+        functions.log,
+        lambda x: functions.maximum(x, 0.0),
+        lambda root: backward_pass(1.0, root._node),
     )
 
 
@@ -158,6 +185,7 @@ RIVALS: dict[str, Callable[[], Engine]] = {
     "microgrud python": _microgrud("python"),
     "micrograd": _micrograd,
     "xad": _xad,
+    "hips autograd": _hips_autograd,
     "torch": _torch,
 }
 

@@ -28,6 +28,7 @@ def measure(rival: str, rounds: int) -> None:
         backward = engine.backward if name != "inference" else None
         try:
             root: Any = run()
+            found = engine.read(root)
             if backward is not None:
                 backward(root)
             del root
@@ -53,6 +54,7 @@ def measure(rival: str, rounds: int) -> None:
             "rival": rival,
             "version": engine.version,
             "workload": name,
+            "root": found,
             "operations": operations,
             "forward": statistics.median(forward_times),
             "backward": statistics.median(backward_times),

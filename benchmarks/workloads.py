@@ -90,13 +90,13 @@ def chain(engine: Engine) -> Program:
 
 
 def ladder(engine: Engine) -> Program:
-    """Two nodes, each used twice by the next two."""
+    """Two nodes, each used twice by the next two: a reflection, over and over."""
     left, right = engine.number(0.3), engine.number(0.4)
 
     def run() -> Any:
         x, y = left, right
         for _ in range(10_000):
-            x, y = x * 0.5 + y * 0.5, x * 0.5 - y * 0.25
+            x, y = x * 0.6 + y * 0.8, x * 0.8 - y * 0.6
         return x + y
 
     return run, 60_001

@@ -4,10 +4,28 @@
 
 #include "record.h"
 
+/* The result of an operator or a method of `self`, one of the operands, by the class's own `_record` if it has one. */
+static PyObject *record_of(State *state, PyObject *self, Op op, PyObject *const *operands, size_t count)
+{
+    PyObject *operation = state->operations[op];
+    if (!overrides(self, state->record_name, state->record_of_value)) {
+        return record_any(state, operation, op, operands, count);
+    }
+    PyObject *record = PyObject_GetAttr(self, state->record_name);
+    if (record == NULL) {
+        return NULL;
+    }
+    PyObject *args[] = {operation, operands[0], count > 1 ? operands[1] : NULL};
+    PyObject *result = PyObject_Vectorcall(record, args, count + 1, NULL);
+    Py_DECREF(record);
+    return result;
+}
+
 /* An operator on anything: NotImplemented for what is no number, so that an array's own operator has its turn. */
 static PyObject *operator_any(Op op, PyObject *left, PyObject *right)
 {
-    State *state = state_of(plain_type(Py_TYPE(left)) != NULL ? left : right);
+    PyObject *self = plain_type(Py_TYPE(left)) != NULL ? left : right;
+    State *state = state_of(self);
     PyObject *operands[2] = {left, right};
     for (int k = 0; k < 2; k++) {
         if (is_value(state, operands[k])) {
@@ -23,7 +41,7 @@ static PyObject *operator_any(Op op, PyObject *left, PyObject *right)
             Py_RETURN_NOTIMPLEMENTED;
         }
     }
-    return record_any(state, state->operations[op], op, operands, 2);
+    return record_of(state, self, op, operands, 2);
 }
 
 ALWAYS_INLINE PyObject *binary_operator(Op op, PyObject *left, PyObject *right)
@@ -73,8 +91,8 @@ ALWAYS_INLINE PyObject *unary_operator(Op op, PyObject *self)
 {
     State *state = state_of(self);
     double z = value_of(op, as_node(self)->data, 0.0, 0.0);
-    if (!isfinite(z)) {
-        return record_any(state, state->operations[op], op, &self, 1);
+    if (!isfinite(z) || as_node(self)->flags & SUBCLASS) {
+        return record_of(state, self, op, &self, 1);
     }
     return record_unary(state, op, z, as_node(self));
 }

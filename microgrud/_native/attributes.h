@@ -84,7 +84,7 @@ static void set_detail(Node *node, PyObject **field, PyObject *object)
     PyObject *old = *field;
     *field = Py_XNewRef(object);
     if (object != NULL && !PyUnicode_CheckExact(object)) {
-        collect(node);
+        collect_late(node);
     }
     Py_XDECREF(old); /* may run anything: the last thing done */
 }
@@ -182,7 +182,7 @@ static int give_operation(State *state, Node *node, PyObject *operation)
         details->operation = is_kept ? Py_NewRef(operation) : NULL;
     }
     if (is_kept && !PyUnicode_CheckExact(operation)) {
-        collect(node);
+        collect_late(node);
     }
     node->op = (uint8_t)op;
     check_arity(node);
@@ -224,7 +224,11 @@ static int replace_operands(Node *node, PyObject *operands)
         return -1;
     }
     for (size_t k = 0; k < count; k++) {
-        fresh->operands[k] = Py_NewRef(PyTuple_GET_ITEM(operands, (Py_ssize_t)k));
+        PyObject *operand = Py_NewRef(PyTuple_GET_ITEM(operands, (Py_ssize_t)k));
+        fresh->operands[k] = operand;
+        if (!PyFloat_CheckExact(operand)) {
+            as_node(operand)->flags |= USED;
+        }
     }
     Node before = *node, *dying = NULL;
     if (node->flags & DETAILED) {
@@ -237,7 +241,7 @@ static int replace_operands(Node *node, PyObject *operands)
     node->details = fresh;
     set_detailed_count(node, count);
     node->flags = (uint8_t)((node->flags & ~(FIRST_IS_NUMBER | SECOND_IS_NUMBER)) | DETAILED);
-    collect(node);
+    collect_late(node);
     check_arity(node);
     release_contents(&before, &dying); /* may run anything: the last thing done */
     bury(dying);

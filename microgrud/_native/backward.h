@@ -69,14 +69,14 @@ static inline bool has_closure(const Node *node)
     return (node->flags & DETAILED) && node->details->closure != NULL;
 }
 
-/* Tell whether the node's class, a subclass, has a `_pass_on` of its own. Runs no Python code. */
 static inline bool overrides_pass_on(const Node *node)
 {
     if (!(node->flags & SUBCLASS)) {
         return false;
     }
-    const State *state = state_of((PyObject *)node);
-    return _PyType_Lookup(Py_TYPE(node), state->pass_on_name) != state->pass_on_of_value;
+    PyObject *self = (PyObject *)node;
+    const State *state = state_of(self);
+    return overrides(self, state->pass_on_name, state->pass_on_of_value);
 }
 
 /* Enter a leaf, which has nothing below it. One with a closure passes something on all the same. */

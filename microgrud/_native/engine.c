@@ -35,17 +35,13 @@
  *   - A node owns a reference to each operand, and its Details. The State owns everything else, for one interpreter.
  *   - A walk borrows the nodes it has found, until Python code is about to run: then it holds them all.
  *   - Only nodes that can be part of a cycle are known to the collector: those built by hand, instances of subclasses,
- *     nodes with a closure, a label that is no string or an operation of the user's, and what is computed from them
- *     after they became so. Arithmetic makes no cycles.
+ *     nodes with a closure, a label that is no string or an operation of the user's, and what is computed from them.
+ *     Arithmetic makes no cycles.
  *
  * Threads: all state is the interpreter's, and guarded by its lock.
  *
  * Differences from the Python engine
- *   - A cycle through a node that was given its closure, or a label that is no string, after others were computed from
- *     it is not found by the collector.
- *   - A subclass that defines `_record` is not asked for it.
  *   - Attributes that are set by hand are checked, `_operands` takes Values and floats alone, and none can be deleted.
- *   - After a rule has raised, no operand of that node has its share; in Python those before it have.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -277,12 +273,13 @@ static int make_types(PyObject *module, State *state)
         return -1;
     }
     state->value_type->tp_vectorcall = value_vectorcall;
-    state->pass_on_of_value = PyObject_GetAttr((PyObject *)state->value_type, state->pass_on_name);
+    state->pass_on_of_value = Py_XNewRef(_PyType_Lookup(state->value_type, state->pass_on_name));
+    state->record_of_value = Py_XNewRef(_PyType_Lookup(state->value_type, state->record_name));
     /* Errors of Python's own name a type as the type does, and a class made by a class statement has a short name. */
     PyObject *name = PyUnicode_FromString("Value");
     int status = name == NULL ? -1 : PyObject_SetAttrString((PyObject *)state->value_type, "__name__", name);
     Py_XDECREF(name);
-    return state->pass_on_of_value == NULL ? -1 : status;
+    return status;
 }
 
 /* Tell whether the collector's header is as large as pages.h has it: what sys.getsizeof adds to what the object says.
@@ -308,6 +305,8 @@ static int collector_header_fits(const State *state)
     X(switched)                                                                                                        \
     X(pass_on_name)                                                                                                    \
     X(pass_on_of_value)                                                                                                \
+    X(record_name)                                                                                                     \
+    X(record_of_value)                                                                                                 \
     X(twin)                                                                                                            \
     X(topological_order)
 
@@ -323,7 +322,8 @@ static int execute(PyObject *module)
     state->indices = PyDict_New();
     state->empty = PyUnicode_FromString("");
     state->pass_on_name = PyUnicode_InternFromString("_pass_on");
-    if (state->indices == NULL || state->empty == NULL || state->pass_on_name == NULL) {
+    state->record_name = PyUnicode_InternFromString("_record");
+    if (state->indices == NULL || state->empty == NULL || state->pass_on_name == NULL || state->record_name == NULL) {
         return -1;
     }
 #define IMPORT(field, module_name, name)                                                                               \
@@ -348,9 +348,7 @@ static int execute(PyObject *module)
     if (fits < 0) {
         return -1;
     }
-#ifndef MICROGRUD_NO_PAGES /* under a sanitizer, which watches what Python's allocator gives */
     state->header_fits = fits;
-#endif
     state->most_empty_pages = KEPT_PAGES;
     if (first_type == NULL) {
         first_state = state;

@@ -37,7 +37,8 @@ enum {
     DETAILED = 4,   /* operands and more are in details */
     BY_RULES = 8,   /* the backward pass asks the Operation, not the kernels */
     COLLECTED = 16, /* known to the garbage collector: it, or what it depends on, may be part of a cycle */
-    SUBCLASS = 32,  /* made as an instance of a subclass, which may have a `_pass_on` of its own */
+    SUBCLASS = 32,  /* made as an instance of a subclass, which may have methods of its own */
+    USED = 64,      /* an operand of another node, or once was */
 };
 
 struct Node {
@@ -86,6 +87,7 @@ typedef struct {
     PyObject *empty;                /* "" */
     PyObject *switched;             /* the list of recording.py that is empty until recording is switched */
     PyObject *pass_on_name, *pass_on_of_value; /* "_pass_on", and what a Value finds under it */
+    PyObject *record_name, *record_of_value;   /* "_record", likewise */
     PyObject *twin, *topological_order;        /* the class of engine.py, and the function in C */
 #define FIELD(field, module, name) PyObject *field;
     IMPORTED_OBJECTS(FIELD)
@@ -144,6 +146,13 @@ static inline State *state_of(PyObject *value)
 static inline Node *as_node(PyObject *object)
 {
     return (Node *)object;
+}
+
+/* Tell whether the class of an object, of which `own` is what Value has under this name, has something else. Runs no
+ * Python code. */
+static inline bool overrides(PyObject *value, PyObject *name, const PyObject *own)
+{
+    return !is_plain_value(value) && _PyType_Lookup(Py_TYPE(value), name) != own;
 }
 
 static inline size_t count_of(const Node *node)

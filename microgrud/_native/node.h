@@ -15,6 +15,33 @@ static inline void collect(Node *node)
     }
 }
 
+static void collect_page(Page *page)
+{
+    for (uint32_t k = 0; k < page->carved; k++) {
+        Node *node = (Node *)((char *)(page + 1) + (size_t)k * SLOT + COLLECTOR_HEADER);
+        if (Py_REFCNT(node) > 0 && node->count > 0) {
+            collect(node);
+        }
+    }
+}
+
+/* Let the collector know of a node that has become part of a cycle, perhaps, by what it was given. If others have been
+ * computed from it, it has to know of these too; and any node may be one of them. */
+static void collect_late(Node *node)
+{
+    if (node->flags & COLLECTED) {
+        return;
+    }
+    collect(node);
+    const State *state = node->flags & USED ? state_of((PyObject *)node) : NULL;
+    for (Page *page = state == NULL ? NULL : state->pages; page != NULL; page = page->next) {
+        collect_page(page);
+    }
+    for (Page *page = state == NULL ? NULL : state->full_pages; page != NULL; page = page->next) {
+        collect_page(page);
+    }
+}
+
 /* Make a leaf. */
 ALWAYS_INLINE Node *new_node(State *state, double data)
 {
@@ -43,6 +70,9 @@ ALWAYS_INLINE Node *new_node(State *state, double data)
     node->flags = 0;
     node->count = 0;
     node->weakrefs = NULL;
+    if (node->place == 0) {
+        collect(node); /* collect_late would not find it */
+    }
     return node;
 }
 

@@ -14,6 +14,13 @@
 
 #include "layout.h"
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address))
+#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address))
+#endif
+
 enum {
     PAGE_NODES = 250, /* the place is a byte */
     KEPT_PAGES = 256, /* empty ones: 5 MB */
@@ -71,16 +78,24 @@ static Page *new_page(State *state)
     return page;
 }
 
+/* What a dead node must not be asked for: all but its reference count, and its type. The sanitizer sees to it. */
+static inline void *beyond_the_head(Node *node)
+{
+    return (char *)node + sizeof(PyObject);
+}
+
 /* Return memory for a node, with its place set and nothing else. */
 ALWAYS_INLINE Node *take_slot(State *state, Page *page)
 {
     Node *node = page->free;
     if (node != NULL) {
+        ASAN_UNPOISON_MEMORY_REGION(beyond_the_head(node), sizeof(Node) - sizeof(PyObject));
         page->free = node->link;
     } else {
         char *slot = (char *)(page + 1) + (size_t)page->carved * SLOT;
         memset(slot, 0, COLLECTOR_HEADER); /* not known to the collector */
         node = (Node *)(slot + COLLECTOR_HEADER);
+        ASAN_UNPOISON_MEMORY_REGION(beyond_the_head(node), sizeof(Node) - sizeof(PyObject));
         node->place = (uint8_t)++page->carved;
     }
     if (page->used++ == 0) {
@@ -102,6 +117,7 @@ ALWAYS_INLINE void give_back_slot(Node *node)
     node->link = page->free;
     page->free = node;
     page->used--;
+    ASAN_POISON_MEMORY_REGION(beyond_the_head(node), sizeof(Node) - sizeof(PyObject));
     if (state == NULL) {
         if (page->used == 0) {
             PyMem_RawFree(page);

@@ -60,6 +60,7 @@ ALWAYS_INLINE PyObject *record_unary(State *state, Op op, double data, Node *ope
         node->count = 1;
         Py_INCREF(operand);
         node->operands[0].node = operand;
+        operand->flags |= USED;
         if (operand->flags & COLLECTED) {
             collect(node);
         }
@@ -77,6 +78,7 @@ ALWAYS_INLINE PyObject *record_binary(State *state, Op op, double data, Node *fi
         if (first != NULL) {
             Py_INCREF(first);
             node->operands[0].node = first;
+            first->flags |= USED;
             of_operands |= first->flags;
         } else {
             node->operands[0].number = x;
@@ -85,13 +87,14 @@ ALWAYS_INLINE PyObject *record_binary(State *state, Op op, double data, Node *fi
         if (second != NULL) {
             Py_INCREF(second);
             node->operands[1].node = second;
+            second->flags |= USED;
             of_operands |= second->flags;
         } else {
             node->operands[1].number = y;
             flags |= SECOND_IS_NUMBER;
         }
         node->op = (uint8_t)op;
-        node->flags = (uint8_t)flags;
+        node->flags |= (uint8_t)flags;
         node->count = 2;
         if (of_operands & COLLECTED) {
             collect(node);
@@ -113,7 +116,10 @@ static Node *node_with(State *state, PyObject *operation, Op op, double data, Py
     bool collected = op == OP_NONE; /* rules of the user's may refer to nodes */
     for (size_t k = 0; k < count; k++) {
         details->operands[k] = Py_NewRef(operands[k]);
-        collected |= !PyFloat_CheckExact(operands[k]) && (as_node(operands[k])->flags & COLLECTED);
+        if (!PyFloat_CheckExact(operands[k])) {
+            as_node(operands[k])->flags |= USED;
+            collected |= as_node(operands[k])->flags & COLLECTED;
+        }
     }
     Node *node = new_node(state, data);
     if (node == NULL) {
