@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import warnings
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
@@ -23,15 +24,21 @@ def _chosen() -> ModuleType | None:
         return None
     try:
         return importlib.import_module("._native.engine", __package__)
-    except ModuleNotFoundError as error:
-        if error.name != f"{__package__}._native.engine":
-            raise
+    except ImportError as error:
+        if isinstance(error, ModuleNotFoundError):
+            if error.name != f"{__package__}._native.engine":
+                raise
+            reason = (
+                "was not built when microgrud was installed; install a C compiler and Python's headers (on Debian and "
+                "Ubuntu: sudo apt-get install gcc python3-dev) and then microgrud anew: "
+                "pip install --force-reinstall --no-cache-dir microgrud"
+            )
+        else:  # built for another Python, say, or this is an interpreter with a lock of its own
+            reason = f"does not load here: {error}"
+            if not choice:
+                warnings.warn(f"the engine in C {reason}; the one in Python runs", RuntimeWarning, stacklevel=2)
         if choice == "c":
-            raise ImportError(
-                "MICROGRUD_BACKEND=c asks for the engine in C, which was not built when microgrud was installed; "
-                "install a C compiler and Python's headers (on Debian and Ubuntu: sudo apt-get install gcc "
-                "python3-dev) and then microgrud anew: pip install --force-reinstall --no-cache-dir microgrud"
-            ) from None
+            raise ImportError(f"MICROGRUD_BACKEND=c asks for the engine in C, which {reason}") from None
         return None
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from microgrud import Value, enable_grad, no_grad
+from microgrud import Value, custom_op, enable_grad, maximum, no_grad, tanh
 from microgrud.engine import topological_order
 
 # --- construction -----------------------------------------------------------------------------------------------
@@ -242,6 +242,38 @@ def test_backward_can_be_run_by_hand_node_by_node(engine: type[Value]) -> None:
     assert x.grad == pytest.approx(6.0 * math.exp(9.0))
 
 
+def test_a_closure_that_is_false_is_a_closure(engine: type[Value]) -> None:
+    class Silent:
+        calls = 0
+
+        def __call__(self) -> None:
+            self.calls += 1
+
+        def __bool__(self) -> bool:
+            return False
+
+    x, closure = engine(3.0), Silent()
+    node = engine(9.0, (x,), "square")
+    node._backward = closure
+    assert node._backward is closure
+    (node * 2.0).backward()
+    assert closure.calls == 1
+
+
+def test_a_rule_that_raises_passes_nothing_on(engine: type[Value]) -> None:
+    def slope_by_y(z: float, x: float, y: float) -> float:
+        raise ArithmeticError("not today")
+
+    product = custom_op("product", lambda x, y: x * y, [lambda z, x, y: y, slope_by_y])
+    x, y = engine(2.0), engine(3.0)
+    inner = x * 1.0
+    node = product(inner, y)
+    node.grad = 1.0
+    with pytest.raises(ArithmeticError):
+        node._pass_on()
+    assert (inner.grad, y.grad) == (0.0, 0.0)
+
+
 # --- no_grad ------------------------------------------------------------------------------------------------------
 
 
@@ -315,3 +347,31 @@ def test_a_subclass_works_as_a_leaf(engine: type[Value]) -> None:
     (weight * 3.0).backward()
     assert weight.grad == 3.0
     assert repr(weight) == "Parameter(data=2.0, grad=3.0)"
+
+
+def test_a_subclass_can_record_and_pass_on_in_its_own_way(engine: type[Value]) -> None:
+    class Own(engine):  # type: ignore[misc, valid-type]
+        passed: list[float]
+
+        @classmethod
+        def _record(cls, operation: Any, *operands: Any) -> Own:
+            plain = engine._record(operation, *operands)
+            node = cls(plain.data, plain._prev)
+            node._operation, node._operands = operation, plain._operands
+            return node
+
+        def _pass_on(self) -> None:
+            self.passed = [*getattr(self, "passed", []), self.grad]
+            super()._pass_on()
+
+    x, y = Own(0.5), engine(2.0)
+    for node in (x * y, x + 1, 1.0 - x, x**2, -x, abs(x), x.exp(), x.atan2(1.0), tanh(x), maximum(x, y)):
+        assert type(node) is Own
+        assert not node.is_leaf
+    for node in (y * x, y * y, maximum(y, x)):  # the first Value among the operands decides
+        assert type(node) is engine
+    z = x * y + x.exp()
+    z.backward()
+    assert (x.grad, y.grad) == (2.0 + math.exp(0.5), 0.5)
+    assert z.passed == [1.0]
+    assert x.passed == [x.grad]

@@ -11,6 +11,7 @@ import operator
 import os
 import subprocess
 import sys
+import sysconfig
 import threading
 import weakref
 from pathlib import Path
@@ -551,7 +552,7 @@ def test_the_environment_chooses_the_engine(choice: str, expected: str) -> None:
     assert run.stdout.strip() == expected
 
 
-def test_a_choice_that_is_none_and_one_that_was_not_built_are_errors_that_say_so(tmp_path: Path) -> None:
+def test_an_unknown_choice_and_an_engine_that_was_not_built_or_does_not_load_are_errors_that_say_so(tmp_path: Path) -> None:
     package = Path(mg.__file__).parent
     (tmp_path / "microgrud").mkdir()
     for path in package.rglob("*.py"):
@@ -568,3 +569,7 @@ def test_a_choice_that_is_none_and_one_that_was_not_built_are_errors_that_say_so
     assert error("") == "python\n"
     assert "MICROGRUD_BACKEND=c asks for the engine in C, which was not built" in error("c")
     assert "expected python or c, got 'rust'" in error("rust")
+
+    (tmp_path / "microgrud" / "_native" / f"engine{sysconfig.get_config_var('EXT_SUFFIX')}").write_bytes(b"")
+    assert error("").startswith("python\n")
+    assert "MICROGRUD_BACKEND=c asks for the engine in C, which does not load here: " in error("c")

@@ -256,6 +256,17 @@ def test_construction_agrees(arguments: str) -> None:
         "v.grad = 3",
         "v.nonsense = 1",
         "v.label = 5",
+        "Value(1.0, (), [])._op",
+        "v.is_leaf = 3",
+        "v._prev = ()",
+        "v._op = ''",
+        "v._backward = None",
+        "delattr(v, 'data')",
+        "delattr(v, 'grad')",
+        "delattr(v, 'is_leaf')",
+        "delattr(v, '_prev')",
+        "delattr(v, '_backward')",
+        "delattr(v, 'nonsense')",
         "v.item()",
         "v.detach()",
         "v.is_leaf",
@@ -337,7 +348,7 @@ def test_every_public_name_is_there_with_its_signature_and_its_docstring() -> No
     assert python.keys() == c.keys()
     for name, twin in python.items():
         assert inspect.getdoc(c[name]) == inspect.getdoc(twin), name
-        if inspect.isfunction(twin):
+        if inspect.isfunction(twin) or twin is PYTHON.Value:
             assert parameters(c[name]) == parameters(twin), name
 
 

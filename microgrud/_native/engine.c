@@ -287,12 +287,16 @@ static int make_types(PyObject *module, State *state)
 static int collector_header_fits(const State *state)
 {
     PyObject *node = state->value_type->tp_alloc(state->value_type, 0), *whole = NULL;
-    PyObject *getsizeof = node == NULL ? NULL : import_from("sys", "getsizeof");
+    if (node == NULL) {
+        return -1;
+    }
+    as_node(node)->flags = COLLECTED; /* as tp_alloc leaves it */
+    PyObject *getsizeof = import_from("sys", "getsizeof");
     if (getsizeof != NULL) {
         whole = PyObject_CallOneArg(getsizeof, node);
     }
     Py_ssize_t size = whole == NULL ? -1 : PyLong_AsSsize_t(whole);
-    Py_XDECREF(node);
+    Py_DECREF(node);
     Py_XDECREF(getsizeof);
     Py_XDECREF(whole);
     return size < 0 ? -1 : size == SLOT;
