@@ -168,12 +168,15 @@ class Value(Operators, OperationMethods):
         out, adjoint = self._data, self._grad
         xs = [x._data if isinstance(x, Value) else x for x in operands]
         if callable(operation.partials):
-            slopes = operation.partials(out, *xs)
+            for x, slope in zip(operands, operation.partials(out, *xs)):
+                if isinstance(x, Value) and slope is not None:
+                    x._grad += adjoint * slope
         else:
-            slopes = [p(out, *xs) if isinstance(x, Value) else None for p, x in zip(operation.partials, operands)]
-        for x, slope in zip(operands, slopes):
-            if isinstance(x, Value) and slope is not None:  # where it is None, the result does not depend on x
-                x._grad += adjoint * slope
+            for x, partial in zip(operands, operation.partials):
+                if isinstance(x, Value):
+                    slope = partial(out, *xs)
+                    if slope is not None:  # where it is, the result does not depend on x
+                        x._grad += adjoint * slope
 
     @property
     def _backward(self) -> Callable[[], None]:

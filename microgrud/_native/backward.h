@@ -238,76 +238,78 @@ static void end(Walk *walk)
 
 /* --- the chain rule --- */
 
-/* Ask the Operation for the local derivatives, and pass the adjoint on. */
-static int pass_on_by_rules(Node *node, PyObject *operation)
+/* Ask the Operation for the local derivatives by the operands whose indices are wanted, and pass the adjoint on. */
+static int pass_on_wanted(PyObject *operation, PyObject *operands, double adjoint, PyObject *out, PyObject *xs,
+                          PyObject *wanted)
 {
     int status = -1;
-    PyObject *xs = NULL, *wanted = NULL, *slopes = NULL, *fast = NULL, *out = NULL;
-    PyObject *operands = operands_of(node);
-    if (operands == NULL) {
-        return -1;
-    }
-    size_t count = (size_t)PyTuple_GET_SIZE(operands);
-    xs = PyList_New((Py_ssize_t)count);
-    wanted = PyList_New(0);
-    if (xs == NULL || wanted == NULL) {
-        goto done;
-    }
-    for (size_t k = 0; k < count; k++) {
-        PyObject *operand = PyTuple_GET_ITEM(operands, (Py_ssize_t)k), *x;
-        if (PyFloat_CheckExact(operand)) {
-            x = Py_NewRef(operand);
-        } else {
-            PyObject *index = PyLong_FromSize_t(k);
-            if (index == NULL || PyList_Append(wanted, index) < 0) {
-                Py_XDECREF(index);
-                goto done;
-            }
-            Py_DECREF(index);
-            x = PyFloat_FromDouble(as_node(operand)->data);
-            if (x == NULL) {
-                goto done;
-            }
-        }
-        PyList_SET_ITEM(xs, (Py_ssize_t)k, x);
-    }
-    double adjoint = node->grad;
-    out = PyFloat_FromDouble(node->data);
-    if (out == NULL) {
-        goto done;
-    }
-    slopes = PyObject_CallMethod(operation, "local_derivatives", "OOO", out, xs, wanted);
-    if (slopes == NULL) {
-        goto done;
-    }
-    fast = PySequence_Fast(slopes, "local_derivatives: expected a list");
-    if (fast == NULL) {
-        goto done;
-    }
-    Py_ssize_t next = 0;
-    for (size_t k = 0; k < count && next < PySequence_Fast_GET_SIZE(fast); k++) {
-        PyObject *operand = PyTuple_GET_ITEM(operands, (Py_ssize_t)k);
-        if (PyFloat_CheckExact(operand)) {
-            continue;
-        }
-        PyObject *slope = PySequence_Fast_GET_ITEM(fast, next++);
-        if (slope == Py_None) {
+    PyObject *slopes = PyObject_CallMethod(operation, "local_derivatives", "OOO", out, xs, wanted);
+    PyObject *fast = slopes == NULL ? NULL : PySequence_Fast(slopes, "local_derivatives: expected a list");
+    Py_ssize_t count = fast == NULL ? 0 : Py_MIN(PySequence_Fast_GET_SIZE(fast), PyList_GET_SIZE(wanted));
+    for (Py_ssize_t k = 0; k < count; k++) {
+        PyObject *slope = PySequence_Fast_GET_ITEM(fast, k);
+        if (slope == Py_None) { /* the result does not depend on the operand */
             continue;
         }
         double number = PyFloat_AsDouble(slope);
         if (number == -1.0 && PyErr_Occurred()) {
             goto done;
         }
+        PyObject *operand = PyTuple_GET_ITEM(operands, PyLong_AsSsize_t(PyList_GET_ITEM(wanted, k)));
         as_node(operand)->grad += adjoint * number;
     }
-    status = 0;
+    status = fast == NULL ? -1 : 0;
+done:
+    Py_XDECREF(slopes);
+    Py_XDECREF(fast);
+    return status;
+}
+
+/* Pass the adjoint on by the rules: all at once if there is one rule for all operands, else one after the other. */
+static int pass_on_by_rules(Node *node, PyObject *operation)
+{
+    int status = -1;
+    double adjoint = node->grad;
+    PyObject *operands = operands_of(node), *xs = NULL, *wanted = NULL, *out = NULL, *partials = NULL;
+    if (operands == NULL) {
+        return -1;
+    }
+    Py_ssize_t count = PyTuple_GET_SIZE(operands);
+    xs = PyList_New(count);
+    wanted = PyList_New(0);
+    out = PyFloat_FromDouble(node->data);
+    partials = PyObject_GetAttrString(operation, "partials");
+    if (xs == NULL || wanted == NULL || out == NULL || partials == NULL) {
+        goto done;
+    }
+    for (Py_ssize_t k = 0; k < count; k++) {
+        PyObject *operand = PyTuple_GET_ITEM(operands, k);
+        PyObject *x = PyFloat_CheckExact(operand) ? Py_NewRef(operand) : PyFloat_FromDouble(as_node(operand)->data);
+        if (x == NULL) {
+            goto done;
+        }
+        PyList_SET_ITEM(xs, k, x);
+    }
+    bool at_once = PyCallable_Check(partials);
+    for (Py_ssize_t k = 0; k < count; k++) {
+        if (PyFloat_CheckExact(PyTuple_GET_ITEM(operands, k))) {
+            continue;
+        }
+        PyObject *index = PyLong_FromSsize_t(k);
+        int appended = index == NULL ? -1 : PyList_Append(wanted, index);
+        Py_XDECREF(index);
+        if (appended < 0 || (!at_once && pass_on_wanted(operation, operands, adjoint, out, xs, wanted) < 0) ||
+            (!at_once && PyList_SetSlice(wanted, 0, 1, NULL) < 0)) {
+            goto done;
+        }
+    }
+    status = at_once ? pass_on_wanted(operation, operands, adjoint, out, xs, wanted) : 0;
 done:
     Py_DECREF(operands);
     Py_XDECREF(xs);
     Py_XDECREF(wanted);
     Py_XDECREF(out);
-    Py_XDECREF(slopes);
-    Py_XDECREF(fast);
+    Py_XDECREF(partials);
     return status;
 }
 
