@@ -552,7 +552,7 @@ def test_the_environment_chooses_the_engine(choice: str, expected: str) -> None:
     assert run.stdout.strip() == expected
 
 
-def test_an_unknown_choice_and_an_engine_that_was_not_built_or_does_not_load_are_errors_that_say_so(tmp_path: Path) -> None:
+def test_engines_that_cannot_be_had_are_errors_that_say_so(tmp_path: Path) -> None:
     package = Path(mg.__file__).parent
     (tmp_path / "microgrud").mkdir()
     for path in package.rglob("*.py"):
