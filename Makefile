@@ -33,10 +33,10 @@ train: $(VENV)/.train
 
 # All tests on both engines: the one in Python, then the one in C if it was built.
 test: $(VENV)/.test
-	MICROGRUD_BACKEND=python $(BIN)/python -m pytest -n auto --cov --cov-report=term
+	MICROGRUD_BACKEND=python $(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term
 	@if $(BIN)/python -c 'import microgrud._native.engine' 2>/dev/null; then \
 	  echo "== and on the engine in C"; \
-	  MICROGRUD_BACKEND=c $(BIN)/python -m pytest -n auto; \
+	  MICROGRUD_BACKEND=c $(BIN)/python -m pytest -n auto --dist worksteal; \
 	else \
 	  echo "The engine in C was not built (it takes a C compiler and Python's headers), and not tested."; \
 	fi

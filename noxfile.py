@@ -17,6 +17,6 @@ def tests(session: nox.Session) -> None:
     # pip reads dependency groups from version 25.1 on.
     session.install("--upgrade", "pip>=25.1")
     session.install("--editable", ".", "--group", "test")
-    session.run("pytest", "-n", "auto", *session.posargs, env={"MICROGRUD_BACKEND": "c"})
+    session.run("pytest", "-n", "auto", "--dist", "worksteal", *session.posargs, env={"MICROGRUD_BACKEND": "c"})
     # What the engine in C leaves to the one in Python is tested above; here the latter by itself.
-    session.run("pytest", "-n", "auto", "-q", *ENGINE_TESTS, env={"MICROGRUD_BACKEND": "python"})
+    session.run("pytest", "-n", "auto", "--dist", "worksteal", "-q", *ENGINE_TESTS, env={"MICROGRUD_BACKEND": "python"})

@@ -3,65 +3,75 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import json
+import math
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
-from .rivals import RIVALS
+from .rivals import BASE, RIVALS
 from .workloads import WORKLOADS
 
 
 def measure(rival: str, rounds: int) -> None:
-    """Print the median, and the quartiles, of the times of every workload, in seconds."""
+    """Print the median, and the quartiles, of the times of every workload.
+
+    Each round runs the program on plain floats first: the multiples are of rounds, so that a machine that is faster in
+    one minute than in the next is so for both.
+    """
     try:
         engine = RIVALS[rival]()
     except ImportError as error:
         print(json.dumps({"rival": rival, "missing": str(error)}))
         return
+    floats = RIVALS[BASE]()
     for name, workload in WORKLOADS.items():
-        program = workload(engine)
-        if program is None:
+        program, base = workload(engine), workload(floats)
+        if program is None or base is None:
             continue
         run, operations = program
         backward = engine.backward if name != "inference" else None
+        found = {"rival": rival, "version": engine.version, "workload": name, "operations": operations}
         try:
             root: Any = run()
-            found = engine.read(root)
+            if not math.isclose(engine.read(root), base[0](), rel_tol=1e-9):
+                found["failed"] = "another result"
             if backward is not None:
                 backward(root)
             del root
-        except RecursionError as error:
-            print(json.dumps({"rival": rival, "version": engine.version, "workload": name, "failed": str(error)}))
-            continue
-        forward_times, backward_times, whole_times = [], [], []
-        started = time.perf_counter()
-        while len(whole_times) < rounds and time.perf_counter() - started < 20.0:
-            gc.collect()
-            t0 = time.perf_counter()
-            root = run()
-            t1 = time.perf_counter()
-            if backward is not None:
-                backward(root)
-            t2 = time.perf_counter()
-            del root  # freeing the graph is part of its price
-            t3 = time.perf_counter()
-            forward_times.append(t1 - t0)
-            backward_times.append(t2 - t1)
-            whole_times.append(t3 - t0)
-        result = {
-            "rival": rival,
-            "version": engine.version,
-            "workload": name,
-            "root": found,
-            "operations": operations,
-            "forward": statistics.median(forward_times),
-            "backward": statistics.median(backward_times),
-            "whole": statistics.median(whole_times),
-            "quartiles": statistics.quantiles(whole_times, n=4)[::2] if len(whole_times) > 1 else whole_times * 2,
-        }
-        print(json.dumps(result), flush=True)
+        except RecursionError:
+            found["failed"] = "recursion"
+        if "failed" not in found:
+            found |= timed(run, backward, base[0], rounds)
+        print(json.dumps(found), flush=True)
+
+
+def timed(run: Callable[[], Any], backward: Callable[[Any], None] | None, base: Callable[[], Any], rounds: int) -> Any:
+    """Return the medians over the rounds, in seconds, and the multiples of plain floats: median and quartiles."""
+    times: list[list[float]] = []
+    gc.collect()  # once: from here on the collector runs when it would, and is part of the price
+    started = time.perf_counter()
+    while len(times) < rounds and time.perf_counter() - started < 20.0:
+        marks = [time.perf_counter()]
+        base()
+        marks.append(time.perf_counter())
+        root = run()
+        marks.append(time.perf_counter())
+        if backward is not None:
+            backward(root)
+        marks.append(time.perf_counter())
+        del root  # freeing the graph is part of its price
+        marks.append(time.perf_counter())
+        times.append([after - before for before, after in itertools.pairwise(marks)])
+    whole = [sum(own) / floats for floats, *own in times]
+    unfreed = [(forward + backward) / floats for floats, forward, backward, _ in times]
+    columns = dict(zip(("floats", "forward", "backward", "free"), map(statistics.median, zip(*times))))
+    quartiles = statistics.quantiles(whole, n=4)[::2] if len(whole) > 1 else whole * 2
+    multiples = {"multiple": statistics.median(whole), "multiple_unfreed": statistics.median(unfreed)}
+    return {**columns, **multiples, "quartiles": quartiles}
 
 
 if __name__ == "__main__":
