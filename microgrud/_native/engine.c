@@ -353,7 +353,6 @@ static int execute(PyObject *module)
         return -1;
     }
     state->header_fits = fits;
-    state->most_empty_pages = KEPT_PAGES;
     if (first_type == NULL) {
         first_state = state;
         first_type = state->value_type;

@@ -94,9 +94,9 @@ typedef struct {
 #undef FIELD
     Page *pages; /* those with room, of which the first is filled */
     Page *full_pages;
-    size_t empty_pages, most_empty_pages; /* how many of those with room are empty, and how many of them are kept */
-    bool header_fits;                     /* whether the collector's header is what pages.h takes it for */
-    Node **order;                         /* the buffer of the backward pass, kept between passes */
+    size_t empty_pages;
+    bool header_fits; /* whether the collector's header is what pages.h takes it for */
+    Node **order;     /* the buffer of the backward pass, kept between passes */
     size_t order_capacity;
 } State;
 

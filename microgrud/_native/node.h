@@ -45,10 +45,8 @@ static void collect_late(Node *node)
 /* Make a leaf. */
 ALWAYS_INLINE Node *new_node(State *state, double data)
 {
-    Page *page = state->pages;
-    Node *node;
-    if (page != NULL || (state->header_fits && (page = new_page(state)) != NULL)) {
-        node = take_slot(state, page);
+    Node *node = state->header_fits ? take_slot(state) : NULL;
+    if (node != NULL) {
         Py_INCREF(state->value_type);
         Py_SET_TYPE((PyObject *)node, state->value_type);
 #ifdef Py_REF_DEBUG

@@ -14,16 +14,18 @@
 
 #include "layout.h"
 
+/* Under the address sanitizer a place is used once, and what is asked of the dead is found. */
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
+enum { PLACES_ARE_USED_AGAIN = 0, KEPT_PAGES = 0 };
 #else
 #define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address))
 #define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address))
+enum { PLACES_ARE_USED_AGAIN = 1, KEPT_PAGES = 256 /* empty ones: 5 MB */ };
 #endif
 
 enum {
     PAGE_NODES = 250, /* the place is a byte */
-    KEPT_PAGES = 256, /* empty ones: 5 MB */
     COLLECTOR_HEADER = 16,
     SLOT = COLLECTOR_HEADER + sizeof(Node),
 };
@@ -34,12 +36,8 @@ struct Page {
     Node *free;
     uint32_t carved; /* how many nodes have been made of it since it was empty */
     uint32_t used;   /* how many of them are alive */
+    bool has_room;   /* whether it is in the list of those that have; it leaves the list when it is asked in vain */
 };
-
-static inline bool is_full(const Page *page)
-{
-    return page->free == NULL && page->carved == PAGE_NODES;
-}
 
 static inline void link_page(Page **list, Page *page)
 {
@@ -63,8 +61,23 @@ static inline void unlink_page(Page **list, Page *page)
     }
 }
 
-static Page *new_page(State *state)
+static void list_page(State *state, Page *page)
 {
+    page->has_room = true;
+    link_page(&state->pages, page);
+}
+
+/* Return a page with room: the next one in the list, or a new one. */
+static Page *next_page(State *state)
+{
+    for (Page *page = state->pages; page != NULL; page = state->pages) {
+        if (page->free != NULL || page->carved < PAGE_NODES) {
+            return page;
+        }
+        unlink_page(&state->pages, page);
+        link_page(&state->full_pages, page);
+        page->has_room = false;
+    }
     Page *page = PyMem_RawMalloc(sizeof(Page) + (size_t)PAGE_NODES * SLOT);
     if (page == NULL) {
         PyErr_NoMemory();
@@ -74,7 +87,7 @@ static Page *new_page(State *state)
     page->free = NULL;
     page->carved = page->used = 0;
     state->empty_pages++;
-    link_page(&state->pages, page);
+    list_page(state, page);
     return page;
 }
 
@@ -84,28 +97,46 @@ static inline void *beyond_the_head(Node *node)
     return (char *)node + sizeof(PyObject);
 }
 
-/* Return memory for a node, with its place set and nothing else. */
-ALWAYS_INLINE Node *take_slot(State *state, Page *page)
+/* Return memory for a node, with its place set and nothing else; NULL if there is none. */
+ALWAYS_INLINE Node *take_slot(State *state)
 {
-    Node *node = page->free;
-    if (node != NULL) {
-        ASAN_UNPOISON_MEMORY_REGION(beyond_the_head(node), sizeof(Node) - sizeof(PyObject));
-        page->free = node->link;
-    } else {
-        char *slot = (char *)(page + 1) + (size_t)page->carved * SLOT;
-        memset(slot, 0, COLLECTOR_HEADER); /* not known to the collector */
-        node = (Node *)(slot + COLLECTOR_HEADER);
-        ASAN_UNPOISON_MEMORY_REGION(beyond_the_head(node), sizeof(Node) - sizeof(PyObject));
-        node->place = (uint8_t)++page->carved;
+    Page *page = state->pages;
+    if (page == NULL || (page->free == NULL && page->carved == PAGE_NODES)) {
+        page = next_page(state);
+        if (page == NULL) {
+            return NULL;
+        }
     }
     if (page->used++ == 0) {
         state->empty_pages--;
     }
-    if (is_full(page)) {
-        unlink_page(&state->pages, page);
-        link_page(&state->full_pages, page);
+    Node *node = page->free;
+    if (node != NULL) {
+        ASAN_UNPOISON_MEMORY_REGION(beyond_the_head(node), sizeof(Node) - sizeof(PyObject));
+        page->free = node->link;
+        return node;
     }
+    char *slot = (char *)(page + 1) + (size_t)page->carved * SLOT;
+    memset(slot, 0, COLLECTOR_HEADER); /* not known to the collector */
+    node = (Node *)(slot + COLLECTOR_HEADER);
+    ASAN_UNPOISON_MEMORY_REGION(beyond_the_head(node), sizeof(Node) - sizeof(PyObject));
+    node->place = (uint8_t)++page->carved;
     return node;
+}
+
+/* Free a page without nodes, unless it is kept for those to come. */
+static void empty_page(State *state, Page *page)
+{
+    page->free = NULL;
+    page->carved = 0; /* from its beginning, the next time */
+    if (state != NULL && state->empty_pages < KEPT_PAGES) {
+        state->empty_pages++;
+        return;
+    }
+    if (state != NULL) {
+        unlink_page(page->has_room ? &state->pages : &state->full_pages, page);
+    }
+    PyMem_RawFree(page);
 }
 
 /* Give the memory of a node back to its page. */
@@ -113,30 +144,17 @@ ALWAYS_INLINE void give_back_slot(Node *node)
 {
     Page *page = (Page *)((char *)node - COLLECTOR_HEADER - (size_t)(node->place - 1) * SLOT) - 1;
     State *state = page->state;
-    bool was_full = is_full(page);
-    node->link = page->free;
-    page->free = node;
-    page->used--;
+    if (PLACES_ARE_USED_AGAIN) {
+        node->link = page->free;
+        page->free = node;
+        if (!page->has_room && state != NULL) {
+            unlink_page(&state->full_pages, page);
+            list_page(state, page);
+        }
+    }
     ASAN_POISON_MEMORY_REGION(beyond_the_head(node), sizeof(Node) - sizeof(PyObject));
-    if (state == NULL) {
-        if (page->used == 0) {
-            PyMem_RawFree(page);
-        }
-        return;
-    }
-    if (was_full) {
-        unlink_page(&state->full_pages, page);
-        link_page(&state->pages, page);
-    }
-    if (page->used == 0) {
-        page->free = NULL;
-        page->carved = 0;
-        if (state->empty_pages < state->most_empty_pages) {
-            state->empty_pages++;
-        } else {
-            unlink_page(&state->pages, page);
-            PyMem_RawFree(page);
-        }
+    if (--page->used == 0) {
+        empty_page(state, page);
     }
 }
 
