@@ -215,32 +215,55 @@ static PyObject *get_parents(PyObject *self, void *Py_UNUSED(closure))
     return result;
 }
 
+/* Put up to two operands in place, in a node that holds none. */
+static void put_in_place(Node *node, PyObject *operands)
+{
+    node->count = (uint8_t)PyTuple_GET_SIZE(operands);
+    for (unsigned k = 0; k < node->count; k++) {
+        PyObject *operand = PyTuple_GET_ITEM(operands, (Py_ssize_t)k);
+        if (PyFloat_CheckExact(operand)) {
+            node->operands[k].number = PyFloat_AS_DOUBLE(operand);
+            node->flags |= (uint8_t)(FIRST_IS_NUMBER << k);
+        } else {
+            node->operands[k].node = (Node *)Py_NewRef(operand);
+        }
+    }
+}
+
 /* Replace the operands of a node by those of a tuple, of Values and floats. It may be part of a cycle from then on. */
 static int replace_operands(Node *node, PyObject *operands)
 {
+    Node before = *node, *dying = NULL;
     size_t count = (size_t)PyTuple_GET_SIZE(operands);
-    Details *fresh = new_details(count);
-    if (fresh == NULL) {
+    bool in_place = count <= 2 && !(node->flags & DETAILED);
+    Details *fresh = in_place ? NULL : new_details(count);
+    if (!in_place && fresh == NULL) {
         return -1;
     }
+    node->flags &= (uint8_t) ~(FIRST_IS_NUMBER | SECOND_IS_NUMBER);
+    if (in_place) {
+        put_in_place(node, operands);
+    } else {
+        for (size_t k = 0; k < count; k++) {
+            fresh->operands[k] = Py_NewRef(PyTuple_GET_ITEM(operands, (Py_ssize_t)k));
+        }
+        if (node->flags & DETAILED) {
+            Details *old = node->details;
+            fresh->label = old->label;
+            fresh->operation = old->operation;
+            fresh->closure = old->closure;
+            old->label = old->operation = old->closure = NULL;
+        }
+        node->flags |= DETAILED;
+        node->details = fresh;
+        set_detailed_count(node, count);
+    }
     for (size_t k = 0; k < count; k++) {
-        PyObject *operand = Py_NewRef(PyTuple_GET_ITEM(operands, (Py_ssize_t)k));
-        fresh->operands[k] = operand;
+        PyObject *operand = PyTuple_GET_ITEM(operands, (Py_ssize_t)k);
         if (!PyFloat_CheckExact(operand)) {
             as_node(operand)->flags |= USED;
         }
     }
-    Node before = *node, *dying = NULL;
-    if (node->flags & DETAILED) {
-        Details *old = node->details;
-        fresh->label = old->label;
-        fresh->operation = old->operation;
-        fresh->closure = old->closure;
-        old->label = old->operation = old->closure = NULL;
-    }
-    node->details = fresh;
-    set_detailed_count(node, count);
-    node->flags = (uint8_t)((node->flags & ~(FIRST_IS_NUMBER | SECOND_IS_NUMBER)) | DETAILED);
     collect_late(node);
     check_arity(node);
     release_contents(&before, &dying); /* may run anything: the last thing done */
