@@ -62,6 +62,17 @@ def test_results_keep_their_operands_alive_and_no_longer() -> None:
     assert seen[1:] == ["gone"]
 
 
+def test_nodes_have_their_count_of_references_whatever_their_memory_held_before() -> None:
+    # Python's debugging allocator fills new memory with bytes that from Python 3.12 on read as an immortal object.
+    code = (
+        "import sys; from microgrud import Value; x = Value(1.0)\n"
+        "print([sys.getrefcount(x * 2.0) for _ in range(3)] == [sys.getrefcount(object())] * 3)"
+    )
+    env = {**os.environ, "PYTHONMALLOC": "debug"}
+    run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+    assert (run.stdout, run.stderr) == ("True\n", "")
+
+
 def test_arithmetic_is_nothing_for_the_collector() -> None:
     x = Value(2.0)
     assert not gc.is_tracked(x)

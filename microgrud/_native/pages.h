@@ -117,7 +117,7 @@ ALWAYS_INLINE Node *take_slot(State *state)
         return node;
     }
     char *slot = (char *)(page + 1) + (size_t)page->carved * SLOT;
-    memset(slot, 0, COLLECTOR_HEADER); /* not known to the collector */
+    memset(slot, 0, COLLECTOR_HEADER + sizeof(PyObject)); /* not known to the collector, and not immortal */
     node = (Node *)(slot + COLLECTOR_HEADER);
     ASAN_UNPOISON_MEMORY_REGION(beyond_the_head(node), sizeof(Node) - sizeof(PyObject));
     node->place = (uint8_t)++page->carved;
