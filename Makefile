@@ -55,6 +55,12 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Say which engine is in, if it is not the one in C: pip keeps to itself what the build prints.
+define say_engine
+@$(BIN)/python -c 'import microgrud._native.engine' 2>/dev/null || \
+  echo "microgrud: the engine in C was not built, the one in Python will run; once there is a C compiler: make clean"
+endef
+
 # Each stamp says what is installed in the environment, and is older than pyproject.toml when that has changed.
 # pip reads dependency groups from version 25.1 on, and the one that comes with an older Python is older than that.
 $(VENV)/.python:
@@ -71,14 +77,17 @@ $(VENV)/.python:
 
 $(VENV)/.train: $(VENV)/.python pyproject.toml $(NATIVE)
 	$(BIN)/python -m pip install --quiet --editable '.[train]'
+	$(say_engine)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.python pyproject.toml $(NATIVE)
 	$(BIN)/python -m pip install --quiet --editable . --group test
+	$(say_engine)
 	@touch $@ $(VENV)/.train
 
 $(VENV)/.dev: $(VENV)/.python pyproject.toml $(NATIVE)
 	$(BIN)/python -m pip install --quiet --editable . --group dev
+	$(say_engine)
 	@touch $@ $(VENV)/.test $(VENV)/.train
 
 clean:

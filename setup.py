@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -38,7 +41,12 @@ class BuildIfPossible(build_ext):
         return Path(self.build_lib, self.get_ext_filename(self.get_ext_fullname(ext.name))).exists()
 
 
+# A folder of its own for every build: what an earlier one has left behind does not go into this one.
+build_base = tempfile.mkdtemp(prefix="microgrud-build-")
+atexit.register(shutil.rmtree, build_base, ignore_errors=True)
+
 setup(
+    options={"build": {"build_base": build_base}},
     ext_modules=[
         Extension(
             "microgrud._native.engine",

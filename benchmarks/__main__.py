@@ -16,12 +16,15 @@ from .workloads import WORKLOADS
 
 
 def main(
-    rounds: Annotated[int, typer.Option(help="How often each workload is run.")] = 15,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each workload is run, within 20 seconds.")] = 15,
     only: Annotated[str, typer.Option(help="Rivals to measure, with commas between them.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Measure forward and backward of scalar programs, as multiples of the same program on plain floats."""
-    chosen = [name for name in RIVALS if not only or name in only.split(",") or name == BASE]
+    asked = {name.strip() for name in only.split(",") if name.strip()} or set(RIVALS)
+    if unknown := asked - set(RIVALS):
+        raise typer.BadParameter(f"--only: expected some of {', '.join(RIVALS)}, got {', '.join(sorted(unknown))}")
+    chosen = [name for name in RIVALS if name in asked or name == BASE]
     found: list[dict[str, Any]] = []
     for rival in chosen:
         # One thread of BLAS: those of NumPy spin for a while, on the core that is measured.
@@ -35,7 +38,7 @@ def main(
     if as_json:
         print(json.dumps({"machine": machine, "figures": found}, indent=1))
         return
-    print(f"{machine}; median of {rounds}, as a multiple of plain floats (quartiles)")
+    print(f"{machine}; median of {rounds} rounds (or of those of 20 s), as a multiple of plain floats (quartiles)")
     table(found)
 
 

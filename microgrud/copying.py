@@ -9,6 +9,8 @@ list of many nodes of one chain, put the last node first: each one hands over it
 from __future__ import annotations
 
 import copy
+import copyreg
+import functools
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -58,7 +60,7 @@ class _Ancestors:
 def copy_node(node: Value) -> Value:
     """Copy one node, which keeps its parents; attributes of a subclass are shared."""
     _refuse_closure(node, "copied")
-    extra = getattr(node, "__dict__", None)
+    extra = _extra(node)
     return restore(type(node), (), node._data, node._grad, node.label, node._operation, node._operands, extra)
 
 
@@ -69,7 +71,7 @@ def deepcopy_graph(order: list[Value], memo: dict[int, Any]) -> Value:
             continue
         _refuse_closure(node, "copied")
         operands = tuple(memo.get(id(x), x) for x in node._operands)
-        extra = copy.deepcopy(getattr(node, "__dict__", None), memo)
+        extra = copy.deepcopy(_extra(node), memo)
         memo[id(node)] = restore(type(node), (), node._data, node._grad, node.label, node._operation, operands, extra)
     result: Value = memo[id(order[-1])]
     return result
@@ -82,7 +84,7 @@ def reduce_graph(node: Value, topological_order: Callable[[Value], list[Value]])
     if node._operands and id(node) not in _in_progress.nodes:
         ancestors = [x for x in topological_order(node)[:-1] if x._operands]
         ancestors.append(_Ancestors(list(ancestors)))
-    extra = getattr(node, "__dict__", None)
+    extra = _extra(node)
     operation = node._operation
     if isinstance(operation, Operation) and TABLE.get(operation.name) is operation:
         operation = (operation.name,)  # type: ignore[assignment]
@@ -108,9 +110,26 @@ def restore(
     node._data, node._grad, node.label = data, grad, label
     node._operation = TABLE[operation[0]] if isinstance(operation, tuple) else operation
     node._operands, node._closure = operands, None
-    if extra:
-        node.__dict__.update(extra)
+    for name, attribute in (extra or {}).items():
+        setattr(node, name, attribute)
     return node
+
+
+#: The slots of the engine in Python; that in C has none.
+_OWN_SLOTS = frozenset({"_closure", "_data", "_grad", "_operands", "_operation", "label"})
+
+
+@functools.lru_cache(maxsize=256)
+def _added_slots(kind: type[Value]) -> tuple[str, ...]:
+    names: list[str] = copyreg._slotnames(kind)  # type: ignore[attr-defined]
+    return tuple(name for name in names if name not in _OWN_SLOTS)
+
+
+def _extra(node: Value) -> dict[str, Any] | None:
+    """Return the attributes that a subclass has added, in its dictionary and in slots of its own."""
+    slots = {name: getattr(node, name) for name in _added_slots(type(node)) if hasattr(node, name)}
+    own: dict[str, Any] | None = getattr(node, "__dict__", None)
+    return {**(own or {}), **slots} if slots else own
 
 
 def _refuse_closure(node: Value, done: str) -> None:

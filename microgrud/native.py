@@ -28,10 +28,11 @@ def _chosen() -> ModuleType | None:
         if isinstance(error, ModuleNotFoundError):
             if error.name != f"{__package__}._native.engine":
                 raise
+            folder = os.path.dirname(__file__)
             reason = (
-                "was not built when microgrud was installed; install a C compiler and Python's headers (on Debian and "
-                "Ubuntu: sudo apt-get install gcc python3-dev) and then microgrud anew: "
-                "pip install --force-reinstall --no-cache-dir microgrud"
+                f"is not in {folder}: in a clone of the repository type pip install -e . there; elsewhere install a C "
+                "compiler and Python's headers (on Debian and Ubuntu: sudo apt-get install gcc python3-dev), and then "
+                "microgrud anew, from where you had it, with the options --force-reinstall --no-cache-dir of pip"
             )
         else:  # built for another Python, say, or this is an interpreter with a lock of its own
             reason = f"does not load here: {error}"

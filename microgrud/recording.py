@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _recording: ContextVar[bool] = ContextVar("microgrud_recording", default=True)
+#: What it was outside of each `with` that this thread or task is in: one `no_grad()` may serve several of them at once.
+_outer: ContextVar[tuple[bool, ...]] = ContextVar("microgrud_outer", default=())
 #: Holds something once recording has been switched anywhere: until then the engine in C need not look at the context.
 _switched: list[bool] = []
 
@@ -25,16 +27,21 @@ class _Recording:
 
     _flag: bool
 
-    def __init__(self) -> None:
-        self._tokens: list[Token[bool]] = []
+    def __init__(self, *misplaced: object) -> None:
+        if misplaced:
+            name = type(self).__name__
+            raise TypeError(f"{name}: expected no arguments; write @{name}() above a function, with parentheses")
 
     def __enter__(self) -> None:
         if not _switched:
             _switched.append(True)
-        self._tokens.append(_recording.set(self._flag))
+        _outer.set((*_outer.get(), _recording.get()))
+        _recording.set(self._flag)
 
     def __exit__(self, *error: object) -> None:
-        _recording.reset(self._tokens.pop())
+        *outer, before = _outer.get()
+        _outer.set(tuple(outer))
+        _recording.set(before)
 
     def __call__(self, function: Function) -> Function:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):

@@ -129,6 +129,21 @@ def test_subclasses_keep_their_class_and_attributes(copied: Callable[[Any], Any]
     assert twin.tags is not weight.tags  # type: ignore[attr-defined]
 
 
+class Quantity(Value):
+    """A subclass with a slot of its own."""
+
+    __slots__ = ("unit",)
+
+
+@copier
+def test_subclasses_keep_what_is_in_their_slots(copied: Callable[[Any], Any]) -> None:
+    length, other = Quantity(1.5), Quantity(2.0)
+    length.unit = "m"
+    twin, other_twin = copied(length * other)._prev
+    assert (type(twin), twin.data, twin.unit) == (Quantity, 1.5, "m")
+    assert not hasattr(other_twin, "unit")
+
+
 def cube(x: float) -> float:
     return x**3
 

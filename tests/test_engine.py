@@ -327,6 +327,33 @@ def test_no_grad_may_be_kept_and_entered_again_also_inside_itself() -> None:
         assert (x * x).is_leaf
 
 
+def test_one_no_grad_serves_two_threads_at_once(engine: type[Value]) -> None:
+    x, off = engine(2.0), no_grad()
+    inside, outside = threading.Barrier(2), threading.Barrier(2)
+    seen: list[tuple[bool, bool]] = []
+
+    def work() -> None:
+        with off:
+            inside.wait(10)
+            first = (x * x).is_leaf
+            outside.wait(10)
+        seen.append((first, (x * x).is_leaf))
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [(True, False)] * 2
+
+
+def test_no_grad_without_parentheses_says_what_to_write() -> None:
+    with pytest.raises(TypeError, match=r"no_grad: expected no arguments; write @no_grad\(\) above a function"):
+
+        @no_grad  # type: ignore[arg-type]
+        def predict() -> None: ...
+
+
 def test_no_grad_applies_to_its_own_thread_alone(engine: type[Value]) -> None:
     x = engine(2.0)
     results: list[bool] = []
