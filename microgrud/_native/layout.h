@@ -95,6 +95,7 @@ typedef struct {
     Page *pages; /* those with room, of which the first is filled */
     Page *full_pages;
     size_t empty_pages;
+    size_t freed_pages; /* since memory was last given back to the system */
     bool header_fits; /* whether the collector's header is what pages.h takes it for */
     Node **order;     /* the buffer of the backward pass, kept between passes */
     size_t order_capacity;

@@ -14,6 +14,10 @@
 
 #include "layout.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 /* Under the address sanitizer a place is used once, and what is asked of the dead is found. */
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
@@ -25,7 +29,8 @@ enum { PLACES_ARE_USED_AGAIN = 1, KEPT_PAGES = 256 /* empty ones: 5 MB */ };
 #endif
 
 enum {
-    PAGE_NODES = 250, /* the place is a byte */
+    PAGE_NODES = 250,     /* the place is a byte */
+    PAGES_TO_TRIM = 4096, /* 80 MB */
     COLLECTOR_HEADER = 16,
     SLOT = COLLECTOR_HEADER + sizeof(Node),
 };
@@ -137,6 +142,13 @@ static void empty_page(State *state, Page *page)
         unlink_page(page->has_room ? &state->pages : &state->full_pages, page);
     }
     PyMem_RawFree(page);
+#ifdef __GLIBC__
+    /* What is freed between two blocks in use stays with the process otherwise: 400 MB after a graph of 5,000,000. */
+    if (state != NULL && ++state->freed_pages >= PAGES_TO_TRIM) {
+        state->freed_pages = 0;
+        (void)malloc_trim(0);
+    }
+#endif
 }
 
 /* Give the memory of a node back to its page. */
