@@ -366,6 +366,26 @@ def test_rounds_of_everything_leave_no_memory_behind() -> None:
     assert resident() - before <= 4 * 2**20
 
 
+@pytest.mark.parametrize("how", ["label", "operands", "closure"])
+def test_cycles_made_late_are_found_again_and_again_in_linear_time(how: str) -> None:
+    def cycle() -> None:
+        x = Value(1.0)
+        y = x * 2.0
+        if how == "label":
+            x.label = y  # type: ignore[assignment]
+        elif how == "operands":
+            x._operands = (y,)
+        else:
+            x._backward = lambda: y.grad  # type: ignore[assignment, return-value]
+
+    for _ in range(20_000):
+        cycle()
+    before = resident()
+    for _ in range(100_000):  # 500 MB, if they stayed
+        cycle()
+    assert resident() - before <= 4 * 2**20
+
+
 # --- whatever is done to it ---
 
 

@@ -181,11 +181,11 @@ static int give_operation(State *state, Node *node, PyObject *operation)
     if (details != NULL) {
         details->operation = is_kept ? Py_NewRef(operation) : NULL;
     }
+    node->op = (uint8_t)op;
+    check_arity(node);
     if (is_kept && !PyUnicode_CheckExact(operation)) {
         collect_late(node);
     }
-    node->op = (uint8_t)op;
-    check_arity(node);
     Py_XDECREF(old); /* may run anything: the last thing done */
     return 0;
 }
@@ -264,8 +264,8 @@ static int replace_operands(Node *node, PyObject *operands)
             as_node(operand)->flags |= USED;
         }
     }
-    collect_late(node);
     check_arity(node);
+    collect_late(node);
     release_contents(&before, &dying); /* may run anything: the last thing done */
     bury(dying);
     return 0;

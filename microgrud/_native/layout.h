@@ -96,6 +96,7 @@ typedef struct {
     Page *full_pages;
     size_t empty_pages;
     size_t freed_pages; /* since memory was last given back to the system */
+    size_t late, late_enough; /* nodes that the collector was told of late, and at how many it has to run */
     bool header_fits; /* whether the collector's header is what pages.h takes it for */
     Node **order;     /* the buffer of the backward pass, kept between passes */
     size_t order_capacity;

@@ -4,6 +4,8 @@
 
 #include "pages.h"
 
+enum { LEAST_LATE = 10000 };
+
 /* Let the collector know of a node that can be part of a cycle. */
 static inline void collect(Node *node)
 {
@@ -15,31 +17,46 @@ static inline void collect(Node *node)
     }
 }
 
-static void collect_page(Page *page)
+static void sweep(Page *page)
 {
-    for (uint32_t k = 0; k < page->carved; k++) {
+    for (uint32_t k = 0; k < page->carved && !page->is_swept; k++) {
         Node *node = (Node *)((char *)(page + 1) + (size_t)k * SLOT + COLLECTOR_HEADER);
         if (Py_REFCNT(node) > 0 && node->count > 0) {
             collect(node);
         }
     }
+    page->is_swept = true;
+}
+
+/* Let the collector run when it has been told of many nodes late: it counts what Python's allocator gives, and nodes
+ * are not. It is asked more rarely as long as it finds little. */
+static void run_collector(State *state)
+{
+    if (++state->late >= state->late_enough) {
+        state->late = 0;
+        bool found_little = (size_t)PyGC_Collect() < state->late_enough / 2;
+        state->late_enough = found_little ? state->late_enough * 2 : LEAST_LATE;
+    }
 }
 
 /* Let the collector know of a node that has become part of a cycle, perhaps, by what it was given. If others have been
- * computed from it, it has to know of these too; and any node may be one of them. */
+ * computed from it, it has to know of these too; and any node may be one of them. May run anything. */
 static void collect_late(Node *node)
 {
     if (node->flags & COLLECTED) {
         return;
     }
+    State *state = state_of((PyObject *)node);
     collect(node);
-    const State *state = node->flags & USED ? state_of((PyObject *)node) : NULL;
-    for (Page *page = state == NULL ? NULL : state->pages; page != NULL; page = page->next) {
-        collect_page(page);
+    if (node->flags & USED) {
+        for (Page *page = state->pages; page != NULL; page = page->next) {
+            sweep(page);
+        }
+        for (Page *page = state->full_pages; page != NULL; page = page->next) {
+            sweep(page);
+        }
     }
-    for (Page *page = state == NULL ? NULL : state->full_pages; page != NULL; page = page->next) {
-        collect_page(page);
-    }
+    run_collector(state);
 }
 
 /* Make a leaf. */

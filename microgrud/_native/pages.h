@@ -42,6 +42,7 @@ struct Page {
     uint32_t carved; /* how many nodes have been made of it since it was empty */
     uint32_t used;   /* how many of them are alive */
     bool has_room;   /* whether it is in the list of those that have; it leaves the list when it is asked in vain */
+    bool is_swept;   /* whether the collector knows all of its nodes that have operands: see node.h */
 };
 
 static inline void link_page(Page **list, Page *page)
@@ -112,6 +113,7 @@ ALWAYS_INLINE Node *take_slot(State *state)
             return NULL;
         }
     }
+    page->is_swept = false;
     if (page->used++ == 0) {
         state->empty_pages--;
     }
