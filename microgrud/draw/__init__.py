@@ -7,7 +7,25 @@ Needs the extra `draw`: pip install 'microgrud[draw]'
 """
 
 from .drawing import draw, draw_dot, trace
+from .frames import Frame, Share
 from .graph import Summary, local_derivatives, summary
+from .paths import Explanation, Path, explain
+from .player import BackpropSteps, backprop_steps
 from .rendering import Drawing
 
-__all__ = ["Drawing", "Summary", "draw", "draw_dot", "local_derivatives", "summary", "trace"]
+__all__ = [
+    "BackpropSteps",
+    "Drawing",
+    "Explanation",
+    "Frame",
+    "Path",
+    "Share",
+    "Summary",
+    "backprop_steps",
+    "draw",
+    "draw_dot",
+    "explain",
+    "local_derivatives",
+    "summary",
+    "trace",
+]

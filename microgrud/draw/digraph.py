@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..engine import Value
 from .folding import Group, View
 from .graph import Kind, local_derivatives, shown_operands, summarise
-from .style import FAINT, INK, LOOKS, escaped, short, tint
+from .style import ACTIVE, FAINT, INK, LOOKS, escaped, short, tint
 
 if TYPE_CHECKING:
     from .rendering import Drawing
@@ -21,12 +21,19 @@ _FONT = "Helvetica"
 class Picture:
     """Writes a view of a graph into a drawing."""
 
-    def __init__(self, view: View, drawing: Drawing, digits: int, expand: Collection[str], slopes: bool) -> None:
+    def __init__(
+        self, view: View, drawing: Drawing, digits: int, expand: Collection[str] = (), slopes: bool = True
+    ) -> None:
         self.view, self.drawing, self.digits, self.slopes = view, drawing, digits, slopes
         self.expand = frozenset(expand)
         self.ids: dict[Value | Group, str] = {}
-        grads = [abs(x.grad) for x in [*view.drawn, *view.group_of] if view.graph.shows_grad(x)]
-        self.largest = max([g for g in grads if math.isfinite(g)], default=0.0)
+        shown = [*view.drawn, *view.group_of]
+        #: The grads that are known; one that is not is drawn as a dash.
+        self.grads = {x: x.grad for x in shown if view.graph.shows_grad(x)}
+        self.largest = max((abs(g) for g in self.grads.values() if math.isfinite(g)), default=0.0)
+        #: The node whose turn it is in the backward pass, and the least width of a number's cell, in points.
+        self.active: Value | None = None
+        self.width = 0
 
     def write(self) -> None:
         """Write all of it."""
@@ -43,7 +50,7 @@ class Picture:
         for group in view.groups:
             self._edges_into(group)
         if view.left_out:
-            lines = [*summarise(view.graph.order).lines(), f"not drawn: {view.left_out:,} nodes further from the root"]
+            lines = [*summarise(view.graph.order).lines(), f"not drawn: {view.left_out:,} nodes"]
             label = "".join(f'{escaped_line}<BR ALIGN="LEFT"/>' for escaped_line in map(_plain, lines))
             self.drawing.attr(label=f"<{label}>", labeljust="l", fontname=_FONT, fontsize="11", fontcolor=INK)
 
@@ -55,18 +62,21 @@ class Picture:
         rows = [_title(escaped(name), kind)] if name or kind in (Kind.ROOT, Kind.INPUT, Kind.PARAMETER) else []
         if node in self.view.cut:
             rows.append(f'<TR><TD COLSPAN="2"><FONT COLOR="{FAINT}">{escaped(node._op)} of what is not drawn</FONT></TD></TR>')
-        rows += [_row("data", short(node.data, self.digits)), self._grad_row(node)]
+        rows += [_row("data", short(node.data, self.digits), width=self.width), self._grad_row(node)]
         attributes = dict(LOOKS[kind].attributes)
         attributes.setdefault("style", "filled")
+        if node is self.active:
+            attributes |= {"penwidth": "3.5", "color": ACTIVE}
         if node in self.view.cut:
             attributes["style"] += ",dashed"
         tooltip = f"{name or kind.value}: data={node.data!r}, grad={node.grad!r}"
         self.drawing.node(self.ids[node], _table(rows), fillcolor="#ffffff", tooltip=tooltip, **attributes)
 
     def _grad_row(self, node: Value) -> str:
-        if not self.view.graph.shows_grad(node):
-            return _row("grad", "\u2013")
-        return _row("grad", short(node.grad, self.digits), tint(node.grad, self.largest))
+        grad = self.grads.get(node)
+        if grad is None:
+            return _row("grad", "\u2013", width=self.width)
+        return _row("grad", short(grad, self.digits), tint(grad, self.largest), self.width)
 
     def _constant(self, id: str, number: float) -> None:
         size = {"margin": "0.02", "width": "0.1", "height": "0.2"}
@@ -81,20 +91,23 @@ class Picture:
         if node._op in self.expand and getattr(node._operation, "name", "") == "dot":
             self._dot(node, id)
         else:
-            self._circle(id, node._op or "by hand")
+            self._circle(id, node._op or "by hand", node)
             self._operands(node, id)
-        self.drawing.edge(id, self.ids[node])
+        self.drawing.edge(id, self.ids[node], **self._emphasis(node))
 
-    def _circle(self, id: str, symbol: str) -> None:
+    def _emphasis(self, node: Value) -> dict[str, str]:
+        return {"penwidth": "2.5", "color": ACTIVE} if node is self.active else {}
+
+    def _circle(self, id: str, symbol: str, node: Value) -> None:
+        size = {"margin": "0.03", "width": "0.35", "height": "0.35"}
         shape = "circle" if len(symbol) <= 2 else "ellipse"
-        self.drawing.node(
-            id, symbol, shape=shape, style="filled", fillcolor="#f3f3f3", margin="0.03", width="0.35", height="0.35"
-        )
+        attributes = {"style": "filled", "fillcolor": "#f3f3f3", **size, **self._emphasis(node)}
+        self.drawing.node(id, symbol, shape=shape, **attributes)
 
     def _operands(self, node: Value, id: str) -> None:
         operands, slopes, shown = node._operands, local_derivatives(node), shown_operands(node)
         for k in shown:
-            self._edge(operands[k], id, k, slopes[k])
+            self._edge(operands[k], id, k, slopes[k], node)
         if len(shown) < len(operands):
             rest = f"{id}rest"
             self.drawing.node(rest, f"{len(operands) - len(shown):,} more operands", shape="plaintext", fontcolor=FAINT)
@@ -104,22 +117,22 @@ class Picture:
         """Draw a sum of products as what it is: a circle for each product, and one for the sum."""
         bias, *factors = node._operands
         width = len(factors) // 2
-        self._circle(id, "+")
+        self._circle(id, "+", node)
         if isinstance(bias, Value) or bias != 0.0:
-            self._edge(bias, id, 0, 1.0)
+            self._edge(bias, id, 0, 1.0, node)
         numbers = [x.data if isinstance(x, Value) else x for x in factors]
         for k in range(width):
             product = f"{id}p{k}"
-            self._circle(product, "*")
-            self._edge(factors[k], product, 1 + k, numbers[width + k])
-            self._edge(factors[width + k], product, 1 + width + k, numbers[k])
-            self.drawing.edge(product, id, **self._slope(1.0))
+            self._circle(product, "*", node)
+            self._edge(factors[k], product, 1 + k, numbers[width + k], node)
+            self._edge(factors[width + k], product, 1 + width + k, numbers[k], node)
+            self.drawing.edge(product, id, **self._slope(1.0), **self._emphasis(node))
 
-    def _edge(self, operand: Value | float, id: str, k: int, slope: float | None) -> None:
+    def _edge(self, operand: Value | float, id: str, k: int, slope: float | None, node: Value) -> None:
         if isinstance(operand, Value):
             tail = self.view.group_of.get(operand, operand)
             if tail in self.ids:
-                self.drawing.edge(self.ids[tail], id, **self._slope(slope))
+                self.drawing.edge(self.ids[tail], id, **self._slope(slope), **self._emphasis(node))
             return
         constant = f"{id}c{k}"
         self._constant(constant, operand)
@@ -134,13 +147,12 @@ class Picture:
     # --- groups ---
 
     def _group(self, group: Group) -> None:
-        graph = self.view.graph
         rows = [f'<TR><TD COLSPAN="2" BGCOLOR="{LOOKS[Kind.PARAMETER].title}"><B>{escaped(group.title)}</B></TD></TR>']
         rows += [f'<TR><TD COLSPAN="2">{escaped(line)}</TD></TR>' for line in group.lines]
         outputs = self._outputs(group)
         data = [x.data for x in outputs]
         rows.append(_row("out" if len(data) == 1 else "outputs", _range(data, self.digits)))
-        grads = [x.grad for x in outputs if graph.shows_grad(x)]
+        grads = [self.grads[x] for x in outputs if x in self.grads]
         strongest = max(grads, key=abs, default=0.0)
         text = _range(grads, self.digits) if grads else "\u2013"
         rows.append(_row("grad" if len(data) == 1 else "grads", text, tint(strongest, self.largest)))
@@ -186,11 +198,12 @@ def _title(name: str, kind: Kind) -> str:
     return f'<TR><TD COLSPAN="2" BGCOLOR="{LOOKS[kind].title}">{" ".join(parts)}</TD></TR>'
 
 
-def _row(name: str, text: str, colour: str = "") -> str:
+def _row(name: str, text: str, colour: str = "", width: int = 0) -> str:
     background = f' BGCOLOR="{colour}"' if colour and colour != "#ffffff" else ""
+    least = f' WIDTH="{width}"' if width else ""
     return (
         f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="9" COLOR="{FAINT}">{name}</FONT></TD>'
-        f'<TD ALIGN="RIGHT"{background}>{escaped(text)}</TD></TR>'
+        f'<TD ALIGN="RIGHT"{least}{background}>{escaped(text)}</TD></TR>'
     )
 
 

@@ -10,13 +10,14 @@ from ..nn.module import Module
 from .digraph import Picture
 from .folding import view
 from .graph import read_graph
+from .network import draw_network
 from .rendering import Drawing
 
 _DIRECTIONS = ("LR", "TB", "RL", "BT")
 
 
 def draw(
-    root: Value | Sequence[Value],
+    root: Value | Sequence[Value] | Module,
     format: str = "svg",
     rankdir: str = "LR",
     *,
@@ -38,13 +39,16 @@ def draw(
     stands on an edge is the local derivative by that operand. Roots have a double outline, parameters a thick and
     round one, inputs are arrows, other leaves are dashed; constants are numbers without a box.
 
+    A Module is drawn as a network: its neurons in layers, its weights as lines, the thicker the larger, dashed and
+    orange below 0.
+
     Args:
-        root: the Value, or several.
+        root: the Value, or several; or a Module.
         format: of the file that `render()` writes: "svg", "png", or with Graphviz installed "pdf".
         rankdir: where the graph grows to: "LR", "TB", "RL" or "BT".
         model: the Module that made it: its parameters are marked and named, and its neurons and layers can be folded.
         parameters: Values, or another Module, whose leaves are marked as parameters.
-        inputs: Values, nested as you like, that are marked as inputs.
+        inputs: Values, nested as you like, that are marked as inputs; for a network the names of its inputs.
         names: names for nodes without a label.
         fold: "neurons" or "layers" draws each neuron or layer of the model as one box, "nothing" none of them; by
             default the first of nothing, neurons and layers that keeps to `max_nodes`.
@@ -81,12 +85,22 @@ def draw(
     expand = {expand} if isinstance(expand, str) else set(expand)
     if expand - {"dot"}:
         raise ValueError(f"expand: expected 'dot', which alone has parts to show, got {sorted(expand - {'dot'})}")
+    if isinstance(root, Module):
+        drawing = new_drawing(format, rankdir)
+        draw_network(root, drawing, digits, inputs or ())
+        return drawing
     graph = read_graph(root, model if parameters is None else parameters, inputs, names)
+    drawing = new_drawing(format, rankdir)
+    Picture(view(graph, model, fold, depth, max_nodes), drawing, digits, expand, slopes).write()
+    return drawing
+
+
+def new_drawing(format: str, rankdir: str) -> Drawing:
+    """Return an empty drawing with the fonts and distances that all have."""
     drawing = Drawing("graph", format=format)
     drawing.attr(rankdir=rankdir, ranksep="0.35", nodesep="0.18", bgcolor="transparent")
     drawing.attr("node", fontname="Helvetica", fontsize="11", margin="0.04")
     drawing.attr("edge", fontname="Helvetica", fontsize="9", arrowsize="0.6", penwidth="0.8")
-    Picture(view(graph, model, fold, depth, max_nodes), drawing, digits, expand, slopes).write()
     return drawing
 
 

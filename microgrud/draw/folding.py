@@ -129,7 +129,7 @@ def _deepest_that_fits(distance: dict[Value, int], folded: dict[Value, Group], m
 
 def _groups(graph: Graph, model: Module, way: str) -> dict[Value, Group]:
     """Assign the nodes that a model's neurons, or layers, have made to a group each."""
-    layers = _layers(model)
+    layers = neurons_by_layer(model)
     owner = {p: (k, n, neuron) for k, ns in enumerate(layers) for n, neuron in enumerate(ns) for p in neuron.parameters()}
     group_of: dict[Value, Group] = {}
     groups: dict[tuple[int, ...], Group] = {}
@@ -170,7 +170,7 @@ def _owner(
     return made if is_sum and neuron.nonlin and name == neuron.activation.name else None
 
 
-def _layers(model: Module) -> list[list[Neuron]]:
+def neurons_by_layer(model: Module) -> list[list[Neuron]]:
     """Return the neurons of a model by layers: of an MLP its own, of another module those found in it."""
     if isinstance(model, MLP):
         return [layer.neurons for layer in model.layers]
@@ -180,7 +180,7 @@ def _layers(model: Module) -> list[list[Neuron]]:
         return [[model]]
     found: list[list[Neuron]] = []
     for child in model.children():
-        found.extend(_layers(child))
+        found.extend(neurons_by_layer(child))
     return found
 
 

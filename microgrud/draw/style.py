@@ -26,6 +26,8 @@ LOOKS = {
     Kind.RESULT: Look("#ffffff", {"shape": "box", "penwidth": "0.8"}),
 }
 INK, FAINT = "#1f2328", "#6a737d"
+#: Of the node whose turn it is; its outline is thick as well.
+ACTIVE = "#a6004f"
 #: Of a gradient above and below 0: blue and orange, from the same palette; the sign is written too.
 RISING, FALLING = (0, 114, 178), (213, 94, 0)
 
@@ -48,9 +50,17 @@ def tint(grad: float, largest: float) -> str:
     if grad == 0.0 or math.isnan(grad) or largest == 0.0:
         return "#ffffff"
     size = 1.0 if math.isinf(grad) or math.isinf(largest) else abs(grad) / largest
-    strength = 0.45 * max(0.12, 1.0 + math.log10(max(size, 1e-300)) / 4.0)
-    hue = RISING if grad > 0.0 else FALLING
-    red, green, blue = (round(255 + (channel - 255) * strength) for channel in hue)
+    return hue(grad, 0.45 * max(0.12, 1.0 + math.log10(max(size, 1e-300)) / 4.0))
+
+
+def hue(number: float, strength: float) -> str:
+    """Return the colour of a number's sign, mixed with white: 0 is white, 1 the full colour.
+
+    >>> hue(1.0, 1.0), hue(-1.0, 0.5)
+    ('#0072b2', '#eaae80')
+    """
+    colour = RISING if number > 0.0 else FALLING
+    red, green, blue = (round(255 + (channel - 255) * strength) for channel in colour)
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
