@@ -61,7 +61,9 @@ class Picture:
         name = graph.names.get(node, "")
         rows = [_title(escaped(name), kind)] if name or kind in (Kind.ROOT, Kind.INPUT, Kind.PARAMETER) else []
         if node in self.view.cut:
-            rows.append(f'<TR><TD COLSPAN="2"><FONT COLOR="{FAINT}">{escaped(node._op)} of what is not drawn</FONT></TD></TR>')
+            rows.append(
+                f'<TR><TD COLSPAN="2"><FONT COLOR="{FAINT}">{escaped(node._op)} of what is not drawn</FONT></TD></TR>'
+            )
         rows += [_row("data", short(node.data, self.digits), width=self.width), self._grad_row(node)]
         attributes = dict(LOOKS[kind].attributes)
         attributes.setdefault("style", "filled")
@@ -142,7 +144,11 @@ class Picture:
         if not self.slopes:
             return {}
         text = "?" if slope is None else short(slope, self.digits)
-        return {"label": f" {text} ", "tooltip": f"local derivative {slope!r}", "labeltooltip": f"local derivative {slope!r}"}
+        return {
+            "label": f" {text} ",
+            "tooltip": f"local derivative {slope!r}",
+            "labeltooltip": f"local derivative {slope!r}",
+        }
 
     # --- groups ---
 
@@ -168,7 +174,9 @@ class Picture:
     def _outputs(self, group: Group) -> list[Value]:
         """Return the nodes of a group that something outside of it was computed from, or that are roots."""
         inside = set(group.nodes)
-        used = {x for node in self.view.graph.order if node not in inside for x in node._operands if isinstance(x, Value)}
+        used = {
+            x for node in self.view.graph.order if node not in inside for x in node._operands if isinstance(x, Value)
+        }
         found = [x for x in group.nodes if not x.is_leaf and (x in used or x in self.view.graph.roots)]
         return found or group.nodes[-1:]
 

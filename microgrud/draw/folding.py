@@ -73,7 +73,8 @@ def view(graph: Graph, model: Module | None, fold: str | None, depth: int | None
     near = {node for node, d in distance.items() if d <= limit}
     whole = {group for node in near if (group := folded.get(node)) is not None}
     drawn = [node for node in graph.order if node in near and node not in folded]
-    groups = list(dict.fromkeys(folded[node] for node in graph.order if node in folded and folded[node] in whole))
+    last = {group: k for k, node in enumerate(graph.order) if (group := folded.get(node)) in whole}
+    groups = sorted(last, key=last.__getitem__)
     cut = {node for node in drawn if any(x not in near for x in _shown_parents(node))}
     shown = len(drawn) + sum(len(group.nodes) for group in groups)
     group_of = {node: group for node, group in folded.items() if group in whole}
@@ -130,7 +131,9 @@ def _deepest_that_fits(distance: dict[Value, int], folded: dict[Value, Group], m
 def _groups(graph: Graph, model: Module, way: str) -> dict[Value, Group]:
     """Assign the nodes that a model's neurons, or layers, have made to a group each."""
     layers = neurons_by_layer(model)
-    owner = {p: (k, n, neuron) for k, ns in enumerate(layers) for n, neuron in enumerate(ns) for p in neuron.parameters()}
+    owner = {
+        p: (k, n, neuron) for k, ns in enumerate(layers) for n, neuron in enumerate(ns) for p in neuron.parameters()
+    }
     group_of: dict[Value, Group] = {}
     groups: dict[tuple[int, ...], Group] = {}
     owners: dict[Value, tuple[int, int, Neuron]] = {}
@@ -139,7 +142,7 @@ def _groups(graph: Graph, model: Module, way: str) -> dict[Value, Group]:
         if found is None:
             continue
         owners[node] = found
-        k, n, neuron = found
+        k, n, _ = found
         key = (k,) if way == "layers" else (k, n)
         if key not in groups:
             groups[key] = Group(*_words(layers, k, n, way))

@@ -77,8 +77,8 @@ def _run(root: Value, graph: Graph) -> Iterator[Frame]:
         1.0,
         (),
         {root: 1.0},
-        f"The backward pass begins at {name(root)}: the derivative of a number by itself is 1. Every node will be visited "
-        "after all that were computed from it, so that its grad is complete when it is passed on.",
+        f"The backward pass begins at {name(root)}: the derivative of a number by itself is 1. Every node will be "
+        "visited after all that were computed from it, so that its grad is complete when it is passed on.",
     )
     for node in reversed(graph.order):
         if node.is_leaf:
@@ -130,20 +130,22 @@ class Names:
 
 def _sentence(node: Value, shares: tuple[Share, ...], name: Names) -> str:
     """Say what a node passes on, and to whom."""
-    words = [f"The grad of {name(node)} is complete: {short(node.grad, 4)}."]
+    adjoint = short(node.grad, 4)
+    words = [f"The grad of {name(node)} is complete: {adjoint}."]
     seen: set[Value] = set()
     for share in shares:
-        so_far = share.total - share.amount
+        parent, amount, total = name(share.parent), short(share.amount, 4), short(share.total, 4)
         if share.slope is None:
-            words.append(f"Its own rule adds {short(share.amount, 4)} to {name(share.parent)}.")
+            words.append(f"Its own rule adds {amount} to {parent}.")
+            continue
+        slope, so_far = short(share.slope, 4), share.total - share.amount
+        product = f"{adjoint} \u00d7 {slope} = {amount}"
+        gets = f"Through {node._op} the local derivative by {parent} is {slope}: it gets {product}"
+        if share.parent in seen:
+            words.append(f"{gets} once more, which makes {total}: uses add up.")
+        elif so_far != 0.0:
+            words.append(f"{gets}, on top of the {short(so_far, 4)} it had: {total}. Gradients add up.")
         else:
-            product = f"{short(node.grad, 4)} \u00d7 {short(share.slope, 4)} = {short(share.amount, 4)}"
-            words.append(f"Through {node._op} the local derivative by {name(share.parent)} is {short(share.slope, 4)}: it gets {product}")
-            if share.parent in seen:
-                words[-1] += f" once more, which makes {short(share.total, 4)}: uses add up."
-            elif so_far != 0.0:
-                words[-1] += f", on top of the {short(so_far, 4)} it had: {short(share.total, 4)}. Gradients add up."
-            else:
-                words[-1] += "."
+            words.append(f"{gets}.")
         seen.add(share.parent)
     return " ".join(words)

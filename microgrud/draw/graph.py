@@ -92,7 +92,7 @@ def _kind(node: Value, parameters: set[Value], inputs: set[Value]) -> Kind:
 
 
 def _values(given: Any, argument: str) -> list[Value]:
-    """Flatten Values and nested sequences of them; numbers among them are left out, which are inputs that have no node."""
+    """Flatten Values and nested sequences of them; numbers, inputs that have no node, are left out."""
     found: list[Value] = []
     waiting = [given]
     while waiting:
@@ -176,12 +176,17 @@ class Summary:
         shown = ", ".join(f"{count:,} {symbol or 'built by hand'}" for symbol, count in most[:8])
         more = f", {sum(count for _, count in most[8:]):,} others" if len(most) > 8 else ""
         return [
-            f"{self.nodes:,} nodes: {self.leaves:,} leaves" + (f", {shown}{more}" if most else ""),
-            f"depth {self.depth:,}, widest at level {self.widest_level:,} with {self.widest:,} nodes",
+            f"{_counted(self.nodes, 'node')}: {_counted(self.leaves, 'leaf')}" + (f", {shown}{more}" if most else ""),
+            f"depth {self.depth:,}, widest at level {self.widest_level:,} with {_counted(self.widest, 'node')}",
         ]
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+
+def _counted(count: int, what: str) -> str:
+    plural = "leaves" if what == "leaf" else f"{what}s"
+    return f"{count:,} {what if count == 1 else plural}"
 
 
 def summary(root: Value | Sequence[Value]) -> Summary:
@@ -195,7 +200,7 @@ def summary(root: Value | Sequence[Value]) -> Summary:
 
     >>> x = Value(2.0)
     >>> print(summary(x * x + x * 3.0))
-    4 nodes: 1 leaves, 2 *, 1 +
+    4 nodes: 1 leaf, 2 *, 1 +
     depth 2, widest at level 1 with 2 nodes
     """
     return summarise(read_graph(root).order)

@@ -32,7 +32,9 @@ def draw_network(model: Module, drawing: Drawing, digits: int, names: Sequence[s
     """
     layers = neurons_by_layer(model)
     if not layers:
-        raise ValueError(f"draw: expected a Value, or a module with neurons in it, got {type(model).__name__} without any")
+        raise ValueError(
+            f"draw: expected a Value, or a module with neurons in it, got {type(model).__name__} without any"
+        )
     inputs = len(layers[0][0].w)
     if names and len(names) != inputs:
         raise ValueError(f"inputs: expected {inputs} names, one for each input, got {len(names)}")

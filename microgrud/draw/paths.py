@@ -29,7 +29,7 @@ class Path:
     share: float
 
     def __str__(self) -> str:
-        name = self.nodes[0].label or "leaf"
+        name = _named(self.nodes[0])
         steps = [name, *(node._op if node is not self.nodes[-1] else _named(node) for node in self.nodes[1:])]
         factors = " \u00d7 ".join(short(slope, 4) for slope in self.slopes) or "1"
         walk = " \u2192 ".join(steps)
@@ -105,9 +105,7 @@ def explain(root: Value, leaf: Value, k: int = 5) -> Explanation:
         counts[node] = sum(counts[x] for _, x in parents)
         gradients[node] = sum(slopes[i] * gradients[x] for i, x in parents)
         prolonged = (
-            (product * slopes[i], x, rank, slopes[i])
-            for i, x in parents
-            for rank, (product, *_) in enumerate(best[x])
+            (product * slopes[i], x, rank, slopes[i]) for i, x in parents for rank, (product, *_) in enumerate(best[x])
         )
         best[node] = heapq.nlargest(k, prolonged, key=lambda path: abs(path[0]))
     if root not in counts:
@@ -121,13 +119,15 @@ def _slopes(node: Value) -> Sequence[float]:
     slopes = local_derivatives(node)
     if any(slope is None and isinstance(x, Value) for slope, x in zip(slopes, node._operands)):
         raise ValueError(
-            f"the node {node._op or 'built by hand'!r} has no local derivatives on record: it was built by hand, or its "
-            "rule raises; make the operation with microgrud.custom_op"
+            f"the node {node._op or 'built by hand'!r} has no local derivatives on record: it was built by hand, or "
+            "its rule raises; make the operation with microgrud.custom_op"
         )
     return [0.0 if slope is None else slope for slope in slopes]
 
 
-def _path(best: dict[Value, list[tuple[float, Value | None, int, float]]], root: Value, rank: int, total: float) -> Path:
+def _path(
+    best: dict[Value, list[tuple[float, Value | None, int, float]]], root: Value, rank: int, total: float
+) -> Path:
     """Follow a path back from the root."""
     product = best[root][rank][0]
     nodes, slopes = [root], []
@@ -143,7 +143,7 @@ def _path(best: dict[Value, list[tuple[float, Value | None, int, float]]], root:
 
 
 def _named(node: Value) -> str:
-    return node.label or node._op
+    return node.label or node._op or "leaf"
 
 
 def _percent(share: float) -> str:

@@ -45,7 +45,7 @@ def tint(grad: float, largest: float) -> str:
     """Return a colour for a gradient: its hue is the sign, its strength the size, over four powers of ten.
 
     >>> tint(0.0, 1.0), tint(1.0, 1.0), tint(-1.0, 1.0)
-    ('#ffffff', '#8cc0dd', '#eeb68c')
+    ('#ffffff', '#8cc0dc', '#ecb78c')
     """
     if grad == 0.0 or math.isnan(grad) or largest == 0.0:
         return "#ffffff"
