@@ -77,7 +77,7 @@ from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad
 from .version import __version__
 
 if TYPE_CHECKING:
-    from . import losses, nn, optim, train
+    from . import draw, losses, nn, optim, train
 
 __all__ = [
     "AnomalyError",
@@ -100,6 +100,7 @@ __all__ = [
     "custom_op",
     "detect_anomaly",
     "dot",
+    "draw",
     "elu",
     "enable_grad",
     "erf",
@@ -158,6 +159,6 @@ __all__ = [
 
 def __getattr__(name: str) -> ModuleType:
     """Import `microgrud.nn` and the like at their first use: `import microgrud` alone takes a third of the time."""
-    if name in ("losses", "nn", "optim", "train"):
+    if name in ("draw", "losses", "nn", "optim", "train"):
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,13 +6,14 @@ import operator
 from typing import TYPE_CHECKING
 
 from . import ops
+from .display import ShownInNotebooks
 from .operation import Number, Operation, is_real_scalar
 
 if TYPE_CHECKING:
     from .engine import Value
 
 
-class Operators:
+class Operators(ShownInNotebooks):
     """What `+`, `<`, `round()`, `bool()`, `format()` and the like do with a node.
 
     There is no `__float__` and no `__int__`: `math.exp(value)` is an error, and does not silently drop the gradient.

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..display import ShownInNotebooks
 from ..engine import Value
 from ..jsonfile import ModelFileError
 from ..operation import as_float
@@ -16,7 +17,7 @@ from .modelformat import StoredModel, parameter_count, read_model, write_model
 Self = TypeVar("Self", bound="Module")
 
 
-class Module:
+class Module(ShownInNotebooks):
     """A part of a network that holds parameters, and modules that hold more of them.
 
     The parameters are the leaf Values among the attributes, and in the lists, tuples, dicts and NumPy object arrays

@@ -1,0 +1,19 @@
+"""What a Value and a Module show at the end of a notebook's cell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ShownInNotebooks:
+    """A picture in a notebook, where the extra `draw` is installed, and text elsewhere."""
+
+    __slots__ = ()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """Return the picture and the text, as IPython asks for them."""
+        try:
+            from .draw.notebook import mimebundle
+        except ImportError:
+            return {"text/plain": repr(self)}
+        return mimebundle(self)  # type: ignore[arg-type]

@@ -1,0 +1,131 @@
+"""`draw`: a picture of the graph of a Value."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from ..engine import Value
+from ..nn.module import Module
+from .digraph import Picture
+from .folding import view
+from .graph import read_graph
+from .network import draw_network
+from .rendering import Drawing
+
+_DIRECTIONS = ("LR", "TB", "RL", "BT")
+
+
+def draw(
+    root: Value | Sequence[Value] | Module,
+    format: str = "svg",
+    rankdir: str = "LR",
+    *,
+    model: Module | None = None,
+    parameters: Any = None,
+    inputs: Any = None,
+    names: Mapping[Value, str] | None = None,
+    fold: str | None = None,
+    expand: Collection[str] = (),
+    depth: int | None = None,
+    max_nodes: int = 60,
+    slopes: bool = True,
+    digits: int = 4,
+) -> Drawing:
+    """Draw the graph that a Value is the root of.
+
+    A box is a value: its label, its number and its grad, which is a dash until a backward pass has been through the
+    graph, and tinted then, blue above 0 and orange below, the stronger the larger. A circle is an operation, and what
+    stands on an edge is the local derivative by that operand. Roots have a double outline, parameters a thick and
+    round one, inputs are arrows, other leaves are dashed; constants are numbers without a box.
+
+    A Module is drawn as a network: its neurons in layers, its weights as lines, the thicker the larger, dashed and
+    orange below 0.
+
+    Args:
+        root: the Value, or several; or a Module.
+        format: of the file that `render()` writes: "svg", "png", or with Graphviz installed "pdf".
+        rankdir: where the graph grows to: "LR", "TB", "RL" or "BT".
+        model: the Module that made it: its parameters are marked and named, and its neurons and layers can be folded.
+        parameters: Values, or another Module, whose leaves are marked as parameters.
+        inputs: Values, nested as you like, that are marked as inputs; for a network the names of its inputs.
+        names: names for nodes without a label.
+        fold: "neurons" or "layers" draws each neuron or layer of the model as one box, "nothing" none of them; by
+            default the first of nothing, neurons and layers that keeps to `max_nodes`.
+        expand: operations drawn in their parts: `expand=["dot"]` draws each sum of products as products and a sum.
+        depth: how many operations below the root are drawn; by default as many as `max_nodes` lets.
+        max_nodes: how many boxes there may be; what is further from the root is left out and counted below the picture.
+        slopes: whether the local derivatives stand on the edges.
+        digits: how many digits numbers have; hovering over a box shows all of them.
+
+    Returns:
+        a `graphviz.Digraph`, which shows itself in a notebook; `.render(outfile="graph.svg")` writes a file.
+
+    Raises:
+        ImportError: without the extra `draw`.
+        TypeError, ValueError: for arguments other than these.
+
+    >>> x = Value(3.0, label="x")
+    >>> y = x * x
+    >>> y.backward()
+    >>> drawing = draw(y)
+    >>> drawing.source.count("->")                # x into * twice, * into the result
+    3
+    """
+    if rankdir not in _DIRECTIONS:
+        raise ValueError(f"rankdir: expected one of {', '.join(_DIRECTIONS)}, got {rankdir!r}")
+    if fold not in (None, "neurons", "layers", "nothing"):
+        raise ValueError(f"fold: expected 'neurons', 'layers', 'nothing' or None, got {fold!r}")
+    if fold in ("neurons", "layers") and model is None:
+        raise ValueError(f"fold={fold!r}: expected the model too, as draw(root, model=model, fold={fold!r})")
+    if model is not None and not isinstance(model, Module):
+        raise TypeError(f"model: expected a Module, got {type(model).__name__}")
+    if max_nodes < 1 or (depth is not None and depth < 0) or digits < 1:
+        raise ValueError("max_nodes and digits: expected at least 1, and depth at least 0")
+    expand = {expand} if isinstance(expand, str) else set(expand)
+    if expand - {"dot"}:
+        raise ValueError(f"expand: expected 'dot', which alone has parts to show, got {sorted(expand - {'dot'})}")
+    if isinstance(root, Module):
+        drawing = new_drawing(format, rankdir)
+        draw_network(root, drawing, digits, inputs or ())
+        return drawing
+    graph = read_graph(root, model if parameters is None else parameters, inputs, names)
+    drawing = new_drawing(format, rankdir)
+    Picture(view(graph, model, fold, depth, max_nodes), drawing, digits, expand, slopes).write()
+    return drawing
+
+
+def new_drawing(format: str, rankdir: str) -> Drawing:
+    """Return an empty drawing with the fonts and distances that all have."""
+    drawing = Drawing("graph", format=format)
+    drawing.attr(rankdir=rankdir, ranksep="0.35", nodesep="0.18", bgcolor="transparent")
+    drawing.attr("node", fontname="Helvetica", fontsize="11", margin="0.04")
+    drawing.attr("edge", fontname="Helvetica", fontsize="9", arrowsize="0.6", penwidth="0.8")
+    return drawing
+
+
+def draw_dot(root: Value, format: str = "svg", rankdir: str = "LR") -> Drawing:
+    """Draw the graph of a Value, under the name that micrograd's notebook gave it; see `draw`.
+
+    >>> "tanh" in draw_dot(Value(0.5).tanh()).source
+    True
+    """
+    return draw(root, format, rankdir)
+
+
+def trace(root: Value) -> tuple[set[Value], set[tuple[Value, Value]]]:
+    """Return the nodes that a root depends on and the edges between them, as micrograd's notebook has it.
+
+    Args:
+        root: the Value.
+
+    Returns:
+        the nodes, and pairs of a parent and what was computed from it.
+
+    >>> x = Value(2.0)
+    >>> nodes, edges = trace(x * x)
+    >>> len(nodes), len(edges)
+    (2, 1)
+    """
+    order = read_graph(root).order
+    return set(order), {(x, node) for node in order for x in node._operands if isinstance(x, Value)}

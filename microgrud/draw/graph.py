@@ -1,0 +1,224 @@
+"""What there is to draw of a graph: its nodes in topological order, what each is, and the local derivatives."""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..engine import Value, topological_order
+from ..nn.module import Module
+
+
+class Kind(enum.Enum):
+    """What a value is in the graph."""
+
+    ROOT = "root"
+    PARAMETER = "parameter"
+    INPUT = "input"
+    LEAF = "leaf"
+    RESULT = "result"
+
+
+@dataclass
+class Graph:
+    """A graph to be drawn.
+
+    Attributes:
+        roots: the nodes it was asked for.
+        order: every node that these depend on, each after its parents.
+        kinds: what each node is.
+        names: what each node with a name is called.
+        differentiated: whether a backward pass has been through it: whether the grad of a root is other than 0.
+    """
+
+    roots: list[Value]
+    order: list[Value]
+    kinds: dict[Value, Kind] = field(default_factory=dict)
+    names: dict[Value, str] = field(default_factory=dict)
+    differentiated: bool = False
+
+    def shows_grad(self, node: Value) -> bool:
+        """Tell whether the grad of a node is known: all are after a backward pass, and what is not 0 came from one."""
+        return self.differentiated or node.grad != 0.0
+
+
+def read_graph(
+    root: Value | Sequence[Value], parameters: Any = None, inputs: Any = None, names: Mapping[Value, str] | None = None
+) -> Graph:
+    """Collect the nodes that one root or several depend on, and tell what each is.
+
+    Args:
+        root: a Value, or several.
+        parameters: a Module, or Values: the leaves among them are parameters, and have the names the module gives them.
+        inputs: a Value or Values, nested as you like: the leaves that are the inputs.
+        names: more names.
+
+    Raises:
+        TypeError: for what is neither a Value nor a sequence of them.
+    """
+    roots = _values(root, "root")
+    if not roots:
+        raise ValueError("root: expected at least one Value, got none")
+    order: dict[Value, None] = {}
+    for each in roots:
+        known = {id(node) for node in order}
+        order.update(dict.fromkeys(topological_order(each, known)))
+    graph = Graph(roots, list(order), differentiated=any(each.grad != 0.0 for each in roots))
+    own_names = dict(names or {})
+    if isinstance(parameters, Module):
+        own_names.update({p: name for name, p in parameters.named_parameters()})
+        known_parameters = set(parameters.parameters())
+    else:
+        known_parameters = set(_values(parameters, "parameters")) if parameters is not None else set()
+    known_inputs = set(_values(inputs, "inputs")) if inputs is not None else set()
+    for node in graph.order:
+        graph.kinds[node] = _kind(node, known_parameters, known_inputs)
+        name = node.label if node.label != "" else own_names.get(node, "")
+        if name != "":
+            graph.names[node] = str(name)
+    graph.kinds.update(dict.fromkeys(roots, Kind.ROOT))
+    return graph
+
+
+def _kind(node: Value, parameters: set[Value], inputs: set[Value]) -> Kind:
+    if not node.is_leaf:
+        return Kind.RESULT
+    if node in inputs:
+        return Kind.INPUT
+    return Kind.PARAMETER if node in parameters else Kind.LEAF
+
+
+def _values(given: Any, argument: str) -> list[Value]:
+    """Flatten Values and nested sequences of them; numbers, inputs that have no node, are left out."""
+    found: list[Value] = []
+    waiting = [given]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Value):
+            found.append(item)
+        elif isinstance(item, Iterable) and not isinstance(item, (str, bytes, Mapping)):
+            waiting.extend(reversed(list(item)))
+        elif argument == "root" or isinstance(item, (str, bytes)) or not hasattr(item, "__float__"):
+            raise TypeError(f"{argument}: expected a Value or a sequence of them, got {type(item).__name__}")
+    return found
+
+
+def local_derivatives(node: Value) -> list[float | None]:
+    """Return the derivative of a node by each of its operands, the numbers as they stand.
+
+    None stands for what is no operand to differentiate by (a constant), and for what is not known (a node built by
+    hand, a rule that raises).
+
+    >>> x, y = Value(3.0), Value(4.0)
+    >>> local_derivatives(x * y), local_derivatives(x * 2.0)
+    ([4.0, 3.0], [2.0, None])
+    """
+    operands = node._operands
+    slopes: list[float | None] = [None] * len(operands)
+    operation = node._operation
+    if isinstance(operation, str) or node._closure is not None:
+        return slopes
+    xs = [x.data if isinstance(x, Value) else x for x in operands]
+    wanted = [k for k, x in enumerate(operands) if isinstance(x, Value)]
+    try:
+        found = operation.local_derivatives(node.data, xs, wanted)
+    except Exception:  # the rule may be the user's own; a picture has no place for what it raises
+        return slopes
+    for k, slope in zip(wanted, found):
+        slopes[k] = 0.0 if slope is None else float(slope)  # None: the result does not depend on it
+    return slopes
+
+
+#: Of more operands than this, those in the middle are left out of a picture.
+MOST_OPERANDS = 24
+
+
+def shown_operands(node: Value) -> list[int]:
+    """Return the indices of the operands that a picture shows: all, or the first and the last of very many.
+
+    >>> from microgrud import sum
+    >>> len(shown_operands(sum([Value(1.0)] * 1000)))
+    24
+    """
+    count = len(node._operands)
+    if count <= MOST_OPERANDS:
+        return list(range(count))
+    half = MOST_OPERANDS // 2
+    return [*range(half), *range(count - half, count)]
+
+
+@dataclass
+class Summary:
+    """A graph in figures.
+
+    Attributes:
+        nodes: how many nodes it has.
+        leaves: how many of them are leaves.
+        operations: how many nodes each operation made, the most frequent first.
+        depth: how many operations lie on the longest path from a leaf to a root.
+        widest: how many nodes the widest level has; a node's level is the longest path to it from a leaf.
+        widest_level: the number of that level.
+    """
+
+    nodes: int
+    leaves: int
+    operations: dict[str, int]
+    depth: int
+    widest: int
+    widest_level: int
+
+    def lines(self) -> list[str]:
+        """Return the figures in words, for a person."""
+        most = list(self.operations.items())
+        shown = ", ".join(f"{count:,} {symbol or 'built by hand'}" for symbol, count in most[:8])
+        more = f", {sum(count for _, count in most[8:]):,} others" if len(most) > 8 else ""
+        return [
+            f"{_counted(self.nodes, 'node')}: {_counted(self.leaves, 'leaf')}" + (f", {shown}{more}" if most else ""),
+            f"depth {self.depth:,}, widest at level {self.widest_level:,} with {_counted(self.widest, 'node')}",
+        ]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+
+def _counted(count: int, what: str) -> str:
+    plural = "leaves" if what == "leaf" else f"{what}s"
+    return f"{count:,} {what if count == 1 else plural}"
+
+
+def summary(root: Value | Sequence[Value]) -> Summary:
+    """Count what a graph is made of: its nodes by operation, its depth, its widest level.
+
+    Args:
+        root: a Value, or several.
+
+    Raises:
+        TypeError: for what is neither a Value nor a sequence of them.
+
+    >>> x = Value(2.0)
+    >>> print(summary(x * x + x * 3.0))
+    4 nodes: 1 leaf, 2 *, 1 +
+    depth 2, widest at level 1 with 2 nodes
+    """
+    return summarise(read_graph(root).order)
+
+
+def summarise(order: Sequence[Value]) -> Summary:
+    """Count what nodes in topological order are made of."""
+    levels: dict[Value, int] = {}
+    for node in order:
+        levels[node] = max((levels[x] + 1 for x in node._operands if isinstance(x, Value)), default=0)
+    operations = Counter(node._op for node in order if not node.is_leaf)
+    widths = Counter(levels.values())
+    widest_level, widest = max(widths.items(), key=lambda item: (item[1], -item[0]))
+    return Summary(
+        nodes=len(order),
+        leaves=sum(node.is_leaf for node in order),
+        operations=dict(operations.most_common()),
+        depth=max(widths),
+        widest=widest,
+        widest_level=widest_level,
+    )

@@ -1,0 +1,403 @@
+"""Pictures of graphs: what is drawn, how it is told apart, and that large graphs stay readable."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+import microgrud as mg
+from microgrud import Value, custom_op, dot, tanh
+from microgrud.draw import Drawing, draw, draw_dot, local_derivatives, rendering, summary, trace
+from microgrud.nn import MLP, Module
+from microgrud.testing import Expression, expressions
+
+
+def objects(drawing: Drawing) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
+    """What Graphviz understood of a drawing: its nodes by name, and its edges with the names of their ends."""
+    found = json.loads(drawing.pipe("json", encoding="utf-8"))
+    nodes = {o["_gvid"]: o for o in found.get("objects", []) if "nodes" not in o}
+    edges = [e | {"tail": nodes[e["tail"]]["name"], "head": nodes[e["head"]]["name"]} for e in found.get("edges", [])]
+    return {o["name"]: o for o in nodes.values()}, edges
+
+
+def cells(node: dict[str, Any]) -> list[str]:
+    """The texts of a box, cell by cell."""
+    label = re.sub(r"<[^>]+>", "|", node["label"])
+    return [text.strip() for text in label.split("|") if text.strip()]
+
+
+def boxes(drawing: Drawing) -> dict[str, dict[str, Any]]:
+    """The boxes with a title, by it."""
+    return {cells(node)[0]: node for node in objects(drawing)[0].values() if len(cells(node)) > 2}
+
+
+@pytest.fixture
+def neuron() -> dict[str, Value]:
+    """A neuron and its loss, with a label on everything."""
+    x, w, b = Value(2.0, label="x"), Value(-0.75, label="w"), Value(1.0, label="b")
+    z = w * x + b
+    z.label = "z"
+    loss = (tanh(z) - 1.0) ** 2
+    loss.label = "loss"
+    return {"x": x, "w": w, "b": b, "z": z, "loss": loss}
+
+
+# --- what is drawn ---
+
+
+def test_a_box_shows_label_data_and_a_dash_until_a_backward_pass(neuron: dict[str, Value]) -> None:
+    found = boxes(draw(neuron["loss"]))
+    assert cells(found["w"]) == ["w", "data", "\u22120.75", "grad", "\u2013"]
+    neuron["loss"].backward()
+    found = boxes(draw(neuron["loss"]))
+    assert cells(found["w"])[-1] == f"{neuron['w'].grad:.4g}".replace("-", "\u2212")
+    assert cells(found["loss"]) == ["loss", "root", "data", "2.138", "grad", "1"]
+
+
+def test_a_gradient_of_zero_is_a_zero_after_a_backward_pass() -> None:
+    x = Value(-2.0, label="x")
+    y = x.relu()
+    y.backward()
+    assert cells(boxes(draw(y))["x"])[-1] == "0"
+
+
+def test_a_leaf_keeps_the_gradient_of_an_earlier_pass_in_a_new_graph(neuron: dict[str, Value]) -> None:
+    neuron["loss"].backward()
+    again = neuron["w"] * 3.0
+    found = boxes(draw(again))
+    assert cells(found["w"])[-1] == f"{neuron['w'].grad:.4g}".replace("-", "\u2212")
+    assert cells(found["root"])[-1] == "\u2013"
+
+
+def test_every_edge_into_an_operation_has_the_local_derivative(neuron: dict[str, Value]) -> None:
+    nodes, edges = objects(draw(neuron["loss"]))
+    titles = {name: cells(node)[0] for name, node in nodes.items()}
+    labels = {(titles[e["tail"]], titles[e["head"]]): e.get("label", "").strip() for e in edges}
+    assert labels["w", "*"] == "2"
+    assert labels["x", "*"] == "\u22120.75"
+    assert labels["z", "tanh"] == f"{1 - tanh(-0.5) ** 2:.4g}"
+    assert labels["**", "loss"] == ""  # out of an operation there is none
+
+
+def test_a_square_has_two_edges() -> None:
+    x = Value(3.0, label="x")
+    _, edges = objects(draw(x * x))
+    assert [(e["tail"], e["head"], e.get("label", "").strip()) for e in edges] == [
+        ("v0", "v1o", "3"),
+        ("v0", "v1o", "3"),
+        ("v1o", "v1", ""),
+    ]
+
+
+def test_constants_are_numbers_without_a_box() -> None:
+    nodes, edges = objects(draw(Value(3.0) * 2.5))
+    (constant,) = [node for node in nodes.values() if node["label"] == "2.5"]
+    assert constant["shape"] == "plaintext"
+    assert [e.get("label", "") for e in edges if e["tail"] == constant["name"]] == [""]
+
+
+def test_kinds_are_told_apart_without_colour(neuron: dict[str, Value]) -> None:
+    leaf = Value(0.5, label="leaf")
+    drawing = draw(neuron["loss"] * leaf, parameters=[neuron["w"], neuron["b"]], inputs=[[neuron["x"]]])
+    found = boxes(drawing)
+    outline = {name: (n.get("shape"), n.get("style"), n.get("peripheries"), n["penwidth"]) for name, n in found.items()}
+    assert outline["w"] == outline["b"]
+    assert len({outline[name] for name in ("w", "x", "leaf", "root", "z")}) == 5
+    assert cells(found["w"])[:2] == ["w", "parameter"]
+    assert cells(found["x"])[:2] == ["x", "input"]
+
+
+def test_gradients_are_tinted_by_sign_and_size(neuron: dict[str, Value]) -> None:
+    neuron["loss"].backward()
+    labels = {name: node["label"] for name, node in boxes(draw(neuron["loss"])).items()}
+    colours = {name: re.findall(r'BGCOLOR="(#\w+)">\u2212?[\d.]+<', label) for name, label in labels.items()}
+    (falling,), (rising,) = colours["w"], colours["x"]
+
+    def warm(colour: str) -> bool:
+        return int(colour[1:3], 16) > int(colour[5:7], 16)
+
+    assert neuron["w"].grad < 0.0 < neuron["x"].grad
+    assert warm(falling)
+    assert not warm(rising)
+
+
+def test_labels_with_markup_and_very_long_ones_are_text() -> None:
+    x = Value(1.0, label='<b>&"x"</b>')
+    y = Value(2.0, label="a " * 200)
+    svg = draw(x * y).pipe("svg", encoding="utf-8")
+    texts = [t.text for t in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+    assert '<b>&"x"</b>' in texts
+    assert max(len(t or "") for t in texts) <= 40
+
+
+def test_nan_and_infinity_are_drawn() -> None:
+    x = Value(float("inf"), label="x")
+    y = x * float("nan")
+    y.backward()
+    assert cells(boxes(draw(y))["x"]) == ["x", "data", "inf", "grad", "nan"]
+
+
+def test_micrograds_names_work_as_in_its_notebook() -> None:
+    x = Value(2.0, label="x")
+    y = x * x + 1.0
+    nodes, edges = trace(y)
+    assert nodes == {x, y, y._prev[0]}
+    assert edges == {(x, y._prev[0]), (y._prev[0], y)}
+    assert isinstance(draw_dot(y), Drawing)
+    assert draw_dot(y, format="png", rankdir="TB").format == "png"
+
+
+def test_several_roots_share_one_picture() -> None:
+    x = Value(0.5, label="x")
+    found = objects(draw([x.sin(), x.cos()]))[0]
+    assert sum(node.get("peripheries") == "2" for node in found.values()) == 2
+    assert sum(cells(node)[0] == "x" for node in found.values() if len(cells(node)) > 2) == 1
+
+
+@settings(max_examples=30)
+@given(expressions(max_nodes=12))
+def test_any_program_is_drawn_with_all_its_nodes_and_edges(program: Expression) -> None:
+    output = program(*[Value(x) for x in program.inputs])
+    if not isinstance(output, Value):
+        return
+    order = mg.engine.topological_order(output)
+    drawing = draw(output, max_nodes=1_000)
+    nodes = re.findall(r"^\tv\d+ \[", drawing.source, re.MULTILINE)
+    assert len(nodes) == len(order)
+    operands = sum(len(node._operands) for node in order)
+    assert drawing.source.count(" -> ") == operands + sum(not node.is_leaf for node in order)
+
+
+# --- local derivatives ---
+
+
+def test_local_derivatives_of_what_has_none_on_record() -> None:
+    x = Value(2.0)
+    by_hand = Value(4.0, (x,), "square")
+    assert local_derivatives(by_hand) == [None]
+    raising = custom_op("raising", lambda x: x, lambda z, x: 1 / 0)
+    assert local_derivatives(raising(x)) == [None]
+    assert local_derivatives((x - 3.0).relu()) == [0.0]
+    assert local_derivatives(x) == []
+
+
+# --- folding, and graphs of any size ---
+
+
+@pytest.fixture
+def network() -> tuple[MLP, Value]:
+    model = MLP(2, [3, 2], activation="tanh", rng=0)
+    first, second = model([Value(0.5, label="x0"), Value(-1.0, label="x1")])
+    loss = (first - 1.0) ** 2 + (second + 1.0) ** 2
+    loss.backward()
+    return model, loss
+
+
+def test_neurons_fold_into_boxes_that_say_what_they_hold(network: tuple[MLP, Value]) -> None:
+    model, loss = network
+    found = boxes(draw(loss, model=model, fold="neurons"))
+    folded = [title for title in found if title.startswith("layer")]
+    assert folded == [f"layer 1, neuron {k}" for k in (1, 2, 3)] + [f"layer 2, neuron {k}" for k in (1, 2)]
+    text = cells(found["layer 1, neuron 2"])
+    out = next(
+        x
+        for x in mg.engine.topological_order(loss)
+        if x._op == "tanh" and model.layers[0].neurons[1].w[0] in x._prev[0]._prev
+    )
+    assert text[1:3] == ["2 weights, a bias", "tanh"]
+    assert text[3:] == ["out", f"{out.data:.4g}", "grad", f"{out.grad:.4g}".replace("-", "\u2212")]
+    assert "x0" in found
+
+
+def test_layers_fold_into_boxes_with_the_range_of_their_outputs(network: tuple[MLP, Value]) -> None:
+    model, loss = network
+    found = boxes(draw(loss, model=model, fold="layers"))
+    text = cells(found["layer 2"])
+    assert text[1:4] == ["2 neurons, linear", "8 parameters", "outputs"]
+    assert " to " in text[4]
+    _, edges = objects(draw(loss, model=model, fold="layers"))
+    assert len(edges) == 2 + 1 + 2 + 2 * 5 + 3  # inputs, layer to layer, outputs, two losses with constants, the sum
+
+
+def test_a_model_is_folded_as_far_as_it_takes(network: tuple[MLP, Value]) -> None:
+    model, loss = network
+    assert "layers.0.neurons.0.w.1" in boxes(draw(loss, model=model, max_nodes=100))
+    assert "layer 1, neuron 1" in boxes(draw(loss, model=model, max_nodes=20))
+    assert "layer 1" in boxes(draw(loss, model=model, max_nodes=11))
+
+
+def test_a_dot_can_be_expanded_into_products_and_a_sum() -> None:
+    x, w, b = Value(2.0, label="x"), Value(3.0, label="w"), Value(5.0, label="b")
+    y = dot([w, 4.0], [x, x], bias=b)
+    assert "dot" in draw(y).source
+    nodes, edges = objects(draw(y, expand=["dot"]))
+    symbols = sorted(node["label"] for node in nodes.values() if node.get("shape") == "circle")
+    assert symbols == ["*", "*", "+"]
+    slopes = sorted(e["label"].strip() for e in edges if e.get("label"))
+    assert slopes == ["1", "1", "1", "2", "3", "4"]
+
+
+def test_depth_bounds_what_is_drawn() -> None:
+    x = Value(1.0, label="x")
+    y = x
+    for _ in range(10):
+        y = y * 2.0
+    drawing = draw(y, depth=3)
+    assert len([n for n in objects(drawing)[0].values() if len(cells(n)) > 2]) == 4
+    assert "not drawn: 7 nodes" in drawing.source
+    assert "* of what is not drawn" in drawing.source
+    assert "x" in boxes(draw(y))
+
+
+def test_very_many_operands_are_drawn_as_the_first_and_the_last() -> None:
+    xs = [Value(float(k), label=f"x{k}") for k in range(1_000)]
+    drawing = draw(mg.sum(xs))
+    assert "976 more operands" in drawing.source
+    found = boxes(drawing)
+    assert "x0" in found
+    assert "x999" in found
+    assert "x500" not in found
+
+
+@pytest.mark.parametrize("shape", ["chain", "wide", "ladder"])
+def test_a_graph_of_a_hundred_thousand_nodes_is_drawn_in_part_with_a_summary(shape: str) -> None:
+    if shape == "chain":
+        y = Value(1.0)
+        for _ in range(100_000):
+            y = y * 1.0
+    elif shape == "wide":
+        y = mg.sum([Value(1.0).exp() for _ in range(50_000)])
+    else:
+        x, y = Value(0.3), Value(0.4)
+        for _ in range(17_000):
+            x, y = x * 0.6 + y * 0.8, x * 0.8 - y * 0.6
+    drawing = draw(y)
+    assert len(drawing.pipe("svg")) < 200_000
+    assert "nodes: " in drawing.source
+    assert "not drawn: " in drawing.source
+
+
+def test_a_summary_counts_nodes_depth_and_width() -> None:
+    x = Value(1.0)
+    layer = [x * float(k) for k in range(5)]
+    found = summary(mg.sum(layer).tanh())
+    assert (found.nodes, found.leaves, found.depth, found.widest, found.widest_level) == (8, 1, 3, 5, 1)
+    assert found.operations == {"*": 5, "sum": 1, "tanh": 1}
+    assert str(found).startswith("8 nodes: 1 leaf, 5 *")
+
+
+# --- files and notebooks ---
+
+
+def renderers() -> list[str]:
+    return ["wheel", *(["dot"] if rendering.shutil.which("dot") else [])]
+
+
+@pytest.fixture(params=renderers())
+def renderer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """With the system's Graphviz where there is one, and without it."""
+    if request.param == "wheel":
+        monkeypatch.setattr(rendering, "_has_dot", lambda: False)
+    return str(request.param)
+
+
+@pytest.mark.parametrize(("format", "magic"), [("svg", b"<?xml"), ("png", b"\x89PNG")])
+def test_svg_and_png_are_written(renderer: str, format: str, magic: bytes, tmp_path: Path) -> None:
+    drawing = draw(Value(2.0) * 3.0, format=format)
+    assert drawing.pipe().startswith(magic)
+    path = drawing.render(directory=tmp_path, cleanup=True)
+    assert Path(path).read_bytes().startswith(magic)
+    assert [p.name for p in tmp_path.iterdir()] == [f"graph.gv.{format}"]
+    outfile = tmp_path / f"picture.{format}"
+    assert Path(drawing.render(outfile=outfile)) == outfile
+    assert outfile.read_bytes().startswith(magic)
+    assert (tmp_path / "picture.gv").read_text(encoding="utf-8") == drawing.source
+
+
+def test_a_pdf_without_graphviz_says_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendering, "_has_dot", lambda: False)
+    with pytest.raises(
+        RuntimeError, match=r"PDF file takes Graphviz itself.*apt-get install graphviz.*or draw one of: svg"
+    ):
+        draw(Value(2.0) * 3.0, format="pdf").pipe()
+
+
+def test_without_any_program_the_error_has_the_line_for_pip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendering, "_has_dot", lambda: False)
+    monkeypatch.setattr(rendering.shutil, "which", lambda name: None)
+    monkeypatch.setattr(rendering.importlib.metadata, "files", lambda name: [])
+    with pytest.raises(ImportError, match=r"pip install 'microgrud\[draw\]'"):
+        draw(Value(2.0) * 3.0).pipe()
+
+
+def test_without_the_extra_drawing_says_so_and_a_notebook_shows_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith(("microgrud.draw", "graphviz"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "graphviz", None)
+    with pytest.raises(ImportError, match=r"microgrud.draw needs graphviz.*pip install 'microgrud\[draw\]'"):
+        importlib.import_module("microgrud.draw")
+    value = Value(2.0) * 3.0
+    assert value._repr_mimebundle_() == {"text/plain": repr(value)}
+
+
+def test_values_and_modules_show_themselves_in_notebooks() -> None:
+    value = Value(2.0) * 3.0
+    bundle = value._repr_mimebundle_()
+    assert bundle["text/plain"] == repr(value)
+    assert "<svg" in bundle["image/svg+xml"]
+    assert list(Value(2.0)._repr_mimebundle_()) == ["text/plain"]
+    assert "<svg" in MLP(2, [3, 1], rng=0)._repr_mimebundle_()["image/svg+xml"]
+    assert list(Module()._repr_mimebundle_()) == ["text/plain"]
+
+
+def test_a_network_is_drawn_in_layers_with_its_weights_as_lines() -> None:
+    model = MLP(2, [3, 1], activation="tanh", rng=0)
+    model.layers[0].neurons[0].w[1].data = -0.9
+    nodes, edges = objects(draw(model, inputs=["height", "weight"]))
+    assert [n["label"] for n in nodes.values()] == ["height", "weight", "tanh", "tanh", "tanh", "linear"]
+    lines = [e for e in edges if e.get("style") != "invis"]
+    assert len(lines) == 2 * 3 + 3
+    (line,) = [e for e in lines if (e["tail"], e["head"]) == ("i1", "n1_0")]
+    assert line["style"] == "dashed"
+    assert "-0.9" in line["tooltip"]
+
+
+def test_a_wide_network_leaves_the_middle_of_its_layers_out() -> None:
+    source = draw(MLP(30, [64, 3], output="softmax", rng=0)).source
+    assert '"20 more"' in source
+    assert '"54 more"' in source
+    assert "outputs through softmax" in source
+
+
+# --- arguments ---
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda v: draw(3.0), TypeError, "root: expected a Value or a sequence of them, got float"),
+        (lambda v: draw("abc"), TypeError, "root: expected a Value or a sequence of them, got str"),
+        (lambda v: draw([]), ValueError, "root: expected at least one Value, got none"),
+        (lambda v: draw(v, rankdir="up"), ValueError, "rankdir: expected one of LR, TB, RL, BT, got 'up'"),
+        (lambda v: draw(v, fold="all"), ValueError, "fold: expected 'neurons', 'layers', 'nothing' or None, got 'all'"),
+        (lambda v: draw(v, fold="layers"), ValueError, "fold='layers': expected the model too"),
+        (lambda v: draw(v, model=3), TypeError, "model: expected a Module, got int"),
+        (lambda v: draw(v, max_nodes=0), ValueError, "max_nodes and digits: expected at least 1"),
+        (lambda v: draw(v, expand="sum"), ValueError, "expand: expected 'dot'"),
+        (lambda v: draw(v, parameters="w"), TypeError, "parameters: expected a Value or a sequence of them, got str"),
+        (lambda v: draw(Module()), ValueError, "a module with neurons in it, got Module without any"),
+        (lambda v: draw(MLP(2, [1]), inputs=["a"]), ValueError, "inputs: expected 2 names, one for each input, got 1"),
+    ],
+)
+def test_wrong_arguments_are_refused(call: Callable[[Value], Any], error: type[Exception], match: str) -> None:
+    with pytest.raises(error, match=match):
+        call(Value(1.0) * 2.0)
