@@ -26,7 +26,9 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
     """
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {len(self.body)} lines>"  # without the address, so that outputs can be compared
+        return (
+            f"<{type(self).__name__} of {len(self.body)} lines>"  # without the address, so that outputs can be compared
+        )
 
     def pipe(self, format: str | None = None, *args: Any, encoding: str | None = None, **kwargs: Any) -> Any:
         """Return the picture as bytes, or as text if an encoding is given; see `graphviz.Digraph.pipe`."""

@@ -1,0 +1,53 @@
+"""The notebooks run from top to bottom, without warnings, and show what their stored outputs show."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOKS = sorted(Path(__file__).parent.parent.joinpath("notebooks").glob("*.ipynb"))
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
+
+
+def texts(cell: Any) -> list[str]:
+    """The outputs of a cell as text, without what differs between machines."""
+    found = []
+    for output in cell.get("outputs", []):
+        text = output.get("text", "") or output.get("data", {}).get("text/plain", "")
+        found.append(re.sub(r"0x[0-9a-f]+|engine: \w+", "", text))
+    return found
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_and_shows_what_it_showed(path: Path) -> None:
+    stored = nbformat.read(path, as_version=4)
+    executed = nbformat.from_dict(stored)
+    for cell in executed.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
+    NotebookClient(
+        executed, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+    ).execute()
+    for before, after in zip(stored.cells, executed.cells):
+        streams = {output.get("name") for output in after.get("outputs", [])}
+        assert "stderr" not in streams, after.source
+        assert texts(after) == texts(before), after.source
+        assert len(after.get("outputs", [])) == len(before.get("outputs", []))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_opens_with_its_aims_and_ends_with_folded_solutions(path: Path) -> None:
+    cells = nbformat.read(path, as_version=4).cells
+    assert re.match(r"# \d\. .+\n\nWhen you have read this notebook you can\n\n\* ", cells[0].source)
+    assert any(cell.cell_type == "markdown" and "## Exercises" in cell.source for cell in cells)
+    last = cells[-1]
+    assert last.cell_type == "code"
+    assert last.metadata["jupyter"]["source_hidden"]
+    assert all(cell.execution_count for cell in cells if cell.cell_type == "code")
+    assert all(cell.source.strip() for cell in cells)
