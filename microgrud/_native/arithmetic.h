@@ -4,11 +4,11 @@
 
 #include "record.h"
 
-/* The result of an operator or a method of `self`, one of the operands, by the class's own `_record` if it has one. */
+/* The result of an operator or a method of `self`, one of the operands, by `_record` of the subclass if it is of one. */
 static PyObject *record_of(State *state, PyObject *self, Op op, PyObject *const *operands, size_t count)
 {
     PyObject *operation = state->operations[op];
-    if (!overrides(self, state->record_name, state->record_of_value)) {
+    if (is_plain_value(self)) {
         return record_any(state, operation, op, operands, count);
     }
     PyObject *record = PyObject_GetAttr(self, state->record_name);
@@ -91,7 +91,7 @@ ALWAYS_INLINE PyObject *unary_operator(Op op, PyObject *self)
 {
     State *state = state_of(self);
     double z = value_of(op, as_node(self)->data, 0.0, 0.0);
-    if (!isfinite(z) || as_node(self)->flags & SUBCLASS) {
+    if (!isfinite(z) || !is_plain_value(self)) {
         return record_of(state, self, op, &self, 1);
     }
     return record_unary(state, op, z, as_node(self));

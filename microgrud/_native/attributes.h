@@ -83,7 +83,7 @@ static void set_detail(Node *node, PyObject **field, PyObject *object)
 {
     PyObject *old = *field;
     *field = Py_XNewRef(object);
-    if (object != NULL && !PyUnicode_CheckExact(object)) {
+    if (object != NULL && PyObject_IS_GC(object)) { /* what refers to nothing makes no cycle */
         collect_late(node);
     }
     Py_XDECREF(old); /* may run anything: the last thing done */
@@ -149,8 +149,13 @@ static PyObject *get_operation(PyObject *self, void *Py_UNUSED(closure))
 
 static PyObject *get_op(PyObject *self, void *Py_UNUSED(closure))
 {
-    PyObject *operation = operation_object(state_of(self), as_node(self));
-    return PyUnicode_Check(operation) ? Py_NewRef(operation) : PyObject_GetAttrString(operation, "symbol");
+    PyObject *operation = Py_NewRef(operation_object(state_of(self), as_node(self)));
+    if (PyUnicode_Check(operation)) {
+        return operation;
+    }
+    PyObject *symbol = PyObject_GetAttrString(operation, "symbol");
+    Py_DECREF(operation);
+    return symbol;
 }
 
 /* Let the rules, and not the kernels, pass on what has another number of operands than its operation takes. */
@@ -183,7 +188,7 @@ static int give_operation(State *state, Node *node, PyObject *operation)
     }
     node->op = (uint8_t)op;
     check_arity(node);
-    if (is_kept && !PyUnicode_CheckExact(operation)) {
+    if (is_kept && PyObject_IS_GC(operation)) {
         collect_late(node);
     }
     Py_XDECREF(old); /* may run anything: the last thing done */
@@ -308,7 +313,7 @@ static PyObject *value_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObje
     }
     PyObject *self = type->tp_alloc(type, 0); /* zeroed, and known to the collector */
     if (self != NULL) {
-        as_node(self)->flags = COLLECTED | SUBCLASS;
+        as_node(self)->flags = COLLECTED;
     }
     return self;
 }

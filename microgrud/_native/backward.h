@@ -69,17 +69,7 @@ static inline bool has_closure(const Node *node)
     return (node->flags & DETAILED) && node->details->closure != NULL;
 }
 
-static inline bool overrides_pass_on(const Node *node)
-{
-    if (!(node->flags & SUBCLASS)) {
-        return false;
-    }
-    PyObject *self = (PyObject *)node;
-    const State *state = state_of(self);
-    return overrides(self, state->pass_on_name, state->pass_on_of_value);
-}
-
-/* Enter a leaf, which has nothing below it. One with a closure passes something on all the same. */
+/* Enter a leaf, which has nothing below it. One with a closure, or of a subclass, may pass something on all the same. */
 ALWAYS_INLINE int enter_leaf(Walk *walk, Node *node)
 {
     if (append_leaf(walk, node) < 0) {
@@ -87,7 +77,7 @@ ALWAYS_INLINE int enter_leaf(Walk *walk, Node *node)
     }
     node->progress = 1;
     node->grad = 0.0;
-    return has_closure(node) || overrides_pass_on(node) ? append_node(walk, node) : 0;
+    return has_closure(node) || !is_plain_value((PyObject *)node) ? append_node(walk, node) : 0;
 }
 
 /* Look at an operand of the node on top of the stack. Return 1 if the walk has to go there first, 0 if not, -1 if there
@@ -238,77 +228,75 @@ static void end(Walk *walk)
 
 /* --- the chain rule --- */
 
-/* Ask the Operation for the local derivatives by the operands whose indices are wanted, and pass the adjoint on. */
-static int pass_on_wanted(PyObject *operation, PyObject *operands, double adjoint, PyObject *out, PyObject *xs,
-                          PyObject *wanted)
+/* Add an operand's share to its grad: the adjoint times the slope, which None stands for where there is no dependence. */
+static int add_share(PyObject *operand, double adjoint, PyObject *slope)
 {
-    int status = -1;
-    PyObject *slopes = PyObject_CallMethod(operation, "local_derivatives", "OOO", out, xs, wanted);
-    PyObject *fast = slopes == NULL ? NULL : PySequence_Fast(slopes, "local_derivatives: expected a list");
-    Py_ssize_t count = fast == NULL ? 0 : Py_MIN(PySequence_Fast_GET_SIZE(fast), PyList_GET_SIZE(wanted));
-    for (Py_ssize_t k = 0; k < count; k++) {
-        PyObject *slope = PySequence_Fast_GET_ITEM(fast, k);
-        if (slope == Py_None) { /* the result does not depend on the operand */
-            continue;
-        }
-        double number = PyFloat_AsDouble(slope);
-        if (number == -1.0 && PyErr_Occurred()) {
-            goto done;
-        }
-        PyObject *operand = PyTuple_GET_ITEM(operands, PyLong_AsSsize_t(PyList_GET_ITEM(wanted, k)));
+    double number = slope == Py_None ? 0.0 : PyFloat_AsDouble(slope);
+    if (number == -1.0 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (slope != Py_None) {
         as_node(operand)->grad += adjoint * number;
     }
-    status = fast == NULL ? -1 : 0;
-done:
-    Py_XDECREF(slopes);
-    Py_XDECREF(fast);
+    return 0;
+}
+
+/* Pass the adjoint on by the rules: one for all operands, or one for each, which are asked one after the other. As in
+ * Python, what has no partner on the other side is left out. */
+static int pass_on_by_partials(PyObject *partials, PyObject *operands, PyObject *args, double adjoint)
+{
+    bool at_once = PyCallable_Check(partials);
+    PyObject *given = at_once ? PyObject_CallObject(partials, args) : Py_NewRef(partials);
+    PyObject *iterator = given == NULL ? NULL : PyObject_GetIter(given);
+    Py_XDECREF(given);
+    int status = iterator == NULL ? -1 : 0;
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(operands) && status == 0; k++) {
+        PyObject *operand = PyTuple_GET_ITEM(operands, k), *next = PyIter_Next(iterator);
+        if (next == NULL) {
+            status = PyErr_Occurred() ? -1 : 0;
+            break;
+        }
+        if (!PyFloat_CheckExact(operand)) {
+            PyObject *slope = at_once ? Py_NewRef(next) : PyObject_CallObject(next, args);
+            status = slope == NULL ? -1 : add_share(operand, adjoint, slope);
+            Py_XDECREF(slope);
+        }
+        Py_DECREF(next);
+    }
+    Py_XDECREF(iterator);
     return status;
 }
 
-/* Pass the adjoint on by the rules: all at once if there is one rule for all operands, else one after the other. */
 static int pass_on_by_rules(Node *node, PyObject *operation)
 {
-    int status = -1;
     double adjoint = node->grad;
-    PyObject *operands = operands_of(node), *xs = NULL, *wanted = NULL, *out = NULL, *partials = NULL;
+    PyObject *operands = operands_of(node), *args = NULL, *partials = NULL;
+    int status = -1;
     if (operands == NULL) {
         return -1;
     }
     Py_ssize_t count = PyTuple_GET_SIZE(operands);
-    xs = PyList_New(count);
-    wanted = PyList_New(0);
-    out = PyFloat_FromDouble(node->data);
-    partials = PyObject_GetAttrString(operation, "partials");
-    if (xs == NULL || wanted == NULL || out == NULL || partials == NULL) {
+    args = PyTuple_New(1 + count);
+    PyObject *out = args == NULL ? NULL : PyFloat_FromDouble(node->data);
+    if (out == NULL) {
         goto done;
     }
+    PyTuple_SET_ITEM(args, 0, out);
     for (Py_ssize_t k = 0; k < count; k++) {
         PyObject *operand = PyTuple_GET_ITEM(operands, k);
         PyObject *x = PyFloat_CheckExact(operand) ? Py_NewRef(operand) : PyFloat_FromDouble(as_node(operand)->data);
         if (x == NULL) {
             goto done;
         }
-        PyList_SET_ITEM(xs, k, x);
+        PyTuple_SET_ITEM(args, 1 + k, x);
     }
-    bool at_once = PyCallable_Check(partials);
-    for (Py_ssize_t k = 0; k < count; k++) {
-        if (PyFloat_CheckExact(PyTuple_GET_ITEM(operands, k))) {
-            continue;
-        }
-        PyObject *index = PyLong_FromSsize_t(k);
-        int appended = index == NULL ? -1 : PyList_Append(wanted, index);
-        Py_XDECREF(index);
-        if (appended < 0 || (!at_once && pass_on_wanted(operation, operands, adjoint, out, xs, wanted) < 0) ||
-            (!at_once && PyList_SetSlice(wanted, 0, 1, NULL) < 0)) {
-            goto done;
-        }
+    partials = PyObject_GetAttrString(operation, "partials");
+    if (partials != NULL) {
+        status = pass_on_by_partials(partials, operands, args, adjoint);
     }
-    status = at_once ? pass_on_wanted(operation, operands, adjoint, out, xs, wanted) : 0;
 done:
     Py_DECREF(operands);
-    Py_XDECREF(xs);
-    Py_XDECREF(wanted);
-    Py_XDECREF(out);
+    Py_XDECREF(args);
     Py_XDECREF(partials);
     return status;
 }
@@ -361,17 +349,15 @@ static int pass_on_detailed(Node *node)
 }
 
 /* Pass the adjoint of a node on by its kernel: add to the grad of each operand this node's, times the local derivative.
- * Return 1 if that takes Python: a closure, a method or rules of the user's, a slope that is infinite or NaN. */
+ * Return 1 if that takes Python: a closure, rules of the user's, a slope that is infinite or NaN. */
 ALWAYS_INLINE int pass_on_by_kernel(Node *node)
 {
     unsigned flags = node->flags;
-    if (flags & (DETAILED | BY_RULES | SUBCLASS)) {
-        if (has_closure(node) || (flags & BY_RULES) || overrides_pass_on(node)) {
+    if (flags & (DETAILED | BY_RULES)) {
+        if (has_closure(node) || (flags & BY_RULES)) {
             return 1;
         }
-        if (flags & DETAILED) {
-            return node->op == OP_NONE ? 0 : pass_on_detailed(node);
-        }
+        return node->op == OP_NONE ? 0 : pass_on_detailed(node);
     }
     unsigned count = node->count;
     if (count == 0) {
@@ -434,7 +420,7 @@ static int pass_on_by_python(const State *state, Node *node, bool watching)
 {
     PyObject *closure = has_closure(node) ? Py_NewRef(node->details->closure) : NULL, *result;
     if (closure == NULL) {
-        if (!watching && !overrides_pass_on(node)) {
+        if (!watching && is_plain_value((PyObject *)node)) {
             return pass_on(state, node);
         }
         closure = PyObject_GetAttr((PyObject *)node, state->pass_on_name);
@@ -476,7 +462,7 @@ static PyObject *value_backward(PyObject *self)
         if (node->grad == 0.0) {
             continue;
         }
-        status = watching ? 1 : pass_on_by_kernel(node);
+        status = watching || !is_plain_value((PyObject *)node) ? 1 : pass_on_by_kernel(node);
         if (status > 0) {
             settle(&walk);
             status = pass_on_by_python(state, node, watching);

@@ -34,14 +34,17 @@
  * Who owns what
  *   - A node owns a reference to each operand, and its Details. The State owns everything else, for one interpreter.
  *   - A walk borrows the nodes it has found, until Python code is about to run: then it holds them all.
- *   - Only nodes that can be part of a cycle are known to the collector: those built by hand, instances of subclasses,
- *     nodes with a closure, a label that is no string or an operation of the user's, and what is computed from them.
- *     Arithmetic makes no cycles.
+ *   - Arithmetic makes no cycles, and its nodes are not known to the collector. Those are that can be part of one:
+ *     built by hand, instances of subclasses, with a closure, a label that refers to something or an operation of the
+ *     user's, and what is computed from them. Where others were computed before, it is told of every node there is.
  *
- * Threads: all state is the interpreter's, and guarded by its lock.
+ * Threads: all state is guarded by the lock, which the interpreters that can load the module share.
  *
  * Differences from the Python engine
  *   - Attributes that are set by hand are checked, `_operands` takes Values and floats alone, and none can be deleted.
+ *   - `data`, `grad` and the like are descriptors of C, not properties; functions are callables of C, not functions. What
+ *     is assigned to the class Value itself, or to a function, is not seen, or refused.
+ *   - A Value that was never initialised is 0.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -184,9 +187,8 @@ static PyObject *accelerate(PyObject *module, PyObject *args)
     if (op < 0) {
         return NULL;
     }
-    if (op == OP_NONE) {
-        PyErr_SetString(PyExc_ValueError, "accelerate: expected an operation of the table");
-        return NULL;
+    if (op == OP_NONE) { /* of a table that is newer than this engine */
+        return Py_NewRef(twin);
     }
     return function_new(state, twin, (Op)op);
 }
@@ -207,7 +209,7 @@ static PyMethodDef module_methods[] = {
      "Take the docstring of the Python engine and the words for wrong calls; return its topological_order in C."},
     {"accelerate", accelerate, METH_VARARGS,
      "accelerate($module, function, operation, /)\n--\n\n"
-     "Return a function of an operation of the table as a callable of C."},
+     "Return a function of an operation of the table as a callable of C; one of another operation as it is."},
     {"read_numbers", (PyCFunction)(void (*)(void))read_numbers, METH_FASTCALL,
      "read_numbers($module, parameters, of_gradients, vector, /)\n--\n\n"
      "Copy the data, or the gradients, of Values into a vector of doubles."},
@@ -273,8 +275,6 @@ static int make_types(PyObject *module, State *state)
         return -1;
     }
     state->value_type->tp_vectorcall = value_vectorcall;
-    state->pass_on_of_value = Py_XNewRef(_PyType_Lookup(state->value_type, state->pass_on_name));
-    state->record_of_value = Py_XNewRef(_PyType_Lookup(state->value_type, state->record_name));
     /* Errors of Python's own name a type as the type does, and a class made by a class statement has a short name. */
     PyObject *name = PyUnicode_FromString("Value");
     int status = name == NULL ? -1 : PyObject_SetAttrString((PyObject *)state->value_type, "__name__", name);
@@ -308,9 +308,7 @@ static int collector_header_fits(const State *state)
     X(empty)                                                                                                           \
     X(switched)                                                                                                        \
     X(pass_on_name)                                                                                                    \
-    X(pass_on_of_value)                                                                                                \
     X(record_name)                                                                                                     \
-    X(record_of_value)                                                                                                 \
     X(twin)                                                                                                            \
     X(topological_order)
 

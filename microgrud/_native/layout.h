@@ -37,8 +37,7 @@ enum {
     DETAILED = 4,   /* operands and more are in details */
     BY_RULES = 8,   /* the backward pass asks the Operation, not the kernels */
     COLLECTED = 16, /* known to the garbage collector: it, or what it depends on, may be part of a cycle */
-    SUBCLASS = 32,  /* made as an instance of a subclass, which may have methods of its own */
-    USED = 64,      /* an operand of another node, or once was */
+    USED = 32,      /* an operand of another node, or once was */
 };
 
 struct Node {
@@ -86,9 +85,8 @@ typedef struct {
     PyObject *indices;              /* from an Operation of the table to its Op, as an int */
     PyObject *empty;                /* "" */
     PyObject *switched;             /* the list of recording.py that is empty until recording is switched */
-    PyObject *pass_on_name, *pass_on_of_value; /* "_pass_on", and what a Value finds under it */
-    PyObject *record_name, *record_of_value;   /* "_record", likewise */
-    PyObject *twin, *topological_order;        /* the class of engine.py, and the function in C */
+    PyObject *pass_on_name, *record_name;   /* "_pass_on" and "_record" */
+    PyObject *twin, *topological_order;     /* the class of engine.py, and the function in C */
 #define FIELD(field, module, name) PyObject *field;
     IMPORTED_OBJECTS(FIELD)
 #undef FIELD
@@ -105,7 +103,8 @@ typedef struct {
 static void value_dealloc(PyObject *self);
 
 /* The type and the state of the first interpreter that loaded the module, which for nearly all is the only one: they
- * save two calls into Python a node. Others ask for their own. */
+ * save two calls into Python a node. Others ask for their own. They are the process's, and guarded by its one lock:
+ * interpreters with a lock of their own cannot load the module. */
 static PyTypeObject *first_type;
 static State *first_state;
 
@@ -148,13 +147,6 @@ static inline State *state_of(PyObject *value)
 static inline Node *as_node(PyObject *object)
 {
     return (Node *)object;
-}
-
-/* Tell whether the class of an object, of which `own` is what Value has under this name, has something else. Runs no
- * Python code. */
-static inline bool overrides(PyObject *value, PyObject *name, const PyObject *own)
-{
-    return !is_plain_value(value) && _PyType_Lookup(Py_TYPE(value), name) != own;
 }
 
 static inline size_t count_of(const Node *node)

@@ -20,7 +20,7 @@ static inline void collect(Node *node)
 static void sweep(Page *page)
 {
     for (uint32_t k = 0; k < page->carved && !page->is_swept; k++) {
-        Node *node = (Node *)((char *)(page + 1) + (size_t)k * SLOT + COLLECTOR_HEADER);
+        Node *node = slot_of(page, k);
         if (Py_REFCNT(node) > 0 && node->count > 0) {
             collect(node);
         }
@@ -99,7 +99,7 @@ static inline void set_detailed_count(Node *node, size_t count)
 
 static Details *new_details(size_t count)
 {
-    if (count > ((size_t)PY_SSIZE_T_MAX - sizeof(Details)) / sizeof(PyObject *)) {
+    if (count >= UINT32_MAX - 1 || count > ((size_t)PY_SSIZE_T_MAX - sizeof(Details)) / sizeof(PyObject *)) {
         PyErr_NoMemory();
         return NULL;
     }
@@ -178,6 +178,13 @@ static Details *detailed(Node *node)
     return details;
 }
 
+/* Tell whether the collector knows a node: by itself, or because of a class that the node once had. */
+static inline bool is_tracked(Node *node)
+{
+    /* The first word of the header; to ask Python is a call. */
+    return node->place != 0 ? ((const uintptr_t *)node)[-2] != 0 : PyObject_GC_IsTracked((PyObject *)node);
+}
+
 /* Take the last reference to a node away, without the call of its destructor that Py_DECREF would make. */
 static inline void drop_last_reference(PyObject *object)
 {
@@ -201,7 +208,7 @@ static inline void release_operand(Node *operand, Node **dying)
         Py_DECREF(operand);
         return;
     }
-    if (operand->flags & COLLECTED) {
+    if (is_tracked(operand)) {
         PyObject_GC_UnTrack(operand);
     }
     drop_last_reference((PyObject *)operand);
@@ -266,14 +273,22 @@ static void bury(Node *dying)
 static void value_dealloc(PyObject *self)
 {
     Node *node = as_node(self);
-    if (node->flags & COLLECTED || !is_plain_value(self)) {
+    if (is_tracked(node)) {
         PyObject_GC_UnTrack(self);
     }
     if (node->weakrefs != NULL) {
         PyObject_ClearWeakRefs(self);
     }
+    if (!(node->flags & DETAILED)) {
+        node->link = NULL;
+        bury(node);
+        return;
+    }
+    /* A closure or a label may hold another node, and that one its own: a chain that the list does not see. */
+    Py_TRASHCAN_BEGIN(self, value_dealloc);
     node->link = NULL;
     bury(node);
+    Py_TRASHCAN_END;
 }
 
 static int value_traverse(PyObject *self, visitproc visit, void *arg)
@@ -302,7 +317,7 @@ static int value_traverse(PyObject *self, visitproc visit, void *arg)
 static int value_clear(PyObject *self)
 {
     Node *node = as_node(self), before = *node, *dying = NULL;
-    node->flags &= COLLECTED | SUBCLASS;
+    node->flags &= COLLECTED | USED;
     node->op = OP_NONE;
     node->count = 0;
     release_contents(&before, &dying);

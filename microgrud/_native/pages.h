@@ -45,6 +45,11 @@ struct Page {
     bool is_swept;   /* whether the collector knows all of its nodes that have operands: see node.h */
 };
 
+static inline Node *slot_of(Page *page, size_t place)
+{
+    return (Node *)((char *)(page + 1) + place * SLOT + COLLECTOR_HEADER);
+}
+
 static inline void link_page(Page **list, Page *page)
 {
     page->previous = NULL;
@@ -117,17 +122,15 @@ ALWAYS_INLINE Node *take_slot(State *state)
     if (page->used++ == 0) {
         state->empty_pages--;
     }
-    Node *node = page->free;
-    if (node != NULL) {
-        ASAN_UNPOISON_MEMORY_REGION(beyond_the_head(node), sizeof(Node) - sizeof(PyObject));
-        page->free = node->link;
-        return node;
-    }
-    char *slot = (char *)(page + 1) + (size_t)page->carved * SLOT;
-    memset(slot, 0, COLLECTOR_HEADER + sizeof(PyObject)); /* not known to the collector, and not immortal */
-    node = (Node *)(slot + COLLECTOR_HEADER);
+    Node *node = page->free != NULL ? page->free : slot_of(page, page->carved);
     ASAN_UNPOISON_MEMORY_REGION(beyond_the_head(node), sizeof(Node) - sizeof(PyObject));
-    node->place = (uint8_t)++page->carved;
+    if (page->free != NULL) {
+        page->free = node->link;
+    } else {
+        memset(node, 0, sizeof(PyObject)); /* not immortal */
+        node->place = (uint8_t)++page->carved;
+    }
+    memset((char *)node - COLLECTOR_HEADER, 0, COLLECTOR_HEADER); /* neither known to the collector nor finalized */
     return node;
 }
 
