@@ -21,7 +21,9 @@ class BuildIfPossible(build_ext):
 
     def build_extension(self, ext: Extension) -> None:
         """Compile with the options of the compiler at hand."""
-        ext.extra_compile_args = OPTIONS.get(self.compiler.compiler_type, [])
+        kind = self.compiler.compiler_type
+        ext.extra_compile_args = OPTIONS.get(kind, [])
+        ext.libraries = ["m"] if kind == "unix" else []
         try:
             super().build_extension(ext)
         except Exception as error:  # whatever keeps a compiler from working
@@ -52,7 +54,6 @@ setup(
             "microgrud._native.engine",
             sources=[str(SOURCES / "engine.c")],
             depends=[str(path) for path in sorted(SOURCES.glob("*.h"))],
-            libraries=[],
         )
     ],
     cmdclass={"build_ext": BuildIfPossible},

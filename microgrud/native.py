@@ -22,25 +22,26 @@ def _chosen() -> ModuleType | None:
         raise ImportError(f"MICROGRUD_BACKEND: expected python or c, got {choice!r}")
     if choice == "python":
         return None
+    name = f"{__package__}._native.engine"
     try:
-        return importlib.import_module("._native.engine", __package__)
-    except ImportError as error:
-        if isinstance(error, ModuleNotFoundError):
-            if error.name != f"{__package__}._native.engine":
-                raise
-            folder = os.path.dirname(__file__)
-            reason = (
-                f"is not in {folder}: in a clone of the repository type pip install -e . there; elsewhere install a C "
-                "compiler and Python's headers (on Debian and Ubuntu: sudo apt-get install gcc python3-dev), and then "
-                "microgrud anew, from where you had it, with the options --force-reinstall --no-cache-dir of pip"
-            )
-        else:  # built for another Python, say, or this is an interpreter with a lock of its own
-            reason = f"does not load here: {error}"
-            if not choice:
-                warnings.warn(f"the engine in C {reason}; the one in Python runs", RuntimeWarning, stacklevel=2)
-        if choice == "c":
-            raise ImportError(f"MICROGRUD_BACKEND=c asks for the engine in C, which {reason}") from None
-        return None
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        folder = os.path.dirname(__file__)
+        reason = (
+            f"is not in {folder}: in a clone of the repository type pip install -e . there; elsewhere install a C "
+            "compiler and Python's headers (on Debian and Ubuntu: sudo apt-get install gcc python3-dev), and then "
+            "microgrud anew, from where you had it, with the options --force-reinstall --no-cache-dir of pip"
+        )
+    except (ImportError, AttributeError, LookupError) as error:
+        # Built for another Python or for an older microgrud, say, or this is an interpreter with a lock of its own.
+        reason = f"does not load here: {error!r}"
+        if not choice:
+            warnings.warn(f"the engine in C {reason}; the one in Python runs", RuntimeWarning, stacklevel=2)
+    if choice == "c":
+        raise ImportError(f"MICROGRUD_BACKEND=c asks for the engine in C, which {reason}")
+    return None
 
 
 engine = _chosen()

@@ -1,0 +1,31 @@
+"""Test the engine in C of an installed wheel: `python .ci/test_wheel.py ROOT`, with the tests' dependencies installed.
+
+The tests are copied to where the package of the repository, which has no extension, is not in the way.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(sys.argv[1]).resolve()
+TESTS = ["test_parity.py", "test_native.py", "test_engine.py"]
+
+os.environ["MICROGRUD_BACKEND"] = "c"
+with tempfile.TemporaryDirectory() as folder:
+    shutil.copytree(ROOT / "tests", Path(folder, "tests"))
+    where = subprocess.run(
+        [sys.executable, "-c", "import microgrud; print(microgrud.__file__)"],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    if Path(where.strip()).is_relative_to(ROOT / "microgrud"):
+        sys.exit(f"expected the package of the wheel, got {where}")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    sys.exit(subprocess.run([*command, *(f"tests/{name}" for name in TESTS)], cwd=folder, check=False).returncode)
