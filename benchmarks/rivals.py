@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.metadata
 import math
@@ -21,6 +20,7 @@ class Engine:
         version: of what is measured.
         number: makes a leaf of a float.
         read: the float that a root holds.
+        slope: the gradient of a leaf, after a backward pass.
         tanh: the functions a workload calls.
         exp: likewise.
         log: likewise.
@@ -28,11 +28,13 @@ class Engine:
         backward: runs the backward pass from a root; None for plain floats, which have none.
         dot: the sum of products as one operation; None where there is none.
         no_grad: computes without recording; None where there is no such thing.
+        begin: what has to be done before each graph; None for nothing.
     """
 
     version: str
     number: Callable[[float], Any]
     read: Callable[[Any], float]
+    slope: Callable[[Any], float]
     tanh: Callable[[Any], Any]
     exp: Callable[[Any], Any]
     log: Callable[[Any], Any]
@@ -40,12 +42,11 @@ class Engine:
     backward: Callable[[Any], None] | None
     dot: Callable[[Sequence[Any], Sequence[Any], Any], Any] | None = None
     no_grad: Callable[[], AbstractContextManager[Any]] | None = None
+    begin: Callable[[], None] | None = None
 
 
 def _floats() -> Engine:
-    return Engine(
-        "", float, float, math.tanh, math.exp, math.log, lambda x: x if x > 0.0 else 0.0, None, _dot_of_floats
-    )
+    return Engine("", float, float, float, math.tanh, math.exp, math.log, lambda x: max(x, 0.0), None, _dot_of_floats)
 
 
 def _dot_of_floats(xs: Sequence[float], ys: Sequence[float], bias: float) -> float:
@@ -62,6 +63,7 @@ def _microgrud(backend: str) -> Callable[[], Engine]:
             microgrud.__version__,
             value,
             value.item,
+            lambda leaf: leaf.grad,
             value.tanh,
             value.exp,
             value.log,
@@ -100,7 +102,17 @@ def _micrograd() -> Engine:
     def log(x: Any) -> Any:
         return unary(x, math.log(x.data), 1.0 / x.data)
 
-    return Engine(_version("micrograd"), Value, lambda root: root.data, tanh, exp, log, Value.relu, Value.backward)
+    return Engine(
+        _version("micrograd"),
+        Value,
+        lambda root: root.data,
+        lambda leaf: leaf.grad,
+        tanh,
+        exp,
+        log,
+        Value.relu,
+        Value.backward,
+    )
 
 
 def _torch() -> Engine:
@@ -115,6 +127,7 @@ def _torch() -> Engine:
         torch.__version__,
         number,
         torch.Tensor.item,
+        lambda leaf: leaf.grad.item(),
         torch.tanh,
         torch.exp,
         torch.log,
@@ -146,11 +159,13 @@ def _xad() -> Engine:
         _version("xad"),
         number,
         adj.Real.getValue,
+        adj.Real.getDerivative,
         functions.tanh,
         functions.exp,
         functions.log,
         lambda x: functions.max(x, 0.0),
         backward,
+        begin=tape.newRecording,
     )
 
 
@@ -162,15 +177,21 @@ def _hips_autograd() -> Engine:
     def number(x: float) -> Any:
         return new_box(x, 0, VJPNode.new_root())
 
+    found = [0.0]
+
+    def backward(root: Any) -> None:
+        found[-1] = float(backward_pass(1.0, root._node))
+
     return Engine(
         _version("autograd"),
         number,
         lambda root: float(root._value),
+        lambda leaf: found[-1],  # it has no place in the leaf
         functions.tanh,
         functions.exp,
         functions.log,
         lambda x: functions.maximum(x, 0.0),
-        lambda root: backward_pass(1.0, root._node),
+        backward,
     )
 
 
@@ -188,9 +209,3 @@ RIVALS: dict[str, Callable[[], Engine]] = {
     "hips autograd": _hips_autograd,
     "torch": _torch,
 }
-
-
-@contextlib.contextmanager
-def nothing() -> Any:
-    """Do nothing, in the place of a no_grad that an engine has not."""
-    yield

@@ -52,7 +52,7 @@ def load(backend: str) -> tuple[ModuleType, dict[str, ModuleType]]:
         patch.setenv("MICROGRUD_BACKEND", backend)
         with installed(modules):
             package = importlib.import_module("microgrud")
-            for name in ("optim", "nn", "losses"):
+            for name in ("optim", "nn", "losses", "train", "draw"):
                 getattr(package, name)
     assert package.backend == backend
     return package, modules
@@ -137,6 +137,12 @@ def test_every_entry_of_the_table_has_a_twin_of_the_same_bits(name: str) -> None
         same(run)
 
 
+@pytest.mark.parametrize("name", PYTHON.ops.TABLE)
+def test_every_entry_of_the_table_is_known_to_the_c_engine(name: str) -> None:
+    assert C.native.engine.accelerate(abs, C.ops.TABLE[name]) is not abs
+    assert C.native.engine.accelerate(abs, "no operation of the table") is abs
+
+
 def test_the_names_of_the_table_are_those_of_the_c_engine() -> None:
     for operation in C.ops.TABLE.values():
         x = C.Value(0.5 if operation.name == "atanh" else 1.0)
@@ -167,9 +173,8 @@ def test_random_programs_have_the_same_bits(program: Expression) -> None:
 def renamed(program: Expression, mg: ModuleType) -> Callable[..., Any]:
     """The program with the functions of one of the packages: its text, run."""
     space: dict[str, Any] = {}
-    code = program.code()
-    names = {name: getattr(mg, name) for name in mg.__all__ if name not in ("nn", "losses", "optim", "train")}
-    exec(code.split("def f", 1)[-1].join(("def f", "")) if code.startswith("from") else code, names | space, space)
+    _, definition, body = program.code().partition("def f")  # without the line that imports
+    exec(definition + body, {name: getattr(mg, name) for name in mg.__all__}, space)
     return space["f"]
 
 
@@ -219,6 +224,68 @@ def test_functions_agree_on_everything(name: str, operand: str) -> None:
     with contextlib.suppress(AttributeError):
         same(lambda mg: getattr(mg.Value(0.5), name)(*[make(mg)] * (width - 1)))
         same(lambda mg: getattr(mg.Value(0.5), name)(nonsense=1))
+
+
+def custom(mg: ModuleType) -> Any:
+    x = mg.Value(0.5)
+    y = mg.custom_op("double", lambda x: 2.0 * x, lambda z, x: 2.0)(x)
+    y.backward()
+    return [x, y]
+
+
+def recorded(mg: ModuleType) -> Any:
+    x = mg.Value(0.5)
+    with mg.no_grad():
+        inner = x * 2.0
+        with mg.enable_grad():
+            return [inner, x * 3.0]
+
+
+def anomalous(mg: ModuleType) -> Any:
+    with mg.detect_anomaly():
+        return mg.Value(1e200) * mg.Value(1e200)
+
+
+def cubed(mg: ModuleType) -> Any:
+    x = mg.Value(0.5)
+    return mg.gradient(x**3, x)
+
+
+#: What is public and no operation of the table, each used once; a name that is added has to be added here too.
+OTHERS: dict[str, Callable[[ModuleType], Any]] = {
+    "AnomalyError": lambda mg: mg.AnomalyError("x"),
+    "Value": lambda mg: mg.Value(2.0, label="x"),
+    "__version__": lambda mg: mg.__version__,
+    "custom_op": custom,
+    "detect_anomaly": anomalous,
+    "draw": lambda mg: [mg.draw.summary(mg.Value(2.0) * 3.0), mg.draw.local_derivatives(mg.Value(2.0) ** 2.0)],
+    "enable_grad": recorded,
+    "grad": lambda mg: mg.grad(lambda x: mg.sin(x) * x)(0.7),
+    "gradient": cubed,
+    "hessian": lambda mg: mg.hessian(lambda x: x[0] ** 2 * mg.exp(x[1]), [0.5, 0.2]),
+    "hvp": lambda mg: mg.hvp(lambda x: x[0] ** 2 * mg.exp(x[1]), ([0.5, 0.2],), ([1.0, 2.0],)),
+    "jacobian": lambda mg: mg.jacobian(lambda x: [x[0] * x[1], mg.tanh(x[0])], [0.5, 0.2]),
+    "jvp": lambda mg: mg.jvp(lambda x: mg.sin(x) * x, (2.0,), (1.0,)),
+    "losses": lambda mg: mg.losses.squared_error([mg.Value(0.5), mg.Value(1.5)], [1.0, 2.0]),
+    "nn": lambda mg: mg.nn.MLP(2, [3, 1], activation="tanh", rng=0)([0.5, -1.0]),
+    "no_grad": recorded,
+    "optim": lambda mg: (p := [mg.Value(1.0)], setattr(p[0], "grad", 0.5), mg.optim.SGD(p, lr=0.1).step(), p)[3],
+    "train": lambda mg: (
+        mg.train.fit(mg.nn.MLP(1, [2, 1], rng=0), [[0.0], [1.0]], [0.0, 1.0], epochs=2, rng=0, progress=False).loss
+    ),
+    "value_and_grad": lambda mg: mg.value_and_grad(lambda x: mg.exp(x) / x)(0.7),
+    "where": lambda mg: mg.where(True, mg.Value(1.0), mg.Value(2.0)),
+}
+
+
+def test_every_public_name_is_compared() -> None:
+    compared = {name for name in PYTHON.__all__ if name in PYTHON.ops.TABLE} | set(OTHERS) | {"backend"}
+    assert compared == set(PYTHON.__all__)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_is_no_operation_agrees(name: str) -> None:
+    assert same(OTHERS[name])[0] != "TypeError"
 
 
 @pytest.mark.parametrize(
