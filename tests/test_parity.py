@@ -262,16 +262,23 @@ OTHERS: dict[str, Callable[[ModuleType], Any]] = {
     "enable_grad": recorded,
     "grad": lambda mg: mg.grad(lambda x: mg.sin(x) * x)(0.7),
     "gradient": cubed,
-    "hessian": lambda mg: mg.hessian(lambda x: x[0] ** 2 * mg.exp(x[1]), [0.5, 0.2]),
+    "hessian": lambda mg: mg.hessian(lambda x: x[0] ** 2 * mg.exp(x[1]))([0.5, 0.2]),
     "hvp": lambda mg: mg.hvp(lambda x: x[0] ** 2 * mg.exp(x[1]), ([0.5, 0.2],), ([1.0, 2.0],)),
-    "jacobian": lambda mg: mg.jacobian(lambda x: [x[0] * x[1], mg.tanh(x[0])], [0.5, 0.2]),
+    "jacobian": lambda mg: mg.jacobian(lambda x: [x[0] * x[1], mg.tanh(x[0])])([0.5, 0.2]),
     "jvp": lambda mg: mg.jvp(lambda x: mg.sin(x) * x, (2.0,), (1.0,)),
     "losses": lambda mg: mg.losses.squared_error([mg.Value(0.5), mg.Value(1.5)], [1.0, 2.0]),
     "nn": lambda mg: mg.nn.MLP(2, [3, 1], activation="tanh", rng=0)([0.5, -1.0]),
     "no_grad": recorded,
     "optim": lambda mg: (p := [mg.Value(1.0)], setattr(p[0], "grad", 0.5), mg.optim.SGD(p, lr=0.1).step(), p)[3],
     "train": lambda mg: (
-        mg.train.fit(mg.nn.MLP(1, [2, 1], rng=0), [[0.0], [1.0]], [0.0, 1.0], epochs=2, rng=0, progress=False).loss
+        mg.train.fit(
+            mg.nn.MLP(1, [2, 1], rng=0),
+            [[0.0], [1.0]],
+            [0.0, 1.0],
+            loss=mg.losses.squared_error,
+            epochs=2,
+            progress=False,
+        ).loss
     ),
     "value_and_grad": lambda mg: mg.value_and_grad(lambda x: mg.exp(x) / x)(0.7),
     "where": lambda mg: mg.where(True, mg.Value(1.0), mg.Value(2.0)),
@@ -285,7 +292,7 @@ def test_every_public_name_is_compared() -> None:
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_what_is_no_operation_agrees(name: str) -> None:
-    assert same(OTHERS[name])[0] != "TypeError"
+    assert same(OTHERS[name])[0] not in ("TypeError", "AttributeError", "function")
 
 
 @pytest.mark.parametrize(
