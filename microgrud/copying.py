@@ -127,7 +127,8 @@ def _added_slots(kind: type[Value]) -> tuple[str, ...]:
 
 def _extra(node: Value) -> dict[str, Any] | None:
     """Return the attributes that a subclass has added, in its dictionary and in slots of its own."""
-    slots = {name: getattr(node, name) for name in _added_slots(type(node)) if hasattr(node, name)}
+    kind: Any = type(node)
+    slots = {name: getattr(node, name) for name in _added_slots(kind) if hasattr(node, name)}
     own: dict[str, Any] | None = getattr(node, "__dict__", None)
     return {**(own or {}), **slots} if slots else own
 
