@@ -15,19 +15,24 @@ They need matplotlib (`pip install 'microgrud[plot]'`); recording and evaluating
 
 from __future__ import annotations
 
+from .animation import animate
 from .landscapes import beale, himmelblau, quadratic, ravine, rosenbrock, saddle
 from .planes import Plane
+from .race import Race, race
 from .surface import LossSurface, loss_surface
 from .trajectory import Trajectory
 
 __all__ = [
     "LossSurface",
     "Plane",
+    "Race",
     "Trajectory",
+    "animate",
     "beale",
     "himmelblau",
     "loss_surface",
     "quadratic",
+    "race",
     "ravine",
     "rosenbrock",
     "saddle",

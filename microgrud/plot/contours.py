@@ -45,11 +45,13 @@ def draw_contours(
         _hatch(ax, across, up)
     if heights is not None:
         _fill(ax, surface, losses, heights, chosen, colorbar)
-    draw_paths(ax, paths)
+    entries = draw_paths(ax, paths)
     ax.xaxis.set_major_locator(MaxNLocator(6))
     # A walk that leaves the grid leaves the picture.
     ax.set(xlim=across, ylim=up, xlabel=surface.plane.labels[0], ylabel=surface.plane.labels[1])
-    place_legend(ax, [undefined_patch()] if surface.undefined else [], paths)
+    if surface.undefined:
+        entries.append(undefined_patch())
+    place_legend(ax, entries, list(paths.values()))
     return ax
 
 

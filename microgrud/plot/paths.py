@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,57 +13,85 @@ from .style import outline, style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_paths", "place_legend"]
+__all__ = ["draw_paths", "mark_every", "place_legend"]
 
 #: More steps than this and their marks would hide the line.
 _LARGE_MARKS = 60
+_START: dict[str, Any] = {
+    "linestyle": "none", "marker": "o", "markersize": 10, "markerfacecolor": "white", "markeredgecolor": "black",
+    "markeredgewidth": 1.6,
+}  # fmt: skip
+_END: dict[str, Any] = {
+    "linestyle": "none", "marker": "*", "markersize": 15, "markerfacecolor": "black", "markeredgecolor": "white",
+    "markeredgewidth": 1.0,
+}  # fmt: skip
+#: Where a legend may be, the first of equals preferred, and about what part of the Axes it covers there.
+_PLACES = {
+    "upper right": (0.7, 1.0, 0.6, 1.0),
+    "upper left": (0.0, 0.3, 0.6, 1.0),
+    "lower left": (0.0, 0.3, 0.0, 0.4),
+    "lower right": (0.7, 1.0, 0.0, 0.4),
+    "center right": (0.7, 1.0, 0.3, 0.7),
+    "center left": (0.0, 0.3, 0.3, 0.7),
+}
 
 
-def draw_paths(ax: Any, paths: Mapping[str, Vector]) -> None:
+def draw_paths(ax: Any, paths: Mapping[str, Vector]) -> list[Any]:
     """Draw walks, on flat Axes or three-dimensional ones.
 
     Args:
         ax: where to draw.
         paths: by name, the places of each: an array of shape (places, 2), or (places, 3).
+
+    Returns:
+        The entries for a legend: one for each walk, one for all starts, one for all ends.
     """
+    from matplotlib.lines import Line2D
+
+    entries: list[Any] = []
     for i, (name, places) in enumerate(paths.items()):
         look = style(i)
         many = len(places) > _LARGE_MARKS
-        ax.plot(
+        entries += ax.plot(
             *places.T, color=look.color, linestyle=look.dashes, linewidth=1.4, marker=look.marker,
             markersize=2.0 if many else 4.2, label=name, zorder=4 + 0.1 * i, path_effects=outline(2.4 if many else 3.2),
         )  # fmt: skip
-    # One entry each in the legend, however many walks there are.
     for i, (name, places) in enumerate(paths.items()):
-        first, last = places[:1], places[-1:]
-        ax.plot(
-            *first.T, linestyle="none", marker="o", markersize=10, markerfacecolor="white", markeredgecolor="black",
-            markeredgewidth=1.6, zorder=5, label="start" if i == 0 else f"_start of {name}",
-        )  # fmt: skip
-        ax.plot(
-            *last.T, linestyle="none", marker="*", markersize=15, markerfacecolor=style(i).color,
-            markeredgecolor="white", markeredgewidth=1.0, zorder=6, label="end" if i == 0 else f"_end of {name}",
-        )  # fmt: skip
+        ax.plot(*places[:1].T, **_START, zorder=5, label=f"_start of {name}")
+        ax.plot(*places[-1:].T, **{**_END, "markerfacecolor": style(i).color}, zorder=6, label=f"_end of {name}")
+    if paths:
+        end = _END if len(paths) > 1 else {**_END, "markerfacecolor": style(0).color}
+        entries += [Line2D([], [], **_START, label="start"), Line2D([], [], **end, label="end")]
+    return entries
 
 
-def place_legend(ax: Axes, extra: list[Any], paths: Mapping[str, Vector]) -> None:
-    """Draw the legend in the corner with the fewest places of the walks; none if it has no entries.
+def mark_every(count: int, marks: int = 12) -> int:
+    """Return each how many-th of `count` points of a curve to mark, so that there are about `marks`.
+
+    >>> mark_every(100), mark_every(5)
+    (8, 1)
+    """
+    return max(1, count // marks)
+
+
+def place_legend(ax: Axes, entries: list[Any], curves: Sequence[Vector]) -> None:
+    """Draw the legend where it hides the least of the curves; none if it has no entries.
 
     Args:
-        ax: where to draw.
-        extra: entries beside those of what was drawn with a label.
-        paths: the places, arrays of shape (places, 2).
+        ax: where to draw, with its limits set.
+        entries: the artists with labels.
+        curves: the points of lines that it should not hide, arrays of shape (points, 2).
     """
-    handles, _ = ax.get_legend_handles_labels()
-    if not handles and not extra:
+    if not entries:
         return
-    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
-    corners = {"upper right": (1, 1), "upper left": (0, 1), "lower left": (0, 0), "lower right": (1, 0)}
-    places = np.concatenate([*paths.values(), np.empty((0, 2))])
-    scaled = (places - (left, bottom)) / (right - left, top - bottom)
-    crowds = {
-        name: int(np.sum((np.abs(scaled[:, 0] - h) < 0.45) & (np.abs(scaled[:, 1] - v) < 0.45)))
-        for name, (h, v) in corners.items()
-    }
+    crowds = dict.fromkeys(_PLACES, 0)
+    for curve in curves:
+        with np.errstate(all="ignore"):  # a number that has no place on a logarithmic axis
+            points = ax.transAxes.inverted().transform(ax.transData.transform(curve))
+            # A line is more than its points: four to a segment.
+            between = np.concatenate([points[:-1] + t * np.diff(points, axis=0) for t in (0.0, 0.25, 0.5, 0.75)])
+        for name, (left, right, low, high) in _PLACES.items():
+            x, y = between.T
+            crowds[name] += int(np.sum((x >= left) & (x <= right) & (y >= low) & (y <= high)))
     best: Any = min(crowds, key=lambda name: crowds[name])
-    ax.legend(handles=[*handles, *extra], loc=best, fontsize="small", framealpha=0.9)
+    ax.legend(handles=entries, loc=best, fontsize="small", framealpha=0.9)

@@ -43,7 +43,7 @@ def draw_relief(surface: LossSurface, ax: Any, paths: Mapping[str, Vector], scal
         name: np.column_stack([places, height_at(surface.x, surface.y, heights, places)])
         for name, places in paths.items()
     }
-    draw_paths(axes, lifted)
+    entries = draw_paths(axes, lifted)
     # A long label has two lines, since the edges of the box are short.
     across, up = (label.replace(" (", "\n(", 1) for label in surface.plane.labels)
     axes.set_xlabel(across, labelpad=10 if "\n" in across else 4)
@@ -53,11 +53,10 @@ def draw_relief(surface: LossSurface, ax: Any, paths: Mapping[str, Vector], scal
     axes.xaxis.set_major_locator(MaxNLocator(5, prune="upper"))  # the two axes meet in a corner, where one label fits
     axes.yaxis.set_major_locator(MaxNLocator(5))
     _label_heights(axes, chosen)
-    handles, _ = axes.get_legend_handles_labels()
     if surface.undefined:
-        handles.append(undefined_patch())
-    if handles:
-        axes.legend(handles=handles, loc="upper left", fontsize="small")
+        entries.append(undefined_patch())
+    if entries:
+        axes.legend(handles=entries, loc="upper left", fontsize="small")
     return axes  # type: ignore[no-any-return]
 
 
