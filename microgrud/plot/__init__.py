@@ -16,21 +16,31 @@ They need matplotlib (`pip install 'microgrud[plot]'`); recording and evaluating
 from __future__ import annotations
 
 from .animation import animate
+from .curves import learning_curve
+from .decisions import decision_regions
 from .landscapes import beale, himmelblau, quadratic, ravine, rosenbrock, saddle
+from .network import gradient_flow, parameter_histograms
 from .planes import Plane
 from .race import Race, race
+from .rates import LearningRateRange, learning_rate_range
 from .surface import LossSurface, loss_surface
 from .trajectory import Trajectory
 
 __all__ = [
+    "LearningRateRange",
     "LossSurface",
     "Plane",
     "Race",
     "Trajectory",
     "animate",
     "beale",
+    "decision_regions",
+    "gradient_flow",
     "himmelblau",
+    "learning_curve",
+    "learning_rate_range",
     "loss_surface",
+    "parameter_histograms",
     "quadratic",
     "race",
     "ravine",

@@ -16,7 +16,7 @@ from ..files import write_atomically
 from ..operation import Interval
 from ..optim.packing import Vector
 from ..optim.settings import real, whole
-from .axes import axes_for
+from .axes import axes_for, need_matplotlib
 from .paths import place_legend
 from .style import outline, style
 from .surface import LossSurface, Trajectories, by_name
@@ -79,6 +79,7 @@ def animate(
     b'GIF89a'
     """
     where = "animate"
+    need_matplotlib(where)
     if not isinstance(surface, LossSurface):
         raise TypeError(f"{where}: surface: expected a LossSurface, got a {type(surface).__name__}")
     walks = surface.trajectories if trajectory is None else by_name(f"{where}: trajectory", trajectory)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Panels", "axes_3d_for", "axes_for", "new_figure", "png", "several_axes"]
+__all__ = ["Panels", "axes_3d_for", "axes_for", "need_matplotlib", "new_figure", "png", "several_axes"]
 
 
 class Panels(tuple[Any, ...]):
@@ -96,11 +96,22 @@ def new_figure(where: str, width: float, height: float) -> Figure:
     Raises:
         ImportError: without matplotlib.
     """
+    need_matplotlib(where)
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def need_matplotlib(where: str) -> None:
+    """Raise an ImportError that says what to install, if matplotlib is missing.
+
+    Args:
+        where: who asks, for the message.
+    """
     try:
-        from matplotlib.figure import Figure
+        import matplotlib.figure  # noqa: F401
     except ImportError as error:
         raise ImportError(f"{where} needs matplotlib; install it with: pip install 'microgrud[plot]'") from error
-    return Figure(figsize=(width, height), layout="constrained")
 
 
 def png(figure: Any) -> bytes:

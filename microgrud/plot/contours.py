@@ -10,7 +10,7 @@ import numpy as np
 from ..operation import as_float, as_sequence
 from ..optim.packing import Vector
 from ..optim.settings import flag, whole
-from .axes import axes_for
+from .axes import axes_for, need_matplotlib
 from .paths import draw_paths, place_legend
 from .scales import LOG_NOTE, Scale, chosen_scale, contour_levels, three_digits
 from .style import FAINT, UNDEFINED_HATCH, pale_greys, undefined_patch
@@ -32,9 +32,10 @@ def draw_contours(
     colorbar: bool,
 ) -> Axes:
     """Draw a surface and the walks over it; see `LossSurface.contour`."""
+    where = "LossSurface.contour"
+    need_matplotlib(where)
     from matplotlib.ticker import MaxNLocator
 
-    where = "LossSurface.contour"
     losses = np.where(np.isfinite(surface.losses), surface.losses, np.nan)
     chosen = chosen_scale(where, scale, losses)
     heights = _levels(where, levels, losses, chosen)

@@ -84,14 +84,18 @@ def place_legend(ax: Axes, entries: list[Any], curves: Sequence[Vector]) -> None
     """
     if not entries:
         return
+    ax.get_xlim(), ax.get_ylim()  # which sees to it that limits left to matplotlib are set
     crowds = dict.fromkeys(_PLACES, 0)
     for curve in curves:
         with np.errstate(all="ignore"):  # a number that has no place on a logarithmic axis
             points = ax.transAxes.inverted().transform(ax.transData.transform(curve))
             # A line is more than its points: four to a segment.
-            between = np.concatenate([points[:-1] + t * np.diff(points, axis=0) for t in (0.0, 0.25, 0.5, 0.75)])
+            steps = np.diff(points, axis=0)
+            between = np.concatenate([points, *(points[:-1] + t * steps for t in (0.25, 0.5, 0.75))])
         for name, (left, right, low, high) in _PLACES.items():
             x, y = between.T
-            crowds[name] += int(np.sum((x >= left) & (x <= right) & (y >= low) & (y <= high)))
+            crowds[name] += int(
+                np.sum((x >= left - 0.01) & (x <= right + 0.01) & (y >= low - 0.01) & (y <= high + 0.01))
+            )
     best: Any = min(crowds, key=lambda name: crowds[name])
     ax.legend(handles=entries, loc=best, fontsize="small", framealpha=0.9)

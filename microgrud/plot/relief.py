@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..optim.packing import Vector
-from .axes import axes_3d_for
+from .axes import axes_3d_for, need_matplotlib
 from .paths import draw_paths
 from .scales import LOG_NOTE, Scale, chosen_scale, log_floor, three_digits
 from .style import undefined_patch
@@ -23,9 +23,10 @@ __all__ = ["draw_relief", "height_at"]
 
 def draw_relief(surface: LossSurface, ax: Any, paths: Mapping[str, Vector], scale: str) -> Axes:
     """Draw a surface and the walks on it; see `LossSurface.surface`."""
+    where = "LossSurface.surface"
+    need_matplotlib(where)
     from matplotlib.ticker import MaxNLocator
 
-    where = "LossSurface.surface"
     losses = np.where(np.isfinite(surface.losses), surface.losses, np.nan)
     if not np.isfinite(losses).any():
         raise ValueError(f"{where}: expected a finite loss somewhere on the grid, got none ({surface.failure})")
