@@ -1,8 +1,9 @@
 """Pictures against reference pictures.
 
-The references have no text, whose shapes depend on fonts and on the version of FreeType, and no anti-aliased hair-lines
-alone: what is compared is areas, lines and markers. Between matplotlib 3.6 and 3.11 the same picture differs by a root
-mean square below 3 of 255, and the smallest fault planted below makes one above 6: TOLERANCE is between the two.
+The references have no text, whose shapes depend on fonts and on the version of FreeType: what is compared is areas,
+lines and markers. There is none in three dimensions, where matplotlib has changed the margins of its box between
+versions. Between matplotlib 3.6 and 3.11 the same picture differs by a root mean square below 1 of 255, and the
+smallest of the faults planted below makes one of 7: TOLERANCE is between the two.
 
 `python tests/test_plot_images.py` draws the references anew; look at them before they are committed.
 """
@@ -25,7 +26,7 @@ from microgrud.nn import MLP
 from microgrud.plot import LossSurface, Trajectory, decision_regions, gradient_flow, himmelblau, loss_surface
 
 IMAGES = Path(__file__).parent / "images"
-TOLERANCE = 4.5
+TOLERANCE = 3.0
 WALK = [[-1.0, -0.5], [-2.5, 0.3], [-2.8, -1.0], [-3.2, -2.0], [-3.6, -3.0], [-3.78, -3.28]]
 
 
@@ -58,7 +59,6 @@ def regions(ax: Any) -> Any:
 PICTURES: dict[str, Callable[[Any], Any]] = {
     "contour": lambda ax: valleys().contour(ax, colorbar=False),
     "undefined": lambda ax: half_plane().contour(ax, colorbar=False),
-    "relief": lambda ax: valleys().surface(ax),
     "regions": regions,
     "flow": lambda ax: gradient_flow(network(), ax),
 }
@@ -67,7 +67,7 @@ PICTURES: dict[str, Callable[[Any], Any]] = {
 def drawn(name: str, change: Callable[[Any], Any] | None = None) -> Any:
     """Return a picture without its text as an array of pixels."""
     figure = Figure(figsize=(3.2, 2.4), dpi=80)
-    ax: Any = figure.add_axes((0, 0, 1, 1), projection="3d" if name == "relief" else None)
+    ax: Any = figure.add_axes((0, 0, 1, 1))
     PICTURES[name](ax)
     ax.set_axis_off()
     ax.set_title("")
@@ -112,11 +112,9 @@ def without_its_hatches(ax: Any) -> None:
     ax.patches[0].remove()
 
 
-def with_one_marker(ax: Any) -> None:
-    from matplotlib.collections import PathCollection
-
+def without_samples(ax: Any) -> None:
     for collection in ax.collections:
-        if isinstance(collection, PathCollection):
+        if collection.get_label() in ("0", "1", "2"):
             collection.set_visible(False)
 
 
@@ -131,13 +129,12 @@ def with_a_shorter_bar(ax: Any) -> None:
         ("contour", without_the_walk),
         ("contour", with_another_end),
         ("undefined", without_its_hatches),
-        ("relief", without_the_walk),
-        ("regions", with_one_marker),
+        ("regions", without_samples),
         ("flow", with_a_shorter_bar),
     ],
 )
 def test_the_comparison_finds_a_planted_fault(name: str, fault: Callable[[Any], None]) -> None:
-    assert difference(drawn(name, fault), pixels(IMAGES / f"{name}.png")) > 1.25 * TOLERANCE
+    assert difference(drawn(name, fault), pixels(IMAGES / f"{name}.png")) > 2.0 * TOLERANCE
 
 
 if __name__ == "__main__":

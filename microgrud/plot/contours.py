@@ -77,9 +77,11 @@ def _fill(ax: Axes, surface: LossSurface, losses: Vector, levels: Vector, scale:
     # What lies beyond the first and the last level belongs to the outermost colours.
     shown = np.ma.masked_invalid(np.clip(losses, levels[0], levels[-1]))
     filled = ax.contourf(surface.x, surface.y, shown, levels=levels, norm=norm, cmap=pale_greys(), zorder=0.5)
-    ax.contour(
-        surface.x, surface.y, shown, levels=levels[1:-1], colors=FAINT, linewidths=0.5, linestyles="solid", zorder=0.6
-    )
+    between = levels[(levels > shown.min()) & (levels < shown.max())]
+    if len(between):
+        ax.contour(
+            surface.x, surface.y, shown, levels=between, colors=FAINT, linewidths=0.5, linestyles="solid", zorder=0.6
+        )
     if colorbar:
         step = -(-len(levels) // 9)
         bar = ax.figure.colorbar(filled, ax=ax, ticks=levels[::step])

@@ -15,7 +15,7 @@ from ..recording import no_grad
 from ..train.batches import Samples, check_samples
 from ..train.evaluation import mode, number
 from .axes import axes_for
-from .style import FAINT, outline, style
+from .style import HATCH, outline, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -206,8 +206,8 @@ def _draw_classes(
         inside = np.isfinite(lead).any() and np.nanmax(lead) > 0.0
         if inside:
             high = float(np.nanmax(lead))
-            # Hatches have no colour argument before matplotlib 3.11: their setting, for this one call.
-            with matplotlib.rc_context({"hatch.color": FAINT, "hatch.linewidth": 0.4}):
+            # Hatches of contours have no colour argument before matplotlib 3.11: their setting, for this one call.
+            with matplotlib.rc_context({"hatch.color": HATCH}):
                 ax.contourf(
                     across, up, lead, levels=[0.0, 2.0 * high], colors=[look.tint], hatches=[look.hatch or None],
                     zorder=0.5,
@@ -219,7 +219,7 @@ def _draw_classes(
             own[:, 0], own[:, 1], s=14 if many else 38, marker=look.marker, color=look.color, edgecolors="black",
             linewidths=0.6, zorder=3, label=label,
         )  # fmt: skip
-        patch = Patch(facecolor=look.tint, edgecolor=FAINT, hatch=look.hatch, linewidth=0.5)
+        patch = Patch(facecolor=look.tint, edgecolor=HATCH, hatch=look.hatch, linewidth=0.5)
         mark = Line2D([], [], linestyle="none", marker=look.marker, color=look.color, markeredgecolor="black")
         entries.append((patch, mark))
     legend = ax.legend(entries, labels, title="class", loc="best", fontsize="small", framealpha=0.9)

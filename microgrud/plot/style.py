@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.patches import Patch
 
-__all__ = ["FAINT", "STYLES", "UNDEFINED_HATCH", "Style", "outline", "pale_greys", "style", "undefined_patch"]
+__all__ = ["FAINT", "HATCH", "STYLES", "UNDEFINED_HATCH", "Style", "outline", "pale_greys", "style", "undefined_patch"]
 
 
 class Style(NamedTuple):
@@ -34,6 +34,8 @@ STYLES = (
 )
 #: For grids and what stands behind.
 FAINT = "#8a8a8a"
+#: For the hatches of regions.
+HATCH = "#b4b4b4"
 #: Over what has no number to show.
 UNDEFINED_HATCH = "xxxx"
 
