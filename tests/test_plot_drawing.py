@@ -112,6 +112,14 @@ def test_losses_below_zero_have_a_linear_scale() -> None:
         surface.contour(flat(), scale="log", levels=[-1.0, 1.0])
 
 
+def test_levels_may_be_given_and_are_then_those_of_the_colour_bar() -> None:
+    for chosen, log_scale in (([1.0, 10.0, 100.0, 1000.0], True), ([0.0, 50.0, 500.0], False)):
+        ax = valleys().contour(flat(), levels=chosen)
+        bar: Any = ax.figure.axes[1]
+        assert (bar.get_yscale() == "log") is log_scale
+        assert bar.get_ylim() == pytest.approx((chosen[0], chosen[-1]))
+
+
 def test_the_colour_bar_can_be_left_out() -> None:
     ax = flat()
     valleys().contour(ax, colorbar=False)

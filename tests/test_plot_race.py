@@ -78,6 +78,18 @@ def test_a_walk_that_runs_away_ends_there_and_does_not_set_the_extent() -> None:
     assert "wild (ended early)" in [line.get_label() for line in result.plot()[1].get_lines()]
 
 
+def test_a_walk_ends_where_the_loss_is_infinite() -> None:
+    result = race(lambda x, y: x * x + y * y, (1.0, 1.0), {"wild": lambda p: SGD(p, lr=1e200)}, steps=5, points=5)
+    assert result.ended["wild"].startswith("step 1: the loss is inf")
+    assert result.trajectories["wild"].losses.tolist() == [2.0, float("inf")]
+    assert (
+        repr(result)
+        .splitlines()[1]
+        .startswith("  wild: loss inf after 1 steps, ended early at step 1: the loss is inf")
+    )
+    result.plot()
+
+
 def test_a_walk_that_leaves_the_domain_ends_there() -> None:
     def well(x: Value, y: Value) -> Any:
         return x - log(x) + y * y

@@ -132,6 +132,7 @@ def test_rates_that_do_nothing_have_no_good_range() -> None:
     assert (result.good, result.suggestion, result.diverged) == (None, None, False)
     assert "no rate makes the loss fall" in [text.get_text() for text in result.plot().texts]
     assert len(parameters) == 2
+    assert repr(result) == "LearningRateRange(no rate up to 10 makes the loss fall)"
 
 
 def test_the_picture_marks_the_ranges_and_the_suggestion() -> None:
@@ -148,6 +149,7 @@ def test_the_picture_marks_the_ranges_and_the_suggestion() -> None:
     assert any(f"suggested: {result.suggestion:.3g}" == text.get_text() for text in ax.get_legend().get_texts())
     assert ax.get_xlim() == pytest.approx((1e-5, 100.0))
     assert isinstance(result, LearningRateRange)
+    assert repr(result).endswith(f", suggested {result.suggestion:.3g})")
     assert result._repr_png_().startswith(b"\x89PNG")
 
 

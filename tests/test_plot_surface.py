@@ -346,3 +346,9 @@ def test_a_surface_is_a_record_of_what_was_evaluated() -> None:
     surface = loss_surface(lambda: x + y, [x, y], points=2)
     assert isinstance(surface, LossSurface)
     assert (surface.undefined, surface.failure, surface.trajectories) == (0, None, {})
+    assert repr(surface) == "LossSurface(2 x 2 points over x and y, losses from -4 to 2)"
+    x.data = -1.0
+    partly = loss_surface(lambda: log(x), [x, y], points=3, extent=(-1, 1))
+    assert repr(partly).endswith("losses from 0 to 0, 6 without a finite loss)")
+    nowhere = loss_surface(lambda: math.inf, [x, y], points=2)
+    assert repr(nowhere).endswith("no finite loss, 4 without a finite loss)")

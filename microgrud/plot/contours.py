@@ -38,13 +38,18 @@ def draw_contours(
 
     losses = np.where(np.isfinite(surface.losses), surface.losses, np.nan)
     chosen = chosen_scale(where, scale, losses)
-    heights = _levels(where, levels, losses, chosen)
+    given = _given(where, levels)
+    if given is not None and given[0] <= 0.0:
+        if scale == "log":
+            raise ValueError(f"{where}: levels: expected numbers above 0 on a logarithmic scale, got {given[0]}")
+        chosen = "linear"
     flag(f"{where}: colorbar", colorbar)
     ax = axes_for(where, ax, 6.4, 4.8)
     across, up = (surface.x[0], surface.x[-1]), (surface.y[0], surface.y[-1])
     if surface.undefined:
         _hatch(ax, across, up)
-    if heights is not None:
+    if np.isfinite(losses).any():
+        heights = contour_levels(losses, chosen, int(levels)) if given is None else given  # type: ignore[arg-type]
         _fill(ax, surface, losses, heights, chosen, colorbar)
     entries = draw_paths(ax, paths)
     ax.xaxis.set_major_locator(MaxNLocator(6))
@@ -56,17 +61,15 @@ def draw_contours(
     return ax
 
 
-def _levels(where: str, levels: Any, losses: Vector, scale: Scale) -> Vector | None:
-    """Return the levels of the contours, None where there is nothing to draw."""
+def _given(where: str, levels: Any) -> Vector | None:
+    """Return the levels that were given, checked; None for a number of levels."""
     if isinstance(levels, (int, np.integer)):
-        count = whole(2)(f"{where}: levels", levels)
-        return contour_levels(losses, scale, count) if np.isfinite(losses).any() else None
+        whole(2)(f"{where}: levels", levels)
+        return None
     given = np.array([as_float(x, f"{where}: levels") for x in as_sequence(levels, f"{where}: levels")])
     if len(given) < 2 or not (np.isfinite(given).all() and (np.diff(given) > 0.0).all()):
         raise ValueError(f"{where}: levels: expected at least 2 finite numbers, ascending, got {given.tolist()}")
-    if scale == "log" and given[0] <= 0.0:
-        raise ValueError(f"{where}: levels: expected numbers above 0 on a logarithmic scale, got {given[0]}")
-    return given if np.isfinite(losses).any() else None
+    return given
 
 
 def _fill(ax: Axes, surface: LossSurface, losses: Vector, levels: Vector, scale: Scale, colorbar: bool) -> None:

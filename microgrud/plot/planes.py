@@ -14,7 +14,7 @@ from .trajectory import Trajectory
 __all__ = ["Plane", "coordinate_plane", "filter_normalized_plane", "principal_plane", "read_center"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plane:
     """The points `origin + a * directions[0] + b * directions[1]` of parameter space.
 

@@ -31,7 +31,7 @@ __all__ = ["Race", "race"]
 Factory: TypeAlias = Callable[[list[Value]], Optimizer]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Race:
     """What a race of optimizers led to; at the end of a notebook's cell it shows itself.
 
@@ -85,6 +85,13 @@ class Race:
 
     def _repr_png_(self) -> bytes:
         return png(self.plot()[0].figure)
+
+    def __repr__(self) -> str:
+        lines = []
+        for name, trajectory in self.trajectories.items():
+            ended = f", ended early at {self.ended[name]}" if name in self.ended else ""
+            lines.append(f"  {name}: loss {trajectory.losses[-1]:.4g} after {len(trajectory) - 1} steps{ended}")
+        return "\n".join(["Race(", *lines, ")"])
 
 
 def race(

@@ -33,7 +33,7 @@ _BEGUN = 0.1
 _NOISE = 3.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LearningRateRange:
     """What a sweep of learning rates met; at the end of a notebook's cell it shows itself.
 
@@ -121,6 +121,12 @@ class LearningRateRange:
 
     def _repr_png_(self) -> bytes:
         return png(self.plot().figure)
+
+    def __repr__(self) -> str:
+        if self.good is None or self.suggestion is None:
+            return f"LearningRateRange(no rate up to {self.rates[-1]:.3g} makes the loss fall)"
+        low, high = self.good
+        return f"LearningRateRange(good from {low:.3g} to {high:.3g}, suggested {self.suggestion:.3g})"
 
 
 def learning_rate_range(

@@ -31,7 +31,7 @@ Trajectories: TypeAlias = Trajectory | Mapping[str, Trajectory] | None
 Extent: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LossSurface:
     """The loss at the points of a grid in a plane through parameter space.
 
@@ -133,6 +133,13 @@ class LossSurface:
 
     def _repr_png_(self) -> bytes:
         return png(self.contour().figure)
+
+    def __repr__(self) -> str:
+        finite = self.losses[np.isfinite(self.losses)]
+        span = f"losses from {finite.min():.4g} to {finite.max():.4g}" if len(finite) else "no finite loss"
+        missing = f", {self.undefined} without a finite loss" if self.undefined else ""
+        first, second = self.plane.labels
+        return f"LossSurface({len(self.x)} x {len(self.y)} points over {first} and {second}, {span}{missing})"
 
 
 def loss_surface(
