@@ -122,6 +122,7 @@ def test_layers_without_gradients_or_with_infinite_ones_are_marked() -> None:
     ax = gradient_flow(model)
     assert [text.get_text() for text in ax.texts] == ["0", "inf", "0", "inf"]
     assert ax.get_title() == "gradients are not finite"
+    assert ax.get_xlim() == pytest.approx((-0.6, 2.6))
     ax.figure.draw_without_rendering()  # type: ignore[union-attr]
     model.layers[1].neurons[0].w[0].grad = 1.0
     for p in model.layers[2].parameters():

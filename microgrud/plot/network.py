@@ -135,6 +135,7 @@ def _draw_flow(ax: Axes, names: list[str], means: Vector, largest: Vector) -> No
         for place, height in zip(places + offset, heights):
             if not (math.isfinite(height) and height > 0.0):
                 ax.text(place, floor * 1.15, f"{height:g}", ha="center", va="bottom", weight="bold")
+    ax.set_xlim(-0.6, len(names) - 0.4)  # a layer without bars has its place too
     ax.set_yscale("log")
     ax.set_ylim(floor, 8.0 * float(shown.max()) if len(shown) else 1.0)
     long = max(map(len, names)) * len(names) > 90

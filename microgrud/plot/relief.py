@@ -48,7 +48,7 @@ def draw_relief(surface: LossSurface, ax: Any, paths: Mapping[str, Vector], scal
     # A long label has two lines, since the edges of the box are short.
     across, up = (label.replace(" (", "\n(", 1) for label in surface.plane.labels)
     axes.set_xlabel(across, labelpad=14 if "\n" in across else 8)
-    axes.set_ylabel(up, labelpad=14 if "\n" in up else 8)
+    axes.set_ylabel(up, labelpad=18 if "\n" in up else 8)
     axes.set_xlim(surface.x[0], surface.x[-1])
     axes.set_ylim(surface.y[0], surface.y[-1])
     axes.xaxis.set_major_locator(MaxNLocator(5, prune="upper"))  # the two axes meet in a corner, where one label fits
