@@ -2,7 +2,8 @@
 
 `Value` records a graph and `backward()` differentiates it; the functions (`exp`, `tanh`, `dot`, ...) work on Values,
 floats and mpmath numbers alike; `grad`, `jacobian` and their kin differentiate functions. On top of that stand
-`microgrud.nn` (neurons, layers, MLPs), `microgrud.losses`, `microgrud.optim` and `microgrud.train` (`fit`).
+`microgrud.nn` (neurons, layers, MLPs), `microgrud.losses`, `microgrud.optim`, `microgrud.train` (`fit`) and
+`microgrud.plot` (loss surfaces, walks, learning curves).
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad
 from .version import __version__
 
 if TYPE_CHECKING:
-    from . import draw, losses, nn, optim, train
+    from . import draw, losses, nn, optim, plot, train
 
 __all__ = [
     "AnomalyError",
@@ -134,6 +135,7 @@ __all__ = [
     "no_grad",
     "norm",
     "optim",
+    "plot",
     "pow",
     "prod",
     "reciprocal",
@@ -159,6 +161,6 @@ __all__ = [
 
 def __getattr__(name: str) -> ModuleType:
     """Import `microgrud.nn` and the like at their first use: `import microgrud` alone takes a third of the time."""
-    if name in ("draw", "losses", "nn", "optim", "train"):
+    if name in ("draw", "losses", "nn", "optim", "plot", "train"):
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

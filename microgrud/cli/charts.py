@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..plot.curves import logarithmic_loss
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -96,9 +98,7 @@ def loss_curve(
     if held_out is not None:
         axes.axhline(held_out, color=theme.second, linestyle="--", linewidth=1.5, label="held-out rows, at the end")
     if len(values) and (values > 0).all() and values.max() > 10 * values.min():
-        axes.set_yscale("log")
-        # A last batch of one or two rows has a loss near 0 by chance, which must not set the scale.
-        axes.set_ylim(bottom=0.7 * min(np.quantile(values, 0.01), *means))
+        logarithmic_loss(axes, values, means)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="epoch", ylabel="loss", title="Loss while training")
     axes.grid(color=theme.faint, linewidth=0.6)

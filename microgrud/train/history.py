@@ -171,17 +171,17 @@ class History:
         label = "training, each batch" if has_epochs else _CURVES[what]
         ax.plot(*zip(*points), label=label, alpha=0.35 if faint else 1.0, linewidth=0.8 if faint else 1.5)
         if has_epochs:
-            self._plot_epochs(ax, what, "training, each epoch")
-            self._plot_epochs(ax, f"validation_{what}", "validation")
+            self._plot_epochs(ax, what, "training, each epoch", marker=".")
+            self._plot_epochs(ax, f"validation_{what}", "validation", marker="s", markersize=4, linestyle="--")
             ax.legend()
         ax.set_xlabel("step")
         ax.set_ylabel(_CURVES[what])
         return ax
 
-    def _plot_epochs(self, ax: Axes, what: str, label: str) -> None:
+    def _plot_epochs(self, ax: Axes, what: str, label: str, **look: Any) -> None:
         points = [(record.step, getattr(record, what)) for record in self.epochs if getattr(record, what) is not None]
         if points:
-            ax.plot(*zip(*points), marker=".", label=label)
+            ax.plot(*zip(*points), label=label, **look)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one dict a step; that of the last step of an epoch has the epoch's figures as well, others None."""

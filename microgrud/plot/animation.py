@@ -1,0 +1,179 @@
+"""A walk as a film: a GIF, or a page that plays it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..files import write_atomically
+from ..operation import Interval
+from ..optim.packing import Vector
+from ..optim.settings import real, whole
+from .axes import axes_for, need_matplotlib
+from .paths import place_legend
+from .style import outline, style
+from .surface import LossSurface, Trajectories, by_name
+
+__all__ = ["animate"]
+
+#: What stands for the pictures of buttons, which the page of matplotlib would fetch from the network.
+_BUTTONS = {
+    "fa-minus": "&minus;",
+    "fa-fast-backward": "|&#x25C0;",
+    "fa-step-backward": "&lsaquo;",
+    "fa-play fa-flip-horizontal": "&#x25C0;",
+    "fa-pause": "||",
+    "fa-play": "&#x25B6;",
+    "fa-step-forward": "&rsaquo;",
+    "fa-fast-forward": "&#x25B6;|",
+    "fa-plus": "+",
+}
+
+
+def animate(
+    surface: LossSurface,
+    trajectory: Trajectories,
+    path: str | os.PathLike[str],
+    *,
+    fps: float = 10.0,
+    dpi: int = 80,
+    most_frames: int = 150,
+) -> Path:
+    """Write an animation of a walk, or of several at once, over the contours of a surface.
+
+    Equal walks give equal bytes with the same version of matplotlib. The file appears whole or not at all.
+
+    Args:
+        surface: what they walk on.
+        trajectory: the walk, or several by name; those of the surface if None.
+        path: what to write: `.gif`, or `.html` for a page with a player that needs no network.
+        fps: how many frames to show in a second, above 0.
+        dpi: how many pixels to an inch of the Figure.
+        most_frames: a longer walk is shown in as many frames, at least 2, of several steps each.
+
+    Returns:
+        The path. In a notebook, `IPython.display.Image(filename)` or `IPython.display.HTML(path.read_text())` shows it.
+
+    Raises:
+        TypeError, ValueError: for another kind of file, and invalid arguments.
+        OSError: if the file cannot be written.
+        ImportError: without matplotlib.
+
+    >>> from microgrud import Value
+    >>> from microgrud.optim import SGD
+    >>> from microgrud.plot import loss_surface, ravine, Trajectory
+    >>> x, y = Value(2.0, label="x"), Value(1.0, label="y")
+    >>> trajectory = Trajectory([x, y])
+    >>> for x.data in (2.0, 1.0, 0.0):
+    ...     trajectory.record(ravine(x, y))
+    >>> surface = loss_surface(lambda: ravine(x, y), [x, y], trajectory=trajectory, points=5)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     animate(surface, trajectory, Path(folder) / "walk.gif").read_bytes()[:6]
+    b'GIF89a'
+    """
+    where = "animate"
+    need_matplotlib(where)
+    if not isinstance(surface, LossSurface):
+        raise TypeError(f"{where}: surface: expected a LossSurface, got a {type(surface).__name__}")
+    walks = surface.trajectories if trajectory is None else by_name(f"{where}: trajectory", trajectory)
+    if not walks:
+        raise ValueError(f"{where}: trajectory: expected at least one walk, got none")
+    target = Path(path)
+    if target.suffix.lower() not in (".gif", ".html"):
+        raise ValueError(f"{where}: path: expected a file name that ends in .gif or .html, got {os.fspath(path)!r}")
+    fps = real(Interval(0.0, 1000.0, low_open=True))(f"{where}: fps", fps)
+    dpi = whole(1)(f"{where}: dpi", dpi)
+    paths = {name: surface.path(walk) for name, walk in walks.items()}
+    steps = _steps(max(map(len, paths.values())), whole(2)(f"{where}: most_frames", most_frames))
+    write_atomically(target, _film(_frames(surface, paths, steps, dpi), target.suffix.lower(), fps, dpi))
+    return target
+
+
+def _steps(places: int, most_frames: int) -> list[int]:
+    """Return up to which place each frame shows the walks: evenly spaced, the first and the last among them."""
+    spaced = np.linspace(0, places - 1, min(places, most_frames)).round()
+    return sorted({int(step) for step in spaced})
+
+
+def _frames(surface: LossSurface, paths: Mapping[str, Vector], steps: list[int], dpi: int) -> Iterator[Any]:
+    """Yield each frame as an array of pixels; the ground, which takes longest, is drawn once for all of them."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    ax = surface.contour(axes_for("animate", None, 6.4, 4.8), trajectory={})
+    figure: Any = ax.figure
+    figure.set_dpi(dpi)
+    lines: list[Any] = []
+    heads: list[Any] = []
+    for i, name in enumerate(paths):
+        look = style(i)
+        lines += ax.plot(
+            [], [], color=look.color, linestyle=look.dashes, linewidth=1.4, marker=look.marker, markersize=3.0,
+            label=name, zorder=4, path_effects=outline(3.0),
+        )  # fmt: skip
+        heads += ax.plot(
+            [], [], linestyle="none", marker=look.marker, markersize=10, markerfacecolor=look.color,
+            markeredgecolor="white", zorder=5,
+        )  # fmt: skip
+    place_legend(ax, lines, list(paths.values()))
+    # Not the title, which finds its place only when all the Axes are drawn.
+    count = ax.text(0.5, 1.02, f"step {steps[-1]}", transform=ax.transAxes, ha="center", va="bottom")
+    moving = (*lines, *heads, count, ax.get_legend())
+    canvas: Any = FigureCanvasAgg(figure)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # laid out with everything in it, so that nothing trembles
+    for artist in moving:
+        artist.set_visible(False)
+    canvas.draw()
+    ground = canvas.copy_from_bbox(figure.bbox)
+    for step in steps:
+        for places, line, head in zip(paths.values(), lines, heads):
+            line.set_data(*places[: step + 1].T)
+            head.set_data(*places[min(step, len(places) - 1)][:, None])
+        count.set_text(f"step {step}")
+        canvas.restore_region(ground)
+        for artist in moving:
+            artist.set_visible(True)
+            ax.draw_artist(artist)
+        yield np.array(canvas.buffer_rgba())
+
+
+def _film(frames: Iterator[Any], suffix: str, fps: float, dpi: int) -> bytes:
+    """Return the frames as the bytes of a GIF file or of a page."""
+    from matplotlib.animation import HTMLWriter, PillowWriter
+    from matplotlib.figure import Figure
+
+    first = next(frames)
+    figure = Figure(figsize=(first.shape[1] / dpi, first.shape[0] / dpi), dpi=dpi)
+    image: Any = figure.figimage(first, resize=False)
+    speed: Any = fps
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"film{suffix}"
+        # No limit: frames left out in silence would be a walk that was not walked.
+        writer: Any = PillowWriter(speed) if suffix == ".gif" else HTMLWriter(speed, embed_frames=True, embed_limit=1e9)
+        with writer.saving(figure, file, dpi):
+            writer.grab_frame()
+            for frame in frames:
+                image.set_data(frame)
+                writer.grab_frame()
+        if suffix == ".gif":
+            return file.read_bytes()
+        return _self_contained(file.read_text(encoding="utf-8")).encode("utf-8")
+
+
+def _self_contained(page: str) -> str:
+    """Return the page with buttons that need no font from the network, and names that do not change from run to run."""
+    page = re.sub(r'<link rel="stylesheet"\s+href="[^"]*font-awesome[^"]*">\s*', "", page)
+    for name, text in _BUTTONS.items():
+        page = page.replace(f'<i class="fa {name}"></i>', text)
+    drawn = re.search(r'id="_anim_img([0-9a-f]{32})"', page)
+    if drawn is not None:
+        fixed = page.replace(drawn[1], "")
+        page = page.replace(drawn[1], hashlib.sha256(fixed.encode("utf-8")).hexdigest()[:32])
+    return f'<!DOCTYPE html>\n<meta charset="utf-8">\n<title>A walk over a loss surface</title>\n{page}'

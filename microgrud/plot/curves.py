@@ -1,0 +1,100 @@
+"""How the loss went while training, step by step and epoch by epoch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..train.history import History
+from .axes import axes_for
+from .paths import place_legend
+from .scales import LOG_NOTE, chosen_scale
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["learning_curve", "logarithmic_loss"]
+
+
+def learning_curve(history: History, ax: Axes | None = None, *, what: str = "loss", scale: str = "auto") -> Axes:
+    """Draw how a figure went while training: at each step, its mean over each epoch, and on the validation data.
+
+    What `History.plot` draws, on Axes of its own that need no pyplot, with the epochs along the top, on the scale that
+    the numbers ask for, and a mark at the epoch that early stopping found best.
+
+    Args:
+        history: what `fit` returned.
+        ax: the Axes to draw on; those of a new Figure, which show themselves in a notebook, if None.
+        what: `"loss"`, `"metric"`, `"learning_rate"` or `"gradient_norm"`.
+        scale: `"linear"`, `"log"`, or `"auto"` for what the range of numbers asks for.
+
+    Returns:
+        The Axes, labelled.
+
+    Raises:
+        TypeError, ValueError: for anything but a History with something to draw, and invalid arguments.
+        ImportError: without matplotlib.
+
+    >>> history = History()
+    >>> for loss in (1.0, 0.1, 0.01):
+    ...     history.add_step(epoch=1, loss=loss, metric=None, learning_rate=0.1, gradient_norm=1.0)
+    >>> ax = learning_curve(history)
+    >>> ax.get_yscale(), ax.get_xlabel()
+    ('log', 'step')
+    """
+    where = "learning_curve"
+    if not isinstance(history, History):
+        raise TypeError(f"{where}: history: expected the History that fit returns, got a {type(history).__name__}")
+    ax = history.plot(axes_for(where, ax), what)
+    curves = ax.get_lines()
+    values = [x for x in getattr(history, what) if x is not None]
+    if chosen_scale(where, scale, values) == "log":
+        means = [getattr(record, what) for record in history.epochs] if what in ("loss", "metric") else []
+        logarithmic_loss(ax, values, [mean for mean in means if mean is not None])
+        ax.set_ylabel(f"{ax.get_ylabel()}{LOG_NOTE}")
+    if history.best_epoch is not None:
+        step = next(record.step for record in history.epochs if record.epoch == history.best_epoch)
+        ax.axvline(
+            step, color="black", linestyle=(0, (1, 2)), linewidth=1.2, label=f"best epoch ({history.best_epoch})"
+        )
+    if ax.get_legend() is not None or history.best_epoch is not None:
+        place_legend(ax, ax.get_legend_handles_labels()[0], [np.asarray(line.get_xydata()) for line in curves])
+    ax.grid(alpha=0.4, linewidth=0.6)
+    _epochs_along_the_top(ax, history)
+    return ax
+
+
+def logarithmic_loss(ax: Axes, losses: Any, means: Any) -> None:
+    """Set a logarithmic scale that a single lucky step does not stretch.
+
+    A last batch of one or two rows has a loss near 0 by chance, which must not set the scale.
+
+    Args:
+        ax: where the losses are drawn.
+        losses: that of each step.
+        means: that of each epoch.
+    """
+    ax.set_yscale("log", nonpositive="mask")
+    positive = [x for x in losses if x > 0.0]
+    ax.set_ylim(bottom=0.7 * min(np.quantile(positive, 0.01), *(x for x in means if x > 0.0), np.inf))
+
+
+def _epochs_along_the_top(ax: Axes, history: History) -> None:
+    """Draw a second axis with the epochs, where some are finished and all have as many steps."""
+    if not history.epochs:
+        return
+    per_epoch = history.epochs[0].step / history.epochs[0].epoch
+    if any(record.step != record.epoch * per_epoch for record in history.epochs):
+        return
+    from matplotlib.ticker import MaxNLocator
+
+    def to_epochs(step: Any) -> Any:
+        return step / per_epoch
+
+    def to_steps(epoch: Any) -> Any:
+        return epoch * per_epoch
+
+    top = ax.secondary_xaxis("top", functions=(to_epochs, to_steps))
+    top.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    top.set_xlabel("epoch")

@@ -1,0 +1,248 @@
+"""What a network says everywhere in the plane of two features, and the samples that it was to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ..nn.layers import MLP
+from ..operation import as_float, as_sequence, is_real_scalar
+from ..optim.packing import Vector
+from ..optim.settings import ANY, one_of, optional, real, whole
+from ..recording import no_grad
+from ..train.batches import Samples, check_samples
+from ..train.evaluation import mode, number
+from .axes import axes_for
+from .style import HATCH, outline, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["decision_regions"]
+
+_MARGIN = 0.08
+
+
+def decision_regions(
+    model: Callable[[Any], Any],
+    X: Any,
+    y: Any,
+    ax: Axes | None = None,
+    *,
+    task: str | None = None,
+    threshold: float | None = None,
+    points: int = 120,
+    feature_names: Sequence[str] | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Axes:
+    """Draw what a model of two features predicts everywhere, and the samples over it.
+
+    In classification each class has its region, with a colour and a hatch, and its samples a marker; the line between
+    two regions is where the model is undecided. In regression the prediction is a heat map with contours, and the
+    samples are filled with the colours of their targets.
+
+    Args:
+        model: called with a row of two numbers, it gives its prediction. Several outputs are one for each class:
+            logits, probabilities or log-probabilities, of which the largest wins. A single output speaks for the
+            second of two classes where it is above the threshold. A `Module` is put into evaluation mode meanwhile.
+        X: n rows of 2 numbers each: lists, a NumPy array or a pandas table.
+        y: n targets: class indices from 0, -1 and 1 for two classes and one output, or numbers in regression.
+        ax: the Axes to draw on; those of a new Figure, which show themselves in a notebook, if None.
+        task: `"classification"` or `"regression"`; by default classification for several outputs, and for one output
+            where the targets are 0 and 1, or -1 and 1.
+        threshold: of a single output in classification. By default 0.5 where the output is a probability (its
+            activation is `"sigmoid"`; for a model that is no MLP: all outputs are between 0 and 1), else 0, that of
+            logits and of scores for `hinge`.
+        points: along each side of the grid of places where the model is asked, at least 2.
+        feature_names: what the axes are called; the columns of a pandas table, or `x1` and `x2`, if None.
+        class_names: what the classes are called, in ascending order of their targets.
+
+    Returns:
+        The Axes, labelled.
+
+    Raises:
+        TypeError, ValueError: for data of other than two columns, targets that do not fit the outputs, and invalid
+            arguments.
+        ImportError: without matplotlib.
+
+    >>> from microgrud.nn import MLP
+    >>> ax = decision_regions(MLP(2, [4, 1], rng=0), [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0], points=5)
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['0', '1']
+    """
+    where = "decision_regions"
+    if not callable(model):
+        raise TypeError(f"{where}: model: expected a function of a row, got an object of type {type(model).__name__}")
+    samples = check_samples(where, X, y)
+    columns = len(samples.rows[0])
+    if columns != 2:
+        raise ValueError(f"{where}: X: expected rows of 2 numbers, which span a plane, got {columns}")
+    names = _feature_names(where, X, feature_names)
+    across, up = (_grid(column, whole(2)(f"{where}: points", points)) for column in np.array(samples.rows).T)
+    outputs = _outputs(where, model, [[a, b] for b in up.tolist() for a in across.tolist()])
+    shape = (len(up), len(across))
+    chosen = _task(where, task, outputs.shape[1], samples.targets)
+    cut = optional(real(ANY))(f"{where}: threshold", threshold)
+    if chosen == "regression":
+        targets = np.array([as_float(t, f"{where}: y") for t in samples.targets])
+        if outputs.shape[1] != 1:
+            raise ValueError(f"{where}: expected a model of one output in regression, got {outputs.shape[1]}")
+        ax = axes_for(where, ax, 6.0, 4.6)
+        _draw_regression(ax, across, up, outputs.reshape(shape), samples.rows, targets)
+    else:
+        scores, classes = _scores(where, model, outputs, samples, cut)
+        labels = [str(c) for c in classes] if class_names is None else [str(name) for name in class_names]
+        if len(labels) != len(classes):
+            raise ValueError(f"{where}: class_names: expected {len(classes)} of them, got {len(labels)}")
+        ax = axes_for(where, ax, 5.6, 4.6)
+        _draw_classes(ax, across, up, scores.reshape(*shape, len(classes)), samples, classes, labels)
+    ax.set(xlim=(across[0], across[-1]), ylim=(up[0], up[-1]))
+    ax.set_xlabel(names[0], parse_math=False)
+    ax.set_ylabel(names[1], parse_math=False)
+    return ax
+
+
+# --- asking the model ---
+
+
+def _grid(column: Vector, points: int) -> Vector:
+    low, high = float(column.min()), float(column.max())
+    margin = _MARGIN * (high - low) or 1.0
+    return np.linspace(low - margin, high + margin, points)
+
+
+def _outputs(where: str, model: Callable[[Any], Any], rows: list[list[float]]) -> Vector:
+    """Return the model's outputs for each row, an array of shape (rows, outputs)."""
+    with no_grad(), mode(model, training=False):
+        predictions = [model(row) for row in rows]
+    numbers = [
+        [as_float(number(x), f"{where}: an output of the model") for x in _several(where, prediction)]
+        for prediction in predictions
+    ]
+    if len({len(row) for row in numbers}) != 1 or not numbers[0]:
+        raise ValueError(f"{where}: model: expected as many outputs for each row, at least one, got different numbers")
+    return np.array(numbers)
+
+
+def _several(where: str, prediction: Any) -> Sequence[Any]:
+    alone = is_real_scalar(number(prediction))
+    return [prediction] if alone else as_sequence(prediction, f"{where}: the prediction of the model")
+
+
+def _task(where: str, task: str | None, outputs: int, targets: list[Any]) -> Literal["classification", "regression"]:
+    if task is not None:
+        return one_of("classification", "regression")(f"{where}: task", task)  # type: ignore[no-any-return]
+    plain = all(is_real_scalar(t) for t in targets)
+    found = {float(t) for t in targets} if plain else set()
+    two = found <= {0.0, 1.0} or found <= {-1.0, 1.0}
+    return "classification" if outputs > 1 or (plain and two) else "regression"
+
+
+def _scores(
+    where: str, model: Any, outputs: Vector, samples: Samples, threshold: float | None
+) -> tuple[Vector, list[int]]:
+    """Return a score for each class at each place, of which the largest wins, and the classes as the targets say."""
+    found = sorted({_class(where, target) for target in samples.targets})
+    count = outputs.shape[1]
+    if count > 1:
+        if threshold is not None:
+            raise ValueError(f"{where}: threshold: expected None for a model of {count} outputs, got {threshold}")
+        if found[0] < 0 or found[-1] >= count:
+            raise ValueError(f"{where}: y: expected class indices from 0 to {count - 1}, got {found[0]} to {found[-1]}")
+        return outputs, list(range(count))
+    if not (set(found) <= {0, 1} or set(found) <= {-1, 1}):
+        raise ValueError(
+            f"{where}: y: expected the classes 0 and 1, or -1 and 1, for a model of one output, got "
+            f"{', '.join(map(str, found[:5]))}; a model of {len(found)} classes has {len(found)} outputs"
+        )
+    if threshold is None:
+        threshold = 0.5 if _is_probability(model, outputs) else 0.0
+    classes = [-1, 1] if -1 in found else [0, 1]
+    return np.hstack([np.full_like(outputs, threshold), outputs]), classes
+
+
+def _is_probability(model: Any, outputs: Vector) -> bool:
+    if isinstance(model, MLP):
+        last = model.layers[-1].neurons[0]
+        return last.nonlin and last.activation.name == "sigmoid"
+    return bool(((outputs >= 0.0) & (outputs <= 1.0)).all())
+
+
+def _class(where: str, target: Any) -> int:
+    index = as_float(target, f"{where}: y: class")
+    if not index.is_integer():
+        raise ValueError(f"{where}: y: expected integers as classes, got {target}; say task='regression' for numbers")
+    return int(index)
+
+
+def _feature_names(where: str, X: Any, names: Any) -> tuple[str, str]:
+    given = getattr(X, "columns", ("x1", "x2")) if names is None else names
+    first, *others = (str(name) for name in as_sequence(given, f"{where}: feature_names", "names"))
+    if len(others) != 1:
+        raise ValueError(f"{where}: feature_names: expected 2 of them, got {1 + len(others)}")
+    return first, others[0]
+
+
+# --- drawing ---
+
+
+def _draw_classes(
+    ax: Axes, across: Vector, up: Vector, scores: Vector, samples: Samples, classes: list[int], labels: list[str]
+) -> None:
+    import matplotlib
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    rows = np.array(samples.rows)
+    targets = np.array([int(t) for t in samples.targets])
+    many = len(rows) > 400
+    entries: list[Any] = []
+    for k, (label, target) in enumerate(zip(labels, classes)):
+        look = style(k)
+        rivals = np.delete(scores, k, axis=2).max(axis=2)
+        lead = scores[:, :, k] - rivals
+        inside = np.isfinite(lead).any() and np.nanmax(lead) > 0.0
+        if inside:
+            high = float(np.nanmax(lead))
+            # Hatches of contours have no colour argument before matplotlib 3.11: their setting, for this one call.
+            with matplotlib.rc_context({"hatch.color": HATCH}):
+                ax.contourf(
+                    across, up, lead, levels=[0.0, 2.0 * high], colors=[look.tint], hatches=[look.hatch or None],
+                    zorder=0.5,
+                )  # fmt: skip
+            if float(np.nanmin(lead)) < 0.0:
+                ax.contour(across, up, lead, levels=[0.0], colors="black", linewidths=1.0, zorder=1)
+        own = rows[targets == target]
+        ax.scatter(
+            own[:, 0], own[:, 1], s=14 if many else 38, marker=look.marker, color=look.color, edgecolors="black",
+            linewidths=0.6, zorder=3, label=label,
+        )  # fmt: skip
+        patch = Patch(facecolor=look.tint, edgecolor=HATCH, hatch=look.hatch, linewidth=0.5)
+        mark = Line2D([], [], linestyle="none", marker=look.marker, color=look.color, markeredgecolor="black")
+        entries.append((patch, mark))
+    legend = ax.legend(entries, labels, title="class", loc="best", fontsize="small", framealpha=0.9)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def _draw_regression(
+    ax: Axes, across: Vector, up: Vector, predictions: Vector, rows: list[list[float]], targets: Vector
+) -> None:
+    from matplotlib.colors import Normalize
+
+    everything = np.concatenate([predictions[np.isfinite(predictions)], targets])
+    low, high = float(everything.min()), float(everything.max())
+    points = np.array(rows)
+    norm = Normalize(low, high if high > low else low + 1.0)
+    heat = ax.pcolormesh(across, up, predictions, norm=norm, cmap="cividis", shading="gouraud", zorder=0.5)
+    finite = predictions[np.isfinite(predictions)]
+    if len(finite) and finite.max() > finite.min():
+        ax.contour(across, up, predictions, levels=8, colors="white", linewidths=0.6, linestyles="solid", zorder=1)
+    ax.scatter(
+        points[:, 0], points[:, 1], c=targets, norm=norm, cmap="cividis", s=38, edgecolors="white", linewidths=1.2,
+        zorder=3, label="sample", path_effects=outline(2.6, "black"),
+    )  # fmt: skip
+    bar = ax.figure.colorbar(heat, ax=ax)
+    bar.set_label("prediction; in the circles: target")

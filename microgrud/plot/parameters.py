@@ -1,0 +1,115 @@
+"""Which parameters a picture is about, what they are called, and how they belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..engine import Value
+from ..nn.layers import Layer, Neuron
+from ..nn.module import Module
+from ..optim.optimizer import Optimizer
+from ..optim.packing import check_parameters
+
+__all__ = ["filters_of", "layers_of", "named_parameters", "parameters_of"]
+
+
+def parameters_of(where: str, source: Any) -> list[Value]:
+    """Return the parameters of a Module or an optimizer, or a list of them, checked.
+
+    Args:
+        where: who asks, for the message.
+        source: a Module, an Optimizer, or an iterable of Values.
+
+    Raises:
+        TypeError, ValueError: for anything else.
+
+    >>> parameters_of("Trajectory", 3.0)
+    Traceback (most recent call last):
+        ...
+    TypeError: Trajectory: expected a list of Values, got an object of type float
+    """
+    return check_parameters(where, source.parameters() if isinstance(source, (Module, Optimizer)) else source)
+
+
+def named_parameters(source: Any, parameters: Sequence[Value]) -> list[str]:
+    """Return what to call each parameter: by its label, its name in the Module, or its index."""
+    names = {id(p): name for name, p in source.named_parameters()} if isinstance(source, Module) else {}
+    return [p.label or names.get(id(p)) or f"parameter {i}" for i, p in enumerate(parameters)]
+
+
+def filters_of(source: Any, parameters: Sequence[Value]) -> list[list[int]]:
+    """Return the indices of the parameters that belong to each filter.
+
+    In a Module the weights of each neuron are one, and biases belong to none, as in the authors' own pictures; what a
+    module of another kind holds itself is one as well. A list of Values is one.
+    """
+    if not isinstance(source, Module):
+        return [list(range(len(parameters)))]
+    indices = {id(p): i for i, p in enumerate(parameters)}
+    filters: list[list[int]] = []
+    taken: set[int] = set()
+    for module in modules_of(source):
+        if isinstance(module, Neuron):
+            own = module.w
+            taken.update(id(p) for p in (module.b,) if p is not None)
+        else:
+            below = {id(p) for child in module.children() for p in child.parameters()}
+            own = [p for p in module.parameters() if id(p) not in below]
+        members = [indices[id(p)] for p in own if id(p) in indices and id(p) not in taken]
+        taken.update(id(p) for p in own)
+        if members:
+            filters.append(members)
+    return filters
+
+
+def modules_of(module: Module) -> list[Module]:
+    """Return a module and all below it, each once, a module before what it holds."""
+    found: dict[int, Module] = {}
+    waiting = [module]
+    while waiting:
+        here = waiting.pop()
+        if id(here) not in found:
+            found[id(here)] = here
+            waiting.extend(reversed(here.children()))
+    return list(found.values())
+
+
+def layers_of(where: str, model: Any) -> list[tuple[str, list[Value]]]:
+    """Return the parameters of a model a layer at a time, from the inputs on, with the names of the layers.
+
+    A layer is a `Layer`, a `Neuron` outside of any, or what a module of another kind holds itself.
+
+    Args:
+        where: who asks, for the message.
+        model: a Module.
+
+    Raises:
+        TypeError: for anything but a Module.
+        ValueError: for one without parameters.
+
+    >>> from microgrud.nn import MLP
+    >>> [(name, len(parameters)) for name, parameters in layers_of("gradient_flow", MLP(2, [3, 1]))]
+    [('layers.0', 9), ('layers.1', 4)]
+    """
+    if not isinstance(model, Module):
+        raise TypeError(f"{where}: model: expected a Module, got an object of type {type(model).__name__}")
+    names = {id(p): name for name, p in model.named_parameters()}
+    found: list[tuple[str, list[Value]]] = []
+    taken: set[int] = set()
+    for module in modules_of(model):
+        whole = isinstance(module, (Layer, Neuron)) or not module.children()
+        below = set() if whole else {id(p) for child in module.children() for p in child.parameters()}
+        own = [p for p in module.parameters() if id(p) not in below and id(p) not in taken and id(p) in names]
+        taken.update(id(p) for p in own)
+        if own:
+            found.append((_name(module, names), own))
+    if not found:
+        raise ValueError(f"{where}: model: expected a Module with parameters, got a {type(model).__name__} with none")
+    return found
+
+
+def _name(module: Module, names: dict[int, str]) -> str:
+    """Return the name of a module: that of its first parameter, without what the module itself calls it."""
+    inner, parameter = module.named_parameters()[0]
+    return names[id(parameter)].removesuffix(inner).rstrip(".") or type(module).__name__

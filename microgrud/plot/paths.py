@@ -1,0 +1,101 @@
+"""Walks over a surface, as lines: each step marked, start and end above all, and a legend where there is room."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..optim.packing import Vector
+from .style import outline, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["draw_paths", "mark_every", "place_legend"]
+
+#: More steps than this and their marks would hide the line.
+_LARGE_MARKS = 60
+_START: dict[str, Any] = {
+    "linestyle": "none", "marker": "o", "markersize": 10, "markerfacecolor": "white", "markeredgecolor": "black",
+    "markeredgewidth": 1.6,
+}  # fmt: skip
+_END: dict[str, Any] = {
+    "linestyle": "none", "marker": "*", "markersize": 15, "markerfacecolor": "black", "markeredgecolor": "white",
+    "markeredgewidth": 1.0,
+}  # fmt: skip
+#: Where a legend may be, the first of equals preferred, and about what part of the Axes it covers there.
+_PLACES = {
+    "upper right": (0.7, 1.0, 0.6, 1.0),
+    "upper left": (0.0, 0.3, 0.6, 1.0),
+    "lower left": (0.0, 0.3, 0.0, 0.4),
+    "lower right": (0.7, 1.0, 0.0, 0.4),
+    "center right": (0.7, 1.0, 0.3, 0.7),
+    "center left": (0.0, 0.3, 0.3, 0.7),
+}
+
+
+def draw_paths(ax: Any, paths: Mapping[str, Vector]) -> list[Any]:
+    """Draw walks, on flat Axes or three-dimensional ones.
+
+    Args:
+        ax: where to draw.
+        paths: by name, the places of each: an array of shape (places, 2), or (places, 3).
+
+    Returns:
+        The entries for a legend: one for each walk, one for all starts, one for all ends.
+    """
+    from matplotlib.lines import Line2D
+
+    entries: list[Any] = []
+    for i, (name, places) in enumerate(paths.items()):
+        look = style(i)
+        many = len(places) > _LARGE_MARKS
+        entries += ax.plot(
+            *places.T, color=look.color, linestyle=look.dashes, linewidth=1.4, marker=look.marker,
+            markersize=2.0 if many else 4.2, label=name, zorder=4 + 0.1 * i, path_effects=outline(2.4 if many else 3.2),
+        )  # fmt: skip
+    for i, (name, places) in enumerate(paths.items()):
+        ax.plot(*places[:1].T, **_START, zorder=5, label=f"_start of {name}")
+        ax.plot(*places[-1:].T, **{**_END, "markerfacecolor": style(i).color}, zorder=6, label=f"_end of {name}")
+    if paths:
+        end = _END if len(paths) > 1 else {**_END, "markerfacecolor": style(0).color}
+        entries += [Line2D([], [], **_START, label="start"), Line2D([], [], **end, label="end")]
+    return entries
+
+
+def mark_every(count: int, marks: int = 12) -> int:
+    """Return each how many-th of `count` points of a curve to mark, so that there are about `marks`.
+
+    >>> mark_every(100), mark_every(5)
+    (8, 1)
+    """
+    return max(1, count // marks)
+
+
+def place_legend(ax: Axes, entries: list[Any], curves: Sequence[Vector]) -> None:
+    """Draw the legend where it hides the least of the curves; none if it has no entries.
+
+    Args:
+        ax: where to draw, with its limits set.
+        entries: the artists with labels.
+        curves: the points of lines that it should not hide, arrays of shape (points, 2).
+    """
+    if not entries:
+        return
+    ax.get_xlim(), ax.get_ylim()  # which sees to it that limits left to matplotlib are set
+    crowds = dict.fromkeys(_PLACES, 0)
+    for curve in curves:
+        with np.errstate(all="ignore"):  # a number that has no place on a logarithmic axis
+            points = ax.transAxes.inverted().transform(ax.transData.transform(curve))
+            # A line is more than its points: four to a segment.
+            steps = np.diff(points, axis=0)
+            between = np.concatenate([points, *(points[:-1] + t * steps for t in (0.25, 0.5, 0.75))])
+        for name, (left, right, low, high) in _PLACES.items():
+            x, y = between.T
+            crowds[name] += int(
+                np.sum((x >= left - 0.01) & (x <= right + 0.01) & (y >= low - 0.01) & (y <= high + 0.01))
+            )
+    best: Any = min(crowds, key=lambda name: crowds[name])
+    ax.legend(handles=entries, loc=best, fontsize="small", framealpha=0.9)

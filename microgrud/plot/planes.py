@@ -1,0 +1,132 @@
+"""Planes through parameter space: a point, two directions, and what the axes along them are called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..engine import Value
+from ..optim.packing import Vector, read_data
+from .trajectory import Trajectory
+
+__all__ = ["Plane", "coordinate_plane", "filter_normalized_plane", "principal_plane", "read_center"]
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """The points `origin + a * directions[0] + b * directions[1]` of parameter space.
+
+    Attributes:
+        origin: n numbers, the point with the coordinates (0, 0).
+        directions: two vectors of n numbers, an array of shape (2, n).
+        labels: what each axis is called.
+        variance: the shares of a walk's variance that lie along each direction; None if they are not those of a walk.
+    """
+
+    origin: Vector
+    directions: Vector
+    labels: tuple[str, str]
+    variance: tuple[float, float] | None = None
+
+    def point(self, a: float, b: float) -> Vector:
+        """Return the n parameters at the coordinates (a, b)."""
+        point: Vector = self.origin + a * self.directions[0] + b * self.directions[1]
+        return point
+
+    def project(self, points: Vector) -> Vector:
+        """Return the coordinates of the places in the plane that are nearest to some points.
+
+        Args:
+            points: an array of shape (m, n).
+
+        Returns:
+            An array of shape (m, 2).
+        """
+        with np.errstate(all="ignore"):  # a walk may have run away
+            components = (points - self.origin) @ self.directions.T
+        gram = self.directions @ self.directions.T
+        projected: Vector = np.linalg.solve(gram, components.T).T
+        return projected
+
+
+def coordinate_plane(center: Vector, indices: tuple[int, int], labels: tuple[str, str]) -> Plane:
+    """Return the plane in which two parameters vary and the others stay: its coordinates are those two parameters."""
+    directions = np.zeros((2, len(center)))
+    directions[0, indices[0]] = directions[1, indices[1]] = 1.0
+    # The origin is 0 in both, so that 0 + a * 1 + b * 0 gives the parameter itself, to the bit.
+    origin = center.copy()
+    origin[list(indices)] = 0.0
+    return Plane(origin, directions, labels)
+
+
+def filter_normalized_plane(center: Vector, filters: Sequence[Sequence[int]], seed: int) -> Plane:
+    """Return a plane through `center` along two random directions, each filter as long as that of the parameters.
+
+    Li, Xu, Taylor, Studer & Goldstein, "Visualizing the loss landscape of neural nets", NeurIPS 2018, section 4:
+    `d_f <- d_f / ||d_f|| * ||p_f||` for each filter `f` of a normally distributed direction `d`. A parameter that
+    belongs to no filter stays where it is. Distances in such pictures can be compared between networks.
+
+    Args:
+        center: n numbers.
+        filters: the indices of the parameters of each filter.
+        seed: where the drawing of directions starts.
+
+    Raises:
+        ValueError: if all filters are zero, so that there is no length to go by.
+    """
+    rng = np.random.default_rng(seed)
+    directions = np.zeros((2, len(center)))
+    for direction in directions:
+        drawn = rng.standard_normal(len(center))
+        for indices in map(list, filters):
+            length = np.linalg.norm(drawn[indices])
+            direction[indices] = drawn[indices] / length * np.linalg.norm(center[indices])
+    if np.linalg.matrix_rank(directions) < 2:
+        raise ValueError(
+            "loss_surface: directions: expected weights to give random directions their lengths, got fewer than two "
+            "that are not 0; name two parameters instead"
+        )
+    return Plane(center, directions, ("random direction 1", "random direction 2"))
+
+
+def principal_plane(trajectory: Trajectory, positions: Vector) -> Plane:
+    """Return the plane through the end of a walk along the two directions in which it varies most.
+
+    Principal component analysis of the places, as in Li et al. 2018, section 7.2. The directions are orthonormal, each
+    with its largest entry positive, and know what share of the walk's variance lies along them.
+
+    Args:
+        trajectory: the walk, for the message.
+        positions: its places, an array of shape (places, n).
+
+    Raises:
+        ValueError: for a walk that goes nowhere, to places that are not finite, or with a single parameter.
+    """
+    if positions.shape[1] < 2:
+        raise ValueError("loss_surface: expected at least 2 parameters to span a plane, got 1")
+    if len(positions) == 0 or not np.isfinite(positions).all():
+        raise ValueError(f"loss_surface: trajectory: expected finite places, got {trajectory!r} with none, or others")
+    centered = positions - positions.mean(axis=0)
+    _, lengths, rows = np.linalg.svd(centered, full_matrices=False)
+    total = float(np.sum(lengths**2))
+    if total == 0.0:
+        raise ValueError(f"loss_surface: trajectory: expected a walk that moves, got {trajectory!r} at one place")
+    directions = rows[:2] * np.where(rows[:2].max(axis=1) < -rows[:2].min(axis=1), -1.0, 1.0)[:, None]
+    shares = lengths[:2] ** 2 / total
+    labels = tuple(f"principal direction {i} ({share:.1%} of the walk)" for i, share in enumerate(shares, start=1))
+    return Plane(positions[-1], directions, (labels[0], labels[1]), (float(shares[0]), float(shares[1])))
+
+
+def read_center(parameters: Sequence[Value]) -> Vector:
+    """Return where the parameters stand.
+
+    Raises:
+        ValueError: if that is not finite.
+    """
+    center = read_data(parameters)
+    if not np.isfinite(center).all():
+        i = int(np.argmin(np.isfinite(center)))
+        raise ValueError(f"loss_surface: parameters: expected finite numbers, got {center[i]} at index {i}")
+    return center

@@ -1,0 +1,219 @@
+"""Several optimizers on one surface: the same start, the same number of steps, and all their ways in one picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from ..engine import Value
+from ..operation import as_float
+from ..optim.optimizer import Optimizer
+from ..optim.packing import Vector
+from ..optim.settings import ANY, pair, real, whole
+from ..train.evaluation import number
+from .axes import png, several_axes
+from .paths import mark_every, place_legend
+from .scales import LOG_NOTE, asks_for_log
+from .style import style
+from .surface import LossSurface, around, loss_surface
+from .trajectory import Trajectory
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Race", "race"]
+
+#: Makes an optimizer of a list of parameters: a class such as `Adam`, or `lambda parameters: SGD(parameters, lr=0.1)`.
+Factory: TypeAlias = Callable[[list[Value]], Optimizer]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Race:
+    """What a race of optimizers led to; at the end of a notebook's cell it shows itself.
+
+    Attributes:
+        surface: the `LossSurface` around the start and the walks.
+        trajectories: the walk of each optimizer, by name: a place for the start and each step, with loss and gradient.
+        ended: why the walk of an optimizer ended early, by name; those that took all their steps are not in it.
+    """
+
+    surface: LossSurface
+    trajectories: dict[str, Trajectory]
+    ended: dict[str, str]
+
+    def plot(self, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
+        """Draw the walks over the contours of the surface, and the loss at each step beside them.
+
+        Args:
+            axes: two Axes to draw on; those of a new Figure, which show themselves in a notebook, if None.
+
+        Returns:
+            The two Axes, labelled.
+
+        Raises:
+            TypeError, ValueError: for anything but two Axes.
+            ImportError: without matplotlib.
+        """
+        left, right = drawn = several_axes("Race.plot", axes, 1, 2, 2, (10.5, 4.6))
+        self.surface.contour(left, colorbar=False)
+        self._plot_losses(right)
+        return drawn  # type: ignore[no-any-return]
+
+    def _plot_losses(self, ax: Axes) -> None:
+        from matplotlib.ticker import MaxNLocator
+
+        curves = []
+        for i, (name, trajectory) in enumerate(self.trajectories.items()):
+            curves.append(np.column_stack([np.arange(len(trajectory)), trajectory.losses]))
+            look = style(i)
+            ended = " (ended early)" if name in self.ended else ""
+            ax.plot(
+                trajectory.losses, color=look.color, linestyle=look.dashes, marker=look.marker, markersize=4.5,
+                markevery=mark_every(len(trajectory)), label=f"{name}{ended}",
+            )  # fmt: skip
+        log = asks_for_log(np.concatenate([t.losses for t in self.trajectories.values()]))
+        if log:
+            ax.set_yscale("log", nonpositive="mask")
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        ax.set(xlabel="step", ylabel=f"loss{LOG_NOTE if log else ''}")
+        ax.grid(alpha=0.4, linewidth=0.6)
+        place_legend(ax, list(ax.get_lines()), curves)
+
+    def _repr_png_(self) -> bytes:
+        return png(self.plot()[0].figure)
+
+    def __repr__(self) -> str:
+        lines = []
+        for name, trajectory in self.trajectories.items():
+            ended = f", ended early at {self.ended[name]}" if name in self.ended else ""
+            lines.append(f"  {name}: loss {trajectory.losses[-1]:.4g} after {len(trajectory) - 1} steps{ended}")
+        return "\n".join(["Race(", *lines, ")"])
+
+
+def race(
+    loss: Callable[[Any, Any], Any],
+    start: Any,
+    optimizers: Mapping[str, Factory],
+    *,
+    steps: int = 100,
+    extent: Any = None,
+    points: int | tuple[int, int] = 101,
+) -> Race:
+    """Let several optimizers walk down one surface of two numbers from the same start.
+
+    A walk ends early where the loss or its gradient is not finite any more, or the loss raises an ArithmeticError or a
+    ValueError.
+
+    Args:
+        loss: a function of two Values, such as `rosenbrock`.
+        start: the pair (x, y) where all begin.
+        optimizers: by name, what makes each of a list of parameters: a class such as `Adam` for its defaults, or a
+            function such as `lambda parameters: SGD(parameters, lr=0.01)`.
+        steps: how many steps each takes, at least 1. One of L-BFGS makes up to `max_iter` iterations.
+        extent: from where to where the surface goes: `(low, high)` for both axes, or a pair of such pairs. By default
+            around the start and all places that are not higher.
+        points: of the grid, along both axes or each.
+
+    Returns:
+        A `Race`: its `plot()` draws it.
+
+    Raises:
+        TypeError, ValueError: for invalid arguments.
+
+    >>> from microgrud.optim import LBFGS, SGD
+    >>> from microgrud.plot import ravine
+    >>> result = race(ravine, (2.0, 1.0), {"SGD": lambda p: SGD(p, lr=0.03), "L-BFGS": LBFGS}, steps=5, points=21)
+    >>> [len(trajectory) for trajectory in result.trajectories.values()]
+    [6, 6]
+    >>> float(result.trajectories["L-BFGS"].losses[-1]) < 1e-12 < float(result.trajectories["SGD"].losses[-1])
+    True
+    """
+    where = "race"
+    if not callable(loss):
+        raise TypeError(f"{where}: loss: expected a function of two Values, got a {type(loss).__name__}")
+    begin: tuple[float, float] = pair(real(ANY))(f"{where}: start", start)
+    if not isinstance(optimizers, Mapping) or not optimizers:
+        raise TypeError(
+            f'{where}: optimizers: expected a dict such as {{"Adam": Adam}}, got '
+            f"{'an empty one' if isinstance(optimizers, Mapping) else 'a ' + type(optimizers).__name__}"
+        )
+    steps = whole(1)(f"{where}: steps", steps)
+    x, y = Value(begin[0], label="x"), Value(begin[1], label="y")
+    trajectories: dict[str, Trajectory] = {}
+    ended: dict[str, str] = {}
+    for name, factory in optimizers.items():
+        x.data, y.data = begin
+        trajectories[str(name)], reason = _run(loss, [x, y], _made(str(name), factory, [x, y]), steps)
+        if reason is not None:
+            ended[str(name)] = reason
+    x.data, y.data = begin
+    surface = loss_surface(
+        lambda: loss(x, y),
+        [x, y],
+        trajectory=trajectories,
+        extent=_extent(trajectories) if extent is None else extent,
+        points=points,
+        progress=False,
+    )
+    return Race(surface, trajectories, ended)
+
+
+def _made(name: str, factory: Any, parameters: list[Value]) -> Optimizer:
+    if isinstance(factory, Optimizer) or not callable(factory):
+        kind = type(factory).__name__
+        raise TypeError(
+            f"race: optimizers: {name}: expected a class or a function that makes an optimizer, got an object of type "
+            f"{kind}; write lambda parameters: {kind if isinstance(factory, Optimizer) else 'SGD'}(parameters, lr=...)"
+        )
+    made = factory(parameters)
+    if not isinstance(made, Optimizer):
+        raise TypeError(
+            f"race: optimizers: {name}: expected a function that returns an Optimizer, got one that returns a "
+            f"{type(made).__name__}"
+        )
+    if made.parameters() != parameters:
+        raise ValueError(f"race: optimizers: {name}: expected an optimizer of the parameters that it is given")
+    return made
+
+
+def _run(
+    loss: Callable[[Any, Any], Any], parameters: list[Value], optimizer: Optimizer, steps: int
+) -> tuple[Trajectory, str | None]:
+    """Walk, and return the walk, with why it ended early if it did."""
+    trajectory = Trajectory(optimizer)
+
+    def closure() -> Value:
+        optimizer.zero_grad()
+        height = loss(*parameters)
+        if not isinstance(height, Value):
+            raise TypeError(f"race: loss: expected it to return a Value, got a {type(height).__name__}")
+        height.backward()
+        return height
+
+    for step in range(steps + 1):
+        try:
+            height = closure()
+        except (ArithmeticError, ValueError) as error:
+            if step == 0:
+                raise  # it cannot even begin: the start, or the loss, is wrong
+            return trajectory, f"step {step}: {error}"
+        figure = as_float(number(height), "race: loss")
+        trajectory.record(figure)
+        if not (math.isfinite(figure) and math.isfinite(trajectory.gradient_norms[-1])):
+            return trajectory, f"step {step}: the loss is {figure}, the gradient's norm {trajectory.gradient_norms[-1]}"
+        if step < steps:
+            optimizer.step(closure if optimizer.needs_closure else None)
+    return trajectory, None
+
+
+def _extent(trajectories: Mapping[str, Trajectory]) -> Any:
+    """Return the box around the places that are not higher than the start: a walk that runs away does not set it."""
+    lower: list[Vector] = []
+    for trajectory in trajectories.values():
+        losses = trajectory.losses
+        lower.append(trajectory.positions[losses <= losses[0]])
+    return around(np.concatenate(lower))

@@ -1,0 +1,97 @@
+"""A loss surface as a landscape in three dimensions, and the walks on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..optim.packing import Vector
+from .axes import axes_3d_for, need_matplotlib
+from .paths import draw_paths
+from .scales import LOG_NOTE, Scale, chosen_scale, log_floor, three_digits
+from .style import undefined_patch
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from .surface import LossSurface
+
+__all__ = ["draw_relief", "height_at"]
+
+
+def draw_relief(surface: LossSurface, ax: Any, paths: Mapping[str, Vector], scale: str) -> Axes:
+    """Draw a surface and the walks on it; see `LossSurface.surface`."""
+    where = "LossSurface.surface"
+    need_matplotlib(where)
+    from matplotlib.ticker import MaxNLocator
+
+    losses = np.where(np.isfinite(surface.losses), surface.losses, np.nan)
+    if not np.isfinite(losses).any():
+        raise ValueError(f"{where}: expected a finite loss somewhere on the grid, got none ({surface.failure})")
+    chosen = chosen_scale(where, scale, losses)
+    axes = axes_3d_for(where, ax)
+    # mplot3d has no logarithmic axis of its own: the heights are logarithms, and the ticks say of what.
+    heights = np.log10(np.maximum(losses, log_floor(losses))) if chosen == "log" else losses
+    axes.computed_zorder = False  # the walks lie on the surface, which would hide them by halves
+    axes.plot_surface(
+        *np.meshgrid(surface.x, surface.y), np.ma.masked_invalid(heights).filled(np.nan), rstride=1, cstride=1,
+        cmap="viridis", vmin=float(np.nanmin(heights)), vmax=float(np.nanmax(heights)), linewidth=0,
+        antialiased=False, zorder=1,
+    )  # fmt: skip
+    lifted = {
+        name: np.column_stack([places, height_at(surface.x, surface.y, heights, places)])
+        for name, places in paths.items()
+    }
+    entries = draw_paths(axes, lifted)
+    # A long label has two lines, since the edges of the box are short.
+    across, up = (label.replace(" (", "\n(", 1) for label in surface.plane.labels)
+    axes.set_xlabel(across, labelpad=14 if "\n" in across else 8)
+    axes.set_ylabel(up, labelpad=18 if "\n" in up else 8)
+    axes.set_xlim(surface.x[0], surface.x[-1])
+    axes.set_ylim(surface.y[0], surface.y[-1])
+    axes.xaxis.set_major_locator(MaxNLocator(5, prune="upper"))  # the two axes meet in a corner, where one label fits
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    _label_heights(axes, chosen)
+    if surface.undefined:
+        entries.append(undefined_patch())
+    if entries:
+        axes.legend(handles=entries, loc="upper left", fontsize="small")
+    return axes  # type: ignore[no-any-return]
+
+
+def height_at(x: Vector, y: Vector, heights: Vector, places: Vector) -> Vector:
+    """Return the height of the surface at some places, between the points of the grid bilinearly.
+
+    Args:
+        x: the grid's coordinates across, nx numbers, ascending.
+        y: those upwards, ny numbers, ascending.
+        heights: an array of shape (ny, nx).
+        places: an array of shape (m, 2).
+
+    Returns:
+        m heights; NaN outside of the grid, and beside a point without a height.
+
+    >>> corner = np.array([[0.0, 1.0], [2.0, 3.0]])
+    >>> height_at(np.array([0.0, 1.0]), np.array([0.0, 1.0]), corner, np.array([[0.5, 0.5], [1.0, 1.0], [2.0, 0.0]]))
+    array([1.5, 3. , nan])
+    """
+    i = np.clip(np.searchsorted(x, places[:, 0], side="right") - 1, 0, len(x) - 2)
+    j = np.clip(np.searchsorted(y, places[:, 1], side="right") - 1, 0, len(y) - 2)
+    u = (places[:, 0] - x[i]) / (x[i + 1] - x[i])
+    v = (places[:, 1] - y[j]) / (y[j + 1] - y[j])
+    inside = (u >= 0.0) & (u <= 1.0) & (v >= 0.0) & (v <= 1.0)
+    below = (1 - u) * heights[j, i] + u * heights[j, i + 1]
+    above = (1 - u) * heights[j + 1, i] + u * heights[j + 1, i + 1]
+    return np.where(inside, (1 - v) * below + v * above, np.nan)
+
+
+def _label_heights(axes: Any, scale: Scale) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axes.set_zlabel(f"loss{LOG_NOTE if scale == 'log' else ''}", labelpad=10)
+    if scale == "log":
+        low, high = axes.get_zlim()
+        axes.zaxis.set_major_locator(MaxNLocator(6, integer=high - low > 2.0))
+        axes.zaxis.set_major_formatter(FuncFormatter(lambda height, _: three_digits(10.0**height)))

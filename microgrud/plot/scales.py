@@ -1,0 +1,94 @@
+"""Linear or logarithmic: which scale a range of numbers asks for, and the levels of contours on it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from ..optim.packing import Vector
+from ..optim.settings import one_of
+
+__all__ = ["Scale", "asks_for_log", "chosen_scale", "contour_levels", "log_floor", "three_digits"]
+
+Scale: TypeAlias = Literal["linear", "log"]
+
+#: What the label of a logarithmic axis says.
+LOG_NOTE = " (logarithmic scale)"
+#: The largest over the smallest number from which on a logarithmic scale shows more.
+WIDE = 10.0
+#: The share of the smallest numbers that do not set the scale: the point of a grid that hits a minimum of 0, say.
+_LOWEST = 0.005
+
+
+def asks_for_log(numbers: Any) -> bool:
+    """Tell whether numbers are better shown on a logarithmic scale: none negative, and over a wide range.
+
+    >>> asks_for_log([1.0, 9.0]), asks_for_log([0.0, 0.01, 10.0]), asks_for_log([-1.0, 100.0])
+    (False, True, False)
+    """
+    finite = _finite(numbers)
+    if len(finite) == 0 or finite.min() < 0.0 or finite.max() == 0.0:
+        return False
+    return bool(finite.max() > WIDE * log_floor(finite))
+
+
+def log_floor(numbers: Any) -> float:
+    """Return where a logarithmic scale for these numbers begins: what lies below, zeros too, is shown as this."""
+    positive = _finite(numbers)
+    positive = positive[positive > 0.0]
+    return float(np.quantile(positive, _LOWEST, method="lower"))
+
+
+def chosen_scale(where: str, scale: str, numbers: Any) -> Scale:
+    """Return the scale asked for, or for `"auto"` the one that the numbers ask for.
+
+    Raises:
+        ValueError: for another scale, and for a logarithmic one where there is nothing positive.
+    """
+    chosen = one_of("auto", "linear", "log")(f"{where}: scale", scale)
+    if chosen == "auto":
+        return "log" if asks_for_log(numbers) else "linear"
+    if chosen == "log" and not np.any(_finite(numbers) > 0.0):
+        raise ValueError(f"{where}: scale: expected 'linear' where no number is positive, got 'log'")
+    return chosen  # type: ignore[no-any-return]
+
+
+def contour_levels(numbers: Any, scale: Scale, count: int) -> Vector:
+    """Return levels from the lowest to the highest finite number, evenly spaced on the scale.
+
+    Args:
+        numbers: what is to be drawn, with a finite number among them.
+        scale: on a linear scale the levels are round numbers, the outermost beyond the numbers.
+        count: how many levels, on a linear scale about.
+
+    >>> contour_levels([1.0, 2.0, 100.0], "log", 3)
+    array([  1.,  10., 100.])
+    >>> contour_levels([0.03, 0.97], "linear", 6)
+    array([0. , 0.2, 0.4, 0.6, 0.8, 1. ])
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    finite = _finite(numbers)
+    low, high = float(finite.min()), float(finite.max())
+    if scale == "linear":
+        return np.asarray(MaxNLocator(max(1, count - 1), min_n_ticks=2).tick_values(low, high), dtype=np.float64)
+    low = log_floor(finite)
+    high = max(high, low * 1.001)  # numbers that are all the same are within one band
+    levels = np.geomspace(low, high, count)
+    levels[0], levels[-1] = low, high
+    return levels
+
+
+def three_digits(x: float) -> str:
+    """Write a number short, for a tick.
+
+    >>> three_digits(1377.9), three_digits(0.0012345), three_digits(3.0)
+    ('1380', '0.00123', '3')
+    """
+    return f"{float(f'{x:.3g}'):g}"
+
+
+def _finite(numbers: Any) -> Vector:
+    array = np.asarray(numbers, dtype=np.float64).ravel()
+    return array[np.isfinite(array)]

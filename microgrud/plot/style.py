@@ -1,0 +1,68 @@
+"""Colours, markers, dashes and hatches: in greyscale and to colour-blind readers, form tells apart what colour does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
+    from matplotlib.patches import Patch
+
+__all__ = ["FAINT", "HATCH", "STYLES", "UNDEFINED_HATCH", "Style", "outline", "pale_greys", "style", "undefined_patch"]
+
+
+class Style(NamedTuple):
+    """How one of several things is drawn."""
+
+    color: str
+    marker: str
+    dashes: Any
+    hatch: str
+    tint: str
+
+
+#: The colours are those of Okabe & Ito, "Color universal design", 2008; neighbours differ in lightness as well.
+STYLES = (
+    Style("#0072B2", "o", "-", "", "#cfe3f5"),
+    Style("#D55E00", "s", (0, (5, 1.5)), "///", "#f7d9c4"),
+    Style("#009E73", "^", (0, (1, 1)), "...", "#c5ebdf"),
+    Style("#CC79A7", "D", (0, (5, 1.5, 1, 1.5)), "\\\\\\", "#f5dfec"),
+    Style("#000000", "v", (0, (8, 2)), "x", "#dcdcdc"),
+    Style("#E69F00", "P", (0, (3, 1, 1, 1, 1, 1)), "oo", "#fbe8c3"),
+    Style("#56B4E9", "X", (0, (2, 2)), "--", "#e0f2fc"),
+    Style("#7A5C00", "*", (0, (4, 1)), "||", "#ece3c8"),
+)
+#: For grids and what stands behind.
+FAINT = "#8a8a8a"
+#: For the hatches of regions.
+HATCH = "#b4b4b4"
+#: Over what has no number to show.
+UNDEFINED_HATCH = "xxxx"
+
+
+def style(index: int) -> Style:
+    """Return the style of the i-th of several things; from the ninth on the markers come with other colours."""
+    first = STYLES[index % len(STYLES)]
+    rounds = index // len(STYLES)
+    return first if not rounds else first._replace(color=STYLES[(index + rounds) % len(STYLES)].color)
+
+
+def outline(width: float, color: str = "white") -> list[Any]:
+    """Return path effects that draw a line or a text with a border, so that it stands out from any ground."""
+    from matplotlib.patheffects import Normal, Stroke
+
+    return [Stroke(linewidth=width, foreground=color), Normal()]
+
+
+def pale_greys() -> Colormap:
+    """Return a colour map from white to middle grey, over which lines of any colour can be seen."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("microgrud_greys", ["#ffffff", "#d9d9d9", "#7f7f7f"])
+
+
+def undefined_patch() -> Patch:
+    """Return the entry of a legend for places without a finite number."""
+    from matplotlib.patches import Patch
+
+    return Patch(facecolor="white", edgecolor=FAINT, hatch=UNDEFINED_HATCH, label="no finite loss here", linewidth=0.5)

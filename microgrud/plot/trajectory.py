@@ -1,0 +1,128 @@
+"""The record of a walk over a loss surface: where it was at each step, and what it met there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..engine import Value
+from ..nn.module import Module
+from ..operation import as_float
+from ..optim.clipping import gradient_norm
+from ..optim.optimizer import Optimizer
+from ..optim.packing import Vector, read_data
+from ..train.evaluation import number
+from ..train.events import TrainingEvent
+from .parameters import parameters_of
+
+__all__ = ["Trajectory"]
+
+
+class Trajectory:
+    """Record a walk: the parameters at each place, and the loss, the gradient's norm and the learning rate there.
+
+    A callback of `fit` (`fit(..., callbacks=trajectory)`), or called by hand in a loop of one's own: `record(loss)`
+    after `backward()` and before `step()`. The numbers are copies, exact to the bit, of one walk of one optimizer.
+
+    `fit` calls it after each step, with the figures of the place that the step started from. So the last place is that
+    after the last step, where nothing was measured any more: its figures are NaN.
+
+    Args:
+        parameters: what walks: an optimizer, a Module, or a list of Values. It is made before the walk starts, since
+            it reads the start.
+
+    Attributes:
+        parameters: the n Values that walk.
+
+    Raises:
+        TypeError, ValueError: for anything else.
+
+    >>> from microgrud.optim import SGD
+    >>> x, y = Value(4.0), Value(1.0)
+    >>> optimizer = SGD([x, y], lr=0.25)
+    >>> trajectory = Trajectory(optimizer)
+    >>> for _ in range(3):
+    ...     loss = x * x + y * y
+    ...     optimizer.zero_grad()
+    ...     loss.backward()
+    ...     trajectory.record(loss)
+    ...     _ = optimizer.step()
+    >>> trajectory.positions.tolist()
+    [[4.0, 1.0], [2.0, 0.5], [1.0, 0.25]]
+    >>> trajectory.losses.tolist(), trajectory.learning_rates.tolist()
+    ([17.0, 4.25, 1.0625], [0.25, 0.25, 0.25])
+    """
+
+    def __init__(self, parameters: Optimizer | Module | Iterable[Value]) -> None:
+        self.parameters = parameters_of("Trajectory", parameters)
+        self._optimizer = parameters if isinstance(parameters, Optimizer) else None
+        self._here = read_data(self.parameters)  # where the walk stands, as far as is known
+        self._positions: list[Vector] = []
+        self._figures: list[tuple[float, float, float]] = []
+
+    def record(self, loss: Any, learning_rate: float | None = None) -> None:
+        """Record the place where the parameters stand, and their gradients as they are.
+
+        Args:
+            loss: the loss at this place, a Value or a number.
+            learning_rate: the rate of the step to come; that of the optimizer if None (NaN if none was given).
+
+        Raises:
+            TypeError: for a loss or a rate that is not a number.
+        """
+        figure = as_float(number(loss), "Trajectory.record: loss")
+        if learning_rate is not None:
+            rate = as_float(learning_rate, "Trajectory.record: learning_rate")
+        else:
+            rate = math.nan if self._optimizer is None else float(self._optimizer.param_groups[0]["lr"])
+        self._here = read_data(self.parameters)
+        self._positions.append(self._here)
+        self._figures.append((figure, gradient_norm(self.parameters), rate))
+
+    def __call__(self, event: TrainingEvent) -> None:
+        """Record a step of `fit`: the figures of the place it started from, and the place it led to."""
+        if event.kind != "step":
+            return
+        resumed = not self._positions and event.step > 1  # where earlier steps went was not seen
+        if not resumed:
+            if len(self._positions) == len(self._figures):
+                self._positions.append(self._here)
+            history = event.history
+            self._figures.append((event.loss, history.gradient_norm[-1], history.learning_rate[-1]))
+        self._here = read_data(self.parameters)
+        self._positions.append(self._here)
+
+    def __len__(self) -> int:
+        """Return the number of places, the start among them."""
+        return len(self._positions)
+
+    @property
+    def positions(self) -> Vector:
+        """The parameters at each place, an array of shape (places, n)."""
+        return np.array(self._positions).reshape(len(self), len(self.parameters))
+
+    @property
+    def losses(self) -> Vector:
+        """The loss at each place; NaN where it was not measured."""
+        return self._column(0)
+
+    @property
+    def gradient_norms(self) -> Vector:
+        """The Euclidean norm of the gradient at each place; NaN where it was not measured."""
+        return self._column(1)
+
+    @property
+    def learning_rates(self) -> Vector:
+        """The learning rate of the step that starts at each place; NaN where none did, or where it is not known."""
+        return self._column(2)
+
+    def _column(self, index: int) -> Vector:
+        column = np.full(len(self), math.nan)
+        column[: len(self._figures)] = [figures[index] for figures in self._figures]
+        return column
+
+    def __repr__(self) -> str:
+        return f"Trajectory({len(self)} places of {len(self.parameters)} parameters)"

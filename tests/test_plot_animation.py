@@ -1,0 +1,95 @@
+"""Films of walks: what is in the files, and that they are the same ones every time."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from microgrud import Value
+from microgrud.plot import LossSurface, Trajectory, animate, loss_surface, ravine
+from microgrud.plot.animation import _frames, _steps
+
+
+def surface(places: int = 4) -> LossSurface:
+    x, y = Value(0.0, label="x"), Value(0.0, label="y")
+    walks = {}
+    for name, height in (("short", 0.5), ("long", 1.0)):
+        walks[name] = Trajectory([x, y])
+        for x.data in range(places if name == "long" else 2):
+            y.data = height
+            walks[name].record(ravine(x, y))
+    return loss_surface(lambda: ravine(x, y), [x, y], trajectory=walks, points=5)
+
+
+def test_a_gif_has_a_frame_for_each_place_of_the_longest_walk(tmp_path: Path) -> None:
+    path = animate(surface(), None, tmp_path / "walk.gif", dpi=40, fps=5)
+    with Image.open(path) as film:
+        assert film.format == "GIF"
+        assert film.n_frames == 4
+        assert film.info["duration"] == 200
+        assert film.size == (256, 192)
+
+
+@pytest.mark.parametrize("name", ["walk.gif", "walk.html"])
+def test_equal_walks_give_equal_bytes(tmp_path: Path, name: str) -> None:
+    first = animate(surface(), None, tmp_path / name, dpi=40).read_bytes()
+    second = animate(surface(), None, str(tmp_path / name), dpi=40).read_bytes()
+    assert first == second
+    assert list(tmp_path.iterdir()) == [tmp_path / name]
+
+
+def test_a_page_holds_its_frames_and_needs_no_network(tmp_path: Path) -> None:
+    page = animate(surface(), None, tmp_path / "walk.html", dpi=40).read_text(encoding="utf-8")
+    frames = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=\\\s]+)\"", page)
+    assert len(frames) == 4
+    assert Image.open(io.BytesIO(base64.b64decode(frames[0].replace("\\\n", "")))).size == (256, 192)
+    assert not re.search(r"(https?:)?//(?!www\.w3\.org)[a-z]+\.[a-z]+", page.split("data:image")[0])
+    assert "font-awesome" not in page
+    assert "fa-" not in page.replace("".join(frames), "")
+
+
+def test_each_frame_shows_the_walks_as_far_as_they_have_come() -> None:
+    walked = surface()
+    paths = {name: walked.path(trajectory) for name, trajectory in walked.trajectories.items()}
+    first, second, again = (frame.astype(int) for frame in _frames(walked, paths, [0, 3, 0], 40))
+    assert np.array_equal(first, again)
+    changed = np.argwhere(np.abs(first - second).max(axis=2) > 30)
+    # What changes lies in the picture's upper and middle part, where the walks are, and in the line above.
+    assert 50 < len(changed) < 0.2 * first.shape[0] * first.shape[1]
+
+
+def test_a_long_walk_is_shown_in_fewer_frames_with_its_first_and_its_last_place() -> None:
+    assert _steps(5, 150) == [0, 1, 2, 3, 4]
+    steps = _steps(1001, 11)
+    assert steps == list(range(0, 1001, 100))
+    assert _steps(1, 5) == [0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"surface": 3}, "animate: surface: expected a LossSurface, got a int"),
+        ({"path": "walk.mp4"}, "animate: path: expected a file name that ends in .gif or .html, got 'walk.mp4'"),
+        ({"trajectory": {}}, "animate: trajectory: expected at least one walk, got none"),
+        ({"fps": 0}, "animate: fps: expected a finite number"),
+        ({"dpi": 0}, "animate: dpi: expected an integer of at least 1"),
+        ({"most_frames": 1}, "animate: most_frames: expected an integer of at least 2"),
+    ],
+)
+def test_what_cannot_be_animated_is_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    arguments: dict[str, Any] = {"surface": surface(), "trajectory": None, "path": tmp_path / "walk.gif", **change}
+    with pytest.raises((TypeError, ValueError), match=message):
+        animate(**arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        animate(surface(), None, tmp_path / "nowhere" / "walk.gif", dpi=20)

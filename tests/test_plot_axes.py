@@ -1,0 +1,213 @@
+"""What holds for every picture: the Axes it is given, a notebook, matplotlib's settings, and matplotlib missing."""
+
+from __future__ import annotations
+
+import builtins
+import io
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from mpl_toolkits.mplot3d.axes3d import Axes3D
+from PIL import Image
+
+import microgrud
+from microgrud import Value, plot
+from microgrud.nn import MLP
+from microgrud.optim import SGD, Adam
+from microgrud.plot.axes import several_axes
+from microgrud.train import EpochRecord, History
+
+X, Y = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [0, 1, 1, 0]
+
+
+def network() -> MLP:
+    model = MLP(2, [3, 1], activation="tanh", rng=random.Random(0))
+    model(X[1]).backward()
+    return model
+
+
+def surface() -> plot.LossSurface:
+    x, y = Value(1.0, label="x"), Value(0.5, label="y")
+    trajectory = plot.Trajectory([x, y])
+    for x.data, y.data in ((1.0, 0.5), (0.5, 0.1), (0.2, 0.0)):
+        trajectory.record(plot.ravine(x, y))
+    return plot.loss_surface(lambda: plot.ravine(x, y), [x, y], points=7, trajectory=trajectory)
+
+
+def history() -> History:
+    made = History()
+    for i in range(4):
+        made.add_step(epoch=1, loss=1.0 / (i + 1), metric=None, learning_rate=0.1, gradient_norm=1.0)
+    made.epochs.append(EpochRecord(1, 4, 0.5, None, 0.1, 0.6))
+    return made
+
+
+def sweep() -> plot.LearningRateRange:
+    x = Value(1.0)
+    return plot.learning_rate_range(lambda: x * x, SGD([x]), lowest=1e-4, steps=30)
+
+
+def contest() -> plot.Race:
+    return plot.race(plot.ravine, (2.0, 1.0), {"Adam": Adam, "SGD": SGD}, steps=3, points=5)
+
+
+#: Every function that draws on one Axes.
+SINGLE: dict[str, Callable[..., Any]] = {
+    "contour": lambda ax=None: surface().contour(ax),
+    "learning_curve": lambda ax=None: plot.learning_curve(history(), ax),
+    "decision_regions": lambda ax=None: plot.decision_regions(network(), X, Y, ax, points=5),
+    "gradient_flow": lambda ax=None: plot.gradient_flow(network(), ax),
+    "rates": lambda ax=None: sweep().plot(ax),
+}
+#: The others, which have three-dimensional Axes or several.
+OTHERS: dict[str, Callable[[], Any]] = {
+    "surface": lambda: surface().surface(),
+    "race": lambda: contest().plot(),
+    "histograms": lambda: plot.parameter_histograms(network()),
+}
+PICTURES = {**SINGLE, **OTHERS}
+
+
+def figure_of(drawn: Any) -> Figure:
+    made = (drawn[0] if isinstance(drawn, tuple) else drawn).figure
+    assert isinstance(made, Figure)
+    return made
+
+
+@pytest.mark.parametrize("name", list(SINGLE))
+def test_a_picture_is_drawn_on_the_axes_it_is_given_which_are_returned(name: str) -> None:
+    figure = Figure()
+    _, right = figure.subplots(1, 2)
+    assert SINGLE[name](right) is right
+    assert right.has_data()
+    assert right.get_xlabel()
+    assert right.get_ylabel()
+
+
+@pytest.mark.parametrize("name", list(SINGLE))
+def test_anything_but_axes_is_refused(name: str) -> None:
+    with pytest.raises(TypeError, match="ax: expected matplotlib Axes or None, got an object of type Figure"):
+        SINGLE[name](Figure())
+
+
+@pytest.mark.parametrize("name", list(PICTURES))
+def test_a_picture_shows_itself_in_a_notebook_with_every_label_inside(name: str) -> None:
+    drawn = PICTURES[name]()
+    shown = drawn._repr_png_()
+    assert Image.open(io.BytesIO(shown)).width > 500
+    figure = figure_of(drawn)
+    assert not hasattr(drawn, "_repr_html_")
+    whole = figure.get_tightbbox()
+    width, height = figure.get_size_inches()
+    # A constrained layout keeps all within the page; three-dimensional Axes are not in its care.
+    if not isinstance(drawn, Axes3D):
+        assert whole.x0 >= -0.03
+        assert whole.y0 >= -0.03
+        assert whole.x1 <= width + 0.03
+        assert whole.y1 <= height + 0.03
+
+
+@pytest.mark.parametrize("name", list(PICTURES))
+def test_a_picture_is_the_same_bytes_every_time(name: str) -> None:
+    assert PICTURES[name]()._repr_png_() == PICTURES[name]()._repr_png_()
+
+
+def test_results_show_themselves_in_a_notebook_as_what_they_draw() -> None:
+    assert surface()._repr_png_() == surface().contour()._repr_png_()  # type: ignore[attr-defined]
+    assert contest()._repr_png_() == contest().plot()._repr_png_()  # type: ignore[attr-defined]
+    assert sweep()._repr_png_() == sweep().plot()._repr_png_()  # type: ignore[attr-defined]
+
+
+def test_axes_that_were_given_are_left_to_whoever_made_them_to_show() -> None:
+    axes = Figure().subplots(1, 2)
+    assert not hasattr(contest().plot(axes), "_repr_png_")
+    assert not hasattr(surface().contour(axes[0]), "_repr_png_")
+
+
+def test_axes_may_be_a_list_a_tuple_or_an_array() -> None:
+    axes = Figure().subplots(1, 2)
+    for given in (axes, list(axes), tuple(axes), axes.reshape(2, 1)):
+        assert several_axes("here", given, 1, 2, 2, (4, 3)) == tuple(axes)
+    assert several_axes("here", axes[0], 1, 1, 1, (4, 3)) == (axes[0],)
+    assert all(isinstance(ax, Axes) for ax in several_axes("here", None, 1, 2, 2, (4, 3)))
+
+
+def test_drawing_needs_no_pyplot_and_leaves_matplotlibs_settings_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = dict(matplotlib.rcParams)
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    for draw in PICTURES.values():
+        draw()._repr_png_()
+    for name in ("walk.gif", "walk.html"):
+        plot.animate(surface(), None, tmp_path / name, dpi=20)
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_pictures_follow_the_readers_style_and_can_be_drawn_in_a_dark_one() -> None:
+    from matplotlib.style import context
+
+    with context("dark_background"):
+        for draw in PICTURES.values():
+            draw()._repr_png_()
+
+
+def test_without_matplotlib_every_picture_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    imported = builtins.__import__
+
+    def without_matplotlib(name: str, *args: Any, **options: Any) -> Any:
+        if name.startswith(("matplotlib", "mpl_toolkits")):
+            raise ImportError(name)
+        return imported(name, *args, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without_matplotlib)
+    pictures = {**PICTURES, "animation": lambda: plot.animate(surface(), None, tmp_path / "walk.gif")}
+    for name, draw in pictures.items():
+        with pytest.raises(ImportError, match=r" needs matplotlib; install it with: pip install 'microgrud\[plot\]'"):
+            draw()
+        assert name
+
+
+def test_recording_and_evaluating_need_no_matplotlib_and_drawing_no_pyplot() -> None:
+    program = """
+import sys
+from microgrud import Value, plot
+x, y = Value(1.0), Value(2.0)
+walk = plot.Trajectory([x, y])
+walk.record(plot.beale(x, y))
+surface = plot.loss_surface(lambda: plot.beale(x, y), [x, y], points=3, trajectory=walk)
+assert "matplotlib" not in sys.modules
+surface.contour(), surface.surface(), surface._repr_png_()
+assert "matplotlib" in sys.modules and "matplotlib.pyplot" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)
+
+
+def test_microgrud_plot_is_there_at_its_first_use() -> None:
+    program = """
+import sys, microgrud
+assert "microgrud.plot" not in sys.modules
+assert microgrud.plot.rosenbrock(1.0, 1.0) == 0.0
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_public_names_are_there_sorted_and_documented_with_an_example() -> None:
+    names = plot.__all__
+    assert sorted(names, key=lambda name: (not name[0].isupper(), name)) == names
+    assert len(set(names)) == len(names)
+    for name in names:
+        public = getattr(plot, name)
+        assert public.__doc__, name
+        assert public.__module__.startswith("microgrud.plot."), name
+        if not isinstance(public, type):
+            assert ">>> " in public.__doc__, name
+    assert "plot" in microgrud.__all__

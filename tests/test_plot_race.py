@@ -1,0 +1,136 @@
+"""Races: each optimizer walks as it would alone, and all are in one picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from microgrud import Value, log
+from microgrud.optim import LBFGS, SGD, Adam, Optimizer
+from microgrud.plot import Race, quadratic, race, ravine, rosenbrock
+
+RACERS: dict[str, Any] = {"gradient descent": lambda p: SGD(p, lr=0.002), "Adam": Adam, "L-BFGS": LBFGS}
+
+
+def alone(make: Any, steps: int) -> list[list[float]]:
+    x, y = Value(-1.2), Value(1.0)
+    optimizer: Optimizer = make([x, y])
+
+    def closure() -> Value:
+        optimizer.zero_grad()
+        loss: Value = rosenbrock(x, y)
+        loss.backward()
+        return loss
+
+    places = [[x.data, y.data]]
+    for _ in range(steps):
+        optimizer.step(closure)
+        places.append([x.data, y.data])
+    return places
+
+
+def test_each_walks_as_it_would_alone_from_the_same_start() -> None:
+    result = race(rosenbrock, (-1.2, 1.0), RACERS, steps=8, points=5)
+    assert list(result.trajectories) == list(RACERS)
+    for name, trajectory in result.trajectories.items():
+        assert trajectory.positions.tolist() == alone(RACERS[name], 8)
+        assert trajectory.losses.tolist() == [rosenbrock(*place) for place in trajectory.positions.tolist()]
+        assert np.isfinite(trajectory.gradient_norms).all()
+    assert result.ended == {}
+
+
+def test_all_walks_are_on_one_contour_and_the_losses_beside_it() -> None:
+    figure = Figure()
+    axes = figure.subplots(1, 2)
+    result = race(rosenbrock, (-1.2, 1.0), RACERS, steps=8, points=5)
+    left, right = result.plot(axes)
+    assert (left, right) == tuple(axes)
+    for line, (name, trajectory) in zip(left.get_lines(), result.trajectories.items()):
+        assert line.get_label() == name
+        assert np.array(line.get_xydata()).tolist() == trajectory.positions.tolist()
+    for line, (name, trajectory) in zip(right.get_lines(), result.trajectories.items()):
+        assert line.get_label() == name
+        assert np.array(line.get_ydata()).tolist() == trajectory.losses.tolist()
+    assert right.get_xlabel() == "step"
+    assert right.get_ylabel() == "loss (logarithmic scale)"
+    assert right.get_yscale() == "log"
+
+
+def test_without_axes_it_makes_two_that_a_notebook_shows_as_one_picture() -> None:
+    result = race(ravine, (2.0, 1.0), {"Adam": Adam}, steps=2, points=5)
+    axes: Any = result.plot()
+    assert len(axes) == 2
+    assert axes[0].figure is axes[1].figure
+    assert axes._repr_png_() == result._repr_png_()
+    assert result._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_walk_that_runs_away_ends_there_and_does_not_set_the_extent() -> None:
+    result = race(quadratic(10.0), (1.0, 1.0), {"wild": lambda p: SGD(p, lr=1e200), "Adam": Adam}, steps=20, points=5)
+    assert "wild" in result.ended
+    assert result.ended["wild"].startswith("step ")
+    assert len(result.trajectories["wild"]) < 21
+    assert len(result.trajectories["Adam"]) == 21
+    assert np.abs(result.surface.x).max() < 5.0
+    assert "wild (ended early)" in [line.get_label() for line in result.plot()[1].get_lines()]
+
+
+def test_a_walk_ends_where_the_loss_is_infinite() -> None:
+    result = race(lambda x, y: x * x + y * y, (1.0, 1.0), {"wild": lambda p: SGD(p, lr=1e200)}, steps=5, points=5)
+    assert result.ended["wild"].startswith("step 1: the loss is inf")
+    assert result.trajectories["wild"].losses.tolist() == [2.0, float("inf")]
+    assert (
+        repr(result)
+        .splitlines()[1]
+        .startswith("  wild: loss inf after 1 steps, ended early at step 1: the loss is inf")
+    )
+    result.plot()
+
+
+def test_a_walk_that_leaves_the_domain_ends_there() -> None:
+    def well(x: Value, y: Value) -> Any:
+        return x - log(x) + y * y
+
+    result = race(well, (3.0, 1.0), {"far": lambda p: SGD(p, lr=10.0)}, steps=5, points=5)
+    assert result.ended["far"].startswith("step 1: log(")
+
+
+def test_a_start_outside_the_domain_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"log\(x=-1.0\)"):
+        race(lambda x, y: log(x) + y, (-1.0, 0.0), {"Adam": Adam})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"loss": 1.0}, "race: loss: expected a function of two Values, got a float"),
+        ({"loss": lambda x, y: 1.0}, "race: loss: expected it to return a Value, got a float"),
+        ({"start": (1.0,)}, "race: start: expected a pair of numbers"),
+        ({"optimizers": {}}, "optimizers: expected a dict such as .*, got an empty one"),
+        ({"optimizers": [Adam]}, "optimizers: expected a dict such as .*, got a list"),
+        (
+            {"optimizers": {"Adam": Adam([Value(1.0)])}},
+            "expected a class or a function .* write lambda parameters: Adam",
+        ),
+        ({"optimizers": {"adam": "adam"}}, "expected a class or a function that makes an optimizer"),
+        ({"optimizers": {"odd": lambda p: p}}, "odd: expected a function that returns an Optimizer"),
+        ({"optimizers": {"odd": lambda p: Adam(p[:1])}}, "odd: expected an optimizer of the parameters"),
+        ({"steps": 0}, "steps: expected an integer of at least 1"),
+    ],
+)
+def test_what_cannot_race_is_refused(change: dict[str, Any], message: str) -> None:
+    arguments: dict[str, Any] = {"loss": ravine, "start": (1.0, 1.0), "optimizers": {"Adam": Adam}, **change}
+    with pytest.raises((TypeError, ValueError), match=message):
+        race(**arguments)
+
+
+def test_another_number_of_axes_is_refused() -> None:
+    result = race(ravine, (2.0, 1.0), {"Adam": Adam}, steps=2, points=5)
+    assert isinstance(result, Race)
+    with pytest.raises(ValueError, match="axes: expected 2 Axes, got 1"):
+        result.plot([Figure().add_subplot()])
+    with pytest.raises(TypeError, match="expected matplotlib Axes"):
+        result.plot([1, 2])  # type: ignore[list-item]
