@@ -19,7 +19,8 @@ from ..optim.settings import real, whole
 from .axes import axes_for, need_matplotlib
 from .paths import place_legend
 from .style import outline, style
-from .surface import LossSurface, Trajectories, by_name
+from .surface import LossSurface
+from .walks import Trajectories, by_name
 
 __all__ = ["animate"]
 

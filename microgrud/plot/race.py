@@ -16,10 +16,11 @@ from ..optim.packing import Vector
 from ..optim.settings import ANY, pair, real, whole
 from ..train.evaluation import number
 from .axes import png, several_axes
+from .grid import around
 from .paths import mark_every, place_legend
 from .scales import LOG_NOTE, asks_for_log
 from .style import style
-from .surface import LossSurface, around, loss_surface
+from .surface import LossSurface, loss_surface
 from .trajectory import Trajectory
 
 if TYPE_CHECKING:

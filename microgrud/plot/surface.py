@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..engine import Value
 from ..nn.module import Module
-from ..operation import as_float
-from ..optim.packing import Vector, read_data, read_gradients, write_data, write_gradients
-from ..optim.settings import ANY, one_of, pair, real, whole
-from ..recording import no_grad
-from ..train.evaluation import number
+from ..optim.packing import Vector, read_data
+from ..optim.settings import pair, whole
 from .axes import png
-from .bar import with_progress
-from .parameters import filters_of, named_parameters, parameters_of
-from .planes import Plane, coordinate_plane, filter_normalized_plane, principal_plane, read_center
+from .choosing import chosen_plane
+from .grid import checked_extent, default_extent, evaluate
+from .parameters import parameters_of
+from .planes import Plane
 from .trajectory import Trajectory
+from .walks import Trajectories, by_name, positions_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["LossSurface", "Trajectories", "loss_surface"]
-
-#: One walk, several by name, or None.
-Trajectories: TypeAlias = Trajectory | Mapping[str, Trajectory] | None
-Extent: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
+__all__ = ["LossSurface", "loss_surface"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -200,166 +195,13 @@ def loss_surface(
         )
     found = parameters_of(where, parameters)
     walks = by_name(f"{where}: trajectory", trajectory)
-    plane = _plane(parameters, found, directions, walks, whole(0)(f"{where}: seed", seed))
+    plane = chosen_plane(parameters, found, directions, walks, whole(0)(f"{where}: seed", seed))
     if isinstance(points, (list, tuple)):
         columns, rows = pair(whole(2))(f"{where}: points", points)
     else:
         columns = rows = whole(2)(f"{where}: points", points)
     paths = [plane.project(positions_of(walk, found)) for walk in walks.values()]
-    across, up = _extent(plane, read_data(found), paths) if extent is None else _checked_extent(extent)
+    across, up = default_extent(plane, read_data(found), paths) if extent is None else checked_extent(extent)
     x, y = np.linspace(*across, columns), np.linspace(*up, rows)
-    losses, failure = _evaluate(loss, found, plane, x, y, progress)
+    losses, failure = evaluate(loss, found, plane, x, y, progress)
     return LossSurface(x, y, losses, plane, found, walks, failure)
-
-
-def by_name(where: str, trajectory: Any) -> dict[str, Trajectory]:
-    """Return walks by name: those given as such, or the one given as `"walk"`.
-
-    Raises:
-        TypeError: for anything else.
-        ValueError: for a walk without places.
-    """
-    if trajectory is None:
-        return {}
-    walks = dict(trajectory) if isinstance(trajectory, Mapping) else {"walk": trajectory}
-    for walk in walks.values():
-        if not isinstance(walk, Trajectory):
-            raise TypeError(f"{where}: expected a Trajectory or a dict of them, got a {type(walk).__name__}")
-        if not len(walk):
-            raise ValueError(f"{where}: expected a walk with at least one place, got {walk!r}; record one first")
-    return {str(name): walk for name, walk in walks.items()}
-
-
-def positions_of(trajectory: Trajectory, parameters: Sequence[Value]) -> Vector:
-    """Return the places of a walk with the parameters in the order of these, which must be the same Values."""
-    indices = {id(p): i for i, p in enumerate(trajectory.parameters)}
-    if len(indices) != len(parameters) or any(id(p) not in indices for p in parameters):
-        raise ValueError(
-            f"trajectory: expected a walk of the same {len(parameters)} parameters as the surface's, got {trajectory!r}"
-        )
-    return trajectory.positions[:, [indices[id(p)] for p in parameters]]
-
-
-# --- the plane ---
-
-
-def _plane(source: Any, parameters: list[Value], directions: Any, walks: Mapping[str, Trajectory], seed: int) -> Plane:
-    if directions is None:
-        chosen = "principal" if len(walks) == 1 else "random"
-        directions = tuple(parameters) if len(parameters) == 2 else chosen
-    if isinstance(directions, (tuple, list)):
-        return _chosen_plane(source, parameters, directions)
-    if not isinstance(directions, str):
-        raise TypeError(
-            "loss_surface: directions: expected 'random', 'principal' or a pair of parameters, got an object of type "
-            f"{type(directions).__name__}"
-        )
-    if one_of("random", "principal")("loss_surface: directions", directions) == "random":
-        return filter_normalized_plane(read_center(parameters), filters_of(source, parameters), seed)
-    if len(walks) != 1:
-        raise ValueError(f"loss_surface: directions: expected one trajectory with 'principal', got {len(walks)}")
-    (walk,) = walks.values()
-    return principal_plane(walk, positions_of(walk, parameters))
-
-
-def _chosen_plane(source: Any, parameters: list[Value], directions: Sequence[Any]) -> Plane:
-    names = named_parameters(source, parameters)
-    if len(directions) != 2:
-        raise ValueError(f"loss_surface: directions: expected two parameters, got {len(directions)}")
-    # By identity, or by label or name.
-    dotted = dict(source.named_parameters()) if isinstance(source, Module) else {}
-    indices = []
-    for chosen in directions:
-        if not isinstance(chosen, (Value, str)):
-            raise TypeError(
-                f"loss_surface: directions: expected Values, labels or names, got an object of type "
-                f"{type(chosen).__name__}"
-            )
-        matches = [
-            i
-            for i, p in enumerate(parameters)
-            if p is chosen or (isinstance(chosen, str) and (chosen in (names[i], p.label) or dotted.get(chosen) is p))
-        ]
-        if len(matches) != 1:
-            what = repr(chosen) if isinstance(chosen, str) else "a Value"
-            shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-            raise ValueError(
-                f"loss_surface: directions: expected one of the parameters, {shown}; got {what}, which "
-                f"{'none of them is' if not matches else f'{len(matches)} of them are called'}"
-            )
-        indices.append(matches[0])
-    if indices[0] == indices[1]:
-        raise ValueError(f"loss_surface: directions: expected two different parameters, got {names[indices[0]]} twice")
-    return coordinate_plane(read_center(parameters), (indices[0], indices[1]), (names[indices[0]], names[indices[1]]))
-
-
-# --- the grid ---
-
-
-def _extent(plane: Plane, center: Vector, paths: Sequence[Vector]) -> Extent:
-    """Return from where to where to go: over the walks with a margin, or else around where the parameters are."""
-    if paths:
-        return around(np.concatenate(paths))
-    (here,) = plane.project(center[None, :])
-    reach = np.maximum(np.abs(here), 1.0)
-    return _as_extent(np.array([here - reach, here + reach]))
-
-
-def around(places: Vector) -> Extent:
-    """Return the box around the finite ones of some places in a plane, with a margin.
-
-    Raises:
-        ValueError: if none is finite.
-
-    >>> around(np.array([[0.0, 0.0], [1.0, 2.0]]))
-    ((-0.4, 1.4), (-0.4, 2.4))
-    """
-    finite = places[np.isfinite(places).all(axis=1)]
-    if not len(finite):
-        raise ValueError("trajectory: expected a walk with at least one finite place, got none")
-    low, high = finite.min(axis=0), finite.max(axis=0)
-    widest = float(np.max(high - low)) or 1.0
-    margin = 0.2 * widest
-    # A walk along one axis is in the middle of a picture that is not too narrow to be seen.
-    narrow = np.maximum(0.3 * widest - (high - low), 0.0) / 2.0
-    return _as_extent(np.array([low - margin - narrow, high + margin + narrow]))
-
-
-def _as_extent(box: Vector) -> Extent:
-    (left, bottom), (right, top) = box.tolist()
-    return (left, right), (bottom, top)
-
-
-def _checked_extent(extent: Any) -> Extent:
-    where = "loss_surface: extent"
-    nested = isinstance(extent, Iterable) and any(isinstance(side, Iterable) for side in extent)
-    sides = pair(pair(real(ANY)))(where, extent) if nested else (pair(real(ANY))(where, extent),) * 2
-    for low, high in sides:
-        if not low < high:
-            raise ValueError(f"{where}: expected (low, high) with low below high, got ({low:g}, {high:g})")
-    return sides
-
-
-def _evaluate(
-    loss: Callable[[], Any], parameters: list[Value], plane: Plane, x: Vector, y: Vector, progress: bool | None
-) -> tuple[Vector, str | None]:
-    """Return the loss at each point of the grid, and what it first raised at one."""
-    data, gradients = read_data(parameters), read_gradients(parameters)
-    losses = np.full((len(y), len(x)), np.nan)
-    failure: Exception | None = None
-    failures = 0
-    try:
-        with no_grad():
-            for j in with_progress("loss_surface", list(range(len(y))), progress, "row"):
-                for i in range(len(x)):
-                    write_data(parameters, plane.point(x[i], y[j]))
-                    try:
-                        losses[j, i] = as_float(number(loss()), "loss_surface: the loss that the function returned")
-                    except (ArithmeticError, ValueError) as error:  # overflow, or outside the domain of the loss
-                        failure, failures = failure or error, failures + 1
-    finally:
-        write_data(parameters, data)
-        write_gradients(parameters, gradients)
-    if failure is not None and failures == losses.size:
-        raise failure  # a mistake in the loss, rather than places where it is undefined
-    return losses, None if failure is None else f"{type(failure).__name__}: {failure}"

@@ -1,0 +1,80 @@
+"""Which plane through parameter space: the one asked for, or the one that shows most."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..engine import Value
+from ..nn.module import Module
+from ..optim.settings import one_of
+from .parameters import filters_of, named_parameters
+from .planes import Plane, coordinate_plane, filter_normalized_plane, principal_plane, read_center
+from .trajectory import Trajectory
+from .walks import positions_of
+
+__all__ = ["chosen_plane"]
+
+
+def chosen_plane(
+    source: Any, parameters: list[Value], directions: Any, walks: Mapping[str, Trajectory], seed: int
+) -> Plane:
+    """Return the plane that `loss_surface` is asked for.
+
+    Args:
+        source: the Module or the list that the parameters are of.
+        parameters: the n Values.
+        directions: as given to `loss_surface`.
+        walks: by name.
+        seed: where the drawing of random directions starts.
+
+    Raises:
+        TypeError, ValueError: if that is none.
+    """
+    if directions is None:
+        chosen = "principal" if len(walks) == 1 else "random"
+        directions = tuple(parameters) if len(parameters) == 2 else chosen
+    if isinstance(directions, (tuple, list)):
+        return _through(source, parameters, directions)
+    if not isinstance(directions, str):
+        raise TypeError(
+            "loss_surface: directions: expected 'random', 'principal' or a pair of parameters, got an object of type "
+            f"{type(directions).__name__}"
+        )
+    if one_of("random", "principal")("loss_surface: directions", directions) == "random":
+        return filter_normalized_plane(read_center(parameters), filters_of(source, parameters), seed)
+    if len(walks) != 1:
+        raise ValueError(f"loss_surface: directions: expected one trajectory with 'principal', got {len(walks)}")
+    (walk,) = walks.values()
+    return principal_plane(walk, positions_of(walk, parameters))
+
+
+def _through(source: Any, parameters: list[Value], directions: Sequence[Any]) -> Plane:
+    """Return the plane of two parameters, given as Values, by label, or by name in the Module."""
+    names = named_parameters(source, parameters)
+    if len(directions) != 2:
+        raise ValueError(f"loss_surface: directions: expected two parameters, got {len(directions)}")
+    dotted = dict(source.named_parameters()) if isinstance(source, Module) else {}
+    indices = []
+    for chosen in directions:
+        if not isinstance(chosen, (Value, str)):
+            raise TypeError(
+                f"loss_surface: directions: expected Values, labels or names, got an object of type "
+                f"{type(chosen).__name__}"
+            )
+        matches = [
+            i
+            for i, p in enumerate(parameters)
+            if p is chosen or (isinstance(chosen, str) and (chosen in (names[i], p.label) or dotted.get(chosen) is p))
+        ]
+        if len(matches) != 1:
+            what = repr(chosen) if isinstance(chosen, str) else "a Value"
+            shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+            raise ValueError(
+                f"loss_surface: directions: expected one of the parameters, {shown}; got {what}, which "
+                f"{'none of them is' if not matches else f'{len(matches)} of them are called'}"
+            )
+        indices.append(matches[0])
+    if indices[0] == indices[1]:
+        raise ValueError(f"loss_surface: directions: expected two different parameters, got {names[indices[0]]} twice")
+    return coordinate_plane(read_center(parameters), (indices[0], indices[1]), (names[indices[0]], names[indices[1]]))

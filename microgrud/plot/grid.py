@@ -1,0 +1,91 @@
+"""The grid in a plane: from where to where it goes, and the loss at each of its points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..engine import Value
+from ..operation import as_float
+from ..optim.packing import Vector, read_data, read_gradients, write_data, write_gradients
+from ..optim.settings import ANY, pair, real
+from ..recording import no_grad
+from ..train.evaluation import number
+from .bar import with_progress
+from .planes import Plane
+
+__all__ = ["Extent", "around", "checked_extent", "default_extent", "evaluate"]
+
+Extent: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
+
+
+def default_extent(plane: Plane, center: Vector, paths: Sequence[Vector]) -> Extent:
+    """Return from where to where to go: over the walks with a margin, or else around where the parameters are."""
+    if paths:
+        return around(np.concatenate(paths))
+    (here,) = plane.project(center[None, :])
+    reach = np.maximum(np.abs(here), 1.0)
+    return _as_extent(np.array([here - reach, here + reach]))
+
+
+def around(places: Vector) -> Extent:
+    """Return the box around the finite ones of some places in a plane, with a margin.
+
+    Raises:
+        ValueError: if none is finite.
+
+    >>> around(np.array([[0.0, 0.0], [1.0, 2.0]]))
+    ((-0.4, 1.4), (-0.4, 2.4))
+    """
+    finite = places[np.isfinite(places).all(axis=1)]
+    if not len(finite):
+        raise ValueError("trajectory: expected a walk with at least one finite place, got none")
+    low, high = finite.min(axis=0), finite.max(axis=0)
+    widest = float(np.max(high - low)) or 1.0
+    margin = 0.2 * widest
+    # A walk along one axis is in the middle of a picture that is not too narrow to be seen.
+    narrow = np.maximum(0.3 * widest - (high - low), 0.0) / 2.0
+    return _as_extent(np.array([low - margin - narrow, high + margin + narrow]))
+
+
+def _as_extent(box: Vector) -> Extent:
+    (left, bottom), (right, top) = box.tolist()
+    return (left, right), (bottom, top)
+
+
+def checked_extent(extent: Any) -> Extent:
+    """Return `(low, high)` for both axes, or a pair of such pairs, as a pair of pairs; or say what is wrong."""
+    where = "loss_surface: extent"
+    nested = isinstance(extent, Iterable) and any(isinstance(side, Iterable) for side in extent)
+    sides = pair(pair(real(ANY)))(where, extent) if nested else (pair(real(ANY))(where, extent),) * 2
+    for low, high in sides:
+        if not low < high:
+            raise ValueError(f"{where}: expected (low, high) with low below high, got ({low:g}, {high:g})")
+    return sides
+
+
+def evaluate(
+    loss: Callable[[], Any], parameters: list[Value], plane: Plane, x: Vector, y: Vector, progress: bool | None
+) -> tuple[Vector, str | None]:
+    """Return the loss at each point of the grid, and what it first raised at one."""
+    data, gradients = read_data(parameters), read_gradients(parameters)
+    losses = np.full((len(y), len(x)), np.nan)
+    failure: Exception | None = None
+    failures = 0
+    try:
+        with no_grad():
+            for j in with_progress("loss_surface", list(range(len(y))), progress, "row"):
+                for i in range(len(x)):
+                    write_data(parameters, plane.point(x[i], y[j]))
+                    try:
+                        losses[j, i] = as_float(number(loss()), "loss_surface: the loss that the function returned")
+                    except (ArithmeticError, ValueError) as error:  # overflow, or outside the domain of the loss
+                        failure, failures = failure or error, failures + 1
+    finally:
+        write_data(parameters, data)
+        write_gradients(parameters, gradients)
+    if failure is not None and failures == losses.size:
+        raise failure  # a mistake in the loss, rather than places where it is undefined
+    return losses, None if failure is None else f"{type(failure).__name__}: {failure}"

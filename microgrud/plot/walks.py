@@ -1,0 +1,43 @@
+"""Walks as an argument: one, several by name, or none; and their places in the order of some parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from ..engine import Value
+from ..optim.packing import Vector
+from .trajectory import Trajectory
+
+__all__ = ["Trajectories", "by_name", "positions_of"]
+
+#: One walk, several by name, or None.
+Trajectories: TypeAlias = Trajectory | Mapping[str, Trajectory] | None
+
+
+def by_name(where: str, trajectory: Any) -> dict[str, Trajectory]:
+    """Return walks by name: those given as such, or the one given as `"walk"`.
+
+    Raises:
+        TypeError: for anything else.
+        ValueError: for a walk without places.
+    """
+    if trajectory is None:
+        return {}
+    walks = dict(trajectory) if isinstance(trajectory, Mapping) else {"walk": trajectory}
+    for walk in walks.values():
+        if not isinstance(walk, Trajectory):
+            raise TypeError(f"{where}: expected a Trajectory or a dict of them, got a {type(walk).__name__}")
+        if not len(walk):
+            raise ValueError(f"{where}: expected a walk with at least one place, got {walk!r}; record one first")
+    return {str(name): walk for name, walk in walks.items()}
+
+
+def positions_of(trajectory: Trajectory, parameters: Sequence[Value]) -> Vector:
+    """Return the places of a walk with the parameters in the order of these, which must be the same Values."""
+    indices = {id(p): i for i, p in enumerate(trajectory.parameters)}
+    if len(indices) != len(parameters) or any(id(p) not in indices for p in parameters):
+        raise ValueError(
+            f"trajectory: expected a walk of the same {len(parameters)} parameters as the surface's, got {trajectory!r}"
+        )
+    return trajectory.positions[:, [indices[id(p)] for p in parameters]]
