@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,12 @@ def test_a_notebook_runs_and_shows_what_it_showed(path: Path) -> None:
             cell.outputs = []
     resources = {"metadata": {"path": str(path.parent)}}
     NotebookClient(executed, timeout=300, kernel_name="python3", resources=resources, coalesce_streams=True).execute()
+    # Other versions of Python come with other versions of pandas and scikit-learn, which print and round differently.
+    as_stored = stored.metadata.language_info.version.startswith("{}.{}.".format(*sys.version_info))
     for before, after in zip(stored.cells, executed.cells):
         streams = {output.get("name") for output in after.get("outputs", [])}
         assert "stderr" not in streams, after.source
-        assert texts(after) == texts(before), after.source
+        assert texts(after) == texts(before) or not as_stored, after.source
         pictures = [[sorted(o.get("data", {})) for o in c.get("outputs", []) if "data" in o] for c in (before, after)]
         assert pictures[0] == pictures[1], after.source
 

@@ -52,7 +52,7 @@ def load(backend: str) -> tuple[ModuleType, dict[str, ModuleType]]:
         patch.setenv("MICROGRUD_BACKEND", backend)
         with installed(modules):
             package = importlib.import_module("microgrud")
-            for name in ("optim", "nn", "losses", "train", "draw"):
+            for name in ("optim", "nn", "losses", "train", "draw", "plot"):
                 getattr(package, name)
     assert package.backend == backend
     return package, modules

@@ -57,7 +57,7 @@ def render(axes: Axes, format: str = "svg") -> bytes:
     import matplotlib
 
     buffer = io.BytesIO()
-    figure: Figure = axes.get_figure(root=True)  # type: ignore[assignment]
+    figure: Figure = axes.figure  # type: ignore[assignment]
     metadata: dict[str, Any] = {"Date": None} if format == "svg" else {}
     # Text stays text in an SVG, so that the reader's fonts supply what the ones here lack, such as Chinese.
     with matplotlib.rc_context({"svg.hashsalt": "microgrud", "svg.fonttype": "none"}), warnings.catch_warnings():
