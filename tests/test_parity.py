@@ -270,6 +270,7 @@ OTHERS: dict[str, Callable[[ModuleType], Any]] = {
     "nn": lambda mg: mg.nn.MLP(2, [3, 1], activation="tanh", rng=0)([0.5, -1.0]),
     "no_grad": recorded,
     "optim": lambda mg: (p := [mg.Value(1.0)], setattr(p[0], "grad", 0.5), mg.optim.SGD(p, lr=0.1).step(), p)[3],
+    "plot": lambda mg: mg.plot.rosenbrock(mg.Value(0.5), mg.Value(-1.0)),
     "train": lambda mg: (
         mg.train.fit(
             mg.nn.MLP(1, [2, 1], rng=0),
