@@ -28,8 +28,8 @@ static void sweep(Page *page)
     page->is_swept = true;
 }
 
-/* Let the collector run when it has been told of many nodes late: it counts what Python's allocator gives, and nodes
- * are not. It is asked more rarely as long as it finds little. */
+/* Let the collector run when it has been told of many nodes late: it counts what Python's allocator gives, and a cycle
+ * may be of nodes alone. It is asked more rarely as long as it finds little. */
 static void run_collector(State *state)
 {
     if (++state->late >= state->late_enough) {
@@ -46,15 +46,16 @@ static void collect_late(Node *node)
     if (node->flags & COLLECTED) {
         return;
     }
-    State *state = state_of((PyObject *)node);
     collect(node);
-    if (node->flags & USED) {
-        for (Page *page = state->pages; page != NULL; page = page->next) {
-            sweep(page);
-        }
-        for (Page *page = state->full_pages; page != NULL; page = page->next) {
-            sweep(page);
-        }
+    if (!(node->flags & USED)) {
+        return;
+    }
+    State *state = state_of((PyObject *)node);
+    for (Page *page = state->pages; page != NULL; page = page->next) {
+        sweep(page);
+    }
+    for (Page *page = state->full_pages; page != NULL; page = page->next) {
+        sweep(page);
     }
     run_collector(state);
 }
