@@ -14,6 +14,7 @@ class ShownInNotebooks:
         """Return the picture and the text, as IPython asks for them."""
         try:
             from .draw.notebook import mimebundle
-        except ImportError:
+
+            return mimebundle(self)  # type: ignore[arg-type]
+        except ImportError:  # of graphviz, or of a program that draws
             return {"text/plain": repr(self)}
-        return mimebundle(self)  # type: ignore[arg-type]

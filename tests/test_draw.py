@@ -133,8 +133,13 @@ def test_gradients_are_tinted_by_sign_and_size(neuron: dict[str, Value]) -> None
 def test_labels_with_markup_and_very_long_ones_are_text() -> None:
     x = Value(1.0, label='<b>&"x"</b>')
     y = Value(2.0, label="a " * 200)
-    svg = draw(x * y).pipe("svg", encoding="utf-8")
-    texts = [t.text for t in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+    z = Value(3.0, label=r"\theta\N")
+    svg = draw(x * y * z).pipe("svg", encoding="utf-8")
+    root = ElementTree.fromstring(svg)
+    titles = [link.get("{http://www.w3.org/1999/xlink}title") for link in root.iter("{http://www.w3.org/2000/svg}a")]
+    assert r"\theta\N: data=3.0, grad=0.0" in titles
+    texts = [t.text for t in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert r"\theta\N" in texts
     assert '<b>&"x"</b>' in texts
     assert max(len(t or "") for t in texts) <= 40
 
@@ -335,8 +340,10 @@ def test_without_any_program_the_error_has_the_line_for_pip(monkeypatch: pytest.
     monkeypatch.setattr(rendering, "_has_dot", lambda: False)
     monkeypatch.setattr(rendering.shutil, "which", lambda name: None)
     monkeypatch.setattr(rendering.importlib.metadata, "files", lambda name: [])
+    value = Value(2.0) * 3.0
     with pytest.raises(ImportError, match=r"pip install 'microgrud\[draw\]'"):
-        draw(Value(2.0) * 3.0).pipe()
+        draw(value).pipe()
+    assert value._repr_mimebundle_() == {"text/plain": repr(value)}
 
 
 def test_without_the_extra_drawing_says_so_and_a_notebook_shows_text(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 from ..engine import Value
 from .folding import Group, View
 from .graph import Kind, local_derivatives, shown_operands, summarise
-from .style import ACTIVE, FAINT, INK, LOOKS, escaped, short, tint
-
-if TYPE_CHECKING:
-    from .rendering import Drawing
+from .rendering import Drawing
+from .style import ACTIVE, FAINT, INK, LOOKS, escaped, literal, short, tint
 
 _FONT = "Helvetica"
 
@@ -72,7 +69,7 @@ class Picture:
         if node in self.view.cut:
             attributes["style"] += ",dashed"
         tooltip = f"{name or kind.value}: data={node.data!r}, grad={node.grad!r}"
-        self.drawing.node(self.ids[node], _table(rows), fillcolor="#ffffff", tooltip=tooltip, **attributes)
+        self.drawing.node(self.ids[node], _table(rows), fillcolor="#ffffff", tooltip=literal(tooltip), **attributes)
 
     def _grad_row(self, node: Value) -> str:
         grad = self.grads.get(node)
@@ -104,7 +101,7 @@ class Picture:
         size = {"margin": "0.03", "width": "0.35", "height": "0.35"}
         shape = "circle" if len(symbol) <= 2 else "ellipse"
         attributes = {"style": "filled", "fillcolor": "#f3f3f3", **size, **self._emphasis(node)}
-        self.drawing.node(id, symbol, shape=shape, **attributes)
+        self.drawing.node(id, literal(symbol), shape=shape, **attributes)
 
     def _operands(self, node: Value, id: str) -> None:
         operands, slopes, shown = node._operands, local_derivatives(node), shown_operands(node)
@@ -168,7 +165,7 @@ class Picture:
             shape="box3d",
             style="filled",
             fillcolor="#ffffff",
-            tooltip=f"{group.title}: {len(group.nodes)} nodes",
+            tooltip=literal(f"{group.title}: {len(group.nodes)} nodes"),
         )
 
     def _outputs(self, group: Group) -> list[Value]:
