@@ -25,8 +25,8 @@ LOOKS = {
     Kind.LEAF: Look("#e4e4e4", {"shape": "box", "style": "filled,dashed", "penwidth": "1.2"}),
     Kind.RESULT: Look("#ffffff", {"shape": "box", "penwidth": "0.8"}),
 }
-#: As an entity it begins no escape of Graphviz's, such as that for the name of a node.
-_BACKSLASH = "&#92;"
+#: Written behind a backslash, that it begins no escape of Graphviz's, such as that for the name of a node.
+_NO_WIDTH = "\u200b"
 INK, FAINT = "#1f2328", "#6a737d"
 #: Of the node whose turn it is; its outline is thick as well.
 ACTIVE = "#a6004f"
@@ -69,9 +69,9 @@ def hue(number: float, strength: float) -> str:
 def escaped(text: str) -> str:
     """Return text for a label in Graphviz's HTML, short enough to be read."""
     shown = text if len(text) <= 40 else f"{text[:39]}\u2026"
-    return html.escape(" ".join(shown.split()) or shown, quote=True).replace("\\", _BACKSLASH)
+    return html.escape(" ".join(shown.split()) or shown, quote=True).replace("\\", "\\" + _NO_WIDTH)
 
 
 def literal(text: str) -> str:
     """Return text for an attribute of Graphviz, in which nothing stands for something else."""
-    return text.replace("&", "&amp;").replace("\\", _BACKSLASH)
+    return text.replace("&", "&amp;").replace("\\", "\\\\" + _NO_WIDTH)
