@@ -102,6 +102,12 @@ static Page *next_page(State *state)
     return page;
 }
 
+static void free_page(Page *page)
+{
+    ASAN_UNPOISON_MEMORY_REGION(page, sizeof(Page) + (size_t)PAGE_NODES * SLOT); /* Python's debugging allocator fills it */
+    PyMem_RawFree(page);
+}
+
 /* What a dead node must not be asked for: all but its reference count, and its type. The sanitizer sees to it. */
 static inline void *beyond_the_head(Node *node)
 {
@@ -146,7 +152,7 @@ static void empty_page(State *state, Page *page)
     if (state != NULL) {
         unlink_page(page->has_room ? &state->pages : &state->full_pages, page);
     }
-    PyMem_RawFree(page);
+    free_page(page);
 #ifdef __GLIBC__
     /* What is freed between two blocks in use stays with the process otherwise: 400 MB after a graph of 5,000,000. */
     if (state != NULL && ++state->freed_pages >= PAGES_TO_TRIM) {
@@ -182,7 +188,7 @@ static void leave_pages(Page *list)
         list = page->next;
         page->state = NULL; /* the last of its nodes frees it */
         if (page->used == 0) {
-            PyMem_RawFree(page);
+            free_page(page);
         }
     }
 }
