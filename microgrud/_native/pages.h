@@ -4,7 +4,8 @@
  * a few rounds neighbours in the graph are anywhere in memory. A page is filled before the next one, and from its
  * beginning once it was empty, so that a graph lies in memory as it was made: backward of the benchmarks' network then
  * takes 11 to 12 ns a node where it took 14 to 17 with one list of all free nodes, that of the transformer 14 where it
- * took 20 to 24, and more where others use the cache. With Python's allocator, which counts each node for the collector, an operation takes 33 ns more than with either.
+ * took 20 to 24, and more where others use the cache. With Python's allocator, which counts each node for the
+ * collector, an operation takes 33 ns more than with either.
  *
  * A node knows its place in the page, and so the page, which knows the State. Instances of subclasses, which have a size
  * of their own, come from Python's allocator.
