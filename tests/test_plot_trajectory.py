@@ -80,6 +80,26 @@ def test_a_walk_of_fit_is_that_of_a_hand_loop_with_its_start_and_its_end() -> No
         assert np.isfinite(figures[:-1]).all()
 
 
+def test_of_a_long_walk_each_so_manieth_place_is_kept_and_its_end() -> None:
+    settings: dict[str, Any] = {"loss": squared_error, "epochs": 4, "batch_size": 2, "seed": 1}
+    model, again = network(), network()
+    whole, thinned = Trajectory(model), Trajectory(again, every=5)
+    fit(model, X, Y, callbacks=whole, **settings)
+    fit(again, X, Y, callbacks=thinned, **settings)
+    kept = [0, 5, 10, 12]  # of 12 steps
+    assert len(thinned) == 4
+    assert same(thinned.positions, whole.positions[kept])
+    assert same(thinned.losses, whole.losses[kept])
+    assert same(thinned.gradient_norms, whole.gradient_norms[kept])
+    assert same(thinned.learning_rates, whole.learning_rates[kept])
+
+
+@pytest.mark.parametrize("every", [0, -1, 1.5, "epoch"])
+def test_every_is_a_whole_number_of_at_least_one(every: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="Trajectory: every: expected"):
+        Trajectory([Value(1.0)], every=every)
+
+
 def test_two_calls_of_fit_make_one_walk_without_a_gap() -> None:
     model = network()
     trajectory = Trajectory(model.parameters())

@@ -14,6 +14,7 @@ from ..operation import as_float
 from ..optim.clipping import gradient_norm
 from ..optim.optimizer import Optimizer
 from ..optim.packing import Vector, read_data
+from ..optim.settings import whole
 from ..train.evaluation import number
 from ..train.events import TrainingEvent
 from .parameters import parameters_of
@@ -33,9 +34,12 @@ class Trajectory:
     Args:
         parameters: what walks: an optimizer, a Module, or a list of Values. It is made before the walk starts, since
             it reads the start.
+        every: of the steps of `fit`, each how many-th to record: the first, and from there on every so many. Its end
+            is recorded always. A walk of s steps takes `8 * n * s / every` bytes.
 
     Attributes:
         parameters: the n Values that walk.
+        every: as given.
 
     Raises:
         TypeError, ValueError: for anything else.
@@ -56,12 +60,15 @@ class Trajectory:
     ([17.0, 4.25, 1.0625], [0.25, 0.25, 0.25])
     """
 
-    def __init__(self, parameters: Optimizer | Module | Iterable[Value]) -> None:
+    def __init__(self, parameters: Optimizer | Module | Iterable[Value], *, every: int = 1) -> None:
         self.parameters = parameters_of("Trajectory", parameters)
+        self.every = whole(1)("Trajectory: every", every)
         self._optimizer = parameters if isinstance(parameters, Optimizer) else None
         self._here = read_data(self.parameters)  # where the walk stands, as far as is known
         self._positions: list[Vector] = []
         self._figures: list[tuple[float, float, float]] = []
+        self._steps = 0  # of `fit`, which were seen from their start
+        self._end: Vector | None = None  # where the last of them led to, nothing having been measured there
 
     def record(self, loss: Any, learning_rate: float | None = None) -> None:
         """Record the place where the parameters stand, and their gradients as they are.
@@ -79,6 +86,7 @@ class Trajectory:
         else:
             rate = math.nan if self._optimizer is None else float(self._optimizer.param_groups[0]["lr"])
         self._here = read_data(self.parameters)
+        self._end = None
         self._positions.append(self._here)
         self._figures.append((figure, gradient_norm(self.parameters), rate))
 
@@ -86,23 +94,24 @@ class Trajectory:
         """Record a step of `fit`: the figures of the place it started from, and the place it led to."""
         if event.kind != "step":
             return
-        resumed = not self._positions and event.step > 1  # where earlier steps went was not seen
+        resumed = not len(self) and event.step > 1  # where earlier steps went was not seen
         if not resumed:
-            if len(self._positions) == len(self._figures):
+            if self._steps % self.every == 0:
+                history = event.history
                 self._positions.append(self._here)
-            history = event.history
-            self._figures.append((event.loss, history.gradient_norm[-1], history.learning_rate[-1]))
-        self._here = read_data(self.parameters)
-        self._positions.append(self._here)
+                self._figures.append((event.loss, history.gradient_norm[-1], history.learning_rate[-1]))
+            self._steps += 1
+        self._here = self._end = read_data(self.parameters)
 
     def __len__(self) -> int:
         """Return the number of places, the start among them."""
-        return len(self._positions)
+        return len(self._positions) + (self._end is not None)
 
     @property
     def positions(self) -> Vector:
         """The parameters at each place, an array of shape (places, n)."""
-        return np.array(self._positions).reshape(len(self), len(self.parameters))
+        places = self._positions if self._end is None else [*self._positions, self._end]
+        return np.array(places).reshape(len(self), len(self.parameters))
 
     @property
     def losses(self) -> Vector:
