@@ -16,10 +16,11 @@ import pytest
 
 from microgrud.cli import charts
 from microgrud.cli.linear import linear_predictions
+from microgrud.cli.pictures import draw_pictures, loss_chart, result_chart
 from microgrud.cli.pipeline import Run, Settings, train_on_table
 from microgrud.cli.predicting import Predictor
 from microgrud.cli.preprocessing import Target
-from microgrud.cli.report import Pictures, command, draw_pictures, loss_chart, report_page, result_chart
+from microgrud.cli.report import command, report_page
 from microgrud.cli.runfolder import write_run
 from microgrud.cli.scores import LABELS, behind_baseline, behind_linear, figures, score_classes, score_numbers
 from microgrud.cli.tables import Table, iris_table, read_table
@@ -53,10 +54,10 @@ def hostile() -> Run:
     return replace(run, notes=[HOSTILE])
 
 
-_drawn: dict[str, Pictures] = {}
+_drawn: dict[str, dict[str, charts.Picture]] = {}
 
 
-def pictures_of(run: Run) -> Pictures:
+def pictures_of(run: Run) -> dict[str, charts.Picture]:
     """The pictures of the run of that title, drawn once."""
     if run.title not in _drawn:
         _drawn[run.title] = draw_pictures(run)
@@ -119,7 +120,10 @@ def test_the_page_needs_nothing_but_itself(run: Run) -> None:
 
 def test_the_pictures_are_inlined_for_light_and_dark_pages_and_described(run: Run) -> None:
     images = Page(page_of(run)).all("img")
-    assert [image["class"] for image in images] == ["light", "dark"] * 2
+    pictures = list(pictures_of(run))
+    assert len(pictures) == (6 if len(run.predictor.preprocessing.inputs) > 1 else 5)
+    assert [image["class"] for image in images].count("both") == 1  # the network
+    assert [image["class"] for image in images if image["class"] != "both"] == ["light", "dark"] * (len(pictures) - 1)
     for image in images:
         kind, data = str(image["src"]).split(",")
         assert kind == "data:image/svg+xml;base64"
@@ -133,7 +137,7 @@ def test_the_page_can_be_read_aloud(run: Run) -> None:
     tags = [tag for tag, _ in page.elements]
     assert page.all("html") == [{"lang": "en"}]
     assert (tags.count("h1"), tags.count("main"), tags.count("title")) == (1, 1, 1)
-    assert tags.count("h2") == 7
+    assert tags.count("h2") == 8
     assert tags.count("caption") == tags.count("table")
     assert {attributes["scope"] for attributes in page.all("th")} == {"col", "row"}
 
@@ -302,7 +306,8 @@ def test_a_run_folder_holds_what_can_be_read_again(numbers: Run, tmp_path: Path)
     folder = tmp_path / "deep" / "run"
     write_run(numbers, folder)
     assert sorted(path.name for path in folder.iterdir()) == [
-        "history.csv", "loss.svg", "model.json", "predictions.csv", "predictions.svg", "report.html",
+        "flow.svg", "history.csv", "loss.svg", "model.json", "network.svg", "predictions.csv", "predictions.svg",
+        "report.html", "surface.svg",
     ]  # fmt: skip
     assert [path.name for path in folder.parent.iterdir()] == ["run"]
     predictions, history = read_table(folder / "predictions.csv"), read_table(folder / "history.csv")

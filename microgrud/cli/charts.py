@@ -1,4 +1,4 @@
-"""The three pictures of a training run: loss curve, confusion matrix, predicted against true.
+"""Pictures for light and for dark pages, and three charts: loss curve, confusion matrix, predicted against true.
 
 Each takes and returns matplotlib Axes and touches no global state: `figure` makes a Figure of its own, without
 pyplot, and `render` turns it into bytes. A `Theme` colours a picture for a light or for a dark page.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["DARK", "LIGHT", "Theme", "confusion_matrix", "figure", "loss_curve", "predicted_against_true", "render"]
+__all__ = [
+    "DARK",
+    "LIGHT",
+    "Picture",
+    "Theme",
+    "confusion_matrix",
+    "figure",
+    "loss_curve",
+    "predicted_against_true",
+    "render",
+    "themed",
+    "themed_files",
+]
 
 #: More classes than this and the numbers of a confusion matrix no longer fit into its cells.
 _MOST_NUMBERED_CLASSES = 20
@@ -40,6 +52,26 @@ class Theme:
 
 LIGHT = Theme(page="#ffffff", ink="#1f2328", faint="#d0d7de", first="#0b62c4", second="#c2410c", deep="#0b4a94")
 DARK = Theme(page="#161b22", ink="#e6edf3", faint="#3d444d", first="#6cb6ff", second="#ffa657", deep="#9ecbff")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture in a report, or the reason why there is none.
+
+    Args:
+        files: SVG files: one for light pages and one for dark ones, or one for both; none if it cannot be drawn.
+        alt: what it shows, for those who do not see it.
+        caption: what stands below it, or in its place.
+    """
+
+    files: tuple[bytes, ...]
+    alt: str
+    caption: str
+
+
+def themed_files(draw: Callable[[Theme], Axes]) -> tuple[bytes, ...]:
+    """Return the SVG files of what `draw(theme)` draws for light pages, and for dark ones."""
+    return tuple(render(draw(theme)) for theme in (LIGHT, DARK))
 
 
 def figure(width: float = 6.4, height: float = 4.0, theme: Theme = LIGHT) -> Axes:
@@ -103,7 +135,7 @@ def loss_curve(
     axes.set(xlabel="epoch", ylabel="loss", title="Loss while training")
     axes.grid(color=theme.faint, linewidth=0.6)
     axes.legend()
-    return _themed(axes, theme)
+    return themed(axes, theme)
 
 
 def confusion_matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], axes: Axes, theme: Theme = LIGHT) -> Axes:
@@ -138,7 +170,7 @@ def confusion_matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], ax
     axes.grid(which="minor", color=theme.faint, linewidth=1)
     axes.tick_params(which="minor", length=0)
     axes.set(xlabel="predicted", ylabel="true", title="Confusion matrix, held-out rows")
-    return _themed(axes, theme)
+    return themed(axes, theme)
 
 
 def predicted_against_true(
@@ -170,22 +202,22 @@ def predicted_against_true(
     axes.set_ylabel(f"predicted {name}", parse_math=False)
     axes.grid(color=theme.faint, linewidth=0.6)
     axes.legend(loc="upper left")
-    return _themed(axes, theme)
+    return themed(axes, theme)
 
 
-def _themed(axes: Axes, theme: Theme) -> Axes:
-    """Colour everything that matplotlib would otherwise take from its global settings."""
-    axes.set_facecolor(theme.page)
-    axes.tick_params(which="both", colors=theme.ink)
-    axes.xaxis.label.set_color(theme.ink)
-    axes.yaxis.label.set_color(theme.ink)
-    axes.title.set_color(theme.ink)
-    for spine in axes.spines.values():
-        spine.set_color(theme.faint)
-    legend = axes.get_legend()
-    if legend is not None:
-        legend.get_frame().set(facecolor=theme.page, edgecolor=theme.faint)
-        for text in legend.get_texts():
+def themed(axes: Axes, theme: Theme) -> Axes:
+    """Colour everything in the picture that matplotlib would otherwise take from its global settings; return `axes`."""
+    for ax in axes.figure.axes:  # also those of colour bars
+        ax.set_facecolor(theme.page)
+        ax.tick_params(which="both", colors=theme.ink)
+        for text in (ax.xaxis.label, ax.yaxis.label, ax.title):
             text.set_color(theme.ink)
-    axes.set_axisbelow(True)
+        for spine in ax.spines.values():
+            spine.set_color(theme.faint)
+        ax.set_axisbelow(True)
+        legend = ax.get_legend()
+        if legend is not None:
+            legend.get_frame().set(facecolor=theme.page, edgecolor=theme.faint)
+            for text in (legend.get_title(), *legend.get_texts()):
+                text.set_color(theme.ink)
     return axes

@@ -18,19 +18,21 @@ from ..nn.activations import ACTIVATIONS
 from ..optim import LBFGS, OPTIMIZERS, schedules
 from ..optim.optimizer import Optimizer
 from ..optim.schedules import Schedule
+from ..plot import Trajectory
 from ..train import TrainingDivergedError, fit
+from ..train.evaluation import Loss
 from ..train.history import History
 from .linear import linear_predictions
 from .predicting import Predictor
 from .preprocessing import Preprocessing, Target, Task, class_names, inspect_target, refuse_missing
 from .scores import behind_baseline, behind_linear, figures, score_classes, score_numbers
-from .tables import Table, closest, left_out
+from .tables import Table, closest, counted, left_out
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["Run", "Settings", "SettingsError", "train_on_table"]
+__all__ = ["Run", "Settings", "SettingsError", "sample_loss", "train_on_table"]
 
 #: The learning rate of each optimizer that suits standardised inputs and batches of 16.
 LEARNING_RATES = {"adam": 0.01, "adamw": 0.01, "adagrad": 0.05, "rmsprop": 0.005, "sgd": 0.05, "lbfgs": 1.0}
@@ -44,6 +46,10 @@ DEFAULT_EPOCHS = 60
 LEAST_STEPS = 480
 MOST_WORK = 50_000_000
 MOST_PARAMETERS = 100_000
+
+#: Of the walk of the parameters, so many places are recorded at most, and so many numbers in all.
+_MOST_PLACES = 200
+_MOST_NUMBERS = 2_000_000
 
 #: L-BFGS goes through all rows for each of these iterations; more of them in all only overfit a small table.
 LBFGS_EPOCHS = 5
@@ -137,6 +143,14 @@ class Settings:
         if self.target in self.ignore:
             raise SettingsError(f"--ignore: {self.target!r} is the target, which cannot be left out")
 
+    def steps_per_epoch(self, rows: int) -> int:
+        """Return how many batches `rows` training rows make."""
+        return math.ceil(rows / (self.batch_size or rows))
+
+    def steps(self, rows: int) -> int:
+        """Return how many steps a whole run with `rows` training rows makes."""
+        return (self.epochs or 1) * self.steps_per_epoch(rows)
+
 
 @dataclass(frozen=True)
 class Run:
@@ -149,7 +163,10 @@ class Run:
         predictor: the network with its preprocessing, settings and scores.
         history: the course of the training.
         predictions: a row a held-out row: its number in the table, the true target, and what was predicted.
-        train_rows: how many rows were trained on.
+        inputs: of the network, for each row that was trained on.
+        targets: what it was to answer to each: an index of a class, or a standardised number.
+        held_out: the inputs for each held-out row.
+        trajectory: the walk of the parameters.
         seconds: how long training took.
         notes: what the reader of the results should know.
     """
@@ -160,7 +177,10 @@ class Run:
     predictor: Predictor
     history: History
     predictions: pd.DataFrame
-    train_rows: int
+    inputs: list[list[float]]
+    targets: list[Any]
+    held_out: list[list[float]]
+    trajectory: Trajectory
     seconds: float
     notes: list[str]
 
@@ -176,9 +196,14 @@ class Run:
         return self.predictor.preprocessing.target
 
     @property
+    def train_rows(self) -> int:
+        """Return how many rows were trained on."""
+        return len(self.inputs)
+
+    @property
     def steps_per_epoch(self) -> int:
         """Return how many batches the training rows make."""
-        return math.ceil(self.train_rows / (self.settings.batch_size or self.train_rows))
+        return self.settings.steps_per_epoch(self.train_rows)
 
     @property
     def held_out_loss(self) -> float:
@@ -262,6 +287,7 @@ def train_on_table(
     preprocessing = Preprocessing.fit(table, target, settings.categorical, train)
     inputs, targets = preprocessing.features(table), preprocessing.targets(table)
     features = inputs.tolist()
+    learned, held_out = [features[i] for i in train], [features[i] for i in test]
     model = _network(preprocessing, settings)
     settings = _settled(settings, target, len(train), len(model.parameters()), notes)
     say = say or (lambda note: None)
@@ -269,17 +295,20 @@ def train_on_table(
         say(note)
     started = time.perf_counter()
     known = [targets[i] for i in train]
+    parameters = model.parameters()
+    places = min(_MOST_PLACES, max(1, _MOST_NUMBERS // len(parameters)))
+    trajectory = Trajectory(parameters, every=math.ceil(settings.steps(len(train)) / places))
     try:
-        history = _fit(model, [features[i] for i in train], known, settings, progress)
+        history = _fit(model, learned, known, settings, trajectory, progress)
     except TrainingDivergedError as error:
         raise _diverged(settings, f"at {error.where} ({error.reason})") from None
     seconds = time.perf_counter() - started
     said = len(notes)
     if history.interrupted:
-        notes.append(f"Training was interrupted after {len(history)} steps; the results are those up to there.")
+        notes.append(f"Training was interrupted after {counted(len(history), 'step')}; the results are those up to there.")
     trained = {"table": table.name, "rows": len(train), "steps": len(history), "interrupted": history.interrupted}
     predictor = Predictor(model, preprocessing, {"settings": asdict(settings), "trained": trained})
-    predictions = predictor.predict_features([features[i] for i in test])
+    predictions = predictor.predict_features(held_out)
     if not np.isfinite(predictions.select_dtypes("number").to_numpy()).all():
         raise _diverged(settings, "(its answers to held-out rows are not finite numbers)")
     linear = linear_predictions(preprocessing.target, inputs[train], known, inputs[test])
@@ -288,7 +317,10 @@ def train_on_table(
     numbers = table.row_numbers
     predictions.insert(0, "row", [numbers[i] for i in test])
     predictions.insert(1, "true", _true(table, target, test))
-    run = Run(table.name, source, settings, predictor, history, predictions, len(train), seconds, notes)
+    run = Run(
+        table.name, source, settings, predictor, history, predictions, learned, known, held_out, trajectory, seconds,
+        notes,
+    )  # fmt: skip
     if not all(map(math.isfinite, (run.held_out_loss, *(run.scores[key] for key in run.scores["baseline"])))):
         raise _diverged(settings, "(the squares of its errors on held-out rows are not finite numbers)")
     behind = behind_baseline(run.scores)
@@ -399,9 +431,13 @@ def _settled(settings: Settings, target: Target, rows: int, parameters: int, not
 
 
 def _fit(
-    model: MLP, features: list[list[float]], targets: Sequence[float], settings: Settings, progress: bool
+    model: MLP,
+    features: list[list[float]],
+    targets: Sequence[float],
+    settings: Settings,
+    trajectory: Trajectory,
+    progress: bool,
 ) -> History:
-    regression = settings.task == "regression"
     parameters, lr, decay = model.parameters(), settings.lr or 0.0, settings.weight_decay or 0.0
     optimizer: Optimizer
     if settings.optimizer == "lbfgs":
@@ -413,15 +449,21 @@ def _fit(
         model,
         features,
         targets,
-        loss=losses.squared_error if regression else losses.cross_entropy,
-        metric=None if regression else _accuracy,
+        loss=sample_loss(settings),
+        metric=None if settings.task == "regression" else _accuracy,
         optimizer=optimizer,
         schedule=_schedule(settings, optimizer, len(features)),
         epochs=settings.epochs or 1,
         batch_size=settings.batch_size,
         seed=settings.seed,
+        callbacks=trajectory,
         progress=progress,
     )
+
+
+def sample_loss(settings: Settings) -> Loss:
+    """Return the loss of a sample that training lowers on average."""
+    return losses.squared_error if settings.task == "regression" else losses.cross_entropy
 
 
 class PenalisedLBFGS(LBFGS):
@@ -452,8 +494,7 @@ def _accuracy(predictions: list[Any], targets: list[Any]) -> float:
 
 def _schedule(settings: Settings, optimizer: Optimizer, rows: int) -> Schedule | None:
     """The schedule that spans the whole run."""
-    epochs, rate = settings.epochs or 1, settings.lr or 0.0
-    steps = epochs * math.ceil(rows / (settings.batch_size or rows))
+    rate, steps = settings.lr or 0.0, settings.steps(rows)
     makers: dict[str, Callable[[], Schedule]] = {
         "cosine": lambda: schedules.CosineAnnealingLR(optimizer, steps, interval="step"),
         "exponential": lambda: schedules.ExponentialLR(optimizer, 0.01 ** (1 / steps), interval="step"),

@@ -109,23 +109,28 @@ class Predictor:
         import pandas as pd
 
         target = self.preprocessing.target
-        outputs = [self._outputs(row) for row in features]
+        answers = [self.answer(row) for row in features]
         columns: dict[str, list[Any]]
         if target.task == "regression":
-            columns = {"predicted": [output * target.scale + target.mean for (output,) in outputs]}
+            columns = {"predicted": [answer for (answer,) in answers]}
         else:
-            columns = _class_columns(target.classes, outputs)
+            columns = _class_columns(target.classes, answers)
         frame: pd.DataFrame = pd.DataFrame(columns)
         return frame
 
-    def _outputs(self, row: Sequence[float]) -> list[float]:
-        """The network's outputs; all NaN where an activation overflows, or is not defined."""
+    def answer(self, row: Sequence[float]) -> list[float]:
+        """Return what the network answers to a row of its inputs: the logit of each class, or the number.
+
+        All NaN where an activation overflows, or is not defined.
+        """
         try:
             with no_grad():
                 outputs = self.model(row)
         except (ArithmeticError, ValueError):
             return [math.nan] * len(self.model.layers[-1].neurons)
-        return [output.data for output in (outputs if isinstance(outputs, list) else [outputs])]
+        numbers = [output.data for output in (outputs if isinstance(outputs, list) else [outputs])]
+        target = self.preprocessing.target
+        return [x * target.scale + target.mean for x in numbers] if target.task == "regression" else numbers
 
     def layers(self) -> list[tuple[str, int, int, str, int]]:
         """Return each layer's name, inputs, neurons, activation and number of parameters."""

@@ -8,24 +8,22 @@ from __future__ import annotations
 import base64
 import html
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..version import __version__
-from . import charts
 from .preprocessing import NumberColumn, Target
 from .scores import LABELS, figures, setting
 from .tables import counted
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
+    from .charts import Picture
     from .pipeline import Run
 
-__all__ = ["draw_pictures", "loss_chart", "report_page", "result_chart"]
+__all__ = ["report_page"]
 
 #: Rows of the table of predictions: the worst ones.
 _SHOWN_ROWS = 15
@@ -44,25 +42,21 @@ _SHOWN_SETTINGS = {
 }
 
 Cell: TypeAlias = str | float | int
-#: SVG files by name: one for light pages and one for dark ones.
-Pictures: TypeAlias = dict[str, tuple[bytes, ...]]
 
 
-def draw_pictures(run: Run) -> Pictures:
-    """Return the SVG files of the loss curve, `"loss"`, and of the result: for light pages, and for dark ones."""
-    drawings = {"loss": loss_chart, "result": result_chart}
-    themes = (charts.LIGHT, charts.DARK)
-    return {name: tuple(charts.render(draw(run, theme)) for theme in themes) for name, draw in drawings.items()}
-
-
-def report_page(run: Run, pictures: Pictures) -> str:
-    """Return the report of `run` as one HTML page, with its `pictures` inside."""
+def report_page(run: Run, pictures: Mapping[str, Picture]) -> str:
+    """Return the report of `run` as one HTML page, with its `pictures`, as `draw_pictures` gives them, inside."""
+    result = pictures.get("confusion") or pictures.get("predictions")
     sections = [
         ("Results on held-out rows", _results(run)),
-        ("Pictures", _pictures(run, pictures)),
+        ("Pictures of the results", _side_by_side(result, pictures.get("regions"))),
         ("The predictions that went most wrong", _worst(run)),
         ("The data", _data(run)),
-        ("The network", _network(run)),
+        ("The network", _side_by_side(pictures.get("network")) + _network(run)),
+        (
+            "The walk down the loss surface",
+            _side_by_side(*(pictures.get(name) for name in ("loss", "surface", "flow"))),
+        ),
         ("How it was trained", _training(run)),
         ("Use the model", _usage(run)),
     ]
@@ -74,23 +68,6 @@ def report_page(run: Run, pictures: Pictures) -> str:
         sections="\n".join(f"<section>\n<h2>{title}</h2>\n{body}\n</section>" for title, body in sections),
         version=__version__,
     )
-
-
-def loss_chart(run: Run, theme: charts.Theme = charts.LIGHT) -> Axes:
-    """Draw the loss curve of `run`."""
-    axes = charts.figure(5.4, 4.0, theme)
-    return charts.loss_curve(run.history.loss, run.steps_per_epoch, axes, run.held_out_loss, theme)
-
-
-def result_chart(run: Run, theme: charts.Theme = charts.LIGHT) -> Axes:
-    """Draw the confusion matrix or, in regression, predicted against true."""
-    target = run.target
-    if target.task == "regression":
-        true, predicted = run.predictions["true"].tolist(), run.predictions["predicted"].tolist()
-        return charts.predicted_against_true(true, predicted, target.name, charts.figure(4.8, 4.8, theme), theme)
-    size = min(9.0, 3.4 + 0.45 * len(target.classes))
-    axes = charts.figure(size, size, theme)
-    return charts.confusion_matrix(run.scores["confusion"], target.classes, axes, theme)
 
 
 def _table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
@@ -135,29 +112,19 @@ def _results(run: Run) -> str:
     return f'<div class="side">{"".join(tables)}</div>'
 
 
-def _pictures(run: Run, pictures: Pictures) -> str:
-    loss, rows = run.history.loss, len(run.predictions)
-    shown = _figure(
-        pictures["loss"],
-        f"Loss curve: the loss went from {figures(loss[0])} in the first step to {figures(loss[-1])} in the last.",
-        "The loss of each step, and its mean over each epoch.",
-    )
-    if run.target.task == "classification":
-        right = round(run.scores["accuracy"] * rows)
-        alt = f"Confusion matrix: {right} of {rows} held-out rows lie on the diagonal."
-        caption = "Rows are the true class, columns the predicted one; the diagonal is right."
-    else:
-        alt = f"Predicted against true: {rows} held-out rows, R² {figures(run.scores['r2'])}."
-        caption = "A point a held-out row; the nearer to the line, the better."
-    return f'<div class="side">{shown}{_figure(pictures["result"], alt, caption)}</div>'
+def _side_by_side(*pictures: Picture | None) -> str:
+    return f'<div class="side">{"".join(_figure(picture) for picture in pictures if picture is not None)}</div>'
 
 
-def _figure(images: tuple[bytes, ...], alt: str, caption: str) -> str:
+def _figure(picture: Picture) -> str:
+    if not picture.files:
+        return f'<p class="missing">{html.escape(picture.caption)}</p>'
+    themes = ("light", "dark") if len(picture.files) == 2 else ("both",)
     inlined = (
-        f'<img class="{theme}" src="data:image/svg+xml;base64,{_base64(svg)}" alt="{html.escape(alt)}">'
-        for theme, svg in zip(("light", "dark"), images)
+        f'<img class="{theme}" src="data:image/svg+xml;base64,{_base64(svg)}" alt="{html.escape(picture.alt)}">'
+        for theme, svg in zip(themes, picture.files)
     )
-    return f"<figure>{''.join(inlined)}<figcaption>{html.escape(caption)}</figcaption></figure>"
+    return f"<figure>{''.join(inlined)}<figcaption>{html.escape(picture.caption)}</figcaption></figure>"
 
 
 def _base64(data: bytes) -> str:

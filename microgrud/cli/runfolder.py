@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from ..files import write_atomically
 from ..nn.modelfile import save_model
-from .report import draw_pictures, report_page
+from .pictures import draw_pictures
+from .report import report_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["check_free", "check_output", "next_free", "write_predictions", "write_run"]
 
-#: What a run folder holds: of the two pictures of the result, the one that goes with the task.
+#: What a run folder holds: these four, and of the pictures those that the run has something for.
 _RUN_FILES = (
     *("model.json", "history.csv", "predictions.csv", "report.html"),
-    *("loss.svg", "confusion.svg", "predictions.svg"),
+    *("loss.svg", "confusion.svg", "predictions.svg", "regions.svg", "surface.svg", "flow.svg", "network.svg"),
 )
 
 
@@ -80,10 +81,10 @@ def write_run(run: Run, folder: Path) -> None:
         save_model(partial / "model.json", run.predictor.model, run.predictor.extra())
         run.history.save(partial / "history.csv")
         run.predictions.to_csv(partial / "predictions.csv", index=False, lineterminator="\n")
-        result = "predictions" if run.target.task == "regression" else "confusion"
         pictures = draw_pictures(run)
-        (partial / "loss.svg").write_bytes(pictures["loss"][0])
-        (partial / f"{result}.svg").write_bytes(pictures["result"][0])
+        for name, picture in pictures.items():
+            for svg in picture.files[:1]:  # the one for light pages
+                (partial / f"{name}.svg").write_bytes(svg)
         (partial / "report.html").write_text(report_page(run, pictures), encoding="utf-8")
         if folder.is_dir():
             folder.rmdir()  # an empty one; Windows does not rename over it

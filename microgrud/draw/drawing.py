@@ -24,6 +24,7 @@ def draw(
     model: Module | None = None,
     parameters: Any = None,
     inputs: Any = None,
+    outputs: Sequence[str] = (),
     names: Mapping[Value, str] | None = None,
     fold: str | None = None,
     expand: Collection[str] = (),
@@ -49,6 +50,7 @@ def draw(
         model: the Module that made it: its parameters are marked and named, and its neurons and layers can be folded.
         parameters: Values, or another Module, whose leaves are marked as parameters.
         inputs: Values, nested as you like, that are marked as inputs; for a network the names of its inputs.
+        outputs: for a network, the names of its outputs.
         names: names for nodes without a label.
         fold: "neurons" or "layers" draws each neuron or layer of the model as one box, "nothing" none of them; by
             default the first of nothing, neurons and layers that keeps to `max_nodes`.
@@ -87,8 +89,10 @@ def draw(
         raise ValueError(f"expand: expected 'dot', which alone has parts to show, got {sorted(expand - {'dot'})}")
     if isinstance(root, Module):
         drawing = new_drawing(format, rankdir)
-        draw_network(root, drawing, digits, inputs or ())
+        draw_network(root, drawing, digits, inputs or (), outputs)
         return drawing
+    if outputs:
+        raise ValueError("outputs: expected none but for a network; give the root a label")
     graph = read_graph(root, model if parameters is None else parameters, inputs, names)
     drawing = new_drawing(format, rankdir)
     Picture(view(graph, model, fold, depth, max_nodes), drawing, digits, expand, slopes).write()

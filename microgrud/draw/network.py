@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 
 #: Of a layer with more neurons than this, those in the middle are left out.
 _MOST_NEURONS = 10
+#: Of a neuron, in inches.
+_DIAMETER = "0.62"
 
 
-def draw_network(model: Module, drawing: Drawing, digits: int, names: Sequence[str] = ()) -> None:
+def draw_network(
+    model: Module, drawing: Drawing, digits: int, names: Sequence[str] = (), outputs: Sequence[str] = ()
+) -> None:
     """Draw the neurons of a model in layers, and its weights as lines: the thicker the larger, dashed below 0.
 
     Args:
@@ -26,9 +30,10 @@ def draw_network(model: Module, drawing: Drawing, digits: int, names: Sequence[s
         drawing: where to.
         digits: how many digits numbers have.
         names: of the inputs.
+        outputs: names of the outputs, which stand behind them.
 
     Raises:
-        ValueError: for a model without neurons, or another number of names than inputs.
+        ValueError: for a model without neurons, or another number of names than inputs, or than outputs.
     """
     layers = neurons_by_layer(model)
     if not layers:
@@ -38,6 +43,8 @@ def draw_network(model: Module, drawing: Drawing, digits: int, names: Sequence[s
     inputs = len(layers[0][0].w)
     if names and len(names) != inputs:
         raise ValueError(f"inputs: expected {inputs} names, one for each input, got {len(names)}")
+    if outputs and len(outputs) != len(layers[-1]):
+        raise ValueError(f"outputs: expected {len(layers[-1])} names, one for each output, got {len(outputs)}")
     drawing.attr(rankdir="LR", ranksep="1.5", nodesep="0.12", splines="line", outputorder="edgesfirst")
     drawing.attr("node", fontsize="10", style="filled", fillcolor="#ffffff")
     labels = list(names) or [f"x{k}" for k in range(inputs)]
@@ -49,6 +56,8 @@ def draw_network(model: Module, drawing: Drawing, digits: int, names: Sequence[s
             if id is not None and len(neuron.w) == len(previous):
                 _weights(drawing, neuron, previous, id, largest)
         previous = ids
+    if outputs:
+        _name_outputs(drawing, outputs, previous)
     if isinstance(model, MLP) and model.output:
         drawing.attr(label=f"outputs through {model.output}", fontname="Helvetica", fontsize="11")
 
@@ -88,7 +97,7 @@ def _neurons(drawing: Drawing, number: int, neurons: Sequence[Neuron], digits: i
         bias = "none" if neuron.b is None else short(neuron.b.data, digits)
         functions.append(function)
         tooltips.append(f"layer {number}, neuron {k}: bias {bias}, {function}")
-    return _column(drawing, f"n{number}_", functions, tooltips, shape="circle", fixedsize="true", width="0.62")
+    return _column(drawing, f"n{number}_", functions, tooltips, shape="circle", fixedsize="true", width=_DIAMETER)
 
 
 def _weights(drawing: Drawing, neuron: Neuron, tails: Sequence[str | None], head: str, largest: float) -> None:
@@ -102,8 +111,17 @@ def _weights(drawing: Drawing, neuron: Neuron, tails: Sequence[str | None], head
             tail,
             head,
             arrowhead="none",
+            tailport="e",  # so that no line crosses the boxes of other inputs
             penwidth=f"{0.3 + 2.7 * size:.2f}",
             style=style,
             color=hue(weight.data, 0.35 + 0.65 * size),
             tooltip=tooltip,
         )
+
+
+def _name_outputs(drawing: Drawing, names: Sequence[str], neurons: Sequence[str | None]) -> None:
+    """Write the name of each output behind its neuron."""
+    labels = _column(drawing, "o", names, names, shape="plaintext", height=_DIAMETER, margin="0.06,0.02")
+    for neuron, label in zip(neurons, labels):
+        if neuron is not None and label is not None:
+            drawing.edge(neuron, label, arrowsize="0.5", minlen="1")

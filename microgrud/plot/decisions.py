@@ -236,7 +236,10 @@ def _draw_regression(
     low, high = float(everything.min()), float(everything.max())
     points = np.array(rows)
     norm = Normalize(low, high if high > low else low + 1.0)
-    heat = ax.pcolormesh(across, up, predictions, norm=norm, cmap="cividis", shading="gouraud", zorder=0.5)
+    # An image in an SVG or PDF file too, where two triangles a place would take seconds and megabytes.
+    heat = ax.pcolormesh(
+        across, up, predictions, norm=norm, cmap="cividis", shading="gouraud", zorder=0.5, rasterized=True
+    )
     finite = predictions[np.isfinite(predictions)]
     if len(finite) and finite.max() > finite.min():
         ax.contour(across, up, predictions, levels=8, colors="white", linewidths=0.6, linestyles="solid", zorder=1)

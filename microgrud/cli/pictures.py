@@ -1,0 +1,162 @@
+"""The pictures of a training run, each with a text for those who do not see it."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..plot import decision_regions
+from . import charts
+from .charts import Picture, themed_files
+from .inputplane import InputPlane, plane_of
+from .scores import figures
+from .walk import flow_picture, surface_picture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from .pipeline import Run
+
+__all__ = ["draw_pictures", "loss_chart", "regions_chart", "result_chart"]
+
+#: More held-out rows than this would hide the regions that they are drawn over.
+_MOST_MARKERS = 600
+#: Along each side of the grid of places where the network is asked.
+_REGION_POINTS = 100
+
+
+def draw_pictures(run: Run) -> dict[str, Picture]:
+    """Return the pictures of `run` by their names; those that it has nothing for are not there.
+
+    `"loss"`; `"confusion"` or `"predictions"`; `"regions"`, with two inputs or more; `"surface"` and `"flow"`, unless
+    the network is too large for them; `"network"`.
+    """
+    result = "predictions" if run.target.task == "regression" else "confusion"
+    pictures = {
+        "loss": _loss(run),
+        result: _result(run),
+        "regions": _regions(run),
+        "surface": surface_picture(run),
+        "flow": flow_picture(run),
+        "network": _network(run),
+    }
+    return {name: picture for name, picture in pictures.items() if picture is not None}
+
+
+def _loss(run: Run) -> Picture:
+    loss = run.history.loss
+    return Picture(
+        themed_files(lambda theme: loss_chart(run, theme)),
+        f"Loss curve: the loss went from {figures(loss[0])} in the first step to {figures(loss[-1])} in the last.",
+        "The loss of each step, and its mean over each epoch.",
+    )
+
+
+def loss_chart(run: Run, theme: charts.Theme = charts.LIGHT) -> Axes:
+    """Draw the loss curve of `run`."""
+    axes = charts.figure(5.4, 4.0, theme)
+    return charts.loss_curve(run.history.loss, run.steps_per_epoch, axes, run.held_out_loss, theme)
+
+
+def _result(run: Run) -> Picture:
+    rows = len(run.predictions)
+    if run.target.task == "classification":
+        right = round(run.scores["accuracy"] * rows)
+        alt = f"Confusion matrix: {right} of {rows} held-out rows lie on the diagonal."
+        caption = "Rows are the true class, columns the predicted one; the diagonal is right."
+    else:
+        alt = f"Predicted against true: {rows} held-out rows, R² {figures(run.scores['r2'])}."
+        caption = "A point a held-out row; the nearer to the line, the better."
+    return Picture(themed_files(lambda theme: result_chart(run, theme)), alt, caption)
+
+
+def result_chart(run: Run, theme: charts.Theme = charts.LIGHT) -> Axes:
+    """Draw the confusion matrix or, in regression, predicted against true."""
+    target = run.target
+    if target.task == "regression":
+        true, predicted = run.predictions["true"].tolist(), run.predictions["predicted"].tolist()
+        return charts.predicted_against_true(true, predicted, target.name, charts.figure(4.8, 4.8, theme), theme)
+    size = min(9.0, 3.4 + 0.45 * len(target.classes))
+    axes = charts.figure(size, size, theme)
+    return charts.confusion_matrix(run.scores["confusion"], target.classes, axes, theme)
+
+
+# --- what the network answers in a plane ---
+
+
+def _regions(run: Run) -> Picture | None:
+    plane = plane_of(run.predictor.preprocessing, np.array(run.inputs))
+    if plane is None:
+        return None
+    what, marked = ("class", "class") if run.target.classes else ("number", "number, in the same colours")
+    caption = (
+        f"The {what} that the network answers everywhere in the plane of {plane.title}. Markers are held-out rows, by "
+        f"their true {marked}."
+    )
+    if len(plane.origin) > 2:
+        caption += (
+            f" The plane goes through the mean of the {len(plane.origin)} inputs and holds {plane.share:.0%} of their "
+            "variance: a row beside it may be answered otherwise than the place where its marker is."
+        )
+    answer = functools.cache(lambda *place: run.predictor.answer(plane.inputs_at(place)))  # once for both themes
+    return Picture(
+        themed_files(lambda theme: regions_chart(run, plane, answer, theme)),
+        f"Decision regions: what the network answers in the plane of {plane.title}, with the held-out rows over it.",
+        caption,
+    )
+
+
+def regions_chart(
+    run: Run, plane: InputPlane, answer: Callable[..., list[float]], theme: charts.Theme = charts.LIGHT
+) -> Axes:
+    """Draw what the network answers in a plane of its inputs, and held-out rows.
+
+    Args:
+        run: the run.
+        plane: the plane.
+        answer: `answer(a, b)` gives what the network answers there: a logit for each class, or the number.
+        theme: the colours.
+    """
+    classes = run.target.classes
+    shown = slice(_MOST_MARKERS)
+    true = run.predictions["true"].tolist()[shown]
+    axes = decision_regions(
+        lambda place: answer(*place),
+        plane.places_of(np.array(run.held_out[shown])),
+        [classes.index(name) for name in true] if classes else true,
+        charts.figure(5.4, 4.6, theme),
+        task=run.target.task,
+        points=_REGION_POINTS,
+        feature_names=plane.names,
+        class_names=classes or None,
+    )
+    axes.set_title("What the network answers, and held-out rows")
+    return charts.themed(axes, theme)
+
+
+# --- the network itself ---
+
+
+def _network(run: Run) -> Picture:
+    predictor = run.predictor
+    sizes = [len(predictor.preprocessing.inputs), *(layer[2] for layer in predictor.layers())]
+    outputs = run.target.classes or [run.target.name]
+    try:
+        from ..draw import draw
+
+        drawing = draw(predictor.model, inputs=predictor.preprocessing.inputs, outputs=outputs)
+        drawing.attr(bgcolor="white")  # also on dark pages, where faint lines would be the brightest
+        files = (drawing.pipe("svg"),)
+    # A run is not lost for the want of a program that draws.
+    except (ImportError, RuntimeError, OSError, subprocess.SubprocessError) as error:
+        return Picture((), "", f"There is no picture of the network here: {error}")
+    return Picture(
+        files,
+        f"The network: {sizes[0]} inputs, and layers of {', '.join(map(str, sizes[1:]))} neurons.",
+        "The trained network. A line is a weight: the thicker the larger, dashed and orange below 0. A circle is a "
+        "neuron, with its activation.",
+    )

@@ -1,0 +1,175 @@
+"""The pictures of how training went: the loss surface with the walk over it, and the gradients of each layer."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..functions import mean
+from ..optim.packing import Vector, read_data, read_gradients, write_data, write_gradients
+from ..plot import LossSurface, gradient_flow, loss_surface
+from ..train.batches import Samples
+from ..train.evaluation import measure
+from . import charts
+from .charts import Picture, themed_files
+from .pipeline import Run, sample_loss
+from .scores import figures
+from .tables import counted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["flow_chart", "flow_picture", "surface_chart", "surface_of", "surface_picture"]
+
+#: Samples times parameters times places that the loss is evaluated for: measured, 1 to 2 s, without C half a minute.
+_MOST_WORK = 25_000_000
+#: Places along each side of the grid, at least and at most.
+_FEWEST_POINTS, _MOST_POINTS = 21, 41
+#: Where all rows are too many, so many are drawn from them at least.
+_FEWEST_ROWS = 50
+#: More parameters than this, and a surface takes minutes rather than seconds.
+_MOST_PARAMETERS = 5_000
+
+
+# --- the surface ---
+
+
+def surface_picture(run: Run) -> Picture:
+    """Return the picture of the loss over a plane through parameter space, with the walk that training took."""
+    parameters = len(run.trajectory.parameters)
+    if parameters > _MOST_PARAMETERS:
+        return Picture(
+            (), "", f"There is no loss surface here: with {parameters} parameters it would take minutes to evaluate."
+        )
+    surface = surface_of(run)
+    finite = surface.losses[np.isfinite(surface.losses)]
+    return Picture(
+        themed_files(lambda theme: surface_chart(surface, theme)),
+        f"Loss surface: contours of losses from {figures(float(finite.min()))} to {figures(float(finite.max()))}, and "
+        "the walk of the parameters over it, from the first weights to the trained ones.",
+        _surface_caption(run, surface),
+    )
+
+
+def surface_chart(surface: LossSurface, theme: charts.Theme = charts.LIGHT) -> Axes:
+    """Draw the contours of a surface and the walk over it."""
+    axes = surface.contour(charts.figure(5.4, 4.2, theme))
+    axes.set_title("Loss surface, and the walk over it" if surface.trajectories else "Loss surface")
+    return charts.themed(axes, theme)
+
+
+def surface_of(run: Run) -> LossSurface:
+    """Evaluate the training loss over the plane in which the walk of the parameters varied most."""
+    model, trajectory = run.predictor.model, run.trajectory
+    samples, loss = measured_samples(run), sample_loss(run.settings)
+    work = len(samples) * len(trajectory.parameters)
+    positions = trajectory.positions
+    moved = len(positions) > 1 and bool(np.ptp(positions, axis=0).any())
+    return loss_surface(
+        lambda: measure(model, samples, loss, None)[0],
+        model,
+        directions=None if moved else "random",
+        trajectory=trajectory if moved else None,
+        points=min(_MOST_POINTS, max(_FEWEST_POINTS, math.isqrt(_MOST_WORK // work))),
+        seed=run.settings.seed,
+        progress=False,
+    )
+
+
+def measured_samples(run: Run) -> Samples:
+    """Return the training samples that the loss is measured on: all, or some where all would take too long."""
+    rows, parameters = run.train_rows, len(run.trajectory.parameters)
+    most = max(_FEWEST_ROWS, _MOST_WORK // (_FEWEST_POINTS**2 * parameters))
+    samples = Samples(run.inputs, run.targets)
+    return samples if rows <= most else samples.take(random.Random(run.settings.seed).sample(range(rows), most))
+
+
+def _surface_caption(run: Run, surface: LossSurface) -> str:
+    penalty = ", without the penalty on weights" if run.settings.weight_decay else ""
+    said = [f"The landscape that training walked down: the mean loss of {_measured_rows(run)}{penalty}."]
+    if surface.plane.variance is not None:
+        share = sum(surface.plane.variance)
+        said.append(
+            f"Of the {len(surface.parameters)} dimensions of parameter space it shows the two in which the walk varied "
+            f"most, which hold {share:.0%} of it; the others are as they are at its end."
+        )
+    elif surface.trajectories:
+        said.append("The two parameters are all that the network has.")
+    if surface.trajectories:
+        every = run.trajectory.every
+        said.append(f"A mark is {'a step' if every == 1 else f'each {_ordinal(every)} step'}.")
+    return " ".join(said)
+
+
+def _measured_rows(run: Run) -> str:
+    measured = len(measured_samples(run))
+    everything = counted(run.train_rows, "training row")
+    return f"the {everything}" if measured == run.train_rows else f"{measured} of the {everything}"
+
+
+def _ordinal(number: int) -> str:
+    teens = number % 100 in (11, 12, 13)
+    return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
+
+
+# --- the gradients ---
+
+
+def flow_picture(run: Run) -> Picture | None:
+    """Return the picture of the gradients of each layer before training and after; None if all of them are 0."""
+    gradients = {
+        title: gradient
+        for title, place in (("Before the first step", 0), ("After the last step", -1))
+        if (gradient := _gradient_at(run, run.trajectory.positions[place])).any()
+    }
+    if not gradients:
+        return None
+    return Picture(
+        themed_files(lambda theme: flow_chart(run, gradients, theme)),
+        "Gradient flow: the mean and the largest gradient of each layer, before the first step and after the last.",
+        f"The gradients of the mean loss of {_measured_rows(run)}, a layer at a time. Before the first step they "
+        "should reach all layers; after the last they are small where training has come to rest.",
+    )
+
+
+def flow_chart(run: Run, gradients: Mapping[str, Vector], theme: charts.Theme = charts.LIGHT) -> Axes:
+    """Draw gradients a layer at a time, in a panel for each title, all on one scale."""
+    parameters = run.trajectory.parameters
+    figure = charts.figure(4.6 * len(gradients), 4.0, theme).figure
+    figure.clear()
+    panels = [figure.add_subplot(1, len(gradients), i + 1) for i in range(len(gradients))]
+    kept = read_gradients(parameters)
+    try:
+        for ax, (title, gradient) in zip(panels, gradients.items()):
+            write_gradients(parameters, gradient)
+            gradient_flow(run.predictor.model, ax)
+            ax.set_title(f"{title}:\n{ax.get_title()}", fontsize="medium")
+            for text in ax.texts:
+                text.set_color(theme.ink)
+    finally:
+        write_gradients(parameters, kept)
+    low, high = zip(*(ax.get_ylim() for ax in panels))
+    for ax in panels:
+        ax.set_ylim(min(low), max(high))
+    for ax in panels[1:]:
+        ax.set_ylabel("")
+    return charts.themed(panels[0], theme)
+
+
+def _gradient_at(run: Run, place: Vector) -> Vector:
+    """Return the gradient of the training loss where the parameters are as at `place`; they stay as they are."""
+    parameters, samples, loss = run.trajectory.parameters, measured_samples(run), sample_loss(run.settings)
+    data, kept = read_data(parameters), read_gradients(parameters)
+    try:
+        write_data(parameters, place)
+        write_gradients(parameters, np.zeros_like(kept))
+        losses = [loss(run.predictor.model(row), target) for row, target in zip(samples.rows, samples.targets)]
+        mean(losses).backward()
+        return read_gradients(parameters)
+    finally:
+        write_data(parameters, data)
+        write_gradients(parameters, kept)
