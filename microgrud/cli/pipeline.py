@@ -305,7 +305,8 @@ def train_on_table(
     seconds = time.perf_counter() - started
     said = len(notes)
     if history.interrupted:
-        notes.append(f"Training was interrupted after {counted(len(history), 'step')}; the results are those up to there.")
+        done = counted(len(history), "step")
+        notes.append(f"Training was interrupted after {done}; the results are those up to there.")
     trained = {"table": table.name, "rows": len(train), "steps": len(history), "interrupted": history.interrupted}
     predictor = Predictor(model, preprocessing, {"settings": asdict(settings), "trained": trained})
     predictions = predictor.predict_features(held_out)
