@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 folder, least = Path(sys.argv[1]), float(sys.argv[2])
-for name in ("model.json", "history.csv", "predictions.csv", "report.html", "loss.svg", "confusion.svg"):
+pictures = ("loss", "confusion", "regions", "surface", "flow", "network")
+for name in ("model.json", "history.csv", "predictions.csv", "report.html", *(f"{name}.svg" for name in pictures)):
     if not (folder / name).stat().st_size:
         sys.exit(f"{folder / name} is empty")
 accuracy = json.loads((folder / "model.json").read_text())["extra"]["scores"]["accuracy"]
