@@ -95,7 +95,7 @@ def draw(
         raise ValueError("outputs: expected none but for a network; give the root a label")
     graph = read_graph(root, model if parameters is None else parameters, inputs, names)
     drawing = new_drawing(format, rankdir)
-    Picture(view(graph, model, fold, depth, max_nodes), drawing, digits, expand, slopes).write()
+    Picture(view(graph, model, fold, depth, max_nodes), drawing, digits, expand, slopes, rankdir).write()
     return drawing
 
 

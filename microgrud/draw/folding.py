@@ -22,11 +22,13 @@ class Group:
     Attributes:
         title: what they are.
         lines: what the box says of them.
+        place: the numbers of its layer and its neuron, from 0; of a layer that of its first neuron seen.
         nodes: the nodes in it, in topological order.
     """
 
     title: str
     lines: list[str]
+    place: tuple[int, int]
     nodes: list[Value] = field(default_factory=list)
 
 
@@ -137,7 +139,7 @@ def _groups(graph: Graph, model: Module, way: str) -> dict[Value, Group]:
     for node, (k, n, _) in _owners(graph.order, owner).items():
         key = (k,) if way == "layers" else (k, n)
         if key not in groups:
-            groups[key] = Group(*_words(layers, k, n, way))
+            groups[key] = Group(*_words(layers, k, n, way), (k, n))
         groups[key].nodes.append(node)
         group_of[node] = groups[key]
     for parameter, (k, n, _) in owner.items():
