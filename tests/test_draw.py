@@ -400,6 +400,11 @@ def test_a_network_is_drawn_in_layers_with_its_weights_as_lines() -> None:
     assert "-0.9" in line["tooltip"]
 
 
+def test_the_inputs_of_a_network_are_called_as_in_decision_regions() -> None:
+    nodes, _ = objects(draw(MLP(3, [2], rng=0)))
+    assert [nodes[f"i{k}"]["label"] for k in range(3)] == ["x1", "x2", "x3"]
+
+
 def test_a_wide_network_leaves_the_middle_of_its_layers_out() -> None:
     source = draw(MLP(30, [64, 3], output="softmax", rng=0)).source
     assert '"20 more"' in source
