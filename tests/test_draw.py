@@ -130,6 +130,14 @@ def test_gradients_are_tinted_by_sign_and_size(neuron: dict[str, Value]) -> None
     assert not warm(rising)
 
 
+def test_the_docstring_says_what_inputs_look_like(neuron: dict[str, Value]) -> None:
+    (looks,) = [
+        node["shape"] for node in boxes(draw(neuron["loss"], inputs=neuron["x"])).values() if cells(node)[0] == "x"
+    ]
+    assert looks == "note"  # Graphviz's name of a sheet with a folded corner
+    assert "inputs a folded corner" in (draw.__doc__ or "")
+
+
 def test_labels_with_markup_and_very_long_ones_are_text() -> None:
     x = Value(1.0, label='<b>&"x"</b>')
     y = Value(2.0, label="a " * 200)
@@ -425,7 +433,10 @@ def test_a_wide_network_leaves_the_middle_of_its_layers_out() -> None:
         (lambda v: draw(v, fold="all"), ValueError, "fold: expected 'neurons', 'layers', 'nothing' or None, got 'all'"),
         (lambda v: draw(v, fold="layers"), ValueError, "fold='layers': expected the model too"),
         (lambda v: draw(v, model=3), TypeError, "model: expected a Module, got int"),
-        (lambda v: draw(v, max_nodes=0), ValueError, "max_nodes and digits: expected at least 1"),
+        (lambda v: draw(v, max_nodes=0), ValueError, "^max_nodes: expected at least 1, got 0$"),
+        (lambda v: draw(v, digits=-2), ValueError, "^digits: expected at least 1, got -2$"),
+        (lambda v: draw(v, depth=-1), ValueError, "^depth: expected at least 0, got -1$"),
+        (lambda v: draw(v, max_nodes="all"), TypeError, "^max_nodes: expected a number, got str$"),
         (lambda v: draw(v, expand="sum"), ValueError, "expand: expected 'dot'"),
         (lambda v: draw(v, parameters="w"), TypeError, "parameters: expected a Value or a sequence of them, got str"),
         (lambda v: draw(Module()), ValueError, "a module with neurons in it, got Module without any"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,20 @@ def test_a_graph_that_no_one_could_follow_is_refused() -> None:
         y = y * 2.0
     with pytest.raises(ValueError, match="a graph of 101 nodes has as many steps.*max_nodes .now 60."):
         backprop_steps(y)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda v: backprop_steps([v, v]), TypeError, "^root: expected a Value, got list$"),
+        (lambda v: backprop_steps(3.0), TypeError, "^root: expected a Value, got float$"),
+        (lambda v: backprop_steps(v, rankdir="up"), ValueError, "^rankdir: expected one of LR, TB, RL, BT, got 'up'$"),
+        (lambda v: backprop_steps(v, digits=0), ValueError, "^digits: expected at least 1, got 0$"),
+    ],
+)
+def test_wrong_arguments_are_refused(call: Callable[[Any], object], error: type[Exception], match: str) -> None:
+    with pytest.raises(error, match=match):
+        call(Value(1.0) * 2.0)
 
 
 # --- the page ---

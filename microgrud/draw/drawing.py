@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 from ..engine import Value
@@ -14,6 +15,8 @@ from .network import draw_network
 from .rendering import Drawing
 
 _DIRECTIONS = ("LR", "TB", "RL", "BT")
+#: The least that arguments may be.
+_LEAST = {"max_nodes": 1, "digits": 1, "depth": 0}
 
 
 def draw(
@@ -38,7 +41,7 @@ def draw(
     A box is a value: its label, its number and its grad, which is a dash until a backward pass has been through the
     graph, and tinted then, blue above 0 and orange below, the stronger the larger. A circle is an operation, and what
     stands on an edge is the local derivative by that operand. Roots have a double outline, parameters a thick and
-    round one, inputs are arrows, other leaves are dashed; constants are numbers without a box.
+    round one, inputs a folded corner, other leaves a dashed one; constants are numbers without a box.
 
     A Module is drawn as a network: its neurons in layers, its weights as lines, the thicker the larger, dashed and
     orange below 0.
@@ -74,16 +77,13 @@ def draw(
     >>> drawing.source.count("->")                # x into * twice, * into the result
     3
     """
-    if rankdir not in _DIRECTIONS:
-        raise ValueError(f"rankdir: expected one of {', '.join(_DIRECTIONS)}, got {rankdir!r}")
+    check_settings(rankdir, max_nodes=max_nodes, digits=digits, depth=depth)
     if fold not in (None, "neurons", "layers", "nothing"):
         raise ValueError(f"fold: expected 'neurons', 'layers', 'nothing' or None, got {fold!r}")
     if fold in ("neurons", "layers") and model is None:
         raise ValueError(f"fold={fold!r}: expected the model too, as draw(root, model=model, fold={fold!r})")
     if model is not None and not isinstance(model, Module):
         raise TypeError(f"model: expected a Module, got {type(model).__name__}")
-    if max_nodes < 1 or (depth is not None and depth < 0) or digits < 1:
-        raise ValueError("max_nodes and digits: expected at least 1, and depth at least 0")
     expand = {expand} if isinstance(expand, str) else set(expand)
     if expand - {"dot"}:
         raise ValueError(f"expand: expected 'dot', which alone has parts to show, got {sorted(expand - {'dot'})}")
@@ -97,6 +97,19 @@ def draw(
     drawing = new_drawing(format, rankdir)
     Picture(view(graph, model, fold, depth, max_nodes), drawing, digits, expand, slopes, rankdir).write()
     return drawing
+
+
+def check_settings(rankdir: str, **numbers: int | None) -> None:
+    """Refuse a direction that there is not, and numbers that are none or too small; None is left to its default."""
+    if rankdir not in _DIRECTIONS:
+        raise ValueError(f"rankdir: expected one of {', '.join(_DIRECTIONS)}, got {rankdir!r}")
+    for name, number in numbers.items():
+        if number is None:
+            continue
+        if not isinstance(number, Real):
+            raise TypeError(f"{name}: expected a number, got {type(number).__name__}")
+        if not number >= _LEAST[name]:
+            raise ValueError(f"{name}: expected at least {_LEAST[name]}, got {number}")
 
 
 def new_drawing(format: str, rankdir: str) -> Drawing:

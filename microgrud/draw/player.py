@@ -15,7 +15,7 @@ from typing import Any, overload
 from ..engine import Value
 from ..files import write_atomically
 from .digraph import Picture
-from .drawing import new_drawing
+from .drawing import check_settings, new_drawing
 from .folding import view
 from .frames import Frame, Names, frames_of
 from .graph import Graph, read_graph
@@ -142,7 +142,8 @@ def backprop_steps(
         `print(steps)` all sentences.
 
     Raises:
-        ValueError: for a graph that is too large for anyone to follow.
+        TypeError: for what is no Value: steps are those of one root.
+        ValueError: for a graph that is too large for anyone to follow, or for arguments other than these.
 
     >>> x = Value(3.0, label="x")
     >>> steps = backprop_steps(x * x)
@@ -151,6 +152,9 @@ def backprop_steps(
     >>> x.grad
     0.0
     """
+    if not isinstance(root, Value):
+        raise TypeError(f"root: expected a Value, got {type(root).__name__}")
+    check_settings(rankdir, digits=digits, max_nodes=max_nodes)
     graph = read_graph(root, parameters, inputs)
     if len(graph.order) > max_nodes:
         raise ValueError(
