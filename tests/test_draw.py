@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 
@@ -413,6 +414,48 @@ def test_the_inputs_of_a_network_are_called_as_in_decision_regions() -> None:
     assert [nodes[f"i{k}"]["label"] for k in range(3)] == ["x1", "x2", "x3"]
 
 
+def test_the_outputs_of_a_network_have_their_names_behind_them_in_their_order() -> None:
+    species = ["setosa", "versicolor", "virginica"]
+    nodes, edges = objects(draw(MLP(4, [16, 8, 3], rng=0), outputs=species))
+    assert [nodes[f"o{k}"]["label"] for k in range(3)] == species
+    arrows = [e for e in edges if e["head"].startswith("o") and e.get("style") != "invis"]
+    assert [(e["tail"], e["head"]) for e in arrows] == [(f"n3_{k}", f"o{k}") for k in range(3)]
+    assert all("arrowhead" not in e for e in arrows)  # weights are lines without one
+    places = [along("LR", nodes[name]) for k in range(3) for name in (f"n3_{k}", f"o{k}")]
+    for neuron, name in zip(places[::2], places[1::2]):
+        assert name[0] > neuron[0]
+        assert name[1] == pytest.approx(neuron[1], abs=1.0)
+    assert [across for _, across in places] == sorted(across for _, across in places)
+
+
+def test_a_network_without_names_for_its_outputs_has_none() -> None:
+    nodes, _ = objects(draw(MLP(2, [3, 2], rng=0)))
+    assert not [name for name in nodes if name.startswith("o")]
+
+
+def test_of_many_named_outputs_the_middle_is_left_out() -> None:
+    nodes, edges = objects(draw(MLP(2, [3, 14], rng=0), outputs=[f"class {k}" for k in range(14)]))
+    shown = [*range(5), *range(9, 14)]
+    assert [n["label"] for name, n in nodes.items() if re.match(r"o\d", name)] == [f"class {k}" for k in shown]
+    assert nodes["orest"]["label"] == "4 more"
+    arrows = [(e["tail"], e["head"]) for e in edges if e["head"].startswith("o") and e.get("style") != "invis"]
+    assert arrows == [(f"n2_{k}", f"o{k}") for k in shown]
+
+
+def test_weights_leave_neurons_and_inputs_on_the_right(network: tuple[MLP, Value]) -> None:
+    _, edges = objects(draw(network[0]))
+    weights = [e for e in edges if e.get("arrowhead") == "none"]
+    assert len(weights) == 2 * 3 + 3 * 2
+    assert {e["tailport"] for e in weights} == {"e"}  # from a corner, lines crossed the boxes of other inputs
+
+
+def test_names_may_come_as_the_columns_of_a_table_or_an_array() -> None:
+    model = MLP(2, [3], rng=0)
+    nodes, _ = objects(draw(model, inputs=np.array(["height", "weight"]), outputs=np.arange(3)))
+    labels = [nodes[name]["label"] for name in ("i0", "i1", "o0", "o1", "o2")]
+    assert labels == ["height", "weight", "0", "1", "2"]
+
+
 def test_a_wide_network_leaves_the_middle_of_its_layers_out() -> None:
     source = draw(MLP(30, [64, 3], output="softmax", rng=0)).source
     assert '"20 more"' in source
@@ -441,6 +484,19 @@ def test_a_wide_network_leaves_the_middle_of_its_layers_out() -> None:
         (lambda v: draw(v, parameters="w"), TypeError, "parameters: expected a Value or a sequence of them, got str"),
         (lambda v: draw(Module()), ValueError, "a module with neurons in it, got Module without any"),
         (lambda v: draw(MLP(2, [1]), inputs=["a"]), ValueError, "inputs: expected 2 names, one for each input, got 1"),
+        (lambda v: draw(MLP(2, [1]), inputs="ab"), TypeError, "inputs: expected a list of names, got str"),
+        (lambda v: draw(MLP(2, [1]), inputs=v), TypeError, "inputs: expected a list of names, got Value"),
+        (
+            lambda v: draw(MLP(2, [3]), outputs=["a"]),
+            ValueError,
+            "outputs: expected 3 names, one for each output, got 1",
+        ),
+        (lambda v: draw(MLP(2, [1]), outputs="a"), TypeError, "outputs: expected a list of names, got str"),
+        (
+            lambda v: draw(v, outputs=["y"]),
+            ValueError,
+            "outputs: expected none but for a network; give the root a label",
+        ),
     ],
 )
 def test_wrong_arguments_are_refused(call: Callable[[Value], Any], error: type[Exception], match: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -27,7 +27,7 @@ def draw(
     model: Module | None = None,
     parameters: Any = None,
     inputs: Any = None,
-    outputs: Sequence[str] = (),
+    outputs: Iterable[str] = (),
     names: Mapping[Value, str] | None = None,
     fold: str | None = None,
     expand: Collection[str] = (),
@@ -52,8 +52,9 @@ def draw(
         rankdir: where the graph grows to: "LR", "TB", "RL" or "BT".
         model: the Module that made it: its parameters are marked and named, and its neurons and layers can be folded.
         parameters: Values, or another Module, whose leaves are marked as parameters.
-        inputs: Values, nested as you like, that are marked as inputs; for a network the names of its inputs.
-        outputs: for a network, the names of its outputs.
+        inputs: Values, nested as you like, that are marked as inputs; for a network the names of its inputs,
+            which are x1, x2, ... by default.
+        outputs: for a network, the names of its outputs; by default they have none.
         names: names for nodes without a label.
         fold: "neurons" or "layers" draws each neuron or layer of the model as one box, "nothing" none of them; by
             default the first of nothing, neurons and layers that keeps to `max_nodes`.
@@ -89,14 +90,23 @@ def draw(
         raise ValueError(f"expand: expected 'dot', which alone has parts to show, got {sorted(expand - {'dot'})}")
     if isinstance(root, Module):
         drawing = new_drawing(format, rankdir)
-        draw_network(root, drawing, digits, inputs or (), outputs)
+        draw_network(root, drawing, digits, _names(inputs, "inputs"), _names(outputs, "outputs"))
         return drawing
-    if outputs:
+    if _names(outputs, "outputs"):
         raise ValueError("outputs: expected none but for a network; give the root a label")
     graph = read_graph(root, model if parameters is None else parameters, inputs, names)
     drawing = new_drawing(format, rankdir)
     Picture(view(graph, model, fold, depth, max_nodes), drawing, digits, expand, slopes, rankdir).write()
     return drawing
+
+
+def _names(given: Any, argument: str) -> list[str]:
+    """Return names as they come: in a list, or as the columns of a table or an array, which have no truth value."""
+    if given is None:
+        return []
+    if isinstance(given, (str, Value)) or not isinstance(given, Iterable):
+        raise TypeError(f"{argument}: expected a list of names, got {type(given).__name__}")
+    return [str(name) for name in given]
 
 
 def check_settings(rankdir: str, **numbers: int | None) -> None:

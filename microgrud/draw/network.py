@@ -29,7 +29,7 @@ def draw_network(
         model: a model that holds neurons.
         drawing: where to.
         digits: how many digits numbers have.
-        names: of the inputs, which are x1, x2, ... by default, as in decision regions.
+        names: names of the inputs, which are x1, x2, ... without any, as in decision regions.
         outputs: names of the outputs, which stand behind them.
 
     Raises:
