@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
+import shutil
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
@@ -334,16 +336,22 @@ def test_a_summary_counts_nodes_depth_and_width() -> None:
 # --- files and notebooks ---
 
 
-def renderers() -> list[str]:
-    return ["wheel", *(["dot"] if rendering.shutil.which("dot") else [])]
-
-
-@pytest.fixture(params=renderers())
-def renderer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """With the system's Graphviz where there is one, and without it."""
+@pytest.fixture(params=["wheel", "dot"])
+def renderer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """Without Graphviz, and with its program; where that is not installed, the wheel's under the name `dot`."""
     if request.param == "wheel":
         monkeypatch.setattr(rendering, "_has_dot", lambda: False)
+    elif shutil.which("dot") is None:
+        programs = tmp_path.with_name(f"{tmp_path.name}-programs")
+        programs.mkdir()
+        programs.joinpath("dot").symlink_to(rendering._program())
+        monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+        assert rendering._has_dot()
     return str(request.param)
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
 @pytest.mark.parametrize(("format", "magic"), [("svg", b"<?xml"), ("png", b"\x89PNG")])
@@ -352,19 +360,83 @@ def test_svg_and_png_are_written(renderer: str, format: str, magic: bytes, tmp_p
     assert drawing.pipe().startswith(magic)
     path = drawing.render(directory=tmp_path, cleanup=True)
     assert Path(path).read_bytes().startswith(magic)
-    assert [p.name for p in tmp_path.iterdir()] == [f"graph.gv.{format}"]
-    outfile = tmp_path / f"picture.{format}"
-    assert Path(drawing.render(outfile=outfile)) == outfile
-    assert outfile.read_bytes().startswith(magic)
-    assert (tmp_path / "picture.gv").read_text(encoding="utf-8") == drawing.source
+    assert files_in(tmp_path) == [f"graph.gv.{format}"]
 
 
-def test_a_pdf_without_graphviz_says_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "magic"), [("y.svg", b"<?xml"), ("Y.PNG", b"\x89PNG"), ("made/y.jpg", b"\xff\xd8")])
+def test_a_name_with_the_ending_of_a_format_is_that_of_the_picture(
+    renderer: str, name: str, magic: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "y.gv").write_text("a file of the user's own")
+    drawing = draw(Value(2.0) * 3.0)
+    for path in (drawing.render(name), drawing.render(outfile=Path(name))):
+        assert Path(path) == Path(name)
+        assert Path(path).read_bytes().startswith(magic)
+    assert files_in(tmp_path) == sorted([name, "y.gv"])
+    assert (tmp_path / "y.gv").read_text() == "a file of the user's own"
+    elsewhere = drawing.render("z.svg", tmp_path / "elsewhere")
+    assert Path(elsewhere) == tmp_path / "elsewhere" / "z.svg"
+    assert Path(elsewhere).read_bytes().startswith(b"<?xml")
+
+
+def test_the_source_is_kept_beside_a_picture_for_those_who_ask(renderer: str, tmp_path: Path) -> None:
+    drawing = draw(Value(2.0) * 3.0)
+    drawing.render(tmp_path / "a.svg", cleanup=False)
+    drawing.render(outfile=tmp_path / "b.svg", cleanup=False)
+    drawing.render(tmp_path / "source.txt", outfile=tmp_path / "c.svg")
+    assert files_in(tmp_path) == ["a.gv", "a.svg", "b.gv", "b.svg", "c.svg", "source.txt"]
+    for name in ("a.gv", "b.gv", "source.txt"):
+        assert (tmp_path / name).read_text(encoding="utf-8") == drawing.source
+
+
+@pytest.mark.parametrize("name", ["graph.gv", "graph.dot", "graph", "graph.v2"])
+def test_another_name_is_that_of_the_source_as_in_graphviz(renderer: str, name: str, tmp_path: Path) -> None:
+    drawing = draw(Value(2.0) * 3.0)
+    assert Path(drawing.render(tmp_path / name)) == tmp_path / f"{name}.svg"
+    assert files_in(tmp_path) == [name, f"{name}.svg"]
+    assert (tmp_path / name).read_text(encoding="utf-8") == drawing.source
+
+
+def test_a_format_that_there_is_not_is_answered_with_those_there_are(renderer: str, tmp_path: Path) -> None:
+    drawing = draw(Value(2.0) * 3.0)
+    known = "svg, png, jpeg, jpg or, with Graphviz's own program installed, pdf"
+    with pytest.raises(ValueError, match=f"^outfile: expected a name that ends in {known}, got '.*y.txt'$"):
+        drawing.render(outfile=tmp_path / "y.txt")
+    with pytest.raises(ValueError, match=f"^format: expected {known}, got 'txt'$"):
+        draw(Value(2.0) * 3.0, format="txt")
+    with pytest.raises(TypeError, match="^format: expected a str, got int$"):
+        draw(Value(2.0) * 3.0, format=3)  # type: ignore[arg-type]
+    drawing.render(outfile=tmp_path / "y.txt", format="svg")
+    assert files_in(tmp_path) == ["y.txt"]
+
+
+def test_options_of_graphviz_work_for_a_picture_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendering, "_has_dot", lambda: False)
+    drawing = draw(Value(2.0) * 3.0)
+    opened: list[str] = []
+    monkeypatch.setattr(Drawing, "_view", lambda self, path, **options: opened.append(path))
+    path = drawing.render(tmp_path / "y.svg", view=True, engine="neato", raise_if_result_exists=True)
+    assert opened == [path]
+    with pytest.raises(FileExistsError):
+        drawing.render(path, raise_if_result_exists=True)
+    with pytest.raises(TypeError, match="renderer cannot be given without Graphviz's dot"):
+        drawing.render(path, renderer="cairo")
+    with pytest.raises(TypeError, match="renderer cannot be given without Graphviz's dot"):
+        drawing.render(tmp_path / "graph.gv", renderer="cairo")
+    with pytest.raises(ValueError, match="outfile: expected another file than that of the source"):
+        drawing.render(outfile=tmp_path / "y.gv", cleanup=False)
+
+
+def test_a_pdf_without_graphviz_says_what_it_takes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(rendering, "_has_dot", lambda: False)
     with pytest.raises(
         RuntimeError, match=r"PDF file takes Graphviz itself.*apt-get install graphviz.*or draw one of: svg"
     ):
         draw(Value(2.0) * 3.0, format="pdf").pipe()
+    with pytest.raises(RuntimeError, match="drawing a PDF file takes Graphviz itself"):
+        draw(Value(2.0) * 3.0).render(tmp_path / "y.pdf")
+    assert files_in(tmp_path) == []
 
 
 def test_without_any_program_the_error_has_the_line_for_pip(monkeypatch: pytest.MonkeyPatch) -> None:

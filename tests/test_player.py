@@ -132,6 +132,13 @@ def test_the_page_needs_nothing_from_elsewhere_and_is_the_same_every_time(steps:
     assert again.html() == backprop_steps(steps.root, parameters=[], inputs=[]).html()
 
 
+def test_a_page_is_not_written_under_another_ending(steps: BackpropSteps, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^path: expected a name that ends in .html or .htm, got '.*steps.txt'$"):
+        steps.save(tmp_path / "steps.txt")
+    steps.save(tmp_path / "steps.HTM")
+    assert [path.name for path in tmp_path.iterdir()] == ["steps.HTM"]
+
+
 def test_the_picture_stands_still_from_frame_to_frame(steps: BackpropSteps) -> None:
     sizes = re.findall(r'<svg width="(\w+)" height="(\w+)"', steps.html())
     assert len(sizes) == len(steps)

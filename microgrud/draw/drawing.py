@@ -12,7 +12,7 @@ from .digraph import Picture
 from .folding import view
 from .graph import read_graph
 from .network import draw_network
-from .rendering import Drawing
+from .rendering import Drawing, check_format
 
 _DIRECTIONS = ("LR", "TB", "RL", "BT")
 #: The least that arguments may be.
@@ -48,7 +48,8 @@ def draw(
 
     Args:
         root: the Value, or several; or a Module.
-        format: of the file that `render()` writes: "svg", "png", or with Graphviz installed "pdf".
+        format: of the file that `render()` writes where its name does not say it: "svg", "png", or with Graphviz
+            installed "pdf".
         rankdir: where the graph grows to: "LR", "TB", "RL" or "BT".
         model: the Module that made it: its parameters are marked and named, and its neurons and layers can be folded.
         parameters: Values, or another Module, whose leaves are marked as parameters.
@@ -65,7 +66,7 @@ def draw(
         digits: how many digits numbers have; hovering over a box shows all of them.
 
     Returns:
-        a `graphviz.Digraph`, which shows itself in a notebook; `.render(outfile="graph.svg")` writes a file.
+        a `graphviz.Digraph`, which shows itself in a notebook; `.render("graph.svg")` writes a file.
 
     Raises:
         ImportError: without the extra `draw`.
@@ -78,6 +79,7 @@ def draw(
     >>> drawing.source.count("->")                # x into * twice, * into the result
     3
     """
+    check_format(format)
     check_settings(rankdir, max_nodes=max_nodes, digits=digits, depth=depth)
     if fold not in (None, "neurons", "layers", "nothing"):
         raise ValueError(f"fold: expected 'neurons', 'layers', 'nothing' or None, got {fold!r}")

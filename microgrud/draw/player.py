@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from importlib import resources
+from pathlib import Path
 from string import Template
 from typing import Any, overload
 
@@ -78,9 +79,15 @@ class BackpropSteps(Sequence[Frame]):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the player as a page of its own.
 
+        Args:
+            path: where to write; the name ends in .html or .htm.
+
         Raises:
+            ValueError: for another ending, under which no browser would show the page.
             OSError: if it cannot be written.
         """
+        if Path(path).suffix.lower() not in (".html", ".htm"):
+            raise ValueError(f"path: expected a name that ends in .html or .htm, got {os.fspath(path)!r}")
         title = html.escape(f"The backward pass from {self._graph.names.get(self.root, 'a root')}")
         page = (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
