@@ -469,6 +469,23 @@ def test_values_and_modules_show_themselves_in_notebooks() -> None:
     assert list(Module()._repr_mimebundle_()) == ["text/plain"]
 
 
+def test_in_a_notebook_a_picture_takes_no_more_than_the_width_of_the_page() -> None:
+    value, model = Value(2.0) * 3.0, MLP(2, [3, 1], rng=0)
+    for svg in [shown._repr_mimebundle_()["image/svg+xml"] for shown in (value, model, draw(value))]:
+        width = float(re.search(r'<svg width="([\d.]+)pt"', svg)[1])  # type: ignore[index]
+        style = ElementTree.fromstring(svg).get("style")
+        assert style == f"max-width: 100%; min-width: {round(0.7 * width)}pt; height: auto"
+    assert "max-width" not in draw(value).pipe("svg", encoding="utf-8")  # a file is as large as it is
+
+
+def test_letters_are_ten_points_high_or_more(neuron: dict[str, Value], network: tuple[MLP, Value]) -> None:
+    model, loss = network
+    neuron["loss"].backward()
+    for drawing in (draw(neuron["loss"], inputs=neuron["x"]), draw(loss, model=model, fold="neurons"), draw(model)):
+        sizes = re.findall(r'font-size="([\d.]+)"', drawing.pipe("svg", encoding="utf-8"))
+        assert min(map(float, sizes)) >= 10.0
+
+
 def test_a_network_is_drawn_in_layers_with_its_weights_as_lines() -> None:
     model = MLP(2, [3, 1], activation="tanh", rng=0)
     model.layers[0].neurons[0].w[1].data = -0.9

@@ -42,6 +42,8 @@ class Picture:
         #: The node whose turn it is in the backward pass, and the least width of a number's cell, in points.
         self.active: Value | None = None
         self.width = 0
+        #: The node that a page scrolls to: its class in SVG is "looked-at".
+        self.looked_at: Value | None = None
 
     def write(self) -> None:
         """Write all of it."""
@@ -78,6 +80,8 @@ class Picture:
         attributes.setdefault("style", "filled")
         if node is self.active:
             attributes |= {"penwidth": "3.5", "color": ACTIVE}
+        if node is self.looked_at:
+            attributes["class"] = "looked-at"
         if node in self.view.cut:
             attributes["style"] += ",dashed"
         tooltip = f"{name or kind.value}: data={node.data!r}, grad={node.grad!r}"
@@ -239,7 +243,7 @@ def _table(rows: list[str]) -> str:
 def _title(name: str, kind: Kind) -> str:
     word = "" if kind in (Kind.RESULT, Kind.LEAF) and name else kind.value
     parts = [f"<B>{name}</B>"] if name else []
-    parts += [f'<FONT POINT-SIZE="9" COLOR="{FAINT}">{word}</FONT>'] if word else []
+    parts += [f'<FONT POINT-SIZE="10" COLOR="{FAINT}">{word}</FONT>'] if word else []
     return f'<TR><TD COLSPAN="2" BGCOLOR="{LOOKS[kind].title}">{" ".join(parts)}</TD></TR>'
 
 
@@ -247,7 +251,7 @@ def _row(name: str, text: str, colour: str = "", width: int = 0) -> str:
     background = f' BGCOLOR="{colour}"' if colour and colour != "#ffffff" else ""
     least = f' WIDTH="{width}"' if width else ""
     return (
-        f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="9" COLOR="{FAINT}">{name}</FONT></TD>'
+        f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="10" COLOR="{FAINT}">{name}</FONT></TD>'
         f'<TD ALIGN="RIGHT"{least}{background}>{escaped(text)}</TD></TR>'
     )
 
