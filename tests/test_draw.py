@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import re
+import runpy
 import shutil
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -484,6 +485,17 @@ def test_letters_are_ten_points_high_or_more(neuron: dict[str, Value], network: 
     for drawing in (draw(neuron["loss"], inputs=neuron["x"]), draw(loss, model=model, fold="neurons"), draw(model)):
         sizes = re.findall(r'font-size="([\d.]+)"', drawing.pipe("svg", encoding="utf-8"))
         assert min(map(float, sizes)) >= 10.0
+
+
+def test_the_picture_in_the_readme_is_that_of_its_program_and_can_be_read() -> None:
+    folder = Path(__file__).parent.parent / "docs"
+    stored = ElementTree.fromstring(folder.joinpath("neuron.svg").read_text(encoding="utf-8"))
+    drawn = ElementTree.fromstring(runpy.run_path(str(folder / "neuron.py"))["neuron"]().pipe("svg"))
+    texts = [[text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")] for svg in (stored, drawn)]
+    assert texts[0] == texts[1]
+    scale = 830 / float(stored.attrib["width"].removesuffix("pt"))  # pixels to a point on the page
+    sizes = [float(text.attrib["font-size"]) for text in stored.iter("{http://www.w3.org/2000/svg}text")]
+    assert scale * min(sizes) >= 10.0
 
 
 def test_a_network_is_drawn_in_layers_with_its_weights_as_lines() -> None:
