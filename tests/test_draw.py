@@ -21,7 +21,7 @@ from hypothesis import given, settings
 import microgrud as mg
 from microgrud import Value, custom_op, dot, tanh
 from microgrud.draw import Drawing, draw, draw_dot, local_derivatives, rendering, summary, trace
-from microgrud.nn import MLP, Module
+from microgrud.nn import MLP, Layer, Module
 from microgrud.testing import Expression, expressions
 
 
@@ -255,6 +255,20 @@ def test_folded_neurons_and_inputs_keep_their_order(width: int, rankdir: str) ->
     starts = [places[column[0]][0] for column in [["x1"], *columns]]
     assert starts == sorted(starts)
     assert "splines=line" in drawing.source  # bent, these edges went around whole layers
+
+
+def test_neurons_that_are_fed_with_their_own_outputs_keep_their_order() -> None:
+    cell = Layer(3, 2, activation="tanh", rng=0)
+    state = [Value(0.0, label="h1"), Value(0.0, label="h2")]
+    for k in (1, 2, 3):
+        state = cell([Value(float(k), label=f"x{k}"), *state])
+    drawing = draw(state, model=cell, fold="neurons")
+    first, second = (boxes(drawing)[f"layer 1, neuron {k}"] for k in (1, 2))
+    assert along("LR", first)[1] < along("LR", second)[1]
+    ends = [(e["tail"], e["head"]) for e in objects(drawing)[1] if e.get("style") != "invis"]
+    assert (first["name"], second["name"]) in ends
+    assert (second["name"], first["name"]) in ends
+    assert "outputorder=edgesfirst" in drawing.source  # what crosses a box lies under it
 
 
 def test_layers_fold_into_boxes_with_the_range_of_their_outputs(network: tuple[MLP, Value]) -> None:

@@ -188,8 +188,8 @@ class Picture:
         """Put the neurons of a layer, and what they were given, side by side, the first one first.
 
         Graphviz alone takes the order in which the fewest edges cross. Edges from all neurons to all of the next layer
-        are straight: bent, they lie over each other, and go around the first and the last; and they have the more room
-        the more there are.
+        are straight: bent, they lie over each other, and go around the first and the last; they have the more room the
+        more there are, and lie under the boxes that they cross.
         """
         columns: list[list[str]] = []
         placed: set[Value] = set()
@@ -209,7 +209,7 @@ class Picture:
                     for first, second in itertools.pairwise(column):
                         rank.edge(first, second, style="invis")
         if widest > 1:
-            self.drawing.attr(splines="line", ranksep=f"{min(0.3 + 0.05 * widest, 0.8):.2f}")
+            self.drawing.attr(splines="line", outputorder="edgesfirst", ranksep=f"{min(0.3 + 0.05 * widest, 0.8):.2f}")
 
     def _outputs(self, group: Group) -> list[Value]:
         """Return the nodes of a group that something outside of it was computed from, or that are roots."""
@@ -223,6 +223,7 @@ class Picture:
     def _edges_into(self, group: Group) -> None:
         """Draw one edge from each box to a group, however many nodes in it use what the box stands for."""
         inside = set(group.nodes)
+        beside = {self.ids[other] for other in self.view.groups if other.place[0] == group.place[0]}
         tails: Counter[str] = Counter()
         for node in group.nodes:
             for operand in node._operands:
@@ -232,7 +233,9 @@ class Picture:
                         tails[self.ids[tail]] += 1
         for id, count in tails.items():
             times = "once" if count == 1 else f"{count} times"
-            self.drawing.edge(id, self.ids[group], tooltip=f"used {times}", **self.into_groups)
+            # A layer that is fed with what it gave before keeps its order all the same.
+            placing = {"constraint": "false"} if id in beside else self.into_groups
+            self.drawing.edge(id, self.ids[group], tooltip=f"used {times}", **placing)
 
 
 def _table(rows: list[str]) -> str:
