@@ -12,7 +12,7 @@ from ..optim.packing import Vector
 from ..optim.settings import flag, whole
 from .axes import axes_for, need_matplotlib
 from .paths import draw_paths, place_legend
-from .scales import LOG_NOTE, Scale, chosen_scale, contour_levels, three_digits
+from .scales import LOG_NOTE, Scale, chosen_scale, contour_levels, is_constant, three_digits
 from .style import FAINT, UNDEFINED_HATCH, pale_greys, undefined_patch
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ def _fill(ax: Axes, surface: LossSurface, losses: Vector, levels: Vector, scale:
     # What lies beyond the first and the last level belongs to the outermost colours.
     shown = np.ma.masked_invalid(np.clip(losses, levels[0], levels[-1]))
     filled = ax.contourf(surface.x, surface.y, shown, levels=levels, norm=norm, cmap=pale_greys(), zorder=0.5)
-    between = levels[(levels > shown.min()) & (levels < shown.max())]
+    # The lines of a constant loss would be those of its rounding.
+    between = levels[:0] if is_constant(losses) else levels[(levels > shown.min()) & (levels < shown.max())]
     if len(between):
         ax.contour(
             surface.x, surface.y, shown, levels=between, colors=FAINT, linewidths=0.5, linestyles="solid", zorder=0.6
