@@ -55,7 +55,7 @@ def draw_relief(surface: LossSurface, ax: Any, paths: Mapping[str, Vector], scal
     axes.yaxis.set_major_locator(MaxNLocator(5))
     _label_heights(axes, chosen)
     if surface.undefined:
-        entries.append(undefined_patch())
+        entries.append(undefined_patch("loss"))
     if entries:
         axes.legend(handles=entries, loc="upper left", fontsize="small")
     return axes  # type: ignore[no-any-return]
