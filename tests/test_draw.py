@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import re
 import runpy
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from drawings import boxes, cells, is_warm, objects, texts
 from hypothesis import given, settings
 
 import microgrud as mg
@@ -23,25 +23,6 @@ from microgrud import Value, custom_op, dot, tanh
 from microgrud.draw import Drawing, draw, draw_dot, local_derivatives, rendering, summary, trace
 from microgrud.nn import MLP, Layer, Module
 from microgrud.testing import Expression, expressions
-
-
-def objects(drawing: Drawing) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
-    """What Graphviz understood of a drawing: its nodes by name, and its edges with the names of their ends."""
-    found = json.loads(drawing.pipe("json", encoding="utf-8"))
-    nodes = {o["_gvid"]: o for o in found.get("objects", []) if "nodes" not in o}
-    edges = [e | {"tail": nodes[e["tail"]]["name"], "head": nodes[e["head"]]["name"]} for e in found.get("edges", [])]
-    return {o["name"]: o for o in nodes.values()}, edges
-
-
-def cells(node: dict[str, Any]) -> list[str]:
-    """The texts of a box, cell by cell."""
-    label = re.sub(r"<[^>]+>", "|", node["label"])
-    return [text.strip() for text in label.split("|") if text.strip()]
-
-
-def boxes(drawing: Drawing) -> dict[str, dict[str, Any]]:
-    """The boxes with a title, by it."""
-    return {cells(node)[0]: node for node in objects(drawing)[0].values() if len(cells(node)) > 2}
 
 
 @pytest.fixture
@@ -123,15 +104,11 @@ def test_kinds_are_told_apart_without_colour(neuron: dict[str, Value]) -> None:
 def test_gradients_are_tinted_by_sign_and_size(neuron: dict[str, Value]) -> None:
     neuron["loss"].backward()
     labels = {name: node["label"] for name, node in boxes(draw(neuron["loss"])).items()}
-    colours = {name: re.findall(r'BGCOLOR="(#\w+)">\u2212?[\d.]+<', label) for name, label in labels.items()}
-    (falling,), (rising,) = colours["w"], colours["x"]
-
-    def warm(colour: str) -> bool:
-        return int(colour[1:3], 16) > int(colour[5:7], 16)
-
+    tints = {name: re.findall(r'BGCOLOR="(#\w+)">\u2212?[\d.]+<', label) for name, label in labels.items()}
+    (falling,), (rising,) = tints["w"], tints["x"]
     assert neuron["w"].grad < 0.0 < neuron["x"].grad
-    assert warm(falling)
-    assert not warm(rising)
+    assert is_warm(falling)
+    assert not is_warm(rising)
 
 
 def test_the_docstring_says_what_inputs_look_like(neuron: dict[str, Value]) -> None:
@@ -146,14 +123,83 @@ def test_labels_with_markup_and_very_long_ones_are_text() -> None:
     x = Value(1.0, label='<b>&"x"</b>')
     y = Value(2.0, label="a " * 200)
     z = Value(3.0, label=r"\theta\N")
-    svg = draw(x * y * z).pipe("svg", encoding="utf-8").replace("\u200b", "")
-    root = ElementTree.fromstring(svg)
-    titles = [link.get("{http://www.w3.org/1999/xlink}title") for link in root.iter("{http://www.w3.org/2000/svg}a")]
-    assert r"\theta\N: data=3.0, grad=0.0" in titles
-    texts = [t.text for t in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert r"\theta\N" in texts
-    assert '<b>&"x"</b>' in texts
-    assert max(len(t or "") for t in texts) <= 40
+    written, tooltips = texts(draw(x * y * z))
+    assert r"\theta\N: data=3.0, grad=0.0" in tooltips
+    assert r"\theta\N" in written
+    assert '<b>&"x"</b>' in written
+    assert max(map(len, written)) <= 40
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("\x1b[0m", "\u241b[0m"),
+        ("\x00a\x7f", "\u2400a\u2421"),
+        ("\ud800x\uffff", "\ufffdx\ufffd"),
+        ("a\tb\n c", "a b c"),
+        ("<<>>", "<<>>"),
+        ("trailing\\", "trailing\\"),
+        ("&lt;", "&lt;"),
+    ],
+)
+def test_any_text_can_be_a_label_and_the_name_of_an_operation(label: str, shown: str) -> None:
+    x = Value(1.0, label=label)
+    written, tooltips = texts(draw(Value(2.0, (x,), label)))
+    assert written[0] == shown
+    assert shown in written[3:]  # in the circle
+    assert " ".join(tooltips[0].split()).startswith(f"{shown}: data=1.0")
+    assert f"{shown} of what is not drawn" in texts(draw(Value(2.0, (x,), label), depth=0))[0]
+
+
+def test_labels_of_white_space_alone_are_drawn() -> None:
+    for label in (" ", "\t\n", "\xa0"):
+        written = texts(draw(Value(1.0, label=label)))[0]
+        assert [text for text in written if text.strip()] == ["root", "data", "1", "grad", "\u2013"]
+
+
+def test_tooltips_say_every_digit_of_a_value_its_grad_and_the_local_derivative() -> None:
+    x = Value(1.0 / 3.0, label="x")
+    y = x * 0.123456789
+    y.backward()
+    tooltips = texts(draw(y, digits=2))[1]
+    assert f"x: data={1.0 / 3.0!r}, grad=0.123456789" in tooltips
+    assert tooltips.count("local derivative 0.123456789") >= 2  # over the line and over the number on it
+    assert "constant 0.123456789" in tooltips
+
+
+def test_parameters_and_inputs_without_a_name_have_their_kind_for_a_title() -> None:
+    w, x = Value(2.0), Value(3.0)
+    found = boxes(draw(w * x, parameters=[w], inputs=[x]))
+    assert cells(found["parameter"])[:3] == ["parameter", "data", "2"]
+    assert cells(found["input"])[:3] == ["input", "data", "3"]
+
+
+def test_what_is_given_as_an_input_is_one_even_if_it_is_a_parameter_too() -> None:
+    x = Value(2.0, label="x")
+    assert cells(boxes(draw(x * 3.0, parameters=[x], inputs=[x]))["x"])[:2] == ["x", "input"]
+
+
+def test_names_are_for_nodes_without_a_label_and_go_before_those_of_the_module() -> None:
+    model = MLP(1, [1], rng=0)
+    w, b = model.parameters()
+    x = Value(2.0, label="x")
+    found = boxes(draw(model([x]), model=model, names={w: "mine", x: "yours"}, fold="nothing"))
+    assert set(found) == {"mine", "layers.0.neurons.0.b", "x", "root"}
+    assert b in set(model.parameters())
+
+
+def test_a_gradient_is_a_dash_where_no_backward_pass_has_been() -> None:
+    x = Value(2.0, label="x")
+    a, b = x * 3.0, x.relu() * 5.0
+    a.label, b.label = "a", "b"
+    a.backward()
+    found = boxes(draw([a, b]))
+    assert [cells(found[title])[-1] for title in ("x", "a", "b")] == ["3", "1", "\u2013"]
+    inner = (Value(-1.0, label="y").relu() * 2.0).exp()
+    inner.label = "inner"
+    inner.backward()
+    found = boxes(draw(inner + 1.0))  # below what has a grad, 0 is one
+    assert [cells(found[title])[-1] for title in ("y", "inner", "root")] == ["0", "1", "\u2013"]
 
 
 def test_nan_and_infinity_are_drawn() -> None:
@@ -205,6 +251,14 @@ def test_local_derivatives_of_what_has_none_on_record() -> None:
     assert local_derivatives(raising(x)) == [None]
     assert local_derivatives((x - 3.0).relu()) == [0.0]
     assert local_derivatives(x) == []
+    replaced = x * 3.0
+    replaced._backward = lambda: None  # what the operation would pass on says nothing of this node
+    assert local_derivatives(replaced) == [None, None]
+
+
+def test_a_local_derivative_that_is_not_known_is_a_question_mark() -> None:
+    _, edges = objects(draw(Value(4.0, (Value(2.0),), "square")))
+    assert [e.get("label", "").strip() for e in edges] == ["?", ""]
 
 
 # --- folding, and graphs of any size ---
@@ -299,13 +353,22 @@ def test_a_dot_can_be_expanded_into_products_and_a_sum() -> None:
     assert slopes == ["1", "1", "1", "2", "3", "4"]
 
 
+@pytest.mark.parametrize(("bias", "numbers"), [(2.5, ["2.5"]), (0.0, [])])
+def test_the_bias_of_an_expanded_dot_may_be_a_number_and_is_none_if_it_is_zero(bias: float, numbers: list[str]) -> None:
+    nodes, edges = objects(draw(dot([Value(3.0)], [Value(7.0)], bias), expand="dot"))
+    plus = next(name for name, node in nodes.items() if node["label"] == "+")
+    constants = {name: node["label"] for name, node in nodes.items() if node.get("shape") == "plaintext"}
+    assert list(constants.values()) == numbers
+    assert [e["head"] for e in edges if e["tail"] in constants] == [plus] * len(numbers)
+
+
 def test_depth_bounds_what_is_drawn() -> None:
     x = Value(1.0, label="x")
     y = x
     for _ in range(10):
         y = y * 2.0
     drawing = draw(y, depth=3)
-    assert len([n for n in objects(drawing)[0].values() if len(cells(n)) > 2]) == 4
+    assert len([n for name, n in objects(drawing)[0].items() if name.startswith("v") and len(cells(n)) > 2]) == 4
     assert "not drawn: 7 nodes" in drawing.source
     assert "* of what is not drawn" in drawing.source
     assert "x" in boxes(draw(y))
@@ -346,6 +409,17 @@ def test_a_summary_counts_nodes_depth_and_width() -> None:
     assert (found.nodes, found.leaves, found.depth, found.widest, found.widest_level) == (8, 1, 3, 5, 1)
     assert found.operations == {"*": 5, "sum": 1, "tanh": 1}
     assert str(found).startswith("8 nodes: 1 leaf, 5 *")
+
+
+def test_the_level_of_a_node_is_the_longest_path_to_it_from_a_leaf() -> None:
+    x = Value(1.0)
+    found = summary([x.exp().log() + x, x.exp()])  # the sum lies 3 operations above x, by the other way 1
+    assert (found.depth, found.widest, found.widest_level) == (3, 2, 1)
+
+
+def test_of_levels_of_the_same_width_the_first_is_the_widest() -> None:
+    found = summary(Value(1.0).exp() * Value(2.0).exp())
+    assert (found.widest, found.widest_level) == (2, 0)
 
 
 # --- files and notebooks ---
@@ -480,8 +554,36 @@ def test_values_and_modules_show_themselves_in_notebooks() -> None:
     assert bundle["text/plain"] == repr(value)
     assert "<svg" in bundle["image/svg+xml"]
     assert list(Value(2.0)._repr_mimebundle_()) == ["text/plain"]
-    assert "<svg" in MLP(2, [3, 1], rng=0)._repr_mimebundle_()["image/svg+xml"]
+    model = MLP(2, [3, 1], rng=0)
+    assert "<svg" in model._repr_mimebundle_()["image/svg+xml"]
+    model.parameters()[0].data = float("nan")
+    assert "dotted: 1 weight NaN or infinite" in model._repr_mimebundle_()["image/svg+xml"]
     assert list(Module()._repr_mimebundle_()) == ["text/plain"]
+
+
+def test_a_notebook_does_not_take_errors_of_drawing_for_a_module_without_neurons(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(self: Drawing, *args: Any, **kwargs: Any) -> str:
+        raise ValueError("a mistake in the drawing")
+
+    monkeypatch.setattr(Drawing, "pipe", fails)
+    for shown in (MLP(2, [3, 1], rng=0), Value(2.0) * 3.0):
+        with pytest.raises(ValueError, match="a mistake in the drawing"):
+            shown._repr_mimebundle_()
+
+
+def test_a_large_value_in_a_notebook_says_what_the_rest_of_it_holds() -> None:
+    y = Value(1.0)
+    for _ in range(1_000):
+        y = y * 2.0
+    svg = y._repr_mimebundle_()["image/svg+xml"]
+    assert [text for text in re.findall(r"<text[^>]*>(.*?)</text>", svg) if text in ("not drawn", "941", "940")] == [
+        "not drawn",
+        "941",
+        "940",
+        "940",
+    ]  # the nodes, the depth and the products
 
 
 def test_in_a_notebook_a_picture_takes_no_more_than_the_width_of_the_page() -> None:
@@ -594,8 +696,24 @@ def test_a_wide_network_leaves_the_middle_of_its_layers_out() -> None:
         (lambda v: draw(v, max_nodes=0), ValueError, "^max_nodes: expected at least 1, got 0$"),
         (lambda v: draw(v, digits=-2), ValueError, "^digits: expected at least 1, got -2$"),
         (lambda v: draw(v, depth=-1), ValueError, "^depth: expected at least 0, got -1$"),
+        (lambda v: draw(v, digits=2.5), TypeError, "^digits: expected a whole number, got 2.5$"),
+        (lambda v: draw(v, digits="4"), TypeError, "^digits: expected a number, got str$"),
         (lambda v: draw(v, max_nodes="all"), TypeError, "^max_nodes: expected a number, got str$"),
         (lambda v: draw(v, expand="sum"), ValueError, "expand: expected 'dot'"),
+        (
+            lambda v: draw(v, expand=[["dot"], "sum"]),
+            ValueError,
+            r"expand: expected 'dot', .*got \[\['dot'\], 'sum'\]$",
+        ),
+        (
+            lambda v: draw(v, expand=None),
+            TypeError,
+            r"expand: expected operations, as in expand=\['dot'\], got NoneType$",
+        ),
+        (lambda v: draw(v, names=["a"]), TypeError, "^names: expected a mapping from Values to names, got list$"),
+        (lambda v: draw(v, names={"x": "a"}), TypeError, "^names: expected Values as keys, got str$"),
+        (lambda v: draw(v, parameters=3), TypeError, "^parameters: expected a Value or a sequence of them, got int$"),
+        (lambda v: summary([]), ValueError, "root: expected at least one Value, got none"),
         (lambda v: draw(v, parameters="w"), TypeError, "parameters: expected a Value or a sequence of them, got str"),
         (lambda v: draw(Module()), ValueError, "a module with neurons in it, got Module without any"),
         (lambda v: draw(MLP(2, [1]), inputs=["a"]), ValueError, "inputs: expected 2 names, one for each input, got 1"),

@@ -8,14 +8,15 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from ..engine import Value
-from .folding import Group, View
-from .graph import Kind, local_derivatives, shown_operands, summarise
+from .folding import Box, Group, View
+from .graph import Kind, counted, is_dot, local_derivatives, shown_operands, summarise
 from .rendering import Drawing
-from .style import ACTIVE, FAINT, INK, LOOKS, escaped, literal, short, tint
+from .style import ACTIVE, FAINT, INK, LOOKS, PORTS, escaped, literal, plain, short, tint
 
 _FONT = "Helvetica"
-#: On which sides edges leave a box and come to one, by where the graph grows to.
-_PORTS = {"LR": ("e", "w"), "RL": ("w", "e"), "TB": ("s", "n"), "BT": ("n", "s")}
+#: Of what lies too deep to be drawn: how many operations its box names.
+_MOST_OPERATIONS = 6
+_DASHED = {"style": "dashed", "color": FAINT}
 
 
 class Picture:
@@ -33,14 +34,19 @@ class Picture:
         self.view, self.drawing, self.digits, self.slopes = view, drawing, digits, slopes
         self.expand = frozenset(expand)
         #: Of the edges into groups.
-        self.into_groups = dict(zip(("tailport", "headport"), _PORTS[rankdir]))
-        self.ids: dict[Value | Group, str] = {}
-        shown = [*view.drawn, *view.group_of]
+        self.into_groups = dict(zip(("tailport", "headport"), PORTS[rankdir]))
+        self.ids: dict[Box, str] = {}
+        #: The id of the box for what lies too deep, if there is one.
+        self.beyond = "beyond" if view.beyond else ""
+        self.used_outside = _used_outside(view)
+        shown = [*view.drawn, *(node for group in view.groups for node in group.nodes)]
         #: The grads that are known; one that is not is drawn as a dash.
         self.grads = {x: x.grad for x in shown if view.graph.shows_grad(x)}
         self.largest = max((abs(g) for g in self.grads.values() if math.isfinite(g)), default=0.0)
         #: The node whose turn it is in the backward pass, and the least width of a number's cell, in points.
         self.active: Value | None = None
+        #: The operations that have an edge from what lies too deep: one, however many of their operands it holds.
+        self.from_beyond: set[str] = set()
         self.width = 0
         #: The node that a page scrolls to: its class in SVG is "looked-at".
         self.looked_at: Value | None = None
@@ -55,14 +61,20 @@ class Picture:
             self.ids[group] = f"g{len(self.ids)}"
             self._group(group)
         self._keep_in_order(view.groups)
+        if self.beyond:
+            self._beyond()
         for node in view.drawn:
-            if not node.is_leaf and node not in view.cut:
+            if node in view.cut:
+                self.drawing.edge(self.beyond, self.ids[node], **_DASHED)
+            elif node in view.group_of:  # a root: its operation is in the box of the neuron or layer that made it
+                self.drawing.edge(self.ids[view.group_of[node]], self.ids[node])
+            elif not node.is_leaf:
                 self._operation(node)
         for group in view.groups:
             self._edges_into(group)
         if view.left_out:
-            lines = [*summarise(view.graph.order).lines(), f"not drawn: {view.left_out:,} nodes"]
-            label = "".join(f'{escaped_line}<BR ALIGN="LEFT"/>' for escaped_line in map(_plain, lines))
+            lines = [*summarise(view.graph.order).lines(), f"not drawn: {counted(view.left_out, 'node')}"]
+            label = "".join(f'{literal(line)}<BR ALIGN="LEFT"/>' for line in lines)
             self.drawing.attr(label=f"<{label}>", labeljust="l", fontname=_FONT, fontsize="11", fontcolor=INK)
 
     # --- values ---
@@ -100,10 +112,25 @@ class Picture:
 
     # --- operations ---
 
+    def _beyond(self) -> None:
+        """Draw one box for all that lies too deep, which says what it holds."""
+        counts = summarise(self.view.beyond)
+        kinds = Counter(self.view.graph.kinds[node] for node in self.view.beyond)
+        rows = [f'<TR><TD COLSPAN="2"><FONT COLOR="{FAINT}">not drawn</FONT></TD></TR>']
+        figures = [("nodes", counts.nodes), ("depth", counts.depth)]
+        figures += [(plural, kinds[kind]) for kind, plural in _LEAVES.items() if kinds[kind]]
+        operations = list(counts.operations.items())
+        figures += [(symbol or "by hand", count) for symbol, count in operations[:_MOST_OPERATIONS]]
+        rows += [_row(escaped(name), f"{count:,}") for name, count in figures]
+        others = sum(count for _, count in operations[_MOST_OPERATIONS:])
+        rows += [_row("other operations", f"{others:,}")] if others else []
+        look = {"shape": "box3d", "style": "filled,dashed", "fillcolor": "#ffffff", "color": FAINT, "margin": "0.1"}
+        self.drawing.node(self.beyond, _table(rows), tooltip=f"{counted(counts.nodes, 'node')} not drawn", **look)
+
     def _operation(self, node: Value) -> None:
         """Draw the circle of the operation that made a node, and the edges into and out of it."""
         id = f"{self.ids[node]}o"
-        if node._op in self.expand and getattr(node._operation, "name", "") == "dot":
+        if "dot" in self.expand and is_dot(node):
             self._dot(node, id)
         else:
             self._circle(id, node._op or "by hand", node)
@@ -117,41 +144,69 @@ class Picture:
         size = {"margin": "0.03", "width": "0.35", "height": "0.35"}
         shape = "circle" if len(symbol) <= 2 else "ellipse"
         attributes = {"style": "filled", "fillcolor": "#f3f3f3", **size, **self._emphasis(node)}
-        self.drawing.node(id, literal(symbol), shape=shape, **attributes)
+        self.drawing.node(id, plain(symbol), shape=shape, **attributes)
 
     def _operands(self, node: Value, id: str) -> None:
-        operands, slopes, shown = node._operands, local_derivatives(node), shown_operands(node)
+        slopes, shown = local_derivatives(node), shown_operands(node)
         for k in shown:
-            self._edge(operands[k], id, k, slopes[k], node)
-        if len(shown) < len(operands):
-            rest = f"{id}rest"
-            self.drawing.node(rest, f"{len(operands) - len(shown):,} more operands", shape="plaintext", fontcolor=FAINT)
-            self.drawing.edge(rest, id, style="dashed", color=FAINT)
+            self._edge(node._operands[k], id, k, slopes[k], node)
+        hidden = self._hidden(node, shown, id)
+        if hidden:
+            self._rest(id, f"{hidden:,} more operands")
 
     def _dot(self, node: Value, id: str) -> None:
         """Draw a sum of products as what it is: a circle for each product, and one for the sum."""
         bias, *factors = node._operands
-        width = len(factors) // 2
+        width, shown = len(factors) // 2, shown_operands(node)
         self._circle(id, "+", node)
         if isinstance(bias, Value) or bias != 0.0:
             self._edge(bias, id, 0, 1.0, node)
         numbers = [x.data if isinstance(x, Value) else x for x in factors]
-        for k in range(width):
+        pairs = [k - 1 for k in shown if 0 < k <= width]
+        for k in pairs:
             product = f"{id}p{k}"
             self._circle(product, "*", node)
             self._edge(factors[k], product, 1 + k, numbers[width + k], node)
             self._edge(factors[width + k], product, 1 + width + k, numbers[k], node)
             self.drawing.edge(product, id, **self._slope(1.0), **self._emphasis(node))
+        if len(pairs) < width:
+            self._rest(id, f"{width - len(pairs):,} more products")
+            self._hidden(node, shown, f"{id}rest")
 
-    def _edge(self, operand: Value | float, id: str, k: int, slope: float | None, node: Value) -> None:
+    def _rest(self, id: str, text: str) -> None:
+        """Say in place of what there are too many of how many they are."""
+        self.drawing.node(f"{id}rest", text, shape="plaintext", fontcolor=FAINT)
+        self.drawing.edge(f"{id}rest", id, **_DASHED)
+
+    def _hidden(self, node: Value, shown: Collection[int], id: str) -> int:
+        """Draw an edge from each group that only operands in the middle are in, and count those in none."""
+        operands = node._operands
+        joined = {self.view.box_of(x) for k in shown if isinstance(x := operands[k], Value)}
+        hidden = 0
+        for k in sorted({*range(len(operands))}.difference(shown)):
+            operand = operands[k]
+            box = self.view.box_of(operand) if isinstance(operand, Value) else None
+            if box is None or box is operand:
+                hidden += 1
+            elif box not in joined:
+                joined.add(box)
+                self._edge(operand, id, k, None, node, labelled=False)
+        return hidden
+
+    def _edge(
+        self, operand: Value | float, id: str, k: int, slope: float | None, node: Value, labelled: bool = True
+    ) -> None:
         if isinstance(operand, Value):
-            tail = self.view.group_of.get(operand, operand)
-            if tail in self.ids:
-                self.drawing.edge(self.ids[tail], id, **self._slope(slope), **self._emphasis(node))
+            tail = self.ids.get(self.view.box_of(operand))
+            if tail is not None:
+                self.drawing.edge(tail, id, **(self._slope(slope) if labelled else {}), **self._emphasis(node))
+            elif id not in self.from_beyond:
+                self.from_beyond.add(id)
+                self.drawing.edge(self.beyond, id, **_DASHED)
             return
         constant = f"{id}c{k}"
         self._constant(constant, operand)
-        self.drawing.edge(constant, id, color=FAINT, style="dashed")
+        self.drawing.edge(constant, id, **_DASHED)
 
     def _slope(self, slope: float | None) -> dict[str, str]:
         if not self.slopes:
@@ -181,7 +236,7 @@ class Picture:
             shape="box3d",
             style="filled",
             fillcolor="#ffffff",
-            tooltip=literal(f"{group.title}: {len(group.nodes)} nodes"),
+            tooltip=literal(f"{group.title}: {counted(len(group.nodes), 'node')}"),
         )
 
     def _keep_in_order(self, groups: Sequence[Group]) -> None:
@@ -213,29 +268,37 @@ class Picture:
 
     def _outputs(self, group: Group) -> list[Value]:
         """Return the nodes of a group that something outside of it was computed from, or that are roots."""
-        inside = set(group.nodes)
-        used = {
-            x for node in self.view.graph.order if node not in inside for x in node._operands if isinstance(x, Value)
-        }
-        found = [x for x in group.nodes if not x.is_leaf and (x in used or x in self.view.graph.roots)]
-        return found or group.nodes[-1:]
+        return [x for x in group.nodes if not x.is_leaf and x in self.used_outside] or group.nodes[-1:]
 
     def _edges_into(self, group: Group) -> None:
         """Draw one edge from each box to a group, however many nodes in it use what the box stands for."""
-        inside = set(group.nodes)
+        id = self.ids[group]
         beside = {self.ids[other] for other in self.view.groups if other.place[0] == group.place[0]}
         tails: Counter[str] = Counter()
-        for node in group.nodes:
-            for operand in node._operands:
-                if isinstance(operand, Value) and operand not in inside:
-                    tail = self.view.group_of.get(operand, operand)
-                    if tail in self.ids:
-                        tails[self.ids[tail]] += 1
-        for id, count in tails.items():
+        for x, count in self.view.inputs_of(group).items():
+            tails[self.ids.get(self.view.box_of(x), self.beyond)] += count
+        for tail, count in tails.items():
             times = "once" if count == 1 else f"{count} times"
             # A layer that is fed with what it gave before keeps its order all the same.
-            placing = {"constraint": "false"} if id in beside else self.into_groups
-            self.drawing.edge(id, self.ids[group], tooltip=f"used {times}", **placing)
+            placing = {"constraint": "false"} if tail in beside else self.into_groups
+            look = _DASHED if tail == self.beyond else {}
+            self.drawing.edge(tail, id, tooltip=f"used {times}", **placing, **look)
+        hidden = self.view.count_hidden(group)
+        if hidden:
+            self._rest(id, f"{hidden:,} more operands")
+
+
+#: What leaves are called where they are counted.
+_LEAVES = {Kind.PARAMETER: "parameters", Kind.INPUT: "inputs", Kind.LEAF: "leaves"}
+
+
+def _used_outside(view: View) -> set[Value]:
+    """Return the nodes that a node in another group, or in none, was computed from, and the roots."""
+    used = set(view.graph.roots)
+    for node in view.graph.order:
+        group = view.group_of.get(node)
+        used.update(x for x in node._operands if isinstance(x, Value) and view.group_of.get(x) is not group)
+    return used
 
 
 def _table(rows: list[str]) -> str:
@@ -262,7 +325,3 @@ def _row(name: str, text: str, colour: str = "", width: int = 0) -> str:
 def _range(numbers: list[float], digits: int) -> str:
     low, high = short(min(numbers), digits), short(max(numbers), digits)
     return low if low == high else f"{low} to {high}"
-
-
-def _plain(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

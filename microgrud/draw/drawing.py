@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 from ..engine import Value
@@ -15,6 +15,7 @@ from .network import draw_network
 from .rendering import Drawing, check_format
 
 _DIRECTIONS = ("LR", "TB", "RL", "BT")
+_MAX_NODES = 60
 #: The least that arguments may be.
 _LEAST = {"max_nodes": 1, "digits": 1, "depth": 0}
 
@@ -32,7 +33,7 @@ def draw(
     fold: str | None = None,
     expand: Collection[str] = (),
     depth: int | None = None,
-    max_nodes: int = 60,
+    max_nodes: int = _MAX_NODES,
     slopes: bool = True,
     digits: int = 4,
 ) -> Drawing:
@@ -44,7 +45,7 @@ def draw(
     round one, inputs a folded corner, other leaves a dashed one; constants are numbers without a box.
 
     A Module is drawn as a network: its neurons in layers, its weights as lines, the thicker the larger, dashed and
-    orange below 0.
+    orange below 0, dotted where they have become NaN or infinite.
 
     Args:
         root: the Value, or several; or a Module.
@@ -61,7 +62,7 @@ def draw(
             default the first of nothing, neurons and layers that keeps to `max_nodes`.
         expand: operations drawn in their parts: `expand=["dot"]` draws each sum of products as products and a sum.
         depth: how many operations below the root are drawn; by default as many as `max_nodes` lets.
-        max_nodes: how many boxes there may be; what is further from the root is left out and counted below the picture.
+        max_nodes: how many boxes there may be; what is further from the root is one more box, which says what it holds.
         slopes: whether the local derivatives stand on the edges.
         digits: how many digits numbers have; hovering over a box shows all of them.
 
@@ -87,18 +88,22 @@ def draw(
         raise ValueError(f"fold={fold!r}: expected the model too, as draw(root, model=model, fold={fold!r})")
     if model is not None and not isinstance(model, Module):
         raise TypeError(f"model: expected a Module, got {type(model).__name__}")
-    expand = {expand} if isinstance(expand, str) else set(expand)
-    if expand - {"dot"}:
-        raise ValueError(f"expand: expected 'dot', which alone has parts to show, got {sorted(expand - {'dot'})}")
+    parts = _operations(expand)
     if isinstance(root, Module):
+        others = {"model": model, "parameters": parameters, "names": names, "fold": fold, "depth": depth}
+        given = [name for name, value in others.items() if value is not None]
+        settings = {"expand": bool(parts), "max_nodes": max_nodes != _MAX_NODES, "slopes": not slopes}
+        given += [name for name, changed in settings.items() if changed]
+        if given:
+            raise ValueError(f"{given[0]}: expected none for a network; it is for the graph of a Value")
         drawing = new_drawing(format, rankdir)
-        draw_network(root, drawing, digits, _names(inputs, "inputs"), _names(outputs, "outputs"))
+        draw_network(root, drawing, digits, _names(inputs, "inputs"), _names(outputs, "outputs"), rankdir)
         return drawing
     if _names(outputs, "outputs"):
         raise ValueError("outputs: expected none but for a network; give the root a label")
     graph = read_graph(root, model if parameters is None else parameters, inputs, names)
     drawing = new_drawing(format, rankdir)
-    Picture(view(graph, model, fold, depth, max_nodes), drawing, digits, expand, slopes, rankdir).write()
+    Picture(view(graph, model, fold, depth, max_nodes), drawing, digits, parts, slopes, rankdir).write()
     return drawing
 
 
@@ -111,6 +116,19 @@ def _names(given: Any, argument: str) -> list[str]:
     return [str(name) for name in given]
 
 
+def _operations(expand: Any) -> set[str]:
+    """Return the operations that are drawn in their parts."""
+    if isinstance(expand, str):
+        expand = [expand]
+    if not isinstance(expand, Iterable):
+        raise TypeError(f"expand: expected operations, as in expand=['dot'], got {type(expand).__name__}")
+    operations = list(expand)
+    wrong = [operation for operation in operations if operation != "dot"]
+    if wrong:
+        raise ValueError(f"expand: expected 'dot', which alone has parts to show, got {wrong}")
+    return set(operations)
+
+
 def check_settings(rankdir: str, **numbers: int | None) -> None:
     """Refuse a direction that there is not, and numbers that are none or too small; None is left to its default."""
     if rankdir not in _DIRECTIONS:
@@ -120,6 +138,8 @@ def check_settings(rankdir: str, **numbers: int | None) -> None:
             continue
         if not isinstance(number, Real):
             raise TypeError(f"{name}: expected a number, got {type(number).__name__}")
+        if name == "digits" and not isinstance(number, Integral):
+            raise TypeError(f"digits: expected a whole number, got {number}")
         if not number >= _LEAST[name]:
             raise ValueError(f"{name}: expected at least {_LEAST[name]}, got {number}")
 

@@ -5,14 +5,14 @@ Folding assigns nodes to groups; a group is drawn as one box, and the nodes in i
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..engine import Value
 from ..nn.layers import MLP, Layer, Neuron
 from ..nn.module import Module
-from .graph import Graph, Kind, shown_operands
+from .graph import MOST_OPERANDS, Graph, Kind, is_dot, shown_of, shown_operands
 
 
 @dataclass(eq=False)
@@ -39,10 +39,11 @@ class View:
     Attributes:
         graph: all of it.
         drawn: the nodes that have a box of their own, in topological order.
-        groups: the groups, in topological order of their last nodes.
-        group_of: the group that a node is in.
-        cut: nodes among the drawn ones whose operands are not drawn, because they lie too deep.
-        left_out: how many nodes are neither drawn nor in a group.
+        groups: the groups that are drawn, in topological order of their last nodes.
+        group_of: the group that a node is in, drawn or not.
+        cut: nodes among the drawn ones of whose operands none is drawn, because they lie too deep.
+        beyond: the nodes that lie too deep, in topological order.
+        left_out: how many nodes are neither drawn nor in a group that is.
     """
 
     graph: Graph
@@ -50,7 +51,49 @@ class View:
     groups: list[Group] = field(default_factory=list)
     group_of: dict[Value, Group] = field(default_factory=dict)
     cut: set[Value] = field(default_factory=set)
+    beyond: list[Value] = field(default_factory=list)
     left_out: int = 0
+
+    def __post_init__(self) -> None:
+        """Note which nodes are roots: those have a box of their own also where the group that made them has one."""
+        self._roots = set(self.graph.roots)
+
+    def box_of(self, node: Value) -> Box:
+        """Return what stands for a node where it is an operand: its group, or itself."""
+        return node if node in self._roots else self.group_of.get(node, node)
+
+    def makers(self, box: Box) -> list[Box]:
+        """Return the boxes that a box was made of; of very many operands those that are shown, and all groups."""
+        if isinstance(box, Group):
+            return list(dict.fromkeys(self.box_of(x) for x in self.inputs_of(box)))
+        if box in self.group_of:  # a root that a group has made
+            return [self.group_of[box]]
+        shown = set(shown_operands(box))
+        operands = [(k in shown, x, self.box_of(x)) for k, x in enumerate(box._operands) if isinstance(x, Value)]
+        return [maker for is_shown, x, maker in operands if is_shown or maker is not x]
+
+    def inputs_of(self, group: Group) -> dict[Value, int]:
+        """Return what the nodes of a group were computed from, and how many times each was used.
+
+        Of very many with a box of their own they are the first and the last.
+        """
+        used = _used_by(group)
+        alone = [x for x in used if self.box_of(x) is x]
+        shown = {alone[k] for k in shown_of(len(alone), MOST_OPERANDS)}
+        return {x: count for x, count in used.items() if self.box_of(x) is not x or x in shown}
+
+    def count_hidden(self, group: Group) -> int:
+        """Count what the nodes of a group were computed from and a picture leaves out."""
+        return len(_used_by(group)) - len(self.inputs_of(group))
+
+
+#: What has a place of its own in a picture.
+Box = Value | Group
+
+
+def _used_by(group: Group) -> Counter[Value]:
+    inside = set(group.nodes)
+    return Counter(x for node in group.nodes for x in _parents(node) if x not in inside)
 
 
 def view(graph: Graph, model: Module | None, fold: str | None, depth: int | None, max_nodes: int) -> View:
@@ -63,68 +106,71 @@ def view(graph: Graph, model: Module | None, fold: str | None, depth: int | None
         depth: how many operations below a root are drawn; None for as many as fit.
         max_nodes: how many boxes there may be.
     """
-    folded: dict[Value, Group] = {}
+    chosen = View(graph, [])
     if model is not None and fold != "nothing":
         ways = [fold] if fold else [None, "neurons", "layers"]
         for way in ways:
-            folded = {} if way is None else _groups(graph, model, way)
-            if len(graph.order) - len(folded) + len(set(folded.values())) <= max_nodes:
+            chosen.group_of = {} if way is None else _groups(graph, model, way)
+            if len({chosen.box_of(node) for node in graph.order}.union(chosen.group_of.values())) <= max_nodes:
                 break
-    distance = _distances(graph, folded)
-    limit = depth if depth is not None else _deepest_that_fits(distance, folded, max_nodes)
-    near = {node for node, d in distance.items() if d <= limit}
-    whole = {group for node in near if (group := folded.get(node)) is not None}
-    drawn = [node for node in graph.order if node in near and node not in folded]
-    last = {group: k for k, node in enumerate(graph.order) if (group := folded.get(node)) in whole}
-    groups = sorted(last, key=last.__getitem__)
-    cut = {node for node in drawn if any(x not in near for x in _shown_parents(node))}
-    shown = len(drawn) + sum(len(group.nodes) for group in groups)
-    group_of = {node: group for node, group in folded.items() if group in whole}
-    return View(graph, drawn, groups, group_of, cut, len(graph.order) - shown)
-
-
-def _shown_parents(node: Value) -> list[Value]:
-    operands = node._operands
-    return [x for k in shown_operands(node) if isinstance(x := operands[k], Value)]
+    distance = _distances(chosen)
+    near = {box for box, d in distance.items() if d <= depth} if depth is not None else _that_fit(distance, max_nodes)
+    chosen.drawn = [node for node in graph.order if node in near]
+    last = {group: k for k, node in enumerate(graph.order) if (group := chosen.group_of.get(node)) in near}
+    chosen.groups = sorted(last, key=last.__getitem__)
+    makers = {node: chosen.makers(node) for node in chosen.drawn}
+    chosen.cut = {node for node, boxes in makers.items() if boxes and near.isdisjoint(boxes)}
+    chosen.beyond = _beyond(chosen, near)
+    shown = {*chosen.drawn, *(node for group in chosen.groups for node in group.nodes)}
+    chosen.left_out = len(graph.order) - len(shown)
+    return chosen
 
 
 def _parents(node: Value) -> list[Value]:
     return [x for x in node._operands if isinstance(x, Value)]
 
 
-def _distances(graph: Graph, folded: dict[Value, Group]) -> dict[Value, int]:
-    """Return how many operations lie between each node and the nearest root; a group counts as one."""
-    distance: dict[Value, int] = {}
-    waiting = deque((root, 0) for root in graph.roots)
+def _distances(chosen: View) -> dict[Box, int]:
+    """Return how many operations lie between each box and the nearest root, nearest first; a group counts as one."""
+    distance: dict[Box, int] = dict.fromkeys(chosen.graph.roots, 0)
+    waiting = deque(distance)
     while waiting:
-        node, d = waiting.popleft()
-        if node in distance:
-            continue
-        group = folded.get(node)
-        members: Iterable[Value] = [node] if group is None else group.nodes
-        for member in members:
-            distance.setdefault(member, d)
-        waiting.extend((x, d + 1) for member in members for x in _shown_parents(member) if x not in distance)
+        box = waiting.popleft()
+        for maker in chosen.makers(box):
+            if maker not in distance:
+                distance[maker] = distance[box] + 1
+                waiting.append(maker)
     return distance
 
 
-def _deepest_that_fits(distance: dict[Value, int], folded: dict[Value, Group], max_nodes: int) -> int:
-    """Return the largest distance within which there are no more than `max_nodes` boxes; at least 1."""
-    boxes: dict[int, int] = {}
-    counted: set[Group] = set()
-    for node, d in distance.items():
-        group = folded.get(node)
-        if group is None or group not in counted:
-            boxes[d] = boxes.get(d, 0) + 1
-        if group is not None:
-            counted.add(group)
-    total, deepest = 0, 0
-    for d in sorted(boxes):
-        total += boxes[d]
-        if total > max_nodes:
-            return max(deepest, 1)
-        deepest = d
-    return deepest
+def _that_fit(distance: dict[Box, int], max_nodes: int) -> set[Box]:
+    """Return the boxes within the largest distance at which there are no more than `max_nodes`.
+
+    Where that is nothing but roots, or not even all of those, it is as many as there may be, in the order in which they
+    were found: a root alone is no picture of a graph.
+    """
+    nearest = list(distance)
+    if len(nearest) <= max_nodes:
+        return set(nearest)
+    limit = distance[nearest[int(max_nodes)]] - 1
+    if limit < 1:
+        return set(nearest[: int(max_nodes)])
+    return {box for box, d in distance.items() if d <= limit}
+
+
+def _beyond(chosen: View, near: set[Box]) -> list[Value]:
+    """Return the nodes that those which are drawn depend on, and that are not drawn."""
+    waiting = [maker for box in near for maker in chosen.makers(box) if maker not in near]
+    seen = {*near, *waiting}
+    found: set[Value] = set()
+    while waiting:
+        box = waiting.pop()
+        nodes = box.nodes if isinstance(box, Group) else [box]
+        found.update(nodes)
+        makers = {chosen.box_of(x) for node in nodes for x in _parents(node)} - seen
+        seen |= makers
+        waiting += makers
+    return [node for node in chosen.graph.order if node in found and node not in near]
 
 
 # --- neurons and layers ---
@@ -142,11 +188,14 @@ def _groups(graph: Graph, model: Module, way: str) -> dict[Value, Group]:
             groups[key] = Group(*_words(layers, k, n, way), (k, n))
         groups[key].nodes.append(node)
         group_of[node] = groups[key]
+    parameters: dict[Group, list[Value]] = {}
     for parameter, (k, n, _) in owner.items():
         group = groups.get((k,) if way == "layers" else (k, n))
         if group is not None and graph.kinds.get(parameter) is Kind.PARAMETER:
-            group.nodes.insert(0, parameter)
+            parameters.setdefault(group, []).append(parameter)
             group_of[parameter] = group
+    for group, leaves in parameters.items():
+        group.nodes = leaves + group.nodes
     return group_of
 
 
@@ -165,30 +214,43 @@ def _owners_of_parameters(layers: Sequence[Sequence[Neuron]]) -> dict[Value, tup
 def _owners(
     order: Sequence[Value], of_parameter: dict[Value, tuple[int, int, Neuron]]
 ) -> dict[Value, tuple[int, int, Neuron]]:
-    """Tell which neuron made each node, in topological order; the nodes that none made are left out."""
+    """Tell which neuron made each node, in topological order: its weighted sum, and its activation of that.
+
+    What else was computed from parameters, such as a penalty on them, is no output of a neuron.
+    """
     owners: dict[Value, tuple[int, int, Neuron]] = {}
+    sums: set[Value] = set()
     for node in order:
-        found = _owner(node, of_parameter, owners)
+        found = _summed(node, of_parameter)
         if found is not None:
             owners[node] = found
+            sums.add(node)
+            continue
+        parents = _parents(node)
+        if len(parents) == 1 and parents[0] in sums:
+            neuron = owners[parents[0]][2]
+            name = getattr(node._operation, "name", node._operation)
+            if neuron.nonlin and name == neuron.activation.name:
+                owners[node] = owners[parents[0]]
     return owners
 
 
-def _owner(
-    node: Value, of_parameter: dict[Value, tuple[int, int, Neuron]], of_node: dict[Value, tuple[int, int, Neuron]]
-) -> tuple[int, int, Neuron] | None:
-    """Return the neuron that has made a node: from its own parameters, or as its activation of that."""
-    parents = _parents(node)
-    found = {of_parameter[x][:2]: of_parameter[x] for x in parents if x in of_parameter}
-    if len(found) == 1:
-        return next(iter(found.values()))
-    if len(parents) != 1 or parents[0] not in of_node:
+def _summed(node: Value, of_parameter: dict[Value, tuple[int, int, Neuron]]) -> tuple[int, int, Neuron] | None:
+    """Return the neuron whose weighted sum a node is: a dot of all its weights with what is no parameter."""
+    if not is_dot(node):
         return None
-    made = of_node[parents[0]]
-    neuron = made[2]
-    is_sum = any(x in of_parameter for x in _parents(parents[0]))
-    name = getattr(node._operation, "name", node._operation)
-    return made if is_sum and neuron.nonlin and name == neuron.activation.name else None
+    bias, *factors = node._operands
+    width = len(factors) // 2
+    if not width:
+        return None
+    found = of_parameter.get(factors[0]) if isinstance(factors[0], Value) else None
+    if found is None:
+        return None
+    neuron = found[2]
+    if len(neuron.w) != width or any(w is not x for w, x in zip(neuron.w, factors)):
+        return None
+    own_bias = bias is neuron.b if neuron.b is not None else not isinstance(bias, Value)
+    return found if own_bias and not any(x in of_parameter for x in factors[width:]) else None
 
 
 def neurons_by_layer(model: Module) -> list[list[Neuron]]:

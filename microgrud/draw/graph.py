@@ -31,18 +31,19 @@ class Graph:
         order: every node that these depend on, each after its parents.
         kinds: what each node is.
         names: what each node with a name is called.
-        differentiated: whether a backward pass has been through it: whether the grad of a root is other than 0.
+        differentiated: the nodes that a backward pass has been through: those with a grad other than 0, and what they
+            were computed from.
     """
 
     roots: list[Value]
     order: list[Value]
     kinds: dict[Value, Kind] = field(default_factory=dict)
     names: dict[Value, str] = field(default_factory=dict)
-    differentiated: bool = False
+    differentiated: set[Value] = field(default_factory=set)
 
     def shows_grad(self, node: Value) -> bool:
-        """Tell whether the grad of a node is known: all are after a backward pass, and what is not 0 came from one."""
-        return self.differentiated or node.grad != 0.0
+        """Tell whether the grad of a node is known: a 0 is one where a backward pass has been, and else a dash."""
+        return node in self.differentiated
 
 
 def read_graph(
@@ -57,22 +58,27 @@ def read_graph(
         names: more names.
 
     Raises:
-        TypeError: for what is neither a Value nor a sequence of them.
+        TypeError: for what is neither a Value nor a sequence of them, and for names that are not a mapping from Values.
+        ValueError: for no Value at all.
     """
-    roots = _values(root, "root")
+    roots = list(dict.fromkeys(_values(root, "root")))
     if not roots:
         raise ValueError("root: expected at least one Value, got none")
-    order: dict[Value, None] = {}
+    order: list[Value] = []
+    known: set[int] = set()
     for each in roots:
-        known = {id(node) for node in order}
-        order.update(dict.fromkeys(topological_order(each, known)))
-    graph = Graph(roots, list(order), differentiated=any(each.grad != 0.0 for each in roots))
-    own_names = dict(names or {})
+        if id(each) not in known:
+            found = topological_order(each, known)
+            order += found
+            known.update(map(id, found))
+    graph = Graph(roots, order, differentiated=_differentiated(order))
+    own_names: dict[Value, str] = {}
     if isinstance(parameters, Module):
         own_names.update({p: name for name, p in parameters.named_parameters()})
         known_parameters = set(parameters.parameters())
     else:
         known_parameters = set(_values(parameters, "parameters")) if parameters is not None else set()
+    own_names.update(_checked(names))  # later than the module's: who names a parameter means it
     known_inputs = set(_values(inputs, "inputs")) if inputs is not None else set()
     for node in graph.order:
         graph.kinds[node] = _kind(node, known_parameters, known_inputs)
@@ -81,6 +87,28 @@ def read_graph(
             graph.names[node] = str(name)
     graph.kinds.update(dict.fromkeys(roots, Kind.ROOT))
     return graph
+
+
+def _differentiated(order: Sequence[Value]) -> set[Value]:
+    """Return the nodes whose grad a backward pass has computed, be it 0: those below any that has received one."""
+    found: set[Value] = set()
+    for node in reversed(order):
+        if node.grad != 0.0:
+            found.add(node)
+        if node in found:
+            found.update(x for x in node._operands if isinstance(x, Value))
+    return found
+
+
+def _checked(names: Mapping[Value, str] | None) -> Mapping[Value, str]:
+    if names is None:
+        return {}
+    if not isinstance(names, Mapping):
+        raise TypeError(f"names: expected a mapping from Values to names, got {type(names).__name__}")
+    for node in names:
+        if not isinstance(node, Value):
+            raise TypeError(f"names: expected Values as keys, got {type(node).__name__}")
+    return names
 
 
 def _kind(node: Value, parameters: set[Value], inputs: set[Value]) -> Kind:
@@ -92,7 +120,7 @@ def _kind(node: Value, parameters: set[Value], inputs: set[Value]) -> Kind:
 
 
 def _values(given: Any, argument: str) -> list[Value]:
-    """Flatten Values and nested sequences of them; numbers, inputs that have no node, are left out."""
+    """Flatten Values and nested sequences of them; numbers among inputs, which have no node, are left out."""
     found: list[Value] = []
     waiting = [given]
     while waiting:
@@ -101,7 +129,7 @@ def _values(given: Any, argument: str) -> list[Value]:
             found.append(item)
         elif isinstance(item, Iterable) and not isinstance(item, (str, bytes, Mapping)):
             waiting.extend(reversed(list(item)))
-        elif argument == "root" or isinstance(item, (str, bytes)) or not hasattr(item, "__float__"):
+        elif argument != "inputs" or isinstance(item, (str, bytes)) or not hasattr(item, "__float__"):
             raise TypeError(f"{argument}: expected a Value or a sequence of them, got {type(item).__name__}")
     return found
 
@@ -136,18 +164,38 @@ def local_derivatives(node: Value) -> list[float | None]:
 MOST_OPERANDS = 24
 
 
+def is_dot(node: Value) -> bool:
+    """Tell whether a node is a sum of products: of a bias, all the first factors and all the second ones."""
+    return getattr(node._operation, "name", "") == "dot"
+
+
+def shown_of(count: int, most: int) -> list[int]:
+    """Return so many indices: all, or the first and the last of very many.
+
+    >>> shown_of(5, 6), shown_of(100, 6)
+    ([0, 1, 2, 3, 4], [0, 1, 2, 97, 98, 99])
+    """
+    if count <= most:
+        return list(range(count))
+    return [*range(most // 2), *range(count - most // 2, count)]
+
+
 def shown_operands(node: Value) -> list[int]:
     """Return the indices of the operands that a picture shows: all, or the first and the last of very many.
 
-    >>> from microgrud import sum
-    >>> len(shown_operands(sum([Value(1.0)] * 1000)))
-    24
+    Of a dot they are the first and the last pairs: a factor without the other says nothing.
+
+    >>> from microgrud import dot, sum
+    >>> xs = [Value(1.0)] * 1000
+    >>> len(shown_operands(sum(xs))), shown_operands(dot(xs, xs))[:8]
+    (24, [0, 1, 2, 3, 4, 5, 6, 995])
     """
     count = len(node._operands)
-    if count <= MOST_OPERANDS:
-        return list(range(count))
-    half = MOST_OPERANDS // 2
-    return [*range(half), *range(count - half, count)]
+    if not is_dot(node):
+        return shown_of(count, MOST_OPERANDS)
+    width = count // 2
+    pairs = shown_of(width, MOST_OPERANDS // 2)
+    return [0, *(1 + k for k in pairs), *(1 + width + k for k in pairs)]
 
 
 @dataclass
@@ -176,15 +224,16 @@ class Summary:
         shown = ", ".join(f"{count:,} {symbol or 'built by hand'}" for symbol, count in most[:8])
         more = f", {sum(count for _, count in most[8:]):,} others" if len(most) > 8 else ""
         return [
-            f"{_counted(self.nodes, 'node')}: {_counted(self.leaves, 'leaf')}" + (f", {shown}{more}" if most else ""),
-            f"depth {self.depth:,}, widest at level {self.widest_level:,} with {_counted(self.widest, 'node')}",
+            f"{counted(self.nodes, 'node')}: {counted(self.leaves, 'leaf')}" + (f", {shown}{more}" if most else ""),
+            f"depth {self.depth:,}, widest at level {self.widest_level:,} with {counted(self.widest, 'node')}",
         ]
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
 
-def _counted(count: int, what: str) -> str:
+def counted(count: int, what: str) -> str:
+    """Return a number with a noun, in the plural where it takes that."""
     plural = "leaves" if what == "leaf" else f"{what}s"
     return f"{count:,} {what if count == 1 else plural}"
 
@@ -197,6 +246,7 @@ def summary(root: Value | Sequence[Value]) -> Summary:
 
     Raises:
         TypeError: for what is neither a Value nor a sequence of them.
+        ValueError: for no Value at all.
 
     >>> x = Value(2.0)
     >>> print(summary(x * x + x * 3.0))
@@ -207,10 +257,10 @@ def summary(root: Value | Sequence[Value]) -> Summary:
 
 
 def summarise(order: Sequence[Value]) -> Summary:
-    """Count what nodes in topological order are made of."""
+    """Count what nodes in topological order are made of; operands that are not among them do not count."""
     levels: dict[Value, int] = {}
     for node in order:
-        levels[node] = max((levels[x] + 1 for x in node._operands if isinstance(x, Value)), default=0)
+        levels[node] = max((levels[x] + 1 for x in node._operands if x in levels), default=0)
     operations = Counter(node._op for node in order if not node.is_leaf)
     widths = Counter(levels.values())
     widest_level, widest = max(widths.items(), key=lambda item: (item[1], -item[0]))

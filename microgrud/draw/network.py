@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..nn.layers import MLP, Neuron
 from ..nn.module import Module
 from .folding import neurons_by_layer
-from .style import FAINT, escaped, hue, short
+from .style import BROKEN, FAINT, PORTS, hue, literal, plain, short
 
 if TYPE_CHECKING:
     from .rendering import Drawing
@@ -18,12 +19,20 @@ if TYPE_CHECKING:
 _MOST_NEURONS = 10
 #: Of a neuron, in inches.
 _DIAMETER = "0.62"
+_BROKEN_NEURON = {"style": "filled,dotted", "color": BROKEN, "penwidth": "2.5"}
 
 
 def draw_network(
-    model: Module, drawing: Drawing, digits: int, names: Sequence[str] = (), outputs: Sequence[str] = ()
+    model: Module,
+    drawing: Drawing,
+    digits: int,
+    names: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    rankdir: str = "LR",
 ) -> None:
     """Draw the neurons of a model in layers, and its weights as lines: the thicker the larger, dashed below 0.
+
+    Weights and biases that have become NaN or infinite are dotted, and counted below the picture.
 
     Args:
         model: a model that holds neurons.
@@ -31,6 +40,7 @@ def draw_network(
         digits: how many digits numbers have.
         names: names of the inputs, which are x1, x2, ... without any, as in decision regions.
         outputs: names of the outputs, which stand behind them.
+        rankdir: where the drawing grows to.
 
     Raises:
         ValueError: for a model without neurons, or another number of names than inputs, or than outputs.
@@ -45,21 +55,34 @@ def draw_network(
         raise ValueError(f"inputs: expected {inputs} names, one for each input, got {len(names)}")
     if outputs and len(outputs) != len(layers[-1]):
         raise ValueError(f"outputs: expected {len(layers[-1])} names, one for each output, got {len(outputs)}")
-    drawing.attr(rankdir="LR", ranksep="1.5", nodesep="0.12", splines="line", outputorder="edgesfirst")
+    drawing.attr(ranksep="1.5", nodesep="0.12", splines="line", outputorder="edgesfirst")
     drawing.attr("node", fontsize="10", style="filled", fillcolor="#ffffff")
     labels = list(names) or [f"x{k}" for k in range(1, inputs + 1)]
     previous = _column(drawing, "i", labels, labels, shape="note", height="0.25", margin="0.06,0.02")
     for number, neurons in enumerate(layers, 1):
-        largest = max((abs(w.data) for neuron in neurons for w in neuron.w), default=0.0) or 1.0
+        sizes = [abs(w.data) for neuron in neurons for w in neuron.w]
+        largest = max((size for size in sizes if math.isfinite(size)), default=0.0) or 1.0
         ids = _neurons(drawing, number, neurons, digits)
         for neuron, id in zip(neurons, ids):
             if id is not None and len(neuron.w) == len(previous):
-                _weights(drawing, neuron, previous, id, largest)
+                _weights(drawing, neuron, previous, id, largest, PORTS[rankdir][0])
         previous = ids
     if outputs:
         _name_outputs(drawing, outputs, previous)
-    if isinstance(model, MLP) and model.output:
-        drawing.attr(label=f"outputs through {model.output}", fontname="Helvetica", fontsize="11")
+    lines = [f"outputs through {model.output}"] if isinstance(model, MLP) and model.output else []
+    lines += _broken(layers)
+    if lines:
+        drawing.attr(label="\\n".join(map(literal, lines)), fontname="Helvetica", fontsize="11")
+
+
+def _broken(layers: Sequence[Sequence[Neuron]]) -> list[str]:
+    """Say how many parameters of the neurons are no finite numbers."""
+    neurons = [neuron for layer in layers for neuron in layer]
+    weights = sum(not math.isfinite(w.data) for neuron in neurons for w in neuron.w)
+    biases = sum(neuron.b is not None and not math.isfinite(neuron.b.data) for neuron in neurons)
+    words = [f"{weights:,} weight{'s' * (weights > 1)}"] if weights else []
+    words += [f"{biases:,} bias{'es' * (biases > 1)}"] if biases else []
+    return [f"dotted: {' and '.join(words)} NaN or infinite"] if words else []
 
 
 def _shown(count: int) -> list[int]:
@@ -70,16 +93,22 @@ def _shown(count: int) -> list[int]:
 
 
 def _column(
-    drawing: Drawing, prefix: str, labels: Sequence[str], tooltips: Sequence[str], **attributes: Any
+    drawing: Drawing,
+    prefix: str,
+    labels: Sequence[str],
+    tooltips: Sequence[str],
+    looks: Sequence[dict[str, str]] = (),
+    **attributes: Any,
 ) -> list[str | None]:
-    """Draw a column of nodes from top to bottom, and return their ids; None for those that are left out."""
+    """Draw a column of nodes in their order, and return their ids; None for those that are left out."""
     shown = _shown(len(labels))
     ids = {k: f"{prefix}{k}" for k in shown}
     column = list(ids.values())
     with drawing.subgraph() as rank:
         rank.attr(rank="same")
         for k, id in ids.items():
-            rank.node(id, escaped(labels[k]), tooltip=tooltips[k], **attributes)
+            look = attributes | (looks[k] if looks else {})
+            rank.node(id, plain(labels[k]), tooltip=literal(tooltips[k]), **look)
         if len(shown) < len(labels):
             rest = f"{prefix}rest"
             rank.node(rest, f"{len(labels) - len(shown):,} more", shape="plaintext", fontcolor=FAINT, height="0.2")
@@ -91,32 +120,35 @@ def _column(
 
 def _neurons(drawing: Drawing, number: int, neurons: Sequence[Neuron], digits: int) -> list[str | None]:
     """Draw a layer, and return the ids of its neurons."""
-    functions, tooltips = [], []
+    functions, tooltips, looks = [], [], []
     for k, neuron in enumerate(neurons, 1):
         function = (neuron.activation.name or neuron.activation.label) if neuron.nonlin else "linear"
         bias = "none" if neuron.b is None else short(neuron.b.data, digits)
         functions.append(function)
         tooltips.append(f"layer {number}, neuron {k}: bias {bias}, {function}")
-    return _column(drawing, f"n{number}_", functions, tooltips, shape="circle", fixedsize="true", width=_DIAMETER)
+        looks.append({} if neuron.b is None or math.isfinite(neuron.b.data) else _BROKEN_NEURON)
+    return _column(
+        drawing, f"n{number}_", functions, tooltips, looks, shape="circle", fixedsize="true", width=_DIAMETER
+    )
 
 
-def _weights(drawing: Drawing, neuron: Neuron, tails: Sequence[str | None], head: str, largest: float) -> None:
+def _weights(
+    drawing: Drawing, neuron: Neuron, tails: Sequence[str | None], head: str, largest: float, port: str
+) -> None:
     for weight, tail in zip(neuron.w, tails):
         if tail is None:
             continue
-        size = abs(weight.data) / largest
-        style = "dashed" if weight.data < 0.0 else "solid"
+        look = {"penwidth": "2.5", "style": "dotted", "color": BROKEN}
+        if math.isfinite(weight.data):
+            size = abs(weight.data) / largest
+            look = {
+                "penwidth": f"{0.3 + 2.7 * size:.2f}",
+                "style": "dashed" if weight.data < 0.0 else "solid",
+                "color": hue(weight.data, 0.35 + 0.65 * size),
+            }
         tooltip = f"weight {weight.data!r}, grad {weight.grad!r}"
-        drawing.edge(
-            tail,
-            head,
-            arrowhead="none",
-            tailport="e",  # so that no line crosses the boxes of other inputs
-            penwidth=f"{0.3 + 2.7 * size:.2f}",
-            style=style,
-            color=hue(weight.data, 0.35 + 0.65 * size),
-            tooltip=tooltip,
-        )
+        # From one port, so that no line crosses the boxes of other inputs.
+        drawing.edge(tail, head, arrowhead="none", tailport=port, tooltip=tooltip, **look)
 
 
 def _name_outputs(drawing: Drawing, names: Sequence[str], neurons: Sequence[str | None]) -> None:

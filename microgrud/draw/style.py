@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from dataclasses import dataclass
 
 from .graph import Kind
@@ -28,8 +29,12 @@ LOOKS = {
 #: Written behind a backslash, that it begins no escape of Graphviz's, such as that for the name of a node.
 _NO_WIDTH = "\u200b"
 INK, FAINT = "#1f2328", "#6a737d"
+#: On which sides edges leave a box and come to one, by where the graph grows to.
+PORTS = {"LR": ("e", "w"), "RL": ("w", "e"), "TB": ("s", "n"), "BT": ("n", "s")}
 #: Of the node whose turn it is; its outline is thick as well.
 ACTIVE = "#a6004f"
+#: Of what is neither a number nor finite; it is dotted as well.
+BROKEN = "#a6004f"
 #: Of a gradient above and below 0: blue and orange, from the same palette; the sign is written too.
 RISING, FALLING = (0, 114, 178), (213, 94, 0)
 
@@ -67,11 +72,41 @@ def hue(number: float, strength: float) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return text for a label in Graphviz's HTML, short enough to be read."""
-    shown = text if len(text) <= 40 else f"{text[:39]}\u2026"
-    return html.escape(" ".join(shown.split()) or shown, quote=True).replace("\\", "\\" + _NO_WIDTH)
+    r"""Return text for a label in Graphviz's HTML, short enough to be read.
+
+    >>> escaped("<b>"), escaped("\t")
+    ('&lt;b&gt;', ' ')
+    """
+    return html.escape(_readable(text), quote=True).replace("\\", "\\" + _NO_WIDTH)
+
+
+def plain(text: str) -> str:
+    """Return text for a label that is not HTML, short enough to be read."""
+    return literal(_readable(text))
 
 
 def literal(text: str) -> str:
-    """Return text for an attribute of Graphviz, in which nothing stands for something else."""
-    return text.replace("&", "&amp;").replace("\\", "\\\\" + _NO_WIDTH)
+    r"""Return text for an attribute of Graphviz, in which nothing stands for something else.
+
+    A text between angle brackets would be taken for HTML, and one with what XML forbids makes no picture at all.
+
+    >>> literal("<<>>"), literal("\x1b[0m")
+    ('&lt;&lt;&gt;&gt;', '␛[0m')
+    """
+    return html.escape(_FORBIDDEN.sub(_stand_in, text), quote=False).replace("\\", "\\\\" + _NO_WIDTH)
+
+
+#: What may not stand in XML: control characters, halves of surrogate pairs, and two that are no characters.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+
+
+def _stand_in(match: re.Match[str]) -> str:
+    """Return the picture that Unicode has of a control character, and for the rest its mark for what is unreadable."""
+    code = ord(match[0])
+    return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else "\ufffd"
+
+
+def _readable(text: str) -> str:
+    """Return text in one line, and the beginning of a long one; of white space alone one space."""
+    one_line = _FORBIDDEN.sub(_stand_in, " ".join(text.split()) or " ")
+    return one_line if len(one_line) <= 40 else f"{one_line[:39]}\u2026"
