@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,20 @@ def test_a_graph_that_no_one_could_follow_is_refused() -> None:
         backprop_steps(y)
 
 
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda v: backprop_steps([v, v]), TypeError, "^root: expected a Value, got list$"),
+        (lambda v: backprop_steps(3.0), TypeError, "^root: expected a Value, got float$"),
+        (lambda v: backprop_steps(v, rankdir="up"), ValueError, "^rankdir: expected one of LR, TB, RL, BT, got 'up'$"),
+        (lambda v: backprop_steps(v, digits=0), ValueError, "^digits: expected at least 1, got 0$"),
+    ],
+)
+def test_wrong_arguments_are_refused(call: Callable[[Any], object], error: type[Exception], match: str) -> None:
+    with pytest.raises(error, match=match):
+        call(Value(1.0) * 2.0)
+
+
 # --- the page ---
 
 
@@ -116,6 +130,13 @@ def test_the_page_needs_nothing_from_elsewhere_and_is_the_same_every_time(steps:
     assert len(ids) == len(set(ids))
     again = backprop_steps(steps.root, parameters=[], inputs=[])
     assert again.html() == backprop_steps(steps.root, parameters=[], inputs=[]).html()
+
+
+def test_a_page_is_not_written_under_another_ending(steps: BackpropSteps, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^path: expected a name that ends in .html or .htm, got '.*steps.txt'$"):
+        steps.save(tmp_path / "steps.txt")
+    steps.save(tmp_path / "steps.HTM")
+    assert [path.name for path in tmp_path.iterdir()] == ["steps.HTM"]
 
 
 def test_the_picture_stands_still_from_frame_to_frame(steps: BackpropSteps) -> None:
