@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import re
+import runpy
 import shutil
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -20,7 +21,7 @@ from hypothesis import given, settings
 import microgrud as mg
 from microgrud import Value, custom_op, dot, tanh
 from microgrud.draw import Drawing, draw, draw_dot, local_derivatives, rendering, summary, trace
-from microgrud.nn import MLP, Module
+from microgrud.nn import MLP, Layer, Module
 from microgrud.testing import Expression, expressions
 
 
@@ -256,6 +257,20 @@ def test_folded_neurons_and_inputs_keep_their_order(width: int, rankdir: str) ->
     assert "splines=line" in drawing.source  # bent, these edges went around whole layers
 
 
+def test_neurons_that_are_fed_with_their_own_outputs_keep_their_order() -> None:
+    cell = Layer(3, 2, activation="tanh", rng=0)
+    state = [Value(0.0, label="h1"), Value(0.0, label="h2")]
+    for k in (1, 2, 3):
+        state = cell([Value(float(k), label=f"x{k}"), *state])
+    drawing = draw(state, model=cell, fold="neurons")
+    first, second = (boxes(drawing)[f"layer 1, neuron {k}"] for k in (1, 2))
+    assert along("LR", first)[1] < along("LR", second)[1]
+    ends = [(e["tail"], e["head"]) for e in objects(drawing)[1] if e.get("style") != "invis"]
+    assert (first["name"], second["name"]) in ends
+    assert (second["name"], first["name"]) in ends
+    assert "outputorder=edgesfirst" in drawing.source  # what crosses a box lies under it
+
+
 def test_layers_fold_into_boxes_with_the_range_of_their_outputs(network: tuple[MLP, Value]) -> None:
     model, loss = network
     found = boxes(draw(loss, model=model, fold="layers"))
@@ -467,6 +482,34 @@ def test_values_and_modules_show_themselves_in_notebooks() -> None:
     assert list(Value(2.0)._repr_mimebundle_()) == ["text/plain"]
     assert "<svg" in MLP(2, [3, 1], rng=0)._repr_mimebundle_()["image/svg+xml"]
     assert list(Module()._repr_mimebundle_()) == ["text/plain"]
+
+
+def test_in_a_notebook_a_picture_takes_no_more_than_the_width_of_the_page() -> None:
+    value, model = Value(2.0) * 3.0, MLP(2, [3, 1], rng=0)
+    for svg in [shown._repr_mimebundle_()["image/svg+xml"] for shown in (value, model, draw(value))]:
+        width = float(re.search(r'<svg width="([\d.]+)pt"', svg)[1])  # type: ignore[index]
+        style = ElementTree.fromstring(svg).get("style")
+        assert style == f"max-width: 100%; min-width: {round(0.7 * width)}pt; height: auto"
+    assert "max-width" not in draw(value).pipe("svg", encoding="utf-8")  # a file is as large as it is
+
+
+def test_letters_are_ten_points_high_or_more(neuron: dict[str, Value], network: tuple[MLP, Value]) -> None:
+    model, loss = network
+    neuron["loss"].backward()
+    for drawing in (draw(neuron["loss"], inputs=neuron["x"]), draw(loss, model=model, fold="neurons"), draw(model)):
+        sizes = re.findall(r'font-size="([\d.]+)"', drawing.pipe("svg", encoding="utf-8"))
+        assert min(map(float, sizes)) >= 10.0
+
+
+def test_the_picture_in_the_readme_is_that_of_its_program_and_can_be_read() -> None:
+    folder = Path(__file__).parent.parent / "docs"
+    stored = ElementTree.fromstring(folder.joinpath("neuron.svg").read_text(encoding="utf-8"))
+    drawn = ElementTree.fromstring(runpy.run_path(str(folder / "neuron.py"))["neuron"]().pipe("svg"))
+    texts = [[text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")] for svg in (stored, drawn)]
+    assert texts[0] == texts[1]
+    scale = 830 / float(stored.attrib["width"].removesuffix("pt"))  # pixels to a point on the page
+    sizes = [float(text.attrib["font-size"]) for text in stored.iter("{http://www.w3.org/2000/svg}text")]
+    assert scale * min(sizes) >= 10.0
 
 
 def test_a_network_is_drawn_in_layers_with_its_weights_as_lines() -> None:

@@ -42,6 +42,8 @@ class Picture:
         #: The node whose turn it is in the backward pass, and the least width of a number's cell, in points.
         self.active: Value | None = None
         self.width = 0
+        #: The node that a page scrolls to: its class in SVG is "looked-at".
+        self.looked_at: Value | None = None
 
     def write(self) -> None:
         """Write all of it."""
@@ -78,6 +80,8 @@ class Picture:
         attributes.setdefault("style", "filled")
         if node is self.active:
             attributes |= {"penwidth": "3.5", "color": ACTIVE}
+        if node is self.looked_at:
+            attributes["class"] = "looked-at"
         if node in self.view.cut:
             attributes["style"] += ",dashed"
         tooltip = f"{name or kind.value}: data={node.data!r}, grad={node.grad!r}"
@@ -184,8 +188,8 @@ class Picture:
         """Put the neurons of a layer, and what they were given, side by side, the first one first.
 
         Graphviz alone takes the order in which the fewest edges cross. Edges from all neurons to all of the next layer
-        are straight: bent, they lie over each other, and go around the first and the last; and they have the more room
-        the more there are.
+        are straight: bent, they lie over each other, and go around the first and the last; they have the more room the
+        more there are, and lie under the boxes that they cross.
         """
         columns: list[list[str]] = []
         placed: set[Value] = set()
@@ -205,7 +209,7 @@ class Picture:
                     for first, second in itertools.pairwise(column):
                         rank.edge(first, second, style="invis")
         if widest > 1:
-            self.drawing.attr(splines="line", ranksep=f"{min(0.3 + 0.05 * widest, 0.8):.2f}")
+            self.drawing.attr(splines="line", outputorder="edgesfirst", ranksep=f"{min(0.3 + 0.05 * widest, 0.8):.2f}")
 
     def _outputs(self, group: Group) -> list[Value]:
         """Return the nodes of a group that something outside of it was computed from, or that are roots."""
@@ -219,6 +223,7 @@ class Picture:
     def _edges_into(self, group: Group) -> None:
         """Draw one edge from each box to a group, however many nodes in it use what the box stands for."""
         inside = set(group.nodes)
+        beside = {self.ids[other] for other in self.view.groups if other.place[0] == group.place[0]}
         tails: Counter[str] = Counter()
         for node in group.nodes:
             for operand in node._operands:
@@ -228,7 +233,9 @@ class Picture:
                         tails[self.ids[tail]] += 1
         for id, count in tails.items():
             times = "once" if count == 1 else f"{count} times"
-            self.drawing.edge(id, self.ids[group], tooltip=f"used {times}", **self.into_groups)
+            # A layer that is fed with what it gave before keeps its order all the same.
+            placing = {"constraint": "false"} if id in beside else self.into_groups
+            self.drawing.edge(id, self.ids[group], tooltip=f"used {times}", **placing)
 
 
 def _table(rows: list[str]) -> str:
@@ -239,7 +246,7 @@ def _table(rows: list[str]) -> str:
 def _title(name: str, kind: Kind) -> str:
     word = "" if kind in (Kind.RESULT, Kind.LEAF) and name else kind.value
     parts = [f"<B>{name}</B>"] if name else []
-    parts += [f'<FONT POINT-SIZE="9" COLOR="{FAINT}">{word}</FONT>'] if word else []
+    parts += [f'<FONT POINT-SIZE="10" COLOR="{FAINT}">{word}</FONT>'] if word else []
     return f'<TR><TD COLSPAN="2" BGCOLOR="{LOOKS[kind].title}">{" ".join(parts)}</TD></TR>'
 
 
@@ -247,7 +254,7 @@ def _row(name: str, text: str, colour: str = "", width: int = 0) -> str:
     background = f' BGCOLOR="{colour}"' if colour and colour != "#ffffff" else ""
     least = f' WIDTH="{width}"' if width else ""
     return (
-        f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="9" COLOR="{FAINT}">{name}</FONT></TD>'
+        f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="10" COLOR="{FAINT}">{name}</FONT></TD>'
         f'<TD ALIGN="RIGHT"{least}{background}>{escaped(text)}</TD></TR>'
     )
 

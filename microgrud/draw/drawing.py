@@ -129,7 +129,7 @@ def new_drawing(format: str, rankdir: str) -> Drawing:
     drawing = Drawing("graph", format=format)
     drawing.attr(rankdir=rankdir, ranksep="0.35", nodesep="0.18", bgcolor="transparent")
     drawing.attr("node", fontname="Helvetica", fontsize="11", margin="0.04")
-    drawing.attr("edge", fontname="Helvetica", fontsize="9", arrowsize="0.6", penwidth="0.8")
+    drawing.attr("edge", fontname="Helvetica", fontsize="10", arrowsize="0.6", penwidth="0.8")
     return drawing
 
 

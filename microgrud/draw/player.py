@@ -20,6 +20,7 @@ from .drawing import check_settings, new_drawing
 from .folding import view
 from .frames import Frame, Names, frames_of
 from .graph import Graph, read_graph
+from .rendering import fitting
 from .style import short
 
 
@@ -107,9 +108,10 @@ class BackpropSteps(Sequence[Frame]):
         picture = Picture(view(self._graph, None, None, None, len(self._graph.order)), drawing, self._digits)
         picture.grads, picture.active, picture.width = frame.grads, frame.node, self._width
         picture.largest = self._largest
+        picture.looked_at = self.root if frame is self.frames[0] else frame.node
         picture.write()
         svg: str = drawing.pipe("svg", encoding="utf-8")
-        return svg[svg.index("<svg") :]
+        return fitting(svg[svg.index("<svg") :])
 
     @functools.cached_property
     def _largest(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -20,6 +21,10 @@ except ImportError as error:
 _PURE_FORMATS = ("svg", "png", "jpeg", "jpg", "dot", "gv", "xdot", "json", "plain", "canon")
 #: Endings of names that are those of pictures; the others are formats of the source.
 _PICTURES = graphviz.FORMATS - {"dot", "gv"}
+
+#: How small a picture may become to fit the width of a page: letters of 10 points are 9 pixels high then. Over what is
+#: wider still the page scrolls.
+_SMALLEST = 0.7
 
 
 class Drawing(graphviz.Digraph):  # type: ignore[misc]
@@ -43,6 +48,10 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
             raise TypeError(f"{', '.join(unknown) or 'these arguments'} cannot be given without Graphviz's dot")
         data = _by_wheel(self.source, kwargs.get("engine") or self.engine, format or self.format)
         return data if encoding is None else data.decode(encoding)
+
+    def _repr_image_svg_xml(self) -> str:
+        """Return the picture for a notebook, in which it takes no more than the width of the page."""
+        return fitting(self.pipe("svg", encoding="utf-8"))
 
     def render(
         self,
@@ -148,6 +157,20 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
         if cleanup:
             source.unlink()
         return picture
+
+
+def fitting(svg: str) -> str:
+    """Let a picture shrink with the page that it is on, down to a scale at which it can be read.
+
+    >>> fitting('<svg width="500pt" height="100pt" viewBox="0 0 500 100">')
+    '<svg width="500pt" height="100pt" style="max-width: 100%; min-width: 350pt; height: auto" viewBox="0 0 500 100">'
+    """
+
+    def styled(match: re.Match[str]) -> str:
+        least = round(_SMALLEST * float(match.group(1)))
+        return f'{match.group(0)} style="max-width: 100%; min-width: {least}pt; height: auto"'
+
+    return re.sub(r'<svg width="([\d.]+)pt" height="[\d.]+pt"', styled, svg, count=1)
 
 
 def check_format(format: str) -> None:
