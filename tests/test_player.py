@@ -229,7 +229,7 @@ def test_steps_show_the_graph_as_it_was_when_they_were_made() -> None:
 
     expected = made()[1].html()
     x, steps = made()
-    x.data, x.label = 10.0, "changed"
+    x.data, x.label = 1.2345678e100, "changed"
     steps.root.backward()
     steps.root.label = "changed"
     for node in topological_order(steps.root):
@@ -266,6 +266,14 @@ def test_a_tint_has_its_sign_and_grows_over_four_powers_of_ten() -> None:
     assert hue(1.0, 1.0) == "#0072b2"
     assert hue(-1.0, 1.0) == "#d55e00"
     assert hue(1.0, 0.0) == "#ffffff"
+
+
+def test_round_outlines_lie_over_the_cells_whose_corners_would_cut_them(steps: BackpropSteps) -> None:
+    (box,) = re.findall(r'<g [^>]*data-says="w: .*?</g>', steps.html())
+    outlines = re.findall(r"<(?:path|polygon)[^>]*>", box)
+    assert len(outlines) == 4
+    assert 'stroke="none"' in outlines[0]
+    assert re.match('<path fill="none" stroke="black"', outlines[-1])
 
 
 def test_of_very_many_operands_those_in_the_middle_are_left_out_here_too() -> None:
@@ -574,4 +582,8 @@ def test_a_script_that_runs_elsewhere_and_twice_starts_the_player_once(
     """
     browser.execute_script(again, steps.html())
     browser.find_element("css selector", "[data-go=on]").click()
+    browser.execute_script(
+        "const s = document.createElement('script'); s.text = arguments[0]; document.body.append(s)",
+        re.findall(r"<script>(.*?)</script>", steps.html(), re.DOTALL)[0],
+    )
     assert step_of(browser) == (f"step 1 of {len(steps) - 1}", steps[1].sentence)
