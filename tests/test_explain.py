@@ -8,17 +8,23 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 
-from microgrud import Value, gradient, tanh
-from microgrud.draw import explain, local_derivatives
+import microgrud as mg
+from microgrud import Value, tanh
+from microgrud.draw import Explanation, Path, explain, local_derivatives
 from microgrud.engine import topological_order
 from microgrud.nn import MLP
 from microgrud.testing import Expression, expressions
 
 
 def all_products(root: Value, leaf: Value) -> list[float]:
-    """The product along every path, found by walking each."""
+    """The product along every path, found by walking each, after a backward pass.
+
+    A node whose adjoint is 0 passes nothing on.
+    """
     if root is leaf:
         return [1.0]
+    if root.grad == 0.0:
+        return []
     slopes = local_derivatives(root)
     return [
         slope * product
@@ -35,19 +41,23 @@ def test_they_are_the_largest_of_all_and_add_up_to_the_gradient(program: Express
     root = program(*leaves)
     if not isinstance(root, Value):
         return
+    root.backward()
     for leaf in leaves:
         if leaf not in topological_order(root):
+            assert not explain(root, leaf).depends
             continue
-        products = sorted(map(abs, all_products(root, leaf)), reverse=True)
+        products = all_products(root, leaf)
+        strongest = sorted(map(abs, products), reverse=True)[:4]
         found = explain(root, leaf, k=4)
+        assert found.depends
         assert found.path_count == len(products)
-        assert [abs(p.product) for p in found.paths] == pytest.approx(products[:4], rel=1e-9, abs=0.0)
+        assert [abs(p.product) for p in found.paths] == pytest.approx(strongest, rel=1e-9, abs=0.0)
         for path in found.paths:
             assert path.nodes[0] is leaf
             assert path.nodes[-1] is root
             assert math.prod(path.slopes) == pytest.approx(path.product, rel=1e-9, abs=0.0)
-        exact = gradient(root, leaf).data
-        assert found.gradient == pytest.approx(exact, rel=1e-9, abs=1e-12 * (1.0 + sum(products)))
+        assert repr(found.gradient) == repr(leaf.grad)
+        assert sum(products) == pytest.approx(leaf.grad, rel=1e-9, abs=1e-12 * (1.0 + sum(map(abs, products))))
 
 
 def test_shares_are_parts_of_the_gradient() -> None:
@@ -55,6 +65,73 @@ def test_shares_are_parts_of_the_gradient() -> None:
     found = explain(x * x + 2.0 * x, x)
     assert [path.share for path in found.paths] == [3 / 8, 3 / 8, 2 / 8]
     assert sum(path.product for path in found.paths) == found.gradient == 8.0
+
+
+def test_parts_that_work_against_each_other_carry_their_sum() -> None:
+    x = Value(3.0, label="x")
+    assert str(explain(3.0 * x - x, x)).splitlines() == [
+        "gradient 2 over 2 paths; the strongest 2 carry 100%:",
+        "  x \u2192 * \u2192 -: 3 \u00d7 1 = 3 (150%)",
+        "  x \u2192 -: \u22121 = \u22121 (\u221250%)",
+    ]
+
+
+def test_a_node_with_an_adjoint_of_zero_passes_nothing_on_as_in_the_engine() -> None:
+    x = Value(0.0, label="x")
+    root = mg.sqrt(x) * 0.0 + 3.0 * x + 2.0 * x
+    root.backward()
+    found = explain(root, x)
+    assert found.gradient == x.grad == 5.0
+    assert [path.product for path in found.paths] == [3.0, 2.0]
+    assert found.path_count == 2
+    cancelling = mg.sqrt(x)
+    assert str(explain(cancelling - cancelling, x)) == (
+        "gradient 0: every path leads through a node whose own gradient is 0, which passes nothing on"
+    )
+
+
+def test_behind_a_slope_of_zero_nothing_is_passed_on_to_an_infinite_one() -> None:
+    x = Value(0.0, label="x")
+    s = mg.sqrt(x)
+    root = s * 0.0 + s
+    root.backward()
+    found = explain(root, x)
+    assert found.gradient == x.grad == math.inf
+    assert [path.product for path in found.paths] == [math.inf, 0.0]
+
+
+def test_where_the_result_does_not_depend_on_an_operand_an_infinite_adjoint_is_not_passed_on() -> None:
+    x = Value(0.0, label="x")
+    root = x.relu().sqrt()
+    root.backward()
+    found = explain(root, x)
+    assert found.gradient == x.grad == 0.0
+    assert [path.product for path in found.paths] == [0.0]
+
+
+def test_more_paths_than_a_float_can_hold_are_counted() -> None:
+    x = Value(1.0, label="x")
+    y = x
+    for _ in range(2_000):
+        y = (y + y) * 0.5
+    found = explain(y, x)
+    assert found.path_count == 2**2_000
+    assert str(found).startswith("gradient 1 over about 1.1 \u00d7 10^602 paths; the strongest 5 carry 0%:")
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (10**15 - 1, "999,999,999,999,999"),
+        (10**15, "about 10^15"),
+        (28 * 10**14, "about 2.8 \u00d7 10^15"),
+        (999 * 10**15, "about 10^18"),
+        (5 * 10**400, "about 5.0 \u00d7 10^400"),
+    ],
+)
+def test_large_counts_are_written_by_their_size(count: int, words: str) -> None:
+    one = Path((Value(1.0),), (), 1.0, 1.0)
+    assert f"over {words} paths;" in str(Explanation(1.0, (one,), count))
 
 
 def test_it_works_on_an_mlp_with_more_paths_than_could_be_listed() -> None:
@@ -167,5 +244,7 @@ def test_a_node_built_by_hand_is_refused() -> None:
     x = Value(2.0)
     with pytest.raises(ValueError, match="'square' has no local derivatives on record.*microgrud.custom_op"):
         explain(Value(4.0, (x,), "square") * 1.0, x)
-    with pytest.raises(ValueError, match="k: expected at least 1, got 0"):
+    with pytest.raises(ValueError, match="^k: expected at least 1, got 0$"):
         explain(x * x, x, k=0)
+    with pytest.raises(TypeError, match=r"^k: expected an integer, got 2\.5$"):
+        explain(x * x, x, k=2.5)  # type: ignore[arg-type]

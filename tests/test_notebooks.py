@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,15 @@ import microgrud
 
 NOTEBOOKS = sorted(Path(__file__).parent.parent.joinpath("notebooks").glob("*.ipynb"))
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
+#: Seconds that a notebook may take, each of which runs in a few: a limit that ends one that hangs, or has come to take
+#: longer than a reader waits.
+LIMIT = 60.0
+
+
+def time_left() -> Callable[[Any], float]:
+    """What each cell may take of the time that all of a notebook has."""
+    end = time.monotonic() + LIMIT
+    return lambda cell: max(1.0, end - time.monotonic())
 
 
 def texts(cell: Any) -> str:
@@ -34,7 +44,10 @@ def test_a_notebook_runs_and_shows_what_it_showed(path: Path) -> None:
         if cell.cell_type == "code":
             cell.outputs = []
     resources = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(executed, timeout=300, kernel_name="python3", resources=resources, coalesce_streams=True).execute()
+    client = NotebookClient(
+        executed, timeout_func=time_left(), kernel_name="python3", resources=resources, coalesce_streams=True
+    )
+    client.execute()
     # Other versions of Python come with other versions of pandas and scikit-learn, which print and round differently.
     as_stored = stored.metadata.language_info.version.startswith("{}.{}.".format(*sys.version_info))
     for before, after in zip(stored.cells, executed.cells):
@@ -49,9 +62,14 @@ def test_a_notebook_runs_and_shows_what_it_showed(path: Path) -> None:
 def test_a_notebook_opens_with_its_aims_and_ends_with_folded_solutions(path: Path) -> None:
     cells = nbformat.read(path, as_version=4).cells
     assert re.match(r"# \d\. .+\n\nWhen you have read this notebook you can\n\n\* ", cells[0].source)
-    assert any(cell.cell_type == "markdown" and "## Exercises" in cell.source for cell in cells)
-    last = cells[-1]
-    assert last.cell_type == "code"
-    assert last.metadata["jupyter"]["source_hidden"]
+    (k,) = [k for k, cell in enumerate(cells) if cell.cell_type == "markdown" and "## Exercises" in cell.source]
+    exercises = re.findall(r"^(\d+)\. ", cells[k].source.split("## Exercises")[1], re.MULTILINE)
+    solutions = cells[k + 1 :]
+    assert [re.match(r"# (\d+)\. ", cell.source)[1] for cell in solutions] == exercises  # type: ignore[index]
+    for cell in solutions:
+        assert cell.cell_type == "code"
+        assert cell.metadata["jupyter"] == {"source_hidden": True, "outputs_hidden": True}
+        assert "solution" in cell.metadata["tags"]
+    assert not [cell for cell in cells[:k] if "solution" in cell.metadata.get("tags", [])]
     assert all(cell.execution_count for cell in cells if cell.cell_type == "code")
     assert all(cell.source.strip() for cell in cells)

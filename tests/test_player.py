@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,18 +14,22 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+import microgrud as mg
 from microgrud import Value, tanh
-from microgrud.draw import BackpropSteps, backprop_steps, draw
+from microgrud.draw import BackpropSteps, Frame, backprop_steps, draw
+from microgrud.draw.style import hue, short, tint
 from microgrud.engine import topological_order
 from microgrud.testing import Expression, expressions
 
 
 @pytest.fixture
 def steps() -> BackpropSteps:
-    """The steps of a neuron with a penalty on its input, so that x is used three times."""
+    """The steps of a neuron with a penalty on its input, so that x is used three times; every node has a label."""
     x, w, b = Value(2.0, label="x"), Value(-0.75, label="w"), Value(1.0, label="b")
     loss = (tanh(w * x + b) - 1.0) ** 2 + x * x
     loss.label = "loss"
+    for k, node in enumerate(topological_order(loss)):
+        node.label = node.label or f"n{k}"
     return backprop_steps(loss, parameters=[w, b], inputs=x)
 
 
@@ -50,8 +56,16 @@ def test_a_sentence_says_what_is_multiplied_and_that_uses_add_up(steps: Backprop
         frame for frame in steps if frame.node is not None and frame.node._prev == (frame.shares[0].parent,) * 2
     ]
     assert [share.total for share in square.shares] == [2.0, 4.0]
+    assert [share.before for share in square.shares] == [0.0, 2.0]
     assert "it gets 1 \u00d7 2 = 2 once more, which makes 4: uses add up." in square.sentence
-    assert any("Gradients add up." in frame.sentence for frame in steps)
+    assert "Gradients add up." not in square.sentence
+    (product,) = [frame for frame in steps if frame.node is not None and frame.node.label == "n2"]
+    adjoint, slope = product.adjoint, -0.75
+    by_x = f"it gets {short(adjoint, 4)} \u00d7 \u22120.75 = {short(adjoint * slope, 4)}, on top of the 4 it had: "
+    assert by_x + f"{short(4.0 + adjoint * slope, 4)}. Gradients add up." in product.sentence
+    assert "had" not in product.sentence.split("by x")[0]  # to w nothing had come
+    leaves = ", ".join(f"{x.label}: {short(grad, 4)}" for x, grad in steps[-1].grads.items() if x.is_leaf)
+    assert sorted(steps[-1].sentence.rstrip(".").split(": ", 1)[1].split(", ")) == sorted(leaves.split(", "))
     assert steps[-1].sentence.startswith("Done. The derivatives of loss by the leaves: w: ")
 
 
@@ -64,7 +78,13 @@ def test_the_frames_of_any_program_end_with_the_gradients_of_the_engine(program:
     frames = backprop_steps(root, max_nodes=1_000)
     root.backward()
     for node, grad in frames[-1].grads.items():
-        assert grad == node.grad or (grad != grad and node.grad != node.grad)
+        assert repr(grad) == repr(node.grad)
+    for before, frame in itertools.pairwise(frames):
+        had = {share.parent: before.grads.get(share.parent, 0.0) for share in frame.shares}
+        for share in frame.shares:
+            assert repr(share.before) == repr(had[share.parent])
+            had[share.parent] = share.total
+        assert {x: repr(total) for x, total in had.items()} == {x: repr(frame.grads[x]) for x in had}
 
 
 def test_nodes_built_by_hand_tell_what_they_add() -> None:
@@ -76,8 +96,70 @@ def test_nodes_built_by_hand_tell_what_they_add() -> None:
 
     node._backward = backward
     frames = backprop_steps(node * 2.0)
-    assert "Its own rule adds 12 to x." in frames[2].sentence
+    assert frames[2].sentence == "The grad of v1 is complete: 2. Its own rule adds 12 to x."
+    assert [(share.before, share.amount, share.total) for share in frames[2].shares] == [(0.0, 12.0, 12.0)]
     assert x.grad == 0.0
+
+    frames = backprop_steps(node + (x + 2.0) * 1e16)
+    (by_hand,) = [frame for frame in frames if frame.node is node]
+    assert by_hand.sentence.endswith("Its own rule takes the grad of x from 1e+16 to 1e+16.")
+    frames = backprop_steps((x + 2.0) * 1e16 + node)
+    (by_hand,) = [frame for frame in frames if frame.node is node]
+    assert by_hand.sentence.endswith("Its own rule adds 6 to x.")
+    (after,) = [frame for frame in frames if frame.node is not None and frame.node._op == "+" and x in frame.node._prev]
+    assert after.sentence.endswith("it gets 1e+16 \u00d7 1 = 1e+16, on top of the 6 it had: 1e+16. Gradients add up.")
+
+
+def test_a_node_built_by_hand_says_where_what_it_adds_is_lost_in_what_there_was() -> None:
+    x = Value(0.0, label="x")
+    root = Value(1.0, (x.sqrt(), x), "by hand")
+    root._prev[0].label = "s"
+
+    def backward() -> None:
+        root._prev[0].grad += root.grad
+        x.grad += 3.0
+
+    root._backward = backward
+    last = root + x.sqrt()
+    frames = backprop_steps(last)
+    (by_hand,) = [frame for frame in frames if frame.node is root]
+    assert "Its own rule takes the grad of x from inf to inf." in by_hand.sentence
+    assert "Its own rule adds 1 to s." in by_hand.sentence
+
+
+def test_infinite_gradients_add_up_to_infinite_ones() -> None:
+    x = Value(0.0, label="x")
+    frames = backprop_steps(x.sqrt() + x.sqrt())
+    assert "it gets 1 \u00d7 inf = inf, on top of the inf it had: inf. Gradients add up." in frames[-2].sentence
+
+
+def test_where_the_result_does_not_depend_on_an_operand_not_even_an_infinite_adjoint_comes_to_it() -> None:
+    x = Value(0.0, label="x")
+    root = x.relu().sqrt()
+    frames = backprop_steps(root)
+    assert "Through ReLU nothing comes to x: the result does not depend on it there." in frames[-2].sentence
+    root.backward()
+    assert (frames[-1].grads[x], x.grad, frames[-2].shares[0].total) == (0.0, 0.0, 0.0)
+
+
+def test_leaves_to_which_nothing_came_are_not_listed() -> None:
+    x, y = Value(-1.0, label="x"), Value(2.0, label="y")
+    (*_, last) = backprop_steps((x * 2.0).relu() * 3.0 + y)
+    assert last.sentence.endswith("by the leaves: y: 1; to the others, whose derivatives are 0, nothing came.")
+    assert x not in last.grads
+    (*_, last) = backprop_steps((x * 2.0).relu() * 3.0)
+    assert last.sentence == "Done. Nothing came to a leaf: the derivatives of v3 by them are 0."
+    many = [Value(1.0, label=f"x{k}") for k in range(10)]
+    (*_, last) = backprop_steps(mg.sum(many))
+    assert last.sentence.endswith(", ".join(f"x{k}: 1" for k in range(8)) + " and 2 more.")
+
+
+def test_a_node_without_a_label_has_a_name_that_no_other_has() -> None:
+    x = Value(3.0, label="v2")
+    sentences = str(backprop_steps(((x + 1.0) * 2.0).exp()))
+    assert "Through * the local derivative by v1 is 2" in sentences
+    assert "Through exp the local derivative by v3 is" in sentences
+    assert "Through + the local derivative by v2 is 1" in sentences
 
 
 def test_a_zero_adjoint_passes_nothing_on_and_grads_come_back_also_after_an_error() -> None:
@@ -108,6 +190,7 @@ def test_a_graph_that_no_one_could_follow_is_refused() -> None:
         (lambda v: backprop_steps(3.0), TypeError, "^root: expected a Value, got float$"),
         (lambda v: backprop_steps(v, rankdir="up"), ValueError, "^rankdir: expected one of LR, TB, RL, BT, got 'up'$"),
         (lambda v: backprop_steps(v, digits=0), ValueError, "^digits: expected at least 1, got 0$"),
+        (lambda v: backprop_steps(v, digits=2.5), TypeError, "^digits: expected an integer, got 2.5$"),
     ],
 )
 def test_wrong_arguments_are_refused(call: Callable[[Any], object], error: type[Exception], match: str) -> None:
@@ -127,8 +210,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_is_the_same_every_time(steps:
         "http://www.w3.org/1999/xlink",
         "http://www.w3.org/TR/2001/REC-SVG-20010904/DTD/svg11.dtd",
     }
-    ids = re.findall(r'\bid="([^"]+)"', page)
-    assert len(ids) == len(set(ids))
+    assert not re.findall(r"\bid=", page)  # the same steps may be shown twice on a page
     again = backprop_steps(steps.root, parameters=[], inputs=[])
     assert again.html() == backprop_steps(steps.root, parameters=[], inputs=[]).html()
 
@@ -140,10 +222,65 @@ def test_a_page_is_not_written_under_another_ending(steps: BackpropSteps, tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["steps.HTM"]
 
 
-def test_the_picture_stands_still_from_frame_to_frame(steps: BackpropSteps) -> None:
-    sizes = re.findall(r'<svg width="(\w+)" height="(\w+)"', steps.html())
-    assert len(sizes) == len(steps)
-    assert len(set(sizes)) == 1
+def test_steps_show_the_graph_as_it_was_when_they_were_made() -> None:
+    def made() -> tuple[Value, BackpropSteps]:
+        x = Value(3.0, label="x")
+        return x, backprop_steps(x * x + x.exp())
+
+    expected = made()[1].html()
+    x, steps = made()
+    x.data, x.label = 1.2345678e100, "changed"
+    steps.root.backward()
+    steps.root.label = "changed"
+    for node in topological_order(steps.root):
+        node.data += 1.0
+    assert steps.html() == expected
+    assert "data=3.0" in expected
+
+
+def test_a_page_grows_with_the_graph_and_not_with_its_square() -> None:
+    def size(count: int) -> int:
+        y = Value(0.3, label="x")
+        for _ in range(count):
+            y = (y * 1.1).tanh()
+        return len(backprop_steps(y, max_nodes=1_000).html())
+
+    assert size(28) < 160_000
+    assert size(56) - size(28) < 1.1 * (size(28) - size(0))
+
+
+def test_numbers_that_are_not_finite_have_no_part_in_the_scale_of_tints() -> None:
+    x, y = Value(0.0, label="x"), Value(2.0, label="y")
+    page = backprop_steps(x.sqrt() + y * 3.0).html()
+    assert f'"3","{tint(3.0, 3.0)}","3.0"' in page
+    assert f'"1","{tint(1.0, 3.0)}","1.0"' in page
+    assert f'"inf","{tint(math.inf, 3.0)}","inf"' in page
+
+
+def test_a_tint_has_its_sign_and_grows_over_four_powers_of_ten() -> None:
+    assert [tint(0.0, 1.0), tint(math.nan, 1.0), tint(1.0, 0.0)] == ["#ffffff"] * 3
+    assert tint(5.0, 5.0) == tint(math.inf, 5.0) == hue(1.0, 0.45)
+    assert tint(-5e-2, 5.0) == hue(-1.0, 0.45 / 2)
+    assert tint(5e-3, 5.0) == hue(1.0, 0.45 / 4)
+    assert tint(5e-4, 5.0) == tint(5e-300, 5.0) == hue(1.0, 0.45 * 0.12)  # told from 0 however small
+    assert hue(1.0, 1.0) == "#0072b2"
+    assert hue(-1.0, 1.0) == "#d55e00"
+    assert hue(1.0, 0.0) == "#ffffff"
+
+
+def test_round_outlines_lie_over_the_cells_whose_corners_would_cut_them(steps: BackpropSteps) -> None:
+    (box,) = re.findall(r'<g [^>]*data-says="w: .*?</g>', steps.html())
+    outlines = re.findall(r"<(?:path|polygon)[^>]*>", box)
+    assert len(outlines) == 4
+    assert 'stroke="none"' in outlines[0]
+    assert re.match('<path fill="none" stroke="black"', outlines[-1])
+
+
+def test_of_very_many_operands_those_in_the_middle_are_left_out_here_too() -> None:
+    page = backprop_steps(mg.sum([Value(float(k), label=f"x{k}") for k in range(30)])).html()
+    assert "6 more operands" in page
+    assert 'data-says="x29: data=29.0"' in page
+    assert "x15: data" not in page
 
 
 @pytest.fixture(scope="module")
@@ -173,57 +310,164 @@ def page(browser: Any, steps: BackpropSteps, tmp_path: Path) -> Any:
     assert browser.get_log("browser") == []
 
 
-def shown(page: Any) -> tuple[str, str, list[str]]:
-    """What is on the screen: the number of the step, the sentence, the texts of the picture."""
-    (frame,) = [f for f in page.find_elements("css selector", ".frame") if f.is_displayed()]
-    texts = [t.text for t in frame.find_elements("css selector", "text")]
-    return page.find_element("css selector", "output").text, page.find_element("css selector", ".sentence").text, texts
+def step_of(page: Any) -> tuple[str, str]:
+    """The number of the step, and the sentence."""
+    return page.find_element("css selector", "output").text, page.find_element("css selector", ".sentence").text
 
 
-def test_the_player_shows_the_numbers_of_the_engine_in_every_step(page: Any, steps: BackpropSteps) -> None:
-    steps.root.backward()
-    on = page.find_element("css selector", "[data-go=on]")
-    for k, frame in enumerate(steps):
-        number, sentence, texts = shown(page)
-        assert number == f"step {k} of {len(steps) - 1}"
-        assert sentence == frame.sentence
-        for grad in frame.grads.values():
-            assert f"{grad:.4g}".replace("-", "\u2212", 1) in texts
-        assert texts.count("\u2013") == len(topological_order(steps.root)) - len(frame.grads)
-        if k < len(steps) - 1:
-            on.click()
-    assert not on.is_enabled()
+#: What is to be seen of the picture: of each box its texts, the colour under its last one, and its tooltip; of what has
+#: the colour of the node whose turn it is, the texts, the tooltip, and how thick it is; and numbers out of their cells.
+LOOK = """
+const colour = "rgb(166, 0, 79)", boxes = [], lit = [], outside = [];
+const stroked = e => getComputedStyle(e).stroke === colour;
+document.querySelectorAll("svg g g").forEach(g => {
+  const texts = [...g.querySelectorAll("text")].map(t => t.textContent.trim());
+  const title = g.querySelector("title") ? g.querySelector("title").textContent : "";
+  if (texts.includes("grad")) {
+    const cell = [...g.querySelectorAll("polygon")].pop(), number = [...g.querySelectorAll("text")].pop();
+    boxes.push([texts, cell.getAttribute("fill"), title]);
+    const c = cell.getBoundingClientRect(), n = number.getBoundingClientRect();
+    if (n.left < c.left || n.right > c.right || n.top < c.top || n.bottom > c.bottom) { outside.push(texts); }
+  }
+  const shapes = [...g.querySelectorAll("path, polygon, polyline, ellipse")].filter(stroked);
+  if (shapes.length) {
+    const filled = shapes.some(e => getComputedStyle(e).fill === colour);
+    lit.push([texts, title, filled, ...new Set(shapes.map(e => getComputedStyle(e).strokeWidth))]);
+  }
+});
+return [boxes, lit, outside];
+"""
+
+
+def expected_boxes(steps: BackpropSteps, k: int) -> dict[str, tuple[str, str, str, str]]:
+    """By the label of each node what its box shows in a step: data, grad, tint and tooltip."""
+    largest = max(abs(grad) for frame in steps for grad in frame.grads.values())
+    found = {}
+    for node in topological_order(steps.root):
+        grad = steps[k].grads.get(node)
+        number, colour = ("\u2013", "#ffffff") if grad is None else (short(grad, 4), tint(grad, largest))
+        tooltip = f"{node.label}: data={node.data!r}" + ("" if grad is None else f", grad={grad!r}")
+        found[node.label] = (short(node.data, 4), number, colour, tooltip)
+    return found
+
+
+def expected_light(frame: Frame) -> list[list[Any]]:
+    """What has the colour of the node whose turn it is: its box, its operation, and the edges into and out of that."""
+    if frame.node is None:
+        return []
+    into = [[[short(s.slope or 0.0, 4)], f"local derivative {s.slope!r}", True, "2.5px"] for s in frame.shares]
+    return [[[frame.node._op], "", False, "2.5px"], [[], "", True, "2.5px"], *into]
+
+
+def assert_picture_is_of_step(page: Any, steps: BackpropSteps, k: int) -> None:
+    boxes, lit, outside = page.execute_script(LOOK)
+    assert {texts[0]: (texts[-3], texts[-1], colour, title) for texts, colour, title in boxes} == expected_boxes(
+        steps, k
+    )
+    assert outside == []
+    node = steps[k].node
+    own = [group for group in lit if "grad" in group[0]]
+    assert [(texts[0], width) for texts, _, _, *width in own] == ([] if node is None else [(node.label, ["3.5px"])])
+    assert sorted(group for group in lit if group not in own) == sorted(expected_light(steps[k]))
+
+
+def test_each_step_has_the_numbers_of_the_engine_at_their_nodes_and_shows_whose_turn_it_is(
+    page: Any, steps: BackpropSteps
+) -> None:
+    on, back = (page.find_element("css selector", f"[data-go={name}]") for name in ("on", "back"))
+    with seen_as(page, 1000, "reduce"):  # colours do not fade in
+        for k, frame in enumerate(steps):
+            assert step_of(page) == (f"step {k} of {len(steps) - 1}", frame.sentence)
+            assert_picture_is_of_step(page, steps, k)
+            if k < len(steps) - 1:
+                on.click()
+        assert not on.is_enabled()
+        for k in range(len(steps) - 2, -1, -1):
+            back.click()
+            assert_picture_is_of_step(page, steps, k)
+        assert not back.is_enabled()
+
+
+def test_without_scripts_there_are_the_last_picture_and_all_sentences_and_no_buttons(
+    browser: Any, steps: BackpropSteps, tmp_path: Path
+) -> None:
+    html = re.sub(r"<script>.*?</script>", "", steps.html(), flags=re.DOTALL)
+    assert html != steps.html()
+    (tmp_path / "dead.html").write_text(f'<meta charset="utf-8">{html}', encoding="utf-8")
+    browser.get((tmp_path / "dead.html").as_uri())
+    assert not any(e.is_displayed() for e in browser.find_elements("css selector", ".controls, button, input"))
+    assert_picture_is_of_step(browser, steps, len(steps) - 1)
+    assert browser.find_element("css selector", ".sentence").text == steps[-1].sentence
+    browser.find_element("css selector", "summary").click()
+    assert [li.text for li in browser.find_elements("css selector", "li")] == [frame.sentence for frame in steps]
 
 
 def test_the_keyboard_and_the_slider_step_through(page: Any, steps: BackpropSteps) -> None:
     from selenium.webdriver.common.keys import Keys
 
-    player = page.find_element("css selector", ".backprop")
-    player.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_LEFT)
-    assert shown(page)[0].startswith("step 1 ")
-    player.send_keys(Keys.END)
-    assert shown(page)[1] == steps[-1].sentence
-    player.send_keys(Keys.HOME)
-    assert shown(page)[1] == steps[0].sentence
+    player = page.find_element("css selector", ".microgrud-backprop")
     slider = page.find_element("css selector", "input[type=range]")
-    slider.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
-    assert shown(page)[1] == steps[3].sentence
+
+    def assert_at(k: int) -> None:
+        assert step_of(page) == (f"step {k} of {len(steps) - 1}", steps[k].sentence)
+        assert slider.get_property("value") == str(k)
+        assert slider.get_attribute("aria-valuetext") == f"step {k}"
+
+    for key, k in ((Keys.ARROW_RIGHT, 1), (Keys.ARROW_RIGHT, 2), (Keys.ARROW_LEFT, 1), (Keys.END, len(steps) - 1)):
+        player.send_keys(key)
+        assert_at(k)
+    player.send_keys(Keys.HOME)
+    assert_at(0)
+    for key, k in ((Keys.ARROW_RIGHT, 1), (Keys.ARROW_RIGHT, 2), (Keys.ARROW_LEFT, 1), (Keys.ARROW_UP, 2)):
+        slider.send_keys(key)
+        assert_at(k)
+    slider.send_keys(Keys.SPACE)  # means nothing there
+    assert page.find_element("css selector", "[data-go=play]").text == "play"
+    player.send_keys(Keys.SPACE)
+    assert page.find_element("css selector", "[data-go=play]").text == "pause"
 
 
-def test_it_plays_pauses_and_does_not_move_for_those_who_ask_for_that(page: Any) -> None:
+#: A clock that is turned by hand.
+CLOCK = """
+window.setInterval = (call, time) => { window.turn = call; window.pace = time; return 7; };
+window.clearInterval = id => { if (id === 7) { window.turn = null; } };
+"""
+
+
+def test_it_plays_to_the_end_pauses_and_begins_anew(page: Any, steps: BackpropSteps) -> None:
+    page.execute_script(CLOCK)
     play = page.find_element("css selector", "[data-go=play]")
+    last = len(steps) - 1
+
+    def turn() -> bool:
+        return bool(page.execute_script("if (window.turn) { window.turn(); } return Boolean(window.turn)"))
+
     play.click()
-    assert play.text == "pause"
+    assert (play.text, play.get_attribute("aria-label")) == ("pause", "pause")
+    assert page.execute_script("return window.pace") >= 1_000
+    assert turn()
+    assert step_of(page)[0] == f"step 1 of {last}"
     play.click()
+    assert (play.text, play.get_attribute("aria-label")) == ("play", "play")
+    assert not turn()
+    assert step_of(page)[0] == f"step 1 of {last}"
+    play.click()
+    assert [turn() for _ in range(2, last + 1)] == [True] * (last - 2) + [False]
+    assert step_of(page) == (f"step {last} of {last}", steps[-1].sentence)
     assert play.text == "play"
-    animation = "return getComputedStyle(document.querySelector('.frame:not([hidden])')).animationName"
-    assert page.execute_script(animation) != "none"
-    features = [{"name": "prefers-reduced-motion", "value": "reduce"}]
-    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    try:
-        assert page.execute_script(animation) == "none"
-    finally:
-        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    play.click()
+    assert step_of(page) == (f"step 0 of {last}", steps[0].sentence)
+    assert play.text == "pause"
+    page.find_element("css selector", "[data-go=on]").click()
+    assert play.text == "play"
+
+
+def test_colours_fade_but_not_for_those_who_ask_for_no_motion(page: Any) -> None:
+    fade = "return getComputedStyle(document.querySelector('.tint')).transitionDuration"
+    with seen_as(page, 1000):
+        assert page.execute_script(fade) != "0s"
+    with seen_as(page, 1000, "reduce"):
+        assert page.execute_script(fade) == "0s"
 
 
 @contextmanager
@@ -267,7 +511,7 @@ def test_pictures_fit_the_width_of_the_page_with_the_root_in_sight(
     svg = draw(wide.root)._repr_mimebundle_()["image/svg+xml"]
     (tmp_path / "drawn.html").write_text(f'<meta charset="utf-8">{svg[svg.index("<svg") :]}', encoding="utf-8")
     with seen_as(browser, width):
-        for name, around in (("steps.html", ".frames"), ("drawn.html", "body")):
+        for name, around in (("steps.html", ".picture"), ("drawn.html", "body")):
             browser.get((tmp_path / name).as_uri())
             left, right = extent(browser, around)
             picture = extent(browser, f"{around} svg")
@@ -286,15 +530,15 @@ def test_on_a_narrow_page_the_player_scrolls_to_what_it_speaks_of(
     wide.save(tmp_path / "steps.html")
 
     def in_sight(_: Any) -> bool:
-        left, right = extent(browser, ".frames")
-        node = extent(browser, ".frame:not([hidden]) .looked-at")
+        left, right = extent(browser, ".picture")
+        node = extent(browser, ".looked-at")
         return left <= node[0] and node[1] <= right
 
     with seen_as(browser, 500, motion):
         browser.get((tmp_path / "steps.html").as_uri())
-        assert extent(browser, ".frames svg")[0] < extent(browser, ".frames")[0]  # wider: it can be read no smaller
+        assert extent(browser, ".picture svg")[0] < extent(browser, ".picture")[0]  # wider: it can be read no smaller
         assert in_sight(browser)
-        player = browser.find_element("css selector", ".backprop")
+        player = browser.find_element("css selector", ".microgrud-backprop")
         for _ in wide[1:-1]:
             player.send_keys(Keys.ARROW_RIGHT)
             if motion == "reduce":
@@ -304,11 +548,42 @@ def test_on_a_narrow_page_the_player_scrolls_to_what_it_speaks_of(
         assert browser.execute_script("return window.scrollX") == 0
 
 
-def test_two_players_on_one_page_step_by_themselves(browser: Any, steps: BackpropSteps, tmp_path: Path) -> None:
+def test_players_on_one_page_step_by_themselves_also_those_of_the_same_steps(
+    browser: Any, steps: BackpropSteps, tmp_path: Path
+) -> None:
     other = backprop_steps(Value(3.0, label="y") * 2.0)
-    (tmp_path / "two.html").write_text(f'<meta charset="utf-8">{steps.html()}{other.html()}', encoding="utf-8")
-    browser.get((tmp_path / "two.html").as_uri())
-    first, second = browser.find_elements("css selector", ".backprop")
-    second.find_element("css selector", "[data-go=last]").click()
-    assert first.find_element("css selector", "output").text == f"step 0 of {len(steps) - 1}"
-    assert second.find_element("css selector", "output").text == "step 2 of 2"
+    page = f'<meta charset="utf-8">{steps.html()}{steps.html()}{other.html()}'
+    (tmp_path / "three.html").write_text(page, encoding="utf-8")
+    browser.get((tmp_path / "three.html").as_uri())
+    first, second, third = browser.find_elements("css selector", ".microgrud-backprop")
+    third.find_element("css selector", "[data-go=last]").click()
+    for _ in range(2):
+        second.find_element("css selector", "[data-go=on]").click()
+    numbers = [player.find_element("css selector", "output").text for player in (first, second, third)]
+    assert numbers == [f"step 0 of {len(steps) - 1}", f"step 2 of {len(steps) - 1}", "step 2 of 2"]
+    grads = [[t.text for t in player.find_elements("css selector", ".grad")] for player in (first, second, third)]
+    assert grads[0] != grads[1]
+    assert grads[2] == ["2", "1"]
+
+
+def test_a_script_that_runs_elsewhere_and_twice_starts_the_player_once(
+    browser: Any, steps: BackpropSteps, tmp_path: Path
+) -> None:
+    """As notebooks do it, which take scripts out of what they show and run them at another place of the page."""
+    (tmp_path / "elsewhere.html").write_text('<meta charset="utf-8"><main></main>', encoding="utf-8")
+    browser.get((tmp_path / "elsewhere.html").as_uri())
+    again = """
+        document.querySelector("main").innerHTML = arguments[0];
+        for (let k = 0; k < 2; k++) {
+          const script = document.createElement("script");
+          script.text = document.querySelector("main script").textContent;
+          document.head.appendChild(script);
+        }
+    """
+    browser.execute_script(again, steps.html())
+    browser.find_element("css selector", "[data-go=on]").click()
+    browser.execute_script(
+        "const s = document.createElement('script'); s.text = arguments[0]; document.body.append(s)",
+        re.findall(r"<script>(.*?)</script>", steps.html(), re.DOTALL)[0],
+    )
+    assert step_of(browser) == (f"step 1 of {len(steps) - 1}", steps[1].sentence)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ..engine import Value
 from .folding import Box, Group, View
 from .graph import Kind, counted, is_dot, local_derivatives, shown_operands, summarise
 from .rendering import Drawing
-from .style import ACTIVE, FAINT, INK, LOOKS, PORTS, escaped, literal, plain, short, tint
+from .style import FAINT, INK, LOOKS, PORTS, escaped, literal, plain, short, tint
 
 _FONT = "Helvetica"
 #: Of what lies too deep to be drawn: how many operations its box names.
@@ -43,13 +43,15 @@ class Picture:
         #: The grads that are known; one that is not is drawn as a dash.
         self.grads = {x: x.grad for x in shown if view.graph.shows_grad(x)}
         self.largest = max((abs(g) for g in self.grads.values() if math.isfinite(g)), default=0.0)
-        #: The node whose turn it is in the backward pass, and the least width of a number's cell, in points.
-        self.active: Value | None = None
+        #: The numbers and, where they were noted before, the local derivatives; those that were not are those of now.
+        self.data: Mapping[Value, float] = {x: x.data for x in shown}
+        self.slopes_noted: Mapping[Value, Sequence[float | None]] = {}
         #: The operations that have an edge from what lies too deep: one, however many of their operands it holds.
         self.from_beyond: set[str] = set()
+        #: Whether elements have classes by which a script finds the box of a node, `box-v3`, and what is its turn in
+        #: the backward pass, `turn-v3`; and the least width of a number's cell, in points.
+        self.marked = False
         self.width = 0
-        #: The node that a page scrolls to: its class in SVG is "looked-at".
-        self.looked_at: Value | None = None
 
     def write(self) -> None:
         """Write all of it."""
@@ -87,22 +89,22 @@ class Picture:
             rows.append(
                 f'<TR><TD COLSPAN="2"><FONT COLOR="{FAINT}">{escaped(node._op)} of what is not drawn</FONT></TD></TR>'
             )
-        rows += [_row("data", short(node.data, self.digits), width=self.width), self._grad_row(node)]
+        rows += [_row("data", short(self.data[node], self.digits), width=self.width), self._grad_row(node)]
         attributes = dict(LOOKS[kind].attributes)
         attributes.setdefault("style", "filled")
-        if node is self.active:
-            attributes |= {"penwidth": "3.5", "color": ACTIVE}
-        if node is self.looked_at:
-            attributes["class"] = "looked-at"
+        if self.marked:
+            attributes["class"] = f"box-{self.ids[node]} turn-{self.ids[node]}"
         if node in self.view.cut:
             attributes["style"] += ",dashed"
-        tooltip = f"{name or kind.value}: data={node.data!r}, grad={node.grad!r}"
+        tooltip = f"{name or kind.value}: data={self.data[node]!r}"
+        if not self.marked:
+            tooltip += f", grad={node.grad!r}"
         self.drawing.node(self.ids[node], _table(rows), fillcolor="#ffffff", tooltip=literal(tooltip), **attributes)
 
     def _grad_row(self, node: Value) -> str:
         grad = self.grads.get(node)
         if grad is None:
-            return _row("grad", "\u2013", width=self.width)
+            return _row("grad", "\u2013", "#ffffff", self.width)
         return _row("grad", short(grad, self.digits), tint(grad, self.largest), self.width)
 
     def _constant(self, id: str, number: float) -> None:
@@ -135,19 +137,20 @@ class Picture:
         else:
             self._circle(id, node._op or "by hand", node)
             self._operands(node, id)
-        self.drawing.edge(id, self.ids[node], **self._emphasis(node))
+        self.drawing.edge(id, self.ids[node], **self._turn(node))
 
-    def _emphasis(self, node: Value) -> dict[str, str]:
-        return {"penwidth": "2.5", "color": ACTIVE} if node is self.active else {}
+    def _turn(self, node: Value) -> dict[str, str]:
+        return {"class": f"turn-{self.ids[node]}"} if self.marked else {}
 
     def _circle(self, id: str, symbol: str, node: Value) -> None:
         size = {"margin": "0.03", "width": "0.35", "height": "0.35"}
         shape = "circle" if len(symbol) <= 2 else "ellipse"
-        attributes = {"style": "filled", "fillcolor": "#f3f3f3", **size, **self._emphasis(node)}
+        attributes = {"style": "filled", "fillcolor": "#f3f3f3", **size, **self._turn(node)}
         self.drawing.node(id, plain(symbol), shape=shape, **attributes)
 
     def _operands(self, node: Value, id: str) -> None:
-        slopes, shown = local_derivatives(node), shown_operands(node)
+        shown = shown_operands(node)
+        slopes = self.slopes_noted[node] if node in self.slopes_noted else local_derivatives(node)
         for k in shown:
             self._edge(node._operands[k], id, k, slopes[k], node)
         hidden = self._hidden(node, shown, id)
@@ -168,7 +171,7 @@ class Picture:
             self._circle(product, "*", node)
             self._edge(factors[k], product, 1 + k, numbers[width + k], node)
             self._edge(factors[width + k], product, 1 + width + k, numbers[k], node)
-            self.drawing.edge(product, id, **self._slope(1.0), **self._emphasis(node))
+            self.drawing.edge(product, id, **self._slope(1.0), **self._turn(node))
         if len(pairs) < width:
             self._rest(id, f"{width - len(pairs):,} more products")
             self._hidden(node, shown, f"{id}rest")
@@ -199,7 +202,7 @@ class Picture:
         if isinstance(operand, Value):
             tail = self.ids.get(self.view.box_of(operand))
             if tail is not None:
-                self.drawing.edge(tail, id, **(self._slope(slope) if labelled else {}), **self._emphasis(node))
+                self.drawing.edge(tail, id, **(self._slope(slope) if labelled else {}), **self._turn(node))
             elif id not in self.from_beyond:
                 self.from_beyond.add(id)
                 self.drawing.edge(self.beyond, id, **_DASHED)
@@ -314,7 +317,8 @@ def _title(name: str, kind: Kind) -> str:
 
 
 def _row(name: str, text: str, colour: str = "", width: int = 0) -> str:
-    background = f' BGCOLOR="{colour}"' if colour and colour != "#ffffff" else ""
+    # Where numbers change, in cells of one width, colours do: the cell has one then also while it is white.
+    background = f' BGCOLOR="{colour}"' if colour and (width or colour != "#ffffff") else ""
     least = f' WIDTH="{width}"' if width else ""
     return (
         f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="10" COLOR="{FAINT}">{name}</FONT></TD>'

@@ -17,7 +17,9 @@ from .rendering import Drawing, check_format
 _DIRECTIONS = ("LR", "TB", "RL", "BT")
 _MAX_NODES = 60
 #: The least that arguments may be.
-_LEAST = {"max_nodes": 1, "digits": 1, "depth": 0}
+_LEAST = {"max_nodes": 1, "digits": 1, "depth": 0, "k": 1}
+#: Those that may be infinite.
+_BOUNDS = ("max_nodes", "depth")
 
 
 def draw(
@@ -133,13 +135,18 @@ def check_settings(rankdir: str, **numbers: int | None) -> None:
     """Refuse a direction that there is not, and numbers that are none or too small; None is left to its default."""
     if rankdir not in _DIRECTIONS:
         raise ValueError(f"rankdir: expected one of {', '.join(_DIRECTIONS)}, got {rankdir!r}")
+    check_numbers(**numbers)
+
+
+def check_numbers(**numbers: int | None) -> None:
+    """Refuse numbers that are none or too small; None is left to its default."""
     for name, number in numbers.items():
         if number is None:
             continue
         if not isinstance(number, Real):
             raise TypeError(f"{name}: expected a number, got {type(number).__name__}")
-        if name == "digits" and not isinstance(number, Integral):
-            raise TypeError(f"digits: expected a whole number, got {number}")
+        if name not in _BOUNDS and not isinstance(number, Integral):
+            raise TypeError(f"{name}: expected an integer, got {number!r}")
         if not number >= _LEAST[name]:
             raise ValueError(f"{name}: expected at least {_LEAST[name]}, got {number}")
 

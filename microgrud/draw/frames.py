@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..engine import Value
-from .graph import Graph, local_derivatives, read_graph
+from .graph import NOTHING, Graph, local_derivatives, times
 from .style import short
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The numbers of a graph when the backward pass ran: a program may have set others by the time they are shown.
+
+    Attributes:
+        data: the number of each node.
+        slopes: the local derivatives of each by its operands, as `local_derivatives` gives them.
+    """
+
+    data: Mapping[Value, float]
+    slopes: Mapping[Value, list[float | None]]
+
+    @classmethod
+    def of(cls, graph: Graph) -> Moment:
+        """Note the numbers that a graph has now."""
+        return cls({x: x.data for x in graph.order}, {x: local_derivatives(x) for x in graph.order})
 
 
 @dataclass(frozen=True)
@@ -16,14 +36,17 @@ class Share:
 
     Attributes:
         parent: the operand.
-        slope: the local derivative of the node by it; None where it is not known (a node built by hand).
-        amount: the adjoint times the local derivative.
+        slope: the local derivative of the node by it; None where it is not known. A node built by hand, which has a
+            rule of its own, has one share for each parent, however often that is an operand.
+        amount: the adjoint times the local derivative; of a node built by hand, by how much the total grew.
+        before: the grad that the operand had.
         total: the grad of the operand so far, this share included.
     """
 
     parent: Value
     slope: float | None
     amount: float
+    before: float
     total: float
 
 
@@ -46,28 +69,28 @@ class Frame:
     sentence: str
 
 
-def frames_of(root: Value, graph: Graph | None = None) -> list[Frame]:
+def frames_of(root: Value, graph: Graph, moment: Moment) -> list[Frame]:
     """Run the backward pass node by node, and note what happens; every grad is as it was before when it is done.
 
     Args:
         root: the root.
-        graph: as read before, with the names of the nodes; read anew by default.
+        graph: what it depends on, with a name for every node.
+        moment: its numbers.
 
     Returns:
         a frame for the start, one for each node that passes something on, in the order of the engine, and one for the
         end.
     """
-    graph = read_graph(root) if graph is None else graph
     before = [(node, node.grad) for node in graph.order]
     try:
-        return list(_run(root, graph))
+        return list(_run(root, graph, moment))
     finally:
         for node, grad in before:
             node.grad = grad
 
 
-def _run(root: Value, graph: Graph) -> Iterator[Frame]:
-    name = Names(graph)
+def _run(root: Value, graph: Graph, moment: Moment) -> Iterator[Frame]:
+    name = graph.names
     reached = {root}
     for node in graph.order:
         node.grad = 0.0
@@ -77,74 +100,91 @@ def _run(root: Value, graph: Graph) -> Iterator[Frame]:
         1.0,
         (),
         {root: 1.0},
-        f"The backward pass begins at {name(root)}: the derivative of a number by itself is 1. Every node will be "
+        f"The backward pass begins at {name[root]}: the derivative of a number by itself is 1. Every node will be "
         "visited after all that were computed from it, so that its grad is complete when it is passed on.",
     )
     for node in reversed(graph.order):
         if node.is_leaf:
             continue
         if node.grad == 0.0:
-            words = f"The grad of {name(node)} is 0: it passes nothing on."
+            words = f"The grad of {name[node]} is 0: it passes nothing on."
             yield Frame(node, 0.0, (), {x: x.grad for x in reached}, words)
             continue
-        shares = _shares(node)
+        shares = _shares(node, moment.slopes[node])
         reached.update(share.parent for share in shares)
         yield Frame(node, node.grad, shares, {x: x.grad for x in reached}, _sentence(node, shares, name))
-    leaves = [x for x in graph.order if x.is_leaf and x in reached]
-    listed = ", ".join(f"{name(x)}: {short(x.grad, 4)}" for x in leaves[:8])
-    more = f" and {len(leaves) - 8} more" if len(leaves) > 8 else ""
-    words = f"Done. The derivatives of {name(root)} by the leaves: {listed}{more}."
-    yield Frame(None, 0.0, (), {x: x.grad for x in reached}, words)
+    yield Frame(None, 0.0, (), {x: x.grad for x in reached}, _end(root, graph, reached))
 
 
-def _shares(node: Value) -> tuple[Share, ...]:
+def _shares(node: Value, slopes: list[float | None]) -> tuple[Share, ...]:
     """Let the engine pass on what a node has, and tell what each of its operands got."""
-    parents = [(k, x) for k, x in enumerate(node._operands) if isinstance(x, Value)]
+    parents = [(slopes[k], x) for k, x in enumerate(node._operands) if isinstance(x, Value)]
     totals = {x: x.grad for _, x in parents}
-    slopes, adjoint = local_derivatives(node), node.grad
+    adjoint = node.grad
     node._backward()
     shares = []
-    for k, x in parents:
-        slope = slopes[k]
-        if slope is None:  # by hand: all that can be told is how much there is more
-            amount = x.grad - totals[x]
-            totals[x] = x.grad
-        else:
-            amount = adjoint * slope
+    for slope, x in parents:
+        before = totals[x]
+        if slope is not None:
+            amount = times(adjoint, slope)
             totals[x] += amount
-        shares.append(Share(x, slope, amount, totals[x]))
-    return tuple(shares)
+            shares.append(Share(x, slope, amount, before, totals[x]))
+    by_hand = dict.fromkeys(x for slope, x in parents if slope is None)  # all that can be told is what they have now
+    return *shares, *(Share(x, None, x.grad - totals[x], totals[x], x.grad) for x in by_hand)
 
 
-class Names:
-    """What nodes are called in a sentence: by their label, or v1, v2, ... in the order in which they were computed."""
+def names_of_all(graph: Graph) -> dict[Value, str]:
+    """Name every node: by its label, or v1, v2, ... in the order in which they were computed, but for names taken.
 
-    def __init__(self, graph: Graph) -> None:
-        unnamed = (node for node in graph.order if node not in graph.names)
-        self.names = graph.names | {node: f"v{k}" for k, node in enumerate(unnamed, 1)}
+    >>> from microgrud.draw.graph import read_graph
+    >>> x = Value(2.0, label="v1")
+    >>> list(names_of_all(read_graph(x * x * x)).values())
+    ['v1', 'v2', 'v3']
+    """
+    taken = set(graph.names.values())
+    free = (name for k in itertools.count(1) if (name := f"v{k}") not in taken)
+    return graph.names | {node: next(free) for node in graph.order if node not in graph.names}
 
-    def __call__(self, node: Value) -> str:
-        """Return the name of a node."""
-        return self.names[node]
+
+# --- in words ---
 
 
-def _sentence(node: Value, shares: tuple[Share, ...], name: Names) -> str:
+def _end(root: Value, graph: Graph, reached: set[Value]) -> str:
+    """Say what the derivatives by the leaves are."""
+    leaves = [x for x in graph.order if x.is_leaf]
+    found = [x for x in leaves if x in reached]
+    if not found:
+        return f"Done. Nothing came to a leaf: the derivatives of {graph.names[root]} by them are 0."
+    listed = ", ".join(f"{graph.names[x]}: {short(x.grad, 4)}" for x in found[:8])
+    more = f" and {len(found) - 8} more" if len(found) > 8 else ""
+    others = "; to the others, whose derivatives are 0, nothing came" if len(found) < len(leaves) else ""
+    return f"Done. The derivatives of {graph.names[root]} by the leaves: {listed}{more}{others}."
+
+
+def _sentence(node: Value, shares: tuple[Share, ...], name: Mapping[Value, str]) -> str:
     """Say what a node passes on, and to whom."""
     adjoint = short(node.grad, 4)
-    words = [f"The grad of {name(node)} is complete: {adjoint}."]
+    words = [f"The grad of {name[node]} is complete: {adjoint}."]
     seen: set[Value] = set()
     for share in shares:
-        parent, amount, total = name(share.parent), short(share.amount, 4), short(share.total, 4)
+        parent, amount, total = name[share.parent], short(share.amount, 4), short(share.total, 4)
+        before = short(share.before, 4)
         if share.slope is None:
-            words.append(f"Its own rule adds {amount} to {parent}.")
+            if share.before == 0.0:
+                words.append(f"Its own rule adds {total} to {parent}.")
+            else:  # the difference of two totals may be nan, or have lost its digits
+                words.append(f"Its own rule takes the grad of {parent} from {before} to {total}.")
             continue
-        slope, so_far = short(share.slope, 4), share.total - share.amount
+        if share.slope is NOTHING and not math.isfinite(node.grad):
+            words.append(f"Through {node._op} nothing comes to {parent}: the result does not depend on it there.")
+            continue
+        slope = short(share.slope, 4)
         product = f"{adjoint} \u00d7 {slope} = {amount}"
         gets = f"Through {node._op} the local derivative by {parent} is {slope}: it gets {product}"
         if share.parent in seen:
             words.append(f"{gets} once more, which makes {total}: uses add up.")
-        elif so_far != 0.0:
-            words.append(f"{gets}, on top of the {short(so_far, 4)} it had: {total}. Gradients add up.")
+        elif share.before != 0.0:
+            words.append(f"{gets}, on top of the {before} it had: {total}. Gradients add up.")
         else:
             words.append(f"{gets}.")
         seen.add(share.parent)

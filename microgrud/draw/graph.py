@@ -134,6 +134,23 @@ def _values(given: Any, argument: str) -> list[Value]:
     return found
 
 
+class _Nothing(float):
+    """A local derivative of 0 through which nothing is passed on, not even an infinite adjoint."""
+
+
+#: Where the result does not depend on an operand: the rules say None there, and 0 where the derivative happens to be 0.
+NOTHING = _Nothing(0.0)
+
+
+def times(adjoint: float, slope: float) -> float:
+    """Return what is passed on: the product, as the engine has it.
+
+    >>> times(math.inf, 0.0), times(math.inf, NOTHING)
+    (nan, 0.0)
+    """
+    return NOTHING if adjoint is NOTHING or slope is NOTHING else adjoint * slope
+
+
 def local_derivatives(node: Value) -> list[float | None]:
     """Return the derivative of a node by each of its operands, the numbers as they stand.
 
@@ -156,7 +173,7 @@ def local_derivatives(node: Value) -> list[float | None]:
     except Exception:  # the rule may be the user's own; a picture has no place for what it raises
         return slopes
     for k, slope in zip(wanted, found):
-        slopes[k] = 0.0 if slope is None else float(slope)  # None: the result does not depend on it
+        slopes[k] = NOTHING if slope is None else float(slope)
     return slopes
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from ..engine import Value
 from ..nn.module import Module
+from .drawing import check_numbers
 from .folding import neuron_of_each
-from .graph import local_derivatives, read_graph
+from .graph import NOTHING, local_derivatives, read_graph, times
 from .style import short
 
 #: Of a path with more steps, or more factors, than this, those in the middle are left out of its line.
@@ -51,21 +52,25 @@ class Explanation:
     Attributes:
         gradient: the derivative of the root by the leaf: the sum over all paths.
         paths: the strongest of them, the strongest first.
-        path_count: how many paths there are in all.
+        path_count: how many paths there are in all, but for those that nothing comes along: through a node whose own
+            gradient is 0.
+        depends: whether the root depends on the leaf, be it along such paths alone.
     """
 
     gradient: float
     paths: tuple[Path, ...]
     path_count: int
+    depends: bool = True
 
     def __str__(self) -> str:
-        if not self.paths:
+        if not self.depends:
             return "the root does not depend on the leaf"
+        if not self.paths:
+            return "gradient 0: every path leads through a node whose own gradient is 0, which passes nothing on"
         return "\n".join([f"{self._heading()}:", *(f"  {path}" for path in self.paths)])
 
     def _heading(self) -> str:
-        many = f"{self.path_count:,}" if self.path_count < 10**15 else f"about {self.path_count:.1e}"
-        words = f"gradient {short(self.gradient, 4)} over {many} path{'s' * (self.path_count != 1)}"
+        words = f"gradient {short(self.gradient, 4)} over {_count(self.path_count)} path{'s' * (self.path_count != 1)}"
         if self.path_count == 1:
             return f"{words}; it is"
         one = len(self.paths) == 1
@@ -93,12 +98,13 @@ def explain(
 
     The derivative of the root by the leaf is the sum of the products of the local derivatives along all paths between
     them (the chain rule, for many variables). An MLP has more paths than can be listed; the k strongest of each node
-    are those of its parents, prolonged, so that they are found in one walk over the graph.
+    are those of its parents, prolonged, so that they are found in one walk over the graph. As in the backward pass, a
+    node whose own gradient is 0 passes nothing on: there are no paths through it.
 
     Args:
         root: the node that is differentiated.
         leaf: the leaf, or a node in between.
-        k: how many paths are kept.
+        k: how many paths are kept: an integer, at least 1.
         model: the Module that made the graph: paths tell which of its neurons they go through.
         names: names for nodes without a label.
 
@@ -106,7 +112,7 @@ def explain(
         the gradient, the strongest paths, and how many paths there are.
 
     Raises:
-        TypeError: for a root, a leaf or a model that is none.
+        TypeError: for a root, a leaf or a model that is none, or a k that is no integer.
         ValueError: if k is less than 1, or a node on the way was built by hand, and has no local derivatives on record.
 
     >>> x = Value(3.0, label="x")
@@ -126,30 +132,30 @@ def explain(
             raise TypeError(f"{name}: expected a Value, got {type(given).__name__}")
     if model is not None and not isinstance(model, Module):
         raise TypeError(f"model: expected a Module, got {type(model).__name__}")
-    if k < 1:
-        raise ValueError(f"k: expected at least 1, got {k}")
+    check_numbers(k=k)
     graph = read_graph(root, model, None, names)
     order = graph.order
+    slopes_of = _slopes_on_the_way(order, leaf)
+    if root is not leaf and root not in slopes_of:
+        return Explanation(0.0, (), 0, depends=False)
+    adjoints = _adjoints(order, slopes_of)
     # A path to a node: its product, then the operand and the rank among that operand's paths that it prolongs.
     best: dict[Value, list[tuple[float, Value | None, int, float]]] = {leaf: [(1.0, None, 0, 1.0)]}
     counts: dict[Value, int] = {leaf: 1}
-    gradients: dict[Value, float] = {leaf: 1.0}
-    for node in order:
-        if node is leaf:
+    for node, slopes in slopes_of.items():
+        parents = [(i, x) for i, x in enumerate(node._operands) if isinstance(x, Value) and x in counts]
+        if not parents or adjoints.get(node, 0.0) == 0.0:
             continue
-        parents = [(k, x) for k, x in enumerate(node._operands) if isinstance(x, Value) and x in counts]
-        if not parents:
-            continue
-        slopes = _slopes(node)
         counts[node] = sum(counts[x] for _, x in parents)
-        gradients[node] = sum(slopes[i] * gradients[x] for i, x in parents)
         prolonged = (
-            (product * slopes[i], x, rank, slopes[i]) for i, x in parents for rank, (product, *_) in enumerate(best[x])
+            (_prolonged(product, slopes[i]), x, rank, slopes[i])
+            for i, x in parents
+            for rank, (product, *_) in enumerate(best[x])
         )
         best[node] = heapq.nlargest(k, prolonged, key=lambda path: _strength(path[0]))
+    gradient = adjoints.get(leaf, 0.0)
     if root not in counts:
-        return Explanation(0.0, (), 0)
-    gradient = gradients[root]
+        return Explanation(gradient, (), 0)
     neurons = {} if model is None else neuron_of_each(order, model)
     paths = []
     for rank in range(len(best[root])):
@@ -159,9 +165,43 @@ def explain(
     return Explanation(gradient, tuple(paths), counts[root])
 
 
+def _prolonged(product: float, slope: float) -> float:
+    """Return the product along a path that goes on towards the root.
+
+    A backward pass comes from there: behind a slope of 0 nothing is passed on, not even through an infinite one.
+    """
+    found = times(product, slope)
+    return 0.0 if slope == 0.0 and found is not NOTHING else found
+
+
 def _strength(product: float) -> float:
     """Return by what paths are ranked: one that makes the gradient NaN comes before all others."""
     return math.inf if math.isnan(product) else abs(product)
+
+
+def _slopes_on_the_way(order: Sequence[Value], leaf: Value) -> dict[Value, Sequence[float]]:
+    """Return the local derivatives of the nodes that depend on a leaf, in topological order."""
+    slopes: dict[Value, Sequence[float]] = {}
+    for node in order:
+        if node is not leaf and any(x is leaf or x in slopes for x in node._operands if isinstance(x, Value)):
+            slopes[node] = _slopes(node)
+    return slopes
+
+
+def _adjoints(order: Sequence[Value], slopes_of: Mapping[Value, Sequence[float]]) -> dict[Value, float]:
+    """Return the derivative of the last node by each that something comes to, summed in the order of the engine.
+
+    Nodes that do not depend on the leaf are left out: nothing comes through them to those that do.
+    """
+    adjoints = {order[-1]: 1.0}
+    for node in reversed(order):
+        adjoint = adjoints.get(node, 0.0)
+        if node not in slopes_of or adjoint == 0.0:
+            continue
+        for slope, x in zip(slopes_of[node], node._operands):
+            if isinstance(x, Value):
+                adjoints[x] = adjoints.get(x, 0.0) + times(adjoint, slope)
+    return adjoints
 
 
 def _slopes(node: Value) -> Sequence[float]:
@@ -221,6 +261,15 @@ def _shortened(words: Sequence[str]) -> list[str]:
         return list(words)
     half = _MOST_STEPS // 2
     return [*words[:half], f"\u2026 {len(words) - 2 * half:,} more \u2026", *words[-half:]]
+
+
+def _count(paths: int) -> str:
+    """Write a count, of very many its size alone; there may be more than a float can hold."""
+    if paths < 10**15:
+        return f"{paths:,}"
+    size = math.log10(paths)
+    digits = f"{10 ** (size % 1.0):.1f}"
+    return f"about 10^{size:.0f}" if digits in ("1.0", "10.0") else f"about {digits} \u00d7 10^{int(size)}"
 
 
 def _percent(share: float) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import html
+import json
+import math
 import os
-import re
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
@@ -18,23 +18,28 @@ from ..files import write_atomically
 from .digraph import Picture
 from .drawing import check_settings, new_drawing
 from .folding import view
-from .frames import Frame, Names, frames_of
+from .frames import Frame, Moment, frames_of, names_of_all
 from .graph import Graph, read_graph
+from .moving import moving_picture
 from .rendering import fitting
-from .style import short
+from .style import ACTIVE, short, tint
 
 
 class BackpropSteps(Sequence[Frame]):
     """The frames of a backward pass: a sequence, and in a notebook a player.
+
+    They are those of the graph as it was when they were made, whatever a program sets its numbers to afterwards.
 
     Attributes:
         root: the root.
         frames: the frames.
     """
 
-    def __init__(self, root: Value, graph: Graph, frames: list[Frame], rankdir: str, digits: int) -> None:
+    def __init__(
+        self, root: Value, graph: Graph, moment: Moment, frames: list[Frame], rankdir: str, digits: int
+    ) -> None:
         self.root, self.frames = root, frames
-        self._graph, self._rankdir, self._digits = graph, rankdir, digits
+        self._graph, self._moment, self._rankdir, self._digits = graph, moment, rankdir, digits
 
     @overload
     def __getitem__(self, index: int) -> Frame: ...
@@ -55,26 +60,20 @@ class BackpropSteps(Sequence[Frame]):
     def html(self) -> str:
         """Return the player as HTML that needs nothing from elsewhere: buttons, a slider, the arrow keys, space.
 
-        Without scripts it shows the first picture and all sentences.
+        Without scripts it shows the last picture, which has all gradients, and all sentences.
         """
         return self._html
 
     @functools.cached_property
     def _html(self) -> str:
-        pictures = [self._picture(frame) for frame in self.frames]
-        id = "backprop-" + hashlib.sha256("".join(pictures).encode()).hexdigest()[:12]
-        frames = "\n".join(
-            f'<div class="frame"{" hidden" if k else ""}>{_with_ids_of_its_own(picture, f"{id}-{k}-")}</div>'
-            for k, picture in enumerate(pictures)
-        )
-        sentences = [html.escape(frame.sentence) for frame in self.frames]
+        picture, numbers = self._picture()
         template = Template(resources.files(__package__).joinpath("player.html").read_text(encoding="utf-8"))
         return template.substitute(
-            id=id,
+            active=ACTIVE,
             last=len(self.frames) - 1,
-            first=sentences[0],
-            frames=frames,
-            sentences="".join(f"<li>{sentence}</li>" for sentence in sentences),
+            sentence=html.escape(self.frames[-1].sentence),
+            picture=picture,
+            steps="\n".join(self._steps(numbers)),
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -103,25 +102,52 @@ class BackpropSteps(Sequence[Frame]):
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(str(self))
 
-    def _picture(self, frame: Frame) -> str:
+    def _picture(self) -> tuple[str, dict[Value, int]]:
+        """Draw the last step, and tell by which number a script knows each node."""
         drawing = new_drawing("svg", self._rankdir)
-        picture = Picture(view(self._graph, None, None, None, len(self._graph.order)), drawing, self._digits)
-        picture.grads, picture.active, picture.width = frame.grads, frame.node, self._width
-        picture.largest = self._largest
-        picture.looked_at = self.root if frame is self.frames[0] else frame.node
+        graph = self._graph
+        picture = Picture(view(graph, None, None, None, len(graph.order)), drawing, self._digits, rankdir=self._rankdir)
+        picture.data, picture.slopes_noted = self._moment.data, self._moment.slopes
+        picture.grads, picture.largest = self.frames[-1].grads, self._largest
+        picture.marked, picture.width = True, self._width
         picture.write()
-        svg: str = drawing.pipe("svg", encoding="utf-8")
-        return fitting(svg[svg.index("<svg") :])
+        numbers = {node: int(picture.ids[node].lstrip("v")) for node in picture.view.drawn}
+        exact = {numbers[node]: repr(grad) for node, grad in picture.grads.items() if node in numbers}
+        return fitting(moving_picture(drawing.pipe("svg", encoding="utf-8"), exact)), numbers
+
+    def _steps(self, numbers: dict[Value, int]) -> Iterator[str]:
+        """Write each step: its sentence, whose turn it is, and the grads that are others than the step before.
+
+        And the node to look at, which at first is the root.
+        """
+        before: dict[Value, str] = {}
+        look = str(numbers[self.root])
+        for frame in self.frames:
+            now = {node: repr(grad) for node, grad in frame.grads.items()}
+            changed = [
+                (numbers[node], short(frame.grads[node], self._digits), tint(frame.grads[node], self._largest), exact)
+                for node, exact in now.items()
+                if node in numbers and before.get(node) != exact
+            ]
+            before = now
+            turn = "" if frame.node is None else numbers.get(frame.node, "")
+            # Numbers and colours: there is no quote or bracket in them that could end the attribute.
+            grads = json.dumps(sorted(changed), ensure_ascii=False, separators=(",", ":"))
+            words = html.escape(frame.sentence)
+            yield f'<li data-turn="{turn}" data-look="{look or turn}" data-grads=\'{grads}\'>{words}</li>'
+            look = ""
 
     @functools.cached_property
     def _largest(self) -> float:
-        return max(abs(grad) for frame in self.frames for grad in frame.grads.values())
+        """The grad that has the full tint: the largest that is finite, so that colours mean the same in all steps."""
+        grads = [abs(grad) for frame in self.frames for grad in frame.grads.values()]
+        return max((grad for grad in grads if math.isfinite(grad)), default=0.0)
 
     @functools.cached_property
     def _width(self) -> int:
-        """The width of the widest number, so that the picture stands still from frame to frame."""
+        """The width of the widest number, so that all of them find room in the one picture."""
         numbers = [grad for frame in self.frames for grad in frame.grads.values()]
-        numbers += [node.data for node in self._graph.order]
+        numbers += self._moment.data.values()
         return 4 + max(len(short(x, self._digits)) for x in numbers) * 6
 
 
@@ -170,10 +196,6 @@ def backprop_steps(
             f"backprop_steps: a graph of {len(graph.order):,} nodes has as many steps; take a part of it, or set "
             f"max_nodes (now {max_nodes}) if you mean it"
         )
-    graph.names = Names(graph).names
-    return BackpropSteps(root, graph, frames_of(root, graph), rankdir, digits)
-
-
-def _with_ids_of_its_own(svg: str, prefix: str) -> str:
-    """Make the ids in a picture different from those in the others on the page."""
-    return re.sub(r'\bid="([^"]+)"', lambda match: f'id="{prefix}{match.group(1)}"', svg)
+    graph.names = names_of_all(graph)
+    moment = Moment.of(graph)
+    return BackpropSteps(root, graph, moment, frames_of(root, graph, moment), rankdir, digits)
