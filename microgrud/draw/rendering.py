@@ -25,6 +25,8 @@ _PICTURES = graphviz.FORMATS - {"dot", "gv"}
 #: How small a picture may become to fit the width of a page: letters of 10 points are 9 pixels high then. Over what is
 #: wider still the page scrolls.
 _SMALLEST = 0.7
+#: The width of what a notebook's page has room for, in points.
+_PAGE = 700.0
 
 
 class Drawing(graphviz.Digraph):  # type: ignore[misc]
@@ -162,15 +164,22 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
 def fitting(svg: str) -> str:
     """Let a picture shrink with the page that it is on, down to a scale at which it can be read.
 
-    >>> fitting('<svg width="500pt" height="100pt" viewBox="0 0 500 100">')
-    '<svg width="500pt" height="100pt" style="max-width: 100%; min-width: 350pt; height: auto" viewBox="0 0 500 100">'
+    Where a page takes no notice of the style, as one that nbconvert has made of an SVG, it is at most as wide as a page.
+
+    >>> fitting('<svg width="800pt" height="100pt" viewBox="0 0 800 100">')
+    '<svg width="700pt" height="88pt" style="max-width: 100%; min-width: 560pt; height: auto" viewBox="0 0 800 100">'
     """
 
     def styled(match: re.Match[str]) -> str:
-        least = round(_SMALLEST * float(match.group(1)))
-        return f'{match.group(0)} style="max-width: 100%; min-width: {least}pt; height: auto"'
+        width, height = map(float, match.groups())
+        least = round(_SMALLEST * width)
+        shown = min(width, max(_PAGE, least))
+        return (
+            f'<svg width="{shown:g}pt" height="{height * shown / width:.0f}pt" '
+            f'style="max-width: 100%; min-width: {least}pt; height: auto"'
+        )
 
-    return re.sub(r'<svg width="([\d.]+)pt" height="[\d.]+pt"', styled, svg, count=1)
+    return re.sub(r'<svg width="([\d.]+)pt" height="([\d.]+)pt"', styled, svg, count=1)
 
 
 def check_format(format: str) -> None:
