@@ -164,7 +164,7 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
 def fitting(svg: str) -> str:
     """Let a picture shrink with the page that it is on, down to a scale at which it can be read.
 
-    Where a page takes no notice of the style, as one that nbconvert has made of an SVG, it is at most as wide as a page.
+    On a page that takes no notice of the style, such as one of nbconvert, it is at most as wide as a page is.
 
     >>> fitting('<svg width="800pt" height="100pt" viewBox="0 0 800 100">')
     '<svg width="700pt" height="88pt" style="max-width: 100%; min-width: 560pt; height: auto" viewBox="0 0 800 100">'
