@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
+from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -213,6 +214,45 @@ def test_where_all_is_finite_nothing_is_hatched() -> None:
     ax = regions(lambda row: row[0], [0.1, 0.2, 0.3, 0.4, 0.5])
     assert hatched(ax) == 0
     assert ax.get_legend() is None
+
+
+@pytest.mark.parametrize(
+    ("model", "threshold", "expected"),
+    [
+        (lambda row: 0.0, None, (0, 0)),
+        (lambda row: 0.5, 0.5, (0, 0)),
+        (lambda row: float(row[0] > 0.5), 0.0, (0, 1)),  # at the threshold is not above it
+        (lambda row: float(row[0] < 0.5) - 1.0, -1.0, (1, 0)),
+        (lambda row: 2.0 - 1.0 * (row[0] > 0.5), 2.0, (0, 0)),
+        (lambda row: [1.0, 1.0, 1.0], None, (0, 0)),
+        (lambda row: [0.0, 1.0, 1.0], None, (1, 1)),
+        (lambda row: [1.0 * (row[0] > 0.5), 0.0, 1.0], None, (2, 0)),
+        (lambda row: [5e-324 * (row[0] > 0.5), 0.0, 0.0], None, (0, 0)),
+        (lambda row: [0.0, 5e-324 * (row[0] > 0.5)], None, (0, 1)),
+    ],
+)
+def test_of_equals_the_first_wins_so_that_no_ground_stays_white(model: Any, threshold: Any, expected: Any) -> None:
+    several = isinstance(model([0.0, 0.0]), list)
+    y = [0, 0, 1, 1, 2] if several and len(model([0.0, 0.0])) == 3 else [0, 0, 1, 1, 1]
+    ax = regions(model, y, threshold=threshold)
+    assert color_at(ax, 0.2, 0.6) == tint(expected[0])
+    assert color_at(ax, 0.8, 0.6) == tint(expected[1])
+
+
+def test_a_model_whose_weights_are_all_zero_gives_the_first_class_everywhere() -> None:
+    for outputs in (1, 3):
+        ax = regions(MLP(2, [outputs], init="zeros"), [0, 1, 1, 0, 1])
+        assert color_at(ax, 0.3, 0.7) == tint(0)
+        # No border, which rounding would draw anywhere.
+        assert not [
+            c for c in ax.collections if isinstance(c, ContourSet) and not c.filled and c.get_paths()[0].vertices.size
+        ]
+
+
+def test_a_tie_on_the_border_does_not_move_it() -> None:
+    ax = regions(lambda row: row[0] - 0.5, [0, 0, 1, 1, 1])  # the grid has places at 0.5
+    (line,) = [c for c in ax.collections if isinstance(c, ContourSet) and not c.filled][:1]
+    assert np.concatenate([path.vertices for path in line.get_paths()])[:, 0] == pytest.approx(0.5, abs=1e-6)
 
 
 def test_an_infinite_score_wins_and_hides_nothing() -> None:

@@ -49,8 +49,9 @@ def decision_regions(
 
     Args:
         model: called with a row of two numbers, it gives its prediction. Several outputs are one for each class:
-            logits, probabilities or log-probabilities, of which the largest wins. A single output speaks for the
-            second of two classes where it is above the threshold. A `Module` is put into evaluation mode meanwhile.
+            logits, probabilities or log-probabilities, of which the largest wins, and the first of equals. A single
+            output speaks for the second of two classes where it is above the threshold. A `Module` is put into
+            evaluation mode meanwhile.
         X: n rows of 2 numbers each: lists, a NumPy array or a pandas table.
         y: n targets: class indices from 0, -1 and 1 for two classes and one output, or numbers in regression.
         ax: the Axes to draw on; those of a new Figure, which show themselves in a notebook, if None.
@@ -181,12 +182,20 @@ def _scores(
 
 
 def _leads(scores: Vector) -> Vector:
-    """Return by how much each class is ahead of the best of the others; NaN where that is no number."""
+    """Return by how much each class is ahead of the best of the others; NaN where that is no number.
+
+    Of equals the first is ahead, by so little that the border, which is drawn where a lead is 0, stays where it is.
+    """
     leads = np.empty_like(scores)
-    with np.errstate(invalid="ignore"):  # of two infinite scores none is ahead
+    with np.errstate(invalid="ignore", over="ignore"):  # of two infinite scores none is ahead
         for k in range(scores.shape[2]):
             leads[:, :, k] = scores[:, :, k] - np.delete(scores, k, axis=2).max(axis=2)
-    return np.clip(leads, -_AHEAD, _AHEAD)
+    leads = np.clip(leads, -_AHEAD, _AHEAD)
+    tied = leads == 0.0
+    smallest = float(np.min(np.abs(leads), where=np.abs(leads) > 0.0, initial=1.0))
+    little = 1e-6 * smallest or smallest
+    first = np.argmax(leads >= 0.0, axis=2)[:, :, None] == np.arange(scores.shape[2])
+    return np.where(tied, np.where(first, little, -little), leads)
 
 
 def _is_probability(model: Any, outputs: Vector) -> bool:
