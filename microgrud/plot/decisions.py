@@ -16,6 +16,7 @@ from ..train.batches import Samples, check_samples
 from ..train.evaluation import mode, number
 from .axes import axes_for
 from .paths import legend_off_points
+from .scales import LARGEST, drawable
 from .style import HATCH, hatch_ground, outline, style, undefined_patch
 
 if TYPE_CHECKING:
@@ -84,8 +85,11 @@ def decision_regions(
     columns = len(samples.rows[0])
     if columns != 2:
         raise ValueError(f"{where}: X: expected rows of 2 numbers, which span a plane, got {columns}")
+    rows = np.array(samples.rows)
+    if np.abs(rows).max() > LARGEST:
+        raise ValueError(f"{where}: X: expected numbers up to {LARGEST:g}, got {np.abs(rows).max():g}")
     names = _feature_names(where, X, feature_names)
-    across, up = (_grid(column, whole(2)(f"{where}: points", points)) for column in np.array(samples.rows).T)
+    across, up = (_grid(column, whole(2)(f"{where}: points", points)) for column in rows.T)
     outputs = _outputs(where, model, [[a, b] for b in up.tolist() for a in across.tolist()])
     shape = (len(up), len(across))
     chosen = _task(where, task, outputs.shape[1], samples.targets)
@@ -116,7 +120,7 @@ def decision_regions(
         entries.append(undefined_patch("prediction"))
         labels = [*labels, entries[-1].get_label()]
     title = "class" if chosen == "classification" else None
-    legend_off_points(ax, entries, labels, np.array(samples.rows), title=title, widen=own)
+    legend_off_points(ax, entries, labels, rows, title=title, widen=own)
     ax.set_xlabel(names[0], parse_math=False)
     ax.set_ylabel(names[1], parse_math=False)
     return ax
@@ -273,6 +277,7 @@ def _draw_regression(
 ) -> None:
     from matplotlib.colors import Normalize
 
+    predictions, targets = drawable(predictions), drawable(targets)
     everything = np.concatenate([predictions[np.isfinite(predictions)], targets])
     low, high = float(everything.min()), float(everything.max())
     points = np.array(rows)

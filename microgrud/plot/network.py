@@ -13,7 +13,7 @@ from ..optim.packing import Vector, read_data, read_gradients
 from ..optim.settings import whole
 from .axes import axes_for, several_axes
 from .parameters import layers_of
-from .scales import LOG_NOTE
+from .scales import LARGEST, LOG_NOTE, drawable
 from .style import style
 
 if TYPE_CHECKING:
@@ -48,8 +48,9 @@ def parameter_histograms(model: Module, axes: Sequence[Axes] | None = None, *, b
     layers = layers_of(where, model)
     numbers = [read_data(parameters) for _, parameters in layers]
     everything = np.concatenate(numbers)
-    if not np.isfinite(everything).all():
-        raise ValueError(f"{where}: model: expected finite parameters, got {everything[~np.isfinite(everything)][0]}")
+    beyond = everything[~(np.abs(everything) <= LARGEST)]
+    if len(beyond):
+        raise ValueError(f"{where}: model: expected finite parameters up to {LARGEST:g}, got {beyond[0]}")
     edges = np.histogram_bin_edges(everything, whole(1)(f"{where}: bins", bins))
     columns = min(len(layers), 3)
     rows = -(-len(layers) // columns)
@@ -110,7 +111,7 @@ def gradient_flow(model: Module, ax: Axes | None = None) -> Axes:
     """
     where = "gradient_flow"
     layers = layers_of(where, model)
-    sizes = [np.abs(read_gradients(parameters)) for _, parameters in layers]
+    sizes = [drawable(np.abs(read_gradients(parameters))) for _, parameters in layers]
     if not any(np.any(size != 0.0) for size in sizes):
         raise ValueError(f"{where}: model: expected gradients, got 0 everywhere; call backward() on the loss first")
     means = np.array([float(size.mean()) for size in sizes])
@@ -125,7 +126,7 @@ def _draw_flow(ax: Axes, names: list[str], means: Vector, largest: Vector) -> No
     places = np.arange(len(names))
     shown = np.concatenate([means, largest])
     shown = shown[np.isfinite(shown) & (shown > 0.0)]
-    floor = float(shown.min()) / 3.0 if len(shown) else 1e-3
+    floor = max(float(shown.min()) / 3.0, 1.0 / LARGEST) if len(shown) else 1e-3
     for offset, heights, look, label in ((-0.2, means, style(0), "mean"), (0.2, largest, style(1), "largest")):
         bars = np.where(np.isfinite(heights) & (heights > 0.0), heights, np.nan)
         ax.bar(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..optim.packing import Vector
+from .scales import drawable
 from .style import outline, style
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def draw_paths(ax: Any, paths: Mapping[str, Vector]) -> list[Any]:
     from matplotlib.lines import Line2D
 
     entries: list[Any] = []
+    paths = {name: drawable(places) for name, places in paths.items()}
     for i, (name, places) in enumerate(paths.items()):
         look = style(i)
         many = len(places) > _LARGE_MARKS

@@ -18,7 +18,7 @@ from ..recording import no_grad
 from .axes import axes_for, png
 from .bar import with_progress
 from .paths import place_legend
-from .scales import LOG_NOTE, asks_for_log, three_digits
+from .scales import LOG_NOTE, asks_for_log, drawable, three_digits
 from .style import style
 
 if TYPE_CHECKING:
@@ -86,11 +86,12 @@ class LearningRateRange:
             ImportError: without matplotlib.
         """
         ax = axes_for("LearningRateRange.plot", ax, 6.6, 4.2)
-        ax.plot(self.rates, self.losses, color="#8a8a8a", linewidth=0.8, label="each step")
-        ax.plot(self.rates, self.smoothed, color=style(0).color, linewidth=2.0, label="smoothed")
+        losses, smoothed = drawable(self.losses), drawable(self.smoothed)
+        ax.plot(self.rates, losses, color="#8a8a8a", linewidth=0.8, label="each step")
+        ax.plot(self.rates, smoothed, color=style(0).color, linewidth=2.0, label="smoothed")
         ax.set_xscale("log")
-        log = asks_for_log(self.smoothed)
-        finite = self.smoothed[np.isfinite(self.smoothed)]
+        log = asks_for_log(smoothed)
+        finite = smoothed[np.isfinite(smoothed)]
         if log:
             ax.set_yscale("log", nonpositive="mask")
         else:
@@ -100,13 +101,13 @@ class LearningRateRange:
         ax.set_xlim(self.rates[0], self.highest)
         self._mark_ranges(ax)
         if self.suggestion is not None:
-            height = float(np.interp(math.log(self.suggestion), np.log(self.rates), self.smoothed))
+            height = float(np.interp(math.log(self.suggestion), np.log(self.rates), smoothed))
             ax.plot(
                 [self.suggestion], [height], linestyle="none", marker="*", markersize=16, color=style(1).color,
                 markeredgecolor="white", label=f"suggested: {three_digits(self.suggestion)}", zorder=5,
             )  # fmt: skip
         ax.set(xlabel=f"learning rate{LOG_NOTE}", ylabel=f"loss{LOG_NOTE if log else ''}")
-        curves = [np.column_stack([self.rates, line]) for line in (self.smoothed, self.losses)]
+        curves = [np.column_stack([self.rates, line]) for line in (smoothed, losses)]
         names = np.column_stack([np.geomspace(self.rates[0], self.highest, 200), np.full(200, ax.get_ylim()[1])])
         curves.append(names)  # along the top
         place_legend(ax, ax.get_legend_handles_labels()[0], curves)
