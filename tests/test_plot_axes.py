@@ -20,7 +20,7 @@ from PIL import Image
 
 import microgrud
 from microgrud import Value, plot
-from microgrud.nn import MLP
+from microgrud.nn import MLP, Layer, Module, Neuron
 from microgrud.optim import SGD, Adam
 from microgrud.plot.axes import several_axes
 from microgrud.train import EpochRecord, History
@@ -220,6 +220,70 @@ EXTREMES: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("name", list(EXTREMES))
 def test_numbers_at_the_ends_of_the_floats_are_drawn_without_an_overflow(name: str) -> None:
     figure_of(EXTREMES[name]()).savefig(io.BytesIO())  # warnings are errors
+
+
+#: No formula, though it looks like the beginning of one; and a name that matplotlib leaves out of legends.
+ODD, HIDDEN = r"$\foo$", "_hidden $"
+
+
+class Odd(Module):
+    def __init__(self) -> None:
+        self.parts = {ODD: Layer(2, 1, rng=0), "$": Neuron(1, rng=0)}
+
+    def __call__(self, x: Any) -> Any:
+        return self.parts["$"](self.parts[ODD](x))
+
+
+def odd_surface() -> plot.LossSurface:
+    x, y = Value(1.0, label=ODD), Value(0.5, label=r"$\frac$")
+    walks = {ODD: plot.Trajectory([x, y]), HIDDEN: plot.Trajectory([x, y])}
+    for x.data in (1.0, 0.5):
+        for walk in walks.values():
+            walk.record(1.0)
+    return plot.loss_surface(lambda: plot.ravine(x, y), [x, y], points=5, trajectory=walks)
+
+
+def odd_network() -> Odd:
+    model = Odd()
+    model([1.0, 2.0]).backward()
+    return model
+
+
+#: Each picture in which there is a text of its user's, with those texts that it should show.
+NAMED: dict[str, tuple[Callable[[], Any], set[str]]] = {
+    "contour": (lambda: odd_surface().contour(), {ODD, r"$\frac$", HIDDEN}),
+    "surface": (lambda: odd_surface().surface(), {ODD, r"$\frac$", HIDDEN}),
+    "race": (
+        lambda: plot.race(plot.ravine, (2.0, 1.0), {ODD: SGD, HIDDEN: Adam}, steps=2, points=5).plot(),
+        {ODD, HIDDEN},
+    ),
+    "histograms": (
+        lambda: plot.parameter_histograms(odd_network()),
+        {rf"parts.{ODD} (3 parameters)", "parts.$ (2 parameters)"},
+    ),
+    "gradient_flow": (lambda: plot.gradient_flow(odd_network()), {f"parts.{ODD}", "parts.$"}),
+    "decision_regions": (
+        lambda: plot.decision_regions(
+            network(), ROWS, CLASSES, points=5, feature_names=[ODD, "$"], class_names=[ODD, HIDDEN]
+        ),
+        {ODD, "$", HIDDEN},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(NAMED))
+def test_names_that_users_give_are_drawn_letter_by_letter(name: str) -> None:
+    from matplotlib.text import Text
+
+    draw, expected = NAMED[name]
+    figure = figure_of(draw())
+    figure.savefig(io.BytesIO())
+    shown: Any = figure.findobj(lambda artist: isinstance(artist, Text))
+    assert expected <= {text.get_text() for text in shown if not text.get_parse_math()}
+
+
+def test_a_film_has_its_names_letter_by_letter_too(tmp_path: Path) -> None:
+    assert plot.animate(odd_surface(), None, tmp_path / "walk.gif", dpi=20).exists()
 
 
 def test_without_matplotlib_every_picture_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

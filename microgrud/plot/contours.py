@@ -54,7 +54,9 @@ def draw_contours(
     entries = draw_paths(ax, paths)
     ax.xaxis.set_major_locator(MaxNLocator(6))
     # A walk that leaves the grid leaves the picture.
-    ax.set(xlim=across, ylim=up, xlabel=surface.plane.labels[0], ylabel=surface.plane.labels[1])
+    ax.set(xlim=across, ylim=up)
+    ax.set_xlabel(surface.plane.labels[0], parse_math=False)
+    ax.set_ylabel(surface.plane.labels[1], parse_math=False)
     if surface.undefined:
         entries.append(undefined_patch("loss"))
     place_legend(ax, entries, list(paths.values()))

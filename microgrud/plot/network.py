@@ -75,7 +75,7 @@ def parameter_histograms(model: Module, axes: Sequence[Axes] | None = None, *, b
         ax.set_xlim(edges[0], edges[-1])
         ax.set_ylim(0.0, 1.45 * ax.dataLim.ymax)  # room for the legend
         ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-        ax.set_title(f"{name} ({len(parameters)} parameters)", fontsize="medium")
+        ax.set_title(f"{name} ({len(parameters)} parameters)", fontsize="medium", parse_math=False)
         ax.set(xlabel="value of the parameter", ylabel="count")
         ax.legend(fontsize="small")
     return drawn  # type: ignore[no-any-return]
@@ -141,7 +141,7 @@ def _draw_flow(ax: Axes, names: list[str], means: Vector, largest: Vector) -> No
     ax.set_ylim(floor, 8.0 * float(shown.max()) if len(shown) else 1.0)
     long = max(map(len, names)) * len(names) > 90
     slant: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if long else {}
-    ax.set_xticks(places, names, **slant)
+    ax.set_xticks(places, names, parse_math=False, **slant)
     ax.set(xlabel="layer, from the inputs to the outputs", ylabel=f"|gradient|{LOG_NOTE}")
     ax.grid(axis="y", alpha=0.4, linewidth=0.6)
     ax.set_axisbelow(True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..optim.packing import Vector
 from .axes import axes_3d_for, need_matplotlib
-from .paths import draw_paths
+from .paths import draw_paths, legend_as_written
 from .scales import LOG_NOTE, Scale, chosen_scale, drawable, log_floor, three_digits
 from .style import undefined_patch
 
@@ -47,8 +47,8 @@ def draw_relief(surface: LossSurface, ax: Any, paths: Mapping[str, Vector], scal
     entries = draw_paths(axes, lifted)
     # A long label has two lines, since the edges of the box are short.
     across, up = (label.replace(" (", "\n(", 1) for label in surface.plane.labels)
-    axes.set_xlabel(across, labelpad=14 if "\n" in across else 8)
-    axes.set_ylabel(up, labelpad=18 if "\n" in up else 8)
+    axes.set_xlabel(across, labelpad=14 if "\n" in across else 8, parse_math=False)
+    axes.set_ylabel(up, labelpad=18 if "\n" in up else 8, parse_math=False)
     axes.set_xlim(surface.x[0], surface.x[-1])
     axes.set_ylim(surface.y[0], surface.y[-1])
     axes.xaxis.set_major_locator(MaxNLocator(5, prune="upper"))  # the two axes meet in a corner, where one label fits
@@ -57,7 +57,7 @@ def draw_relief(surface: LossSurface, ax: Any, paths: Mapping[str, Vector], scal
     if surface.undefined:
         entries.append(undefined_patch("loss"))
     if entries:
-        axes.legend(handles=entries, loc="upper left", fontsize="small")
+        legend_as_written(axes, entries, [entry.get_label() for entry in entries], loc="upper left")
     return axes  # type: ignore[no-any-return]
 
 
