@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
-from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from microgrud import Value, relu
 from microgrud.nn import MLP, Module
 from microgrud.plot import decision_regions
+from microgrud.plot.decisions import _leads
 from microgrud.plot.style import style
 
 X = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.5, 0.2]]
@@ -243,16 +243,15 @@ def test_a_model_whose_weights_are_all_zero_gives_the_first_class_everywhere() -
     for outputs in (1, 3):
         ax = regions(MLP(2, [outputs], init="zeros"), [0, 1, 1, 0, 1])
         assert color_at(ax, 0.3, 0.7) == tint(0)
-        # No border, which rounding would draw anywhere.
-        assert not [
-            c for c in ax.collections if isinstance(c, ContourSet) and not c.filled and c.get_paths()[0].vertices.size
-        ]
 
 
-def test_a_tie_on_the_border_does_not_move_it() -> None:
-    ax = regions(lambda row: row[0] - 0.5, [0, 0, 1, 1, 1])  # the grid has places at 0.5
-    (line,) = [c for c in ax.collections if isinstance(c, ContourSet) and not c.filled][:1]
-    assert np.concatenate([path.vertices for path in line.get_paths()])[:, 0] == pytest.approx(0.5, abs=1e-6)
+def test_a_tie_is_decided_by_so_little_that_the_border_stays_where_it_is() -> None:
+    scores = np.array([[[0.0, -0.5], [0.0, 0.0], [0.0, 0.5]], [[2.0, 2.0], [math.nan, 2.0], [5e-324, 0.0]]])
+    first, second = np.moveaxis(_leads(scores), 2, 0)
+    assert (first > 0).tolist() == [[True, True, False], [True, False, True]]
+    assert (second > 0).tolist() == [[False, False, True], [False, False, False]]
+    assert np.abs([first[0, 1], second[0, 1], first[1, 0]]).max() < 1e-5
+    assert np.isnan([first[1, 1], second[1, 1]]).all()
 
 
 def test_an_infinite_score_wins_and_hides_nothing() -> None:
