@@ -20,17 +20,17 @@ from PIL import Image
 
 import microgrud
 from microgrud import Value, plot
-from microgrud.nn import MLP
+from microgrud.nn import MLP, Layer, Module, Neuron
 from microgrud.optim import SGD, Adam
 from microgrud.plot.axes import several_axes
 from microgrud.train import EpochRecord, History
 
-X, Y = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [0, 1, 1, 0]
+ROWS, CLASSES = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [0, 1, 1, 0]
 
 
 def network() -> MLP:
     model = MLP(2, [3, 1], activation="tanh", rng=random.Random(0))
-    model(X[1]).backward()
+    model(ROWS[1]).backward()
     return model
 
 
@@ -63,7 +63,7 @@ def contest() -> plot.Race:
 SINGLE: dict[str, Callable[..., Any]] = {
     "contour": lambda ax=None: surface().contour(ax),
     "learning_curve": lambda ax=None: plot.learning_curve(history(), ax),
-    "decision_regions": lambda ax=None: plot.decision_regions(network(), X, Y, ax, points=5),
+    "decision_regions": lambda ax=None: plot.decision_regions(network(), ROWS, CLASSES, ax, points=5),
     "gradient_flow": lambda ax=None: plot.gradient_flow(network(), ax),
     "rates": lambda ax=None: sweep().plot(ax),
 }
@@ -158,6 +158,132 @@ def test_pictures_follow_the_readers_style_and_can_be_drawn_in_a_dark_one() -> N
     with context("dark_background"):
         for draw in PICTURES.values():
             draw()._repr_png_()
+
+
+HUGE = 1.7e308
+X, Y = Value(0.0, label="x"), Value(0.0, label="y")
+
+
+def tall(height: Callable[[], float]) -> plot.LossSurface:
+    walk = plot.Trajectory([X, Y])
+    for X.data, Y.data in ((-0.5, 0.5), (HUGE, -HUGE), (0.5, 0.5)):
+        walk.record(1.0)
+    return plot.loss_surface(height, [X, Y], extent=(-1, 1), points=5, trajectory=walk)
+
+
+def losses(*numbers: float) -> Any:
+    made = History()
+    for loss in numbers:
+        made.add_step(epoch=1, loss=loss, metric=None, learning_rate=0.1, gradient_norm=1.0)
+    return made
+
+
+def heights(*numbers: float) -> Callable[[Any, Any], Any]:
+    waiting = list(numbers)
+    return lambda x, y: 0.0 * (x + y) + (waiting.pop(0) if waiting else numbers[0])
+
+
+def with_gradients(*numbers: float) -> MLP:
+    model = network()
+    for p, number in zip(model.parameters(), numbers):
+        p.grad = number
+    return model
+
+
+#: Numbers close to the largest float, and to the smallest: what a walk that runs away leaves.
+EXTREMES: dict[str, Callable[[], Any]] = {
+    "contour": lambda: tall(lambda: HUGE * (1 - abs(X.data))).contour(),
+    "contour, both signs": lambda: tall(lambda: HUGE * X.data).contour(),
+    "contour, linear": lambda: tall(lambda: 10.0 ** (308.0 * X.data)).contour(scale="linear"),
+    "contour, logarithmic": lambda: tall(lambda: 10.0 ** (308.0 * X.data)).contour(scale="log"),
+    "contour, constant": lambda: tall(lambda: HUGE).contour(scale="log"),
+    "contour, smallest": lambda: tall(lambda: 5e-324 * (X.data > 0)).contour(scale="log"),
+    "surface": lambda: tall(lambda: HUGE * X.data).surface(),
+    "surface, logarithmic": lambda: tall(lambda: 10.0 ** (308.0 * X.data)).surface(scale="log"),
+    "surface, constant": lambda: tall(lambda: HUGE).surface(),
+    "surface, small": lambda: plot.loss_surface(lambda: X.data, [X, Y], extent=(0, 1e-320), points=5).surface(),
+    "learning curve": lambda: plot.learning_curve(losses(1.0, 1e308, 1e308, 2.0)),
+    "learning curve, both signs": lambda: plot.learning_curve(losses(HUGE, 1.0, -HUGE)),
+    "race": lambda: plot.race(heights(1.0, 2.0, HUGE), (1, 1), {"a": SGD}, steps=2, points=3, extent=(-1, 1)).plot(),
+    "race, down": lambda: plot.race(
+        heights(HUGE, HUGE, -HUGE), (1, 1), {"a": SGD}, steps=2, points=3, extent=(-1, 1)
+    ).plot(),
+    "gradients": lambda: plot.gradient_flow(with_gradients(HUGE, HUGE, -HUGE)),
+    "small gradients": lambda: plot.gradient_flow(with_gradients(*[5e-324] * 13)),
+    "regions": lambda: plot.decision_regions(lambda row: [HUGE * row[0], -HUGE * row[1]], ROWS, CLASSES, points=5),
+    "regression": lambda: plot.decision_regions(
+        lambda row: HUGE * 0.9 * row[0], ROWS, [HUGE, -HUGE, 1.0, 0.5], points=5
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(EXTREMES))
+def test_numbers_at_the_ends_of_the_floats_are_drawn_without_an_overflow(name: str) -> None:
+    figure_of(EXTREMES[name]()).savefig(io.BytesIO())  # warnings are errors
+
+
+#: No formula, though it looks like the beginning of one; and a name that matplotlib leaves out of legends.
+ODD, HIDDEN = r"$\foo$", "_hidden $"
+
+
+class Odd(Module):
+    def __init__(self) -> None:
+        self.parts = {ODD: Layer(2, 1, rng=0), "$": Neuron(1, rng=0)}
+
+    def __call__(self, x: Any) -> Any:
+        return self.parts["$"](self.parts[ODD](x))
+
+
+def odd_surface() -> plot.LossSurface:
+    x, y = Value(1.0, label=ODD), Value(0.5, label=r"$\frac$")
+    walks = {ODD: plot.Trajectory([x, y]), HIDDEN: plot.Trajectory([x, y])}
+    for x.data in (1.0, 0.5):
+        for walk in walks.values():
+            walk.record(1.0)
+    return plot.loss_surface(lambda: plot.ravine(x, y), [x, y], points=5, trajectory=walks)
+
+
+def odd_network() -> Odd:
+    model = Odd()
+    model([1.0, 2.0]).backward()
+    return model
+
+
+#: Each picture in which there is a text of its user's, with those texts that it should show.
+NAMED: dict[str, tuple[Callable[[], Any], set[str]]] = {
+    "contour": (lambda: odd_surface().contour(), {ODD, r"$\frac$", HIDDEN}),
+    "surface": (lambda: odd_surface().surface(), {ODD, r"$\frac$", HIDDEN}),
+    "race": (
+        lambda: plot.race(plot.ravine, (2.0, 1.0), {ODD: SGD, HIDDEN: Adam}, steps=2, points=5).plot(),
+        {ODD, HIDDEN},
+    ),
+    "histograms": (
+        lambda: plot.parameter_histograms(odd_network()),
+        {rf"parts.{ODD} (3 parameters)", "parts.$ (2 parameters)"},
+    ),
+    "gradient_flow": (lambda: plot.gradient_flow(odd_network()), {f"parts.{ODD}", "parts.$"}),
+    "decision_regions": (
+        lambda: plot.decision_regions(
+            network(), ROWS, CLASSES, points=5, feature_names=[ODD, "$"], class_names=[ODD, HIDDEN]
+        ),
+        {ODD, "$", HIDDEN},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(NAMED))
+def test_names_that_users_give_are_drawn_letter_by_letter(name: str) -> None:
+    from matplotlib.text import Text
+
+    draw, expected = NAMED[name]
+    figure = figure_of(draw())
+    figure.savefig(io.BytesIO())
+    shown: Any = figure.findobj(lambda artist: isinstance(artist, Text))
+    assert expected <= {text.get_text() for text in shown if not text.get_parse_math()}
+
+
+def test_a_film_has_its_names_letter_by_letter_too(tmp_path: Path) -> None:
+    assert plot.animate(odd_surface(), None, tmp_path / "walk.gif", dpi=20).exists()
 
 
 def test_without_matplotlib_every_picture_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from matplotlib.patches import Rectangle
 from microgrud import Value, relu
 from microgrud.nn import MLP, Module
 from microgrud.plot import decision_regions
+from microgrud.plot.decisions import _leads
 from microgrud.plot.style import style
 
 X = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.5, 0.2]]
@@ -213,6 +214,44 @@ def test_where_all_is_finite_nothing_is_hatched() -> None:
     ax = regions(lambda row: row[0], [0.1, 0.2, 0.3, 0.4, 0.5])
     assert hatched(ax) == 0
     assert ax.get_legend() is None
+
+
+@pytest.mark.parametrize(
+    ("model", "threshold", "expected"),
+    [
+        (lambda row: 0.0, None, (0, 0)),
+        (lambda row: 0.5, 0.5, (0, 0)),
+        (lambda row: float(row[0] > 0.5), 0.0, (0, 1)),  # at the threshold is not above it
+        (lambda row: float(row[0] < 0.5) - 1.0, -1.0, (1, 0)),
+        (lambda row: 2.0 - 1.0 * (row[0] > 0.5), 2.0, (0, 0)),
+        (lambda row: [1.0, 1.0, 1.0], None, (0, 0)),
+        (lambda row: [0.0, 1.0, 1.0], None, (1, 1)),
+        (lambda row: [1.0 * (row[0] > 0.5), 0.0, 1.0], None, (2, 0)),
+        (lambda row: [5e-324 * (row[0] > 0.5), 0.0, 0.0], None, (0, 0)),
+        (lambda row: [0.0, 5e-324 * (row[0] > 0.5)], None, (0, 1)),
+    ],
+)
+def test_of_equals_the_first_wins_so_that_no_ground_stays_white(model: Any, threshold: Any, expected: Any) -> None:
+    several = isinstance(model([0.0, 0.0]), list)
+    y = [0, 0, 1, 1, 2] if several and len(model([0.0, 0.0])) == 3 else [0, 0, 1, 1, 1]
+    ax = regions(model, y, threshold=threshold)
+    assert color_at(ax, 0.2, 0.6) == tint(expected[0])
+    assert color_at(ax, 0.8, 0.6) == tint(expected[1])
+
+
+def test_a_model_whose_weights_are_all_zero_gives_the_first_class_everywhere() -> None:
+    for outputs in (1, 3):
+        ax = regions(MLP(2, [outputs], init="zeros"), [0, 1, 1, 0, 1])
+        assert color_at(ax, 0.3, 0.7) == tint(0)
+
+
+def test_a_tie_is_decided_by_so_little_that_the_border_stays_where_it_is() -> None:
+    scores = np.array([[[0.0, -0.5], [0.0, 0.0], [0.0, 0.5]], [[2.0, 2.0], [math.nan, 2.0], [5e-324, 0.0]]])
+    first, second = np.moveaxis(_leads(scores), 2, 0)
+    assert (first > 0).tolist() == [[True, True, False], [True, False, True]]
+    assert (second > 0).tolist() == [[False, False, True], [False, False, False]]
+    assert np.abs([first[0, 1], second[0, 1], first[1, 0]]).max() < 1e-5
+    assert np.isnan([first[1, 1], second[1, 1]]).all()
 
 
 def test_an_infinite_score_wins_and_hides_nothing() -> None:

@@ -23,7 +23,21 @@ from PIL import Image
 
 from microgrud import Value, log
 from microgrud.nn import MLP
-from microgrud.plot import LossSurface, Trajectory, decision_regions, gradient_flow, himmelblau, loss_surface
+from microgrud.optim import SGD
+from microgrud.plot import (
+    LossSurface,
+    Trajectory,
+    decision_regions,
+    gradient_flow,
+    himmelblau,
+    learning_curve,
+    learning_rate_range,
+    loss_surface,
+    parameter_histograms,
+    race,
+    ravine,
+)
+from microgrud.train import EpochRecord, History
 
 IMAGES = Path(__file__).parent / "images"
 TOLERANCE = 3.0
@@ -56,11 +70,40 @@ def regions(ax: Any) -> Any:
     return decision_regions(network(), rows, classes, ax, points=41)
 
 
+def training() -> History:
+    made = History()
+    for i in range(24):
+        made.add_step(epoch=1 + i // 4, loss=2.0 * 0.8**i, metric=None, learning_rate=0.1, gradient_norm=1.0)
+    for i in range(6):
+        step, mean = 4 * i + 4, 1.5 * 0.42**i
+        made.epochs.append(EpochRecord(i + 1, step, mean, None, 0.1, validation_loss=1.2 * mean + 0.05))
+    made.best_epoch = 5
+    return made
+
+
+def contest(ax: Any) -> Any:
+    racers = {"SGD": lambda p: SGD(p, lr=0.03), "momentum": lambda p: SGD(p, lr=0.02, momentum=0.8)}
+    result = race(ravine, (2.0, 1.0), racers, steps=15, points=21)
+    panels = ax.figure.add_axes((0, 0, 0.5, 1)), ax.figure.add_axes((0.5, 0, 0.5, 1))
+    ax.remove()
+    result.plot(panels)
+
+
+def sweep(ax: Any) -> Any:
+    x, y = Value(2.0), Value(1.0)
+    result = learning_rate_range(lambda: ravine(x, y), SGD([x, y]), lowest=1e-5, highest=1.0, steps=60)
+    return result.plot(ax)
+
+
 PICTURES: dict[str, Callable[[Any], Any]] = {
     "contour": lambda ax: valleys().contour(ax, colorbar=False),
     "undefined": lambda ax: half_plane().contour(ax, colorbar=False),
     "regions": regions,
     "flow": lambda ax: gradient_flow(network(), ax),
+    "histogram": lambda ax: parameter_histograms(MLP(2, [7], rng=random.Random(4)), [ax], bins=8),
+    "curve": lambda ax: learning_curve(training(), ax),
+    "rates": sweep,
+    "race": contest,
 }
 
 
@@ -69,14 +112,15 @@ def drawn(name: str, change: Callable[[Any], Any] | None = None) -> Any:
     figure = Figure(figsize=(3.2, 2.4), dpi=80)
     ax: Any = figure.add_axes((0, 0, 1, 1))
     PICTURES[name](ax)
-    ax.set_axis_off()
-    ax.set_title("")
-    for text in ax.texts:
-        text.set_visible(False)
-    if ax.get_legend() is not None:
-        ax.get_legend().remove()
+    for ax in figure.axes:
+        ax.set_axis_off()
+        ax.set_title("")
+        for text in (*ax.texts, *ax.child_axes):
+            text.set_visible(False)
+        if ax.get_legend() is not None:
+            ax.get_legend().remove()
     if change is not None:
-        change(ax)
+        change(figure.axes[-1])
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=80)
     return pixels(file)
@@ -123,6 +167,14 @@ def with_a_shorter_bar(ax: Any) -> None:
     bar.set_height(0.8 * bar.get_height())
 
 
+def without_a_range(ax: Any) -> None:
+    ax.patches[-1].remove()
+
+
+def without_validation(ax: Any) -> None:
+    next(line for line in ax.get_lines() if line.get_label() == "validation").remove()
+
+
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
@@ -131,6 +183,10 @@ def with_a_shorter_bar(ax: Any) -> None:
         ("undefined", without_its_hatches),
         ("regions", without_samples),
         ("flow", with_a_shorter_bar),
+        ("histogram", with_a_shorter_bar),
+        ("curve", without_validation),
+        ("rates", without_a_range),
+        ("race", without_the_walk),
     ],
 )
 def test_the_comparison_finds_a_planted_fault(name: str, fault: Callable[[Any], None]) -> None:

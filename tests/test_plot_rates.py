@@ -16,7 +16,7 @@ from microgrud.nn import MLP
 from microgrud.optim import LBFGS, SGD, Adam
 from microgrud.optim.packing import read_data, read_gradients
 from microgrud.plot import LearningRateRange, learning_rate_range, quadratic
-from microgrud.plot.rates import _judged
+from microgrud.plot.rates import _judged, _MovingAverage
 
 X = [[0.1 * i, -0.3 * i] for i in range(6)]
 Y = [0.2 * i * i for i in range(6)]
@@ -197,6 +197,57 @@ def test_they_come_back_after_an_error_too(error: BaseException) -> None:
     assert len(set(calls)) == 4
     assert x.data == 1.0
     assert optimizer.param_groups[0]["lr"] == 0.25
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt()])
+def test_gradients_of_what_the_optimizer_does_not_train_come_back_too(error: BaseException | None) -> None:
+    model = MLP(2, [3, 1], activation="tanh", rng=random.Random(0))
+    frozen, trained = model.layers[0].parameters(), model.layers[1].parameters()
+    scale = Value(2.0)
+    between = scale * scale  # made once, before the sweep
+    between.backward()
+    for i, p in enumerate(frozen):
+        p.grad = 0.1 * i
+    gradients, calls = read_gradients([*frozen, scale, between]).tolist(), []
+
+    def loss() -> Any:
+        calls.append(1)
+        if error is not None and len(calls) > 5:
+            raise error
+        return between * squared_error([model(row) for row in X], Y)
+
+    optimizer = SGD(trained)
+    if error is None:
+        assert len(learning_rate_range(loss, optimizer, steps=10).losses) > 2
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            learning_rate_range(loss, optimizer)
+    assert read_gradients([*frozen, scale, between]).tolist() == gradients
+
+
+@pytest.mark.parametrize("last", [2.0, math.inf])
+def test_a_loss_that_diverges_at_the_very_last_rate_has_diverged(last: float) -> None:
+    x = Value(0.0)
+    heights = iter([1.0, 0.9, 0.8, 0.7, 100.0 * last])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("microgrud.plot.rates._falls", lambda smoothed: False)  # which would ask for more heights
+        assert learning_rate_range(lambda: x + next(heights), SGD([x]), steps=5).diverged
+        heights = iter([1.0, 0.9, 0.8, 0.7, 0.6])
+        assert not learning_rate_range(lambda: x + next(heights), SGD([x]), steps=5).diverged
+
+
+def test_the_loss_is_smoothed_by_its_formula_each_number_taken_in_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    monkeypatch.setattr(
+        _MovingAverage, "add", lambda self, x, add=_MovingAverage.add: (taken.append(x), add(self, x))[1]
+    )
+    loss, parameters = bowl(1.0)
+    result = learning_rate_range(loss, SGD(parameters), steps=50, smoothing=0.7)
+    weights = [
+        [0.7 ** (i - j) if j <= i else 0.0 for j in range(len(result.losses))] for i in range(len(result.losses))
+    ]
+    assert result.smoothed == pytest.approx((weights @ result.losses) / np.sum(weights, axis=1))
+    assert taken == result.losses.tolist()  # or else a long sweep takes time by the square of its steps
 
 
 def test_a_sweep_ends_where_the_loss_leaves_its_domain_or_overflows() -> None:

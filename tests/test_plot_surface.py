@@ -296,6 +296,7 @@ def test_without_tqdm_the_bar_says_what_to_install(monkeypatch: pytest.MonkeyPat
         ({"extent": (1, 1)}, r"extent: expected \(low, high\) with low below high, got \(1, 1\)"),
         ({"extent": 3}, "extent: expected a pair of numbers, got 3"),
         ({"extent": ((0, 1), (0, math.inf))}, r"extent\[1\]\[1\]: expected a finite number"),
+        ({"extent": (-1e308, 1e308)}, r"extent\[0\]: expected a finite number -1e\+250 <= x <= 1e\+250, got -1e\+308"),
         ({"directions": "steepest"}, "directions: expected one of 'random', 'principal', got 'steepest'"),
         ({"directions": "principal"}, "directions: expected one trajectory with 'principal', got 0"),
         ({"directions": ("x",)}, "directions: expected two parameters, got 1"),
@@ -322,12 +323,37 @@ def test_a_walk_that_goes_nowhere_or_has_one_parameter_spans_no_plane() -> None:
     x, y = two()
     with pytest.raises(ValueError, match="expected a walk that moves"):
         loss_surface(lambda: x, [x, y], directions="principal", trajectory=walk_of([x, y], [[1.0, 2.0]] * 3))
+    z = Value(0.0)
+    with pytest.raises(ValueError, match="expected a walk that moves"):  # though the mean of three is rounded
+        loss_surface(lambda: x, [x, y, z], trajectory=walk_of([x, y, z], [[0.1, 0.2, 0.7]] * 3))
     with pytest.raises(ValueError, match="expected at least 2 parameters to span a plane, got 1"):
         loss_surface(lambda: x, [x], directions="principal", trajectory=walk_of([x], [[1.0], [2.0]]))
     with pytest.raises(ValueError, match="expected finite places"):
         loss_surface(lambda: x, [x, y], directions="principal", trajectory=walk_of([x, y], [[1.0, math.nan]]))
     with pytest.raises(ValueError, match="expected a walk with at least one finite place"):
         loss_surface(lambda: x, [x, y], trajectory=walk_of([x, y], [[1.0, math.nan]]))
+
+
+@pytest.mark.parametrize("far", [1e260, 1.7e308])
+def test_a_walk_that_is_on_its_way_to_infinity_sets_no_extent_and_spans_no_plane(far: float) -> None:
+    x, y, z = Value(1.0), Value(1.0), Value(1.0)
+    walk = walk_of([x, y], [[0.0, 0.0], [1.0, 1.0], [-far, far]])
+    assert loss_surface(lambda: x + y, [x, y], trajectory=walk, points=2).x.tolist() == pytest.approx([-0.2, 1.2])
+    lost = walk_of([x, y, z], [[0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [-far, far, 1.0]])
+    with pytest.raises(ValueError, match="expected finite places, of numbers up to"):
+        loss_surface(lambda: x, [x, y, z], trajectory=lost)
+    x.data = far
+    with pytest.raises(ValueError, match="parameters: expected numbers up to"):
+        loss_surface(lambda: x + y, [x, y])
+
+
+def test_the_shares_of_a_long_walk_do_not_overflow() -> None:
+    parameters = [Value(0.0), Value(0.0), Value(0.0)]
+    plane = loss_surface(
+        lambda: 1.0, parameters, trajectory=walk_of(parameters, [[0.0, 0, 0], [2e200, 0, 0], [0, 1e200, 0]]), points=2
+    ).plane
+    assert plane.variance is not None
+    assert sum(plane.variance) == pytest.approx(1.0)
 
 
 def test_a_model_that_has_run_away_is_refused() -> None:

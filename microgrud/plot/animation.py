@@ -18,6 +18,7 @@ from ..optim.packing import Vector
 from ..optim.settings import real, whole
 from .axes import axes_for, need_matplotlib
 from .paths import place_legend
+from .scales import drawable
 from .style import outline, style
 from .surface import LossSurface
 from .walks import Trajectories, by_name
@@ -92,7 +93,7 @@ def animate(
         raise ValueError(f"{where}: path: expected a file name that ends in .gif or .html, got {os.fspath(path)!r}")
     fps = real(Interval(0.0, 1000.0, low_open=True))(f"{where}: fps", fps)
     dpi = whole(1)(f"{where}: dpi", dpi)
-    paths = {name: surface.path(walk) for name, walk in walks.items()}
+    paths = {name: drawable(surface.path(walk)) for name, walk in walks.items()}
     steps = _steps(max(map(len, paths.values())), whole(2)(f"{where}: most_frames", most_frames))
     target.parent.mkdir(parents=True, exist_ok=True)  # what cannot be written should fail before all frames are drawn
     write_atomically(target, _film(_frames(surface, paths, steps, dpi), target.suffix.lower(), fps, dpi))

@@ -12,7 +12,7 @@ from ..optim.packing import Vector
 from ..optim.settings import flag, whole
 from .axes import axes_for, need_matplotlib
 from .paths import draw_paths, place_legend
-from .scales import LOG_NOTE, Scale, chosen_scale, contour_levels, is_constant, three_digits
+from .scales import LARGEST, LOG_NOTE, Scale, chosen_scale, contour_levels, drawable, is_constant, three_digits
 from .style import FAINT, hatch_ground, pale_greys, undefined_patch
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def draw_contours(
     need_matplotlib(where)
     from matplotlib.ticker import MaxNLocator
 
-    losses = np.where(np.isfinite(surface.losses), surface.losses, np.nan)
+    losses = drawable(np.where(np.isfinite(surface.losses), surface.losses, np.nan))
     chosen = chosen_scale(where, scale, losses)
     given = _given(where, levels)
     if given is not None and given[0] <= 0.0:
@@ -54,7 +54,9 @@ def draw_contours(
     entries = draw_paths(ax, paths)
     ax.xaxis.set_major_locator(MaxNLocator(6))
     # A walk that leaves the grid leaves the picture.
-    ax.set(xlim=across, ylim=up, xlabel=surface.plane.labels[0], ylabel=surface.plane.labels[1])
+    ax.set(xlim=across, ylim=up)
+    ax.set_xlabel(surface.plane.labels[0], parse_math=False)
+    ax.set_ylabel(surface.plane.labels[1], parse_math=False)
     if surface.undefined:
         entries.append(undefined_patch("loss"))
     place_legend(ax, entries, list(paths.values()))
@@ -67,7 +69,7 @@ def _given(where: str, levels: Any) -> Vector | None:
         whole(2)(f"{where}: levels", levels)
         return None
     given = np.array([as_float(x, f"{where}: levels") for x in as_sequence(levels, f"{where}: levels")])
-    if len(given) < 2 or not (np.isfinite(given).all() and (np.diff(given) > 0.0).all()):
+    if len(given) < 2 or not ((np.abs(given) <= LARGEST).all() and (np.diff(given) > 0.0).all()):
         raise ValueError(f"{where}: levels: expected at least 2 finite numbers, ascending, got {given.tolist()}")
     return given
 

@@ -9,7 +9,7 @@ import numpy as np
 from ..train.history import History
 from .axes import axes_for
 from .paths import place_legend
-from .scales import LOG_NOTE, chosen_scale
+from .scales import LARGEST, LOG_NOTE, chosen_scale, drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,12 +49,18 @@ def learning_curve(history: History, ax: Axes | None = None, *, what: str = "los
     ax = axes_for(where, ax)
     from matplotlib.ticker import MaxNLocator
 
+    others = len(ax.get_lines())
     try:
         history.plot(ax, what)
     except ValueError as error:
         raise ValueError(str(error).replace("History.plot", where, 1)) from None  # the name that was called
-    curves = ax.get_lines()
-    values = [x for x in getattr(history, what) if x is not None]
+    curves = ax.get_lines()[others:]
+    for curve in curves:
+        heights = np.asarray(curve.get_ydata(), dtype=np.float64)
+        if np.any(np.abs(heights) > LARGEST):
+            curve.set_ydata(drawable(heights))
+            ax.relim()
+    values = drawable([x for x in getattr(history, what) if x is not None])
     if len(values) == 1:
         curves[0].set(marker="o", markersize=11)  # a line of one point is none
     if len(history) == 1:

@@ -16,6 +16,7 @@ from ..train.batches import Samples, check_samples
 from ..train.evaluation import mode, number
 from .axes import axes_for
 from .paths import legend_off_points
+from .scales import LARGEST, drawable
 from .style import HATCH, hatch_ground, outline, style, undefined_patch
 
 if TYPE_CHECKING:
@@ -49,8 +50,9 @@ def decision_regions(
 
     Args:
         model: called with a row of two numbers, it gives its prediction. Several outputs are one for each class:
-            logits, probabilities or log-probabilities, of which the largest wins. A single output speaks for the
-            second of two classes where it is above the threshold. A `Module` is put into evaluation mode meanwhile.
+            logits, probabilities or log-probabilities, of which the largest wins, and the first of equals. A single
+            output speaks for the second of two classes where it is above the threshold. A `Module` is put into
+            evaluation mode meanwhile.
         X: n rows of 2 numbers each: lists, a NumPy array or a pandas table.
         y: n targets: class indices from 0, -1 and 1 for two classes and one output, or numbers in regression.
         ax: the Axes to draw on; those of a new Figure, which show themselves in a notebook, if None.
@@ -83,8 +85,11 @@ def decision_regions(
     columns = len(samples.rows[0])
     if columns != 2:
         raise ValueError(f"{where}: X: expected rows of 2 numbers, which span a plane, got {columns}")
+    rows = np.array(samples.rows)
+    if np.abs(rows).max() > LARGEST:
+        raise ValueError(f"{where}: X: expected numbers up to {LARGEST:g}, got {np.abs(rows).max():g}")
     names = _feature_names(where, X, feature_names)
-    across, up = (_grid(column, whole(2)(f"{where}: points", points)) for column in np.array(samples.rows).T)
+    across, up = (_grid(column, whole(2)(f"{where}: points", points)) for column in rows.T)
     outputs = _outputs(where, model, [[a, b] for b in up.tolist() for a in across.tolist()])
     shape = (len(up), len(across))
     chosen = _task(where, task, outputs.shape[1], samples.targets)
@@ -115,7 +120,7 @@ def decision_regions(
         entries.append(undefined_patch("prediction"))
         labels = [*labels, entries[-1].get_label()]
     title = "class" if chosen == "classification" else None
-    legend_off_points(ax, entries, labels, np.array(samples.rows), title=title, widen=own)
+    legend_off_points(ax, entries, labels, rows, title=title, widen=own)
     ax.set_xlabel(names[0], parse_math=False)
     ax.set_ylabel(names[1], parse_math=False)
     return ax
@@ -181,12 +186,20 @@ def _scores(
 
 
 def _leads(scores: Vector) -> Vector:
-    """Return by how much each class is ahead of the best of the others; NaN where that is no number."""
+    """Return by how much each class is ahead of the best of the others; NaN where that is no number.
+
+    Of equals the first is ahead, by so little that the border, which is drawn where a lead is 0, stays where it is.
+    """
     leads = np.empty_like(scores)
-    with np.errstate(invalid="ignore"):  # of two infinite scores none is ahead
+    with np.errstate(invalid="ignore", over="ignore"):  # of two infinite scores none is ahead
         for k in range(scores.shape[2]):
             leads[:, :, k] = scores[:, :, k] - np.delete(scores, k, axis=2).max(axis=2)
-    return np.clip(leads, -_AHEAD, _AHEAD)
+    leads = np.clip(leads, -_AHEAD, _AHEAD)
+    tied = leads == 0.0
+    smallest = float(np.min(np.abs(leads), where=np.abs(leads) > 0.0, initial=1.0))
+    little = 1e-6 * smallest or smallest
+    first = np.argmax(leads >= 0.0, axis=2)[:, :, None] == np.arange(scores.shape[2])
+    return np.where(tied, np.where(first, little, -little), leads)
 
 
 def _is_probability(model: Any, outputs: Vector) -> bool:
@@ -264,6 +277,7 @@ def _draw_regression(
 ) -> None:
     from matplotlib.colors import Normalize
 
+    predictions, targets = drawable(predictions), drawable(targets)
     everything = np.concatenate([predictions[np.isfinite(predictions)], targets])
     low, high = float(everything.min()), float(everything.max())
     points = np.array(rows)

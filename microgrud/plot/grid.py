@@ -8,15 +8,18 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..engine import Value
-from ..operation import as_float
+from ..operation import Interval, as_float
 from ..optim.packing import Vector, read_data, read_gradients, write_data, write_gradients
-from ..optim.settings import ANY, pair, real
+from ..optim.settings import pair, real
 from ..recording import no_grad
 from ..train.evaluation import number
 from .bar import with_progress
 from .planes import Plane
+from .scales import LARGEST
 
 __all__ = ["Extent", "around", "checked_extent", "default_extent", "evaluate"]
+
+_BOUND = real(Interval(-LARGEST, LARGEST))
 
 Extent: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
 
@@ -26,6 +29,8 @@ def default_extent(plane: Plane, center: Vector, paths: Sequence[Vector]) -> Ext
     if paths:
         return around(np.concatenate(paths))
     (here,) = plane.project(center[None, :])
+    if np.abs(here).max() > LARGEST:
+        raise ValueError(f"loss_surface: parameters: expected numbers up to {LARGEST:g}, got {np.abs(here).max()}")
     reach = np.maximum(np.abs(here), 1.0)
     return _as_extent(np.array([here - reach, here + reach]))
 
@@ -39,7 +44,7 @@ def around(places: Vector) -> Extent:
     >>> around(np.array([[0.0, 0.0], [1.0, 2.0]]))
     ((-0.4, 1.4), (-0.4, 2.4))
     """
-    finite = places[np.isfinite(places).all(axis=1)]
+    finite = places[(np.abs(places) <= LARGEST).all(axis=1)]
     if not len(finite):
         raise ValueError("trajectory: expected a walk with at least one finite place, got none")
     low, high = finite.min(axis=0), finite.max(axis=0)
@@ -59,7 +64,7 @@ def checked_extent(extent: Any) -> Extent:
     """Return `(low, high)` for both axes, or a pair of such pairs, as a pair of pairs; or say what is wrong."""
     where = "loss_surface: extent"
     nested = isinstance(extent, Iterable) and any(isinstance(side, Iterable) for side in extent)
-    sides = pair(pair(real(ANY)))(where, extent) if nested else (pair(real(ANY))(where, extent),) * 2
+    sides = pair(pair(_BOUND))(where, extent) if nested else (pair(_BOUND)(where, extent),) * 2
     for low, high in sides:
         if not low < high:
             raise ValueError(f"{where}: expected (low, high) with low below high, got ({low:g}, {high:g})")

@@ -13,7 +13,7 @@ from ..optim.packing import Vector, read_data, read_gradients
 from ..optim.settings import whole
 from .axes import axes_for, several_axes
 from .parameters import layers_of
-from .scales import LOG_NOTE
+from .scales import LARGEST, LOG_NOTE, drawable
 from .style import style
 
 if TYPE_CHECKING:
@@ -48,8 +48,9 @@ def parameter_histograms(model: Module, axes: Sequence[Axes] | None = None, *, b
     layers = layers_of(where, model)
     numbers = [read_data(parameters) for _, parameters in layers]
     everything = np.concatenate(numbers)
-    if not np.isfinite(everything).all():
-        raise ValueError(f"{where}: model: expected finite parameters, got {everything[~np.isfinite(everything)][0]}")
+    beyond = everything[~(np.abs(everything) <= LARGEST)]
+    if len(beyond):
+        raise ValueError(f"{where}: model: expected finite parameters up to {LARGEST:g}, got {beyond[0]}")
     edges = np.histogram_bin_edges(everything, whole(1)(f"{where}: bins", bins))
     columns = min(len(layers), 3)
     rows = -(-len(layers) // columns)
@@ -74,7 +75,7 @@ def parameter_histograms(model: Module, axes: Sequence[Axes] | None = None, *, b
         ax.set_xlim(edges[0], edges[-1])
         ax.set_ylim(0.0, 1.45 * ax.dataLim.ymax)  # room for the legend
         ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-        ax.set_title(f"{name} ({len(parameters)} parameters)", fontsize="medium")
+        ax.set_title(f"{name} ({len(parameters)} parameters)", fontsize="medium", parse_math=False)
         ax.set(xlabel="value of the parameter", ylabel="count")
         ax.legend(fontsize="small")
     return drawn  # type: ignore[no-any-return]
@@ -110,7 +111,7 @@ def gradient_flow(model: Module, ax: Axes | None = None) -> Axes:
     """
     where = "gradient_flow"
     layers = layers_of(where, model)
-    sizes = [np.abs(read_gradients(parameters)) for _, parameters in layers]
+    sizes = [drawable(np.abs(read_gradients(parameters))) for _, parameters in layers]
     if not any(np.any(size != 0.0) for size in sizes):
         raise ValueError(f"{where}: model: expected gradients, got 0 everywhere; call backward() on the loss first")
     means = np.array([float(size.mean()) for size in sizes])
@@ -125,7 +126,7 @@ def _draw_flow(ax: Axes, names: list[str], means: Vector, largest: Vector) -> No
     places = np.arange(len(names))
     shown = np.concatenate([means, largest])
     shown = shown[np.isfinite(shown) & (shown > 0.0)]
-    floor = float(shown.min()) / 3.0 if len(shown) else 1e-3
+    floor = max(float(shown.min()) / 3.0, 1.0 / LARGEST) if len(shown) else 1e-3
     for offset, heights, look, label in ((-0.2, means, style(0), "mean"), (0.2, largest, style(1), "largest")):
         bars = np.where(np.isfinite(heights) & (heights > 0.0), heights, np.nan)
         ax.bar(
@@ -140,7 +141,7 @@ def _draw_flow(ax: Axes, names: list[str], means: Vector, largest: Vector) -> No
     ax.set_ylim(floor, 8.0 * float(shown.max()) if len(shown) else 1.0)
     long = max(map(len, names)) * len(names) > 90
     slant: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if long else {}
-    ax.set_xticks(places, names, **slant)
+    ax.set_xticks(places, names, parse_math=False, **slant)
     ax.set(xlabel="layer, from the inputs to the outputs", ylabel=f"|gradient|{LOG_NOTE}")
     ax.grid(axis="y", alpha=0.4, linewidth=0.6)
     ax.set_axisbelow(True)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..optim.packing import Vector
+from .scales import drawable
 from .style import outline, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_paths", "legend_off_points", "mark_every", "place_legend"]
+__all__ = ["draw_paths", "legend_as_written", "legend_off_points", "mark_every", "place_legend"]
 
 #: More steps than this and their marks would hide the line.
 _LARGE_MARKS = 60
@@ -49,6 +50,7 @@ def draw_paths(ax: Any, paths: Mapping[str, Vector]) -> list[Any]:
     from matplotlib.lines import Line2D
 
     entries: list[Any] = []
+    paths = {name: drawable(places) for name, places in paths.items()}
     for i, (name, places) in enumerate(paths.items()):
         look = style(i)
         many = len(places) > _LARGE_MARKS
@@ -98,7 +100,19 @@ def place_legend(ax: Axes, entries: list[Any], curves: Sequence[Vector]) -> None
                 np.sum((x >= left - 0.01) & (x <= right + 0.01) & (y >= low - 0.01) & (y <= high + 0.01))
             )
     best: Any = min(crowds, key=lambda name: crowds[name])
-    ax.legend(handles=entries, loc=best, fontsize="small", framealpha=0.9)
+    legend_as_written(ax, entries, [entry.get_label() for entry in entries], loc=best)
+
+
+def legend_as_written(ax: Any, entries: list[Any], labels: Sequence[str], **place: Any) -> Any:
+    """Draw a legend whose labels, which users chose, are read letter by letter, and return it.
+
+    matplotlib would read what is between dollar signs as a formula, and leave out what begins with an underscore.
+    """
+    legend = ax.legend(entries, ["label"] * len(entries), fontsize="small", framealpha=0.9, **place)
+    for text, label in zip(legend.get_texts(), labels):
+        text.set_parse_math(False)
+        text.set_text(label)
+    return legend
 
 
 def legend_off_points(
@@ -122,10 +136,7 @@ def legend_off_points(
     layout = figure.get_layout_engine()
 
     def drawn(**place: Any) -> Any:
-        legend = ax.legend(entries, labels, title=title, fontsize="small", framealpha=0.9, **place)
-        for text in legend.get_texts():
-            text.set_parse_math(False)
-        return legend
+        return legend_as_written(ax, entries, labels, title=title, **place)
 
     if layout is not None:
         layout.execute(figure)  # or else the Axes have another size than when they are drawn

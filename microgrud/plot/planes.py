@@ -9,6 +9,7 @@ import numpy as np
 
 from ..engine import Value
 from ..optim.packing import Vector, read_data
+from .scales import LARGEST
 from .trajectory import Trajectory
 
 __all__ = ["Plane", "coordinate_plane", "filter_normalized_plane", "principal_plane", "read_center"]
@@ -104,15 +105,19 @@ def principal_plane(trajectory: Trajectory, positions: Vector) -> Plane:
     Raises:
         ValueError: for a walk that goes nowhere, or to places that are not finite.
     """
-    if len(positions) == 0 or not np.isfinite(positions).all():
-        raise ValueError(f"loss_surface: trajectory: expected finite places, got {trajectory!r} with none, or others")
+    if len(positions) == 0 or not (np.abs(positions) <= LARGEST).all():
+        raise ValueError(
+            f"loss_surface: trajectory: expected finite places, of numbers up to {LARGEST:g}, got {trajectory!r} with "
+            "none, or others"
+        )
     centered = positions - positions.mean(axis=0)
     _, lengths, rows = np.linalg.svd(centered, full_matrices=False)
-    total = float(np.sum(lengths**2))
-    if total == 0.0:
+    # The variance of equal numbers is seldom 0, since their mean is rounded.
+    if (positions == positions[0]).all() or lengths[0] == 0.0:
         raise ValueError(f"loss_surface: trajectory: expected a walk that moves, got {trajectory!r} at one place")
     directions = rows[:2] * np.where(rows[:2].max(axis=1) < -rows[:2].min(axis=1), -1.0, 1.0)[:, None]
-    shares = lengths[:2] ** 2 / total
+    lengths /= lengths[0]  # so that no square overflows
+    shares = lengths[:2] ** 2 / np.sum(lengths**2)
     labels = tuple(f"principal direction {i} ({share:.1%} of the walk)" for i, share in enumerate(shares, start=1))
     return Plane(positions[-1], directions, (labels[0], labels[1]), (float(shares[0]), float(shares[1])))
 

@@ -18,7 +18,7 @@ from ..train.evaluation import number
 from .axes import png, several_axes
 from .grid import around
 from .paths import mark_every, place_legend
-from .scales import LOG_NOTE, asks_for_log, log_floor
+from .scales import LOG_NOTE, asks_for_log, drawable, log_floor
 from .style import style
 from .surface import LossSurface, loss_surface
 from .trajectory import Trajectory
@@ -72,13 +72,13 @@ class Race:
     def _plot_losses(self, ax: Axes) -> None:
         from matplotlib.ticker import MaxNLocator
 
-        everything = np.concatenate([trajectory.losses for trajectory in self.trajectories.values()])
+        everything = drawable(np.concatenate([trajectory.losses for trajectory in self.trajectories.values()]))
         log, low, high = _shown(float(everything[0]), everything)
         if log:
             ax.set_yscale("log", nonpositive="mask")
         curves, lines = [], []
         for i, (name, trajectory) in enumerate(self.trajectories.items()):
-            losses = trajectory.losses
+            losses = drawable(trajectory.losses)
             curves.append(np.column_stack([np.arange(len(losses)), np.fmin(losses, high)]))
             look = style(i)
             beyond = np.flatnonzero((losses > high) & math.isfinite(high))

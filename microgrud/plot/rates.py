@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..engine import Value
+from ..engine import Value, topological_order
 from ..operation import Interval
 from ..optim.optimizer import Optimizer
 from ..optim.packing import Vector, read_data, read_gradients, write_data, write_gradients
@@ -18,7 +18,7 @@ from ..recording import no_grad
 from .axes import axes_for, png
 from .bar import with_progress
 from .paths import place_legend
-from .scales import LOG_NOTE, asks_for_log, three_digits
+from .scales import LOG_NOTE, asks_for_log, drawable, three_digits
 from .style import style
 
 if TYPE_CHECKING:
@@ -86,11 +86,12 @@ class LearningRateRange:
             ImportError: without matplotlib.
         """
         ax = axes_for("LearningRateRange.plot", ax, 6.6, 4.2)
-        ax.plot(self.rates, self.losses, color="#8a8a8a", linewidth=0.8, label="each step")
-        ax.plot(self.rates, self.smoothed, color=style(0).color, linewidth=2.0, label="smoothed")
+        losses, smoothed = drawable(self.losses), drawable(self.smoothed)
+        ax.plot(self.rates, losses, color="#8a8a8a", linewidth=0.8, label="each step")
+        ax.plot(self.rates, smoothed, color=style(0).color, linewidth=2.0, label="smoothed")
         ax.set_xscale("log")
-        log = asks_for_log(self.smoothed)
-        finite = self.smoothed[np.isfinite(self.smoothed)]
+        log = asks_for_log(smoothed)
+        finite = smoothed[np.isfinite(smoothed)]
         if log:
             ax.set_yscale("log", nonpositive="mask")
         else:
@@ -100,13 +101,13 @@ class LearningRateRange:
         ax.set_xlim(self.rates[0], self.highest)
         self._mark_ranges(ax)
         if self.suggestion is not None:
-            height = float(np.interp(math.log(self.suggestion), np.log(self.rates), self.smoothed))
+            height = float(np.interp(math.log(self.suggestion), np.log(self.rates), smoothed))
             ax.plot(
                 [self.suggestion], [height], linestyle="none", marker="*", markersize=16, color=style(1).color,
                 markeredgecolor="white", label=f"suggested: {three_digits(self.suggestion)}", zorder=5,
             )  # fmt: skip
         ax.set(xlabel=f"learning rate{LOG_NOTE}", ylabel=f"loss{LOG_NOTE if log else ''}")
-        curves = [np.column_stack([self.rates, line]) for line in (self.smoothed, self.losses)]
+        curves = [np.column_stack([self.rates, line]) for line in (smoothed, losses)]
         names = np.column_stack([np.geomspace(self.rates[0], self.highest, 200), np.full(200, ax.get_ylim()[1])])
         curves.append(names)  # along the top
         place_legend(ax, ax.get_legend_handles_labels()[0], curves)
@@ -169,7 +170,8 @@ def learning_rate_range(
     loss up to there is done. The suggestion is where it falls most steeply over the logarithm of the rate, taken over
     a tenth of the steps on either side, but at most half the highest good rate.
 
-    Parameters, gradients and the optimizer are put back as they were, to the bit, whatever happens on the way.
+    Parameters, the gradients of all that the loss depends on and the optimizer are put back as they were, to the bit,
+    whatever happens on the way.
 
     Source: Smith, "Cyclical learning rates for training neural networks", WACV 2017, section 3.3 (2015 as a preprint).
 
@@ -208,13 +210,13 @@ def learning_rate_range(
     keep = real(FRACTION)(f"{where}: smoothing", smoothing)
     sweep = _Sweep(loss, optimizer)
     try:
-        losses = sweep.rising(rates, keep, progress)
-        rates, smoothed = rates[: len(losses)], _smoothed(losses, keep)
+        losses, smoothed, diverged = sweep.rising(rates, keep, progress)
+        rates = rates[: len(losses)]
         highest_good = sweep.highest_that_passes(rates, smoothed, progress) if _falls(smoothed) else 0
     finally:
         sweep.put_back()
     good, suggestion = _judged(rates, smoothed, highest_good)
-    return LearningRateRange(rates, losses, smoothed, good, suggestion, high, len(losses) < steps)
+    return LearningRateRange(rates, losses, smoothed, good, suggestion, high, diverged)
 
 
 class _Sweep:
@@ -224,6 +226,7 @@ class _Sweep:
         self._loss = loss
         self._optimizer = optimizer
         self._parameters = optimizer.parameters()
+        self._own = set(self._parameters)
         self._data, self._gradients = read_data(self._parameters), read_gradients(self._parameters)
         self._state = optimizer.state_dict()
 
@@ -233,25 +236,33 @@ class _Sweep:
         write_data(self._parameters, self._data)
         write_gradients(self._parameters, self._gradients)
 
-    def rising(self, rates: Vector, keep: float, progress: bool | None) -> Vector:
-        """Take a step with each rate; return the loss before each, up to where it runs away."""
+    def rising(self, rates: Vector, keep: float, progress: bool | None) -> tuple[Vector, Vector, bool]:
+        """Take a step with each rate; return the loss before each, smoothed too, and whether it ran away."""
         losses: list[float] = []
+        smoothed: list[float] = []
+        average = _MovingAverage(keep)
+        lowest = math.inf
+        diverged = True
         for rate in with_progress("learning_rate_range", rates.tolist(), progress, "rate"):
             try:
                 height = self._closure().data
                 if not math.isfinite(height):
                     break
                 losses.append(height)
-                if _has_diverged(_smoothed(np.array(losses), keep)):
+                smoothed.append(average.add(height))
+                lowest = min(lowest, smoothed[-1])
+                if _has_diverged(smoothed[0], lowest, smoothed[-1]):
                     break
                 self._step(rate)
             except (ArithmeticError, ValueError):
                 if not losses:
                     raise  # it cannot even begin: the loss is wrong, or where it starts
                 break
+        else:
+            diverged = False
         if not losses:
             raise ValueError("learning_rate_range: loss: expected a finite loss to start from, got none")
-        return np.array(losses)
+        return np.array(losses), np.array(smoothed), diverged
 
     def highest_that_passes(self, rates: Vector, smoothed: Vector, progress: bool | None) -> int:
         """Return the index of the highest rate, up to that of the lowest loss, with a margin to those that fail."""
@@ -306,28 +317,39 @@ class _Sweep:
         result = self._loss()
         if not isinstance(result, Value):
             raise TypeError(f"learning_rate_range: loss: expected it to return a Value, got a {type(result).__name__}")
-        result.backward()
+        # What the optimizer does not train, such as frozen layers, would add up the gradients of all steps.
+        others = [node for node in topological_order(result) if node not in self._own]
+        gradients = read_gradients(others)
+        try:
+            result.backward()
+        finally:
+            write_gradients(others, gradients)
         return result
 
 
-def _has_diverged(smoothed: Vector) -> bool:
+def _has_diverged(first: float, lowest: float, last: float) -> bool:
     """Tell whether the loss is further above its lowest than four times as far as it fell, or as its size at first."""
-    lowest = float(smoothed.min())
-    fall = max(float(smoothed[0]) - lowest, abs(lowest))
-    return bool(smoothed[-1] > lowest + _DIVERGED * fall) and int(smoothed.argmin()) < len(smoothed) - 1
+    return last > lowest + _DIVERGED * max(first - lowest, abs(lowest))
 
 
-def _smoothed(losses: Vector, keep: float) -> Vector:
-    """Return the exponential moving average of the losses, each as if the first had been there ever since.
+class _MovingAverage:
+    """The exponential moving average of numbers, each as if the first had been there ever since.
 
-    >>> _smoothed(np.array([1.0, 3.0]), 0.5).tolist()
-    [1.0, 2.3333333333333335]
+    >>> average = _MovingAverage(0.5)
+    >>> average.add(1.0), average.add(3.0)
+    (1.0, 2.3333333333333335)
     """
-    average, smoothed = 0.0, []
-    for i, x in enumerate(losses.tolist(), start=1):
-        average = keep * average + (1.0 - keep) * x
-        smoothed.append(average / (1.0 - keep**i))
-    return np.array(smoothed)
+
+    def __init__(self, keep: float) -> None:
+        self._keep = keep
+        self._sum = 0.0
+        self._count = 0
+
+    def add(self, x: float) -> float:
+        """Take in a number, and return the average up to it."""
+        self._sum = self._keep * self._sum + (1.0 - self._keep) * x
+        self._count += 1
+        return self._sum / (1.0 - self._keep**self._count)
 
 
 def _start(smoothed: Vector) -> float:

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..optim.packing import Vector
 from .axes import axes_3d_for, need_matplotlib
-from .paths import draw_paths
-from .scales import LOG_NOTE, Scale, chosen_scale, log_floor, three_digits
+from .paths import draw_paths, legend_as_written
+from .scales import LOG_NOTE, Scale, chosen_scale, drawable, log_floor, three_digits
 from .style import undefined_patch
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def draw_relief(surface: LossSurface, ax: Any, paths: Mapping[str, Vector], scal
     need_matplotlib(where)
     from matplotlib.ticker import MaxNLocator
 
-    losses = np.where(np.isfinite(surface.losses), surface.losses, np.nan)
+    losses = drawable(np.where(np.isfinite(surface.losses), surface.losses, np.nan))
     if not np.isfinite(losses).any():
         raise ValueError(f"{where}: expected a finite loss somewhere on the grid, got none ({surface.failure})")
     chosen = chosen_scale(where, scale, losses)
@@ -35,8 +35,8 @@ def draw_relief(surface: LossSurface, ax: Any, paths: Mapping[str, Vector], scal
     # mplot3d has no logarithmic axis of its own: the heights are logarithms, and the ticks say of what.
     heights = np.log10(np.maximum(losses, log_floor(losses))) if chosen == "log" else losses
     axes.computed_zorder = False  # the walks lie on the surface, which would hide them by halves
-    axes.plot_surface(
-        *np.meshgrid(surface.x, surface.y), np.ma.masked_invalid(heights).filled(np.nan), rstride=1, cstride=1,
+    axes.plot_surface(  # with a hole where a height is NaN
+        *np.meshgrid(surface.x, surface.y), heights, rstride=1, cstride=1,
         cmap="viridis", vmin=float(np.nanmin(heights)), vmax=float(np.nanmax(heights)), linewidth=0,
         antialiased=False, zorder=1,
     )  # fmt: skip
@@ -47,8 +47,8 @@ def draw_relief(surface: LossSurface, ax: Any, paths: Mapping[str, Vector], scal
     entries = draw_paths(axes, lifted)
     # A long label has two lines, since the edges of the box are short.
     across, up = (label.replace(" (", "\n(", 1) for label in surface.plane.labels)
-    axes.set_xlabel(across, labelpad=14 if "\n" in across else 8)
-    axes.set_ylabel(up, labelpad=18 if "\n" in up else 8)
+    axes.set_xlabel(across, labelpad=14 if "\n" in across else 8, parse_math=False)
+    axes.set_ylabel(up, labelpad=18 if "\n" in up else 8, parse_math=False)
     axes.set_xlim(surface.x[0], surface.x[-1])
     axes.set_ylim(surface.y[0], surface.y[-1])
     axes.xaxis.set_major_locator(MaxNLocator(5, prune="upper"))  # the two axes meet in a corner, where one label fits
@@ -57,7 +57,7 @@ def draw_relief(surface: LossSurface, ax: Any, paths: Mapping[str, Vector], scal
     if surface.undefined:
         entries.append(undefined_patch("loss"))
     if entries:
-        axes.legend(handles=entries, loc="upper left", fontsize="small")
+        legend_as_written(axes, entries, [entry.get_label() for entry in entries], loc="upper left")
     return axes  # type: ignore[no-any-return]
 
 
@@ -79,12 +79,18 @@ def height_at(x: Vector, y: Vector, heights: Vector, places: Vector) -> Vector:
     """
     i = np.clip(np.searchsorted(x, places[:, 0], side="right") - 1, 0, len(x) - 2)
     j = np.clip(np.searchsorted(y, places[:, 1], side="right") - 1, 0, len(y) - 2)
-    u = (places[:, 0] - x[i]) / (x[i + 1] - x[i])
-    v = (places[:, 1] - y[j]) / (y[j + 1] - y[j])
-    inside = (u >= 0.0) & (u <= 1.0) & (v >= 0.0) & (v <= 1.0)
-    below = (1 - u) * heights[j, i] + u * heights[j, i + 1]
-    above = (1 - u) * heights[j + 1, i] + u * heights[j + 1, i + 1]
-    return np.where(inside, (1 - v) * below + v * above, np.nan)
+    with np.errstate(all="ignore"):  # of places far outside, whose heights are not taken
+        u = (places[:, 0] - x[i]) / (x[i + 1] - x[i])
+        v = (places[:, 1] - y[j]) / (y[j + 1] - y[j])
+        inside = (u >= 0.0) & (u <= 1.0) & (v >= 0.0) & (v <= 1.0)
+        below = (1 - u) * heights[j, i] + u * heights[j, i + 1]
+        above = (1 - u) * heights[j + 1, i] + u * heights[j + 1, i + 1]
+        return np.where(inside, (1 - v) * below + v * above, np.nan)
+
+
+def _power_of_ten(height: float, _: Any) -> str:
+    with np.errstate(over="ignore"):  # of ticks beyond the end of the axis
+        return three_digits(np.power(10.0, height))
 
 
 def _label_heights(axes: Any, scale: Scale) -> None:
@@ -93,7 +99,7 @@ def _label_heights(axes: Any, scale: Scale) -> None:
     if scale == "log":
         low, high = axes.get_zlim()
         axes.zaxis.set_major_locator(MaxNLocator(6, integer=high - low > 2.0))
-        axes.zaxis.set_major_formatter(FuncFormatter(lambda height, _: three_digits(10.0**height)))
+        axes.zaxis.set_major_formatter(FuncFormatter(_power_of_ten))
     # The labels are centred beside the axis, and long ones would run into it: a letter is about 6 points wide.
     longest = max(map(len, axes.zaxis.get_major_formatter().format_ticks(axes.get_zticks())))
     room = 3.0 * max(0, longest - 4)

@@ -9,7 +9,17 @@ import numpy as np
 from ..optim.packing import Vector
 from ..optim.settings import one_of
 
-__all__ = ["Scale", "asks_for_log", "chosen_scale", "contour_levels", "is_constant", "log_floor", "three_digits"]
+__all__ = [
+    "LARGEST",
+    "Scale",
+    "asks_for_log",
+    "chosen_scale",
+    "contour_levels",
+    "drawable",
+    "is_constant",
+    "log_floor",
+    "three_digits",
+]
 
 Scale: TypeAlias = Literal["linear", "log"]
 
@@ -17,6 +27,11 @@ Scale: TypeAlias = Literal["linear", "log"]
 LOG_NOTE = " (logarithmic scale)"
 #: The largest over the smallest number from which on a logarithmic scale shows more.
 WIDE = 10.0
+#: The largest number that is drawn: matplotlib adds margins to what it draws, and takes sums and differences, which
+#: must not overflow. A walk that runs away passes by such numbers on its way to infinity.
+LARGEST = 1e250
+#: Likewise the smallest on a logarithmic scale, below which floats lose their digits.
+_SMALLEST = 1e-250
 #: The share of the smallest numbers that do not set the scale: the point of a grid that hits a minimum of 0, say.
 _LOWEST = 0.005
 #: What differs by a smaller part is the same.
@@ -39,7 +54,7 @@ def log_floor(numbers: Any) -> float:
     """Return where a logarithmic scale for these numbers begins: what lies below, zeros too, is shown as this."""
     positive = _finite(numbers)
     positive = positive[positive > 0.0]
-    return float(np.quantile(positive, _LOWEST, method="lower"))
+    return max(float(np.quantile(positive, _LOWEST, method="lower")), _SMALLEST)
 
 
 def chosen_scale(where: str, scale: str, numbers: Any) -> Scale:
@@ -86,6 +101,16 @@ def contour_levels(numbers: Any, scale: Scale, count: int) -> Vector:
     levels = np.geomspace(low, high, count)
     levels[0], levels[-1] = low, high
     return levels
+
+
+def drawable(numbers: Any) -> Vector:
+    """Return numbers with those that are too large to be drawn, infinities aside, as the largest that can be.
+
+    >>> drawable([1.0, -1.7e308, np.inf])
+    array([ 1.e+000, -1.e+250,      inf])
+    """
+    array = np.asarray(numbers, dtype=np.float64)
+    return np.where(np.isinf(array), array, np.clip(array, -LARGEST, LARGEST))
 
 
 def is_constant(numbers: Any) -> bool:
