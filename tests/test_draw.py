@@ -157,6 +157,10 @@ def test_labels_of_white_space_alone_are_drawn() -> None:
         assert [text for text in written if text.strip()] == ["root", "data", "1", "grad", "\u2013"]
 
 
+def test_a_root_without_a_label_has_no_empty_one_before_its_kind() -> None:
+    assert texts(draw(Value(1.0)))[0] == ["root", "data", "1", "grad", "\u2013"]
+
+
 def test_tooltips_say_every_digit_of_a_value_its_grad_and_the_local_derivative() -> None:
     x = Value(1.0 / 3.0, label="x")
     y = x * 0.123456789

@@ -108,5 +108,5 @@ def _stand_in(match: re.Match[str]) -> str:
 
 def _readable(text: str) -> str:
     """Return text in one line, and the beginning of a long one; of white space alone one space."""
-    one_line = _FORBIDDEN.sub(_stand_in, " ".join(text.split()) or " ")
+    one_line = _FORBIDDEN.sub(_stand_in, " ".join(text.split()) or " " * bool(text))
     return one_line if len(one_line) <= 40 else f"{one_line[:39]}\u2026"
