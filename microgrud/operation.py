@@ -13,6 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from . import watching
+from .watching import WatchedNumber
+
 # The type of whatever an operation is applied to: a Value, a float, or an mpmath number.
 Number = Any
 
@@ -241,8 +244,9 @@ def number_of(x: Number) -> float:
 
     `==` compares Values by identity: a derivative rule that asks for equality asks it of numbers.
     """
-    number: float = x.data if hasattr(x, "_record") else x
-    return number
+    if not hasattr(x, "_record"):
+        return x  # type: ignore[no-any-return]
+    return WatchedNumber.of(x) if watching.current() else x._data  # type: ignore[no-any-return]
 
 
 def _what(x: object) -> str:

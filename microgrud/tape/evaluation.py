@@ -1,0 +1,191 @@
+"""Evaluating a compiled function: each sample by the recording of the way it takes, or by the function itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..engine import Value, topological_order
+from ..optim.packing import Vector
+from ..recording import enable_grad
+from ..trees import Structure, flatten
+from .arguments import Arguments
+from .family import Family, Path, integers_fit
+from .interpreter import as_vector, backward, forward, guards_hold
+from .recorder import CompileError
+
+__all__ = ["Evaluation", "evaluate"]
+
+
+@dataclass
+class Evaluation:
+    """What a call gave.
+
+    Attributes:
+        structure: what the outputs were in.
+        outputs: an array of shape (outputs, samples); one sample without a batch.
+        gradients: by the numbers of the arguments: a float, or for a batched one an array with one number a sample.
+        leaves: derivatives by the Values that the function closes over.
+    """
+
+    structure: Structure | None = None
+    outputs: Vector = field(default_factory=lambda: np.empty((0, 0)))
+    gradients: list[Any] = field(default_factory=list)
+    leaves: dict[Value, float] = field(default_factory=dict)
+
+
+def evaluate(
+    family: Family, arguments: Arguments, seeds: Sequence[Any] | None, errors: str, outputs: int | None = None
+) -> Evaluation:
+    """Compute the outputs, and with seeds the derivatives of their sum, each times its seed.
+
+    Args:
+        family: the recordings, to which new ones are added as they are needed.
+        arguments: of the call.
+        seeds: a number for each output, or an array with one number a sample for each; None for no derivatives.
+        errors: `"raise"`: a sample whose numbers are not finite is evaluated by the function itself, which raises what
+            it raises; `"ignore"`: it stays as it is.
+        outputs: how many the function has, if that is known.
+
+    Raises:
+        CompileError: if the function cannot be recorded. What the function raises, it raises here too.
+    """
+    run = _Run(family, arguments, seeds, errors)
+    run.all_samples()
+    return run.result
+
+
+class _Run:
+    def __init__(self, family: Family, arguments: Arguments, seeds: Sequence[Any] | None, errors: str) -> None:
+        self.family, self.arguments, self.seeds, self.errors = family, arguments, seeds, errors
+        self.count = 1 if arguments.samples is None else arguments.samples
+        self.numbers = [x._data if isinstance(x, Value) else x for x in arguments.numbers]
+        self.result = Evaluation()
+        self.result.gradients = [np.zeros(self.count) if isinstance(x, np.ndarray) else 0.0 for x in self.numbers]
+
+    def all_samples(self) -> None:
+        """Go through the recordings, and record what none of them is right for."""
+        left = np.arange(self.count)
+        for path in list(self.family.paths):
+            if len(left):
+                left = self.by_path(path, left)
+        while len(left):
+            sample = int(left[0])
+            path = self.family.add(self.arguments, *self.arguments.sample(sample))
+            left = self.by_path(path, left)
+            if len(left) and left[0] == sample:  # not even itself: its branches hang on numbers that are not numbers
+                self.by_function(sample)
+                left = left[1:]
+
+    def by_path(self, path: Path, samples: Any) -> Any:
+        """Evaluate those of the samples that take a path; return the others."""
+        program, batch = path.program, self.arguments.samples
+        given = [x[samples] if isinstance(x, np.ndarray) else x for x in self.numbers]
+        integers = [k[samples] if isinstance(k, np.ndarray) else k for k in self.arguments.integers]
+        count = None if batch is None else len(samples)
+        fits = integers_fit(program, integers, count)
+        if not np.any(fits):
+            return samples
+        state = forward(program, given, integers, count)
+        fits = fits & guards_hold(program, state)
+        suspicious = state.suspicious if self.errors == "raise" else np.zeros_like(state.suspicious)
+        # A sample may look as if it took another way only because the eager program would have raised before.
+        own, odd = (np.atleast_1d(x) for x in (fits & ~np.asarray(suspicious), fits & suspicious))
+        if not own.all() and count is not None and own.any():
+            given = [x[own] if isinstance(x, np.ndarray) else x for x in given]
+            integers = [k[own] if isinstance(k, np.ndarray) else k for k in integers]
+            state = forward(program, given, integers, int(own.sum()))
+        if own.any():
+            path.uses += int(own.sum())
+            self.take(path, state, samples[own])
+        for sample in samples[odd]:
+            self.by_function(int(sample))
+        return samples[~(own | odd)]
+
+    def take(self, path: Path, state: Any, samples: Any) -> None:
+        """Write the outputs and the derivatives of some samples down."""
+        program = path.program
+        self.shaped(path.structure, len(program.outputs))
+        for row, slot in zip(self.result.outputs, program.outputs):
+            row[samples] = as_vector(state.values[slot], len(samples))
+        if self.seeds is None:
+            return
+        seeds = [seed[samples] if isinstance(seed, np.ndarray) else seed for seed in self.seeds]
+        spread = [self.spread(seed, state, slot) for seed, slot in zip(seeds, program.outputs)]
+        adjoints = backward(program, state, spread)
+        if self.errors == "raise" and not all(np.all(np.isfinite(adjoints[slot])) for slot in self.wanted(program)):
+            for sample in samples:
+                self.by_function(int(sample))
+            return
+        for place, slot in enumerate(program.numbers):
+            if slot is None:
+                continue
+            gradient = self.result.gradients[place]
+            if isinstance(gradient, np.ndarray):
+                gradient[samples] = adjoints[slot]
+            else:
+                self.result.gradients[place] = gradient + float(adjoints[slot])
+        for slot, leaf in program.leaves.items():
+            self.result.leaves[leaf] = self.result.leaves.get(leaf, 0.0) + float(adjoints[slot])
+
+    @staticmethod
+    def spread(seed: Any, state: Any, slot: int) -> Any:
+        """Return a seed as its slot wants it: where the output is one for all samples, their seeds add up."""
+        if state.samples is None:
+            return float(np.sum(seed))
+        every = np.broadcast_to(seed, state.samples)
+        return every if isinstance(state.values[slot], np.ndarray) else float(np.sum(every))
+
+    @staticmethod
+    def wanted(program: Any) -> list[int]:
+        return [slot for slot in program.numbers if slot is not None] + list(program.leaves)
+
+    def shaped(self, structure: Structure, outputs: int) -> None:
+        """Make room for the outputs, or see to it that there are as many as before."""
+        if self.result.structure is None:
+            self.result.structure = structure
+            self.result.outputs = np.full((outputs, self.count), np.nan)
+        elif self.result.structure.shapes != structure.shapes:
+            raise CompileError("the function returns another structure for some samples; let it return the same for all")
+
+    def by_function(self, sample: int) -> None:
+        """Evaluate a sample by the function itself: with its errors, and its numbers where they are not finite."""
+        numbers, integers = self.arguments.sample(sample)
+        inputs = [Value(x._data if isinstance(x, Value) else x) for x in numbers]
+        args, kwargs = self.arguments.rebuild(inputs, integers)
+        with enable_grad():
+            outputs, structure = flatten(self.family.f(*args, **kwargs), "compile: the result of the function")
+        self.shaped(structure, len(outputs))
+        for row, x in zip(self.result.outputs, outputs):
+            row[sample] = x._data if isinstance(x, Value) else x
+        if self.seeds is None:
+            return
+        for seed, output in zip(self.seeds, outputs):
+            if isinstance(output, Value):
+                weight = float(seed[sample]) if isinstance(seed, np.ndarray) else float(seed)
+                self.add_gradients(sample, output, weight, inputs)
+
+    def add_gradients(self, sample: int, output: Value, weight: float, inputs: Sequence[Value]) -> None:
+        """Add the derivatives of one output of one sample, times its weight."""
+        own = {id(x): place for place, x in enumerate(inputs)}
+        leaves = [node for node in topological_order(output) if not node._operands]
+        kept = [leaf._grad for leaf in leaves]
+        try:
+            for leaf in leaves:
+                leaf.grad = 0.0
+            output.backward()
+            found = [leaf._grad for leaf in leaves]
+        finally:
+            for leaf, grad in zip(leaves, kept):
+                leaf.grad = grad
+        for leaf, grad in zip(leaves, found):
+            place = own.get(id(leaf))
+            if place is None:
+                self.result.leaves[leaf] = self.result.leaves.get(leaf, 0.0) + weight * grad
+            elif isinstance(self.result.gradients[place], np.ndarray):
+                self.result.gradients[place][sample] += weight * grad
+            else:
+                self.result.gradients[place] += weight * grad

@@ -1,0 +1,100 @@
+"""The recordings of a function for arguments of one structure: one for each way through its branches."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..engine import Value
+from ..trees import Structure
+from .arguments import Arguments
+from .program import Program, build, leaves_of
+from .recorder import CompileError, Recording, record
+
+__all__ = ["Family", "Path"]
+
+
+@dataclass
+class Path:
+    """One way through the branches of a function: its program, and what its result looks like."""
+
+    program: Program
+    structure: Structure
+    uses: int = 0
+
+
+@dataclass
+class Family:
+    """All recordings for arguments of one structure.
+
+    Args:
+        f: the function.
+        max_paths: how many there may be.
+    """
+
+    f: Callable[..., Any]
+    max_paths: int
+    paths: list[Path] = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def add(self, arguments: Arguments, numbers: Sequence[Any], integers: Sequence[int]) -> Path:
+        """Record the way that a sample takes.
+
+        Raises:
+            CompileError: if it cannot be recorded, is not the same when it is recorded again, or is one too many.
+        """
+        with self.lock:
+            if len(self.paths) >= self.max_paths:
+                raise CompileError(
+                    f"expected at most {self.max_paths} ways through the branches of the function, and this would be one "
+                    "more; raise max_paths, or write the branch as an operation: where(), relu(), maximum(), clip()"
+                )
+            first = record(self.f, arguments, numbers, integers)
+            second = record(self.f, arguments, numbers, integers)
+            made_inside = _made_inside(first, second)
+            program = build(first, made_inside)
+            again = build(second, _made_inside(second, first))
+            if not _same(program, again):
+                raise CompileError(
+                    "two recordings of one call differ: the function draws random numbers, or changes what it reads; "
+                    "draw before the call and pass what was drawn as an argument"
+                )
+            path = Path(program, first.structure)
+            self.paths.append(path)
+            return path
+
+
+def _made_inside(recording: Recording, other: Recording) -> set[int]:
+    """Return the ids of leaves that are other ones in another recording: the function makes them itself."""
+    there = {id(leaf) for leaf in leaves_of(other)}
+    return {id(leaf) for leaf in leaves_of(recording)} - there
+
+
+def _same(one: Program, other: Program) -> bool:
+    return (
+        [(i.operation, i.operands, i.out) for i in one.instructions]
+        == [(i.operation, i.operands, i.out) for i in other.instructions]
+        and one.constants == other.constants
+        and one.outputs == other.outputs
+        and one.guards == other.guards
+        and one.static_integers == other.static_integers
+        and one.leaves == other.leaves
+    )
+
+
+def integers_fit(program: Program, integers: Sequence[Any], samples: int | None) -> Any:
+    """Tell, for each sample or for the call, whether the integers are those that the program was recorded with."""
+    fits: Any = True if samples is None else np.ones(samples, dtype=bool)
+    for place, number in program.static_integers.items():
+        fits = fits & (integers[place] == number)
+    return fits
+
+
+def leaf_values(paths: Sequence[Path]) -> list[Value]:
+    """Return the leaves that the functions close over, each once."""
+    found = {id(leaf): leaf for path in paths for leaf in path.program.leaves.values()}
+    return list(found.values())
