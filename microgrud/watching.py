@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from .engine import Value
 
-__all__ = ["Watcher", "WatchedNumber", "compared", "current", "detached", "looked_at"]
+__all__ = ["WatchedNumber", "Watcher", "compared", "current", "detached", "looked_at"]
 
 
 class Watcher(Protocol):

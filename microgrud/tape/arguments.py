@@ -10,7 +10,6 @@ import numpy as np
 
 from ..engine import Value
 from ..operation import as_float
-from ..optim.packing import Vector
 
 __all__ = ["Arguments", "read_arguments"]
 
@@ -115,7 +114,10 @@ class _Reader:
         first = len(self.integers if x.dtype.kind in "iu" else self.numbers)
         for index, item in zip(np.ndindex(x.shape), x.ravel().tolist()):
             place = "".join(f"[{i}]" for i in index)
-            take(item if take == self.integer or isinstance(item, Value) else as_float(item, where + place), where + place)
+            take(
+                item if take == self.integer or isinstance(item, Value) else as_float(item, where + place),
+                where + place,
+            )
         return ("array", x.dtype.kind in "iu", x.shape), self._in_array(first, x.shape, x.dtype.kind in "iu")
 
     def batch(self, x: Any, where: str) -> tuple[Hashable, Callable[..., Any]]:
@@ -172,8 +174,7 @@ def read_arguments(
     """
     reader = _Reader()
     parts = [
-        (reader.batch if name in batched else reader.read)(x, name)
-        for name, x in [*zip(names, args), *kwargs.items()]
+        (reader.batch if name in batched else reader.read)(x, name) for name, x in [*zip(names, args), *kwargs.items()]
     ]
     if batched and reader.samples is None:
         raise ValueError(f"compile: expected a batch as {' and '.join(batched)}, got none")

@@ -111,7 +111,9 @@ class Compiled:
         arguments = gradient._read(args, {})
         direction, _ = flatten(list(directions), "tangents")
         if len(direction) != len(arguments.numbers):
-            raise ValueError(f"tangents: expected {len(arguments.numbers)} numbers, as in primals, got {len(direction)}")
+            raise ValueError(
+                f"tangents: expected {len(arguments.numbers)} numbers, as in primals, got {len(direction)}"
+            )
         result = gradient._evaluate(arguments, [float(x) for x in direction])
         rebuilt, _ = arguments.rebuild(result.gradients, [0] * len(arguments.integers))
         products = tuple(_as_floats(x) for x in rebuilt)
@@ -131,9 +133,7 @@ class Compiled:
 
         if structure.shapes == (None,):
             return structure.assemble([rows[0][0]])
-        blocks = [
-            structure.rebuild(row) for row in rows
-        ]
+        blocks = [structure.rebuild(row) for row in rows]
         shape = structure.shapes[0] if len(structure.shapes) == 1 else None
         if shape is not None:
             return as_array([x for row in rows for x in row], (*shape, *shape))

@@ -13,8 +13,8 @@ from ..optim.packing import Vector
 from ..recording import enable_grad
 from ..trees import Structure, flatten
 from .arguments import Arguments
+from .executors import DONE, LEFT, OTHER_BRANCH, SUSPICIOUS, Outcome
 from .family import Family, Path, integers_fit
-from .interpreter import as_vector, backward, forward, guards_hold
 from .recorder import CompileError
 
 __all__ = ["Evaluation", "evaluate"]
@@ -82,66 +82,63 @@ class _Run:
 
     def by_path(self, path: Path, samples: Any) -> Any:
         """Evaluate those of the samples that take a path; return the others."""
-        program, batch = path.program, self.arguments.samples
-        given = [x[samples] if isinstance(x, np.ndarray) else x for x in self.numbers]
-        integers = [k[samples] if isinstance(k, np.ndarray) else k for k in self.arguments.integers]
-        count = None if batch is None else len(samples)
-        fits = integers_fit(program, integers, count)
-        if not np.any(fits):
-            return samples
-        state = forward(program, given, integers, count)
-        fits = fits & guards_hold(program, state)
-        suspicious = state.suspicious if self.errors == "raise" else np.zeros_like(state.suspicious)
-        # A sample may look as if it took another way only because the eager program would have raised before.
-        own, odd = (np.atleast_1d(x) for x in (fits & ~np.asarray(suspicious), fits & suspicious))
-        if not own.all() and count is not None and own.any():
-            given = [x[own] if isinstance(x, np.ndarray) else x for x in given]
-            integers = [k[own] if isinstance(k, np.ndarray) else k for k in integers]
-            state = forward(program, given, integers, int(own.sum()))
-        if own.any():
-            path.uses += int(own.sum())
-            self.take(path, state, samples[own])
-        for sample in samples[odd]:
+        batch = self.arguments.samples
+        integers = self.some(self.arguments.integers, samples)
+        fits = np.broadcast_to(
+            integers_fit(path.program, integers, None if batch is None else len(samples)), len(samples)
+        )
+        others, samples = samples[~fits], samples[fits]
+        if not len(samples):
+            return others
+        outcome = self.run_some(path, samples)
+        status = outcome.status.copy()
+        if self.errors == "ignore" and (status == SUSPICIOUS).any():
+            status[status == SUSPICIOUS] = LEFT if self.seeds is not None else DONE
+        done, left = status == DONE, status == LEFT
+        self.take(path, outcome, samples, done)
+        if left.any():
+            if left.all() and batch is not None and len(samples) > 1:
+                # Their sum is not finite: one after the other, to find out which are to blame.
+                for sample in samples:
+                    self.by_path(path, np.array([sample]))
+            elif left.all():
+                self.by_function(int(samples[0]))
+            else:
+                self.by_path(path, samples[left])
+        for sample in samples[status == SUSPICIOUS]:
             self.by_function(int(sample))
-        return samples[~(own | odd)]
+        return np.concatenate([others, samples[status == OTHER_BRANCH]])
 
-    def take(self, path: Path, state: Any, samples: Any) -> None:
-        """Write the outputs and the derivatives of some samples down."""
+    @staticmethod
+    def some(given: Sequence[Any], samples: Any) -> list[Any]:
+        return [x[samples] if isinstance(x, np.ndarray) else x for x in given]
+
+    def run_some(self, path: Path, samples: Any) -> Outcome:
+        numbers, integers = self.some(self.numbers, samples), self.some(self.arguments.integers, samples)
+        seeds = None
+        if self.seeds is not None:
+            seeds = np.empty((len(path.program.outputs), len(samples)))
+            for row, seed in zip(seeds, self.seeds):
+                row[:] = seed[samples] if isinstance(seed, np.ndarray) else seed
+        executor = path.executor(numbers, integers)
+        return executor.run(numbers, integers, None if self.arguments.samples is None else len(samples), seeds)
+
+    def take(self, path: Path, outcome: Outcome, samples: Any, done: Any) -> None:
+        """Write the outputs and the derivatives of the samples down that are done."""
         program = path.program
         self.shaped(path.structure, len(program.outputs))
-        for row, slot in zip(self.result.outputs, program.outputs):
-            row[samples] = as_vector(state.values[slot], len(samples))
-        if self.seeds is None:
+        own = samples[done]
+        path.uses += len(own)
+        self.result.outputs[:, own] = outcome.outputs[:, done]
+        if self.seeds is None or not len(own):
             return
-        seeds = [seed[samples] if isinstance(seed, np.ndarray) else seed for seed in self.seeds]
-        spread = [self.spread(seed, state, slot) for seed, slot in zip(seeds, program.outputs)]
-        adjoints = backward(program, state, spread)
-        if self.errors == "raise" and not all(np.all(np.isfinite(adjoints[slot])) for slot in self.wanted(program)):
-            for sample in samples:
-                self.by_function(int(sample))
-            return
-        for place, slot in enumerate(program.numbers):
-            if slot is None:
-                continue
-            gradient = self.result.gradients[place]
-            if isinstance(gradient, np.ndarray):
-                gradient[samples] = adjoints[slot]
+        for place, gradient in enumerate(outcome.numbers):
+            if isinstance(self.result.gradients[place], np.ndarray):
+                self.result.gradients[place][own] = gradient[done] if isinstance(gradient, np.ndarray) else gradient
             else:
-                self.result.gradients[place] = gradient + float(adjoints[slot])
-        for slot, leaf in program.leaves.items():
-            self.result.leaves[leaf] = self.result.leaves.get(leaf, 0.0) + float(adjoints[slot])
-
-    @staticmethod
-    def spread(seed: Any, state: Any, slot: int) -> Any:
-        """Return a seed as its slot wants it: where the output is one for all samples, their seeds add up."""
-        if state.samples is None:
-            return float(np.sum(seed))
-        every = np.broadcast_to(seed, state.samples)
-        return every if isinstance(state.values[slot], np.ndarray) else float(np.sum(every))
-
-    @staticmethod
-    def wanted(program: Any) -> list[int]:
-        return [slot for slot in program.numbers if slot is not None] + list(program.leaves)
+                self.result.gradients[place] += float(np.sum(gradient))
+        for leaf, gradient in zip(program.leaves.values(), outcome.leaves.tolist()):
+            self.result.leaves[leaf] = self.result.leaves.get(leaf, 0.0) + gradient
 
     def shaped(self, structure: Structure, outputs: int) -> None:
         """Make room for the outputs, or see to it that there are as many as before."""
@@ -149,7 +146,9 @@ class _Run:
             self.result.structure = structure
             self.result.outputs = np.full((outputs, self.count), np.nan)
         elif self.result.structure.shapes != structure.shapes:
-            raise CompileError("the function returns another structure for some samples; let it return the same for all")
+            raise CompileError(
+                "the function returns another structure for some samples; let it return the same for all"
+            )
 
     def by_function(self, sample: int) -> None:
         """Evaluate a sample by the function itself: with its errors, and its numbers where they are not finite."""

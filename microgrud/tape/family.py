@@ -12,6 +12,7 @@ import numpy as np
 from ..engine import Value
 from ..trees import Structure
 from .arguments import Arguments
+from .executors import Executor, executor_for
 from .program import Program, build, leaves_of
 from .recorder import CompileError, Recording, record
 
@@ -25,6 +26,15 @@ class Path:
     program: Program
     structure: Structure
     uses: int = 0
+    executors: dict[Any, Executor] = field(default_factory=dict)
+
+    def executor(self, numbers: Sequence[Any], integers: Sequence[Any]) -> Executor:
+        """Return who runs the program for such arguments."""
+        flags = tuple(isinstance(x, np.ndarray) for x in (*numbers, *integers))
+        if flags not in self.executors:
+            count = len(numbers)
+            self.executors[flags] = executor_for(self.program, flags[:count], flags[count:])
+        return self.executors[flags]
 
 
 @dataclass

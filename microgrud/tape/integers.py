@@ -128,7 +128,9 @@ def _looked_up(watcher: Any, rows: Sequence[Any], index: IntegerArgument) -> Any
     width = len(columns[0])
     for i, row in enumerate(columns):
         if len(row) != width:
-            raise ValueError(f"take: table: expected rows of one length, got {width} numbers in row 0, {len(row)} in {i}")
+            raise ValueError(
+                f"take: table: expected rows of one length, got {width} numbers in row 0, {len(row)} in {i}"
+            )
     return [watcher.taken([row[j] for row in columns], index) for j in range(width)]
 
 

@@ -14,9 +14,9 @@ from .program import LINEAR, Program
 from .recorder import DETACH, TAKE
 from .rules import NEVER_RAISE, slopes_of, value_of
 
-__all__ = ["Forward", "backward", "forward", "guards_hold"]
+__all__ = ["COMPARISONS", "Forward", "as_vector", "backward", "forward", "guards_hold"]
 
-_COMPARISONS = {
+COMPARISONS = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -82,7 +82,7 @@ def guards_hold(program: Program, state: Forward) -> Any:
     """Tell, for each sample or for the call, whether it takes the branches of the program."""
     holds: Any = True if state.samples is None else np.ones(state.samples, dtype=bool)
     for guard in program.guards:
-        outcome = _COMPARISONS[guard.symbol](state.values[guard.x], state.values[guard.y])
+        outcome = COMPARISONS[guard.symbol](state.values[guard.x], state.values[guard.y])
         holds = holds & (outcome == guard.outcome)
     return holds
 

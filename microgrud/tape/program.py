@@ -75,6 +75,7 @@ class Program:
         outputs: the slots of what the function returned.
         guards: the branches that it took.
         static_integers: the integers that it looked at: their places and numbers.
+        table_sizes: by the slot of an integer that is looked up by, how many items the smallest table has.
         slots: how many there are.
         nodes: how many nodes the recording had.
     """
@@ -87,6 +88,7 @@ class Program:
     outputs: list[int] = field(default_factory=list)
     guards: list[SlotGuard] = field(default_factory=list)
     static_integers: dict[int, int] = field(default_factory=dict)
+    table_sizes: dict[int, int] = field(default_factory=dict)
     slots: int = 0
     nodes: int = 0
 
@@ -185,6 +187,9 @@ class _Builder:
                 found = self._constant(node._data)
             else:
                 found = self._new_slot()
+                if operation is TAKE:
+                    sizes = self.program.table_sizes
+                    sizes[places[0]] = min(len(places) - 1, sizes.get(places[0], len(places)))
                 self.steps.append((operation, found, places))
             self.known[key] = found
         self.slots[id(node)] = found

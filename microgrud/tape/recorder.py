@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import watching
 from ..engine import Value
-from ..operation import Number, Operation, as_float
+from ..operation import Number, Operation
 from ..recording import enable_grad
 from ..trees import Structure, flatten
 from .arguments import Arguments
