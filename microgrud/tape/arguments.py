@@ -89,8 +89,8 @@ class _Reader:
             if isinstance(x, Hashable):
                 return ("static", x), lambda numbers, integers: x
             raise TypeError(
-                f"compile: {where}: expected numbers, arrays, lists, tuples, dicts, or something hashable, got an object "
-                f"of type {type(x).__name__}"
+                f"compile: {where}: expected numbers, arrays, lists, tuples, dicts, or something hashable, got an "
+                f"object of type {type(x).__name__}"
             ) from None
         return self.number(number, where)
 
@@ -110,15 +110,15 @@ class _Reader:
 
     def array(self, x: np.ndarray, where: str) -> tuple[Hashable, Callable[..., Any]]:
         """Read an array: one number, or one integer, for each element."""
-        take = self.integer if x.dtype.kind in "iu" else self.number
-        first = len(self.integers if x.dtype.kind in "iu" else self.numbers)
+        whole = x.dtype.kind in "iu"
+        first = len(self.integers if whole else self.numbers)
         for index, item in zip(np.ndindex(x.shape), x.ravel().tolist()):
-            place = "".join(f"[{i}]" for i in index)
-            take(
-                item if take == self.integer or isinstance(item, Value) else as_float(item, where + place),
-                where + place,
-            )
-        return ("array", x.dtype.kind in "iu", x.shape), self._in_array(first, x.shape, x.dtype.kind in "iu")
+            place = where + "".join(f"[{i}]" for i in index)
+            if whole:
+                self.integer(item, place)
+            else:
+                self.number(item if isinstance(item, Value) else as_float(item, place), place)
+        return ("array", whole, x.shape), self._in_array(first, x.shape, whole)
 
     def batch(self, x: Any, where: str) -> tuple[Hashable, Callable[..., Any]]:
         """Read an argument whose first axis is that of the samples: of each number there is one a sample."""

@@ -6,17 +6,17 @@ import functools
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
 from .. import watching
 from ..engine import Value
 from ..operation import as_sequence
-from ..optim.packing import Vector
+from ..optim.packing import read_gradients, write_gradients
 from ..optim.settings import one_of, whole
 from ..transforms import grad
-from ..trees import flatten
+from ..trees import as_array, flatten
 from .arguments import Arguments, read_arguments
 from .evaluation import Evaluation, evaluate
 from .family import Family
@@ -74,8 +74,8 @@ class Compiled:
         """
         arguments = self._read(args, kwargs)
         result = self._with_gradient(arguments)
-        for leaf, gradient in result.leaves.items():
-            leaf.grad += gradient
+        for leaves, gradient in result.leaves:
+            write_gradients(leaves, read_gradients(leaves) + gradient)
         for x, gradient in zip(arguments.numbers, result.gradients):
             if isinstance(x, Value):
                 x.grad += gradient
@@ -129,8 +129,6 @@ class Compiled:
         for i in range(count):
             result = gradient._evaluate(arguments, [float(i == j) for j in range(count)])
             rows.append([float(x) for x in result.gradients[:count]])
-        from ..trees import as_array
-
         if structure.shapes == (None,):
             return structure.assemble([rows[0][0]])
         blocks = [structure.rebuild(row) for row in rows]
@@ -202,10 +200,6 @@ class Compiled:
         return self._gradients[argnums]
 
 
-@overload
-def compile(f: Callable[..., Any], **settings: Any) -> Compiled: ...
-@overload
-def compile(f: None = None, **settings: Any) -> Callable[[Callable[..., Any]], Compiled]: ...
 def compile(
     f: Callable[..., Any] | None = None,
     *,
@@ -276,13 +270,10 @@ def _as_floats(tree: Any) -> Any:
     """Make arrays of numbers of object arrays, in a structure."""
     if isinstance(tree, np.ndarray) and tree.dtype == object:
         if tree.size and isinstance(tree.flat[0], np.ndarray):  # one number a sample
-            return np.moveaxis(np.array([x for x in tree.ravel()]).reshape(*tree.shape, -1), -1, 0)
+            return np.moveaxis(np.array(tree.ravel().tolist()).reshape(*tree.shape, -1), -1, 0)
         return tree.astype(np.float64)
     if isinstance(tree, dict):
         return {key: _as_floats(item) for key, item in tree.items()}
     if isinstance(tree, (list, tuple)) and not hasattr(tree, "_make"):
         return type(tree)(_as_floats(item) for item in tree)
     return tree
-
-
-_ = Vector

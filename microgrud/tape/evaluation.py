@@ -28,13 +28,14 @@ class Evaluation:
         structure: what the outputs were in.
         outputs: an array of shape (outputs, samples); one sample without a batch.
         gradients: by the numbers of the arguments: a float, or for a batched one an array with one number a sample.
-        leaves: derivatives by the Values that the function closes over.
+        leaves: derivatives by the Values that the function closes over: in parts, each a list of Values and a vector
+            with one number for each; a Value may be in several.
     """
 
     structure: Structure | None = None
     outputs: Vector = field(default_factory=lambda: np.empty((0, 0)))
     gradients: list[Any] = field(default_factory=list)
-    leaves: dict[Value, float] = field(default_factory=dict)
+    leaves: list[tuple[list[Value], Vector]] = field(default_factory=list)
 
 
 def evaluate(
@@ -83,14 +84,19 @@ class _Run:
     def by_path(self, path: Path, samples: Any) -> Any:
         """Evaluate those of the samples that take a path; return the others."""
         batch = self.arguments.samples
-        integers = self.some(self.arguments.integers, samples)
-        fits = np.broadcast_to(
-            integers_fit(path.program, integers, None if batch is None else len(samples)), len(samples)
-        )
-        others, samples = samples[~fits], samples[fits]
-        if not len(samples):
-            return others
+        others = samples[:0]
+        if path.program.static_integers:
+            integers = self.some(self.arguments.integers, samples)
+            fits = np.broadcast_to(
+                integers_fit(path.program, integers, None if batch is None else len(samples)), len(samples)
+            )
+            others, samples = samples[~fits], samples[fits]
+            if not len(samples):
+                return others
         outcome = self.run_some(path, samples)
+        if not outcome.status.any():
+            self.take(path, outcome, samples, slice(None))
+            return others
         status = outcome.status.copy()
         if self.errors == "ignore" and (status == SUSPICIOUS).any():
             status[status == SUSPICIOUS] = LEFT if self.seeds is not None else DONE
@@ -109,8 +115,10 @@ class _Run:
             self.by_function(int(sample))
         return np.concatenate([others, samples[status == OTHER_BRANCH]])
 
-    @staticmethod
-    def some(given: Sequence[Any], samples: Any) -> list[Any]:
+    def some(self, given: Sequence[Any], samples: Any) -> Sequence[Any]:
+        """Return the numbers of some samples."""
+        if len(samples) == self.count:
+            return given
         return [x[samples] if isinstance(x, np.ndarray) else x for x in given]
 
     def run_some(self, path: Path, samples: Any) -> Outcome:
@@ -137,8 +145,8 @@ class _Run:
                 self.result.gradients[place][own] = gradient[done] if isinstance(gradient, np.ndarray) else gradient
             else:
                 self.result.gradients[place] += float(np.sum(gradient))
-        for leaf, gradient in zip(program.leaves.values(), outcome.leaves.tolist()):
-            self.result.leaves[leaf] = self.result.leaves.get(leaf, 0.0) + gradient
+        if len(outcome.leaves):
+            self.result.leaves.append((path.leaves, outcome.leaves))
 
     def shaped(self, structure: Structure, outputs: int) -> None:
         """Make room for the outputs, or see to it that there are as many as before."""
@@ -180,11 +188,13 @@ class _Run:
         finally:
             for leaf, grad in zip(leaves, kept):
                 leaf.grad = grad
+        others = [(leaf, grad) for leaf, grad in zip(leaves, found) if id(leaf) not in own]
+        self.result.leaves.append(([leaf for leaf, _ in others], weight * np.array([grad for _, grad in others])))
         for leaf, grad in zip(leaves, found):
             place = own.get(id(leaf))
             if place is None:
-                self.result.leaves[leaf] = self.result.leaves.get(leaf, 0.0) + weight * grad
-            elif isinstance(self.result.gradients[place], np.ndarray):
+                continue
+            if isinstance(self.result.gradients[place], np.ndarray):
                 self.result.gradients[place][sample] += weight * grad
             else:
                 self.result.gradients[place] += weight * grad

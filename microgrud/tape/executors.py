@@ -224,9 +224,6 @@ class _Native:
         for k, (kind, place) in enumerate(self.inputs):
             if kind == "number":
                 numbers[place] = np.zeros(len(status)) if input_gradients is None else input_gradients[k]
-        for place, slot in enumerate(self.program.numbers):
-            if slot is None:
-                numbers[place] = 0.0
         leaves = gradients[self.leaf_slots]
         if not (np.isfinite(leaves).all() and all(np.all(np.isfinite(x)) for x in numbers)):
             status[done] = LEFT

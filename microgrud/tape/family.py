@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import Value
 from ..trees import Structure
 from .arguments import Arguments
 from .executors import Executor, executor_for
@@ -27,6 +26,9 @@ class Path:
     structure: Structure
     uses: int = 0
     executors: dict[Any, Executor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.leaves = list(self.program.leaves.values())
 
     def executor(self, numbers: Sequence[Any], integers: Sequence[Any]) -> Executor:
         """Return who runs the program for such arguments."""
@@ -60,8 +62,8 @@ class Family:
         with self.lock:
             if len(self.paths) >= self.max_paths:
                 raise CompileError(
-                    f"expected at most {self.max_paths} ways through the branches of the function, and this would be one "
-                    "more; raise max_paths, or write the branch as an operation: where(), relu(), maximum(), clip()"
+                    f"expected at most {self.max_paths} ways through the branches of the function, and this would be "
+                    "one more; raise max_paths, or write the branch as an operation: where(), relu(), maximum(), clip()"
                 )
             first = record(self.f, arguments, numbers, integers)
             second = record(self.f, arguments, numbers, integers)
@@ -102,9 +104,3 @@ def integers_fit(program: Program, integers: Sequence[Any], samples: int | None)
     for place, number in program.static_integers.items():
         fits = fits & (integers[place] == number)
     return fits
-
-
-def leaf_values(paths: Sequence[Path]) -> list[Value]:
-    """Return the leaves that the functions close over, each once."""
-    found = {id(leaf): leaf for path in paths for leaf in path.program.leaves.values()}
-    return list(found.values())

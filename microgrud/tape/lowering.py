@@ -98,7 +98,7 @@ class _Lowering:
         for slot in varying_slots:
             self.varies[slot] = True
         for instruction in program.instructions:
-            self.varies[instruction.out] = any([self.varies[slot] for slot in instruction.operands])
+            self.varies[instruction.out] = any(map(self.varies.__getitem__, instruction.operands))
         self.lowered = lowered = Lowered()
         #: A base for each sum that varies, from the end of the slots that do not.
         uniform = self.varies.count(False)

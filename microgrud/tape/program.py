@@ -21,12 +21,12 @@ from .recorder import TAKE, CompileError, Guard, Recording
 __all__ = ["LINEAR", "Instruction", "Program", "SlotGuard", "build"]
 
 
-def _linear(plain: int, *numbers: float) -> float:
-    raise NotImplementedError  # the interpreters have it
+def _by_interpreters(*numbers: float) -> Any:
+    raise NotImplementedError("the interpreters know what a sum of products is")
 
 
 #: A sum of plain terms and of products; see `Instruction`.
-LINEAR = Operation("linear", "Σ", None, _linear, _linear, None, ())
+LINEAR = Operation("linear", "Σ", None, _by_interpreters, _by_interpreters, None, ())
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ class _Builder:
         found = self.known.get(key)
         if found is None:
             constants = self.program.constants
-            if operation is not TAKE and all([place in constants for place in places]):
+            if operation is not TAKE and all(map(constants.__contains__, places)):
                 found = self._constant(node._data)
             else:
                 found = self._new_slot()
