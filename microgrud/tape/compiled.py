@@ -98,26 +98,32 @@ class Compiled:
         gradients = tuple(_as_floats(rebuilt[position]) for position in positions)
         return self._reduced(result), gradients if isinstance(argnums, tuple) else gradients[0]
 
-    def hvp(self, primals: Any, tangents: Any) -> Any:
-        """Return the product of the Hessian with a direction, as `microgrud.hvp` does.
+    def hvp(self, primals: Any, tangents: Any, argnums: int | tuple[int, ...] = 0) -> Any:
+        """Return the product of the Hessian with a direction; arguments and result as those of `microgrud.hvp`.
 
-        Args:
-            primals: the arguments, as a tuple; one alone that is no tuple may stand by itself.
-            tangents: the direction, of the same structure.
+        Raises:
+            TypeError, ValueError: if the tangents do not fit the primals, or the result is not one number.
         """
         args = primals if isinstance(primals, tuple) else (primals,)
-        directions = tangents if isinstance(primals, tuple) else (tangents,)
-        gradient = self._gradient_of(tuple(range(len(args))))
-        arguments = gradient._read(args, {})
-        direction, _ = flatten(list(directions), "tangents")
-        if len(direction) != len(arguments.numbers):
+        directions = tangents if isinstance(tangents, tuple) else (tangents,)
+        positions = argnums if isinstance(argnums, tuple) else (argnums,)
+        if len(directions) != len(positions):
             raise ValueError(
-                f"tangents: expected {len(arguments.numbers)} numbers, as in primals, got {len(direction)}"
+                f"tangents: expected {len(positions)}, one for each argument to differentiate by, got {len(directions)}"
             )
-        result = gradient._evaluate(arguments, [float(x) for x in direction])
+        gradient = self._gradient_of(argnums)
+        arguments = gradient._read(args, {})
+        seeds: list[float] = []
+        for position, direction in zip(positions, directions):
+            own, _ = flatten(direction, "tangents")
+            wanted, _ = flatten(args[position], "primals")
+            if len(own) != len(wanted):
+                raise ValueError(f"tangents: expected {len(wanted)} numbers, as in the argument, got {len(own)}")
+            seeds += map(float, own)
+        result = gradient._evaluate(arguments, seeds)
         rebuilt, _ = arguments.rebuild(result.gradients, [0] * len(arguments.integers))
-        products = tuple(_as_floats(x) for x in rebuilt)
-        return products if isinstance(primals, tuple) else products[0]
+        products = tuple(_as_floats(rebuilt[position]) for position in positions)
+        return products if isinstance(argnums, tuple) else products[0]
 
     def hessian(self, *args: Any) -> Any:
         """Return all second derivatives by the first argument, as `microgrud.hessian` does."""

@@ -149,6 +149,7 @@ class _Native:
         self.leaves = list(program.leaves.values())
         self.leaf_slots = np.array([slots[slot] for slot in program.leaves], dtype=np.int64)
         self.outputs = [slots[slot] for slot in program.outputs]
+        self.output_varies = np.array([slot >= lowered.uniform for slot in self.outputs], dtype=bool)
         self.varying_outputs = [slot for slot in self.outputs if slot >= lowered.uniform]
         self.constants = np.zeros(lowered.uniform)
         for slot, constant in lowered.constants.items():
@@ -179,7 +180,7 @@ class _Native:
             COMPARISONS[symbol](uniform[x], uniform[y]) == outcome for x, symbol, y, outcome in lowered.uniform_guards
         )
         status = np.full(count, OTHER_BRANCH if not branch else DONE if fine else SUSPICIOUS, dtype=np.uint8)
-        outputs = np.empty((len(self.outputs), count))
+        outputs = np.full((len(self.outputs), count), np.nan)
         gradients = np.zeros(lowered.uniform) if seeds is not None else None
         input_gradients = None
         if branch and fine and lowered.varying:
@@ -194,9 +195,10 @@ class _Native:
                     [seed for seed, slot in zip(seeds, self.outputs) if slot >= lowered.uniform], dtype=np.float64
                 ).reshape(-1, count)
             self.batch.run(count, inputs, uniform, own_seeds, varying, input_gradients, gradients, status)
-            rows = iter(varying)
+            outputs[self.output_varies] = varying
         for row, slot in zip(outputs, self.outputs):
-            row[:] = uniform[slot] if slot < lowered.uniform or not (branch and fine) else next(rows)
+            if slot < lowered.uniform:
+                row[:] = uniform[slot]
         nothing: list[Any] = []
         if gradients is None:
             return Outcome(status, outputs, nothing, np.zeros(0))
