@@ -30,6 +30,9 @@
 #define PRAGMA_CONTRACTED
 #endif
 
+/* 8 numbers that may begin anywhere. */
+typedef double LooseVec __attribute__((vector_size(64), aligned(8), may_alias));
+
 /* 8 numbers; where the registers are shorter, the compiler takes several. */
 typedef double Vec __attribute__((vector_size(64), aligned(64), may_alias));
 
@@ -41,7 +44,7 @@ typedef double Vec __attribute__((vector_size(64), aligned(64), may_alias));
     ((((v)[0] + (v)[4]) + ((v)[2] + (v)[6])) + (((v)[1] + (v)[5]) + ((v)[3] + (v)[7])))
 
 /* Instructions beside the operations of the table. */
-enum { CODE_LINEAR = 1000, CODE_MATRIX, CODE_TAKE, CODE_DETACH };
+enum { CODE_LINEAR = 1000, CODE_MATRIX, CODE_TAKE, CODE_DETACH, CODE_DOT, CODE_SOFTMAX, CODE_LOG_SOFTMAX };
 
 typedef enum { DONE = 0, OTHER_BRANCH = 1, SUSPICIOUS = 2, LEFT = 3 } Status;
 
@@ -62,6 +65,8 @@ typedef struct Tape {
     const ElementaryBlocks *elementary;
     void (*forward)(const struct Tape *, double *, const double *, double *, double *);
     void (*backward)(const struct Tape *, const double *, double *, const double *, double *, double *);
+    double (*dot)(const double *, const double *, size_t);
+    void (*spread)(double, const double *, double *, size_t);
 } Tape;
 
 /* out = U[base] + plain terms + weighted v * u + products x * y */
@@ -94,6 +99,30 @@ static inline Matrix read_matrix(const int32_t *code)
     m.v = m.base + m.rows;
     m.u = m.v + m.columns;
     return m;
+}
+
+/* All of softmax(x) or of log(softmax(x)) at once: out[k] is the slot of the k-th result, or -1 if no one asks for it. */
+typedef struct {
+    size_t n;
+    const int32_t *out, *x;
+} Softmax;
+
+static inline Softmax read_softmax(const int32_t *code)
+{
+    Softmax s = {(size_t)code[1], code + 2, code + 2 + code[1]};
+    return s;
+}
+
+/* bias plus the inner product of two stretches of neighbouring slots. */
+typedef struct {
+    int32_t out, bias, x, y;
+    size_t n;
+} Dot;
+
+static inline Dot read_dot(const int32_t *code)
+{
+    Dot d = {code[1], code[2], code[4], code[5], (size_t)code[3]};
+    return d;
 }
 
 static inline double *varying(const Tape *tape, double *numbers, int32_t slot)
@@ -215,6 +244,58 @@ static double linear_of(const int32_t *code, const double *U)
     return (s0 + s1) + (s2 + s3);
 }
 
+/* With the sum of the exponentials without the greatest, which is 1: so that log(softmax) of the likeliest, however
+ * near to 0 it is, has all its digits. */
+static bool forward_softmax_alone(const int32_t *code, double *U, double *e)
+{
+    const Softmax s = read_softmax(code);
+    size_t first = 0;
+    for (size_t k = 1; k < s.n; k++) {
+        first = U[s.x[k]] > U[s.x[first]] ? k : first;
+    }
+    const double most = U[s.x[first]];
+    double others = 0.0;
+    for (size_t k = 0; k < s.n; k++) {
+        e[k] = k == first ? 1.0 : exp(U[s.x[k]] - most);
+        others += k == first ? 0.0 : e[k];
+    }
+    const double log_sum = code[0] == CODE_LOG_SOFTMAX ? log1p(others) : 0.0;
+    bool fine = true;
+    for (size_t k = 0; k < s.n; k++) {
+        const double z = code[0] == CODE_SOFTMAX ? e[k] / (1.0 + others) : (U[s.x[k]] - most) - log_sum;
+        fine &= z - z == 0.0;
+        if (s.out[k] >= 0) {
+            U[s.out[k]] = z;
+        }
+    }
+    return fine;
+}
+
+static void backward_softmax_alone(const int32_t *code, const double *U, double *G, double *share)
+{
+    const Softmax s = read_softmax(code);
+    double most = -INFINITY, sum = 0.0, weighted = 0.0;
+    for (size_t k = 0; k < s.n; k++) {
+        most = U[s.x[k]] > most ? U[s.x[k]] : most;
+    }
+    for (size_t k = 0; k < s.n; k++) {
+        share[k] = exp(U[s.x[k]] - most);
+        sum += share[k];
+    }
+    for (size_t k = 0; k < s.n; k++) {
+        share[k] /= sum;
+        const double g = s.out[k] < 0 ? 0.0 : G[s.out[k]];
+        weighted += code[0] == CODE_SOFTMAX ? g * share[k] : g;
+    }
+    if (code[0] == CODE_LOG_SOFTMAX && weighted == 0.0) {
+        return;
+    }
+    for (size_t k = 0; k < s.n; k++) {
+        const double g = s.out[k] < 0 ? 0.0 : G[s.out[k]];
+        G[s.x[k]] += code[0] == CODE_SOFTMAX ? share[k] * (g - weighted) : g - share[k] * weighted;
+    }
+}
+
 /* Return whether every number is finite that the eager program could not have gone on without. */
 static bool forward_alone(const Tape *tape, double *U, double *room)
 {
@@ -227,6 +308,15 @@ static bool forward_alone(const Tape *tape, double *U, double *room)
         switch (code[0]) {
         case CODE_LINEAR:
             U[code[1]] = linear_of(code, U);
+            continue;
+        case CODE_DOT: {
+            const Dot d = read_dot(code);
+            U[d.out] = U[d.bias] + tape->dot(U + d.x, U + d.y, d.n);
+            continue;
+        }
+        case CODE_SOFTMAX:
+        case CODE_LOG_SOFTMAX:
+            fine &= forward_softmax_alone(code, U, room);
             continue;
         case CODE_TAKE:
             U[code[1]] = U[code[4 + (size_t)U[code[3]]]];
@@ -257,6 +347,10 @@ static void backward_alone(const Tape *tape, const double *U, double *G, double 
 {
     for (size_t k = tape->count; k-- > 0;) {
         const int32_t *code = tape->code + tape->starts[k];
+        if (code[0] == CODE_SOFTMAX || code[0] == CODE_LOG_SOFTMAX) {
+            backward_softmax_alone(code, U, G, room);
+            continue;
+        }
         const double g = G[code[1]];
         if (g == 0.0 || code[0] == CODE_DETACH) {
             continue; /* an adjoint of 0 passes nothing on */
@@ -272,6 +366,13 @@ static void backward_alone(const Tape *tape, const double *U, double *G, double 
                 G[x[j]] += g * yj;
                 G[y[j]] += g * xj;
             }
+            continue;
+        }
+        if (code[0] == CODE_DOT) {
+            const Dot d = read_dot(code);
+            G[d.bias] += g;
+            tape->spread(g, U + d.y, G + d.x, d.n);
+            tape->spread(g, U + d.x, G + d.y, d.n);
             continue;
         }
         if (code[0] == CODE_TAKE) {
@@ -338,7 +439,7 @@ static bool run_blocks(const Tape *tape, const Batch *batch)
 {
     const size_t varying_numbers = (size_t)tape->varying_count * BLOCK, uniform = (size_t)tape->uniform_count;
     const size_t sizes[] = {varying_numbers, batch->seeds == NULL ? 0 : varying_numbers,
-                            batch->seeds == NULL ? 0 : uniform, 3 * tape->longest, BLOCK};
+                            batch->seeds == NULL ? 0 : uniform, (tape->longest + 3) * BLOCK, BLOCK};
     double *rooms[5];
     size_t all = 0;
     for (int k = 0; k < 5; k++) {
@@ -495,8 +596,10 @@ static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
     tape->guards = guard_numbers / 4;
     for (size_t k = 0; k < tape->count; k++) {
         const int32_t *instruction = tape->code + tape->starts[k];
-        if (instruction[0] < OP_COUNT && (size_t)instruction[2] > tape->longest) {
-            tape->longest = (size_t)instruction[2];
+        const bool softmax = instruction[0] == CODE_SOFTMAX || instruction[0] == CODE_LOG_SOFTMAX;
+        const size_t length = instruction[0] < OP_COUNT ? (size_t)instruction[2] : softmax ? (size_t)instruction[1] : 0;
+        if (length > tape->longest) {
+            tape->longest = length;
         }
     }
     tape->elementary = find_elementary_blocks(variant);
@@ -507,13 +610,19 @@ static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
     }
     tape->forward = forward_block_baseline;
     tape->backward = backward_block_baseline;
+    tape->dot = dot_baseline;
+    tape->spread = spread_baseline;
 #ifdef ELEMENTARY_HAS_X86_VARIANTS
     if (strcmp(tape->elementary->name, "avx512") == 0) {
         tape->forward = forward_block_avx512;
         tape->backward = backward_block_avx512;
+        tape->dot = dot_avx512;
+        tape->spread = spread_avx512;
     } else if (strcmp(tape->elementary->name, "avx2") == 0) {
         tape->forward = forward_block_avx2;
         tape->backward = backward_block_avx2;
+        tape->dot = dot_avx2;
+        tape->spread = spread_avx2;
     }
 #endif
     return (PyObject *)tape;
@@ -705,7 +814,8 @@ static int execute(PyObject *module)
     Py_DECREF(type);
     if (add(module, "OPERATION_CODES", operation_codes()) < 0 || add(module, "VARIANTS", variant_names()) < 0 ||
         PyModule_AddIntMacro(module, CODE_LINEAR) < 0 || PyModule_AddIntMacro(module, CODE_MATRIX) < 0 ||
-        PyModule_AddIntMacro(module, CODE_TAKE) < 0 || PyModule_AddIntMacro(module, CODE_DETACH) < 0) {
+        PyModule_AddIntMacro(module, CODE_DOT) < 0 || PyModule_AddIntMacro(module, CODE_SOFTMAX) < 0 ||
+        PyModule_AddIntMacro(module, CODE_LOG_SOFTMAX) < 0 || PyModule_AddIntMacro(module, CODE_TAKE) < 0 || PyModule_AddIntMacro(module, CODE_DETACH) < 0) {
         return -1;
     }
     return 0;

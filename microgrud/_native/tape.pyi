@@ -8,6 +8,9 @@ CODE_LINEAR: int
 CODE_MATRIX: int
 CODE_TAKE: int
 CODE_DETACH: int
+CODE_DOT: int
+CODE_SOFTMAX: int
+CODE_LOG_SOFTMAX: int
 
 class Tape:
     """A program for the interpreter."""

@@ -257,6 +257,41 @@ TAPE_TARGET static void TAPE_NAME(backward_matrix)(const Tape *tape, const int32
     }
 }
 
+/* --- without a batch: sums over neighbouring slots --- */
+
+TAPE_TARGET CONTRACTED static double TAPE_NAME(dot)(const double *x, const double *y, size_t n)
+{
+    PRAGMA_CONTRACTED
+    Vec a = {0}, b = {0};
+    size_t j = 0;
+    for (; j + 16 <= n; j += 16) {
+        a += *(const LooseVec *)(x + j) * *(const LooseVec *)(y + j);
+        b += *(const LooseVec *)(x + j + 8) * *(const LooseVec *)(y + j + 8);
+    }
+    if (j + 8 <= n) {
+        a += *(const LooseVec *)(x + j) * *(const LooseVec *)(y + j);
+        j += 8;
+    }
+    double rest = 0.0;
+    for (; j < n; j++) {
+        rest += x[j] * y[j];
+    }
+    return total(a + b) + rest;
+}
+
+/* to += g * x; the two may not overlap. */
+TAPE_TARGET CONTRACTED static void TAPE_NAME(spread)(double g, const double *restrict x, double *restrict to, size_t n)
+{
+    PRAGMA_CONTRACTED
+    size_t j = 0;
+    for (; j + 8 <= n; j += 8) {
+        *(LooseVec *)(to + j) += g * *(const LooseVec *)(x + j);
+    }
+    for (; j < n; j++) {
+        to[j] += g * x[j];
+    }
+}
+
 /* --- one operation, number by number --- */
 
 /* Read an operand: BLOCK numbers, those of a slot that is the same for all samples written out. */
@@ -282,6 +317,102 @@ TAPE_TARGET static void TAPE_NAME(give)(const Tape *tape, int32_t slot, const do
     double *restrict a = varying(tape, A, slot);
     for (size_t i = 0; i < BLOCK; i++) {
         a[i] += share[i];
+    }
+}
+
+/* --- softmax, and its logarithm --- */
+
+TAPE_TARGET static void TAPE_NAME(forward_softmax)(const Tape *tape, const int32_t *code, double *V, const double *U,
+                                                   double *room, double *restrict suspicious)
+{
+    const Softmax s = read_softmax(code);
+    double *e = room, *most = room + s.n * BLOCK, *others = most + BLOCK, *difference = others + BLOCK;
+    uint8_t counted[BLOCK] = {0}; /* the greatest, whose exponential is 1 */
+    double copy[BLOCK] ALIGNED;
+    for (size_t i = 0; i < BLOCK; i++) {
+        most[i] = -INFINITY;
+        others[i] = 0.0;
+    }
+    for (size_t k = 0; k < s.n; k++) {
+        const double *x = TAPE_NAME(operand)(tape, s.x[k], V, U, copy);
+        for (size_t i = 0; i < BLOCK; i++) {
+            most[i] = x[i] > most[i] ? x[i] : most[i];
+        }
+    }
+    for (size_t k = 0; k < s.n; k++) {
+        const double *x = TAPE_NAME(operand)(tape, s.x[k], V, U, copy);
+        for (size_t i = 0; i < BLOCK; i++) {
+            difference[i] = x[i] - most[i];
+        }
+        tape->elementary->exp(difference, e + k * BLOCK, BLOCK);
+        for (size_t i = 0; i < BLOCK; i++) {
+            const bool first = difference[i] == 0.0 && !counted[i];
+            counted[i] |= first;
+            others[i] += first ? 0.0 : e[k * BLOCK + i];
+        }
+    }
+    if (code[0] == CODE_LOG_SOFTMAX) {
+        for (size_t i = 0; i < BLOCK; i++) {
+            others[i] = log1p(others[i]);
+        }
+    }
+    for (size_t k = 0; k < s.n; k++) {
+        if (s.out[k] < 0) {
+            continue;
+        }
+        double *z = varying(tape, V, s.out[k]);
+        const double *x = TAPE_NAME(operand)(tape, s.x[k], V, U, copy);
+        for (size_t i = 0; i < BLOCK; i++) {
+            z[i] = code[0] == CODE_SOFTMAX ? e[k * BLOCK + i] / (1.0 + others[i]) : (x[i] - most[i]) - others[i];
+            suspicious[i] += z[i] - z[i];
+        }
+    }
+}
+
+TAPE_TARGET static void TAPE_NAME(backward_softmax)(const Tape *tape, const int32_t *code, const double *V, double *A,
+                                                    const double *U, double *G, double *room)
+{
+    const Softmax s = read_softmax(code);
+    double *share = room, *most = room + s.n * BLOCK, *sum = most + BLOCK, *weighted = sum + BLOCK;
+    double copy[BLOCK] ALIGNED;
+    for (size_t i = 0; i < BLOCK; i++) {
+        most[i] = -INFINITY;
+        sum[i] = weighted[i] = 0.0;
+    }
+    for (size_t k = 0; k < s.n; k++) {
+        const double *x = TAPE_NAME(operand)(tape, s.x[k], V, U, copy);
+        for (size_t i = 0; i < BLOCK; i++) {
+            most[i] = x[i] > most[i] ? x[i] : most[i];
+        }
+    }
+    for (size_t k = 0; k < s.n; k++) {
+        const double *x = TAPE_NAME(operand)(tape, s.x[k], V, U, copy);
+        double *own = share + k * BLOCK;
+        for (size_t i = 0; i < BLOCK; i++) {
+            weighted[i] = x[i] - most[i];
+        }
+        tape->elementary->exp(weighted, own, BLOCK);
+        for (size_t i = 0; i < BLOCK; i++) {
+            sum[i] += own[i];
+        }
+    }
+    memset(weighted, 0, BLOCK * sizeof *weighted);
+    for (size_t k = 0; k < s.n; k++) {
+        double *own = share + k * BLOCK;
+        const double *g = s.out[k] < 0 ? NULL : varying(tape, A, s.out[k]);
+        for (size_t i = 0; i < BLOCK; i++) {
+            own[i] /= sum[i];
+            weighted[i] += g == NULL ? 0.0 : code[0] == CODE_SOFTMAX ? g[i] * own[i] : g[i];
+        }
+    }
+    for (size_t k = 0; k < s.n; k++) {
+        double *own = share + k * BLOCK;
+        const double *g = s.out[k] < 0 ? NULL : varying(tape, A, s.out[k]);
+        for (size_t i = 0; i < BLOCK; i++) {
+            const double gi = g == NULL ? 0.0 : g[i];
+            own[i] = code[0] == CODE_SOFTMAX ? own[i] * (gi - weighted[i]) : gi - own[i] * weighted[i];
+        }
+        TAPE_NAME(give)(tape, s.x[k], own, A, G);
     }
 }
 
@@ -485,6 +616,10 @@ TAPE_TARGET static void TAPE_NAME(forward_block)(const Tape *tape, double *V, co
         case CODE_TAKE:
             forward_take(tape, code, V, U);
             break;
+        case CODE_SOFTMAX:
+        case CODE_LOG_SOFTMAX:
+            TAPE_NAME(forward_softmax)(tape, code, V, U, room, suspicious);
+            break;
         case CODE_DETACH:
             memcpy(varying(tape, V, code[1]), varying(tape, V, code[3]), BLOCK * sizeof(double));
             break;
@@ -512,6 +647,10 @@ TAPE_TARGET static void TAPE_NAME(backward_block)(const Tape *tape, const double
             break;
         case CODE_TAKE:
             backward_take(tape, code, V, A, U, G);
+            break;
+        case CODE_SOFTMAX:
+        case CODE_LOG_SOFTMAX:
+            TAPE_NAME(backward_softmax)(tape, code, V, A, U, G, room);
             break;
         case CODE_DETACH:
             break;

@@ -76,6 +76,9 @@ def _check_takes(program: Program, integers: Sequence[Any]) -> None:
     """Raise an IndexError for an integer that is no index of the table that it looks up in."""
     for slot, count in program.table_sizes.items():
         place = program.integers.index(slot)
+        if isinstance(integers[place], int):
+            check_index(integers[place], count, f"take: index {integers[place]}")
+            continue
         given = np.atleast_1d(integers[place])
         wrong = (given < 0) | (given >= count)
         if wrong.any():
@@ -136,6 +139,9 @@ class _Native:
             "matrix": native_tape.CODE_MATRIX,
             "take": native_tape.CODE_TAKE,
             "detach": native_tape.CODE_DETACH,
+            "dot": native_tape.CODE_DOT,
+            "softmax": native_tape.CODE_SOFTMAX,
+            "log_softmax": native_tape.CODE_LOG_SOFTMAX,
         }
         self.lowered = lowered = lower(program, {slot for slot, _, _ in inputs}, native_tape.OPERATION_CODES, special)
         slots = lowered.slots

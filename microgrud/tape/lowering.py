@@ -8,6 +8,7 @@ Neighbouring ones over the same numbers that vary become one `MATRIX`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..operation import Operation
-from ..ops import TABLE
+from ..ops import LOG_SOFTMAX, SOFTMAX, TABLE
 from .program import LINEAR, Instruction, Program
 from .recorder import DETACH, TAKE
 
@@ -27,6 +28,10 @@ __all__ = ["Lowered", "NotLoweredError", "lower"]
 _SYMBOLS = {"<": 0, "<=": 1, "==": 2, "!=": 3, ">": 4, ">=": 5}  # Python's own numbers for comparisons
 #: So many sums at least, over so many terms, and one instruction for all of them pays.
 _FEWEST_ROWS, _FEWEST_COLUMNS = 2, 2
+
+
+_FEWEST_IN_A_ROW = 4
+_SOFTMAXES = (SOFTMAX, LOG_SOFTMAX)
 
 
 class NotLoweredError(Exception):
@@ -81,7 +86,7 @@ def lower(program: Program, varying_slots: set[int], codes: dict[str, int], spec
         program: the program.
         varying_slots: the slots of arguments that have a number for each sample.
         codes: the number of each operation of the table, by its name.
-        special: the numbers of the other instructions: linear, matrix, take, detach.
+        special: the numbers of the other instructions: linear, matrix, take, detach, dot, softmax, log_softmax.
 
     Raises:
         NotLoweredError: for an operation that is not of the table.
@@ -99,6 +104,7 @@ class _Lowering:
             self.varies[slot] = True
         for instruction in program.instructions:
             self.varies[instruction.out] = any(map(self.varies.__getitem__, instruction.operands))
+        self.softmaxes = _together(program)
         self.lowered = lowered = Lowered()
         #: A base for each sum that varies, from the end of the slots that do not.
         uniform = self.varies.count(False)
@@ -141,7 +147,20 @@ class _Lowering:
             raise NotLoweredError(operation.name)
         return code
 
+    def softmax(self, key: tuple[Operation, tuple[int, ...]]) -> list[int]:
+        """Return the instruction for all results over the same numbers."""
+        operation, xs = key
+        outs = [-1] * len(xs)
+        for index, out in self.softmaxes.pop(key):
+            outs[index] = self.lowered.slots[out]
+        return [self.special[operation.name], len(xs), *outs, *(self.lowered.slots[x] for x in xs)]
+
     def add_uniform(self, instruction: Instruction) -> None:
+        if instruction.operation in _SOFTMAXES:
+            key = (instruction.operation, instruction.operands[1:])
+            if key in self.softmaxes:
+                self.lowered.alone.add(*self.softmax(key))
+            return
         slots = [self.lowered.slots[slot] for slot in instruction.operands]
         out = self.lowered.slots[instruction.out]
         if instruction.operation is LINEAR:
@@ -163,11 +182,21 @@ class _Lowering:
         return slots[: len(slots) // 2], slots[len(slots) // 2 :]
 
     def add_sum(self, out: int, plain: Sequence[int], xs: Sequence[int], ys: Sequence[int]) -> None:
-        self.lowered.alone.add(self.special["linear"], out, len(plain), len(xs), *plain, *xs, *ys)
+        alone = self.lowered.alone
+        # Neighbouring slots are read eight at a time, where others are looked up one by one.
+        if len(xs) >= _FEWEST_IN_A_ROW and len(plain) < 2 and _in_a_row(xs) and _in_a_row(ys) and _apart(xs, ys):
+            alone.add(self.special["dot"], out, plain[0] if plain else self.zero, len(xs), xs[0], ys[0])
+        else:
+            alone.add(self.special["linear"], out, len(plain), len(xs), *plain, *xs, *ys)
 
     def add_varying(self, instruction: Instruction) -> None:
         lowered = self.lowered
         out = lowered.slots[instruction.out]
+        if instruction.operation in _SOFTMAXES:
+            key = (instruction.operation, instruction.operands[1:])
+            if key in self.softmaxes:
+                self.emit(self.softmax(key))
+            return
         if instruction.operation is not LINEAR:
             slots = [lowered.slots[slot] for slot in instruction.operands]
             self.emit(self.simple(instruction.operation, out, slots))
@@ -238,3 +267,21 @@ class _Lowering:
         for numbers in self.waiting:
             code.add(*numbers)
         self.rows, self.waiting = [], []
+
+
+def _together(program: Program) -> dict[tuple[Operation, tuple[int, ...]], list[tuple[int, int]]]:
+    """Return the results of each softmax over the same numbers: pairs of an index and a slot."""
+    found: dict[tuple[Operation, tuple[int, ...]], list[tuple[int, int]]] = {}
+    for instruction in program.instructions:
+        if instruction.operation in _SOFTMAXES:
+            index = int(program.constants[instruction.operands[0]])
+            found.setdefault((instruction.operation, instruction.operands[1:]), []).append((index, instruction.out))
+    return found
+
+
+def _in_a_row(slots: Sequence[int]) -> bool:
+    return all(b - a == 1 for a, b in itertools.pairwise(slots))
+
+
+def _apart(one: Sequence[int], other: Sequence[int]) -> bool:
+    return abs(one[0] - other[0]) >= len(one)
