@@ -74,8 +74,7 @@ def executor_for(program: Program, varying: Sequence[bool], varying_integers: Se
 
 def _check_takes(program: Program, integers: Sequence[Any]) -> None:
     """Raise an IndexError for an integer that is no index of the table that it looks up in."""
-    for slot, count in program.table_sizes.items():
-        place = program.integers.index(slot)
+    for place, count in program.table_sizes.items():
         if isinstance(integers[place], int):
             check_index(integers[place], count, f"take: index {integers[place]}")
             continue

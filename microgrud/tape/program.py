@@ -75,7 +75,7 @@ class Program:
         outputs: the slots of what the function returned.
         guards: the branches that it took.
         static_integers: the integers that it looked at: their places and numbers.
-        table_sizes: by the slot of an integer that is looked up by, how many items the smallest table has.
+        table_sizes: by the place of an integer that is looked up by, how many items the smallest table has.
         slots: how many there are.
         nodes: how many nodes the recording had.
     """
@@ -128,6 +128,7 @@ class _Builder:
         self.steps: list[tuple[Operation, int, tuple[int, ...]]] = []
         order = _order(recording)
         program.nodes = len(order)
+        self.integer_places = {id(x): place for place, x in enumerate(recording.integers)}
         program.numbers = self._inputs(recording.numbers, order)
         program.integers = self._inputs(recording.integers, order)
         for node in order:
@@ -188,8 +189,8 @@ class _Builder:
             else:
                 found = self._new_slot()
                 if operation is TAKE:
-                    sizes = self.program.table_sizes
-                    sizes[places[0]] = min(len(places) - 1, sizes.get(places[0], len(places)))
+                    sizes, place = self.program.table_sizes, self.integer_places[id(operands[0])]
+                    sizes[place] = min(len(places) - 1, sizes.get(place, len(places)))
                 self.steps.append((operation, found, places))
             self.known[key] = found
         self.slots[id(node)] = found
