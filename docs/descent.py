@@ -6,20 +6,27 @@ Run with `python docs/descent.py`; needs matplotlib 3.7.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from microgrud import Value
 from microgrud.optim import SGD
+from microgrud.plot.style import outline, pale_greys, style
 
 RATES = {
     0.001: "too small: still on the way",
-    0.008: "good",
+    0.008: "good: it arrives",
     0.019: "too high: it jumps across the valley",
     0.04: "far too high: it leaps from valley to valley",
 }
 STEPS = 60
 START = (-1.0, -0.5)
+BEGINNING: dict[str, Any] = {
+    "linestyle": "none", "marker": "o", "markersize": 8, "markerfacecolor": "white", "markeredgecolor": "black",
+    "markeredgewidth": 1.4, "zorder": 5,
+}  # fmt: skip
+END: dict[str, Any] = {"linestyle": "none", "marker": "*", "markersize": 15, "markeredgecolor": "white", "zorder": 6}
 
 
 def himmelblau(x: Value, y: Value) -> Value:
@@ -50,30 +57,51 @@ def walk(learning_rate: float, steps: int = STEPS) -> tuple[list[tuple[float, fl
 
 
 def draw(path: Path) -> None:
-    """Draw the walks over the contours of the surface, and their losses beside them: the same bytes every time."""
+    """Draw each walk over the contours of the surface, and all losses beside them: the same bytes every time."""
     import matplotlib
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
-    figure = Figure(figsize=(10, 5), layout="constrained")
-    surface, curves = figure.subplots(1, 2, width_ratios=[1.1, 1])
-    xs, ys = np.meshgrid(np.linspace(-5.6, 5.6, 80), np.linspace(-5.6, 5.6, 80))
-    heights = (xs**2 + ys - 11) ** 2 + (xs + ys**2 - 7) ** 2
-    surface.contourf(xs, ys, np.log1p(heights), levels=14, cmap="Greys", alpha=0.7, zorder=-1)
-    surface.set_rasterization_zorder(0)  # an image of what lies below 0 keeps the file small
-    markers = iter("osD^")
-    for rate, verdict in RATES.items():
+    figure = Figure(figsize=(10, 5.4), layout="constrained")
+    # The walks begin alike, so that in one panel the last would cover the others.
+    left, right = figure.subfigures(1, 2, width_ratios=[1.25, 1])
+    panels = left.subplots(2, 2, sharex=True, sharey=True)
+    curves = right.subplots()
+    for i, (ax, (rate, verdict)) in enumerate(zip(panels.flat, RATES.items())):
         places, losses = walk(rate)
-        marker = next(markers)
-        (line,) = curves.semilogy(losses, marker=marker, markersize=3, markevery=4, label=f"{rate:g} ({verdict})")
-        surface.plot(*zip(*places), color=line.get_color(), marker=marker, markersize=3, linewidth=1)
-    surface.plot(*START, "k*", markersize=12)
-    surface.set(
-        xlim=(-5.6, 5.6), ylim=(-5.6, 5.6), xlabel="x", ylabel="y", title="60 steps down one surface, from the star"
-    )
-    curves.set(xlabel="step", ylabel="loss", ylim=(1e-20, 1e4), title="The learning rate sets the pace")
-    figure.legend(title="learning rate", loc="outside lower center", ncols=2)
+        look = style(i)
+        form = {"color": look.color, "linestyle": look.dashes, "marker": look.marker}
+        curves.semilogy(losses, **form, markersize=4.5, markevery=6, label=f"{rate:g}")
+        _draw_ground(ax)
+        ax.plot(*zip(*places), **form, markersize=3, linewidth=1, path_effects=outline(2.4))
+        ax.plot(*START, **BEGINNING)
+        ax.plot(*places[-1], **END, markerfacecolor=look.color)
+        ax.set(xlim=(-5.6, 5.6), ylim=(-5.6, 5.6), xticks=[-4, 0, 4], yticks=[-4, 0, 4])
+        ax.set_title(f"learning rate {rate:g}\n{verdict}", fontsize="small")
+    for ax in panels[1]:
+        ax.set_xlabel("x")
+    for ax in panels[:, 0]:
+        ax.set_ylabel("y")
+    left.legend(
+        handles=[
+            Line2D([], [], **BEGINNING, label="start"),
+            Line2D([], [], **END, markerfacecolor="black", label=f"end, after {STEPS} steps"),
+        ],
+        loc="outside lower center", ncols=2, fontsize="small",
+    )  # fmt: skip
+    curves.set(xlabel="step", ylabel="loss (logarithmic scale)", ylim=(1e-20, 1e4))
+    curves.set_title("The learning rate sets the pace", fontsize="medium")
+    curves.legend(title="learning rate", loc="lower left", fontsize="small")
+    curves.grid(alpha=0.4, linewidth=0.6)
     with matplotlib.rc_context({"svg.hashsalt": "microgrud"}):
         figure.savefig(path, dpi=110, metadata={"Date": None})
+
+
+def _draw_ground(ax: Any) -> None:
+    xs, ys = np.meshgrid(np.linspace(-5.6, 5.6, 80), np.linspace(-5.6, 5.6, 80))
+    heights = (xs**2 + ys - 11) ** 2 + (xs + ys**2 - 7) ** 2
+    ax.contourf(xs, ys, np.log1p(heights), levels=14, cmap=pale_greys(), alpha=0.8, zorder=-1)
+    ax.set_rasterization_zorder(0)  # an image of what lies below 0 keeps the file small
 
 
 if __name__ == "__main__":

@@ -18,11 +18,14 @@ def neuron() -> Drawing:
     2
     """
     x, w, b = Value(2.0, label="x"), Value(-0.75, label="w"), Value(1.0, label="b")
-    loss = (tanh(w * x + b) - 1.0) ** 2
+    loss = tanh(w * x + b) ** 2
     loss.label = "loss"
     loss.backward()
-    return draw(loss, parameters=[w, b], inputs=[x])
+    # Short numbers, and boxes close to each other: the README is 830 pixels wide, and letters should be 10 high there.
+    picture = draw(loss, parameters=[w, b], inputs=[x], digits=3)
+    picture.attr(ranksep="0.2")
+    return picture
 
 
 if __name__ == "__main__":
-    neuron().render(outfile=Path(__file__).with_suffix(".svg"), cleanup=True)
+    neuron().render(Path(__file__).with_suffix(".svg"))

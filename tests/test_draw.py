@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
+import runpy
+import shutil
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 
 import microgrud as mg
 from microgrud import Value, custom_op, dot, tanh
 from microgrud.draw import Drawing, draw, draw_dot, local_derivatives, rendering, summary, trace
-from microgrud.nn import MLP, Module
+from microgrud.nn import MLP, Layer, Module
 from microgrud.testing import Expression, expressions
 
 
@@ -130,6 +134,14 @@ def test_gradients_are_tinted_by_sign_and_size(neuron: dict[str, Value]) -> None
     assert not warm(rising)
 
 
+def test_the_docstring_says_what_inputs_look_like(neuron: dict[str, Value]) -> None:
+    (looks,) = [
+        node["shape"] for node in boxes(draw(neuron["loss"], inputs=neuron["x"])).values() if cells(node)[0] == "x"
+    ]
+    assert looks == "note"  # Graphviz's name of a sheet with a folded corner
+    assert "inputs a folded corner" in (draw.__doc__ or "")
+
+
 def test_labels_with_markup_and_very_long_ones_are_text() -> None:
     x = Value(1.0, label='<b>&"x"</b>')
     y = Value(2.0, label="a " * 200)
@@ -223,13 +235,49 @@ def test_neurons_fold_into_boxes_that_say_what_they_hold(network: tuple[MLP, Val
     assert "x0" in found
 
 
+def along(rankdir: str, node: dict[str, Any]) -> tuple[float, float]:
+    """Where a box is: along the direction in which the graph grows, and across it."""
+    x, y = map(float, node["pos"].split(","))
+    return {"LR": (x, -y), "RL": (-x, -y), "TB": (-y, x), "BT": (y, x)}[rankdir]
+
+
+@pytest.mark.parametrize("rankdir", ["LR", "TB", "RL", "BT"])
+@pytest.mark.parametrize("width", [4, 8])
+def test_folded_neurons_and_inputs_keep_their_order(width: int, rankdir: str) -> None:
+    model = MLP(3, [width, width, 2], activation="tanh", rng=0)
+    first, second = model([Value(float(k), label=f"x{k}") for k in (1, 2, 3)])
+    drawing = draw(first * second, model=model, fold="neurons", rankdir=rankdir)
+    places = {title: along(rankdir, node) for title, node in boxes(drawing).items()}
+    columns = [[f"layer {layer}, neuron {k}" for k in range(1, n + 1)] for layer, n in enumerate((width, width, 2), 1)]
+    for column in [["x1", "x2", "x3"], *columns]:
+        across = [places[title][1] for title in column]
+        assert across == sorted(across)
+    starts = [places[column[0]][0] for column in [["x1"], *columns]]
+    assert starts == sorted(starts)
+    assert "splines=line" in drawing.source  # bent, these edges went around whole layers
+
+
+def test_neurons_that_are_fed_with_their_own_outputs_keep_their_order() -> None:
+    cell = Layer(3, 2, activation="tanh", rng=0)
+    state = [Value(0.0, label="h1"), Value(0.0, label="h2")]
+    for k in (1, 2, 3):
+        state = cell([Value(float(k), label=f"x{k}"), *state])
+    drawing = draw(state, model=cell, fold="neurons")
+    first, second = (boxes(drawing)[f"layer 1, neuron {k}"] for k in (1, 2))
+    assert along("LR", first)[1] < along("LR", second)[1]
+    ends = [(e["tail"], e["head"]) for e in objects(drawing)[1] if e.get("style") != "invis"]
+    assert (first["name"], second["name"]) in ends
+    assert (second["name"], first["name"]) in ends
+    assert "outputorder=edgesfirst" in drawing.source  # what crosses a box lies under it
+
+
 def test_layers_fold_into_boxes_with_the_range_of_their_outputs(network: tuple[MLP, Value]) -> None:
     model, loss = network
     found = boxes(draw(loss, model=model, fold="layers"))
     text = cells(found["layer 2"])
     assert text[1:4] == ["2 neurons, linear", "8 parameters", "outputs"]
     assert " to " in text[4]
-    _, edges = objects(draw(loss, model=model, fold="layers"))
+    edges = [e for e in objects(draw(loss, model=model, fold="layers"))[1] if e.get("style") != "invis"]
     assert len(edges) == 2 + 1 + 2 + 2 * 5 + 3  # inputs, layer to layer, outputs, two losses with constants, the sum
 
 
@@ -303,16 +351,22 @@ def test_a_summary_counts_nodes_depth_and_width() -> None:
 # --- files and notebooks ---
 
 
-def renderers() -> list[str]:
-    return ["wheel", *(["dot"] if rendering.shutil.which("dot") else [])]
-
-
-@pytest.fixture(params=renderers())
-def renderer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """With the system's Graphviz where there is one, and without it."""
+@pytest.fixture(params=["wheel", "dot"])
+def renderer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """Without Graphviz, and with its program; where that is not installed, the wheel's under the name `dot`."""
     if request.param == "wheel":
         monkeypatch.setattr(rendering, "_has_dot", lambda: False)
+    elif shutil.which("dot") is None:
+        programs = tmp_path.with_name(f"{tmp_path.name}-programs")
+        programs.mkdir()
+        programs.joinpath("dot").symlink_to(rendering._program())
+        monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+        assert rendering._has_dot()
     return str(request.param)
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
 @pytest.mark.parametrize(("format", "magic"), [("svg", b"<?xml"), ("png", b"\x89PNG")])
@@ -321,19 +375,83 @@ def test_svg_and_png_are_written(renderer: str, format: str, magic: bytes, tmp_p
     assert drawing.pipe().startswith(magic)
     path = drawing.render(directory=tmp_path, cleanup=True)
     assert Path(path).read_bytes().startswith(magic)
-    assert [p.name for p in tmp_path.iterdir()] == [f"graph.gv.{format}"]
-    outfile = tmp_path / f"picture.{format}"
-    assert Path(drawing.render(outfile=outfile)) == outfile
-    assert outfile.read_bytes().startswith(magic)
-    assert (tmp_path / "picture.gv").read_text(encoding="utf-8") == drawing.source
+    assert files_in(tmp_path) == [f"graph.gv.{format}"]
 
 
-def test_a_pdf_without_graphviz_says_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "magic"), [("y.svg", b"<?xml"), ("Y.PNG", b"\x89PNG"), ("made/y.jpg", b"\xff\xd8")])
+def test_a_name_with_the_ending_of_a_format_is_that_of_the_picture(
+    renderer: str, name: str, magic: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "y.gv").write_text("a file of the user's own")
+    drawing = draw(Value(2.0) * 3.0)
+    for path in (drawing.render(name), drawing.render(outfile=Path(name))):
+        assert Path(path) == Path(name)
+        assert Path(path).read_bytes().startswith(magic)
+    assert files_in(tmp_path) == sorted([name, "y.gv"])
+    assert (tmp_path / "y.gv").read_text() == "a file of the user's own"
+    elsewhere = drawing.render("z.svg", tmp_path / "elsewhere")
+    assert Path(elsewhere) == tmp_path / "elsewhere" / "z.svg"
+    assert Path(elsewhere).read_bytes().startswith(b"<?xml")
+
+
+def test_the_source_is_kept_beside_a_picture_for_those_who_ask(renderer: str, tmp_path: Path) -> None:
+    drawing = draw(Value(2.0) * 3.0)
+    drawing.render(tmp_path / "a.svg", cleanup=False)
+    drawing.render(outfile=tmp_path / "b.svg", cleanup=False)
+    drawing.render(tmp_path / "source.txt", outfile=tmp_path / "c.svg")
+    assert files_in(tmp_path) == ["a.gv", "a.svg", "b.gv", "b.svg", "c.svg", "source.txt"]
+    for name in ("a.gv", "b.gv", "source.txt"):
+        assert (tmp_path / name).read_text(encoding="utf-8") == drawing.source
+
+
+@pytest.mark.parametrize("name", ["graph.gv", "graph.dot", "graph", "graph.v2"])
+def test_another_name_is_that_of_the_source_as_in_graphviz(renderer: str, name: str, tmp_path: Path) -> None:
+    drawing = draw(Value(2.0) * 3.0)
+    assert Path(drawing.render(tmp_path / name)) == tmp_path / f"{name}.svg"
+    assert files_in(tmp_path) == [name, f"{name}.svg"]
+    assert (tmp_path / name).read_text(encoding="utf-8") == drawing.source
+
+
+def test_a_format_that_there_is_not_is_answered_with_those_there_are(renderer: str, tmp_path: Path) -> None:
+    drawing = draw(Value(2.0) * 3.0)
+    known = "svg, png, jpeg, jpg or, with Graphviz's own program installed, pdf"
+    with pytest.raises(ValueError, match=f"^outfile: expected a name that ends in {known}, got '.*y.txt'$"):
+        drawing.render(outfile=tmp_path / "y.txt")
+    with pytest.raises(ValueError, match=f"^format: expected {known}, got 'txt'$"):
+        draw(Value(2.0) * 3.0, format="txt")
+    with pytest.raises(TypeError, match="^format: expected a str, got int$"):
+        draw(Value(2.0) * 3.0, format=3)  # type: ignore[arg-type]
+    drawing.render(outfile=tmp_path / "y.txt", format="svg")
+    assert files_in(tmp_path) == ["y.txt"]
+
+
+def test_options_of_graphviz_work_for_a_picture_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendering, "_has_dot", lambda: False)
+    drawing = draw(Value(2.0) * 3.0)
+    opened: list[str] = []
+    monkeypatch.setattr(Drawing, "_view", lambda self, path, **options: opened.append(path))
+    path = drawing.render(tmp_path / "y.svg", view=True, engine="neato", raise_if_result_exists=True)
+    assert opened == [path]
+    with pytest.raises(FileExistsError):
+        drawing.render(path, raise_if_result_exists=True)
+    with pytest.raises(TypeError, match="renderer cannot be given without Graphviz's dot"):
+        drawing.render(path, renderer="cairo")
+    with pytest.raises(TypeError, match="renderer cannot be given without Graphviz's dot"):
+        drawing.render(tmp_path / "graph.gv", renderer="cairo")
+    with pytest.raises(ValueError, match="outfile: expected another file than that of the source"):
+        drawing.render(outfile=tmp_path / "y.gv", cleanup=False)
+
+
+def test_a_pdf_without_graphviz_says_what_it_takes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(rendering, "_has_dot", lambda: False)
     with pytest.raises(
         RuntimeError, match=r"PDF file takes Graphviz itself.*apt-get install graphviz.*or draw one of: svg"
     ):
         draw(Value(2.0) * 3.0, format="pdf").pipe()
+    with pytest.raises(RuntimeError, match="drawing a PDF file takes Graphviz itself"):
+        draw(Value(2.0) * 3.0).render(tmp_path / "y.pdf")
+    assert files_in(tmp_path) == []
 
 
 def test_without_any_program_the_error_has_the_line_for_pip(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,6 +484,34 @@ def test_values_and_modules_show_themselves_in_notebooks() -> None:
     assert list(Module()._repr_mimebundle_()) == ["text/plain"]
 
 
+def test_in_a_notebook_a_picture_takes_no_more_than_the_width_of_the_page() -> None:
+    value, model = Value(2.0) * 3.0, MLP(2, [3, 1], rng=0)
+    for svg in [shown._repr_mimebundle_()["image/svg+xml"] for shown in (value, model, draw(value))]:
+        width = float(re.search(r'<svg width="([\d.]+)pt"', svg)[1])  # type: ignore[index]
+        style = ElementTree.fromstring(svg).get("style")
+        assert style == f"max-width: 100%; min-width: {round(0.7 * width)}pt; height: auto"
+    assert "max-width" not in draw(value).pipe("svg", encoding="utf-8")  # a file is as large as it is
+
+
+def test_letters_are_ten_points_high_or_more(neuron: dict[str, Value], network: tuple[MLP, Value]) -> None:
+    model, loss = network
+    neuron["loss"].backward()
+    for drawing in (draw(neuron["loss"], inputs=neuron["x"]), draw(loss, model=model, fold="neurons"), draw(model)):
+        sizes = re.findall(r'font-size="([\d.]+)"', drawing.pipe("svg", encoding="utf-8"))
+        assert min(map(float, sizes)) >= 10.0
+
+
+def test_the_picture_in_the_readme_is_that_of_its_program_and_can_be_read() -> None:
+    folder = Path(__file__).parent.parent / "docs"
+    stored = ElementTree.fromstring(folder.joinpath("neuron.svg").read_text(encoding="utf-8"))
+    drawn = ElementTree.fromstring(runpy.run_path(str(folder / "neuron.py"))["neuron"]().pipe("svg"))
+    texts = [[text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")] for svg in (stored, drawn)]
+    assert texts[0] == texts[1]
+    scale = 830 / float(stored.attrib["width"].removesuffix("pt"))  # pixels to a point on the page
+    sizes = [float(text.attrib["font-size"]) for text in stored.iter("{http://www.w3.org/2000/svg}text")]
+    assert scale * min(sizes) >= 10.0
+
+
 def test_a_network_is_drawn_in_layers_with_its_weights_as_lines() -> None:
     model = MLP(2, [3, 1], activation="tanh", rng=0)
     model.layers[0].neurons[0].w[1].data = -0.9
@@ -376,6 +522,53 @@ def test_a_network_is_drawn_in_layers_with_its_weights_as_lines() -> None:
     (line,) = [e for e in lines if (e["tail"], e["head"]) == ("i1", "n1_0")]
     assert line["style"] == "dashed"
     assert "-0.9" in line["tooltip"]
+
+
+def test_the_inputs_of_a_network_are_called_as_in_decision_regions() -> None:
+    nodes, _ = objects(draw(MLP(3, [2], rng=0)))
+    assert [nodes[f"i{k}"]["label"] for k in range(3)] == ["x1", "x2", "x3"]
+
+
+def test_the_outputs_of_a_network_have_their_names_behind_them_in_their_order() -> None:
+    species = ["setosa", "versicolor", "virginica"]
+    nodes, edges = objects(draw(MLP(4, [16, 8, 3], rng=0), outputs=species))
+    assert [nodes[f"o{k}"]["label"] for k in range(3)] == species
+    arrows = [e for e in edges if e["head"].startswith("o") and e.get("style") != "invis"]
+    assert [(e["tail"], e["head"]) for e in arrows] == [(f"n3_{k}", f"o{k}") for k in range(3)]
+    assert all("arrowhead" not in e for e in arrows)  # weights are lines without one
+    places = [along("LR", nodes[name]) for k in range(3) for name in (f"n3_{k}", f"o{k}")]
+    for neuron, name in zip(places[::2], places[1::2]):
+        assert name[0] > neuron[0]
+        assert name[1] == pytest.approx(neuron[1], abs=1.0)
+    assert [across for _, across in places] == sorted(across for _, across in places)
+
+
+def test_a_network_without_names_for_its_outputs_has_none() -> None:
+    nodes, _ = objects(draw(MLP(2, [3, 2], rng=0)))
+    assert not [name for name in nodes if name.startswith("o")]
+
+
+def test_of_many_named_outputs_the_middle_is_left_out() -> None:
+    nodes, edges = objects(draw(MLP(2, [3, 14], rng=0), outputs=[f"class {k}" for k in range(14)]))
+    shown = [*range(5), *range(9, 14)]
+    assert [n["label"] for name, n in nodes.items() if re.match(r"o\d", name)] == [f"class {k}" for k in shown]
+    assert nodes["orest"]["label"] == "4 more"
+    arrows = [(e["tail"], e["head"]) for e in edges if e["head"].startswith("o") and e.get("style") != "invis"]
+    assert arrows == [(f"n2_{k}", f"o{k}") for k in shown]
+
+
+def test_weights_leave_neurons_and_inputs_on_the_right(network: tuple[MLP, Value]) -> None:
+    _, edges = objects(draw(network[0]))
+    weights = [e for e in edges if e.get("arrowhead") == "none"]
+    assert len(weights) == 2 * 3 + 3 * 2
+    assert {e["tailport"] for e in weights} == {"e"}  # from a corner, lines crossed the boxes of other inputs
+
+
+def test_names_may_come_as_the_columns_of_a_table_or_an_array() -> None:
+    model = MLP(2, [3], rng=0)
+    nodes, _ = objects(draw(model, inputs=np.array(["height", "weight"]), outputs=np.arange(3)))
+    labels = [nodes[name]["label"] for name in ("i0", "i1", "o0", "o1", "o2")]
+    assert labels == ["height", "weight", "0", "1", "2"]
 
 
 def test_a_wide_network_leaves_the_middle_of_its_layers_out() -> None:
@@ -398,11 +591,27 @@ def test_a_wide_network_leaves_the_middle_of_its_layers_out() -> None:
         (lambda v: draw(v, fold="all"), ValueError, "fold: expected 'neurons', 'layers', 'nothing' or None, got 'all'"),
         (lambda v: draw(v, fold="layers"), ValueError, "fold='layers': expected the model too"),
         (lambda v: draw(v, model=3), TypeError, "model: expected a Module, got int"),
-        (lambda v: draw(v, max_nodes=0), ValueError, "max_nodes and digits: expected at least 1"),
+        (lambda v: draw(v, max_nodes=0), ValueError, "^max_nodes: expected at least 1, got 0$"),
+        (lambda v: draw(v, digits=-2), ValueError, "^digits: expected at least 1, got -2$"),
+        (lambda v: draw(v, depth=-1), ValueError, "^depth: expected at least 0, got -1$"),
+        (lambda v: draw(v, max_nodes="all"), TypeError, "^max_nodes: expected a number, got str$"),
         (lambda v: draw(v, expand="sum"), ValueError, "expand: expected 'dot'"),
         (lambda v: draw(v, parameters="w"), TypeError, "parameters: expected a Value or a sequence of them, got str"),
         (lambda v: draw(Module()), ValueError, "a module with neurons in it, got Module without any"),
         (lambda v: draw(MLP(2, [1]), inputs=["a"]), ValueError, "inputs: expected 2 names, one for each input, got 1"),
+        (lambda v: draw(MLP(2, [1]), inputs="ab"), TypeError, "inputs: expected a list of names, got str"),
+        (lambda v: draw(MLP(2, [1]), inputs=v), TypeError, "inputs: expected a list of names, got Value"),
+        (
+            lambda v: draw(MLP(2, [3]), outputs=["a"]),
+            ValueError,
+            "outputs: expected 3 names, one for each output, got 1",
+        ),
+        (lambda v: draw(MLP(2, [1]), outputs="a"), TypeError, "outputs: expected a list of names, got str"),
+        (
+            lambda v: draw(v, outputs=["y"]),
+            ValueError,
+            "outputs: expected none but for a network; give the root a label",
+        ),
     ],
 )
 def test_wrong_arguments_are_refused(call: Callable[[Value], Any], error: type[Exception], match: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -77,11 +78,89 @@ def test_a_node_in_between_can_be_asked_for_and_one_that_does_not_matter_says_so
     assert str(explain(h, h)) == "gradient 1 over 1 path; it is:\n  tanh: 1 = 1 (100%)"
 
 
-def test_paths_that_cancel_say_so() -> None:
+def test_of_a_gradient_of_zero_there_are_no_parts() -> None:
     x = Value(2.0, label="x")
-    found = explain(3.0 * x - 3.0 * x, x)
-    assert found.gradient == 0.0
-    assert "of a gradient of 0" in str(found)
+    cancelling = explain(x - x, x)
+    assert cancelling.gradient == 0.0
+    assert str(cancelling).splitlines() == [
+        "gradient 0 over 2 paths, which cancel; the strongest 2:",
+        "  x \u2192 -: 1 = 1",
+        "  x \u2192 -: \u22121 = \u22121",
+    ]
+    assert str(explain((x * 0.0) + (x * 0.0), x)).splitlines()[0] == "gradient 0 over 2 paths; the strongest 2:"
+
+
+def test_of_a_gradient_that_is_no_number_there_are_no_parts_and_what_makes_it_so_comes_first() -> None:
+    a = Value(0.0, label="a")
+    found = explain((a * a) ** 0.5 + 3.0 * a, a, k=2)
+    assert math.isnan(found.gradient)
+    nan = "  a \u2192 * \u2192 ** \u2192 +: 0 \u00d7 inf \u00d7 1 = nan"
+    assert str(found).splitlines() == ["gradient nan over 3 paths; the strongest 2:", nan, nan]
+    assert str(explain(a**0.5, a)) == "gradient inf over 1 path; it is:\n  a \u2192 **: inf = inf"
+
+
+def test_one_of_several_paths_is_not_said_to_be_all() -> None:
+    x = Value(3.0, label="x")
+    assert str(explain(x * x, x, k=1)).startswith("gradient 6 over 2 paths; the strongest carries 50%:\n")
+
+
+def test_the_middle_of_a_long_path_is_left_out_of_its_line() -> None:
+    x = Value(1.0, label="x")
+    y = x
+    for _ in range(5_000):
+        y = y * 1.0
+    (path,) = explain(y, x).paths
+    assert len(path.nodes) == 5_001
+    assert len(str(path)) < 200
+    assert "\u2192 \u2026 4,989 more \u2026 \u2192" in str(path)
+
+
+def test_labels_and_names_of_nodes_on_the_way_are_said() -> None:
+    x, w = Value(3.0, label="x"), Value(2.0)
+    s = w * x
+    s.label = "s"
+    square = s * s
+    root = square.exp()
+    (first, _) = explain(root, w, names={w: "w", square: "square"}).paths
+    assert first.steps == ("w", "s (*)", "square (*)", "exp")
+    assert str(first).startswith("w \u2192 s (*) \u2192 square (*) \u2192 exp: ")
+
+
+def test_paths_through_a_model_say_which_neurons_they_take() -> None:
+    model = MLP(2, [3, 2, 1], activation="tanh", rng=0)
+    x = Value(0.5, label="x")
+    root = (model([x, 1.0]) - 1.0) ** 2
+    root.label = "loss"
+    found = explain(root, x, k=6, model=model)
+    after = ("layer 3, neuron 1 (dot)", "-", "loss (**)")
+    assert {path.steps for path in found.paths} == {
+        ("x", f"layer 1, neuron {j} (dot, tanh)", f"layer 2, neuron {k} (dot, tanh)", *after)
+        for j in (1, 2, 3)
+        for k in (1, 2)
+    }
+    strongest = found.paths[0]
+    j = int(strongest.steps[1][len("layer 1, neuron ")])
+    assert model.layers[0].neurons[j - 1].w[0] in strongest.nodes[1]._prev
+    weight = model.layers[0].neurons[1].w[0]
+    assert explain(root, weight, model=model).paths[0].steps[:2] == (
+        "layers.0.neurons.1.w.0",
+        "layer 1, neuron 2 (dot, tanh)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda y, x: explain(y, "x"), "leaf: expected a Value, got str"),
+        (lambda y, x: explain("y", x), "root: expected a Value, got str"),
+        (lambda y, x: explain([y], x), "root: expected a Value, got list"),
+        (lambda y, x: explain(y, x, model="net"), "model: expected a Module, got str"),
+    ],
+)
+def test_what_is_no_value_and_no_model_is_refused(call: Callable[[Value, Value], object], match: str) -> None:
+    x = Value(2.0)
+    with pytest.raises(TypeError, match=match):
+        call(x * 2.0, x)
 
 
 def test_a_node_built_by_hand_is_refused() -> None:

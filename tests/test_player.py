@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 
 from microgrud import Value, tanh
-from microgrud.draw import BackpropSteps, backprop_steps
+from microgrud.draw import BackpropSteps, backprop_steps, draw
 from microgrud.engine import topological_order
 from microgrud.testing import Expression, expressions
 
@@ -100,6 +101,20 @@ def test_a_graph_that_no_one_could_follow_is_refused() -> None:
         backprop_steps(y)
 
 
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda v: backprop_steps([v, v]), TypeError, "^root: expected a Value, got list$"),
+        (lambda v: backprop_steps(3.0), TypeError, "^root: expected a Value, got float$"),
+        (lambda v: backprop_steps(v, rankdir="up"), ValueError, "^rankdir: expected one of LR, TB, RL, BT, got 'up'$"),
+        (lambda v: backprop_steps(v, digits=0), ValueError, "^digits: expected at least 1, got 0$"),
+    ],
+)
+def test_wrong_arguments_are_refused(call: Callable[[Any], object], error: type[Exception], match: str) -> None:
+    with pytest.raises(error, match=match):
+        call(Value(1.0) * 2.0)
+
+
 # --- the page ---
 
 
@@ -116,6 +131,13 @@ def test_the_page_needs_nothing_from_elsewhere_and_is_the_same_every_time(steps:
     assert len(ids) == len(set(ids))
     again = backprop_steps(steps.root, parameters=[], inputs=[])
     assert again.html() == backprop_steps(steps.root, parameters=[], inputs=[]).html()
+
+
+def test_a_page_is_not_written_under_another_ending(steps: BackpropSteps, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^path: expected a name that ends in .html or .htm, got '.*steps.txt'$"):
+        steps.save(tmp_path / "steps.txt")
+    steps.save(tmp_path / "steps.HTM")
+    assert [path.name for path in tmp_path.iterdir()] == ["steps.HTM"]
 
 
 def test_the_picture_stands_still_from_frame_to_frame(steps: BackpropSteps) -> None:
@@ -202,6 +224,84 @@ def test_it_plays_pauses_and_does_not_move_for_those_who_ask_for_that(page: Any)
         assert page.execute_script(animation) == "none"
     finally:
         page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+@contextmanager
+def seen_as(browser: Any, width: int, motion: str = "no-preference") -> Iterator[None]:
+    """The page at a width, for someone who would or would not rather have nothing move."""
+    metrics = {"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    features = [{"name": "prefers-reduced-motion", "value": motion}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    try:
+        yield
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def extent(browser: Any, selector: str) -> tuple[float, float]:
+    """Where a thing begins and ends, from the left edge of the window."""
+    script = "const r = document.querySelector(arguments[0]).getBoundingClientRect(); return [r.left, r.right]"
+    left, right = browser.execute_script(script, selector)
+    return left, right
+
+
+@pytest.fixture
+def wide() -> BackpropSteps:
+    """The steps of a neuron written out, whose graph is wider than a page of 760 pixels."""
+    x1, x2 = Value(2.0, label="x1"), Value(0.0, label="x2")
+    w1, w2, b = Value(-3.0, label="w1"), Value(1.0, label="w2"), Value(6.8813735870195432, label="b")
+    n = x1 * w1 + x2 * w2 + b
+    n.label = "n"
+    o = n.tanh()
+    o.label = "o"
+    return backprop_steps(o, parameters=[w1, w2, b], inputs=[x1, x2])
+
+
+@pytest.mark.parametrize("width", [760, 1000])
+def test_pictures_fit_the_width_of_the_page_with_the_root_in_sight(
+    browser: Any, wide: BackpropSteps, width: int, tmp_path: Path
+) -> None:
+    wide.save(tmp_path / "steps.html")
+    svg = draw(wide.root)._repr_mimebundle_()["image/svg+xml"]
+    (tmp_path / "drawn.html").write_text(f'<meta charset="utf-8">{svg[svg.index("<svg") :]}', encoding="utf-8")
+    with seen_as(browser, width):
+        for name, around in (("steps.html", ".frames"), ("drawn.html", "body")):
+            browser.get((tmp_path / name).as_uri())
+            left, right = extent(browser, around)
+            picture = extent(browser, f"{around} svg")
+            assert left <= picture[0] < picture[1] <= right + 1.0
+            sizes = "return [...document.querySelectorAll('svg text')].map(t => t.getBoundingClientRect().height)"
+            assert min(size for size in browser.execute_script(sizes) if size) >= 9.0
+
+
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_on_a_narrow_page_the_player_scrolls_to_what_it_speaks_of(
+    browser: Any, wide: BackpropSteps, motion: str, tmp_path: Path
+) -> None:
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    wide.save(tmp_path / "steps.html")
+
+    def in_sight(_: Any) -> bool:
+        left, right = extent(browser, ".frames")
+        node = extent(browser, ".frame:not([hidden]) .looked-at")
+        return left <= node[0] and node[1] <= right
+
+    with seen_as(browser, 500, motion):
+        browser.get((tmp_path / "steps.html").as_uri())
+        assert extent(browser, ".frames svg")[0] < extent(browser, ".frames")[0]  # wider: it can be read no smaller
+        assert in_sight(browser)
+        player = browser.find_element("css selector", ".backprop")
+        for _ in wide[1:-1]:
+            player.send_keys(Keys.ARROW_RIGHT)
+            if motion == "reduce":
+                assert in_sight(browser)
+            else:
+                WebDriverWait(browser, 5.0, 0.05).until(in_sight)
+        assert browser.execute_script("return window.scrollX") == 0
 
 
 def test_two_players_on_one_page_step_by_themselves(browser: Any, steps: BackpropSteps, tmp_path: Path) -> None:

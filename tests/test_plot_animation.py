@@ -90,6 +90,13 @@ def test_what_cannot_be_animated_is_refused(change: dict[str, Any], message: str
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        animate(surface(), None, tmp_path / "nowhere" / "walk.gif", dpi=20)
+def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
+    path = animate(surface(), None, tmp_path / "new" / "folder" / "walk.gif", dpi=20)
+    assert path.read_bytes().startswith(b"GIF89a")
+
+
+def test_where_no_folder_can_be_made_it_fails_before_it_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("microgrud.plot.animation._frames", lambda *_: pytest.fail("it drew"))
+    with pytest.raises(OSError, match="file"):
+        animate(surface(), None, tmp_path / "file" / "walk.gif", dpi=20)

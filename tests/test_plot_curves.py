@@ -63,6 +63,31 @@ def test_without_epochs_or_with_uneven_ones_there_is_nothing_along_the_top() -> 
     assert not learning_curve(uneven).child_axes
 
 
+def test_a_single_step_can_be_seen_and_its_ticks_are_whole_numbers() -> None:
+    made = History()
+    made.add_step(epoch=1, loss=0.5, metric=None, learning_rate=0.1, gradient_norm=2.0)
+    made.epochs.append(EpochRecord(1, 1, 0.5, None, 0.1, validation_loss=0.6))
+    ax = learning_curve(made)
+    ax.figure.draw_without_rendering()  # type: ignore[union-attr]
+    batches, epochs, _ = ax.get_lines()
+    assert batches.get_marker() == "o"
+    assert float(batches.get_markersize()) > float(epochs.get_markersize())  # beside which it can be seen
+    low, high = ax.get_xlim()
+    assert (low, high) == (0.0, 2.0)
+    for axis in (ax.xaxis, ax.child_axes[0].xaxis):
+        assert [tick for tick in axis.get_ticklocs() if low <= tick <= high] == [0.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 8])
+def test_ticks_are_whole_numbers_that_do_not_crowd(epochs: int) -> None:
+    ax = learning_curve(history(epochs))
+    ax.figure.draw_without_rendering()  # type: ignore[union-attr]
+    for axis, limits in ((ax.xaxis, ax.get_xlim()), (ax.child_axes[0].xaxis, ax.child_axes[0].get_xlim())):
+        ticks = [tick for tick in axis.get_ticklocs() if limits[0] <= tick <= limits[1]]
+        assert all(tick == round(tick) for tick in ticks)
+        assert 1 <= len(ticks) <= 10
+
+
 def test_the_best_epoch_is_marked() -> None:
     made = history()
     made.best_epoch = 2
@@ -75,8 +100,8 @@ def test_the_best_epoch_is_marked() -> None:
     ("change", "message"),
     [
         ({"history": [1.0, 0.5]}, "learning_curve: history: expected the History that fit returns, got a list"),
-        ({"history": History()}, "expected at least one step with a loss, got none"),
-        ({"what": "speed"}, "expected one of 'loss'"),
+        ({"history": History()}, "^learning_curve: expected at least one step with a loss, got none"),
+        ({"what": "speed"}, "^learning_curve: what: expected one of 'loss'"),
         ({"scale": "cubic"}, "learning_curve: scale: expected one of"),
         ({"ax": Figure()}, "learning_curve: ax: expected matplotlib Axes"),
     ],

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import math
 import random
 from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from microgrud import Value, relu
 from microgrud.nn import MLP, Module
@@ -24,8 +28,6 @@ def flat() -> Any:
 
 def color_at(ax: Any, x: float, y: float) -> np.ndarray[Any, Any]:
     """Return the colour of the ground at a place: the lightest around it, which hatches and lines are not."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     ax.get_legend().set_visible(False)
     canvas: Any = FigureCanvasAgg(ax.figure)
     canvas.draw()
@@ -113,6 +115,117 @@ def test_regression_is_a_heat_map_of_the_predictions_with_the_samples_in_the_col
     assert samples.norm.vmin == heat.norm.vmin
     assert samples.norm.vmax == heat.norm.vmax
     assert ax.figure.axes[1].get_ylabel() == "prediction; in the circles: target"
+
+
+def test_a_heat_map_is_an_image_in_vector_files_too() -> None:
+    # As triangles it took 64 MB.
+    ax = decision_regions(lambda row: row[0] * row[1], X, [0.5 * a - b for a, b in X])
+    file = io.BytesIO()
+    ax.figure.savefig(file, format="svg")
+    assert b"<image" in file.getvalue()
+    assert len(file.getvalue()) < 1_000_000
+
+
+# --- the legend ---
+
+CENTERS = np.array([[0.0, 0.0], [3.0, 3.0], [-3.0, 3.0], [3.0, -3.0], [-3.0, -3.0]])
+
+
+def clouds() -> tuple[Any, Any, Any]:
+    """Return five classes in the middle and in the corners, and a model that knows them."""
+    y = np.repeat(np.arange(5), 20)
+    rows = CENTERS[y] + np.random.default_rng(0).standard_normal((100, 2))
+    return lambda row: (-((CENTERS - row) ** 2).sum(axis=1)).tolist(), rows, y
+
+
+def hidden_samples(ax: Any, rows: Any) -> int:
+    """Return how many samples are under the legend."""
+    FigureCanvasAgg(ax.figure.figure).draw()
+    box = ax.get_legend().get_window_extent()
+    return sum(box.contains(*place) for place in ax.transData.transform(rows))
+
+
+def test_where_no_corner_is_free_the_legend_is_beside_the_picture() -> None:
+    model, rows, y = clouds()
+    ax: Any = decision_regions(model, rows, y, class_names=["a", "b", "the class with the longest name", "d", "e"])
+    assert hidden_samples(ax, rows) == 0
+    box, inside = ax.get_legend().get_window_extent(), ax.get_window_extent()
+    assert inside.x1 < box.x0 < box.x1 < ax.figure.bbox.x1
+    assert inside.width > 300  # the Figure is wider, not the picture narrower
+
+
+@pytest.mark.parametrize("free", [(1, 1), (-1, 1), (1, -1), (-1, -1)])
+def test_where_a_corner_is_free_the_legend_is_there(free: tuple[int, int]) -> None:
+    model, rows, y = clouds()
+    kept = (rows * free).min(axis=1) < 0.3
+    ax: Any = decision_regions(model, rows[kept], y[kept])
+    assert hidden_samples(ax, rows[kept]) == 0
+    box, inside = ax.get_legend().get_window_extent(), ax.get_window_extent()
+    assert inside.x0 < box.x0 < box.x1 < inside.x1
+
+
+def test_axes_of_a_subfigure_have_their_legend_beside_them_too() -> None:
+    model, rows, y = clouds()
+    ax: Any = Figure(figsize=(12, 4), layout="constrained").subfigures(1, 2)[0].add_subplot()
+    decision_regions(model, rows, y, ax, class_names=["a", "b", "the class with the longest name", "d", "e"])
+    assert hidden_samples(ax, rows) == 0
+    assert ax.get_legend().get_window_extent().x0 > ax.get_window_extent().x1
+
+
+def test_in_a_figure_without_a_layout_the_legend_hides_the_fewest_samples() -> None:
+    model, rows, y = clouds()
+    kept = (rows.min(axis=1) < 0) | (np.arange(100) % 4 == 0)  # few in the upper right corner
+    ax: Any = decision_regions(model, rows[kept], y[kept], Figure(figsize=(5, 4)).add_subplot())
+    box, inside = ax.get_legend().get_window_extent(), ax.get_window_extent()
+    assert (box.x1, box.y1) < (inside.x1, inside.y1)
+    assert box.x0 > (inside.x0 + inside.x1) / 2
+    assert box.y0 > (inside.y0 + inside.y1) / 2
+
+
+# --- no finite prediction ---
+
+
+def hatched(ax: Any) -> int:
+    return sum(isinstance(patch, Rectangle) and bool(patch.get_hatch()) for patch in ax.patches)
+
+
+@pytest.mark.parametrize(
+    ("model", "y"),
+    [
+        (lambda row: math.nan, [0, 0, 1, 1, 1]),
+        (lambda row: [1.0, row[0], math.nan], [0, 0, 1, 1, 2]),
+        (lambda row: row[0] if row[0] < 0.5 else math.nan, [0, 0, 1, 1, 1]),
+        (lambda row: [math.inf, math.inf], [0, 0, 1, 1, 1]),
+        (lambda row: row[0] if row[0] < 0.5 else math.nan, [0.1, 0.2, 0.3, 0.4, 0.5]),
+        (lambda row: math.nan, [0.1, 0.2, 0.3, 0.4, 0.5]),
+        (lambda row: math.inf, [0.1, 0.2, 0.3, 0.4, 0.5]),
+    ],
+)
+def test_where_the_model_gives_no_finite_number_the_picture_is_hatched_and_says_so(model: Any, y: Any) -> None:
+    ax = regions(model, y)
+    assert hatched(ax) == 1
+    assert ax.get_legend().get_texts()[-1].get_text() == "no finite prediction here"
+    ax.figure.draw_without_rendering()
+
+
+def test_where_all_is_finite_nothing_is_hatched() -> None:
+    assert hatched(regions(lambda row: row[0], [0, 0, 1, 1, 1])) == 0
+    ax = regions(lambda row: row[0], [0.1, 0.2, 0.3, 0.4, 0.5])
+    assert hatched(ax) == 0
+    assert ax.get_legend() is None
+
+
+def test_an_infinite_score_wins_and_hides_nothing() -> None:
+    ax = regions(lambda row: [0.0, math.inf if row[0] > 0.5 else -math.inf], [0, 0, 1, 1, 1])
+    assert hatched(ax) == 0
+    assert color_at(ax, 0.2, 0.6) == tint(0)
+    assert color_at(ax, 0.8, 0.6) == tint(1)
+
+
+def test_places_without_a_number_do_not_make_a_probability_a_logit() -> None:
+    ax = regions(lambda row: math.nan if row[1] > 0.5 else 0.4 + 0.2 * (row[0] > 0.7), [0, 0, 1, 1, 1])
+    assert color_at(ax, 0.55, 0.35) == tint(0)
+    assert color_at(ax, 0.9, 0.35) == tint(1)
 
 
 def test_a_constant_prediction_can_be_drawn_and_the_task_can_be_said() -> None:

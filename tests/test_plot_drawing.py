@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -196,6 +197,26 @@ def test_levels_ascend_from_the_lowest_to_the_highest_loss(numbers: list[float],
         assert np.allclose(np.diff(np.log(levels)), (np.log(levels[-1]) - np.log(levels[0])) / (count - 1))
 
 
+@pytest.mark.parametrize("height", [1.0, 0.0, -2e5, 1e-9])
+@pytest.mark.parametrize("noise", [0.0, 1e-16])
+def test_the_colour_bar_of_a_constant_loss_can_be_read(height: float, noise: float) -> None:
+    x, y = Value(0.0), Value(0.0)
+    surface = loss_surface(lambda: height * (1.0 + noise * (x + y)), [x, y], points=5)
+    ax: Any = surface.contour()
+    FigureCanvasAgg(ax.figure).draw()
+    bar = ax.figure.axes[1].yaxis
+    assert bar.get_offset_text().get_text() in ("", "1e\u22129")
+    ticks = [float(tick) for tick in bar.get_ticklocs()]
+    assert height == pytest.approx(ticks[2])
+    assert len(ticks) == 5
+    assert ticks[-1] - ticks[0] == pytest.approx(0.2 * (abs(height) or 1.0))
+    if height > 0.0:
+        logarithmic: Any = surface.contour(scale="log")
+        FigureCanvasAgg(logarithmic.figure).draw()
+        labels = [label.get_text() for label in logarithmic.figure.axes[1].get_yticklabels()]
+        assert len(set(labels)) == len(labels) > 3
+
+
 def test_the_one_point_of_a_grid_that_hits_a_minimum_does_not_set_the_scale() -> None:
     losses = np.append(np.linspace(1.0, 20.0, 2000), [0.0, 1e-30])
     assert log_floor(losses) > 0.9
@@ -235,6 +256,22 @@ def test_heights_are_logarithms_where_the_range_asks_for_it_and_the_ticks_say_of
         height_at(surface.x, surface.y, np.log10(np.maximum(surface.losses, log_floor(surface.losses))),
                   np.array(WALK[:1]))[0]
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-5, 3e4])
+@pytest.mark.parametrize("kind", ["linear", "log"])
+def test_the_numbers_along_the_heights_do_not_run_into_the_axis(scale: float, kind: str) -> None:
+    x, y = Value(0.0), Value(0.0)
+    surface = loss_surface(lambda: scale * (0.05 + x * x + y * y), [x, y], points=11)
+    ax: Any = surface.surface(scale=kind)
+    FigureCanvasAgg(ax.figure).draw()
+    line = ax.zaxis.line.get_window_extent()
+    # The ticks as they were drawn: get_zticklabels() would put their labels where those of flat axes are. Ticks beyond
+    # the ends of the axis are somewhere else.
+    boxes = [tick.label1.get_window_extent() for tick in ax.zaxis.majorTicks]
+    shown = [box for box in boxes if line.x0 - 60 < box.x0 < line.x1 + 60]
+    assert len(shown) >= 3
+    assert all(box.x0 > line.x1 for box in shown)
 
 
 def test_the_relief_has_holes_where_there_is_no_finite_loss_and_says_so() -> None:

@@ -46,13 +46,27 @@ def test_layers_are_found_in_modules_of_any_kind_each_parameter_once() -> None:
     assert [name for name, _ in layers_of("here", Neuron(2, rng=0))] == ["Neuron"]
 
 
+def test_the_layers_of_an_mlp_are_called_as_in_the_pictures_of_graphs_and_others_by_their_path() -> None:
+    class Autoencoder(Module):
+        def __init__(self) -> None:
+            self.encoder = MLP(2, [3, 1], rng=0)
+            self.layers = [Layer(2, 2, rng=0)]
+
+    class Extended(MLP):
+        pass
+
+    assert [name for name, _ in layers_of("here", Extended(2, [3, 1], rng=0))] == ["layer 1", "layer 2"]
+    names = [name for name, _ in layers_of("here", Autoencoder())]
+    assert names == ["encoder.layers.0", "encoder.layers.1", "layers.0"]
+
+
 # --- histograms ---
 
 
 def test_each_layer_has_a_histogram_of_its_weights_and_one_of_its_biases() -> None:
     model = network((4, 2))
     axes = parameter_histograms(model, bins=10)
-    assert [ax.get_title() for ax in axes] == ["layers.0 (12 parameters)", "layers.1 (10 parameters)"]
+    assert [ax.get_title() for ax in axes] == ["layer 1 (12 parameters)", "layer 2 (10 parameters)"]
     edges = np.histogram_bin_edges([p.data for p in model.parameters()], 10)
     for ax, layer in zip(axes, model.layers):
         weights = [w.data for neuron in layer.neurons for w in neuron.w]
@@ -99,7 +113,7 @@ def test_the_bars_are_the_mean_and_the_largest_gradient_of_each_layer() -> None:
     assert means.patches[0].get_hatch() != largest.patches[0].get_hatch()
     assert ax.get_yscale() == "log"
     assert ax.get_ylabel() == "|gradient| (logarithmic scale)"
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["layers.0", "layers.1", "layers.2"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["layer 1", "layer 2", "layer 3"]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["mean", "largest"]
 
 

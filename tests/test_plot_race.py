@@ -78,6 +78,44 @@ def test_a_walk_that_runs_away_ends_there_and_does_not_set_the_extent() -> None:
     assert "wild (ended early)" in [line.get_label() for line in result.plot()[1].get_lines()]
 
 
+def wild_one(rate: float) -> Any:
+    return lambda p: SGD(p, lr=rate)
+
+
+def test_a_loss_that_runs_away_leaves_the_picture_which_shows_the_others_and_says_so() -> None:
+    racers = {"calm": wild_one(1e-3), "Adam": lambda p: Adam(p, lr=0.1), "wild": wild_one(1.0)}
+    result = race(rosenbrock, (-1.2, 1.0), racers, steps=40, points=5)
+    assert result.trajectories["wild"].losses.max() > 1e100
+    right = result.plot()[1]
+    low, high = right.get_ylim()
+    start = rosenbrock(-1.2, 1.0)
+    assert start < high <= 10.0 * start
+    # The others take up most of the height up to their start.
+    assert 0.0 < start - low < 1.3 * (start - min(result.trajectories[name].losses.min() for name in ("calm", "Adam")))
+    names = [text.get_text() for text in right.get_legend().get_texts()]  # type: ignore[union-attr]
+    assert names == ["calm", "Adam", "wild (leaves the picture, ended early)"]
+    (mark,) = [line for line in right.get_lines() if str(line.get_label()).startswith("_wild")]
+    assert mark.get_ydata() == [high]
+    assert 0.0 < mark.get_xdata()[0] < 1.0
+    assert mark.get_color() == right.get_lines()[-2].get_color()
+
+
+def test_on_a_logarithmic_scale_it_leaves_at_ten_times_the_start() -> None:
+    result = race(quadratic(10.0), (1.0, 1.0), {"calm": wild_one(0.05), "wild": wild_one(0.3)}, steps=30, points=5)
+    right = result.plot()[1]
+    assert right.get_yscale() == "log"
+    assert right.get_ylim()[1] == pytest.approx(55.0)
+    (mark,) = [line for line in right.get_lines() if str(line.get_label()).startswith("_wild")]
+    losses = result.trajectories["wild"].losses
+    assert losses[1] < 55.0 < losses[2]
+    assert 1.0 < mark.get_xdata()[0] < 2.0
+
+
+def test_a_loss_that_climbs_a_little_stays_in_the_picture() -> None:
+    result = race(quadratic(10.0), (1.0, 0.1), {"calm": wild_one(0.05), "up": wild_one(0.21)}, steps=3, points=5)
+    assert len(result.plot()[1].get_lines()) == 2
+
+
 def test_a_walk_ends_where_the_loss_is_infinite() -> None:
     result = race(lambda x, y: x * x + y * y, (1.0, 1.0), {"wild": lambda p: SGD(p, lr=1e200)}, steps=5, points=5)
     assert result.ended["wild"].startswith("step 1: the loss is inf")

@@ -48,22 +48,112 @@ def test_the_ranges_lie_where_theory_puts_them(curvature: float) -> None:
     assert result.good is not None
     assert result.suggestion is not None
     # From 2/curvature on gradient descent on a bowl diverges; the sweep runs on some steps before the loss shows it.
-    assert 1e-3 / curvature < result.good[0] < result.suggestion < 2.0 / curvature
-    assert result.suggestion < result.good[1] < 20.0 / curvature
+    assert 1e-3 / curvature < result.good[0] < result.suggestion <= 1.0 / curvature
+    assert 1.4 / curvature < result.good[1] <= 2.0 / curvature < result.rates[-1]
     assert result.diverged
     assert len(result.rates) == len(result.losses) == len(result.smoothed) < 200
+
+
+def stretched(curvature: float, condition_number: float, start: tuple[float, float]) -> tuple[Any, list[Value]]:
+    """Return a bowl with this curvature along y, and less by the condition number along x."""
+    x, y = Value(start[0]), Value(start[1])
+    return lambda: 0.5 * curvature * (x * x / condition_number + y * y), [x, y]
+
+
+@pytest.mark.parametrize("curvature", [0.01, 4.0, 1e4])
+@pytest.mark.parametrize("condition_number", [1.0, 30.0, 1e6])
+@pytest.mark.parametrize("start", [(1.0, 1.0), (5.0, 1e-3), (1e-3, 1.0), (-100.0, 1e-6)])
+@pytest.mark.parametrize(("momentum", "limit"), [(0.0, 2.0), (0.9, 3.8)])
+@pytest.mark.parametrize("steps", [40, 100])
+def test_on_a_bowl_rates_that_diverge_by_theory_are_not_good(
+    curvature: float, condition_number: float, start: tuple[float, float], momentum: float, limit: float, steps: int
+) -> None:
+    # Gradient descent converges below 2 / curvature, with momentum m below 2 (1 + m) / curvature (Polyak 1964).
+    loss, parameters = stretched(curvature, condition_number, start)
+    optimizer = SGD(parameters, lr=0.1, momentum=momentum)
+    result = learning_rate_range(loss, optimizer, lowest=1e-6 / curvature, highest=1e3 / curvature, steps=steps)
+    assert result.good is not None
+    assert result.suggestion is not None
+    assert result.good[1] <= limit / curvature
+    assert result.good[0] <= result.suggestion <= 0.5 * result.good[1]
+
+
+@pytest.mark.parametrize("scale", [0.01, 4.0, 1e4])
+@pytest.mark.parametrize("condition_number", [1.0, 30.0])
+@pytest.mark.parametrize("start", [(1.0, 1.0), (5.0, 1e-3)])
+def test_adam_whose_steps_no_curvature_limits_has_rates_with_which_a_walk_from_the_start_falls(
+    scale: float, condition_number: float, start: tuple[float, float]
+) -> None:
+    loss, parameters = stretched(scale, condition_number, start)
+    result = learning_rate_range(loss, Adam(parameters))
+    assert result.good is not None
+    assert result.suggestion is not None
+    assert result.good[0] <= result.suggestion <= 0.5 * result.good[1]
+    before = loss().data
+    for rate in (result.good[1], result.suggestion):
+        for p, place in zip(parameters, start):
+            p.data = place
+        optimizer = Adam(parameters, lr=rate)
+        for _ in range(60):
+            optimizer.zero_grad()
+            loss().backward()
+            optimizer.step()
+        assert loss().data < before
+
+
+def test_the_fit_of_a_line_is_not_called_good_beyond_what_theory_allows() -> None:
+    xs, ys = [-2.0, -1.0, 0.0, 1.0, 2.0], [-2.1, -0.4, 0.9, 2.6, 4.1]  # twice the mean of x * x is 4, the curvature
+    w, b = Value(-2.0), Value(-3.0)
+    result = learning_rate_range(
+        lambda: squared_error([w * x + b for x in xs], ys), SGD([w, b]), lowest=1e-3, highest=20.0, steps=40
+    )
+    assert result.good is not None
+    assert 0.2 < result.good[1] <= 0.5
+    assert result.rates[int(result.smoothed.argmin())] > 0.5  # where the sweep alone would end it
+
+
+@pytest.mark.parametrize("kind", [SGD, Adam])
+@pytest.mark.parametrize("batch", [20, 4])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_suggestion_keeps_away_from_the_cliff_though_batches_are_random(kind: Any, batch: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    angles = rng.uniform(0.0, math.pi, 100)
+    signs = rng.choice([-1.0, 1.0], 100)
+    rows = np.column_stack([signs * np.cos(angles) + (signs < 0), signs * np.sin(angles) + 0.5 * (signs < 0)])
+    rows += 0.15 * rng.standard_normal((100, 2))
+    model = MLP(2, [8, 4, 1], activation="tanh", rng=random.Random(seed))
+
+    def loss() -> Any:
+        chosen = rng.choice(100, batch, replace=False)
+        return squared_error([model(rows[i].tolist()) for i in chosen], signs[chosen].tolist())
+
+    result = learning_rate_range(loss, kind(model.parameters()), highest=100.0)
+    assert result.diverged
+    assert result.good is not None
+    assert result.suggestion is not None
+    assert result.good[0] <= result.suggestion <= 0.5 * result.good[1]
+    before = np.mean([loss().data for _ in range(20)])
+    optimizer = kind(model.parameters(), lr=result.suggestion)
+    losses = []
+    for _ in range(60):
+        optimizer.zero_grad()
+        height = loss()
+        height.backward()
+        optimizer.step()
+        losses.append(height.data)
+    assert np.mean(losses[-20:]) < 0.8 * before
 
 
 def test_noise_at_the_start_is_not_taken_for_a_fall() -> None:
     rng = np.random.default_rng(0)
     rates = np.geomspace(1e-5, 1.0, 100)
     clean = np.where(rates < 1e-2, 1.0, 1.0 - 0.4 * np.log10(np.minimum(rates, 0.3) / 1e-2)) + 3.0 * (rates > 0.5)
-    good, suggestion = _judged(rates, clean + 0.02 * rng.standard_normal(100))
+    good, suggestion = _judged(rates, clean + 0.02 * rng.standard_normal(100), 99)
     assert good is not None
     assert suggestion is not None
     assert 0.5e-2 < good[0] < 3e-2
     assert good[0] <= suggestion <= good[1]
-    assert _judged(rates, 1.0 + 0.02 * rng.standard_normal(100)) == (None, None)
+    assert _judged(rates, 1.0 + 0.02 * rng.standard_normal(100), 99) == (None, None)
 
 
 @pytest.mark.parametrize("kind", [Adam, LBFGS, lambda p: SGD(p, lr=0.3, momentum=0.9)])
@@ -135,6 +225,18 @@ def test_rates_that_do_nothing_have_no_good_range() -> None:
     assert repr(result) == "LearningRateRange(no rate up to 10 makes the loss fall)"
 
 
+def test_rounding_is_not_a_fall() -> None:
+    p = Value(1.0)
+    for loss in (lambda: Value(1.0) + p * 0, lambda: 3e5 + p * 0, lambda: Value(-0.1) + p * 0):
+        result = learning_rate_range(loss, SGD([p]))
+        assert (result.good, result.suggestion) == (None, None)
+
+
+def test_where_the_lowest_rate_is_too_high_none_is_good() -> None:
+    loss, parameters = bowl(100.0)
+    assert learning_rate_range(loss, SGD(parameters), lowest=0.03, highest=1.0, steps=20).good is None
+
+
 def test_the_picture_marks_the_ranges_and_the_suggestion() -> None:
     loss, parameters = bowl(1.0)
     result = learning_rate_range(loss, SGD(parameters), lowest=1e-5, highest=100.0, steps=100)
@@ -144,13 +246,21 @@ def test_the_picture_marks_the_ranges_and_the_suggestion() -> None:
     assert raw.get_ydata().tolist() == result.losses.tolist()
     assert smoothed.get_ydata().tolist() == result.smoothed.tolist()
     assert star.get_xdata() == [result.suggestion]
-    assert [text.get_text() for text in ax.texts] == ["too small", "good", "diverging"]
+    assert [text.get_text() for text in ax.texts] == ["too small", "good", "too large"]
     assert (ax.get_xscale(), ax.get_xlabel()) == ("log", "learning rate (logarithmic scale)")
     assert any(f"suggested: {result.suggestion:.3g}" == text.get_text() for text in ax.get_legend().get_texts())
     assert ax.get_xlim() == pytest.approx((1e-5, 100.0))
     assert isinstance(result, LearningRateRange)
     assert repr(result).endswith(f", suggested {result.suggestion:.3g})")
     assert result._repr_png_().startswith(b"\x89PNG")
+
+
+def test_where_no_rate_is_too_high_the_good_ones_go_up_to_the_highest() -> None:
+    loss, parameters = bowl(1.0)
+    result = learning_rate_range(loss, SGD(parameters), lowest=1e-4, highest=1.0, steps=30)
+    assert result.good is not None
+    assert result.good[1] == pytest.approx(1.0)
+    assert [text.get_text() for text in result.plot().texts] == ["too small", "good"]
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from ..engine import Value
 from .folding import Group, View
@@ -13,16 +14,26 @@ from .rendering import Drawing
 from .style import ACTIVE, FAINT, INK, LOOKS, escaped, literal, short, tint
 
 _FONT = "Helvetica"
+#: On which sides edges leave a box and come to one, by where the graph grows to.
+_PORTS = {"LR": ("e", "w"), "RL": ("w", "e"), "TB": ("s", "n"), "BT": ("n", "s")}
 
 
 class Picture:
     """Writes a view of a graph into a drawing."""
 
     def __init__(
-        self, view: View, drawing: Drawing, digits: int, expand: Collection[str] = (), slopes: bool = True
+        self,
+        view: View,
+        drawing: Drawing,
+        digits: int,
+        expand: Collection[str] = (),
+        slopes: bool = True,
+        rankdir: str = "LR",
     ) -> None:
         self.view, self.drawing, self.digits, self.slopes = view, drawing, digits, slopes
         self.expand = frozenset(expand)
+        #: Of the edges into groups.
+        self.into_groups = dict(zip(("tailport", "headport"), _PORTS[rankdir]))
         self.ids: dict[Value | Group, str] = {}
         shown = [*view.drawn, *view.group_of]
         #: The grads that are known; one that is not is drawn as a dash.
@@ -31,6 +42,8 @@ class Picture:
         #: The node whose turn it is in the backward pass, and the least width of a number's cell, in points.
         self.active: Value | None = None
         self.width = 0
+        #: The node that a page scrolls to: its class in SVG is "looked-at".
+        self.looked_at: Value | None = None
 
     def write(self) -> None:
         """Write all of it."""
@@ -41,6 +54,7 @@ class Picture:
         for group in view.groups:
             self.ids[group] = f"g{len(self.ids)}"
             self._group(group)
+        self._keep_in_order(view.groups)
         for node in view.drawn:
             if not node.is_leaf and node not in view.cut:
                 self._operation(node)
@@ -66,6 +80,8 @@ class Picture:
         attributes.setdefault("style", "filled")
         if node is self.active:
             attributes |= {"penwidth": "3.5", "color": ACTIVE}
+        if node is self.looked_at:
+            attributes["class"] = "looked-at"
         if node in self.view.cut:
             attributes["style"] += ",dashed"
         tooltip = f"{name or kind.value}: data={node.data!r}, grad={node.grad!r}"
@@ -168,6 +184,33 @@ class Picture:
             tooltip=literal(f"{group.title}: {len(group.nodes)} nodes"),
         )
 
+    def _keep_in_order(self, groups: Sequence[Group]) -> None:
+        """Put the neurons of a layer, and what they were given, side by side, the first one first.
+
+        Graphviz alone takes the order in which the fewest edges cross. Edges from all neurons to all of the next layer
+        are straight: bent, they lie over each other, and go around the first and the last; they have the more room the
+        more there are, and lie under the boxes that they cross.
+        """
+        columns: list[list[str]] = []
+        placed: set[Value] = set()
+        widest = 0
+        for _, layer in itertools.groupby(sorted(groups, key=lambda group: group.place), lambda group: group.place[0]):
+            neurons = list(layer)
+            inside = set(neurons[0].nodes)
+            operands = dict.fromkeys(x for node in neurons[0].nodes for x in node._operands if isinstance(x, Value))
+            given = [x for x in operands if x.is_leaf and x in self.ids and x not in inside and x not in placed]
+            placed.update(given)
+            columns += [[self.ids[x] for x in given], [self.ids[neuron] for neuron in neurons]]
+            widest = max(widest, len(neurons))
+        for column in columns:
+            if len(column) > 1:
+                with self.drawing.subgraph() as rank:
+                    rank.attr(rank="same")
+                    for first, second in itertools.pairwise(column):
+                        rank.edge(first, second, style="invis")
+        if widest > 1:
+            self.drawing.attr(splines="line", outputorder="edgesfirst", ranksep=f"{min(0.3 + 0.05 * widest, 0.8):.2f}")
+
     def _outputs(self, group: Group) -> list[Value]:
         """Return the nodes of a group that something outside of it was computed from, or that are roots."""
         inside = set(group.nodes)
@@ -180,6 +223,7 @@ class Picture:
     def _edges_into(self, group: Group) -> None:
         """Draw one edge from each box to a group, however many nodes in it use what the box stands for."""
         inside = set(group.nodes)
+        beside = {self.ids[other] for other in self.view.groups if other.place[0] == group.place[0]}
         tails: Counter[str] = Counter()
         for node in group.nodes:
             for operand in node._operands:
@@ -188,7 +232,10 @@ class Picture:
                     if tail in self.ids:
                         tails[self.ids[tail]] += 1
         for id, count in tails.items():
-            self.drawing.edge(id, self.ids[group], tooltip=f"used {count} times")
+            times = "once" if count == 1 else f"{count} times"
+            # A layer that is fed with what it gave before keeps its order all the same.
+            placing = {"constraint": "false"} if id in beside else self.into_groups
+            self.drawing.edge(id, self.ids[group], tooltip=f"used {times}", **placing)
 
 
 def _table(rows: list[str]) -> str:
@@ -199,7 +246,7 @@ def _table(rows: list[str]) -> str:
 def _title(name: str, kind: Kind) -> str:
     word = "" if kind in (Kind.RESULT, Kind.LEAF) and name else kind.value
     parts = [f"<B>{name}</B>"] if name else []
-    parts += [f'<FONT POINT-SIZE="9" COLOR="{FAINT}">{word}</FONT>'] if word else []
+    parts += [f'<FONT POINT-SIZE="10" COLOR="{FAINT}">{word}</FONT>'] if word else []
     return f'<TR><TD COLSPAN="2" BGCOLOR="{LOOKS[kind].title}">{" ".join(parts)}</TD></TR>'
 
 
@@ -207,7 +254,7 @@ def _row(name: str, text: str, colour: str = "", width: int = 0) -> str:
     background = f' BGCOLOR="{colour}"' if colour and colour != "#ffffff" else ""
     least = f' WIDTH="{width}"' if width else ""
     return (
-        f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="9" COLOR="{FAINT}">{name}</FONT></TD>'
+        f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="10" COLOR="{FAINT}">{name}</FONT></TD>'
         f'<TD ALIGN="RIGHT"{least}{background}>{escaped(text)}</TD></TR>'
     )
 

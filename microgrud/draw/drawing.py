@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 from ..engine import Value
@@ -11,9 +12,11 @@ from .digraph import Picture
 from .folding import view
 from .graph import read_graph
 from .network import draw_network
-from .rendering import Drawing
+from .rendering import Drawing, check_format
 
 _DIRECTIONS = ("LR", "TB", "RL", "BT")
+#: The least that arguments may be.
+_LEAST = {"max_nodes": 1, "digits": 1, "depth": 0}
 
 
 def draw(
@@ -24,7 +27,7 @@ def draw(
     model: Module | None = None,
     parameters: Any = None,
     inputs: Any = None,
-    outputs: Sequence[str] = (),
+    outputs: Iterable[str] = (),
     names: Mapping[Value, str] | None = None,
     fold: str | None = None,
     expand: Collection[str] = (),
@@ -38,19 +41,21 @@ def draw(
     A box is a value: its label, its number and its grad, which is a dash until a backward pass has been through the
     graph, and tinted then, blue above 0 and orange below, the stronger the larger. A circle is an operation, and what
     stands on an edge is the local derivative by that operand. Roots have a double outline, parameters a thick and
-    round one, inputs are arrows, other leaves are dashed; constants are numbers without a box.
+    round one, inputs a folded corner, other leaves a dashed one; constants are numbers without a box.
 
     A Module is drawn as a network: its neurons in layers, its weights as lines, the thicker the larger, dashed and
     orange below 0.
 
     Args:
         root: the Value, or several; or a Module.
-        format: of the file that `render()` writes: "svg", "png", or with Graphviz installed "pdf".
+        format: of the file that `render()` writes where its name does not say it: "svg", "png", or with Graphviz
+            installed "pdf".
         rankdir: where the graph grows to: "LR", "TB", "RL" or "BT".
         model: the Module that made it: its parameters are marked and named, and its neurons and layers can be folded.
         parameters: Values, or another Module, whose leaves are marked as parameters.
-        inputs: Values, nested as you like, that are marked as inputs; for a network the names of its inputs.
-        outputs: for a network, the names of its outputs.
+        inputs: Values, nested as you like, that are marked as inputs; for a network the names of its inputs,
+            which are x1, x2, ... by default.
+        outputs: for a network, the names of its outputs; by default they have none.
         names: names for nodes without a label.
         fold: "neurons" or "layers" draws each neuron or layer of the model as one box, "nothing" none of them; by
             default the first of nothing, neurons and layers that keeps to `max_nodes`.
@@ -61,7 +66,7 @@ def draw(
         digits: how many digits numbers have; hovering over a box shows all of them.
 
     Returns:
-        a `graphviz.Digraph`, which shows itself in a notebook; `.render(outfile="graph.svg")` writes a file.
+        a `graphviz.Digraph`, which shows itself in a notebook; `.render("graph.svg")` writes a file.
 
     Raises:
         ImportError: without the extra `draw`.
@@ -74,29 +79,49 @@ def draw(
     >>> drawing.source.count("->")                # x into * twice, * into the result
     3
     """
-    if rankdir not in _DIRECTIONS:
-        raise ValueError(f"rankdir: expected one of {', '.join(_DIRECTIONS)}, got {rankdir!r}")
+    check_format(format)
+    check_settings(rankdir, max_nodes=max_nodes, digits=digits, depth=depth)
     if fold not in (None, "neurons", "layers", "nothing"):
         raise ValueError(f"fold: expected 'neurons', 'layers', 'nothing' or None, got {fold!r}")
     if fold in ("neurons", "layers") and model is None:
         raise ValueError(f"fold={fold!r}: expected the model too, as draw(root, model=model, fold={fold!r})")
     if model is not None and not isinstance(model, Module):
         raise TypeError(f"model: expected a Module, got {type(model).__name__}")
-    if max_nodes < 1 or (depth is not None and depth < 0) or digits < 1:
-        raise ValueError("max_nodes and digits: expected at least 1, and depth at least 0")
     expand = {expand} if isinstance(expand, str) else set(expand)
     if expand - {"dot"}:
         raise ValueError(f"expand: expected 'dot', which alone has parts to show, got {sorted(expand - {'dot'})}")
     if isinstance(root, Module):
         drawing = new_drawing(format, rankdir)
-        draw_network(root, drawing, digits, inputs or (), outputs)
+        draw_network(root, drawing, digits, _names(inputs, "inputs"), _names(outputs, "outputs"))
         return drawing
-    if outputs:
+    if _names(outputs, "outputs"):
         raise ValueError("outputs: expected none but for a network; give the root a label")
     graph = read_graph(root, model if parameters is None else parameters, inputs, names)
     drawing = new_drawing(format, rankdir)
-    Picture(view(graph, model, fold, depth, max_nodes), drawing, digits, expand, slopes).write()
+    Picture(view(graph, model, fold, depth, max_nodes), drawing, digits, expand, slopes, rankdir).write()
     return drawing
+
+
+def _names(given: Any, argument: str) -> list[str]:
+    """Return names as they come: in a list, or as the columns of a table or an array, which have no truth value."""
+    if given is None:
+        return []
+    if isinstance(given, (str, Value)) or not isinstance(given, Iterable):
+        raise TypeError(f"{argument}: expected a list of names, got {type(given).__name__}")
+    return [str(name) for name in given]
+
+
+def check_settings(rankdir: str, **numbers: int | None) -> None:
+    """Refuse a direction that there is not, and numbers that are none or too small; None is left to its default."""
+    if rankdir not in _DIRECTIONS:
+        raise ValueError(f"rankdir: expected one of {', '.join(_DIRECTIONS)}, got {rankdir!r}")
+    for name, number in numbers.items():
+        if number is None:
+            continue
+        if not isinstance(number, Real):
+            raise TypeError(f"{name}: expected a number, got {type(number).__name__}")
+        if not number >= _LEAST[name]:
+            raise ValueError(f"{name}: expected at least {_LEAST[name]}, got {number}")
 
 
 def new_drawing(format: str, rankdir: str) -> Drawing:
@@ -104,7 +129,7 @@ def new_drawing(format: str, rankdir: str) -> Drawing:
     drawing = Drawing("graph", format=format)
     drawing.attr(rankdir=rankdir, ranksep="0.35", nodesep="0.18", bgcolor="transparent")
     drawing.attr("node", fontname="Helvetica", fontsize="11", margin="0.04")
-    drawing.attr("edge", fontname="Helvetica", fontsize="9", arrowsize="0.6", penwidth="0.8")
+    drawing.attr("edge", fontname="Helvetica", fontsize="10", arrowsize="0.6", penwidth="0.8")
     return drawing
 
 

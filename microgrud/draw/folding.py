@@ -22,11 +22,13 @@ class Group:
     Attributes:
         title: what they are.
         lines: what the box says of them.
+        place: the numbers of its layer and its neuron, from 0; of a layer that of its first neuron seen.
         nodes: the nodes in it, in topological order.
     """
 
     title: str
     lines: list[str]
+    place: tuple[int, int]
     nodes: list[Value] = field(default_factory=list)
 
 
@@ -131,21 +133,13 @@ def _deepest_that_fits(distance: dict[Value, int], folded: dict[Value, Group], m
 def _groups(graph: Graph, model: Module, way: str) -> dict[Value, Group]:
     """Assign the nodes that a model's neurons, or layers, have made to a group each."""
     layers = neurons_by_layer(model)
-    owner = {
-        p: (k, n, neuron) for k, ns in enumerate(layers) for n, neuron in enumerate(ns) for p in neuron.parameters()
-    }
+    owner = _owners_of_parameters(layers)
     group_of: dict[Value, Group] = {}
     groups: dict[tuple[int, ...], Group] = {}
-    owners: dict[Value, tuple[int, int, Neuron]] = {}
-    for node in graph.order:
-        found = _owner(node, owner, owners)
-        if found is None:
-            continue
-        owners[node] = found
-        k, n, _ = found
+    for node, (k, n, _) in _owners(graph.order, owner).items():
         key = (k,) if way == "layers" else (k, n)
         if key not in groups:
-            groups[key] = Group(*_words(layers, k, n, way))
+            groups[key] = Group(*_words(layers, k, n, way), (k, n))
         groups[key].nodes.append(node)
         group_of[node] = groups[key]
     for parameter, (k, n, _) in owner.items():
@@ -154,6 +148,30 @@ def _groups(graph: Graph, model: Module, way: str) -> dict[Value, Group]:
             group.nodes.insert(0, parameter)
             group_of[parameter] = group
     return group_of
+
+
+def neuron_of_each(order: Sequence[Value], model: Module) -> dict[Value, tuple[int, int]]:
+    """Tell which neuron of a model made each node that one of them made: the layer and the neuron, counted from 1."""
+    owners = _owners(order, _owners_of_parameters(neurons_by_layer(model)))
+    return {node: (k + 1, n + 1) for node, (k, n, _) in owners.items()}
+
+
+def _owners_of_parameters(layers: Sequence[Sequence[Neuron]]) -> dict[Value, tuple[int, int, Neuron]]:
+    return {
+        p: (k, n, neuron) for k, ns in enumerate(layers) for n, neuron in enumerate(ns) for p in neuron.parameters()
+    }
+
+
+def _owners(
+    order: Sequence[Value], of_parameter: dict[Value, tuple[int, int, Neuron]]
+) -> dict[Value, tuple[int, int, Neuron]]:
+    """Tell which neuron made each node, in topological order; the nodes that none made are left out."""
+    owners: dict[Value, tuple[int, int, Neuron]] = {}
+    for node in order:
+        found = _owner(node, of_parameter, owners)
+        if found is not None:
+            owners[node] = found
+    return owners
 
 
 def _owner(

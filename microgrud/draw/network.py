@@ -29,7 +29,7 @@ def draw_network(
         model: a model that holds neurons.
         drawing: where to.
         digits: how many digits numbers have.
-        names: of the inputs.
+        names: names of the inputs, which are x1, x2, ... without any, as in decision regions.
         outputs: names of the outputs, which stand behind them.
 
     Raises:
@@ -47,7 +47,7 @@ def draw_network(
         raise ValueError(f"outputs: expected {len(layers[-1])} names, one for each output, got {len(outputs)}")
     drawing.attr(rankdir="LR", ranksep="1.5", nodesep="0.12", splines="line", outputorder="edgesfirst")
     drawing.attr("node", fontsize="10", style="filled", fillcolor="#ffffff")
-    labels = list(names) or [f"x{k}" for k in range(inputs)]
+    labels = list(names) or [f"x{k}" for k in range(1, inputs + 1)]
     previous = _column(drawing, "i", labels, labels, shape="note", height="0.25", margin="0.06,0.02")
     for number, neurons in enumerate(layers, 1):
         largest = max((abs(w.data) for neuron in neurons for w in neuron.w), default=0.0) or 1.0

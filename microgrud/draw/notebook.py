@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..engine import Value
 from ..nn.module import Module
 from .drawing import draw
+from .rendering import fitting
 
 
 def mimebundle(shown: Value | Module) -> dict[str, str]:
@@ -20,7 +21,7 @@ def mimebundle(shown: Value | Module) -> dict[str, str]:
     if isinstance(shown, Value) and shown.is_leaf:
         return text
     try:
-        picture: str = draw(shown).pipe("svg", encoding="utf-8")
+        picture = fitting(draw(shown).pipe("svg", encoding="utf-8"))
     except ValueError:  # a module that has no neurons to draw
         return text
     return {**text, "image/svg+xml": picture}

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+import itertools
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..engine import Value
+from ..nn.module import Module
+from .folding import neuron_of_each
 from .graph import local_derivatives, read_graph
 from .style import short
+
+#: Of a path with more steps, or more factors, than this, those in the middle are left out of its line.
+_MOST_STEPS = 12
 
 
 @dataclass(frozen=True)
@@ -20,20 +27,21 @@ class Path:
         nodes: from the leaf to the root.
         slopes: the local derivatives on the way, one fewer than nodes.
         product: their product: what the path adds to the gradient.
-        share: the product as a part of the gradient; NaN where that is 0.
+        share: the product as a part of the gradient; NaN where that is 0, infinite or NaN.
+        steps: the way in words: what each node is called, or, of a model that is known, which neuron made it.
     """
 
     nodes: tuple[Value, ...]
     slopes: tuple[float, ...]
     product: float
     share: float
+    steps: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        name = _named(self.nodes[0])
-        steps = [name, *(node._op if node is not self.nodes[-1] else _named(node) for node in self.nodes[1:])]
-        factors = " \u00d7 ".join(short(slope, 4) for slope in self.slopes) or "1"
-        walk = " \u2192 ".join(steps)
-        return f"{walk}: {factors} = {short(self.product, 4)} ({_percent(self.share)})"
+        walk = " \u2192 ".join(_shortened(self.steps or [_named(node, node.label) for node in self.nodes]))
+        factors = " \u00d7 ".join(_shortened([short(slope, 4) for slope in self.slopes])) or "1"
+        part = "" if math.isnan(self.share) else f" ({_percent(self.share)})"
+        return f"{walk}: {factors} = {short(self.product, 4)}{part}"
 
 
 @dataclass(frozen=True)
@@ -53,17 +61,34 @@ class Explanation:
     def __str__(self) -> str:
         if not self.paths:
             return "the root does not depend on the leaf"
-        carried = sum(path.share for path in self.paths)
+        return "\n".join([f"{self._heading()}:", *(f"  {path}" for path in self.paths)])
+
+    def _heading(self) -> str:
         many = f"{self.path_count:,}" if self.path_count < 10**15 else f"about {self.path_count:.1e}"
-        head = f"gradient {short(self.gradient, 4)} over {many} path{'s' * (self.path_count != 1)}; "
-        head += f"the strongest {len(self.paths)} carry {_percent(carried)}:" if len(self.paths) > 1 else "it is:"
-        return "\n".join([head, *(f"  {path}" for path in self.paths)])
+        words = f"gradient {short(self.gradient, 4)} over {many} path{'s' * (self.path_count != 1)}"
+        if self.path_count == 1:
+            return f"{words}; it is"
+        one = len(self.paths) == 1
+        strongest = "the strongest" if one else f"the strongest {len(self.paths)}"
+        if self.gradient == 0.0 and self.paths[0].product != 0.0:
+            return f"{words}, which cancel; {strongest}"
+        if self.gradient == 0.0 or not math.isfinite(self.gradient):  # there is nothing that they could be a part of
+            return f"{words}; {strongest}"
+        carried = _percent(sum(path.share for path in self.paths))
+        return f"{words}; {strongest} {'carries' if one else 'carry'} {carried}"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(str(self))
 
 
-def explain(root: Value, leaf: Value, k: int = 5) -> Explanation:
+def explain(
+    root: Value,
+    leaf: Value,
+    k: int = 5,
+    *,
+    model: Module | None = None,
+    names: Mapping[Value, str] | None = None,
+) -> Explanation:
     """Find the strongest paths from a leaf to a root: those with the largest products of local derivatives.
 
     The derivative of the root by the leaf is the sum of the products of the local derivatives along all paths between
@@ -74,12 +99,15 @@ def explain(root: Value, leaf: Value, k: int = 5) -> Explanation:
         root: the node that is differentiated.
         leaf: the leaf, or a node in between.
         k: how many paths are kept.
+        model: the Module that made the graph: paths tell which of its neurons they go through.
+        names: names for nodes without a label.
 
     Returns:
         the gradient, the strongest paths, and how many paths there are.
 
     Raises:
-        ValueError: if a node on the way was built by hand, and has no local derivatives on record.
+        TypeError: for a root, a leaf or a model that is none.
+        ValueError: if k is less than 1, or a node on the way was built by hand, and has no local derivatives on record.
 
     >>> x = Value(3.0, label="x")
     >>> print(explain(x * x + 2.0 * x, x))
@@ -87,10 +115,21 @@ def explain(root: Value, leaf: Value, k: int = 5) -> Explanation:
       x \u2192 * \u2192 +: 3 \u00d7 1 = 3 (38%)
       x \u2192 * \u2192 +: 3 \u00d7 1 = 3 (38%)
       x \u2192 * \u2192 +: 2 \u00d7 1 = 2 (25%)
+
+    >>> from microgrud.nn import MLP
+    >>> model = MLP(1, [4, 1], activation="tanh", rng=0)
+    >>> explain(model([x]), x, model=model).paths[0].steps
+    ('x', 'layer 1, neuron 3 (dot, tanh)', 'layer 2, neuron 1 (dot)')
     """
+    for name, given in (("root", root), ("leaf", leaf)):
+        if not isinstance(given, Value):
+            raise TypeError(f"{name}: expected a Value, got {type(given).__name__}")
+    if model is not None and not isinstance(model, Module):
+        raise TypeError(f"model: expected a Module, got {type(model).__name__}")
     if k < 1:
         raise ValueError(f"k: expected at least 1, got {k}")
-    order = read_graph(root).order
+    graph = read_graph(root, model, None, names)
+    order = graph.order
     # A path to a node: its product, then the operand and the rank among that operand's paths that it prolongs.
     best: dict[Value, list[tuple[float, Value | None, int, float]]] = {leaf: [(1.0, None, 0, 1.0)]}
     counts: dict[Value, int] = {leaf: 1}
@@ -107,12 +146,22 @@ def explain(root: Value, leaf: Value, k: int = 5) -> Explanation:
         prolonged = (
             (product * slopes[i], x, rank, slopes[i]) for i, x in parents for rank, (product, *_) in enumerate(best[x])
         )
-        best[node] = heapq.nlargest(k, prolonged, key=lambda path: abs(path[0]))
+        best[node] = heapq.nlargest(k, prolonged, key=lambda path: _strength(path[0]))
     if root not in counts:
         return Explanation(0.0, (), 0)
     gradient = gradients[root]
-    paths = tuple(_path(best, root, rank, gradient) for rank in range(len(best[root])))
-    return Explanation(gradient, paths, counts[root])
+    neurons = {} if model is None else neuron_of_each(order, model)
+    paths = []
+    for rank in range(len(best[root])):
+        nodes, slopes, product = _walked_back(best, root, rank)
+        share = product / gradient if gradient and math.isfinite(gradient) else math.nan
+        paths.append(Path(nodes, slopes, product, share, _steps(nodes, graph.names, neurons)))
+    return Explanation(gradient, tuple(paths), counts[root])
+
+
+def _strength(product: float) -> float:
+    """Return by what paths are ranked: one that makes the gradient NaN comes before all others."""
+    return math.inf if math.isnan(product) else abs(product)
 
 
 def _slopes(node: Value) -> Sequence[float]:
@@ -125,10 +174,10 @@ def _slopes(node: Value) -> Sequence[float]:
     return [0.0 if slope is None else slope for slope in slopes]
 
 
-def _path(
-    best: dict[Value, list[tuple[float, Value | None, int, float]]], root: Value, rank: int, total: float
-) -> Path:
-    """Follow a path back from the root."""
+def _walked_back(
+    best: dict[Value, list[tuple[float, Value | None, int, float]]], root: Value, rank: int
+) -> tuple[tuple[Value, ...], tuple[float, ...], float]:
+    """Follow a path back from the root; return its nodes and slopes, from the leaf on, and its product."""
     product = best[root][rank][0]
     nodes, slopes = [root], []
     node: Value | None = root
@@ -138,13 +187,41 @@ def _path(
             nodes.append(parent)
             slopes.append(slope)
         node = parent
-    share = product / total if total else float("nan")
-    return Path(tuple(reversed(nodes)), tuple(reversed(slopes)), product, share)
+    return tuple(reversed(nodes)), tuple(reversed(slopes)), product
 
 
-def _named(node: Value) -> str:
-    return node.label or node._op or "leaf"
+# --- in words ---
+
+
+def _steps(
+    nodes: Sequence[Value], names: Mapping[Value, str], neurons: Mapping[Value, tuple[int, int]]
+) -> tuple[str, ...]:
+    """Say what a path goes through; the nodes that one neuron made are one step, with its operations behind it."""
+    steps: list[str] = []
+    for place, made in itertools.groupby(nodes, neurons.get):
+        if place is None:
+            steps += [_named(node, names.get(node, "")) for node in made]
+        else:
+            layer, neuron = place
+            operations = ", ".join(names.get(node) or node._op for node in made)
+            steps.append(f"layer {layer}, neuron {neuron} ({operations})")
+    return tuple(steps)
+
+
+def _named(node: Value, name: str) -> str:
+    if node.is_leaf:
+        return name or "leaf"
+    operation = node._op or "by hand"
+    return f"{name} ({operation})" if name else operation
+
+
+def _shortened(words: Sequence[str]) -> list[str]:
+    """Return words that fit into a line: of very many the first and the last, and between them how many there are."""
+    if len(words) <= _MOST_STEPS:
+        return list(words)
+    half = _MOST_STEPS // 2
+    return [*words[:half], f"\u2026 {len(words) - 2 * half:,} more \u2026", *words[-half:]]
 
 
 def _percent(share: float) -> str:
-    return "of a gradient of 0" if share != share else f"{share:.0%}".replace("-", "\u2212")
+    return f"{share:.0%}".replace("-", "\u2212")

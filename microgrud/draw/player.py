@@ -9,16 +9,18 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from importlib import resources
+from pathlib import Path
 from string import Template
 from typing import Any, overload
 
 from ..engine import Value
 from ..files import write_atomically
 from .digraph import Picture
-from .drawing import new_drawing
+from .drawing import check_settings, new_drawing
 from .folding import view
 from .frames import Frame, Names, frames_of
 from .graph import Graph, read_graph
+from .rendering import fitting
 from .style import short
 
 
@@ -78,9 +80,15 @@ class BackpropSteps(Sequence[Frame]):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the player as a page of its own.
 
+        Args:
+            path: where to write; the name ends in .html or .htm.
+
         Raises:
+            ValueError: for another ending, under which no browser would show the page.
             OSError: if it cannot be written.
         """
+        if Path(path).suffix.lower() not in (".html", ".htm"):
+            raise ValueError(f"path: expected a name that ends in .html or .htm, got {os.fspath(path)!r}")
         title = html.escape(f"The backward pass from {self._graph.names.get(self.root, 'a root')}")
         page = (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
@@ -100,9 +108,10 @@ class BackpropSteps(Sequence[Frame]):
         picture = Picture(view(self._graph, None, None, None, len(self._graph.order)), drawing, self._digits)
         picture.grads, picture.active, picture.width = frame.grads, frame.node, self._width
         picture.largest = self._largest
+        picture.looked_at = self.root if frame is self.frames[0] else frame.node
         picture.write()
         svg: str = drawing.pipe("svg", encoding="utf-8")
-        return svg[svg.index("<svg") :]
+        return fitting(svg[svg.index("<svg") :])
 
     @functools.cached_property
     def _largest(self) -> float:
@@ -142,7 +151,8 @@ def backprop_steps(
         `print(steps)` all sentences.
 
     Raises:
-        ValueError: for a graph that is too large for anyone to follow.
+        TypeError: for what is no Value: steps are those of one root.
+        ValueError: for a graph that is too large for anyone to follow, or for arguments other than these.
 
     >>> x = Value(3.0, label="x")
     >>> steps = backprop_steps(x * x)
@@ -151,6 +161,9 @@ def backprop_steps(
     >>> x.grad
     0.0
     """
+    if not isinstance(root, Value):
+        raise TypeError(f"root: expected a Value, got {type(root).__name__}")
+    check_settings(rankdir, digits=digits, max_nodes=max_nodes)
     graph = read_graph(root, parameters, inputs)
     if len(graph.order) > max_nodes:
         raise ValueError(

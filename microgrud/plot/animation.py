@@ -54,7 +54,8 @@ def animate(
     Args:
         surface: what they walk on.
         trajectory: the walk, or several by name; those of the surface if None.
-        path: what to write: `.gif`, or `.html` for a page with a player that needs no network.
+        path: what to write: `.gif`, or `.html` for a page with a player that needs no network. Missing folders are
+            made.
         fps: how many frames to show in a second, above 0.
         dpi: how many pixels to an inch of the Figure.
         most_frames: a longer walk is shown in as many frames, at least 2, of several steps each.
@@ -93,6 +94,7 @@ def animate(
     dpi = whole(1)(f"{where}: dpi", dpi)
     paths = {name: surface.path(walk) for name, walk in walks.items()}
     steps = _steps(max(map(len, paths.values())), whole(2)(f"{where}: most_frames", most_frames))
+    target.parent.mkdir(parents=True, exist_ok=True)  # what cannot be written should fail before all frames are drawn
     write_atomically(target, _film(_frames(surface, paths, steps, dpi), target.suffix.lower(), fps, dpi))
     return target
 

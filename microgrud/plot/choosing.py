@@ -31,6 +31,8 @@ def chosen_plane(
     Raises:
         TypeError, ValueError: if that is none.
     """
+    if len(parameters) < 2:
+        raise ValueError(f"loss_surface: expected at least 2 parameters to span a plane, got {len(parameters)}")
     if directions is None:
         chosen = "principal" if len(walks) == 1 else "random"
         directions = tuple(parameters) if len(parameters) == 2 else chosen

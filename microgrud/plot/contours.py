@@ -12,8 +12,8 @@ from ..optim.packing import Vector
 from ..optim.settings import flag, whole
 from .axes import axes_for, need_matplotlib
 from .paths import draw_paths, place_legend
-from .scales import LOG_NOTE, Scale, chosen_scale, contour_levels, three_digits
-from .style import FAINT, UNDEFINED_HATCH, pale_greys, undefined_patch
+from .scales import LOG_NOTE, Scale, chosen_scale, contour_levels, is_constant, three_digits
+from .style import FAINT, hatch_ground, pale_greys, undefined_patch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +47,7 @@ def draw_contours(
     ax = axes_for(where, ax, 6.4, 4.8)
     across, up = (surface.x[0], surface.x[-1]), (surface.y[0], surface.y[-1])
     if surface.undefined:
-        _hatch(ax, across, up)
+        hatch_ground(ax, across, up)
     if np.isfinite(losses).any():
         heights = contour_levels(losses, chosen, int(levels)) if given is None else given  # type: ignore[arg-type]
         _fill(ax, surface, losses, heights, chosen, colorbar)
@@ -56,7 +56,7 @@ def draw_contours(
     # A walk that leaves the grid leaves the picture.
     ax.set(xlim=across, ylim=up, xlabel=surface.plane.labels[0], ylabel=surface.plane.labels[1])
     if surface.undefined:
-        entries.append(undefined_patch())
+        entries.append(undefined_patch("loss"))
     place_legend(ax, entries, list(paths.values()))
     return ax
 
@@ -80,7 +80,8 @@ def _fill(ax: Axes, surface: LossSurface, losses: Vector, levels: Vector, scale:
     # What lies beyond the first and the last level belongs to the outermost colours.
     shown = np.ma.masked_invalid(np.clip(losses, levels[0], levels[-1]))
     filled = ax.contourf(surface.x, surface.y, shown, levels=levels, norm=norm, cmap=pale_greys(), zorder=0.5)
-    between = levels[(levels > shown.min()) & (levels < shown.max())]
+    # The lines of a constant loss would be those of its rounding.
+    between = levels[:0] if is_constant(losses) else levels[(levels > shown.min()) & (levels < shown.max())]
     if len(between):
         ax.contour(
             surface.x, surface.y, shown, levels=between, colors=FAINT, linewidths=0.5, linestyles="solid", zorder=0.6
@@ -92,15 +93,3 @@ def _fill(ax: Axes, surface: LossSurface, losses: Vector, levels: Vector, scale:
             bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: three_digits(x)))
         bar.ax.minorticks_off()
         bar.set_label(f"loss{LOG_NOTE if scale == 'log' else ''}")
-
-
-def _hatch(ax: Axes, across: tuple[float, float], up: tuple[float, float]) -> None:
-    """Hatch the whole ground, which the contours then cover where there are any."""
-    from matplotlib.patches import Rectangle
-
-    ax.add_patch(
-        Rectangle(
-            (across[0], up[0]), across[1] - across[0], up[1] - up[0], facecolor="white", edgecolor=FAINT,
-            hatch=UNDEFINED_HATCH, linewidth=0.0, zorder=0.1,
-        )
-    )  # fmt: skip

@@ -46,9 +46,20 @@ def learning_curve(history: History, ax: Axes | None = None, *, what: str = "los
     where = "learning_curve"
     if not isinstance(history, History):
         raise TypeError(f"{where}: history: expected the History that fit returns, got a {type(history).__name__}")
-    ax = history.plot(axes_for(where, ax), what)
+    ax = axes_for(where, ax)
+    from matplotlib.ticker import MaxNLocator
+
+    try:
+        history.plot(ax, what)
+    except ValueError as error:
+        raise ValueError(str(error).replace("History.plot", where, 1)) from None  # the name that was called
     curves = ax.get_lines()
     values = [x for x in getattr(history, what) if x is not None]
+    if len(values) == 1:
+        curves[0].set(marker="o", markersize=11)  # a line of one point is none
+    if len(history) == 1:
+        ax.set_xlim(0.0, 2.0)
+    ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     if chosen_scale(where, scale, values) == "log":
         means = [getattr(record, what) for record in history.epochs] if what in ("loss", "metric") else []
         logarithmic_loss(ax, values, [mean for mean in means if mean is not None])
@@ -96,5 +107,5 @@ def _epochs_along_the_top(ax: Axes, history: History) -> None:
         return epoch * per_epoch
 
     top = ax.secondary_xaxis("top", functions=(to_epochs, to_steps))
-    top.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    top.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
     top.set_xlabel("epoch")

@@ -15,7 +15,8 @@ from ..recording import no_grad
 from ..train.batches import Samples, check_samples
 from ..train.evaluation import mode, number
 from .axes import axes_for
-from .style import HATCH, outline, style
+from .paths import legend_off_points
+from .style import HATCH, hatch_ground, outline, style, undefined_patch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["decision_regions"]
 
 _MARGIN = 0.08
+#: As far ahead as contours can be drawn of.
+_AHEAD = 1e100
 
 
 def decision_regions(
@@ -41,7 +44,8 @@ def decision_regions(
 
     In classification each class has its region, with a colour and a hatch, and its samples a marker; the line between
     two regions is where the model is undecided. In regression the prediction is a heat map with contours, and the
-    samples are filled with the colours of their targets.
+    samples are filled with the colours of their targets. Where the model gives no finite prediction the picture is
+    hatched, and its legend says so. The legend is in a corner without samples, or else beside the picture.
 
     Args:
         model: called with a row of two numbers, it gives its prediction. Several outputs are one for each class:
@@ -84,21 +88,34 @@ def decision_regions(
     outputs = _outputs(where, model, [[a, b] for b in up.tolist() for a in across.tolist()])
     shape = (len(up), len(across))
     chosen = _task(where, task, outputs.shape[1], samples.targets)
+    own = ax is None
     cut = optional(real(ANY))(f"{where}: threshold", threshold)
     if chosen == "regression":
         targets = np.array([as_float(t, f"{where}: y") for t in samples.targets])
         if outputs.shape[1] != 1:
             raise ValueError(f"{where}: expected a model of one output in regression, got {outputs.shape[1]}")
         ax = axes_for(where, ax, 6.0, 4.6)
+        defined: Any = np.isfinite(outputs).reshape(shape)
+        _begin(ax, across, up, defined)
         _draw_regression(ax, across, up, outputs.reshape(shape), samples.rows, targets)
+        entries: list[Any] = []
+        labels: list[str] = []
     else:
         scores, classes = _scores(where, model, outputs, samples, cut)
+        # An infinite score wins or loses; only where two are, or one is no number, nobody knows.
+        leads = _leads(scores.reshape(*shape, len(classes)))
+        defined = ~np.isnan(leads).any(axis=2)
         labels = [str(c) for c in classes] if class_names is None else [str(name) for name in class_names]
         if len(labels) != len(classes):
             raise ValueError(f"{where}: class_names: expected {len(classes)} of them, got {len(labels)}")
         ax = axes_for(where, ax, 5.6, 4.6)
-        _draw_classes(ax, across, up, scores.reshape(*shape, len(classes)), samples, classes, labels)
-    ax.set(xlim=(across[0], across[-1]), ylim=(up[0], up[-1]))
+        _begin(ax, across, up, defined)
+        entries = _draw_classes(ax, across, up, leads, samples, classes, labels)
+    if not defined.all():
+        entries.append(undefined_patch("prediction"))
+        labels = [*labels, entries[-1].get_label()]
+    title = "class" if chosen == "classification" else None
+    legend_off_points(ax, entries, labels, np.array(samples.rows), title=title, widen=own)
     ax.set_xlabel(names[0], parse_math=False)
     ax.set_ylabel(names[1], parse_math=False)
     return ax
@@ -163,11 +180,21 @@ def _scores(
     return np.hstack([np.full_like(outputs, threshold), outputs]), classes
 
 
+def _leads(scores: Vector) -> Vector:
+    """Return by how much each class is ahead of the best of the others; NaN where that is no number."""
+    leads = np.empty_like(scores)
+    with np.errstate(invalid="ignore"):  # of two infinite scores none is ahead
+        for k in range(scores.shape[2]):
+            leads[:, :, k] = scores[:, :, k] - np.delete(scores, k, axis=2).max(axis=2)
+    return np.clip(leads, -_AHEAD, _AHEAD)
+
+
 def _is_probability(model: Any, outputs: Vector) -> bool:
     if isinstance(model, MLP):
         last = model.layers[-1].neurons[0]
         return last.nonlin and last.activation.name == "sigmoid"
-    return bool(((outputs >= 0.0) & (outputs <= 1.0)).all())
+    finite = outputs[np.isfinite(outputs)]
+    return bool(((finite >= 0.0) & (finite <= 1.0)).all())
 
 
 def _class(where: str, target: Any) -> int:
@@ -188,9 +215,17 @@ def _feature_names(where: str, X: Any, names: Any) -> tuple[str, str]:
 # --- drawing ---
 
 
+def _begin(ax: Axes, across: Vector, up: Vector, defined: Vector) -> None:
+    """Set the limits, and hatch the ground if there are places where the model says nothing."""
+    ax.set(xlim=(across[0], across[-1]), ylim=(up[0], up[-1]), autoscale_on=False)
+    if not defined.all():
+        hatch_ground(ax, (across[0], across[-1]), (up[0], up[-1]))
+
+
 def _draw_classes(
-    ax: Axes, across: Vector, up: Vector, scores: Vector, samples: Samples, classes: list[int], labels: list[str]
-) -> None:
+    ax: Axes, across: Vector, up: Vector, leads: Vector, samples: Samples, classes: list[int], labels: list[str]
+) -> list[Any]:
+    """Draw regions and samples; return an entry for the legend for each class."""
     import matplotlib
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
@@ -201,8 +236,7 @@ def _draw_classes(
     entries: list[Any] = []
     for k, (label, target) in enumerate(zip(labels, classes)):
         look = style(k)
-        rivals = np.delete(scores, k, axis=2).max(axis=2)
-        lead = scores[:, :, k] - rivals
+        lead = leads[:, :, k]
         inside = np.isfinite(lead).any() and np.nanmax(lead) > 0.0
         if inside:
             high = float(np.nanmax(lead))
@@ -222,9 +256,7 @@ def _draw_classes(
         patch = Patch(facecolor=look.tint, edgecolor=HATCH, hatch=look.hatch, linewidth=0.5)
         mark = Line2D([], [], linestyle="none", marker=look.marker, color=look.color, markeredgecolor="black")
         entries.append((patch, mark))
-    legend = ax.legend(entries, labels, title="class", loc="best", fontsize="small", framealpha=0.9)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    return entries
 
 
 def _draw_regression(
@@ -238,8 +270,9 @@ def _draw_regression(
     norm = Normalize(low, high if high > low else low + 1.0)
     # An image in an SVG or PDF file too, where two triangles a place would take seconds and megabytes.
     heat = ax.pcolormesh(
-        across, up, predictions, norm=norm, cmap="cividis", shading="gouraud", zorder=0.5, rasterized=True
-    )
+        across, up, np.ma.masked_invalid(predictions), norm=norm, cmap="cividis", shading="gouraud", zorder=0.5,
+        rasterized=True,
+    )  # fmt: skip
     finite = predictions[np.isfinite(predictions)]
     if len(finite) and finite.max() > finite.min():
         ax.contour(across, up, predictions, levels=8, colors="white", linewidths=0.6, linestyles="solid", zorder=1)

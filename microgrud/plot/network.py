@@ -42,7 +42,7 @@ def parameter_histograms(model: Module, axes: Sequence[Axes] | None = None, *, b
 
     >>> from microgrud.nn import MLP
     >>> [ax.get_title() for ax in parameter_histograms(MLP(2, [3, 1], rng=0))]
-    ['layers.0 (9 parameters)', 'layers.1 (4 parameters)']
+    ['layer 1 (9 parameters)', 'layer 2 (4 parameters)']
     """
     where = "parameter_histograms"
     layers = layers_of(where, model)
@@ -106,7 +106,7 @@ def gradient_flow(model: Module, ax: Axes | None = None) -> Axes:
     >>> model([1.0, 2.0]).backward()
     >>> ax = gradient_flow(model)
     >>> [text.get_text() for text in ax.get_xticklabels()], ax.get_yscale()
-    (['layers.0', 'layers.1'], 'log')
+    (['layer 1', 'layer 2'], 'log')
     """
     where = "gradient_flow"
     layers = layers_of(where, model)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..engine import Value
-from ..nn.layers import Layer, Neuron
+from ..nn.layers import MLP, Layer, Neuron
 from ..nn.module import Module
 from ..optim.optimizer import Optimizer
 from ..optim.packing import check_parameters
@@ -78,7 +78,8 @@ def modules_of(module: Module) -> list[Module]:
 def layers_of(where: str, model: Any) -> list[tuple[str, list[Value]]]:
     """Return the parameters of a model a layer at a time, from the inputs on, with the names of the layers.
 
-    A layer is a `Layer`, a `Neuron` outside of any, or what a module of another kind holds itself.
+    A layer is a `Layer`, a `Neuron` outside of any, or what a module of another kind holds itself. Those of an MLP are
+    called as in the pictures of `microgrud.draw`, counted from 1; others by their path, such as `encoder.layers.0`.
 
     Args:
         where: who asks, for the message.
@@ -90,11 +91,12 @@ def layers_of(where: str, model: Any) -> list[tuple[str, list[Value]]]:
 
     >>> from microgrud.nn import MLP
     >>> [(name, len(parameters)) for name, parameters in layers_of("gradient_flow", MLP(2, [3, 1]))]
-    [('layers.0', 9), ('layers.1', 4)]
+    [('layer 1', 9), ('layer 2', 4)]
     """
     if not isinstance(model, Module):
         raise TypeError(f"{where}: model: expected a Module, got an object of type {type(model).__name__}")
     names = {id(p): name for name, p in model.named_parameters()}
+    numbered = {id(layer): f"layer {k}" for k, layer in enumerate(model.layers if isinstance(model, MLP) else (), 1)}
     found: list[tuple[str, list[Value]]] = []
     taken: set[int] = set()
     for module in modules_of(model):
@@ -103,7 +105,7 @@ def layers_of(where: str, model: Any) -> list[tuple[str, list[Value]]]:
         own = [p for p in module.parameters() if id(p) not in below and id(p) not in taken and id(p) in names]
         taken.update(id(p) for p in own)
         if own:
-            found.append((_name(module, names), own))
+            found.append((numbered.get(id(module)) or _name(module, names), own))
     if not found:
         raise ValueError(f"{where}: model: expected a Module with parameters, got a {type(model).__name__} with none")
     return found

@@ -13,7 +13,7 @@ from .style import outline, style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_paths", "mark_every", "place_legend"]
+__all__ = ["draw_paths", "legend_off_points", "mark_every", "place_legend"]
 
 #: More steps than this and their marks would hide the line.
 _LARGE_MARKS = 60
@@ -99,3 +99,48 @@ def place_legend(ax: Axes, entries: list[Any], curves: Sequence[Vector]) -> None
             )
     best: Any = min(crowds, key=lambda name: crowds[name])
     ax.legend(handles=entries, loc=best, fontsize="small", framealpha=0.9)
+
+
+def legend_off_points(
+    ax: Axes, entries: list[Any], labels: list[str], points: Vector, *, title: str | None, widen: bool
+) -> None:
+    """Draw a legend in a corner where it hides none of some points, or beside the Axes if there is none.
+
+    In a Figure without a layout, where it might be cut off there, it is in the corner where it hides the fewest.
+
+    Args:
+        ax: where to draw, with its limits set.
+        entries: the artists, or tuples of them; none, no legend.
+        labels: what each says, to be read letter by letter.
+        points: an array of shape (points, 2).
+        title: of the legend.
+        widen: whether to make room beside the Axes by a wider Figure.
+    """
+    if not entries:
+        return
+    figure: Any = ax.figure.figure  # of the Axes of a subfigure too
+    layout = figure.get_layout_engine()
+
+    def drawn(**place: Any) -> Any:
+        legend = ax.legend(entries, labels, title=title, fontsize="small", framealpha=0.9, **place)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+        return legend
+
+    if layout is not None:
+        layout.execute(figure)  # or else the Axes have another size than when they are drawn
+    own, whole = drawn(loc="upper right").get_window_extent(), ax.get_window_extent()
+    width, height = own.width / whole.width + 0.04, own.height / whole.height + 0.04  # with the gap to the edge
+    x, y = ax.transAxes.inverted().transform(ax.transData.transform(points)).T
+    hidden = {
+        f"{row} {column}": int(np.sum(beside & along))
+        for row, along in (("upper", y > 1.0 - height), ("lower", y < height))
+        for column, beside in (("right", x > 1.0 - width), ("left", x < width))
+    }
+    best = min(hidden, key=lambda place: hidden[place])
+    if hidden[best] and layout is not None:
+        if widen:
+            figure.set_figwidth(figure.get_figwidth() + own.width / figure.dpi)
+        drawn(loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0.0)
+    else:
+        drawn(loc=best)

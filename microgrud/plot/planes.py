@@ -102,10 +102,8 @@ def principal_plane(trajectory: Trajectory, positions: Vector) -> Plane:
         positions: its places, an array of shape (places, n).
 
     Raises:
-        ValueError: for a walk that goes nowhere, to places that are not finite, or with a single parameter.
+        ValueError: for a walk that goes nowhere, or to places that are not finite.
     """
-    if positions.shape[1] < 2:
-        raise ValueError("loss_surface: expected at least 2 parameters to span a plane, got 1")
     if len(positions) == 0 or not np.isfinite(positions).all():
         raise ValueError(f"loss_surface: trajectory: expected finite places, got {trajectory!r} with none, or others")
     centered = positions - positions.mean(axis=0)

@@ -18,7 +18,7 @@ from ..train.evaluation import number
 from .axes import png, several_axes
 from .grid import around
 from .paths import mark_every, place_legend
-from .scales import LOG_NOTE, asks_for_log
+from .scales import LOG_NOTE, asks_for_log, log_floor
 from .style import style
 from .surface import LossSurface, loss_surface
 from .trajectory import Trajectory
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Race", "race"]
 
+#: Beside the start, the number that makes ten times as much of it.
+_DECADE = 9.0
 #: Makes an optimizer of a list of parameters: a class such as `Adam`, or `lambda parameters: SGD(parameters, lr=0.1)`.
 Factory: TypeAlias = Callable[[list[Value]], Optimizer]
 
@@ -49,6 +51,9 @@ class Race:
     def plot(self, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
         """Draw the walks over the contours of the surface, and the loss at each step beside them.
 
+        A loss that climbs far above the start leaves the picture: where it does there is a triangle at the upper edge,
+        and the legend says so.
+
         Args:
             axes: two Axes to draw on; those of a new Figure, which show themselves in a notebook, if None.
 
@@ -67,22 +72,32 @@ class Race:
     def _plot_losses(self, ax: Axes) -> None:
         from matplotlib.ticker import MaxNLocator
 
-        curves = []
-        for i, (name, trajectory) in enumerate(self.trajectories.items()):
-            curves.append(np.column_stack([np.arange(len(trajectory)), trajectory.losses]))
-            look = style(i)
-            ended = " (ended early)" if name in self.ended else ""
-            ax.plot(
-                trajectory.losses, color=look.color, linestyle=look.dashes, marker=look.marker, markersize=4.5,
-                markevery=mark_every(len(trajectory)), label=f"{name}{ended}",
-            )  # fmt: skip
-        log = asks_for_log(np.concatenate([t.losses for t in self.trajectories.values()]))
+        everything = np.concatenate([trajectory.losses for trajectory in self.trajectories.values()])
+        log, low, high = _shown(float(everything[0]), everything)
         if log:
             ax.set_yscale("log", nonpositive="mask")
+        curves, lines = [], []
+        for i, (name, trajectory) in enumerate(self.trajectories.items()):
+            losses = trajectory.losses
+            curves.append(np.column_stack([np.arange(len(losses)), np.fmin(losses, high)]))
+            look = style(i)
+            beyond = np.flatnonzero((losses > high) & math.isfinite(high))
+            notes = ["leaves the picture"] * bool(len(beyond)) + ["ended early"] * (name in self.ended)
+            lines += ax.plot(
+                losses, color=look.color, linestyle=look.dashes, marker=look.marker, markersize=4.5,
+                markevery=mark_every(len(trajectory)), label=f"{name} ({', '.join(notes)})" if notes else name,
+            )  # fmt: skip
+            if len(beyond):
+                ax.plot(
+                    [_crossing(losses, int(beyond[0]), high, log)], [high], linestyle="none", marker="^", markersize=11,
+                    color=look.color, markeredgecolor="white", clip_on=False, zorder=5, label=f"_{name} leaves here",
+                )  # fmt: skip
+        if math.isfinite(high):
+            ax.set_ylim(low, high)
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         ax.set(xlabel="step", ylabel=f"loss{LOG_NOTE if log else ''}")
         ax.grid(alpha=0.4, linewidth=0.6)
-        place_legend(ax, list(ax.get_lines()), curves)
+        place_legend(ax, lines, curves)
 
     def _repr_png_(self) -> bytes:
         return png(self.plot()[0].figure)
@@ -218,3 +233,34 @@ def _extent(trajectories: Mapping[str, Trajectory]) -> Any:
         losses = trajectory.losses
         lower.append(trajectory.positions[losses <= losses[0]])
     return around(np.concatenate(lower))
+
+
+def _shown(start: float, losses: Vector) -> tuple[bool, float, float]:
+    """Return whether a logarithmic scale shows the losses better, and its limits, where a walk runs away.
+
+    One that leaps out of all bounds must not flatten the others: if it comes above ten times the start, the picture
+    ends there, on a linear scale at twice the start.
+
+    >>> _shown(4.0, np.array([4.0, 3.0, 4.0, 9.0]))
+    (False, -inf, inf)
+    >>> _shown(4.0, np.array([4.0, 0.25, 4.0, 1e9]))
+    (True, 0.125, 40.0)
+    """
+    lowest = float(np.nanmin(losses))
+    reach = max(abs(start), start - lowest)
+    bounds = start + _DECADE * reach
+    within = losses[losses <= bounds]
+    log = asks_for_log(within)
+    if len(within) == np.sum(~np.isnan(losses)) or not start < bounds < math.inf:
+        return log, -math.inf, math.inf
+    if log:
+        return log, 0.5 * log_floor(within), bounds
+    return log, lowest - 0.1 * reach, start + reach
+
+
+def _crossing(losses: Vector, beyond: int, high: float, log: bool) -> float:
+    """Return where between two steps the line to the first loss above `high` leaves the picture."""
+    before, after = float(losses[beyond - 1]), float(losses[beyond])
+    if log and before > 0.0:
+        before, after, high = math.log(before), math.log(after), math.log(high)
+    return beyond - 1 + (high - before) / (after - before)

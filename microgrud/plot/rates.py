@@ -14,6 +14,7 @@ from ..operation import Interval
 from ..optim.optimizer import Optimizer
 from ..optim.packing import Vector, read_data, read_gradients, write_data, write_gradients
 from ..optim.settings import FRACTION, POSITIVE, real, whole
+from ..recording import no_grad
 from .axes import axes_for, png
 from .bar import with_progress
 from .paths import place_legend
@@ -31,6 +32,22 @@ _DIVERGED = 4.0
 _BEGUN = 0.1
 #: A fall of fewer times the usual change from step to step may be chance.
 _NOISE = 3.0
+#: A fall of a smaller part of the loss is rounding, of which the moving average alone has some.
+_ROUNDING = 1e-9
+#: How many steps a trial of one rate takes: at a quarter above 2/L the loss along a direction of curvature L grows by
+#: the factor 1.5**2 a step, which in 50 of them brings up what was 1e-17 of the loss.
+_TRIAL = 50
+#: A rate is good if one by so much higher passes its trial: just beyond the limit a walk diverges too slowly to tell.
+_MARGIN = 1.25
+#: The part of the highest good rate that is suggested at most. On a bowl of curvature L walks diverge from 2/L on, and
+#: 1/L, half of that, leads to the bottom at once.
+_SAFE = 0.5
+#: How often the loss is looked at before the first step, if it is that of random batches.
+_LOOKS = 10
+#: How many trials a rate has to pass if the batches are random: a walk may escape once by chance.
+_BATCH_TRIALS = 3
+#: A trial ends where the loss has risen by so many times its size.
+_LOST = 100.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,7 +59,7 @@ class LearningRateRange:
         losses: the loss at each, before its step.
         smoothed: its exponential moving average.
         good: from which rate to which the loss falls; None if it never does.
-        suggestion: the rate at which it falls most steeply; None if it never does.
+        suggestion: the rate at which it falls most steeply, at most half the highest good one; None if it never does.
         highest: the highest rate that was asked for.
         diverged: whether the sweep ended early because the loss ran away.
     """
@@ -101,11 +118,11 @@ class LearningRateRange:
             ranges = [(self.rates[0], self.highest, "no rate makes the loss fall", "", "#eeeeee")]
         else:
             begin, end = self.good
-            beyond = "diverging" if self.diverged else "too large"
             ranges = [
                 (self.rates[0], begin, "too small", "", "#eeeeee"),
                 (begin, end, "good", "", style(2).tint),
-                (end, self.highest, beyond, "///", "#ffffff"),
+                # Not "diverging": the sweep falls on for a while where a walk from the start would not.
+                (end, self.highest, "too large", "///", "#ffffff"),
             ]
         width = math.log(self.highest / self.rates[0])
         for low, high, name, hatch, tint in ranges:
@@ -142,10 +159,15 @@ def learning_rate_range(
     """Try learning rates from low to high, a step each, and see with which ones the loss falls.
 
     The rate of step `i` is `lowest * (highest/lowest)**(i/(steps - 1))`. The loss is smoothed by an exponential moving
-    average, corrected for its start. Rates are too small until a tenth of the whole fall of the smoothed loss is done,
-    good from where it stays below that to its lowest point, and too large beyond; the suggestion is where it falls most
-    steeply over the logarithm of the rate, taken over a tenth of the steps on either side. The sweep ends where the
-    loss is not finite, or has risen to four times its fall.
+    average, corrected for its start; the sweep ends where it is not finite, or has risen to four times its fall.
+
+    Where the good rates end, the sweep alone cannot tell: it comes to the rates that are too large when it already
+    stands at the bottom, and takes many steps to be thrown out again. So rates up to that of the lowest smoothed loss
+    are tried, by bisection: 50 steps from the start, all with 1.25 times the rate, must not lead to a higher loss than
+    that at the start. The highest rate that passes is the end of the good ones; on a bowl of curvature L, where
+    gradient descent diverges from 2/L on, it lies below that. They begin where a tenth of the fall of the smoothed
+    loss up to there is done. The suggestion is where it falls most steeply over the logarithm of the rate, taken over
+    a tenth of the steps on either side, but at most half the highest good rate.
 
     Parameters, gradients and the optimizer are put back as they were, to the bit, whatever happens on the way.
 
@@ -153,7 +175,8 @@ def learning_rate_range(
 
     Args:
         loss: called without arguments, it computes the loss from the parameters as they are, a Value; of the next
-            mini-batch, if training goes by mini-batches.
+            mini-batch, if training goes by mini-batches. It is called once a step, and for the trials some hundred
+            times more.
         optimizer: what takes the steps; all its groups have the rate.
         lowest: the first rate, above 0.
         highest: the last one, above `lowest`.
@@ -171,8 +194,8 @@ def learning_rate_range(
     >>> from microgrud.optim import SGD
     >>> x = Value(1.0)
     >>> result = learning_rate_range(lambda: 50 * x * x, SGD([x]), lowest=1e-4, highest=1.0, steps=60)
-    >>> 0.001 < result.suggestion < 0.02, result.diverged, x.data     # 0.02 is where it begins to diverge
-    (True, True, 1.0)
+    >>> 0.001 < result.suggestion < result.good[1] <= 0.02, x.data    # 0.02 is where it begins to diverge
+    (True, 1.0)
     """
     where = "learning_rate_range"
     if not callable(loss):
@@ -183,51 +206,108 @@ def learning_rate_range(
     high = real(Interval(low, math.inf, low_open=True, high_open=True))(f"{where}: highest", highest)
     rates = np.geomspace(low, high, whole(2)(f"{where}: steps", steps))
     keep = real(FRACTION)(f"{where}: smoothing", smoothing)
-    parameters = optimizer.parameters()
-    data, gradients, state = read_data(parameters), read_gradients(parameters), optimizer.state_dict()
+    sweep = _Sweep(loss, optimizer)
     try:
-        losses = _sweep(loss, optimizer, rates, keep, progress)
+        losses = sweep.rising(rates, keep, progress)
+        rates, smoothed = rates[: len(losses)], _smoothed(losses, keep)
+        highest_good = sweep.highest_that_passes(rates, smoothed, progress) if _falls(smoothed) else 0
     finally:
-        optimizer.load_state_dict(state)
-        write_data(parameters, data)
-        write_gradients(parameters, gradients)
-    smoothed = _smoothed(losses, keep)
-    good, suggestion = _judged(rates[: len(losses)], smoothed)
-    return LearningRateRange(
-        rates[: len(losses)], losses, smoothed, good, suggestion, float(rates[-1]), len(losses) < len(rates)
-    )
+        sweep.put_back()
+    good, suggestion = _judged(rates, smoothed, highest_good)
+    return LearningRateRange(rates, losses, smoothed, good, suggestion, high, len(losses) < steps)
 
 
-def _sweep(loss: Callable[[], Any], optimizer: Optimizer, rates: Vector, keep: float, progress: bool | None) -> Vector:
-    """Take a step with each rate; return the loss before each, up to where it runs away."""
+class _Sweep:
+    """Steps of an optimizer with rates of our choice, and the way back to where it stood."""
 
-    def closure() -> Value:
-        optimizer.zero_grad()
-        result = loss()
+    def __init__(self, loss: Callable[[], Any], optimizer: Optimizer) -> None:
+        self._loss = loss
+        self._optimizer = optimizer
+        self._parameters = optimizer.parameters()
+        self._data, self._gradients = read_data(self._parameters), read_gradients(self._parameters)
+        self._state = optimizer.state_dict()
+
+    def put_back(self) -> None:
+        """Put parameters, gradients and the optimizer back as they were."""
+        self._optimizer.load_state_dict(self._state)
+        write_data(self._parameters, self._data)
+        write_gradients(self._parameters, self._gradients)
+
+    def rising(self, rates: Vector, keep: float, progress: bool | None) -> Vector:
+        """Take a step with each rate; return the loss before each, up to where it runs away."""
+        losses: list[float] = []
+        for rate in with_progress("learning_rate_range", rates.tolist(), progress, "rate"):
+            try:
+                height = self._closure().data
+                if not math.isfinite(height):
+                    break
+                losses.append(height)
+                if _has_diverged(_smoothed(np.array(losses), keep)):
+                    break
+                self._step(rate)
+            except (ArithmeticError, ValueError):
+                if not losses:
+                    raise  # it cannot even begin: the loss is wrong, or where it starts
+                break
+        if not losses:
+            raise ValueError("learning_rate_range: loss: expected a finite loss to start from, got none")
+        return np.array(losses)
+
+    def highest_that_passes(self, rates: Vector, smoothed: Vector, progress: bool | None) -> int:
+        """Return the index of the highest rate, up to that of the lowest loss, with a margin to those that fail."""
+        self.put_back()
+        start, spread = self._at_the_start()
+        size = max(abs(start), float(smoothed[0] - smoothed.min()))
+        passing, failing = 0, int(smoothed.argmin()) + 1
+        trials = list(range((failing - 1).bit_length()))
+        for _ in with_progress("learning_rate_range", trials, progress, "trial"):
+            middle = (passing + failing) // 2
+            if middle == passing:
+                break
+            rate = _MARGIN * float(rates[middle])
+            if all(self._passes(rate, start, spread, size) for _ in range(_BATCH_TRIALS if spread else 1)):
+                passing = middle
+            else:
+                failing = middle
+        return passing
+
+    def _at_the_start(self) -> tuple[float, float]:
+        """Return the loss at the start and by how much it varies from batch to batch."""
+        with no_grad():
+            looks = [self._loss().data for _ in range(2)]
+            if looks[0] != looks[1]:
+                looks += [self._loss().data for _ in range(_LOOKS - 2)]
+        return float(np.mean(looks)), float(np.std(looks))
+
+    def _passes(self, rate: float, start: float, spread: float, size: float) -> bool:
+        """Tell whether steps from the start with one rate lead to a loss that is not higher, as far as one can tell."""
+        self.put_back()
+        losses: list[float] = []
+        try:
+            for _ in range(_TRIAL):
+                losses.append(self._closure().data)
+                if not losses[-1] <= start + _LOST * size:
+                    return False
+                self._step(rate)
+            losses.append(self._closure().data)
+        except (ArithmeticError, ValueError):
+            return False
+        end = losses[-(_TRIAL // 3) :]
+        chance = _NOISE * spread * math.sqrt(1 / len(end) + 1 / _LOOKS)
+        return float(np.mean(end)) <= start + chance + 1e-12 * size
+
+    def _step(self, rate: float) -> None:
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.step(self._closure if self._optimizer.needs_closure else None)
+
+    def _closure(self) -> Value:
+        self._optimizer.zero_grad()
+        result = self._loss()
         if not isinstance(result, Value):
             raise TypeError(f"learning_rate_range: loss: expected it to return a Value, got a {type(result).__name__}")
         result.backward()
         return result
-
-    losses: list[float] = []
-    for rate in with_progress("learning_rate_range", rates.tolist(), progress, "rate"):
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        try:
-            height = closure()
-            if not math.isfinite(height.data):
-                break
-            losses.append(height.data)
-            if _has_diverged(_smoothed(np.array(losses), keep)):
-                break
-            optimizer.step(closure if optimizer.needs_closure else None)
-        except (ArithmeticError, ValueError):
-            if not losses:
-                raise  # it cannot even begin: the loss is wrong, or where it starts
-            break
-    if not losses:
-        raise ValueError("learning_rate_range: loss: expected a finite loss to start from, got none")
-    return np.array(losses)
 
 
 def _has_diverged(smoothed: Vector) -> bool:
@@ -250,18 +330,43 @@ def _smoothed(losses: Vector, keep: float) -> Vector:
     return np.array(smoothed)
 
 
-def _judged(rates: Vector, smoothed: Vector) -> tuple[tuple[float, float] | None, float | None]:
-    """Return the range of good rates and the one to suggest, None each if the loss never falls."""
+def _start(smoothed: Vector) -> float:
+    """Return where the loss starts: a loss of mini-batches jumps about, so it is the middle of its first numbers."""
+    return float(np.median(smoothed[: _window(smoothed)]))
+
+
+def _window(smoothed: Vector) -> int:
+    return max(1, len(smoothed) // 10)
+
+
+def _falls(smoothed: Vector) -> bool:
+    """Tell whether the loss falls by more than chance and rounding make it fall."""
     lowest = int(smoothed.argmin())
-    # A loss of mini-batches jumps about: where it starts is the middle of its first numbers.
-    window = max(1, len(smoothed) // 10)
-    start = float(np.median(smoothed[:window]))
-    fall = start - float(smoothed[lowest])
+    fall = _start(smoothed) - float(smoothed[lowest])
     noise = float(np.median(np.abs(np.diff(smoothed)))) if len(smoothed) > 1 else 0.0
-    if lowest < 2 or fall <= _NOISE * noise:
+    return lowest >= 2 and fall > max(_NOISE * noise, _ROUNDING * abs(_start(smoothed)))
+
+
+def _judged(rates: Vector, smoothed: Vector, highest: int) -> tuple[tuple[float, float] | None, float | None]:
+    """Return the range of good rates and the one to suggest, None each if the loss never falls.
+
+    Args:
+        rates: ascending.
+        smoothed: the loss at each.
+        highest: the index of the highest rate that may be called good.
+    """
+    if not _falls(smoothed):
         return None, None
-    begin = 1 + int(np.flatnonzero(smoothed[:lowest] > start - _BEGUN * fall).max(initial=0))
-    places = np.arange(begin, lowest + 1)
-    before, after = np.maximum(places - window, 0), np.minimum(places + window, lowest)
+    window, start = _window(smoothed), _start(smoothed)
+    end = min(highest, int(smoothed.argmin()))
+    fall = start - float(smoothed[end])
+    if end < 1 or fall <= 0.0:
+        return None, None
+    begin = 1 + int(np.flatnonzero(smoothed[:end] > start - _BEGUN * fall).max(initial=0))
+    # Half the highest good rate is good as well, however late in the sweep the loss began to fall.
+    safe = max(0, int(np.searchsorted(rates, _SAFE * rates[end], side="right")) - 1)
+    begin = min(begin, safe)
+    places = np.arange(begin, safe + 1)
+    before, after = np.maximum(places - window, 0), np.minimum(places + window, end)
     slopes = (smoothed[after] - smoothed[before]) / (after - before)
-    return (float(rates[begin]), float(rates[lowest])), float(rates[places[int(np.argmin(slopes))]])
+    return (float(rates[begin]), float(rates[end])), float(rates[places[int(np.argmin(slopes))]])

@@ -55,7 +55,7 @@ def draw_relief(surface: LossSurface, ax: Any, paths: Mapping[str, Vector], scal
     axes.yaxis.set_major_locator(MaxNLocator(5))
     _label_heights(axes, chosen)
     if surface.undefined:
-        entries.append(undefined_patch())
+        entries.append(undefined_patch("loss"))
     if entries:
         axes.legend(handles=entries, loc="upper left", fontsize="small")
     return axes  # type: ignore[no-any-return]
@@ -90,8 +90,12 @@ def height_at(x: Vector, y: Vector, heights: Vector, places: Vector) -> Vector:
 def _label_heights(axes: Any, scale: Scale) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axes.set_zlabel(f"loss{LOG_NOTE if scale == 'log' else ''}", labelpad=10)
     if scale == "log":
         low, high = axes.get_zlim()
         axes.zaxis.set_major_locator(MaxNLocator(6, integer=high - low > 2.0))
         axes.zaxis.set_major_formatter(FuncFormatter(lambda height, _: three_digits(10.0**height)))
+    # The labels are centred beside the axis, and long ones would run into it: a letter is about 6 points wide.
+    longest = max(map(len, axes.zaxis.get_major_formatter().format_ticks(axes.get_zticks())))
+    room = 3.0 * max(0, longest - 4)
+    axes.tick_params(axis="z", pad=4.0 + room)
+    axes.set_zlabel(f"loss{LOG_NOTE if scale == 'log' else ''}", labelpad=10.0 + 1.5 * room)

@@ -9,7 +9,7 @@ import numpy as np
 from ..optim.packing import Vector
 from ..optim.settings import one_of
 
-__all__ = ["Scale", "asks_for_log", "chosen_scale", "contour_levels", "log_floor", "three_digits"]
+__all__ = ["Scale", "asks_for_log", "chosen_scale", "contour_levels", "is_constant", "log_floor", "three_digits"]
 
 Scale: TypeAlias = Literal["linear", "log"]
 
@@ -19,6 +19,8 @@ LOG_NOTE = " (logarithmic scale)"
 WIDE = 10.0
 #: The share of the smallest numbers that do not set the scale: the point of a grid that hits a minimum of 0, say.
 _LOWEST = 0.005
+#: What differs by a smaller part is the same.
+_ROUNDING = 1e-12
 
 
 def asks_for_log(numbers: Any) -> bool:
@@ -66,18 +68,30 @@ def contour_levels(numbers: Any, scale: Scale, count: int) -> Vector:
     array([  1.,  10., 100.])
     >>> contour_levels([0.03, 0.97], "linear", 6)
     array([0. , 0.2, 0.4, 0.6, 0.8, 1. ])
+    >>> contour_levels([1.0, 1.0 + 1e-15], "linear", 6)
+    array([0.9 , 0.95, 1.  , 1.05, 1.1 ])
     """
     from matplotlib.ticker import MaxNLocator
 
     finite = _finite(numbers)
     low, high = float(finite.min()), float(finite.max())
+    constant = is_constant(finite)  # levels as close as such numbers would be labelled 1e-13+1
     if scale == "linear":
+        if constant:
+            around = 0.1 * abs(low) or 0.1
+            return np.linspace(low - around, low + around, 5)
         return np.asarray(MaxNLocator(max(1, count - 1), min_n_ticks=2).tick_values(low, high), dtype=np.float64)
     low = log_floor(finite)
-    high = max(high, low * 1.001)  # numbers that are all the same are within one band
+    high = max(high, low * (1.25 if constant else 1.001))
     levels = np.geomspace(low, high, count)
     levels[0], levels[-1] = low, high
     return levels
+
+
+def is_constant(numbers: Any) -> bool:
+    """Tell whether all finite numbers are the same but for rounding."""
+    finite = _finite(numbers)
+    return bool(finite.max() - finite.min() <= _ROUNDING * np.abs(finite).max())
 
 
 def three_digits(x: float) -> str:

@@ -5,10 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
     from matplotlib.patches import Patch
 
-__all__ = ["FAINT", "HATCH", "STYLES", "UNDEFINED_HATCH", "Style", "outline", "pale_greys", "style", "undefined_patch"]
+__all__ = [
+    "FAINT",
+    "HATCH",
+    "STYLES",
+    "UNDEFINED_HATCH",
+    "Style",
+    "hatch_ground",
+    "outline",
+    "pale_greys",
+    "style",
+    "undefined_patch",
+]
 
 
 class Style(NamedTuple):
@@ -61,8 +73,22 @@ def pale_greys() -> Colormap:
     return LinearSegmentedColormap.from_list("microgrud_greys", ["#ffffff", "#d9d9d9", "#7f7f7f"])
 
 
-def undefined_patch() -> Patch:
-    """Return the entry of a legend for places without a finite number."""
+def undefined_patch(what: str) -> Patch:
+    """Return the entry of a legend for places without a finite number, a `what`."""
     from matplotlib.patches import Patch
 
-    return Patch(facecolor="white", edgecolor=FAINT, hatch=UNDEFINED_HATCH, label="no finite loss here", linewidth=0.5)
+    return Patch(
+        facecolor="white", edgecolor=FAINT, hatch=UNDEFINED_HATCH, label=f"no finite {what} here", linewidth=0.5
+    )
+
+
+def hatch_ground(ax: Axes, across: tuple[float, float], up: tuple[float, float]) -> None:
+    """Hatch the whole ground, which is then covered where there is something to show."""
+    from matplotlib.patches import Rectangle
+
+    ax.add_patch(
+        Rectangle(
+            (across[0], up[0]), across[1] - across[0], up[1] - up[0], facecolor="white", edgecolor=FAINT,
+            hatch=UNDEFINED_HATCH, linewidth=0.0, zorder=0.1,
+        )
+    )  # fmt: skip
