@@ -244,9 +244,10 @@ def number_of(x: Number) -> float:
 
     `==` compares Values by identity: a derivative rule that asks for equality asks it of numbers.
     """
-    if not hasattr(x, "_record"):
-        return x
-    return WatchedNumber.of(x) if watching.current() else x._data  # type: ignore[no-any-return]
+    number: float = x
+    if hasattr(x, "_record"):
+        number = WatchedNumber.of(x) if watching.current() else x._data
+    return number
 
 
 def _what(x: object) -> str:

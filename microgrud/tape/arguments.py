@@ -26,8 +26,6 @@ class Arguments:
         samples: how many samples there are; None without a batched argument.
         numbers: one entry a number, in order: a float, a Value, or an array with one entry a sample.
         integers: one entry an integer, in order: an int, or an array with one entry a sample.
-        paths: where each number stands, as in `x[0]['w']`.
-        integer_paths: likewise.
         rebuild: puts other numbers and integers in their places: gives the list of arguments, and the dict of keywords.
     """
 
@@ -35,8 +33,6 @@ class Arguments:
     samples: int | None
     numbers: list[Any]
     integers: list[Any]
-    paths: list[str]
-    integer_paths: list[str]
     rebuild: Callable[[Sequence[Any], Sequence[Any]], tuple[list[Any], dict[str, Any]]]
 
     def sample(self, i: int) -> tuple[list[Any], list[int]]:
@@ -52,29 +48,25 @@ class _Reader:
     samples: int | None = None
     numbers: list[Any] = field(default_factory=list)
     integers: list[Any] = field(default_factory=list)
-    paths: list[str] = field(default_factory=list)
-    integer_paths: list[str] = field(default_factory=list)
 
-    def number(self, x: Any, where: str) -> tuple[Hashable, Callable[..., Any]]:
+    def number(self, x: Any) -> tuple[Hashable, Callable[..., Any]]:
         place = len(self.numbers)
         self.numbers.append(x)
-        self.paths.append(where)
         return "number", lambda numbers, integers: numbers[place]
 
-    def integer(self, x: Any, where: str) -> tuple[Hashable, Callable[..., Any]]:
+    def integer(self, x: Any) -> tuple[Hashable, Callable[..., Any]]:
         place = len(self.integers)
         self.integers.append(x)
-        self.integer_paths.append(where)
         return "integer", lambda numbers, integers: integers[place]
 
     def read(self, x: Any, where: str) -> tuple[Hashable, Callable[..., Any]]:
         """Return the signature of an argument, and what rebuilds it."""
         if isinstance(x, (float, Value)):
-            return self.number(x, where)
+            return self.number(x)
         if isinstance(x, _STATIC):
             return ("static", x), lambda numbers, integers: x
         if isinstance(x, (int, np.integer)):
-            return self.integer(int(x), where)
+            return self.integer(int(x))
         if isinstance(x, np.ndarray):
             return self.array(x, where)
         if isinstance(x, dict):
@@ -92,7 +84,7 @@ class _Reader:
                 f"compile: {where}: expected numbers, arrays, lists, tuples, dicts, or something hashable, got an "
                 f"object of type {type(x).__name__}"
             ) from None
-        return self.number(number, where)
+        return self.number(number)
 
     def mapping(self, x: dict[Any, Any], where: str) -> tuple[Hashable, Callable[..., Any]]:
         parts = {key: self.read(item, f"{where}[{key!r}]") for key, item in x.items()}
@@ -112,12 +104,11 @@ class _Reader:
         """Read an array: one number, or one integer, for each element."""
         whole = x.dtype.kind in "iu"
         first = len(self.integers if whole else self.numbers)
-        for index, item in zip(np.ndindex(x.shape), x.ravel().tolist()):
-            place = where + "".join(f"[{i}]" for i in index)
-            if whole:
-                self.integer(item, place)
-            else:
-                self.number(item if isinstance(item, Value) else as_float(item, place), place)
+        items = x.ravel().tolist()
+        if whole:
+            self.integers += items
+        else:
+            self.numbers += [item if isinstance(item, (float, Value)) else as_float(item, where) for item in items]
         return ("array", whole, x.shape), self._in_array(first, x.shape, whole)
 
     def batch(self, x: Any, where: str) -> tuple[Hashable, Callable[..., Any]]:
@@ -135,8 +126,7 @@ class _Reader:
         shape, whole = array.shape[1:], array.dtype.kind in "iu"
         columns = np.ascontiguousarray(array.reshape(len(array), -1).T, dtype=np.int64 if whole else np.float64)
         first = len(self.integers if whole else self.numbers)
-        for index, column in zip(np.ndindex(shape), columns):
-            (self.integer if whole else self.number)(column, where + "".join(f"[{i}]" for i in index))
+        (self.integers if whole else self.numbers).extend(columns)
         if given_list or not shape:
             return ("batch", whole, shape, "list"), self._in_lists(first, shape, whole)
         return ("batch", whole, shape), self._in_array(first, shape, whole)
@@ -190,7 +180,5 @@ def read_arguments(
         reader.samples,
         reader.numbers,
         reader.integers,
-        reader.paths,
-        reader.integer_paths,
         rebuild,
     )
