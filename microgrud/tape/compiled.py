@@ -243,7 +243,7 @@ def compile(
     ...     return (tanh(w * x) - y) ** 2
     >>> value = loss.backward([1.0, 2.0, 3.0], [0.2, 0.4, 0.6])
     >>> print(f"{value:.6f} {w.grad:.6f}")
-    0.098189 0.555497
+    0.097524 0.450193
     """
     names = (batched,) if isinstance(batched, str) else as_sequence(batched, "compile: batched", "names")
     one_of("mean", "sum")("compile: reduction", reduction)
