@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +14,8 @@ import numpy as np
 from ..trees import Structure
 from .arguments import Arguments
 from .executors import Executor, executor_for
-from .program import Program, build, leaves_of
-from .recorder import CompileError, Recording, record
+from .program import Program, build, leaves_made_inside
+from .recorder import CompileError, record
 
 __all__ = ["Family", "Path"]
 
@@ -65,37 +67,31 @@ class Family:
                     f"expected at most {self.max_paths} ways through the branches of the function, and this would be "
                     "one more; raise max_paths, or write the branch as an operation: where(), relu(), maximum(), clip()"
                 )
-            first = record(self.f, arguments, numbers, integers)
-            second = record(self.f, arguments, numbers, integers)
-            made_inside = _made_inside(first, second)
-            program = build(first, made_inside)
-            again = build(second, _made_inside(second, first))
-            if not _same(program, again):
-                raise CompileError(
-                    "two recordings of one call differ: the function draws random numbers, or changes what it reads; "
-                    "draw before the call and pass what was drawn as an argument"
-                )
+            with _collector_paused():
+                first = record(self.f, arguments, numbers, integers)
+                second = record(self.f, arguments, numbers, integers)
+                made_inside = leaves_made_inside(first, second)
+                if made_inside is None:
+                    raise CompileError(
+                        "two recordings of one call differ: the function draws random numbers, or changes what it "
+                        "reads; draw before the call and pass what was drawn as an argument"
+                    )
+                program = build(first, made_inside)
             path = Path(program, first.structure)
             self.paths.append(path)
             return path
 
 
-def _made_inside(recording: Recording, other: Recording) -> set[int]:
-    """Return the ids of leaves that are other ones in another recording: the function makes them itself."""
-    there = {id(leaf) for leaf in leaves_of(other)}
-    return {id(leaf) for leaf in leaves_of(recording)} - there
-
-
-def _same(one: Program, other: Program) -> bool:
-    return (
-        [(i.operation, i.operands, i.out) for i in one.instructions]
-        == [(i.operation, i.operands, i.out) for i in other.instructions]
-        and one.constants == other.constants
-        and one.outputs == other.outputs
-        and one.guards == other.guards
-        and one.static_integers == other.static_integers
-        and one.leaves == other.leaves
-    )
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep the collector from going through a growing program again and again: a third of the time of a large one."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def integers_fit(program: Program, integers: Sequence[Any], samples: int | None) -> Any:

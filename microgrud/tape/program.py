@@ -93,7 +93,7 @@ class Program:
     nodes: int = 0
 
 
-def build(recording: Recording, made_inside: set[int] | None = None) -> Program:
+def build(recording: Recording, made_inside: set[int]) -> Program:
     """Make the program of a recording.
 
     Args:
@@ -103,13 +103,56 @@ def build(recording: Recording, made_inside: set[int] | None = None) -> Program:
     Raises:
         CompileError: for nodes that were built by hand.
     """
-    return _Builder(recording, made_inside or set()).program
+    return _Builder(recording, made_inside).program
 
 
-def leaves_of(recording: Recording) -> list[Value]:
-    """Return the leaves that a recording depends on and that are no arguments, in order."""
-    own = {id(x) for x in (*recording.numbers, *recording.integers)}
-    return [node for node in _order(recording) if not node._operands and id(node) not in own]
+def leaves_made_inside(recording: Recording, again: Recording) -> set[int] | None:
+    """Return the ids of the leaves that the function makes itself; None if two recordings of one call differ.
+
+    A leaf that the function closes over is the same object in both. One that it makes is another in each, with the same
+    number.
+    """
+    order, order_again = _order(recording), _order(again)
+    same_shape = len(order) == len(order_again) and recording.structure.shapes == again.structure.shapes
+    if not same_shape or [_told(g) for g in recording.guards] != [_told(g) for g in again.guards]:
+        return None
+    places = {id(node): k for k, node in enumerate(order)}
+    places_again = {id(node): k for k, node in enumerate(order_again)}
+    inputs = [*recording.numbers, *recording.integers]
+    inputs_again = [*again.numbers, *again.integers]
+    given = {id(x): k for k, x in enumerate(inputs)}
+    given_again = {id(x): k for k, x in enumerate(inputs_again)}
+    made = set()
+
+    def alike(x: Any, y: Any) -> bool:
+        if isinstance(x, Value) and isinstance(y, Value):
+            return places[id(x)] == places_again[id(y)]
+        return not isinstance(x, Value) and not isinstance(y, Value) and (x == y or (x != x and y != y))
+
+    for node, twin in zip(order, order_again):
+        operands, operands_again = node._operands, twin._operands
+        if not operands and not operands_again:
+            if given.get(id(node)) != given_again.get(id(twin)):
+                return None
+            if node is not twin and id(node) not in given:
+                if not alike(node._data, twin._data):
+                    return None
+                made.add(id(node))
+        elif (
+            node._operation is not twin._operation
+            or len(operands) != len(operands_again)
+            or not all(map(alike, operands, operands_again))
+        ):
+            return None
+    ends = zip(
+        (*recording.outputs, *(x for guard in recording.guards for x in (guard.x, guard.y))),
+        (*again.outputs, *(x for guard in again.guards for x in (guard.x, guard.y))),
+    )
+    return made if all(alike(x, y) for x, y in ends) else None
+
+
+def _told(guard: Guard) -> tuple[str, bool]:
+    return guard.symbol, guard.outcome
 
 
 def _order(recording: Recording) -> list[Value]:
