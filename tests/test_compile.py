@@ -158,6 +158,20 @@ def test_a_sample_has_the_same_bits_in_any_batch() -> None:
     assert [f.map(X[k : k + 1], y[k : k + 1])[0] for k in range(0, 150, 7)] == whole[::7].tolist()
 
 
+def test_threads_change_no_bit() -> None:
+    model, _, _ = a_network()
+    X = RNG.normal(size=(9_000, 2))
+    y = X[:, 0] * X[:, 1]
+    found = []
+    for threads in (1, 2, 3):
+        f = compile(lambda x, t: squared_error(model(x), t), batched=("x", "t"), threads=threads)
+        model.zero_grad()
+        value, (by_x, _) = f.value_and_grad(X, y, argnums=(0, 1))
+        f.backward(X, y)
+        found.append([value, [p.grad for p in model.parameters()], by_x.tolist(), f.map(X, y).tolist()])
+    assert found[0] == found[1] == found[2]
+
+
 def test_the_sum_over_samples_and_derivatives_by_the_batch() -> None:
     f = compile(lambda x, s: s * x[0] * x[1], batched="x", reduction="sum")
     X = RNG.normal(size=(70, 2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from .. import watching
 from ..engine import Value
 from ..operation import as_sequence
 from ..optim.packing import read_gradients, write_gradients
-from ..optim.settings import one_of, whole
+from ..optim.settings import one_of, optional, whole
 from ..transforms import grad
 from ..trees import as_array, flatten
 from .arguments import Arguments, read_arguments
@@ -31,12 +32,13 @@ class Compiled:
     """A function that is recorded at its first call and replayed from then on; see `compile`."""
 
     def __init__(
-        self, f: Callable[..., Any], batched: Sequence[str], reduction: str, errors: str, max_paths: int
+        self, f: Callable[..., Any], batched: Sequence[str], reduction: str, threads: int, errors: str, max_paths: int
     ) -> None:
         functools.update_wrapper(self, f)
         self.function = f
         self.batched = tuple(batched)
         self.reduction = reduction
+        self.threads = threads
         self.errors = errors
         self.max_paths = max_paths
         self._names = _parameter_names(f, self.batched)
@@ -172,7 +174,7 @@ class Compiled:
     def _evaluate(self, arguments: Arguments, seeds: Sequence[Any] | None) -> Evaluation:
         family = self._families.get(arguments.signature)
         if family is None:
-            family = self._families[arguments.signature] = Family(self.function, self.max_paths)
+            family = self._families[arguments.signature] = Family(self.function, self.max_paths, self.threads)
             while len(self._families) > _MOST_FAMILIES:
                 self._families.popitem(last=False)
         self._families.move_to_end(arguments.signature)
@@ -201,7 +203,7 @@ class Compiled:
     def _gradient_of(self, argnums: Any) -> Compiled:
         if argnums not in self._gradients:
             self._gradients[argnums] = Compiled(
-                grad(self.function, argnums), self.batched, self.reduction, self.errors, self.max_paths
+                grad(self.function, argnums), self.batched, self.reduction, self.threads, self.errors, self.max_paths
             )
         return self._gradients[argnums]
 
@@ -211,6 +213,7 @@ def compile(
     *,
     batched: str | Sequence[str] = (),
     reduction: str = "mean",
+    threads: int | None = None,
     errors: str = "raise",
     max_paths: int = 64,
 ) -> Any:
@@ -225,6 +228,8 @@ def compile(
         f: the function: of numbers, lists, tuples, dicts and arrays of them, with results likewise.
         batched: the names of arguments whose first axis is that of samples: the function sees one sample.
         reduction: `"mean"` or `"sum"` over the samples.
+        threads: how many may work on a batch at once, of 4,096 samples each; as many as there are processors if None.
+            The result is the same to the bit.
         errors: what to do where numbers are not finite: `"raise"` evaluates the call or the sample by the function
             itself, which gives its own answer or error; `"ignore"` lets infinities and NaN through.
         max_paths: how many ways through the branches there may be for arguments of one structure.
@@ -249,13 +254,12 @@ def compile(
     one_of("mean", "sum")("compile: reduction", reduction)
     one_of("raise", "ignore")("compile: errors", errors)
     most = whole(1)("compile: max_paths", max_paths)
+    workers = optional(whole(1))("compile: threads", threads) or os.cpu_count() or 1
     if f is None:
-        return lambda function: compile(
-            function, batched=batched, reduction=reduction, errors=errors, max_paths=max_paths
-        )
+        return lambda function: Compiled(function, names, reduction, workers, errors, most)
     if not callable(f):
         raise TypeError(f"compile: expected a function, got an object of type {type(f).__name__}")
-    return Compiled(f, names, reduction, errors, most)
+    return Compiled(f, names, reduction, workers, errors, most)
 
 
 def _parameter_names(f: Callable[..., Any], batched: Sequence[str]) -> list[str]:

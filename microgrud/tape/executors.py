@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +23,9 @@ __all__ = ["DONE", "LEFT", "OTHER_BRANCH", "SUSPICIOUS", "Executor", "Outcome", 
 #: What became of a sample: it is done; it takes another branch; the eager program may have raised; its derivatives are
 #: still to be had, in a batch without such others.
 DONE, OTHER_BRANCH, SUSPICIOUS, LEFT = range(4)
+
+#: Samples to a chunk, of which a thread takes one after the other.
+_CHUNK = 4096
 
 native_tape: Any = None
 if native.engine is not None:
@@ -56,17 +60,18 @@ class Executor(Protocol):
         """Run it; with seeds, an array of shape (outputs, samples), backward too."""
 
 
-def executor_for(program: Program, varying: Sequence[bool], varying_integers: Sequence[bool]) -> Executor:
+def executor_for(program: Program, varying: Sequence[bool], varying_integers: Sequence[bool], threads: int) -> Executor:
     """Return who runs a program.
 
     Args:
         program: the program.
         varying: for each number of the arguments, whether there is one for each sample.
         varying_integers: likewise.
+        threads: how many may work on a batch at once.
     """
     if native_tape is not None:
         try:
-            return _Native(program, varying, varying_integers)
+            return _Native(program, varying, varying_integers, threads)
         except NotLoweredError:
             pass
     return _Numpy(program)
@@ -122,8 +127,11 @@ class _Numpy:
 class _Native:
     """The interpreter in C."""
 
-    def __init__(self, program: Program, varying: Sequence[bool], varying_integers: Sequence[bool]) -> None:
+    def __init__(
+        self, program: Program, varying: Sequence[bool], varying_integers: Sequence[bool], threads: int
+    ) -> None:
         self.program = program
+        self.threads = threads
         inputs = [
             (slot, kind, place)
             for kind, slots, flags in (
@@ -199,7 +207,7 @@ class _Native:
                 own_seeds = np.ascontiguousarray(
                     [seed for seed, slot in zip(seeds, self.outputs) if slot >= lowered.uniform], dtype=np.float64
                 ).reshape(-1, count)
-            self.batch.run(count, inputs, uniform, own_seeds, varying, input_gradients, gradients, status)
+            self.run_batch(inputs, uniform, own_seeds, varying, input_gradients, gradients, status)
             outputs[self.output_varies] = varying
         for row, slot in zip(outputs, self.outputs):
             if slot < lowered.uniform:
@@ -208,6 +216,48 @@ class _Native:
         if gradients is None:
             return Outcome(status, outputs, nothing, np.zeros(0))
         return self.backward(status, outputs, seeds, uniform, gradients, input_gradients)
+
+    def run_batch(
+        self,
+        inputs: Vector,
+        uniform: Vector,
+        seeds: Vector | None,
+        outputs: Vector,
+        input_gradients: Vector | None,
+        gradients: Vector | None,
+        status: npt.NDArray[np.uint8],
+    ) -> None:
+        """Run the batch in chunks, several at once; their sums are added in order, whoever is done first."""
+        count = len(status)
+        if count <= _CHUNK:
+            self.batch.run(count, inputs, uniform, seeds, outputs, input_gradients, gradients, status)
+            return
+
+        def run_chunk(start: int) -> Vector | None:
+            own = slice(start, start + _CHUNK)
+            part, own_seeds = inputs[:, own].copy(), None if seeds is None else seeds[:, own].copy()
+            found, slopes = np.empty((len(outputs), part.shape[1])), None if seeds is None else np.empty_like(part)
+            total = None if gradients is None else np.zeros_like(gradients)
+            self.batch.run(part.shape[1], part, uniform, own_seeds, found, slopes, total, status[own])
+            outputs[:, own] = found
+            if input_gradients is not None:
+                input_gradients[:, own] = slopes
+            return total
+
+        starts = range(0, count, _CHUNK)
+        threads = min(self.threads, len(starts))
+        if threads == 1:
+            totals: Iterable[Vector | None] = map(run_chunk, starts)
+            self.add_up(totals, gradients)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                self.add_up(pool.map(run_chunk, starts), gradients)
+
+    @staticmethod
+    def add_up(totals: Iterable[Vector | None], gradients: Vector | None) -> None:
+        for total in totals:
+            if gradients is not None and total is not None:
+                gradients += total
 
     def backward(
         self,

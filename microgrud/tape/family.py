@@ -27,6 +27,7 @@ class Path:
     program: Program
     structure: Structure
     uses: int = 0
+    threads: int = 1
     executors: dict[Any, Executor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -37,7 +38,7 @@ class Path:
         flags = tuple(isinstance(x, np.ndarray) for x in (*numbers, *integers))
         if flags not in self.executors:
             count = len(numbers)
-            self.executors[flags] = executor_for(self.program, flags[:count], flags[count:])
+            self.executors[flags] = executor_for(self.program, flags[:count], flags[count:], self.threads)
         return self.executors[flags]
 
 
@@ -48,10 +49,12 @@ class Family:
     Args:
         f: the function.
         max_paths: how many there may be.
+        threads: how many may work on a batch at once.
     """
 
     f: Callable[..., Any]
     max_paths: int
+    threads: int = 1
     paths: list[Path] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -77,7 +80,7 @@ class Family:
                         "reads; draw before the call and pass what was drawn as an argument"
                     )
                 program = build(first, made_inside)
-            path = Path(program, first.structure)
+            path = Path(program, first.structure, threads=self.threads)
             self.paths.append(path)
             return path
 
