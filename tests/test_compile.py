@@ -478,3 +478,12 @@ def test_softmax_and_attention() -> None:
     value, gradient = compiled.value_and_grad(X)
     assert value == pytest.approx(total.data)
     assert gradient == pytest.approx(np.array([[x.grad for x in row] for row in inputs]), rel=1e-10, abs=1e-13)
+
+
+def test_slopes_have_their_digits_in_the_tails() -> None:
+    points = [0.0, 1e-300, 1e-9, 0.3, -0.6, 1.0, 5.0, 20.0, -39.9, 40.1, 100.0, -300.0, 360.0, 1000.0]
+    for name in ("tanh", "sigmoid"):
+        operation = getattr(microgrud, name)
+        f = compile(lambda x, operation=operation: operation(x), batched="x", reduction="sum")
+        expected = [microgrud.grad(operation)(x) for x in points]
+        assert f.value_and_grad(points)[1].tolist() == pytest.approx(expected, rel=1e-15, abs=0.0)

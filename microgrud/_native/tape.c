@@ -44,7 +44,7 @@ typedef double Vec __attribute__((vector_size(64), aligned(64), may_alias));
     ((((v)[0] + (v)[4]) + ((v)[2] + (v)[6])) + (((v)[1] + (v)[5]) + ((v)[3] + (v)[7])))
 
 /* Instructions beside the operations of the table. */
-enum { CODE_LINEAR = 1000, CODE_MATRIX, CODE_TAKE, CODE_DETACH, CODE_DOT, CODE_SOFTMAX, CODE_LOG_SOFTMAX };
+enum { CODE_LINEAR = 1000, CODE_MATRIX, CODE_TAKE, CODE_DETACH, CODE_DOT, CODE_SOFTMAX, CODE_LOG_SOFTMAX, CODE_TANH };
 
 typedef enum { DONE = 0, OTHER_BRANCH = 1, SUSPICIOUS = 2, LEFT = 3 } Status;
 
@@ -815,7 +815,8 @@ static int execute(PyObject *module)
     if (add(module, "OPERATION_CODES", operation_codes()) < 0 || add(module, "VARIANTS", variant_names()) < 0 ||
         PyModule_AddIntMacro(module, CODE_LINEAR) < 0 || PyModule_AddIntMacro(module, CODE_MATRIX) < 0 ||
         PyModule_AddIntMacro(module, CODE_DOT) < 0 || PyModule_AddIntMacro(module, CODE_SOFTMAX) < 0 ||
-        PyModule_AddIntMacro(module, CODE_LOG_SOFTMAX) < 0 || PyModule_AddIntMacro(module, CODE_TAKE) < 0 || PyModule_AddIntMacro(module, CODE_DETACH) < 0) {
+        PyModule_AddIntMacro(module, CODE_LOG_SOFTMAX) < 0 || PyModule_AddIntMacro(module, CODE_TANH) < 0 ||
+        PyModule_AddIntMacro(module, CODE_TAKE) < 0 || PyModule_AddIntMacro(module, CODE_DETACH) < 0) {
         return -1;
     }
     return 0;

@@ -11,6 +11,7 @@ CODE_DETACH: int
 CODE_DOT: int
 CODE_SOFTMAX: int
 CODE_LOG_SOFTMAX: int
+CODE_TANH: int
 
 class Tape:
     """A program for the interpreter."""

@@ -421,10 +421,25 @@ TAPE_TARGET static void TAPE_NAME(backward_softmax)(const Tape *tape, const int3
         expression;                                                                                                    \
     }
 
+TAPE_TARGET static void TAPE_NAME(tanh_and_slope)(const double *restrict x, double *restrict z, double *restrict slope)
+{
+    uint64_t beyond = 0;
+    for (size_t i = 0; i < BLOCK; i++) {
+        z[i] = lane_tanh(x[i], TAPE_HAS_FMA);
+        slope[i] = lane_sech_squared(x[i], TAPE_HAS_FMA);
+        beyond |= mask_if(!(fabs(x[i]) <= TANH_LIMIT));
+    }
+    for (size_t i = 0; beyond != 0 && i < BLOCK; i++) {
+        if (!(fabs(x[i]) <= TANH_LIMIT)) {
+            slope[i] = kernel_sech_squared(x[i]);
+        }
+    }
+}
+
 TAPE_TARGET static void TAPE_NAME(forward_simple)(const Tape *tape, const int32_t *code, double *V, const double *U,
                                                   double *restrict suspicious)
 {
-    const Op op = (Op)code[0];
+    const int op = code[0];
     const size_t n = (size_t)code[2];
     const int32_t *slots = code + 3;
     double room[3][BLOCK] ALIGNED;
@@ -455,8 +470,8 @@ TAPE_TARGET static void TAPE_NAME(forward_simple)(const Tape *tape, const int32_
     case OP_RELU:
         EACH(z[i] = x[i] <= 0.0 ? 0.0 : x[i])
         return;
-    case OP_TANH:
-        fast->tanh(x, z, BLOCK);
+    case CODE_TANH: /* with the slope, which the backward pass finds in a slot of its own */
+        TAPE_NAME(tanh_and_slope)(x, z, varying(tape, V, code[4]));
         return;
     case OP_SIGMOID:
         fast->sigmoid(x, z, BLOCK);
@@ -483,7 +498,7 @@ TAPE_TARGET static void TAPE_NAME(forward_simple)(const Tape *tape, const int32_
         fast->cos(x, z, BLOCK);
         break;
     default:
-        EACH(z[i] = value_of(op, x[i], y[i], w[i]))
+        EACH(z[i] = value_of((Op)op, x[i], y[i], w[i]))
     }
     EACH(suspicious[i] += z[i] - z[i]) /* NaN where z is not finite: there the eager program may have raised */
 }
@@ -491,7 +506,7 @@ TAPE_TARGET static void TAPE_NAME(forward_simple)(const Tape *tape, const int32_
 TAPE_TARGET static void TAPE_NAME(backward_simple)(const Tape *tape, const int32_t *code, const double *V, double *A,
                                                    const double *U, double *G)
 {
-    const Op op = (Op)code[0];
+    const int op = code[0];
     const size_t n = (size_t)code[2];
     const int32_t *slots = code + 3;
     double room[3][BLOCK] ALIGNED, shares[3][BLOCK] ALIGNED;
@@ -532,11 +547,11 @@ TAPE_TARGET static void TAPE_NAME(backward_simple)(const Tape *tape, const int32
     case OP_DIVIDE:
         EACH(first[i] = g[i] / y[i]; second[i] = share_of(g[i], quotient_by_divisor(z[i], x[i], y[i])))
         break;
-    case OP_TANH: /* sech(x)^2 by the exponential: 1 - z^2 has lost its digits in the tails */
-        EACH(room[1][i] = -2.0 * fabs(x[i]))
-        tape->elementary->exp(room[1], room[2], BLOCK);
-        EACH(const double e = room[2][i]; first[i] = g[i] * (4.0 * e / ((1.0 + e) * (1.0 + e))))
+    case CODE_TANH: {
+        const double *restrict slope = varying(tape, (double *)V, code[4]);
+        EACH(first[i] = g[i] * slope[i])
         break;
+    }
     case OP_SIGMOID:
         EACH(room[1][i] = -fabs(x[i]))
         tape->elementary->exp(room[1], room[2], BLOCK);
@@ -553,7 +568,7 @@ TAPE_TARGET static void TAPE_NAME(backward_simple)(const Tape *tape, const int32
     default:
         for (size_t i = 0; i < BLOCK; i++) {
             double slopes[3];
-            slopes_of(op, z[i], x[i], y[i], w[i], 7, slopes);
+            slopes_of((Op)op, z[i], x[i], y[i], w[i], 7, slopes);
             for (size_t k = 0; k < n; k++) {
                 shares[k][i] = share_of(g[i], slopes[k]);
             }
@@ -624,7 +639,7 @@ TAPE_TARGET static void TAPE_NAME(forward_block)(const Tape *tape, double *V, co
             memcpy(varying(tape, V, code[1]), varying(tape, V, code[3]), BLOCK * sizeof(double));
             break;
         default:
-            if (code[0] < OP_LAST_TERNARY) {
+            if (code[0] < OP_LAST_TERNARY || code[0] == CODE_TANH) {
                 TAPE_NAME(forward_simple)(tape, code, V, U, suspicious);
             } else {
                 TAPE_NAME(forward_sequence)(tape, code, V, U, room, suspicious);
@@ -655,7 +670,7 @@ TAPE_TARGET static void TAPE_NAME(backward_block)(const Tape *tape, const double
         case CODE_DETACH:
             break;
         default:
-            if (code[0] < OP_LAST_TERNARY) {
+            if (code[0] < OP_LAST_TERNARY || code[0] == CODE_TANH) {
                 TAPE_NAME(backward_simple)(tape, code, V, A, U, G);
             } else {
                 TAPE_NAME(backward_sequence)(tape, code, V, A, U, G, room);

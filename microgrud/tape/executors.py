@@ -149,6 +149,7 @@ class _Native:
             "dot": native_tape.CODE_DOT,
             "softmax": native_tape.CODE_SOFTMAX,
             "log_softmax": native_tape.CODE_LOG_SOFTMAX,
+            "tanh": native_tape.CODE_TANH,
         }
         self.lowered = lowered = lower(program, {slot for slot, _, _ in inputs}, native_tape.OPERATION_CODES, special)
         slots = lowered.slots

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..operation import Operation
-from ..ops import LOG_SOFTMAX, SOFTMAX, TABLE
+from ..ops import LOG_SOFTMAX, SOFTMAX, TABLE, TANH
 from .program import LINEAR, Instruction, Program
 from .recorder import DETACH, TAKE
 
@@ -86,7 +86,7 @@ def lower(program: Program, varying_slots: set[int], codes: dict[str, int], spec
         program: the program.
         varying_slots: the slots of arguments that have a number for each sample.
         codes: the number of each operation of the table, by its name.
-        special: the numbers of the other instructions: linear, matrix, take, detach, dot, softmax, log_softmax.
+        special: the numbers of the other instructions: linear, matrix, take, detach, dot, softmax, log_softmax, tanh.
 
     Raises:
         NotLoweredError: for an operation that is not of the table.
@@ -196,6 +196,11 @@ class _Lowering:
             key = (instruction.operation, instruction.operands[1:])
             if key in self.softmaxes:
                 self.emit(self.softmax(key))
+            return
+        if instruction.operation is TANH:  # with a slot more, for its slope
+            slot = lowered.uniform + lowered.varying
+            lowered.varying += 1
+            self.emit([self.special["tanh"], out, 1, lowered.slots[instruction.operands[0]], slot])
             return
         if instruction.operation is not LINEAR:
             slots = [lowered.slots[slot] for slot in instruction.operands]
