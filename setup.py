@@ -1,4 +1,4 @@
-"""The one part of the build that pyproject.toml cannot say: the engine in C, which is optional."""
+"""The one part of the build that pyproject.toml cannot say: the two extensions in C, which are optional."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ SOURCES = Path("microgrud", "_native")
 #: No contraction into fused multiply-adds: the bits are to be those of the engine in Python.
 UNIX = ["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden"]
 OPTIONS = {"unix": UNIX, "mingw32": UNIX, "msvc": ["/std:c11", "/fp:precise"]}
+#: GCC makes vectors of selections only if no one asks which of them would have trapped.
+VECTORS = {"unix": ["-fno-trapping-math"], "mingw32": ["-fno-trapping-math"]}
+NAMES = {"engine": "the engine", "tape": "the tape's interpreter"}
 
 
 class BuildIfPossible(build_ext):
@@ -22,13 +25,14 @@ class BuildIfPossible(build_ext):
     def build_extension(self, ext: Extension) -> None:
         """Compile with the options of the compiler at hand."""
         kind = self.compiler.compiler_type
-        ext.extra_compile_args = OPTIONS.get(kind, [])
+        name = ext.name.rpartition(".")[2]
+        ext.extra_compile_args = OPTIONS.get(kind, []) + (VECTORS.get(kind, []) if name == "tape" else [])
         ext.libraries = ["m"] if kind == "unix" else []
         try:
             super().build_extension(ext)
         except Exception as error:  # whatever keeps a compiler from working
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            print(f"microgrud: the engine in C was not built ({reason}); the one in Python will run")
+            print(f"microgrud: {NAMES[name]} in C was not built ({reason}); the one in Python will run")
 
     def get_source_files(self) -> list[str]:
         """Name what a source distribution needs."""
@@ -51,10 +55,11 @@ setup(
     options={"build": {"build_base": build_base}},
     ext_modules=[
         Extension(
-            "microgrud._native.engine",
-            sources=[str(SOURCES / "engine.c")],
+            f"microgrud._native.{name}",
+            sources=[str(SOURCES / f"{name}.c")],
             depends=[str(path) for path in sorted(SOURCES.glob("*.h"))],
         )
+        for name in NAMES
     ],
     cmdclass={"build_ext": BuildIfPossible},
 )

@@ -9,8 +9,7 @@ floats and mpmath numbers alike; `grad`, `jacobian` and their kin differentiate 
 from __future__ import annotations
 
 import importlib
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .anomaly import AnomalyError, detect_anomaly
 from .custom import custom_op
@@ -78,10 +77,12 @@ from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad
 from .version import __version__
 
 if TYPE_CHECKING:
-    from . import draw, losses, nn, optim, plot, train
+    from . import draw, losses, nn, optim, plot, tape, train
+    from .tape import CompileError, compile, take
 
 __all__ = [
     "AnomalyError",
+    "CompileError",
     "Value",
     "__version__",
     "abs",
@@ -96,6 +97,7 @@ __all__ = [
     "cbrt",
     "ceil",
     "clip",
+    "compile",
     "cos",
     "cosh",
     "custom_op",
@@ -150,8 +152,10 @@ __all__ = [
     "sqrt",
     "square",
     "sum",
+    "take",
     "tan",
     "tanh",
+    "tape",
     "train",
     "trunc",
     "value_and_grad",
@@ -159,8 +163,10 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
     """Import `microgrud.nn` and the like at their first use: `import microgrud` alone takes a third of the time."""
-    if name in ("draw", "losses", "nn", "optim", "plot", "train"):
+    if name in ("draw", "losses", "nn", "optim", "plot", "tape", "train"):
         return importlib.import_module(f"{__name__}.{name}")
+    if name in ("CompileError", "compile", "take"):
+        return getattr(importlib.import_module(f"{__name__}.tape"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

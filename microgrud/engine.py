@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable
 from typing import Any
 
-from . import anomaly, copying, native
+from . import anomaly, copying, native, watching
 from .methods import OperationMethods
 from .operation import Number, Operation, as_float, as_sequence
 from .operators import Operators
@@ -92,6 +92,8 @@ class Value(Operators, OperationMethods):
     @property
     def data(self) -> float:
         """The number."""
+        if watching._watched:
+            watching.looked_at(self, "data")
         return self._data
 
     @data.setter
@@ -124,11 +126,12 @@ class Value(Operators, OperationMethods):
 
     def item(self) -> float:
         """Return the number as a float, without its history."""
-        return self._data
+        return self.data
 
     def detach(self) -> Value:
         """Return a leaf with the same number and label, through which no gradient flows."""
-        return Value(self._data, label=self.label)
+        instead = watching.detached(self) if watching._watched else None
+        return Value(self._data, label=self.label) if instead is None else instead
 
     # --- the backward pass ---------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import overload
 
-from . import ops
+from . import ops, watching
 from .engine import Value, topological_order
 from .operation import Number, number_of
 
@@ -85,6 +85,8 @@ def chain(adjoint: Number, slope: Number) -> Number:
         return adjoint
     if _is_constant(adjoint, 1.0):
         return slope
+    if watching.current():  # whether the adjoint is 0 may change from call to call
+        return ops.CHAIN(adjoint, slope)
     if number_of(adjoint) == 0.0 and not math.isfinite(number_of(slope)):
         return ops.CHAIN(adjoint, slope)
     return adjoint * slope

@@ -13,6 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from . import watching
+from .watching import WatchedNumber
+
 # The type of whatever an operation is applied to: a Value, a float, or an mpmath number.
 Number = Any
 
@@ -143,7 +146,7 @@ class Operation:
             return "division by zero; expected a divisor other than 0"
         if str(error).startswith("expected"):  # a value rule of our own, and not one of Python's
             return str(error)
-        xs: list[Number] = [getattr(operand, "data", operand) for operand in operands]
+        xs: list[Number] = [getattr(operand, "_data", operand) for operand in operands]
         intervals = self._intervals(len(xs))
         names = ["x"] if len(xs) == 1 else [f"operand {i + 1}" for i in range(len(xs))]
         for name, x, interval in zip(names, xs, intervals):
@@ -169,7 +172,7 @@ def describe_operands(operands: Sequence[Number]) -> str:
     texts = []
     for operand in operands[:6]:
         label = getattr(operand, "label", "")
-        number = repr(getattr(operand, "data", operand))
+        number = repr(getattr(operand, "_data", operand))
         texts.append(f"{label}={number}" if label else number)
     if len(operands) > 6:
         texts.append(f"... {len(operands)} in all")
@@ -241,7 +244,9 @@ def number_of(x: Number) -> float:
 
     `==` compares Values by identity: a derivative rule that asks for equality asks it of numbers.
     """
-    number: float = x.data if hasattr(x, "_record") else x
+    number: float = x
+    if hasattr(x, "_record"):
+        number = WatchedNumber.of(x) if watching.current() else x._data
     return number
 
 

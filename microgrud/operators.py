@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING
 
-from . import ops
+from . import ops, watching
 from .display import ShownInNotebooks
 from .operation import Number, Operation, is_real_scalar
 
@@ -105,19 +105,25 @@ class Operators(ShownInNotebooks):
     # Ordering compares numbers; equality and hash stay those of the object, since a node is a node.
 
     def __lt__(self, other: Number) -> bool:
-        return self._data < (other._data if isinstance(other, Operators) else other)
+        return self._told("<", other, self._data < (other._data if isinstance(other, Operators) else other))
 
     def __le__(self, other: Number) -> bool:
-        return self._data <= (other._data if isinstance(other, Operators) else other)
+        return self._told("<=", other, self._data <= (other._data if isinstance(other, Operators) else other))
 
     def __gt__(self, other: Number) -> bool:
-        return self._data > (other._data if isinstance(other, Operators) else other)
+        return self._told(">", other, self._data > (other._data if isinstance(other, Operators) else other))
 
     def __ge__(self, other: Number) -> bool:
-        return self._data >= (other._data if isinstance(other, Operators) else other)
+        return self._told(">=", other, self._data >= (other._data if isinstance(other, Operators) else other))
 
     def __bool__(self) -> bool:
-        return self._data != 0.0
+        return self._told("!=", 0.0, self._data != 0.0)
+
+    def _told(self, symbol: str, other: Number, outcome: bool) -> bool:
+        """Return the outcome of a comparison, of which whoever watches is told."""
+        if watching._watched:
+            watching.compared(self, symbol, other, outcome)  # type: ignore[arg-type]
+        return outcome
 
     def __format__(self, spec: str) -> str:
         return format(self._data, spec) if spec else repr(self)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
+from . import watching
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _recording: ContextVar[bool] = ContextVar("microgrud_recording", default=True)
@@ -33,6 +35,9 @@ class _Recording:
             raise TypeError(f"{name}: expected no arguments; write @{name}() above a function, with parentheses")
 
     def __enter__(self) -> None:
+        watcher = watching.current()
+        if watcher is not None and not self._flag:
+            watcher.looked_at(None, "no_grad")  # inside of which numbers lose their history
         if not _switched:
             _switched.append(True)
         _outer.set((*_outer.get(), _recording.get()))

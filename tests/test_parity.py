@@ -255,7 +255,9 @@ def cubed(mg: ModuleType) -> Any:
 OTHERS: dict[str, Callable[[ModuleType], Any]] = {
     "AnomalyError": lambda mg: mg.AnomalyError("x"),
     "Value": lambda mg: mg.Value(2.0, label="x"),
+    "CompileError": lambda mg: mg.CompileError("x"),
     "__version__": lambda mg: mg.__version__,
+    "compile": lambda mg: mg.compile(lambda x: mg.sin(x) * x)(0.7),
     "custom_op": custom,
     "detect_anomaly": anomalous,
     "draw": lambda mg: [mg.draw.summary(mg.Value(2.0) * 3.0), mg.draw.local_derivatives(mg.Value(2.0) ** 2.0)],
@@ -271,6 +273,8 @@ OTHERS: dict[str, Callable[[ModuleType], Any]] = {
     "no_grad": recorded,
     "optim": lambda mg: (p := [mg.Value(1.0)], setattr(p[0], "grad", 0.5), mg.optim.SGD(p, lr=0.1).step(), p)[3],
     "plot": lambda mg: mg.plot.rosenbrock(mg.Value(0.5), mg.Value(-1.0)),
+    "take": lambda mg: mg.take([1.0, mg.Value(2.0)], 1),
+    "tape": lambda mg: mg.tape.compile(lambda x: x * x).value_and_grad(3.0),
     "train": lambda mg: (
         mg.train.fit(
             mg.nn.MLP(1, [2, 1], rng=0),

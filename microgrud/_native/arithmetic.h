@@ -137,17 +137,41 @@ static PyObject *by_twin_method(PyObject *self, const char *name, PyObject *cons
 UNARY_METHODS(DEFINE_METHOD)
 #undef DEFINE_METHOD
 
-static int value_bool(PyObject *self)
+/* Tell whoever watches of a comparison and its answer, which is handed on. */
+static PyObject *told(State *state, PyObject *self, int comparison, PyObject *other, PyObject *answer)
 {
-    return as_node(self)->data != 0.0;
+    static const char *const symbols[] = {[Py_LT] = "<", [Py_LE] = "<=", [Py_NE] = "!=", [Py_GT] = ">", [Py_GE] = ">="};
+    if (answer != NULL && answer != Py_NotImplemented) {
+        PyObject *done = PyObject_CallFunction(state->compared, "OsOO", self, symbols[comparison], other, answer);
+        if (done == NULL) {
+            Py_CLEAR(answer);
+        }
+        Py_XDECREF(done);
+    }
+    return answer;
 }
 
-/* Ordering compares numbers; equality is left to the object: a node is a node. */
-static PyObject *value_compare(PyObject *self, PyObject *other, int comparison)
+static bool someone_watches(const State *state)
 {
-    if (comparison == Py_EQ || comparison == Py_NE) {
-        return PyBaseObject_Type.tp_richcompare(self, other, comparison);
+    return PyList_GET_SIZE(state->watched) != 0;
+}
+
+static int value_bool(PyObject *self)
+{
+    int answer = as_node(self)->data != 0.0;
+    State *state = state_of(self);
+    if (someone_watches(state)) {
+        PyObject *zero = PyFloat_FromDouble(0.0);
+        PyObject *said = zero == NULL ? NULL : told(state, self, Py_NE, zero, PyBool_FromLong(answer));
+        Py_XDECREF(zero);
+        Py_XDECREF(said);
+        return said == NULL ? -1 : answer;
     }
+    return answer;
+}
+
+static PyObject *ordering(PyObject *self, PyObject *other, int comparison)
+{
     double x = as_node(self)->data;
     if (PyFloat_CheckExact(other) || is_plain_value(other)) {
         double y = PyFloat_CheckExact(other) ? PyFloat_AS_DOUBLE(other) : as_node(other)->data;
@@ -165,6 +189,17 @@ static PyObject *value_compare(PyObject *self, PyObject *other, int comparison)
     Py_XDECREF(left);
     Py_XDECREF(right);
     return answer;
+}
+
+/* Ordering compares numbers; equality is left to the object: a node is a node. */
+static PyObject *value_compare(PyObject *self, PyObject *other, int comparison)
+{
+    if (comparison == Py_EQ || comparison == Py_NE) {
+        return PyBaseObject_Type.tp_richcompare(self, other, comparison);
+    }
+    PyObject *answer = ordering(self, other, comparison);
+    State *state = state_of(self);
+    return someone_watches(state) ? told(state, self, comparison, other, answer) : answer;
 }
 
 static Py_hash_t value_hash(PyObject *self)

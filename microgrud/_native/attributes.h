@@ -51,9 +51,24 @@ static int set_number(PyObject *self, double *field, PyObject *number, void *clo
     return 0;
 }
 
-static PyObject *get_data(PyObject *self, void *Py_UNUSED(closure))
+/* The number, for the engine's own use. */
+static PyObject *get_number(PyObject *self, void *Py_UNUSED(closure))
 {
     return PyFloat_FromDouble(as_node(self)->data);
+}
+
+/* The number, of which whoever watches is told. */
+static PyObject *get_data(PyObject *self, void *Py_UNUSED(closure))
+{
+    State *state = state_of(self);
+    if (someone_watches(state)) {
+        PyObject *done = PyObject_CallFunction(state->looked_at, "Os", self, "data");
+        if (done == NULL) {
+            return NULL;
+        }
+        Py_DECREF(done);
+    }
+    return get_number(self, NULL);
 }
 
 static int set_data(PyObject *self, PyObject *number, void *closure)
@@ -421,7 +436,7 @@ done:
 
 static PyObject *value_repr(PyObject *self)
 {
-    PyObject *data = get_data(self, NULL), *grad = get_grad(self, NULL), *text = NULL;
+    PyObject *data = get_number(self, NULL), *grad = get_grad(self, NULL), *text = NULL;
     PyObject *name = PyObject_GetAttrString((PyObject *)Py_TYPE(self), "__name__");
     if (data != NULL && grad != NULL && name != NULL) {
         text = PyUnicode_FromFormat("%U(data=%R, grad=%R)", name, data, grad);
@@ -440,6 +455,13 @@ static PyObject *value_item(PyObject *self)
 static PyObject *value_detach(PyObject *self)
 {
     State *state = state_of(self);
+    if (someone_watches(state)) {
+        PyObject *instead = PyObject_CallOneArg(state->detached, self);
+        if (instead != Py_None) {
+            return instead;
+        }
+        Py_DECREF(instead);
+    }
     Node *leaf = new_node(state, as_node(self)->data);
     PyObject *label = leaf == NULL ? NULL : get_label(self, NULL);
     if (label == NULL || give_label(leaf, label) < 0) {

@@ -97,7 +97,7 @@ static PyGetSetDef value_getset[] = {
     {"data", get_data, set_data, "The number.", "data"},
     {"grad", get_grad, set_grad,
      "The derivative of the root of the last backward pass by this node; on a leaf it adds up over passes.", "grad"},
-    {"_data", get_data, set_data, NULL, "_data"},
+    {"_data", get_number, set_data, NULL, "_data"},
     {"_grad", get_grad, set_grad, NULL, "_grad"},
     {"label", get_label, set_label, NULL, "label"},
     {"is_leaf", get_is_leaf, set_by_twin,
@@ -307,6 +307,7 @@ static int collector_header_fits(const State *state)
     X(indices)                                                                                                         \
     X(empty)                                                                                                           \
     X(switched)                                                                                                        \
+    X(watched)                                                                                                        \
     X(pass_on_name)                                                                                                    \
     X(record_name)                                                                                                     \
     X(twin)                                                                                                            \
@@ -339,8 +340,12 @@ static int execute(PyObject *module)
     if (state->switched == NULL) {
         return -1;
     }
-    if (!PyList_CheckExact(state->switched)) {
-        PyErr_SetString(PyExc_TypeError, "microgrud.recording._switched: expected a list");
+    state->watched = import_from("microgrud.watching", "_watched");
+    if (state->watched == NULL) {
+        return -1;
+    }
+    if (!PyList_CheckExact(state->switched) || !PyList_CheckExact(state->watched)) {
+        PyErr_SetString(PyExc_TypeError, "microgrud.recording._switched and microgrud.watching._watched: expected lists");
         return -1;
     }
     if (bind_operations(state) < 0 || make_types(module, state) < 0) {

@@ -74,6 +74,9 @@ typedef struct Page Page; /* of memory for nodes: pages.h */
     X(check_forward, "microgrud.anomaly", "check_forward")                                                             \
     X(watching, "microgrud.anomaly", "watching")                                                                       \
     X(pass_on_checked, "microgrud.anomaly", "pass_on_checked")                                                         \
+    X(compared, "microgrud.watching", "compared")                                                                      \
+    X(looked_at, "microgrud.watching", "looked_at")                                                                    \
+    X(detached, "microgrud.watching", "detached")                                                                      \
     X(copy_node, "microgrud.copying", "copy_node")                                                                     \
     X(deepcopy_graph, "microgrud.copying", "deepcopy_graph")                                                           \
     X(reduce_graph, "microgrud.copying", "reduce_graph")
@@ -85,6 +88,7 @@ typedef struct {
     PyObject *indices;              /* from an Operation of the table to its Op, as an int */
     PyObject *empty;                /* "" */
     PyObject *switched;             /* the list of recording.py that is empty until recording is switched */
+    PyObject *watched;              /* the list of watching.py that is empty unless someone watches */
     PyObject *pass_on_name, *record_name;   /* "_pass_on" and "_record" */
     PyObject *twin, *topological_order;     /* the class of engine.py, and the function in C */
 #define FIELD(field, module, name) PyObject *field;

@@ -1,0 +1,184 @@
+"""The arguments of a compiled function: numbers that vary, integers, and what has to stay as it was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..engine import Value
+from ..operation import as_float
+
+__all__ = ["Arguments", "read_arguments"]
+
+_STATIC = (str, bytes, bool, type(None), type, type(...))
+
+
+@dataclass
+class Arguments:
+    """What a call was given, taken apart.
+
+    Attributes:
+        signature: what another call must have in common to use the same recording: structure, lengths, and everything
+            that is neither a number nor an integer.
+        samples: how many samples there are; None without a batched argument.
+        numbers: one entry a number, in order: a float, a Value, or an array with one entry a sample.
+        integers: one entry an integer, in order: an int, or an array with one entry a sample.
+        rebuild: puts other numbers and integers in their places: gives the list of arguments, and the dict of keywords.
+    """
+
+    signature: Hashable
+    samples: int | None
+    numbers: list[Any]
+    integers: list[Any]
+    rebuild: Callable[[Sequence[Any], Sequence[Any]], tuple[list[Any], dict[str, Any]]]
+
+    def sample(self, i: int) -> tuple[list[Any], list[int]]:
+        """Return the numbers and the integers of a sample."""
+        numbers = [x[i] if isinstance(x, np.ndarray) else x for x in self.numbers]
+        return numbers, [int(k[i]) if isinstance(k, np.ndarray) else k for k in self.integers]
+
+
+@dataclass
+class _Reader:
+    """Takes arguments apart, one after the other."""
+
+    samples: int | None = None
+    numbers: list[Any] = field(default_factory=list)
+    integers: list[Any] = field(default_factory=list)
+
+    def number(self, x: Any) -> tuple[Hashable, Callable[..., Any]]:
+        place = len(self.numbers)
+        self.numbers.append(x)
+        return "number", lambda numbers, integers: numbers[place]
+
+    def integer(self, x: Any) -> tuple[Hashable, Callable[..., Any]]:
+        place = len(self.integers)
+        self.integers.append(x)
+        return "integer", lambda numbers, integers: integers[place]
+
+    def read(self, x: Any, where: str) -> tuple[Hashable, Callable[..., Any]]:
+        """Return the signature of an argument, and what rebuilds it."""
+        if isinstance(x, (float, Value)):
+            return self.number(x)
+        if isinstance(x, _STATIC):
+            return ("static", x), lambda numbers, integers: x
+        if isinstance(x, (int, np.integer)):
+            return self.integer(int(x))
+        if isinstance(x, np.ndarray):
+            return self.array(x, where)
+        if isinstance(x, dict):
+            return self.mapping(x, where)
+        if isinstance(x, (list, tuple)):
+            return self.sequence(x, where)
+        if hasattr(x, "to_numpy"):
+            return self.array(x.to_numpy(), where)
+        try:
+            number = as_float(x, where)
+        except TypeError:
+            if isinstance(x, Hashable):
+                return ("static", x), lambda numbers, integers: x
+            raise TypeError(
+                f"compile: {where}: expected numbers, arrays, lists, tuples, dicts, or something hashable, got an "
+                f"object of type {type(x).__name__}"
+            ) from None
+        return self.number(number)
+
+    def mapping(self, x: dict[Any, Any], where: str) -> tuple[Hashable, Callable[..., Any]]:
+        parts = {key: self.read(item, f"{where}[{key!r}]") for key, item in x.items()}
+        return ("dict", tuple((key, part[0]) for key, part in parts.items())), lambda numbers, integers: {
+            key: part[1](numbers, integers) for key, part in parts.items()
+        }
+
+    def sequence(self, x: Any, where: str) -> tuple[Hashable, Callable[..., Any]]:
+        parts = [self.read(item, f"{where}[{i}]") for i, item in enumerate(x)]
+        kind = type(x)
+        make: Any = kind._make if hasattr(kind, "_make") else kind
+        return (kind, tuple(part[0] for part in parts)), lambda numbers, integers: make(
+            [part[1](numbers, integers) for part in parts]
+        )
+
+    def array(self, x: np.ndarray, where: str) -> tuple[Hashable, Callable[..., Any]]:
+        """Read an array: one number, or one integer, for each element."""
+        whole = x.dtype.kind in "iu"
+        first = len(self.integers if whole else self.numbers)
+        items = x.ravel().tolist()
+        if whole:
+            self.integers += items
+        else:
+            self.numbers += [item if isinstance(item, (float, Value)) else as_float(item, where) for item in items]
+        return ("array", whole, x.shape), self._in_array(first, x.shape, whole)
+
+    def batch(self, x: Any, where: str) -> tuple[Hashable, Callable[..., Any]]:
+        """Read an argument whose first axis is that of the samples: of each number there is one a sample."""
+        given_list = not hasattr(x, "dtype") and not hasattr(x, "to_numpy")
+        array = np.asarray(x.to_numpy() if hasattr(x, "to_numpy") else x)
+        if array.ndim == 0 or array.dtype.kind not in "fiub":
+            raise TypeError(
+                f"compile: {where}: expected an array of numbers whose first axis is that of the samples, "
+                f"got {'a single number' if array.ndim == 0 else f'an array of {array.dtype}'}"
+            )
+        if self.samples not in (None, len(array)):
+            raise ValueError(f"compile: {where}: expected {self.samples} samples as before, got {len(array)}")
+        self.samples = len(array)
+        shape, whole = array.shape[1:], array.dtype.kind in "iu"
+        columns = np.ascontiguousarray(array.reshape(len(array), -1).T, dtype=np.int64 if whole else np.float64)
+        first = len(self.integers if whole else self.numbers)
+        (self.integers if whole else self.numbers).extend(columns)
+        if given_list or not shape:
+            return ("batch", whole, shape, "list"), self._in_lists(first, shape, whole)
+        return ("batch", whole, shape), self._in_array(first, shape, whole)
+
+    @staticmethod
+    def _in_array(first: int, shape: tuple[int, ...], whole: bool) -> Callable[..., Any]:
+        count = int(np.prod(shape))
+
+        def rebuild(numbers: Sequence[Any], integers: Sequence[Any]) -> Any:
+            array = np.empty(count, dtype=object)
+            array[:] = (integers if whole else numbers)[first : first + count]
+            return array.reshape(shape)
+
+        return rebuild
+
+    @staticmethod
+    def _in_lists(first: int, shape: tuple[int, ...], whole: bool) -> Callable[..., Any]:
+        as_array = _Reader._in_array(first, shape, whole)
+        return lambda numbers, integers: as_array(numbers, integers).tolist()
+
+
+def read_arguments(
+    names: Sequence[str], args: Sequence[Any], kwargs: dict[str, Any], batched: Sequence[str]
+) -> Arguments:
+    """Take the arguments of a call apart.
+
+    Args:
+        names: what the positional arguments are called.
+        args: the positional arguments.
+        kwargs: the others.
+        batched: the names of those whose first axis is that of the samples.
+
+    Raises:
+        TypeError, ValueError: for arguments that are not made of numbers, or batches of different lengths.
+    """
+    reader = _Reader()
+    parts = [
+        (reader.batch if name in batched else reader.read)(x, name) for name, x in [*zip(names, args), *kwargs.items()]
+    ]
+    if batched and reader.samples is None:
+        raise ValueError(f"compile: expected a batch as {' and '.join(batched)}, got none")
+    keys = list(kwargs)
+    rebuilders = [part[1] for part in parts]
+
+    def rebuild(numbers: Sequence[Any], integers: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+        built = [part(numbers, integers) for part in rebuilders]
+        return built[: len(args)], dict(zip(keys, built[len(args) :]))
+
+    return Arguments(
+        (tuple(part[0] for part in parts), tuple(keys)),
+        reader.samples,
+        reader.numbers,
+        reader.integers,
+        rebuild,
+    )

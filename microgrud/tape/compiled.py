@@ -1,0 +1,289 @@
+"""`compile`: record a function once, and replay it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import watching
+from ..engine import Value
+from ..operation import as_sequence
+from ..optim.packing import read_gradients, write_gradients
+from ..optim.settings import one_of, optional, whole
+from ..transforms import grad
+from ..trees import as_array, flatten
+from .arguments import Arguments, read_arguments
+from .evaluation import Evaluation, evaluate
+from .family import Family
+
+__all__ = ["Compiled", "compile"]
+
+#: Of argument structures, so many are kept; the least recently used goes.
+_MOST_FAMILIES = 64
+
+
+class Compiled:
+    """A function that is recorded at its first call and replayed from then on; see `compile`."""
+
+    def __init__(
+        self, f: Callable[..., Any], batched: Sequence[str], reduction: str, threads: int, errors: str, max_paths: int
+    ) -> None:
+        functools.update_wrapper(self, f)
+        self.function = f
+        self.batched = tuple(batched)
+        self.reduction = reduction
+        self.threads = threads
+        self.errors = errors
+        self.max_paths = max_paths
+        self._names = _parameter_names(f, self.batched)
+        self._families: OrderedDict[Hashable, Family] = OrderedDict()
+        self._gradients: dict[Any, Compiled] = {}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the result of the function as floats; of a batch, its mean (or sum) over the samples."""
+        if watching.current():  # inside another recording, of which this is a part
+            return self._inlined(args, kwargs)
+        arguments = self._read(args, kwargs)
+        result = self._evaluate(arguments, None)
+        return self._reduced(result)
+
+    def map(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the result of the function for each sample: an array with one number a sample for each number."""
+        result = self._evaluate(self._read(args, kwargs), None)
+        outputs = list(result.outputs)
+        assert result.structure is not None
+        return result.structure.assemble(
+            [
+                own[0] if shape is None else np.array(own).T.reshape(-1, *shape)
+                for own, shape in zip(result.structure.split(outputs), result.structure.shapes)
+            ]
+        )
+
+    def backward(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the result, and add its derivatives to the `grad` of every Value that it depends on.
+
+        These are the leaves that the function closes over, such as the parameters of a model, and the Values among the
+        arguments.
+
+        Raises:
+            TypeError: if the result is not one number.
+        """
+        arguments = self._read(args, kwargs)
+        result = self._with_gradient(arguments)
+        for leaves, gradient in result.leaves:
+            write_gradients(leaves, read_gradients(leaves) + gradient)
+        for x, gradient in zip(arguments.numbers, result.gradients):
+            if isinstance(x, Value):
+                x.grad += gradient
+        return self._reduced(result)
+
+    def value_and_grad(self, *args: Any, argnums: int | tuple[int, ...] = 0, **kwargs: Any) -> tuple[Any, Any]:
+        """Return the result and its gradient by an argument, or by several, as `microgrud.value_and_grad` does.
+
+        Raises:
+            TypeError: if the result is not one number.
+            ValueError: if there is no argument at a position.
+        """
+        arguments = self._read(args, kwargs)
+        result = self._with_gradient(arguments)
+        positions = argnums if isinstance(argnums, tuple) else (argnums,)
+        for position in positions:
+            if not -len(args) <= position < len(args):
+                raise ValueError(f"argnums: expected positions of the {len(args)} arguments, got {position}")
+        rebuilt, _ = arguments.rebuild(result.gradients, [0] * len(arguments.integers))
+        gradients = tuple(_as_floats(rebuilt[position]) for position in positions)
+        return self._reduced(result), gradients if isinstance(argnums, tuple) else gradients[0]
+
+    def hvp(self, primals: Any, tangents: Any, argnums: int | tuple[int, ...] = 0) -> Any:
+        """Return the product of the Hessian with a direction; arguments and result as those of `microgrud.hvp`.
+
+        Raises:
+            TypeError, ValueError: if the tangents do not fit the primals, or the result is not one number.
+        """
+        args = primals if isinstance(primals, tuple) else (primals,)
+        directions = tangents if isinstance(tangents, tuple) else (tangents,)
+        positions = argnums if isinstance(argnums, tuple) else (argnums,)
+        if len(directions) != len(positions):
+            raise ValueError(
+                f"tangents: expected {len(positions)}, one for each argument to differentiate by, got {len(directions)}"
+            )
+        gradient = self._gradient_of(argnums)
+        arguments = gradient._read(args, {})
+        seeds: list[float] = []
+        for position, direction in zip(positions, directions):
+            own, _ = flatten(direction, "tangents")
+            wanted, _ = flatten(args[position], "primals")
+            if len(own) != len(wanted):
+                raise ValueError(f"tangents: expected {len(wanted)} numbers, as in the argument, got {len(own)}")
+            seeds += map(float, own)
+        result = gradient._evaluate(arguments, seeds)
+        rebuilt, _ = arguments.rebuild(result.gradients, [0] * len(arguments.integers))
+        products = tuple(_as_floats(rebuilt[position]) for position in positions)
+        return products if isinstance(argnums, tuple) else products[0]
+
+    def hessian(self, *args: Any) -> Any:
+        """Return all second derivatives by the first argument, as `microgrud.hessian` does."""
+        gradient = self._gradient_of(0)
+        arguments = gradient._read(args, {})
+        numbers, structure = flatten(args[0], "hessian: the argument")
+        count = len(numbers)
+        rows = []
+        for i in range(count):
+            result = gradient._evaluate(arguments, [float(i == j) for j in range(count)])
+            rows.append([float(x) for x in result.gradients[:count]])
+        if structure.shapes == (None,):
+            return structure.assemble([rows[0][0]])
+        blocks = [structure.rebuild(row) for row in rows]
+        shape = structure.shapes[0] if len(structure.shapes) == 1 else None
+        if shape is not None:
+            return as_array([x for row in rows for x in row], (*shape, *shape))
+        return structure.rebuild(blocks) if all(s is None for s in structure.shapes) else structure.assemble(blocks)
+
+    @property
+    def stats(self) -> dict[str, int]:
+        """Return figures of the recordings: nodes, instructions, paths, slots."""
+        paths = [path for family in self._families.values() for path in family.paths]
+        return {
+            "signatures": len(self._families),
+            "paths": len(paths),
+            "nodes": sum(path.program.nodes for path in paths),
+            "instructions": sum(len(path.program.instructions) for path in paths),
+            "slots": sum(path.program.slots for path in paths),
+        }
+
+    def __repr__(self) -> str:
+        name = getattr(self.function, "__name__", type(self.function).__name__)
+        figures = self.stats
+        return (
+            f"<compiled {name}: {figures['paths']} recordings, {figures['nodes']} nodes in "
+            f"{figures['instructions']} instructions>"
+        )
+
+    # --- inside ---
+
+    def _read(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Arguments:
+        names = self._names + [f"argument {i}" for i in range(len(self._names), len(args))]
+        return read_arguments(names, args, kwargs, self.batched)
+
+    def _evaluate(self, arguments: Arguments, seeds: Sequence[Any] | None) -> Evaluation:
+        family = self._families.get(arguments.signature)
+        if family is None:
+            family = self._families[arguments.signature] = Family(self.function, self.max_paths, self.threads)
+            while len(self._families) > _MOST_FAMILIES:
+                self._families.popitem(last=False)
+        self._families.move_to_end(arguments.signature)
+        return evaluate(family, arguments, seeds, self.errors)
+
+    def _with_gradient(self, arguments: Arguments) -> Evaluation:
+        samples = arguments.samples or 1
+        result = self._evaluate(arguments, [1.0 / samples if self.reduction == "mean" else 1.0])
+        if result.structure is None or result.structure.size != 1:
+            size = 0 if result.structure is None else result.structure.size
+            raise TypeError(f"{self!r}: expected a function of one result to differentiate, got {size} results")
+        return result
+
+    def _reduced(self, result: Evaluation) -> Any:
+        assert result.structure is not None
+        totals = [float(np.sum(row)) for row in result.outputs]
+        if self.reduction == "mean":
+            totals = [total / result.outputs.shape[1] for total in totals]
+        return result.structure.rebuild(totals)
+
+    def _inlined(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        if self.batched:
+            raise TypeError(f"{self!r}: expected a call outside of other compiled functions, since it takes a batch")
+        return self.function(*args, **kwargs)
+
+    def _gradient_of(self, argnums: Any) -> Compiled:
+        if argnums not in self._gradients:
+            self._gradients[argnums] = Compiled(
+                grad(self.function, argnums), self.batched, self.reduction, self.threads, self.errors, self.max_paths
+            )
+        return self._gradients[argnums]
+
+
+def compile(
+    f: Callable[..., Any] | None = None,
+    *,
+    batched: str | Sequence[str] = (),
+    reduction: str = "mean",
+    threads: int | None = None,
+    errors: str = "raise",
+    max_paths: int = 64,
+) -> Any:
+    """Record a function at its first call, and replay it from then on, right also where it branches.
+
+    What is recorded are operations on numbers: floats met on the way are constants; leaves that the function closes
+    over, such as the parameters of a model, are read anew at every call. A branch (`if x > 0`, `max`, sorting) is part
+    of the recording; a call, or a sample of a batch, that takes another branch is recorded on its own. Integers belong
+    to the recording too, but for those that `take(table, index)` looks up by.
+
+    Args:
+        f: the function: of numbers, lists, tuples, dicts and arrays of them, with results likewise.
+        batched: the names of arguments whose first axis is that of samples: the function sees one sample.
+        reduction: `"mean"` or `"sum"` over the samples.
+        threads: how many may work on a batch at once, of 4,096 samples each; as many as there are processors if None.
+            The result is the same to the bit.
+        errors: what to do where numbers are not finite: `"raise"` evaluates the call or the sample by the function
+            itself, which gives its own answer or error; `"ignore"` lets infinities and NaN through.
+        max_paths: how many ways through the branches there may be for arguments of one structure.
+
+    Returns:
+        An object that is called like `f`, and gives floats; see `Compiled`. Without `f` a decorator.
+
+    Raises:
+        CompileError: (from the object returned) if the function reads `.data`, changes its arguments, or is not the
+            same when it is recorded again, as with random numbers.
+
+    >>> from microgrud import Value, tanh
+    >>> w = Value(0.5)
+    >>> @compile(batched=("x", "y"))
+    ... def loss(x, y):
+    ...     return (tanh(w * x) - y) ** 2
+    >>> value = loss.backward([1.0, 2.0, 3.0], [0.2, 0.4, 0.6])
+    >>> print(f"{value:.6f} {w.grad:.6f}")
+    0.097524 0.450193
+    """
+    names = (batched,) if isinstance(batched, str) else as_sequence(batched, "compile: batched", "names")
+    one_of("mean", "sum")("compile: reduction", reduction)
+    one_of("raise", "ignore")("compile: errors", errors)
+    most = whole(1)("compile: max_paths", max_paths)
+    workers = optional(whole(1))("compile: threads", threads) or os.cpu_count() or 1
+    if f is None:
+        return lambda function: Compiled(function, names, reduction, workers, errors, most)
+    if not callable(f):
+        raise TypeError(f"compile: expected a function, got an object of type {type(f).__name__}")
+    return Compiled(f, names, reduction, workers, errors, most)
+
+
+def _parameter_names(f: Callable[..., Any], batched: Sequence[str]) -> list[str]:
+    """Return what the positional arguments are called; those that take a batch have to be among them."""
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):
+        parameters = ()  # type: ignore[assignment]
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    known = [p.name for p in parameters]
+    for name in batched:
+        if name not in known:
+            raise ValueError(f"compile: batched: expected names of arguments ({', '.join(known)}), got {name!r}")
+    return names
+
+
+def _as_floats(tree: Any) -> Any:
+    """Make arrays of numbers of object arrays, in a structure."""
+    if isinstance(tree, np.ndarray) and tree.dtype == object:
+        if tree.size and isinstance(tree.flat[0], np.ndarray):  # one number a sample
+            return np.moveaxis(np.array(tree.ravel().tolist()).reshape(*tree.shape, -1), -1, 0)
+        return tree.astype(np.float64)
+    if isinstance(tree, dict):
+        return {key: _as_floats(item) for key, item in tree.items()}
+    if isinstance(tree, (list, tuple)) and not hasattr(tree, "_make"):
+        return type(tree)(_as_floats(item) for item in tree)
+    return tree

@@ -1,0 +1,200 @@
+"""Evaluating a compiled function: each sample by the recording of the way it takes, or by the function itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..engine import Value, topological_order
+from ..optim.packing import Vector
+from ..recording import enable_grad
+from ..trees import Structure, flatten
+from .arguments import Arguments
+from .executors import DONE, LEFT, OTHER_BRANCH, SUSPICIOUS, Outcome
+from .family import Family, Path, integers_fit
+from .recorder import CompileError
+
+__all__ = ["Evaluation", "evaluate"]
+
+
+@dataclass
+class Evaluation:
+    """What a call gave.
+
+    Attributes:
+        structure: what the outputs were in.
+        outputs: an array of shape (outputs, samples); one sample without a batch.
+        gradients: by the numbers of the arguments: a float, or for a batched one an array with one number a sample.
+        leaves: derivatives by the Values that the function closes over: in parts, each a list of Values and a vector
+            with one number for each; a Value may be in several.
+    """
+
+    structure: Structure | None = None
+    outputs: Vector = field(default_factory=lambda: np.empty((0, 0)))
+    gradients: list[Any] = field(default_factory=list)
+    leaves: list[tuple[list[Value], Vector]] = field(default_factory=list)
+
+
+def evaluate(
+    family: Family, arguments: Arguments, seeds: Sequence[Any] | None, errors: str, outputs: int | None = None
+) -> Evaluation:
+    """Compute the outputs, and with seeds the derivatives of their sum, each times its seed.
+
+    Args:
+        family: the recordings, to which new ones are added as they are needed.
+        arguments: of the call.
+        seeds: a number for each output, or an array with one number a sample for each; None for no derivatives.
+        errors: `"raise"`: a sample whose numbers are not finite is evaluated by the function itself, which raises what
+            it raises; `"ignore"`: it stays as it is.
+        outputs: how many the function has, if that is known.
+
+    Raises:
+        CompileError: if the function cannot be recorded. What the function raises, it raises here too.
+    """
+    run = _Run(family, arguments, seeds, errors)
+    run.all_samples()
+    return run.result
+
+
+class _Run:
+    def __init__(self, family: Family, arguments: Arguments, seeds: Sequence[Any] | None, errors: str) -> None:
+        self.family, self.arguments, self.seeds, self.errors = family, arguments, seeds, errors
+        self.count = 1 if arguments.samples is None else arguments.samples
+        self.numbers = [x._data if isinstance(x, Value) else x for x in arguments.numbers]
+        self.result = Evaluation()
+        self.result.gradients = [np.zeros(self.count) if isinstance(x, np.ndarray) else 0.0 for x in self.numbers]
+
+    def all_samples(self) -> None:
+        """Go through the recordings, and record what none of them is right for."""
+        left = np.arange(self.count)
+        for path in list(self.family.paths):
+            if len(left):
+                left = self.by_path(path, left)
+        while len(left):
+            sample = int(left[0])
+            path = self.family.add(self.arguments, *self.arguments.sample(sample))
+            left = self.by_path(path, left)
+            if len(left) and left[0] == sample:  # not even itself: its branches hang on numbers that are not numbers
+                self.by_function(sample)
+                left = left[1:]
+
+    def by_path(self, path: Path, samples: Any) -> Any:
+        """Evaluate those of the samples that take a path; return the others."""
+        batch = self.arguments.samples
+        others = samples[:0]
+        if path.program.static_integers:
+            integers = self.some(self.arguments.integers, samples)
+            fits = np.broadcast_to(
+                integers_fit(path.program, integers, None if batch is None else len(samples)), len(samples)
+            )
+            others, samples = samples[~fits], samples[fits]
+            if not len(samples):
+                return others
+        outcome = self.run_some(path, samples)
+        if not outcome.status.any():
+            self.take(path, outcome, samples, slice(None))
+            return others
+        status = outcome.status.copy()
+        if self.errors == "ignore" and (status == SUSPICIOUS).any():
+            status[status == SUSPICIOUS] = LEFT if self.seeds is not None else DONE
+        done, left = status == DONE, status == LEFT
+        self.take(path, outcome, samples, done)
+        if left.any():
+            if left.all() and batch is not None and len(samples) > 1:
+                # Their sum is not finite: one after the other, to find out which are to blame.
+                for sample in samples:
+                    self.by_path(path, np.array([sample]))
+            elif left.all():
+                self.by_function(int(samples[0]))
+            else:
+                self.by_path(path, samples[left])
+        for sample in samples[status == SUSPICIOUS]:
+            self.by_function(int(sample))
+        return np.concatenate([others, samples[status == OTHER_BRANCH]])
+
+    def some(self, given: Sequence[Any], samples: Any) -> Sequence[Any]:
+        """Return the numbers of some samples."""
+        if len(samples) == self.count:
+            return given
+        return [x[samples] if isinstance(x, np.ndarray) else x for x in given]
+
+    def run_some(self, path: Path, samples: Any) -> Outcome:
+        numbers, integers = self.some(self.numbers, samples), self.some(self.arguments.integers, samples)
+        seeds = None
+        if self.seeds is not None:
+            seeds = np.empty((len(path.program.outputs), len(samples)))
+            for row, seed in zip(seeds, self.seeds):
+                row[:] = seed[samples] if isinstance(seed, np.ndarray) else seed
+        executor = path.executor(numbers, integers)
+        return executor.run(numbers, integers, None if self.arguments.samples is None else len(samples), seeds)
+
+    def take(self, path: Path, outcome: Outcome, samples: Any, done: Any) -> None:
+        """Write the outputs and the derivatives of the samples down that are done."""
+        program = path.program
+        self.shaped(path.structure, len(program.outputs))
+        own = samples[done]
+        path.uses += len(own)
+        self.result.outputs[:, own] = outcome.outputs[:, done]
+        if self.seeds is None or not len(own):
+            return
+        for place, gradient in enumerate(outcome.numbers):
+            if isinstance(self.result.gradients[place], np.ndarray):
+                self.result.gradients[place][own] = gradient[done] if isinstance(gradient, np.ndarray) else gradient
+            else:
+                self.result.gradients[place] += float(np.sum(gradient))
+        if len(outcome.leaves):
+            self.result.leaves.append((path.leaves, outcome.leaves))
+
+    def shaped(self, structure: Structure, outputs: int) -> None:
+        """Make room for the outputs, or see to it that there are as many as before."""
+        if self.result.structure is None:
+            self.result.structure = structure
+            self.result.outputs = np.full((outputs, self.count), np.nan)
+        elif self.result.structure.shapes != structure.shapes:
+            raise CompileError(
+                "the function returns another structure for some samples; let it return the same for all"
+            )
+
+    def by_function(self, sample: int) -> None:
+        """Evaluate a sample by the function itself: with its errors, and its numbers where they are not finite."""
+        numbers, integers = self.arguments.sample(sample)
+        inputs = [Value(x._data if isinstance(x, Value) else x) for x in numbers]
+        args, kwargs = self.arguments.rebuild(inputs, integers)
+        with enable_grad():
+            outputs, structure = flatten(self.family.f(*args, **kwargs), "compile: the result of the function")
+        self.shaped(structure, len(outputs))
+        for row, x in zip(self.result.outputs, outputs):
+            row[sample] = x._data if isinstance(x, Value) else x
+        if self.seeds is None:
+            return
+        for seed, output in zip(self.seeds, outputs):
+            if isinstance(output, Value):
+                weight = float(seed[sample]) if isinstance(seed, np.ndarray) else float(seed)
+                self.add_gradients(sample, output, weight, inputs)
+
+    def add_gradients(self, sample: int, output: Value, weight: float, inputs: Sequence[Value]) -> None:
+        """Add the derivatives of one output of one sample, times its weight."""
+        own = {id(x): place for place, x in enumerate(inputs)}
+        leaves = [node for node in topological_order(output) if not node._operands]
+        kept = [leaf._grad for leaf in leaves]
+        try:
+            for leaf in leaves:
+                leaf.grad = 0.0
+            output.backward()
+            found = [leaf._grad for leaf in leaves]
+        finally:
+            for leaf, grad in zip(leaves, kept):
+                leaf.grad = grad
+        others = [(leaf, grad) for leaf, grad in zip(leaves, found) if id(leaf) not in own]
+        self.result.leaves.append(([leaf for leaf, _ in others], weight * np.array([grad for _, grad in others])))
+        for leaf, grad in zip(leaves, found):
+            place = own.get(id(leaf))
+            if place is None:
+                continue
+            if isinstance(self.result.gradients[place], np.ndarray):
+                self.result.gradients[place][sample] += weight * grad
+            else:
+                self.result.gradients[place] += weight * grad

@@ -1,0 +1,105 @@
+"""The recordings of a function for arguments of one structure: one for each way through its branches."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..trees import Structure
+from .arguments import Arguments
+from .executors import Executor, executor_for
+from .program import Program, build, leaves_made_inside
+from .recorder import CompileError, record
+
+__all__ = ["Family", "Path"]
+
+
+@dataclass
+class Path:
+    """One way through the branches of a function: its program, and what its result looks like."""
+
+    program: Program
+    structure: Structure
+    uses: int = 0
+    threads: int = 1
+    executors: dict[Any, Executor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.leaves = list(self.program.leaves.values())
+
+    def executor(self, numbers: Sequence[Any], integers: Sequence[Any]) -> Executor:
+        """Return who runs the program for such arguments."""
+        flags = tuple(isinstance(x, np.ndarray) for x in (*numbers, *integers))
+        if flags not in self.executors:
+            count = len(numbers)
+            self.executors[flags] = executor_for(self.program, flags[:count], flags[count:], self.threads)
+        return self.executors[flags]
+
+
+@dataclass
+class Family:
+    """All recordings for arguments of one structure.
+
+    Args:
+        f: the function.
+        max_paths: how many there may be.
+        threads: how many may work on a batch at once.
+    """
+
+    f: Callable[..., Any]
+    max_paths: int
+    threads: int = 1
+    paths: list[Path] = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def add(self, arguments: Arguments, numbers: Sequence[Any], integers: Sequence[int]) -> Path:
+        """Record the way that a sample takes.
+
+        Raises:
+            CompileError: if it cannot be recorded, is not the same when it is recorded again, or is one too many.
+        """
+        with self.lock:
+            if len(self.paths) >= self.max_paths:
+                raise CompileError(
+                    f"expected at most {self.max_paths} ways through the branches of the function, and this would be "
+                    "one more; raise max_paths, or write the branch as an operation: where(), relu(), maximum(), clip()"
+                )
+            with _collector_paused():
+                first = record(self.f, arguments, numbers, integers)
+                second = record(self.f, arguments, numbers, integers)
+                made_inside = leaves_made_inside(first, second)
+                if made_inside is None:
+                    raise CompileError(
+                        "two recordings of one call differ: the function draws random numbers, or changes what it "
+                        "reads; draw before the call and pass what was drawn as an argument"
+                    )
+                program = build(first, made_inside)
+            path = Path(program, first.structure, threads=self.threads)
+            self.paths.append(path)
+            return path
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep the collector from going through a growing program again and again: a third of the time of a large one."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def integers_fit(program: Program, integers: Sequence[Any], samples: int | None) -> Any:
+    """Tell, for each sample or for the call, whether the integers are those that the program was recorded with."""
+    fits: Any = True if samples is None else np.ones(samples, dtype=bool)
+    for place, number in program.static_integers.items():
+        fits = fits & (integers[place] == number)
+    return fits

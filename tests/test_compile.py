@@ -1,0 +1,489 @@
+"""A compiled function is the function: the same numbers and the same derivatives, whatever branches it takes."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+import microgrud
+from microgrud import CompileError, Value, compile, custom_op, exp, log, relu, softmax, sqrt, take, tanh, where
+from microgrud.losses import cross_entropy, squared_error
+from microgrud.nn import MLP
+from microgrud.testing import expressions
+
+RNG = np.random.default_rng(0)
+
+
+def eager_gradient(f: Any, leaves: list[Value], *args: Any) -> tuple[float, list[float]]:
+    """The result of the function and its derivatives, by the engine."""
+    kept = [leaf.grad for leaf in leaves]
+    for leaf in leaves:
+        leaf.grad = 0.0
+    result = f(*args)
+    result.backward()
+    found = [leaf.grad for leaf in leaves]
+    for leaf, grad in zip(leaves, kept):
+        leaf.grad = grad
+    return result.data, found
+
+
+def rosenbrock(x: Any) -> Any:
+    return sum((1.0 - a) ** 2 + 100.0 * (b - a * a) ** 2 for a, b in itertools.pairwise(x))
+
+
+# --- a call ---
+
+
+def test_it_is_called_like_the_function_and_gives_floats() -> None:
+    f = compile(lambda x, y: x * y + tanh(x))
+    assert f(2.0, 3.0) == pytest.approx(6.0 + math.tanh(2.0))
+    assert type(f(2.0, 3.0)) is float
+    assert f(x=2.0, y=3.0) == f(2.0, 3.0)
+
+
+def test_results_have_the_structure_that_the_function_returns() -> None:
+    f = compile(lambda p: {"sum": p["a"] + p["b"][0], "both": [p["a"], p["b"][0] * 2.0]})
+    assert f({"a": 1.0, "b": [3.0]}) == {"sum": 4.0, "both": [1.0, 6.0]}
+    assert f({"a": 2.0, "b": [5.0]}) == {"sum": 7.0, "both": [2.0, 10.0]}
+
+
+def test_it_records_once() -> None:
+    calls = []
+
+    @compile
+    def f(x: Any) -> Any:
+        calls.append(x)
+        return x * x
+
+    results = [f(float(k)) for k in range(5)]
+    assert results == [0.0, 1.0, 4.0, 9.0, 16.0]
+    assert len(calls) == 2  # twice, to see that it is the same
+    assert f.stats["paths"] == 1
+
+
+def test_gradients_are_those_of_the_transforms() -> None:
+    f = compile(rosenbrock)
+    for x in ([0.3, -0.5, 1.2], RNG.normal(size=6)):
+        value, gradient = f.value_and_grad(x)
+        expected, expected_gradient = microgrud.value_and_grad(rosenbrock)(x)
+        assert value == pytest.approx(expected, rel=1e-14)
+        assert np.asarray(gradient) == pytest.approx(np.asarray(expected_gradient), rel=1e-12)
+        assert type(gradient) is type(expected_gradient)
+
+
+def test_gradients_by_several_arguments() -> None:
+    f = compile(lambda x, y: x * y)
+    assert f.value_and_grad(2.0, 3.0, argnums=(0, 1)) == (6.0, (3.0, 2.0))
+    assert f.value_and_grad(2.0, 3.0, argnums=1) == (6.0, 2.0)
+    with pytest.raises(ValueError, match="argnums: expected positions of the 2 arguments, got 2"):
+        f.value_and_grad(2.0, 3.0, argnums=2)
+
+
+def test_backward_adds_to_leaves_and_to_values_that_are_given() -> None:
+    w, x = Value(3.0), Value(2.0)
+    f = compile(lambda x: w * x * x)
+    assert f.backward(x) == 12.0
+    assert (w.grad, x.grad) == (4.0, 12.0)
+    f.backward(x)
+    assert (w.grad, x.grad) == (8.0, 24.0)
+    f.backward(5.0)
+    assert w.grad == 33.0
+
+
+def test_leaves_are_read_anew_at_every_call() -> None:
+    w = Value(3.0)
+    f = compile(lambda x: w * x)
+    assert f(2.0) == 6.0
+    w.data = 5.0
+    assert f(2.0) == 10.0
+
+
+def test_leaves_that_the_function_makes_are_constants() -> None:
+    def f(x: Any) -> Any:
+        total = Value(0.5)
+        return total + x * Value(2.0)
+
+    compiled = compile(f)
+    assert compiled.backward(3.0) == 6.5
+    assert compiled(4.0) == 8.5
+
+
+def test_second_derivatives_are_those_of_the_transforms() -> None:
+    f = compile(rosenbrock)
+    x, v = RNG.normal(size=4), RNG.normal(size=4)
+    assert f.hvp(x, v) == pytest.approx(microgrud.hvp(rosenbrock, x, v), rel=1e-10)
+    assert f.hessian(x) == pytest.approx(microgrud.hessian(rosenbrock)(x), rel=1e-10)
+    g = compile(lambda x, y: x * x * tanh(y))
+    expected = microgrud.hvp(lambda x, y: x * x * tanh(y), (0.5, 0.2), (1.0, 2.0), argnums=(0, 1))
+    assert g.hvp((0.5, 0.2), (1.0, 2.0), argnums=(0, 1)) == pytest.approx(expected)
+
+
+# --- a batch ---
+
+
+def a_network() -> tuple[MLP, Any, Any]:
+    model = MLP(2, [5, 3, 1], activation="tanh", rng=random.Random(1))
+    X = RNG.normal(size=(150, 2))
+    return model, X, np.sin(X[:, 0]) * X[:, 1]
+
+
+@pytest.mark.parametrize("samples", [1, 2, 63, 64, 65, 150])
+def test_a_batch_is_the_mean_over_its_samples(samples: int) -> None:
+    model, X, y = a_network()
+    parameters = model.parameters()
+    f = compile(lambda x, t: squared_error(model(x), t), batched=("x", "t"))
+    expected, gradient = eager_gradient(
+        lambda: squared_error([model(row) for row in X[:samples]], y[:samples].tolist()), parameters
+    )
+    assert f.backward(X[:samples], y[:samples]) == pytest.approx(expected, rel=1e-13)
+    assert [p.grad for p in parameters] == pytest.approx(gradient, rel=1e-11, abs=1e-14)
+    each = f.map(X[:samples], y[:samples])
+    assert each == pytest.approx(
+        [squared_error(model(row), t).data for row, t in zip(X[:samples], y[:samples])], rel=1e-12, abs=1e-15
+    )
+
+
+def test_a_sample_has_the_same_bits_in_any_batch() -> None:
+    model, X, y = a_network()
+    f = compile(lambda x, t: exp(squared_error(model(x), t)), batched=("x", "t"))
+    whole = f.map(X, y)
+    assert f.map(X[40:110], y[40:110]).tolist() == whole[40:110].tolist()
+    assert [f.map(X[k : k + 1], y[k : k + 1])[0] for k in range(0, 150, 7)] == whole[::7].tolist()
+
+
+def test_threads_change_no_bit() -> None:
+    model, _, _ = a_network()
+    X = RNG.normal(size=(9_000, 2))
+    y = X[:, 0] * X[:, 1]
+    found = []
+    for threads in (1, 2, 3):
+        f = compile(lambda x, t: squared_error(model(x), t), batched=("x", "t"), threads=threads)
+        model.zero_grad()
+        value, (by_x, _) = f.value_and_grad(X, y, argnums=(0, 1))
+        f.backward(X, y)
+        found.append([value, [p.grad for p in model.parameters()], by_x.tolist(), f.map(X, y).tolist()])
+    assert found[0] == found[1] == found[2]
+
+
+def test_the_sum_over_samples_and_derivatives_by_the_batch() -> None:
+    f = compile(lambda x, s: s * x[0] * x[1], batched="x", reduction="sum")
+    X = RNG.normal(size=(70, 2))
+    value, (by_x, by_s) = f.value_and_grad(X, 3.0, argnums=(0, 1))
+    assert value == pytest.approx(3.0 * (X[:, 0] * X[:, 1]).sum())
+    assert by_x == pytest.approx(3.0 * X[:, ::-1])
+    assert by_s == pytest.approx((X[:, 0] * X[:, 1]).sum())
+
+
+def test_several_results_of_a_batch() -> None:
+    f = compile(lambda x: [x[0] + x[1], x[0] * x[1]], batched="x")
+    X = RNG.normal(size=(5, 2))
+    first, second = f.map(X)
+    assert first.tolist() == (X[:, 0] + X[:, 1]).tolist()
+    assert second.tolist() == (X[:, 0] * X[:, 1]).tolist()
+    assert f(X) == pytest.approx([first.mean(), second.mean()])
+    with pytest.raises(TypeError, match="expected a function of one result to differentiate, got 2 results"):
+        f.backward(X)
+
+
+def test_batches_of_different_lengths_are_refused() -> None:
+    f = compile(lambda x, y: x * y, batched=("x", "y"))
+    with pytest.raises(ValueError, match="y: expected 3 samples as before, got 2"):
+        f([1.0, 2.0, 3.0], [1.0, 2.0])
+    with pytest.raises(ValueError, match="batched: expected names of arguments .x, y., got 'z'"):
+        compile(lambda x, y: x, batched="z")
+
+
+@pytest.mark.parametrize("name", sorted(set(microgrud.ops.TABLE) - {"round_digits", "where"}))
+def test_every_operation_of_the_table(name: str) -> None:
+    operation = microgrud.ops.TABLE[name]
+    count = operation.arity or 3
+    points = RNG.uniform(0.05, 0.95, size=(70, count))
+    if name == "clip":
+        points = np.sort(points, axis=1)[:, [1, 0, 2]]
+    if name == "acosh":
+        points = points + 1.0
+    if name in ("softmax", "log_softmax"):
+        f: Any = lambda x: operation(1.0, *x)  # noqa: E731
+    else:
+        f = lambda x: operation(*x)  # noqa: E731
+    compiled = compile(lambda x: f(x) * 1.5, batched="x", reduction="sum")
+    if name == "dot":
+        pytest.skip("takes an odd number of operands")
+    value, gradient = compiled.value_and_grad(points)
+    inputs = [[Value(x) for x in row] for row in points]
+    total = microgrud.sum([f(row) * 1.5 for row in inputs])
+    total.backward()
+    assert value == pytest.approx(total.data, rel=1e-13)
+    assert gradient == pytest.approx(np.array([[x.grad for x in row] for row in inputs]), rel=1e-12, abs=1e-300)
+
+
+# --- branches ---
+
+
+def branchy(x: Any) -> Any:
+    if x > 1.0:
+        return x * x
+    return tanh(x) if x else Value(3.0)
+
+
+def test_every_call_takes_its_own_branch() -> None:
+    f = compile(branchy)
+    for x in (2.0, 0.5, -3.0, 4.0, 0.0, 1.0, -0.0):
+        value, gradient = f.value_and_grad(x)
+        inner = Value(x)
+        result = branchy(inner)
+        result.backward()
+        assert (value, gradient) == pytest.approx((result.data, inner.grad))
+    assert f.stats["paths"] == 3
+
+
+def test_samples_of_a_batch_take_theirs() -> None:
+    def f(x: Any) -> Any:
+        ordered = sorted(x)
+        return max(x[0], x[1]) * ordered[0] + (ordered[2] if x[2] else 1.0)
+
+    compiled = compile(f, batched="x", reduction="sum")
+    X = RNG.normal(size=(200, 3))
+    X[17, 2] = 0.0
+    inputs = [[Value(x) for x in row] for row in X]
+    total = microgrud.sum([f(row) for row in inputs])
+    total.backward()
+    value, gradient = compiled.value_and_grad(X)
+    assert value == pytest.approx(total.data)
+    assert gradient == pytest.approx(np.array([[x.grad for x in row] for row in inputs]))
+    assert compiled.map(X).tolist() == [pytest.approx(f(row).data) for row in inputs]
+
+
+def test_branches_on_parameters() -> None:
+    w = Value(1.0)
+    f = compile(lambda x: x * w if w > 0.0 else x - w, batched="x")
+    assert f([1.0, 2.0]) == 1.5
+    w.data = -2.0
+    assert f([1.0, 2.0]) == 3.5
+
+
+def test_there_is_a_bound_on_the_branches() -> None:
+    f = compile(lambda x: next(x for k in range(10) if x < k), max_paths=3)
+    f(0.5)
+    f(1.5)
+    f(2.5)
+    with pytest.raises(CompileError, match="expected at most 3 ways through the branches"):
+        f(3.5)
+    assert f(1.25) == 1.25
+
+
+# --- integers ---
+
+
+def test_integers_are_part_of_the_recording() -> None:
+    f = compile(lambda x, n: sum(x**k for k in range(n)) if n % 2 else x * n)
+    for x, n in ((2.0, 3), (2.0, 5), (3.0, 3), (3.0, 4)):
+        assert f(x, n) == (sum(x**k for k in range(n)) if n % 2 else x * n)
+    assert f.stats["paths"] == 3
+
+
+def test_what_is_taken_by_an_integer_is_one_recording() -> None:
+    table = [[Value(10.0 * i + j) for j in range(2)] for i in range(4)]
+    f = compile(lambda tokens: sum(a * b for a, b in take(table, tokens)))
+    assert f.backward([1, 2]) == 10.0 * 11.0 + 20.0 * 21.0
+    assert [[x.grad for x in row] for row in table] == [[0.0, 0.0], [11.0, 10.0], [21.0, 20.0], [0.0, 0.0]]
+    assert f([3, 3]) == 2 * 30.0 * 31.0
+    assert f.stats["paths"] == 1
+    with pytest.raises(IndexError, match="take: index 4: expected an index from 0 to 3, one of the 4 items"):
+        f([1, 4])
+
+
+def test_a_batch_of_integers() -> None:
+    table = [Value(1.0), Value(2.0), Value(4.0)]
+    f = compile(lambda k, x: take(table, k) * x, batched=("k", "x"), reduction="sum")
+    k, x = RNG.integers(0, 3, size=100), RNG.normal(size=100)
+    assert f.backward(k, x) == pytest.approx((np.array([1.0, 2.0, 4.0])[k] * x).sum())
+    assert [t.grad for t in table] == pytest.approx([x[k == i].sum() for i in range(3)])
+    with pytest.raises(IndexError, match="take: index 7 of sample 2"):
+        f([0, 1, 7], [1.0, 1.0, 1.0])
+
+
+def test_class_indices_of_a_batch_are_branches() -> None:
+    model = MLP(2, [4, 3], activation="tanh", rng=random.Random(1))
+    X, y = RNG.normal(size=(60, 2)), RNG.integers(0, 3, size=60)
+    f = compile(lambda x, t: cross_entropy(model(x), t), batched=("x", "t"))
+    parameters = model.parameters()
+    expected, gradient = eager_gradient(lambda: cross_entropy([model(row) for row in X], y.tolist()), parameters)
+    assert f.backward(X, y) == pytest.approx(expected)
+    assert [p.grad for p in parameters] == pytest.approx(gradient)
+
+
+def test_take_outside_of_compile_is_a_lookup() -> None:
+    w = Value(2.0)
+    assert take([1.0, w], 1) is w
+    assert take(np.array([[1.0, 2.0], [3.0, 4.0]]), [1, 0]) == [[3.0, 4.0], [1.0, 2.0]]
+    for index, error in ((2, IndexError), (-1, IndexError), (0.5, TypeError)):
+        with pytest.raises(error, match="take: index"):
+            take([1.0, 2.0], index)
+
+
+# --- numbers that are not finite ---
+
+
+def test_errors_are_those_of_the_function_and_name_its_operands() -> None:
+    f = compile(lambda x: log(x) + exp(x), batched="x")
+    assert f([1.0, 2.0]) == pytest.approx((math.log(2.0) + math.e + math.exp(2.0)) / 2)
+    with pytest.raises(ValueError, match=r"log\(-1.0\): expected x > 0, got -1.0"):
+        f([1.0, -1.0])
+    with pytest.raises(OverflowError, match=r"exp\(710.0\)"):
+        f([1.0, 710.0])
+    assert np.isnan(compile(lambda x: log(x) + 1.0, batched="x", errors="ignore").map([1.0, -1.0])).tolist() == [
+        False,
+        True,
+    ]
+
+
+def test_a_branch_that_does_not_matter_poisons_no_gradient() -> None:
+    f = compile(lambda x: sqrt(x) * 0.0 + 2.0 * x, batched="x", reduction="sum")
+    assert f.value_and_grad([0.0, 4.0])[1].tolist() == [2.0, 2.0]
+    g = compile(lambda x: where(x > 0.0, sqrt(abs(x)), x), batched="x", reduction="sum")
+    assert g.value_and_grad([-1.0, 4.0, 0.0])[1].tolist() == [1.0, 0.25, 1.0]
+
+
+def test_an_infinite_slope_is_infinite() -> None:
+    f = compile(lambda x: sqrt(x), batched="x", reduction="sum")
+    assert f.value_and_grad([0.0, 4.0])[1].tolist() == [math.inf, 0.25]
+
+
+# --- what cannot be recorded ---
+
+
+def changes_its_argument(x: Any) -> Any:
+    x.append(1.0)
+    return x[0] * 2.0
+
+
+@pytest.mark.parametrize(
+    ("f", "argument", "message"),
+    [
+        (lambda x: x * x.data, 1.0, r"\.data of .* inside a compiled function: .* use the Value as it is"),
+        (lambda x: x * x.item(), 1.0, r"\.data of"),
+        (lambda x: x * random.random(), 1.0, "two recordings of one call differ: .* random numbers"),
+        (changes_its_argument, [1.0], "the function changes its arguments"),
+        (lambda x: Value(1.0, (x,), "odd") * x, 1.0, r"a node built by hand \(odd\)"),
+    ],
+)
+def test_what_cannot_be_recorded_says_what_to_write(f: Any, argument: Any, message: str) -> None:
+    with pytest.raises(CompileError, match=message):
+        compile(f)(argument)
+
+
+def test_no_grad_inside_is_refused_and_detach_is_recorded() -> None:
+    def without(x: Any) -> Any:
+        with microgrud.no_grad():
+            return x * x
+
+    with pytest.raises(CompileError, match=r"no_grad inside a compiled function: .* write x.detach\(\)"):
+        compile(without)(1.0)
+    f = compile(lambda x: x * x.detach())
+    assert f.value_and_grad(3.0) == (9.0, 3.0)
+    assert f.value_and_grad(5.0) == (25.0, 5.0)
+
+
+def test_a_failed_recording_leaves_nothing_behind() -> None:
+    def f(x: Any) -> Any:
+        raise KeyError("mine")
+
+    for _ in range(2):
+        with pytest.raises(KeyError, match="mine"):
+            compile(f)(1.0)
+    assert Value(2.0).data == 2.0  # no one watches any more
+
+
+def test_operations_of_ones_own_are_part_of_it() -> None:
+    cube = custom_op("cube", lambda x: x * x * x, lambda z, x: 3.0 * x * x)
+    f = compile(lambda x: cube(x) + x, batched="x", reduction="sum")
+    value, gradient = f.value_and_grad([1.0, 2.0])
+    assert value == 12.0
+    assert gradient.tolist() == [4.0, 13.0]
+
+
+def test_compiled_functions_inside_of_others_are_part_of_them() -> None:
+    inner = compile(lambda x: x * x)
+    outer = compile(lambda x: inner(x) + 1.0)
+    assert outer.value_and_grad(3.0) == (10.0, 6.0)
+
+
+def test_threads_share_a_compiled_function() -> None:
+    f = compile(branchy)
+    found: list[list[float]] = []
+
+    def work(seed: int) -> None:
+        xs = np.random.default_rng(seed).normal(size=50) * 2.0
+        found.append([f(float(x)) - branchy(Value(float(x))).data for x in xs])
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert np.abs(found).max() < 1e-12
+
+
+# --- the law ---
+
+
+@given(expressions(max_nodes=8), st.integers(0, 2**32 - 1))
+def test_compiled_and_eager_agree_at_every_point(expression: Any, seed: int) -> None:
+    def f(x: Any) -> Any:
+        result = expression(*x)
+        return result * 0.5 if result > 0.25 else relu(result) - result
+
+    points = np.array(expression.inputs) + np.random.default_rng(seed).normal(size=(6, len(expression.inputs))) * 0.3
+    compiled = compile(f, batched="x", reduction="sum")
+    alone = compile(f)
+    for row in points:
+        inputs = [Value(x) for x in row]
+        try:
+            result = f(inputs)
+            result.backward()
+        except (ValueError, ArithmeticError) as error:
+            for call in (lambda row=row: alone(row), lambda row=row: compiled.map(row[None])):
+                with pytest.raises(type(error)):
+                    call()
+            continue
+        value, gradient = alone.value_and_grad(row)
+        batch_value, batch_gradient = compiled.value_and_grad(row[None])
+        expected = [x.grad for x in inputs]
+        scale = max(1.0, abs(result.data))
+        assert [value, batch_value] == pytest.approx([result.data] * 2, rel=1e-9, abs=1e-9 * scale, nan_ok=True)
+        size = max([1.0, *map(abs, expected)])
+        assert list(gradient) == pytest.approx(expected, rel=1e-7, abs=1e-7 * size, nan_ok=True)
+        assert list(batch_gradient[0]) == pytest.approx(expected, rel=1e-7, abs=1e-7 * size, nan_ok=True)
+
+
+def test_softmax_and_attention() -> None:
+    def f(x: Any) -> Any:
+        shares = softmax(x)
+        return sum(s * v for s, v in zip(shares, x))
+
+    compiled = compile(f, batched="x", reduction="sum")
+    X = RNG.normal(size=(80, 5))
+    inputs = [[Value(x) for x in row] for row in X]
+    total = microgrud.sum([f(row) for row in inputs])
+    total.backward()
+    value, gradient = compiled.value_and_grad(X)
+    assert value == pytest.approx(total.data)
+    assert gradient == pytest.approx(np.array([[x.grad for x in row] for row in inputs]), rel=1e-10, abs=1e-13)
+
+
+def test_slopes_have_their_digits_in_the_tails() -> None:
+    points = [0.0, 1e-300, 1e-9, 0.3, -0.6, 1.0, 5.0, 20.0, -39.9, 40.1, 100.0, -300.0, 360.0, 1000.0]
+    for name in ("tanh", "sigmoid"):
+        operation = getattr(microgrud, name)
+        f = compile(lambda x, operation=operation: operation(x), batched="x", reduction="sum")
+        expected = [microgrud.grad(operation)(x) for x in points]
+        assert f.value_and_grad(points)[1].tolist() == pytest.approx(expected, rel=1e-15, abs=0.0)
