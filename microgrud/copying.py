@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from . import watching
 from .operation import Operation
 from .ops import TABLE
 
@@ -59,7 +60,7 @@ class _Ancestors:
 
 def copy_node(node: Value) -> Value:
     """Copy one node, which keeps its parents; attributes of a subclass are shared."""
-    _refuse_closure(node, "copied")
+    _refuse_what_cannot_be_copied(node, "copied")
     extra = _extra(node)
     return restore(type(node), (), node._data, node._grad, node.label, node._operation, node._operands, extra)
 
@@ -69,7 +70,7 @@ def deepcopy_graph(order: list[Value], memo: dict[int, Any]) -> Value:
     for node in order:
         if id(node) in memo:
             continue
-        _refuse_closure(node, "copied")
+        _refuse_what_cannot_be_copied(node, "copied")
         operands = tuple(memo.get(id(x), x) for x in node._operands)
         extra = copy.deepcopy(_extra(node), memo)
         memo[id(node)] = restore(type(node), (), node._data, node._grad, node.label, node._operation, operands, extra)
@@ -79,7 +80,7 @@ def deepcopy_graph(order: list[Value], memo: dict[int, Any]) -> Value:
 
 def reduce_graph(node: Value, topological_order: Callable[[Value], list[Value]]) -> tuple[Any, ...]:
     """Return what `__reduce__` should: how to restore the node, after its ancestors."""
-    _refuse_closure(node, "pickled")
+    _refuse_what_cannot_be_copied(node, "pickled")
     ancestors: list[Any] = []
     if node._operands and id(node) not in _in_progress.nodes:
         ancestors = [x for x in topological_order(node)[:-1] if x._operands]
@@ -133,7 +134,9 @@ def _extra(node: Value) -> dict[str, Any] | None:
     return {**(own or {}), **slots} if slots else own
 
 
-def _refuse_closure(node: Value, done: str) -> None:
+def _refuse_what_cannot_be_copied(node: Value, done: str) -> None:
+    if watching._watched:
+        watching.looked_at(node, "copy")
     if node._closure is not None:
         raise TypeError(
             f"a node built by hand ({node._op or 'without an _op'}) cannot be {done}: its _backward refers to the "

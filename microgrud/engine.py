@@ -103,6 +103,8 @@ class Value(Operators, OperationMethods):
     @property
     def grad(self) -> float:
         """The derivative of the root of the last backward pass by this node; on a leaf it adds up over passes."""
+        if watching._watched:
+            watching.looked_at(self, "grad")
         return self._grad
 
     @grad.setter

@@ -125,6 +125,7 @@ class Operation:
         try:
             result = self.value(*xs)
         except (ValueError, ArithmeticError) as error:
+            watching.failed()
             raise self._explained(error, operands or xs) from None
         return result if type(result) is float else as_float(result, f"the value of {self.name}")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from .engine import Value
 
-__all__ = ["WatchedNumber", "Watcher", "compared", "current", "detached", "looked_at"]
+__all__ = ["WatchedNumber", "Watcher", "compared", "current", "detached", "failed", "looked_at"]
 
 
 class Watcher(Protocol):
@@ -23,6 +23,9 @@ class Watcher(Protocol):
 
     def looked_at(self, x: Value | None, what: str) -> None:
         """Note that the number itself was asked for, or refuse."""
+
+    def failed(self) -> None:
+        """Note that an operation has raised an error, which the program may catch."""
 
     def detached(self, x: Value) -> Value:
         """Return what stands for the number of x without its history."""
@@ -56,6 +59,13 @@ def detached(x: Value) -> Value | None:
     """Return what the watcher, if there is one, has in place of `x.detach()`."""
     watcher = _watcher.get()
     return None if watcher is None else watcher.detached(x)
+
+
+def failed() -> None:
+    """Tell the watcher, if there is one, that an operation has raised an error."""
+    watcher = current()
+    if watcher is not None:
+        watcher.failed()
 
 
 class WatchedNumber(float):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
+import pickle
 import random
 import threading
 from typing import Any
@@ -13,7 +15,21 @@ import pytest
 from hypothesis import given, strategies as st
 
 import microgrud
-from microgrud import CompileError, Value, compile, custom_op, exp, log, relu, softmax, sqrt, take, tanh, where
+from microgrud import (
+    CompileError,
+    Value,
+    compile,
+    custom_op,
+    exp,
+    log,
+    log_softmax,
+    relu,
+    softmax,
+    sqrt,
+    take,
+    tanh,
+    where,
+)
 from microgrud.losses import cross_entropy, squared_error
 from microgrud.nn import MLP
 from microgrud.testing import expressions
@@ -306,7 +322,7 @@ def test_a_batch_of_integers() -> None:
     k, x = RNG.integers(0, 3, size=100), RNG.normal(size=100)
     assert f.backward(k, x) == pytest.approx((np.array([1.0, 2.0, 4.0])[k] * x).sum())
     assert [t.grad for t in table] == pytest.approx([x[k == i].sum() for i in range(3)])
-    with pytest.raises(IndexError, match="take: index 7 of sample 2"):
+    with pytest.raises(IndexError, match="take: index 7: expected an index from 0 to 2"):
         f([0, 1, 7], [1.0, 1.0, 1.0])
 
 
@@ -487,3 +503,174 @@ def test_slopes_have_their_digits_in_the_tails() -> None:
         f = compile(lambda x, operation=operation: operation(x), batched="x", reduction="sum")
         expected = [microgrud.grad(operation)(x) for x in points]
         assert f.value_and_grad(points)[1].tolist() == pytest.approx(expected, rel=1e-15, abs=0.0)
+
+
+# --- what random programs have found ---
+
+
+def test_the_adjoints_of_a_log_softmax_may_cancel() -> None:
+    f = compile(lambda x: log_softmax(x)[0] - log_softmax(x)[1])
+    assert f.value_and_grad([0.1, 0.2, 0.3])[1] == pytest.approx([1.0, -1.0, 0.0])
+    g = compile(lambda x: log_softmax(x)[0] - log_softmax(x)[1], batched="x")
+    assert g.value_and_grad([[0.1, 0.2, 0.3]])[1] == pytest.approx(np.array([[1.0, -1.0, 0.0]]))
+
+
+def reciprocal_or_zero(x: Any) -> Any:
+    try:
+        return 1.0 / x
+    except ZeroDivisionError:
+        return 0.0
+
+
+def test_an_error_that_the_function_catches_is_no_part_of_a_recording() -> None:
+    f = compile(reciprocal_or_zero)
+    assert [f(0.0), f(2.0), f(0.0)] == [0.0, 0.5, 0.0]
+    assert compile(reciprocal_or_zero, batched="x").map([0.0, 2.0]).tolist() == [0.0, 0.5]
+
+
+def test_ties_are_decided_as_the_function_decides_them() -> None:
+    def f(x: Any, y: Any, z: Any) -> Any:
+        s = x * y + (-x) * z
+        return x * 100.0 if s > 0.0 or s < 0.0 else x
+
+    compiled = compile(f, batched=("x", "y", "z"))
+    compiled([1.1], [1.3], [1.7])
+    compiled([1.1], [1.7], [1.3])
+    assert compiled([1.1], [1.3], [1.3]) == 1.1
+    xs = [0.1 * k + 0.01 for k in range(1, 40)]
+    floors = compile(lambda x, y: microgrud.floor(x * y + (-x) * y), batched=("x", "y"))
+    assert floors.map(xs, [1.3] * 39).tolist() == [0.0] * 39
+
+
+def test_sums_overflow_where_the_function_does() -> None:
+    def f(x: Any, y: Any, a: Any, b: Any) -> Any:
+        return x * y + a + b
+
+    assert compile(f)(-1.0, 1e308, 1e308, 1e308) == 1e308
+    assert compile(f, batched=("x", "y", "a", "b"))([-1.0], [1e308], [1e308], [1e308]) == 1e308
+
+
+def test_a_sum_of_negative_zeros_is_one() -> None:
+    def f(x: Any, y: Any) -> Any:
+        return microgrud.atan2(0.0, x * y + x * y * 2.0)
+
+    assert compile(f)(-0.0, 1.0) == math.pi
+    assert compile(f, batched=("x", "y"))([-0.0], [1.0]) == math.pi
+
+
+def test_integers_are_not_differentiated_by() -> None:
+    f = compile(lambda x: x * x)
+    for call in (lambda: f.value_and_grad(3), lambda: f.hvp(3, 1.0), lambda: f.hessian(3)):
+        with pytest.raises(TypeError, match="expected floats to differentiate by, got the integer 3 .*; write 3.0"):
+            call()
+
+
+def test_large_integers_are_told_apart() -> None:
+    f = compile(lambda x, n: x * (n % 10))
+    assert [f(1.0, 2**53 + 1), f(1.0, 2**53), f(1.0, 10**400 + 3)] == [3.0, 2.0, 3.0]
+    with pytest.raises(OverflowError, match="expected integers within the range of int64"):
+        compile(lambda x, n: x * (n % 10), batched=("x", "n"))([1.0], np.array([2**64 - 1], dtype=np.uint64))
+
+
+def test_integers_do_not_count_as_branches() -> None:
+    f = compile(lambda x, n: x * n, max_paths=2)
+    assert [f(1.0, n) for n in range(300)] == list(map(float, range(300)))
+    assert f.stats["paths"] == 256
+
+
+def test_functions_inside_keep_their_gradients_where_the_outer_one_is_evaluated_itself() -> None:
+    w = Value(2.0)
+    inner = compile(lambda x: w * x * x)
+    outer = compile(lambda x, y: inner(x) + sqrt(y))
+    assert outer.value_and_grad(3.0, 0.0, argnums=(0, 1)) == (18.0, (12.0, math.inf))
+    outer.backward(3.0, 0.0)
+    assert w.grad == 9.0
+
+
+@pytest.mark.parametrize("method", ["map", "backward", "value_and_grad", "hessian"])
+def test_methods_of_compiled_functions_have_no_place_inside_of_others(method: str) -> None:
+    inner = compile(lambda x: x * x)
+    with pytest.raises(CompileError, match="inside another compiled function: call it as a function"):
+        compile(lambda x: getattr(inner, method)(x))(1.0)
+
+
+def test_with_values_as_arguments_it_is_the_function() -> None:
+    assert microgrud.grad(compile(lambda x: x * x))(3.0) == 6.0
+    x = Value(3.0)
+    (compile(lambda x: x * x)(x) * 2.0).backward()
+    assert x.grad == 12.0
+    with pytest.raises(ValueError, match=r"backward: expected leaves as arguments, got the result of an operation"):
+        compile(lambda x: x * x).backward(x * 2.0)
+
+
+def test_structures_are_compared_with_their_keys() -> None:
+    def f(x: Any) -> Any:
+        return {"a": x, "b": -x} if x > 0.0 else {"b": -x, "a": x}
+
+    with pytest.raises(CompileError, match="the function returns another structure for some samples"):
+        compile(f, batched="x").map([1.0, -2.0])
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x)), lambda x: Value(x.grad)]
+)
+def test_copies_of_numbers_are_refused(copied: Any) -> None:
+    with pytest.raises(CompileError, match=r"would be frozen into the recording"):
+        compile(lambda x: copied(x) * x)(2.0)
+
+
+def test_a_table_is_that_of_the_branch() -> None:
+    def f(x: Any, k: Any) -> Any:
+        return take([1.0, 2.0, 3.0], k) * x if x > 0.0 else take([1.0, 2.0, 3.0, 4.0, 5.0], k) * (-x)
+
+    alone, batch = compile(f), compile(f, batched=("x", "k"), reduction="sum")
+    assert [alone(1.0, 1), alone(-1.0, 4), alone(1.0, 2)] == [2.0, 5.0, 3.0]
+    value, gradient = batch.value_and_grad([1.0, -1.0, 2.0], [1, 4, 2])
+    assert value == 13.0
+    assert gradient.tolist() == [2.0, -5.0, 3.0]
+
+
+def test_what_is_not_finite_may_be_ignored_with_its_gradients() -> None:
+    f = compile(lambda x: log(x) * 2.0, batched="x", errors="ignore", reduction="sum")
+    f([1.0, 2.0])
+    value, gradient = f.value_and_grad([1.0, 0.0, 2.0])
+    assert value == -math.inf
+    assert gradient.tolist() == [2.0, math.inf, 1.0]
+
+
+def test_branches_that_hang_on_the_last_digit_leave_no_recordings_behind() -> None:
+    f = compile(lambda x: x * 2.0 if microgrud.exp(x) - microgrud.exp(x * 1.0) == 0.0 else x, batched="x", max_paths=4)
+    for k in range(20):
+        assert f([0.1 * k]) in (0.1 * k, 0.2 * k)
+
+
+def test_constants_may_be_nan() -> None:
+    assert compile(lambda x: where(x > 0.0, x, float("nan")))(1.0) == 1.0
+    assert math.isnan(compile(lambda x: x * Value(math.nan))(1.0))
+
+
+def test_methods_are_compiled_for_each_instance() -> None:
+    class Model:
+        def __init__(self, w: float) -> None:
+            self.w = Value(w)
+
+        @compile
+        def loss(self, x: Any) -> Any:
+            return self.w * x * x
+
+    one, two = Model(2.0), Model(5.0)
+    assert [one.loss(3.0), two.loss(3.0), one.loss(1.0)] == [18.0, 45.0, 2.0]
+    two.loss.backward(1.0)
+    assert (one.w.grad, two.w.grad) == (0.0, 1.0)
+    assert one.loss is one.loss
+
+
+def test_a_batch_has_a_sample_at_least() -> None:
+    for empty in ([], np.zeros((0, 2))):
+        with pytest.raises(ValueError, match="x: expected at least one sample, got none"):
+            compile(lambda x: x, batched="x")(empty)
+
+
+def test_second_derivatives_of_a_batch_are_of_its_mean() -> None:
+    f = compile(lambda w, x: (w * x) * (w * x), batched="x")
+    assert f.hvp((1.0, np.array([1.0, 2.0, 3.0])), 1.0) == pytest.approx(28.0 / 3.0)

@@ -57,18 +57,21 @@ static PyObject *get_number(PyObject *self, void *Py_UNUSED(closure))
     return PyFloat_FromDouble(as_node(self)->data);
 }
 
-/* The number, of which whoever watches is told. */
-static PyObject *get_data(PyObject *self, void *Py_UNUSED(closure))
+/* Tell whoever watches that an attribute is asked for. Return -1 if that is refused. */
+static int tell_of_look(PyObject *self, const char *what)
 {
     State *state = state_of(self);
-    if (someone_watches(state)) {
-        PyObject *done = PyObject_CallFunction(state->looked_at, "Os", self, "data");
-        if (done == NULL) {
-            return NULL;
-        }
-        Py_DECREF(done);
+    if (!someone_watches(state)) {
+        return 0;
     }
-    return get_number(self, NULL);
+    PyObject *done = PyObject_CallFunction(state->looked_at, "Os", self, what);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+static PyObject *get_data(PyObject *self, void *Py_UNUSED(closure))
+{
+    return tell_of_look(self, "data") < 0 ? NULL : get_number(self, NULL);
 }
 
 static int set_data(PyObject *self, PyObject *number, void *closure)
@@ -76,9 +79,14 @@ static int set_data(PyObject *self, PyObject *number, void *closure)
     return set_number(self, &as_node(self)->data, number, closure);
 }
 
-static PyObject *get_grad(PyObject *self, void *Py_UNUSED(closure))
+static PyObject *get_derivative(PyObject *self, void *Py_UNUSED(closure))
 {
     return PyFloat_FromDouble(as_node(self)->grad);
+}
+
+static PyObject *get_grad(PyObject *self, void *Py_UNUSED(closure))
+{
+    return tell_of_look(self, "grad") < 0 ? NULL : get_derivative(self, NULL);
 }
 
 static int set_grad(PyObject *self, PyObject *number, void *closure)
@@ -436,7 +444,7 @@ done:
 
 static PyObject *value_repr(PyObject *self)
 {
-    PyObject *data = get_number(self, NULL), *grad = get_grad(self, NULL), *text = NULL;
+    PyObject *data = get_number(self, NULL), *grad = get_derivative(self, NULL), *text = NULL;
     PyObject *name = PyObject_GetAttrString((PyObject *)Py_TYPE(self), "__name__");
     if (data != NULL && grad != NULL && name != NULL) {
         text = PyUnicode_FromFormat("%U(data=%R, grad=%R)", name, data, grad);

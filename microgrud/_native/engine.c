@@ -98,7 +98,7 @@ static PyGetSetDef value_getset[] = {
     {"grad", get_grad, set_grad,
      "The derivative of the root of the last backward pass by this node; on a leaf it adds up over passes.", "grad"},
     {"_data", get_number, set_data, NULL, "_data"},
-    {"_grad", get_grad, set_grad, NULL, "_grad"},
+    {"_grad", get_derivative, set_grad, NULL, "_grad"},
     {"label", get_label, set_label, NULL, "label"},
     {"is_leaf", get_is_leaf, set_by_twin,
      "Whether the node has no operands on record: made by the user, by `detach()`, or inside `no_grad()`.", "is_leaf"},

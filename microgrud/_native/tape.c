@@ -227,7 +227,7 @@ static double linear_of(const int32_t *code, const double *U)
 {
     const size_t plain = (size_t)code[2], pairs = (size_t)code[3];
     const int32_t *terms = code + 4, *x = terms + plain, *y = x + pairs;
-    double s0 = 0.0, s1 = 0.0, s2 = 0.0, s3 = 0.0;
+    double s0 = -0.0, s1 = -0.0, s2 = -0.0, s3 = -0.0; /* so that a sum of nothing but -0.0 is that */
     size_t j = 0;
     for (; j < plain; j++) {
         s0 += U[terms[j]];
@@ -275,6 +275,7 @@ static void backward_softmax_alone(const int32_t *code, const double *U, double 
 {
     const Softmax s = read_softmax(code);
     double most = -INFINITY, sum = 0.0, weighted = 0.0;
+    bool any = false;
     for (size_t k = 0; k < s.n; k++) {
         most = U[s.x[k]] > most ? U[s.x[k]] : most;
     }
@@ -286,8 +287,9 @@ static void backward_softmax_alone(const int32_t *code, const double *U, double 
         share[k] /= sum;
         const double g = s.out[k] < 0 ? 0.0 : G[s.out[k]];
         weighted += code[0] == CODE_SOFTMAX ? g * share[k] : g;
+        any |= g != 0.0;
     }
-    if (code[0] == CODE_LOG_SOFTMAX && weighted == 0.0) {
+    if (!any) { /* adjoints of 0 pass nothing on */
         return;
     }
     for (size_t k = 0; k < s.n; k++) {
@@ -308,10 +310,12 @@ static bool forward_alone(const Tape *tape, double *U, double *room)
         switch (code[0]) {
         case CODE_LINEAR:
             U[code[1]] = linear_of(code, U);
+            fine &= U[code[1]] - U[code[1]] == 0.0; /* in another order it may not have overflowed */
             continue;
         case CODE_DOT: {
             const Dot d = read_dot(code);
             U[d.out] = U[d.bias] + tape->dot(U + d.x, U + d.y, d.n);
+            fine &= U[d.out] - U[d.out] == 0.0;
             continue;
         }
         case CODE_SOFTMAX:
@@ -432,6 +436,7 @@ typedef struct {
     double *outputs, *gradients, *G;
     uint8_t *status;
     size_t samples;
+    bool ignore; /* infinities and NaN, which are as good as other numbers then */
 } Batch;
 
 /* Return false if there is no memory. Nothing of Python's is touched. */
@@ -477,7 +482,7 @@ static bool run_blocks(const Tape *tape, const Batch *batch)
                     status[i] = OTHER_BRANCH;
                 }
             }
-            if (status[i] == DONE && suspicious[i] != 0.0) { /* NaN is not 0 */
+            if (status[i] == DONE && suspicious[i] != 0.0 && !batch->ignore) { /* NaN is not 0 */
                 status[i] = SUSPICIOUS;
             }
             all_fine &= status[i] == DONE;
@@ -509,7 +514,7 @@ static bool run_blocks(const Tape *tape, const Batch *batch)
                     doubt += a[i] - a[i];
                 }
             }
-            all_fine = doubt == 0.0;
+            all_fine = doubt == 0.0 || batch->ignore;
         }
         if (!all_fine) { /* those that could go on have their turn without the others */
             for (size_t i = 0; i < lanes; i++) {
@@ -648,14 +653,15 @@ static int read_doubles(PyObject *object, Py_buffer *view, double **numbers, siz
     return 0;
 }
 
-/* run(samples, inputs, uniform, seeds, outputs, gradients, uniform_gradients, status) */
+/* run(samples, inputs, uniform, seeds, outputs, gradients, uniform_gradients, status, ignore) */
 static PyObject *tape_run(PyObject *self, PyObject *args)
 {
     const Tape *tape = (Tape *)self;
     Py_ssize_t samples;
     PyObject *objects[6], *status_object;
-    if (!PyArg_ParseTuple(args, "nOOOOOOO:run", &samples, &objects[0], &objects[1], &objects[2], &objects[3],
-                          &objects[4], &objects[5], &status_object)) {
+    int ignore;
+    if (!PyArg_ParseTuple(args, "nOOOOOOOp:run", &samples, &objects[0], &objects[1], &objects[2], &objects[3],
+                          &objects[4], &objects[5], &status_object, &ignore)) {
         return NULL;
     }
     static const char *const names[] = {"inputs", "uniform", "seeds", "outputs", "gradients", "uniform_gradients"};
@@ -680,7 +686,8 @@ static PyObject *tape_run(PyObject *self, PyObject *args)
         ok = false;
     }
     if (ok) {
-        const Batch batch = {numbers[0], numbers[2], numbers[1], numbers[3], numbers[4], numbers[5], views[6].buf, n};
+        const Batch batch = {numbers[0], numbers[2], numbers[1], numbers[3], numbers[4], numbers[5], views[6].buf, n,
+                             ignore != 0};
         bool done;
         Py_BEGIN_ALLOW_THREADS
         done = run_blocks(tape, &batch);
@@ -741,7 +748,7 @@ static PyObject *tape_run_alone(PyObject *self, PyObject *args)
 
 static PyMethodDef tape_methods[] = {
     {"run", tape_run, METH_VARARGS,
-     "run($self, samples, inputs, uniform, seeds, outputs, gradients, uniform_gradients, status, /)\n--\n\n"
+     "run($self, samples, inputs, uniform, seeds, outputs, gradients, uniform_gradients, status, ignore, /)\n--\n\n"
      "Run the program over a batch; without seeds forward alone."},
     {"run_alone", tape_run_alone, METH_VARARGS,
      "run_alone($self, uniform, gradients, /)\n--\n\nRun it without a batch: forward, or with gradients backward."},

@@ -38,6 +38,7 @@ class Tape:
         gradients: npt.NDArray[Any] | None,
         uniform_gradients: npt.NDArray[Any] | None,
         status: npt.NDArray[Any],
+        ignore: bool,
         /,
     ) -> None: ...
     def run_alone(self, uniform: npt.NDArray[Any], gradients: npt.NDArray[Any] | None, /) -> bool: ...

@@ -95,7 +95,8 @@ TAPE_TARGET CONTRACTED static void TAPE_NAME(inner_4x4)(const double *const x[4]
 
 /* --- one block --- */
 
-TAPE_TARGET static void TAPE_NAME(forward_linear)(const Tape *tape, const int32_t *code, double *V, const double *U)
+TAPE_TARGET static void TAPE_NAME(forward_linear)(const Tape *tape, const int32_t *code, double *V, const double *U,
+                                                  double *restrict suspicious)
 {
     const Linear f = read_linear(code);
     double *out = varying(tape, V, f.out);
@@ -114,6 +115,9 @@ TAPE_TARGET static void TAPE_NAME(forward_linear)(const Tape *tape, const int32_
         for (size_t i = 0; i < BLOCK; i++) {
             out[i] = FUSED(x[i], y[i], out[i], TAPE_HAS_FMA);
         }
+    }
+    for (size_t i = 0; i < BLOCK; i++) {
+        suspicious[i] += out[i] - out[i]; /* in another order it may not have overflowed */
     }
 }
 
@@ -148,7 +152,8 @@ TAPE_TARGET static void TAPE_NAME(backward_linear)(const Tape *tape, const int32
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(forward_matrix)(const Tape *tape, const int32_t *code, double *V, const double *U)
+TAPE_TARGET static void TAPE_NAME(forward_matrix)(const Tape *tape, const int32_t *code, double *V, const double *U,
+                                                  double *restrict suspicious)
 {
     const Matrix m = read_matrix(code);
     for (size_t r = 0; r < m.rows; r++) {
@@ -169,6 +174,12 @@ TAPE_TARGET static void TAPE_NAME(forward_matrix)(const Tape *tape, const int32_
     }
     for (; r < m.rows; r++) {
         TAPE_NAME(add_weighted)(varying(tape, V, m.out[r]), V, U, m.v, m.u + r * m.columns, m.columns);
+    }
+    for (r = 0; r < m.rows; r++) {
+        const double *out = varying(tape, V, m.out[r]);
+        for (size_t i = 0; i < BLOCK; i++) {
+            suspicious[i] += out[i] - out[i];
+        }
     }
 }
 
@@ -262,7 +273,7 @@ TAPE_TARGET static void TAPE_NAME(backward_matrix)(const Tape *tape, const int32
 TAPE_TARGET CONTRACTED static double TAPE_NAME(dot)(const double *x, const double *y, size_t n)
 {
     PRAGMA_CONTRACTED
-    Vec a = {0}, b = {0};
+    Vec a = {-0.0, -0.0, -0.0, -0.0, -0.0, -0.0, -0.0, -0.0}, b = a;
     size_t j = 0;
     for (; j + 16 <= n; j += 16) {
         a += *(const LooseVec *)(x + j) * *(const LooseVec *)(y + j);
@@ -272,7 +283,7 @@ TAPE_TARGET CONTRACTED static double TAPE_NAME(dot)(const double *x, const doubl
         a += *(const LooseVec *)(x + j) * *(const LooseVec *)(y + j);
         j += 8;
     }
-    double rest = 0.0;
+    double rest = -0.0;
     for (; j < n; j++) {
         rest += x[j] * y[j];
     }
@@ -623,10 +634,10 @@ TAPE_TARGET static void TAPE_NAME(forward_block)(const Tape *tape, double *V, co
         const int32_t *code = tape->code + tape->starts[k];
         switch (code[0]) {
         case CODE_LINEAR:
-            TAPE_NAME(forward_linear)(tape, code, V, U);
+            TAPE_NAME(forward_linear)(tape, code, V, U, suspicious);
             break;
         case CODE_MATRIX:
-            TAPE_NAME(forward_matrix)(tape, code, V, U);
+            TAPE_NAME(forward_matrix)(tape, code, V, U, suspicious);
             break;
         case CODE_TAKE:
             forward_take(tape, code, V, U);

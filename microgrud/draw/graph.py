@@ -145,7 +145,7 @@ NOTHING = _Nothing(0.0)
 def times(adjoint: float, slope: float) -> float:
     """Return what is passed on: the product, as the engine has it.
 
-    >>> times(math.inf, 0.0), times(math.inf, NOTHING)
+    >>> times(float("inf"), 0.0), times(float("inf"), NOTHING)
     (nan, 0.0)
     """
     return NOTHING if adjoint is NOTHING or slope is NOTHING else adjoint * slope

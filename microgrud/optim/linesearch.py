@@ -136,7 +136,7 @@ def _inside(low: Point, high: Point) -> float:
 def cubic_minimum(a: Point, b: Point) -> float:
     """Return the step at which the cubic through two points with their slopes is lowest, NaN if it has no minimum.
 
-    Nocedal & Wright, equation 3.59.
+    Nocedal & Wright, equation 3.59; where that is nearly 0/0, the other way to write a root of the slope.
 
     >>> cubic_minimum(Point(0.0, 4.0, -4.0), Point(1.0, 1.0, -2.0))  # (t - 2)^2
     2.0
@@ -150,6 +150,8 @@ def cubic_minimum(a: Point, b: Point) -> float:
         return math.nan
     d2 = math.copysign(math.sqrt(square), width)
     denominator = b.slope - a.slope + 2.0 * d2
-    if denominator == 0.0:
-        return math.nan
-    return b.step - width * (b.slope + d2 - d1) / denominator
+    if abs(denominator) > 1e-9 * (abs(a.slope) + abs(b.slope) + 2.0 * abs(d2)):
+        return b.step - width * (b.slope + d2 - d1) / denominator
+    # From a the slope is a.slope - 2 (a.slope + d1) s + ..., with s from 0 to 1; it rises through its root.
+    divisor = a.slope + d1 - d2
+    return a.step + width * a.slope / divisor if divisor != 0.0 else math.nan

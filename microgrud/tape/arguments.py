@@ -122,6 +122,10 @@ class _Reader:
             )
         if self.samples not in (None, len(array)):
             raise ValueError(f"compile: {where}: expected {self.samples} samples as before, got {len(array)}")
+        if not len(array):
+            raise ValueError(f"compile: {where}: expected at least one sample, got none")
+        if array.dtype.kind == "u" and array.max(initial=0) > np.iinfo(np.int64).max:
+            raise OverflowError(f"compile: {where}: expected integers within the range of int64, got {array.max()}")
         self.samples = len(array)
         shape, whole = array.shape[1:], array.dtype.kind in "iu"
         columns = np.ascontiguousarray(array.reshape(len(array), -1).T, dtype=np.int64 if whole else np.float64)

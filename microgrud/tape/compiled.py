@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -19,8 +20,9 @@ from ..optim.settings import one_of, optional, whole
 from ..transforms import grad
 from ..trees import as_array, flatten
 from .arguments import Arguments, read_arguments
-from .evaluation import Evaluation, evaluate
+from .evaluation import Evaluation, evaluate, inside_function
 from .family import Family
+from .recorder import CompileError
 
 __all__ = ["Compiled", "compile"]
 
@@ -44,17 +46,35 @@ class Compiled:
         self._names = _parameter_names(f, self.batched)
         self._families: OrderedDict[Hashable, Family] = OrderedDict()
         self._gradients: dict[Any, Compiled] = {}
+        self._methods: weakref.WeakKeyDictionary[Any, Compiled] = weakref.WeakKeyDictionary()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the result of the function as floats; of a batch, its mean (or sum) over the samples."""
-        if watching.current():  # inside another recording, of which this is a part
+        """Return the result of the function as floats; of a batch, its mean (or sum) over the samples.
+
+        With Values among the arguments it is the function itself, whose result is part of their graph.
+        """
+        if watching.current() or inside_function.get():  # it is a part of another
             return self._inlined(args, kwargs)
         arguments = self._read(args, kwargs)
+        if arguments.samples is None and any(isinstance(x, Value) for x in arguments.numbers):
+            return self.function(*args, **kwargs)
         result = self._evaluate(arguments, None)
         return self._reduced(result)
 
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """Return the method of an instance, compiled on its own and kept as long as the instance."""
+        if instance is None:
+            return self
+        if instance not in self._methods:
+            self._methods[instance] = Compiled(
+                functools.partial(self.function, weakref.proxy(instance)), self.batched, self.reduction, self.threads,
+                self.errors, self.max_paths,
+            )  # fmt: skip
+        return self._methods[instance]
+
     def map(self, *args: Any, **kwargs: Any) -> Any:
         """Return the result of the function for each sample: an array with one number a sample for each number."""
+        self._refuse_inside("map")
         result = self._evaluate(self._read(args, kwargs), None)
         outputs = list(result.outputs)
         assert result.structure is not None
@@ -74,7 +94,11 @@ class Compiled:
         Raises:
             TypeError: if the result is not one number.
         """
+        self._refuse_inside("backward")
         arguments = self._read(args, kwargs)
+        for x in arguments.numbers:
+            if isinstance(x, Value) and not x.is_leaf:
+                raise ValueError(f"backward: expected leaves as arguments, got the result of an operation ({x._op!r})")
         result = self._with_gradient(arguments)
         for leaves, gradient in result.leaves:
             write_gradients(leaves, read_gradients(leaves) + gradient)
@@ -90,12 +114,14 @@ class Compiled:
             TypeError: if the result is not one number.
             ValueError: if there is no argument at a position.
         """
+        self._refuse_inside("value_and_grad")
         arguments = self._read(args, kwargs)
         result = self._with_gradient(arguments)
         positions = argnums if isinstance(argnums, tuple) else (argnums,)
         for position in positions:
             if not -len(args) <= position < len(args):
                 raise ValueError(f"argnums: expected positions of the {len(args)} arguments, got {position}")
+        _refuse_integers(args, positions)
         rebuilt, _ = arguments.rebuild(result.gradients, [0] * len(arguments.integers))
         gradients = tuple(_as_floats(rebuilt[position]) for position in positions)
         return self._reduced(result), gradients if isinstance(argnums, tuple) else gradients[0]
@@ -106,6 +132,7 @@ class Compiled:
         Raises:
             TypeError, ValueError: if the tangents do not fit the primals, or the result is not one number.
         """
+        self._refuse_inside("hvp")
         args = primals if isinstance(primals, tuple) else (primals,)
         directions = tangents if isinstance(tangents, tuple) else (tangents,)
         positions = argnums if isinstance(argnums, tuple) else (argnums,)
@@ -113,6 +140,7 @@ class Compiled:
             raise ValueError(
                 f"tangents: expected {len(positions)}, one for each argument to differentiate by, got {len(directions)}"
             )
+        _refuse_integers(args, positions)
         gradient = self._gradient_of(argnums)
         arguments = gradient._read(args, {})
         seeds: list[float] = []
@@ -122,20 +150,22 @@ class Compiled:
             if len(own) != len(wanted):
                 raise ValueError(f"tangents: expected {len(wanted)} numbers, as in the argument, got {len(own)}")
             seeds += map(float, own)
-        result = gradient._evaluate(arguments, seeds)
+        result = gradient._evaluate(arguments, [seed * self._weight(arguments) for seed in seeds])
         rebuilt, _ = arguments.rebuild(result.gradients, [0] * len(arguments.integers))
         products = tuple(_as_floats(rebuilt[position]) for position in positions)
         return products if isinstance(argnums, tuple) else products[0]
 
     def hessian(self, *args: Any) -> Any:
         """Return all second derivatives by the first argument, as `microgrud.hessian` does."""
+        self._refuse_inside("hessian")
+        _refuse_integers(args, (0,))
         gradient = self._gradient_of(0)
         arguments = gradient._read(args, {})
         numbers, structure = flatten(args[0], "hessian: the argument")
         count = len(numbers)
         rows = []
         for i in range(count):
-            result = gradient._evaluate(arguments, [float(i == j) for j in range(count)])
+            result = gradient._evaluate(arguments, [self._weight(arguments) * (i == j) for j in range(count)])
             rows.append([float(x) for x in result.gradients[:count]])
         if structure.shapes == (None,):
             return structure.assemble([rows[0][0]])
@@ -168,6 +198,8 @@ class Compiled:
     # --- inside ---
 
     def _read(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Arguments:
+        if not args and not kwargs and self.batched:
+            raise TypeError(f"{self!r}: expected a batch as {' and '.join(self.batched)}, got no arguments")
         names = self._names + [f"argument {i}" for i in range(len(self._names), len(args))]
         return read_arguments(names, args, kwargs, self.batched)
 
@@ -180,9 +212,12 @@ class Compiled:
         self._families.move_to_end(arguments.signature)
         return evaluate(family, arguments, seeds, self.errors)
 
+    def _weight(self, arguments: Arguments) -> float:
+        """Return what a sample counts for."""
+        return 1.0 / (arguments.samples or 1) if self.reduction == "mean" else 1.0
+
     def _with_gradient(self, arguments: Arguments) -> Evaluation:
-        samples = arguments.samples or 1
-        result = self._evaluate(arguments, [1.0 / samples if self.reduction == "mean" else 1.0])
+        result = self._evaluate(arguments, [self._weight(arguments)])
         if result.structure is None or result.structure.size != 1:
             size = 0 if result.structure is None else result.structure.size
             raise TypeError(f"{self!r}: expected a function of one result to differentiate, got {size} results")
@@ -194,6 +229,14 @@ class Compiled:
         if self.reduction == "mean":
             totals = [total / result.outputs.shape[1] for total in totals]
         return result.structure.rebuild(totals)
+
+    def _refuse_inside(self, method: str) -> None:
+        """Raise a CompileError inside another compiled function, where numbers would be frozen."""
+        if watching.current() or inside_function.get():
+            raise CompileError(
+                f".{method} of {self!r} inside another compiled function: call it as a function, and differentiate "
+                "with microgrud.grad and its kin"
+            )
 
     def _inlined(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         if self.batched:
@@ -223,6 +266,9 @@ def compile(
     over, such as the parameters of a model, are read anew at every call. A branch (`if x > 0`, `max`, sorting) is part
     of the recording; a call, or a sample of a batch, that takes another branch is recorded on its own. Integers belong
     to the recording too, but for those that `take(table, index)` looks up by.
+
+    What a recording cannot know is as it was then: a plain number, a list or a parameter of a model that has been put
+    in the place of another since; and operations whose results nobody uses, with the errors that they would raise.
 
     Args:
         f: the function: of numbers, lists, tuples, dicts and arrays of them, with results likewise.
@@ -276,6 +322,17 @@ def _parameter_names(f: Callable[..., Any], batched: Sequence[str]) -> list[str]
     return names
 
 
+def _refuse_integers(args: Sequence[Any], positions: Sequence[int]) -> None:
+    """Raise a TypeError for an integer among the arguments to differentiate by."""
+    for position in positions:
+        integers = read_arguments(["x"], [args[position]], {}, ()).integers
+        if integers:
+            raise TypeError(
+                f"expected floats to differentiate by, got the integer {integers[0]} in argument {position}: integers "
+                f"belong to the recording; write {float(integers[0])}"
+            )
+
+
 def _as_floats(tree: Any) -> Any:
     """Make arrays of numbers of object arrays, in a structure."""
     if isinstance(tree, np.ndarray) and tree.dtype == object:
@@ -285,5 +342,15 @@ def _as_floats(tree: Any) -> Any:
     if isinstance(tree, dict):
         return {key: _as_floats(item) for key, item in tree.items()}
     if isinstance(tree, (list, tuple)) and not hasattr(tree, "_make"):
-        return type(tree)(_as_floats(item) for item in tree)
+        items = [_as_floats(item) for item in tree]
+        if items and all(isinstance(item, np.ndarray) for item in items) and type(tree) is list:
+            return np.stack(items, axis=1) if _per_sample(tree) else items
+        return type(tree)(items)
     return tree
+
+
+def _per_sample(tree: Any) -> bool:
+    """Tell whether the numbers of nested lists are arrays with one number a sample."""
+    while isinstance(tree, list):
+        tree = tree[0]
+    return isinstance(tree, np.ndarray) and tree.ndim == 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +19,11 @@ from .executors import DONE, LEFT, OTHER_BRANCH, SUSPICIOUS, Outcome
 from .family import Family, Path, integers_fit
 from .recorder import CompileError
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "evaluate", "inside_function"]
+
+
+#: Whether a compiled function is being evaluated by the function itself, of which those that it calls are a part.
+inside_function: ContextVar[bool] = ContextVar("microgrud_inside_compiled_function", default=False)
 
 
 @dataclass
@@ -38,9 +44,7 @@ class Evaluation:
     leaves: list[tuple[list[Value], Vector]] = field(default_factory=list)
 
 
-def evaluate(
-    family: Family, arguments: Arguments, seeds: Sequence[Any] | None, errors: str, outputs: int | None = None
-) -> Evaluation:
+def evaluate(family: Family, arguments: Arguments, seeds: Sequence[Any] | None, errors: str) -> Evaluation:
     """Compute the outputs, and with seeds the derivatives of their sum, each times its seed.
 
     Args:
@@ -49,7 +53,6 @@ def evaluate(
         seeds: a number for each output, or an array with one number a sample for each; None for no derivatives.
         errors: `"raise"`: a sample whose numbers are not finite is evaluated by the function itself, which raises what
             it raises; `"ignore"`: it stays as it is.
-        outputs: how many the function has, if that is known.
 
     Raises:
         CompileError: if the function cannot be recorded. What the function raises, it raises here too.
@@ -75,9 +78,12 @@ class _Run:
                 left = self.by_path(path, left)
         while len(left):
             sample = int(left[0])
-            path = self.family.add(self.arguments, *self.arguments.sample(sample))
-            left = self.by_path(path, left)
-            if len(left) and left[0] == sample:  # not even itself: its branches hang on numbers that are not numbers
+            own = self.family.add(self.arguments, *self.arguments.sample(sample))
+            if own is not None:
+                left = self.by_path(own, left)
+            if len(left) and left[0] == sample:  # no path, or not even its own: a branch hangs on its last digit
+                if own is not None:
+                    self.family.paths.remove(own)
                 self.by_function(sample)
                 left = left[1:]
 
@@ -97,9 +103,7 @@ class _Run:
         if not outcome.status.any():
             self.take(path, outcome, samples, slice(None))
             return others
-        status = outcome.status.copy()
-        if self.errors == "ignore" and (status == SUSPICIOUS).any():
-            status[status == SUSPICIOUS] = LEFT if self.seeds is not None else DONE
+        status = outcome.status
         done, left = status == DONE, status == LEFT
         self.take(path, outcome, samples, done)
         if left.any():
@@ -129,14 +133,15 @@ class _Run:
             for row, seed in zip(seeds, self.seeds):
                 row[:] = seed[samples] if isinstance(seed, np.ndarray) else seed
         executor = path.executor(numbers, integers)
-        return executor.run(numbers, integers, None if self.arguments.samples is None else len(samples), seeds)
+        count = None if self.arguments.samples is None else len(samples)
+        return executor.run(numbers, integers, count, seeds, self.errors == "ignore")
 
     def take(self, path: Path, outcome: Outcome, samples: Any, done: Any) -> None:
         """Write the outputs and the derivatives of the samples down that are done."""
         program = path.program
         self.shaped(path.structure, len(program.outputs))
         own = samples[done]
-        path.uses += len(own)
+        path.used = time.monotonic()
         self.result.outputs[:, own] = outcome.outputs[:, done]
         if self.seeds is None or not len(own):
             return
@@ -153,7 +158,7 @@ class _Run:
         if self.result.structure is None:
             self.result.structure = structure
             self.result.outputs = np.full((outputs, self.count), np.nan)
-        elif self.result.structure.shapes != structure.shapes:
+        elif (self.result.structure.shapes, self.result.structure.paths) != (structure.shapes, structure.paths):
             raise CompileError(
                 "the function returns another structure for some samples; let it return the same for all"
             )
@@ -163,8 +168,13 @@ class _Run:
         numbers, integers = self.arguments.sample(sample)
         inputs = [Value(x._data if isinstance(x, Value) else x) for x in numbers]
         args, kwargs = self.arguments.rebuild(inputs, integers)
-        with enable_grad():
-            outputs, structure = flatten(self.family.f(*args, **kwargs), "compile: the result of the function")
+        token = inside_function.set(True)
+        try:
+            with enable_grad():
+                result = self.family.f(*args, **kwargs)
+        finally:
+            inside_function.reset(token)
+        outputs, structure = flatten(result, "compile: the result of the function")
         self.shaped(structure, len(outputs))
         for row, x in zip(self.result.outputs, outputs):
             row[sample] = x._data if isinstance(x, Value) else x

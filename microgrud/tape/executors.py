@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from .. import native
 from ..optim.packing import Vector, read_data
-from .integers import check_index
 from .interpreter import COMPARISONS, as_vector, backward, forward, guards_hold
 from .lowering import NotLoweredError, lower
 from .program import Program
@@ -56,8 +55,10 @@ class Outcome:
 class Executor(Protocol):
     """Runs one program, for arguments of which the same ones have a number for each sample."""
 
-    def run(self, numbers: Sequence[Any], integers: Sequence[Any], samples: int | None, seeds: Any) -> Outcome:
-        """Run it; with seeds, an array of shape (outputs, samples), backward too."""
+    def run(
+        self, numbers: Sequence[Any], integers: Sequence[Any], samples: int | None, seeds: Any, ignore: bool
+    ) -> Outcome:
+        """Run it; with seeds, an array of shape (outputs, samples), backward too; `ignore` takes NaN as a number."""
 
 
 def executor_for(program: Program, varying: Sequence[bool], varying_integers: Sequence[bool], threads: int) -> Executor:
@@ -77,18 +78,18 @@ def executor_for(program: Program, varying: Sequence[bool], varying_integers: Se
     return _Numpy(program)
 
 
-def _check_takes(program: Program, integers: Sequence[Any]) -> None:
-    """Raise an IndexError for an integer that is no index of the table that it looks up in."""
+def _within_tables(program: Program, integers: Sequence[Any], samples: int | None) -> tuple[Sequence[Any], Any]:
+    """Return integers that are indices of the tables they look up in, and which samples had others in their place."""
+    wrong: Any = False
     for place, count in program.table_sizes.items():
-        if isinstance(integers[place], int):
-            check_index(integers[place], count, f"take: index {integers[place]}")
-            continue
-        given = np.atleast_1d(integers[place])
-        wrong = (given < 0) | (given >= count)
-        if wrong.any():
-            sample = int(np.argmax(wrong))
-            where = f"take: index {given[sample]}" + (f" of sample {sample}" if len(given) > 1 else "")
-            check_index(int(given[sample]), count, where)
+        given = integers[place]
+        outside = (given < 0) | (given >= count)
+        if np.any(outside):
+            wrong = wrong | outside
+            integers = [*integers[:place], np.clip(given, 0, count - 1), *integers[place + 1 :]]
+            if samples is None:
+                integers[place] = int(integers[place])
+    return integers, wrong
 
 
 class _Numpy:
@@ -97,13 +98,15 @@ class _Numpy:
     def __init__(self, program: Program) -> None:
         self.program = program
 
-    def run(self, numbers: Sequence[Any], integers: Sequence[Any], samples: int | None, seeds: Any) -> Outcome:
+    def run(
+        self, numbers: Sequence[Any], integers: Sequence[Any], samples: int | None, seeds: Any, ignore: bool
+    ) -> Outcome:
         program = self.program
-        _check_takes(program, integers)
+        integers, wrong = _within_tables(program, integers, samples)
         count = 1 if samples is None else samples
         state = forward(program, numbers, integers, samples)
         status = np.where(np.broadcast_to(guards_hold(program, state), count), DONE, OTHER_BRANCH).astype(np.uint8)
-        status[(status == DONE) & np.broadcast_to(state.suspicious, count)] = SUSPICIOUS
+        status[(status == DONE) & np.broadcast_to(wrong if ignore else state.suspicious | wrong, count)] = SUSPICIOUS
         outputs = np.array([as_vector(state.values[slot], count) for slot in program.outputs]).reshape(-1, count)
         none: list[Any] = []
         if seeds is None:
@@ -117,7 +120,7 @@ class _Numpy:
             adjoints = backward(program, state, spread)
             gradients = [0.0 if slot is None else adjoints[slot] for slot in program.numbers]
             leaves = np.array([float(adjoints[slot]) for slot in program.leaves])
-            fine = all(np.all(np.isfinite(x)) for x in (*gradients, leaves))
+            fine = ignore or all(np.all(np.isfinite(x)) for x in (*gradients, leaves))
             if fine:
                 return Outcome(status, outputs, gradients, leaves)
         status[status == DONE] = LEFT
@@ -179,9 +182,17 @@ class _Native:
             np.array(lowered.guards, dtype=np.int32).ravel(),
         )
 
-    def run(self, numbers: Sequence[Any], integers: Sequence[Any], samples: int | None, seeds: Any) -> Outcome:
+    def run(
+        self, numbers: Sequence[Any], integers: Sequence[Any], samples: int | None, seeds: Any, ignore: bool
+    ) -> Outcome:
         program, lowered = self.program, self.lowered
-        _check_takes(program, integers)
+        integers, wrong = _within_tables(program, integers, samples)
+        if np.any(wrong):  # the others have their turn without them
+            outcome = self.run(numbers, integers, samples, None, ignore)
+            done = outcome.status == DONE
+            outcome.status[done] = DONE if seeds is None else LEFT
+            outcome.status[done & np.broadcast_to(wrong, len(done))] = SUSPICIOUS
+            return outcome
         count = 1 if samples is None else samples
         given = {"number": numbers, "integer": integers}
         uniform = self.constants.copy()
@@ -189,7 +200,7 @@ class _Native:
             uniform[self.leaf_slots] = read_data(self.leaves)
         for slot, kind, place in self.fixed:
             uniform[slot] = given[kind][place]
-        fine = self.alone.run_alone(uniform, None)
+        fine = self.alone.run_alone(uniform, None) or ignore
         branch = all(
             COMPARISONS[symbol](uniform[x], uniform[y]) == outcome for x, symbol, y, outcome in lowered.uniform_guards
         )
@@ -208,7 +219,7 @@ class _Native:
                 own_seeds = np.ascontiguousarray(
                     [seed for seed, slot in zip(seeds, self.outputs) if slot >= lowered.uniform], dtype=np.float64
                 ).reshape(-1, count)
-            self.run_batch(inputs, uniform, own_seeds, varying, input_gradients, gradients, status)
+            self.run_batch(inputs, uniform, own_seeds, varying, input_gradients, gradients, status, ignore)
             outputs[self.output_varies] = varying
         for row, slot in zip(outputs, self.outputs):
             if slot < lowered.uniform:
@@ -216,7 +227,7 @@ class _Native:
         nothing: list[Any] = []
         if gradients is None:
             return Outcome(status, outputs, nothing, np.zeros(0))
-        return self.backward(status, outputs, seeds, uniform, gradients, input_gradients)
+        return self.backward(status, outputs, seeds, uniform, gradients, input_gradients, ignore)
 
     def run_batch(
         self,
@@ -227,11 +238,12 @@ class _Native:
         input_gradients: Vector | None,
         gradients: Vector | None,
         status: npt.NDArray[np.uint8],
+        ignore: bool,
     ) -> None:
         """Run the batch in chunks, several at once; their sums are added in order, whoever is done first."""
         count = len(status)
         if count <= _CHUNK:
-            self.batch.run(count, inputs, uniform, seeds, outputs, input_gradients, gradients, status)
+            self.batch.run(count, inputs, uniform, seeds, outputs, input_gradients, gradients, status, ignore)
             return
 
         def run_chunk(start: int) -> Vector | None:
@@ -239,7 +251,7 @@ class _Native:
             part, own_seeds = inputs[:, own].copy(), None if seeds is None else seeds[:, own].copy()
             found, slopes = np.empty((len(outputs), part.shape[1])), None if seeds is None else np.empty_like(part)
             total = None if gradients is None else np.zeros_like(gradients)
-            self.batch.run(part.shape[1], part, uniform, own_seeds, found, slopes, total, status[own])
+            self.batch.run(part.shape[1], part, uniform, own_seeds, found, slopes, total, status[own], ignore)
             outputs[:, own] = found
             if input_gradients is not None:
                 input_gradients[:, own] = slopes
@@ -268,6 +280,7 @@ class _Native:
         uniform: Vector,
         gradients: Vector,
         input_gradients: Vector | None,
+        ignore: bool,
     ) -> Outcome:
         """Finish the backward pass with what is the same for all samples."""
         done = status == DONE
@@ -283,6 +296,6 @@ class _Native:
             if kind == "number":
                 numbers[place] = np.zeros(len(status)) if input_gradients is None else input_gradients[k]
         leaves = gradients[self.leaf_slots]
-        if not (np.isfinite(leaves).all() and all(np.all(np.isfinite(x)) for x in numbers)):
+        if not ignore and not (np.isfinite(leaves).all() and all(np.all(np.isfinite(x)) for x in numbers)):
             status[done] = LEFT
         return Outcome(status, outputs, numbers, leaves)

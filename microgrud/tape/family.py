@@ -20,13 +20,17 @@ from .recorder import CompileError, record
 __all__ = ["Family", "Path"]
 
 
+#: Recordings that are kept for arguments of one structure, whatever integers they are for.
+_MOST_PATHS = 256
+
+
 @dataclass
 class Path:
     """One way through the branches of a function: its program, and what its result looks like."""
 
     program: Program
     structure: Structure
-    uses: int = 0
+    used: float = 0.0  # when, last
     threads: int = 1
     executors: dict[Any, Executor] = field(default_factory=dict)
 
@@ -58,21 +62,18 @@ class Family:
     paths: list[Path] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def add(self, arguments: Arguments, numbers: Sequence[Any], integers: Sequence[int]) -> Path:
-        """Record the way that a sample takes.
+    def add(self, arguments: Arguments, numbers: Sequence[Any], integers: Sequence[int]) -> Path | None:
+        """Record the way that a sample takes; None if it is one that cannot be replayed.
 
         Raises:
             CompileError: if it cannot be recorded, is not the same when it is recorded again, or is one too many.
         """
         with self.lock:
-            if len(self.paths) >= self.max_paths:
-                raise CompileError(
-                    f"expected at most {self.max_paths} ways through the branches of the function, and this would be "
-                    "one more; raise max_paths, or write the branch as an operation: where(), relu(), maximum(), clip()"
-                )
             with _collector_paused():
                 first = record(self.f, arguments, numbers, integers)
                 second = record(self.f, arguments, numbers, integers)
+                if first is None or second is None:
+                    return None
                 made_inside = leaves_made_inside(first, second)
                 if made_inside is None:
                     raise CompileError(
@@ -80,9 +81,25 @@ class Family:
                         "reads; draw before the call and pass what was drawn as an argument"
                     )
                 program = build(first, made_inside)
+            self.make_room(program.static_integers)
             path = Path(program, first.structure, threads=self.threads)
             self.paths.append(path)
             return path
+
+    def make_room(self, static_integers: dict[int, int]) -> None:
+        """See to it that there is room for one more, with these integers; the least recently used makes it.
+
+        Raises:
+            CompileError: if there are too many ways through branches, other than by integers.
+        """
+        alike = sum(path.program.static_integers == static_integers for path in self.paths)
+        if alike >= self.max_paths:
+            raise CompileError(
+                f"expected at most {self.max_paths} ways through the branches of the function, and this would be one "
+                "more; raise max_paths, or write the branch as an operation: where(), relu(), maximum(), clip()"
+            )
+        if len(self.paths) >= max(_MOST_PATHS, self.max_paths):
+            self.paths.remove(min(self.paths, key=lambda path: path.used))
 
 
 @contextmanager

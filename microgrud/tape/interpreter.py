@@ -66,6 +66,7 @@ def forward(program: Program, numbers: Sequence[Any], integers: Sequence[Any], s
             varies = any(isinstance(x, np.ndarray) for x in xs)
             if instruction.operation is LINEAR:
                 z = _linear(xs, instruction.plain)
+                suspicious = suspicious | ~np.isfinite(z)  # in another order it may not have overflowed
             elif instruction.operation is TAKE:
                 z = _taken(xs[0], xs[1:], samples)
             elif instruction.operation is DETACH:
@@ -128,7 +129,7 @@ def backward(program: Program, state: Forward, seeds: Sequence[Any]) -> list[Any
 
 def _linear(xs: Sequence[Any], plain: int) -> Any:
     half = (len(xs) + plain) // 2
-    total: Any = xs[0] if plain else 0.0
+    total: Any = xs[0] if plain else -0.0
     for x in xs[1:plain]:
         total = total + x
     for x, y in zip(xs[plain:half], xs[half:]):

@@ -112,7 +112,7 @@ class _Lowering:
         self.next_base = uniform
         lowered.uniform = uniform + len(bases) + 1
         self.zero = lowered.uniform - 1
-        lowered.constants[self.zero] = 0.0
+        lowered.constants[self.zero] = -0.0  # which changes no sum that it is added to
         lowered.varying = program.slots - uniform
         counts = [0, lowered.uniform]
         for varies in self.varies:

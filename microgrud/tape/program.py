@@ -25,6 +25,10 @@ def _by_interpreters(*numbers: float) -> Any:
     raise NotImplementedError("the interpreters know what a sum of products is")
 
 
+_JUMPS = frozenset(
+    [ops.FLOOR, ops.CEIL, ops.ROUND, ops.TRUNC, ops.SIGN, ops.MODULO, ops.FLOOR_DIVIDE, ops.ROUND_DIGITS]
+)
+
 #: A sum of plain terms and of products; see `Instruction`.
 LINEAR = Operation("linear", "Σ", None, _by_interpreters, _by_interpreters, None, ())
 
@@ -255,6 +259,7 @@ class _Builder:
 
 def _fused(steps: Sequence[tuple[Operation, int, tuple[int, ...]]], program: Program) -> list[Instruction]:
     """Make one instruction of each sum of products, in the place of its last addition."""
+    exact = _exact_slots(steps, program)
     uses = [0] * program.slots
     for _, _, operands in steps:
         for slot in operands:
@@ -264,7 +269,7 @@ def _fused(steps: Sequence[tuple[Operation, int, tuple[int, ...]]], program: Pro
     forms: dict[int, tuple[list[int], list[int], list[int]]] = {}  # plain terms, and the factors of products
     written: dict[int, Instruction] = {}
     for operation, out, operands in steps:
-        form = _form(operation, operands, forms, uses, written)
+        form = None if out in exact else _form(operation, operands, forms, uses, written)
         if form is not None:
             forms[out] = form
         written[out] = Instruction(operation, out, operands)
@@ -272,6 +277,17 @@ def _fused(steps: Sequence[tuple[Operation, int, tuple[int, ...]]], program: Pro
         instruction if _stays(instruction, forms) else _as_linear(instruction.out, forms)
         for instruction in written.values()
     ]
+
+
+def _exact_slots(steps: Sequence[tuple[Operation, int, tuple[int, ...]]], program: Program) -> set[int]:
+    """Return the slots that a branch or a jump hangs on: in another order, a sum might fall on the other side of it."""
+    exact = {slot for guard in program.guards for slot in (guard.x, guard.y)}
+    for operation, out, operands in reversed(steps):
+        if out in exact or operation in _JUMPS:
+            exact.update(operands)
+        elif operation is ops.WHERE:
+            exact.add(operands[0])
+    return exact
 
 
 def _form(

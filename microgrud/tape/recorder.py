@@ -17,6 +17,10 @@ from .integers import IntegerArgument
 __all__ = ["DETACH", "TAKE", "CompileError", "Guard", "Recording", "record"]
 
 
+#: Up to here every integer is a float. What is larger is the index of nothing.
+_WHOLE = 2**53
+
+
 class CompileError(RuntimeError):
     """A function cannot be recorded; the message says why, and what to write instead."""
 
@@ -71,8 +75,9 @@ class _Recorder:
     """The watcher of one call."""
 
     def __init__(self, integers: Sequence[int]) -> None:
-        self.integers = [Value(float(k)) for k in integers]
+        self.integers = [Value(float(min(max(k, -_WHOLE), _WHOLE))) for k in integers]
         self.guards: list[Guard] = []
+        self.failures = 0
 
     def compared(self, x: Value, symbol: str, y: Any, outcome: bool) -> None:
         self.guards.append(Guard(x, symbol, y if isinstance(y, Value) else float(y), outcome))
@@ -80,23 +85,32 @@ class _Recorder:
     def looked_at(self, x: Value | None, what: str) -> None:
         if what == "no_grad":
             raise CompileError("no_grad inside a compiled function: numbers would lose their history; write x.detach()")
+        if what == "copy":
+            raise CompileError(f"a copy of {x!r} inside a compiled function would be frozen into the recording; use +x")
         raise CompileError(
             f".{what} of {x!r} inside a compiled function: the number would be frozen into the recording; use the "
             "Value as it is, x.detach() for one without a gradient, or compute the number before the call"
         )
 
+    def failed(self) -> None:
+        self.failures += 1
+
     def detached(self, x: Value) -> Value:
         return Value._record(DETACH, x)
 
     def seen(self, place: int, number: int) -> None:
-        self.guards.append(Guard(place, "==", float(number), True))
+        self.guards.append(Guard(place, "==", number, True))
 
     def taken(self, items: Sequence[Number], index: IntegerArgument) -> Value:
         return Value._record(TAKE, self.integers[index.place], *items)
 
 
-def record(f: Callable[..., Any], arguments: Arguments, numbers: Sequence[Any], integers: Sequence[int]) -> Recording:
+def record(
+    f: Callable[..., Any], arguments: Arguments, numbers: Sequence[Any], integers: Sequence[int]
+) -> Recording | None:
     """Call a function with Values in the place of numbers, and return what it did.
+
+    None if it caught the error of an operation: which numbers give one is known to no recording.
 
     Raises:
         CompileError: if it does what cannot be recorded. What the function raises, it raises here too.
@@ -113,6 +127,8 @@ def record(f: Callable[..., Any], arguments: Arguments, numbers: Sequence[Any], 
     finally:
         watching._watched.remove(recorder)
         watching._watcher.reset(token)
+    if recorder.failures:
+        return None
     _check_unchanged(args, kwargs, arguments, inputs, wrapped)
     outputs, structure = flatten(result, "compile: the result of the function")
     return Recording(inputs, recorder.integers, outputs, structure, recorder.guards)
