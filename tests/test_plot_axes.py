@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -150,6 +151,55 @@ def test_drawing_needs_no_pyplot_and_leaves_matplotlibs_settings_alone(
     for name in ("walk.gif", "walk.html"):
         plot.animate(surface(), None, tmp_path / name, dpi=20)
     assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), TypeError("mistake")])
+def test_after_an_error_modes_settings_and_random_numbers_are_as_before(error: BaseException) -> None:
+    from microgrud.recording import is_recording
+
+    model = network()
+    x, y = Value(1.0), Value(2.0)
+    calls: list[int] = []
+
+    def stop(*_: Any) -> Any:
+        calls.append(1)
+        if len(calls) > 4:
+            raise error
+        return 0.5 * (x + y)
+
+    class Stopping(MLP):
+        def __call__(self, row: Any) -> Any:
+            assert not self.training
+            return stop()
+
+    stopping = Stopping(2, [1], rng=0)
+    states: list[Any] = [random.getstate(), np.random.get_state(), dict(matplotlib.rcParams)]
+    for run in (
+        lambda: plot.loss_surface(stop, model),
+        lambda: plot.learning_rate_range(stop, Adam([x, y])),
+        lambda: plot.race(stop, (1.0, 1.0), {"Adam": Adam}),
+        lambda: plot.decision_regions(stopping, ROWS, CLASSES),
+    ):
+        calls.clear()
+        with pytest.raises(type(error)):
+            run()
+        assert stopping.training
+        assert is_recording()
+        after = [random.getstate(), np.random.get_state(), dict(matplotlib.rcParams)]
+        assert all(np.array_equal(one, other) for one, other in zip(states[1], after[1]))  # type: ignore[arg-type]
+        assert (after[0], after[2]) == (states[0], states[2])
+
+
+def test_settings_of_matplotlib_come_back_though_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = dict(matplotlib.rcParams)
+    monkeypatch.setattr(Axes, "contourf", fail)
+    for name in ("contour", "decision_regions"):
+        with pytest.raises(KeyboardInterrupt):
+            PICTURES[name]()
+        assert dict(matplotlib.rcParams) == before
 
 
 def test_pictures_follow_the_readers_style_and_can_be_drawn_in_a_dark_one() -> None:
