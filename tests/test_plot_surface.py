@@ -310,7 +310,7 @@ def test_without_tqdm_the_bar_says_what_to_install(monkeypatch: pytest.MonkeyPat
     ("change", "message"),
     [
         ({"loss": 3.0}, "loss_surface: loss: expected a function without arguments .*, got an object of type float"),
-        ({"parameters": []}, "loss_surface: expected at least one parameter"),
+        ({"parameters": []}, "loss_surface: parameters: expected at least one parameter"),
         ({"parameters": [Value(1.0)]}, "loss_surface: expected at least 2 parameters to span a plane, got 1$"),
         ({"points": 1}, "points: expected an integer of at least 2, got 1"),
         ({"points": (3, 1)}, r"points\[1\]: expected an integer of at least 2"),
