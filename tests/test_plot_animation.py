@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from PIL import Image
 
 from microgrud import Value
@@ -63,6 +65,28 @@ def test_each_frame_shows_the_walks_as_far_as_they_have_come() -> None:
     changed = np.argwhere(np.abs(first - second).max(axis=2) > 30)
     # What changes lies in the picture's upper and middle part, where the walks are, and in the line above.
     assert 50 < len(changed) < 0.2 * first.shape[0] * first.shape[1]
+
+
+def test_at_each_step_the_lines_go_up_to_it_and_the_count_says_which_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    walked = surface()
+    paths = {name: walked.path(trajectory) for name, trajectory in walked.trajectories.items()}
+    drawn: list[Any] = []
+    said: list[str] = []
+    monkeypatch.setattr(
+        Line2D, "set_data", lambda line, *data, set_data=Line2D.set_data: (drawn.append(data), set_data(line, *data))
+    )
+    monkeypatch.setattr(Text, "set_text", lambda text, s, set_text=Text.set_text: (said.append(s), set_text(text, s)))
+    frames = _frames(walked, paths, [0, 2, 3], 40)
+    next(frames)
+    for step in (2, 3):
+        drawn.clear(), said.clear()
+        next(frames)
+        short, short_head, long, long_head = (np.column_stack(data).tolist() for data in drawn)
+        assert short == paths["short"].tolist()
+        assert short_head == paths["short"][1:].tolist()
+        assert long == paths["long"][: step + 1].tolist()
+        assert long_head == [paths["long"][step].tolist()]
+        assert said == [f"step {step}"]
 
 
 def test_a_long_walk_is_shown_in_fewer_frames_with_its_first_and_its_last_place() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -143,6 +144,7 @@ def test_axes_may_be_a_list_a_tuple_or_an_array() -> None:
 def test_drawing_needs_no_pyplot_and_leaves_matplotlibs_settings_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setitem(matplotlib.rcParams, "hatch.color", "#123456")  # no value that an earlier test can have left
     before = dict(matplotlib.rcParams)
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     for draw in PICTURES.values():
@@ -150,6 +152,56 @@ def test_drawing_needs_no_pyplot_and_leaves_matplotlibs_settings_alone(
     for name in ("walk.gif", "walk.html"):
         plot.animate(surface(), None, tmp_path / name, dpi=20)
     assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), TypeError("mistake")])
+def test_after_an_error_modes_settings_and_random_numbers_are_as_before(error: BaseException) -> None:
+    from microgrud.recording import is_recording
+
+    model = network()
+    x, y = Value(1.0), Value(2.0)
+    calls: list[int] = []
+
+    def stop(*_: Any) -> Any:
+        calls.append(1)
+        if len(calls) > 4:
+            raise error
+        return 0.5 * (x + y)
+
+    class Stopping(MLP):
+        def __call__(self, row: Any) -> Any:
+            assert not self.training
+            return stop()
+
+    stopping = Stopping(2, [1], rng=0)
+    states: list[Any] = [random.getstate(), np.random.get_state(), dict(matplotlib.rcParams)]
+    for run in (
+        lambda: plot.loss_surface(stop, model),
+        lambda: plot.learning_rate_range(stop, Adam([x, y])),
+        lambda: plot.race(stop, (1.0, 1.0), {"Adam": Adam}),
+        lambda: plot.decision_regions(stopping, ROWS, CLASSES),
+    ):
+        calls.clear()
+        with pytest.raises(type(error)):
+            run()
+        assert stopping.training
+        assert is_recording()
+        after = [random.getstate(), np.random.get_state(), dict(matplotlib.rcParams)]
+        assert all(np.array_equal(one, other) for one, other in zip(states[1], after[1]))  # type: ignore[arg-type]
+        assert (after[0], after[2]) == (states[0], states[2])
+
+
+def test_settings_of_matplotlib_come_back_though_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(matplotlib.rcParams, "hatch.color", "#123456")  # no value that an earlier test can have left
+    before = dict(matplotlib.rcParams)
+    monkeypatch.setattr(Axes, "contourf", fail)
+    for name in ("contour", "decision_regions"):
+        with pytest.raises(KeyboardInterrupt):
+            PICTURES[name]()
+        assert dict(matplotlib.rcParams) == before
 
 
 def test_pictures_follow_the_readers_style_and_can_be_drawn_in_a_dark_one() -> None:
@@ -337,3 +389,109 @@ def test_public_names_are_there_sorted_and_documented_with_an_example() -> None:
         if not isinstance(public, type):
             assert ">>> " in public.__doc__, name
     assert "plot" in microgrud.__all__
+
+
+# --- arguments ---
+
+
+@pytest.mark.parametrize("whole", [np.int64, np.int32, np.uint8])
+@pytest.mark.parametrize("real", [np.float64, np.float32])
+def test_numbers_of_numpy_are_numbers(whole: Any, real: Any, tmp_path: Path) -> None:
+    x, y = Value(1.0), Value(0.5)
+    trajectory = plot.Trajectory([x, y], every=whole(1))
+    trajectory.record(real(1.0), real(0.1))
+    no = np.bool_(False)
+
+    def loss() -> Any:
+        return plot.quadratic(real(4))(x, y)
+
+    extent = np.array([[-1, 2], [real(0), 1]])
+    for points in (whole(3), (whole(3), whole(4)), np.array([3, 4], dtype=whole)):
+        surface = plot.loss_surface(
+            loss, [x, y], extent=extent, points=points, seed=whole(1), progress=no, trajectory=trajectory
+        )
+        assert surface.losses.shape in ((3, 3), (4, 3))
+    surface.contour(levels=whole(4), colorbar=no)
+    surface.contour(levels=np.array([1, 2], dtype=whole))
+    plot.animate(surface, None, tmp_path / "walk.gif", fps=real(5), dpi=whole(20), most_frames=whole(2))
+    plot.race(plot.ravine, (real(1), whole(2)), {"a": SGD}, steps=whole(2), points=whole(3), extent=(real(0), whole(1)))
+    plot.learning_rate_range(
+        loss, SGD([x, y]), lowest=real(1e-3), highest=whole(1), steps=whole(5), smoothing=real(0.5), progress=no
+    )
+    plot.decision_regions(
+        lambda row: real(row[0]), np.array(ROWS, dtype=real), np.array(CLASSES, dtype=whole), points=whole(3),
+        threshold=real(0.5), feature_names=np.array(["a", "b"]), class_names=np.array(["no", "yes"]),
+    )  # fmt: skip
+    plot.parameter_histograms(network(), bins=whole(3))
+
+
+def sweep_with(**arguments: Any) -> Any:
+    x = Value(1.0)
+    return plot.learning_rate_range(lambda: x * x, SGD([x]), **arguments)
+
+
+def surface_with(**arguments: Any) -> Any:
+    x, y = Value(1.0), Value(1.0)
+    return plot.loss_surface(**{"loss": lambda: 1.0, "parameters": [x, y], "points": 3, **arguments})
+
+
+def race_with(**arguments: Any) -> Any:
+    return plot.race(plot.ravine, **{"start": (1, 1), "optimizers": {"a": SGD}, "steps": 1, "points": 3, **arguments})
+
+
+def regions_with(**arguments: Any) -> Any:
+    return plot.decision_regions(lambda row: row[0], **{"X": ROWS, "y": CLASSES, "points": 3, **arguments})
+
+
+#: Each argument with a function that takes it alone, and things that it cannot be.
+WRONG: list[tuple[str, Callable[..., Any], list[Any]]] = [
+    ("parameters", surface_with, [3, "ab", None, [1, 2], Value(1.0)]),
+    ("directions", surface_with, [3, ("x",), ("x", None), np.array(["x", "y"])]),
+    ("trajectory", surface_with, [3, "ab", {"a": 3}]),
+    ("extent", surface_with, [3, "ab", (1, "b")]),
+    ("points", surface_with, ["a", 2.5, None, (3,), (3, 2.5), np.array(2.5)]),
+    ("seed", surface_with, ["a", 1.5, None]),
+    ("progress", surface_with, ["yes", 1, []]),
+    ("trajectory", lambda trajectory: surface().path(trajectory), [3, None, "walk"]),
+    ("trajectory", lambda trajectory: surface().contour(trajectory=trajectory), [3, "walk"]),
+    ("levels", lambda levels: surface().contour(levels=levels), ["a", 2.5, None, [None, 1], True]),
+    ("scale", lambda scale: surface().contour(scale=scale), [3, None, ["log"]]),
+    ("scale", lambda scale: surface().surface(scale=scale), [3, None, ["log"]]),
+    ("colorbar", lambda colorbar: surface().contour(colorbar=colorbar), [3, None]),
+    ("path", lambda path: plot.animate(surface(), None, path), [3, None, b"walk.gif", "walk.mp4"]),
+    ("fps", lambda fps: plot.animate(surface(), None, "walk.gif", fps=fps), ["a", None, -1, float("nan")]),
+    ("dpi", lambda dpi: plot.animate(surface(), None, "walk.gif", dpi=dpi), ["a", None, 2.5]),
+    ("start", race_with, ["ab", 3, None, (1, "b"), (1, 2, 3)]),
+    ("extent", race_with, ["ab", 3, (1, "b")]),
+    ("steps", race_with, ["a", 2.5, None]),
+    ("lowest", sweep_with, ["a", None, [1]]),
+    ("highest", sweep_with, ["a", None, [1]]),
+    ("steps", sweep_with, ["a", None, 2.5]),
+    ("smoothing", sweep_with, ["a", None, [1]]),
+    ("progress", sweep_with, ["yes", 1]),
+    ("X", regions_with, ["a", 3, None]),
+    ("y", regions_with, ["a", 3, None, [None] * 4]),
+    ("points", regions_with, ["a", None, 2.5]),
+    ("threshold", regions_with, ["a", [1]]),
+    ("task", regions_with, [3, "sorting"]),
+    ("feature_names", regions_with, [3, "ab", [], ["a"]]),
+    ("class_names", regions_with, [3, "ab", [], ["a"]]),
+    ("bins", lambda bins: plot.parameter_histograms(network(), bins=bins), ["a", None, 2.5]),
+    ("model", plot.parameter_histograms, ["a", 3, None]),
+    ("model", plot.gradient_flow, ["a", 3, None]),
+    ("history", plot.learning_curve, ["a", 3, None]),
+    ("what", lambda what: plot.learning_curve(history(), what=what), ["speed", 3, None, ["loss"]]),
+    ("condition_number", plot.quadratic, ["a", None, [1]]),
+    ("every", lambda every: plot.Trajectory([Value(1.0)], every=every), ["a", None, 2.5]),
+    ("loss", lambda loss: plot.Trajectory([Value(1.0)]).record(loss), ["a", None, [1]]),
+]
+
+
+@pytest.mark.parametrize(("argument", "function", "wrong"), WRONG)
+def test_what_an_argument_cannot_be_is_refused_by_its_name(
+    argument: str, function: Callable[..., Any], wrong: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for thing in wrong:
+        with pytest.raises((TypeError, ValueError), match=rf"\b{argument}\b.*: expected"):
+            function(**{argument: thing})

@@ -14,6 +14,7 @@ from matplotlib.patches import Rectangle
 
 from microgrud import Value, log
 from microgrud.plot import LossSurface, Trajectory, himmelblau, loss_surface, saddle
+from microgrud.plot.paths import place_legend
 from microgrud.plot.relief import height_at
 from microgrud.plot.scales import asks_for_log, chosen_scale, contour_levels, log_floor
 from microgrud.plot.style import STYLES, style
@@ -179,6 +180,28 @@ def test_a_logarithmic_scale_needs_something_positive() -> None:
         surface.contour(scale="log")
 
 
+@pytest.mark.parametrize("right", [True, False])
+@pytest.mark.parametrize("upper", [True, False])
+def test_the_legend_is_where_no_curve_is(right: bool, upper: bool) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    ax: Any = Figure().add_subplot()
+    t = np.linspace(0.02, 0.98, 200)
+    # Along two edges, which leave free the opposite corner alone.
+    curve = np.concatenate([
+        np.column_stack([t, np.full(200, 0.1 if upper else 0.9)]),
+        np.column_stack([np.full(200, 0.1 if right else 0.9), t]),
+    ])  # fmt: skip
+    lines = ax.plot(*curve.T, label="curve")
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    place_legend(ax, lines, [curve])
+    FigureCanvasAgg(ax.figure).draw()
+    box = ax.get_legend().get_window_extent()
+    assert not any(box.contains(*place) for place in ax.transData.transform(curve))
+    middle = ax.transAxes.inverted().transform([(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2])
+    assert ((middle[0] > 0.5), (middle[1] > 0.5)) == (right, upper)
+
+
 # --- scales ---
 
 
@@ -222,6 +245,7 @@ def test_the_one_point_of_a_grid_that_hits_a_minimum_does_not_set_the_scale() ->
     assert log_floor(losses) > 0.9
     assert asks_for_log(losses)
     assert not asks_for_log([math.nan])
+    assert not asks_for_log([-1.0, 0.01, 100.0])  # though the numbers above 0 alone would
     assert not asks_for_log([0.0, 0.0])
     assert chosen_scale("here", "auto", [math.inf, math.nan, 2.0]) == "linear"
 

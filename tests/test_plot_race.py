@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from microgrud import Value, log
 from microgrud.optim import LBFGS, SGD, Adam, Optimizer
 from microgrud.plot import Race, quadratic, race, ravine, rosenbrock
+from microgrud.plot.grid import around
 
 RACERS: dict[str, Any] = {"gradient descent": lambda p: SGD(p, lr=0.002), "Adam": Adam, "L-BFGS": LBFGS}
 
@@ -76,6 +77,16 @@ def test_a_walk_that_runs_away_ends_there_and_does_not_set_the_extent() -> None:
     assert len(result.trajectories["Adam"]) == 21
     assert np.abs(result.surface.x).max() < 5.0
     assert "wild (ended early)" in [line.get_label() for line in result.plot()[1].get_lines()]
+
+
+def test_places_that_are_higher_than_the_start_do_not_set_the_extent_though_they_are_finite() -> None:
+    racers = {"up": lambda p: SGD(p, lr=0.3), "down": lambda p: SGD(p, lr=0.05)}
+    result = race(quadratic(10.0), (1.0, 1.0), racers, steps=5, points=5)
+    assert np.abs(result.trajectories["up"].positions).max() == 32.0
+    lower = np.concatenate([t.positions[t.losses <= 5.5] for t in result.trajectories.values()])
+    across, up = around(lower)
+    assert (result.surface.x[0], result.surface.x[-1]) == across
+    assert (result.surface.y[0], result.surface.y[-1]) == up
 
 
 def wild_one(rate: float) -> Any:

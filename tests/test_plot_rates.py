@@ -156,6 +156,15 @@ def test_noise_at_the_start_is_not_taken_for_a_fall() -> None:
     assert _judged(rates, 1.0 + 0.02 * rng.standard_normal(100), 99) == (None, None)
 
 
+@pytest.mark.parametrize("flat", [10, 41])
+def test_good_rates_begin_with_the_first_from_which_on_a_tenth_of_the_fall_is_done(flat: int) -> None:
+    rates = np.geomspace(1e-5, 10.0, 100)
+    smoothed = np.concatenate([np.ones(flat), 1.0 - 0.01 * np.arange(100 - flat)])  # down to the last
+    good, _ = _judged(rates, smoothed, 99)
+    done = 1.0 - smoothed >= 0.1 * (1.0 - smoothed[-1])
+    assert good == (rates[np.argmax(done)], rates[-1])
+
+
 @pytest.mark.parametrize("kind", [Adam, LBFGS, lambda p: SGD(p, lr=0.3, momentum=0.9)])
 def test_parameters_gradients_and_optimizer_come_back_as_they_were(kind: Any) -> None:
     model = MLP(2, [3, 1], activation="tanh", rng=random.Random(0))
@@ -297,6 +306,8 @@ def test_the_picture_marks_the_ranges_and_the_suggestion() -> None:
     assert raw.get_ydata().tolist() == result.losses.tolist()
     assert smoothed.get_ydata().tolist() == result.smoothed.tolist()
     assert star.get_xdata() == [result.suggestion]
+    (place,) = np.flatnonzero(result.rates == result.suggestion)
+    assert star.get_ydata() == pytest.approx([result.smoothed[place]])
     assert [text.get_text() for text in ax.texts] == ["too small", "good", "too large"]
     assert (ax.get_xscale(), ax.get_xlabel()) == ("log", "learning rate (logarithmic scale)")
     assert any(f"suggested: {result.suggestion:.3g}" == text.get_text() for text in ax.get_legend().get_texts())

@@ -16,6 +16,7 @@ from microgrud.losses import squared_error
 from microgrud.nn import MLP, Module
 from microgrud.optim.packing import read_data, read_gradients, write_data
 from microgrud.plot import LossSurface, Trajectory, beale, himmelblau, loss_surface
+from microgrud.plot.bar import with_progress
 from microgrud.plot.parameters import filters_of
 from microgrud.plot.planes import filter_normalized_plane
 
@@ -124,6 +125,17 @@ def test_parameters_and_gradients_come_back_bit_for_bit_also_after_an_error(erro
     loss_surface(lambda: squared_error([model(row) for row in X], Y), model, points=3)
     assert read_data(model.parameters()).tobytes() == data
     assert read_gradients(model.parameters()).tobytes() == gradients
+
+
+def test_gradients_come_back_though_the_loss_clears_them() -> None:
+    model = network()
+
+    def loss() -> Any:
+        model.zero_grad()
+        return squared_error([model(row) for row in X], Y)
+
+    loss_surface(loss, model, points=3)
+    assert {p.grad for p in model.parameters()} == {0.5}
 
 
 # --- where there is no loss ---
@@ -275,6 +287,15 @@ def test_a_progress_bar_is_shown_on_request_and_not_otherwise(capsys: pytest.Cap
     assert "2/2" in capsys.readouterr().err
 
 
+def test_no_bar_is_made_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    # One that is not asked for appears after two seconds, so that what a short run prints proves nothing.
+    items = [1, 2, 3]
+    for looks_on in (True, False):
+        monkeypatch.setattr("microgrud.plot.bar.somebody_looks_on", lambda looks_on=looks_on: looks_on)
+        assert with_progress("here", items, False, "item") is items
+        assert (with_progress("here", items, None, "item") is items) is not looks_on
+
+
 def test_without_tqdm_the_bar_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = two()
     monkeypatch.setitem(sys.modules, "tqdm", None)
@@ -289,7 +310,7 @@ def test_without_tqdm_the_bar_says_what_to_install(monkeypatch: pytest.MonkeyPat
     ("change", "message"),
     [
         ({"loss": 3.0}, "loss_surface: loss: expected a function without arguments .*, got an object of type float"),
-        ({"parameters": []}, "loss_surface: expected at least one parameter"),
+        ({"parameters": []}, "loss_surface: parameters: expected at least one parameter"),
         ({"parameters": [Value(1.0)]}, "loss_surface: expected at least 2 parameters to span a plane, got 1$"),
         ({"points": 1}, "points: expected an integer of at least 2, got 1"),
         ({"points": (3, 1)}, r"points\[1\]: expected an integer of at least 2"),

@@ -88,6 +88,8 @@ def animate(
     walks = surface.trajectories if trajectory is None else by_name(f"{where}: trajectory", trajectory)
     if not walks:
         raise ValueError(f"{where}: trajectory: expected at least one walk, got none")
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"{where}: path: expected the name of a file, got an object of type {type(path).__name__}")
     target = Path(path)
     if target.suffix.lower() not in (".gif", ".html"):
         raise ValueError(f"{where}: path: expected a file name that ends in .gif or .html, got {os.fspath(path)!r}")

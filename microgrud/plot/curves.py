@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..optim.settings import one_of
 from ..train.history import History
 from .axes import axes_for
 from .paths import place_legend
@@ -46,6 +47,7 @@ def learning_curve(history: History, ax: Axes | None = None, *, what: str = "los
     where = "learning_curve"
     if not isinstance(history, History):
         raise TypeError(f"{where}: history: expected the History that fit returns, got a {type(history).__name__}")
+    one_of("loss", "metric", "learning_rate", "gradient_norm")(f"{where}: what", what)
     ax = axes_for(where, ax)
     from matplotlib.ticker import MaxNLocator
 

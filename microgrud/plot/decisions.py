@@ -110,7 +110,8 @@ def decision_regions(
         # An infinite score wins or loses; only where two are, or one is no number, nobody knows.
         leads = _leads(scores.reshape(*shape, len(classes)))
         defined = ~np.isnan(leads).any(axis=2)
-        labels = [str(c) for c in classes] if class_names is None else [str(name) for name in class_names]
+        given = classes if class_names is None else as_sequence(class_names, f"{where}: class_names", "names")
+        labels = [str(name) for name in given]
         if len(labels) != len(classes):
             raise ValueError(f"{where}: class_names: expected {len(classes)} of them, got {len(labels)}")
         ax = axes_for(where, ax, 5.6, 4.6)
@@ -219,10 +220,10 @@ def _class(where: str, target: Any) -> int:
 
 def _feature_names(where: str, X: Any, names: Any) -> tuple[str, str]:
     given = getattr(X, "columns", ("x1", "x2")) if names is None else names
-    first, *others = (str(name) for name in as_sequence(given, f"{where}: feature_names", "names"))
-    if len(others) != 1:
-        raise ValueError(f"{where}: feature_names: expected 2 of them, got {1 + len(others)}")
-    return first, others[0]
+    found = [str(name) for name in as_sequence(given, f"{where}: feature_names", "names")]
+    if len(found) != 2:
+        raise ValueError(f"{where}: feature_names: expected 2 of them, got {len(found)}")
+    return found[0], found[1]
 
 
 # --- drawing ---

@@ -13,7 +13,7 @@ from ..engine import Value, topological_order
 from ..operation import Interval
 from ..optim.optimizer import Optimizer
 from ..optim.packing import Vector, read_data, read_gradients, write_data, write_gradients
-from ..optim.settings import FRACTION, POSITIVE, real, whole
+from ..optim.settings import FRACTION, POSITIVE, flag, optional, real, whole
 from ..recording import no_grad
 from .axes import axes_for, png
 from .bar import with_progress
@@ -208,6 +208,7 @@ def learning_rate_range(
     high = real(Interval(low, math.inf, low_open=True, high_open=True))(f"{where}: highest", highest)
     rates = np.geomspace(low, high, whole(2)(f"{where}: steps", steps))
     keep = real(FRACTION)(f"{where}: smoothing", smoothing)
+    progress = optional(flag)(f"{where}: progress", progress)
     sweep = _Sweep(loss, optimizer)
     try:
         losses, smoothed, diverged = sweep.rising(rates, keep, progress)

@@ -11,7 +11,7 @@ import numpy as np
 from ..engine import Value
 from ..nn.module import Module
 from ..optim.packing import Vector, read_data
-from ..optim.settings import pair, whole
+from ..optim.settings import flag, optional, pair, whole
 from .axes import png
 from .choosing import chosen_plane
 from .grid import checked_extent, default_extent, evaluate
@@ -65,7 +65,7 @@ class LossSurface:
             An array of shape (places, 2).
 
         Raises:
-            ValueError: if it is a walk of other parameters.
+            TypeError, ValueError: if it is no walk, or one of other parameters.
         """
         return self.plane.project(positions_of(trajectory, self.parameters))
 
@@ -193,10 +193,11 @@ def loss_surface(
             f"{where}: loss: expected a function without arguments that computes the loss, got an object of type "
             f"{type(loss).__name__}; write lambda: ..."
         )
-    found = parameters_of(where, parameters)
+    found = parameters_of(f"{where}: parameters", parameters)
+    progress = optional(flag)(f"{where}: progress", progress)
     walks = by_name(f"{where}: trajectory", trajectory)
     plane = chosen_plane(parameters, found, directions, walks, whole(0)(f"{where}: seed", seed))
-    if isinstance(points, (list, tuple)):
+    if isinstance(points, (list, tuple, np.ndarray)) and np.ndim(points):
         columns, rows = pair(whole(2))(f"{where}: points", points)
     else:
         columns = rows = whole(2)(f"{where}: points", points)

@@ -35,6 +35,8 @@ def by_name(where: str, trajectory: Any) -> dict[str, Trajectory]:
 
 def positions_of(trajectory: Trajectory, parameters: Sequence[Value]) -> Vector:
     """Return the places of a walk with the parameters in the order of these, which must be the same Values."""
+    if not isinstance(trajectory, Trajectory):
+        raise TypeError(f"trajectory: expected a Trajectory, got an object of type {type(trajectory).__name__}")
     indices = {id(p): i for i, p in enumerate(trajectory.parameters)}
     if len(indices) != len(parameters) or any(id(p) not in indices for p in parameters):
         raise ValueError(
