@@ -1,9 +1,10 @@
-"""What all tests share: the engine under test."""
+"""What tests share: the engine under test, and reports that are drawn in little time."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -16,3 +17,13 @@ def engine() -> type[microgrud.Value]:
     built = importlib.util.find_spec("microgrud._native.engine") is not None
     assert microgrud.backend == (os.environ.get("MICROGRUD_BACKEND") or ("c" if built else "python"))
     return microgrud.Value
+
+
+@pytest.fixture(scope="module")
+def coarse_reports() -> Iterator[None]:
+    """Evaluate surfaces and regions of reports at few places: on the Python engine all of them take half a minute."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("microgrud.cli.walk._MOST_POINTS", 9)
+        patch.setattr("microgrud.cli.walk._FEWEST_POINTS", 5)
+        patch.setattr("microgrud.cli.pictures._REGION_POINTS", 20)
+        yield

@@ -29,6 +29,8 @@ from microgrud.cli.tables import read_table
 from microgrud.nn import MLP, load_model, save_model
 from microgrud.train import fit
 
+pytestmark = pytest.mark.usefixtures("coarse_reports")
+
 QUICK = ["--hidden", "4", "--epochs", "2"]
 LEARNED = [*QUICK, "--epochs", "20", "--lr", "0.05"]
 RUN_FILES = {

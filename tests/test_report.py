@@ -25,6 +25,8 @@ from microgrud.cli.runfolder import write_run
 from microgrud.cli.scores import LABELS, behind_baseline, behind_linear, figures, score_classes, score_numbers
 from microgrud.cli.tables import Table, iris_table, read_table
 
+pytestmark = pytest.mark.usefixtures("coarse_reports")
+
 HOSTILE = "<script>alert('1')</script> & \"quoted\" $price"
 
 
