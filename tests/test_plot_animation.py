@@ -86,7 +86,8 @@ def test_at_each_step_the_lines_go_up_to_it_and_the_count_says_which_it_is(monke
         assert short_head == paths["short"][1:].tolist()
         assert long == paths["long"][: step + 1].tolist()
         assert long_head == [paths["long"][step].tolist()]
-        assert said == [f"step {step}"]
+        # Older versions of matplotlib set texts again and again while they lay a figure out.
+        assert {text for text in said if text.startswith("step ")} == {f"step {step}"}
 
 
 def test_a_long_walk_is_shown_in_fewer_frames_with_its_first_and_its_last_place() -> None:
