@@ -26,7 +26,7 @@ from .engine import Value, topological_order
 from .gradients import gradient, pushforward
 from .operation import Number, is_real_scalar
 from .recording import enable_grad
-from .trees import Structure, as_array, flatten
+from .trees import Structure, flatten
 
 # The arguments of all transforms that are being computed around this point of the program.
 _outer_arguments: ContextVar[tuple[Value, ...]] = ContextVar("microgrud_outer_arguments", default=())
@@ -214,15 +214,10 @@ class _RecordedCall:
         if shape is None:
             (row,) = rows
             return self.rebuild_arguments(row)
-        columns = range(len(self.inputs))
-        rebuilt = []
-        for structure, own_columns in zip(self.structures, self._split(columns)):
-            blocks = [
-                as_array([row[i] for row in rows for i in leaf_columns], shape + (leaf_shape or ()))
-                for leaf_columns, leaf_shape in zip(structure.split(own_columns), structure.shapes)
-            ]
-            rebuilt.append(structure.assemble(blocks))
-        return self._one_or_all(rebuilt)
+        parts = zip(self.structures, self._split(range(len(self.inputs))))
+        return self._one_or_all(
+            [structure.rebuild_rows([[row[i] for i in own] for row in rows], shape) for structure, own in parts]
+        )
 
     def _one_or_all(self, rebuilt: list[Any]) -> Any:
         """Return a tuple if `argnums` was one, and else the one there is."""

@@ -44,6 +44,16 @@ class Structure:
             start = end
         return parts
 
+    def rebuild_rows(self, rows: Sequence[Sequence[Number]], shape: tuple[int, ...]) -> Any:
+        """Make a structure of several rows of numbers: for each leaf an array of `shape` plus its own."""
+        columns = range(self.size)
+        return self.assemble(
+            [
+                as_array([row[i] for row in rows for i in own], shape + (leaf_shape or ()))
+                for own, leaf_shape in zip(self.split(columns), self.shapes)
+            ]
+        )
+
     @property
     def size(self) -> int:
         """How many numbers the structure holds."""

@@ -674,3 +674,18 @@ def test_a_batch_has_a_sample_at_least() -> None:
 def test_second_derivatives_of_a_batch_are_of_its_mean() -> None:
     f = compile(lambda w, x: (w * x) * (w * x), batched="x")
     assert f.hvp((1.0, np.array([1.0, 2.0, 3.0])), 1.0) == pytest.approx(28.0 / 3.0)
+
+
+def test_hessians_have_the_structure_of_those_of_the_transforms() -> None:
+    def f(p: Any) -> Any:
+        return p["w"][0] ** 2 * p["w"][1] * p["b"]
+
+    point = {"w": np.array([1.0, 2.0]), "b": 3.0}
+    found, expected = compile(f).hessian(point), microgrud.hessian(f)(point)
+    assert found.keys() == expected.keys()
+    for one in "wb":
+        assert found[one].keys() == expected[one].keys()
+        for other in "wb":
+            assert np.array_equal(found[one][other], expected[one][other])
+    assert compile(lambda x: x[0] ** 2 * x[1]).hessian([2.0, 3.0]) == [[6.0, 4.0], [4.0, 0.0]]
+    assert compile(lambda x: x**3).hessian(2.0) == 12.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
@@ -18,7 +19,7 @@ from ..operation import as_sequence
 from ..optim.packing import read_gradients, write_gradients
 from ..optim.settings import one_of, optional, whole
 from ..transforms import grad
-from ..trees import as_array, flatten
+from ..trees import flatten
 from .arguments import Arguments, read_arguments
 from .evaluation import Evaluation, evaluate, inside_function
 from .family import Family
@@ -45,6 +46,7 @@ class Compiled:
         self.max_paths = max_paths
         self._names = _parameter_names(f, self.batched)
         self._families: OrderedDict[Hashable, Family] = OrderedDict()
+        self._lock = threading.Lock()
         self._gradients: dict[Any, Compiled] = {}
         self._methods: weakref.WeakKeyDictionary[Any, Compiled] = weakref.WeakKeyDictionary()
 
@@ -115,13 +117,13 @@ class Compiled:
             ValueError: if there is no argument at a position.
         """
         self._refuse_inside("value_and_grad")
-        arguments = self._read(args, kwargs)
-        result = self._with_gradient(arguments)
         positions = argnums if isinstance(argnums, tuple) else (argnums,)
         for position in positions:
             if not -len(args) <= position < len(args):
                 raise ValueError(f"argnums: expected positions of the {len(args)} arguments, got {position}")
         _refuse_integers(args, positions)
+        arguments = self._read(args, kwargs)
+        result = self._with_gradient(arguments)
         rebuilt, _ = arguments.rebuild(result.gradients, [0] * len(arguments.integers))
         gradients = tuple(_as_floats(rebuilt[position]) for position in positions)
         return self._reduced(result), gradients if isinstance(argnums, tuple) else gradients[0]
@@ -167,13 +169,10 @@ class Compiled:
         for i in range(count):
             result = gradient._evaluate(arguments, [self._weight(arguments) * (i == j) for j in range(count)])
             rows.append([float(x) for x in result.gradients[:count]])
-        if structure.shapes == (None,):
-            return structure.assemble([rows[0][0]])
-        blocks = [structure.rebuild(row) for row in rows]
-        shape = structure.shapes[0] if len(structure.shapes) == 1 else None
-        if shape is not None:
-            return as_array([x for row in rows for x in row], (*shape, *shape))
-        return structure.rebuild(blocks) if all(s is None for s in structure.shapes) else structure.assemble(blocks)
+        parts = zip(structure.split(rows), structure.shapes)
+        return structure.assemble(
+            [structure.rebuild(own[0]) if shape is None else structure.rebuild_rows(own, shape) for own, shape in parts]
+        )
 
     @property
     def stats(self) -> dict[str, int]:
@@ -204,12 +203,13 @@ class Compiled:
         return read_arguments(names, args, kwargs, self.batched)
 
     def _evaluate(self, arguments: Arguments, seeds: Sequence[Any] | None) -> Evaluation:
-        family = self._families.get(arguments.signature)
-        if family is None:
-            family = self._families[arguments.signature] = Family(self.function, self.max_paths, self.threads)
-            while len(self._families) > _MOST_FAMILIES:
-                self._families.popitem(last=False)
-        self._families.move_to_end(arguments.signature)
+        with self._lock:
+            family = self._families.get(arguments.signature)
+            if family is None:
+                family = self._families[arguments.signature] = Family(self.function, self.max_paths, self.threads)
+                while len(self._families) > _MOST_FAMILIES:
+                    self._families.popitem(last=False)
+            self._families.move_to_end(arguments.signature)
         return evaluate(family, arguments, seeds, self.errors)
 
     def _weight(self, arguments: Arguments) -> float:

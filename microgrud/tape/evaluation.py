@@ -83,7 +83,7 @@ class _Run:
                 left = self.by_path(own, left)
             if len(left) and left[0] == sample:  # no path, or not even its own: a branch hangs on its last digit
                 if own is not None:
-                    self.family.paths.remove(own)
+                    self.family.forget(own)
                 self.by_function(sample)
                 left = left[1:]
 

@@ -24,7 +24,7 @@ __all__ = ["Family", "Path"]
 _MOST_PATHS = 256
 
 
-@dataclass
+@dataclass(eq=False)
 class Path:
     """One way through the branches of a function: its program, and what its result looks like."""
 
@@ -46,7 +46,7 @@ class Path:
         return self.executors[flags]
 
 
-@dataclass
+@dataclass(eq=False)
 class Family:
     """All recordings for arguments of one structure.
 
@@ -85,6 +85,12 @@ class Family:
             path = Path(program, first.structure, threads=self.threads)
             self.paths.append(path)
             return path
+
+    def forget(self, path: Path) -> None:
+        """Drop a recording, if it is still there."""
+        with self.lock:
+            if path in self.paths:
+                self.paths.remove(path)
 
     def make_room(self, static_integers: dict[int, int]) -> None:
         """See to it that there is room for one more, with these integers; the least recently used makes it.
