@@ -333,6 +333,21 @@ TAPE_TARGET static void TAPE_NAME(give)(const Tape *tape, int32_t slot, const do
 
 /* --- softmax, and its logarithm --- */
 
+/* The greatest x of each sample. */
+TAPE_TARGET static void TAPE_NAME(greatest)(const Tape *tape, const Softmax *s, const double *V, const double *U,
+                                            double *copy, double *restrict most)
+{
+    for (size_t i = 0; i < BLOCK; i++) {
+        most[i] = -INFINITY;
+    }
+    for (size_t k = 0; k < s->n; k++) {
+        const double *x = TAPE_NAME(operand)(tape, s->x[k], V, U, copy);
+        for (size_t i = 0; i < BLOCK; i++) {
+            most[i] = x[i] > most[i] ? x[i] : most[i];
+        }
+    }
+}
+
 TAPE_TARGET static void TAPE_NAME(forward_softmax)(const Tape *tape, const int32_t *code, double *V, const double *U,
                                                    double *room, double *restrict suspicious)
 {
@@ -341,15 +356,9 @@ TAPE_TARGET static void TAPE_NAME(forward_softmax)(const Tape *tape, const int32
     uint8_t counted[BLOCK] = {0}; /* the greatest, whose exponential is 1 */
     double copy[BLOCK] ALIGNED;
     for (size_t i = 0; i < BLOCK; i++) {
-        most[i] = -INFINITY;
         others[i] = 0.0;
     }
-    for (size_t k = 0; k < s.n; k++) {
-        const double *x = TAPE_NAME(operand)(tape, s.x[k], V, U, copy);
-        for (size_t i = 0; i < BLOCK; i++) {
-            most[i] = x[i] > most[i] ? x[i] : most[i];
-        }
-    }
+    TAPE_NAME(greatest)(tape, &s, V, U, copy, most);
     for (size_t k = 0; k < s.n; k++) {
         const double *x = TAPE_NAME(operand)(tape, s.x[k], V, U, copy);
         for (size_t i = 0; i < BLOCK; i++) {
@@ -387,15 +396,9 @@ TAPE_TARGET static void TAPE_NAME(backward_softmax)(const Tape *tape, const int3
     double *share = room, *most = room + s.n * BLOCK, *sum = most + BLOCK, *weighted = sum + BLOCK;
     double copy[BLOCK] ALIGNED;
     for (size_t i = 0; i < BLOCK; i++) {
-        most[i] = -INFINITY;
-        sum[i] = weighted[i] = 0.0;
+        sum[i] = 0.0;
     }
-    for (size_t k = 0; k < s.n; k++) {
-        const double *x = TAPE_NAME(operand)(tape, s.x[k], V, U, copy);
-        for (size_t i = 0; i < BLOCK; i++) {
-            most[i] = x[i] > most[i] ? x[i] : most[i];
-        }
-    }
+    TAPE_NAME(greatest)(tape, &s, V, U, copy, most);
     for (size_t k = 0; k < s.n; k++) {
         const double *x = TAPE_NAME(operand)(tape, s.x[k], V, U, copy);
         double *own = share + k * BLOCK;
