@@ -1,4 +1,4 @@
-"""Test the engine in C of an installed wheel: `python .ci/test_wheel.py ROOT`, with the tests' dependencies installed.
+"""Test the engine and the tape in C of an installed wheel: `python .ci/test_wheel.py ROOT`, with the tests' dependencies installed.
 
 The tests are copied to where the package of the repository, which has no extension, is not in the way.
 """
@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(sys.argv[1]).resolve()
-TESTS = ["test_parity.py", "test_native.py", "test_engine.py"]
+TESTS = ["test_parity.py", "test_native.py", "test_engine.py", "test_compile.py"]
 
 os.environ["MICROGRUD_BACKEND"] = "c"
 with tempfile.TemporaryDirectory() as folder:

@@ -8,6 +8,7 @@ import math
 import pickle
 import random
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from microgrud import (
 )
 from microgrud.losses import cross_entropy, squared_error
 from microgrud.nn import MLP
+from microgrud.tape import executors
 from microgrud.testing import expressions
 
 RNG = np.random.default_rng(0)
@@ -689,3 +691,29 @@ def test_hessians_have_the_structure_of_those_of_the_transforms() -> None:
             assert np.array_equal(found[one][other], expected[one][other])
     assert compile(lambda x: x[0] ** 2 * x[1]).hessian([2.0, 3.0]) == [[6.0, 4.0], [4.0, 0.0]]
     assert compile(lambda x: x**3).hessian(2.0) == 12.0
+
+
+# --- the interpreters ---
+
+
+def test_the_interpreter_goes_with_the_engine() -> None:
+    assert (executors.native_tape is not None) == (microgrud.backend == "c")
+
+
+@pytest.mark.skipif(executors.native_tape is None, reason="the interpreter in NumPy has no variants")
+@pytest.mark.parametrize("variant", getattr(executors.native_tape, "VARIANTS", []))
+def test_all_instruction_sets_agree_with_the_engine(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    native = executors.native_tape
+    chosen = {name: getattr(native, name) for name in dir(native) if name.isupper()}
+    made = SimpleNamespace(Tape=lambda *arguments: native.Tape(*arguments, variant), **chosen)
+    monkeypatch.setattr(executors, "native_tape", made)
+    model, X, y = a_network()
+
+    def f(x: Any, t: Any) -> Any:
+        return squared_error(model(x), t) + softmax(x)[0] * exp(x[0]) - microgrud.sin(x[1]) * log(x[0] * x[0] + 1.0)
+
+    parameters = model.parameters()
+    mean = lambda: microgrud.mean([f(list(map(Value, row)), t) for row, t in zip(X, y)])  # noqa: E731
+    expected, gradient = eager_gradient(mean, parameters)
+    assert compile(f, batched=("x", "t")).backward(X, y) == pytest.approx(expected, rel=1e-13)
+    assert [p.grad for p in parameters] == pytest.approx(gradient, rel=1e-11, abs=1e-14)
