@@ -1,4 +1,4 @@
-"""Test the engine and the tape in C of an installed wheel: `python .ci/test_wheel.py ROOT`, with the tests' dependencies installed.
+"""Test what is in C in an installed wheel: `python .ci/test_wheel.py ROOT`, with the tests' dependencies installed.
 
 The tests are copied to where the package of the repository, which has no extension, is not in the way.
 """

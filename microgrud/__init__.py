@@ -3,8 +3,8 @@
 `Value` records a graph and `backward()` differentiates it; the functions (`exp`, `tanh`, `dot`, ...) work on Values,
 floats and mpmath numbers alike; `grad`, `jacobian` and their kin differentiate functions. On top of that stand
 `microgrud.nn` (neurons, layers, MLPs), `microgrud.losses`, `microgrud.optim`, `microgrud.train` (`fit`),
-`microgrud.draw` (graphs, step by step) and `microgrud.plot` (loss surfaces, walks, learning curves). `compile` records a
-function once, and replays it.
+`microgrud.draw` (graphs, step by step) and `microgrud.plot` (loss surfaces, walks, learning curves). `compile` records
+a function once, and replays it.
 """
 
 from __future__ import annotations
