@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from microgrud import Value, compile, dot, exp, take, tanh
 from microgrud.tape import executors
@@ -50,9 +49,11 @@ def test_the_second_call_is_a_replay_and_gives_the_same() -> None:
     value, (by_x, by_scale) = short.value_and_grad(ROWS, TARGETS, 0.7, argnums=(0, 2))
     expected, (long_by_x, long_by_scale) = long.value_and_grad(ROWS, TARGETS, 0.7, argnums=(0, 2))
     assert value == pytest.approx(expected, rel=1e-14)
-    assert by_x == pytest.approx(long_by_x, rel=1e-14) and by_x.shape == ROWS.shape
+    assert by_x == pytest.approx(long_by_x, rel=1e-14)
+    assert by_x.shape == ROWS.shape
     assert by_scale == pytest.approx(long_by_scale, rel=1e-14)
-    assert replays(short) == 1 and replays(long) == 0
+    assert replays(short) == 1
+    assert replays(long) == 0
 
 
 @needs_c
@@ -114,7 +115,8 @@ def test_a_sample_that_takes_another_branch_goes_the_long_way() -> None:
     compiled = compile(lambda x: w * x if x > 0 else -x, batched="x")
     up, both = np.array([1.0, 2.0]), np.array([1.0, -2.0])
     assert [compiled(up), compiled(up), compiled(both), compiled(up)] == [3.0, 3.0, 2.0, 3.0]
-    assert compiled.backward(both) == 2.0 and w.grad == 0.5
+    assert compiled.backward(both) == 2.0
+    assert w.grad == 0.5
     assert compiled.stats["paths"] == 2
 
 
@@ -148,7 +150,8 @@ def test_an_argument_given_twice_has_its_derivative_twice() -> None:
     rows = ROWS[:4, :2].copy()
     for _ in range(3):
         _, (one, other) = compiled.value_and_grad(rows, argnums=(0, 0))
-        assert np.array_equal(one, other) and np.array_equal(one, rows[:, ::-1] / 4)
+        assert np.array_equal(one, other)
+        assert np.array_equal(one, rows[:, ::-1] / 4)
 
 
 @needs_c
@@ -232,4 +235,4 @@ def test_each_sample_tries_no_more_recordings_than_branches_that_it_leaves(monke
 
     monkeypatch.setattr(kind, "run", counted)
     assert compiled(xs) == pytest.approx(np.mean([x * np.floor(x + 1) for x in xs]))
-    assert sum(tried) <= 30 * 30 / 2 + 60
+    assert sum(tried) <= 60  # the longest, and the one that goes on from where a sample leaves it

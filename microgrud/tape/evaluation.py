@@ -90,7 +90,8 @@ class _Run:
         those that go on from there, and no others are tried.
         """
         added: list[Path] = []
-        groups = [_Group(np.arange(self.count), list(self.family.paths), 0)]
+        longest_first = sorted(self.family.paths, key=lambda path: -len(path.outcomes))  # it tells most of a sample
+        groups = [_Group(np.arange(self.count), longest_first, 0)]
         while groups:
             group = groups.pop()
             candidates = group.candidates or added[group.seen :]
