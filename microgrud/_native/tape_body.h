@@ -7,6 +7,7 @@
  */
 
 #define WIDTH(block) ((block)->width & ~(size_t)7) /* so that the compiler knows of no rest */
+#define EIGHT_TIMES(x) ((Vec){(x), (x), (x), (x), (x), (x), (x), (x)})
 #define EACH(expression)                                                                                               \
     for (size_t i = 0; i < width; i++) {                                                                               \
         expression;                                                                                                    \
@@ -21,6 +22,22 @@ TAPE_TARGET static double TAPE_NAME(sum_of)(const Block *block, const double *x)
         sum += load(x + i);
     }
     return total(sum);
+}
+
+/* The totals of 8 vectors, in the order of `total`: three steps in which pairs of them become one. */
+TAPE_TARGET LANE void TAPE_NAME(totals)(const Vec v[8], double sums[8])
+{
+    Vec pairs[4], fours[2];
+    for (int k = 0; k < 4; k++) {
+        pairs[k] = SHUFFLE(v[2 * k], v[2 * k + 1], 0, 8, 2, 10, 4, 12, 6, 14) +
+                   SHUFFLE(v[2 * k], v[2 * k + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+    }
+    for (int k = 0; k < 2; k++) {
+        fours[k] = SHUFFLE(pairs[2 * k], pairs[2 * k + 1], 0, 1, 8, 9, 4, 5, 12, 13) +
+                   SHUFFLE(pairs[2 * k], pairs[2 * k + 1], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+    *(LooseVec *)sums = SHUFFLE(fours[0], fours[1], 0, 1, 2, 3, 8, 9, 10, 11) +
+                        SHUFFLE(fours[0], fours[1], 4, 5, 6, 7, 12, 13, 14, 15);
 }
 
 /* out += the sum of w * x over pairs of a slot that varies and one that does not. */
@@ -47,18 +64,20 @@ TAPE_TARGET CONTRACTED static void TAPE_NAME(add_weighted)(const Block *block, d
     }
 }
 
-/* Four sums at a time over the same numbers, which are loaded once for all of them: out[r] += the sum over j of
- * U[u[r][j * step]] * numbers[slots[j]], for `vectors` times 8 samples from sample c on. */
+/* Four sums at a time over the same numbers, which are loaded once for all of them: out[r] is U[base[r]], or without a
+ * base what it was, plus the sum over j of U[u[r][j * step]] * numbers[slots[j]], for `vectors` times 8 samples from
+ * sample c on. */
 TAPE_TARGET CONTRACTED LANE void TAPE_NAME(add_four_sums)(double *const out[4], const double *restrict numbers,
                                                           const int32_t *slots, int32_t first_slot,
                                                           const double *restrict U, const int32_t *const u[4],
-                                                          size_t step, size_t n, size_t c, const int vectors)
+                                                          size_t step, size_t n, const int32_t *base, size_t c,
+                                                          const int vectors)
 {
     PRAGMA_CONTRACTED
     Vec s[4][TAPE_VECTORS];
     for (int r = 0; r < 4; r++) {
         for (int k = 0; k < vectors; k++) {
-            s[r][k] = load(out[r] + c + 8 * k);
+            s[r][k] = base == NULL ? load(out[r] + c + 8 * k) : EIGHT_TIMES(U[base[r]]);
         }
     }
     for (size_t j = 0; j < n; j++) {
@@ -79,14 +98,15 @@ TAPE_TARGET CONTRACTED LANE void TAPE_NAME(add_four_sums)(double *const out[4], 
 
 TAPE_TARGET static void TAPE_NAME(four_sums)(const Block *block, double *const out[4], const double *numbers,
                                              const int32_t *slots, int32_t first_slot, const int32_t *const u[4],
-                                             size_t step, size_t n)
+                                             size_t step, size_t n, const int32_t *base)
 {
     size_t c = 0;
     for (; c + 8 * TAPE_VECTORS <= block->width; c += 8 * TAPE_VECTORS) {
-        TAPE_NAME(add_four_sums)(out, numbers, slots, first_slot, block->U, u, step, n, c, TAPE_VECTORS);
+        TAPE_NAME(add_four_sums)(out, numbers, slots, first_slot, block->U, u, step, n, base, c,
+                                 TAPE_VECTORS);
     }
     for (; c < block->width; c += 8) {
-        TAPE_NAME(add_four_sums)(out, numbers, slots, first_slot, block->U, u, step, n, c, 1);
+        TAPE_NAME(add_four_sums)(out, numbers, slots, first_slot, block->U, u, step, n, base, c, 1);
     }
 }
 
@@ -101,29 +121,60 @@ TAPE_TARGET CONTRACTED static double TAPE_NAME(inner)(const Block *block, const 
     return total(a);
 }
 
-/* The inner products of four x with four y. */
-TAPE_TARGET CONTRACTED static void TAPE_NAME(inner_4x4)(const Block *block, const double *const x[4],
-                                                        const double *const y[4], double sums[4][4])
+/* The inner products of four x with `columns` y, four or two: sums[r * columns + k]. */
+TAPE_TARGET CONTRACTED LANE void TAPE_NAME(inner_products)(const Block *block, const double *const x[4],
+                                                           const double *const y[4], const int columns, double sums[16])
 {
     PRAGMA_CONTRACTED
-    Vec s[4][4];
+    Vec s[16];
     for (int r = 0; r < 4; r++) {
-        for (int k = 0; k < 4; k++) {
-            s[r][k] = load(x[r]) * load(y[k]);
+        for (int k = 0; k < columns; k++) {
+            s[r * columns + k] = load(x[r]) * load(y[k]);
         }
     }
     for (size_t i = 8; i < block->width; i += 8) {
-        const Vec y0 = load(y[0] + i), y1 = load(y[1] + i), y2 = load(y[2] + i), y3 = load(y[3] + i);
         for (int r = 0; r < 4; r++) {
             const Vec xr = load(x[r] + i);
-            s[r][0] += xr * y0, s[r][1] += xr * y1, s[r][2] += xr * y2, s[r][3] += xr * y3;
+            for (int k = 0; k < columns; k++) {
+                s[r * columns + k] += xr * load(y[k] + i);
+            }
         }
     }
-    for (int r = 0; r < 4; r++) {
-        for (int k = 0; k < 4; k++) {
-            sums[r][k] = total(s[r][k]);
+    for (int k = 0; k < 4 * columns; k += 8) {
+        TAPE_NAME(totals)(s + k, sums + k);
+    }
+}
+
+TAPE_TARGET static void TAPE_NAME(inner_4x4)(const Block *block, const double *const x[4], const double *const y[4],
+                                             double sums[16])
+{
+    TAPE_NAME(inner_products)(block, x, y, 4, sums);
+}
+
+TAPE_TARGET static void TAPE_NAME(inner_4x2)(const Block *block, const double *const x[4], const double *const y[4],
+                                             double sums[16])
+{
+    TAPE_NAME(inner_products)(block, x, y, 2, sums);
+}
+
+/* To eight x at once their share of an adjoint g, and to their weights the inner products with it. */
+TAPE_TARGET CONTRACTED static void TAPE_NAME(eight_weighted)(const Block *block, const double *restrict g,
+                                                             const int32_t *v, const int32_t *u, double sums[8])
+{
+    PRAGMA_CONTRACTED
+    Vec s[8];
+    for (int k = 0; k < 8; k++) {
+        s[k] = EIGHT_TIMES(0.0);
+    }
+    for (size_t i = 0; i < block->width; i += 8) {
+        const Vec gi = load(g + i);
+        for (int k = 0; k < 8; k++) {
+            double *a = block->A + (size_t)v[k] * BLOCK + i;
+            s[k] += gi * load(block->V + (size_t)v[k] * BLOCK + i);
+            store(a, load(a) + block->U[u[k]] * gi);
         }
     }
+    TAPE_NAME(totals)(s, sums);
 }
 
 /* NaN for the samples of which a number is not finite. */
@@ -137,7 +188,7 @@ TAPE_TARGET static void TAPE_NAME(suspect)(const Block *block, const double *res
 
 TAPE_TARGET static void TAPE_NAME(fill)(const Block *block, double *restrict z, double number)
 {
-    const Vec all = {number, number, number, number, number, number, number, number};
+    const Vec all = EIGHT_TIMES(number);
     for (size_t i = 0; i < block->width; i += 8) {
         store(z + i, all);
     }
@@ -172,7 +223,15 @@ TAPE_TARGET static void TAPE_NAME(backward_linear)(const Block *block, const int
         double *restrict a = varying(block->tape, A, f.terms[j]);
         EACH(a[i] += g[i])
     }
-    for (size_t j = 0; j < f.weighted; j++) {
+    size_t done = 0;
+    for (; done + 8 <= f.weighted; done += 8) {
+        double sums[8];
+        TAPE_NAME(eight_weighted)(block, g, f.v + done, f.u + done, sums);
+        for (size_t k = 0; k < 8; k++) {
+            block->G[f.u[done + k]] += sums[k];
+        }
+    }
+    for (size_t j = done; j < f.weighted; j++) {
         const double *x = V + (size_t)f.v[j] * BLOCK, w = block->U[f.u[j]];
         double *restrict a = A + (size_t)f.v[j] * BLOCK;
         if (!block->tape->is_constant[f.u[j]]) {
@@ -193,9 +252,6 @@ TAPE_TARGET static void TAPE_NAME(backward_linear)(const Block *block, const int
 TAPE_TARGET static void TAPE_NAME(forward_matrix)(const Block *block, const int32_t *code)
 {
     const Matrix m = read_matrix(code);
-    for (size_t r = 0; r < m.rows; r++) {
-        TAPE_NAME(fill)(block, varying(block->tape, block->V, m.out[r]), block->U[m.base[r]]);
-    }
     size_t r = 0;
     for (; r + 4 <= m.rows; r += 4) {
         double *out[4];
@@ -204,10 +260,11 @@ TAPE_TARGET static void TAPE_NAME(forward_matrix)(const Block *block, const int3
             out[k] = varying(block->tape, block->V, m.out[r + k]);
             u[k] = m.u + (r + k) * m.columns;
         }
-        TAPE_NAME(four_sums)(block, out, block->V, m.v, 0, u, 1, m.columns);
+        TAPE_NAME(four_sums)(block, out, block->V, m.v, 0, u, 1, m.columns, m.base + r);
     }
     for (; r < m.rows; r++) {
         double *out = varying(block->tape, block->V, m.out[r]);
+        TAPE_NAME(fill)(block, out, block->U[m.base[r]]);
         TAPE_NAME(add_weighted)(block, out, m.v, m.u + r * m.columns, m.columns);
     }
     for (r = 0; r < m.rows; r++) {
@@ -232,7 +289,8 @@ TAPE_TARGET static void TAPE_NAME(backward_matrix)(const Block *block, const int
             a[k] = A + (size_t)m.v[j + k] * BLOCK;
             u[k] = m.u + j + k;
         }
-        TAPE_NAME(four_sums)(block, a, A, m.out, block->tape->uniform_count, u, m.columns, m.rows);
+        TAPE_NAME(four_sums)(block, a, A, m.out, block->tape->uniform_count, u, m.columns, m.rows,
+                             NULL);
     }
     for (; j < m.columns; j++) {
         double *restrict a = A + (size_t)m.v[j] * BLOCK;
@@ -242,29 +300,34 @@ TAPE_TARGET static void TAPE_NAME(backward_matrix)(const Block *block, const int
         }
     }
     /* To the weights: the outer product, summed over the samples. */
-    for (size_t r = 0; r < m.rows; r += 4) {
-        for (j = 0; j < m.columns; j += 4) {
-            if (r + 4 <= m.rows && j + 4 <= m.columns) {
-                const double *g[4], *x[4];
-                double sums[4][4];
-                for (size_t k = 0; k < 4; k++) {
-                    g[k] = varying(block->tape, A, m.out[r + k]);
-                    x[k] = V + (size_t)m.v[j + k] * BLOCK;
-                }
-                TAPE_NAME(inner_4x4)(block, g, x, sums);
-                for (size_t p = 0; p < 4; p++) {
-                    for (size_t q = 0; q < 4; q++) {
-                        G[m.u[(r + p) * m.columns + j + q]] += sums[p][q];
-                    }
-                }
-                continue;
+    size_t r = 0;
+    for (; r + 4 <= m.rows; r += 4) {
+        const double *g[4], *x[4];
+        double sums[16];
+        for (size_t k = 0; k < 4; k++) {
+            g[k] = varying(block->tape, A, m.out[r + k]);
+        }
+        for (j = 0; j + 2 <= m.columns;) {
+            const size_t some = j + 4 <= m.columns ? 4 : 2;
+            for (size_t k = 0; k < some; k++) {
+                x[k] = V + (size_t)m.v[j + k] * BLOCK;
             }
-            for (size_t p = r; p < r + 4 && p < m.rows; p++) {
-                for (size_t q = j; q < j + 4 && q < m.columns; q++) {
-                    const double *g = varying(block->tape, A, m.out[p]), *x = V + (size_t)m.v[q] * BLOCK;
-                    G[m.u[p * m.columns + q]] += TAPE_NAME(inner)(block, g, x);
+            (some == 4 ? TAPE_NAME(inner_4x4) : TAPE_NAME(inner_4x2))(block, g, x, sums);
+            for (size_t p = 0; p < 4; p++) {
+                for (size_t q = 0; q < some; q++) {
+                    G[m.u[(r + p) * m.columns + j + q]] += sums[p * some + q];
                 }
             }
+            j += some;
+        }
+        for (size_t p = 0; p < 4 && j < m.columns; p++) {
+            G[m.u[(r + p) * m.columns + j]] += TAPE_NAME(inner)(block, g[p], V + (size_t)m.v[j] * BLOCK);
+        }
+    }
+    for (; r < m.rows; r++) {
+        for (j = 0; j < m.columns; j++) {
+            const double *g = varying(block->tape, A, m.out[r]), *x = V + (size_t)m.v[j] * BLOCK;
+            G[m.u[r * m.columns + j]] += TAPE_NAME(inner)(block, g, x);
         }
     }
 }
@@ -434,8 +497,9 @@ TAPE_TARGET static void TAPE_NAME(tanh_and_slope)(size_t width, const double *re
 {
     uint64_t beyond = 0;
     for (size_t i = 0; i < width; i++) {
-        z[i] = lane_tanh(x[i], TAPE_HAS_FMA);
-        slope[i] = lane_sech_squared(x[i], TAPE_HAS_FMA);
+        const Tanh both = lane_tanh_and_slope(x[i], TAPE_HAS_FMA);
+        z[i] = both.value;
+        slope[i] = both.slope;
         beyond |= mask_if(!(fabs(x[i]) <= TANH_LIMIT));
     }
     for (size_t i = 0; beyond != 0 && i < width; i++) {
@@ -562,8 +626,9 @@ TAPE_TARGET static void TAPE_NAME(backward_simple)(const Block *block, const int
         break;
     case CODE_TANH: {
         const double *restrict slope = varying(block->tape, block->V, code[4]);
-        EACH(first[i] = g[i] * slope[i])
-        break;
+        double *restrict a = varying(block->tape, block->A, slots[0]);
+        EACH(a[i] += g[i] * slope[i])
+        return;
     }
     case OP_SIGMOID:
         EACH(room[1][i] = -fabs(x[i]))
@@ -701,3 +766,4 @@ TAPE_TARGET static void TAPE_NAME(backward_block)(const Block *block)
 #undef TAPE_VECTORS
 #undef WIDTH
 #undef EACH
+#undef EIGHT_TIMES

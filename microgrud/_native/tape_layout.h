@@ -38,8 +38,14 @@ typedef double Vec __attribute__((vector_size(64), aligned(64), may_alias));
 #define store(p, v) (*(Vec *)(p) = (v))
 #define FUSED(x, y, z, has_fma) ((has_fma) ? __builtin_fma((x), (y), (z)) : (x) * (y) + (z))
 
-#define total(v)                                                                                                       \
-    ((((v)[0] + (v)[4]) + ((v)[2] + (v)[6])) + (((v)[1] + (v)[5]) + ((v)[3] + (v)[7])))
+#if defined(__clang__) || __GNUC__ >= 12
+#define SHUFFLE(x, y, ...) __builtin_shufflevector((x), (y), __VA_ARGS__)
+#else
+typedef int64_t Indices __attribute__((vector_size(64)));
+#define SHUFFLE(x, y, ...) __builtin_shuffle((x), (y), (Indices){__VA_ARGS__})
+#endif
+
+#define total(v) ((((v)[0] + (v)[1]) + ((v)[2] + (v)[3])) + (((v)[4] + (v)[5]) + ((v)[6] + (v)[7])))
 
 /* Instructions beside the operations of the table. */
 enum { CODE_LINEAR = 1000, CODE_MATRIX, CODE_TAKE, CODE_DETACH, CODE_DOT, CODE_SOFTMAX, CODE_LOG_SOFTMAX, CODE_TANH };
