@@ -8,6 +8,8 @@
 
 #include "tape_blocks.h"
 
+#include "tape_fresh.h"
+
 #include "tape_alone.h"
 
 #include "tape_run.h"
@@ -46,6 +48,8 @@ static void tape_dealloc(PyObject *self)
     PyMem_Free(tape->guard_list);
     PyMem_Free(tape->constant_slots);
     PyMem_Free(tape->is_constant);
+    PyMem_Free(tape->fresh);
+    PyMem_Free(tape->cleared_slots);
     free(tape->spare);
     type->tp_free(self);
     Py_DECREF(type);
@@ -102,6 +106,10 @@ static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
     }
     if (!choose_variant(tape, variant)) {
         PyErr_Format(PyExc_ValueError, "Tape: the variant %s does not run here", variant);
+        Py_DECREF(tape);
+        return NULL;
+    }
+    if (find_fresh_adjoints(tape) < 0) {
         Py_DECREF(tape);
         return NULL;
     }

@@ -65,19 +65,19 @@ TAPE_TARGET CONTRACTED static void TAPE_NAME(add_weighted)(const Block *block, d
 }
 
 /* Four sums at a time over the same numbers, which are loaded once for all of them: out[r] is U[base[r]], or without a
- * base what it was, plus the sum over j of U[u[r][j * step]] * numbers[slots[j]], for `vectors` times 8 samples from
+ * base zero or what it was, plus the sum over j of U[u[r][j * step]] * numbers[slots[j]], for `vectors` times 8 samples from
  * sample c on. */
-TAPE_TARGET CONTRACTED LANE void TAPE_NAME(add_four_sums)(double *const out[4], const double *restrict numbers,
+TAPE_TARGET LANE void TAPE_NAME(add_four_sums)(double *const out[4], const double *restrict numbers,
                                                           const int32_t *slots, int32_t first_slot,
                                                           const double *restrict U, const int32_t *const u[4],
-                                                          size_t step, size_t n, const int32_t *base, size_t c,
-                                                          const int vectors)
+                                                          size_t step, size_t n, const int32_t *base, bool fresh,
+                                                          size_t c, const int vectors)
 {
     PRAGMA_CONTRACTED
     Vec s[4][TAPE_VECTORS];
     for (int r = 0; r < 4; r++) {
         for (int k = 0; k < vectors; k++) {
-            s[r][k] = base == NULL ? load(out[r] + c + 8 * k) : EIGHT_TIMES(U[base[r]]);
+            s[r][k] = base != NULL ? EIGHT_TIMES(U[base[r]]) : fresh ? EIGHT_TIMES(0.0) : load(out[r] + c + 8 * k);
         }
     }
     for (size_t j = 0; j < n; j++) {
@@ -96,17 +96,18 @@ TAPE_TARGET CONTRACTED LANE void TAPE_NAME(add_four_sums)(double *const out[4], 
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(four_sums)(const Block *block, double *const out[4], const double *numbers,
+TAPE_TARGET CONTRACTED static void TAPE_NAME(four_sums)(const Block *block, double *const out[4], const double *numbers,
                                              const int32_t *slots, int32_t first_slot, const int32_t *const u[4],
-                                             size_t step, size_t n, const int32_t *base)
+                                             size_t step, size_t n, const int32_t *base, bool fresh)
 {
     size_t c = 0;
     for (; c + 8 * TAPE_VECTORS <= block->width; c += 8 * TAPE_VECTORS) {
-        TAPE_NAME(add_four_sums)(out, numbers, slots, first_slot, block->U, u, step, n, base, c,
+        TAPE_NAME(add_four_sums)(out, numbers, slots, first_slot, block->U, u, step, n, base, fresh, c,
                                  TAPE_VECTORS);
     }
     for (; c < block->width; c += 8) {
-        TAPE_NAME(add_four_sums)(out, numbers, slots, first_slot, block->U, u, step, n, base, c, 1);
+        TAPE_NAME(add_four_sums)(out, numbers, slots, first_slot, block->U, u, step, n, base, fresh, c,
+                                 1);
     }
 }
 
@@ -122,7 +123,7 @@ TAPE_TARGET CONTRACTED static double TAPE_NAME(inner)(const Block *block, const 
 }
 
 /* The inner products of four x with `columns` y, four or two: sums[r * columns + k]. */
-TAPE_TARGET CONTRACTED LANE void TAPE_NAME(inner_products)(const Block *block, const double *const x[4],
+TAPE_TARGET LANE void TAPE_NAME(inner_products)(const Block *block, const double *const x[4],
                                                            const double *const y[4], const int columns, double sums[16])
 {
     PRAGMA_CONTRACTED
@@ -145,13 +146,13 @@ TAPE_TARGET CONTRACTED LANE void TAPE_NAME(inner_products)(const Block *block, c
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(inner_4x4)(const Block *block, const double *const x[4], const double *const y[4],
+TAPE_TARGET CONTRACTED static void TAPE_NAME(inner_4x4)(const Block *block, const double *const x[4], const double *const y[4],
                                              double sums[16])
 {
     TAPE_NAME(inner_products)(block, x, y, 4, sums);
 }
 
-TAPE_TARGET static void TAPE_NAME(inner_4x2)(const Block *block, const double *const x[4], const double *const y[4],
+TAPE_TARGET CONTRACTED static void TAPE_NAME(inner_4x2)(const Block *block, const double *const x[4], const double *const y[4],
                                              double sums[16])
 {
     TAPE_NAME(inner_products)(block, x, y, 2, sums);
@@ -159,7 +160,8 @@ TAPE_TARGET static void TAPE_NAME(inner_4x2)(const Block *block, const double *c
 
 /* To eight x at once their share of an adjoint g, and to their weights the inner products with it. */
 TAPE_TARGET CONTRACTED static void TAPE_NAME(eight_weighted)(const Block *block, const double *restrict g,
-                                                             const int32_t *v, const int32_t *u, double sums[8])
+                                                             const int32_t *v, const int32_t *u, bool fresh,
+                                                             double sums[8])
 {
     PRAGMA_CONTRACTED
     Vec s[8];
@@ -171,7 +173,7 @@ TAPE_TARGET CONTRACTED static void TAPE_NAME(eight_weighted)(const Block *block,
         for (int k = 0; k < 8; k++) {
             double *a = block->A + (size_t)v[k] * BLOCK + i;
             s[k] += gi * load(block->V + (size_t)v[k] * BLOCK + i);
-            store(a, load(a) + block->U[u[k]] * gi);
+            store(a, (fresh ? EIGHT_TIMES(0.0) : load(a)) + block->U[u[k]] * gi);
         }
     }
     TAPE_NAME(totals)(s, sums);
@@ -212,7 +214,7 @@ TAPE_TARGET static void TAPE_NAME(forward_linear)(const Block *block, const int3
     TAPE_NAME(suspect)(block, out); /* in another order it may not have overflowed */
 }
 
-TAPE_TARGET static void TAPE_NAME(backward_linear)(const Block *block, const int32_t *code)
+TAPE_TARGET static void TAPE_NAME(backward_linear)(const Block *block, const int32_t *code, bool fresh)
 {
     const Linear f = read_linear(code);
     const size_t width = WIDTH(block);
@@ -226,7 +228,7 @@ TAPE_TARGET static void TAPE_NAME(backward_linear)(const Block *block, const int
     size_t done = 0;
     for (; done + 8 <= f.weighted; done += 8) {
         double sums[8];
-        TAPE_NAME(eight_weighted)(block, g, f.v + done, f.u + done, sums);
+        TAPE_NAME(eight_weighted)(block, g, f.v + done, f.u + done, fresh, sums);
         for (size_t k = 0; k < 8; k++) {
             block->G[f.u[done + k]] += sums[k];
         }
@@ -234,6 +236,9 @@ TAPE_TARGET static void TAPE_NAME(backward_linear)(const Block *block, const int
     for (size_t j = done; j < f.weighted; j++) {
         const double *x = V + (size_t)f.v[j] * BLOCK, w = block->U[f.u[j]];
         double *restrict a = A + (size_t)f.v[j] * BLOCK;
+        if (fresh) {
+            TAPE_NAME(fill)(block, a, 0.0);
+        }
         if (!block->tape->is_constant[f.u[j]]) {
             block->G[f.u[j]] += TAPE_NAME(inner)(block, x, g);
         }
@@ -260,7 +265,7 @@ TAPE_TARGET static void TAPE_NAME(forward_matrix)(const Block *block, const int3
             out[k] = varying(block->tape, block->V, m.out[r + k]);
             u[k] = m.u + (r + k) * m.columns;
         }
-        TAPE_NAME(four_sums)(block, out, block->V, m.v, 0, u, 1, m.columns, m.base + r);
+        TAPE_NAME(four_sums)(block, out, block->V, m.v, 0, u, 1, m.columns, m.base + r, true);
     }
     for (; r < m.rows; r++) {
         double *out = varying(block->tape, block->V, m.out[r]);
@@ -272,7 +277,7 @@ TAPE_TARGET static void TAPE_NAME(forward_matrix)(const Block *block, const int3
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(backward_matrix)(const Block *block, const int32_t *code)
+TAPE_TARGET static void TAPE_NAME(backward_matrix)(const Block *block, const int32_t *code, bool fresh)
 {
     const Matrix m = read_matrix(code);
     const size_t width = WIDTH(block);
@@ -290,10 +295,13 @@ TAPE_TARGET static void TAPE_NAME(backward_matrix)(const Block *block, const int
             u[k] = m.u + j + k;
         }
         TAPE_NAME(four_sums)(block, a, A, m.out, block->tape->uniform_count, u, m.columns, m.rows,
-                             NULL);
+                             NULL, fresh);
     }
     for (; j < m.columns; j++) {
         double *restrict a = A + (size_t)m.v[j] * BLOCK;
+        if (fresh) {
+            TAPE_NAME(fill)(block, a, 0.0);
+        }
         for (size_t r = 0; r < m.rows; r++) {
             const double *restrict g = varying(block->tape, A, m.out[r]), w = block->U[m.u[r * m.columns + j]];
             EACH(a[i] = FUSED(w, g[i], a[i], TAPE_HAS_FMA))
@@ -379,8 +387,9 @@ TAPE_TARGET static const double *TAPE_NAME(operand)(const Block *block, int32_t 
     return room;
 }
 
-/* Add shares to the adjoint of an operand; to that of one that is the same for all samples, their sum. */
-TAPE_TARGET static void TAPE_NAME(give)(const Block *block, int32_t slot, const double *restrict share)
+/* Add shares to the adjoint of an operand, or write them into a fresh one; to that of one that is the same for all
+ * samples, their sum. */
+TAPE_TARGET static void TAPE_NAME(give)(const Block *block, int32_t slot, const double *restrict share, bool fresh)
 {
     if (slot < block->tape->uniform_count) {
         if (!block->tape->is_constant[slot]) {
@@ -390,6 +399,10 @@ TAPE_TARGET static void TAPE_NAME(give)(const Block *block, int32_t slot, const 
     }
     const size_t width = WIDTH(block);
     double *restrict a = varying(block->tape, block->A, slot);
+    if (fresh) {
+        memcpy(a, share, width * sizeof(double));
+        return;
+    }
     EACH(a[i] += share[i])
 }
 
@@ -488,7 +501,7 @@ TAPE_TARGET static void TAPE_NAME(backward_softmax)(const Block *block, const in
             const double gi = g == NULL ? 0.0 : g[i];
             own[i] = code[0] == CODE_SOFTMAX ? own[i] * (gi - weighted[i]) : gi - own[i] * weighted[i];
         }
-        TAPE_NAME(give)(block, s.x[k], own);
+        TAPE_NAME(give)(block, s.x[k], own, false);
     }
 }
 
@@ -580,7 +593,7 @@ TAPE_TARGET static void TAPE_NAME(forward_simple)(const Block *block, const int3
     TAPE_NAME(suspect)(block, z);
 }
 
-TAPE_TARGET static void TAPE_NAME(backward_simple)(const Block *block, const int32_t *code)
+TAPE_TARGET static void TAPE_NAME(backward_simple)(const Block *block, const int32_t *code, unsigned fresh)
 {
     const int op = code[0];
     const size_t n = (size_t)code[2], width = WIDTH(block);
@@ -595,13 +608,13 @@ TAPE_TARGET static void TAPE_NAME(backward_simple)(const Block *block, const int
     const unsigned wanted = wanted_slopes(block->tape, slots, op == CODE_TANH ? 1 : n);
     switch (op) {
     case OP_ADD:
-        TAPE_NAME(give)(block, slots[0], g);
-        TAPE_NAME(give)(block, slots[1], g);
+        TAPE_NAME(give)(block, slots[0], g, fresh & 1);
+        TAPE_NAME(give)(block, slots[1], g, fresh >> 1 & 1);
         return;
     case OP_SUBTRACT:
         EACH(second[i] = -g[i])
-        TAPE_NAME(give)(block, slots[0], g);
-        TAPE_NAME(give)(block, slots[1], second);
+        TAPE_NAME(give)(block, slots[0], g, fresh & 1);
+        TAPE_NAME(give)(block, slots[1], second, fresh >> 1 & 1);
         return;
     case OP_NEGATE:
         EACH(first[i] = -g[i])
@@ -627,7 +640,11 @@ TAPE_TARGET static void TAPE_NAME(backward_simple)(const Block *block, const int
     case CODE_TANH: {
         const double *restrict slope = varying(block->tape, block->V, code[4]);
         double *restrict a = varying(block->tape, block->A, slots[0]);
-        EACH(a[i] += g[i] * slope[i])
+        if (fresh) {
+            EACH(a[i] = g[i] * slope[i])
+        } else {
+            EACH(a[i] += g[i] * slope[i])
+        }
         return;
     }
     case OP_SIGMOID:
@@ -659,7 +676,7 @@ TAPE_TARGET static void TAPE_NAME(backward_simple)(const Block *block, const int
     }
     for (size_t k = 0; k < n; k++) {
         if (wanted >> k & 1) {
-            TAPE_NAME(give)(block, slots[k], shares[k]);
+            TAPE_NAME(give)(block, slots[k], shares[k], fresh >> k & 1);
         }
     }
 }
@@ -736,10 +753,10 @@ TAPE_TARGET static void TAPE_NAME(backward_block)(const Block *block)
         const int32_t *code = tape->code + tape->starts[k];
         switch (code[0]) {
         case CODE_LINEAR:
-            TAPE_NAME(backward_linear)(block, code);
+            TAPE_NAME(backward_linear)(block, code, tape->fresh[k]);
             break;
         case CODE_MATRIX:
-            TAPE_NAME(backward_matrix)(block, code);
+            TAPE_NAME(backward_matrix)(block, code, tape->fresh[k]);
             break;
         case CODE_TAKE:
             backward_take(block, code);
@@ -752,7 +769,7 @@ TAPE_TARGET static void TAPE_NAME(backward_block)(const Block *block)
             break;
         default:
             if (code[0] < OP_LAST_TERNARY || code[0] == CODE_TANH) {
-                TAPE_NAME(backward_simple)(block, code);
+                TAPE_NAME(backward_simple)(block, code, tape->fresh[k]);
             } else {
                 TAPE_NAME(backward_sequence)(block, code);
             }

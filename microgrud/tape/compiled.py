@@ -107,9 +107,12 @@ class Compiled:
             TypeError: if the result is not one number.
         """
         self._refuse_inside("backward")
-        found = self._replayed(lambda replay: replay.backward(args)) if not kwargs else None
-        if found is not None:
-            return found[0]
+        if not kwargs:
+            for k, (replay, path) in enumerate(self._replays):
+                loss = replay.backward(args)
+                if loss is not NotImplemented:
+                    self._used_replay(k, path)
+                    return loss
         arguments = self._read(args, kwargs)
         for x in arguments.numbers:
             if isinstance(x, Value) and not x.is_leaf:
@@ -228,15 +231,19 @@ class Compiled:
 
     def _replayed(self, call: Callable[[Any], Any]) -> tuple[Any, Path] | None:
         """Return what a replay gives that is right for the arguments, and its recording; None if there is none."""
-        replays = self._replays
-        for k, (replay, path) in enumerate(replays):
+        for k, (replay, path) in enumerate(self._replays):
             result = call(replay)
             if result is not NotImplemented:
-                path.used = time.monotonic()
-                if k:  # in a new list, as another thread may be going through this one
-                    self._replays = [replays[k], *replays[:k], *replays[k + 1 :]]
+                self._used_replay(k, path)
                 return result, path
         return None
+
+    def _used_replay(self, k: int, path: Path) -> None:
+        """Note when a recording was used, and have its replay tried first the next time."""
+        path.used = time.monotonic()
+        if k:  # in a new list, as another thread may be going through this one
+            own = [(replay, other) for replay, other in self._replays if other is path]
+            self._replays = own + [(replay, other) for replay, other in self._replays if other is not path]
 
     def _keep_replay(self, path: Path, executor: Executor, arguments: Arguments) -> None:
         """Keep the replay of a recording that served a whole call, if there can be one."""
