@@ -31,7 +31,7 @@ typedef struct {
 
 typedef struct {
     Terms plain, pairs;
-    bool is_form;
+    bool is_form, has_drawn; /* others into it */
 } Form;
 
 typedef struct {
@@ -87,18 +87,16 @@ static Built slot_of_constant(Building *b, double x, int32_t *slot)
     const double number = x == x ? x : (double)NAN;
     uint64_t bits;
     memcpy(&bits, &number, sizeof bits);
-    const uint64_t hash = mixed(0, bits);
-    size_t cell = first_cell(&b->seen_constants, hash);
+    Search search = search_for(&b->seen_constants, mixed(0, bits));
     int32_t k;
-    while ((k = next_alike(&b->seen_constants, hash, &cell)) >= 0) {
+    while ((k = next_alike(&b->seen_constants, &search)) >= 0) {
         const double found = b->constants.items[k];
         if (memcmp(&found, &number, sizeof number) == 0 || (found != found && x != x)) {
             *slot = b->constant_slots.items[k];
             return BUILT;
         }
     }
-    b->seen_constants.cells[cell] = cell_of(hash, b->constants.count);
-    b->seen_constants.count++;
+    enter(&b->seen_constants, &search, b->constants.count);
     built = new_slot(b, STEP_CONSTANT, slot);
     if (built == BUILT && (built = push_int(&b->constant_slots, *slot)) == BUILT &&
         (built = reserve_doubles(&b->constants, 1)) == BUILT) {
@@ -119,16 +117,14 @@ static Built slot_of_operand(Building *b, int32_t operand, int32_t *slot)
 /* Return the slot of a step like the last one that was written, if there is one; else keep that one. */
 static Built slot_of_step(Building *b, int32_t code, double data, int32_t *slot)
 {
-    Built built = make_room(&b->seen_steps);
-    if (built != BUILT) {
-        return built;
-    }
     const size_t step = b->step_codes.count, start = (size_t)b->step_starts.items[step];
     const size_t count = b->step_operands.count - start;
     const int32_t *places = b->step_operands.items + start;
     uint64_t hash = mixed((uint64_t)code, count);
     bool of_constants = true;
+    int32_t last = 0;
     for (size_t k = 0; k < count; k++) {
+        last = places[k] > last ? places[k] : last;
         hash = mixed(hash, (uint64_t)places[k]);
         of_constants &= b->step_of_slot.items[places[k]] == STEP_CONSTANT;
     }
@@ -136,9 +132,9 @@ static Built slot_of_step(Building *b, int32_t code, double data, int32_t *slot)
         b->step_operands.count = start;
         return slot_of_constant(b, data, slot);
     }
-    size_t cell = first_cell(&b->seen_steps, hash);
+    Search search = search_near(&b->seen_steps, hash, (size_t)last);
     int32_t k;
-    while ((k = next_alike(&b->seen_steps, hash, &cell)) >= 0) {
+    while ((k = next_alike(&b->seen_steps, &search)) >= 0) {
         const size_t other = (size_t)b->step_starts.items[k];
         if (b->step_codes.items[k] == code && (size_t)b->step_starts.items[k + 1] - other == count &&
             memcmp(b->step_operands.items + other, places, count * sizeof *places) == 0) {
@@ -147,8 +143,8 @@ static Built slot_of_step(Building *b, int32_t code, double data, int32_t *slot)
             return BUILT;
         }
     }
-    b->seen_steps.cells[cell] = cell_of(hash, step);
-    b->seen_steps.count++;
+    enter(&b->seen_steps, &search, step);
+    Built built;
     if ((built = new_slot(b, (int32_t)step, slot)) == BUILT && (built = push_int(&b->step_codes, code)) == BUILT &&
         (built = push_int(&b->step_outs, *slot)) == BUILT) {
         built = push_int(&b->step_starts, (int32_t)b->step_operands.count);
@@ -185,6 +181,7 @@ static Built slot_of_given_leaf(Building *b, size_t node, int32_t given, int32_t
 static Built give_slots(Building *b)
 {
     Built built = push_int(&b->step_starts, 0);
+    built = built == BUILT ? make_room_for(&b->seen_steps, b->codes.count + 1) : built;
     for (size_t k = 0; k < b->leaf_slots.count && built == BUILT; k++) { /* those of the arguments come first */
         int32_t slot;
         if (b->leaf_slots.items[k] >= 0) {
@@ -268,7 +265,7 @@ static void make_form(Building *b, size_t step)
     const int role = role_of(b, b->step_codes.items[step]);
     const int32_t *operands = b->step_operands.items + b->step_starts.items[step];
     const size_t count = (size_t)(b->step_starts.items[step + 1] - b->step_starts.items[step]);
-    Form form = {{-1, -1, 0}, {-1, -1, 0}, true};
+    Form form = {{-1, -1, 0}, {-1, -1, 0}, true, false};
     if (role == MULTIPLY) {
         append_cell(b, &form.pairs, operands[0], operands[1]);
         b->forms[step] = form;
@@ -285,6 +282,7 @@ static void make_form(Building *b, size_t step)
             append_terms(b, &form.pairs, &b->forms[from].pairs);
             b->forms[from].is_form = false;
             b->dropped[from] = 1;
+            form.has_drawn = true;
         } else {
             append_cell(b, &form.plain, slot, -1);
         }
@@ -306,19 +304,12 @@ static void make_forms(Building *b)
     }
 }
 
-/* Tell whether a step is written as it is: a product, and a sum of two numbers that it has not drawn in. */
+/* Tell whether a step is written as it is: a product, and a sum of two numbers that has drawn in neither. */
 static bool stays(const Building *b, size_t step)
 {
     const Form *form = &b->forms[step];
-    if (!form->is_form || role_of(b, b->step_codes.items[step]) == MULTIPLY) {
-        return true;
-    }
-    if (form->pairs.count > 0 || form->plain.count != 2) {
-        return false;
-    }
-    const int32_t *operands = b->step_operands.items + b->step_starts.items[step];
-    return b->step_starts.items[step + 1] - b->step_starts.items[step] == 2 &&
-           b->cells[form->plain.first].x == operands[0] && b->cells[form->plain.last].x == operands[1];
+    return !form->is_form || role_of(b, b->step_codes.items[step]) == MULTIPLY ||
+           (b->step_starts.items[step + 1] - b->step_starts.items[step] == 2 && !form->has_drawn);
 }
 
 static Built write_instruction(Building *b, size_t step)

@@ -36,11 +36,6 @@ typedef struct {
     bool cyclic;
 } Flattening;
 
-static uint64_t hash_of_address(const void *address)
-{
-    return mixed(0, (uint64_t)(uintptr_t)address);
-}
-
 /* Return the code of an Operation in *code: its place among the known, or after them. */
 static Built code_of_operation(Flattening *f, PyObject *operation, int32_t *code)
 {
@@ -48,9 +43,8 @@ static Built code_of_operation(Flattening *f, PyObject *operation, int32_t *code
     if (built != BUILT) {
         return built;
     }
-    uint64_t hash = hash_of_address(operation);
-    size_t cell = first_cell(&f->seen, hash);
-    for (*code = next_alike(&f->seen, hash, &cell); *code >= 0; *code = next_alike(&f->seen, hash, &cell)) {
+    Search search = search_for(&f->seen, mixed(0, (uint64_t)(uintptr_t)operation));
+    while ((*code = next_alike(&f->seen, &search)) >= 0) {
         if (f->operations[*code] == operation) {
             return BUILT;
         }
@@ -61,8 +55,7 @@ static Built code_of_operation(Flattening *f, PyObject *operation, int32_t *code
             return built;
         }
     }
-    f->seen.cells[cell] = cell_of(hash, f->operation_count);
-    f->seen.count++;
+    enter(&f->seen, &search, f->operation_count);
     *code = (int32_t)f->operation_count;
     f->operations[f->operation_count++] = operation;
     return BUILT;
@@ -159,21 +152,26 @@ static Built flatten_from(Flattening *f, Node *root)
 
 static Built flatten_ends(Flattening *f, PyObject *ends)
 {
+    const Py_ssize_t count = PyTuple_GET_SIZE(ends);
     Built built = BUILT;
-    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(ends) && built == BUILT; k++) {
+    for (Py_ssize_t k = 0; k < count && built == BUILT; k++) {
         PyObject *end = PyTuple_GET_ITEM(ends, k);
-        if (PyFloat_CheckExact(end)) {
-            built = push_int(&f->ends, (int32_t)(-1 - (int64_t)f->numbers.count));
-            built = built == BUILT ? reserve_doubles(&f->numbers, 1) : built;
-            if (built == BUILT) {
-                put_double(&f->numbers, PyFloat_AS_DOUBLE(end));
-            }
-        } else {
-            built = flatten_from(f, as_node(end));
-            built = built == BUILT ? push_int(&f->ends, (int32_t)(as_node(end)->progress - 1)) : built;
+        built = PyFloat_CheckExact(end) ? BUILT : flatten_from(f, as_node(end));
+    }
+    if (built != BUILT || (built = push_int(&f->starts, (int32_t)f->operands.count)) != BUILT ||
+        (built = reserve_ints(&f->ends, (size_t)count)) != BUILT) {
+        return built;
+    }
+    for (Py_ssize_t k = 0; k < count && built == BUILT; k++) {
+        PyObject *end = PyTuple_GET_ITEM(ends, k);
+        if (!PyFloat_CheckExact(end)) {
+            put_int(&f->ends, (int32_t)(as_node(end)->progress - 1));
+        } else if ((built = reserve_doubles(&f->numbers, 1)) == BUILT) {
+            put_int(&f->ends, (int32_t)(-1 - (int64_t)f->numbers.count));
+            put_double(&f->numbers, PyFloat_AS_DOUBLE(end));
         }
     }
-    return built == BUILT ? push_int(&f->starts, (int32_t)f->operands.count) : built;
+    return built;
 }
 
 /* The known operations have their places as codes. */

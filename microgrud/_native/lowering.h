@@ -164,8 +164,8 @@ static Built group_of_softmax(Lowering *l, size_t k, int32_t *group)
     for (size_t j = 0; j < count; j++) {
         hash = mixed(hash, (uint64_t)xs[j]);
     }
-    size_t cell = first_cell(&l->seen, hash);
-    while ((*group = next_alike(&l->seen, hash, &cell)) >= 0) {
+    Search search = search_for(&l->seen, hash);
+    while ((*group = next_alike(&l->seen, &search)) >= 0) {
         const int32_t other = l->softmaxes[*group].first;
         if (l->codes.items[other] == l->codes.items[k] &&
             (size_t)(l->starts.items[other + 1] - l->starts.items[other]) - 1 == count &&
@@ -179,8 +179,7 @@ static Built group_of_softmax(Lowering *l, size_t k, int32_t *group)
             return built;
         }
     }
-    l->seen.cells[cell] = cell_of(hash, l->softmax_count);
-    l->seen.count++;
+    enter(&l->seen, &search, l->softmax_count);
     *group = (int32_t)l->softmax_count;
     l->softmaxes[l->softmax_count++] = (Softmaxes){(int32_t)k, -1};
     return BUILT;

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -169,7 +170,36 @@ class _Slots:
         return found
 
 
-_Form = tuple[list[int], list[int], list[int]]  # plain terms, and the two factors of products
+_Joined: TypeAlias = "list[int] | tuple[_Joined, _Joined]"
+
+
+@dataclass
+class _Form:
+    """A sum: slots of plain terms, and of the two factors of products.
+
+    Each is a list, or a pair of what it was joined of: so that a long sum which grows at either end is not copied.
+    """
+
+    plain: _Joined
+    xs: _Joined
+    ys: _Joined
+    has_drawn: bool = False  # others into it
+
+    def join(self, other: _Form) -> None:
+        """Add the terms of another at the end."""
+        self.plain, self.xs, self.ys = (self.plain, other.plain), (self.xs, other.xs), (self.ys, other.ys)
+
+
+def _in_order(joined: _Joined) -> list[int]:
+    found: list[int] = []
+    waiting = [joined]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, tuple):
+            waiting.extend(reversed(part))
+        else:
+            found.extend(part)
+    return found
 
 
 def _fused(slots: _Slots, outputs: int, linear: int) -> list[tuple[int, int, Sequence[int], int]]:
@@ -194,8 +224,8 @@ def _fused(slots: _Slots, outputs: int, linear: int) -> list[tuple[int, int, Seq
         if form is None or _stays(slots.role(code), operands, form):
             instructions.append((code, out, operands, 0))
         else:
-            plain, xs, ys = form
-            instructions.append((linear, out, (*plain, *xs, *ys), len(plain)))
+            plain = _in_order(form.plain)
+            instructions.append((linear, out, (*plain, *_in_order(form.xs), *_in_order(form.ys)), len(plain)))
     return instructions
 
 
@@ -219,31 +249,25 @@ def _form(
 ) -> _Form | None:
     """Return an operation as a sum of plain terms and products, into which operands used only here are drawn."""
     if role == _MULTIPLY:
-        return [], [operands[0]], [operands[1]]
-    if role == _DOT:
-        half = (len(operands) + 1) // 2
-        plain, xs, ys = operands[:1], list(operands[1:half]), list(operands[half:])
-    elif role == _ADD:
-        plain, xs, ys = operands, [], []
-    else:
+        return _Form([], [operands[0]], [operands[1]])
+    if role not in (_ADD, _DOT):
         return None
-    form: _Form = ([], [], [])
+    plain = operands[:1] if role == _DOT else operands
+    half = (len(operands) - len(plain)) // 2
+    form = _Form([], [], [])
+    own: list[int] = []  # terms that are not drawn in, since the last that was
     for slot in plain:
         if uses[slot] == 1 and slot in forms:
-            parts = forms.pop(slot)
+            form.join(_Form(own, [], []))
+            form.join(forms.pop(slot))
             del written[slot]
-            if not any(form):
-                form = parts  # the first takes all that the others are added to: no term is copied twice
-                continue
+            form.has_drawn, own = True, []
         else:
-            parts = ([slot], [], [])
-        for own, part in zip(form, parts):
-            own.extend(part)
-    form[1].extend(xs)
-    form[2].extend(ys)
+            own.append(slot)
+    form.join(_Form(own, list(operands[len(plain) : len(plain) + half]), list(operands[len(plain) + half :])))
     return form
 
 
 def _stays(role: int, operands: tuple[int, ...], form: _Form) -> bool:
-    """Tell whether an operation is written as it is: a product, and a sum of two numbers that it has not drawn in."""
-    return role == _MULTIPLY or (not form[1] and len(operands) == 2 and form[0] == list(operands))
+    """Tell whether an operation is written as it is: a product, and a sum of two numbers that has drawn in neither."""
+    return role == _MULTIPLY or (len(operands) == 2 and not form.has_drawn)
