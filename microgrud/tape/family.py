@@ -14,7 +14,8 @@ import numpy as np
 from ..trees import Structure
 from .arguments import Arguments
 from .executors import Executor, executor_for
-from .program import Program, build, leaves_made_inside
+from .graph import flatten, leaves_made_inside
+from .program import Program, build
 from .recorder import CompileError, record
 
 __all__ = ["Family", "Path"]
@@ -83,13 +84,14 @@ class Family:
                 second = record(self.f, arguments, numbers, integers)
                 if first is None or second is None:
                     return None
-                made_inside = leaves_made_inside(first, second)
+                graph = flatten(first)
+                made_inside = leaves_made_inside(graph, flatten(second))
                 if made_inside is None:
                     raise CompileError(
                         "two recordings of one call differ: the function draws random numbers, or changes what it "
                         "reads; draw before the call and pass what was drawn as an argument"
                     )
-                program = build(first, made_inside)
+                program = build(graph, made_inside)
             self.make_room(program.static_integers)
             path = Path(program, first.structure, threads=self.threads)
             self.paths.append(path)
