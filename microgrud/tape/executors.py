@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -94,6 +95,11 @@ def _within_tables(program: Program, integers: Sequence[Any], samples: int | Non
     return integers, wrong
 
 
+def _is_finite(x: Any) -> bool:
+    """Tell whether a number, or all numbers of an array, are finite."""
+    return bool(np.isfinite(x).all()) if isinstance(x, np.ndarray) else math.isfinite(x)
+
+
 class _Numpy:
     """The interpreter in NumPy."""
 
@@ -123,7 +129,7 @@ class _Numpy:
             adjoints = backward(program, state, spread)
             gradients = [0.0 if slot is None else adjoints[slot] for slot in program.numbers]
             leaves = np.array([float(adjoints[slot]) for slot in program.leaves])
-            fine = ignore or all(np.all(np.isfinite(x)) for x in (*gradients, leaves))
+            fine = ignore or all(map(_is_finite, (*gradients, leaves)))
             if fine:
                 return Outcome(status, outputs, gradients, leaves)
         status[status == DONE] = LEFT
@@ -277,6 +283,6 @@ class Native:
             if kind == "number":
                 numbers[place] = np.zeros(len(status)) if input_gradients is None else input_gradients[k]
         leaves = gradients[self.leaf_slots]
-        if not ignore and not (np.isfinite(leaves).all() and all(np.all(np.isfinite(x)) for x in numbers)):
+        if not ignore and not (np.isfinite(leaves).all() and all(map(_is_finite, numbers))):
             status[done] = LEFT
         return Outcome(status, outputs, numbers, leaves)
