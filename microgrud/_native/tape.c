@@ -10,6 +10,8 @@
 
 #include "tape_fresh.h"
 
+#include "tape_wide.h"
+
 #include "tape_alone.h"
 
 #include "tape_run.h"
@@ -70,9 +72,9 @@ static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
     }
     tape->uniform_count = uniform_count;
     tape->varying_count = varying_count;
-    size_t length, guard_numbers;
+    size_t guard_numbers;
     int32_t *guard_list = NULL;
-    if (read_ints(code, &tape->code, &length, "code") < 0 ||
+    if (read_ints(code, &tape->code, &tape->length, "code") < 0 ||
         read_ints(starts, &tape->starts, &tape->count, "starts") < 0 ||
         read_ints(inputs, &tape->input_slots, &tape->inputs, "inputs") < 0 ||
         read_ints(outputs, &tape->output_slots, &tape->outputs, "outputs") < 0 ||
@@ -109,7 +111,7 @@ static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
         Py_DECREF(tape);
         return NULL;
     }
-    if (find_fresh_adjoints(tape) < 0) {
+    if (find_fresh_adjoints(tape) < 0 || widen(tape) < 0) {
         Py_DECREF(tape);
         return NULL;
     }

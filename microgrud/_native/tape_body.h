@@ -522,164 +522,198 @@ TAPE_TARGET static void TAPE_NAME(tanh_and_slope)(size_t width, const double *re
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(forward_simple)(const Block *block, const int32_t *code)
+/* Compute z = op(x, y, w) for `width` numbers; return whether one that is not finite is nothing to be suspicious of. */
+TAPE_TARGET static bool TAPE_NAME(values_of)(const ElementaryBlocks *fast, int op, bool squared, size_t width,
+                                             const double *restrict x, const double *restrict y,
+                                             const double *restrict w, double *restrict z)
 {
-    const int op = code[0];
-    const size_t n = (size_t)code[2], width = WIDTH(block);
-    const int32_t *slots = code + 3;
-    double room[3][BLOCK] ALIGNED;
-    const double *restrict x = TAPE_NAME(operand)(block, slots[0], room[0]);
-    const double *restrict y = n > 1 ? TAPE_NAME(operand)(block, slots[1], room[1]) : x;
-    const double *restrict w = n > 2 ? TAPE_NAME(operand)(block, slots[2], room[2]) : x;
-    double *restrict z = varying(block->tape, block->V, code[1]);
-    const ElementaryBlocks *fast = block->tape->elementary;
+    width &= ~(size_t)7;
     switch (op) {
     case OP_ADD:
         EACH(z[i] = x[i] + y[i])
-        return;
+        return true;
     case OP_SUBTRACT:
         EACH(z[i] = x[i] - y[i])
-        return;
+        return true;
     case OP_MULTIPLY:
         EACH(z[i] = x[i] * y[i])
-        return;
+        return true;
     case OP_NEGATE:
         EACH(z[i] = -x[i])
-        return;
+        return true;
     case OP_SQUARE:
         EACH(z[i] = x[i] * x[i])
-        return;
+        return true;
     case OP_ABS:
         EACH(z[i] = fabs(x[i]))
-        return;
+        return true;
     case OP_RELU:
         EACH(z[i] = x[i] <= 0.0 ? 0.0 : x[i])
-        return;
-    case CODE_TANH: /* with the slope, which the backward pass finds in a slot of its own */
-        TAPE_NAME(tanh_and_slope)(width, x, z, varying(block->tape, block->V, code[4]));
-        return;
+        return true;
+    case OP_TANH:
+        fast->tanh(x, z, width);
+        return true;
     case OP_SIGMOID:
         fast->sigmoid(x, z, width);
-        return;
+        return true;
     case OP_DIVIDE:
         EACH(z[i] = x[i] / y[i])
-        break;
+        return false;
     case OP_RECIPROCAL:
         EACH(z[i] = 1.0 / x[i])
-        break;
+        return false;
     case OP_SQRT:
         EACH(z[i] = sqrt(x[i]))
-        break;
+        return false;
     case OP_EXP:
         fast->exp(x, z, width);
-        break;
+        return false;
     case OP_LOG:
         fast->log(x, z, width);
-        break;
+        return false;
     case OP_SIN:
         fast->sin(x, z, width);
-        break;
+        return false;
     case OP_COS:
         fast->cos(x, z, width);
-        break;
-    case OP_POW:
-        if (is_squared(block->tape, slots, block->U)) {
-            EACH(z[i] = x[i] * x[i])
-            break;
-        } /* fall through */
+        return false;
     default:
+        break;
+    }
+    if (squared) {
+        EACH(z[i] = x[i] * x[i])
+    } else {
         EACH(z[i] = value_of((Op)op, x[i], y[i], w[i]))
     }
-    TAPE_NAME(suspect)(block, z);
+    return false;
+}
+
+/* Compute what of the adjoints g of z = op(x, y, w) goes to the operands that are wanted: share[k] of operand k. */
+TAPE_TARGET static void TAPE_NAME(shares_of)(const ElementaryBlocks *fast, int op, bool squared, size_t width,
+                                             const double *restrict g, const double *restrict z,
+                                             const double *restrict x, const double *restrict y,
+                                             const double *restrict w, unsigned wanted, double rooms[3][BLOCK],
+                                             const double *share[3])
+{
+    double *first = rooms[0], *second = rooms[1], *room = second, *other = rooms[2];
+    for (int k = 0; k < 3; k++) {
+        share[k] = rooms[k];
+    }
+    width &= ~(size_t)7;
+    switch (op) {
+    case OP_ADD:
+        share[0] = share[1] = g;
+        return;
+    case OP_SUBTRACT:
+        share[0] = g;
+        EACH(second[i] = -g[i])
+        return;
+    case OP_NEGATE:
+        EACH(first[i] = -g[i])
+        return;
+    case OP_MULTIPLY:
+        EACH(first[i] = g[i] * y[i]; second[i] = g[i] * x[i])
+        return;
+    case OP_SQUARE:
+        EACH(first[i] = g[i] * (2.0 * x[i]))
+        return;
+    case OP_RELU:
+        EACH(first[i] = x[i] <= 0.0 ? 0.0 : g[i])
+        return;
+    case OP_EXP:
+        EACH(first[i] = g[i] * z[i])
+        return;
+    case OP_LOG:
+        EACH(first[i] = g[i] / x[i])
+        return;
+    case OP_DIVIDE:
+        EACH(first[i] = g[i] / y[i]; second[i] = share_of(g[i], quotient_by_divisor(z[i], x[i], y[i])))
+        return;
+    case OP_TANH:
+        TAPE_NAME(tanh_and_slope)(width, x, other, room);
+        EACH(first[i] = g[i] * room[i])
+        return;
+    case OP_SIGMOID:
+        EACH(room[i] = -fabs(x[i]))
+        fast->exp(room, other, width);
+        EACH(const double e = other[i]; first[i] = g[i] * (e / ((1.0 + e) * (1.0 + e))))
+        return;
+    case OP_SIN:
+        fast->cos(x, room, width);
+        EACH(first[i] = g[i] * room[i])
+        return;
+    case OP_COS:
+        fast->sin(x, room, width);
+        EACH(first[i] = -(g[i] * room[i]))
+        return;
+    default:
+        break;
+    }
+    if (squared) {
+        EACH(first[i] = g[i] * (2.0 * x[i]))
+        return;
+    }
+    for (size_t i = 0; i < width; i++) {
+        double slopes[3] = {0.0};
+        slopes_of((Op)op, z[i], x[i], y[i], w[i], wanted, slopes);
+        for (size_t k = 0; k < 3; k++) {
+            rooms[k][i] = wanted >> k & 1 ? share_of(g[i], slopes[k]) : 0.0;
+        }
+    }
+}
+
+TAPE_TARGET static void TAPE_NAME(forward_simple)(const Block *block, const int32_t *code)
+{
+    const size_t n = (size_t)code[2];
+    const int32_t *slots = code + 3;
+    double room[3][BLOCK] ALIGNED;
+    const double *x = TAPE_NAME(operand)(block, slots[0], room[0]);
+    const double *y = n > 1 ? TAPE_NAME(operand)(block, slots[1], room[1]) : x;
+    const double *w = n > 2 ? TAPE_NAME(operand)(block, slots[2], room[2]) : x;
+    double *z = varying(block->tape, block->V, code[1]);
+    if (code[0] == CODE_TANH) { /* with the slope, which the backward pass finds in a slot of its own */
+        TAPE_NAME(tanh_and_slope)(WIDTH(block), x, z, varying(block->tape, block->V, code[4]));
+        return;
+    }
+    const bool squared = code[0] == OP_POW && is_squared(block->tape, slots, block->U);
+    if (!TAPE_NAME(values_of)(block->tape->elementary, code[0], squared, block->width, x, y, w, z)) {
+        TAPE_NAME(suspect)(block, z);
+    }
+}
+
+TAPE_TARGET static void TAPE_NAME(backward_tanh)(const Block *block, const int32_t *code, bool fresh)
+{
+    const size_t width = WIDTH(block);
+    const double *restrict g = varying(block->tape, block->A, code[1]);
+    const double *restrict slope = varying(block->tape, block->V, code[4]);
+    double *restrict a = varying(block->tape, block->A, code[3]);
+    if (fresh) {
+        EACH(a[i] = g[i] * slope[i])
+    } else {
+        EACH(a[i] += g[i] * slope[i])
+    }
 }
 
 TAPE_TARGET static void TAPE_NAME(backward_simple)(const Block *block, const int32_t *code, unsigned fresh)
 {
-    const int op = code[0];
-    const size_t n = (size_t)code[2], width = WIDTH(block);
+    const Tape *tape = block->tape;
+    const size_t n = (size_t)code[2];
     const int32_t *slots = code + 3;
     double room[3][BLOCK] ALIGNED, shares[3][BLOCK] ALIGNED;
-    const double *restrict x = TAPE_NAME(operand)(block, slots[0], room[0]);
-    const double *restrict y = n > 1 ? TAPE_NAME(operand)(block, slots[1], room[1]) : x;
-    const double *restrict w = n > 2 ? TAPE_NAME(operand)(block, slots[2], room[2]) : x;
-    const double *restrict z = varying(block->tape, block->V, code[1]);
-    const double *restrict g = varying(block->tape, block->A, code[1]);
-    double *restrict first = shares[0], *restrict second = shares[1];
-    const unsigned wanted = wanted_slopes(block->tape, slots, op == CODE_TANH ? 1 : n);
-    switch (op) {
-    case OP_ADD:
-        TAPE_NAME(give)(block, slots[0], g, fresh & 1);
-        TAPE_NAME(give)(block, slots[1], g, fresh >> 1 & 1);
-        return;
-    case OP_SUBTRACT:
-        EACH(second[i] = -g[i])
-        TAPE_NAME(give)(block, slots[0], g, fresh & 1);
-        TAPE_NAME(give)(block, slots[1], second, fresh >> 1 & 1);
-        return;
-    case OP_NEGATE:
-        EACH(first[i] = -g[i])
-        break;
-    case OP_MULTIPLY:
-        EACH(first[i] = g[i] * y[i]; second[i] = g[i] * x[i])
-        break;
-    case OP_SQUARE:
-        EACH(first[i] = g[i] * (2.0 * x[i]))
-        break;
-    case OP_RELU:
-        EACH(first[i] = x[i] <= 0.0 ? 0.0 : g[i])
-        break;
-    case OP_EXP:
-        EACH(first[i] = g[i] * z[i])
-        break;
-    case OP_LOG:
-        EACH(first[i] = g[i] / x[i])
-        break;
-    case OP_DIVIDE:
-        EACH(first[i] = g[i] / y[i]; second[i] = share_of(g[i], quotient_by_divisor(z[i], x[i], y[i])))
-        break;
-    case CODE_TANH: {
-        const double *restrict slope = varying(block->tape, block->V, code[4]);
-        double *restrict a = varying(block->tape, block->A, slots[0]);
-        if (fresh) {
-            EACH(a[i] = g[i] * slope[i])
-        } else {
-            EACH(a[i] += g[i] * slope[i])
-        }
-        return;
-    }
-    case OP_SIGMOID:
-        EACH(room[1][i] = -fabs(x[i]))
-        block->tape->elementary->exp(room[1], room[2], width);
-        EACH(const double e = room[2][i]; first[i] = g[i] * (e / ((1.0 + e) * (1.0 + e))))
-        break;
-    case OP_SIN:
-        block->tape->elementary->cos(x, room[1], width);
-        EACH(first[i] = g[i] * room[1][i])
-        break;
-    case OP_COS:
-        block->tape->elementary->sin(x, room[1], width);
-        EACH(first[i] = -(g[i] * room[1][i]))
-        break;
-    case OP_POW:
-        if (is_squared(block->tape, slots, block->U)) {
-            EACH(first[i] = g[i] * (2.0 * x[i]))
-            break;
-        } /* fall through */
-    default:
-        for (size_t i = 0; i < width; i++) {
-            double slopes[3];
-            slopes_of((Op)op, z[i], x[i], y[i], w[i], wanted, slopes);
-            for (size_t k = 0; k < n; k++) {
-                shares[k][i] = wanted >> k & 1 ? share_of(g[i], slopes[k]) : 0.0;
-            }
-        }
-    }
+    const double *x = TAPE_NAME(operand)(block, slots[0], room[0]);
+    const double *y = n > 1 ? TAPE_NAME(operand)(block, slots[1], room[1]) : x;
+    const double *w = n > 2 ? TAPE_NAME(operand)(block, slots[2], room[2]) : x;
+    const double *z = varying(tape, block->V, code[1]), *g = varying(tape, block->A, code[1]), *share[3];
+    const unsigned wanted = wanted_slopes(tape, slots, n);
+    const bool squared = code[0] == OP_POW && is_squared(tape, slots, block->U);
+    TAPE_NAME(shares_of)(tape->elementary, code[0], squared, block->width, g, z, x, y, w, wanted, shares, share);
     for (size_t k = 0; k < n; k++) {
         if (wanted >> k & 1) {
-            TAPE_NAME(give)(block, slots[k], shares[k], fresh >> k & 1);
+            TAPE_NAME(give)(block, slots[k], share[k], fresh >> k & 1);
         }
     }
 }
+
 /* --- operations over sequences, sample by sample --- */
 
 TAPE_TARGET static void TAPE_NAME(forward_sequence)(const Block *block, const int32_t *code)
@@ -767,14 +801,175 @@ TAPE_TARGET static void TAPE_NAME(backward_block)(const Block *block)
             break;
         case CODE_DETACH:
             break;
+        case CODE_TANH:
+            TAPE_NAME(backward_tanh)(block, code, tape->fresh[k]);
+            break;
         default:
-            if (code[0] < OP_LAST_TERNARY || code[0] == CODE_TANH) {
+            if (code[0] < OP_LAST_TERNARY) {
                 TAPE_NAME(backward_simple)(block, code, tape->fresh[k]);
             } else {
                 TAPE_NAME(backward_sequence)(block, code);
             }
         }
     }
+}
+
+/* --- without a batch: the same operation on many numbers --- */
+
+/* Read `count` numbers; the room holds the last of them again, up to a multiple of 8. Those that stand in a row are read
+ * where they are. */
+TAPE_TARGET static const double *TAPE_NAME(gathered)(const double *numbers, const int32_t *slots, size_t count,
+                                                     bool in_a_row, double *restrict room)
+{
+    if (in_a_row && count % 8 == 0) {
+        return numbers + slots[0];
+    }
+    for (size_t i = 0; i < count; i++) {
+        room[i] = numbers[slots[i]];
+    }
+    for (size_t i = count; i % 8 != 0; i++) {
+        room[i] = numbers[slots[count - 1]];
+    }
+    return room;
+}
+
+/* The part of a wide instruction from the i-th result on. */
+typedef struct {
+    const int32_t *slots[4]; /* of results, and of operands */
+    size_t count;
+} TAPE_NAME(Piece);
+
+LANE TAPE_NAME(Piece) TAPE_NAME(piece_of)(const Wide *wide, size_t start)
+{
+    TAPE_NAME(Piece) piece = {{NULL}, wide->n - start < BLOCK ? wide->n - start : BLOCK};
+    for (size_t k = 0; k <= wide->arity; k++) {
+        piece.slots[k] = wide->slots + k * wide->n + start;
+    }
+    return piece;
+}
+
+TAPE_TARGET static bool TAPE_NAME(forward_wide)(const Tape *tape, const int32_t *code, double *U)
+{
+    const Wide wide = read_wide(code, U);
+    double room[4][BLOCK] ALIGNED;
+    bool fine = true;
+    for (size_t start = 0; start < wide.n; start += BLOCK) {
+        const TAPE_NAME(Piece) piece = TAPE_NAME(piece_of)(&wide, start);
+        const double *x[3];
+        for (size_t k = 0; k < 3; k++) {
+            x[k] = k < wide.arity ? TAPE_NAME(gathered)(U, piece.slots[k + 1], piece.count, wide.rows >> (k + 1) & 1,
+                                                        room[k + 1])
+                                  : x[0];
+        }
+        const size_t width = (piece.count + 7) / 8 * 8;
+        double *z = room[0];
+        const bool safe = TAPE_NAME(values_of)(tape->elementary, wide.op, wide.squared, width, x[0], x[1], x[2], z);
+        if (wide.rows & 1) {
+            memcpy(U + piece.slots[0][0], z, piece.count * sizeof(double));
+        } else {
+            for (size_t i = 0; i < piece.count; i++) {
+                U[piece.slots[0][i]] = z[i];
+            }
+        }
+        if (!safe) {
+            double doubt = 0.0;
+            for (size_t i = 0; i < width; i++) {
+                doubt += z[i] - z[i];
+            }
+            fine &= doubt == 0.0;
+        }
+    }
+    return fine;
+}
+
+TAPE_TARGET static void TAPE_NAME(backward_wide)(const Tape *tape, const int32_t *code, const double *U, double *G)
+{
+    const Wide wide = read_wide(code, U);
+    double room[4][BLOCK] ALIGNED, adjoints[BLOCK] ALIGNED, shares[3][BLOCK] ALIGNED;
+    for (size_t start = 0; start < wide.n; start += BLOCK) {
+        const TAPE_NAME(Piece) piece = TAPE_NAME(piece_of)(&wide, start);
+        const double *x[4], *share[3];
+        for (size_t k = 0; k < 4; k++) {
+            x[k] = k <= wide.arity
+                       ? TAPE_NAME(gathered)(U, piece.slots[k], piece.count, wide.rows >> k & 1, room[k])
+                       : x[1];
+        }
+        const double *g = TAPE_NAME(gathered)(G, piece.slots[0], piece.count, wide.rows & 1, adjoints);
+        const size_t width = (piece.count + 7) / 8 * 8;
+        TAPE_NAME(shares_of)(tape->elementary, wide.op, wide.squared, width, g, x[0], x[1], x[2], x[3], wide.wanted,
+                             shares, share);
+        for (size_t k = 0; k < wide.arity; k++) {
+            for (size_t i = 0; i < piece.count && wide.wanted >> k & 1; i++) {
+                G[piece.slots[k + 1][i]] += g[i] == 0.0 ? 0.0 : share[k][i]; /* an adjoint of 0 passes nothing on */
+            }
+        }
+    }
+}
+
+TAPE_TARGET static bool TAPE_NAME(forward_wide_linear)(const int32_t *code, double *U)
+{
+    const WideLinear wide = read_wide_linear(code);
+    double doubt = 0.0, z[BLOCK] ALIGNED;
+    for (size_t start = 0; start < wide.n; start += BLOCK) {
+        const size_t count = wide.n - start < BLOCK ? wide.n - start : BLOCK;
+        const int32_t *slots = wide.slots + start, *out = slots;
+        for (size_t i = 0; i < count; i++) {
+            z[i] = -0.0;
+        }
+        for (size_t k = 0; k < wide.plain; k++) {
+            slots += wide.n;
+            for (size_t i = 0; i < count; i++) {
+                z[i] += U[slots[i]];
+            }
+        }
+        for (size_t k = 0; k < wide.pairs; k++) {
+            const int32_t *x = slots + (k + 1) * wide.n, *y = x + wide.pairs * wide.n;
+            for (size_t i = 0; i < count; i++) {
+                z[i] += U[x[i]] * U[y[i]];
+            }
+        }
+        for (size_t i = 0; i < count; i++) {
+            U[out[i]] = z[i];
+            doubt += z[i] - z[i];
+        }
+    }
+    return doubt == 0.0;
+}
+
+TAPE_TARGET CONTRACTED static bool TAPE_NAME(forward_wide_dot)(const int32_t *code, double *U)
+{
+    PRAGMA_CONTRACTED
+    const WideDot wide = read_wide_dot(code);
+    double doubt = 0.0;
+    for (size_t r = 0; r < wide.n; r += 8) {
+        const double *x[8], *y[8];
+        const size_t some = wide.n - r < 8 ? wide.n - r : 8;
+        Vec s[8];
+        for (size_t k = 0; k < 8; k++) {
+            const size_t row = r + (k < some ? k : some - 1); /* the last one again */
+            x[k] = U + wide.x[row];
+            y[k] = U + wide.y[row];
+            s[k] = EIGHT_TIMES(-0.0);
+        }
+        size_t j = 0;
+        for (; j + 8 <= wide.length; j += 8) {
+            for (int k = 0; k < 8; k++) {
+                s[k] += *(const LooseVec *)(x[k] + j) * *(const LooseVec *)(y[k] + j);
+            }
+        }
+        double sums[8];
+        TAPE_NAME(totals)(s, sums);
+        for (size_t k = 0; k < some; k++) {
+            double rest = U[wide.bias[r + k]];
+            for (size_t i = j; i < wide.length; i++) {
+                rest += x[k][i] * y[k][i];
+            }
+            const double z = sums[k] + rest;
+            U[wide.out[r + k]] = z;
+            doubt += z - z;
+        }
+    }
+    return doubt == 0.0;
 }
 
 #undef TAPE_TARGET
