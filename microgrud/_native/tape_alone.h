@@ -177,9 +177,10 @@ static bool forward_alone(const Tape *tape, double *U, double *room)
         const Op op = (Op)code[0];
         if (op < OP_LAST_TERNARY) {
             const double x = U[slots[0]];
-            z = op == OP_POW && is_squared(tape, slots, U)
-                    ? x * x
-                    : value_of(op, x, n > 1 ? U[slots[1]] : 0.0, n > 2 ? U[slots[2]] : 0.0);
+            const int exponent = small_exponent(tape, code, U);
+            z = exponent == 2   ? x * x
+                : exponent == 1 ? x
+                                : value_of(op, x, n > 1 ? U[slots[1]] : 0.0, n > 2 ? U[slots[2]] : 0.0);
         } else {
             for (size_t j = 0; j < n; j++) {
                 room[j] = U[slots[j]];
@@ -246,8 +247,9 @@ static void backward_alone(const Tape *tape, const double *U, double *G, double 
         double *slopes = few;
         if (op < OP_LAST_TERNARY) {
             const unsigned wanted = wanted_slopes(tape, slots, n);
-            if (op == OP_POW && is_squared(tape, slots, U)) {
-                few[0] = 2.0 * U[slots[0]];
+            const int exponent = small_exponent(tape, code, U);
+            if (exponent > 0) {
+                few[0] = exponent == 2 ? 2.0 * U[slots[0]] : 1.0;
             } else {
                 slopes_of(op, z, U[slots[0]], n > 1 ? U[slots[1]] : 0.0, n > 2 ? U[slots[2]] : 0.0, wanted, few);
             }

@@ -523,7 +523,7 @@ TAPE_TARGET static void TAPE_NAME(tanh_and_slope)(size_t width, const double *re
 }
 
 /* Compute z = op(x, y, w) for `width` numbers; return whether one that is not finite is nothing to be suspicious of. */
-TAPE_TARGET static bool TAPE_NAME(values_of)(const ElementaryBlocks *fast, int op, bool squared, size_t width,
+TAPE_TARGET static bool TAPE_NAME(values_of)(const ElementaryBlocks *fast, int op, int exponent, size_t width,
                                              const double *restrict x, const double *restrict y,
                                              const double *restrict w, double *restrict z)
 {
@@ -550,6 +550,15 @@ TAPE_TARGET static bool TAPE_NAME(values_of)(const ElementaryBlocks *fast, int o
     case OP_RELU:
         EACH(z[i] = x[i] <= 0.0 ? 0.0 : x[i])
         return true;
+    case OP_CHAIN:
+        EACH(z[i] = x[i] == 0.0 ? 0.0 : x[i] * y[i])
+        return false;
+    case OP_MAXIMUM:
+        EACH(z[i] = x[i] >= y[i] || x[i] != x[i] ? x[i] : y[i])
+        return false;
+    case OP_MINIMUM:
+        EACH(z[i] = x[i] <= y[i] || x[i] != x[i] ? x[i] : y[i])
+        return false;
     case OP_TANH:
         fast->tanh(x, z, width);
         return true;
@@ -580,8 +589,10 @@ TAPE_TARGET static bool TAPE_NAME(values_of)(const ElementaryBlocks *fast, int o
     default:
         break;
     }
-    if (squared) {
+    if (exponent == 2) {
         EACH(z[i] = x[i] * x[i])
+    } else if (exponent == 1) {
+        EACH(z[i] = x[i])
     } else {
         EACH(z[i] = value_of((Op)op, x[i], y[i], w[i]))
     }
@@ -589,7 +600,7 @@ TAPE_TARGET static bool TAPE_NAME(values_of)(const ElementaryBlocks *fast, int o
 }
 
 /* Compute what of the adjoints g of z = op(x, y, w) goes to the operands that are wanted: share[k] of operand k. */
-TAPE_TARGET static void TAPE_NAME(shares_of)(const ElementaryBlocks *fast, int op, bool squared, size_t width,
+TAPE_TARGET static void TAPE_NAME(shares_of)(const ElementaryBlocks *fast, int op, int exponent, size_t width,
                                              const double *restrict g, const double *restrict z,
                                              const double *restrict x, const double *restrict y,
                                              const double *restrict w, unsigned wanted, double rooms[3][BLOCK],
@@ -613,6 +624,9 @@ TAPE_TARGET static void TAPE_NAME(shares_of)(const ElementaryBlocks *fast, int o
         return;
     case OP_MULTIPLY:
         EACH(first[i] = g[i] * y[i]; second[i] = g[i] * x[i])
+        return;
+    case OP_CHAIN:
+        EACH(first[i] = share_of(g[i], y[i]); second[i] = share_of(g[i], x[i]))
         return;
     case OP_SQUARE:
         EACH(first[i] = g[i] * (2.0 * x[i]))
@@ -649,8 +663,12 @@ TAPE_TARGET static void TAPE_NAME(shares_of)(const ElementaryBlocks *fast, int o
     default:
         break;
     }
-    if (squared) {
+    if (exponent == 2) {
         EACH(first[i] = g[i] * (2.0 * x[i]))
+        return;
+    }
+    if (exponent == 1) {
+        share[0] = g;
         return;
     }
     for (size_t i = 0; i < width; i++) {
@@ -675,8 +693,8 @@ TAPE_TARGET static void TAPE_NAME(forward_simple)(const Block *block, const int3
         TAPE_NAME(tanh_and_slope)(WIDTH(block), x, z, varying(block->tape, block->V, code[4]));
         return;
     }
-    const bool squared = code[0] == OP_POW && is_squared(block->tape, slots, block->U);
-    if (!TAPE_NAME(values_of)(block->tape->elementary, code[0], squared, block->width, x, y, w, z)) {
+    const int exponent = small_exponent(block->tape, code, block->U);
+    if (!TAPE_NAME(values_of)(block->tape->elementary, code[0], exponent, block->width, x, y, w, z)) {
         TAPE_NAME(suspect)(block, z);
     }
 }
@@ -705,8 +723,8 @@ TAPE_TARGET static void TAPE_NAME(backward_simple)(const Block *block, const int
     const double *w = n > 2 ? TAPE_NAME(operand)(block, slots[2], room[2]) : x;
     const double *z = varying(tape, block->V, code[1]), *g = varying(tape, block->A, code[1]), *share[3];
     const unsigned wanted = wanted_slopes(tape, slots, n);
-    const bool squared = code[0] == OP_POW && is_squared(tape, slots, block->U);
-    TAPE_NAME(shares_of)(tape->elementary, code[0], squared, block->width, g, z, x, y, w, wanted, shares, share);
+    const int exponent = small_exponent(tape, code, block->U);
+    TAPE_NAME(shares_of)(tape->elementary, code[0], exponent, block->width, g, z, x, y, w, wanted, shares, share);
     for (size_t k = 0; k < n; k++) {
         if (wanted >> k & 1) {
             TAPE_NAME(give)(block, slots[k], share[k], fresh >> k & 1);
@@ -863,7 +881,7 @@ TAPE_TARGET static bool TAPE_NAME(forward_wide)(const Tape *tape, const int32_t 
         }
         const size_t width = (piece.count + 7) / 8 * 8;
         double *z = room[0];
-        const bool safe = TAPE_NAME(values_of)(tape->elementary, wide.op, wide.squared, width, x[0], x[1], x[2], z);
+        const bool safe = TAPE_NAME(values_of)(tape->elementary, wide.op, wide.exponent, width, x[0], x[1], x[2], z);
         if (wide.rows & 1) {
             memcpy(U + piece.slots[0][0], z, piece.count * sizeof(double));
         } else {
@@ -896,7 +914,7 @@ TAPE_TARGET static void TAPE_NAME(backward_wide)(const Tape *tape, const int32_t
         }
         const double *g = TAPE_NAME(gathered)(G, piece.slots[0], piece.count, wide.rows & 1, adjoints);
         const size_t width = (piece.count + 7) / 8 * 8;
-        TAPE_NAME(shares_of)(tape->elementary, wide.op, wide.squared, width, g, x[0], x[1], x[2], x[3], wide.wanted,
+        TAPE_NAME(shares_of)(tape->elementary, wide.op, wide.exponent, width, g, x[0], x[1], x[2], x[3], wide.wanted,
                              shares, share);
         for (size_t k = 0; k < wide.arity; k++) {
             for (size_t i = 0; i < piece.count && wide.wanted >> k & 1; i++) {

@@ -177,14 +177,17 @@ typedef struct {
     size_t arity, n;
     unsigned rows;   /* bit 0 if the results stand in a row, bit k for operand k, from 1 */
     unsigned wanted; /* of which operands derivatives are asked for, from bit 0 */
-    bool squared;    /* a power with the constant exponent 2 */
+    int exponent;    /* of a power, if it is the constant 1 or 2; otherwise 0 */
     const int32_t *slots;
 } Wide;
 
 static inline Wide read_wide(const int32_t *code, const double *U)
 {
     const Wide wide = {code[1],           (size_t)code[2], (size_t)code[3],
-                       (unsigned)code[4], (unsigned)code[5], code[6] >= 0 && U[code[6]] == 2.0,
+                       (unsigned)code[4], (unsigned)code[5], code[6] < 0          ? 0
+                                                             : U[code[6]] == 2.0 ? 2
+                                                             : U[code[6]] == 1.0 ? 1
+                                                                                 : 0,
                        code + 7};
     return wide;
 }
@@ -235,10 +238,18 @@ static inline unsigned wanted_slopes(const Tape *tape, const int32_t *slots, siz
     return wanted;
 }
 
-/* Tell whether a power is one with the constant exponent 2: for pow it takes 20 times as long. */
-static inline bool is_squared(const Tape *tape, const int32_t *slots, const double *U)
+static inline bool is_power(int32_t op)
 {
-    return slots[1] < tape->uniform_count && tape->is_constant[slots[1]] && U[slots[1]] == 2.0;
+    return op == OP_POW || op == OP_POWER_IEEE;
+}
+
+/* Return the exponent of a power if it is the constant 1 or 2, and 0 for anything else: pow takes 20 times as long. */
+static inline int small_exponent(const Tape *tape, const int32_t *code, const double *U)
+{
+    if (!is_power(code[0]) || code[4] >= tape->uniform_count || !tape->is_constant[code[4]]) {
+        return 0;
+    }
+    return U[code[4]] == 2.0 ? 2 : U[code[4]] == 1.0 ? 1 : 0;
 }
 
 static inline void clear_adjoints_of_constants(const Tape *tape, double *G)

@@ -72,7 +72,7 @@ static Rank rank_of(const Tape *tape, const int32_t *code, int32_t *levels)
         rank.level = 1 + greatest_level(levels, code + 3, n);
         if (code[0] < OP_LAST_TERNARY) {
             rank.first = (int32_t)wanted_slopes(tape, code + 3, n);
-            rank.second = code[0] == OP_POW && tape->is_constant[code[4]] ? code[4] : -1; /* by its exponent */
+            rank.second = is_power(code[0]) && tape->is_constant[code[4]] ? code[4] : -1; /* the exponent */
         }
     }
     }
@@ -162,7 +162,7 @@ static int32_t *write_wide(const Tape *tape, const Rank *ranks, size_t n, int32_
     for (size_t k = 0; k <= arity; k++) {
         rows |= (unsigned)in_a_row(head + 7 + k * n, n) << k;
     }
-    const int32_t exponent = code[0] == OP_POW ? ranks->second : -1;
+    const int32_t exponent = is_power(code[0]) ? ranks->second : -1;
     const int32_t numbers[] = {CODE_WIDE, code[0], code[2], (int32_t)n, (int32_t)rows, ranks->first, exponent};
     memcpy(head, numbers, sizeof numbers);
     return to;
