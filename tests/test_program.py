@@ -355,6 +355,51 @@ def test_arrays_that_are_none_of_a_program_are_refused_or_lowered(data: st.DataO
         )  # fmt: skip
 
 
+@pytest.mark.skipif(not IN_C, reason="there is one builder without the engine in C")
+def test_no_memory_is_an_error_wherever_it_is_missing() -> None:
+    testcapi = pytest.importorskip("_testcapi")
+    engine: Any = native.engine
+    x, w = Value(0.5), Value(2.0)
+    scores = [x * float(k) + w for k in range(100)]
+    ends = (*(p * q for p in softmax(scores) for q in scores[:20]), CUBE(x), 1.5)
+    parts = engine.flatten(ends, KNOWN)
+    codes, starts, operands, numbers, data, _, places = parts[3:]
+    leaf_slots = np.array([0, building.SLOT_OF_LEAF], dtype=np.int32)
+    roles, linear = building.ROLES, KNOWN.index(LINEAR)
+    count, _, _, constant_slots, constants, *instructions = engine.build(
+        codes, starts, operands, numbers, data, leaf_slots, places, roles, len(ends), linear
+    )
+    kinds = np.array([{LINEAR: 1, TABLE["softmax"]: 3}.get(operation, 0) for operation in KNOWN] + [0], dtype=np.int8)
+    own = dict(zip(graph.as_ints(constant_slots).tolist(), graph.as_doubles(constants).tolist()))
+    steps_of = Instructions((*KNOWN, CUBE), *map(graph.as_ints, instructions))
+    indices = graph.as_ints([int(own[step.operands[0]]) for step in steps_of if step.operation is TABLE["softmax"]])
+    varies = np.zeros(count, dtype=np.uint8)
+    varies[0] = 1
+    native_codes, figures = np.arange(len(kinds), dtype=np.int32), (1000, 1001, 1004, 1007, 2, 2, 4)
+    calls: list[Callable[[], Any]] = [
+        lambda: engine.flatten(ends, KNOWN),
+        lambda: engine.build(codes, starts, operands, numbers, data, leaf_slots, places, roles, len(ends), linear),
+        lambda: engine.lower(*instructions, varies, indices, native_codes, kinds, figures),
+    ]
+    for call in calls:
+        expected, failures = call(), 0
+        for position in range(10_000):
+            testcapi.set_nomemory(position, position + 1)
+            try:
+                found = call()
+            except MemoryError:
+                found = None
+            finally:
+                testcapi.remove_mem_hooks()
+            failures += found is None
+            assert found is None or found == expected
+            if position > failures + 20:
+                break
+        assert failures > 10
+    sum(ends[:-1], Value(0.0)).backward()  # no mark is left behind
+    assert x.grad != 0.0
+
+
 def test_a_million_nodes_are_ready_in_no_time() -> None:
     count = 500_000 if IN_C else 2_000
 
