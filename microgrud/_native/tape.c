@@ -536,6 +536,8 @@ static bool run_blocks(const Tape *tape, const Batch *batch)
 
 /* --- Python's side --- */
 
+#include "tape_check.h"
+
 static int read_ints(PyObject *object, int32_t **numbers, size_t *count, const char *what)
 {
     Py_buffer view;
@@ -599,6 +601,10 @@ static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
     }
     tape->guard_list = (Guard *)guard_list;
     tape->guards = guard_numbers / 4;
+    if (!check_tape(tape, length, guard_numbers)) {
+        Py_DECREF(tape);
+        return NULL;
+    }
     for (size_t k = 0; k < tape->count; k++) {
         const int32_t *instruction = tape->code + tape->starts[k];
         const bool softmax = instruction[0] == CODE_SOFTMAX || instruction[0] == CODE_LOG_SOFTMAX;
