@@ -20,9 +20,11 @@ from ..optim.packing import read_gradients, write_gradients
 from ..optim.settings import one_of, optional, whole
 from ..transforms import grad
 from ..trees import flatten
+from .absent import refuse_if_absent
 from .arguments import Arguments, read_arguments
+from .copies import copied, deep_copied, name_of, packed, unpack_into
 from .evaluation import Evaluation, evaluate, inside_function
-from .family import Family
+from .family import Family, Path
 from .recorder import CompileError
 
 __all__ = ["Compiled", "compile"]
@@ -49,6 +51,8 @@ class Compiled:
         self._lock = threading.Lock()
         self._gradients: dict[Any, Compiled] = {}
         self._methods: weakref.WeakKeyDictionary[Any, Compiled] = weakref.WeakKeyDictionary()
+        #: Of a method of an instance: that of the class, and the instance.
+        self._bound: tuple[Compiled, weakref.ref[Any]] | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the result of the function as floats; of a batch, its mean (or sum) over the samples.
@@ -67,12 +71,15 @@ class Compiled:
         """Return the method of an instance, compiled on its own and kept as long as the instance."""
         if instance is None:
             return self
-        if instance not in self._methods:
-            self._methods[instance] = Compiled(
+        found = self._methods.get(instance)
+        if found is None:
+            found = Compiled(
                 functools.partial(self.function, weakref.proxy(instance)), self.batched, self.reduction, self.threads,
                 self.errors, self.max_paths,
             )  # fmt: skip
-        return self._methods[instance]
+            found._bound = self, weakref.ref(instance)
+            found = self._methods.setdefault(instance, found)  # that of the thread that was first
+        return found
 
     def map(self, *args: Any, **kwargs: Any) -> Any:
         """Return the result of the function for each sample: an array with one number a sample for each number."""
@@ -177,7 +184,7 @@ class Compiled:
     @property
     def stats(self) -> dict[str, int]:
         """Return figures of the recordings: nodes, instructions, paths, slots."""
-        paths = [path for family in self._families.values() for path in family.paths]
+        paths = self.recordings()
         return {
             "signatures": len(self._families),
             "paths": len(paths),
@@ -186,8 +193,26 @@ class Compiled:
             "slots": sum(path.program.slots for path in paths),
         }
 
+    def recordings(self) -> list[Path]:
+        """Return the recordings that there are by now."""
+        with self._lock:
+            return [path for family in self._families.values() for path in family.paths]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle holds: the recordings and the leaves that they read, and not the function."""
+        return packed(self)
+
+    def __setstate__(self, state: Any) -> None:
+        unpack_into(self, state)
+
+    def __copy__(self) -> Compiled:
+        return copied(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
+        return deep_copied(self, memo)
+
     def __repr__(self) -> str:
-        name = getattr(self.function, "__name__", type(self.function).__name__)
+        name = name_of(self.function)
         figures = self.stats
         return (
             f"<compiled {name}: {figures['paths']} recordings, {figures['nodes']} nodes in "
@@ -206,6 +231,7 @@ class Compiled:
         with self._lock:
             family = self._families.get(arguments.signature)
             if family is None:
+                refuse_if_absent(self.function, "for arguments of this structure")
                 family = self._families[arguments.signature] = Family(self.function, self.max_paths, self.threads)
                 while len(self._families) > _MOST_FAMILIES:
                     self._families.popitem(last=False)
@@ -244,11 +270,14 @@ class Compiled:
         return self.function(*args, **kwargs)
 
     def _gradient_of(self, argnums: Any) -> Compiled:
-        if argnums not in self._gradients:
-            self._gradients[argnums] = Compiled(
+        found = self._gradients.get(argnums)
+        if found is None:
+            refuse_if_absent(self.function, f"of the derivatives of .hvp or .hessian by argument {argnums}")
+            found = Compiled(
                 grad(self.function, argnums), self.batched, self.reduction, self.threads, self.errors, self.max_paths
             )
-        return self._gradients[argnums]
+            found = self._gradients.setdefault(argnums, found)
+        return found
 
 
 def compile(
