@@ -12,6 +12,9 @@ from .recorder import DETACH, TAKE
 __all__ = ["check_program"]
 
 _SOFTMAXES = (SOFTMAX, LOG_SOFTMAX)
+#: Sums that became parts of others leave slots behind that no one uses; more of them than this, for each number that
+#: there is, are none of a program's, and memory would be asked for in vain.
+_MOST_UNUSED = 64
 
 
 def check_program(program: Program) -> None:
@@ -57,6 +60,9 @@ def check_program(program: Program) -> None:
             _check_index(program, instruction, where)
         _check_count(instruction, where)
         write([instruction.out], where)
+    most = _MOST_UNUSED * (len(written) + sum(len(x.operands) for x in program.instructions) + 1)
+    if program.slots > most:
+        raise ValueError(f"expected no more than {most} slots for so many numbers, got {program.slots}")
     read(program.outputs, "outputs")
     read((slot for guard in program.guards for slot in (guard.x, guard.y)), "guards")
 

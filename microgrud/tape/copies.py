@@ -24,7 +24,7 @@ from ..optim.settings import one_of, whole
 from ..trees import Structure, flatten
 from .absent import NOT_FINITE, PART_OF_ANOTHER, AbsentFunction
 from .family import Family, Path
-from .naming import argument_names
+from .naming import argument_counts
 from .pickling import pack_program, unpack_program
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def unpack_into(compiled: Compiled, state: Any) -> None:
         renew(compiled)
         for signature, paths in state["families"]:
             family = compiled._families[signature] = _family(compiled, name)
-            counts = [len(names) for names in argument_names(signature, compiled._names)]
+            counts = argument_counts(signature)
             family.paths += [_unpacked_path(path, compiled.threads, counts) for path in paths]
         for argnums, gradient in state["gradients"]:
             if not isinstance(gradient, type(compiled)):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-__all__ = ["argument_names"]
+__all__ = ["argument_counts", "argument_names"]
 
 
 def argument_names(signature: Any, names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -24,33 +25,48 @@ def argument_names(signature: Any, names: Sequence[str]) -> tuple[list[str], lis
     >>> argument_names(arguments.signature, ["x", "k"])
     (['x[0]', "x[1]['a']", 'scale'], ['k'])
     """
-    parts, keywords = signature
-    places = len(parts) - len(keywords)
-    positional = [names[k] if k < len(names) else f"argument {k}" for k in range(places)]
     numbers: list[str] = []
     integers: list[str] = []
-    for name, part in zip([*positional, *keywords], parts):
-        _add(part, name, numbers, integers)
+    for name, whole, shape in _arrays(signature, names):
+        places = itertools.product(*map(range, shape))
+        (integers if whole else numbers).extend(f"{name}{_index(place)}" for place in places)
     return numbers, integers
 
 
-def _add(part: Any, name: str, numbers: list[str], integers: list[str]) -> None:
+def argument_counts(signature: Any) -> tuple[int, int]:
+    """Return how many numbers, and how many integers, arguments with a signature hold.
+
+    Raises:
+        ValueError, TypeError: for what is no signature.
+    """
+    counts = [0, 0]
+    for _, whole, shape in _arrays(signature, ()):
+        counts[bool(whole)] += math.prod(shape)
+    return counts[0], counts[1]
+
+
+def _arrays(signature: Any, names: Sequence[str]) -> Iterator[tuple[str, bool, tuple[int, ...]]]:
+    """Go through the arrays of a signature, a single number being one too: name, whether of integers, and shape."""
+    parts, keywords = signature
+    places = len(parts) - len(keywords)
+    positional = [names[k] if k < len(names) else f"argument {k}" for k in range(places)]
+    for name, part in zip([*positional, *keywords], parts):
+        yield from _arrays_in(part, name)
+
+
+def _arrays_in(part: Any, name: str) -> Iterator[tuple[str, bool, tuple[int, ...]]]:
     kind: Any = part if isinstance(part, str) else part[0]
-    if kind == "number":
-        numbers.append(name)
-    elif kind == "integer":
-        integers.append(name)
+    if kind in ("number", "integer"):
+        yield name, kind == "integer", ()
     elif kind in ("array", "batch"):
-        _, whole, shape, *_ = part
-        places = itertools.product(*map(range, shape))
-        (integers if whole else numbers).extend(f"{name}{_index(place)}" for place in places)
+        yield name, part[1], part[2]
     elif kind == "dict":
         for key, item in part[1]:
-            _add(item, f"{name}[{key!r}]", numbers, integers)
+            yield from _arrays_in(item, f"{name}[{key!r}]")
     elif isinstance(kind, type):  # of a sequence
         fields = getattr(kind, "_fields", None)
         for i, item in enumerate(part[1]):
-            _add(item, f"{name}[{i}]" if fields is None else f"{name}.{fields[i]}", numbers, integers)
+            yield from _arrays_in(item, f"{name}[{i}]" if fields is None else f"{name}.{fields[i]}")
     elif kind != "static":
         raise ValueError(f"expected a signature, got {part!r}")
 

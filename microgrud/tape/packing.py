@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 __all__ = ["pack_floats", "pack_integers", "unpack_floats", "unpack_integers"]
 
@@ -15,18 +14,16 @@ _WIDTHS = {"b": "<i1", "h": "<i2", "i": "<i4", "q": "<i8"}
 
 
 def pack_integers(numbers: Iterable[int]) -> bytes:
-    """Write integers with as many bytes as the largest takes: a letter that says how many, and then all of them.
+    r"""Write integers with as many bytes as the largest takes: a letter that says how many, and then all of them.
 
     >>> pack_integers([1, -2, 3]), len(pack_integers([1, 1000]))
-    (b'b\\x01\\xfe\\x03', 5)
+    (b'b\x01\xfe\x03', 5)
     """
     array = np.fromiter(numbers, dtype=np.int64)
     low, high = (int(array.min()), int(array.max())) if len(array) else (0, 0)
-    for letter, width in _WIDTHS.items():
-        limits = np.iinfo(width)
-        if limits.min <= low and high <= limits.max:
-            break
-    return letter.encode() + array.astype(width).tobytes()
+    fitting = (x for x, width in _WIDTHS.items() if np.iinfo(width).min <= low and high <= np.iinfo(width).max)
+    letter = next(fitting)
+    return letter.encode() + array.astype(_WIDTHS[letter]).tobytes()
 
 
 def unpack_integers(packed: Any) -> list[int]:
@@ -41,7 +38,7 @@ def unpack_integers(packed: Any) -> list[int]:
     width = _WIDTHS.get(chr(packed[0])) if isinstance(packed, bytes) and packed else None
     if width is None:
         raise ValueError(f"expected integers in bytes, got {_shown(packed)}")
-    return _read(packed[1:], width).tolist()
+    return _read(packed[1:], width)
 
 
 def pack_floats(numbers: Iterable[float]) -> bytes:
@@ -60,14 +57,15 @@ def unpack_floats(packed: Any) -> list[float]:
     """
     if not isinstance(packed, bytes):
         raise ValueError(f"expected floats in bytes, got {_shown(packed)}")
-    return _read(packed, "<f8").tolist()
+    return _read(packed, "<f8")
 
 
-def _read(packed: bytes, width: str) -> npt.NDArray[Any]:
+def _read(packed: bytes, width: str) -> list[Any]:
     size = np.dtype(width).itemsize
     if len(packed) % size:
         raise ValueError(f"expected numbers of {size} bytes, got {len(packed)} bytes")
-    return np.frombuffer(packed, dtype=width)
+    numbers: list[Any] = np.frombuffer(packed, dtype=width).tolist()
+    return numbers
 
 
 def _shown(x: Any) -> str:

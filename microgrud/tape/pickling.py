@@ -42,7 +42,8 @@ def pack_program(program: Program) -> tuple[Any, ...]:
     True
     """
     operations: dict[Operation, int] = {}
-    kinds, outs, counts, plains, operands = [], [], [], [], []
+    kinds, outs, counts, plains = [], [], [], []
+    operands: list[int] = []
     for instruction in program.instructions:
         kinds.append(operations.setdefault(instruction.operation, len(operations)))
         outs.append(instruction.out)
@@ -159,12 +160,9 @@ def _packed_operation(operation: Operation) -> Any:
     """Return a name for an operation of microgrud's; for one of the user's own where it stands, or all of it."""
     if TABLE.get(operation.name) is operation or _OF_THE_TAPE.get(operation.name) is operation:
         return operation.name
-    functions = [operation.value, *(operation.partials if isinstance(operation.partials, tuple) else ())]
-    for function in functions:
-        module = getattr(getattr(function, "rule", function), "__module__", None)
-        for name, x in list(vars(sys.modules.get(module or "", object())).items()) if module in sys.modules else ():
-            if x is operation:
-                return module, name
+    place = _place_of(operation)
+    if place is not None:
+        return place
     try:
         pickle.dumps(operation)
     except Exception as error:
@@ -173,6 +171,17 @@ def _packed_operation(operation: Operation) -> Any:
             "operation at the top level of a module, or its value and its rules of functions that stand there"
         ) from None
     return operation
+
+
+def _place_of(operation: Operation) -> tuple[str, str] | None:
+    """Return the module at whose top level an operation stands, and its name there, if its functions lead there."""
+    rules = operation.partials if isinstance(operation.partials, tuple) else (operation.partials,)
+    for function in (operation.value, *(getattr(rule, "rule", rule) for rule in rules)):
+        module = sys.modules.get(getattr(function, "__module__", None) or "")
+        for name, x in list(vars(module).items()) if module is not None else ():
+            if x is operation:
+                return function.__module__, name
+    return None
 
 
 def _unpacked_operation(packed: Any) -> Operation:
