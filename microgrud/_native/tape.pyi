@@ -4,6 +4,7 @@ import numpy.typing as npt
 
 OPERATION_CODES: dict[str, int]
 VARIANTS: list[str]
+BLOCK: int
 CODE_LINEAR: int
 CODE_MATRIX: int
 CODE_TAKE: int

@@ -8,8 +8,8 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,13 @@ from .arguments import Arguments, read_arguments
 from .copies import copied, deep_copied, name_of, packed, unpack_into
 from .evaluation import Evaluation, evaluate, inside_function
 from .family import Family, Path
+from .figures import figures
+from .formulas import counted
+from .listing import listing
 from .recorder import CompileError
+
+if TYPE_CHECKING:
+    from ..nn.module import Module
 
 __all__ = ["Compiled", "compile"]
 
@@ -183,20 +189,65 @@ class Compiled:
 
     @property
     def stats(self) -> dict[str, int]:
-        """Return figures of the recordings: nodes, instructions, paths, slots."""
-        paths = self.recordings()
-        return {
-            "signatures": len(self._families),
-            "paths": len(paths),
-            "nodes": sum(path.program.nodes for path in paths),
-            "instructions": sum(len(path.program.instructions) for path in paths),
-            "slots": sum(path.program.slots for path in paths),
-        }
+        """Return figures of the recordings.
 
-    def recordings(self) -> list[Path]:
-        """Return the recordings that there are by now."""
-        with self._lock:
-            return [path for family in self._families.values() for path in family.paths]
+        `signatures`: structures of arguments; `paths`: recordings, one for each way through the branches; `nodes` that
+        the function recorded, `instructions` that these became, and `slots` for their numbers; `bytes`: of the code and
+        the constants, and the working memory of each executor, which are the numbers of all slots and their adjoints,
+        for a block of samples; `block_size`: how many samples that is, or 0 without the interpreter in C, where the
+        working memory is that of one sample.
+
+        >>> f = compile(lambda x: x * x + 1.0)
+        >>> f(3.0)
+        10.0
+        >>> f.stats["paths"], f.stats["nodes"], f.stats["instructions"]
+        (1, 3, 1)
+        """
+        return figures(self)
+
+    def listing(
+        self,
+        path: int | None = None,
+        limit: int | None = 40,
+        *,
+        model: Module | None = None,
+        names: Mapping[Value, str] | None = None,
+    ) -> str:
+        """Return the recordings as text: what goes in, each instruction as a formula, branches, and what comes out.
+
+        Args:
+            path: the number of one recording, from 1; by default all of them, or the first eight.
+            limit: how many lines the instructions of a recording may have; the middle of more is left out. None for
+                all of them.
+            model: a Module, whose parameters then have their names.
+            names: names for other Values; those with a label have that.
+
+        Raises:
+            TypeError, ValueError: for other arguments.
+
+        >>> from microgrud import tanh
+        >>> w, b = Value(0.5, label="w"), Value(0.25, label="b")
+        >>> f = compile(lambda x: tanh(w * x + b) if x > 0.0 else 2.0 * b)
+        >>> f(1.0), f(-1.0)
+        (0.6351489523872873, 0.5)
+        >>> print(f.listing())
+        <lambda>, recording 1 of 2: 6 nodes in 2 instructions
+          inputs      x
+          parameters  w = 0.5, b = 0.25
+          constants   0.0
+          requires x > 0.0
+          v1 = b + w*x
+          v2 = tanh(v1)
+          returns v2
+        <lambda>, recording 2 of 2: 3 nodes in 1 instruction
+          inputs      x
+          parameters  b = 0.25
+          constants   2.0, 0.0
+          requires not x > 0.0
+          v1 = 2.0*b
+          returns v1
+        """
+        return listing(self, path, limit, model, names)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a pickle holds: the recordings and the leaves that they read, and not the function."""
@@ -212,14 +263,18 @@ class Compiled:
         return deep_copied(self, memo)
 
     def __repr__(self) -> str:
-        name = name_of(self.function)
-        figures = self.stats
+        name, figures = name_of(self.function), self.stats
         return (
-            f"<compiled {name}: {figures['paths']} recordings, {figures['nodes']} nodes in "
-            f"{figures['instructions']} instructions>"
+            f"<compiled {name}: {counted(figures['paths'], 'recording')}, {counted(figures['nodes'], 'node')} in "
+            f"{counted(figures['instructions'], 'instruction')}>"
         )
 
     # --- inside ---
+
+    def _recordings(self) -> list[tuple[Hashable, Path]]:
+        """Return the recordings that there are by now, each with the signature of its arguments."""
+        with self._lock:
+            return [(signature, path) for signature, family in self._families.items() for path in family.paths]
 
     def _read(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Arguments:
         if not args and not kwargs and self.batched:

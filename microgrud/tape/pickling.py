@@ -37,7 +37,7 @@ def pack_program(program: Program) -> tuple[Any, ...]:
     >>> f = compile(lambda x: x * x + 1.0)
     >>> f(3.0)
     10.0
-    >>> (path,) = f.recordings()
+    >>> ((_, path),) = f._recordings()
     >>> unpack_program(pack_program(path.program), []) == path.program
     True
     """
