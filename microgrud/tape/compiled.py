@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import watching
+from ..display import ShownInNotebooks
 from ..engine import Value
 from ..operation import as_sequence
 from ..optim.packing import read_gradients, write_gradients
@@ -39,7 +40,7 @@ __all__ = ["Compiled", "compile"]
 _MOST_FAMILIES = 64
 
 
-class Compiled:
+class Compiled(ShownInNotebooks):
     """A function that is recorded at its first call and replayed from then on; see `compile`."""
 
     def __init__(
@@ -233,7 +234,7 @@ class Compiled:
         >>> print(f.listing())
         <lambda>, recording 1 of 2: 6 nodes in 2 instructions
           inputs      x
-          parameters  w = 0.5, b = 0.25
+          parameters  b = 0.25, w = 0.5
           constants   0.0
           requires x > 0.0
           v1 = b + w*x

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+import itertools
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,12 +64,14 @@ class Formulas:
         path: the recording.
         names: by slot: of an argument, of a parameter, a number, or `v7` for what the seventh instruction gives.
         inputs: the slots of the numbers and the integers of the arguments that are used.
+        leaves: the slots of the Values that it reads, in the order in which it uses them.
         integers: what all integers of the arguments are called.
     """
 
     path: Path
     names: dict[int, str] = field(default_factory=dict)
     inputs: list[int] = field(default_factory=list)
+    leaves: list[int] = field(default_factory=list)
     integers: list[str] = field(default_factory=list)
 
     @property
@@ -160,11 +163,27 @@ class Formulas:
         formulas.names.update({slot: f"v{k}" for k, slot in enumerate(results, 1)})
         taken = set(formulas.names.values())
         known = _known_names(model, names)
-        for k, (slot, leaf) in enumerate(program.leaves.items(), 1):
+        formulas.leaves = _by_first_use(program)
+        for k, slot in enumerate(formulas.leaves, 1):
+            leaf = program.leaves[slot]
             name = _one_of_its_own(" ".join(str(leaf.label or known.get(leaf, f"p{k}")).split()), taken)
             formulas.names[slot] = name
             taken.add(name)
         return formulas
+
+
+def _by_first_use(program: Program) -> list[int]:
+    """Return the slots of the leaves, in the order in which they are used."""
+    used = (slot for instruction in program.instructions for slot in _in_order(instruction))
+    return list(dict.fromkeys([*(slot for slot in used if slot in program.leaves), *program.leaves]))
+
+
+def _in_order(instruction: Instruction) -> Iterator[int]:
+    yield from instruction.operands[: instruction.plain]
+    if instruction.operation is LINEAR:
+        yield from itertools.chain.from_iterable(zip(*instruction.pairs))
+    else:
+        yield from instruction.operands[instruction.plain :]
 
 
 def _known_names(model: Any, names: Any) -> dict[Value, str]:

@@ -61,7 +61,7 @@ def _lines(formulas: Formulas, limit: int | None) -> Iterator[str]:
     if formulas.inputs:
         yield f"inputs      {', '.join(shortened([formulas.operand(slot) for slot in formulas.inputs]))}"
     if program.leaves:
-        named = [f"{formulas.operand(slot)} = {leaf.data!r}" for slot, leaf in program.leaves.items()]
+        named = [f"{formulas.operand(slot)} = {program.leaves[slot].data:.6g}" for slot in formulas.leaves]
         yield f"parameters  {', '.join(shortened(named, 6))}"
     if program.constants:
         yield f"constants   {', '.join(shortened([formulas.operand(slot) for slot in program.constants]))}"
