@@ -44,8 +44,8 @@ class Compiled(ShownInNotebooks):
     """A function that is recorded at its first call and replayed from then on; see `compile`.
 
     A pickle of it holds the recordings, and the leaves that they read, but not the function: what comes out replays
-    them, to the same bits, in another process too. What it has no recording for is a CompileError. Leaves are those of a
-    model that is pickled along: `pickle.dumps((model, loss))`.
+    them, to the same bits, in another process too. What it has no recording for is a CompileError. A model that is
+    pickled along, as in `pickle.dumps((model, loss))`, shares its parameters with them.
 
     `copy.deepcopy` keeps the function. Where a deep copy of that is another function (a method of an object that is
     copied, a Module), the copy records it anew; a plain function goes on reading the leaves that it closes over.

@@ -38,7 +38,8 @@ def pack_program(program: Program) -> tuple[Any, ...]:
     >>> f(3.0)
     10.0
     >>> ((_, path),) = f._recordings()
-    >>> unpack_program(pack_program(path.program), []) == path.program
+    >>> packed = pack_program(path.program)
+    >>> pack_program(unpack_program(packed, [])) == packed
     True
     """
     operations: dict[Operation, int] = {}
