@@ -777,12 +777,12 @@ static PyType_Spec tape_spec = {
     .slots = tape_slots,
 };
 
-/* The number of each operation of the table, by its name. */
+/* The number of each operation of the table that C has rules for, by its name. */
 static PyObject *operation_codes(void)
 {
     PyObject *codes = PyDict_New();
     for (int op = 0; codes != NULL && op < OP_COUNT; op++) {
-        if (OPERATION_NAMES[op] == NULL) {
+        if (OPERATION_NAMES[op] == NULL || is_left_to_python(op)) {
             continue;
         }
         PyObject *number = PyLong_FromLong(op);

@@ -10,6 +10,14 @@
 #ifndef MICROGRUD_TAPE_CHECK_H
 #define MICROGRUD_TAPE_CHECK_H
 
+/* Operations whose value or slopes ops.h leaves to Python: BY_PYTHON is NaN here, so that each sample would be one for
+ * the function itself. Programs with such an operation are for the interpreter in NumPy. */
+static bool is_left_to_python(int op)
+{
+    return op == OP_ASINH || op == OP_ATAN2 || op == OP_FLOOR_DIVIDE || op == OP_HYPOT || op == OP_MODULO ||
+           op == OP_NORM || op == OP_ROUND_DIGITS;
+}
+
 /* What is known of a slot so far. A number that is the same for all samples may be there before the program begins. */
 typedef enum { UNKNOWN = 0, READ, WRITTEN } SlotState;
 
@@ -286,7 +294,7 @@ static bool check_instruction(const Check *check)
     case CODE_DETACH: /* in a batch of what varies */
         return check_operation(check) && (alone || reads_varying(check, check->code + 3, 1));
     default:
-        if (op < 0 || op >= OP_COUNT || OPERATION_NAMES[op] == NULL) {
+        if (op < 0 || op >= OP_COUNT || OPERATION_NAMES[op] == NULL || is_left_to_python(op)) {
             return complain(check, "the number of an instruction", op);
         }
         return check_operation(check);

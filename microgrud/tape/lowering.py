@@ -32,8 +32,6 @@ _FEWEST_ROWS, _FEWEST_COLUMNS = 2, 2
 
 _FEWEST_IN_A_ROW = 4
 _SOFTMAXES = (SOFTMAX, LOG_SOFTMAX)
-#: Operations whose value, or a slope, C leaves to Python: each sample would be one for the function itself.
-_BY_PYTHON = frozenset(["asinh", "atan2", "floor_divide", "hypot", "modulo", "norm", "round_digits"])
 
 
 class NotLoweredError(Exception):
@@ -144,7 +142,7 @@ class _Lowering:
             return self.special["take"]
         if operation is DETACH:
             return self.special["detach"]
-        code = None if operation.name in _BY_PYTHON else self.codes.get(operation.name)
+        code = self.codes.get(operation.name)
         if code is None or TABLE.get(operation.name) is not operation:
             raise NotLoweredError(operation.name)
         return code
