@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 import multiprocessing
 import os
@@ -354,6 +355,7 @@ def test_deep_copies_of_modules_train_themselves() -> None:
     assert twin.loss(2.0) == 10.0
     assert model.loss(2.0) == 4.0
     assert twin.squared.function.__self__ is twin
+    assert inspect.unwrap(twin.squared).__self__ is twin
 
 
 def test_a_deep_copy_that_begins_at_the_compiled_method_is_one_object() -> None:

@@ -159,6 +159,8 @@ def _twin(compiled: Compiled, function: Any) -> Compiled:
     vars(twin).update(vars(compiled))
     renew(twin)
     twin.function = function
+    if "__wrapped__" in vars(twin):
+        vars(twin)["__wrapped__"] = function
     if function is not compiled.function:
         return twin
     twin._bound = compiled._bound
