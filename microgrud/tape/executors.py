@@ -17,7 +17,7 @@ from .interpreter import COMPARISONS, as_vector, backward, first_failed, forward
 from .lowering import SYMBOLS, NotLoweredError, lower
 from .program import Program
 
-__all__ = ["DONE", "LEFT", "SUSPICIOUS", "Executor", "Native", "Outcome", "executor_for"]
+__all__ = ["DONE", "LEFT", "SUSPICIOUS", "Executor", "Native", "Outcome", "executor_for", "total_of"]
 
 #: What became of a sample: it is done; the eager program may have raised; its derivatives are still to be had, in a
 #: batch without such others. A number above 0 is that of the first guard, counted from 1, that does not hold.
@@ -93,6 +93,11 @@ def _within_tables(program: Program, integers: Sequence[Any], samples: int | Non
             if samples is None:
                 integers[place] = int(integers[place])
     return integers, wrong
+
+
+def total_of(numbers: Vector) -> float:
+    """Return the sum of numbers, one a sample: to the same bits as a replay, where there are any."""
+    return float(np.sum(numbers)) if native_tape is None else native_tape.total(np.ascontiguousarray(numbers))
 
 
 def _is_finite(x: Any) -> bool:
@@ -273,7 +278,7 @@ class Native:
         done = status == DONE
         for seed, slot in zip(seeds, self.outputs):
             if slot < self.lowered.uniform:
-                gradients[slot] += float(np.sum(seed[done]))
+                gradients[slot] += total_of(seed[done])
         self.alone.run_alone(uniform, gradients)
         numbers: list[Any] = [0.0] * len(self.program.numbers)
         for slot, kind, place in self.fixed:
