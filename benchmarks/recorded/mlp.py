@@ -107,13 +107,15 @@ def _recorded(threads: int) -> Any:
     def make(data: Data) -> Step:
         from microgrud import compile
         from microgrud.losses import squared_error
+        from microgrud.optim import SGD
 
         model = _model(data)
+        optimizer = SGD(model.parameters(), lr=0.1)
         loss = compile(lambda x, t: squared_error(model(x), t), batched=("x", "t"), threads=threads)
         X, t = data.inputs, data.targets
 
         def run() -> Any:
-            model.zero_grad()
+            optimizer.zero_grad()
             return loss.backward(X, t)
 
         return Step(run, _read_model(model))
@@ -124,13 +126,15 @@ def _recorded(threads: int) -> Any:
 def eagerly(data: Data) -> Step:
     """Sample by sample, so that the graph of one is in memory at a time."""
     from microgrud.losses import squared_error
+    from microgrud.optim import SGD
 
     model = _model(data)
+    optimizer = SGD(model.parameters(), lr=0.1)
     samples = list(zip(data.inputs.tolist(), data.targets.tolist()))
     weight = 1.0 / len(samples)
 
     def run() -> Any:
-        model.zero_grad()
+        optimizer.zero_grad()
         total = 0.0
         for x, t in samples:
             loss = squared_error(model(x), t) * weight

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from .mlp import MLP
+from .rosenbrock import ROSENBROCK
+from .transformer import TRANSFORMER
 from .workload import Workload
 
 WORKLOADS: dict[str, Workload] = {
     "mlp": MLP,
+    "transformer": TRANSFORMER,
+    "rosenbrock": ROSENBROCK,
 }
