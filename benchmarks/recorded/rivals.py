@@ -77,6 +77,7 @@ RIVALS: dict[str, Callable[[], str]] = {
     "c": _c,
     "floats": _python,
     "casadi": _version("casadi"),
+    "casadi mapaccum": _version("casadi"),
     "jax jit": _jax,
     "jax jit vmap": _jax,
     "torch compile": _torch_compile,

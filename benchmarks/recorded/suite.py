@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .barrier import BARRIER
+from .lorenz import LORENZ
 from .mlp import MLP
 from .rosenbrock import ROSENBROCK
 from .transformer import TRANSFORMER
@@ -11,4 +13,6 @@ WORKLOADS: dict[str, Workload] = {
     "mlp": MLP,
     "transformer": TRANSFORMER,
     "rosenbrock": ROSENBROCK,
+    "lorenz": LORENZ,
+    "barrier": BARRIER,
 }
