@@ -80,6 +80,7 @@ RIVALS: dict[str, Callable[[], str]] = {
     "casadi mapaccum": _version("casadi"),
     "jax jit": _jax,
     "jax jit vmap": _jax,
+    "jax jit jacfwd": _jax,
     "torch compile": _torch_compile,
     "torch": _torch,
     "hips autograd": _version("autograd"),

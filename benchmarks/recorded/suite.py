@@ -5,6 +5,7 @@ from __future__ import annotations
 from .barrier import BARRIER
 from .lorenz import LORENZ
 from .mlp import MLP
+from .recording import RECORDING
 from .rosenbrock import ROSENBROCK
 from .transformer import TRANSFORMER
 from .workload import Workload
@@ -15,4 +16,5 @@ WORKLOADS: dict[str, Workload] = {
     "rosenbrock": ROSENBROCK,
     "lorenz": LORENZ,
     "barrier": BARRIER,
+    "recording": RECORDING,
 }
