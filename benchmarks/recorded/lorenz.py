@@ -1,6 +1,6 @@
 """Lorenz' equations, 1,000 steps of Runge and Kutta: how far the last state is from an observed one, and the gradient.
 
-The gradient is by the first state and the three parameters of the equations: what a fit of them to an observation needs.
+The gradient is by the first state and the three parameters of the equations: what a fit of them needs.
 """
 
 from __future__ import annotations
@@ -133,7 +133,6 @@ def _torch(compiled: bool) -> Callable[[Any], Step]:
 
     def make(data: Any) -> Step:
         import torch
-
 
         def slope(y: Any, p: Any) -> Any:
             x, u, v = y.unbind()

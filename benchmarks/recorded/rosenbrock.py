@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,7 @@ def data(case: str) -> Data:
 def _scalar(x: Any) -> Any:
     """Sum up over the neighbours: the program on numbers, which need be no array."""
     total = 0.0
-    for a, b in zip(x[:-1], x[1:]):
+    for a, b in itertools.pairwise(x):
         total = total + 100.0 * (b - a * a) ** 2 + (1.0 - a) ** 2
     return total
 
@@ -95,41 +96,35 @@ def by_jax(data: Data) -> Step:
     return Step(lambda: jax.block_until_ready(step(x)), lambda result: flat(*result))
 
 
-def _torch(compiled: bool) -> Callable[[Data], Step]:
-    def make(data: Data) -> Step:
-        import torch
+def by_torch(data: Data) -> Step:
+    """The function of tensors, differentiated once or twice backwards."""
+    import torch
 
-        def with_gradient(x: Any) -> Any:
-            slope, value = torch.func.grad_and_value(function)(x)
-            return value, slope
+    function = _array(torch.sum)
+    x, v = torch.tensor(data.point, requires_grad=True), torch.tensor(data.direction)
 
-        def product(x: Any, v: Any) -> Any:
-            return torch.func.jvp(torch.func.grad(function), (x,), (v,))[1:]
-
-        function = _array(torch.sum)
-        step: Any = product if data.product else with_gradient
-        if compiled:
-            step = torch.compile(step, dynamic=False)
-        else:
-            step = _double_backward if data.product else _backward
-        given = [torch.tensor(x) for x in ((data.point, data.direction) if data.product else (data.point,))]
-        if not compiled:
-            given = [function, given[0].requires_grad_(), *given[1:]]
-        return Step(lambda: step(*given), lambda result: flat(*[x.detach() for x in result]))
-
-    def _backward(function: Any, x: Any) -> Any:
-        import torch
-
+    def gradient() -> Any:
         value = function(x)
-        return value, *torch.autograd.grad(value, x)
+        return value.detach(), *torch.autograd.grad(value, x)
 
-    def _double_backward(function: Any, x: Any, v: Any) -> Any:
-        import torch
-
+    def product() -> Any:
         (slope,) = torch.autograd.grad(function(x), x, create_graph=True)
         return torch.autograd.grad(slope, x, v)
 
-    return make
+    return Step(product if data.product else gradient, lambda result: flat(*result))
+
+
+def by_torch_compile(data: Data) -> Step:
+    """The function of tensors; forward over reverse for the product."""
+    import torch
+
+    function = _array(torch.sum)
+    x, v = torch.tensor(data.point), torch.tensor(data.direction)
+    if data.product:
+        product = torch.compile(lambda x, v: torch.func.jvp(torch.func.grad(function), (x,), (v,))[1], dynamic=False)
+        return Step(lambda: product(x, v), flat)
+    step = torch.compile(lambda x: torch.func.grad_and_value(function)(x), dynamic=False)
+    return Step(lambda: step(x), lambda result: flat(*result[::-1]))
 
 
 def by_casadi(data: Data) -> Step:
@@ -170,8 +165,8 @@ ROSENBROCK = Workload(
         "numpy": by_numpy,
         "casadi": by_casadi,
         "jax jit": by_jax,
-        "torch compile": _torch(compiled=True),
-        "torch": _torch(compiled=False),
+        "torch compile": by_torch_compile,
+        "torch": by_torch,
         "hips autograd": by_autograd,
     },
 )
