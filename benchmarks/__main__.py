@@ -24,6 +24,7 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     markdown: Annotated[bool, typer.Option(help="Print the recorded figures as tables for the README.")] = False,
     figure: Annotated[pathlib.Path | None, typer.Option(help="Draw the recorded figures into this SVG.")] = None,
+    readme: Annotated[pathlib.Path | None, typer.Option(help="Write the tables into this document.")] = None,
     load: Annotated[pathlib.Path | None, typer.Option(help="Measure nothing: take the JSON of an earlier run.")] = None,
     save: Annotated[pathlib.Path | None, typer.Option(help="Write the figures into this file as JSON.")] = None,
 ) -> None:
@@ -46,6 +47,8 @@ def main(
         print(json.dumps(results, indent=1))
     else:
         _print(results, markdown, rounds)
+    if readme is not None:
+        table.into(readme, results["machine"], results["recorded"])
     if figure is not None:
         from .recorded.figure import draw
 

@@ -8,7 +8,7 @@ import microgrud
 from benchmarks.recorded import handwritten, mlp
 from benchmarks.recorded.figure import draw
 from benchmarks.recorded.suite import WORKLOADS
-from benchmarks.recorded.table import exponent, markdown, text
+from benchmarks.recorded.table import exponent, into, markdown, text
 from benchmarks.recorded.worker import agree
 
 SMALL = [
@@ -68,6 +68,21 @@ def test_tables():
     for lines in (list(text(figures())), list(markdown(figures()))):
         assert any("torch is not here: No module named 'torch'" in line for line in lines)
         assert any("more than 60 s" in line for line in lines)
+
+
+def test_tables_in_a_document(tmp_path):
+    document = tmp_path / "README.md"
+    document.write_text("before\n<!-- the tables begin -->\nold\n<!-- the tables end -->\nafter\n", encoding="utf-8")
+    for _ in range(2):
+        into(document, "a machine", figures())
+    written = document.read_text(encoding="utf-8")
+    assert written.startswith("before\n<!-- the tables begin -->\nMeasured on a machine, ")
+    assert written.endswith("\n<!-- the tables end -->\nafter\n")
+    assert "old" not in written
+    assert written.count("### Lorenz") == 1
+    document.write_text("no marks", encoding="utf-8")
+    with pytest.raises(ValueError, match="marks"):
+        into(document, "a machine", figures())
 
 
 def test_the_exponent_of_growth():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 from .rivals import RIVALS
@@ -11,6 +13,8 @@ from .suite import WORKLOADS
 from .workload import Workload
 
 Figures = list[dict[str, Any]]
+
+_BEGIN, _END = "<!-- the tables begin -->", "<!-- the tables end -->"
 
 
 def text(found: Figures) -> Iterator[str]:
@@ -35,6 +39,21 @@ def markdown(found: Figures) -> Iterator[str]:
         for rival, cells in _rows(found, name, workload):
             yield f"| {rival} | " + " | ".join(_short_cell(cell) for cell in cells) + " |"
     yield from _remarks(found)
+
+
+def into(document: Path, machine: str, found: Figures) -> None:
+    """Put the tables between the two marks of a document, in the place of what is there.
+
+    Raises:
+        ValueError: if the document has not both marks.
+    """
+    written = document.read_text(encoding="utf-8")
+    before, _, rest = written.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not end:
+        raise ValueError(f"{document}: expected the marks {_BEGIN} and {_END}")
+    lines = "\n".join([f"Measured on {machine}, {date.today():%d %B %Y}.", *markdown(found)])
+    document.write_text(f"{before}{_BEGIN}\n{lines}\n{_END}{after}", encoding="utf-8")
 
 
 def exponent(found: Figures, rival: str) -> float | None:

@@ -114,11 +114,13 @@ def _scalar(recorded: bool) -> Callable[[Data], Step]:
         optimizer = SGD(parameters, lr=0.1)
         loss = _sample_loss(matrices)
         words = list(zip(data.letters.tolist(), data.lengths.tolist()))
-        whole = compile(loss, batched=("letters", "length"), threads=1)
+        alone = len(words) == 1  # a word is no batch
+        whole = compile(loss, batched=() if alone else ("letters", "length"), threads=1)
+        given: Any = words[0] if alone else (data.letters, data.lengths)
 
         def replayed() -> Any:
             optimizer.zero_grad()
-            return whole.backward(data.letters, data.lengths)
+            return whole.backward(*given)
 
         def eager() -> Any:
             optimizer.zero_grad()
