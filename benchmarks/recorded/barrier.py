@@ -202,7 +202,7 @@ def by_autograd(data: Data) -> Step:
 
 
 BARRIER = Workload(
-    title="Barrier option, 24 times: price and 5 sensitivities",
+    title="barrier option by Monte Carlo, gradient",
     cases=("10,000 paths",),
     data=data,
     programs={

@@ -131,10 +131,12 @@ def _recordings(ax: Any, own: Figures, found: Figures) -> None:
             continue
         ax.plot(*zip(*points), color=look.color, marker=look.marker, markersize=4.5, linewidth=look.weight)
         power = exponent(found, rival) if rival != "floats" else None
-        label = f"{look.label}: n^{power:.2f}" if power is not None else look.label
-        ax.annotate(label, points[-1], xytext=(-4, 5), textcoords="offset points", ha="right", va="bottom",
-                    fontsize=_SMALL, color=look.color)  # fmt: skip
-    ax.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+        label = f"{look.label}: $n^{{{power:.2f}}}$" if power is not None else look.label
+        ax.annotate(label, points[-1], xytext=(-7, 1), textcoords="offset points", ha="right", va="bottom",
+                    fontsize=_SMALL + 1, color=look.color)  # fmt: skip
+    sizes = sorted({_size(f["case"]) for f in own})
+    ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    ax.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
     ax.minorticks_off()
 
 

@@ -194,7 +194,7 @@ def by_autograd(data: Any) -> Step:
 
 
 LORENZ = Workload(
-    title="Lorenz, 1,000 Runge-Kutta steps: misfit and gradient",
+    title="Lorenz, 1,000 steps of RK4, gradient",
     cases=("6 derivatives",),
     data=data,
     programs={
