@@ -111,7 +111,7 @@ def _rows(ax: Any, own: Figures, cases: Any) -> None:
         label = f"  {short(f['multiple'])}" + (f"  {f['case']}" if len(cases) > 1 else f"  ({duration(f['seconds'])})")
         weight = "bold" if f["rival"] == "microgrud" else "normal"
         label = label.replace("us", "µs")
-        ax.annotate(label, (f["multiple"], y), xytext=(3, 0), textcoords="offset points", va="center",
+        ax.annotate(label, (f["quartiles"][1], y), xytext=(3, 0), textcoords="offset points", va="center",
                     fontsize=_SMALL, fontweight=weight, color="#222222")  # fmt: skip
     ax.set_yticks(range(len(order)), [_LOOKS[rival].label for rival in order])
     ax.set_ylim(-0.6, len(order) - 0.4)
@@ -132,7 +132,7 @@ def _recordings(ax: Any, own: Figures, found: Figures) -> None:
         ax.plot(*zip(*points), color=look.color, marker=look.marker, markersize=4.5, linewidth=look.weight)
         power = exponent(found, rival) if rival != "floats" else None
         label = f"{look.label}: $n^{{{power:.2f}}}$" if power is not None else look.label
-        ax.annotate(label, points[-1], xytext=(-7, 1), textcoords="offset points", ha="right", va="bottom",
+        ax.annotate(label, points[-1], xytext=(-9, 0), textcoords="offset points", ha="right", va="bottom",
                     fontsize=_SMALL + 1, color=look.color)  # fmt: skip
     sizes = sorted({_size(f["case"]) for f in own})
     ax.set_xticks(sizes, [f"{size:,}" for size in sizes])

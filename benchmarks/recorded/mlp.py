@@ -226,7 +226,7 @@ def by_casadi(data: Data) -> Step:
 
 
 MLP = Workload(
-    title="tanh network 2-16-16-1, loss and gradient",
+    title="tanh network 2-16-16-1, gradient",
     cases=("1", "10", "100", "1,000", "100,000"),
     data=data,
     programs={

@@ -9,13 +9,14 @@ import os
 import platform
 from collections.abc import Callable
 
-#: One thread each, wherever a rival looks for that.
+#: One thread each, wherever a rival looks for that; and nothing left over from an earlier run.
 ONE_CORE = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
     "TORCHINDUCTOR_COMPILE_THREADS": "1",
+    "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1",  # of an earlier run: how long it takes to compile is measured
     "JAX_PLATFORMS": "cpu",
     "PYTHONHASHSEED": "0",
 }

@@ -285,7 +285,7 @@ def by_autograd(data: Data) -> Step:
 
 
 TRANSFORMER = Workload(
-    title="transformer of notebook 6, loss and gradient",
+    title="transformer of notebook 6, gradient",
     cases=("1 word", "8 words", "100 words"),
     data=data,
     programs={

@@ -52,7 +52,7 @@ def figures(workload: Workload, rival: str, case: str, rounds: int, seconds: flo
     if not agree(step.read(answer), truth, workload.tolerance):
         return {"failed": "another result"}
     del answer
-    return {"first": first, **timed(step, base, rounds, seconds)}
+    return {"first": first, **timed(step, base, rounds, seconds, clock_for(rival))}
 
 
 def agree(found: Any, truth: Any, tolerance: float) -> bool:
@@ -61,23 +61,25 @@ def agree(found: Any, truth: Any, tolerance: float) -> bool:
     return found.shape == truth.shape and bool(np.allclose(found, truth, rtol=tolerance, atol=smallest))
 
 
-def timed(step: Step, base: Step, rounds: int, seconds: float) -> dict[str, Any]:
+def timed(step: Step, base: Step, rounds: int, seconds: float, clock: Callable[[], float]) -> dict[str, Any]:
     """Return seconds a step and multiples of the base: medians and quartiles over the rounds.
 
     Each round does the base and then the rival, and its multiple is of these two. What is short is done three times in
-    turn, of which the fastest counts: something else may have had the core in between.
+    turn, of which the fastest counts.
     """
-    own, floor = repeated(step), repeated(base)
+    own, floor = repeated(step, clock), repeated(base, clock)
     gc.collect()
-    own_count, base_count = enough(own), enough(floor)
-    times: list[tuple[float, float]] = []
     started = time.perf_counter()
+    base_count, _ = enough(floor)
+    own_count, spent = enough(own)
+    # A step that takes long is not done once more, only to find out that it does.
+    times = [(floor(base_count) / base_count, spent)] if own_count == 1 else []
     while len(times) < rounds and (not times or time.perf_counter() - started < seconds):
         turns = 1 if own_count == 1 else 3
         pairs = [(floor(base_count) / base_count, own(own_count) / own_count) for _ in range(turns)]
         times.append((min(theirs for theirs, _ in pairs), min(mine for _, mine in pairs)))
     multiples = [mine / theirs for theirs, mine in times]
-    quartiles = statistics.quantiles(multiples, n=4)[::2] if len(multiples) > 1 else multiples * 2
+    quartiles = statistics.quantiles(multiples, n=4, method="inclusive")[::2] if len(multiples) > 1 else multiples * 2
     return {
         "seconds": statistics.median(mine for _, mine in times),
         "base_seconds": statistics.median(theirs for theirs, _ in times),
@@ -87,7 +89,16 @@ def timed(step: Step, base: Step, rounds: int, seconds: float) -> dict[str, Any]
     }
 
 
-def repeated(step: Step) -> Callable[[int], float]:
+def clock_for(rival: str) -> Callable[[], float]:
+    """Return the clock for the steps of a rival: the processor's time, in which nothing else on the machine counts.
+
+    What has several threads, or a system whose clock for that is coarse, is timed by the clock on the wall.
+    """
+    coarse = time.get_clock_info("process_time").resolution > 1e-5
+    return time.perf_counter if coarse or "threads" in rival else time.process_time
+
+
+def repeated(step: Step, clock: Callable[[], float]) -> Callable[[int], float]:
     """Return what does the step so many times, and tells the seconds that they took."""
     run = step.run
 
@@ -98,20 +109,23 @@ def repeated(step: Step) -> Callable[[int], float]:
     times = step.times or one_by_one
 
     def measured(count: int) -> float:
-        started = time.perf_counter()
+        started = clock()
         times(count)
-        return time.perf_counter() - started
+        return clock() - started
 
     return measured
 
 
-def enough(measured: Callable[[int], float]) -> int:
-    """Return how many steps are worth a reading of the clock; those that it takes to find out warm the rival up."""
+def enough(measured: Callable[[int], float]) -> tuple[int, float]:
+    """Return how many steps are worth a reading of the clock, and how long they took.
+
+    Those that it takes to find out warm the rival up.
+    """
     count, spent = 1, measured(1)
     while spent < _BLOCK:
         count = max(2 * count, math.ceil(count * _BLOCK / max(spent, 1e-9)))
         spent = measured(count)
-    return count
+    return count, spent
 
 
 if __name__ == "__main__":
