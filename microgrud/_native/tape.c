@@ -193,7 +193,7 @@ static PyObject *tape_run(PyObject *self, PyObject *args)
         gradients[k].stride = 1;
     }
     if (ok) {
-        const Batch batch = {columns, gradients, numbers[1], numbers[2], NULL, numbers[3], views[6].buf, n, ignore != 0};
+        const Batch batch = {NULL, columns, gradients, numbers[1], numbers[2], NULL, numbers[3], views[6].buf, n, ignore != 0};
         ok = run_batch(tape, &batch, (size_t)threads, numbers[5]) == 0;
     }
     PyMem_Free(columns);
@@ -316,20 +316,19 @@ static int add(PyObject *module, const char *name, PyObject *object)
     return status;
 }
 
+static int add_type(PyObject *module, PyType_Spec *spec)
+{
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+    int status = type == NULL ? -1 : PyModule_AddType(module, (PyTypeObject *)type);
+    Py_XDECREF(type);
+    return status;
+}
+
 static int execute(PyObject *module)
 {
-    PyObject *type = PyType_FromModuleAndSpec(module, &tape_spec, NULL);
-    if (type == NULL || PyModule_AddType(module, (PyTypeObject *)type) < 0) {
-        Py_XDECREF(type);
+    if (add_type(module, &tape_spec) < 0 || add_type(module, &replay_spec) < 0 || add_type(module, &tree_spec) < 0) {
         return -1;
     }
-    Py_DECREF(type);
-    PyObject *replay = PyType_FromModuleAndSpec(module, &replay_spec, NULL);
-    if (replay == NULL || PyModule_AddType(module, (PyTypeObject *)replay) < 0) {
-        Py_XDECREF(replay);
-        return -1;
-    }
-    Py_DECREF(replay);
     if (add(module, "OPERATION_CODES", operation_codes()) < 0 || add(module, "VARIANTS", variant_names()) < 0 ||
         PyModule_AddIntMacro(module, CODE_LINEAR) < 0 || PyModule_AddIntMacro(module, CODE_MATRIX) < 0 ||
         PyModule_AddIntMacro(module, CODE_DOT) < 0 || PyModule_AddIntMacro(module, CODE_SOFTMAX) < 0 ||

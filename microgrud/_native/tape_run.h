@@ -29,6 +29,7 @@ typedef struct {
 } GradientColumn;
 
 typedef struct {
+    const int32_t *rows; /* which rows of the columns the samples are; NULL for all of them in their order */
     const Column *inputs;
     const GradientColumn *gradients;
     const double *U;
@@ -75,6 +76,20 @@ static Block block_in(const Tape *tape, double *workspace, const double *U, doub
     return block;
 }
 
+static inline size_t row_of(const Batch *batch, size_t i)
+{
+    return batch->rows == NULL ? i : (size_t)batch->rows[i];
+}
+
+static void read_chosen_rows(const Batch *batch, const Column *column, size_t start, size_t lanes, double *restrict x)
+{
+    for (size_t i = 0; i < lanes; i++) {
+        const size_t place = row_of(batch, start + i) * column->stride;
+        x[i] = column->whole ? (double)((const int64_t *)column->numbers)[place]
+                             : ((const double *)column->numbers)[place];
+    }
+}
+
 /* The samples of a block from `start` on; those beyond the last are the last again, which is no other trouble. */
 static void read_inputs(const Block *block, const Batch *batch, size_t start, size_t lanes)
 {
@@ -83,7 +98,9 @@ static void read_inputs(const Block *block, const Batch *batch, size_t start, si
         double *x = varying(tape, block->V, tape->input_slots[k]);
         const Column *column = &batch->inputs[k];
         const size_t stride = column->stride;
-        if (column->whole) {
+        if (batch->rows != NULL) {
+            read_chosen_rows(batch, column, start, lanes, x);
+        } else if (column->whole) {
             const int64_t *given = (const int64_t *)column->numbers + start * stride;
             for (size_t i = 0; i < lanes; i++) {
                 x[i] = (double)given[i * stride];
@@ -157,10 +174,9 @@ static bool write_input_gradients(const Block *block, const Batch *batch, size_t
         if (to == NULL) {
             continue;
         }
-        to += start * stride;
         for (size_t i = 0; i < lanes; i++) {
             doubt += a[i] - a[i];
-            to[i * stride] = a[i];
+            to[row_of(batch, start + i) * stride] = a[i];
         }
     }
     return doubt == 0.0;

@@ -36,14 +36,16 @@ class Evaluation:
         gradients: by the numbers of the arguments: a float, or for a batched one an array with one number a sample.
         leaves: derivatives by the Values that the function closes over: in parts, each a list of Values and a vector
             with one number for each; a Value may be in several.
-        served: the one recording that served all samples at once, and who ran it; None if there were others.
+        served: the recordings that served the samples, each with who ran it.
+        by_recordings: whether they served all of them.
     """
 
     structure: Structure | None = None
     outputs: Vector = field(default_factory=lambda: np.empty((0, 0)))
     gradients: list[Any] = field(default_factory=list)
     leaves: list[tuple[list[Value], Vector]] = field(default_factory=list)
-    served: tuple[Path, Executor] | None = None
+    served: dict[Path, Executor] = field(default_factory=dict)
+    by_recordings: bool = True
 
 
 def evaluate(family: Family, arguments: Arguments, seeds: Sequence[Any] | None, errors: str) -> Evaluation:
@@ -132,8 +134,6 @@ class _Run:
         outcome = self.run_some(path, samples)
         if not outcome.status.any():
             self.take(path, outcome, samples, slice(None))
-            if len(samples) == self.count:
-                self.result.served = path, path.executor(self.numbers, self.arguments.integers)
             return others
         status = outcome.status
         done, left = status == DONE, status == LEFT
@@ -174,6 +174,8 @@ class _Run:
         self.shaped(path.structure, len(program.outputs))
         own = samples[done]
         path.used = time.monotonic()
+        if len(own):
+            self.result.served[path] = path.executor(self.numbers, self.arguments.integers)
         self.result.outputs[:, own] = outcome.outputs[:, done]
         if self.seeds is None or not len(own):
             return
@@ -199,6 +201,7 @@ class _Run:
 
     def by_function(self, sample: int) -> None:
         """Evaluate a sample by the function itself: with its errors, and its numbers where they are not finite."""
+        self.result.by_recordings = False
         numbers, integers = self.arguments.sample(sample)
         inputs = [Value(x._data if isinstance(x, Value) else x) for x in numbers]
         args, kwargs = self.arguments.rebuild(inputs, integers)
