@@ -204,12 +204,17 @@ static PyObject *accelerate(PyObject *module, PyObject *args)
 
 static PyObject *read_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
-    return copy_numbers(state_of_module(module), args, nargs, false);
+    return copy_numbers(state_of_module(module), args, nargs, TO_VECTOR);
 }
 
 static PyObject *write_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
-    return copy_numbers(state_of_module(module), args, nargs, true);
+    return copy_numbers(state_of_module(module), args, nargs, FROM_VECTOR);
+}
+
+static PyObject *add_to_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    return copy_numbers(state_of_module(module), args, nargs, ADDED);
 }
 
 static PyObject *flatten(PyObject *module, PyObject *args)
@@ -227,6 +232,9 @@ static PyMethodDef module_methods[] = {
     {"read_numbers", (PyCFunction)(void (*)(void))read_numbers, METH_FASTCALL,
      "read_numbers($module, parameters, of_gradients, vector, /)\n--\n\n"
      "Copy the data, or the gradients, of Values into a vector of doubles."},
+    {"add_to_numbers", (PyCFunction)(void (*)(void))add_to_numbers, METH_FASTCALL,
+     "add_to_numbers($module, parameters, of_gradients, vector, /)\n--\n\n"
+     "Add a vector to the parameters' data or gradients, at once for all other threads."},
     {"write_numbers", (PyCFunction)(void (*)(void))write_numbers, METH_FASTCALL,
      "write_numbers($module, parameters, of_gradients, vector, /)\n--\n\n"
      "Set the data, or the gradients, of Values from a vector of doubles."},

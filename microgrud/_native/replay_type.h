@@ -141,7 +141,7 @@ static int check_replay(Replay *replay)
 {
     const int32_t uniform = replay->alone->uniform_count;
     const int64_t slots = (int64_t)uniform + replay->batch->varying_count;
-    if (replay->batch->uniform_count != uniform) {
+    if (replay->batch->uniform_count != uniform || replay->alone->varying_count > 0) {
         PyErr_SetString(PyExc_ValueError, "Replay: expected two tapes over the same slots");
         return -1;
     }

@@ -155,8 +155,8 @@ static PyObject *tape_run(PyObject *self, PyObject *args)
                           &objects[4], &objects[5], &status_object, &ignore, &threads)) {
         return NULL;
     }
-    if (samples < 1 || threads < 1) {
-        PyErr_SetString(PyExc_ValueError, "Tape: run: expected at least one sample, and one thread");
+    if (samples < 1 || threads < 1 || tape->varying_count == 0) {
+        PyErr_SetString(PyExc_ValueError, "Tape: run: expected at least one sample, one thread, and slots that vary");
         return NULL;
     }
     static const char *const names[] = {"inputs", "uniform", "seeds", "outputs", "gradients", "uniform_gradients"};
@@ -215,6 +215,10 @@ static PyObject *tape_run_alone(PyObject *self, PyObject *args)
     const Tape *tape = (Tape *)self;
     PyObject *uniform_object, *gradients_object;
     if (!PyArg_ParseTuple(args, "OO:run_alone", &uniform_object, &gradients_object)) {
+        return NULL;
+    }
+    if (tape->varying_count > 0) {
+        PyErr_SetString(PyExc_ValueError, "Tape: run_alone: expected a program of which nothing varies");
         return NULL;
     }
     Py_buffer views[2];

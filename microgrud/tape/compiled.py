@@ -18,7 +18,7 @@ from .. import watching
 from ..display import ShownInNotebooks
 from ..engine import Value
 from ..operation import as_sequence
-from ..optim.packing import Vector, read_gradients, write_gradients
+from ..optim.packing import Vector, add_to_gradients
 from ..optim.settings import one_of, optional, whole
 from ..transforms import grad
 from ..trees import flatten
@@ -149,10 +149,9 @@ class Compiled(ShownInNotebooks):
                 raise ValueError(f"backward: expected leaves as arguments, got the result of an operation ({x._op!r})")
         result = self._with_gradient(arguments)
         for leaves, gradient in result.leaves:
-            write_gradients(leaves, read_gradients(leaves) + gradient)
-        for x, gradient in zip(arguments.numbers, result.gradients):
-            if isinstance(x, Value):
-                x.grad += gradient
+            add_to_gradients(leaves, gradient)
+        given = [(x, gradient) for x, gradient in zip(arguments.numbers, result.gradients) if isinstance(x, Value)]
+        add_to_gradients([x for x, _ in given], np.array([gradient for _, gradient in given], dtype=np.float64))
         return self._reduced(result)
 
     def value_and_grad(self, *args: Any, argnums: int | tuple[int, ...] = 0, **kwargs: Any) -> tuple[Any, Any]:
@@ -362,10 +361,7 @@ class Compiled(ShownInNotebooks):
         if not together or any(executor.replay is None for executor in together.values()):
             return
         paths = tuple(sorted(together, key=lambda path: -len(path.outcomes)))
-        if len(paths) > 1:
-            replay = tree_of([together[path].replay for path in paths])
-        else:
-            replay = together[paths[0]].replay
+        replay = tree_of([together[path].replay for path in paths]) if len(paths) > 1 else together[paths[0]].replay
         if replay is not None and all(replay is not other for other, _ in self._replays):
             others = [entry for entry in self._replays if len(paths) == 1 or together.keys().isdisjoint(entry[1])]
             self._replays = [(replay, paths), *others][:_MOST_REPLAYS]

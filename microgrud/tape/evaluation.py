@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine import Value, topological_order
+from ..gradients import gradient
 from ..optim.packing import Vector
 from ..recording import enable_grad
 from ..trees import Structure, flatten
@@ -179,13 +180,11 @@ class _Run:
         self.result.outputs[:, own] = outcome.outputs[:, done]
         if self.seeds is None or not len(own):
             return
-        for place, gradient in enumerate(outcome.numbers):
+        for place, slopes in enumerate(outcome.numbers):
             if isinstance(self.result.gradients[place], np.ndarray):
-                self.result.gradients[place][own] = gradient[done] if isinstance(gradient, np.ndarray) else gradient
+                self.result.gradients[place][own] = slopes[done] if isinstance(slopes, np.ndarray) else slopes
             else:
-                self.result.gradients[place] += (
-                    float(np.sum(gradient)) if isinstance(gradient, np.ndarray) else gradient
-                )
+                self.result.gradients[place] += float(np.sum(slopes)) if isinstance(slopes, np.ndarray) else slopes
         if len(outcome.leaves):
             self.result.leaves.append((path.leaves, outcome.leaves))
 
@@ -226,15 +225,7 @@ class _Run:
         """Add the derivatives of one output of one sample, times its weight."""
         own = {id(x): place for place, x in enumerate(inputs)}
         leaves = [node for node in topological_order(output) if not node._operands]
-        kept = [leaf._grad for leaf in leaves]
-        try:
-            for leaf in leaves:
-                leaf.grad = 0.0
-            output.backward()
-            found = [leaf._grad for leaf in leaves]
-        finally:
-            for leaf, grad in zip(leaves, kept):
-                leaf.grad = grad
+        found = [x._data for x in gradient(output, leaves)]  # which touches no grad: other threads may add to them
         others = [(leaf, grad) for leaf, grad in zip(leaves, found) if id(leaf) not in own]
         self.result.leaves.append(([leaf for leaf, _ in others], weight * np.array([grad for _, grad in others])))
         for leaf, grad in zip(leaves, found):
