@@ -371,16 +371,19 @@ def test_code_that_is_none_is_refused_or_renumbered(data: st.DataObject) -> None
 
 def test_c_and_python_build_the_same_of_whole_networks() -> None:
     model = microgrud.nn.MLP(3, [8, 8, 3])
+    w, v = Value(2.0), Value(3.0)
 
     def loss(x: Any, k: Any) -> Any:
         scores = model(x)
-        return -take(microgrud.log_softmax(scores), k) + sum(w * w for w in model.parameters()) * 0.01
+        return -take(microgrud.log_softmax(scores), k) + sum(p * p for p in model.parameters()) * 0.01
 
     with compared() as counts:
         compiled = compile(loss, batched=("x", "k"))
         assert compiled(np.ones((5, 3)), np.array([0, 1, 2, 1, 0])) > 0.0
-        assert compile(lambda w: sum(a * b for a, b in zip(w, reversed(w))))([1.0, 2.0, 3.0]) == 10.0
-    assert not IN_C or counts["lower"] == 2
+        assert compile(lambda xs: sum(a * b for a, b in zip(xs, reversed(xs))))([1.0, 2.0, 3.0]) == 10.0
+        twice = compile(lambda x: (x * w + x * v, x * v + x * w), batched="x")
+        assert twice([1.0, 2.0]) == (7.5, 7.5)
+    assert not IN_C or counts["lower"] == 3
 
 
 @pytest.mark.skipif(not IN_C, reason="there is one builder without the engine in C")
