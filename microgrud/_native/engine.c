@@ -22,6 +22,7 @@
  *   flatten.h     a graph as arrays
  *   building.h    the instructions of its program: common subexpressions, constants, sums of products
  *   lowering.h    these in the numbers that the interpreter reads
+ *   liveness.h    and once more with fewer slots, for runs without a backward pass
  *
  * What makes it fast
  *   - A node is one block of 80 bytes, the collector's header included; a number beside a node costs no object.
@@ -61,6 +62,7 @@
 #include "backward.h"
 #include "flatten.h"
 #include "functions.h"
+#include "liveness.h"
 #include "lowering.h"
 #include "packing.h"
 
@@ -247,6 +249,9 @@ static PyMethodDef module_methods[] = {
     {"lower", lower_program, METH_VARARGS,
      "lower($module, codes, outs, starts, operands, plains, varies, indices, native_codes, kinds, figures, /)\n--\n\n"
      "Return instructions as the numbers that the tape's interpreter reads, as microgrud.tape.lowering does."},
+    {"reuse", reuse_slots, METH_VARARGS,
+     "reuse($module, numbers, starts, inputs, pinned, uniform, codes, /)\n--\n\n"
+     "Return instructions where later results have the slots of earlier ones, as microgrud.tape.liveness does."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -48,3 +48,12 @@ def lower(
     figures: tuple[int, ...],
     /,
 ) -> tuple[Any, ...]: ...
+def reuse(
+    numbers: npt.NDArray[np.int32],
+    starts: npt.NDArray[np.int32],
+    inputs: npt.NDArray[np.int32],
+    pinned: npt.NDArray[np.uint8],
+    uniform: int,
+    codes: tuple[int, ...],
+    /,
+) -> tuple[Any, ...]: ...

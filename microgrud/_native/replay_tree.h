@@ -148,7 +148,7 @@ static int run_rows(TreeRun *run, size_t p, const int32_t *rows, size_t count, b
     return 0;
 }
 
-/* Write the outputs of samples that are done where they belong, and give those that do not vary their adjoints. */
+/* Write the outputs of the samples that are done where they belong, and give those that do not vary their adjoints. */
 static void take_outputs(TreeRun *run, size_t p, const int32_t *rows, size_t count)
 {
     const Replay *replay = run->tree->replays[p];
@@ -158,14 +158,18 @@ static void take_outputs(TreeRun *run, size_t p, const int32_t *rows, size_t cou
         const int32_t slot = replay->output_slots[k];
         const bool varies = slot >= replay->alone->uniform_count;
         double *to = run->outputs + k * run->samples;
+        size_t done = 0;
         for (size_t i = 0; i < count; i++) {
-            to[rows[i]] = varies ? varying_row[i] : room->U[slot];
+            if (room->status[i] == DONE) {
+                to[rows[i]] = varies ? varying_row[i] : room->U[slot];
+                done++;
+            }
         }
         if (varies) {
             varying_row += count;
         } else if (run->weights != NULL) {
             const double weight = run->weights[k] * each_of(run);
-            room->G[slot] += sum_in_order(&weight, 0, count);
+            room->G[slot] += sum_in_order(&weight, 0, done);
         }
     }
 }
@@ -215,39 +219,56 @@ static int fits_row(const Replay *replay, const Room *room, int32_t row)
     return 1;
 }
 
-/* Split samples by their status: those that are done come first in `sorted`, and from bounds[k] on those that fail at
- * guard k. Return how many are done; -1 if one has a number that is not finite. */
-static int64_t sort_by_status(const Room *room, const int32_t *rows, size_t count, size_t guards, int32_t *sorted,
-                              size_t *bounds)
+/* Sort the samples that are not done by their status: first those that are LEFT, and from bounds[k] on those that fail at
+ * guard k. Return false if one has a number that is not finite. */
+static bool sort_by_status(const Room *room, const int32_t *rows, size_t count, size_t guards, int32_t *sorted,
+                           size_t *bounds)
 {
     memset(bounds, 0, (guards + 2) * sizeof *bounds);
     for (size_t i = 0; i < count; i++) {
         const int32_t status = room->status[i];
         if (status == SUSPICIOUS) {
-            return -1;
+            return false;
         }
-        bounds[(status > 0 ? status : 0) + 1]++;
+        if (status != DONE) {
+            bounds[(status > 0 ? status : 0) + 1]++;
+        }
     }
-    const int64_t done = (int64_t)bounds[1];
     for (size_t k = 1; k < guards + 2; k++) {
         bounds[k] += bounds[k - 1];
     }
     for (size_t i = 0; i < count; i++) {
-        const int32_t status = room->status[i] > 0 ? room->status[i] : 0;
-        sorted[bounds[status]++] = rows[i];
+        const int32_t status = room->status[i];
+        if (status != DONE) {
+            sorted[bounds[status > 0 ? status : 0]++] = rows[i];
+        }
     }
     for (size_t k = guards + 1; k > 0; k--) { /* each has moved on to where the next begins */
         bounds[k] = bounds[k - 1];
     }
     bounds[0] = 0;
-    return done;
+    return true;
+}
+
+/* Run samples by the replay p, which others of their batch have kept from it: now all of them have to be done. */
+static int run_left(TreeRun *run, size_t p, const int32_t *rows, size_t count)
+{
+    if (run_rows(run, p, rows, count, true) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (run->rooms[p]->status[i] != DONE) {
+            return 0;
+        }
+    }
+    take_outputs(run, p, rows, count);
+    return 1;
 }
 
 /* Run samples by the replay p, and let those that leave it go on. */
 static int run_fitting(TreeRun *run, size_t p, const int32_t *rows, size_t count, const uint8_t *candidates)
 {
     const Replay *replay = run->tree->replays[p];
-    const bool backward = run->weights != NULL;
     if (run->failed[p] == NOT_BEGUN) {
         begin_replay(run, p);
     }
@@ -257,35 +278,25 @@ static int run_fitting(TreeRun *run, size_t p, const int32_t *rows, size_t count
     if (run->failed[p] > 0) {
         return go_on(run, p, (size_t)run->failed[p], rows, count, candidates);
     }
-    if (run_rows(run, p, rows, count, backward) < 0) {
+    if (run_rows(run, p, rows, count, run->weights != NULL) < 0) {
         return -1;
     }
     const size_t guards = replay->batch->guards;
     int32_t *sorted = PyMem_Malloc(count * sizeof *sorted);
     size_t *bounds = PyMem_Malloc((guards + 2) * sizeof *bounds);
     int status = sorted == NULL || bounds == NULL ? no_memory() : 1;
+    if (status == 1 && !sort_by_status(run->rooms[p], rows, count, guards, sorted, bounds)) {
+        status = 0;
+    }
     if (status == 1) {
-        const int64_t done = sort_by_status(run->rooms[p], rows, count, guards, sorted, bounds);
-        const size_t own = done < 0 ? 0 : (size_t)done;
-        status = done < 0 ? 0 : 1;
-        if (status == 1 && own > 0) {
-            /* Their derivatives, or the numbers behind one another, are to be had without those that leave. */
-            if (own < count && run_rows(run, p, sorted, own, backward) < 0) {
-                status = -1;
-            }
-            for (size_t i = 0; status == 1 && i < own; i++) {
-                status = run->rooms[p]->status[i] == DONE ? 1 : 0;
-            }
-            if (status == 1) {
-                take_outputs(run, p, sorted, own);
-            }
-        }
-        for (size_t k = 1; k <= guards && status == 1; k++) {
-            const size_t some = bounds[k + 1] - bounds[k];
-            if (some > 0) {
-                const size_t number = (size_t)replay->guard_numbers[replay->guard_count + k - 1];
-                status = go_on(run, p, number, sorted + bounds[k], some, candidates);
-            }
+        take_outputs(run, p, rows, count);
+        status = bounds[1] > 0 ? run_left(run, p, sorted, bounds[1]) : 1;
+    }
+    for (size_t k = 1; k <= guards && status == 1; k++) {
+        const size_t some = bounds[k + 1] - bounds[k];
+        if (some > 0) {
+            const size_t number = (size_t)replay->guard_numbers[replay->guard_count + k - 1];
+            status = go_on(run, p, number, sorted + bounds[k], some, candidates);
         }
     }
     PyMem_Free(sorted);
