@@ -116,9 +116,9 @@ def _rows(ax: Any, own: Figures, cases: Any) -> None:
     ax.set_yticks(range(len(order)), [_LOOKS[rival].label for rival in order])
     ax.set_ylim(-0.6, len(order) - 0.4)
     low, high = min(f["multiple"] for f in own), max(f["multiple"] for f in own)
-    ax.set_xlim(low / 2.0, high * (high / low) ** 0.45 * 2.0)
+    ax.set_xlim(low / 2.0, high * (high / low) ** 0.35 * 2.0)
     ax.grid(axis="y", visible=False)
-    ax.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+    ax.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}" if x >= 1.0 else f"{x:g}")
     ax.minorticks_off()
 
 
@@ -132,7 +132,8 @@ def _recordings(ax: Any, own: Figures, found: Figures) -> None:
         ax.plot(*zip(*points), color=look.color, marker=look.marker, markersize=4.5, linewidth=look.weight)
         power = exponent(found, rival) if rival != "floats" else None
         label = f"{look.label}: $n^{{{power:.2f}}}$" if power is not None else look.label
-        ax.annotate(label, points[-1], xytext=(-9, 0), textcoords="offset points", ha="right", va="bottom",
+        place, side = ((6, -28), "top") if rival == "microgrud" else ((-9, 0), "bottom")
+        ax.annotate(label, points[-1], xytext=place, textcoords="offset points", ha="right", va=side,
                     fontsize=_SMALL + 1, color=look.color)  # fmt: skip
     sizes = sorted({_size(f["case"]) for f in own})
     ax.set_xticks(sizes, [f"{size:,}" for size in sizes])

@@ -1,11 +1,19 @@
 /* The loss of a 2-16-16-1 network of tanh, and its gradient, written by hand for this network and no other: about what
- * the processor can do. Samples stand side by side in vectors of eight, of which a block has eight: all that a block
- * needs is in the nearest cache. Each product of matrices keeps its sums in registers. */
+ * the processor can do. Samples stand side by side in vectors, blocks of 64: all that a block needs is in the
+ * nearest cache. Each product of matrices keeps its sums in registers. */
 
-typedef double eight __attribute__((vector_size(64)));
-typedef long long eight_integers __attribute__((vector_size(64)));
+#if defined(__AVX512F__)
+enum { LANES = 8 };
+#elif defined(__AVX__)
+enum { LANES = 4 };
+#else
+enum { LANES = 2 };
+#endif
+enum { BLOCK = 64, VECTORS = BLOCK / LANES, WIDTH = 16 };
 
-enum { LANES = 8, VECTORS = 8, BLOCK = LANES * VECTORS, WIDTH = 16 };
+/* A vector of samples, as wide as the registers: compilers make poor code of wider ones. */
+typedef double lanes __attribute__((vector_size(8 * LANES)));
+typedef long long lanes_integers __attribute__((vector_size(8 * LANES)));
 
 /* Parameters, or the gradient by them: a row a neuron, its weights and then its bias. */
 struct network {
@@ -14,61 +22,73 @@ struct network {
 
 /* The same, a sum for each lane. */
 struct sums {
-    eight first[WIDTH][3], second[WIDTH][WIDTH + 1], last[WIDTH + 1], loss;
+    lanes first[WIDTH][3], second[WIDTH][WIDTH + 1], last[WIDTH + 1], loss;
 };
 
-static inline eight all(double x) { return (eight){x, x, x, x, x, x, x, x}; }
-
-static inline eight where(eight_integers mask, eight a, eight b)
+static inline lanes all(double x)
 {
-    return (eight)((mask & (eight_integers)a) | (~mask & (eight_integers)b));
+#if defined(__AVX512F__)
+    return (lanes){x, x, x, x, x, x, x, x};
+#elif defined(__AVX__)
+    return (lanes){x, x, x, x};
+#else
+    return (lanes){x, x};
+#endif
 }
 
-static inline double total(eight x)
+static inline lanes where(lanes_integers mask, lanes a, lanes b)
 {
-    return ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7]));
+    return (lanes)((mask & (lanes_integers)a) | (~mask & (lanes_integers)b));
+}
+
+static inline double total(lanes x)
+{
+    double sum = 0.0;
+    for (int i = 0; i < LANES; i++)
+        sum += x[i];
+    return sum;
 }
 
 /* exp 2x, with 2x = k log 2 + r and exp r as its Taylor polynomial of degree 13, in parts that do not wait for each
  * other. Beyond 20 the tanh is 1 to the last digit. */
-static inline eight exp_of_twice(eight x)
+static inline lanes exp_of_twice(lanes x)
 {
     x = where(x > all(20.0), all(20.0), where(x < all(-20.0), all(-20.0), x));
     /* The sum with 1.5 * 2**52 has the nearest integer in its last bits. */
-    const eight shift = all(6755399441055744.0);
-    eight shifted = x * all(2.0 * 1.4426950408889634) + shift;
-    eight_integers bits = (eight_integers)shifted;
-    eight k = shifted - shift;
-    eight r = x + x - k * all(6.93147180369123816490e-01);
+    const lanes shift = all(6755399441055744.0);
+    lanes shifted = x * all(2.0 * 1.4426950408889634) + shift;
+    lanes_integers bits = (lanes_integers)shifted;
+    lanes k = shifted - shift;
+    lanes r = x + x - k * all(6.93147180369123816490e-01);
     r -= k * all(1.90821492927058770002e-10);
-    eight r2 = r * r, r4 = r2 * r2, r8 = r4 * r4;
-    eight a = (all(1.0) + r) + (all(1.0 / 2) + all(1.0 / 6) * r) * r2;
-    eight b = (all(1.0 / 24) + all(1.0 / 120) * r) + (all(1.0 / 720) + all(1.0 / 5040) * r) * r2;
-    eight c = (all(1.0 / 40320) + all(1.0 / 362880) * r) + (all(1.0 / 3628800) + all(1.0 / 39916800) * r) * r2;
-    eight d = all(1.0 / 479001600) + all(1.0 / 6227020800) * r;
-    eight p = (a + b * r4) + (c + d * r4) * r8;
-    return (eight)((eight_integers)p + (bits << 52)); /* times 2**k */
+    lanes r2 = r * r, r4 = r2 * r2, r8 = r4 * r4;
+    lanes a = (all(1.0) + r) + (all(1.0 / 2) + all(1.0 / 6) * r) * r2;
+    lanes b = (all(1.0 / 24) + all(1.0 / 120) * r) + (all(1.0 / 720) + all(1.0 / 5040) * r) * r2;
+    lanes c = (all(1.0 / 40320) + all(1.0 / 362880) * r) + (all(1.0 / 3628800) + all(1.0 / 39916800) * r) * r2;
+    lanes d = all(1.0 / 479001600) + all(1.0 / 6227020800) * r;
+    lanes p = (a + b * r4) + (c + d * r4) * r8;
+    return (lanes)((lanes_integers)p + (bits << 52)); /* times 2**k */
 }
 
 /* tanh x = 1 - 2 / (exp 2x + 1), of two at once: a division takes as long as sixteen multiplications, and one will do.
  * The error is some 3e-16. */
-static inline void tanh_of_two(eight *x, eight *y)
+static inline void tanh_of_two(lanes *x, lanes *y)
 {
-    eight a = exp_of_twice(*x) + all(1.0), b = exp_of_twice(*y) + all(1.0);
-    eight share = all(2.0) / (a * b);
+    lanes a = exp_of_twice(*x) + all(1.0), b = exp_of_twice(*y) + all(1.0);
+    lanes share = all(2.0) / (a * b);
     *x = all(1.0) - share * b;
     *y = all(1.0) - share * a;
 }
 
 /* out[o] = bias[o] + sum of weights[j][o] * in[j], for one vector of samples. */
-static inline void times(const double weights[WIDTH][WIDTH], const double *bias, eight in[WIDTH][VECTORS], int v,
-                         eight out[WIDTH])
+static inline void times(const double weights[WIDTH][WIDTH], const double *bias, lanes in[WIDTH][VECTORS], int v,
+                         lanes out[WIDTH])
 {
     for (int o = 0; o < WIDTH; o++)
         out[o] = bias ? all(bias[o]) : all(0.0);
 #pragma GCC unroll 1
     for (int j = 0; j < WIDTH; j++) {
-        eight x = in[j][v];
+        lanes x = in[j][v];
 #pragma GCC unroll 16
         for (int o = 0; o < WIDTH; o++)
             out[o] += all(weights[j][o]) * x;
@@ -76,12 +96,12 @@ static inline void times(const double weights[WIDTH][WIDTH], const double *bias,
 }
 
 /* sums[o][j] += the products of slopes[o] with in[j] over a block; four by four at a time. */
-static inline void outer(eight slopes[WIDTH][VECTORS], eight in[WIDTH][VECTORS], int vectors,
-                         eight sums[WIDTH][WIDTH + 1])
+static inline void outer(lanes slopes[WIDTH][VECTORS], lanes in[WIDTH][VECTORS], int vectors,
+                         lanes sums[WIDTH][WIDTH + 1])
 {
     for (int o = 0; o < WIDTH; o += 4)
         for (int j = 0; j < WIDTH; j += 4) {
-            eight kept[4][4];
+            lanes kept[4][4];
 #pragma GCC unroll 4
             for (int p = 0; p < 4; p++)
 #pragma GCC unroll 4
@@ -106,10 +126,10 @@ static void block(const struct network *net, const double by_input[WIDTH][WIDTH]
                   const double *inputs, const double *targets, long samples, double weight, struct sums *sums)
 {
     union {
-        eight v[VECTORS];
+        lanes v[VECTORS];
         double x[BLOCK];
     } left, right, target, counts;
-    eight hidden[WIDTH][VECTORS], deeper[WIDTH][VECTORS], slopes[WIDTH][VECTORS];
+    lanes hidden[WIDTH][VECTORS], deeper[WIDTH][VECTORS], slopes[WIDTH][VECTORS];
     double bias[WIDTH];
     int vectors = (int)((samples + LANES - 1) / LANES);
 
@@ -131,7 +151,7 @@ static void block(const struct network *net, const double by_input[WIDTH][WIDTH]
         }
     }
     for (int v = 0; v < vectors; v++) {
-        eight z[WIDTH], y = all(net->last[WIDTH]);
+        lanes z[WIDTH], y = all(net->last[WIDTH]);
         times(by_input, bias, hidden, v, z);
         for (int o = 0; o < WIDTH; o += 2)
             tanh_of_two(&z[o], &z[o + 1]);
@@ -139,12 +159,12 @@ static void block(const struct network *net, const double by_input[WIDTH][WIDTH]
             deeper[o][v] = z[o];
             y += all(net->last[o]) * z[o];
         }
-        eight error = (y - target.v[v]) * counts.v[v];
-        eight slope = all(2.0 * weight) * error;
+        lanes error = (y - target.v[v]) * counts.v[v];
+        lanes slope = all(2.0 * weight) * error;
         sums->loss += error * error;
         sums->last[WIDTH] += slope;
         for (int o = 0; o < WIDTH; o++) {
-            eight t = deeper[o][v];
+            lanes t = deeper[o][v];
             sums->last[o] += slope * t;
             slopes[o][v] = all(net->last[o]) * slope * (all(1.0) - t * t);
             sums->second[o][WIDTH] += slopes[o][v];
@@ -152,15 +172,15 @@ static void block(const struct network *net, const double by_input[WIDTH][WIDTH]
     }
     outer(slopes, hidden, vectors, sums->second);
     for (int v = 0; v < vectors; v++) {
-        eight back[WIDTH];
+        lanes back[WIDTH];
         times(by_output, 0, slopes, v, back);
         for (int o = 0; o < WIDTH; o++) {
-            eight t = hidden[o][v];
+            lanes t = hidden[o][v];
             hidden[o][v] = back[o] * (all(1.0) - t * t);
         }
     }
     for (int o = 0; o < WIDTH; o++) {
-        eight a = sums->first[o][0], b = sums->first[o][1], c = sums->first[o][2];
+        lanes a = sums->first[o][0], b = sums->first[o][1], c = sums->first[o][2];
         for (int v = 0; v < vectors; v++) {
             a += hidden[o][v] * left.v[v];
             b += hidden[o][v] * right.v[v];
@@ -183,7 +203,7 @@ static __attribute__((noinline)) double step(const struct network *net, const do
     for (long start = 0; start < samples; start += BLOCK)
         block(net, by_input, by_output, inputs + 2 * start, targets + start,
               samples - start < BLOCK ? samples - start : BLOCK, 1.0 / (double)samples, &sums);
-    const eight *from = &sums.first[0][0];
+    const lanes *from = &sums.first[0][0];
     double *to = (double *)gradient;
     for (unsigned long i = 0; i < sizeof(struct network) / sizeof(double); i++)
         to[i] = total(from[i]);
