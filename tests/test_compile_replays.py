@@ -299,6 +299,24 @@ def test_no_update_of_another_thread_is_lost() -> None:
     assert w.grad == pytest.approx(4 * rounds * (1.0 + 4.0 / 3.0) / 2)
 
 
+@needs_c
+def test_a_long_program_runs_forward_in_the_slots_that_are_still_needed() -> None:
+    w = Value(0.999)
+
+    def f(x: Any, y: Any) -> Any:
+        for _ in range(300):
+            x, y = tanh(x * y) + w * x, y + 0.5 * x
+        return x if x > y else y
+
+    short, long = both_ways(f, ROWS[:, 0].copy(), ROWS[:, 1].copy(), batched=("x", "y"))
+    x, y = ROWS[:, 0].copy(), ROWS[:, 1].copy()
+    loss = short.backward(x, y)
+    assert short(x, y) == loss == pytest.approx(long(x, y), rel=1e-13)
+    for path in short._replays[0][1]:
+        (executor,) = path.executors.values()
+        assert executor.forward is not executor.batch  # type: ignore[attr-defined]
+
+
 def test_each_sample_tries_no_more_recordings_than_branches_that_it_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     def walk(x: Any) -> Any:
         for step in range(30):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import pathlib
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -310,7 +313,17 @@ def forward_alone(executor: Any) -> Any:
         for slots in (lowered.inputs, lowered.outputs)
     )
     guards = graph.as_ints([number for guard in forward.guards for number in guard])
-    return native_tape.Tape(lowered.uniform, forward.varying, *forward.batch.arrays(), inputs, outputs, guards)
+    return native_tape.Tape(
+        lowered.uniform,
+        forward.varying,
+        *forward.batch.arrays(),
+        inputs,
+        outputs,
+        guards,
+        graph.as_ints([]),
+        None,
+        True,
+    )
 
 
 @pytest.mark.skipif(not IN_C, reason="the interpreter in NumPy keeps what it needs")
@@ -430,8 +443,7 @@ def test_arrays_that_are_none_of_a_program_are_refused_or_lowered(data: st.DataO
         )  # fmt: skip
 
 
-@pytest.mark.skipif(not IN_C, reason="there is one builder without the engine in C")
-def test_no_memory_is_an_error_wherever_it_is_missing() -> None:
+def every_allocation_fails_once() -> None:
     testcapi = pytest.importorskip("_testcapi")
     engine: Any = native.engine
     x, w = Value(0.5), Value(2.0)
@@ -473,6 +485,17 @@ def test_no_memory_is_an_error_wherever_it_is_missing() -> None:
         assert failures > 10
     sum(ends[:-1], Value(0.0)).backward()  # no mark is left behind
     assert x.grad != 0.0
+
+
+@pytest.mark.skipif(not IN_C, reason="there is one builder without the engine in C")
+def test_no_memory_is_an_error_wherever_it_is_missing() -> None:
+    """In a process of its own: the lock is let go of meanwhile, and an allocation of another thread might fail."""
+    pytest.importorskip("_testcapi")
+    tests = pathlib.Path(__file__).parent
+    code = (
+        f"import sys; sys.path.append({str(tests)!r}); import test_program; test_program.every_allocation_fails_once()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tests.parent)
 
 
 def test_a_million_nodes_are_ready_in_no_time() -> None:

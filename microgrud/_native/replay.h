@@ -81,7 +81,7 @@ static int run_replay(Replay *replay, Room *room, const double *weights)
             memcpy(outputs_alone, sums, uniform * sizeof(double));
             memset(sums, 0, uniform * sizeof(double));
         }
-        int status = run_batch(batch, &own, replay->threads, sums);
+        int status = run_batch(weights == NULL ? replay->forward : batch, &own, replay->threads, sums);
         for (size_t k = 0; k < uniform && outputs_alone != NULL; k++) {
             sums[k] += outputs_alone[k];
         }

@@ -62,6 +62,7 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     Tape *alone, *batch;
+    Tape *forward; /* the batch, for runs without a backward pass; the same tape where that is as good */
     PyObject *leaves; /* a tuple of Values */
     int32_t *leaf_slots;
     size_t leaf_count;

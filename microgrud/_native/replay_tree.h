@@ -139,7 +139,7 @@ static int run_rows(TreeRun *run, size_t p, const int32_t *rows, size_t count, b
     memset(run->scratch, 0, uniform * sizeof(double));
     const Batch batch = {rows, room->columns, room->gradients, room->U, NULL, backward ? room->weights : NULL,
                          room->outputs, room->status, count, replay->ignore};
-    if (run_batch(replay->batch, &batch, replay->threads, run->scratch) < 0) {
+    if (run_batch(backward ? replay->batch : replay->forward, &batch, replay->threads, run->scratch) < 0) {
         return -1;
     }
     for (size_t k = 0; k < uniform && backward; k++) {

@@ -24,6 +24,7 @@ static void replay_dealloc(PyObject *self)
     Py_XDECREF(replay->zeros);
     Py_XDECREF((PyObject *)replay->alone);
     Py_XDECREF((PyObject *)replay->batch);
+    Py_XDECREF((PyObject *)replay->forward);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -141,8 +142,11 @@ static int check_replay(Replay *replay)
 {
     const int32_t uniform = replay->alone->uniform_count;
     const int64_t slots = (int64_t)uniform + replay->batch->varying_count;
-    if (replay->batch->uniform_count != uniform || replay->alone->varying_count > 0) {
-        PyErr_SetString(PyExc_ValueError, "Replay: expected two tapes over the same slots");
+    const Tape *batch = replay->batch, *forward = replay->forward;
+    if (batch->uniform_count != uniform || replay->alone->varying_count > 0 || batch->forward_only ||
+        forward->uniform_count != uniform || forward->inputs != batch->inputs || forward->outputs != batch->outputs ||
+        forward->guards != batch->guards) {
+        PyErr_SetString(PyExc_ValueError, "Replay: expected tapes of one program");
         return -1;
     }
     size_t outputs = 0;
@@ -211,18 +215,18 @@ static int read_engine(Replay *replay, PyObject *engine)
 
 static PyObject *replay_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
 {
-    PyObject *alone, *batch, *constants, *leaves, *leaf_slots, *parts, *number_slots, *integers, *outputs, *guards;
+    PyObject *alone, *batch, *forward, *constants, *leaves, *leaf_slots, *parts, *number_slots, *integers, *outputs, *guards;
     PyObject *guard_numbers, *outcomes, *engine, *array_type, *zeros;
     Py_ssize_t argument_count, threads;
     int mean, ignore;
-    if (!PyArg_ParseTuple(args, "OOOO!OO!nOOOOOOppnOOO:Replay", &alone, &batch, &constants, &PyTuple_Type, &leaves,
+    if (!PyArg_ParseTuple(args, "OOOOO!OO!nOOOOOOppnOOO:Replay", &alone, &batch, &forward, &constants, &PyTuple_Type, &leaves,
                           &leaf_slots, &PyList_Type, &parts, &argument_count, &number_slots, &integers, &outputs,
                           &guards, &guard_numbers, &outcomes, &mean, &ignore, &threads, &engine, &array_type, &zeros)) {
         return NULL;
     }
-    if (Py_TYPE(alone)->tp_dealloc != tape_dealloc || Py_TYPE(batch)->tp_dealloc != tape_dealloc || threads < 1 ||
-        argument_count < 0) {
-        PyErr_SetString(PyExc_TypeError, "Replay: expected two tapes, and at least one thread");
+    if (Py_TYPE(alone)->tp_dealloc != tape_dealloc || Py_TYPE(batch)->tp_dealloc != tape_dealloc ||
+        Py_TYPE(forward)->tp_dealloc != tape_dealloc || threads < 1 || argument_count < 0) {
+        PyErr_SetString(PyExc_TypeError, "Replay: expected three tapes, and at least one thread");
         return NULL;
     }
     Replay *replay = (Replay *)type->tp_alloc(type, 0);
@@ -231,6 +235,7 @@ static PyObject *replay_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
     }
     replay->alone = (Tape *)Py_NewRef(alone);
     replay->batch = (Tape *)Py_NewRef(batch);
+    replay->forward = (Tape *)Py_NewRef(forward);
     replay->leaves = Py_NewRef(leaves);
     replay->array_type = Py_NewRef(array_type);
     replay->zeros = Py_NewRef(zeros);
@@ -274,7 +279,7 @@ static PyMethodDef replay_methods[] = {
 };
 
 static PyType_Slot replay_slots[] = {
-    {Py_tp_doc, "Replay(alone, batch, constants, leaves, leaf_slots, parts, argument_count, number_slots, integers, "
+    {Py_tp_doc, "Replay(alone, batch, forward, constants, leaves, leaf_slots, parts, argument_count, number_slots, integers, "
                 "outputs, guards, guard_numbers, outcomes, mean, ignore, threads, engine, array_type, zeros, /)\n--\n\n"
                 "A recording with all that a call does."},
     {Py_tp_new, replay_new},

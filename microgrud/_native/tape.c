@@ -64,8 +64,9 @@ static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
     int uniform_count, varying_count;
     PyObject *code, *starts, *inputs, *outputs, *guards, *constants;
     const char *variant = NULL;
-    if (!PyArg_ParseTuple(args, "iiOOOOOO|z:Tape", &uniform_count, &varying_count, &code, &starts, &inputs, &outputs,
-                          &guards, &constants, &variant)) {
+    int forward_only = 0;
+    if (!PyArg_ParseTuple(args, "iiOOOOOO|zp:Tape", &uniform_count, &varying_count, &code, &starts, &inputs, &outputs,
+                          &guards, &constants, &variant, &forward_only)) {
         return NULL;
     }
     Tape *tape = (Tape *)type->tp_alloc(type, 0);
@@ -74,6 +75,7 @@ static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
     }
     tape->uniform_count = uniform_count;
     tape->varying_count = varying_count;
+    tape->forward_only = forward_only != 0;
     size_t guard_numbers;
     int32_t *guard_list = NULL;
     if (read_ints(code, &tape->code, &tape->length, "code") < 0 ||
@@ -180,6 +182,10 @@ static PyObject *tape_run(PyObject *self, PyObject *args)
         PyErr_SetString(PyExc_TypeError, "Tape: run: expected arrays");
         ok = false;
     }
+    if (ok && tape->forward_only && numbers[2] != NULL) {
+        PyErr_SetString(PyExc_ValueError, "Tape: run: expected no seeds for a program that runs forward only");
+        ok = false;
+    }
     Column *columns = ok ? PyMem_Calloc(tape->inputs + 1, sizeof *columns) : NULL;
     GradientColumn *gradients = ok ? PyMem_Calloc(tape->inputs + 1, sizeof *gradients) : NULL;
     if (ok && (columns == NULL || gradients == NULL)) {
@@ -263,7 +269,7 @@ static PyMethodDef tape_methods[] = {
 
 static PyType_Slot tape_slots[] = {
     {Py_tp_doc, "Tape(uniform_count, varying_count, code, starts, inputs, outputs, guards, constants, "
-                "variant=None, /)\n--\n\n"
+                "variant=None, forward_only=False, /)\n--\n\n"
                 "A program for the interpreter."},
     {Py_tp_new, tape_new},
     {Py_tp_dealloc, tape_dealloc},

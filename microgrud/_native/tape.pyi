@@ -31,6 +31,7 @@ class Tape:
         guards: npt.NDArray[Any],
         constants: npt.NDArray[Any],
         variant: str | None = None,
+        forward_only: bool = False,
         /,
     ) -> None: ...
     def run(
@@ -56,6 +57,7 @@ class Replay:
         self,
         alone: Tape,
         batch: Tape,
+        forward: Tape,
         constants: npt.NDArray[Any],
         leaves: tuple[Any, ...],
         leaf_slots: npt.NDArray[Any],

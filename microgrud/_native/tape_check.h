@@ -147,7 +147,7 @@ static bool writes(const Check *check, const int32_t *slots, size_t n)
         if (slots[j] < 0 || slots[j] >= check->slots || is_uniform(check, slots[j]) != alone) {
             return complain(check, "a slot for its result", slots[j]);
         }
-        if (check->states[slots[j]] != UNKNOWN) {
+        if (check->states[slots[j]] != UNKNOWN && !check->tape->forward_only) {
             return complain(check, "a slot that no one has used yet for its result", slots[j]);
         }
         check->states[slots[j]] = WRITTEN;

@@ -89,7 +89,8 @@ typedef struct {
 struct Tape {
     PyObject_HEAD
     int32_t uniform_count, varying_count;
-    size_t count; /* of instructions */
+    bool forward_only; /* its slots have one result after the other: there is no backward pass */
+    size_t count;      /* of instructions */
     int32_t *code;
     size_t length; /* of the code */
     int32_t *starts;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import math
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from .. import native
 from ..optim.packing import Vector, read_data
+from .graph import as_ints
 from .interpreter import COMPARISONS, as_vector, backward, first_failed, forward
 from .lowering import SYMBOLS, NotLoweredError, lower
 from .program import Program
@@ -22,6 +24,9 @@ __all__ = ["DONE", "LEFT", "SUSPICIOUS", "Executor", "Native", "Outcome", "execu
 #: What became of a sample: it is done; the eager program may have raised; its derivatives are still to be had, in a
 #: batch without such others. A number above 0 is that of the first guard, counted from 1, that does not hold.
 DONE, SUSPICIOUS, LEFT = 0, -1, -2
+
+#: Slots that vary, of which a block takes 256 KB.
+_FEWEST_TO_REUSE = 256
 
 native_tape: Any = None
 if native.engine is not None:
@@ -179,6 +184,7 @@ class Native:
             for place, slot in enumerate(given)
             if slot is not None and (kind, place) not in varies
         ]
+        self.input_slots = [int(slots[slot]) for slot, _, _ in inputs]
         self.leaves = list(program.leaves.values())
         self.leaf_slots = np.array([slots[slot] for slot in program.leaves], dtype=np.int64)
         self.outputs = [slots[slot] for slot in program.outputs]
@@ -194,7 +200,7 @@ class Native:
             lowered.uniform,
             lowered.varying,
             *lowered.batch.arrays(),
-            np.array([slots[slot] for slot, _, _ in inputs], dtype=np.int32),
+            np.array(self.input_slots, dtype=np.int32),
             np.array(self.varying_outputs, dtype=np.int32),
             np.array(lowered.guards, dtype=np.int32).ravel(),
             constants,
@@ -207,6 +213,21 @@ class Native:
         #: The numbers of the guards, counted from 1, among all of them.
         self.alone_numbers = [k + 1 for k, own in enumerate(alone) if own]
         self.batch_numbers = np.array([0, *(k + 1 for k, own in enumerate(alone) if not own)], dtype=np.int32)
+
+    @functools.cached_property
+    def forward(self) -> Any:
+        """The batch for runs without a backward pass: with fewer slots, where all of them are more than the cache."""
+        lowered = self.lowered
+        if lowered.varying < _FEWEST_TO_REUSE:
+            return self.batch
+        forward = lowered.forward
+        places = [
+            as_ints([int(forward.slots[slot]) for slot in own]) for own in (self.input_slots, self.varying_outputs)
+        ]
+        guards = as_ints([number for guard in forward.guards for number in guard])
+        return native_tape.Tape(
+            lowered.uniform, forward.varying, *forward.batch.arrays(), *places, guards, as_ints([]), None, True
+        )
 
     def run(
         self, numbers: Sequence[Any], integers: Sequence[Any], samples: int | None, seeds: Any, ignore: bool
@@ -251,7 +272,7 @@ class Native:
                 own_seeds = np.ascontiguousarray(
                     [seed for seed, slot in zip(seeds, self.outputs) if slot >= lowered.uniform], dtype=np.float64
                 ).reshape(-1, count)
-            self.batch.run(
+            (self.batch if seeds is not None else self.forward).run(
                 count, inputs, uniform, own_seeds, varying, input_gradients, gradients, status, ignore, self.threads
             )
             status[:] = np.where(status > 0, self.batch_numbers[np.maximum(status, 0)], status)

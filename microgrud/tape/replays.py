@@ -42,6 +42,7 @@ def replay_of(executor: Any, parts: Sequence[Part], mean: bool, ignore: bool, th
     return native_tape.Replay(
         executor.alone,
         executor.batch,
+        executor.forward,
         executor.constants,
         tuple(executor.leaves),
         executor.leaf_slots.astype(np.int32),
