@@ -71,6 +71,7 @@ static bool choose_variant(Tape *tape, const char *variant)
     }
     tape->forward = forward_block_baseline;
     tape->backward = backward_block_baseline;
+    tape->check_guards = check_guards_baseline;
     tape->dot = dot_baseline;
     tape->forward_wide = forward_wide_baseline;
     tape->backward_wide = backward_wide_baseline;
@@ -81,6 +82,7 @@ static bool choose_variant(Tape *tape, const char *variant)
     if (strcmp(tape->elementary->name, "avx512") == 0) {
         tape->forward = forward_block_avx512;
         tape->backward = backward_block_avx512;
+        tape->check_guards = check_guards_avx512;
         tape->dot = dot_avx512;
         tape->forward_wide = forward_wide_avx512;
         tape->backward_wide = backward_wide_avx512;
@@ -90,6 +92,7 @@ static bool choose_variant(Tape *tape, const char *variant)
     } else if (strcmp(tape->elementary->name, "avx2") == 0) {
         tape->forward = forward_block_avx2;
         tape->backward = backward_block_avx2;
+        tape->check_guards = check_guards_avx2;
         tape->dot = dot_avx2;
         tape->forward_wide = forward_wide_avx2;
         tape->backward_wide = backward_wide_avx2;

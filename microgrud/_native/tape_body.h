@@ -764,6 +764,48 @@ TAPE_TARGET static void TAPE_NAME(backward_sequence)(const Block *block, const i
     }
 }
 
+/* --- guards --- */
+
+/* Where one does not hold, its number is put into `failed`, unless that has one. */
+#define CHECK(comparison)                                                                                              \
+    if (guard->outcome) {                                                                                              \
+        EACH(failed[i] = failed[i] != 0.0 || (comparison) ? failed[i] : number)                                       \
+    } else {                                                                                                           \
+        EACH(failed[i] = failed[i] != 0.0 || !(comparison) ? failed[i] : number)                                      \
+    }
+
+TAPE_TARGET static void TAPE_NAME(check_guards)(const Block *block, double *restrict failed)
+{
+    const size_t width = WIDTH(block);
+    double room[2][BLOCK] ALIGNED;
+    for (size_t k = 0; k < block->tape->guards; k++) {
+        const Guard *guard = &block->tape->guard_list[k];
+        const double *restrict x = TAPE_NAME(operand)(block, guard->x, room[0]);
+        const double *restrict y = TAPE_NAME(operand)(block, guard->y, room[1]);
+        const double number = (double)(k + 1);
+        switch (guard->symbol) {
+        case Py_LT:
+            CHECK(x[i] < y[i])
+            break;
+        case Py_LE:
+            CHECK(x[i] <= y[i])
+            break;
+        case Py_GT:
+            CHECK(x[i] > y[i])
+            break;
+        case Py_GE:
+            CHECK(x[i] >= y[i])
+            break;
+        case Py_EQ:
+            CHECK(x[i] == y[i])
+            break;
+        default:
+            CHECK(x[i] != y[i])
+        }
+    }
+}
+#undef CHECK
+
 /* --- a block --- */
 
 TAPE_TARGET static void TAPE_NAME(forward_block)(const Block *block)
@@ -866,18 +908,38 @@ LANE TAPE_NAME(Piece) TAPE_NAME(piece_of)(const Wide *wide, size_t start)
     return piece;
 }
 
+/* Write operands that are one number again and again, once for all pieces. */
+TAPE_TARGET static void TAPE_NAME(spread_same)(const Wide *wide, const double *U, double room[4][BLOCK])
+{
+    for (size_t k = 1; k <= wide->arity; k++) {
+        for (size_t i = 0; i < BLOCK && wide->same >> k & 1; i++) {
+            room[k][i] = U[wide->slots[k * wide->n]];
+        }
+    }
+}
+
+/* Return the numbers of operand k of a piece, from 1, or of the results. What there is none of, or a small exponent,
+ * nobody reads. */
+TAPE_TARGET static const double *TAPE_NAME(operand_of_piece)(const Wide *wide, const TAPE_NAME(Piece) *piece,
+                                                             const double *U, size_t k, double *room)
+{
+    if (k > wide->arity || wide->same >> k & 1 || (k == 2 && wide->exponent > 0)) {
+        return room;
+    }
+    return TAPE_NAME(gathered)(U, piece->slots[k], piece->count, wide->rows >> k & 1, room);
+}
+
 TAPE_TARGET static bool TAPE_NAME(forward_wide)(const Tape *tape, const int32_t *code, double *U)
 {
     const Wide wide = read_wide(code, U);
     double room[4][BLOCK] ALIGNED;
     bool fine = true;
+    TAPE_NAME(spread_same)(&wide, U, room);
     for (size_t start = 0; start < wide.n; start += BLOCK) {
         const TAPE_NAME(Piece) piece = TAPE_NAME(piece_of)(&wide, start);
         const double *x[3];
         for (size_t k = 0; k < 3; k++) {
-            x[k] = k < wide.arity ? TAPE_NAME(gathered)(U, piece.slots[k + 1], piece.count, wide.rows >> (k + 1) & 1,
-                                                        room[k + 1])
-                                  : x[0];
+            x[k] = TAPE_NAME(operand_of_piece)(&wide, &piece, U, k + 1, room[k + 1]);
         }
         const size_t width = (piece.count + 7) / 8 * 8;
         double *z = room[0];
@@ -904,13 +966,12 @@ TAPE_TARGET static void TAPE_NAME(backward_wide)(const Tape *tape, const int32_t
 {
     const Wide wide = read_wide(code, U);
     double room[4][BLOCK] ALIGNED, adjoints[BLOCK] ALIGNED, shares[3][BLOCK] ALIGNED;
+    TAPE_NAME(spread_same)(&wide, U, room);
     for (size_t start = 0; start < wide.n; start += BLOCK) {
         const TAPE_NAME(Piece) piece = TAPE_NAME(piece_of)(&wide, start);
         const double *x[4], *share[3];
         for (size_t k = 0; k < 4; k++) {
-            x[k] = k <= wide.arity
-                       ? TAPE_NAME(gathered)(U, piece.slots[k], piece.count, wide.rows >> k & 1, room[k])
-                       : x[1];
+            x[k] = TAPE_NAME(operand_of_piece)(&wide, &piece, U, k, room[k]);
         }
         const double *g = TAPE_NAME(gathered)(G, piece.slots[0], piece.count, wide.rows & 1, adjoints);
         const size_t width = (piece.count + 7) / 8 * 8;

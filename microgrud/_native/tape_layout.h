@@ -107,6 +107,7 @@ struct Tape {
     const ElementaryBlocks *elementary;
     void (*forward)(const Block *);
     void (*backward)(const Block *);
+    void (*check_guards)(const Block *, double *);
     bool (*forward_wide)(const Tape *, const int32_t *, double *);
     void (*backward_wide)(const Tape *, const int32_t *, const double *, double *);
     bool (*forward_wide_linear)(const int32_t *, double *);
@@ -173,10 +174,13 @@ static inline Dot read_dot(const int32_t *code)
 }
 
 /* One operation on up to three operands, n times: the slots of the results, then those of each operand. */
+enum { WIDE_HEAD = 8 }; /* numbers before them */
+
 typedef struct {
     int op;
     size_t arity, n;
     unsigned rows;   /* bit 0 if the results stand in a row, bit k for operand k, from 1 */
+    unsigned same;   /* bit k if operand k, from 1, is one slot n times */
     unsigned wanted; /* of which operands derivatives are asked for, from bit 0 */
     int exponent;    /* of a power, if it is the constant 1 or 2; otherwise 0 */
     const int32_t *slots;
@@ -184,12 +188,15 @@ typedef struct {
 
 static inline Wide read_wide(const int32_t *code, const double *U)
 {
-    const Wide wide = {code[1],           (size_t)code[2], (size_t)code[3],
-                       (unsigned)code[4], (unsigned)code[5], code[6] < 0          ? 0
-                                                             : U[code[6]] == 2.0 ? 2
-                                                             : U[code[6]] == 1.0 ? 1
-                                                                                 : 0,
-                       code + 7};
+    const double exponent = code[7] < 0 ? 0.0 : U[code[7]];
+    const Wide wide = {code[1],
+                       (size_t)code[2],
+                       (size_t)code[3],
+                       (unsigned)code[4],
+                       (unsigned)code[5],
+                       (unsigned)code[6],
+                       exponent == 2.0 ? 2 : exponent == 1.0 ? 1 : 0,
+                       code + WIDE_HEAD};
     return wide;
 }
 

@@ -122,15 +122,15 @@ static bool judge(const Block *block, const Batch *batch, size_t start, size_t l
 {
     const Tape *tape = block->tape;
     int32_t *status = batch->status + start;
-    memset(status, 0, lanes * sizeof *status);
     size_t done = lanes;
-    for (size_t k = 0; k < tape->guards; k++) {
-        const Guard *guard = &tape->guard_list[k];
+    if (tape->guards == 0) {
+        memset(status, 0, lanes * sizeof *status);
+    } else {
+        double failed[BLOCK] ALIGNED = {0.0};
+        tape->check_guards(block, failed);
         for (size_t i = 0; i < lanes; i++) {
-            if (status[i] == DONE && !holds(guard, number_at(block, guard->x, i), number_at(block, guard->y, i))) {
-                status[i] = (int32_t)k + 1;
-                done--;
-            }
+            status[i] = (int32_t)failed[i];
+            done -= status[i] != DONE;
         }
     }
     for (size_t i = 0; i < lanes && !batch->ignore; i++) {

@@ -10,7 +10,7 @@
 
 #include "tape_layout.h"
 
-#define FEWEST_ALIKE 4
+#define FEWEST_ALIKE 5
 /* Sums of more terms than this are long enough by themselves. */
 #define MOST_TERMS 8
 
@@ -109,10 +109,10 @@ static size_t alike_from(const Rank *ranks, size_t k, size_t count)
     return end - k;
 }
 
-static bool in_a_row(const int32_t *slots, size_t n)
+static bool in_a_row(const int32_t *slots, size_t n, int32_t step)
 {
     for (size_t k = 1; k < n; k++) {
-        if (slots[k] != slots[0] + (int32_t)k) {
+        if (slots[k] != slots[k - 1] + step) {
             return false;
         }
     }
@@ -154,16 +154,19 @@ static int32_t *write_wide(const Tape *tape, const Rank *ranks, size_t n, int32_
     }
     const size_t arity = (size_t)code[2];
     int32_t *head = to;
-    to = write_slots(tape, ranks, n, 1, to + 7);
+    to = write_slots(tape, ranks, n, 1, to + WIDE_HEAD);
     for (size_t k = 0; k < arity; k++) {
         to = write_slots(tape, ranks, n, 3 + k, to);
     }
-    unsigned rows = 0;
+    unsigned rows = 0, same = 0;
     for (size_t k = 0; k <= arity; k++) {
-        rows |= (unsigned)in_a_row(head + 7 + k * n, n) << k;
+        const int32_t *slots = head + WIDE_HEAD + k * n;
+        rows |= (unsigned)in_a_row(slots, n, 1) << k;
+        same |= (unsigned)in_a_row(slots, n, 0) << k;
     }
     const int32_t exponent = is_power(code[0]) ? ranks->second : -1;
-    const int32_t numbers[] = {CODE_WIDE, code[0], code[2], (int32_t)n, (int32_t)rows, ranks->first, exponent};
+    const int32_t numbers[] = {CODE_WIDE, code[0], code[2], (int32_t)n, (int32_t)rows, (int32_t)same, ranks->first,
+                               exponent};
     memcpy(head, numbers, sizeof numbers);
     return to;
 }
