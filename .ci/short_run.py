@@ -6,6 +6,7 @@ import contextlib
 import copy
 import gc
 import pickle
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,21 @@ def by_hand() -> Value:
 with mg.detect_anomaly():
     (bump(x) * by_hand()).backward()
 (bump(x) * by_hand()).backward()
+
+w = Value(2.0)
+
+
+def compiled(a: Any, k: Any) -> Any:
+    """Sums, a matrix, a table, a softmax and a branch, for the builders of programs."""
+    rows = [mg.dot([a, a * a, 1.0], [w, 0.5 * i, 3.0]) + w * a for i in range(3)]
+    lifted = mg.where(a + w * 0.1, mg.tanh(a), a) if a > -5.0 else a
+    return mg.take(mg.log_softmax(rows), k) + lifted + mg.relu(a).detach()
+
+
+both = mg.compile(compiled, batched=("a", "k"))
+both.backward([0.1, 0.2, 0.3], [0, 1, 2])
+both.map([0.1, 0.2, 0.3], [0, 1, 2])
+mg.compile(lambda a: bump(a) * w + a)(1.0)
 del chain
 
 # Recorded: a batch of another width than a block, branches, an index out of range, many numbers alike.

@@ -259,37 +259,75 @@ static void append_terms(Building *b, Terms *terms, const Terms *others)
     }
 }
 
-/* Write a step as a sum of plain terms and products, into which operands used only here are drawn. */
+static inline size_t count_of_step(const Building *b, size_t step)
+{
+    return (size_t)(b->step_starts.items[step + 1] - b->step_starts.items[step]);
+}
+
+/* How many plain terms a step has that is a form, and has drawn nothing in. */
+static inline size_t plain_of_step(const Building *b, size_t step)
+{
+    const int role = role_of(b, b->step_codes.items[step]);
+    return role == MULTIPLY ? 0 : role == DOT ? 1 : count_of_step(b, step);
+}
+
+/* Return the step whose result is drawn into a sum: one that is used only there, and can be written as a sum; or -1. */
+static inline int32_t drawn_step(const Building *b, int32_t slot)
+{
+    const int32_t step = b->step_of_slot.items[slot];
+    return step >= 0 && b->uses[slot] == 1 && b->forms[step].is_form ? step : -1;
+}
+
+static void append_pairs(Building *b, Form *form, const int32_t *factors, size_t count)
+{
+    for (size_t k = 0; k < count; k++) {
+        append_cell(b, &form->pairs, factors[k], factors[count + k]);
+    }
+}
+
+/* Draw a step into a sum. */
+static void draw_in(Building *b, Form *form, size_t step)
+{
+    Form *drawn = &b->forms[step];
+    if (drawn->has_drawn) {
+        append_terms(b, &form->plain, &drawn->plain);
+        append_terms(b, &form->pairs, &drawn->pairs);
+    } else {
+        const int32_t *operands = b->step_operands.items + b->step_starts.items[step];
+        const size_t plain = plain_of_step(b, step);
+        for (size_t k = 0; k < plain; k++) {
+            append_cell(b, &form->plain, operands[k], -1);
+        }
+        append_pairs(b, form, operands + plain, (count_of_step(b, step) - plain) / 2);
+    }
+    drawn->is_form = false;
+    b->dropped[step] = 1;
+}
+
+/* Write a step as a sum of plain terms and products, into which operands used only here are drawn. One that draws nothing
+ * in has its terms in order as they are, and takes no cells. */
 static void make_form(Building *b, size_t step)
 {
     const int role = role_of(b, b->step_codes.items[step]);
+    if (role != MULTIPLY && role != ADD && role != DOT) {
+        return;
+    }
     const int32_t *operands = b->step_operands.items + b->step_starts.items[step];
-    const size_t count = (size_t)(b->step_starts.items[step + 1] - b->step_starts.items[step]);
+    const size_t plain = plain_of_step(b, step);
     Form form = {{-1, -1, 0}, {-1, -1, 0}, true, false};
-    if (role == MULTIPLY) {
-        append_cell(b, &form.pairs, operands[0], operands[1]);
-        b->forms[step] = form;
-        return;
-    }
-    if (role != ADD && role != DOT) {
-        return;
-    }
-    const size_t plain = role == DOT ? 1 : count;
     for (size_t k = 0; k < plain; k++) {
-        const int32_t slot = operands[k], from = b->step_of_slot.items[slot];
-        if (from >= 0 && b->uses[slot] == 1 && b->forms[from].is_form) {
-            append_terms(b, &form.plain, &b->forms[from].plain);
-            append_terms(b, &form.pairs, &b->forms[from].pairs);
-            b->forms[from].is_form = false;
-            b->dropped[from] = 1;
-            form.has_drawn = true;
-        } else {
-            append_cell(b, &form.plain, slot, -1);
-        }
+        form.has_drawn |= drawn_step(b, operands[k]) >= 0;
     }
-    const size_t half = (count - plain) / 2;
-    for (size_t k = 0; k < half; k++) {
-        append_cell(b, &form.pairs, operands[plain + k], operands[plain + half + k]);
+    if (form.has_drawn) {
+        for (size_t k = 0; k < plain; k++) {
+            const int32_t from = drawn_step(b, operands[k]);
+            if (from >= 0) {
+                draw_in(b, &form, (size_t)from);
+            } else {
+                append_cell(b, &form.plain, operands[k], -1);
+            }
+        }
+        append_pairs(b, &form, operands + plain, (count_of_step(b, step) - plain) / 2);
     }
     b->forms[step] = form;
 }
@@ -309,33 +347,33 @@ static bool stays(const Building *b, size_t step)
 {
     const Form *form = &b->forms[step];
     return !form->is_form || role_of(b, b->step_codes.items[step]) == MULTIPLY ||
-           (b->step_starts.items[step + 1] - b->step_starts.items[step] == 2 && !form->has_drawn);
+           (count_of_step(b, step) == 2 && !form->has_drawn);
 }
 
 static Built write_instruction(Building *b, size_t step)
 {
     const Form *form = &b->forms[step];
     const bool as_it_is = stays(b, step);
-    const size_t start = (size_t)b->step_starts.items[step], end = (size_t)b->step_starts.items[step + 1];
-    const size_t count = as_it_is ? end - start : (size_t)form->plain.count + 2 * (size_t)form->pairs.count;
+    const size_t plain = as_it_is ? 0 : form->has_drawn ? (size_t)form->plain.count : plain_of_step(b, step);
+    const size_t count = form->has_drawn ? plain + 2 * (size_t)form->pairs.count : count_of_step(b, step);
     Built built = push_int(&b->out_codes, as_it_is ? b->step_codes.items[step] : b->linear);
     if (built != BUILT || (built = push_int(&b->outs, b->step_outs.items[step])) != BUILT ||
-        (built = push_int(&b->plains, as_it_is ? 0 : form->plain.count)) != BUILT ||
+        (built = push_int(&b->plains, (int32_t)plain)) != BUILT ||
         (built = reserve_ints(&b->out_operands, count)) != BUILT) {
         return built;
     }
-    if (as_it_is) {
-        put_ints(&b->out_operands, b->step_operands.items + start, count);
-    } else {
-        for (int32_t cell = form->plain.first; cell >= 0; cell = b->cells[cell].next) {
-            put_int(&b->out_operands, b->cells[cell].x);
-        }
-        for (int32_t cell = form->pairs.first; cell >= 0; cell = b->cells[cell].next) {
-            put_int(&b->out_operands, b->cells[cell].x);
-        }
-        for (int32_t cell = form->pairs.first; cell >= 0; cell = b->cells[cell].next) {
-            put_int(&b->out_operands, b->cells[cell].y);
-        }
+    if (!form->has_drawn) {
+        put_ints(&b->out_operands, b->step_operands.items + b->step_starts.items[step], count);
+        return push_int(&b->out_starts, (int32_t)b->out_operands.count);
+    }
+    for (int32_t cell = form->plain.first; cell >= 0; cell = b->cells[cell].next) {
+        put_int(&b->out_operands, b->cells[cell].x);
+    }
+    for (int32_t cell = form->pairs.first; cell >= 0; cell = b->cells[cell].next) {
+        put_int(&b->out_operands, b->cells[cell].x);
+    }
+    for (int32_t cell = form->pairs.first; cell >= 0; cell = b->cells[cell].next) {
+        put_int(&b->out_operands, b->cells[cell].y);
     }
     return push_int(&b->out_starts, (int32_t)b->out_operands.count);
 }
