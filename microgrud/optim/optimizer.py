@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..engine import Value
-from .packing import Vector, check_parameters, read_data, read_gradients, write_data
+from .packing import Vector, check_parameters, read_data, read_gradients, write_data, write_gradients
 from .settings import Check, numbers, whole
 
 
@@ -80,8 +80,8 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Set every parameter's grad to zero."""
-        for parameter in self.parameters():
-            parameter.grad = 0.0
+        parameters = self.parameters()
+        write_gradients(parameters, np.zeros(len(parameters)))
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter once, from its `grad`.
