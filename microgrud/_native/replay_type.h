@@ -188,6 +188,45 @@ static int check_guard_numbers(const Replay *replay, size_t count)
     return fine ? 0 : -1;
 }
 
+/* Number the slots as the tape does that runs without a batch; return -1 with an exception if there is no memory. */
+static int move_slots_of_replay(Replay *replay)
+{
+    const Tape *alone = replay->alone;
+    if (alone->moved == NULL) {
+        return 0;
+    }
+    if (replay->batch->varying_count > 0 || replay->batch->inputs > 0) {
+        PyErr_SetString(PyExc_ValueError, "Replay: expected slots that stay where they are beside those of a batch");
+        return -1;
+    }
+    const size_t uniform = (size_t)alone->uniform_count;
+    double *constants = PyMem_Malloc((uniform + 1) * sizeof *constants);
+    if (constants == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    move_numbers(alone, replay->constants, constants, false);
+    PyMem_Free(replay->constants);
+    replay->constants = constants;
+    for (size_t k = 0; k < replay->leaf_count; k++) {
+        replay->leaf_slots[k] = moved_slot(alone, replay->leaf_slots[k]);
+    }
+    for (size_t k = 0; k < replay->number_count; k++) {
+        replay->number_slots[k] = moved_slot(alone, replay->number_slots[k]);
+    }
+    for (size_t k = 0; k < replay->integer_count; k++) {
+        replay->integers[k].slot = moved_slot(alone, (int32_t)replay->integers[k].slot);
+    }
+    for (size_t k = 0; k < replay->output_count; k++) {
+        replay->output_slots[k] = moved_slot(alone, replay->output_slots[k]);
+    }
+    for (size_t k = 0; k < replay->guard_count; k++) {
+        replay->guards[k].x = moved_slot(alone, replay->guards[k].x);
+        replay->guards[k].y = moved_slot(alone, replay->guards[k].y);
+    }
+    return 0;
+}
+
 /* Where the numbers are in a Value: the engine knows. Return -1 unless the leaves are such. */
 static int read_engine(Replay *replay, PyObject *engine)
 {
@@ -260,9 +299,12 @@ static PyObject *replay_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
                read_parts(replay, parts) == 0 && check_replay(replay) == 0 && read_engine(replay, engine) == 0) {
         if (constant_count == (size_t)replay->alone->uniform_count &&
             replay->leaf_count == (size_t)PyTuple_GET_SIZE(leaves)) {
-            return (PyObject *)replay;
+            if (move_slots_of_replay(replay) == 0) {
+                return (PyObject *)replay;
+            }
+        } else {
+            PyErr_SetString(PyExc_ValueError, "Replay: expected a number for each slot, and a slot for each leaf");
         }
-        PyErr_SetString(PyExc_ValueError, "Replay: expected a number for each slot, and a slot for each leaf");
     }
     Py_DECREF(replay);
     return NULL;

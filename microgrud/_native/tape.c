@@ -14,6 +14,8 @@
 
 #include "tape_wide.h"
 
+#include "tape_moves.h"
+
 #include "tape_alone.h"
 
 #include "tape_run.h"
@@ -53,6 +55,7 @@ static void tape_dealloc(PyObject *self)
     PyMem_Free(tape->constant_slots);
     PyMem_Free(tape->is_constant);
     PyMem_Free(tape->fresh);
+    PyMem_Free(tape->moved);
     PyMem_Free(tape->cleared_slots);
     free(tape->spare);
     type->tp_free(self);
@@ -64,9 +67,9 @@ static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
     int uniform_count, varying_count;
     PyObject *code, *starts, *inputs, *outputs, *guards, *constants;
     const char *variant = NULL;
-    int forward_only = 0;
-    if (!PyArg_ParseTuple(args, "iiOOOOOO|zp:Tape", &uniform_count, &varying_count, &code, &starts, &inputs, &outputs,
-                          &guards, &constants, &variant, &forward_only)) {
+    int forward_only = 0, movable = 0;
+    if (!PyArg_ParseTuple(args, "iiOOOOOO|zpp:Tape", &uniform_count, &varying_count, &code, &starts, &inputs, &outputs,
+                          &guards, &constants, &variant, &forward_only, &movable)) {
         return NULL;
     }
     Tape *tape = (Tape *)type->tp_alloc(type, 0);
@@ -119,7 +122,8 @@ static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
         Py_DECREF(tape);
         return NULL;
     }
-    if (find_fresh_adjoints(tape) < 0 || widen(tape) < 0) {
+    if (find_fresh_adjoints(tape) < 0 || widen(tape) < 0 ||
+        (movable && move_slots(tape) < 0)) {
         Py_DECREF(tape);
         return NULL;
     }
@@ -234,16 +238,21 @@ static PyObject *tape_run_alone(PyObject *self, PyObject *args)
     int fine = -1;
     if (read_doubles(uniform_object, &views[0], &U, n, PyBUF_CONTIG, "uniform") == 0 &&
         read_doubles(gradients_object, &views[1], &G, n, PyBUF_CONTIG, "gradients") == 0) {
-        double *room = PyMem_RawMalloc((3 * tape->longest + 1) * sizeof(double));
+        double *room = PyMem_RawMalloc((3 * tape->longest + 2 * n + 1) * sizeof(double));
         if (room == NULL || U == NULL) {
             PyErr_NoMemory();
         } else {
+            double *numbers = room, *adjoints = numbers + n, *rest = adjoints + n;
             Py_BEGIN_ALLOW_THREADS
+            move_numbers(tape, U, numbers, false);
             fine = 1;
             if (G == NULL) {
-                fine = forward_alone(tape, U, room);
+                fine = forward_alone(tape, numbers, rest);
+                move_numbers(tape, numbers, U, true);
             } else {
-                backward_alone(tape, U, G, room);
+                move_numbers(tape, G, adjoints, false);
+                backward_alone(tape, numbers, adjoints, rest);
+                move_numbers(tape, adjoints, G, true);
             }
             Py_END_ALLOW_THREADS
         }
@@ -269,7 +278,7 @@ static PyMethodDef tape_methods[] = {
 
 static PyType_Slot tape_slots[] = {
     {Py_tp_doc, "Tape(uniform_count, varying_count, code, starts, inputs, outputs, guards, constants, "
-                "variant=None, forward_only=False, /)\n--\n\n"
+                "variant=None, forward_only=False, movable=False, /)\n--\n\n"
                 "A program for the interpreter."},
     {Py_tp_new, tape_new},
     {Py_tp_dealloc, tape_dealloc},

@@ -32,6 +32,7 @@ class Tape:
         constants: npt.NDArray[Any],
         variant: str | None = None,
         forward_only: bool = False,
+        movable: bool = False,
         /,
     ) -> None: ...
     def run(

@@ -962,6 +962,15 @@ TAPE_TARGET static bool TAPE_NAME(forward_wide)(const Tape *tape, const int32_t 
     return fine;
 }
 
+/* An adjoint of 0 passes nothing on. */
+TAPE_TARGET static void TAPE_NAME(add_to_row)(double *restrict a, const double *restrict g,
+                                              const double *restrict share, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        a[i] += g[i] == 0.0 ? 0.0 : share[i];
+    }
+}
+
 TAPE_TARGET static void TAPE_NAME(backward_wide)(const Tape *tape, const int32_t *code, const double *U, double *G)
 {
     const Wide wide = read_wide(code, U);
@@ -978,8 +987,16 @@ TAPE_TARGET static void TAPE_NAME(backward_wide)(const Tape *tape, const int32_t
         TAPE_NAME(shares_of)(tape->elementary, wide.op, wide.exponent, width, g, x[0], x[1], x[2], x[3], wide.wanted,
                              shares, share);
         for (size_t k = 0; k < wide.arity; k++) {
-            for (size_t i = 0; i < piece.count && wide.wanted >> k & 1; i++) {
-                G[piece.slots[k + 1][i]] += g[i] == 0.0 ? 0.0 : share[k][i]; /* an adjoint of 0 passes nothing on */
+            if (!(wide.wanted >> k & 1)) {
+                continue;
+            }
+            const int32_t *slots = piece.slots[k + 1];
+            if (wide.rows >> (k + 1) & 1) {
+                TAPE_NAME(add_to_row)(G + slots[0], g, share[k], piece.count);
+            } else {
+                for (size_t i = 0; i < piece.count; i++) {
+                    G[slots[i]] += g[i] == 0.0 ? 0.0 : share[k][i]; /* an adjoint of 0 passes nothing on */
+                }
             }
         }
     }

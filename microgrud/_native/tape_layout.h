@@ -100,6 +100,7 @@ struct Tape {
     int32_t *constant_slots; /* whose adjoints nobody asks for: they may be infinite where all others are not */
     size_t constants;
     bool *is_constant; /* likewise, by the slot */
+    int32_t *moved;    /* where each slot is now (tape_moves.h); NULL if none has moved */
     uint8_t *fresh; /* for each instruction, which operands' adjoints it writes instead of adding to them */
     int32_t *cleared_slots; /* whose adjoints have to be zeros before a backward pass */
     size_t cleared;

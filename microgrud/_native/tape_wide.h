@@ -119,6 +119,18 @@ static bool in_a_row(const int32_t *slots, size_t n, int32_t step)
     return true;
 }
 
+/* Note which slots of a wide instruction stand in a row, and which are one again and again. */
+static void mark_rows(int32_t *code)
+{
+    const size_t n = (size_t)code[3];
+    code[4] = code[5] = 0;
+    for (int32_t k = 0; k <= code[2]; k++) {
+        const int32_t *slots = code + WIDE_HEAD + (size_t)k * n;
+        code[4] |= (int32_t)in_a_row(slots, n, 1) << k;
+        code[5] |= (int32_t)in_a_row(slots, n, 0) << k;
+    }
+}
+
 /* Write n slots, one of each instruction: that at `position` of its numbers. Return where the next go. */
 static int32_t *write_slots(const Tape *tape, const Rank *ranks, size_t n, size_t position, int32_t *to)
 {
@@ -158,16 +170,10 @@ static int32_t *write_wide(const Tape *tape, const Rank *ranks, size_t n, int32_
     for (size_t k = 0; k < arity; k++) {
         to = write_slots(tape, ranks, n, 3 + k, to);
     }
-    unsigned rows = 0, same = 0;
-    for (size_t k = 0; k <= arity; k++) {
-        const int32_t *slots = head + WIDE_HEAD + k * n;
-        rows |= (unsigned)in_a_row(slots, n, 1) << k;
-        same |= (unsigned)in_a_row(slots, n, 0) << k;
-    }
     const int32_t exponent = is_power(code[0]) ? ranks->second : -1;
-    const int32_t numbers[] = {CODE_WIDE, code[0], code[2], (int32_t)n, (int32_t)rows, (int32_t)same, ranks->first,
-                               exponent};
+    const int32_t numbers[WIDE_HEAD] = {CODE_WIDE, code[0], code[2], (int32_t)n, 0, 0, ranks->first, exponent};
     memcpy(head, numbers, sizeof numbers);
+    mark_rows(head);
     return to;
 }
 

@@ -195,7 +195,18 @@ class Native:
             self.constants[slot] = constant
         empty = np.zeros(0, dtype=np.int32)
         constants = np.array(list(lowered.constants), dtype=np.int32)
-        self.alone = native_tape.Tape(lowered.uniform, 0, *lowered.alone.arrays(), empty, empty, empty, constants)
+        self.alone = native_tape.Tape(
+            lowered.uniform,
+            0,
+            *lowered.alone.arrays(),
+            empty,
+            empty,
+            empty,
+            constants,
+            None,
+            False,
+            not lowered.varying,
+        )
         self.batch = native_tape.Tape(
             lowered.uniform,
             lowered.varying,
