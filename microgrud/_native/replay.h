@@ -32,6 +32,43 @@ static double sum_in_order(const double *numbers, size_t stride, size_t count)
     return total(sums) + rest;
 }
 
+#define ALL_HOLD(comparison)                                                                                           \
+    for (; k < end; k++) {                                                                                             \
+        const double x = U[guards[k].x], y = U[guards[k].y];                                                           \
+        wrong |= (comparison) != outcome;                                                                              \
+    }                                                                                                                  \
+    break
+
+/* Tell whether all guards hold. A gradient that is recorded has some for each node: the loops are without branches. */
+static bool all_hold(const Guard *guards, size_t count, const double *U)
+{
+    bool wrong = false;
+    for (size_t k = 0; k < count && !wrong;) {
+        const int32_t symbol = guards[k].symbol;
+        const bool outcome = guards[k].outcome;
+        size_t end = k + 1;
+        while (end < count && guards[end].symbol == symbol && guards[end].outcome == guards[k].outcome) {
+            end++;
+        }
+        switch (symbol) {
+        case Py_LT:
+            ALL_HOLD(x < y);
+        case Py_LE:
+            ALL_HOLD(x <= y);
+        case Py_GT:
+            ALL_HOLD(x > y);
+        case Py_GE:
+            ALL_HOLD(x >= y);
+        case Py_EQ:
+            ALL_HOLD(x == y);
+        default:
+            ALL_HOLD(x != y);
+        }
+    }
+    return !wrong;
+}
+#undef ALL_HOLD
+
 /* Run the program; with `weights` of the outputs backward too. Return as functions of replay_arguments.h do. */
 static int run_replay(Replay *replay, Room *room, const double *weights)
 {
@@ -47,9 +84,7 @@ static int run_replay(Replay *replay, Room *room, const double *weights)
     bool fine;
     Py_BEGIN_ALLOW_THREADS
     fine = forward_alone(alone, room->U, room->alone) || replay->ignore;
-    for (size_t k = 0; k < replay->guard_count && fine; k++) {
-        fine = holds(&replay->guards[k], room->U[replay->guards[k].x], room->U[replay->guards[k].y]);
-    }
+    fine = fine && all_hold(replay->alike, replay->guard_count, room->U);
     if (weights != NULL) {
         memset(room->G, 0, (size_t)alone->uniform_count * sizeof(double));
     }

@@ -78,6 +78,7 @@ typedef struct {
     int32_t *output_slots;
     size_t output_count;
     Guard *guards; /* those that are the same for all samples */
+    Guard *alike;  /* the same, those with one comparison and one outcome together */
     size_t guard_count;
     int32_t *guard_numbers; /* of these, and then of those of the batch, among all, counted from 1 */
     uint8_t *outcomes;      /* of all guards */

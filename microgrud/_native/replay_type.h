@@ -16,6 +16,7 @@ static void replay_dealloc(PyObject *self)
     PyMem_Free(replay->integers);
     PyMem_Free(replay->output_slots);
     PyMem_Free(replay->guards);
+    PyMem_Free(replay->alike);
     PyMem_Free(replay->guard_numbers);
     PyMem_Free(replay->outcomes);
     PyMem_Free(replay->constants);
@@ -227,6 +228,24 @@ static int move_slots_of_replay(Replay *replay)
     return 0;
 }
 
+static int compare_guards(const void *one, const void *other)
+{
+    const Guard *x = one, *y = other;
+    return x->symbol != y->symbol ? x->symbol - y->symbol : x->outcome - y->outcome;
+}
+
+static int sort_guards(Replay *replay)
+{
+    replay->alike = PyMem_Malloc((replay->guard_count + 1) * sizeof *replay->alike);
+    if (replay->alike == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memcpy(replay->alike, replay->guards, replay->guard_count * sizeof *replay->alike);
+    qsort(replay->alike, replay->guard_count, sizeof *replay->alike, compare_guards);
+    return 0;
+}
+
 /* Where the numbers are in a Value: the engine knows. Return -1 unless the leaves are such. */
 static int read_engine(Replay *replay, PyObject *engine)
 {
@@ -299,7 +318,7 @@ static PyObject *replay_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
                read_parts(replay, parts) == 0 && check_replay(replay) == 0 && read_engine(replay, engine) == 0) {
         if (constant_count == (size_t)replay->alone->uniform_count &&
             replay->leaf_count == (size_t)PyTuple_GET_SIZE(leaves)) {
-            if (move_slots_of_replay(replay) == 0) {
+            if (move_slots_of_replay(replay) == 0 && sort_guards(replay) == 0) {
                 return (PyObject *)replay;
             }
         } else {
