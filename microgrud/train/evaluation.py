@@ -85,6 +85,8 @@ def number(x: Any) -> Any:
 
 
 def _detached(prediction: Any) -> Any:
+    if type(prediction) is float:  # the most frequent case, and the rest takes ten times as long
+        return prediction
     if hasattr(prediction, "tolist"):
         prediction = prediction.tolist()
     return [_detached(x) for x in prediction] if isinstance(prediction, Sequence) else number(prediction)

@@ -187,6 +187,8 @@ class Training:
         self.random_state = self.rng.getstate()  # that of the start of the present epoch
         self.history = History()
         self.guard = DivergenceGuard(self.parameters, self.optimizer)
+        # Those of this package, such as a Trajectory, change nothing.
+        self.others_call = any(not str(f.__module__).startswith("microgrud.") for f in self.callbacks)
         self.objective = Objective(
             self.model, self.loss, self.samples, self.batch_size, self.optimizer.zero_grad, self.metric is not None,
             self.compile,
@@ -307,7 +309,7 @@ class Training:
         )
         for callback in self.callbacks:
             callback(event)
-        if self.callbacks:
+        if self.others_call:
             self.objective.look_again()
         self.show(event)
         if self.history.stopped_by is None and self.epoch < self.epochs:

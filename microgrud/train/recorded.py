@@ -147,15 +147,18 @@ class RecordedLoss:
         return (loss, prediction) if self.with_predictions else (loss,)
 
     def _typed(self, samples: Samples, expected: float) -> tuple[Arguments, Family]:
-        """Return the samples as arguments, with a recording of the first; integer targets as what the loss takes them.
+        """Return the samples as arguments, with a recording of the first; whole targets as what the loss takes them.
 
-        Class indices are to be looked up by, and remain integers. Where the loss computes with them, each would have a
-        recording of its own, so that they are better floats; if there are few, the former will do as well.
+        Class indices are looked up by, and have to be integers. Where the loss computes with them, each integer would
+        have a recording of its own, so that they are better floats; if there are few, the former will do as well.
         """
         targets = _as_array(samples.targets)
         refusal: Exception | None = None
         looked_at = None
-        for kind in [np.float64] if targets.dtype.kind == "f" else [np.int64, np.float64]:
+        kinds: list[Any] = [np.float64, np.int64] if targets.dtype.kind == "f" else [np.int64, np.float64]
+        if targets.dtype.kind == "f" and not (targets == np.floor(targets)).all():
+            kinds.pop()
+        for kind in kinds:
             arguments = read_arguments(
                 ["row", "target"], (samples.rows, targets.astype(kind).tolist()), {}, ("row", "target")
             )
@@ -191,7 +194,11 @@ class RecordedLoss:
         assert result.structure is not None
         if not self.with_predictions:
             return []
-        if result.structure.paths == ("[0]", "[1]") and result.structure.size == 2:
+        paths = result.structure.paths
+        if paths[1:] == tuple(f"[1][{i}]" for i in range(len(paths) - 1)) and result.structure.size == len(paths):
+            lists: list[Any] = result.outputs[1:].T.tolist()
+            return lists
+        if paths == ("[0]", "[1]") and result.structure.size == 2:
             numbers: list[Any] = result.outputs[1].tolist()
             return numbers
         return [result.structure.rebuild(numbers)[1] for numbers in result.outputs.T.tolist()]

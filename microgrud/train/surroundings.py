@@ -209,5 +209,6 @@ def _leave(saved: Any) -> None:
 
 
 def _of_library(x: Any, *others: str) -> bool:
+    """Tell whether a class or a function belongs to the standard library, to another that is known, or to `others`."""
     root = str(getattr(x, "__module__", None)).partition(".")[0]
     return root in _LIBRARIES or root in others
