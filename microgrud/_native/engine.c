@@ -351,7 +351,11 @@ static int execute(PyObject *module)
     if (bind_operations(state) < 0 || make_types(module, state) < 0) {
         return -1;
     }
-    int fits = collector_header_fits(state);
+    /* Where the tape finds data and grad of a Value: what it reads and writes at every step. */
+    PyObject *offsets = Py_BuildValue("nn", (Py_ssize_t)offsetof(Node, data), (Py_ssize_t)offsetof(Node, grad));
+    int added = offsets == NULL ? -1 : PyModule_AddObjectRef(module, "NUMBER_OFFSETS", offsets);
+    Py_XDECREF(offsets);
+    int fits = added < 0 ? -1 : collector_header_fits(state);
     if (fits < 0) {
         return -1;
     }

@@ -6,6 +6,9 @@ import numpy.typing as npt
 from ..engine import Value as Value
 from ..operation import Operation
 
+#: Of data and grad in a Value, in bytes.
+NUMBER_OFFSETS: tuple[int, int]
+
 class Function:
     """A function of microgrud as a callable of C; it has the signature and the docstring of the one it stands for."""
 

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import numpy.typing as npt
@@ -25,6 +26,7 @@ class Tape:
         inputs: npt.NDArray[Any],
         outputs: npt.NDArray[Any],
         guards: npt.NDArray[Any],
+        constants: npt.NDArray[Any],
         variant: str | None = None,
         /,
     ) -> None: ...
@@ -39,6 +41,37 @@ class Tape:
         uniform_gradients: npt.NDArray[Any] | None,
         status: npt.NDArray[Any],
         ignore: bool,
+        threads: int,
         /,
     ) -> None: ...
     def run_alone(self, uniform: npt.NDArray[Any], gradients: npt.NDArray[Any] | None, /) -> bool: ...
+
+class Replay:
+    """A recording with all that a call does; see `microgrud/tape/replays.py`."""
+
+    def __init__(
+        self,
+        alone: Tape,
+        batch: Tape,
+        constants: npt.NDArray[Any],
+        leaves: tuple[Any, ...],
+        leaf_slots: npt.NDArray[Any],
+        parts: list[tuple[int, int, int, tuple[int, ...]]],
+        argument_count: int,
+        number_slots: npt.NDArray[Any],
+        integers: npt.NDArray[Any],
+        outputs: npt.NDArray[Any],
+        guards: npt.NDArray[Any],
+        mean: bool,
+        ignore: bool,
+        threads: int,
+        engine: Any,
+        array_type: type,
+        zeros: Callable[..., Any],
+        /,
+    ) -> None: ...
+    def values(self, args: tuple[Any, ...], /) -> Any: ...
+    def backward(self, args: tuple[Any, ...], /) -> Any: ...
+    def gradients(
+        self, args: tuple[Any, ...], positions: tuple[int, ...], weights: npt.NDArray[Any] | None, /
+    ) -> Any: ...

@@ -1,269 +1,333 @@
-/* The loops of tape.c over blocks of samples, for one instruction set: included once for each, with
+/* The loops of the interpreter over blocks of samples, for one instruction set: included once for each, with
  *
  *     TAPE_TARGET        the attribute that asks for the instructions, or nothing
  *     TAPE_NAME(name)    the name of a function of this variant
  *     TAPE_HAS_FMA       whether fused multiply-adds are among them
- *
- * A slot that varies holds BLOCK numbers, one a sample: V[slot * BLOCK ...]; its adjoints are in A. U and G are the
- * numbers and the adjoints of the slots that are the same for all samples.
+ *     TAPE_VECTORS       of so many vectors of 8 a sum of four rows is, so that all of them stay in registers
  */
+
+#define WIDTH(block) ((block)->width & ~(size_t)7) /* so that the compiler knows of no rest */
+#define EIGHT_TIMES(x) ((Vec){(x), (x), (x), (x), (x), (x), (x), (x)})
+#define EACH(expression)                                                                                               \
+    for (size_t i = 0; i < width; i++) {                                                                               \
+        expression;                                                                                                    \
+    }
 
 /* --- sums of products --- */
 
+TAPE_TARGET static double TAPE_NAME(sum_of)(const Block *block, const double *x)
+{
+    Vec sum = load(x);
+    for (size_t i = 8; i < block->width; i += 8) {
+        sum += load(x + i);
+    }
+    return total(sum);
+}
+
+/* The totals of 8 vectors, in the order of `total`: three steps in which pairs of them become one. */
+TAPE_TARGET LANE void TAPE_NAME(totals)(const Vec v[8], double sums[8])
+{
+    Vec pairs[4], fours[2];
+    for (int k = 0; k < 4; k++) {
+        pairs[k] = SHUFFLE(v[2 * k], v[2 * k + 1], 0, 8, 2, 10, 4, 12, 6, 14) +
+                   SHUFFLE(v[2 * k], v[2 * k + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+    }
+    for (int k = 0; k < 2; k++) {
+        fours[k] = SHUFFLE(pairs[2 * k], pairs[2 * k + 1], 0, 1, 8, 9, 4, 5, 12, 13) +
+                   SHUFFLE(pairs[2 * k], pairs[2 * k + 1], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+    *(LooseVec *)sums = SHUFFLE(fours[0], fours[1], 0, 1, 2, 3, 8, 9, 10, 11) +
+                        SHUFFLE(fours[0], fours[1], 4, 5, 6, 7, 12, 13, 14, 15);
+}
+
 /* out += the sum of w * x over pairs of a slot that varies and one that does not. */
-TAPE_TARGET CONTRACTED static void TAPE_NAME(add_weighted)(double *restrict out, const double *restrict V,
-                                                           const double *restrict U, const int32_t *v,
+TAPE_TARGET CONTRACTED static void TAPE_NAME(add_weighted)(const Block *block, double *restrict out, const int32_t *v,
                                                            const int32_t *u, size_t n)
 {
     PRAGMA_CONTRACTED
-    Vec a0 = load(out), a1 = load(out + 8), a2 = load(out + 16), a3 = load(out + 24);
-    Vec a4 = load(out + 32), a5 = load(out + 40), a6 = load(out + 48), a7 = load(out + 56);
-    for (size_t j = 0; j < n; j++) {
-        const double w = U[u[j]], *x = V + (size_t)v[j] * BLOCK;
-        a0 += w * load(x), a1 += w * load(x + 8), a2 += w * load(x + 16), a3 += w * load(x + 24);
-        a4 += w * load(x + 32), a5 += w * load(x + 40), a6 += w * load(x + 48), a7 += w * load(x + 56);
-    }
-    store(out, a0), store(out + 8, a1), store(out + 16, a2), store(out + 24, a3);
-    store(out + 32, a4), store(out + 40, a5), store(out + 48, a6), store(out + 56, a7);
-}
-
-/* Four sums at a time over the same x, which are loaded once for all of them; half a block at a time, so that the sums
- * stay in registers. */
-TAPE_TARGET CONTRACTED static void TAPE_NAME(four_rows)(double *const out[4], const double *restrict V,
-                                                        const double *restrict U, const int32_t *v,
-                                                        const int32_t *const u[4], size_t n)
-{
-    PRAGMA_CONTRACTED
-    for (size_t c = 0; c < BLOCK; c += 32) {
-        Vec s[4][4];
-        for (int r = 0; r < 4; r++) {
-            for (int k = 0; k < 4; k++) {
-                s[r][k] = load(out[r] + c + 8 * k);
-            }
-        }
+    const double *restrict V = block->V, *restrict U = block->U;
+    size_t c = 0;
+    for (; c + 32 <= block->width; c += 32) {
+        Vec a0 = load(out + c), a1 = load(out + c + 8), a2 = load(out + c + 16), a3 = load(out + c + 24);
         for (size_t j = 0; j < n; j++) {
-            const double *x = V + (size_t)v[j] * BLOCK + c;
-            const Vec x0 = load(x), x1 = load(x + 8), x2 = load(x + 16), x3 = load(x + 24);
-            for (int r = 0; r < 4; r++) {
-                const double w = U[u[r][j]];
-                s[r][0] += w * x0, s[r][1] += w * x1, s[r][2] += w * x2, s[r][3] += w * x3;
-            }
+            const double w = U[u[j]], *x = V + (size_t)v[j] * BLOCK + c;
+            a0 += w * load(x), a1 += w * load(x + 8), a2 += w * load(x + 16), a3 += w * load(x + 24);
         }
-        for (int r = 0; r < 4; r++) {
-            for (int k = 0; k < 4; k++) {
-                store(out[r] + c + 8 * k, s[r][k]);
-            }
+        store(out + c, a0), store(out + c + 8, a1), store(out + c + 16, a2), store(out + c + 24, a3);
+    }
+    for (; c < block->width; c += 8) {
+        Vec a = load(out + c);
+        for (size_t j = 0; j < n; j++) {
+            a += U[u[j]] * load(V + (size_t)v[j] * BLOCK + c);
         }
+        store(out + c, a);
     }
 }
 
-TAPE_TARGET CONTRACTED static double TAPE_NAME(inner)(const double *restrict x, const double *restrict y)
+/* Four sums at a time over the same numbers, which are loaded once for all of them: out[r] is U[base[r]], or without a
+ * base what it was, plus the sum over j of U[u[r][j * step]] * numbers[slots[j]], for `vectors` times 8 samples from
+ * sample c on. */
+TAPE_TARGET CONTRACTED LANE void TAPE_NAME(add_four_sums)(double *const out[4], const double *restrict numbers,
+                                                          const int32_t *slots, int32_t first_slot,
+                                                          const double *restrict U, const int32_t *const u[4],
+                                                          size_t step, size_t n, const int32_t *base, size_t c,
+                                                          const int vectors)
 {
     PRAGMA_CONTRACTED
-    Vec a = load(x) * load(y), b = load(x + 8) * load(y + 8);
-    for (size_t i = 16; i < BLOCK; i += 16) {
-        a += load(x + i) * load(y + i);
-        b += load(x + i + 8) * load(y + i + 8);
-    }
-    return total(a + b);
-}
-
-/* The inner products of four x with four y. */
-TAPE_TARGET CONTRACTED static void TAPE_NAME(inner_4x4)(const double *const x[4], const double *const y[4],
-                                                        double sums[4][4])
-{
-    PRAGMA_CONTRACTED
-    Vec s[4][4];
+    Vec s[4][TAPE_VECTORS];
     for (int r = 0; r < 4; r++) {
-        for (int k = 0; k < 4; k++) {
-            s[r][k] = load(x[r]) * load(y[k]);
+        for (int k = 0; k < vectors; k++) {
+            s[r][k] = base == NULL ? load(out[r] + c + 8 * k) : EIGHT_TIMES(U[base[r]]);
         }
     }
-    for (size_t i = 8; i < BLOCK; i += 8) {
-        const Vec y0 = load(y[0] + i), y1 = load(y[1] + i), y2 = load(y[2] + i), y3 = load(y[3] + i);
+    for (size_t j = 0; j < n; j++) {
+        const double *x = numbers + (size_t)(slots[j] - first_slot) * BLOCK + c;
+        for (int r = 0; r < 4; r++) {
+            const double w = U[u[r][j * step]];
+            for (int k = 0; k < vectors; k++) {
+                s[r][k] += w * load(x + 8 * k);
+            }
+        }
+    }
+    for (int r = 0; r < 4; r++) {
+        for (int k = 0; k < vectors; k++) {
+            store(out[r] + c + 8 * k, s[r][k]);
+        }
+    }
+}
+
+TAPE_TARGET static void TAPE_NAME(four_sums)(const Block *block, double *const out[4], const double *numbers,
+                                             const int32_t *slots, int32_t first_slot, const int32_t *const u[4],
+                                             size_t step, size_t n, const int32_t *base)
+{
+    size_t c = 0;
+    for (; c + 8 * TAPE_VECTORS <= block->width; c += 8 * TAPE_VECTORS) {
+        TAPE_NAME(add_four_sums)(out, numbers, slots, first_slot, block->U, u, step, n, base, c,
+                                 TAPE_VECTORS);
+    }
+    for (; c < block->width; c += 8) {
+        TAPE_NAME(add_four_sums)(out, numbers, slots, first_slot, block->U, u, step, n, base, c, 1);
+    }
+}
+
+TAPE_TARGET CONTRACTED static double TAPE_NAME(inner)(const Block *block, const double *restrict x,
+                                                      const double *restrict y)
+{
+    PRAGMA_CONTRACTED
+    Vec a = load(x) * load(y);
+    for (size_t i = 8; i < block->width; i += 8) {
+        a += load(x + i) * load(y + i);
+    }
+    return total(a);
+}
+
+/* The inner products of four x with `columns` y, four or two: sums[r * columns + k]. */
+TAPE_TARGET CONTRACTED LANE void TAPE_NAME(inner_products)(const Block *block, const double *const x[4],
+                                                           const double *const y[4], const int columns, double sums[16])
+{
+    PRAGMA_CONTRACTED
+    Vec s[16];
+    for (int r = 0; r < 4; r++) {
+        for (int k = 0; k < columns; k++) {
+            s[r * columns + k] = load(x[r]) * load(y[k]);
+        }
+    }
+    for (size_t i = 8; i < block->width; i += 8) {
         for (int r = 0; r < 4; r++) {
             const Vec xr = load(x[r] + i);
-            s[r][0] += xr * y0, s[r][1] += xr * y1, s[r][2] += xr * y2, s[r][3] += xr * y3;
+            for (int k = 0; k < columns; k++) {
+                s[r * columns + k] += xr * load(y[k] + i);
+            }
         }
     }
-    for (int r = 0; r < 4; r++) {
-        for (int k = 0; k < 4; k++) {
-            sums[r][k] = total(s[r][k]);
-        }
+    for (int k = 0; k < 4 * columns; k += 8) {
+        TAPE_NAME(totals)(s + k, sums + k);
     }
 }
 
-/* --- one block --- */
+TAPE_TARGET static void TAPE_NAME(inner_4x4)(const Block *block, const double *const x[4], const double *const y[4],
+                                             double sums[16])
+{
+    TAPE_NAME(inner_products)(block, x, y, 4, sums);
+}
 
-TAPE_TARGET static void TAPE_NAME(forward_linear)(const Tape *tape, const int32_t *code, double *V, const double *U,
-                                                  double *restrict suspicious)
+TAPE_TARGET static void TAPE_NAME(inner_4x2)(const Block *block, const double *const x[4], const double *const y[4],
+                                             double sums[16])
+{
+    TAPE_NAME(inner_products)(block, x, y, 2, sums);
+}
+
+/* To eight x at once their share of an adjoint g, and to their weights the inner products with it. */
+TAPE_TARGET CONTRACTED static void TAPE_NAME(eight_weighted)(const Block *block, const double *restrict g,
+                                                             const int32_t *v, const int32_t *u, double sums[8])
+{
+    PRAGMA_CONTRACTED
+    Vec s[8];
+    for (int k = 0; k < 8; k++) {
+        s[k] = EIGHT_TIMES(0.0);
+    }
+    for (size_t i = 0; i < block->width; i += 8) {
+        const Vec gi = load(g + i);
+        for (int k = 0; k < 8; k++) {
+            double *a = block->A + (size_t)v[k] * BLOCK + i;
+            s[k] += gi * load(block->V + (size_t)v[k] * BLOCK + i);
+            store(a, load(a) + block->U[u[k]] * gi);
+        }
+    }
+    TAPE_NAME(totals)(s, sums);
+}
+
+/* NaN for the samples of which a number is not finite. */
+TAPE_TARGET static void TAPE_NAME(suspect)(const Block *block, const double *restrict z)
+{
+    double *restrict suspicious = block->suspicious;
+    for (size_t i = 0; i < block->width; i += 8) {
+        store(suspicious + i, load(suspicious + i) + (load(z + i) - load(z + i)));
+    }
+}
+
+TAPE_TARGET static void TAPE_NAME(fill)(const Block *block, double *restrict z, double number)
+{
+    const Vec all = EIGHT_TIMES(number);
+    for (size_t i = 0; i < block->width; i += 8) {
+        store(z + i, all);
+    }
+}
+
+TAPE_TARGET static void TAPE_NAME(forward_linear)(const Block *block, const int32_t *code)
 {
     const Linear f = read_linear(code);
-    double *out = varying(tape, V, f.out);
-    for (size_t i = 0; i < BLOCK; i++) {
-        out[i] = U[f.base];
-    }
+    const size_t width = WIDTH(block);
+    double *restrict out = varying(block->tape, block->V, f.out);
+    TAPE_NAME(fill)(block, out, block->U[f.base]);
     for (size_t j = 0; j < f.plain; j++) {
-        const double *x = varying(tape, V, f.terms[j]);
-        for (size_t i = 0; i < BLOCK; i++) {
-            out[i] += x[i];
-        }
+        const double *restrict x = varying(block->tape, block->V, f.terms[j]);
+        EACH(out[i] += x[i])
     }
-    TAPE_NAME(add_weighted)(out, V, U, f.v, f.u, f.weighted);
+    TAPE_NAME(add_weighted)(block, out, f.v, f.u, f.weighted);
     for (size_t j = 0; j < f.products; j++) {
-        const double *x = varying(tape, V, f.x[j]), *y = varying(tape, V, f.y[j]);
-        for (size_t i = 0; i < BLOCK; i++) {
-            out[i] = FUSED(x[i], y[i], out[i], TAPE_HAS_FMA);
-        }
+        const double *x = varying(block->tape, block->V, f.x[j]), *y = varying(block->tape, block->V, f.y[j]);
+        EACH(out[i] = FUSED(x[i], y[i], out[i], TAPE_HAS_FMA))
     }
-    for (size_t i = 0; i < BLOCK; i++) {
-        suspicious[i] += out[i] - out[i]; /* in another order it may not have overflowed */
-    }
+    TAPE_NAME(suspect)(block, out); /* in another order it may not have overflowed */
 }
 
-TAPE_TARGET static void TAPE_NAME(backward_linear)(const Tape *tape, const int32_t *code, const double *V, double *A,
-                                                   const double *U, double *G)
+TAPE_TARGET static void TAPE_NAME(backward_linear)(const Block *block, const int32_t *code)
 {
     const Linear f = read_linear(code);
-    const double *g = varying(tape, A, f.out);
-    G[f.base] += sum_of(g);
+    const size_t width = WIDTH(block);
+    double *V = block->V, *A = block->A;
+    const double *restrict g = varying(block->tape, A, f.out);
+    block->G[f.base] += TAPE_NAME(sum_of)(block, g);
     for (size_t j = 0; j < f.plain; j++) {
-        double *a = varying(tape, A, f.terms[j]);
-        for (size_t i = 0; i < BLOCK; i++) {
-            a[i] += g[i];
+        double *restrict a = varying(block->tape, A, f.terms[j]);
+        EACH(a[i] += g[i])
+    }
+    size_t done = 0;
+    for (; done + 8 <= f.weighted; done += 8) {
+        double sums[8];
+        TAPE_NAME(eight_weighted)(block, g, f.v + done, f.u + done, sums);
+        for (size_t k = 0; k < 8; k++) {
+            block->G[f.u[done + k]] += sums[k];
         }
     }
-    for (size_t j = 0; j < f.weighted; j++) {
-        const double *x = V + (size_t)f.v[j] * BLOCK, w = U[f.u[j]];
-        double *a = A + (size_t)f.v[j] * BLOCK;
-        G[f.u[j]] += TAPE_NAME(inner)(x, g);
-        for (size_t i = 0; i < BLOCK; i++) {
-            a[i] = FUSED(w, g[i], a[i], TAPE_HAS_FMA);
+    for (size_t j = done; j < f.weighted; j++) {
+        const double *x = V + (size_t)f.v[j] * BLOCK, w = block->U[f.u[j]];
+        double *restrict a = A + (size_t)f.v[j] * BLOCK;
+        if (!block->tape->is_constant[f.u[j]]) {
+            block->G[f.u[j]] += TAPE_NAME(inner)(block, x, g);
         }
+        EACH(a[i] = FUSED(w, g[i], a[i], TAPE_HAS_FMA))
     }
     for (size_t j = 0; j < f.products; j++) {
-        const double *x = varying(tape, (double *)V, f.x[j]), *y = varying(tape, (double *)V, f.y[j]);
-        double *ax = varying(tape, A, f.x[j]), *ay = varying(tape, A, f.y[j]);
-        for (size_t i = 0; i < BLOCK; i++) {
-            const double xi = x[i], yi = y[i], gi = g[i];
-            ax[i] = FUSED(gi, yi, ax[i], TAPE_HAS_FMA);
-            ay[i] = FUSED(gi, xi, ay[i], TAPE_HAS_FMA);
+        const double *x = varying(block->tape, V, f.x[j]), *y = varying(block->tape, V, f.y[j]);
+        double *ax = varying(block->tape, A, f.x[j]), *ay = varying(block->tape, A, f.y[j]);
+        for (size_t i = 0; i < width; i++) { /* x and y may be one slot */
+            ax[i] = FUSED(g[i], y[i], ax[i], TAPE_HAS_FMA);
+            ay[i] = FUSED(g[i], x[i], ay[i], TAPE_HAS_FMA);
         }
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(forward_matrix)(const Tape *tape, const int32_t *code, double *V, const double *U,
-                                                  double *restrict suspicious)
+TAPE_TARGET static void TAPE_NAME(forward_matrix)(const Block *block, const int32_t *code)
 {
     const Matrix m = read_matrix(code);
-    for (size_t r = 0; r < m.rows; r++) {
-        double *out = varying(tape, V, m.out[r]);
-        for (size_t i = 0; i < BLOCK; i++) {
-            out[i] = U[m.base[r]];
-        }
-    }
     size_t r = 0;
     for (; r + 4 <= m.rows; r += 4) {
         double *out[4];
         const int32_t *u[4];
         for (size_t k = 0; k < 4; k++) {
-            out[k] = varying(tape, V, m.out[r + k]);
+            out[k] = varying(block->tape, block->V, m.out[r + k]);
             u[k] = m.u + (r + k) * m.columns;
         }
-        TAPE_NAME(four_rows)(out, V, U, m.v, u, m.columns);
+        TAPE_NAME(four_sums)(block, out, block->V, m.v, 0, u, 1, m.columns, m.base + r);
     }
     for (; r < m.rows; r++) {
-        TAPE_NAME(add_weighted)(varying(tape, V, m.out[r]), V, U, m.v, m.u + r * m.columns, m.columns);
+        double *out = varying(block->tape, block->V, m.out[r]);
+        TAPE_NAME(fill)(block, out, block->U[m.base[r]]);
+        TAPE_NAME(add_weighted)(block, out, m.v, m.u + r * m.columns, m.columns);
     }
     for (r = 0; r < m.rows; r++) {
-        const double *out = varying(tape, V, m.out[r]);
-        for (size_t i = 0; i < BLOCK; i++) {
-            suspicious[i] += out[i] - out[i];
-        }
+        TAPE_NAME(suspect)(block, varying(block->tape, block->V, m.out[r]));
     }
 }
 
-/* To four x at once their share of the adjoints of all sums. */
-TAPE_TARGET CONTRACTED static void TAPE_NAME(four_columns)(const Tape *tape, double *A, const double *restrict U,
-                                                           const Matrix *m, size_t j)
-{
-    PRAGMA_CONTRACTED
-    double *a[4];
-    for (size_t k = 0; k < 4; k++) {
-        a[k] = A + (size_t)m->v[j + k] * BLOCK;
-    }
-    for (size_t c = 0; c < BLOCK; c += 32) {
-        Vec s[4][4];
-        for (int k = 0; k < 4; k++) {
-            for (int i = 0; i < 4; i++) {
-                s[k][i] = load(a[k] + c + 8 * i);
-            }
-        }
-        for (size_t r = 0; r < m->rows; r++) {
-            const double *g = varying(tape, A, m->out[r]) + c;
-            const int32_t *u = m->u + r * m->columns + j;
-            const Vec g0 = load(g), g1 = load(g + 8), g2 = load(g + 16), g3 = load(g + 24);
-            for (int k = 0; k < 4; k++) {
-                const double w = U[u[k]];
-                s[k][0] += w * g0, s[k][1] += w * g1, s[k][2] += w * g2, s[k][3] += w * g3;
-            }
-        }
-        for (int k = 0; k < 4; k++) {
-            for (int i = 0; i < 4; i++) {
-                store(a[k] + c + 8 * i, s[k][i]);
-            }
-        }
-    }
-}
-
-TAPE_TARGET static void TAPE_NAME(backward_matrix)(const Tape *tape, const int32_t *code, const double *V, double *A,
-                                                   const double *U, double *G)
+TAPE_TARGET static void TAPE_NAME(backward_matrix)(const Block *block, const int32_t *code)
 {
     const Matrix m = read_matrix(code);
+    const size_t width = WIDTH(block);
+    double *V = block->V, *A = block->A, *G = block->G;
     for (size_t r = 0; r < m.rows; r++) {
-        G[m.base[r]] += sum_of(varying(tape, A, m.out[r]));
+        G[m.base[r]] += TAPE_NAME(sum_of)(block, varying(block->tape, A, m.out[r]));
     }
     /* To the x: the transposed product, whose rows are the columns. */
-    for (size_t j = 0; j < m.columns; j += 4) {
-        const size_t some = m.columns - j < 4 ? m.columns - j : 4;
-        if (some == 4) {
-            TAPE_NAME(four_columns)(tape, A, U, &m, j);
-        } else {
-            for (size_t k = j; k < m.columns; k++) {
-                double *a = A + (size_t)m.v[k] * BLOCK;
-                for (size_t r = 0; r < m.rows; r++) {
-                    const double *g = varying(tape, A, m.out[r]), w = U[m.u[r * m.columns + k]];
-                    for (size_t i = 0; i < BLOCK; i++) {
-                        a[i] = FUSED(w, g[i], a[i], TAPE_HAS_FMA);
-                    }
-                }
-            }
+    size_t j = 0;
+    for (; j + 4 <= m.columns; j += 4) {
+        double *a[4];
+        const int32_t *u[4];
+        for (size_t k = 0; k < 4; k++) {
+            a[k] = A + (size_t)m.v[j + k] * BLOCK;
+            u[k] = m.u + j + k;
+        }
+        TAPE_NAME(four_sums)(block, a, A, m.out, block->tape->uniform_count, u, m.columns, m.rows,
+                             NULL);
+    }
+    for (; j < m.columns; j++) {
+        double *restrict a = A + (size_t)m.v[j] * BLOCK;
+        for (size_t r = 0; r < m.rows; r++) {
+            const double *restrict g = varying(block->tape, A, m.out[r]), w = block->U[m.u[r * m.columns + j]];
+            EACH(a[i] = FUSED(w, g[i], a[i], TAPE_HAS_FMA))
         }
     }
     /* To the weights: the outer product, summed over the samples. */
-    for (size_t r = 0; r < m.rows; r += 4) {
-        for (size_t j = 0; j < m.columns; j += 4) {
-            if (r + 4 <= m.rows && j + 4 <= m.columns) {
-                const double *g[4], *x[4];
-                double sums[4][4];
-                for (size_t k = 0; k < 4; k++) {
-                    g[k] = varying(tape, A, m.out[r + k]);
-                    x[k] = V + (size_t)m.v[j + k] * BLOCK;
-                }
-                TAPE_NAME(inner_4x4)(g, x, sums);
-                for (size_t p = 0; p < 4; p++) {
-                    for (size_t q = 0; q < 4; q++) {
-                        G[m.u[(r + p) * m.columns + j + q]] += sums[p][q];
-                    }
-                }
-                continue;
+    size_t r = 0;
+    for (; r + 4 <= m.rows; r += 4) {
+        const double *g[4], *x[4];
+        double sums[16];
+        for (size_t k = 0; k < 4; k++) {
+            g[k] = varying(block->tape, A, m.out[r + k]);
+        }
+        for (j = 0; j + 2 <= m.columns;) {
+            const size_t some = j + 4 <= m.columns ? 4 : 2;
+            for (size_t k = 0; k < some; k++) {
+                x[k] = V + (size_t)m.v[j + k] * BLOCK;
             }
-            for (size_t p = r; p < r + 4 && p < m.rows; p++) {
-                for (size_t q = j; q < j + 4 && q < m.columns; q++) {
-                    G[m.u[p * m.columns + q]] +=
-                        TAPE_NAME(inner)(varying(tape, A, m.out[p]), V + (size_t)m.v[q] * BLOCK);
+            (some == 4 ? TAPE_NAME(inner_4x4) : TAPE_NAME(inner_4x2))(block, g, x, sums);
+            for (size_t p = 0; p < 4; p++) {
+                for (size_t q = 0; q < some; q++) {
+                    G[m.u[(r + p) * m.columns + j + q]] += sums[p * some + q];
                 }
             }
+            j += some;
+        }
+        for (size_t p = 0; p < 4 && j < m.columns; p++) {
+            G[m.u[(r + p) * m.columns + j]] += TAPE_NAME(inner)(block, g[p], V + (size_t)m.v[j] * BLOCK);
+        }
+    }
+    for (; r < m.rows; r++) {
+        for (j = 0; j < m.columns; j++) {
+            const double *g = varying(block->tape, A, m.out[r]), *x = V + (size_t)m.v[j] * BLOCK;
+            G[m.u[r * m.columns + j]] += TAPE_NAME(inner)(block, g, x);
         }
     }
 }
@@ -305,74 +369,72 @@ TAPE_TARGET CONTRACTED static void TAPE_NAME(spread)(double g, const double *res
 
 /* --- one operation, number by number --- */
 
-/* Read an operand: BLOCK numbers, those of a slot that is the same for all samples written out. */
-TAPE_TARGET static const double *TAPE_NAME(operand)(const Tape *tape, int32_t slot, const double *V, const double *U,
-                                                    double *room)
+/* Read an operand: the numbers of a block, those of a slot that is the same for all samples written out. */
+TAPE_TARGET static const double *TAPE_NAME(operand)(const Block *block, int32_t slot, double *room)
 {
-    if (slot >= tape->uniform_count) {
-        return varying(tape, (double *)V, slot);
+    if (slot >= block->tape->uniform_count) {
+        return varying(block->tape, block->V, slot);
     }
-    for (size_t i = 0; i < BLOCK; i++) {
-        room[i] = U[slot];
-    }
+    TAPE_NAME(fill)(block, room, block->U[slot]);
     return room;
 }
 
 /* Add shares to the adjoint of an operand; to that of one that is the same for all samples, their sum. */
-TAPE_TARGET static void TAPE_NAME(give)(const Tape *tape, int32_t slot, const double *restrict share, double *A, double *G)
+TAPE_TARGET static void TAPE_NAME(give)(const Block *block, int32_t slot, const double *restrict share)
 {
-    if (slot < tape->uniform_count) {
-        G[slot] += sum_of(share);
+    if (slot < block->tape->uniform_count) {
+        if (!block->tape->is_constant[slot]) {
+            block->G[slot] += TAPE_NAME(sum_of)(block, share);
+        }
         return;
     }
-    double *restrict a = varying(tape, A, slot);
-    for (size_t i = 0; i < BLOCK; i++) {
-        a[i] += share[i];
-    }
+    const size_t width = WIDTH(block);
+    double *restrict a = varying(block->tape, block->A, slot);
+    EACH(a[i] += share[i])
 }
 
 /* --- softmax, and its logarithm --- */
 
 /* The greatest x of each sample. */
-TAPE_TARGET static void TAPE_NAME(greatest)(const Tape *tape, const Softmax *s, const double *V, const double *U,
-                                            double *copy, double *restrict most)
+TAPE_TARGET static void TAPE_NAME(greatest)(const Block *block, const Softmax *s, double *copy, double *restrict most)
 {
-    for (size_t i = 0; i < BLOCK; i++) {
+    const size_t width = WIDTH(block);
+    for (size_t i = 0; i < width; i++) {
         most[i] = -INFINITY;
     }
     for (size_t k = 0; k < s->n; k++) {
-        const double *x = TAPE_NAME(operand)(tape, s->x[k], V, U, copy);
-        for (size_t i = 0; i < BLOCK; i++) {
+        const double *x = TAPE_NAME(operand)(block, s->x[k], copy);
+        for (size_t i = 0; i < width; i++) {
             most[i] = x[i] > most[i] ? x[i] : most[i];
         }
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(forward_softmax)(const Tape *tape, const int32_t *code, double *V, const double *U,
-                                                   double *room, double *restrict suspicious)
+TAPE_TARGET static void TAPE_NAME(forward_softmax)(const Block *block, const int32_t *code)
 {
     const Softmax s = read_softmax(code);
-    double *e = room, *most = room + s.n * BLOCK, *others = most + BLOCK, *difference = others + BLOCK;
+    const size_t width = WIDTH(block);
+    double *e = block->room, *most = e + s.n * BLOCK, *others = most + BLOCK, *difference = others + BLOCK;
     uint8_t counted[BLOCK] = {0}; /* the greatest, whose exponential is 1 */
     double copy[BLOCK] ALIGNED;
-    for (size_t i = 0; i < BLOCK; i++) {
+    for (size_t i = 0; i < width; i++) {
         others[i] = 0.0;
     }
-    TAPE_NAME(greatest)(tape, &s, V, U, copy, most);
+    TAPE_NAME(greatest)(block, &s, copy, most);
     for (size_t k = 0; k < s.n; k++) {
-        const double *x = TAPE_NAME(operand)(tape, s.x[k], V, U, copy);
-        for (size_t i = 0; i < BLOCK; i++) {
+        const double *x = TAPE_NAME(operand)(block, s.x[k], copy);
+        for (size_t i = 0; i < width; i++) {
             difference[i] = x[i] - most[i];
         }
-        tape->elementary->exp(difference, e + k * BLOCK, BLOCK);
-        for (size_t i = 0; i < BLOCK; i++) {
+        block->tape->elementary->exp(difference, e + k * BLOCK, width);
+        for (size_t i = 0; i < width; i++) {
             const bool first = difference[i] == 0.0 && !counted[i];
             counted[i] |= first;
             others[i] += first ? 0.0 : e[k * BLOCK + i];
         }
     }
     if (code[0] == CODE_LOG_SOFTMAX) {
-        for (size_t i = 0; i < BLOCK; i++) {
+        for (size_t i = 0; i < width; i++) {
             others[i] = log1p(others[i]);
         }
     }
@@ -380,88 +442,84 @@ TAPE_TARGET static void TAPE_NAME(forward_softmax)(const Tape *tape, const int32
         if (s.out[k] < 0) {
             continue;
         }
-        double *z = varying(tape, V, s.out[k]);
-        const double *x = TAPE_NAME(operand)(tape, s.x[k], V, U, copy);
-        for (size_t i = 0; i < BLOCK; i++) {
+        double *z = varying(block->tape, block->V, s.out[k]);
+        const double *x = TAPE_NAME(operand)(block, s.x[k], copy);
+        for (size_t i = 0; i < width; i++) {
             z[i] = code[0] == CODE_SOFTMAX ? e[k * BLOCK + i] / (1.0 + others[i]) : (x[i] - most[i]) - others[i];
-            suspicious[i] += z[i] - z[i];
         }
+        TAPE_NAME(suspect)(block, z);
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(backward_softmax)(const Tape *tape, const int32_t *code, const double *V, double *A,
-                                                    const double *U, double *G, double *room)
+TAPE_TARGET static void TAPE_NAME(backward_softmax)(const Block *block, const int32_t *code)
 {
     const Softmax s = read_softmax(code);
-    double *share = room, *most = room + s.n * BLOCK, *sum = most + BLOCK, *weighted = sum + BLOCK;
+    const size_t width = WIDTH(block);
+    double *share = block->room, *most = share + s.n * BLOCK, *sum = most + BLOCK, *weighted = sum + BLOCK;
     double copy[BLOCK] ALIGNED;
-    for (size_t i = 0; i < BLOCK; i++) {
+    for (size_t i = 0; i < width; i++) {
         sum[i] = 0.0;
     }
-    TAPE_NAME(greatest)(tape, &s, V, U, copy, most);
+    TAPE_NAME(greatest)(block, &s, copy, most);
     for (size_t k = 0; k < s.n; k++) {
-        const double *x = TAPE_NAME(operand)(tape, s.x[k], V, U, copy);
+        const double *x = TAPE_NAME(operand)(block, s.x[k], copy);
         double *own = share + k * BLOCK;
-        for (size_t i = 0; i < BLOCK; i++) {
+        for (size_t i = 0; i < width; i++) {
             weighted[i] = x[i] - most[i];
         }
-        tape->elementary->exp(weighted, own, BLOCK);
-        for (size_t i = 0; i < BLOCK; i++) {
+        block->tape->elementary->exp(weighted, own, width);
+        for (size_t i = 0; i < width; i++) {
             sum[i] += own[i];
         }
     }
     memset(weighted, 0, BLOCK * sizeof *weighted);
     for (size_t k = 0; k < s.n; k++) {
         double *own = share + k * BLOCK;
-        const double *g = s.out[k] < 0 ? NULL : varying(tape, A, s.out[k]);
-        for (size_t i = 0; i < BLOCK; i++) {
+        const double *g = s.out[k] < 0 ? NULL : varying(block->tape, block->A, s.out[k]);
+        for (size_t i = 0; i < width; i++) {
             own[i] /= sum[i];
             weighted[i] += g == NULL ? 0.0 : code[0] == CODE_SOFTMAX ? g[i] * own[i] : g[i];
         }
     }
     for (size_t k = 0; k < s.n; k++) {
         double *own = share + k * BLOCK;
-        const double *g = s.out[k] < 0 ? NULL : varying(tape, A, s.out[k]);
-        for (size_t i = 0; i < BLOCK; i++) {
+        const double *g = s.out[k] < 0 ? NULL : varying(block->tape, block->A, s.out[k]);
+        for (size_t i = 0; i < width; i++) {
             const double gi = g == NULL ? 0.0 : g[i];
             own[i] = code[0] == CODE_SOFTMAX ? own[i] * (gi - weighted[i]) : gi - own[i] * weighted[i];
         }
-        TAPE_NAME(give)(tape, s.x[k], own, A, G);
+        TAPE_NAME(give)(block, s.x[k], own);
     }
 }
 
-#define EACH(expression)                                                                                               \
-    for (size_t i = 0; i < BLOCK; i++) {                                                                               \
-        expression;                                                                                                    \
-    }
-
-TAPE_TARGET static void TAPE_NAME(tanh_and_slope)(const double *restrict x, double *restrict z, double *restrict slope)
+TAPE_TARGET static void TAPE_NAME(tanh_and_slope)(size_t width, const double *restrict x, double *restrict z,
+                                                  double *restrict slope)
 {
     uint64_t beyond = 0;
-    for (size_t i = 0; i < BLOCK; i++) {
-        z[i] = lane_tanh(x[i], TAPE_HAS_FMA);
-        slope[i] = lane_sech_squared(x[i], TAPE_HAS_FMA);
+    for (size_t i = 0; i < width; i++) {
+        const Tanh both = lane_tanh_and_slope(x[i], TAPE_HAS_FMA);
+        z[i] = both.value;
+        slope[i] = both.slope;
         beyond |= mask_if(!(fabs(x[i]) <= TANH_LIMIT));
     }
-    for (size_t i = 0; beyond != 0 && i < BLOCK; i++) {
+    for (size_t i = 0; beyond != 0 && i < width; i++) {
         if (!(fabs(x[i]) <= TANH_LIMIT)) {
             slope[i] = kernel_sech_squared(x[i]);
         }
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(forward_simple)(const Tape *tape, const int32_t *code, double *V, const double *U,
-                                                  double *restrict suspicious)
+TAPE_TARGET static void TAPE_NAME(forward_simple)(const Block *block, const int32_t *code)
 {
     const int op = code[0];
-    const size_t n = (size_t)code[2];
+    const size_t n = (size_t)code[2], width = WIDTH(block);
     const int32_t *slots = code + 3;
     double room[3][BLOCK] ALIGNED;
-    const double *restrict x = TAPE_NAME(operand)(tape, slots[0], V, U, room[0]);
-    const double *restrict y = n > 1 ? TAPE_NAME(operand)(tape, slots[1], V, U, room[1]) : x;
-    const double *restrict w = n > 2 ? TAPE_NAME(operand)(tape, slots[2], V, U, room[2]) : x;
-    double *restrict z = varying(tape, V, code[1]);
-    const ElementaryBlocks *fast = tape->elementary;
+    const double *restrict x = TAPE_NAME(operand)(block, slots[0], room[0]);
+    const double *restrict y = n > 1 ? TAPE_NAME(operand)(block, slots[1], room[1]) : x;
+    const double *restrict w = n > 2 ? TAPE_NAME(operand)(block, slots[2], room[2]) : x;
+    double *restrict z = varying(block->tape, block->V, code[1]);
+    const ElementaryBlocks *fast = block->tape->elementary;
     switch (op) {
     case OP_ADD:
         EACH(z[i] = x[i] + y[i])
@@ -485,10 +543,10 @@ TAPE_TARGET static void TAPE_NAME(forward_simple)(const Tape *tape, const int32_
         EACH(z[i] = x[i] <= 0.0 ? 0.0 : x[i])
         return;
     case CODE_TANH: /* with the slope, which the backward pass finds in a slot of its own */
-        TAPE_NAME(tanh_and_slope)(x, z, varying(tape, V, code[4]));
+        TAPE_NAME(tanh_and_slope)(width, x, z, varying(block->tape, block->V, code[4]));
         return;
     case OP_SIGMOID:
-        fast->sigmoid(x, z, BLOCK);
+        fast->sigmoid(x, z, width);
         return;
     case OP_DIVIDE:
         EACH(z[i] = x[i] / y[i])
@@ -500,45 +558,50 @@ TAPE_TARGET static void TAPE_NAME(forward_simple)(const Tape *tape, const int32_
         EACH(z[i] = sqrt(x[i]))
         break;
     case OP_EXP:
-        fast->exp(x, z, BLOCK);
+        fast->exp(x, z, width);
         break;
     case OP_LOG:
-        fast->log(x, z, BLOCK);
+        fast->log(x, z, width);
         break;
     case OP_SIN:
-        fast->sin(x, z, BLOCK);
+        fast->sin(x, z, width);
         break;
     case OP_COS:
-        fast->cos(x, z, BLOCK);
+        fast->cos(x, z, width);
         break;
+    case OP_POW:
+        if (is_squared(block->tape, slots, block->U)) {
+            EACH(z[i] = x[i] * x[i])
+            break;
+        } /* fall through */
     default:
         EACH(z[i] = value_of((Op)op, x[i], y[i], w[i]))
     }
-    EACH(suspicious[i] += z[i] - z[i]) /* NaN where z is not finite: there the eager program may have raised */
+    TAPE_NAME(suspect)(block, z);
 }
 
-TAPE_TARGET static void TAPE_NAME(backward_simple)(const Tape *tape, const int32_t *code, const double *V, double *A,
-                                                   const double *U, double *G)
+TAPE_TARGET static void TAPE_NAME(backward_simple)(const Block *block, const int32_t *code)
 {
     const int op = code[0];
-    const size_t n = (size_t)code[2];
+    const size_t n = (size_t)code[2], width = WIDTH(block);
     const int32_t *slots = code + 3;
     double room[3][BLOCK] ALIGNED, shares[3][BLOCK] ALIGNED;
-    const double *restrict x = TAPE_NAME(operand)(tape, slots[0], V, U, room[0]);
-    const double *restrict y = n > 1 ? TAPE_NAME(operand)(tape, slots[1], V, U, room[1]) : x;
-    const double *restrict w = n > 2 ? TAPE_NAME(operand)(tape, slots[2], V, U, room[2]) : x;
-    const double *restrict z = varying(tape, (double *)V, code[1]);
-    const double *restrict g = varying(tape, A, code[1]);
+    const double *restrict x = TAPE_NAME(operand)(block, slots[0], room[0]);
+    const double *restrict y = n > 1 ? TAPE_NAME(operand)(block, slots[1], room[1]) : x;
+    const double *restrict w = n > 2 ? TAPE_NAME(operand)(block, slots[2], room[2]) : x;
+    const double *restrict z = varying(block->tape, block->V, code[1]);
+    const double *restrict g = varying(block->tape, block->A, code[1]);
     double *restrict first = shares[0], *restrict second = shares[1];
+    const unsigned wanted = wanted_slopes(block->tape, slots, op == CODE_TANH ? 1 : n);
     switch (op) {
     case OP_ADD:
-        TAPE_NAME(give)(tape, slots[0], g, A, G);
-        TAPE_NAME(give)(tape, slots[1], g, A, G);
+        TAPE_NAME(give)(block, slots[0], g);
+        TAPE_NAME(give)(block, slots[1], g);
         return;
     case OP_SUBTRACT:
         EACH(second[i] = -g[i])
-        TAPE_NAME(give)(tape, slots[0], g, A, G);
-        TAPE_NAME(give)(tape, slots[1], second, A, G);
+        TAPE_NAME(give)(block, slots[0], g);
+        TAPE_NAME(give)(block, slots[1], second);
         return;
     case OP_NEGATE:
         EACH(first[i] = -g[i])
@@ -562,132 +625,136 @@ TAPE_TARGET static void TAPE_NAME(backward_simple)(const Tape *tape, const int32
         EACH(first[i] = g[i] / y[i]; second[i] = share_of(g[i], quotient_by_divisor(z[i], x[i], y[i])))
         break;
     case CODE_TANH: {
-        const double *restrict slope = varying(tape, (double *)V, code[4]);
-        EACH(first[i] = g[i] * slope[i])
-        break;
+        const double *restrict slope = varying(block->tape, block->V, code[4]);
+        double *restrict a = varying(block->tape, block->A, slots[0]);
+        EACH(a[i] += g[i] * slope[i])
+        return;
     }
     case OP_SIGMOID:
         EACH(room[1][i] = -fabs(x[i]))
-        tape->elementary->exp(room[1], room[2], BLOCK);
+        block->tape->elementary->exp(room[1], room[2], width);
         EACH(const double e = room[2][i]; first[i] = g[i] * (e / ((1.0 + e) * (1.0 + e))))
         break;
     case OP_SIN:
-        tape->elementary->cos(x, room[1], BLOCK);
+        block->tape->elementary->cos(x, room[1], width);
         EACH(first[i] = g[i] * room[1][i])
         break;
     case OP_COS:
-        tape->elementary->sin(x, room[1], BLOCK);
+        block->tape->elementary->sin(x, room[1], width);
         EACH(first[i] = -(g[i] * room[1][i]))
         break;
+    case OP_POW:
+        if (is_squared(block->tape, slots, block->U)) {
+            EACH(first[i] = g[i] * (2.0 * x[i]))
+            break;
+        } /* fall through */
     default:
-        for (size_t i = 0; i < BLOCK; i++) {
+        for (size_t i = 0; i < width; i++) {
             double slopes[3];
-            slopes_of((Op)op, z[i], x[i], y[i], w[i], 7, slopes);
+            slopes_of((Op)op, z[i], x[i], y[i], w[i], wanted, slopes);
             for (size_t k = 0; k < n; k++) {
-                shares[k][i] = share_of(g[i], slopes[k]);
+                shares[k][i] = wanted >> k & 1 ? share_of(g[i], slopes[k]) : 0.0;
             }
         }
     }
     for (size_t k = 0; k < n; k++) {
-        TAPE_NAME(give)(tape, slots[k], shares[k], A, G);
+        if (wanted >> k & 1) {
+            TAPE_NAME(give)(block, slots[k], shares[k]);
+        }
     }
 }
-#undef EACH
-
 /* --- operations over sequences, sample by sample --- */
 
-TAPE_TARGET static void TAPE_NAME(forward_sequence)(const Tape *tape, const int32_t *code, double *V, const double *U,
-                                                    double *room, double *restrict suspicious)
+TAPE_TARGET static void TAPE_NAME(forward_sequence)(const Block *block, const int32_t *code)
 {
     const size_t n = (size_t)code[2];
     const int32_t *slots = code + 3;
-    double *z = varying(tape, V, code[1]);
-    for (size_t i = 0; i < BLOCK; i++) {
-        gather(tape, slots, n, V, U, i, room);
+    double *z = varying(block->tape, block->V, code[1]), *room = block->room;
+    for (size_t i = 0; i < block->width; i++) {
+        gather(block, slots, n, i, room);
         z[i] = sequence_value((Op)code[0], room, n, room + n);
-        suspicious[i] += z[i] - z[i];
     }
+    TAPE_NAME(suspect)(block, z);
 }
 
-TAPE_TARGET static void TAPE_NAME(backward_sequence)(const Tape *tape, const int32_t *code, const double *V, double *A,
-                                                     const double *U, double *G, double *room)
+TAPE_TARGET static void TAPE_NAME(backward_sequence)(const Block *block, const int32_t *code)
 {
     const size_t n = (size_t)code[2];
     const int32_t *slots = code + 3;
-    const double *z = varying(tape, (double *)V, code[1]), *g = varying(tape, A, code[1]);
-    double *slopes = room + n, *scratch = room + 2 * n;
-    for (size_t i = 0; i < BLOCK; i++) {
+    const double *z = varying(block->tape, block->V, code[1]), *g = varying(block->tape, block->A, code[1]);
+    double *room = block->room, *slopes = room + n, *scratch = room + 2 * n;
+    for (size_t i = 0; i < block->width; i++) {
         if (g[i] == 0.0) {
             continue;
         }
-        gather(tape, slots, n, V, U, i, room);
+        gather(block, slots, n, i, room);
         sequence_slopes((Op)code[0], z[i], room, n, slopes, scratch);
         for (size_t k = 0; k < n; k++) {
-            *adjoint_at(tape, slots[k], A, G, i) += share_of(g[i], slopes[k]);
+            *adjoint_at(block, slots[k], i) += share_of(g[i], slopes[k]);
         }
     }
 }
 
 /* --- a block --- */
 
-TAPE_TARGET static void TAPE_NAME(forward_block)(const Tape *tape, double *V, const double *U, double *room,
-                                                 double *suspicious)
+TAPE_TARGET static void TAPE_NAME(forward_block)(const Block *block)
 {
+    const Tape *tape = block->tape;
     for (size_t k = 0; k < tape->count; k++) {
         const int32_t *code = tape->code + tape->starts[k];
         switch (code[0]) {
         case CODE_LINEAR:
-            TAPE_NAME(forward_linear)(tape, code, V, U, suspicious);
+            TAPE_NAME(forward_linear)(block, code);
             break;
         case CODE_MATRIX:
-            TAPE_NAME(forward_matrix)(tape, code, V, U, suspicious);
+            TAPE_NAME(forward_matrix)(block, code);
             break;
         case CODE_TAKE:
-            forward_take(tape, code, V, U);
+            forward_take(block, code);
             break;
         case CODE_SOFTMAX:
         case CODE_LOG_SOFTMAX:
-            TAPE_NAME(forward_softmax)(tape, code, V, U, room, suspicious);
+            TAPE_NAME(forward_softmax)(block, code);
             break;
         case CODE_DETACH:
-            memcpy(varying(tape, V, code[1]), varying(tape, V, code[3]), BLOCK * sizeof(double));
+            memcpy(varying(tape, block->V, code[1]), varying(tape, block->V, code[3]), block->width * sizeof(double));
             break;
         default:
             if (code[0] < OP_LAST_TERNARY || code[0] == CODE_TANH) {
-                TAPE_NAME(forward_simple)(tape, code, V, U, suspicious);
+                TAPE_NAME(forward_simple)(block, code);
             } else {
-                TAPE_NAME(forward_sequence)(tape, code, V, U, room, suspicious);
+                TAPE_NAME(forward_sequence)(block, code);
             }
         }
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(backward_block)(const Tape *tape, const double *V, double *A, const double *U,
-                                                  double *G, double *room)
+TAPE_TARGET static void TAPE_NAME(backward_block)(const Block *block)
 {
+    const Tape *tape = block->tape;
     for (size_t k = tape->count; k-- > 0;) {
         const int32_t *code = tape->code + tape->starts[k];
         switch (code[0]) {
         case CODE_LINEAR:
-            TAPE_NAME(backward_linear)(tape, code, V, A, U, G);
+            TAPE_NAME(backward_linear)(block, code);
             break;
         case CODE_MATRIX:
-            TAPE_NAME(backward_matrix)(tape, code, V, A, U, G);
+            TAPE_NAME(backward_matrix)(block, code);
             break;
         case CODE_TAKE:
-            backward_take(tape, code, V, A, U, G);
+            backward_take(block, code);
             break;
         case CODE_SOFTMAX:
         case CODE_LOG_SOFTMAX:
-            TAPE_NAME(backward_softmax)(tape, code, V, A, U, G, room);
+            TAPE_NAME(backward_softmax)(block, code);
             break;
         case CODE_DETACH:
             break;
         default:
             if (code[0] < OP_LAST_TERNARY || code[0] == CODE_TANH) {
-                TAPE_NAME(backward_simple)(tape, code, V, A, U, G);
+                TAPE_NAME(backward_simple)(block, code);
             } else {
-                TAPE_NAME(backward_sequence)(tape, code, V, A, U, G, room);
+                TAPE_NAME(backward_sequence)(block, code);
             }
         }
     }
@@ -696,3 +763,7 @@ TAPE_TARGET static void TAPE_NAME(backward_block)(const Tape *tape, const double
 #undef TAPE_TARGET
 #undef TAPE_NAME
 #undef TAPE_HAS_FMA
+#undef TAPE_VECTORS
+#undef WIDTH
+#undef EACH
+#undef EIGHT_TIMES

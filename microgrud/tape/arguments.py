@@ -4,16 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..engine import Value
 from ..operation import as_float
 
-__all__ = ["Arguments", "read_arguments"]
+__all__ = ["Arguments", "Part", "read_arguments"]
 
 _STATIC = (str, bytes, bool, type(None), type, type(...))
+
+
+class Part(NamedTuple):
+    """A part of the arguments of a call, in the order in which they are read.
+
+    Attributes:
+        kind: `"number"`, `"integer"`, `"list"` or `"tuple"`, whose items follow, `"array"`, `"batch"` (an array whose
+            first axis is that of the samples), or `"other"`, of which no more is told.
+        whole: whether an array is one of integers.
+        size: how many items, or numbers (of a sample).
+        first: the place of the first among the numbers, or integers, of all arguments.
+        shape: of an array, without the axis of the samples.
+    """
+
+    kind: str
+    whole: bool = False
+    size: int = 1
+    first: int = 0
+    shape: tuple[int, ...] = ()
 
 
 @dataclass
@@ -27,6 +46,7 @@ class Arguments:
         numbers: one entry a number, in order: a float, a Value, or an array with one entry a sample.
         integers: one entry an integer, in order: an int, or an array with one entry a sample.
         rebuild: puts other numbers and integers in their places: gives the list of arguments, and the dict of keywords.
+        parts: what they are made of.
     """
 
     signature: Hashable
@@ -34,6 +54,7 @@ class Arguments:
     numbers: list[Any]
     integers: list[Any]
     rebuild: Callable[[Sequence[Any], Sequence[Any]], tuple[list[Any], dict[str, Any]]]
+    parts: list[Part]
 
     def sample(self, i: int) -> tuple[list[Any], list[int]]:
         """Return the numbers and the integers of a sample."""
@@ -48,14 +69,17 @@ class _Reader:
     samples: int | None = None
     numbers: list[Any] = field(default_factory=list)
     integers: list[Any] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
 
     def number(self, x: Any) -> tuple[Hashable, Callable[..., Any]]:
         place = len(self.numbers)
+        self.parts.append(Part("number" if isinstance(x, float) else "other", first=place))
         self.numbers.append(x)
         return "number", lambda numbers, integers: numbers[place]
 
     def integer(self, x: Any) -> tuple[Hashable, Callable[..., Any]]:
         place = len(self.integers)
+        self.parts.append(Part("integer", True, first=place))
         self.integers.append(x)
         return "integer", lambda numbers, integers: integers[place]
 
@@ -64,6 +88,7 @@ class _Reader:
         if isinstance(x, (float, Value)):
             return self.number(x)
         if isinstance(x, _STATIC):
+            self.parts.append(Part("other"))
             return ("static", x), lambda numbers, integers: x
         if isinstance(x, (int, np.integer)):
             return self.integer(int(x))
@@ -79,6 +104,7 @@ class _Reader:
             number = as_float(x, where)
         except TypeError:
             if isinstance(x, Hashable):
+                self.parts.append(Part("other"))
                 return ("static", x), lambda numbers, integers: x
             raise TypeError(
                 f"compile: {where}: expected numbers, arrays, lists, tuples, dicts, or something hashable, got an "
@@ -87,14 +113,16 @@ class _Reader:
         return self.number(number)
 
     def mapping(self, x: dict[Any, Any], where: str) -> tuple[Hashable, Callable[..., Any]]:
+        self.parts.append(Part("other"))
         parts = {key: self.read(item, f"{where}[{key!r}]") for key, item in x.items()}
         return ("dict", tuple((key, part[0]) for key, part in parts.items())), lambda numbers, integers: {
             key: part[1](numbers, integers) for key, part in parts.items()
         }
 
     def sequence(self, x: Any, where: str) -> tuple[Hashable, Callable[..., Any]]:
-        parts = [self.read(item, f"{where}[{i}]") for i, item in enumerate(x)]
         kind = type(x)
+        self.parts.append(Part(kind.__name__ if kind in (list, tuple) else "other", size=len(x)))
+        parts = [self.read(item, f"{where}[{i}]") for i, item in enumerate(x)]
         make: Any = kind._make if hasattr(kind, "_make") else kind
         return (kind, tuple(part[0] for part in parts)), lambda numbers, integers: make(
             [part[1](numbers, integers) for part in parts]
@@ -104,6 +132,9 @@ class _Reader:
         """Read an array: one number, or one integer, for each element."""
         whole = x.dtype.kind in "iu"
         first = len(self.integers if whole else self.numbers)
+        self.parts.append(
+            Part("array" if x.dtype in (np.float64, np.int64) else "other", whole, x.size, first, x.shape)
+        )
         items = x.ravel().tolist()
         if whole:
             self.integers += items
@@ -130,6 +161,7 @@ class _Reader:
         shape, whole = array.shape[1:], array.dtype.kind in "iu"
         columns = np.ascontiguousarray(array.reshape(len(array), -1).T, dtype=np.int64 if whole else np.float64)
         first = len(self.integers if whole else self.numbers)
+        self.parts.append(Part(_kind("batch", x), whole, len(columns), first, shape))
         (self.integers if whole else self.numbers).extend(columns)
         if given_list or not shape:
             return ("batch", whole, shape, "list"), self._in_lists(first, shape, whole)
@@ -150,6 +182,11 @@ class _Reader:
     def _in_lists(first: int, shape: tuple[int, ...], whole: bool) -> Callable[..., Any]:
         as_array = _Reader._in_array(first, shape, whole)
         return lambda numbers, integers: as_array(numbers, integers).tolist()
+
+
+def _kind(kind: str, x: Any) -> str:
+    """Return the kind of a part that is an array, of the numbers that are read as they are."""
+    return kind if type(x) is np.ndarray and x.dtype in (np.float64, np.int64) else "other"
 
 
 def read_arguments(
@@ -185,4 +222,5 @@ def read_arguments(
         reader.numbers,
         reader.integers,
         rebuild,
+        reader.parts,
     )

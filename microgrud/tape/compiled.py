@@ -6,6 +6,7 @@ import functools
 import inspect
 import os
 import threading
+import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
@@ -16,19 +17,23 @@ import numpy as np
 from .. import watching
 from ..engine import Value
 from ..operation import as_sequence
-from ..optim.packing import read_gradients, write_gradients
+from ..optim.packing import Vector, read_gradients, write_gradients
 from ..optim.settings import one_of, optional, whole
 from ..transforms import grad
 from ..trees import flatten
 from .arguments import Arguments, read_arguments
 from .evaluation import Evaluation, evaluate, inside_function
-from .family import Family
+from .executors import Executor
+from .family import Family, Path
 from .recorder import CompileError
+from .replays import replay_of
 
 __all__ = ["Compiled", "compile"]
 
 #: Of argument structures, so many are kept; the least recently used goes.
 _MOST_FAMILIES = 64
+#: Of replays likewise; looking whether one is right for a call takes 0.1 microseconds.
+_MOST_REPLAYS = 64
 
 
 class Compiled:
@@ -46,6 +51,7 @@ class Compiled:
         self.max_paths = max_paths
         self._names = _parameter_names(f, self.batched)
         self._families: OrderedDict[Hashable, Family] = OrderedDict()
+        self._replays: list[tuple[Any, Path]] = []  # the last used first
         self._lock = threading.Lock()
         self._gradients: dict[Any, Compiled] = {}
         self._methods: weakref.WeakKeyDictionary[Any, Compiled] = weakref.WeakKeyDictionary()
@@ -57,6 +63,10 @@ class Compiled:
         """
         if watching.current() or inside_function.get():  # it is a part of another
             return self._inlined(args, kwargs)
+        found = self._replayed(lambda replay: replay.values(args)) if not kwargs else None
+        if found is not None:
+            outputs, path = found
+            return path.structure.rebuild(outputs)
         arguments = self._read(args, kwargs)
         if arguments.samples is None and any(isinstance(x, Value) for x in arguments.numbers):
             return self.function(*args, **kwargs)
@@ -97,6 +107,9 @@ class Compiled:
             TypeError: if the result is not one number.
         """
         self._refuse_inside("backward")
+        found = self._replayed(lambda replay: replay.backward(args)) if not kwargs else None
+        if found is not None:
+            return found[0]
         arguments = self._read(args, kwargs)
         for x in arguments.numbers:
             if isinstance(x, Value) and not x.is_leaf:
@@ -121,6 +134,12 @@ class Compiled:
         for position in positions:
             if not -len(args) <= position < len(args):
                 raise ValueError(f"argnums: expected positions of the {len(args)} arguments, got {position}")
+        if not kwargs:
+            places = tuple(position % len(args) for position in positions)
+            found = self._replayed(lambda replay: replay.gradients(args, places, None))
+            if found is not None:
+                value, gradients = found[0]
+                return value, gradients if isinstance(argnums, tuple) else gradients[0]
         _refuse_integers(args, positions)
         arguments = self._read(args, kwargs)
         result = self._with_gradient(arguments)
@@ -142,33 +161,25 @@ class Compiled:
             raise ValueError(
                 f"tangents: expected {len(positions)}, one for each argument to differentiate by, got {len(directions)}"
             )
-        _refuse_integers(args, positions)
+        for position in positions:
+            if not -len(args) <= position < len(args):
+                raise ValueError(f"argnums: expected positions of the {len(args)} arguments, got {position}")
         gradient = self._gradient_of(argnums)
-        arguments = gradient._read(args, {})
-        seeds: list[float] = []
-        for position, direction in zip(positions, directions):
-            own, _ = flatten(direction, "tangents")
-            wanted, _ = flatten(args[position], "primals")
-            if len(own) != len(wanted):
-                raise ValueError(f"tangents: expected {len(wanted)} numbers, as in the argument, got {len(own)}")
-            seeds += map(float, own)
-        result = gradient._evaluate(arguments, [seed * self._weight(arguments) for seed in seeds])
-        rebuilt, _ = arguments.rebuild(result.gradients, [0] * len(arguments.integers))
-        products = tuple(_as_floats(rebuilt[position]) for position in positions)
+        seeds = np.concatenate(
+            [_direction(args[position], direction) for position, direction in zip(positions, directions)]
+        )
+        products = gradient._products(args, tuple(position % len(args) for position in positions), seeds)
         return products if isinstance(argnums, tuple) else products[0]
 
     def hessian(self, *args: Any) -> Any:
         """Return all second derivatives by the first argument, as `microgrud.hessian` does."""
         self._refuse_inside("hessian")
-        _refuse_integers(args, (0,))
         gradient = self._gradient_of(0)
-        arguments = gradient._read(args, {})
         numbers, structure = flatten(args[0], "hessian: the argument")
-        count = len(numbers)
         rows = []
-        for i in range(count):
-            result = gradient._evaluate(arguments, [self._weight(arguments) * (i == j) for j in range(count)])
-            rows.append([float(x) for x in result.gradients[:count]])
+        for seeds in np.eye(len(numbers)):
+            products = gradient._products(args, (0,), seeds)
+            rows.append([float(x) for x in flatten(products[0], "hessian")[0]])
         parts = zip(structure.split(rows), structure.shapes)
         return structure.assemble(
             [structure.rebuild(own[0]) if shape is None else structure.rebuild_rows(own, shape) for own, shape in parts]
@@ -210,7 +221,31 @@ class Compiled:
                 while len(self._families) > _MOST_FAMILIES:
                     self._families.popitem(last=False)
             self._families.move_to_end(arguments.signature)
-        return evaluate(family, arguments, seeds, self.errors)
+        result = evaluate(family, arguments, seeds, self.errors)
+        if result.served is not None:
+            self._keep_replay(*result.served, arguments)
+        return result
+
+    def _replayed(self, call: Callable[[Any], Any]) -> tuple[Any, Path] | None:
+        """Return what a replay gives that is right for the arguments, and its recording; None if there is none."""
+        replays = self._replays
+        for k, (replay, path) in enumerate(replays):
+            result = call(replay)
+            if result is not NotImplemented:
+                path.used = time.monotonic()
+                if k:  # in a new list, as another thread may be going through this one
+                    self._replays = [replays[k], *replays[:k], *replays[k + 1 :]]
+                return result, path
+        return None
+
+    def _keep_replay(self, path: Path, executor: Executor, arguments: Arguments) -> None:
+        """Keep the replay of a recording that served a whole call, if there can be one."""
+        if executor.replay is None:
+            executor.replay = replay_of(
+                executor, arguments.parts, self.reduction == "mean", self.errors == "ignore", self.threads
+            )
+        if executor.replay is not None and all(replay is not executor.replay for replay, _ in self._replays):
+            self._replays = [(executor.replay, path), *self._replays][:_MOST_REPLAYS]
 
     def _weight(self, arguments: Arguments) -> float:
         """Return what a sample counts for."""
@@ -222,6 +257,18 @@ class Compiled:
             size = 0 if result.structure is None else result.structure.size
             raise TypeError(f"{self!r}: expected a function of one result to differentiate, got {size} results")
         return result
+
+    def _products(self, args: Sequence[Any], positions: tuple[int, ...], seeds: Vector) -> tuple[Any, ...]:
+        """Return the derivatives of the sum of all results, each times its seed, by the arguments at some positions."""
+        found = self._replayed(lambda replay: replay.gradients(tuple(args), positions, seeds))
+        if found is not None:
+            products: tuple[Any, ...] = found[0][1]
+            return products
+        _refuse_integers(args, positions)
+        arguments = self._read(args, {})
+        result = self._evaluate(arguments, list(seeds * self._weight(arguments)))
+        rebuilt, _ = arguments.rebuild(result.gradients, [0] * len(arguments.integers))
+        return tuple(_as_floats(rebuilt[position]) for position in positions)
 
     def _reduced(self, result: Evaluation) -> Any:
         assert result.structure is not None
@@ -322,6 +369,17 @@ def _parameter_names(f: Callable[..., Any], batched: Sequence[str]) -> list[str]
     return names
 
 
+def _direction(primal: Any, tangent: Any) -> Vector:
+    """Return the numbers of a direction, of which there have to be as many as in the argument."""
+    if isinstance(tangent, np.ndarray) and isinstance(primal, np.ndarray) and tangent.shape == primal.shape:
+        return np.asarray(tangent, dtype=np.float64).ravel()
+    own, _ = flatten(tangent, "tangents")
+    wanted, _ = flatten(primal, "primals")
+    if len(own) != len(wanted):
+        raise ValueError(f"tangents: expected {len(wanted)} numbers, as in the argument, got {len(own)}")
+    return np.array([float(x) for x in own])
+
+
 def _refuse_integers(args: Sequence[Any], positions: Sequence[int]) -> None:
     """Raise a TypeError for an integer among the arguments to differentiate by."""
     for position in positions:
@@ -353,4 +411,4 @@ def _per_sample(tree: Any) -> bool:
     """Tell whether the numbers of nested lists are arrays with one number a sample."""
     while isinstance(tree, list):
         tree = tree[0]
-    return isinstance(tree, np.ndarray) and tree.ndim == 1
+    return isinstance(tree, np.ndarray) and tree.dtype != object and tree.ndim == 1

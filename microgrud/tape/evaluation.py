@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from ..optim.packing import Vector
 from ..recording import enable_grad
 from ..trees import Structure, flatten
 from .arguments import Arguments
-from .executors import DONE, LEFT, OTHER_BRANCH, SUSPICIOUS, Outcome
+from .executors import DONE, LEFT, SUSPICIOUS, Executor, Outcome
 from .family import Family, Path, integers_fit
 from .recorder import CompileError
 
@@ -36,12 +36,14 @@ class Evaluation:
         gradients: by the numbers of the arguments: a float, or for a batched one an array with one number a sample.
         leaves: derivatives by the Values that the function closes over: in parts, each a list of Values and a vector
             with one number for each; a Value may be in several.
+        served: the one recording that served all samples at once, and who ran it; None if there were others.
     """
 
     structure: Structure | None = None
     outputs: Vector = field(default_factory=lambda: np.empty((0, 0)))
     gradients: list[Any] = field(default_factory=list)
     leaves: list[tuple[list[Value], Vector]] = field(default_factory=list)
+    served: tuple[Path, Executor] | None = None
 
 
 def evaluate(family: Family, arguments: Arguments, seeds: Sequence[Any] | None, errors: str) -> Evaluation:
@@ -62,6 +64,17 @@ def evaluate(family: Family, arguments: Arguments, seeds: Sequence[Any] | None, 
     return run.result
 
 
+class _Group(NamedTuple):
+    """Samples that have left recordings at the same branches, and the recordings that they may take.
+
+    `seen` of the recordings that this call has made have been tried.
+    """
+
+    samples: Any
+    candidates: list[Path]
+    seen: int
+
+
 class _Run:
     def __init__(self, family: Family, arguments: Arguments, seeds: Sequence[Any] | None, errors: str) -> None:
         self.family, self.arguments, self.seeds, self.errors = family, arguments, seeds, errors
@@ -71,53 +84,72 @@ class _Run:
         self.result.gradients = [np.zeros(self.count) if isinstance(x, np.ndarray) else 0.0 for x in self.numbers]
 
     def all_samples(self) -> None:
-        """Go through the recordings, and record what none of them is right for."""
-        left = np.arange(self.count)
-        for path in list(self.family.paths):
-            if len(left):
-                left = self.by_path(path, left)
-        while len(left):
-            sample = int(left[0])
-            own = self.family.add(self.arguments, *self.arguments.sample(sample))
-            if own is not None:
-                left = self.by_path(own, left)
-            if len(left) and left[0] == sample:  # no path, or not even its own: a branch hangs on its last digit
-                if own is not None:
-                    self.family.forget(own)
-                self.by_function(sample)
-                left = left[1:]
+        """Go through the recordings, and record what none of them is right for.
 
-    def by_path(self, path: Path, samples: Any) -> Any:
-        """Evaluate those of the samples that take a path; return the others."""
+        They are a tree: what a sample has in common with a recording that it leaves at a branch, it has in common with
+        those that go on from there, and no others are tried.
+        """
+        added: list[Path] = []
+        longest_first = sorted(self.family.paths, key=lambda path: -len(path.outcomes))  # it tells most of a sample
+        groups = [_Group(np.arange(self.count), longest_first, 0)]
+        while groups:
+            group = groups.pop()
+            candidates = group.candidates or added[group.seen :]
+            rest, seen = candidates[1:], group.seen if group.candidates else len(added)
+            if candidates:
+                path, samples = candidates[0], group.samples
+                others = self.by_path(path, samples)
+            else:
+                sample = int(group.samples[0])
+                own = self.family.add(self.arguments, *self.arguments.sample(sample))
+                others = [(0, group.samples)] if own is None else self.by_path(own, group.samples)
+                if own is None or any(some[0] == sample for _, some in others):
+                    # No path, or not even its own: a branch hangs on its last digit.
+                    if own is not None:
+                        self.family.forget(own)
+                    self.by_function(sample)
+                    others = [(number, some[some != sample]) for number, some in others]
+                    groups += [_Group(some, [], len(added)) for _, some in others if len(some)]
+                    continue
+                path = own
+                added.append(own)
+                seen = len(added)
+            groups += [_Group(some, [p for p in rest if p.goes_on_from(path, k)], seen) for k, some in others]
+
+    def by_path(self, path: Path, samples: Any) -> list[tuple[int, Any]]:
+        """Evaluate those of the samples that take a path; return the others by the number of the guard they fail at."""
         batch = self.arguments.samples
-        others = samples[:0]
+        others: list[tuple[int, Any]] = []
         if path.program.static_integers:
             integers = self.some(self.arguments.integers, samples)
             fits = np.broadcast_to(
                 integers_fit(path.program, integers, None if batch is None else len(samples)), len(samples)
             )
-            others, samples = samples[~fits], samples[fits]
+            if not fits.all():
+                others, samples = [(0, samples[~fits])], samples[fits]
             if not len(samples):
                 return others
         outcome = self.run_some(path, samples)
         if not outcome.status.any():
             self.take(path, outcome, samples, slice(None))
+            if len(samples) == self.count:
+                self.result.served = path, path.executor(self.numbers, self.arguments.integers)
             return others
         status = outcome.status
         done, left = status == DONE, status == LEFT
         self.take(path, outcome, samples, done)
         if left.any():
             if left.all() and batch is not None and len(samples) > 1:
-                # Their sum is not finite: one after the other, to find out which are to blame.
-                for sample in samples:
-                    self.by_path(path, np.array([sample]))
+                # Their sum is not finite: half by half, to find out which are to blame.
+                for half in np.array_split(samples, 2):
+                    self.by_path(path, half)
             elif left.all():
                 self.by_function(int(samples[0]))
             else:
                 self.by_path(path, samples[left])
         for sample in samples[status == SUSPICIOUS]:
             self.by_function(int(sample))
-        return np.concatenate([others, samples[status == OTHER_BRANCH]])
+        return others + [(int(k), samples[status == k]) for k in np.unique(status[status > 0])]
 
     def some(self, given: Sequence[Any], samples: Any) -> Sequence[Any]:
         """Return the numbers of some samples."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,18 +12,15 @@ import numpy.typing as npt
 
 from .. import native
 from ..optim.packing import Vector, read_data
-from .interpreter import COMPARISONS, as_vector, backward, forward, guards_hold
-from .lowering import NotLoweredError, lower
+from .interpreter import COMPARISONS, as_vector, backward, first_failed, forward
+from .lowering import SYMBOLS, NotLoweredError, lower
 from .program import Program
 
-__all__ = ["DONE", "LEFT", "OTHER_BRANCH", "SUSPICIOUS", "Executor", "Outcome", "executor_for"]
+__all__ = ["DONE", "LEFT", "SUSPICIOUS", "Executor", "Native", "Outcome", "executor_for"]
 
-#: What became of a sample: it is done; it takes another branch; the eager program may have raised; its derivatives are
-#: still to be had, in a batch without such others.
-DONE, OTHER_BRANCH, SUSPICIOUS, LEFT = range(4)
-
-#: Samples to a chunk, of which a thread takes one after the other.
-_CHUNK = 4096
+#: What became of a sample: it is done; the eager program may have raised; its derivatives are still to be had, in a
+#: batch without such others. A number above 0 is that of the first guard, counted from 1, that does not hold.
+DONE, SUSPICIOUS, LEFT = 0, -1, -2
 
 native_tape: Any = None
 if native.engine is not None:
@@ -46,14 +42,20 @@ class Outcome:
         leaves: derivatives by the leaves.
     """
 
-    status: npt.NDArray[np.uint8]
+    status: npt.NDArray[np.int32]
     outputs: Vector
     numbers: list[Any]
     leaves: Vector
 
 
 class Executor(Protocol):
-    """Runs one program, for arguments of which the same ones have a number for each sample."""
+    """Runs one program, for arguments of which the same ones have a number for each sample.
+
+    Attributes:
+        replay: the whole way of a call in C, once there was one that it served; see replays.py.
+    """
+
+    replay: Any
 
     def run(
         self, numbers: Sequence[Any], integers: Sequence[Any], samples: int | None, seeds: Any, ignore: bool
@@ -72,7 +74,7 @@ def executor_for(program: Program, varying: Sequence[bool], varying_integers: Se
     """
     if native_tape is not None:
         try:
-            return _Native(program, varying, varying_integers, threads)
+            return Native(program, varying, varying_integers, threads)
         except NotLoweredError:
             pass
     return _Numpy(program)
@@ -97,6 +99,7 @@ class _Numpy:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.replay: Any = None
 
     def run(
         self, numbers: Sequence[Any], integers: Sequence[Any], samples: int | None, seeds: Any, ignore: bool
@@ -105,7 +108,7 @@ class _Numpy:
         integers, wrong = _within_tables(program, integers, samples)
         count = 1 if samples is None else samples
         state = forward(program, numbers, integers, samples)
-        status = np.where(np.broadcast_to(guards_hold(program, state), count), DONE, OTHER_BRANCH).astype(np.uint8)
+        status = first_failed(program, state, count)
         status[(status == DONE) & np.broadcast_to(wrong if ignore else state.suspicious | wrong, count)] = SUSPICIOUS
         outputs = np.array([as_vector(state.values[slot], count) for slot in program.outputs]).reshape(-1, count)
         none: list[Any] = []
@@ -127,13 +130,14 @@ class _Numpy:
         return Outcome(status, outputs, none, np.zeros(len(program.leaves)))
 
 
-class _Native:
+class Native:
     """The interpreter in C."""
 
     def __init__(
         self, program: Program, varying: Sequence[bool], varying_integers: Sequence[bool], threads: int
     ) -> None:
         self.program = program
+        self.replay: Any = None
         self.threads = threads
         inputs = [
             (slot, kind, place)
@@ -157,11 +161,12 @@ class _Native:
         self.lowered = lowered = lower(program, {slot for slot, _, _ in inputs}, native_tape.OPERATION_CODES, special)
         slots = lowered.slots
         self.inputs = [(kind, place) for _, kind, place in inputs]
+        varies = set(self.inputs)
         self.fixed = [
             (slots[slot], kind, place)
             for kind, given in (("number", program.numbers), ("integer", program.integers))
             for place, slot in enumerate(given)
-            if slot is not None and (kind, place) not in self.inputs
+            if slot is not None and (kind, place) not in varies
         ]
         self.leaves = list(program.leaves.values())
         self.leaf_slots = np.array([slots[slot] for slot in program.leaves], dtype=np.int64)
@@ -172,7 +177,8 @@ class _Native:
         for slot, constant in lowered.constants.items():
             self.constants[slot] = constant
         empty = np.zeros(0, dtype=np.int32)
-        self.alone = native_tape.Tape(lowered.uniform, 0, *lowered.alone.arrays(), empty, empty, empty)
+        constants = np.array(list(lowered.constants), dtype=np.int32)
+        self.alone = native_tape.Tape(lowered.uniform, 0, *lowered.alone.arrays(), empty, empty, empty, constants)
         self.batch = native_tape.Tape(
             lowered.uniform,
             lowered.varying,
@@ -180,11 +186,21 @@ class _Native:
             np.array([slots[slot] for slot, _, _ in inputs], dtype=np.int32),
             np.array(self.varying_outputs, dtype=np.int32),
             np.array(lowered.guards, dtype=np.int32).ravel(),
+            constants,
         )
+        guards = [
+            (slots[guard.x], SYMBOLS[guard.symbol], slots[guard.y], int(guard.outcome)) for guard in program.guards
+        ]
+        alone = [max(x, y) < lowered.uniform for x, _, y, _ in guards]
+        self.uniform_guards = np.array([guard for guard, own in zip(guards, alone) if own], dtype=np.int32).ravel()
+        #: The numbers of the guards, counted from 1, among all of them.
+        self.alone_numbers = [k + 1 for k, own in enumerate(alone) if own]
+        self.batch_numbers = np.array([0, *(k + 1 for k, own in enumerate(alone) if not own)], dtype=np.int32)
 
     def run(
         self, numbers: Sequence[Any], integers: Sequence[Any], samples: int | None, seeds: Any, ignore: bool
     ) -> Outcome:
+        """Run it; see `Executor`."""
         program, lowered = self.program, self.lowered
         integers, wrong = _within_tables(program, integers, samples)
         if np.any(wrong):  # the others have their turn without them
@@ -201,14 +217,19 @@ class _Native:
         for slot, kind, place in self.fixed:
             uniform[slot] = given[kind][place]
         fine = self.alone.run_alone(uniform, None) or ignore
-        branch = all(
-            COMPARISONS[symbol](uniform[x], uniform[y]) == outcome for x, symbol, y, outcome in lowered.uniform_guards
+        failed = next(
+            (
+                number
+                for number, (x, symbol, y, outcome) in zip(self.alone_numbers, lowered.uniform_guards)
+                if COMPARISONS[symbol](uniform[x], uniform[y]) != outcome
+            ),
+            DONE,
         )
-        status = np.full(count, OTHER_BRANCH if not branch else DONE if fine else SUSPICIOUS, dtype=np.uint8)
+        status = np.full(count, failed or (DONE if fine else SUSPICIOUS), dtype=np.int32)
         outputs = np.full((len(self.outputs), count), np.nan)
         gradients = np.zeros(lowered.uniform) if seeds is not None else None
         input_gradients = None
-        if branch and fine and lowered.varying:
+        if not failed and fine and lowered.varying:
             inputs = np.empty((len(self.inputs), count))
             for row, (kind, place) in zip(inputs, self.inputs):
                 row[:] = given[kind][place]
@@ -219,7 +240,10 @@ class _Native:
                 own_seeds = np.ascontiguousarray(
                     [seed for seed, slot in zip(seeds, self.outputs) if slot >= lowered.uniform], dtype=np.float64
                 ).reshape(-1, count)
-            self.run_batch(inputs, uniform, own_seeds, varying, input_gradients, gradients, status, ignore)
+            self.batch.run(
+                count, inputs, uniform, own_seeds, varying, input_gradients, gradients, status, ignore, self.threads
+            )
+            status[:] = np.where(status > 0, self.batch_numbers[np.maximum(status, 0)], status)
             outputs[self.output_varies] = varying
         for row, slot in zip(outputs, self.outputs):
             if slot < lowered.uniform:
@@ -229,52 +253,9 @@ class _Native:
             return Outcome(status, outputs, nothing, np.zeros(0))
         return self.backward(status, outputs, seeds, uniform, gradients, input_gradients, ignore)
 
-    def run_batch(
-        self,
-        inputs: Vector,
-        uniform: Vector,
-        seeds: Vector | None,
-        outputs: Vector,
-        input_gradients: Vector | None,
-        gradients: Vector | None,
-        status: npt.NDArray[np.uint8],
-        ignore: bool,
-    ) -> None:
-        """Run the batch in chunks, several at once; their sums are added in order, whoever is done first."""
-        count = len(status)
-        if count <= _CHUNK:
-            self.batch.run(count, inputs, uniform, seeds, outputs, input_gradients, gradients, status, ignore)
-            return
-
-        def run_chunk(start: int) -> Vector | None:
-            own = slice(start, start + _CHUNK)
-            part, own_seeds = inputs[:, own].copy(), None if seeds is None else seeds[:, own].copy()
-            found, slopes = np.empty((len(outputs), part.shape[1])), None if seeds is None else np.empty_like(part)
-            total = None if gradients is None else np.zeros_like(gradients)
-            self.batch.run(part.shape[1], part, uniform, own_seeds, found, slopes, total, status[own], ignore)
-            outputs[:, own] = found
-            if input_gradients is not None:
-                input_gradients[:, own] = slopes
-            return total
-
-        starts = range(0, count, _CHUNK)
-        threads = min(self.threads, len(starts))
-        if threads == 1:
-            totals: Iterable[Vector | None] = map(run_chunk, starts)
-            self.add_up(totals, gradients)
-        else:
-            with ThreadPoolExecutor(threads) as pool:
-                self.add_up(pool.map(run_chunk, starts), gradients)
-
-    @staticmethod
-    def add_up(totals: Iterable[Vector | None], gradients: Vector | None) -> None:
-        for total in totals:
-            if gradients is not None and total is not None:
-                gradients += total
-
     def backward(
         self,
-        status: npt.NDArray[np.uint8],
+        status: npt.NDArray[np.int32],
         outputs: Vector,
         seeds: Any,
         uniform: Vector,

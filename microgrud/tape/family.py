@@ -36,6 +36,15 @@ class Path:
 
     def __post_init__(self) -> None:
         self.leaves = list(self.program.leaves.values())
+        self.outcomes = bytes(guard.outcome for guard in self.program.guards)
+
+    def goes_on_from(self, other: Path, number: int) -> bool:
+        """Tell whether a sample may take this path that leaves another at a guard, given by its number from 1.
+
+        The number 0 stands for an integer that the other was not recorded for, which says nothing of branches.
+        """
+        own, left = self.outcomes[:number], other.outcomes[:number]
+        return not number or (len(own) == number and own[:-1] == left[:-1] and own != left)
 
     def executor(self, numbers: Sequence[Any], integers: Sequence[Any]) -> Executor:
         """Return who runs the program for such arguments."""

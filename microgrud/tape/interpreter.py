@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..optim.packing import Vector
 from .program import LINEAR, Program
 from .recorder import DETACH, TAKE
 from .rules import NEVER_RAISE, slopes_of, value_of
 
-__all__ = ["COMPARISONS", "Forward", "as_vector", "backward", "forward", "guards_hold"]
+__all__ = ["COMPARISONS", "Forward", "as_vector", "backward", "first_failed", "forward"]
 
 COMPARISONS = {
     "<": operator.lt,
@@ -79,13 +80,13 @@ def forward(program: Program, numbers: Sequence[Any], integers: Sequence[Any], s
     return Forward(values, samples, suspicious)
 
 
-def guards_hold(program: Program, state: Forward) -> Any:
-    """Tell, for each sample or for the call, whether it takes the branches of the program."""
-    holds: Any = True if state.samples is None else np.ones(state.samples, dtype=bool)
-    for guard in program.guards:
+def first_failed(program: Program, state: Forward, samples: int) -> npt.NDArray[np.int32]:
+    """Return for each sample the number of the first guard, counted from 1, that does not hold; 0 if all of them do."""
+    failed = np.zeros(samples, dtype=np.int32)
+    for number, guard in enumerate(program.guards, start=1):
         outcome = COMPARISONS[guard.symbol](state.values[guard.x], state.values[guard.y])
-        holds = holds & (outcome == guard.outcome)
-    return holds
+        failed[(failed == 0) & (outcome != guard.outcome)] = number
+    return failed
 
 
 def backward(program: Program, state: Forward, seeds: Sequence[Any]) -> list[Any]:

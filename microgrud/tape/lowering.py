@@ -23,9 +23,9 @@ from .recorder import DETACH, TAKE
 
 Ints: TypeAlias = npt.NDArray[np.int32]
 
-__all__ = ["Lowered", "NotLoweredError", "lower"]
+__all__ = ["SYMBOLS", "Lowered", "NotLoweredError", "lower"]
 
-_SYMBOLS = {"<": 0, "<=": 1, "==": 2, "!=": 3, ">": 4, ">=": 5}  # Python's own numbers for comparisons
+SYMBOLS = {"<": 0, "<=": 1, "==": 2, "!=": 3, ">": 4, ">=": 5}  # Python's own numbers for comparisons
 #: So many sums at least, over so many terms, and one instruction for all of them pays.
 _FEWEST_ROWS, _FEWEST_COLUMNS = 2, 2
 
@@ -133,7 +133,7 @@ class _Lowering:
         for guard in program.guards:
             x, y = lowered.slots[guard.x], lowered.slots[guard.y]
             if self.varies[guard.x] or self.varies[guard.y]:
-                lowered.guards.append((x, _SYMBOLS[guard.symbol], y, int(guard.outcome)))
+                lowered.guards.append((x, SYMBOLS[guard.symbol], y, int(guard.outcome)))
             else:
                 lowered.uniform_guards.append((x, guard.symbol, y, guard.outcome))
 

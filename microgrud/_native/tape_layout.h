@@ -1,0 +1,212 @@
+/* What a recorded program is to the interpreter: instructions as numbers, slots, and blocks of samples.
+ *
+ * A slot is the same for all samples, and holds one number, or it varies, and holds one a sample. Slots that are the
+ * same come first; microgrud/tape/lowering.py writes the instructions.
+ */
+#ifndef MICROGRUD_TAPE_LAYOUT_H
+#define MICROGRUD_TAPE_LAYOUT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdlib.h>
+
+#include "ops.h"
+
+#include "elementary_blocks.h"
+
+/* The samples that one look at an instruction serves: half as many, and the looks cost more; twice as many, and the
+ * numbers of a small network leave the nearest cache. */
+#define BLOCK 64
+#define ALIGNED __attribute__((aligned(64)))
+
+#ifdef __clang__
+#define CONTRACTED
+#define PRAGMA_CONTRACTED _Pragma("clang fp contract(fast)")
+#else
+/* Products and sums become fused multiply-adds here, and here alone. */
+#define CONTRACTED __attribute__((optimize("fp-contract=fast")))
+#define PRAGMA_CONTRACTED
+#endif
+
+/* 8 numbers that may begin anywhere. */
+typedef double LooseVec __attribute__((vector_size(64), aligned(8), may_alias));
+
+/* 8 numbers; where the registers are shorter, the compiler takes several. */
+typedef double Vec __attribute__((vector_size(64), aligned(64), may_alias));
+
+#define load(p) (*(const Vec *)(p))
+#define store(p, v) (*(Vec *)(p) = (v))
+#define FUSED(x, y, z, has_fma) ((has_fma) ? __builtin_fma((x), (y), (z)) : (x) * (y) + (z))
+
+#if defined(__clang__) || __GNUC__ >= 12
+#define SHUFFLE(x, y, ...) __builtin_shufflevector((x), (y), __VA_ARGS__)
+#else
+typedef int64_t Indices __attribute__((vector_size(64)));
+#define SHUFFLE(x, y, ...) __builtin_shuffle((x), (y), (Indices){__VA_ARGS__})
+#endif
+
+#define total(v) ((((v)[0] + (v)[1]) + ((v)[2] + (v)[3])) + (((v)[4] + (v)[5]) + ((v)[6] + (v)[7])))
+
+/* Instructions beside the operations of the table. */
+enum { CODE_LINEAR = 1000, CODE_MATRIX, CODE_TAKE, CODE_DETACH, CODE_DOT, CODE_SOFTMAX, CODE_LOG_SOFTMAX, CODE_TANH };
+
+/* What became of a sample: it is done; or the eager program may have raised; or its derivatives are still to be had, in a
+ * batch without such others. A number above 0 is that of the first guard, counted from 1, that does not hold. */
+enum { DONE = 0, SUSPICIOUS = -1, LEFT = -2 };
+
+/* A branch that was taken: `x symbol y` was `outcome`. */
+typedef struct {
+    int32_t x, symbol, y, outcome;
+} Guard;
+
+typedef struct Tape Tape;
+
+/* A block of samples: V[slot] holds BLOCK numbers of each slot that varies, A their adjoints; U and G are those of the
+ * slots that are the same for all samples. Only the first `width` of a block are in use, a multiple of 8. */
+typedef struct {
+    const Tape *tape;
+    size_t width;
+    double *V, *A;
+    const double *U;
+    double *G;
+    double *room;
+    double *suspicious; /* NaN for a sample with a number that is not finite, where the eager program may have raised */
+} Block;
+
+struct Tape {
+    PyObject_HEAD
+    int32_t uniform_count, varying_count;
+    size_t count; /* of instructions */
+    int32_t *code;
+    int32_t *starts;
+    size_t inputs, outputs, guards;
+    int32_t *input_slots, *output_slots;
+    Guard *guard_list;
+    int32_t *constant_slots; /* whose adjoints nobody asks for: they may be infinite where all others are not */
+    size_t constants;
+    bool *is_constant; /* likewise, by the slot */
+    size_t longest; /* operation over a sequence */
+    const ElementaryBlocks *elementary;
+    void (*forward)(const Block *);
+    void (*backward)(const Block *);
+    double (*dot)(const double *, const double *, size_t);
+    void (*spread)(double, const double *, double *, size_t);
+    double *spare; /* a workspace from the last call, for the next */
+};
+
+/* out = U[base] + plain terms + weighted v * u + products x * y */
+typedef struct {
+    int32_t out, base;
+    size_t plain, weighted, products;
+    const int32_t *terms, *v, *u, *x, *y;
+} Linear;
+
+static inline Linear read_linear(const int32_t *code)
+{
+    Linear f = {code[1], code[2], (size_t)code[3], (size_t)code[4], (size_t)code[5], code + 6, NULL, NULL, NULL, NULL};
+    f.v = f.terms + f.plain;
+    f.u = f.v + f.weighted;
+    f.x = f.u + f.weighted;
+    f.y = f.x + f.products;
+    return f;
+}
+
+/* out[r] = U[base[r]] + sum over j of U[u[r][j]] * v[j]; the v as indices among the slots that vary. */
+typedef struct {
+    size_t rows, columns;
+    const int32_t *out, *base, *v, *u;
+} Matrix;
+
+static inline Matrix read_matrix(const int32_t *code)
+{
+    Matrix m = {(size_t)code[1], (size_t)code[2], code + 3, NULL, NULL, NULL};
+    m.base = m.out + m.rows;
+    m.v = m.base + m.rows;
+    m.u = m.v + m.columns;
+    return m;
+}
+
+/* All of softmax(x) or of log(softmax(x)) at once: out[k] is the slot of the k-th result, or -1 if no one asks for it. */
+typedef struct {
+    size_t n;
+    const int32_t *out, *x;
+} Softmax;
+
+static inline Softmax read_softmax(const int32_t *code)
+{
+    Softmax s = {(size_t)code[1], code + 2, code + 2 + code[1]};
+    return s;
+}
+
+/* bias plus the inner product of two stretches of neighbouring slots. */
+typedef struct {
+    int32_t out, bias, x, y;
+    size_t n;
+} Dot;
+
+static inline Dot read_dot(const int32_t *code)
+{
+    Dot d = {code[1], code[2], code[4], code[5], (size_t)code[3]};
+    return d;
+}
+
+static inline double *varying(const Tape *tape, double *numbers, int32_t slot)
+{
+    return numbers + (size_t)(slot - tape->uniform_count) * BLOCK;
+}
+
+/* An adjoint of 0 passes nothing on, whatever the slope is; nor does a rule that says so. */
+static inline double share_of(double adjoint, double slope)
+{
+    return adjoint == 0.0 || is_nothing(slope) ? 0.0 : adjoint * slope;
+}
+
+/* Return which slopes of an operation on up to three operands are asked for, as bits. */
+static inline unsigned wanted_slopes(const Tape *tape, const int32_t *slots, size_t n)
+{
+    unsigned wanted = 0;
+    for (size_t k = 0; k < n; k++) {
+        wanted |= (unsigned)(slots[k] >= tape->uniform_count || !tape->is_constant[slots[k]]) << k;
+    }
+    return wanted;
+}
+
+/* Tell whether a power is one with the constant exponent 2: for pow it takes 20 times as long. */
+static inline bool is_squared(const Tape *tape, const int32_t *slots, const double *U)
+{
+    return slots[1] < tape->uniform_count && tape->is_constant[slots[1]] && U[slots[1]] == 2.0;
+}
+
+static inline void clear_adjoints_of_constants(const Tape *tape, double *G)
+{
+    for (size_t k = 0; k < tape->constants; k++) {
+        G[tape->constant_slots[k]] = 0.0;
+    }
+}
+
+static inline bool holds(const Guard *guard, double x, double y)
+{
+    bool answer;
+    switch (guard->symbol) {
+    case Py_LT:
+        answer = x < y;
+        break;
+    case Py_LE:
+        answer = x <= y;
+        break;
+    case Py_GT:
+        answer = x > y;
+        break;
+    case Py_GE:
+        answer = x >= y;
+        break;
+    case Py_EQ:
+        answer = x == y;
+        break;
+    default:
+        answer = x != y;
+    }
+    return answer == (bool)guard->outcome;
+}
+
+#endif

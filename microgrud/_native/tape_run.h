@@ -1,0 +1,380 @@
+/* All samples of a batch: in blocks, in chunks of blocks, and chunks on several threads.
+ *
+ * What a sample gives depends on that sample alone, whatever else is in its block: the same bits in any batch. Sums over
+ * samples are those of the blocks in their order, and of the chunks in theirs, whichever thread they ran on.
+ */
+#ifndef MICROGRUD_TAPE_RUN_H
+#define MICROGRUD_TAPE_RUN_H
+
+#include "tape_layout.h"
+
+/* Samples to a chunk, of which a thread takes one after the other; more if there were more chunks than MOST_CHUNKS,
+ * each of which has sums of its own. */
+#define CHUNK 4096
+#define MOST_CHUNKS 64
+/* Of workspaces up to this size, one is kept for the next call: 4 MB. */
+#define MOST_SPARE ((size_t)1 << 19)
+
+/* The numbers of one input: of sample i at numbers[i * stride], as doubles or as int64_t. */
+typedef struct {
+    const void *numbers;
+    size_t stride;
+    bool whole;
+} Column;
+
+/* Where the derivatives by one input go; nowhere if it is NULL. */
+typedef struct {
+    double *numbers;
+    size_t stride;
+} GradientColumn;
+
+typedef struct {
+    const Column *inputs;
+    const GradientColumn *gradients;
+    const double *U;
+    const double *seeds;   /* a row for each output, or NULL: then each output has one weight for all samples */
+    const double *weights; /* or NULL: no derivatives are asked for */
+    double *outputs;       /* a row for each output */
+    int32_t *status;
+    size_t samples;
+    bool ignore; /* infinities and NaN, which are as good as other numbers then */
+} Batch;
+
+static inline bool is_backward(const Batch *batch)
+{
+    return batch->seeds != NULL || batch->weights != NULL;
+}
+
+static size_t workspace_size(const Tape *tape)
+{
+    return ((size_t)tape->varying_count * 2 + tape->longest + 4) * BLOCK;
+}
+
+/* Return room for a block, or NULL if there is no memory. With the GIL. */
+static double *take_workspace(Tape *tape)
+{
+    double *workspace = tape->spare;
+    tape->spare = NULL;
+    return workspace != NULL ? workspace : aligned_alloc(64, workspace_size(tape) * sizeof(double));
+}
+
+static void give_workspace_back(Tape *tape, double *workspace)
+{
+    if (tape->spare == NULL && workspace_size(tape) <= MOST_SPARE) {
+        tape->spare = workspace;
+    } else {
+        free(workspace);
+    }
+}
+
+static Block block_in(const Tape *tape, double *workspace, const double *U, double *G)
+{
+    const size_t varying_numbers = (size_t)tape->varying_count * BLOCK;
+    double *A = workspace + varying_numbers, *suspicious = A + varying_numbers;
+    const Block block = {tape, 0, workspace, A, U, G, suspicious + BLOCK, suspicious};
+    return block;
+}
+
+/* The samples of a block from `start` on; those beyond the last are the last again, which is no other trouble. */
+static void read_inputs(const Block *block, const Batch *batch, size_t start, size_t lanes)
+{
+    const Tape *tape = block->tape;
+    for (size_t k = 0; k < tape->inputs; k++) {
+        double *x = varying(tape, block->V, tape->input_slots[k]);
+        const Column *column = &batch->inputs[k];
+        const size_t stride = column->stride;
+        if (column->whole) {
+            const int64_t *given = (const int64_t *)column->numbers + start * stride;
+            for (size_t i = 0; i < lanes; i++) {
+                x[i] = (double)given[i * stride];
+            }
+        } else {
+            const double *given = (const double *)column->numbers + start * stride;
+            for (size_t i = 0; i < lanes; i++) {
+                x[i] = given[i * stride];
+            }
+        }
+        for (size_t i = lanes; i < block->width; i++) {
+            x[i] = x[lanes - 1];
+        }
+    }
+}
+
+/* Write down what becomes of each sample; return whether all of them are done. */
+static bool judge(const Block *block, const Batch *batch, size_t start, size_t lanes)
+{
+    const Tape *tape = block->tape;
+    int32_t *status = batch->status + start;
+    memset(status, 0, lanes * sizeof *status);
+    bool fine = true;
+    for (size_t k = 0; k < tape->guards; k++) {
+        const Guard *guard = &tape->guard_list[k];
+        for (size_t i = 0; i < lanes; i++) {
+            if (status[i] == DONE && !holds(guard, number_at(block, guard->x, i), number_at(block, guard->y, i))) {
+                status[i] = (int32_t)k + 1;
+                fine = false;
+            }
+        }
+    }
+    for (size_t i = 0; i < lanes && !batch->ignore; i++) {
+        if (status[i] == DONE && block->suspicious[i] != 0.0) { /* NaN is not 0 */
+            status[i] = SUSPICIOUS;
+            fine = false;
+        }
+    }
+    return fine;
+}
+
+static void clear_adjoints(const Block *block)
+{
+    const size_t slots = (size_t)block->tape->varying_count;
+    if (block->width == BLOCK) {
+        memset(block->A, 0, slots * BLOCK * sizeof(double));
+        return;
+    }
+    for (size_t slot = 0; slot < slots; slot++) {
+        memset(block->A + slot * BLOCK, 0, block->width * sizeof(double));
+    }
+}
+
+static void seed(const Block *block, const Batch *batch, size_t start, size_t lanes)
+{
+    const Tape *tape = block->tape;
+    for (size_t k = 0; k < tape->outputs; k++) {
+        double *a = varying(tape, block->A, tape->output_slots[k]);
+        const double *seeds = batch->seeds == NULL ? NULL : batch->seeds + k * batch->samples + start;
+        for (size_t i = 0; i < lanes; i++) {
+            a[i] += seeds == NULL ? batch->weights[k] : seeds[i];
+        }
+    }
+}
+
+/* Return whether all derivatives by the inputs are finite. */
+static bool write_input_gradients(const Block *block, const Batch *batch, size_t start, size_t lanes)
+{
+    const Tape *tape = block->tape;
+    double doubt = 0.0;
+    for (size_t k = 0; k < tape->inputs; k++) {
+        const double *a = varying(tape, block->A, tape->input_slots[k]);
+        double *to = batch->gradients[k].numbers;
+        const size_t stride = batch->gradients[k].stride;
+        if (to == NULL) {
+            continue;
+        }
+        to += start * stride;
+        for (size_t i = 0; i < lanes; i++) {
+            doubt += a[i] - a[i];
+            to[i * stride] = a[i];
+        }
+    }
+    return doubt == 0.0;
+}
+
+static bool all_finite(const double *numbers, size_t count)
+{
+    double doubts[8] = {0.0};
+    size_t k = 0;
+    for (; k + 8 <= count; k += 8) {
+        for (size_t i = 0; i < 8; i++) {
+            doubts[i] += numbers[k + i] - numbers[k + i];
+        }
+    }
+    for (; k < count; k++) {
+        doubts[0] += numbers[k] - numbers[k];
+    }
+    double doubt = 0.0;
+    for (k = 0; k < 8; k++) {
+        doubt += doubts[k];
+    }
+    return doubt == 0.0;
+}
+
+/* Run the samples from `start` to `stop`, and add derivatives to G, which holds zeros. If not all of them are done,
+ * those that could go on are LEFT, and G has nothing to say: they have their turn without the others. */
+static bool run_chunk(const Tape *tape, const Batch *batch, size_t start, size_t stop, double *workspace, double *G)
+{
+    Block block = block_in(tape, workspace, batch->U, G);
+    bool fine = true;
+    for (size_t first = start; first < stop; first += BLOCK) {
+        const size_t lanes = stop - first < BLOCK ? stop - first : BLOCK;
+        block.width = (lanes + 7) / 8 * 8;
+        read_inputs(&block, batch, first, lanes);
+        memset(block.suspicious, 0, block.width * sizeof(double));
+        tape->forward(&block);
+        fine &= judge(&block, batch, first, lanes);
+        for (size_t k = 0; k < tape->outputs; k++) {
+            memcpy(batch->outputs + k * batch->samples + first, varying(tape, block.V, tape->output_slots[k]),
+                   lanes * sizeof(double));
+        }
+        if (fine && is_backward(batch)) {
+            clear_adjoints(&block);
+            seed(&block, batch, first, lanes);
+            tape->backward(&block);
+            fine = write_input_gradients(&block, batch, first, lanes) || batch->ignore;
+        }
+    }
+    if (!is_backward(batch)) {
+        return fine;
+    }
+    clear_adjoints_of_constants(tape, G);
+    fine = fine && (batch->ignore || all_finite(G, (size_t)tape->uniform_count));
+    for (size_t i = start; i < stop && !fine; i++) {
+        batch->status[i] = batch->status[i] == DONE ? LEFT : batch->status[i];
+    }
+    return fine;
+}
+
+/* --- several chunks --- */
+
+typedef struct {
+    const Tape *tape;
+    const Batch *batch;
+    size_t size, count, next; /* of chunks; the next is under the lock, as is `stop` */
+    double *totals;           /* G for each chunk */
+    bool *fine;               /* likewise */
+    bool stop;
+    PyThread_type_lock lock;
+} Chunks;
+
+typedef struct {
+    Chunks *chunks;
+    double *workspace;
+    PyThread_type_lock running; /* held until the thread is done */
+} Worker;
+
+/* Run the next chunk; return false if there is none. */
+static bool run_next_chunk(Chunks *chunks, double *workspace)
+{
+    PyThread_acquire_lock(chunks->lock, WAIT_LOCK);
+    const size_t k = chunks->stop ? chunks->count : chunks->next++;
+    PyThread_release_lock(chunks->lock);
+    if (k >= chunks->count) {
+        return false;
+    }
+    const size_t start = k * chunks->size, samples = chunks->batch->samples;
+    const size_t stop = samples - start < chunks->size ? samples : start + chunks->size;
+    double *G = chunks->totals + k * (size_t)chunks->tape->uniform_count;
+    chunks->fine[k] = run_chunk(chunks->tape, chunks->batch, start, stop, workspace, G);
+    return true;
+}
+
+static void work(void *argument)
+{
+    Worker *worker = argument;
+    while (run_next_chunk(worker->chunks, worker->workspace)) {
+    }
+    PyThread_release_lock(worker->running);
+}
+
+/* Start a thread; return false, and leave nothing behind, if that cannot be. */
+static bool start_worker(Worker *worker, Chunks *chunks)
+{
+    worker->chunks = chunks;
+    worker->workspace = aligned_alloc(64, workspace_size(chunks->tape) * sizeof(double));
+    worker->running = PyThread_allocate_lock();
+    if (worker->workspace != NULL && worker->running != NULL) {
+        PyThread_acquire_lock(worker->running, WAIT_LOCK);
+        if (PyThread_start_new_thread(work, worker) != PYTHREAD_INVALID_THREAD_ID) {
+            return true;
+        }
+        PyThread_release_lock(worker->running);
+    }
+    free(worker->workspace);
+    if (worker->running != NULL) {
+        PyThread_free_lock(worker->running);
+    }
+    return false;
+}
+
+/* Run all chunks, this thread and others: it looks for Ctrl-C after each of its own. Return -1 with an exception. */
+static int run_chunks(Chunks *chunks, double *workspace, size_t threads)
+{
+    Worker *workers = threads > 1 ? PyMem_Calloc(threads - 1, sizeof *workers) : NULL;
+    chunks->lock = PyThread_allocate_lock();
+    if (chunks->lock == NULL || (threads > 1 && workers == NULL)) {
+        if (chunks->lock != NULL) {
+            PyThread_free_lock(chunks->lock);
+        }
+        PyMem_Free(workers);
+        PyErr_NoMemory();
+        return -1;
+    }
+    size_t started = 0;
+    while (started + 1 < threads && start_worker(&workers[started], chunks)) {
+        started++;
+    }
+    int status = 0;
+    bool more = true;
+    while (more && status == 0) {
+        Py_BEGIN_ALLOW_THREADS
+        more = run_next_chunk(chunks, workspace);
+        Py_END_ALLOW_THREADS
+        status = PyErr_CheckSignals();
+    }
+    Py_BEGIN_ALLOW_THREADS
+    PyThread_acquire_lock(chunks->lock, WAIT_LOCK);
+    chunks->stop = true;
+    PyThread_release_lock(chunks->lock);
+    for (size_t k = 0; k < started; k++) {
+        PyThread_acquire_lock(workers[k].running, WAIT_LOCK);
+        PyThread_release_lock(workers[k].running);
+        PyThread_free_lock(workers[k].running);
+        free(workers[k].workspace);
+    }
+    Py_END_ALLOW_THREADS
+    PyThread_free_lock(chunks->lock);
+    PyMem_Free(workers);
+    return status;
+}
+
+static int run_batch_in_chunks(Tape *tape, const Batch *batch, double *workspace, size_t size, size_t threads,
+                               double *G)
+{
+    const size_t uniform = is_backward(batch) ? (size_t)tape->uniform_count : 0;
+    Chunks chunks = {tape, batch, size, (batch->samples + size - 1) / size, 0, NULL, NULL, false, NULL};
+    chunks.totals = PyMem_Calloc(chunks.count * uniform + 1, sizeof(double));
+    chunks.fine = PyMem_Calloc(chunks.count, sizeof(bool));
+    int status = -1;
+    if (chunks.totals == NULL || chunks.fine == NULL) {
+        PyErr_NoMemory();
+    } else {
+        status = run_chunks(&chunks, workspace, threads < chunks.count ? threads : chunks.count);
+    }
+    for (size_t k = 0; status == 0 && k < chunks.count; k++) {
+        for (size_t slot = 0; chunks.fine[k] && slot < uniform; slot++) {
+            G[slot] += chunks.totals[k * uniform + slot];
+        }
+    }
+    PyMem_Free(chunks.totals);
+    PyMem_Free(chunks.fine);
+    return status;
+}
+
+/* Run a batch, with the GIL, which is let go of meanwhile: outputs and `status` of each sample, and derivatives of those
+ * that are done added to G, which holds zeros. Return -1 with an exception set. */
+static int run_batch(Tape *tape, const Batch *batch, size_t threads, double *G)
+{
+    double *workspace = take_workspace(tape);
+    if (workspace == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    const size_t smallest = (batch->samples / MOST_CHUNKS + BLOCK) / BLOCK * BLOCK;
+    const size_t size = smallest > CHUNK ? smallest : CHUNK;
+    int status = 0;
+    if (batch->samples <= size) {
+        bool fine;
+        Py_BEGIN_ALLOW_THREADS
+        fine = run_chunk(tape, batch, 0, batch->samples, workspace, G);
+        if (!fine && is_backward(batch)) {
+            memset(G, 0, (size_t)tape->uniform_count * sizeof(double));
+        }
+        Py_END_ALLOW_THREADS
+    } else {
+        status = run_batch_in_chunks(tape, batch, workspace, size, threads, G);
+    }
+    give_workspace_back(tape, workspace);
+    return status;
+}
+
+#endif

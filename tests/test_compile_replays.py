@@ -1,0 +1,238 @@
+"""Replays: the short way of a call gives what the long way gives, and steps aside for whatever it is not made for."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+from microgrud import Value, compile, dot, exp, take, tanh
+from microgrud.tape import executors
+
+needs_c = pytest.mark.skipif(executors.native_tape is None, reason="the interpreter in NumPy has no replays")
+ROWS = np.random.default_rng(0).normal(size=(150, 3))
+TARGETS = np.random.default_rng(1).normal(size=150)
+
+
+def replays(compiled: Any) -> int:
+    return len(compiled._replays)
+
+
+def both_ways(f: Any, *args: Any, **options: Any) -> tuple[Any, Any]:
+    """Return a compiled function that has a replay for such arguments, and one that never makes any."""
+    short, long = compile(f, **options), compile(f, **options)
+    long._keep_replay = lambda *_: None
+    short(*args)
+    assert replays(short) == 1
+    return short, long
+
+
+@needs_c
+def test_the_second_call_is_a_replay_and_gives_the_same() -> None:
+    w, b = [Value(0.3), Value(-0.2), Value(0.1)], Value(0.05)
+
+    def loss(x: Any, y: Any, scale: Any) -> Any:
+        return (tanh(dot(w, x) + b) * scale - y) ** 2
+
+    short, long = both_ways(loss, ROWS, TARGETS, 0.7, batched=("x", "y"))
+    assert short(ROWS, TARGETS, 0.7) == pytest.approx(long(ROWS, TARGETS, 0.7), rel=1e-14)
+    found = []
+    for compiled in (short, long):
+        for leaf in (*w, b):
+            leaf.grad = 1.0
+        value = compiled.backward(ROWS, TARGETS, 0.7)
+        found.append([value, *(leaf.grad for leaf in (*w, b))])
+    assert found[0] == pytest.approx(found[1], rel=1e-14)
+    value, (by_x, by_scale) = short.value_and_grad(ROWS, TARGETS, 0.7, argnums=(0, 2))
+    expected, (long_by_x, long_by_scale) = long.value_and_grad(ROWS, TARGETS, 0.7, argnums=(0, 2))
+    assert value == pytest.approx(expected, rel=1e-14)
+    assert by_x == pytest.approx(long_by_x, rel=1e-14)
+    assert by_x.shape == ROWS.shape
+    assert by_scale == pytest.approx(long_by_scale, rel=1e-14)
+    assert replays(short) == 1
+    assert replays(long) == 0
+
+
+@needs_c
+@pytest.mark.parametrize(
+    "argument",
+    [
+        0.5,
+        [0.5, 0.25],
+        (0.5, 0.25),
+        [[0.5, 0.25], [1.5]],
+        ([0.5], (0.25, 0.75)),
+        np.array([0.5, 0.25]),
+        np.array([[0.5], [0.25]]),
+        [np.array([0.5, 0.25]), np.array([1.5, 2.0])],
+        [],
+    ],
+)
+def test_gradients_have_the_structure_of_the_argument(argument: Any) -> None:
+    def numbers(x: Any) -> list[Any]:
+        return [y for item in x for y in numbers(item)] if hasattr(x, "__len__") else [x]
+
+    def f(x: Any) -> Any:
+        return sum((exp(k * y) for k, y in enumerate(numbers(x), start=1)), Value(1.0))
+
+    short, long = both_ways(f, argument)
+    value, gradient = short.value_and_grad(argument)
+    expected_value, expected = long.value_and_grad(argument)
+    assert value == expected_value
+    assert type(gradient) is type(expected)
+    assert repr(gradient) == repr(expected)
+    seeds = np.ones(len(numbers(argument)))
+    if len(seeds):
+        product = short.hvp((argument,), (argument,))
+        assert repr(short.hvp((argument,), (argument,))) == repr(product) == repr(long.hvp((argument,), (argument,)))
+
+
+@needs_c
+@pytest.mark.parametrize(
+    "other",
+    [
+        ([0.5, 0.25, 0.125],),
+        ((0.5, 0.25),),
+        (np.array([0.5, 0.25]),),
+        (np.array([0.5, 0.25], dtype=np.float32),),
+        (np.array([0.5, 0.0, 0.25])[::2],),
+        ([np.float64(0.5), 0.25],),
+        ([0.5, 1],),
+    ],
+)
+def test_other_arguments_go_the_long_way(other: Any) -> None:
+    compiled = compile(lambda x: x[0] * x[1])
+    compiled([3.0, 4.0])
+    assert compiled(*other) == 0.5 * float(other[0][1])
+
+
+@needs_c
+def test_a_sample_that_takes_another_branch_goes_the_long_way() -> None:
+    w = Value(2.0)
+    compiled = compile(lambda x: w * x if x > 0 else -x, batched="x")
+    up, both = np.array([1.0, 2.0]), np.array([1.0, -2.0])
+    assert [compiled(up), compiled(up), compiled(both), compiled(up)] == [3.0, 3.0, 2.0, 3.0]
+    assert compiled.backward(both) == 2.0
+    assert w.grad == 0.5
+    assert compiled.stats["paths"] == 2
+
+
+@needs_c
+def test_a_number_that_is_not_finite_raises_as_before() -> None:
+    w = Value(1.0)
+    compiled = compile(lambda x: (w * x).log(), batched="x")
+    compiled(np.array([1.0, 2.0]))
+    with pytest.raises(ValueError, match="log"):
+        compiled(np.array([1.0, -2.0]))
+    with pytest.raises(ValueError, match="log"):
+        compiled.backward(np.array([1.0, -2.0]))
+    assert w.grad == 0.0
+    w.data = -1.0
+    with pytest.raises(ValueError, match="log"):
+        compiled(np.array([1.0, 2.0]))
+
+
+@needs_c
+def test_integers_that_the_recording_is_not_for_go_the_long_way() -> None:
+    compiled = compile(lambda n, k: sum(range(n)) + take([10.0, 20.0, Value(30.0)], k))
+    assert [compiled(3, 0), compiled(3, 2), compiled(4, 1), compiled(3, 1)] == [13.0, 33.0, 26.0, 23.0]
+    assert compiled.stats["paths"] == 2
+    with pytest.raises(IndexError, match="index 3"):
+        compiled(3, 3)
+
+
+@needs_c
+def test_an_argument_given_twice_has_its_derivative_twice() -> None:
+    compiled = compile(lambda x: x[0] * x[1], batched="x")
+    rows = ROWS[:4, :2].copy()
+    for _ in range(3):
+        _, (one, other) = compiled.value_and_grad(rows, argnums=(0, 0))
+        assert np.array_equal(one, other)
+        assert np.array_equal(one, rows[:, ::-1] / 4)
+
+
+@needs_c
+def test_the_bits_of_a_batch_do_not_depend_on_the_threads() -> None:
+    rows = np.random.default_rng(2).normal(size=(20_000, 2))
+    found = []
+    for threads in (1, 2, 5):
+        w = Value(0.3)
+        compiled = compile(lambda x, w=w: tanh(w * x[0]) * x[1], batched="x", threads=threads)
+        values = [compiled.backward(rows) for _ in range(3)]
+        _, by_rows = compiled.value_and_grad(rows)
+        assert len(set(values[1:])) == 1
+        found.append((values[1], w.grad, by_rows.tobytes()))
+    assert found[0] == found[1] == found[2]
+
+
+@needs_c
+def test_several_threads_use_one_replay() -> None:
+    w = Value(0.5)
+    compiled = compile(lambda x: w * x[0] + x[1] * x[2], batched="x")
+    expected = compiled(ROWS)
+    w.grad = 0.0
+    wrong: list[float] = []
+
+    def work() -> None:
+        for _ in range(200):
+            value = compiled.backward(ROWS)
+            if value != compiled(ROWS) or abs(value - expected) > 1e-12:
+                wrong.append(value)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert w.grad == pytest.approx(800 * float(np.mean(ROWS[:, 0])), rel=1e-9)
+
+
+@given(st.lists(st.floats(-2.0, 2.0), min_size=1, max_size=40))
+def test_samples_are_regrouped_along_the_tree_of_branches(xs: list[float]) -> None:
+    """A walk that stops at the first step below a barrier: as many ways as steps."""
+    w = Value(0.9)
+
+    def walk(x: Any) -> Any:
+        for step in range(6):
+            x = x * w - 0.25
+            if x < -step * 0.2:
+                return x * x
+        return x
+
+    compiled = compile(walk, batched="x")
+    total = sum(walk(x).data for x in map(Value, xs)) / len(xs)
+    eager = [walk(Value(x)) for x in xs]
+    for root in eager:
+        root.backward()
+    expected, w.grad = w.grad / len(xs), 0.0
+    for _ in range(2):
+        assert compiled.backward(np.array(xs)) == pytest.approx(total, rel=1e-12, abs=1e-12)
+    assert w.grad == pytest.approx(2 * expected, rel=1e-9, abs=1e-12)
+
+
+def test_each_sample_tries_no_more_recordings_than_branches_that_it_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    def walk(x: Any) -> Any:
+        for step in range(30):
+            x = x * 1.0
+            if x < step:
+                return x * step
+        return x
+
+    compiled = compile(walk, batched="x")
+    xs = np.arange(30.0) - 0.5
+    compiled(xs)
+    tried: list[int] = []
+    run = executors.Native.run if executors.native_tape is not None else executors._Numpy.run
+    kind = executors.Native if executors.native_tape is not None else executors._Numpy
+
+    def counted(self: Any, numbers: Any, *others: Any) -> Any:
+        tried.append(len(numbers[0]))
+        return run(self, numbers, *others)
+
+    monkeypatch.setattr(kind, "run", counted)
+    assert compiled(xs) == pytest.approx(np.mean([x * np.floor(x + 1) for x in xs]))
+    assert sum(tried) <= 60  # the longest, and the one that goes on from where a sample leaves it
