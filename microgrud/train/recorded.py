@@ -11,6 +11,7 @@ import math
 import operator
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -188,7 +189,7 @@ class RecordedLoss:
 
     def _arguments(self, indices: Sequence[int]) -> Arguments:
         numbers, integers = (list(x[:, indices]) if len(x) else [] for x in (self._numbers, self._integers))
-        return Arguments(self.arguments.signature, len(indices), numbers, integers, self.arguments.rebuild)
+        return replace(self.arguments, samples=len(indices), numbers=numbers, integers=integers)
 
     def _predictions(self, result: Evaluation) -> list[Any]:
         assert result.structure is not None
