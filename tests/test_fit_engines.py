@@ -579,3 +579,89 @@ def test_a_branch_that_cannot_be_recorded_ends_the_replays_from_there_on() -> No
     assert model.numbers == pytest.approx(plain.numbers, rel=1e-9)
     with pytest.raises(CompileError, match=".data of"):
         train(make(), compile=True, **settings)
+
+
+def test_randomness_on_a_branch_is_found_when_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
+    calls: dict[str, int] = {"below": 0}
+
+    def noisy(p: Value, t: float) -> Value:
+        return (p - t) ** 2 if p > 0.15 else (p - t) ** 2 * (1.0 + 1e-9 * (random.random() < 2.0))
+
+    def counting(p: Value, t: float) -> Value:
+        if p < 0.15:
+            calls["below"] += 1
+        return (p - t) ** 2
+
+    settings: dict[str, Any] = {"y": [-1.0] * 10, "batch_size": None, "epochs": 8, "lr": 0.2}
+    for loss, changed in ((noisy, "the global random numbers"), (counting, "loss: calls['below']")):
+        ends = []
+        for way in ("auto", False):
+            random.seed(2)
+            calls["below"] = 0
+            model = Line(0.0, 0.0, b=1.0)
+            first: list[Any] = []
+            seen = at_step(1, lambda event, first=first: first.append(event.history.engine))  # type: ignore[misc]
+            history = train(model, loss=loss, compile=way, callbacks=seen, **settings)
+            ends.append((model.numbers, random.random(), calls["below"]))
+            if way:
+                assert first == ["tape"]
+                assert history.eager_because == f"a call changes {changed}, which a replay would not"
+        assert ends[0][0] == pytest.approx(ends[1][0], rel=1e-9)
+        assert ends[0][1:] == ends[1][1:]
+
+
+def test_recordings_of_later_branches_are_checked_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
+
+    def loss(p: Value, t: float) -> Value:
+        return (p - t) ** 2 if p > 0.15 or t != -1.0 else 2.0 * (p - t) ** 2
+
+    def typed(p: Value, t: float) -> Value:
+        return (p - t) ** 2 if p > 0.15 or not isinstance(t, float) else 2.0 * (p - t) ** 2
+
+    settings: dict[str, Any] = {"y": [-1.0] * 9 + [-0.5], "batch_size": None, "epochs": 8, "lr": 0.2}
+    for tricky, reason in ((loss, "by == or !="), (typed, "with Values in the place of the numbers")):
+        ends = []
+        for way in ("auto", False):
+            model = Line(0.0, 0.0, b=1.0)
+            history = train(model, loss=tricky, compile=way, **settings)
+            ends.append(model.numbers)
+            if way:
+                assert reason in str(history.eager_because)
+        assert ends[0] == pytest.approx(ends[1], rel=1e-9)
+
+
+def test_ways_are_counted_alike_whether_they_are_new_or_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
+
+    def steps(p: Value, t: float) -> Value:  # a branch more, the lower the prediction
+        return functools.reduce(lambda total, k: total + 0.1 * p if p > k / 5 else total, range(8), (p - t) ** 2)
+
+    def run(**settings: Any) -> tuple[list[float], History]:
+        model = Line(0.3, 0.3, b=0.0)
+        settings = {"batch_size": None, "epochs": 12, "lr": 0.1, "checkpoint": tmp_path / "run.json", **settings}
+        history = train(model, loss=steps, **settings)
+        return model.numbers, history
+
+    engines: list[Any] = []
+    whole = run(callbacks=lambda event: engines.append(event.history.engine))
+    assert {"tape", "eager"} == set(engines)
+    last = engines.index("eager") // 2  # an event a step, and one an epoch
+    for stop in (1, last - 1, last, last + 2):
+        (tmp_path / "run.json").unlink()
+        run(callbacks=at_step(max(stop, 1), TrainingEvent.stop))
+        again = run(resume=True)
+        assert again[0] == whole[0]
+        assert again[1].to_dict() == whole[1].to_dict()
+
+
+def test_few_recordings_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    from microgrud.train import objective
+
+    monkeypatch.setattr("microgrud.train.recorded._MOST_KEPT", 2)
+    made: list[Any] = []
+    real = objective.RecordedLoss
+    monkeypatch.setattr(objective, "RecordedLoss", lambda *args: made.append(real(*args)) or made[-1])
+    train(Line(0.3, 0.3), loss=three_ways, batch_size=2, lr=0.3, epochs=4, compile=True)
+    assert len(made[0].family.paths) == 2

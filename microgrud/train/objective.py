@@ -117,7 +117,8 @@ class Objective:
         if anomaly.watching():
             raise CompileError("detect_anomaly() watches each operation")
         if self._training is None:
-            self._training = self._record(self.samples, self.batch_size, self._check_worth)
+            most_ways = min(max(_FEWEST_WAYS, self.batch_size // _SAMPLES_PER_WAY), _MOST_WAYS)
+            self._training = self._record(self.samples, most_ways, self._check_worth)
             self._surroundings = Surroundings({"model": self.model, "loss": self.loss}, with_random=False)
         found = self._training(indices, gradient=True)
         self.clear()
@@ -127,11 +128,11 @@ class Objective:
     def _validated(self, held_out: Samples) -> Measured:
         with mode(self.model, training=False):
             if self._validation is None:
+                # However many ways they take: those that have come up before would be no measure for a resumed run.
                 self._validation = self._record(held_out, len(held_out), lambda operands: None)
             return self._validation(range(len(held_out)), gradient=False)
 
-    def _record(self, samples: Samples, size: int, check: Callable[[int], object]) -> RecordedLoss:
-        most_ways = min(max(_FEWEST_WAYS, size // _SAMPLES_PER_WAY), _MOST_WAYS)
+    def _record(self, samples: Samples, most_ways: int, check: Callable[[int], object]) -> RecordedLoss:
         return RecordedLoss(self.model, self.loss, samples, self.with_predictions, most_ways, check)
 
     def _check_worth(self, operands: int) -> None:

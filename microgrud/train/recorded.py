@@ -67,7 +67,7 @@ class RecordedLoss:
         loss: likewise.
         samples: those that batches are taken from.
         with_predictions: whether somebody asks for them.
-        most_ways: how many ways through the branches of model and loss a batch may take.
+        most_ways: how many ways through the branches of model and loss a batch may take that has a gradient.
         check: called, before anything is recorded, with the number of operands that the operations on a sample have.
 
     Raises:
@@ -113,15 +113,12 @@ class RecordedLoss:
             CompileError: if it cannot be recorded. What model and loss raise, it raises here too.
         """
         self._recorded, self._before = [], None
-        known = list(self.family.paths)
-        for path in known:
-            path.used = 0.0
         seeds = None
         if gradient:  # of the loss, and not of the predictions
-            seeds = [1.0 / len(indices)] + [0.0] * (known[0].structure.size - 1)
+            seeds = [1.0 / len(indices)] + [0.0] * (self.family.paths[0].structure.size - 1)
         try:
             result = evaluate(self.family, self._arguments(indices), seeds, "raise")
-            self._check_recordings(known)
+            self._check_recordings(result)
         except BaseException:
             if self._before is not None:
                 self._before.restore()
@@ -216,18 +213,17 @@ class RecordedLoss:
             raise CompileError(f"expected a Value as loss, got {loss!r}")
         return loss
 
-    def _check_recordings(self, known: Sequence[Any]) -> None:
-        """Raise a CompileError unless the recordings of a batch are few and right."""
-        paths = self.family.paths
-        failed = len(self._recorded) // 2 - sum(path not in known for path in paths)
-        # Those that a resumed run, whose recordings are new, would count.
-        if sum(path.used > 0.0 for path in paths) + failed > self.most_ways:
+    def _check_recordings(self, result: Evaluation) -> None:
+        """Raise a CompileError unless the recordings that a batch takes are few, and those that it has added right."""
+        # Those that have a part in the gradient: a resumed run, whose recordings are new, counts the same.
+        if len(result.leaves) > self.most_ways:
             raise self._too_many_ways()
         if self._before is not None:
             self._check_unchanged(self._before)
             self._check_recorded()
+        paths = self.family.paths
         if len(paths) > _MOST_KEPT:
-            for path in [path for path in paths if not path.used]:
+            for path in sorted(paths, key=lambda path: path.used)[:-_MOST_KEPT]:
                 self.family.forget(path)
 
     def _check_recorded(self) -> None:
