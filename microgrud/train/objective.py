@@ -16,7 +16,7 @@ from .history import Engine
 from .recorded import Measured, RecordedLoss
 from .surroundings import Surroundings
 
-__all__ = ["Objective"]
+__all__ = ["MeanLoss", "Objective"]
 
 #: Operands of the operations in a batch, below which there is nothing to be won. Measured with the engine in C, for
 #: loss and gradient: a step by the model takes 0.04 to 0.2 us for each, a replay 80 us and little more.
@@ -155,3 +155,26 @@ class Objective:
         self.clear()
         loss.backward()
         return loss.data, predictions
+
+
+class MeanLoss:
+    """The mean loss of samples with the parameters as they are: what `evaluate` gives, to be asked for many times.
+
+    >>> from microgrud.losses import squared_error
+    >>> from microgrud.nn import Neuron
+    >>> neuron = Neuron(1, nonlin=False, init="zeros")
+    >>> mean_loss = MeanLoss(neuron, Samples([[1.0], [2.0]], [2.0, 4.0]), squared_error)
+    >>> mean_loss()
+    10.0
+    >>> neuron.w[0].data = 2.0
+    >>> mean_loss()
+    0.0
+    """
+
+    def __init__(self, model: Any, samples: Samples, loss: Loss) -> None:
+        self.samples = samples
+        self.objective = Objective(model, loss, samples, len(samples), lambda: None, False, "auto")
+
+    def __call__(self) -> float:
+        """Evaluate it, in evaluation mode."""
+        return self.objective.without_gradient(self.samples)[0]
