@@ -492,6 +492,40 @@ def test_a_callback_that_changes_what_a_model_reads_has_it_recorded_anew() -> No
     assert runs[0].loss[1] > 1.5 * runs[2].loss[1]
 
 
+@pytest.mark.parametrize(("kind", "engine"), [("step", "eager"), ("epoch", "tape")])
+def test_what_a_callback_changes_at_every_step_is_not_recorded_again_and_again(
+    kind: str, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
+    weight = [1.0]
+
+    def change(event: TrainingEvent) -> None:
+        if event.kind == kind:
+            weight[0] = 1.0 + event.step
+
+    def run(epochs: int, compile: Any = "auto") -> tuple[list[float], History]:
+        model, weight[0] = network(), 1.0
+        history = train(
+            model, loss=lambda p, t: (p - t) ** 2 * weight[0], callbacks=change, epochs=epochs, batch_size=None,
+            compile=compile,
+        )  # fmt: skip
+        return numbers(model), history
+
+    whole = run(5)
+    assert whole[1].engine == engine
+    assert whole[1].eager_because == (None if engine == "tape" else "a callback changes loss: weight after a step")
+    assert whole[0] == pytest.approx(run(5, compile=False)[0], rel=1e-9)
+
+
+def test_whole_targets_that_a_loss_looks_at_have_a_recording_each_if_they_are_few() -> None:
+    def chosen(p: Any, t: int) -> Value:
+        return -p[t]
+
+    both(lambda: network(3, "log_softmax"), CLASSES, loss=chosen)
+    with pytest.raises(CompileError, match="whole targets, of which there are 10; use microgrud.take"):
+        train(network(10, "log_softmax"), y=list(range(10)), loss=chosen, compile=True)
+
+
 def test_a_callback_may_prune_parameters() -> None:
     def prune(event: TrainingEvent) -> None:
         event.model.parameters()[0].data = 0.0

@@ -292,7 +292,7 @@ class Training:
         validation_metric: float | None = None,
     ) -> None:
         """Tell the callbacks, and see whether one of them, or Ctrl-C, asks to stop."""
-        self.history.engine, self.history.eager_because = self.objective.engine, self.objective.reason
+        self.note_engine()
         event = TrainingEvent(
             kind=kind,
             epoch=epoch,
@@ -310,13 +310,18 @@ class Training:
         for callback in self.callbacks:
             callback(event)
         if self.others_call:
-            self.objective.look_again()
+            self.objective.look_again(kind)
+            self.note_engine()
         self.show(event)
         if self.history.stopped_by is None and self.epoch < self.epochs:
             if event.stop_requested:
                 self.history.stopped_by = "callback"
             elif self.interrupts.requested:
                 self.history.stopped_by = "interrupt"
+
+    def note_engine(self) -> None:
+        """Write down which engine evaluates, and why."""
+        self.history.engine, self.history.eager_because = self.objective.engine, self.objective.reason
 
     def save(self) -> None:
         """Write the checkpoint, if one is wanted."""

@@ -79,10 +79,17 @@ class Objective:
         """Return the mean loss of samples to validate on, and the predictions, in evaluation mode."""
         return self._by_tape_or(lambda: self._validated(held_out), lambda: predict(self.model, held_out, self.loss))
 
-    def look_again(self) -> None:
-        """Record anew if somebody, such as a callback, has changed what model or loss read."""
-        if self._surroundings is not None and self._surroundings.change() is not None:
+    def look_again(self, kind: Literal["step", "epoch"]) -> None:
+        """See whether a callback has changed what model or loss read, after a step or an epoch.
+
+        After an epoch it is recorded anew. After a step it is left to the model from then on: what changes at every
+        step takes longer to record than to evaluate.
+        """
+        changed = None if self._surroundings is None else self._surroundings.change()
+        if changed is not None:
             self._training = self._validation = self._surroundings = None
+            if kind == "step" and self.compile is not True:
+                self.engine, self.reason = "eager", f"a callback changes {changed} after a step"
 
     # --- the choice ---
 

@@ -169,9 +169,12 @@ class RecordedLoss:
             if not family.paths[0].program.static_integers:
                 return arguments, family
             looked_at = arguments, family
-        if looked_at is not None and len(np.unique(targets)) <= self.most_ways:
-            return looked_at
-        raise refusal or self._too_many_ways()
+        if looked_at is None:
+            raise refusal or CompileError("it cannot be recorded")
+        classes = len(np.unique(targets))
+        if classes > self.most_ways:
+            raise CompileError(f"it looks at whole targets, of which there are {classes}; use microgrud.take(table, k)")
+        return looked_at
 
     def _record_first(self, arguments: Arguments, family: Family, samples: Samples, expected: float) -> None:
         numbers, integers = arguments.sample(0)

@@ -24,7 +24,7 @@ from .randomness import global_state, set_global_state
 __all__ = ["Surroundings"]
 
 #: So many things are looked into: a function may have a whole data set among its variables.
-_MOST = 20_000
+_MOST = 5_000
 #: Whose objects are not looked into: they are no part of a model, or do not change.
 _LIBRARIES = frozenset([*sys.stdlib_module_names, "numpy", "pandas", "scipy", "sklearn", "matplotlib", "torch"])
 #: What cannot change, or is read anew by a recording.
