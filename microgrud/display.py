@@ -1,4 +1,4 @@
-"""What a Value and a Module show at the end of a notebook's cell."""
+"""What a Value, a Module and a compiled function show at the end of a notebook's cell."""
 
 from __future__ import annotations
 

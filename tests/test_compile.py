@@ -8,11 +8,13 @@ import math
 import pickle
 import random
 import threading
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from builders import compared
 from hypothesis import given, strategies as st
 
 import microgrud
@@ -37,6 +39,13 @@ from microgrud.tape import executors
 from microgrud.testing import expressions
 
 RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def built_in_c_and_in_python() -> Iterator[None]:
+    """Every program of these tests is built by both, and must be the same."""
+    with compared():
+        yield
 
 
 def eager_gradient(f: Any, leaves: list[Value], *args: Any) -> tuple[float, list[float]]:
@@ -704,8 +713,7 @@ def test_the_interpreter_goes_with_the_engine() -> None:
 @pytest.mark.parametrize("variant", getattr(executors.native_tape, "VARIANTS", []))
 def test_all_instruction_sets_agree_with_the_engine(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     native = executors.native_tape
-    chosen = {name: getattr(native, name) for name in dir(native) if name.isupper()}
-    made = SimpleNamespace(Tape=lambda *arguments: native.Tape(*arguments, variant), **chosen)
+    made = SimpleNamespace(**{**vars(native), "Tape": lambda *arguments: native.Tape(*arguments, variant)})
     monkeypatch.setattr(executors, "native_tape", made)
     model, X, y = a_network()
 

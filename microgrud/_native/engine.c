@@ -16,6 +16,13 @@
  *   functions.h   the functions of microgrud.functions as callables of C
  *   packing.h     the numbers of a list of Values from and to a vector
  *
+ * And what compile() makes of a recording, for the interpreter in tape.c:
+ *
+ *   buffers.h     lists of numbers that grow, and tables of what was seen before
+ *   flatten.h     a graph as arrays
+ *   building.h    the instructions of its program: common subexpressions, constants, sums of products
+ *   lowering.h    these in the numbers that the interpreter reads
+ *
  * What makes it fast
  *   - A node is one block of 80 bytes, the collector's header included; a number beside a node costs no object.
  *   - A graph lies in memory in the order in which it was made, however many were made and freed before it.
@@ -52,7 +59,9 @@
 #include "arithmetic.h"
 #include "attributes.h"
 #include "backward.h"
+#include "flatten.h"
 #include "functions.h"
+#include "lowering.h"
 #include "packing.h"
 
 /* --- the type Value --- */
@@ -203,6 +212,11 @@ static PyObject *write_numbers(PyObject *module, PyObject *const *args, Py_ssize
     return copy_numbers(state_of_module(module), args, nargs, true);
 }
 
+static PyObject *flatten(PyObject *module, PyObject *args)
+{
+    return flatten_graph(state_of_module(module), args);
+}
+
 static PyMethodDef module_methods[] = {
     {"adopt", adopt, METH_VARARGS,
      "adopt($module, python_value, topological_order, /)\n--\n\n"
@@ -216,6 +230,15 @@ static PyMethodDef module_methods[] = {
     {"write_numbers", (PyCFunction)(void (*)(void))write_numbers, METH_FASTCALL,
      "write_numbers($module, parameters, of_gradients, vector, /)\n--\n\n"
      "Set the data, or the gradients, of Values from a vector of doubles."},
+    {"flatten", flatten, METH_VARARGS,
+     "flatten($module, ends, known, /)\n--\n\n"
+     "Return all that ends, a tuple of Values and floats, depend on, as the fields of microgrud.tape.graph.Graph."},
+    {"build", build_program, METH_VARARGS,
+     "build($module, codes, starts, operands, numbers, data, leaf_slots, ends, roles, outputs, linear, /)\n--\n\n"
+     "Return the instructions of a flattened recording, as microgrud.tape.building does."},
+    {"lower", lower_program, METH_VARARGS,
+     "lower($module, codes, outs, starts, operands, plains, varies, indices, native_codes, kinds, figures, /)\n--\n\n"
+     "Return instructions as the numbers that the tape's interpreter reads, as microgrud.tape.lowering does."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,6 +1,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from ..engine import Value as Value
@@ -19,3 +20,30 @@ def adopt(python_value: type, topological_order: Callable[..., Any], /) -> Funct
 def accelerate(function: Callable[..., Any], operation: Operation, /) -> Function: ...
 def read_numbers(parameters: Sequence[Value], of_gradients: bool, vector: npt.NDArray[Any], /) -> None: ...
 def write_numbers(parameters: Sequence[Value], of_gradients: bool, vector: npt.NDArray[Any], /) -> None: ...
+def flatten(ends: tuple[Value | float, ...], known: tuple[Operation, ...], /) -> tuple[Any, ...]: ...
+def build(
+    codes: npt.NDArray[np.int32],
+    starts: npt.NDArray[np.int32],
+    operands: npt.NDArray[np.int32],
+    numbers: npt.NDArray[np.float64],
+    data: npt.NDArray[np.float64],
+    leaf_slots: npt.NDArray[np.int32],
+    ends: npt.NDArray[np.int32],
+    roles: npt.NDArray[np.int8],
+    outputs: int,
+    linear: int,
+    /,
+) -> tuple[Any, ...]: ...
+def lower(
+    codes: npt.NDArray[np.int32],
+    outs: npt.NDArray[np.int32],
+    starts: npt.NDArray[np.int32],
+    operands: npt.NDArray[np.int32],
+    plains: npt.NDArray[np.int32],
+    varies: npt.NDArray[np.uint8],
+    indices: npt.NDArray[np.int32],
+    native_codes: npt.NDArray[np.int32],
+    kinds: npt.NDArray[np.int8],
+    figures: tuple[int, ...],
+    /,
+) -> tuple[Any, ...]: ...

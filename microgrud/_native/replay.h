@@ -14,6 +14,24 @@ static double *number_of_leaf(const Replay *replay, size_t k, size_t offset)
     return (double *)(void *)((char *)PyTuple_GET_ITEM(replay->leaves, (Py_ssize_t)k) + offset);
 }
 
+/* The sum of numbers[i * stride], in an order that depends on their count alone: the same bits for one number again and
+ * again (a stride of 0) as for an array of it. */
+static double sum_in_order(const double *numbers, size_t stride, size_t count)
+{
+    double sums[8] = {0.0};
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        for (size_t k = 0; k < 8; k++) {
+            sums[k] += numbers[(i + k) * stride];
+        }
+    }
+    double rest = 0.0;
+    for (; i < count; i++) {
+        rest += numbers[i * stride];
+    }
+    return total(sums) + rest;
+}
+
 /* Run the program; with `weights` of the outputs backward too. Return as functions of replay_arguments.h do. */
 static int run_replay(Replay *replay, Room *room, const double *weights)
 {
@@ -42,7 +60,8 @@ static int run_replay(Replay *replay, Room *room, const double *weights)
     size_t varying_outputs = 0;
     for (size_t k = 0; k < replay->output_count && weights != NULL; k++) {
         if (replay->output_slots[k] < alone->uniform_count) {
-            room->G[replay->output_slots[k]] += weights[k] * each * (double)samples;
+            const double weight = weights[k] * each;
+            room->G[replay->output_slots[k]] += sum_in_order(&weight, 0, samples);
         } else {
             room->weights[varying_outputs++] = weights[k] * each;
         }
@@ -86,37 +105,18 @@ static int run_replay(Replay *replay, Room *room, const double *weights)
     return fine;
 }
 
-/* The sum of all numbers, in an order that depends on their count alone. */
-static double sum_in_order(const double *numbers, size_t count)
-{
-    double sums[8] = {0.0};
-    size_t i = 0;
-    for (; i + 8 <= count; i += 8) {
-        for (size_t k = 0; k < 8; k++) {
-            sums[k] += numbers[i + k];
-        }
-    }
-    double rest = 0.0;
-    for (; i < count; i++) {
-        rest += numbers[i];
-    }
-    return total(sums) + rest;
-}
-
 /* Return output k: of a batch the sum, or the mean, over its samples. */
 static PyObject *output_of(const Replay *replay, const Room *room, size_t k)
 {
     const int32_t slot = replay->output_slots[k], uniform = replay->alone->uniform_count;
     const double samples = room->samples < 0 ? 1.0 : (double)room->samples;
-    if (slot < uniform) {
-        return PyFloat_FromDouble(replay->mean ? room->U[slot] : room->U[slot] * samples);
-    }
+    const size_t count = room->samples < 0 ? 1 : (size_t)room->samples;
     size_t row = 0;
     for (size_t before = 0; before < k; before++) {
         row += replay->output_slots[before] >= uniform;
     }
-    const size_t count = (size_t)room->samples;
-    const double sum = sum_in_order(room->outputs + row * count, count);
+    const double sum = slot < uniform ? sum_in_order(&room->U[slot], 0, count)
+                                      : sum_in_order(room->outputs + row * count, 1, count);
     return PyFloat_FromDouble(replay->mean ? sum / samples : sum);
 }
 

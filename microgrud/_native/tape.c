@@ -8,6 +8,12 @@
 
 #include "tape_blocks.h"
 
+#include "tape_check.h"
+
+#include "tape_fresh.h"
+
+#include "tape_wide.h"
+
 #include "tape_alone.h"
 
 #include "tape_run.h"
@@ -46,6 +52,8 @@ static void tape_dealloc(PyObject *self)
     PyMem_Free(tape->guard_list);
     PyMem_Free(tape->constant_slots);
     PyMem_Free(tape->is_constant);
+    PyMem_Free(tape->fresh);
+    PyMem_Free(tape->cleared_slots);
     free(tape->spare);
     type->tp_free(self);
     Py_DECREF(type);
@@ -66,14 +74,20 @@ static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
     }
     tape->uniform_count = uniform_count;
     tape->varying_count = varying_count;
-    size_t length, guard_numbers;
+    size_t guard_numbers;
     int32_t *guard_list = NULL;
-    if (read_ints(code, &tape->code, &length, "code") < 0 ||
+    if (read_ints(code, &tape->code, &tape->length, "code") < 0 ||
         read_ints(starts, &tape->starts, &tape->count, "starts") < 0 ||
         read_ints(inputs, &tape->input_slots, &tape->inputs, "inputs") < 0 ||
         read_ints(outputs, &tape->output_slots, &tape->outputs, "outputs") < 0 ||
         read_ints(guards, &guard_list, &guard_numbers, "guards") < 0 ||
         read_ints(constants, &tape->constant_slots, &tape->constants, "constants") < 0) {
+        Py_DECREF(tape);
+        return NULL;
+    }
+    tape->guard_list = (Guard *)guard_list;
+    tape->guards = guard_numbers / 4;
+    if (!check_tape(tape, guard_numbers)) {
         Py_DECREF(tape);
         return NULL;
     }
@@ -90,8 +104,6 @@ static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
         }
         tape->is_constant[tape->constant_slots[k]] = true;
     }
-    tape->guard_list = (Guard *)guard_list;
-    tape->guards = guard_numbers / 4;
     for (size_t k = 0; k < tape->count; k++) {
         const int32_t *instruction = tape->code + tape->starts[k];
         const bool softmax = instruction[0] == CODE_SOFTMAX || instruction[0] == CODE_LOG_SOFTMAX;
@@ -102,6 +114,10 @@ static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
     }
     if (!choose_variant(tape, variant)) {
         PyErr_Format(PyExc_ValueError, "Tape: the variant %s does not run here", variant);
+        Py_DECREF(tape);
+        return NULL;
+    }
+    if (find_fresh_adjoints(tape) < 0 || widen(tape) < 0) {
         Py_DECREF(tape);
         return NULL;
     }
@@ -260,12 +276,12 @@ static PyType_Spec tape_spec = {
 
 #include "replay_type.h"
 
-/* The number of each operation of the table, by its name. */
+/* The number of each operation of the table that C has rules for, by its name. */
 static PyObject *operation_codes(void)
 {
     PyObject *codes = PyDict_New();
     for (int op = 0; codes != NULL && op < OP_COUNT; op++) {
-        if (OPERATION_NAMES[op] == NULL) {
+        if (OPERATION_NAMES[op] == NULL || is_left_to_python(op)) {
             continue;
         }
         PyObject *number = PyLong_FromLong(op);
@@ -318,11 +334,35 @@ static int execute(PyObject *module)
         PyModule_AddIntMacro(module, CODE_LINEAR) < 0 || PyModule_AddIntMacro(module, CODE_MATRIX) < 0 ||
         PyModule_AddIntMacro(module, CODE_DOT) < 0 || PyModule_AddIntMacro(module, CODE_SOFTMAX) < 0 ||
         PyModule_AddIntMacro(module, CODE_LOG_SOFTMAX) < 0 || PyModule_AddIntMacro(module, CODE_TANH) < 0 ||
-        PyModule_AddIntMacro(module, CODE_TAKE) < 0 || PyModule_AddIntMacro(module, CODE_DETACH) < 0) {
+        PyModule_AddIntMacro(module, CODE_TAKE) < 0 || PyModule_AddIntMacro(module, CODE_DETACH) < 0 ||
+        PyModule_AddIntMacro(module, BLOCK) < 0) {
         return -1;
     }
     return 0;
 }
+
+/* total(numbers): their sum, in the order in which replays add. */
+static PyObject *total_of_array(PyObject *Py_UNUSED(module), PyObject *object)
+{
+    Py_buffer view;
+    double *numbers;
+    if (read_doubles(object, &view, &numbers, 0, PyBUF_CONTIG_RO, "numbers") < 0) {
+        if (view.obj != NULL) {
+            PyBuffer_Release(&view);
+        }
+        return NULL;
+    }
+    const double sum = numbers == NULL ? 0.0 : sum_in_order(numbers, 1, (size_t)view.len / sizeof(double));
+    if (view.obj != NULL) {
+        PyBuffer_Release(&view);
+    }
+    return PyFloat_FromDouble(sum);
+}
+
+static PyMethodDef module_methods[] = {
+    {"total", total_of_array, METH_O, "total($module, numbers, /)\n--\n\nReturn the sum of an array of doubles."},
+    {NULL, NULL, 0, NULL},
+};
 
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, execute},
@@ -334,6 +374,7 @@ static struct PyModuleDef definition = {
     .m_name = "microgrud._native.tape",
     .m_doc = "The tape's interpreter in C.",
     .m_size = 0,
+    .m_methods = module_methods,
     .m_slots = module_slots,
 };
 

@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 OPERATION_CODES: dict[str, int]
 VARIANTS: list[str]
+BLOCK: int
 CODE_LINEAR: int
 CODE_MATRIX: int
 CODE_TAKE: int
@@ -13,6 +14,8 @@ CODE_DOT: int
 CODE_SOFTMAX: int
 CODE_LOG_SOFTMAX: int
 CODE_TANH: int
+
+def total(numbers: npt.NDArray[Any], /) -> float: ...
 
 class Tape:
     """A program for the interpreter."""

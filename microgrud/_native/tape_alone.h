@@ -99,6 +99,39 @@ static void backward_softmax_alone(const int32_t *code, const double *U, double 
     }
 }
 
+static void backward_wide_linear(const int32_t *code, const double *U, double *G)
+{
+    const WideLinear wide = read_wide_linear(code);
+    const int32_t *terms = wide.slots + wide.n, *x = terms + wide.plain * wide.n, *y = x + wide.pairs * wide.n;
+    for (size_t i = 0; i < wide.n; i++) {
+        const double g = G[wide.slots[i]];
+        if (g == 0.0) {
+            continue;
+        }
+        for (size_t k = 0; k < wide.plain; k++) {
+            G[terms[k * wide.n + i]] += g;
+        }
+        for (size_t k = 0; k < wide.pairs; k++) {
+            const size_t own = k * wide.n + i;
+            G[x[own]] += g * U[y[own]];
+            G[y[own]] += g * U[x[own]];
+        }
+    }
+}
+
+static void backward_wide_dot(const Tape *tape, const int32_t *code, const double *U, double *G)
+{
+    const WideDot wide = read_wide_dot(code);
+    for (size_t i = 0; i < wide.n; i++) {
+        const double g = G[wide.out[i]];
+        if (g != 0.0) {
+            G[wide.bias[i]] += g;
+            tape->spread(g, U + wide.y[i], G + wide.x[i], wide.length);
+            tape->spread(g, U + wide.x[i], G + wide.y[i], wide.length);
+        }
+    }
+}
+
 /* Return whether every number is finite that the eager program could not have gone on without. */
 static bool forward_alone(const Tape *tape, double *U, double *room)
 {
@@ -129,15 +162,25 @@ static bool forward_alone(const Tape *tape, double *U, double *room)
         case CODE_DETACH:
             U[code[1]] = U[slots[0]];
             continue;
+        case CODE_WIDE:
+            fine &= tape->forward_wide(tape, code, U);
+            continue;
+        case CODE_WIDE_LINEAR:
+            fine &= tape->forward_wide_linear(code, U);
+            continue;
+        case CODE_WIDE_DOT:
+            fine &= tape->forward_wide_dot(code, U);
+            continue;
         default:
             break;
         }
         const Op op = (Op)code[0];
         if (op < OP_LAST_TERNARY) {
             const double x = U[slots[0]];
-            z = op == OP_POW && is_squared(tape, slots, U)
-                    ? x * x
-                    : value_of(op, x, n > 1 ? U[slots[1]] : 0.0, n > 2 ? U[slots[2]] : 0.0);
+            const int exponent = small_exponent(tape, code, U);
+            z = exponent == 2   ? x * x
+                : exponent == 1 ? x
+                                : value_of(op, x, n > 1 ? U[slots[1]] : 0.0, n > 2 ? U[slots[2]] : 0.0);
         } else {
             for (size_t j = 0; j < n; j++) {
                 room[j] = U[slots[j]];
@@ -156,6 +199,16 @@ static void backward_alone(const Tape *tape, const double *U, double *G, double 
         const int32_t *code = tape->code + tape->starts[k];
         if (code[0] == CODE_SOFTMAX || code[0] == CODE_LOG_SOFTMAX) {
             backward_softmax_alone(code, U, G, room);
+            continue;
+        }
+        if (code[0] >= CODE_WIDE) {
+            if (code[0] == CODE_WIDE) {
+                tape->backward_wide(tape, code, U, G);
+            } else if (code[0] == CODE_WIDE_LINEAR) {
+                backward_wide_linear(code, U, G);
+            } else {
+                backward_wide_dot(tape, code, U, G);
+            }
             continue;
         }
         const double g = G[code[1]];
@@ -194,8 +247,9 @@ static void backward_alone(const Tape *tape, const double *U, double *G, double 
         double *slopes = few;
         if (op < OP_LAST_TERNARY) {
             const unsigned wanted = wanted_slopes(tape, slots, n);
-            if (op == OP_POW && is_squared(tape, slots, U)) {
-                few[0] = 2.0 * U[slots[0]];
+            const int exponent = small_exponent(tape, code, U);
+            if (exponent > 0) {
+                few[0] = exponent == 2 ? 2.0 * U[slots[0]] : 1.0;
             } else {
                 slopes_of(op, z, U[slots[0]], n > 1 ? U[slots[1]] : 0.0, n > 2 ? U[slots[2]] : 0.0, wanted, few);
             }

@@ -72,17 +72,29 @@ static bool choose_variant(Tape *tape, const char *variant)
     tape->forward = forward_block_baseline;
     tape->backward = backward_block_baseline;
     tape->dot = dot_baseline;
+    tape->forward_wide = forward_wide_baseline;
+    tape->backward_wide = backward_wide_baseline;
+    tape->forward_wide_linear = forward_wide_linear_baseline;
+    tape->forward_wide_dot = forward_wide_dot_baseline;
     tape->spread = spread_baseline;
 #ifdef ELEMENTARY_HAS_X86_VARIANTS
     if (strcmp(tape->elementary->name, "avx512") == 0) {
         tape->forward = forward_block_avx512;
         tape->backward = backward_block_avx512;
         tape->dot = dot_avx512;
+        tape->forward_wide = forward_wide_avx512;
+        tape->backward_wide = backward_wide_avx512;
+        tape->forward_wide_linear = forward_wide_linear_avx512;
+        tape->forward_wide_dot = forward_wide_dot_avx512;
         tape->spread = spread_avx512;
     } else if (strcmp(tape->elementary->name, "avx2") == 0) {
         tape->forward = forward_block_avx2;
         tape->backward = backward_block_avx2;
         tape->dot = dot_avx2;
+        tape->forward_wide = forward_wide_avx2;
+        tape->backward_wide = backward_wide_avx2;
+        tape->forward_wide_linear = forward_wide_linear_avx2;
+        tape->forward_wide_dot = forward_wide_dot_avx2;
         tape->spread = spread_avx2;
     }
 #endif

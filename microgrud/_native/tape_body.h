@@ -65,19 +65,19 @@ TAPE_TARGET CONTRACTED static void TAPE_NAME(add_weighted)(const Block *block, d
 }
 
 /* Four sums at a time over the same numbers, which are loaded once for all of them: out[r] is U[base[r]], or without a
- * base what it was, plus the sum over j of U[u[r][j * step]] * numbers[slots[j]], for `vectors` times 8 samples from
+ * base zero or what it was, plus the sum over j of U[u[r][j * step]] * numbers[slots[j]], for `vectors` times 8 samples from
  * sample c on. */
-TAPE_TARGET CONTRACTED LANE void TAPE_NAME(add_four_sums)(double *const out[4], const double *restrict numbers,
+TAPE_TARGET LANE void TAPE_NAME(add_four_sums)(double *const out[4], const double *restrict numbers,
                                                           const int32_t *slots, int32_t first_slot,
                                                           const double *restrict U, const int32_t *const u[4],
-                                                          size_t step, size_t n, const int32_t *base, size_t c,
-                                                          const int vectors)
+                                                          size_t step, size_t n, const int32_t *base, bool fresh,
+                                                          size_t c, const int vectors)
 {
     PRAGMA_CONTRACTED
     Vec s[4][TAPE_VECTORS];
     for (int r = 0; r < 4; r++) {
         for (int k = 0; k < vectors; k++) {
-            s[r][k] = base == NULL ? load(out[r] + c + 8 * k) : EIGHT_TIMES(U[base[r]]);
+            s[r][k] = base != NULL ? EIGHT_TIMES(U[base[r]]) : fresh ? EIGHT_TIMES(0.0) : load(out[r] + c + 8 * k);
         }
     }
     for (size_t j = 0; j < n; j++) {
@@ -96,17 +96,18 @@ TAPE_TARGET CONTRACTED LANE void TAPE_NAME(add_four_sums)(double *const out[4], 
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(four_sums)(const Block *block, double *const out[4], const double *numbers,
+TAPE_TARGET CONTRACTED static void TAPE_NAME(four_sums)(const Block *block, double *const out[4], const double *numbers,
                                              const int32_t *slots, int32_t first_slot, const int32_t *const u[4],
-                                             size_t step, size_t n, const int32_t *base)
+                                             size_t step, size_t n, const int32_t *base, bool fresh)
 {
     size_t c = 0;
     for (; c + 8 * TAPE_VECTORS <= block->width; c += 8 * TAPE_VECTORS) {
-        TAPE_NAME(add_four_sums)(out, numbers, slots, first_slot, block->U, u, step, n, base, c,
+        TAPE_NAME(add_four_sums)(out, numbers, slots, first_slot, block->U, u, step, n, base, fresh, c,
                                  TAPE_VECTORS);
     }
     for (; c < block->width; c += 8) {
-        TAPE_NAME(add_four_sums)(out, numbers, slots, first_slot, block->U, u, step, n, base, c, 1);
+        TAPE_NAME(add_four_sums)(out, numbers, slots, first_slot, block->U, u, step, n, base, fresh, c,
+                                 1);
     }
 }
 
@@ -122,7 +123,7 @@ TAPE_TARGET CONTRACTED static double TAPE_NAME(inner)(const Block *block, const 
 }
 
 /* The inner products of four x with `columns` y, four or two: sums[r * columns + k]. */
-TAPE_TARGET CONTRACTED LANE void TAPE_NAME(inner_products)(const Block *block, const double *const x[4],
+TAPE_TARGET LANE void TAPE_NAME(inner_products)(const Block *block, const double *const x[4],
                                                            const double *const y[4], const int columns, double sums[16])
 {
     PRAGMA_CONTRACTED
@@ -145,13 +146,13 @@ TAPE_TARGET CONTRACTED LANE void TAPE_NAME(inner_products)(const Block *block, c
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(inner_4x4)(const Block *block, const double *const x[4], const double *const y[4],
+TAPE_TARGET CONTRACTED static void TAPE_NAME(inner_4x4)(const Block *block, const double *const x[4], const double *const y[4],
                                              double sums[16])
 {
     TAPE_NAME(inner_products)(block, x, y, 4, sums);
 }
 
-TAPE_TARGET static void TAPE_NAME(inner_4x2)(const Block *block, const double *const x[4], const double *const y[4],
+TAPE_TARGET CONTRACTED static void TAPE_NAME(inner_4x2)(const Block *block, const double *const x[4], const double *const y[4],
                                              double sums[16])
 {
     TAPE_NAME(inner_products)(block, x, y, 2, sums);
@@ -159,7 +160,8 @@ TAPE_TARGET static void TAPE_NAME(inner_4x2)(const Block *block, const double *c
 
 /* To eight x at once their share of an adjoint g, and to their weights the inner products with it. */
 TAPE_TARGET CONTRACTED static void TAPE_NAME(eight_weighted)(const Block *block, const double *restrict g,
-                                                             const int32_t *v, const int32_t *u, double sums[8])
+                                                             const int32_t *v, const int32_t *u, bool fresh,
+                                                             double sums[8])
 {
     PRAGMA_CONTRACTED
     Vec s[8];
@@ -171,7 +173,7 @@ TAPE_TARGET CONTRACTED static void TAPE_NAME(eight_weighted)(const Block *block,
         for (int k = 0; k < 8; k++) {
             double *a = block->A + (size_t)v[k] * BLOCK + i;
             s[k] += gi * load(block->V + (size_t)v[k] * BLOCK + i);
-            store(a, load(a) + block->U[u[k]] * gi);
+            store(a, (fresh ? EIGHT_TIMES(0.0) : load(a)) + block->U[u[k]] * gi);
         }
     }
     TAPE_NAME(totals)(s, sums);
@@ -212,7 +214,7 @@ TAPE_TARGET static void TAPE_NAME(forward_linear)(const Block *block, const int3
     TAPE_NAME(suspect)(block, out); /* in another order it may not have overflowed */
 }
 
-TAPE_TARGET static void TAPE_NAME(backward_linear)(const Block *block, const int32_t *code)
+TAPE_TARGET static void TAPE_NAME(backward_linear)(const Block *block, const int32_t *code, bool fresh)
 {
     const Linear f = read_linear(code);
     const size_t width = WIDTH(block);
@@ -226,7 +228,7 @@ TAPE_TARGET static void TAPE_NAME(backward_linear)(const Block *block, const int
     size_t done = 0;
     for (; done + 8 <= f.weighted; done += 8) {
         double sums[8];
-        TAPE_NAME(eight_weighted)(block, g, f.v + done, f.u + done, sums);
+        TAPE_NAME(eight_weighted)(block, g, f.v + done, f.u + done, fresh, sums);
         for (size_t k = 0; k < 8; k++) {
             block->G[f.u[done + k]] += sums[k];
         }
@@ -234,6 +236,9 @@ TAPE_TARGET static void TAPE_NAME(backward_linear)(const Block *block, const int
     for (size_t j = done; j < f.weighted; j++) {
         const double *x = V + (size_t)f.v[j] * BLOCK, w = block->U[f.u[j]];
         double *restrict a = A + (size_t)f.v[j] * BLOCK;
+        if (fresh) {
+            TAPE_NAME(fill)(block, a, 0.0);
+        }
         if (!block->tape->is_constant[f.u[j]]) {
             block->G[f.u[j]] += TAPE_NAME(inner)(block, x, g);
         }
@@ -260,7 +265,7 @@ TAPE_TARGET static void TAPE_NAME(forward_matrix)(const Block *block, const int3
             out[k] = varying(block->tape, block->V, m.out[r + k]);
             u[k] = m.u + (r + k) * m.columns;
         }
-        TAPE_NAME(four_sums)(block, out, block->V, m.v, 0, u, 1, m.columns, m.base + r);
+        TAPE_NAME(four_sums)(block, out, block->V, m.v, 0, u, 1, m.columns, m.base + r, true);
     }
     for (; r < m.rows; r++) {
         double *out = varying(block->tape, block->V, m.out[r]);
@@ -272,7 +277,7 @@ TAPE_TARGET static void TAPE_NAME(forward_matrix)(const Block *block, const int3
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(backward_matrix)(const Block *block, const int32_t *code)
+TAPE_TARGET static void TAPE_NAME(backward_matrix)(const Block *block, const int32_t *code, bool fresh)
 {
     const Matrix m = read_matrix(code);
     const size_t width = WIDTH(block);
@@ -290,10 +295,13 @@ TAPE_TARGET static void TAPE_NAME(backward_matrix)(const Block *block, const int
             u[k] = m.u + j + k;
         }
         TAPE_NAME(four_sums)(block, a, A, m.out, block->tape->uniform_count, u, m.columns, m.rows,
-                             NULL);
+                             NULL, fresh);
     }
     for (; j < m.columns; j++) {
         double *restrict a = A + (size_t)m.v[j] * BLOCK;
+        if (fresh) {
+            TAPE_NAME(fill)(block, a, 0.0);
+        }
         for (size_t r = 0; r < m.rows; r++) {
             const double *restrict g = varying(block->tape, A, m.out[r]), w = block->U[m.u[r * m.columns + j]];
             EACH(a[i] = FUSED(w, g[i], a[i], TAPE_HAS_FMA))
@@ -379,8 +387,9 @@ TAPE_TARGET static const double *TAPE_NAME(operand)(const Block *block, int32_t 
     return room;
 }
 
-/* Add shares to the adjoint of an operand; to that of one that is the same for all samples, their sum. */
-TAPE_TARGET static void TAPE_NAME(give)(const Block *block, int32_t slot, const double *restrict share)
+/* Add shares to the adjoint of an operand, or write them into a fresh one; to that of one that is the same for all
+ * samples, their sum. */
+TAPE_TARGET static void TAPE_NAME(give)(const Block *block, int32_t slot, const double *restrict share, bool fresh)
 {
     if (slot < block->tape->uniform_count) {
         if (!block->tape->is_constant[slot]) {
@@ -390,6 +399,10 @@ TAPE_TARGET static void TAPE_NAME(give)(const Block *block, int32_t slot, const 
     }
     const size_t width = WIDTH(block);
     double *restrict a = varying(block->tape, block->A, slot);
+    if (fresh) {
+        memcpy(a, share, width * sizeof(double));
+        return;
+    }
     EACH(a[i] += share[i])
 }
 
@@ -488,7 +501,7 @@ TAPE_TARGET static void TAPE_NAME(backward_softmax)(const Block *block, const in
             const double gi = g == NULL ? 0.0 : g[i];
             own[i] = code[0] == CODE_SOFTMAX ? own[i] * (gi - weighted[i]) : gi - own[i] * weighted[i];
         }
-        TAPE_NAME(give)(block, s.x[k], own);
+        TAPE_NAME(give)(block, s.x[k], own, false);
     }
 }
 
@@ -509,160 +522,216 @@ TAPE_TARGET static void TAPE_NAME(tanh_and_slope)(size_t width, const double *re
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(forward_simple)(const Block *block, const int32_t *code)
+/* Compute z = op(x, y, w) for `width` numbers; return whether one that is not finite is nothing to be suspicious of. */
+TAPE_TARGET static bool TAPE_NAME(values_of)(const ElementaryBlocks *fast, int op, int exponent, size_t width,
+                                             const double *restrict x, const double *restrict y,
+                                             const double *restrict w, double *restrict z)
 {
-    const int op = code[0];
-    const size_t n = (size_t)code[2], width = WIDTH(block);
-    const int32_t *slots = code + 3;
-    double room[3][BLOCK] ALIGNED;
-    const double *restrict x = TAPE_NAME(operand)(block, slots[0], room[0]);
-    const double *restrict y = n > 1 ? TAPE_NAME(operand)(block, slots[1], room[1]) : x;
-    const double *restrict w = n > 2 ? TAPE_NAME(operand)(block, slots[2], room[2]) : x;
-    double *restrict z = varying(block->tape, block->V, code[1]);
-    const ElementaryBlocks *fast = block->tape->elementary;
+    width &= ~(size_t)7;
     switch (op) {
     case OP_ADD:
         EACH(z[i] = x[i] + y[i])
-        return;
+        return true;
     case OP_SUBTRACT:
         EACH(z[i] = x[i] - y[i])
-        return;
+        return true;
     case OP_MULTIPLY:
         EACH(z[i] = x[i] * y[i])
-        return;
+        return true;
     case OP_NEGATE:
         EACH(z[i] = -x[i])
-        return;
+        return true;
     case OP_SQUARE:
         EACH(z[i] = x[i] * x[i])
-        return;
+        return true;
     case OP_ABS:
         EACH(z[i] = fabs(x[i]))
-        return;
+        return true;
     case OP_RELU:
         EACH(z[i] = x[i] <= 0.0 ? 0.0 : x[i])
-        return;
-    case CODE_TANH: /* with the slope, which the backward pass finds in a slot of its own */
-        TAPE_NAME(tanh_and_slope)(width, x, z, varying(block->tape, block->V, code[4]));
-        return;
+        return true;
+    case OP_CHAIN:
+        EACH(z[i] = x[i] == 0.0 ? 0.0 : x[i] * y[i])
+        return false;
+    case OP_MAXIMUM:
+        EACH(z[i] = x[i] >= y[i] || x[i] != x[i] ? x[i] : y[i])
+        return false;
+    case OP_MINIMUM:
+        EACH(z[i] = x[i] <= y[i] || x[i] != x[i] ? x[i] : y[i])
+        return false;
+    case OP_TANH:
+        fast->tanh(x, z, width);
+        return true;
     case OP_SIGMOID:
         fast->sigmoid(x, z, width);
-        return;
+        return true;
     case OP_DIVIDE:
         EACH(z[i] = x[i] / y[i])
-        break;
+        return false;
     case OP_RECIPROCAL:
         EACH(z[i] = 1.0 / x[i])
-        break;
+        return false;
     case OP_SQRT:
         EACH(z[i] = sqrt(x[i]))
-        break;
+        return false;
     case OP_EXP:
         fast->exp(x, z, width);
-        break;
+        return false;
     case OP_LOG:
         fast->log(x, z, width);
-        break;
+        return false;
     case OP_SIN:
         fast->sin(x, z, width);
-        break;
+        return false;
     case OP_COS:
         fast->cos(x, z, width);
-        break;
-    case OP_POW:
-        if (is_squared(block->tape, slots, block->U)) {
-            EACH(z[i] = x[i] * x[i])
-            break;
-        } /* fall through */
+        return false;
     default:
+        break;
+    }
+    if (exponent == 2) {
+        EACH(z[i] = x[i] * x[i])
+    } else if (exponent == 1) {
+        EACH(z[i] = x[i])
+    } else {
         EACH(z[i] = value_of((Op)op, x[i], y[i], w[i]))
     }
-    TAPE_NAME(suspect)(block, z);
+    return false;
 }
 
-TAPE_TARGET static void TAPE_NAME(backward_simple)(const Block *block, const int32_t *code)
+/* Compute what of the adjoints g of z = op(x, y, w) goes to the operands that are wanted: share[k] of operand k. */
+TAPE_TARGET static void TAPE_NAME(shares_of)(const ElementaryBlocks *fast, int op, int exponent, size_t width,
+                                             const double *restrict g, const double *restrict z,
+                                             const double *restrict x, const double *restrict y,
+                                             const double *restrict w, unsigned wanted, double rooms[3][BLOCK],
+                                             const double *share[3])
 {
-    const int op = code[0];
-    const size_t n = (size_t)code[2], width = WIDTH(block);
-    const int32_t *slots = code + 3;
-    double room[3][BLOCK] ALIGNED, shares[3][BLOCK] ALIGNED;
-    const double *restrict x = TAPE_NAME(operand)(block, slots[0], room[0]);
-    const double *restrict y = n > 1 ? TAPE_NAME(operand)(block, slots[1], room[1]) : x;
-    const double *restrict w = n > 2 ? TAPE_NAME(operand)(block, slots[2], room[2]) : x;
-    const double *restrict z = varying(block->tape, block->V, code[1]);
-    const double *restrict g = varying(block->tape, block->A, code[1]);
-    double *restrict first = shares[0], *restrict second = shares[1];
-    const unsigned wanted = wanted_slopes(block->tape, slots, op == CODE_TANH ? 1 : n);
+    double *first = rooms[0], *second = rooms[1], *room = second, *other = rooms[2];
+    for (int k = 0; k < 3; k++) {
+        share[k] = rooms[k];
+    }
+    width &= ~(size_t)7;
     switch (op) {
     case OP_ADD:
-        TAPE_NAME(give)(block, slots[0], g);
-        TAPE_NAME(give)(block, slots[1], g);
+        share[0] = share[1] = g;
         return;
     case OP_SUBTRACT:
+        share[0] = g;
         EACH(second[i] = -g[i])
-        TAPE_NAME(give)(block, slots[0], g);
-        TAPE_NAME(give)(block, slots[1], second);
         return;
     case OP_NEGATE:
         EACH(first[i] = -g[i])
-        break;
+        return;
     case OP_MULTIPLY:
         EACH(first[i] = g[i] * y[i]; second[i] = g[i] * x[i])
-        break;
+        return;
+    case OP_CHAIN:
+        EACH(first[i] = share_of(g[i], y[i]); second[i] = share_of(g[i], x[i]))
+        return;
     case OP_SQUARE:
         EACH(first[i] = g[i] * (2.0 * x[i]))
-        break;
+        return;
     case OP_RELU:
         EACH(first[i] = x[i] <= 0.0 ? 0.0 : g[i])
-        break;
+        return;
     case OP_EXP:
         EACH(first[i] = g[i] * z[i])
-        break;
+        return;
     case OP_LOG:
         EACH(first[i] = g[i] / x[i])
-        break;
+        return;
     case OP_DIVIDE:
         EACH(first[i] = g[i] / y[i]; second[i] = share_of(g[i], quotient_by_divisor(z[i], x[i], y[i])))
+        return;
+    case OP_TANH:
+        TAPE_NAME(tanh_and_slope)(width, x, other, room);
+        EACH(first[i] = g[i] * room[i])
+        return;
+    case OP_SIGMOID:
+        EACH(room[i] = -fabs(x[i]))
+        fast->exp(room, other, width);
+        EACH(const double e = other[i]; first[i] = g[i] * (e / ((1.0 + e) * (1.0 + e))))
+        return;
+    case OP_SIN:
+        fast->cos(x, room, width);
+        EACH(first[i] = g[i] * room[i])
+        return;
+    case OP_COS:
+        fast->sin(x, room, width);
+        EACH(first[i] = -(g[i] * room[i]))
+        return;
+    default:
         break;
-    case CODE_TANH: {
-        const double *restrict slope = varying(block->tape, block->V, code[4]);
-        double *restrict a = varying(block->tape, block->A, slots[0]);
-        EACH(a[i] += g[i] * slope[i])
+    }
+    if (exponent == 2) {
+        EACH(first[i] = g[i] * (2.0 * x[i]))
         return;
     }
-    case OP_SIGMOID:
-        EACH(room[1][i] = -fabs(x[i]))
-        block->tape->elementary->exp(room[1], room[2], width);
-        EACH(const double e = room[2][i]; first[i] = g[i] * (e / ((1.0 + e) * (1.0 + e))))
-        break;
-    case OP_SIN:
-        block->tape->elementary->cos(x, room[1], width);
-        EACH(first[i] = g[i] * room[1][i])
-        break;
-    case OP_COS:
-        block->tape->elementary->sin(x, room[1], width);
-        EACH(first[i] = -(g[i] * room[1][i]))
-        break;
-    case OP_POW:
-        if (is_squared(block->tape, slots, block->U)) {
-            EACH(first[i] = g[i] * (2.0 * x[i]))
-            break;
-        } /* fall through */
-    default:
-        for (size_t i = 0; i < width; i++) {
-            double slopes[3];
-            slopes_of((Op)op, z[i], x[i], y[i], w[i], wanted, slopes);
-            for (size_t k = 0; k < n; k++) {
-                shares[k][i] = wanted >> k & 1 ? share_of(g[i], slopes[k]) : 0.0;
-            }
-        }
+    if (exponent == 1) {
+        share[0] = g;
+        return;
     }
-    for (size_t k = 0; k < n; k++) {
-        if (wanted >> k & 1) {
-            TAPE_NAME(give)(block, slots[k], shares[k]);
+    for (size_t i = 0; i < width; i++) {
+        double slopes[3] = {0.0};
+        slopes_of((Op)op, z[i], x[i], y[i], w[i], wanted, slopes);
+        for (size_t k = 0; k < 3; k++) {
+            rooms[k][i] = wanted >> k & 1 ? share_of(g[i], slopes[k]) : 0.0;
         }
     }
 }
+
+TAPE_TARGET static void TAPE_NAME(forward_simple)(const Block *block, const int32_t *code)
+{
+    const size_t n = (size_t)code[2];
+    const int32_t *slots = code + 3;
+    double room[3][BLOCK] ALIGNED;
+    const double *x = TAPE_NAME(operand)(block, slots[0], room[0]);
+    const double *y = n > 1 ? TAPE_NAME(operand)(block, slots[1], room[1]) : x;
+    const double *w = n > 2 ? TAPE_NAME(operand)(block, slots[2], room[2]) : x;
+    double *z = varying(block->tape, block->V, code[1]);
+    if (code[0] == CODE_TANH) { /* with the slope, which the backward pass finds in a slot of its own */
+        TAPE_NAME(tanh_and_slope)(WIDTH(block), x, z, varying(block->tape, block->V, code[4]));
+        return;
+    }
+    const int exponent = small_exponent(block->tape, code, block->U);
+    if (!TAPE_NAME(values_of)(block->tape->elementary, code[0], exponent, block->width, x, y, w, z)) {
+        TAPE_NAME(suspect)(block, z);
+    }
+}
+
+TAPE_TARGET static void TAPE_NAME(backward_tanh)(const Block *block, const int32_t *code, bool fresh)
+{
+    const size_t width = WIDTH(block);
+    const double *restrict g = varying(block->tape, block->A, code[1]);
+    const double *restrict slope = varying(block->tape, block->V, code[4]);
+    double *restrict a = varying(block->tape, block->A, code[3]);
+    if (fresh) {
+        EACH(a[i] = g[i] * slope[i])
+    } else {
+        EACH(a[i] += g[i] * slope[i])
+    }
+}
+
+TAPE_TARGET static void TAPE_NAME(backward_simple)(const Block *block, const int32_t *code, unsigned fresh)
+{
+    const Tape *tape = block->tape;
+    const size_t n = (size_t)code[2];
+    const int32_t *slots = code + 3;
+    double room[3][BLOCK] ALIGNED, shares[3][BLOCK] ALIGNED;
+    const double *x = TAPE_NAME(operand)(block, slots[0], room[0]);
+    const double *y = n > 1 ? TAPE_NAME(operand)(block, slots[1], room[1]) : x;
+    const double *w = n > 2 ? TAPE_NAME(operand)(block, slots[2], room[2]) : x;
+    const double *z = varying(tape, block->V, code[1]), *g = varying(tape, block->A, code[1]), *share[3];
+    const unsigned wanted = wanted_slopes(tape, slots, n);
+    const int exponent = small_exponent(tape, code, block->U);
+    TAPE_NAME(shares_of)(tape->elementary, code[0], exponent, block->width, g, z, x, y, w, wanted, shares, share);
+    for (size_t k = 0; k < n; k++) {
+        if (wanted >> k & 1) {
+            TAPE_NAME(give)(block, slots[k], share[k], fresh >> k & 1);
+        }
+    }
+}
+
 /* --- operations over sequences, sample by sample --- */
 
 TAPE_TARGET static void TAPE_NAME(forward_sequence)(const Block *block, const int32_t *code)
@@ -736,10 +805,10 @@ TAPE_TARGET static void TAPE_NAME(backward_block)(const Block *block)
         const int32_t *code = tape->code + tape->starts[k];
         switch (code[0]) {
         case CODE_LINEAR:
-            TAPE_NAME(backward_linear)(block, code);
+            TAPE_NAME(backward_linear)(block, code, tape->fresh[k]);
             break;
         case CODE_MATRIX:
-            TAPE_NAME(backward_matrix)(block, code);
+            TAPE_NAME(backward_matrix)(block, code, tape->fresh[k]);
             break;
         case CODE_TAKE:
             backward_take(block, code);
@@ -750,14 +819,175 @@ TAPE_TARGET static void TAPE_NAME(backward_block)(const Block *block)
             break;
         case CODE_DETACH:
             break;
+        case CODE_TANH:
+            TAPE_NAME(backward_tanh)(block, code, tape->fresh[k]);
+            break;
         default:
-            if (code[0] < OP_LAST_TERNARY || code[0] == CODE_TANH) {
-                TAPE_NAME(backward_simple)(block, code);
+            if (code[0] < OP_LAST_TERNARY) {
+                TAPE_NAME(backward_simple)(block, code, tape->fresh[k]);
             } else {
                 TAPE_NAME(backward_sequence)(block, code);
             }
         }
     }
+}
+
+/* --- without a batch: the same operation on many numbers --- */
+
+/* Read `count` numbers; the room holds the last of them again, up to a multiple of 8. Those that stand in a row are read
+ * where they are. */
+TAPE_TARGET static const double *TAPE_NAME(gathered)(const double *numbers, const int32_t *slots, size_t count,
+                                                     bool in_a_row, double *restrict room)
+{
+    if (in_a_row && count % 8 == 0) {
+        return numbers + slots[0];
+    }
+    for (size_t i = 0; i < count; i++) {
+        room[i] = numbers[slots[i]];
+    }
+    for (size_t i = count; i % 8 != 0; i++) {
+        room[i] = numbers[slots[count - 1]];
+    }
+    return room;
+}
+
+/* The part of a wide instruction from the i-th result on. */
+typedef struct {
+    const int32_t *slots[4]; /* of results, and of operands */
+    size_t count;
+} TAPE_NAME(Piece);
+
+LANE TAPE_NAME(Piece) TAPE_NAME(piece_of)(const Wide *wide, size_t start)
+{
+    TAPE_NAME(Piece) piece = {{NULL}, wide->n - start < BLOCK ? wide->n - start : BLOCK};
+    for (size_t k = 0; k <= wide->arity; k++) {
+        piece.slots[k] = wide->slots + k * wide->n + start;
+    }
+    return piece;
+}
+
+TAPE_TARGET static bool TAPE_NAME(forward_wide)(const Tape *tape, const int32_t *code, double *U)
+{
+    const Wide wide = read_wide(code, U);
+    double room[4][BLOCK] ALIGNED;
+    bool fine = true;
+    for (size_t start = 0; start < wide.n; start += BLOCK) {
+        const TAPE_NAME(Piece) piece = TAPE_NAME(piece_of)(&wide, start);
+        const double *x[3];
+        for (size_t k = 0; k < 3; k++) {
+            x[k] = k < wide.arity ? TAPE_NAME(gathered)(U, piece.slots[k + 1], piece.count, wide.rows >> (k + 1) & 1,
+                                                        room[k + 1])
+                                  : x[0];
+        }
+        const size_t width = (piece.count + 7) / 8 * 8;
+        double *z = room[0];
+        const bool safe = TAPE_NAME(values_of)(tape->elementary, wide.op, wide.exponent, width, x[0], x[1], x[2], z);
+        if (wide.rows & 1) {
+            memcpy(U + piece.slots[0][0], z, piece.count * sizeof(double));
+        } else {
+            for (size_t i = 0; i < piece.count; i++) {
+                U[piece.slots[0][i]] = z[i];
+            }
+        }
+        if (!safe) {
+            double doubt = 0.0;
+            for (size_t i = 0; i < width; i++) {
+                doubt += z[i] - z[i];
+            }
+            fine &= doubt == 0.0;
+        }
+    }
+    return fine;
+}
+
+TAPE_TARGET static void TAPE_NAME(backward_wide)(const Tape *tape, const int32_t *code, const double *U, double *G)
+{
+    const Wide wide = read_wide(code, U);
+    double room[4][BLOCK] ALIGNED, adjoints[BLOCK] ALIGNED, shares[3][BLOCK] ALIGNED;
+    for (size_t start = 0; start < wide.n; start += BLOCK) {
+        const TAPE_NAME(Piece) piece = TAPE_NAME(piece_of)(&wide, start);
+        const double *x[4], *share[3];
+        for (size_t k = 0; k < 4; k++) {
+            x[k] = k <= wide.arity
+                       ? TAPE_NAME(gathered)(U, piece.slots[k], piece.count, wide.rows >> k & 1, room[k])
+                       : x[1];
+        }
+        const double *g = TAPE_NAME(gathered)(G, piece.slots[0], piece.count, wide.rows & 1, adjoints);
+        const size_t width = (piece.count + 7) / 8 * 8;
+        TAPE_NAME(shares_of)(tape->elementary, wide.op, wide.exponent, width, g, x[0], x[1], x[2], x[3], wide.wanted,
+                             shares, share);
+        for (size_t k = 0; k < wide.arity; k++) {
+            for (size_t i = 0; i < piece.count && wide.wanted >> k & 1; i++) {
+                G[piece.slots[k + 1][i]] += g[i] == 0.0 ? 0.0 : share[k][i]; /* an adjoint of 0 passes nothing on */
+            }
+        }
+    }
+}
+
+TAPE_TARGET static bool TAPE_NAME(forward_wide_linear)(const int32_t *code, double *U)
+{
+    const WideLinear wide = read_wide_linear(code);
+    double doubt = 0.0, z[BLOCK] ALIGNED;
+    for (size_t start = 0; start < wide.n; start += BLOCK) {
+        const size_t count = wide.n - start < BLOCK ? wide.n - start : BLOCK;
+        const int32_t *slots = wide.slots + start, *out = slots;
+        for (size_t i = 0; i < count; i++) {
+            z[i] = -0.0;
+        }
+        for (size_t k = 0; k < wide.plain; k++) {
+            slots += wide.n;
+            for (size_t i = 0; i < count; i++) {
+                z[i] += U[slots[i]];
+            }
+        }
+        for (size_t k = 0; k < wide.pairs; k++) {
+            const int32_t *x = slots + (k + 1) * wide.n, *y = x + wide.pairs * wide.n;
+            for (size_t i = 0; i < count; i++) {
+                z[i] += U[x[i]] * U[y[i]];
+            }
+        }
+        for (size_t i = 0; i < count; i++) {
+            U[out[i]] = z[i];
+            doubt += z[i] - z[i];
+        }
+    }
+    return doubt == 0.0;
+}
+
+TAPE_TARGET CONTRACTED static bool TAPE_NAME(forward_wide_dot)(const int32_t *code, double *U)
+{
+    PRAGMA_CONTRACTED
+    const WideDot wide = read_wide_dot(code);
+    double doubt = 0.0;
+    for (size_t r = 0; r < wide.n; r += 8) {
+        const double *x[8], *y[8];
+        const size_t some = wide.n - r < 8 ? wide.n - r : 8;
+        Vec s[8];
+        for (size_t k = 0; k < 8; k++) {
+            const size_t row = r + (k < some ? k : some - 1); /* the last one again */
+            x[k] = U + wide.x[row];
+            y[k] = U + wide.y[row];
+            s[k] = EIGHT_TIMES(-0.0);
+        }
+        size_t j = 0;
+        for (; j + 8 <= wide.length; j += 8) {
+            for (int k = 0; k < 8; k++) {
+                s[k] += *(const LooseVec *)(x[k] + j) * *(const LooseVec *)(y[k] + j);
+            }
+        }
+        double sums[8];
+        TAPE_NAME(totals)(s, sums);
+        for (size_t k = 0; k < some; k++) {
+            double rest = U[wide.bias[r + k]];
+            for (size_t i = j; i < wide.length; i++) {
+                rest += x[k][i] * y[k][i];
+            }
+            const double z = sums[k] + rest;
+            U[wide.out[r + k]] = z;
+            doubt += z - z;
+        }
+    }
+    return doubt == 0.0;
 }
 
 #undef TAPE_TARGET

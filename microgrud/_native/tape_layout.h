@@ -14,17 +14,17 @@
 
 #include "elementary_blocks.h"
 
-/* The samples that one look at an instruction serves: half as many, and the looks cost more; twice as many, and the
- * numbers of a small network leave the nearest cache. */
-#define BLOCK 64
+/* The samples that one look at an instruction serves. A small network takes 8 % longer with half as many, for the looks,
+ * and with four times as many, for the cache. */
+#define BLOCK 128
 #define ALIGNED __attribute__((aligned(64)))
 
 #ifdef __clang__
-#define CONTRACTED
+#define CONTRACTED __attribute__((noinline))
 #define PRAGMA_CONTRACTED _Pragma("clang fp contract(fast)")
 #else
-/* Products and sums become fused multiply-adds here, and here alone. */
-#define CONTRACTED __attribute__((optimize("fp-contract=fast")))
+/* Products and sums become fused multiply-adds here, and here alone; what is inlined elsewhere follows the rule there. */
+#define CONTRACTED __attribute__((optimize("fp-contract=fast"), noinline))
 #define PRAGMA_CONTRACTED
 #endif
 
@@ -48,7 +48,20 @@ typedef int64_t Indices __attribute__((vector_size(64)));
 #define total(v) ((((v)[0] + (v)[1]) + ((v)[2] + (v)[3])) + (((v)[4] + (v)[5]) + ((v)[6] + (v)[7])))
 
 /* Instructions beside the operations of the table. */
-enum { CODE_LINEAR = 1000, CODE_MATRIX, CODE_TAKE, CODE_DETACH, CODE_DOT, CODE_SOFTMAX, CODE_LOG_SOFTMAX, CODE_TANH };
+enum {
+    CODE_LINEAR = 1000,
+    CODE_MATRIX,
+    CODE_TAKE,
+    CODE_DETACH,
+    CODE_DOT,
+    CODE_SOFTMAX,
+    CODE_LOG_SOFTMAX,
+    CODE_TANH,
+    /* those that tape_wide.h makes of several */
+    CODE_WIDE,
+    CODE_WIDE_LINEAR,
+    CODE_WIDE_DOT
+};
 
 /* What became of a sample: it is done; or the eager program may have raised; or its derivatives are still to be had, in a
  * batch without such others. A number above 0 is that of the first guard, counted from 1, that does not hold. */
@@ -78,6 +91,7 @@ struct Tape {
     int32_t uniform_count, varying_count;
     size_t count; /* of instructions */
     int32_t *code;
+    size_t length; /* of the code */
     int32_t *starts;
     size_t inputs, outputs, guards;
     int32_t *input_slots, *output_slots;
@@ -85,10 +99,17 @@ struct Tape {
     int32_t *constant_slots; /* whose adjoints nobody asks for: they may be infinite where all others are not */
     size_t constants;
     bool *is_constant; /* likewise, by the slot */
+    uint8_t *fresh; /* for each instruction, which operands' adjoints it writes instead of adding to them */
+    int32_t *cleared_slots; /* whose adjoints have to be zeros before a backward pass */
+    size_t cleared;
     size_t longest; /* operation over a sequence */
     const ElementaryBlocks *elementary;
     void (*forward)(const Block *);
     void (*backward)(const Block *);
+    bool (*forward_wide)(const Tape *, const int32_t *, double *);
+    void (*backward_wide)(const Tape *, const int32_t *, const double *, double *);
+    bool (*forward_wide_linear)(const int32_t *, double *);
+    bool (*forward_wide_dot)(const int32_t *, double *);
     double (*dot)(const double *, const double *, size_t);
     void (*spread)(double, const double *, double *, size_t);
     double *spare; /* a workspace from the last call, for the next */
@@ -150,6 +171,52 @@ static inline Dot read_dot(const int32_t *code)
     return d;
 }
 
+/* One operation on up to three operands, n times: the slots of the results, then those of each operand. */
+typedef struct {
+    int op;
+    size_t arity, n;
+    unsigned rows;   /* bit 0 if the results stand in a row, bit k for operand k, from 1 */
+    unsigned wanted; /* of which operands derivatives are asked for, from bit 0 */
+    int exponent;    /* of a power, if it is the constant 1 or 2; otherwise 0 */
+    const int32_t *slots;
+} Wide;
+
+static inline Wide read_wide(const int32_t *code, const double *U)
+{
+    const Wide wide = {code[1],           (size_t)code[2], (size_t)code[3],
+                       (unsigned)code[4], (unsigned)code[5], code[6] < 0          ? 0
+                                                             : U[code[6]] == 2.0 ? 2
+                                                             : U[code[6]] == 1.0 ? 1
+                                                                                 : 0,
+                       code + 7};
+    return wide;
+}
+
+/* n sums, each with as many plain terms and pairs: the slots of the results, of each term, of each x, of each y. */
+typedef struct {
+    size_t plain, pairs, n;
+    const int32_t *slots;
+} WideLinear;
+
+static inline WideLinear read_wide_linear(const int32_t *code)
+{
+    const WideLinear wide = {(size_t)code[1], (size_t)code[2], (size_t)code[3], code + 4};
+    return wide;
+}
+
+/* n inner products of stretches of one length. */
+typedef struct {
+    size_t length, n;
+    const int32_t *out, *bias, *x, *y;
+} WideDot;
+
+static inline WideDot read_wide_dot(const int32_t *code)
+{
+    const size_t n = (size_t)code[2];
+    const WideDot wide = {(size_t)code[1], n, code + 3, code + 3 + n, code + 3 + 2 * n, code + 3 + 3 * n};
+    return wide;
+}
+
 static inline double *varying(const Tape *tape, double *numbers, int32_t slot)
 {
     return numbers + (size_t)(slot - tape->uniform_count) * BLOCK;
@@ -171,10 +238,18 @@ static inline unsigned wanted_slopes(const Tape *tape, const int32_t *slots, siz
     return wanted;
 }
 
-/* Tell whether a power is one with the constant exponent 2: for pow it takes 20 times as long. */
-static inline bool is_squared(const Tape *tape, const int32_t *slots, const double *U)
+static inline bool is_power(int32_t op)
 {
-    return slots[1] < tape->uniform_count && tape->is_constant[slots[1]] && U[slots[1]] == 2.0;
+    return op == OP_POW || op == OP_POWER_IEEE;
+}
+
+/* Return the exponent of a power if it is the constant 1 or 2, and 0 for anything else: pow takes 20 times as long. */
+static inline int small_exponent(const Tape *tape, const int32_t *code, const double *U)
+{
+    if (!is_power(code[0]) || code[4] >= tape->uniform_count || !tape->is_constant[code[4]]) {
+        return 0;
+    }
+    return U[code[4]] == 2.0 ? 2 : U[code[4]] == 1.0 ? 1 : 0;
 }
 
 static inline void clear_adjoints_of_constants(const Tape *tape, double *G)

@@ -127,13 +127,9 @@ static bool judge(const Block *block, const Batch *batch, size_t start, size_t l
 
 static void clear_adjoints(const Block *block)
 {
-    const size_t slots = (size_t)block->tape->varying_count;
-    if (block->width == BLOCK) {
-        memset(block->A, 0, slots * BLOCK * sizeof(double));
-        return;
-    }
-    for (size_t slot = 0; slot < slots; slot++) {
-        memset(block->A + slot * BLOCK, 0, block->width * sizeof(double));
+    const Tape *tape = block->tape;
+    for (size_t k = 0; k < tape->cleared; k++) {
+        memset(varying(tape, block->A, tape->cleared_slots[k]), 0, block->width * sizeof(double));
     }
 }
 

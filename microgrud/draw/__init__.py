@@ -1,7 +1,7 @@
 """Pictures of graphs: every value, gradient and local derivative, in a notebook or a file.
 
-`draw` shows a graph, `backprop_steps` the backward pass over it step by step, `explain` the paths along which a leaf
-acts on a root, `summary` what a graph is made of.
+`draw` shows a graph, a network, or what a compiled function has recorded, `backprop_steps` the backward pass over a
+graph step by step, `explain` the paths along which a leaf acts on a root, `summary` what a graph is made of.
 
 Needs the extra `draw`: pip install 'microgrud[draw]'
 """

@@ -8,10 +8,12 @@ from typing import Any
 
 from ..engine import Value
 from ..nn.module import Module
+from ..tape.compiled import Compiled
 from .digraph import Picture
 from .folding import view
 from .graph import read_graph
 from .network import draw_network
+from .program import draw_program
 from .rendering import Drawing, check_format
 
 _DIRECTIONS = ("LR", "TB", "RL", "BT")
@@ -23,7 +25,7 @@ _BOUNDS = ("max_nodes", "depth")
 
 
 def draw(
-    root: Value | Sequence[Value] | Module,
+    root: Value | Sequence[Value] | Module | Compiled,
     format: str = "svg",
     rankdir: str = "LR",
     *,
@@ -38,6 +40,7 @@ def draw(
     max_nodes: int = _MAX_NODES,
     slopes: bool = True,
     digits: int = 4,
+    path: int | None = None,
 ) -> Drawing:
     """Draw the graph that a Value is the root of.
 
@@ -49,8 +52,12 @@ def draw(
     A Module is drawn as a network: its neurons in layers, its weights as lines, the thicker the larger, dashed and
     orange below 0, dotted where they have become NaN or infinite.
 
+    A compiled function is drawn as what it has recorded: boxes for its arguments, parameters and instructions, each
+    with its formula, and a hexagon for each branch; several recordings side by side. Where there are many, parameters
+    go into the boxes that use them, and instructions of one kind at one level become one box.
+
     Args:
-        root: the Value, or several; or a Module.
+        root: the Value, or several; or a Module; or a compiled function.
         format: of the file that `render()` writes where its name does not say it: "svg", "png", or with Graphviz
             installed "pdf".
         rankdir: where the graph grows to: "LR", "TB", "RL" or "BT".
@@ -67,6 +74,7 @@ def draw(
         max_nodes: how many boxes there may be; what is further from the root is one more box, which says what it holds.
         slopes: whether the local derivatives stand on the edges.
         digits: how many digits numbers have; hovering over a box shows all of them.
+        path: of a compiled function, the number of the recording to draw, from 1; by default all, or the first four.
 
     Returns:
         a `graphviz.Digraph`, which shows itself in a notebook; `.render("graph.svg")` writes a file.
@@ -86,18 +94,24 @@ def draw(
     check_settings(rankdir, max_nodes=max_nodes, digits=digits, depth=depth)
     if fold not in (None, "neurons", "layers", "nothing"):
         raise ValueError(f"fold: expected 'neurons', 'layers', 'nothing' or None, got {fold!r}")
+    if isinstance(root, Compiled):
+        given = {"parameters": parameters, "inputs": inputs, "depth": depth}
+        _refuse("a compiled function", given, outputs=outputs, expand=_operations(expand), slopes=not slopes)
+        if fold == "neurons":
+            raise ValueError("fold: expected 'layers', 'nothing' or None for a compiled function, got 'neurons'")
+        drawing = new_drawing(format, rankdir)
+        draw_program(root, drawing, digits, path, fold, max_nodes, model, names, rankdir)
+        return drawing
+    if path is not None:
+        raise ValueError("path: expected none but for a compiled function")
     if fold in ("neurons", "layers") and model is None:
         raise ValueError(f"fold={fold!r}: expected the model too, as draw(root, model=model, fold={fold!r})")
     if model is not None and not isinstance(model, Module):
         raise TypeError(f"model: expected a Module, got {type(model).__name__}")
     parts = _operations(expand)
     if isinstance(root, Module):
-        others = {"model": model, "parameters": parameters, "names": names, "fold": fold, "depth": depth}
-        given = [name for name, value in others.items() if value is not None]
-        settings = {"expand": bool(parts), "max_nodes": max_nodes != _MAX_NODES, "slopes": not slopes}
-        given += [name for name, changed in settings.items() if changed]
-        if given:
-            raise ValueError(f"{given[0]}: expected none for a network; it is for the graph of a Value")
+        given = {"model": model, "parameters": parameters, "names": names, "fold": fold, "depth": depth}
+        _refuse("a network", given, expand=parts, max_nodes=max_nodes != _MAX_NODES, slopes=not slopes)
         drawing = new_drawing(format, rankdir)
         draw_network(root, drawing, digits, _names(inputs, "inputs"), _names(outputs, "outputs"), rankdir)
         return drawing
@@ -107,6 +121,14 @@ def draw(
     drawing = new_drawing(format, rankdir)
     Picture(view(graph, model, fold, depth, max_nodes), drawing, digits, parts, slopes, rankdir).write()
     return drawing
+
+
+def _refuse(what: str, given: Mapping[str, Any], **changed: Any) -> None:
+    """Raise a ValueError for arguments that are given, or changed, though they are for the graph of a Value."""
+    names = [name for name, value in given.items() if value is not None]
+    names += [name for name, value in changed.items() if value]
+    if names:
+        raise ValueError(f"{names[0]}: expected none for {what}; it is for the graph of a Value")
 
 
 def _names(given: Any, argument: str) -> list[str]:

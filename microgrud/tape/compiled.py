@@ -9,24 +9,33 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import watching
+from ..display import ShownInNotebooks
 from ..engine import Value
 from ..operation import as_sequence
 from ..optim.packing import Vector, read_gradients, write_gradients
 from ..optim.settings import one_of, optional, whole
 from ..transforms import grad
 from ..trees import flatten
+from .absent import refuse_if_absent
 from .arguments import Arguments, read_arguments
+from .copies import copied, deep_copied, name_of, packed, unpack_into
 from .evaluation import Evaluation, evaluate, inside_function
-from .executors import Executor
+from .executors import Executor, total_of
 from .family import Family, Path
+from .figures import figures
+from .formulas import counted
+from .listing import listing
 from .recorder import CompileError
 from .replays import replay_of
+
+if TYPE_CHECKING:
+    from ..nn.module import Module
 
 __all__ = ["Compiled", "compile"]
 
@@ -36,8 +45,24 @@ _MOST_FAMILIES = 64
 _MOST_REPLAYS = 64
 
 
-class Compiled:
-    """A function that is recorded at its first call and replayed from then on; see `compile`."""
+class Compiled(ShownInNotebooks):
+    """A function that is recorded at its first call and replayed from then on; see `compile`.
+
+    A pickle of it holds the recordings, and the leaves that they read, but not the function: what comes out replays
+    them, to the same bits, in another process too. What it has no recording for is a CompileError. A model that is
+    pickled along, as in `pickle.dumps((model, loss))`, shares its parameters with them.
+
+    `copy.deepcopy` keeps the function. Where a deep copy of that is another function (a method of an object that is
+    copied, a Module), the copy records it anew; a plain function goes on reading the leaves that it closes over.
+
+    >>> import pickle
+    >>> f = compile(lambda x: x * x if x > 0.0 else -x)
+    >>> f(3.0)
+    9.0
+    >>> twin = pickle.loads(pickle.dumps(f))
+    >>> twin.value_and_grad(4.0)
+    (16.0, 8.0)
+    """
 
     def __init__(
         self, f: Callable[..., Any], batched: Sequence[str], reduction: str, threads: int, errors: str, max_paths: int
@@ -55,6 +80,8 @@ class Compiled:
         self._lock = threading.Lock()
         self._gradients: dict[Any, Compiled] = {}
         self._methods: weakref.WeakKeyDictionary[Any, Compiled] = weakref.WeakKeyDictionary()
+        #: Of a method of an instance: that of the class, and the instance.
+        self._bound: tuple[Compiled, weakref.ref[Any]] | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the result of the function as floats; of a batch, its mean (or sum) over the samples.
@@ -77,12 +104,15 @@ class Compiled:
         """Return the method of an instance, compiled on its own and kept as long as the instance."""
         if instance is None:
             return self
-        if instance not in self._methods:
-            self._methods[instance] = Compiled(
+        found = self._methods.get(instance)
+        if found is None:
+            found = Compiled(
                 functools.partial(self.function, weakref.proxy(instance)), self.batched, self.reduction, self.threads,
                 self.errors, self.max_paths,
             )  # fmt: skip
-        return self._methods[instance]
+            found._bound = self, weakref.ref(instance)
+            found = self._methods.setdefault(instance, found)  # that of the thread that was first
+        return found
 
     def map(self, *args: Any, **kwargs: Any) -> Any:
         """Return the result of the function for each sample: an array with one number a sample for each number."""
@@ -107,9 +137,12 @@ class Compiled:
             TypeError: if the result is not one number.
         """
         self._refuse_inside("backward")
-        found = self._replayed(lambda replay: replay.backward(args)) if not kwargs else None
-        if found is not None:
-            return found[0]
+        if not kwargs:
+            for k, (replay, path) in enumerate(self._replays):
+                loss = replay.backward(args)
+                if loss is not NotImplemented:
+                    self._used_replay(k, path)
+                    return loss
         arguments = self._read(args, kwargs)
         for x in arguments.numbers:
             if isinstance(x, Value) and not x.is_leaf:
@@ -187,25 +220,92 @@ class Compiled:
 
     @property
     def stats(self) -> dict[str, int]:
-        """Return figures of the recordings: nodes, instructions, paths, slots."""
-        paths = [path for family in self._families.values() for path in family.paths]
-        return {
-            "signatures": len(self._families),
-            "paths": len(paths),
-            "nodes": sum(path.program.nodes for path in paths),
-            "instructions": sum(len(path.program.instructions) for path in paths),
-            "slots": sum(path.program.slots for path in paths),
-        }
+        """Return figures of the recordings.
+
+        `signatures`: structures of arguments; `paths`: recordings, one for each way through the branches; `nodes` that
+        the function recorded, `instructions` that these became, and `slots` for their numbers; `bytes`: of the code and
+        the constants, and the working memory of each executor, which are the numbers of all slots and their adjoints,
+        for a block of samples; `block_size`: how many samples that is, or 0 without the interpreter in C, where the
+        working memory is that of one sample.
+
+        >>> f = compile(lambda x: x * x + 1.0)
+        >>> f(3.0)
+        10.0
+        >>> f.stats["paths"], f.stats["nodes"], f.stats["instructions"]
+        (1, 3, 1)
+        """
+        return figures(self)
+
+    def listing(
+        self,
+        path: int | None = None,
+        limit: int | None = 40,
+        *,
+        model: Module | None = None,
+        names: Mapping[Value, str] | None = None,
+    ) -> str:
+        """Return the recordings as text: what goes in, each instruction as a formula, branches, and what comes out.
+
+        Args:
+            path: the number of one recording, from 1; by default all of them, or the first eight.
+            limit: how many lines the instructions of a recording may have; the middle of more is left out. None for
+                all of them.
+            model: a Module, whose parameters then have their names.
+            names: names for other Values; those with a label have that.
+
+        Raises:
+            TypeError, ValueError: for other arguments.
+
+        >>> from microgrud import tanh
+        >>> w, b = Value(0.5, label="w"), Value(0.25, label="b")
+        >>> f = compile(lambda x: tanh(w * x + b) if x > 0.0 else 2.0 * b)
+        >>> f(1.0), f(-1.0)
+        (0.6351489523872873, 0.5)
+        >>> print(f.listing())
+        <lambda>, recording 1 of 2: 6 nodes in 2 instructions
+          inputs      x
+          parameters  b = 0.25, w = 0.5
+          constants   0.0
+          requires x > 0.0
+          v1 = b + w*x
+          v2 = tanh(v1)
+          returns v2
+        <lambda>, recording 2 of 2: 3 nodes in 1 instruction
+          inputs      x
+          parameters  b = 0.25
+          constants   2.0, 0.0
+          requires not x > 0.0
+          v1 = 2.0*b
+          returns v1
+        """
+        return listing(self, path, limit, model, names)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle holds: the recordings and the leaves that they read, and not the function."""
+        return packed(self)
+
+    def __setstate__(self, state: Any) -> None:
+        unpack_into(self, state)
+
+    def __copy__(self) -> Compiled:
+        return copied(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
+        return deep_copied(self, memo)
 
     def __repr__(self) -> str:
-        name = getattr(self.function, "__name__", type(self.function).__name__)
-        figures = self.stats
+        name, figures = name_of(self.function), self.stats
         return (
-            f"<compiled {name}: {figures['paths']} recordings, {figures['nodes']} nodes in "
-            f"{figures['instructions']} instructions>"
+            f"<compiled {name}: {counted(figures['paths'], 'recording')}, {counted(figures['nodes'], 'node')} in "
+            f"{counted(figures['instructions'], 'instruction')}>"
         )
 
     # --- inside ---
+
+    def _recordings(self) -> list[tuple[Hashable, Path]]:
+        """Return the recordings that there are by now, each with the signature of its arguments."""
+        with self._lock:
+            return [(signature, path) for signature, family in self._families.items() for path in family.paths]
 
     def _read(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Arguments:
         if not args and not kwargs and self.batched:
@@ -217,6 +317,7 @@ class Compiled:
         with self._lock:
             family = self._families.get(arguments.signature)
             if family is None:
+                refuse_if_absent(self.function, "for arguments of this structure")
                 family = self._families[arguments.signature] = Family(self.function, self.max_paths, self.threads)
                 while len(self._families) > _MOST_FAMILIES:
                     self._families.popitem(last=False)
@@ -228,15 +329,19 @@ class Compiled:
 
     def _replayed(self, call: Callable[[Any], Any]) -> tuple[Any, Path] | None:
         """Return what a replay gives that is right for the arguments, and its recording; None if there is none."""
-        replays = self._replays
-        for k, (replay, path) in enumerate(replays):
+        for k, (replay, path) in enumerate(self._replays):
             result = call(replay)
             if result is not NotImplemented:
-                path.used = time.monotonic()
-                if k:  # in a new list, as another thread may be going through this one
-                    self._replays = [replays[k], *replays[:k], *replays[k + 1 :]]
+                self._used_replay(k, path)
                 return result, path
         return None
+
+    def _used_replay(self, k: int, path: Path) -> None:
+        """Note when a recording was used, and have its replay tried first the next time."""
+        path.used = time.monotonic()
+        if k:  # in a new list, as another thread may be going through this one
+            own = [(replay, other) for replay, other in self._replays if other is path]
+            self._replays = own + [(replay, other) for replay, other in self._replays if other is not path]
 
     def _keep_replay(self, path: Path, executor: Executor, arguments: Arguments) -> None:
         """Keep the replay of a recording that served a whole call, if there can be one."""
@@ -272,7 +377,7 @@ class Compiled:
 
     def _reduced(self, result: Evaluation) -> Any:
         assert result.structure is not None
-        totals = [float(np.sum(row)) for row in result.outputs]
+        totals = [total_of(row) for row in result.outputs]
         if self.reduction == "mean":
             totals = [total / result.outputs.shape[1] for total in totals]
         return result.structure.rebuild(totals)
@@ -291,11 +396,14 @@ class Compiled:
         return self.function(*args, **kwargs)
 
     def _gradient_of(self, argnums: Any) -> Compiled:
-        if argnums not in self._gradients:
-            self._gradients[argnums] = Compiled(
+        found = self._gradients.get(argnums)
+        if found is None:
+            refuse_if_absent(self.function, f"of the derivatives of .hvp or .hessian by argument {argnums}")
+            found = Compiled(
                 grad(self.function, argnums), self.batched, self.reduction, self.threads, self.errors, self.max_paths
             )
-        return self._gradients[argnums]
+            found = self._gradients.setdefault(argnums, found)
+        return found
 
 
 def compile(

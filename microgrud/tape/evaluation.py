@@ -181,7 +181,9 @@ class _Run:
             if isinstance(self.result.gradients[place], np.ndarray):
                 self.result.gradients[place][own] = gradient[done] if isinstance(gradient, np.ndarray) else gradient
             else:
-                self.result.gradients[place] += float(np.sum(gradient))
+                self.result.gradients[place] += (
+                    float(np.sum(gradient)) if isinstance(gradient, np.ndarray) else gradient
+                )
         if len(outcome.leaves):
             self.result.leaves.append((path.leaves, outcome.leaves))
 

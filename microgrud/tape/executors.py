@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ from .interpreter import COMPARISONS, as_vector, backward, first_failed, forward
 from .lowering import SYMBOLS, NotLoweredError, lower
 from .program import Program
 
-__all__ = ["DONE", "LEFT", "SUSPICIOUS", "Executor", "Native", "Outcome", "executor_for"]
+__all__ = ["DONE", "LEFT", "SUSPICIOUS", "Executor", "Native", "Outcome", "executor_for", "total_of"]
 
 #: What became of a sample: it is done; the eager program may have raised; its derivatives are still to be had, in a
 #: batch without such others. A number above 0 is that of the first guard, counted from 1, that does not hold.
@@ -94,6 +95,16 @@ def _within_tables(program: Program, integers: Sequence[Any], samples: int | Non
     return integers, wrong
 
 
+def total_of(numbers: Vector) -> float:
+    """Return the sum of numbers, one a sample: to the same bits as a replay, where there are any."""
+    return float(np.sum(numbers)) if native_tape is None else native_tape.total(np.ascontiguousarray(numbers))
+
+
+def _is_finite(x: Any) -> bool:
+    """Tell whether a number, or all numbers of an array, are finite."""
+    return bool(np.isfinite(x).all()) if isinstance(x, np.ndarray) else math.isfinite(x)
+
+
 class _Numpy:
     """The interpreter in NumPy."""
 
@@ -123,7 +134,7 @@ class _Numpy:
             adjoints = backward(program, state, spread)
             gradients = [0.0 if slot is None else adjoints[slot] for slot in program.numbers]
             leaves = np.array([float(adjoints[slot]) for slot in program.leaves])
-            fine = ignore or all(np.all(np.isfinite(x)) for x in (*gradients, leaves))
+            fine = ignore or all(map(_is_finite, (*gradients, leaves)))
             if fine:
                 return Outcome(status, outputs, gradients, leaves)
         status[status == DONE] = LEFT
@@ -267,7 +278,7 @@ class Native:
         done = status == DONE
         for seed, slot in zip(seeds, self.outputs):
             if slot < self.lowered.uniform:
-                gradients[slot] += float(np.sum(seed[done]))
+                gradients[slot] += total_of(seed[done])
         self.alone.run_alone(uniform, gradients)
         numbers: list[Any] = [0.0] * len(self.program.numbers)
         for slot, kind, place in self.fixed:
@@ -277,6 +288,6 @@ class Native:
             if kind == "number":
                 numbers[place] = np.zeros(len(status)) if input_gradients is None else input_gradients[k]
         leaves = gradients[self.leaf_slots]
-        if not ignore and not (np.isfinite(leaves).all() and all(np.all(np.isfinite(x)) for x in numbers)):
+        if not ignore and not (np.isfinite(leaves).all() and all(map(_is_finite, numbers))):
             status[done] = LEFT
         return Outcome(status, outputs, numbers, leaves)

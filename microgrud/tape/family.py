@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from ..trees import Structure
+from .absent import AbsentFunction, refuse_if_absent
 from .arguments import Arguments
 from .executors import Executor, executor_for
-from .program import Program, build, leaves_made_inside
+from .graph import flatten, leaves_made_inside
+from .program import Program, build
 from .recorder import CompileError, record
 
 __all__ = ["Family", "Path"]
@@ -77,28 +79,51 @@ class Family:
         Raises:
             CompileError: if it cannot be recorded, is not the same when it is recorded again, or is one too many.
         """
+        if isinstance(self.f, AbsentFunction):
+            refuse_if_absent(self.f, self.missing(integers))
         with self.lock:
             with _collector_paused():
                 first = record(self.f, arguments, numbers, integers)
                 second = record(self.f, arguments, numbers, integers)
                 if first is None or second is None:
                     return None
-                made_inside = leaves_made_inside(first, second)
+                graph = flatten(first)
+                made_inside = leaves_made_inside(graph, flatten(second))
                 if made_inside is None:
                     raise CompileError(
                         "two recordings of one call differ: the function draws random numbers, or changes what it "
                         "reads; draw before the call and pass what was drawn as an argument"
                     )
-                program = build(first, made_inside)
+                program = build(graph, made_inside)
+            known = self.known(program)
+            if known is not None:
+                return known
             self.make_room(program.static_integers)
             path = Path(program, first.structure, threads=self.threads)
             self.paths.append(path)
             return path
 
+    def known(self, program: Program) -> Path | None:
+        """Return the recording of the same way, if another thread has made one in the meantime.
+
+        The way is known by what was looked at: operations between the same looks are the same.
+        """
+        for path in self.paths:
+            own = path.program
+            if own.static_integers == program.static_integers and list(own.guards) == list(program.guards):
+                return path
+        return None
+
+    def missing(self, integers: Sequence[int]) -> str:
+        """Say what there is no recording for, where none of them is right for a sample."""
+        if not integers or any(integers_fit(path.program, integers, None) for path in self.paths):
+            return "for the way that these arguments take through its branches"
+        return f"for the integers {', '.join(map(str, integers[:8]))}{', ...' if len(integers) > 8 else ''}"
+
     def forget(self, path: Path) -> None:
-        """Drop a recording, if it is still there."""
+        """Drop a recording that was right for no sample, if it is still there."""
         with self.lock:
-            if path in self.paths:
+            if path in self.paths and not path.used:
                 self.paths.remove(path)
 
     def make_room(self, static_integers: dict[int, int]) -> None:

@@ -11,17 +11,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from .. import native
 from ..operation import Operation
 from ..ops import LOG_SOFTMAX, SOFTMAX, TABLE, TANH
-from .program import LINEAR, Instruction, Program
+from .graph import Ints, as_ints
+from .program import LINEAR, Instruction, Instructions, Program
 from .recorder import DETACH, TAKE
-
-Ints: TypeAlias = npt.NDArray[np.int32]
 
 __all__ = ["SYMBOLS", "Lowered", "NotLoweredError", "lower"]
 
@@ -32,6 +31,8 @@ _FEWEST_ROWS, _FEWEST_COLUMNS = 2, 2
 
 _FEWEST_IN_A_ROW = 4
 _SOFTMAXES = (SOFTMAX, LOG_SOFTMAX)
+#: What the twin in C calls the kinds of instructions.
+_KINDS = {LINEAR: 1, TAKE: 2, SOFTMAX: 3, LOG_SOFTMAX: 3, TANH: 4}
 
 
 class NotLoweredError(Exception):
@@ -42,16 +43,17 @@ class NotLoweredError(Exception):
 class Code:
     """Instructions, as numbers one after the other, and where each begins."""
 
-    numbers: list[int] = field(default_factory=list)
-    starts: list[int] = field(default_factory=list)
+    numbers: Any = field(default_factory=list)
+    starts: Any = field(default_factory=list)
 
     def add(self, *numbers: int) -> None:
+        """Add an instruction."""
         self.starts.append(len(self.numbers))
         self.numbers.extend(numbers)
 
     def arrays(self) -> tuple[Ints, Ints]:
         """Return both as arrays."""
-        return np.array(self.numbers, dtype=np.int32), np.array(self.starts, dtype=np.int32)
+        return np.asarray(self.numbers, dtype=np.int32), np.asarray(self.starts, dtype=np.int32)
 
 
 @dataclass
@@ -71,7 +73,7 @@ class Lowered:
 
     uniform: int = 0
     varying: int = 0
-    slots: list[int] = field(default_factory=list)
+    slots: Sequence[int] | Ints = field(default_factory=list)
     constants: dict[int, float] = field(default_factory=dict)
     alone: Code = field(default_factory=Code)
     batch: Code = field(default_factory=Code)
@@ -91,12 +93,75 @@ def lower(program: Program, varying_slots: set[int], codes: dict[str, int], spec
     Raises:
         NotLoweredError: for an operation that is not of the table.
     """
-    return _Lowering(program, varying_slots, codes, special).lowered
+    native_codes = _native_codes(program, codes, special)
+    lowered = _lowered(program, varying_slots, native_codes, special)
+    for guard in program.guards:
+        x, y = int(lowered.slots[guard.x]), int(lowered.slots[guard.y])
+        if x >= lowered.uniform or y >= lowered.uniform:
+            lowered.guards.append((x, SYMBOLS[guard.symbol], y, int(guard.outcome)))
+        else:
+            lowered.uniform_guards.append((x, guard.symbol, y, guard.outcome))
+    return lowered
+
+
+def _native_codes(program: Program, codes: dict[str, int], special: dict[str, int]) -> dict[Operation, int]:
+    """Return the interpreter's codes of the operations of a program."""
+    instructions = Instructions.of(program.instructions)
+    specials = {TAKE: "take", DETACH: "detach", LINEAR: "linear", SOFTMAX: "softmax", LOG_SOFTMAX: "log_softmax"}
+    found: dict[Operation, int] = {}
+    for k in np.flatnonzero(np.bincount(instructions.codes)).tolist():
+        operation = instructions.operations[k]
+        code = special[specials[operation]] if operation in specials else codes.get(operation.name)
+        if code is None or (operation not in specials and TABLE.get(operation.name) is not operation):
+            raise NotLoweredError(operation.name)
+        found[operation] = code
+    return found
+
+
+def _lower_in_c(
+    program: Program, varying_slots: set[int], native_codes: dict[Operation, int], special: dict[str, int]
+) -> Lowered:
+    """Return a program in numbers, its guards apart."""
+    instructions = Instructions.of(program.instructions)
+    operations = instructions.operations
+    varies = np.zeros(program.slots, dtype=np.uint8)
+    varies[list(varying_slots)] = 1
+    uniform, varying, slots, *numbers = native.engine.lower(  # type: ignore[union-attr]
+        instructions.codes,
+        instructions.outs,
+        instructions.starts,
+        instructions.operands,
+        instructions.plain,
+        varies,
+        as_ints([index for index, _ in _softmax_results(program)]),
+        as_ints([native_codes.get(operation, -1) for operation in operations]),
+        np.array([_KINDS.get(operation, 0) for operation in operations], dtype=np.int8),
+        (
+            *(special[name] for name in ("linear", "matrix", "dot", "tanh")),
+            _FEWEST_ROWS,
+            _FEWEST_COLUMNS,
+            _FEWEST_IN_A_ROW,
+        ),
+    )
+    alone, alone_starts, batch, batch_starts = map(as_ints, numbers)
+    lowered = Lowered(uniform, varying, as_ints(slots))
+    lowered.alone, lowered.batch = Code(alone, alone_starts), Code(batch, batch_starts)
+    lowered.constants[uniform - 1] = -0.0
+    owners = as_ints(slots)[list(program.constants)].tolist()
+    lowered.constants.update(zip(owners, program.constants.values()))
+    return lowered
+
+
+def _lower_in_python(
+    program: Program, varying_slots: set[int], native_codes: dict[Operation, int], special: dict[str, int]
+) -> Lowered:
+    """Return a program in numbers, its guards apart."""
+    return _Lowering(program, varying_slots, native_codes, special).lowered
 
 
 class _Lowering:
     def __init__(
-        self, program: Program, varying_slots: set[int], codes: dict[str, int], special: dict[str, int]
+        self, program: Program, varying_slots: set[int], codes: dict[Operation, int], special: dict[str, int]
     ) -> None:
         self.program, self.codes, self.special = program, codes, special
         self.varies = [False] * program.slots
@@ -114,10 +179,11 @@ class _Lowering:
         self.zero = lowered.uniform - 1
         lowered.constants[self.zero] = -0.0  # which changes no sum that it is added to
         lowered.varying = program.slots - uniform
-        counts = [0, lowered.uniform]
+        counts, slots = [0, lowered.uniform], []
         for varies in self.varies:
-            lowered.slots.append(counts[varies])
+            slots.append(counts[varies])
             counts[varies] += 1
+        lowered.slots = slots
         for slot, constant in program.constants.items():
             lowered.constants[lowered.slots[slot]] = constant
         # Sums over the same numbers wait to become one matrix, and what comes after them waits behind them: as they do
@@ -130,22 +196,6 @@ class _Lowering:
             else:
                 self.add_uniform(instruction)
         self.flush()
-        for guard in program.guards:
-            x, y = lowered.slots[guard.x], lowered.slots[guard.y]
-            if self.varies[guard.x] or self.varies[guard.y]:
-                lowered.guards.append((x, SYMBOLS[guard.symbol], y, int(guard.outcome)))
-            else:
-                lowered.uniform_guards.append((x, guard.symbol, y, guard.outcome))
-
-    def code_of(self, operation: Operation) -> int:
-        if operation is TAKE:
-            return self.special["take"]
-        if operation is DETACH:
-            return self.special["detach"]
-        code = self.codes.get(operation.name)
-        if code is None or TABLE.get(operation.name) is not operation:
-            raise NotLoweredError(operation.name)
-        return code
 
     def softmax(self, key: tuple[Operation, tuple[int, ...]]) -> list[int]:
         """Return the instruction for all results over the same numbers."""
@@ -169,7 +219,7 @@ class _Lowering:
             self.lowered.alone.add(*self.simple(instruction.operation, out, slots))
 
     def simple(self, operation: Operation, out: int, slots: Sequence[int]) -> list[int]:
-        return [self.code_of(operation), out, len(slots) - (operation is TAKE), *slots]
+        return [self.codes[operation], out, len(slots) - (operation is TAKE), *slots]
 
     def emit(self, numbers: list[int]) -> None:
         if self.rows:
@@ -277,11 +327,21 @@ class _Lowering:
 def _together(program: Program) -> dict[tuple[Operation, tuple[int, ...]], list[tuple[int, int]]]:
     """Return the results of each softmax over the same numbers: pairs of an index and a slot."""
     found: dict[tuple[Operation, tuple[int, ...]], list[tuple[int, int]]] = {}
-    for instruction in program.instructions:
-        if instruction.operation in _SOFTMAXES:
-            index = int(program.constants[instruction.operands[0]])
-            found.setdefault((instruction.operation, instruction.operands[1:]), []).append((index, instruction.out))
+    for index, k in _softmax_results(program):
+        instruction = program.instructions[k]
+        found.setdefault((instruction.operation, instruction.operands[1:]), []).append((index, instruction.out))
     return found
+
+
+def _softmax_results(program: Program) -> list[tuple[int, int]]:
+    """Return which of its numbers each result of a softmax is, and which instruction."""
+    instructions = Instructions.of(program.instructions)
+    codes = [k for k, operation in enumerate(instructions.operations) if operation in _SOFTMAXES]
+    places = np.flatnonzero(np.isin(instructions.codes, codes))
+    slots = instructions.operands[instructions.starts[places]].tolist()
+    if not all(map(program.constants.__contains__, slots)):
+        raise NotLoweredError("softmax at an index that is no constant")
+    return [(int(program.constants[slot]), k) for slot, k in zip(slots, places.tolist())]
 
 
 def _in_a_row(slots: Sequence[int]) -> bool:
@@ -290,3 +350,6 @@ def _in_a_row(slots: Sequence[int]) -> bool:
 
 def _apart(one: Sequence[int], other: Sequence[int]) -> bool:
     return abs(one[0] - other[0]) >= len(one)
+
+
+_lowered = _lower_in_python if native.engine is None else _lower_in_c

@@ -224,10 +224,8 @@ class RecordedLoss:
         if self._before is not None:
             self._check_unchanged(self._before)
             self._check_recorded()
-        paths = self.family.paths
-        if len(paths) > _MOST_KEPT:
-            for path in sorted(paths, key=lambda path: path.used)[:-_MOST_KEPT]:
-                self.family.forget(path)
+        if len(self.family.paths) > _MOST_KEPT:
+            self.family.paths = sorted(self.family.paths, key=lambda path: path.used)[-_MOST_KEPT:]
 
     def _check_recorded(self) -> None:
         for row, target, loss in self._recorded[::2]:

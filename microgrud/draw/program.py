@@ -1,0 +1,103 @@
+"""The picture of a compiled function: what each of its recordings computes, and the branches that it took."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..tape.compiled import Compiled
+from ..tape.copies import name_of
+from ..tape.formulas import counted
+from ..tape.listing import chosen
+from .graph import Kind
+from .programs import ProgramBox, ProgramView, heading, program_view
+from .style import ACTIVE, FAINT, INK, LOOKS, escaped, literal, plain
+
+if TYPE_CHECKING:
+    from .rendering import Drawing
+
+#: Of more recordings than this, where no one asks for a certain one, the first are drawn.
+_MOST_RECORDINGS = 4
+_FONT = "Helvetica"
+_TEST = {"shape": "hexagon", "style": "filled", "fillcolor": "#ffffff", "color": ACTIVE, "penwidth": "1.2"}
+_DASHED = {"style": "dashed", "color": ACTIVE, "arrowhead": "none"}
+
+
+def draw_program(
+    compiled: Compiled,
+    drawing: Drawing,
+    digits: int,
+    path: int | None,
+    fold: str | None,
+    max_nodes: int,
+    model: Any,
+    names: Any,
+    rankdir: str = "LR",
+) -> None:
+    """Draw the recordings of a compiled function, each as a graph of its own.
+
+    Args:
+        compiled: the function.
+        drawing: where to.
+        digits: how many digits numbers have.
+        path: the number of one recording, from 1; None for all of them, or the first four.
+        fold: "nothing", "layers", or None for what fits.
+        max_nodes: how many boxes there may be, in all.
+        model: a Module whose parameters are named.
+        names: more names.
+        rankdir: where the drawing grows to.
+
+    Raises:
+        ValueError: if nothing is recorded, or not the recording that was asked for.
+    """
+    recordings = chosen(compiled, path, model, names)
+    count = len(compiled._recordings())
+    if not recordings:
+        raise ValueError(f"draw: {name_of(compiled.function)}: nothing is recorded yet; call it once")
+    shown = list(recordings.items())[:_MOST_RECORDINGS]
+    most = max(1, max_nodes // len(shown))
+    # Graphviz begins at the bottom where the graph grows to the side.
+    upwards = rankdir in ("LR", "RL")
+    for number, formulas in reversed(shown) if upwards else shown:
+        view = program_view(formulas, fold, most, digits)
+        lines = heading(name_of(compiled.function), number, count, formulas)
+        label = "".join(f'{literal(line)}<BR ALIGN="LEFT"/>' for line in lines)
+        look = {"label": f"<{label}>", "labeljust": "l", "fontname": _FONT, "fontsize": "11", "fontcolor": INK}
+        if len(shown) == 1:
+            drawing.attr(**look)
+            _write(drawing, view, f"r{number}")
+            continue
+        with drawing.subgraph(name=f"cluster_{number}") as cluster:
+            cluster.attr(**look, color=FAINT, style="rounded", penwidth="0.8", margin="10")
+            _write(cluster, view, f"r{number}")
+    if len(recordings) > len(shown):
+        text = f"{counted(len(recordings) - len(shown), 'more recording')}; path=... draws any one of them"
+        drawing.node("more", text, shape="plaintext", fontcolor=FAINT)
+
+
+def _write(drawing: Any, view: ProgramView, prefix: str) -> None:
+    ids = {box: f"{prefix}b{k}" for k, box in enumerate(view.boxes)}
+    for box, id in ids.items():
+        _box(drawing, box, id)
+    for box, id in ids.items():
+        for maker, count in box.uses.items():
+            times = "once" if count == 1 else f"{count:,} times"
+            drawing.edge(ids[maker], id, tooltip=f"used {times}")
+    for k, (text, looked_at) in enumerate(view.tests):
+        id = f"{prefix}t{k}"
+        drawing.node(id, plain(f"requires {text}"), tooltip=literal(f"requires {text}"), **_TEST)
+        for box in looked_at:
+            drawing.edge(ids[box], id, **_DASHED)
+
+
+def _box(drawing: Any, box: ProgramBox, id: str) -> None:
+    attributes = dict(LOOKS[box.kind].attributes)
+    if box.kind is Kind.LEAF:  # for what is not drawn
+        attributes = {"shape": "box3d", "style": "filled,dashed", "color": FAINT}
+    attributes.setdefault("style", "filled")
+    attributes |= {"width": "0.3", "height": "0.3"}  # no wider than the title
+    title = f"<B>{escaped(box.title)}</B>"
+    rows = [f'<TR><TD BGCOLOR="{LOOKS[box.kind].title}">{title}</TD></TR>']
+    rows += [f"<TR><TD>{escaped(line)}</TD></TR>" for line in box.lines]
+    table = f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3">{"".join(rows)}</TABLE>>'
+    tooltip = literal(f"{box.title}: {', '.join(box.lines) or box.kind.value}")
+    drawing.node(id, table, fillcolor="#ffffff", tooltip=tooltip, **attributes)

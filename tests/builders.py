@@ -1,0 +1,82 @@
+"""The builders of programs side by side: whatever is compiled meanwhile is built in Python and in C, and compared."""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+from microgrud import native
+from microgrud.tape import building, graph, lowering, program
+
+
+def fields_of_graph(found: Any) -> list[Any]:
+    """The fields of a graph, so that they can be compared: objects by identity, numbers by their bits."""
+    leaves, others, by_hand, codes, starts, operands, numbers, data, leaf_places, ends = found
+    return [
+        *map(id, leaves),
+        *map(id, others),
+        id(by_hand),
+        *[graph.as_ints(x).tolist() for x in (codes, starts, operands, leaf_places, ends)],
+        *[graph.as_doubles(x).tobytes() for x in (numbers, data)],
+    ]
+
+
+def parts_of_program(found: Any) -> list[Any]:
+    """What `assemble` returns, likewise."""
+    count, of_leaves, of_ends, constant_slots, constants, *instructions = found
+    return [
+        count,
+        *[graph.as_ints(x).tolist() for x in (of_leaves, of_ends, constant_slots, *instructions)],
+        graph.as_doubles(constants).tobytes(),
+    ]
+
+
+def parts_of_lowered(found: Any) -> list[Any]:
+    """A lowered program, likewise."""
+    return [
+        found.uniform,
+        found.varying,
+        [int(slot) for slot in found.slots],
+        {int(slot): struct.pack("<d", x) for slot, x in found.constants.items()},
+        [x.tolist() for code in (found.alone, found.batch) for x in code.arrays()],
+        found.guards,
+        found.uniform_guards,
+    ]
+
+
+@contextmanager
+def compared() -> Iterator[Counter[str]]:
+    """Let both build every program, and fail where they differ; counts what was compared."""
+    counts: Counter[str] = Counter()
+
+    def both(name: str, one: Callable[..., Any], other: Callable[..., Any], parts: Callable[[Any], Any]) -> Any:
+        def checked(*args: Any) -> Any:
+            found = one(*args)
+            assert parts(found) == parts(other(*args)), f"{name} in C and in Python differ"
+            counts[name] += 1
+            return found
+
+        return checked
+
+    with pytest.MonkeyPatch.context() as patch:
+        if native.engine is not None:
+            engine = native.engine
+            flattened = both("flatten", engine.flatten, graph._flatten_in_python, fields_of_graph)
+            assembled = both("build", engine.build, building.assemble, parts_of_program)
+            lowered = both("lower", lowering._lower_in_c, lowering._lower_in_python, parts_of_lowered)
+            patch.setattr(graph, "_flattened", flattened)
+            patch.setattr(program, "_assemble", assembled)
+            patch.setattr(lowering, "_lowered", lowered)
+        yield counts
+
+
+def arrays_of(instructions: program.Instructions) -> list[np.ndarray[Any, Any]]:
+    """All arrays that instructions are kept in."""
+    parts = instructions
+    return [parts.codes, parts.outs, parts.starts, parts.operands, parts.plain]
