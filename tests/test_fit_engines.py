@@ -104,7 +104,7 @@ def test_one_recording_serves_every_class() -> None:
     with patched.context() as patch:
         patch.setattr(losses, "_log_likelihood", lambda *args: (once.append(0), real(*args))[1])
         assert train(model, y=CLASSES, loss=cross_entropy, compile=True).engine == "tape"
-    assert len(once) == 3  # by the model, and in two recordings
+    assert len(once) == 5  # twice by the model, once with a Value as class, which is none, and in two recordings
 
 
 @pytest.mark.parametrize(
@@ -699,3 +699,16 @@ def test_few_recordings_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(objective, "RecordedLoss", lambda *args: made.append(real(*args)) or made[-1])
     train(Line(0.3, 0.3), loss=three_ways, batch_size=2, lr=0.3, epochs=4, compile=True)
     assert len(made[0].family.paths) == 2
+
+
+def test_what_cannot_be_recorded_in_validation_is_said_to_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
+
+    class Blunt(MLP):
+        def __call__(self, x: Any) -> Any:
+            out = super().__call__(x)
+            return out if self.training else out + 0.0 * out.data
+
+    history = train(Blunt(2, [3, 1], rng=0), batch_size=None, validation=(ROWS, TARGETS))
+    assert history.engine == "eager"
+    assert str(history.eager_because).startswith("in validation, .data of ")

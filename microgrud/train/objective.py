@@ -73,11 +73,13 @@ class Objective:
 
     def with_gradient(self, indices: Sequence[int]) -> tuple[float, list[Any]]:
         """Return the mean loss of a batch, and the predictions, and leave its gradient in the parameters' `grad`."""
-        return self._by_tape_or(lambda: self._replayed(indices), lambda: self._by_model(self.samples.take(indices)))
+        return self._by_tape_or(lambda: self._replayed(indices), lambda: self._by_model(self.samples.take(indices)), "")
 
     def without_gradient(self, held_out: Samples) -> tuple[float, list[Any]]:
         """Return the mean loss of samples to validate on, and the predictions, in evaluation mode."""
-        return self._by_tape_or(lambda: self._validated(held_out), lambda: predict(self.model, held_out, self.loss))
+        return self._by_tape_or(
+            lambda: self._validated(held_out), lambda: predict(self.model, held_out, self.loss), "in validation, "
+        )
 
     def look_again(self, kind: Literal["step", "epoch"]) -> None:
         """See whether a callback has changed what model or loss read, after a step or an epoch.
@@ -94,7 +96,7 @@ class Objective:
     # --- the choice ---
 
     def _by_tape_or(
-        self, replay: Callable[[], Measured], by_model: Callable[[], tuple[float, list[Any]]]
+        self, replay: Callable[[], Measured], by_model: Callable[[], tuple[float, list[Any]]], where: str
     ) -> tuple[float, list[Any]]:
         """Replay where that can be done. What goes wrong in it is left to the model, which has its own errors."""
         if self.engine == "eager":
@@ -103,13 +105,13 @@ class Objective:
             found = replay()
         except Exception as error:
             outcome = by_model()
-            self._give_up(error)
+            self._give_up(error, where)
             return outcome
         self.engine = "tape"
         return found.loss, found.predictions
 
-    def _give_up(self, error: Exception) -> None:
-        reason = str(error) if isinstance(error, CompileError) else f"{type(error).__name__}: {error}"
+    def _give_up(self, error: Exception, where: str) -> None:
+        reason = where + str(error) if isinstance(error, CompileError) else f"{where}{type(error).__name__}: {error}"
         if self.compile is True:
             raise CompileError(
                 f"fit: compile: expected a model and a loss that can be recorded, got others: {reason}; leave compile "

@@ -147,15 +147,14 @@ class RecordedLoss:
     def _typed(self, samples: Samples, expected: float) -> tuple[Arguments, Family]:
         """Return the samples as arguments, with a recording of the first; whole targets as what the loss takes them.
 
-        Class indices are looked up by, and have to be integers. Where the loss computes with them, each integer would
-        have a recording of its own, so that they are better floats; if there are few, the former will do as well.
+        As floats, one recording serves all of them. Class indices, which the loss looks up by, have to be integers; if
+        it computes with them, each integer has a recording of its own, which will do if they are few.
         """
         targets = _as_array(samples.targets)
         refusal: Exception | None = None
-        looked_at = None
-        kinds: list[Any] = [np.float64, np.int64] if targets.dtype.kind == "f" else [np.int64, np.float64]
-        if targets.dtype.kind == "f" and not (targets == np.floor(targets)).all():
-            kinds.pop()
+        kinds: list[Any] = [np.float64]
+        if targets.dtype.kind != "f" or (targets == np.floor(targets)).all():
+            kinds.append(np.int64)
         for kind in kinds:
             arguments = read_arguments(
                 ["row", "target"], (samples.rows, targets.astype(kind).tolist()), {}, ("row", "target")
@@ -164,17 +163,15 @@ class RecordedLoss:
             try:
                 self._record_first(arguments, family, samples, expected)
             except Exception as error:
-                refusal = refusal or error
+                refusal = error
                 continue
-            if not family.paths[0].program.static_integers:
-                return arguments, family
-            looked_at = arguments, family
-        if looked_at is None:
-            raise refusal or CompileError("it cannot be recorded")
-        classes = len(np.unique(targets))
-        if classes > self.most_ways:
-            raise CompileError(f"it looks at whole targets, of which there are {classes}; use microgrud.take(table, k)")
-        return looked_at
+            classes = len(np.unique(targets)) if family.paths[0].program.static_integers else 0
+            if classes > self.most_ways:
+                raise CompileError(
+                    f"it looks at whole targets, of which there are {classes}; use microgrud.take(table, k)"
+                )
+            return arguments, family
+        raise refusal or CompileError("it cannot be recorded")
 
     def _record_first(self, arguments: Arguments, family: Family, samples: Samples, expected: float) -> None:
         numbers, integers = arguments.sample(0)
