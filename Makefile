@@ -23,7 +23,7 @@ NATIVE := setup.py $(wildcard microgrud/_native/*.[ch])
 help:
 	@echo "make train   train on iris and write a report (ARGS=\"table.csv --target column\" for a table of yours)"
 	@echo "make test    run the tests with coverage, on both engines"
-	@echo "make bench   measure the engines against each other and against what else is installed"
+	@echo "make bench   measure engines and recorded functions against each other and what else is installed"
 	@echo "make lint    check style        make types   check types"
 	@echo "make format  put the code into the one format"
 	@echo "make clean   remove the environment and everything built"

@@ -7,6 +7,8 @@ import copy
 import gc
 import pickle
 
+import numpy as np
+
 import microgrud as mg
 from microgrud import Value
 
@@ -55,5 +57,20 @@ with mg.detect_anomaly():
     (bump(x) * by_hand()).backward()
 (bump(x) * by_hand()).backward()
 del chain
+
+# Recorded: a batch of another width than a block, branches, an index out of range, many numbers alike.
+rows, names = np.linspace(-1.0, 1.0, 300).reshape(100, 3), np.arange(100) % 3
+batch = mg.compile(
+    lambda r, k: mg.tanh(x * r[0] + y * r[1]) * mg.take(list(r), k) if r[2] > 0 else mg.exp(-r[0]), batched=("r", "k")
+)
+wide = mg.compile(lambda r: sum((mg.sin(x * a) * a**2 for a in r), mg.dot(list(r), [x, y] * 20)))
+for _ in range(3):
+    batch.backward(rows, names)
+    batch.value_and_grad(rows[60:].copy(), names[60:].copy())
+    wide.value_and_grad(np.linspace(-1.0, 1.0, 40))
+    wide.hvp(np.linspace(-1.0, 1.0, 40), np.ones(40))
+    with contextlib.suppress(IndexError):
+        batch(rows, names + 1)
+pickle.loads(pickle.dumps(batch)).map(rows, names)
 gc.collect()
 print("done")

@@ -96,7 +96,7 @@ def timed(run: Callable[[], Any], backward: Callable[[Any], None] | None, base: 
     whole = [sum(own) / floats for floats, *own in times]
     unfreed = [(forward + backward) / floats for floats, forward, backward, _ in times]
     columns = dict(zip(("floats", "forward", "backward", "free"), map(statistics.median, zip(*times))))
-    quartiles = statistics.quantiles(whole, n=4)[::2] if len(whole) > 1 else whole * 2
+    quartiles = statistics.quantiles(whole, n=4, method="inclusive")[::2] if len(whole) > 1 else whole * 2
     multiples = {"multiple": statistics.median(whole), "multiple_unfreed": statistics.median(unfreed)}
     return {**columns, **multiples, "quartiles": quartiles}
 

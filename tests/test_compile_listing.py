@@ -111,6 +111,10 @@ def test_arguments_are_called_as_they_are_written() -> None:
     assert f.listing().splitlines()[0].endswith(", for each sample of rows")
 
 
+def test_results_are_not_called_as_arguments_are() -> None:
+    assert listed(lambda v1, x: tanh(v1) * x, 1.0, 2.0)[-3:] == ["t1 = tanh(v1)", "t2 = t1*x", "returns t2"]
+
+
 def test_parameters_have_labels_or_names_or_numbers_and_no_two_the_same() -> None:
     first, second, third = Value(1.0, label="w"), Value(2.0, label="w"), Value(3.0)
     x_too = Value(4.0, label="x")

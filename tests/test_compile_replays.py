@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
@@ -212,6 +213,90 @@ def test_samples_are_regrouped_along_the_tree_of_branches(xs: list[float]) -> No
     for _ in range(2):
         assert compiled.backward(np.array(xs)) == pytest.approx(total, rel=1e-12, abs=1e-12)
     assert w.grad == pytest.approx(2 * expected, rel=1e-9, abs=1e-12)
+
+
+def branching(x: Any, scale: Any, n: Any, k: Any) -> Any:
+    """Seven ways and more: by comparisons, by an integer that is looked at, and an index that is not."""
+    y = W[0] * x[0] + W[1] * x[1] * scale[0]
+    if y > 0.3:
+        return exp(-y) * take([W[0], x[1], 2.0], k)
+    if x[1] < -0.5:
+        return W[2] * scale[1]
+    for _ in range(n):
+        y = y * scale[1] + x[0]
+    return max(y, -x[1], W[0])
+
+
+W = [Value(0.7), Value(-0.4), Value(0.2)]
+
+
+@needs_c
+@pytest.mark.parametrize("count", [1, 7, 100, 5000])
+def test_samples_of_many_ways_are_replayed_as_a_tree(count: int) -> None:
+    rng = np.random.default_rng(count)
+    x, n, k = rng.normal(size=(count, 2)), rng.integers(0, 3, size=count), rng.integers(0, 3, size=count)
+    scale = [0.9, 0.6]
+    options = {"batched": ("x", "n", "k")}
+    short, long = compile(branching, **options), compile(branching, **options)
+    long._keep_replay = lambda *_: None
+    short(x, scale, n, k)
+    assert replays(short) == 1
+    ((_, paths),) = short._replays
+    assert len(paths) == short.stats["paths"] > (1 if count > 1 else 0)
+    assert short(x, scale, n, k) == pytest.approx(long(x, scale, n, k), rel=1e-13)
+    found = []
+    for compiled in (short, long):
+        for leaf in W:
+            leaf.grad = 0.0
+        value, (by_x, by_scale) = compiled.value_and_grad(x, scale, n, k, argnums=(0, 1))
+        loss = compiled.backward(x, scale, n, k)
+        found.append([value, *by_x.ravel(), *by_scale, loss, *(leaf.grad for leaf in W)])
+    assert found[0] == pytest.approx(found[1], rel=1e-11, abs=1e-15)
+    assert replays(short) == 1
+
+
+@needs_c
+def test_an_index_that_is_out_of_range_is_an_error_of_a_tree_too() -> None:
+    compiled = compile(lambda x, k: x * take([1.0, 2.0], k) if x > 0 else x, batched=("x", "k"))
+    xs, ks = np.array([1.0, -1.0, 2.0]), np.array([0, 7, 1])  # where nothing is looked up, there is no table
+    assert [compiled(xs, ks) for _ in range(3)] == [pytest.approx(4.0 / 3.0)] * 3
+    assert replays(compiled) == 1
+    with pytest.raises(IndexError, match="index 2"):
+        compiled(xs, np.array([0, 0, 2]))
+
+
+@needs_c
+def test_a_way_that_is_new_joins_the_tree() -> None:
+    compiled = compile(lambda x: x * W[0] if x > 0 else (W[1] * x if x > -1 else W[2] * x * x), batched="x")
+    for xs in ([1.0, -0.5], [1.0, -0.5, -2.0], [2.0, -3.0, 4.0], [-0.1, -0.2]):
+        numbers = np.array(xs)
+        expected = np.where(numbers > 0, 0.7 * numbers, np.where(numbers > -1, -0.4 * numbers, 0.2 * numbers**2)).mean()
+        for _ in range(2):
+            assert compiled(numbers) == pytest.approx(expected, rel=1e-12)
+    assert [len(paths) for _, paths in compiled._replays] == [3]
+
+
+def test_no_update_of_another_thread_is_lost() -> None:
+    """Also where some samples are evaluated by the function itself, as those with an infinite slope are."""
+    w = Value(0.0)
+    compiled = compile(lambda x: w * x + (abs(x) ** 0.5 if x == 0 else 0.0 * x), batched="x")
+    few, rounds = np.array([1.0, 0.0, 3.0]), 60
+
+    def work() -> None:
+        for k in range(rounds):
+            compiled.backward(few if k % 2 else few[:1])
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert w.grad == pytest.approx(4 * rounds * (1.0 + 4.0 / 3.0) / 2)
 
 
 def test_each_sample_tries_no_more_recordings_than_branches_that_it_leaves(monkeypatch: pytest.MonkeyPatch) -> None:

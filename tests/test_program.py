@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from hypothesis import given, strategies as st
 import microgrud
 from microgrud import CompileError, Value, compile, custom_op, native, softmax, take, where
 from microgrud.ops import DOT, IDENTITY, LOG_SOFTMAX, PROD, SUM, TABLE
-from microgrud.tape import building, graph, program
+from microgrud.tape import building, graph, liveness, lowering, program
 from microgrud.tape.arguments import read_arguments
 from microgrud.tape.graph import KNOWN, LINEAR, flatten, leaves_made_inside
 from microgrud.tape.program import Instruction, Instructions, Program, build
@@ -111,8 +112,8 @@ def test_what_a_branch_hangs_on_stays_as_it_was_written() -> None:
 
     assert operations(program_of(f, 1.0, 2.0)) == ["multiply", "add", "multiply"]
     assert operations(program_of(lambda x, y: (x * y + 1.0).floor(), 1.0, 2.0)) == ["multiply", "add", "floor"]
-    chosen = program_of(lambda x, y: where(x * y + 1.0, x * y + 2.0, x), 1.0, 2.0)
-    assert operations(chosen) == ["multiply", "add", "add", "where"]
+    chosen = program_of(lambda x, y: where(x * y + 1.0, x * x + 2.0, y), 1.0, 2.0)
+    assert operations(chosen) == ["multiply", "add", "linear", "where"]
 
 
 def test_the_parts_of_a_program() -> None:
@@ -237,8 +238,9 @@ class Random:
         for choice, places in self.drawn:
             xs = [known[-1 - place % len(known)] for place in places]
             known.append(self.step(choice, xs, k))
-        ends = [v for v in known[-3:] if isinstance(v, Value)] or [known[0] + 1.0]
-        return ends if len(self.drawn) % 2 else ends[0]
+        made = [v for v in known[10:] if isinstance(v, Value)]
+        inner = {id(operand) for v in made for operand in v._prev}
+        return [v for v in made if id(v) not in inner] or known[0] + 1.0
 
     def step(self, choice: int, xs: list[Any], k: Any) -> Any:
         a, b, c, d = xs[:4]
@@ -297,18 +299,91 @@ def test_c_and_python_build_the_same_programs(drawn: list[tuple[int, list[int]]]
         assert own or counts["lower"] >= 1
 
 
+def forward_alone(executor: Any) -> Any:
+    """The tape of a program for runs without a backward pass."""
+    from microgrud.tape.executors import native_tape
+
+    lowered = executor.lowered
+    forward = lowered.forward
+    inputs, outputs = (
+        graph.as_ints([int(forward.slots[slot]) for slot in slots if slot >= lowered.uniform])
+        for slots in (lowered.inputs, lowered.outputs)
+    )
+    guards = graph.as_ints([number for guard in forward.guards for number in guard])
+    return native_tape.Tape(lowered.uniform, forward.varying, *forward.batch.arrays(), inputs, outputs, guards)
+
+
+@pytest.mark.skipif(not IN_C, reason="the interpreter in NumPy keeps what it needs")
+@given(steps())
+def test_runs_without_a_backward_pass_give_the_same_in_fewer_slots(drawn: list[tuple[int, list[int]]]) -> None:
+    drawn = [(choice, places) for choice, places in drawn if choice < 65 or choice % 16 not in (5, 6)]  # none of ours
+    compiled = compile(Random(drawn), batched=("x", "k"), errors="ignore")
+    x, k = np.linspace(-1.0, 1.0, 70), np.arange(70) % 4
+    try:
+        expected = compiled.map(x, 0.25, k)
+    except (ValueError, ArithmeticError):
+        return
+    paths = [path for family in compiled._families.values() for path in family.paths]
+    for path in paths:
+        for executor in path.executors.values():
+            lowered: Any = executor.lowered  # type: ignore[attr-defined]
+            assert lowered.forward.varying <= lowered.varying
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(lowering, "reuse", liveness.reuse_in_python)
+                again = dataclasses.replace(lowered).forward
+            for one, other in zip(lowered.forward.batch.arrays(), again.batch.arrays()):
+                assert one.tolist() == other.tolist()
+            assert (again.varying, again.guards) == (lowered.forward.varying, lowered.forward.guards)
+            assert again.slots.tolist() == lowered.forward.slots.tolist()
+            executor.batch = forward_alone(executor)  # type: ignore[attr-defined]
+    assert repr(compiled.map(x, 0.25, k)) == repr(expected)
+
+
+@pytest.mark.skipif(not IN_C, reason="the interpreter in NumPy keeps what it needs")
+def test_a_long_program_runs_forward_in_few_slots() -> None:
+    def f(x: Any, y: Any) -> Any:
+        for _ in range(1_000):
+            x, y = microgrud.tanh(x * y) + x, y + 0.5 * x
+        return x
+
+    compiled = compile(f, batched=("x", "y"))
+    compiled.map([0.1, 0.2], [0.3, 0.4])
+    ((path,),) = [family.paths for family in compiled._families.values()]
+    (executor,) = path.executors.values()
+    lowered: Any = executor.lowered  # type: ignore[attr-defined]
+    assert lowered.varying > 2_000
+    assert lowered.forward.varying < 12
+
+
+@pytest.mark.skipif(not IN_C, reason="there is one builder without the engine in C")
+@given(st.data())
+def test_code_that_is_none_is_refused_or_renumbered(data: st.DataObject) -> None:
+    numbers = data.draw(st.lists(st.integers(-3, 12), max_size=40))
+    starts = sorted(data.draw(st.lists(st.integers(-1, 41), max_size=8)))
+    inputs = data.draw(st.lists(st.integers(-1, 9), max_size=4))
+    pinned = np.zeros(data.draw(st.integers(0, 9)), dtype=np.uint8)
+    engine: Any = native.engine
+    with contextlib.suppress(ValueError):
+        engine.reuse(
+            *map(graph.as_ints, (numbers, starts, inputs)), pinned, data.draw(st.integers(-1, 4)), (1, 2, 3, 4, 5)
+        )
+
+
 def test_c_and_python_build_the_same_of_whole_networks() -> None:
     model = microgrud.nn.MLP(3, [8, 8, 3])
+    w, v = Value(2.0), Value(3.0)
 
     def loss(x: Any, k: Any) -> Any:
         scores = model(x)
-        return -take(microgrud.log_softmax(scores), k) + sum(w * w for w in model.parameters()) * 0.01
+        return -take(microgrud.log_softmax(scores), k) + sum(p * p for p in model.parameters()) * 0.01
 
     with compared() as counts:
         compiled = compile(loss, batched=("x", "k"))
         assert compiled(np.ones((5, 3)), np.array([0, 1, 2, 1, 0])) > 0.0
-        assert compile(lambda w: sum(a * b for a, b in zip(w, reversed(w))))([1.0, 2.0, 3.0]) == 10.0
-    assert not IN_C or counts["lower"] == 2
+        assert compile(lambda xs: sum(a * b for a, b in zip(xs, reversed(xs))))([1.0, 2.0, 3.0]) == 10.0
+        twice = compile(lambda x: (x * w + x * v, x * 0.5 + x * 0.25), batched="x")
+        assert twice([1.0, 2.0]) == (7.5, 1.125)
+    assert not IN_C or counts["lower"] == 3
 
 
 @pytest.mark.skipif(not IN_C, reason="there is one builder without the engine in C")

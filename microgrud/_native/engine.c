@@ -22,6 +22,7 @@
  *   flatten.h     a graph as arrays
  *   building.h    the instructions of its program: common subexpressions, constants, sums of products
  *   lowering.h    these in the numbers that the interpreter reads
+ *   liveness.h    and once more with fewer slots, for runs without a backward pass
  *
  * What makes it fast
  *   - A node is one block of 80 bytes, the collector's header included; a number beside a node costs no object.
@@ -61,6 +62,7 @@
 #include "backward.h"
 #include "flatten.h"
 #include "functions.h"
+#include "liveness.h"
 #include "lowering.h"
 #include "packing.h"
 
@@ -204,12 +206,17 @@ static PyObject *accelerate(PyObject *module, PyObject *args)
 
 static PyObject *read_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
-    return copy_numbers(state_of_module(module), args, nargs, false);
+    return copy_numbers(state_of_module(module), args, nargs, TO_VECTOR);
 }
 
 static PyObject *write_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
-    return copy_numbers(state_of_module(module), args, nargs, true);
+    return copy_numbers(state_of_module(module), args, nargs, FROM_VECTOR);
+}
+
+static PyObject *add_to_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    return copy_numbers(state_of_module(module), args, nargs, ADDED);
 }
 
 static PyObject *flatten(PyObject *module, PyObject *args)
@@ -227,6 +234,9 @@ static PyMethodDef module_methods[] = {
     {"read_numbers", (PyCFunction)(void (*)(void))read_numbers, METH_FASTCALL,
      "read_numbers($module, parameters, of_gradients, vector, /)\n--\n\n"
      "Copy the data, or the gradients, of Values into a vector of doubles."},
+    {"add_to_numbers", (PyCFunction)(void (*)(void))add_to_numbers, METH_FASTCALL,
+     "add_to_numbers($module, parameters, of_gradients, vector, /)\n--\n\n"
+     "Add a vector to the parameters' data or gradients, at once for all other threads."},
     {"write_numbers", (PyCFunction)(void (*)(void))write_numbers, METH_FASTCALL,
      "write_numbers($module, parameters, of_gradients, vector, /)\n--\n\n"
      "Set the data, or the gradients, of Values from a vector of doubles."},
@@ -239,6 +249,9 @@ static PyMethodDef module_methods[] = {
     {"lower", lower_program, METH_VARARGS,
      "lower($module, codes, outs, starts, operands, plains, varies, indices, native_codes, kinds, figures, /)\n--\n\n"
      "Return instructions as the numbers that the tape's interpreter reads, as microgrud.tape.lowering does."},
+    {"reuse", reuse_slots, METH_VARARGS,
+     "reuse($module, numbers, starts, inputs, pinned, uniform, codes, /)\n--\n\n"
+     "Return instructions where later results have the slots of earlier ones, as microgrud.tape.liveness does."},
     {NULL, NULL, 0, NULL},
 };
 

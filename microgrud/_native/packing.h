@@ -39,12 +39,14 @@ static PyObject *take_parameters(State *state, PyObject *const *args, Py_ssize_t
     return parameters;
 }
 
-static PyObject *copy_numbers(State *state, PyObject *const *args, Py_ssize_t nargs, bool from_vector)
+typedef enum { TO_VECTOR, FROM_VECTOR, ADDED } Direction;
+
+static PyObject *copy_numbers(State *state, PyObject *const *args, Py_ssize_t nargs, Direction direction)
 {
     Py_buffer view;
     /* The answer may be code that changes the list: it is asked for before the list is looked at. */
     int of_gradients = nargs == 3 ? PyObject_IsTrue(args[1]) : 0;
-    PyObject *parameters = of_gradients < 0 ? NULL : take_parameters(state, args, nargs, !from_vector, &view);
+    PyObject *parameters = of_gradients < 0 ? NULL : take_parameters(state, args, nargs, direction == TO_VECTOR, &view);
     if (parameters == NULL) {
         return NULL;
     }
@@ -52,7 +54,9 @@ static PyObject *copy_numbers(State *state, PyObject *const *args, Py_ssize_t na
     for (Py_ssize_t k = 0; k < PySequence_Fast_GET_SIZE(parameters); k++) {
         Node *node = as_node(PySequence_Fast_GET_ITEM(parameters, k));
         double *number = of_gradients ? &node->grad : &node->data;
-        if (from_vector) {
+        if (direction == ADDED) {
+            *number += vector[k]; /* no other thread comes between */
+        } else if (direction == FROM_VECTOR) {
             *number = vector[k];
         } else {
             vector[k] = *number;

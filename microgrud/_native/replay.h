@@ -67,7 +67,7 @@ static int run_replay(Replay *replay, Room *room, const double *weights)
         }
     }
     if (batch->varying_count > 0) {
-        const Batch own = {room->columns, room->gradients, room->U, NULL, weights == NULL ? NULL : room->weights,
+        const Batch own = {NULL, room->columns, room->gradients, room->U, NULL, weights == NULL ? NULL : room->weights,
                            room->outputs, room->status, samples, replay->ignore};
         double *sums = room->G;
         const size_t uniform = (size_t)alone->uniform_count;
@@ -181,7 +181,7 @@ static PyObject *replay_backward(PyObject *self, PyObject *args)
 static double gradient_at(const Replay *replay, const Room *room, size_t place)
 {
     const int32_t slot = replay->number_slots[place];
-    return slot < 0 ? 0.0 : room->G[slot];
+    return room->of_numbers != NULL ? room->of_numbers[place] : slot < 0 ? 0.0 : room->G[slot];
 }
 
 /* Return the part behind one and what is in it. */
@@ -230,17 +230,26 @@ static PyObject *new_array(const Replay *replay, Room *room, const Part *part, P
     return array;
 }
 
+/* Have the derivatives by a batch written there. */
+static void direct_gradients(const Replay *replay, Room *room, const Part *part, double *numbers)
+{
+    for (size_t k = 0; k < part->count; k++) {
+        const int32_t input = replay->number_slots[part->first + k];
+        if (input >= 0) {
+            room->gradients[input].numbers = numbers + k;
+            room->gradients[input].stride = part->count;
+        }
+    }
+}
+
 /* Return the array that the derivatives by a batch will be written into. */
 static PyObject *gradient_of_batch(const Replay *replay, Room *room, const Part *part)
 {
     Py_buffer *view;
     PyObject *array = new_array(replay, room, part, &view);
-    for (size_t k = 0; array != NULL && k < part->count; k++) {
-        const int32_t input = replay->number_slots[part->first + k];
-        if (input >= 0) {
-            room->gradients[input].numbers = (double *)view->buf + k;
-            room->gradients[input].stride = part->count;
-        }
+    if (array != NULL) {
+        room->arrays[part - replay->parts] = view->buf;
+        direct_gradients(replay, room, part, view->buf);
     }
     return array;
 }

@@ -20,11 +20,22 @@ static int read_number(const Replay *replay, Room *room, size_t place, PyObject 
     return 1;
 }
 
+static bool is_fit(const IntegerRule *rule, int64_t number)
+{
+    return !rule->fixed || number == rule->number;
+}
+
+static bool is_within(const IntegerRule *rule, int64_t number)
+{
+    return rule->limit < 0 || (number >= 0 && number < rule->limit);
+}
+
 static int place_integer(const Replay *replay, Room *room, size_t place, int64_t number)
 {
     const IntegerRule *rule = &replay->integers[place];
-    if ((rule->fixed && number != rule->number) || (rule->limit >= 0 && (number < 0 || number >= rule->limit))) {
-        return 0;
+    if (!is_fit(rule, number) || !is_within(rule, number)) {
+        room->unfit = true;
+        return room->lenient;
     }
     if (rule->slot >= 0) {
         room->U[rule->slot] = (double)number;
@@ -97,18 +108,17 @@ static int read_batch(const Replay *replay, Room *room, const Part *part, PyObje
         return 0;
     }
     room->samples = view->shape[0];
+    if (whole) {
+        room->batches[part - replay->parts] = view->buf;
+    }
     for (size_t k = 0; k < part->count; k++) {
         const size_t place = part->first + k;
         const int64_t input = whole ? replay->integers[place].slot : replay->number_slots[place];
-        if (whole) {
-            const IntegerRule *rule = &replay->integers[place];
-            const int64_t *numbers = (const int64_t *)view->buf + k;
-            for (Py_ssize_t i = 0; i < room->samples; i++) {
-                const int64_t number = numbers[(size_t)i * part->count];
-                if ((rule->fixed && number != rule->number) ||
-                    (rule->limit >= 0 && (number < 0 || number >= rule->limit))) {
-                    return 0;
-                }
+        const int64_t *numbers = (const int64_t *)view->buf + k;
+        for (size_t i = 0; whole && !room->lenient && i < (size_t)room->samples; i++) {
+            const int64_t number = numbers[i * part->count];
+            if (!is_fit(&replay->integers[place], number) || !is_within(&replay->integers[place], number)) {
+                return 0;
             }
         }
         if (input >= 0) {
@@ -172,6 +182,7 @@ static int read_arguments(const Replay *replay, Room *room, PyObject *args)
         return 0;
     }
     room->samples = -1;
+    room->unfit = false;
     const Part *part = replay->parts;
     for (size_t k = 0; k < replay->argument_count; k++) {
         const int status = read_part(replay, room, &part, PyTuple_GET_ITEM(args, (Py_ssize_t)k));

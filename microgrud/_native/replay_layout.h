@@ -52,6 +52,11 @@ typedef struct {
     int32_t *status;
     size_t capacity; /* samples that `outputs` and `status` have room for */
     Py_ssize_t samples; /* of the call; -1 without a batch */
+    const int64_t **batches; /* of each part that is a batch of integers, the first */
+    double **arrays;         /* of each part that is a batch, where derivatives by it go; NULL for nowhere */
+    double *of_numbers;      /* derivatives by the numbers that are no batch, if these are not in G */
+    bool lenient; /* integers that the recording is not for are no reason to stop reading: */
+    bool unfit;   /* then this says that there are some, other than in a batch */
 } Room;
 
 typedef struct {
@@ -73,6 +78,9 @@ typedef struct {
     size_t output_count;
     Guard *guards; /* those that are the same for all samples */
     size_t guard_count;
+    int32_t *guard_numbers; /* of these, and then of those of the batch, among all, counted from 1 */
+    uint8_t *outcomes;      /* of all guards */
+    size_t outcome_count;
     double *constants;
     bool mean, ignore;
     size_t threads;
@@ -95,6 +103,8 @@ static void free_room(Room *room)
         PyMem_Free(room->columns);
         PyMem_Free(room->gradients);
         PyMem_Free(room->views);
+        PyMem_Free(room->batches);
+        PyMem_Free(room->arrays);
         PyMem_Free(room->outputs);
         PyMem_Free(room->status);
         PyMem_Free(room);
@@ -116,8 +126,10 @@ static Room *new_room(const Replay *replay)
     room->columns = PyMem_Calloc(inputs + 1, sizeof(Column));
     room->gradients = PyMem_Calloc(inputs + 1, sizeof(GradientColumn));
     room->views = PyMem_Calloc(2 * replay->array_count + 1, sizeof(Py_buffer));
+    room->batches = PyMem_Calloc(replay->part_count + 1, sizeof *room->batches);
+    room->arrays = PyMem_Calloc(replay->part_count + 1, sizeof *room->arrays);
     if (room->U == NULL || room->G == NULL || room->alone == NULL || room->weights == NULL || room->columns == NULL ||
-        room->gradients == NULL || room->views == NULL) {
+        room->gradients == NULL || room->views == NULL || room->batches == NULL || room->arrays == NULL) {
         free_room(room);
         PyErr_NoMemory();
         return NULL;

@@ -2,7 +2,7 @@
 #ifndef MICROGRUD_REPLAY_TYPE_H
 #define MICROGRUD_REPLAY_TYPE_H
 
-#include "replay.h"
+#include "replay_tree.h"
 
 static void replay_dealloc(PyObject *self)
 {
@@ -16,6 +16,8 @@ static void replay_dealloc(PyObject *self)
     PyMem_Free(replay->integers);
     PyMem_Free(replay->output_slots);
     PyMem_Free(replay->guards);
+    PyMem_Free(replay->guard_numbers);
+    PyMem_Free(replay->outcomes);
     PyMem_Free(replay->constants);
     Py_XDECREF(replay->leaves);
     Py_XDECREF(replay->array_type);
@@ -139,7 +141,7 @@ static int check_replay(Replay *replay)
 {
     const int32_t uniform = replay->alone->uniform_count;
     const int64_t slots = (int64_t)uniform + replay->batch->varying_count;
-    if (replay->batch->uniform_count != uniform) {
+    if (replay->batch->uniform_count != uniform || replay->alone->varying_count > 0) {
         PyErr_SetString(PyExc_ValueError, "Replay: expected two tapes over the same slots");
         return -1;
     }
@@ -170,6 +172,18 @@ static int check_replay(Replay *replay)
                : 0;
 }
 
+static int check_guard_numbers(const Replay *replay, size_t count)
+{
+    bool fine = count == replay->outcome_count && count == replay->guard_count + replay->batch->guards;
+    for (size_t k = 0; k < count && fine; k++) {
+        fine = replay->guard_numbers[k] >= 1 && (size_t)replay->guard_numbers[k] <= count;
+    }
+    if (!fine) {
+        PyErr_SetString(PyExc_ValueError, "Replay: expected a number and an outcome for each guard");
+    }
+    return fine ? 0 : -1;
+}
+
 /* Where the numbers are in a Value: the engine knows. Return -1 unless the leaves are such. */
 static int read_engine(Replay *replay, PyObject *engine)
 {
@@ -198,12 +212,12 @@ static int read_engine(Replay *replay, PyObject *engine)
 static PyObject *replay_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
 {
     PyObject *alone, *batch, *constants, *leaves, *leaf_slots, *parts, *number_slots, *integers, *outputs, *guards;
-    PyObject *engine, *array_type, *zeros;
+    PyObject *guard_numbers, *outcomes, *engine, *array_type, *zeros;
     Py_ssize_t argument_count, threads;
     int mean, ignore;
-    if (!PyArg_ParseTuple(args, "OOOO!OO!nOOOOppnOOO:Replay", &alone, &batch, &constants, &PyTuple_Type, &leaves,
+    if (!PyArg_ParseTuple(args, "OOOO!OO!nOOOOOOppnOOO:Replay", &alone, &batch, &constants, &PyTuple_Type, &leaves,
                           &leaf_slots, &PyList_Type, &parts, &argument_count, &number_slots, &integers, &outputs,
-                          &guards, &mean, &ignore, &threads, &engine, &array_type, &zeros)) {
+                          &guards, &guard_numbers, &outcomes, &mean, &ignore, &threads, &engine, &array_type, &zeros)) {
         return NULL;
     }
     if (Py_TYPE(alone)->tp_dealloc != tape_dealloc || Py_TYPE(batch)->tp_dealloc != tape_dealloc || threads < 1 ||
@@ -225,7 +239,7 @@ static PyObject *replay_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
     replay->threads = (size_t)threads;
     replay->argument_count = (size_t)argument_count;
     replay->arguments = PyMem_Calloc(replay->argument_count + 1, sizeof(size_t));
-    size_t constant_count;
+    size_t constant_count, number_count;
     if (replay->arguments == NULL) {
         PyErr_NoMemory();
     } else if (copy_array(constants, 8, (void **)&replay->constants, &constant_count, "constants") == 0 &&
@@ -235,6 +249,9 @@ static PyObject *replay_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
                           "integers") == 0 &&
                copy_array(outputs, 4, (void **)&replay->output_slots, &replay->output_count, "outputs") == 0 &&
                copy_array(guards, sizeof(Guard), (void **)&replay->guards, &replay->guard_count, "guards") == 0 &&
+               copy_array(guard_numbers, 4, (void **)&replay->guard_numbers, &number_count, "guard_numbers") == 0 &&
+               copy_array(outcomes, 1, (void **)&replay->outcomes, &replay->outcome_count, "outcomes") == 0 &&
+               check_guard_numbers(replay, number_count) == 0 &&
                read_parts(replay, parts) == 0 && check_replay(replay) == 0 && read_engine(replay, engine) == 0) {
         if (constant_count == (size_t)replay->alone->uniform_count &&
             replay->leaf_count == (size_t)PyTuple_GET_SIZE(leaves)) {
@@ -258,7 +275,7 @@ static PyMethodDef replay_methods[] = {
 
 static PyType_Slot replay_slots[] = {
     {Py_tp_doc, "Replay(alone, batch, constants, leaves, leaf_slots, parts, argument_count, number_slots, integers, "
-                "outputs, guards, mean, ignore, threads, engine, array_type, zeros, /)\n--\n\n"
+                "outputs, guards, guard_numbers, outcomes, mean, ignore, threads, engine, array_type, zeros, /)\n--\n\n"
                 "A recording with all that a call does."},
     {Py_tp_new, replay_new},
     {Py_tp_dealloc, replay_dealloc},
@@ -271,6 +288,93 @@ static PyType_Spec replay_spec = {
     .basicsize = sizeof(Replay),
     .flags = Py_TPFLAGS_DEFAULT,
     .slots = replay_slots,
+};
+
+/* --- trees --- */
+
+static void tree_dealloc(PyObject *self)
+{
+    Tree *tree = (Tree *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    for (size_t p = 0; p < tree->count; p++) {
+        Py_XDECREF((PyObject *)tree->replays[p]);
+    }
+    PyMem_Free(tree->replays);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* Tell whether two replays are for arguments of one structure, and give as many results in one way. */
+static bool are_alike(const Replay *one, const Replay *other)
+{
+    bool alike = one->part_count == other->part_count && one->argument_count == other->argument_count &&
+                 one->number_count == other->number_count && one->integer_count == other->integer_count &&
+                 one->output_count == other->output_count && one->mean == other->mean;
+    for (size_t k = 0; alike && k < one->part_count; k++) {
+        const Part *x = &one->parts[k], *y = &other->parts[k];
+        alike = x->kind == y->kind && x->axes == y->axes && x->count == y->count && x->first == y->first &&
+                memcmp(x->shape, y->shape, (size_t)x->axes * sizeof *x->shape) == 0;
+    }
+    return alike;
+}
+
+static PyObject *tree_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
+{
+    PyObject *replays;
+    if (!PyArg_ParseTuple(args, "O!:Tree", &PyTuple_Type, &replays)) {
+        return NULL;
+    }
+    const Py_ssize_t count = PyTuple_GET_SIZE(replays);
+    if (count < 1 || count > MOST_REPLAYS) {
+        PyErr_Format(PyExc_ValueError, "Tree: expected from 1 to %d replays, got %zd", MOST_REPLAYS, count);
+        return NULL;
+    }
+    Tree *tree = (Tree *)type->tp_alloc(type, 0);
+    if (tree == NULL) {
+        return NULL;
+    }
+    tree->replays = PyMem_Calloc((size_t)count, sizeof *tree->replays);
+    if (tree->replays == NULL) {
+        PyErr_NoMemory();
+        Py_DECREF(tree);
+        return NULL;
+    }
+    for (Py_ssize_t p = 0; p < count; p++) {
+        PyObject *replay = PyTuple_GET_ITEM(replays, p);
+        if (Py_TYPE(replay)->tp_dealloc != replay_dealloc ||
+            (p > 0 && !are_alike(tree->replays[0], (Replay *)replay))) {
+            PyErr_SetString(PyExc_TypeError, "Tree: expected replays for arguments of one structure");
+            Py_DECREF(tree);
+            return NULL;
+        }
+        tree->replays[tree->count++] = (Replay *)Py_NewRef(replay);
+    }
+    return (PyObject *)tree;
+}
+
+static PyMethodDef tree_methods_of_replays[] = {
+    {"values", tree_values, METH_O, "values($self, args, /)\n--\n\nReturn the outputs, or NotImplemented."},
+    {"backward", tree_backward, METH_O,
+     "backward($self, args, /)\n--\n\nReturn the output, and add to the gradients of the leaves; or NotImplemented."},
+    {"gradients", tree_gradients, METH_VARARGS,
+     "gradients($self, args, positions, weights, /)\n--\n\n"
+     "Return the first output, and derivatives by the arguments at these positions; or NotImplemented."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot tree_slots[] = {
+    {Py_tp_doc, "Tree(replays, /)\n--\n\nRecordings for arguments of one structure, of which each sample takes its own."},
+    {Py_tp_new, tree_new},
+    {Py_tp_dealloc, tree_dealloc},
+    {Py_tp_methods, tree_methods_of_replays},
+    {0, NULL},
+};
+
+static PyType_Spec tree_spec = {
+    .name = "microgrud._native.tape.Tree",
+    .basicsize = sizeof(Tree),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = tree_slots,
 };
 
 #endif

@@ -155,8 +155,8 @@ static PyObject *tape_run(PyObject *self, PyObject *args)
                           &objects[4], &objects[5], &status_object, &ignore, &threads)) {
         return NULL;
     }
-    if (samples < 1 || threads < 1) {
-        PyErr_SetString(PyExc_ValueError, "Tape: run: expected at least one sample, and one thread");
+    if (samples < 1 || threads < 1 || tape->varying_count == 0) {
+        PyErr_SetString(PyExc_ValueError, "Tape: run: expected at least one sample, one thread, and slots that vary");
         return NULL;
     }
     static const char *const names[] = {"inputs", "uniform", "seeds", "outputs", "gradients", "uniform_gradients"};
@@ -193,7 +193,7 @@ static PyObject *tape_run(PyObject *self, PyObject *args)
         gradients[k].stride = 1;
     }
     if (ok) {
-        const Batch batch = {columns, gradients, numbers[1], numbers[2], NULL, numbers[3], views[6].buf, n, ignore != 0};
+        const Batch batch = {NULL, columns, gradients, numbers[1], numbers[2], NULL, numbers[3], views[6].buf, n, ignore != 0};
         ok = run_batch(tape, &batch, (size_t)threads, numbers[5]) == 0;
     }
     PyMem_Free(columns);
@@ -215,6 +215,10 @@ static PyObject *tape_run_alone(PyObject *self, PyObject *args)
     const Tape *tape = (Tape *)self;
     PyObject *uniform_object, *gradients_object;
     if (!PyArg_ParseTuple(args, "OO:run_alone", &uniform_object, &gradients_object)) {
+        return NULL;
+    }
+    if (tape->varying_count > 0) {
+        PyErr_SetString(PyExc_ValueError, "Tape: run_alone: expected a program of which nothing varies");
         return NULL;
     }
     Py_buffer views[2];
@@ -316,20 +320,19 @@ static int add(PyObject *module, const char *name, PyObject *object)
     return status;
 }
 
+static int add_type(PyObject *module, PyType_Spec *spec)
+{
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+    int status = type == NULL ? -1 : PyModule_AddType(module, (PyTypeObject *)type);
+    Py_XDECREF(type);
+    return status;
+}
+
 static int execute(PyObject *module)
 {
-    PyObject *type = PyType_FromModuleAndSpec(module, &tape_spec, NULL);
-    if (type == NULL || PyModule_AddType(module, (PyTypeObject *)type) < 0) {
-        Py_XDECREF(type);
+    if (add_type(module, &tape_spec) < 0 || add_type(module, &replay_spec) < 0 || add_type(module, &tree_spec) < 0) {
         return -1;
     }
-    Py_DECREF(type);
-    PyObject *replay = PyType_FromModuleAndSpec(module, &replay_spec, NULL);
-    if (replay == NULL || PyModule_AddType(module, (PyTypeObject *)replay) < 0) {
-        Py_XDECREF(replay);
-        return -1;
-    }
-    Py_DECREF(replay);
     if (add(module, "OPERATION_CODES", operation_codes()) < 0 || add(module, "VARIANTS", variant_names()) < 0 ||
         PyModule_AddIntMacro(module, CODE_LINEAR) < 0 || PyModule_AddIntMacro(module, CODE_MATRIX) < 0 ||
         PyModule_AddIntMacro(module, CODE_DOT) < 0 || PyModule_AddIntMacro(module, CODE_SOFTMAX) < 0 ||

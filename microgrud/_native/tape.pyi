@@ -65,6 +65,8 @@ class Replay:
         integers: npt.NDArray[Any],
         outputs: npt.NDArray[Any],
         guards: npt.NDArray[Any],
+        guard_numbers: npt.NDArray[Any],
+        outcomes: bytes,
         mean: bool,
         ignore: bool,
         threads: int,
@@ -73,6 +75,16 @@ class Replay:
         zeros: Callable[..., Any],
         /,
     ) -> None: ...
+    def values(self, args: tuple[Any, ...], /) -> Any: ...
+    def backward(self, args: tuple[Any, ...], /) -> Any: ...
+    def gradients(
+        self, args: tuple[Any, ...], positions: tuple[int, ...], weights: npt.NDArray[Any] | None, /
+    ) -> Any: ...
+
+class Tree:
+    """Recordings for arguments of one structure: each sample is replayed by the one whose branches it takes."""
+
+    def __init__(self, replays: tuple[Replay, ...], /) -> None: ...
     def values(self, args: tuple[Any, ...], /) -> Any: ...
     def backward(self, args: tuple[Any, ...], /) -> Any: ...
     def gradients(

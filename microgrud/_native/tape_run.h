@@ -29,6 +29,7 @@ typedef struct {
 } GradientColumn;
 
 typedef struct {
+    const int32_t *rows; /* which rows of the columns the samples are; NULL for all of them in their order */
     const Column *inputs;
     const GradientColumn *gradients;
     const double *U;
@@ -75,6 +76,20 @@ static Block block_in(const Tape *tape, double *workspace, const double *U, doub
     return block;
 }
 
+static inline size_t row_of(const Batch *batch, size_t i)
+{
+    return batch->rows == NULL ? i : (size_t)batch->rows[i];
+}
+
+static void read_chosen_rows(const Batch *batch, const Column *column, size_t start, size_t lanes, double *restrict x)
+{
+    for (size_t i = 0; i < lanes; i++) {
+        const size_t place = row_of(batch, start + i) * column->stride;
+        x[i] = column->whole ? (double)((const int64_t *)column->numbers)[place]
+                             : ((const double *)column->numbers)[place];
+    }
+}
+
 /* The samples of a block from `start` on; those beyond the last are the last again, which is no other trouble. */
 static void read_inputs(const Block *block, const Batch *batch, size_t start, size_t lanes)
 {
@@ -83,7 +98,9 @@ static void read_inputs(const Block *block, const Batch *batch, size_t start, si
         double *x = varying(tape, block->V, tape->input_slots[k]);
         const Column *column = &batch->inputs[k];
         const size_t stride = column->stride;
-        if (column->whole) {
+        if (batch->rows != NULL) {
+            read_chosen_rows(batch, column, start, lanes, x);
+        } else if (column->whole) {
             const int64_t *given = (const int64_t *)column->numbers + start * stride;
             for (size_t i = 0; i < lanes; i++) {
                 x[i] = (double)given[i * stride];
@@ -100,29 +117,29 @@ static void read_inputs(const Block *block, const Batch *batch, size_t start, si
     }
 }
 
-/* Write down what becomes of each sample; return whether all of them are done. */
+/* Write down what becomes of each sample; return whether any of them is done. */
 static bool judge(const Block *block, const Batch *batch, size_t start, size_t lanes)
 {
     const Tape *tape = block->tape;
     int32_t *status = batch->status + start;
     memset(status, 0, lanes * sizeof *status);
-    bool fine = true;
+    size_t done = lanes;
     for (size_t k = 0; k < tape->guards; k++) {
         const Guard *guard = &tape->guard_list[k];
         for (size_t i = 0; i < lanes; i++) {
             if (status[i] == DONE && !holds(guard, number_at(block, guard->x, i), number_at(block, guard->y, i))) {
                 status[i] = (int32_t)k + 1;
-                fine = false;
+                done--;
             }
         }
     }
     for (size_t i = 0; i < lanes && !batch->ignore; i++) {
         if (status[i] == DONE && block->suspicious[i] != 0.0) { /* NaN is not 0 */
             status[i] = SUSPICIOUS;
-            fine = false;
+            done--;
         }
     }
-    return fine;
+    return done > 0;
 }
 
 static void clear_adjoints(const Block *block)
@@ -133,6 +150,7 @@ static void clear_adjoints(const Block *block)
     }
 }
 
+/* Only samples that are done have an adjoint: from the others 0 comes, or NaN where they have numbers like that. */
 static void seed(const Block *block, const Batch *batch, size_t start, size_t lanes)
 {
     const Tape *tape = block->tape;
@@ -140,12 +158,13 @@ static void seed(const Block *block, const Batch *batch, size_t start, size_t la
         double *a = varying(tape, block->A, tape->output_slots[k]);
         const double *seeds = batch->seeds == NULL ? NULL : batch->seeds + k * batch->samples + start;
         for (size_t i = 0; i < lanes; i++) {
-            a[i] += seeds == NULL ? batch->weights[k] : seeds[i];
+            const double own = seeds == NULL ? batch->weights[k] : seeds[i];
+            a[i] += batch->status[start + i] == DONE ? own : 0.0;
         }
     }
 }
 
-/* Return whether all derivatives by the inputs are finite. */
+/* Write those of the samples that are done; return whether all of them are finite. */
 static bool write_input_gradients(const Block *block, const Batch *batch, size_t start, size_t lanes)
 {
     const Tape *tape = block->tape;
@@ -157,10 +176,11 @@ static bool write_input_gradients(const Block *block, const Batch *batch, size_t
         if (to == NULL) {
             continue;
         }
-        to += start * stride;
         for (size_t i = 0; i < lanes; i++) {
-            doubt += a[i] - a[i];
-            to[i * stride] = a[i];
+            if (batch->status[start + i] == DONE) {
+                doubt += a[i] - a[i];
+                to[row_of(batch, start + i) * stride] = a[i];
+            }
         }
     }
     return doubt == 0.0;
@@ -185,8 +205,9 @@ static bool all_finite(const double *numbers, size_t count)
     return doubt == 0.0;
 }
 
-/* Run the samples from `start` to `stop`, and add derivatives to G, which holds zeros. If not all of them are done,
- * those that could go on are LEFT, and G has nothing to say: they have their turn without the others. */
+/* Run the samples from `start` to `stop`, and add the derivatives of those that are done to G, which holds zeros. Return
+ * false if they are not finite: it may be the fault of the others, so that those that were done are LEFT, and have their
+ * turn without them. */
 static bool run_chunk(const Tape *tape, const Batch *batch, size_t start, size_t stop, double *workspace, double *G)
 {
     Block block = block_in(tape, workspace, batch->U, G);
@@ -197,12 +218,12 @@ static bool run_chunk(const Tape *tape, const Batch *batch, size_t start, size_t
         read_inputs(&block, batch, first, lanes);
         memset(block.suspicious, 0, block.width * sizeof(double));
         tape->forward(&block);
-        fine &= judge(&block, batch, first, lanes);
+        const bool any = judge(&block, batch, first, lanes);
         for (size_t k = 0; k < tape->outputs; k++) {
             memcpy(batch->outputs + k * batch->samples + first, varying(tape, block.V, tape->output_slots[k]),
                    lanes * sizeof(double));
         }
-        if (fine && is_backward(batch)) {
+        if (fine && any && is_backward(batch)) {
             clear_adjoints(&block);
             seed(&block, batch, first, lanes);
             tape->backward(&block);
@@ -210,7 +231,7 @@ static bool run_chunk(const Tape *tape, const Batch *batch, size_t start, size_t
         }
     }
     if (!is_backward(batch)) {
-        return fine;
+        return true;
     }
     clear_adjoints_of_constants(tape, G);
     fine = fine && (batch->ignore || all_finite(G, (size_t)tape->uniform_count));

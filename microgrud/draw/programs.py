@@ -40,6 +40,7 @@ class ProgramBox:
         level: how many instructions lie at most between it and the arguments.
         slots: those that it stands for.
         uses: from which boxes it takes how many numbers.
+        instruction: the one whose formula it shows.
     """
 
     kind: Kind
@@ -47,7 +48,8 @@ class ProgramBox:
     lines: list[str]
     level: int
     slots: list[int]
-    uses: Counter[ProgramBox] = field(default_factory=Counter)
+    uses: dict[ProgramBox, int] = field(default_factory=dict)
+    instruction: Instruction | None = None
 
 
 @dataclass
@@ -72,6 +74,14 @@ def program_view(formulas: Formulas, fold: str | None, max_nodes: int, digits: i
         max_nodes: how many boxes there may be.
         digits: of the numbers of parameters.
     """
+    view = _chosen_view(formulas, fold, max_nodes, digits)
+    for box in view.boxes:
+        if box.instruction is not None:
+            box.lines.insert(0, formula_of(formulas, box.instruction))
+    return view
+
+
+def _chosen_view(formulas: Formulas, fold: str | None, max_nodes: int, digits: int) -> ProgramView:
     ways = WAYS if fold is None else (fold,)
     if fold is None and len(formulas.program.instructions) > max_nodes:
         ways = WAYS[-1:]
@@ -148,7 +158,7 @@ class _Folding:
         kind = Kind.ROOT if instruction.out in self.outputs else Kind.RESULT
         level = self.levels[instruction.out]
         if len(slots) == 1:
-            return ProgramBox(kind, names[0], [formula_of(self.formulas, instruction)], level, slots)
+            return ProgramBox(kind, names[0], [], level, slots, instruction=instruction)
         what = "sums of products" if instruction.operation is LINEAR else instruction.operation.name
         return ProgramBox(kind, f"{names[0]} to {names[-1]}", [f"{len(slots):,} {what}"], level, slots)
 
@@ -160,7 +170,7 @@ class _Folding:
         for slot in others:
             box = ProgramBox(Kind.ROOT, "returned", [self.formulas.operand(slot)], deepest + 1, [])
             if slot in self.of:
-                box.uses[self.of[slot]] += 1
+                box.uses[self.of[slot]] = 1
             self.view.boxes.append(box)
 
     def join(self) -> None:
@@ -172,7 +182,7 @@ class _Folding:
             for slot in instruction.operands:
                 maker = self.of.get(slot)
                 if maker is not None and maker is not box:
-                    box.uses[maker] += 1
+                    box.uses[maker] = box.uses.get(maker, 0) + 1
                 elif slot in leaves:
                     unseen.setdefault(box, set()).add(slot)
         for box, slots in unseen.items():
@@ -216,18 +226,12 @@ def _without_middle(view: ProgramView, most: int) -> ProgramView:
     rest = ProgramBox(Kind.LEAF, "not drawn", lines, middle[0].level, [])
     hidden = set(middle)
 
-    def merged(uses: Counter[ProgramBox]) -> Counter[ProgramBox]:
-        found: Counter[ProgramBox] = Counter()
-        for maker, count in uses.items():
-            found[rest if maker in hidden else maker] += count
-        return found
-
     for box in view.boxes:
-        if box in hidden:
-            rest.uses += merged(box.uses)
-        else:
-            box.uses = merged(box.uses)
-    del rest.uses[rest]
+        uses, box.uses = box.uses, {}
+        for maker, count in uses.items():
+            own, tail = (rest if x in hidden else x for x in (box, maker))
+            if own is not tail:
+                own.uses[tail] = own.uses.get(tail, 0) + count
     shown = [(text, looked_at) for text, looked_at in view.tests if hidden.isdisjoint(looked_at)]
     if len(shown) < len(view.tests):
         rest.lines.append(counted(len(view.tests) - len(shown), "condition"))

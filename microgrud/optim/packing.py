@@ -5,6 +5,7 @@ An optimizer reads both vectors, computes its update on them as a whole, and wri
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
@@ -15,6 +16,8 @@ from .. import native
 from ..engine import Value
 
 Vector: TypeAlias = npt.NDArray[np.float64]
+
+_adding = threading.Lock()
 
 
 def read_data(parameters: Sequence[Value]) -> Vector:
@@ -39,6 +42,16 @@ def write_data(parameters: Sequence[Value], vector: Vector) -> None:
 def write_gradients(parameters: Sequence[Value], vector: Vector) -> None:
     """Set the parameters' gradients, in order, from a vector of the same length."""
     _write(parameters, vector, of_gradients=True)
+
+
+def add_to_gradients(parameters: Sequence[Value], vector: Vector) -> None:
+    """Add a vector to the parameters' gradients, in order: no update of another thread is lost that does so too."""
+    if native.engine is not None:
+        native.engine.add_to_numbers(parameters, True, np.ascontiguousarray(vector, dtype=np.float64))
+        return
+    with _adding:
+        for parameter, number in zip(parameters, vector.tolist()):
+            parameter.grad += number
 
 
 def _read(parameters: Sequence[Value], of_gradients: bool) -> Vector:

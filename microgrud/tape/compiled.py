@@ -18,7 +18,7 @@ from .. import watching
 from ..display import ShownInNotebooks
 from ..engine import Value
 from ..operation import as_sequence
-from ..optim.packing import Vector, read_gradients, write_gradients
+from ..optim.packing import Vector, add_to_gradients
 from ..optim.settings import one_of, optional, whole
 from ..transforms import grad
 from ..trees import flatten
@@ -32,7 +32,7 @@ from .figures import figures
 from .formulas import counted
 from .listing import listing
 from .recorder import CompileError
-from .replays import replay_of
+from .replays import replay_of, tree_of
 
 if TYPE_CHECKING:
     from ..nn.module import Module
@@ -76,7 +76,7 @@ class Compiled(ShownInNotebooks):
         self.max_paths = max_paths
         self._names = _parameter_names(f, self.batched)
         self._families: OrderedDict[Hashable, Family] = OrderedDict()
-        self._replays: list[tuple[Any, Path]] = []  # the last used first
+        self._replays: list[tuple[Any, tuple[Path, ...]]] = []  # the last used first
         self._lock = threading.Lock()
         self._gradients: dict[Any, Compiled] = {}
         self._methods: weakref.WeakKeyDictionary[Any, Compiled] = weakref.WeakKeyDictionary()
@@ -92,8 +92,8 @@ class Compiled(ShownInNotebooks):
             return self._inlined(args, kwargs)
         found = self._replayed(lambda replay: replay.values(args)) if not kwargs else None
         if found is not None:
-            outputs, path = found
-            return path.structure.rebuild(outputs)
+            outputs, paths = found
+            return paths[0].structure.rebuild(outputs)
         arguments = self._read(args, kwargs)
         if arguments.samples is None and any(isinstance(x, Value) for x in arguments.numbers):
             return self.function(*args, **kwargs)
@@ -138,10 +138,10 @@ class Compiled(ShownInNotebooks):
         """
         self._refuse_inside("backward")
         if not kwargs:
-            for k, (replay, path) in enumerate(self._replays):
+            for k, (replay, paths) in enumerate(self._replays):
                 loss = replay.backward(args)
                 if loss is not NotImplemented:
-                    self._used_replay(k, path)
+                    self._used_replay(k, paths)
                     return loss
         arguments = self._read(args, kwargs)
         for x in arguments.numbers:
@@ -149,10 +149,9 @@ class Compiled(ShownInNotebooks):
                 raise ValueError(f"backward: expected leaves as arguments, got the result of an operation ({x._op!r})")
         result = self._with_gradient(arguments)
         for leaves, gradient in result.leaves:
-            write_gradients(leaves, read_gradients(leaves) + gradient)
-        for x, gradient in zip(arguments.numbers, result.gradients):
-            if isinstance(x, Value):
-                x.grad += gradient
+            add_to_gradients(leaves, gradient)
+        given = [(x, gradient) for x, gradient in zip(arguments.numbers, result.gradients) if isinstance(x, Value)]
+        add_to_gradients([x for x, _ in given], np.array([gradient for _, gradient in given], dtype=np.float64))
         return self._reduced(result)
 
     def value_and_grad(self, *args: Any, argnums: int | tuple[int, ...] = 0, **kwargs: Any) -> tuple[Any, Any]:
@@ -323,34 +322,49 @@ class Compiled(ShownInNotebooks):
                     self._families.popitem(last=False)
             self._families.move_to_end(arguments.signature)
         result = evaluate(family, arguments, seeds, self.errors)
-        if result.served is not None:
-            self._keep_replay(*result.served, arguments)
+        if result.by_recordings:
+            self._keep_replay(result.served, arguments)
         return result
 
-    def _replayed(self, call: Callable[[Any], Any]) -> tuple[Any, Path] | None:
-        """Return what a replay gives that is right for the arguments, and its recording; None if there is none."""
-        for k, (replay, path) in enumerate(self._replays):
+    def _replayed(self, call: Callable[[Any], Any]) -> tuple[Any, tuple[Path, ...]] | None:
+        """Return what a replay gives that is right for the arguments, and its recordings; None if there is none."""
+        for k, (replay, paths) in enumerate(self._replays):
             result = call(replay)
             if result is not NotImplemented:
-                self._used_replay(k, path)
-                return result, path
+                self._used_replay(k, paths)
+                return result, paths
         return None
 
-    def _used_replay(self, k: int, path: Path) -> None:
-        """Note when a recording was used, and have its replay tried first the next time."""
-        path.used = time.monotonic()
+    def _used_replay(self, k: int, paths: tuple[Path, ...]) -> None:
+        """Note when recordings were used, and have their replay tried first the next time."""
+        now = time.monotonic()
+        for path in paths:
+            path.used = now
         if k:  # in a new list, as another thread may be going through this one
-            own = [(replay, other) for replay, other in self._replays if other is path]
-            self._replays = own + [(replay, other) for replay, other in self._replays if other is not path]
+            self._replays = sorted(self._replays, key=lambda entry: entry[1] is not paths)
 
-    def _keep_replay(self, path: Path, executor: Executor, arguments: Arguments) -> None:
-        """Keep the replay of a recording that served a whole call, if there can be one."""
-        if executor.replay is None:
-            executor.replay = replay_of(
-                executor, arguments.parts, self.reduction == "mean", self.errors == "ignore", self.threads
-            )
-        if executor.replay is not None and all(replay is not executor.replay for replay, _ in self._replays):
-            self._replays = [(executor.replay, path), *self._replays][:_MOST_REPLAYS]
+    def _keep_replay(self, served: dict[Path, Executor], arguments: Arguments) -> None:
+        """Keep the replay of recordings that served a whole call, if there can be one.
+
+        Those that served the samples of a batch together stay together.
+        """
+        together = dict(served)
+        for _, paths in self._replays:
+            if len(paths) > 1 and not served.keys().isdisjoint(paths):
+                if served.keys() <= set(paths):
+                    return
+                together |= {path: next(iter(path.executors.values())) for path in paths if path not in together}
+        mean, ignore = self.reduction == "mean", self.errors == "ignore"
+        for executor in together.values():
+            if executor.replay is None:
+                executor.replay = replay_of(executor, arguments.parts, mean, ignore, self.threads)
+        if not together or any(executor.replay is None for executor in together.values()):
+            return
+        paths = tuple(sorted(together, key=lambda path: -len(path.outcomes)))
+        replay = tree_of([together[path].replay for path in paths]) if len(paths) > 1 else together[paths[0]].replay
+        if replay is not None and all(replay is not other for other, _ in self._replays):
+            others = [entry for entry in self._replays if len(paths) == 1 or together.keys().isdisjoint(entry[1])]
+            self._replays = [(replay, paths), *others][:_MOST_REPLAYS]
 
     def _weight(self, arguments: Arguments) -> float:
         """Return what a sample counts for."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine import Value, topological_order
+from ..gradients import gradient
 from ..optim.packing import Vector
 from ..recording import enable_grad
 from ..trees import Structure, flatten
@@ -36,14 +37,16 @@ class Evaluation:
         gradients: by the numbers of the arguments: a float, or for a batched one an array with one number a sample.
         leaves: derivatives by the Values that the function closes over: in parts, each a list of Values and a vector
             with one number for each; a Value may be in several.
-        served: the one recording that served all samples at once, and who ran it; None if there were others.
+        served: the recordings that served the samples, each with who ran it.
+        by_recordings: whether they served all of them.
     """
 
     structure: Structure | None = None
     outputs: Vector = field(default_factory=lambda: np.empty((0, 0)))
     gradients: list[Any] = field(default_factory=list)
     leaves: list[tuple[list[Value], Vector]] = field(default_factory=list)
-    served: tuple[Path, Executor] | None = None
+    served: dict[Path, Executor] = field(default_factory=dict)
+    by_recordings: bool = True
 
 
 def evaluate(family: Family, arguments: Arguments, seeds: Sequence[Any] | None, errors: str) -> Evaluation:
@@ -132,8 +135,6 @@ class _Run:
         outcome = self.run_some(path, samples)
         if not outcome.status.any():
             self.take(path, outcome, samples, slice(None))
-            if len(samples) == self.count:
-                self.result.served = path, path.executor(self.numbers, self.arguments.integers)
             return others
         status = outcome.status
         done, left = status == DONE, status == LEFT
@@ -174,16 +175,16 @@ class _Run:
         self.shaped(path.structure, len(program.outputs))
         own = samples[done]
         path.used = time.monotonic()
+        if len(own):
+            self.result.served[path] = path.executor(self.numbers, self.arguments.integers)
         self.result.outputs[:, own] = outcome.outputs[:, done]
         if self.seeds is None or not len(own):
             return
-        for place, gradient in enumerate(outcome.numbers):
+        for place, slopes in enumerate(outcome.numbers):
             if isinstance(self.result.gradients[place], np.ndarray):
-                self.result.gradients[place][own] = gradient[done] if isinstance(gradient, np.ndarray) else gradient
+                self.result.gradients[place][own] = slopes[done] if isinstance(slopes, np.ndarray) else slopes
             else:
-                self.result.gradients[place] += (
-                    float(np.sum(gradient)) if isinstance(gradient, np.ndarray) else gradient
-                )
+                self.result.gradients[place] += float(np.sum(slopes)) if isinstance(slopes, np.ndarray) else slopes
         if len(outcome.leaves):
             self.result.leaves.append((path.leaves, outcome.leaves))
 
@@ -199,6 +200,7 @@ class _Run:
 
     def by_function(self, sample: int) -> None:
         """Evaluate a sample by the function itself: with its errors, and its numbers where they are not finite."""
+        self.result.by_recordings = False
         numbers, integers = self.arguments.sample(sample)
         inputs = [Value(x._data if isinstance(x, Value) else x) for x in numbers]
         args, kwargs = self.arguments.rebuild(inputs, integers)
@@ -223,15 +225,7 @@ class _Run:
         """Add the derivatives of one output of one sample, times its weight."""
         own = {id(x): place for place, x in enumerate(inputs)}
         leaves = [node for node in topological_order(output) if not node._operands]
-        kept = [leaf._grad for leaf in leaves]
-        try:
-            for leaf in leaves:
-                leaf.grad = 0.0
-            output.backward()
-            found = [leaf._grad for leaf in leaves]
-        finally:
-            for leaf, grad in zip(leaves, kept):
-                leaf.grad = grad
+        found = [x._data for x in gradient(output, leaves)]  # which touches no grad: other threads may add to them
         others = [(leaf, grad) for leaf, grad in zip(leaves, found) if id(leaf) not in own]
         self.result.leaves.append(([leaf for leaf, _ in others], weight * np.array([grad for _, grad in others])))
         for leaf, grad in zip(leaves, found):

@@ -160,15 +160,15 @@ class Formulas:
         for slot, number in program.constants.items():
             formulas.names[slot] = repr(number)
         results = [instruction.out for instruction in program.instructions]
-        formulas.names.update({slot: f"v{k}" for k, slot in enumerate(results, 1)})
-        taken = set(formulas.names.values())
+        letter = _free_letter(set(formulas.names.values()))
+        formulas.names.update({slot: f"{letter}{k}" for k, slot in enumerate(results, 1)})
+        taken = dict.fromkeys(formulas.names.values(), 1)
         known = _known_names(model, names)
         formulas.leaves = _by_first_use(program)
         for k, slot in enumerate(formulas.leaves, 1):
             leaf = program.leaves[slot]
             name = _one_of_its_own(" ".join(str(leaf.label or known.get(leaf, f"p{k}")).split()), taken)
             formulas.names[slot] = name
-            taken.add(name)
         return formulas
 
 
@@ -195,10 +195,22 @@ def _known_names(model: Any, names: Any) -> dict[Value, str]:
     return {**known, **(names or {})}
 
 
-def _one_of_its_own(name: str, taken: set[str]) -> str:
-    """Return a name that nothing else has: that of two Values with one label, the second has a number."""
-    number, own = 1, name
+def _free_letter(names: set[str]) -> str:
+    """Return a letter for results, which with a number behind it is no argument's name."""
+    free = (x for x in "vtzus" if not any(name[0] == x and name[1:].isdigit() for name in names))
+    return next(free, "_")
+
+
+def _one_of_its_own(name: str, taken: dict[str, int]) -> str:
+    """Return a name that nothing else has: that of two Values with one label, the second has a number.
+
+    >>> taken: dict[str, int] = {}
+    >>> [_one_of_its_own("w", taken) for _ in range(3)]
+    ['w', 'w#2', 'w#3']
+    """
+    own = name
     while own in taken:
-        number += 1
-        own = f"{name}#{number}"
+        taken[name] += 1
+        own = f"{name}#{taken[name]}"
+    taken[own] = 1
     return own

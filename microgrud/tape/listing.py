@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..optim.settings import whole
 from .copies import name_of
 from .formulas import Formulas, counted, shortened
+from .program import Instruction, Program, SlotGuard
 
 if TYPE_CHECKING:
     from .compiled import Compiled
@@ -65,26 +66,30 @@ def _lines(formulas: Formulas, limit: int | None) -> Iterator[str]:
         yield f"parameters  {', '.join(shortened(named, 6))}"
     if program.constants:
         yield f"constants   {', '.join(shortened([formulas.operand(slot) for slot in program.constants]))}"
-    yield from _without_middle([*(f"requires {test}" for test in formulas.fixed()), *_steps(formulas)], limit)
+    for line in _without_middle([*(f"requires {test}" for test in formulas.fixed()), *_steps(program)], limit):
+        if isinstance(line, Instruction):
+            yield f"{formulas.operand(line.out)} = {formulas.formula(line)}"
+        elif isinstance(line, SlotGuard):
+            yield f"requires {formulas.guard(line)}"
+        else:
+            yield line
     yield f"returns {', '.join(shortened(formulas.outputs()))}"
 
 
-def _steps(formulas: Formulas) -> list[str]:
+def _steps(program: Program) -> list[Instruction | SlotGuard]:
     """Return the instructions, and behind them the branches that hang on what they give."""
-    program = formulas.program
     place = {instruction.out: k for k, instruction in enumerate(program.instructions, 1)}
-    tests: dict[int, list[str]] = {}
+    tests: dict[int, list[SlotGuard]] = {}
     for guard in program.guards:
-        behind = max(place.get(guard.x, 0), place.get(guard.y, 0))
-        tests.setdefault(behind, []).append(f"requires {formulas.guard(guard)}")
-    steps = tests.pop(0, [])
+        tests.setdefault(max(place.get(guard.x, 0), place.get(guard.y, 0)), []).append(guard)
+    steps: list[Instruction | SlotGuard] = [*tests.pop(0, [])]
     for k, instruction in enumerate(program.instructions, 1):
-        steps.append(f"{formulas.operand(instruction.out)} = {formulas.formula(instruction)}")
+        steps.append(instruction)
         steps += tests.get(k, [])
     return steps
 
 
-def _without_middle(lines: Sequence[str], limit: int | None) -> Sequence[str]:
+def _without_middle(lines: Sequence[Any], limit: int | None) -> Sequence[Any]:
     if limit is None or len(lines) <= limit:
         return lines
     first = (limit + 1) // 2

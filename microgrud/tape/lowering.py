@@ -8,6 +8,7 @@ Neighbouring ones over the same numbers that vary become one `MATRIX`.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,10 +20,11 @@ from .. import native
 from ..operation import Operation
 from ..ops import LOG_SOFTMAX, SOFTMAX, TABLE, TANH
 from .graph import Ints, as_ints
+from .liveness import reuse
 from .program import LINEAR, Instruction, Instructions, Program
 from .recorder import DETACH, TAKE
 
-__all__ = ["SYMBOLS", "Lowered", "NotLoweredError", "lower"]
+__all__ = ["SYMBOLS", "Forward", "Lowered", "NotLoweredError", "lower"]
 
 SYMBOLS = {"<": 0, "<=": 1, "==": 2, "!=": 3, ">": 4, ">=": 5}  # Python's own numbers for comparisons
 #: So many sums at least, over so many terms, and one instruction for all of them pays.
@@ -57,6 +59,23 @@ class Code:
 
 
 @dataclass
+class Forward:
+    """The part of a lowered program that varies, for runs without a backward pass.
+
+    Attributes:
+        varying: how many slots vary.
+        batch: the instructions.
+        slots: for each slot of the lowered program its number here; -1 for one that others share.
+        guards: those of the batch.
+    """
+
+    varying: int
+    batch: Code
+    slots: Ints
+    guards: list[tuple[int, int, int, int]]
+
+
+@dataclass
 class Lowered:
     """A program in numbers.
 
@@ -69,6 +88,9 @@ class Lowered:
         batch: the others.
         guards: those of the batch: rows of slot, comparison, slot, outcome.
         uniform_guards: those that are the same for all samples.
+        inputs: the slots of arguments that vary, in order.
+        outputs: of results, likewise.
+        codes: the interpreter's numbers of instructions that are not operations.
     """
 
     uniform: int = 0
@@ -79,6 +101,24 @@ class Lowered:
     batch: Code = field(default_factory=Code)
     guards: list[tuple[int, int, int, int]] = field(default_factory=list)
     uniform_guards: list[tuple[int, str, int, bool]] = field(default_factory=list)
+    inputs: list[int] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
+    codes: dict[str, int] = field(default_factory=dict)
+
+    @functools.cached_property
+    def forward(self) -> Forward:
+        """The instructions of the batch for runs without a backward pass, made at the first of them."""
+        varying = [slot - self.uniform for slot in self.inputs]
+        pinned = np.zeros(self.varying, dtype=np.uint8)
+        looked_at = [slot for x, _, y, _ in self.guards for slot in (x, y)]
+        pinned[[slot - self.uniform for slot in (*self.outputs, *looked_at) if slot >= self.uniform]] = 1
+        numbers, starts = self.batch.arrays()
+        codes = tuple(self.codes[name] for name in ("linear", "matrix", "softmax", "log_softmax", "tanh"))
+        again, count, given = reuse(numbers, starts, as_ints(varying), pinned, self.uniform, codes)
+        slots = np.concatenate([np.arange(self.uniform, dtype=np.int32), as_ints(given)])
+        slots[self.uniform :][slots[self.uniform :] >= 0] += np.int32(self.uniform)
+        guards = [(int(slots[x]), symbol, int(slots[y]), outcome) for x, symbol, y, outcome in self.guards]
+        return Forward(count, Code(as_ints(again), starts), slots, guards)
 
 
 def lower(program: Program, varying_slots: set[int], codes: dict[str, int], special: dict[str, int]) -> Lowered:
@@ -101,6 +141,9 @@ def lower(program: Program, varying_slots: set[int], codes: dict[str, int], spec
             lowered.guards.append((x, SYMBOLS[guard.symbol], y, int(guard.outcome)))
         else:
             lowered.uniform_guards.append((x, guard.symbol, y, guard.outcome))
+    lowered.inputs = [int(lowered.slots[slot]) for slot in sorted(varying_slots)]
+    lowered.outputs = [int(lowered.slots[slot]) for slot in program.outputs]
+    lowered.codes = special
     return lowered
 
 

@@ -11,13 +11,14 @@ from .. import native
 from .arguments import Part
 from .executors import Native, native_tape
 
-__all__ = ["replay_of"]
+__all__ = ["replay_of", "tree_of"]
 
 #: As in replay_layout.h.
 _KINDS = ("number", "integer", "list", "tuple")
 _OF_ITEMS = {("list", "number"): 4, ("tuple", "number"): 5, ("list", "integer"): 6, ("tuple", "integer"): 7}
 _ARRAYS = {("array", False): 8, ("array", True): 9, ("batch", False): 10, ("batch", True): 11}
 _MOST_AXES = 8
+_MOST_TOGETHER = 256
 _GREATEST = 2**63 - 1
 
 
@@ -56,6 +57,8 @@ def replay_of(executor: Any, parts: Sequence[Part], mean: bool, ignore: bool, th
         ),
         np.array(executor.outputs, dtype=np.int32),
         executor.uniform_guards,
+        np.array([*executor.alone_numbers, *executor.batch_numbers[1:]], dtype=np.int32),
+        bytes(guard.outcome for guard in program.guards),
         mean,
         ignore,
         threads,
@@ -63,6 +66,11 @@ def replay_of(executor: Any, parts: Sequence[Part], mean: bool, ignore: bool, th
         np.ndarray,
         np.zeros,
     )
+
+
+def tree_of(replays: Sequence[Any]) -> Any:
+    """Return replays for arguments of one structure as one, of which each sample takes its own; None for too many."""
+    return native_tape.Tree(tuple(replays)) if len(replays) <= _MOST_TOGETHER else None
 
 
 def _entries(parts: Sequence[Part]) -> tuple[list[tuple[int, int, int, tuple[int, ...]]], int]:

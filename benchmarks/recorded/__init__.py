@@ -1,0 +1,1 @@
+"""Recorded functions, and what else compiles or differentiates whole programs: the second suite."""

@@ -1,0 +1,136 @@
+"""The figures of the second suite, as text and as Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from .rivals import RIVALS
+from .suite import WORKLOADS
+from .workload import Workload
+
+Figures = list[dict[str, Any]]
+
+_BEGIN, _END = "<!-- the tables begin -->", "<!-- the tables end -->"
+
+
+def text(found: Figures) -> Iterator[str]:
+    """Yield the lines of a table for each workload: multiples of the base, with quartiles, and the first call."""
+    for name, workload in _measured(found):
+        yield ""
+        yield f"{workload.title}: time a step as a multiple of {workload.base} (quartiles), time, time of the first"
+        yield f"{'':22}" + "".join(f"{case:>40}" for case in workload.cases)
+        for rival, cells in _rows(found, name, workload):
+            yield f"{rival:22}" + "".join(f"{_cell(cell):>40}" for cell in cells)
+    yield from _remarks(found)
+
+
+def markdown(found: Figures) -> Iterator[str]:
+    """Yield the same as Markdown, with the time a step in place of the quartiles."""
+    for name, workload in _measured(found):
+        yield ""
+        yield f"### {workload.title[0].upper()}{workload.title[1:]}"
+        yield ""
+        yield f"| multiple of {workload.base}, time | " + " | ".join(workload.cases) + " |"
+        yield "| --- |" + " --- |" * len(workload.cases)
+        for rival, cells in _rows(found, name, workload):
+            yield f"| {rival} | " + " | ".join(_short_cell(cell) for cell in cells) + " |"
+    yield from _remarks(found)
+
+
+def into(document: Path, machine: str, found: Figures) -> None:
+    """Put the tables between the two marks of a document, in the place of what is there.
+
+    Raises:
+        ValueError: if the document has not both marks.
+    """
+    written = document.read_text(encoding="utf-8")
+    before, _, rest = written.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not end:
+        raise ValueError(f"{document}: expected the marks {_BEGIN} and {_END}")
+    lines = "\n".join([f"Measured on {machine}, {date.today():%d %B %Y}.", *markdown(found)])
+    document.write_text(f"{before}{_BEGIN}\n{lines}\n{_END}{after}", encoding="utf-8")
+
+
+def exponent(found: Figures, rival: str) -> float | None:
+    """Return the exponent with which the time of a recording grows with the operations; None for too few figures.
+
+    It is fitted to the multiples of plain floats, whose time grows with the exponent 1.
+    """
+    own = [f for f in found if f.get("workload") == "recording" and f["rival"] == rival and "multiple" in f]
+    points = [(math.log(int(f["case"].replace(",", ""))), math.log(f["multiple"])) for f in own]
+    if len(points) < 2:
+        return None
+    mean_x, mean_y = (sum(column) / len(points) for column in zip(*points))
+    above = sum((x - mean_x) * (y - mean_y) for x, y in points)
+    return 1.0 + above / sum((x - mean_x) ** 2 for x, _ in points)
+
+
+def duration(seconds: float) -> str:
+    """Write a time with three digits.
+
+    >>> duration(0.00012345), duration(12.0)
+    ('123 us', '12.0 s')
+    """
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= 0.9995 * size:
+            return f"{short(seconds / size)} {unit}"
+    return f"{short(seconds * 1e9)} ns"
+
+
+def short(x: float) -> str:
+    """Write a number with three digits.
+
+    >>> short(0.0123456), short(3.14159), short(1234.5)
+    ('0.0123', '3.14', '1,234')
+    """
+    return f"{x:,.0f}" if x >= 99.95 else f"{x:#.3g}"
+
+
+def _measured(found: Figures) -> Iterator[tuple[str, Workload]]:
+    names = {figure.get("workload") for figure in found}
+    return ((name, workload) for name, workload in WORKLOADS.items() if name in names)
+
+
+def _rows(found: Figures, name: str, workload: Workload) -> Iterator[tuple[str, list[dict[str, Any] | None]]]:
+    own = {(f["rival"], f["case"]): f for f in found if f.get("workload") == name}
+    for rival in RIVALS:
+        cells = [own.get((rival, case)) for case in workload.cases]
+        if any(cells):
+            yield rival, cells
+
+
+def _cell(figure: dict[str, Any] | None) -> str:
+    if figure is None or "failed" in figure:
+        return figure["failed"] if figure else ""
+    low, high = map(short, figure["quartiles"])
+    times = f"{duration(figure['seconds'])}, {duration(figure['first'])}"
+    return f"{short(figure['multiple'])} ({low}-{high}) {times}"
+
+
+def _short_cell(figure: dict[str, Any] | None) -> str:
+    if figure is None or "failed" in figure:
+        return figure["failed"] if figure else ""
+    return f"{short(figure['multiple'])}, {duration(figure['seconds'])}"
+
+
+def _remarks(found: Figures) -> Iterator[str]:
+    """Yield the exponents of growth, what took long the first time, and who was not there."""
+    yield ""
+    for rival in RIVALS:
+        power = exponent(found, rival) if rival != "floats" else None
+        if power is not None:
+            yield f"* {rival}: the time of a recording grows with the {power:.2f}th power of the operations."
+    for rival in RIVALS:
+        firsts = [f["first"] for f in found if f["rival"] == rival and "first" in f and f["workload"] != "recording"]
+        if firsts and max(firsts) >= 0.1:
+            yield f"* {rival}: {duration(min(firsts))} to {duration(max(firsts))} until the first result is there."
+    versions = {f["rival"]: f["version"] for f in found if "version" in f}
+    yield "* Versions: " + ", ".join(f"{rival} {version}" for rival, version in versions.items()) + "."
+    for figure in found:
+        if "missing" in figure:
+            yield f"* {figure['rival']} is not here: {figure['missing']}."

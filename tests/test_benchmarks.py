@@ -1,0 +1,99 @@
+"""The workloads of the benchmarks compute the same thing in every way; nothing is timed here."""
+
+from __future__ import annotations
+
+import pytest
+
+import microgrud
+from benchmarks.recorded import handwritten, mlp
+from benchmarks.recorded.figure import draw
+from benchmarks.recorded.suite import WORKLOADS
+from benchmarks.recorded.table import exponent, into, markdown, text
+from benchmarks.recorded.worker import agree
+
+SMALL = [
+    ("mlp", "10"), ("transformer", "1 word"), ("transformer", "8 words"), ("barrier", "100 paths"),
+    ("recording", "1,000"), ("lorenz", "6 derivatives"), ("rosenbrock", "gradient"), ("rosenbrock", "HVP"),
+]  # fmt: skip
+ROUNDS = {"version": "1", "first": 0.5, "seconds": 1e-3, "quartiles": [0.4, 0.6], "base_seconds": 2e-3}
+
+
+@pytest.mark.parametrize(("name", "case"), SMALL)
+@pytest.mark.parametrize("rival", ["microgrud", "microgrud eager"])
+def test_results_are_those_by_hand(name, case, rival):
+    if microgrud.backend == "python" and name in ("lorenz", "rosenbrock"):
+        pytest.skip("takes the engine in Python seconds")
+    workload = WORKLOADS[name]
+    if rival not in workload.programs:
+        pytest.skip("there is none")
+    data = workload.data(case)
+    by_hand, step = (workload.programs[who](data) for who in (workload.base, rival))
+    truth = by_hand.read(by_hand.run())
+    for _ in range(2):  # as it is recorded, and as it is replayed
+        assert agree(step.read(step.run()), truth, workload.tolerance)
+
+
+@pytest.mark.parametrize("case", ["1", "10", "100"])
+def test_the_network_in_c(case):
+    try:
+        handwritten.compiler()
+    except ImportError as error:
+        pytest.skip(str(error))
+    data = mlp.data(case)
+    by_hand, step = mlp.by_numpy(data), mlp.by_c(data)
+    assert agree(step.read(step.run()), by_hand.read(by_hand.run()), 1e-12)
+
+
+def test_another_result_is_told():
+    data = mlp.data("10")
+    by_hand = mlp.by_numpy(data)
+    truth = by_hand.read(by_hand.run())
+    assert agree(truth, truth, 1e-8)
+    assert not agree(truth * (1.0 + 1e-7), truth, 1e-8)
+    assert not agree(truth[:-1], truth, 1e-8)
+
+
+def figures():
+    found = [
+        {"rival": rival, "workload": name, "case": case, "multiple": 2.0 + k, **ROUNDS}
+        for name, workload in WORKLOADS.items()
+        for k, rival in enumerate(workload.programs)
+        for case in workload.cases_of(rival)
+    ]
+    found[-1] = {"rival": "jax jit", "workload": "recording", "case": "1,000", "failed": "more than 60 s"}
+    return [*found, {"rival": "torch", "missing": "No module named 'torch'"}]
+
+
+def test_tables():
+    for lines in (list(text(figures())), list(markdown(figures()))):
+        assert any("torch is not here: No module named 'torch'" in line for line in lines)
+        assert any("more than 60 s" in line for line in lines)
+
+
+def test_tables_in_a_document(tmp_path):
+    document = tmp_path / "README.md"
+    document.write_text("before\n<!-- the tables begin -->\nold\n<!-- the tables end -->\nafter\n", encoding="utf-8")
+    for _ in range(2):
+        into(document, "a machine", figures())
+    written = document.read_text(encoding="utf-8")
+    assert written.startswith("before\n<!-- the tables begin -->\nMeasured on a machine, ")
+    assert written.endswith("\n<!-- the tables end -->\nafter\n")
+    assert "old" not in written
+    assert written.count("### Lorenz") == 1
+    document.write_text("no marks", encoding="utf-8")
+    with pytest.raises(ValueError, match="marks"):
+        into(document, "a machine", figures())
+
+
+def test_the_exponent_of_growth():
+    found = [
+        {"rival": "casadi", "workload": "recording", "case": f"{n:,}", "multiple": 3.0 * n**0.5}
+        for n in (1000, 100_000)
+    ]
+    assert exponent(found, "casadi") == pytest.approx(1.5)
+    assert exponent(found, "microgrud") is None
+
+
+def test_the_figure(tmp_path):
+    draw(figures(), tmp_path / "figure.svg")
+    assert (tmp_path / "figure.svg").read_text(encoding="utf-8").count("axes_") >= 6
