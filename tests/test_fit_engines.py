@@ -712,3 +712,10 @@ def test_what_cannot_be_recorded_in_validation_is_said_to_be_there(monkeypatch: 
     history = train(Blunt(2, [3, 1], rng=0), batch_size=None, validation=(ROWS, TARGETS))
     assert history.engine == "eager"
     assert str(history.eager_because).startswith("in validation, .data of ")
+
+
+def test_the_progress_bar_says_which_engine_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("tqdm")
+    for way, engine in ((True, "tape"), (False, "eager")):
+        train(network(), compile=way, progress=True)
+        assert f"engine={engine}" in capsys.readouterr().err
