@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from . import functions, ops
+from . import functions, ops, watching
 from .engine import Value
 from .operation import Number, as_float, as_sequence, describe_operands, is_real_scalar
 
@@ -106,8 +106,9 @@ def hinge(prediction: Any, target: Any) -> Number:
     """
     terms = []
     for score, t in _pairs(prediction, target, "hinge"):
-        # Comparisons, not `==`, which tells whether two Values are the same node.
-        if not (1.0 <= t <= 1.0 or -1.0 <= t <= -1.0):
+        # Comparisons, not `==`, which tells whether two Values are the same node. Of the absolute value, so that both
+        # classes are one branch of a recording.
+        if not 1.0 <= functions.abs(t) <= 1.0:
             raise ValueError(f"hinge: expected targets -1 or 1, got {describe_operands([t])}")
         terms.append(functions.relu(1.0 - score * t))
     return _mean(terms)
@@ -169,10 +170,11 @@ def binary_cross_entropy_with_logits(prediction: Any, target: Any) -> Number:
     terms = []
     for logit, t in _pairs(prediction, target, where):
         _check_probability(t, f"{where}: expected targets between 0 and 1")
-        # Sums of positive terms: softplus(logit) - target*logit would cancel for large logits.
-        if t >= 1.0:
+        # Sums of positive terms: softplus(logit) - target*logit would cancel for large logits. One term is enough where
+        # the target is 0 or 1, unless it is a Value: then it has a derivative, and is one branch of a recording.
+        if not isinstance(t, Value) and t >= 1.0:
             terms.append(functions.softplus(-logit))
-        elif t <= 0.0:
+        elif not isinstance(t, Value) and t <= 0.0:
             terms.append(functions.softplus(logit))
         else:
             terms.append(functions.dot([t, 1.0 - t], [functions.softplus(-logit), functions.softplus(logit)]))
@@ -210,6 +212,9 @@ def cross_entropy(prediction: Any, target: Any) -> Number:
 def _log_likelihood(logits: Sequence[Number], target: Any, where: str) -> Number:
     if _is_number(target):
         # One node with all its digits: logsumexp(logits) - logits[target] cancels where the loss is small.
+        of_any = _left_open((ops.LOG_SOFTMAX(float(i), *logits) for i in range(len(logits))), target)
+        if of_any is not None:
+            return of_any
         return ops.LOG_SOFTMAX(float(_class_index(target, len(logits), where)), *logits)
     if isinstance(target, str):
         raise TypeError(f"{where}: expected a class index or soft targets, got {target!r}; number the classes from 0")
@@ -226,7 +231,7 @@ def _log_likelihood(logits: Sequence[Number], target: Any, where: str) -> Number
             "numbers is one sample, with a logit and a target for each class"
         )
     # As above, and terms of one sign. A share of exactly 0 that is no Value needs no node: it has no derivative either.
-    shares = [(t, i) for i, t in enumerate(weights) if isinstance(t, Value) or t != 0.0]
+    shares = [(t, i) for i, t in enumerate(weights) if isinstance(t, Value) or t > 0.0]
     return functions.dot([t for t, _ in shares], [ops.LOG_SOFTMAX(float(i), *logits) for _, i in shares])
 
 
@@ -253,7 +258,9 @@ def negative_log_likelihood(prediction: Any, target: Any) -> Number:
                     f"{where}: expected log-probabilities, which are at most 0, got {describe_operands([x])}; "
                     "give logits to cross_entropy, or take log_softmax of them"
                 )
-        chosen.append(log_probabilities[_class_index(t, len(log_probabilities), where)])
+        of_any = _left_open(log_probabilities, t)
+        found = log_probabilities[_class_index(t, len(log_probabilities), where)] if of_any is None else of_any
+        chosen.append(found)
     return 0.0 - _mean(chosen)
 
 
@@ -364,6 +371,25 @@ def _class_index(target: Any, classes: int, where: str) -> int:
     if not 0 <= number < classes:
         raise ValueError(f"{where}: expected a class index from 0 to {classes - 1}, got {target}")
     return int(number)
+
+
+def _left_open(items: Iterable[Number], target: Any) -> Number | None:
+    """Look up by a class index that is an argument of a function being recorded, so that one recording serves all.
+
+    Returns:
+        The item; None for any other index, and for one out of range, of which the caller says what is wrong with it.
+    """
+    if watching.current() is None:
+        return None
+    from .tape.integers import IntegerArgument, take  # whoever records has loaded it, and nobody else needs it
+
+    if not isinstance(target, IntegerArgument):
+        return None
+    try:
+        found: Number = take(list(items), target)
+    except IndexError:
+        return None
+    return found
 
 
 def _strength(strength: Any, where: str) -> float:

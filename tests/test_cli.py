@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import runpy
 import shlex
 import shutil
@@ -104,6 +105,7 @@ def test_without_a_table_it_learns_iris_and_says_where_the_report_is() -> None:
     result = succeed("train", "--epochs", "12", "--lr", "0.05", "--hidden", "8")
     assert result.output.rstrip().endswith("Report: " + str(Path("runs/iris-1/report.html")))
     assert "iris: predicting species (classification, 3 classes), from 4 columns" in result.output
+    assert re.search(r"steps in [\d.]+ s, replayed from a recording\n", result.output)
     assert {path.name for path in Path("runs/iris-1").iterdir()} == RUN_FILES | {"confusion.svg"}
     assert json.loads(Path("runs/iris-1/model.json").read_text())["extra"]["scores"]["accuracy"] >= 0.93
 

@@ -32,7 +32,7 @@ def texts(cell: Any) -> str:
     """The outputs of a cell as text, without what differs between machines."""
     outputs = cell.get("outputs", [])
     found = "\n".join(o.get("text", "").rstrip("\n") or o.get("data", {}).get("text/plain", "") for o in outputs)
-    return re.sub(r"engine: \w+", "", found)
+    return re.sub(r"engine: \w+|[\d.]+ ms", "", found)
 
 
 @pytest.mark.skipif(microgrud.backend == "python", reason="takes minutes on the engine in Python")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,11 @@ from microgrud import Value, exp, log
 from microgrud.losses import squared_error
 from microgrud.nn import MLP, Module
 from microgrud.optim.packing import read_data, read_gradients, write_data
-from microgrud.plot import LossSurface, Trajectory, beale, himmelblau, loss_surface
+from microgrud.plot import LossSurface, Trajectory, beale, himmelblau, loss_surface, replay
 from microgrud.plot.bar import with_progress
 from microgrud.plot.parameters import filters_of
 from microgrud.plot.planes import filter_normalized_plane
+from microgrud.tape.executors import native_tape
 
 X = [[0.1 * i, -0.3 * i] for i in range(4)]
 Y = [0.2 * i for i in range(4)]
@@ -400,3 +402,83 @@ def test_a_surface_is_a_record_of_what_was_evaluated() -> None:
     assert repr(partly).endswith("losses from 0 to 0, 6 without a finite loss)")
     nowhere = loss_surface(lambda: math.inf, [x, y], points=2)
     assert repr(nowhere).endswith("no finite loss, 4 without a finite loss)")
+
+
+# --- replayed ---
+
+
+def a_network_and_its_loss() -> tuple[MLP, Callable[[], Value]]:
+    model = MLP(2, [8, 1], activation="tanh", rng=0)
+    rows = [[i / 5, 1 - i / 7] for i in range(9)]
+    return model, lambda: squared_error([model(row) for row in rows], [a * b for a, b in rows])
+
+
+def losses_and_calls(
+    loss: Callable[[], Any], model: MLP, points: int, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Any, int]:
+    """The losses over a plane, and how often the loss was called for them."""
+    calls = []
+
+    def counted() -> Any:
+        calls.append(0)
+        return loss()
+
+    with monkeypatch.context() as patch:  # a loss that counts would be seen to change something
+        patch.setattr(replay.Surroundings, "change", lambda self: None)
+        losses = loss_surface(counted, model, points=points, progress=False).losses
+        recorded = len(calls)
+        patch.setattr(replay, "native_tape", None)
+        expected = loss_surface(counted, model, points=points, progress=False).losses
+    assert len(calls) - recorded == expected.size
+    assert losses == pytest.approx(expected, rel=1e-10, nan_ok=True)
+    assert np.ptp(losses) > 0.1
+    return losses, recorded
+
+
+REPLAYED = pytest.mark.skipif(native_tape is None, reason="the interpreter in NumPy is no faster at one place")
+
+
+@REPLAYED
+def test_a_loss_is_recorded_and_replayed_to_the_same_surface(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, loss = a_network_and_its_loss()
+    assert losses_and_calls(loss, model, 15, monkeypatch)[1] == 5  # twice to record, thrice to compare
+
+
+@REPLAYED
+@pytest.mark.parametrize("case", ["reads numbers", "frozen numbers", "branches at will", "small", "few places"])
+def test_a_loss_that_cannot_be_replayed_is_called_at_each_place(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, loss = a_network_and_its_loss()
+    parameters = model.parameters()
+    losses: dict[str, Callable[[], Any]] = {
+        "reads numbers": lambda: loss().data,
+        "frozen numbers": lambda: loss() + float(np.sum(read_data(parameters) ** 2)),
+        "branches at will": lambda: sum(
+            [p if p > 0.1 * k else 2 * p for p in parameters for k in range(-9, 9)], loss()
+        ),
+        "small": lambda: parameters[0] * parameters[1],
+        "few places": loss,
+    }
+    found, calls = losses_and_calls(losses[case], model, 13 if case == "few places" else 15, monkeypatch)
+    assert calls >= found.size
+
+
+def test_a_loss_that_changes_something_is_called_as_often_as_there_are_places() -> None:
+    model, loss = a_network_and_its_loss()
+    calls = []
+
+    def counted() -> Value:
+        calls.append(len(calls))
+        return loss()
+
+    surface = loss_surface(counted, model, points=15, progress=False)
+    assert calls == list(range(surface.losses.size))
+
+
+def test_places_where_a_recorded_loss_is_undefined_have_none() -> None:
+    model, loss = a_network_and_its_loss()
+    first, second = model.parameters()[:2]
+    surface = loss_surface(
+        lambda: loss() + log(first), model, directions=(first, second), extent=(-1, 1), points=15, progress=False
+    )
+    assert surface.undefined == 15 * 8
+    assert "log" in str(surface.failure)

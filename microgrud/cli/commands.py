@@ -230,7 +230,8 @@ def _result(run: Run) -> str:
         f"\n{run.title} ({run.target.task}, {how}), from {counted(columns, 'column')}"
         + (f" ({counted(inputs, 'input')})" if inputs != columns else ""),
         f"{counted(run.train_rows, 'row')} trained on, {len(run.predictions)} held out; "
-        f"{counted(len(run.history), 'step')} in {run.seconds:.1f} s\n",
+        f"{counted(len(run.history), 'step')} in {run.seconds:.1f} s, "
+        + ("replayed from a recording\n" if run.history.engine == "tape" else "each sample by the network itself\n"),
         pd.DataFrame(
             {name: [scores[key] for key in keys] for name, scores in run.score_columns.items()},
             index=[LABELS[key][0] for key in keys],

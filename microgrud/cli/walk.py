@@ -13,7 +13,7 @@ from ..functions import mean
 from ..optim.packing import Vector, read_data, read_gradients, write_data, write_gradients
 from ..plot import LossSurface, gradient_flow, loss_surface
 from ..train.batches import Samples
-from ..train.evaluation import measure
+from ..train.objective import MeanLoss
 from . import charts
 from .charts import Picture, themed_files
 from .pipeline import Run, sample_loss
@@ -70,7 +70,7 @@ def surface_of(run: Run) -> LossSurface:
     positions = trajectory.positions
     moved = len(positions) > 1 and bool(np.ptp(positions, axis=0).any())
     return loss_surface(
-        lambda: measure(model, samples, loss, None)[0],
+        MeanLoss(model, samples, loss),
         model,
         directions=None if moved else "random",
         trajectory=trajectory if moved else None,

@@ -15,6 +15,7 @@ from ..recording import no_grad
 from ..train.evaluation import number
 from .bar import with_progress
 from .planes import Plane
+from .replay import replayed
 from .scales import LARGEST
 
 __all__ = ["Extent", "around", "checked_extent", "default_extent", "evaluate"]
@@ -79,6 +80,7 @@ def evaluate(
     losses = np.full((len(y), len(x)), np.nan)
     failure: Exception | None = None
     failures = 0
+    loss = replayed(loss, losses.size)
     try:
         with no_grad():
             for j in with_progress("loss_surface", list(range(len(y))), progress, "row"):

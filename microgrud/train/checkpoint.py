@@ -148,6 +148,7 @@ def _restore(training: Training, state: Mapping[str, Any]) -> None:
     set_global_state(state["global_random"])
     training.epoch, training.batch, training.means = epoch, batch, means
     training.random_state, training.history = random_state, history
+    training.objective.go_on(history.engine, history.eager_because)
     if history.stopped_by != "early stopping":
         history.stopped_by = None
     write_data(training.parameters, parameters)

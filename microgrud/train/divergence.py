@@ -50,14 +50,14 @@ class DivergenceGuard:
         self.optimizer = optimizer
         self.initial = self.good = read_data(parameters)
 
-    def check(self, loss: Value) -> float:
+    def check(self, loss: float) -> float:
         """Return the norm of the gradient; raise unless it and the loss are finite, else keep the parameters.
 
         Raises:
             ArithmeticError: if either is not finite.
         """
         norm = gradient_norm(self.optimizer.parameters())
-        check_finite("the loss", loss.data)
+        check_finite("the loss", loss)
         check_finite("the norm of the gradient", norm)
         self.good = read_data(self.parameters)
         return norm

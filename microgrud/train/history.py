@@ -7,12 +7,15 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ..files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+#: What evaluates the loss: recordings, replayed over a batch, or the model itself, sample by sample.
+Engine: TypeAlias = Literal["tape", "eager"]
 
 #: What `History.plot` draws, with the label of its axis.
 _CURVES = {
@@ -111,6 +114,9 @@ class History:
             if nothing did.
         best_epoch: the number of the epoch with the best validation (or else training) loss, where early stopping
             looked for it; None elsewhere.
+        engine: `"tape"` if model and loss were recorded and replayed, `"eager"` if each sample was evaluated by the
+            model itself; None before the first step.
+        eager_because: why it was the latter.
 
     >>> history = History()
     >>> history.add_step(epoch=1, loss=0.5, metric=None, learning_rate=0.1, gradient_norm=2.0)
@@ -126,6 +132,8 @@ class History:
     epochs: list[EpochRecord] = field(default_factory=list)
     stopped_by: str | None = None
     best_epoch: int | None = None
+    engine: Engine | None = None
+    eager_because: str | None = None
 
     @property
     def interrupted(self) -> bool:
@@ -218,11 +226,16 @@ class History:
             ValueError: if it is damaged.
         """
         try:
-            series = {name: list(saved[name]) for name in ("epoch", *_CURVES)}
+            series: dict[str, Any] = {name: list(saved[name]) for name in ("epoch", *_CURVES)}
             records = [EpochRecord(**record) for record in saved["epochs"]]
             history = cls(**series, epochs=records, stopped_by=saved["stopped_by"], best_epoch=saved["best_epoch"])
+            # Of a run before there was a choice, all was eager.
+            history.engine = saved.get("engine", "eager" if history.loss else None)
+            history.eager_because = saved.get("eager_because")
         except (KeyError, TypeError) as error:
             raise ValueError(f"History: expected what to_dict() returned, got a damaged one ({error!r})") from error
+        if history.engine not in (None, "tape", "eager") or not isinstance(history.eager_because, (str, type(None))):
+            raise ValueError(f"History: expected the engine 'tape' or 'eager', got {history.engine!r}")
         if len({len(column) for column in series.values()}) != 1:
             raise ValueError("History: expected as many figures of each kind, got different numbers of them")
         numbers = [x for column in series.values() for x in column]

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..engine import Value
-from ..functions import mean
 from ..optim.clipping import clip_grad_norm
 from ..optim.optimizer import Optimizer
 from ..optim.packing import read_data
 from ..optim.schedules import Schedule
-from ..optim.settings import POSITIVE, flag, optional, real, whole
+from ..optim.settings import POSITIVE, flag, one_of, optional, real, whole
 from .arguments import (
     a_function,
     all_parameters,
@@ -33,10 +32,11 @@ from .arguments import (
 from .batches import Samples, check_samples
 from .checkpoint import resume_from, save_checkpoint, state_of
 from .divergence import DivergenceGuard, check_finite
-from .evaluation import Loss, Metric, measure, mode, score
+from .evaluation import Loss, Metric, mode, score
 from .events import Callback, TrainingEvent
 from .history import EpochRecord, History, RunningMeans
 from .interrupts import Interrupts
+from .objective import Objective
 from .progress import ProgressBar
 from .stopping import EarlyStopping
 
@@ -65,6 +65,7 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: int = 1,
     resume: bool = False,
+    compile: bool | Literal["auto"] = "auto",
 ) -> History:
     """Train a model.
 
@@ -97,6 +98,12 @@ def fit(
         resume: whether to go on from the checkpoint, if there is one, with the same model, data and settings (more
             epochs are fine): the end is the same, to the bit, as that of a run that was never stopped, also where the
             model draws from `random` or `numpy.random`, whose global generators go on from their states of then.
+        compile: whether to record model and loss, and replay them over each batch, as `microgrud.compile` does: the
+            same figures to rounding, many times as fast. `"auto"` does where they can be recorded and there is enough
+            to do, and evaluates each sample by the model itself elsewhere: where it draws random numbers, reads
+            `.data`, compares by `==`, or keeps something from call to call. `history.engine` says which it was, and
+            `history.eager_because` why. True raises where that is so; False never records. Of a model that is
+            recorded, a replay repeats the operations alone, and not, say, what it prints.
 
     Returns:
         What happened. Ctrl-C stops after the current step (a second one at once), and the history says so.
@@ -106,6 +113,7 @@ def fit(
             the parameters with which they last were.
         TypeError, ValueError: for invalid data or settings.
         ModelFileError: if the checkpoint is damaged, or that of another run; then nothing is changed.
+        CompileError: with `compile=True`, if model and loss cannot be recorded; the message says why.
 
     >>> from microgrud.losses import squared_error
     >>> from microgrud.nn import MLP
@@ -139,12 +147,12 @@ def fit(
         seed=seed,
         checkpoint=checkpoint,
         checkpoint_every=whole(1)("fit: checkpoint_every", checkpoint_every),
+        compile=one_of(True, False, "auto")("fit: compile", compile),
     )
     if resume and checkpoint is not None and os.path.exists(checkpoint):
         resume_from(checkpoint, training)
     with ProgressBar(training.epochs * training.batches, len(training.history), progress) as bar:
-        training.callbacks.append(bar.show)
-        return training.run()
+        return training.run(bar.show)
 
 
 @dataclass
@@ -168,6 +176,7 @@ class Training:
     seed: int
     checkpoint: str | os.PathLike[str] | None
     checkpoint_every: int
+    compile: bool | Literal["auto"]
 
     def __post_init__(self) -> None:
         self.batches = -(-len(self.samples) // self.batch_size)
@@ -178,9 +187,16 @@ class Training:
         self.random_state = self.rng.getstate()  # that of the start of the present epoch
         self.history = History()
         self.guard = DivergenceGuard(self.parameters, self.optimizer)
+        # Those of this package, such as a Trajectory, change nothing.
+        self.others_call = any(not str(f.__module__).startswith("microgrud.") for f in self.callbacks)
+        self.objective = Objective(
+            self.model, self.loss, self.samples, self.batch_size, self.optimizer.zero_grad, self.metric is not None,
+            self.compile,
+        )  # fmt: skip
 
-    def run(self) -> History:
-        """Train until the last epoch is done, or something asks to stop."""
+    def run(self, show: Callback) -> History:
+        """Train until the last epoch is done, or something asks to stop; `show` is told what callbacks are."""
+        self.show = show
         with Interrupts() as self.interrupts, mode(self.model, training=True):
             try:
                 while self.epoch < self.epochs and self.history.stopped_by is None:
@@ -205,52 +221,36 @@ class Training:
         if last or self.epoch % self.checkpoint_every == 0:
             self.save()
 
-    def remaining_batches(self) -> Iterator[Samples]:
-        """Yield the batches of the present epoch from the present one on."""
+    def remaining_batches(self) -> Iterator[list[int]]:
+        """Yield the batches of the present epoch from the present one on: the indices of their samples."""
         order = list(range(len(self.samples)))
         if self.shuffle:
             self.rng.shuffle(order)
         for start in range(self.batch * self.batch_size, len(order), self.batch_size):
-            yield self.samples.take(order[start : start + self.batch_size])
+            yield order[start : start + self.batch_size]
 
-    def take_step(self, batch: Samples) -> None:
-        """Take one step downhill: predict, loss, backward, step."""
+    def take_step(self, batch: list[int]) -> None:
+        """Take one step downhill: predict, loss, backward, step; the batch is one of indices."""
         where = f"epoch {self.epoch + 1}, batch {self.batch + 1} of {self.batches}"
         rate = self.optimizer.param_groups[0]["lr"]
-        with self.guard.watch(where, lambda: self.predict(batch)):
-            predictions, loss = self.predict(batch)
-            self.optimizer.zero_grad()
-            loss.backward()
+        with self.guard.watch(where, lambda: self.objective.with_gradient(batch)):
+            loss, predictions = self.objective.with_gradient(batch)
             norm = self.guard.check(loss)
         if self.clip_norm is not None:
             clip_grad_norm(self.optimizer.parameters(), self.clip_norm)
         with self.guard.step(where):
             self.optimizer.step((lambda: self.loss_and_gradient(batch)) if self.optimizer.needs_closure else None)
-        metric = score(self.metric, predictions, batch.targets)
-        self.history.add_step(self.epoch + 1, loss.data, metric, rate, norm)
-        self.means.add(len(batch), loss.data, metric)
+        metric = score(self.metric, predictions, [self.samples.targets[i] for i in batch])
+        self.history.add_step(self.epoch + 1, loss, metric, rate, norm)
+        self.means.add(len(batch), loss, metric)
         self.batch += 1
         if self.schedule is not None and self.schedule.interval == "step":
-            self.schedule.step(loss.data)
-        self.tell("step", self.epoch + 1, loss.data, metric)
+            self.schedule.step(loss)
+        self.tell("step", self.epoch + 1, loss, metric)
 
-    def predict(self, batch: Samples) -> tuple[list[Any], Value]:
-        """Return the model's prediction for each row of a batch, and their mean loss."""
-        predictions = [self.model(row) for row in batch.rows]
-        loss = mean([self.loss(prediction, target) for prediction, target in zip(predictions, batch.targets)])
-        if not isinstance(loss, Value):
-            raise TypeError(
-                f"fit: loss: expected a Value that depends on the parameters, got {loss!r}; compute the loss with "
-                "Values, not with their .data"
-            )
-        return predictions, loss
-
-    def loss_and_gradient(self, batch: Samples) -> Value:
+    def loss_and_gradient(self, batch: list[int]) -> Value:
         """Evaluate the loss and its gradient anew, for an optimizer that tries several points a step."""
-        self.optimizer.zero_grad()
-        loss = self.predict(batch)[1]
-        loss.backward()
-        return loss
+        return Value(self.objective.with_gradient(batch)[0])
 
     def finish_epoch(self) -> None:
         """Measure the epoch, and see what schedule and early stopping make of it."""
@@ -274,7 +274,8 @@ class Training:
         """Return loss and metric on the validation data."""
 
         def attempt() -> tuple[float, float | None]:
-            return measure(self.model, held_out, self.loss, self.metric)
+            loss, predictions = self.objective.without_gradient(held_out)
+            return loss, score(self.metric, predictions, held_out.targets)
 
         with self.guard.watch(f"epoch {self.epoch + 1}, validation", attempt):
             loss, metric = attempt()
@@ -291,6 +292,7 @@ class Training:
         validation_metric: float | None = None,
     ) -> None:
         """Tell the callbacks, and see whether one of them, or Ctrl-C, asks to stop."""
+        self.note_engine()
         event = TrainingEvent(
             kind=kind,
             epoch=epoch,
@@ -307,11 +309,19 @@ class Training:
         )
         for callback in self.callbacks:
             callback(event)
+        if self.others_call:
+            self.objective.look_again(kind)
+            self.note_engine()
+        self.show(event)
         if self.history.stopped_by is None and self.epoch < self.epochs:
             if event.stop_requested:
                 self.history.stopped_by = "callback"
             elif self.interrupts.requested:
                 self.history.stopped_by = "interrupt"
+
+    def note_engine(self) -> None:
+        """Write down which engine evaluates, and why."""
+        self.history.engine, self.history.eager_because = self.objective.engine, self.objective.reason
 
     def save(self) -> None:
         """Write the checkpoint, if one is wanted."""

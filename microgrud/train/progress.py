@@ -46,6 +46,8 @@ class ProgressBar:
             shown["metric"] = f"{event.metric:.4g}"
         if event.validation_loss is not None:
             shown["validation"] = f"{event.validation_loss:.4g}"
+        if event.history.engine is not None:
+            shown["engine"] = event.history.engine
         self._bar.set_postfix(shown, refresh=False)
         if event.kind == "step":
             self._bar.update()

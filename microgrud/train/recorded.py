@@ -1,0 +1,267 @@
+"""The mean loss over samples, with its gradient, from recordings of the loss of one; what is recorded is checked.
+
+`compile` leaves it to its user that a function is one that a recording can stand for. Here the user wrote a model and a
+loss for numbers: so each recording is checked against a call with plain numbers before it is believed, and a model that
+keeps something from call to call, or draws random numbers, is refused.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import watching
+from ..engine import Value, topological_order
+from ..optim.packing import Vector, read_gradients, write_gradients
+from ..tape.arguments import Arguments, read_arguments
+from ..tape.evaluation import Evaluation, evaluate
+from ..tape.family import Family
+from ..tape.recorder import CompileError
+from .batches import Samples
+from .evaluation import Loss
+from .probes import Witness, probed
+from .surroundings import Surroundings
+
+__all__ = ["Measured", "RecordedLoss"]
+
+#: Recordings that are kept for later batches that may need them.
+_MOST_KEPT = 128
+#: How many recordings a family may have: here batches have a limit of their own.
+_NO_LIMIT = 2**62
+
+
+class Measured(NamedTuple):
+    """The mean loss over some samples.
+
+    Attributes:
+        loss: the mean.
+        predictions: one for each sample; none if nobody asked for them.
+        gradient: derivatives in parts: each a list of leaves, and a number for each.
+    """
+
+    loss: float
+    predictions: list[Any]
+    gradient: list[tuple[list[Value], Vector]]
+
+    def add_gradient(self) -> None:
+        """Add the derivatives to the `grad` of the leaves.
+
+        The parts come in the order in which branches were first taken. They are added in one that does not depend on
+        it, so that a run that is resumed, whose recordings are new, goes on to the same bits.
+        """
+        for leaves, numbers in sorted(self.gradient, key=lambda part: part[1].tobytes()):
+            write_gradients(leaves, read_gradients(leaves) + numbers)
+
+
+class RecordedLoss:
+    """The mean loss over samples, from recordings.
+
+    Args:
+        model: as `fit` was given it, in the mode in which it is to be recorded.
+        loss: likewise.
+        samples: those that batches are taken from.
+        with_predictions: whether somebody asks for them.
+        most_ways: how many ways through the branches of model and loss a batch may take that has a gradient.
+        check: called, before anything is recorded, with the number of operands that the operations on a sample have.
+
+    Raises:
+        CompileError: if it cannot be recorded. What model and loss raise, it raises here too.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        loss: Loss,
+        samples: Samples,
+        with_predictions: bool,
+        most_ways: int,
+        check: Callable[[int], object],
+    ) -> None:
+        self.model, self.loss = model, loss
+        self.with_predictions, self.most_ways = with_predictions, most_ways
+        self._recorded: list[tuple[Any, Any, float]] = []  # in the present batch: samples, and what they gave
+        self._before: Surroundings | None = None  # the first of these recordings
+        before = after = self._surroundings()
+        try:
+            first = self._by_model(samples.rows[0], samples.targets[0])
+            if before.change() is not None:  # once, perhaps: something that is made at the first call
+                after = self._surroundings()
+                self._by_model(samples.rows[0], samples.targets[0])
+            self._check_unchanged(after)
+            check(sum(len(node._operands) for node in topological_order(first)))
+            self.arguments, self.family = self._typed(samples, first._data)
+            self._check_unchanged(after)
+        except BaseException:
+            before.restore()
+            raise
+        self._numbers, self._integers = np.array(self.arguments.numbers), np.array(self.arguments.integers)
+
+    def __call__(self, indices: Sequence[int], gradient: bool) -> Measured:
+        """Evaluate the mean loss over samples.
+
+        Args:
+            indices: of the samples.
+            gradient: whether to compute its derivatives.
+
+        Raises:
+            CompileError: if it cannot be recorded. What model and loss raise, it raises here too.
+        """
+        self._recorded, self._before = [], None
+        seeds = None
+        if gradient:  # of the loss, and not of the predictions
+            seeds = [1.0 / len(indices)] + [0.0] * (self.family.paths[0].structure.size - 1)
+        try:
+            result = evaluate(self.family, self._arguments(indices), seeds, "raise")
+            self._check_recordings(result)
+        except BaseException:
+            if self._before is not None:
+                self._before.restore()
+            raise
+        losses = result.outputs[0].tolist()
+        return Measured(math.fsum(losses) / len(losses), self._predictions(result), result.leaves)
+
+    # --- what is recorded ---
+
+    def _sample(self, row: Any, target: Any) -> Any:
+        """Return the loss of a sample, and the prediction if somebody asks for it."""
+        recording = watching.current() is not None
+        if recording:
+            if self._before is None:
+                self._before = self._surroundings()
+            if len(self._recorded) >= 2 * self.most_ways:  # each is recorded twice
+                raise self._too_many_ways()
+        prediction = self.model(row)
+        loss = self.loss(prediction, target)
+        if recording:
+            if not isinstance(loss, Value):
+                raise CompileError(f"expected a Value as loss, got {loss!r}")
+            self._recorded.append((row, target, loss._data))
+        return (loss, prediction) if self.with_predictions else (loss,)
+
+    def _typed(self, samples: Samples, expected: float) -> tuple[Arguments, Family]:
+        """Return the samples as arguments, with a recording of the first; whole targets as what the loss takes them.
+
+        As floats, one recording serves all of them. Class indices, which the loss looks up by, have to be integers; if
+        it computes with them, each integer has a recording of its own, which will do if they are few.
+        """
+        targets = _as_array(samples.targets)
+        refusal: Exception | None = None
+        kinds: list[Any] = [np.float64]
+        if targets.dtype.kind != "f" or (targets == np.floor(targets)).all():
+            kinds.append(np.int64)
+        for kind in kinds:
+            arguments = read_arguments(
+                ["row", "target"], (samples.rows, targets.astype(kind).tolist()), {}, ("row", "target")
+            )
+            family = Family(self._sample, _NO_LIMIT, os.cpu_count() or 1)
+            try:
+                self._record_first(arguments, family, samples, expected)
+            except Exception as error:
+                refusal = error
+                continue
+            classes = len(np.unique(targets)) if family.paths[0].program.static_integers else 0
+            if classes > self.most_ways:
+                raise CompileError(
+                    f"it looks at whole targets, of which there are {classes}; use microgrud.take(table, k)"
+                )
+            return arguments, family
+        raise refusal or CompileError("it cannot be recorded")
+
+    def _record_first(self, arguments: Arguments, family: Family, samples: Samples, expected: float) -> None:
+        numbers, integers = arguments.sample(0)
+        given = arguments.rebuild([float(x) for x in numbers], integers)[0]
+        as_given = repr(given) == repr([samples.rows[0], samples.targets[0]])
+        if not as_given and self._by_model(*given)._data != expected:
+            raise CompileError("it does something else with lists in the place of tuples, or with floats of integers")
+        self._recorded = []
+        if family.add(arguments, numbers, integers) is None:
+            raise CompileError("it catches the error of an operation")
+        _check_close(self._recorded[0][2], expected)
+
+    def _arguments(self, indices: Sequence[int]) -> Arguments:
+        numbers, integers = (list(x[:, indices]) if len(x) else [] for x in (self._numbers, self._integers))
+        return replace(self.arguments, samples=len(indices), numbers=numbers, integers=integers)
+
+    def _predictions(self, result: Evaluation) -> list[Any]:
+        assert result.structure is not None
+        if not self.with_predictions:
+            return []
+        paths = result.structure.paths
+        if paths[1:] == tuple(f"[1][{i}]" for i in range(len(paths) - 1)) and result.structure.size == len(paths):
+            lists: list[Any] = result.outputs[1:].T.tolist()
+            return lists
+        if paths == ("[0]", "[1]") and result.structure.size == 2:
+            numbers: list[Any] = result.outputs[1].tolist()
+            return numbers
+        return [result.structure.rebuild(numbers)[1] for numbers in result.outputs.T.tolist()]
+
+    # --- whether it can be believed ---
+
+    def _by_model(self, row: Any, target: Any) -> Value:
+        """Return the loss of a sample, computed with plain numbers; raise if that is not what a recording would do."""
+        witness = Witness()
+        loss = self.loss(self.model(probed(row, witness)), probed(target, witness))
+        if witness.seen:
+            raise CompileError("it compares a number of a sample by == or !=, or looks it up in a dict; compare by <")
+        if not isinstance(loss, Value):
+            raise CompileError(f"expected a Value as loss, got {loss!r}")
+        return loss
+
+    def _check_recordings(self, result: Evaluation) -> None:
+        """Raise a CompileError unless the recordings that a batch takes are few, and those that it has added right."""
+        # Those that have a part in the gradient: a resumed run, whose recordings are new, counts the same.
+        if len(result.leaves) > self.most_ways:
+            raise self._too_many_ways()
+        if self._before is not None:
+            self._check_unchanged(self._before)
+            self._check_recorded()
+        if len(self.family.paths) > _MOST_KEPT:
+            self.family.paths = sorted(self.family.paths, key=lambda path: path.used)[-_MOST_KEPT:]
+
+    def _check_recorded(self) -> None:
+        for row, target, loss in self._recorded[::2]:
+            _check_close(loss, self._by_model(_plain(row), _plain(target))._data)
+
+    def _check_unchanged(self, before: Surroundings) -> None:
+        changed = before.change()
+        if changed is not None:
+            raise CompileError(f"a call changes {changed}, which a replay would not")
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings({"model": self.model, "loss": self.loss})
+
+    def _too_many_ways(self) -> CompileError:
+        return CompileError(f"a batch takes more than {self.most_ways} ways through its branches, or integers")
+
+
+def _as_array(targets: list[Any]) -> Any:
+    """Return targets as an array of floats, integers or truth values.
+
+    Raises:
+        CompileError: if they are anything else.
+    """
+    try:
+        array = np.array(targets)
+    except ValueError:  # of different lengths
+        array = np.array(None)
+    if array.dtype.kind not in "fiub":
+        raise CompileError("the targets are not numbers, or lists of as many numbers each")
+    return array
+
+
+def _check_close(loss: float, expected: float) -> None:
+    if not math.isclose(loss, expected, rel_tol=1e-6, abs_tol=1e-9):
+        raise CompileError(f"with Values in the place of the numbers of a sample it is {loss}, not {expected}")
+
+
+def _plain(x: Any) -> Any:
+    """Return what was recorded, lists and arrays of it too, as plain numbers."""
+    if isinstance(x, Value):
+        return x._data
+    return [_plain(item) for item in x] if isinstance(x, (list, tuple)) else operator.index(x)

@@ -1,0 +1,721 @@
+"""`fit` on recordings and without: the same course to rounding, the same errors, and which of the two it was."""
+
+from __future__ import annotations
+
+import functools
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from lines import ROWS, TARGETS, Line, at_step, mean_absolute_error, train
+
+from microgrud import CompileError, Value, custom_op, detect_anomaly, exp, log, losses, no_grad
+from microgrud.losses import cross_entropy, squared_error
+from microgrud.nn import MLP
+from microgrud.optim import LBFGS, SGD, OneCycleLR, StepLR
+from microgrud.train import EarlyStopping, History, TrainingDivergedError, TrainingEvent
+from microgrud.train.surroundings import Surroundings
+
+CLASSES = [0, 1, 2, 1, 0, 2, 2, 1, 0, 1]
+SIGNS = [1.0, -1.0] * 5
+SHARES = [[0.5, 0.5, 0.0], [0.1, 0.2, 0.7]] * 5
+BITS = [[0.0, 1.0, 0.25]] * 5 + [[1.0, 0.0, 0.0]] * 5
+
+
+def network(outputs: int = 1, output: Any = "linear", seed: int = 3) -> MLP:
+    return MLP(2, [4, outputs], activation="tanh", output=output, rng=seed)
+
+
+def numbers(model: Any) -> list[float]:
+    return [p.data for p in model.parameters()]
+
+
+def figures(history: History) -> list[float]:
+    """All that a history holds, in one list."""
+    of_epochs = [(r.loss, r.metric, r.validation_loss, r.validation_metric) for r in history.epochs]
+    columns = [history.loss, history.metric, history.gradient_norm, history.learning_rate, *of_epochs]
+    return [math.nan if x is None else x for column in columns for x in column]
+
+
+def both(make: Callable[[], Any], y: Any = TARGETS, **settings: Any) -> tuple[Any, History]:
+    """Train by the tape and without, hold the two together, and return the model and history of the former."""
+    taped, eager = make(), make()
+    settings = {"epochs": 3, "batch_size": 4, **settings}
+    histories = [
+        train(
+            model,
+            y=y,
+            compile=way,
+            **{k: v(model) if k == "optimizer" and callable(v) else v for k, v in settings.items()},
+        )
+        for model, way in ((taped, True), (eager, False))
+    ]
+    assert [history.engine for history in histories] == ["tape", "eager"]
+    assert numbers(taped) == pytest.approx(numbers(eager), rel=1e-9, abs=1e-12)
+    assert figures(histories[0]) == pytest.approx(figures(histories[1]), rel=1e-8, abs=1e-10, nan_ok=True)
+    assert numbers(taped) != numbers(make())
+    return taped, histories[0]
+
+
+# --- the same course ---
+
+
+@pytest.mark.parametrize(
+    "optimizer", ["sgd", "adagrad", "rmsprop", "adam", "adamw", lambda m: LBFGS(m.parameters(), max_iter=4)]
+)
+@pytest.mark.parametrize("batch_size", [4, None])
+def test_every_optimizer_takes_the_same_course(optimizer: Any, batch_size: int | None) -> None:
+    both(network, optimizer=optimizer, batch_size=batch_size, epochs=3 if isinstance(optimizer, str) else 1)
+
+
+@pytest.mark.parametrize(
+    ("loss", "output", "y", "outputs"),
+    [
+        ("squared_error", "linear", TARGETS, 1),
+        ("squared_error", "linear", SHARES, 3),
+        ("absolute_error", "linear", SHARES, 3),
+        ("huber", "linear", TARGETS, 1),
+        ("hinge", "linear", SIGNS, 1),
+        ("hinge", "linear", [int(sign) for sign in SIGNS], 1),
+        ("binary_cross_entropy", "sigmoid", [sign > 0 for sign in SIGNS], 1),
+        ("binary_cross_entropy", "sigmoid", BITS, 3),
+        ("binary_cross_entropy_with_logits", "linear", [int(sign > 0) for sign in SIGNS], 1),
+        ("binary_cross_entropy_with_logits", "linear", BITS, 3),
+        ("cross_entropy", "linear", CLASSES, 3),
+        ("cross_entropy", "linear", [float(k) for k in CLASSES], 3),
+        ("cross_entropy", "linear", SHARES, 3),
+        ("cross_entropy", "linear", [tuple(shares) for shares in SHARES], 3),
+        ("negative_log_likelihood", "log_softmax", CLASSES, 3),
+    ],
+)
+def test_every_loss_takes_the_same_course(loss: str, output: str, y: Any, outputs: int) -> None:
+    both(lambda: network(outputs, output), y, loss=getattr(losses, loss))
+
+
+def test_one_recording_serves_every_class() -> None:
+    model = network(3)
+    once: list[int] = []
+    patched = pytest.MonkeyPatch()
+    real = losses._log_likelihood
+    with patched.context() as patch:
+        patch.setattr(losses, "_log_likelihood", lambda *args: (once.append(0), real(*args))[1])
+        assert train(model, y=CLASSES, loss=cross_entropy, compile=True).engine == "tape"
+    assert len(once) == 5  # twice by the model, once with a Value as class, which is none, and in two recordings
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"metric": mean_absolute_error},
+        {"clip_norm": 0.05},
+        {"schedule": lambda o: StepLR(o, 1, 0.5)},
+        {"optimizer": lambda m: SGD(m.parameters(), lr=0.1, momentum=0.9), "schedule": lambda o: OneCycleLR(o, 0.2, 9)},
+        {"validation": 0.3, "metric": mean_absolute_error, "early_stopping": 2},
+        {"validation": (ROWS[:5], [1] * 5), "early_stopping": EarlyStopping(1, restore_best=True), "epochs": 6},
+        {"shuffle": False, "batch_size": 3},
+        {"optimizer": lambda m: SGD(m.parameters()[:9], lr=0.1)},
+    ],
+)
+def test_what_stands_around_the_step_takes_the_same_course(settings: dict[str, Any]) -> None:
+    both(network, **settings)
+
+
+SHAPES: dict[str, Callable[[Value], Any]] = {
+    "a number": lambda x: x,
+    "a list": lambda x: [x, 2 * x],
+    "a tuple": lambda x: (x, 2 * x),
+    "an array": lambda x: np.array([x, 2 * x]),
+    "nested": lambda x: [[x], [2 * x, x]],
+    "with plain numbers": lambda x: [x, 1.0],
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_predictions_come_to_the_metric_as_they_do_without(shape: str) -> None:
+    class Shaped(Line):
+        def __call__(self, row: list[float]) -> Any:
+            return SHAPES[shape](super().__call__(row))
+
+    seen: dict[bool, list[Any]] = {True: [], False: []}
+    for way, given in seen.items():
+
+        def metric(predictions: list[Any], targets: list[Any], given: list[Any] = given) -> float:
+            given.append((predictions, targets))
+            return 0.0
+
+        model = Shaped(0.3, -0.2)
+        train(model, loss=lambda p, t: (leaves(p)[0] - t) ** 2, metric=metric, compile=way, epochs=1)
+    for (one, targets), (other, same) in zip(*seen.values()):
+        assert targets == same
+        assert leaves(one) == pytest.approx(leaves(other), rel=1e-9)
+        assert kinds(one) == kinds(other)
+
+
+def leaves(x: Any) -> list[Any]:
+    return [leaf for item in x for leaf in leaves(item)] if isinstance(x, (list, tuple, np.ndarray)) else [x]
+
+
+def kinds(x: Any) -> Any:
+    return [kinds(item) for item in x] if isinstance(x, list) else type(x)
+
+
+def test_gradients_of_others_add_up_as_they_do_without() -> None:
+    grads = []
+    for way in (True, False):
+        model = network()
+        train(model, optimizer=SGD(model.parameters()[:5], lr=0.1), compile=way)
+        grads.append([p.grad for p in model.parameters()[5:]])
+    assert grads[0] == pytest.approx(grads[1], rel=1e-9)
+
+
+def test_modes_have_recordings_of_their_own() -> None:
+    class Moody(MLP):
+        def __call__(self, x: Any) -> Any:
+            out = super().__call__(x)
+            return out if self.training else 2 * out
+
+    _, history = both(lambda: Moody(2, [3, 1], rng=0), validation=(ROWS, TARGETS))
+    assert history.epochs[0].validation_loss is not None
+
+
+def test_branches_are_taken_by_each_sample_on_its_own() -> None:
+    def steep(p: Value, t: float) -> Value:
+        return (p - t) ** 2 if p > t else 3 * (t - p) if t > 1.2 else (t - p) * t
+
+    both(lambda: Line(1.0, 0.5), loss=steep, batch_size=None, epochs=5)
+
+
+# --- to the same bits ---
+
+
+def three_ways(p: Value, t: Any) -> Value:
+    return (p - t) ** 2 if p > t else (t - p) * 0.3 if p > t - 0.5 else 0.7 * (t - p) + p * 0.1
+
+
+@pytest.mark.parametrize("loss", [squared_error, three_ways])
+def test_a_resumed_run_takes_the_same_engine_to_the_same_bits(loss: Any, tmp_path: Path) -> None:
+    def run(epochs: int, resume: bool = False, stop: int = 0) -> tuple[list[float], History]:
+        model = network(seed=1)
+        history = train(
+            model,
+            loss=loss,
+            lr=0.1,
+            epochs=epochs,
+            batch_size=5 if loss is squared_error else None,
+            callbacks=at_step(stop, TrainingEvent.stop),
+            checkpoint=tmp_path / "run.json" if epochs else None,
+            resume=resume,
+            validation=0.2,
+            compile=True,
+        )
+        return numbers(model), history
+
+    whole = run(12)
+    assert whole[1].engine == "tape"
+    for stop in (1, 4, 7):
+        (tmp_path / "run.json").unlink()
+        run(12, stop=stop)
+        assert run(12, resume=True) == whole
+
+
+def test_a_resumed_run_stays_eager_where_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    first = train(Line(0.0, 0.0), checkpoint=path)
+    assert (first.engine, first.eager_because) == ("eager", "4 samples of 11 operands each are faster without")
+    second = train(Line(0.0, 0.0), checkpoint=path, resume=True, epochs=5)
+    assert (second.engine, second.eager_because) == (first.engine, first.eager_because)
+    assert train(Line(0.0, 0.0), checkpoint=path, resume=True, epochs=6, compile=True).engine == "tape"
+    assert train(Line(0.0, 0.0), checkpoint=path, resume=True, epochs=7).engine == "tape"
+    assert train(Line(0.0, 0.0), checkpoint=path, resume=True, epochs=8, compile=False).engine == "eager"
+
+
+def test_a_history_says_which_engine_it_was() -> None:
+    history = train(network(), compile=True)
+    assert History.from_dict(history.to_dict()) == history
+    old = history.to_dict()
+    del old["engine"], old["eager_because"]
+    assert History.from_dict(old).engine == "eager"  # before there was a choice
+    with pytest.raises(ValueError, match="expected the engine 'tape' or 'eager', got 'steam'"):
+        History.from_dict({**old, "engine": "steam"})
+    assert train(network(), epochs=0).engine is None
+
+
+# --- what cannot be recorded ---
+
+
+def read_data(p: Value, t: float) -> Value:
+    return (p - t) ** 2 * (1.0 + abs(p.data))
+
+
+def drop_out(p: Value, t: float) -> Value:
+    return (p - t) ** 2 if random.random() < 0.999 else p * 0.0
+
+
+def drop_out_of_numpy(p: Value, t: float) -> Value:
+    return (p - t) ** 2 * np.random.random() if np.random.random() < 0.5 else (p - t) ** 2
+
+
+def by_equality(p: Value, t: float) -> Value:
+    return (p - t) ** 2 if t == TARGETS[-1] else abs(p - t)
+
+
+def by_inequality_of_what_is_computed(p: Value, t: float) -> Value:
+    return (p - t) ** 2 if -t + 1.0 != 0.0 else abs(p - t)
+
+
+def by_table(p: Value, t: float) -> Value:
+    return (p - t) ** 2 * {TARGETS[0]: 2.0}.get(t, 1.0)
+
+
+def by_type(p: Value, t: Any) -> Value:
+    return (p - t) ** 2 if isinstance(t, float) else p * 0.0
+
+
+def without_a_graph(p: Value, t: float) -> Value:
+    with no_grad():
+        scale = 1.0 / (1.0 + p * p)
+    return scale * (p - t) ** 2
+
+
+def by_hand(p: Value, t: float) -> Value:
+    out = Value(2.0 * p.item() if False else 2.0, (p,), "twice")
+
+    def backward() -> None:
+        p.grad += 2.0 * out.grad
+
+    out._backward = backward
+    return out
+
+
+def caught(p: Value, t: float) -> Value:
+    try:
+        return log(p - 100.0)
+    except ValueError:
+        return (p - t) ** 2
+
+
+def many_ways(p: Value, t: float) -> Value:
+    return functools.reduce(lambda total, k: total + p if t > k / 10 else total, range(40), (p - t) ** 2)
+
+
+REASONS: dict[str, tuple[Callable[[Value, Any], Value], str]] = {
+    "reads .data": (read_data, ".data of"),
+    "draws random numbers": (drop_out, "a call changes the global random numbers, which"),
+    "draws those of NumPy": (drop_out_of_numpy, "a call changes the global random numbers, which"),
+    "asks for equality": (by_equality, "compares a number of a sample by == or !="),
+    "of what it computes": (by_inequality_of_what_is_computed, "compares a number of a sample by == or !="),
+    "looks a number up": (by_table, "or looks it up in a dict"),
+    "asks for the type": (by_type, "with Values in the place of the numbers of a sample it is"),
+    "has no graph": (without_a_graph, "no_grad inside a compiled function"),
+    "has a node by hand": (by_hand, "a node built by hand (twice)"),
+    "catches errors": (caught, "it catches the error of an operation"),
+    "branches at will": (many_ways, "takes more than 4 ways through its branches"),
+    "raises for Values": (lambda p, t: (p - math.sqrt(t)) ** 2, "TypeError: "),
+}
+
+
+@pytest.mark.parametrize("case", REASONS)
+def test_what_cannot_be_recorded_is_trained_as_before_and_says_why(case: str) -> None:
+    loss, reason = REASONS[case]
+    runs = []
+    for way in ("auto", False):
+        random.seed(5)
+        np.random.seed(5)
+        model = Line(*[0.1] * 2, b=0.4)
+        with pytest.MonkeyPatch().context() as patch:
+            patch.setattr("microgrud.train.objective._LEAST_WORK", 0)
+            patch.setattr("microgrud.train.objective._LEAST_SAMPLES", 0)
+            history = train(model, loss=loss, batch_size=5, compile=way)
+        runs.append((model.numbers, figures(history), random.random(), np.random.random()))
+    assert history.eager_because == "compile=False"
+    assert repr(runs[0]) == repr(runs[1])  # to the bit; NaN included
+    random.seed(5)
+    with pytest.raises(CompileError, match="fit: compile: expected a model and a loss that can be recorded") as caught:
+        train(Line(0.1, 0.1, b=0.4), loss=loss, batch_size=5, compile=True)
+    assert reason in str(caught.value)
+
+
+def test_targets_that_are_no_numbers_are_trained_on_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
+    history = train(
+        Line(0.0, 0.0), y=["one", "two"] * 5, loss=lambda p, t: (p - len(t)) ** 2, batch_size=None, epochs=1
+    )
+    assert history.eager_because == "the targets are not numbers, or lists of as many numbers each"
+    assert train(network(3), y=[0, [0.5, 0.5, 0.0]] * 5, loss=cross_entropy).engine == "eager"
+
+
+def test_a_custom_operation_is_recorded_with_its_derivative() -> None:
+    cube = custom_op("cube", lambda x: x**3, lambda z, x: 3 * x * x)
+    both(network, loss=lambda p, t: cube(p - t) + (p - t) ** 2)
+
+
+def test_small_batches_are_faster_without_and_large_ones_on_the_tape() -> None:
+    for size, engine in ((1, "eager"), (300, "tape")):
+        history = train(network(), [[0.1, 0.2]] * size, [0.3] * size, epochs=1, batch_size=None)
+        assert history.engine == engine
+    assert train(network(), [[0.1, 0.2]] * 300, [0.3] * 300, epochs=1, batch_size=None, compile=False).engine == "eager"
+
+
+def test_what_watches_every_operation_is_eager() -> None:
+    with detect_anomaly():
+        with pytest.raises(CompileError, match="detect_anomaly"):
+            train(network(), compile=True)
+        assert train(network(), batch_size=None, epochs=1).eager_because == "detect_anomaly() watches each operation"
+
+
+def test_the_choice_is_checked() -> None:
+    with pytest.raises(ValueError, match="fit: compile: expected one of True, False, 'auto', got 'tape'"):
+        train(network(), compile="tape")
+
+
+# --- what keeps something from call to call ---
+
+
+class Counting(MLP):
+    """A network that counts its calls, keeps running means, and draws noise of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(2, [4, 1], activation="tanh", rng=3)
+        self.calls, self.seen, self.means = 0, {"rows": 0}, np.zeros(2)
+        self.rng, self.numpy_rng = random.Random(1), np.random.default_rng(1)
+        self.kinds: set[int] = set()
+
+    def __call__(self, x: Any) -> Any:
+        return super().__call__(x)
+
+
+def count(model: Counting) -> None:
+    model.calls += 1
+
+
+def count_in_a_dict(model: Counting) -> None:
+    model.seen["rows"] += 1
+
+
+def count_in_a_set(model: Counting) -> None:
+    model.kinds.add(len(model.kinds))
+
+
+def average(model: Counting) -> None:
+    model.means *= 0.9
+    model.means += 0.1
+
+
+def draw(model: Counting) -> None:
+    model.rng.random()
+
+
+def draw_by_numpy(model: Counting) -> None:
+    model.numpy_rng.random()
+
+
+def grow(model: Counting) -> None:
+    model.layers[0].neurons[0].history = [*getattr(model.layers[0].neurons[0], "history", []), 1.0]
+
+
+@pytest.mark.parametrize(
+    ("keep", "what"),
+    [
+        (count, "model.calls"),
+        (count_in_a_dict, "model.seen['rows']"),
+        (count_in_a_set, "model.kinds"),
+        (average, "model.means"),
+        (draw, "model.rng"),
+        (draw_by_numpy, "model.numpy_rng"),
+        (grow, "model.layers[0].neurons[0].history"),
+    ],
+)
+def test_a_model_that_keeps_something_is_trained_as_before(
+    keep: Callable[[Counting], None], what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
+
+    class Keeping(Counting):
+        def __call__(self, x: Any) -> Any:
+            keep(self)
+            return super().__call__(x)
+
+    states = []
+    for way in ("auto", False):
+        model = Keeping()
+        history = train(model, batch_size=None, compile=way)
+        own = (model.calls, model.seen, model.kinds, model.means.tolist(), model.rng.random(), model.numpy_rng.random())
+        states.append((numbers(model), own, getattr(model.layers[0].neurons[0], "history", None)))
+        if way:
+            assert history.eager_because == f"a call changes {what}, which a replay would not"
+    assert states[0] == states[1]
+
+
+def test_what_is_made_at_the_first_call_is_no_reason() -> None:
+    class Lazy(Line):
+        scale: list[float] | None = None
+
+        def __call__(self, row: list[float]) -> Any:
+            if self.scale is None:
+                self.scale = [1.0, 2.0]
+            return super().__call__([x * k for x, k in zip(row, self.scale)])
+
+    both(lambda: Lazy(0.1, 0.2))
+
+
+def test_a_callback_that_changes_what_a_model_reads_has_it_recorded_anew() -> None:
+    settings = {"weight": 1.0}
+
+    def weighed(p: Value, t: float) -> Value:
+        return (p - t) ** 2 * settings["weight"]
+
+    class Bent(MLP):
+        bend = 0.0
+
+        def __call__(self, x: Any) -> Any:
+            out = super().__call__(x)
+            return out + self.bend * out * out
+
+    def bend(event: TrainingEvent) -> None:
+        event.model.bend = 0.1 * event.step
+        settings["weight"] = 1.0 + event.step
+
+    def make() -> Bent:
+        settings["weight"] = 1.0
+        return Bent(2, [3, 1], rng=0)
+
+    runs = [
+        train(make(), loss=weighed, callbacks=f, compile=way) for f, way in ((bend, True), (bend, False), ((), True))
+    ]
+    assert [history.engine for history in runs] == ["tape", "eager", "tape"]
+    assert figures(runs[0]) == pytest.approx(figures(runs[1]), rel=1e-9, nan_ok=True)
+    assert runs[0].loss[0] == runs[2].loss[0]
+    assert runs[0].loss[1] > 1.5 * runs[2].loss[1]
+
+
+@pytest.mark.parametrize(("kind", "engine"), [("step", "eager"), ("epoch", "tape")])
+def test_what_a_callback_changes_at_every_step_is_not_recorded_again_and_again(
+    kind: str, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
+    weight = [1.0]
+
+    def change(event: TrainingEvent) -> None:
+        if event.kind == kind:
+            weight[0] = 1.0 + event.step
+
+    def run(epochs: int, compile: Any = "auto") -> tuple[list[float], History]:
+        model, weight[0] = network(), 1.0
+        history = train(
+            model, loss=lambda p, t: (p - t) ** 2 * weight[0], callbacks=change, epochs=epochs, batch_size=None,
+            compile=compile,
+        )  # fmt: skip
+        return numbers(model), history
+
+    whole = run(5)
+    assert whole[1].engine == engine
+    assert whole[1].eager_because == (None if engine == "tape" else "a callback changes loss: weight after a step")
+    assert whole[0] == pytest.approx(run(5, compile=False)[0], rel=1e-9)
+
+
+def test_whole_targets_that_a_loss_looks_at_have_a_recording_each_if_they_are_few() -> None:
+    def chosen(p: Any, t: int) -> Value:
+        return -p[t]
+
+    both(lambda: network(3, "log_softmax"), CLASSES, loss=chosen)
+    with pytest.raises(CompileError, match="whole targets, of which there are 10; use microgrud.take"):
+        train(network(10, "log_softmax"), y=list(range(10)), loss=chosen, compile=True)
+
+
+def test_a_callback_may_prune_parameters() -> None:
+    def prune(event: TrainingEvent) -> None:
+        event.model.parameters()[0].data = 0.0
+
+    model, _ = both(network, callbacks=prune)
+    assert model.parameters()[0].data == 0.0
+
+
+def test_surroundings_are_put_back_as_they_were() -> None:
+    things: dict[str, Any] = {"list": [1, [2]], "dict": {"a": {"b": 1}}, "set": {1}, "array": np.arange(3.0)}
+    generator = random.Random(0)
+    expected = random.Random(0).random()
+
+    def function() -> Any:
+        return things, generator
+
+    before = Surroundings({"f": function})
+    assert before.change() is None
+    things["list"][1].append(3)
+    things["dict"]["a"]["b"] = 2
+    things["set"].clear()
+    things["array"][1] = 9.0
+    generator.random()
+    assert str(before.change()).startswith("f: ")
+    before.restore()
+    assert before.change() is None
+    assert repr(things) == "{'list': [1, [2]], 'dict': {'a': {'b': 1}}, 'set': {1}, 'array': array([0., 1., 2.])}"
+    assert generator.random() == expected
+
+
+# --- errors ---
+
+
+@pytest.mark.parametrize(
+    ("loss", "settings"),
+    [
+        (lambda p, t: -exp(p), {"lr": 1e4}),
+        (lambda p, t: p * 1.0 + 0.0 * log(p), {"lr": 100.0}),
+        (lambda p, t: p * math.inf, {}),
+        (lambda p, t: (p - p.detach()) ** 0.5, {}),
+        (lambda p, t: 1e160 * p, {"lr": 1e160}),
+        (squared_error, {"lr": 1e80, "epochs": 9}),
+        (lambda p, t: log(p - 100.0), {}),
+        (lambda p, t: p.nonsense, {}),
+        (lambda p, t: 1.0, {}),
+    ],
+)
+def test_what_goes_wrong_is_said_in_the_same_words_and_leaves_the_same(loss: Any, settings: dict[str, Any]) -> None:
+    left = []
+    for way in (True, False):
+        model = Line(1.0, 2.0, b=1.0)
+        optimizer = SGD(model.parameters(), lr=settings.get("lr", 0.1))
+        with pytest.raises((ArithmeticError, ValueError, AttributeError, TypeError)) as caught:
+            train(model, loss=loss, optimizer=optimizer, compile=way, epochs=settings.get("epochs", 3))
+        left.append((type(caught.value), str(caught.value)[:60], str(type(caught.value.__cause__)), model.numbers))
+    assert left[0][:3] == left[1][:3]
+    assert left[0][3] == pytest.approx(left[1][3], rel=1e-9)
+
+
+def test_an_index_out_of_range_is_said_to_be_one() -> None:
+    for bad in ([3], [*CLASSES[:9], -1]):
+        with pytest.raises(ValueError, match="cross_entropy: expected a") as caught:
+            train(network(3), ROWS[: len(bad)], bad, loss=cross_entropy, compile=True)
+        assert not isinstance(caught.value, TrainingDivergedError)
+
+
+def test_a_branch_that_cannot_be_recorded_ends_the_replays_from_there_on() -> None:
+    def loss(p: Value, t: float) -> Value:
+        return (p - t) ** 2 if p > 0.15 else (p - t) ** 2 + 0.0 * p.data
+
+    def make() -> Line:
+        return Line(0.0, 0.0, b=1.0)
+
+    down = [-1.0] * 10
+    model, plain = make(), make()
+    with pytest.MonkeyPatch().context() as patch:
+        patch.setattr("microgrud.train.objective._LEAST_WORK", 0)
+        engines: list[Any] = []
+        settings: dict[str, Any] = {"y": down, "loss": loss, "batch_size": None, "epochs": 8, "lr": 0.2}
+        history = train(model, callbacks=lambda e: engines.append(e.history.engine), **settings)
+        train(plain, compile=False, **settings)
+    assert engines[0] == "tape"
+    assert engines[-1] == "eager"
+    assert ".data of" in str(history.eager_because)
+    assert model.numbers == pytest.approx(plain.numbers, rel=1e-9)
+    with pytest.raises(CompileError, match=".data of"):
+        train(make(), compile=True, **settings)
+
+
+def test_randomness_on_a_branch_is_found_when_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
+    calls: dict[str, int] = {"below": 0}
+
+    def noisy(p: Value, t: float) -> Value:
+        return (p - t) ** 2 if p > 0.15 else (p - t) ** 2 * (1.0 + 1e-9 * (random.random() < 2.0))
+
+    def counting(p: Value, t: float) -> Value:
+        if p < 0.15:
+            calls["below"] += 1
+        return (p - t) ** 2
+
+    settings: dict[str, Any] = {"y": [-1.0] * 10, "batch_size": None, "epochs": 8, "lr": 0.2}
+    for loss, changed in ((noisy, "the global random numbers"), (counting, "loss: calls['below']")):
+        ends = []
+        for way in ("auto", False):
+            random.seed(2)
+            calls["below"] = 0
+            model = Line(0.0, 0.0, b=1.0)
+            first: list[Any] = []
+            seen = at_step(1, lambda event, first=first: first.append(event.history.engine))  # type: ignore[misc]
+            history = train(model, loss=loss, compile=way, callbacks=seen, **settings)
+            ends.append((model.numbers, random.random(), calls["below"]))
+            if way:
+                assert first == ["tape"]
+                assert history.eager_because == f"a call changes {changed}, which a replay would not"
+        assert ends[0][0] == pytest.approx(ends[1][0], rel=1e-9)
+        assert ends[0][1:] == ends[1][1:]
+
+
+def test_recordings_of_later_branches_are_checked_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
+
+    def loss(p: Value, t: float) -> Value:
+        return (p - t) ** 2 if p > 0.15 or t != -1.0 else 2.0 * (p - t) ** 2
+
+    def typed(p: Value, t: float) -> Value:
+        return (p - t) ** 2 if p > 0.15 or not isinstance(t, float) else 2.0 * (p - t) ** 2
+
+    settings: dict[str, Any] = {"y": [-1.0] * 9 + [-0.5], "batch_size": None, "epochs": 8, "lr": 0.2}
+    for tricky, reason in ((loss, "by == or !="), (typed, "with Values in the place of the numbers")):
+        ends = []
+        for way in ("auto", False):
+            model = Line(0.0, 0.0, b=1.0)
+            history = train(model, loss=tricky, compile=way, **settings)
+            ends.append(model.numbers)
+            if way:
+                assert reason in str(history.eager_because)
+        assert ends[0] == pytest.approx(ends[1], rel=1e-9)
+
+
+def test_ways_are_counted_alike_whether_they_are_new_or_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
+
+    def steps(p: Value, t: float) -> Value:  # a branch more, the lower the prediction
+        return functools.reduce(lambda total, k: total + 0.1 * p if p > k / 5 else total, range(8), (p - t) ** 2)
+
+    def run(**settings: Any) -> tuple[list[float], History]:
+        model = Line(0.3, 0.3, b=0.0)
+        settings = {"batch_size": None, "epochs": 12, "lr": 0.1, "checkpoint": tmp_path / "run.json", **settings}
+        history = train(model, loss=steps, **settings)
+        return model.numbers, history
+
+    engines: list[Any] = []
+    whole = run(callbacks=lambda event: engines.append(event.history.engine))
+    assert {"tape", "eager"} == set(engines)
+    last = engines.index("eager") // 2  # an event a step, and one an epoch
+    for stop in (1, last - 1, last, last + 2):
+        (tmp_path / "run.json").unlink()
+        run(callbacks=at_step(max(stop, 1), TrainingEvent.stop))
+        again = run(resume=True)
+        assert again[0] == whole[0]
+        assert again[1].to_dict() == whole[1].to_dict()
+
+
+def test_few_recordings_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    from microgrud.train import objective
+
+    monkeypatch.setattr("microgrud.train.recorded._MOST_KEPT", 2)
+    made: list[Any] = []
+    real = objective.RecordedLoss
+    monkeypatch.setattr(objective, "RecordedLoss", lambda *args: made.append(real(*args)) or made[-1])
+    train(Line(0.3, 0.3), loss=three_ways, batch_size=2, lr=0.3, epochs=4, compile=True)
+    assert len(made[0].family.paths) == 2
+
+
+def test_what_cannot_be_recorded_in_validation_is_said_to_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
+
+    class Blunt(MLP):
+        def __call__(self, x: Any) -> Any:
+            out = super().__call__(x)
+            return out if self.training else out + 0.0 * out.data
+
+    history = train(Blunt(2, [3, 1], rng=0), batch_size=None, validation=(ROWS, TARGETS))
+    assert history.engine == "eager"
+    assert str(history.eager_because).startswith("in validation, .data of ")
+
+
+def test_the_progress_bar_says_which_engine_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("tqdm")
+    for way, engine in ((True, "tape"), (False, "eager")):
+        train(network(), compile=way, progress=True)
+        assert f"engine={engine}" in capsys.readouterr().err
