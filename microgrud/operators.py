@@ -102,7 +102,15 @@ class Operators(ShownInNotebooks):
     def __trunc__(self) -> Value:
         return self._record(ops.TRUNC, self)
 
-    # Ordering compares numbers; equality and hash stay those of the object, since a node is a node.
+    # Ordering compares numbers; equality and hash stay those of the object, since a node is a node. It is never equal
+    # to a number, which a program that is watched may be mistaken about.
+
+    def __eq__(self, other: object) -> bool:
+        if watching._watched and isinstance(other, (float, int)):
+            watching.looked_at(self, "==")  # type: ignore[arg-type]
+        return object.__eq__(self, other)
+
+    __hash__ = object.__hash__
 
     def __lt__(self, other: Number) -> bool:
         return self._told("<", other, self._data < (other._data if isinstance(other, Operators) else other))

@@ -650,7 +650,9 @@ def test_what_is_not_finite_may_be_ignored_with_its_gradients() -> None:
 
 
 def test_branches_that_hang_on_the_last_digit_leave_no_recordings_behind() -> None:
-    f = compile(lambda x: x * 2.0 if microgrud.exp(x) - microgrud.exp(x * 1.0) == 0.0 else x, batched="x", max_paths=4)
+    f = compile(
+        lambda x: x * 2.0 if 0.0 <= microgrud.exp(x) - microgrud.exp(x * 1.0) <= 0.0 else x, batched="x", max_paths=4
+    )
     for k in range(20):
         assert f([0.1 * k]) in (0.1 * k, 0.2 * k)
 
@@ -725,3 +727,18 @@ def test_all_instruction_sets_agree_with_the_engine(variant: str, monkeypatch: p
     expected, gradient = eager_gradient(mean, parameters)
     assert compile(f, batched=("x", "t")).backward(X, y) == pytest.approx(expected, rel=1e-13)
     assert [p.grad for p in parameters] == pytest.approx(gradient, rel=1e-11, abs=1e-14)
+
+
+@pytest.mark.parametrize("other", [1.0, 1, True])
+def test_equality_with_a_number_is_an_error_and_no_wrong_branch(other: Any) -> None:
+    """Of a Value it is False for every number, where the function itself, given floats, would say True."""
+    w = Value(2.0)
+    for f in (
+        lambda x: w * x if x == other else w,
+        lambda x: w * x if x != other else w,
+        lambda x: w * x if other == x else w,
+    ):
+        with pytest.raises(CompileError, match="== a number"):
+            compile(f)(1.0)
+    assert compile(lambda x: w * x if x in [x, w] else w)(1.0) == 2.0  # of objects it is none
+    assert Value(1.0) != other

@@ -655,7 +655,7 @@ def test_recordings_of_later_branches_are_checked_as_well(monkeypatch: pytest.Mo
         return (p - t) ** 2 if p > 0.15 or not isinstance(t, float) else 2.0 * (p - t) ** 2
 
     settings: dict[str, Any] = {"y": [-1.0] * 9 + [-0.5], "batch_size": None, "epochs": 8, "lr": 0.2}
-    for tricky, reason in ((loss, "by == or !="), (typed, "with Values in the place of the numbers")):
+    for tricky, reason in ((loss, "== a number"), (typed, "with Values in the place of the numbers")):
         ends = []
         for way in ("auto", False):
             model = Line(0.0, 0.0, b=1.0)

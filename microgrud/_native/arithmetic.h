@@ -195,6 +195,14 @@ static PyObject *ordering(PyObject *self, PyObject *other, int comparison)
 static PyObject *value_compare(PyObject *self, PyObject *other, int comparison)
 {
     if (comparison == Py_EQ || comparison == Py_NE) {
+        /* Never equal to a number, which a program that is watched may be mistaken about. */
+        if ((PyFloat_Check(other) || PyLong_Check(other)) && someone_watches(state_of(self))) {
+            PyObject *done = PyObject_CallFunction(state_of(self)->looked_at, "Os", self, "==");
+            if (done == NULL) {
+                return NULL;
+            }
+            Py_DECREF(done);
+        }
         return PyBaseObject_Type.tp_richcompare(self, other, comparison);
     }
     PyObject *answer = ordering(self, other, comparison);

@@ -116,7 +116,8 @@ def view(graph: Graph, model: Module | None, fold: str | None, depth: int | None
     distance = _distances(chosen)
     near = {box for box, d in distance.items() if d <= depth} if depth is not None else _that_fit(distance, max_nodes)
     chosen.drawn = [node for node in graph.order if node in near]
-    last = {group: k for k, node in enumerate(graph.order) if (group := chosen.group_of.get(node)) in near}
+    groups = [(k, chosen.group_of.get(node)) for k, node in enumerate(graph.order)]
+    last = {group: k for k, group in groups if group is not None and group in near}
     chosen.groups = sorted(last, key=last.__getitem__)
     makers = {node: chosen.makers(node) for node in chosen.drawn}
     chosen.cut = {node for node, boxes in makers.items() if boxes and near.isdisjoint(boxes)}

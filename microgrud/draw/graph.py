@@ -277,7 +277,7 @@ def summarise(order: Sequence[Value]) -> Summary:
     """Count what nodes in topological order are made of; operands that are not among them do not count."""
     levels: dict[Value, int] = {}
     for node in order:
-        levels[node] = max((levels[x] + 1 for x in node._operands if x in levels), default=0)
+        levels[node] = max((levels[x] + 1 for x in node._operands if isinstance(x, Value) and x in levels), default=0)
     operations = Counter(node._op for node in order if not node.is_leaf)
     widths = Counter(levels.values())
     widest_level, widest = max(widths.items(), key=lambda item: (item[1], -item[0]))

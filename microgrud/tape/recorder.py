@@ -87,6 +87,11 @@ class _Recorder:
             raise CompileError("no_grad inside a compiled function: numbers would lose their history; write x.detach()")
         if what == "copy":
             raise CompileError(f"a copy of {x!r} inside a compiled function would be frozen into the recording; use +x")
+        if what == "==":
+            raise CompileError(
+                f"{x!r} == a number (or !=) inside a compiled function asks whether the two are one object, which they "
+                "never are; write a <= x <= b, or pass as an integer what is one"
+            )
         raise CompileError(
             f".{what} of {x!r} inside a compiled function: the number would be frozen into the recording; use the "
             "Value as it is, x.detach() for one without a gradient, or compute the number before the call"
