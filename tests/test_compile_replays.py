@@ -339,3 +339,15 @@ def test_each_sample_tries_no_more_recordings_than_branches_that_it_leaves(monke
     monkeypatch.setattr(kind, "run", counted)
     assert compiled(xs) == pytest.approx(np.mean([x * np.floor(x + 1) for x in xs]))
     assert sum(tried) <= 60  # the longest, and the one that goes on from where a sample leaves it
+
+
+@pytest.mark.parametrize("method", ["__call__", "backward"])
+def test_recordings_of_calls_with_keywords_serve_no_others(method: str) -> None:
+    compiled = compile(lambda a, b: a - 2.0 * b)
+    for _ in range(2):
+        assert getattr(compiled, method)(b=2.0, a=1.0) == -3.0
+    assert getattr(compiled, method)(1.0, 2.0) == -3.0
+    one = compile(lambda x, *, scale=1.0: x * scale)
+    assert getattr(one, method)(3.0, scale=2.0) == 6.0
+    with pytest.raises(TypeError, match="positional argument"):
+        getattr(one, method)(3.0, 2.0)
