@@ -725,3 +725,32 @@ def test_all_instruction_sets_agree_with_the_engine(variant: str, monkeypatch: p
     expected, gradient = eager_gradient(mean, parameters)
     assert compile(f, batched=("x", "t")).backward(X, y) == pytest.approx(expected, rel=1e-13)
     assert [p.grad for p in parameters] == pytest.approx(gradient, rel=1e-11, abs=1e-14)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x[0] * x[0] + 3.0 * x[1],
+        lambda x: x[0] * x[0] + x[1],
+        lambda x: x[0] * x[0],
+        lambda x: x[0] * x[1],
+        lambda x: 2.0 * x[0] - x[1],
+    ],
+    ids=["linear", "a sum", "of one of them", "bilinear", "all linear"],
+)
+def test_second_derivatives_where_a_first_one_is_constant(f: Any) -> None:
+    x, direction = [2.0, 5.0], [1.0, 10.0]
+    compiled = compile(f)
+    for _ in range(2):
+        assert compiled.hvp((x,), (direction,)) == microgrud.hvp(f, (x,), (direction,))
+        assert compiled.hessian(x) == microgrud.hessian(f)(x)
+
+
+def test_a_slope_that_is_a_parameter_is_read_anew() -> None:
+    w = Value(2.0)
+    compiled = compile(lambda x: microgrud.grad(lambda y: w * y)(x) * x)
+    assert compiled(3.0) == 6.0
+    w.data = 5.0
+    assert compiled(3.0) == 15.0
+    assert compiled.backward(3.0) == 15.0
+    assert w.grad == 3.0
