@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
+import tracemalloc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -351,3 +354,39 @@ def test_recordings_of_calls_with_keywords_serve_no_others(method: str) -> None:
     assert getattr(one, method)(3.0, scale=2.0) == 6.0
     with pytest.raises(TypeError, match="positional argument"):
         getattr(one, method)(3.0, 2.0)
+
+
+@needs_c
+def test_a_large_batch_leaves_no_room_of_its_size_behind() -> None:
+    compiled = compile(lambda x: x * x, batched="x")
+    xs = np.ones(1_000_000)
+    compiled(xs[:10])
+    tracemalloc.start()
+    try:
+        for _ in range(2):
+            assert compiled(xs) == 1.0
+        kept, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most > 12_000_000  # outputs and what became of each sample
+    assert kept < 1_000_000
+
+
+@needs_c
+@pytest.mark.parametrize("samples", [1, 8])
+def test_a_leaf_that_leads_back_to_the_function_is_collected(samples: int) -> None:
+    class Parameter(Value):
+        pass
+
+    def parameter() -> weakref.ref[Any]:
+        w: Any = Parameter(1.5)
+        w.loss = compile(lambda x: w * x if x > 0.0 else w - x, batched="x")
+        for _ in range(2):
+            w.loss.backward(np.arange(samples) - 2.0)
+        assert replays(w.loss) == 1
+        w.mark = threading.Event()
+        return weakref.ref(w.mark)
+
+    mark = parameter()
+    gc.collect()
+    assert mark() is None

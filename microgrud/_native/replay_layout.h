@@ -146,11 +146,18 @@ static Room *take_room(Replay *replay)
     return room != NULL ? room : new_room(replay);
 }
 
-/* Let go of the arguments, and keep the room for the next call. */
+/* Let go of the arguments, and keep the room for the next call: but not what a very large batch took. */
 static void leave_room(Replay *replay, Room *room)
 {
     while (room->view_count > 0) {
         PyBuffer_Release(&room->views[--room->view_count]);
+    }
+    if (room->capacity * (replay->batch->outputs + 1) > MOST_SPARE) {
+        PyMem_Free(room->outputs);
+        PyMem_Free(room->status);
+        room->outputs = NULL;
+        room->status = NULL;
+        room->capacity = 0;
     }
     if (replay->spare == NULL) {
         replay->spare = room;
