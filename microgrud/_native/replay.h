@@ -188,7 +188,7 @@ static double gradient_at(const Replay *replay, const Room *room, size_t place)
 static const Part *behind(const Part *part)
 {
     const Part *next = part + 1;
-    for (size_t k = 0; (part->kind == LIST || part->kind == TUPLE) && k < part->count; k++) {
+    for (size_t k = 0; is_nested(part->kind) && k < part->count; k++) {
         next = behind(next);
     }
     return next;
@@ -198,8 +198,7 @@ static bool has_integers(const Part *part)
 {
     const Part *end = behind(part);
     for (const Part *own = part; own < end; own++) {
-        if (own->kind == INTEGER || own->kind == LIST_OF_INTEGERS || own->kind == TUPLE_OF_INTEGERS ||
-            own->kind == ARRAY_OF_INTEGERS || own->kind == BATCH_OF_INTEGERS) {
+        if (is_whole(own->kind)) {
             return true;
         }
     }
@@ -270,7 +269,7 @@ static PyObject *gradient_of_part(const Replay *replay, Room *room, const Part *
         return array;
     }
     const bool is_list = part->kind == LIST || part->kind == LIST_OF_NUMBERS;
-    const bool nested = part->kind == LIST || part->kind == TUPLE;
+    const bool nested = is_nested(part->kind);
     const Py_ssize_t count = (Py_ssize_t)part->count;
     PyObject *items = is_list ? PyList_New(count) : PyTuple_New(count);
     for (Py_ssize_t k = 0; items != NULL && k < count; k++) {

@@ -94,6 +94,19 @@ static bool is_batch(PartKind kind)
     return kind == BATCH_OF_NUMBERS || kind == BATCH_OF_INTEGERS;
 }
 
+/* Of integers, which belong to the recording, and not of numbers. */
+static bool is_whole(PartKind kind)
+{
+    return kind == INTEGER || kind == LIST_OF_INTEGERS || kind == TUPLE_OF_INTEGERS || kind == ARRAY_OF_INTEGERS ||
+           kind == BATCH_OF_INTEGERS;
+}
+
+/* Made of other parts, which follow it. */
+static bool is_nested(PartKind kind)
+{
+    return kind == LIST || kind == TUPLE;
+}
+
 static void free_room(Room *room)
 {
     if (room != NULL) {

@@ -453,8 +453,7 @@ static double *sums_of_gradients(const TreeRun *run)
     }
     for (size_t k = 0; k < first->part_count; k++) {
         const Part *part = &first->parts[k];
-        const bool numbers = part->kind == NUMBER || part->kind == LIST_OF_NUMBERS ||
-                             part->kind == TUPLE_OF_NUMBERS || part->kind == ARRAY_OF_NUMBERS;
+        const bool numbers = !is_nested(part->kind) && !is_whole(part->kind) && !is_batch(part->kind);
         for (size_t j = 0; numbers && j < part->count; j++) {
             const size_t place = part->first + j;
             for (size_t p = 0; p < run->tree->count; p++) {

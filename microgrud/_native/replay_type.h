@@ -123,14 +123,12 @@ static int check_part(const Replay *replay, size_t *k)
         return -1;
     }
     const Part *part = &replay->parts[(*k)++];
-    const bool nested = part->kind == LIST || part->kind == TUPLE;
+    const bool nested = is_nested(part->kind), whole = is_whole(part->kind);
     for (size_t item = 0; nested && item < part->count; item++) {
         if (check_part(replay, k) < 0) {
             return -1;
         }
     }
-    const bool whole = part->kind == INTEGER || part->kind == LIST_OF_INTEGERS || part->kind == TUPLE_OF_INTEGERS ||
-                       part->kind == ARRAY_OF_INTEGERS || part->kind == BATCH_OF_INTEGERS;
     const size_t count = whole ? replay->integer_count : replay->number_count;
     if (!nested && (part->first > count || part->count > count - part->first)) {
         PyErr_SetString(PyExc_ValueError, "Replay: parts: expected places of numbers that there are");

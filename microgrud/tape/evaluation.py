@@ -93,7 +93,7 @@ class _Run:
         those that go on from there, and no others are tried.
         """
         added: list[Path] = []
-        candidates = [path for path in self.family.paths if self.may_serve(path)]
+        candidates = [path for path in list(self.family.paths) if self.may_serve(path)]
         longest_first = sorted(candidates, key=lambda path: -len(path.outcomes))  # it tells most of a sample
         groups = [_Group(np.arange(self.count), longest_first, 0)]
         while groups:
