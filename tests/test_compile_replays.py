@@ -390,3 +390,14 @@ def test_a_leaf_that_leads_back_to_the_function_is_collected(samples: int) -> No
     mark = parameter()
     gc.collect()
     assert mark() is None
+
+
+def test_positions_are_whatever_stands_for_integers() -> None:
+    compiled = compile(lambda x, y: x * x * y)
+    for _ in range(2):
+        assert compiled.value_and_grad(2.0, 3.0, argnums=np.int64(1)) == (12.0, 4.0)
+        assert compiled.value_and_grad(2.0, 3.0, argnums=[1, -2]) == (12.0, (4.0, 12.0))
+        assert compiled.hvp((2.0, 3.0), (1.0, 0.0), argnums=[0, np.int64(1)]) == (6.0, 4.0)
+        for argnums in ("x", 1.0, (0, None)):
+            with pytest.raises(TypeError, match="argnums: expected an integer or a tuple of integers"):
+                compiled.value_and_grad(2.0, 3.0, argnums=argnums)
