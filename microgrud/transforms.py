@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from . import ops
+from . import ops, watching
 from .engine import Value, topological_order
 from .gradients import gradient, pushforward
 from .operation import Number, is_real_scalar
@@ -201,7 +201,13 @@ class _RecordedCall:
         return [_as_node(x) for x in numbers], structure
 
     def plain(self, numbers: Sequence[Number]) -> list[Number]:
-        """Turn results into floats, except those that depend on something live."""
+        """Turn results into floats, except those that depend on something live; for a recording all stay what they are.
+
+        Of a number that depends on nothing live, such as the slope of a linear function, a recording would otherwise be
+        told that it was looked at, and a parameter would be frozen.
+        """
+        if watching.current() is not None:
+            return list(numbers)
         return [x if isinstance(x, Value) and self._is_live(x) else _as_float(x) for x in numbers]
 
     def rebuild_arguments(self, numbers: Sequence[Number]) -> Any:

@@ -35,7 +35,7 @@ from microgrud import (
 )
 from microgrud.losses import cross_entropy, squared_error
 from microgrud.nn import MLP
-from microgrud.tape import executors
+from microgrud.tape import evaluation, executors
 from microgrud.testing import expressions
 
 RNG = np.random.default_rng(0)
@@ -742,3 +742,57 @@ def test_equality_with_a_number_is_an_error_and_no_wrong_branch(other: Any) -> N
             compile(f)(1.0)
     assert compile(lambda x: w * x if x in [x, w] else w)(1.0) == 2.0  # of objects it is none
     assert Value(1.0) != other
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x[0] * x[0] + 3.0 * x[1],
+        lambda x: x[0] * x[0] + x[1],
+        lambda x: x[0] * x[0],
+        lambda x: x[0] * x[1],
+        lambda x: 2.0 * x[0] - x[1],
+    ],
+    ids=["linear", "a sum", "of one of them", "bilinear", "all linear"],
+)
+def test_second_derivatives_where_a_first_one_is_constant(f: Any) -> None:
+    x, direction = [2.0, 5.0], [1.0, 10.0]
+    compiled = compile(f)
+    for _ in range(2):
+        assert compiled.hvp((x,), (direction,)) == microgrud.hvp(f, (x,), (direction,))
+        assert compiled.hessian(x) == microgrud.hessian(f)(x)
+
+
+def test_a_slope_that_is_a_parameter_is_read_anew() -> None:
+    w = Value(2.0)
+    compiled = compile(lambda x: microgrud.grad(lambda y: w * y)(x) * x)
+    assert compiled(3.0) == 6.0
+    w.data = 5.0
+    assert compiled(3.0) == 15.0
+    assert compiled.backward(3.0) == 15.0
+    assert w.grad == 3.0
+
+
+def test_a_result_of_negative_zero_is_one() -> None:
+    compiled = compile(lambda x: x * -1.0)
+    for _ in range(2):
+        assert math.copysign(1.0, compiled(0.0)) == -1.0
+        assert math.copysign(1.0, compiled.backward(0.0)) == -1.0
+        assert math.copysign(1.0, compiled.value_and_grad(0.0)[0]) == -1.0
+
+
+def test_recordings_for_other_integers_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = compile(lambda x, k: x * k if x > 0.0 else x)
+    for k in range(100):
+        assert compiled(2.0, k) == 2.0 * k
+    tried: list[Any] = []
+    monkeypatch.setattr(
+        evaluation._Run,
+        "by_path",
+        lambda self, path, samples, by_path=evaluation._Run.by_path: (
+            tried.append(path.program.static_integers) or by_path(self, path, samples)
+        ),
+    )
+    compiled._replays = []
+    assert compiled(2.0, 7) == 14.0
+    assert tried == [{0: 7}]

@@ -617,6 +617,20 @@ def test_the_interpreter_takes_what_is_whole_and_no_other_ends() -> None:
             tape(**changes)
 
 
+@needs_c
+def test_no_instruction_writes_to_what_is_given() -> None:
+    """An index that the caller has compared with the number of items stays what it is, also where slots are reused."""
+    native = executors.native_tape
+    tanh = native.OPERATION_CODES["tanh"]
+    code, starts = ints(tanh, 2, 1, 1, tanh, 1, 1, 2), ints(0, 4)
+    with pytest.raises(ValueError, match="instruction 1: expected a slot that no one has used yet .*, got 1"):
+        native.Tape(1, 2, code, starts, ints(1), ints(2), ints(), ints(), None, True)
+    again = ints(tanh, 2, 1, 1, tanh, 2, 1, 1)
+    native.Tape(1, 2, again, starts, ints(1), ints(2), ints(), ints(), None, True)
+    with pytest.raises(ValueError, match="instruction 1: expected a slot that no one has used yet .*, got 2"):
+        native.Tape(1, 2, again, starts, ints(1), ints(2), ints(), ints())
+
+
 # --- threads ---
 
 

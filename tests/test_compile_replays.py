@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
+import tracemalloc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -339,3 +342,62 @@ def test_each_sample_tries_no_more_recordings_than_branches_that_it_leaves(monke
     monkeypatch.setattr(kind, "run", counted)
     assert compiled(xs) == pytest.approx(np.mean([x * np.floor(x + 1) for x in xs]))
     assert sum(tried) <= 60  # the longest, and the one that goes on from where a sample leaves it
+
+
+@pytest.mark.parametrize("method", ["__call__", "backward"])
+def test_recordings_of_calls_with_keywords_serve_no_others(method: str) -> None:
+    compiled = compile(lambda a, b: a - 2.0 * b)
+    for _ in range(2):
+        assert getattr(compiled, method)(b=2.0, a=1.0) == -3.0
+    assert getattr(compiled, method)(1.0, 2.0) == -3.0
+    one = compile(lambda x, *, scale=1.0: x * scale)
+    assert getattr(one, method)(3.0, scale=2.0) == 6.0
+    with pytest.raises(TypeError, match="positional argument"):
+        getattr(one, method)(3.0, 2.0)
+
+
+@needs_c
+def test_a_large_batch_leaves_no_room_of_its_size_behind() -> None:
+    compiled = compile(lambda x: x * x, batched="x")
+    xs = np.ones(1_000_000)
+    compiled(xs[:10])
+    tracemalloc.start()
+    try:
+        for _ in range(2):
+            assert compiled(xs) == 1.0
+        kept, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most > 12_000_000  # outputs and what became of each sample
+    assert kept < 1_000_000
+
+
+@needs_c
+@pytest.mark.parametrize("samples", [1, 8])
+def test_a_leaf_that_leads_back_to_the_function_is_collected(samples: int) -> None:
+    class Parameter(Value):
+        pass
+
+    def parameter() -> weakref.ref[Any]:
+        w: Any = Parameter(1.5)
+        w.loss = compile(lambda x: w * x if x > 0.0 else w - x, batched="x")
+        for _ in range(2):
+            w.loss.backward(np.arange(samples) - 2.0)
+        assert replays(w.loss) == 1
+        w.mark = threading.Event()
+        return weakref.ref(w.mark)
+
+    mark = parameter()
+    gc.collect()
+    assert mark() is None
+
+
+def test_positions_are_whatever_stands_for_integers() -> None:
+    compiled = compile(lambda x, y: x * x * y)
+    for _ in range(2):
+        assert compiled.value_and_grad(2.0, 3.0, argnums=np.int64(1)) == (12.0, 4.0)
+        assert compiled.value_and_grad(2.0, 3.0, argnums=[1, -2]) == (12.0, (4.0, 12.0))
+        assert compiled.hvp((2.0, 3.0), (1.0, 0.0), argnums=[0, np.int64(1)]) == (6.0, 4.0)
+        for argnums in ("x", 1.0, (0, None)):
+            with pytest.raises(TypeError, match="argnums: expected an integer or a tuple of integers"):
+                compiled.value_and_grad(2.0, 3.0, argnums=argnums)

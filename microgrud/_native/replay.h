@@ -15,17 +15,17 @@ static double *number_of_leaf(const Replay *replay, size_t k, size_t offset)
 }
 
 /* The sum of numbers[i * stride], in an order that depends on their count alone: the same bits for one number again and
- * again (a stride of 0) as for an array of it. */
+ * again (a stride of 0) as for an array of it. It begins with -0.0, which changes no number: 0.0 would make 0.0 of -0.0. */
 static double sum_in_order(const double *numbers, size_t stride, size_t count)
 {
-    double sums[8] = {0.0};
+    double sums[8] = {-0.0, -0.0, -0.0, -0.0, -0.0, -0.0, -0.0, -0.0};
     size_t i = 0;
     for (; i + 8 <= count; i += 8) {
         for (size_t k = 0; k < 8; k++) {
             sums[k] += numbers[(i + k) * stride];
         }
     }
-    double rest = 0.0;
+    double rest = -0.0;
     for (; i < count; i++) {
         rest += numbers[i * stride];
     }
@@ -223,7 +223,7 @@ static double gradient_at(const Replay *replay, const Room *room, size_t place)
 static const Part *behind(const Part *part)
 {
     const Part *next = part + 1;
-    for (size_t k = 0; (part->kind == LIST || part->kind == TUPLE) && k < part->count; k++) {
+    for (size_t k = 0; is_nested(part->kind) && k < part->count; k++) {
         next = behind(next);
     }
     return next;
@@ -233,8 +233,7 @@ static bool has_integers(const Part *part)
 {
     const Part *end = behind(part);
     for (const Part *own = part; own < end; own++) {
-        if (own->kind == INTEGER || own->kind == LIST_OF_INTEGERS || own->kind == TUPLE_OF_INTEGERS ||
-            own->kind == ARRAY_OF_INTEGERS || own->kind == BATCH_OF_INTEGERS) {
+        if (is_whole(own->kind)) {
             return true;
         }
     }
@@ -305,7 +304,7 @@ static PyObject *gradient_of_part(const Replay *replay, Room *room, const Part *
         return array;
     }
     const bool is_list = part->kind == LIST || part->kind == LIST_OF_NUMBERS;
-    const bool nested = part->kind == LIST || part->kind == TUPLE;
+    const bool nested = is_nested(part->kind);
     const Py_ssize_t count = (Py_ssize_t)part->count;
     PyObject *items = is_list ? PyList_New(count) : PyTuple_New(count);
     for (Py_ssize_t k = 0; items != NULL && k < count; k++) {

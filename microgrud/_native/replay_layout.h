@@ -95,6 +95,19 @@ static bool is_batch(PartKind kind)
     return kind == BATCH_OF_NUMBERS || kind == BATCH_OF_INTEGERS;
 }
 
+/* Of integers, which belong to the recording, and not of numbers. */
+static bool is_whole(PartKind kind)
+{
+    return kind == INTEGER || kind == LIST_OF_INTEGERS || kind == TUPLE_OF_INTEGERS || kind == ARRAY_OF_INTEGERS ||
+           kind == BATCH_OF_INTEGERS;
+}
+
+/* Made of other parts, which follow it. */
+static bool is_nested(PartKind kind)
+{
+    return kind == LIST || kind == TUPLE;
+}
+
 static void free_room(Room *room)
 {
     if (room != NULL) {
@@ -147,11 +160,18 @@ static Room *take_room(Replay *replay)
     return room != NULL ? room : new_room(replay);
 }
 
-/* Let go of the arguments, and keep the room for the next call. */
+/* Let go of the arguments, and keep the room for the next call: but not what a very large batch took. */
 static void leave_room(Replay *replay, Room *room)
 {
     while (room->view_count > 0) {
         PyBuffer_Release(&room->views[--room->view_count]);
+    }
+    if (room->capacity * (replay->batch->outputs + 1) > MOST_SPARE) {
+        PyMem_Free(room->outputs);
+        PyMem_Free(room->status);
+        room->outputs = NULL;
+        room->status = NULL;
+        room->capacity = 0;
     }
     if (replay->spare == NULL) {
         replay->spare = room;

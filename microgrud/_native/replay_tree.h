@@ -98,7 +98,10 @@ static void begin_replay(TreeRun *run, size_t p)
     for (size_t k = 0; k < replay->leaf_count; k++) {
         room->U[replay->leaf_slots[k]] = *number_of_leaf(replay, k, replay->data_offset);
     }
-    const bool fine = forward_alone(replay->alone, room->U, room->alone) || replay->ignore;
+    bool fine;
+    Py_BEGIN_ALLOW_THREADS
+    fine = forward_alone(replay->alone, room->U, room->alone) || replay->ignore;
+    Py_END_ALLOW_THREADS
     run->failed[p] = fine ? 0 : NOT_FINITE;
     for (size_t k = 0; k < replay->guard_count; k++) {
         const Guard *guard = &replay->guards[k];
@@ -362,8 +365,11 @@ static int run_tree(TreeRun *run)
     for (size_t p = 0; p < run->tree->count && status == 1 && run->weights != NULL; p++) {
         const Replay *replay = run->tree->replays[p];
         if (run->failed[p] == 0) {
-            backward_alone(replay->alone, run->rooms[p]->U, run->rooms[p]->G, run->rooms[p]->alone);
-            status = replay->ignore || all_finite(run->rooms[p]->G, (size_t)replay->alone->uniform_count);
+            Room *room = run->rooms[p];
+            Py_BEGIN_ALLOW_THREADS
+            backward_alone(replay->alone, room->U, room->G, room->alone);
+            status = replay->ignore || all_finite(room->G, (size_t)replay->alone->uniform_count);
+            Py_END_ALLOW_THREADS
         }
     }
     return status;
@@ -447,8 +453,7 @@ static double *sums_of_gradients(const TreeRun *run)
     }
     for (size_t k = 0; k < first->part_count; k++) {
         const Part *part = &first->parts[k];
-        const bool numbers = part->kind == NUMBER || part->kind == LIST_OF_NUMBERS ||
-                             part->kind == TUPLE_OF_NUMBERS || part->kind == ARRAY_OF_NUMBERS;
+        const bool numbers = !is_nested(part->kind) && !is_whole(part->kind) && !is_batch(part->kind);
         for (size_t j = 0; numbers && j < part->count; j++) {
             const size_t place = part->first + j;
             for (size_t p = 0; p < run->tree->count; p++) {

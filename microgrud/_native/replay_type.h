@@ -4,8 +4,17 @@
 
 #include "replay_tree.h"
 
+/* Leaves of a subclass may lead back to the compiled function. */
+static int replay_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((Replay *)self)->leaves);
+    return 0;
+}
+
 static void replay_dealloc(PyObject *self)
 {
+    PyObject_GC_UnTrack(self);
     Replay *replay = (Replay *)self;
     PyTypeObject *type = Py_TYPE(self);
     free_room(replay->spare);
@@ -115,14 +124,12 @@ static int check_part(const Replay *replay, size_t *k)
         return -1;
     }
     const Part *part = &replay->parts[(*k)++];
-    const bool nested = part->kind == LIST || part->kind == TUPLE;
+    const bool nested = is_nested(part->kind), whole = is_whole(part->kind);
     for (size_t item = 0; nested && item < part->count; item++) {
         if (check_part(replay, k) < 0) {
             return -1;
         }
     }
-    const bool whole = part->kind == INTEGER || part->kind == LIST_OF_INTEGERS || part->kind == TUPLE_OF_INTEGERS ||
-                       part->kind == ARRAY_OF_INTEGERS || part->kind == BATCH_OF_INTEGERS;
     const size_t count = whole ? replay->integer_count : replay->number_count;
     if (!nested && (part->first > count || part->count > count - part->first)) {
         PyErr_SetString(PyExc_ValueError, "Replay: parts: expected places of numbers that there are");
@@ -345,6 +352,7 @@ static PyType_Slot replay_slots[] = {
                 "A recording with all that a call does."},
     {Py_tp_new, replay_new},
     {Py_tp_dealloc, replay_dealloc},
+    {Py_tp_traverse, replay_traverse},
     {Py_tp_methods, replay_methods},
     {0, NULL},
 };
@@ -352,14 +360,25 @@ static PyType_Slot replay_slots[] = {
 static PyType_Spec replay_spec = {
     .name = "microgrud._native.tape.Replay",
     .basicsize = sizeof(Replay),
-    .flags = Py_TPFLAGS_DEFAULT,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = replay_slots,
 };
 
 /* --- trees --- */
 
+static int tree_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    const Tree *tree = (Tree *)self;
+    Py_VISIT(Py_TYPE(self));
+    for (size_t p = 0; p < tree->count; p++) {
+        Py_VISIT((PyObject *)tree->replays[p]);
+    }
+    return 0;
+}
+
 static void tree_dealloc(PyObject *self)
 {
+    PyObject_GC_UnTrack(self);
     Tree *tree = (Tree *)self;
     PyTypeObject *type = Py_TYPE(self);
     for (size_t p = 0; p < tree->count; p++) {
@@ -432,6 +451,7 @@ static PyType_Slot tree_slots[] = {
     {Py_tp_doc, "Tree(replays, /)\n--\n\nRecordings for arguments of one structure, of which each sample takes its own."},
     {Py_tp_new, tree_new},
     {Py_tp_dealloc, tree_dealloc},
+    {Py_tp_traverse, tree_traverse},
     {Py_tp_methods, tree_methods_of_replays},
     {0, NULL},
 };
@@ -439,7 +459,7 @@ static PyType_Slot tree_slots[] = {
 static PyType_Spec tree_spec = {
     .name = "microgrud._native.tape.Tree",
     .basicsize = sizeof(Tree),
-    .flags = Py_TPFLAGS_DEFAULT,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = tree_slots,
 };
 

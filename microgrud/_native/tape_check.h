@@ -2,8 +2,8 @@
  *
  * The loops of tape.c index without a look at bounds. So nothing becomes a Tape of which an instruction is undefined, is
  * longer or shorter than its numbers say, names a slot that is not there or not where that instruction looks for it,
- * reads a slot that varies before anything has been written to it, or writes one twice. What is wrong is a ValueError
- * that says in which instruction.
+ * reads a slot that varies before anything has been written to it, writes to one that is given, or, unless it runs
+ * forward only, writes one twice. What is wrong is a ValueError that says in which instruction.
  *
  * A tape without slots that vary is one for run_alone, whose sums are written in another way than those of a batch.
  */
@@ -21,7 +21,7 @@ static bool is_left_to_python(int op)
 }
 
 /* What is known of a slot so far. A number that is the same for all samples may be there before the program begins. */
-typedef enum { UNKNOWN = 0, READ, WRITTEN } SlotState;
+typedef enum { UNKNOWN = 0, READ, WRITTEN, GIVEN } SlotState;
 
 typedef struct {
     const Tape *tape;
@@ -147,7 +147,8 @@ static bool writes(const Check *check, const int32_t *slots, size_t n)
         if (slots[j] < 0 || slots[j] >= check->slots || is_uniform(check, slots[j]) != alone) {
             return complain(check, "a slot for its result", slots[j]);
         }
-        if (check->states[slots[j]] != UNKNOWN && !check->tape->forward_only) {
+        const uint8_t state = check->states[slots[j]];
+        if (state == GIVEN || (state != UNKNOWN && !check->tape->forward_only)) {
             return complain(check, "a slot that no one has used yet for its result", slots[j]);
         }
         check->states[slots[j]] = WRITTEN;
@@ -237,11 +238,7 @@ static bool check_take(const Check *check)
     if (!has_length(check, 4 + (size_t)code[2]) || !reads(check, code + 3, 1)) {
         return false;
     }
-    bool given = is_uniform(check, code[3]) && check->states[code[3]] != WRITTEN;
-    for (size_t j = 0; j < check->tape->inputs && !given; j++) {
-        given = check->tape->input_slots[j] == code[3];
-    }
-    if (!given) {
+    if (check->states[code[3]] != (is_uniform(check, code[3]) ? READ : GIVEN)) {
         return complain(check, "an index that is an argument", code[3]);
     }
     return reads(check, code + 4, (size_t)code[2]) && writes(check, code + 1, 1);
@@ -340,7 +337,7 @@ static bool check_ends(const Check *check, const int32_t *slots, size_t n, bool 
                          write ? "are told apart" : "are written to", (long)slots[j]);
             return false;
         }
-        check->states[slots[j]] = WRITTEN;
+        check->states[slots[j]] = write ? GIVEN : WRITTEN;
     }
     return true;
 }

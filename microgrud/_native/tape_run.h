@@ -12,7 +12,7 @@
  * each of which has sums of its own. */
 #define CHUNK 4096
 #define MOST_CHUNKS 64
-/* Of workspaces up to this size, one is kept for the next call: 4 MB. */
+/* Of workspaces up to this size, one is kept for the next call, and room for results likewise: 4 MB. */
 #define MOST_SPARE ((size_t)1 << 19)
 
 /* The numbers of one input: of sample i at numbers[i * stride], as doubles or as int64_t. */

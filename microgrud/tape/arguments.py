@@ -209,6 +209,8 @@ def read_arguments(
     ]
     if batched and reader.samples is None:
         raise ValueError(f"compile: expected a batch as {' and '.join(batched)}, got none")
+    if kwargs:  # a call without keywords is told by its positions alone, which are not these
+        reader.parts.append(Part("other"))
     keys = list(kwargs)
     rebuilders = [part[1] for part in parts]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 import os
 import threading
 import time
@@ -162,22 +163,18 @@ class Compiled(ShownInNotebooks):
             ValueError: if there is no argument at a position.
         """
         self._refuse_inside("value_and_grad")
-        positions = argnums if isinstance(argnums, tuple) else (argnums,)
-        for position in positions:
-            if not -len(args) <= position < len(args):
-                raise ValueError(f"argnums: expected positions of the {len(args)} arguments, got {position}")
+        positions, single = _positions(argnums, len(args))
         if not kwargs:
-            places = tuple(position % len(args) for position in positions)
-            found = self._replayed(lambda replay: replay.gradients(args, places, None))
+            found = self._replayed(lambda replay: replay.gradients(args, positions, None))
             if found is not None:
                 value, gradients = found[0]
-                return value, gradients if isinstance(argnums, tuple) else gradients[0]
+                return value, gradients[0] if single else gradients
         _refuse_integers(args, positions)
         arguments = self._read(args, kwargs)
         result = self._with_gradient(arguments)
         rebuilt, _ = arguments.rebuild(result.gradients, [0] * len(arguments.integers))
         gradients = tuple(_as_floats(rebuilt[position]) for position in positions)
-        return self._reduced(result), gradients if isinstance(argnums, tuple) else gradients[0]
+        return self._reduced(result), gradients[0] if single else gradients
 
     def hvp(self, primals: Any, tangents: Any, argnums: int | tuple[int, ...] = 0) -> Any:
         """Return the product of the Hessian with a direction; arguments and result as those of `microgrud.hvp`.
@@ -188,20 +185,17 @@ class Compiled(ShownInNotebooks):
         self._refuse_inside("hvp")
         args = primals if isinstance(primals, tuple) else (primals,)
         directions = tangents if isinstance(tangents, tuple) else (tangents,)
-        positions = argnums if isinstance(argnums, tuple) else (argnums,)
+        positions, single = _positions(argnums, len(args))
         if len(directions) != len(positions):
             raise ValueError(
                 f"tangents: expected {len(positions)}, one for each argument to differentiate by, got {len(directions)}"
             )
-        for position in positions:
-            if not -len(args) <= position < len(args):
-                raise ValueError(f"argnums: expected positions of the {len(args)} arguments, got {position}")
-        gradient = self._gradient_of(argnums)
+        gradient = self._gradient_of(positions[0] if single else positions)
         seeds = np.concatenate(
             [_direction(args[position], direction) for position, direction in zip(positions, directions)]
         )
-        products = gradient._products(args, tuple(position % len(args) for position in positions), seeds)
-        return products if isinstance(argnums, tuple) else products[0]
+        products = gradient._products(args, positions, seeds)
+        return products[0] if single else products
 
     def hessian(self, *args: Any) -> Any:
         """Return all second derivatives by the first argument, as `microgrud.hessian` does."""
@@ -489,6 +483,19 @@ def _parameter_names(f: Callable[..., Any], batched: Sequence[str]) -> list[str]
         if name not in known:
             raise ValueError(f"compile: batched: expected names of arguments ({', '.join(known)}), got {name!r}")
     return names
+
+
+def _positions(argnums: Any, count: int) -> tuple[tuple[int, ...], bool]:
+    """Return positions from 0 on, and whether `argnums` was one and no tuple."""
+    single = not isinstance(argnums, (tuple, list))
+    try:
+        given = tuple(map(operator.index, (argnums,) if single else argnums))
+    except TypeError:
+        raise TypeError(f"argnums: expected an integer or a tuple of integers, got {argnums!r}") from None
+    for position in given:
+        if not -count <= position < count:
+            raise ValueError(f"argnums: expected positions of the {count} arguments, got {position}")
+    return tuple(position % count for position in given), single
 
 
 def _direction(primal: Any, tangent: Any) -> Vector:

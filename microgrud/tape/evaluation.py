@@ -93,7 +93,8 @@ class _Run:
         those that go on from there, and no others are tried.
         """
         added: list[Path] = []
-        longest_first = sorted(self.family.paths, key=lambda path: -len(path.outcomes))  # it tells most of a sample
+        candidates = [path for path in list(self.family.paths) if self.may_serve(path)]
+        longest_first = sorted(candidates, key=lambda path: -len(path.outcomes))  # it tells most of a sample
         groups = [_Group(np.arange(self.count), longest_first, 0)]
         while groups:
             group = groups.pop()
@@ -118,6 +119,14 @@ class _Run:
                 added.append(own)
                 seen = len(added)
             groups += [_Group(some, [p for p in rest if p.goes_on_from(path, k)], seen) for k, some in others]
+
+    def may_serve(self, path: Path) -> bool:
+        """Tell whether a recording is for the integers of the call, but for those of which there is one a sample."""
+        given = self.arguments.integers
+        return all(
+            isinstance(given[place], np.ndarray) or given[place] == number
+            for place, number in path.program.static_integers.items()
+        )
 
     def by_path(self, path: Path, samples: Any) -> list[tuple[int, Any]]:
         """Evaluate those of the samples that take a path; return the others by the number of the guard they fail at."""

@@ -102,7 +102,9 @@ def _within_tables(program: Program, integers: Sequence[Any], samples: int | Non
 
 def total_of(numbers: Vector) -> float:
     """Return the sum of numbers, one a sample: to the same bits as a replay, where there are any."""
-    return float(np.sum(numbers)) if native_tape is None else native_tape.total(np.ascontiguousarray(numbers))
+    if native_tape is not None:
+        return float(native_tape.total(np.ascontiguousarray(numbers)))
+    return float(np.sum(numbers) if len(numbers) != 1 else numbers[0])  # np.sum makes 0.0 of -0.0
 
 
 def _is_finite(x: Any) -> bool:
