@@ -98,6 +98,8 @@ class Value(Operators, OperationMethods):
 
     @data.setter
     def data(self, number: Any) -> None:
+        if watching._watched:
+            watching.looked_at(self, "data =")
         self._data = as_float(number, "data")
 
     @property
@@ -109,6 +111,8 @@ class Value(Operators, OperationMethods):
 
     @grad.setter
     def grad(self, number: Any) -> None:
+        if watching._watched:
+            watching.looked_at(self, "grad =")
         self._grad = as_float(number, "grad")
 
     @property

@@ -134,6 +134,8 @@ class Operators(ShownInNotebooks):
         return outcome
 
     def __format__(self, spec: str) -> str:
+        if spec and watching._watched:
+            watching.looked_at(self, "format")  # type: ignore[arg-type]
         return format(self._data, spec) if spec else repr(self)
 
 

@@ -675,7 +675,7 @@ def test_methods_are_compiled_for_each_instance() -> None:
     assert [one.loss(3.0), two.loss(3.0), one.loss(1.0)] == [18.0, 45.0, 2.0]
     two.loss.backward(1.0)
     assert (one.w.grad, two.w.grad) == (0.0, 1.0)
-    assert one.loss is one.loss
+    assert one.loss == one.loss != two.loss
 
 
 def test_a_batch_has_a_sample_at_least() -> None:

@@ -76,7 +76,7 @@ static PyObject *get_data(PyObject *self, void *Py_UNUSED(closure))
 
 static int set_data(PyObject *self, PyObject *number, void *closure)
 {
-    return set_number(self, &as_node(self)->data, number, closure);
+    return tell_of_look(self, "data =") < 0 ? -1 : set_number(self, &as_node(self)->data, number, closure);
 }
 
 static PyObject *get_derivative(PyObject *self, void *Py_UNUSED(closure))
@@ -91,7 +91,7 @@ static PyObject *get_grad(PyObject *self, void *Py_UNUSED(closure))
 
 static int set_grad(PyObject *self, PyObject *number, void *closure)
 {
-    return set_number(self, &as_node(self)->grad, number, closure);
+    return tell_of_look(self, "grad =") < 0 ? -1 : set_number(self, &as_node(self)->grad, number, closure);
 }
 
 static PyObject *get_label(PyObject *self, void *Py_UNUSED(closure))

@@ -80,7 +80,8 @@ class Compiled(ShownInNotebooks):
         self._replays: list[tuple[Any, tuple[Path, ...]]] = []  # the last used first
         self._lock = threading.Lock()
         self._gradients: dict[Any, Compiled] = {}
-        self._methods: weakref.WeakKeyDictionary[Any, Compiled] = weakref.WeakKeyDictionary()
+        #: By the id of an instance: what keeps the entry as long as the instance, and the method.
+        self._methods: dict[int, tuple[weakref.ref[Any], Compiled]] = {}
         #: Of a method of an instance: that of the class, and the instance.
         self._bound: tuple[Compiled, weakref.ref[Any]] | None = None
 
@@ -105,15 +106,27 @@ class Compiled(ShownInNotebooks):
         """Return the method of an instance, compiled on its own and kept as long as the instance."""
         if instance is None:
             return self
-        found = self._methods.get(instance)
-        if found is None:
-            found = Compiled(
+        entry = self._methods.get(id(instance))
+        if entry is None:
+            try:
+                reference = weakref.ref(instance, functools.partial(self._forget_method, id(instance)))
+            except TypeError:
+                raise TypeError(
+                    f"compile: a method of {type(instance).__name__} cannot be kept with its instance, which takes no "
+                    "weak reference: add '__weakref__' to its __slots__, or compile that of one: f = compile(x.method)"
+                ) from None
+            made = Compiled(
                 functools.partial(self.function, weakref.proxy(instance)), self.batched, self.reduction, self.threads,
                 self.errors, self.max_paths,
             )  # fmt: skip
-            found._bound = self, weakref.ref(instance)
-            found = self._methods.setdefault(instance, found)  # that of the thread that was first
-        return found
+            made._bound = self, reference
+            entry = self._methods.setdefault(id(instance), (reference, made))  # that of the thread that was first
+        return CompiledMethod(entry[1], instance)
+
+    def _forget_method(self, key: int, reference: weakref.ref[Any]) -> None:
+        entry = self._methods.get(key)
+        if entry is not None and entry[0] is reference:
+            del self._methods[key]
 
     def map(self, *args: Any, **kwargs: Any) -> Any:
         """Return the result of the function for each sample: an array with one number a sample for each number."""
@@ -412,6 +425,25 @@ class Compiled(ShownInNotebooks):
             )
             found = self._gradients.setdefault(argnums, found)
         return found
+
+
+class CompiledMethod(Compiled):
+    """A compiled method and its instance, which it keeps alive, as bound methods do; the recordings keep it not."""
+
+    __slots__ = ("instance",)
+
+    def __init__(self, method: Compiled, instance: Any) -> None:
+        self.__dict__ = method.__dict__  # all that it is: what one access records, the next one has
+        self.instance = instance
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Compiled.__new__, (Compiled,), self.__getstate__()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CompiledMethod) and self.__dict__ is other.__dict__
+
+    def __hash__(self) -> int:
+        return id(self.__dict__)
 
 
 def compile(

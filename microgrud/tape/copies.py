@@ -13,7 +13,6 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
-import weakref
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -109,7 +108,7 @@ def renew(compiled: Compiled) -> None:
     compiled._replays = []
     compiled._lock = threading.Lock()
     compiled._gradients = {}
-    compiled._methods = weakref.WeakKeyDictionary()
+    compiled._methods = {}
     compiled._bound = None
 
 
@@ -165,6 +164,8 @@ def _twin(compiled: Compiled, function: Any) -> Compiled:
     if function is not compiled.function:
         return twin
     twin._bound = compiled._bound
+    if hasattr(compiled, "instance"):
+        twin.instance = compiled.instance  # type: ignore[attr-defined]
     with compiled._lock:
         for signature, family in compiled._families.items():
             twin._families[signature] = Family(family.f, family.max_paths, family.threads, list(family.paths))

@@ -87,6 +87,16 @@ class _Recorder:
             raise CompileError("no_grad inside a compiled function: numbers would lose their history; write x.detach()")
         if what == "copy":
             raise CompileError(f"a copy of {x!r} inside a compiled function would be frozen into the recording; use +x")
+        if what in ("data =", "grad ="):
+            raise CompileError(
+                f".{what[:4]} of {x!r} is assigned inside a compiled function, which a replay would not do; assign before "
+                "the call"
+            )
+        if what == "format":
+            raise CompileError(
+                f"{x!r} is written as text inside a compiled function, where it would be frozen into the recording; "
+                "write it before or after the call"
+            )
         if what == "==":
             raise CompileError(
                 f"{x!r} == a number (or !=) inside a compiled function asks whether the two are one object, which they "
