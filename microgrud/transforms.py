@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from . import ops
+from . import ops, watching
 from .engine import Value, topological_order
 from .gradients import gradient, pushforward
 from .operation import Number, is_real_scalar
@@ -312,5 +312,7 @@ def _as_node(x: Number) -> Value:
     return x if isinstance(x, Value) else Value(x)
 
 
-def _as_float(x: Number) -> float:
-    return x.data if isinstance(x, Value) else float(x)
+def _as_float(x: Number) -> Number:
+    if isinstance(x, Value):
+        return x.detach() if watching.current() else x.data  # a recording reads the number anew at every call
+    return float(x)

@@ -687,6 +687,22 @@ def test_second_derivatives_of_a_batch_are_of_its_mean() -> None:
     assert f.hvp((1.0, np.array([1.0, 2.0, 3.0])), 1.0) == pytest.approx(28.0 / 3.0)
 
 
+def test_derivatives_that_do_not_depend_on_the_arguments_are_recorded() -> None:
+    w = Value(3.0)
+    for f in (lambda x: w * x[0] + x[1] * x[1], lambda x: microgrud.dot(x, [1.0, 2.0]), lambda x: x[0] * x[0]):
+        for point in ([1.0, 2.0], np.array([1.0, 2.0])):
+            compiled = compile(f)
+            assert np.array_equal(compiled.hessian(point), microgrud.hessian(f)(point))
+            assert np.array_equal(compiled.hvp(point, point), microgrud.hvp(f, point, point))
+    slope = compile(microgrud.grad(lambda x: w * x))
+    assert slope(1.0) == 3.0
+    w.data = 5.0
+    assert slope(1.0) == 5.0
+    assert compile(lambda x: microgrud.jvp(lambda y: w + y, x, 2.0))(1.0) == (6.0, 2.0)
+    batch = compile(lambda x: microgrud.dot(x, [1.0, 2.0]), batched="x")
+    assert batch.hvp(np.ones((3, 2)), np.ones((3, 2))).tolist() == [[0.0, 0.0]] * 3
+
+
 def test_hessians_have_the_structure_of_those_of_the_transforms() -> None:
     def f(p: Any) -> Any:
         return p["w"][0] ** 2 * p["w"][1] * p["b"]
