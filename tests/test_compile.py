@@ -703,6 +703,23 @@ def test_derivatives_that_do_not_depend_on_the_arguments_are_recorded() -> None:
     assert batch.hvp(np.ones((3, 2)), np.ones((3, 2))).tolist() == [[0.0, 0.0]] * 3
 
 
+def test_derivatives_inside_of_a_recording_go_by_the_index_of_the_call() -> None:
+    def f(x: Any, k: Any) -> Any:
+        row = take([[x[0], 2.0], [x[2], x[1] * x[0]], [3.0, x[0]]], k)
+        return tanh(take(x, k) * x[0]) + row[0] * row[1] * x[2]
+
+    x, v = [0.5, -0.25, 0.75], [1.0, 2.0, -1.0]
+    slope, compiled = compile(microgrud.grad(f)), compile(f)
+    batch = compile(f, batched=("x", "k"), reduction="sum")
+    for k in (1, 0, 2, 1):
+        assert slope(x, k) == pytest.approx(microgrud.grad(f)(x, k), rel=1e-14)
+        assert compiled.hvp((x, k), v) == pytest.approx(microgrud.hvp(f, (x, k), v), rel=1e-14)
+        assert np.array(compiled.hessian(x, k)) == pytest.approx(np.array(microgrud.hessian(f)(x, k)), rel=1e-14)
+    assert slope.stats["paths"] == 1
+    products = batch.hvp((np.array([x] * 3), np.arange(3)), np.array([v] * 3))
+    assert products == pytest.approx(np.array([microgrud.hvp(f, (x, k), v) for k in range(3)]), rel=1e-14)
+
+
 def test_hessians_have_the_structure_of_those_of_the_transforms() -> None:
     def f(p: Any) -> Any:
         return p["w"][0] ** 2 * p["w"][1] * p["b"]
