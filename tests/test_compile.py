@@ -649,6 +649,45 @@ def test_what_is_not_finite_may_be_ignored_with_its_gradients() -> None:
     assert gradient.tolist() == [2.0, math.inf, 1.0]
 
 
+@pytest.mark.parametrize("name", ["sum", "mean", "logsumexp", "softmax", "max", "min", "prod"])
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        [math.inf, 1.0],
+        [1.0, -math.inf],
+        [math.inf, math.inf],
+        [-math.inf, -math.inf],
+        [math.inf, 1.0, 2.0],
+        [math.inf, -math.inf, 1.0],
+        [math.nan, 1.0],
+        [1.7e308, 1.7e308],
+    ],
+    ids=str,
+)
+def test_what_is_ignored_is_as_the_function_has_it(name: str, numbers: list[float]) -> None:
+    def f(x: Any) -> Any:
+        result = getattr(microgrud, name)(x)
+        return result[-1] if name == "softmax" else result
+
+    value, gradient = microgrud.value_and_grad(f)(numbers)
+    alone = compile(f, errors="ignore")
+    batch = compile(f, errors="ignore", batched="x", reduction="sum")
+    other = [0.5] * len(numbers)
+    for _ in range(2):
+        alone(other)
+        assert alone.value_and_grad(numbers) == (
+            pytest.approx(value, nan_ok=True),
+            pytest.approx(gradient, nan_ok=True),
+        )
+        assert batch.map([other, numbers])[1] == pytest.approx(value, nan_ok=True)
+        assert batch.value_and_grad([other, numbers])[1][1] == pytest.approx(np.array(gradient), nan_ok=True)
+
+
+def test_branches_are_those_of_the_function_where_infinities_are_ignored() -> None:
+    f = compile(lambda x: 1.0 if microgrud.sum([x * 1e200 * 1e200, 1.0]) > 2.0 else 0.0, errors="ignore")
+    assert [f(-1.0), f(1.0), f(-1.0), f(1.0)] == [0.0, 1.0, 0.0, 1.0]
+
+
 def test_branches_that_hang_on_the_last_digit_leave_no_recordings_behind() -> None:
     f = compile(lambda x: x * 2.0 if microgrud.exp(x) - microgrud.exp(x * 1.0) == 0.0 else x, batched="x", max_paths=4)
     for k in range(20):
