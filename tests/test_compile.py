@@ -683,6 +683,20 @@ def test_what_is_ignored_is_as_the_function_has_it(name: str, numbers: list[floa
         assert batch.value_and_grad([other, numbers])[1][1] == pytest.approx(np.array(gradient), nan_ok=True)
 
 
+@pytest.mark.parametrize("samples", [6, 200, 9_000])
+def test_samples_of_another_branch_are_no_part_of_what_is_ignored(samples: int) -> None:
+    w = Value(2.0)
+    x = np.resize([1.0, 2.0, -1.0, 0.0, -3.0, 1.0], samples)
+    f = compile(lambda x, s: log(x) * s * w if x > 0.0 else x * s * w, batched="x", reduction="sum", errors="ignore")
+    logs = np.where(x > 0.0, np.log(np.maximum(x, 1.0)), x).sum()
+    for _ in range(3):
+        w.grad = 0.0
+        value, by_s = f.value_and_grad(x, 3.0, argnums=1)
+        assert (value, by_s) == (pytest.approx(6.0 * logs), pytest.approx(2.0 * logs))
+        assert f.backward(x, 3.0) == pytest.approx(6.0 * logs)
+        assert w.grad == pytest.approx(3.0 * logs)
+
+
 def test_branches_are_those_of_the_function_where_infinities_are_ignored() -> None:
     f = compile(lambda x: 1.0 if microgrud.sum([x * 1e200 * 1e200, 1.0]) > 2.0 else 0.0, errors="ignore")
     assert [f(-1.0), f(1.0), f(-1.0), f(1.0)] == [0.0, 1.0, 0.0, 1.0]
