@@ -569,6 +569,16 @@ def test_a_sum_of_negative_zeros_is_one() -> None:
     assert compile(f, batched=("x", "y"))([-0.0], [1.0]) == math.pi
 
 
+def test_a_result_keeps_the_sign_of_its_zero() -> None:
+    f = compile(lambda x: -x if x < 1.0 else 0.0 * x)
+    batch = compile(lambda x: -x if x < 1.0 else -0.0 * x, batched="x")
+    for _ in range(3):
+        assert [math.copysign(1.0, y) for y in (f(0.0), f(-0.0), f(2.0), f(0.0))] == [-1.0, 1.0, 1.0, -1.0]
+        assert [math.copysign(1.0, f.value_and_grad(x)[0]) for x in (0.0, -0.0)] == [-1.0, 1.0]
+        assert [math.copysign(1.0, batch([0.0] * n)) for n in (1, 8, 11)] == [-1.0] * 3
+        assert [math.copysign(1.0, batch(xs)) for xs in ([0.0, 2.0], [0.0, -0.0])] == [-1.0, 1.0]
+
+
 def test_integers_are_not_differentiated_by() -> None:
     f = compile(lambda x: x * x)
     for call in (lambda: f.value_and_grad(3), lambda: f.hvp(3, 1.0), lambda: f.hessian(3)):

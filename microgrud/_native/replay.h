@@ -18,14 +18,14 @@ static double *number_of_leaf(const Replay *replay, size_t k, size_t offset)
  * again (a stride of 0) as for an array of it. */
 static double sum_in_order(const double *numbers, size_t stride, size_t count)
 {
-    double sums[8] = {0.0};
+    double sums[8] = {-0.0, -0.0, -0.0, -0.0, -0.0, -0.0, -0.0, -0.0};
     size_t i = 0;
     for (; i + 8 <= count; i += 8) {
         for (size_t k = 0; k < 8; k++) {
             sums[k] += numbers[(i + k) * stride];
         }
     }
-    double rest = 0.0;
+    double rest = count > 0 ? -0.0 : 0.0;
     for (; i < count; i++) {
         rest += numbers[i * stride];
     }

@@ -102,7 +102,11 @@ def _within_tables(program: Program, integers: Sequence[Any], samples: int | Non
 
 def total_of(numbers: Vector) -> float:
     """Return the sum of numbers, one a sample: to the same bits as a replay, where there are any."""
-    return float(np.sum(numbers)) if native_tape is None else native_tape.total(np.ascontiguousarray(numbers))
+    return (
+        float(np.sum(numbers, initial=-0.0))
+        if native_tape is None
+        else native_tape.total(np.ascontiguousarray(numbers))
+    )
 
 
 def _is_finite(x: Any) -> bool:
