@@ -318,5 +318,7 @@ def _as_node(x: Number) -> Value:
     return x if isinstance(x, Value) else Value(x)
 
 
-def _as_float(x: Number) -> float:
-    return x.data if isinstance(x, Value) else float(x)
+def _as_float(x: Number) -> Number:
+    if isinstance(x, Value):
+        return x.detach() if watching.current() else x.data  # a recording reads the number anew at every call
+    return float(x)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+import gc
 import itertools
 import math
 import pickle
@@ -569,6 +571,16 @@ def test_a_sum_of_negative_zeros_is_one() -> None:
     assert compile(f, batched=("x", "y"))([-0.0], [1.0]) == math.pi
 
 
+def test_a_result_keeps_the_sign_of_its_zero() -> None:
+    f = compile(lambda x: -x if x < 1.0 else 0.0 * x)
+    batch = compile(lambda x: -x if x < 1.0 else -0.0 * x, batched="x")
+    for _ in range(3):
+        assert [math.copysign(1.0, y) for y in (f(0.0), f(-0.0), f(2.0), f(0.0))] == [-1.0, 1.0, 1.0, -1.0]
+        assert [math.copysign(1.0, f.value_and_grad(x)[0]) for x in (0.0, -0.0)] == [-1.0, 1.0]
+        assert [math.copysign(1.0, batch([0.0] * n)) for n in (1, 8, 11)] == [-1.0] * 3
+        assert [math.copysign(1.0, batch(xs)) for xs in ([0.0, 2.0], [0.0, -0.0])] == [-1.0, 1.0]
+
+
 def test_integers_are_not_differentiated_by() -> None:
     f = compile(lambda x: x * x)
     for call in (lambda: f.value_and_grad(3), lambda: f.hvp(3, 1.0), lambda: f.hessian(3)):
@@ -649,6 +661,59 @@ def test_what_is_not_finite_may_be_ignored_with_its_gradients() -> None:
     assert gradient.tolist() == [2.0, math.inf, 1.0]
 
 
+@pytest.mark.parametrize("name", ["sum", "mean", "logsumexp", "softmax", "max", "min", "prod"])
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        [math.inf, 1.0],
+        [1.0, -math.inf],
+        [math.inf, math.inf],
+        [-math.inf, -math.inf],
+        [math.inf, 1.0, 2.0],
+        [math.inf, -math.inf, 1.0],
+        [math.nan, 1.0],
+        [1.7e308, 1.7e308],
+    ],
+    ids=str,
+)
+def test_what_is_ignored_is_as_the_function_has_it(name: str, numbers: list[float]) -> None:
+    def f(x: Any) -> Any:
+        result = getattr(microgrud, name)(x)
+        return result[-1] if name == "softmax" else result
+
+    value, gradient = microgrud.value_and_grad(f)(numbers)
+    alone = compile(f, errors="ignore")
+    batch = compile(f, errors="ignore", batched="x", reduction="sum")
+    other = [0.5] * len(numbers)
+    for _ in range(2):
+        alone(other)
+        assert alone.value_and_grad(numbers) == (
+            pytest.approx(value, nan_ok=True),
+            pytest.approx(gradient, nan_ok=True),
+        )
+        assert batch.map([other, numbers])[1] == pytest.approx(value, nan_ok=True)
+        assert batch.value_and_grad([other, numbers])[1][1] == pytest.approx(np.array(gradient), nan_ok=True)
+
+
+@pytest.mark.parametrize("samples", [6, 200, 9_000])
+def test_samples_of_another_branch_are_no_part_of_what_is_ignored(samples: int) -> None:
+    w = Value(2.0)
+    x = np.resize([1.0, 2.0, -1.0, 0.0, -3.0, 1.0], samples)
+    f = compile(lambda x, s: log(x) * s * w if x > 0.0 else x * s * w, batched="x", reduction="sum", errors="ignore")
+    logs = np.where(x > 0.0, np.log(np.maximum(x, 1.0)), x).sum()
+    for _ in range(3):
+        w.grad = 0.0
+        value, by_s = f.value_and_grad(x, 3.0, argnums=1)
+        assert (value, by_s) == (pytest.approx(6.0 * logs), pytest.approx(2.0 * logs))
+        assert f.backward(x, 3.0) == pytest.approx(6.0 * logs)
+        assert w.grad == pytest.approx(3.0 * logs)
+
+
+def test_branches_are_those_of_the_function_where_infinities_are_ignored() -> None:
+    f = compile(lambda x: 1.0 if microgrud.sum([x * 1e200 * 1e200, 1.0]) > 2.0 else 0.0, errors="ignore")
+    assert [f(-1.0), f(1.0), f(-1.0), f(1.0)] == [0.0, 1.0, 0.0, 1.0]
+
+
 def test_branches_that_hang_on_the_last_digit_leave_no_recordings_behind() -> None:
     f = compile(
         lambda x: x * 2.0 if 0.0 <= microgrud.exp(x) - microgrud.exp(x * 1.0) <= 0.0 else x, batched="x", max_paths=4
@@ -687,6 +752,39 @@ def test_a_batch_has_a_sample_at_least() -> None:
 def test_second_derivatives_of_a_batch_are_of_its_mean() -> None:
     f = compile(lambda w, x: (w * x) * (w * x), batched="x")
     assert f.hvp((1.0, np.array([1.0, 2.0, 3.0])), 1.0) == pytest.approx(28.0 / 3.0)
+
+
+def test_derivatives_that_do_not_depend_on_the_arguments_are_recorded() -> None:
+    w = Value(3.0)
+    for f in (lambda x: w * x[0] + x[1] * x[1], lambda x: microgrud.dot(x, [1.0, 2.0]), lambda x: x[0] * x[0]):
+        for point in ([1.0, 2.0], np.array([1.0, 2.0])):
+            compiled = compile(f)
+            assert np.array_equal(compiled.hessian(point), microgrud.hessian(f)(point))
+            assert np.array_equal(compiled.hvp(point, point), microgrud.hvp(f, point, point))
+    slope = compile(microgrud.grad(lambda x: w * x))
+    assert slope(1.0) == 3.0
+    w.data = 5.0
+    assert slope(1.0) == 5.0
+    assert compile(lambda x: microgrud.jvp(lambda y: w + y, x, 2.0))(1.0) == (6.0, 2.0)
+    batch = compile(lambda x: microgrud.dot(x, [1.0, 2.0]), batched="x")
+    assert batch.hvp(np.ones((3, 2)), np.ones((3, 2))).tolist() == [[0.0, 0.0]] * 3
+
+
+def test_derivatives_inside_of_a_recording_go_by_the_index_of_the_call() -> None:
+    def f(x: Any, k: Any) -> Any:
+        row = take([[x[0], 2.0], [x[2], x[1] * x[0]], [3.0, x[0]]], k)
+        return tanh(take(x, k) * x[0]) + row[0] * row[1] * x[2]
+
+    x, v = [0.5, -0.25, 0.75], [1.0, 2.0, -1.0]
+    slope, compiled = compile(microgrud.grad(f)), compile(f)
+    batch = compile(f, batched=("x", "k"), reduction="sum")
+    for k in (1, 0, 2, 1):
+        assert slope(x, k) == pytest.approx(microgrud.grad(f)(x, k), rel=1e-14)
+        assert compiled.hvp((x, k), v) == pytest.approx(microgrud.hvp(f, (x, k), v), rel=1e-14)
+        assert np.array(compiled.hessian(x, k)) == pytest.approx(np.array(microgrud.hessian(f)(x, k)), rel=1e-14)
+    assert slope.stats["paths"] == 1
+    products = batch.hvp((np.array([x] * 3), np.arange(3)), np.array([v] * 3))
+    assert products == pytest.approx(np.array([microgrud.hvp(f, (x, k), v) for k in range(3)]), rel=1e-14)
 
 
 def test_hessians_have_the_structure_of_those_of_the_transforms() -> None:
@@ -796,3 +894,89 @@ def test_recordings_for_other_integers_are_not_tried(monkeypatch: pytest.MonkeyP
     compiled._replays = []
     assert compiled(2.0, 7) == 14.0
     assert tried == [{0: 7}]
+
+
+def test_the_sample_that_raises_is_named() -> None:
+    compiled = compile(lambda x: microgrud.sqrt(x), batched="x")
+    for xs, sample in (([4.0, 1.0, -3.0], 2), ([-1.0, 4.0], 0), ([1.0, 2.0, 3.0, -1.0], 3)):
+        with pytest.raises(ValueError, match=rf"sqrt\(-.*sample {sample} of the batch"):
+            compiled(np.array(xs))
+    with pytest.raises(ValueError, match=r"sqrt\(-3.0\): expected .*got -3.0$"):
+        compile(microgrud.sqrt)(-3.0)
+
+
+def test_errors_are_ignored_whichever_sample_is_first() -> None:
+    compiled = compile(lambda x: microgrud.sqrt(x), batched="x", errors="ignore")
+    for _ in range(3):
+        found = compiled.map(np.array([-1.0, -2.0, 4.0, -3.0, 9.0]))
+        assert found == pytest.approx([math.nan, math.nan, 2.0, math.nan, 3.0], nan_ok=True)
+    with pytest.raises(ValueError, match="sample 1"):  # there is none to record
+        compile(lambda x: microgrud.sqrt(x), batched="x", errors="ignore")(np.array([-1.0, -2.0]))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_second_derivatives_by_a_batch_are_those_of_each_sample(reduction: str) -> None:
+    def f(w: Any, x: Any) -> Any:
+        return w * x[0] ** 3 * x[1]
+
+    compiled = compile(f, batched="x", reduction=reduction)
+    rows, directions = np.array([[1.0, 2.0], [3.0, -1.0]]), np.array([[1.0, 0.0], [10.0, 100.0]])
+    weight = 0.5 if reduction == "mean" else 1.0
+    expected = [
+        np.multiply(weight, microgrud.hvp(f, (2.0, row), (own,), argnums=(1,))[0])
+        for row, own in zip(rows.tolist(), directions.tolist())
+    ]
+    for _ in range(2):
+        assert compiled.hvp((2.0, rows), directions, argnums=1) == pytest.approx(np.array(expected))
+        assert compiled.hvp((2.0, rows), 1.0) == 0.0
+    with pytest.raises(ValueError, match=r"expected an array of shape \(2, 2\), as the argument has, got \(2,\)"):
+        compiled.hvp((2.0, rows), np.array([1.0, 1.0]), argnums=1)
+    with pytest.raises(ValueError, match="hessian: x: expected an argument that is the same for all samples"):
+        compile(lambda x: x**3, batched="x").hessian(np.array([1.0, 2.0]))
+
+
+def test_what_is_written_to_a_value_inside_is_an_error() -> None:
+    w = Value(2.0)
+
+    def sets_data(x: Any) -> Any:
+        w.data = 3.0
+        return w * x
+
+    def sets_grad(x: Any) -> Any:
+        w.grad = 0.0
+        return w * x
+
+    for f, message in ((sets_data, ".data of"), (sets_grad, ".grad of"), (lambda x: x * float(f"{x:.1f}"), "as text")):
+        with pytest.raises(CompileError, match=message):
+            compile(f)(1.0)
+    assert w.data == 2.0
+
+
+def test_methods_are_told_apart_by_identity_and_keep_their_instance() -> None:
+    @dataclasses.dataclass
+    class Line:
+        name: str
+        w: Value = dataclasses.field(compare=False)
+
+        @compile
+        def at(self, x: Any) -> Any:
+            return self.w * x
+
+    one, other = Line("a", Value(2.0)), Line("a", Value(5.0))
+    assert one == other
+    assert (one.at(1.0), other.at(1.0)) == (2.0, 5.0)
+    assert Line("b", Value(3.0)).at(2.0) == 6.0
+    kept = Line("c", Value(4.0)).at
+    gc.collect()
+    assert (kept(1.0), kept.backward(2.0), kept.stats["paths"]) == (4.0, 8.0, 1)
+    assert vars(type(one))["at"]._methods.keys() == {id(one), id(other), id(kept.instance)}
+
+    class Slots:
+        __slots__ = ("w",)
+
+        @compile
+        def at(self, x: Any) -> Any:
+            return x
+
+    with pytest.raises(TypeError, match="add '__weakref__' to its __slots__"):
+        Slots().at(1.0)

@@ -524,14 +524,20 @@ static void prod_slopes(const double *xs, size_t n, double *slopes)
     }
 }
 
+/* Tell whether x is what won: z itself, or NaN where that won. */
+static inline bool has_won(double x, double z)
+{
+    return x == z || (x != x && z != z);
+}
+
 static void extreme_slopes(double z, const double *xs, size_t n, double *slopes)
 {
     size_t chosen = 0;
     for (size_t k = 0; k < n; k++) {
-        chosen += xs[k] == z;
+        chosen += has_won(xs[k], z);
     }
     for (size_t k = 0; k < n; k++) {
-        slopes[k] = chosen == 0 ? BY_PYTHON : xs[k] == z ? 1.0 / (double)chosen : NOTHING;
+        slopes[k] = has_won(xs[k], z) ? 1.0 / (double)chosen : NOTHING;
     }
 }
 

@@ -25,7 +25,7 @@ static double sum_in_order(const double *numbers, size_t stride, size_t count)
             sums[k] += numbers[(i + k) * stride];
         }
     }
-    double rest = -0.0;
+    double rest = count > 0 ? -0.0 : 0.0;
     for (; i < count; i++) {
         rest += numbers[i * stride];
     }

@@ -55,7 +55,7 @@ static bool forward_softmax_alone(const int32_t *code, double *U, double *e)
         first = U[s.x[k]] > U[s.x[first]] ? k : first;
     }
     const double most = U[s.x[first]];
-    double others = 0.0;
+    double others = most - most; /* 0, or NaN for all if the greatest is infinite */
     for (size_t k = 0; k < s.n; k++) {
         e[k] = k == first ? 1.0 : exp(U[s.x[k]] - most);
         others += k == first ? 0.0 : e[k];
@@ -185,7 +185,7 @@ static bool forward_alone(const Tape *tape, double *U, double *room)
             for (size_t j = 0; j < n; j++) {
                 room[j] = U[slots[j]];
             }
-            z = sequence_value(op, room, n, room + n);
+            z = sequence_number(op, room, n, room + n);
         }
         U[code[1]] = z;
         fine &= never_raises(op) || z - z == 0.0;

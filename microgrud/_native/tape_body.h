@@ -741,7 +741,7 @@ TAPE_TARGET static void TAPE_NAME(forward_sequence)(const Block *block, const in
     double *z = varying(block->tape, block->V, code[1]), *room = block->room;
     for (size_t i = 0; i < block->width; i++) {
         gather(block, slots, n, i, room);
-        z[i] = sequence_value((Op)code[0], room, n, room + n);
+        z[i] = sequence_number((Op)code[0], room, n, room + n);
     }
     TAPE_NAME(suspect)(block, z);
 }

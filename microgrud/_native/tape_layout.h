@@ -237,6 +237,30 @@ static inline double share_of(double adjoint, double slope)
     return adjoint == 0.0 || is_nothing(slope) ? 0.0 : adjoint * slope;
 }
 
+/* The sum of numbers of which one is not finite, or a partial sum overflows, divided by n. */
+static double sum_out_of_range(const double *xs, size_t n, double divisor)
+{
+    double sum = 0.0;
+    for (size_t k = 0; k < n; k++) {
+        sum += xs[k] * 0x1p-64;
+    }
+    return sum / divisor * 0x1p64;
+}
+
+/* The value over a sequence also where the engine asks Python, for which it has a NaN: nobody asks Python here. */
+static inline double sequence_number(Op op, const double *xs, size_t n, double *scratch)
+{
+    const double z = sequence_value(op, xs, n, scratch);
+    if (z == z) {
+        return z;
+    }
+    if (op == OP_SUM || op == OP_MEAN) {
+        return sum_out_of_range(xs, n, op == OP_SUM ? 1.0 : (double)n);
+    }
+    const double greatest = op == OP_LOGSUMEXP ? kernel_max(xs, n) : z;
+    return isinf(greatest) ? greatest : z;
+}
+
 /* Return which slopes of an operation on up to three operands are asked for, as bits. */
 static inline unsigned wanted_slopes(const Tape *tape, const int32_t *slots, size_t n)
 {

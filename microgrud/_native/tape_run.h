@@ -205,9 +205,17 @@ static bool all_finite(const double *numbers, size_t count)
     return doubt == 0.0;
 }
 
+static bool all_done(const Batch *batch, size_t start, size_t stop)
+{
+    while (start < stop && batch->status[start] == DONE) {
+        start++;
+    }
+    return start == stop;
+}
+
 /* Run the samples from `start` to `stop`, and add the derivatives of those that are done to G, which holds zeros. Return
  * false if they are not finite: it may be the fault of the others, so that those that were done are LEFT, and have their
- * turn without them. */
+ * turn without them. Where that is ignored, there have to be others: they are no part of what is ignored. */
 static bool run_chunk(const Tape *tape, const Batch *batch, size_t start, size_t stop, double *workspace, double *G)
 {
     Block block = block_in(tape, workspace, batch->U, G);
@@ -234,7 +242,7 @@ static bool run_chunk(const Tape *tape, const Batch *batch, size_t start, size_t
         return true;
     }
     clear_adjoints_of_constants(tape, G);
-    fine = fine && (batch->ignore || all_finite(G, (size_t)tape->uniform_count));
+    fine = fine && ((batch->ignore && all_done(batch, start, stop)) || all_finite(G, (size_t)tape->uniform_count));
     for (size_t i = start; i < stop && !fine; i++) {
         batch->status[i] = batch->status[i] == DONE ? LEFT : batch->status[i];
     }

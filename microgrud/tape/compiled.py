@@ -204,15 +204,27 @@ class Compiled(ShownInNotebooks):
                 f"tangents: expected {len(positions)}, one for each argument to differentiate by, got {len(directions)}"
             )
         gradient = self._gradient_of(positions[0] if single else positions)
-        seeds = np.concatenate(
-            [_direction(args[position], direction) for position, direction in zip(positions, directions)]
-        )
-        products = gradient._products(args, positions, seeds)
+        pairs = list(zip(positions, directions))
+        if any(self._is_batch(position) for position in positions):
+            seeds = [
+                seed
+                for position, direction in pairs
+                for seed in (_directions if self._is_batch(position) else _direction)(args[position], direction)
+            ]
+            products = gradient._products_of_samples(args, positions, seeds)
+        else:
+            numbers = np.concatenate([_direction(args[position], direction) for position, direction in pairs])
+            products = gradient._products(args, positions, numbers)
         return products[0] if single else products
 
     def hessian(self, *args: Any) -> Any:
-        """Return all second derivatives by the first argument, as `microgrud.hessian` does."""
+        """Return all second derivatives by the first argument, as `microgrud.hessian` does; it may be no batch."""
         self._refuse_inside("hessian")
+        if self._is_batch(0):
+            raise ValueError(
+                f"hessian: {self._names[0]}: expected an argument that is the same for all samples, got a batch; "
+                "compile the function without batched, and call it for each sample"
+            )
         gradient = self._gradient_of(0)
         numbers, structure = flatten(args[0], "hessian: the argument")
         rows = []
@@ -390,9 +402,15 @@ class Compiled(ShownInNotebooks):
         if found is not None:
             products: tuple[Any, ...] = found[0][1]
             return products
+        return self._products_of_samples(args, positions, list(seeds))
+
+    def _products_of_samples(
+        self, args: Sequence[Any], positions: tuple[int, ...], seeds: Sequence[Any]
+    ) -> tuple[Any, ...]:
+        """Do what `_products` does, where a seed may be an array with one number a sample."""
         _refuse_integers(args, positions)
         arguments = self._read(args, {})
-        result = self._evaluate(arguments, list(seeds * self._weight(arguments)))
+        result = self._evaluate(arguments, [seed * self._weight(arguments) for seed in seeds])
         rebuilt, _ = arguments.rebuild(result.gradients, [0] * len(arguments.integers))
         return tuple(_as_floats(rebuilt[position]) for position in positions)
 
@@ -410,6 +428,10 @@ class Compiled(ShownInNotebooks):
                 f".{method} of {self!r} inside another compiled function: call it as a function, and differentiate "
                 "with microgrud.grad and its kin"
             )
+
+    def _is_batch(self, position: int) -> bool:
+        """Tell whether an argument has one number a sample."""
+        return position < len(self._names) and self._names[position] in self.batched
 
     def _inlined(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         if self.batched:
@@ -539,6 +561,15 @@ def _direction(primal: Any, tangent: Any) -> Vector:
     if len(own) != len(wanted):
         raise ValueError(f"tangents: expected {len(wanted)} numbers, as in the argument, got {len(own)}")
     return np.array([float(x) for x in own])
+
+
+def _directions(primal: Any, tangent: Any) -> list[Vector]:
+    """Return the numbers of a direction for each sample of a batch: an array with one number a sample for each."""
+    wanted = np.shape(primal.to_numpy() if hasattr(primal, "to_numpy") else primal)
+    array = np.asarray(tangent.to_numpy() if hasattr(tangent, "to_numpy") else tangent, dtype=np.float64)
+    if array.shape != wanted:
+        raise ValueError(f"tangents: expected an array of shape {wanted}, as the argument has, got {array.shape}")
+    return list(array.reshape(len(array), -1).T)
 
 
 def _refuse_integers(args: Sequence[Any], positions: Sequence[int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from contextvars import ContextVar
@@ -19,6 +20,9 @@ from .arguments import Arguments
 from .executors import DONE, LEFT, SUSPICIOUS, Executor, Outcome
 from .family import Family, Path, integers_fit
 from .recorder import CompileError
+
+#: Samples that may raise, where errors are ignored, before one is to be found that can be recorded.
+_MOST_TRIES = 16
 
 __all__ = ["Evaluation", "evaluate", "inside_function"]
 
@@ -104,10 +108,9 @@ class _Run:
                 path, samples = candidates[0], group.samples
                 others = self.by_path(path, samples)
             else:
-                sample = int(group.samples[0])
-                own = self.family.add(self.arguments, *self.arguments.sample(sample))
+                own, sample = self.recorded(group)
                 others = [(0, group.samples)] if own is None else self.by_path(own, group.samples)
-                if own is None or any(some[0] == sample for _, some in others):
+                if own is None or any((some == sample).any() for _, some in others):
                     # No path, or not even its own: a branch hangs on its last digit.
                     if own is not None:
                         self.family.forget(own)
@@ -119,6 +122,30 @@ class _Run:
                 added.append(own)
                 seen = len(added)
             groups += [_Group(some, [p for p in rest if p.goes_on_from(path, k)], seen) for k, some in others]
+
+    def recorded(self, group: _Group) -> tuple[Path | None, int]:
+        """Record the way of the first sample of a group, or where errors are ignored of the first that raises none.
+
+        Returns:
+            The recording, None if it cannot be replayed, and the sample.
+        """
+        tries = group.samples[:_MOST_TRIES] if self.errors == "ignore" else group.samples[:1]
+        for sample in tries[:-1]:
+            with contextlib.suppress(ArithmeticError, ValueError):
+                return self.recording_of(int(sample)), int(sample)
+        return self.recording_of(int(tries[-1])), int(tries[-1])
+
+    def recording_of(self, sample: int) -> Path | None:
+        try:
+            return self.family.add(self.arguments, *self.arguments.sample(sample))
+        except (ArithmeticError, ValueError) as error:
+            self.name_sample(error, sample)
+            raise
+
+    def name_sample(self, error: Exception, sample: int) -> None:
+        """Say in the message of an error which sample of a batch it is of."""
+        if self.arguments.samples is not None and error.args and isinstance(error.args[0], str):
+            error.args = (f"{error.args[0]} (sample {sample} of the batch)", *error.args[1:])
 
     def may_serve(self, path: Path) -> bool:
         """Tell whether a recording is for the integers of the call, but for those of which there is one a sample."""
@@ -217,6 +244,9 @@ class _Run:
         try:
             with enable_grad():
                 result = self.family.f(*args, **kwargs)
+        except (ArithmeticError, ValueError) as error:
+            self.name_sample(error, sample)
+            raise
         finally:
             inside_function.reset(token)
         outputs, structure = flatten(result, "compile: the result of the function")

@@ -104,7 +104,7 @@ def total_of(numbers: Vector) -> float:
     """Return the sum of numbers, one a sample: to the same bits as a replay, where there are any."""
     if native_tape is not None:
         return float(native_tape.total(np.ascontiguousarray(numbers)))
-    return float(np.sum(numbers) if len(numbers) != 1 else numbers[0])  # np.sum makes 0.0 of -0.0
+    return float(np.sum(numbers, initial=-0.0))  # which begins with 0.0, and makes that of a single -0.0
 
 
 def _is_finite(x: Any) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .. import watching
+from .. import ops, watching
 from ..engine import Value
 from ..operation import Number, Operation
 from ..recording import enable_grad
@@ -25,7 +25,9 @@ class CompileError(RuntimeError):
     """A function cannot be recorded; the message says why, and what to write instead."""
 
 
-def _chosen(z: Number, index: float, *items: Number) -> list[Number]:
+def _chosen(z: Number, index: Number, *items: Number) -> list[Number]:
+    if isinstance(index, Value):  # in a recording, where the index may be another one at the next call
+        return [None, *(ops.WHERE(index - float(k), 0.0, 1.0) for k in range(len(items)))]
     return [None, *(1.0 if k == index else None for k in range(len(items)))]
 
 
@@ -89,8 +91,8 @@ class _Recorder:
             raise CompileError(f"a copy of {x!r} inside a compiled function would be frozen into the recording; use +x")
         if what in ("data =", "grad ="):
             raise CompileError(
-                f".{what[:4]} of {x!r} is assigned inside a compiled function, which a replay would not do; assign before "
-                "the call"
+                f".{what[:4]} of {x!r} is assigned inside a compiled function, which a replay would not do; assign "
+                "before the call"
             )
         if what == "format":
             raise CompileError(
