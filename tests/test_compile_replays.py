@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import pickle
 import sys
 import threading
 import tracemalloc
@@ -146,6 +147,27 @@ def test_integers_that_the_recording_is_not_for_go_the_long_way() -> None:
     assert compiled.stats["paths"] == 2
     with pytest.raises(IndexError, match="index 3"):
         compiled(3, 3)
+
+
+@needs_c
+def test_batches_in_lists_are_replayed_apart_from_those_in_arrays() -> None:
+    w = Value(2.0)
+    compiled = compile(lambda x, y: sum(x + x) * w - y, batched=("x", "y"))  # twice as long, or twice as much
+    rows, targets = [[1.0, 2.0], [3.0, 4.0]], [0.5, 1.5]
+    for _ in range(3):
+        assert compiled(rows, targets) == compiled.backward(rows, targets) == 19.0
+        assert (
+            compiled(np.array(rows), np.array(targets)) == compiled.backward(np.array(rows), np.array(targets)) == 19.0
+        )
+        assert compiled(rows, np.array(targets)) == 19.0
+    assert replays(compiled) == 1
+    assert compiled._replays_of_lists.keys() == {(0,), (0, 1)}
+    assert [w.grad, compiled.stats["signatures"]] == [60.0, 2]
+    assert compiled([[1, 2], [3, 4]], targets) == 19.0  # integers are another recording
+    with pytest.raises(ValueError, match="inhomogeneous"):
+        compiled([[1.0, 2.0], [3.0]], targets)
+    twin = pickle.loads(pickle.dumps(compiled))
+    assert [twin(rows, targets) for _ in range(3)] == [19.0] * 3
 
 
 @needs_c

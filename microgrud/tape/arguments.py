@@ -47,6 +47,7 @@ class Arguments:
         integers: one entry an integer, in order: an int, or an array with one entry a sample.
         rebuild: puts other numbers and integers in their places: gives the list of arguments, and the dict of keywords.
         parts: what they are made of.
+        listed: the positions of batches that are lists.
     """
 
     signature: Hashable
@@ -55,6 +56,7 @@ class Arguments:
     integers: list[Any]
     rebuild: Callable[[Sequence[Any], Sequence[Any]], tuple[list[Any], dict[str, Any]]]
     parts: list[Part]
+    listed: tuple[int, ...] = ()
 
     def sample(self, i: int) -> tuple[list[Any], list[int]]:
         """Return the numbers and the integers of a sample."""
@@ -161,7 +163,7 @@ class _Reader:
         shape, whole = array.shape[1:], array.dtype.kind in "iu"
         columns = np.ascontiguousarray(array.reshape(len(array), -1).T, dtype=np.int64 if whole else np.float64)
         first = len(self.integers if whole else self.numbers)
-        self.parts.append(Part(_kind("batch", x), whole, len(columns), first, shape))
+        self.parts.append(Part(_kind("batch", array if type(x) is list else x), whole, len(columns), first, shape))
         (self.integers if whole else self.numbers).extend(columns)
         if given_list or not shape:
             return ("batch", whole, shape, "list"), self._in_lists(first, shape, whole)
@@ -225,4 +227,5 @@ def read_arguments(
         reader.integers,
         rebuild,
         reader.parts,
+        tuple([k for k, (name, x) in enumerate(zip(names, args)) if name in batched and type(x) is list]),
     )

@@ -89,6 +89,7 @@ def unpack_into(compiled: Compiled, state: Any) -> None:
         compiled.errors = one_of("raise", "ignore")("errors", errors)
         compiled.max_paths = whole(1)("max_paths", max_paths)
         compiled._names = list(map(str, state["names"]))
+        compiled._batched_places = tuple([k for k, name in enumerate(compiled._names) if name in compiled.batched])
         renew(compiled)
         for signature, paths in state["families"]:
             family = compiled._families[signature] = _family(compiled, name)
@@ -106,6 +107,7 @@ def renew(compiled: Compiled) -> None:
     """Give a compiled function what no two of them share, without any recording."""
     compiled._families = OrderedDict()
     compiled._replays = []
+    compiled._replays_of_lists = {}
     compiled._lock = threading.Lock()
     compiled._gradients = {}
     compiled._methods = {}
