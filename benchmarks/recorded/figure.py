@@ -132,8 +132,7 @@ def _recordings(ax: Any, own: Figures, found: Figures) -> None:
         ax.plot(*zip(*points), color=look.color, marker=look.marker, markersize=4.5, linewidth=look.weight)
         power = exponent(found, rival) if rival != "floats" else None
         label = f"{look.label}: $n^{{{power:.2f}}}$" if power is not None else look.label
-        place, side = ((6, -28), "top") if rival == "microgrud" else ((-9, 0), "bottom")
-        ax.annotate(label, points[-1], xytext=place, textcoords="offset points", ha="right", va=side,
+        ax.annotate(label, points[-1], xytext=(-9, 0), textcoords="offset points", ha="right", va="bottom",
                     fontsize=_SMALL + 1, color=look.color)  # fmt: skip
     sizes = sorted({_size(f["case"]) for f in own})
     ax.set_xticks(sizes, [f"{size:,}" for size in sizes])

@@ -80,8 +80,8 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Set every parameter's grad to zero."""
-        parameters = self.parameters()
-        write_gradients(parameters, np.zeros(len(parameters)))
+        for group in self.param_groups:
+            write_gradients(group["params"], np.zeros(len(group["params"])))
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter once, from its `grad`.
