@@ -29,9 +29,11 @@ def time_left() -> Callable[[Any], float]:
 
 
 def texts(cell: Any) -> str:
-    """The outputs of a cell as text, without what differs between machines: a file with other last digits is longer."""
+    """The outputs of a cell as text, without what differs between machines: times, and the last digits of numbers, by
+    which files are some bytes longer or shorter."""
     outputs = cell.get("outputs", [])
     found = "\n".join(o.get("text", "").rstrip("\n") or o.get("data", {}).get("text/plain", "") for o in outputs)
+    found = re.sub(r"\d+\.\d{9,}", lambda number: f"{float(number.group()):.8g}", found)
     return re.sub(r"engine: \w+|[\d.]+ ms|\d+ bytes", "", found)
 
 
