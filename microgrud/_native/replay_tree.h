@@ -3,7 +3,7 @@
  * Recordings are a tree: what a sample has in common with one that it leaves at a branch, it has in common with those
  * that go on from there, and no others are tried. Like a replay, it answers NotImplemented to what it is not made for:
  * a sample for which there is no recording, or that has a number that is not finite. tape/evaluation.py does the same in
- * Python, and what a tree leaves to it: 10,000 samples that take 17 ways are 60 times faster here.
+ * Python, and what a tree leaves to it: 10,000 paths of an option that may end at 24 times took 43 ms there, and 2.3 here.
  */
 #ifndef MICROGRUD_REPLAY_TREE_H
 #define MICROGRUD_REPLAY_TREE_H

@@ -3,7 +3,7 @@
  * Instructions are put in the order of their levels: that of one is greater than those of what it reads, so that those of
  * one level do not depend on each other. The same operation FEWEST_ALIKE times or more at one level is one wide
  * instruction: one look at it, and vectors instead of numbers. A chain, at whose levels there is little, stays as it was.
- * The gradient of Rosenbrock's function of 1,000 numbers takes a quarter of the time.
+ * The gradient of Rosenbrock's function of 1,000 numbers takes a third of the time, with what tape_moves.h does.
  */
 #ifndef MICROGRUD_TAPE_WIDE_H
 #define MICROGRUD_TAPE_WIDE_H
