@@ -29,8 +29,9 @@ from .recording import is_recording
 class Value(Operators, OperationMethods):
     """One number in a computation graph, and the gradient of a later result with respect to it.
 
-    In arithmetic and ordering it behaves as its number does. `==` and `hash` are those of the node: two nodes that hold
-    the same number are two nodes; compare `.data` to compare numbers.
+    In arithmetic and comparisons, `==` included, it behaves as its number does. Its hash is that of the node: a set or
+    a dict tells nodes apart that hold the same number, and finds no Value among plain numbers; `is` asks whether two
+    names are one node. (A list is searched by `==`: `x in [y]` asks for equal numbers.)
 
     Args:
         data: the number; anything with `__float__` or `__index__` that is one real number.

@@ -106,9 +106,7 @@ def hinge(prediction: Any, target: Any) -> Number:
     """
     terms = []
     for score, t in _pairs(prediction, target, "hinge"):
-        # Comparisons, not `==`, which tells whether two Values are the same node. Of the absolute value, so that both
-        # classes are one branch of a recording.
-        if not 1.0 <= functions.abs(t) <= 1.0:
+        if functions.abs(t) != 1.0:  # of the absolute value, so that both classes are one branch of a recording
             raise ValueError(f"hinge: expected targets -1 or 1, got {describe_operands([t])}")
         terms.append(functions.relu(1.0 - score * t))
     return _mean(terms)

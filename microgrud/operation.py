@@ -188,7 +188,8 @@ def is_real_scalar(x: object) -> bool:
     convertible = hasattr(kind, "__float__") or hasattr(kind, "__index__")
     # NumPy's complex scalars have __float__, which would drop the imaginary part; arrays have __len__.
     complex_like = isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "") == "c"
-    return convertible and not complex_like and not hasattr(kind, "__len__")
+    # A Value has __float__ to say in its error what to write.
+    return convertible and not complex_like and not hasattr(kind, "__len__") and not hasattr(kind, "_record")
 
 
 def as_float(x: object, where: str) -> float:

@@ -1,9 +1,11 @@
-"""The operators: a Value behaves like the float that it holds, in arithmetic, ordering, rounding and formatting."""
+"""The operators: a Value behaves like the float that it holds, in arithmetic, comparisons, rounding and formatting."""
 
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
 
 from . import ops, watching
 from .display import ShownInNotebooks
@@ -14,9 +16,10 @@ if TYPE_CHECKING:
 
 
 class Operators(ShownInNotebooks):
-    """What `+`, `<`, `round()`, `bool()`, `format()` and the like do with a node.
+    """The behaviour of a node under `+`, `<`, `==`, `round()`, `bool()`, `format()` and the like.
 
-    There is no `__float__` and no `__int__`: `math.exp(value)` is an error, and does not silently drop the gradient.
+    A conversion to a plain number is an error that says what to write: `math.exp(value)` must not drop the gradient in
+    silence.
     """
 
     __slots__ = ()
@@ -102,13 +105,18 @@ class Operators(ShownInNotebooks):
     def __trunc__(self) -> Value:
         return self._record(ops.TRUNC, self)
 
-    # Ordering compares numbers; equality and hash stay those of the object, since a node is a node. It is never equal
-    # to a number, which a program that is watched may be mistaken about.
+    # Comparisons compare numbers. The hash is that of the object: sets and dicts go by node, and `is` asks whether two
+    # names are one node.
 
     def __eq__(self, other: object) -> bool:
-        if watching._watched and isinstance(other, (float, int)):
-            watching.looked_at(self, "==")  # type: ignore[arg-type]
-        return object.__eq__(self, other)
+        if not _is_number(other):
+            return NotImplemented
+        return self._told("==", other, self._data == (other._data if isinstance(other, Operators) else other))
+
+    def __ne__(self, other: object) -> bool:
+        if not _is_number(other):
+            return NotImplemented
+        return self._told("!=", other, self._data != (other._data if isinstance(other, Operators) else other))
 
     __hash__ = object.__hash__
 
@@ -132,6 +140,33 @@ class Operators(ShownInNotebooks):
         if watching._watched:
             watching.compared(self, symbol, other, outcome)  # type: ignore[arg-type]
         return outcome
+
+    # --- conversions, which would lose the gradient ---
+
+    def __float__(self) -> NoReturn:
+        raise TypeError(
+            f"expected a plain number, got a {type(self).__name__}: a float has no gradient; for a function of math or "
+            "cmath use microgrud's own of that name, such as microgrud.exp, and for the number alone the Value's .data"
+        )
+
+    __complex__ = __float__
+
+    def __int__(self) -> NoReturn:
+        raise TypeError(
+            f"int: expected a plain number, got a {type(self).__name__}: an integer has no gradient; use "
+            "microgrud.trunc, floor or round for a Value, and int(value.data) for the number alone"
+        )
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        """Apply a function of NumPy to the Value as to an element of an array, by the method of its name."""
+        elements = [np.asarray(x, dtype=object) if isinstance(x, Operators) else x for x in inputs]
+        try:
+            return getattr(ufunc, method)(*elements, **options)
+        except TypeError as error:
+            raise TypeError(
+                f"numpy.{ufunc.__name__} of a {type(self).__name__}: {error}; use microgrud's function of that name if "
+                "there is one, or the Value's .data for the number alone"
+            ) from None
 
     def __format__(self, spec: str) -> str:
         if spec and watching._watched:

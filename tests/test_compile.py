@@ -10,7 +10,7 @@ import math
 import pickle
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -827,19 +827,28 @@ def test_all_instruction_sets_agree_with_the_engine(variant: str, monkeypatch: p
     assert [p.grad for p in parameters] == pytest.approx(gradient, rel=1e-11, abs=1e-14)
 
 
-@pytest.mark.parametrize("other", [1.0, 1, True])
-def test_equality_with_a_number_is_an_error_and_no_wrong_branch(other: Any) -> None:
-    """Of a Value it is False for every number, where the function itself, given floats, would say True."""
+@pytest.mark.parametrize("other", [1.0, 1, True, Value(1.0), np.float64(1.0)])
+def test_equality_decides_as_it_does_eagerly(other: Any) -> None:
     w = Value(2.0)
     for f in (
         lambda x: w * x if x == other else w,
-        lambda x: w * x if x != other else w,
-        lambda x: w * x if other == x else w,
+        lambda x: w * x if x != other else 3.0 * w,
+        lambda x: w * x if other == x else 5.0 * w,
+        lambda x: w * x if x in (0.0, other) else 7.0 * w,
+        lambda x: sum((w * x for y in [x, w] if y == other), 11.0 * w),
     ):
-        with pytest.raises(CompileError, match="== a number"):
-            compile(f)(1.0)
-    assert compile(lambda x: w * x if x in [x, w] else w)(1.0) == 2.0  # of objects it is none
-    assert Value(1.0) != other
+        compiled = compile(f)
+        for number in (1.0, 3.0, 1.0, 2.0):
+            assert compiled(number) == f(Value(number)).data
+            assert compiled.value_and_grad(number) == value_and_grad_of(f, number)
+
+
+def value_and_grad_of(f: Callable[..., Value], number: float) -> tuple[float, float]:
+    """The value and the derivative by a backward pass."""
+    x = Value(number)
+    y = f(x)
+    y.backward()
+    return y.data, x.grad
 
 
 @pytest.mark.parametrize(

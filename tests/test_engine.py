@@ -93,11 +93,48 @@ def test_a_node_remembers_its_parents_in_order_and_its_operation(engine: type[Va
     assert (a + 1.0)._prev == (a,)
 
 
-def test_equality_and_hash_are_by_identity(engine: type[Value]) -> None:
+@pytest.mark.parametrize(
+    "equal", [1, 1.0, True, np.float64(1.0), np.int64(1), Fraction(1), Decimal(1), Value(1.0), Value(1.0) + 0.0]
+)
+def test_equality_compares_numbers(engine: type[Value], equal: Any) -> None:
+    a = engine(1.0)
+    assert a == equal
+    assert equal == a
+    assert a in [2.0, equal]
+    assert (a != equal, equal != a) == (False, False)
+    assert engine(2.0) != equal
+    assert bool(engine(2.0) == equal) is False
+
+
+def test_nothing_equals_nan_and_zeros_of_both_signs_are_equal(engine: type[Value]) -> None:
+    nan = engine(math.nan)
+    assert nan != engine(math.nan)
+    assert (nan == nan) is False
+    assert engine(0.0) == -0.0
+
+
+@pytest.mark.parametrize("other", ["1", None, [1.0], object(), 1j])
+def test_a_value_is_equal_to_nothing_but_real_numbers(engine: type[Value], other: Any) -> None:
+    assert engine(1.0).__eq__(other) is NotImplemented
+    assert engine(1.0).__ne__(other) is NotImplemented
+    assert engine(1.0) != other
+    assert (engine(1.0) == other) is False
+
+
+def test_arrays_compare_each_of_their_elements(engine: type[Value]) -> None:
+    x = engine(0.0)
+    for array in (np.array([0.0, 1.0]), np.array([engine(0.0), engine(1.0)])):
+        assert (array == x).tolist() == (x == array).tolist() == [True, False]
+        assert np.where(array != 0, 1.0, 2.0).tolist() == [2.0, 1.0]
+
+
+def test_sets_and_dicts_go_by_node(engine: type[Value]) -> None:
     a, b = engine(1.0), engine(1.0)
-    assert a != b
-    assert a == a
     assert len({a, b, a}) == 2
+    assert {a: "a", b: "b"}[b] == "b"
+    assert a not in {1.0}
+    assert a in [b]
+    assert a is not b
 
 
 def test_item_and_detach(engine: type[Value]) -> None:

@@ -306,9 +306,7 @@ REASONS: dict[str, tuple[Callable[[Value, Any], Value], str]] = {
     "reads .data": (read_data, ".data of"),
     "draws random numbers": (drop_out, "a call changes the global random numbers, which"),
     "draws those of NumPy": (drop_out_of_numpy, "a call changes the global random numbers, which"),
-    "asks for equality": (by_equality, "compares a number of a sample by == or !="),
-    "of what it computes": (by_inequality_of_what_is_computed, "compares a number of a sample by == or !="),
-    "looks a number up": (by_table, "or looks it up in a dict"),
+    "looks a number up": (by_table, "looks up a number of a sample in a dict or a set"),
     "asks for the type": (by_type, "with Values in the place of the numbers of a sample it is"),
     "has no graph": (without_a_graph, "no_grad inside a compiled function"),
     "has a node by hand": (by_hand, "a node built by hand (twice)"),
@@ -337,6 +335,20 @@ def test_what_cannot_be_recorded_is_trained_as_before_and_says_why(case: str) ->
     with pytest.raises(CompileError, match="fit: compile: expected a model and a loss that can be recorded") as caught:
         train(Line(0.1, 0.1, b=0.4), loss=loss, batch_size=5, compile=True)
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("loss", [by_equality, by_inequality_of_what_is_computed])
+def test_equality_with_a_number_is_a_branch_like_any_other(
+    monkeypatch: pytest.MonkeyPatch, loss: Callable[[Value, Any], Value]
+) -> None:
+    monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
+    ends = {}
+    for way in ("auto", True, False):
+        model = Line(*[0.1] * 2, b=0.4)
+        history = train(model, loss=loss, batch_size=5, compile=way)
+        assert history.engine == ("tape" if way else "eager")
+        ends[way] = model.numbers
+    assert ends["auto"] == ends[True] == pytest.approx(ends[False], rel=1e-9)
 
 
 def test_targets_that_are_no_numbers_are_trained_on_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -655,13 +667,15 @@ def test_recordings_of_later_branches_are_checked_as_well(monkeypatch: pytest.Mo
         return (p - t) ** 2 if p > 0.15 or not isinstance(t, float) else 2.0 * (p - t) ** 2
 
     settings: dict[str, Any] = {"y": [-1.0] * 9 + [-0.5], "batch_size": None, "epochs": 8, "lr": 0.2}
-    for tricky, reason in ((loss, "== a number"), (typed, "with Values in the place of the numbers")):
+    for tricky, reason in ((loss, None), (typed, "with Values in the place of the numbers")):
         ends = []
         for way in ("auto", False):
             model = Line(0.0, 0.0, b=1.0)
             history = train(model, loss=tricky, compile=way, **settings)
             ends.append(model.numbers)
-            if way:
+            if way and reason is None:
+                assert history.engine == "tape"
+            elif way:
                 assert reason in str(history.eager_because)
         assert ends[0] == pytest.approx(ends[1], rel=1e-9)
 

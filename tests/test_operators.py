@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 import operator
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import example, given, strategies as st
 
@@ -87,13 +89,37 @@ def test_rounding_is_pythons(x: float, digits: int) -> None:
     assert math.trunc(Value(x)).data == math.trunc(x)
 
 
-@pytest.mark.parametrize("convert", [int, float, complex, math.exp, "{:d}".format, "%.2f".__mod__])
-@pytest.mark.filterwarnings(
-    "ignore:The delegation of int:DeprecationWarning"
-)  # before Python 3.14 int() tries __trunc__
-def test_no_conversion_drops_the_gradient_silently(convert: Callable[[Any], Any]) -> None:
-    with pytest.raises((TypeError, ValueError)):
+@pytest.mark.parametrize(
+    ("convert", "instead"),
+    [
+        (int, "use microgrud.trunc, floor or round for a Value, and int(value.data) for the number alone"),
+        (float, "for the number alone the Value's .data"),
+        (complex, "for the number alone the Value's .data"),
+        (math.exp, "use microgrud's own of that name, such as microgrud.exp"),
+        (cmath.exp, "use microgrud's own of that name, such as microgrud.exp"),
+        (
+            np.isnan,
+            "numpy.isnan of a Value: .*use microgrud's function of that name if there is one, or the Value's .data",
+        ),
+        (np.logaddexp2.reduce, "numpy.logaddexp2 of a Value: .*or the Value's .data"),
+        (lambda x: np.asarray([x], dtype=float), "for the number alone the Value's .data"),
+        ("{:d}".format, "Unknown format code"),
+        ("%.2f".__mod__, "for the number alone the Value's .data"),
+        (range, "cannot be interpreted as an integer"),
+    ],
+)
+def test_no_conversion_drops_the_gradient_in_silence(convert: Callable[[Any], Any], instead: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=instead.replace("(value.data)", r"\(value\.data\)")):
         convert(Value(2.0))
+
+
+def test_a_value_is_taken_for_a_plain_number_nowhere() -> None:
+    x, y = Value(2.0), Value(1.0)
+    with pytest.raises(TypeError, match="data: expected a real number, got a Value"):
+        Value(x)
+    with pytest.raises(TypeError, match="data: expected a real number, got a Value"):
+        y.data = x
+    assert np.array([x, 1.0]).dtype == object
 
 
 @pytest.mark.parametrize("step", [round, math.floor, math.ceil, math.trunc])

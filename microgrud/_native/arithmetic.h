@@ -140,7 +140,8 @@ UNARY_METHODS(DEFINE_METHOD)
 /* Tell whoever watches of a comparison and its answer, which is handed on. */
 static PyObject *told(State *state, PyObject *self, int comparison, PyObject *other, PyObject *answer)
 {
-    static const char *const symbols[] = {[Py_LT] = "<", [Py_LE] = "<=", [Py_NE] = "!=", [Py_GT] = ">", [Py_GE] = ">="};
+    static const char *const symbols[] = {[Py_LT] = "<",  [Py_LE] = "<=", [Py_EQ] = "==",
+                                          [Py_NE] = "!=", [Py_GT] = ">",  [Py_GE] = ">="};
     if (answer != NULL && answer != Py_NotImplemented) {
         PyObject *done = PyObject_CallFunction(state->compared, "OsOO", self, symbols[comparison], other, answer);
         if (done == NULL) {
@@ -191,22 +192,29 @@ static PyObject *ordering(PyObject *self, PyObject *other, int comparison)
     return answer;
 }
 
-/* Ordering compares numbers; equality is left to the object: a node is a node. */
+/* Tell whether == and != compare a node with an object: a Value, or one real number. Return -1 on error. */
+static int is_comparable(State *state, PyObject *other)
+{
+    if (PyFloat_CheckExact(other) || PyLong_CheckExact(other) || is_value(state, other)) {
+        return 1;
+    }
+    PyObject *answer = PyObject_CallOneArg(state->is_number, other);
+    int yes = answer == NULL ? -1 : PyObject_IsTrue(answer);
+    Py_XDECREF(answer);
+    return yes;
+}
+
+/* Comparisons compare numbers; the hash is that of the object. */
 static PyObject *value_compare(PyObject *self, PyObject *other, int comparison)
 {
+    State *state = state_of(self);
     if (comparison == Py_EQ || comparison == Py_NE) {
-        /* Never equal to a number, which a program that is watched may be mistaken about. */
-        if ((PyFloat_Check(other) || PyLong_Check(other)) && someone_watches(state_of(self))) {
-            PyObject *done = PyObject_CallFunction(state_of(self)->looked_at, "Os", self, "==");
-            if (done == NULL) {
-                return NULL;
-            }
-            Py_DECREF(done);
+        int comparable = is_comparable(state, other);
+        if (comparable <= 0) {
+            return comparable < 0 ? NULL : Py_NewRef(Py_NotImplemented);
         }
-        return PyBaseObject_Type.tp_richcompare(self, other, comparison);
     }
     PyObject *answer = ordering(self, other, comparison);
-    State *state = state_of(self);
     return someone_watches(state) ? told(state, self, comparison, other, answer) : answer;
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -82,7 +83,11 @@ class _Recorder:
         self.failures = 0
 
     def compared(self, x: Value, symbol: str, y: Any, outcome: bool) -> None:
-        self.guards.append(Guard(x, symbol, y if isinstance(y, Value) else float(y), outcome))
+        try:
+            bound = y if isinstance(y, Value) else float(y)
+        except OverflowError:  # of an integer beyond all floats, which compares as infinity does
+            bound = math.inf if y > 0 else -math.inf
+        self.guards.append(Guard(x, symbol, bound, outcome))
 
     def looked_at(self, x: Value | None, what: str) -> None:
         if what == "no_grad":
@@ -98,11 +103,6 @@ class _Recorder:
             raise CompileError(
                 f"{x!r} is written as text inside a compiled function, where it would be frozen into the recording; "
                 "write it before or after the call"
-            )
-        if what == "==":
-            raise CompileError(
-                f"{x!r} == a number (or !=) inside a compiled function asks whether the two are one object, which they "
-                "never are; write a <= x <= b, or pass as an integer what is one"
             )
         raise CompileError(
             f".{what} of {x!r} inside a compiled function: the number would be frozen into the recording; use the "

@@ -1,7 +1,7 @@
-"""Numbers that notice what a recording cannot: that a program asks whether they are equal to others.
+"""Numbers that notice what a recording cannot: that a program looks them up in a dict or a set.
 
-In a recording the numbers of a sample are Values, of which `==` and `hash` are those of the node. A model or a loss
-that asks `if target == 1.0` would be told no, whatever the number is. So it is called once with probes.
+In a recording the numbers of a sample are Values, whose hash is that of the node: `{0.0: ..., 1.0: ...}.get(target)`
+would find nothing, whatever the number is. So model and loss are called once with probes.
 """
 
 from __future__ import annotations
@@ -13,38 +13,30 @@ __all__ = ["Probe", "Witness", "probed"]
 
 
 class Witness:
-    """What probes have noticed.
+    """Evidence from probes.
 
     Attributes:
-        seen: whether one was compared by `==`, or was the key of a dict.
+        seen: whether one was hashed, as the key of a dict or a member of a set is.
     """
 
     seen = False
 
 
 class Probe(float):
-    """A float that tells a witness when it is asked for equality, as does what is computed from it and plain numbers.
+    """A float that tells a witness when it is hashed, as does a number computed from it and plain numbers.
 
     >>> witness = Witness()
     >>> x = Probe(2.0)
     >>> x.witness = witness
-    >>> x + 1.0 > 2.0, witness.seen
-    (True, False)
     >>> x + 1.0 == 3.0, witness.seen
-    (True, True)
+    (True, False)
+    >>> {3.0: "three"}[x + 1.0], witness.seen
+    ('three', True)
     """
 
     __slots__ = ("witness",)
 
     witness: Witness
-
-    def __eq__(self, other: object) -> Any:
-        self.witness.seen = True
-        return float.__eq__(self, other)
-
-    def __ne__(self, other: object) -> Any:
-        self.witness.seen = True
-        return float.__ne__(self, other)
 
     def __hash__(self) -> int:
         self.witness.seen = True

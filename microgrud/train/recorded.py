@@ -208,7 +208,7 @@ class RecordedLoss:
         witness = Witness()
         loss = self.loss(self.model(probed(row, witness)), probed(target, witness))
         if witness.seen:
-            raise CompileError("it compares a number of a sample by == or !=, or looks it up in a dict; compare by <")
+            raise CompileError("it looks up a number of a sample in a dict or a set; compare by == or <, or use take")
         if not isinstance(loss, Value):
             raise CompileError(f"expected a Value as loss, got {loss!r}")
         return loss
