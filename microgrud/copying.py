@@ -4,6 +4,9 @@ Both keep what is shared shared, also between several nodes in one list or modul
 of the copy or the pickler. `pickle` recurses into what an object's `__reduce__` returns; to keep that shallow, the
 first node that it meets hands over its ancestors in topological order, so that each one finds its parents done. Of a
 list of many nodes of one chain, put the last node first: each one hands over its ancestors anew, known or not.
+
+Inside a transform (`grad` and its kin) a copy of a node that depends on the variable is a node that passes its gradient
+on: a copy of the number alone would cut the derivative in silence.
 """
 
 from __future__ import annotations
@@ -12,15 +15,50 @@ import copy
 import copyreg
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from . import watching
 from .operation import Operation
-from .ops import TABLE
+from .ops import IDENTITY, TABLE
 
 if TYPE_CHECKING:
     from .engine import Value
+
+
+#: The variables of all transforms in progress, in the present thread or task.
+_variables: ContextVar[tuple[Value, ...]] = ContextVar("microgrud_variables", default=())
+
+
+@contextmanager
+def carrying(variables: Sequence[Value]) -> Iterator[None]:
+    """Let copies of nodes that depend on these variables pass their gradient on."""
+    token = _variables.set((*_variables.get(), *variables))
+    try:
+        yield
+    finally:
+        _variables.reset(token)
+
+
+def is_differentiating() -> bool:
+    """Tell whether a transform is in progress, in the present thread or task."""
+    return bool(_variables.get())
+
+
+def _depends_on_variable(node: Value) -> bool:
+    variables = {id(x) for x in _variables.get()}
+    seen: set[int] = set()
+    waiting = [node] if variables else []
+    while waiting:
+        x = waiting.pop()
+        if id(x) in variables:
+            return True
+        if id(x) not in seen:
+            seen.add(id(x))
+            waiting.extend(x._prev)
+    return False
 
 
 class _InProgress(threading.local):
@@ -60,13 +98,26 @@ class _Ancestors:
 
 def copy_node(node: Value) -> Value:
     """Copy one node, which keeps its parents; attributes of a subclass are shared."""
+    if _depends_on_variable(node):
+        return _carried(node)
     _refuse_what_cannot_be_copied(node, "copied")
     extra = _extra(node)
     return restore(type(node), (), node._data, node._grad, node.label, node._operation, node._operands, extra)
 
 
+def _carried(node: Value) -> Value:
+    """Return a node with the same number that passes its gradient on to the node."""
+    if watching._watched:
+        watching.looked_at(node, "copy")
+    twin: Value = IDENTITY(node)
+    return twin
+
+
 def deepcopy_graph(order: list[Value], memo: dict[int, Any]) -> Value:
     """Copy nodes in topological order, but for those that the memo has copies of, and return the copy of the last."""
+    if _depends_on_variable(order[-1]):
+        memo[id(order[-1])] = _carried(order[-1])
+        order = order[-1:]
     for node in order:
         if id(node) in memo:
             continue
@@ -80,6 +131,11 @@ def deepcopy_graph(order: list[Value], memo: dict[int, Any]) -> Value:
 
 def reduce_graph(node: Value, topological_order: Callable[[Value], list[Value]]) -> tuple[Any, ...]:
     """Return what `__reduce__` should: how to restore the node, after its ancestors."""
+    if _depends_on_variable(node):
+        raise TypeError(
+            f"pickle: a Value with the number {node._data} that depends on the variable of a derivative in progress "
+            "cannot be pickled without losing its gradient; use it as it is, or copy it by copy.deepcopy or +x"
+        )
     _refuse_what_cannot_be_copied(node, "pickled")
     ancestors: list[Any] = []
     if node._operands and id(node) not in _in_progress.nodes:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from .engine import Value
 
 
+_NUMBER_ALONE = "for the number alone the Value's .data; grad and its kin give floats inside `with no_grad():`"
+
+
 class Operators(ShownInNotebooks):
     """The behaviour of a node under `+`, `<`, `==`, `round()`, `bool()`, `format()` and the like.
 
@@ -146,7 +149,7 @@ class Operators(ShownInNotebooks):
     def __float__(self) -> NoReturn:
         raise TypeError(
             f"expected a plain number, got a {type(self).__name__}: a float has no gradient; for a function of math or "
-            "cmath use microgrud's own of that name, such as microgrud.exp, and for the number alone the Value's .data"
+            f"cmath use microgrud's own of that name, such as microgrud.exp, and {_NUMBER_ALONE}"
         )
 
     __complex__ = __float__
@@ -165,7 +168,7 @@ class Operators(ShownInNotebooks):
         except TypeError as error:
             raise TypeError(
                 f"numpy.{ufunc.__name__} of a {type(self).__name__}: {error}; use microgrud's function of that name if "
-                "there is one, or the Value's .data for the number alone"
+                f"there is one, and {_NUMBER_ALONE}"
             ) from None
 
     def __format__(self, spec: str) -> str:

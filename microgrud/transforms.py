@@ -5,9 +5,10 @@ Values in the place of the numbers. Arrays in give arrays out. They nest: the de
 takes derivatives is right, also where an inner function closes over the argument of an outer one, since each
 transform makes nodes of its own for its arguments.
 
-Results are plain floats unless they depend on a Value that was passed in, or on an argument of a transform around
-this one; then they are Values. Values that the function merely closes over (the parameters of a model, say) count as
-constants; `microgrud.gradient` differentiates by those.
+Results are floats, and arrays of floats, where the function computes with its own numbers alone. Where it reaches a
+Value from outside (one that it was given, a parameter of a model that it closes over, an argument of a transform around
+this one), all results are Values connected with it: a loss made of derivatives has a gradient with respect to the
+parameters. Inside `with no_grad():` results are floats in any case.
 """
 
 from __future__ import annotations
@@ -15,21 +16,17 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from . import ops, watching
-from .engine import Value, topological_order
+from .copying import carrying
+from .engine import Value
 from .gradients import gradient, pushforward
 from .operation import Number, is_real_scalar
-from .recording import enable_grad
+from .outside import reaches_outside
+from .recording import enable_grad, is_recording
 from .trees import Structure, flatten
-
-# The arguments of all transforms that are being computed around this point of the program.
-_outer_arguments: ContextVar[tuple[Value, ...]] = ContextVar("microgrud_outer_arguments", default=())
 
 
 def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
@@ -41,7 +38,7 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
 
     Returns:
         A function of the same arguments; its result has the structure of the argument (a tuple of results for a
-        tuple of positions).
+        tuple of positions), with Values in it where `f` reaches Values from outside, else floats.
 
     Raises:
         TypeError: (from the function returned) if an argument is not made of numbers, or the result is not one number.
@@ -49,6 +46,11 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
 
     >>> grad(lambda x: x**3)(2.0)
     12.0
+    >>> w = Value(3.0)
+    >>> slope = grad(lambda x: w * x**2)(2.0)
+    >>> slope.backward()
+    >>> slope.data, w.grad
+    (12.0, 4.0)
     >>> grad(grad(lambda x: x**3))(2.0)
     12.0
     >>> grad(lambda p: p["w"] * 3 + p["b"])({"w": 1.0, "b": 2.0})
@@ -72,10 +74,10 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
 
     @functools.wraps(f)
     def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        call = _call_recorded(f, args, kwargs, argnums)
-        output = call.scalar_output()
-        (value,) = call.plain([output])
-        return value, call.rebuild_arguments(call.plain(gradient(output, call.inputs)))
+        call = _call_recorded(f, args, kwargs, argnums, scalar=True)
+        (output,) = call.outputs
+        (value,) = call.results([output])
+        return value, call.rebuild_arguments(call.results(gradient(output, call.inputs)))
 
     return value_and_gradient_of_f
 
@@ -98,8 +100,8 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
     @functools.wraps(f)
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
         call = _call_recorded(f, args, kwargs, argnums)
-        outputs, structure = call.flat_outputs()
-        rows = [call.plain(gradient(output, call.inputs)) for output in outputs]
+        structure = call.structure
+        rows = [call.results(gradient(output, call.inputs)) for output in call.outputs]
         blocks = [call.rebuild_blocks(own, shape) for own, shape in zip(structure.split(rows), structure.shapes)]
         return structure.assemble(blocks)
 
@@ -139,9 +141,10 @@ def jvp(
     """
     args = primals if isinstance(primals, tuple) else (primals,)
     call = _call_recorded(f, args, {}, tuple(range(len(args))) if argnums is None else argnums)
-    outputs, structure = call.flat_outputs()
-    results = pushforward(outputs, call.directions(tangents))
-    return structure.rebuild(call.plain(outputs)), structure.rebuild(call.plain(results))
+    directions = call.directions(tangents)
+    with enable_grad():
+        slopes = pushforward(call.outputs, directions)
+    return call.structure.rebuild(call.results(call.outputs)), call.structure.rebuild(call.results(slopes))
 
 
 def hvp(f: Callable[..., Any], primals: Any, tangents: Any, argnums: int | tuple[int, ...] = 0) -> Any:
@@ -163,52 +166,45 @@ def hvp(f: Callable[..., Any], primals: Any, tangents: Any, argnums: int | tuple
     [46.0, 4.0]
     """
     args = primals if isinstance(primals, tuple) else (primals,)
-    call = _call_recorded(f, args, {}, argnums)
+    call = _call_recorded(f, args, {}, argnums, scalar=True)
+    directions = call.directions(tangents)
     with enable_grad():
-        slopes = gradient(call.scalar_output(), call.inputs)
-        results = pushforward(slopes, call.directions(tangents))
-    return call.rebuild_arguments(call.plain(results))
+        products = pushforward(gradient(call.outputs[0], call.inputs), directions)
+    return call.rebuild_arguments(call.results(products))
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class _RecordedCall:
-    """One call of a function with nodes in place of the numbers of some of its arguments."""
+    """One call of a function with nodes in place of the numbers of some of its arguments.
 
-    name: str
+    Attributes:
+        positions: of the arguments to differentiate with respect to.
+        single: whether `argnums` was one position and not a tuple.
+        structures: of these arguments.
+        inputs: the nodes in them.
+        outputs: the nodes in the result.
+        structure: of the result.
+        connected: whether results are Values, since the function reached Values from outside.
+    """
+
     positions: tuple[int, ...]
-    single: bool  # whether `argnums` was one position and not a tuple
+    single: bool
     structures: tuple[Structure, ...]
     inputs: list[Value]
-    result: Any
-    live: set[Value]  # what results are to stay connected with
+    outputs: list[Value]
+    structure: Structure
+    connected: bool
 
-    def scalar_output(self) -> Value:
-        """Return the result as a node, or say that it is not one number."""
-        if isinstance(self.result, Value):
-            return self.result
-        if isinstance(self.result, np.ndarray) and self.result.shape == ():
-            return _as_node(self.result.item())
-        if is_real_scalar(self.result):
-            return _as_node(self.result)
-        raise TypeError(
-            f"{self.name}: expected a function whose result is one number, got {type(self.result).__name__}; "
-            "reduce it with microgrud.sum or mean, or use jacobian"
-        )
+    def results(self, numbers: Sequence[Number]) -> list[Number]:
+        """Return numbers as what the caller is given: all Values, or all floats.
 
-    def flat_outputs(self) -> tuple[list[Value], Structure]:
-        """Return the result as a list of nodes and its structure."""
-        numbers, structure = flatten(self.result, f"the result of {self.name}")
-        return [_as_node(x) for x in numbers], structure
-
-    def plain(self, numbers: Sequence[Number]) -> list[Number]:
-        """Turn results into floats, except those that depend on something live; for a recording all stay what they are.
-
-        Of a number that depends on nothing live, such as the slope of a linear function, a recording would otherwise be
-        told that it was looked at, and a parameter would be frozen.
+        A recording takes both as they are: to read a number of it would freeze a parameter.
         """
         if watching.current() is not None:
             return list(numbers)
-        return [x if isinstance(x, Value) and self._is_live(x) else _as_float(x) for x in numbers]
+        if self.connected:
+            return [_as_node(x) for x in numbers]
+        return [x.data if isinstance(x, Value) else float(x) for x in numbers]
 
     def rebuild_arguments(self, numbers: Sequence[Number]) -> Any:
         """Put a number for each input into the structure of the arguments."""
@@ -259,39 +255,51 @@ class _RecordedCall:
                     f"got {_leaves(own_structure)}"
                 )
             numbers.extend(x for path in structure.paths for x in leaves[path][1])  # a dict may be in another order
-        self.live.update(x for x in numbers if isinstance(x, Value))
+        self.connected |= is_recording() and any(isinstance(x, Value) for x in numbers)
         return dict(zip(self.inputs, numbers))
-
-    def _is_live(self, node: Value) -> bool:
-        return bool(self.live) and any(x in self.live for x in topological_order(node))
 
 
 def _call_recorded(
-    f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], argnums: int | tuple[int, ...]
+    f: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    argnums: int | tuple[int, ...],
+    scalar: bool = False,
 ) -> _RecordedCall:
-    """Call `f` with fresh nodes in place of the numbers of the arguments at `argnums`."""
+    """Call `f` with fresh nodes in place of the numbers of the arguments at `argnums`.
+
+    With `scalar` the result has to be one number.
+    """
     name = getattr(f, "__name__", type(f).__name__)
     positions = _positions(argnums, len(args), name)
     structures: list[Structure] = []
     inputs: list[Value] = []
-    live = set(_outer_arguments.get())
     recorded = list(args)
     for position in positions:
         numbers, structure = flatten(args[position], f"argument {position} of {name}")
-        live.update(x for x in numbers if isinstance(x, Value))
         nodes = [ops.IDENTITY(x) if isinstance(x, Value) else Value(x) for x in numbers]
         recorded[position] = structure.rebuild(nodes)
         structures.append(structure)
         inputs.extend(nodes)
-    token = _outer_arguments.set((*_outer_arguments.get(), *inputs))
-    try:
-        with enable_grad():
-            result = f(*recorded, **kwargs)
-    finally:
-        _outer_arguments.reset(token)
-    return _RecordedCall(
-        name, positions, not isinstance(argnums, (tuple, list)), tuple(structures), inputs, result, live
-    )
+    with carrying(inputs), enable_grad():
+        numbers, structure = flatten(_one_number(f(*recorded, **kwargs), name, scalar), f"the result of {name}")
+    outputs = [_as_node(x) for x in numbers]
+    del numbers  # which would count as somebody who holds the outputs
+    given = any(not x.is_leaf for x in inputs)  # Values, of which the inputs are copies
+    connected = is_recording() and (given or reaches_outside(outputs, inputs))
+    single = not isinstance(argnums, (tuple, list))
+    return _RecordedCall(positions, single, tuple(structures), inputs, outputs, structure, connected)
+
+
+def _one_number(result: Any, name: str, wanted: bool) -> Any:
+    """Return the result of a function as it is; raise if one number is wanted and it is not one."""
+    is_number = isinstance(result, Value) or is_real_scalar(result)
+    if wanted and not is_number and getattr(result, "shape", None) != ():
+        raise TypeError(
+            f"{name}: expected a function whose result is one number, got {type(result).__name__}; "
+            "reduce it with microgrud.sum or mean, or use jacobian"
+        )
+    return result
 
 
 def _positions(argnums: int | tuple[int, ...], count: int, name: str) -> tuple[int, ...]:
@@ -316,9 +324,3 @@ def _leaves(structure: Structure) -> str:
 
 def _as_node(x: Number) -> Value:
     return x if isinstance(x, Value) else Value(x)
-
-
-def _as_float(x: Number) -> Number:
-    if isinstance(x, Value):
-        return x.detach() if watching.current() else x.data  # a recording reads the number anew at every call
-    return float(x)

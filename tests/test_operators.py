@@ -99,9 +99,9 @@ def test_rounding_is_pythons(x: float, digits: int) -> None:
         (cmath.exp, "use microgrud's own of that name, such as microgrud.exp"),
         (
             np.isnan,
-            "numpy.isnan of a Value: .*use microgrud's function of that name if there is one, or the Value's .data",
+            "numpy.isnan of a Value: .*use microgrud's function of that name if there is one, and for the number",
         ),
-        (np.logaddexp2.reduce, "numpy.logaddexp2 of a Value: .*or the Value's .data"),
+        (np.logaddexp2.reduce, "numpy.logaddexp2 of a Value: .*for the number alone the Value's .data"),
         (lambda x: np.asarray([x], dtype=float), "for the number alone the Value's .data"),
         ("{:d}".format, "Unknown format code"),
         ("%.2f".__mod__, "for the number alone the Value's .data"),

@@ -378,15 +378,6 @@ def test_a_value_passed_in_stays_connected() -> None:
     assert x.grad == 12.0
 
 
-def test_parameters_closed_over_count_as_constants_and_keep_their_grad() -> None:
-    w = Value(3.0)
-    w.grad = 7.0
-    value, slope = value_and_grad(lambda x: w * x * x)(2.0)
-    assert (value, slope) == (12.0, 12.0)
-    assert type(value) is type(slope) is float
-    assert w.grad == 7.0
-
-
 def test_transforms_record_also_inside_a_no_grad_block() -> None:
     with mg.no_grad():
         assert grad(lambda x: x**3)(2.0) == 12.0

@@ -15,6 +15,7 @@
  *   attributes.h  construction, attributes, copies
  *   functions.h   the functions of microgrud.functions as callables of C
  *   packing.h     the numbers of a list of Values from and to a vector
+ *   outside.h     whether a graph reaches a Value that somebody else holds
  *
  * And what compile() makes of a recording, for the interpreter in tape.c:
  *
@@ -64,6 +65,7 @@
 #include "functions.h"
 #include "liveness.h"
 #include "lowering.h"
+#include "outside.h"
 #include "packing.h"
 
 /* --- the type Value --- */
@@ -240,6 +242,9 @@ static PyMethodDef module_methods[] = {
     {"write_numbers", (PyCFunction)(void (*)(void))write_numbers, METH_FASTCALL,
      "write_numbers($module, parameters, of_gradients, vector, /)\n--\n\n"
      "Set the data, or the gradients, of Values from a vector of doubles."},
+    {"held_outside", held_outside, METH_VARARGS,
+     "held_outside($module, order, outputs, inputs, /)\n--\n\n"
+     "Tell whether a node of a graph that depends on no input is held by more than the graph and the lists given."},
     {"flatten", flatten, METH_VARARGS,
      "flatten($module, ends, known, /)\n--\n\n"
      "Return all that ends, a tuple of Values and floats, depend on, as the fields of microgrud.tape.graph.Graph."},

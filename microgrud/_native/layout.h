@@ -38,6 +38,7 @@ enum {
     BY_RULES = 8,   /* the backward pass asks the Operation, not the kernels */
     COLLECTED = 16, /* known to the garbage collector: it, or what it depends on, may be part of a cycle */
     USED = 32,      /* an operand of another node, or once was */
+    VARIABLE = 64,  /* depends on a variable, while outside.h looks at its graph */
 };
 
 struct Node {
