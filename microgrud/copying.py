@@ -30,25 +30,29 @@ if TYPE_CHECKING:
 
 #: The variables of all transforms in progress, in the present thread or task.
 _variables: ContextVar[tuple[Value, ...]] = ContextVar("microgrud_variables", default=())
+#: Non-empty while a transform is in progress in any thread: looking at the context takes 30 ns a call of a replay.
+_in_progress_anywhere: list[None] = []
 
 
 @contextmanager
 def carrying(variables: Sequence[Value]) -> Iterator[None]:
     """Let copies of nodes that depend on these variables pass their gradient on."""
     token = _variables.set((*_variables.get(), *variables))
+    _in_progress_anywhere.append(None)
     try:
         yield
     finally:
+        _in_progress_anywhere.pop()
         _variables.reset(token)
 
 
 def is_differentiating() -> bool:
     """Tell whether a transform is in progress, in the present thread or task."""
-    return bool(_variables.get())
+    return bool(_in_progress_anywhere and _variables.get())
 
 
 def _depends_on_variable(node: Value) -> bool:
-    variables = {id(x) for x in _variables.get()}
+    variables = {id(x) for x in _variables.get()} if _in_progress_anywhere else set()
     seen: set[int] = set()
     waiting = [node] if variables else []
     while waiting:
@@ -122,9 +126,10 @@ def deepcopy_graph(order: list[Value], memo: dict[int, Any]) -> Value:
         if id(node) in memo:
             continue
         _refuse_what_cannot_be_copied(node, "copied")
-        operands = tuple(memo.get(id(x), x) for x in node._operands)
+        operation, operands = _in_full(node)
+        operands = tuple(memo[id(x)] if id(x) in memo else copy.deepcopy(x, memo) for x in operands)
         extra = copy.deepcopy(_extra(node), memo)
-        memo[id(node)] = restore(type(node), (), node._data, node._grad, node.label, node._operation, operands, extra)
+        memo[id(node)] = restore(type(node), (), node._data, node._grad, node.label, operation, operands, extra)
     result: Value = memo[id(order[-1])]
     return result
 
@@ -142,11 +147,22 @@ def reduce_graph(node: Value, topological_order: Callable[[Value], list[Value]])
         ancestors = [x for x in topological_order(node)[:-1] if x._operands]
         ancestors.append(_Ancestors(list(ancestors)))
     extra = _extra(node)
-    operation = node._operation
+    operation, operands = _in_full(node)
     if isinstance(operation, Operation) and TABLE.get(operation.name) is operation:
         operation = (operation.name,)  # type: ignore[assignment]
-    state = (node._data, node._grad, node.label, operation, node._operands, extra)
+    state = (node._data, node._grad, node.label, operation, operands, extra)
     return restore, (type(node), ancestors, *state)
+
+
+def _in_full(node: Value) -> tuple[Operation | str, tuple[Any, ...]]:
+    """Return operation and operands for a copy: for a node that stands for a whole graph the root of that graph.
+
+    The derivatives of such a node are bound to its own operands, and would not follow the copy of these.
+    """
+    expand = getattr(node._operation, "expand", None)
+    if expand is None:
+        return node._operation, node._operands
+    return IDENTITY, (expand(),)
 
 
 def restore(

@@ -22,7 +22,7 @@ from typing import Any
 from . import ops, watching
 from .copying import carrying
 from .engine import Value
-from .gradients import gradient, pushforward
+from .gradients import gradient, numbers_of_gradient, pushforward
 from .operation import Number, is_real_scalar
 from .outside import reaches_outside
 from .recording import enable_grad, is_recording
@@ -77,7 +77,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
         call = _call_recorded(f, args, kwargs, argnums, scalar=True)
         (output,) = call.outputs
         (value,) = call.results([output])
-        return value, call.rebuild_arguments(call.results(gradient(output, call.inputs)))
+        return value, call.rebuild_arguments(call.gradient_of(output))
 
     return value_and_gradient_of_f
 
@@ -101,7 +101,7 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
         call = _call_recorded(f, args, kwargs, argnums)
         structure = call.structure
-        rows = [call.results(gradient(output, call.inputs)) for output in call.outputs]
+        rows = [call.gradient_of(output) for output in call.outputs]
         blocks = [call.rebuild_blocks(own, shape) for own, shape in zip(structure.split(rows), structure.shapes)]
         return structure.assemble(blocks)
 
@@ -143,7 +143,7 @@ def jvp(
     call = _call_recorded(f, args, {}, tuple(range(len(args))) if argnums is None else argnums)
     directions = call.directions(tangents)
     with enable_grad():
-        slopes = pushforward(call.outputs, directions)
+        slopes = pushforward(call.outputs, directions, call.as_numbers)
     return call.structure.rebuild(call.results(call.outputs)), call.structure.rebuild(call.results(slopes))
 
 
@@ -169,7 +169,7 @@ def hvp(f: Callable[..., Any], primals: Any, tangents: Any, argnums: int | tuple
     call = _call_recorded(f, args, {}, argnums, scalar=True)
     directions = call.directions(tangents)
     with enable_grad():
-        products = pushforward(gradient(call.outputs[0], call.inputs), directions)
+        products = pushforward(gradient(call.outputs[0], call.inputs), directions, call.as_numbers)
     return call.rebuild_arguments(call.results(products))
 
 
@@ -194,6 +194,17 @@ class _RecordedCall:
     outputs: list[Value]
     structure: Structure
     connected: bool
+
+    @property
+    def as_numbers(self) -> bool:
+        """Whether nobody can differentiate the results again, so that there need be no graph of them."""
+        return not self.connected and watching.current() is None
+
+    def gradient_of(self, output: Value) -> list[Number]:
+        """Return the derivative of an output with respect to each input, as the caller is given it."""
+        numbers: list[Number]
+        numbers = numbers_of_gradient(output, self.inputs) if self.as_numbers else gradient(output, self.inputs)
+        return self.results(numbers)
 
     def results(self, numbers: Sequence[Number]) -> list[Number]:
         """Return numbers as what the caller is given: all Values, or all floats.

@@ -17,11 +17,12 @@ from microgrud.tape import building, graph, lowering, program
 
 def fields_of_graph(found: Any) -> list[Any]:
     """The fields of a graph, so that they can be compared: objects by identity, numbers by their bits."""
-    leaves, others, by_hand, codes, starts, operands, numbers, data, leaf_places, ends = found
+    leaves, others, by_hand, codes, starts, operands, numbers, data, leaf_places, ends, ids = found
     return [
         *map(id, leaves),
         *map(id, others),
         id(by_hand),
+        ids,
         *[graph.as_ints(x).tolist() for x in (codes, starts, operands, leaf_places, ends)],
         *[graph.as_doubles(x).tobytes() for x in (numbers, data)],
     ]

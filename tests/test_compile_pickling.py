@@ -19,7 +19,21 @@ import numpy as np
 import pytest
 
 import microgrud
-from microgrud import CompileError, Value, compile, custom_op, exp, log, log_softmax, relu, softmax, take, tanh, where
+from microgrud import (
+    CompileError,
+    Value,
+    compile,
+    custom_op,
+    exp,
+    grad,
+    log,
+    log_softmax,
+    relu,
+    softmax,
+    take,
+    tanh,
+    where,
+)
 from microgrud.losses import cross_entropy, squared_error
 from microgrud.nn import MLP, Module
 from microgrud.ops import TABLE
@@ -245,16 +259,19 @@ def test_errors_are_for_the_function_to_raise() -> None:
     assert math.isnan(lenient.map([1.0, -1.0])[1])
 
 
-def test_values_and_compiled_functions_around_it_need_the_function() -> None:
+def test_higher_orders_and_compiled_functions_around_it_need_the_function() -> None:
     f = compile(absolute)
     f(2.0)
     twin = through_pickle(f)
-    for call in (lambda: twin(Value(2.0)), lambda: compile(lambda x: twin(x) * 2.0)(3.0)):
-        with pytest.raises(CompileError, match="with Values among the arguments, and inside of another function"):
+    for call in (lambda: grad(grad(twin))(2.0), lambda: compile(lambda x: twin(x) * 2.0)(3.0)):
+        with pytest.raises(CompileError, match="inside another function that is recorded, and for derivatives of"):
             call()
     x = Value(2.0)
     assert twin.backward(x) == 2.0
     assert x.grad == 1.0
+    (3.0 * twin(x)).backward()
+    assert x.grad == 4.0
+    assert grad(twin)(2.0) == 1.0
 
 
 def test_one_that_has_no_recording_can_be_pickled_and_says_so() -> None:

@@ -342,6 +342,7 @@ def test_equality_with_a_number_is_a_branch_like_any_other(
     monkeypatch: pytest.MonkeyPatch, loss: Callable[[Value, Any], Value]
 ) -> None:
     monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
+    monkeypatch.setattr("microgrud.train.objective._LEAST_SAMPLES", 0)
     ends = {}
     for way in ("auto", True, False):
         model = Line(*[0.1] * 2, b=0.4)

@@ -159,7 +159,9 @@ def test_gradients_and_graphs_outlive_a_recording() -> None:
     w = Value(2.0)
     outside = w * 3.0
     outside.backward()
-    f = compile(lambda x: outside * x + w)
+    with pytest.raises(CompileError, match=r"closes over the result of an operation \('\*', with the number 6.0\)"):
+        compile(lambda x: outside * x + w)(2.0)
+    f = compile(lambda x: 3.0 * w * x + w)
     assert f(2.0) == 14.0
     assert (w.grad, outside.grad) == (3.0, 1.0)
     w.grad = 0.0
@@ -451,7 +453,7 @@ def every_allocation_fails_once() -> None:
     scores = [x * float(k) + w for k in range(100)]
     ends = (*(p * q for p in softmax(scores) for q in scores[:20]), CUBE(x), 1.5)
     parts = engine.flatten(ends, KNOWN)
-    codes, starts, operands, numbers, data, _, places = parts[3:]
+    codes, starts, operands, numbers, data, _, places, _ = parts[3:]
     leaf_slots = np.array([0, building.SLOT_OF_LEAF], dtype=np.int32)
     roles, linear = building.ROLES, KNOWN.index(LINEAR)
     count, _, _, constant_slots, constants, *instructions = engine.build(

@@ -247,6 +247,7 @@ static PyObject *flattened(Flattening *f)
         bytes_of_doubles(&f->data),
         bytes_of_ints(&f->leaves),
         bytes_of_ints(&f->ends),
+        PyBytes_FromStringAndSize((const char *)f->order, (Py_ssize_t)(f->codes.count * sizeof *f->order)),
     };
     enum { COUNT = sizeof results / sizeof *results };
     PyMem_RawFree(leaves);

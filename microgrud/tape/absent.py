@@ -16,8 +16,8 @@ NOT_FINITE = (
     "compile it again in this process, or with errors='ignore', which lets infinities and NaN through"
 )
 PART_OF_ANOTHER = (
-    "with Values among the arguments, and inside of another function that is recorded, it is the function itself that "
-    "is called; give it floats, or compile the function again in this process"
+    "inside another function that is recorded, and for derivatives of a higher order, the function itself is called; "
+    "compile it again in this process"
 )
 
 

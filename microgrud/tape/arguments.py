@@ -43,7 +43,7 @@ class Arguments:
         signature: what another call must have in common to use the same recording: structure, lengths, and everything
             that is neither a number nor an integer.
         samples: how many samples there are; None without a batched argument.
-        numbers: one entry a number, in order: a float, a Value, or an array with one entry a sample.
+        numbers: one entry a number, in order: a float, a Value, or an array with one of them for each sample.
         integers: one entry an integer, in order: an int, or an array with one entry a sample.
         rebuild: puts other numbers and integers in their places: gives the list of arguments, and the dict of keywords.
         parts: what they are made of.
@@ -57,6 +57,11 @@ class Arguments:
     rebuild: Callable[[Sequence[Any], Sequence[Any]], tuple[list[Any], dict[str, Any]]]
     parts: list[Part]
     listed: tuple[int, ...] = ()
+
+    @property
+    def has_values(self) -> bool:
+        """Whether there are Values among the numbers."""
+        return any(isinstance(x, Value) or (isinstance(x, np.ndarray) and x.dtype == object) for x in self.numbers)
 
     def sample(self, i: int) -> tuple[list[Any], list[int]]:
         """Return the numbers and the integers of a sample."""
@@ -148,7 +153,9 @@ class _Reader:
         """Read an argument whose first axis is that of the samples: of each number there is one a sample."""
         given_list = not hasattr(x, "dtype") and not hasattr(x, "to_numpy")
         array = np.asarray(x.to_numpy() if hasattr(x, "to_numpy") else x)
-        if array.ndim == 0 or array.dtype.kind not in "fiub":
+        if array.ndim and array.dtype == object:
+            array = _with_values(array, where)
+        elif array.ndim == 0 or array.dtype.kind not in "fiub":
             raise TypeError(
                 f"compile: {where}: expected an array of numbers whose first axis is that of the samples, "
                 f"got {'a single number' if array.ndim == 0 else f'an array of {array.dtype}'}"
@@ -161,7 +168,8 @@ class _Reader:
             raise OverflowError(f"compile: {where}: expected integers within the range of int64, got {array.max()}")
         self.samples = len(array)
         shape, whole = array.shape[1:], array.dtype.kind in "iu"
-        columns = np.ascontiguousarray(array.reshape(len(array), -1).T, dtype=np.int64 if whole else np.float64)
+        kind: Any = np.int64 if whole else array.dtype if array.dtype == object else np.float64
+        columns = np.ascontiguousarray(array.reshape(len(array), -1).T, dtype=kind)
         first = len(self.integers if whole else self.numbers)
         self.parts.append(Part(_kind("batch", array if type(x) is list else x), whole, len(columns), first, shape))
         (self.integers if whole else self.numbers).extend(columns)
@@ -184,6 +192,14 @@ class _Reader:
     def _in_lists(first: int, shape: tuple[int, ...], whole: bool) -> Callable[..., Any]:
         as_array = _Reader._in_array(first, shape, whole)
         return lambda numbers, integers: as_array(numbers, integers).tolist()
+
+
+def _with_values(array: np.ndarray, where: str) -> np.ndarray:
+    """Return an array of Values and floats, made of one of Values and any real numbers."""
+    flat = [x if isinstance(x, Value) else as_float(x, f"compile: {where}") for x in array.ravel().tolist()]
+    made = np.empty(len(flat), dtype=object)
+    made[:] = flat
+    return made.reshape(array.shape)
 
 
 def _kind(kind: str, x: Any) -> str:

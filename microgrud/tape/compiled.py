@@ -15,24 +15,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import watching
+from .. import transforms, watching
+from ..copying import is_differentiating
 from ..display import ShownInNotebooks
 from ..engine import Value
+from ..functions import mean, sum as total
 from ..operation import as_sequence
 from ..optim.packing import Vector, add_to_gradients
 from ..optim.settings import one_of, optional, whole
-from ..transforms import grad
-from ..trees import flatten
+from ..trees import Structure, as_array, flatten
 from .absent import refuse_if_absent
 from .arguments import Arguments, read_arguments
 from .copies import copied, deep_copied, name_of, packed, unpack_into
-from .evaluation import Evaluation, evaluate, inside_function
+from .evaluation import Evaluation, evaluate
 from .executors import Executor, total_of
 from .family import Family, Path
 from .figures import figures
 from .formulas import counted
 from .listing import listing
-from .recorder import CompileError
+from .nodes import Call
+from .recorder import ClosedOverResultError, CompileError
 from .replays import replay_of, tree_of
 
 if TYPE_CHECKING:
@@ -91,20 +93,21 @@ class Compiled(ShownInNotebooks):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the result of the function as floats; of a batch, its mean (or sum) over the samples.
 
-        With Values among the arguments it is the function itself, whose result is part of their graph.
+        With Values among the arguments, and inside a transform such as `grad`, the numbers of the result are Values:
+        nodes of the graph, connected with the arguments and with what the function closes over.
         """
-        if watching.current() or inside_function.get():  # it is a part of another
-            return self._inlined(args, kwargs)
-        given, listed = self._as_arrays(args)
-        found = self._replayed(lambda replay: replay.values(given), listed) if not kwargs else None
-        if found is not None:
-            outputs, paths = found
-            return paths[0].structure.rebuild(outputs)
+        connected = self._is_inside()
+        if not connected and not kwargs:
+            given, listed = self._as_arrays(args)
+            found = self._replayed(lambda replay: replay.values(given), listed)
+            if found is not None:
+                outputs, paths = found
+                return paths[0].structure.rebuild(outputs)
         arguments = self._read(args, kwargs)
-        if arguments.samples is None and any(isinstance(x, Value) for x in arguments.numbers):
-            return self.function(*args, **kwargs)
+        if connected or arguments.has_values:
+            return self._as_nodes(arguments)
         result = self._evaluate(arguments, None)
-        return self._reduced(result)
+        return _structure_of(result).rebuild(self._totals(result))
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """Return the method of an instance, compiled on its own and kept as long as the instance."""
@@ -134,14 +137,17 @@ class Compiled(ShownInNotebooks):
 
     def map(self, *args: Any, **kwargs: Any) -> Any:
         """Return the result of the function for each sample: an array with one number a sample for each number."""
-        self._refuse_inside("map")
-        result = self._evaluate(self._read(args, kwargs), None)
-        outputs = list(result.outputs)
-        assert result.structure is not None
-        return result.structure.assemble(
+        arguments = self._read(args, kwargs)
+        if self._is_inside() or arguments.has_values:
+            rows, structure = self._by_function(arguments)
+            outputs = [as_array([row[k] for row in rows], (len(rows),)) for k in range(structure.size)]
+        else:
+            result = self._evaluate(arguments, None)
+            outputs, structure = list(result.outputs), _structure_of(result)
+        return structure.assemble(
             [
                 own[0] if shape is None else np.array(own).T.reshape(-1, *shape)
-                for own, shape in zip(result.structure.split(outputs), result.structure.shapes)
+                for own, shape in zip(structure.split(outputs), structure.shapes)
             ]
         )
 
@@ -154,7 +160,11 @@ class Compiled(ShownInNotebooks):
         Raises:
             TypeError: if the result is not one number.
         """
-        self._refuse_inside("backward")
+        if self._is_inside():
+            raise CompileError(
+                f".backward of {self!r} inside a transform or another compiled function: call it as a function, and "
+                "differentiate the result with microgrud.grad and its kin"
+            )
         if not kwargs:
             given, listed = self._as_arrays(args)
             for k, (replay, paths) in enumerate(self._replays_of_lists.get(listed, ()) if listed else self._replays):
@@ -171,7 +181,7 @@ class Compiled(ShownInNotebooks):
             add_to_gradients(leaves, gradient)
         own = [(x, gradient) for x, gradient in zip(arguments.numbers, result.gradients) if isinstance(x, Value)]
         add_to_gradients([x for x, _ in own], np.array([gradient for _, gradient in own], dtype=np.float64))
-        return self._reduced(result)
+        return _structure_of(result).rebuild(self._totals(result))
 
     def value_and_grad(self, *args: Any, argnums: int | tuple[int, ...] = 0, **kwargs: Any) -> tuple[Any, Any]:
         """Return the result and its gradient by an argument, or by several, as `microgrud.value_and_grad` does.
@@ -180,19 +190,21 @@ class Compiled(ShownInNotebooks):
             TypeError: if the result is not one number.
             ValueError: if there is no argument at a position.
         """
-        self._refuse_inside("value_and_grad")
         positions, single = _positions(argnums, len(args))
-        if not kwargs:
+        connected = self._is_inside()
+        if not kwargs and not connected:
             found = self._replayed(lambda replay: replay.gradients(args, positions, None))
             if found is not None:
                 value, gradients = found[0]
                 return value, gradients[0] if single else gradients
         _refuse_integers(args, positions)
         arguments = self._read(args, kwargs)
+        if connected or arguments.has_values:
+            return transforms.value_and_grad(self, argnums)(*args, **kwargs)
         result = self._with_gradient(arguments)
         rebuilt, _ = arguments.rebuild(result.gradients, [0] * len(arguments.integers))
         gradients = tuple(_as_floats(rebuilt[position]) for position in positions)
-        return self._reduced(result), gradients[0] if single else gradients
+        return _structure_of(result).rebuild(self._totals(result)), gradients[0] if single else gradients
 
     def hvp(self, primals: Any, tangents: Any, argnums: int | tuple[int, ...] = 0) -> Any:
         """Return the product of the Hessian with a direction; arguments and result as those of `microgrud.hvp`.
@@ -200,8 +212,9 @@ class Compiled(ShownInNotebooks):
         Raises:
             TypeError, ValueError: if the tangents do not fit the primals, or the result is not one number.
         """
-        self._refuse_inside("hvp")
         args = primals if isinstance(primals, tuple) else (primals,)
+        if self._is_inside() or self._read(args, {}).has_values or _has_values(tangents):
+            return transforms.hvp(self, primals, tangents, argnums)
         directions = tangents if isinstance(tangents, tuple) else (tangents,)
         positions, single = _positions(argnums, len(args))
         if len(directions) != len(positions):
@@ -224,7 +237,8 @@ class Compiled(ShownInNotebooks):
 
     def hessian(self, *args: Any) -> Any:
         """Return all second derivatives by the first argument, as `microgrud.hessian` does; it may be no batch."""
-        self._refuse_inside("hessian")
+        if self._is_inside() or self._read(args, {}).has_values:
+            return transforms.hessian(self)(*args)
         if self._is_batch(0):
             raise ValueError(
                 f"hessian: {self._names[0]}: expected an argument that is the same for all samples, got a batch; "
@@ -423,8 +437,8 @@ class Compiled(ShownInNotebooks):
 
     def _with_gradient(self, arguments: Arguments) -> Evaluation:
         result = self._evaluate(arguments, [self._weight(arguments)])
-        if result.structure is None or result.structure.size != 1:
-            size = 0 if result.structure is None else result.structure.size
+        size = _structure_of(result).size
+        if size != 1:
             raise TypeError(f"{self!r}: expected a function of one result to differentiate, got {size} results")
         return result
 
@@ -446,36 +460,76 @@ class Compiled(ShownInNotebooks):
         rebuilt, _ = arguments.rebuild(result.gradients, [0] * len(arguments.integers))
         return tuple(_as_floats(rebuilt[position]) for position in positions)
 
-    def _reduced(self, result: Evaluation) -> Any:
-        assert result.structure is not None
+    def _totals(self, result: Evaluation) -> list[float]:
+        """Return the mean (or sum) over the samples of each number of the result."""
         totals = [total_of(row) for row in result.outputs]
         if self.reduction == "mean":
-            totals = [total / result.outputs.shape[1] for total in totals]
-        return result.structure.rebuild(totals)
+            return [total / result.outputs.shape[1] for total in totals]
+        return totals
 
-    def _refuse_inside(self, method: str) -> None:
-        """Raise a CompileError inside another compiled function, where numbers would be frozen."""
-        if watching.current() or inside_function.get():
-            raise CompileError(
-                f".{method} of {self!r} inside another compiled function: call it as a function, and differentiate "
-                "with microgrud.grad and its kin"
-            )
+    # --- inside a graph ---
+
+    def _is_inside(self) -> bool:
+        """Tell whether a call is part of a transform or a recording in progress."""
+        return watching.current() is not None or is_differentiating()
+
+    def _as_nodes(self, arguments: Arguments) -> Any:
+        """Return the result of a call as nodes of the graph that holds its arguments and the leaves it closes over."""
+        result = None if watching.current() else self._recorded_result(arguments)
+        if result is None:
+            numbers, structure = self._mean_of_function(arguments)
+            return structure.rebuild(numbers)
+        call = Call(
+            name_of(self.function),
+            arguments.numbers,
+            [leaf for path in result.served for leaf in path.leaves],
+            lambda seeds: self._evaluate(arguments, [seed * self._weight(arguments) for seed in seeds]),
+            lambda: self._mean_of_function(arguments)[0],
+        )
+        return _structure_of(result).rebuild(call.nodes(self._totals(result)))
+
+    def _recorded_result(self, arguments: Arguments) -> Evaluation | None:
+        """Evaluate a call by recordings; None where it takes the function itself, which is then part of the graph."""
+        try:
+            result = self._evaluate(arguments, None)
+        except ClosedOverResultError:
+            return None
+        return result if result.by_recordings else None
+
+    def _mean_of_function(self, arguments: Arguments) -> tuple[list[Any], Structure]:
+        """Return the result as the function itself computes it, flat: the mean (or sum) over the samples of a batch."""
+        rows, structure = self._by_function(arguments)
+        if arguments.samples is None:
+            return rows[0], structure
+        reduce = mean if self.reduction == "mean" else total
+        return [reduce([row[k] for row in rows]) for k in range(structure.size)], structure
+
+    def _by_function(self, arguments: Arguments) -> tuple[list[list[Any]], Structure]:
+        """Return the numbers that the function itself computes for each sample (or the call), and their structure."""
+        rows = []
+        for i in range(arguments.samples or 1):
+            args, kwargs = arguments.rebuild(*arguments.sample(i))
+            row, structure = flatten(self.function(*args, **kwargs), "compile: the result of the function")
+            rows.append(row)
+        return rows, structure
+
+    # --- the rest ---
 
     def _is_batch(self, position: int) -> bool:
         """Tell whether an argument has one number a sample."""
         return position < len(self._names) and self._names[position] in self.batched
-
-    def _inlined(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        if self.batched:
-            raise TypeError(f"{self!r}: expected a call outside of other compiled functions, since it takes a batch")
-        return self.function(*args, **kwargs)
 
     def _gradient_of(self, argnums: Any) -> Compiled:
         found = self._gradients.get(argnums)
         if found is None:
             refuse_if_absent(self.function, f"of the derivatives of .hvp or .hessian by argument {argnums}")
             found = Compiled(
-                grad(self.function, argnums), self.batched, self.reduction, self.threads, self.errors, self.max_paths
+                transforms.grad(self.function, argnums),
+                self.batched,
+                self.reduction,
+                self.threads,
+                self.errors,
+                self.max_paths,
             )
             found = self._gradients.setdefault(argnums, found)
         return found
@@ -582,6 +636,16 @@ def _positions(argnums: Any, count: int) -> tuple[tuple[int, ...], bool]:
         if not -count <= position < count:
             raise ValueError(f"argnums: expected positions of the {count} arguments, got {position}")
     return tuple(position % count for position in given), single
+
+
+def _structure_of(result: Evaluation) -> Structure:
+    assert result.structure is not None  # there is at least one sample
+    return result.structure
+
+
+def _has_values(tree: Any) -> bool:
+    """Tell whether there are Values in a structure of numbers."""
+    return any(isinstance(x, Value) for x in flatten(tree, "tangents")[0])
 
 
 def _direction(primal: Any, tangent: Any) -> Vector:

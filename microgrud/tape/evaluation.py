@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..copying import carrying
 from ..engine import Value, topological_order
 from ..gradients import gradient
 from ..optim.packing import Vector
@@ -24,11 +24,7 @@ from .recorder import CompileError
 #: Samples that may raise, where errors are ignored, before one is to be found that can be recorded.
 _MOST_TRIES = 16
 
-__all__ = ["Evaluation", "evaluate", "inside_function"]
-
-
-#: Whether a compiled function is being evaluated by the function itself, of which those that it calls are a part.
-inside_function: ContextVar[bool] = ContextVar("microgrud_inside_compiled_function", default=False)
+__all__ = ["Evaluation", "evaluate"]
 
 
 @dataclass
@@ -86,7 +82,7 @@ class _Run:
     def __init__(self, family: Family, arguments: Arguments, seeds: Sequence[Any] | None, errors: str) -> None:
         self.family, self.arguments, self.seeds, self.errors = family, arguments, seeds, errors
         self.count = 1 if arguments.samples is None else arguments.samples
-        self.numbers = [x._data if isinstance(x, Value) else x for x in arguments.numbers]
+        self.numbers = list(map(_without_history, arguments.numbers))
         self.result = Evaluation()
         self.result.gradients = [np.zeros(self.count) if isinstance(x, np.ndarray) else 0.0 for x in self.numbers]
 
@@ -240,15 +236,12 @@ class _Run:
         numbers, integers = self.arguments.sample(sample)
         inputs = [Value(x._data if isinstance(x, Value) else x) for x in numbers]
         args, kwargs = self.arguments.rebuild(inputs, integers)
-        token = inside_function.set(True)
         try:
-            with enable_grad():
+            with carrying(inputs), enable_grad():
                 result = self.family.f(*args, **kwargs)
         except (ArithmeticError, ValueError) as error:
             self.name_sample(error, sample)
             raise
-        finally:
-            inside_function.reset(token)
         outputs, structure = flatten(result, "compile: the result of the function")
         self.shaped(structure, len(outputs))
         for row, x in zip(self.result.outputs, outputs):
@@ -258,7 +251,8 @@ class _Run:
         for seed, output in zip(self.seeds, outputs):
             if isinstance(output, Value):
                 weight = float(seed[sample]) if isinstance(seed, np.ndarray) else float(seed)
-                self.add_gradients(sample, output, weight, inputs)
+                if weight != 0.0:  # a zero adjoint passes nothing on, not even through an infinite slope
+                    self.add_gradients(sample, output, weight, inputs)
 
     def add_gradients(self, sample: int, output: Value, weight: float, inputs: Sequence[Value]) -> None:
         """Add the derivatives of one output of one sample, times its weight."""
@@ -275,3 +269,10 @@ class _Run:
                 self.result.gradients[place][sample] += weight * grad
             else:
                 self.result.gradients[place] += weight * grad
+
+
+def _without_history(x: Any) -> Any:
+    """Return the number of a Value, and an array of Values as an array of their numbers."""
+    if isinstance(x, np.ndarray) and x.dtype == object:
+        return np.array([_without_history(item) for item in x], dtype=np.float64)
+    return x._data if isinstance(x, Value) else x

@@ -15,9 +15,9 @@ from ..trees import Structure
 from .absent import AbsentFunction, refuse_if_absent
 from .arguments import Arguments
 from .executors import Executor, executor_for
-from .graph import flatten, leaves_made_inside
+from .graph import flatten, leaves_made_inside, result_from_outside
 from .program import Program, build
-from .recorder import CompileError, record
+from .recorder import ClosedOverResultError, CompileError, record
 
 __all__ = ["Family", "Path"]
 
@@ -87,12 +87,20 @@ class Family:
                 second = record(self.f, arguments, numbers, integers)
                 if first is None or second is None:
                     return None
-                graph = flatten(first)
-                made_inside = leaves_made_inside(graph, flatten(second))
+                graph, again = flatten(first), flatten(second)
+                made_inside = leaves_made_inside(graph, again)
                 if made_inside is None:
                     raise CompileError(
                         "two recordings of one call differ: the function draws random numbers, or changes what it "
                         "reads; draw before the call and pass what was drawn as an argument"
+                    )
+                outside = result_from_outside(graph, again)
+                if outside is not None:
+                    raise ClosedOverResultError(
+                        f"the function closes over {f'{outside.label}, ' if outside.label else ''}the result of an "
+                        f"operation ({outside._op!r}, with the number {outside._data}), which may have been computed "
+                        "anew by the next call; compute it inside the function, pass it as an argument, or write "
+                        ".detach() where it was computed for its number as it is now"
                     )
                 program = build(graph, made_inside)
             known = self.known(program)

@@ -64,6 +64,7 @@ class Graph:
         data: the number of each node.
         leaf_places: which nodes the leaves are.
         ends: the outputs, and then both sides of each look, as operands.
+        ids: of all nodes, by which those are known that two recordings have in common.
     """
 
     recording: Recording
@@ -78,6 +79,7 @@ class Graph:
     data: Doubles
     leaf_places: Ints
     ends: Ints
+    ids: npt.NDArray[np.uintp]
 
 
 def flatten(recording: Recording) -> Graph:
@@ -85,10 +87,10 @@ def flatten(recording: Recording) -> Graph:
     looks = [guard for guard in recording.guards if not isinstance(guard.x, int)]
     looked_at = [x for guard in looks for x in (guard.x, guard.y)]
     ends = tuple([x if isinstance(x, Value) else float(x) for x in (*recording.outputs, *looked_at)])
-    leaves, others, by_hand, codes, starts, operands, numbers, data, leaf_places, places = _flattened(ends, KNOWN)
+    leaves, others, by_hand, codes, starts, operands, numbers, data, leaf_places, places, ids = _flattened(ends, KNOWN)
     return Graph(
         recording, looks, leaves, others, by_hand, as_ints(codes), as_ints(starts), as_ints(operands),
-        as_doubles(numbers), as_doubles(data), as_ints(leaf_places), as_ints(places),
+        as_doubles(numbers), as_doubles(data), as_ints(leaf_places), as_ints(places), np.frombuffer(ids, np.uintp),
     )  # fmt: skip
 
 
@@ -127,7 +129,22 @@ def _flatten_in_python(ends: tuple[Any, ...], known: tuple[Operation, ...]) -> t
         places[node] = k
     data = [node._data for node in order]
     others = list(code_of)[len(known) :]
-    return leaves, others, by_hand, codes, starts, operands, numbers, data, leaf_places, [place(x) for x in ends]
+    ids = np.array([id(node) for node in order], dtype=np.uintp).tobytes()
+    return leaves, others, by_hand, codes, starts, operands, numbers, data, leaf_places, [place(x) for x in ends], ids
+
+
+def result_from_outside(first: Graph, second: Graph) -> Value | None:
+    """Return a node that is the result of an operation and was there before the recording; None if there is none.
+
+    Two recordings that do the same have such nodes in common, and no others but leaves.
+    """
+    common = np.flatnonzero((first.ids == second.ids) & (first.codes != _LEAF))
+    if not len(common):
+        return None
+    wanted = int(first.ids[common[-1]])
+    ends = [x for x in first.recording.outputs if isinstance(x, Value)]
+    ends += [x for guard in first.looks for x in (guard.x, guard.y) if isinstance(x, Value)]
+    return next(node for node in topological_order(Value(0.0, ends)) if id(node) == wanted)
 
 
 def leaves_made_inside(first: Graph, second: Graph) -> set[int] | None:

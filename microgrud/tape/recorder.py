@@ -15,7 +15,7 @@ from ..trees import Structure, flatten
 from .arguments import Arguments
 from .integers import IntegerArgument
 
-__all__ = ["DETACH", "TAKE", "CompileError", "Guard", "Recording", "record"]
+__all__ = ["DETACH", "TAKE", "ClosedOverResultError", "CompileError", "Guard", "Recording", "record"]
 
 
 #: Up to here every integer is a float. What is larger is the index of nothing.
@@ -24,6 +24,10 @@ _WHOLE = 2**53
 
 class CompileError(RuntimeError):
     """A function cannot be recorded; the message says why, and what to write instead."""
+
+
+class ClosedOverResultError(CompileError):
+    """A function closes over the result of an operation, which the program may have computed anew by the next call."""
 
 
 def _chosen(z: Number, index: Number, *items: Number) -> list[Number]:

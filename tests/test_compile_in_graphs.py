@@ -1,0 +1,254 @@
+"""A compiled function is an operation: inside transforms, graphs and other compiled functions, to any order."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+import microgrud as mg
+from microgrud import CompileError, Value, compile, grad, hessian, hvp, jacobian, jvp, no_grad, value_and_grad
+from microgrud.losses import squared_error
+from microgrud.nn import MLP
+
+
+def cubic(x: Any) -> Any:
+    return x * x * x if x > 0.0 else mg.exp(x) - 1.0
+
+
+def quadratic(w: Any, x: Any, y: Any) -> Any:
+    return (w[0] * x[0] + w[1] * x[1] * x[1] - y) ** 2
+
+
+W, X, Y = [0.5, -0.25], np.arange(6.0).reshape(3, 2), np.array([1.0, 2.0, 3.0])
+
+
+def mean_of(w: Any, X: Any, Y: Any) -> Any:
+    return mg.mean([quadratic(w, x, y) for x, y in zip(X, Y)])
+
+
+def close(expected: Any) -> Any:
+    return pytest.approx(expected, rel=1e-12)
+
+
+# --- transforms of a compiled function ---
+
+
+@pytest.mark.parametrize("x", [2.0, -0.5])
+@pytest.mark.parametrize(
+    "way",
+    [
+        lambda f, x: grad(f)(x),
+        lambda f, x: grad(grad(f))(x),
+        lambda f, x: grad(grad(grad(f)))(x),
+        lambda f, x: value_and_grad(f)(x),
+        lambda f, x: jacobian(lambda t: [f(t), t * f(t)])(x),
+        lambda f, x: hessian(f)(x),
+        lambda f, x: hvp(f, x, 2.0),
+        lambda f, x: jvp(f, x, 2.0),
+        lambda f, x: jvp(grad(f), x, 2.0),
+        lambda f, x: grad(lambda t: f(f(t) * 0.5))(x),
+        lambda f, x: grad(lambda t: t * grad(f)(t))(x),
+    ],
+)
+def test_transforms_of_a_compiled_function_are_those_of_the_function(way: Callable[..., Any], x: float) -> None:
+    compiled = compile(cubic)
+    for _ in range(2):
+        assert way(compiled, x) == close(way(cubic, x))
+
+
+@pytest.mark.parametrize("argnums", [0, 1, 2])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_transforms_of_a_batch(argnums: int, reduction: str) -> None:
+    loss = compile(quadratic, batched=("x", "y"), reduction=reduction)
+    factor = 1.0 if reduction == "mean" else len(Y)
+
+    def expected(w: Any, X: Any, Y: Any) -> Any:
+        return factor * mean_of(w, X, Y)
+
+    for _ in range(2):
+        np.testing.assert_allclose(grad(loss, argnums)(W, X, Y), grad(expected, argnums)(W, X, Y), rtol=1e-12)
+        np.testing.assert_allclose(hessian(loss, argnums)(W, X, Y), hessian(expected, argnums)(W, X, Y), rtol=1e-12)
+    direction = [1.0, 2.0] if argnums == 0 else np.ones_like((W, X, Y)[argnums])
+    for transform in (jvp, hvp):
+        got, want = (transform(f, (W, X, Y), (direction,), argnums=(argnums,)) for f in (loss, expected))
+        np.testing.assert_allclose(got[-1], want[-1], rtol=1e-12)
+
+
+def test_batches_in_lists_and_of_values() -> None:
+    loss = compile(quadratic, batched=("x", "y"))
+    lists = X.tolist(), Y.tolist()
+    assert grad(loss)(W, *lists) == close(grad(loss)(W, X, Y))
+    values = [[Value(x) for x in row] for row in X.tolist()]
+    loss(W, values, Y).backward()
+    np.testing.assert_allclose([[x.grad for x in row] for row in values], grad(mean_of, 1)(W, X, Y), rtol=1e-12)
+
+
+def test_scipy_takes_the_gradient_of_a_compiled_loss() -> None:
+    loss = compile(quadratic, batched=("x", "y"))
+    found = minimize(loss, np.zeros(2), args=(X, Y), jac=grad(loss), hess=hessian(loss), method="trust-exact")
+    assert grad(mean_of)(found.x.tolist(), X, Y) == pytest.approx([0.0, 0.0], abs=1e-6)
+    assert type(grad(loss)(W, X, Y)[0]) is float
+
+
+# --- as a node ---
+
+
+def test_with_values_among_the_arguments_it_is_one_node() -> None:
+    w, x = Value(3.0), Value(2.0)
+    f = compile(lambda x, y: w * x * x * y)
+    node = f(x, 5.0)
+    assert isinstance(node, Value)
+    assert node._prev == (x, w)
+    (2.0 * node).backward()
+    assert (node.data, x.grad, w.grad) == (60.0, 120.0, 40.0)
+    assert mg.gradient(mg.gradient(node, x), w).data == 20.0
+    assert mg.gradient(mg.gradient(mg.gradient(node, x), w), x).data == 10.0
+    assert f(2.0, 5.0) == 60.0
+    with no_grad():
+        assert f(x, 5.0).is_leaf
+
+
+def test_several_results_are_several_nodes() -> None:
+    x = Value(2.0)
+    square, (cube,) = compile(lambda x: (x * x, [x * x * x]))(x)
+    (square + 10.0 * cube).backward()
+    assert x.grad == 4.0 + 120.0
+
+
+def test_what_it_closes_over_is_connected_inside_a_transform() -> None:
+    w = Value(3.0)
+    f = compile(lambda x: w * x * x)
+    loss = grad(f)(2.0) ** 2
+    loss.backward()
+    assert (loss.data, w.grad) == (144.0, 96.0)
+    w.data = 1.0
+    assert grad(f)(2.0) == 4.0
+    w.grad = 0.0
+    grad(lambda t: f(2.0) * t)(1.0).backward()  # floats in
+    assert w.grad == 4.0
+
+
+def test_its_own_methods_are_transforms_inside_of_others() -> None:
+    f = compile(lambda x: x**4)
+    assert grad(lambda x: f.value_and_grad(x)[1])(2.0) == close(48.0)
+    assert grad(lambda x: f.hessian(x))(2.0) == close(48.0)
+    assert grad(lambda x: f.hvp(x, 1.0))(2.0) == close(48.0)
+    assert compile(lambda x: f.value_and_grad(x)[1] + f.hvp(x, 1.0)).value_and_grad(2.0) == close((80.0, 96.0))
+    batched = compile(lambda x, y: x**4 * y, batched="y")
+    assert grad(lambda x: sum(batched.map(x, [1.0, 2.0]).tolist()))(2.0) == close(96.0)
+    assert compile(lambda x: batched(x, [1.0, 3.0])).value_and_grad(2.0) == close((32.0, 64.0))
+    value, slope = f.value_and_grad(Value(2.0))
+    assert (value.data, slope.data) == close((16.0, 32.0))
+
+
+def test_one_that_is_made_inside_a_differentiated_function() -> None:
+    def f(u: Any) -> Any:
+        return compile(lambda x: u * u * x)(2.0)
+
+    assert grad(f)(3.0) == 12.0
+    assert grad(lambda u: f(u * 2.0))(3.0) == 48.0
+    assert hessian(f)(3.0) == 4.0
+    assert compile(f).value_and_grad(3.0) == (18.0, 12.0)
+
+
+def test_an_inner_training_step_is_differentiated_by_its_learning_rate() -> None:
+    loss = compile(lambda w: (w - 1.0) ** 2)
+
+    def after(rate: Any) -> Any:
+        w: Any = 3.0
+        for _ in range(3):
+            w = w - rate * grad(loss)(w)
+        return loss(w)
+
+    def expected(rate: float) -> float:  # w - 1 shrinks by 1 - 2 rate
+        return 4.0 * 6.0 * (1.0 - 2.0 * rate) ** 5 * -2.0
+
+    assert grad(after)(0.1) == close(expected(0.1))
+
+
+def test_a_model_is_trained_through_a_compiled_loss() -> None:
+    model = MLP(2, [3, 1], activation="tanh")
+    loss = compile(lambda x, y: squared_error(model(x), y), batched=("x", "y"))
+    inputs, targets = [[0.0, 1.0], [1.0, -1.0]], [0.5, -0.5]
+    loss.backward(inputs, targets)
+    expected = [p.grad for p in model.parameters()]
+    model.zero_grad()
+    scale = Value(1.0)
+    loss([[scale * x for x in row] for row in inputs], targets).backward()
+    assert [p.grad for p in model.parameters()] == close(expected)
+    assert scale.grad != 0.0
+
+
+def test_at_singular_points_a_zero_direction_touches_nothing() -> None:
+    f = compile(lambda v: mg.sqrt(v[0] * v[1]) + v[2] ** 2 * v[1])
+    v, direction = [0.0, 1.0, 3.0], [0.0, 0.0, 1.0]
+    assert f.hvp(v, direction) == hvp(f, v, direction) == hvp(f.function, v, direction) == [0.0, 6.0, 2.0]
+    assert f.hessian(v)[2] == [0.0, 6.0, 2.0]
+
+
+# --- results that a function closes over ---
+
+
+def test_the_result_of_an_operation_that_it_closes_over_is_refused_or_read_as_the_program_reads_it() -> None:
+    a = Value(2.0)
+    b = a * 3.0
+    f = compile(lambda x: x * b)
+    for call in (lambda: f(1.0), lambda: f.backward(1.0), lambda: f.value_and_grad(1.0)):
+        with pytest.raises(CompileError, match=r"closes over the result of an operation \('\*', with the number 6.0\)"):
+            call()
+    b.label = "twice"
+    with pytest.raises(CompileError, match="closes over twice, the result"):
+        f(1.0)
+    x = Value(1.0)
+    a.data = 5.0  # b stays 6, as the program reads it
+    f(x).backward()
+    assert (x.grad, a.grad) == (6.0, 3.0)
+    slope = grad(f)(1.0)
+    slope.backward()
+    assert (slope.data, a.grad) == (6.0, 6.0)
+    c = b.detach()
+    assert compile(lambda x: x * c)(2.0) == 12.0
+
+
+def test_a_node_that_is_kept_from_call_to_call_is_no_constant() -> None:
+    kept: list[Value] = []
+
+    def f(x: Any) -> Any:
+        if not kept:
+            kept.append(x * 2.0)
+        return kept[0] * x
+
+    with pytest.raises(CompileError):
+        compile(f)(3.0)
+
+
+# --- copies of nodes ---
+
+
+def test_copies_and_pickles_of_its_nodes_are_ordinary_graphs() -> None:
+    w, x = Value(3.0), Value(2.0)
+    node = compile(lambda x: w * x**3)(x) + 1.0
+    twin, own_w, own_x = copy.deepcopy((node, w, x))
+    mg.gradient(twin, own_x).backward()
+    assert (own_x.grad, own_w.grad) == close((36.0, 12.0))
+    assert (x.grad, w.grad) == (0.0, 0.0)
+    twin, own_x = pickle.loads(pickle.dumps((node, x)))
+    twin.backward()
+    assert own_x.grad == close(36.0)
+    copy.copy(node).backward()
+    assert x.grad == close(36.0)
+
+
+def test_infinite_slopes_are_those_of_the_function() -> None:
+    x = Value(0.0)
+    compile(mg.sqrt)(x).backward()
+    assert x.grad == math.inf
+    with pytest.raises(ValueError, match="sqrt"):
+        compile(mg.sqrt)(Value(-1.0))
