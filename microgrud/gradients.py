@@ -53,7 +53,7 @@ def gradient(output: Value, inputs: Value | Iterable[Value]) -> Value | list[Val
 
 
 def numbers_of_gradient(output: Value, inputs: Sequence[Value]) -> list[float]:
-    """Compute the partial derivatives of a node as floats, without a graph of them: in a tenth of the time.
+    """Compute the partial derivatives of a node as floats, without a graph of them.
 
     >>> x, y = Value(2.0), Value(3.0)
     >>> numbers_of_gradient(x * y, [x, y])
@@ -130,24 +130,20 @@ def _pull_back(
 
 def _slopes(node: Value, among: Container[Value]) -> list[tuple[Value, Number]]:
     """Pair each parent that is among these nodes, once a use, with the local derivative by that use, as a node."""
-    return _paired(node, among, lambda operation, wanted: operation.local_derivatives(node, node._operands, wanted))
+    return _paired(node, among, node, node._operands)
 
 
 def _numbers_of_slopes(node: Value, among: Container[Value]) -> list[tuple[Value, Number]]:
     """Do as `_slopes` does, with local derivatives that are floats."""
-
-    def slopes(operation: Operation, wanted: Sequence[int]) -> list[Number]:
-        xs = [x._data if isinstance(x, Value) else x for x in node._operands]
-        return operation.local_derivatives(node._data, xs, wanted)
-
-    return _paired(node, among, slopes)
+    return _paired(node, among, node._data, [x._data if isinstance(x, Value) else x for x in node._operands])
 
 
 def _paired(
-    node: Value, among: Container[Value], slopes: Callable[[Operation, Sequence[int]], list[Number]]
+    node: Value, among: Container[Value], out: Number, operands: Sequence[Number]
 ) -> list[tuple[Value, Number]]:
-    uses = [(i, x) for i, x in enumerate(node._operands) if isinstance(x, Value) and x in among]
-    if not uses:
+    parents = node._operands
+    wanted = [i for i, x in enumerate(parents) if isinstance(x, Value) and x in among]
+    if not wanted:
         return []
     operation = node._operation
     if isinstance(operation, str):
@@ -155,8 +151,8 @@ def _paired(
             f"a node built by hand ({operation or 'without an _op'}) has no derivative rule that yields nodes: "
             "use backward(), or make the operation with microgrud.custom_op"
         )
-    found = slopes(operation, [i for i, _ in uses])
-    return [(parent, slope) for (_, parent), slope in zip(uses, found) if slope is not None]
+    slopes = operation.local_derivatives(out, operands, wanted)
+    return [(parents[i], slope) for i, slope in zip(wanted, slopes) if slope is not None]  # type: ignore[misc]
 
 
 def _push_on(tangent: Number, slope: Number) -> Number:
