@@ -189,7 +189,7 @@ def restore(
 
 
 #: The slots of the engine in Python; that in C has none.
-_OWN_SLOTS = frozenset({"_closure", "_data", "_grad", "_operands", "_operation", "label"})
+_OWN_SLOTS = frozenset({"_closure", "_number", "_grad", "_operands", "_operation", "label"})
 
 
 @functools.lru_cache(maxsize=256)

@@ -16,6 +16,7 @@ the rules themselves in `ops.py`. `x * y` reaches `Value._record` through `opera
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Container, Iterable
 from typing import Any
 
@@ -49,16 +50,16 @@ class Value(Operators, OperationMethods):
     (8.0, 4.0, 2.0)
     """
 
-    __slots__ = ("__weakref__", "_closure", "_data", "_grad", "_operands", "_operation", "label")
+    __slots__ = ("__weakref__", "_closure", "_grad", "_number", "_operands", "_operation", "label")
 
-    _data: float
+    _number: float
     _grad: float
     _operands: tuple[Value | float, ...]  # parents, and the plain numbers that stood beside them
     _operation: Operation | str  # a string for nodes built by hand
     _closure: Callable[[], None] | None  # what a node built by hand does in the backward pass
 
     def __init__(self, data: Any, _children: Iterable[Value] = (), _op: str = "", label: str = "") -> None:
-        self._data = as_float(data, "data")
+        self._number = as_float(data, "data")
         self._grad = 0.0
         self._operands = as_sequence(_children, "_children", "Values")
         self._operation = _op
@@ -73,19 +74,21 @@ class Value(Operators, OperationMethods):
     @staticmethod
     def _record(operation: Operation, *operands: Number) -> Value:
         """Compute the result of an operation, and make it a node that remembers its operands."""
-        xs: list[Any] = [x if type(x) is float else x._data if isinstance(x, Value) else None for x in operands]
+        xs: list[Any] = [x if type(x) is float else x._number if isinstance(x, Value) else None for x in operands]
         if None in xs:  # integers, NumPy scalars, ... and what is no number at all: made floats, or refused
             operands = tuple([x if isinstance(x, Value) else as_float(x, operation.name) for x in operands])
             return Value._record(operation, *operands)
         node = Value.__new__(Value)
-        node._data = operation.evaluate(xs, operands)
+        node._number = operation.evaluate(xs, operands)
         node._grad = 0.0
         node._operation = operation
         node._operands = operands
         node._closure = None
         node.label = ""
-        if node._data - node._data != 0.0:  # true for inf and NaN alone
+        if node._number - node._number != 0.0:  # true for inf and NaN alone
             anomaly.check_forward(node)
+        if watching._watched and not operation.total:
+            watching.made(node)
         if not is_recording():
             node._operation, node._operands = "", ()
         return node
@@ -95,13 +98,24 @@ class Value(Operators, OperationMethods):
         """The number."""
         if watching._watched:
             watching.looked_at(self, "data")
-        return self._data
+        return self._number
 
     @data.setter
     def data(self, number: Any) -> None:
         if watching._watched:
             watching.looked_at(self, "data =")
-        self._data = as_float(number, "data")
+        self._number = as_float(number, "data")
+
+    @property
+    def _data(self) -> float:
+        """The number, for the package's own use."""
+        if watching._watched:
+            watching.peeked(self, sys._getframe(1))
+        return self._number
+
+    @_data.setter
+    def _data(self, number: float) -> None:
+        self._number = number
 
     @property
     def grad(self) -> float:
@@ -138,7 +152,7 @@ class Value(Operators, OperationMethods):
     def detach(self) -> Value:
         """Return a leaf with the same number and label, through which no gradient flows."""
         instead = watching.detached(self) if watching._watched else None
-        return Value(self._data, label=self.label) if instead is None else instead
+        return Value(self._number, label=self.label) if instead is None else instead
 
     # --- the backward pass ---------------------------------------------------------------------------------------
 
@@ -175,8 +189,8 @@ class Value(Operators, OperationMethods):
         operation, operands = self._operation, self._operands
         if isinstance(operation, str):  # a leaf, or a node built by hand without a rule
             return
-        out, adjoint = self._data, self._grad
-        xs = [x._data if isinstance(x, Value) else x for x in operands]
+        out, adjoint = self._number, self._grad
+        xs = [x._number if isinstance(x, Value) else x for x in operands]
         if callable(operation.partials):
             for x, slope in zip(operands, operation.partials(out, *xs)):
                 if isinstance(x, Value) and slope is not None:
@@ -203,7 +217,7 @@ class Value(Operators, OperationMethods):
             node._grad = 0.0
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(data={self._data}, grad={self._grad})"
+        return f"{type(self).__name__}(data={self._number}, grad={self._grad})"
 
     def __copy__(self) -> Value:
         return copying.copy_node(self)

@@ -13,7 +13,7 @@ from typing import overload
 
 from . import ops, watching
 from .engine import Value, topological_order
-from .operation import Number, Operation, number_of
+from .operation import Number, number_of
 
 
 @overload

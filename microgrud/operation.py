@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import watching
@@ -71,6 +71,7 @@ class Operation:
         definition: the textbook formula, `definition(mp, *operands)`, evaluated on mpmath numbers; None where `value`
             itself is generic.
         domain: one interval per operand (one for all of them, for a sequence operation).
+        total: whether `value` gives a number for any floats, and raises for none.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Operation:
     partials: tuple[Callable[..., Number], ...] | Callable[..., Sequence[Number]]
     definition: Callable[..., Number] | None
     domain: tuple[Interval, ...]
+    total: bool = field(default=False, kw_only=True)
 
     def __call__(self, *operands: Number) -> Number:
         """Apply the operation: a node if any operand is one, else an mpmath number if any is, else a float."""
@@ -125,8 +127,10 @@ class Operation:
         try:
             result = self.value(*xs)
         except (ValueError, ArithmeticError) as error:
-            watching.failed()
-            raise self._explained(error, operands or xs) from None
+            instead = watching.failed(self, xs)
+            if instead is None:
+                raise self._explained(error, operands or xs) from None
+            return instead
         return result if type(result) is float else as_float(result, f"the value of {self.name}")
 
     def local_derivatives(self, out: Number, operands: Sequence[Number], wanted: Sequence[int]) -> list[Number]:

@@ -43,12 +43,13 @@ def _operation(
     definition: Callable[..., Number] | None = None,
     symbol: str = "",
     domain: Interval | tuple[Interval, ...] = REALS,
+    total: bool = False,
 ) -> Operation:
     """Enter an operation with a fixed number of operands, one derivative rule for each."""
     intervals = domain if isinstance(domain, tuple) else (domain,) * len(partials)
     if definition is None:  # mpmath has a function of this name
         definition = _same_name(name)
-    entry = Operation(name, symbol or name, len(partials), value, partials, definition, intervals)
+    entry = Operation(name, symbol or name, len(partials), value, partials, definition, intervals, total=total)
     TABLE[name] = entry
     return entry
 
@@ -58,9 +59,10 @@ def _sequence_operation(
     value: Callable[..., float],
     partials: Callable[..., Sequence[Number]],
     definition: Callable[..., Number],
+    total: bool = False,
 ) -> Operation:
     """Enter an operation over a sequence, with one rule for the derivatives by all its operands."""
-    entry = Operation(name, name, None, value, partials, definition, (REALS,))
+    entry = Operation(name, name, None, value, partials, definition, (REALS,), total=total)
     TABLE[name] = entry
     return entry
 
@@ -132,6 +134,7 @@ DIVIDE_IEEE: Operation = _operation(
     lambda z, x, y: -DIVIDE_IEEE(z, y),
     symbol="/",
     definition=_divide_ieee_definition,
+    total=True,
 )
 POWER_IEEE: Operation = _operation(
     "power_ieee",
@@ -141,6 +144,7 @@ POWER_IEEE: Operation = _operation(
     symbol="**",
     definition=lambda mp, x, y: mp.inf if x == 0 and y < 0 else x**y,
     domain=(NONNEGATIVE, REALS),
+    total=True,
 )
 # The product of an adjoint and a local derivative that is infinite or NaN, where the adjoint is 0.
 CHAIN: Operation = _operation(
@@ -150,10 +154,17 @@ CHAIN: Operation = _operation(
     lambda z, adjoint, slope: adjoint,
     symbol="*",
     definition=lambda mp, adjoint, slope: adjoint * slope if adjoint != 0 else mp.zero,
+    total=True,
 )
-ADD = _operation("add", operator.add, _one, _one, symbol="+", definition=lambda mp, x, y: x + y)
+ADD = _operation("add", operator.add, _one, _one, symbol="+", definition=lambda mp, x, y: x + y, total=True)
 SUBTRACT = _operation(
-    "subtract", operator.sub, _one, lambda z, x, y: -1.0, symbol="-", definition=lambda mp, x, y: x - y
+    "subtract",
+    operator.sub,
+    _one,
+    lambda z, x, y: -1.0,
+    symbol="-",
+    definition=lambda mp, x, y: x - y,
+    total=True,
 )
 MULTIPLY = _operation(
     "multiply",
@@ -162,6 +173,7 @@ MULTIPLY = _operation(
     lambda z, x, y: x,
     symbol="*",
     definition=lambda mp, x, y: x * y,
+    total=True,
 )
 DIVIDE = _operation(
     "divide",
@@ -190,9 +202,9 @@ MODULO = _operation(
     symbol="%",
     definition=_modulo,
 )
-NEGATE = _operation("negate", operator.neg, lambda z, x: -1.0, symbol="-", definition=lambda mp, x: -x)
-IDENTITY = _operation("identity", operator.pos, _one, symbol="=", definition=lambda mp, x: x)
-SQUARE = _operation("square", lambda x: x * x, lambda z, x: 2.0 * x, definition=lambda mp, x: x * x)
+NEGATE = _operation("negate", operator.neg, lambda z, x: -1.0, symbol="-", definition=lambda mp, x: -x, total=True)
+IDENTITY = _operation("identity", operator.pos, _one, symbol="=", definition=lambda mp, x: x, total=True)
+SQUARE = _operation("square", lambda x: x * x, lambda z, x: 2.0 * x, definition=lambda mp, x: x * x, total=True)
 RECIPROCAL = _operation("reciprocal", lambda x: 1.0 / x, lambda z, x: -z * z, definition=lambda mp, x: 1 / x)
 SQRT: Operation = _operation(
     "sqrt",
@@ -205,6 +217,7 @@ CBRT = _operation(
     kernels.cbrt,
     lambda z, x: DIVIDE_IEEE(1.0 / 3.0, z * z),
     definition=lambda mp, x: mp.sign(x) * mp.cbrt(abs(x)),
+    total=True,
 )
 
 
@@ -252,8 +265,8 @@ def _clip(x: Number, low: Number, high: Number) -> Number:
     return low if x < low else high if x > high else x
 
 
-ABS = _operation("abs", abs, lambda z, x: float(_sign(number_of(x))), definition=lambda mp, x: abs(x))
-SIGN = _operation("sign", lambda x: float(_sign(x)), _nothing)
+ABS = _operation("abs", abs, lambda z, x: float(_sign(number_of(x))), definition=lambda mp, x: abs(x), total=True)
+SIGN = _operation("sign", lambda x: float(_sign(x)), _nothing, total=True)
 FLOOR = _operation("floor", lambda x: float(math.floor(x)), _nothing)
 CEIL = _operation("ceil", lambda x: float(math.ceil(x)), _nothing)
 TRUNC = _operation(
@@ -277,6 +290,7 @@ RELU = _operation(
     lambda z, x: None if x <= 0.0 else 1.0,
     symbol="ReLU",
     definition=lambda mp, x: mp.zero if x <= 0 else x,
+    total=True,
 )
 LEAKY_RELU = _operation(
     "leaky_relu",
@@ -284,6 +298,7 @@ LEAKY_RELU = _operation(
     _leaky_relu_slope,
     lambda z, x, slope: x if x < 0.0 else None,
     definition=lambda mp, x, slope: slope * x if x < 0 else x,
+    total=True,
 )
 ELU = _operation(
     "elu",
@@ -291,6 +306,7 @@ ELU = _operation(
     _elu_slope,
     lambda z, x, alpha: EXPM1(x) if x < 0.0 else None,
     definition=lambda mp, x, alpha: alpha * mp.expm1(x) if x < 0 else x,
+    total=True,
 )
 MAXIMUM = _operation(
     "maximum",
@@ -298,6 +314,7 @@ MAXIMUM = _operation(
     lambda z, x, y: _share(x, y, x > y),
     lambda z, x, y: _share(y, x, y > x),
     definition=lambda mp, x, y: x if x >= y or x != x else y,
+    total=True,
 )
 MINIMUM = _operation(
     "minimum",
@@ -305,6 +322,7 @@ MINIMUM = _operation(
     lambda z, x, y: _share(x, y, x < y),
     lambda z, x, y: _share(y, x, y < x),
     definition=lambda mp, x, y: x if x <= y or x != x else y,
+    total=True,
 )
 CLIP = _operation(
     "clip",
@@ -321,6 +339,7 @@ WHERE = _operation(
     lambda z, condition, x, y: 1.0 if condition else None,
     lambda z, condition, x, y: None if condition else 1.0,
     definition=lambda mp, condition, x, y: x if condition else y,
+    total=True,
 )
 
 
@@ -394,18 +413,12 @@ COS: Operation = _operation("cos", math.cos, lambda z, x: -SIN(x))
 TAN = _operation("tan", math.tan, lambda z, x: 1.0 + z * z)
 ASIN = _operation("asin", math.asin, lambda z, x: DIVIDE_IEEE(1.0, SQRT(_one_minus_square(x))), domain=UNIT)
 ACOS = _operation("acos", math.acos, lambda z, x: DIVIDE_IEEE(-1.0, SQRT(_one_minus_square(x))), domain=UNIT)
-ATAN = _operation("atan", math.atan, _atan_slope)
+ATAN = _operation("atan", math.atan, _atan_slope, total=True)
 ATAN2 = _operation(
-    "atan2",
-    math.atan2,
-    lambda z, y, x: _atan2_slope(x, y, x),
-    lambda z, y, x: -_atan2_slope(y, y, x),
+    "atan2", math.atan2, lambda z, y, x: _atan2_slope(x, y, x), lambda z, y, x: -_atan2_slope(y, y, x), total=True
 )
 HYPOT: Operation = _operation(
-    "hypot",
-    math.hypot,
-    lambda z, x, y: _directions(z, x, y)[0],
-    lambda z, x, y: _directions(z, x, y)[1],
+    "hypot", math.hypot, lambda z, x, y: _directions(z, x, y)[0], lambda z, x, y: _directions(z, x, y)[1], total=True
 )
 SINH: Operation = _operation("sinh", math.sinh, lambda z, x: COSH(x))
 COSH: Operation = _operation("cosh", math.cosh, lambda z, x: SINH(x))
@@ -414,9 +427,10 @@ SECH_SQUARED: Operation = _operation(
     kernels.sech_squared,
     lambda z, x: -2.0 * z * TANH(x),
     definition=lambda mp, x: mp.sech(x) ** 2,
+    total=True,
 )
-TANH: Operation = _operation("tanh", math.tanh, lambda z, x: SECH_SQUARED(x))
-ASINH = _operation("asinh", math.asinh, lambda z, x: 1.0 / HYPOT(1.0, x))
+TANH: Operation = _operation("tanh", math.tanh, lambda z, x: SECH_SQUARED(x), total=True)
+ASINH = _operation("asinh", math.asinh, lambda z, x: 1.0 / HYPOT(1.0, x), total=True)
 ACOSH = _operation(
     "acosh",
     math.acosh,
@@ -474,38 +488,29 @@ GAUSSIAN: Operation = _operation(
     definition=lambda mp, x, scale: mp.exp(-scale * x * x),
 )
 GELU_SLOPE: Operation = _operation(
-    "gelu_slope",
-    kernels.gelu_slope,
-    _gelu_curvature,
-    definition=lambda mp, x: mp.ncdf(x) + x * mp.npdf(x),
+    "gelu_slope", kernels.gelu_slope, _gelu_curvature, definition=lambda mp, x: mp.ncdf(x) + x * mp.npdf(x), total=True
 )
-ERF = _operation("erf", math.erf, lambda z, x: kernels.TWO_OVER_SQRT_PI * GAUSSIAN(x, 1.0))
-ERFC = _operation("erfc", math.erfc, lambda z, x: -kernels.TWO_OVER_SQRT_PI * GAUSSIAN(x, 1.0))
+ERF = _operation("erf", math.erf, lambda z, x: kernels.TWO_OVER_SQRT_PI * GAUSSIAN(x, 1.0), total=True)
+ERFC = _operation("erfc", math.erfc, lambda z, x: -kernels.TWO_OVER_SQRT_PI * GAUSSIAN(x, 1.0), total=True)
 SIGMOID: Operation = _operation(
     "sigmoid",
     kernels.sigmoid,
     lambda z, x: 0.25 * SECH_SQUARED(0.5 * x),
     definition=lambda mp, x: 1 / (1 + mp.exp(-x)),
+    total=True,
 )
 LOGSIGMOID = _operation(
     "logsigmoid",
     lambda x: -kernels.softplus(-x),
     lambda z, x: SIGMOID(-x),
     definition=lambda mp, x: -mp.log1p(mp.exp(-x)),
+    total=True,
 )
 SOFTPLUS = _operation(
-    "softplus",
-    kernels.softplus,
-    lambda z, x: SIGMOID(x),
-    definition=lambda mp, x: mp.log1p(mp.exp(x)),
+    "softplus", kernels.softplus, lambda z, x: SIGMOID(x), definition=lambda mp, x: mp.log1p(mp.exp(x)), total=True
 )
-GELU = _operation(
-    "gelu",
-    kernels.gelu,
-    lambda z, x: GELU_SLOPE(x),
-    definition=lambda mp, x: x * mp.ncdf(x),
-)
-SILU = _operation("silu", kernels.silu, _silu_slope, definition=lambda mp, x: x / (1 + mp.exp(-x)))
+GELU = _operation("gelu", kernels.gelu, lambda z, x: GELU_SLOPE(x), definition=lambda mp, x: x * mp.ncdf(x), total=True)
+SILU = _operation("silu", kernels.silu, _silu_slope, definition=lambda mp, x: x / (1 + mp.exp(-x)), total=True)
 
 
 # --- operations over a sequence -----------------------------------------------------------------------------------
@@ -569,47 +574,60 @@ SUM: Operation = _sequence_operation(
     lambda *xs: kernels.total(xs),
     lambda z, *xs: [1.0] * len(xs),
     definition=lambda mp, *xs: mp.fsum(xs),
+    total=True,
 )
 MEAN = _sequence_operation(
     "mean",
     lambda *xs: kernels.mean(xs),
     lambda z, *xs: [1.0 / len(xs)] * len(xs),
     definition=lambda mp, *xs: mp.fsum(xs) / len(xs),
+    total=True,
 )
 PROD = _sequence_operation(
     "prod",
     lambda *xs: math.prod(xs, start=1.0),
     _products_of_others,
     definition=lambda mp, *xs: mp.fprod(xs),
+    total=True,
 )
 DOT = _sequence_operation(
     "dot",
     kernels.dot,
     _dot_partials,
     definition=lambda mp, bias, *xs: bias + mp.fdot(xs[: len(xs) // 2], xs[len(xs) // 2 :]),
+    total=True,
 )
-NORM: Operation = _sequence_operation("norm", math.hypot, _directions, definition=lambda mp, *xs: mp.norm(xs))
+NORM: Operation = _sequence_operation(
+    "norm", math.hypot, _directions, definition=lambda mp, *xs: mp.norm(xs), total=True
+)
 MAX = _sequence_operation(
-    "max", lambda *xs: kernels.largest(xs), _shares_of_extreme, definition=lambda mp, *xs: _extreme(mp, max, xs)
+    "max",
+    lambda *xs: kernels.largest(xs),
+    _shares_of_extreme,
+    definition=lambda mp, *xs: _extreme(mp, max, xs),
+    total=True,
 )
 MIN = _sequence_operation(
-    "min", lambda *xs: kernels.smallest(xs), _shares_of_extreme, definition=lambda mp, *xs: _extreme(mp, min, xs)
+    "min",
+    lambda *xs: kernels.smallest(xs),
+    _shares_of_extreme,
+    definition=lambda mp, *xs: _extreme(mp, min, xs),
+    total=True,
 )
 LOGSUMEXP = _sequence_operation(
     "logsumexp",
     lambda *xs: kernels.logsumexp(xs),
     lambda z, *xs: _softmax(xs),
     definition=lambda mp, *xs: mp.log(mp.fsum(mp.exp(x) for x in xs)),
+    total=True,
 )
 SOFTMAX: Operation = _sequence_operation(
-    "softmax",
-    lambda i, *xs: kernels.softmax(xs)[int(i)],
-    _softmax_partials,
-    definition=_softmax_definition,
+    "softmax", lambda i, *xs: kernels.softmax(xs)[int(i)], _softmax_partials, definition=_softmax_definition, total=True
 )
 LOG_SOFTMAX = _sequence_operation(
     "log_softmax",
     lambda i, *xs: kernels.log_softmax(int(i), xs),
     _log_softmax_partials,
     definition=lambda mp, i, *xs: mp.log(_softmax_definition(mp, i, *xs)),
+    total=True,
 )

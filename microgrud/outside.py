@@ -30,31 +30,61 @@ def reaches_outside(outputs: list[Value], inputs: list[Value]) -> bool:
     (True, False)
     """
     order = topological_order(Value(0.0, outputs))[:-1]
-    return bool(_held_outside(order, outputs, inputs))
+    return bool(_held_outside(order, outputs, 1, inputs, False))
 
 
-def _held_in_python(order: list[Value], outputs: list[Value], inputs: list[Value]) -> bool:
-    """Tell whether a node that depends on no input is held by more than its graph and these lists."""
+def keeps_results(ends: list[Value], inputs: list[Value]) -> bool:
+    """Tell whether a node that depends on an input is held by more than its graph: a function has kept it.
+
+    Args:
+        ends: the inputs and results, once for each reference that the caller holds beside this list.
+        inputs: the nodes of the variables.
+
+    >>> x, kept = [Value(2.0)], []
+    >>> keeps_results([*x, x[0] * 3.0], list(x))
+    False
+    >>> kept.append(x[0] * 2.0)
+    >>> keeps_results([*x, x[0] * 3.0], list(x))
+    True
+    """
+    order = topological_order(Value(0.0, ends))[:-1]
+    return bool(_held_outside(order, ends, 2, inputs, True))
+
+
+def _held_in_python(
+    order: list[Value], holding: list[Value], weight: int, inputs: list[Value], dependent: bool
+) -> bool:
+    """Tell whether a node is held by more than its graph and the lists given.
+
+    Args:
+        order: the nodes, in topological order.
+        holding: nodes to which references are known beside those of operands.
+        weight: how many references each item of `holding` stands for, that of this list included.
+        inputs: the nodes of the variables.
+        dependent: whether nodes that depend on an input are meant, or those that do not.
+    """
     variable = {id(x) for x in inputs}
-    uses = dict(Counter(map(id, outputs)))
-    fixed: list[Value] = []
+    uses = {place: weight * count for place, count in Counter(map(id, holding)).items()}
+    for node in inputs:
+        uses[id(node)] = uses.get(id(node), 0) + 1
+    meant: list[Value] = []
     for node in order:
         places = [id(x) for x in node._operands if isinstance(x, Value)]
         for place in places:
             uses[place] = uses.get(place, 0) + 1
         if not variable.isdisjoint(places):
             variable.add(id(node))
-        elif id(node) not in variable:
-            fixed.append(node)
-    if not fixed:
+        if (id(node) in variable) == dependent:
+            meant.append(node)
+    if not meant:
         return False
     # A node that nobody else holds is counted with the others: its references are those of the lists and the loop.
     unheld = [Value(0.0)]
     order += unheld
-    fixed += unheld
+    meant += unheld
     del node
     uses[id(unheld.pop())] = 0
-    held = [sys.getrefcount(x) - uses.get(id(x), 0) for x in fixed]
+    held = [sys.getrefcount(x) - uses.get(id(x), 0) for x in meant]
     return max(held) > held[-1]
 
 

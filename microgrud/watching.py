@@ -1,22 +1,27 @@
-"""Who watches the numbers that a program looks at: `compile` does, while it records.
+"""Tracing hooks: `compile` watches a program while it records it.
 
 A graph remembers operations, and not what the program decided by them. So that a recording knows its branches, every
-look at a number (a comparison, `bool`, `.data`) is told to the watcher of the present thread or task, if there is one.
+comparison, `bool()`, `.data` access and failed operation is reported to the watcher of the present thread or task, if
+there is one.
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from contextvars import ContextVar
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from .engine import Value
+    from .operation import Operation
 
-__all__ = ["WatchedNumber", "Watcher", "compared", "current", "detached", "failed", "looked_at"]
+__all__ = ["WatchedNumber", "Watcher", "compared", "current", "detached", "failed", "looked_at", "made", "peeked"]
 
 
 class Watcher(Protocol):
-    """What is told of every look at a number."""
+    """The object that a program's looks at numbers are reported to."""
 
     def compared(self, x: Value, symbol: str, y: Any, outcome: bool) -> None:
         """Note that `x symbol y` was asked for, and what the answer was."""
@@ -24,15 +29,18 @@ class Watcher(Protocol):
     def looked_at(self, x: Value | None, what: str) -> None:
         """Note that the number itself was asked for, or refuse."""
 
-    def failed(self) -> None:
-        """Note that an operation has raised an error, which the program may catch."""
+    def made(self, x: Value) -> None:
+        """Note a result of an operation that raises for some operands: the program may depend on its not raising."""
+
+    def failed(self, operation: Operation, xs: Sequence[float]) -> float | None:
+        """Note that an operation raises, which the program may catch; return a number to go on with, or None."""
 
     def detached(self, x: Value) -> Value:
         """Return what stands for the number of x without its history."""
 
 
 _watcher: ContextVar[Watcher | None] = ContextVar("microgrud_watcher", default=None)
-#: Holds something while anyone watches anywhere: otherwise no one need look at the context, which takes 30 ns.
+#: Non-empty while any watcher is active in any thread: looking at the context takes 30 ns an operation.
 _watched: list[Watcher] = []
 
 
@@ -61,11 +69,24 @@ def detached(x: Value) -> Value | None:
     return None if watcher is None else watcher.detached(x)
 
 
-def failed() -> None:
-    """Tell the watcher, if there is one, that an operation has raised an error."""
-    watcher = current()
+def peeked(x: Value, frame: FrameType | None = None) -> None:
+    """Report an access to the raw number of x by code outside the package; `frame` is that of the access."""
+    frame = frame or sys._getframe(1)
+    if not frame.f_globals.get("__name__", "").startswith(f"{__package__}."):
+        looked_at(x, "_data")
+
+
+def made(x: Value) -> None:
+    """Report the result of an operation that raises for some operands."""
+    watcher = _watcher.get()
     if watcher is not None:
-        watcher.failed()
+        watcher.made(x)
+
+
+def failed(operation: Operation, xs: Sequence[float]) -> float | None:
+    """Report that an operation raises an error; return the number to go on with in its place, if there is to be one."""
+    watcher = current()
+    return None if watcher is None else watcher.failed(operation, xs)
 
 
 class WatchedNumber(float):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
+import functools
 import gc
 import itertools
 import math
@@ -88,7 +90,7 @@ def test_it_records_once() -> None:
 
     @compile
     def f(x: Any) -> Any:
-        calls.append(x)
+        calls.append("call")
         return x * x
 
     results = [f(float(k)) for k in range(5)]
@@ -912,13 +914,157 @@ def test_the_sample_that_raises_is_named() -> None:
         compile(microgrud.sqrt)(-3.0)
 
 
-def test_errors_are_ignored_whichever_sample_is_first() -> None:
-    compiled = compile(lambda x: microgrud.sqrt(x), batched="x", errors="ignore")
-    for _ in range(3):
-        found = compiled.map(np.array([-1.0, -2.0, 4.0, -3.0, 9.0]))
-        assert found == pytest.approx([math.nan, math.nan, 2.0, math.nan, 3.0], nan_ok=True)
-    with pytest.raises(ValueError, match="sample 1"):  # there is none to record
-        compile(lambda x: microgrud.sqrt(x), batched="x", errors="ignore")(np.array([-1.0, -2.0]))
+@pytest.mark.parametrize("first", [[-1.0, -2.0, 0.0], [0.25, -1.0], [1.0, 4.0]])
+def test_where_errors_are_ignored_a_row_has_one_answer_whatever_was_called_before(first: list[float]) -> None:
+    """A branch that no good row has taken is recorded all the same: no operation raises."""
+
+    def f(x: Any) -> Any:
+        return microgrud.log(x) if x < 0.5 else 1.0 / (x - 1.0)
+
+    compiled = compile(f, batched="x", errors="ignore")
+    compiled.map(np.array(first))
+    rows = [-1.0, 0.0, 0.25, 1.0, 2.0, math.nan]
+    expected = [math.nan, -math.inf, math.log(0.25), math.inf, 1.0, math.nan]
+    for _ in range(2):
+        assert compiled.map(np.array(rows)) == pytest.approx(expected, nan_ok=True)
+    single = compile(f, errors="ignore")
+    assert [single(row) for row in rows] == pytest.approx(expected, nan_ok=True)
+
+
+def test_where_errors_are_ignored_branches_see_the_numbers_of_ieee_arithmetic() -> None:
+    f = compile(lambda x: 1.0 if 1.0 / x > 10.0 else 2.0, errors="ignore")
+    assert [f(0.0), f(-0.0), f(1.0), f(0.0)] == [1.0, 2.0, 2.0, 1.0]
+
+
+def test_an_error_that_the_function_raises_itself_is_raised_where_errors_are_ignored() -> None:
+    def f(x: Any) -> Any:
+        if x < 0.0:
+            raise ValueError("negative")
+        return x
+
+    compiled = compile(f, batched="x", errors="ignore")
+    for rows in ([-1.0, 1.0], [1.0, 2.0], [1.0, -1.0]):
+        if min(rows) < 0.0:
+            with pytest.raises(ValueError, match="negative"):
+                compiled.map(np.array(rows))
+        else:
+            assert compiled.map(np.array(rows)).tolist() == rows
+
+
+# --- functions that keep, or look at, what a replay would not ---
+
+
+class Keeper:
+    """An object whose methods keep a number that they compute, each in another way."""
+
+    def __init__(self) -> None:
+        self.cache: dict[int, Any] = {}
+        self.last: Any = None
+
+    def in_a_dict(self, x: Any) -> Any:
+        self.cache[0] = x
+        return 2.0 * x
+
+    def in_an_attribute(self, x: Any) -> Any:
+        self.last = 3.0 * x
+        return 2.0 * x
+
+    def and_reads_it(self, x: Any) -> Any:
+        return self.cache.setdefault(0, x) * x
+
+    def in_a_branch(self, x: Any) -> Any:
+        if x > 0.0:
+            self.last = x * x
+        return 2.0 * x
+
+    in_a_cache = staticmethod(functools.lru_cache(lambda x: 2.0 * x))
+
+
+@pytest.mark.parametrize("name", [name for name in vars(Keeper) if name.startswith(("in_", "and_"))])
+def test_a_function_that_keeps_a_number_is_refused(name: str) -> None:
+    for around in (lambda method: method, lambda method: lambda x: method(x) + 0.0):
+        f = around(getattr(Keeper(), name))
+        with pytest.raises(CompileError, match="keeps a number that it computed|two recordings of one call differ"):
+            compile(f)(2.0)
+
+
+def test_a_function_that_lets_go_of_its_numbers_is_recorded() -> None:
+    def recursive(x: Any) -> Any:
+        def power(n: int) -> Any:
+            return x * power(n - 1) if n else 1.0
+
+        return power(3)
+
+    def generated(x: Any) -> Any:
+        numbers = (x * k for k in range(10))
+        return next(numbers) + next(numbers)
+
+    def carried_by_an_error(x: Any) -> Any:
+        try:
+            raise KeyError(x)
+        except KeyError as error:
+            return 2.0 * error.args[0]
+
+    for f in (recursive, generated, carried_by_an_error, lambda x: (lambda y: x * y)(x), lambda x: sorted([x, -x])[0]):
+        for x in (2.0, 3.0):
+            assert compile(f)(x) == f(x)
+
+
+@pytest.mark.parametrize(
+    "f", [lambda x: x * x._data, lambda x: x * (x + 1.0)._data, lambda x: x if x._data > 0 else -x]
+)
+def test_the_raw_number_is_refused_as_data_is(f: Any) -> None:
+    with pytest.raises(CompileError, match=r"\._data of Value.* inside a compiled function"):
+        compile(f)(2.0)
+
+
+# --- errors that decide a branch ---
+
+
+def caught_and_unused(x: Any) -> Any:
+    try:
+        microgrud.log(x)
+    except ValueError:
+        return -x
+    return 2.0 * x
+
+
+def caught_in_a_helper(x: Any) -> Any:
+    def is_defined(y: Any) -> bool:
+        try:
+            1.0 / (y - 1.0) + microgrud.sqrt(y)
+        except (ValueError, ZeroDivisionError):
+            return False
+        return True
+
+    return x * x if is_defined(x) else x + 3.0
+
+
+def suppressed(x: Any) -> Any:
+    total = x + 0.0
+    with contextlib.suppress(OverflowError):
+        microgrud.exp(x * 400.0)
+        total = total + 1.0
+    return total
+
+
+@pytest.mark.parametrize("f", [caught_and_unused, caught_in_a_helper, suppressed])
+@pytest.mark.parametrize("order", [[2.0, -1.0, 0.0, 1.0, 3.0, 2.0], [-1.0, 2.0, 1.0, 0.0, -3.0], [1.0, 0.0]])
+def test_an_error_that_is_caught_decides_a_branch_though_its_result_is_not_used(f: Any, order: list[float]) -> None:
+    single, batched = compile(f), compile(f, batched="x")
+    expected = [f(x) for x in order]
+    assert [single(x) for x in order] == expected
+    assert [single.value_and_grad(x) for x in order] == [value_and_grad_of(f, x) for x in order]
+    assert batched.map(np.array(order)).tolist() == expected
+
+
+def test_operations_whose_results_nobody_uses_raise_their_errors() -> None:
+    f = compile(lambda x: (microgrud.log(x), x)[1])
+    assert f(2.0) == 2.0
+    with pytest.raises(ValueError, match="log"):
+        f(-1.0)
+    assert f(3.0) == 3.0
+    assert compile(lambda xs: microgrud.softmax(xs)[0])([1.0, 2.0]) == pytest.approx(1.0 / (1.0 + math.e))
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])

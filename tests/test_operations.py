@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import random
@@ -163,3 +164,20 @@ def test_two_that_are_no_numbers_share_evenly(operation: Operation) -> None:
     x, y = Value(math.nan), Value(math.nan)
     operation(x, y).backward()
     assert (x.grad, y.grad) == (0.5, 0.5)
+
+
+HARD = (0.0, -0.0, -1.0, 0.5, 1.0, -2.5, math.inf, -math.inf, math.nan, 1000.0, 1e300, -1e308, 5e-324)
+
+
+@pytest.mark.parametrize("operation", ops.TABLE.values(), ids=str)
+def test_a_total_operation_raises_for_no_operands_and_another_one_for_some(operation: Operation) -> None:
+    def raises(xs: tuple[float, ...]) -> bool:
+        try:
+            operation.value(*xs)
+        except (ValueError, ArithmeticError):
+            return True
+        return False
+
+    first = (1.0,) if operation.name in ("softmax", "log_softmax") else ()
+    rows = itertools.product(HARD, repeat=operation.arity or 3)
+    assert any(raises(first + xs) for xs in rows) is not operation.total

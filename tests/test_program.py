@@ -65,10 +65,16 @@ def test_sums_of_products_are_one_instruction() -> None:
 
 def test_equal_operations_are_one_and_what_nobody_uses_is_none() -> None:
     def f(x: Any) -> Any:
-        unused = x.exp()
+        unused = x.tanh()
         return (x.sin() * x.sin(), unused.data if False else x.cos())
 
     assert operations(program_of(f, 0.5)) == ["sin", "multiply", "cos"]
+
+
+def test_an_unused_result_that_may_have_raised_is_a_guard() -> None:
+    built = program_of(lambda x: (x.log(), x.sin())[1], 0.5)
+    assert operations(built) == ["sin", "log"]
+    assert [(guard.symbol, guard.x == guard.y, guard.outcome) for guard in built.guards] == [("==", True, True)]
 
 
 def test_what_is_made_of_constants_is_a_constant() -> None:
@@ -147,7 +153,7 @@ def flatten_of(f: Callable[..., Any], *args: Any) -> graph.Graph:
 
 def test_a_node_built_by_hand_is_refused() -> None:
     def f(x: Any) -> Any:
-        out = Value(2.0 * x._data, (x,), "twice")
+        out = Value(2.0, (x,), "twice")
         out._backward = lambda: None
         return out
 

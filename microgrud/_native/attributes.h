@@ -51,10 +51,23 @@ static int set_number(PyObject *self, double *field, PyObject *number, void *clo
     return 0;
 }
 
-/* The number, for the engine's own use. */
+/* The number, for the package's own use: whoever watches is told if other code asks for it. */
 static PyObject *get_number(PyObject *self, void *Py_UNUSED(closure))
 {
+    State *state = state_of(self);
+    if (someone_watches(state)) {
+        PyObject *done = PyObject_CallOneArg(state->peeked, self);
+        if (done == NULL) {
+            return NULL;
+        }
+        Py_DECREF(done);
+    }
     return PyFloat_FromDouble(as_node(self)->data);
+}
+
+static int set_raw_data(PyObject *self, PyObject *number, void *closure)
+{
+    return set_number(self, &as_node(self)->data, number, closure);
 }
 
 /* Tell whoever watches that an attribute is asked for. Return -1 if that is refused. */
@@ -71,7 +84,7 @@ static int tell_of_look(PyObject *self, const char *what)
 
 static PyObject *get_data(PyObject *self, void *Py_UNUSED(closure))
 {
-    return tell_of_look(self, "data") < 0 ? NULL : get_number(self, NULL);
+    return tell_of_look(self, "data") < 0 ? NULL : PyFloat_FromDouble(as_node(self)->data);
 }
 
 static int set_data(PyObject *self, PyObject *number, void *closure)
@@ -444,7 +457,7 @@ done:
 
 static PyObject *value_repr(PyObject *self)
 {
-    PyObject *data = get_number(self, NULL), *grad = get_derivative(self, NULL), *text = NULL;
+    PyObject *data = PyFloat_FromDouble(as_node(self)->data), *grad = get_derivative(self, NULL), *text = NULL;
     PyObject *name = PyObject_GetAttrString((PyObject *)Py_TYPE(self), "__name__");
     if (data != NULL && grad != NULL && name != NULL) {
         text = PyUnicode_FromFormat("%U(data=%R, grad=%R)", name, data, grad);

@@ -110,7 +110,8 @@ static PyGetSetDef value_getset[] = {
     {"data", get_data, set_data, "The number.", "data"},
     {"grad", get_grad, set_grad,
      "The derivative of the root of the last backward pass by this node; on a leaf it adds up over passes.", "grad"},
-    {"_data", get_number, set_data, NULL, "_data"},
+    {"_data", get_number, set_raw_data, "The number, for the package's own use.", "_data"},
+    {"_number", get_number, set_raw_data, NULL, "_number"}, /* a slot of the twin */
     {"_grad", get_derivative, set_grad, NULL, "_grad"},
     {"label", get_label, set_label, NULL, "label"},
     {"is_leaf", get_is_leaf, set_by_twin,
@@ -243,8 +244,8 @@ static PyMethodDef module_methods[] = {
      "write_numbers($module, parameters, of_gradients, vector, /)\n--\n\n"
      "Set the data, or the gradients, of Values from a vector of doubles."},
     {"held_outside", held_outside, METH_VARARGS,
-     "held_outside($module, order, outputs, inputs, /)\n--\n\n"
-     "Tell whether a node of a graph that depends on no input is held by more than the graph and the lists given."},
+     "held_outside($module, order, holding, weight, inputs, dependent, /)\n--\n\n"
+     "Tell whether a node of a graph is held by more than the graph and two lists, as microgrud.outside does."},
     {"flatten", flatten, METH_VARARGS,
      "flatten($module, ends, known, /)\n--\n\n"
      "Return all that ends, a tuple of Values and floats, depend on, as the fields of microgrud.tape.graph.Graph."},
@@ -282,6 +283,10 @@ static int bind_operations(State *state)
         PyObject *operation = PyMapping_GetItemString(table, OPERATION_NAMES[op]);
         PyObject *index = operation == NULL ? NULL : PyLong_FromLong(op);
         int status = index == NULL ? -1 : PyDict_SetItem(state->indices, operation, index);
+        PyObject *total = status < 0 ? NULL : PyObject_GetAttrString(operation, "total");
+        status = total == NULL ? -1 : PyObject_IsTrue(total);
+        state->is_total[op] = status > 0;
+        Py_XDECREF(total);
         Py_XDECREF(index);
         if (operation != NULL) {
             Py_SETREF(state->operations[op], operation);

@@ -113,7 +113,8 @@ static PyObject *apply(PyObject *self, PyObject *const *operands, size_t count, 
     if (recording <= 0) {
         return recording < 0 ? NULL : (PyObject *)new_node(state, data);
     }
-    return (PyObject *)node_with(state, NULL, op, data, operands, count);
+    PyObject *node = (PyObject *)node_with(state, NULL, op, data, operands, count);
+    return recording == WATCHED ? told_of_result(state, op, node) : node;
 }
 
 static PyObject *call_ternary(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)

@@ -78,6 +78,8 @@ typedef struct Page Page; /* of memory for nodes: pages.h */
     X(compared, "microgrud.watching", "compared")                                                                      \
     X(looked_at, "microgrud.watching", "looked_at")                                                                    \
     X(detached, "microgrud.watching", "detached")                                                                      \
+    X(peeked, "microgrud.watching", "peeked")                                                                          \
+    X(made, "microgrud.watching", "made")                                                                              \
     X(copy_node, "microgrud.copying", "copy_node")                                                                     \
     X(deepcopy_graph, "microgrud.copying", "deepcopy_graph")                                                           \
     X(reduce_graph, "microgrud.copying", "reduce_graph")
@@ -86,6 +88,7 @@ typedef struct Page Page; /* of memory for nodes: pages.h */
 typedef struct {
     PyTypeObject *value_type, *function_type;
     PyObject *operations[OP_COUNT]; /* the entries of ops.TABLE; None where there is none */
+    bool is_total[OP_COUNT];        /* raises for no operands */
     PyObject *indices;              /* from an Operation of the table to its Op, as an int */
     PyObject *empty;                /* "" */
     PyObject *switched;             /* the list of recording.py that is empty until recording is switched */

@@ -23,27 +23,43 @@ static bool use_operands(const Node *node)
     return depends;
 }
 
-/* held_outside(order, outputs, inputs): three lists of Values. */
+/* Tell whether all items of a list are Values; raise if not. */
+static bool are_values(const State *state, PyObject *list)
+{
+    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(list); k++) {
+        if (!is_value(state, PyList_GET_ITEM(list, k))) {
+            PyErr_SetString(PyExc_TypeError, "held_outside: expected lists of Values");
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Set the marks of listed nodes back to what they are outside of this file. */
+static void clear_marks(PyObject *list)
+{
+    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(list); k++) {
+        Node *node = as_node(PyList_GET_ITEM(list, k));
+        node->progress = 0;
+        node->flags &= (uint8_t)~VARIABLE;
+    }
+}
+
+/* held_outside(order, holding, weight, inputs, dependent): see microgrud/outside.py. */
 static PyObject *held_outside(PyObject *module, PyObject *args)
 {
     State *state = PyModule_GetState(module);
-    PyObject *order, *lists[2];
-    if (!PyArg_ParseTuple(args, "O!O!O!:held_outside", &PyList_Type, &order, &PyList_Type, &lists[0], &PyList_Type,
-                          &lists[1])) {
+    PyObject *order, *holding, *inputs;
+    int weight, dependent;
+    if (!PyArg_ParseTuple(args, "O!O!iO!p:held_outside", &PyList_Type, &order, &PyList_Type, &holding, &weight,
+                          &PyList_Type, &inputs, &dependent) ||
+        !are_values(state, order) || !are_values(state, holding) || !are_values(state, inputs)) {
         return NULL;
     }
-    for (int j = -1; j < 2; j++) {
-        PyObject *list = j < 0 ? order : lists[j];
-        for (Py_ssize_t k = 0; k < PyList_GET_SIZE(list); k++) {
-            if (!is_value(state, PyList_GET_ITEM(list, k))) {
-                PyErr_SetString(PyExc_TypeError, "held_outside: expected lists of Values");
-                return NULL;
-            }
-        }
-    }
-    PyObject *outputs = lists[0], *inputs = lists[1];
     for (Py_ssize_t k = 0; k < PyList_GET_SIZE(inputs); k++) {
-        as_node(PyList_GET_ITEM(inputs, k))->flags |= VARIABLE;
+        Node *node = as_node(PyList_GET_ITEM(inputs, k));
+        node->flags |= VARIABLE;
+        node->progress++;
     }
     for (Py_ssize_t k = 0; k < PyList_GET_SIZE(order); k++) {
         Node *node = as_node(PyList_GET_ITEM(order, k));
@@ -52,22 +68,18 @@ static PyObject *held_outside(PyObject *module, PyObject *args)
             node->flags |= VARIABLE;
         }
     }
-    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(outputs); k++) {
-        as_node(PyList_GET_ITEM(outputs, k))->progress++;
+    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(holding); k++) {
+        as_node(PyList_GET_ITEM(holding, k))->progress += (uint32_t)weight;
     }
     bool found = false;
     for (Py_ssize_t k = 0; k < PyList_GET_SIZE(order); k++) {
-        Node *node = as_node(PyList_GET_ITEM(order, k));
-        found |= !(node->flags & VARIABLE) && Py_REFCNT(node) > (Py_ssize_t)node->progress;
+        const Node *node = as_node(PyList_GET_ITEM(order, k));
+        const bool depends = (node->flags & VARIABLE) != 0;
+        found |= depends == (dependent != 0) && Py_REFCNT(node) > (Py_ssize_t)node->progress;
     }
-    for (int j = -1; j < 2; j++) {
-        PyObject *list = j < 0 ? order : lists[j];
-        for (Py_ssize_t k = 0; k < PyList_GET_SIZE(list); k++) {
-            Node *node = as_node(PyList_GET_ITEM(list, k));
-            node->progress = 0;
-            node->flags &= (uint8_t)~VARIABLE;
-        }
-    }
+    clear_marks(order);
+    clear_marks(holding);
+    clear_marks(inputs);
     return PyBool_FromLong(found);
 }
 

@@ -8,7 +8,10 @@
 
 #include "node.h"
 
-/* 1 inside enable_grad and outside of everything, 0 inside no_grad, -1 on error. */
+enum { WATCHED = 2 };
+
+/* 1 inside enable_grad and outside of everything, 0 inside no_grad, -1 on error; WATCHED instead of 1 while someone
+ * watches, who switches recording on first. */
 ALWAYS_INLINE int is_recording(const State *state)
 {
     if (PyList_GET_SIZE(state->switched) == 0) { /* no one has ever asked for anything else: 5 ns an operation */
@@ -20,7 +23,21 @@ ALWAYS_INLINE int is_recording(const State *state)
     }
     int recording = flag == Py_True;
     Py_XDECREF(flag);
-    return recording;
+    return recording && PyList_GET_SIZE(state->watched) != 0 ? WATCHED : recording;
+}
+
+/* Tell whoever watches of the result of an operation that raises for some operands. Return it, or NULL on error. */
+static PyObject *told_of_result(const State *state, Op op, PyObject *node)
+{
+    if (node != NULL && !state->is_total[op]) {
+        PyObject *done = PyObject_CallOneArg(state->made, node);
+        if (done == NULL) {
+            Py_DECREF(node);
+            return NULL;
+        }
+        Py_DECREF(done);
+    }
+    return node;
 }
 
 /* Read an operand that takes no conversion by Python: a node, a float, an int in range. Return false for others. */
@@ -65,7 +82,7 @@ ALWAYS_INLINE PyObject *record_unary(State *state, Op op, double data, Node *ope
             collect(node);
         }
     }
-    return (PyObject *)node;
+    return recording == WATCHED ? told_of_result(state, op, (PyObject *)node) : (PyObject *)node;
 }
 
 /* The result of a binary operation, likewise; an operand that is NULL is the number beside it. */
@@ -100,7 +117,7 @@ ALWAYS_INLINE PyObject *record_binary(State *state, Op op, double data, Node *fi
             collect(node);
         }
     }
-    return (PyObject *)node;
+    return recording == WATCHED ? told_of_result(state, op, (PyObject *)node) : (PyObject *)node;
 }
 
 /* A node with these operands, Values and floats, in a fixed order; op is OP_NONE for an Operation of the user's.
@@ -159,7 +176,7 @@ static PyObject *finished(State *state, Node *node)
     }
     int recording = is_recording(state);
     if (recording > 0) {
-        return (PyObject *)node;
+        return recording == WATCHED ? told_of_result(state, (Op)node->op, (PyObject *)node) : (PyObject *)node;
     }
     Node *leaf = recording < 0 ? NULL : new_node(state, node->data);
     Py_DECREF(node);

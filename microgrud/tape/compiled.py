@@ -355,7 +355,9 @@ class Compiled(ShownInNotebooks):
             family = self._families.get(arguments.signature)
             if family is None:
                 refuse_if_absent(self.function, "for arguments of this structure")
-                family = self._families[arguments.signature] = Family(self.function, self.max_paths, self.threads)
+                lenient = self.errors == "ignore"
+                family = Family(self.function, self.max_paths, self.threads, lenient=lenient)
+                self._families[arguments.signature] = family
                 while len(self._families) > _MOST_FAMILIES:
                     self._families.popitem(last=False)
             self._families.move_to_end(arguments.signature)
@@ -580,7 +582,9 @@ def compile(
         threads: how many may work on a batch at once, of 4,096 samples each; as many as there are processors if None.
             The result is the same to the bit.
         errors: what to do where numbers are not finite: `"raise"` evaluates the call or the sample by the function
-            itself, which gives its own answer or error; `"ignore"` lets infinities and NaN through.
+            itself, which gives its own answer or error; `"ignore"` computes in IEEE arithmetic, in which no operation
+            raises: `log(-1.0)` is NaN and `1 / 0.0` infinity. (Where a product overflows within a sum, a batch may give
+            an infinity and a single call NaN.)
         max_paths: how many ways through the branches there may be for arguments of one structure.
 
     Returns:

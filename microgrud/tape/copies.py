@@ -11,6 +11,7 @@ there is no function, since it came out of a pickle, its leaves are copied with 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 import threading
 from collections import OrderedDict
@@ -115,7 +116,9 @@ def renew(compiled: Compiled) -> None:
 
 
 def _family(compiled: Compiled, name: str) -> Family:
-    return Family(AbsentFunction(name, NOT_FINITE), compiled.max_paths, compiled.threads)
+    return Family(
+        AbsentFunction(name, NOT_FINITE), compiled.max_paths, compiled.threads, lenient=compiled.errors == "ignore"
+    )
 
 
 def _packed_path(path: Path) -> tuple[Any, ...]:
@@ -170,7 +173,7 @@ def _twin(compiled: Compiled, function: Any) -> Compiled:
         twin.instance = compiled.instance  # type: ignore[attr-defined]
     with compiled._lock:
         for signature, family in compiled._families.items():
-            twin._families[signature] = Family(family.f, family.max_paths, family.threads, list(family.paths))
+            twin._families[signature] = dataclasses.replace(family, paths=list(family.paths), lock=threading.RLock())
         gradients = dict(compiled._gradients)
     twin._gradients = {argnums: copied(gradient) for argnums, gradient in gradients.items()}
     return twin
@@ -182,7 +185,7 @@ def _copied_with_leaves(compiled: Compiled, memo: dict[int, Any]) -> Compiled:
     families: OrderedDict[Hashable, Family] = OrderedDict()
     for signature, family in twin._families.items():
         paths = [_path_with_leaves(path, memo) for path in family.paths]
-        families[copy.deepcopy(signature, memo)] = Family(family.f, family.max_paths, family.threads, paths)
+        families[copy.deepcopy(signature, memo)] = dataclasses.replace(family, paths=paths, lock=threading.RLock())
     twin._families = families
     twin._gradients = {argnums: copy.deepcopy(x, memo) for argnums, x in compiled._gradients.items()}
     return twin

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,9 +19,6 @@ from .arguments import Arguments
 from .executors import DONE, LEFT, SUSPICIOUS, Executor, Outcome
 from .family import Family, Path, integers_fit
 from .recorder import CompileError
-
-#: Samples that may raise, where errors are ignored, before one is to be found that can be recorded.
-_MOST_TRIES = 16
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -120,16 +116,13 @@ class _Run:
             groups += [_Group(some, [p for p in rest if p.goes_on_from(path, k)], seen) for k, some in others]
 
     def recorded(self, group: _Group) -> tuple[Path | None, int]:
-        """Record the way of the first sample of a group, or where errors are ignored of the first that raises none.
+        """Record the way of the first sample of a group.
 
         Returns:
             The recording, None if it cannot be replayed, and the sample.
         """
-        tries = group.samples[:_MOST_TRIES] if self.errors == "ignore" else group.samples[:1]
-        for sample in tries[:-1]:
-            with contextlib.suppress(ArithmeticError, ValueError):
-                return self.recording_of(int(sample)), int(sample)
-        return self.recording_of(int(tries[-1])), int(tries[-1])
+        sample = int(group.samples[0])
+        return self.recording_of(sample), sample
 
     def recording_of(self, sample: int) -> Path | None:
         try:

@@ -13,13 +13,24 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import native
+from ..operation import Operation
 from ..optim.packing import Vector, read_data
 from .graph import as_ints
 from .interpreter import COMPARISONS, as_vector, backward, first_failed, forward
 from .lowering import SYMBOLS, NotLoweredError, lower
-from .program import Program
+from .program import Instruction, Program
 
-__all__ = ["DONE", "LEFT", "SUSPICIOUS", "Executor", "Native", "Outcome", "executor_for", "total_of"]
+__all__ = [
+    "DONE",
+    "LEFT",
+    "SUSPICIOUS",
+    "Executor",
+    "Native",
+    "Outcome",
+    "executor_for",
+    "in_ieee_arithmetic",
+    "total_of",
+]
 
 #: What became of a sample: it is done; the eager program may have raised; its derivatives are still to be had, in a
 #: batch without such others. A number above 0 is that of the first guard, counted from 1, that does not hold.
@@ -84,6 +95,17 @@ def executor_for(program: Program, varying: Sequence[bool], varying_integers: Se
         except NotLoweredError:
             pass
     return _Numpy(program)
+
+
+def in_ieee_arithmetic(operation: Operation, xs: Sequence[float]) -> float:
+    """Return the value of one operation as a program computes it: infinity or NaN where the operation itself raises."""
+    program = Program(
+        numbers=list(range(len(xs))),
+        instructions=[Instruction(operation, len(xs), tuple(range(len(xs))))],
+        outputs=[len(xs)],
+        slots=len(xs) + 1,
+    )
+    return float(executor_for(program, [False] * len(xs), [], 1).run(xs, [], None, None, True).outputs[0, 0])
 
 
 def _within_tables(program: Program, integers: Sequence[Any], samples: int | None) -> tuple[Sequence[Any], Any]:

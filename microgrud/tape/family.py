@@ -14,10 +14,10 @@ import numpy as np
 from ..trees import Structure
 from .absent import AbsentFunction, refuse_if_absent
 from .arguments import Arguments
-from .executors import Executor, executor_for
+from .executors import Executor, executor_for, in_ieee_arithmetic
 from .graph import flatten, leaves_made_inside, result_from_outside
 from .program import Program, build
-from .recorder import ClosedOverResultError, CompileError, record
+from .recorder import ClosedOverResultError, CompileError, has_kept, record
 
 __all__ = ["Family", "Path"]
 
@@ -65,11 +65,13 @@ class Family:
         f: the function.
         max_paths: how many there may be.
         threads: how many may work on a batch at once.
+        lenient: whether operations are recorded in IEEE arithmetic, in which none raises.
     """
 
     f: Callable[..., Any]
     max_paths: int
     threads: int = 1
+    lenient: bool = False
     paths: list[Path] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -83,10 +85,12 @@ class Family:
             refuse_if_absent(self.f, self.missing(integers))
         with self.lock:
             with _collector_paused():
-                first = record(self.f, arguments, numbers, integers)
-                second = record(self.f, arguments, numbers, integers)
+                instead = in_ieee_arithmetic if self.lenient else None
+                first = record(self.f, arguments, numbers, integers, instead)
+                second = record(self.f, arguments, numbers, integers, instead)
                 if first is None or second is None:
                     return None
+                kept = has_kept(first) or has_kept(second)
                 graph, again = flatten(first), flatten(second)
                 made_inside = leaves_made_inside(graph, again)
                 if made_inside is None:
@@ -103,6 +107,11 @@ class Family:
                         ".detach() where it was computed for its number as it is now"
                     )
                 program = build(graph, made_inside)
+                if kept:
+                    raise CompileError(
+                        "the function keeps a number that it computed (in an attribute, a list or a cache), which a "
+                        "replay would not do; return the number, and keep it outside the function"
+                    )
             known = self.known(program)
             if known is not None:
                 return known

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..optim.packing import Vector
 from .program import LINEAR, Program
 from .recorder import DETACH, TAKE
-from .rules import NEVER_RAISE, slopes_of, value_of
+from .rules import slopes_of, value_of
 
 __all__ = ["COMPARISONS", "Forward", "as_vector", "backward", "first_failed", "forward"]
 
@@ -74,7 +74,7 @@ def forward(program: Program, numbers: Sequence[Any], integers: Sequence[Any], s
                 z = xs[0]
             else:
                 z = value_of(instruction.operation, xs, samples if varies else None)
-                if instruction.operation not in NEVER_RAISE:
+                if not instruction.operation.total:
                     suspicious = suspicious | ~np.isfinite(z)
             values[instruction.out] = z
     return Forward(values, samples, suspicious)

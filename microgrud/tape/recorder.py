@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .. import ops, watching
-from ..engine import Value
+from ..engine import Value, topological_order
 from ..operation import Number, Operation
+from ..outside import keeps_results
 from ..recording import enable_grad
 from ..trees import Structure, flatten
 from .arguments import Arguments
 from .integers import IntegerArgument
 
-__all__ = ["DETACH", "TAKE", "ClosedOverResultError", "CompileError", "Guard", "Recording", "record"]
+__all__ = ["DETACH", "TAKE", "ClosedOverResultError", "CompileError", "Guard", "Recording", "has_kept", "record"]
 
+
+#: The number of an operation on floats where it raises.
+Instead = Callable[[Operation, Sequence[float]], float]
 
 #: Up to here every integer is a float. What is larger is the index of nothing.
 _WHOLE = 2**53
@@ -37,9 +42,9 @@ def _chosen(z: Number, index: Number, *items: Number) -> list[Number]:
 
 
 #: `take(items, index)`: the index is the first operand.
-TAKE = Operation("take", "take", None, lambda index, *items: items[int(index)], _chosen, None, ())
+TAKE = Operation("take", "take", None, lambda index, *items: items[int(index)], _chosen, None, (), total=True)
 #: `x.detach()`: the number, through which no gradient flows.
-DETACH = Operation("detach", "detach", 1, lambda x: x, (lambda z, x: None,), None, ())
+DETACH = Operation("detach", "detach", 1, lambda x: x, (lambda z, x: None,), None, (), total=True)
 
 
 @dataclass(frozen=True)
@@ -79,12 +84,19 @@ class Recording:
 
 
 class _Recorder:
-    """The watcher of one call."""
+    """The watcher of one call.
 
-    def __init__(self, integers: Sequence[int]) -> None:
+    Args:
+        integers: those of the arguments.
+        instead: computes the number to go on with where an operation raises; None to let it raise.
+    """
+
+    def __init__(self, integers: Sequence[int], instead: Instead | None) -> None:
         self.integers = [Value(float(min(max(k, -_WHOLE), _WHOLE))) for k in integers]
         self.guards: list[Guard] = []
+        self.instead = instead
         self.failures = 0
+        self.fallible: list[Value] = []  # results of operations that raise for some operands
 
     def compared(self, x: Value, symbol: str, y: Any, outcome: bool) -> None:
         try:
@@ -113,8 +125,27 @@ class _Recorder:
             "Value as it is, x.detach() for one without a gradient, or compute the number before the call"
         )
 
-    def failed(self) -> None:
+    def made(self, x: Value) -> None:
+        self.fallible.append(x)
+
+    def failed(self, operation: Operation, xs: Sequence[float]) -> float | None:
+        if self.instead is not None:
+            return self.instead(operation, xs)
         self.failures += 1
+        return None
+
+    def keep_unused(self, outputs: Sequence[Any]) -> None:
+        """Make each result that nobody uses, of an operation that raises for some operands, a guard of the recording.
+
+        The program may have caught its error, and gone another way. A guard keeps it among the instructions, and where
+        its number is not finite the function itself is evaluated.
+        """
+        if not self.fallible:
+            return
+        ends = [x for x in outputs if isinstance(x, Value)]
+        ends += [x for guard in self.guards for x in (guard.x, guard.y) if isinstance(x, Value)]
+        used = set(topological_order(Value(0.0, ends)))
+        self.guards += [Guard(x, "==", x, x._data == x._data) for x in self.fallible if x not in used]
 
     def detached(self, x: Value) -> Value:
         return Value._record(DETACH, x)
@@ -127,16 +158,21 @@ class _Recorder:
 
 
 def record(
-    f: Callable[..., Any], arguments: Arguments, numbers: Sequence[Any], integers: Sequence[int]
+    f: Callable[..., Any],
+    arguments: Arguments,
+    numbers: Sequence[Any],
+    integers: Sequence[int],
+    instead: Instead | None = None,
 ) -> Recording | None:
     """Call a function with Values in the place of numbers, and return what it did.
 
-    None if it caught the error of an operation: which numbers give one is known to no recording.
+    None if it caught the error of an operation: which numbers give one is known to no recording. With `instead` no
+    operation raises, and the call goes on with the number that it returns.
 
     Raises:
         CompileError: if it does what cannot be recorded. What the function raises, it raises here too.
     """
-    recorder = _Recorder(integers)
+    recorder = _Recorder(integers, instead)
     inputs = [Value(x._data if isinstance(x, Value) else x) for x in numbers]
     wrapped = [IntegerArgument(k, place, recorder.seen) for place, k in enumerate(integers)]
     args, kwargs = arguments.rebuild(inputs, wrapped)
@@ -152,7 +188,23 @@ def record(
         return None
     _check_unchanged(args, kwargs, arguments, inputs, wrapped)
     outputs, structure = flatten(result, "compile: the result of the function")
+    recorder.keep_unused(outputs)
     return Recording(inputs, recorder.integers, outputs, structure, recorder.guards)
+
+
+def has_kept(recording: Recording) -> bool:
+    """Tell whether the function has kept a number that it computed, which a replay would not do.
+
+    Reference counts show it. A reference cycle, such as an inner function that calls itself, holds numbers too until it
+    is collected.
+    """
+    inputs = recording.numbers + recording.integers
+    ends = [x for x in (*inputs, *recording.outputs) if isinstance(x, Value)]
+    ends += [x for guard in recording.guards for x in (guard.x, guard.y) if isinstance(x, Value)]
+    if not keeps_results(ends, inputs):
+        return False
+    gc.collect()
+    return keeps_results(ends, inputs)
 
 
 def _check_unchanged(args: Any, kwargs: Any, arguments: Arguments, inputs: Any, wrapped: Any) -> None:

@@ -14,12 +14,7 @@ from .. import ops
 from ..operation import Operation
 from ..optim.packing import Vector
 
-__all__ = ["NEVER_RAISE", "slopes_of", "value_of"]
-
-#: Operations that give a number for any numbers, as the eager ones do: an infinity of theirs is no reason to ask those.
-NEVER_RAISE = frozenset(
-    [ops.ADD, ops.SUBTRACT, ops.MULTIPLY, ops.NEGATE, ops.SQUARE, ops.ABS, ops.RELU, ops.TANH, ops.SIGMOID]
-)
+__all__ = ["slopes_of", "value_of"]
 
 
 def _sech_squared(x: Vector) -> Vector:
@@ -66,10 +61,17 @@ _RULES: dict[Operation, tuple[Callable[..., Any], tuple[Callable[..., Any], ...]
 }
 
 
+#: NumPy's names of functions, where they are others; what has no function there is NaN where Python raises.
+_NUMPY_NAMES = {
+    "acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan", "atanh": "arctanh",
+    "clip": "", "modulo": "remainder", "pow": "float_power", "round": "rint",
+}  # fmt: skip
+
+
 def value_of(operation: Operation, xs: Sequence[Any], samples: int | None) -> Any:
     """Return the value of an operation: a float, or with arrays among the operands an array of `samples` numbers.
 
-    Where the eager operation would raise, it is NaN.
+    Where the eager operation would raise, it is what IEEE arithmetic has, or NaN.
     """
     if samples is None:
         return _value(operation, [float(x) for x in xs])
@@ -98,12 +100,24 @@ def slopes_of(operation: Operation, z: Any, xs: Sequence[Any], wanted: Sequence[
 def _value(operation: Operation, xs: Sequence[float]) -> float:
     try:
         return float(operation.value(*xs))
-    except (ValueError, ArithmeticError, IndexError):
+    except IndexError:
         return np.nan
+    except (ValueError, ArithmeticError):
+        rule = _RULES.get(operation)
+        function = _NUMPY_NAMES.get(operation.name, operation.name)
+        compute = rule[0] if rule is not None else getattr(np, function, None)
+        with np.errstate(all="ignore"):
+            return float(compute(*map(np.float64, xs))) if compute is not None and operation.arity else np.nan
 
 
 def _slopes(operation: Operation, z: float, xs: Sequence[float], wanted: Sequence[int]) -> list[float | None]:
     try:
         return operation.local_derivatives(z, xs, wanted)
+    except (ValueError, ArithmeticError):
+        pass
+    try:
+        with np.errstate(all="ignore"):  # NumPy's floats divide by zero
+            slopes = operation.local_derivatives(np.float64(z), list(map(np.float64, xs)), wanted)
+        return [None if slope is None else float(slope) for slope in slopes]
     except (ValueError, ArithmeticError):
         return [np.nan] * len(wanted)

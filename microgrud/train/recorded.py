@@ -8,7 +8,6 @@ keeps something from call to call, or draws random numbers, is refused.
 from __future__ import annotations
 
 import math
-import operator
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from ..optim.packing import Vector, read_gradients, write_gradients
 from ..tape.arguments import Arguments, read_arguments
 from ..tape.evaluation import Evaluation, evaluate
 from ..tape.family import Family
+from ..tape.integers import IntegerArgument
 from ..tape.recorder import CompileError
 from .batches import Samples
 from .evaluation import Loss
@@ -141,7 +141,7 @@ class RecordedLoss:
         if recording:
             if not isinstance(loss, Value):
                 raise CompileError(f"expected a Value as loss, got {loss!r}")
-            self._recorded.append((row, target, loss._data))
+            self._recorded.append((_plain(row), _plain(target), loss._data))
         return (loss, prediction) if self.with_predictions else (loss,)
 
     def _typed(self, samples: Samples, expected: float) -> tuple[Arguments, Family]:
@@ -226,7 +226,7 @@ class RecordedLoss:
 
     def _check_recorded(self) -> None:
         for row, target, loss in self._recorded[::2]:
-            _check_close(loss, self._by_model(_plain(row), _plain(target))._data)
+            _check_close(loss, self._by_model(row, target)._data)
 
     def _check_unchanged(self, before: Surroundings) -> None:
         changed = before.change()
@@ -261,7 +261,9 @@ def _check_close(loss: float, expected: float) -> None:
 
 
 def _plain(x: Any) -> Any:
-    """Return what was recorded, lists and arrays of it too, as plain numbers."""
+    """Return the numbers of a sample that is being recorded, in lists as there, as plain numbers."""
     if isinstance(x, Value):
         return x._data
-    return [_plain(item) for item in x] if isinstance(x, (list, tuple)) else operator.index(x)
+    if isinstance(x, IntegerArgument):
+        return x._number  # its index would be looked at, and one recording hold for it alone
+    return [_plain(item) for item in x]
