@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
-
-import numpy as np
 
 from ..display import ShownInNotebooks
 from ..engine import Value
 from ..jsonfile import ModelFileError
 from ..operation import as_float
+from .contents import leaves_and
 from .modelformat import StoredModel, parameter_count, read_model, write_model
 
 Self = TypeVar("Self", bound="Module")
@@ -20,10 +19,15 @@ Self = TypeVar("Self", bound="Module")
 class Module(ShownInNotebooks):
     """A part of a network that holds parameters, and modules that hold more of them.
 
-    The parameters are the leaf Values among the attributes, and in the lists, tuples, dicts and NumPy object arrays
-    among them, and those of the modules found there; in the order in which the attributes were set, each once. A
-    subclass needs no call to `__init__` and no registration; one that overrides `parameters()` alone decides by that
-    what its parameters are. (Sets have no fixed order, and are not searched.)
+    The parameters are the leaf Values among the attributes, and those of the modules found there, each once. The
+    attributes come in the order in which they were set, then those in `__slots__`, then those of the classes, which all
+    instances share. The search goes into the lists, tuples, deques, dicts and NumPy object arrays among them, into
+    `UserList`, `UserDict`, `ChainMap`, `MappingProxyType` and `SimpleNamespace`, and into the attributes of dataclasses
+    and of objects whose class no library defines; it evaluates no property. Sets, which have no fixed order, and what
+    functions close over are not searched: `fit` warns of Values that it finds there.
+
+    A subclass needs no call to `__init__` and no registration; one that overrides `parameters()` alone decides by that
+    what its parameters are. A number that is not to be trained is a float, not a Value.
 
     Attributes:
         training: True in training mode, False after `eval()`; for modules that behave differently in the two.
@@ -55,7 +59,7 @@ class Module(ShownInNotebooks):
 
     def children(self) -> list[Module]:
         """Return the modules among the attributes and in the containers there, each once."""
-        return list({id(x): x for _, x in _members(self) if isinstance(x, Module)}.values())
+        return list({id(x): x for _, x in leaves_and(Module, self) if isinstance(x, Module)}.values())
 
     def zero_grad(self) -> None:
         """Set the grad of every parameter to zero."""
@@ -64,14 +68,8 @@ class Module(ShownInNotebooks):
 
     def train(self: Self, mode: bool = True) -> Self:
         """Set training mode (or, with False, evaluation mode) on this module and all below it; return the module."""
-        reached: dict[int, Module] = {}
-        waiting: list[Module] = [self]
-        while waiting:
-            module = waiting.pop()
-            if id(module) not in reached:
-                reached[id(module)] = module
-                module.training = mode
-                waiting.extend(module.children())
+        for module in modules_of(self):
+            module.training = mode
         return self
 
     def eval(self: Self) -> Self:
@@ -175,44 +173,28 @@ def _shortened(names: Sequence[str], most: int = 10) -> str:
 Named = list[tuple[str, Value]]
 
 
-def _members(module: Module, prefix: str = "") -> list[tuple[str, Any]]:
-    """Return the leaf Values and the modules among a module's attributes and in the containers there, with names."""
-    members: list[tuple[str, Any]] = []
-    _search(vars(module).items(), prefix, members, set())
-    return members
+def modules_of(module: Module) -> list[Module]:
+    """Return a module and all below it, each once."""
+    reached: dict[int, Module] = {}
+    waiting = [module]
+    while waiting:
+        each = waiting.pop()
+        if id(each) not in reached:
+            reached[id(each)] = each
+            waiting.extend(each.children())
+    return list(reached.values())
 
 
-def _search(
-    items: Iterable[tuple[object, object]], prefix: str, members: list[tuple[str, Any]], seen: set[int]
-) -> None:
-    """Add to `members` what there is among some items; `seen` holds the containers (by id) that were searched."""
-    for key, item in items:
-        if isinstance(item, Value):
-            if item.is_leaf:
-                members.append((f"{prefix}{key}", item))
-            continue
-        if isinstance(item, Module):
-            members.append((f"{prefix}{key}", item))
-            continue
-        inside: Iterable[tuple[object, object]]
-        if isinstance(item, (list, tuple)):
-            inside = enumerate(item)
-        elif isinstance(item, dict):
-            inside = item.items()
-        elif isinstance(item, np.ndarray) and item.dtype == object:
-            inside = ((".".join(map(str, index)), x) for index, x in np.ndenumerate(item))
-        else:
-            continue
-        if id(item) not in seen:  # a container may contain itself
-            seen.add(id(item))
-            _search(inside, f"{prefix}{key}.", members, seen)
+def leaves_of(module: Module) -> list[Value]:
+    """Return the leaves that a module and those below it hold, also where a class declares others its parameters."""
+    return [x for each in modules_of(module) for _, x in leaves_and(Module, each) if isinstance(x, Value)]
 
 
 def _found_in(module: Module, prefix: str, seen: set[int]) -> Named:
     """Return the parameters found among the attributes; `seen` holds the modules (by id) that were searched."""
     seen.add(id(module))
     found: Named = []
-    for member in _members(module, prefix):
+    for member in leaves_and(Module, module, prefix):
         name, item = member
         if isinstance(item, Value):
             found.append(member)

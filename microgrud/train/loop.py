@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..engine import Value
+from ..nn.module import Module, leaves_of
 from ..optim.clipping import clip_grad_norm
 from ..optim.optimizer import Optimizer
 from ..optim.packing import read_data
@@ -39,6 +40,7 @@ from .interrupts import Interrupts
 from .objective import Objective
 from .progress import ProgressBar
 from .stopping import EarlyStopping
+from .untrained import Untrained
 
 __all__ = ["fit"]
 
@@ -71,7 +73,10 @@ def fit(
 
     Args:
         model: called with a row, it gives its prediction: a Value, or a sequence of them; `parameters()` gives what to
-            train. A `Module` is put into training mode, and left in the mode it was in.
+            train. A `Module` is put into training mode, and left in the mode it was in. `fit` warns of leaf Values that
+            the losses of the first two batches both depend on and that neither `parameters()` nor the optimizer has:
+            they are not trained. To train only a part of the parameters, give the optimizer that part: there is no
+            warning of the others, nor of those that a Module holds and its own `parameters()` leaves out.
         X: n rows of d numbers each: lists, a NumPy array or a pandas table.
         y: n targets: numbers, class indices, or sequences of numbers.
         loss: `loss(prediction, target)` gives the loss of one sample, a Value.
@@ -107,6 +112,9 @@ def fit(
 
     Returns:
         What happened. Ctrl-C stops after the current step (a second one at once), and the history says so.
+
+    Warns:
+        UserWarning: after the second batch, with the names of Values that are not trained; see `model`.
 
     Raises:
         TrainingDivergedError: if the loss, its gradient or the parameters are not finite any more; the model keeps
@@ -193,6 +201,8 @@ class Training:
             self.model, self.loss, self.samples, self.batch_size, self.optimizer.zero_grad, self.metric is not None,
             self.compile,
         )  # fmt: skip
+        held = leaves_of(self.model) if isinstance(self.model, Module) else []
+        self.objective.untrained = Untrained([*self.parameters, *held])
 
     def run(self, show: Callback) -> History:
         """Train until the last epoch is done, or something asks to stop; `show` is told what callbacks are."""
@@ -236,6 +246,8 @@ class Training:
         with self.guard.watch(where, lambda: self.objective.with_gradient(batch)):
             loss, predictions = self.objective.with_gradient(batch)
             norm = self.guard.check(loss)
+        if self.objective.untrained is not None:
+            self.look_for_untrained(self.objective.untrained)
         if self.clip_norm is not None:
             clip_grad_norm(self.optimizer.parameters(), self.clip_norm)
         with self.guard.step(where):
@@ -247,6 +259,12 @@ class Training:
         if self.schedule is not None and self.schedule.interval == "step":
             self.schedule.step(loss)
         self.tell("step", self.epoch + 1, loss, metric)
+
+    def look_for_untrained(self, untrained: Untrained) -> None:
+        """After two batches warn of what the loss depends on and is not trained; later steps do not look."""
+        if untrained.batches >= 2:
+            self.objective.untrained = None
+            untrained.warn(self.model, self.loss, stacklevel=6)  # at the call of `fit`
 
     def loss_and_gradient(self, batch: list[int]) -> Value:
         """Evaluate the loss and its gradient anew, for an optimizer that tries several points a step."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from .. import anomaly
-from ..engine import Value
+from ..engine import Value, topological_order
 from ..functions import mean
 from ..tape.executors import native_tape
 from ..tape.recorder import CompileError
@@ -15,6 +15,7 @@ from .evaluation import Loss, mode, predict
 from .history import Engine
 from .recorded import Measured, RecordedLoss
 from .surroundings import Surroundings
+from .untrained import Untrained
 
 __all__ = ["MeanLoss", "Objective"]
 
@@ -45,6 +46,7 @@ class Objective:
     Attributes:
         engine: what evaluates; None before the first evaluation.
         reason: why it is not the tape.
+        untrained: what is to know which leaves the loss of a batch reaches; None if nobody asks.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Objective:
         self.clear, self.with_predictions, self.compile = clear, with_predictions, compile
         self.engine: Engine | None = None if compile else "eager"
         self.reason: str | None = None if compile else "compile=False"
+        self.untrained: Untrained | None = None
         self._training: RecordedLoss | None = None
         self._validation: RecordedLoss | None = None
         self._surroundings: Surroundings | None = None
@@ -130,6 +133,8 @@ class Objective:
             self._training = self._record(self.samples, most_ways, self._check_worth)
             self._surroundings = Surroundings({"model": self.model, "loss": self.loss}, with_random=False)
         found = self._training(indices, gradient=True)
+        if self.untrained is not None:
+            self.untrained.see(found.leaves(), closed_over=True)
         self.clear()
         found.add_gradient()
         return found
@@ -161,6 +166,8 @@ class Objective:
                 f"fit: loss: expected a Value that depends on the parameters, got {loss!r}; compute the loss with "
                 "Values, not with their .data"
             )
+        if self.untrained is not None:
+            self.untrained.see(node for node in topological_order(loss) if node.is_leaf)
         self.clear()
         loss.backward()
         return loss.data, predictions

@@ -58,6 +58,10 @@ class Measured(NamedTuple):
         for leaves, numbers in sorted(self.gradient, key=lambda part: part[1].tobytes()):
             write_gradients(leaves, read_gradients(leaves) + numbers)
 
+    def leaves(self) -> list[Value]:
+        """Return the leaves by which the derivative is not 0: others may only have decided a branch."""
+        return [leaf for leaves, numbers in self.gradient for leaf, number in zip(leaves, numbers.tolist()) if number]
+
 
 class RecordedLoss:
     """The mean loss over samples, from recordings.

@@ -10,23 +10,21 @@ from __future__ import annotations
 
 import operator
 import random
-import sys
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..engine import Value
+from ..nn.contents import of_library
 from .randomness import global_state, set_global_state
 
 __all__ = ["Surroundings"]
 
 #: So many things are looked into: a function may have a whole data set among its variables.
 _MOST = 5_000
-#: Whose objects are not looked into: they are no part of a model, or do not change.
-_LIBRARIES = frozenset([*sys.stdlib_module_names, "numpy", "pandas", "scipy", "sklearn", "matplotlib", "torch"])
 #: What cannot change, or is read anew by a recording.
 _ATOMS = (float, int, str, bytes, type(None), Value, type, types.ModuleType, types.BuiltinFunctionType)
 
@@ -67,6 +65,14 @@ class Surroundings:
                 waiting.extend(part.items())
         self._random = global_state() if with_random else None
 
+    def name_of(self, x: Any) -> str | None:
+        """Return the name of a thing, such as `loss: scale` for a variable of a function; None if it is not found."""
+        for part in self._parts:
+            for key, item in part.pairs():
+                if item is x:
+                    return part.inner.format(name=part.name, key=key)
+        return None
+
     def change(self) -> str | None:
         """Return the name of something that is not as it was; None if all is."""
         for part in self._parts:
@@ -100,13 +106,17 @@ class _Part:
         self.name, self.read, self.write, self.inner = name, read, write, inner
         self.saved = read()
 
+    def pairs(self) -> Iterable[tuple[Any, Any]]:
+        """Return the things in it, each with its key."""
+        if isinstance(self.saved, dict):
+            return self.saved.items()
+        return enumerate(self.saved) if isinstance(self.saved, list) else ()
+
     def items(self) -> Iterator[tuple[str, Any]]:
-        """Yield the things in it, with their names."""
-        if isinstance(self.saved, (dict, list)):
-            pairs = self.saved.items() if isinstance(self.saved, dict) else enumerate(self.saved)
-            for key, x in pairs:
-                if not isinstance(x, _ATOMS):
-                    yield self.inner.format(name=self.name, key=key), x
+        """Yield the things in it that may change, with their names."""
+        for key, x in self.pairs():
+            if not isinstance(x, _ATOMS):
+                yield self.inner.format(name=self.name, key=key), x
 
     def change(self) -> str | None:
         """Return the name of what has changed in it, if anything has."""
@@ -158,17 +168,17 @@ def _parts_of(name: str, x: Any) -> Iterator[_Part]:
         yield _Part(name, lambda: [x.__self__, x.__func__], _leave)
     elif isinstance(x, types.FunctionType):
         yield from _variables(name, x)
-    elif not _of_library(type(x)) and hasattr(x, "__dict__"):
+    elif not of_library(type(x)) and hasattr(x, "__dict__"):
         yield _Part(name, lambda: dict(vars(x)), partial(_refill, vars(x)), "{name}.{key}")
         for kind in type(x).__mro__:
-            if not _of_library(kind, "microgrud"):
+            if not of_library(kind, "microgrud"):
                 for method in [f for f in vars(kind).values() if isinstance(f, types.FunctionType)]:
                     yield from _variables(name, method)
 
 
 def _variables(name: str, f: types.FunctionType) -> Iterator[_Part]:
     """Yield the variables that a function, unless it is a library's, has from outside."""
-    if _of_library(f, "microgrud"):
+    if of_library(f, "microgrud"):
         return
     used: set[str] = set()
     waiting = [f.__code__]
@@ -206,9 +216,3 @@ def _refill(x: Any, contents: Any) -> None:
 
 def _leave(saved: Any) -> None:
     """Put nothing back: it cannot change."""
-
-
-def _of_library(x: Any, *others: str) -> bool:
-    """Tell whether a class or a function belongs to the standard library, to another that is known, or to `others`."""
-    root = str(getattr(x, "__module__", None)).partition(".")[0]
-    return root in _LIBRARIES or root in others

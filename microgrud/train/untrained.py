@@ -1,0 +1,66 @@
+"""Leaves that the loss depends on and that are no parameters: no optimizer moves them, and `fit` warns of them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..engine import Value
+from .surroundings import Surroundings
+
+__all__ = ["Untrained"]
+
+#: The warning names this many leaves at most.
+_MOST_NAMES = 10
+
+
+class Untrained:
+    """The leaves that the losses of two batches reach, other than parameters.
+
+    A leaf that model or loss makes at a call is another object in each batch. One that both batches reach is kept
+    somewhere, and may have been meant to be trained. Between the batches the leaves are kept alive, so that no other
+    object gets their ids.
+
+    Args:
+        known: the leaves of which nobody needs to be warned: the parameters of the model, whether the optimizer moves
+            them or not, and those of the optimizer.
+    """
+
+    def __init__(self, known: Iterable[Value]) -> None:
+        self._known = {id(leaf): leaf for leaf in known}
+        self._before: dict[int, Value] = {}
+        self._found: dict[int, Value] = {}
+        self.batches = 0
+
+    def see(self, leaves: Iterable[Value], closed_over: bool = False) -> None:
+        """Note the leaves that the loss of a batch reaches.
+
+        Args:
+            leaves: of the batch.
+            closed_over: whether they are known to be there in all batches, as those of a recording are.
+        """
+        self.batches += 1
+        others = {id(leaf): leaf for leaf in leaves if id(leaf) not in self._known}
+        self._found.update(others if closed_over else {key: others[key] for key in others.keys() & self._before.keys()})
+        self._before = others
+
+    def warn(self, model: Any, loss: Callable[..., Any], stacklevel: int) -> None:
+        """Warn of what has been found, if anything has; `stacklevel` is as that of `warnings.warn` called here."""
+        if not self._found:
+            return
+        places = Surroundings({"model": model, "loss": loss}, with_random=False)
+        names = [_name(leaf, places) for leaf in self._found.values()]
+        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+        warnings.warn(
+            f"fit: the loss depends on Values that are not parameters, so they are not trained: "
+            f"{', '.join(names[:_MOST_NAMES])}{more}; to train them, keep them in attributes of a Module, or return "
+            "them from model.parameters(); for constants, use floats",
+            UserWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
+def _name(leaf: Value, places: Surroundings) -> str:
+    name = leaf.label or places.name_of(leaf)
+    return f"{name!r} ({leaf.data:g})" if name else f"a Value without a label ({leaf.data:g})"
