@@ -60,6 +60,24 @@ class Structure:
         return sum(1 if shape is None else math.prod(shape) for shape in self.shapes)
 
 
+def check_unmasked(x: object, where: str) -> None:
+    """Raise a TypeError for a masked array, or a list of them: its mask would be lost.
+
+    >>> check_unmasked(np.ma.masked_array([1.0, 2.0], mask=[False, True]), "x")
+    Traceback (most recent call last):
+        ...
+    TypeError: x: expected an array without a mask, got a masked array; write .filled(number) to put a number in the \
+place of masked elements, or .compressed() to leave them out
+    """
+    kinds = set(map(type, x)) if isinstance(x, (list, tuple)) else {type(x)}
+    # Nothing is asked of numpy.ma, which NumPy imports only for those who use it.
+    if any(kind is not np.ndarray and issubclass(kind, np.ndarray) and hasattr(kind, "filled") for kind in kinds):
+        raise TypeError(
+            f"{where}: expected an array without a mask, got a masked array; write .filled(number) to put a number in "
+            "the place of masked elements, or .compressed() to leave them out"
+        )
+
+
 def flatten(tree: Any, where: str, exact: bool = False) -> tuple[list[Number], Structure]:
     """Take a structure apart into its numbers, in order, and the structure without them.
 
@@ -72,7 +90,7 @@ def flatten(tree: Any, where: str, exact: bool = False) -> tuple[list[Number], S
         The numbers (floats or Values), and the structure to put other numbers into.
 
     Raises:
-        TypeError: for anything else, naming the place: `x['w'][1]: expected ...`.
+        TypeError: for masked arrays and anything else, naming the place: `x['w'][1]: expected ...`.
 
     >>> numbers, structure = flatten({"w": [1, 2], "b": 3}, "x")
     >>> numbers, structure.rebuild([10.0, 20.0, 30.0])
@@ -81,6 +99,7 @@ def flatten(tree: Any, where: str, exact: bool = False) -> tuple[list[Number], S
     if isinstance(tree, Value):
         return [tree], Structure((None,), ("",), lambda leaves: leaves[0])
     if isinstance(tree, np.ndarray):
+        check_unmasked(tree, where)
         # NumPy keeps a 0-d array that was put into an object array as an element.
         numbers = [x.item() if isinstance(x, np.ndarray) and x.ndim == 0 else x for x in tree.ravel().tolist()]
         elements = [_number(x, where, exact) for x in numbers]

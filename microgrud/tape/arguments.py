@@ -10,6 +10,7 @@ import numpy as np
 
 from ..engine import Value
 from ..operation import as_float
+from ..trees import check_unmasked
 
 __all__ = ["Arguments", "Part", "read_arguments"]
 
@@ -100,13 +101,14 @@ class _Reader:
         if isinstance(x, (int, np.integer)):
             return self.integer(int(x))
         if isinstance(x, np.ndarray):
+            check_unmasked(x, f"compile: {where}")
             return self.array(x, where)
         if isinstance(x, dict):
             return self.mapping(x, where)
         if isinstance(x, (list, tuple)):
             return self.sequence(x, where)
         if hasattr(x, "to_numpy"):
-            return self.array(x.to_numpy(), where)
+            return self.array(_as_array(x, where), where)
         try:
             number = as_float(x, where)
         except TypeError:
@@ -152,7 +154,8 @@ class _Reader:
     def batch(self, x: Any, where: str) -> tuple[Hashable, Callable[..., Any]]:
         """Read an argument whose first axis is that of the samples: of each number there is one a sample."""
         given_list = not hasattr(x, "dtype") and not hasattr(x, "to_numpy")
-        array = np.asarray(x.to_numpy() if hasattr(x, "to_numpy") else x)
+        check_unmasked(x, f"compile: {where}")
+        array = _as_array(x, where) if hasattr(x, "to_numpy") else np.asarray(x)
         if array.ndim and array.dtype == object:
             array = _with_values(array, where)
         elif array.ndim == 0 or array.dtype.kind not in "fiub":
@@ -205,6 +208,22 @@ def _with_values(array: np.ndarray, where: str) -> np.ndarray:
 def _kind(kind: str, x: Any) -> str:
     """Return the kind of a part that is an array, of the numbers that are read as they are."""
     return kind if type(x) is np.ndarray and x.dtype in (np.float64, np.int64) else "other"
+
+
+def _as_array(x: Any, where: str) -> np.ndarray:
+    """Return a table or a column as an array; the objects of columns that may have missing values as numbers."""
+    array: np.ndarray = x.to_numpy()
+    if array.dtype != object:
+        return array
+    items = array.ravel().tolist()
+    if any(item is None or type(item).__name__ == "NAType" for item in items):
+        raise TypeError(
+            f"compile: {where}: expected numbers, got a column with missing values; write .fillna(number) to put a "
+            "number in their place, or .dropna() to leave them out"
+        )
+    if all(isinstance(item, (bool, int, float)) for item in items):
+        return np.array(items).reshape(array.shape)
+    return array
 
 
 def read_arguments(

@@ -23,7 +23,7 @@ from ..functions import mean, sum as total
 from ..operation import as_sequence
 from ..optim.packing import Vector, add_to_gradients
 from ..optim.settings import one_of, optional, whole
-from ..trees import Structure, as_array, flatten
+from ..trees import Structure, as_array, check_unmasked, flatten
 from .absent import refuse_if_absent
 from .arguments import Arguments, read_arguments
 from .copies import copied, deep_copied, name_of, packed, unpack_into
@@ -377,6 +377,7 @@ class Compiled(ShownInNotebooks):
         given = list(args)
         try:
             for k in listed:
+                check_unmasked(args[k], f"compile: {self._names[k]}")
                 given[k] = np.array(args[k])
         except ValueError:
             return args, listed
@@ -654,6 +655,7 @@ def _has_values(tree: Any) -> bool:
 
 def _direction(primal: Any, tangent: Any) -> Vector:
     """Return the numbers of a direction, of which there have to be as many as in the argument."""
+    check_unmasked(tangent, "tangents")
     if isinstance(tangent, np.ndarray) and isinstance(primal, np.ndarray) and tangent.shape == primal.shape:
         return np.asarray(tangent, dtype=np.float64).ravel()
     own, _ = flatten(tangent, "tangents")
@@ -665,6 +667,7 @@ def _direction(primal: Any, tangent: Any) -> Vector:
 
 def _directions(primal: Any, tangent: Any) -> list[Vector]:
     """Return the numbers of a direction for each sample of a batch: an array with one number a sample for each."""
+    check_unmasked(tangent, "tangents")
     wanted = np.shape(primal.to_numpy() if hasattr(primal, "to_numpy") else primal)
     array = np.asarray(tangent.to_numpy() if hasattr(tangent, "to_numpy") else tangent, dtype=np.float64)
     if array.shape != wanted:

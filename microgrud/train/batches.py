@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ..operation import as_float, is_real_scalar
+from ..trees import check_unmasked
 
 
 class Samples(NamedTuple):
@@ -84,6 +85,7 @@ def split(samples: Samples, fraction: float, rng: random.Random | None) -> tuple
 
 
 def _as_list(where: str, data: Any) -> list[Any]:
+    check_unmasked(data, where)
     for method in ("to_numpy", "tolist"):  # pandas, then NumPy
         if hasattr(data, method):
             data = getattr(data, method)()
