@@ -17,6 +17,8 @@ OPTIONS = {"unix": UNIX, "mingw32": UNIX, "msvc": ["/std:c11", "/fp:precise"]}
 #: GCC makes vectors of selections only if no one asks which of them would have trapped.
 VECTORS = {"unix": ["-fno-trapping-math"], "mingw32": ["-fno-trapping-math"]}
 NAMES = {"engine": "the engine", "tape": "the tape's interpreter"}
+#: These run where an extension was not built.
+SUBSTITUTES = {"engine": "the one in Python", "tape": "the one in NumPy"}
 
 
 class BuildIfPossible(build_ext):
@@ -29,10 +31,22 @@ class BuildIfPossible(build_ext):
         ext.extra_compile_args = OPTIONS.get(kind, []) + (VECTORS.get(kind, []) if name == "tape" else [])
         ext.libraries = ["m"] if kind == "unix" else []
         try:
+            if kind == "msvc" and name == "tape":
+                raise NotImplementedError("it takes the vector extensions of GCC or Clang")
             super().build_extension(ext)
         except Exception as error:  # whatever keeps a compiler from working
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            print(f"microgrud: {NAMES[name]} in C was not built ({reason}); the one in Python will run")
+            if reason.startswith("Command '["):  # with all its options, after errors that the compiler has printed
+                reason = "the compiler failed"
+            print(f"microgrud: {NAMES[name]} in C was not built ({reason}); {SUBSTITUTES[name]} will run")
+
+    def run(self) -> None:
+        """Build what can be built; a wheel without any of it is tagged as one for all machines."""
+        super().run()
+        self.extensions = self.distribution.ext_modules = [ext for ext in self.extensions if self._is_built(ext)]
+        wheel = self.distribution.get_command_obj("bdist_wheel", create=False)
+        if wheel is not None:
+            wheel.root_is_pure = not self.extensions
 
     def get_source_files(self) -> list[str]:
         """Name what a source distribution needs."""
@@ -40,10 +54,10 @@ class BuildIfPossible(build_ext):
 
     def copy_extensions_to_source(self) -> None:
         """Copy what was built, for an editable install."""
-        self.extensions = [e for e in self.extensions if Path(self.get_ext_fullpath(e.name)).exists() or self._built(e)]
+        self.extensions = [ext for ext in self.extensions if self._is_built(ext)]
         super().copy_extensions_to_source()
 
-    def _built(self, ext: Extension) -> bool:
+    def _is_built(self, ext: Extension) -> bool:
         return Path(self.build_lib, self.get_ext_filename(self.get_ext_fullname(ext.name))).exists()
 
 

@@ -1,6 +1,11 @@
 """Which engine runs: the one in C where it was built, or the one in plain Python; MICROGRUD_BACKEND chooses.
 
 `engine` is the extension module, or None. The modules that have a twin in C ask for it in their last lines.
+
+`microgrud.backend`, "c" or "python", speaks of the engine. Compiled functions are replayed in C by a second extension,
+`microgrud._native.tape`, if the engine in C runs and that extension is there. It takes the vector extensions of GCC or
+Clang; where another compiler has built the engine alone, or none anything, the interpreter in NumPy replays them, and
+`stats["block_size"]` of a compiled function is 0. A wheel without extensions is tagged `py3-none-any`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import functools
 import gc
+import importlib.util
 import itertools
 import math
 import pickle
@@ -805,8 +806,12 @@ def test_hessians_have_the_structure_of_those_of_the_transforms() -> None:
 # --- the interpreters ---
 
 
-def test_the_interpreter_goes_with_the_engine() -> None:
-    assert (executors.native_tape is not None) == (microgrud.backend == "c")
+def test_the_interpreter_goes_with_the_engine_where_it_was_built() -> None:
+    built = importlib.util.find_spec("microgrud._native.tape") is not None
+    assert (executors.native_tape is not None) == (built and microgrud.backend == "c")
+    f = compile(lambda x: x * x)
+    assert f(3.0) == 9.0
+    assert (f.stats["block_size"] > 0) == (executors.native_tape is not None)
 
 
 @pytest.mark.skipif(executors.native_tape is None, reason="the interpreter in NumPy has no variants")

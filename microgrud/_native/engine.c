@@ -422,10 +422,12 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     for (int op = 0; op < OP_COUNT; op++) {
         Py_VISIT(state->operations[op]);
     }
-#define VISIT(field, ...) Py_VISIT(state->field);
+#define VISIT(field) Py_VISIT(state->field);
+#define VISIT_IMPORTED(field, source, name) VISIT(field)
     HELD_OBJECTS(VISIT)
-    IMPORTED_OBJECTS(VISIT)
+    IMPORTED_OBJECTS(VISIT_IMPORTED)
 #undef VISIT
+#undef VISIT_IMPORTED
     return 0;
 }
 
@@ -460,10 +462,12 @@ static void module_free(void *module)
     for (int op = 0; op < OP_COUNT; op++) {
         Py_CLEAR(state->operations[op]);
     }
-#define CLEAR(field, ...) Py_CLEAR(state->field);
+#define CLEAR(field) Py_CLEAR(state->field);
+#define CLEAR_IMPORTED(field, source, name) CLEAR(field)
     HELD_OBJECTS(CLEAR)
-    IMPORTED_OBJECTS(CLEAR)
+    IMPORTED_OBJECTS(CLEAR_IMPORTED)
 #undef CLEAR
+#undef CLEAR_IMPORTED
     Py_CLEAR(state->value_type);
     Py_CLEAR(state->function_type);
 }

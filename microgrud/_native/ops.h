@@ -113,8 +113,10 @@ typedef enum {
 /* The names by which ops.TABLE knows the operations; NULL for what is none. */
 static const char *const OPERATION_NAMES[OP_COUNT] = {
 #define NAME(identifier, name, ...) [OP_##identifier] = #name,
-    UNARY_OPERATIONS(NAME) BINARY_OPERATIONS(NAME) TERNARY_OPERATIONS(NAME) SEQUENCE_OPERATIONS(NAME)
+#define NAME_OF_SEQUENCE(identifier, name) [OP_##identifier] = #name,
+    UNARY_OPERATIONS(NAME) BINARY_OPERATIONS(NAME) TERNARY_OPERATIONS(NAME) SEQUENCE_OPERATIONS(NAME_OF_SEQUENCE)
 #undef NAME
+#undef NAME_OF_SEQUENCE
 };
 
 /* Return how many operands an operation takes; 0 for any number of them, at least one. */

@@ -4,6 +4,10 @@
  * batch (tape_alone.h), or over blocks of samples (tape_blocks.h, tape_run.h). A replay (replay.h) is one with all that
  * a call of a compiled function does.
  */
+#if !defined(__GNUC__) && !defined(__clang__)
+#error "The tape's interpreter takes the vector extensions of GCC or Clang; where it is not built, the one in NumPy runs."
+#endif
+
 #include "tape_layout.h"
 
 #include "tape_blocks.h"
