@@ -1,7 +1,8 @@
 """Test what is in C in an installed wheel: `python .ci/test_wheel.py ROOT`, with the tests' dependencies installed.
 
 A wheel holds the engine, and the tape's interpreter too unless it was built by the compiler of Microsoft, which has no
-vector extensions: there the one in NumPy runs. The tests are copied to where the package of the repository, which has no extension, is not in the way.
+vector extensions: there the one in NumPy runs. The tests are copied to where the package of the repository, which has
+no extension, is not in the way.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(sys.argv[1]).resolve()
 IN_C = ["engine"] if sys.platform == "win32" else ["engine", "tape"]
-TESTS = ["test_parity.py", "test_native.py", "test_engine.py", "test_compile.py"]
+TESTS = ["test_parity.py", "test_native.py", "test_engine.py", "test_compile.py", "test_variants.py"]
 
 os.environ["MICROGRUD_BACKEND"] = "c"
 with tempfile.TemporaryDirectory() as folder:

@@ -7,7 +7,7 @@
  * The bits depend on the argument alone: not on the instruction set, the place in the array or the compiler, as long as
  * it does not contract x * y + z by itself (-ffp-contract=off). Fused multiply-adds are asked for by name; where there
  * is no instruction they are done by hand, in 55 to 110 ns a function, where libm's would take 1 to 2 microseconds.
- * What the bits of a NaN are is not promised.
+ * What the bits of a NaN are is not promised; and sin and cos of more than 2**30 in size are those of the C library.
  *
  * GCC vectorises the selections only with -fno-trapping-math. -ffast-math is an error.
  *

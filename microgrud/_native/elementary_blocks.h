@@ -5,7 +5,7 @@
  *     const ElementaryBlocks *blocks = find_elementary_blocks(NULL);   once, and kept
  *     blocks->exp(x, y, 64);                                           y[k] = exp(x[k])
  *
- * All variants give the same bits. A table and a question, and no `ifunc` or `target_clones`: the resolvers of those
+ * All variants give the same bits, of these functions; for sums of products see tape_blocks.h. A table and a question, and no `ifunc` or `target_clones`: the resolvers of those
  * run before the sanitizers are there, and neither musl nor macOS has them.
  */
 #ifndef MICROGRUD_ELEMENTARY_BLOCKS_H

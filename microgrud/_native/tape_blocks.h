@@ -1,4 +1,11 @@
-/* A program over blocks of samples, compiled for several instruction sets, and looks at single samples of a block. */
+/* A program over blocks of samples, compiled for several instruction sets, and looks at single samples of a block.
+ *
+ * Each operation by itself gives the same bits in all variants (on one machine: some call its C library). Sums of
+ * products are taken in one order in all of them, and each product is fused with the sum where there are fused
+ * multiply-adds (FUSED and CONTRACTED in tape_layout.h): so they have the same bits with AVX-512 and AVX2, and differ
+ * in the last digits in the baseline of a processor without. That holds for blocks, and for CODE_DOT and CODE_WIDE_DOT,
+ * which programs without a batch may have.
+ */
 #ifndef MICROGRUD_TAPE_BLOCKS_H
 #define MICROGRUD_TAPE_BLOCKS_H
 

@@ -23,7 +23,8 @@
 #define CONTRACTED __attribute__((noinline))
 #define PRAGMA_CONTRACTED _Pragma("clang fp contract(fast)")
 #else
-/* Products and sums become fused multiply-adds here, and here alone; what is inlined elsewhere follows the rule there. */
+/* The compiler makes fused multiply-adds of products and sums here, and here alone; elsewhere FUSED asks for them. What is
+ * inlined elsewhere follows the rule there. */
 #define CONTRACTED __attribute__((optimize("fp-contract=fast"), noinline))
 #define PRAGMA_CONTRACTED
 #endif

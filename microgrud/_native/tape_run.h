@@ -1,7 +1,8 @@
 /* All samples of a batch: in blocks, in chunks of blocks, and chunks on several threads.
  *
- * What a sample gives depends on that sample alone, whatever else is in its block: the same bits in any batch. Sums over
- * samples are those of the blocks in their order, and of the chunks in theirs, whichever thread they ran on.
+ * What a sample gives, in one variant, depends on that sample alone, whatever else is in its block: the same bits in
+ * any batch. Without a batch (tape_alone.h) sums are taken in another order, and may differ in the last digits. Sums
+ * over samples are those of the blocks in their order, and of the chunks in theirs, whichever thread they ran on.
  */
 #ifndef MICROGRUD_TAPE_RUN_H
 #define MICROGRUD_TAPE_RUN_H

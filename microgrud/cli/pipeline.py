@@ -262,7 +262,7 @@ def train_on_table(
 ) -> Run:
     """Train a network to predict a column of `table` from the others, and score it on rows held out.
 
-    The same table and settings give the same network, to the bit.
+    On one machine the same table and settings give the same network, to the bit.
 
     Args:
         table: the rows.

@@ -52,8 +52,8 @@ class Compiled(ShownInNotebooks):
     """A function that is recorded at its first call and replayed from then on; see `compile`.
 
     A pickle of it holds the recordings, and the leaves that they read, but not the function: what comes out replays
-    them, to the same bits, in another process too. What it has no recording for is a CompileError. A model that is
-    pickled along, as in `pickle.dumps((model, loss))`, shares its parameters with them.
+    them in another process too, to the same bits on the same machine. What it has no recording for is a CompileError. A
+    model that is pickled along, as in `pickle.dumps((model, loss))`, shares its parameters with them.
 
     `copy.deepcopy` keeps the function. Where a deep copy of that is another function (a method of an object that is
     copied, a Module), the copy records it anew; a plain function goes on reading the leaves that it closes over.
@@ -575,6 +575,11 @@ def compile(
 
     What a recording cannot know is as it was then: a plain number, a list or a parameter of a model that has been put
     in the place of another since; and operations whose results nobody uses, with the errors that they would raise.
+
+    Results are those of the function to rounding: a single call, a batch and the interpreter in NumPy take sums in
+    different orders. What a sample gives does not depend on the batch that it is in, and nothing depends on the number
+    of threads. The variants of the interpreter in C for AVX-512 and AVX2 give the same bits; on a processor without
+    fused multiply-adds sums of products differ in their last digits, in batches and in single calls.
 
     Args:
         f: the function: of numbers, lists, tuples, dicts and arrays of them, with results likewise.

@@ -1,4 +1,4 @@
-"""Who runs a program: the interpreter in C where it was built, or the one in NumPy; both take and give the same."""
+"""Executors: run a program in C, or in NumPy where that was not built. Same interface, same results to rounding."""
 
 from __future__ import annotations
 

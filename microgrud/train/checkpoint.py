@@ -1,4 +1,4 @@
-"""Checkpoints: a training run in a file, from which it goes on to the same bits as if it had never stopped.
+"""Checkpoints: a training run in a file, from which it goes on, on one machine to the bit, as if never stopped.
 
 A checkpoint holds the parameters, the state of optimizer, schedule, early stopping and random numbers (those of the
 shuffling, and those of the global generators, which a model may draw from), the place in the epoch, and the history.

@@ -94,14 +94,14 @@ def fit(
         early_stopping: an `EarlyStopping`, or its patience in epochs.
         clip_norm: the largest norm of the gradient to allow; see `clip_grad_norm`.
         callbacks: called with a `TrainingEvent` after each step and each epoch.
-        seed: where the shuffling starts; the same one gives the same run, to the bit.
+        seed: where the shuffling starts; the same one gives the same run, on one machine to the bit.
         progress: whether to show a bar with loss and metric, which needs tqdm; by default where tqdm is installed, in a
             terminal or a notebook.
         checkpoint: a file to keep the state of the run in, written at the end of epochs and when something asks to
             stop.
         checkpoint_every: after how many epochs to write it, at least 1; after the last in any case.
         resume: whether to go on from the checkpoint, if there is one, with the same model, data and settings (more
-            epochs are fine): the end is the same, to the bit, as that of a run that was never stopped, also where the
+            epochs are fine): on one machine the end is that of a run that was never stopped, to the bit, also where the
             model draws from `random` or `numpy.random`, whose global generators go on from their states of then.
         compile: whether to record model and loss, and replay them over each batch, as `microgrud.compile` does: the
             same figures to rounding, many times as fast. `"auto"` does where they can be recorded and there is enough
