@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -71,3 +73,12 @@ def _visit(module: str, imports: dict[str, set[str]], finished: set[str], path: 
     for other in sorted(imports[module]):
         _visit(other, imports, finished, [*path, module])
     finished.add(module)
+
+
+@pytest.mark.skipif(sys.platform == "win32" or shutil.which("cc") is None, reason="takes a C compiler")
+def test_a_compiler_without_vectors_is_told_that_the_interpreter_in_numpy_runs() -> None:
+    command = ["cc", "-E", "-U__GNUC__", "-U__clang__", str(ROOT / "_native" / "tape.c")]
+    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}  # the sanitizers'
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode != 0
+    assert "takes the vector extensions of GCC or Clang; where it is not built, the one in NumPy runs" in done.stderr
