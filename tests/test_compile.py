@@ -1023,6 +1023,74 @@ def test_the_raw_number_is_refused_as_data_is(f: Any) -> None:
         compile(f)(2.0)
 
 
+# --- objects among the arguments ---
+
+
+class Settings:
+    def __init__(self, scale: float, parameter: Value | None = None) -> None:
+        self.scale, self.parameter, self.parts = scale, parameter, [1.0, {"a": 2.0}]
+
+
+class Slotted:
+    __slots__ = ("scale",)
+
+    def __init__(self, scale: float) -> None:
+        self.scale = scale
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    scale: float
+
+
+def test_an_object_among_the_arguments_is_read_as_it_is_at_each_call() -> None:
+    settings, w, other = Settings(2.0), Value(3.0), Value(10.0)
+
+    def f(settings: Any, x: Any) -> Any:
+        own = settings.scale * x + settings.parts[0] * settings.parts[1]["a"]
+        return own if settings.parameter is None else own + settings.parameter * x
+
+    compiled = compile(f)
+
+    def check() -> None:
+        assert compiled(settings, 1.5) == Value(0.0) + f(settings, 1.5)
+        assert compiled.value_and_grad(settings, 1.5, argnums=1) == value_and_grad_of(lambda x: f(settings, x), 1.5)
+
+    changes: list[Callable[[], Any]] = [
+        lambda: None,
+        lambda: setattr(settings, "scale", 5.0),
+        lambda: settings.parts.__setitem__(0, 7.0),
+        lambda: settings.parts[1].update(a=-1.0),
+        lambda: setattr(settings, "parameter", w),
+        lambda: setattr(w, "data", 4.0),
+        lambda: setattr(settings, "parameter", other),
+        lambda: setattr(settings, "myself", settings),
+        lambda: setattr(settings, "scale", 2.0),
+    ]
+    for change in changes:
+        change()
+        check()
+
+
+def test_objects_in_one_state_share_a_recording() -> None:
+    compiled = compile(lambda settings, x: settings.scale * x)
+    for made in (Frozen, Slotted, Settings):
+        assert [compiled(made(scale), 3.0) for scale in (2.0, 5.0, 2.0, 5.0)] == [6.0, 15.0, 6.0, 15.0]
+    assert compiled.stats["signatures"] == 6
+
+
+def test_a_model_among_the_arguments() -> None:
+    model = MLP(2, [3, 1], activation="tanh")
+    compiled = compile(lambda model, x: model(x))
+    for _ in range(2):
+        assert compiled(model, [0.5, -1.0]) == pytest.approx(model([0.5, -1.0]).data, rel=1e-14)
+        compiled.backward(model, [0.5, -1.0])
+        assert any(p.grad for p in model.parameters())
+        model.parameters()[0].data += 1.0
+    twin = pickle.loads(pickle.dumps((model, compiled)))
+    assert twin[1](twin[0], [0.5, -1.0]) == compiled(model, [0.5, -1.0])
+
+
 # --- errors that decide a branch ---
 
 

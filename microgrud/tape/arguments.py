@@ -11,6 +11,7 @@ import numpy as np
 from ..engine import Value
 from ..operation import as_float
 from ..trees import check_unmasked
+from .states import state_of
 
 __all__ = ["Arguments", "Part", "read_arguments"]
 
@@ -112,13 +113,8 @@ class _Reader:
         try:
             number = as_float(x, where)
         except TypeError:
-            if isinstance(x, Hashable):
-                self.parts.append(Part("other"))
-                return ("static", x), lambda numbers, integers: x
-            raise TypeError(
-                f"compile: {where}: expected numbers, arrays, lists, tuples, dicts, or something hashable, got an "
-                f"object of type {type(x).__name__}"
-            ) from None
+            self.parts.append(Part("other"))
+            return ("static", state_of(x)), lambda numbers, integers: x
         return self.number(number)
 
     def mapping(self, x: dict[Any, Any], where: str) -> tuple[Hashable, Callable[..., Any]]:

@@ -1,0 +1,92 @@
+"""The state of an object among the arguments of a compiled function, which a recording holds for.
+
+A recording reads Values anew at every call; a number, a string or a list in an attribute is as it was recorded. So the
+state of an object is part of the signature of a call: in another state it is recorded anew.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+
+from ..engine import Value
+
+__all__ = ["Same", "state_of"]
+
+_ATOMS = (str, bytes, bool, int, complex, type(None), type(...), type)
+#: Objects of which nothing can be seen to change.
+_OPAQUE = (Value, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)
+
+
+class Same:
+    """An object that is equal to itself alone, and kept alive.
+
+    >>> x = [1.0]
+    >>> Same(x) == Same(x), Same(x) == Same([1.0])
+    (True, False)
+    """
+
+    __slots__ = ("thing",)
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.thing is other.thing
+
+    def __hash__(self) -> int:
+        return id(self.thing)
+
+
+def state_of(x: Any, reached: tuple[int, ...] = ()) -> Hashable:
+    """Return the state of an object as something hashable: numbers and texts by equality, Values by identity.
+
+    Args:
+        x: the object.
+        reached: the ids of the objects that it is a part of, which it may refer back to.
+
+    >>> class Settings:
+    ...     scale = 1.0
+    >>> settings = Settings()
+    >>> before = state_of(settings)
+    >>> settings.scale = 2.0
+    >>> state_of(settings) == before
+    False
+    """
+    if isinstance(x, (float, np.generic)):
+        return type(x), x.hex() if isinstance(x, float) else x.tobytes()  # of zeros the sign counts, and NaN is itself
+    if isinstance(x, _ATOMS):
+        return type(x), x
+    if isinstance(x, _OPAQUE):
+        return Same(x)
+    if id(x) in reached:
+        return "reached", reached.index(id(x))
+    inner = functools.partial(state_of, reached=(*reached, id(x)))
+    if isinstance(x, (list, tuple)):
+        return type(x), tuple(map(inner, x))
+    if isinstance(x, dict):
+        return type(x), tuple((inner(key), inner(item)) for key, item in x.items())
+    if isinstance(x, (set, frozenset)):
+        return type(x), frozenset(map(inner, x))
+    if isinstance(x, np.ndarray):
+        items = tuple(map(inner, x.ravel().tolist())) if x.dtype == object else x.tobytes()
+        return np.ndarray, x.shape, x.dtype.str, items
+    if isinstance(x, types.MethodType):
+        return inner(x.__self__), Same(x.__func__)
+    if isinstance(x, functools.partial):
+        return inner(x.func), inner(x.args), inner(x.keywords)
+    slots = [name for kind in type(x).__mro__ for name in _slots_of(kind) if hasattr(x, name)]
+    attributes = {**getattr(x, "__dict__", {}), **{name: getattr(x, name) for name in slots}}
+    if not attributes:
+        return Same(x)
+    return type(x), tuple((name, inner(item)) for name, item in attributes.items())
+
+
+def _slots_of(kind: type) -> tuple[str, ...]:
+    slots = vars(kind).get("__slots__", ())
+    names = (slots,) if isinstance(slots, str) else tuple(slots)
+    return tuple(name for name in names if name not in ("__dict__", "__weakref__") and not name.startswith("__"))
