@@ -11,6 +11,7 @@ import numpy as np
 from ..engine import Value
 from ..operation import as_float
 from ..trees import check_unmasked
+from .integers import IntegerArgument
 from .states import state_of
 
 __all__ = ["Arguments", "Part", "read_arguments"]
@@ -101,6 +102,8 @@ class _Reader:
             return ("static", x), lambda numbers, integers: x
         if isinstance(x, (int, np.integer)):
             return self.integer(int(x))
+        if isinstance(x, IntegerArgument):  # inside a recording, which looks at no integer here
+            return self.integer(x)
         if isinstance(x, np.ndarray):
             check_unmasked(x, f"compile: {where}")
             return self.array(x, where)

@@ -11,6 +11,7 @@ import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from ..copying import is_differentiating
 from ..display import ShownInNotebooks
 from ..engine import Value
 from ..functions import mean, sum as total
+from ..gradients import gradient
 from ..operation import as_sequence
 from ..optim.packing import Vector, add_to_gradients
 from ..optim.settings import one_of, optional, whole
@@ -36,6 +38,7 @@ from .listing import listing
 from .nodes import Call
 from .recorder import ClosedOverResultError, CompileError
 from .replays import replay_of, tree_of
+from .states import Same
 
 if TYPE_CHECKING:
     from ..nn.module import Module
@@ -85,6 +88,7 @@ class Compiled(ShownInNotebooks):
         self._replays_of_lists: dict[tuple[int, ...], list[tuple[Any, tuple[Path, ...]]]] = {}
         self._lock = threading.Lock()
         self._gradients: dict[Any, Compiled] = {}
+        self._slopes: dict[Any, Compiled] = {}
         #: By the id of an instance: what keeps the entry as long as the instance, and the method.
         self._methods: dict[int, tuple[weakref.ref[Any], Compiled]] = {}
         #: Of a method of an instance: that of the class, and the instance.
@@ -116,14 +120,14 @@ class Compiled(ShownInNotebooks):
         entry = self._methods.get(id(instance))
         if entry is None:
             try:
-                reference = weakref.ref(instance, functools.partial(self._forget_method, id(instance)))
+                reference = weakref.ref(instance, partial(self._forget_method, id(instance)))
             except TypeError:
                 raise TypeError(
                     f"compile: a method of {type(instance).__name__} cannot be kept with its instance, which takes no "
                     "weak reference: add '__weakref__' to its __slots__, or compile that of one: f = compile(x.method)"
                 ) from None
             made = Compiled(
-                functools.partial(self.function, weakref.proxy(instance)), self.batched, self.reduction, self.threads,
+                partial(self.function, weakref.proxy(instance)), self.batched, self.reduction, self.threads,
                 self.errors, self.max_paths,
             )  # fmt: skip
             made._bound = self, reference
@@ -177,10 +181,10 @@ class Compiled(ShownInNotebooks):
             if isinstance(x, Value) and not x.is_leaf:
                 raise ValueError(f"backward: expected leaves as arguments, got the result of an operation ({x._op!r})")
         result = self._with_gradient(arguments)
-        for leaves, gradient in result.leaves:
-            add_to_gradients(leaves, gradient)
-        own = [(x, gradient) for x, gradient in zip(arguments.numbers, result.gradients) if isinstance(x, Value)]
-        add_to_gradients([x for x, _ in own], np.array([gradient for _, gradient in own], dtype=np.float64))
+        for leaves, slopes in result.leaves:
+            add_to_gradients(leaves, slopes)
+        own = [(x, slope) for x, slope in zip(arguments.numbers, result.gradients) if isinstance(x, Value)]
+        add_to_gradients([x for x, _ in own], np.array([slope for _, slope in own], dtype=np.float64))
         return _structure_of(result).rebuild(self._totals(result))
 
     def value_and_grad(self, *args: Any, argnums: int | tuple[int, ...] = 0, **kwargs: Any) -> tuple[Any, Any]:
@@ -221,7 +225,7 @@ class Compiled(ShownInNotebooks):
             raise ValueError(
                 f"tangents: expected {len(positions)}, one for each argument to differentiate by, got {len(directions)}"
             )
-        gradient = self._gradient_of(positions[0] if single else positions)
+        compiled = self._gradient_of(positions[0] if single else positions)
         pairs = list(zip(positions, directions))
         if any(self._is_batch(position) for position in positions):
             seeds = [
@@ -229,10 +233,10 @@ class Compiled(ShownInNotebooks):
                 for position, direction in pairs
                 for seed in (_directions if self._is_batch(position) else _direction)(args[position], direction)
             ]
-            products = gradient._products_of_samples(args, positions, seeds)
+            products = compiled._products_of_samples(args, positions, seeds)
         else:
             numbers = np.concatenate([_direction(args[position], direction) for position, direction in pairs])
-            products = gradient._products(args, positions, numbers)
+            products = compiled._products(args, positions, numbers)
         return products[0] if single else products
 
     def hessian(self, *args: Any) -> Any:
@@ -244,11 +248,11 @@ class Compiled(ShownInNotebooks):
                 f"hessian: {self._names[0]}: expected an argument that is the same for all samples, got a batch; "
                 "compile the function without batched, and call it for each sample"
             )
-        gradient = self._gradient_of(0)
+        compiled = self._gradient_of(0)
         numbers, structure = flatten(args[0], "hessian: the argument")
         rows = []
         for seeds in np.eye(len(numbers)):
-            products = gradient._products(args, (0,), seeds)
+            products = compiled._products(args, (0,), seeds)
             rows.append([float(x) for x in flatten(products[0], "hessian")[0]])
         parts = zip(structure.split(rows), structure.shapes)
         return structure.assemble(
@@ -486,10 +490,31 @@ class Compiled(ShownInNotebooks):
             name_of(self.function),
             arguments.numbers,
             [leaf for path in result.served for leaf in path.leaves],
-            lambda seeds: self._evaluate(arguments, [seed * self._weight(arguments) for seed in seeds]),
+            partial(self._evaluate_seeded, arguments),
+            lambda k, places, leaves: partial(self._slopes_of(k, places, leaves)._evaluate_seeded, arguments),
             lambda: self._mean_of_function(arguments)[0],
         )
         return _structure_of(result).rebuild(call.nodes(self._totals(result)))
+
+    def _evaluate_seeded(self, arguments: Arguments, seeds: Sequence[float]) -> Evaluation:
+        return self._evaluate(arguments, [seed * self._weight(arguments) for seed in seeds])
+
+    def _slopes_of(self, k: int, places: Sequence[int], leaves: Sequence[Value]) -> Compiled:
+        """Return the derivatives of a number of the result with respect to numbers of the arguments and leaves."""
+        key = k, tuple(places), tuple(map(Same, leaves))
+        found = self._slopes.get(key)
+        if found is None:
+
+            @functools.wraps(self.function)
+            def slopes(*args: Any, **kwargs: Any) -> list[Any]:
+                numbers = read_arguments([""] * len(args), args, kwargs, ()).numbers
+                outputs, _ = flatten(self.function(*args, **kwargs), "compile: the result of the function")
+                inputs = [*(numbers[place] for place in places), *leaves]
+                return gradient(outputs[k], inputs) if isinstance(outputs[k], Value) else [0.0] * len(inputs)
+
+            made = Compiled(slopes, self.batched, self.reduction, self.threads, self.errors, self.max_paths)
+            found = self._slopes.setdefault(key, made)
+        return found
 
     def _recorded_result(self, arguments: Arguments) -> Evaluation | None:
         """Evaluate a call by recordings; None where it takes the function itself, which is then part of the graph."""

@@ -111,6 +111,7 @@ def renew(compiled: Compiled) -> None:
     compiled._replays_of_lists = {}
     compiled._lock = threading.Lock()
     compiled._gradients = {}
+    compiled._slopes = {}
     compiled._methods = {}
     compiled._bound = None
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,10 @@ from ..operation import Number, Operation
 from .evaluation import Evaluation
 
 __all__ = ["Call", "Opaque"]
+
+
+#: Computes a call, and the derivatives of the sum of its results, each times its seed.
+Evaluate: TypeAlias = Callable[[list[float]], Evaluation]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +51,8 @@ class Call:
         numbers: those of the arguments: a float, a Value, or an array with one of them for each sample.
         leaves: the Values that the function closes over.
         evaluate: given a seed for each number of the result, computes the call and its derivatives.
+        evaluate_slopes: given the position of a number of the result, the places of numbers and leaves, returns what
+            `evaluate` is for the derivatives of that number with respect to these.
         build: evaluates the function itself on the numbers, and returns the numbers of the result as nodes.
     """
 
@@ -55,10 +61,11 @@ class Call:
         name: str,
         numbers: Sequence[Any],
         leaves: Sequence[Value],
-        evaluate: Callable[[list[float]], Evaluation],
+        evaluate: Evaluate,
+        evaluate_slopes: Callable[[int, Sequence[int], Sequence[Value]], Evaluate],
         build: Callable[[], list[Number]],
     ) -> None:
-        self.name, self.evaluate, self.build = name, evaluate, build
+        self.name, self.evaluate, self.evaluate_slopes, self.build = name, evaluate, evaluate_slopes, build
         self.places = list(_values_in(numbers))
         self.leaves = list({id(leaf): leaf for leaf in leaves}.values())
         self.operands = [x for _, _, x in self.places] + self.leaves
@@ -70,7 +77,9 @@ class Call:
         if not self.operands:
             return list(results)
         count = len(results)
-        return [self._node(self.name, x, partial(self._slopes, k, count), [k]) for k, x in enumerate(results)]
+        return [
+            self._node(self.name, x, partial(self._slopes, self.evaluate, k, count), [k]) for k, x in enumerate(results)
+        ]
 
     @cached_property
     def graph(self) -> list[Value]:
@@ -93,7 +102,7 @@ class Call:
             if not as_nodes:
                 return [found[k] for k in wanted]
             return [
-                self._node(f"d {name}", found[k], partial(self._slopes_by_graph, [*path, k]), [*path, k])
+                self._node(f"d {name}", found[k], partial(self._slopes_of_slope, [*path, k]), [*path, k])
                 for k in wanted
             ]
 
@@ -107,9 +116,9 @@ class Call:
         node: Value = Value._record(operation, *self.operands)
         return node
 
-    def _slopes(self, k: int, count: int) -> list[float]:
-        """Return the derivatives of one of `count` results with respect to the operands."""
-        result = self.evaluate([float(j == k) for j in range(count)])
+    def _slopes(self, evaluate: Evaluate, k: int, count: int) -> list[float]:
+        """Return the derivatives of one of `count` numbers with respect to the operands."""
+        result = evaluate([float(j == k) for j in range(count)])
         of_leaves: dict[int, float] = {}
         for leaves, numbers in result.leaves:
             for leaf, number in zip(leaves, numbers.tolist()):
@@ -118,8 +127,15 @@ class Call:
         own = [float(x if i is None else x[i]) for x, (_, i, _) in zip(of_numbers, self.places)]
         return own + [of_leaves.get(id(leaf), 0.0) for leaf in self.leaves]
 
-    def _slopes_by_graph(self, path: list[int]) -> list[float]:
-        return numbers_of_gradient(self._expanded(path), self.operands)
+    def _slopes_of_slope(self, path: list[int]) -> list[float]:
+        """Return the derivatives of a derivative: by a replay for the second order, by the graph beyond that.
+
+        A replay gives the mean over the samples, and so no derivative with respect to the number of one sample.
+        """
+        if len(path) > 2 or any(i is not None for _, i, _ in self.places):
+            return numbers_of_gradient(self._expanded(path), self.operands)
+        evaluate = self.evaluate_slopes(path[0], [place for place, _, _ in self.places], self.leaves)
+        return self._slopes(evaluate, path[1], len(self.operands))
 
     def _expanded(self, path: list[int]) -> Value:
         if len(path) == 1:

@@ -19,6 +19,7 @@ import numpy as np
 
 from ..engine import Value
 from ..nn.contents import of_library
+from ..tape.compiled import Compiled
 from .randomness import global_state, set_global_state
 
 __all__ = ["Surroundings"]
@@ -166,6 +167,8 @@ def _parts_of(name: str, x: Any) -> Iterator[_Part]:
         yield _Part(name, lambda: [x.func, *x.args, *x.keywords.values()], _leave)
     elif isinstance(x, types.MethodType):
         yield _Part(name, lambda: [x.__self__, x.__func__], _leave)
+    elif isinstance(x, Compiled):  # its recordings change and are no state of the model
+        yield _Part(name, lambda: [x.function], _leave)
     elif isinstance(x, types.FunctionType):
         yield from _variables(name, x)
     elif not of_library(type(x)) and hasattr(x, "__dict__"):
