@@ -1,0 +1,24 @@
+"""The matrix of agreement: its rows and columns, and which pairs of them say something."""
+
+from __future__ import annotations
+
+import fnmatch
+
+import agreement_compiled  # noqa: F401 - registers its ways
+from agreement_operations import OPERATIONS
+from agreement_programs import PROGRAMS
+from agreement_special import SPECIAL
+from agreement_truth import Program
+from agreement_ways import WAYS, Way
+
+ROWS: list[Program] = [*PROGRAMS, *SPECIAL, *OPERATIONS]
+
+
+def applies(way: Way, program: Program) -> bool:
+    """Tell whether a way says something about a program."""
+    return way.fits(program) and not any(fnmatch.fnmatchcase(way.name, pattern) for pattern in program.without)
+
+
+def cells() -> list[tuple[Way, Program]]:
+    """Return all pairs of a way and a program that say something."""
+    return [(way, program) for program in ROWS for way in WAYS.values() if applies(way, program)]

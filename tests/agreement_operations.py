@@ -1,0 +1,106 @@
+"""Rows of the matrix: every operation of the table that has a public function or an operator."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from typing import Any
+
+from agreement_truth import Program
+
+import microgrud as mg
+from microgrud.testing import MOVES
+from microgrud.testing.expressions import Move
+
+_PARAMETERS: dict[int, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
+    1: lambda f: lambda x: f(x),
+    2: lambda f: lambda x, y: f(x, y),
+    3: lambda f: lambda x, y, z: f(x, y, z),
+}
+
+
+def _points(move: Move) -> tuple[tuple[float, ...], ...]:
+    """Draw three points well inside the domain of an operation."""
+    rng = random.Random(f"agreement {move.name}")
+    drawn = iter(lambda: tuple(rng.uniform(-2.5, 2.5) for _ in range(move.arity)), None)
+    accepted = (xs for xs in drawn if move.accepts(*xs))
+    return tuple(next(accepted) for _ in range(3))
+
+
+def _of_move(move: Move) -> Program:
+    return Program(f"operation: {move.name}", lambda: _PARAMETERS[move.arity](move.function), _points(move))
+
+
+def _row(name: str, f: Callable[..., Any], *points: tuple[Any, ...], **settings: Any) -> Program:
+    """Make a row of a function that closes over nothing."""
+    return Program(f"operation: {name}", lambda: f, points, **settings)
+
+
+def _bump(x: float) -> float:
+    return math.exp(-x * x)
+
+
+bump = mg.custom_op("bump", _bump, lambda z, x: -2.0 * x * z, definition=lambda mp, x: mp.exp(-x * x))
+product = mg.custom_op(
+    "product",
+    lambda x, y: x * y,
+    [lambda z, x, y: y, lambda z, x, y: x],
+    definition=lambda mp, x, y: x * y,
+)
+
+def _augmented(x: Any, y: Any) -> Any:
+    total = x
+    total += y
+    total *= x
+    total -= 0.5
+    total /= y
+    return total
+
+
+_LISTS = (([0.3, -1.2, 2.0, 0.8],), ([1.1, 0.4, -0.6, 0.9],), ([-0.2, 1.7, 0.5, -1.4],))
+_POSITIVE = (([0.3, 1.2, 2.0],), ([1.1, 0.4, 0.6],), ([0.2, 1.7, 0.5],))
+
+_OVER_LISTS: dict[str, Callable[[Any], Any]] = {
+    "sum": mg.sum,
+    "mean": mg.mean,
+    "prod": mg.prod,
+    "norm": mg.norm,
+    "max": mg.max,
+    "min": mg.min,
+    "logsumexp": mg.logsumexp,
+    "softmax": mg.softmax,
+    "log_softmax": mg.log_softmax,
+}
+
+OPERATIONS: list[Program] = [
+    *map(_of_move, MOVES.values()),
+    *[_row(f"{name} of a list", lambda xs, f=f: f(xs), *_LISTS) for name, f in _OVER_LISTS.items()],
+    _row("dot of lists", lambda xs, ys, b: mg.dot(xs, ys, b), *[(*a, *b, 0.5) for a, b in zip(_LISTS, _LISTS[::-1])]),
+    _row("take", lambda xs, i: mg.take(xs, i) * 3.0, *[(*xs, i) for xs, i in zip(_LISTS, (1, 3, 0))]),
+    _row(
+        "take of rows",
+        lambda xs, i: mg.sum(mg.take([xs, [x * x for x in xs]], i)),
+        *[(*xs, i) for xs, i in zip(_LISTS, (1, 0, 1))],
+    ),
+    _row("an item by an integer", lambda xs, i: xs[i] * xs[0], *[(*xs, i) for xs, i in zip(_LISTS, (1, 3, 2))]),
+    _row("where of a comparison", lambda x, y: mg.where(x > y, mg.exp(x), y * y), (0.5, 0.2), (-0.5, 0.8), (1.0, 0.3)),
+    _row("clip between numbers", lambda x, a, b: mg.clip(x, a, b), (0.5, 0.0, 1.0), (-0.5, 0.0, 1.0), (3.0, 0.5, 2.0)),
+    _row("leaky_relu with slope", lambda x, a: mg.leaky_relu(x, a), (0.5, 0.2), (-0.5, 0.3), (-1.0, 0.1)),
+    _row("elu with alpha", lambda x, a: mg.elu(x, a), (0.5, 0.2), (-0.5, 0.3), (-1.0, 1.5)),
+    _row("power of an integer", lambda x, k: x**k, (0.5, 3), (-0.5, 2), (1.5, -1)),
+    _row("power of a half", lambda x: x**0.5, (0.5,), (2.0,), (1.5,)),
+    _row("number to a power", lambda x: 3 ** (x * 0.5), (0.5,), (-2.0,), (1.5,)),
+    _row("numbers on the left", lambda x: (2 - x) / (3 + x) + 1 / x + 7 * x, (0.5,), (2.0,), (1.5,)),
+    _row("remainders on the left", lambda x: 7.3 % x + 7.3 // x, (1.6,), (2.2,), (-1.7,), exact=False),
+    _row("builtins", lambda x: abs(x) + sum([x, x * x]) + (+x) + (-x) * 0.5, (0.5,), (-2.0,), (1.5,)),
+    _row("powers at 0", lambda x: x**2 + x**3 + x**1 + 3.0 * x**0, (0.0,), (0.5,), (-0.5,)),
+    _row("a product with 0", lambda x, y: mg.prod([x, y, 2.0]), (0.0, 0.7), (0.5, 0.0), (1.0, 2.0)),
+    _row("a quotient whose numerator is 0", lambda x, y: x / (1.0 + y), (0.0, 0.7), (0.5, 0.0), (0.0, 0.0)),
+    _row("augmented assignments", _augmented, (0.5, 1.5), (2.0, 0.7), (1.5, -1.0)),
+    _row("methods", lambda x: x.exp() * x.tanh() + x.relu(), (0.5,), (-0.6,), (1.5,), exact=False),
+    _row("round to digits", lambda x: x * round(x, 1), (0.52,), (-0.57,), (1.51,), exact=False),
+    _row("norm of positive numbers", lambda xs: mg.norm(xs) * mg.log(xs[0]), *_POSITIVE),
+    _row("custom_op", lambda x: bump(x) * 2.0, (0.5,), (-0.6,), (1.5,)),
+    _row("custom_op of two", lambda x, y: product(x, bump(y)) + product(y, y), (0.5, 0.2), (-0.6, 1.0), (1.5, -0.4)),
+]

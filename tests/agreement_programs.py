@@ -1,0 +1,691 @@
+"""Rows of the matrix: every kind of Python that a function may be written in.
+
+To add one, write a function of the leaves that returns the program's function, with `@program` and three points above.
+Points lie at least 0.05 away from where a program jumps or has a kink, but for rows that say so.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+import itertools
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from agreement_truth import Program
+
+from microgrud import exp, log, sin, sqrt, tanh
+
+PROGRAMS: list[Program] = []
+
+Make = Callable[..., Callable[..., Any]]
+
+
+def program(*points: tuple[Any, ...], leaves: tuple[float, ...] = (), **settings: Any) -> Callable[[Make], Make]:
+    """Add a row, as a decorator of a function that makes the program's function from its leaves."""
+
+    def register(make: Make) -> Make:
+        PROGRAMS.append(Program(make.__name__.replace("_", " "), make, points, leaves, **settings))
+        return make
+
+    return register
+
+
+ONE = ((0.5,), (-0.7,), (1.3,))
+TWO = ((0.5, 0.9), (-0.7, 0.4), (1.3, -1.1))
+LIST = (([0.5, -0.3, 1.2],), ([1.5, 0.2, -0.4],), ([-0.6, 0.9, 0.1],))
+LEAVES = (0.8, -0.3)
+
+# --- closures -------------------------------------------------------------------------------------------------------
+
+
+@program(*ONE, leaves=LEAVES)
+def closure_over_leaves(w, b):
+    return lambda x: tanh(w * x + b) * w
+
+
+@program(*ONE, leaves=(3.0,))
+def slope_that_depends_on_a_leaf(w):
+    return lambda t: w * t * t
+
+
+@program(*LIST, leaves=LEAVES)
+def closure_over_a_list_of_leaves(w, b):
+    parameters = [w, b, w]
+    return lambda xs: sum(p * sin(x) for p, x in zip(parameters, xs))
+
+
+@program(*ONE, leaves=LEAVES, without=("*updated between calls",))  # the node's number stays what it is
+def closure_over_a_node(w, b):
+    def f(x):
+        return x * node + node * node
+
+    node = w * 3.0 + b
+    return f
+
+
+@program(*ONE, leaves=LEAVES)
+def closure_over_an_array_of_leaves(w, b):
+    weights = np.array([w, b], dtype=object)
+    return lambda x: (weights * x) @ weights + np.sum(weights)
+
+
+@program(*ONE, leaves=LEAVES)
+def closure_over_an_object(w, b):
+    model = Affine(w, b)
+    return lambda x: model(x) * model.slope(x)
+
+
+@program(*ONE)
+def closure_over_numbers(scale=2.5):
+    shift = [0.1, 0.2]
+    return lambda x: scale * x + shift[1] * exp(x)
+
+
+@program(*ONE, leaves=LEAVES)
+def closure_that_counts_calls(w, b):
+    calls = [0]
+
+    def f(x):
+        calls[0] += 1
+        return w * x + b * sin(x)
+
+    return f
+
+
+@program(*TWO, leaves=(0.8,))
+def default_that_is_a_leaf(w):
+    def f(x, y, k=w):
+        return k * x + tanh(y * k)
+
+    return f
+
+
+@program(*ONE, leaves=(0.8,))
+def one_leaf_twice(w):
+    return lambda x: w * x + w * w
+
+
+@program(*ONE, leaves=(0.8, 0.3))
+def result_is_linear(w, b):
+    return lambda x: w * x + b
+
+
+@program(*ONE, leaves=(0.8,))
+def result_depends_on_leaves_alone(w):
+    return lambda x: w * w
+
+
+# --- parameters -----------------------------------------------------------------------------------------------------
+
+
+@program(*TWO)
+def default_arguments():
+    def f(x, y, k=2.0, m=0.5):
+        return k * x * y + m * sin(x)
+
+    return f
+
+
+@program(*TWO, keywords={"k": 1.5, "n": 2})
+def keyword_arguments():
+    def f(x, y, n=1, k=0.5):
+        return k * x**n + y
+
+    return f
+
+
+@program(*TWO, keywords={"k": 1.5})
+def keyword_only_arguments():
+    def f(x, y, *, k):
+        return k * x * sin(y)
+
+    return f
+
+
+@program(*TWO, keywords={"mode": "slow", "flag": True})
+def keywords_that_are_no_numbers():
+    def f(x, y, mode="fast", flag=False):
+        return x * y if mode == "slow" and flag else x + y
+
+    return f
+
+
+@program(*TWO)
+def positional_only_arguments():
+    def f(x, y, /):
+        return x * sin(y)
+
+    return f
+
+
+@program(*TWO)
+def starred_arguments():
+    return lambda *xs: xs[0] * sin(xs[1]) + len(xs)
+
+
+@program(*TWO)
+def arguments_that_are_not_used():
+    return lambda x, y: sin(y)
+
+
+@program(*ONE)
+def a_constant():
+    return lambda x: 3.0
+
+
+@program(*ONE)
+def its_argument():
+    return lambda x: x
+
+
+@program(*ONE, leaves=(0.8,))
+def its_leaf(w):
+    return lambda x: w
+
+
+@program(*TWO)
+def partial():
+    return functools.partial(lambda k, x, y: k * x + y * y, 2.5)
+
+
+@program(*TWO, leaves=(0.8,))
+def partial_of_a_leaf(w):
+    def f(x, y, k):
+        return k * x + y * y * k
+
+    return functools.partial(f, k=w)
+
+
+@program(*ONE)
+def lambdas_with_defaults():
+    terms = [lambda x, k=k: x**k / (k + 1.0) for k in range(1, 4)]
+    return lambda x: sum(term(x) for term in terms)
+
+
+# --- branches and loops ---------------------------------------------------------------------------------------------
+
+
+@program(*ONE)
+def early_return():
+    def f(x):
+        if x < 0.0:
+            return x * x
+        return exp(x) - 1.0
+
+    return f
+
+
+@program(*TWO)
+def elif_chain():
+    def f(x, y):
+        if x > 1.0:
+            return x * y
+        elif y > 0.7:  # noqa: RET505 - a chain of elif is what is tested
+            return x - y * y
+        elif x * y < -5.0:
+            return y
+        else:
+            return sin(x) * 2.0
+
+    return f
+
+
+@program(*TWO, leaves=(0.8,))
+def branch_on_a_leaf(w):
+    return lambda x, y: x * w if y < w else y * w * w
+
+
+@program((5.3, 0.9), (0.4, 0.5), (11.0, 1.1))
+def while_loop_led_by_data():
+    def f(x, y):
+        while x > 1.0:
+            x = x * 0.5
+            y = y * y + x
+        return y * x
+
+    return f
+
+
+@program((0.9,), (2.2,), (3.7,))
+def newton_until_it_converges():
+    def f(a):
+        x = a
+        while abs(x * x - a) > 1e-13:
+            x = 0.5 * (x + a / x)
+        return 0.5 * (x + a / x)
+
+    return f
+
+
+@program(*LIST)
+def for_loop_with_break():
+    def f(xs):
+        total = 0.0
+        for i, x in enumerate(xs):
+            if x < -0.35:
+                break
+            if x < 0.15:
+                continue
+            total = total * x + (i + 1) * x
+        else:
+            total = total + 1.0
+        return total + xs[0]
+
+    return f
+
+
+@program(*TWO)
+def conditional_expressions():
+    return lambda x, y: (x if x > y else y) * (1.0 if x + y > 0 else -2.0) + (x and y)
+
+
+@program(*TWO)
+def chained_comparisons():
+    return lambda x, y: x * y if 0.0 < x < 1.0 else x - y if not x <= y else y * y
+
+
+@program(*TWO)
+def match_statement():
+    def f(x, y):
+        match (x > 0.0, y > 0.0):
+            case (True, True):
+                return x * y
+            case (True, False):
+                return x * exp(y)
+            case _:
+                return y - x * x
+
+    return f
+
+
+# --- sorting and choosing -------------------------------------------------------------------------------------------
+
+
+@program(*LIST)
+def sorted_list():
+    return lambda xs: sum((i + 1.0) * x for i, x in enumerate(sorted(xs)))
+
+
+@program(*LIST)
+def sort_with_key():
+    def f(xs):
+        own = list(xs)
+        own.sort(key=lambda x: -x * x)
+        return own[0] * own[1] + 2.0 * own[2]
+
+    return f
+
+
+@program(*LIST)
+def sorted_in_reverse_with_indices():
+    def f(xs):
+        order = sorted(range(len(xs)), key=lambda i: xs[i], reverse=True)
+        return sum(xs[i] * float(place) for place, i in enumerate(order)) * xs[order[0]]
+
+    return f
+
+
+@program(*LIST)
+def min_and_max_with_key():
+    return lambda xs: min(xs, key=lambda x: abs(x - 0.3)) * max(xs) + max(xs, key=abs) * min(*xs)
+
+
+@program(*LIST)
+def any_and_all():
+    return lambda xs: xs[0] * xs[1] if any(x < -0.35 for x in xs) else xs[2] if all(x > 0.0 for x in xs) else sum(xs)
+
+
+@program(*LIST)
+def median_by_bisect():
+    def f(xs):
+        import bisect
+
+        own: list[Any] = []
+        for x in xs:
+            bisect.insort(own, x)
+        return own[1] * own[1] + own[0]
+
+    return f
+
+
+# --- errors ---------------------------------------------------------------------------------------------------------
+
+
+@program(*ONE)
+def try_and_except():
+    def f(x):
+        try:
+            return log(x) * x
+        except ValueError:
+            return x * x * x
+
+    return f
+
+
+@program(*ONE)
+def try_whose_result_is_not_used():
+    def f(x):
+        try:
+            log(x)
+        except ValueError:
+            return x * x
+        return 2.0 * x
+
+    return f
+
+
+@program((0.5, 2.0), (0.7, 0.3), (-1.2, 0.5))
+def try_with_else_and_finally():
+    def f(x, y):
+        total = x
+        try:
+            root = sqrt(x)
+        except ValueError:
+            total = total * y
+        else:
+            total = total + root * y
+        finally:
+            total = total * 2.0
+        return total
+
+    return f
+
+
+@program((0.5,), (0.0,), (-1.0,), instead=lambda at: lambda: abs if at else lambda x: x)
+def division_by_zero_caught():
+    def f(x):
+        try:
+            return 1.0 / abs(x) * x * x
+        except ZeroDivisionError:
+            return x
+
+    return f
+
+
+# --- containers -----------------------------------------------------------------------------------------------------
+
+
+@program(
+    ({"w": [0.5, -0.3], "b": (1.2, {"c": 0.4})},),
+    ({"w": [1.5, 0.2], "b": (-0.4, {"c": 0.6})},),
+    ({"w": [-0.6, 0.9], "b": (0.1, {"c": 1.4})},),
+)
+def nested_containers_in_and_out():
+    def f(p):
+        first, inner = p["b"]
+        return {"sum": sum(p["w"]) * first, "rest": [inner["c"] ** 2, (first, p["w"][0] * inner["c"])]}
+
+    return f
+
+
+class Point(NamedTuple):
+    """A named tuple, as a structure of arguments and results."""
+
+    x: Any
+    y: Any
+
+
+@program((Point(0.5, 0.9),), (Point(-0.7, 0.4),), (Point(1.3, -1.1),))
+def named_tuples():
+    return lambda p: Point(p.x * p.y, sin(p.x) + p.y)
+
+
+@program(*LIST)
+def lists_out():
+    return lambda xs: [xs[0] * xs[1], xs[2] ** 2, 1.5]
+
+
+@program(*TWO)
+def tuples_out():
+    return lambda x, y: (x * y, (sin(x), y))
+
+
+@program(*LIST)
+def comprehensions():
+    return lambda xs: sum({k: x * x for k, x in enumerate(xs)}.values()) + sum([x for x in xs if x > 0.15][::-1])
+
+
+@program(*TWO)
+def dict_and_set_by_identity():
+    def f(x, y):
+        names = {x: "first", y: "second"}
+        own = {x, y}
+        return x * y if names[y] == "second" and x in own and len(own) == 2 else x
+
+    return f
+
+
+@program(*LIST)
+def unpacking():
+    def f(xs):
+        first, *rest = xs
+        last, middle = rest[::-1]
+        return first * last - middle**3
+
+    return f
+
+
+ARRAYS = ((np.array([0.5, -0.3, 1.2]),), (np.array([1.5, 0.2, -0.4]),), (np.array([-0.6, 0.9, 0.1]),))
+MATRICES = tuple((np.array([[a, -0.3], [1.2, a * a]]), np.array([0.5, b])) for a, b in ((0.5, 1.0), (-0.7, 0.4), (1.3, -1.1)))
+
+
+@program(*ARRAYS)
+def arrays_in():
+    return lambda v: np.sum(v * v) + v @ v[::-1] + sin(v[0])
+
+
+@program(*ARRAYS, exact=False)
+def functions_of_numpy():
+    return lambda v: np.sum(np.tanh(v) * np.exp(v)) + np.dot(v, np.abs(v)) + np.maximum(v[0], v[1])
+
+
+@program(*MATRICES)
+def arrays_in_and_out():
+    return lambda A, v: A @ v * 2.0 + v
+
+
+@program(*ARRAYS)
+def arrays_made_inside():
+    def f(v):
+        A = np.array([[v[0], v[1]], [v[2], 1.0]], dtype=object)
+        return np.sum(A @ A) * A.T[0, 1]
+
+    return f
+
+
+@program(*ARRAYS)
+def masks_of_arrays():
+    return lambda v: np.sum(v[v > 0.15] ** 2) + v[0] * v.mean()
+
+
+@program(*ARRAYS)
+def items_of_an_array_assigned():
+    def f(v):
+        own = v.copy()
+        own[1] = own[0] * own[2]
+        return np.sum(own * own)
+
+    return f
+
+
+# --- functions inside functions -------------------------------------------------------------------------------------
+
+
+@program(*TWO)
+def recursion():
+    def f(x, y):
+        def power(base, n):
+            return base if n == 1 else base * power(base, n - 1)
+
+        return power(x, 3) + power(y, 2)
+
+    return f
+
+
+@program((5.3,), (0.4,), (11.0,))
+def recursion_led_by_data():
+    def f(x):
+        return x * x if x < 1.0 else f(x / 2.0) + x
+
+    return f
+
+
+@program(*LIST)
+def generators():
+    def running(xs) -> Iterator[Any]:
+        total = 0.0
+        for x in xs:
+            total = total + x
+            yield total * x
+
+    return lambda xs: sum(running(xs))
+
+
+@program(*LIST)
+def generator_expressions():
+    return lambda xs: sum(x * y for x in xs for y in xs if x is not y)
+
+
+@program(*LIST)
+def itertools_and_reduce():
+    def f(xs):
+        pairs = itertools.combinations(xs, 2)
+        steps = list(itertools.accumulate(xs, operator.mul))
+        return functools.reduce(lambda a, b: a * 0.5 + b, steps) + sum(a * b for a, b in pairs)
+
+    return f
+
+
+@program(*LIST)
+def map_and_zip():
+    return lambda xs: sum(map(operator.mul, map(sin, xs), reversed(xs)))
+
+
+@program(*TWO)
+def functions_of_functions():
+    def twice(g):
+        return lambda x: g(g(x))
+
+    return lambda x, y: twice(lambda u: sin(u) + y)(x)
+
+
+@program(*ONE, leaves=(0.8,))
+def cached_inside(w):
+    def f(x):
+        @functools.lru_cache(maxsize=None)
+        def term(n):
+            return x * w if n == 0 else sin(term(n - 1))
+
+        return term(2) + term(1)
+
+    return f
+
+
+# --- classes --------------------------------------------------------------------------------------------------------
+
+
+class Affine:
+    """A model with methods of every kind."""
+
+    unit = 1.0
+
+    def __init__(self, w: Any, b: Any) -> None:
+        self.w, self.b = w, b
+
+    def __call__(self, x: Any) -> Any:
+        return self.w * x + self.b
+
+    def slope(self, x: Any) -> Any:
+        return self.w + self.unit * x
+
+    @classmethod
+    def shifted(cls, x: Any) -> Any:
+        return x * x + cls.unit
+
+    @staticmethod
+    def curved(x: Any) -> Any:
+        return x * sin(x)
+
+    @property
+    def squared(self) -> Any:
+        return self.w * self.w
+
+
+@dataclasses.dataclass
+class Pair:
+    """A dataclass with a method."""
+
+    x: Any
+    y: Any = 1.0
+
+    def product(self) -> Any:
+        return self.x * self.y
+
+
+@dataclasses.dataclass(frozen=True)
+class FrozenPair:
+    """A frozen dataclass, with the equality that it brings."""
+
+    x: Any
+    y: Any
+
+
+@program(*ONE, leaves=LEAVES)
+def callable_object(w, b):
+    return Affine(w, b)
+
+
+@program(*ONE, leaves=LEAVES)
+def bound_method(w, b):
+    return Affine(w, b).slope
+
+
+@program(*ONE)
+def class_method():
+    return Affine.shifted
+
+
+@program(*ONE)
+def static_method():
+    return Affine.curved
+
+
+@program(*ONE, leaves=LEAVES)
+def properties(w, b):
+    model = Affine(w, b)
+    return lambda x: model.squared * x
+
+
+@program(*TWO)
+def object_made_inside():
+    return lambda x, y: Affine(x, y)(x * y)
+
+
+@program(*TWO)
+def dataclass_made_inside():
+    def f(x, y):
+        pair = Pair(x, y)
+        moved = dataclasses.replace(pair, y=pair.y * 2.0)
+        moved.x = moved.x + 1.0
+        return moved.product() * pair.x
+
+    return f
+
+
+@program(*TWO, leaves=(0.8,))
+def dataclass_closed_over(w):
+    pair = Pair(w)
+    return lambda x, y: pair.product() * x * y * pair.x
+
+
+@program(*TWO)
+def frozen_dataclass_made_inside():
+    def f(x, y):
+        one, other = FrozenPair(x, y), FrozenPair(x, y)
+        return x * y if one == other and one != FrozenPair(y, x) else x + y
+
+    return f

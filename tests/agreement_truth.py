@@ -1,0 +1,386 @@
+"""The matrix of agreement: programs, the truth about each, and the one tolerance of every comparison.
+
+A program is a function, made anew for each cell from the leaves that it closes over, and points at which to call it.
+The truth comes from central differences with mpmath, at as many digits as it takes; where a program cannot run on
+mpmath numbers, from the engine's own backward pass, which is held to differences of floats.
+"""
+
+from __future__ import annotations
+
+import copy
+import fnmatch
+import functools
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from mpmath import mp, mpf
+
+import microgrud
+from microgrud import Value
+
+#: What two ways of computing one number may differ by, relative to the largest number beside it (and to 1).
+TOLERANCE = 1e-9
+
+Numbers = list[float]
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A documented error in the place of a number.
+
+    Attributes:
+        error: its type.
+        match: a regular expression for the part of the message that says what to write.
+        reason: one line for the summary.
+        always: whether the error has to come; otherwise the right number will do as well.
+    """
+
+    error: type[Exception] | tuple[type[Exception], ...]
+    match: str
+    reason: str
+    always: bool = True
+
+
+@dataclass(frozen=True)
+class Program:
+    """A row of the matrix.
+
+    Attributes:
+        name: what it goes by.
+        make: takes the leaves, and returns the function that closes over them.
+        points: tuples of positional arguments: three, which serve as the samples of a batch as well.
+        leaves: the numbers of the leaves.
+        keywords: further arguments, which are the same at every call.
+        refused: the documented errors, by patterns of names of ways.
+        without: patterns of names of ways that say nothing about this program.
+        exact: whether it runs on mpmath numbers.
+        instead: takes the arguments of a point, and returns the maker of the function that the program is there, for
+            differences that must not cross the jump at it.
+    """
+
+    name: str
+    make: Callable[..., Function]
+    points: tuple[tuple[Any, ...], ...]
+    leaves: tuple[float, ...] = ()
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+    refused: Mapping[str, Refusal] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
+    exact: bool = True
+    instead: Callable[..., Callable[..., Function]] | None = None
+    source: str = ""
+
+    def refusal(self, way: str) -> Refusal | None:
+        """Return the documented error of a way, if there is one."""
+        return next((r for pattern, r in self.refused.items() if fnmatch.fnmatchcase(way, pattern)), None)
+
+    @cached_property
+    def argnums(self) -> tuple[int, ...]:
+        """The positions of arguments that hold floats, by which one can differentiate."""
+        return tuple(i for i, x in enumerate(self.points[0]) if numbers_of(x))
+
+    @cached_property
+    def result(self) -> Any:
+        """What it returns at the first point: of floats, or of Values where it calls their methods."""
+        f, args = self.make(*self.leaves), copy.deepcopy(self.points[0])
+        try:
+            return f(*args, **self.keywords)
+        except AttributeError:
+            return f(*mapped(Value, args), **self.keywords)
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether the result is one number, and not a structure."""
+        return not isinstance(self.result, (list, tuple, dict, np.ndarray))
+
+    def scalar(self, f: Function) -> Function:
+        """Make a function with one number as result: `f` itself, or a weighted sum of what it returns."""
+        if self.is_scalar:
+            return f
+
+        @functools.wraps(f)
+        def weighted(*args: Any, **kwargs: Any) -> Any:
+            return weighted_sum(numbers_of(f(*args, **kwargs)))
+
+        return weighted
+
+
+# --- structures of numbers ------------------------------------------------------------------------------------------
+
+
+def is_number(x: Any) -> bool:
+    """Tell whether `x` is a number that may vary: a float, a Value or a number of mpmath, but no integer."""
+    return isinstance(x, (float, Value)) or hasattr(x, "_mpf_")
+
+
+def mapped(f: Callable[[Any], Any], tree: Any) -> Any:
+    """Put f(x) in the place of every number x of a structure."""
+    if is_number(tree):
+        return f(tree)
+    if isinstance(tree, np.ndarray) and tree.dtype.kind in "fO":
+        array = np.empty(tree.shape, dtype=object)
+        array.flat[:] = [f(x) for x in tree.ravel().tolist()]
+        return array
+    if isinstance(tree, dict):
+        return {key: mapped(f, x) for key, x in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        items = [mapped(f, x) for x in tree]
+        return tree._make(items) if hasattr(tree, "_make") else type(tree)(items)
+    return tree
+
+
+def numbers_of(tree: Any) -> list[Any]:
+    """Return the numbers of a structure in order; integers count where a result is one."""
+    found: list[Any] = []
+    mapped(found.append, tree)
+    return [float(tree)] if not found and isinstance(tree, (int, np.number)) else found
+
+
+def replaced(tree: Any, numbers: Sequence[Any]) -> Any:
+    """Put other numbers into a structure: as many, in order."""
+    rest = iter(numbers)
+    return mapped(lambda _: next(rest), tree)
+
+
+def data(numbers: Sequence[Any]) -> Numbers:
+    """Return the numbers of Values and others as floats."""
+    return [float(x.data if isinstance(x, Value) else x) for x in numbers]
+
+
+def weights(count: int) -> Numbers:
+    """Return the fixed weights of sums: 1, -0.5, 0.75, ... for the first few, none of them 0."""
+    return [(-1.0) ** i * (0.5 + 0.5 / (1 + i // 2)) * (1.0 if i % 2 == 0 else 0.5) for i in range(count)]
+
+
+def weighted_sum(numbers: Sequence[Any], by: Sequence[float] | None = None) -> Any:
+    """Add numbers up, each times its weight; float, Value or mpmath number as they are."""
+    return sum((w * x for w, x in zip(by or weights(len(numbers)), numbers)), start=0.0)
+
+
+# --- the truth ------------------------------------------------------------------------------------------------------
+
+
+class Truth:
+    """What a program gives at a point, and its derivatives by the numbers in its arguments, then by its leaves.
+
+    Attributes:
+        values: the numbers of the result.
+        value: the one of the program's scalar.
+    """
+
+    def __init__(self, program: Program, args: tuple[Any, ...], leaves: Sequence[float]) -> None:
+        self.program, self.args, self.leaves = program, args, tuple(leaves)
+        self.inputs = [*numbers_of(args), *leaves]
+        self.count = len(self.inputs) - len(self.leaves)
+
+    def padded(self, direction: Sequence[float]) -> Numbers:
+        """Return a direction of the arguments as one of all inputs, along which the leaves stay."""
+        return [*direction, *[0.0] * (len(self.inputs) - len(direction))]
+
+    def along(self, *directions: Sequence[float]) -> Numbers:
+        """Return the derivatives by all inputs of the scalar's derivative in some directions of the arguments."""
+        return [self.scalar_slope(*map(self.padded, directions), unit) for unit in np.eye(len(self.inputs)).tolist()]
+
+    @cached_property
+    def values(self) -> Numbers:
+        return self._slopes()
+
+    @cached_property
+    def jacobian(self) -> list[Numbers]:
+        """A row for each number of the result, with the derivatives by all inputs."""
+        columns = [self._slopes(unit) for unit in np.eye(len(self.inputs)).tolist()]
+        return [list(row) for row in zip(*columns)] if columns else [[] for _ in self.values]
+
+    @cached_property
+    def value(self) -> float:
+        return self.values[0] if self.program.is_scalar else weighted_sum(self.values)
+
+    @cached_property
+    def gradient(self) -> Numbers:
+        """The derivatives of the scalar by all inputs."""
+        rows = self.jacobian
+        return rows[0] if self.program.is_scalar else [weighted_sum(column) for column in zip(*rows)]
+
+    @cached_property
+    def hessian(self) -> list[Numbers]:
+        """The second derivatives of the scalar by the numbers of the arguments."""
+        return [self.along(unit)[: self.count] for unit in np.eye(self.count).tolist()]
+
+    def scalar_slope(self, *directions: Sequence[float]) -> float:
+        """Return the derivative of the scalar in several directions."""
+        key = tuple(tuple(d) for d in directions)
+        if key not in self._known:
+            found = self._slopes(*directions)
+            self._known[key] = found[0] if self.program.is_scalar else weighted_sum(found)
+        return self._known[key]
+
+    @cached_property
+    def _known(self) -> dict[Any, float]:
+        return {}
+
+    def _slopes(self, *directions: Sequence[float]) -> Numbers:
+        """Return the derivative of every number of the result in several directions, one after the other.
+
+        With steps of 1e-20 differences have an error of 1e-40; each order takes 20 digits more.
+        """
+        with mp.workdps(40 + 25 * len(directions)):
+            return [float(x) for x in self._differences([mpf(x) for x in self.inputs], directions)]
+
+    def _differences(self, inputs: list[Any], directions: Sequence[Sequence[float]]) -> list[Any]:
+        if not directions:
+            make = self.program.instead(*self.args) if self.program.instead else self.program.make
+            args = replaced(copy.deepcopy(self.args), inputs[: self.count])
+            return numbers_of(make(*inputs[self.count :])(*args, **self.program.keywords))
+        step = mpf(10) ** -20
+        right, left = (
+            self._differences([x + sign * step * d for x, d in zip(inputs, directions[0])], directions[1:])
+            for sign in (1, -1)
+        )
+        return [(a - b) / (2 * step) for a, b in zip(right, left)]
+
+
+class EagerTruth(Truth):
+    """The engine's own derivatives, for programs that do not run on mpmath numbers, and for speed."""
+
+    def _slopes(self, *directions: Sequence[float]) -> Numbers:
+        leaves = [Value(x) for x in self.leaves]
+        inputs = [Value(x) for x in self.inputs[: self.count]]
+        args = replaced(copy.deepcopy(self.args), inputs)
+        found = numbers_of(self.program.make(*leaves)(*args, **self.program.keywords))
+        for direction in directions:
+            slopes = [microgrud.gradient(as_value(x), [*inputs, *leaves]) for x in found]
+            found = [weighted_sum(row, list(direction)) for row in slopes]
+        return data(found)
+
+    @cached_property
+    def jacobian(self) -> list[Numbers]:
+        """A row for each number of the result, by a backward pass each."""
+        return [self._backward(i) for i in range(len(self.values))]
+
+    def _backward(self, output: int) -> Numbers:
+        inputs, leaves = [Value(x) for x in self.inputs[: self.count]], [Value(x) for x in self.leaves]
+        args = replaced(copy.deepcopy(self.args), inputs)
+        found = numbers_of(self.program.make(*leaves)(*args, **self.program.keywords))
+        as_value(found[output]).backward()
+        return [x.grad for x in [*inputs, *leaves]]
+
+
+def as_value(x: Any) -> Value:
+    """Return a number as a node; a constant is one that depends on nothing."""
+    return x if isinstance(x, Value) else Value(float(x))
+
+
+def slopes_by_differences(truth: Truth) -> list[Numbers]:
+    """Return the Jacobian by central differences of floats, good to 1e-6 or so: a loose check of an eager truth."""
+    program, h = truth.program, 1e-5
+
+    def values(inputs: Sequence[float]) -> Numbers:
+        args = replaced(copy.deepcopy(truth.args), inputs[: truth.count])
+        # With Values, as `detach` and the like ask for them.
+        made = program.make(*[Value(x) for x in inputs[truth.count :]])
+        return data(numbers_of(made(*mapped(Value, args), **program.keywords)))
+
+    columns = []
+    for i in range(len(truth.inputs)):
+        moved = [[x + s * h * (k == i) for k, x in enumerate(truth.inputs)] for s in (1.0, -1.0)]
+        columns.append([(a - b) / (2 * h) for a, b in zip(values(moved[0]), values(moved[1]))])
+    return [list(row) for row in zip(*columns)]
+
+
+# --- a cell ---------------------------------------------------------------------------------------------------------
+
+#: A label, what was found, and what is right.
+Finding = tuple[str, Sequence[Any], Sequence[float]]
+
+
+class Case:
+    """A program as a way takes it: functions, arguments and leaves that no other cell has touched."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._truths: dict[Any, Truth] = {}
+
+    def truth(self, k: int = 0, moved: bool = False) -> Truth:
+        """Return the truth at a point, with the leaves as they are or as `move` leaves them."""
+        return self.truth_at(self.program.points[k], moved)
+
+    def truth_at(self, args: tuple[Any, ...], moved: bool = False) -> Truth:
+        """Return the truth for some arguments."""
+        key = (repr(args), moved)
+        if key not in self._truths:
+            leaves = [x + 0.01 * moved for x in self.program.leaves]
+            kind = Truth if self.program.exact else EagerTruth
+            self._truths[key] = kind(self.program, args, leaves)
+        return self._truths[key]
+
+    def made(self) -> tuple[Function, list[Value]]:
+        """Return the function, and the leaves that it closes over."""
+        leaves = [Value(x) for x in self.program.leaves]
+        return self.program.make(*leaves), leaves
+
+    def scalar(self) -> tuple[Function, list[Value]]:
+        """Return the function with one number as its result, and the leaves."""
+        f, leaves = self.made()
+        return self.program.scalar(f), leaves
+
+    @staticmethod
+    def move(leaves: Sequence[Value]) -> None:
+        """Update the leaves, as a step of training does."""
+        for leaf in leaves:
+            leaf.data += 0.01
+
+    def args(self, k: int = 0) -> tuple[Any, ...]:
+        """Return arguments of one's own."""
+        return copy.deepcopy(self.program.points[k])
+
+    def values(self, k: int = 0) -> tuple[tuple[Any, ...], list[Value]]:
+        """Return arguments with Values in the place of numbers, and these Values."""
+        args = mapped(Value, self.args(k))
+        return args, numbers_of(args)
+
+    def tangents(self, direction: Sequence[float], k: int = 0) -> tuple[Any, ...]:
+        """Return a direction in the structure of the arguments that one can differentiate by."""
+        moved = replaced(self.args(k), direction)
+        return tuple(_floats(moved[i]) for i in self.program.argnums)
+
+
+def _floats(tree: Any) -> Any:
+    return tree.astype(float) if isinstance(tree, np.ndarray) else tree
+
+
+def difference(found: Sequence[Any], expected: Sequence[float]) -> str:
+    """Compare numbers with the truth, and say what differs: an empty string if nothing does."""
+    numbers = data(found)
+    if len(numbers) != len(expected):
+        return f"expected {len(expected)} numbers, got {len(numbers)}: {numbers}"
+    largest = max([1.0, *[abs(x) for x in expected if math.isfinite(x)]])
+    for a, b in zip(numbers, expected):
+        if not (a == b or abs(a - b) <= TOLERANCE * largest or (a != a and b != b)):
+            return f"got {numbers}, where {list(expected)} is right"
+    return ""
+
+
+def disagreement(run: Callable[[Case], Iterator[Finding]], case: Case) -> str:
+    """Return the first finding of a way that is not the truth, in words; an empty string if all are."""
+    for label, found, expected in run(case):
+        said = difference(found, expected)
+        if said:
+            return f"{label}: {said}"
+    return ""
+
+
+def outcome(name: str, run: Callable[[Case], Iterator[Finding]], case: Case) -> str:
+    """Return what is wrong with a cell: an empty string for right numbers, or for the documented error."""
+    refusal = case.program.refusal(name)
+    if refusal is None:
+        return disagreement(run, case)
+    try:
+        said = disagreement(run, case)
+    except refusal.error as error:
+        return "" if re.search(refusal.match, str(error)) else f"the message does not say {refusal.match!r}: {error}"
+    return said or (f"{refusal.error} was expected: {refusal.reason}" if refusal.always else "")

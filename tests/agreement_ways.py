@@ -1,0 +1,335 @@
+"""Columns of the matrix: backward passes and transforms, of plain functions and of compiled ones.
+
+A way takes a `Case`, computes something, and yields findings: a label, what came out, and what is right. To add a way,
+write one with `@way(name)`; `fits` tells which programs it says something about.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from agreement_truth import Case, Finding, Function, Numbers, Program, Truth, as_value, numbers_of, weighted_sum, weights
+
+import microgrud
+from microgrud import Value, grad, hessian, hvp, jacobian, jvp, no_grad, value_and_grad
+
+Run = Callable[[Case], Iterator[Finding]]
+Fits = Callable[[Program], bool]
+
+
+@dataclass(frozen=True)
+class Way:
+    """A column of the matrix: how it computes, and which programs it fits."""
+
+    name: str
+    run: Run
+    fits: Fits
+
+
+WAYS: dict[str, Way] = {}
+
+
+def differentiable(program: Program) -> bool:
+    """Tell whether there is an argument to differentiate by."""
+    return bool(program.argnums)
+
+
+def with_leaves(program: Program) -> bool:
+    """Tell whether the function closes over leaves, and has arguments to differentiate by."""
+    return differentiable(program) and bool(program.leaves)
+
+
+def anything(program: Program) -> bool:
+    """Let a way be tried on every program."""
+    return True
+
+
+def way(name: str, fits: Fits = anything) -> Callable[[Run], Run]:
+    """Register a way, as a decorator."""
+
+    def register(run: Run) -> Run:
+        assert name not in WAYS, f"there are two ways of the name {name!r}"
+        WAYS[name] = Way(name, run, fits)
+        return run
+
+    return register
+
+
+def types_are(kind: type, numbers: Sequence[Any], label: str) -> Finding:
+    """Check that all numbers are of one type: 1.0 where they are."""
+    return f"{label}: {kind.__name__}s", [float(all(isinstance(x, kind) for x in numbers))], [1.0]
+
+
+# --- passes over the graph ------------------------------------------------------------------------------------------
+
+
+@way("backward")
+def backward(case: Case) -> Iterator[Finding]:
+    for k in range(len(case.program.points)):
+        f, leaves = case.scalar()
+        args, inputs = case.values(k)
+        result = as_value(f(*args, **case.program.keywords))
+        result.backward()
+        yield "value", [result], [case.truth(k).value]
+        yield "grad", [x.grad for x in [*inputs, *leaves]], case.truth(k).gradient
+
+
+@way("backward, leaves updated between calls", with_leaves)
+def backward_with_updates(case: Case) -> Iterator[Finding]:
+    f, leaves = case.scalar()
+    f(*case.values()[0], **case.program.keywords)
+    case.move(leaves)
+    result = as_value(f(*case.values()[0], **case.program.keywords))
+    result.backward()
+    yield "value", [result], [case.truth(moved=True).value]
+    yield "grad of leaves", [x.grad for x in leaves], case.truth(moved=True).gradient[case.truth().count :]
+
+
+@way("gradient", differentiable)
+def gradient(case: Case) -> Iterator[Finding]:
+    f, leaves = case.scalar()
+    args, inputs = case.values()
+    truth = case.truth()
+    slopes = microgrud.gradient(as_value(f(*args, **case.program.keywords)), [*inputs, *leaves])
+    yield "gradient", slopes, truth.gradient
+    direction = weights(truth.count)
+    second = microgrud.gradient(as_value(weighted_sum(slopes[: truth.count], direction)), [*inputs, *leaves])
+    yield "second derivatives", second, truth.along(direction)
+
+
+# --- transforms -----------------------------------------------------------------------------------------------------
+
+
+def matrix(result: Any, output: Any) -> list[list[Any]]:
+    """Return the rows of a Jacobian, of a result that has the structure of `output` with arguments in its leaves."""
+    if isinstance(output, dict):
+        return [row for key in output for row in matrix(result[key], output[key])]
+    if isinstance(output, (list, tuple)):
+        return [row for own, part in zip(result, output) for row in matrix(own, part)]
+    size = output.size if isinstance(output, np.ndarray) else 1
+    columns = [np.asarray(leaf, dtype=object).reshape(size, -1) for leaf in _leaves(result)]
+    rows: list[list[Any]] = np.hstack(columns).tolist()
+    return rows
+
+
+def _leaves(tree: Any) -> list[Any]:
+    """Return the numbers and arrays of a structure."""
+    if isinstance(tree, dict):
+        return [leaf for x in tree.values() for leaf in _leaves(x)]
+    if isinstance(tree, (list, tuple)):
+        return [leaf for x in tree for leaf in _leaves(x)]
+    return [tree]
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A transform of the public interface, what it gives, and the derivatives of a weighted sum of that.
+
+    Attributes:
+        apply: calls it on a function, and returns the numbers that come out in one list.
+        expected: these numbers.
+        weights: one for each of them.
+        slopes: the derivatives of their weighted sum by all inputs, the leaves among them.
+    """
+
+    apply: Callable[[Case, Function, tuple[Any, ...]], list[Any]]
+    expected: Callable[[Truth], Numbers]
+    weights: Callable[[Truth], Numbers]
+    slopes: Callable[[Truth], Numbers]
+
+
+def _bound(case: Case, f: Function) -> Function:
+    """Return a function without keywords, for transforms that pass none on."""
+    return functools.partial(f, **case.program.keywords) if case.program.keywords else f
+
+
+def _by_grad(case: Case, f: Function, args: tuple[Any, ...]) -> list[Any]:
+    g = grad(case.program.scalar(f), case.program.argnums)
+    return numbers_of(g(*args, **case.program.keywords))
+
+
+def _by_value_and_grad(case: Case, f: Function, args: tuple[Any, ...]) -> list[Any]:
+    g = value_and_grad(case.program.scalar(f), case.program.argnums)
+    return numbers_of(g(*args, **case.program.keywords))
+
+
+def _by_jvp(case: Case, f: Function, args: tuple[Any, ...]) -> list[Any]:
+    direction = case.tangents(weights(case.truth().count))
+    outputs = jvp(_bound(case, f), args, direction, argnums=case.program.argnums)
+    return [x for own in outputs for x in numbers_of(own)]
+
+
+def _by_jacobian(case: Case, f: Function, args: tuple[Any, ...]) -> list[Any]:
+    result = jacobian(f, case.program.argnums)(*args, **case.program.keywords)
+    return [x for row in matrix(result, case.program.result) for x in row]
+
+
+def _by_hessian(case: Case, f: Function, args: tuple[Any, ...]) -> list[Any]:
+    result = hessian(case.program.scalar(f), case.program.argnums)(*args, **case.program.keywords)
+    return [x for row in matrix(result, tuple(args[i] for i in case.program.argnums)) for x in row]
+
+
+def _by_hvp(case: Case, f: Function, args: tuple[Any, ...]) -> list[Any]:
+    direction = case.tangents(weights(case.truth().count))
+    g = _bound(case, case.program.scalar(f))
+    return numbers_of(hvp(g, args, direction, argnums=case.program.argnums))
+
+
+def _direction(truth: Truth) -> Numbers:
+    return weights(truth.count)
+
+
+def _of_arguments(truth: Truth, row: Sequence[float]) -> Numbers:
+    return list(row[: truth.count])
+
+
+def _pushed(truth: Truth) -> Numbers:
+    return [sum(s * d for s, d in zip(row, _direction(truth))) for row in truth.jacobian]
+
+
+def _outputs(truth: Truth) -> Numbers:
+    return [1.0] if truth.program.is_scalar else weights(len(truth.values))
+
+
+def _added(xs: Sequence[float], ys: Sequence[float]) -> Numbers:
+    return [x + y for x, y in zip(xs, ys)]
+
+
+TRANSFORMS: dict[str, Transform] = {
+    "grad": Transform(
+        _by_grad,
+        lambda t: _of_arguments(t, t.gradient),
+        _direction,
+        lambda t: t.along(_direction(t)),
+    ),
+    "value_and_grad": Transform(
+        _by_value_and_grad,
+        lambda t: [t.value, *_of_arguments(t, t.gradient)],
+        lambda t: [1.0, *_direction(t)],
+        lambda t: _added(t.gradient, t.along(_direction(t))),
+    ),
+    "jvp": Transform(
+        _by_jvp,
+        lambda t: [*t.values, *_pushed(t)],
+        lambda t: _outputs(t) * 2,
+        lambda t: _added(t.gradient, t.along(_direction(t))),
+    ),
+    "jacobian": Transform(
+        _by_jacobian,
+        lambda t: [x for row in t.jacobian for x in _of_arguments(t, row)],
+        lambda t: [w * d for w in _outputs(t) for d in _direction(t)],
+        lambda t: t.along(_direction(t)),
+    ),
+    "hessian": Transform(
+        _by_hessian,
+        lambda t: [x for row in t.hessian for x in row],
+        lambda t: [v * w for v in _direction(t) for w in _direction(t)],
+        lambda t: t.along(_direction(t), _direction(t)),
+    ),
+    "hvp": Transform(
+        _by_hvp,
+        lambda t: _of_arguments(t, t.along(_direction(t))),
+        _direction,
+        lambda t: t.along(_direction(t), _direction(t)),
+    ),
+}
+
+#: Functions that a transform may be given, made of the plain one: to add one is to add a column for each transform.
+SUBJECTS: dict[str, Callable[[Function], Function]] = {
+    "a function": lambda f: f,
+    "a compiled function": lambda f: microgrud.compile(f),
+    "a function compiled inside": lambda f: functools.wraps(f)(lambda *a, **k: microgrud.compile(f)(*a, **k)),
+}
+
+
+def _apply(subject: Callable[[Function], Function], transform: Transform) -> Run:
+    """Make the way that applies a transform to numbers: at one point, again, at another, and at the first."""
+
+    def run(case: Case) -> Iterator[Finding]:
+        f, leaves = case.made()
+        made = subject(f)
+        for k in (0, 0, 1, 0):
+            found = transform.apply(case, made, case.args(k))
+            yield f"at point {k}", found, transform.expected(case.truth(k))
+            if not case.program.leaves:
+                yield types_are(float, found, "numbers in")
+        yield "grads of leaves", [x.grad for x in leaves], [0.0] * len(leaves)
+
+    return run
+
+
+def _backward_through(subject: Callable[[Function], Function], transform: Transform) -> Run:
+    """Make the way that differentiates what a transform gives once more, by its arguments and by leaves."""
+
+    def run(case: Case) -> Iterator[Finding]:
+        f, leaves = case.made()
+        made = subject(f)
+        for k in (0, 1):
+            for leaf in leaves:
+                leaf.grad = 0.0
+            args, inputs = case.values(k)
+            truth = case.truth(k)
+            found = transform.apply(case, made, args)
+            yield "numbers", found, transform.expected(truth)
+            yield types_are(Value, found, "Values in")
+            as_value(weighted_sum(found, transform.weights(truth))).backward()
+            yield "grad", [x.grad for x in [*inputs, *leaves]], transform.slopes(truth)
+
+    return run
+
+
+def _backward_to_leaves(subject: Callable[[Function], Function], transform: Transform) -> Run:
+    """Make the way that calls a transform with numbers, and differentiates by what the function closes over."""
+
+    def run(case: Case) -> Iterator[Finding]:
+        f, leaves = case.made()
+        found = transform.apply(case, subject(f), case.args())
+        yield types_are(Value, found, "leaves reached")
+        loss = as_value(weighted_sum(found, transform.weights(case.truth())))
+        loss.backward()
+        yield "grad of leaves", [x.grad for x in leaves], transform.slopes(case.truth())[case.truth().count :]
+
+    return run
+
+
+def _without_grad(subject: Callable[[Function], Function], transform: Transform) -> Run:
+    """Make the way that calls a transform where nothing is recorded outside: floats come out."""
+
+    def run(case: Case) -> Iterator[Finding]:
+        f, _ = case.made()
+        with no_grad():
+            found = transform.apply(case, subject(f), case.args())
+        yield "numbers", found, transform.expected(case.truth())
+        yield types_are(float, found, "under no_grad")
+
+    return run
+
+
+def _inside_another(subject: Callable[[Function], Function], transform: Transform) -> Run:
+    """Make the way that differentiates a transform by `grad`, at numbers."""
+
+    def run(case: Case) -> Iterator[Finding]:
+        f, _ = case.made()
+        made, truth = subject(f), case.truth()
+        by = transform.weights(truth)
+        outer = grad(lambda *args: weighted_sum(transform.apply(case, made, args), by), case.program.argnums)
+        yield "gradient", numbers_of(outer(*case.args())), transform.slopes(truth)[: truth.count]
+
+    return run
+
+
+def _register_transforms() -> None:
+    for kind, subject in SUBJECTS.items():
+        for name, transform in TRANSFORMS.items():
+            way(f"{name} of {kind}", differentiable)(_apply(subject, transform))
+            way(f"backward through {name} of {kind}", differentiable)(_backward_through(subject, transform))
+            way(f"grad of {name} of {kind}", differentiable)(_inside_another(subject, transform))
+            way(f"leaves through {name} of {kind}", with_leaves)(_backward_to_leaves(subject, transform))
+            way(f"{name} of {kind}, no_grad", with_leaves)(_without_grad(subject, transform))
+
+
+_register_transforms()
