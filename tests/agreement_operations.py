@@ -49,6 +49,7 @@ product = mg.custom_op(
     definition=lambda mp, x, y: x * y,
 )
 
+
 def _augmented(x: Any, y: Any) -> Any:
     total = x
     total += y

@@ -21,10 +21,13 @@ import numpy as np
 from mpmath import mp, mpf
 
 import microgrud
-from microgrud import Value
+from microgrud import CompileError, Value
 
 #: What two ways of computing one number may differ by, relative to the largest number beside it (and to 1).
 TOLERANCE = 1e-9
+
+#: Patterns of the names of ways that record.
+RECORDING = ("*compile*", "NumPy*", "grad of .value_and_grad")
 
 Numbers = list[float]
 Function = Callable[..., Any]
@@ -45,6 +48,11 @@ class Refusal:
     match: str
     reason: str
     always: bool = True
+
+
+def in_recordings(match: str, reason: str) -> dict[str, Refusal]:
+    """Return the refusal of whatever records a function that a recording cannot stand for, unless it is right there."""
+    return dict.fromkeys(RECORDING, Refusal(CompileError, match, reason, always=False))
 
 
 @dataclass(frozen=True)
@@ -135,10 +143,10 @@ def mapped(f: Callable[[Any], Any], tree: Any) -> Any:
 
 
 def numbers_of(tree: Any) -> list[Any]:
-    """Return the numbers of a structure in order; integers count where a result is one."""
+    """Return the numbers of a structure, in order."""
     found: list[Any] = []
     mapped(found.append, tree)
-    return [float(tree)] if not found and isinstance(tree, (int, np.number)) else found
+    return found
 
 
 def replaced(tree: Any, numbers: Sequence[Any]) -> Any:

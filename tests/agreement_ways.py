@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from agreement_truth import Case, Finding, Function, Numbers, Program, Truth, as_value, numbers_of, weighted_sum, weights
+from agreement_truth import (
+    Case,
+    Finding,
+    Function,
+    Numbers,
+    Program,
+    Truth,
+    as_value,
+    numbers_of,
+    weighted_sum,
+    weights,
+)
 
 import microgrud
 from microgrud import Value, grad, hessian, hvp, jacobian, jvp, no_grad, value_and_grad
@@ -275,9 +286,9 @@ def _backward_through(subject: Callable[[Function], Function], transform: Transf
             truth = case.truth(k)
             found = transform.apply(case, made, args)
             yield "numbers", found, transform.expected(truth)
-            yield types_are(Value, found, "Values in")
             as_value(weighted_sum(found, transform.weights(truth))).backward()
             yield "grad", [x.grad for x in [*inputs, *leaves]], transform.slopes(truth)
+            yield types_are(Value, found, "Values in")
 
     return run
 
@@ -288,10 +299,10 @@ def _backward_to_leaves(subject: Callable[[Function], Function], transform: Tran
     def run(case: Case) -> Iterator[Finding]:
         f, leaves = case.made()
         found = transform.apply(case, subject(f), case.args())
-        yield types_are(Value, found, "leaves reached")
         loss = as_value(weighted_sum(found, transform.weights(case.truth())))
         loss.backward()
         yield "grad of leaves", [x.grad for x in leaves], transform.slopes(case.truth())[case.truth().count :]
+        yield types_are(Value, found, "leaves reached")
 
     return run
 
