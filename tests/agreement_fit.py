@@ -1,0 +1,185 @@
+"""Models with losses, which `fit` trains on recordings and without: the parameters are those of training by hand.
+
+To add a program, write a class or function here and an entry in FITTED.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from agreement_truth import Numbers, Refusal, difference
+
+import microgrud
+from microgrud import CompileError, Value, log, sin, tanh
+from microgrud.losses import squared_error
+from microgrud.nn import MLP, Module
+from microgrud.train import fit, objective
+
+ROWS = [[0.1 * k - 0.35, 0.9 - 0.2 * k] for k in range(8)]
+TARGETS = [0.3 * x - 0.5 * y + 0.1 for x, y in ROWS]
+
+#: The settings of `compile`.
+SETTINGS: tuple[Any, ...] = (False, "auto", True)
+
+
+class Model(Module):
+    """A model of a few parameters, whose prediction is a function of these and of a row."""
+
+    def __init__(self, predict: Callable[[Any, Any], Any], count: int = 3) -> None:
+        super().__init__()
+        self.predict = predict
+        self.w = [Value(0.3 * k - 0.2) for k in range(count)]
+
+    def __call__(self, row: Any) -> Any:
+        return self.predict(self.w, row)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """A model and a loss, and the documented error of `fit(compile=True)`, if there is one."""
+
+    make: Callable[[], Any]
+    loss: Callable[[Any, Any], Any] = squared_error
+    refused: Refusal | None = None
+
+
+def _linear(w: Any, row: Any) -> Any:
+    return w[0] * row[0] + w[1] * row[1] + w[2]
+
+
+def _branching(w: Any, row: Any) -> Any:
+    return tanh(w[0] * row[0]) if row[1] > w[2] else w[1] * row[1] + sin(w[0])
+
+
+def _sorting(w: Any, row: Any) -> Any:
+    low, high = sorted([w[0] * row[0] + 0.3, w[1] * row[1]], key=lambda v: v * 2.0)
+    return low * 0.5 + high + w[2]
+
+
+def _comparing(w: Any, row: Any) -> Any:
+    return w[0] if row[0] == ROWS[2][0] else w[1] * row[1] + w[2]
+
+
+def _catching(w: Any, row: Any) -> Any:
+    try:
+        log(row[1] + 0.0 * w[0])
+    except ValueError:
+        return w[1] * row[0] + w[2]
+    return w[0] * row[1]
+
+
+def _of_a_derivative(w: Any, row: Any) -> Any:
+    force = microgrud.grad(lambda t: w[0] * t * t + sin(w[1] * t))
+    return force(row[0]) + w[2] * row[1]
+
+
+def _of_a_second_derivative(w: Any, row: Any) -> Any:
+    bend = microgrud.hessian(lambda t: w[0] * t * t * t + sin(w[1] * t))
+    return bend(row[0]) + w[2] * row[1]
+
+
+def _of_a_direction(w: Any, row: Any) -> Any:
+    value, slope = microgrud.jvp(lambda t: w[0] * t * t + w[1], (row[0],), (1.5,))
+    return value + slope * w[2]
+
+
+def _copying(w: Any, row: Any) -> Any:
+    return copy.copy(w[0] * row[0]) + w[1] * row[1] + w[2]
+
+
+def _with_inner_step(w: Any, row: Any) -> Any:
+    """A step of training inside, with a learning rate that is learnt."""
+    inner = w[0] - w[1] * microgrud.grad(lambda v: (v * row[0] - row[1]) ** 2)(w[0])
+    return inner * row[0] + w[2]
+
+
+def _around_a_compiled_function() -> Model:
+    compiled = microgrud.compile(lambda a, b, x: tanh(a * x + b) * a)
+    return Model(lambda w, row: compiled(w[0], w[1], row[0]) + w[2] * row[1])
+
+
+def _around_a_compiled_closure() -> Model:
+    model = Model(lambda w, row: compiled(row[0]) + w[2] * row[1])
+    compiled = microgrud.compile(lambda x: tanh(model.w[0] * x + model.w[1]))
+    return model
+
+
+def _refused(reason: str) -> Refusal:
+    return Refusal(CompileError, "leave compile out", reason, always=False)
+
+
+FITTED: dict[str, Fitted] = {
+    "linear": Fitted(lambda: Model(_linear)),
+    "network": Fitted(lambda: MLP(2, [3, 1], activation="tanh", rng=1)),
+    "branch": Fitted(lambda: Model(_branching)),
+    "sorting": Fitted(lambda: Model(_sorting)),
+    "equality": Fitted(lambda: Model(_comparing), refused=_refused("a number of a sample is compared by ==")),
+    "try and except": Fitted(
+        lambda: Model(_catching),
+        refused=_refused("an error that is caught decides a branch"),
+    ),
+    "derivative of a closure": Fitted(lambda: Model(_of_a_derivative)),
+    "second derivative of a closure": Fitted(lambda: Model(_of_a_second_derivative)),
+    "jvp of a closure": Fitted(lambda: Model(_of_a_direction)),
+    "copy": Fitted(
+        lambda: Model(_copying),
+        refused=_refused("a copy would be frozen"),
+    ),
+    "inner step": Fitted(lambda: Model(_with_inner_step)),
+    "compiled function": Fitted(_around_a_compiled_function),
+    "compiled closure": Fitted(_around_a_compiled_closure),
+    "derivative in the loss": Fitted(
+        lambda: Model(_linear), loss=lambda p, t: (p - t) ** 2 + 0.1 * microgrud.grad(lambda u: (u * p) ** 2)(1.0)
+    ),
+    "equality in the loss": Fitted(
+        lambda: Model(_linear),
+        loss=lambda p, t: p * p if t == TARGETS[0] else (p - t) ** 2,
+        refused=_refused("a number of a sample is compared by =="),
+    ),
+}
+
+
+def by_hand(fitted: Fitted) -> Numbers:
+    """Train by plain gradient descent on all rows, with derivatives by differences of numbers alone."""
+    model = fitted.make()
+    parameters = model.parameters()
+    for _ in range(2):
+        slopes = []
+        for p in parameters:
+            kept, ends = p.data, []
+            for sign in (1.0, -1.0):
+                p.data = kept + sign * 1e-5
+                losses = [fitted.loss(model(row), t) for row, t in zip(ROWS, TARGETS)]
+                ends.append(sum(float(x.data) for x in losses) / len(losses))
+            p.data = kept
+            slopes.append((ends[0] - ends[1]) / 2e-5)
+        for p, slope in zip(parameters, slopes):
+            p.data -= 0.1 * slope
+    return [p.data for p in parameters]
+
+
+def trained(fitted: Fitted, compile: Any) -> Numbers:
+    """Return the parameters after two steps of `fit`, which is to record small models too."""
+    model = fitted.make()
+    settings: dict[str, Any] = {"optimizer": "sgd", "lr": 0.1, "epochs": 2, "batch_size": None, "progress": False}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(objective, "_LEAST_WORK", 0)
+        patch.setattr(objective, "_LEAST_SAMPLES", 0)
+        fit(model, ROWS, TARGETS, loss=fitted.loss, compile=compile, **settings)
+    return [p.data for p in model.parameters()]
+
+
+def fit_outcome(fitted: Fitted, compile: Any) -> str:
+    """Return what is wrong with `fit` under a setting: an empty string if nothing is."""
+    try:
+        found = trained(fitted, compile)
+    except CompileError as error:
+        if compile is True and fitted.refused is not None and re.search(fitted.refused.match, str(error)):
+            return ""
+        raise
+    return difference(found, by_hand(fitted))
