@@ -352,7 +352,11 @@ def median_by_bisect():
 
 
 #: A recording does not know which numbers raise: there it is the function that answers, which a pickle does not hold.
-PICKLED = {"compile, pickled": Refusal(CompileError, "compile it again", "a pickle holds recordings, and no function")}
+PICKLED = {
+    "compile, pickled": Refusal(
+        CompileError, "compile (it|the function) again", "a pickle holds recordings, and no function"
+    )
+}
 
 
 # --- errors ---------------------------------------------------------------------------------------------------------

@@ -106,6 +106,11 @@ class Program:
         """Whether the result is one number, and not a structure."""
         return not isinstance(self.result, (list, tuple, dict, np.ndarray))
 
+    @cached_property
+    def truths(self) -> dict[Any, Truth]:
+        """What is known about it, for all cells of its row."""
+        return {}
+
     def scalar(self, f: Function) -> Function:
         """Make a function with one number as result: `f` itself, or a weighted sum of what it returns."""
         if self.is_scalar:
@@ -311,7 +316,6 @@ class Case:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self._truths: dict[Any, Truth] = {}
 
     def truth(self, k: int = 0, moved: bool = False) -> Truth:
         """Return the truth at a point, with the leaves as they are or as `move` leaves them."""
@@ -320,11 +324,12 @@ class Case:
     def truth_at(self, args: tuple[Any, ...], moved: bool = False) -> Truth:
         """Return the truth for some arguments."""
         key = (repr(args), moved)
-        if key not in self._truths:
+        known = self.program.truths
+        if key not in known:
             leaves = [x + 0.01 * moved for x in self.program.leaves]
             kind = Truth if self.program.exact else EagerTruth
-            self._truths[key] = kind(self.program, args, leaves)
-        return self._truths[key]
+            known[key] = kind(self.program, args, leaves)
+        return known[key]
 
     def made(self) -> tuple[Function, list[Value]]:
         """Return the function, and the leaves that it closes over."""

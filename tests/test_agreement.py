@@ -1,18 +1,93 @@
 """One meaning, however it is computed: a matrix of ways by programs, in which no number may differ.
 
 The columns are in agreement_ways.py and agreement_compiled.py, the rows in agreement_operations.py,
-agreement_programs.py and agreement_special.py; whoever adds one adds an entry there. `python tests/agreement_report.py`
-counts the cells, and lists the documented errors.
+agreement_programs.py, agreement_special.py and agreement_fit.py; whoever adds one adds an entry there.
+`python tests/agreement_report.py` counts the cells, lists the documented errors, and tries more random programs.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
 import pytest
-from agreement_matrix import cells
-from agreement_truth import Case, Program, outcome
-from agreement_ways import Way
+from agreement_compiled import by_value_and_grad
+from agreement_fit import FITTED, SETTINGS, fit_outcome
+from agreement_matrix import ROWS, applies, cells
+from agreement_random import mixed_program
+from agreement_report import all_expressions, disagreements
+from agreement_truth import Case, EagerTruth, Finding, Program, disagreement, outcome, slopes_by_differences
+from agreement_ways import WAYS, Way
+
+import microgrud
 
 
 @pytest.mark.parametrize(("way", "program"), [pytest.param(w, p, id=f"{w.name}-{p.name}") for w, p in cells()])
 def test_a_way_gives_the_numbers_of_the_program(way: Way, program: Program) -> None:
     assert outcome(way.name, way.run, Case(program)) == ""
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("name", FITTED)
+def test_fit_goes_down_the_gradient_of_the_program(name: str, setting: Any) -> None:
+    assert fit_outcome(FITTED[name], setting) == ""
+
+
+# --- random programs ------------------------------------------------------------------------------------------------
+
+
+def wrong(programs: Iterable[Program], ways: int) -> Iterator[str]:
+    """Yield the ways that give another number for a random program, with its source."""
+    for number, program in enumerate(programs):
+        for name, said in disagreements(program, number, ways):
+            yield f"{name}: {said}\n{program.source}"
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_expressions_have_one_meaning(seed: int) -> None:
+    assert next(wrong(all_expressions(60, seed), ways=6), "") == ""
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_programs_of_mixed_python_have_one_meaning(seed: int) -> None:
+    assert next(wrong((mixed_program(f"gate {seed} {k}") for k in range(50)), ways=8), "") == ""
+
+
+# --- the matrix is checked ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("program", [p for p in ROWS if not p.exact and "*" not in p.refused], ids=lambda p: p.name)
+def test_what_stands_for_the_truth_is_what_differences_give(program: Program) -> None:
+    truth = EagerTruth(program, program.points[0], program.leaves)
+    found = list(itertools.chain(*truth.jacobian))
+    assert found == pytest.approx(list(itertools.chain(*slopes_by_differences(truth))), rel=1e-5, abs=1e-5)
+
+
+def test_a_way_that_is_off_by_one_part_in_a_million_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = next(p for p in ROWS if p.name == "closure over leaves")
+    assert disagreement(by_value_and_grad, Case(program)) == ""
+    right = microgrud.tape.compiled.Compiled.value_and_grad
+
+    def slightly_wrong(self: Any, *args: Any, **settings: Any) -> Any:
+        value, slopes = right(self, *args, **settings)
+        return value, tuple(slope * (1.0 + 1e-6) for slope in slopes)
+
+    monkeypatch.setattr(microgrud.tape.compiled.Compiled, "value_and_grad", slightly_wrong)
+    assert "is right" in disagreement(by_value_and_grad, Case(program))
+
+
+def test_a_documented_error_that_does_not_say_what_to_write_is_noticed() -> None:
+    def refuse(case: Case) -> Iterator[Finding]:
+        raise microgrud.CompileError("no")
+        yield
+
+    program = next(p for p in ROWS if p.name == "text")
+    assert outcome("compile, replay", refuse, Case(program)).startswith("the message does not say")
+    with pytest.raises(microgrud.CompileError):
+        outcome("backward", refuse, Case(program))
+
+
+def test_every_row_has_its_own_name_and_every_way_says_something() -> None:
+    assert len({program.name for program in ROWS}) == len(ROWS)
+    assert all(any(applies(way, program) for program in ROWS) for way in WAYS.values())
