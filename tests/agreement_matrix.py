@@ -5,13 +5,15 @@ from __future__ import annotations
 import fnmatch
 
 import agreement_compiled  # noqa: F401 - registers its ways
+import agreement_objects  # noqa: F401 - adds to PROGRAMS
+from agreement_nested import NESTED
 from agreement_operations import OPERATIONS
 from agreement_programs import PROGRAMS
 from agreement_special import SPECIAL
 from agreement_truth import Program
 from agreement_ways import WAYS, Way
 
-ROWS: list[Program] = [*PROGRAMS, *SPECIAL, *OPERATIONS]
+ROWS: list[Program] = [*PROGRAMS, *SPECIAL, *NESTED, *OPERATIONS]
 
 
 def applies(way: Way, program: Program) -> bool:

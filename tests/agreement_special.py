@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from agreement_programs import LIST, ONE, TWO, Affine, FrozenPair, Pair
+from agreement_objects import Affine, FrozenPair, Pair
+from agreement_programs import LIST, ONE, TWO
 from agreement_truth import Program, Refusal, in_recordings
 from mpmath import mpf
 
@@ -102,6 +103,20 @@ def index_and_count(cs, xs):
 def index_of_the_largest(cs, xs):
     place = cs.index(max(cs))
     return xs[place] * xs[0] + xs[place - 2]
+
+
+@compared((0.5, 0.5), (-0.7, 0.4), (1.3, 1.3))
+def in_a_list_of_others(a, b, x, y):
+    return x * y if a in [b * 1.0, 7.0] else x - y * y
+
+
+@compared(*LISTS)
+def removed_from_a_list(cs, xs):
+    own, kept = list(cs), list(range(3))
+    place = own.index(0)
+    own.remove(0.0)
+    del kept[place]
+    return xs[kept[0]] * xs[kept[1]] + len(own) * xs[place]
 
 
 @compared((0.0,), (0.5,), (-0.5,))
