@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from agreement_truth import Case, Finding, Numbers, Program, as_value, data, numbers_of, weighted_sum, weights
+from agreement_truth import Case, Finding, Numbers, Program, as_value, data, mapped, numbers_of, weighted_sum, weights
 from agreement_ways import Run, differentiable, types_are, way, with_leaves
 
-from microgrud import compile, grad, hessian, jvp, value_and_grad
+from microgrud import Value, compile, grad, hessian, jvp, no_grad, value_and_grad
 from microgrud.tape import executors
 
 
@@ -72,6 +72,22 @@ def replay(case: Case) -> Iterator[Finding]:
     for k in (0, 0, 1, 2, 0, 1):
         yield f"at point {k}", numbers_of(c(*case.args(k), **case.program.keywords)), case.truth(k).values
     yield "grads of leaves", [x.grad for x in leaves], [0.0] * len(leaves)
+
+
+@way("compile, errors ignored")
+def replay_with_errors_ignored(case: Case) -> Iterator[Finding]:
+    f, _ = case.made()
+    c = compile(f, errors="ignore")
+    for k in (0, 0, 1, 2, 0, 1):
+        yield f"at point {k}", numbers_of(c(*case.args(k), **case.program.keywords)), case.truth(k).values
+
+
+@way("compile, under no_grad")
+def replay_under_no_grad(case: Case) -> Iterator[Finding]:
+    with no_grad():
+        yield from replay(case)
+        if case.program.argnums:
+            yield from by_value_and_grad(case)
 
 
 @way("compile, replay by keyword", named)
@@ -279,6 +295,8 @@ def _replayed_batches(as_lists: bool) -> Run:
         yield "map", np.hstack(each).ravel().tolist(), [x for t in truths for x in t.values]
         first = [column[:2] for column in columns]
         yield "other length", numbers_of(c(*first, **keywords)), _mean([t.values for t in truths[:2]])
+        total = compile(f, batched=names_of(case.program), reduction="sum")
+        yield "sum", numbers_of(total(*columns, **keywords)), [3.0 * x for x in _mean([t.values for t in truths])]
         scalar = compile(case.program.scalar(f), batched=names_of(case.program))
         for leaf in leaves:
             leaf.grad = 0.0
@@ -322,6 +340,13 @@ def one_batched(case: Case) -> Iterator[Finding]:
     yield "gradient", found, [*by_batch, *by_others]
 
 
+def _per_sample_grads(batches: tuple[Any, ...], argnums: Sequence[int]) -> Numbers:
+    """Return the `grad` of Values in batches, sample by sample."""
+    return [
+        x.grad for i in range(3) for k in argnums for x in np.ravel(np.asarray(batches[k], dtype=object)[i]).tolist()
+    ]
+
+
 def _batches_on_values(case: Case) -> Iterator[Finding]:
     f, leaves = case.scalar()
     c = compile(f, batched=names_of(case.program))
@@ -338,8 +363,10 @@ def _batches_on_values(case: Case) -> Iterator[Finding]:
     bound = (lambda *args: c(*args, **keywords)) if keywords else c
     _, slope = jvp(bound, tuple(columns), ones, argnums=argnums)
     yield "jvp", [slope], [sum(expected)]
-    for leaf in leaves:
-        leaf.grad = 0.0
+    given = mapped(Value, tuple(columns))
+    as_value(c(*given, **keywords)).backward()
+    yield "backward", _per_sample_grads(given, argnums), expected
+    yield "grad of leaves", [x.grad for x in leaves], _mean([t.gradient for t in truths])[truths[0].count :]
     total = grad(lambda *args: weighted_sum([x for g in grad(c, argnums)(*args, **keywords) for x in np.ravel(g)]))
     if 0 in argnums:
         numbers = data(np.ravel(np.asarray(total(*columns), dtype=object)))

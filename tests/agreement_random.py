@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from agreement_programs import PICKLED
+from agreement_programs import IGNORED, PICKLED
 from agreement_truth import Program, Refusal, in_recordings
 
 from microgrud import functions
@@ -341,7 +341,9 @@ def mixed_program(seed: object, most: int = 6) -> Program:
     called = "".join(f"# at {point!r}\n" for point in points)
     text = f"{HEADER}\n\n{source}\n\n\n# leaves {leaves!r}\n{called}"
     name = f"mixed program {seed}"
-    return Program(name, scope["make"], points, leaves, refused=_refused(source), exact=False, source=text)
+    without = IGNORED if "except" in source else ()
+    refused = _refused(source)
+    return Program(name, scope["make"], points, leaves, {}, refused, without, exact=False, source=text)
 
 
 def _refused(source: str) -> dict[str, Refusal]:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from agreement_fit import FITTED, SETTINGS, fit_outcome
-from agreement_matrix import applies, cells
+from agreement_matrix import ROWS, applies, cells
 from agreement_random import expression_program, mixed_program
 from agreement_truth import Case, EagerTruth, Program, Truth, difference, outcome
 from agreement_ways import WAYS
@@ -32,6 +32,14 @@ def said_of(name: str, program: Program) -> str:
     """Return what is wrong with a cell; an error that is not documented is."""
     try:
         return outcome(name, WAYS[name].run, Case(program))
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def said_of_fit(name: str, setting: Any) -> str:
+    """Return what is wrong with `fit` under a setting; an error that is not documented is."""
+    try:
+        return fit_outcome(FITTED[name], setting)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
 
@@ -101,14 +109,15 @@ def report_matrix() -> int:
             refused[program.name, program.refusal(way.name).reason] += 1  # type: ignore[union-attr]
     for name in FITTED:
         for setting in SETTINGS:
-            said = fit_outcome(FITTED[name], setting)
+            said = said_of_fit(name, setting)
             wrong += bool(said)
             if said:
                 print(f"WRONG fit(compile={setting!r}) - {name}: {said}")
     count = len(pairs) + len(FITTED) * len(SETTINGS)
     print(f"{count} cells on the engine in {microgrud.backend}: {wrong} wrong, {time.perf_counter() - start:.0f} s")
     print(f"documented errors, in {sum(refused.values())} cells:")
-    for (name, reason), number in refused.items():
+    documented = {(p.name, r.reason) for p in ROWS for r in p.refused.values()}
+    for (name, reason), number in [*refused.items(), *[(entry, 0) for entry in sorted(documented - refused.keys())]]:
         print(f"  {number:4d} {name}: {reason}")
     return wrong
 
@@ -150,7 +159,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--expressions", type=int, default=0, help="random programs of the strategy `expressions`")
     parser.add_argument("--mixed", type=int, default=0, help="random programs that mix kinds of Python")
     parser.add_argument("--seed", type=int, default=0, help="where drawing starts")
-    parser.add_argument("--ways", type=int, default=3, help="how many ways each random program is tried on")
+    parser.add_argument("--ways", type=int, default=6, help="how many ways each random program is tried on")
     given = parser.parse_args(arguments)
     wrong = report_matrix() if not given.expressions and not given.mixed else 0
     if given.expressions:

@@ -218,7 +218,7 @@ def text(x, y):
 # --- copies ---------------------------------------------------------------------------------------------------------
 
 #: A copy of a leaf is a new leaf where neither a transform nor a recording is in progress.
-OUTSIDE = ("backward", "gradient")
+OUTSIDE = ("backward", "backward, detect_anomaly", "gradient")
 COPIED = in_recordings(r"\+x", "a copy would be frozen")
 
 

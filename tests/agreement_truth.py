@@ -260,6 +260,7 @@ class Truth:
 class EagerTruth(Truth):
     """The engine's own derivatives, for programs that do not run on mpmath numbers, and for speed."""
 
+    @microgrud.enable_grad()  # the way that asks may be under no_grad
     def _slopes(self, *directions: Sequence[float]) -> Numbers:
         leaves = [Value(x) for x in self.leaves]
         inputs = [Value(x) for x in self.inputs[: self.count]]
@@ -275,6 +276,7 @@ class EagerTruth(Truth):
         """A row for each number of the result, by a backward pass each."""
         return [self._backward(i) for i in range(len(self.values))]
 
+    @microgrud.enable_grad()
     def _backward(self, output: int) -> Numbers:
         inputs, leaves = [Value(x) for x in self.inputs[: self.count]], [Value(x) for x in self.leaves]
         args = replaced(copy.deepcopy(self.args), inputs)

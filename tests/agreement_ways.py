@@ -26,7 +26,7 @@ from agreement_truth import (
 )
 
 import microgrud
-from microgrud import Value, grad, hessian, hvp, jacobian, jvp, no_grad, value_and_grad
+from microgrud import Value, detect_anomaly, grad, hessian, hvp, jacobian, jvp, no_grad, value_and_grad
 
 Run = Callable[[Case], Iterator[Finding]]
 Fits = Callable[[Program], bool]
@@ -98,6 +98,20 @@ def backward_with_updates(case: Case) -> Iterator[Finding]:
     result.backward()
     yield "value", [result], [case.truth(moved=True).value]
     yield "grad of leaves", [x.grad for x in leaves], case.truth(moved=True).gradient[case.truth().count :]
+
+
+@way("backward, detect_anomaly")
+def backward_watched(case: Case) -> Iterator[Finding]:
+    with detect_anomaly():
+        yield from backward(case)
+
+
+@way("values under no_grad")
+def values_under_no_grad(case: Case) -> Iterator[Finding]:
+    for k in range(len(case.program.points)):
+        f, _ = case.made()
+        with no_grad():
+            yield f"at point {k}", numbers_of(f(*case.values(k)[0], **case.program.keywords)), case.truth(k).values
 
 
 @way("gradient", differentiable)
