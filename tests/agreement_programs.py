@@ -54,7 +54,12 @@ def closure_over_a_list_of_leaves(w, b):
     return lambda xs: sum(p * sin(x) for p, x in zip(parameters, xs))
 
 
-@program(*ONE, leaves=LEAVES, without=("*updated between calls",))  # the node's number stays what it is
+@program(
+    *ONE,
+    leaves=LEAVES,
+    without=("*updated between calls",),  # the node's number stays what it is
+    refused=in_recordings("compute it inside", "a node closed over may be computed anew before the next call"),
+)
 def closure_over_a_node(w, b):
     def f(x):
         return x * node + node * node

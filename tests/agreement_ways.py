@@ -273,11 +273,12 @@ SUBJECTS: dict[str, Callable[[Function], Function]] = {
 
 def _apply(subject: Callable[[Function], Function], transform: Transform) -> Run:
     """Make the way that applies a transform to numbers: at one point, again, at another, and at the first."""
+    points = (0, 1) if subject is SUBJECTS["a function compiled inside"] else (0, 0, 1, 0)
 
     def run(case: Case) -> Iterator[Finding]:
         f, leaves = case.made()
         made = subject(f)
-        for k in (0, 0, 1, 0):
+        for k in points:
             found = transform.apply(case, made, case.args(k))
             yield f"at point {k}", found, transform.expected(case.truth(k))
             if not case.program.leaves:
