@@ -322,6 +322,21 @@ way("compile, batched", in_arrays)(_replayed_batches(as_lists=False))
 way("compile, batches in lists", in_lists)(_replayed_batches(as_lists=True))
 
 
+@way("compile, .hvp of a batch", lambda program: in_arrays(program) and not program.keywords)
+def hvp_of_batches(case: Case) -> Iterator[Finding]:
+    f, _ = case.scalar()
+    c = compile(f, batched=names_of(case.program))
+    columns, argnums = tuple(_stacked(case, as_lists=False)), case.program.argnums
+    directions = tuple(np.cos(columns[i] + 1.0) for i in argnums)
+    expected: Numbers = []
+    for k in range(3):
+        truth = case.truth(k)
+        own = truth.along([x for direction in directions for x in np.ravel(direction[k]).tolist()])
+        expected += [x / 3.0 for x in own[: truth.count]]
+    for _ in range(2):
+        yield "products", _per_sample(case, c.hvp(columns, directions, argnums=argnums)), expected
+
+
 @way("compile, one argument batched", several_in_arrays)
 def one_batched(case: Case) -> Iterator[Finding]:
     f, _ = case.scalar()

@@ -358,4 +358,22 @@ def _register_transforms() -> None:
             way(f"{name} of {kind}, no_grad", with_leaves)(_without_grad(subject, transform))
 
 
+def _unit_directions(subject: Callable[[Function], Function]) -> Run:
+    """Make the way that takes `jvp` and `hvp` along one input after the other."""
+
+    def run(case: Case) -> Iterator[Finding]:
+        f, _ = case.made()
+        made, scalar, truth = _bound(case, subject(f)), _bound(case, subject(case.program.scalar(f))), case.truth()
+        for i, unit in enumerate(np.eye(truth.count).tolist()):
+            tangents = case.tangents(unit)
+            _, slopes = jvp(made, case.args(), tangents, argnums=case.program.argnums)
+            yield f"jvp by input {i}", numbers_of(slopes), [row[i] for row in truth.jacobian]
+            products = hvp(scalar, case.args(), tangents, argnums=case.program.argnums)
+            yield f"hvp by input {i}", numbers_of(products), truth.hessian[i]
+
+    return run
+
+
 _register_transforms()
+for _kind in ("a function", "a compiled function"):
+    way(f"unit directions of {_kind}", differentiable)(_unit_directions(SUBJECTS[_kind]))
