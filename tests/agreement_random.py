@@ -350,8 +350,10 @@ def _refused(source: str) -> dict[str, Refusal]:
     """Return the documented errors of a program that catches errors."""
     if "except" not in source:
         return {}
+    # Where no point raises, there is nothing to ask the function for.
+    pickled = {way: dataclasses.replace(refusal, always=False) for way, refusal in PICKLED.items()}
     unused = re.search(r"try:\n +mg\.log", source)
-    return {**PICKLED, **(in_recordings("error", "an error that is caught decides a branch") if unused else {})}
+    return {**pickled, **(in_recordings("error", "an error that is caught decides a branch") if unused else {})}
 
 
 @functools.lru_cache(maxsize=1)
