@@ -354,6 +354,8 @@ PICKLED = {
     )
 }
 
+DECIDES = in_recordings("error", "an error that is caught decides a branch")
+
 #: With errors="ignore" the logarithm of a negative number is NaN, and no error that could be caught.
 IGNORED = ("compile, errors ignored",)
 
@@ -372,7 +374,7 @@ def try_and_except():
     return f
 
 
-@program(*ONE, refused=in_recordings("error", "an error that is caught decides a branch"), without=IGNORED)
+@program(*ONE, refused=DECIDES, without=IGNORED)
 def try_whose_result_is_not_used():
     def f(x):
         try:
@@ -380,6 +382,17 @@ def try_whose_result_is_not_used():
         except ValueError:
             return x * x
         return 2.0 * x
+
+    return f
+
+
+@program(*ONE, refused={**PICKLED, **DECIDES}, without=IGNORED)
+def try_whose_derivative_needs_no_result():
+    def f(x):
+        try:
+            return log(x) * 0.5
+        except ValueError:
+            return x * x
 
     return f
 

@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from agreement_programs import IGNORED, PICKLED
-from agreement_truth import Program, Refusal, in_recordings
+from agreement_programs import DECIDES, IGNORED, PICKLED
+from agreement_truth import Program, Refusal
 
 from microgrud import functions
 from microgrud.testing import MOVES
@@ -352,8 +352,7 @@ def _refused(source: str) -> dict[str, Refusal]:
         return {}
     # Where no point raises, there is nothing to ask the function for.
     pickled = {way: dataclasses.replace(refusal, always=False) for way, refusal in PICKLED.items()}
-    unused = re.search(r"try:\n +mg\.log", source)
-    return {**pickled, **(in_recordings("error", "an error that is caught decides a branch") if unused else {})}
+    return {**pickled, **DECIDES}
 
 
 @functools.lru_cache(maxsize=1)
