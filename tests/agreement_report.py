@@ -146,7 +146,7 @@ def report_random(kind: str, programs: Iterable[Program], ways: int) -> int:
         for name, said in found:
             by_way[name] += 1
             if by_way[name] <= 2:
-                print(f"WRONG {kind} {number} - {name}: {said}\n{program.source}\n")
+                print(f"WRONG {kind} {number} - {name}: {said}\n{program.source}\n", flush=True)
     seconds = time.perf_counter() - start
     print(f"{count} {kind}, each on {ways} of {len(WAYS)} ways: {wrong} with another number, {seconds:.0f} s")
     for name, number in by_way.most_common():
