@@ -17,7 +17,7 @@ from typing import Any
 from agreement_fit import FITTED, SETTINGS, fit_outcome
 from agreement_matrix import ROWS, applies, cells
 from agreement_random import expression_program, mixed_program
-from agreement_truth import Case, EagerTruth, Program, Truth, difference, outcome
+from agreement_truth import Case, EagerTruth, Program, Refusal, Truth, difference, outcome
 from agreement_ways import WAYS
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
@@ -105,8 +105,8 @@ def report_matrix() -> int:
         if said:
             wrong += 1
             print(f"WRONG {way.name} - {program.name}: {said}")
-        elif was_refused(way.name, program):
-            refused[program.name, program.refusal(way.name).reason] += 1  # type: ignore[union-attr]
+        elif (refusal := refused_by(way.name, program)) is not None:
+            refused[program.name, refusal.reason] += 1
     for name in FITTED:
         for setting in SETTINGS:
             said = said_of_fit(name, setting)
@@ -122,17 +122,16 @@ def report_matrix() -> int:
     return wrong
 
 
-def was_refused(name: str, program: Program) -> bool:
-    """Tell whether a cell that is right is the documented error, and not the number."""
+def refused_by(name: str, program: Program) -> Refusal | None:
+    """Return the documented error, if that is what a right cell is, and not the number."""
     refusal = program.refusal(name)
     if refusal is None:
-        return False
+        return None
     try:
-        for _ in WAYS[name].run(Case(program)):
-            pass
+        collections.deque(WAYS[name].run(Case(program)), maxlen=0)
     except refusal.error:
-        return True
-    return False
+        return refusal
+    return None
 
 
 def report_random(kind: str, programs: Iterable[Program], ways: int) -> int:
