@@ -23,7 +23,7 @@ from mpmath import mp, mpf
 import microgrud
 from microgrud import CompileError, Value
 
-#: What two ways of computing one number may differ by, relative to the largest number beside it (and to 1).
+#: The largest difference between two ways of computing a number, relative to the largest number compared with it, or 1.
 TOLERANCE = 1e-9
 
 #: Patterns of the names of ways that record.
@@ -94,7 +94,7 @@ class Program:
 
     @cached_property
     def result(self) -> Any:
-        """What it returns at the first point: of floats, or of Values where it calls their methods."""
+        """The result at the first point: of floats, or of Values where the function calls their methods."""
         f, args = self.make(*self.leaves), copy.deepcopy(self.points[0])
         try:
             return f(*args, **self.keywords)
@@ -103,12 +103,12 @@ class Program:
 
     @property
     def is_scalar(self) -> bool:
-        """Whether the result is one number, and not a structure."""
+        """True if the result is one number, and not a structure."""
         return not isinstance(self.result, (list, tuple, dict, np.ndarray))
 
     @cached_property
     def truths(self) -> dict[Any, Truth]:
-        """What is known about it, for all cells of its row."""
+        """The truths that cells of this row have asked for, by arguments."""
         return {}
 
     def scalar(self, f: Function) -> Function:
@@ -179,7 +179,7 @@ def weighted_sum(numbers: Sequence[Any], by: Sequence[float] | None = None) -> A
 
 
 class Truth:
-    """What a program gives at a point, and its derivatives by the numbers in its arguments, then by its leaves.
+    """The numbers of a program at a point, and its derivatives by the numbers in its arguments, then by its leaves.
 
     Attributes:
         values: the numbers of the result.
