@@ -46,6 +46,11 @@ def carrying(variables: Sequence[Value]) -> Iterator[None]:
         _variables.reset(token)
 
 
+def variables() -> tuple[Value, ...]:
+    """Return the variables of all transforms in progress, in the present thread or task."""
+    return _variables.get()
+
+
 def is_differentiating() -> bool:
     """Tell whether a transform is in progress, in the present thread or task."""
     return bool(_in_progress_anywhere and _variables.get())

@@ -17,8 +17,8 @@ from . import native
 from .engine import Value, topological_order
 
 
-def reaches_outside(outputs: list[Value], inputs: list[Value]) -> bool:
-    """Tell whether outputs depend on a Value, other than through the inputs, that is held by more than their graph.
+def reached_outside(outputs: list[Value], inputs: list[Value]) -> Value | None:
+    """Return a Value that outputs depend on, other than through the inputs, and that is held by more than their graph.
 
     Args:
         outputs: nodes, to which the caller holds no reference but this list.
@@ -26,11 +26,12 @@ def reaches_outside(outputs: list[Value], inputs: list[Value]) -> bool:
 
     >>> w = Value(3.0)
     >>> x = Value(2.0)
-    >>> reaches_outside([w * x], [x]), reaches_outside([Value(3.0) * x], [x])
-    (True, False)
+    >>> reached_outside([w * x], [x]) is w, reached_outside([Value(3.0) * x], [x])
+    (True, None)
     """
     order = topological_order(Value(0.0, outputs))[:-1]
-    return bool(_held_outside(order, outputs, 1, inputs, False))
+    found: Value | None = _held_outside(order, outputs, 1, inputs, False)
+    return found
 
 
 def keeps_results(ends: list[Value], inputs: list[Value]) -> bool:
@@ -48,13 +49,13 @@ def keeps_results(ends: list[Value], inputs: list[Value]) -> bool:
     True
     """
     order = topological_order(Value(0.0, ends))[:-1]
-    return bool(_held_outside(order, ends, 2, inputs, True))
+    return _held_outside(order, ends, 2, inputs, True) is not None
 
 
 def _held_in_python(
     order: list[Value], holding: list[Value], weight: int, inputs: list[Value], dependent: bool
-) -> bool:
-    """Tell whether a node is held by more than its graph and the lists given.
+) -> Value | None:
+    """Return the first node that is held by more than its graph and the lists given.
 
     Args:
         order: the nodes, in topological order.
@@ -77,7 +78,7 @@ def _held_in_python(
         if (id(node) in variable) == dependent:
             meant.append(node)
     if not meant:
-        return False
+        return None
     # A node that nobody else holds is counted with the others: its references are those of the lists and the loop.
     unheld = [Value(0.0)]
     order += unheld
@@ -85,7 +86,7 @@ def _held_in_python(
     del node
     uses[id(unheld.pop())] = 0
     held = [sys.getrefcount(x) - uses.get(id(x), 0) for x in meant]
-    return max(held) > held[-1]
+    return next((x for x, count in zip(meant, held) if count > held[-1]), None)
 
 
 _held_outside: Any = _held_in_python if native.engine is None else native.engine.held_outside

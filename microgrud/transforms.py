@@ -20,13 +20,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import ops, watching
-from .copying import carrying
+from .copying import carrying, variables
 from .engine import Value
 from .gradients import gradient, numbers_of_gradient, pushforward
-from .operation import Number, is_real_scalar
-from .outside import reaches_outside
+from .operation import Number, Operation, is_real_scalar
+from .outside import reached_outside
 from .recording import enable_grad, is_recording
 from .trees import Structure, flatten
+
+#: A number computed by a function that reached the second operand, which the number itself need not depend on: the
+#: derivative of `w + x**2` is `2 x`. A transform around it knows by the operand that its results are to be Values.
+_ANCHORED = Operation("anchored", "=", 2, lambda x, _: x, (lambda z, x, _: 1.0, lambda z, x, _: None), None, ())
 
 
 def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
@@ -185,6 +189,7 @@ class _RecordedCall:
         outputs: the nodes in the result.
         structure: of the result.
         connected: whether results are Values, since the function reached Values from outside.
+        anchor: such a Value that no transform in progress has for its variable, if there is one.
     """
 
     positions: tuple[int, ...]
@@ -194,6 +199,7 @@ class _RecordedCall:
     outputs: list[Value]
     structure: Structure
     connected: bool
+    anchor: Value | None
 
     @property
     def as_numbers(self) -> bool:
@@ -213,6 +219,8 @@ class _RecordedCall:
         """
         if watching.current() is not None:
             return list(numbers)
+        if self.anchor is not None:
+            return [_ANCHORED(x, self.anchor) for x in numbers]
         if self.connected:
             return [_as_node(x) for x in numbers]
         return [x.data if isinstance(x, Value) else float(x) for x in numbers]
@@ -297,9 +305,11 @@ def _call_recorded(
     outputs = [_as_node(x) for x in numbers]
     del numbers  # which would count as somebody who holds the outputs
     given = any(not x.is_leaf for x in inputs)  # Values, of which the inputs are copies
-    connected = is_recording() and (given or reaches_outside(outputs, inputs))
+    connected = is_recording() and (given or reached_outside(outputs, inputs) is not None)
+    outer = list(variables())
+    anchor = reached_outside(outputs, inputs + outer) if connected and outer and watching.current() is None else None
     single = not isinstance(argnums, (tuple, list))
-    return _RecordedCall(positions, single, tuple(structures), inputs, outputs, structure, connected)
+    return _RecordedCall(positions, single, tuple(structures), inputs, outputs, structure, connected, anchor)
 
 
 def _one_number(result: Any, name: str, wanted: bool) -> Any:

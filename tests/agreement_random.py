@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from agreement_programs import DECIDES, IGNORED, PICKLED
+from agreement_programs import IGNORED, PICKLED
 from agreement_truth import Program, Refusal
 
 from microgrud import functions
@@ -351,8 +351,7 @@ def _refused(source: str) -> dict[str, Refusal]:
     if "except" not in source:
         return {}
     # Where no point raises, there is nothing to ask the function for.
-    pickled = {way: dataclasses.replace(refusal, always=False) for way, refusal in PICKLED.items()}
-    return {**pickled, **DECIDES}
+    return {way: dataclasses.replace(refusal, always=False) for way, refusal in PICKLED.items()}
 
 
 @functools.lru_cache(maxsize=1)

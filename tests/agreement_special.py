@@ -301,7 +301,6 @@ SPECIAL.append(
     (0.5, Affine(2.0, 0.3)),
     (-0.7, Affine(1.0, 0.5)),
     (1.3, Affine(-1.0, 0.2)),
-    refused={"compile, pickled": Refusal(CompileError, "function", "a pickle holds recordings, and no function")},
 )
 def objects_among_the_arguments(x, model):
     return model(x) * exp(x)

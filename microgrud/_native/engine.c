@@ -245,7 +245,7 @@ static PyMethodDef module_methods[] = {
      "Set the data, or the gradients, of Values from a vector of doubles."},
     {"held_outside", held_outside, METH_VARARGS,
      "held_outside($module, order, holding, weight, inputs, dependent, /)\n--\n\n"
-     "Tell whether a node of a graph is held by more than the graph and two lists, as microgrud.outside does."},
+     "Return a node of a graph that is held by more than the graph and two lists, or None; see microgrud.outside."},
     {"flatten", flatten, METH_VARARGS,
      "flatten($module, ends, known, /)\n--\n\n"
      "Return all that ends, a tuple of Values and floats, depend on, as the fields of microgrud.tape.graph.Graph."},

@@ -71,16 +71,18 @@ static PyObject *held_outside(PyObject *module, PyObject *args)
     for (Py_ssize_t k = 0; k < PyList_GET_SIZE(holding); k++) {
         as_node(PyList_GET_ITEM(holding, k))->progress += (uint32_t)weight;
     }
-    bool found = false;
-    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(order); k++) {
-        const Node *node = as_node(PyList_GET_ITEM(order, k));
+    PyObject *found = Py_None;
+    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(order) && found == Py_None; k++) {
+        Node *node = as_node(PyList_GET_ITEM(order, k));
         const bool depends = (node->flags & VARIABLE) != 0;
-        found |= depends == (dependent != 0) && Py_REFCNT(node) > (Py_ssize_t)node->progress;
+        if (depends == (dependent != 0) && Py_REFCNT(node) > (Py_ssize_t)node->progress) {
+            found = (PyObject *)node;
+        }
     }
     clear_marks(order);
     clear_marks(holding);
     clear_marks(inputs);
-    return PyBool_FromLong(found);
+    return Py_NewRef(found);
 }
 
 #endif

@@ -17,6 +17,7 @@ import numpy as np
 from ..engine import Value
 from ..gradients import gradient, numbers_of_gradient
 from ..operation import Number, Operation
+from ..recording import enable_grad
 from .evaluation import Evaluation
 
 __all__ = ["Call", "Opaque"]
@@ -84,7 +85,8 @@ class Call:
     @cached_property
     def graph(self) -> list[Value]:
         """The result as the function itself computes it."""
-        return [x if isinstance(x, Value) else Value(x) for x in self.build()]
+        with enable_grad():
+            return [x if isinstance(x, Value) else Value(x) for x in self.build()]
 
     def _node(self, name: str, number: float, numbers: Callable[[], list[float]], path: list[int]) -> Value:
         """Return a node with a number and its derivatives.
@@ -142,7 +144,8 @@ class Call:
             return self.graph[path[0]]
         before = tuple(path[:-1])
         if before not in self.derivatives:
-            self.derivatives[before] = gradient(self._expanded(path[:-1]), self.operands)
+            with enable_grad():
+                self.derivatives[before] = gradient(self._expanded(path[:-1]), self.operands)
         return self.derivatives[before][path[-1]]
 
 
