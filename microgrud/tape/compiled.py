@@ -599,7 +599,12 @@ def compile(
     to the recording too, but for those that `take(table, index)` looks up by.
 
     What a recording cannot know is as it was then: a plain number, a list or a parameter of a model that has been put
-    in the place of another since; and operations whose results nobody uses, with the errors that they would raise.
+    in the place of another since. An object among the arguments is recorded anew when its numbers have changed.
+
+    Floats in, floats out. With Values among the arguments, and inside a transform such as `grad`, the result is a node
+    of the graph, connected with the arguments and with the leaves that the function closes over, to any order. (This is
+    the one difference from the function itself, which gives a Value wherever it closes over one; `.backward` is there
+    for what it closes over.)
 
     Results are those of the function to rounding: a single call, a batch and the interpreter in NumPy take sums in
     different orders. What a sample gives does not depend on the batch that it is in, and nothing depends on the number
@@ -622,8 +627,9 @@ def compile(
         An object that is called like `f`, and gives floats; see `Compiled`. Without `f` a decorator.
 
     Raises:
-        CompileError: (from the object returned) if the function reads `.data`, changes its arguments, or is not the
-            same when it is recorded again, as with random numbers.
+        CompileError: (from the object returned) if the function reads `.data`, changes its arguments, keeps a number
+            that it computed, closes over the result of an operation, or is not the same when it is recorded again, as
+            with random numbers.
 
     >>> from microgrud import Value, tanh
     >>> w = Value(0.5)
