@@ -82,13 +82,17 @@ def pushforward(outputs: Sequence[Value], tangents: Mapping[Value, Number], as_n
     """
     slopes_of = _numbers_of_slopes if as_numbers else _slopes
     known: dict[Value, Number] = dict(tangents)
+    moving = {node for node, tangent in known.items() if not _is_constant(tangent, 0.0)}
     for output in outputs:
         for node in topological_order(output):
             if node in known:
                 continue
-            terms = [_push_on(known[x], slope) for x, slope in slopes_of(node, known)]
+            # With the parts exchanged: a slope of 0 stops what comes from below, as a zero adjoint does in reverse mode,
+            # and a tangent that has become 0 is no more than a number that an infinite slope makes NaN.
+            terms = [chain(slope, known[x]) for x, slope in slopes_of(node, moving)]
             if terms:
                 known[node] = _add_up(terms)
+                moving.add(node)
     return [known.get(output, 0.0) for output in outputs]
 
 
@@ -153,13 +157,6 @@ def _paired(
         )
     slopes = operation.local_derivatives(out, operands, wanted)
     return [(parents[i], slope) for i, slope in zip(wanted, slopes) if slope is not None]  # type: ignore[misc]
-
-
-def _push_on(tangent: Number, slope: Number) -> Number:
-    """Multiply a tangent by a local derivative; what stops an adjoint in reverse mode, a zero slope, stops it here."""
-    if number_of(slope) == 0.0 and not math.isfinite(number_of(tangent)):
-        return chain(slope, tangent)
-    return chain(tangent, slope)
 
 
 def _add_up(terms: list[Number]) -> Number:

@@ -58,6 +58,62 @@ def power_ieee(x: float, y: float) -> float:
         return math.copysign(math.inf, x) if odd else math.inf
 
 
+def power_over(x: float, y: float, n: float) -> float:
+    """Return x**y / x**n, the power x**(y - n), by the rules of IEEE 754.
+
+    The rounding error of y - n would be multiplied by log(x) (170 ulp at 1e300**1e-5); it is computed (Knuth's TwoSum)
+    and put back instead.
+    """
+    exponent = y - n
+    if exponent == 2.0:
+        return x * x
+    virtual = exponent - y
+    error = (y - (exponent - virtual)) - (n + virtual)
+    if error == 0.0 or not math.isfinite(error) or x == 0.0 or not math.isfinite(x):
+        return power_ieee(x + 0.0 if error != 0.0 else x, exponent)
+    if x < 0.0 and not y.is_integer():
+        return math.nan
+    power = power_ieee(abs(x), exponent)
+    if math.isfinite(power):
+        power += power * (error * math.log(abs(x)))
+    return -power if x < 0.0 and math.fmod(math.fmod(y, 2.0) - n, 2.0) != 0.0 else power
+
+
+_MOST_POWERS = 512.0  # of a number between 1/2 and 1, which is then still no subnormal one
+
+
+def radial(n: float, *operands: float) -> float:
+    """Return x1**e1 * x2**e2 * ... / r**n, with r the norm of all x; operands are all the e, then all the x.
+
+    Powers of two are kept apart, so that nothing overflows but the result, and nothing loses digits to underflow. At
+    infinity the value is 0 where the denominator outgrows the numerator, and NaN elsewhere.
+    """
+    half = len(operands) // 2
+    exponents, xs = operands[:half], operands[half:]
+    if len(operands) % 2 or not half or not all(0.0 <= e <= _MOST_POWERS and e.is_integer() for e in (n, *exponents)):
+        raise ValueError(f"expected whole exponents from 0 to {_MOST_POWERS:g}, one for each number")
+    if not all(map(math.isfinite, xs)):
+        degree = sum([e for e, x in zip(exponents, xs) if math.isinf(x)])
+        return math.nan if degree >= n or any(map(math.isnan, xs)) else 0.0
+    parts = [math.frexp(x) for x in xs]
+    top = max([exponent for mantissa, exponent in parts if mantissa], default=0)
+    squares, product, shift = 0.0, 1.0, -int(n) * top
+    for (mantissa, exponent), e in zip(parts, exponents):
+        scaled = math.ldexp(mantissa, exponent - top)
+        squares += scaled * scaled
+        shift += int(e) * exponent
+        for _ in range(int(e)):
+            product *= mantissa
+    denominator = math.sqrt(squares) if n % 2.0 else 1.0
+    for _ in range(int(n) // 2):
+        denominator *= squares
+    quotient = divide(product, denominator)
+    try:
+        return math.ldexp(quotient, shift)
+    except OverflowError:
+        return math.copysign(math.inf, quotient)
+
+
 def cbrt(x: float) -> float:
     """Return the real cube root: the power, then one step of Newton's method."""
     if x == 0.0 or not math.isfinite(x):

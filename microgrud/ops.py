@@ -13,6 +13,7 @@ infinite adjoint, whose product with a computed 0 would be NaN.
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Callable, Sequence
@@ -30,8 +31,12 @@ OPEN_UNIT = Interval(-1.0, 1.0, low_open=True, high_open=True)
 
 # Below this a float is subnormal or close to it, and has lost digits that a scaled computation keeps.
 _TINY = 2.0**-960
-_HUGE = 2.0**1000
+_HUGE = 2.0**960
 _SCALE = 2.0**600
+
+# Of so many numbers at most a norm has derivatives whose own derivatives keep every digit: these are sums of as many
+# terms, and those by all pairs of numbers take time that goes with the cube of how many there are.
+_MOST_RADIAL = 8
 
 TABLE: dict[str, Operation] = {}
 
@@ -83,40 +88,41 @@ def _one(z: Number, *_: Number) -> float:
 
 
 def _quotient_by_divisor(z: Number, x: Number, y: Number) -> Number:
-    """d(x/y)/dy = -(x/y)/y; where x/y has lost digits to underflow, it is computed again at a larger scale."""
-    if -_TINY < z < _TINY:
+    """d(x/y)/dy = -(x/y)/y; where x/y has lost digits to underflow, it is computed again at a larger scale.
+
+    An exact 0 has lost none: scaled again by each further derivative, it would overflow.
+    """
+    if -_TINY < z < _TINY and number_of(z) != 0.0:
         return -(x * _SCALE / y / y) / _SCALE
     return -z / y
 
 
-def _power_by_base(z: Number, x: Number, y: Number) -> Number:
-    """d(x**y)/dx = y * x**(y - 1), each case in the form that loses no digits."""
-    base_is_zero = number_of(x) == 0.0
-    if number_of(y) == 0.0 and not hasattr(y, "_record"):
-        return None  # x**0 is 1, whatever x is
-    if base_is_zero and number_of(y) == 0.0:
+def _power_by_base(z: Number, x: Number, y: Number, n: float = 0.0) -> Number:
+    """d x**(y - n)/dx = (y - n) * x**(y - (n + 1))."""
+    if not hasattr(y, "_record"):
+        if y == n:
+            return None  # x**0 is 1, whatever x is
+    elif number_of(x) == 0.0 and number_of(y) == n:
         return 0.0
-    if -_TINY < z < _TINY and not base_is_zero:  # the power has underflowed: use its square root twice
-        magnitude = x if x > 0.0 else -x
-        sign = math.copysign(1.0, number_of(x)) * math.copysign(1.0, number_of(z))
-        if y >= 1.0:
-            root = POWER_IEEE(magnitude, 0.5 * (y - 1.0))
-            return sign * y * root * root
-        root = POWER_IEEE(magnitude, 0.5 * y)
-        return sign * y * root / magnitude * root
-    if y >= 1.0 or base_is_zero:
-        return y * POWER_IEEE(x, y - 1.0)  # y - 1 is exact for y >= 1
-    return y * z / x  # y - 1 would be rounded, and its error multiplied by log(x): 170 ulp at 1e300**1e-5
+    power = POWER_OVER(x, y, n + 1.0)
+    if _TINY <= power <= _HUGE or -_HUGE <= power <= -_TINY or number_of(x) == 0.0:
+        return (y - n) * power
+    # The power has lost digits to underflow, or overflowed before the product with y - n: use its square root twice.
+    sign = math.copysign(1.0, number_of(power))
+    root = POWER_OVER(x if x > 0.0 else -x, 0.5 * y, 0.5 * (n + 1.0))
+    return sign * (y - n) * root * root
 
 
-def _power_by_exponent(z: Number, x: Number, y: Number) -> Number:
-    """d(x**y)/dy = x**y * log(x); a negative base has no derivative by its exponent."""
+def _power_by_exponent(z: Number, x: Number, y: Number, n: float = 0.0) -> Number:
+    """d x**(y - n)/dy = x**(y - n) * log(x); a negative base has no derivative by its exponent."""
     if x > 0.0:
-        if -_TINY < z < _TINY:
-            root = POWER_IEEE(x, 0.5 * y)
-            return root * LOG(x) * root
-        return z * LOG(x)
-    return 0.0 if number_of(x) == 0.0 else math.nan
+        if _TINY <= z <= _HUGE:
+            return z * LOG(x)
+        root = POWER_OVER(x, 0.5 * y, 0.5 * n)
+        return root * LOG(x) * root
+    if number_of(x) == 0.0:
+        return 0.0 if n == 0.0 or y > n else -math.inf
+    return math.nan
 
 
 def _modulo(mp: Number, x: Number, y: Number) -> Number:
@@ -136,15 +142,16 @@ DIVIDE_IEEE: Operation = _operation(
     definition=_divide_ieee_definition,
     total=True,
 )
-POWER_IEEE: Operation = _operation(
-    "power_ieee",
-    kernels.power_ieee,
-    _power_by_base,
-    _power_by_exponent,
+# x**y / x**n = x**(y - n) by the rules of IEEE 754: the powers in the derivatives of x**y, whose n is a constant.
+POWER_OVER: Operation = _operation(
+    "power_over",
+    kernels.power_over,
+    lambda z, x, y, n: _power_by_base(z, x, y, n),
+    lambda z, x, y, n: _power_by_exponent(z, x, y, n),
+    _nothing,
     symbol="**",
-    definition=lambda mp, x, y: mp.inf if x == 0 and y < 0 else x**y,
-    domain=(NONNEGATIVE, REALS),
-    total=True,
+    definition=lambda mp, x, y, n: mp.inf if x == 0 and y < n else x ** (y - n),
+    domain=(NONNEGATIVE, REALS, REALS),
 )
 # The product of an adjoint and a local derivative that is infinite or NaN, where the adjoint is 0.
 CHAIN: Operation = _operation(
@@ -367,42 +374,6 @@ LOG10 = _operation(
 # --- trigonometry -------------------------------------------------------------------------------------------------
 
 
-def _scale_for(size: Number) -> float:
-    """A power of two by which to multiply numbers of this size so that their squares stay in range."""
-    if size < _TINY:
-        return _SCALE
-    return 1.0 / _SCALE if size > _HUGE else 1.0
-
-
-def _directions(z: Number, *xs: Number) -> list[Number]:
-    """The gradient of the Euclidean norm z of xs: each x / z, and 0 at the origin, where least norm decides."""
-    if number_of(z) == 0.0:
-        return [0.0] * len(xs)
-    scale = _scale_for(z)
-    if scale != 1.0:  # too small for a quotient with all its digits, or overflowed
-        xs = tuple(x * scale for x in xs)
-        z = NORM(*xs)
-    return [x / z for x in xs]
-
-
-def _atan2_slope(opposite: Number, y: Number, x: Number) -> Number:
-    """opposite / (y**2 + x**2), without the overflow and underflow of the squares."""
-    scale = _scale_for(HYPOT(y, x))
-    radius = HYPOT(y * scale, x * scale)
-    opposite = opposite * scale
-    cosine = DIVIDE_IEEE(opposite, radius)
-    if -_TINY < cosine < _TINY:  # has lost digits that the second division would need
-        return DIVIDE_IEEE(DIVIDE_IEEE(opposite * _SCALE, radius), radius) / _SCALE * scale
-    return DIVIDE_IEEE(cosine, radius) * scale
-
-
-def _atan_slope(z: Number, x: Number) -> Number:
-    """1 / (1 + x**2); for large x in a form whose square does not overflow."""
-    if -1.0 <= x <= 1.0:
-        return 1.0 / (1.0 + x * x)
-    return (1.0 / x) / (x + 1.0 / x)
-
-
 def _one_minus_square(x: Number) -> Number:
     """1 - x**2: in factors near 1, where it cancels; as it stands elsewhere, so that its own derivative does not."""
     return 1.0 - x * x if -0.5 <= x <= 0.5 else (1.0 - x) * (1.0 + x)
@@ -413,12 +384,18 @@ COS: Operation = _operation("cos", math.cos, lambda z, x: -SIN(x))
 TAN = _operation("tan", math.tan, lambda z, x: 1.0 + z * z)
 ASIN = _operation("asin", math.asin, lambda z, x: DIVIDE_IEEE(1.0, SQRT(_one_minus_square(x))), domain=UNIT)
 ACOS = _operation("acos", math.acos, lambda z, x: DIVIDE_IEEE(-1.0, SQRT(_one_minus_square(x))), domain=UNIT)
-ATAN = _operation("atan", math.atan, _atan_slope, total=True)
+ATAN = _operation("atan", math.atan, lambda z, x: RADIAL(2.0, 0.0, 0.0, 1.0, x))  # 1 / (1 + x**2)
 ATAN2 = _operation(
-    "atan2", math.atan2, lambda z, y, x: _atan2_slope(x, y, x), lambda z, y, x: -_atan2_slope(y, y, x), total=True
+    "atan2",
+    math.atan2,
+    lambda z, y, x: RADIAL(2.0, 0.0, 1.0, y, x),
+    lambda z, y, x: -RADIAL(2.0, 1.0, 0.0, y, x),
 )
 HYPOT: Operation = _operation(
-    "hypot", math.hypot, lambda z, x, y: _directions(z, x, y)[0], lambda z, x, y: _directions(z, x, y)[1], total=True
+    "hypot",
+    math.hypot,
+    lambda z, x, y: 0.0 if number_of(z) == 0.0 else RADIAL(1.0, 1.0, 0.0, x, y),
+    lambda z, x, y: 0.0 if number_of(z) == 0.0 else RADIAL(1.0, 0.0, 1.0, x, y),
 )
 SINH: Operation = _operation("sinh", math.sinh, lambda z, x: COSH(x))
 COSH: Operation = _operation("cosh", math.cosh, lambda z, x: SINH(x))
@@ -429,8 +406,8 @@ SECH_SQUARED: Operation = _operation(
     definition=lambda mp, x: mp.sech(x) ** 2,
     total=True,
 )
-TANH: Operation = _operation("tanh", math.tanh, lambda z, x: SECH_SQUARED(x), total=True)
-ASINH = _operation("asinh", math.asinh, lambda z, x: 1.0 / HYPOT(1.0, x), total=True)
+TANH: Operation = _operation("tanh", math.tanh, lambda z, x: SECH_SQUARED(x))
+ASINH = _operation("asinh", math.asinh, lambda z, x: RADIAL(1.0, 0.0, 0.0, 1.0, x))  # 1 / sqrt(1 + x**2)
 ACOSH = _operation(
     "acosh",
     math.acosh,
@@ -540,6 +517,53 @@ def _products_of_others(z: Number, *xs: Number) -> list[Number]:
     return result[::-1]
 
 
+def _with_powers(exponents: Sequence[float], *changes: tuple[int, float]) -> list[float]:
+    result = list(exponents)
+    for i, change in changes:
+        result[i] += change
+    return result
+
+
+def _radial_slope(n: float, exponents: Sequence[float], xs: Sequence[Number], i: int) -> Number:
+    """The derivative of x1**e1 * x2**e2 * ... / r**n by xi.
+
+    It is ((ei - n) * xi**2 + ei * (the other squares)) / (xi * r**2) times the function itself: quotients of the same
+    kind, of which those with a factor of 0 are left out, so that nothing cancels that does not cancel in the truth.
+    """
+    e = exponents[i]
+    terms: list[Number] = []
+    if e != n:
+        terms.append((e - n) * RADIAL(n + 2.0, *_with_powers(exponents, (i, 1.0)), *xs))
+    if e != 0.0:
+        others = (j for j in range(len(xs)) if j != i)
+        terms.extend(e * RADIAL(n + 2.0, *_with_powers(exponents, (i, -1.0), (j, 2.0)), *xs) for j in others)
+    return functools.reduce(operator.add, terms) if terms else 0.0
+
+
+def _radial_partials(z: Number, n: float, *operands: Number) -> list[Number]:
+    half = len(operands) // 2
+    exponents, xs = operands[:half], operands[half:]
+    return [None] * (1 + half) + [_radial_slope(n, exponents, xs, i) for i in range(half)]
+
+
+def _radial_definition(mp: Number, n: Number, *operands: Number) -> Number:
+    half = len(operands) // 2
+    return mp.fprod(x**e for e, x in zip(operands[:half], operands[half:])) / mp.norm(operands[half:]) ** n
+
+
+def _norm_partials(z: Number, *xs: Number) -> list[Number]:
+    """Each x / z, and 0 at the origin, where least norm decides."""
+    if number_of(z) == 0.0:
+        return [0.0] * len(xs)
+    if len(xs) <= _MOST_RADIAL:
+        return [RADIAL(1.0, *(float(i == j) for j in range(len(xs))), *xs) for i in range(len(xs))]
+    if not _TINY <= z <= _HUGE:  # too small for a quotient with all its digits, or overflowed
+        scale = _SCALE if z < _TINY else 1.0 / _SCALE
+        xs = tuple(x * scale for x in xs)
+        z = NORM(*xs)
+    return [x / z for x in xs]
+
+
 def _dot_partials(z: Number, bias: Number, *operands: Number) -> list[Number]:
     half = len(operands) // 2
     return [1.0, *operands[half:], *operands[:half]]
@@ -600,6 +624,10 @@ DOT = _sequence_operation(
 NORM: Operation = _sequence_operation(
     "norm", math.hypot, _directions, definition=lambda mp, *xs: mp.norm(xs), total=True
 )
+# x1**e1 * x2**e2 * ... / r**n, with r the norm of all x: operands are n, then all the e, then all the x. Numbers n and
+# e are constants. The derivatives of whatever is made of lengths and angles, which are of this kind again.
+RADIAL: Operation = _sequence_operation("radial", kernels.radial, _radial_partials, definition=_radial_definition)
+NORM: Operation = _sequence_operation("norm", math.hypot, _norm_partials, definition=lambda mp, *xs: mp.norm(xs))
 MAX = _sequence_operation(
     "max",
     lambda *xs: kernels.largest(xs),

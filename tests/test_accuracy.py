@@ -42,7 +42,7 @@ def truth_operands(name: str, xs: list[float]) -> list[float]:
 
 
 #: Forms of an operation that is measured: for derivative rules, and for round(x, digits).
-PRIVATE_FORMS = {"divide_ieee": "divide", "power_ieee": "pow", "chain": "multiply", "round_digits": "round"}
+PRIVATE_FORMS = {"divide_ieee": "divide", "power_over": "pow", "chain": "multiply", "round_digits": "round"}
 
 
 def test_every_operation_is_measured() -> None:

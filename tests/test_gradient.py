@@ -20,7 +20,8 @@ from microgrud.operation import Operation
 # differentiated: they choose (the condition of where, the index of softmax, the number of digits).
 POINTS: dict[str, list[tuple[Any, ...]]] = {
     "divide_ieee": [(0.7, -1.3)],
-    "power_ieee": [(0.7, -1.3), (2.5, 2.2)],
+    "power_over": [(0.7, -1.3, [1.0]), (2.5, 2.2, [2.0]), (2.5, 1e-3, [1.0])],
+    "radial": [([2.0], [1.0], [0.0], 0.7, -1.3), ([1.0], [0.0], [0.0], 0.7, -1.3), ([3.0], [1.0], [2.0], 0.7, -1.3)],
     "chain": [(0.7, -1.3)],
     "add": [(0.7, -1.3)],
     "subtract": [(0.7, -1.3)],
@@ -259,14 +260,45 @@ def test_an_adjoint_that_is_zero_by_chance_stops_an_infinite_slope() -> None:
     assert gradient(by_z, z).data == 0.0
 
 
-def test_a_zero_tangent_stops_an_infinite_slope_forward_too() -> None:
+def test_a_plain_zero_for_a_tangent_is_as_if_the_input_were_absent() -> None:
     x, z = Value(0.0), Value(0.0)
     assert pushforward([x * mg.sqrt(z)], {x: 1.0, z: 0.0})[0].data == 0.0
     assert pushforward([mg.sqrt(z)], {z: 0.0}) == [0.0]
-    v = Value(0.0)
+    assert pushforward([mg.sqrt(2.0 * z)], {z: 0.0}) == [0.0]
+    v = Value(0.0)  # a variable, and not a plain number
     (slope,) = pushforward([mg.sqrt(z)], {z: v})
-    assert slope.data == 0.0
+    assert math.isnan(slope.data)
     assert gradient(slope, v).data == math.inf
+
+
+@pytest.mark.parametrize(
+    ("f", "slope"),
+    [
+        (lambda x: mg.cbrt(x**3), math.nan),
+        (lambda x: mg.acos(1.0 + 0.0 * x), math.nan),
+        (lambda x: mg.sqrt(abs(x)), math.nan),
+        (lambda x: 0.0 * mg.sqrt(x), 0.0),
+        (lambda x: 0.0 * mg.cbrt(x**3), 0.0),
+        (lambda x: mg.where(x > 0, mg.sqrt(x), 3.0 * x), 3.0),
+        (lambda x: mg.sqrt(mg.relu(x - 1.0)), 0.0),
+        (lambda x: mg.sqrt(x), math.inf),
+    ],
+)
+def test_forward_and_reverse_mode_agree_where_a_slope_is_infinite(f: Any, slope: float) -> None:
+    x = Value(0.0)
+    y = f(x)
+    forward = number(pushforward([y], {x: 1.0})[0])
+    y.backward()
+    for computed in (forward, gradient(y, x).data, x.grad, mg.grad(f)(0.0), mg.jvp(f, (0.0,), (1.0,))[1]):
+        assert computed == slope or (math.isnan(computed) and math.isnan(slope))
+
+
+def test_a_zero_adjoint_that_is_a_difference_stops_in_reverse_mode_alone() -> None:
+    x = Value(0.0)
+    root = mg.sqrt(x)
+    difference = root - root
+    assert gradient(difference, x).data == 0.0
+    assert math.isnan(number(pushforward([difference], {x: 1.0})[0]))
 
 
 def test_derivatives_of_a_kink_are_those_of_the_chosen_piece() -> None:

@@ -54,6 +54,10 @@ def points_of_entry(operation: Operation, count: int) -> Iterator[list[float]]:
             xs[1:] = sorted(xs[1:])
         if operation.name in ("round_digits", "softmax", "log_softmax"):  # an operand that is an integer
             xs[-1 if operation.name == "round_digits" else 0] = float(rng.randrange(1, 4))
+        if operation.name == "power_over":
+            xs[2] = float(rng.randrange(4))
+        if operation.name == "radial":  # a whole number for the norm, and for each of two numbers
+            xs[:3] = (float(rng.randrange(4)) for _ in range(3))
         if operation.name == "gaussian":  # of which the scale is a power of 2
             xs[1] = 2.0 ** rng.randrange(-2, 2)
         if not all(x in interval for x, interval in zip(xs, intervals)):
@@ -148,8 +152,9 @@ def test_the_slope_of_a_power_that_underflowed_keeps_its_sign_and_its_digits(x: 
 
 @pytest.mark.parametrize(("y", "power"), [(0.5, 0.0), (2.0, 0.0), (0.0, 1.0), (-0.5, "inf")])
 def test_the_formula_of_the_power_knows_zero(y: float, power: float | str) -> None:
-    assert ops.POWER_IEEE.definition is not None
-    assert ops.POWER_IEEE.definition(exact, exact.mpf(0), exact.mpf(y)) == exact.mpf(power)
+    assert ops.POWER_OVER.definition is not None
+    for n in (0.0, 1.0):
+        assert ops.POWER_OVER.definition(exact, exact.mpf(0), exact.mpf(y + n), n) == exact.mpf(power)
 
 
 @pytest.mark.parametrize(("x", "y"), [(1.0, 0.0), (-1.0, 0.0), (0.0, 0.0), (2.0, -4.0)])

@@ -119,7 +119,17 @@ def operand_lists(name: str, arity: int | None, count: int) -> Iterator[list[flo
             xs = [rng.uniform(-1.0, 1.0) for _ in xs]
         if name in ("softmax", "log_softmax"):
             xs[0] = float(rng.randrange(-1, width))
+        if name == "power_over":
+            xs[2] = float(rng.randrange(4))
+        if name == "radial":
+            powers = [float(rng.choice((0, 0, 1, 1, 2, 3, 513))) for _ in range(width + 1)]
+            xs = [*powers, *xs] if k % 10 else [*powers, *xs, 0.5]
         yield xs
+
+
+def count_constants(name: str, operands: int) -> int:
+    """Return how many operands, the first ones, are no Values: which result is meant, or the powers of radial."""
+    return {"softmax": 1, "log_softmax": 1, "radial": (operands + 1) // 2}.get(name, 0)
 
 
 @pytest.mark.parametrize("name", PYTHON.ops.TABLE)
@@ -129,7 +139,7 @@ def test_every_entry_of_the_table_has_a_twin_of_the_same_bits(name: str) -> None
 
         def run(mg: ModuleType, xs: list[float] = xs) -> Any:
             leaves = [mg.Value(x) for x in xs]
-            constants = 1 if name in ("softmax", "log_softmax") else 0
+            constants = count_constants(name, len(xs))
             result = mg.ops.TABLE[name](*xs[:constants], *leaves[constants:])
             result.backward()
             return [result, *leaves]
@@ -146,7 +156,9 @@ def test_every_entry_of_the_table_is_known_to_the_c_engine(name: str) -> None:
 def test_the_names_of_the_table_are_those_of_the_c_engine() -> None:
     for operation in C.ops.TABLE.values():
         x = C.Value(0.5 if operation.name == "atanh" else 1.0)
-        operands = [0.0 if operation.name in ("softmax", "log_softmax") else x, *[x] * ((operation.arity or 3) - 1)]
+        count = operation.arity or 3
+        constants = count_constants(operation.name, count)
+        operands = [*[0.0] * constants, *[x] * (count - constants)]
         node = operation(*operands)
         assert node._operation is operation
         assert node._op == operation.symbol

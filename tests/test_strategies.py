@@ -89,7 +89,7 @@ def test_points_and_values(point: list[float], value: Value) -> None:
 
 
 def test_every_operation_of_the_table_has_a_move() -> None:
-    private = {"chain", "divide_ieee", "power_ieee", "gaussian", "gelu_slope", "sech_squared", "round_digits"}
+    private = {"chain", "divide_ieee", "power_over", "gaussian", "gelu_slope", "sech_squared", "round_digits", "radial"}
     assert set(ops.TABLE) - set(MOVES) == private
 
 

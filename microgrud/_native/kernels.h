@@ -40,6 +40,7 @@ static inline bool is_nothing(double x)
 #define BY_PYTHON ((double)NAN)
 
 static const double TINY = 0x1p-960;
+static const double HUGE_POWER = 0x1p960;
 static const double SCALE = 0x1p600;
 static const double TWO_OVER_SQRT_PI = 1.1283791670955126;
 static const double ONE_OVER_SQRT_TWO_PI = 0.3989422804014327;
@@ -58,6 +59,145 @@ static inline TwoFloats two_product(double a, double b)
     double b_high = t - (t - b), b_low = b - b_high;
     TwoFloats result = {product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low};
     return result;
+}
+
+/* x**(y - n), with the rounding error of y - n put back. */
+static inline double kernel_power_over(double x, double y, double n)
+{
+    double exponent = y - n;
+    if (exponent == 2.0) {
+        return x * x;
+    }
+    double virtual_n = exponent - y;
+    double error = (y - (exponent - virtual_n)) - (n + virtual_n);
+    if (error == 0.0 || !isfinite(error) || x == 0.0 || !isfinite(x)) {
+        return exponent == 1.0 ? x : pow(error != 0.0 ? x + 0.0 : x, exponent);
+    }
+    if (x < 0.0 && y != floor(y)) {
+        return (double)NAN;
+    }
+    double power = pow(fabs(x), exponent);
+    if (isfinite(power)) {
+        power += power * (error * log(fabs(x)));
+    }
+    return x < 0.0 && fmod(fmod(y, 2.0) - n, 2.0) != 0.0 ? -power : power;
+}
+
+static inline bool is_power_count(double e)
+{
+    return e >= 0.0 && e <= 512.0 && e == floor(e);
+}
+
+/* The operands of x1**e1 * x2**e2 * ... / r**n, with r the norm of all x. */
+typedef struct {
+    double n;
+    const double *exponents, *xs;
+    size_t count;
+} Radial;
+
+/* Return an exponent, changed by `change` at `place` and by 2 at `other`; there is no place `count`. */
+static inline double changed_exponent(const Radial *r, size_t k, size_t place, double change, size_t other)
+{
+    return r->exponents[k] + (k == place ? change : 0.0) + (k == other ? 2.0 : 0.0);
+}
+
+static double radial_number(const Radial *r, double n, size_t place, double change, size_t other)
+{
+    int top = 0, exponent;
+    bool found = false;
+    double degree = 0.0;
+    bool finite = true, number = true;
+    for (size_t k = 0; k < r->count; k++) {
+        double e = changed_exponent(r, k, place, change, other), x = r->xs[k];
+        if (!is_power_count(e)) {
+            return BY_PYTHON;
+        }
+        number = number && x == x;
+        if (!isfinite(x)) {
+            finite = false;
+            degree += e;
+        } else if (x != 0.0) {
+            frexp(x, &exponent);
+            top = !found || exponent > top ? exponent : top;
+            found = true;
+        }
+    }
+    if (!is_power_count(n)) {
+        return BY_PYTHON;
+    }
+    if (!finite) {
+        return degree >= n || !number ? BY_PYTHON : 0.0;
+    }
+    double squares = 0.0, product = 1.0;
+    int shift = -(int)n * top;
+    for (size_t k = 0; k < r->count; k++) {
+        double mantissa = frexp(r->xs[k], &exponent), scaled = ldexp(mantissa, exponent - top);
+        int e = (int)changed_exponent(r, k, place, change, other);
+        squares += scaled * scaled;
+        shift += e * exponent;
+        for (; e > 0; e--) {
+            product *= mantissa;
+        }
+    }
+    double denominator = fmod(n, 2.0) != 0.0 ? sqrt(squares) : 1.0;
+    for (int k = (int)n / 2; k > 0; k--) {
+        denominator *= squares;
+    }
+    return ldexp(product / denominator, shift);
+}
+
+/* xs are n, then all the exponents, then all the numbers. */
+static inline Radial read_radial(const double *xs, size_t length)
+{
+    size_t half = (length - 1) / 2;
+    Radial r = {xs[0], xs + 1, xs + 1 + half, half};
+    return r;
+}
+
+static double kernel_radial(const double *xs, size_t length)
+{
+    Radial r = read_radial(xs, length);
+    return length % 2 == 1 && length > 1 ? radial_number(&r, r.n, r.count, 0.0, r.count) : BY_PYTHON;
+}
+
+/* Tell whether the square of x is as good as that of its scaled mantissa: then a formula without scaling has the bits
+ * of the kernel. */
+static inline bool has_safe_square(double x)
+{
+    return (fabs(x) > 0x1p-400 && fabs(x) < 0x1p400) || x == 0.0;
+}
+
+/* a / (x**2 + y**2), for a that is x or y */
+static inline double over_square_of_length(double x, double y, bool of_x)
+{
+    if (has_safe_square(x) && has_safe_square(y) && (x != 0.0 || y != 0.0)) {
+        return (of_x ? x : y) / (x * x + y * y);
+    }
+    const double operands[5] = {2.0, of_x, !of_x, x, y};
+    return kernel_radial(operands, 5);
+}
+
+/* a / sqrt(x**2 + y**2), for a that is x or y; 0 at the origin */
+static inline double over_length(double z, double x, double y, bool of_x)
+{
+    if (z == 0.0) {
+        return 0.0;
+    }
+    if (has_safe_square(x) && has_safe_square(y)) {
+        return (of_x ? x : y) / sqrt(x * x + y * y);
+    }
+    const double operands[5] = {1.0, of_x, !of_x, x, y};
+    return kernel_radial(operands, 5);
+}
+
+/* 1 / (1 + x**2), and its root */
+static inline double over_one_and_square(double x, bool root)
+{
+    if (fabs(x) < 0x1p511) {
+        return 1.0 / (root ? sqrt(1.0 + x * x) : 1.0 + x * x);
+    }
+    const double operands[5] = {root ? 1.0 : 2.0, 0.0, 0.0, 1.0, x};
+    return kernel_radial(operands, 5);
 }
 
 static inline double kernel_cbrt(double x)
@@ -203,43 +343,36 @@ static inline double kernel_gelu_slope(double x)
 
 static inline double quotient_by_divisor(double z, double x, double y)
 {
-    if (-TINY < z && z < TINY) {
+    if (-TINY < z && z < TINY && z != 0.0) {
         return -(x * SCALE / y / y) / SCALE;
     }
     return -z / y;
 }
 
-static inline double power_by_base(double z, double x, double y)
+static inline double power_by_base(double x, double y, double n)
 {
-    if (y == 0.0) {
+    if (y == n) {
         return NOTHING;
     }
-    if (-TINY < z && z < TINY && x != 0.0) {
-        double magnitude = x > 0.0 ? x : -x;
-        double sign = copysign(1.0, x) * copysign(1.0, z);
-        if (y >= 1.0) {
-            double root = pow(magnitude, 0.5 * (y - 1.0));
-            return sign * y * root * root;
-        }
-        double root = pow(magnitude, 0.5 * y);
-        return sign * y * root / magnitude * root;
+    double power = kernel_power_over(x, y, n + 1.0);
+    double size = fabs(power);
+    if ((TINY <= size && size <= HUGE_POWER) || x == 0.0) {
+        return (y - n) * power;
     }
-    if (y >= 1.0 || x == 0.0) {
-        return y * pow(x, y - 1.0);
-    }
-    return y * z / x;
+    double root = kernel_power_over(fabs(x), 0.5 * y, 0.5 * (n + 1.0));
+    return copysign(1.0, power) * (y - n) * root * root;
 }
 
-static inline double power_by_exponent(double z, double x, double y)
+static inline double power_by_exponent(double z, double x, double y, double n)
 {
     if (x > 0.0) {
-        if (-TINY < z && z < TINY) {
-            double root = pow(x, 0.5 * y);
-            return root * log(x) * root;
+        if (TINY <= z && z <= HUGE_POWER) {
+            return z * log(x);
         }
-        return z * log(x);
+        double root = kernel_power_over(x, 0.5 * y, 0.5 * n);
+        return root * log(x) * root;
     }
-    return x == 0.0 ? 0.0 : BY_PYTHON;
+    return x == 0.0 && (n == 0.0 || y > n) ? 0.0 : BY_PYTHON;
 }
 
 static inline double least_slope(double slope)
@@ -272,11 +405,6 @@ static inline double share(double x, double other, bool wins)
         return x != x ? 1.0 : NOTHING;
     }
     return wins ? 1.0 : NOTHING;
-}
-
-static inline double atan_slope(double x)
-{
-    return -1.0 <= x && x <= 1.0 ? 1.0 / (1.0 + x * x) : (1.0 / x) / (x + 1.0 / x);
 }
 
 static inline double one_minus_square(double x)
@@ -509,6 +637,55 @@ static void log_softmax_slopes(const double *xs, size_t n, size_t i, double *slo
         slopes[k] = -slopes[k];
     }
     slopes[i] = kernel_total(scratch, kept);
+}
+
+/* The same over n numbers, of which a few have derivatives of this kind; BY_PYTHON for more, whose scale may matter. */
+static void norm_slopes(double z, const double *xs, size_t n, double *slopes)
+{
+    enum { MOST_RADIAL = 8 };
+    double exponents[MOST_RADIAL] = {0.0};
+    const Radial r = {1.0, exponents, xs, n};
+    const bool in_range = TINY <= z && z <= HUGE_POWER;
+    for (size_t k = 0; k < n; k++) {
+        if (z == 0.0) {
+            slopes[k] = 0.0;
+        } else if (n <= MOST_RADIAL) {
+            slopes[k] = radial_number(&r, 1.0, k, 1.0, n);
+        } else {
+            slopes[k] = in_range ? xs[k] / z : BY_PYTHON;
+        }
+    }
+}
+
+/* A term of radial_slopes more. */
+static inline double plus(double sum, bool is_first, double term)
+{
+    return is_first ? term : sum + term;
+}
+
+/* By n and by the exponents nothing, by each number the sum that _radial_slope of ops.py builds. */
+static void radial_slopes(const double *xs, size_t length, double *slopes)
+{
+    const Radial r = read_radial(xs, length);
+    for (size_t k = 0; k <= r.count; k++) {
+        slopes[k] = NOTHING;
+    }
+    for (size_t i = 0; i < r.count; i++) {
+        const double e = r.exponents[i];
+        double sum = 0.0;
+        bool is_first = true;
+        if (e != r.n) {
+            sum = (e - r.n) * radial_number(&r, r.n + 2.0, i, 1.0, r.count);
+            is_first = false;
+        }
+        for (size_t j = 0; j < r.count && e != 0.0; j++) {
+            if (j != i) {
+                sum = plus(sum, is_first, e * radial_number(&r, r.n + 2.0, i, -1.0, j));
+                is_first = false;
+            }
+        }
+        slopes[1 + r.count + i] = sum;
+    }
 }
 
 static void prod_slopes(const double *xs, size_t n, double *slopes)

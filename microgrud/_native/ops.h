@@ -39,11 +39,11 @@
     X(TAN, tan, tan(x), 1.0 + z * z)                                                                                   \
     X(ASIN, asin, asin(x), 1.0 / sqrt(one_minus_square(x)))                                                            \
     X(ACOS, acos, acos(x), -1.0 / sqrt(one_minus_square(x)))                                                           \
-    X(ATAN, atan, atan(x), atan_slope(x))                                                                              \
+    X(ATAN, atan, atan(x), over_one_and_square(x, false))                                                              \
     X(SINH, sinh, sinh(x), cosh(x))                                                                                    \
     X(COSH, cosh, cosh(x), sinh(x))                                                                                    \
     X(TANH, tanh, tanh(x), kernel_sech_squared(x))                                                                     \
-    X(ASINH, asinh, asinh(x), BY_PYTHON)                                                                               \
+    X(ASINH, asinh, asinh(x), over_one_and_square(x, true))                                                            \
     X(ACOSH, acosh, acosh(x), 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)))                                                   \
     X(ATANH, atanh, atanh(x), 1.0 / one_minus_square(x))                                                               \
     X(ERF, erf, erf(x), TWO_OVER_SQRT_PI * kernel_gaussian(x, 1.0))                                                    \
@@ -66,9 +66,8 @@
     X(SUBTRACT, subtract, x - y, 1.0, -1.0)                                                                            \
     X(MULTIPLY, multiply, x * y, y, x)                                                                                 \
     X(DIVIDE, divide, x / y, 1.0 / y, quotient_by_divisor(z, x, y))                                                    \
-    X(POW, pow, pow(x, y), power_by_base(z, x, y), power_by_exponent(z, x, y))                                         \
+    X(POW, pow, pow(x, y), power_by_base(x, y, 0.0), power_by_exponent(z, x, y, 0.0))                                  \
     X(DIVIDE_IEEE, divide_ieee, x / y, 1.0 / y, -(z / y))                                                              \
-    X(POWER_IEEE, power_ieee, pow(x, y), power_by_base(z, x, y), power_by_exponent(z, x, y))                           \
     X(CHAIN, chain, x == 0.0 ? 0.0 : x * y, y, x)                                                                      \
     X(FLOOR_DIVIDE, floor_divide, BY_PYTHON, NOTHING, NOTHING)                                                         \
     X(MODULO, modulo, BY_PYTHON, 1.0, BY_PYTHON)                                                                       \
@@ -77,14 +76,16 @@
     X(ELU, elu, x < 0.0 ? y * expm1(x) : x, elu_slope(x, y), x < 0.0 ? expm1(x) : NOTHING)                             \
     X(MAXIMUM, maximum, x >= y || x != x ? x : y, share(x, y, x > y), share(y, x, y > x))                              \
     X(MINIMUM, minimum, x <= y || x != x ? x : y, share(x, y, x < y), share(y, x, y < x))                              \
-    X(ATAN2, atan2, atan2(x, y), BY_PYTHON, BY_PYTHON)                                                                 \
-    X(HYPOT, hypot, BY_PYTHON, BY_PYTHON, BY_PYTHON)                                                                   \
+    X(ATAN2, atan2, atan2(x, y), over_square_of_length(x, y, false), -over_square_of_length(x, y, true))               \
+    X(HYPOT, hypot, BY_PYTHON, over_length(z, x, y, true), over_length(z, x, y, false))                                \
     X(GAUSSIAN, gaussian, kernel_gaussian(x, y), gaussian_slope(z, x, y), -(x * x * z))
 
 /* X(identifier, name, value, slope by x, slope by y, slope by w) of three operands. */
 #define TERNARY_OPERATIONS(X)                                                                                          \
     X(CLIP, clip, kernel_clip(x, y, w), x <= y || x >= w ? NOTHING : 1.0, x < y ? 1.0 : NOTHING,                       \
       x > w ? 1.0 : NOTHING)                                                                                           \
+    X(POWER_OVER, power_over, kernel_power_over(x, y, w), power_by_base(x, y, w), power_by_exponent(z, x, y, w),       \
+      NOTHING)                                                                                                         \
     X(WHERE, where, x != 0.0 ? y : w, NOTHING, x != 0.0 ? 1.0 : NOTHING, x != 0.0 ? NOTHING : 1.0)
 
 /* X(identifier, name) over a sequence of at least one operand; sequence_value and sequence_slopes have the rules. */
@@ -94,6 +95,7 @@
     X(PROD, prod)                                                                                                      \
     X(DOT, dot)                                                                                                        \
     X(NORM, norm)                                                                                                      \
+    X(RADIAL, radial)                                                                                                  \
     X(MAX, max)                                                                                                        \
     X(MIN, min)                                                                                                        \
     X(LOGSUMEXP, logsumexp)                                                                                            \
@@ -199,6 +201,8 @@ static inline double sequence_value(Op op, const double *xs, size_t n, double *s
         return kernel_prod(xs, n);
     case OP_DOT:
         return n % 2 == 1 ? kernel_dot(xs, n) : BY_PYTHON;
+    case OP_RADIAL:
+        return kernel_radial(xs, n);
     case OP_MAX:
         return kernel_max(xs, n);
     case OP_MIN:
@@ -241,6 +245,15 @@ static inline void sequence_slopes(Op op, double z, const double *xs, size_t n, 
             slopes[0] = 1.0;
             memcpy(slopes + 1, xs + 1 + half, half * sizeof *xs);
             memcpy(slopes + 1 + half, xs + 1, half * sizeof *xs);
+            return;
+        }
+        break;
+    case OP_NORM:
+        norm_slopes(z, xs, n, slopes);
+        return;
+    case OP_RADIAL:
+        if (n % 2 == 1 && n > 1) {
+            radial_slopes(xs, n, slopes);
             return;
         }
         break;

@@ -16,8 +16,7 @@
  * the function itself. Programs with such an operation are for the interpreter in NumPy. */
 static bool is_left_to_python(int op)
 {
-    return op == OP_ASINH || op == OP_ATAN2 || op == OP_FLOOR_DIVIDE || op == OP_HYPOT || op == OP_MODULO ||
-           op == OP_NORM || op == OP_ROUND_DIGITS;
+    return op == OP_FLOOR_DIVIDE || op == OP_HYPOT || op == OP_MODULO || op == OP_NORM || op == OP_ROUND_DIGITS;
 }
 
 /* What is known of a slot so far. A number that is the same for all samples may be there before the program begins. */

@@ -274,7 +274,7 @@ static inline unsigned wanted_slopes(const Tape *tape, const int32_t *slots, siz
 
 static inline bool is_power(int32_t op)
 {
-    return op == OP_POW || op == OP_POWER_IEEE;
+    return op == OP_POW;
 }
 
 /* Return the exponent of a power if it is the constant 1 or 2, and 0 for anything else: pow takes 20 times as long. */
