@@ -79,6 +79,28 @@ def power_over(x: float, y: float, n: float) -> float:
     return -power if x < 0.0 and math.fmod(math.fmod(y, 2.0) - n, 2.0) != 0.0 else power
 
 
+def power_log(k: float, n: float, x: float, y: float) -> float:
+    """Return x**(y - n) * log(x)**k, its limit at 0, and NaN for a negative x.
+
+    At 0 with both y and n equal to 0 it is 0, as x**y is taken for constant there.
+    """
+    if not (0.0 <= k <= _MOST_POWERS and k.is_integer()):
+        raise ValueError(f"expected a whole exponent from 0 to {_MOST_POWERS:g} for the logarithm")
+    if x == 0.0 and y == y:
+        logarithm, power = (0.0, 0.0) if y > n or y == n == 0.0 else (-math.inf, math.inf)
+    elif x > 0.0:
+        logarithm, power = math.log(x), power_over(x, y, n)
+    else:
+        return math.nan
+    logarithms = 1.0
+    for _ in range(int(k)):
+        logarithms *= logarithm
+    if 2.0**-960 <= power <= 2.0**960 or x == 0.0:
+        return power * logarithms
+    root = power_over(x, 0.5 * y, 0.5 * n)  # the power has lost digits to underflow, or overflowed
+    return root * logarithms * root
+
+
 _MOST_POWERS = 512.0  # of a number between 1/2 and 1, which is then still no subnormal one
 
 

@@ -90,39 +90,36 @@ def _one(z: Number, *_: Number) -> float:
 def _quotient_by_divisor(z: Number, x: Number, y: Number) -> Number:
     """d(x/y)/dy = -(x/y)/y; where x/y has lost digits to underflow, it is computed again at a larger scale.
 
-    An exact 0 has lost none: scaled again by each further derivative, it would overflow.
+    An exact 0 has lost none: scaled again by each further derivative, it would overflow. Nor does it matter what is lost
+    where the quotient by y is smaller still.
     """
-    if -_TINY < z < _TINY and number_of(z) != 0.0:
+    if -_TINY < z < _TINY and -1.0 < y < 1.0 and number_of(z) != 0.0:
         return -(x * _SCALE / y / y) / _SCALE
     return -z / y
 
 
+def _times_power(factor: Number, x: Number, y: Number, n: float, k: float) -> Number:
+    """factor * x**(y - n) * log(x)**k, right also where the power alone under- or overflows; 0 for a factor of 0."""
+    power = POWER_LOG(k, n, x, y) if k else POWER_OVER(x, y, n)
+    if _TINY <= power <= _HUGE or -_HUGE <= power <= -_TINY or number_of(x) == 0.0:
+        return CHAIN(factor, power) if hasattr(factor, "_record") else factor * power
+    size, sign = (x, 1.0) if x > 0.0 else (-x, math.copysign(1.0, number_of(power)))
+    root = POWER_OVER(size, 0.5 * y, 0.5 * n)
+    return sign * factor * root * (POWER_LOG(k, 0.5 * n, size, 0.5 * y) if k else root)
+
+
 def _power_by_base(z: Number, x: Number, y: Number, n: float = 0.0) -> Number:
     """d x**(y - n)/dx = (y - n) * x**(y - (n + 1))."""
-    if not hasattr(y, "_record"):
-        if y == n:
-            return None  # x**0 is 1, whatever x is
-    elif number_of(x) == 0.0 and number_of(y) == n:
-        return 0.0
-    power = POWER_OVER(x, y, n + 1.0)
-    if _TINY <= power <= _HUGE or -_HUGE <= power <= -_TINY or number_of(x) == 0.0:
-        return (y - n) * power
-    # The power has lost digits to underflow, or overflowed before the product with y - n: use its square root twice.
-    sign = math.copysign(1.0, number_of(power))
-    root = POWER_OVER(x if x > 0.0 else -x, 0.5 * y, 0.5 * (n + 1.0))
-    return sign * (y - n) * root * root
+    if not hasattr(y, "_record") and y == n:
+        return None  # x**0 is 1, whatever x is
+    return _times_power(y - n, x, y, n + 1.0, 0.0)
 
 
-def _power_by_exponent(z: Number, x: Number, y: Number, n: float = 0.0) -> Number:
-    """d x**(y - n)/dy = x**(y - n) * log(x); a negative base has no derivative by its exponent."""
-    if x > 0.0:
-        if _TINY <= z <= _HUGE:
-            return z * LOG(x)
-        root = POWER_OVER(x, 0.5 * y, 0.5 * n)
-        return root * LOG(x) * root
-    if number_of(x) == 0.0:
-        return 0.0 if n == 0.0 or y > n else -math.inf
-    return math.nan
+def _power_log_partials(z: Number, k: float, n: float, x: Number, y: Number) -> list[Number]:
+    """The derivatives of x**(y - n) * log(x)**k."""
+    power = POWER_LOG(k - 1.0, n + 1.0, x, y) if k > 1.0 else POWER_OVER(x, y, n + 1.0)
+    by_base = _times_power(y - n, x, y, n + 1.0, k) + k * power
+    return [None, None, by_base, POWER_LOG(k + 1.0, n, x, y)]
 
 
 def _modulo(mp: Number, x: Number, y: Number) -> Number:
@@ -142,12 +139,19 @@ DIVIDE_IEEE: Operation = _operation(
     definition=_divide_ieee_definition,
     total=True,
 )
+# x**(y - n) * log(x)**k, at 0 its limit: operands are k, n, x, y, of which k and n are constants.
+POWER_LOG: Operation = _sequence_operation(
+    "power_log",
+    kernels.power_log,
+    _power_log_partials,
+    definition=lambda mp, k, n, x, y: x ** (y - n) * mp.log(x) ** k,
+)
 # x**y / x**n = x**(y - n) by the rules of IEEE 754: the powers in the derivatives of x**y, whose n is a constant.
 POWER_OVER: Operation = _operation(
     "power_over",
     kernels.power_over,
-    lambda z, x, y, n: _power_by_base(z, x, y, n),
-    lambda z, x, y, n: _power_by_exponent(z, x, y, n),
+    _power_by_base,
+    lambda z, x, y, n: POWER_LOG(1.0, n, x, y),
     _nothing,
     symbol="**",
     definition=lambda mp, x, y, n: mp.inf if x == 0 and y < n else x ** (y - n),
@@ -194,7 +198,7 @@ POW = _operation(
     "pow",
     kernels.power,
     _power_by_base,
-    _power_by_exponent,
+    lambda z, x, y: POWER_LOG(1.0, 0.0, x, y),
     symbol="**",
     definition=lambda mp, x, y: x**y,
 )
@@ -429,8 +433,10 @@ def _silu_slope(z: Number, x: Number) -> Number:
     For negative x that is e * (1 + x + e) / (1 + e)**2 with e = exp(x), whose second factor cancels around its root r.
     With d = x - r it equals d + exp(r) * expm1(d), two terms of one sign, exact to the last digits everywhere.
     """
-    if x > 750.0 or x < -760.0:  # to the last digit the limits, also at infinity
+    if x > 760.0 or x < -760.0:  # to the last digit the limits, also at infinity
         return 1.0 if x > 0.0 else 0.0
+    if x > 700.0:  # exp(-x) is subnormal: half of it at a time keeps the digits of what this rule's own derivative is
+        return 1.0 + (x - 1.0) * EXP(-0.5 * x) * EXP(-0.5 * x)
     if x >= -0.5:
         return SIGMOID(x) * (1.0 + x * SIGMOID(-x))
     offset = (x - _SILU_ROOT[0]) - _SILU_ROOT[1]
@@ -442,12 +448,17 @@ def _silu_slope(z: Number, x: Number) -> Number:
 
 
 def _gelu_curvature(z: Number, x: Number) -> Number:
-    """(2 - x**2) times the normal density, with 2 - x**2 in factors that keep their digits around +-sqrt(2)."""
-    factor = ((_SQRT_TWO[0] - x) + _SQRT_TWO[1]) * ((_SQRT_TWO[0] + x) + _SQRT_TWO[1])
+    """(2 - x**2) times the normal density, with 2 - x**2 in factors that keep their digits around +-sqrt(2).
+
+    Near 0 it is computed as it stands, so that its own derivative keeps its digits.
+    """
+    if -0.5 <= x <= 0.5:
+        return (2.0 - x * x) * (kernels.ONE_OVER_SQRT_TWO_PI * GAUSSIAN(x, 0.5))
+    left, right = (_SQRT_TWO[0] - x) + _SQRT_TWO[1], (_SQRT_TWO[0] + x) + _SQRT_TWO[1]
     if x < -37.0 or x > 37.0:  # the density is subnormal: its square root twice keeps the digits
         root = GAUSSIAN(x, 0.25)
-        return factor * (kernels.ONE_OVER_SQRT_TWO_PI * root) * root
-    return factor * (kernels.ONE_OVER_SQRT_TWO_PI * GAUSSIAN(x, 0.5))
+        return left * (kernels.ONE_OVER_SQRT_TWO_PI * root) * (right * root)
+    return left * right * (kernels.ONE_OVER_SQRT_TWO_PI * GAUSSIAN(x, 0.5))
 
 
 def _gaussian_slope(z: Number, x: Number, scale: Number) -> Number:

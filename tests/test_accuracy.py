@@ -62,7 +62,7 @@ def test_value_and_derivatives_are_within_four_ulp_of_the_truth(name: str) -> No
         slopes = operation.local_derivatives(out, xs, range(len(derivatives)))
         quantities += [(i, 0.0 if slope is None else slope, derivatives[i]) for i, slope in enumerate(slopes)]
         for i, computed, formula in quantities:
-            if _at_kink(name, xs) and i >= 0:
+            if at_kink(name, xs) and i >= 0:
                 continue
             error = ulp_error(computed, exact(formula, *truth_operands(name, xs)))
             if error >= worst.get(i, (0.0,))[0]:
@@ -73,7 +73,7 @@ def test_value_and_derivatives_are_within_four_ulp_of_the_truth(name: str) -> No
     assert max(error for error, *_ in worst.values()) <= BOUND
 
 
-def _at_kink(name: str, xs: list[float]) -> bool:
+def at_kink(name: str, xs: list[float]) -> bool:
     """Whether the derivative does not exist there: those points are in the table of conventions."""
     if name in ("minimum", "maximum"):
         return xs[0] == xs[1]

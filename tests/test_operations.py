@@ -46,7 +46,7 @@ def test_every_operation_is_right_to_second_order(name: str, order: int) -> None
 def points_of_entry(operation: Operation, count: int) -> Iterator[list[float]]:
     """Yield points in the domain of an entry of the table, those that have no function of their own among them."""
     rng = random.Random(operation.name)
-    width = operation.arity or 5
+    width = 4 if operation.name == "power_log" else operation.arity or 5
     intervals = operation.domain if operation.arity else operation.domain * width
     while count:
         xs = [rng.choice((-1.0, 1.0)) * 10.0 ** rng.uniform(-1.5, 1.0) for _ in range(width)]
@@ -56,6 +56,8 @@ def points_of_entry(operation: Operation, count: int) -> Iterator[list[float]]:
             xs[-1 if operation.name == "round_digits" else 0] = float(rng.randrange(1, 4))
         if operation.name == "power_over":
             xs[2] = float(rng.randrange(4))
+        if operation.name == "power_log":
+            xs[:3] = float(rng.randrange(4)), float(rng.randrange(4)), abs(xs[2])
         if operation.name == "radial":  # a whole number for the norm, and for each of two numbers
             xs[:3] = (float(rng.randrange(4)) for _ in range(3))
         if operation.name == "gaussian":  # of which the scale is a power of 2

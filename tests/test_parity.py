@@ -119,6 +119,9 @@ def operand_lists(name: str, arity: int | None, count: int) -> Iterator[list[flo
             xs = [rng.uniform(-1.0, 1.0) for _ in xs]
         if name in ("softmax", "log_softmax"):
             xs[0] = float(rng.randrange(-1, width))
+        if name == "power_log":
+            xs = [float(rng.choice((0, 1, 1, 2, 3, 0.5, 513))), float(rng.randrange(4)), *(2 * xs)[:2]]
+            xs = xs if k % 10 else [*xs, 1.0]
         if name == "power_over":
             xs[2] = float(rng.randrange(4))
         if name == "radial":
@@ -129,7 +132,7 @@ def operand_lists(name: str, arity: int | None, count: int) -> Iterator[list[flo
 
 def count_constants(name: str, operands: int) -> int:
     """Return how many operands, the first ones, are no Values: which result is meant, or the powers of radial."""
-    return {"softmax": 1, "log_softmax": 1, "radial": (operands + 1) // 2}.get(name, 0)
+    return {"softmax": 1, "log_softmax": 1, "radial": (operands + 1) // 2, "power_log": 2}.get(name, 0)
 
 
 @pytest.mark.parametrize("name", PYTHON.ops.TABLE)
@@ -156,7 +159,7 @@ def test_every_entry_of_the_table_is_known_to_the_c_engine(name: str) -> None:
 def test_the_names_of_the_table_are_those_of_the_c_engine() -> None:
     for operation in C.ops.TABLE.values():
         x = C.Value(0.5 if operation.name == "atanh" else 1.0)
-        count = operation.arity or 3
+        count = operation.arity or (4 if operation.name == "power_log" else 3)
         constants = count_constants(operation.name, count)
         operands = [*[0.0] * constants, *[x] * (count - constants)]
         node = operation(*operands)

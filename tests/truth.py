@@ -127,6 +127,62 @@ TRUTH: dict[str, tuple[Formula, ...]] = {
 }
 
 
+# name: the second derivatives by each pair of operands: 11, or 11, 12, 22; those of all other operations are 0
+SECOND: dict[str, tuple[Formula, ...]] = {
+    "multiply": (_step, lambda x, y: mpf(1), _step),
+    "divide": (_step, lambda x, y: -1 / y**2, lambda x, y: 2 * x / y**3),
+    "pow": (
+        lambda x, y: y * (y - 1) * x ** (y - 2),
+        lambda x, y: x ** (y - 1) * (1 + y * mp.log(x)),
+        lambda x, y: x**y * mp.log(x) ** 2,
+    ),
+    "square": (lambda x: mpf(2),),
+    "reciprocal": (lambda x: 2 / x**3,),
+    "sqrt": (lambda x: -1 / (4 * x * mp.sqrt(x)),),
+    "cbrt": (lambda x: -2 * mp.cbrt(abs(x)) / (9 * x * abs(x)),),
+    "exp": (mp.exp,),
+    "expm1": (mp.exp,),
+    "log": (lambda x: -1 / x**2,),
+    "log1p": (lambda x: -1 / (1 + x) ** 2,),
+    "log2": (lambda x: -1 / (x**2 * mp.log(2)),),
+    "log10": (lambda x: -1 / (x**2 * mp.log(10)),),
+    "sin": (lambda x: -mp.sin(x),),
+    "cos": (lambda x: -mp.cos(x),),
+    "tan": (lambda x: 2 * mp.tan(x) * mp.sec(x) ** 2,),
+    "asin": (lambda x: x / mp.sqrt(1 - x**2) ** 3,),
+    "acos": (lambda x: -x / mp.sqrt(1 - x**2) ** 3,),
+    "atan": (lambda x: -2 * x / (1 + x**2) ** 2,),
+    "atan2": (
+        lambda y, x: -2 * x * y / (x**2 + y**2) ** 2,
+        lambda y, x: (y - x) * (y + x) / (x**2 + y**2) ** 2,
+        lambda y, x: 2 * x * y / (x**2 + y**2) ** 2,
+    ),
+    "hypot": (
+        lambda x, y: y**2 / mp.hypot(x, y) ** 3,
+        lambda x, y: -x * y / mp.hypot(x, y) ** 3,
+        lambda x, y: x**2 / mp.hypot(x, y) ** 3,
+    ),
+    "sinh": (mp.sinh,),
+    "cosh": (mp.cosh,),
+    "tanh": (lambda x: -2 * mp.tanh(x) * _sech(x) ** 2,),
+    "sech_squared": (lambda x: (4 - 6 * _sech(x) ** 2) * _sech(x) ** 2,),
+    "asinh": (lambda x: -x / mp.sqrt(x**2 + 1) ** 3,),
+    "acosh": (lambda x: -x / mp.sqrt(x**2 - 1) ** 3,),
+    "atanh": (lambda x: 2 * x / (1 - x**2) ** 2,),
+    "erf": (lambda x: -4 * x / mp.sqrt(mp.pi) * _gauss(x),),
+    "erfc": (lambda x: 4 * x / mp.sqrt(mp.pi) * _gauss(x),),
+    "sigmoid": (lambda x: -_logistic_density(x) * mp.tanh(x / 2),),
+    "logsigmoid": (lambda x: -_logistic_density(x),),
+    "softplus": (_logistic_density,),
+    "leaky_relu": (_step, lambda x, a: mpf(x < 0), _step),
+    "elu": (lambda x, a: a * mp.exp(x) if x < 0 else mpf(0), lambda x, a: mp.exp(x) if x < 0 else mpf(0), _step),
+    "gelu": (lambda x: (2 - x**2) * mp.npdf(x),),
+    "silu": (lambda x: _logistic_density(x) * (2 - x * mp.tanh(x / 2)),),
+    "gaussian": (lambda x: (4 * x**2 - 2) * _gauss(x),),
+    "gelu_slope": (lambda x: (x**2 - 4) * x * mp.npdf(x),),
+}
+
+
 def exact(formula: Formula, *operands: float) -> Any:
     """Evaluate a formula of TRUTH at 60 digits, and more where operands differ widely in size."""
     with mp.workdps(DIGITS):

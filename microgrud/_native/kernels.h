@@ -40,7 +40,6 @@ static inline bool is_nothing(double x)
 #define BY_PYTHON ((double)NAN)
 
 static const double TINY = 0x1p-960;
-static const double HUGE_POWER = 0x1p960;
 static const double SCALE = 0x1p600;
 static const double TWO_OVER_SQRT_PI = 1.1283791670955126;
 static const double ONE_OVER_SQRT_TWO_PI = 0.3989422804014327;
@@ -86,6 +85,33 @@ static inline double kernel_power_over(double x, double y, double n)
 static inline bool is_power_count(double e)
 {
     return e >= 0.0 && e <= 512.0 && e == floor(e);
+}
+
+static inline bool keeps_digits(double power)
+{
+    const double size = fabs(power);
+    return 0x1p-960 <= size && size <= 0x1p960;
+}
+
+/* x**(y - n) * log(x)**k */
+static double kernel_power_log(double k, double n, double x, double y)
+{
+    if (!is_power_count(k) || !(x >= 0.0) || y != y) {
+        return BY_PYTHON;
+    }
+    if (x == 0.0) {
+        return y > n || (y == n && n == 0.0) ? 0.0 : BY_PYTHON;
+    }
+    const double logarithm = log(x), power = kernel_power_over(x, y, n);
+    double logarithms = 1.0;
+    for (int j = (int)k; j > 0; j--) {
+        logarithms *= logarithm;
+    }
+    if (keeps_digits(power)) {
+        return power * logarithms;
+    }
+    const double root = kernel_power_over(x, 0.5 * y, 0.5 * n);
+    return root * logarithms * root;
 }
 
 /* The operands of x1**e1 * x2**e2 * ... / r**n, with r the norm of all x. */
@@ -343,36 +369,36 @@ static inline double kernel_gelu_slope(double x)
 
 static inline double quotient_by_divisor(double z, double x, double y)
 {
-    if (-TINY < z && z < TINY && z != 0.0) {
+    if (-TINY < z && z < TINY && -1.0 < y && y < 1.0 && z != 0.0) {
         return -(x * SCALE / y / y) / SCALE;
     }
     return -z / y;
 }
 
-static inline double power_by_base(double x, double y, double n)
+/* factor * x**(y - n) * log(x)**k */
+static inline double times_power(double factor, double x, double y, double n, double k)
 {
-    if (y == n) {
-        return NOTHING;
+    const double power = k != 0.0 ? kernel_power_log(k, n, x, y) : kernel_power_over(x, y, n);
+    if (keeps_digits(power) || x == 0.0) {
+        return factor * power;
     }
-    double power = kernel_power_over(x, y, n + 1.0);
-    double size = fabs(power);
-    if ((TINY <= size && size <= HUGE_POWER) || x == 0.0) {
-        return (y - n) * power;
-    }
-    double root = kernel_power_over(fabs(x), 0.5 * y, 0.5 * (n + 1.0));
-    return copysign(1.0, power) * (y - n) * root * root;
+    const double size = x > 0.0 ? x : -x, sign = x > 0.0 ? 1.0 : copysign(1.0, power);
+    const double root = kernel_power_over(size, 0.5 * y, 0.5 * n);
+    return sign * factor * root * (k != 0.0 ? kernel_power_log(k, 0.5 * n, size, 0.5 * y) : root);
 }
 
-static inline double power_by_exponent(double z, double x, double y, double n)
+static inline double power_by_base(double x, double y, double n)
 {
-    if (x > 0.0) {
-        if (TINY <= z && z <= HUGE_POWER) {
-            return z * log(x);
-        }
-        double root = kernel_power_over(x, 0.5 * y, 0.5 * n);
-        return root * log(x) * root;
-    }
-    return x == 0.0 && (n == 0.0 || y > n) ? 0.0 : BY_PYTHON;
+    return y == n ? NOTHING : times_power(y - n, x, y, n + 1.0, 0.0);
+}
+
+/* By k and by n nothing, by x and by y the derivatives of x**(y - n) * log(x)**k. */
+static inline void power_log_slopes(double k, double n, double x, double y, double slopes[4])
+{
+    const double power = k > 1.0 ? kernel_power_log(k - 1.0, n + 1.0, x, y) : kernel_power_over(x, y, n + 1.0);
+    slopes[0] = slopes[1] = NOTHING;
+    slopes[2] = times_power(y - n, x, y, n + 1.0, k) + k * power;
+    slopes[3] = kernel_power_log(k + 1.0, n, x, y);
 }
 
 static inline double least_slope(double slope)
@@ -414,8 +440,11 @@ static inline double one_minus_square(double x)
 
 static inline double silu_slope(double x)
 {
-    if (x > 750.0 || x < -760.0) {
+    if (x > 760.0 || x < -760.0) {
         return x > 0.0 ? 1.0 : 0.0;
+    }
+    if (x > 700.0) {
+        return 1.0 + (x - 1.0) * exp(-0.5 * x) * exp(-0.5 * x);
     }
     if (x >= -0.5) {
         return kernel_sigmoid(x) * (1.0 + x * kernel_sigmoid(-x));
@@ -431,13 +460,16 @@ static inline double silu_slope(double x)
 
 static inline double gelu_curvature(double x)
 {
-    const double sqrt_two[2] = {1.4142135623730951, -9.667293313452913e-17};
-    double factor = ((sqrt_two[0] - x) + sqrt_two[1]) * ((sqrt_two[0] + x) + sqrt_two[1]);
-    if (x < -37.0 || x > 37.0) {
-        double root = kernel_gaussian(x, 0.25);
-        return factor * (ONE_OVER_SQRT_TWO_PI * root) * root;
+    if (-0.5 <= x && x <= 0.5) {
+        return (2.0 - x * x) * (ONE_OVER_SQRT_TWO_PI * kernel_gaussian(x, 0.5));
     }
-    return factor * (ONE_OVER_SQRT_TWO_PI * kernel_gaussian(x, 0.5));
+    const double sqrt_two[2] = {1.4142135623730951, -9.667293313452913e-17};
+    const double left = (sqrt_two[0] - x) + sqrt_two[1], right = (sqrt_two[0] + x) + sqrt_two[1];
+    if (x < -37.0 || x > 37.0) {
+        const double root = kernel_gaussian(x, 0.25);
+        return left * (ONE_OVER_SQRT_TWO_PI * root) * (right * root);
+    }
+    return left * right * (ONE_OVER_SQRT_TWO_PI * kernel_gaussian(x, 0.5));
 }
 
 static inline double gaussian_slope(double z, double x, double scale)
@@ -645,7 +677,7 @@ static void norm_slopes(double z, const double *xs, size_t n, double *slopes)
     enum { MOST_RADIAL = 8 };
     double exponents[MOST_RADIAL] = {0.0};
     const Radial r = {1.0, exponents, xs, n};
-    const bool in_range = TINY <= z && z <= HUGE_POWER;
+    const bool in_range = keeps_digits(z);
     for (size_t k = 0; k < n; k++) {
         if (z == 0.0) {
             slopes[k] = 0.0;

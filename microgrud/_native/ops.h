@@ -66,7 +66,7 @@
     X(SUBTRACT, subtract, x - y, 1.0, -1.0)                                                                            \
     X(MULTIPLY, multiply, x * y, y, x)                                                                                 \
     X(DIVIDE, divide, x / y, 1.0 / y, quotient_by_divisor(z, x, y))                                                    \
-    X(POW, pow, pow(x, y), power_by_base(x, y, 0.0), power_by_exponent(z, x, y, 0.0))                                  \
+    X(POW, pow, pow(x, y), power_by_base(x, y, 0.0), kernel_power_log(1.0, 0.0, x, y))                                  \
     X(DIVIDE_IEEE, divide_ieee, x / y, 1.0 / y, -(z / y))                                                              \
     X(CHAIN, chain, x == 0.0 ? 0.0 : x * y, y, x)                                                                      \
     X(FLOOR_DIVIDE, floor_divide, BY_PYTHON, NOTHING, NOTHING)                                                         \
@@ -84,7 +84,7 @@
 #define TERNARY_OPERATIONS(X)                                                                                          \
     X(CLIP, clip, kernel_clip(x, y, w), x <= y || x >= w ? NOTHING : 1.0, x < y ? 1.0 : NOTHING,                       \
       x > w ? 1.0 : NOTHING)                                                                                           \
-    X(POWER_OVER, power_over, kernel_power_over(x, y, w), power_by_base(x, y, w), power_by_exponent(z, x, y, w),       \
+    X(POWER_OVER, power_over, kernel_power_over(x, y, w), power_by_base(x, y, w), kernel_power_log(1.0, w, x, y),      \
       NOTHING)                                                                                                         \
     X(WHERE, where, x != 0.0 ? y : w, NOTHING, x != 0.0 ? 1.0 : NOTHING, x != 0.0 ? NOTHING : 1.0)
 
@@ -96,6 +96,7 @@
     X(DOT, dot)                                                                                                        \
     X(NORM, norm)                                                                                                      \
     X(RADIAL, radial)                                                                                                  \
+    X(POWER_LOG, power_log)                                                                                            \
     X(MAX, max)                                                                                                        \
     X(MIN, min)                                                                                                        \
     X(LOGSUMEXP, logsumexp)                                                                                            \
@@ -203,6 +204,8 @@ static inline double sequence_value(Op op, const double *xs, size_t n, double *s
         return n % 2 == 1 ? kernel_dot(xs, n) : BY_PYTHON;
     case OP_RADIAL:
         return kernel_radial(xs, n);
+    case OP_POWER_LOG:
+        return n == 4 ? kernel_power_log(xs[0], xs[1], xs[2], xs[3]) : BY_PYTHON;
     case OP_MAX:
         return kernel_max(xs, n);
     case OP_MIN:
@@ -254,6 +257,12 @@ static inline void sequence_slopes(Op op, double z, const double *xs, size_t n, 
     case OP_RADIAL:
         if (n % 2 == 1 && n > 1) {
             radial_slopes(xs, n, slopes);
+            return;
+        }
+        break;
+    case OP_POWER_LOG:
+        if (n == 4) {
+            power_log_slopes(xs[0], xs[1], xs[2], xs[3], slopes);
             return;
         }
         break;
