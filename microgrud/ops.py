@@ -101,7 +101,8 @@ def _quotient_by_divisor(z: Number, x: Number, y: Number) -> Number:
 def _times_power(factor: Number, x: Number, y: Number, n: float, k: float) -> Number:
     """factor * x**(y - n) * log(x)**k, right also where the power alone under- or overflows; 0 for a factor of 0."""
     power = POWER_LOG(k, n, x, y) if k else POWER_OVER(x, y, n)
-    if _TINY <= power <= _HUGE or -_HUGE <= power <= -_TINY or number_of(x) == 0.0:
+    in_range = _TINY <= power <= _HUGE or -_HUGE <= power <= -_TINY
+    if in_range or number_of(x) == 0.0 or not power <= math.inf:  # the last is true for NaN alone
         return CHAIN(factor, power) if hasattr(factor, "_record") else factor * power
     size, sign = (x, 1.0) if x > 0.0 else (-x, math.copysign(1.0, number_of(power)))
     root = POWER_OVER(size, 0.5 * y, 0.5 * n)

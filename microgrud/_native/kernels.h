@@ -379,7 +379,7 @@ static inline double quotient_by_divisor(double z, double x, double y)
 static inline double times_power(double factor, double x, double y, double n, double k)
 {
     const double power = k != 0.0 ? kernel_power_log(k, n, x, y) : kernel_power_over(x, y, n);
-    if (keeps_digits(power) || x == 0.0) {
+    if (keeps_digits(power) || x == 0.0 || power != power) {
         return factor * power;
     }
     const double size = x > 0.0 ? x : -x, sign = x > 0.0 ? 1.0 : copysign(1.0, power);
