@@ -87,8 +87,8 @@ def pushforward(outputs: Sequence[Value], tangents: Mapping[Value, Number], as_n
         for node in topological_order(output):
             if node in known:
                 continue
-            # With the parts exchanged: a slope of 0 stops what comes from below, as a zero adjoint does in reverse mode,
-            # and a tangent that has become 0 is no more than a number that an infinite slope makes NaN.
+            # The parts are exchanged: a slope of 0 stops an infinite tangent, as the zero adjoint that it makes does in
+            # reverse mode. A tangent that has become 0 stops nothing, for there is nothing like it in reverse mode.
             terms = [chain(slope, known[x]) for x, slope in slopes_of(node, moving)]
             if terms:
                 known[node] = _add_up(terms)

@@ -90,8 +90,8 @@ def _one(z: Number, *_: Number) -> float:
 def _quotient_by_divisor(z: Number, x: Number, y: Number) -> Number:
     """d(x/y)/dy = -(x/y)/y; where x/y has lost digits to underflow, it is computed again at a larger scale.
 
-    An exact 0 has lost none: scaled again by each further derivative, it would overflow. Nor does it matter what is lost
-    where the quotient by y is smaller still.
+    An exact 0 has lost none: scaled again by each further derivative, it would overflow. Where the quotient by y is
+    smaller still, what has been lost does not matter.
     """
     if -_TINY < z < _TINY and -1.0 < y < 1.0 and number_of(z) != 0.0:
         return -(x * _SCALE / y / y) / _SCALE
@@ -594,10 +594,16 @@ def _softmax_partials(z: Number, i: Number, *xs: Number) -> list[Number]:
 
 
 def _log_softmax_partials(z: Number, i: Number, *xs: Number) -> list[Number]:
-    """1 - s_i by x_i, as the sum of the others, and -s_j by x_j."""
+    """1 - s_i by x_i, as the sum of the others, and -s_j by x_j.
+
+    The sum is for numbers: in its own derivatives the s_j would cancel to s_i, which may be far smaller.
+    """
     shares = _softmax(xs)
     slopes = [-share for share in shares]
-    slopes[int(i)] = SUM(0.0, *shares[: int(i)], *shares[int(i) + 1 :])
+    if all(type(x) is float for x in xs):
+        slopes[int(i)] = SUM(0.0, *shares[: int(i)], *shares[int(i) + 1 :])
+    else:
+        slopes[int(i)] = -EXPM1(LOG_SOFTMAX(i, *xs))
     return [0.0, *slopes]
 
 
@@ -664,7 +670,7 @@ LOGSUMEXP = _sequence_operation(
 SOFTMAX: Operation = _sequence_operation(
     "softmax", lambda i, *xs: kernels.softmax(xs)[int(i)], _softmax_partials, definition=_softmax_definition, total=True
 )
-LOG_SOFTMAX = _sequence_operation(
+LOG_SOFTMAX: Operation = _sequence_operation(
     "log_softmax",
     lambda i, *xs: kernels.log_softmax(int(i), xs),
     _log_softmax_partials,

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from truth import CONSTANTS, COUNTS
 
 from microgrud import Value, ops
 from microgrud.operation import Operation
@@ -26,15 +27,11 @@ from microgrud.testing import MOVES, Expression, GradientError, check_gradients,
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 POINTS = 12
 
-#: Operands before those to differentiate by: which of the results is meant.
-CONSTANTS: dict[str, tuple[float, ...]] = {"softmax": (1.0,), "log_softmax": (1.0,)}
-SEQUENCE_LENGTH = {"dot": 5}
-
 
 def operands_of(operation: Operation) -> Iterator[list[float]]:
     """Yield points inside the domain of an operation, of different sizes, at which its value exists."""
     rng = random.Random(operation.name)
-    count = operation.arity or SEQUENCE_LENGTH.get(operation.name, 3)
+    count = operation.arity or COUNTS.get(operation.name, 3)
     intervals = operation.domain if operation.arity else operation.domain * count
     found = 0
     while found < POINTS:
@@ -43,6 +40,8 @@ def operands_of(operation: Operation) -> Iterator[list[float]]:
             xs[1:] = sorted(xs[1:])
         if operation.name == "round_digits":
             xs[1] = 1.0
+        if operation.name == "power_log":
+            xs[0] = abs(xs[0])
         if not all(x in interval for x, interval in zip(xs, intervals)):
             continue
         try:

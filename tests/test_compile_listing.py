@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from drawings import cells, objects, texts
+from truth import CONSTANTS, COUNTS
 
 import microgrud as mg
 from microgrud import Value, compile, draw, softmax, take, tanh, where
@@ -58,10 +59,10 @@ def test_instructions_are_formulas(f: Any, args: tuple[Any, ...], lines: list[st
 
 def test_every_operation_of_the_table_has_a_formula() -> None:
     for name, operation in mg.ops.TABLE.items():
-        count = operation.arity or 3
-        point = [1.5, 1.75, 2.0][:count] if name in ("acosh", "clip") else [0.25, 0.5, 0.75][:count]
-        index = [1.0] if name in ("softmax", "log_softmax") else []
-        found = listed(lambda x, operation=operation, index=index: operation(*index, *x) * 2.0, point)
+        count = operation.arity or COUNTS.get(name, 3)
+        point = [1.5, 1.75, 2.0][:count] if name in ("acosh", "clip") else [0.25, 0.5, 0.75, 0.5, 1.5][:count]
+        constants = CONSTANTS.get(name, ())
+        found = listed(lambda x, operation=operation, constants=constants: operation(*constants, *x) * 2.0, point)
         used = " ".join(line for line in found if line.startswith("v1 = "))
         assert all(re.search(rf"x\[{k}\]", used) for k in range(count)) or name == "identity", (name, found)
 

@@ -266,7 +266,7 @@ def test_compositions_at_zero(way: str, f: Callable[[Any], Any], formula: Formul
             assert WAYS[way](f, zero, order) == pytest.approx(float(true), rel=1e-10, abs=1e-13)
 
 
-@pytest.mark.parametrize("positions", set(itertools.permutations((0, 0, 0, 1))) | set(itertools.permutations((0, 0, 1))))
+@pytest.mark.parametrize("positions", [*{*itertools.permutations((0, 0, 0, 1)), *itertools.permutations((0, 0, 1))}])
 def test_a_power_at_zero_with_a_variable_exponent(positions: tuple[int, ...]) -> None:
     """Of x**3 the third derivative at 0 is 6, and its derivative by the exponent is infinite, whichever comes first."""
     xs = [Value(0.0), Value(3.0)]

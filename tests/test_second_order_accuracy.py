@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -60,3 +62,65 @@ def test_second_derivatives_are_within_sixteen_ulp_and_an_ulp_of_the_operands(na
     for (i, j), (error, xs, computed) in sorted(pairs.items()):
         print(f"{name:12} by operands {i + 1} and {j + 1} worst {error:6.2f} ulp at {xs} ({computed!r})")
     assert max(error for error, *_ in pairs.values()) <= BOUND
+
+
+def _share(xs: list[Any], i: int) -> Any:
+    return mp.exp(xs[i]) / mp.fsum(map(mp.exp, xs))
+
+
+def _of_log_share(i: int, j: int, xs: list[Any]) -> Any:
+    """Return the derivative of the logarithm of a share: 1 - s by its own number, and -s by another."""
+    return mp.fsum(_share(xs, k) for k in range(len(xs)) if k != i) if i == j else -_share(xs, j)
+
+
+def _of_logsumexp(i: int, j: int, xs: list[Any]) -> Any:
+    return _share(xs, i) * _of_log_share(i, j, xs)
+
+
+def _of_softmax(i: int, j: int, xs: list[Any]) -> Any:
+    return _share(xs, 0) * (_of_log_share(0, i, xs) * _of_log_share(0, j, xs) - _of_logsumexp(i, j, xs))
+
+
+def _of_norm(i: int, j: int, xs: list[Any]) -> Any:
+    squares = [x * x for k, x in enumerate(xs) if k != i]
+    return (mp.fsum(squares) if i == j else -xs[i] * xs[j]) / mp.norm(xs) ** 3
+
+
+#: Second derivatives over sequences by the numbers at two places; of softmax and log_softmax those of the first result.
+OVER_SEQUENCES: dict[str, Callable[[int, int, list[Any]], Any]] = {
+    "norm": _of_norm,
+    "logsumexp": _of_logsumexp,
+    "softmax": _of_softmax,
+    "log_softmax": lambda i, j, xs: -_of_logsumexp(i, j, xs),
+    # Two terms, of which the second derivative of softmax is the difference: the error is measured by the larger one.
+    "softmax, terms": lambda i, j, xs: (
+        _share(xs, 0) * max(abs(_of_log_share(0, i, xs) * _of_log_share(0, j, xs)), abs(_of_logsumexp(i, j, xs)))
+    ),
+    "prod": lambda i, j, xs: mp.fprod(x for k, x in enumerate(xs) if k not in (i, j)) if i != j else mpf(0),
+}
+
+
+def formula_at(name: str, i: int, j: int) -> Formula:
+    return lambda *xs: OVER_SEQUENCES[name](i, j, list(xs))
+
+
+@pytest.mark.parametrize("name", [name for name in OVER_SEQUENCES if "," not in name])
+def test_second_derivatives_over_sequences_are_within_the_same_bound(name: str) -> None:
+    rng = random.Random(name)
+    worst: tuple[float, list[float], float] = (0.0, [], 0.0)
+    for _ in range(SAMPLES // 10):
+        width = rng.uniform(0.5, 30.0) if name in ("norm", "prod") else rng.uniform(0.5, 8.0)
+        xs = [rng.choice((-1.0, 1.0)) * math.exp(rng.uniform(-width, width)) for _ in range(rng.randint(2, 5))]
+        xs = [x if abs(x) < 300.0 or name in ("norm", "prod") else 300.0 for x in xs]
+        nodes = [Value(x) for x in xs]
+        firsts = gradient(ops.TABLE[name](*[0.0] * name.endswith("softmax"), *nodes), nodes)
+        for i, first in enumerate(firsts):
+            for j, second in enumerate(gradient(first, nodes)):
+                error = error_in_ulp(second.data, formula_at(name, i, j), xs)
+                if name == "softmax" and error > BOUND:
+                    error *= abs(
+                        float(exact(formula_at(name, i, j), *xs) / exact(formula_at("softmax, terms", i, j), *xs))
+                    )
+                worst = max(worst, (error, xs, second.data))
+    print(f"{name:12} worst {worst[0]:6.2f} ulp at {worst[1]} ({worst[2]!r})")
+    assert worst[0] <= BOUND

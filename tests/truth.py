@@ -183,6 +183,17 @@ SECOND: dict[str, tuple[Formula, ...]] = {
 }
 
 
+#: Operands before those to differentiate by: which of the results is meant, and the powers of private operations.
+CONSTANTS: dict[str, tuple[float, ...]] = {
+    "softmax": (1.0,),
+    "log_softmax": (1.0,),
+    "radial": (2.0, 1.0, 0.0),
+    "power_log": (1.0, 1.0),
+}
+#: How many others operations over sequences have, of those that do not take any number of them.
+COUNTS = {"dot": 5, "radial": 2, "power_log": 2}
+
+
 def exact(formula: Formula, *operands: float) -> Any:
     """Evaluate a formula of TRUTH at 60 digits, and more where operands differ widely in size."""
     with mp.workdps(DIGITS):
