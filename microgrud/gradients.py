@@ -70,7 +70,8 @@ def pushforward(outputs: Sequence[Value], tangents: Mapping[Value, Number], as_n
 
     Args:
         outputs: the nodes to differentiate.
-        tangents: a number or a Value for each node whose direction counts; all others stay as they are.
+        tangents: a number or a Value for each node whose direction counts; all others stay as they are, as does a node
+            with the plain number 0.
         as_numbers: whether to compute with floats alone, without a graph of the tangents, which are then floats too.
 
     Returns:

@@ -157,6 +157,7 @@ POWER_OVER: Operation = _operation(
     symbol="**",
     definition=lambda mp, x, y, n: mp.inf if x == 0 and y < n else x ** (y - n),
     domain=(NONNEGATIVE, REALS, REALS),
+    total=True,
 )
 # The product of an adjoint and a local derivative that is infinite or NaN, where the adjoint is 0.
 CHAIN: Operation = _operation(
@@ -389,18 +390,20 @@ COS: Operation = _operation("cos", math.cos, lambda z, x: -SIN(x))
 TAN = _operation("tan", math.tan, lambda z, x: 1.0 + z * z)
 ASIN = _operation("asin", math.asin, lambda z, x: DIVIDE_IEEE(1.0, SQRT(_one_minus_square(x))), domain=UNIT)
 ACOS = _operation("acos", math.acos, lambda z, x: DIVIDE_IEEE(-1.0, SQRT(_one_minus_square(x))), domain=UNIT)
-ATAN = _operation("atan", math.atan, lambda z, x: RADIAL(2.0, 0.0, 0.0, 1.0, x))  # 1 / (1 + x**2)
+ATAN = _operation("atan", math.atan, lambda z, x: RADIAL(2.0, 0.0, 0.0, 1.0, x), total=True)  # 1 / (1 + x**2)
 ATAN2 = _operation(
     "atan2",
     math.atan2,
     lambda z, y, x: RADIAL(2.0, 0.0, 1.0, y, x),
     lambda z, y, x: -RADIAL(2.0, 1.0, 0.0, y, x),
+    total=True,
 )
 HYPOT: Operation = _operation(
     "hypot",
     math.hypot,
     lambda z, x, y: 0.0 if number_of(z) == 0.0 else RADIAL(1.0, 1.0, 0.0, x, y),
     lambda z, x, y: 0.0 if number_of(z) == 0.0 else RADIAL(1.0, 0.0, 1.0, x, y),
+    total=True,
 )
 SINH: Operation = _operation("sinh", math.sinh, lambda z, x: COSH(x))
 COSH: Operation = _operation("cosh", math.cosh, lambda z, x: SINH(x))
@@ -411,8 +414,8 @@ SECH_SQUARED: Operation = _operation(
     definition=lambda mp, x: mp.sech(x) ** 2,
     total=True,
 )
-TANH: Operation = _operation("tanh", math.tanh, lambda z, x: SECH_SQUARED(x))
-ASINH = _operation("asinh", math.asinh, lambda z, x: RADIAL(1.0, 0.0, 0.0, 1.0, x))  # 1 / sqrt(1 + x**2)
+TANH: Operation = _operation("tanh", math.tanh, lambda z, x: SECH_SQUARED(x), total=True)
+ASINH = _operation("asinh", math.asinh, lambda z, x: RADIAL(1.0, 0.0, 0.0, 1.0, x), total=True)  # 1 / sqrt(1 + x**2)
 ACOSH = _operation(
     "acosh",
     math.acosh,
@@ -639,12 +642,11 @@ DOT = _sequence_operation(
     definition=lambda mp, bias, *xs: bias + mp.fdot(xs[: len(xs) // 2], xs[len(xs) // 2 :]),
     total=True,
 )
-NORM: Operation = _sequence_operation(
-    "norm", math.hypot, _directions, definition=lambda mp, *xs: mp.norm(xs), total=True
-)
 # x1**e1 * x2**e2 * ... / r**n, with r the norm of all x: operands are n, then all the e, then all the x. Numbers n and
 # e are constants. The derivatives of whatever is made of lengths and angles, which are of this kind again.
-RADIAL: Operation = _sequence_operation("radial", kernels.radial, _radial_partials, definition=_radial_definition)
+RADIAL: Operation = _sequence_operation(
+    "radial", kernels.radial, _radial_partials, definition=_radial_definition, total=True
+)
 NORM: Operation = _sequence_operation("norm", math.hypot, _norm_partials, definition=lambda mp, *xs: mp.norm(xs))
 MAX = _sequence_operation(
     "max",

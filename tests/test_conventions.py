@@ -11,6 +11,7 @@ import pytest
 
 import microgrud
 from microgrud import Value, abs, gradient
+from microgrud.gradients import pushforward
 
 PAGE = Path(__file__).parent.parent / "docs" / "conventions.md"
 ROW = re.compile(r"^\| `([^`]+)` \| `([^`]+)` \| `([^`]+)` \|(?: `([^`]+)`)? \|$", re.MULTILINE)
@@ -43,11 +44,13 @@ def test_value_and_gradient_are_those_of_the_table(expression: str, at: str, val
         return
     result = eval(expression, FUNCTIONS, variables)
     as_nodes = gradient(result, variables.values())
+    forward = [pushforward([result], {x: float(x is y) for x in variables.values()})[0] for y in variables.values()]
     result.backward()
     assert same(result.data, numbers(value)[0])
-    for variable, node, slope in zip(variables.values(), as_nodes, numbers(slopes), strict=True):
+    for variable, node, tangent, slope in zip(variables.values(), as_nodes, forward, numbers(slopes), strict=True):
         assert same(variable.grad, slope), "by backward()"
         assert same(node.data, slope), "by gradient()"
+        assert same(tangent.data if isinstance(tangent, Value) else tangent, slope), "by pushforward()"
 
 
 def test_errors_name_the_operation_and_its_operands() -> None:
@@ -79,3 +82,25 @@ def test_infinite_slopes_keep_their_sign_to_second_order() -> None:
     slope = gradient(x.sqrt(), x)
     assert slope.data == math.inf
     assert gradient(slope, x).data == -math.inf
+
+
+def test_forward_mode_differs_where_reverse_mode_knows_a_difference_that_is_zero() -> None:
+    x = Value(0.0)
+    root = x.sqrt()
+    (tangent,) = pushforward([root - root], {x: 1.0})
+    assert gradient(root - root, x).data == 0.0
+    assert math.isnan(tangent.data)
+
+
+def test_a_direction_that_never_meets_an_infinite_slope_is_finite() -> None:
+    product = microgrud.hvp(lambda v: (v[0] * v[1]).sqrt() + v[2] ** 2 * v[1], ([0.0, 1.0, 3.0],), ([0.0, 0.0, 1.0],))
+    assert product == [0.0, 6.0, 2.0]
+
+
+def test_second_derivatives_that_are_nan_as_the_page_says() -> None:
+    x, y = Value(0.0), Value(5e-324)
+    slope = gradient(x / y, y)
+    assert slope.data == 0.0
+    assert math.isnan(gradient(slope, y).data)
+    x, y = Value(1e-200), Value(2e-200)
+    assert math.isnan(gradient(gradient(microgrud.atan2(y, x), y), x).data)

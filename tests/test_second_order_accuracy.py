@@ -124,3 +124,17 @@ def test_second_derivatives_over_sequences_are_within_the_same_bound(name: str) 
                 worst = max(worst, (error, xs, second.data))
     print(f"{name:12} worst {worst[0]:6.2f} ulp at {worst[1]} ({worst[2]!r})")
     assert worst[0] <= BOUND
+
+
+@pytest.mark.parametrize("size", [1.0, 10.0, 1e3, 1e5])
+def test_a_norm_of_many_numbers_loses_the_digits_that_the_conventions_say(size: float) -> None:
+    rng = random.Random(size)
+    for _ in range(20):
+        xs = [rng.uniform(0.5, 2.0) * rng.choice((-1.0, 1.0)) for _ in range(rng.randint(9, 16))]
+        xs[0] *= size
+        nodes = [Value(x) for x in xs]
+        seconds = gradient(gradient(ops.NORM(*nodes), nodes)[0], nodes)
+        with mp.workdps(DIGITS):
+            bound = BOUND + 2.0 * (mp.norm(xs) / mp.norm(xs[1:])) ** 2
+            for j, second in enumerate(seconds):
+                assert error_in_ulp(second.data, lambda *xs, j=j: _of_norm(0, j, list(xs)), xs) <= bound

@@ -5,6 +5,7 @@
  * decided, once.
  *
  *   kernels.h     functions of floats that Python's math has not, in the order of operations of kernels.py
+ *   powers.h      powers, lengths and angles, with what their derivatives are made of
  *   ops.h         the table: value and local derivatives of each operation, from which the kernels are made
  *   layout.h      what a node is made of, and what the module keeps
  *   pages.h       the memory of nodes

@@ -12,6 +12,7 @@
 #define MICROGRUD_OPS_H
 
 #include "kernels.h"
+#include "powers.h"
 
 /* X(identifier, name, value, slope) of one operand x. */
 #define UNARY_OPERATIONS(X)                                                                                            \
@@ -66,7 +67,7 @@
     X(SUBTRACT, subtract, x - y, 1.0, -1.0)                                                                            \
     X(MULTIPLY, multiply, x * y, y, x)                                                                                 \
     X(DIVIDE, divide, x / y, 1.0 / y, quotient_by_divisor(z, x, y))                                                    \
-    X(POW, pow, pow(x, y), power_by_base(x, y, 0.0), kernel_power_log(1.0, 0.0, x, y))                                  \
+    X(POW, pow, pow(x, y), power_by_base(x, y, 0.0), power_by_exponent(z, x, y))                                       \
     X(DIVIDE_IEEE, divide_ieee, x / y, 1.0 / y, -(z / y))                                                              \
     X(CHAIN, chain, x == 0.0 ? 0.0 : x * y, y, x)                                                                      \
     X(FLOOR_DIVIDE, floor_divide, BY_PYTHON, NOTHING, NOTHING)                                                         \
