@@ -592,21 +592,18 @@ def _softmax(xs: Sequence[Number]) -> list[Number]:
 
 
 def _softmax_partials(z: Number, i: Number, *xs: Number) -> list[Number]:
-    """s_i * (1 - s_i) by x_i, with 1 - s_i as the sum of the others, and -s_i * s_j by x_j."""
-    return [0.0, *(z * slope for slope in _log_softmax_partials(z, i, *xs)[1:])]
+    """s_i * (1 - s_i) by x_i, and -s_i * s_j by x_j."""
+    return [0.0, *(z * slope for slope in _log_softmax_partials(LOG_SOFTMAX(i, *xs), i, *xs)[1:])]
 
 
 def _log_softmax_partials(z: Number, i: Number, *xs: Number) -> list[Number]:
-    """1 - s_i by x_i, as the sum of the others, and -s_j by x_j.
+    """1 - s_i by x_i, and -s_j by x_j.
 
-    The sum is for numbers: in its own derivatives the s_j would cancel to s_i, which may be far smaller.
+    The first is -expm1(log(s_i)): 1 - s_i would cancel where s_i is near 1, and in the derivatives of a sum of the s_j
+    these would cancel to s_i, which may be far smaller.
     """
-    shares = _softmax(xs)
-    slopes = [-share for share in shares]
-    if all(type(x) is float for x in xs):
-        slopes[int(i)] = SUM(0.0, *shares[: int(i)], *shares[int(i) + 1 :])
-    else:
-        slopes[int(i)] = -EXPM1(LOG_SOFTMAX(i, *xs))
+    slopes = [-share for share in _softmax(xs)]
+    slopes[int(i)] = -EXPM1(z)
     return [0.0, *slopes]
 
 

@@ -462,21 +462,14 @@ static double kernel_log_softmax(const double *xs, size_t n, size_t i, double *s
     return (xs[i] - top) - log1p(rest_of_exponentials(xs, n, top, scratch));
 }
 
-/* 1 - s_i by x_i, as the sum of the others, and -s_j by x_j: into slopes; scratch holds n numbers. */
-static void log_softmax_slopes(const double *xs, size_t n, size_t i, double *slopes, double *scratch)
+/* 1 - s_i by x_i, from log(s_i), and -s_j by x_j: into slopes. */
+static void log_softmax_slopes(double log_share, const double *xs, size_t n, size_t i, double *slopes)
 {
     kernel_softmax(xs, n, slopes);
-    size_t kept = 0;
-    scratch[kept++] = 0.0;
-    for (size_t k = 0; k < n; k++) {
-        if (k != i) {
-            scratch[kept++] = slopes[k];
-        }
-    }
     for (size_t k = 0; k < n; k++) {
         slopes[k] = -slopes[k];
     }
-    slopes[i] = kernel_total(scratch, kept);
+    slopes[i] = -expm1(log_share);
 }
 
 static void prod_slopes(const double *xs, size_t n, double *slopes)

@@ -280,7 +280,8 @@ static inline void sequence_slopes(Op op, double z, const double *xs, size_t n, 
         if (i == n - 1) {
             break;
         }
-        log_softmax_slopes(xs + 1, n - 1, i, slopes + 1, scratch);
+        const double log_share = op == OP_LOG_SOFTMAX ? z : kernel_log_softmax(xs + 1, n - 1, i, scratch);
+        log_softmax_slopes(log_share, xs + 1, n - 1, i, slopes + 1);
         slopes[0] = 0.0;
         if (op == OP_SOFTMAX) {
             for (size_t k = 1; k < n; k++) {
