@@ -95,9 +95,9 @@ def power_log(k: float, n: float, x: float, y: float) -> float:
     logarithms = 1.0
     for _ in range(int(k)):
         logarithms *= logarithm
-    if 2.0**-960 <= power <= 2.0**960 or x == 0.0:
+    if 2.0**-400 <= power <= 2.0**400 or x == 0.0:
         return power * logarithms
-    root = power_over(x, 0.5 * y, 0.5 * n)  # the power has lost digits to underflow, or overflowed
+    root = power_over(x, 0.5 * y, 0.5 * n)  # the power may have lost digits to underflow, or overflowed
     return root * logarithms * root
 
 

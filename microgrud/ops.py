@@ -100,8 +100,9 @@ def _quotient_by_divisor(z: Number, x: Number, y: Number) -> Number:
 
 def _times_power(factor: Number, x: Number, y: Number, n: float, k: float) -> Number:
     """factor * x**(y - n) * log(x)**k, right also where the power alone under- or overflows; 0 for a factor of 0."""
+    # Between these, the next power is no overflow either where its product with a small factor is none.
     power = POWER_LOG(k, n, x, y) if k else POWER_OVER(x, y, n)
-    in_range = _TINY <= power <= _HUGE or -_HUGE <= power <= -_TINY
+    in_range = 2.0**-400 <= power <= 2.0**400 or -(2.0**400) <= power <= -(2.0**-400)
     if in_range or number_of(x) == 0.0 or not power <= math.inf:  # the last is true for NaN alone
         return CHAIN(factor, power) if hasattr(factor, "_record") else factor * power
     size, sign = (x, 1.0) if x > 0.0 else (-x, math.copysign(1.0, number_of(power)))
@@ -468,7 +469,7 @@ def _gelu_curvature(z: Number, x: Number) -> Number:
 def _gaussian_slope(z: Number, x: Number, scale: Number) -> Number:
     if z < _TINY:
         root = GAUSSIAN(x, 0.5 * scale)
-        return -2.0 * scale * x * root * root
+        return (x * root) * (-2.0 * scale * root)
     return -2.0 * scale * x * z
 
 

@@ -284,7 +284,7 @@ static inline double gaussian_slope(double z, double x, double scale)
 {
     if (z < TINY) {
         double root = kernel_gaussian(x, 0.5 * scale);
-        return -2.0 * scale * x * root * root;
+        return (x * root) * (-2.0 * scale * root);
     }
     return -2.0 * scale * x * z;
 }

@@ -38,7 +38,7 @@ static inline bool is_power_count(double e)
 static inline bool keeps_digits(double power)
 {
     const double size = fabs(power);
-    return 0x1p-960 <= size && size <= 0x1p960;
+    return 0x1p-400 <= size && size <= 0x1p400;
 }
 
 /* x**(y - n) * log(x)**k */
@@ -206,7 +206,7 @@ static void norm_slopes(double z, const double *xs, size_t n, double *slopes)
     enum { MOST_RADIAL = 8 };
     double exponents[MOST_RADIAL] = {0.0};
     const Radial r = {1.0, exponents, xs, n};
-    const bool in_range = keeps_digits(z);
+    const bool in_range = TINY <= z && z <= 1.0 / TINY;
     for (size_t k = 0; k < n; k++) {
         if (z == 0.0) {
             slopes[k] = 0.0;
