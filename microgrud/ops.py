@@ -642,10 +642,10 @@ DOT = _sequence_operation(
 )
 # x1**e1 * x2**e2 * ... / r**n, with r the norm of all x: operands are n, then all the e, then all the x. Numbers n and
 # e are constants. The derivatives of whatever is made of lengths and angles, which are of this kind again.
-RADIAL: Operation = _sequence_operation(
-    "radial", kernels.radial, _radial_partials, definition=_radial_definition, total=True
+RADIAL: Operation = _sequence_operation("radial", kernels.radial, _radial_partials, definition=_radial_definition)
+NORM: Operation = _sequence_operation(
+    "norm", math.hypot, _norm_partials, definition=lambda mp, *xs: mp.norm(xs), total=True
 )
-NORM: Operation = _sequence_operation("norm", math.hypot, _norm_partials, definition=lambda mp, *xs: mp.norm(xs))
 MAX = _sequence_operation(
     "max",
     lambda *xs: kernels.largest(xs),
