@@ -13,7 +13,7 @@ from typing import overload
 
 from . import ops, watching
 from .engine import Value, topological_order
-from .operation import Number, number_of
+from .operation import Number
 
 
 @overload
@@ -105,7 +105,7 @@ def chain(adjoint: Number, slope: Number) -> Number:
         return slope
     if watching.current():  # whether the adjoint is 0 may change from call to call
         return ops.CHAIN(adjoint, slope)
-    if number_of(adjoint) == 0.0 and not math.isfinite(number_of(slope)):
+    if adjoint == 0.0 and not math.isfinite(slope._data if isinstance(slope, Value) else slope):
         return ops.CHAIN(adjoint, slope)
     return adjoint * slope
 

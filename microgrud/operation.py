@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import watching
-from .watching import WatchedNumber
 
 # The type of whatever an operation is applied to: a Value, a float, or an mpmath number.
 Number = Any
@@ -243,17 +242,6 @@ def as_sequence(xs: object, where: str, of: str = "numbers") -> tuple[Any, ...]:
         return tuple(xs)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"{where}: expected a sequence of {of}, got an object of type {type(xs).__name__}") from None
-
-
-def number_of(x: Number) -> float:
-    """Return the number that a Value holds; a plain number as it is.
-
-    `==` compares Values by identity: a derivative rule that asks for equality asks it of numbers.
-    """
-    number: float = x
-    if hasattr(x, "_record"):
-        number = WatchedNumber.of(x) if watching.current() else x._data
-    return number
 
 
 def _what(x: object) -> str:

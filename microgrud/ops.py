@@ -19,7 +19,7 @@ import operator
 from collections.abc import Callable, Sequence
 
 from . import kernels
-from .operation import Interval, Number, Operation, number_of
+from .operation import Interval, Number, Operation
 
 REALS = Interval()
 POSITIVE = Interval(0.0, math.inf, low_open=True)
@@ -33,6 +33,8 @@ OPEN_UNIT = Interval(-1.0, 1.0, low_open=True, high_open=True)
 _TINY = 2.0**-960
 _HUGE = 2.0**960
 _SCALE = 2.0**600
+# The square of a number below which digits may soon be lost.
+_SMALL_SQUARE = 2.0**-800
 
 # Of so many numbers at most a norm has derivatives whose own derivatives keep every digit: these are sums of as many
 # terms, and those by all pairs of numbers take time that goes with the cube of how many there are.
@@ -91,21 +93,25 @@ def _quotient_by_divisor(z: Number, x: Number, y: Number) -> Number:
     """d(x/y)/dy = -(x/y)/y; where x/y has lost digits to underflow, it is computed again at a larger scale.
 
     An exact 0 has lost none: scaled again by each further derivative, it would overflow. Where the quotient by y is
-    smaller still, what has been lost does not matter.
+    smaller still, what has been lost does not matter. Squares are compared: a recording then holds for both signs.
     """
-    if -_TINY < z < _TINY and -1.0 < y < 1.0 and number_of(z) != 0.0:
+    raised = z * 2.0**500
+    if raised * raised < 2.0**-920 and y * y < 1.0 and z != 0.0:  # that is, |z| < 2**-960
         return -(x * _SCALE / y / y) / _SCALE
     return -z / y
 
 
 def _times_power(factor: Number, x: Number, y: Number, n: float, k: float) -> Number:
     """factor * x**(y - n) * log(x)**k, right also where the power alone under- or overflows; 0 for a factor of 0."""
-    # Between these, the next power is no overflow either where its product with a small factor is none.
     power = POWER_LOG(k, n, x, y) if k else POWER_OVER(x, y, n)
-    in_range = 2.0**-400 <= power <= 2.0**400 or -(2.0**400) <= power <= -(2.0**-400)
-    if in_range or number_of(x) == 0.0 or not power <= math.inf:  # the last is true for NaN alone
+    if not hasattr(factor, "_record") and 0.25 <= abs(factor) <= 8.0:  # the product is out of range as the power is
+        return factor * power
+    # Between these, the next power is no overflow either where its product with a small factor is none. The square has
+    # no sign, so that a recording holds for both.
+    in_range = _SMALL_SQUARE <= power * power <= 1.0 / _SMALL_SQUARE
+    if in_range or x == 0.0 or not power <= math.inf:  # the last is true for NaN alone
         return CHAIN(factor, power) if hasattr(factor, "_record") else factor * power
-    size, sign = (x, 1.0) if x > 0.0 else (-x, math.copysign(1.0, number_of(power)))
+    size, sign = (x, 1.0) if x > 0.0 else (-x, POWER_OVER(-1.0, y, n))
     root = POWER_OVER(size, 0.5 * y, 0.5 * n)
     return sign * factor * root * (POWER_LOG(k, 0.5 * n, size, 0.5 * y) if k else root)
 
@@ -147,6 +153,7 @@ POWER_LOG: Operation = _sequence_operation(
     kernels.power_log,
     _power_log_partials,
     definition=lambda mp, k, n, x, y: x ** (y - n) * mp.log(x) ** k,
+    total=True,
 )
 # x**y / x**n = x**(y - n) by the rules of IEEE 754: the powers in the derivatives of x**y, whose n is a constant.
 POWER_OVER: Operation = _operation(
@@ -239,7 +246,7 @@ CBRT = _operation(
 
 
 def _sign(x: Number) -> Number:
-    return (x > 0.0) - (x < 0.0) if x == x else x
+    return (x > 0.0) - (x < 0.0) if x == x else math.nan
 
 
 def _least_slope(slope: Number) -> Number:
@@ -250,13 +257,13 @@ def _least_slope(slope: Number) -> Number:
 
 
 def _leaky_relu_slope(z: Number, x: Number, slope: Number) -> Number:
-    if number_of(x) == 0.0:
+    if x == 0.0:
         return _least_slope(slope)
     return slope if x < 0.0 else 1.0
 
 
 def _elu_slope(z: Number, x: Number, alpha: Number) -> Number:
-    if number_of(x) == 0.0:
+    if x == 0.0:
         return _least_slope(alpha)
     if x < -700.0:  # exp(x) is subnormal: half of it at a time keeps the digits
         return alpha * EXP(0.5 * x) * EXP(0.5 * x)
@@ -265,7 +272,6 @@ def _elu_slope(z: Number, x: Number, alpha: Number) -> Number:
 
 def _share(x: Number, other: Number, wins: bool) -> float | None:
     """How much of the adjoint an operand gets that competes with another: all or nothing, half on a tie; NaN wins."""
-    x, other = number_of(x), number_of(other)
     if x == other or (x != x and other != other):
         return 0.5
     if x != x or other != other:
@@ -279,7 +285,7 @@ def _clip(x: Number, low: Number, high: Number) -> Number:
     return low if x < low else high if x > high else x
 
 
-ABS = _operation("abs", abs, lambda z, x: float(_sign(number_of(x))), definition=lambda mp, x: abs(x), total=True)
+ABS = _operation("abs", abs, lambda z, x: float(_sign(x)), definition=lambda mp, x: abs(x), total=True)
 SIGN = _operation("sign", lambda x: float(_sign(x)), _nothing, total=True)
 FLOOR = _operation("floor", lambda x: float(math.floor(x)), _nothing)
 CEIL = _operation("ceil", lambda x: float(math.ceil(x)), _nothing)
@@ -402,8 +408,8 @@ ATAN2 = _operation(
 HYPOT: Operation = _operation(
     "hypot",
     math.hypot,
-    lambda z, x, y: 0.0 if number_of(z) == 0.0 else RADIAL(1.0, 1.0, 0.0, x, y),
-    lambda z, x, y: 0.0 if number_of(z) == 0.0 else RADIAL(1.0, 0.0, 1.0, x, y),
+    lambda z, x, y: 0.0 if z == 0.0 else RADIAL(1.0, 1.0, 0.0, x, y),
+    lambda z, x, y: 0.0 if z == 0.0 else RADIAL(1.0, 0.0, 1.0, x, y),
     total=True,
 )
 SINH: Operation = _operation("sinh", math.sinh, lambda z, x: COSH(x))
@@ -511,8 +517,7 @@ SILU = _operation("silu", kernels.silu, _silu_slope, definition=lambda mp, x: x 
 
 def _shares_of_extreme(z: Number, *xs: Number) -> list[Number]:
     """1/k to each of the k operands that equal the result (or are NaN, if one is), and nothing to the others."""
-    result, numbers = number_of(z), [number_of(x) for x in xs]
-    chosen = [x == result or (x != x and result != result) for x in numbers]
+    chosen = [x == z or (x != x and z != z) for x in xs]
     return [1.0 / chosen.count(True) if c else None for c in chosen]
 
 
@@ -569,7 +574,7 @@ def _radial_definition(mp: Number, n: Number, *operands: Number) -> Number:
 
 def _norm_partials(z: Number, *xs: Number) -> list[Number]:
     """Each x / z, and 0 at the origin, where least norm decides."""
-    if number_of(z) == 0.0:
+    if z == 0.0:
         return [0.0] * len(xs)
     if len(xs) <= _MOST_RADIAL:
         return [RADIAL(1.0, *(float(i == j) for j in range(len(xs))), *xs) for i in range(len(xs))]
@@ -642,7 +647,9 @@ DOT = _sequence_operation(
 )
 # x1**e1 * x2**e2 * ... / r**n, with r the norm of all x: operands are n, then all the e, then all the x. Numbers n and
 # e are constants. The derivatives of whatever is made of lengths and angles, which are of this kind again.
-RADIAL: Operation = _sequence_operation("radial", kernels.radial, _radial_partials, definition=_radial_definition)
+RADIAL: Operation = _sequence_operation(
+    "radial", kernels.radial, _radial_partials, definition=_radial_definition, total=True
+)
 NORM: Operation = _sequence_operation(
     "norm", math.hypot, _norm_partials, definition=lambda mp, *xs: mp.norm(xs), total=True
 )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .engine import Value
     from .operation import Operation
 
-__all__ = ["WatchedNumber", "Watcher", "compared", "current", "detached", "failed", "looked_at", "made", "peeked"]
+__all__ = ["Watcher", "compared", "current", "detached", "failed", "looked_at", "made", "peeked"]
 
 
 class Watcher(Protocol):
@@ -87,43 +87,3 @@ def failed(operation: Operation, xs: Sequence[float]) -> float | None:
     """Report that an operation raises an error; return the number to go on with in its place, if there is to be one."""
     watcher = current()
     return None if watcher is None else watcher.failed(operation, xs)
-
-
-class WatchedNumber(float):
-    """The number of a Value, as derivative rules see it, whose comparisons are told to the watcher."""
-
-    __slots__ = ("node",)
-
-    node: Value
-
-    @staticmethod
-    def of(node: Value) -> WatchedNumber:
-        """Return the number of a node."""
-        number = WatchedNumber(node._data)
-        number.node = node
-        return number
-
-    def _told(self, symbol: str, other: Any, outcome: Any) -> Any:
-        if outcome is not NotImplemented:
-            compared(self.node, symbol, getattr(other, "node", other), outcome)
-        return outcome
-
-    def __eq__(self, other: object) -> Any:
-        return self._told("==", other, float.__eq__(self, other))
-
-    def __ne__(self, other: object) -> Any:
-        return self._told("!=", other, float.__ne__(self, other))
-
-    def __lt__(self, other: Any) -> Any:
-        return self._told("<", other, float.__lt__(self, other))
-
-    def __le__(self, other: Any) -> Any:
-        return self._told("<=", other, float.__le__(self, other))
-
-    def __gt__(self, other: Any) -> Any:
-        return self._told(">", other, float.__gt__(self, other))
-
-    def __ge__(self, other: Any) -> Any:
-        return self._told(">=", other, float.__ge__(self, other))
-
-    __hash__ = float.__hash__
