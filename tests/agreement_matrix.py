@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
+import os
+import random
 
 import agreement_compiled  # noqa: F401 - registers its ways
 import agreement_objects  # noqa: F401 - adds to PROGRAMS
@@ -12,6 +14,8 @@ from agreement_programs import PROGRAMS
 from agreement_special import SPECIAL
 from agreement_truth import Program
 from agreement_ways import WAYS, Way
+
+import microgrud
 
 ROWS: list[Program] = [*PROGRAMS, *SPECIAL, *NESTED, *OPERATIONS]
 
@@ -24,3 +28,12 @@ def applies(way: Way, program: Program) -> bool:
 def cells() -> list[tuple[Way, Program]]:
     """Return all pairs of a way and a program that say something."""
     return [(way, program) for program in ROWS for way in WAYS.values() if applies(way, program)]
+
+
+def sampled_cells() -> list[tuple[Way, Program]]:
+    """Return a third of the cells, another one for each engine; with AGREEMENT=all in the environment all of them."""
+    every = cells()
+    if os.environ.get("AGREEMENT") == "all":
+        return every
+    random.Random(0).shuffle(every)
+    return every[microgrud.backend == "c" :: 3]
