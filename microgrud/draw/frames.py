@@ -30,7 +30,7 @@ class Moment:
         return cls({x: x.data for x in graph.order}, {x: local_derivatives(x) for x in graph.order})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Share:
     """What a node hands to one of its operands.
 
@@ -50,7 +50,7 @@ class Share:
     total: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frame:
     """One step of the backward pass.
 

@@ -22,7 +22,7 @@ class Kind(enum.Enum):
     RESULT = "result"
 
 
-@dataclass
+@dataclass(eq=False)
 class Graph:
     """A graph to be drawn.
 

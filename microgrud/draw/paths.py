@@ -20,7 +20,7 @@ from .style import short
 _MOST_STEPS = 12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Path:
     """One path from a leaf to a root.
 

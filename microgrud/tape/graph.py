@@ -47,7 +47,7 @@ def as_doubles(numbers: bytes | Sequence[float]) -> Doubles:
     return np.frombuffer(numbers, np.float64) if isinstance(numbers, bytes) else np.array(numbers, dtype=np.float64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Graph:
     """What a recording depends on.
 

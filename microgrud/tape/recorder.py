@@ -47,7 +47,7 @@ TAKE = Operation("take", "take", None, lambda index, *items: items[int(index)], 
 DETACH = Operation("detach", "detach", 1, lambda x: x, (lambda z, x: None,), None, (), total=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Guard:
     """A look at numbers that the recording depends on: `x symbol y` was answered with `outcome`.
 
@@ -64,7 +64,7 @@ class Guard:
     outcome: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recording:
     """What a function did in one call.
 

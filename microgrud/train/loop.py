@@ -163,7 +163,7 @@ def fit(
         return training.run(bar.show)
 
 
-@dataclass
+@dataclass(eq=False)
 class Training:
     """One run of `fit`: what it was given, and how far it has come."""
 
