@@ -6,7 +6,16 @@ import nox
 
 ENGINE_TESTS = [
     f"tests/test_{name}.py"
-    for name in ("engine", "operators", "functions", "sequences", "conventions", "gradient", "copying")
+    for name in (
+        "engine",
+        "operators",
+        "functions",
+        "sequences",
+        "conventions",
+        "gradient",
+        "copying",
+        "transforms_closures",
+    )
 ]
 
 #: What depends on matplotlib and Chromium, and hardly on Python: tested on the oldest Python, and left out elsewhere.
