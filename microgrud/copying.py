@@ -107,7 +107,7 @@ class _Ancestors:
 
 def copy_node(node: Value) -> Value:
     """Copy one node, which keeps its parents; attributes of a subclass are shared."""
-    if _depends_on_variable(node):
+    if any(node is variable for variable in _variables.get()):  # what depends on one keeps its parents in any case
         return _carried(node)
     _refuse_what_cannot_be_copied(node, "copied")
     extra = _extra(node)
@@ -167,7 +167,16 @@ def _in_full(node: Value) -> tuple[Operation | str, tuple[Any, ...]]:
     expand = getattr(node._operation, "expand", None)
     if expand is None:
         return node._operation, node._operands
-    return IDENTITY, (expand(),)
+    return IDENTITY, (expand(node._operands),)
+
+
+def with_operands(root: Value, before: Sequence[Value], after: Sequence[Any]) -> Value:
+    """Return a copy of a graph in which other nodes stand in the place of some of its leaves."""
+    token = _variables.set(())  # the copy is one, whatever depends on a variable
+    try:
+        return copy.deepcopy(root, {id(x): y for x, y in zip(before, after)})
+    finally:
+        _variables.reset(token)
 
 
 def restore(

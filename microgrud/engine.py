@@ -115,6 +115,8 @@ class Value(Operators, OperationMethods):
 
     @_data.setter
     def _data(self, number: float) -> None:
+        if watching._watched:
+            watching.peeked(self, sys._getframe(1))
         self._number = number
 
     @property

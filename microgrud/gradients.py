@@ -2,7 +2,8 @@
 
 `Value.backward` computes numbers. The two functions here apply the same rules to nodes: `gradient` from the output to
 the inputs (reverse mode), `pushforward` from the inputs to the outputs (forward mode). Their results can be
-differentiated again; `numbers_of_gradient` gives floats where nobody asks for that. None touches any `grad`.
+differentiated again; `numbers_of_gradient` gives floats where nobody asks for that. None of them changes a node's
+`grad`.
 """
 
 from __future__ import annotations
@@ -88,8 +89,8 @@ def pushforward(outputs: Sequence[Value], tangents: Mapping[Value, Number], as_n
         for node in topological_order(output):
             if node in known:
                 continue
-            # The parts are exchanged: a slope of 0 stops an infinite tangent, as the zero adjoint that it makes does in
-            # reverse mode. A tangent that has become 0 stops nothing, for there is nothing like it in reverse mode.
+            # The slope takes the part of the adjoint, so that a slope of 0 stops an infinite tangent, as the zero
+            # adjoint that it makes does in reverse mode. A tangent that has become 0 stops nothing.
             terms = [chain(slope, known[x]) for x, slope in slopes_of(node, moving)]
             if terms:
                 known[node] = _add_up(terms)

@@ -147,6 +147,8 @@ class Operators(ShownInNotebooks):
     # --- conversions, which would lose the gradient ---
 
     def __float__(self) -> NoReturn:
+        if watching._watched:
+            watching.looked_at(self, "float")  # type: ignore[arg-type]
         raise TypeError(
             f"expected a plain number, got a {type(self).__name__}: a float has no gradient; for a function of math or "
             f"cmath use microgrud's own of that name, such as microgrud.exp, and {_NUMBER_ALONE}"
@@ -155,6 +157,8 @@ class Operators(ShownInNotebooks):
     __complex__ = __float__
 
     def __int__(self) -> NoReturn:
+        if watching._watched:
+            watching.looked_at(self, "int")  # type: ignore[arg-type]
         raise TypeError(
             f"int: expected a plain number, got a {type(self).__name__}: an integer has no gradient; use "
             "microgrud.trunc, floor or round for a Value, and int(value.data) for the number alone"

@@ -58,7 +58,7 @@ def _held_in_python(
     """Return the first node that is held by more than its graph and the lists given.
 
     Args:
-        order: the nodes, in topological order.
+        order: the nodes, in topological order; a list that nobody needs any more.
         holding: nodes to which references are known beside those of operands.
         weight: how many references each item of `holding` stands for, that of this list included.
         inputs: the nodes of the variables.

@@ -182,12 +182,12 @@ class _RecordedCall:
     """One call of a function with nodes in place of the numbers of some of its arguments.
 
     Attributes:
-        positions: of the arguments to differentiate with respect to.
+        positions: the positions of the arguments to differentiate with respect to.
         single: whether `argnums` was one position and not a tuple.
-        structures: of these arguments.
+        structures: the structures of these arguments.
         inputs: the nodes in them.
         outputs: the nodes in the result.
-        structure: of the result.
+        structure: the structure of the result.
         connected: whether results are Values, since the function reached Values from outside.
         anchor: such a Value that no transform in progress has for its variable, if there is one.
     """
@@ -203,7 +203,7 @@ class _RecordedCall:
 
     @property
     def as_numbers(self) -> bool:
-        """Whether nobody can differentiate the results again, so that there need be no graph of them."""
+        """True if nobody can differentiate the results again, so that there need be no graph of them."""
         return not self.connected and watching.current() is None
 
     def gradient_of(self, output: Value) -> list[Number]:
@@ -221,8 +221,8 @@ class _RecordedCall:
             return list(numbers)
         if self.anchor is not None:
             return [_ANCHORED(x, self.anchor) for x in numbers]
-        if self.connected:
-            return [_as_node(x) for x in numbers]
+        if self.connected:  # no result is a node of the user's, which an assignment to its .data would change
+            return [ops.IDENTITY(x) if isinstance(x, Value) else Value(x) for x in numbers]
         return [x.data if isinstance(x, Value) else float(x) for x in numbers]
 
     def rebuild_arguments(self, numbers: Sequence[Number]) -> Any:

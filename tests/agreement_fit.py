@@ -119,11 +119,8 @@ FITTED: dict[str, Fitted] = {
     "network": Fitted(lambda: MLP(2, [3, 1], activation="tanh", rng=1)),
     "branch": Fitted(lambda: Model(_branching)),
     "sorting": Fitted(lambda: Model(_sorting)),
-    "equality": Fitted(lambda: Model(_comparing), refused=_refused("a number of a sample is compared by ==")),
-    "try and except": Fitted(
-        lambda: Model(_catching),
-        refused=_refused("an error that is caught decides a branch"),
-    ),
+    "equality": Fitted(lambda: Model(_comparing)),
+    "try and except": Fitted(lambda: Model(_catching)),
     "derivative of a closure": Fitted(lambda: Model(_of_a_derivative)),
     "second derivative of a closure": Fitted(lambda: Model(_of_a_second_derivative)),
     "jvp of a closure": Fitted(lambda: Model(_of_a_direction)),
@@ -140,7 +137,6 @@ FITTED: dict[str, Fitted] = {
     "equality in the loss": Fitted(
         lambda: Model(_linear),
         loss=lambda p, t: p * p if t == TARGETS[0] else (p - t) ** 2,
-        refused=_refused("a number of a sample is compared by =="),
     ),
 }
 

@@ -3,7 +3,7 @@
 The columns are in agreement_ways.py and agreement_compiled.py; the rows in agreement_operations.py (operations),
 agreement_programs.py, agreement_objects.py, agreement_nested.py and agreement_special.py (kinds of Python), and
 agreement_fit.py (training). Whoever adds a way or a program adds one entry there. A run
-tests a third of the cells, another one on each engine, and all with AGREEMENT=all in the environment;
+tests half of the cells, the other half on the other engine, and all with AGREEMENT=all in the environment;
 `python tests/agreement_report.py` counts them, lists the documented errors, and tries more random programs.
 """
 

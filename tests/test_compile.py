@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import array
+import collections
 import contextlib
 import copy
 import dataclasses
@@ -1019,7 +1021,81 @@ def test_the_raw_number_is_refused_as_data_is(f: Any) -> None:
         compile(f)(2.0)
 
 
+def swallowed_data(x: Any) -> Any:
+    try:
+        y = math.sqrt(x.data)
+    except Exception:
+        y = 0.0
+    return x + y
+
+
+def swallowed_float(x: Any) -> Any:
+    try:
+        y = math.sqrt(x)
+    except Exception:
+        y = 0.0
+    return x + y
+
+
+def swallowed_int(x: Any) -> Any:
+    with contextlib.suppress(TypeError, RuntimeError):
+        return x * int(x)
+    return x
+
+
+@pytest.mark.parametrize("f", [swallowed_data, swallowed_float, swallowed_int])
+def test_a_refusal_that_the_function_catches_is_raised_all_the_same(f: Any) -> None:
+    with pytest.raises(CompileError, match="inside a compiled function: the number would be frozen"):
+        compile(f)(4.0)
+
+
+def test_writing_the_raw_number_is_refused_too() -> None:
+    def f(x: Any) -> Any:
+        x._data = 7.0
+        return 2.0 * x
+
+    with pytest.raises(CompileError, match="_data"):
+        compile(f)(4.0)
+
+
 # --- objects among the arguments ---
+
+
+class Mangled:
+    __slots__ = ("__scale",)
+
+    def __init__(self, scale: float) -> None:
+        self.change(scale)
+
+    def change(self, scale: float) -> None:
+        self.__scale = scale
+
+    def get(self) -> float:
+        return self.__scale
+
+
+@pytest.mark.parametrize(
+    ("make", "read", "change"),
+    [
+        (lambda: collections.deque([2.0]), lambda d: d[0], lambda d: d.__setitem__(0, 3.0)),
+        (lambda: array.array("d", [2.0]), lambda d: d[0], lambda d: d.__setitem__(0, 3.0)),
+        (lambda: bytearray([2]), lambda d: d[0], lambda d: d.__setitem__(0, 3)),
+        (lambda: Mangled(2.0), lambda d: d.get(), lambda d: d.change(3.0)),
+        (
+            lambda: type("Own", (), {"scale": 2.0})(),
+            lambda d: d.scale,
+            lambda d: setattr(type(d), "scale", 3.0),
+        ),
+        (lambda: type("Own", (), {"scale": 2.0}), lambda d: d.scale, lambda d: setattr(d, "scale", 3.0)),
+        (lambda: collections.UserDict(a=2.0), lambda d: d["a"], lambda d: d.__setitem__("a", 3.0)),
+    ],
+)
+def test_an_object_of_any_kind_is_read_as_it_is(make: Any, read: Any, change: Any) -> None:
+    thing = make()
+    compiled = compile(lambda x, thing: x * read(thing))
+    assert compiled(1.5, thing) == 3.0
+    change(thing)
+    assert compiled(1.5, thing) == 4.5
 
 
 class Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import math
 import pickle
 from collections.abc import Callable
@@ -191,6 +192,120 @@ def test_at_singular_points_a_zero_direction_touches_nothing() -> None:
     v, direction = [0.0, 1.0, 3.0], [0.0, 0.0, 1.0]
     assert f.hvp(v, direction) == hvp(f, v, direction) == hvp(f.function, v, direction) == [0.0, 6.0, 2.0]
     assert f.hessian(v)[2] == [0.0, 6.0, 2.0]
+
+
+# --- operands that depend on each other ---
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    ("f", "use"),
+    [
+        (lambda x, y: x * y, lambda c, x: c(x, x * x)),
+        (lambda x, y: x * x * y, lambda c, x: c(x, x)),
+        (lambda x, y: mg.sin(x * y) + x, lambda c, x: c(c(x, x), x)),
+        (lambda x, y: x * y * y, lambda c, x: c(c(c(x, 2.0), x), x * x)),
+    ],
+)
+def test_derivatives_are_those_of_the_function_though_operands_depend_on_each_other(
+    f: Any, use: Any, order: int
+) -> None:
+    compiled = compile(f)
+
+    def derivative(g: Any) -> Any:
+        for _ in range(order):
+            g = grad(g)
+        return g
+
+    assert derivative(lambda x: use(compiled, x))(0.7) == close(derivative(lambda x: use(f, x))(0.7))
+    rounds = compile(lambda x: use(compiled, x))
+    assert derivative(rounds)(0.7) == close(derivative(lambda x: use(f, x))(0.7))
+
+
+def test_a_leaf_may_be_an_argument_and_closed_over() -> None:
+    w = Value(1.5)
+    f = compile(lambda y: w * y * y * w * w)  # w**5 at y = w
+    out = f(w)
+    for expected in (5 * 1.5**4, 20 * 1.5**3, 60 * 1.5**2, 120 * 1.5):
+        (out,) = mg.gradient(out, [w])
+        assert out.data == close(expected)
+
+
+def test_samples_of_a_batch_may_depend_on_each_other() -> None:
+    cube = compile(lambda p: p * p * p, batched="p")
+
+    def expected(v: Any) -> Any:
+        return (v**3 + (v * v) ** 3 + v**3) / 3.0
+
+    for way in (hessian, lambda f: grad(grad(grad(f)))):
+        assert way(lambda v: cube([v, v * v, v]))(1.5) == close(way(expected)(1.5))
+    x = Value(2.0)
+    (slope,) = mg.gradient(cube([x, x * x, x]), [x])
+    slope.backward()
+    assert x.grad == close(hessian(expected)(2.0))
+
+
+# --- changes after a call ---
+
+
+def test_an_array_may_be_changed_after_a_call() -> None:
+    w = Value(2.0)
+    f = compile(lambda w, x: w * x * x, batched="x")
+    for shape in ((3,), (3, 1)):
+        X = np.array([1.0, 2.0, 3.0]).reshape(shape)
+        out = compile(lambda w, x: w * x[0] * x[0], batched="x")(w, X) if len(shape) > 1 else f(w, X)
+        X[:] = 10.0
+        w.grad = 0.0
+        out.backward()
+        assert w.grad == close(14.0 / 3.0)
+
+
+def test_a_second_derivative_of_a_function_that_has_changed_is_refused() -> None:
+    numbers, x = [3.0], Value(2.0)
+    f = compile(lambda x: numbers[0] * x * x)
+    (slope,) = mg.gradient(f(x), [x])
+    assert slope.data == 12.0
+    numbers[0] = 50.0
+    for ask in (slope.backward, lambda: copy.deepcopy(slope)):
+        with pytest.raises(CompileError, match="something that it closes over, or a Value that it was given"):
+            ask()
+
+
+def test_a_result_is_never_the_parameter_itself() -> None:
+    w = Value(3.0)
+    slope = grad(lambda x: w * x)(2.0)
+    slope.data = 0.0
+    assert w.data == 3.0
+
+
+def test_a_variable_of_a_derivative_in_the_place_of_a_parameter() -> None:
+    class Model:
+        k: Any = None
+
+    model = Model()
+    f = compile(lambda x: model.k * x * x)
+
+    def moved(t: Any) -> Any:
+        model.k = t
+        return f(3.0)
+
+    for _ in range(3):
+        assert grad(moved)(2.0) == 9.0
+        assert hessian(lambda t: moved(t * t))(5.0) == 18.0
+
+
+def test_calls_leave_nothing_to_the_collector() -> None:
+    c, x = compile(lambda x: x * x), Value(2.0)
+    c(x).backward()
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(gc.get_objects())
+        for _ in range(100):
+            c(x).backward()
+        assert len(gc.get_objects()) - before < 100
+    finally:
+        gc.enable()
 
 
 # --- results that a function closes over ---

@@ -312,7 +312,7 @@ REASONS: dict[str, tuple[Callable[[Value, Any], Value], str]] = {
     "has a node by hand": (by_hand, "a node built by hand (twice)"),
     "catches errors": (caught, "it catches the error of an operation"),
     "branches at will": (many_ways, "takes more than 4 ways through its branches"),
-    "raises for Values": (lambda p, t: (p - math.sqrt(t)) ** 2, "TypeError: "),
+    "converts Values": (lambda p, t: (p - math.sqrt(t)) ** 2, "float() of Value"),
 }
 
 

@@ -75,7 +75,8 @@ def test_the_value_is_connected_too() -> None:
     value.backward()
     assert w.grad == 2.0
     (value,), (slope,) = jvp(lambda t: [w], 2.0, 1.0)
-    assert value is w
+    assert value is not w
+    assert value._prev == (w,)
     assert (type(slope), slope.data) == (Value, 0.0)
 
 

@@ -171,7 +171,7 @@ static int value_bool(PyObject *self)
     return answer;
 }
 
-static PyObject *ordering(PyObject *self, PyObject *other, int comparison)
+static PyObject *compare_numbers(PyObject *self, PyObject *other, int comparison)
 {
     double x = as_node(self)->data;
     if (PyFloat_CheckExact(other) || is_plain_value(other)) {
@@ -204,7 +204,7 @@ static int is_comparable(State *state, PyObject *other)
     return yes;
 }
 
-/* Comparisons compare numbers; the hash is that of the object. */
+/* == and != compare numbers, as < does; the hash is that of the object. */
 static PyObject *value_compare(PyObject *self, PyObject *other, int comparison)
 {
     State *state = state_of(self);
@@ -214,7 +214,7 @@ static PyObject *value_compare(PyObject *self, PyObject *other, int comparison)
             return comparable < 0 ? NULL : Py_NewRef(Py_NotImplemented);
         }
     }
-    PyObject *answer = ordering(self, other, comparison);
+    PyObject *answer = compare_numbers(self, other, comparison);
     return someone_watches(state) ? told(state, self, comparison, other, answer) : answer;
 }
 

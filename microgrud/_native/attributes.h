@@ -51,23 +51,26 @@ static int set_number(PyObject *self, double *field, PyObject *number, void *clo
     return 0;
 }
 
-/* The number, for the package's own use: whoever watches is told if other code asks for it. */
-static PyObject *get_number(PyObject *self, void *Py_UNUSED(closure))
+/* The number, for the package's own use. A watcher learns of it if other code asks for it: return -1 if that is refused. */
+static int report_peek(PyObject *self)
 {
     State *state = state_of(self);
-    if (someone_watches(state)) {
-        PyObject *done = PyObject_CallOneArg(state->peeked, self);
-        if (done == NULL) {
-            return NULL;
-        }
-        Py_DECREF(done);
+    if (!someone_watches(state)) {
+        return 0;
     }
-    return PyFloat_FromDouble(as_node(self)->data);
+    PyObject *done = PyObject_CallOneArg(state->peeked, self);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+static PyObject *get_number(PyObject *self, void *Py_UNUSED(closure))
+{
+    return report_peek(self) < 0 ? NULL : PyFloat_FromDouble(as_node(self)->data);
 }
 
 static int set_raw_data(PyObject *self, PyObject *number, void *closure)
 {
-    return set_number(self, &as_node(self)->data, number, closure);
+    return report_peek(self) < 0 ? -1 : set_number(self, &as_node(self)->data, number, closure);
 }
 
 /* Tell whoever watches that an attribute is asked for. Return -1 if that is refused. */

@@ -1,4 +1,5 @@
-/* Whether a computation depends on a Value that somebody else holds: the twin of microgrud/outside.py, which says why.
+/* The search for a Value that a computation depends on and that somebody else holds: the twin of microgrud/outside.py,
+ * which gives the reasons.
  *
  * The uses of a node within the graph are counted in its `progress`, which is 0 outside of walks, and a node that depends
  * on a variable is marked in its flags. No Python code runs meanwhile.
@@ -45,7 +46,8 @@ static void clear_marks(PyObject *list)
     }
 }
 
-/* held_outside(order, holding, weight, inputs, dependent): see microgrud/outside.py. */
+/* held_outside(order, holding, weight, inputs, dependent): see microgrud/outside.py. The order must hold the operands of
+ * all its nodes, whose marks would stay otherwise. */
 static PyObject *held_outside(PyObject *module, PyObject *args)
 {
     State *state = PyModule_GetState(module);

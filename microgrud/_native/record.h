@@ -10,8 +10,8 @@
 
 enum { WATCHED = 2 };
 
-/* 1 inside enable_grad and outside of everything, 0 inside no_grad, -1 on error; WATCHED instead of 1 while someone
- * watches, who switches recording on first. */
+/* 1 inside enable_grad and outside of everything, 0 inside no_grad, -1 on error; WATCHED in place of 1 while a watcher is
+ * active (a watcher always enables recording, so that `switched` is not empty). */
 ALWAYS_INLINE int is_recording(const State *state)
 {
     if (PyList_GET_SIZE(state->switched) == 0) { /* no one has ever asked for anything else: 5 ns an operation */
@@ -26,10 +26,21 @@ ALWAYS_INLINE int is_recording(const State *state)
     return recording && PyList_GET_SIZE(state->watched) != 0 ? WATCHED : recording;
 }
 
-/* Tell whoever watches of the result of an operation that raises for some operands. Return it, or NULL on error. */
-static PyObject *told_of_result(const State *state, Op op, PyObject *node)
+/* Report the result of an operation that raises for some operands to the watcher. Return it, or NULL on error. */
+static PyObject *report_result(const State *state, Op op, PyObject *node)
 {
-    if (node != NULL && !state->is_total[op]) {
+    bool is_total = state->is_total[op];
+    if (node != NULL && op == OP_NONE && as_node(node)->count != 0) { /* of the user's, or of a recording */
+        PyObject *total = PyObject_GetAttrString(as_node(node)->details->operation, "total");
+        int answer = total == NULL ? -1 : PyObject_IsTrue(total);
+        Py_XDECREF(total);
+        if (answer < 0) {
+            Py_DECREF(node);
+            return NULL;
+        }
+        is_total = answer;
+    }
+    if (node != NULL && !is_total) {
         PyObject *done = PyObject_CallOneArg(state->made, node);
         if (done == NULL) {
             Py_DECREF(node);
@@ -82,7 +93,7 @@ ALWAYS_INLINE PyObject *record_unary(State *state, Op op, double data, Node *ope
             collect(node);
         }
     }
-    return recording == WATCHED ? told_of_result(state, op, (PyObject *)node) : (PyObject *)node;
+    return recording == WATCHED ? report_result(state, op, (PyObject *)node) : (PyObject *)node;
 }
 
 /* The result of a binary operation, likewise; an operand that is NULL is the number beside it. */
@@ -117,7 +128,7 @@ ALWAYS_INLINE PyObject *record_binary(State *state, Op op, double data, Node *fi
             collect(node);
         }
     }
-    return recording == WATCHED ? told_of_result(state, op, (PyObject *)node) : (PyObject *)node;
+    return recording == WATCHED ? report_result(state, op, (PyObject *)node) : (PyObject *)node;
 }
 
 /* A node with these operands, Values and floats, in a fixed order; op is OP_NONE for an Operation of the user's.
@@ -176,7 +187,7 @@ static PyObject *finished(State *state, Node *node)
     }
     int recording = is_recording(state);
     if (recording > 0) {
-        return recording == WATCHED ? told_of_result(state, (Op)node->op, (PyObject *)node) : (PyObject *)node;
+        return recording == WATCHED ? report_result(state, (Op)node->op, (PyObject *)node) : (PyObject *)node;
     }
     Node *leaf = recording < 0 ? NULL : new_node(state, node->data);
     Py_DECREF(node);

@@ -16,7 +16,7 @@ from .states import state_of
 
 __all__ = ["Arguments", "Part", "read_arguments"]
 
-_STATIC = (str, bytes, bool, type(None), type, type(...))
+_STATIC = (str, bytes, bool, type(None), type(...))
 
 
 class Part(NamedTuple):
@@ -63,7 +63,7 @@ class Arguments:
 
     @property
     def has_values(self) -> bool:
-        """Whether there are Values among the numbers."""
+        """True if there are Values among the numbers."""
         return any(isinstance(x, Value) or (isinstance(x, np.ndarray) and x.dtype == object) for x in self.numbers)
 
     def sample(self, i: int) -> tuple[list[Any], list[int]]:
@@ -97,7 +97,7 @@ class _Reader:
         """Return the signature of an argument, and what rebuilds it."""
         if isinstance(x, (float, Value)):
             return self.number(x)
-        if isinstance(x, _STATIC):
+        if type(x) in _STATIC:
             self.parts.append(Part("other"))
             return ("static", x), lambda numbers, integers: x
         if isinstance(x, (int, np.integer)):
@@ -111,7 +111,7 @@ class _Reader:
             return self.mapping(x, where)
         if isinstance(x, (list, tuple)):
             return self.sequence(x, where)
-        if hasattr(x, "to_numpy"):
+        if hasattr(x, "to_numpy") and not isinstance(x, type):
             return self.array(_as_array(x, where), where)
         try:
             number = as_float(x, where)

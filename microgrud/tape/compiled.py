@@ -20,8 +20,6 @@ from .. import transforms, watching
 from ..copying import is_differentiating
 from ..display import ShownInNotebooks
 from ..engine import Value
-from ..functions import mean, sum as total
-from ..gradients import gradient
 from ..operation import as_sequence
 from ..optim.packing import Vector, add_to_gradients
 from ..optim.settings import one_of, optional, whole
@@ -34,9 +32,9 @@ from .executors import Executor, total_of
 from .family import Family, Path
 from .figures import figures
 from .formulas import counted
+from .inside import result_as_nodes, rows_of_function, slopes_function
 from .listing import listing
-from .nodes import Call
-from .recorder import ClosedOverResultError, CompileError
+from .recorder import CompileError
 from .replays import replay_of, tree_of
 from .states import Same
 
@@ -109,7 +107,7 @@ class Compiled(ShownInNotebooks):
                 return paths[0].structure.rebuild(outputs)
         arguments = self._read(args, kwargs)
         if connected or arguments.has_values:
-            return self._as_nodes(arguments)
+            return result_as_nodes(self, arguments)
         result = self._evaluate(arguments, None)
         return _structure_of(result).rebuild(self._totals(result))
 
@@ -143,7 +141,7 @@ class Compiled(ShownInNotebooks):
         """Return the result of the function for each sample: an array with one number a sample for each number."""
         arguments = self._read(args, kwargs)
         if self._is_inside() or arguments.has_values:
-            rows, structure = self._by_function(arguments)
+            rows, structure = rows_of_function(self, arguments)
             outputs = [as_array([row[k] for row in rows], (len(rows),)) for k in range(structure.size)]
         else:
             result = self._evaluate(arguments, None)
@@ -217,7 +215,7 @@ class Compiled(ShownInNotebooks):
             TypeError, ValueError: if the tangents do not fit the primals, or the result is not one number.
         """
         args = primals if isinstance(primals, tuple) else (primals,)
-        if self._is_inside() or self._read(args, {}).has_values or _has_values(tangents):
+        if self._is_connected(args) or _has_values(tangents):
             return transforms.hvp(self, primals, tangents, argnums)
         directions = tangents if isinstance(tangents, tuple) else (tangents,)
         positions, single = _positions(argnums, len(args))
@@ -241,7 +239,7 @@ class Compiled(ShownInNotebooks):
 
     def hessian(self, *args: Any) -> Any:
         """Return all second derivatives by the first argument, as `microgrud.hessian` does; it may be no batch."""
-        if self._is_inside() or self._read(args, {}).has_values:
+        if self._is_connected(args):
             return transforms.hessian(self)(*args)
         if self._is_batch(0):
             raise ValueError(
@@ -474,74 +472,26 @@ class Compiled(ShownInNotebooks):
             return [total / result.outputs.shape[1] for total in totals]
         return totals
 
-    # --- inside a graph ---
-
     def _is_inside(self) -> bool:
         """Tell whether a call is part of a transform or a recording in progress."""
         return watching.current() is not None or is_differentiating()
 
-    def _as_nodes(self, arguments: Arguments) -> Any:
-        """Return the result of a call as nodes of the graph that holds its arguments and the leaves it closes over."""
-        result = None if watching.current() else self._recorded_result(arguments)
-        if result is None:
-            numbers, structure = self._mean_of_function(arguments)
-            return structure.rebuild(numbers)
-        call = Call(
-            name_of(self.function),
-            arguments.numbers,
-            [leaf for path in result.served for leaf in path.leaves],
-            partial(self._evaluate_seeded, arguments),
-            lambda k, places, leaves: partial(self._slopes_of(k, places, leaves)._evaluate_seeded, arguments),
-            lambda: self._mean_of_function(arguments)[0],
-        )
-        return _structure_of(result).rebuild(call.nodes(self._totals(result)))
-
-    def _evaluate_seeded(self, arguments: Arguments, seeds: Sequence[float]) -> Evaluation:
-        return self._evaluate(arguments, [seed * self._weight(arguments) for seed in seeds])
+    def _is_connected(self, args: Sequence[Any]) -> bool:
+        """Tell whether a call is part of a graph: inside of a transform or a recording, or with Values among these."""
+        return self._is_inside() or self._read(args, {}).has_values
 
     def _slopes_of(self, k: int, places: Sequence[int], leaves: Sequence[Value]) -> Compiled:
         """Return the derivatives of a number of the result with respect to numbers of the arguments and leaves."""
         key = k, tuple(places), tuple(map(Same, leaves))
         found = self._slopes.get(key)
         if found is None:
-
-            @functools.wraps(self.function)
-            def slopes(*args: Any, **kwargs: Any) -> list[Any]:
-                numbers = read_arguments([""] * len(args), args, kwargs, ()).numbers
-                outputs, _ = flatten(self.function(*args, **kwargs), "compile: the result of the function")
-                inputs = [*(numbers[place] for place in places), *leaves]
-                return gradient(outputs[k], inputs) if isinstance(outputs[k], Value) else [0.0] * len(inputs)
-
+            slopes = slopes_function(self.function, k, places, leaves)
             made = Compiled(slopes, self.batched, self.reduction, self.threads, self.errors, self.max_paths)
-            found = self._slopes.setdefault(key, made)
+            with self._lock:
+                while len(self._slopes) >= _MOST_FAMILIES:
+                    del self._slopes[next(iter(self._slopes))]
+                found = self._slopes.setdefault(key, made)
         return found
-
-    def _recorded_result(self, arguments: Arguments) -> Evaluation | None:
-        """Evaluate a call by recordings; None where it takes the function itself, which is then part of the graph."""
-        try:
-            result = self._evaluate(arguments, None)
-        except ClosedOverResultError:
-            return None
-        return result if result.by_recordings else None
-
-    def _mean_of_function(self, arguments: Arguments) -> tuple[list[Any], Structure]:
-        """Return the result as the function itself computes it, flat: the mean (or sum) over the samples of a batch."""
-        rows, structure = self._by_function(arguments)
-        if arguments.samples is None:
-            return rows[0], structure
-        reduce = mean if self.reduction == "mean" else total
-        return [reduce([row[k] for row in rows]) for k in range(structure.size)], structure
-
-    def _by_function(self, arguments: Arguments) -> tuple[list[list[Any]], Structure]:
-        """Return the numbers that the function itself computes for each sample (or the call), and their structure."""
-        rows = []
-        for i in range(arguments.samples or 1):
-            args, kwargs = arguments.rebuild(*arguments.sample(i))
-            row, structure = flatten(self.function(*args, **kwargs), "compile: the result of the function")
-            rows.append(row)
-        return rows, structure
-
-    # --- the rest ---
 
     def _is_batch(self, position: int) -> bool:
         """Tell whether an argument has one number a sample."""
@@ -601,10 +551,10 @@ def compile(
     What a recording cannot know is as it was then: a plain number, a list or a parameter of a model that has been put
     in the place of another since. An object among the arguments is recorded anew when its numbers have changed.
 
-    Floats in, floats out. With Values among the arguments, and inside a transform such as `grad`, the result is a node
-    of the graph, connected with the arguments and with the leaves that the function closes over, to any order. (This is
-    the one difference from the function itself, which gives a Value wherever it closes over one; `.backward` is there
-    for what it closes over.)
+    A call with floats returns floats. With Values among the arguments, and inside a transform such as `grad`, the
+    result is a node of the graph, connected with the arguments and with the leaves that the function closes over, to
+    any order. (This is the one difference from the function itself, which gives a Value wherever it closes over one;
+    `.backward` is there for what it closes over.)
 
     Results are those of the function to rounding: a single call, a batch and the interpreter in NumPy take sums in
     different orders. What a sample gives does not depend on the batch that it is in, and nothing depends on the number

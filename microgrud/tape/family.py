@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..copying import variables
 from ..trees import Structure
 from .absent import AbsentFunction, refuse_if_absent
 from .arguments import Arguments
@@ -107,6 +108,9 @@ class Family:
                         ".detach() where it was computed for its number as it is now"
                     )
                 program = build(graph, made_inside)
+                changing = {id(x) for x in variables()}
+                if any(id(leaf) in changing for leaf in program.leaves.values()):
+                    raise ClosedOverResultError("the function closes over the variable of a derivative in progress")
                 if kept:
                     raise CompileError(
                         "the function keeps a number that it computed (in an attribute, a list or a cache), which a "

@@ -64,7 +64,7 @@ class Graph:
         data: the number of each node.
         leaf_places: which nodes the leaves are.
         ends: the outputs, and then both sides of each look, as operands.
-        ids: of all nodes, by which those are known that two recordings have in common.
+        ids: the id of each node; a node that two recordings share has the same id in both.
     """
 
     recording: Recording

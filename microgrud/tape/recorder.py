@@ -6,7 +6,7 @@ import gc
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from .. import ops, watching
 from ..engine import Value, topological_order
@@ -21,7 +21,7 @@ __all__ = ["DETACH", "TAKE", "ClosedOverResultError", "CompileError", "Guard", "
 
 
 #: The number of an operation on floats where it raises.
-Instead = Callable[[Operation, Sequence[float]], float]
+Substitute = Callable[[Operation, Sequence[float]], float]
 
 #: Up to here every integer is a float. What is larger is the index of nothing.
 _WHOLE = 2**53
@@ -91,11 +91,12 @@ class _Recorder:
         instead: computes the number to go on with where an operation raises; None to let it raise.
     """
 
-    def __init__(self, integers: Sequence[int], instead: Instead | None) -> None:
+    def __init__(self, integers: Sequence[int], instead: Substitute | None) -> None:
         self.integers = [Value(float(min(max(k, -_WHOLE), _WHOLE))) for k in integers]
         self.guards: list[Guard] = []
         self.instead = instead
         self.failures = 0
+        self.refusal: CompileError | None = None
         self.fallible: list[Value] = []  # results of operations that raise for some operands
 
     def compared(self, x: Value, symbol: str, y: Any, outcome: bool) -> None:
@@ -106,6 +107,14 @@ class _Recorder:
         self.guards.append(Guard(x, symbol, bound, outcome))
 
     def looked_at(self, x: Value | None, what: str) -> None:
+        try:
+            self.refuse(x, what)
+        except CompileError as error:
+            self.refusal = error  # which the function may catch
+            raise
+
+    def refuse(self, x: Value | None, what: str) -> NoReturn:
+        """Raise a CompileError that says why a look at a number cannot be recorded, and what to write instead."""
         if what == "no_grad":
             raise CompileError("no_grad inside a compiled function: numbers would lose their history; write x.detach()")
         if what == "copy":
@@ -114,6 +123,11 @@ class _Recorder:
             raise CompileError(
                 f".{what[:4]} of {x!r} is assigned inside a compiled function, which a replay would not do; assign "
                 "before the call"
+            )
+        if what in ("float", "int"):
+            raise CompileError(
+                f"{what}() of {x!r} inside a compiled function: the number would be frozen into the recording; use "
+                "microgrud's own function in the place of that of math, or compute the number before the call"
             )
         if what == "format":
             raise CompileError(
@@ -162,7 +176,7 @@ def record(
     arguments: Arguments,
     numbers: Sequence[Any],
     integers: Sequence[int],
-    instead: Instead | None = None,
+    instead: Substitute | None = None,
 ) -> Recording | None:
     """Call a function with Values in the place of numbers, and return what it did.
 
@@ -184,6 +198,8 @@ def record(
     finally:
         watching._watched.remove(recorder)
         watching._watcher.reset(token)
+    if recorder.refusal is not None:
+        raise recorder.refusal
     if recorder.failures:
         return None
     _check_unchanged(args, kwargs, arguments, inputs, wrapped)

@@ -7,8 +7,11 @@ state of an object is part of the signature of a call: in another state it is re
 from __future__ import annotations
 
 import functools
+import sys
 import types
-from collections.abc import Hashable
+from array import array
+from collections import deque
+from collections.abc import Hashable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -17,7 +20,7 @@ from ..engine import Value
 
 __all__ = ["Same", "state_of"]
 
-_ATOMS = (str, bytes, bool, int, complex, type(None), type(...), type)
+_ATOMS = (str, bytes, bool, int, complex, type(None), type(...))
 #: Objects of which nothing can be seen to change.
 _OPAQUE = (Value, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)
 
@@ -59,18 +62,16 @@ def state_of(x: Any, reached: tuple[int, ...] = ()) -> Hashable:
     """
     if isinstance(x, (float, np.generic)):
         return type(x), x.hex() if isinstance(x, float) else x.tobytes()  # of zeros the sign counts, and NaN is itself
-    if isinstance(x, _ATOMS):
+    if type(x) in _ATOMS:
         return type(x), x
-    if isinstance(x, _OPAQUE):
+    if isinstance(x, _OPAQUE) or not isinstance(type(x).__module__, str):  # the latter for functions of the engine in C
         return Same(x)
     if id(x) in reached:
         return "reached", reached.index(id(x))
     inner = functools.partial(state_of, reached=(*reached, id(x)))
-    if isinstance(x, (list, tuple)):
-        return type(x), tuple(map(inner, x))
-    if isinstance(x, dict):
+    if isinstance(x, Mapping):
         return type(x), tuple((inner(key), inner(item)) for key, item in x.items())
-    if isinstance(x, (set, frozenset)):
+    if isinstance(x, Set):
         return type(x), frozenset(map(inner, x))
     if isinstance(x, np.ndarray):
         items = tuple(map(inner, x.ravel().tolist())) if x.dtype == object else x.tobytes()
@@ -79,14 +80,28 @@ def state_of(x: Any, reached: tuple[int, ...] = ()) -> Hashable:
         return inner(x.__self__), Same(x.__func__)
     if isinstance(x, functools.partial):
         return inner(x.func), inner(x.args), inner(x.keywords)
-    slots = [name for kind in type(x).__mro__ for name in _slots_of(kind) if hasattr(x, name)]
-    attributes = {**getattr(x, "__dict__", {}), **{name: getattr(x, name) for name in slots}}
-    if not attributes:
+    kinds = type(x).__mro__ if not isinstance(x, type) else x.__mro__
+    members = {name: item for kind in reversed(kinds) for name, item in _members_of(kind, x).items()}
+    members.update(getattr(x, "__dict__", {}) if not isinstance(x, type) else {})
+    items = tuple(x) if isinstance(x, (Sequence, deque, array)) else ()
+    if not members and not items:
         return Same(x)
-    return type(x), tuple((name, inner(item)) for name, item in attributes.items())
+    return (
+        Same(x) if isinstance(x, type) else type(x),
+        tuple((name, inner(item)) for name, item in members.items()),
+        tuple(map(inner, items)),
+    )
 
 
-def _slots_of(kind: type) -> tuple[str, ...]:
-    slots = vars(kind).get("__slots__", ())
-    names = (slots,) if isinstance(slots, str) else tuple(slots)
-    return tuple(name for name in names if name not in ("__dict__", "__weakref__") and not name.startswith("__"))
+def _members_of(kind: type, x: Any) -> dict[str, Any]:
+    """Return the data that an object has by one of its classes: in slots, and in attributes of the class itself."""
+    if kind.__module__.partition(".")[0] in sys.stdlib_module_names:
+        return {}
+    found = {}
+    for name, item in vars(kind).items():
+        if isinstance(item, types.MemberDescriptorType):
+            if not isinstance(x, type) and hasattr(x, item.__name__) and name not in ("__dict__", "__weakref__"):
+                found[name] = item.__get__(x)
+        elif not name.startswith("__") and not hasattr(type(item), "__get__"):  # no method, no property
+            found[name] = item
+    return found
