@@ -8,7 +8,11 @@ transform makes nodes of its own for its arguments.
 Results are floats, and arrays of floats, where the function computes with its own numbers alone. Where it reaches a
 Value from outside (one that it was given, a parameter of a model that it closes over, an argument of a transform around
 this one), all results are Values connected with it: a loss made of derivatives has a gradient with respect to the
-parameters. Inside `with no_grad():` results are floats in any case.
+parameters. Inside `with no_grad():` results are floats in any case. (A Value in a reference cycle counts as held by
+somebody until the cycle is collected.)
+
+A transform in progress is known to its own thread, or asynchronous task: a copy of its variable, or a compiled function
+that closes over it, belongs into no other.
 """
 
 from __future__ import annotations

@@ -127,7 +127,8 @@ class _Recorder:
         if what in ("float", "int"):
             raise CompileError(
                 f"{what}() of {x!r} inside a compiled function: the number would be frozen into the recording; use "
-                "microgrud's own functions, such as microgrud.exp or microgrud.trunc, or compute the number before the call"
+                "microgrud's own functions, such as microgrud.exp or microgrud.trunc, or compute the number before the "
+                "call"
             )
         if what == "format":
             raise CompileError(
