@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import transforms, watching
-from ..copying import is_differentiating
+from ..copying import _in_progress_anywhere as _transforms, is_differentiating
 from ..display import ShownInNotebooks
 from ..engine import Value
 from ..operation import as_sequence
 from ..optim.packing import Vector, add_to_gradients
 from ..optim.settings import one_of, optional, whole
 from ..trees import Structure, as_array, check_unmasked, flatten
+from ..watching import _watched
 from .absent import refuse_if_absent
 from .arguments import Arguments, read_arguments
 from .copies import copied, deep_copied, name_of, packed, unpack_into
@@ -98,7 +99,7 @@ class Compiled(ShownInNotebooks):
         With Values among the arguments, and inside a transform such as `grad`, the numbers of the result are Values:
         nodes of the graph, connected with the arguments and with what the function closes over.
         """
-        connected = self._is_inside()
+        connected = (_watched or _transforms) and self._is_inside()
         if not connected and not kwargs:
             given, listed = self._as_arrays(args)
             found = self._replayed(lambda replay: replay.values(given), listed)
@@ -162,7 +163,7 @@ class Compiled(ShownInNotebooks):
         Raises:
             TypeError: if the result is not one number.
         """
-        if self._is_inside():
+        if (_watched or _transforms) and self._is_inside():
             raise CompileError(
                 f".backward of {self!r} inside a transform or another compiled function: call it as a function, and "
                 "differentiate the result with microgrud.grad and its kin"
@@ -193,7 +194,7 @@ class Compiled(ShownInNotebooks):
             ValueError: if there is no argument at a position.
         """
         positions, single = _positions(argnums, len(args))
-        connected = self._is_inside()
+        connected = (_watched or _transforms) and self._is_inside()
         if not kwargs and not connected:
             found = self._replayed(lambda replay: replay.gradients(args, positions, None))
             if found is not None:
@@ -478,7 +479,7 @@ class Compiled(ShownInNotebooks):
 
     def _is_connected(self, args: Sequence[Any]) -> bool:
         """Tell whether a call is part of a graph: inside of a transform or a recording, or with Values among these."""
-        return self._is_inside() or self._read(args, {}).has_values
+        return self._is_inside() or (not all(map(_is_plain, args)) and self._read(args, {}).has_values)
 
     def _slopes_of(self, k: int, places: Sequence[int], leaves: Sequence[Value]) -> Compiled:
         """Return the derivatives of a number of the result with respect to numbers of the arguments and leaves."""
@@ -634,9 +635,14 @@ def _structure_of(result: Evaluation) -> Structure:
     return result.structure
 
 
+def _is_plain(x: Any) -> bool:
+    """Tell whether a number, or an array, can be seen at once to hold no Values: a look at each takes longer."""
+    return isinstance(x, float) or (isinstance(x, np.ndarray) and x.dtype != object)
+
+
 def _has_values(tree: Any) -> bool:
     """Tell whether there are Values in a structure of numbers."""
-    return any(isinstance(x, Value) for x in flatten(tree, "tangents")[0])
+    return not _is_plain(tree) and any(isinstance(x, Value) for x in flatten(tree, "tangents")[0])
 
 
 def _direction(primal: Any, tangent: Any) -> Vector:

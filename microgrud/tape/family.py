@@ -91,7 +91,7 @@ class Family:
                 second = record(self.f, arguments, numbers, integers, instead)
                 if first is None or second is None:
                     return None
-                kept = has_kept(first) or has_kept(second)
+                kept = has_kept(second)  # one that keeps the first alone has something else in the second
                 graph, again = flatten(first), flatten(second)
                 made_inside = leaves_made_inside(graph, again)
                 if made_inside is None:
