@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from .. import ops, watching
-from ..engine import Value, topological_order
+from ..engine import Value
 from ..operation import Number, Operation
 from ..outside import keeps_results
 from ..recording import enable_grad
@@ -149,18 +150,18 @@ class _Recorder:
         self.failures += 1
         return None
 
-    def keep_unused(self, outputs: Sequence[Any]) -> None:
+    def keep_unused(self) -> None:
         """Make each result that nobody uses, of an operation that raises for some operands, a guard of the recording.
 
         The program may have caught its error, and gone another way. A guard keeps it among the instructions, and where
         its number is not finite the function itself is evaluated.
         """
-        if not self.fallible:
-            return
-        ends = [x for x in outputs if isinstance(x, Value)]
-        ends += [x for guard in self.guards for x in (guard.x, guard.y) if isinstance(x, Value)]
-        used = set(topological_order(Value(0.0, ends)))
-        self.guards += [Guard(x, "==", x, x._data == x._data) for x in self.fallible if x not in used]
+        # A result that is used is held by more than the list: by another node, the outputs, a guard. One that nobody
+        # uses is counted with the others.
+        self.fallible.append(Value(0.0))
+        references = [sys.getrefcount(x) for x in self.fallible]
+        unused = [x for x, count in zip(self.fallible, references) if count == references[-1]]
+        self.guards += [Guard(x, "==", x, x._data == x._data) for x in unused[:-1]]
 
     def detached(self, x: Value) -> Value:
         return Value._record(DETACH, x)
@@ -205,7 +206,7 @@ def record(
         return None
     _check_unchanged(args, kwargs, arguments, inputs, wrapped)
     outputs, structure = flatten(result, "compile: the result of the function")
-    recorder.keep_unused(outputs)
+    recorder.keep_unused()
     return Recording(inputs, recorder.integers, outputs, structure, recorder.guards)
 
 
