@@ -36,8 +36,8 @@ _SCALE = 2.0**600
 # The square of a number below which digits may soon be lost.
 _SMALL_SQUARE = 2.0**-800
 
-# Of so many numbers at most a norm has derivatives whose own derivatives keep every digit: these are sums of as many
-# terms, and those by all pairs of numbers take time that goes with the cube of how many there are.
+# The longest norm whose derivatives are written with RADIAL, so that their own derivatives keep every digit. The time of
+# all second derivatives grows with the cube of the length.
 _MOST_RADIAL = 8
 
 TABLE: dict[str, Operation] = {}

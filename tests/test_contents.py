@@ -1,4 +1,4 @@
-"""Where modules look for parameters: all containers of the standard library, slots, classes, plain objects."""
+"""The places where modules look for parameters: containers of the standard library, slots, classes, plain objects."""
 
 from __future__ import annotations
 

@@ -5,8 +5,9 @@
  *     const ElementaryBlocks *blocks = find_elementary_blocks(NULL);   once, and kept
  *     blocks->exp(x, y, 64);                                           y[k] = exp(x[k])
  *
- * All variants give the same bits, of these functions; for sums of products see tape_blocks.h. A table and a question, and no `ifunc` or `target_clones`: the resolvers of those
- * run before the sanitizers are there, and neither musl nor macOS has them.
+ * All variants give the same bits, of these functions; for sums of products see tape_blocks.h. The choice is a table
+ * that is filled once, and no `ifunc` or `target_clones`: the resolvers of those run before the sanitizers are there, and
+ * neither musl nor macOS has them.
  */
 #ifndef MICROGRUD_ELEMENTARY_BLOCKS_H
 #define MICROGRUD_ELEMENTARY_BLOCKS_H

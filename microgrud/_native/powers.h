@@ -85,7 +85,7 @@ static inline double power_by_exponent(double z, double x, double y)
     return x > 0.0 && y != 2.0 && keeps_digits(z) ? z * log(x) : kernel_power_log(1.0, 0.0, x, y);
 }
 
-/* By k and by n nothing, by x and by y the derivatives of x**(y - n) * log(x)**k. */
+/* The slopes by k and by n are NOTHING; those by x and by y are the derivatives of x**(y - n) * log(x)**k. */
 static inline void power_log_slopes(double k, double n, double x, double y, double slopes[4])
 {
     const double power = k > 1.0 ? kernel_power_log(k - 1.0, n + 1.0, x, y) : kernel_power_over(x, y, n + 1.0);
@@ -103,7 +103,7 @@ typedef struct {
     size_t count;
 } Radial;
 
-/* Return an exponent, changed by `change` at `place` and by 2 at `other`; there is no place `count`. */
+/* Return an exponent, changed by `change` at `place` and by 2 at `other`; `count` as a place stands for no change. */
 static inline double changed_exponent(const Radial *r, size_t k, size_t place, double change, size_t other)
 {
     return r->exponents[k] + (k == place ? change : 0.0) + (k == other ? 2.0 : 0.0);

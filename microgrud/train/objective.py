@@ -46,7 +46,7 @@ class Objective:
     Attributes:
         engine: what evaluates; None before the first evaluation.
         reason: why it is not the tape.
-        untrained: what is to know which leaves the loss of a batch reaches; None if nobody asks.
+        untrained: collects the leaves that the losses of the first two batches reach; None afterwards.
     """
 
     def __init__(
