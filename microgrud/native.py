@@ -4,7 +4,7 @@
 
 `microgrud.backend`, "c" or "python", speaks of the engine. Compiled functions are replayed in C by a second extension,
 `microgrud._native.tape`, if the engine in C runs and that extension is there. It takes the vector extensions of GCC or
-Clang; where another compiler could build the engine alone, or there was none, the interpreter in NumPy replays them, and
+Clang; where another compiler built the engine alone, or there was none, the interpreter in NumPy replays them, and
 `stats["block_size"]` of a compiled function is 0. A wheel without extensions is tagged `py3-none-any`.
 """
 

@@ -36,8 +36,8 @@ _SCALE = 2.0**600
 # The square of a number below which digits may soon be lost.
 _SMALL_SQUARE = 2.0**-800
 
-# The longest norm whose derivatives are written with RADIAL, so that their own derivatives keep every digit. The time of
-# all second derivatives grows with the cube of the length.
+# The longest norm whose derivatives are written with RADIAL, so that their own derivatives keep every digit: the time
+# of all second derivatives grows with the cube of the length.
 _MOST_RADIAL = 8
 
 TABLE: dict[str, Operation] = {}

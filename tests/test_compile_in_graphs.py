@@ -245,6 +245,13 @@ def test_samples_of_a_batch_may_depend_on_each_other() -> None:
     assert x.grad == close(hessian(expected)(2.0))
 
 
+def test_a_value_that_the_function_makes_for_a_call_is_a_constant() -> None:
+    product = compile(lambda x, y: x * x * y)
+    slope = grad(lambda x: product(x, Value(0.5)))(1.0)
+    assert slope == 1.0
+    assert type(slope) is float
+
+
 # --- changes after a call ---
 
 

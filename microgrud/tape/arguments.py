@@ -247,12 +247,12 @@ def read_arguments(
         raise ValueError(f"compile: expected a batch as {' and '.join(batched)}, got none")
     if kwargs:  # a call without keywords is told by its positions alone, which are not these
         reader.parts.append(Part("other"))
-    keys = list(kwargs)
+    keys, positional = list(kwargs), len(args)  # and not the arguments themselves, which a derivative would keep alive
     rebuilders = [part[1] for part in parts]
 
     def rebuild(numbers: Sequence[Any], integers: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
         built = [part(numbers, integers) for part in rebuilders]
-        return built[: len(args)], dict(zip(keys, built[len(args) :]))
+        return built[:positional], dict(zip(keys, built[positional:]))
 
     return Arguments(
         (tuple(part[0] for part in parts), tuple(keys)),

@@ -17,7 +17,7 @@ from ..trees import Structure, flatten
 from .arguments import Arguments, read_arguments
 from .copies import name_of
 from .evaluation import Evaluation
-from .nodes import Call, Evaluate
+from .nodes import Call, Evaluate, without_values
 from .recorder import ClosedOverResultError
 
 if TYPE_CHECKING:
@@ -78,12 +78,9 @@ def slopes_function(
 
 
 def _kept(arguments: Arguments) -> Arguments:
-    """Return arguments with arrays of their own: the caller may change those given before a derivative is asked for."""
-    numbers, integers = (
-        [np.array(x) if isinstance(x, np.ndarray) else x for x in given]
-        for given in (arguments.numbers, arguments.integers)
-    )
-    return dataclasses.replace(arguments, numbers=numbers, integers=integers)
+    """Return arguments as numbers of their own, which nobody can change before a derivative is asked for."""
+    integers = [np.array(x) if isinstance(x, np.ndarray) else x for x in arguments.integers]
+    return dataclasses.replace(arguments, numbers=list(map(without_values, arguments.numbers)), integers=integers)
 
 
 def _evaluate(compiled: Compiled, arguments: Arguments) -> Evaluate:

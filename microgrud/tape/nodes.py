@@ -23,7 +23,7 @@ from ..recording import enable_grad
 from .evaluation import Evaluation
 from .recorder import CompileError
 
-__all__ = ["Call", "Evaluate", "Opaque"]
+__all__ = ["Call", "Evaluate", "Opaque", "without_values"]
 
 #: Computes the results of a call, and the derivatives of their sum, each times its seed.
 Evaluate: TypeAlias = Callable[[list[float]], tuple[list[float], Evaluation]]
@@ -71,7 +71,7 @@ class Call:
         build: Callable[[Sequence[Any]], list[Number]],
     ) -> None:
         self.name, self.evaluate, self.evaluate_slopes, self.build = name, evaluate, evaluate_slopes, build
-        self.numbers = [_without_values(x) for x in numbers]
+        self.numbers = [without_values(x) for x in numbers]
         self.places = [(place, i) for place, i, _ in _values_in(numbers)]
         self.leaves = list({id(leaf): leaf for leaf in leaves}.values())
         self.results: Sequence[float] = ()
@@ -211,10 +211,10 @@ def _values_in(numbers: Sequence[Any]) -> Any:
             yield from ((place, i, item) for i, item in enumerate(x) if isinstance(item, Value))
 
 
-def _without_values(x: Any) -> Any:
+def without_values(x: Any) -> Any:
     """Return a number, or numbers of samples in an array of their own, with floats in the place of Values."""
     if isinstance(x, Value):
         return x._data
     if isinstance(x, np.ndarray):
-        return np.array([_without_values(item) for item in x]) if x.dtype == object else np.array(x)
+        return np.array([without_values(item) for item in x]) if x.dtype == object else np.array(x)
     return x
