@@ -18,8 +18,14 @@ ENGINE_TESTS = [
     )
 ]
 
-#: What depends on matplotlib and Chromium, and hardly on Python: tested on the oldest Python, and left out elsewhere.
-PICTURES = ["--ignore-glob=tests/test_plot_*", "--ignore=tests/test_player.py", "--ignore=tests/test_notebooks.py"]
+#: Pictures depend on matplotlib and Chromium, and the matrix of agreement on arithmetic, rather than on Python: these
+#: are tested on the oldest Python, and left out elsewhere.
+LEFT_OUT = [
+    "--ignore-glob=tests/test_plot_*",
+    "--ignore=tests/test_player.py",
+    "--ignore=tests/test_notebooks.py",
+    "--ignore=tests/test_agreement.py",
+]
 
 nox.options.sessions = ["tests"]
 
@@ -29,7 +35,7 @@ def tests(session: nox.Session) -> None:
     # pip reads dependency groups from version 25.1 on.
     session.install("--upgrade", "pip>=25.1")
     session.install("--editable", ".", "--group", "test")
-    left_out = [] if session.python == "3.10" else PICTURES
+    left_out = [] if session.python == "3.10" else LEFT_OUT
     options = ["-n", "auto", "--dist", "worksteal", *left_out]
     session.run("pytest", *options, *session.posargs, env={"MICROGRUD_BACKEND": "c"})
     # What the engine in C leaves to the one in Python is tested above; here the latter by itself.
