@@ -32,9 +32,22 @@ from .outside import reached_outside
 from .recording import enable_grad, is_recording
 from .trees import Structure, flatten
 
+
+def _first(x: float, _: float) -> float:
+    return x
+
+
+def _one(z: Number, *_: Number) -> float:
+    return 1.0
+
+
+def _nothing(z: Number, *_: Number) -> None:
+    return None
+
+
 #: A number computed by a function that reached the second operand, which the number itself need not depend on: the
 #: derivative of `w + x**2` is `2 x`. A transform around it knows by the operand that its results are to be Values.
-_ANCHORED = Operation("anchored", "=", 2, lambda x, _: x, (lambda z, x, _: 1.0, lambda z, x, _: None), None, ())
+_ANCHORED = Operation("anchored", "=", 2, _first, (_one, _nothing), None, (), total=True)
 
 
 def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:

@@ -266,3 +266,11 @@ def test_a_pickle_of_the_variable_is_refused() -> None:
     w = Value(3.0)
     assert grad(lambda x: pickle.loads(pickle.dumps(w)) * x)(3.0) == 3.0
     assert pickle.loads(pickle.dumps(w)).data == 3.0
+
+
+def test_results_of_nested_transforms_are_copied_and_pickled_with_their_graph() -> None:
+    w = Value(3.0)
+    second = hessian(lambda t: w * t**3 + w)(2.0)
+    for twin, own in (copy.deepcopy((second, w)), pickle.loads(pickle.dumps((second, w)))):
+        twin.backward()
+        assert (twin.data, own.grad) == (36.0, 12.0)
