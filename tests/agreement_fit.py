@@ -104,7 +104,7 @@ def _around_a_compiled_function() -> Model:
 
 
 def _around_a_compiled_closure() -> Model:
-    # Of numbers alone, outside of a transform, a compiled function gives numbers.
+    # A compiled function of numbers alone gives numbers, outside of a transform.
     model = Model(lambda w, row: compiled(w[2] * row[0]) + w[2] * row[1])
     compiled = microgrud.compile(lambda x: tanh(model.w[0] * x + model.w[1]))
     return model

@@ -268,7 +268,7 @@ def test_compositions_at_zero(way: str, f: Callable[[Any], Any], formula: Formul
 
 @pytest.mark.parametrize("positions", [*{*itertools.permutations((0, 0, 0, 1)), *itertools.permutations((0, 0, 1))}])
 def test_a_power_at_zero_with_a_variable_exponent(positions: tuple[int, ...]) -> None:
-    """Of x**3 the third derivative at 0 is 6, and its derivative by the exponent is infinite, whichever comes first."""
+    """At x = 0, n = 3, d³xⁿ/dx²dn is 0 and d⁴xⁿ/dx³dn minus infinity, in whichever order they are taken."""
     xs = [Value(0.0), Value(3.0)]
     node = xs[0] ** xs[1]
     for i in positions:

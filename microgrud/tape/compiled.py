@@ -550,7 +550,9 @@ def compile(
     to the recording too, but for those that `take(table, index)` looks up by.
 
     What a recording cannot know is as it was then: a plain number, a list or a parameter of a model that has been put
-    in the place of another since. An object among the arguments is recorded anew when its numbers have changed.
+    in the place of another since (inside a transform too: give such a parameter as an argument, or compile the function
+    inside the transform, for the derivative with respect to it). An object among the arguments is recorded anew when
+    its numbers have changed.
 
     A call with floats returns floats. With Values among the arguments, and inside a transform such as `grad`, the
     result is a node of the graph, connected with the arguments and with the leaves that the function closes over, to
