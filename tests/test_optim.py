@@ -220,6 +220,32 @@ def test_zero_gradients_leave_parameters_where_they_are() -> None:
         assert x.data == 1.25
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "moves"),
+    [
+        ("SGD", {}, False),
+        ("SGD", {"momentum": 0.9}, True),
+        ("SGD", {"weight_decay": 0.1}, True),
+        ("Adagrad", {}, False),
+        ("RMSprop", {}, False),
+        ("Adam", {}, True),
+        ("AdamW", {"betas": (0.0, 0.9), "weight_decay": 0.1}, True),
+    ],
+)
+def test_a_parameter_that_the_loss_does_not_reach_is_updated_as_any_other(
+    name: str, settings: dict[str, Any], moves: bool
+) -> None:
+    x, y = Value(1.0), Value(2.0)
+    optimizer = KINDS[name]([x, y], lr=0.1, **settings)
+    for loss in (lambda: x * y, lambda: x * 1.0):  # the second does not reach y
+        before = y.data
+        optimizer.zero_grad()
+        loss().backward()
+        optimizer.step()
+    assert y.grad == 0.0
+    assert (y.data != before) == moves
+
+
 @pytest.mark.parametrize("name", sorted(set(OPTIMIZERS) - {"lbfgs"}))
 def test_each_optimizer_finds_the_bottom_of_a_bowl(name: str) -> None:
     x, y = Value(2.0), Value(-1.0)

@@ -86,6 +86,10 @@ class Optimizer:
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter once, from its `grad`.
 
+        A parameter that the loss does not depend on has the gradient 0 and is updated as any other: momentum, the
+        moments of Adam and weight decay go on moving it. (PyTorch passes over a parameter whose `grad` is None.) To
+        leave parameters as they are, do not give them to the optimizer.
+
         The arithmetic is IEEE's: a gradient that is not finite, or a rate far too high, gives parameters that are not.
 
         Args:

@@ -1,18 +1,15 @@
-"""A loss at many places: recorded once, and replayed, where that gives what the loss gives."""
+"""A loss at many places: recorded once and replayed, where it is on the list of what `fit` records."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
-from .. import watching
 from ..engine import Value, topological_order
 from ..tape import CompileError, compile
 from ..tape.executors import native_tape
-from ..train.evaluation import number
+from ..train.listed import Listed
 from ..train.objective import MeanLoss
-from ..train.surroundings import Surroundings
 
 __all__ = ["replayed"]
 
@@ -22,15 +19,13 @@ _FEWEST_PLACES = 200
 _FEWEST_OPERANDS = 100
 #: Ways through the branches of the loss, each recorded by itself.
 _MOST_WAYS = 4
-#: So many numbers are compared with those of the loss itself.
-_CHECKED = 3
 
 
 def replayed(loss: Callable[[], Any], places: int) -> Callable[[], Any]:
     """Return a function that gives the same numbers as a loss, to rounding, and the same errors.
 
-    Where the loss cannot be recorded, or replays give other numbers, it is the loss itself, as it is for one that
-    changes something in a call. (The interpreter in NumPy is no faster at one place than the loss.)
+    Where the loss cannot be recorded it is the loss itself. (The interpreter in NumPy is no faster at one place than
+    the loss.)
 
     Args:
         loss: without arguments, of Values that it closes over.
@@ -53,35 +48,26 @@ class _Replayed:
     def __init__(self, loss: Callable[[], Any]) -> None:
         self.loss = loss
         self.compiled: Callable[[], Any] | None = compile(self._recorded, max_paths=_MOST_WAYS)
-        self.calls = 0
-        self.before: Surroundings | None = None
+        self.listed: Listed | None = None
 
     def __call__(self) -> Any:
         if self.compiled is None:
             return self.loss()
-        self.before = None
         try:
-            found = self.compiled()
-            if self.before is not None and (changed := self.before.change()) is not None:
-                raise CompileError(f"a call of the loss changes {changed}")
+            if self.listed is None:
+                self.listed = Listed({"loss": self.loss})
+            elif (changed := self.listed.change()) is not None:
+                raise CompileError(f"{changed} has changed")
+            return self.compiled()
         except Exception:
-            if self.before is not None:
-                self.before.restore()
             expected = self.loss()  # which has its own errors
             self.compiled = None
             return expected
-        self.calls += 1
-        if self.calls > _CHECKED:
-            return found
-        expected = self.loss()
-        if not math.isclose(found, number(expected), rel_tol=1e-6, abs_tol=1e-9):
-            self.compiled = None
-        return expected
 
     def _recorded(self) -> Value:
-        if self.before is None and watching.current() is not None:
-            self.before = Surroundings({"loss": self.loss})
         loss = self.loss()
+        if self.listed is not None:
+            self.listed.check_unchanged()
         if not isinstance(loss, Value):
             raise CompileError(f"expected a Value as loss, got {loss!r}")
         if sum(len(node._operands) for node in topological_order(loss)) < _FEWEST_OPERANDS:

@@ -19,6 +19,7 @@ from ..optim.optimizer import Optimizer
 from ..optim.packing import read_data
 from ..optim.schedules import Schedule
 from ..optim.settings import POSITIVE, flag, one_of, optional, real, whole
+from ..recording import is_recording
 from .arguments import (
     a_function,
     all_parameters,
@@ -104,11 +105,11 @@ def fit(
             epochs are fine): on one machine the end is that of a run that was never stopped, to the bit, also where the
             model draws from `random` or `numpy.random`, whose global generators go on from their states of then.
         compile: whether to record model and loss, and replay them over each batch, as `microgrud.compile` does: the
-            same figures to rounding, many times as fast. `"auto"` does where they can be recorded and there is enough
-            to do, and evaluates each sample by the model itself elsewhere: where it draws random numbers, reads
-            `.data`, compares by `==`, or keeps something from call to call. `history.engine` says which it was, and
-            `history.eager_because` why. True raises where that is so; False never records. Of a model that is
-            recorded, a replay repeats the operations alone, and not, say, what it prints.
+            same figures to rounding, many times as fast. `"auto"` records models and losses of this package, and
+            functions and Modules whose code is on the list in docs/recording.md, where there is enough to do; it
+            evaluates all others sample by sample. `history.engine` says which it was, and `history.eager_because` why.
+            True takes your word that the rest can be recorded too, and compares the recording with the model on the
+            first batch and on one sample in every epoch. False never records.
 
     Returns:
         What happened. Ctrl-C stops after the current step (a second one at once), and the history says so.
@@ -121,7 +122,9 @@ def fit(
             the parameters with which they last were.
         TypeError, ValueError: for invalid data or settings.
         ModelFileError: if the checkpoint is damaged, or that of another run; then nothing is changed.
-        CompileError: with `compile=True`, if model and loss cannot be recorded; the message says why.
+        RuntimeError: inside `no_grad()`, where there are no gradients.
+        CompileError: with `compile=True`, if model and loss cannot be recorded, or if their recording gives other
+            numbers than they do; the message says why.
 
     >>> from microgrud.losses import squared_error
     >>> from microgrud.nn import MLP
@@ -131,6 +134,10 @@ def fit(
     >>> round(model([10.0]).data, 6)
     21.0
     """
+    if not is_recording():
+        raise RuntimeError(
+            "fit: expected gradients to be recorded, got a call inside no_grad(); call fit outside of it"
+        )
     seed = whole(0)("fit: seed", seed)
     samples, held_out = with_validation(check_samples("fit", X, y), validation, seed if shuffle else None)
     check_checkpoint(checkpoint, resume)
@@ -195,11 +202,9 @@ class Training:
         self.random_state = self.rng.getstate()  # that of the start of the present epoch
         self.history = History()
         self.guard = DivergenceGuard(self.parameters, self.optimizer)
-        # Those of this package, such as a Trajectory, change nothing.
-        self.others_call = any(not str(f.__module__).startswith("microgrud.") for f in self.callbacks)
         self.objective = Objective(
             self.model, self.loss, self.samples, self.batch_size, self.optimizer.zero_grad, self.metric is not None,
-            self.compile,
+            self.compile, self.parameters,
         )  # fmt: skip
         held = leaves_of(self.model) if isinstance(self.model, Module) else []
         self.objective.untrained = Untrained([*self.parameters, *held])
@@ -244,7 +249,7 @@ class Training:
         where = f"epoch {self.epoch + 1}, batch {self.batch + 1} of {self.batches}"
         rate = self.optimizer.param_groups[0]["lr"]
         with self.guard.watch(where, lambda: self.objective.with_gradient(batch)):
-            loss, predictions = self.objective.with_gradient(batch)
+            loss, predictions = self.objective.with_gradient(batch, self.batch == 0, self.batch + 1 == self.batches)
             norm = self.guard.check(loss)
         if self.objective.untrained is not None:
             self.look_for_untrained(self.objective.untrained)
@@ -327,9 +332,6 @@ class Training:
         )
         for callback in self.callbacks:
             callback(event)
-        if self.others_call:
-            self.objective.look_again(kind)
-            self.note_engine()
         self.show(event)
         if self.history.stopped_by is None and self.epoch < self.epochs:
             if event.stop_requested:

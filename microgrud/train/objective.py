@@ -1,7 +1,9 @@
-"""What a step goes down: the mean loss of a batch, with its gradient, from recordings or by the model itself."""
+"""Batch loss and gradient: replayed from a recording where that gives the same, otherwise computed by the model."""
 
 from __future__ import annotations
 
+import time
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -11,10 +13,11 @@ from ..functions import mean
 from ..tape.executors import native_tape
 from ..tape.recorder import CompileError
 from .batches import Samples
+from .confirming import confirm
 from .evaluation import Loss, mode, predict
 from .history import Engine
+from .listed import Listed, UnlistedError
 from .recorded import Measured, RecordedLoss
-from .surroundings import Surroundings
 from .untrained import Untrained
 
 __all__ = ["MeanLoss", "Objective"]
@@ -25,8 +28,12 @@ _LEAST_WORK = 2_000
 #: Samples in a batch: of one, long sums are no faster replayed; the interpreter in NumPy takes as long for any number
 #: of them as the engine in Python for six.
 _LEAST_SAMPLES = 8 if native_tape is None else 2
+#: Samples that are evaluated by the model in the time that a recording takes, which pays for no fewer.
+_LEAST_REPLAYS = 50
 #: Ways through the branches of model and loss that a batch may take: one in so many samples, within limits.
 _SAMPLES_PER_WAY, _FEWEST_WAYS, _MOST_WAYS = 4, 4, 64
+#: Seconds of evaluation by the model after which `fit` says why it is slow.
+_SLOW = 10.0
 
 
 class Objective:
@@ -42,6 +49,7 @@ class Objective:
         clear: sets the gradients to zero.
         with_predictions: whether somebody asks for them.
         compile: as `fit` was given it.
+        parameters: the leaves whose derivatives are compared where the user vouches for model and loss.
 
     Attributes:
         engine: what evaluates; None before the first evaluation.
@@ -58,7 +66,9 @@ class Objective:
         clear: Callable[[], object],
         with_predictions: bool,
         compile: bool | Literal["auto"],
+        parameters: Sequence[Value] = (),
     ) -> None:
+        self.parameters = parameters
         self.model, self.loss, self.samples = model, loss, samples
         self.batch_size = min(batch_size, len(samples))
         self.clear, self.with_predictions, self.compile = clear, with_predictions, compile
@@ -67,34 +77,37 @@ class Objective:
         self.untrained: Untrained | None = None
         self._training: RecordedLoss | None = None
         self._validation: RecordedLoss | None = None
-        self._surroundings: Surroundings | None = None
+        self._patience: float | None = None  # seconds until a warning that it is slow
 
     def go_on(self, engine: Engine | None, reason: str | None) -> None:
         """Evaluate as the run did that is resumed, unless the user has chosen."""
         if self.compile == "auto":
             self.engine, self.reason = engine, reason
 
-    def with_gradient(self, indices: Sequence[int]) -> tuple[float, list[Any]]:
-        """Return the mean loss of a batch, and the predictions, and leave its gradient in the parameters' `grad`."""
-        return self._by_tape_or(lambda: self._replayed(indices), lambda: self._by_model(self.samples.take(indices)), "")
+    def with_gradient(self, indices: Sequence[int], first: bool = False, last: bool = False) -> tuple[float, list[Any]]:
+        """Return the mean loss of a batch, and the predictions, and leave its gradient in the parameters' `grad`.
+
+        Args:
+            indices: of the samples of the batch.
+            first: whether the batch is the first of an epoch.
+            last: whether it is the last.
+        """
+        started = time.perf_counter()
+        found = self._by_tape_or(
+            lambda: self._replayed(indices, first, last), lambda: self._by_model(self.samples.take(indices)), ""
+        )
+        if self._patience is not None:
+            self._patience -= time.perf_counter() - started
+            if self._patience < 0.0:
+                self._patience = None
+                warnings.warn(f"fit: evaluates each sample by the model, which is slow: {self.reason}", stacklevel=6)
+        return found
 
     def without_gradient(self, held_out: Samples) -> tuple[float, list[Any]]:
         """Return the mean loss of samples to validate on, and the predictions, in evaluation mode."""
         return self._by_tape_or(
             lambda: self._validated(held_out), lambda: predict(self.model, held_out, self.loss), "in validation, "
         )
-
-    def look_again(self, kind: Literal["step", "epoch"]) -> None:
-        """See whether a callback has changed what model or loss read, after a step or an epoch.
-
-        After an epoch it is recorded anew. After a step it is left to the model from then on: what changes at every
-        step takes longer to record than to evaluate.
-        """
-        changed = None if self._surroundings is None else self._surroundings.change()
-        if changed is not None:
-            self._training = self._validation = self._surroundings = None
-            if kind == "step" and self.compile is not True:
-                self.engine, self.reason = "eager", f"a callback changes {changed} after a step"
 
     # --- the choice ---
 
@@ -120,19 +133,27 @@ class Objective:
                 f"fit: compile: expected a model and a loss that can be recorded, got others: {reason}; leave compile "
                 "out to train them without"
             ) from error
+        if isinstance(error, UnlistedError):
+            reason += "; compile=True takes your word that this neither changes nor is changed"
+            self._patience = _SLOW
         self.engine, self.reason = "eager", reason
-        self._training = self._validation = self._surroundings = None
+        self._training = self._validation = None
 
     # --- by the tape ---
 
-    def _replayed(self, indices: Sequence[int]) -> Measured:
+    def _replayed(self, indices: Sequence[int], first: bool, last: bool) -> Measured:
         if anomaly.watching():
             raise CompileError("detect_anomaly() watches each operation")
-        if self._training is None:
+        changed = None if self._training is None else self._training.change()
+        if changed is not None and self.compile is not True:
+            replays = len(self.samples) if first else self.batch_size
+            if replays < _LEAST_REPLAYS:
+                raise CompileError(f"{changed} changes too often for recordings of {replays} samples")
+        fresh = self._training is None
+        if self._training is None or changed is not None:
             most_ways = min(max(_FEWEST_WAYS, self.batch_size // _SAMPLES_PER_WAY), _MOST_WAYS)
             self._training = self._record(self.samples, most_ways, self._check_worth)
-            self._surroundings = Surroundings({"model": self.model, "loss": self.loss}, with_random=False)
-        found = self._training(indices, gradient=True)
+        found = self._measured(self._training, indices, True, fresh, last)
         if self.untrained is not None:
             self.untrained.see(found.leaves(), closed_over=True)
         self.clear()
@@ -141,13 +162,31 @@ class Objective:
 
     def _validated(self, held_out: Samples) -> Measured:
         with mode(self.model, training=False):
-            if self._validation is None:
+            fresh = self._validation is None
+            if self._validation is None or self._validation.change() is not None:
                 # However many ways they take: those that have come up before would be no measure for a resumed run.
                 self._validation = self._record(held_out, len(held_out), lambda operands: None)
-            return self._validation(range(len(held_out)), gradient=False)
+            return self._measured(self._validation, range(len(held_out)), False, fresh, True)
+
+    def _measured(
+        self, recorded: RecordedLoss, indices: Sequence[int], gradient: bool, fresh: bool, last: bool
+    ) -> Measured:
+        if self.compile is not True:
+            return recorded(indices, gradient)
+        with recorded.random:
+            found = recorded(indices, gradient)
+            if fresh or last:
+                confirm(recorded, indices, found, self.parameters if gradient else None, whole=fresh)
+        return found
 
     def _record(self, samples: Samples, most_ways: int, check: Callable[[int], object]) -> RecordedLoss:
-        return RecordedLoss(self.model, self.loss, samples, self.with_predictions, most_ways, check)
+        listed: Listed | None = None
+        try:
+            listed = Listed({"model": self.model, "loss": self.loss})
+        except UnlistedError:
+            if self.compile is not True:
+                raise
+        return RecordedLoss(self.model, self.loss, samples, self.with_predictions, most_ways, check, listed)
 
     def _check_worth(self, operands: int) -> None:
         """Raise unless a batch is so large that a replay is faster, or the user wants it in any case."""

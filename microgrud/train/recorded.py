@@ -1,12 +1,12 @@
-"""The mean loss over samples, with its gradient, from recordings of the loss of one; what is recorded is checked.
+"""The mean loss over samples, with its gradient, from recordings of the loss of one.
 
-`compile` leaves it to its user that a function is one that a recording can stand for. Here the user wrote a model and a
-loss for numbers: so each recording is checked against a call with plain numbers before it is believed, and a model that
-keeps something from call to call, or draws random numbers, is refused.
+The user wrote a model and a loss for numbers, and a recording is made with Values: so each recording is compared with a
+call with plain numbers before it is used.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -25,8 +25,8 @@ from ..tape.integers import IntegerArgument
 from ..tape.recorder import CompileError
 from .batches import Samples
 from .evaluation import Loss
-from .probes import Witness, probed
-from .surroundings import Surroundings
+from .listed import Listed
+from .randomness import GlobalState
 
 __all__ = ["Measured", "RecordedLoss"]
 
@@ -73,6 +73,10 @@ class RecordedLoss:
         with_predictions: whether somebody asks for them.
         most_ways: how many ways through the branches of model and loss a batch may take that has a gradient.
         check: called, before anything is recorded, with the number of operands that the operations on a sample have.
+        listed: the watch over what model and loss depend on; None if the user vouches for them.
+
+    Attributes:
+        random: a context in which model and loss draw no numbers from the global generators that others miss.
 
     Raises:
         CompileError: if it cannot be recorded. What model and loss raise, it raises here too.
@@ -86,24 +90,16 @@ class RecordedLoss:
         with_predictions: bool,
         most_ways: int,
         check: Callable[[int], object],
+        listed: Listed | None,
     ) -> None:
-        self.model, self.loss = model, loss
-        self.with_predictions, self.most_ways = with_predictions, most_ways
+        self.model, self.loss, self.samples = model, loss, samples
+        self.with_predictions, self.most_ways, self.listed = with_predictions, most_ways, listed
         self._recorded: list[tuple[Any, Any, float]] = []  # in the present batch: samples, and what they gave
-        self._before: Surroundings | None = None  # the first of these recordings
-        before = after = self._surroundings()
-        try:
-            first = self._by_model(samples.rows[0], samples.targets[0])
-            if before.change() is not None:  # once, perhaps: something that is made at the first call
-                after = self._surroundings()
-                self._by_model(samples.rows[0], samples.targets[0])
-            self._check_unchanged(after)
+        self.random = GlobalState()
+        with self.random:
+            first = self.by_model(samples.rows[0], samples.targets[0])
             check(sum(len(node._operands) for node in topological_order(first)))
             self.arguments, self.family = self._typed(samples, first._data)
-            self._check_unchanged(after)
-        except BaseException:
-            before.restore()
-            raise
         self._numbers, self._integers = np.array(self.arguments.numbers), np.array(self.arguments.integers)
 
     def __call__(self, indices: Sequence[int], gradient: bool) -> Measured:
@@ -116,19 +112,18 @@ class RecordedLoss:
         Raises:
             CompileError: if it cannot be recorded. What model and loss raise, it raises here too.
         """
-        self._recorded, self._before = [], None
+        self._recorded = []
         seeds = None
         if gradient:  # of the loss, and not of the predictions
             seeds = [1.0 / len(indices)] + [0.0] * (self.family.paths[0].structure.size - 1)
-        try:
-            result = evaluate(self.family, self._arguments(indices), seeds, "raise")
-            self._check_recordings(result)
-        except BaseException:
-            if self._before is not None:
-                self._before.restore()
-            raise
+        result = evaluate(self.family, self._arguments(indices), seeds, "raise")
+        self._check_recordings(result)
         losses = result.outputs[0].tolist()
         return Measured(math.fsum(losses) / len(losses), self._predictions(result), result.leaves)
+
+    def change(self) -> str | None:
+        """Return the name of something that the recordings hold for and that has changed; see `Listed.change`."""
+        return None if self.listed is None else self.listed.change()
 
     # --- what is recorded ---
 
@@ -136,13 +131,14 @@ class RecordedLoss:
         """Return the loss of a sample, and the prediction if somebody asks for it."""
         recording = watching.current() is not None
         if recording:
-            if self._before is None:
-                self._before = self._surroundings()
             if len(self._recorded) >= 2 * self.most_ways:  # each is recorded twice
                 raise self._too_many_ways()
+            self.random.save()
         prediction = self.model(row)
         loss = self.loss(prediction, target)
         if recording:
+            if self.listed is not None:
+                self.listed.check_unchanged()
             if not isinstance(loss, Value):
                 raise CompileError(f"expected a Value as loss, got {loss!r}")
             self._recorded.append((_plain(row), _plain(target), loss._data))
@@ -181,7 +177,7 @@ class RecordedLoss:
         numbers, integers = arguments.sample(0)
         given = arguments.rebuild([float(x) for x in numbers], integers)[0]
         as_given = repr(given) == repr([samples.rows[0], samples.targets[0]])
-        if not as_given and self._by_model(*given)._data != expected:
+        if not as_given and self.by_model(*given)._data != expected:
             raise CompileError("it does something else with lists in the place of tuples, or with floats of integers")
         self._recorded = []
         if family.add(arguments, numbers, integers) is None:
@@ -207,12 +203,15 @@ class RecordedLoss:
 
     # --- whether it can be believed ---
 
-    def _by_model(self, row: Any, target: Any) -> Value:
-        """Return the loss of a sample, computed with plain numbers; raise if that is not what a recording would do."""
-        witness = Witness()
-        loss = self.loss(self.model(probed(row, witness)), probed(target, witness))
-        if witness.seen:
-            raise CompileError("it looks up a number of a sample in a dict or a set; compare by == or <, or use take")
+    def by_model(self, row: Any, target: Any) -> Value:
+        """Return the loss of a sample, computed by the model with plain numbers."""
+        self.random.save()
+        given = copy.deepcopy((row, target))
+        loss = self.loss(self.model(given[0]), given[1])
+        if self.listed is not None:
+            self.listed.check_unchanged()
+        if given != (row, target):
+            raise CompileError("a call changes the row or the target that it is given")
         if not isinstance(loss, Value):
             raise CompileError(f"expected a Value as loss, got {loss!r}")
         return loss
@@ -222,23 +221,10 @@ class RecordedLoss:
         # Those that have a part in the gradient: a resumed run, whose recordings are new, counts the same.
         if len(result.leaves) > self.most_ways:
             raise self._too_many_ways()
-        if self._before is not None:
-            self._check_unchanged(self._before)
-            self._check_recorded()
+        for row, target, loss in self._recorded[::2]:
+            _check_close(loss, self.by_model(row, target)._data)
         if len(self.family.paths) > _MOST_KEPT:
             self.family.paths = sorted(self.family.paths, key=lambda path: path.used)[-_MOST_KEPT:]
-
-    def _check_recorded(self) -> None:
-        for row, target, loss in self._recorded[::2]:
-            _check_close(loss, self._by_model(row, target)._data)
-
-    def _check_unchanged(self, before: Surroundings) -> None:
-        changed = before.change()
-        if changed is not None:
-            raise CompileError(f"a call changes {changed}, which a replay would not")
-
-    def _surroundings(self) -> Surroundings:
-        return Surroundings({"model": self.model, "loss": self.loss})
 
     def _too_many_ways(self) -> CompileError:
         return CompileError(f"a batch takes more than {self.most_ways} ways through its branches, or integers")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import types
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..engine import Value
-from .surroundings import Surroundings
+from ..nn.contents import leaves_and
+from ..nn.module import Module
 
 __all__ = ["Untrained"]
 
@@ -49,8 +52,8 @@ class Untrained:
         """Warn of what has been found, if anything has; `stacklevel` is as that of `warnings.warn` called here."""
         if not self._found:
             return
-        places = Surroundings({"model": model, "loss": loss}, with_random=False)
-        names = [_name(leaf, places) for leaf in self._found.values()]
+        places = {**_names("loss", loss), **_names("model", model)}
+        names = [_name(leaf, places.get(id(leaf))) for leaf in self._found.values()]
         more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
         warnings.warn(
             f"fit: the loss depends on Values that are not parameters, so they are not trained: "
@@ -61,6 +64,27 @@ class Untrained:
         )
 
 
-def _name(leaf: Value, places: Surroundings) -> str:
-    name = leaf.label or places.name_of(leaf)
+def _name(leaf: Value, place: str | None) -> str:
+    name = leaf.label or place
     return f"{name!r} ({leaf.data:g})" if name else f"a Value without a label ({leaf.data:g})"
+
+
+def _names(root: str, x: Any) -> dict[int, str]:
+    """Return the names, by id, of the leaves that an object holds or that its function has for variables."""
+    found: dict[int, str] = {}
+    waiting: list[tuple[str, Any]] = [(f"{root}.", x)]
+    for f in (x, getattr(x, "__func__", None), vars(type(x)).get("__call__")):
+        if isinstance(f, types.FunctionType):
+            variables = inspect.getclosurevars(f)
+            waiting.append((f"{root}: ", types.SimpleNamespace(**variables.globals, **variables.nonlocals)))
+    searched: set[int] = set()
+    while waiting:
+        prefix, item = waiting.pop()
+        if id(item) not in searched:
+            searched.add(id(item))
+            for name, held in leaves_and(Module, item, prefix):
+                if isinstance(held, Value):
+                    found.setdefault(id(held), name)
+                else:
+                    waiting.append((f"{name}.", held))
+    return found

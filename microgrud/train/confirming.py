@@ -1,0 +1,56 @@
+"""The check of a recording that `fit(compile=True)` makes at the user's word against the model itself."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+
+from ..engine import Value
+from ..functions import mean
+from ..gradients import numbers_of_gradient
+from ..tape.recorder import CompileError
+from .recorded import Measured, RecordedLoss
+
+__all__ = ["confirm"]
+
+
+def confirm(
+    recorded: RecordedLoss, indices: Sequence[int], found: Measured, parameters: Sequence[Value] | None, whole: bool
+) -> None:
+    """Compare the loss of a batch, and its gradient, with those that the model gives; raise if they differ.
+
+    Args:
+        recorded: the loss that `fit` replays.
+        indices: of the samples of the batch.
+        found: the loss of the batch as it was replayed.
+        parameters: the leaves whose derivatives are compared too; None if there is no gradient.
+        whole: whether to evaluate the whole batch by the model; otherwise a sample of it.
+
+    Raises:
+        CompileError: if they are not the same to rounding.
+    """
+    if not whole:
+        indices = [random.Random(repr(found.loss)).choice(list(indices))]  # no generator of the user's is drawn from
+        found = recorded(indices, parameters is not None)
+    recorded.random.save_and_seed(repr(found.loss))
+    expected = mean([recorded.by_model(recorded.samples.rows[i], recorded.samples.targets[i]) for i in indices])
+    _compare("the loss", found.loss, expected.data, abs(expected.data))
+    if parameters is None:
+        return
+    slopes: dict[Value, float] = {}
+    for leaves, numbers in found.gradient:
+        for leaf, number in zip(leaves, numbers.tolist()):
+            slopes[leaf] = slopes.get(leaf, 0.0) + number
+    by_model = numbers_of_gradient(expected, parameters)
+    size = max(map(abs, by_model), default=0.0)
+    for leaf, slope in zip(parameters, by_model):
+        _compare(f"the derivative with respect to {leaf.label or leaf!r}", slopes.get(leaf, 0.0), slope, size)
+
+
+def _compare(what: str, replayed: float, expected: float, size: float) -> None:
+    if not math.isclose(replayed, expected, rel_tol=1e-6, abs_tol=1e-9 + 1e-6 * size):
+        raise CompileError(
+            f"{what} is {expected:g} by the model and {replayed:g} by its recording: something that they depend on has "
+            "changed, or is drawn at random"
+        )
