@@ -23,6 +23,7 @@ import numpy as np
 from .. import functions, gradients, losses, sequences, transforms
 from ..engine import Value
 from ..nn import activations
+from ..nn.contents import of_library
 from ..nn.module import Module
 from ..tape import integers
 from .usage import UnlistedError, Usage, usage_of
@@ -287,7 +288,7 @@ class _Reached:
             if _is_of_package(kind):
                 self._visit_class_of_package(kind)
                 continue
-            if kind.__module__ in ("builtins", "collections") or {"__getattr__", "__getattribute__"} & own.keys():
+            if of_library(kind) or {"__getattr__", "__getattribute__"} & own.keys():
                 raise UnlistedError(
                     f"{name} looks its attributes or items up in a way of its own ({kind.__qualname__})"
                 )
@@ -307,7 +308,7 @@ class _Reached:
         for key, member in vars(kind).items():
             self.numbers[f"{kind.__qualname__}.{key}"] = id(member)
             if isinstance(member, types.FunctionType) and key not in _UNCALLED:
-                if member.__module__.startswith("microgrud."):
+                if str(member.__module__).startswith("microgrud."):
                     self._names[kind].update(member.__code__.co_names)
                 else:
                     self._visit(f"{kind.__qualname__}.{key}", member)
