@@ -1,0 +1,291 @@
+"""All that the code of a model and a loss can reach, where it is on the list of what can be recorded.
+
+On the list are models and losses of this package, and plain functions and Modules whose code (see `usage`) uses
+arguments, constants, arithmetic, functions of this package and of `math`, Values, modules of its own, and numbers,
+alone or in lists, tuples, arrays and dicts with names as keys.
+"""
+
+from __future__ import annotations
+
+import abc
+import builtins
+import dataclasses
+import math
+import types
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .. import functions, gradients, losses, sequences, transforms
+from ..engine import Value
+from ..nn import activations
+from ..nn.contents import of_library
+from ..nn.module import Module
+from ..tape import integers
+from .usage import UnlistedError, Usage, usage_of
+
+__all__ = ["Reached"]
+
+_NUMBERS = frozenset([float, int, bool, str, type(None), np.float64, np.float32, np.int64, np.int32, np.bool_])
+#: Modules of this package whose functions give the same for the same numbers, and change nothing.
+_PURE = frozenset(x.__name__ for x in (functions, sequences, losses, transforms, gradients, activations, integers))
+_BUILTINS: frozenset[Any] = frozenset(
+    {abs, all, any, bool, divmod, enumerate, filter, float, int, len, list, map, max, min, pow, range, reversed}
+    | {round, sorted, sum, super, tuple, zip}
+)
+#: Attributes of Values, lists, tuples and dicts. A change of a list from outside shows when it is compared.
+_ATTRIBUTES = frozenset(["append", "extend", "insert", "pop", "reverse", "sort", "clear", "copy", "index", "count"]) | {
+    *("items", "keys", "values", "get", "detach"),
+    *(name for name in vars(functions) if not name.startswith("_") and name in dir(Value)),
+}
+#: Methods of Modules, written in this package, that depend on all attributes of a module.
+_OF_PARAMETERS = frozenset(["parameters", "named_parameters", "children"])
+#: Methods that no plain code calls; Python itself calls those others with two underscores.
+_UNCALLED = frozenset(["__init__", "__new__", "__post_init__", "__del__", "__repr__", "__str__", "__format__"]) | {
+    *("__init_subclass__", "__class_getitem__", "__setattr__", "__delattr__", "__reduce__", "__reduce_ex__"),
+    *("__getstate__", "__setstate__", "__copy__", "__deepcopy__", "__dir__", "__sizeof__", "__annotate__"),
+    "__replace__",
+}
+#: The types of functions, on either engine.
+_FUNCTIONS = (types.FunctionType, type(functions.tanh))
+_ABSENT = object()
+
+
+class Reached:
+    """All that some functions and objects can reach, as it is now.
+
+    Attributes:
+        signature: what a recording holds for, by name: numbers by type and text, and ids of everything else.
+        objects, functions, containers, arrays: what was found of each kind; the latter two with their names.
+        dicts: the attributes of objects, functions and classes.
+        variables: modules' dicts, and a name that is looked up in each of them.
+
+    Raises:
+        UnlistedError: if something that is used is not on the list.
+    """
+
+    def __init__(self, roots: Mapping[str, Any], usages: dict[types.CodeType, Usage]) -> None:
+        self.signature: dict[str, Any] = {}
+        self.objects: list[tuple[str, Any]] = []
+        self.functions: list[types.FunctionType] = []
+        self.containers: list[tuple[str, Any]] = []
+        self.arrays: list[tuple[str, Any]] = []
+        self.dicts: list[Mapping[str, Any]] = []
+        self.variables: tuple[list[dict[str, Any]], list[str]] = ([], [])
+        self._usages = usages
+        self._roots = {id(x) for x in roots.values()}
+        self._kept: dict[int, Any] = {}  # which keeps each thing, so that no other gets its id
+        self._attributes: dict[str, str] = {}  # the names of attributes, with the function that uses each
+        self._classes: set[type] = set()
+        self._names: dict[type, set[str]] = {}  # that the methods of classes of this package use
+        for name, x in roots.items():
+            self._visit(name, x)
+        self._visit_attributes()
+
+    def _visit(self, name: str, x: Any) -> None:
+        kind = type(x)
+        while name in self.signature and self.signature[name] != id(x):  # one that the object's own attribute hides
+            name += " of its class"
+        if kind in _NUMBERS:
+            self.signature[name] = kind, repr(x)
+            return
+        self.signature[name] = id(x)
+        if id(x) in self._kept:
+            return
+        self._kept[id(x)] = x
+        if kind is Value:
+            if not x.is_leaf:
+                raise UnlistedError(f"it uses {name} (a Value that was computed from others before the call)")
+        elif kind in (list, tuple):
+            self.containers.append((name, x))
+            for i, item in enumerate(x):
+                self._visit(f"{name}[{i}]", item)
+        elif kind is dict and all(type(key) is str for key in x):
+            self.containers.append((name, x))
+            for key, item in x.items():
+                self._visit(f"{name}[{key!r}]", item)
+        elif kind is np.ndarray and x.dtype.kind in "fiub":
+            self.arrays.append((name, x))
+            self.signature[name] = x.shape, x.dtype.str, x.tobytes()
+        elif kind is types.MethodType:
+            self._visit(name, x.__self__)
+            self._visit(name, x.__func__)
+        elif _is_pure(x):
+            return
+        elif kind is types.FunctionType:
+            self._visit_function(name, x)
+        elif isinstance(x, (Module, activations.Activation)) or (id(x) in self._roots and not _is_of_package(kind)):
+            self._visit_object(name, x)
+        else:
+            raise UnlistedError(f"it uses {name} ({_described(x)})")
+
+    def _visit_function(self, name: str, f: types.FunctionType) -> None:
+        if f.__module__ and f.__module__.startswith("microgrud."):
+            raise UnlistedError(f"it uses {name} ({_described(f)})")
+        if vars(f).keys() - {"__wrapped__", "__isabstractmethod__"}:
+            raise UnlistedError(f"it uses {name} (a function with attributes)")
+        self.dicts.append(vars(f))
+        self.functions.append(f)
+        if f.__code__ not in self._usages:
+            try:
+                self._usages[f.__code__] = usage_of(f.__code__)
+            except UnlistedError as reason:
+                raise UnlistedError(f"the code of {name} ({f.__qualname__}) in {reason}") from None
+        usage = self._usages[f.__code__]
+        self._attributes.update(dict.fromkeys(sorted(usage.attributes), name))
+        for path in sorted(usage.globals):
+            for variables in (f.__globals__, vars(builtins)):
+                self._watch(variables, path[0])
+            shared = f.__globals__ if path[0] in f.__globals__ else vars(builtins)
+            self._follow(name, path, shared.get(path[0], _ABSENT))
+        cells = dict(zip(f.__code__.co_freevars, f.__closure__ or ()))
+        for path in sorted(usage.free):
+            if path[0] == "__class__":
+                self._attributes.update(dict.fromkeys(path[1:], name))
+                continue
+            try:
+                x = cells[path[0]].cell_contents
+            except ValueError:  # not assigned yet
+                x = _ABSENT
+            self._follow(name, path, x)
+        defaults = f.__defaults__ or ()
+        arguments = f.__code__.co_varnames[: f.__code__.co_argcount]
+        for key, default in zip(arguments[len(arguments) - len(defaults) :], defaults):
+            self._visit(f"{name}: {key}", default)
+        for key, default in (f.__kwdefaults__ or {}).items():
+            self._visit(f"{name}: {key}", default)
+
+    def _follow(self, name: str, path: tuple[str, ...], x: Any) -> None:
+        """Visit a variable, or the attribute of a module that stands after its name."""
+        for i, key in enumerate(path[1:], 1):
+            if not isinstance(x, types.ModuleType):
+                self._attributes.update(dict.fromkeys(path[i:], name))
+                path = path[:i]
+                if isinstance(x, (types.FunctionType, type)):
+                    raise UnlistedError(f"the code of {name} uses an attribute of {'.'.join(path)}")
+                break
+            if "__getattr__" in vars(x) and not x.__name__.startswith("microgrud"):
+                raise UnlistedError(f"it uses {name}: {path[0]} ({_described(x)})")
+            self._watch(vars(x), key)
+            x = getattr(x, key, _ABSENT)
+        if x is _ABSENT:
+            raise UnlistedError(f"{name} uses {'.'.join(path)}, which is not defined")
+        self._visit(f"{name}: {'.'.join(path)}", x)
+
+    def _watch(self, variables: dict[str, Any], key: str) -> None:
+        self.variables[0].append(variables)
+        self.variables[1].append(key)
+
+    def _visit_object(self, name: str, x: Any) -> None:
+        for kind in _classes(x):
+            if type(kind) not in (type, abc.ABCMeta):
+                raise UnlistedError(f"{name} has a class of the metaclass {type(kind).__qualname__}")
+            own = vars(kind)
+            if kind not in self._classes:
+                self._classes.add(kind)
+                self.dicts.append(own)
+            if _is_of_package(kind):
+                self._visit_class_of_package(kind)
+                continue
+            if of_library(kind) or {"__getattr__", "__getattribute__"} & own.keys():
+                raise UnlistedError(
+                    f"{name} looks its attributes or items up in a way of its own ({kind.__qualname__})"
+                )
+            compared = dataclasses.is_dataclass(kind) and {"__eq__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__"}
+            for key, member in own.items():
+                called = key.startswith("__") and key not in _UNCALLED and key not in (compared or ())
+                if called and isinstance(member, types.FunctionType):
+                    self._visit(f"{name}.{key}", member)
+        self.dicts.append(_attributes_of(x))
+        self.objects.append((name, x))
+
+    def _visit_class_of_package(self, kind: type) -> None:
+        """Visit the methods that somebody has put in the place of those of a class of this package."""
+        if kind in self._names:
+            return
+        self._names[kind] = set()
+        for key, member in vars(kind).items():
+            self.signature[f"{kind.__qualname__}.{key}"] = id(member)
+            if isinstance(member, types.FunctionType) and key not in _UNCALLED:
+                if str(member.__module__).startswith("microgrud."):
+                    self._names[kind].update(member.__code__.co_names)
+                else:
+                    self._visit(f"{kind.__qualname__}.{key}", member)
+
+    def _visit_attributes(self) -> None:
+        """Visit each attribute of each object whose name is used anywhere, and raise for names that nothing has."""
+        found: set[str] = set()
+        done: set[tuple[int, str]] = set()
+        while True:
+            pending = [
+                (name, x, key) for name, x in self.objects for key in self._names_used_of(x) if (id(x), key) not in done
+            ]
+            if not pending:
+                break
+            for name, x, key in pending:
+                done.add((id(x), key))
+                if self._visit_attribute(name, x, key):
+                    found.add(key)
+        for key, name in self._attributes.items():
+            if key not in found and key not in _ATTRIBUTES:
+                raise UnlistedError(f"the code of {name} uses the attribute .{key}")
+
+    def _names_used_of(self, x: Any) -> set[str]:
+        own = _attributes_of(x)
+        kinds = [kind for kind in _classes(x) if kind in self._names]
+        if kinds and not _OF_PARAMETERS.isdisjoint(self._attributes):
+            return {*self._attributes, *own}
+        return {*self._attributes, *(key for key in own if any(key in self._names[kind] for kind in kinds))}
+
+    def _visit_attribute(self, name: str, x: Any, key: str) -> bool:
+        """Visit an attribute where an object and its classes have it; tell whether any of them has."""
+        found = False
+        own = _attributes_of(x)
+        if key in own:
+            self._visit(f"{name}.{key}", own[key])
+            found = True
+        for kind in _classes(x):
+            if key not in vars(kind):
+                continue
+            found = True
+            member = vars(kind)[key]
+            if isinstance(member, (staticmethod, classmethod)):
+                member = member.__func__
+            elif type(member) is property:
+                member = member.fget
+            if kind not in self._names or not isinstance(member, types.FunctionType):
+                self._visit(f"{name}.{key}", member)
+            elif key not in _OF_PARAMETERS and key != "__call__":
+                raise UnlistedError(f"the code of {self._attributes[key]} uses {name}.{key}")
+        return found
+
+
+def _is_pure(x: Any) -> bool:
+    """Tell whether something is a function on the list, or the class Value."""
+    if isinstance(x, type):
+        return x is Value or x in _BUILTINS or issubclass(x, Exception)
+    if isinstance(x, types.BuiltinFunctionType):
+        return x in _BUILTINS or x.__self__ is math
+    return isinstance(x, _FUNCTIONS) and x.__module__ in _PURE and "<locals>" not in x.__qualname__
+
+
+def _described(x: Any) -> str:
+    if isinstance(x, types.ModuleType):
+        return f"the module {x.__name__}"
+    name, module = getattr(x, "__qualname__", None), getattr(x, "__module__", None)
+    if name is None:
+        return f"an object of type {type(x).__qualname__}"
+    return f"{module}.{name}" if module else str(name)
+
+
+def _attributes_of(x: Any) -> dict[str, Any]:
+    return vars(x) if hasattr(x, "__dict__") else {}
+
+
+def _classes(x: Any) -> list[type]:
+    return [kind for kind in type(x).__mro__ if kind is not object and kind.__module__ not in ("abc", "typing")]
+
+
+def _is_of_package(kind: type) -> bool:
+    return kind.__module__.startswith("microgrud.")
