@@ -509,7 +509,13 @@ def test_a_callback_that_changes_what_a_model_reads_has_it_recorded_anew() -> No
 
 @pytest.mark.parametrize(
     ("kind", "rows", "batch_size", "engine"),
-    [("step", 10, None, "eager"), ("step", 60, None, "tape"), ("step", 60, 10, "eager"), ("epoch", 60, 10, "tape")],
+    [
+        ("step", 10, None, "eager"),
+        ("step", 99, None, "eager"),
+        ("step", 100, None, "tape"),
+        ("step", 100, 10, "eager"),
+        ("epoch", 100, 10, "tape"),
+    ],
 )
 def test_what_changes_is_recorded_anew_where_there_are_enough_replays(
     kind: str, rows: int, batch_size: int | None, engine: str, monkeypatch: pytest.MonkeyPatch
@@ -533,7 +539,9 @@ def test_what_changes_is_recorded_anew_where_there_are_enough_replays(
     whole = run()
     assert whole[1].engine == engine
     assert whole[1].eager_because == (
-        None if engine == "tape" else "loss: weight[0] changes too often for recordings of 10 samples"
+        None
+        if engine == "tape"
+        else f"loss: weight[0] changes too often for recordings of {batch_size or rows} samples"
     )
     assert whole[0] == pytest.approx(run(compile=False)[0], rel=1e-9)
 
