@@ -8,7 +8,6 @@ alone or in lists, tuples, arrays and dicts with names as keys.
 from __future__ import annotations
 
 import abc
-import builtins
 import dataclasses
 import math
 import types
@@ -39,6 +38,8 @@ _ATTRIBUTES = frozenset(["append", "extend", "insert", "pop", "reverse", "sort",
     *("items", "keys", "values", "get", "detach"),
     *(name for name in vars(functions) if not name.startswith("_") and name in dir(Value)),
 }
+#: Attributes of Values that are none of a recording's: one cannot tell that another object's are meant.
+_OF_VALUES = frozenset(name for name in dir(Value) if not name.startswith("__"))
 #: Methods of Modules, written in this package, that depend on all attributes of a module.
 _OF_PARAMETERS = frozenset(["parameters", "named_parameters", "children"])
 #: Methods that no plain code calls; Python itself calls those others with two underscores.
@@ -135,9 +136,10 @@ class Reached:
         usage = self._usages[f.__code__]
         self._attributes.update(dict.fromkeys(sorted(usage.attributes), name))
         for path in sorted(usage.globals):
-            for variables in (f.__globals__, vars(builtins)):
-                self._watch(variables, path[0])
-            shared = f.__globals__ if path[0] in f.__globals__ else vars(builtins)
+            builtin: dict[str, Any] = f.__builtins__  # type: ignore[attr-defined]
+            self._watch(f.__globals__, path[0])
+            self._watch(builtin, path[0])
+            shared = f.__globals__ if path[0] in f.__globals__ else builtin
             self._follow(name, path, shared.get(path[0], _ABSENT))
         cells = dict(zip(f.__code__.co_freevars, f.__closure__ or ()))
         for path in sorted(usage.free):
@@ -228,7 +230,7 @@ class Reached:
                 if self._visit_attribute(name, x, key):
                     found.add(key)
         for key, name in self._attributes.items():
-            if key not in found and key not in _ATTRIBUTES:
+            if key not in _ATTRIBUTES and (key not in found or key in _OF_VALUES):
                 raise UnlistedError(f"the code of {name} uses the attribute .{key}")
 
     def _names_used_of(self, x: Any) -> set[str]:
