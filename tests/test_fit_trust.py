@@ -709,7 +709,7 @@ def _() -> Any:
     return model, {"callbacks": at_steps(lambda e: vars(e.model).update(gains=[1.0 + 0.1 * e.step]))}
 
 
-@case("a descriptor", "eager")
+@case("a descriptor", "tape")
 def _() -> Any:
     class Gain:
         now: ClassVar[float] = 1.0
@@ -958,6 +958,413 @@ def _() -> Any:
     return model, {"callbacks": at_steps(lambda e: setattr(Unit, "gain", 1.0 + 0.1 * e.step))}
 
 
+# --- what hides: each of these once trained another model in silence ---
+
+
+def stepwise(weight: list[float]) -> Callable[[TrainingEvent], None]:
+    """A callback that changes a number in a list at every step."""
+    return at_steps(lambda e: weight.__setitem__(0, 1.0 + 0.1 * e.step))
+
+
+@case("a function that wraps one of this package", "tape")
+def _() -> Any:
+    weight = [1.0]
+
+    @functools.wraps(squared_error)
+    def loss(p: Any, t: Any) -> Any:
+        return squared_error(p, t) * weight[0]
+
+    return network(), {"loss": loss, "callbacks": stepwise(weight)}
+
+
+@case("a property of a subclass that code of this package reads", "tape")
+def _() -> Any:
+    class Normalised(Neuron):
+        scale = 1.0
+
+        @property  # type: ignore[override]
+        def w(self) -> list[Any]:
+            return [v * self.scale for v in self.v]
+
+        @w.setter
+        def w(self, x: list[Any]) -> None:
+            self.v = x
+
+    model = Normalised(2, nonlin=False, rng=1)
+    return model, {"callbacks": at_steps(lambda e: setattr(e.model, "scale", 1.0 + 0.1 * e.step))}
+
+
+@case("a property with random numbers that code of this package reads", "eager")
+def _() -> Any:
+    class Noisy(Neuron):
+        @property  # type: ignore[override]
+        def w(self) -> list[Any]:
+            return [v * (1.0 + random.random()) for v in self.v]
+
+        @w.setter
+        def w(self, x: list[Any]) -> None:
+            self.v = x
+
+    return Noisy(2, nonlin=False, rng=1)
+
+
+@case("parameters that are overridden", "tape")
+def _() -> Any:
+    count = [3]
+
+    class Model(Scaled):
+        def named_parameters(self) -> Any:
+            return super().named_parameters()
+
+        def __call__(self, row: Any) -> Any:
+            return dot(self.parameters()[:2], row, self.b) * count[0]
+
+    return Model(), {"callbacks": stepwise(count)}
+
+
+@case("the order of attributes", "tape")
+def _() -> Any:
+    class Model(Scaled):
+        def __call__(self, row: Any) -> Any:
+            first, second, third = self.parameters()
+            return first * row[0] + second * row[1] + third
+
+    def reorder(event: Any) -> None:
+        w = event.model.w
+        del event.model.w
+        event.model.w = w
+
+    return Model(), {"callbacks": at_steps(reorder)}
+
+
+@case("a class for a function", "eager")
+def _() -> Any:
+    class Timed:
+        def __init__(self, f: Any) -> None:
+            self.f, self.calls = f, 0
+
+        def __get__(self, x: Any, kind: Any = None) -> Any:
+            return types.MethodType(self, x)
+
+        def __call__(self, *args: Any) -> Any:
+            self.calls += 1
+            return self.f(*args) * (1.0 + 0.01 * self.calls)
+
+    class Model(Scaled):
+        @Timed
+        def __call__(self, row: Any) -> Any:
+            return dot(self.w, row, self.b)
+
+    return Model()
+
+
+@case("a partial method", "eager")
+def _() -> Any:
+    weight = [1.0]
+
+    class Model(Scaled):
+        def forward(self, weights: Any, row: Any) -> Any:
+            return dot(self.w, row, self.b) * weights[0]
+
+        __call__ = functools.partialmethod(forward, weight)
+
+    return Model(), {"callbacks": stepwise(weight)}
+
+
+@case("numbers that move between lists", "eager")
+def _() -> Any:
+    pool, used = [1.0] * 1000, [1.0]
+
+    def loss(p: Any, t: Any, pool: Any = pool, used: Any = used) -> Any:
+        used.insert(0, pool.pop())
+        return (p - t) ** 2 * len(used)
+
+    return network(), {"loss": loss}
+
+
+@case("layers that move between lists", "tape")
+def _() -> Any:
+    class Model(Module):
+        def __init__(self) -> None:
+            self.first = [Layer(2, 2, rng=1, nonlin=False), Layer(2, 2, rng=2, nonlin=False)]
+            self.last = [Layer(2, 1, rng=3, nonlin=False)]
+
+        def __call__(self, row: Any) -> Any:
+            for layer in self.first:
+                row = [tanh(x) for x in layer(row)]
+            for layer in self.last:
+                row = layer(row)
+            return row
+
+    def move(event: Any) -> None:
+        if event.kind == "step" and event.step == 3:
+            event.model.last.insert(0, event.model.first.pop())
+
+    return Model(), {"callbacks": move}
+
+
+@case("the order of a dict", "tape")
+def _() -> Any:
+    class Model(Module):
+        def __init__(self) -> None:
+            self.w = {"x": Value(0.3), "y": Value(-0.2)}
+
+        def __call__(self, row: Any) -> Any:
+            return dot(list(self.w.values()), row)
+
+    return Model(), {"callbacks": at_epochs(lambda e: e.model.w.__setitem__("x", e.model.w.pop("x")))}
+
+
+@case("the code of a function", "tape")
+def _() -> Any:
+    def bend(x: Any) -> Any:
+        return x
+
+    def change(event: Any) -> None:
+        bend.__code__ = (lambda x: x * 2.0).__code__
+
+    return network(), {"loss": lambda p, t: (bend(p) - t) ** 2, "callbacks": at_epochs(change)}
+
+
+@case("nested targets that somebody changes", "tape")
+def _() -> Any:
+    y = [[t, 1.0] for t in TARGETS]
+
+    def change(event: Any) -> None:
+        for target in y:
+            target[0] += 0.1
+
+    def metric(predictions: Any, targets: Any) -> float:
+        targets[0][0] += 1.0
+        return 0.0
+
+    return network(), {"y": y, "loss": lambda p, t: (p - t[0]) ** 2, "callbacks": at_steps(change), "metric": metric}
+
+
+@case("targets that are tuples", "tape")
+def _() -> Any:
+    y = [(1.0, 0.0) if i % 3 else (0.0, 1.0) for i in range(10)]
+    return network(), {"y": y, "loss": lambda p, t: (p - t[0]) ** 2 * (3.0 if t == (1.0, 0.0) else 1.0)}
+
+
+@case("targets that are tuples and lists", "eager")
+def _() -> Any:
+    y = [(t, 1.0) if i % 3 else [t, 1.0] for i, t in enumerate(TARGETS)]
+    return network(), {"y": y, "loss": lambda p, t: (p - t[0]) ** 2 * (3.0 if t == (t[0], 1.0) else 1.0)}
+
+
+@case("targets beyond 2**53", "eager")
+def _() -> Any:
+    big = 2**60
+    return network(), {"y": [big + i % 4 for i in range(10)], "loss": lambda p, t: (p - (t - big)) ** 2}
+
+
+@case("a text by the %s operator", "eager")
+def _() -> Any:
+    table = {"3": 3.0}
+    y = [0, 1, 2, 3, 0, 1, 2, 3, 3, 3]
+    return network(), {"y": y, "loss": lambda p, t: (p - t) ** 2 * table.get("%s" % t, 1.0)}  # noqa: UP031
+
+
+@case("a text of the model", "eager")
+def _() -> Any:
+    class Model(Scaled):
+        calls = 0
+
+        def __str__(self) -> str:
+            self.calls += 1
+            return "x" * self.calls
+
+        def __call__(self, row: Any) -> Any:
+            return super().__call__(row) * (1.0 + 0.01 * len(f"{self}"))
+
+    return Model()
+
+
+@case("numbers of few bits", "eager")
+def _() -> Any:
+    special = np.float32(TARGETS[1])
+    return network(), {"loss": lambda p, t: (p - t) ** 2 * (3.0 if special == t else 1.0)}
+
+
+@case("an array of few bits", "eager")
+def _() -> Any:
+    mean = np.array([0.4], dtype=np.float16)
+    return network(), {"loss": lambda p, t: (p - (t - mean[0])) ** 2}
+
+
+@case("an array that changes its shape", "tape")
+def _() -> Any:
+    weights = np.array([[1.0, 2.0], [3.0, 4.0]])
+
+    def change(event: Any) -> None:
+        weights.shape = (4, 1) if event.step % 2 else (1, 4)
+
+    return network(), {"loss": lambda p, t: (p - t) ** 2 * len(weights), "callbacks": at_steps(change)}
+
+
+@case("a comparison of one's own in a dataclass", "tape")
+def _() -> Any:
+    sign = [1.0]
+
+    @dataclasses.dataclass(eq=False)
+    class Part(Module):
+        k: float
+
+        def __lt__(self, other: Any) -> bool:
+            return self.k * sign[0] < other.k * sign[0]
+
+    class Model(Scaled):
+        parts = (Part(1.0), Part(2.0))
+
+        def __call__(self, row: Any) -> Any:
+            return super().__call__(row) * sorted(self.parts)[0].k
+
+    return Model(), {"callbacks": at_steps(lambda e: sign.__setitem__(0, -sign[0]))}
+
+
+@case("a comparison that a dataclass has", "tape")
+def _() -> Any:
+    @dataclasses.dataclass
+    class Part(Module):
+        k: float
+
+    first, second = Part(1.0), Part(1.0)
+    return scaled(), {
+        "loss": lambda p, t: (p - t) ** 2 * (2.0 if first == second else 1.0),
+        "callbacks": at_steps(lambda e: setattr(first, "k", float(e.step % 2))),
+    }
+
+
+@case("attributes that are replaced as a whole", "tape")
+def _() -> Any:
+    def change(event: Any) -> None:
+        event.model.__dict__ = {**vars(event.model), "scale": 1.0 + 0.1 * event.step}
+
+    return scaled(), {"callbacks": at_steps(change)}
+
+
+@case("a list that changes before an error", "eager")
+def _() -> Any:
+    seen: list[float] = []
+
+    def loss(p: Any, t: Any) -> Any:
+        if t > 1.5:
+            seen.append(1.0)
+            return (p - t) ** 2 * int(t) * (1.0 + 0.01 * len(seen))
+        return (p - t) ** 2
+
+    return network(), {"loss": loss, "shuffle": False}
+
+
+@case("a module of a class of its own", "eager")
+def _() -> Any:
+    weight = [1.0]
+
+    class Settings(types.ModuleType):
+        @property
+        def weight(self) -> float:
+            return weight[0]
+
+    settings = Settings("settings")
+    return network(), {"loss": lambda p, t: (p - t) ** 2 * settings.weight, "callbacks": stepwise(weight)}
+
+
+@case("a label", "eager")
+def _() -> Any:
+    model = scaled(label="one")
+    model.b.label = "one"
+    return model, {
+        "loss": lambda p, t: (p - t) ** 2 * (3.0 if model.b.label == "one" else 1.0),
+        "callbacks": at_steps(lambda e: setattr(e.model.b, "label", "two")),
+    }
+
+
+@case("an exception as a number", "eager")
+def _() -> Any:
+    class WeightError(Exception):
+        w = 1
+
+        def __len__(self) -> int:
+            return WeightError.w
+
+    return network(), {
+        "loss": lambda p, t: (p - t) ** 2 * len(WeightError()),
+        "callbacks": at_steps(lambda e: setattr(WeightError, "w", e.step)),
+    }
+
+
+@case("identity of what a condition chooses", "eager")
+def _() -> Any:
+    special, flag = TARGETS[1], [1.0]
+    return network(), {"loss": lambda p, t: (p - t) ** 2 * (3.0 if t is (special if flag[0] else None) else 1.0)}
+
+
+@case("keywords that change places", "tape")
+def _() -> Any:
+    def loss(p: Any, t: Any, *, up: float = 1.0, down: float = 3.0) -> Any:
+        return (p - t) ** 2 * (up if p < t else down)
+
+    def change(event: Any) -> None:
+        loss.__kwdefaults__ = {"down": loss.__kwdefaults__["up"], "up": loss.__kwdefaults__["down"]}
+
+    return network(), {"loss": loss, "callbacks": at_steps(change)}
+
+
+@case("a method of this package that somebody replaces", "eager")
+def _() -> Any:
+    class Own(Neuron):
+        pass
+
+    def doubled(self: Any, x: Any) -> Any:
+        return Neuron.__call__(self, x) * 2.0
+
+    model = network()
+    model.layers[1].neurons = [Own(4, nonlin=False, rng=0)]
+    return model, {"callbacks": at_epochs(lambda e: setattr(Own, "__call__", doubled))}
+
+
+# --- common code that is recorded all the same ---
+
+
+@case("plain layers, keywords, texts of errors, classes for names", "tape")
+def _() -> Any:
+    class Config:
+        gain = 1.5
+
+        @staticmethod
+        def bend(x: Any) -> Any:
+            return tanh(x)
+
+    class Linear:
+        def __init__(self, seed: int) -> None:
+            self.layer = Layer(2, 2, rng=seed, nonlin=False)
+
+        def __call__(self, row: Any, **options: Any) -> Any:
+            if len(row) != 2:
+                raise ValueError(f"expected 2 numbers, got {len(row)}")
+            return [Config.bend(x) * options["gain"] for x in self.layer(row)]
+
+    class Model(Module):
+        def __init__(self) -> None:
+            self.parts = [Linear(1), Linear(2)]
+            self.kind = "sum"
+
+        def forward(self, *args: Any, **options: Any) -> Any:
+            (x,) = args
+            for part in self.parts:
+                x = part(x, **options)
+            return sum(x) if self.kind in {"sum", "total"} else x[0]
+
+        def __call__(self, row: Any) -> Any:
+            return self.forward(row, gain=Config.gain) * np.pi
+
+        def parameters(self) -> Any:
+            return [p for part in self.parts for p in part.layer.parameters()]
+
+    return Model(), {"callbacks": at_steps(lambda e: setattr(Config, "gain", 1.0 + 0.1 * e.step))}
+
+
 # --- what is asked of each of them ---
 
 
@@ -976,7 +1383,14 @@ def run(name: str, compile: Any) -> tuple[list[float], History, Any]:
     settings.pop("lr", None)
     rows = [list(row) for row in ROWS]
     history = train(
-        model, rows, list(TARGETS), optimizer=optimizer, batch_size=5, epochs=4, compile=compile, **settings
+        model,
+        rows,
+        settings.pop("y", list(TARGETS)),
+        optimizer=optimizer,
+        batch_size=5,
+        epochs=4,
+        compile=compile,
+        **settings,
     )
     return [p.data for p in model.parameters()], history, (rows, random.random(), np.random.random())
 
@@ -1156,7 +1570,7 @@ def test_fit_inside_no_grad_is_refused_and_inside_enable_grad_trains() -> None:
     for way in (False, "auto", True):
         with (
             no_grad(),
-            pytest.raises(RuntimeError, match=r"fit: expected gradients to be recorded, .* call fit outside"),
+            pytest.raises(RuntimeError, match=r"fit: expected gradients to be recorded, .* train outside"),
         ):
             train(model, compile=way)
     assert [p.data for p in model.parameters()] == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 from collections.abc import Iterable, Sequence
@@ -58,6 +59,7 @@ def check_samples(where: str, rows: Any, targets: Any) -> Samples:
             )
     if all(isinstance(target, (list, tuple)) and len(target) == 1 for target in targets):
         targets = [target[0] for target in targets]  # a column of a table, of shape (n, 1)
+    targets = copy.deepcopy(targets)  # nested lists, which somebody may change later, as rows are copied
     for i, target in enumerate(targets):
         parts = [target] if is_real_scalar(target) else target
         for part in parts if isinstance(parts, (list, tuple)) else ():

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from ..engine import Value
 from ..functions import mean
@@ -34,8 +37,12 @@ def confirm(
         indices = [random.Random(repr(found.loss)).choice(list(indices))]  # no generator of the user's is drawn from
         found = recorded(indices, parameters is not None)
     recorded.random.save_and_seed(repr(found.loss))
-    expected = mean([recorded.by_model(recorded.samples.rows[i], recorded.samples.targets[i]) for i in indices])
+    results = [recorded.by_model(recorded.samples.rows[i], recorded.samples.targets[i]) for i in indices]
+    expected = mean([loss for loss, _ in results])
     _compare("the loss", found.loss, expected.data, abs(expected.data))
+    for replayed, (_, prediction) in zip(found.predictions, results):
+        for number, answer in zip(_numbers(replayed), _numbers(prediction)):
+            _compare("a prediction", number, answer, abs(answer))
     if parameters is None:
         return
     slopes: dict[Value, float] = {}
@@ -46,6 +53,12 @@ def confirm(
     size = max(map(abs, by_model), default=0.0)
     for leaf, slope in zip(parameters, by_model):
         _compare(f"the derivative with respect to {leaf.label or leaf!r}", slopes.get(leaf, 0.0), slope, size)
+
+
+def _numbers(prediction: Any) -> list[float]:
+    if isinstance(prediction, (list, tuple, np.ndarray)):
+        return [number for part in prediction for number in _numbers(part)]
+    return [prediction.data if isinstance(prediction, Value) else float(prediction)]
 
 
 def _compare(what: str, replayed: float, expected: float, size: float) -> None:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterable, Mapping
-from itertools import chain
+from itertools import chain, zip_longest
 from operator import is_
 from typing import Any
 
 import numpy as np
 
-from .reached import Reached
+from .reached import Reached, content_of
 from .usage import UnlistedError, Usage
 
 __all__ = ["Listed", "UnlistedError"]
+
+#: Stands between containers, so that a thing that moves from one to the next is noticed.
+_END = (object(),)
 
 
 class Listed:
@@ -61,8 +64,8 @@ class Listed:
             return None
         before = self._reached  # which keeps what has an id in its signature
         self._look()
-        old, new = before.signature, self._reached.signature
-        return next((name for name in {**old, **new} if old.get(name) != new.get(name)), None)
+        pairs = zip_longest(before.signature.items(), self._reached.signature.items(), fillvalue=("", None))
+        return next((old[0] or new[0] for old, new in pairs if old != new), None)
 
     def check_unchanged(self) -> None:
         """Raise, with all containers as they were, if a call of the code has changed one of them."""
@@ -74,11 +77,13 @@ class Listed:
         dicts = [*reached.dicts, *(x for _, x in reached.containers if type(x) is dict)]
         others = [x for _, x in reached.containers if type(x) is not dict]
         # Dicts, views of them, which are live, and lists: one chain over all of them takes half as long as one each.
-        self._iterables: list[Iterable[Any]] = [*dicts, *(x.values() for x in dicts), *others]
+        iterables: list[Iterable[Any]] = [*dicts, *(x.values() for x in dicts), *others]
+        self._iterables = [part for x in iterables for part in (x, _END)]
         self._objects = [x for _, x in reached.objects]
+        self._with_dicts = [x for x in self._objects if hasattr(x, "__dict__")]
         self._seen = self._everything()
         self._held = [_items(x) for _, x in reached.containers]
-        self._bytes = [x.tobytes() for _, x in reached.arrays]
+        self._contents = [content_of(x) for _, x in reached.arrays]
 
     def _is_untouched(self) -> bool:
         """Tell whether each thing is the very one that was there: 22 us for a network of 337 parameters."""
@@ -86,16 +91,18 @@ class Listed:
         return (
             len(now) == len(self._seen)
             and all(map(is_, now, self._seen))
-            and all(x.tobytes() == before for (_, x), before in zip(self._reached.arrays, self._bytes))
+            and all(content_of(x) == before for (_, x), before in zip(self._reached.arrays, self._contents))
         )
 
     def _everything(self) -> list[Any]:
         """Return each thing that was reached, and the keys of attributes."""
         now = list(chain.from_iterable(self._iterables))
         now += map(type, self._objects)
+        now += map(vars, self._with_dicts)
+        now += [kind.__mro__ for kind in self._reached.classes]
         now += map(dict.get, *self._reached.variables)
         for f in self._reached.functions:
-            now += [f.__code__, f.__defaults__, *(f.__kwdefaults__ or {}).values()]
+            now += [f.__code__, f.__defaults__, *(f.__kwdefaults__ or {}), *(f.__kwdefaults__ or {}).values()]
             now += [cell.cell_contents for cell in f.__closure__ or ()]
         return now
 
@@ -112,10 +119,11 @@ class Listed:
                     x.update(zip(before[:half], before[half:]))
                 else:
                     x.extend(before)
-        for (name, x), content in zip(self._reached.arrays, self._bytes):
-            if x.tobytes() != content:
+        for (name, x), content in zip(self._reached.arrays, self._contents):
+            if content_of(x) != content:
                 changed = name
-                np.copyto(x, np.frombuffer(content, x.dtype).reshape(x.shape))
+                x.dtype, x.shape = content[1], content[0]
+                np.copyto(x, np.frombuffer(content[2], x.dtype).reshape(x.shape))
         return changed
 
 

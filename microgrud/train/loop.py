@@ -6,6 +6,7 @@ its own: arguments, batches, divergence, early stopping, interrupts, history, ev
 
 from __future__ import annotations
 
+import copy
 import os
 import random
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +20,6 @@ from ..optim.optimizer import Optimizer
 from ..optim.packing import read_data
 from ..optim.schedules import Schedule
 from ..optim.settings import POSITIVE, flag, one_of, optional, real, whole
-from ..recording import is_recording
 from .arguments import (
     a_function,
     all_parameters,
@@ -134,10 +134,6 @@ def fit(
     >>> round(model([10.0]).data, 6)
     21.0
     """
-    if not is_recording():
-        raise RuntimeError(
-            "fit: expected gradients to be recorded, got a call inside no_grad(); call fit outside of it"
-        )
     seed = whole(0)("fit: seed", seed)
     samples, held_out = with_validation(check_samples("fit", X, y), validation, seed if shuffle else None)
     check_checkpoint(checkpoint, resume)
@@ -257,7 +253,7 @@ class Training:
             clip_grad_norm(self.optimizer.parameters(), self.clip_norm)
         with self.guard.step(where):
             self.optimizer.step((lambda: self.loss_and_gradient(batch)) if self.optimizer.needs_closure else None)
-        metric = score(self.metric, predictions, [self.samples.targets[i] for i in batch])
+        metric = score(self.metric, predictions, copy.deepcopy(self.samples.take(batch).targets))
         self.history.add_step(self.epoch + 1, loss, metric, rate, norm)
         self.means.add(len(batch), loss, metric)
         self.batch += 1
@@ -298,7 +294,7 @@ class Training:
 
         def attempt() -> tuple[float, float | None]:
             loss, predictions = self.objective.without_gradient(held_out)
-            return loss, score(self.metric, predictions, held_out.targets)
+            return loss, score(self.metric, predictions, copy.deepcopy(held_out.targets))
 
         with self.guard.watch(f"epoch {self.epoch + 1}, validation", attempt):
             loss, metric = attempt()

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from .. import anomaly
 from ..engine import Value, topological_order
 from ..functions import mean
+from ..recording import is_recording
 from ..tape.executors import native_tape
 from ..tape.recorder import CompileError
 from .batches import Samples
@@ -93,6 +94,10 @@ class Objective:
             first: whether the batch is the first of an epoch.
             last: whether it is the last.
         """
+        if not is_recording():
+            raise RuntimeError(
+                "fit: expected gradients to be recorded, got a step inside no_grad(); train outside of it"
+            )
         started = time.perf_counter()
         found = self._by_tape_or(
             lambda: self._replayed(indices, first, last), lambda: self._by_model(self.samples.take(indices)), ""
@@ -128,7 +133,10 @@ class Objective:
         return found.loss, found.predictions
 
     def _give_up(self, error: Exception, where: str) -> None:
-        reason = where + str(error) if isinstance(error, CompileError) else f"{where}{type(error).__name__}: {error}"
+        reason = str(error)
+        if not isinstance(error, CompileError):
+            reason = f"with Values in the place of the numbers of a sample it raises {type(error).__name__}: {error}"
+        reason = where + reason
         if self.compile is True:
             raise CompileError(
                 f"fit: compile: expected a model and a loss that can be recorded, got others: {reason}; leave compile "

@@ -8,6 +8,7 @@ alone or in lists, tuples, arrays and dicts with names as keys.
 from __future__ import annotations
 
 import abc
+import builtins
 import dataclasses
 import math
 import types
@@ -26,9 +27,18 @@ from .usage import UnlistedError, Usage, usage_of
 
 __all__ = ["Reached"]
 
-_NUMBERS = frozenset([float, int, bool, str, type(None), np.float64, np.float32, np.int64, np.int32, np.bool_])
-#: Modules of this package whose functions give the same for the same numbers, and change nothing.
-_PURE = frozenset(x.__name__ for x in (functions, sequences, losses, transforms, gradients, activations, integers))
+_NUMBERS = frozenset([float, int, bool, str, type(None), np.float64])
+#: Numbers that are compared before each step, at most: 25 ns each.
+_MOST_NUMBERS = 10_000
+#: The types of functions, on either engine.
+_FUNCTIONS = (types.FunctionType, type(functions.tanh))
+#: Functions of this package that give the same for the same numbers, and change nothing.
+_PURE = frozenset(
+    f
+    for module in (functions, sequences, losses, transforms, gradients, activations, integers)
+    for f in vars(module).values()
+    if isinstance(f, _FUNCTIONS) and f.__module__ == module.__name__
+)
 _BUILTINS: frozenset[Any] = frozenset(
     {abs, all, any, bool, divmod, enumerate, filter, float, int, len, list, map, max, min, pow, range, reversed}
     | {round, sorted, sum, super, tuple, zip}
@@ -44,12 +54,11 @@ _OF_VALUES = frozenset(name for name in dir(Value) if not name.startswith("__"))
 _OF_PARAMETERS = frozenset(["parameters", "named_parameters", "children"])
 #: Methods that no plain code calls; Python itself calls those others with two underscores.
 _UNCALLED = frozenset(["__init__", "__new__", "__post_init__", "__del__", "__repr__", "__str__", "__format__"]) | {
+    *("__dict__", "__weakref__", "__subclasshook__", "__hash__", "__annotate_func__"),
     *("__init_subclass__", "__class_getitem__", "__setattr__", "__delattr__", "__reduce__", "__reduce_ex__"),
     *("__getstate__", "__setstate__", "__copy__", "__deepcopy__", "__dir__", "__sizeof__", "__annotate__"),
     "__replace__",
 }
-#: The types of functions, on either engine.
-_FUNCTIONS = (types.FunctionType, type(functions.tanh))
 _ABSENT = object()
 
 
@@ -59,6 +68,7 @@ class Reached:
     Attributes:
         signature: what a recording holds for, by name: numbers by type and text, and ids of everything else.
         objects, functions, containers, arrays: what was found of each kind; the latter two with their names.
+        classes: those of the objects, and others whose attributes are used.
         dicts: the attributes of objects, functions and classes.
         variables: modules' dicts, and a name that is looked up in each of them.
 
@@ -73,13 +83,13 @@ class Reached:
         self.containers: list[tuple[str, Any]] = []
         self.arrays: list[tuple[str, Any]] = []
         self.dicts: list[Mapping[str, Any]] = []
+        self.classes: list[type] = []
         self.variables: tuple[list[dict[str, Any]], list[str]] = ([], [])
         self._usages = usages
         self._roots = {id(x) for x in roots.values()}
         self._kept: dict[int, Any] = {}  # which keeps each thing, so that no other gets its id
         self._attributes: dict[str, str] = {}  # the names of attributes, with the function that uses each
-        self._classes: set[type] = set()
-        self._names: dict[type, set[str]] = {}  # that the methods of classes of this package use
+        self._packaged: set[type] = set()  # classes of this package
         for name, x in roots.items():
             self._visit(name, x)
         self._visit_attributes()
@@ -90,6 +100,8 @@ class Reached:
             name += " of its class"
         if kind in _NUMBERS:
             self.signature[name] = kind, repr(x)
+            if len(self.signature) - len(self._kept) > _MOST_NUMBERS:
+                raise UnlistedError(f"it reaches more than {_MOST_NUMBERS:,} numbers, such as {name}")
             return
         self.signature[name] = id(x)
         if id(x) in self._kept:
@@ -106,26 +118,29 @@ class Reached:
             self.containers.append((name, x))
             for key, item in x.items():
                 self._visit(f"{name}[{key!r}]", item)
-        elif kind is np.ndarray and x.dtype.kind in "fiub":
+        elif kind is np.ndarray and x.dtype == np.float64:
             self.arrays.append((name, x))
-            self.signature[name] = x.shape, x.dtype.str, x.tobytes()
+            self.signature[name] = content_of(x)
         elif kind is types.MethodType:
-            self._visit(name, x.__self__)
-            self._visit(name, x.__func__)
+            self._visit(f"{name}.__self__", x.__self__)
+            self._visit(f"{name}.__func__", x.__func__)
         elif _is_pure(x):
             return
         elif kind is types.FunctionType:
             self._visit_function(name, x)
-        elif isinstance(x, (Module, activations.Activation)) or (id(x) in self._roots and not _is_of_package(kind)):
+        elif isinstance(x, (Module, activations.Activation)) or not (
+            isinstance(x, (type, types.ModuleType)) or of_library(kind, "microgrud")
+        ):
             self._visit_object(name, x)
         else:
             raise UnlistedError(f"it uses {name} ({_described(x)})")
 
     def _visit_function(self, name: str, f: types.FunctionType) -> None:
-        if f.__module__ and f.__module__.startswith("microgrud."):
+        if str(f.__globals__.get("__name__")).startswith("microgrud."):
             raise UnlistedError(f"it uses {name} ({_described(f)})")
         if vars(f).keys() - {"__wrapped__", "__isabstractmethod__"}:
             raise UnlistedError(f"it uses {name} (a function with attributes)")
+        self.signature[f"{name}.__code__"] = id(f.__code__)
         self.dicts.append(vars(f))
         self.functions.append(f)
         if f.__code__ not in self._usages:
@@ -134,15 +149,15 @@ class Reached:
             except UnlistedError as reason:
                 raise UnlistedError(f"the code of {name} ({f.__qualname__}) in {reason}") from None
         usage = self._usages[f.__code__]
-        self._attributes.update(dict.fromkeys(sorted(usage.attributes), name))
-        for path in sorted(usage.globals):
+        self._attributes.update(dict.fromkeys(usage.attributes, name))
+        for path in usage.globals:
             builtin: dict[str, Any] = f.__builtins__  # type: ignore[attr-defined]
             self._watch(f.__globals__, path[0])
             self._watch(builtin, path[0])
             shared = f.__globals__ if path[0] in f.__globals__ else builtin
             self._follow(name, path, shared.get(path[0], _ABSENT))
         cells = dict(zip(f.__code__.co_freevars, f.__closure__ or ()))
-        for path in sorted(usage.free):
+        for path in usage.free:
             if path[0] == "__class__":
                 self._attributes.update(dict.fromkeys(path[1:], name))
                 continue
@@ -161,16 +176,19 @@ class Reached:
     def _follow(self, name: str, path: tuple[str, ...], x: Any) -> None:
         """Visit a variable, or the attribute of a module that stands after its name."""
         for i, key in enumerate(path[1:], 1):
-            if not isinstance(x, types.ModuleType):
+            if type(x) is types.ModuleType:
+                if key not in vars(x) and not x.__name__.startswith("microgrud"):
+                    raise UnlistedError(f"it uses {name}: {path[0]} ({_described(x)})")
+                self._watch(vars(x), key)
+                x = getattr(x, key, _ABSENT)
+            elif isinstance(x, type) and not of_library(x, "microgrud"):
+                x = self._member_of(name, x, key)
+            elif isinstance(x, (type, types.FunctionType, types.ModuleType)):
+                raise UnlistedError(f"it uses {name}: {'.'.join(path[: i + 1])}")
+            else:
                 self._attributes.update(dict.fromkeys(path[i:], name))
                 path = path[:i]
-                if isinstance(x, (types.FunctionType, type)):
-                    raise UnlistedError(f"the code of {name} uses an attribute of {'.'.join(path)}")
                 break
-            if "__getattr__" in vars(x) and not x.__name__.startswith("microgrud"):
-                raise UnlistedError(f"it uses {name}: {path[0]} ({_described(x)})")
-            self._watch(vars(x), key)
-            x = getattr(x, key, _ABSENT)
         if x is _ABSENT:
             raise UnlistedError(f"{name} uses {'.'.join(path)}, which is not defined")
         self._visit(f"{name}: {'.'.join(path)}", x)
@@ -184,9 +202,7 @@ class Reached:
             if type(kind) not in (type, abc.ABCMeta):
                 raise UnlistedError(f"{name} has a class of the metaclass {type(kind).__qualname__}")
             own = vars(kind)
-            if kind not in self._classes:
-                self._classes.add(kind)
-                self.dicts.append(own)
+            self._visit_class(kind)
             if _is_of_package(kind):
                 self._visit_class_of_package(kind)
                 continue
@@ -194,26 +210,49 @@ class Reached:
                 raise UnlistedError(
                     f"{name} looks its attributes or items up in a way of its own ({kind.__qualname__})"
                 )
-            compared = dataclasses.is_dataclass(kind) and {"__eq__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__"}
             for key, member in own.items():
-                called = key.startswith("__") and key not in _UNCALLED and key not in (compared or ())
-                if called and isinstance(member, types.FunctionType):
-                    self._visit(f"{name}.{key}", member)
+                if key.startswith("__") and key not in _UNCALLED and (callable(member) or hasattr(member, "__get__")):
+                    self._visit_special(name, x, key, member)
         self.dicts.append(_attributes_of(x))
         self.objects.append((name, x))
 
+    def _visit_special(self, name: str, x: Any, key: str, member: Any) -> None:
+        """Visit a method that Python itself calls; a comparison that a dataclass has made reads its fields."""
+        code = getattr(member, "__code__", None)
+        if code is not None and code.co_filename == "<string>" and dataclasses.is_dataclass(x):
+            for field in dataclasses.fields(x):
+                self._visit_attribute(name, x, field.name)
+        else:
+            self._visit(f"{name}.{key}", member)
+
+    def _member_of(self, name: str, kind: type, key: str) -> Any:
+        """Return what a class, and no metaclass, has by the name of an attribute."""
+        if type(kind) not in (type, abc.ABCMeta):
+            raise UnlistedError(f"it uses {name}: {kind.__qualname__} (a class of a metaclass)")
+        for each in kind.__mro__:
+            self._visit_class(each)
+        member = next((vars(each)[key] for each in kind.__mro__ if key in vars(each)), _ABSENT)
+        if isinstance(member, (staticmethod, classmethod)):
+            return member.__func__
+        if hasattr(member, "__get__") and not isinstance(member, types.FunctionType):
+            raise UnlistedError(f"it uses {name}: {kind.__qualname__}.{key} ({_described(member)})")
+        return member
+
+    def _visit_class(self, kind: type) -> None:
+        if kind not in self.classes:
+            self.classes.append(kind)
+            self.dicts.append(vars(kind))
+
     def _visit_class_of_package(self, kind: type) -> None:
         """Visit the methods that somebody has put in the place of those of a class of this package."""
-        if kind in self._names:
+        if kind in self._packaged:
             return
-        self._names[kind] = set()
+        self._packaged.add(kind)
         for key, member in vars(kind).items():
             self.signature[f"{kind.__qualname__}.{key}"] = id(member)
-            if isinstance(member, types.FunctionType) and key not in _UNCALLED:
-                if str(member.__module__).startswith("microgrud."):
-                    self._names[kind].update(member.__code__.co_names)
-                else:
-                    self._visit(f"{kind.__qualname__}.{key}", member)
+            replaced = isinstance(member, types.FunctionType) and member.__globals__["__name__"] != kind.__module__
+            if replaced and key not in _UNCALLED:
+                self._visit(f"{kind.__qualname__}.{key}", member)
 
     def _visit_attributes(self) -> None:
         """Visit each attribute of each object whose name is used anywhere, and raise for names that nothing has."""
@@ -221,7 +260,10 @@ class Reached:
         done: set[tuple[int, str]] = set()
         while True:
             pending = [
-                (name, x, key) for name, x in self.objects for key in self._names_used_of(x) if (id(x), key) not in done
+                (name, x, key)
+                for name, x in self.objects
+                for key in {**self._attributes, **self._used_by_package(x)}
+                if (id(x), key) not in done
             ]
             if not pending:
                 break
@@ -230,15 +272,28 @@ class Reached:
                 if self._visit_attribute(name, x, key):
                     found.add(key)
         for key, name in self._attributes.items():
-            if key not in _ATTRIBUTES and (key not in found or key in _OF_VALUES):
+            special = key.startswith("__")
+            if not special and key not in _ATTRIBUTES and (key not in found or key in _OF_VALUES):
                 raise UnlistedError(f"the code of {name} uses the attribute .{key}")
 
-    def _names_used_of(self, x: Any) -> set[str]:
-        own = _attributes_of(x)
-        kinds = [kind for kind in _classes(x) if kind in self._names]
-        if kinds and not _OF_PARAMETERS.isdisjoint(self._attributes):
-            return {*self._attributes, *own}
-        return {*self._attributes, *(key for key in own if any(key in self._names[kind] for kind in kinds))}
+    def _used_by_package(self, x: Any) -> dict[str, str]:
+        """Return the names of attributes of an object that methods of this package use when they are called."""
+        kinds = [kind for kind in _classes(x) if kind in self._packaged]
+        names = dict.fromkeys(["__call__", *(_OF_PARAMETERS & self._attributes.keys())], "")
+        waiting = list(names) if kinds else []
+        while waiting:
+            key = waiting.pop()
+            for kind in kinds:
+                method = vars(kind).get(key)
+                if isinstance(method, types.FunctionType):
+                    waiting.extend(name for name in method.__code__.co_names if name not in names)
+                    names.update(dict.fromkeys(method.__code__.co_names, ""))
+        if kinds and not _OF_PARAMETERS.isdisjoint(self._attributes):  # which look at all that is no method
+            shared = {key: x for kind in _classes(x) if kind not in kinds for key, x in vars(kind).items()}
+            data = {key for key, item in shared.items() if not (key.startswith("__") or hasattr(item, "__get__"))}
+            names.update(dict.fromkeys([*_attributes_of(x), *data], ""))
+            self.signature[f"the order of parameters {id(x)}"] = tuple(_attributes_of(x))
+        return names
 
     def _visit_attribute(self, name: str, x: Any, key: str) -> bool:
         """Visit an attribute where an object and its classes have it; tell whether any of them has."""
@@ -252,29 +307,37 @@ class Reached:
                 continue
             found = True
             member = vars(kind)[key]
+            self.signature[f"{kind.__qualname__}.{key} of {name}"] = type(member)
             if isinstance(member, (staticmethod, classmethod)):
                 member = member.__func__
             elif type(member) is property:
                 member = member.fget
-            if kind not in self._names or not isinstance(member, types.FunctionType):
+            if kind not in self._packaged or not isinstance(member, types.FunctionType):
                 self._visit(f"{name}.{key}", member)
-            elif key not in _OF_PARAMETERS and key != "__call__":
+            elif key in self._attributes and key not in _OF_PARAMETERS and not key.startswith("__"):
                 raise UnlistedError(f"the code of {self._attributes[key]} uses {name}.{key}")
         return found
+
+
+def content_of(array: Any) -> tuple[Any, ...]:
+    """Return all that can change about an array."""
+    return array.shape, array.dtype.str, array.tobytes()
 
 
 def _is_pure(x: Any) -> bool:
     """Tell whether something is a function on the list, or the class Value."""
     if isinstance(x, type):
-        return x is Value or x in _BUILTINS or issubclass(x, Exception)
+        return x is Value or x in _BUILTINS or (issubclass(x, Exception) and getattr(builtins, x.__name__, None) is x)
     if isinstance(x, types.BuiltinFunctionType):
         return x in _BUILTINS or x.__self__ is math
-    return isinstance(x, _FUNCTIONS) and x.__module__ in _PURE and "<locals>" not in x.__qualname__
+    return isinstance(x, _FUNCTIONS) and x in _PURE
 
 
 def _described(x: Any) -> str:
     if isinstance(x, types.ModuleType):
         return f"the module {x.__name__}"
+    if isinstance(x, types.FunctionType):  # whose own name may be that of a function it wraps
+        return f"{x.__globals__.get('__name__')}.{x.__code__.co_name}"
     name, module = getattr(x, "__qualname__", None), getattr(x, "__module__", None)
     if name is None:
         return f"an object of type {type(x).__qualname__}"

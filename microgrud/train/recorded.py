@@ -97,7 +97,7 @@ class RecordedLoss:
         self._recorded: list[tuple[Any, Any, float]] = []  # in the present batch: samples, and what they gave
         self.random = GlobalState()
         with self.random:
-            first = self.by_model(samples.rows[0], samples.targets[0])
+            first, _ = self.by_model(samples.rows[0], samples.targets[0])
             check(sum(len(node._operands) for node in topological_order(first)))
             self.arguments, self.family = self._typed(samples, first._data)
         self._numbers, self._integers = np.array(self.arguments.numbers), np.array(self.arguments.integers)
@@ -134,13 +134,17 @@ class RecordedLoss:
             if len(self._recorded) >= 2 * self.most_ways:  # each is recorded twice
                 raise self._too_many_ways()
             self.random.save()
-        prediction = self.model(row)
-        loss = self.loss(prediction, target)
-        if recording:
-            if self.listed is not None:
+        try:
+            prediction = self.model(row)
+            loss = self.loss(prediction, _like(self.samples.targets[0], target))  # with tuples where that has them
+        finally:
+            if recording and self.listed is not None:
                 self.listed.check_unchanged()
+        if recording:
             if not isinstance(loss, Value):
                 raise CompileError(f"expected a Value as loss, got {loss!r}")
+            if self.with_predictions:
+                _check_prediction(prediction)
             self._recorded.append((_plain(row), _plain(target), loss._data))
         return (loss, prediction) if self.with_predictions else (loss,)
 
@@ -150,7 +154,9 @@ class RecordedLoss:
         As floats, one recording serves all of them. Class indices, which the loss looks up by, have to be integers; if
         it computes with them, each integer has a recording of its own, which will do if they are few.
         """
-        targets = _as_array(samples.targets)
+        targets, example = _as_array(samples.targets), samples.targets[0]
+        if any(_kinds_of(target) != _kinds_of(example) for target in samples.targets):
+            raise CompileError("the targets are lists and tuples")
         refusal: Exception | None = None
         kinds: list[Any] = [np.float64]
         if targets.dtype.kind != "f" or (targets == np.floor(targets)).all():
@@ -177,7 +183,7 @@ class RecordedLoss:
         numbers, integers = arguments.sample(0)
         given = arguments.rebuild([float(x) for x in numbers], integers)[0]
         as_given = repr(given) == repr([samples.rows[0], samples.targets[0]])
-        if not as_given and self.by_model(*given)._data != expected:
+        if not as_given and self.by_model(given[0], _like(samples.targets[0], given[1]))[0]._data != expected:
             raise CompileError("it does something else with lists in the place of tuples, or with floats of integers")
         self._recorded = []
         if family.add(arguments, numbers, integers) is None:
@@ -203,18 +209,21 @@ class RecordedLoss:
 
     # --- whether it can be believed ---
 
-    def by_model(self, row: Any, target: Any) -> Value:
-        """Return the loss of a sample, computed by the model with plain numbers."""
+    def by_model(self, row: Any, target: Any) -> tuple[Value, Any]:
+        """Return the loss of a sample, and the prediction, computed by the model with plain numbers."""
         self.random.save()
         given = copy.deepcopy((row, target))
-        loss = self.loss(self.model(given[0]), given[1])
-        if self.listed is not None:
-            self.listed.check_unchanged()
+        try:
+            prediction = self.model(given[0])
+            loss = self.loss(prediction, given[1])
+        finally:
+            if self.listed is not None:
+                self.listed.check_unchanged()
         if given != (row, target):
             raise CompileError("a call changes the row or the target that it is given")
         if not isinstance(loss, Value):
             raise CompileError(f"expected a Value as loss, got {loss!r}")
-        return loss
+        return loss, prediction
 
     def _check_recordings(self, result: Evaluation) -> None:
         """Raise a CompileError unless the recordings that a batch takes are few, and those that it has added right."""
@@ -222,7 +231,7 @@ class RecordedLoss:
         if len(result.leaves) > self.most_ways:
             raise self._too_many_ways()
         for row, target, loss in self._recorded[::2]:
-            _check_close(loss, self.by_model(row, target)._data)
+            _check_close(loss, self.by_model(row, target)[0]._data)
         if len(self.family.paths) > _MOST_KEPT:
             self.family.paths = sorted(self.family.paths, key=lambda path: path.used)[-_MOST_KEPT:]
 
@@ -242,7 +251,19 @@ def _as_array(targets: list[Any]) -> Any:
         array = np.array(None)
     if array.dtype.kind not in "fiub":
         raise CompileError("the targets are not numbers, or lists of as many numbers each")
+    if array.dtype.kind in "iu" and (np.abs(array.astype(np.float64)) > 2**53).any():
+        raise CompileError("the targets are integers beyond 2**53, which are no floats")
     return array
+
+
+def _kinds_of(x: Any) -> Any:
+    """Return the types of nested lists and tuples."""
+    return (type(x), *map(_kinds_of, x)) if isinstance(x, (list, tuple)) else None
+
+
+def _like(example: Any, x: Any) -> Any:
+    """Return nested lists of numbers with tuples where the example has tuples."""
+    return type(example)([_like(e, item) for e, item in zip(example, x)]) if isinstance(example, (list, tuple)) else x
 
 
 def _check_close(loss: float, expected: float) -> None:
@@ -256,4 +277,14 @@ def _plain(x: Any) -> Any:
         return x._data
     if isinstance(x, IntegerArgument):
         return x._number  # its index would be looked at, and one recording hold for it alone
-    return [_plain(item) for item in x]
+    return type(x)([_plain(item) for item in x]) if isinstance(x, (list, tuple)) else x
+
+
+def _check_prediction(prediction: Any) -> None:
+    """Raise if a metric would be given another type of number: a replay has floats alone."""
+    parts = [prediction]
+    for part in parts:
+        if isinstance(part, (list, tuple, np.ndarray)):
+            parts.extend(part)
+        elif not isinstance(part, (Value, float)):
+            raise CompileError(f"expected Values and floats as prediction, got {part!r}")

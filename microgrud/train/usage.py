@@ -20,9 +20,10 @@ __all__ = ["UnlistedError", "Usage", "usage_of"]
 _PLAIN = re.compile(
     r"(LOAD|STORE|DELETE)_FAST\w*|(LOAD|STORE|DELETE)_DEREF|(STORE|DELETE)_(SUBSCR|SLICE)|(BINARY|INPLACE|UNARY)_\w+"
     r"|LOAD_(CONST|GLOBAL|CLOSURE|ATTR|METHOD|SUPER_ATTR|ASSERTION_ERROR)|(COMPARE|CONTAINS)_OP|TO_BOOL|\w*JUMP_\w+"
-    r"|GET_(ITER|LEN)|(FOR|POP)_ITER|END_FOR|UNPACK_\w+|BUILD_(LIST|TUPLE|SLICE)|LIST_\w+|CALL\w*|PRECALL|KW_NAMES"
-    r"|PUSH_NULL|MAKE_(FUNCTION|CELL)|SET_FUNCTION_ATTRIBUTE|COPY|COPY_FREE_VARS|SWAP|ROT_\w+|DUP_\w+|POP_TOP|NOP"
-    r"|RESUME|CACHE|EXTENDED_ARG|RETURN_\w+|YIELD_VALUE|GEN_START|RAISE_VARARGS|RERAISE"
+    r"|GET_(ITER|LEN)|(FOR|POP)_ITER|END_FOR|UNPACK_\w+|BUILD_(LIST|TUPLE|SLICE|STRING)|LIST_\w+|CALL\w*|PRECALL"
+    r"|KW_NAMES|DICT_MERGE|PUSH_NULL|MAKE_(FUNCTION|CELL)|SET_FUNCTION_ATTRIBUTE|COPY|COPY_FREE_VARS|SWAP|ROT_\w+"
+    r"|DUP_\w+|POP_TOP|NOP|RESUME|CACHE|EXTENDED_ARG|RETURN_\w+|YIELD_VALUE|GEN_START|RAISE_VARARGS|RERAISE|FORMAT_\w+"
+    r"|CONVERT_VALUE"
 )
 #: Kinds of other instructions, and the reason that each of them is.
 _REASONS = {
@@ -30,12 +31,12 @@ _REASONS = {
     r"(STORE|DELETE)_(GLOBAL|DEREF|NAME)": "sets a variable from outside",
     r"IMPORT_\w+": "imports a module",
     r"SETUP_\w+|BEFORE_\w+|PUSH_EXC_INFO|CHECK_\w+|JUMP_IF_NOT_EXC_MATCH": "has a `try` or `with` statement",
-    r"BUILD_\w*(MAP|SET)|DICT_\w+|SET_\w+|MAP_\w+": "makes a dict or a set",
-    r"FORMAT_\w+|CONVERT_VALUE|BUILD_STRING": "makes a text of a number",
+    r"LOAD_CONST|BUILD_\w*(MAP|SET)|DICT_\w+|SET_\w+|MAP_\w+": "makes a dict or a set",
     r"IS_OP": "compares by `is`",
     r"LOAD_BUILD_CLASS": "defines a class",
 }
 _FILLERS = ("CACHE", "EXTENDED_ARG", "PUSH_NULL")
+_ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
 
 
 class UnlistedError(CompileError):
@@ -43,17 +44,17 @@ class UnlistedError(CompileError):
 
 
 class Usage(NamedTuple):
-    """The names that code uses, other than those of its own variables.
+    """The names that code uses, other than those of its own variables, in alphabetical order.
 
     Attributes:
         globals: names from the module or the builtins, each with the attributes that directly follow: `("math", "exp")`
         free: names of variables of enclosing functions, likewise.
-        attributes: names of attributes of anything else.
+        attributes: names of attributes of anything else, and the methods by which Python writes texts, if it may.
     """
 
-    globals: frozenset[tuple[str, ...]]
-    free: frozenset[tuple[str, ...]]
-    attributes: frozenset[str]
+    globals: list[tuple[str, ...]]
+    free: list[tuple[str, ...]]
+    attributes: list[str]
 
 
 def usage_of(code: types.CodeType) -> Usage:
@@ -64,7 +65,7 @@ def usage_of(code: types.CodeType) -> Usage:
 
     >>> import math
     >>> usage_of((lambda x: math.exp(x).relu()).__code__)
-    Usage(globals=frozenset({('math', 'exp')}), free=frozenset(), attributes=frozenset({'relu'}))
+    Usage(globals=[('math', 'exp')], free=[], attributes=['relu'])
     >>> def count(x):
     ...     x.calls += 1
     >>> usage_of(count.__code__)
@@ -80,40 +81,59 @@ def usage_of(code: types.CodeType) -> Usage:
         waiting.extend(x for x in one.co_consts if isinstance(x, types.CodeType))
         line = one.co_firstlineno
         kind, path = "", [""]  # of the variable that the last instruction loaded, with attributes of it
-        last: dis.Instruction | None = None
-        for step in dis.get_instructions(one):
+        steps = [step for step in dis.get_instructions(one) if step.opname not in _FILLERS]
+        targets = _jump_targets(one)
+        for i, step in enumerate(steps):
             line = _line(step) or line
-            if step.opname in _FILLERS:
-                continue
-            _check(step, last, one, line)
-            attribute = step.opname in ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
-            if attribute and kind and not step.is_jump_target:
+            reason = _reason(steps, i, i in targets, one)
+            if reason is not None:
+                raise UnlistedError(f"line {line} {reason}")
+            if step.opname.startswith("FORMAT_") or step.opname.endswith("_MODULO") or step.argrepr in ("%", "%="):
+                attributes.update(("__str__", "__repr__", "__format__"))
+            if step.opname in _ATTRIBUTES and kind and i not in targets:
                 path.append(step.argval)
-            else:
-                if kind:
-                    paths[kind].add(tuple(path))
-                kind, path = (step.opname, [step.argval]) if step.opname in paths else ("", [""])
-                if attribute:
-                    attributes.add(step.argval)
-            last = step
-    free = frozenset(path for path in paths["LOAD_DEREF"] if path[0] in code.co_freevars)
+                continue
+            if kind:
+                paths[kind].add(tuple(path))
+            kind, path = (step.opname, [step.argval]) if step.opname in paths else ("", [""])
+            if step.opname in _ATTRIBUTES:
+                attributes.add(step.argval)
+    free = {path for path in paths["LOAD_DEREF"] if path[0] in code.co_freevars}
     # What follows a variable that an enclosing function shares with an inner one is an attribute of anything.
     attributes.update(name for path in paths["LOAD_DEREF"] - free for name in path[1:])
-    return Usage(frozenset(paths["LOAD_GLOBAL"]), free, frozenset(attributes))
+    return Usage(sorted(paths["LOAD_GLOBAL"]), sorted(free), sorted(attributes))
 
 
-def _check(step: dis.Instruction, last: dis.Instruction | None, code: types.CodeType, line: int) -> None:
-    """Raise unless an instruction is plain."""
-    name = step.opname
-    outside = name in ("STORE_DEREF", "DELETE_DEREF") and step.argval in code.co_freevars
-    looked_up = name == "LOAD_CONST" and isinstance(step.argval, frozenset)
-    nothing = name == "IS_OP" and last is not None and last.opname == "LOAD_CONST" and last.argval is None
-    if nothing or (_PLAIN.fullmatch(name) and name != "JUMP_IF_NOT_EXC_MATCH" and not outside and not looked_up):
-        return
-    if looked_up:
-        name = "BUILD_SET"
-    reason = next((text for kind, text in _REASONS.items() if re.fullmatch(kind, name)), f"executes {name}")
-    raise UnlistedError(f"line {line} {reason}")
+def _reason(steps: list[dis.Instruction], i: int, is_target: bool, code: types.CodeType) -> str | None:
+    """Return the reason that an instruction is not plain, None if it is."""
+    step, before = steps[i], steps[i - 1]
+    name, value = step.opname, step.argval
+    if name in _ATTRIBUTES and value.startswith("__") and value.endswith("__") and value != "__call__":
+        return f"uses the attribute .{value}"
+    if name == "IS_OP":
+        plain = before.opname == "LOAD_CONST" and before.argval is None and not is_target
+    elif name == "BUILD_MAP":  # of the keywords of a call such as f(*args, **options)
+        plain = value == 0 and [each.opname for each in steps[i + 2 : i + 3]] == ["DICT_MERGE"]
+    elif name == "LOAD_CONST":
+        plain = not isinstance(value, frozenset) or all(isinstance(item, str) for item in value)
+    elif name in ("STORE_DEREF", "DELETE_DEREF"):
+        plain = value not in code.co_freevars
+    else:
+        plain = name != "JUMP_IF_NOT_EXC_MATCH" and _PLAIN.fullmatch(name) is not None
+    if plain:
+        return None
+    return next((reason for kind, reason in _REASONS.items() if re.fullmatch(kind, name)), f"executes {name}")
+
+
+def _jump_targets(code: types.CodeType) -> set[int]:
+    """Return the places, counted without fillers, of the instructions that something jumps to."""
+    targets: set[int] = set()
+    place = 0
+    for step in dis.get_instructions(code):
+        if step.is_jump_target:
+            targets.add(place)
+        place += step.opname not in _FILLERS
+    return targets
 
 
 def _line(step: dis.Instruction) -> int | None:
