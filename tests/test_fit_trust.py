@@ -37,6 +37,8 @@ from microgrud.train import History, TrainingEvent
 
 #: Cases that are not on the list, and that `compile=True` rightly records.
 VOUCHED = ["an enumeration", "a function of a library", "a custom operation", "a compiled function"]
+#: Cases that leave the list while they are trained.
+LATER = ["a method of this package that somebody replaces"]
 #: Name of a case -> the engine that "auto" takes, a function that makes model and settings.
 CASES: dict[str, tuple[str, Callable[[], tuple[Any, dict[str, Any]]]]] = {}
 
@@ -1406,12 +1408,12 @@ def figures(found: tuple[list[float], History, Any]) -> list[float]:
 def test_no_other_model_is_trained(name: str) -> None:
     eager, auto = run(name, False), run(name, "auto")
     assert auto[1].engine in CASES[name][0].split(" or "), auto[1].eager_because
-    if auto[1].engine == "eager":
+    if auto[1].engine == "eager" and name not in LATER:
         assert repr(auto[::2]) == repr(eager[::2])
         assert figures(auto) == pytest.approx(figures(eager), rel=0.0, abs=0.0, nan_ok=True)
         assert auto[1].eager_because
     else:
-        assert auto[1].eager_because is None
+        assert (auto[1].eager_because is None) == (auto[1].engine == "tape")
         assert figures(auto) == pytest.approx(figures(eager), rel=1e-8, abs=1e-10, nan_ok=True)
         assert auto[2] == eager[2]
     if auto[1].engine == "eager" and name not in VOUCHED:

@@ -134,9 +134,10 @@ class RecordedLoss:
             if len(self._recorded) >= 2 * self.most_ways:  # each is recorded twice
                 raise self._too_many_ways()
             self.random.save()
+        target = _like(self.samples.targets[0], target)  # tuples, where that has tuples
         try:
             prediction = self.model(row)
-            loss = self.loss(prediction, _like(self.samples.targets[0], target))  # with tuples where that has them
+            loss = self.loss(prediction, target)
         finally:
             if recording and self.listed is not None:
                 self.listed.check_unchanged()
