@@ -66,7 +66,7 @@ def _depends_on_variable(node: Value) -> bool:
             return True
         if id(x) not in seen:
             seen.add(id(x))
-            waiting.extend(x._prev)
+            waiting.extend([y for y in x._operands if not isinstance(y, float)])
     return False
 
 

@@ -20,7 +20,7 @@ import sys
 from collections.abc import Callable, Container, Iterable
 from typing import Any
 
-from . import anomaly, copying, native, watching
+from . import anomaly, by_hand, copying, native, watching
 from .methods import OperationMethods
 from .operation import Number, Operation, as_float, as_sequence
 from .operators import Operators
@@ -36,18 +36,25 @@ class Value(Operators, OperationMethods):
 
     Args:
         data: the number; anything with `__float__` or `__index__` that is one real number.
-        _children: the parents of a node built by hand, which then gets its `_backward` by assignment.
-        _op: the short name of the operation that a node built by hand stands for.
+        _children: the parents of a node built by hand, which then gets its `_backward` by assignment, if it has no
+            local gradients. One with neither raises when it should pass a gradient on.
+        _op: the short name of the operation that a node built by hand stands for; or its local gradients.
         label: a name to show in drawings and error messages.
+        children: another name of `_children`, as in microgpt.
+        local_grads: the derivatives by the children, one for each: numbers, or Values for derivatives of higher order.
 
     Raises:
-        TypeError: if `data` is not one real number, or a child is not a Value.
+        TypeError: if `data` is not one real number, a child is not a Value, or `_op` neither a string nor local
+            gradients.
+        ValueError: if there is not one local gradient for each child.
 
     >>> x, y = Value(2.0), Value(3.0)
     >>> z = x * y + x
     >>> z.backward()
     >>> z.data, x.grad, y.grad
     (8.0, 4.0, 2.0)
+    >>> Value(x.data**2, (x,), (2 * x,))
+    Value(data=4.0, grad=0.0)
     """
 
     __slots__ = ("__weakref__", "_closure", "_grad", "_number", "_operands", "_operation", "label")
@@ -58,16 +65,29 @@ class Value(Operators, OperationMethods):
     _operation: Operation | str  # a string for nodes built by hand
     _closure: Callable[[], None] | None  # what a node built by hand does in the backward pass
 
-    def __init__(self, data: Any, _children: Iterable[Value] = (), _op: str = "", label: str = "") -> None:
+    def __init__(
+        self,
+        data: Any,
+        _children: Iterable[Value] = (),
+        _op: str | Iterable[Number] = "",
+        label: str = "",
+        *,
+        children: Iterable[Value] | None = None,
+        local_grads: Iterable[Number] | None = None,
+    ) -> None:
         self._number = as_float(data, "data")
         self._grad = 0.0
-        self._operands = as_sequence(_children, "_children", "Values")
-        self._operation = _op
-        self._closure = None
-        self.label = label
+        given = _children if children is None else by_hand.either(_children, children)
+        self._operands = given if type(given) is tuple else as_sequence(given, "_children", "Values")
         for child in self._operands:
             if not isinstance(child, Value):
                 raise TypeError(f"_children: expected Values, got an object of type {type(child).__name__}")
+        if type(_op) is str and local_grads is None:
+            self._operation = _op
+        else:
+            self._operation, self._operands = by_hand.with_gradients(self._operands, _op, local_grads)
+        self._closure = None
+        self.label = label
 
     # --- recording -----------------------------------------------------------------------------------------------
 
@@ -140,7 +160,7 @@ class Value(Operators, OperationMethods):
     @property
     def _prev(self) -> tuple[Value, ...]:
         """The parents in order, one entry per use: `(a, a)` for `a * a`."""
-        return tuple([x for x in self._operands if isinstance(x, Value)])
+        return tuple([x for x in by_hand.children(self._operation, self._operands) if isinstance(x, Value)])
 
     @property
     def _op(self) -> str:
@@ -190,6 +210,8 @@ class Value(Operators, OperationMethods):
         """Add to each parent's grad this node's grad times the local derivative: the chain rule."""
         operation, operands = self._operation, self._operands
         if isinstance(operation, str):  # a leaf, or a node built by hand without a rule
+            if operands and self._grad != 0.0:
+                raise by_hand.without_rule(self)
             return
         out, adjoint = self._number, self._grad
         xs = [x._number if isinstance(x, Value) else x for x in operands]

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import overload
 
-from . import ops, watching
+from . import by_hand, ops, watching
 from .engine import Value, topological_order
 from .operation import Number
 
@@ -152,11 +152,13 @@ def _paired(
     if not wanted:
         return []
     operation = node._operation
-    if isinstance(operation, str):
+    if node._closure is not None:
         raise TypeError(
-            f"a node built by hand ({operation or 'without an _op'}) has no derivative rule that yields nodes: "
-            "use backward(), or make the operation with microgrud.custom_op"
+            f"{by_hand.describe(node._op)} has a _backward, which yields numbers to backward() alone: give local_grads "
+            "instead, make the operation with microgrud.custom_op, or stop the gradient by .detach()"
         )
+    if isinstance(operation, str):
+        raise by_hand.without_rule(node)
     slopes = operation.local_derivatives(out, operands, wanted)
     return [(parents[i], slope) for i, slope in zip(wanted, slopes) if slope is not None]  # type: ignore[misc]
 

@@ -105,9 +105,14 @@ static PyObject *get_grad(PyObject *self, void *Py_UNUSED(closure))
     return tell_of_look(self, "grad") < 0 ? NULL : get_derivative(self, NULL);
 }
 
+static int set_derivative(PyObject *self, PyObject *number, void *closure)
+{
+    return set_number(self, &as_node(self)->grad, number, closure);
+}
+
 static int set_grad(PyObject *self, PyObject *number, void *closure)
 {
-    return tell_of_look(self, "grad =") < 0 ? -1 : set_number(self, &as_node(self)->grad, number, closure);
+    return tell_of_look(self, "grad =") < 0 ? -1 : set_derivative(self, number, closure);
 }
 
 static PyObject *get_label(PyObject *self, void *Py_UNUSED(closure))
@@ -246,6 +251,12 @@ static PyObject *get_operands(PyObject *self, void *Py_UNUSED(closure))
 
 static PyObject *get_parents(PyObject *self, void *Py_UNUSED(closure))
 {
+    if (as_node(self)->flags & BY_RULES) { /* perhaps of a node with local gradients, which only the twin tells apart */
+        PyObject *property = PyObject_GetAttrString(state_of(self)->twin, "_prev");
+        PyObject *found = property == NULL ? NULL : PyObject_CallMethod(property, "__get__", "O", self);
+        Py_XDECREF(property);
+        return found;
+    }
     PyObject *operands = operands_of(as_node(self)), *parents = operands == NULL ? NULL : PyList_New(0);
     for (Py_ssize_t k = 0; parents != NULL && k < PyTuple_GET_SIZE(operands); k++) {
         PyObject *operand = PyTuple_GET_ITEM(operands, k);
@@ -342,6 +353,28 @@ static PyObject *get_is_leaf(PyObject *self, void *Py_UNUSED(closure))
     return PyBool_FromLong(as_node(self)->count == 0);
 }
 
+/* Say of an attribute that a node has no room for who has. */
+static int value_setattro(PyObject *self, PyObject *name, PyObject *object)
+{
+    int status = PyObject_GenericSetAttr(self, name, object);
+    if (status < 0 && object != NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyObject *type, *error, *traceback;
+        PyErr_Fetch(&type, &error, &traceback);
+        if (PyObject_HasAttr((PyObject *)Py_TYPE(self), name)) { /* read-only, and has words of its own */
+            PyErr_Restore(type, error, traceback);
+            return status;
+        }
+        Py_XDECREF(type);
+        Py_XDECREF(error);
+        Py_XDECREF(traceback);
+        PyErr_Format(PyExc_AttributeError,
+                     "'%.100s' object has no attribute '%U', and no room for it; use a class of your own, "
+                     "class Value(microgrud.Value): pass, or a dict with Values as keys",
+                     Py_TYPE(self)->tp_name, name);
+    }
+    return status;
+}
+
 /* --- construction --- */
 
 static PyObject *value_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
@@ -402,21 +435,19 @@ static int value_init(PyObject *self, PyObject *args, PyObject *kwargs)
     static char *names[] = {"data", "_children", "_op", "label", NULL};
     State *state = state_of(self);
     PyObject *data, *children = NULL, *op = NULL, *label = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OOO", names, &data, &children, &op, &label)) {
-        if (!PyErr_ExceptionMatches(PyExc_TypeError)) {
+    bool parsed = PyArg_ParseTupleAndKeywords(args, kwargs, "O|OOO", names, &data, &children, &op, &label);
+    if (!parsed || (op != NULL && !PyUnicode_Check(op))) {
+        if (!parsed && !PyErr_ExceptionMatches(PyExc_TypeError)) {
             return -1;
         }
-        PyErr_Clear(); /* the twin has the words for what is wrong with the arguments */
+        PyErr_Clear(); /* local gradients, or what is wrong: the twin knows what to make of it, and has the words */
         PyObject *method = PyObject_GetAttrString(state->twin, "__init__");
         PyObject *bound = method == NULL ? NULL : PyMethod_New(method, self);
         PyObject *result = bound == NULL ? NULL : PyObject_Call(bound, args, kwargs);
         Py_XDECREF(method);
         Py_XDECREF(bound);
         Py_XDECREF(result);
-        if (result != NULL) {
-            PyErr_SetString(PyExc_SystemError, "Value: arguments that Python takes and C does not");
-        }
-        return -1;
+        return result == NULL ? -1 : 0;
     }
     return init_node(state, as_node(self), data, children, op, label);
 }

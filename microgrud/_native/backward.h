@@ -349,7 +349,7 @@ static int pass_on_detailed(Node *node)
 }
 
 /* Pass the adjoint of a node on by its kernel: add to the grad of each operand this node's, times the local derivative.
- * Return 1 if that takes Python: a closure, rules of the user's, a slope that is infinite or NaN. */
+ * Return 1 if that takes Python: a closure, rules of the user's or none at all, a slope that is infinite or NaN. */
 ALWAYS_INLINE int pass_on_by_kernel(Node *node)
 {
     unsigned flags = node->flags;
@@ -357,7 +357,7 @@ ALWAYS_INLINE int pass_on_by_kernel(Node *node)
         if (has_closure(node) || (flags & BY_RULES)) {
             return 1;
         }
-        return node->op == OP_NONE ? 0 : pass_on_detailed(node);
+        return node->op != OP_NONE ? pass_on_detailed(node) : count_of(node) != 0;
     }
     unsigned count = node->count;
     if (count == 0) {
@@ -401,7 +401,7 @@ static PyObject *operation_object(const State *state, const Node *node)
     return operation != NULL ? operation : state->empty;
 }
 
-/* What Python's `_pass_on` does: the chain rule, and nothing for a leaf or a node that was built by hand. */
+/* What Python's `_pass_on` does: the chain rule, nothing for a leaf, and an error for a node without a rule. */
 static int pass_on(const State *state, Node *node)
 {
     int status = has_closure(node) ? 1 : pass_on_by_kernel(node);
@@ -409,7 +409,15 @@ static int pass_on(const State *state, Node *node)
         return status;
     }
     PyObject *operation = Py_NewRef(operation_object(state, node)); /* rules may run anything */
-    status = PyUnicode_Check(operation) ? 0 : pass_on_by_rules(node, operation);
+    if (!PyUnicode_Check(operation)) {
+        status = pass_on_by_rules(node, operation);
+    } else if (count_of(node) == 0) {
+        status = 0;
+    } else { /* built by hand: the twin has the words for it */
+        PyObject *done = PyObject_CallMethod(state->twin, "_pass_on", "O", node);
+        status = done == NULL ? -1 : 0;
+        Py_XDECREF(done);
+    }
     Py_DECREF(operation);
     return status;
 }

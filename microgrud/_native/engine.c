@@ -52,6 +52,8 @@
  *
  * Differences from the Python engine
  *   - Attributes that are set by hand are checked, `_operands` takes Values and floats alone, and none can be deleted.
+ *     The error of an attribute that a node has no room for says what to write: a class that is written in Python would
+ *     pay for that with a call at each assignment.
  *   - `data`, `grad` and the like are descriptors of C, not properties; functions are callables of C, not functions. What
  *     is assigned to the class Value itself, or to a function, is not seen, or refused.
  *   - A Value that was never initialised is 0.
@@ -113,7 +115,7 @@ static PyGetSetDef value_getset[] = {
      "The derivative of the root of the last backward pass by this node; on a leaf it adds up over passes.", "grad"},
     {"_data", get_number, set_raw_data, "The number, for the package's own use.", "_data"},
     {"_number", get_number, set_raw_data, NULL, "_number"}, /* a slot of the twin */
-    {"_grad", get_derivative, set_grad, NULL, "_grad"},
+    {"_grad", get_derivative, set_derivative, NULL, "_grad"},
     {"label", get_label, set_label, NULL, "label"},
     {"is_leaf", get_is_leaf, set_by_twin,
      "Whether the node has no operands on record: made by the user, by `detach()`, or inside `no_grad()`.", "is_leaf"},
@@ -128,13 +130,15 @@ static PyGetSetDef value_getset[] = {
 };
 
 static PyType_Slot value_slots[] = {
-    {Py_tp_doc, "Value(data, _children=(), _op='', label='')\n--\n\n"}, /* the signature; the text is the twin's */
+    /* the signature; the text is the twin's */
+    {Py_tp_doc, "Value(data, _children=(), _op='', label='', *, children=None, local_grads=None)\n--\n\n"},
     {Py_tp_new, value_new},
     {Py_tp_init, value_init},
     {Py_tp_dealloc, value_dealloc},
     {Py_tp_traverse, value_traverse},
     {Py_tp_clear, value_clear},
     {Py_tp_repr, value_repr},
+    {Py_tp_setattro, value_setattro},
     {Py_tp_hash, value_hash},
     {Py_tp_richcompare, value_compare},
     {Py_tp_methods, value_methods},

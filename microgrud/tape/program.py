@@ -15,6 +15,7 @@ from typing import Any, overload
 import numpy as np
 
 from .. import native
+from ..by_hand import LocalGradients, describe
 from ..engine import Value
 from ..operation import Operation
 from .building import ROLES, SLOT_OF_CONSTANT, SLOT_OF_LEAF, assemble
@@ -171,10 +172,11 @@ def build(graph: Graph, made_inside: set[int]) -> Program:
     Raises:
         CompileError: for nodes that were built by hand.
     """
-    if graph.by_hand is not None:
+    names = [operation.symbol for operation in graph.others if isinstance(operation, LocalGradients)]
+    if graph.by_hand is not None or names:
         raise CompileError(
-            f"a node built by hand ({graph.by_hand._op or 'without an _op'}) has a _backward that a recording cannot "
-            "know; make the operation with custom_op"
+            f"{describe(graph.by_hand._op if graph.by_hand is not None else names[0])} has a number that a recording cannot compute again; make the operation with "
+            "custom_op"
         )
     recording = graph.recording
     places = {id(leaf): k for k, leaf in enumerate(graph.leaves)}

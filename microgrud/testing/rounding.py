@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..by_hand import LocalGradients
 from ..engine import Value, topological_order
 from ..operation import Operation
 
@@ -63,7 +64,7 @@ def _replayed(order: Sequence[Value], rng: random.Random) -> dict[Value, float]:
     """Compute a graph again, with the results of its operations rounded in another way."""
     numbers: dict[Value, float] = {}
     for node in order:
-        if isinstance(node._operation, Operation):
+        if isinstance(node._operation, Operation) and not isinstance(node._operation, LocalGradients):
             xs = [numbers[x] if isinstance(x, Value) else x for x in node._operands]
             result = node._operation.evaluate(xs)
             # What was chosen among the operands was not rounded; a rule may look which one it was.
