@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from .by_hand import children
 from .operation import describe_operands
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def pass_on_checked(node: Value, pass_on: Callable[[], None]) -> None:
     before = [0.0 if isinstance(x, float) else x._grad for x in node._operands]
     adjoint = node._grad
     pass_on()
-    if not all(map(math.isfinite, [adjoint, *xs])):
+    if not all(map(math.isfinite, [adjoint, *children(node._operation, xs)])):
         return
     for i, (parent, grad) in enumerate(zip(node._operands, before)):
         if not isinstance(parent, float) and math.isfinite(grad) and not math.isfinite(parent._grad):
@@ -85,7 +86,7 @@ def _slope(node: Value, xs: list[float], i: int) -> str:
 def _call(node: Value) -> str:
     operation = node._operation
     name = operation if isinstance(operation, str) else operation.name
-    return f"{name}({describe_operands(node._operands)})"
+    return f"{name}({describe_operands(children(operation, node._operands))})"
 
 
 def path_to_leaf(node: Value, operand: int | None = None, most: int = 12) -> str:

@@ -10,12 +10,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from .operation import Number, Operation, as_float, as_sequence
 
 if TYPE_CHECKING:
     from .engine import Value
+
+T = TypeVar("T")
+
 
 def _number(*operands: Number) -> NoReturn:
     raise ValueError("expected an operation that is known; the number of a node built by hand was computed elsewhere")
@@ -60,7 +63,7 @@ def either(given: Iterable[Value], children: Iterable[Value]) -> Iterable[Value]
 
 
 def with_gradients(
-    children: tuple[Value, ...], op: object, local_grads: object
+    children: tuple[Value | float, ...], op: object, local_grads: object
 ) -> tuple[Operation | str, tuple[Value | float, ...]]:
     """Return operation and operands of a node with local derivatives.
 
@@ -90,7 +93,7 @@ def with_gradients(
     return (_local_gradients(name), (*children, *numbers)) if children else (name, children)
 
 
-def children(operation: Operation | str, operands: Sequence[Value | float]) -> Sequence[Value | float]:
+def children(operation: Operation | str, operands: Sequence[T]) -> Sequence[T]:
     """Return the operands without the local derivatives that were given."""
     return operands[: len(operands) // 2] if isinstance(operation, LocalGradients) else operands
 
@@ -103,6 +106,6 @@ def describe(op: str) -> str:
 def without_rule(node: Value) -> TypeError:
     """Return the error of a node that has a gradient to pass on, and nothing that says how."""
     return TypeError(
-        f"{describe(node._op)} has children, and no rule by which to pass its gradient on to them: set its _backward, or "
-        "give its local_grads, one for each child; to stop the gradient, set _backward = lambda: None"
+        f"{describe(node._op)} has children, and no rule by which to pass its gradient on to them: set its _backward, "
+        "or give its local_grads, one for each child; to stop the gradient, set _backward = lambda: None"
     )

@@ -34,6 +34,9 @@ class Value(Operators, OperationMethods):
     a dict tells nodes apart that hold the same number, and finds no Value among plain numbers; `is` asks whether two
     names are one node. (A list is searched by `==`: `x in [y]` asks for equal numbers.)
 
+    Attributes of one's own take a subclass, `class Value(microgrud.Value): pass`. Inherited operators and methods give
+    plain Values, and `-`, `/` and `sum` do not ask the `__add__` and `__mul__` of a subclass that overrides them.
+
     Args:
         data: the number; anything with `__float__` or `__index__` that is one real number.
         _children: the parents of a node built by hand, which then gets its `_backward` by assignment, if it has no

@@ -294,3 +294,221 @@ def test_a_network_is_a_list_of_layers_of_lists_of_neurons() -> None:
     assert [n.nonlin for layer in model.layers for n in layer.neurons] == [True] * 4 + [False]
     assert len(model.layers[0].neurons[0].w) == 3
     assert isinstance(model([1, 2, 3]), Value)
+
+
+def test_a_graph_is_drawn_from_prev_op_data_and_grad() -> None:
+    x, w = Value(2.0, label="x"), Value(-3.0, label="w")
+    root = (x * w + 10.0).relu()
+    root.backward()
+    lines, waiting, seen = [], [root], set()
+    while waiting:
+        node = waiting.pop()
+        if node not in seen:
+            seen.add(node)
+            lines.append(f"{node.label} {node._op} {node.data:.1f} {node.grad:.1f}")
+            waiting.extend(node._prev)
+
+    assert sorted(lines) == [" * -6.0 1.0", " + 4.0 1.0", " ReLU 4.0 1.0", "w  -3.0 2.0", "x  2.0 -3.0"]
+
+
+def test_the_backward_pass_may_be_walked_by_hand() -> None:
+    a, b, c = Value(2.0), Value(-3.0), Value(10.0)
+    d = a * b
+    root = (d + c) * a
+    root.grad = 1.0
+    for node in (root, root._prev[0], d, c, b, a):
+        node._backward()
+
+    assert (a.grad, b.grad, c.grad) == (-3.0 * 2.0 + 4.0, 4.0, 2.0)
+
+
+def test_what_differs_from_micrograd_is_what_the_readme_names() -> None:
+    x, y = Value(3.0), Value(4.0)
+
+    assert ((x + 1.0)._prev, (x * y)._prev) == ((x,), (x, y))  # plain numbers are no nodes, and a tuple keeps order
+    assert [z._op for z in (x**2, x / y, x - y, -x)] == ["**", "/", "-", "-"]
+    assert [bool(Value(0.0)), bool(x)] == [False, True]
+    for data in (None, "1", [1.0], [[1.0]]):
+        with pytest.raises(TypeError):
+            Value(data)
+    assert type(Value(True).data) is float
+
+
+def test_optimizers_that_keep_their_state_in_lists_or_in_a_dict_by_node_agree() -> None:
+    found = []
+    for by_node in (False, True):
+        parameters = [Value(1.0), Value(-2.0)]
+        velocities: Any = dict.fromkeys(parameters, 0.0) if by_node else [0.0] * len(parameters)
+        for _ in range(30):
+            for p in parameters:
+                p.grad = 0
+            sum((p - 3) ** 2 for p in parameters).backward()  # type: ignore[union-attr]
+            for i, p in enumerate(parameters):
+                key: Any = p if by_node else i
+                velocities[key] = 0.9 * velocities[key] + p.grad
+                p.data -= 0.01 * velocities[key]
+        found.append([p.data for p in parameters])
+
+    assert found[0] == found[1]
+
+
+def test_a_loader_a_criterion_and_an_optimizer_as_objects() -> None:
+    """The shape of training frameworks: each part is an object that knows the others by their calls alone."""
+
+    class Loader:
+        def __init__(self, rows: list[list[float]], targets: list[int]) -> None:
+            self.rows, self.targets, self.at = rows, targets, 0
+
+        def __iter__(self) -> Loader:
+            self.at = 0
+            return self
+
+        def __next__(self) -> tuple[list[list[Value]], list[int]]:
+            if self.at >= len(self.rows):
+                raise StopIteration
+            self.at += 5
+            batch = slice(self.at - 5, self.at)
+            return [list(map(Value, row)) for row in self.rows[batch]], self.targets[batch]
+
+    class Descent:
+        def __init__(self, model: Any, lr: float) -> None:
+            self.model, self.lr = model, lr
+
+        def step(self) -> None:
+            for p in self.model.parameters():
+                p.data -= self.lr * p.grad
+
+    random.seed(3)
+    model = MLP(2, [6, 1])
+    optimizer, losses = Descent(model, 0.1), []
+    for _ in range(20):
+        for rows, targets in Loader(*two_moons(20, seed=2)):
+            margins = [(1 + -t * out).relu() for t, out in zip(targets, map(model, rows))]
+            loss = sum(margins) * (1.0 / len(margins))
+            model.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.data)
+
+    assert sum(losses[-4:]) < 0.5 * sum(losses[:4])
+
+
+# --- microgpt: local gradients in place of closures -------------------------------------------------------------------
+
+
+class Scalar:
+    """A node that keeps its children with their local gradients: the rival, of microgpt's kind."""
+
+    def __init__(self, data: float, children: tuple[Scalar, ...] = (), local_grads: tuple[float, ...] = ()) -> None:
+        self.data, self.grad, self.edges = data, 0.0, tuple(zip(children, local_grads))
+
+    def __add__(self, other: Any) -> Scalar:
+        other = other if isinstance(other, Scalar) else Scalar(other)
+        return Scalar(self.data + other.data, (self, other), (1.0, 1.0))
+
+    def __mul__(self, other: Any) -> Scalar:
+        other = other if isinstance(other, Scalar) else Scalar(other)
+        return Scalar(self.data * other.data, (self, other), (other.data, self.data))
+
+    def __pow__(self, n: float) -> Scalar:
+        return Scalar(self.data**n, (self,), (n * self.data ** (n - 1),))
+
+    def log(self) -> Scalar:
+        return Scalar(math.log(self.data), (self,), (1.0 / self.data,))
+
+    def exp(self) -> Scalar:
+        z = math.exp(self.data)
+        return Scalar(z, (self,), (z,))
+
+    __radd__, __rmul__ = __add__, __mul__
+    __neg__ = lambda self: self * -1.0  # noqa: E731
+    __sub__ = lambda self, other: self + -other  # noqa: E731
+    __truediv__ = lambda self, other: self * other**-1  # noqa: E731
+
+    def backward(self) -> None:
+        order: dict[Scalar, None] = {}
+
+        def visit(node: Scalar) -> None:
+            if node not in order:
+                for child, _ in node.edges:
+                    visit(child)
+                order[node] = None
+
+        visit(self)
+        self.grad = 1.0
+        for node in reversed(order):
+            for child, slope in node.edges:
+                child.grad += slope * node.grad
+
+
+WORDS = ["ada", "bela", "dana", "ella", "hana", "lena", "nada", "neda"]
+
+
+def babble(value: Any, relu: Callable[[Any], Any], steps: int = 12) -> str:
+    """Train one head of attention over letters, sample from it, and return all that would be printed."""
+    rng = random.Random(4)
+    letters = sorted({c for word in WORDS for c in word})
+    end, width = len(letters), 4
+
+    def matrix(rows: int) -> list[list[Any]]:
+        return [[value(rng.gauss(0.0, 0.3)) for _ in range(width)] for _ in range(rows)]
+
+    embedding, query, key, content, out = matrix(end + 1), matrix(width), matrix(width), matrix(width), matrix(end + 1)
+    parameters = [p for rows in (embedding, query, key, content, out) for row in rows for p in row]
+    first, second = [0.0] * len(parameters), [0.0] * len(parameters)
+
+    def linear(x: list[Any], rows: list[list[Any]]) -> list[Any]:
+        return [sum(w * xi for w, xi in zip(row, x)) for row in rows]
+
+    def softmax(scores: list[Any]) -> list[Any]:
+        most = max(s.data for s in scores)
+        exps = [(s - most).exp() for s in scores]
+        total = sum(exps)
+        return [e / total for e in exps]
+
+    def next_letter(token: int, past: list[tuple[list[Any], list[Any]]]) -> list[Any]:
+        x = embedding[token]
+        scale = (sum(xi * xi for xi in x) / len(x) + 1e-5) ** -0.5
+        x = [xi * scale for xi in x]
+        q = linear(x, query)
+        past.append((linear(x, key), linear(x, content)))
+        shares = softmax([sum(qi * ki for qi, ki in zip(q, k)) / 2.0 for k, _ in past])
+        mixed = [sum(s * c[j] for s, (_, c) in zip(shares, past)) for j in range(width)]
+        return softmax(linear([relu(m) + xi for m, xi in zip(mixed, x)], out))
+
+    lines = []
+    for step in range(steps):
+        tokens = [end, *(letters.index(c) for c in WORDS[step % len(WORDS)]), end]
+        past: list[tuple[list[Any], list[Any]]] = []
+        losses = [-next_letter(a, past)[b].log() for a, b in zip(tokens[:-1], tokens[1:])]
+        loss = (1.0 / len(losses)) * sum(losses)
+        loss.backward()
+        for i, p in enumerate(parameters):
+            first[i] = 0.85 * first[i] + 0.15 * p.grad
+            second[i] = 0.99 * second[i] + 0.01 * p.grad**2
+            p.data -= (
+                0.05 * first[i] / (1 - 0.85 ** (step + 1)) / ((second[i] / (1 - 0.99 ** (step + 1))) ** 0.5 + 1e-8)
+            )
+            p.grad = 0
+        lines.append(f"step {step + 1} | loss {loss.data:.4f}")
+    for _ in range(5):
+        token, word, past = end, "", []
+        while len(word) < 8:
+            shares = next_letter(token, past)
+            token = rng.choices(range(end + 1), weights=[s.data for s in shares])[0]
+            if token == end:
+                break
+            word += letters[token]
+        lines.append(word)
+    return "\n".join(lines)
+
+
+def test_a_language_model_of_microgpts_kind_prints_the_same_text() -> None:
+    def relu_of(value: Any) -> Callable[[Any], Any]:
+        return lambda x: value(max(0.0, x.data), (x,), (float(x.data > 0),))
+
+    theirs = babble(Scalar, relu_of(Scalar))
+
+    assert babble(Value, relu_of(Value)) == theirs  # with a node built by hand in every layer
+    assert babble(Value, lambda x: x.relu()) == theirs
+    assert theirs.startswith("step 1 | loss 2.")

@@ -172,11 +172,12 @@ def build(graph: Graph, made_inside: set[int]) -> Program:
     Raises:
         CompileError: for nodes that were built by hand.
     """
-    names = [operation.symbol for operation in graph.others if isinstance(operation, LocalGradients)]
-    if graph.by_hand is not None or names:
+    by_hand = [operation.symbol for operation in graph.others if isinstance(operation, LocalGradients)]
+    if graph.by_hand is not None:
+        by_hand.append(graph.by_hand._op)
+    if by_hand:
         raise CompileError(
-            f"{describe(graph.by_hand._op if graph.by_hand is not None else names[0])} has a number that a recording cannot compute again; make the operation with "
-            "custom_op"
+            f"{describe(by_hand[0])} has a number that a recording cannot compute again; make the operation with custom_op"
         )
     recording = graph.recording
     places = {id(leaf): k for k, leaf in enumerate(graph.leaves)}
