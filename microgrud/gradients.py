@@ -35,8 +35,8 @@ def gradient(output: Value, inputs: Value | Iterable[Value]) -> Value | list[Val
         A Value for one input, a list of them for several; 0 for an input that the output does not depend on.
 
     Raises:
-        TypeError: if an argument is not a Value, or a node between was built by hand with a `_backward` closure,
-            which yields numbers only.
+        TypeError: if an argument is not a Value, or a node between was built by hand without local gradients: a
+            `_backward` yields numbers only.
 
     >>> x = Value(2.0)
     >>> first = gradient(x**3, x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Callable
@@ -480,7 +481,7 @@ def babble(value: Any, relu: Callable[[Any], Any], steps: int = 12) -> str:
     for step in range(steps):
         tokens = [end, *(letters.index(c) for c in WORDS[step % len(WORDS)]), end]
         past: list[tuple[list[Any], list[Any]]] = []
-        losses = [-next_letter(a, past)[b].log() for a, b in zip(tokens[:-1], tokens[1:])]
+        losses = [-next_letter(a, past)[b].log() for a, b in itertools.pairwise(tokens)]
         loss = (1.0 / len(losses)) * sum(losses)
         loss.backward()
         for i, p in enumerate(parameters):

@@ -348,7 +348,6 @@ def test_construction_agrees(arguments: str) -> None:
         "v.data = 'a'",
         "v.grad = 1j",
         "v.grad = 3",
-        "v.nonsense = 1",
         "v.label = 5",
         "Value(1.0, (), [])._op",
         "v.is_leaf = 3",

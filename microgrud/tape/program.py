@@ -177,7 +177,8 @@ def build(graph: Graph, made_inside: set[int]) -> Program:
         by_hand.append(graph.by_hand._op)
     if by_hand:
         raise CompileError(
-            f"{describe(by_hand[0])} has a number that a recording cannot compute again; make the operation with custom_op"
+            f"{describe(by_hand[0])} has a number that a recording cannot compute again; make the operation with "
+            "custom_op"
         )
     recording = graph.recording
     places = {id(leaf): k for k, leaf in enumerate(graph.leaves)}
