@@ -102,6 +102,8 @@ def test_a_zero_adjoint_raises_nothing() -> None:
     (ruleless(x) * 0.0 + x).backward()
     assert x.grad == 1.0
     assert grad(lambda x: ruleless(x) * 0.0 + x)(2.0) == 1.0
+    with pytest.raises(TypeError, match="triple"):  # forward mode knows no adjoints
+        jvp(lambda x: ruleless(x) * 0.0 + x, 2.0, 1.0)
     node = ruleless(x)
     node._backward()  # nothing has come to it
     node.grad = 1.0

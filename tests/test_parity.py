@@ -334,6 +334,16 @@ def test_what_is_no_operation_agrees(name: str) -> None:
         "1.0, (), 'op'",
         "float('nan')",
         "10**400",
+        "1.0, (Value(2.0),), (3,)",
+        "1.0, [Value(2.0), Value(3.0)], (3, Value(4.0))",
+        "1.0, (Value(2.0),), (3, 4)",
+        "1.0, (Value(2.0),), 5",
+        "1.0, (Value(2.0),), ('x',)",
+        "1.0, (Value(2.0),), _op='t', local_grads=[True]",
+        "1.0, (Value(2.0),), (), local_grads=()",
+        "1.0, (), children=(Value(2.0),)",
+        "1.0, (Value(2.0),), children=(Value(2.0),)",
+        "1.0, children=(2.0,)",
     ],
 )
 def test_construction_agrees(arguments: str) -> None:
@@ -458,7 +468,7 @@ def test_pickles_go_from_one_engine_to_the_other(source: dict[str, ModuleType], 
     with installed(dict(source)):
         mg = source["microgrud"]
         x, y = mg.Value(0.5, label="x"), mg.Value(-2.0)
-        z = mg.dot([x, y, 3.0], [y, y, x]) * mg.tanh(x) + mg.max([x, y])
+        z = mg.dot([x, y, 3.0], [y, y, x]) * mg.tanh(x) + mg.max([x, y]) + mg.Value(-1.0, (x, y), (y, 0.5))
         z.backward()
         data = pickle.dumps([z, x, y, mg.exp, mg.dot])
     with installed(dict(target)):
@@ -469,6 +479,23 @@ def test_pickles_go_from_one_engine_to_the_other(source: dict[str, ModuleType], 
         other.zero_grad()
         other.backward()
         assert described([ox, oy]) == described([x, y])
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_nodes_built_by_hand_agree(plain: bool) -> None:
+    def run(mg: ModuleType) -> Any:
+        x, y = mg.Value(0.5), mg.Value(-2.0)
+        z = mg.Value(-1.0, (x, y), (y.data, x.data) if plain else (y, x)) * x
+        z.backward()
+        return [z, x, y, *z._prev, *z._prev[0]._prev, copy.deepcopy(z)]
+
+    same(run)
+    for op in ("t", ""):
+        same(lambda mg: mg.Value(1.0, (mg.Value(2.0),), op).backward())
+        same(lambda mg: mg.Value(1.0, (mg.Value(2.0),), op)._backward())
+        same(lambda mg: mg.grad(lambda x: mg.Value(1.0, (x,), op) * x)(2.0))
+    same(lambda mg: mg.hessian(lambda x: mg.Value(4.0, (x,), (4.0,)) * x)(2.0))
+    same(lambda mg: mg.compile(lambda x: mg.Value(4.0, (x,), (4.0,)) * x)(2.0))
 
 
 def test_copies_agree() -> None:
