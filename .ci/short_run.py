@@ -57,6 +57,14 @@ def by_hand() -> Value:
 with mg.detect_anomaly():
     (bump(x) * by_hand()).backward()
 (bump(x) * by_hand()).backward()
+(bump(x) * Value(1.0, (x, y), (y, 2.0))).backward()
+for wrong in (
+    lambda: Value(1.0, (x, y), (y,)),
+    lambda: Value(1.0, (x, y), "hand").backward(),
+    lambda: setattr(x, "m", 1),
+):
+    with contextlib.suppress(ValueError, TypeError, AttributeError):
+        wrong()
 
 w = Value(2.0)
 

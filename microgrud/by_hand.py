@@ -52,7 +52,8 @@ class LocalGradients(Operation):
 
 @functools.lru_cache(maxsize=256)
 def _local_gradients(op: str) -> LocalGradients:
-    return LocalGradients(op or "local_grads", op, None, _number, _given, None, ())
+    # The name is that of no operation of the table, by which pictures and pickles know these.
+    return LocalGradients(f"by-hand {op}".strip(), op, None, _number, _given, None, ())
 
 
 def either(given: Iterable[Value], children: Iterable[Value]) -> Iterable[Value]:

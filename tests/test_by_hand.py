@@ -346,6 +346,15 @@ def test_pictures_and_explanations_show_the_node(make: Callable[[Value], Value])
     assert str(explain(root, x)).startswith("gradient 12 over 1 path")
 
 
+@pytest.mark.parametrize("op", ["dot", "tanh", "+"])
+def test_a_name_that_an_operation_has_too_changes_nothing(op: str) -> None:
+    x = Value(3.0, label="x")
+    node = Value(9.0, (x,), op, local_grads=(2 * x,))
+    assert draw(node).source.count(" -> ") == 6  # two into 2 * x, and that one and x into the node
+    for twin in (copy.deepcopy(node), pickle.loads(pickle.dumps(node))):
+        assert (twin._op, gradient(gradient(twin, twin._prev[0]), twin._prev[0]).data) == (op, 2.0)
+
+
 def test_anomalies_name_the_node() -> None:
     x = Value(3.0, label="x")
     node = Value(9.0, (x,), "square", local_grads=(math.inf,))
