@@ -244,6 +244,8 @@ class Value(Operators, OperationMethods):
             node._grad = 0.0
 
     def __repr__(self) -> str:
+        if watching._watched:
+            watching.peeked(self, sys._getframe(1), "format")
         return f"{type(self).__name__}(data={self._number}, grad={self._grad})"
 
     def __copy__(self) -> Value:

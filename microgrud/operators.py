@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -176,8 +177,8 @@ class Operators(ShownInNotebooks):
             ) from None
 
     def __format__(self, spec: str) -> str:
-        if spec and watching._watched:
-            watching.looked_at(self, "format")  # type: ignore[arg-type]
+        if watching._watched:
+            watching.peeked(self, sys._getframe(1), "format")  # type: ignore[arg-type]
         return format(self._data, spec) if spec else repr(self)
 
 

@@ -69,11 +69,14 @@ def detached(x: Value) -> Value | None:
     return None if watcher is None else watcher.detached(x)
 
 
-def peeked(x: Value, frame: FrameType | None = None) -> None:
-    """Report an access to the raw number of x by code outside the package; `frame` is that of the access."""
+def peeked(x: Value, frame: FrameType | None = None, what: str = "_data") -> None:
+    """Report an access to the raw number of x, or its text, by code outside the package; `frame` is that of the access.
+
+    The package itself writes Values into the messages of its errors.
+    """
     frame = frame or sys._getframe(1)
     if not frame.f_globals.get("__name__", "").startswith(f"{__package__}."):
-        looked_at(x, "_data")
+        looked_at(x, what)
 
 
 def made(x: Value) -> None:

@@ -1278,3 +1278,13 @@ def test_methods_are_told_apart_by_identity_and_keep_their_instance() -> None:
 
     with pytest.raises(TypeError, match="add '__weakref__' to its __slots__"):
         Slots().at(1.0)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [str, repr, "{}".format, "{:.3f}".format, "{!r}".format, lambda x: "%s" % x, lambda x: f"{[x]}", print],  # noqa: UP031
+)
+def test_a_number_is_not_written_as_text_inside_a_compiled_function(write: Any) -> None:
+    f = compile(lambda x: x * (2.0 if write(x) == "1.0" else 3.0))
+    with pytest.raises(CompileError, match="is written as text inside a compiled function"):
+        f(1.0)

@@ -1161,7 +1161,7 @@ def _() -> Any:
     return network(), {"y": [big + i % 4 for i in range(10)], "loss": lambda p, t: (p - (t - big)) ** 2}
 
 
-@case("a text by the %s operator", "eager")
+@case("a text by the %s operator", "tape")
 def _() -> Any:
     table = {"3": 3.0}
     y = [0, 1, 2, 3, 0, 1, 2, 3, 3, 3]

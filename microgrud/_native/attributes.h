@@ -51,26 +51,27 @@ static int set_number(PyObject *self, double *field, PyObject *number, void *clo
     return 0;
 }
 
-/* The number, for the package's own use. A watcher learns of it if other code asks for it: return -1 if that is refused. */
-static int report_peek(PyObject *self)
+/* The number or its text, for the package's own use. A watcher learns of it if other code asks for it: return -1 if that
+ * is refused. */
+static int report_peek(PyObject *self, const char *what)
 {
     State *state = state_of(self);
     if (!someone_watches(state)) {
         return 0;
     }
-    PyObject *done = PyObject_CallOneArg(state->peeked, self);
+    PyObject *done = PyObject_CallFunction(state->peeked, "OOs", self, Py_None, what);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }
 
 static PyObject *get_number(PyObject *self, void *Py_UNUSED(closure))
 {
-    return report_peek(self) < 0 ? NULL : PyFloat_FromDouble(as_node(self)->data);
+    return report_peek(self, "_data") < 0 ? NULL : PyFloat_FromDouble(as_node(self)->data);
 }
 
 static int set_raw_data(PyObject *self, PyObject *number, void *closure)
 {
-    return report_peek(self) < 0 ? -1 : set_number(self, &as_node(self)->data, number, closure);
+    return report_peek(self, "_data") < 0 ? -1 : set_number(self, &as_node(self)->data, number, closure);
 }
 
 /* Tell whoever watches that an attribute is asked for. Return -1 if that is refused. */
@@ -491,6 +492,9 @@ done:
 
 static PyObject *value_repr(PyObject *self)
 {
+    if (report_peek(self, "format") < 0) {
+        return NULL;
+    }
     PyObject *data = PyFloat_FromDouble(as_node(self)->data), *grad = get_derivative(self, NULL), *text = NULL;
     PyObject *name = PyObject_GetAttrString((PyObject *)Py_TYPE(self), "__name__");
     if (data != NULL && grad != NULL && name != NULL) {
