@@ -15,6 +15,7 @@
  *   backward.h    the walk over a graph, and the chain rule
  *   attributes.h  construction, attributes, copies
  *   functions.h   the functions of microgrud.functions as callables of C
+ *   contents.h    the parameters of a Module
  *   packing.h     the numbers of a list of Values from and to a vector
  *   outside.h     whether a graph reaches a Value that somebody else holds
  *
@@ -64,6 +65,7 @@
 #include "arithmetic.h"
 #include "attributes.h"
 #include "backward.h"
+#include "contents.h"
 #include "flatten.h"
 #include "functions.h"
 #include "liveness.h"
@@ -232,6 +234,16 @@ static PyObject *flatten(PyObject *module, PyObject *args)
     return flatten_graph(state_of_module(module), args);
 }
 
+static PyObject *find_parameters(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    return parameters_of(state_of_module(module), args, nargs);
+}
+
+static PyObject *clear_gradients(PyObject *module, PyObject *parameters)
+{
+    return clear_gradients_of(state_of_module(module), parameters);
+}
+
 static PyMethodDef module_methods[] = {
     {"adopt", adopt, METH_VARARGS,
      "adopt($module, python_value, topological_order, /)\n--\n\n"
@@ -248,6 +260,11 @@ static PyMethodDef module_methods[] = {
     {"write_numbers", (PyCFunction)(void (*)(void))write_numbers, METH_FASTCALL,
      "write_numbers($module, parameters, of_gradients, vector, /)\n--\n\n"
      "Set the data, or the gradients, of Values from a vector of doubles."},
+    {"find_parameters", (PyCFunction)(void (*)(void))find_parameters, METH_FASTCALL,
+     "find_parameters($module, module, kind, leaves_and, named, /)\n--\n\n"
+     "Return the parameters found in a Module, each once, as microgrud.nn.module does; `kind` is the class Module."},
+    {"clear_gradients", clear_gradients, METH_O,
+     "clear_gradients($module, parameters, /)\n--\n\nSet the grad of every parameter to zero."},
     {"held_outside", held_outside, METH_VARARGS,
      "held_outside($module, order, holding, weight, inputs, dependent, /)\n--\n\n"
      "Return a node of a graph that is held by more than the graph and two lists, or None; see microgrud.outside."},

@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from .. import native
 from ..display import ShownInNotebooks
 from ..engine import Value
 from ..jsonfile import ModelFileError
 from ..operation import as_float
+from ..optim.packing import clear_gradients
 from .contents import leaves_and
 from .modelformat import StoredModel, parameter_count, read_model, write_model
 
@@ -49,13 +51,16 @@ class Module(ShownInNotebooks):
         kind = type(self)
         if kind.parameters is Module.parameters and kind.named_parameters is not Module.named_parameters:
             named = self.named_parameters()
+        elif native.engine is not None:
+            found: list[Value] = native.engine.find_parameters(self, Module, leaves_and, _named)
+            return found
         else:
-            named = _found_in(self, "", set())
+            named = _found_in(self, "", {})
         return list({id(p): p for _, p in named}.values())
 
     def named_parameters(self) -> list[tuple[str, Value]]:
         """Return the parameters with their names, such as `layers.0.neurons.1.w.2`; a shared one by its first name."""
-        return _each_once(_named(self, "", set()))
+        return _each_once(_named(self, "", {}))
 
     def children(self) -> list[Module]:
         """Return the modules among the attributes and in the containers there, each once."""
@@ -63,8 +68,7 @@ class Module(ShownInNotebooks):
 
     def zero_grad(self) -> None:
         """Set the grad of every parameter to zero."""
-        for p in self.parameters():
-            p.grad = 0.0
+        clear_gradients(self.parameters())
 
     def train(self: Self, mode: bool = True) -> Self:
         """Set training mode (or, with False, evaluation mode) on this module and all below it; return the module."""
@@ -190,9 +194,9 @@ def leaves_of(module: Module) -> list[Value]:
     return [x for each in modules_of(module) for _, x in leaves_and(Module, each) if isinstance(x, Value)]
 
 
-def _found_in(module: Module, prefix: str, seen: set[int]) -> Named:
-    """Return the parameters found among the attributes; `seen` holds the modules (by id) that were searched."""
-    seen.add(id(module))
+def _found_in(module: Module, prefix: str, seen: dict[int, Module]) -> Named:
+    """Return the parameters found among the attributes; `seen` keeps the modules, by id, that were searched."""
+    seen[id(module)] = module
     found: Named = []
     for member in leaves_and(Module, module, prefix):
         name, item = member
@@ -203,16 +207,16 @@ def _found_in(module: Module, prefix: str, seen: set[int]) -> Named:
     return found
 
 
-def _named(module: Module, prefix: str, seen: set[int]) -> Named:
+def _named(module: Module, prefix: str, seen: dict[int, Module]) -> Named:
     """Return a module's named parameters, by whichever of its two methods the class has overridden."""
     kind = type(module)
     if prefix and kind.named_parameters is not Module.named_parameters:
-        seen.add(id(module))
+        seen[id(module)] = module
         return [(prefix + name, p) for name, p in module.named_parameters()]
     if kind.parameters is not Module.parameters:
         # A class that overrides parameters() decides what they are; the attributes only tell their names.
-        names = {id(p): name for name, p in reversed(_found_in(module, prefix, set(seen)))}
-        seen.add(id(module))
+        names = {id(p): name for name, p in reversed(_found_in(module, prefix, dict(seen)))}
+        seen[id(module)] = module
         return [(names.get(id(p), f"{prefix}parameters.{i}"), p) for i, p in enumerate(module.parameters())]
     return _found_in(module, prefix, seen)
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..engine import Value
-from .packing import Vector, check_parameters, read_data, read_gradients, write_data, write_gradients
+from .packing import Vector, check_parameters, clear_gradients, read_data, read_gradients, write_data
 from .settings import Check, numbers, whole
 
 
@@ -81,7 +81,7 @@ class Optimizer:
     def zero_grad(self) -> None:
         """Set every parameter's grad to zero."""
         for group in self.param_groups:
-            write_gradients(group["params"], np.zeros(len(group["params"])))
+            clear_gradients(group["params"])
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter once, from its `grad`.

@@ -44,6 +44,15 @@ def write_gradients(parameters: Sequence[Value], vector: Vector) -> None:
     _write(parameters, vector, of_gradients=True)
 
 
+def clear_gradients(parameters: Iterable[Value]) -> None:
+    """Set the parameters' gradients to zero, as by assignment: a recording in progress takes notice."""
+    if native.engine is not None:
+        native.engine.clear_gradients(parameters)
+        return
+    for parameter in parameters:
+        parameter.grad = 0.0
+
+
 def add_to_gradients(parameters: Sequence[Value], vector: Vector) -> None:
     """Add a vector to the parameters' gradients, in order: no update of another thread is lost that does so too."""
     if native.engine is not None:
