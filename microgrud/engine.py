@@ -186,15 +186,16 @@ class Value(Operators, OperationMethods):
 
         Leaves add the new derivative to what their `grad` held (`zero_grad()` clears it before the next step); the
         nodes in between hold that of this pass, whatever they held before, so that a second pass counts nothing twice.
-        Takes time linear in the number of operands. If a rule raises, the leaves keep the gradients they had.
+        Takes time linear in the number of operands. If a rule raises, or Ctrl-C ends the pass, the leaves keep the
+        gradients they had.
         """
         order = topological_order(self)
         before = [(node, node._grad) for node in order if not node._operands]  # the leaves, with what they hold so far
-        for node in order:
-            node._grad = 0.0
-        self._grad = 1.0  # the derivative of a number by itself
         watching = anomaly.watching()
         try:
+            for node in order:
+                node._grad = 0.0
+            self._grad = 1.0  # the derivative of a number by itself
             for node in reversed(order):
                 if node._grad != 0.0:  # a zero adjoint passes nothing on, not even through an infinite slope
                     pass_on = node._pass_on if node._closure is None else node._closure
@@ -202,12 +203,12 @@ class Value(Operators, OperationMethods):
                         anomaly.pass_on_checked(node, pass_on)
                     else:
                         pass_on()
+            for leaf, grad in before:
+                leaf._grad += grad
         except BaseException:
             for leaf, grad in before:
                 leaf._grad = grad
             raise
-        for leaf, grad in before:
-            leaf._grad += grad
 
     def _pass_on(self) -> None:
         """Add to each parent's grad this node's grad times the local derivative: the chain rule."""

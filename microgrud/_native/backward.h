@@ -3,7 +3,8 @@
  * A walk goes depth first along the operands, from first to last, and finishes a node after its operands: the order of
  * engine.py. The number of operands that it has seen stands in each node: there is no set, and no look-up. The backward
  * pass, which clears the gradients anyway, links the nodes on its stack through them, and needs no memory but for the
- * order itself. A walk calls no Python code, so that no one sees a graph in the middle of it.
+ * order itself. A walk calls no Python code, so that no one sees a graph in the middle of it. It looks for Ctrl-C now and
+ * then, which runs nothing, and lets Python handle it where the graph is whole.
  */
 #ifndef MICROGRUD_BACKWARD_H
 #define MICROGRUD_BACKWARD_H
@@ -24,9 +25,11 @@ typedef struct {
     Leaf *leaves;
     size_t leaf_count, leaf_capacity;
     bool settled; /* marks are gone and the nodes are held, so that Python code may run */
+    bool is_deaf; /* to Ctrl-C: it was handled once, and the walk began anew */
 } Walk;
 
-enum { LARGEST_KEPT_ORDER = 1 << 17 };
+/* Ctrl-C is looked for once in so many nodes: every 1 to 5 ms. */
+enum { LARGEST_KEPT_ORDER = 1 << 17, NODES_TO_A_LOOK = 1 << 16 };
 
 static int grow(void **items, size_t *capacity, size_t size)
 {
@@ -125,21 +128,29 @@ ALWAYS_INLINE int look_at_operands(Walk *walk, Node **stack)
     return found;
 }
 
-/* Find everything that root depends on, and set every gradient to 0. On failure the gradients of leaves are as before,
- * and those of the nodes in between that it came to are 0. */
-static int walk_from(Walk *walk, Node *root)
+typedef enum { WALKED, WALK_INTERRUPTED, NO_ROOM } Walked;
+
+/* Find everything that root depends on, and set every gradient to 0. If it does not get to the end, the gradients of
+ * leaves are as before, and those of the nodes in between that it came to are 0. */
+static Walked walk_once(Walk *walk, Node *root)
 {
     Node *stack = NULL;
+    Walked result = NO_ROOM;
+    uint32_t steps = 0;
     if (root->count == 0) {
         if (enter_leaf(walk, root) < 0) {
             goto failed;
         }
-        return 0;
+        return WALKED;
     }
     root->progress = 1;
     root->link = NULL;
     stack = root;
     while (stack != NULL) {
+        if (++steps % NODES_TO_A_LOOK == 0 && !walk->is_deaf && PyOS_InterruptOccurred()) {
+            result = WALK_INTERRUPTED;
+            goto failed;
+        }
         int found = look_at_operands(walk, &stack);
         if (found == 0) {
             if (append_node(walk, stack) < 0) {
@@ -153,7 +164,7 @@ static int walk_from(Walk *walk, Node *root)
         }
     }
     walk->marked = walk->count;
-    return 0;
+    return WALKED;
 failed:
     while (stack != NULL) {
         Node *node = stack;
@@ -169,8 +180,32 @@ failed:
         walk->leaves[k].node->grad = walk->leaves[k].before;
     }
     walk->count = walk->leaf_count = 0;
-    PyErr_NoMemory();
-    return -1;
+    return result;
+}
+
+/* Let Python handle a Ctrl-C that PyOS_InterruptOccurred has taken. Return -1 if its handler raises. */
+static int handle_interrupt(void)
+{
+    PyErr_SetInterrupt();
+    return PyErr_CheckSignals();
+}
+
+/* Walk from root, anew if Ctrl-C came between and its handler returns: once, so that a walk always ends. */
+static int walk_from(Walk *walk, Node *root)
+{
+    Walked walked = walk_once(walk, root);
+    if (walked == WALK_INTERRUPTED) {
+        if (handle_interrupt() < 0) {
+            return -1;
+        }
+        walk->is_deaf = true;
+        walked = walk_once(walk, root);
+    }
+    if (walked == NO_ROOM) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
 }
 
 static void begin(Walk *walk, State *state)
@@ -462,6 +497,13 @@ static PyObject *value_backward(PyObject *self)
     root->grad = 1.0;
     int status = 0;
     for (size_t k = walk.count; k-- > 0 && status == 0;) {
+        if (k % NODES_TO_A_LOOK == 0 && PyOS_InterruptOccurred()) {
+            settle(&walk);
+            status = handle_interrupt();
+            if (status < 0) {
+                break;
+            }
+        }
         Node *node = walk.order[k];
         if (!walk.settled) {
             node->progress = 0;

@@ -89,7 +89,8 @@ static PyMethodDef value_methods[] = {
      "Compute the derivative of this node by every node it depends on, into their `grad`.\n\n"
      "Leaves add the new derivative to what their `grad` held (`zero_grad()` clears it before the next step); the\n"
      "nodes in between hold that of this pass, whatever they held before, so that a second pass counts nothing twice.\n"
-     "Takes time linear in the number of operands. If a rule raises, the leaves keep the gradients they had."},
+     "Takes time linear in the number of operands. If a rule raises, or Ctrl-C ends the pass, the leaves keep the\n"
+     "gradients they had."},
     {"zero_grad", (PyCFunction)(void (*)(void))value_method_zero_grad, METH_FASTCALL | METH_KEYWORDS,
      "zero_grad($self)\n--\n\nSet the grad of this node and of everything it depends on to zero."},
     {"_pass_on", (PyCFunction)(void (*)(void))value_method__pass_on, METH_FASTCALL | METH_KEYWORDS,

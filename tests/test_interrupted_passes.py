@@ -1,0 +1,94 @@
+"""Ctrl-C in the middle of a walk over a graph: it takes effect there, and the graph is whole afterwards."""
+
+from __future__ import annotations
+
+import _thread
+import operator
+import signal
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import microgrud as mg
+from microgrud import Value, backend
+
+#: The engine in C looks for Ctrl-C once in 65,536 nodes.
+LENGTH = 200_000 if backend == "c" else 2_000
+#: Pressed by functions of C alone, so that Python has no chance to handle it before the engine does.
+press: Callable[[], None] = _thread.interrupt_main
+call = operator.methodcaller("__call__")
+
+
+@pytest.fixture
+def presses() -> Iterator[list[int]]:
+    """A handler that notes Ctrl-C and lets the program go on."""
+    noted: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: noted.append(number))
+    yield noted
+    signal.signal(signal.SIGINT, before)
+
+
+def chain(first: Value, length: int = LENGTH) -> Value:
+    y = first
+    for _ in range(length):
+        y = y * 1.0
+    return y
+
+
+def pressing(below: Value) -> Value:
+    """Return a node by hand that presses Ctrl-C in the backward pass."""
+    node = Value(0.0, (below,))
+    node._backward = press
+    return node
+
+
+def test_ctrl_c_ends_a_backward_pass_and_the_next_one_is_right() -> None:
+    x = Value(3.0)
+    x.grad = 0.5
+    trigger = pressing(x)
+    # The trigger passes on first, since it comes last in the order.
+    y = mg.sum([chain(x * x), trigger])
+    with pytest.raises(KeyboardInterrupt):
+        y.backward()
+    assert x.grad == 0.5
+    trigger._backward = lambda: None
+    y.backward()
+    assert x.grad == 6.5
+
+
+def test_a_handler_that_returns_lets_the_pass_go_on(presses: list[int]) -> None:
+    x = Value(3.0)
+    mg.sum([chain(x * x), pressing(x)]).backward()
+    assert x.grad == 6.0
+    assert presses == [signal.SIGINT]
+
+
+def test_ctrl_c_ends_a_walk_and_the_marks_are_gone() -> None:
+    x = Value(3.0)
+    y = chain(x * x)
+    y.backward()
+    with pytest.raises(KeyboardInterrupt):
+        list(map(call, [press, y.zero_grad]))
+    assert x.grad == 6.0
+    y.backward()
+    assert x.grad == 12.0
+    y.zero_grad()
+    assert x.grad == y.grad == 0.0
+
+
+def test_a_handler_that_returns_lets_the_walk_begin_anew(presses: list[int]) -> None:
+    x = Value(3.0)
+    y = chain(x * x)
+    y.backward()
+    list(map(call, [press, y.zero_grad]))
+    assert (x.grad, y.grad) == (0.0, 0.0)
+    assert presses == [signal.SIGINT]
+
+
+def test_a_handler_may_differentiate_another_graph(presses: list[int]) -> None:
+    x, z = Value(3.0), Value(5.0)
+    y, other = chain(x * x), chain(z * z)
+    signal.signal(signal.SIGINT, lambda number, frame: (presses.append(number), other.backward()))
+    mg.sum([y, pressing(x)]).backward()
+    assert presses == [signal.SIGINT]
+    assert (x.grad, z.grad) == (6.0, 10.0)
