@@ -1,16 +1,19 @@
-"""Ctrl-C in the middle of a walk over a graph: it takes effect there, and the graph is whole afterwards."""
+"""Ctrl-C in the middle of a walk over a graph, or of a replay: it takes effect there, and all is whole afterwards."""
 
 from __future__ import annotations
 
 import _thread
 import operator
 import signal
+import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import numpy as np
 import pytest
 
 import microgrud as mg
-from microgrud import Value, backend
+from microgrud import Value, backend, compile
 
 #: The engine in C looks for Ctrl-C once in 65,536 nodes.
 LENGTH = 200_000 if backend == "c" else 2_000
@@ -92,3 +95,28 @@ def test_a_handler_may_differentiate_another_graph(presses: list[int]) -> None:
     mg.sum([y, pressing(x)]).backward()
     assert presses == [signal.SIGINT]
     assert (x.grad, z.grad) == (6.0, 10.0)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("samples", [4_000, 20_000])  # in one chunk, and in several
+def test_ctrl_c_ends_a_replay_before_it_adds_to_a_gradient(samples: int, threads: int) -> None:
+    w = Value(1.0)
+
+    def loss(x: Any) -> Any:
+        for _ in range(20_000 if backend == "c" else 2_000):
+            x = mg.sin(x)
+        return x * w
+
+    compiled = compile(loss, batched="x", threads=threads)
+    compiled.backward(np.array([0.5, 0.25]))
+    w.grad = 0.0
+    batch = np.full(samples, 0.5)
+    timer = threading.Timer(0.05, press)  # 0.2 s of work at least: it is in the middle of that
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        compiled.backward(batch)
+        timer.join()
+    assert w.grad == 0.0
+    expected = compiled([0.5])
+    assert compiled.backward([0.5, 0.5]) == expected
+    assert w.grad == expected

@@ -214,15 +214,64 @@ static bool all_done(const Batch *batch, size_t start, size_t stop)
     return start == stop;
 }
 
+/* --- Ctrl-C --- */
+
+/* How much of its code, times samples, a thread runs before it looks for Ctrl-C: some 10 ms. */
+#define WORK_TO_A_LOOK ((size_t)1 << 24)
+
+/* Chunks of a batch, which several threads take one after the other. */
+typedef struct {
+    const Tape *tape;
+    const Batch *batch;
+    size_t size, count, next; /* of chunks; the next is under the lock, as is `stop` */
+    double *totals;           /* G for each chunk */
+    bool *fine;               /* likewise */
+    bool stop;
+    PyThread_type_lock lock;
+} Chunks;
+
+/* How a thread learns of Ctrl-C: the one that was called asks Python, others ask whether that one has stopped. */
+typedef struct {
+    PyThreadState *called; /* while it has let go of the GIL */
+    const Chunks *chunks;  /* of another thread; otherwise NULL */
+    size_t work;           /* since it looked last */
+    bool raised;           /* whether the handler has raised an exception, which is set */
+} Listener;
+
+static bool is_interrupted(Listener *listener, size_t work)
+{
+    listener->work += work;
+    if (listener->work < WORK_TO_A_LOOK) {
+        return false;
+    }
+    listener->work = 0;
+    const Chunks *chunks = listener->chunks;
+    if (chunks != NULL) {
+        PyThread_acquire_lock(chunks->lock, WAIT_LOCK);
+        const bool stop = chunks->stop;
+        PyThread_release_lock(chunks->lock);
+        return stop;
+    }
+    PyEval_RestoreThread(listener->called);
+    listener->raised = PyErr_CheckSignals() < 0;
+    listener->called = PyEval_SaveThread();
+    return listener->raised;
+}
+
 /* Run the samples from `start` to `stop`, and add the derivatives of those that are done to G, which holds zeros. Return
  * false if they are not finite: it may be the fault of the others, so that those that were done are LEFT, and have their
- * turn without them. Where that is ignored, there have to be others: they are no part of what is ignored. */
-static bool run_chunk(const Tape *tape, const Batch *batch, size_t start, size_t stop, double *workspace, double *G)
+ * turn without them. Where that is ignored, there have to be others: they are no part of what is ignored. After Ctrl-C
+ * nothing holds of what is written. */
+static bool run_chunk(const Tape *tape, const Batch *batch, size_t start, size_t stop, double *workspace, double *G,
+                      Listener *listener)
 {
     Block block = block_in(tape, workspace, batch->U, G);
     bool fine = true;
     for (size_t first = start; first < stop; first += BLOCK) {
         const size_t lanes = stop - first < BLOCK ? stop - first : BLOCK;
+        if (is_interrupted(listener, tape->length * lanes)) {
+            return false;
+        }
         block.width = (lanes + 7) / 8 * 8;
         read_inputs(&block, batch, first, lanes);
         memset(block.suspicious, 0, block.width * sizeof(double));
@@ -253,23 +302,13 @@ static bool run_chunk(const Tape *tape, const Batch *batch, size_t start, size_t
 /* --- several chunks --- */
 
 typedef struct {
-    const Tape *tape;
-    const Batch *batch;
-    size_t size, count, next; /* of chunks; the next is under the lock, as is `stop` */
-    double *totals;           /* G for each chunk */
-    bool *fine;               /* likewise */
-    bool stop;
-    PyThread_type_lock lock;
-} Chunks;
-
-typedef struct {
     Chunks *chunks;
     double *workspace;
     PyThread_type_lock running; /* held until the thread is done */
 } Worker;
 
 /* Run the next chunk; return false if there is none. */
-static bool run_next_chunk(Chunks *chunks, double *workspace)
+static bool run_next_chunk(Chunks *chunks, double *workspace, Listener *listener)
 {
     PyThread_acquire_lock(chunks->lock, WAIT_LOCK);
     const size_t k = chunks->stop ? chunks->count : chunks->next++;
@@ -280,14 +319,15 @@ static bool run_next_chunk(Chunks *chunks, double *workspace)
     const size_t start = k * chunks->size, samples = chunks->batch->samples;
     const size_t stop = samples - start < chunks->size ? samples : start + chunks->size;
     double *G = chunks->totals + k * (size_t)chunks->tape->uniform_count;
-    chunks->fine[k] = run_chunk(chunks->tape, chunks->batch, start, stop, workspace, G);
+    chunks->fine[k] = run_chunk(chunks->tape, chunks->batch, start, stop, workspace, G, listener);
     return true;
 }
 
 static void work(void *argument)
 {
     Worker *worker = argument;
-    while (run_next_chunk(worker->chunks, worker->workspace)) {
+    Listener listener = {NULL, worker->chunks, 0, false};
+    while (run_next_chunk(worker->chunks, worker->workspace, &listener)) {
     }
     PyThread_release_lock(worker->running);
 }
@@ -312,7 +352,7 @@ static bool start_worker(Worker *worker, Chunks *chunks)
     return false;
 }
 
-/* Run all chunks, this thread and others: it looks for Ctrl-C after each of its own. Return -1 with an exception. */
+/* Run all chunks, this thread and others. Return -1 with an exception. */
 static int run_chunks(Chunks *chunks, double *workspace, size_t threads)
 {
     Worker *workers = threads > 1 ? PyMem_Calloc(threads - 1, sizeof *workers) : NULL;
@@ -329,14 +369,10 @@ static int run_chunks(Chunks *chunks, double *workspace, size_t threads)
     while (started + 1 < threads && start_worker(&workers[started], chunks)) {
         started++;
     }
-    int status = 0;
-    bool more = true;
-    while (more && status == 0) {
-        Py_BEGIN_ALLOW_THREADS
-        more = run_next_chunk(chunks, workspace);
-        Py_END_ALLOW_THREADS
-        status = PyErr_CheckSignals();
+    Listener listener = {PyEval_SaveThread(), NULL, 0, false};
+    while (!listener.raised && run_next_chunk(chunks, workspace, &listener)) {
     }
+    PyEval_RestoreThread(listener.called);
     Py_BEGIN_ALLOW_THREADS
     PyThread_acquire_lock(chunks->lock, WAIT_LOCK);
     chunks->stop = true;
@@ -350,7 +386,7 @@ static int run_chunks(Chunks *chunks, double *workspace, size_t threads)
     Py_END_ALLOW_THREADS
     PyThread_free_lock(chunks->lock);
     PyMem_Free(workers);
-    return status;
+    return listener.raised ? -1 : 0;
 }
 
 static int run_batch_in_chunks(Tape *tape, const Batch *batch, double *workspace, size_t size, size_t threads,
@@ -389,13 +425,13 @@ static int run_batch(Tape *tape, const Batch *batch, size_t threads, double *G)
     const size_t size = smallest > CHUNK ? smallest : CHUNK;
     int status = 0;
     if (batch->samples <= size) {
-        bool fine;
-        Py_BEGIN_ALLOW_THREADS
-        fine = run_chunk(tape, batch, 0, batch->samples, workspace, G);
+        Listener listener = {PyEval_SaveThread(), NULL, 0, false};
+        const bool fine = run_chunk(tape, batch, 0, batch->samples, workspace, G, &listener);
         if (!fine && is_backward(batch)) {
             memset(G, 0, (size_t)tape->uniform_count * sizeof(double));
         }
-        Py_END_ALLOW_THREADS
+        PyEval_RestoreThread(listener.called);
+        status = listener.raised ? -1 : 0;
     } else {
         status = run_batch_in_chunks(tape, batch, workspace, size, threads, G);
     }
