@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import pickle
 import sys
 import threading
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
+import microgrud as mg
 from microgrud import Value, compile, dot, exp, take, tanh
 from microgrud.tape import executors
 
@@ -364,6 +366,31 @@ def test_each_sample_tries_no_more_recordings_than_branches_that_it_leaves(monke
     monkeypatch.setattr(kind, "run", counted)
     assert compiled(xs) == pytest.approx(np.mean([x * np.floor(x + 1) for x in xs]))
     assert sum(tried) <= 60  # the longest, and the one that goes on from where a sample leaves it
+
+
+def layout(array: np.ndarray) -> Any:
+    return array.shape, array.strides, array.dtype, array.flags.owndata, array.flags.writeable
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (2, 1, 2)])
+@pytest.mark.parametrize("make", [np.ascontiguousarray, np.asfortranarray, np.ndarray.tolist])
+def test_the_first_gradient_of_a_batch_has_the_layout_of_later_ones(count: int, shape: Any, make: Any) -> None:
+    def f(x: Any, w: Any) -> Any:
+        total = mg.sum(list(np.ravel(np.array(x, dtype=object)))) * w[0]
+        return mg.log(total) if total > 1.0 else total * w[1] * total
+
+    compiled = compile(f, batched="x")
+    numbers = np.linspace(-1.0, 2.0, num=count * math.prod(shape)).reshape(count, *shape)
+    x, w = make(numbers), np.array([1.0, 2.0])
+    gradients = [compiled.value_and_grad(x, w, argnums=(0, 1))[1] for _ in range(3)]
+    products = [compiled.hvp((numbers, w), (numbers, w), argnums=(0, 1)) for _ in range(3)]
+    for first, *others in (gradients, products):
+        assert [layout(own) for own in first] == [layout(np.zeros((count, *shape))), layout(np.zeros(2))]
+        for other in others:
+            assert [layout(own) for own in other] == [layout(own) for own in first]
+            for own, later in zip(first, other):
+                np.testing.assert_allclose(later, own, rtol=1e-14)
 
 
 @pytest.mark.parametrize("method", ["__call__", "backward"])

@@ -681,10 +681,10 @@ def _refuse_integers(args: Sequence[Any], positions: Sequence[int]) -> None:
 
 
 def _as_floats(tree: Any) -> Any:
-    """Make arrays of numbers of object arrays, in a structure."""
+    """Make arrays of numbers of object arrays, in a structure; with the samples first, in memory too, as replays do."""
     if isinstance(tree, np.ndarray) and tree.dtype == object:
         if tree.size and isinstance(tree.flat[0], np.ndarray):  # one number a sample
-            return np.moveaxis(np.array(tree.ravel().tolist()).reshape(*tree.shape, -1), -1, 0)
+            return np.moveaxis(np.array(tree.ravel().tolist()).reshape(*tree.shape, -1), -1, 0).copy(order="C")
         return tree.astype(np.float64)
     if isinstance(tree, dict):
         return {key: _as_floats(item) for key, item in tree.items()}
