@@ -15,11 +15,12 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from ..forking import CachedAttribute
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,7 +96,7 @@ class Table:
         """Return the text of one cell."""
         return str(self.cells[column].iloc[row])
 
-    @cached_property
+    @CachedAttribute
     def _lines(self) -> list[int]:
         """The line in the file at which each record starts, the header first."""
         records = _records(self.text or "", self.delimiter)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import html
 import json
 import math
@@ -15,6 +14,7 @@ from typing import Any, overload
 
 from ..engine import Value
 from ..files import write_atomically
+from ..forking import CachedAttribute
 from .digraph import Picture
 from .drawing import check_settings, new_drawing
 from .folding import view
@@ -64,7 +64,7 @@ class BackpropSteps(Sequence[Frame]):
         """
         return self._html
 
-    @functools.cached_property
+    @CachedAttribute
     def _html(self) -> str:
         picture, numbers = self._picture()
         template = Template(resources.files(__package__).joinpath("player.html").read_text(encoding="utf-8"))
@@ -137,13 +137,13 @@ class BackpropSteps(Sequence[Frame]):
             yield f'<li data-turn="{turn}" data-look="{look or turn}" data-grads=\'{grads}\'>{words}</li>'
             look = ""
 
-    @functools.cached_property
+    @CachedAttribute
     def _largest(self) -> float:
         """The grad that has the full tint: the largest that is finite, so that colours mean the same in all steps."""
         grads = [abs(grad) for frame in self.frames for grad in frame.grads.values()]
         return max((grad for grad in grads if math.isfinite(grad)), default=0.0)
 
-    @functools.cached_property
+    @CachedAttribute
     def _width(self) -> int:
         """The width of the widest number, so that all of them find room in the one picture."""
         numbers = [grad for frame in self.frames for grad in frame.grads.values()]

@@ -5,7 +5,6 @@ An optimizer reads both vectors, computes its update on them as a whole, and wri
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
@@ -14,10 +13,11 @@ import numpy.typing as npt
 
 from .. import native
 from ..engine import Value
+from ..forking import Lock
 
 Vector: TypeAlias = npt.NDArray[np.float64]
 
-_adding = threading.Lock()
+_adding = Lock()
 
 
 def read_data(parameters: Sequence[Value]) -> Vector:

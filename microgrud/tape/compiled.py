@@ -6,7 +6,6 @@ import functools
 import inspect
 import operator
 import os
-import threading
 import time
 import weakref
 from collections import OrderedDict
@@ -20,6 +19,7 @@ from .. import transforms, watching
 from ..copying import _in_progress_anywhere as _transforms, is_differentiating
 from ..display import ShownInNotebooks
 from ..engine import Value
+from ..forking import Lock
 from ..operation import as_sequence
 from ..optim.packing import Vector, add_to_gradients
 from ..optim.settings import one_of, optional, whole
@@ -85,7 +85,7 @@ class Compiled(ShownInNotebooks):
         self._replays: list[tuple[Any, tuple[Path, ...]]] = []  # the last used first
         #: Those of batches in lists, by the positions of these: the function is given lists then, and not arrays.
         self._replays_of_lists: dict[tuple[int, ...], list[tuple[Any, tuple[Path, ...]]]] = {}
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._gradients: dict[Any, Compiled] = {}
         self._slopes: dict[Any, Compiled] = {}
         #: By the id of an instance: what keeps the entry as long as the instance, and the method.

@@ -13,13 +13,13 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
-import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..forking import Lock
 from ..optim.settings import one_of, whole
 from ..trees import Structure, flatten
 from .absent import NOT_FINITE, PART_OF_ANOTHER, AbsentFunction
@@ -109,7 +109,7 @@ def renew(compiled: Compiled) -> None:
     compiled._families = OrderedDict()
     compiled._replays = []
     compiled._replays_of_lists = {}
-    compiled._lock = threading.Lock()
+    compiled._lock = Lock()
     compiled._gradients = {}
     compiled._slopes = {}
     compiled._methods = {}
@@ -174,7 +174,7 @@ def _twin(compiled: Compiled, function: Any) -> Compiled:
         twin.instance = compiled.instance  # type: ignore[attr-defined]
     with compiled._lock:
         for signature, family in compiled._families.items():
-            twin._families[signature] = dataclasses.replace(family, paths=list(family.paths), lock=threading.RLock())
+            twin._families[signature] = dataclasses.replace(family, paths=list(family.paths), lock=Lock())
         gradients = dict(compiled._gradients)
     twin._gradients = {argnums: copied(gradient) for argnums, gradient in gradients.items()}
     return twin
@@ -186,7 +186,7 @@ def _copied_with_leaves(compiled: Compiled, memo: dict[int, Any]) -> Compiled:
     families: OrderedDict[Hashable, Family] = OrderedDict()
     for signature, family in twin._families.items():
         paths = [_path_with_leaves(path, memo) for path in family.paths]
-        families[copy.deepcopy(signature, memo)] = dataclasses.replace(family, paths=paths, lock=threading.RLock())
+        families[copy.deepcopy(signature, memo)] = dataclasses.replace(family, paths=paths, lock=Lock())
     twin._families = families
     twin._gradients = {argnums: copy.deepcopy(x, memo) for argnums, x in compiled._gradients.items()}
     return twin

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import math
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import native
+from ..forking import CachedAttribute
 from ..operation import Operation
 from ..optim.packing import Vector, read_data
 from .graph import as_ints
@@ -249,7 +249,7 @@ class Native:
         self.alone_numbers = [k + 1 for k, own in enumerate(alone) if own]
         self.batch_numbers = np.array([0, *(k + 1 for k, own in enumerate(alone) if not own)], dtype=np.int32)
 
-    @functools.cached_property
+    @CachedAttribute
     def forward(self) -> Any:
         """The batch for runs without a backward pass: with fewer slots, where all of them are more than the cache."""
         lowered = self.lowered

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..copying import variables
+from ..forking import Lock, in_forked_child
 from ..trees import Structure
 from .absent import AbsentFunction, refuse_if_absent
 from .arguments import Arguments
@@ -74,7 +75,7 @@ class Family:
     threads: int = 1
     lenient: bool = False
     paths: list[Path] = field(default_factory=list)
-    lock: threading.RLock = field(default_factory=threading.RLock)
+    lock: Lock = field(default_factory=Lock)
 
     def add(self, arguments: Arguments, numbers: Sequence[Any], integers: Sequence[int]) -> Path | None:
         """Record the way that a sample takes; None if it is one that cannot be replayed.
@@ -163,16 +164,32 @@ class Family:
             self.paths.remove(min(self.paths, key=lambda path: path.used))
 
 
+#: The threads that have paused the collector.
+_pausing: list[int] = []
+
+
+@in_forked_child
+def _resume_collector() -> None:
+    others = [thread for thread in _pausing if thread != threading.get_ident()]
+    if others:  # which are not there to let it run again
+        gc.enable()
+    for thread in others:
+        _pausing.remove(thread)
+
+
 @contextmanager
 def _collector_paused() -> Iterator[None]:
     """Keep the collector from going through a growing program again and again: a third of the time of a large one."""
-    enabled = gc.isenabled()
-    gc.disable()
+    enabled, thread = gc.isenabled(), threading.get_ident()
+    if enabled:
+        _pausing.append(thread)
+        gc.disable()
     try:
         yield
     finally:
         if enabled:
             gc.enable()
+            _pausing.remove(thread)
 
 
 def integers_fit(program: Program, integers: Sequence[Any], samples: int | None) -> Any:

@@ -8,7 +8,6 @@ Neighbouring ones over the same numbers that vary become one `MATRIX`.
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import native
+from ..forking import CachedAttribute
 from ..operation import Operation
 from ..ops import LOG_SOFTMAX, SOFTMAX, TABLE, TANH
 from .graph import Ints, as_ints
@@ -105,7 +105,7 @@ class Lowered:
     outputs: list[int] = field(default_factory=list)
     codes: dict[str, int] = field(default_factory=dict)
 
-    @functools.cached_property
+    @CachedAttribute
     def forward(self) -> Forward:
         """The instructions of the batch for runs without a backward pass, made at the first of them."""
         varying = [slot - self.uniform for slot in self.inputs]

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..copying import with_operands
 from ..engine import Value
+from ..forking import CachedAttribute
 from ..gradients import gradient, numbers_of_gradient
 from ..operation import Number, Operation
 from ..recording import enable_grad
@@ -155,7 +156,7 @@ class Call:
 
     # --- the graph that a node stands for ---
 
-    @cached_property
+    @CachedAttribute
     def graph(self) -> tuple[list[Value], list[Value]]:
         """The result as the function itself computes it, and the operands: leaves in place of the arguments' Values.
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import functools
 import math
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from mpmath import MPContext, mp, mpf
 
+from ..forking import Lock
 from .slopes import Slope
 
 #: A function of mpmath numbers to one of them.
@@ -39,7 +39,7 @@ exact.mpf.__float__ = exact.mpf.__complex__ = _refuse
 
 
 #: The precision of mpmath is one for all threads.
-_one_at_a_time = threading.RLock()
+_one_at_a_time = Lock()
 
 
 @contextmanager
