@@ -15,6 +15,7 @@ import copy
 import copyreg
 import functools
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -71,38 +72,34 @@ def _depends_on_variable(node: Value) -> bool:
 
 
 class _InProgress(threading.local):
-    """The nodes (by id) whose ancestors a pickler in this thread has been handed, and has not been through yet."""
+    """The lists of nodes that picklers in this thread have been handed, and have not been through yet."""
 
     def __init__(self) -> None:
-        self.nodes: dict[int, Value] = {}
+        self.lists: list[weakref.ref[_Ancestors]] = []
+
+    def holds(self, node: Value) -> bool:
+        """Tell whether a node is in one of them; a pickler that failed has dropped its own."""
+        return any(id(node) in own.nodes for own in [reference() for reference in self.lists] if own is not None)
 
 
 _in_progress = _InProgress()
 
 
 class _Ancestors:
-    """Marks nodes as in progress until the pickler reaches this object, which ends the list of them.
+    """Ends a list of nodes: they are in progress until the pickler reaches this object, or drops it on a failure.
 
-    A pickler that fails on the way drops it instead, and that ends the marking too.
+    There is no `__del__`, which Python would have to call where the stack has no room for it.
     """
 
     def __init__(self, nodes: list[Value]) -> None:
-        self.marked = _in_progress.nodes
-        # Not those that a pickle around this one has marked, and has yet to reach.
-        self.own = {id(node): node for node in nodes if id(node) not in self.marked}
-        self.marked.update(self.own)
-
-    def unmark(self) -> None:
-        """End the marking, once."""
-        while self.own:
-            self.marked.pop(self.own.popitem()[0], None)
+        self.nodes = {id(node): node for node in nodes}
+        _in_progress.lists = [other for other in _in_progress.lists if other() is not None]
+        _in_progress.lists.append(weakref.ref(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        self.unmark()
+        self.nodes = {}
+        _in_progress.lists = [other for other in _in_progress.lists if other() is not self]
         return str, ()
-
-    def __del__(self) -> None:
-        self.unmark()
 
 
 def copy_node(node: Value) -> Value:
@@ -148,7 +145,7 @@ def reduce_graph(node: Value, topological_order: Callable[[Value], list[Value]])
         )
     _refuse_what_cannot_be_copied(node, "pickled")
     ancestors: list[Any] = []
-    if node._operands and id(node) not in _in_progress.nodes:
+    if node._operands and not _in_progress.holds(node):
         ancestors = [x for x in topological_order(node)[:-1] if x._operands]
         ancestors.append(_Ancestors(list(ancestors)))
     extra = _extra(node)

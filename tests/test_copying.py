@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gc
 import io
 import itertools
 import pickle
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -104,6 +106,34 @@ def test_a_pickle_that_failed_on_the_way_leaves_nothing_behind(dump: Any) -> Non
     with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
         dump(cannot_be_pickled(node) * 2.0)
     assert pickle.loads(dump(node)).data == 5_001.0  # had it stayed marked, this would recurse
+
+
+@pytest.mark.parametrize("dump", [pickle.dumps, _python_pickle], ids=["C", "Python"])
+def test_a_pickle_that_runs_out_of_stack_prints_nothing(dump: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)
+    x = Value(2.0)
+    node = x * x * x
+    failed: list[int] = []
+
+    def descend() -> int:
+        """Go to the end of the stack, and pickle at each of the last levels on the way back; return how many."""
+        try:
+            below = descend()
+        except RecursionError:
+            below = 0
+        if below < 80:
+            try:
+                dump(node)
+            except RecursionError:
+                failed.append(below)
+        return below + 1
+
+    descend()
+    gc.collect()
+    assert failed
+    assert printed == []
+    assert pickle.loads(dump(node)).data == 8.0
 
 
 def test_a_list_of_all_nodes_of_a_chain_is_copied_in_one_walk() -> None:
