@@ -59,7 +59,7 @@ typedef struct {
     unsigned type_count;
 } ModuleSearch;
 
-static int hold(Objects *objects, PyObject *object)
+ALWAYS_INLINE int hold(Objects *objects, PyObject *object)
 {
     if (objects->count == objects->capacity &&
         grow((void **)&objects->items, &objects->capacity, sizeof *objects->items) < 0) {
@@ -311,7 +311,8 @@ static bool gather(ModuleSearch *search, PyObject *object, unsigned depth);
 static bool gather_items(ModuleSearch *search, PyObject *const *items, Py_ssize_t count, unsigned depth)
 {
     for (Py_ssize_t k = 0; k < count; k++) {
-        if (!gather(search, items[k], depth)) {
+        bool is_plain_leaf = is_plain_value(items[k]) && as_node(items[k])->count == 0; /* most items are */
+        if (is_plain_leaf ? hold(&search->members, items[k]) < 0 : !gather(search, items[k], depth)) {
             return false;
         }
     }
@@ -406,7 +407,7 @@ static int hold_seconds(ModuleSearch *search, PyObject *pairs)
 
 /* --- modules in modules --- */
 
-static int note_parameter(ModuleSearch *search, PyObject *parameter)
+ALWAYS_INLINE int note_parameter(ModuleSearch *search, PyObject *parameter)
 {
     if (search->found_count == search->found_capacity &&
         grow((void **)&search->found, &search->found_capacity, sizeof *search->found) < 0) {
@@ -475,7 +476,7 @@ static int search_module(ModuleSearch *search, PyObject *module)
     size_t stop = search->members.count;
     for (size_t k = start; k < stop; k++) {
         PyObject *member = search->members.items[k];
-        int is_parameter = is_value(search->state, member);
+        int is_parameter = is_plain_value(member) || is_value(search->state, member);
         if (!is_parameter && !gathered) { /* as isinstance() has it */
             is_parameter = PyObject_IsInstance(member, (PyObject *)search->state->value_type);
         }
@@ -501,26 +502,41 @@ static int search_module(ModuleSearch *search, PyObject *module)
     return 0;
 }
 
-/* Return the parameters that were found as a list, each once. */
-static PyObject *each_once(const ModuleSearch *search)
+/* Keep each of the objects found once, in its first place: a Value by a mark, what else there is by a table. */
+static int keep_each_once(ModuleSearch *search)
 {
-    Marks marks = {NULL, 0, 0};
-    size_t size = 64, count = 0;
-    while (size / 2 < search->found_count + 1) {
-        size *= 2;
-    }
-    int status = grow_marks(&marks, size);
-    for (size_t k = 0; status >= 0 && k < search->found_count; k++) {
-        status = mark(&marks, search->found[k], 1);
-        search->found[count] = search->found[k];
+    Marks others = {NULL, 0, 0};
+    size_t count = 0;
+    int status = 0;
+    for (size_t k = 0; k < search->found_count && status >= 0; k++) {
+        PyObject *object = search->found[k];
+        if (is_value(search->state, object)) {
+            status = (as_node(object)->flags & LISTED) == 0;
+            as_node(object)->flags |= LISTED;
+        } else {
+            status = mark(&others, object, 1);
+        }
+        search->found[count] = object;
         count += status == 1;
     }
-    PyMem_Free(marks.cells);
-    if (status < 0) {
-        return PyErr_NoMemory();
+    search->found_count = count;
+    for (size_t k = 0; k < count; k++) {
+        if (is_value(search->state, search->found[k])) {
+            as_node(search->found[k])->flags &= (uint8_t)~LISTED;
+        }
     }
-    PyObject *list = PyList_New((Py_ssize_t)count);
-    for (size_t k = 0; list != NULL && k < count; k++) {
+    PyMem_Free(others.cells);
+    if (status < 0) {
+        PyErr_NoMemory();
+    }
+    return status < 0 ? -1 : 0;
+}
+
+/* Return the parameters that were found as a list, each once. */
+static PyObject *each_once(ModuleSearch *search)
+{
+    PyObject *list = keep_each_once(search) < 0 ? NULL : PyList_New((Py_ssize_t)search->found_count);
+    for (size_t k = 0; list != NULL && k < search->found_count; k++) {
         PyList_SET_ITEM(list, (Py_ssize_t)k, Py_NewRef(search->found[k]));
     }
     return list;

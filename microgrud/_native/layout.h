@@ -39,6 +39,7 @@ enum {
     COLLECTED = 16, /* known to the garbage collector: it, or what it depends on, may be part of a cycle */
     USED = 32,      /* an operand of another node, or once was */
     VARIABLE = 64,  /* depends on a variable, while outside.h looks at its graph */
+    LISTED = 128,   /* already in the list, while contents.h lists parameters */
 };
 
 struct Node {
