@@ -4,7 +4,7 @@
  * engine.py. The number of operands that it has seen stands in each node: there is no set, and no look-up. The backward
  * pass, which clears the gradients anyway, links the nodes on its stack through them, and needs no memory but for the
  * order itself. A walk calls no Python code, so that no one sees a graph in the middle of it. It looks for Ctrl-C now and
- * then, which runs nothing, and lets Python handle it where the graph is whole.
+ * then, which runs nothing; if there is one, it is undone, Python handles it, and the walk begins anew if that returns.
  */
 #ifndef MICROGRUD_BACKWARD_H
 #define MICROGRUD_BACKWARD_H
@@ -25,11 +25,11 @@ typedef struct {
     Leaf *leaves;
     size_t leaf_count, leaf_capacity;
     bool settled; /* marks are gone and the nodes are held, so that Python code may run */
-    bool is_deaf; /* to Ctrl-C: it was handled once, and the walk began anew */
+    bool is_last; /* of the attempts: Ctrl-C waits until it is done */
 } Walk;
 
-/* Ctrl-C is looked for once in so many nodes: every 1 to 5 ms. */
-enum { LARGEST_KEPT_ORDER = 1 << 17, NODES_TO_A_LOOK = 1 << 16 };
+/* Ctrl-C is looked for once in so many nodes, every 1 to 5 ms, and lets a walk begin anew so often. */
+enum { LARGEST_KEPT_ORDER = 1 << 17, NODES_TO_A_LOOK = 1 << 16, MOST_ATTEMPTS = 8 };
 
 static int grow(void **items, size_t *capacity, size_t size)
 {
@@ -128,14 +128,19 @@ ALWAYS_INLINE int look_at_operands(Walk *walk, Node **stack)
     return found;
 }
 
-typedef enum { WALKED, WALK_INTERRUPTED, NO_ROOM } Walked;
+typedef enum { WALKED, INTERRUPTED, FAILED /* with an exception */ } Walked;
+
+static bool is_interrupted(const Walk *walk)
+{
+    return !walk->is_last && PyOS_InterruptOccurred(); /* which takes it */
+}
 
 /* Find everything that root depends on, and set every gradient to 0. If it does not get to the end, the gradients of
  * leaves are as before, and those of the nodes in between that it came to are 0. */
-static Walked walk_once(Walk *walk, Node *root)
+static Walked walk_from(Walk *walk, Node *root)
 {
     Node *stack = NULL;
-    Walked result = NO_ROOM;
+    Walked result = FAILED;
     uint32_t steps = 0;
     if (root->count == 0) {
         if (enter_leaf(walk, root) < 0) {
@@ -147,8 +152,8 @@ static Walked walk_once(Walk *walk, Node *root)
     root->link = NULL;
     stack = root;
     while (stack != NULL) {
-        if (++steps % NODES_TO_A_LOOK == 0 && !walk->is_deaf && PyOS_InterruptOccurred()) {
-            result = WALK_INTERRUPTED;
+        if (++steps % NODES_TO_A_LOOK == 0 && is_interrupted(walk)) {
+            result = INTERRUPTED;
             goto failed;
         }
         int found = look_at_operands(walk, &stack);
@@ -180,32 +185,10 @@ failed:
         walk->leaves[k].node->grad = walk->leaves[k].before;
     }
     walk->count = walk->leaf_count = 0;
-    return result;
-}
-
-/* Let Python handle a Ctrl-C that PyOS_InterruptOccurred has taken. Return -1 if its handler raises. */
-static int handle_interrupt(void)
-{
-    PyErr_SetInterrupt();
-    return PyErr_CheckSignals();
-}
-
-/* Walk from root, anew if Ctrl-C came between and its handler returns: once, so that a walk always ends. */
-static int walk_from(Walk *walk, Node *root)
-{
-    Walked walked = walk_once(walk, root);
-    if (walked == WALK_INTERRUPTED) {
-        if (handle_interrupt() < 0) {
-            return -1;
-        }
-        walk->is_deaf = true;
-        walked = walk_once(walk, root);
-    }
-    if (walked == NO_ROOM) {
+    if (result == FAILED) {
         PyErr_NoMemory();
-        return -1;
     }
-    return 0;
+    return result;
 }
 
 static void begin(Walk *walk, State *state)
@@ -478,67 +461,92 @@ static int pass_on_by_python(const State *state, Node *node, bool watching)
     return result == NULL ? -1 : 0;
 }
 
-static PyObject *value_backward(PyObject *self)
+/* Let Python handle a Ctrl-C that was taken. Return -1 if its handler raises. */
+static int handle_interrupt(void)
 {
-    State *state = state_of(self);
-    Node *root = as_node(self);
-    PyObject *answer = PyObject_CallNoArgs(state->watching);
-    if (answer == NULL) {
-        return NULL;
-    }
-    bool watching = answer == Py_True;
-    Py_DECREF(answer);
-    Walk walk;
-    begin(&walk, state);
-    if (walk_from(&walk, root) < 0) {
-        end(&walk);
-        return NULL;
-    }
-    root->grad = 1.0;
-    int status = 0;
-    for (size_t k = walk.count; k-- > 0 && status == 0;) {
-        if (k % NODES_TO_A_LOOK == 0 && PyOS_InterruptOccurred()) {
-            settle(&walk);
-            status = handle_interrupt();
-            if (status < 0) {
-                break;
+    PyErr_SetInterrupt();
+    return PyErr_CheckSignals();
+}
+
+/* Let all nodes pass on what they have, from the root to the leaves. */
+static Walked pass_all_on(Walk *walk, bool watching)
+{
+    for (size_t k = walk->count; k-- > 0;) {
+        if (k % NODES_TO_A_LOOK == 0 && is_interrupted(walk)) {
+            if (!walk->settled) {
+                return INTERRUPTED;
+            }
+            if (handle_interrupt() < 0) { /* closures and rules of others are not called twice */
+                return FAILED;
             }
         }
-        Node *node = walk.order[k];
-        if (!walk.settled) {
+        Node *node = walk->order[k];
+        if (!walk->settled) {
             node->progress = 0;
-            walk.marked = k;
+            walk->marked = k;
         }
         if (node->grad == 0.0) {
             continue;
         }
-        status = watching || !is_plain_value((PyObject *)node) ? 1 : pass_on_by_kernel(node);
+        int status = watching || !is_plain_value((PyObject *)node) ? 1 : pass_on_by_kernel(node);
         if (status > 0) {
-            settle(&walk);
-            status = pass_on_by_python(state, node, watching);
+            settle(walk);
+            status = pass_on_by_python(walk->state, node, watching);
+        }
+        if (status < 0) {
+            return FAILED;
         }
     }
-    for (size_t k = 0; k < walk.leaf_count; k++) {
-        Leaf *leaf = &walk.leaves[k];
-        leaf->node->grad = status < 0 ? leaf->before : leaf->node->grad + leaf->before;
+    return WALKED;
+}
+
+static Walked differentiate(Walk *walk, Node *root)
+{
+    PyObject *answer = PyObject_CallNoArgs(walk->state->watching);
+    if (answer == NULL) {
+        return FAILED;
     }
-    end(&walk);
-    if (status < 0) {
+    bool watching = answer == Py_True;
+    Py_DECREF(answer);
+    Walked result = walk_from(walk, root);
+    if (result != WALKED) {
+        return result;
+    }
+    root->grad = 1.0;
+    result = pass_all_on(walk, watching);
+    for (size_t k = 0; k < walk->leaf_count; k++) {
+        Leaf *leaf = &walk->leaves[k];
+        leaf->node->grad = result == WALKED ? leaf->node->grad + leaf->before : leaf->before;
+    }
+    return result;
+}
+
+/* Walk over a graph, anew after each Ctrl-C whose handler returns. */
+static PyObject *walk_whole(PyObject *self, Walked (*attempt)(Walk *, Node *))
+{
+    Walked result;
+    int attempts = 0;
+    do {
+        Walk walk;
+        begin(&walk, state_of(self));
+        walk.is_last = ++attempts == MOST_ATTEMPTS;
+        result = attempt(&walk, as_node(self));
+        end(&walk);
+    } while (result == INTERRUPTED && handle_interrupt() == 0);
+    if (result != WALKED) {
         return NULL;
     }
     Py_RETURN_NONE;
 }
 
+static PyObject *value_backward(PyObject *self)
+{
+    return walk_whole(self, differentiate);
+}
+
 static PyObject *value_zero_grad(PyObject *self)
 {
-    Walk walk;
-    begin(&walk, state_of(self));
-    int status = walk_from(&walk, as_node(self));
-    end(&walk);
-    if (status < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    return walk_whole(self, walk_from);
 }
 
 static PyObject *value_pass_on(PyObject *self)
