@@ -12,6 +12,7 @@ import numpy as np
 
 import microgrud as mg
 from microgrud import Value
+from microgrud.nn import MLP, Module, Neuron
 
 assert mg.backend == "c"
 x, y = Value(0.5, label="x"), Value(-2.0)
@@ -98,3 +99,23 @@ for _ in range(3):
 pickle.loads(pickle.dumps(batch)).map(rows, names)
 gc.collect()
 print("done")
+
+
+class Mixed(Module):
+    """Holds a container that is searched in Python, a module whose class has the last word, and one twice."""
+
+    def __init__(self) -> None:
+        self.inner = [MLP(2, [3, 1]), {"a": Neuron(1)}]
+        self.others = Own(), self.inner[0], np.array([x, None], dtype=object)
+
+
+class Own(Module):
+    """Says itself what its parameters are."""
+
+    def parameters(self) -> list[Value]:
+        """Return the two leaves, one of them twice."""
+        return [x, y, x]
+
+
+assert len(Mixed().parameters()) == 13 + 2 + 2
+Mixed().zero_grad()
