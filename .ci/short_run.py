@@ -119,3 +119,4 @@ class Own(Module):
 
 assert len(Mixed().parameters()) == 13 + 2 + 2
 Mixed().zero_grad()
+fit(Mixed().inner[0], [[0.1, 0.2]] * 300, [0.3] * 300, loss=squared_error, epochs=2, progress=False)

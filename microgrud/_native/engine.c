@@ -68,6 +68,7 @@
 #include "contents.h"
 #include "flatten.h"
 #include "functions.h"
+#include "identity.h"
 #include "liveness.h"
 #include "lowering.h"
 #include "outside.h"
@@ -269,6 +270,9 @@ static PyMethodDef module_methods[] = {
     {"held_outside", held_outside, METH_VARARGS,
      "held_outside($module, order, holding, weight, inputs, dependent, /)\n--\n\n"
      "Return a node of a graph that is held by more than the graph and two lists, or None; see microgrud.outside."},
+    {"all_identical", (PyCFunction)(void (*)(void))all_identical, METH_FASTCALL,
+     "all_identical($module, containers, contents, /)\n--\n\n"
+     "Tell whether lists, tuples and dicts hold the very things that they held; see microgrud.train.listed."},
     {"flatten", flatten, METH_VARARGS,
      "flatten($module, ends, known, /)\n--\n\n"
      "Return all that ends, a tuple of Values and floats, depend on, as the fields of microgrud.tape.graph.Graph."},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -61,7 +62,8 @@ def score(metric: Metric | None, predictions: list[Any], targets: list[Any]) -> 
     """Return the metric over predictions that may be Values, or sequences of Values."""
     if metric is None:
         return None
-    figure = as_float(number(metric([_detached(p) for p in predictions], targets)), "metric: its result")
+    given = [copy.deepcopy(t) if isinstance(t, list) else t for t in targets]  # which the metric may change
+    figure = as_float(number(metric([_detached(p) for p in predictions], given)), "metric: its result")
     return figure if math.isfinite(figure) else None
 
 

@@ -6,7 +6,6 @@ its own: arguments, batches, divergence, early stopping, interrupts, history, ev
 
 from __future__ import annotations
 
-import copy
 import os
 import random
 from collections.abc import Callable, Iterable, Iterator
@@ -253,7 +252,7 @@ class Training:
             clip_grad_norm(self.optimizer.parameters(), self.clip_norm)
         with self.guard.step(where):
             self.optimizer.step((lambda: self.loss_and_gradient(batch)) if self.optimizer.needs_closure else None)
-        metric = score(self.metric, predictions, copy.deepcopy(self.samples.take(batch).targets))
+        metric = score(self.metric, predictions, [self.samples.targets[i] for i in batch])
         self.history.add_step(self.epoch + 1, loss, metric, rate, norm)
         self.means.add(len(batch), loss, metric)
         self.batch += 1
@@ -294,7 +293,7 @@ class Training:
 
         def attempt() -> tuple[float, float | None]:
             loss, predictions = self.objective.without_gradient(held_out)
-            return loss, score(self.metric, predictions, copy.deepcopy(held_out.targets))
+            return loss, score(self.metric, predictions, held_out.targets)
 
         with self.guard.watch(f"epoch {self.epoch + 1}, validation", attempt):
             loss, metric = attempt()

@@ -1,0 +1,59 @@
+/* all_identical: whether containers hold the very things that they held; see microgrud/train/listed.py.
+ *
+ * fit asks it before each step of all that a recording holds for: in Python that takes 30 us for a network of 337
+ * parameters, a third of the step. No code of others runs here, and no reference changes hands.
+ */
+#ifndef MICROGRUD_IDENTITY_H
+#define MICROGRUD_IDENTITY_H
+
+#include <Python.h>
+#include <stdbool.h>
+#include <string.h>
+
+static bool holds_exactly(PyObject *container, PyObject *contents)
+{
+    const Py_ssize_t count = PyTuple_GET_SIZE(contents);
+    PyObject *const *before = &PyTuple_GET_ITEM(contents, 0);
+    if (PyDict_CheckExact(container)) {
+        Py_ssize_t place = 0, i = 0;
+        PyObject *key, *value;
+        if (2 * PyDict_GET_SIZE(container) != count) {
+            return false;
+        }
+        while (PyDict_Next(container, &place, &key, &value)) {
+            if (key != before[i] || value != before[i + 1]) {
+                return false;
+            }
+            i += 2;
+        }
+        return true;
+    }
+    if (!PyList_CheckExact(container) && !PyTuple_CheckExact(container)) {
+        return false;
+    }
+    return PySequence_Fast_GET_SIZE(container) == count &&
+           (count == 0 ||
+            memcmp(PySequence_Fast_ITEMS(container), before, (size_t)count * sizeof(PyObject *)) == 0);
+}
+
+static PyObject *all_identical(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs != 2 || !PyList_CheckExact(args[0]) || !PyList_CheckExact(args[1]) ||
+        PyList_GET_SIZE(args[0]) != PyList_GET_SIZE(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "all_identical: expected two lists of the same length");
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(args[0]); i++) {
+        PyObject *contents = PyList_GET_ITEM(args[1], i);
+        if (!PyTuple_CheckExact(contents)) {
+            PyErr_SetString(PyExc_TypeError, "all_identical: expected tuples of what the containers held");
+            return NULL;
+        }
+        if (!holds_exactly(PyList_GET_ITEM(args[0], i), contents)) {
+            Py_RETURN_FALSE;
+        }
+    }
+    Py_RETURN_TRUE;
+}
+
+#endif
