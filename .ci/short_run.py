@@ -12,7 +12,9 @@ import numpy as np
 
 import microgrud as mg
 from microgrud import Value
+from microgrud.losses import squared_error
 from microgrud.nn import MLP, Module, Neuron
+from microgrud.train import fit
 
 assert mg.backend == "c"
 x, y = Value(0.5, label="x"), Value(-2.0)
