@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .checkpoint import CheckpointError
 from .divergence import TrainingDivergedError
 from .evaluation import evaluate
 from .events import TrainingEvent
@@ -9,4 +10,13 @@ from .history import EpochRecord, History
 from .loop import fit
 from .stopping import EarlyStopping
 
-__all__ = ["EarlyStopping", "EpochRecord", "History", "TrainingDivergedError", "TrainingEvent", "evaluate", "fit"]
+__all__ = [
+    "CheckpointError",
+    "EarlyStopping",
+    "EpochRecord",
+    "History",
+    "TrainingDivergedError",
+    "TrainingEvent",
+    "evaluate",
+    "fit",
+]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 from ..engine import Value
@@ -103,14 +102,14 @@ def functions(name: str, given: Any) -> list[Callable[..., Any]]:
 
 
 def check_checkpoint(path: str | os.PathLike[str] | None, resume: bool) -> None:
-    """Raise now, and not after the first epoch, if there is nowhere to put the checkpoint."""
-    if path is None:
-        if resume:
-            raise ValueError("fit: resume: expected a checkpoint to resume from, got checkpoint=None")
-    elif Path(path).is_dir():
-        raise IsADirectoryError(f"fit: checkpoint: expected the path of a file, got the folder {os.fspath(path)!r}")
-    elif not Path(path).parent.is_dir():
-        raise FileNotFoundError(f"fit: checkpoint: expected a path in a folder that exists, got {os.fspath(path)!r}")
+    """Raise if there is nothing to resume from, or the checkpoint is no path."""
+    if path is not None:
+        try:
+            os.fspath(path)
+        except TypeError:
+            raise TypeError(f"fit: checkpoint: expected the path of a file, got a {kind_of(path)}") from None
+    elif resume:
+        raise ValueError("fit: resume: expected a checkpoint to resume from, got checkpoint=None")
 
 
 def kind_of(x: object) -> str:

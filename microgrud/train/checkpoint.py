@@ -1,110 +1,236 @@
 """Checkpoints: a training run in a file, from which it goes on, on one machine to the bit, as if never stopped.
 
-A checkpoint holds the parameters, the state of optimizer, schedule, early stopping and random numbers (those of the
-shuffling, and those of the global generators, which a model may draw from), the place in the epoch, and the history.
-It is a JSON file of the kind that model files are: exact, checksummed, written whole or not at all. Nothing is ever
-unpickled from it.
+A checkpoint is a journal (see `journal.py`). Its header describes the run and the state at its start; each record adds
+the steps since the one before and the newest state: parameters, the place in the epoch, the random numbers of the
+shuffling, and those nodes of `attributes.py` that have changed (what model, loss, optimizer, schedule and early
+stopping keep, and the global generators of random numbers). So a file grows with what is new; where it exceeds twice
+what a new one would take, it is written anew. Nothing is ever unpickled from it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import marshal
 import os
+import random
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..engine import Value
-from ..jsonfile import ModelFileError, read_json, write_json_atomically
+from ..jsonfile import ModelFileError
 from ..optim.optimizer import plain
-from ..optim.packing import read_data, write_data
+from ..optim.packing import read_data, read_gradients, write_data, write_gradients
 from ..optim.settings import brief, numbers, whole
+from .attributes import Attributes, Node, pack
 from .batches import Samples
 from .divergence import DivergenceGuard
 from .history import History, RunningMeans
-from .randomness import as_state, global_state, set_global_state
+from .journal import Journal, check_target, dumps, read_journal
+from .restoring import check_known, plan, unpack
 
 if TYPE_CHECKING:
     from .loop import Training
 
+__all__ = ["Checkpoint", "CheckpointError", "load_checkpoint"]
+
 FORMAT = "microgrud checkpoint"
-VERSION = 1
+VERSION = 2
+
+#: After a save, this many times its duration pass before the next: saving takes at most 5% of the time, whatever the
+#: model, the state and the disk. Where epochs are shorter than that, some are not saved.
+_PAUSE = 20
+#: Bytes that a file may have beside twice what is live: a rewriting takes two flushes to the disk, an addition one.
+_SLACK = 1 << 20
 
 
-def save_checkpoint(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
-    """Write the state of a training run to a file; the file that was there stays until the new one is whole.
+class CheckpointError(OSError):
+    """A checkpoint could not be written in mid-run; its file, if there was one, holds the record before.
+
+    The model has the parameters of the last step.
+
+    Attributes:
+        history: what happened in the run so far.
+    """
+
+    def __init__(self, message: str, history: History) -> None:
+        super().__init__(message)
+        self.history = history
+
+
+class Checkpoint:
+    """The file that a run is saved in.
 
     Args:
         path: the file.
-        state: what JSON can hold, all numbers finite.
+        training: a run that has not begun.
 
     Raises:
-        TypeError, ValueError: for what a file cannot hold; the message says where it stands.
         OSError: if the file cannot be written.
+        TypeError: if the model, say, keeps what a file cannot hold.
     """
-    write_json_atomically(path, {"format": FORMAT, "format_version": VERSION, "state": state})
+
+    def __init__(self, path: str | os.PathLike[str], training: Training) -> None:
+        self.path, self.training = path, training
+        roots = {
+            "model": training.model,
+            "loss": training.loss,
+            "metric": training.metric,
+            "optimizer": training.optimizer,
+            "schedule": training.schedule,
+            "early stopping": training.stopping,
+            "random": random.getstate.__self__,  # type: ignore[attr-defined]
+            "numpy.random": np.random.get_state.__self__,  # type: ignore[attr-defined]
+        }
+        self._attributes = Attributes({k: x for k, x in roots.items() if x is not None}, training.parameters)
+        self._pause_until = 0.0
+        self._begin(self._attributes.read())
+        check_target(path, len(self._journal.header) + len(dumps(self._record(self._attributes.read(), 0, 0))))
+
+    def resume(self) -> None:
+        """Bring the run to where the file left off; on an error nothing is changed.
+
+        Raises:
+            ModelFileError: if the file is damaged, of another kind or version, or the checkpoint of another run.
+            OSError: if it cannot be read.
+        """
+        header, records = read_journal(self.path, FORMAT, VERSION)
+        try:
+            self._restore(header, records)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            raise ModelFileError(f"{self.path}: cannot resume from this checkpoint: {error}") from error
+        self._begin(header["first"])
+
+    def save(self, at_once: bool) -> None:
+        """Add the present state to the file, or do nothing if the last time is too short ago.
+
+        Args:
+            at_once: whether to write in any case.
+
+        Raises:
+            CheckpointError: if that fails.
+        """
+        start = time.perf_counter()
+        if not at_once and start < self._pause_until:
+            return
+        try:
+            self._save()
+        except (OSError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"fit: checkpoint: could not write {os.fspath(self.path)!r} at step {len(self.training.history)}: "
+                f"{error}. The model keeps its parameters, `error.history` is what happened, and the file (if it was "
+                "there) keeps the state that was saved last",
+                self.training.history,
+            ) from error
+        end = time.perf_counter()
+        self._pause_until = end + _PAUSE * (end - start)
+
+    # --- writing ---
+
+    def _begin(self, first: dict[str, Node]) -> None:
+        """Take the state at the start of the run, and write the file anew at the next save."""
+        header = {"format": FORMAT, "format_version": VERSION, "run": _run(self.training), "first": first}
+        self._journal = Journal(self.path, header)
+        self._first = {path: marshal.dumps(node, 2) for path, node in first.items()}
+        self._nodes_first = first
+        self._last = self._first
+        self._live = 0  # bytes that a new file would have, about
+        self._steps = self._epochs = 0  # of the history, in the file
+
+    def _save(self) -> None:
+        nodes = self._attributes.read()
+        texts = {path: marshal.dumps(node, 2) for path, node in nodes.items()}  # to compare, exactly
+        changed = {path: nodes[path] for path, text in texts.items() if text != self._last.get(path)}
+        for path, node in changed.items():
+            check_known(path, node, self._nodes_first)
+        if self._journal.size <= 2 * self._live + _SLACK:
+            record = self._record(changed, self._steps, self._epochs)
+            if self._journal.append(record):
+                self._note(texts, len(dumps(record["history"])))
+                return
+        new = {path: nodes[path] for path, text in texts.items() if text != self._first.get(path)}
+        self._live = 0
+        self._journal.rewrite(self._record(new, 0, 0))
+        self._note(texts, self._journal.size)
+
+    def _note(self, texts: dict[str, bytes], grown: int) -> None:
+        self._last, self._live = texts, self._live + grown
+        self._steps, self._epochs = len(self.training.history), len(self.training.history.epochs)
+
+    def _record(self, nodes: Mapping[str, Node], steps: int, epochs: int) -> dict[str, Any]:
+        training = self.training
+        version, words, gauss = training.random_state
+        return {
+            "epoch": training.epoch,
+            "batch": training.batch,
+            "means": training.means.sums,
+            "shuffling": [version, pack(words, "<u4"), gauss],
+            "history": training.history.to_dict(steps, epochs),
+            "parameters": pack(read_data(training.parameters)),
+            "gradients": pack(read_gradients(_unmoved(training))),
+            "state": nodes,
+        }
+
+    # --- reading ---
+
+    def _restore(self, header: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> None:
+        training, last = self.training, records[-1]
+        _check_run(header["run"], _run(training))
+        first = header["first"]
+        saved = dict(first)
+        for record in records:
+            saved.update(record["state"])
+        parameters = unpack(last["parameters"])
+        gradients, unmoved = unpack(last["gradients"]), _unmoved(training)
+        if [len(parameters), len(gradients)] != [len(training.parameters), len(unmoved)]:
+            raise ValueError(f"parameters: expected {len(training.parameters)} numbers, got {len(parameters)}")
+        epoch, batch = whole(0)("epoch", last["epoch"]), whole(0)("batch", last["batch"])
+        means = RunningMeans(numbers(4)("means", last["means"]).tolist())
+        history = History.from_dict(*(record["history"] for record in records))
+        if len(history) != epoch * training.batches + batch or len(history.epochs) != epoch:
+            raise ValueError(f"history: expected {epoch} epochs and {batch} batches, got {len(history)} steps")
+        version, words, gauss = last["shuffling"]
+        random_state = version, tuple(unpack(words, "<u4").tolist()), gauss
+        random.Random().setstate(random_state)  # raises if it is damaged
+        actions = plan(self._attributes, saved, first)
+        for act in actions:
+            act()
+        write_data(training.parameters, parameters)
+        write_gradients(unmoved, gradients)
+        training.rng.setstate(random_state)
+        training.epoch, training.batch, training.means = epoch, batch, means
+        training.random_state, training.history = random_state, history
+        training.objective.go_on(history.engine, history.eager_because)
+        if history.stopped_by != "early stopping":
+            history.stopped_by = None
+        training.guard = DivergenceGuard(training.parameters, training.optimizer)
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the state that `save_checkpoint` wrote.
+    """Return the newest record of a checkpoint.
 
     Raises:
-        ModelFileError: if the file is damaged, truncated, of another kind or newer.
-        OSError: if it cannot be read.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "run.json")
-    ...     save_checkpoint(path, {"epoch": 3, "parameters": [0.1]})
-    ...     load_checkpoint(path)
-    {'epoch': 3, 'parameters': [0.1]}
-    """
-    state = read_json(path, FORMAT, VERSION).get("state")
-    if not isinstance(state, dict):
-        raise ModelFileError(f"{path}: damaged: expected the state of a training run, got {type(state).__name__}")
-    return state
-
-
-def state_of(training: Training) -> dict[str, Any]:
-    """Return all that a training run needs to go on, as what JSON can hold."""
-    return {
-        "run": _run(training),
-        "epoch": training.epoch,
-        "batch": training.batch,
-        "means": training.means.sums,
-        "random": training.random_state,
-        "global_random": global_state(),
-        "parameters": read_data(training.parameters).tolist(),
-        "optimizer": training.optimizer.state_dict(),
-        "schedule": training.schedule and training.schedule.state_dict(),
-        "early_stopping": training.stopping and training.stopping.state_dict(),
-        "history": training.history.to_dict(),
-    }
-
-
-def resume_from(path: str | os.PathLike[str], training: Training) -> None:
-    """Bring a training run that has not begun to where the checkpoint left off; on an error nothing is changed.
-
-    Args:
-        path: the checkpoint.
-        training: a run with the same model, data and settings.
-
-    Raises:
-        ModelFileError: if the file is damaged, of another kind or newer, or the checkpoint of another run.
+        ModelFileError: if the file is damaged, of another kind or version.
         OSError: if it cannot be read.
     """
-    state = load_checkpoint(path)
-    before = state_of(training)
-    try:
-        _check_run(state["run"], _run(training))
-        _restore(training, state)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        _restore(training, before)
-        raise ModelFileError(f"{path}: cannot resume from this checkpoint: {error}") from error
+    return read_journal(path, FORMAT, VERSION)[1][-1]
+
+
+def _unmoved(training: Training) -> list[Value]:
+    """Return the parameters that the optimizer does not move: their gradients add up over all steps."""
+    moved = set(map(id, training.optimizer.parameters()))
+    return [p for p in training.parameters if id(p) not in moved]
 
 
 def _run(training: Training) -> dict[str, Any]:
-    """Return what has to be the same in a run and in one that resumes it."""
+    """Return what has to be the same in a run and in one that resumes it, beside what attributes say."""
+
+    def name(x: Any) -> str | None:
+        return None if x is None else getattr(x, "__qualname__", type(x).__qualname__)
+
     return {
         "parameters": _names(training.model, training.parameters),
         "samples": len(training.samples),
@@ -114,9 +240,12 @@ def _run(training: Training) -> dict[str, Any]:
         "shuffle": training.shuffle,
         "seed": training.seed,
         "clip_norm": training.clip_norm,
-        "loss": getattr(training.loss, "__qualname__", type(training.loss).__name__),
-        "optimizer": type(training.optimizer).__name__,
-        **{f"{name} of the optimizer": plain(value) for name, value in training.optimizer.defaults.items()},
+        "loss": name(training.loss),
+        "metric": name(training.metric),
+        "optimizer": name(training.optimizer),
+        **{f"{setting} of the optimizer": plain(x) for setting, x in training.optimizer.defaults.items()},
+        "schedule": name(training.schedule),
+        "early stopping": name(training.stopping),
     }
 
 
@@ -125,34 +254,6 @@ def _check_run(saved: Mapping[str, Any], present: Mapping[str, Any]) -> None:
         before = saved.get(name)
         if before != value:
             raise ValueError(f"it is that of a run with {name} {brief(before)}, and this one has {brief(value)}")
-
-
-def _restore(training: Training, state: Mapping[str, Any]) -> None:
-    parameters = numbers(len(training.parameters))("parameters", state["parameters"])
-    epoch, batch = whole(0)("epoch", state["epoch"]), whole(0)("batch", state["batch"])
-    means = RunningMeans(numbers(4)("means", state["means"]).tolist())
-    history = History.from_dict(state["history"])
-    if len(history) != epoch * training.batches + batch or len(history.epochs) != epoch:
-        raise ValueError(f"history: expected {epoch} epochs and {batch} batches, got {len(history)} steps")
-    random_state = as_state(state["random"])
-    training.rng.setstate(random_state)
-    for name in ("schedule", "early_stopping"):
-        part = training.schedule if name == "schedule" else training.stopping
-        if (part is None) != (state[name] is None):
-            raise ValueError(f"it is that of a run {'with' if part is None else 'without'} {name.replace('_', ' ')}")
-    training.optimizer.load_state_dict(state["optimizer"])
-    if training.schedule is not None:
-        training.schedule.load_state_dict(state["schedule"])
-    if training.stopping is not None:
-        training.stopping.load_state_dict(state["early_stopping"], size=len(parameters))
-    set_global_state(state["global_random"])
-    training.epoch, training.batch, training.means = epoch, batch, means
-    training.random_state, training.history = random_state, history
-    training.objective.go_on(history.engine, history.eager_because)
-    if history.stopped_by != "early stopping":
-        history.stopped_by = None
-    write_data(training.parameters, parameters)
-    training.guard = DivergenceGuard(training.parameters, training.optimizer)
 
 
 def _names(model: Any, parameters: Sequence[Value]) -> list[str]:

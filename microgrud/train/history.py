@@ -6,7 +6,8 @@ import csv
 import io
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ..files import write_atomically
@@ -214,25 +215,28 @@ class History:
         writer.writerows(self.rows())
         write_atomically(path, text.getvalue().encode("utf-8"))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the history as dicts, lists, numbers and strings: what JSON can hold."""
-        return asdict(self)
+    def to_dict(self, steps: int = 0, epochs: int = 0) -> dict[str, Any]:
+        """Return the history, without the first so many steps and epochs, as what JSON can hold."""
+        series = {name: getattr(self, name)[steps:] for name in ("epoch", *_CURVES)}
+        records = [dict(vars(record)) for record in self.epochs[epochs:]]
+        others = {name: getattr(self, name) for name in ("stopped_by", "best_epoch", "engine", "eager_because")}
+        return {**series, "epochs": records, **others}
 
     @classmethod
-    def from_dict(cls, saved: Mapping[str, Any]) -> History:
-        """Restore what `to_dict` returned.
+    def from_dict(cls, *saved: Mapping[str, Any]) -> History:
+        """Restore a history from what `to_dict` returned, part by part.
 
         Raises:
             ValueError: if it is damaged.
         """
         try:
-            series: dict[str, Any] = {name: list(saved[name]) for name in ("epoch", *_CURVES)}
-            records = [EpochRecord(**record) for record in saved["epochs"]]
-            history = cls(**series, epochs=records, stopped_by=saved["stopped_by"], best_epoch=saved["best_epoch"])
-            # Of a run before there was a choice, all was eager.
-            history.engine = saved.get("engine", "eager" if history.loss else None)
-            history.eager_because = saved.get("eager_because")
-        except (KeyError, TypeError) as error:
+            series: dict[str, Any] = {
+                name: list(chain.from_iterable(part[name] for part in saved)) for name in ("epoch", *_CURVES)
+            }
+            records = [EpochRecord(**record) for part in saved for record in part["epochs"]]
+            last = {name: saved[-1][name] for name in ("stopped_by", "best_epoch", "engine", "eager_because")}
+            history = cls(**series, epochs=records, **last)
+        except (KeyError, TypeError, IndexError) as error:
             raise ValueError(f"History: expected what to_dict() returned, got a damaged one ({error!r})") from error
         if history.engine not in (None, "tape", "eager") or not isinstance(history.eager_because, (str, type(None))):
             raise ValueError(f"History: expected the engine 'tape' or 'eager', got {history.engine!r}")

@@ -31,7 +31,7 @@ from .arguments import (
     with_validation,
 )
 from .batches import Samples, check_samples
-from .checkpoint import resume_from, save_checkpoint, state_of
+from .checkpoint import Checkpoint
 from .divergence import DivergenceGuard, check_finite
 from .evaluation import Loss, Metric, mode, score
 from .events import Callback, TrainingEvent
@@ -155,12 +155,13 @@ def fit(
         clip_norm=optional(real(POSITIVE))("fit: clip_norm", clip_norm),
         callbacks=functions("callbacks", callbacks),
         seed=seed,
-        checkpoint=checkpoint,
         checkpoint_every=whole(1)("fit: checkpoint_every", checkpoint_every),
         compile=one_of(True, False, "auto")("fit: compile", compile),
     )
-    if resume and checkpoint is not None and os.path.exists(checkpoint):
-        resume_from(checkpoint, training)
+    if checkpoint is not None:
+        training.checkpoint = Checkpoint(checkpoint, training)
+        if resume and os.path.exists(checkpoint):
+            training.checkpoint.resume()
     with ProgressBar(training.epochs * training.batches, len(training.history), progress) as bar:
         return training.run(bar.show)
 
@@ -184,9 +185,9 @@ class Training:
     clip_norm: float | None
     callbacks: list[Callback]
     seed: int
-    checkpoint: str | os.PathLike[str] | None
     checkpoint_every: int
     compile: bool | Literal["auto"]
+    checkpoint: Checkpoint | None = None
 
     def __post_init__(self) -> None:
         self.batches = -(-len(self.samples) // self.batch_size)
@@ -224,12 +225,12 @@ class Training:
         for batch in self.remaining_batches():
             self.take_step(batch)
             if self.history.stopped_by is not None:
-                self.save()
+                self.save(at_once=True)
                 return
         self.finish_epoch()
         last = self.epoch == self.epochs or self.history.stopped_by is not None
         if last or self.epoch % self.checkpoint_every == 0:
-            self.save()
+            self.save(at_once=last)
 
     def remaining_batches(self) -> Iterator[list[int]]:
         """Yield the batches of the present epoch from the present one on: the indices of their samples."""
@@ -338,7 +339,7 @@ class Training:
         """Write down which engine evaluates, and why."""
         self.history.engine, self.history.eager_because = self.objective.engine, self.objective.reason
 
-    def save(self) -> None:
+    def save(self, at_once: bool) -> None:
         """Write the checkpoint, if one is wanted."""
         if self.checkpoint is not None:
-            save_checkpoint(self.checkpoint, state_of(self))
+            self.checkpoint.save(at_once)

@@ -1,0 +1,216 @@
+"""Journals: files that grow by one checksummed line of JSON at a time, and survive being cut off anywhere.
+
+The first line is a header with the format and its version, each further line a record. A line starts with the SHA-256
+of everything up to and including the line, itself excluded, so that a lost, changed or foreign line is noticed. Header
+and first record are written atomically; later records are appended. A process that is killed meanwhile leaves a torn
+last line, which a reader drops: the record before it is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..files import write_atomically
+from ..jsonfile import ModelFileError
+
+__all__ = ["Journal", "check_target", "dumps", "read_journal"]
+
+_START = b'{"checksum": "'
+_HEX = 64
+
+
+def dumps(document: Any) -> str:
+    """Return a document as JSON in one line; unlike in model files, infinity and NaN are allowed.
+
+    >>> dumps({"best": float("inf")})
+    '{"best": Infinity}'
+    """
+    return json.dumps(document)
+
+
+def check_target(path: str | os.PathLike[str], size: int) -> None:
+    """Raise unless a file of so many bytes can be written at this path, without touching what is there.
+
+    Raises:
+        OSError: for a folder, a device or a FIFO, in a folder that is missing, read-only or full; it names the file.
+
+    >>> check_target(os.devnull, 100)
+    Traceback (most recent call last):
+        ...
+    OSError: expected the path of a regular file or of none, got a device or a FIFO: '/dev/null'
+    """
+    name, target = os.fspath(path), Path(os.path.realpath(path))
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "expected the path of a file, got a folder", name)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "expected a path in a folder that exists", name)
+    if target.exists():
+        if not stat.S_ISREG(target.stat().st_mode):
+            raise OSError(f"expected the path of a regular file or of none, got a device or a FIFO: {name!r}")
+        if not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, "expected a file that may be written to", name)
+    try:  # beside it, where it will be made: on most systems this file has no name, and a kill leaves nothing behind
+        with tempfile.TemporaryFile(dir=target.parent) as file:
+            file.write(b"\n" * size)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise type(error)(error.errno, f"cannot write {size} bytes here: {error.strerror}", name) from error
+
+
+class Journal:
+    """The writer of a journal.
+
+    Args:
+        path: the file.
+        header: its first line, with `"format"` and `"format_version"`.
+
+    Attributes:
+        size: the bytes of the file, 0 before the first record.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     journal = Journal(Path(folder) / "a.journal", {"format": "diary", "format_version": 1})
+    ...     journal.rewrite({"day": 1})
+    ...     journal.append({"day": 2}), journal.append({"day": 3})
+    ...     read_journal(journal.path, "diary", 1)[1]
+    (True, True)
+    [{'day': 1}, {'day': 2}, {'day': 3}]
+    """
+
+    def __init__(self, path: str | os.PathLike[str], header: Mapping[str, Any]) -> None:
+        self.path, self.header = path, dumps(header)
+        self.size = 0
+        self._written: tuple[int, ...] | None = None  # identifies the file as this writer left it
+        self._digest = hashlib.sha256()
+
+    def rewrite(self, record: Mapping[str, Any]) -> None:
+        """Put a new file, of the header and one record, into the place of the old one, atomically.
+
+        Raises:
+            OSError: if the file cannot be written; the old one is as it was.
+        """
+        digest = hashlib.sha256()
+        content = _line(self.header, digest) + _line(dumps(record), digest)
+        self._written = None
+        write_atomically(self.path, content)
+        self._digest, self.size, self._written = digest, len(content), _identity(os.stat(self.path))
+
+    def append(self, record: Mapping[str, Any]) -> bool:
+        """Add a record, flushed to the disk; return False, and do nothing, unless the file is as this writer left it.
+
+        Raises:
+            OSError: if the file cannot be written; the records before are whole.
+        """
+        try:
+            file = open(self.path, "r+b", buffering=0)  # noqa: SIM115
+        except FileNotFoundError:
+            return False
+        with file:
+            if _identity(os.fstat(file.fileno())) != self._written:
+                return False
+            self._written = None
+            digest = self._digest.copy()
+            line = _line(dumps(record), digest)
+            try:
+                file.seek(self.size)
+                rest = memoryview(line)
+                while rest:
+                    rest = rest[file.write(rest) :]
+                os.fsync(file.fileno())
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    file.truncate(self.size)
+                raise
+            self._digest, self.size = digest, self.size + len(line)
+            self._written = _identity(os.fstat(file.fileno()))
+        return True
+
+
+def read_journal(
+    path: str | os.PathLike[str], format: str, version: int
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the header and the records of a journal; a torn last line is dropped, unless nothing is before it.
+
+    Args:
+        path: the file.
+        format: what the header's `"format"` must be.
+        version: what its `"format_version"` must be.
+
+    Raises:
+        ModelFileError: if the file is of another kind or version, or damaged before its last line; it names the line.
+        OSError: if it cannot be read.
+    """
+    content = Path(path).read_bytes().replace(b"\r\n", b"\n")
+    lines = content.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    digest = hashlib.sha256()
+    documents: list[dict[str, Any]] = []
+    for line in lines:
+        document = _parsed(line, digest)
+        if document is None:
+            break
+        documents.append(document)
+    if not documents:
+        _check_header(path, _any_json(lines[0] if lines else b"") or _any_json(content), format, version, content)
+        raise ModelFileError(f"{path}: damaged: line 1 does not agree with its checksum")
+    _check_header(path, documents[0], format, version, content)
+    if len(documents) == 1:
+        raise ModelFileError(f"{path}: damaged: line 2, the first record, is missing or torn")
+    if len(documents) < len(lines) - 1:
+        raise ModelFileError(
+            f"{path}: damaged: line {len(documents) + 1} of {len(lines)} does not agree with its checksum; the records before it "
+            "are whole: to use the last of them, delete that line and all that follow"
+        )
+    return documents[0], documents[1:]
+
+
+def _line(text: str, digest: Any) -> bytes:
+    body = text.encode("ascii")
+    digest.update(body)
+    return b'%s%s", %s\n' % (_START, digest.hexdigest().encode(), body[1:])
+
+
+def _parsed(line: bytes, digest: Any) -> dict[str, Any] | None:
+    """Return a line as a document without its checksum; None if that is wrong."""
+    body = b"{" + line[len(_START) + _HEX + 3 :]
+    digest.update(body)
+    if line[: len(_START) + _HEX + 3] != b'%s%s", ' % (_START, digest.hexdigest().encode()):
+        return None
+    document = _any_json(body)
+    return document if isinstance(document, dict) else None
+
+
+def _any_json(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _check_header(path: Any, header: Any, format: str, version: int, content: bytes) -> None:
+    if not content:
+        raise ModelFileError(f"{path}: the file is empty")
+    found = header.get("format") if isinstance(header, dict) else None
+    if found != format:
+        raise ModelFileError(f"{path}: not a {format} file" + (f", but a {found!r}" if isinstance(found, str) else ""))
+    written = header.get("format_version")
+    if written != version:
+        raise ModelFileError(
+            f"{path}: expected version {version} of the {format} format, got version {written!r}; read it with the "
+            "microgrud that wrote it, or start anew"
+        )
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    """Return what changes when another process writes or replaces a file."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
