@@ -77,14 +77,11 @@ class Attributes:
         roots: the objects, by what they are called in paths.
         parameters: Values that are saved elsewhere, and here referred to by their number.
 
-    >>> class Counter:
-    ...     calls, scales = 0, (1.0, 2.0)
-    >>> counter = Counter()
-    >>> counter.calls = 3
+    >>> counter = types.SimpleNamespace(calls=3, scales=[0.5, 0.25])
     >>> for path, node in Attributes({"model": counter}, []).read().items():
     ...     print(path, node)
-    model {'object': 'Counter', 'items': {'calls': 3}, 'classes': ['class Counter']}
-    class Counter {'class': 'Counter', 'items': {'calls': 0, 'scales': {'tuple': [1.0, 2.0]}}}
+    model {'object': 'SimpleNamespace', 'items': {'calls': 3, 'scales': {'at': 'model.scales'}}}
+    model.scales {'list': 'list', 'items': [0.5, 0.25]}
     """
 
     def __init__(self, roots: Mapping[str, Any], parameters: Sequence[Value]) -> None:

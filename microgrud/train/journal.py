@@ -168,8 +168,8 @@ def read_journal(
         raise ModelFileError(f"{path}: damaged: line 2, the first record, is missing or torn")
     if len(documents) < len(lines) - 1:
         raise ModelFileError(
-            f"{path}: damaged: line {len(documents) + 1} of {len(lines)} does not agree with its checksum; the records before it "
-            "are whole: to use the last of them, delete that line and all that follow"
+            f"{path}: damaged: line {len(documents) + 1} of {len(lines)} does not agree with its checksum; the records "
+            "before it are whole: to use the last of them, delete that line and all that follow"
         )
     return documents[0], documents[1:]
 
