@@ -31,7 +31,7 @@ def main() -> None:
         while kills.total() < arguments.kills:
             kind = KINDS[chains.total() % len(KINDS)]
             end, seconds = expected[kind]
-            found, count, tore = killed(folder, kind, seconds / 5, rng)
+            found, count, tore = killed(folder, kind, seconds / 4, rng, most=20)
             if found != end:
                 raise SystemExit(f"{kind}: after {count} kills the run ends with {found}, never killed with {end}")
             kills[kind] += count
