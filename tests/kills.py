@@ -1,6 +1,6 @@
 """Kill a training run with SIGKILL at any moment, resume it, and compare its end with that of one never killed.
 
-    python tests/kills.py PATH KIND     one run, with its checkpoint at PATH; prints a digest of its end, and the seconds
+    python tests/kills.py PATH KIND     a run with its checkpoint at PATH; prints a digest of its end, and the seconds
 
 `tests/kills_report.py` does it 200 times, `test_checkpoint_files.py` a few.
 """
@@ -48,7 +48,8 @@ def run(path: Path, kind: str) -> str:
     targets = [a * b for a, b in rows]
     model = Stateful() if kind == "stateful" else MLP(2, [8, 8, 1], activation="tanh", rng=0)
     optimizer = "lbfgs" if kind == "lbfgs" else "adam"
-    settings: dict[str, Any] = {"epochs": 8 if kind == "lbfgs" else 60, "batch_size": 40 if kind == "lbfgs" else 8}
+    epochs = {"lbfgs": 8, "rewritten": 20}.get(kind, 60)
+    settings: dict[str, Any] = {"epochs": epochs, "batch_size": 40 if kind == "lbfgs" else 8}
     history = fit(model, rows, targets, loss=squared_error, optimizer=optimizer, validation=0.2, early_stopping=50,
                   progress=False, checkpoint=path, resume=True, **settings)  # fmt: skip
     end = [[p.data.hex() for p in model.parameters()], history.to_dict(), random.random()]

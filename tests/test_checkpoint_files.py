@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -273,7 +274,7 @@ def test_the_file_grows_with_what_is_new_and_is_rewritten_at_twice_its_live_size
     path = tmp_path / "run.json"
     sizes: list[int] = []
     train(network(), path, epochs=30, callbacks=lambda e: path.exists() and sizes.append(path.stat().st_size))
-    grown = [b - a for a, b in zip(sizes, sizes[1:]) if b != a]
+    grown = [b - a for a, b in itertools.pairwise(sizes) if b != a]
     assert max(grown) < 6_000  # a record of the 13 parameters, of Adam's 26 numbers and of the shuffling
     assert sizes[-1] > 29 * min(grown)
     monkeypatch.setattr(checkpoint_module, "_SLACK", 0)

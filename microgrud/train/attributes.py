@@ -28,10 +28,9 @@ import numpy as np
 
 from ..engine import Value
 from ..nn.contents import of_library
-from ..nn.module import Module
 from ..tape.compiled import Compiled
 
-__all__ = ["MISSING", "PART", "Attributes", "Node", "classes_of", "head", "kind_of", "name_of", "pack", "structure"]
+__all__ = ["MISSING", "PART", "Attributes", "Node", "classes_of", "head", "name_of", "pack", "structure"]
 
 Node: TypeAlias = dict[str, Any]
 
@@ -42,11 +41,13 @@ MISSING = object()
 
 _PLAIN = (type(None), bool, int, float, str)
 _CONTAINERS = (list, tuple, set, frozenset, deque, dict)
+#: Kinds of objects that may have attributes beside what they hold, where the class is a user's.
+_BARE = (*(kind.__name__ for kind in _CONTAINERS), "random", "value")
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodWrapperType, np.ufunc)
 _METHODS = (types.BuiltinFunctionType, types.MethodWrapperType, types.MethodType)
 _NAMESPACES = (types.SimpleNamespace, UserList, UserDict, ChainMap)
 #: Parts of this package whose objects are walked as users' are.
-_WALKED = ("microgrud.nn", "microgrud.optim", "microgrud.train", "microgrud.losses")
+_OWN = ("microgrud.nn", "microgrud.optim", "microgrud.train", "microgrud.losses")
 #: Lists of at least so many floats are packed: 30,000 of them take 0.7 ms, and 39 ms as decimals.
 _LONG = 16
 
@@ -89,6 +90,7 @@ class Attributes:
         self._index = {id(p): i for i, p in enumerate(parameters)}
         self._paths: dict[int, tuple[str, Any]] = {}
         self._taken: set[str] = set()
+        self._walked: dict[type, bool] = {}
         self._waiting: deque[tuple[str, Any]] = deque()
         # By id, as they were at the first walk: objects of unknown classes with a digest, and results of operations.
         self._seen: dict[int, tuple[Any, bytes | None]] = {}
@@ -152,6 +154,38 @@ class Attributes:
             return dict(_fixed(x))
         return dict(enumerate(x.ravel().tolist() if isinstance(x, np.ndarray) else x))
 
+    def kind_of(self, x: Any) -> tuple[str, str]:
+        """Return the kind of an object that has a node, and the name of its class.
+
+        >>> attributes = Attributes({}, [])
+        >>> attributes.kind_of([]), attributes.kind_of(random.Random(0)), attributes.kind_of(io.StringIO())
+        (('list', 'list'), ('random', 'Random'), ('foreign', 'StringIO'))
+        """
+        kind = type(x)
+        name = kind.__qualname__
+        if isinstance(x, Value):
+            return "value" if x.is_leaf else "node", name
+        if isinstance(x, type):
+            return "class", x.__qualname__
+        for container in _CONTAINERS:
+            if isinstance(x, container):
+                # The order in a set says nothing, so that its items cannot be told apart by it.
+                by_order = container in (set, frozenset) and any(self.inline(item) is PART for item in x)
+                return "foreign" if by_order else container.__name__, name
+        if kind is np.ndarray and x.dtype.kind in "biufcmMSUO":
+            return "objects" if x.dtype == object else "array", name
+        if isinstance(x, random.Random) and not isinstance(x, random.SystemRandom):
+            return "random", name
+        if isinstance(x, (np.random.Generator, np.random.RandomState, np.random.BitGenerator)):
+            return "generator", name
+        if isinstance(x, types.FunctionType):
+            return "function", name_of(x)
+        if isinstance(x, (partial, Compiled, *_METHODS)):
+            return "fixed", name
+        if kind not in self._walked:
+            self._walked[kind] = _is_walked(kind)
+        return "object" if self._walked[kind] else "foreign", name
+
     # --- one object ---
 
     def _found(self, x: Any, path: str) -> str:
@@ -170,7 +204,7 @@ class Attributes:
         return {"at": self._found(x, path)} if inline is PART else inline
 
     def _node(self, path: str, x: Any) -> Node:
-        kind, name = kind_of(x)
+        kind, name = self.kind_of(x)
         node: Node = {kind: name}
         if kind in ("object", "class", "function", "fixed"):
             contents = self.contents(x, kind)
@@ -202,7 +236,7 @@ class Attributes:
                 node.update(op=x._op, kept=self._at_start is None or id(x) in self._at_start)
         else:
             self._check_foreign(path, x, name)
-        if isinstance(x, _CONTAINERS) and type(x) not in _CONTAINERS and getattr(x, "__dict__", None):
+        if kind in _BARE and type(x) not in (*_CONTAINERS, random.Random) and getattr(x, "__dict__", None):
             node["attributes"] = {"at": self._found(x.__dict__, f"{path}.__dict__")}
         return node
 
@@ -220,7 +254,7 @@ class Attributes:
 
     def _attributes(self, x: Any) -> Iterator[tuple[str, Any]]:
         own = getattr(x, "__dict__", {})
-        hidden = "training" if isinstance(x, Module) else ""  # which `fit` sets itself
+        hidden = "training" if hasattr(type(x), "train") else ""  # which `fit` sets itself
         yield from ((name, item) for name, item in own.items() if name != hidden)
         for each in type(x).__mro__:
             for name, descriptor in vars(each).items() if "__slots__" in vars(each) else ():
@@ -249,36 +283,6 @@ class Attributes:
             )
 
 
-def kind_of(x: Any) -> tuple[str, str]:
-    """Return the kind of an object that has a node, and the name of its class.
-
-    >>> kind_of([]), kind_of(random.Random(0)), kind_of(io.StringIO())
-    (('list', 'list'), ('random', 'Random'), ('foreign', 'StringIO'))
-    """
-    kind = type(x)
-    name = kind.__qualname__
-    if isinstance(x, Value):
-        return "value" if x.is_leaf else "node", name
-    if isinstance(x, type):
-        return "class", x.__qualname__
-    for container in _CONTAINERS:
-        if isinstance(x, container):
-            return container.__name__, name
-    if kind is np.ndarray and x.dtype.kind in "biufcmMSUO":
-        return "objects" if x.dtype == object else "array", name
-    if isinstance(x, random.Random) and not isinstance(x, random.SystemRandom):
-        return "random", name
-    if isinstance(x, (np.random.Generator, np.random.RandomState, np.random.BitGenerator)):
-        return "generator", name
-    if isinstance(x, types.FunctionType):
-        return "function", name_of(x)
-    if isinstance(x, (partial, Compiled, *_METHODS)):
-        return "fixed", name
-    if kind in _NAMESPACES or not of_library(kind, "microgrud") or str(kind.__module__).startswith(_WALKED):
-        return "object", name
-    return "foreign", name
-
-
 def name_of(x: Any) -> str:
     """Return what a function, class, module or member of an enumeration is told by; a lambda has what it mentions too.
 
@@ -296,6 +300,15 @@ def name_of(x: Any) -> str:
 def classes_of(x: Any) -> list[type]:
     """Return the classes of an object that no library defines: their attributes may change too."""
     return [each for each in type(x).__mro__ if not of_library(each, "microgrud")]
+
+
+def _is_walked(kind: type) -> bool:
+    """Tell whether all that objects of a class keep is in attributes that one may read and write."""
+    if kind in _NAMESPACES or str(kind.__module__).startswith(_OWN):
+        return True
+    inherited = [vars(each) for each in kind.__mro__ if each is not object and of_library(each)]
+    inside = ("__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__")  # as of a subclass of int or array
+    return not of_library(kind, "microgrud") and not any(name in each for each in inherited for name in inside)
 
 
 def cells_of(function: types.FunctionType) -> dict[str, types.CellType]:

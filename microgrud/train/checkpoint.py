@@ -85,10 +85,13 @@ class Checkpoint:
             "random": random.getstate.__self__,  # type: ignore[attr-defined]
             "numpy.random": np.random.get_state.__self__,  # type: ignore[attr-defined]
         }
+        # What a subclass of Value keeps beside its number, moments say.
+        roots["parameters"] = {i: vars(p) for i, p in enumerate(training.parameters) if hasattr(p, "__dict__")}
         self._attributes = Attributes({k: x for k, x in roots.items() if x is not None}, training.parameters)
         self._pause_until = 0.0
+        self._run = _run(training)
         self._begin(self._attributes.read())
-        check_target(path, len(self._journal.header) + len(dumps(self._record(self._attributes.read(), 0, 0))))
+        check_target(path, len(self._journal.header) + len(dumps(self._record({}, 0, 0))))
 
     def resume(self) -> None:
         """Bring the run to where the file left off; on an error nothing is changed.
@@ -132,7 +135,7 @@ class Checkpoint:
 
     def _begin(self, first: dict[str, Node]) -> None:
         """Take the state at the start of the run, and write the file anew at the next save."""
-        header = {"format": FORMAT, "format_version": VERSION, "run": _run(self.training), "first": first}
+        header = {"format": FORMAT, "format_version": VERSION, "run": self._run, "first": first}
         self._journal = Journal(self.path, header)
         self._first = {path: marshal.dumps(node, 2) for path, node in first.items()}
         self._nodes_first = first
@@ -178,7 +181,7 @@ class Checkpoint:
 
     def _restore(self, header: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> None:
         training, last = self.training, records[-1]
-        _check_run(header["run"], _run(training))
+        _check_run(header["run"], self._run)
         first = header["first"]
         saved = dict(first)
         for record in records:

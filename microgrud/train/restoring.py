@@ -19,7 +19,7 @@ import numpy as np
 
 from ..engine import Value
 from ..optim.settings import brief
-from .attributes import MISSING, PART, Attributes, Node, cells_of, classes_of, head, kind_of, name_of, structure
+from .attributes import MISSING, PART, Attributes, Node, cells_of, classes_of, head, name_of, pack, structure
 from .journal import dumps
 
 __all__ = ["check_known", "plan", "unpack"]
@@ -86,10 +86,13 @@ class _Restoring:
                 raise ValueError(f"it is that of a run where {where} is {path}, and here it is another object")
             return made
         kind, _ = head(node)
-        fits = present is not MISSING and not self.attributes.is_parameter(present) and _fits(node, present)
+        fits = present is not MISSING and not self.attributes.is_parameter(present) and self._fits(node, present)
         if not fits and unchanged and path in self.first and structure(self.first[path]) == structure(node):
             raise _differs(where, _shown(node), present)
-        if id(present) in self._used or not fits:
+        locked = (
+            fits and kind == "array" and not present.flags.writeable and pack(present, node["dtype"]) != node["data"]
+        )
+        if id(present) in self._used or not fits or locked:
             if kind in _GIVEN:
                 raise _differs(where, _shown(node), present)
             made, contents = self._fresh(node, where), {}
@@ -110,7 +113,8 @@ class _Restoring:
         node = self.saved[path]
         kind, _ = head(node)
         if kind == "array":
-            self.actions.append(lambda: np.copyto(x, _array(node)))
+            if x.flags.writeable:  # any other is right already
+                self.actions.append(lambda: np.copyto(x, _array(node)))
         elif kind == "value":
             data, grad = float(node["data"]), float(node["grad"])
             self.actions += [partial(setattr, x, "data", data), partial(setattr, x, "grad", grad)]
@@ -193,6 +197,21 @@ class _Restoring:
             return unpack(saved["data"], data)[0]
         return tuple(self._decoded(item) for item in saved["tuple"])
 
+    def _fits(self, node: Node, present: Any) -> bool:
+        kind, name = head(node)
+        if self.attributes.kind_of(present) != (kind, name):
+            return False
+        if kind == "array":
+            return [present.dtype.newbyteorder("<").str, list(present.shape)] == [node["dtype"], node["shape"]]
+        if kind == "objects":
+            return bool(list(present.shape) == node["shape"])
+        if kind == "deque":
+            return bool(present.maxlen == node["maxlen"])
+        if kind == "generator" and not isinstance(present, np.random.RandomState):
+            bits = present if isinstance(present, np.random.BitGenerator) else present.bit_generator
+            return bool(bits.state["bit_generator"] == node["bits"])
+        return True
+
     # --- new objects ---
 
     def _fresh(self, node: Node, where: str) -> Any:
@@ -262,23 +281,6 @@ def _items(node: Node) -> dict[Any, Any]:
     elif isinstance(items, dict):
         items = [{"parameter": number} for number in items["parameters"]]
     return dict(enumerate(items))
-
-
-def _fits(node: Node, present: Any) -> bool:
-    kind, name = head(node)
-    if kind_of(present) != (kind, name):
-        return False
-    if kind == "array":
-        dtype = present.dtype.newbyteorder("<").str
-        return bool(present.flags.writeable) and [dtype, list(present.shape)] == [node["dtype"], node["shape"]]
-    if kind == "objects":
-        return bool(list(present.shape) == node["shape"])
-    if kind == "deque":
-        return bool(present.maxlen == node["maxlen"])
-    if kind == "generator" and not isinstance(present, np.random.RandomState):
-        bits = present if isinstance(present, np.random.BitGenerator) else present.bit_generator
-        return bool(bits.state["bit_generator"] == node["bits"])
-    return True
 
 
 def _put(x: Any, kind: str, held: dict[Any, Any]) -> None:
