@@ -311,6 +311,51 @@ def numbers_of_all_kinds() -> Any:
     return of(start, factor)
 
 
+RNG = random.Random()
+SEEN = {"calls": 0}
+CALLS = 0
+
+
+def noise() -> float:
+    global CALLS
+    CALLS += 1
+    return RNG.random() + 0.01 * CALLS
+
+
+@stateful
+def globals_of_a_function_that_the_model_calls() -> Any:
+    def start(model: Any) -> None:
+        global CALLS
+        CALLS = SEEN["calls"] = 0
+        RNG.seed(3)
+
+    def factor(model: Any) -> float:
+        SEEN["calls"] += 1
+        return noise() + 0.01 * SEEN["calls"]
+
+    return of(start, factor)
+
+
+@stateful
+def methods_of_all_kinds() -> Any:
+    generator = random.Random(0)
+
+    class Special(Net):
+        @staticmethod
+        def drawn() -> float:
+            return generator.random()
+
+        @property
+        def noisy(self) -> float:
+            return RNG.random()
+
+        def factor(self) -> float:
+            return self.drawn() + self.noisy
+
+    RNG.seed(5)
+    return Special()
+
+
 class Moving(Value):
     """A parameter that keeps its moment, as programs for micrograd do."""
 
@@ -638,7 +683,7 @@ def with_settings(**settings: Any) -> Any:
         (lambda: with_settings(rate=0.25), "a run with model.rate 0.5, and this one has 0.25"),
         (lambda: with_settings(rate=None), "a run with model.rate 0.5, and this one has None"),
         (lambda: with_settings(act=min), "a run with model.act 'max', and this one has <built-in function min>"),
-        (lambda: with_settings(act=lambda x: x), "a run with model.act 'max'"),
+        (lambda: with_settings(act=lambda x: x), "a run with model.act 'max', and this one has <function"),
         (lambda: with_settings(sizes=[1, 3]), r"a run with model.sizes\[1\] 2, and this one has 3"),
         (lambda: with_settings(sizes=[1, 2, 3]), "a run with model.sizes of 2 items, and this one has"),
         (lambda: with_settings(sizes=(1, 2)), "a run with model.sizes of type list"),
@@ -679,7 +724,9 @@ def test_lambdas_are_told_apart_by_what_they_mention(tmp_path: Path) -> None:
 
     run(lambda x: x.tanh() * 2)
     run(lambda x: x.tanh() * 2, resume=True)
-    with pytest.raises(ModelFileError, match="'<lambda> tanh 2', and this one has"):
+    with pytest.raises(
+        ModelFileError, match="of the function <lambda> tanh 2, and this one has that of <lambda> sin 2"
+    ):
         run(lambda x: x.sin() * 2, resume=True)
 
 

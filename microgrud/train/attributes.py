@@ -30,12 +30,14 @@ from ..engine import Value
 from ..nn.contents import of_library
 from ..tape.compiled import Compiled
 
-__all__ = ["MISSING", "PART", "Attributes", "Node", "classes_of", "head", "name_of", "pack", "structure"]
+__all__ = ["GLOBAL", "MISSING", "PART", "Attributes", "Node", "classes_of", "head", "name_of", "pack", "structure"]
 
 Node: TypeAlias = dict[str, Any]
 
 #: Stands for an object that has a node of its own.
 PART = object()
+#: Before the names of a function's module that it reads.
+GLOBAL = "global "
 #: Stands for an attribute or an item that is not there.
 MISSING = object()
 
@@ -91,6 +93,7 @@ class Attributes:
         self._paths: dict[int, tuple[str, Any]] = {}
         self._taken: set[str] = set()
         self._walked: dict[type, bool] = {}
+        self._names: dict[types.CodeType, list[str]] = {}
         self._waiting: deque[tuple[str, Any]] = deque()
         # By id, as they were at the first walk: objects of unknown classes with a digest, and results of operations.
         self._seen: dict[int, tuple[Any, bytes | None]] = {}
@@ -131,7 +134,7 @@ class Attributes:
         if kind is tuple:
             items = [self.inline(item) for item in x]
             return PART if any(item is PART for item in items) else {"tuple": items}
-        if isinstance(x, (type, types.ModuleType, enum.Enum)) or (isinstance(x, _FUNCTIONS) and not _keeps_state(x)):
+        if isinstance(x, (type, types.ModuleType, enum.Enum)) or _is_fixed_function(x):
             return {"name": name_of(x)}
         return PART
 
@@ -146,10 +149,9 @@ class Attributes:
         if kind == "dict":
             return dict(x.items())
         if kind == "class":
-            return {k: v for k, v in vars(x).items() if not (k.startswith("__") or callable(v) or _is_descriptor(v))}
+            return dict(_of_class(x))
         if kind == "function":
-            cells = {name: contents for name, cell in cells_of(x).items() for contents in _contents_of(cell)}
-            return {**cells, **vars(x)}
+            return {} if of_library(x, "microgrud") else dict(self._of_function(x))
         if kind == "fixed":
             return dict(_fixed(x))
         return dict(enumerate(x.ravel().tolist() if isinstance(x, np.ndarray) else x))
@@ -263,6 +265,18 @@ class Attributes:
                     if item is not MISSING:
                         yield name, item
 
+    def _of_function(self, function: types.FunctionType) -> Iterator[tuple[str, Any]]:
+        """Yield the variables that a function closes over, its attributes, and what it reads of its module's data."""
+        for name, cell in cells_of(function).items():
+            yield from ((name, contents) for contents in _contents_of(cell))
+        yield from vars(function).items()
+        if function.__code__ not in self._names:
+            self._names[function.__code__] = _names_in(function.__code__)
+        for name in self._names[function.__code__]:
+            item = function.__globals__.get(name, MISSING)
+            if not (item is MISSING or isinstance(item, (types.ModuleType, type)) or _is_fixed_function(item)):
+                yield GLOBAL + name, item
+
     def _check_foreign(self, path: str, x: Any, name: str) -> None:
         """Raise if an object of a class that is not known here was made or changed since the start, or may have."""
         digest: bytes | None = None
@@ -340,12 +354,30 @@ def _packed(x: Any) -> Any:
     return x.item() if isinstance(x, np.generic) else x
 
 
-def _keeps_state(function: Any) -> bool:
-    """Tell whether a function has variables, attributes or an object of its own."""
-    if isinstance(function, types.FunctionType):
-        return not of_library(function, "microgrud") and bool(function.__closure__ or vars(function))
-    owner = getattr(function, "__self__", None)
-    return owner is not None and not isinstance(owner, (type, types.ModuleType))
+def _is_fixed_function(x: Any) -> bool:
+    """Tell whether this is a function of a library, and no method of an object: nothing about it changes."""
+    if isinstance(x, types.FunctionType):
+        return of_library(x, "microgrud")
+    owner = getattr(x, "__self__", None)
+    return isinstance(x, _FUNCTIONS) and (owner is None or isinstance(owner, (type, types.ModuleType)))
+
+
+def _names_in(code: types.CodeType) -> list[str]:
+    """Return the names of globals that a function and those inside it may read, and others of its attributes."""
+    inner = [name for each in code.co_consts if isinstance(each, types.CodeType) for name in _names_in(each)]
+    return sorted({*code.co_names, *inner})
+
+
+def _of_class(cls: type) -> Iterator[tuple[str, Any]]:
+    """Yield the data of a class, and the functions of its methods: these may keep state too."""
+    for name, item in vars(cls).items():
+        if not name.startswith("__") or name == "__call__":
+            function = getattr(item, "__func__", getattr(item, "fget", item))
+            if isinstance(function, types.FunctionType):
+                if not of_library(function, "microgrud"):
+                    yield name, function
+            elif not callable(item) and not hasattr(type(item), "__get__"):
+                yield name, item
 
 
 def _fixed(x: Any) -> Iterator[tuple[str, Any]]:
@@ -355,7 +387,3 @@ def _fixed(x: Any) -> Iterator[tuple[str, Any]]:
         yield "function", x.function
     else:
         yield from (("name", x.__name__), ("self", x.__self__))
-
-
-def _is_descriptor(x: Any) -> bool:
-    return hasattr(type(x), "__get__")

@@ -40,9 +40,9 @@ __all__ = ["Checkpoint", "CheckpointError", "load_checkpoint"]
 FORMAT = "microgrud checkpoint"
 VERSION = 2
 
-#: After a save, this many times its duration pass before the next: saving takes at most 5% of the time, whatever the
+#: After a save, this many times its duration pass before the next: saving takes at most 3% of the time, whatever the
 #: model, the state and the disk. Where epochs are shorter than that, some are not saved.
-_PAUSE = 20
+_PAUSE = 30
 #: Bytes that a file may have beside twice what is live: a rewriting takes two flushes to the disk, an addition one.
 _SLACK = 1 << 20
 

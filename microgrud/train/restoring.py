@@ -19,7 +19,7 @@ import numpy as np
 
 from ..engine import Value
 from ..optim.settings import brief
-from .attributes import MISSING, PART, Attributes, Node, cells_of, classes_of, head, name_of, pack, structure
+from .attributes import GLOBAL, MISSING, PART, Attributes, Node, cells_of, classes_of, head, name_of, pack, structure
 from .journal import dumps
 
 __all__ = ["check_known", "plan", "unpack"]
@@ -296,12 +296,14 @@ def _put(x: Any, kind: str, held: dict[Any, Any]) -> None:
                 own[name] = item
     elif kind == "class":
         for name, item in held.items():
-            if vars(x).get(name, MISSING) is not item:
+            if vars(x).get(name, MISSING) is not item and not isinstance(item, types.FunctionType):
                 setattr(x, name, item)
     elif kind == "function":
         cells = cells_of(x)
         for name, item in held.items():
-            if name in cells:
+            if name.startswith(GLOBAL):
+                x.__globals__[name.removeprefix(GLOBAL)] = item
+            elif name in cells:
                 cells[name].cell_contents = item
             else:
                 vars(x)[name] = item
@@ -362,7 +364,7 @@ def _inner(path: str, kind: str, key: Any) -> str:
 def _shown(node: Node) -> str:
     kind, name = head(node)
     shape = f" of shape {tuple(node['shape'])}" if "shape" in node else ""
-    return f"of type {name if kind != 'function' else repr(name)}{shape}"
+    return f"of type {name}{shape}" if kind != "function" else f"of the function {name}"
 
 
 def _differs(where: str, saved: Any, present: Any) -> ValueError:
@@ -371,9 +373,9 @@ def _differs(where: str, saved: Any, present: Any) -> ValueError:
         saved = next(iter(saved.values()))
     if not isinstance(saved, str) or not saved.startswith("of "):
         saved = brief(saved)
-    if isinstance(saved, str) and saved.startswith("of type") and present is not MISSING:
-        name = name_of(present) if isinstance(present, types.FunctionType) else type(present).__qualname__
-        now = f"one of type {name}"
+    if isinstance(saved, str) and saved.startswith("of ") and present is not MISSING:
+        is_function = isinstance(present, types.FunctionType)
+        now = f"that of {name_of(present)}" if is_function else f"one of type {type(present).__qualname__}"
     elif present is MISSING:
         now = "none"
     else:
