@@ -368,18 +368,30 @@ class Moving(Value):
 def moments_on_parameters() -> Any:
     def start(model: Any) -> None:
         model.w, model.b, model.words = [Moving(0.5), Moving(-0.25)], Moving(0.125), Words("a")
-        model.words.count, model.draws = 0, Draws(0)
+        model.words.count, model.draws, model.point = 0, Draws(0), Point((1.0, 2.0))
+        model.point.count = 0
 
     def factor(model: Any) -> float:
         for p in model.parameters():
             p.m = 0.9 * p.m + 0.1 * p.data
         model.words.count += 1
-        return float(1.0 + sum(p.m for p in model.parameters()) + 0.01 * model.words.count + 0.1 * model.draws.random())
+        model.point.count += model.words.count
+        return float(
+            1.0
+            + 0.001 * model.point.count
+            + sum(p.m for p in model.parameters())
+            + 0.01 * model.words.count
+            + 0.1 * model.draws.random()
+        )
 
     return of(start, factor)
 
 
 class Words(list[str]):
+    count: int
+
+
+class Point(tuple[float, ...]):
     count: int
 
 
@@ -436,6 +448,8 @@ def an_attribute_of_the_class() -> Any:
 def what_cannot_change_and_no_file_can_hold() -> Any:
     def start(model: Any) -> None:
         model.lock, model.log, model.pattern = threading.Lock(), logging.getLogger(__name__), re.compile("a")
+        model.sets = {10, 9, 2, "b", "a", None, (1, 2)}, frozenset([10, 9, 2, "b"]), {model.b, model.w[0]}
+        model.bound = functools.partial(max, frozenset([3, 20, 100]))
         model.file, model.act, model.kind, model.compiled = io.StringIO("x"), lambda x: x, Net, compile(squared_error)
         model.partial, model.method, model.calls = functools.partial(max, 1), model.parameters, 0
 
@@ -481,6 +495,19 @@ class Jittered(SGD):
     def _update(self, group: Any, state: Any, data: Any, grad: Any) -> Any:
         self.count += 1
         return super()._update(group, state, data, grad * self.rng.uniform(0.5, 1.5) / self.count)
+
+
+class Unfreezing(SGD):
+    """Trains the other parameters too from the third step on."""
+
+    def __init__(self, model: Any) -> None:
+        self.others = model.parameters()[2:]
+        super().__init__(model.parameters()[:2], lr=0.05, momentum=0.5)
+
+    def step(self, closure: Any = None) -> Any:
+        if self.state[0]["step"] == 2:
+            self.add_param_group({"params": self.others, "lr": 0.01})
+        return super().step(closure)
 
 
 class Wary(EarlyStopping):
@@ -535,6 +562,7 @@ ELSEWHERE: dict[str, Callable[[Any], dict[str, Any]]] = {
     "schedule": lambda model: {"optimizer": "sgd", "schedule": Annealing},
     "early stopping": lambda model: {"early_stopping": Wary(1)},
     "LBFGS": lambda model: {"optimizer": LBFGS(model.parameters(), max_iter=2, history_size=3), "batch_size": 4},
+    "a group added in mid-run": lambda model: {"optimizer": Unfreezing(model)},
     "a part of the parameters": lambda model: {"optimizer": Adam(model.parameters()[:2])},
 }
 
@@ -558,6 +586,27 @@ def test_a_recorded_run_ends_the_same(cut: int, tmp_path: Path) -> None:
     ends_the_same(
         lambda: (MLP(2, [4, 4, 1], activation="tanh", rng=0), {"compile": True}), tmp_path / "run.json", cut, "stop"
     )
+
+
+def test_a_long_chain_of_objects_is_no_recursion(tmp_path: Path) -> None:
+    def make() -> Any:
+        model: Any = with_settings(next=None, count=0)
+        for _ in range(3_000):
+            model.next = types.SimpleNamespace(next=model.next, items=[(model.next,)], count=0)
+        return model
+
+    def count(event: TrainingEvent) -> None:
+        link = event.model
+        while link is not None:
+            link.count, link = link.count + 1, link.next
+
+    expected = make()
+    train(expected, epochs=1, callbacks=at(2, count), checkpoint=tmp_path / "run.json")
+    resumed = make()
+    train(resumed, epochs=1, checkpoint=tmp_path / "run.json", resume=True)
+    while resumed is not None:
+        assert resumed.count == expected.count == 1
+        resumed, expected = resumed.next, expected.next
 
 
 def test_gradients_of_parameters_that_are_not_moved_are_restored(tmp_path: Path) -> None:
@@ -671,7 +720,14 @@ def test_an_iterator_that_advances_is_refused(tmp_path: Path) -> None:
 
 def with_settings(**settings: Any) -> Any:
     def start(model: Any) -> None:
-        for name, setting in {"rate": 0.5, "act": max, "sizes": [1, 2], "mask": np.ones(2), **settings}.items():
+        for name, setting in {
+            "rate": 0.5,
+            "act": max,
+            "sizes": [1, 2],
+            "mask": np.ones(2),
+            "window": deque([1.0], maxlen=2),
+            **settings,
+        }.items():
             setattr(model, name, setting)
 
     return of(start, lambda m: 1.0)
@@ -689,6 +745,8 @@ def with_settings(**settings: Any) -> Any:
         (lambda: with_settings(sizes=(1, 2)), "a run with model.sizes of type list"),
         (lambda: with_settings(mask=np.ones(3)), r"a run with model.mask of type ndarray of shape \(2,\)"),
         (lambda: with_settings(more=1), "a run without model.more"),
+        (lambda: with_settings(more=[1]), "a run without model.more"),
+        (lambda: with_settings(window=deque([1.0], maxlen=3)), "a run with model.window of type deque"),
         (lambda: MLP(2, [1]), "a run with parameters"),
     ],
 )

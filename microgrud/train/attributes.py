@@ -70,7 +70,7 @@ def head(node: Node) -> tuple[str, str]:
 
 def structure(node: Node) -> tuple[Any, ...]:
     """Return what of a node must agree for an object to be restored in place."""
-    return (*head(node), node.get("dtype"), node.get("shape"), node.get("bits"))
+    return (*head(node), node.get("dtype"), node.get("shape"), node.get("maxlen"), node.get("bits"))
 
 
 class Attributes:
@@ -154,7 +154,7 @@ class Attributes:
             return {} if of_library(x, "microgrud") else dict(self._of_function(x))
         if kind == "fixed":
             return dict(_fixed(x))
-        return dict(enumerate(x.ravel().tolist() if isinstance(x, np.ndarray) else x))
+        return dict(enumerate(self._listed(x, kind)))
 
     def kind_of(self, x: Any) -> tuple[str, str]:
         """Return the kind of an object that has a node, and the name of its class.
@@ -216,10 +216,8 @@ class Attributes:
         elif kind == "dict":
             node["items"] = [self._entry(path, i, key, item) for i, (key, item) in enumerate(x.items())]
         elif kind in ("list", "tuple", "deque", "set", "frozenset", "objects"):
-            node["items"] = self._sequence(path, x.ravel().tolist() if kind == "objects" else list(x))
-            if kind in ("set", "frozenset"):
-                node["items"].sort(key=repr)
-            elif kind == "deque":
+            node["items"] = self._sequence(path, self._listed(x, kind))
+            if kind == "deque":
                 node["maxlen"] = x.maxlen
             elif kind == "objects":
                 node["shape"] = list(x.shape)
@@ -253,6 +251,11 @@ class Attributes:
         if items and None not in numbers:  # as of a neuron's weights
             return {"parameters": numbers}
         return [self._child(item, f"{path}[{i}]") for i, item in enumerate(items)]
+
+    def _listed(self, x: Any, kind: str) -> list[Any]:
+        if kind in ("set", "frozenset"):
+            return sorted(x, key=lambda item: repr(self.inline(item)))
+        return x.ravel().tolist() if kind == "objects" else list(x)
 
     def _attributes(self, x: Any) -> Iterator[tuple[str, Any]]:
         own = getattr(x, "__dict__", {})

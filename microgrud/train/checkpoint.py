@@ -173,7 +173,7 @@ class Checkpoint:
             "shuffling": [version, pack(words, "<u4"), gauss],
             "history": training.history.to_dict(steps, epochs),
             "parameters": pack(read_data(training.parameters)),
-            "gradients": pack(read_gradients(_unmoved(training))),
+            "gradients": pack(read_gradients(training.parameters)),
             "state": nodes,
         }
 
@@ -186,9 +186,8 @@ class Checkpoint:
         saved = dict(first)
         for record in records:
             saved.update(record["state"])
-        parameters = unpack(last["parameters"])
-        gradients, unmoved = unpack(last["gradients"]), _unmoved(training)
-        if [len(parameters), len(gradients)] != [len(training.parameters), len(unmoved)]:
+        parameters, gradients = unpack(last["parameters"]), unpack(last["gradients"])
+        if not len(parameters) == len(gradients) == len(training.parameters):
             raise ValueError(f"parameters: expected {len(training.parameters)} numbers, got {len(parameters)}")
         epoch, batch = whole(0)("epoch", last["epoch"]), whole(0)("batch", last["batch"])
         means = RunningMeans(numbers(4)("means", last["means"]).tolist())
@@ -202,7 +201,7 @@ class Checkpoint:
         for act in actions:
             act()
         write_data(training.parameters, parameters)
-        write_gradients(unmoved, gradients)
+        write_gradients(training.parameters, gradients)
         training.rng.setstate(random_state)
         training.epoch, training.batch, training.means = epoch, batch, means
         training.random_state, training.history = random_state, history
@@ -220,12 +219,6 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         OSError: if it cannot be read.
     """
     return read_journal(path, FORMAT, VERSION)[1][-1]
-
-
-def _unmoved(training: Training) -> list[Value]:
-    """Return the parameters that the optimizer does not move: their gradients add up over all steps."""
-    moved = set(map(id, training.optimizer.parameters()))
-    return [p for p in training.parameters if id(p) not in moved]
 
 
 def _run(training: Training) -> dict[str, Any]:

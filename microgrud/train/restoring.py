@@ -27,6 +27,8 @@ __all__ = ["check_known", "plan", "unpack"]
 _EMPTY: Mapping[str, Callable[[], Any]] = {"list": list, "dict": dict, "set": set}
 #: Kinds of which nothing can be made from a file: there has to be one, of the same class.
 _GIVEN = ("object", "class", "function", "fixed", "foreign")
+#: Kinds whose items have names that the program gives.
+_NAMED = ("object", "class", "function", "fixed")
 _BUILT_IN = ("list", "tuple", "set", "frozenset", "deque", "dict", "ndarray", "Random", "Generator", "RandomState")
 
 
@@ -100,12 +102,14 @@ class _Restoring:
             made, contents = present, self.attributes.contents(present, kind) if "items" in node else {}
             self._used[id(present)] = present
         if kind in ("tuple", "frozenset", "fixed"):
-            made = self._rebuilt(path, made, contents, fits)
+            made = self._rebuilt(path, made, contents)
         elif kind == "node":
             made = self._result(node, present, where)
         else:
             self.waiting.append((path, made, contents))
         self._made[path] = made, present
+        if "attributes" in node:
+            self.place(node["attributes"]["at"], made.__dict__, True, f"{path}.__dict__")
         return made
 
     def fill(self, path: str, x: Any, contents: dict[Any, Any]) -> None:
@@ -127,8 +131,6 @@ class _Restoring:
                 self.actions.append(lambda: _put(x, kind, held))
             for each, cls in zip(node.get("classes", ()), classes_of(x)):
                 self.place(each, cls, True, each)
-        if "attributes" in node:
-            self.place(node["attributes"]["at"], x.__dict__, True, f"{path}.__dict__")
 
     # --- what an object holds ---
 
@@ -142,12 +144,10 @@ class _Restoring:
                 raise _differs(path, f"of {len(items)} numbers", len(contents))
             return items
         keys = self._keys(path, items, contents)
-        if items.keys() == old.keys():
-            extra = [key for key in contents if not any(key is known for known in keys.values())]
-            if extra and kind not in ("list", "deque", "objects"):
-                raise ValueError(f"it is that of a run without {_inner(path, kind, extra[0])}")
-            if len(contents) > len(items):
-                raise _differs(path, f"of {len(items)} items", f"{len(contents)} of them")
+        if items.keys() == old.keys() and len(contents) > len(items) and kind not in _NAMED:
+            raise _differs(path, f"of {len(items)} items", f"{len(contents)} of them")
+        if kind in _NAMED and (extra := contents.keys() - items.keys() - old.keys()):
+            raise ValueError(f"it is that of a run without {_inner(path, kind, min(extra))}")
         return {
             keys[key]: self._child(child, old.get(key, MISSING), contents.get(keys[key], MISSING),
                                    _inner(path, kind, key))
@@ -229,19 +229,19 @@ class _Restoring:
         if kind == "value" and name == "Value":
             return Value(0.0)
         if kind in ("tuple", "frozenset") and name == kind:
-            return ()
+            return () if kind == "tuple" else frozenset()
         if kind == "node":
             return None
         raise _differs(where, _shown(node), MISSING)
 
-    def _rebuilt(self, path: str, x: Any, contents: dict[Any, Any], fits: bool) -> Any:
+    def _rebuilt(self, path: str, x: Any, contents: dict[Any, Any]) -> Any:
         """Return an object that cannot change: the same if all that it holds is the same."""
         kind, name = head(self.saved[path])
         held = self._children(path, contents)
+        if len(held) == len(contents) and all(held[key] is contents[key] for key in held):
+            return x
         if kind == "frozenset":
             return frozenset(held.values())
-        if len(held) == len(contents) and all(held[key] is contents[key] for key in held):
-            return x if fits else ()
         if kind == "fixed":
             raise _differs(path, _shown(self.saved[path]), x)
         return tuple(held.values()) if name == "tuple" else type(x)._make(held.values())
@@ -274,7 +274,7 @@ def _items(node: Node) -> dict[Any, Any]:
     items = node.get("items", {})
     if "dict" in node:
         return {dumps(key): item for key, item in items}
-    if head(node)[0] in ("object", "class", "function", "fixed") or not items:
+    if head(node)[0] in _NAMED or not items:
         return dict(items)
     if isinstance(items, dict) and "floats" in items:
         items = unpack(items["floats"]).tolist()
@@ -358,7 +358,7 @@ def _unpacked(x: Any) -> Any:
 
 
 def _inner(path: str, kind: str, key: Any) -> str:
-    return f"{path}.{key}" if kind in ("object", "class", "function", "fixed") else f"{path}[{key}]"
+    return f"{path}.{key}" if kind in _NAMED else f"{path}[{key}]"
 
 
 def _shown(node: Node) -> str:
