@@ -460,8 +460,10 @@ def what_cannot_change_and_no_file_can_hold() -> Any:
     return of(start, factor)
 
 
-@pytest.mark.parametrize("end", ["crash", "stop"])
-@pytest.mark.parametrize("cut", [1, 4, 6, 8, 11])  # of 12 steps, 4 in an epoch
+# Of 12 steps, 4 in an epoch.
+@pytest.mark.parametrize(
+    ("cut", "end"), [(1, "stop"), (4, "stop"), (5, "crash"), (7, "stop"), (8, "crash"), (11, "crash")]
+)
 @pytest.mark.parametrize("name", STATEFUL)
 def test_a_model_with_state_ends_the_same(name: str, cut: int, end: str, tmp_path: Path) -> None:
     ends_the_same(lambda: (STATEFUL[name](), {}), tmp_path / "run.json", cut, end)
@@ -568,7 +570,7 @@ ELSEWHERE: dict[str, Callable[[Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("compile_it", [False, "auto"])
-@pytest.mark.parametrize("cut", [2, 4, 5])
+@pytest.mark.parametrize("cut", [2, 5])
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_state_of_loss_optimizer_schedule_and_stopping(
     name: str, cut: int, compile_it: bool | str, tmp_path: Path
@@ -747,7 +749,7 @@ def with_settings(**settings: Any) -> Any:
         (lambda: with_settings(more=1), "a run without model.more"),
         (lambda: with_settings(more=[1]), "a run without model.more"),
         (lambda: with_settings(window=deque([1.0], maxlen=3)), "a run with model.window of type deque"),
-        (lambda: MLP(2, [1]), "a run with parameters"),
+        (lambda: MLP(2, [1]), "a run with model of type .*Special, and this one has one of type MLP"),
     ],
 )
 def test_a_model_with_other_settings_is_refused_and_left_alone(

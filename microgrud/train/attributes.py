@@ -22,7 +22,7 @@ import types
 from collections import ChainMap, UserDict, UserList, deque
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from ..engine import Value
 from ..nn.contents import of_library
 from ..tape.compiled import Compiled
 
-__all__ = ["GLOBAL", "MISSING", "PART", "Attributes", "Node", "classes_of", "head", "name_of", "pack", "structure"]
+__all__ = ["GLOBAL", "MISSING", "PART", "Attributes", "Node", "head", "name_of", "pack", "structure"]
 
 Node: TypeAlias = dict[str, Any]
 
@@ -92,7 +92,7 @@ class Attributes:
         self._index = {id(p): i for i, p in enumerate(parameters)}
         self._paths: dict[int, tuple[str, Any]] = {}
         self._taken: set[str] = set()
-        self._walked: dict[type, bool] = {}
+        self._classes: dict[type, _Class] = {}
         self._names: dict[types.CodeType, list[str]] = {}
         self._waiting: deque[tuple[str, Any]] = deque()
         # By id, as they were at the first walk: objects of unknown classes with a digest, and results of operations.
@@ -184,9 +184,14 @@ class Attributes:
             return "function", name_of(x)
         if isinstance(x, (partial, Compiled, *_METHODS)):
             return "fixed", name
-        if kind not in self._walked:
-            self._walked[kind] = _is_walked(kind)
-        return "object" if self._walked[kind] else "foreign", name
+        return "object" if self.class_of(x).walked else "foreign", name
+
+    def class_of(self, x: Any) -> _Class:
+        """Return what there is to know about the class of an object."""
+        found = self._classes.get(type(x))
+        if found is None:
+            found = self._classes[type(x)] = _read_class(type(x))
+        return found
 
     # --- one object ---
 
@@ -211,7 +216,7 @@ class Attributes:
         if kind in ("object", "class", "function", "fixed"):
             contents = self.contents(x, kind)
             node["items"] = {key: self._child(item, f"{path}.{key}") for key, item in contents.items()}
-            if kind == "object" and (classes := classes_of(x)):
+            if kind == "object" and (classes := self.class_of(x).users):
                 node["classes"] = [self._found(each, f"class {each.__qualname__}") for each in classes]
         elif kind == "dict":
             node["items"] = [self._entry(path, i, key, item) for i, (key, item) in enumerate(x.items())]
@@ -258,15 +263,12 @@ class Attributes:
         return x.ravel().tolist() if kind == "objects" else list(x)
 
     def _attributes(self, x: Any) -> Iterator[tuple[str, Any]]:
-        own = getattr(x, "__dict__", {})
-        hidden = "training" if hasattr(type(x), "train") else ""  # which `fit` sets itself
-        yield from ((name, item) for name, item in own.items() if name != hidden)
-        for each in type(x).__mro__:
-            for name, descriptor in vars(each).items() if "__slots__" in vars(each) else ():
-                if isinstance(descriptor, types.MemberDescriptorType) and name != "__dict__":
-                    item = getattr(x, name, MISSING)
-                    if item is not MISSING:
-                        yield name, item
+        own, known = getattr(x, "__dict__", {}), self.class_of(x)
+        yield from ((name, item) for name, item in own.items() if name != known.hidden)
+        for name in known.slots:
+            item = getattr(x, name, MISSING)
+            if item is not MISSING:
+                yield name, item
 
     def _of_function(self, function: types.FunctionType) -> Iterator[tuple[str, Any]]:
         """Yield the variables that a function closes over, its attributes, and what it reads of its module's data."""
@@ -314,13 +316,31 @@ def name_of(x: Any) -> str:
     return getattr(x, "__qualname__", None) or str(getattr(x, "__name__", type(x).__qualname__))
 
 
-def classes_of(x: Any) -> list[type]:
-    """Return the classes of an object that no library defines: their attributes may change too."""
-    return [each for each in type(x).__mro__ if not of_library(each, "microgrud")]
+class _Class(NamedTuple):
+    """What the walk knows about a class.
+
+    Attributes:
+        walked: whether all that its objects keep is in attributes that one may read and write.
+        users: those in its order of resolution that no library defines: their attributes may change too.
+        slots: the names in `__slots__`.
+        hidden: an attribute that is no state.
+    """
+
+    walked: bool
+    users: list[type]
+    slots: list[str]
+    hidden: str
+
+
+def _read_class(kind: type) -> _Class:
+    slotted = [vars(each) for each in kind.__mro__ if "__slots__" in vars(each)]
+    slots = [name for each in slotted for name, x in each.items() if isinstance(x, types.MemberDescriptorType)]
+    users = [each for each in kind.__mro__ if not of_library(each, "microgrud")]
+    hidden = "training" if hasattr(kind, "train") else ""  # which `fit` sets itself
+    return _Class(_is_walked(kind), users, [name for name in slots if name != "__dict__"], hidden)
 
 
 def _is_walked(kind: type) -> bool:
-    """Tell whether all that objects of a class keep is in attributes that one may read and write."""
     if kind in _NAMESPACES or str(kind.__module__).startswith(_OWN):
         return True
     inherited = [vars(each) for each in kind.__mro__ if each is not object and of_library(each)]

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..engine import Value
 from ..jsonfile import ModelFileError
 from ..optim.optimizer import plain
 from ..optim.packing import read_data, read_gradients, write_data, write_gradients
@@ -228,7 +227,7 @@ def _run(training: Training) -> dict[str, Any]:
         return None if x is None else getattr(x, "__qualname__", type(x).__qualname__)
 
     return {
-        "parameters": _names(training.model, training.parameters),
+        "parameters": len(training.parameters),
         "samples": len(training.samples),
         "validation samples": len(training.held_out or ()),
         "data": _fingerprint(training.samples, training.held_out),
@@ -250,11 +249,6 @@ def _check_run(saved: Mapping[str, Any], present: Mapping[str, Any]) -> None:
         before = saved.get(name)
         if before != value:
             raise ValueError(f"it is that of a run with {name} {brief(before)}, and this one has {brief(value)}")
-
-
-def _names(model: Any, parameters: Sequence[Value]) -> list[str]:
-    named = {p: name for name, p in model.named_parameters()} if hasattr(model, "named_parameters") else {}
-    return [named.get(p, str(i)) for i, p in enumerate(parameters)]
 
 
 def _fingerprint(*data: Samples | None) -> str:

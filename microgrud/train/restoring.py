@@ -19,7 +19,7 @@ import numpy as np
 
 from ..engine import Value
 from ..optim.settings import brief
-from .attributes import GLOBAL, MISSING, PART, Attributes, Node, cells_of, classes_of, head, name_of, pack, structure
+from .attributes import GLOBAL, MISSING, PART, Attributes, Node, cells_of, head, name_of, pack, structure
 from .journal import dumps
 
 __all__ = ["check_known", "plan", "unpack"]
@@ -129,7 +129,7 @@ class _Restoring:
             held = self._children(path, contents)
             if list(held) != list(contents) or any(held[key] is not contents[key] for key in held):
                 self.actions.append(lambda: _put(x, kind, held))
-            for each, cls in zip(node.get("classes", ()), classes_of(x)):
+            for each, cls in zip(node.get("classes", ()), self.attributes.class_of(x).users):
                 self.place(each, cls, True, each)
 
     # --- what an object holds ---
