@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import enum
 import functools
 import io
 import itertools
@@ -76,6 +77,7 @@ def ends_the_same(make: Callable[[], tuple[Any, dict[str, Any]]], path: Path, cu
 
     whole, settings = prepared()
     expected = train(whole, **settings)
+    end_of = [p.data.hex() for p in whole.parameters()]
     factor = repr(whole.factor()) if isinstance(whole, Net) else None
     cut_off, settings = prepared()
     if end == "crash":
@@ -85,7 +87,7 @@ def ends_the_same(make: Callable[[], tuple[Any, dict[str, Any]]], path: Path, cu
         train(cut_off, checkpoint=path, callbacks=at(cut, TrainingEvent.stop), **settings)
     resumed, settings = prepared()
     history = train(resumed, checkpoint=path, resume=True, **settings)
-    assert [p.data.hex() for p in resumed.parameters()] == [p.data.hex() for p in whole.parameters()]
+    assert [p.data.hex() for p in resumed.parameters()] == end_of
     assert history == expected
     if factor is not None:
         assert repr(resumed.factor()) == factor
@@ -251,6 +253,41 @@ def objects() -> Any:
             + 0.001 * (model.stats.count + model.stats.inner.count + model.frozen.counts[0])
             + model.space.x
         )
+
+    return of(start, factor)
+
+
+class Phase(enum.Enum):
+    WARM = 1
+    MAIN = 2
+
+
+@stateful
+def things_made_and_deleted_in_mid_run() -> Any:
+    def start(model: Any) -> None:
+        model.grid, model.bits, model.phase = np.array([0, [0.5], None], dtype=object), np.random.PCG64(1), Phase.MAIN
+        model.once, model.calls, model.swapped = 1.0, 0, random.Random(0)
+
+    def factor(model: Any) -> float:
+        model.calls += 1
+        if model.calls == 5:
+            del model.once
+            model.window, model.kinds = deque([1.0], maxlen=2), {1.0, 2.0}
+            model.pair, model.frozen = (1.0, [2.0]), frozenset([1.0])
+            model.scale, model.more = Value(1.0), np.array([[1.0]], dtype=object)
+            model.swapped = np.random.Generator(np.random.SFC64(4))
+        if model.calls >= 5:
+            model.window.append(model.window[-1] * 1.01)
+            model.pair[1][0] *= 1.01
+            model.scale.data *= 1.01
+            model.more[0, 0] *= 1.01
+            kept = sum(model.window) + model.pair[1][0] + model.scale.data + model.more[0, 0] + sum(model.kinds)
+            return float(0.1 * kept + sum(model.frozen) + 0.1 * model.swapped.random())
+        model.grid[0] += 1
+        model.grid[1][0] += 0.1
+        model.grid[2] = float(model.grid[0])
+        noise = 1e-20 * int(model.bits.random_raw()) + 0.1 * model.swapped.random()
+        return float(model.once + 0.01 * model.grid[0] + model.grid[1][0] + 0.01 * model.grid[2] + noise)
 
     return of(start, factor)
 
@@ -644,6 +681,16 @@ def test_aliases_are_kept_and_broken_as_the_run_did(tmp_path: Path) -> None:
     assert (again.one, again.two) == ([0.0], [0.0, 1.0])
 
 
+def test_a_result_of_the_constructor_has_to_be_the_same(tmp_path: Path) -> None:
+    def make(number: float) -> Any:
+        return of(lambda m: setattr(m, "derived", Value(number) * 2.0), lambda m: 1.0)
+
+    train(make(1.5), checkpoint=tmp_path / "run.json", epochs=1)
+    train(make(1.5), checkpoint=tmp_path / "run.json", resume=True)
+    with pytest.raises(ModelFileError, match=r"a run with model\.derived 3\.0, and this one has Value\(data=5\.0"):
+        train(make(2.5), checkpoint=tmp_path / "run.json", resume=True)
+
+
 # --- what is refused ---
 
 
@@ -720,19 +767,25 @@ def test_an_iterator_that_advances_is_refused(tmp_path: Path) -> None:
         train(model, checkpoint=tmp_path / "run.json")
 
 
-def with_settings(**settings: Any) -> Any:
-    def start(model: Any) -> None:
-        for name, setting in {
-            "rate": 0.5,
-            "act": max,
-            "sizes": [1, 2],
-            "mask": np.ones(2),
-            "window": deque([1.0], maxlen=2),
-            **settings,
-        }.items():
-            setattr(model, name, setting)
+LIST, SPACE = [0], types.SimpleNamespace()
 
-    return of(start, lambda m: 1.0)
+
+def with_settings(**settings: Any) -> Any:
+    usual = {
+        "rate": 0.5,
+        "act": max,
+        "sizes": [1, 2],
+        "rates": [0.5, 0.25],
+        "mask": np.ones(2),
+        "window": deque([1.0], maxlen=2),
+        "part": functools.partial(max, 1),
+        "phase": Phase.WARM,
+        "one": LIST,
+        "two": LIST,
+        "three": types.SimpleNamespace(),
+        "four": types.SimpleNamespace(),
+    }
+    return of(lambda model: vars(model).update({**usual, **settings}), lambda model: 1.0)
 
 
 @pytest.mark.parametrize(
@@ -743,7 +796,12 @@ def with_settings(**settings: Any) -> Any:
         (lambda: with_settings(act=min), "a run with model.act 'max', and this one has <built-in function min>"),
         (lambda: with_settings(act=lambda x: x), "a run with model.act 'max', and this one has <function"),
         (lambda: with_settings(sizes=[1, 3]), r"a run with model.sizes\[1\] 2, and this one has 3"),
-        (lambda: with_settings(sizes=[1, 2, 3]), "a run with model.sizes of 2 items, and this one has"),
+        (lambda: with_settings(sizes=[1, 2, 3]), "a run with 2 items in model.sizes, and this one has 3"),
+        (lambda: with_settings(rates=[0.5]), "a run with 2 items in model.rates, and this one has 1"),
+        (lambda: with_settings(part=functools.partial(max, 2)), "a run with model.part.args .*1.*, and this one has"),
+        (lambda: with_settings(two=[0]), "a run where model.two is model.one, and here it is another object"),
+        (lambda: with_settings(three=SPACE, four=SPACE), "a run with model.four of type SimpleNamespace"),
+        (lambda: with_settings(phase=Phase.MAIN), r"a run with model.phase 'Phase.WARM', and this one has <Phase.MAIN"),
         (lambda: with_settings(sizes=(1, 2)), "a run with model.sizes of type list"),
         (lambda: with_settings(mask=np.ones(3)), r"a run with model.mask of type ndarray of shape \(2,\)"),
         (lambda: with_settings(more=1), "a run without model.more"),

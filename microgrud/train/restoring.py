@@ -141,11 +141,11 @@ class _Restoring:
         old = _items(before) if before is not None and head(before) == head(node) else {}
         if kind in ("list", "deque") and items and all(type(item) is float for item in items.values()):
             if len(old) == len(items) != len(contents):
-                raise _differs(path, f"of {len(items)} numbers", len(contents))
+                raise _of_other_length(path, items, contents)
             return items
         keys = self._keys(path, items, contents)
         if items.keys() == old.keys() and len(contents) > len(items) and kind not in _NAMED:
-            raise _differs(path, f"of {len(items)} items", f"{len(contents)} of them")
+            raise _of_other_length(path, items, contents)
         if kind in _NAMED and (extra := contents.keys() - items.keys() - old.keys()):
             raise ValueError(f"it is that of a run without {_inner(path, kind, min(extra))}")
         return {
@@ -335,7 +335,7 @@ def _new_generator(node: Node) -> Any:
         return np.random.RandomState()
     made = getattr(np.random, node["bits"])
     if not (isinstance(made, type) and issubclass(made, np.random.BitGenerator)):
-        raise ValueError(f"expected a generator of NumPy, got {node['generator']!r}")
+        raise ValueError(f"expected a generator of NumPy, got {node['bits']!r}")
     return np.random.Generator(made()) if name == "Generator" else made()
 
 
@@ -381,6 +381,10 @@ def _differs(where: str, saved: Any, present: Any) -> ValueError:
     else:
         now = brief(present)
     return ValueError(f"it is that of a run with {where} {saved}, and this one has {now}")
+
+
+def _of_other_length(path: str, saved: Mapping[Any, Any], present: Mapping[Any, Any]) -> ValueError:
+    return ValueError(f"it is that of a run with {len(saved)} items in {path}, and this one has {len(present)}")
 
 
 def _new(path: str, name: str) -> TypeError:
