@@ -659,6 +659,33 @@ def test_gradients_of_parameters_that_are_not_moved_are_restored(tmp_path: Path)
     assert run(checkpoint=tmp_path / "run.json", resume=True) == expected
 
 
+def mean_error(predictions: list[float], targets: list[float]) -> float:
+    return sum(abs(p - t) for p, t in zip(predictions, targets)) / len(targets)
+
+
+class Metric:
+    """Keeps its best, and is the loss too: what it counts has to come back once."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, prediction: Any, target: Any) -> Any:
+        self.calls += 1
+        if isinstance(prediction, list):
+            return mean_error(prediction, target) + 0.01 * self.calls
+        return squared_error(prediction, target) * (1.0 + 0.01 * self.calls)
+
+
+@pytest.mark.parametrize("cut", [2, 5])
+def test_objects_that_know_each_other(cut: int, tmp_path: Path) -> None:
+    def make() -> tuple[Any, dict[str, Any]]:
+        model = MLP(2, [3, 1], activation="tanh", rng=0)
+        model.optimizer, model.loss = Jittered(model.parameters()), Metric()  # type: ignore[attr-defined]
+        return model, {"optimizer": model.optimizer, "loss": model.loss, "metric": model.loss}
+
+    ends_the_same(make, tmp_path / "run.json", cut, "stop")
+
+
 def test_aliases_are_kept_and_broken_as_the_run_did(tmp_path: Path) -> None:
     def make() -> Any:
         model = of(lambda m: setattr(m, "one", [0.0]), lambda m: 1.0)

@@ -88,7 +88,11 @@ class Attributes:
     """
 
     def __init__(self, roots: Mapping[str, Any], parameters: Sequence[Value]) -> None:
-        self.roots, self.parameters = dict(roots), parameters
+        self.roots: dict[str, Any] = {}
+        for name, root in roots.items():
+            if not any(root is other for other in self.roots.values()):
+                self.roots[name] = root
+        self.parameters = parameters
         self._index = {id(p): i for i, p in enumerate(parameters)}
         self._paths: dict[int, tuple[str, Any]] = {}
         self._taken: set[str] = set()
@@ -110,9 +114,9 @@ class Attributes:
         nodes = {}
         for name, root in self.roots.items():
             self._found(root, name)
-            while self._waiting:
-                path, x = self._waiting.popleft()
-                nodes[path] = self._node(path, x)
+        while self._waiting:
+            path, x = self._waiting.popleft()
+            nodes[path] = self._node(path, x)
         if self._at_start is None:
             self._at_start = self._seen
         return nodes
