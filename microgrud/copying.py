@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 import copyreg
 import functools
+import pickle
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -153,7 +154,7 @@ def reduce_graph(node: Value, topological_order: Callable[[Value], list[Value]])
     if isinstance(operation, Operation) and TABLE.get(operation.name) is operation:
         operation = (operation.name,)  # type: ignore[assignment]
     state = (node._data, node._grad, node.label, operation, operands, extra)
-    return restore, (type(node), ancestors, *state)
+    return unpickle, (type(node), ancestors, *state)
 
 
 def _in_full(node: Value) -> tuple[Operation | str, tuple[Any, ...]]:
@@ -197,6 +198,20 @@ def restore(
     for name, attribute in (extra or {}).items():
         setattr(node, name, attribute)
     return node
+
+
+def unpickle(*parts: Any) -> Value:
+    """Restore a node from a pickle.
+
+    Raises:
+        pickle.UnpicklingError: if the parts are none of a node.
+    """
+    try:
+        return restore(*parts)
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise pickle.UnpicklingError(
+            f"a Value that cannot be restored: its pickle is damaged, or its class needs arguments: {error}"
+        ) from None
 
 
 #: The slots of the engine in Python; that in C has none.

@@ -47,7 +47,7 @@ static int copy_array(PyObject *object, size_t item, void **numbers, size_t *cou
         return -1;
     }
     if ((size_t)view.itemsize > item || (size_t)view.len % item != 0) {
-        PyErr_Format(PyExc_TypeError, "Replay: %s: expected an array of items of %zu bytes", what, item);
+        PyErr_Format(PyExc_TypeError, "a damaged recording: %s: expected an array of items of %zu bytes", what, item);
         PyBuffer_Release(&view);
         return -1;
     }
@@ -77,14 +77,15 @@ static int read_parts(Replay *replay, PyObject *list)
         Py_ssize_t count, first;
         PyObject *shape, *entry = PyList_GET_ITEM(list, (Py_ssize_t)k);
         if (!PyTuple_Check(entry)) {
-            PyErr_SetString(PyExc_TypeError, "Replay: parts: expected tuples");
+            PyErr_SetString(PyExc_TypeError, "a damaged recording: arguments: expected tuples");
             return -1;
         }
         if (!PyArg_ParseTuple(entry, "innO!", &kind, &count, &first, &PyTuple_Type, &shape)) {
             return -1;
         }
         if (kind < 0 || kind >= PART_KINDS || count < 0 || first < 0 || PyTuple_GET_SIZE(shape) > MOST_AXES) {
-            PyErr_SetString(PyExc_ValueError, "Replay: parts: expected a kind, a count, a place and up to 8 axes");
+            PyErr_SetString(PyExc_ValueError,
+                            "a damaged recording: arguments: expected a kind, a count, a place and up to 8 axes");
             return -1;
         }
         part->kind = (PartKind)kind;
@@ -95,7 +96,7 @@ static int read_parts(Replay *replay, PyObject *list)
             part->shape[axis] = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, axis));
             if (part->shape[axis] < 0) {
                 if (!PyErr_Occurred()) {
-                    PyErr_SetString(PyExc_ValueError, "Replay: parts: expected lengths of axes");
+                    PyErr_SetString(PyExc_ValueError, "a damaged recording: arguments: expected lengths of axes");
                 }
                 return -1;
             }
@@ -109,7 +110,8 @@ static int check_slots(const int32_t *slots, size_t count, int32_t least, int64_
 {
     for (size_t k = 0; k < count; k++) {
         if (slots[k] < least || slots[k] >= bound) {
-            PyErr_Format(PyExc_ValueError, "Replay: %s: expected slots of the program, got %d", what, (int)slots[k]);
+            PyErr_Format(PyExc_ValueError,
+                         "a damaged recording: %s: expected slots of the program, got %d", what, (int)slots[k]);
             return -1;
         }
     }
@@ -120,7 +122,8 @@ static int check_slots(const int32_t *slots, size_t count, int32_t least, int64_
 static int check_part(const Replay *replay, size_t *k)
 {
     if (*k >= replay->part_count) {
-        PyErr_SetString(PyExc_ValueError, "Replay: parts: expected as many as the lists and tuples say");
+        PyErr_SetString(PyExc_ValueError,
+                        "a damaged recording: arguments: expected as many as the lists and tuples say");
         return -1;
     }
     const Part *part = &replay->parts[(*k)++];
@@ -132,14 +135,14 @@ static int check_part(const Replay *replay, size_t *k)
     }
     const size_t count = whole ? replay->integer_count : replay->number_count;
     if (!nested && (part->first > count || part->count > count - part->first)) {
-        PyErr_SetString(PyExc_ValueError, "Replay: parts: expected places of numbers that there are");
+        PyErr_SetString(PyExc_ValueError, "a damaged recording: arguments: expected places of numbers that there are");
         return -1;
     }
     const int64_t bound = is_batch(part->kind) ? (int64_t)replay->batch->inputs : replay->alone->uniform_count;
     for (size_t item = 0; !nested && item < part->count; item++) {
         const int64_t slot = whole ? replay->integers[part->first + item].slot : replay->number_slots[part->first + item];
         if (slot < -1 || slot >= bound) {
-            PyErr_SetString(PyExc_ValueError, "Replay: parts: expected slots of the program");
+            PyErr_SetString(PyExc_ValueError, "a damaged recording: arguments: expected slots of the program");
             return -1;
         }
     }
@@ -154,7 +157,7 @@ static int check_replay(Replay *replay)
     if (batch->uniform_count != uniform || replay->alone->varying_count > 0 || batch->forward_only ||
         forward->uniform_count != uniform || forward->inputs != batch->inputs || forward->outputs != batch->outputs ||
         forward->guards != batch->guards) {
-        PyErr_SetString(PyExc_ValueError, "Replay: expected tapes of one program");
+        PyErr_SetString(PyExc_ValueError, "a damaged recording: expected tapes of one program");
         return -1;
     }
     size_t outputs = 0;
@@ -162,7 +165,7 @@ static int check_replay(Replay *replay)
         outputs += replay->output_slots[k] >= uniform;
     }
     if (outputs != replay->batch->outputs) {
-        PyErr_SetString(PyExc_ValueError, "Replay: outputs: expected those of the batch among them");
+        PyErr_SetString(PyExc_ValueError, "a damaged recording: outputs: expected those of the batch among them");
         return -1;
     }
     for (size_t k = 0; k < replay->guard_count; k++) {
@@ -191,7 +194,7 @@ static int check_guard_numbers(const Replay *replay, size_t count)
         fine = replay->guard_numbers[k] >= 1 && (size_t)replay->guard_numbers[k] <= count;
     }
     if (!fine) {
-        PyErr_SetString(PyExc_ValueError, "Replay: expected a number and an outcome for each guard");
+        PyErr_SetString(PyExc_ValueError, "a damaged recording: expected a number and an outcome for each guard");
     }
     return fine ? 0 : -1;
 }
@@ -204,7 +207,8 @@ static int move_slots_of_replay(Replay *replay)
         return 0;
     }
     if (replay->batch->varying_count > 0 || replay->batch->inputs > 0) {
-        PyErr_SetString(PyExc_ValueError, "Replay: expected slots that stay where they are beside those of a batch");
+        PyErr_SetString(PyExc_ValueError,
+                        "a damaged recording: expected slots that stay where they are beside those of a batch");
         return -1;
     }
     const size_t uniform = (size_t)alone->uniform_count;
@@ -269,7 +273,7 @@ static int read_engine(Replay *replay, PyObject *engine)
         PyObject *leaf = PyTuple_GET_ITEM(replay->leaves, k);
         status = PyObject_IsInstance(leaf, type) - 1;
         if (status == -1 && !PyErr_Occurred()) {
-            PyErr_Format(PyExc_TypeError, "Replay: leaves: expected Values, got an object of type %.200s",
+            PyErr_Format(PyExc_TypeError, "a damaged recording: leaves: expected Values, got an object of type %.200s",
                          Py_TYPE(leaf)->tp_name);
         }
     }
@@ -291,7 +295,7 @@ static PyObject *replay_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
     }
     if (Py_TYPE(alone)->tp_dealloc != tape_dealloc || Py_TYPE(batch)->tp_dealloc != tape_dealloc ||
         Py_TYPE(forward)->tp_dealloc != tape_dealloc || threads < 1 || argument_count < 0) {
-        PyErr_SetString(PyExc_TypeError, "Replay: expected three tapes, and at least one thread");
+        PyErr_SetString(PyExc_TypeError, "a damaged recording: expected three tapes, and at least one thread");
         return NULL;
     }
     Replay *replay = (Replay *)type->tp_alloc(type, 0);
@@ -329,7 +333,8 @@ static PyObject *replay_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
                 return (PyObject *)replay;
             }
         } else {
-            PyErr_SetString(PyExc_ValueError, "Replay: expected a number for each slot, and a slot for each leaf");
+            PyErr_SetString(PyExc_ValueError,
+                            "a damaged recording: expected a number for each slot, and a slot for each leaf");
         }
     }
     Py_DECREF(replay);

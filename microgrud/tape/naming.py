@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-__all__ = ["argument_counts", "argument_names"]
+__all__ = ["argument_counts", "argument_names", "argument_shapes"]
 
 
 def argument_names(signature: Any, names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -40,9 +40,18 @@ def argument_counts(signature: Any) -> tuple[int, int]:
         ValueError, TypeError: for what is no signature.
     """
     counts = [0, 0]
-    for _, whole, shape in _arrays(signature, ()):
-        counts[bool(whole)] += math.prod(shape)
+    for whole, shape in argument_shapes(signature):
+        counts[whole] += math.prod(shape)
     return counts[0], counts[1]
+
+
+def argument_shapes(signature: Any) -> list[tuple[bool, tuple[int, ...]]]:
+    """Return, for each array and number of arguments with a signature, whether it is of integers, and its shape.
+
+    Raises:
+        ValueError, TypeError: for what is no signature.
+    """
+    return [(bool(whole), shape) for _, whole, shape in _arrays(signature, ())]
 
 
 def _arrays(signature: Any, names: Sequence[str]) -> Iterator[tuple[str, bool, tuple[int, ...]]]:
