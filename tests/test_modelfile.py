@@ -8,7 +8,9 @@ import os
 import random
 import stat
 import struct
+import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -298,7 +300,7 @@ def test_junk_anywhere_is_refused(junk: bytes, at: int, good: bytes, tmp_path_fa
         (b'{"format": "microgrud model", "format_version": true}', "format_version True is not a version number"),
         (b'{"format": "microgrud model", "format_version": 0}', "format_version 0 is not a version number"),
         (b'{"format": "microgrud model", "format_version": 2}', "version 2 .* newer microgrud; .* upgrade microgrud"),
-        (b'{"format": "microgrud model", "format_version": 1, "x": NaN}', "damaged: "),
+        (b'{"format": "microgrud model", "format_version": 1, "x": NaN}', "damaged"),
         (b'{"format": "microgrud model", "format_version": 1}', "does not agree with its checksum"),
     ],
 )
@@ -326,29 +328,56 @@ def set_entry(*keys_and_value: Any) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (set_entry("architecture", [1]), "expected an entry 'architecture' that is a dict"),
-        (set_entry("architecture", "class", 3), "expected an entry 'class' that is a str"),
+        (
+            set_entry("architecture", [1]),
+            r"architecture: expected a dict with the keys 'class', 'arguments', got \[1\]",
+        ),
+        (set_entry("architecture", None), "the file: expected a dict with the keys 'architecture', .*, got 'checksum'"),
+        (set_entry("architecture", "class", 3), "architecture.class: expected a string, got 3"),
+        (set_entry("architecture", "class", ["MLP"]), r"architecture.class: expected a string, got \['MLP'\]"),
         (
             set_entry("architecture", "class", "Net"),
-            "class MLP or Layer or Neuron, got one of class Net",
+            "architecture.class: expected one of Neuron, Layer, MLP, got 'Net'",
         ),
-        (set_entry("architecture", "arguments", 3), "the arguments of the architecture are 3"),
-        (set_entry("architecture", "arguments", "nin", None), "damaged: 'nin'"),
-        (set_entry("architecture", "arguments", "nin", 2.0), "nin: expected an integer, got 2.0"),
-        (set_entry("architecture", "arguments", "nin", "2"), "damaged: "),
         (
-            set_entry("architecture", "arguments", "nin", 10**15),
-            "the architecture has 1000000000000001 param",
+            set_entry("architecture", "class", "MLP"),
+            "architecture.arguments: expected a dict with the keys 'nin', 'nouts'",
         ),
-        (set_entry("architecture", "arguments", "more", 1), "unexpected keyword argument 'more'"),
+        (set_entry("architecture", "more", 1), "architecture: expected a dict with the keys"),
+        (set_entry("architecture", "arguments", 3), "architecture.arguments: expected a dict or null, got 3"),
+        (set_entry("architecture", "arguments", [["nin", 2]]), "architecture.arguments: expected a dict or null"),
+        (
+            set_entry("architecture", "arguments", "nin", None),
+            "architecture.arguments: expected a dict with the keys 'nin'",
+        ),
+        (set_entry("architecture", "arguments", "more", 1), "expected a dict with the keys .*, got .*'more'"),
+        *(
+            (set_entry("architecture", "arguments", "nin", nin), "arguments.nin: expected a whole number of 1 or more")
+            for nin in (0, -2, 2.0, "2", True, [2], {}, -(10**300))
+        ),
+        *(
+            (set_entry("architecture", "arguments", name, flag), f"arguments.{name}: expected true or false, got")
+            for name in ("bias", "nonlin")
+            for flag in (-4, 0, 1, "no", 0.0, [])
+        ),
+        (set_entry("architecture", "arguments", "nin", 10**15), "architecture: it has 1000000000000001 parameters"),
+        (set_entry("architecture", "arguments", "nin", 10**4000), "architecture: it has 1000+1 param"),
         (set_entry("architecture", "arguments", "activation", "swish"), "activation: expected one of"),
-        (set_entry("state", None), "expected an entry 'state' that is a dict"),
-        (set_entry("state", "w.0", [1.0]), r"parameter w.0 is \[1.0\] and not a number"),
-        (set_entry("state", "w.0", True), "parameter w.0 is True and not a number"),
-        (set_entry("state", "w.0", "nan"), "parameter w.0 is 'nan' and not a number"),
-        (set_entry("state", "w.0", 10**400), "misshapen: w.0"),
-        (set_entry("state", "w.0", None), "the architecture has 3 parameters, and the file 2"),
-        (set_entry("extra", "text"), "expected an entry 'extra' that is a dict"),
+        (set_entry("architecture", "arguments", "activation", "\ud800"), "activation: expected one of"),
+        (set_entry("architecture", "arguments", "activation", 1), "arguments.activation: expected a string, got 1"),
+        (set_entry("state", None), "the file: expected a dict with the keys 'architecture'"),
+        (set_entry("state", [1.0, 2.0, 3.0]), r"state: expected a dict, got \[1.0, 2.0, 3.0\]"),
+        *(
+            (set_entry("state", "w.0", number), "state.w.0: expected a number with a decimal point or an exponent, got")
+            for number in ([1.0], {"w": 1.0}, True, 1, "nan", 10**400)
+        ),
+        (set_entry("state", "w.0", None), "architecture: it has 3 parameters, and state has 2"),
+        (set_entry("state", {"a": 0.0, "b": 0.0, "c": 0.0}), "state: .*missing: w.0, w.1; unexpected: a, c"),
+        (set_entry("extra", "text"), "extra: expected a dict, got 'text'"),
+        (set_entry("microgrud_version", 1), "microgrud_version: expected a string, got 1"),
+        (set_entry("format_version", 1.0), "format_version 1.0 is not a version number"),
+        (set_entry("format_version", [1]), r"format_version \[1\] is not a version number"),
+        (set_entry("format_version", 10**300), "by a newer microgrud"),
     ],
 )
 def test_content_that_does_not_hang_together_is_refused_in_spite_of_its_checksum(
@@ -363,6 +392,93 @@ def test_content_that_does_not_hang_together_is_refused_in_spite_of_its_checksum
     with pytest.raises(ModelFileError, match=message) as caught:
         load_model(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"note": "fine"', '"note": "fine",\n  "note": "fine"'),
+        ('"b": 0.0', '"b": 0.0,\n  "b": 1.0'),
+        ('"b": 0.0', '"b": NaN'),
+        ('"b": 0.0', '"b": -Infinity'),
+        ('"b": 0.0', '"b": 1e400'),
+        ('"b": 0.0', '"b": 0.0000'),
+        ('"b": 0.0', '"b": -0.0'),
+        ('"nin": 2', '"nin": 02'),
+        ('"fine"', '"f\\u0069ne"'),
+        ('"fine"', '"\\ud800"'),
+        ('"fine"', '"\\ud83d\\ude00"'),
+        ('"fine"', "[" * 900 + "]" * 900),
+        ('"fine"', '{"a":' * 3000 + "1" + "}" * 3000),
+        ('"fine"', "[" * 800 + "0," * 100_000 + "0" + "]" * 800),
+    ],
+)
+def test_other_spellings_and_deep_nesting_are_refused(old: str, new: str, good: bytes, path: Path) -> None:
+    text = good.decode()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+    with pytest.raises(ModelFileError, match=r"model\.json: .*damaged"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("state", [{"slope": 1.0}, {"slope": 1.0, "offset": 10**400}, {"slope": 2.0, "offset": "1"}])
+def test_a_model_is_unchanged_by_a_state_that_does_not_fit(state: dict[str, Any]) -> None:
+    line = Line(0.5, 0.25)
+    with pytest.raises(ValueError, match="offset"):
+        line.load_state_dict(state)
+
+    assert line.state_dict() == {"slope": 0.5, "offset": 0.25}
+
+
+HOSTILE = """
+import pathlib, sys, tracemalloc
+from microgrud.nn import ModelFileError, load_model, load_state
+tracemalloc.start()
+for load in (load_model, load_state):
+    try:
+        load(sys.argv[1])
+    except ModelFileError as error:
+        print(error)
+print(tracemalloc.get_traced_memory()[1])
+"""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"nin": 4, "nouts": [10**9], "bias": -4},  # (4 - 4) * 10**9 parameters
+        {"nin": 1, "nouts": [10**9, 1], "bias": -1},
+        {"nin": 2, "nouts": [10**9, -(10**9)], "bias": False},
+        {"nin": 0, "nouts": [10**9], "bias": False},
+        {"nin": 10**9, "nouts": [1], "bias": True},
+    ],
+)
+def test_a_hostile_file_is_refused_in_little_memory(changes: dict[str, Any], path: Path) -> None:
+    MLP(1, [1], rng=0).save(path)
+    document = json.loads(path.read_bytes())
+    document["architecture"]["arguments"].update(changes)
+    document["state"] = {}
+    path.write_bytes(signed(document))
+    assert path.stat().st_size < 400
+
+    run = subprocess.run([sys.executable, "-c", HOSTILE, path], capture_output=True, text=True, check=True, timeout=60)
+    *errors, peak = run.stdout.splitlines()
+    assert len(errors) == 2
+    assert all(f"{path}: damaged: architecture" in error for error in errors)
+    assert int(peak) < 10e6
+
+
+def test_what_is_nested_takes_no_more_memory_than_the_file(good: bytes, path: Path) -> None:
+    """A thousand levels, and a list of 100,000 numbers at the bottom: with indentation that would be 100 MB."""
+    path.write_bytes(good.replace(b'"fine"', b"[" * 900 + b"0," * 100_000 + b"0" + b"]" * 900))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelFileError):
+            load_model(path)
+        assert tracemalloc.get_traced_memory()[1] < 10e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_ends_of_lines_may_be_those_of_another_system(good: bytes, path: Path) -> None:

@@ -90,7 +90,7 @@ class Neuron(Module):
     def _arguments(self) -> dict[str, Any] | None:
         if type(self) is not Neuron:
             return None  # a subclass may have other arguments
-        arguments = {"nin": len(self.w), "nonlin": self.nonlin, "bias": self.b is not None}
+        arguments = {"nin": len(self.w), "nonlin": bool(self.nonlin), "bias": self.b is not None}
         return {**arguments, "activation": _stored_name(self.activation)}
 
     def __repr__(self) -> str:
@@ -278,6 +278,8 @@ def _count(n: Any, where: str) -> int:
         count = operator.index(n)
     except TypeError:
         raise TypeError(f"{where}: expected an integer, got {n!r}") from None
+    if isinstance(n, bool):
+        raise TypeError(f"{where}: expected an integer, got {n}")
     if count < 1:
         raise ValueError(f"{where}: expected at least 1, got {count}")
     return count

@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..documents import FLAG, NUMBER, OBJECT, SIZE, TEXT, Form, Kind, check_entry
 from ..jsonfile import ModelFileError, read_json, write_json_atomically
 from ..version import __version__
 
@@ -77,34 +78,51 @@ def write_model(
 
 
 def read_model(path: str | os.PathLike[str]) -> StoredModel:
-    """Read and check a model file.
+    """Read a model file and check each of its entries, before anything is made of them.
 
     Raises:
         ModelFileError: if it is not a whole model file that this version of microgrud understands.
         OSError: if it cannot be read.
     """
     document = read_json(path, FORMAT, VERSION)
-    architecture = _entry(path, document, "architecture", dict)
-    arguments = architecture.get("arguments")
-    if arguments is not None and not isinstance(arguments, dict):
-        raise ModelFileError(f"{path}: damaged: the arguments of the architecture are {arguments!r}")
-    state = _entry(path, document, "state", dict)
-    for name, number in state.items():
-        if type(number) not in (float, int):
-            raise ModelFileError(f"{path}: damaged: parameter {name} is {number!r} and not a number")
-    class_name = _entry(path, architecture, "class", str)
-    return StoredModel(os.fspath(path), class_name, arguments, state, _entry(path, document, "extra", dict))
+    try:
+        check_entry("", document, _DOCUMENT)
+        architecture, state = document["architecture"], document["state"]
+        name, arguments = architecture["class"], architecture["arguments"]
+        for parameter, number in state.items():
+            check_entry(f"state.{parameter}", number, NUMBER)
+        if arguments is not None:
+            check_entry("architecture.class", name, _CLASS)
+            check_entry("architecture.arguments", arguments, ARGUMENTS[name])
+            count = parameter_count(arguments)
+            if count != len(state):
+                raise ValueError(f"architecture: it has {count} parameters, and state has {len(state)}")
+    except ValueError as error:
+        raise ModelFileError(f"{path}: damaged: {error}") from None
+    return StoredModel(os.fspath(path), name, arguments, state, document["extra"])
 
 
-def _entry(path: str | os.PathLike[str], document: Mapping[str, Any], key: str, kind: type) -> Any:
-    entry = document.get(key)
-    if not isinstance(entry, kind):
-        raise ModelFileError(f"{path}: damaged: expected an entry {key!r} that is a {kind.__name__}")
-    return entry
+#: The arguments of the classes that a file can hold, by name.
+ARGUMENTS: dict[str, dict[str, Form]] = {
+    "Neuron": {"nin": SIZE, "nonlin": FLAG, "bias": FLAG, "activation": TEXT},
+    "Layer": {"nin": SIZE, "nout": SIZE, "nonlin": FLAG, "bias": FLAG, "activation": TEXT},
+    "MLP": {"nin": SIZE, "nouts": [SIZE], "activation": TEXT, "output": TEXT, "bias": FLAG},
+}
+_CLASS = Kind(f"one of {', '.join(ARGUMENTS)}", lambda x: x in ARGUMENTS)
+_ARGUMENTS_OR_NONE = Kind("a dict or null", lambda x: x is None or type(x) is dict)
+_DOCUMENT: Form = {
+    "architecture": {"class": TEXT, "arguments": _ARGUMENTS_OR_NONE},
+    "checksum": TEXT,
+    "extra": OBJECT,
+    "format": TEXT,
+    "format_version": SIZE,
+    "microgrud_version": TEXT,
+    "state": OBJECT,
+}
 
 
 def parameter_count(arguments: Mapping[str, Any]) -> int:
-    """Return how many parameters a module that is made with these arguments has.
+    """Return how many parameters a module that is made with these arguments has: at least one for each neuron.
 
     >>> parameter_count({"nin": 2, "nouts": [3, 1], "bias": True})
     13

@@ -1,0 +1,57 @@
+"""Documents from files: a check of every entry against its kind, with an error that names the entry."""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+__all__ = ["COUNT", "FLAG", "NUMBER", "OBJECT", "SIZE", "TEXT", "Form", "Kind", "check_entry"]
+
+
+class Kind(NamedTuple):
+    """A kind of entry: the words for it in a message, and the test."""
+
+    words: str
+    fits: Callable[[Any], bool]
+
+
+#: A kind; a list of one form, for lists of any length; or a dict of forms, for dicts with exactly these keys.
+Form: TypeAlias = "Kind | list[Any] | dict[str, Any]"
+
+FLAG = Kind("true or false", lambda x: type(x) is bool)
+TEXT = Kind("a string", lambda x: type(x) is str)
+COUNT = Kind("a whole number of 0 or more", lambda x: type(x) is int and x >= 0)
+SIZE = Kind("a whole number of 1 or more", lambda x: type(x) is int and x >= 1)
+NUMBER = Kind("a number with a decimal point or an exponent", lambda x: type(x) is float and math.isfinite(x))
+OBJECT = Kind("a dict", lambda x: type(x) is dict)
+
+
+def check_entry(where: str, entry: Any, form: Form) -> None:
+    """Raise a ValueError that names the entry unless it has the form.
+
+    >>> check_entry("architecture", {"nin": 2, "bias": -4}, {"nin": SIZE, "bias": FLAG})
+    Traceback (most recent call last):
+        ...
+    ValueError: architecture.bias: expected true or false, got -4
+    """
+    if isinstance(form, Kind):
+        if not form.fits(entry):
+            raise ValueError(f"{where}: expected {form.words}, got {reprlib.repr(entry)}")
+    elif isinstance(form, list):
+        if type(entry) is not list:
+            raise ValueError(f"{where}: expected a list, got {reprlib.repr(entry)}")
+        for k, item in enumerate(entry):
+            check_entry(f"{where}[{k}]", item, form[0])
+    else:
+        if type(entry) is not dict or entry.keys() != form.keys():
+            got = sorted(map(reprlib.repr, entry)) if type(entry) is dict else reprlib.repr(entry)
+            listed = ", ".join(map(repr, form))
+            raise ValueError(f"{where or 'the file'}: expected a dict with the keys {listed}, got {_shortened(got)}")
+        for key, part in form.items():
+            check_entry(f"{where}.{key}" if where else key, entry[key], part)
+
+
+def _shortened(got: str | list[str]) -> str:
+    return got if isinstance(got, str) else f"{', '.join(got[:12]) or 'none'}{', ...' if len(got) > 12 else ''}"
