@@ -1,13 +1,29 @@
-"""Files that are whole or not there: at every moment the old file or the new one is in place."""
+"""Files that are whole or not there: at every moment the old file or the new one is in place.
+
+What is being written stands beside its target under a temporary name, which carries that of the target: `model.json` is
+written as `.model.json.<16 hex digits>.tmp`. Its writer holds a lock on it. A process that is killed leaves it behind
+without the lock, and the next write to the same target deletes it. Where the system has no such locks (some network
+folders), it is left; on Windows a file that is open cannot be deleted.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
+import re
 import secrets
+import shutil
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
@@ -15,13 +31,14 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
 
     The bytes go to a new file beside the old one, are flushed to the disk, and then take its name. A symbolic link is
     followed; the permissions of a file that is replaced are kept. If anything fails the old file is left as it is.
+    Of several that write to the same target at once, the last to finish wins.
 
     Args:
         path: where to write.
         content: all that the file is to hold.
 
     Raises:
-        OSError: if the file cannot be written.
+        OSError: if the file cannot be written; the error names it.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -30,25 +47,149 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     (b'whole', ['a.txt'])
     """
     target = Path(os.path.realpath(path))
-    mode = _mode_of_replaced(target)
-    # Not `tempfile`, whose files can be read by their owner alone: this one gets the permissions any new file gets.
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    mode = _mode_of_replaced(target, path)
+    with naming(path):
+        _remove_abandoned(target, "tmp")
+        while not _replaced(target, content, mode):
+            pass
+        _flush_folder(target.parent)
+
+
+@contextmanager
+def write_folder_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Make a new folder that is whole or not there: the body of the `with` fills it under a temporary name.
+
+    Raises:
+        OSError: if the folder cannot be made, or something that is no empty folder is in its place.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     with write_folder_atomically(Path(place) / "run") as folder:
+    ...         (folder / "a.txt").write_text("whole") and (Path(place) / "run").exists()
+    ...     os.listdir(place)
+    False
+    ['run']
+    """
+    target = Path(os.path.realpath(path))
+    _remove_abandoned(target, "partial")
+    partial, descriptor = _temporary_beside(target, "partial"), None
     try:
+        while not partial.is_dir():  # before the lock was taken another process may take it for an abandoned one
+            if descriptor is not None:
+                os.close(descriptor)
+            partial.mkdir()
+            descriptor = os.open(partial, os.O_RDONLY) if fcntl else None
+            _lock(descriptor)
+        yield partial
+        if target.is_dir():
+            target.rmdir()  # an empty one; Windows does not rename over it
+        os.rename(partial, target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let an OSError name the file that was to be written, and not a temporary one or, on a full disk, none.
+
+    >>> with naming("model.json"):
+    ...     raise OSError(errno.ENOSPC, "No space left on device")
+    Traceback (most recent call last):
+        ...
+    OSError: [Errno 28] No space left on device: 'model.json'
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+
+
+def _replaced(target: Path, content: bytes, mode: int | None) -> bool:
+    """Write a temporary file and give it the name of the target; False if another process has deleted it meanwhile."""
+    temporary = _temporary_beside(target, "tmp")
+    try:
+        # Not `tempfile`, whose files can be read by their owner alone: this one gets the permissions any new file gets.
         with open(temporary, "xb") as file:
+            _lock(file.fileno())
             file.write(content)
             file.flush()
             if mode is not None:
                 os.chmod(temporary, mode)
             os.fsync(file.fileno())
-        os.replace(temporary, target)
+            if not fcntl:  # Windows renames no file that is open
+                file.close()
+            return _renamed(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    _flush_folder(target.parent)
 
 
-def _mode_of_replaced(target: Path) -> int | None:
+def _renamed(temporary: Path, target: Path) -> bool:
+    try:
+        os.replace(temporary, target)
+    except FileNotFoundError:
+        return False  # before the lock was taken, another process took it for an abandoned one
+    return True
+
+
+# --- what is left by a process that was killed ------------------------------------------------------------------------
+
+
+def _temporary_beside(target: Path, suffix: str) -> Path:
+    """Return a new name for what will become the target."""
+    return target.with_name(f".{_label(target)}.{secrets.token_hex(8)}.{suffix}")
+
+
+def _remove_abandoned(target: Path, suffix: str) -> None:
+    """Delete what killed processes have left of `_temporary_beside(target, suffix)`, files and folders."""
+    pattern = re.compile(rf"\.{re.escape(_label(target))}\.[0-9a-f]{{16}}\.{suffix}")
+    with contextlib.suppress(OSError):
+        for name in filter(pattern.fullmatch, os.listdir(target.parent)):
+            with contextlib.suppress(OSError):
+                _remove_unless_locked(target.with_name(name))
+
+
+def _label(target: Path) -> str:
+    """Return the name of a target, or its checksum if there is no room for more characters in the name of a file."""
+    name = os.fsencode(target.name)
+    return target.name if len(name) <= 200 else hashlib.sha256(name).hexdigest()
+
+
+def _remove_unless_locked(path: Path) -> None:
+    """Delete a file or a folder, unless a process is writing to it; raise an OSError if that cannot be known."""
+    is_folder = path.is_dir() and not path.is_symlink()
+    if not fcntl:
+        if not is_folder:  # Windows refuses to delete a file that is open, but not a folder
+            path.unlink()
+        return
+    # Network file systems lock only what is open for writing.
+    descriptor = os.open(path, os.O_NOFOLLOW | os.O_NONBLOCK | (os.O_RDONLY if is_folder else os.O_RDWR))
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if is_folder:
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int | None) -> None:
+    """Lock a file or a folder until it is closed, where the system has such locks."""
+    if fcntl and descriptor is not None:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+# --- what is in place -------------------------------------------------------------------------------------------------
+
+
+def _mode_of_replaced(target: Path, path: str | os.PathLike[str]) -> int | None:
     """Return the permissions of the file that is to be replaced, None if there is none; raise if it must not be."""
     try:
         status = target.stat()
@@ -57,9 +198,10 @@ def _mode_of_replaced(target: Path) -> int | None:
             raise FileNotFoundError(errno.ENOENT, "No such folder", str(target.parent)) from None
         return None
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(f"{target}: expected the name of a file to write, got a folder or device of that name")
+        found = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
+        raise OSError(f"{path}: expected the name of a file to write, got {found} of that name; choose another name")
     if not os.access(target, os.W_OK):
-        raise PermissionError(f"{target}: the file is there and may not be written to")
+        raise PermissionError(f"{path}: the file is there and may not be written to")
     return stat.S_IMODE(status.st_mode)
 
 

@@ -560,7 +560,7 @@ def test_a_symbolic_link_is_followed(path: Path, tmp_path: Path) -> None:
 
 def test_a_folder_is_not_replaced_by_a_file(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
-    with pytest.raises(OSError, match="expected the name of a file to write, got a folder or device"):
+    with pytest.raises(OSError, match="expected the name of a file to write, got a folder of that name"):
         Neuron(1).save(tmp_path / "runs")
     with pytest.raises(FileNotFoundError, match="No such folder: .*missing'"):
         Neuron(1).save(tmp_path / "missing" / "model.json")

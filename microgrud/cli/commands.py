@@ -54,9 +54,8 @@ def _fail(message: str, code: int = 2) -> NoReturn:
 
 
 def _complaint(error: OSError) -> str:
-    """What the system says, without the number of the error."""
-    where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror}" if error.strerror else str(error)
+    """What the system says, without the number of the error; only what is printed has no name of a file."""
+    return f"{error.filename or 'stdout'}: {error.strerror}" if error.strerror else str(error)
 
 
 def _note(text: str) -> None:

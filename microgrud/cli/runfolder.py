@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..files import write_atomically
+from ..files import write_atomically, write_folder_atomically
 from ..nn.modelfile import save_model
 from .pictures import draw_pictures
 from .report import report_page
@@ -74,25 +72,19 @@ def write_run(run: Run, folder: Path) -> None:
     Raises:
         OSError: if it cannot be written, or something came to be at `folder` meanwhile; nothing is left behind.
     """
-    partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        partial.mkdir()
-        save_model(partial / "model.json", run.predictor.model, run.predictor.extra())
-        run.history.save(partial / "history.csv")
-        run.predictions.to_csv(partial / "predictions.csv", index=False, lineterminator="\n")
-        pictures = draw_pictures(run)
-        for name, picture in pictures.items():
-            for svg in picture.files[:1]:  # the one for light pages
-                (partial / f"{name}.svg").write_bytes(svg)
-        (partial / "report.html").write_text(report_page(run, pictures), encoding="utf-8")
-        if folder.is_dir():
-            folder.rmdir()  # an empty one; Windows does not rename over it
-        os.rename(partial, folder)
+        with write_folder_atomically(folder) as partial:
+            save_model(partial / "model.json", run.predictor.model, run.predictor.extra())
+            run.history.save(partial / "history.csv")
+            run.predictions.to_csv(partial / "predictions.csv", index=False, lineterminator="\n")
+            pictures = draw_pictures(run)
+            for name, picture in pictures.items():
+                for svg in picture.files[:1]:  # the one for light pages
+                    (partial / f"{name}.svg").write_bytes(svg)
+            (partial / "report.html").write_text(report_page(run, pictures), encoding="utf-8")
     except OSError as error:
         raise _not_written(folder, error) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_predictions(predictions: pd.DataFrame, path: Path) -> None:

@@ -154,8 +154,8 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
         data = _by_wheel(self.source, engine or self.engine, format)
         source.parent.mkdir(parents=True, exist_ok=True)
         picture.parent.mkdir(parents=True, exist_ok=True)
-        source.write_text(self.source, encoding="utf-8")
-        picture.write_bytes(data)
+        write_atomically(source, self.source.encode())
+        write_atomically(picture, data)
         if cleanup:
             source.unlink()
         return picture

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..files import write_atomically
+from ..files import naming, write_atomically
 from ..operation import Interval
 from ..optim.packing import Vector
 from ..optim.settings import real, whole
@@ -163,7 +163,7 @@ def _film(frames: Iterator[Any], suffix: str, fps: float, dpi: int) -> bytes:
         file = Path(folder) / f"film{suffix}"
         # No limit: frames left out in silence would be a walk that was not walked.
         writer: Any = PillowWriter(speed) if suffix == ".gif" else HTMLWriter(speed, embed_frames=True, embed_limit=1e9)
-        with writer.saving(figure, file, dpi):
+        with naming(file), writer.saving(figure, file, dpi):
             writer.grab_frame()
             for frame in frames:
                 image.set_data(frame)
