@@ -60,6 +60,41 @@ class Structure:
         return sum(1 if shape is None else math.prod(shape) for shape in self.shapes)
 
 
+def even_array(x: Any, where: str) -> np.ndarray:
+    """Return an array of a nested list; a ValueError that names the row if its rows differ in shape.
+
+    >>> even_array([[1.0, 2.0], [3.0]], "x")
+    Traceback (most recent call last):
+        ...
+    ValueError: x: expected rows of one shape, got 2 numbers as row 0 and 1 number as row 1
+    """
+    try:
+        return np.asarray(x)
+    except ValueError:
+        raise _uneven(x, where) from None
+
+
+def _uneven(x: Any, where: str) -> ValueError:
+    """Return the error for a nested list that is no array, which names the first row that differs from row 0."""
+    expected: tuple[int, ...] = ()
+    for i, row in enumerate(x):
+        try:
+            shape = np.shape(row)
+        except ValueError:
+            return _uneven(row, f"{where}[{i}]")
+        expected = expected if i else shape
+        if shape != expected:
+            both = f"{_of_shape(expected)} as row 0 and {_of_shape(shape)} as row {i}"
+            return ValueError(f"{where}: expected rows of one shape, got {both}")
+    return ValueError(f"{where}: expected rows of numbers, got something else")
+
+
+def _of_shape(shape: tuple[int, ...]) -> str:
+    if len(shape) == 1:
+        return f"{shape[0]} number{'s' * (shape[0] != 1)}"
+    return f"an array of shape {shape}" if shape else "a number alone"
+
+
 def check_unmasked(x: object, where: str) -> None:
     """Raise a TypeError for a masked array, or a list of them: its mask would be lost.
 

@@ -1288,3 +1288,27 @@ def test_a_number_is_not_written_as_text_inside_a_compiled_function(write: Any) 
     f = compile(lambda x: x * (2.0 if write(x) == "1.0" else 3.0))
     with pytest.raises(CompileError, match="is written as text inside a compiled function"):
         f(1.0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([[1.0, 2.0], [3.0]], "x: expected rows of one shape, got 2 numbers as row 0 and 1 number as row 1"),
+        ([[1.0, 2.0], [3.0, 4.0], []], "x: expected rows of one shape, got 2 numbers as row 0 and 0 numbers as row 2"),
+        (((1.0, 2.0), [3.0]), "x: expected rows of one shape, got 2 numbers as row 0 and 1 number as row 1"),
+        ([1.0, [2.0]], "x: expected rows of one shape, got a number alone as row 0 and 1 number as row 1"),
+        ([[Value(1.0), 2.0], 3.0], "x: expected rows of one shape, got 2 numbers as row 0 and a number alone as row 1"),
+        ([[[1.0], [2.0]], [[3.0], []]], r"x\[1\]: expected rows of one shape, got 1 number as row 0 and 0 numbers as"),
+        (
+            [np.zeros((2, 1)), np.zeros((1, 1))],
+            r"x: expected rows of one shape, got an array of shape \(2, 1\)",
+        ),
+    ],
+)
+def test_ragged_lists_are_an_error_that_names_the_row(rows: Any, message: str) -> None:
+    f = compile(lambda x: microgrud.sum(np.ravel(x)), batched="x")
+    for _ in range(2):
+        for call in (f, f.map, f.backward, f.value_and_grad):
+            with pytest.raises(ValueError, match=f"^compile: {message}"):
+                call(rows)
+        f([[1.0, 2.0], [3.0, 4.0]])  # which is replayed next time

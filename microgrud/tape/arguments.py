@@ -10,7 +10,7 @@ import numpy as np
 
 from ..engine import Value
 from ..operation import as_float
-from ..trees import check_unmasked
+from ..trees import check_unmasked, even_array
 from .integers import IntegerArgument
 from .states import state_of
 
@@ -154,7 +154,7 @@ class _Reader:
         """Read an argument whose first axis is that of the samples: of each number there is one a sample."""
         given_list = not hasattr(x, "dtype") and not hasattr(x, "to_numpy")
         check_unmasked(x, f"compile: {where}")
-        array = _as_array(x, where) if hasattr(x, "to_numpy") else np.asarray(x)
+        array = _as_array(x, where) if hasattr(x, "to_numpy") else even_array(x, f"compile: {where}")
         if array.ndim and array.dtype == object:
             array = _with_values(array, where)
         elif array.ndim == 0 or array.dtype.kind not in "fiub":
