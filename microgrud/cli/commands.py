@@ -63,8 +63,9 @@ def _note(text: str) -> None:
 
 
 def _one_line(text: str) -> str:
-    """The text with a space for each line break, which names of files and columns may hold."""
-    return " ".join(text.split())
+    """The text with a space for each line break, and escapes for what stdout cannot encode: names may hold both."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return " ".join(text.split()).encode(encoding, "backslashreplace").decode(encoding)
 
 
 app = typer.Typer(
@@ -315,7 +316,7 @@ def show(model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model.
     print()
     print(_one_line(f"trained on {rows} of {trained['table']}: {steps}{state}"))
     shown = ("optimizer", "lr", "schedule", "weight_decay", "epochs", "batch_size", "seed")
-    print("; ".join(f"{name.replace('_', ' ')} {setting(settings[name])}" for name in shown))
+    print(_one_line("; ".join(f"{name.replace('_', ' ')} {setting(settings[name])}" for name in shown)))
     scores = details["scores"]
     behind = ", and ".join(filter(None, (behind_baseline(scores), settings["hidden"] and behind_linear(scores))))
     shown_scores = ", ".join(f"{LABELS[key][0]} {figures(scores[key])}" for key in LABELS if key in scores)

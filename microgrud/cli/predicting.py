@@ -15,6 +15,7 @@ from ..nn import MLP
 from ..nn.modelfile import ModelFileError, load_model
 from ..recording import no_grad
 from .preprocessing import Preprocessing
+from .stored import check_stored
 from .tables import Table, TableError, why_unreadable
 
 if TYPE_CHECKING:
@@ -55,16 +56,16 @@ class Predictor:
             raise ModelFileError(
                 f"{path}: is no model file; expected the model.json of a run, which comes before the table"
             ) from None
-        try:
-            preprocessing = Preprocessing.from_json(extra["preprocessing"])
-            details = {key: dict(extra[key]) for key in ("settings", "trained", "scores")}
-        except (KeyError, TypeError, ValueError):
-            preprocessing = None
-        if preprocessing is None or not isinstance(model, MLP):
+        if "preprocessing" not in extra or not isinstance(model, MLP):
             raise ModelFileError(
                 f"{path}: holds a network without a table's preprocessing; train it with microgrud train"
             )
-        return cls(model, preprocessing, details)
+        try:
+            check_stored(extra, model)
+        except ValueError as error:
+            raise ModelFileError(f"{path}: damaged: {error}") from None
+        preprocessing = Preprocessing.from_json(extra.pop("preprocessing"))
+        return cls(model, preprocessing, extra)
 
     def extra(self) -> dict[str, Any]:
         """Return what `load` expects in the `extra` of the model file."""

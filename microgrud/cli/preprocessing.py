@@ -189,7 +189,7 @@ class Preprocessing:
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Preprocessing:
-        """Rebuild exactly what `to_json` wrote; anything else is a KeyError or TypeError."""
+        """Rebuild exactly what `to_json` wrote."""
         columns = [
             CategoryColumn(**entry) if "categories" in entry else NumberColumn(**entry) for entry in document["columns"]
         ]
