@@ -33,18 +33,17 @@ LEFT_OUT = [
     "--ignore=tests/test_agreement.py",
 ]
 
-#: Versions of what the oldest versions depend on, which say nothing against newer ones: with those of today, matplotlib
-#: 3.6 and typer 0.12 warn of deprecated calls, which is an error in the tests.
-OF_THEIR_TIME = ["click==8.1.7", "pyparsing==3.0.9"]
+#: What the oldest versions depend on: with the click and pyparsing of today, typer 0.16 and matplotlib 3.8 warn of
+#: deprecated calls, which is an error in the tests.
+OF_THEIR_TIME = ["click==8.2.1", "pyparsing==3.0.9"]
 
 nox.options.sessions = ["tests"]
 
 
 def oldest() -> list[str]:
     """Return the oldest versions that pyproject.toml allows of what the package needs."""
-    project = (
-        Path("pyproject.toml").read_text(encoding="utf-8").partition("[dependency-groups]")[0].partition("[project]")[2]
-    )
+    text = Path("pyproject.toml").read_text(encoding="utf-8")
+    project = text.partition("[project]")[2].partition("[dependency-groups]")[0]
     return [f"{name}=={version}" for name, version in re.findall(r'"([\w-]+)>=([\d.]+)"', project)]
 
 

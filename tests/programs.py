@@ -12,6 +12,8 @@ from microgrud.testing import Expression, expressions
 from microgrud.testing.expressions import Step
 
 MOST_STEPS = 6
+#: mpmath has // from version 1.4 on.
+MPMATH_FLOORS = hasattr(mpf, "__floordiv__")
 
 # Six steps amplify an error of 1e-16 by at most 10**6, over a few dozen paths at the very most. A wrong rule is off by
 # orders of magnitude more.

@@ -158,7 +158,7 @@ def test_drawing_needs_no_pyplot_and_leaves_matplotlibs_settings_alone(monkeypat
 def test_a_page_and_its_picture_have_one_colour() -> None:
     axes = charts.loss_curve([1.0, 0.5], 1, charts.figure(theme=DARK), theme=DARK)
     assert colors.to_hex(axes.get_facecolor()) == DARK.page
-    assert colors.to_hex(axes.get_figure(root=True).get_facecolor()) == DARK.page  # type: ignore[union-attr]
+    assert colors.to_hex(axes.figure.get_facecolor()) == DARK.page  # type: ignore[union-attr]
     assert colors.to_hex(axes.title.get_color()) == DARK.ink
 
 
