@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
 import math
@@ -554,6 +555,56 @@ def test_foreign_states_are_refused() -> None:
     for foreign in (None, [], {}, {"version": 1}):
         with pytest.raises(pickle.UnpicklingError, match="compiled function"):
             Compiled.__new__(Compiled).__setstate__(foreign)
+
+
+def test_a_pickle_that_is_cut_off_anywhere_is_refused() -> None:
+    _, f = a_model()
+    f(X, Y)
+    f.value_and_grad(X, Y)
+    whole = pickle.dumps(f)
+    for length in range(3, len(whole)):  # of the number of the protocol alone pickle says EOFError
+        with pytest.raises(pickle.UnpicklingError):
+            pickle.loads(whole[:length])
+
+
+def flipped(x: Any, rng: random.Random) -> Any:
+    """Return a part of a state with one bit of it flipped, in bytes, numbers or texts."""
+    if isinstance(x, (tuple, list)) and x:
+        k = rng.randrange(len(x))
+        return type(x)([*x[:k], flipped(x[k], rng), *x[k + 1 :]])
+    if isinstance(x, bytes) and x:
+        k = rng.randrange(len(x))
+        return x[:k] + bytes([x[k] ^ 1 << rng.randrange(8)]) + x[k + 1 :]
+    if isinstance(x, str) and x:
+        k = rng.randrange(len(x))
+        return x[:k] + chr(ord(x[k]) ^ 1 << rng.randrange(5)) + x[k + 1 :]
+    return x ^ 1 << rng.randrange(40) if isinstance(x, int) else None
+
+
+@pytest.mark.parametrize("part", ["version", "name", "settings", "names", "families", "gradients", "checksum"])
+def test_a_flipped_bit_is_refused_or_makes_a_call_that_was_not_recorded(part: str) -> None:
+    """Names of arguments and functions are texts that a call has to fit; all that is computed with has the checksum."""
+    f = compile(lambda x, y: tanh(x[0] * y + 0.25) + softmax([x[1], y])[0])
+    f.value_and_grad([0.5, 0.75], 1.25, argnums=(0, 1))
+    expected = f([0.5, 0.75], 1.25)
+    rng, state, refused = random.Random(part), f.__getstate__(), 0
+    for _ in range(300):
+        twin = Compiled.__new__(Compiled)
+        try:
+            twin.__setstate__({**state, part: flipped(state[part], rng)})
+        except pickle.UnpicklingError:
+            refused += 1
+            continue
+        with contextlib.suppress(CompileError):
+            assert twin([0.5, 0.75], 1.25) == expected
+    assert refused > (0 if part == "gradients" else 100)
+
+
+@pytest.mark.parametrize("parts", [(), (list,), (Value, (), 1.0, 0.0, "", ("tanz",), (), None), (abs, 1.0)])
+def test_damaged_parts_of_a_value_are_refused(parts: tuple[Any, ...]) -> None:
+    function = Value(1.0).__reduce_ex__(5)[0]
+    with pytest.raises(pickle.UnpicklingError, match="its pickle is damaged"):
+        function(*parts)
 
 
 # --- damage that only C would notice ---

@@ -6,6 +6,7 @@ import copy
 import math
 import pickle
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -401,3 +402,21 @@ def test_a_seed_or_generator_leaves_the_global_one_alone() -> None:
     assert random.getstate() == before
     assert by_seed.state_dict() == by_generator.state_dict()
     assert len(set(by_seed.state_dict().values())) == 3 * 4 + 4 * 2 + 1  # one generator, no two weights alike
+
+
+@pytest.mark.parametrize("size", [0, -4, 2.0, "2", None, True, [2], np.float64(2.0), np.bool_(True)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda size: Neuron(size),
+        lambda size: Layer(size, 2),
+        lambda size: Layer(2, size),
+        lambda size: MLP(size, [1]),
+        lambda size: MLP(2, [2, size]),
+        lambda size: MLP(2, [size, 1]),
+    ],
+)
+def test_sizes_are_whole_numbers_of_1_and_more(make: Callable[[Any], Module], size: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"^(nin|nout|nouts): expected (an integer|at least 1), got"):
+        make(size)
+    assert make(np.int64(3)).parameters()
