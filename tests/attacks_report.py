@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import os
 import pickle
 import random
@@ -189,7 +190,8 @@ def recorded() -> Any:
 def damage_pickles(times: int, rng: random.Random, counts: Counts) -> Iterator[str]:
     """Load damaged pickles of a compiled function: refused, or the same numbers, or a call that was not recorded.
 
-    What no code of this package sees (the name of a module, say) is refused by `pickle`, with many kinds of error.
+    What no code of this package sees (the name of a module, say) is refused by `pickle`, with many kinds of error; for
+    some of it CPython prints a SystemError about a bytearray.
     """
     function = recorded()
     whole = pickle.dumps(function)
@@ -240,7 +242,8 @@ def main() -> int:
     parser.add_argument("--flips", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    with contextlib.suppress(ValueError, OSError):  # not on macOS
+        resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     counts: Counts = collections.Counter()
     problems = 0
     for problem in attack(given.kills, given.flips, given.seed, counts):
