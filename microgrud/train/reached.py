@@ -90,6 +90,7 @@ class Reached:
         self._kept: dict[int, Any] = {}  # which keeps each thing, so that no other gets its id
         self._attributes: dict[str, str] = {}  # the names of attributes, with the function that uses each
         self._packaged: set[type] = set()  # classes of this package
+        self._names: dict[tuple[type, tuple[str, ...]], dict[str, str]] = {}  # of attributes that their methods use
         for name, x in roots.items():
             self._visit(name, x)
         self._visit_attributes()
@@ -279,19 +280,14 @@ class Reached:
     def _used_by_package(self, x: Any) -> dict[str, str]:
         """Return the names of attributes of an object that methods of this package use when they are called."""
         kinds = [kind for kind in _classes(x) if kind in self._packaged]
-        names = dict.fromkeys(["__call__", *(_OF_PARAMETERS & self._attributes.keys())], "")
-        waiting = list(names) if kinds else []
-        while waiting:
-            key = waiting.pop()
-            for kind in kinds:
-                method = vars(kind).get(key)
-                if isinstance(method, types.FunctionType):
-                    waiting.extend(name for name in method.__code__.co_names if name not in names)
-                    names.update(dict.fromkeys(method.__code__.co_names, ""))
+        first = ("__call__", *sorted(_OF_PARAMETERS & self._attributes.keys()))
+        if (type(x), first) not in self._names:
+            self._names[type(x), first] = _names_used(kinds, first)
+        names = self._names[type(x), first]
         if kinds and not _OF_PARAMETERS.isdisjoint(self._attributes):  # which look at all that is no method
             shared = {key: x for kind in _classes(x) if kind not in kinds for key, x in vars(kind).items()}
             data = {key for key, item in shared.items() if not (key.startswith("__") or hasattr(item, "__get__"))}
-            names.update(dict.fromkeys([*_attributes_of(x), *data], ""))
+            names = {**names, **dict.fromkeys([*_attributes_of(x), *data], "")}
             self.signature[f"the order of parameters {id(x)}"] = tuple(_attributes_of(x))
         return names
 
@@ -317,6 +313,19 @@ class Reached:
             elif key in self._attributes and key not in _OF_PARAMETERS and not key.startswith("__"):
                 raise UnlistedError(f"the code of {self._attributes[key]} uses {name}.{key}")
         return found
+
+
+def _names_used(kinds: list[type], methods: tuple[str, ...]) -> dict[str, str]:
+    """Return the names that methods of some classes use, and those that they call in turn."""
+    names = dict.fromkeys(methods, "")
+    waiting = list(methods) if kinds else []
+    while waiting:
+        key = waiting.pop()
+        for method in [vars(kind).get(key) for kind in kinds]:
+            if isinstance(method, types.FunctionType):
+                waiting.extend(name for name in method.__code__.co_names if name not in names)
+                names.update(dict.fromkeys(method.__code__.co_names, ""))
+    return names
 
 
 def content_of(array: Any) -> tuple[Any, ...]:
