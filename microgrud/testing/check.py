@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from . import differences
 from .claims import GivenClaim, OwnClaim
 from .report import GradientError, GradientReport, shown_point
 from .slopes import Slope
-from .subject import make_subject, places
-from .truths import METHODS, Truth, choose_truth
+from .subject import Subject, make_subject, places
+from .truths import METHODS, Truth, choose_truth, deviation_from_floats
 from .verdicts import Judge, Question, Verdict
 
 
@@ -79,91 +80,115 @@ def check_gradients(
         it is half the truth
     """
     __tracebackhide__ = True
-    check_options(grad=grad, order=order, rtol=rtol, atol=atol, method=method, parameters=parameters)
-    subject = make_subject(f, point, argnums, parameters)
+    return run_check(f, point, Options(grad, order, rtol, atol, method, argnums, parameters, strict))
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `check_gradients`.
+
+    Raises:
+        TypeError, ValueError: if they make no sense, whatever the function and the point.
+    """
+
+    grad: Callable[..., Any] | None = None
+    order: int = 1
+    rtol: float = 1e-7
+    atol: float = 0.0
+    method: str = "auto"
+    argnums: int | tuple[int, ...] | None = None
+    parameters: Sequence[Value] = ()
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        order, grad = self.order, self.grad
+        if isinstance(order, bool) or not isinstance(order, int) or order < 1:
+            raise ValueError(f"check_gradients: order: expected an integer of at least 1, got {order!r}")
+        if grad is not None and not callable(grad):
+            raise TypeError(f"check_gradients: grad: expected a function, got an object of type {type(grad).__name__}")
+        if grad is not None and order > 1:
+            raise ValueError(
+                "check_gradients: order: expected 1 with grad; check grad itself, with the Hessian as its grad"
+            )
+        if grad is not None and self.parameters:
+            raise ValueError(
+                "check_gradients: parameters: expected none with grad; make them arguments of both functions"
+            )
+        for name, tolerance in (("rtol", self.rtol), ("atol", self.atol)):
+            if not isinstance(tolerance, (int, float)) or not tolerance >= 0.0:
+                raise ValueError(f"check_gradients: {name}: expected a number of at least 0, got {tolerance!r}")
+        if self.method not in METHODS:
+            raise ValueError(f"check_gradients: method: expected one of {', '.join(METHODS)}, got {self.method!r}")
+
+    def claim(self, subject: Subject, order: int) -> OwnClaim | GivenClaim:
+        """Return the derivatives under test."""
+        return OwnClaim(subject, order) if self.grad is None else GivenClaim(subject, self.grad)
+
+
+def run_check(
+    f: Callable[..., Any], point: tuple[Any, ...], options: Options, to_first_failure: bool = False
+) -> GradientReport:
+    """Check as `check_gradients` does; on request up to the first failure, where no one will read the report.
+
+    Raises:
+        GradientError: as `check_gradients` does.
+    """
+    __tracebackhide__ = True
+    subject = make_subject(f, point, options.argnums, options.parameters)
     with subject.keeping_parameters(), np.errstate(all="ignore"):  # near poles, probes overflow: that is no news
-        for present in range(1, order + 1):
-            claim = OwnClaim(subject, present) if grad is None else GivenClaim(subject, grad)
-            report = _check(claim, present, rtol, atol, method, strict)
+        for order in range(1, options.order + 1):
+            report = _check(options.claim(subject, order), order, options, to_first_failure)
             if report.failures:
                 raise GradientError(str(report), report)
     return report
 
 
-def check_options(
-    *,
-    grad: Callable[..., Any] | None = None,
-    order: int = 1,
-    rtol: float = 1e-7,
-    atol: float = 0.0,
-    method: str = "auto",
-    argnums: int | tuple[int, ...] | None = None,
-    parameters: Sequence[Value] = (),
-    strict: bool = False,
-) -> None:
-    """Raise what `check_gradients` raises for options that make no sense, whatever the function and the point.
-
-    Raises:
-        TypeError, ValueError: if they do not.
-    """
-    if isinstance(order, bool) or not isinstance(order, int) or order < 1:
-        raise ValueError(f"check_gradients: order: expected an integer of at least 1, got {order!r}")
-    if grad is not None and not callable(grad):
-        raise TypeError(f"check_gradients: grad: expected a function, got an object of type {type(grad).__name__}")
-    if grad is not None and order > 1:
-        raise ValueError(
-            "check_gradients: order: expected 1 with grad; check grad itself, with the Hessian as its grad"
-        )
-    if grad is not None and parameters:
-        raise ValueError("check_gradients: parameters: expected none with grad; make them arguments of both functions")
-    for name, tolerance in (("rtol", rtol), ("atol", atol)):
-        if not isinstance(tolerance, (int, float)) or not tolerance >= 0.0:
-            raise ValueError(f"check_gradients: {name}: expected a number of at least 0, got {tolerance!r}")
-    if method not in METHODS:
-        raise ValueError(f"check_gradients: method: expected one of {', '.join(METHODS)}, got {method!r}")
-
-
-def call_function(f: Callable[..., Any], *point: Any, **options: Any) -> None:
+def call_function(f: Callable[..., Any], point: tuple[Any, ...], options: Options) -> None:
     """Call the function at the point as a check would, so that what it raises can be told from what `grad` raises.
 
     Raises:
         Exception: whatever the function raises.
     """
-    subject = make_subject(f, point, options.get("argnums"), options.get("parameters", ()))
-    grad = options.get("grad")
-    claim = OwnClaim(subject, 1) if grad is None else GivenClaim(subject, grad)
+    subject = make_subject(f, point, options.argnums, options.parameters)
     with subject.keeping_parameters(), np.errstate(all="ignore"):
-        claim.values(subject.point)
+        options.claim(subject, 1).values(subject.point)
 
 
 def _check(
-    claim: OwnClaim | GivenClaim, order: int, rtol: float, atol: float, method: str, strict: bool
+    claim: OwnClaim | GivenClaim, order: int, options: Options, to_first_failure: bool
 ) -> GradientReport:
     __tracebackhide__ = True
     subject, point = claim.subject, claim.subject.point
     shown = shown_point(subject.inputs, point)
     values, rows = claim.values(point), claim.rows(point)
     _check_determinism(claim, values, rows, shown)
+    deviation = deviation_from_floats(claim, point, values) if isinstance(claim, OwnClaim) else None
+    if deviation:
+        raise GradientError(
+            f"{subject.name} computes something else of Values than of floats\n  at {shown}, or nearby\n  {deviation}\n"
+            "  the gradient is the derivative of the former: make them one function, such as without a branch on the type"
+        )
     disagreement = claim.disagreement(point)
     if disagreement:
         raise GradientError(f"forward and reverse mode of {subject.name} disagree\n  at {shown}\n  {disagreement}")
-    truth = choose_truth(claim, point, method)
+    truth = choose_truth(claim, point, options.method)
     if order > 1 and not truth.is_exact:
         raise ValueError(
             f"check_gradients: order: expected 1 for {subject.name}, of which there is no truth at 50 digits "
             f"({truth.method}); custom_op takes a definition= for that"
         )
-    judge, asked = Judge(rtol, atol, strict), _Asked(claim, truth, order)
+    judge, asked = Judge(options.rtol, options.atol, options.strict), _Asked(claim, truth, order)
     outputs = places(claim.output_structure(point), "")
-    verdicts = [
-        _verdict(judge, asked.about(output, entry, indices, values[output], rows[output][entry]), truth, named)
-        for entry, indices in enumerate(itertools.product(range(len(point)), repeat=order))
-        for output, name in enumerate(outputs)
-        for named in [(name, tuple(subject.inputs[i] for i in indices))]
-    ]
+    verdicts: list[Verdict] = []
+    for entry, indices in enumerate(itertools.product(range(len(point)), repeat=order)):
+        for output, name in enumerate(outputs):
+            question = asked.about(output, entry, indices, values[output], rows[output][entry])
+            verdicts.append(_verdict(judge, question, truth, (name, tuple(subject.inputs[i] for i in indices))))
+            if to_first_failure and verdicts[-1].is_failure:
+                return GradientReport(subject.name, shown, order, truth.method, verdicts)
     report = GradientReport(subject.name, shown, order, truth.method, verdicts)
     if report.failures:
-        return dataclasses.replace(report, blamed=claim.blame(point, rtol))
+        return dataclasses.replace(report, blamed=claim.blame(point, options.rtol))
     return report
 
 

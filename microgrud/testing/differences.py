@@ -8,8 +8,10 @@ over the step, and goes on to larger ones as long as each new estimate lies with
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
+import random
 import sys
 from collections.abc import Callable, Sequence
 
@@ -28,6 +30,12 @@ _ROWS = 8
 _ROUGH = 1e-7
 #: An error of this part of a slope that does not come from noise says that the function is not smooth at these steps.
 _UNSURE = 1e-3
+#: No result is known better than to a last digit of the least numbers.
+_LEAST = math.ulp(0.0)
+#: An input below so many last digits of another one may be lost beside it.
+_LOST = 1e3
+#: A function that stands still may add its input to a constant so many times as large as its value.
+_HIDDEN = 1e4
 #: A difference of the two limits by less than this part of the slopes around is no kink, but a curve not resolved.
 _SLIGHT = 1e-6
 
@@ -43,6 +51,10 @@ def slope(f: Function, point: Sequence[float], index: int) -> Slope:
     along = _Line(f, point, index)
     if along.is_rough():
         return Slope(None, None, math.inf, "differences")
+    return dataclasses.replace(_limits(along), doubt=along.doubt())
+
+
+def _limits(along: _Line) -> Slope:
     middle, error = _estimate(along, 0)
     (left, left_error), (right, right_error) = _estimate(along, -1), _estimate(along, 1)
     both = math.isfinite(left_error) and math.isfinite(right_error)
@@ -69,6 +81,7 @@ class _Line:
         self.size = abs(self.x) or 1.0
         self.steepest = 0.0
         self.known: dict[float, float] = {}
+        self.is_flat = False
         self.noise = self._noise()
 
     def __call__(self, x: float) -> float:
@@ -107,6 +120,30 @@ class _Line:
         reach = [abs(self(self.x + sign * step)) for step in steps for sign in (1.0, -1.0)]
         return self.noise > max(_ROUGH * max(filter(math.isfinite, reach), default=0.0), _EPS)
 
+    def doubt(self) -> float:
+        """Return how large a slope may be of which the values show nothing, not even at the steps taken.
+
+        What is added to a larger number is lost: to another input, to a number computed from one (a last digit of the
+        inputs then moves the value), to a constant (the values then stand still), or, where a float is larger than the
+        periods of a function, to the value itself.
+        """
+        if self.size < _LOST * _EPS * max(map(abs, self.point)):
+            return math.inf
+        hidden = _HIDDEN * self.noise if self.is_flat else self.noise
+        return 40.0 * max(hidden, self._change_by_last_digits()) / min(self.size, 1.0)
+
+    def _change_by_last_digits(self) -> float:
+        """Return the greatest change of the value where all inputs move by a last digit."""
+        rng, value, greatest = random.Random(0), self(self.x), 0.0
+        for _ in range(4):
+            moved = [math.nextafter(x, rng.choice((-math.inf, math.inf))) for x in self.point]
+            try:
+                change = abs(self.f(moved) - value)
+            except (ValueError, ArithmeticError):
+                continue
+            greatest = max(greatest, change) if change == change else greatest
+        return greatest
+
     def _noise(self) -> float:
         """Estimate how far a value is off: from third differences of values a few floats apart (More and Wild 2011).
 
@@ -115,7 +152,7 @@ class _Line:
         what the input adds may be lost beside a number of the size of 1, as in log(1 + exp(-40)).
         """
         value = abs(self(self.x))
-        least, plateau = _EPS * value, _EPS * max(value, 1.0)
+        least, plateau = max(_EPS * value, _LEAST), _EPS * max(value, 1.0)
         for side in (1.0, -1.0):
             spacing = 7.0 * _EPS * self.size
             while 0.0 < spacing < 1e-3 * self.size:  # 0 beside subnormal numbers
@@ -127,6 +164,7 @@ class _Line:
                     return max(least, *(self._jumps(side * spacing * factor) for factor in (1.0, 5.0, 31.0)))
                 spacing *= 16.0
             else:
+                self.is_flat = True
                 return plateau
         return least
 

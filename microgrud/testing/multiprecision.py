@@ -171,8 +171,8 @@ def _nested(f: Function, point: list[Any], indices: list[int], steps: list[Any])
 
 
 def _working_digits(point: Sequence[float], indices: Sequence[int], digits: int) -> int:
-    """Return how many digits to work with, so that steps are seen beside large numbers."""
-    largest = max(abs(point[i]) for i in indices)
+    """Return how many digits to work with, so that steps are seen beside large numbers, those of other inputs too."""
+    largest = max(map(abs, point))
     before_the_point = math.ceil(math.log10(largest)) if largest > 1.0 else 0
     return (digits + before_the_point) * len(indices)
 

@@ -16,14 +16,15 @@ class Slope:
         right: the limit from above, likewise.
         error: by how much either may be off, in the units of the derivative.
         method: how it was found: `"mpmath"`, `"graph in mpmath"`, `"complex step"` or `"differences"`.
-        alone: whether no second way has confirmed it: enough to back a claim, and not to refute one.
+        doubt: the distance within which a claim is not refuted, however small the error seems to be: a part of the
+            function that floats do not show may have a slope of this size.
     """
 
     left: Any
     right: Any
     error: float
     method: str
-    alone: bool = False
+    doubt: float = 0.0
 
     @property
     def sides(self) -> list[Any]:

@@ -24,6 +24,8 @@ from .claims import GivenClaim, OwnClaim
 from .multiprecision import exact
 from .slopes import Slope
 
+#: The complex step is confirmed where differences know the slope to this part of it.
+_CONFIRMED = 0.1
 METHODS = ("auto", "mpmath", "graph", "complex step", "differences")
 
 
@@ -109,9 +111,11 @@ class Floats:
         sharp = complexstep.slope(lambda numbers: complex_values(numbers)[output], point, index)
         if sharp is None:
             return found
-        if not math.isfinite(found.error):  # as for sin at 1e12, which goes up and down within a few floats
-            return dataclasses.replace(sharp, alone=True)
-        return sharp if abs(sharp.value - found.value) <= 4.0 * found.error else found
+        if math.isfinite(found.error) and abs(sharp.value - found.value) > 4.0 * found.error:
+            return found
+        # Differences as of sin at 1e12, which goes up and down within a few floats, confirm nothing.
+        confirmed = max(found.error, found.doubt) <= _CONFIRMED * abs(sharp.value)
+        return sharp if confirmed else dataclasses.replace(sharp, doubt=max(found.error, found.doubt))
 
     def jumps(self, output: int, point: Sequence[float], indices: Sequence[int]) -> bool:
         """Return False: where there may be a jump, differences find no slope."""
@@ -148,6 +152,25 @@ _LACKING = {
     "graph": "does not record all that it computes, or holds operations of which no formula is known",
     "complex step": "does not take complex numbers, or does another thing with them than with floats",
 }
+
+
+def deviation_from_floats(claim: OwnClaim, point: Sequence[float], values: Sequence[float]) -> str | None:
+    """Say where a function computes something else of Values than of floats; None where it does not, or takes none."""
+    for at, expected in [(point, values), *_nearby(claim, point, 1e-5)]:
+        found = claim.values_of_floats(at)
+        if found is None:
+            continue
+        lost = 1e-12 * max(1.0, *map(abs, at))  # the two may be different formulas, and lose different digits
+        if len(found) != len(expected) or not all(
+            x == y or x != x or y != y or abs(x - y) <= 1e-6 * max(abs(x), abs(y)) + lost
+            for x, y in zip(found, expected)
+        ):
+            return f"of Values  {_shown(expected)}\n  of floats  {_shown(found)}"
+    return None
+
+
+def _shown(values: Sequence[float]) -> str:
+    return repr(values[0]) if len(values) == 1 else repr(list(values))
 
 
 def _generic(claim: OwnClaim | GivenClaim, point: Sequence[float], values: Sequence[float]) -> Truth | None:

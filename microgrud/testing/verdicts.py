@@ -165,8 +165,8 @@ class Judge:
             return "right", ""
         if known > _KNOWN_TO_REFUTE * off:
             return "undecided", f"differences leave an error of {slope.error:.1e}"
-        if slope.alone:
-            return "undecided", "the complex step says otherwise, and differences cannot tell"
+        if slope.doubt > _KNOWN_TO_REFUTE * off:
+            return "undecided", f"the {slope.method} says otherwise, and floats do not show the function well enough"
         if off > _MOST_NOISE * question.noise():
             return "wrong", ""
         if off <= max(_USELESS * float(abs(true)), self.atol, question.negligible):
