@@ -96,9 +96,17 @@ class Operation:
             multiprecision = multiprecision or getattr(operand, "context", None)
         if multiprecision is not None:
             if self.definition is None:
-                return self.value(*operands)
+                return self._value_of_mpmath(operands)
             return self._defined(self.definition, multiprecision, operands)
         return self.evaluate([as_float(x, self.name) for x in operands])
+
+    def _value_of_mpmath(self, operands: Sequence[Number]) -> Number:
+        try:
+            return self.value(*operands)
+        except TypeError as error:
+            raise TypeError(
+                f"{self.name}: its value takes floats and no mpmath numbers ({error}); give custom_op a definition="
+            ) from error
 
     def _defined(self, definition: Callable[..., Number], mp: Number, operands: Sequence[Number]) -> Number:
         """Compute the definition on mpmath numbers, with the domain and the errors that floats have."""

@@ -8,7 +8,8 @@ there is one.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from .engine import Value
     from .operation import Operation
 
-__all__ = ["Watcher", "compared", "current", "detached", "failed", "looked_at", "made", "peeked"]
+__all__ = ["Watcher", "compared", "current", "detached", "failed", "looked_at", "made", "paused", "peeked"]
 
 
 class Watcher(Protocol):
@@ -47,6 +48,16 @@ _watched: list[Watcher] = []
 def current() -> Watcher | None:
     """Return the watcher of the present thread or task."""
     return _watcher.get() if _watched else None
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Report nothing that happens in this thread or task inside the block."""
+    token = _watcher.set(None)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
 
 
 def compared(x: Value, symbol: str, y: Any, outcome: bool) -> None:

@@ -273,3 +273,134 @@ def test_rules_that_are_no_module_level_functions_cannot_be_pickled_but_copied()
     with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
         pickle.dumps(node)
     assert copy.deepcopy(node)._op == "local"
+
+
+# --- rules that take floats alone, as SciPy's functions do ---
+
+
+def sine_value(x: float) -> float:
+    return math.sin(x)
+
+
+def cosine_of_floats(z: Any, x: Any) -> Any:
+    return math.cos(x)
+
+
+def arc_cosine_of_arrays(z: Any, x: Any) -> Any:
+    return np.frompyfunc(math.cos, 1, 1)(x)
+
+
+def product_value(x: float, y: float) -> float:
+    return x * math.sin(y)
+
+
+def product_by_x(z: Any, x: Any, y: Any) -> Any:
+    return math.sin(y)
+
+
+def product_by_y(z: Any, x: Any, y: Any) -> Any:
+    return x * mg.cos(y)
+
+
+float_sine = custom_op("float sine", sine_value, cosine_of_floats)
+array_sine = custom_op("array sine", sine_value, arc_cosine_of_arrays)
+half_float = custom_op("half float", product_value, [product_by_x, product_by_y])
+FLOAT_ONLY = pytest.mark.parametrize("operation", [float_sine, array_sine])
+
+
+@FLOAT_ONLY
+def test_rules_of_floats_give_first_derivatives_wherever_rules_of_values_do(operation: Any) -> None:
+    x = Value(0.5)
+    (operation(x) * 3.0).backward()
+    found = [
+        x.grad,
+        gradient(operation(x) * 3.0, x).data,
+        mg.grad(lambda x: operation(x) * 3.0)(0.5),
+        mg.jacobian(lambda x: operation(x) * 3.0)(0.5),
+        mg.jvp(lambda x: operation(x) * 3.0, (0.5,), (1.0,))[1],
+        mg.compile(lambda x: operation(x) * 3.0).value_and_grad(0.5)[1],
+        mg.compile(mg.grad(lambda x: operation(x) * 3.0))(0.5),
+    ]
+    assert found == [3.0 * math.cos(0.5)] * len(found)
+
+
+@FLOAT_ONLY
+def test_replays_evaluate_rules_of_floats_anew(operation: Any) -> None:
+    slope = mg.compile(mg.grad(lambda x: operation(x * x)))
+    for at in (0.5, 0.7, -1.3):
+        assert slope(at) == pytest.approx(2.0 * at * math.cos(at * at), rel=1e-15)
+
+
+@FLOAT_ONLY
+@pytest.mark.parametrize(
+    "differentiate",
+    [
+        lambda f: mg.hessian(f)(0.5),
+        lambda f: mg.hvp(f, (0.5,), (1.0,)),
+        lambda f: mg.grad(mg.grad(f))(0.5),
+        lambda f: mg.jvp(mg.grad(f), (0.5,), (1.0,)),
+        lambda f: mg.compile(mg.hessian(f))(0.5),
+        lambda f: gradient(f(x := Value(0.5)), x).backward(),
+    ],
+)
+def test_derivatives_of_higher_order_need_rules_that_take_values(operation: Any, differentiate: Any) -> None:
+    with pytest.raises(TypeError, match="the derivative of (float|array) sine by operand 1 cannot be differentiated"):
+        differentiate(lambda x: operation(x) * 3.0)
+
+
+def test_a_rule_of_values_beside_one_of_floats_is_differentiated_again() -> None:
+    second = mg.hessian(half_float, argnums=1)(2.0, 0.5)
+    assert second == pytest.approx(-2.0 * math.sin(0.5), rel=1e-15)
+    with pytest.raises(TypeError, match=r"of half float by operand 1 cannot .* A rule receives the result and the oper"):
+        mg.hessian(half_float, argnums=(0, 1))(2.0, 0.5)
+
+
+def test_an_error_in_a_rule_of_floats_is_the_one_that_is_shown() -> None:
+    operation = custom_op("mine", math.sin, lambda z, x: len(x))
+    for slope in (mg.grad(operation), lambda at: gradient(operation(x := Value(at)), x)):
+        with pytest.raises(TypeError, match=r"object of type 'float' has no len\(\)"):
+            slope(0.5)
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))], ids=["copy", "pickle"])
+def test_first_derivatives_by_rules_of_floats_are_copied_and_pickled(duplicate: Callable[[Any], Any]) -> None:
+    x = Value(0.5)
+    slope = duplicate(gradient(float_sine(x), x))
+    assert slope.data == math.cos(0.5)
+    with pytest.raises(TypeError, match="the derivative of float sine by operand 1 cannot be differentiated again"):
+        slope.backward()
+
+
+def slope_of_float_sine(x: Any) -> Any:
+    return mg.grad(float_sine)(x)
+
+
+def test_recordings_of_rules_of_floats_are_pickled() -> None:
+    compiled = mg.compile(slope_of_float_sine)
+    assert compiled(0.5) == math.cos(0.5)
+    assert pickle.loads(pickle.dumps(compiled))(0.7) == math.cos(0.7)
+
+
+def test_fit_trains_with_rules_of_floats() -> None:
+    def trained(operation: Any, setting: Any) -> list[float]:
+        weight = Value(0.3)
+
+        class Model(mg.nn.Module):
+            def __init__(self) -> None:
+                self.weight = weight
+
+            def __call__(self, x: Any) -> Any:
+                return operation(self.weight * x[0])
+
+        mg.train.fit(Model(), [[0.5], [1.0]], [0.4, 0.8], loss=mg.losses.squared_error, epochs=3, compile=setting)
+        return [weight.data]
+
+    expected = trained(mg.sin, False)
+    for setting in (False, "auto", True):
+        assert trained(float_sine, setting) == pytest.approx(expected, rel=1e-14)
+
+
+def test_a_value_that_takes_no_mpmath_numbers_asks_for_a_definition() -> None:
+    operation = custom_op("mine", lambda x: len([x]) * np.frompyfunc(math.sin, 1, 1)(x) + {}[0:0], lambda z, x: 1.0)
+    with pytest.raises(TypeError, match="mine: its value takes floats and no mpmath numbers .* give .* a definition="):
+        operation(mpf(1))

@@ -14,6 +14,7 @@ import numpy as np
 from ..engine import Value
 from . import differences
 from .claims import GivenClaim, OwnClaim
+from .definitions import check_definitions
 from .report import GradientError, GradientReport, shown_point
 from .slopes import Slope
 from .subject import Subject, make_subject, places
@@ -162,6 +163,8 @@ def _check(
     shown = shown_point(subject.inputs, point)
     values, rows = claim.values(point), claim.rows(point)
     _check_determinism(claim, values, rows, shown)
+    if isinstance(claim, OwnClaim):
+        check_definitions(claim.record(point)[1])
     deviation = deviation_from_floats(claim, point, values) if isinstance(claim, OwnClaim) else None
     if deviation:
         raise GradientError(

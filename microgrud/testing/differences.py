@@ -58,8 +58,14 @@ def _limits(along: _Line) -> Slope:
     middle, error = _estimate(along, 0)
     (left, left_error), (right, right_error) = _estimate(along, -1), _estimate(along, 1)
     both = math.isfinite(left_error) and math.isfinite(right_error)
-    if math.isfinite(error) and (not both or abs(right - left) <= 4.0 * (left_error + right_error)):
+    known = [(value, e) for value, e in ((left, left_error), (right, right_error)) if math.isfinite(e)]
+    # Where a kink lies within a few floats, one side alone has a limit, and differences to both sides its mean with
+    # the slope beyond the kink.
+    agree = all(abs(value - middle) <= 4.0 * (e + error) for value, e in known)
+    if math.isfinite(error) and (agree if not both else abs(right - left) <= 4.0 * (left_error + right_error)):
         return Slope(middle, middle, error, "differences")
+    if math.isfinite(error) and not agree and not both:
+        return Slope(None, None, math.inf, "differences")
     if any(math.isinf(e) and along.is_defined(side) for e, side in ((left_error, -1.0), (right_error, 1.0))):
         return Slope(None, None, math.inf, "differences")
     if both and abs(right - left) < _SLIGHT * along.steepest:
@@ -83,6 +89,8 @@ class _Line:
         self.known: dict[float, float] = {}
         self.is_flat = False
         self.noise = self._noise()
+        # Rounding on the way, in steps of x times a number near 1, may go along with x and show no jump.
+        self.unseen = max(self.noise, self._change_by_last_digits())
 
     def __call__(self, x: float) -> float:
         if x not in self.known:
@@ -90,7 +98,7 @@ class _Line:
             moved[self.index] = x
             try:
                 self.known[x] = float(self.f(moved))
-            except (ValueError, ArithmeticError):
+            except (ValueError, ArithmeticError, TypeError):  # a root of Python may become complex
                 self.known[x] = math.nan
         return self.known[x]
 
@@ -129,8 +137,8 @@ class _Line:
         """
         if self.size < _LOST * _EPS * max(map(abs, self.point)):
             return math.inf
-        hidden = _HIDDEN * self.noise if self.is_flat else self.noise
-        return 40.0 * max(hidden, self._change_by_last_digits()) / min(self.size, 1.0)
+        hidden = _HIDDEN * self.noise if self.is_flat else self.unseen
+        return 40.0 * max(hidden, self.unseen) / min(self.size, 1.0)
 
     def _change_by_last_digits(self) -> float:
         """Return the greatest change of the value where all inputs move by a last digit."""
@@ -139,7 +147,7 @@ class _Line:
             moved = [math.nextafter(x, rng.choice((-math.inf, math.inf))) for x in self.point]
             try:
                 change = abs(self.f(moved) - value)
-            except (ValueError, ArithmeticError):
+            except (ValueError, ArithmeticError, TypeError):  # a root of Python may become complex
                 continue
             greatest = max(greatest, change) if change == change else greatest
         return greatest
@@ -226,7 +234,7 @@ def _tableau(along: _Line, step: float, side: int) -> tuple[float, float]:
         for above in previous:
             row.append(row[-1] + (row[-1] - above) / (factor - 1.0))
             factor *= power
-        floor = 4.0 * along.noise / step + 4.0 * _EPS * abs(row[-1])
+        floor = 4.0 * along.unseen / step + 4.0 * _EPS * abs(row[-1])
         for j in range(1, len(row)):
             error = 2.0 * max(abs(row[j] - row[j - 1]), abs(row[j] - previous[j - 1])) + floor
             if error < least:

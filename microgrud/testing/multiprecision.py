@@ -36,6 +36,9 @@ def _refuse(x: Any) -> NoReturn:
 #: pass for a constant between one float and the next.
 exact: Any = MPContext()
 exact.mpf.__float__ = exact.mpf.__complex__ = _refuse
+# One precision for both contexts: what `mpmath.diff(f, x)` adds in more digits is not to be rounded to those of x.
+exact._prec_rounding = mp._prec_rounding
+exact.mpf._ctxdata[2] = exact.mpc._ctxdata[2] = mp._prec_rounding
 
 
 #: The precision of mpmath is one for all threads.

@@ -140,7 +140,7 @@ def _rows_along(
     row = [[x * (1.0 + k * step) for x, step in zip(point, steps)] for k in range(_NEIGHBOURS)]
     try:
         return [claims(at) for at in row]
-    except (ArithmeticError, ValueError):  # over the edge of a domain
+    except (ArithmeticError, ValueError, TypeError):  # over the edge of a domain
         return []
 
 

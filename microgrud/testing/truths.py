@@ -208,7 +208,7 @@ def _nearby(
         moved = [x + sign * distance * d * (abs(x) or 1.0) for x, d in zip(point, direction)]
         try:
             yield moved, claim.values(moved)
-        except (ArithmeticError, ValueError):
+        except (ArithmeticError, ValueError, TypeError):
             continue
 
 

@@ -1,0 +1,43 @@
+"""The definitions of the user's own operations: errors inside them are shown, and so is what is another function."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from ..engine import Value, topological_order
+from ..operation import Operation, describe_operands
+from ..ops import TABLE
+from .multiprecision import digits_of, exact, is_exact
+
+
+def check_definitions(outputs: Iterable[Value]) -> None:
+    """Evaluate the definition of each operation of `custom_op` in the graphs of some nodes, where the graph does.
+
+    Raises:
+        ValueError: if a definition raises, gives no real number, or another one than the value of its operation.
+    """
+    for node in dict.fromkeys(node for output in outputs for node in topological_order(output)):
+        operation = node._operation
+        if not isinstance(operation, Operation) or operation.definition is None or operation.name in TABLE:
+            continue
+        numbers = [x.data if isinstance(x, Value) else float(x) for x in node._operands]
+        if not all(map(math.isfinite, [node.data, *numbers])):
+            continue
+        where = f"custom_op {operation.name!r}: its definition, called as definition(mp, {describe_operands(numbers)})"
+        try:
+            with digits_of(50):
+                found = operation.definition(exact, *map(exact.mpf, numbers))
+        except Exception as error:
+            raise ValueError(
+                f"{where}, raises {type(error).__name__}: {error}; it receives mpmath's context, and for each operand a "
+                "number of mpmath that cannot be rounded to a float"
+            ) from error
+        if not is_exact(found) and not isinstance(found, (int, float)):
+            raise ValueError(f"{where}, gives {found!r}; expected a real number of mpmath")
+        lost = 1e-12 * max(1.0, *map(abs, numbers))  # the two may be different formulas, and lose different digits
+        if not abs(found - node.data) <= 1e-6 * max(abs(found), abs(node.data)) + lost:
+            raise ValueError(
+                f"{where}, gives {exact.nstr(exact.convert(found), 17)}, and its value {node.data!r}; expected one and "
+                "the same function"
+            )
