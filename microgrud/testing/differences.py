@@ -34,8 +34,9 @@ _UNSURE = 1e-3
 _LEAST = math.ulp(0.0)
 #: An input below so many last digits of another one may be lost beside it.
 _LOST = 1e3
-#: A function that stands still may add its input to a constant so many times as large as its value.
-_HIDDEN = 1e4
+#: A function that stands still may be off by so many last digits: its input may be added to a larger constant, and a
+#: root makes 1e-8 of the last digit of 1, as in acos(cos(1e-9)).
+_HIDDEN = 1e8
 #: A difference of the two limits by less than this part of the slopes around is no kink, but a curve not resolved.
 _SLIGHT = 1e-6
 
@@ -124,9 +125,13 @@ class _Line:
         A function that goes through its ups and downs within a few floats does not differ from noise, and steps that
         skip over them give slopes that agree by chance.
         """
+        return self.noise > max(_ROUGH * self._reach(), _EPS)
+
+    def _reach(self) -> float:
+        """Return the greatest size of the values around."""
         steps = [self.size * _FACTOR * 2.0**-k for k in (0, 3, 7, 20, 43)]
         reach = [abs(self(self.x + sign * step)) for step in steps for sign in (1.0, -1.0)]
-        return self.noise > max(_ROUGH * max(filter(math.isfinite, reach), default=0.0), _EPS)
+        return max(filter(math.isfinite, reach), default=0.0)
 
     def doubt(self) -> float:
         """Return how large a slope may be of which the values show nothing, not even at the steps taken.
@@ -137,8 +142,11 @@ class _Line:
         """
         if self.size < _LOST * _EPS * max(map(abs, self.point)):
             return math.inf
-        hidden = _HIDDEN * self.noise if self.is_flat else self.unseen
-        return 40.0 * max(hidden, self.unseen) / min(self.size, 1.0)
+        hidden = max(self.unseen, _HIDDEN * self.noise if self.is_flat else 0.0)
+        # Values that jump within a few floats may be the function itself, beside a pole or a root.
+        unresolved = not self.is_flat and self.noise > _ROUGH * self._reach()
+        scale = min(1.0, self.size * (217.0 * _EPS if unresolved else 1.0))
+        return 40.0 * hidden / scale if scale else math.inf
 
     def _change_by_last_digits(self) -> float:
         """Return the greatest change of the value where all inputs move by a last digit."""
@@ -234,11 +242,12 @@ def _tableau(along: _Line, step: float, side: int) -> tuple[float, float]:
         for above in previous:
             row.append(row[-1] + (row[-1] - above) / (factor - 1.0))
             factor *= power
-        floor = 4.0 * along.unseen / step + 4.0 * _EPS * abs(row[-1])
+        last_digits = 4.0 * _EPS * abs(row[-1]) + _LEAST
+        floor = 4.0 * along.unseen / step + last_digits
         for j in range(1, len(row)):
             error = 2.0 * max(abs(row[j] - row[j - 1]), abs(row[j] - previous[j - 1])) + floor
             if error < least:
-                best, least, of_noise = row[j], error, floor
+                best, least, of_noise = row[j], error, 4.0 * along.noise / step + last_digits
         previous = row
         step *= 0.5
     unsure = least > max(_UNSURE * abs(best), 16.0 * of_noise)

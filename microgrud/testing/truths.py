@@ -114,8 +114,8 @@ class Floats:
         if math.isfinite(found.error) and abs(sharp.value - found.value) > 4.0 * found.error:
             return found
         # Differences as of sin at 1e12, which goes up and down within a few floats, confirm nothing.
-        confirmed = max(found.error, found.doubt) <= _CONFIRMED * abs(sharp.value)
-        return sharp if confirmed else dataclasses.replace(sharp, doubt=max(found.error, found.doubt))
+        confirmed = found.error <= _CONFIRMED * abs(sharp.value)
+        return dataclasses.replace(sharp, doubt=found.doubt if confirmed else max(found.error, found.doubt))
 
     def jumps(self, output: int, point: Sequence[float], indices: Sequence[int]) -> bool:
         """Return False: where there may be a jump, differences find no slope."""

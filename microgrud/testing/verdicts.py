@@ -155,23 +155,26 @@ class Judge:
             return self._at_kink(claimed, slope)
         true = slope.value
         if math.isinf(true) or math.isinf(claimed):
-            if claimed != true and known > _KNOWN_TO_REFUTE * abs(true):
-                return "undecided", f"differences leave an error of {slope.error:.1e}"
+            if claimed != true and max(known, slope.doubt) > _KNOWN_TO_REFUTE * abs(true):
+                return "undecided", self._doubted(slope)
             return ("right" if claimed == true else "wrong"), ""
         off = float(abs(claimed - true))
         if off <= self.rtol * abs(true) + self.atol + known + UNDERFLOW:
             if off != 0 and known > max(_KNOWN_TO_CONFIRM * abs(true), self.atol, question.negligible):
                 return "undecided", f"it agrees, but differences leave an error of {slope.error:.1e}"
             return "right", ""
-        if known > _KNOWN_TO_REFUTE * off:
-            return "undecided", f"differences leave an error of {slope.error:.1e}"
-        if slope.doubt > _KNOWN_TO_REFUTE * off:
-            return "undecided", f"the {slope.method} says otherwise, and floats do not show the function well enough"
+        if max(known, slope.doubt) > _KNOWN_TO_REFUTE * off:
+            return "undecided", self._doubted(slope)
         if off > _MOST_NOISE * question.noise():
             return "wrong", ""
         if off <= max(_USELESS * float(abs(true)), self.atol, question.negligible):
             return "right", "rounding"
         return "unstable", "it is off by rounding alone, which leaves it hardly a digit"
+
+    def _doubted(self, slope: Slope) -> str:
+        if _SAFETY * slope.error > slope.doubt:
+            return f"differences leave an error of {slope.error:.1e}"
+        return f"floats do not show the function here well enough to refute it by {slope.method}"
 
     def _at_kink(self, claimed: float, slope: Slope) -> tuple[Kind, str]:
         low, high = min(slope.sides), max(slope.sides)
@@ -180,6 +183,8 @@ class Judge:
         tolerance = self.rtol * float(max(abs(low), abs(high))) + self.atol + _SAFETY * slope.error
         if slope.admits(claimed, tolerance):
             return "kink", "a subgradient at a kink"
+        if slope.admits(claimed, tolerance + slope.doubt / _KNOWN_TO_REFUTE):
+            return "undecided", self._doubted(slope)
         return "wrong", f"it is no subgradient: at this kink they lie between {float(low):g} and {float(high):g}"
 
     def _floats_back(self, question: Question, slope: Slope) -> bool:

@@ -1,0 +1,246 @@
+"""No right gradient is accused where floats end, and wrong ones still are; the long run is accusations_report.py."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from accusations_report import is_ordinary, report_of
+from hypothesis import HealthCheck, settings, strategies as st
+from right_gradients import METHODS, RightGradient, right_gradients
+
+import microgrud as mg
+from microgrud import Value, custom_op
+from microgrud.testing import GradientError, check_gradients, given_gradients, reals
+
+CASES = list(itertools.islice(right_gradients(2024), 250))
+
+
+def test_no_right_gradient_of_a_random_program_is_accused() -> None:
+    accused = [str(case) for case in CASES if (report := report_of(case)) is not None and report.failures]
+    assert accused == []
+    assert {(case.library, case.method) for case in CASES} == {(x, y) for x, ways in METHODS.items() for y in ways}
+
+
+@pytest.mark.parametrize("change", [lambda slope: 2.0 * slope, lambda slope: -slope, lambda slope: slope * 1.001])
+def test_most_wrong_gradients_of_random_programs_are_caught(change: Callable[[float], float]) -> None:
+    ordinary = [case for case in CASES if is_ordinary(case) and case.library != "values"]
+    reports = [report for case in ordinary if (report := report_of(case, change)) is not None]
+    assert len(reports) > 30
+    assert sum(bool(report.failures) for report in reports) >= 0.9 * len(reports)
+    assert all(report.failures or report.undecided for report in reports)
+
+
+# --- what was accused ---
+
+
+def times_sine(x: Any) -> Any:
+    return np.sin(x) * x
+
+
+def slope_of_times_sine(x: Any) -> Any:
+    return np.cos(x) * x + np.sin(x)
+
+
+test_the_slope_of_x_sin_x_is_right_everywhere = given_gradients(times_sine, (-5.0, 5.0), grad=slope_of_times_sine)
+
+
+@pytest.mark.parametrize("method", ["auto", "complex step", "differences"])
+@pytest.mark.parametrize(
+    ("f", "grad", "point"),
+    [
+        (times_sine, slope_of_times_sine, (1e-160,)),
+        (times_sine, slope_of_times_sine, (-1e-200,)),
+        (np.cos, lambda x: -np.sin(x), (1e-160,)),
+        (np.cosh, np.sinh, (3e-135,)),
+        (lambda x: np.sqrt(np.cosh(np.expm1(x))), lambda x: 0.5 * x, (-1e-160,)),
+        (lambda x: x * x * 1e200, lambda x: 2e200 * x, (1e-160,)),
+        (lambda x, y: np.arctan(y / x), lambda x, y: (-5.213384367129745e-303, 0.0), (-4.7, 1.9e302)),
+        (lambda x, y: np.sin(x + y), lambda x, y: (np.cos(x + y), np.cos(x + y)), (-0.78, -633034400571236.0)),
+        (lambda x, y: (x + y) - y + 0 * x, lambda x, y: (1.0, 0.0), (1.0, 1e16)),
+        (lambda x: (x + 100.0) - 100.0, lambda x: 1.0, (1e-13,)),
+        (lambda x: np.arcsin(np.cos(np.exp(x * x * x))), lambda x: -5.4076390941807106e-08, (-2.70637264229821,)),
+        (lambda x: np.arcsinh(np.arctanh(x - 1.0)), lambda x: 496137093.214217, (8.406577178095137e-11,)),
+        (lambda x: -1e-121 / np.arccosh(x) ** 1.5, lambda x: 5.776578e-98, (1.0000000000000167,)),
+        (lambda x: np.exp(x) / (x * x * x), lambda x: -np.inf, (-1.1193522516783452e-96,)),
+        (lambda x: np.log(x), lambda x: 1.0 / x, (5e-324,)),
+        (lambda x: np.exp(x), np.exp, (-745.0,)),
+    ],
+)
+def test_what_underflows_or_is_lost_beside_a_larger_number_refutes_nothing(
+    f: Callable[..., Any], grad: Callable[..., Any], point: tuple[float, ...], method: str
+) -> None:
+    assert not check_gradients(f, *point, grad=grad, method=method).failures
+
+
+def test_a_kink_within_a_few_floats_is_not_averaged_with_the_slope_beyond() -> None:
+    def f(x: float) -> float:
+        return 10.0 * max(1.0 / float(x), float(x))
+
+    assert not check_gradients(f, 1.0000000000000062, grad=lambda x: 10.0, method="differences").failures
+    with pytest.raises(GradientError):
+        check_gradients(f, 1.5, grad=lambda x: 0.0, method="differences")
+
+
+def test_rounding_that_goes_along_with_the_input_is_no_slope() -> None:
+    def f(x: Any) -> Any:
+        return np.arccosh(x[1] * np.abs(x[0] * x[0]) ** 0.25)
+
+    with mpmath.workdps(50):
+        a, b = -1.0000004162482716, 1.0000000000050997
+        root = mpmath.sqrt(-mpmath.mpf(a))
+        outer = 1 / mpmath.sqrt((b * root) ** 2 - 1)
+        slopes = np.array([float(-outer * b / (2 * root)), float(outer * root)])
+    assert not check_gradients(f, np.array([a, b]), grad=lambda x: slopes).failures
+
+
+@pytest.mark.parametrize("large", [3.917484041587219e300, 1e120])
+def test_digits_suffice_for_inputs_that_are_not_differentiated_by(large: float) -> None:
+    with mpmath.workdps(700):
+        slope = float(mpmath.sin(mpmath.mpf(1e-9) - mpmath.mpf(large)))
+    f, point = (lambda x, y: mg.cos(x - y) - x), (1e-9, large)
+    assert check_gradients(f, *point, grad=lambda x, y: (-slope - 1.0, slope), method="mpmath")
+    with pytest.raises(GradientError, match="mpmath, 50 digits"):
+        check_gradients(f, *point, grad=lambda x, y: (-1.0, slope), method="mpmath")
+
+
+# --- wrong gradients stay caught ---
+
+
+@pytest.mark.parametrize("method", ["auto", "complex step", "differences"])
+@pytest.mark.parametrize("factor", [1.0 + 1e-6, 0.5, 0.0, -1.0])
+@pytest.mark.parametrize("x", [1e-5, 0.3, -4.0, 1e3])
+def test_wrong_slopes_of_ordinary_numbers_are_caught(x: float, factor: float, method: str) -> None:
+    with pytest.raises(GradientError, match="is wrong in 1 of 1"):
+        check_gradients(times_sine, x, grad=lambda x: slope_of_times_sine(x) * factor, method=method)
+
+
+@pytest.mark.parametrize(
+    ("f", "grad", "point"),
+    [
+        (lambda x, y: np.tanh(x) * y, lambda x, y: (y / np.cosh(x) ** 2 * 1.001, np.tanh(x)), (0.5, 1e6)),
+        (lambda x, y: np.tanh(x) * y, lambda x, y: (y / np.cosh(x) ** 2, 0.0), (0.5, 1e-6)),
+        (lambda x: np.maximum(x, 0.0), lambda x: 1.0, (-3.0,)),
+        (lambda x: np.floor(x), lambda x: 1.0, (0.3,)),
+        (lambda x: np.log(x), lambda x: 2.0 / x, (1e-50,)),
+        (lambda x: np.exp(x), lambda x: 2.0 * np.exp(x), (600.0,)),
+        (lambda x: x * x, lambda x: 2.001 * x, (1e100,)),
+    ],
+)
+def test_wrong_slopes_of_larger_and_smaller_numbers_are_caught(
+    f: Callable[..., Any], grad: Callable[..., Any], point: tuple[float, ...]
+) -> None:
+    with pytest.raises(GradientError):
+        check_gradients(f, *point, grad=grad)
+
+
+def test_a_planted_error_in_a_property_is_found_and_shrunk_to_a_whole_report_in_few_calls() -> None:
+    calls = 0
+
+    def squares(x: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return np.sum(np.sin(x) * x)
+
+    points = st.lists(reals((-5.0, 5.0), moderate=True), min_size=6, max_size=6).map(np.array)
+    chosen = settings(derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    property_test = given_gradients(squares, points, grad=lambda x: np.cos(x) * x, settings=chosen)
+    with pytest.raises(GradientError, match=r"is wrong in 1 of 6 entries\n  at x\[0\] = 0.0, x\[1\] = 0.0"):
+        property_test()
+    assert calls < 15_000  # 86,587 with Hypothesis' explain phase and all entries of every point
+
+
+# --- a function of Values and of floats is one ---
+
+
+@pytest.mark.parametrize("method", ["auto", "mpmath", "graph", "differences"])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x**3 if isinstance(x, Value) else x * x,
+        lambda x: x.tanh() if isinstance(x, Value) else math.tanh(float(x)) * 1.0001,
+        lambda x: [x, x] if isinstance(x, Value) else x,
+    ],
+)
+@pytest.mark.parametrize("x", [1.0, 2.0])
+def test_a_function_that_computes_something_else_of_floats_is_no_one_function(
+    f: Callable[[Any], Any], x: float, method: str
+) -> None:
+    with pytest.raises(GradientError, match=r"(?s)computes something else of Values than of floats\n  at x = .*of floats"):
+        check_gradients(f, x, method=method)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x.tanh(),
+        lambda x: mg.tanh(x) if isinstance(x, Value) else math.tanh(float(x)) * (1.0 + 1e-15),
+        lambda x: mg.log(x) if isinstance(x, Value) else [][0],
+    ],
+)
+def test_functions_of_values_alone_and_other_formulas_for_floats_are_checked(f: Callable[[Any], Any]) -> None:
+    assert check_gradients(f, 0.5)
+
+
+# --- definitions of custom operations ---
+
+
+@pytest.mark.parametrize(
+    ("definition", "message"),
+    [
+        (lambda mp, x: mp.nosuch(x), "raises AttributeError: .*nosuch"),
+        (lambda mp, x: int("a"), "raises ValueError: invalid literal"),
+        (lambda mp, x: 1 / mp.mpf(0), "raises ZeroDivisionError"),
+        (lambda x: x, "raises TypeError: .*takes 1 positional argument"),
+        (lambda mp, x: math.sin(x), "raises TypeError: .*rounded to a float"),
+        (lambda mp, x: mp.sin(x) * 1j, "gives mpc.*; expected a real number of mpmath"),
+        (lambda mp, x: mp.cos(x), "gives 0.877.*, and its value 0.479.*; expected one and the same function"),
+    ],
+)
+@pytest.mark.parametrize("order", [1, 2])
+def test_what_is_wrong_with_a_definition_is_shown(
+    definition: Callable[..., Any], message: str, order: int
+) -> None:
+    operation = custom_op("mine", math.sin, lambda z, x: mg.cos(x), definition=definition)
+    for f in (operation, lambda x: operation(x) * 2.0):
+        with pytest.raises(ValueError, match=rf"custom_op 'mine': its definition, called as .*\(mp, 0.5\), {message}"):
+            check_gradients(f, 0.5, order=order)
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        lambda mp, x: mpmath.sin(x),
+        lambda mp, x: mpmath.diff(lambda t: -mpmath.cos(t), x),
+        lambda mp, x: mp.sin(x) * mpmath.cos(0) + x - mpmath.mpf(1) * x,
+    ],
+)
+@pytest.mark.parametrize("order", [1, 2])
+def test_plain_calls_of_mpmath_work_inside_a_definition(definition: Callable[..., Any], order: int) -> None:
+    operation = custom_op("mine", math.sin, lambda z, x: mg.cos(x), definition=definition)
+    report = check_gradients(lambda x: operation(x) * 2.0, 0.5, order=order)
+    assert report
+    assert "mpmath" in report.method
+    wrong = custom_op("mine", math.sin, lambda z, x: mg.cos(x) * (1.0 + 1e-6), definition=definition)
+    with pytest.raises(GradientError, match="1.000001 times the truth"):
+        check_gradients(wrong, 0.5, order=order)
+
+
+def test_rules_of_floats_are_checked_to_the_first_order() -> None:
+    operation = custom_op("mine", math.sin, lambda z, x: math.cos(x))
+    assert check_gradients(lambda x: operation(x) * 2.0, 0.5)
+    with pytest.raises(TypeError, match="the derivative of mine by operand 1 cannot be differentiated again"):
+        check_gradients(operation, 0.5, order=2)
+    slightly = custom_op("mine", math.sin, lambda z, x: math.cos(x) * (1.0 + 1e-6))
+    with pytest.raises(GradientError, match="1.000001 times the truth"):
+        check_gradients(slightly, 0.5)
+
+
+def test_str_of_a_case_can_be_read() -> None:
+    case = RightGradient(("multiply", ("x", 0), ("constant", 2.0)), "math", "auto", (1.0,), (2.0,))
+    assert str(case) == "multiply(x0, 2.0) at (1.0,) by math, auto: (2.0,)"
