@@ -233,7 +233,9 @@ def random_input(rng: random.Random) -> float:
     if kind == 5:
         return sign * 10.0 ** rng.uniform(-20.0, 20.0)
     if kind == 6:
-        return sign * rng.choice((0.0, 1.0, 2.0**-1074, 2.0**-1022, 1e-160, 1e-300, 1e154, 1e300, 1.7e308, 709.0, 745.0))
+        return sign * rng.choice(
+            (0.0, 1.0, 2.0**-1074, 2.0**-1022, 1e-160, 1e-300, 1e154, 1e300, 1.7e308, 709.0, 745.0)
+        )
     return sign * (1.0 + 10.0 ** rng.uniform(-16.0, -1.0))
 
 

@@ -171,7 +171,9 @@ def test_a_planted_error_in_a_property_is_found_and_shrunk_to_a_whole_report_in_
 def test_a_function_that_computes_something_else_of_floats_is_no_one_function(
     f: Callable[[Any], Any], x: float, method: str
 ) -> None:
-    with pytest.raises(GradientError, match=r"(?s)computes something else of Values than of floats\n  at x = .*of floats"):
+    with pytest.raises(
+        GradientError, match=r"(?s)computes something else of Values than of floats\n  at x = .*of floats"
+    ):
         check_gradients(f, x, method=method)
 
 
@@ -203,9 +205,7 @@ def test_functions_of_values_alone_and_other_formulas_for_floats_are_checked(f: 
     ],
 )
 @pytest.mark.parametrize("order", [1, 2])
-def test_what_is_wrong_with_a_definition_is_shown(
-    definition: Callable[..., Any], message: str, order: int
-) -> None:
+def test_what_is_wrong_with_a_definition_is_shown(definition: Callable[..., Any], message: str, order: int) -> None:
     operation = custom_op("mine", math.sin, lambda z, x: mg.cos(x), definition=definition)
     for f in (operation, lambda x: operation(x) * 2.0):
         with pytest.raises(ValueError, match=rf"custom_op 'mine': its definition, called as .*\(mp, 0.5\), {message}"):

@@ -351,7 +351,9 @@ def test_derivatives_of_higher_order_need_rules_that_take_values(operation: Any,
 def test_a_rule_of_values_beside_one_of_floats_is_differentiated_again() -> None:
     second = mg.hessian(half_float, argnums=1)(2.0, 0.5)
     assert second == pytest.approx(-2.0 * math.sin(0.5), rel=1e-15)
-    with pytest.raises(TypeError, match=r"of half float by operand 1 cannot .* A rule receives the result and the oper"):
+    with pytest.raises(
+        TypeError, match=r"of half float by operand 1 cannot .* A rule receives the result and the oper"
+    ):
         mg.hessian(half_float, argnums=(0, 1))(2.0, 0.5)
 
 

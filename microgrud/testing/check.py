@@ -155,9 +155,7 @@ def call_function(f: Callable[..., Any], point: tuple[Any, ...], options: Option
         options.claim(subject, 1).values(subject.point)
 
 
-def _check(
-    claim: OwnClaim | GivenClaim, order: int, options: Options, to_first_failure: bool
-) -> GradientReport:
+def _check(claim: OwnClaim | GivenClaim, order: int, options: Options, to_first_failure: bool) -> GradientReport:
     __tracebackhide__ = True
     subject, point = claim.subject, claim.subject.point
     shown = shown_point(subject.inputs, point)
@@ -169,7 +167,7 @@ def _check(
     if deviation:
         raise GradientError(
             f"{subject.name} computes something else of Values than of floats\n  at {shown}, or nearby\n  {deviation}\n"
-            "  the gradient is the derivative of the former: make them one function, such as without a branch on the type"
+            "  the gradient is the derivative of the former: let the function do the same with both"
         )
     disagreement = claim.disagreement(point)
     if disagreement:

@@ -30,8 +30,8 @@ def check_definitions(outputs: Iterable[Value]) -> None:
                 found = operation.definition(exact, *map(exact.mpf, numbers))
         except Exception as error:
             raise ValueError(
-                f"{where}, raises {type(error).__name__}: {error}; it receives mpmath's context, and for each operand a "
-                "number of mpmath that cannot be rounded to a float"
+                f"{where}, raises {type(error).__name__}: {error}; it receives mpmath's context, and for each operand "
+                "a number of mpmath that cannot be rounded to a float"
             ) from error
         if not is_exact(found) and not isinstance(found, (int, float)):
             raise ValueError(f"{where}, gives {found!r}; expected a real number of mpmath")
