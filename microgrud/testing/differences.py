@@ -182,7 +182,7 @@ class _Line:
             else:
                 self.is_flat = True
                 return plateau
-        return least
+        return math.inf  # not defined at neighbouring floats, on either side
 
     def _jumps(self, spacing: float) -> float:
         """Return how far values are off that lie so far apart, by the size of their third differences."""
