@@ -69,6 +69,7 @@ test_the_slope_of_x_sin_x_is_right_everywhere = given_gradients(times_sine, (-5.
         (lambda x: -1e-121 / np.arccosh(x) ** 1.5, lambda x: 5.776578e-98, (1.0000000000000167,)),
         (lambda x: np.exp(x) / (x * x * x), lambda x: -np.inf, (-1.1193522516783452e-96,)),
         (lambda x: np.log1p(np.sin(x + x)) ** 0.75, lambda x: -0.1609694998116721, (1.6874597917719214e306,)),
+        (lambda x: (np.log(x) ** 2) ** 0.25, lambda x: 3900623.4893900016, (1.0000000000000164,)),
         (lambda x: np.sin(x) / x, lambda x: -1.1994020935218184e-188, (-7.875054331919487e187,)),
         (lambda x: np.log(x), lambda x: 1.0 / x, (5e-324,)),
         (lambda x: np.exp(x), np.exp, (-745.0,)),

@@ -88,7 +88,7 @@ class _Line:
         self.size = abs(self.x) or 1.0
         self.steepest = 0.0
         self.known: dict[float, float] = {}
-        self.is_flat = False
+        self.is_flat = self.grows = False
         self.noise = self._noise()
         # Rounding on the way, in steps of x times a number near 1, may go along with x and show no jump.
         self.unseen = max(self.noise, self._change_by_last_digits())
@@ -144,7 +144,7 @@ class _Line:
             return math.inf
         hidden = max(self.unseen, _HIDDEN * self.noise if self.is_flat else 0.0)
         # Values that jump within a few floats may be the function itself, beside a pole or a root.
-        unresolved = not self.is_flat and self.noise > _ROUGH * self._reach()
+        unresolved = self.grows or (not self.is_flat and self.noise > _ROUGH * self._reach())
         scale = min(1.0, self.size * (217.0 * _EPS if unresolved else 1.0))
         return 40.0 * hidden / scale if scale else math.inf
 
@@ -177,7 +177,10 @@ class _Line:
                     break
                 if any(value != values[0] for value in values):
                     # By chance, rounded values may lie on a straight line; hardly so at three distances.
-                    return max(least, *(self._jumps(side * spacing * factor) for factor in (1.0, 5.0, 31.0)))
+                    near, further, apart = (self._jumps(side * spacing * factor) for factor in (1.0, 5.0, 31.0))
+                    # Rounding is the same at all distances.
+                    self.grows = apart > 8.0 * further > 64.0 * max(least, near)
+                    return max(least, near, further, apart)
                 spacing *= 16.0
             else:
                 self.is_flat = True
