@@ -100,7 +100,6 @@ for _ in range(3):
         batch(rows, names + 1)
 pickle.loads(pickle.dumps(batch)).map(rows, names)
 gc.collect()
-print("done")
 
 
 class Mixed(Module):
@@ -122,3 +121,4 @@ class Own(Module):
 assert len(Mixed().parameters()) == 13 + 2 + 2
 Mixed().zero_grad()
 fit(Mixed().inner[0], [[0.1, 0.2]] * 300, [0.3] * 300, loss=squared_error, epochs=2, progress=False)
+print("done")

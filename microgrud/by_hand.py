@@ -28,7 +28,7 @@ def _given(out: Number, *operands: Number) -> list[Number]:
     """Return the derivatives that were given; a number among them is a node that cannot be differentiated again."""
     count = len(operands) // 2
     children, slopes = operands[:count], operands[count:]
-    if hasattr(out, "_record"):
+    if hasattr(out, "_record"):  # a Value, whose class cannot be imported here: the engine imports this module
         slopes = tuple([slope if hasattr(slope, "_record") else _PLAIN(slope, *children) for slope in slopes])
     return [*slopes, *[None] * count]
 
@@ -56,7 +56,7 @@ def _local_gradients(op: str) -> LocalGradients:
     return LocalGradients(f"by-hand {op}".strip(), op, None, _number, _given, None, ())
 
 
-def either(given: Iterable[Value], children: Iterable[Value]) -> Iterable[Value]:
+def keyword_children(given: Iterable[Value], children: Iterable[Value]) -> Iterable[Value]:
     """Return the children of a node by keyword, which must not have been given in their place as well."""
     if not isinstance(given, tuple) or given:
         raise TypeError("Value: expected either _children or children, got both")

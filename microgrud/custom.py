@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from . import watching
 from .engine import Value
+from .forking import CachedAttribute
 from .operation import Interval, Number, Operation, as_float
 from .ops import TABLE
 
@@ -98,7 +98,7 @@ class _CheckedRule:
                 return False
         return True
 
-    @functools.cached_property
+    @CachedAttribute
     def _of_floats(self) -> Operation:
         """The rule as an operation of its own, which computes with floats and cannot be differentiated again."""
         count = self.count + 1

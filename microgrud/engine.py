@@ -80,7 +80,7 @@ class Value(Operators, OperationMethods):
     ) -> None:
         self._number = as_float(data, "data")
         self._grad = 0.0
-        given = _children if children is None else by_hand.either(_children, children)
+        given = _children if children is None else by_hand.keyword_children(_children, children)
         self._operands = given if type(given) is tuple else as_sequence(given, "_children", "Values")
         for child in self._operands:
             if not isinstance(child, Value):

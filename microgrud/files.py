@@ -78,8 +78,9 @@ def write_folder_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
             if descriptor is not None:
                 os.close(descriptor)
             partial.mkdir()
-            descriptor = os.open(partial, os.O_RDONLY) if fcntl else None
-            _lock(descriptor)
+            with contextlib.suppress(FileNotFoundError):
+                descriptor = os.open(partial, os.O_RDONLY) if fcntl else None
+                _lock(descriptor)
         yield partial
         if target.is_dir():
             target.rmdir()  # an empty one; Windows does not rename over it

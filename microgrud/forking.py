@@ -71,6 +71,8 @@ class CachedAttribute(Generic[Result]):
         self.__doc__ = compute.__doc__
 
     def __get__(self, instance: Any, owner: type | None = None) -> Result:
-        """Compute the attribute, and put it where the next look finds it first."""
+        """Compute the attribute, and put it where the next access finds it first; on the class, return this."""
+        if instance is None:
+            return self  # type: ignore[return-value]
         result: Result = vars(instance).setdefault(self.compute.__name__, self.compute(instance))
         return result

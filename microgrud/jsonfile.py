@@ -1,8 +1,8 @@
 """JSON files that are whole or not there, with a format, a version and a checksum.
 
-Model files are such files. A document is a dict that JSON can hold, with a `"format"` (what kind of
-file it is) and a `"format_version"`; floats are written so that they come back bit for bit. The bytes of a file are a
-function of its document, so that equal documents give equal files, and a reader can tell any damage.
+The format of model files. A document is a dict that JSON can hold, with a `"format"` (what kind of file it is) and a
+`"format_version"`; floats are written so that they come back bit for bit. The bytes of a file are a function of its
+document, so that equal documents give equal files, and a reader can tell any damage.
 """
 
 from __future__ import annotations

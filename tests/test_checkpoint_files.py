@@ -293,7 +293,7 @@ def test_the_file_grows_with_what_is_new_and_is_rewritten_at_twice_its_live_size
     assert train(network(), rewritten, epochs=31, resume=True) == train(network(), None, epochs=31)
 
 
-def test_what_is_written_atomically_is_no_target_elsewhere(tmp_path: Path) -> None:
+def test_a_check_of_the_target_leaves_the_file_as_it_is(tmp_path: Path) -> None:
     write_atomically(tmp_path / "a", b"a")
     check_target(tmp_path / "a", 10)
     assert (tmp_path / "a").read_bytes() == b"a"
@@ -305,5 +305,9 @@ def test_what_is_written_atomically_is_no_target_elsewhere(tmp_path: Path) -> No
 @pytest.mark.parametrize("kind", ["stateful", "rewritten"])  # kills_report.py does more, of more kinds
 def test_a_run_that_is_killed_resumes_to_the_same_end(kind: str, tmp_path: Path) -> None:
     end, seconds = uninterrupted(tmp_path, kind)
-    found, _, _ = killed(tmp_path, kind, seconds / 4, random.Random(kind), most=2)
-    assert found == end
+    for _ in range(5):  # a machine may be so fast, or so slow, that no kill strikes
+        found, kills, _ = killed(tmp_path, kind, seconds / 4, random.Random(kind), most=2)
+        assert found == end
+        if kills:
+            break
+    assert kills

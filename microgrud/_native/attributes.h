@@ -354,7 +354,7 @@ static PyObject *get_is_leaf(PyObject *self, void *Py_UNUSED(closure))
     return PyBool_FromLong(as_node(self)->count == 0);
 }
 
-/* Say of an attribute that a node has no room for who has. */
+/* Set an attribute; for one that a node has no room for, raise an error that names the subclass to write. */
 static int value_setattro(PyObject *self, PyObject *name, PyObject *object)
 {
     int status = PyObject_GenericSetAttr(self, name, object);

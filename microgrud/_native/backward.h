@@ -3,8 +3,9 @@
  * A walk goes depth first along the operands, from first to last, and finishes a node after its operands: the order of
  * engine.py. The number of operands that it has seen stands in each node: there is no set, and no look-up. The backward
  * pass, which clears the gradients anyway, links the nodes on its stack through them, and needs no memory but for the
- * order itself. A walk calls no Python code, so that no one sees a graph in the middle of it. It looks for Ctrl-C now and
- * then, which runs nothing; if there is one, it is undone, Python handles it, and the walk begins anew if that returns.
+ * order itself. A walk calls no Python code, so that no one sees a graph in the middle of it. Every
+ * NODES_PER_CHECK nodes it checks for Ctrl-C, which runs no Python code either; if there was one, the walk is undone,
+ * Python handles the signal, and the walk begins anew if the handler returns.
  */
 #ifndef MICROGRUD_BACKWARD_H
 #define MICROGRUD_BACKWARD_H
@@ -29,7 +30,7 @@ typedef struct {
 } Walk;
 
 /* Ctrl-C is looked for once in so many nodes, every 1 to 5 ms, and lets a walk begin anew so often. */
-enum { LARGEST_KEPT_ORDER = 1 << 17, NODES_TO_A_LOOK = 1 << 16, MOST_ATTEMPTS = 8 };
+enum { LARGEST_KEPT_ORDER = 1 << 17, NODES_PER_CHECK = 1 << 16, MOST_ATTEMPTS = 8 };
 
 static int grow(void **items, size_t *capacity, size_t size)
 {
@@ -132,7 +133,7 @@ typedef enum { WALKED, INTERRUPTED, FAILED /* with an exception */ } Walked;
 
 static bool is_interrupted(const Walk *walk)
 {
-    return !walk->is_last && PyOS_InterruptOccurred(); /* which takes it */
+    return !walk->is_last && PyOS_InterruptOccurred(); /* which clears the flag */
 }
 
 /* Find everything that root depends on, and set every gradient to 0. If it does not get to the end, the gradients of
@@ -152,7 +153,7 @@ static Walked walk_from(Walk *walk, Node *root)
     root->link = NULL;
     stack = root;
     while (stack != NULL) {
-        if (++steps % NODES_TO_A_LOOK == 0 && is_interrupted(walk)) {
+        if (++steps % NODES_PER_CHECK == 0 && is_interrupted(walk)) {
             result = INTERRUPTED;
             goto failed;
         }
@@ -472,7 +473,7 @@ static int handle_interrupt(void)
 static Walked pass_all_on(Walk *walk, bool watching)
 {
     for (size_t k = walk->count; k-- > 0;) {
-        if (k % NODES_TO_A_LOOK == 0 && is_interrupted(walk)) {
+        if (k % NODES_PER_CHECK == 0 && is_interrupted(walk)) {
             if (!walk->settled) {
                 return INTERRUPTED;
             }

@@ -216,8 +216,8 @@ static bool all_done(const Batch *batch, size_t start, size_t stop)
 
 /* --- Ctrl-C --- */
 
-/* How much of its code, times samples, a thread runs before it looks for Ctrl-C: some 10 ms. */
-#define WORK_TO_A_LOOK ((size_t)1 << 24)
+/* Instructions times samples between two checks for Ctrl-C: some 10 ms. */
+#define WORK_PER_CHECK ((size_t)1 << 24)
 
 /* Chunks of a batch, which several threads take one after the other. */
 typedef struct {
@@ -230,18 +230,18 @@ typedef struct {
     PyThread_type_lock lock;
 } Chunks;
 
-/* How a thread learns of Ctrl-C: the one that was called asks Python, others ask whether that one has stopped. */
+/* The check for Ctrl-C: the thread that was called asks Python, the others ask whether that one has stopped. */
 typedef struct {
     PyThreadState *called; /* while it has let go of the GIL */
     const Chunks *chunks;  /* of another thread; otherwise NULL */
-    size_t work;           /* since it looked last */
+    size_t work;           /* since the last check */
     bool raised;           /* whether the handler has raised an exception, which is set */
 } Listener;
 
 static bool is_interrupted(Listener *listener, size_t work)
 {
     listener->work += work;
-    if (listener->work < WORK_TO_A_LOOK) {
+    if (listener->work < WORK_PER_CHECK) {
         return false;
     }
     listener->work = 0;
@@ -375,7 +375,7 @@ static int run_chunks(Chunks *chunks, double *workspace, size_t threads)
     PyEval_RestoreThread(listener.called);
     Py_BEGIN_ALLOW_THREADS
     PyThread_acquire_lock(chunks->lock, WAIT_LOCK);
-    chunks->stop = true;
+    chunks->stop = listener.raised; /* otherwise the others finish the chunks that they are in */
     PyThread_release_lock(chunks->lock);
     for (size_t k = 0; k < started; k++) {
         PyThread_acquire_lock(workers[k].running, WAIT_LOCK);

@@ -80,8 +80,8 @@ def _checksum(state: dict[str, Any]) -> str:
     digest.update(repr([argnums for argnums, _ in state["gradients"]]).encode())
     for signature, paths in state["families"]:
         digest.update(repr(argument_shapes(signature)).encode())
-        for (*parts, steps, outputs, guards, integers), leaves, template in paths:
-            named = [x if isinstance(x, (str, tuple)) else x.name for x in parts.pop()]
+        for (*parts, operations, steps, outputs, guards, integers), leaves, template in paths:
+            named = [x if isinstance(x, (str, tuple)) else x.name for x in operations]
             shapes = flatten(template, "the result")[1].shapes
             digest.update(repr((parts, named, steps, outputs, guards, integers, len(leaves), shapes)).encode())
     return digest.hexdigest()

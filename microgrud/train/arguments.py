@@ -104,10 +104,8 @@ def functions(name: str, given: Any) -> list[Callable[..., Any]]:
 def check_checkpoint(path: str | os.PathLike[str] | None, resume: bool) -> None:
     """Raise if there is nothing to resume from, or the checkpoint is no path."""
     if path is not None:
-        try:
-            os.fspath(path)
-        except TypeError:
-            raise TypeError(f"fit: checkpoint: expected the path of a file, got a {kind_of(path)}") from None
+        if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
+            raise TypeError(f"fit: checkpoint: expected the path of a file, got an object of type {kind_of(path)}")
     elif resume:
         raise ValueError("fit: resume: expected a checkpoint to resume from, got checkpoint=None")
 

@@ -59,6 +59,9 @@ class CheckpointError(OSError):
         super().__init__(message)
         self.history = history
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.history)
+
 
 class Checkpoint:
     """The file that a run is saved in.

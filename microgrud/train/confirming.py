@@ -39,10 +39,12 @@ def confirm(
     recorded.random.save_and_seed(repr(found.loss))
     results = [recorded.by_model(recorded.samples.rows[i], recorded.samples.targets[i]) for i in indices]
     expected = mean([loss for loss, _ in results])
-    _compare("the loss", found.loss, expected.data, abs(expected.data))
+    _compare("the loss", found.loss, expected.data, 1e-3 * recorded.scale)
     for replayed, (_, prediction) in zip(found.predictions, results):
-        for number, answer in zip(_numbers(replayed), _numbers(prediction)):
-            _compare("a prediction", number, answer, abs(answer))
+        answers = _numbers(prediction)
+        size = max(map(abs, answers), default=0.0)
+        for number, answer in zip(_numbers(replayed), answers):
+            _compare("a prediction", number, answer, size)
     if parameters is None:
         return
     slopes: dict[Value, float] = {}
@@ -50,7 +52,7 @@ def confirm(
         for leaf, number in zip(leaves, numbers.tolist()):
             slopes[leaf] = slopes.get(leaf, 0.0) + number
     by_model = numbers_of_gradient(expected, parameters)
-    size = max(map(abs, by_model), default=0.0)
+    size = max(map(abs, by_model), default=0.0) + 1e-6 * recorded.scale
     for leaf, slope in zip(parameters, by_model):
         _compare(f"the derivative with respect to {leaf.label or leaf!r}", slopes.get(leaf, 0.0), slope, size)
 
@@ -62,7 +64,8 @@ def _numbers(prediction: Any) -> list[float]:
 
 
 def _compare(what: str, replayed: float, expected: float, size: float) -> None:
-    if not math.isclose(replayed, expected, rel_tol=1e-6, abs_tol=1e-9 + 1e-6 * size):
+    """Raise if two numbers differ by more than a millionth of the greater one, or of the size of their like."""
+    if not math.isclose(replayed, expected, rel_tol=1e-6, abs_tol=1e-6 * size):
         raise CompileError(
             f"{what} is {expected:g} by the model and {replayed:g} by its recording: something that they depend on has "
             "changed, or is drawn at random"

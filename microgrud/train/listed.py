@@ -50,7 +50,7 @@ class Listed:
     def __init__(self, roots: Mapping[str, Any]) -> None:
         self._roots = dict(roots)
         self._usages: dict[types.CodeType, Usage] = {}
-        self._look()
+        self._take_snapshot()
 
     def change(self) -> str | None:
         """Return the name of something that is not as it was, None if all is.
@@ -61,7 +61,7 @@ class Listed:
         if self._is_untouched():
             return None
         before = self._reached  # which keeps what has an id in its signature
-        self._look()
+        self._take_snapshot()
         pairs = zip_longest(before.signature.items(), self._reached.signature.items(), fillvalue=("", None))
         return next((old[0] or new[0] for old, new in pairs if old != new), None)
 
@@ -70,7 +70,7 @@ class Listed:
         if not self._is_untouched():
             raise UnlistedError(f"a call changes {self._restore()}, which a replay would not")
 
-    def _look(self) -> None:
+    def _take_snapshot(self) -> None:
         reached = self._reached = Reached(self._roots, self._usages)
         self._containers = [x for x in reached.dicts if type(x) is dict] + [x for _, x in reached.containers]
         self._contents = [_contents_of(x) for x in self._containers]

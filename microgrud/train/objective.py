@@ -34,6 +34,8 @@ _LEAST_SAMPLES = 8 if native_tape is None else 2
 _LEAST_REPLAYS = 100
 #: Ways through the branches of model and loss that a batch may take: one in so many samples, within limits.
 _SAMPLES_PER_WAY, _FEWEST_WAYS, _MOST_WAYS = 4, 4, 64
+#: The end of a reason that is known from the code alone.
+_WORD = "; compile=True takes your word that this neither changes nor is changed"
 #: Seconds of evaluation by the model after which `fit` says why it is slow.
 _SLOW = 10.0
 
@@ -85,6 +87,7 @@ class Objective:
         """Evaluate as the run did that is resumed, unless the user has chosen."""
         if self.compile == "auto":
             self.engine, self.reason = engine, reason
+            self._patience = _SLOW if reason is not None and reason.endswith(_WORD) else None
 
     def with_gradient(self, indices: Sequence[int], first: bool = False, last: bool = False) -> tuple[float, list[Any]]:
         """Return the mean loss of a batch, and the predictions, and leave its gradient in the parameters' `grad`.
@@ -143,7 +146,7 @@ class Objective:
                 "out to train them without"
             ) from error
         if isinstance(error, UnlistedError):
-            reason += "; compile=True takes your word that this neither changes nor is changed"
+            reason += _WORD
             self._patience = _SLOW
         self.engine, self.reason = "eager", reason
         self._training = self._validation = None

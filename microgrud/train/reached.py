@@ -10,6 +10,7 @@ from __future__ import annotations
 import abc
 import builtins
 import dataclasses
+import functools
 import math
 import types
 from collections.abc import Mapping
@@ -48,7 +49,7 @@ _ATTRIBUTES = frozenset(["append", "extend", "insert", "pop", "reverse", "sort",
     *("items", "keys", "values", "get", "detach"),
     *(name for name in vars(functions) if not name.startswith("_") and name in dir(Value)),
 }
-#: Attributes of Values that are none of a recording's: one cannot tell that another object's are meant.
+#: Names of attributes that a Value has too: the object may be a Value, so that they are not on the list.
 _OF_VALUES = frozenset(name for name in dir(Value) if not name.startswith("__"))
 #: Methods of Modules, written in this package, that depend on all attributes of a module.
 _OF_PARAMETERS = frozenset(["parameters", "named_parameters", "children"])
@@ -59,6 +60,7 @@ _UNCALLED = frozenset(["__init__", "__new__", "__post_init__", "__del__", "__rep
     *("__getstate__", "__setstate__", "__copy__", "__deepcopy__", "__dir__", "__sizeof__", "__annotate__"),
     "__replace__",
 }
+_COMPARISONS = ("__eq__", "__lt__", "__le__", "__gt__", "__ge__")
 _ABSENT = object()
 
 
@@ -219,8 +221,7 @@ class Reached:
 
     def _visit_special(self, name: str, x: Any, key: str, member: Any) -> None:
         """Visit a method that Python itself calls; a comparison that a dataclass has made reads its fields."""
-        code = getattr(member, "__code__", None)
-        if code is not None and code.co_filename == "<string>" and dataclasses.is_dataclass(x):
+        if key in _COMPARISONS and dataclasses.is_dataclass(x) and _is_generated(x.__class__, key, member):
             for field in dataclasses.fields(x):
                 self._visit_attribute(name, x, field.name)
         else:
@@ -252,6 +253,8 @@ class Reached:
         for key, member in vars(kind).items():
             self.signature[f"{kind.__qualname__}.{key}"] = id(member)
             replaced = isinstance(member, types.FunctionType) and member.__globals__["__name__"] != kind.__module__
+            if callable(member) and not isinstance(member, (type, types.FunctionType, staticmethod, classmethod)):
+                raise UnlistedError(f"it uses {kind.__qualname__}.{key} ({_described(member)})")
             if replaced and key not in _UNCALLED:
                 self._visit(f"{kind.__qualname__}.{key}", member)
 
@@ -313,6 +316,14 @@ class Reached:
             elif key in self._attributes and key not in _OF_PARAMETERS and not key.startswith("__"):
                 raise UnlistedError(f"the code of {self._attributes[key]} uses {name}.{key}")
         return found
+
+
+@functools.lru_cache(maxsize=256)
+def _is_generated(kind: Any, key: str, member: Any) -> bool:
+    """Tell whether the comparison of a dataclass is the one that `dataclasses` writes."""
+    compared = [field.name for field in dataclasses.fields(kind) if field.compare]
+    code, own = vars(dataclasses.make_dataclass("_", compared, order=True))[key].__code__, member.__code__
+    return [code.co_code, code.co_names, code.co_consts] == [own.co_code, own.co_names, own.co_consts]
 
 
 def _names_used(kinds: list[type], methods: tuple[str, ...]) -> dict[str, str]:

@@ -76,6 +76,7 @@ class RecordedLoss:
         listed: the watch over what model and loss depend on; None if the user vouches for them.
 
     Attributes:
+        scale: the largest absolute loss that the model has given: differences far below it are rounding.
         random: a context in which model and loss draw no numbers from the global generators that others miss.
 
     Raises:
@@ -96,6 +97,7 @@ class RecordedLoss:
         self.with_predictions, self.most_ways, self.listed = with_predictions, most_ways, listed
         self._recorded: list[tuple[Any, Any, float]] = []  # in the present batch: samples, and what they gave
         self.random = GlobalState()
+        self.scale = 0.0
         with self.random:
             first, _ = self.by_model(samples.rows[0], samples.targets[0])
             check(sum(len(node._operands) for node in topological_order(first)))
@@ -189,7 +191,7 @@ class RecordedLoss:
         self._recorded = []
         if family.add(arguments, numbers, integers) is None:
             raise CompileError("it catches the error of an operation")
-        _check_close(self._recorded[0][2], expected)
+        self._check_close(self._recorded[0][2], expected)
 
     def _arguments(self, indices: Sequence[int]) -> Arguments:
         numbers, integers = (list(x[:, indices]) if len(x) else [] for x in (self._numbers, self._integers))
@@ -224,6 +226,7 @@ class RecordedLoss:
             raise CompileError("a call changes the row or the target that it is given")
         if not isinstance(loss, Value):
             raise CompileError(f"expected a Value as loss, got {loss!r}")
+        self.scale = max(self.scale, abs(loss._data))
         return loss, prediction
 
     def _check_recordings(self, result: Evaluation) -> None:
@@ -232,9 +235,13 @@ class RecordedLoss:
         if len(result.leaves) > self.most_ways:
             raise self._too_many_ways()
         for row, target, loss in self._recorded[::2]:
-            _check_close(loss, self.by_model(row, target)[0]._data)
+            self._check_close(loss, self.by_model(row, target)[0]._data)
         if len(self.family.paths) > _MOST_KEPT:
             self.family.paths = sorted(self.family.paths, key=lambda path: path.used)[-_MOST_KEPT:]
+
+    def _check_close(self, loss: float, expected: float) -> None:
+        if not math.isclose(loss, expected, rel_tol=1e-6, abs_tol=1e-9 * self.scale):
+            raise CompileError(f"with Values in the place of the numbers of a sample it is {loss}, not {expected}")
 
     def _too_many_ways(self) -> CompileError:
         return CompileError(f"a batch takes more than {self.most_ways} ways through its branches, or integers")
@@ -265,11 +272,6 @@ def _kinds_of(x: Any) -> Any:
 def _like(example: Any, x: Any) -> Any:
     """Return nested lists of numbers with tuples where the example has tuples."""
     return type(example)([_like(e, item) for e, item in zip(example, x)]) if isinstance(example, (list, tuple)) else x
-
-
-def _check_close(loss: float, expected: float) -> None:
-    if not math.isclose(loss, expected, rel_tol=1e-6, abs_tol=1e-9):
-        raise CompileError(f"with Values in the place of the numbers of a sample it is {loss}, not {expected}")
 
 
 def _plain(x: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import contextlib
 import types
 import warnings
 from collections.abc import Callable, Iterable
@@ -70,13 +70,16 @@ def _name(leaf: Value, place: str | None) -> str:
 
 
 def _names(root: str, x: Any) -> dict[int, str]:
-    """Return the names, by id, of the leaves that an object holds or that its function has for variables."""
+    """Return the names, by id, of the leaves that an object holds or that are variables of its function."""
     found: dict[int, str] = {}
     waiting: list[tuple[str, Any]] = [(f"{root}.", x)]
-    for f in (x, getattr(x, "__func__", None), vars(type(x)).get("__call__")):
+    for f in (x, getattr(x, "__func__", None), getattr(type(x), "__call__", None)):  # noqa: B004 - the function
         if isinstance(f, types.FunctionType):
-            variables = inspect.getclosurevars(f)
-            waiting.append((f"{root}: ", types.SimpleNamespace(**variables.globals, **variables.nonlocals)))
+            shared = {name: f.__globals__[name] for name in f.__code__.co_names if name in f.__globals__}
+            for name, cell in zip(f.__code__.co_freevars, f.__closure__ or ()):
+                with contextlib.suppress(ValueError):  # not assigned yet
+                    shared[name] = cell.cell_contents
+            waiting.append((f"{root}: ", types.SimpleNamespace(**shared)))
     searched: set[int] = set()
     while waiting:
         prefix, item = waiting.pop()
