@@ -8,11 +8,12 @@ computed elsewhere, and does not follow its operands.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from .operation import Number, Operation, as_float, as_sequence
+from .recording import is_recording
 
 if TYPE_CHECKING:
     from .engine import Value
@@ -64,11 +65,12 @@ def keyword_children(given: Iterable[Value], children: Iterable[Value]) -> Itera
 
 
 def with_gradients(
-    children: tuple[Value | float, ...], op: object, local_grads: object
+    given: object, children: tuple[Value | float, ...], op: object, local_grads: object
 ) -> tuple[Operation | str, tuple[Value | float, ...]]:
     """Return operation and operands of a node with local derivatives.
 
     Args:
+        given: the children as they were given.
         children: the node's.
         op: the third argument of `Value`: a name, or the local derivatives.
         local_grads: these by keyword, else None.
@@ -87,11 +89,16 @@ def with_gradients(
     name = "" if by_place else str(op)
     if not by_place and local_grads is None:  # a string of a type of its own
         return name, children
+    for what, x in (("children", given), ("local_grads", op if by_place else local_grads)):
+        if isinstance(x, (Set, Mapping)):
+            raise TypeError(f"Value: {what}: expected a list or a tuple, whose order tells which is whose, got {x!r}")
     slopes = as_sequence(op if by_place else local_grads, "local_grads")
     if len(slopes) != len(children):
         raise ValueError(f"local_grads: expected one for each child, got {len(slopes)} for {len(children)} children")
     numbers = [x if hasattr(type(x), "_record") else as_float(x, f"local_grads[{i}]") for i, x in enumerate(slopes)]
-    return (_local_gradients(name), (*children, *numbers)) if children else (name, children)
+    if not children or not is_recording():  # a leaf
+        return name, ()
+    return _local_gradients(name), (*children, *numbers)
 
 
 def children(operation: Operation | str, operands: Sequence[T]) -> Sequence[T]:

@@ -81,28 +81,53 @@ class _CheckedRule:
     def __call__(self, *operands: Number) -> Number:
         if not any(isinstance(x, Value) for x in operands):
             return as_float(self.rule(*operands), self.what)
-        if watching.current() and not self._takes_values(operands):
+        if self._reason_for_floats(operands) is not None:
             return self._of_floats(*operands)
-        try:
-            slope = self.rule(*operands)
-        except TypeError:
-            return self._of_floats(*operands)
+        slope = self.rule(*operands)
         return slope if isinstance(slope, Value) else as_float(slope, self.what)
 
-    def _takes_values(self, operands: Sequence[Number]) -> bool:
-        """Tell whether the rule takes Values; in a recording, which refuses the float() that one of floats asks for."""
-        with watching.paused():
+    def _reason_for_floats(self, operands: Sequence[Number]) -> Exception | str | None:
+        """Return the reason that the rule takes floats alone: its error with Values, or a look at their numbers."""
+        looks = _Looks()
+        with watching.reporting_to(looks):
             try:
                 self.rule(*(Value(x._data) if isinstance(x, Value) else x for x in operands))
-            except TypeError:
-                return False
-        return True
+            except Exception as error:  # of a rule of floats: it has no error with the numbers, or it is raised there
+                return error
+        return looks.what
 
     @CachedAttribute
     def _of_floats(self) -> Operation:
         """The rule as an operation of its own, which computes with floats and cannot be differentiated again."""
         count = self.count + 1
         return Operation(self.what, self.what, count, self, (_Refusal(self),) * count, None, (Interval(),) * count)
+
+
+class _Looks:
+    """A watcher of a rule that notes a look at the number of a Value, from which no derivative is to be had.
+
+    Attributes:
+        what: the words for the look; None if there was none.
+    """
+
+    what: str | None = None
+
+    def compared(self, x: Value, symbol: str, y: Any, outcome: bool) -> None:
+        """Note nothing: a rule may branch."""
+
+    def looked_at(self, x: Value | None, what: str) -> None:
+        """Note the look."""
+        self.what = f"it asks for .{what}"
+
+    def made(self, x: Value) -> None:
+        """Note nothing."""
+
+    def failed(self, operation: Operation, xs: Sequence[float]) -> float | None:
+        """Let the operation raise."""
+
+    def detached(self, x: Value) -> Value:
+        """Return a leaf, as without a watcher."""
+        return Value(x._data)
 
 
 @dataclass(frozen=True)
@@ -112,14 +137,10 @@ class _Refusal:
     checked: _CheckedRule
 
     def __call__(self, slope: Number, *operands: Number) -> Number:
-        reason = None
-        try:
-            with watching.paused():
-                self.checked.rule(*(x if isinstance(x, Value) else Value(x) for x in operands))
-        except TypeError as error:
-            reason = error
+        reason = self.checked._reason_for_floats([Value(float(x)) if isinstance(x, float) else x for x in operands])
         raise TypeError(
-            f"{self.checked.what} cannot be differentiated again, as its rule takes floats alone ({reason}). A rule "
-            "receives the result and the operands, as Values where derivatives of higher order are asked for; write "
-            "it with microgrud's functions, + - * / and other operations of custom_op"
-        ) from reason
+            f"{self.checked.what} cannot be differentiated again, as its rule takes floats alone "
+            f"({reason or 'for other operands'}). A rule receives the result and the operands, as Values where "
+            "derivatives of higher order are asked for; write it with microgrud's functions, + - * / and other "
+            "operations of custom_op"
+        ) from (reason if isinstance(reason, Exception) else None)

@@ -88,7 +88,7 @@ class Value(Operators, OperationMethods):
         if type(_op) is str and local_grads is None:
             self._operation = _op
         else:
-            self._operation, self._operands = by_hand.with_gradients(self._operands, _op, local_grads)
+            self._operation, self._operands = by_hand.with_gradients(given, self._operands, _op, local_grads)
         self._closure = None
         self.label = label
 

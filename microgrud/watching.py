@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from .engine import Value
     from .operation import Operation
 
-__all__ = ["Watcher", "compared", "current", "detached", "failed", "looked_at", "made", "paused", "peeked"]
+__all__ = [
+    "Watcher",
+    "compared",
+    "current",
+    "detached",
+    "failed",
+    "looked_at",
+    "made",
+    "paused",
+    "peeked",
+    "reporting_to",
+]
 
 
 class Watcher(Protocol):
@@ -58,6 +69,18 @@ def paused() -> Iterator[None]:
         yield
     finally:
         _watcher.reset(token)
+
+
+@contextmanager
+def reporting_to(watcher: Watcher) -> Iterator[None]:
+    """Report what happens in this thread or task inside the block to this watcher alone."""
+    _watched.append(watcher)
+    token = _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+        _watched.remove(watcher)
 
 
 def compared(x: Value, symbol: str, y: Any, outcome: bool) -> None:

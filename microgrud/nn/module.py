@@ -247,7 +247,15 @@ def save_module(path: str | os.PathLike[str], module: Module, extra: Mapping[str
 
 
 def _alike(one: Module, other: Module) -> bool:
-    return repr(one) == repr(other) and one.state_dict().keys() == other.state_dict().keys()
+    """Tell whether two modules have the same parts, down to the classes and the functions of their activations."""
+    parts, others = modules_of(one), modules_of(other)
+    return (
+        repr(one) == repr(other)
+        and one.state_dict().keys() == other.state_dict().keys()
+        and [type(part) for part in parts] == [type(part) for part in others]
+        and [getattr(part, "activation", None) for part in parts]
+        == [getattr(part, "activation", None) for part in others]
+    )
 
 
 def build_module(stored: StoredModel, kinds: Sequence[type[Self]]) -> Self:

@@ -347,7 +347,8 @@ class Training:
 
     def note_engine(self) -> None:
         """Write down which engine evaluates, and why."""
-        self.history.engine, self.history.eager_because = self.objective.engine, self.objective.reason
+        if self.objective.engine is not None:
+            self.history.engine, self.history.eager_because = self.objective.engine, self.objective.reason
 
     def save(self, at_once: bool) -> None:
         """Write the checkpoint, if one is wanted."""

@@ -96,6 +96,9 @@ class Reached:
         for name, x in roots.items():
             self._visit(name, x)
         self._visit_attributes()
+        for kind in Value.__mro__[:-1]:
+            self._visit_class(kind)
+            self.signature.update((f"{kind.__qualname__}.{key}", id(item)) for key, item in vars(kind).items())
 
     def _visit(self, name: str, x: Any) -> None:
         kind = type(x)
@@ -128,7 +131,9 @@ class Reached:
             self._visit(f"{name}.__self__", x.__self__)
             self._visit(f"{name}.__func__", x.__func__)
         elif _is_pure(x):
-            return
+            if kind is types.FunctionType:
+                self.signature[f"{name}.__code__"] = id(x.__code__)
+                self.functions.append(x)
         elif kind is types.FunctionType:
             self._visit_function(name, x)
         elif isinstance(x, (Module, activations.Activation)) or not (
