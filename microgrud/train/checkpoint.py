@@ -24,12 +24,12 @@ from ..jsonfile import ModelFileError
 from ..optim.optimizer import plain
 from ..optim.packing import read_data, read_gradients, write_data, write_gradients
 from ..optim.settings import brief, numbers, whole
-from .attributes import Attributes, Node, pack
+from .attributes import Attributes, pack
 from .batches import Samples
 from .divergence import DivergenceGuard
 from .history import History, RunningMeans
 from .journal import Journal, check_target, dumps, read_journal
-from .restoring import check_known, plan, unpack
+from .restoring import plan, unpack
 
 if TYPE_CHECKING:
     from .loop import Training
@@ -89,7 +89,7 @@ class Checkpoint:
         }
         # What a subclass of Value keeps beside its number, moments say.
         roots["parameters"] = {i: vars(p) for i, p in enumerate(training.parameters) if hasattr(p, "__dict__")}
-        self._attributes = Attributes({k: x for k, x in roots.items() if x is not None}, training.parameters)
+        self._attributes = Attributes(roots, training.parameters)
         self._pause_until = 0.0
         self._run = _run(training)
         self._begin(self._attributes.read())
@@ -135,12 +135,11 @@ class Checkpoint:
 
     # --- writing ---
 
-    def _begin(self, first: dict[str, Node]) -> None:
+    def _begin(self, first: dict[str, Any]) -> None:
         """Take the state at the start of the run, and write the file anew at the next save."""
         header = {"format": FORMAT, "format_version": VERSION, "run": self._run, "first": first}
         self._journal = Journal(self.path, header)
         self._first = {path: marshal.dumps(node, 2) for path, node in first.items()}
-        self._nodes_first = first
         self._last = self._first
         self._live = 0  # bytes that a new file would have, about
         self._steps = self._epochs = 0  # of the history, in the file
@@ -149,8 +148,6 @@ class Checkpoint:
         nodes = self._attributes.read()
         texts = {path: marshal.dumps(node, 2) for path, node in nodes.items()}  # to compare, exactly
         changed = {path: nodes[path] for path, text in texts.items() if text != self._last.get(path)}
-        for path, node in changed.items():
-            check_known(path, node, self._nodes_first)
         if self._journal.size <= 2 * self._live + _SLACK:
             record = self._record(changed, self._steps, self._epochs)
             if self._journal.append(record):
@@ -165,7 +162,7 @@ class Checkpoint:
         self._last, self._live = texts, self._live + grown
         self._steps, self._epochs = len(self.training.history), len(self.training.history.epochs)
 
-    def _record(self, nodes: Mapping[str, Node], steps: int, epochs: int) -> dict[str, Any]:
+    def _record(self, nodes: Mapping[str, Any], steps: int, epochs: int) -> dict[str, Any]:
         training = self.training
         version, words, gauss = training.random_state
         return {

@@ -1,15 +1,15 @@
-"""The way back from the entries of `attributes.py`: into objects that were made anew, by the same program.
+"""The way back from the nodes of `attributes.py`: into objects that were made anew, by the same program.
 
-Three states meet: that of the run at its start (`first`), that when it was saved (`saved`), and the objects as they are
-now. A number, text or function that the run had not changed is a setting, and has to be the same now. What it had
-changed is restored, and so are arrays, lists of floats and generators in any case, as parameters are.
+Three states meet: that of the run at its start (`first`), that when it was saved, and the present one. What the run had
+not changed is a setting, and has to be the same now; what it had changed is restored, and so are arrays, lists of
+floats, generators and Values in any case, as parameters are.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import random
-import types
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -19,17 +19,13 @@ import numpy as np
 
 from ..engine import Value
 from ..optim.settings import brief
-from .attributes import GLOBAL, MISSING, PART, Attributes, Node, cells_of, head, name_of, pack, structure
+from .attributes import PARTS, Attributes, inner
 from .journal import dumps
 
-__all__ = ["check_known", "plan", "unpack"]
+__all__ = ["plan", "unpack"]
 
-_EMPTY: Mapping[str, Callable[[], Any]] = {"list": list, "dict": dict, "set": set}
-#: Kinds of which nothing can be made from a file: there has to be one, of the same class.
-_GIVEN = ("object", "class", "function", "fixed", "foreign")
-#: Kinds whose items have names that the program gives.
-_NAMED = ("object", "class", "function", "fixed")
-_BUILT_IN = ("list", "tuple", "set", "frozenset", "deque", "dict", "ndarray", "Random", "Generator", "RandomState")
+#: Stands for an attribute or an item that is not there.
+_MISSING = object()
 
 
 def unpack(text: str, kind: str = "<f8") -> Any:
@@ -37,25 +33,7 @@ def unpack(text: str, kind: str = "<f8") -> Any:
     return np.frombuffer(base64.b64decode(text, validate=True), dtype=kind).copy()
 
 
-def check_known(path: str, node: Node, first: Mapping[str, Node]) -> None:
-    """Raise unless a node can be restored into objects as they were at the start of the run.
-
-    Raises:
-        TypeError: for an object or a function that came during the run, and could not be made from a file.
-    """
-    kind, name = head(node)
-    before = first.get(path)
-    same = before is not None and head(before) == (kind, name)
-    made = name in _BUILT_IN or kind == "node" or (kind == "value" and name == "Value")
-    if not same and (kind in _GIVEN or not made):
-        raise _new(path, name)
-    items, old = _items(node), _items(before) if same and before else {}
-    for key, child in items.items():
-        if isinstance(child, dict) and "name" in child and old.get(key) != child:
-            raise _new(_inner(path, kind, key), child["name"])
-
-
-def plan(attributes: Attributes, saved: Mapping[str, Node], first: Mapping[str, Node]) -> list[Callable[[], object]]:
+def plan(attributes: Attributes, saved: Mapping[str, Any], first: Mapping[str, Any]) -> list[Callable[[], object]]:
     """Return the actions that restore the saved state; nothing is changed before they are run.
 
     Raises:
@@ -63,332 +41,156 @@ def plan(attributes: Attributes, saved: Mapping[str, Node], first: Mapping[str, 
         KeyError, TypeError, AttributeError, IndexError: if the saved state is damaged.
     """
     restoring = _Restoring(attributes, saved, first)
-    for name, root in attributes.roots.items():
-        if restoring.place(name, root, True, name) is not root:
-            raise _differs(name, _shown(saved[name]), root)
-        while restoring.waiting:
-            restoring.fill(*restoring.waiting.pop())
+    restoring.target("", "")
+    while restoring.waiting:
+        restoring.fill(restoring.waiting.pop())
     return restoring.actions
 
 
 class _Restoring:
-    def __init__(self, attributes: Attributes, saved: Mapping[str, Node], first: Mapping[str, Node]) -> None:
-        self.attributes, self.saved, self.first = attributes, saved, first
+    def __init__(self, attributes: Attributes, saved: Mapping[str, Any], first: Mapping[str, Any]) -> None:
+        self.attributes, self.saved, self.first, self.now = attributes, saved, first, attributes.nodes
         self.actions: list[Callable[[], object]] = []
-        self.waiting: list[tuple[str, Any, dict[Any, Any]]] = []
-        self._made: dict[str, tuple[Any, Any]] = {}  # by path: what stands there, and what stood there before
-        self._used: dict[int, Any] = {}
+        self.waiting: list[str] = []
+        self.made: dict[str, Any] = {}
 
-    def place(self, path: str, present: Any, unchanged: bool, where: str) -> Any:
-        """Return the object of a path, in place if it can be restored so."""
-        node = self.saved[path]
-        if path in self._made:
-            made, before = self._made[path]
-            if unchanged and present is not made and present is not before:
-                raise ValueError(f"it is that of a run where {where} is {path}, and here it is another object")
-            return made
-        kind, _ = head(node)
-        fits = present is not MISSING and not self.attributes.is_parameter(present) and self._fits(node, present)
-        if not fits and unchanged and path in self.first and structure(self.first[path]) == structure(node):
-            raise _differs(where, _shown(node), present)
-        locked = (
-            fits and kind == "array" and not present.flags.writeable and pack(present, node["dtype"]) != node["data"]
-        )
-        if id(present) in self._used or not fits or locked:
-            if kind in _GIVEN:
-                raise _differs(where, _shown(node), present)
-            made, contents = self._fresh(node, where), {}
+    def target(self, path: str, where: str) -> Any:
+        """Return the object that is to have the state of a path: the present one if it can, else a new one."""
+        if path not in self.made:
+            node, now, present = self.saved[path], self.now.get(path, {}), self.attributes.objects.get(path)
+            fits = now.get("is") == node["is"]
+            if not fits and (node["is"][0] == "object" or node["is"] == self.first.get(path, {}).get("is")):
+                raise self.differs(where, {"at": path}, {"at": path} if now else _MISSING)
+            locked = isinstance(present, np.ndarray) and not present.flags.writeable and now != node
+            self.made[path] = present if fits and not locked else _fresh(node)
+            self.waiting.append(path)
+        return self.made[path]
+
+    def fill(self, path: str) -> None:
+        """Plan to give the object of a path its state."""
+        node, x = self.saved[path], self.made[path]
+        if "items" in node:
+            self.fill_holder(path, x, node["is"][0])
+        elif x is not self.attributes.objects.get(path) or not _same(self.now[path], node):
+            _set_state(_fresh(node), node)  # raises if it is damaged
+            self.actions.append(partial(_set_state, x, node))
+
+    def fill_holder(self, path: str, x: Any, kind: str) -> None:
+        """Plan to let a container or an object with attributes hold what it held."""
+        present = x is self.attributes.objects.get(path)
+        contents, items = self.attributes.contents(x), _items(self.saved[path])
+        now = _items(self.now[path]) if present else {}
+        same_kind = self.saved[path]["is"] == self.first.get(path, {}).get("is")
+        old = _items(self.first[path]) if same_kind else {}
+        for key in now.keys() - items.keys() - old.keys() if kind == "object" or items.keys() == old.keys() else ():
+            raise ValueError(f"it is that of a run without {inner(path, kind, key)}")
+        # As parameters, weights in a list are no settings; how many there are is one.
+        free = kind in ("list", "deque") and {type(item) for each in (items, now) for item in each.values()} == {float}
+        held = {}
+        for key, item in items.items():
+            before = _MISSING if free and key in now else old.get(key, _MISSING)
+            each = contents.get(key, _MISSING)
+            held[key] = self.value(item, before, now.get(key, _MISSING), each, inner(path, kind, key))
+            if (not path or type(x) in PARTS) and held[key] is not each:
+                raise self.differs(inner(path, kind, key), item, now.get(key, _MISSING))
+        if list(held) == list(contents) and all(held[key] is contents[key] for key in held):
+            return
+        if kind == "object":
+            slots = self.attributes.slots(type(x)) or []
+            self.actions.append(partial(_set_attributes, x, contents.keys() - held.keys(), held, slots))
+            return
+        self.actions.append(x.clear)
+        if kind == "dict":
+            known = dict(zip(contents, x))
+            new = partial(self.value, before=_MISSING, now=_MISSING, present=_MISSING, where=path)
+            keys = [known[key] if key in known else new(json.loads(key)) for key in held]
+            self.actions.append(lambda: x.update(zip(keys, held.values())))
         else:
-            made, contents = present, self.attributes.contents(present, kind) if "items" in node else {}
-            self._used[id(present)] = present
-        if kind in ("tuple", "frozenset", "fixed"):
-            made = self._rebuilt(path, made, contents)
-        elif kind == "node":
-            made = self._result(node, present, where)
-        else:
-            self.waiting.append((path, made, contents))
-        self._made[path] = made, present
-        if "attributes" in node:
-            self.place(node["attributes"]["at"], made.__dict__, True, f"{path}.__dict__")
-        return made
+            self.actions.append(partial(x.update if kind == "set" else x.extend, held.values()))
 
-    def fill(self, path: str, x: Any, contents: dict[Any, Any]) -> None:
-        """Plan the restoring of what an object holds."""
-        node = self.saved[path]
-        kind, _ = head(node)
-        if kind == "array":
-            if x.flags.writeable:  # any other is right already
-                self.actions.append(lambda: np.copyto(x, _array(node)))
-        elif kind == "value":
-            data, grad = float(node["data"]), float(node["grad"])
-            self.actions += [partial(setattr, x, "data", data), partial(setattr, x, "grad", grad)]
-        elif kind in ("random", "generator"):
-            _set_state(_new_generator(node), node)  # raises if it is damaged
-            self.actions.append(lambda: _set_state(x, node))
-        elif kind != "foreign":
-            held = self._children(path, contents)
-            if list(held) != list(contents) or any(held[key] is not contents[key] for key in held):
-                self.actions.append(lambda: _put(x, kind, held))
-            for each, cls in zip(node.get("classes", ()), self.attributes.class_of(x).users):
-                self.place(each, cls, True, each)
-
-    # --- what an object holds ---
-
-    def _children(self, path: str, contents: dict[Any, Any]) -> dict[Any, Any]:
-        node, before = self.saved[path], self.first.get(path)
-        kind, _ = head(node)
-        items = _items(node)
-        old = _items(before) if before is not None and head(before) == head(node) else {}
-        if kind in ("list", "deque") and items and all(type(item) is float for item in items.values()):
-            if len(old) == len(items) != len(contents):
-                raise _of_other_length(path, items, contents)
-            return items
-        keys = self._keys(path, items, contents)
-        if items.keys() == old.keys() and len(contents) > len(items) and kind not in _NAMED:
-            raise _of_other_length(path, items, contents)
-        if kind in _NAMED and (extra := contents.keys() - items.keys() - old.keys()):
-            raise ValueError(f"it is that of a run without {_inner(path, kind, min(extra))}")
-        return {
-            keys[key]: self._child(child, old.get(key, MISSING), contents.get(keys[key], MISSING),
-                                   _inner(path, kind, key))
-            for key, child in items.items()
-        }  # fmt: skip
-
-    def _keys(self, path: str, items: Mapping[Any, Any], contents: Mapping[Any, Any]) -> dict[Any, Any]:
-        """Return the keys that the object has now, or is to have, for those in the items of a node."""
-        kind, _ = head(self.saved[path])
-        if kind != "dict":
-            own = {key: key for key in contents}
-            return {key: own.get(key, key) for key in items}
-        known = {dumps(inline): key for key in contents if (inline := self.attributes.inline(key)) is not PART}
-        others = [key for key in contents if self.attributes.inline(key) is PART]
-        keys = {}
-        for text, (key, _) in zip(items, self.saved[path]["items"]):
-            if text in known:
-                keys[text] = known[text]
-            else:
-                at = isinstance(key, dict) and "at" in key
-                present = others.pop(0) if at and others else MISSING
-                keys[text] = self._child(key, MISSING, present, f"{path}: a key")
-        return keys
-
-    def _child(self, saved: Any, before: Any, present: Any, where: str) -> Any:
-        unchanged = before is not MISSING and dumps(before) == dumps(saved)
-        if isinstance(saved, dict) and "at" in saved:
-            return self.place(saved["at"], present, unchanged, where)
-        now = self.attributes.inline(present) if present is not MISSING else MISSING
-        if now is not MISSING and now is not PART and dumps(now) == dumps(saved):
-            return present
-        if unchanged or (isinstance(saved, dict) and "name" in saved):
-            raise _differs(where, saved, present)
-        return self._decoded(saved)
-
-    def _decoded(self, saved: Any) -> Any:
+    def value(self, saved: Any, before: Any, now: Any, present: Any, where: str) -> Any:
+        """Return what an attribute, an item or a key is to be; the first three are what nodes have for it."""
+        same = _same(saved, now)
+        if not same and _same(saved, before):
+            raise self.differs(where, saved, now)
         if not isinstance(saved, dict):
-            return saved
+            return present if same else saved
         kind, data = next(iter(saved.items()))
-        if kind == "parameter":
-            return self.attributes.parameters[data]
-        if kind == "bytes":
-            return base64.b64decode(data)
-        if kind == "complex":
-            return complex(*data)
-        if kind == "scalar":
-            return unpack(saved["data"], data)[0]
-        return tuple(self._decoded(item) for item in saved["tuple"])
-
-    def _fits(self, node: Node, present: Any) -> bool:
-        kind, name = head(node)
-        if self.attributes.kind_of(present) != (kind, name):
-            return False
-        if kind == "array":
-            return [present.dtype.newbyteorder("<").str, list(present.shape)] == [node["dtype"], node["shape"]]
-        if kind == "objects":
-            return bool(list(present.shape) == node["shape"])
-        if kind == "deque":
-            return bool(present.maxlen == node["maxlen"])
-        if kind == "generator" and not isinstance(present, np.random.RandomState):
-            bits = present if isinstance(present, np.random.BitGenerator) else present.bit_generator
-            return bool(bits.state["bit_generator"] == node["bits"])
-        return True
-
-    # --- new objects ---
-
-    def _fresh(self, node: Node, where: str) -> Any:
-        kind, name = head(node)
-        if kind in _EMPTY and name == kind:
-            return _EMPTY[kind]()
-        if kind == "deque" and name == kind:
-            return deque(maxlen=node["maxlen"])
-        if kind == "array":
-            return _array(node)
-        if kind == "objects":
-            return np.empty(node["shape"], dtype=object)
-        if kind in ("random", "generator") and name in _BUILT_IN:
-            return _new_generator(node)
-        if kind == "value" and name == "Value":
-            return Value(0.0)
-        if kind in ("tuple", "frozenset") and name == kind:
-            return () if kind == "tuple" else frozenset()
-        if kind == "node":
-            return None
-        raise _differs(where, _shown(node), MISSING)
-
-    def _rebuilt(self, path: str, x: Any, contents: dict[Any, Any]) -> Any:
-        """Return an object that cannot change: the same if all that it holds is the same."""
-        kind, name = head(self.saved[path])
-        held = self._children(path, contents)
-        if len(held) == len(contents) and all(held[key] is contents[key] for key in held):
-            return x
-        if kind == "frozenset":
-            return frozenset(held.values())
-        if kind == "fixed":
-            raise _differs(path, _shown(self.saved[path]), x)
-        return tuple(held.values()) if name == "tuple" else type(x)._make(held.values())
-
-    def _result(self, node: Node, present: Any, where: str) -> Value:
-        """Return the result of an operation: that of the constructor, or a stand-in that lets no gradient through."""
-        if node["kept"]:
-            if (
-                not isinstance(present, Value)
-                or present._op != node["op"]
-                or dumps(present.data) != dumps(node["data"])
-            ):
-                raise _differs(where, node["data"], present)
+        if kind == "at":
+            return self.target(data, where)
+        if kind == "tuple":
+            known = list(zip(now["tuple"], present)) if type(present) is tuple else []
+            known += [(_MISSING, _MISSING)] * len(data)
+            made = tuple([self.value(item, _MISSING, *each, where) for item, each in zip(data, known)])
+            return present if same and all(a is b for a, b in zip(made, present)) else made
+        if kind == "name" and not same:
+            raise self.differs(where, saved, now)
+        if same:
             return present
-        stand_in = Value(node["data"], (Value(0.0),), node["op"])
-        stand_in.grad = node["grad"]
+        return self.attributes.parameters[data] if kind == "parameter" else unpack(data[1], data[0])[0]
 
-        def stop() -> None:
-            raise RuntimeError(
-                f"{where} was computed before the checkpoint that this run was resumed from, so that no gradient can "
-                "go through it to the parameters; keep its number in the attribute: its .data, or .detach()"
-            )
-
-        stand_in._backward = stop
-        return stand_in
+    def differs(self, where: str, saved: Any, now: Any) -> ValueError:
+        """Return the error that says what is different."""
+        text, present = _shown(saved, self.saved, "of type"), _shown(now, self.now, "one of type")
+        return ValueError(f"it is that of a run with {where} {text}, and this one has {present}")
 
 
-def _items(node: Node) -> dict[Any, Any]:
+def _same(one: Any, other: Any) -> bool:
+    """Tell whether two entries are equal to the bit."""
+    return _MISSING not in (one, other) and dumps(one) == dumps(other)
+
+
+def _items(node: Mapping[str, Any]) -> dict[Any, Any]:
     """Return the items of a node by attribute, position, or the key as JSON."""
-    items = node.get("items", {})
-    if "dict" in node:
-        return {dumps(key): item for key, item in items}
-    if head(node)[0] in _NAMED or not items:
+    items = node["items"]
+    if node["is"][0] in ("object", "dict"):
         return dict(items)
-    if isinstance(items, dict) and "floats" in items:
-        items = unpack(items["floats"]).tolist()
-    elif isinstance(items, dict):
-        items = [{"parameter": number} for number in items["parameters"]]
-    return dict(enumerate(items))
+    return dict(enumerate(items if isinstance(items, list) else [{"parameter": i} for i in items["parameters"]]))
 
 
-def _put(x: Any, kind: str, held: dict[Any, Any]) -> None:
-    """Make an object hold this, and nothing else."""
-    if kind == "object":
-        own = getattr(x, "__dict__", {})
-        for name in [name for name in own if name not in held and name != "training"]:
-            del own[name]
-        for name, item in held.items():
-            if hasattr(type(x), "__slots__") and name not in own and hasattr(type(x), name):
-                object.__setattr__(x, name, item)
-            else:
-                own[name] = item
-    elif kind == "class":
-        for name, item in held.items():
-            if vars(x).get(name, MISSING) is not item and not isinstance(item, types.FunctionType):
-                setattr(x, name, item)
-    elif kind == "function":
-        cells = cells_of(x)
-        for name, item in held.items():
-            if name.startswith(GLOBAL):
-                x.__globals__[name.removeprefix(GLOBAL)] = item
-            elif name in cells:
-                cells[name].cell_contents = item
-            else:
-                vars(x)[name] = item
-    elif kind == "dict":
-        x.clear()
-        x.update(held)
-    elif kind == "set":
-        x.clear()
-        x.update(held.values())
-    elif kind == "deque":
-        x.clear()
-        x.extend(held.values())
-    elif kind == "list":
-        x[:] = held.values()
-    else:
-        for i, item in held.items():
-            x.flat[i] = item
+def _shown(child: Any, nodes: Mapping[str, Any], of_type: str) -> str:
+    if not isinstance(child, dict):
+        return "none" if child is _MISSING else brief(child)
+    kind, data = next(iter(child.items()))
+    if kind == "at":
+        return f"{of_type} {' '.join(map(str, nodes[data]['is'])).removeprefix('object ')} ({data})"
+    if kind == "name":
+        return str(data)
+    return brief(unpack(data[1], data[0])[0]) if kind == "scalar" else f"{kind} {brief(data)}"
 
 
-def _array(node: Node) -> Any:
-    return unpack(node["data"], node["dtype"]).reshape(node["shape"])
+def _set_attributes(x: Any, gone: set[str], held: Mapping[str, Any], slots: list[str]) -> None:
+    """Make an object have these attributes, also where its class says that it is frozen."""
+    for name in gone:
+        object.__delattr__(x, name) if name in slots else vars(x).pop(name)
+    for name, item in held.items():
+        object.__setattr__(x, name, item) if name in slots else vars(x).update({name: item})
 
 
-def _new_generator(node: Node) -> Any:
-    kind, name = head(node)
-    if kind == "random":
-        return random.Random()
-    if name == "RandomState":
-        return np.random.RandomState()
-    made = getattr(np.random, node["bits"])
-    if not (isinstance(made, type) and issubclass(made, np.random.BitGenerator)):
-        raise ValueError(f"expected a generator of NumPy, got {node['bits']!r}")
-    return np.random.Generator(made()) if name == "Generator" else made()
+def _fresh(node: Mapping[str, Any]) -> Any:
+    """Return a new object of the structure of a node."""
+    kind, *details = node["is"]
+    if kind == "ndarray":
+        return np.empty(details[1], details[0])
+    if kind == "deque":
+        return deque(maxlen=details[0])
+    if kind in ("Generator", "RandomState"):
+        bits = getattr(np.random, details[0])
+        if not (isinstance(bits, type) and issubclass(bits, np.random.BitGenerator)):
+            raise ValueError(f"expected a generator of NumPy, got {details[0]!r}")
+        return getattr(np.random, kind)(bits())
+    return Value(0.0) if kind == "Value" else {"list": list, "dict": dict, "set": set, "Random": random.Random}[kind]()
 
 
-def _set_state(x: Any, node: Node) -> None:
-    if isinstance(x, random.Random):
-        version, words, gauss = node["state"]
-        x.setstate((version, tuple(unpack(words, "<u4").tolist()), gauss))
+def _set_state(x: Any, node: Mapping[str, Any]) -> None:
+    data = node["data"]
+    if isinstance(x, np.ndarray):
+        np.copyto(x, unpack(data, node["is"][1]).reshape(x.shape))
+    elif isinstance(x, Value):
+        x.data, x.grad = map(float, data)
+    elif isinstance(x, random.Random):
+        x.setstate((data[0], tuple(data[1]), data[2]))
     elif isinstance(x, np.random.RandomState):
-        x.set_state(_unpacked(node["state"]))
+        x.set_state(data)
     else:
-        (x if isinstance(x, np.random.BitGenerator) else x.bit_generator).state = _unpacked(node["state"])
-
-
-def _unpacked(x: Any) -> Any:
-    if not isinstance(x, dict):
-        return x
-    if set(x) == {"dtype", "data"}:
-        return unpack(x["data"], x["dtype"])
-    return {key: _unpacked(item) for key, item in x.items()}
-
-
-def _inner(path: str, kind: str, key: Any) -> str:
-    return f"{path}.{key}" if kind in _NAMED else f"{path}[{key}]"
-
-
-def _shown(node: Node) -> str:
-    kind, name = head(node)
-    shape = f" of shape {tuple(node['shape'])}" if "shape" in node else ""
-    return f"of type {name}{shape}" if kind != "function" else f"of the function {name}"
-
-
-def _differs(where: str, saved: Any, present: Any) -> ValueError:
-    """Return the error that says what is different."""
-    if isinstance(saved, dict):
-        saved = next(iter(saved.values()))
-    if not isinstance(saved, str) or not saved.startswith("of "):
-        saved = brief(saved)
-    if isinstance(saved, str) and saved.startswith("of ") and present is not MISSING:
-        is_function = isinstance(present, types.FunctionType)
-        now = f"that of {name_of(present)}" if is_function else f"one of type {type(present).__qualname__}"
-    elif present is MISSING:
-        now = "none"
-    else:
-        now = brief(present)
-    return ValueError(f"it is that of a run with {where} {saved}, and this one has {now}")
-
-
-def _of_other_length(path: str, saved: Mapping[Any, Any], present: Mapping[Any, Any]) -> ValueError:
-    return ValueError(f"it is that of a run with {len(saved)} items in {path}, and this one has {len(present)}")
-
-
-def _new(path: str, name: str) -> TypeError:
-    return TypeError(
-        f"{path}: expected an object that was there when the run began, got a new one ({name}), which cannot be made "
-        "from a file; make it before `fit` is called"
-    )
+        x.bit_generator.state = data
