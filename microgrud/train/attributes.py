@@ -55,9 +55,7 @@ def pack(numbers: Any, kind: str = "<f8") -> str:
 
 def inner(path: str, kind: str, key: Any) -> str:
     """Return the path of what an object of this kind holds by this key."""
-    if not path:  # of the roots
-        return str(key).strip('"')
-    return f"{path}.{key}" if kind == "object" else f"{path}[{key}]"
+    return f"{path}.{key}".lstrip(".") if kind == "object" else f"{path}[{key}]"
 
 
 class Attributes:
@@ -76,11 +74,10 @@ class Attributes:
     """
 
     def __init__(self, roots: Mapping[str, Any], parameters: Sequence[Value]) -> None:
-        self.roots, self.parameters = dict(roots), parameters
+        self.roots, self.parameters = types.SimpleNamespace(**roots), parameters
         self._index = {id(p): i for i, p in enumerate(parameters)}
         self._slots: dict[type, list[str] | None] = {}
-        self._first: dict[str, Any] | None = None  # what the first walk returned
-        self._at_start: dict[Any, tuple[Any, Any]] = {}  # what no file can hold, with a mark, by id or name
+        self._at_start: dict[Any, tuple[Any, Any]] | None = None  # what no file can make, and a mark, by id or name
 
     def read(self) -> dict[str, Any]:
         """Return the present state, a node by path.
@@ -94,21 +91,21 @@ class Attributes:
         self._paths: dict[int, str] = {}
         self._seen: dict[Any, tuple[Any, Any]] = {}  # with the objects, so that their ids stay theirs
         self._waiting: deque[tuple[str, Any, list[Any]]] = deque()
-        self._at(self.roots, "", ["dict"])
+        self._at(self.roots, "", ["object", "SimpleNamespace"])
         while self._waiting:
             path, x, structure = self._waiting.popleft()
             self.nodes[path] = self._node(path, x, structure)
-        if self._first is None:
-            self._first, self._at_start = self.nodes, self._seen
+        if self._at_start is None:
+            self._at_start = self._seen
         return self.nodes
 
     def contents(self, x: Any) -> dict[Any, Any]:
         """Return what an object holds, by attribute, position or the key as JSON."""
         kind = type(x)
         if kind is dict:
-            return {dumps(self._child(key, "a key")): item for key, item in x.items()}
+            return {dumps(self._child(key, "")): item for key, item in x.items()}
         if kind in (list, deque, set):
-            return dict(enumerate(self._listed(x)))
+            return dict(enumerate(sorted(x, key=lambda each: repr(self._child(each, ""))) if kind is set else x))
         if kind in PARTS:
             return {name: getattr(x, name) for name in PARTS[kind]}
         found = {**getattr(x, "__dict__", {}), **{n: getattr(x, n) for n in self.slots(kind) or () if hasattr(x, n)}}
@@ -119,9 +116,10 @@ class Attributes:
     def slots(self, kind: type) -> list[str] | None:
         """Return the names in `__slots__` of a class; None if its objects may keep state that is in no attribute."""
         if kind not in self._slots:
-            members = [(n, x) for each in kind.__mro__ if "__slots__" in vars(each) for n, x in vars(each).items()]
+            mro = kind.__mro__
+            members = [pair for each in mro if "__slots__" in vars(each) for pair in vars(each).items()]
             names = [name for name, x in members if isinstance(x, types.MemberDescriptorType)]
-            self._slots[kind] = names if all(map(_is_open, kind.__mro__)) else None
+            self._slots[kind] = names if all(map(_is_open, mro)) else None
         return self._slots[kind]
 
     def _at(self, x: Any, path: str, structure: list[Any]) -> dict[str, Any]:
@@ -157,7 +155,7 @@ class Attributes:
     def _structure(self, x: Any) -> list[Any] | None:
         """Return what must agree for the object to take a saved state; None if no file can hold its own."""
         kind, name = type(x), type(x).__qualname__
-        if kind in (list, random.Random, Value) or (kind in (dict, set) and all(map(self._is_fixed, x))):
+        if kind in (list, random.Random, Value) or (kind in (dict, set) and all(map(self._is_key, x))):
             return [name]
         if kind is deque:
             return [name, x.maxlen]
@@ -169,22 +167,18 @@ class Attributes:
             return ["object", getattr(x, "__qualname__", name)]
         return None if self.slots(kind) is None else ["object", name]
 
-    def _is_fixed(self, x: Any) -> bool:
-        """Tell whether this may be a key or an item of a set."""
-        inside = type(x) is tuple and all(map(self._is_fixed, x))
-        return inside or type(x) in _PLAIN or isinstance(x, (np.number, *_NAMED)) or id(x) in self._index
-
-    def _listed(self, x: Any) -> list[Any]:
-        return sorted(x, key=lambda item: repr(self._child(item, "an item"))) if type(x) is set else list(x)
+    def _is_key(self, x: Any) -> bool:
+        inside = type(x) is tuple and all(map(self._is_key, x))
+        return inside or type(x) in _PLAIN or id(x) in self._index
 
     def _node(self, path: str, x: Any, structure: list[Any]) -> dict[str, Any]:
         kind = structure[0]
         if kind in ("object", "dict"):
-            if kind == "object" and self._first is not None and self._first.get(path, {}).get("is") != structure:
-                raise _new(path, structure[1])
+            if kind == "object":
+                self._known(x, path, structure[1], (path,), structure)
             held: Any = {key: self._child(item, inner(path, kind, key)) for key, item in self.contents(x).items()}
         elif kind in ("list", "deque", "set"):
-            held = self._listed(x)
+            held = list(self.contents(x).values())
             numbers = list(map(self._index.get, map(id, held)))
             if held and None not in numbers:  # as of a neuron's weights
                 held = {"parameters": numbers}
@@ -213,17 +207,13 @@ class Attributes:
     def _known(self, x: Any, path: str, name: str, key: Any, mark: Any) -> dict[str, Any]:
         """Return what stands for such an object, or raise if it was not there at the start with this mark."""
         self._seen[key] = x, mark
-        if self._first is not None and self._at_start.get(key, (None, False))[1] != mark:
-            raise _new(path, name)
+        if self._at_start is not None and self._at_start.get(key, (None, False))[1] != mark:
+            raise TypeError(
+                f"{path}: expected state that a file can hold, got one made or changed during the run ({name}); keep "
+                "what changes in numbers, strings, lists, dicts, arrays or generators of random numbers (of a Value "
+                "its .data, or .detach()), and make other objects before `fit` is called"
+            )
         return {"name": name}
-
-
-def _new(path: str, name: str) -> TypeError:
-    return TypeError(
-        f"{path}: expected state that a file can hold, got one that was made or changed during the run ({name}); keep "
-        "what changes in numbers, strings, lists, dicts, arrays or generators of random numbers (of a Value its .data, "
-        "or .detach()), and make other objects before `fit` is called"
-    )
 
 
 def _is_open(each: type) -> bool:
@@ -233,11 +223,7 @@ def _is_open(each: type) -> bool:
 
 
 def _name_of(x: Any) -> str:
-    """Return what a function, class, module or constant is told by; a lambda has what it mentions too.
-
-    >>> _name_of(lambda x: x.tanh() * 2)
-    '<lambda> tanh 2'
-    """
+    """Return what a function, class, module or constant is told by; a lambda has what it mentions too."""
     if isinstance(x, types.FunctionType) and x.__name__ == "<lambda>":
         code = x.__code__
         return " ".join(["<lambda>", *code.co_names, *(repr(c) for c in code.co_consts if type(c) in (int, float))])

@@ -104,11 +104,11 @@ def fit(
         resume: whether to go on from the checkpoint, if there is one, with the same program (more epochs are fine): on
             one machine the end is that of a run that was never stopped, to the bit. Restored are parameters, history,
             the global generators of `random` and `numpy.random`, and what model, loss, metric, optimizer, schedule and
-            early stopping keep: numbers, strings, containers, arrays, generators of random numbers and Values, in their
-            attributes, in those of their classes and of objects of your own in them, in variables that their functions
-            close over, and in globals that these read. A number, string or function that the run had not changed is a
-            setting, and has to be the same. Not restored are callbacks, and objects of other libraries; one of these
-            that changes is an error, where it can be pickled and so be compared.
+            early stopping keep in their attributes and in those of objects of your own in these: numbers, strings,
+            lists, tuples, dicts, sets, deques, arrays, generators of random numbers and Values. What the run had not
+            changed is a setting, and has to be the same. Any other object that changes is an error, where it can be
+            pickled and so be compared. Not restored: callbacks, globals, attributes of classes and of functions, and
+            variables that functions close over.
         compile: whether to record model and loss, and replay them over each batch, as `microgrud.compile` does: the
             same figures to rounding, many times as fast. `"auto"` records models and losses of this package, and
             functions and Modules whose code is on the list in docs/recording.md, where there is enough to do; it

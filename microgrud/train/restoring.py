@@ -176,7 +176,7 @@ def _fresh(node: Mapping[str, Any]) -> Any:
         return deque(maxlen=details[0])
     if kind in ("Generator", "RandomState"):
         bits = getattr(np.random, details[0])
-        if not (isinstance(bits, type) and issubclass(bits, np.random.BitGenerator)):
+        if not issubclass(bits, np.random.BitGenerator):  # which raises for anything but a class
             raise ValueError(f"expected a generator of NumPy, got {details[0]!r}")
         return getattr(np.random, kind)(bits())
     return Value(0.0) if kind == "Value" else {"list": list, "dict": dict, "set": set, "Random": random.Random}[kind]()
