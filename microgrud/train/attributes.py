@@ -149,7 +149,9 @@ class Attributes:
         if isinstance(x, Value) and not x.is_leaf:
             name = f"result {x.data!r} of the operation {x._op}"
             return self._known(x, path, name, id(x), name)
-        structure = None if id(x) in self._seen else self._structure(x)
+        if id(x) in self._seen:
+            return {"name": kind.__qualname__}
+        structure = self._structure(x)
         return self._foreign(x, path) if structure is None else self._at(x, path, structure)
 
     def _structure(self, x: Any) -> list[Any] | None:
@@ -190,8 +192,6 @@ class Attributes:
 
     def _foreign(self, x: Any, path: str) -> dict[str, Any]:
         name = type(x).__qualname__
-        if id(x) in self._seen:
-            return {"name": name}
         digest: bytes | None = None
         try:
             digest = hashlib.sha256(pickle.dumps(x)).digest()  # to compare, in this process; nothing is ever unpickled
