@@ -289,7 +289,7 @@ def test_the_file_grows_with_what_is_new_and_is_rewritten_at_twice_its_live_size
     header, records = read_journal(rewritten, FORMAT, VERSION)
     live = Journal(tmp_path / "live.json", header)
     live.rewrite(records[0])
-    assert largest < 2 * live.size + 6_000 < sizes[-1]
+    assert largest < 2 * live.size + 8_000 < sizes[-1]  # one record more, and keys of the history counted again
     assert train(network(), rewritten, epochs=31, resume=True) == train(network(), None, epochs=31)
 
 
