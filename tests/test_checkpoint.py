@@ -315,7 +315,7 @@ def test_an_empty_or_foreign_file_and_one_without_a_record_are_refused(tmp_path:
         (lambda h, r: r.update(means=[0.0]), "means"),
         (lambda h, r: r.update(shuffling=[3, "AAAAAA==", None]), "cannot resume"),
         (lambda h, r: r.update(shuffling=None), "cannot resume"),
-        (lambda h, r: h["first"]["random"].update(data=[3, [], None]), "cannot resume"),
+        (lambda h, r: h["first"]["random"].update(data=[3, "", None]), "cannot resume"),
         (lambda h, r: h["first"]["numpy.random"].update(data={}), "cannot resume"),
         (lambda h, r: h["run"].update(schedule=None), "a run with schedule None"),
         (

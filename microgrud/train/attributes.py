@@ -235,5 +235,6 @@ def _state(x: Any) -> Any:
     if isinstance(x, Value):
         return [x.data, x.grad]
     if isinstance(x, random.Random):
-        return plain(x.getstate())
+        version, words, gauss = x.getstate()
+        return [version, pack(words, "<u4"), gauss]
     return plain(x.get_state(legacy=False) if isinstance(x, np.random.RandomState) else x.bit_generator.state)

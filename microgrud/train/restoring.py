@@ -189,7 +189,7 @@ def _set_state(x: Any, node: Mapping[str, Any]) -> None:
     elif isinstance(x, Value):
         x.data, x.grad = map(float, data)
     elif isinstance(x, random.Random):
-        x.setstate((data[0], tuple(data[1]), data[2]))
+        x.setstate((data[0], tuple(unpack(data[1], "<u4").tolist()), data[2]))
     elif isinstance(x, np.random.RandomState):
         x.set_state(data)
     else:
