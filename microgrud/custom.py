@@ -112,7 +112,7 @@ class _Looks:
 
     what: str | None = None
 
-    def compared(self, x: Value, symbol: str, y: Any, outcome: bool) -> None:
+    def compared(self, x: Value, symbol: str, y: object, outcome: bool) -> None:
         """Note nothing: a rule may branch."""
 
     def looked_at(self, x: Value | None, what: str) -> None:

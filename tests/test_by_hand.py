@@ -470,3 +470,25 @@ def test_inherited_operators_give_plain_values() -> None:
         x.grad = 0.0
         y.backward()
         assert x.grad == slope
+
+
+def test_no_grad_keeps_no_children_of_a_node_with_local_gradients() -> None:
+    x = Value(3.0)
+    with microgrud.no_grad():
+        y = Value(x.data**2, (x,), (2 * x.data,))
+    assert y.is_leaf
+    (y * 1.0).backward()
+    assert x.grad == 0.0
+
+
+@pytest.mark.parametrize(
+    ("children", "local_grads", "what"),
+    [
+        ({Value(1.0), Value(2.0)}, (5.0, 7.0), "children"),
+        ((Value(1.0), Value(2.0)), {5.0, 7.0}, "local_grads"),
+        ((Value(1.0), Value(2.0)), {0: 5.0, 1: 7.0}, "local_grads"),
+    ],
+)
+def test_local_gradients_come_in_an_order(children: Any, local_grads: Any, what: str) -> None:
+    with pytest.raises(TypeError, match=f"Value: {what}: expected a list or a tuple, whose order tells which is whose"):
+        Value(3.0, children, local_grads)

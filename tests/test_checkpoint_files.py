@@ -175,7 +175,7 @@ def test_a_full_disk_is_noticed_before_the_first_epoch_and_the_old_file_kept(tmp
 
 
 def test_another_path_than_a_path_is_a_type_error() -> None:
-    with pytest.raises(TypeError, match="fit: checkpoint: expected the path of a file, got a float"):
+    with pytest.raises(TypeError, match="fit: checkpoint: expected the path of a file, got an object of type float"):
         train(network(), 1.5)  # type: ignore[arg-type]
 
 

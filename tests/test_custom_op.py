@@ -406,3 +406,27 @@ def test_a_value_that_takes_no_mpmath_numbers_asks_for_a_definition() -> None:
     operation = custom_op("mine", lambda x: len([x]) * np.frompyfunc(math.sin, 1, 1)(x) + {}[0:0], lambda z, x: 1.0)
     with pytest.raises(TypeError, match="mine: its value takes floats and no mpmath numbers .* give .* a definition="):
         operation(mpf(1))
+
+
+@pytest.mark.parametrize(
+    "read", [lambda x: x.data, lambda x: getattr(x, "data", x), lambda x: float(repr(x)[11:].split(",")[0])]
+)
+def test_a_rule_that_reads_numbers_has_no_second_derivative(read: Any) -> None:
+    def rule(z: Any, x: Any) -> Any:
+        return math.cos(x if isinstance(x, float) else read(x))
+
+    op = custom_op("s", math.sin, rule)
+    assert mg.grad(op)(1.3) == mg.compile(mg.grad(op))(1.3) == math.cos(1.3)
+    with pytest.raises(TypeError, match="cannot be differentiated again, as its rule takes floats alone"):
+        mg.grad(mg.grad(op))(1.3)
+
+
+def test_a_rule_of_floats_may_fail_with_any_error_on_values() -> None:
+    op = custom_op("cube", lambda x: x**3, lambda z, x: (3 if x.is_integer() else 3.0) * x * x)
+    x = Value(1.3)
+    assert gradient(op(x), x).data == mg.compile(mg.grad(op))(1.3) == 3 * 1.3 * 1.3
+
+
+def test_a_constant_rule_has_a_second_derivative() -> None:
+    double = custom_op("double", lambda x: 2 * x, lambda z, x: 2.0)
+    assert mg.grad(mg.grad(double))(1.0) == 0.0

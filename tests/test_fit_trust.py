@@ -20,7 +20,7 @@ import re
 import threading
 import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -37,6 +37,8 @@ from microgrud.train import History, TrainingEvent
 
 #: Cases that are not on the list, and that `compile=True` rightly records.
 VOUCHED = ["an enumeration", "a function of a library", "a custom operation", "a compiled function"]
+#: What cases undo at their end.
+UNDO: list[Callable[[], None]] = []
 #: Cases that leave the list while they are trained.
 LATER = ["a method of this package that somebody replaces"]
 #: Name of a case -> the engine that "auto" takes, a function that makes model and settings.
@@ -1326,6 +1328,39 @@ def _() -> Any:
     return model, {"callbacks": at_epochs(lambda e: setattr(Own, "__call__", doubled))}
 
 
+@case("a method of Value", "tape")
+def _() -> Any:
+    def change(event: Any) -> None:
+        if event.kind == "step":
+            monkeypatch.setattr(Value, "tanh", Value.sin if event.step % 2 else tanh_of_value)
+
+    monkeypatch, tanh_of_value = pytest.MonkeyPatch(), Value.tanh
+    UNDO.append(monkeypatch.undo)
+    return network(), {"loss": lambda p, t: (p - t).tanh() ** 2, "callbacks": change}
+
+
+@case("a dataclass whose code has no file", "tape")
+def _() -> Any:
+    names: dict[str, Any] = {
+        "__name__": "notebook",
+        "Module": Module,
+        "Value": Value,
+        "dataclasses": dataclasses,
+        "weight": [1.0],
+    }
+    code = """
+@dataclasses.dataclass
+class Model(Module):
+    w: object
+    def __len__(self):
+        return int(weight[0])
+    def __call__(self, row):
+        return self.w * row[0] * len(self)
+"""
+    exec(code, names)
+    return names["Model"](Value(0.3)), {"callbacks": at_steps(lambda e: names["weight"].__setitem__(0, 1.0 + e.step))}
+
+
 # --- common code that is recorded all the same ---
 
 
@@ -1371,9 +1406,12 @@ def _() -> Any:
 
 
 @pytest.fixture(autouse=True)
-def _small_models_are_recorded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def _small_models_are_recorded_too(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("_LEAST_WORK", "_LEAST_SAMPLES", "_LEAST_REPLAYS"):
         monkeypatch.setattr(f"microgrud.train.objective.{name}", 0)
+    yield
+    while UNDO:
+        UNDO.pop()()
 
 
 def run(name: str, compile: Any) -> tuple[list[float], History, Any]:
@@ -1517,6 +1555,16 @@ def test_a_word_is_checked_in_validation() -> None:
 
     with pytest.raises(CompileError, match="in validation, the loss is"):
         train(Moody(), compile=True, validation=0.3, callbacks=change)
+
+
+def test_a_word_is_checked_of_small_losses_too() -> None:
+    config = types.SimpleNamespace(weight=1e-13)
+
+    def change(event: TrainingEvent) -> None:
+        config.weight = 1e-13 * (1.0 + event.epoch)
+
+    with pytest.raises(CompileError, match=r"the loss is .* by the model and .* by its recording"):
+        train(network(), loss=lambda p, t: (p - t) ** 2 * config.weight, compile=True, callbacks=change)
 
 
 def test_the_derivatives_are_checked_as_well() -> None:

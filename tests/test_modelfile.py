@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -209,7 +210,19 @@ def subclass(model: MLP) -> None:
     model.layers[0].neurons[0] = Special(2)
 
 
-@pytest.mark.parametrize("change", [rewire, lengthen, empty, replace, subclass])
+def subclass_layer(model: MLP) -> None:
+    class Special(Layer):
+        pass
+
+    model.layers[0].__class__ = Special
+
+
+def reactivate(model: MLP) -> None:
+    neuron = model.layers[0].neurons[0]
+    neuron.activation = dataclasses.replace(neuron.activation, function=tanh)
+
+
+@pytest.mark.parametrize("change", [rewire, lengthen, empty, replace, subclass, subclass_layer, reactivate])
 def test_a_network_that_was_rebuilt_by_hand_is_refused(change: Callable[[MLP], None], path: Path) -> None:
     model = MLP(2, [2, 1])
     change(model)

@@ -252,9 +252,8 @@ def _alike(one: Module, other: Module) -> bool:
     return (
         repr(one) == repr(other)
         and one.state_dict().keys() == other.state_dict().keys()
-        and [type(part) for part in parts] == [type(part) for part in others]
-        and [getattr(part, "activation", None) for part in parts]
-        == [getattr(part, "activation", None) for part in others]
+        and [(type(part), vars(part).get("activation")) for part in parts]
+        == [(type(part), vars(part).get("activation")) for part in others]
     )
 
 
