@@ -1342,7 +1342,7 @@ def _() -> Any:
 @case("a dataclass whose code has no file", "tape")
 def _() -> Any:
     names: dict[str, Any] = {
-        "__name__": "notebook",
+        "__name__": __name__,
         "Module": Module,
         "Value": Value,
         "dataclasses": dataclasses,

@@ -146,7 +146,7 @@ def read_journal(
         version: what its `"format_version"` must be.
 
     Raises:
-        ModelFileError: if the file is of another kind or version, or damaged before its last line; it names the line.
+        ModelFileError: if the file is of another kind or version, or damaged; it names the line.
         OSError: if it cannot be read.
     """
     content = Path(path).read_bytes().replace(b"\r\n", b"\n")
@@ -166,7 +166,8 @@ def read_journal(
     _check_header(path, documents[0], format, version, content)
     if len(documents) == 1:
         raise ModelFileError(f"{path}: damaged: line 2, the first record, is missing or torn")
-    if len(documents) < len(lines) - 1:
+    torn = not content.endswith(b"\n")
+    if len(documents) < len(lines) - torn:
         raise ModelFileError(
             f"{path}: damaged: line {len(documents) + 1} of {len(lines)} does not agree with its checksum; the records "
             "before it are whole: to use the last of them, delete that line and all that follow"
