@@ -275,11 +275,11 @@ def _explained(error: TypeError, xs: Sequence[Any]) -> TypeError:
 
 def _count(n: Any, where: str) -> int:
     try:
+        if isinstance(n, (bool, np.bool_)):  # of which older versions of NumPy would take the latter, with a warning
+            raise TypeError
         count = operator.index(n)
     except TypeError:
         raise TypeError(f"{where}: expected an integer, got {n!r}") from None
-    if isinstance(n, bool):
-        raise TypeError(f"{where}: expected an integer, got {n}")
     if count < 1:
         raise ValueError(f"{where}: expected at least 1, got {count}")
     return count
