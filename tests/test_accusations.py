@@ -16,7 +16,7 @@ from right_gradients import METHODS, RightGradient, right_gradients
 
 import microgrud as mg
 from microgrud import Value, custom_op
-from microgrud.testing import GradientError, check_gradients, given_gradients, reals
+from microgrud.testing import GradientError, check_gradients, claims, given_gradients, reals
 
 CASES = list(itertools.islice(right_gradients(2024), 250))
 
@@ -88,6 +88,34 @@ def test_a_kink_within_a_few_floats_is_not_averaged_with_the_slope_beyond() -> N
     assert not check_gradients(f, 1.0000000000000062, grad=lambda x: 10.0, method="differences").failures
     with pytest.raises(GradientError):
         check_gradients(f, 1.5, grad=lambda x: 0.0, method="differences")
+
+
+@pytest.mark.parametrize("method", ["auto", "complex step", "differences"])
+def test_a_slope_where_a_last_digit_of_the_input_moves_it_is_not_known_beyond_that(method: str) -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.cos(np.cos(x**3)) - x)
+
+    x = -2346.8916588179736
+    with mpmath.workdps(50):
+        cube = mpmath.mpf(x) ** 3
+        slope = float(mpmath.sin(mpmath.cos(cube)) * mpmath.sin(cube) * 3 * mpmath.mpf(x) ** 2 - 1)
+    assert not check_gradients(f, np.array([x]), grad=lambda x: np.array([slope]), method=method).failures
+    if method != "differences":
+        with pytest.raises(GradientError):
+            check_gradients(f, np.array([x]), grad=lambda x: np.array([slope * 1.01]), method=method)
+
+
+@pytest.mark.parametrize(
+    "f", [lambda x: mg.cosh(x) * 1e-140 * 1e140, lambda x: (mg.cosh(x * 1e140) - 1.0) * 1e100 * 1e-240]
+)
+def test_what_underflows_in_one_mode_alone_is_no_disagreement(f: Callable[[Any], Any]) -> None:
+    assert not check_gradients(f, 4.06e-190).failures
+
+
+def test_modes_that_disagree_beyond_underflow_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "pushforward", lambda outputs, tangents: [2e-300 for _ in outputs])
+    with pytest.raises(GradientError, match="forward and reverse mode of <lambda> disagree"):
+        check_gradients(lambda x: x * 1e-300, 1.0)
 
 
 def test_rounding_that_goes_along_with_the_input_is_no_slope() -> None:

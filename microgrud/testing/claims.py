@@ -14,13 +14,11 @@ from ..recording import enable_grad, no_grad
 from ..trees import Structure
 from .arrangement import arranged
 from .blame import blame
-from .rounding import noise, noise_nearby, path_sizes
+from .rounding import noise, noise_nearby, paths
 from .subject import Subject, flatten_result
 
 #: The derivatives of each output, in the order of `itertools.product` over the inputs.
 Rows = list[list[float]]
-#: Products of derivatives below this have lost digits to underflow, more or fewer by the order of multiplication.
-TINY = 1e-290
 
 
 class OwnClaim:
@@ -101,14 +99,15 @@ class OwnClaim:
         for output, along in zip(outputs, forward):
             by_gradient = [slope.data for slope in gradient(output, leaves)]
             by_backward = _by_backward(output, leaves)
-            sizes = path_sizes(output, leaves)
+            known = paths(output, leaves)
             moved = along.data if isinstance(along, Value) else float(along)
-            if not all(map(math.isfinite, [moved, *by_gradient, *by_backward, *sizes])):
+            if not all(map(math.isfinite, [moved, *by_gradient, *by_backward, *known.sizes])):
                 continue
+            errors = [1e-9 * size + lost for size, lost in zip(known.sizes, known.lost_in_reverse)]
             summed = math.fsum(slope * d for slope, d in zip(by_gradient, direction))
-            if abs(moved - summed) > 1e-9 * math.fsum(size * abs(d) for size, d in zip(sizes, direction)) + TINY:
+            if abs(moved - summed) > math.fsum(errors) + known.lost_in_forward:
                 return f"jvp gives {moved!r} in the direction {direction}, and the gradient {summed!r}"
-            if any(abs(a - b) > 1e-9 * size + TINY for a, b, size in zip(by_gradient, by_backward, sizes)):
+            if any(abs(a - b) > 2.0 * error for a, b, error in zip(by_gradient, by_backward, errors)):
                 return f"gradient() gives {by_gradient}, and backward() {by_backward}"
         return None
 
@@ -151,7 +150,7 @@ class GivenClaim:
     def values(self, numbers: Sequence[float]) -> list[float]:
         """Return the numbers of the result."""
         outputs, _ = self.subject(list(numbers))
-        return [_real(x, self.subject.name) for x in outputs]
+        return [x if type(x) is float else _real(x, self.subject.name) for x in outputs]
 
     def output_structure(self, numbers: Sequence[float]) -> Structure:
         """Return the structure of the result."""

@@ -11,10 +11,10 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-import random
 import sys
 from collections.abc import Callable, Sequence
 
+from .rounding import moved_by_last_digits
 from .slopes import Slope
 
 #: A function of floats to a float.
@@ -37,6 +37,8 @@ _LOST = 1e3
 #: A function that stands still may be off by so many last digits: its input may be added to a larger constant, and a
 #: root makes 1e-8 of the last digit of 1, as in acos(cos(1e-9)).
 _HIDDEN = 1e8
+#: A number on the way that underflows may take so much from a value: the fourth root of the least float.
+_UNDERFLOW = 1e-80
 #: A difference of the two limits by less than this part of the slopes around is no kink, but a curve not resolved.
 _SLIGHT = 1e-6
 
@@ -88,6 +90,7 @@ class _Line:
         self.size = abs(self.x) or 1.0
         self.steepest = 0.0
         self.known: dict[float, float] = {}
+        self.quotients: dict[tuple[float, int], float] = {}
         self.is_flat = self.grows = False
         self.noise = self._noise()
         # Rounding on the way, in steps of x times a number near 1, may go along with x and show no jump.
@@ -105,6 +108,11 @@ class _Line:
 
     def quotient(self, step: float, side: int) -> float:
         """Return the difference quotient: central for side 0, else between the point and one on that side."""
+        if (step, side) not in self.quotients:
+            self.quotients[step, side] = self._quotient(step, side)
+        return self.quotients[step, side]
+
+    def _quotient(self, step: float, side: int) -> float:
         step = (self.x + step) - self.x  # as it came to be, rounded
         if step == 0.0 or not math.isfinite(step):
             return math.nan
@@ -138,21 +146,21 @@ class _Line:
 
         What is added to a larger number is lost: to another input, to a number computed from one (a last digit of the
         inputs then moves the value), to a constant (the values then stand still), or, where a float is larger than the
-        periods of a function, to the value itself.
+        periods of a function, to the value itself. So is what underflows, as in maximum(x, sqrt(x * x * x)) at 1e-200.
         """
         if self.size < _LOST * _EPS * max(map(abs, self.point)):
             return math.inf
         hidden = max(self.unseen, _HIDDEN * self.noise if self.is_flat else 0.0)
+        underflow = _UNDERFLOW / self.size
         # Values that jump within a few floats may be the function itself, beside a pole or a root.
         unresolved = self.grows or (not self.is_flat and self.noise > _ROUGH * self._reach())
         scale = min(1.0, self.size * (217.0 * _EPS if unresolved else 1.0))
-        return 40.0 * hidden / scale if scale else math.inf
+        return max(40.0 * hidden / scale, underflow) if scale else math.inf
 
     def _change_by_last_digits(self) -> float:
         """Return the greatest change of the value where all inputs move by a last digit."""
-        rng, value, greatest = random.Random(0), self(self.x), 0.0
-        for _ in range(4):
-            moved = [math.nextafter(x, rng.choice((-math.inf, math.inf))) for x in self.point]
+        value, greatest = self(self.x), 0.0
+        for moved in moved_by_last_digits(self.point):
             try:
                 change = abs(self.f(moved) - value)
             except (ValueError, ArithmeticError, TypeError):  # a root of Python may become complex

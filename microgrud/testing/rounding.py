@@ -10,7 +10,8 @@ import itertools
 import math
 import operator
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..by_hand import LocalGradients
@@ -18,17 +19,41 @@ from ..engine import Value, topological_order
 from ..operation import Operation
 
 _EPS = 2.0**-52
+#: What a product may lose by underflow, of the several that a rule may compute.
+_LEAST = 16.0 * math.ulp(0.0)
 _REPLAYS = 12
 _NEIGHBOURS = 7
 
 
-def path_sizes(output: Value, leaves: Sequence[Value]) -> list[float]:
-    """Return for each leaf the sum, over all paths to the output, of the product of the local derivatives' sizes.
+@dataclass(frozen=True)
+class Paths:
+    """The sizes of the terms that are added up in a derivative, and what underflow may take from them.
 
-    The derivative is the same sum with signs. Rounding is small beside this one, and not always beside that.
+    The derivative is the sum, over all paths from a leaf to the output, of the product of the local derivatives.
+
+    Attributes:
+        sizes: for each leaf the same sum of absolute values: rounding is small in proportion to this one, and not
+            always to the derivative.
+        lost_in_reverse: for each leaf how much smaller reverse mode may find the derivative. A product that underflows
+            may lose the least float, which the local derivatives that follow may enlarge to any size.
+        lost_in_forward: the same for the derivative in a direction in forward mode.
     """
+
+    sizes: list[float]
+    lost_in_reverse: list[float]
+    lost_in_forward: float
+
+
+def paths(output: Value, leaves: Sequence[Value]) -> Paths:
+    """Add up the sizes of the paths from some leaves to a node."""
     numbers = {node: node.data for node in topological_order(output)}
-    return _swept(output, leaves, numbers, lambda adjoint, local: adjoint * abs(local))
+    sizes = _swept(output, numbers, lambda adjoint, local: adjoint * abs(local))
+    losses = _swept(output, numbers, lambda adjoint, local: adjoint * abs(local) + 1.0)
+    return Paths(
+        [sizes.get(leaf, 0.0) for leaf in leaves],
+        [_LEAST * losses.get(leaf, 0.0) for leaf in leaves],
+        _LEAST * math.fsum(size * len(node._operands) for node, size in sizes.items() if size < math.inf),
+    )
 
 
 def noise(output: Value, leaves: Sequence[Value]) -> list[float]:
@@ -44,14 +69,14 @@ def noise(output: Value, leaves: Sequence[Value]) -> list[float]:
     def rounded_share(adjoint: float, local: float) -> float:
         return _rounded_at_random(adjoint * local, rng)
 
-    exact = _swept(output, leaves, {node: node.data for node in order}, operator.mul)
+    exact = _swept(output, {node: node.data for node in order}, operator.mul)
     greatest = [0.0] * len(leaves)
     for _ in range(_REPLAYS):
         try:
-            moved = _swept(output, leaves, _replayed(order, rng), rounded_share)
+            moved = _swept(output, _replayed(order, rng), rounded_share)
         except (ArithmeticError, ValueError):  # over the edge of a domain
             continue
-        changes = [abs(a - b) for a, b in zip(moved, exact)]
+        changes = [abs(moved.get(leaf, 0.0) - exact.get(leaf, 0.0)) for leaf in leaves]
         greatest = [max(old, new) if new == new else old for old, new in zip(greatest, changes)]
     return greatest
 
@@ -74,17 +99,11 @@ def _replayed(order: Sequence[Value], rng: random.Random) -> dict[Value, float]:
     return numbers
 
 
-def _swept(
-    output: Value,
-    leaves: Sequence[Value],
-    numbers: dict[Value, float],
-    share: Callable[[float, float], float],
-) -> list[float]:
-    """Return the derivative by each leaf where the nodes hold these numbers.
+def _swept(output: Value, numbers: dict[Value, float], share: Callable[[float, float], float]) -> dict[Any, float]:
+    """Return the derivative by each node on which the output depends, where the nodes hold these numbers.
 
     Args:
         output: the node to differentiate.
-        leaves: what to differentiate it by.
         numbers: what each node holds.
         share: makes of a node's adjoint and a local derivative what a parent gets; their product, as a rule.
     """
@@ -99,7 +118,14 @@ def _swept(
             if local is not None:
                 parent = node._operands[i]
                 adjoints[parent] = adjoints.get(parent, 0.0) + share(adjoints[node], local)
-    return [adjoints.get(leaf, 0.0) for leaf in leaves]
+    return adjoints
+
+
+def moved_by_last_digits(point: Sequence[float]) -> Iterator[list[float]]:
+    """Yield a few points around the one given, with each input the next float above or below."""
+    rng = random.Random(0)
+    for _ in range(4):
+        yield [math.nextafter(x, rng.choice((-math.inf, math.inf))) for x in point]
 
 
 def noise_nearby(claims: Callable[[Sequence[float]], list[list[float]]], point: Sequence[float]) -> list[list[float]]:

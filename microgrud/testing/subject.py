@@ -19,6 +19,7 @@ from ..trees import Structure, as_array, flatten
 
 #: Precisions in which a relative error of 1e-6 cannot be told from rounding.
 _TOO_COARSE = ("float16", "bfloat16", "float32", "complex64")
+_SCALAR = flatten(0.0, "a number")[1]
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Subject:
     point: tuple[float, ...]
     inputs: tuple[str, ...]
 
-    @property
+    @functools.cached_property
     def name(self) -> str:
         """What to call the function; an operation of `custom_op` has a name of its own."""
         return str(getattr(self.f, "__name__", getattr(self.f, "name", type(self.f).__name__)))
@@ -53,12 +54,30 @@ class Subject:
     def arguments(self, numbers: Sequence[Any]) -> list[Any]:
         """Return the arguments with other numbers in the places of those to differentiate by."""
         built, start = list(self.args), 0
-        for position, structure, makers in zip(self.positions, self.structures, self.makers):
-            own = structure.split(list(numbers[start : start + structure.size]))
+        if self._takes_scalars:
+            for position, x in zip(self.positions, numbers):
+                built[position] = x
+            return built
+        for position, structure, size, makers in zip(self.positions, self.structures, self._sizes, self.makers):
+            own = structure.split(list(numbers[start : start + size]))
             leaves = [x[0] if shape is None else as_array(x, shape) for x, shape in zip(own, structure.shapes)]
             built[position] = structure.assemble([make(leaf) for make, leaf in zip(makers, leaves)])
-            start += structure.size
+            start += size
         return built
+
+    # Kept, since differences call the function some 150 times for each derivative.
+
+    @functools.cached_property
+    def _takes_scalars(self) -> bool:
+        return all(structure.shapes == (None,) and structure.paths == ("",) for structure in self.structures)
+
+    @functools.cached_property
+    def _sizes(self) -> list[int]:
+        return [structure.size for structure in self.structures]
+
+    @functools.cached_property
+    def _result(self) -> str:
+        return f"the result of {self.name}"
 
     def leaves(self, numbers: Sequence[float]) -> list[Value]:
         """Return leaves with these numbers: new ones for the arguments, and the parameters themselves."""
@@ -89,7 +108,7 @@ class Subject:
                 if type(x) is not float:
                     raise TypeError("a parameter holds a float")
                 parameter.data = x
-        return flatten_result(self.f(*self.arguments(numbers)), f"the result of {self.name}")
+        return flatten_result(self.f(*self.arguments(numbers)), self._result)
 
 
 def make_subject(
@@ -165,6 +184,10 @@ def _is_of_integers(arg: Any) -> bool:
 
 def flatten_result(result: Any, where: str) -> tuple[list[Number], Structure]:
     """Take a result of floats, Values, complex or mpmath numbers, arrays or tensors of them, apart."""
+    if isinstance(result, (Value, complex)):
+        return [result], _SCALAR
+    if isinstance(result, float):
+        return [float(result)], _SCALAR
     return flatten(as_plain(result, where), where, exact=True)
 
 
@@ -179,7 +202,11 @@ def as_plain(x: Any, where: str) -> Any:
     if isinstance(x, (list, tuple)):
         parts = [as_plain(value, where) for value in x]
         return x._make(parts) if hasattr(x, "_make") else type(x)(parts)
-    if isinstance(x, (Value, float, int)) or (not hasattr(x, "dtype") and not hasattr(x, "__array__")):
+    if (
+        isinstance(x, (Value, float, int))
+        or (type(x) is np.ndarray and x.dtype == np.float64)
+        or (not hasattr(x, "dtype") and not hasattr(x, "__array__"))
+    ):
         return x
     kind = str(getattr(x, "dtype", "")).rsplit(".", 1)[-1]
     if kind in _TOO_COARSE:

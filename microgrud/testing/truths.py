@@ -111,7 +111,7 @@ class Floats:
         sharp = complexstep.slope(lambda numbers: complex_values(numbers)[output], point, index)
         if sharp is None:
             return found
-        if math.isfinite(found.error) and abs(sharp.value - found.value) > 4.0 * found.error:
+        if math.isfinite(found.error) and abs(sharp.value - found.value) > 4.0 * (found.error + sharp.error):
             return found
         # Differences as of sin at 1e12, which goes up and down within a few floats, confirm nothing.
         confirmed = found.error <= _CONFIRMED * abs(sharp.value)

@@ -161,7 +161,7 @@ class Judge:
         off = float(abs(claimed - true))
         if off <= self.rtol * abs(true) + self.atol + known + UNDERFLOW:
             if off != 0 and known > max(_KNOWN_TO_CONFIRM * abs(true), self.atol, question.negligible):
-                return "undecided", f"it agrees, but differences leave an error of {slope.error:.1e}"
+                return "undecided", f"it agrees, but {slope.method} may be off by {slope.error:.1e}"
             return "right", ""
         if max(known, slope.doubt) > _KNOWN_TO_REFUTE * off:
             return "undecided", self._doubted(slope)
@@ -173,7 +173,7 @@ class Judge:
 
     def _doubted(self, slope: Slope) -> str:
         if _SAFETY * slope.error > slope.doubt:
-            return f"differences leave an error of {slope.error:.1e}"
+            return f"{slope.method} may be off by {slope.error:.1e}"
         return f"floats do not show the function here well enough to refute it by {slope.method}"
 
     def _at_kink(self, claimed: float, slope: Slope) -> tuple[Kind, str]:
