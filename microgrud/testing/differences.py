@@ -246,19 +246,22 @@ def _tableau(along: _Line, step: float, side: int) -> tuple[float, float]:
     best, least, of_noise = math.nan, math.inf, 0.0
     previous: list[float] = []
     for _ in range(_ROWS):
-        row = [along.quotient(step, side)]
-        if not math.isfinite(row[0]):
+        entry = along.quotient(step, side)
+        if not math.isfinite(entry):
             break
-        factor = power
+        row, factor, nearest, distance = [entry], power, math.nan, math.inf
         for above in previous:
-            row.append(row[-1] + (row[-1] - above) / (factor - 1.0))
+            extrapolated = entry + (entry - above) / (factor - 1.0)
+            apart = max(abs(extrapolated - entry), abs(extrapolated - above))
+            if apart < distance:
+                nearest, distance = extrapolated, apart
+            entry = extrapolated
+            row.append(entry)
             factor *= power
-        last_digits = 4.0 * _EPS * abs(row[-1]) + _LEAST
-        floor = 4.0 * along.unseen / step + last_digits
-        for j in range(1, len(row)):
-            error = 2.0 * max(abs(row[j] - row[j - 1]), abs(row[j] - previous[j - 1])) + floor
-            if error < least:
-                best, least, of_noise = row[j], error, 4.0 * along.noise / step + last_digits
+        last_digits = 4.0 * _EPS * abs(entry) + _LEAST
+        error = 2.0 * distance + 4.0 * along.unseen / step + last_digits
+        if error < least:
+            best, least, of_noise = nearest, error, 4.0 * along.noise / step + last_digits
         previous = row
         step *= 0.5
     unsure = least > max(_UNSURE * abs(best), 16.0 * of_noise)
