@@ -28,6 +28,8 @@ _STARTS = (43, 39, 35, 31, 27, 23, 19, 15, 11, 7, 3)
 _ROWS = 8
 #: Noise beyond this part of the values hides a relative error of 1e-6 in a slope, whatever the step.
 _ROUGH = 1e-7
+#: Jumps of numbers on the way that are larger than this part of the values are those of the function.
+_STAIRS = 1e-5
 #: An error of this part of a slope that does not come from noise says that the function is not smooth at these steps.
 _UNSURE = 1e-3
 #: No result is known better than to a last digit of the least numbers.
@@ -54,7 +56,7 @@ def slope(f: Function, point: Sequence[float], index: int) -> Slope:
     along = _Line(f, point, index)
     if along.is_rough():
         return Slope(None, None, math.inf, "differences")
-    return dataclasses.replace(_limits(along), doubt=along.doubt())
+    return dataclasses.replace(_limits(along), doubt=along.doubt)
 
 
 def _limits(along: _Line) -> Slope:
@@ -65,10 +67,9 @@ def _limits(along: _Line) -> Slope:
     # Where a kink lies within a few floats, one side alone has a limit, and differences to both sides its mean with
     # the slope beyond the kink.
     agree = all(abs(value - middle) <= 4.0 * (e + error) for value, e in known)
-    if math.isfinite(error) and (agree if not both else abs(right - left) <= 4.0 * (left_error + right_error)):
-        return Slope(middle, middle, error, "differences")
-    if math.isfinite(error) and not agree and not both:
-        return Slope(None, None, math.inf, "differences")
+    sides_agree = not both or abs(right - left) <= 4.0 * (left_error + right_error)
+    if math.isfinite(error) and sides_agree:
+        return Slope(middle, middle, error, "differences") if agree else Slope(None, None, math.inf, "differences")
     if any(math.isinf(e) and along.is_defined(side) for e, side in ((left_error, -1.0), (right_error, 1.0))):
         return Slope(None, None, math.inf, "differences")
     if both and abs(right - left) < _SLIGHT * along.steepest:
@@ -155,7 +156,7 @@ class _Line:
         # Values that jump within a few floats may be the function itself, beside a pole or a root.
         unresolved = self.grows or (not self.is_flat and self.noise > _ROUGH * self._reach())
         scale = min(1.0, self.size * (217.0 * _EPS if unresolved else 1.0))
-        return max(40.0 * hidden / scale, underflow) if scale else math.inf
+        return max(40.0 * hidden / scale, underflow, 40.0 * self._stairs()) if scale else math.inf
 
     def _change_by_last_digits(self) -> float:
         """Return the greatest change of the value where all inputs move by a last digit."""
@@ -194,6 +195,25 @@ class _Line:
                 self.is_flat = True
                 return plateau
         return math.inf  # not defined at neighbouring floats, on either side
+
+    def _stairs(self) -> float:
+        """Return how steep the function may be between values further apart, if these jump.
+
+        Some number on the way may hardly change with the input, and stand still over many floats, as x - hypot(x, 1e-3)
+        does: until it jumps, x * (x - hypot(x, 1e-3)) is a straight line of another slope. Such jumps are of one size
+        at any distance, as are the waves of x + 1e-9 * sin(1e9 * x); what grows with the distance (by 64 at a kink, by
+        64**3 in a curve) is not meant, nor what is large.
+        """
+        largest, steepest = _STAIRS * self._reach(), 0.0
+        for side in (1.0, -1.0):
+            distances = [side * 10.0 * _FACTOR * _EPS * self.size * 64.0**k for k in range(7)]
+            sizes = [self._jumps(distance) for distance in distances]
+            for distance, near, far in zip(distances, sizes[1:], sizes[2:]):
+                if 8.0 * self.noise < near <= largest and far <= 16.0 * near:
+                    steepest = max(steepest, near / abs(distance))
+            if any(sizes):
+                break
+        return steepest
 
     def _jumps(self, spacing: float) -> float:
         """Return how far values are off that lie so far apart, by the size of their third differences."""

@@ -52,7 +52,7 @@ def paths(output: Value, leaves: Sequence[Value]) -> Paths:
     return Paths(
         [sizes.get(leaf, 0.0) for leaf in leaves],
         [_LEAST * losses.get(leaf, 0.0) for leaf in leaves],
-        _LEAST * math.fsum(size * len(node._operands) for node, size in sizes.items() if size < math.inf),
+        _LEAST * sum(size * len(node._operands) for node, size in sizes.items()),
     )
 
 

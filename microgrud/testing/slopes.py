@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ class Slope:
         right: the limit from above, likewise.
         error: by how much either may be off, in the units of the derivative.
         method: how it was found: `"mpmath"`, `"graph in mpmath"`, `"complex step"` or `"differences"`.
-        doubt: the distance within which a claim is not refuted, however small the error seems to be: a part of the
+        doubt: finds the distance within which a claim is not refuted, however small the error seems: a part of the
             function that floats do not show may have a slope of this size.
     """
 
@@ -24,7 +25,7 @@ class Slope:
     right: Any
     error: float
     method: str
-    doubt: float = 0.0
+    doubt: Callable[[], float] = float
 
     @property
     def sides(self) -> list[Any]:

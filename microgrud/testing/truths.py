@@ -115,7 +115,7 @@ class Floats:
             return found
         # Differences as of sin at 1e12, which goes up and down within a few floats, confirm nothing.
         confirmed = found.error <= _CONFIRMED * abs(sharp.value)
-        return dataclasses.replace(sharp, doubt=found.doubt if confirmed else max(found.error, found.doubt))
+        return dataclasses.replace(sharp, doubt=lambda: max(0.0 if confirmed else found.error, found.doubt()))
 
     def jumps(self, output: int, point: Sequence[float], indices: Sequence[int]) -> bool:
         """Return False: where there may be a jump, differences find no slope."""

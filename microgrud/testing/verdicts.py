@@ -155,7 +155,7 @@ class Judge:
             return self._at_kink(claimed, slope)
         true = slope.value
         if math.isinf(true) or math.isinf(claimed):
-            if claimed != true and max(known, slope.doubt) > _KNOWN_TO_REFUTE * abs(true):
+            if claimed != true and max(known, slope.doubt()) > _KNOWN_TO_REFUTE * abs(true):
                 return "undecided", self._doubted(slope)
             return ("right" if claimed == true else "wrong"), ""
         off = float(abs(claimed - true))
@@ -163,7 +163,7 @@ class Judge:
             if off != 0 and known > max(_KNOWN_TO_CONFIRM * abs(true), self.atol, question.negligible):
                 return "undecided", f"it agrees, but {slope.method} may be off by {slope.error:.1e}"
             return "right", ""
-        if max(known, slope.doubt) > _KNOWN_TO_REFUTE * off:
+        if max(known, slope.doubt()) > _KNOWN_TO_REFUTE * off:
             return "undecided", self._doubted(slope)
         if off > _MOST_NOISE * question.noise():
             return "wrong", ""
@@ -172,7 +172,7 @@ class Judge:
         return "unstable", "it is off by rounding alone, which leaves it hardly a digit"
 
     def _doubted(self, slope: Slope) -> str:
-        if _SAFETY * slope.error > slope.doubt:
+        if _SAFETY * slope.error > slope.doubt():
             return f"{slope.method} may be off by {slope.error:.1e}"
         return f"floats do not show the function here well enough to refute it by {slope.method}"
 
@@ -183,7 +183,7 @@ class Judge:
         tolerance = self.rtol * float(max(abs(low), abs(high))) + self.atol + _SAFETY * slope.error
         if slope.admits(claimed, tolerance):
             return "kink", "a subgradient at a kink"
-        if slope.admits(claimed, tolerance + slope.doubt / _KNOWN_TO_REFUTE):
+        if slope.admits(claimed, tolerance + slope.doubt() / _KNOWN_TO_REFUTE):
             return "undecided", self._doubted(slope)
         return "wrong", f"it is no subgradient: at this kink they lie between {float(low):g} and {float(high):g}"
 
