@@ -164,6 +164,18 @@ def test_digits_suffice_for_inputs_that_are_not_differentiated_by(large: float) 
         check_gradients(f, *point, grad=lambda x, y: (-1.0, slope), method="mpmath")
 
 
+def test_a_limit_of_nothing_that_seemed_to_grow_is_nothing() -> None:
+    def f(x: Any, y: Any) -> Any:
+        return mg.maximum(y, x**1.5) ** 0.25
+
+    x = 2.5348337940613337e-130
+    slope = 0.375 * x ** (0.375 - 1.0)
+    assert check_gradients(f, x, 0.0)
+    assert check_gradients(f, x, 0.0, grad=lambda x, y: (slope, 0.0))
+    with pytest.raises(GradientError, match="wrong in 1 of 2"):
+        check_gradients(f, x, 0.0, grad=lambda x, y: (slope, 1.0))
+
+
 # --- wrong gradients stay caught ---
 
 

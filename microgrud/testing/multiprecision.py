@@ -131,7 +131,8 @@ def _limit(f: Function, point: Sequence[float], indices: Sequence[int], side: in
         except (ArithmeticError, ValueError, TypeError):
             return None
         if abs(present) + _plain(noise) < _NOTHING:
-            previous = mpf(0)  # unless more digits show something: 1 + 1e-70 is 1 with 60 of them
+            # Unless more digits show something: 1 + 1e-70 is 1 with 60 of them.
+            previous, trend, before = mpf(0), 0, 0
             continue
         if _plain(noise) <= _AGREEMENT * abs(present):
             if previous:
