@@ -311,3 +311,22 @@ def test_rules_of_floats_are_checked_to_the_first_order() -> None:
 def test_str_of_a_case_can_be_read() -> None:
     case = RightGradient(("multiply", ("x", 0), ("constant", 2.0)), "math", "auto", (1.0,), (2.0,))
     assert str(case) == "multiply(x0, 2.0) at (1.0,) by math, auto: (2.0,)"
+
+
+def test_formulas_that_lose_other_digits_are_one_function() -> None:
+    def versine(x: Any) -> Any:
+        return 2e20 * mg.sin(x / 2) ** 2 if isinstance(x, Value) else 1e20 * (1.0 - math.cos(x))
+
+    lost = mg.custom_op(
+        "versine",
+        lambda x: 1e20 * (1.0 - math.cos(x)),
+        lambda z, x: 1e20 * mg.sin(x),
+        definition=lambda mp, x: 1e20 * (1 - mp.cos(x)),
+    )
+    for f in (versine, lost):
+        check_gradients(f, 1e-7)
+    wrong = mg.custom_op("wrong", math.sin, lambda z, x: mg.cos(x), definition=lambda mp, x: mp.cos(x))
+    with pytest.raises(ValueError, match="expected one and the same function"):
+        check_gradients(wrong, 0.5)
+    with pytest.raises(GradientError, match="of floats"):
+        check_gradients(lambda x: mg.sin(x) if isinstance(x, Value) else mg.cos(x), 0.5)

@@ -21,6 +21,7 @@ from ..engine import Value, topological_order
 from ..operation import Operation
 from . import complexstep, differences, multiprecision
 from .claims import GivenClaim, OwnClaim
+from .definitions import roughness
 from .multiprecision import exact
 from .slopes import Slope
 
@@ -161,10 +162,17 @@ def deviation_from_floats(claim: OwnClaim, point: Sequence[float], values: Seque
         if found is None:
             continue
         lost = 1e-12 * max(1.0, *map(abs, at))  # the two may be different formulas, and lose different digits
-        if len(found) != len(expected) or not all(
-            x == y or x != x or y != y or abs(x - y) <= 1e-6 * max(abs(x), abs(y)) + lost
+        apart = [
+            0.0 if x == y or x != x or y != y else abs(x - y) - 1e-6 * max(abs(x), abs(y)) - lost
             for x, y in zip(found, expected)
-        ):
+        ]
+        if len(found) != len(expected):
+            return f"of Values  {_shown(expected)}\n  of floats  {_shown(found)}"
+        if max(apart, default=0.0) <= 0.0:
+            continue
+        # Digits that one formula has lost come and go from one point to the next; another function does not.
+        rough = roughness(lambda xs: [x - y for x, y in zip(claim.values(xs), claim.values_of_floats(xs) or [])], at)
+        if rough and not all(x <= 10.0 * y for x, y in zip(apart, rough)):
             return f"of Values  {_shown(expected)}\n  of floats  {_shown(found)}"
     return None
 

@@ -14,7 +14,7 @@ import functools
 import math
 import types
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -159,7 +159,7 @@ class Reached:
         usage = self._usages[f.__code__]
         self._attributes.update(dict.fromkeys(usage.attributes, name))
         for path in usage.globals:
-            builtin: dict[str, Any] = f.__builtins__  # type: ignore[attr-defined]
+            builtin: dict[str, Any] = cast(Any, f).__builtins__
             self._watch(f.__globals__, path[0])
             self._watch(builtin, path[0])
             shared = f.__globals__ if path[0] in f.__globals__ else builtin
