@@ -142,6 +142,15 @@ def test_a_kink_that_noise_hides_on_one_side_is_not_averaged() -> None:
     assert not check_gradients(f, x, grad=lambda x: 1.0 / x, method="differences").failures
 
 
+def test_a_kink_that_noise_hides_on_both_sides_is_not_averaged() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.sinh(np.maximum(np.maximum(x, np.arctan(x)) ** 2, x)))
+
+    x = np.array([3.524022959256672, -1.3392738367909813, 1.0000000000000067])
+    slopes = np.array([871822.4245216717, -0.9294711254501368, 3.0861612696305394])
+    assert not check_gradients(f, x, grad=lambda x: slopes).failures
+
+
 def test_rounding_that_goes_along_with_the_input_is_no_slope() -> None:
     def f(x: Any) -> Any:
         return np.arccosh(x[1] * np.abs(x[0] * x[0]) ** 0.25)

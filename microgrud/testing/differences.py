@@ -56,7 +56,8 @@ def slope(f: Function, point: Sequence[float], index: int) -> Slope:
     along = _Line(f, point, index)
     if along.is_rough():
         return Slope(None, None, math.inf, "differences")
-    return dataclasses.replace(_limits(along), doubt=along.doubt)
+    found = _limits(along)
+    return dataclasses.replace(found, doubt=lambda: max(found.doubt(), along.doubt()))
 
 
 def _limits(along: _Line) -> Slope:
@@ -68,8 +69,11 @@ def _limits(along: _Line) -> Slope:
     # the slope beyond the kink.
     agree = all(abs(value - middle) <= 4.0 * (e + error) for value, e in known)
     sides_agree = not both or abs(right - left) <= 4.0 * (left_error + right_error)
+    if math.isfinite(error) and sides_agree and agree:
+        # A kink may be as large as what the better known side leaves open.
+        return Slope(middle, middle, error, "differences", lambda: min(left_error, right_error))
     if math.isfinite(error) and sides_agree:
-        return Slope(middle, middle, error, "differences") if agree else Slope(None, None, math.inf, "differences")
+        return Slope(None, None, math.inf, "differences")
     if any(math.isinf(e) and along.is_defined(side) for e, side in ((left_error, -1.0), (right_error, 1.0))):
         return Slope(None, None, math.inf, "differences")
     if both and abs(right - left) < _SLIGHT * along.steepest:
