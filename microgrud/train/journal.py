@@ -203,7 +203,8 @@ def _check_header(path: Any, header: Any, format: str, version: int, content: by
         raise ModelFileError(f"{path}: the file is empty")
     found = header.get("format") if isinstance(header, dict) else None
     if found != format:
-        raise ModelFileError(f"{path}: not a {format} file" + (f", but a {found!r}" if isinstance(found, str) else ""))
+        but = f", but a {found!r}" if isinstance(found, str) else ", or damaged or truncated"
+        raise ModelFileError(f"{path}: not a {format} file{but}; to begin anew, delete it or leave resume out")
     written = header.get("format_version")
     if written != version:
         raise ModelFileError(

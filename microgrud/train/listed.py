@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import native
+from ..tape.recorder import CompileError
 from .reached import Reached, content_of
 from .usage import UnlistedError, Usage
 
@@ -66,9 +67,9 @@ class Listed:
         return next((old[0] or new[0] for old, new in pairs if old != new), None)
 
     def check_unchanged(self) -> None:
-        """Raise, with all containers as they were, if a call of the code has changed one of them."""
+        """Raise a CompileError, with all containers as they were, if a call of the code has changed one of them."""
         if not self._is_untouched():
-            raise UnlistedError(f"a call changes {self._restore()}, which a replay would not")
+            raise CompileError(f"a call changes {self._restore()}, which a replay would not")
 
     def _take_snapshot(self) -> None:
         reached = self._reached = Reached(self._roots, self._usages)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from .. import anomaly
 from ..engine import Value, topological_order
 from ..functions import mean
+from ..operation import is_real_scalar
 from ..recording import is_recording
 from ..tape.executors import native_tape
 from ..tape.recorder import CompileError
@@ -34,8 +35,9 @@ _LEAST_SAMPLES = 8 if native_tape is None else 2
 _LEAST_REPLAYS = 100
 #: Ways through the branches of model and loss that a batch may take: one in so many samples, within limits.
 _SAMPLES_PER_WAY, _FEWEST_WAYS, _MOST_WAYS = 4, 4, 64
-#: The end of a reason that is known from the code alone.
-_WORD = "; compile=True takes your word that this neither changes nor is changed"
+#: Words of reasons: of one that is known from the code alone, and of one that is no reason to warn.
+_WORD = "; compile=True takes your word that it gives the same for the same numbers and changes nothing"
+_LITTLE = "too little work to gain from a recording"
 #: Seconds of evaluation by the model after which `fit` says why it is slow.
 _SLOW = 10.0
 
@@ -87,7 +89,7 @@ class Objective:
         """Evaluate as the run did that is resumed, unless the user has chosen."""
         if self.compile == "auto":
             self.engine, self.reason = engine, reason
-            self._patience = _SLOW if reason is not None and reason.endswith(_WORD) else None
+            self._be_patient()
 
     def with_gradient(self, indices: Sequence[int], first: bool = False, last: bool = False) -> tuple[float, list[Any]]:
         """Return the mean loss of a batch, and the predictions, and leave its gradient in the parameters' `grad`.
@@ -147,9 +149,14 @@ class Objective:
             ) from error
         if isinstance(error, UnlistedError):
             reason += _WORD
-            self._patience = _SLOW
         self.engine, self.reason = "eager", reason
+        self._be_patient()
         self._training = self._validation = None
+
+    def _be_patient(self) -> None:
+        """Begin to count the seconds after which a run says why it is slow, if somebody could do something about it."""
+        known = self.engine == "eager" and self.compile == "auto"
+        self._patience = _SLOW if known and _LITTLE not in str(self.reason) else None
 
     # --- by the tape ---
 
@@ -205,13 +212,20 @@ class Objective:
         if self.compile is True or self.engine == "tape":
             return
         if self.batch_size < _LEAST_SAMPLES or self.batch_size * operands < _LEAST_WORK:
-            raise CompileError(f"{self.batch_size} samples of {operands} operands each are faster without")
+            raise CompileError(
+                f"a batch of {self.batch_size} samples with {operands} operands each is {_LITTLE}; compile=True "
+                "records it in any case"
+            )
 
     # --- by the model ---
 
     def _by_model(self, batch: Samples) -> tuple[float, list[Any]]:
         predictions = [self.model(row) for row in batch.rows]
-        loss = mean([self.loss(prediction, target) for prediction, target in zip(predictions, batch.targets)])
+        losses = [self.loss(prediction, target) for prediction, target in zip(predictions, batch.targets)]
+        for loss in losses:
+            if not isinstance(loss, Value) and not is_real_scalar(loss):
+                raise TypeError(f"fit: loss: expected a Value, the loss of one sample, got {loss!r}")
+        loss = mean(losses)
         if not isinstance(loss, Value):
             raise TypeError(
                 f"fit: loss: expected a Value that depends on the parameters, got {loss!r}; compute the loss with "
