@@ -1631,3 +1631,26 @@ def test_fit_inside_no_grad_is_refused_and_inside_enable_grad_trains() -> None:
     with no_grad(), enable_grad():
         train(model)
     assert [p.data for p in model.parameters()] != before
+
+
+@pytest.mark.parametrize("stop", [1, 2, 5])
+@pytest.mark.parametrize("kind", ["step", "epoch"])
+def test_a_resumed_run_takes_the_engine_that_the_whole_run_took(
+    kind: str, stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("microgrud.train.objective._LEAST_REPLAYS", 100)
+
+    def run(path: Path | None, stop: int = 0) -> tuple[Any, ...]:
+        model = scaled()
+
+        def change(event: TrainingEvent) -> None:
+            if event.kind == kind:
+                event.model.scale *= 0.9
+            if event.step == stop:
+                event.stop()
+
+        history = train(model, callbacks=change, batch_size=None, epochs=8, checkpoint=path, resume=path is not None)
+        return [p.data.hex() for p in model.parameters()], history.loss, history.engine, history.eager_because
+
+    run(tmp_path / "run", stop)
+    assert run(tmp_path / "run") == run(None)

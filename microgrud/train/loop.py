@@ -354,4 +354,6 @@ class Training:
     def save(self, at_once: bool) -> None:
         """Write the checkpoint, if one is wanted."""
         if self.checkpoint is not None:
+            self.objective.settle(first=self.batch % self.batches == 0)
+            self.note_engine()
             self.checkpoint.save(at_once)

@@ -120,6 +120,18 @@ class Objective:
             lambda: self._validated(held_out), lambda: predict(self.model, held_out, self.loss), "in validation, "
         )
 
+    def settle(self, first: bool) -> None:
+        """Choose the engine of the next batch now, so that a run that is resumed from here takes the same.
+
+        Args:
+            first: whether that batch is the first of an epoch.
+        """
+        if self.compile == "auto" and self.engine == "tape":
+            try:
+                self._forget_what_changed(first)
+            except CompileError as error:
+                self._give_up(error, "")
+
     # --- the choice ---
 
     def _by_tape_or(
@@ -163,13 +175,9 @@ class Objective:
     def _replayed(self, indices: Sequence[int], first: bool, last: bool) -> Measured:
         if anomaly.watching():
             raise CompileError("detect_anomaly() watches each operation")
-        changed = None if self._training is None else self._training.change()
-        if changed is not None and self.compile is not True:
-            replays = len(self.samples) if first else self.batch_size
-            if replays < _LEAST_REPLAYS:
-                raise CompileError(f"{changed} changes too often for recordings of {replays} samples")
         fresh = self._training is None
-        if self._training is None or changed is not None:
+        self._forget_what_changed(first)
+        if self._training is None:
             most_ways = min(max(_FEWEST_WAYS, self.batch_size // _SAMPLES_PER_WAY), _MOST_WAYS)
             self._training = self._record(self.samples, most_ways, self._check_worth)
         found = self._measured(self._training, indices, True, fresh, last)
@@ -178,6 +186,16 @@ class Objective:
         self.clear()
         found.add_gradient()
         return found
+
+    def _forget_what_changed(self, first: bool) -> None:
+        """Drop a recording that no longer holds; raise a CompileError if it is not worth another one."""
+        changed = None if self._training is None else self._training.change()
+        if changed is None:
+            return
+        replays = len(self.samples) if first else self.batch_size
+        if replays < _LEAST_REPLAYS and self.compile is not True:
+            raise CompileError(f"{changed} changes too often for recordings of {replays} samples")
+        self._training = None
 
     def _validated(self, held_out: Samples) -> Measured:
         with mode(self.model, training=False):
