@@ -1640,17 +1640,22 @@ def test_a_resumed_run_takes_the_engine_that_the_whole_run_took(
 ) -> None:
     monkeypatch.setattr("microgrud.train.objective._LEAST_REPLAYS", 100)
 
-    def run(path: Path | None, stop: int = 0) -> tuple[Any, ...]:
+    def run(path: Path | None, stop: int = 0) -> tuple[list[Any], ...]:
         model = scaled()
+        engines: list[Any] = []
 
         def change(event: TrainingEvent) -> None:
             if event.kind == kind:
                 event.model.scale *= 0.9
+            if event.kind == "step":
+                engines.append(event.history.engine)
             if event.step == stop:
                 event.stop()
 
         history = train(model, callbacks=change, batch_size=None, epochs=8, checkpoint=path, resume=path is not None)
-        return [p.data.hex() for p in model.parameters()], history.loss, history.engine, history.eager_because
+        return [p.data.hex() for p in model.parameters()], history.loss, [history.eager_because], engines
 
     run(tmp_path / "run", stop)
-    assert run(tmp_path / "run") == run(None)
+    whole, resumed = run(None), run(tmp_path / "run")
+    assert resumed[:3] == whole[:3]
+    assert resumed[3] == whole[3][stop:]
