@@ -220,6 +220,7 @@ class Training:
         """Train until the last epoch is done, or something asks to stop; `show` is told what callbacks are."""
         self.show = show
         with Interrupts() as self.interrupts, mode(self.model, training=True):
+            self.objective.resume()
             try:
                 while self.epoch < self.epochs and self.history.stopped_by is None:
                     self.run_epoch()

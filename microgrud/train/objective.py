@@ -120,6 +120,14 @@ class Objective:
             lambda: self._validated(held_out), lambda: predict(self.model, held_out, self.loss), "in validation, "
         )
 
+    def resume(self) -> None:
+        """Record what a resumed run had recorded, before anything changes."""
+        if self.compile == "auto" and self.engine == "tape":
+            try:
+                self._training = self._record_training()
+            except Exception as error:  # which the model raises again, if it is one of its own
+                self._give_up(error, "")
+
     def settle(self, first: bool) -> None:
         """Choose the engine of the next batch now, so that a run that is resumed from here takes the same.
 
@@ -178,14 +186,17 @@ class Objective:
         fresh = self._training is None
         self._forget_what_changed(first)
         if self._training is None:
-            most_ways = min(max(_FEWEST_WAYS, self.batch_size // _SAMPLES_PER_WAY), _MOST_WAYS)
-            self._training = self._record(self.samples, most_ways, self._check_worth)
+            self._training = self._record_training()
         found = self._measured(self._training, indices, True, fresh, last)
         if self.untrained is not None:
             self.untrained.see(found.leaves(), closed_over=True)
         self.clear()
         found.add_gradient()
         return found
+
+    def _record_training(self) -> RecordedLoss:
+        most_ways = min(max(_FEWEST_WAYS, self.batch_size // _SAMPLES_PER_WAY), _MOST_WAYS)
+        return self._record(self.samples, most_ways, self._check_worth)
 
     def _forget_what_changed(self, first: bool) -> None:
         """Drop a recording that no longer holds; raise a CompileError if it is not worth another one."""
