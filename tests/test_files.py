@@ -170,16 +170,18 @@ def test_a_full_disk_is_an_error_that_names_the_file(tmp_path: Path) -> None:
 def test_killed_writers_and_damaged_files_do_no_harm() -> None:
     """A sample of the attacks; `python tests/attacks_report.py` makes ten times as many."""
     report = Path(__file__).with_name("attacks_report.py")
-    command = [sys.executable, report, "--kills", "20", "--flips", "300", "--seed", "1"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    run = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
-
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert "     0 problems" in run.stdout
-    assert "    20 kills of a process that saves a model" in run.stdout
-    seen = re.search(r"(\d+) temporary files seen", run.stdout)
+    seen = 0
+    for seed in range(5):  # until some were hit while writing, which depends on the machine
+        command = [sys.executable, report, "--kills", "20", "--flips", "300", "--seed", str(seed)]
+        run = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+        assert run.returncode == 0, run.stdout + run.stderr
+        assert "     0 problems" in run.stdout
+        assert "    20 kills of a process that saves a model" in run.stdout
+        seen += int(run.stdout.partition(" temporary files seen")[0].split()[-1])
+        if seen:
+            break
     assert seen
-    assert int(seen.group(1))  # some were hit while writing
 
 
 def leave(folder: Path, name: str) -> Path:

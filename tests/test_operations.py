@@ -19,7 +19,7 @@ from microgrud.engine import topological_order
 from microgrud.operation import Operation
 from microgrud.testing import MOVES, Expression, check_gradients, expressions
 from microgrud.testing.multiprecision import exact, slope
-from microgrud.testing.rounding import path_sizes
+from microgrud.testing.rounding import paths
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 EPS = 2.0**-52
@@ -91,7 +91,7 @@ def test_the_value_of_every_operation_is_that_of_its_textbook_formula(name: str)
 
 def bounds(output: Value, leaves: Sequence[Value]) -> list[float]:
     """8 eps times the sum, over all paths from a leaf to the output, of the product of the local derivatives' sizes."""
-    return [8.0 * EPS * size for size in path_sizes(output, leaves)]
+    return [8.0 * EPS * size for size in paths(output, leaves).sizes]
 
 
 def exact_adjoints(output: Value, leaves: Sequence[Value], order: Sequence[Value]) -> list[Any]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..engine import Value
+from ..forking import CachedAttribute
 from ..operation import Number
 from ..optim.packing import check_parameters
 from ..trees import Structure, as_array, flatten
@@ -46,7 +47,7 @@ class Subject:
     point: tuple[float, ...]
     inputs: tuple[str, ...]
 
-    @functools.cached_property
+    @CachedAttribute
     def name(self) -> str:
         """What to call the function; an operation of `custom_op` has a name of its own."""
         return str(getattr(self.f, "__name__", getattr(self.f, "name", type(self.f).__name__)))
@@ -67,15 +68,15 @@ class Subject:
 
     # Kept, since differences call the function some 150 times for each derivative.
 
-    @functools.cached_property
+    @CachedAttribute
     def _takes_scalars(self) -> bool:
         return all(structure.shapes == (None,) and structure.paths == ("",) for structure in self.structures)
 
-    @functools.cached_property
+    @CachedAttribute
     def _sizes(self) -> list[int]:
         return [structure.size for structure in self.structures]
 
-    @functools.cached_property
+    @CachedAttribute
     def _result(self) -> str:
         return f"the result of {self.name}"
 
