@@ -350,6 +350,7 @@ def test_left_to_itself_the_bar_is_there_for_somebody_who_looks_on(
     terminal: bool, installed: bool, shown: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)  # by which tests of notebooks are known
     monkeypatch.setattr(progress, "find_spec", lambda name: object() if installed else None)
     gc.collect()  # bars of other tests write their last line when they are collected
     capsys.readouterr()
