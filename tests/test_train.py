@@ -448,3 +448,29 @@ def test_a_rate_beside_an_optimizer_is_refused() -> None:
 def test_a_model_needs_parameters(model: Any) -> None:
     with pytest.raises(TypeError, match="model: expected a function with parameters"):
         train(model)
+
+
+def test_early_stopping_goes_on_from_its_state() -> None:
+    one, other = EarlyStopping(2, restore_best=True), EarlyStopping(2, restore_best=True)
+    for epoch, loss in enumerate([3.0, 1.0, 2.0], start=1):
+        one.update(epoch, loss, np.array([loss, 0.5]))
+    other.load_state_dict(one.state_dict(), size=2)
+    assert other.state_dict() == one.state_dict()
+    assert not one.should_stop
+    for each in (one, other):
+        each.update(4, 2.0, np.array([2.0, 0.5]))
+    assert one.should_stop
+    assert other.should_stop
+
+
+@pytest.mark.parametrize(
+    "change", [{"best": "low"}, {"best_epoch": 0}, {"bad_epochs": -1}, {"parameters": [1.0]}, {"parameters": 3}]
+)
+def test_a_damaged_state_of_early_stopping_is_refused(change: dict[str, Any]) -> None:
+    stopping = EarlyStopping(2)
+    state = {"best": 1.0, "best_epoch": 2, "bad_epochs": 1, "parameters": [1.0, 2.0]}
+    with pytest.raises((ValueError, TypeError)):
+        stopping.load_state_dict({**state, **change}, size=2)
+    with pytest.raises(ValueError, match="got a damaged one"):
+        stopping.load_state_dict({})
+    assert stopping.best is None
