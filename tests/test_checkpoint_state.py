@@ -445,7 +445,7 @@ def with_settings(**settings: Any) -> Any:
     [
         ({"rate": 0.25}, "a run with model.rate 0.5, and this one has 0.25"),
         ({"rate": None}, "a run with model.rate 0.5, and this one has None"),
-        ({"small": np.float32(2.0)}, r"a run with model.small np.float32\(0.5\), and this one has np.float32\(2.0\)"),
+        ({"small": np.float32(2.0)}, r"a run with model.small .*0\.5\)?, and this one has .*2\.0\)?"),
         ({"act": min}, "a run with model.act of type max.*, and this one has one of type min"),
         ({"act": lambda x: x}, "a run with model.act of type max.*, and this one has <lambda>"),
         ({"twice": lambda x: x * 3}, r"a run with model.twice <lambda> 2, and this one has <lambda> 3"),
