@@ -403,7 +403,7 @@ def test_fit_trains_with_rules_of_floats() -> None:
 
 
 def test_a_value_that_takes_no_mpmath_numbers_asks_for_a_definition() -> None:
-    operation = custom_op("mine", lambda x: len([x]) * np.frompyfunc(math.sin, 1, 1)(x) + {}[0:0], lambda z, x: 1.0)
+    operation = custom_op("mine", lambda x: len([x]) * np.frompyfunc(math.sin, 1, 1)(x) + {}[[]], lambda z, x: 1.0)
     with pytest.raises(TypeError, match="mine: its value takes floats and no mpmath numbers .* give .* a definition="):
         operation(mpf(1))
 

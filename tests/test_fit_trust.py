@@ -1204,7 +1204,7 @@ def _() -> Any:
     weights = np.array([[1.0, 2.0], [3.0, 4.0]])
 
     def change(event: Any) -> None:
-        weights.shape = (4, 1) if event.step % 2 else (1, 4)
+        weights.resize((4, 1) if event.step % 2 else (1, 4), refcheck=False)
 
     return network(), {"loss": lambda p, t: (p - t) ** 2 * len(weights), "callbacks": at_steps(change)}
 
