@@ -1659,3 +1659,62 @@ def test_a_resumed_run_takes_the_engine_that_the_whole_run_took(
     whole, resumed = run(None), run(tmp_path / "run")
     assert resumed[:3] == whole[:3]
     assert resumed[3] == whole[3][stop:]
+
+
+class Meta(type):
+    """A metaclass, by which attributes of a class may mean anything."""
+
+
+class Odd(metaclass=Meta):
+    scale = 2.0
+
+
+class Properties:
+    @property
+    def scale(self) -> float:
+        return 2.0
+
+
+def refused(loss: Any, model: Any = None) -> str:
+    history = train(model or network(), loss=loss)
+    assert history.engine == "eager"
+    return str(history.eager_because)
+
+
+def test_reasons_name_what_is_used() -> None:
+    many = [float(i) for i in range(10_001)]
+    assert refused(lambda p, t: (p - t) ** 2 * len(many)).startswith("it reaches more than 10,000 numbers")
+    assert refused(lambda p, t: (p - t) ** 2 * Odd.scale).startswith("it uses loss: Odd (a class of a metaclass)")
+    assert refused(lambda p, t: (p - t) ** 2 if p > -1e9 else Properties.scale).startswith(
+        "it uses loss: Properties.scale"
+    )
+    assert "which is not defined" in refused(lambda p, t: (p - t) ** 2 if p > -1e9 else undefined)  # type: ignore[name-defined]  # noqa: F821
+    assert refused(lambda p, t: (p - t) ** 2 if p > -1e9 else tanh.scale).startswith("it uses loss: tanh.scale")
+    assert refused(lambda p, t: (p - t) ** 2 * odd.scale).startswith("loss: odd has a class of the metaclass Meta")
+
+
+odd = Odd()
+
+
+def test_a_variable_that_is_not_assigned_yet_is_a_reason() -> None:
+    def loss(p: Any, t: Any) -> Any:
+        return (p - t) ** 2 if p > -1e9 else later
+
+    assert refused(loss).startswith("loss uses later, which is not defined")
+    later = 1.0
+
+
+def test_a_method_of_this_package_that_is_no_function_any_more_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Neuron, "_output", functools.partialmethod(Neuron._output))
+    monkeypatch.setattr(MLP, "shown", functools.partial(print), raising=False)
+    assert refused(squared_error).startswith("it uses")
+
+
+def test_a_prediction_that_is_no_float_and_targets_of_other_kinds_are_reasons() -> None:
+    class Counted(Scaled):
+        def __call__(self, row: Any) -> Any:
+            return [super().__call__(row), 1]
+
+    model = Counted()
+    history = train(model, loss=lambda p, t: (p[0] - t) ** 2, metric=lambda ps, ts: 0.0)
+    assert str(history.eager_because).startswith("expected Values and floats as prediction, got 1")

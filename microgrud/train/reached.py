@@ -191,7 +191,7 @@ class Reached:
                 x = getattr(x, key, _ABSENT)
             elif isinstance(x, type) and not of_library(x, "microgrud"):
                 x = self._member_of(name, x, key)
-            elif isinstance(x, (type, types.FunctionType, types.ModuleType)):
+            elif isinstance(x, (type, *_FUNCTIONS, types.ModuleType)):
                 raise UnlistedError(f"it uses {name}: {'.'.join(path[: i + 1])}")
             else:
                 self._attributes.update(dict.fromkeys(path[i:], name))
