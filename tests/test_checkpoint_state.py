@@ -272,7 +272,7 @@ def what_cannot_change_and_no_file_can_hold() -> Any:
     return of(start, factor)
 
 
-# Of 12 steps, 4 in an epoch.
+# There are 12 steps, 4 in an epoch.
 @pytest.mark.parametrize(("cut", "end"), [(1, "stop"), (4, "stop"), (7, "stop"), (11, "crash")])
 @pytest.mark.parametrize("name", STATEFUL)
 def test_a_model_with_state_ends_the_same(name: str, cut: int, end: str, tmp_path: Path) -> None:

@@ -420,7 +420,7 @@ static PyObject *operation_object(const State *state, const Node *node)
     return operation != NULL ? operation : state->empty;
 }
 
-/* What Python's `_pass_on` does: the chain rule, nothing for a leaf, and an error for a node without a rule. */
+/* The twin of Python's `_pass_on`: the chain rule, nothing for a leaf, and an error for a node without a rule. */
 static int pass_on(const State *state, Node *node)
 {
     int status = has_closure(node) ? 1 : pass_on_by_kernel(node);

@@ -54,7 +54,7 @@ def _fail(message: str, code: int = 2) -> NoReturn:
 
 
 def _complaint(error: OSError) -> str:
-    """What the system says, without the number of the error; only what is printed has no name of a file."""
+    """Return the words of the system, without the number of the error; an error of printing has no name of a file."""
     return f"{error.filename or 'stdout'}: {error.strerror}" if error.strerror else str(error)
 
 

@@ -87,7 +87,7 @@ class Checkpoint:
             "random": random.getstate.__self__,  # type: ignore[attr-defined]
             "numpy.random": np.random.get_state.__self__,  # type: ignore[attr-defined]
         }
-        # What a subclass of Value keeps beside its number, moments say.
+        # The attributes that a subclass of Value has beside its number, moments say.
         roots["parameters"] = {i: vars(p) for i, p in enumerate(training.parameters) if hasattr(p, "__dict__")}
         self._attributes = Attributes(roots, training.parameters)
         self._pause_until = 0.0

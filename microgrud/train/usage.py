@@ -99,7 +99,7 @@ def usage_of(code: types.CodeType) -> Usage:
             if step.opname in _ATTRIBUTES:
                 attributes.add(step.argval)
     free = {path for path in paths["LOAD_DEREF"] if path[0] in code.co_freevars}
-    # What follows a variable that an enclosing function shares with an inner one is an attribute of anything.
+    # A variable that an enclosing function shares with an inner one may be anything, and have any attribute.
     attributes.update(name for path in paths["LOAD_DEREF"] - free for name in path[1:])
     return Usage(sorted(paths["LOAD_GLOBAL"]), sorted(free), sorted(attributes))
 
