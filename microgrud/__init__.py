@@ -12,9 +12,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .anomaly import AnomalyError, detect_anomaly
-from .custom import custom_op
+from .autodiff.custom import custom_op
+from .autodiff.gradients import gradient
+from .autodiff.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad
 from .engine import Value
+from .engine.anomaly import AnomalyError, detect_anomaly
+from .engine.grad_mode import enable_grad, no_grad
+from .engine.native import backend
 from .functions import (
     abs,
     acos,
@@ -71,10 +75,6 @@ from .functions import (
     trunc,
     where,
 )
-from .gradients import gradient
-from .native import backend
-from .recording import enable_grad, no_grad
-from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad
 from .version import __version__
 
 if TYPE_CHECKING:

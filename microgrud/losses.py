@@ -12,9 +12,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from . import functions, ops, watching
-from .engine import Value
-from .operation import Number, as_float, as_sequence, describe_operands, is_real_scalar
+from . import functions
+from .common.numbers import Number, as_float, as_sequence, describe_operands, is_real_scalar
+from .engine import Value, ops, tracing
 
 _FOR_TWO_CLASSES = "for two classes and one output, use binary_cross_entropy_with_logits"
 # How far the sum of soft targets may be from 1, and a log-probability above 0: room for single precision.
@@ -377,7 +377,7 @@ def _left_open(items: Iterable[Number], target: Any) -> Number | None:
     Returns:
         The item; None for any other index, and for one out of range, of which the caller says what is wrong with it.
     """
-    if watching.current() is None:
+    if tracing.current() is None:
         return None
     from .tape.integers import IntegerArgument, take  # whoever records has loaded it, and nobody else needs it
 

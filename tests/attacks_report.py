@@ -24,7 +24,7 @@ from typing import Any
 
 import microgrud
 from microgrud import compile, relu, softmax, take, where
-from microgrud.files import write_folder_atomically
+from microgrud.common.files import write_folder_atomically
 from microgrud.nn import MLP, ModelFileError, load_model
 
 Counts = collections.Counter[str]

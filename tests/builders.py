@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from microgrud import native
+from microgrud.engine import native
 from microgrud.tape import building, graph, lowering, program
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 from truth import TRUTH, exact, sample, ulp_error
 
-from microgrud import ops
+from microgrud.engine import ops
 
 BOUND = 4.0
 SAMPLES = 1000

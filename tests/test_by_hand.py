@@ -31,8 +31,8 @@ from microgrud import (
     sin,
     value_and_grad,
 )
+from microgrud.autodiff.gradients import gradient, pushforward
 from microgrud.draw import draw, explain
-from microgrud.gradients import gradient, pushforward
 from microgrud.nn import Module
 from microgrud.testing import GradientError, check_gradients
 from microgrud.train import fit

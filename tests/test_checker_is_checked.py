@@ -20,8 +20,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from truth import CONSTANTS, COUNTS
 
-from microgrud import Value, ops
-from microgrud.operation import Operation
+from microgrud import Value
+from microgrud.engine import ops
+from microgrud.engine.operation import Operation
 from microgrud.testing import MOVES, Expression, GradientError, check_gradients, expressions, reals
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
@@ -201,8 +202,8 @@ def _replace(tree: ast.AST, old: ast.AST, new: ast.AST) -> None:
 def test_a_dropped_term_is_caught() -> None:
     caught, missed = 0, []
     for where, tree in without_a_term():
-        module = types.ModuleType("microgrud.ops_without_a_term")
-        module.__package__ = "microgrud"
+        module = types.ModuleType("microgrud.engine.ops_without_a_term")
+        module.__package__ = "microgrud.engine"
         exec(compile(tree, "ops_without_a_term", "exec"), module.__dict__)
         for name, mutant in module.TABLE.items():
             if changes(mutant, name):

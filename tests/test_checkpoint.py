@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from microgrud import Value
-from microgrud.jsonfile import ModelFileError, write_json_atomically
+from microgrud.common.jsonfile import ModelFileError, write_json_atomically
 from microgrud.losses import absolute_error, squared_error
 from microgrud.nn import MLP, save_model
 from microgrud.optim import (

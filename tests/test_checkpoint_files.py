@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from kills import killed, uninterrupted
 
-from microgrud.files import write_atomically
-from microgrud.jsonfile import ModelFileError
+from microgrud.common.files import write_atomically
+from microgrud.common.jsonfile import ModelFileError
 from microgrud.losses import squared_error
 from microgrud.nn import MLP
 from microgrud.train import CheckpointError, History, TrainingEvent, checkpoint as checkpoint_module, fit

@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 
 from microgrud import Value, compile
-from microgrud.jsonfile import ModelFileError
+from microgrud.common.jsonfile import ModelFileError
 from microgrud.losses import squared_error
 from microgrud.nn import MLP, Module
 from microgrud.optim import LBFGS, SGD, Adam, Optimizer, StepLR

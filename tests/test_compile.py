@@ -235,9 +235,9 @@ def test_batches_of_different_lengths_are_refused() -> None:
         compile(lambda x, y: x, batched="z")
 
 
-@pytest.mark.parametrize("name", sorted(set(microgrud.ops.TABLE) - {"round_digits", "where"}))
+@pytest.mark.parametrize("name", sorted(set(microgrud.engine.ops.TABLE) - {"round_digits", "where"}))
 def test_every_operation_of_the_table(name: str) -> None:
-    operation = microgrud.ops.TABLE[name]
+    operation = microgrud.engine.ops.TABLE[name]
     count = operation.arity or COUNTS.get(name, 3)
     points = RNG.uniform(0.05, 0.95, size=(70, count))
     if name == "clip":

@@ -36,9 +36,9 @@ from microgrud import (
     tanh,
     where,
 )
+from microgrud.engine.ops import TABLE
 from microgrud.losses import cross_entropy, squared_error
 from microgrud.nn import MLP, Module
-from microgrud.ops import TABLE
 from microgrud.tape import Compiled, executors
 from microgrud.tape.checking import check_program
 from microgrud.tape.pickling import pack_program, unpack_program

@@ -11,7 +11,7 @@ import pytest
 
 import microgrud
 from microgrud import Value, abs, gradient
-from microgrud.gradients import pushforward
+from microgrud.autodiff.gradients import pushforward
 
 PAGE = Path(__file__).parent.parent / "docs" / "conventions.md"
 ROW = re.compile(r"^\| `([^`]+)` \| `([^`]+)` \| `([^`]+)` \|(?: `([^`]+)`)? \|$", re.MULTILINE)

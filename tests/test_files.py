@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from microgrud import Value, files, tanh
+from microgrud import Value, tanh
+from microgrud.common import files
 from microgrud.draw import backprop_steps, draw_dot
 from microgrud.nn import MLP
 from microgrud.train import History

@@ -21,7 +21,7 @@ import pytest
 
 import microgrud
 from microgrud import Value, compile
-from microgrud.forking import CachedAttribute, Lock
+from microgrud.common.forking import CachedAttribute, Lock
 from microgrud.testing import check_gradients
 
 pytestmark = [

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import microgrud
-from microgrud import Value, functions, ops
+from microgrud import Value, functions
+from microgrud.engine import ops
 
 PUBLIC = [name for name, f in vars(functions).items() if inspect.isfunction(inspect.unwrap(f)) and name[0] != "_"]
 OVER_SEQUENCES = ["sum", "mean", "prod", "dot", "norm", "max", "min", "logsumexp", "softmax", "log_softmax"]

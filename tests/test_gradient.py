@@ -12,9 +12,10 @@ from mpmath import mp, mpf
 from programs import ROUNDING, Program, programs
 
 import microgrud as mg
-from microgrud import Value, gradient, ops
-from microgrud.gradients import pushforward
-from microgrud.operation import Operation
+from microgrud import Value, gradient
+from microgrud.autodiff.gradients import pushforward
+from microgrud.engine import ops
+from microgrud.engine.operation import Operation
 
 # Points inside the domain, on every branch of every rule, away from kinks. The operands in brackets are not
 # differentiated: they choose (the condition of where, the index of softmax, the number of digits).

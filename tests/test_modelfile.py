@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from microgrud import Value, tanh
-from microgrud.jsonfile import checksum, read_json, write_json_atomically
+from microgrud.common.jsonfile import checksum, read_json, write_json_atomically
 from microgrud.nn import ACTIVATIONS, MLP, Layer, ModelFileError, Module, Neuron, load_model, load_state, save_model
 
 MODELS: list[Callable[[], Module]] = [

@@ -25,7 +25,8 @@ import numpy as np
 import pytest
 
 import microgrud as mg
-from microgrud import Value, native
+from microgrud import Value
+from microgrud.engine import native
 from microgrud.nn import MLP
 
 pytestmark = pytest.mark.skipif(mg.backend != "c", reason="of the engine in C")
@@ -308,7 +309,7 @@ def test_a_second_copy_of_the_engine_has_types_of_its_own_and_dies_with_its_node
 def test_a_cycle_of_a_module_and_its_nodes_is_found() -> None:
     module = another_engine()
     node = module.Value(1.0)
-    node.label = [module, module.accelerate(abs, mg.ops.TABLE["exp"]), node * 2.0, node]
+    node.label = [module, module.accelerate(abs, mg.engine.ops.TABLE["exp"]), node * 2.0, node]
     gone = weakref.ref(module)
     del module, node
     gc.collect()

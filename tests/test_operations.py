@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from mpmath import mp
 from programs import MPMATH_FLOORS
 
-from microgrud import Value, ops
-from microgrud.engine import topological_order
-from microgrud.operation import Operation
+from microgrud import Value
+from microgrud.engine import ops, topological_order
+from microgrud.engine.operation import Operation
 from microgrud.testing import MOVES, Expression, check_gradients, expressions
 from microgrud.testing.multiprecision import exact, slope
 from microgrud.testing.rounding import paths

@@ -17,7 +17,8 @@ from mpmath import mp, mpf
 from truth import TRUTH, Formula
 
 import microgrud as mg
-from microgrud import Value, gradient, ops
+from microgrud import Value, gradient
+from microgrud.engine import ops
 
 ORDERS = range(1, 7)
 DIGITS = 50

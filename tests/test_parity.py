@@ -135,29 +135,29 @@ def count_constants(name: str, operands: int) -> int:
     return {"softmax": 1, "log_softmax": 1, "radial": (operands + 1) // 2, "power_log": 2}.get(name, 0)
 
 
-@pytest.mark.parametrize("name", PYTHON.ops.TABLE)
+@pytest.mark.parametrize("name", PYTHON.engine.ops.TABLE)
 def test_every_entry_of_the_table_has_a_twin_of_the_same_bits(name: str) -> None:
-    operation = PYTHON.ops.TABLE[name]
+    operation = PYTHON.engine.ops.TABLE[name]
     for xs in operand_lists(name, operation.arity, 3000 if NIGHTLY else 300):
 
         def run(mg: ModuleType, xs: list[float] = xs) -> Any:
             leaves = [mg.Value(x) for x in xs]
             constants = count_constants(name, len(xs))
-            result = mg.ops.TABLE[name](*xs[:constants], *leaves[constants:])
+            result = mg.engine.ops.TABLE[name](*xs[:constants], *leaves[constants:])
             result.backward()
             return [result, *leaves]
 
         same(run)
 
 
-@pytest.mark.parametrize("name", PYTHON.ops.TABLE)
+@pytest.mark.parametrize("name", PYTHON.engine.ops.TABLE)
 def test_every_entry_of_the_table_is_known_to_the_c_engine(name: str) -> None:
-    assert C.native.engine.accelerate(abs, C.ops.TABLE[name]) is not abs
-    assert C.native.engine.accelerate(abs, "no operation of the table") is abs
+    assert C.engine.native.engine.accelerate(abs, C.engine.ops.TABLE[name]) is not abs
+    assert C.engine.native.engine.accelerate(abs, "no operation of the table") is abs
 
 
 def test_the_names_of_the_table_are_those_of_the_c_engine() -> None:
-    for operation in C.ops.TABLE.values():
+    for operation in C.engine.ops.TABLE.values():
         x = C.Value(0.5 if operation.name == "atanh" else 1.0)
         count = operation.arity or (4 if operation.name == "power_log" else 3)
         constants = count_constants(operation.name, count)
@@ -227,7 +227,9 @@ def test_operators_agree_on_everything(name: str, left: str, right: str) -> None
 
 
 @pytest.mark.parametrize("operand", OPERANDS)
-@pytest.mark.parametrize("name", [n for n in PYTHON.__all__ if callable(getattr(PYTHON, n)) and n in PYTHON.ops.TABLE])
+@pytest.mark.parametrize(
+    "name", [n for n in PYTHON.__all__ if callable(getattr(PYTHON, n)) and n in PYTHON.engine.ops.TABLE]
+)
 def test_functions_agree_on_everything(name: str, operand: str) -> None:
     make = OPERANDS[operand]
     width = len(inspect.signature(getattr(PYTHON, name)).parameters)
@@ -306,7 +308,7 @@ OTHERS: dict[str, Callable[[ModuleType], Any]] = {
 
 
 def test_every_public_name_is_compared() -> None:
-    compared = {name for name in PYTHON.__all__ if name in PYTHON.ops.TABLE} | set(OTHERS) | {"backend"}
+    compared = {name for name in PYTHON.__all__ if name in PYTHON.engine.ops.TABLE} | set(OTHERS) | {"backend"}
     assert compared == set(PYTHON.__all__)
 
 
@@ -519,7 +521,7 @@ def test_copies_agree() -> None:
 
 def test_packing_agrees() -> None:
     def run(mg: ModuleType) -> Any:
-        packing = sys.modules["microgrud.optim.packing"] if mg is microgrud else mg.optim.packing
+        packing = sys.modules["microgrud.engine.vectors"] if mg is microgrud else mg.optim.packing
         values = [mg.Value(x) for x in (1.0, -2.0, 3.5)]
         vector = packing.read_data(values)
         packing.write_data(values, vector * 2)

@@ -17,9 +17,9 @@ from microgrud.cli.pipeline import Run, Settings, train_on_table
 from microgrud.cli.report import report_page
 from microgrud.cli.tables import Table, iris_table
 from microgrud.cli.walk import flow_chart, flow_picture, measured_samples, surface_chart, surface_of, surface_picture
+from microgrud.engine.vectors import read_data, read_gradients, write_data
 from microgrud.losses import cross_entropy, squared_error
 from microgrud.nn import MLP
-from microgrud.optim.packing import read_data, read_gradients, write_data
 from microgrud.plot import Trajectory
 from microgrud.train import evaluate
 

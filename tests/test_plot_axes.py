@@ -156,7 +156,7 @@ def test_drawing_needs_no_pyplot_and_leaves_matplotlibs_settings_alone(
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), TypeError("mistake")])
 def test_after_an_error_modes_settings_and_random_numbers_are_as_before(error: BaseException) -> None:
-    from microgrud.recording import is_recording
+    from microgrud.engine.grad_mode import is_recording
 
     model = network()
     x, y = Value(1.0), Value(2.0)

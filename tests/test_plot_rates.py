@@ -11,10 +11,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from microgrud import Value, backend, log
+from microgrud.engine.vectors import read_data, read_gradients
 from microgrud.losses import squared_error
 from microgrud.nn import MLP
 from microgrud.optim import LBFGS, SGD, Adam
-from microgrud.optim.packing import read_data, read_gradients
 from microgrud.plot import LearningRateRange, learning_rate_range, quadratic
 from microgrud.plot.rates import _judged, _MovingAverage
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from microgrud import Value, exp, log
+from microgrud.engine.vectors import read_data, read_gradients, write_data
 from microgrud.losses import squared_error
 from microgrud.nn import MLP, Module
-from microgrud.optim.packing import read_data, read_gradients, write_data
 from microgrud.plot import LossSurface, Trajectory, beale, himmelblau, loss_surface, replay
 from microgrud.plot.bar import with_progress
 from microgrud.plot.parameters import filters_of

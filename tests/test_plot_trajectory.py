@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from microgrud import Value
+from microgrud.engine.vectors import read_data
 from microgrud.losses import squared_error
 from microgrud.nn import MLP, Module
 from microgrud.optim import LBFGS, SGD, Adam, StepLR, gradient_norm
-from microgrud.optim.packing import read_data
 from microgrud.plot import Trajectory, rosenbrock
 from microgrud.train import fit
 

@@ -18,8 +18,9 @@ from builders import compared
 from hypothesis import given, strategies as st
 
 import microgrud
-from microgrud import CompileError, Value, compile, custom_op, native, softmax, take, where
-from microgrud.ops import DOT, IDENTITY, LOG_SOFTMAX, PROD, SUM, TABLE
+from microgrud import CompileError, Value, compile, custom_op, softmax, take, where
+from microgrud.engine import native
+from microgrud.engine.ops import DOT, IDENTITY, LOG_SOFTMAX, PROD, SUM, TABLE
 from microgrud.tape import building, graph, liveness, lowering, program
 from microgrud.tape.arguments import read_arguments
 from microgrud.tape.graph import KNOWN, LINEAR, flatten, leaves_made_inside

@@ -12,9 +12,9 @@ import weakref
 import pytest
 
 from microgrud import Value, gradient
-from microgrud.anomaly import path_to_leaf
+from microgrud.autodiff.gradients import pushforward
 from microgrud.engine import topological_order
-from microgrud.gradients import pushforward
+from microgrud.engine.anomaly import path_to_leaf
 
 LENGTH = 1_000_000
 STEPS = 10_000

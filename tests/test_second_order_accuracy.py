@@ -16,7 +16,8 @@ from mpmath import mp, mpf
 from test_accuracy import at_kink, operands_of, truth_operands
 from truth import DIGITS, SECOND, TRUTH, Formula, exact
 
-from microgrud import Value, gradient, ops
+from microgrud import Value, gradient
+from microgrud.engine import ops
 
 BOUND = 16.0
 SAMPLES = 500

@@ -16,7 +16,7 @@ from microgrud.cli import commands
 from microgrud.cli.pipeline import Settings, train_on_table
 from microgrud.cli.predicting import Predictor
 from microgrud.cli.tables import Table, read_table
-from microgrud.jsonfile import checksum
+from microgrud.common.jsonfile import checksum
 from microgrud.nn import MLP, ModelFileError, save_model
 
 #: In the place of any entry: every kind that JSON has, and the numbers that are most likely to be believed.

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, Phase, find, given, settings, strategies as 
 from hypothesis.errors import NoSuchExample
 
 import microgrud
-from microgrud import Value, ops
-from microgrud.engine import topological_order
-from microgrud.operation import Interval
+from microgrud import Value
+from microgrud.common.numbers import Interval
+from microgrud.engine import ops, topological_order
 from microgrud.testing import (
     MOVES,
     Expression,

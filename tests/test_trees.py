@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from microgrud import Value
-from microgrud.trees import as_array, flatten
+from microgrud.autodiff.trees import as_array, flatten
 
 
 class Point(NamedTuple):

@@ -11,9 +11,9 @@ import pytest
 
 import microgrud
 from microgrud import Value, compile
+from microgrud.engine.ops import TABLE
 from microgrud.losses import squared_error
 from microgrud.nn import MLP
-from microgrud.ops import TABLE
 from microgrud.tape import executors
 
 native = executors.native_tape

@@ -269,7 +269,7 @@ static PyMethodDef module_methods[] = {
      "clear_gradients($module, parameters, /)\n--\n\nSet the grad of every parameter to zero."},
     {"held_outside", held_outside, METH_VARARGS,
      "held_outside($module, order, holding, weight, inputs, dependent, /)\n--\n\n"
-     "Return a node of a graph that is held by more than the graph and two lists, or None; see microgrud.outside."},
+     "Return a node of a graph that is held by more than the graph and two lists, or None; see microgrud.autodiff.outside."},
     {"all_identical", (PyCFunction)(void (*)(void))all_identical, METH_FASTCALL,
      "all_identical($module, containers, contents, /)\n--\n\n"
      "Tell whether lists, tuples and dicts hold the very things that they held; see microgrud.train.listed."},
@@ -299,7 +299,7 @@ static PyObject *import_from(const char *module_name, const char *name)
 /* Look every operation of the table up in ops.TABLE. */
 static int bind_operations(State *state)
 {
-    PyObject *table = import_from("microgrud.ops", "TABLE");
+    PyObject *table = import_from("microgrud.engine.ops", "TABLE");
     if (table == NULL) {
         return -1;
     }
@@ -330,8 +330,8 @@ static int bind_operations(State *state)
 /* Make the two types, and the objects that are looked up in them. */
 static int make_types(PyObject *module, State *state)
 {
-    PyObject *operators = import_from("microgrud.operators", "Operators");
-    PyObject *methods = operators == NULL ? NULL : import_from("microgrud.methods", "OperationMethods");
+    PyObject *operators = import_from("microgrud.engine.operators", "Operators");
+    PyObject *methods = operators == NULL ? NULL : import_from("microgrud.engine.methods", "OperationMethods");
     PyObject *bases = methods == NULL ? NULL : PyTuple_Pack(2, operators, methods);
     Py_XDECREF(operators);
     Py_XDECREF(methods);
@@ -409,16 +409,16 @@ static int execute(PyObject *module)
     }
     IMPORTED_OBJECTS(IMPORT)
 #undef IMPORT
-    state->switched = import_from("microgrud.recording", "_switched");
+    state->switched = import_from("microgrud.engine.grad_mode", "_switched");
     if (state->switched == NULL) {
         return -1;
     }
-    state->watched = import_from("microgrud.watching", "_watched");
+    state->watched = import_from("microgrud.engine.tracing", "_watched");
     if (state->watched == NULL) {
         return -1;
     }
     if (!PyList_CheckExact(state->switched) || !PyList_CheckExact(state->watched)) {
-        PyErr_SetString(PyExc_TypeError, "microgrud.recording._switched and microgrud.watching._watched: expected lists");
+        PyErr_SetString(PyExc_TypeError, "microgrud.engine.grad_mode._switched and microgrud.engine.tracing._watched: expected lists");
         return -1;
     }
     if (bind_operations(state) < 0 || make_types(module, state) < 0) {

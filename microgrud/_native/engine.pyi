@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..engine import Value as Value
-from ..operation import Operation
+from ..engine.operation import Operation
 
 #: Of data and grad in a Value, in bytes.
 NUMBER_OFFSETS: tuple[int, int]

@@ -69,21 +69,21 @@ typedef struct Page Page; /* of memory for nodes: pages.h */
 /* The objects of the Python modules that the engine uses, for what is rare: conversions, errors, anomalies, copies.
  * X(field, module, name) */
 #define IMPORTED_OBJECTS(X)                                                                                            \
-    X(recording, "microgrud.recording", "_recording")                                                                  \
-    X(as_float, "microgrud.operation", "as_float")                                                                     \
-    X(as_sequence, "microgrud.operation", "as_sequence")                                                               \
-    X(is_number, "microgrud.operators", "_is_number")                                                                  \
-    X(check_forward, "microgrud.anomaly", "check_forward")                                                             \
-    X(watching, "microgrud.anomaly", "watching")                                                                       \
-    X(pass_on_checked, "microgrud.anomaly", "pass_on_checked")                                                         \
-    X(compared, "microgrud.watching", "compared")                                                                      \
-    X(looked_at, "microgrud.watching", "looked_at")                                                                    \
-    X(detached, "microgrud.watching", "detached")                                                                      \
-    X(peeked, "microgrud.watching", "peeked")                                                                          \
-    X(made, "microgrud.watching", "made")                                                                              \
-    X(copy_node, "microgrud.copying", "copy_node")                                                                     \
-    X(deepcopy_graph, "microgrud.copying", "deepcopy_graph")                                                           \
-    X(reduce_graph, "microgrud.copying", "reduce_graph")
+    X(recording, "microgrud.engine.grad_mode", "_recording")                                                           \
+    X(as_float, "microgrud.common.numbers", "as_float")                                                               \
+    X(as_sequence, "microgrud.common.numbers", "as_sequence")                                                          \
+    X(is_number, "microgrud.engine.operators", "_is_number")                                                           \
+    X(check_forward, "microgrud.engine.anomaly", "check_forward")                                                      \
+    X(watching, "microgrud.engine.anomaly", "is_detecting")                                                            \
+    X(pass_on_checked, "microgrud.engine.anomaly", "pass_on_checked")                                                  \
+    X(compared, "microgrud.engine.tracing", "compared")                                                                \
+    X(looked_at, "microgrud.engine.tracing", "looked_at")                                                              \
+    X(detached, "microgrud.engine.tracing", "detached")                                                                \
+    X(peeked, "microgrud.engine.tracing", "peeked")                                                                    \
+    X(made, "microgrud.engine.tracing", "made")                                                                        \
+    X(copy_node, "microgrud.engine.copying", "copy_node")                                                              \
+    X(deepcopy_graph, "microgrud.engine.copying", "deepcopy_graph")                                                    \
+    X(reduce_graph, "microgrud.engine.copying", "reduce_graph")
 
 /* What the module keeps for one interpreter. */
 typedef struct {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..optim.packing import Vector
+from ..engine.vectors import Vector
 from .preprocessing import NumberColumn, Preprocessing
 
 __all__ = ["InputPlane", "plane_of"]

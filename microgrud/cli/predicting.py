@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..engine.grad_mode import no_grad
 from ..functions import softmax
 from ..nn import MLP
 from ..nn.modelfile import ModelFileError, load_model
-from ..recording import no_grad
 from .preprocessing import Preprocessing
 from .stored import check_stored
 from .tables import Table, TableError, why_unreadable

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..files import write_atomically, write_folder_atomically
+from ..common.files import write_atomically, write_folder_atomically
 from ..nn.modelfile import save_model
 from .pictures import draw_pictures
 from .report import report_page

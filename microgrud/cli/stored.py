@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..documents import COUNT, FLAG, NUMBER, OBJECT, SIZE, TEXT, Form, Kind, check_entry
+from ..common.documents import COUNT, FLAG, NUMBER, OBJECT, SIZE, TEXT, Form, Kind, check_entry
 from ..nn import MLP
 
 __all__ = ["check_stored"]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..forking import CachedAttribute
+from ..common.forking import CachedAttribute
 
 if TYPE_CHECKING:
     import pandas as pd

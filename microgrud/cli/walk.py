@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..engine.vectors import Vector, read_data, read_gradients, write_data, write_gradients
 from ..functions import mean
-from ..optim.packing import Vector, read_data, read_gradients, write_data, write_gradients
 from ..plot import LossSurface, gradient_flow, loss_surface
 from ..train.batches import Samples
 from ..train.objective import MeanLoss

@@ -12,9 +12,9 @@ from pathlib import Path
 from string import Template
 from typing import Any, overload
 
+from ..common.files import write_atomically
+from ..common.forking import CachedAttribute
 from ..engine import Value
-from ..files import write_atomically
-from ..forking import CachedAttribute
 from .digraph import Picture
 from .drawing import check_settings, new_drawing
 from .folding import view

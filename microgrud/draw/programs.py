@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..ops import LOG_SOFTMAX, SOFTMAX
+from ..engine.ops import LOG_SOFTMAX, SOFTMAX
 from ..tape.formulas import Formulas, counted
 from ..tape.program import LINEAR, Instruction
 from ..tape.recorder import TAKE

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from ..files import write_atomically
+from ..common.files import write_atomically
 
 try:
     import graphviz

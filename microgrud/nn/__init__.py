@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from ..jsonfile import ModelFileError
+from ..common.jsonfile import ModelFileError
 from .activations import ACTIVATIONS, Activation, get_activation
 from .initializers import (
     INITIALIZERS,

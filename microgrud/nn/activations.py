@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .. import functions
+from ..common.numbers import Number
 from ..engine import Value
-from ..operation import Number
 
 
 @dataclass(frozen=True)

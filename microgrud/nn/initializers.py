@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..operation import as_float
+from ..common.numbers import as_float
 
 
 class RandomSource(Protocol):

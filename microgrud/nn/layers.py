@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from .. import functions
+from ..common.numbers import Number, as_sequence, is_real_scalar
 from ..engine import Value
-from ..operation import Number, as_sequence, is_real_scalar
 from .activations import Activation, get_activation
 from .initializers import Initializer, get_initializer, get_random_source
 from .module import Module

@@ -1,7 +1,7 @@
 """Model files: JSON that holds a network, exact to the last bit, and that nothing is ever unpickled from.
 
-`microgrud.nn.modelformat` shows what stands in a file, `microgrud.jsonfile` how it is written so that it is whole or
-not there, and how any damage is found.
+`microgrud.nn.modelformat` shows the contents of a file; `microgrud.common.jsonfile` writes it, so that it is either
+whole or not there, and finds any damage.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from ..jsonfile import ModelFileError
+from ..common.jsonfile import ModelFileError
 from .layers import MLP, Layer, Neuron
 from .modelformat import read_model
 from .module import Module, build_module, save_module

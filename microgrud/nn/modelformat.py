@@ -22,8 +22,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..documents import FLAG, NUMBER, OBJECT, SIZE, TEXT, Form, Kind, check_entry
-from ..jsonfile import ModelFileError, read_json, write_json_atomically
+from ..common.documents import FLAG, NUMBER, OBJECT, SIZE, TEXT, Form, Kind, check_entry
+from ..common.jsonfile import ModelFileError, read_json, write_json_atomically
 from ..version import __version__
 
 FORMAT = "microgrud model"

@@ -6,12 +6,11 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from .. import native
-from ..display import ShownInNotebooks
-from ..engine import Value
-from ..jsonfile import ModelFileError
-from ..operation import as_float
-from ..optim.packing import clear_gradients
+from ..common.display import ShownInNotebooks
+from ..common.jsonfile import ModelFileError
+from ..common.numbers import as_float
+from ..engine import Value, native
+from ..engine.vectors import clear_gradients
 from .contents import leaves_and
 from .modelformat import StoredModel, read_model, write_model
 

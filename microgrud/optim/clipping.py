@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from ..common.checks import NOT_NEGATIVE, real
+from ..common.numbers import Interval, as_float
 from ..engine import Value
-from ..operation import Interval, as_float
-from .packing import check_parameters, read_gradients, write_gradients
-from .settings import NOT_NEGATIVE, real
+from ..engine.vectors import check_parameters, read_gradients, write_gradients
 
 
 def gradient_norm(parameters: Sequence[Value]) -> float:

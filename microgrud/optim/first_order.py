@@ -10,10 +10,10 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
+from ..common.checks import ANY, FRACTION, NOT_NEGATIVE, Check, flag, pair, real
 from ..engine import Value
+from ..engine.vectors import Vector
 from .optimizer import Optimizer
-from .packing import Vector
-from .settings import ANY, FRACTION, NOT_NEGATIVE, Check, flag, pair, real
 
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "RMSprop"]
 

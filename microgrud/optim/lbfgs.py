@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..common.checks import NOT_NEGATIVE, POSITIVE, Check, numbers, one_of, optional, real, whole
+from ..common.numbers import as_float
 from ..engine import Value
-from ..operation import as_float
+from ..engine.vectors import Vector, read_data, read_gradients, write_data
 from .linesearch import Point, strong_wolfe
 from .optimizer import Optimizer
-from .packing import Vector, read_data, read_gradients, write_data
-from .settings import NOT_NEGATIVE, POSITIVE, Check, numbers, one_of, optional, real, whole
 
 
 class LBFGS(Optimizer):

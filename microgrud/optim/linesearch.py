@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .packing import Vector
+from ..engine.vectors import Vector
 
 
 class Point(NamedTuple):

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..common.checks import Check, numbers, whole
 from ..engine import Value
-from .packing import Vector, check_parameters, clear_gradients, read_data, read_gradients, write_data
-from .settings import Check, numbers, whole
+from ..engine.vectors import Vector, check_parameters, clear_gradients, read_data, read_gradients, write_data
 
 
 class Optimizer:

@@ -19,9 +19,9 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from ..operation import Interval
+from ..common.checks import FRACTION, NOT_NEGATIVE, POSITIVE, Check, brief, flag, numbers, one_of, optional, real, whole
+from ..common.numbers import Interval
 from .optimizer import Optimizer
-from .settings import FRACTION, NOT_NEGATIVE, POSITIVE, Check, brief, flag, numbers, one_of, optional, real, whole
 
 _UNIT = Interval(0.0, 1.0)
 

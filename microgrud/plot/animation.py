@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ..files import naming, write_atomically
-from ..operation import Interval
-from ..optim.packing import Vector
-from ..optim.settings import real, whole
+from ..common.checks import real, whole
+from ..common.files import naming, write_atomically
+from ..common.numbers import Interval
+from ..engine.vectors import Vector
 from .axes import axes_for, need_matplotlib
 from .paths import place_legend
 from .scales import drawable

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..common.checks import one_of
 from ..engine import Value
 from ..nn.module import Module
-from ..optim.settings import one_of
 from .parameters import filters_of, named_parameters
 from .planes import Plane, coordinate_plane, filter_normalized_plane, principal_plane, read_center
 from .trajectory import Trajectory

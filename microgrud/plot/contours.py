@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..operation import as_float, as_sequence
-from ..optim.packing import Vector
-from ..optim.settings import flag, whole
+from ..common.checks import flag, whole
+from ..common.numbers import as_float, as_sequence
+from ..engine.vectors import Vector
 from .axes import axes_for, need_matplotlib
 from .paths import draw_paths, place_legend
 from .scales import LARGEST, LOG_NOTE, Scale, chosen_scale, contour_levels, drawable, is_constant, three_digits

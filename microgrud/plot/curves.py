@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..optim.settings import one_of
+from ..common.checks import one_of
 from ..train.history import History
 from .axes import axes_for
 from .paths import place_legend

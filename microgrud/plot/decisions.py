@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ..common.checks import ANY, one_of, optional, real, whole
+from ..common.numbers import as_float, as_sequence, is_real_scalar
+from ..engine.grad_mode import no_grad
+from ..engine.vectors import Vector
 from ..nn.layers import MLP
-from ..operation import as_float, as_sequence, is_real_scalar
-from ..optim.packing import Vector
-from ..optim.settings import ANY, one_of, optional, real, whole
-from ..recording import no_grad
 from ..train.batches import Samples, check_samples
 from ..train.evaluation import mode, number
 from .axes import axes_for

@@ -7,11 +7,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..common.checks import pair, real
+from ..common.numbers import Interval, as_float
 from ..engine import Value
-from ..operation import Interval, as_float
-from ..optim.packing import Vector, read_data, read_gradients, write_data, write_gradients
-from ..optim.settings import pair, real
-from ..recording import no_grad
+from ..engine.grad_mode import no_grad
+from ..engine.vectors import Vector, read_data, read_gradients, write_data, write_gradients
 from ..train.evaluation import number
 from .bar import with_progress
 from .planes import Plane

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..operation import Interval
-from ..optim.settings import real
+from ..common.checks import real
+from ..common.numbers import Interval
 
 __all__ = ["beale", "himmelblau", "quadratic", "ravine", "rosenbrock", "saddle"]
 

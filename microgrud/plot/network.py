@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..common.checks import whole
+from ..engine.vectors import Vector, read_data, read_gradients
 from ..nn.module import Module
-from ..optim.packing import Vector, read_data, read_gradients
-from ..optim.settings import whole
 from .axes import axes_for, several_axes
 from .parameters import layers_of
 from .scales import LARGEST, LOG_NOTE, drawable

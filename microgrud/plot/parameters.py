@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..engine import Value
+from ..engine.vectors import check_parameters
 from ..nn.layers import MLP, Layer, Neuron
 from ..nn.module import Module
 from ..optim.optimizer import Optimizer
-from ..optim.packing import check_parameters
 
 __all__ = ["filters_of", "layers_of", "named_parameters", "parameters_of"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..optim.packing import Vector
+from ..engine.vectors import Vector
 from .scales import drawable
 from .style import outline, style
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..engine import Value
-from ..optim.packing import Vector, read_data
+from ..engine.vectors import Vector, read_data
 from .scales import LARGEST
 from .trajectory import Trajectory
 

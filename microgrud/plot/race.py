@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from ..common.checks import ANY, pair, real, whole
+from ..common.numbers import as_float
 from ..engine import Value
-from ..operation import as_float
+from ..engine.vectors import Vector
 from ..optim.optimizer import Optimizer
-from ..optim.packing import Vector
-from ..optim.settings import ANY, pair, real, whole
 from ..train.evaluation import number
 from .axes import png, several_axes
 from .grid import around

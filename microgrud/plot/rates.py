@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..common.checks import FRACTION, POSITIVE, flag, optional, real, whole
+from ..common.numbers import Interval
 from ..engine import Value, topological_order
-from ..operation import Interval
+from ..engine.grad_mode import no_grad
+from ..engine.vectors import Vector, read_data, read_gradients, write_data, write_gradients
 from ..optim.optimizer import Optimizer
-from ..optim.packing import Vector, read_data, read_gradients, write_data, write_gradients
-from ..optim.settings import FRACTION, POSITIVE, flag, optional, real, whole
-from ..recording import no_grad
 from .axes import axes_for, png
 from .bar import with_progress
 from .paths import place_legend

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..optim.packing import Vector
+from ..engine.vectors import Vector
 from .axes import axes_3d_for, need_matplotlib
 from .paths import draw_paths, legend_as_written
 from .scales import LOG_NOTE, Scale, chosen_scale, drawable, log_floor, three_digits

@@ -6,8 +6,8 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from ..optim.packing import Vector
-from ..optim.settings import one_of
+from ..common.checks import one_of
+from ..engine.vectors import Vector
 
 __all__ = [
     "LARGEST",

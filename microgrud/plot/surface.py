@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..common.checks import flag, optional, pair, whole
 from ..engine import Value
+from ..engine.vectors import Vector, read_data
 from ..nn.module import Module
-from ..optim.packing import Vector, read_data
-from ..optim.settings import flag, optional, pair, whole
 from .axes import png
 from .choosing import chosen_plane
 from .grid import checked_extent, default_extent, evaluate

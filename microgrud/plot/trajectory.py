@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ..common.checks import whole
+from ..common.numbers import as_float
 from ..engine import Value
+from ..engine.vectors import Vector, read_data
 from ..nn.module import Module
-from ..operation import as_float
 from ..optim.clipping import gradient_norm
 from ..optim.optimizer import Optimizer
-from ..optim.packing import Vector, read_data
-from ..optim.settings import whole
 from ..train.evaluation import number
 from ..train.events import TrainingEvent
 from .parameters import parameters_of

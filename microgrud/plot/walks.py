@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from ..engine import Value
-from ..optim.packing import Vector
+from ..engine.vectors import Vector
 from .trajectory import Trajectory
 
 __all__ = ["Trajectories", "by_name", "positions_of"]

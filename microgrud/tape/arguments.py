@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..autodiff.trees import check_unmasked, even_array
+from ..common.numbers import as_float
 from ..engine import Value
-from ..operation import as_float
-from ..trees import check_unmasked, even_array
 from .integers import IntegerArgument
 from .states import state_of
 

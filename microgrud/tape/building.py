@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from .. import ops
+from ..engine import ops
 from .graph import KNOWN, Doubles, Ints
 from .recorder import TAKE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..engine import Value
-from ..ops import DOT, LOG_SOFTMAX, SOFTMAX
+from ..engine.ops import DOT, LOG_SOFTMAX, SOFTMAX
 from .program import LINEAR, Instruction, Program
 from .recorder import DETACH, TAKE
 

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import transforms, watching
-from ..copying import _in_progress_anywhere as _transforms, is_differentiating
-from ..display import ShownInNotebooks
-from ..engine import Value
-from ..forking import Lock
-from ..operation import as_sequence
-from ..optim.packing import Vector, add_to_gradients
-from ..optim.settings import one_of, optional, whole
-from ..trees import Structure, as_array, check_unmasked, flatten
-from ..watching import _watched
+from ..autodiff import transforms
+from ..autodiff.trees import Structure, as_array, check_unmasked, flatten
+from ..common.checks import one_of, optional, whole
+from ..common.display import ShownInNotebooks
+from ..common.forking import Lock
+from ..common.numbers import as_sequence
+from ..engine import Value, tracing
+from ..engine.copying import _in_progress_anywhere as _transforms, is_differentiating
+from ..engine.tracing import _watched
+from ..engine.vectors import Vector, add_to_gradients
 from .absent import refuse_if_absent
 from .arguments import Arguments, read_arguments
 from .copies import copied, deep_copied, name_of, packed, unpack_into
@@ -475,7 +475,7 @@ class Compiled(ShownInNotebooks):
 
     def _is_inside(self) -> bool:
         """Tell whether a call is part of a transform or a recording in progress."""
-        return watching.current() is not None or is_differentiating()
+        return tracing.current() is not None or is_differentiating()
 
     def _is_connected(self, args: Sequence[Any]) -> bool:
         """Tell whether a call is part of a graph: inside of a transform or a recording, or with Values among these."""

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..forking import Lock
-from ..optim.settings import one_of, whole
-from ..trees import Structure, flatten
+from ..autodiff.trees import Structure, flatten
+from ..common.checks import one_of, whole
+from ..common.forking import Lock
 from .absent import NOT_FINITE, PART_OF_ANOTHER, AbsentFunction
 from .family import Family, Path
 from .naming import argument_counts, argument_shapes

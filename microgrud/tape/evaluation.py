@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..copying import carrying
+from ..autodiff.gradients import gradient
+from ..autodiff.trees import Structure, flatten
 from ..engine import Value, topological_order
-from ..gradients import gradient
-from ..optim.packing import Vector
-from ..recording import enable_grad
-from ..trees import Structure, flatten
+from ..engine.copying import carrying
+from ..engine.grad_mode import enable_grad
+from ..engine.vectors import Vector
 from .arguments import Arguments
 from .executors import DONE, LEFT, SUSPICIOUS, Executor, Outcome
 from .family import Family, Path, integers_fit

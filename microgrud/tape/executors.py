@@ -11,10 +11,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from .. import native
-from ..forking import CachedAttribute
-from ..operation import Operation
-from ..optim.packing import Vector, read_data
+from ..common.forking import CachedAttribute
+from ..engine import native
+from ..engine.operation import Operation
+from ..engine.vectors import Vector, read_data
 from .graph import as_ints
 from .interpreter import COMPARISONS, as_vector, backward, first_failed, forward
 from .lowering import SYMBOLS, NotLoweredError, lower

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..copying import variables
-from ..forking import Lock, in_forked_child
-from ..trees import Structure
+from ..autodiff.trees import Structure
+from ..common.forking import Lock, in_forked_child
+from ..engine.copying import variables
 from .absent import AbsentFunction, refuse_if_absent
 from .arguments import Arguments
 from .executors import Executor, executor_for, in_ieee_arithmetic

@@ -7,8 +7,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .. import ops
-from ..engine import Value
+from ..engine import Value, ops
 from .family import Path
 from .naming import argument_names
 from .program import LINEAR, Instruction, Program, SlotGuard

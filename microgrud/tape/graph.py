@@ -14,10 +14,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .. import native
-from ..engine import Value, topological_order
-from ..operation import Operation
-from ..ops import TABLE
+from ..engine import Value, native, topological_order
+from ..engine.operation import Operation
+from ..engine.ops import TABLE
 from .recorder import DETACH, TAKE, Guard, Recording
 
 __all__ = ["KNOWN", "LINEAR", "Doubles", "Graph", "Ints", "as_doubles", "as_ints", "flatten", "leaves_made_inside"]

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import watching
-from ..engine import Value
+from ..autodiff.gradients import gradient
+from ..autodiff.trees import Structure, flatten
+from ..engine import Value, tracing
 from ..functions import mean, sum as total
-from ..gradients import gradient
-from ..trees import Structure, flatten
 from .arguments import Arguments, read_arguments
 from .copies import name_of
 from .evaluation import Evaluation
@@ -28,7 +27,7 @@ __all__ = ["result_as_nodes", "rows_of_function", "slopes_function"]
 
 def result_as_nodes(compiled: Compiled, arguments: Arguments) -> Any:
     """Return the result of a call as nodes of the graph that holds its arguments and the leaves it closes over."""
-    result = None if watching.current() else _recorded_result(compiled, arguments)
+    result = None if tracing.current() else _recorded_result(compiled, arguments)
     if result is None:
         numbers, structure = _mean_of_function(compiled, arguments)
         return structure.rebuild(numbers)

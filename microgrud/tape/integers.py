@@ -7,8 +7,8 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .. import watching
-from ..operation import as_sequence, is_real_scalar
+from ..common.numbers import as_sequence, is_real_scalar
+from ..engine import tracing
 
 __all__ = ["IntegerArgument", "take"]
 
@@ -103,7 +103,7 @@ def take(table: Any, index: Any) -> Any:
     rows = as_sequence(table, "take: table")
     if not isinstance(index, IntegerArgument) and not is_real_scalar(index):
         return [take(rows, i) for i in as_sequence(index, "take: index", "integers")]
-    watcher = watching.current()
+    watcher = tracing.current()
     if isinstance(index, IntegerArgument) and watcher is not None:
         check_index(index._number, len(rows), f"take: index {index._number}")
         return _looked_up(watcher, rows, index)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..optim.packing import Vector
+from ..engine.vectors import Vector
 from .program import LINEAR, Program
 from .recorder import DETACH, TAKE
 from .rules import slopes_of, value_of

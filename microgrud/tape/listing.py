@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..optim.settings import whole
+from ..common.checks import whole
 from .copies import name_of
 from .formulas import Formulas, counted, shortened
 from .program import Instruction, Program, SlotGuard

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .. import native
+from ..engine import native
 
 __all__ = ["reuse"]
 

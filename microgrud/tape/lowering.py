@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import native
-from ..forking import CachedAttribute
-from ..operation import Operation
-from ..ops import LOG_SOFTMAX, SOFTMAX, TABLE, TANH
+from ..common.forking import CachedAttribute
+from ..engine import native
+from ..engine.operation import Operation
+from ..engine.ops import LOG_SOFTMAX, SOFTMAX, TABLE, TANH
 from .graph import Ints, as_ints
 from .liveness import reuse
 from .program import LINEAR, Instruction, Instructions, Program

@@ -15,12 +15,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..copying import with_operands
+from ..autodiff.gradients import gradient, numbers_of_gradient
+from ..common.forking import CachedAttribute
+from ..common.numbers import Number
 from ..engine import Value
-from ..forking import CachedAttribute
-from ..gradients import gradient, numbers_of_gradient
-from ..operation import Number, Operation
-from ..recording import enable_grad
+from ..engine.copying import with_operands
+from ..engine.grad_mode import enable_grad
+from ..engine.operation import Operation
 from .evaluation import Evaluation
 from .recorder import CompileError
 

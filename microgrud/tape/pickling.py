@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..engine import Value
-from ..operation import Operation
-from ..ops import TABLE
+from ..engine.operation import Operation
+from ..engine.ops import TABLE
 from .checking import check_program
 from .packing import pack_floats, pack_integers, unpack_floats, unpack_integers
 from .program import LINEAR, Instruction, Program, SlotGuard

@@ -14,10 +14,9 @@ from typing import Any, overload
 
 import numpy as np
 
-from .. import native
-from ..by_hand import LocalGradients, describe
-from ..engine import Value
-from ..operation import Operation
+from ..engine import Value, native
+from ..engine.by_hand import LocalGradients, describe
+from ..engine.operation import Operation
 from .building import ROLES, SLOT_OF_CONSTANT, SLOT_OF_LEAF, assemble
 from .graph import KNOWN, LINEAR, Graph, Ints, as_doubles, as_ints
 from .recorder import TAKE, CompileError

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from .. import ops, watching
-from ..engine import Value
-from ..operation import Number, Operation
-from ..outside import keeps_results
-from ..recording import enable_grad
-from ..trees import Structure, flatten
+from ..autodiff.outside import keeps_results
+from ..autodiff.trees import Structure, flatten
+from ..common.numbers import Number
+from ..engine import Value, ops, tracing
+from ..engine.grad_mode import enable_grad
+from ..engine.operation import Operation
 from .arguments import Arguments
 from .integers import IntegerArgument
 
@@ -192,14 +192,14 @@ def record(
     inputs = [Value(x._data if isinstance(x, Value) else x) for x in numbers]
     wrapped = [IntegerArgument(k, place, recorder.seen) for place, k in enumerate(integers)]
     args, kwargs = arguments.rebuild(inputs, wrapped)
-    token = watching._watcher.set(recorder)
-    watching._watched.append(recorder)
+    token = tracing._watcher.set(recorder)
+    tracing._watched.append(recorder)
     try:
         with enable_grad():
             result = f(*args, **kwargs)
     finally:
-        watching._watched.remove(recorder)
-        watching._watcher.reset(token)
+        tracing._watched.remove(recorder)
+        tracing._watcher.reset(token)
     if recorder.refusal is not None:
         raise recorder.refusal
     if recorder.failures:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import native
+from ..engine import native
 from .arguments import Part
 from .executors import Native, native_tape
 

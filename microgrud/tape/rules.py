@@ -1,6 +1,6 @@
 """The operations on arrays, one element a sample: values and local derivatives, as NumPy computes them.
 
-What has no rule here goes through the rules of `microgrud.ops`, one element after the other.
+What has no rule here goes through the rules of `microgrud.engine.ops`, one element after the other.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
-from ..operation import Operation
-from ..optim.packing import Vector
+from ..engine import ops
+from ..engine.operation import Operation
+from ..engine.vectors import Vector
 
 __all__ = ["slopes_of", "value_of"]
 

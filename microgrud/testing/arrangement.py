@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from ..trees import Structure
+from ..autodiff.trees import Structure
 
 Shape = tuple[int, ...]
 

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from ..common.numbers import describe_operands
 from ..engine import Value, topological_order
-from ..operation import Operation, describe_operands
+from ..engine.operation import Operation
 from . import differences, multiprecision
 from .multiprecision import exact
 from .slopes import Slope

@@ -7,11 +7,11 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..autodiff.gradients import gradient, pushforward
+from ..autodiff.trees import Structure
+from ..common.numbers import Number
 from ..engine import Value, topological_order
-from ..gradients import gradient, pushforward
-from ..operation import Number
-from ..recording import enable_grad, no_grad
-from ..trees import Structure
+from ..engine.grad_mode import enable_grad, no_grad
 from .arrangement import arranged
 from .blame import blame
 from .rounding import noise, noise_nearby, paths

@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
+from ..common.numbers import describe_operands
 from ..engine import Value, topological_order
-from ..operation import Operation, describe_operands
-from ..ops import TABLE
+from ..engine.operation import Operation
+from ..engine.ops import TABLE
 from .multiprecision import digits_of, exact, is_exact
 
 

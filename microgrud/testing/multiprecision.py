@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from mpmath import MPContext, mp, mpf
 
-from ..forking import Lock
+from ..common.forking import Lock
 from .slopes import Slope
 
 #: A function of mpmath numbers to one of them.

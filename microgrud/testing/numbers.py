@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 from hypothesis import strategies as st
 
+from ..common.numbers import Interval
 from ..engine import Value
-from ..operation import Interval
 
 #: What `reals` takes as a domain: an interval, its two (closed) ends, or None for all reals.
 Domain: TypeAlias = Interval | tuple[float, float] | None

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..by_hand import LocalGradients
 from ..engine import Value, topological_order
-from ..operation import Operation
+from ..engine.by_hand import LocalGradients
+from ..engine.operation import Operation
 
 _EPS = 2.0**-52
 #: What a product may lose by underflow, of the several that a rule may compute.

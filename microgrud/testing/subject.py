@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from ..autodiff.trees import Structure, as_array, flatten
+from ..common.forking import CachedAttribute
+from ..common.numbers import Number
 from ..engine import Value
-from ..forking import CachedAttribute
-from ..operation import Number
-from ..optim.packing import check_parameters
-from ..trees import Structure, as_array, flatten
+from ..engine.vectors import check_parameters
 
 #: Precisions in which a relative error of 1e-6 cannot be told from rounding.
 _TOO_COARSE = ("float16", "bfloat16", "float32", "complex64")

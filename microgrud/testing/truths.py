@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from ..engine import Value, topological_order
-from ..operation import Operation
+from ..engine.operation import Operation
 from . import complexstep, differences, multiprecision
 from .claims import GivenClaim, OwnClaim
 from .definitions import roughness

@@ -7,13 +7,13 @@ import random
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from ..common.checks import real
+from ..common.numbers import Interval, as_sequence
 from ..engine import Value
-from ..operation import Interval, as_sequence
+from ..engine.vectors import check_parameters
 from ..optim import OPTIMIZERS
 from ..optim.optimizer import Optimizer
-from ..optim.packing import check_parameters
 from ..optim.schedules import Schedule
-from ..optim.settings import real
 from .batches import Samples, check_samples, split
 from .stopping import EarlyStopping
 

@@ -8,8 +8,8 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ..operation import as_float, is_real_scalar
-from ..trees import check_unmasked
+from ..autodiff.trees import check_unmasked
+from ..common.numbers import as_float, is_real_scalar
 
 
 class Samples(NamedTuple):

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..jsonfile import ModelFileError
+from ..common.checks import brief, numbers, whole
+from ..common.jsonfile import ModelFileError
+from ..engine.vectors import read_data, read_gradients, write_data, write_gradients
 from ..optim.optimizer import plain
-from ..optim.packing import read_data, read_gradients, write_data, write_gradients
-from ..optim.settings import brief, numbers, whole
 from .attributes import Attributes, pack
 from .batches import Samples
 from .divergence import DivergenceGuard

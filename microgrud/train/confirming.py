@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ..autodiff.gradients import numbers_of_gradient
 from ..engine import Value
 from ..functions import mean
-from ..gradients import numbers_of_gradient
 from ..tape.recorder import CompileError
 from .recorded import Measured, RecordedLoss
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import numpy as np
 
 from ..engine import Value
+from ..engine.vectors import read_data, write_data
 from ..optim.clipping import gradient_norm
 from ..optim.optimizer import Optimizer
-from ..optim.packing import read_data, write_data
 
 
 class TrainingDivergedError(ArithmeticError):

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
+from ..common.numbers import as_float
 from ..engine import Value
-from ..operation import as_float
-from ..recording import no_grad
+from ..engine.grad_mode import no_grad
 from .batches import Samples, check_samples
 
 #: `loss(prediction, target)` gives the loss of one sample.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from ..files import write_atomically
+from ..common.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

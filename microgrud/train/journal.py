@@ -19,8 +19,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..files import write_atomically
-from ..jsonfile import ModelFileError
+from ..common.files import write_atomically
+from ..common.jsonfile import ModelFileError
 
 __all__ = ["Journal", "check_target", "dumps", "read_journal"]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import native
+from ..engine import native
 from ..tape.recorder import CompileError
 from .reached import Reached, content_of
 from .usage import UnlistedError, Usage

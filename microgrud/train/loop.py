@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..common.checks import POSITIVE, flag, one_of, optional, real, whole
 from ..engine import Value
+from ..engine.vectors import read_data
 from ..nn.module import Module, leaves_of
 from ..optim.clipping import clip_grad_norm
 from ..optim.optimizer import Optimizer
-from ..optim.packing import read_data
 from ..optim.schedules import Schedule
-from ..optim.settings import POSITIVE, flag, one_of, optional, real, whole
 from .arguments import (
     a_function,
     all_parameters,

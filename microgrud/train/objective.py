@@ -7,11 +7,10 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from .. import anomaly
-from ..engine import Value, topological_order
+from ..common.numbers import is_real_scalar
+from ..engine import Value, anomaly, topological_order
+from ..engine.grad_mode import is_recording
 from ..functions import mean
-from ..operation import is_real_scalar
-from ..recording import is_recording
 from ..tape.executors import native_tape
 from ..tape.recorder import CompileError
 from .batches import Samples
@@ -181,7 +180,7 @@ class Objective:
     # --- by the tape ---
 
     def _replayed(self, indices: Sequence[int], first: bool, last: bool) -> Measured:
-        if anomaly.watching():
+        if anomaly.is_detecting():
             raise CompileError("detect_anomaly() watches each operation")
         fresh = self._training is None
         self._forget_what_changed(first)

@@ -18,8 +18,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from .. import functions, gradients, losses, sequences, transforms
+from .. import functions, losses
+from ..autodiff import gradients, transforms
 from ..engine import Value
+from ..functions import elementwise, sequences
 from ..nn import activations
 from ..nn.contents import of_library
 from ..nn.module import Module
@@ -36,7 +38,7 @@ _FUNCTIONS = (types.FunctionType, type(functions.tanh))
 #: Functions of this package that give the same for the same numbers, and change nothing.
 _PURE = frozenset(
     f
-    for module in (functions, sequences, losses, transforms, gradients, activations, integers)
+    for module in (elementwise, sequences, losses, transforms, gradients, activations, integers)
     for f in vars(module).values()
     if isinstance(f, _FUNCTIONS) and f.__module__ == module.__name__
 )

@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import watching
-from ..engine import Value, topological_order
-from ..optim.packing import Vector, read_gradients, write_gradients
+from ..engine import Value, topological_order, tracing
+from ..engine.vectors import Vector, read_gradients, write_gradients
 from ..tape.arguments import Arguments, read_arguments
 from ..tape.evaluation import Evaluation, evaluate
 from ..tape.family import Family
@@ -131,7 +130,7 @@ class RecordedLoss:
 
     def _sample(self, row: Any, target: Any) -> Any:
         """Return the loss of a sample, and the prediction if somebody asks for it."""
-        recording = watching.current() is not None
+        recording = tracing.current() is not None
         if recording:
             if len(self._recorded) >= 2 * self.most_ways:  # each is recorded twice
                 raise self._too_many_ways()

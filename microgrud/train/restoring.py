@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from ..common.checks import brief
 from ..engine import Value
-from ..optim.settings import brief
 from .attributes import PARTS, Attributes, inner
 from .journal import dumps
 

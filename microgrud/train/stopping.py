@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..common.checks import ANY, NOT_NEGATIVE, flag, numbers, optional, real, whole
 from ..engine import Value
-from ..optim.packing import Vector, write_data
-from ..optim.settings import ANY, NOT_NEGATIVE, flag, numbers, optional, real, whole
+from ..engine.vectors import Vector, write_data
 
 
 class EarlyStopping:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from . import native, ops
-from .operation import Number, as_sequence
+from ..common.numbers import Number, as_sequence
+from ..engine import native, ops
 
 
 def _at_least_one(xs: Iterable[Number], name: str) -> tuple[Number, ...]:

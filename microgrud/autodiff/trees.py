@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .engine import Value
-from .operation import Number, as_float, is_real_scalar
+from ..common.numbers import Number, as_float, is_real_scalar
+from ..engine import Value
 
 
 @dataclass(frozen=True)

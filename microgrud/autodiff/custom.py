@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from . import watching
-from .engine import Value
-from .forking import CachedAttribute
-from .operation import Interval, Number, Operation, as_float
-from .ops import TABLE
+from ..common.forking import CachedAttribute
+from ..common.numbers import Interval, Number, as_float
+from ..engine import Value, tracing
+from ..engine.operation import Operation
+from ..engine.ops import TABLE
 
 
 def custom_op(
@@ -89,7 +89,7 @@ class _CheckedRule:
     def _reason_for_floats(self, operands: Sequence[Number]) -> Exception | str | None:
         """Return the reason that the rule takes floats alone: its error with Values, or a look at their numbers."""
         looks = _Looks()
-        with watching.reporting_to(looks):
+        with tracing.reporting_to(looks):
             try:
                 self.rule(*(Value(x._data) if isinstance(x, Value) else x for x in operands))
             except Exception as error:  # of a rule of floats: it has no error with the numbers, or it is raised there

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from .operation import Number, Operation, as_float, as_sequence
-from .recording import is_recording
+from ..common.numbers import Number, as_float, as_sequence
+from .grad_mode import is_recording
+from .operation import Operation
 
 if TYPE_CHECKING:
-    from .engine import Value
+    from .value import Value
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..operation import Interval, as_float
+from .numbers import Interval, as_float
 
 # Takes where the setting stands (for the message) and the setting; returns it as plain Python.
 Check: TypeAlias = Callable[[str, Any], Any]

@@ -23,13 +23,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import ops, watching
-from .copying import carrying, variables
-from .engine import Value
+from ..common.numbers import Number, is_real_scalar
+from ..engine import Value, ops, tracing
+from ..engine.copying import carrying, variables
+from ..engine.grad_mode import enable_grad, is_recording
+from ..engine.operation import Operation
 from .gradients import gradient, numbers_of_gradient, pushforward
-from .operation import Number, Operation, is_real_scalar
 from .outside import reached_outside
-from .recording import enable_grad, is_recording
 from .trees import Structure, flatten
 
 
@@ -221,7 +221,7 @@ class _RecordedCall:
     @property
     def as_numbers(self) -> bool:
         """True if nobody can differentiate the results again, so that there need be no graph of them."""
-        return not self.connected and watching.current() is None
+        return not self.connected and tracing.current() is None
 
     def gradient_of(self, output: Value) -> list[Number]:
         """Return the derivative of an output with respect to each input, as the caller is given it."""
@@ -234,7 +234,7 @@ class _RecordedCall:
 
         A recording takes both as they are: to read a number of it would freeze a parameter.
         """
-        if watching.current() is not None:
+        if tracing.current() is not None:
             return list(numbers)
         if self.anchor is not None:
             return [_ANCHORED(x, self.anchor) for x in numbers]
@@ -324,7 +324,7 @@ def _call_recorded(
     given = any(not x.is_leaf for x in inputs)  # Values, of which the inputs are copies
     connected = is_recording() and (given or reached_outside(outputs, inputs) is not None)
     outer = list(variables())
-    anchor = reached_outside(outputs, inputs + outer) if connected and outer and watching.current() is None else None
+    anchor = reached_outside(outputs, inputs + outer) if connected and outer and tracing.current() is None else None
     single = not isinstance(argnums, (tuple, list))
     return _RecordedCall(positions, single, tuple(structures), inputs, outputs, structure, connected, anchor)
 

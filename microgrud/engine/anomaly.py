@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from ..common.numbers import describe_operands
 from .by_hand import children
-from .operation import describe_operands
 
 if TYPE_CHECKING:
-    from .engine import Value
+    from .value import Value
 
-_watching: ContextVar[bool] = ContextVar("microgrud_watching", default=False)
+_detecting: ContextVar[bool] = ContextVar("microgrud_detecting", default=False)
 
 
 class AnomalyError(ArithmeticError):
@@ -34,23 +34,23 @@ def detect_anomaly() -> Iterator[None]:
     ...     y = x * x
     Traceback (most recent call last):
         ...
-    microgrud.anomaly.AnomalyError: multiply(x=1e+200, x=1e+200) is inf; path to a leaf: * <- x
+    microgrud.engine.anomaly.AnomalyError: multiply(x=1e+200, x=1e+200) is inf; path to a leaf: * <- x
     """
-    token = _watching.set(True)
+    token = _detecting.set(True)
     try:
         yield
     finally:
-        _watching.reset(token)
+        _detecting.reset(token)
 
 
-def watching() -> bool:
+def is_detecting() -> bool:
     """Tell whether the current context is inside `detect_anomaly()`."""
-    return _watching.get()
+    return _detecting.get()
 
 
 def check_forward(node: Value) -> None:
     """Raise if watching, and a node that is not finite was computed from operands that are."""
-    if not _watching.get():
+    if not _detecting.get():
         return
     numbers = [x if isinstance(x, float) else x._data for x in node._operands]
     if all(map(math.isfinite, numbers)):

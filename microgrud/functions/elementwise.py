@@ -1,29 +1,9 @@
-"""The operations as functions: on Values they record, on floats they compute, on mpmath numbers they are exact.
-
-Every function of one number takes a `Value`, any real number, or an mpmath number, and gives back a Value, a float or
-an mpmath number; mixed with a Value, plain numbers are constants. Errors are those of Python's `math`, with a message
-that names the operation and its operands: ValueError outside the domain, ZeroDivisionError, OverflowError.
-Gradients at kinks and singular points are documented in `docs/conventions.md`.
-
-The functions named `abs`, `max`, `min`, `pow` and `sum` are meant to be used as `microgrud.sum(...)`.
-"""
+"""The functions of a fixed number of operands: one line of `microgrud.engine.ops` each, with its formula."""
 
 from __future__ import annotations
 
-from . import native, ops
-from .operation import Number
-from .sequences import (
-    dot as dot,
-    log_softmax as log_softmax,
-    logsumexp as logsumexp,
-    max as max,
-    mean as mean,
-    min as min,
-    norm as norm,
-    prod as prod,
-    softmax as softmax,
-    sum as sum,
-)
+from ..common.numbers import Number
+from ..engine import native, ops
 
 # --- exponentials, logarithms, roots ---
 

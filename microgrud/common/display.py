@@ -13,7 +13,7 @@ class ShownInNotebooks:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Return the picture and the text, as IPython asks for them."""
         try:
-            from .draw.notebook import mimebundle
+            from ..draw.notebook import mimebundle
 
             return mimebundle(self)  # type: ignore[arg-type]
         except ImportError:  # of graphviz, or of a program that draws

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from . import watching
+from . import tracing
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -35,7 +35,7 @@ class _Recording:
             raise TypeError(f"{name}: expected no arguments; write @{name}() above a function, with parentheses")
 
     def __enter__(self) -> None:
-        watcher = watching.current()
+        watcher = tracing.current()
         if watcher is not None and not self._flag:
             watcher.looked_at(None, "no_grad")  # inside of which numbers lose their history
         if not _switched:

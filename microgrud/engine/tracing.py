@@ -15,8 +15,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from .engine import Value
     from .operation import Operation
+    from .value import Value
 
 __all__ = [
     "Watcher",
@@ -109,7 +109,7 @@ def peeked(x: Value, frame: FrameType | None = None, what: str = "_data") -> Non
     The package itself writes Values into the messages of its errors.
     """
     frame = frame or sys._getframe(1)
-    if not frame.f_globals.get("__name__", "").startswith(f"{__package__}."):
+    if not frame.f_globals.get("__name__", "").startswith("microgrud."):
         looked_at(x, what)
 
 

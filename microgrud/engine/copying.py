@@ -22,12 +22,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from . import watching
+from . import tracing
 from .operation import Operation
 from .ops import IDENTITY, TABLE
 
 if TYPE_CHECKING:
-    from .engine import Value
+    from .value import Value
 
 
 #: The variables of all transforms in progress, in the present thread or task.
@@ -114,8 +114,8 @@ def copy_node(node: Value) -> Value:
 
 def _carried(node: Value) -> Value:
     """Return a node with the same number that passes its gradient on to the node."""
-    if watching._watched:
-        watching.looked_at(node, "copy")
+    if tracing._watched:
+        tracing.looked_at(node, "copy")
     twin: Value = IDENTITY(node)
     return twin
 
@@ -233,8 +233,8 @@ def _extra(node: Value) -> dict[str, Any] | None:
 
 
 def _refuse_what_cannot_be_copied(node: Value, done: str) -> None:
-    if watching._watched:
-        watching.looked_at(node, "copy")
+    if tracing._watched:
+        tracing.looked_at(node, "copy")
     if node._closure is not None:
         raise TypeError(
             f"a node built by hand ({node._op or 'without an _op'}) cannot be {done}: its _backward refers to the "

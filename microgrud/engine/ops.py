@@ -18,8 +18,9 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 
+from ..common.numbers import Interval, Number
 from . import kernels
-from .operation import Interval, Number, Operation
+from .operation import Operation
 
 REALS = Interval()
 POSITIVE = Interval(0.0, math.inf, low_open=True)

@@ -36,7 +36,7 @@ def checksum(document: Mapping[str, Any]) -> str:
 
 
 def write_json_atomically(path: str | os.PathLike[str], document: Mapping[str, Any]) -> None:
-    """Write a document and its checksum to a file, as `microgrud.files.write_atomically` does.
+    """Write a document and its checksum to a file, as `microgrud.common.files.write_atomically` does.
 
     Args:
         path: where to write.

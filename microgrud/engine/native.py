@@ -27,13 +27,13 @@ def _chosen() -> ModuleType | None:
         raise ImportError(f"MICROGRUD_BACKEND: expected python or c, got {choice!r}")
     if choice == "python":
         return None
-    name = f"{__package__}._native.engine"
+    name = "microgrud._native.engine"
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
-        folder = os.path.dirname(__file__)
+        folder = os.path.dirname(os.path.dirname(__file__))
         reason = (
             f"is not in {folder}: in a clone of the repository type pip install -e . there; elsewhere install a C "
             "compiler and Python's headers (on Debian and Ubuntu: sudo apt-get install gcc python3-dev), and then "

@@ -12,9 +12,8 @@ import math
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import overload
 
-from . import by_hand, ops, watching
-from .engine import Value, topological_order
-from .operation import Number
+from ..common.numbers import Number
+from ..engine import Value, by_hand, ops, topological_order, tracing
 
 
 @overload
@@ -104,7 +103,7 @@ def chain(adjoint: Number, slope: Number) -> Number:
         return adjoint
     if _is_constant(adjoint, 1.0):
         return slope
-    if watching.current():  # whether the adjoint is 0 may change from call to call
+    if tracing.current():  # whether the adjoint is 0 may change from call to call
         return ops.CHAIN(adjoint, slope)
     if adjoint == 0.0 and not math.isfinite(slope._data if isinstance(slope, Value) else slope):
         return ops.CHAIN(adjoint, slope)

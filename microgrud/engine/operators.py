@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from . import ops, watching
-from .display import ShownInNotebooks
-from .operation import Number, Operation, is_real_scalar
+from ..common.display import ShownInNotebooks
+from ..common.numbers import Number, is_real_scalar
+from . import ops, tracing
+from .operation import Operation
 
 if TYPE_CHECKING:
-    from .engine import Value
+    from .value import Value
 
 
 _NUMBER_ALONE = "for the number alone the Value's .data; grad and its kin give floats inside `with no_grad():`"
@@ -141,15 +142,15 @@ class Operators(ShownInNotebooks):
 
     def _told(self, symbol: str, other: Number, outcome: bool) -> bool:
         """Return the outcome of a comparison, of which whoever watches is told."""
-        if watching._watched:
-            watching.compared(self, symbol, other, outcome)  # type: ignore[arg-type]
+        if tracing._watched:
+            tracing.compared(self, symbol, other, outcome)  # type: ignore[arg-type]
         return outcome
 
     # --- conversions, which would lose the gradient ---
 
     def __float__(self) -> NoReturn:
-        if watching._watched:
-            watching.looked_at(self, "float")  # type: ignore[arg-type]
+        if tracing._watched:
+            tracing.looked_at(self, "float")  # type: ignore[arg-type]
         raise TypeError(
             f"expected a plain number, got a {type(self).__name__}: a float has no gradient; for a function of math or "
             f"cmath use microgrud's own of that name, such as microgrud.exp, and {_NUMBER_ALONE}"
@@ -158,8 +159,8 @@ class Operators(ShownInNotebooks):
     __complex__ = __float__
 
     def __int__(self) -> NoReturn:
-        if watching._watched:
-            watching.looked_at(self, "int")  # type: ignore[arg-type]
+        if tracing._watched:
+            tracing.looked_at(self, "int")  # type: ignore[arg-type]
         raise TypeError(
             f"int: expected a plain number, got a {type(self).__name__}: an integer has no gradient; use "
             "microgrud.trunc, floor or round for a Value, and int(value.data) for the number alone"
@@ -177,8 +178,8 @@ class Operators(ShownInNotebooks):
             ) from None
 
     def __format__(self, spec: str) -> str:
-        if watching._watched:
-            watching.peeked(self, sys._getframe(1), "format")  # type: ignore[arg-type]
+        if tracing._watched:
+            tracing.peeked(self, sys._getframe(1), "format")  # type: ignore[arg-type]
         return format(self._data, spec) if spec else repr(self)
 
 

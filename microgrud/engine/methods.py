@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ..common.numbers import Number
 from . import ops
-from .operation import Number, Operation
+from .operation import Operation
 
 if TYPE_CHECKING:
-    from .engine import Value
+    from .value import Value
 
 
 class OperationMethods:

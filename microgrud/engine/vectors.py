@@ -11,9 +11,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .. import native
-from ..engine import Value
-from ..forking import Lock
+from ..common.forking import Lock
+from . import native
+from .value import Value
 
 Vector: TypeAlias = npt.NDArray[np.float64]
 

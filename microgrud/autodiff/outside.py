@@ -13,8 +13,7 @@ import sys
 from collections import Counter
 from typing import Any
 
-from . import native
-from .engine import Value, topological_order
+from ..engine import Value, native, topological_order
 
 
 def reached_outside(outputs: list[Value], inputs: list[Value]) -> Value | None:

@@ -8,8 +8,8 @@ everything that was computed from it, and hands each operand its share of the gr
 
 That line is backpropagation; it stands in `Value._pass_on`. The rest of this file is bookkeeping around it.
 
-What an operation is, a rule for its value and one for each local derivative (its `partials`), stands in `operation.py`;
-the rules themselves in `ops.py`. `x * y` reaches `Value._record` through `operators.py`, and `x.tanh()` through
+An operation is a rule for its value and one for each local derivative, its `partials` (`operation.py`); `ops.py` holds
+all of them. `x * y` reaches `Value._record` through `operators.py`, and `x.tanh()` through
 `methods.py`: one line for each, and nothing else. Names that begin with an underscore and are not explained here,
 `_prev`, `_op`, `_children` and `_backward`, are those of micrograd, whose programs run unchanged.
 """
@@ -20,11 +20,12 @@ import sys
 from collections.abc import Callable, Container, Iterable
 from typing import Any
 
-from . import anomaly, by_hand, copying, native, watching
+from ..common.numbers import Number, as_float, as_sequence
+from . import anomaly, by_hand, copying, native, tracing
+from .grad_mode import is_recording
 from .methods import OperationMethods
-from .operation import Number, Operation, as_float, as_sequence
+from .operation import Operation
 from .operators import Operators
-from .recording import is_recording
 
 
 class Value(Operators, OperationMethods):
@@ -60,6 +61,7 @@ class Value(Operators, OperationMethods):
     Value(data=4.0, grad=0.0)
     """
 
+    __module__ = __package__  # where users import it from, and what pickles name
     __slots__ = ("__weakref__", "_closure", "_grad", "_number", "_operands", "_operation", "label")
 
     _number: float
@@ -110,8 +112,8 @@ class Value(Operators, OperationMethods):
         node.label = ""
         if node._number - node._number != 0.0:  # true for inf and NaN alone
             anomaly.check_forward(node)
-        if watching._watched and not operation.total:
-            watching.made(node)
+        if tracing._watched and not operation.total:
+            tracing.made(node)
         if not is_recording():
             node._operation, node._operands = "", ()
         return node
@@ -119,40 +121,40 @@ class Value(Operators, OperationMethods):
     @property
     def data(self) -> float:
         """The number."""
-        if watching._watched:
-            watching.looked_at(self, "data")
+        if tracing._watched:
+            tracing.looked_at(self, "data")
         return self._number
 
     @data.setter
     def data(self, number: Any) -> None:
-        if watching._watched:
-            watching.looked_at(self, "data =")
+        if tracing._watched:
+            tracing.looked_at(self, "data =")
         self._number = as_float(number, "data")
 
     @property
     def _data(self) -> float:
         """The number, for the package's own use."""
-        if watching._watched:
-            watching.peeked(self, sys._getframe(1))
+        if tracing._watched:
+            tracing.peeked(self, sys._getframe(1))
         return self._number
 
     @_data.setter
     def _data(self, number: float) -> None:
-        if watching._watched:
-            watching.peeked(self, sys._getframe(1))
+        if tracing._watched:
+            tracing.peeked(self, sys._getframe(1))
         self._number = number
 
     @property
     def grad(self) -> float:
         """The derivative of the root of the last backward pass by this node; on a leaf it adds up over passes."""
-        if watching._watched:
-            watching.looked_at(self, "grad")
+        if tracing._watched:
+            tracing.looked_at(self, "grad")
         return self._grad
 
     @grad.setter
     def grad(self, number: Any) -> None:
-        if watching._watched:
-            watching.looked_at(self, "grad =")
+        if tracing._watched:
+            tracing.looked_at(self, "grad =")
         self._grad = as_float(number, "grad")
 
     @property
@@ -176,7 +178,7 @@ class Value(Operators, OperationMethods):
 
     def detach(self) -> Value:
         """Return a leaf with the same number and label, through which no gradient flows."""
-        instead = watching.detached(self) if watching._watched else None
+        instead = tracing.detached(self) if tracing._watched else None
         return Value(self._number, label=self.label) if instead is None else instead
 
     # --- the backward pass ---------------------------------------------------------------------------------------
@@ -191,7 +193,7 @@ class Value(Operators, OperationMethods):
         """
         order = topological_order(self)
         before = [(node, node._grad) for node in order if not node._operands]  # the leaves, with what they hold so far
-        watching = anomaly.watching()
+        checking = anomaly.is_detecting()
         try:
             for node in order:
                 node._grad = 0.0
@@ -199,7 +201,7 @@ class Value(Operators, OperationMethods):
             for node in reversed(order):
                 if node._grad != 0.0:  # a zero adjoint passes nothing on, not even through an infinite slope
                     pass_on = node._pass_on if node._closure is None else node._closure
-                    if watching:
+                    if checking:
                         anomaly.pass_on_checked(node, pass_on)
                     else:
                         pass_on()
@@ -245,8 +247,8 @@ class Value(Operators, OperationMethods):
             node._grad = 0.0
 
     def __repr__(self) -> str:
-        if watching._watched:
-            watching.peeked(self, sys._getframe(1), "format")
+        if tracing._watched:
+            tracing.peeked(self, sys._getframe(1), "format")
         return f"{type(self).__name__}(data={self._number}, grad={self._grad})"
 
     def __copy__(self) -> Value:
