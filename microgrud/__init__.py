@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .autodiff.custom import custom_op
 from .autodiff.gradients import gradient
 from .autodiff.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad
+from .common import display
 from .engine import Value
 from .engine.anomaly import AnomalyError, detect_anomaly
 from .engine.grad_mode import enable_grad, no_grad
@@ -162,6 +163,15 @@ __all__ = [
     "value_and_grad",
     "where",
 ]
+
+
+def _mimebundle(shown: Any) -> dict[str, str]:
+    """Draw for a notebook; `microgrud.draw` is imported at the first picture."""
+    bundle: dict[str, str] = importlib.import_module(f"{__name__}.draw.notebook").mimebundle(shown)
+    return bundle
+
+
+display.register(_mimebundle)
 
 
 def __getattr__(name: str) -> Any:

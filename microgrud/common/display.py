@@ -1,8 +1,15 @@
-"""What a Value, a Module and a compiled function show at the end of a notebook's cell."""
+"""The notebook hook: the picture that a Value, a Module or a compiled function shows at the end of a cell.
+
+The package registers the renderer of `microgrud.draw`, which these classes cannot import: it draws them.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+#: Makes what a notebook shows of an object: text and pictures by their MIME types.
+Renderer: TypeAlias = Callable[[Any], "dict[str, str]"]
 
 
 class ShownInNotebooks:
@@ -10,11 +17,17 @@ class ShownInNotebooks:
 
     __slots__ = ()
 
+    _renderer: Renderer | None = None
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Return the picture and the text, as IPython asks for them."""
+        renderer = ShownInNotebooks._renderer
         try:
-            from ..draw.notebook import mimebundle
-
-            return mimebundle(self)  # type: ignore[arg-type]
+            return {"text/plain": repr(self)} if renderer is None else renderer(self)
         except ImportError:  # of graphviz, or of a program that draws
             return {"text/plain": repr(self)}
+
+
+def register(renderer: Renderer) -> None:
+    """Show in notebooks what this function makes of an object."""
+    ShownInNotebooks._renderer = staticmethod(renderer)

@@ -6,13 +6,10 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
 
 from ..common.numbers import describe_operands
 from .by_hand import children
-
-if TYPE_CHECKING:
-    from .value import Value
+from .node import Node
 
 _detecting: ContextVar[bool] = ContextVar("microgrud_detecting", default=False)
 
@@ -48,7 +45,7 @@ def is_detecting() -> bool:
     return _detecting.get()
 
 
-def check_forward(node: Value) -> None:
+def check_forward(node: Node) -> None:
     """Raise if watching, and a node that is not finite was computed from operands that are."""
     if not _detecting.get():
         return
@@ -57,7 +54,7 @@ def check_forward(node: Value) -> None:
         raise AnomalyError(f"{_call(node)} is {node._data}; path to a leaf: {path_to_leaf(node)}")
 
 
-def pass_on_checked(node: Value, pass_on: Callable[[], None]) -> None:
+def pass_on_checked(node: Node, pass_on: Callable[[], None]) -> None:
     """Let a node pass its adjoint on; raise if a parent's gradient was finite before, and is not after.
 
     A node that holds infinity or NaN, or was computed from such, is not the first one: it passes unchecked.
@@ -76,20 +73,20 @@ def pass_on_checked(node: Value, pass_on: Callable[[], None]) -> None:
             )
 
 
-def _slope(node: Value, xs: list[float], i: int) -> str:
+def _slope(node: Node, xs: list[float], i: int) -> str:
     """Say what the local derivative is; a node built by hand has none on record."""
     if isinstance(node._operation, str):
         return ""
     return f", local derivative {node._operation.local_derivatives(node._data, xs, [i])[0]}"
 
 
-def _call(node: Value) -> str:
+def _call(node: Node) -> str:
     operation = node._operation
     name = operation if isinstance(operation, str) else operation.name
     return f"{name}({describe_operands(children(operation, node._operands))})"
 
 
-def path_to_leaf(node: Value, operand: int | None = None, most: int = 12) -> str:
+def path_to_leaf(node: Node, operand: int | None = None, most: int = 12) -> str:
     """Describe a way from a node down to a leaf, along first parents: `log <- * <- x`; long ways are cut short.
 
     Args:
@@ -100,7 +97,7 @@ def path_to_leaf(node: Value, operand: int | None = None, most: int = 12) -> str
     names = []
     while node._operands:
         names.append(f"{node._op} {node.label}".strip())
-        node = node._prev[0] if operand is None else node._operands[operand]  # type: ignore[assignment]
+        node = node._prev[0] if operand is None else node._operands[operand]
         operand = None
     names.append(str(node.label or f"a leaf holding {node._data}"))
     if len(names) > most:

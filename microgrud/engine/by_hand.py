@@ -10,14 +10,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from ..common.numbers import Number, as_float, as_sequence
 from .grad_mode import is_recording
+from .node import Node
 from .operation import Operation
-
-if TYPE_CHECKING:
-    from .value import Value
 
 T = TypeVar("T")
 
@@ -58,7 +56,7 @@ def _local_gradients(op: str) -> LocalGradients:
     return LocalGradients(f"by-hand {op}".strip(), op, None, _number, _given, None, ())
 
 
-def keyword_children(given: Iterable[Value], children: Iterable[Value]) -> Iterable[Value]:
+def keyword_children(given: Iterable[Node], children: Iterable[Node]) -> Iterable[Node]:
     """Return the children of a node by keyword, which must not have been given in their place as well."""
     if not isinstance(given, tuple) or given:
         raise TypeError("Value: expected either _children or children, got both")
@@ -66,8 +64,8 @@ def keyword_children(given: Iterable[Value], children: Iterable[Value]) -> Itera
 
 
 def with_gradients(
-    given: object, children: tuple[Value | float, ...], op: object, local_grads: object
-) -> tuple[Operation | str, tuple[Value | float, ...]]:
+    given: object, children: tuple[Any, ...], op: object, local_grads: object
+) -> tuple[Operation | str, tuple[Any, ...]]:
     """Return operation and operands of a node with local derivatives.
 
     Args:
@@ -112,7 +110,7 @@ def describe(op: str) -> str:
     return f"a node built by hand ({op or 'without an _op'})"
 
 
-def without_rule(node: Value) -> TypeError:
+def without_rule(node: Node) -> TypeError:
     """Return the error of a node that has a gradient to pass on, and nothing that says how."""
     return TypeError(
         f"{describe(node._op)} has children, and no rule by which to pass its gradient on to them: set its _backward, "

@@ -20,24 +20,21 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import tracing
+from .node import Node, NodeT
 from .operation import Operation
 from .ops import IDENTITY, TABLE
 
-if TYPE_CHECKING:
-    from .value import Value
-
-
 #: The variables of all transforms in progress, in the present thread or task.
-_variables: ContextVar[tuple[Value, ...]] = ContextVar("microgrud_variables", default=())
+_variables: ContextVar[tuple[Node, ...]] = ContextVar("microgrud_variables", default=())
 #: Non-empty while a transform is in progress in any thread: looking at the context takes 30 ns a call of a replay.
 _in_progress_anywhere: list[None] = []
 
 
 @contextmanager
-def carrying(variables: Sequence[Value]) -> Iterator[None]:
+def carrying(variables: Sequence[Node]) -> Iterator[None]:
     """Let copies of nodes that depend on these variables pass their gradient on."""
     token = _variables.set((*_variables.get(), *variables))
     _in_progress_anywhere.append(None)
@@ -48,7 +45,7 @@ def carrying(variables: Sequence[Value]) -> Iterator[None]:
         _variables.reset(token)
 
 
-def variables() -> tuple[Value, ...]:
+def variables() -> tuple[Any, ...]:
     """Return the variables of all transforms in progress, in the present thread or task."""
     return _variables.get()
 
@@ -58,7 +55,7 @@ def is_differentiating() -> bool:
     return bool(_in_progress_anywhere and _variables.get())
 
 
-def _depends_on_variable(node: Value) -> bool:
+def _depends_on_variable(node: Node) -> bool:
     variables = {id(x) for x in _variables.get()} if _in_progress_anywhere else set()
     seen: set[int] = set()
     waiting = [node] if variables else []
@@ -78,7 +75,7 @@ class _InProgress(threading.local):
     def __init__(self) -> None:
         self.lists: list[weakref.ref[_Ancestors]] = []
 
-    def holds(self, node: Value) -> bool:
+    def holds(self, node: Node) -> bool:
         """Tell whether a node is in one of them; a pickler that failed has dropped its own."""
         return any(id(node) in own.nodes for own in [reference() for reference in self.lists] if own is not None)
 
@@ -92,7 +89,7 @@ class _Ancestors:
     There is no `__del__`, which Python would have to call where the stack has no room for it.
     """
 
-    def __init__(self, nodes: list[Value]) -> None:
+    def __init__(self, nodes: list[Node]) -> None:
         self.nodes = {id(node): node for node in nodes}
         _in_progress.lists = [other for other in _in_progress.lists if other() is not None]
         _in_progress.lists.append(weakref.ref(self))
@@ -103,7 +100,7 @@ class _Ancestors:
         return str, ()
 
 
-def copy_node(node: Value) -> Value:
+def copy_node(node: NodeT) -> NodeT:
     """Copy one node, which keeps its parents; attributes of a subclass are shared."""
     if any(node is variable for variable in _variables.get()):  # what depends on one keeps its parents in any case
         return _carried(node)
@@ -112,15 +109,15 @@ def copy_node(node: Value) -> Value:
     return restore(type(node), (), node._data, node._grad, node.label, node._operation, node._operands, extra)
 
 
-def _carried(node: Value) -> Value:
+def _carried(node: NodeT) -> NodeT:
     """Return a node with the same number that passes its gradient on to the node."""
     if tracing._watched:
         tracing.looked_at(node, "copy")
-    twin: Value = IDENTITY(node)
+    twin: NodeT = IDENTITY(node)
     return twin
 
 
-def deepcopy_graph(order: list[Value], memo: dict[int, Any]) -> Value:
+def deepcopy_graph(order: list[NodeT], memo: dict[int, Any]) -> NodeT:
     """Copy nodes in topological order, but for those that the memo has copies of, and return the copy of the last."""
     if _depends_on_variable(order[-1]):
         memo[id(order[-1])] = _carried(order[-1])
@@ -133,11 +130,11 @@ def deepcopy_graph(order: list[Value], memo: dict[int, Any]) -> Value:
         operands = tuple(memo[id(x)] if id(x) in memo else copy.deepcopy(x, memo) for x in operands)
         extra = copy.deepcopy(_extra(node), memo)
         memo[id(node)] = restore(type(node), (), node._data, node._grad, node.label, operation, operands, extra)
-    result: Value = memo[id(order[-1])]
+    result: NodeT = memo[id(order[-1])]
     return result
 
 
-def reduce_graph(node: Value, topological_order: Callable[[Value], list[Value]]) -> tuple[Any, ...]:
+def reduce_graph(node: NodeT, topological_order: Callable[[NodeT], list[NodeT]]) -> tuple[Any, ...]:
     """Return what `__reduce__` should: how to restore the node, after its ancestors."""
     if _depends_on_variable(node):
         raise TypeError(
@@ -157,7 +154,7 @@ def reduce_graph(node: Value, topological_order: Callable[[Value], list[Value]])
     return unpickle, (type(node), ancestors, *state)
 
 
-def _in_full(node: Value) -> tuple[Operation | str, tuple[Any, ...]]:
+def _in_full(node: Node) -> tuple[Operation | str, tuple[Any, ...]]:
     """Return operation and operands for a copy: for a node that stands for a whole graph the root of that graph.
 
     The derivatives of such a node are bound to its own operands, and would not follow the copy of these.
@@ -168,7 +165,7 @@ def _in_full(node: Value) -> tuple[Operation | str, tuple[Any, ...]]:
     return IDENTITY, (expand(node._operands),)
 
 
-def with_operands(root: Value, before: Sequence[Value], after: Sequence[Any]) -> Value:
+def with_operands(root: NodeT, before: Sequence[Node], after: Sequence[Any]) -> NodeT:
     """Return a copy of a graph in which other nodes stand in the place of some of its leaves."""
     token = _variables.set(())  # the copy is one, whatever depends on a variable
     try:
@@ -178,7 +175,7 @@ def with_operands(root: Value, before: Sequence[Value], after: Sequence[Any]) ->
 
 
 def restore(
-    kind: type[Value],
+    kind: type[NodeT],
     ancestors: object,
     data: float,
     grad: float,
@@ -186,7 +183,7 @@ def restore(
     operation: Operation | str | tuple[str],
     operands: tuple[Any, ...],
     extra: dict[str, Any] | None,
-) -> Value:
+) -> NodeT:
     """Make a node from its parts; an operation of the table comes by name, in a tuple.
 
     The `ancestors` were restored before the node, and need no more than that.
@@ -200,7 +197,7 @@ def restore(
     return node
 
 
-def unpickle(*parts: Any) -> Value:
+def unpickle(*parts: Any) -> Any:
     """Restore a node from a pickle.
 
     Raises:
@@ -219,12 +216,12 @@ _OWN_SLOTS = frozenset({"_closure", "_number", "_grad", "_operands", "_operation
 
 
 @functools.lru_cache(maxsize=256)
-def _added_slots(kind: type[Value]) -> tuple[str, ...]:
+def _added_slots(kind: type[Node]) -> tuple[str, ...]:
     names: list[str] = copyreg._slotnames(kind)  # type: ignore[attr-defined]
     return tuple(name for name in names if name not in _OWN_SLOTS)
 
 
-def _extra(node: Value) -> dict[str, Any] | None:
+def _extra(node: Node) -> dict[str, Any] | None:
     """Return the attributes that a subclass has added, in its dictionary and in slots of its own."""
     kind: Any = type(node)
     slots = {name: getattr(node, name) for name in _added_slots(kind) if hasattr(node, name)}
@@ -232,7 +229,7 @@ def _extra(node: Value) -> dict[str, Any] | None:
     return {**(own or {}), **slots} if slots else own
 
 
-def _refuse_what_cannot_be_copied(node: Value, done: str) -> None:
+def _refuse_what_cannot_be_copied(node: Node, done: str) -> None:
     if tracing._watched:
         tracing.looked_at(node, "copy")
     if node._closure is not None:

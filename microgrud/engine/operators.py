@@ -11,11 +11,7 @@ import numpy as np
 from ..common.display import ShownInNotebooks
 from ..common.numbers import Number, is_real_scalar
 from . import ops, tracing
-from .operation import Operation
-
-if TYPE_CHECKING:
-    from .value import Value
-
+from .node import RecordedT_co as T, RecordsOperations
 
 _NUMBER_ALONE = "for the number alone the Value's .data; grad and its kin give floats inside `with no_grad():`"
 
@@ -32,82 +28,79 @@ class Operators(ShownInNotebooks):
     if TYPE_CHECKING:
         _data: float
 
-        @staticmethod
-        def _record(operation: Operation, *operands: Number) -> Value: ...
-
-    def __add__(self, other: Number) -> Value:
+    def __add__(self: RecordsOperations[T], other: Number) -> T:
         return self._record(ops.ADD, self, other) if _is_number(other) else NotImplemented
 
-    def __radd__(self, other: Number) -> Value:
+    def __radd__(self: RecordsOperations[T], other: Number) -> T:
         return self._record(ops.ADD, other, self) if _is_number(other) else NotImplemented
 
-    def __sub__(self, other: Number) -> Value:
+    def __sub__(self: RecordsOperations[T], other: Number) -> T:
         return self._record(ops.SUBTRACT, self, other) if _is_number(other) else NotImplemented
 
-    def __rsub__(self, other: Number) -> Value:
+    def __rsub__(self: RecordsOperations[T], other: Number) -> T:
         return self._record(ops.SUBTRACT, other, self) if _is_number(other) else NotImplemented
 
-    def __mul__(self, other: Number) -> Value:
+    def __mul__(self: RecordsOperations[T], other: Number) -> T:
         return self._record(ops.MULTIPLY, self, other) if _is_number(other) else NotImplemented
 
-    def __rmul__(self, other: Number) -> Value:
+    def __rmul__(self: RecordsOperations[T], other: Number) -> T:
         return self._record(ops.MULTIPLY, other, self) if _is_number(other) else NotImplemented
 
-    def __truediv__(self, other: Number) -> Value:
+    def __truediv__(self: RecordsOperations[T], other: Number) -> T:
         return self._record(ops.DIVIDE, self, other) if _is_number(other) else NotImplemented
 
-    def __rtruediv__(self, other: Number) -> Value:
+    def __rtruediv__(self: RecordsOperations[T], other: Number) -> T:
         return self._record(ops.DIVIDE, other, self) if _is_number(other) else NotImplemented
 
-    def __floordiv__(self, other: Number) -> Value:
+    def __floordiv__(self: RecordsOperations[T], other: Number) -> T:
         return self._record(ops.FLOOR_DIVIDE, self, other) if _is_number(other) else NotImplemented
 
-    def __rfloordiv__(self, other: Number) -> Value:
+    def __rfloordiv__(self: RecordsOperations[T], other: Number) -> T:
         return self._record(ops.FLOOR_DIVIDE, other, self) if _is_number(other) else NotImplemented
 
-    def __mod__(self, other: Number) -> Value:
+    def __mod__(self: RecordsOperations[T], other: Number) -> T:
         return self._record(ops.MODULO, self, other) if _is_number(other) else NotImplemented
 
-    def __rmod__(self, other: Number) -> Value:
+    def __rmod__(self: RecordsOperations[T], other: Number) -> T:
         return self._record(ops.MODULO, other, self) if _is_number(other) else NotImplemented
 
-    def __pow__(self, exponent: Number, modulus: None = None) -> Value:
+    def __pow__(self: RecordsOperations[T], exponent: Number, modulus: None = None) -> T:
         if modulus is not None or not _is_number(exponent):
             return NotImplemented
         return self._record(ops.POW, self, exponent)
 
-    def __rpow__(self, base: Number, modulus: None = None) -> Value:
+    def __rpow__(self: RecordsOperations[T], base: Number, modulus: None = None) -> T:
         if modulus is not None or not _is_number(base):
             return NotImplemented
         return self._record(ops.POW, base, self)
 
-    def __divmod__(self, other: Number) -> tuple[Value, Value]:
+    def __divmod__(self: Any, other: Number) -> tuple[T, T]:
         return self // other, self % other
 
-    def __rdivmod__(self, other: Number) -> tuple[Value, Value]:
+    def __rdivmod__(self: Any, other: Number) -> tuple[T, T]:
         return other // self, other % self
 
-    def __neg__(self) -> Value:
+    def __neg__(self: RecordsOperations[T]) -> T:
         return self._record(ops.NEGATE, self)
 
-    def __pos__(self) -> Value:
+    def __pos__(self: RecordsOperations[T]) -> T:
         return self._record(ops.IDENTITY, self)
 
-    def __abs__(self) -> Value:
+    def __abs__(self: RecordsOperations[T]) -> T:
         return self._record(ops.ABS, self)
 
-    def __round__(self, ndigits: int | None = None) -> Value:
+    def __round__(self: RecordsOperations[T], ndigits: int | None = None) -> T:
         if ndigits is None:
             return self._record(ops.ROUND, self)
         return self._record(ops.ROUND_DIGITS, self, operator.index(ndigits))
 
-    def __floor__(self) -> Value:
+    def __floor__(self: RecordsOperations[T]) -> T:
         return self._record(ops.FLOOR, self)
 
-    def __ceil__(self) -> Value:
+    def __ceil__(self: RecordsOperations[T]) -> T:
         return self._record(ops.CEIL, self)
 
-    def __trunc__(self) -> Value:
+    def __trunc__(self: RecordsOperations[T]) -> T:
         return self._record(ops.TRUNC, self)
 
     # Comparisons compare numbers. The hash is that of the object: sets and dicts go by node, and `is` asks whether two

@@ -12,11 +12,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from .operation import Operation
-    from .value import Value
+from .node import Node
 
 __all__ = [
     "Watcher",
@@ -33,21 +31,24 @@ __all__ = [
 
 
 class Watcher(Protocol):
-    """The object that a program's looks at numbers are reported to."""
+    """The object that a program's reads of numbers are reported to.
 
-    def compared(self, x: Value, symbol: str, y: Any, outcome: bool) -> None:
+    Each `x` is a Value; it is typed loosely, since `Value` stands in a file that imports this one.
+    """
+
+    def compared(self, x: Any, symbol: str, y: Any, outcome: bool) -> None:
         """Note that `x symbol y` was asked for, and what the answer was."""
 
-    def looked_at(self, x: Value | None, what: str) -> None:
+    def looked_at(self, x: Any, what: str) -> None:
         """Note that the number itself was asked for, or refuse."""
 
-    def made(self, x: Value) -> None:
+    def made(self, x: Any) -> None:
         """Note a result of an operation that raises for some operands: the program may depend on its not raising."""
 
-    def failed(self, operation: Operation, xs: Sequence[float]) -> float | None:
+    def failed(self, operation: Any, xs: Sequence[float]) -> float | None:
         """Note that an operation raises, which the program may catch; return a number to go on with, or None."""
 
-    def detached(self, x: Value) -> Value:
+    def detached(self, x: Any) -> Any:
         """Return what stands for the number of x without its history."""
 
 
@@ -83,27 +84,27 @@ def reporting_to(watcher: Watcher) -> Iterator[None]:
         _watched.remove(watcher)
 
 
-def compared(x: Value, symbol: str, y: Any, outcome: bool) -> None:
+def compared(x: Node, symbol: str, y: Any, outcome: bool) -> None:
     """Tell the watcher, if there is one, of a comparison."""
     watcher = _watcher.get()
     if watcher is not None:
         watcher.compared(x, symbol, y, bool(outcome))
 
 
-def looked_at(x: Value, what: str) -> None:
+def looked_at(x: Node, what: str) -> None:
     """Tell the watcher, if there is one, that somebody asks for a number."""
     watcher = _watcher.get()
     if watcher is not None:
         watcher.looked_at(x, what)
 
 
-def detached(x: Value) -> Value | None:
+def detached(x: Node) -> Any:
     """Return what the watcher, if there is one, has in place of `x.detach()`."""
     watcher = _watcher.get()
     return None if watcher is None else watcher.detached(x)
 
 
-def peeked(x: Value, frame: FrameType | None = None, what: str = "_data") -> None:
+def peeked(x: Node, frame: FrameType | None = None, what: str = "_data") -> None:
     """Report an access to the raw number of x, or its text, by code outside the package; `frame` is that of the access.
 
     The package itself writes Values into the messages of its errors.
@@ -113,14 +114,14 @@ def peeked(x: Value, frame: FrameType | None = None, what: str = "_data") -> Non
         looked_at(x, what)
 
 
-def made(x: Value) -> None:
+def made(x: Node) -> None:
     """Report the result of an operation that raises for some operands."""
     watcher = _watcher.get()
     if watcher is not None:
         watcher.made(x)
 
 
-def failed(operation: Operation, xs: Sequence[float]) -> float | None:
+def failed(operation: Any, xs: Sequence[float]) -> float | None:
     """Report that an operation raises an error; return the number to go on with in its place, if there is to be one."""
     watcher = current()
     return None if watcher is None else watcher.failed(operation, xs)
