@@ -74,11 +74,13 @@ class Operators(ShownInNotebooks):
             return NotImplemented
         return self._record(ops.POW, base, self)
 
-    def __divmod__(self: Any, other: Number) -> tuple[T, T]:
-        return self // other, self % other
+    def __divmod__(self: RecordsOperations[T], other: Number) -> tuple[T, T]:
+        x: Any = self
+        return x // other, x % other
 
-    def __rdivmod__(self: Any, other: Number) -> tuple[T, T]:
-        return other // self, other % self
+    def __rdivmod__(self: RecordsOperations[T], other: Number) -> tuple[T, T]:
+        x: Any = self
+        return other // x, other % x
 
     def __neg__(self: RecordsOperations[T]) -> T:
         return self._record(ops.NEGATE, self)
