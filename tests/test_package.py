@@ -19,11 +19,81 @@ ROOT = Path(microgrud.__file__).parent
 OPTIONAL = {"matplotlib", "pandas", "sklearn", "tqdm", "typer", "graphviz", "hypothesis", "mpmath", "scipy"}
 
 
-def test_importing_the_package_loads_none_of_the_optional_packages() -> None:
+def test_importing_the_package_loads_neither_numpy_nor_optional_packages() -> None:
     program = "import sys, microgrud; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert "numpy" in loaded.split()
-    assert OPTIONAL.isdisjoint(loaded.split())
+    assert {"numpy", *OPTIONAL}.isdisjoint(loaded.split())
+
+
+#: Runs in a process of its own: the examples of the README, and networks trained step by step, without NumPy.
+WITHOUT_NUMPY = """
+import ast, doctest, pathlib, sys
+
+sys.modules["numpy"] = None  # which makes `import numpy` an ImportError
+
+import microgrud
+from microgrud import losses, nn, optim
+
+runner, report = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS), []
+scope, missing, done = {}, set(), 0
+for example in doctest.DocTestParser().get_examples(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8")):
+    nodes = list(ast.walk(ast.parse(example.source)))
+    made = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    made |= {node.asname or node.name for node in nodes if isinstance(node, ast.alias)}
+    if missing & {node.id for node in nodes if isinstance(node, ast.Name)}:
+        missing |= made  # it uses the result of an example that takes NumPy
+        continue
+    start, test = len(report), doctest.DocTest([example], scope, "README", None, 0, None)
+    if not runner.run(test, out=report.append, clear_globs=False).failed:
+        done += 1
+    elif "pip install numpy" in "".join(report[start:]):
+        missing |= made
+        del report[start:]
+    scope = test.globs
+
+for kind in (optim.SGD, optim.Adam, optim.AdamW, optim.Adagrad, optim.RMSprop):
+    model = nn.MLP(2, [4, 1], activation="tanh", rng=0)
+    optimizer = kind(model.parameters(), lr=0.05)
+    history = []
+    for _ in range(30):
+        optimizer.zero_grad()
+        loss = microgrud.mean([losses.squared_error(model(x), y) for x, y in (([0, 1], 1), ([1, 1], 0), ([1, 0], 1))])
+        loss.backward()
+        optim.clip_grad_norm(model.parameters(), 10.0)
+        optim.clip_grad_value(model.parameters(), 10.0)
+        optimizer.step()
+        history.append(loss.data)
+    optimizer.load_state_dict(optimizer.state_dict())
+    print(kind.__name__, repr(history[-1]), repr(model([0.5, -1.0]).data))
+assert microgrud.grad(lambda p: p["w"][0] * p["b"])({"w": [2.0], "b": 3.0}) == {"w": [3.0], "b": 2.0}
+print("done", done, *report)
+"""
+
+
+def test_the_core_works_without_numpy_and_the_rest_asks_for_it() -> None:
+    readme = ROOT.parent / "README.md"
+    if not readme.exists():
+        pytest.skip("the README is not part of an installed package")
+    with_numpy = WITHOUT_NUMPY.replace('sys.modules["numpy"] = None', "")
+    done = _printed(WITHOUT_NUMPY, str(readme))
+    trained, examples = done.split("done")
+    assert trained == _printed(with_numpy, os.devnull).split("done")[0]  # to the last bit
+    assert int(examples) >= 25  # and nothing is reported
+
+
+def _printed(program: str, *arguments: str) -> str:
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", ["compile", "train", "draw", "plot", "testing"])
+def test_without_numpy_an_error_says_what_to_install(name: str) -> None:
+    program = f"import sys; sys.modules['numpy'] = None; from microgrud import {name}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "ImportError: " in done.stderr
+    assert "pip install numpy" in done.stderr
 
 
 def test_public_names_are_sorted_distinct_and_there() -> None:

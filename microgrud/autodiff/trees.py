@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from ..common.arrays import MissingNumPy, is_array
 from ..common.numbers import Number, as_float, is_real_scalar
 from ..engine import Value
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,16 @@ def even_array(x: Any, where: str) -> np.ndarray:
         ...
     ValueError: x: expected rows of one shape, got 2 numbers as row 0 and 1 number as row 1
     """
+    np = _numpy()
     try:
-        return np.asarray(x)
+        return np.asarray(x)  # type: ignore[no-any-return]
     except ValueError:
         raise _uneven(x, where) from None
 
 
 def _uneven(x: Any, where: str) -> ValueError:
     """Return the error for a nested list that is no array, which names the first row that differs from row 0."""
+    np = _numpy()
     expected: tuple[int, ...] = ()
     for i, row in enumerate(x):
         try:
@@ -98,6 +102,7 @@ def _of_shape(shape: tuple[int, ...]) -> str:
 def check_unmasked(x: object, where: str) -> None:
     """Raise a TypeError for a masked array, or a list of them: its mask would be lost.
 
+    >>> import numpy as np
     >>> check_unmasked(np.ma.masked_array([1.0, 2.0], mask=[False, True]), "x")
     Traceback (most recent call last):
         ...
@@ -105,8 +110,8 @@ def check_unmasked(x: object, where: str) -> None:
 place of masked elements, or .compressed() to leave them out
     """
     kinds = set(map(type, x)) if isinstance(x, (list, tuple)) else {type(x)}
-    # Nothing is asked of numpy.ma, which NumPy imports only for those who use it.
-    if any(kind is not np.ndarray and issubclass(kind, np.ndarray) and hasattr(kind, "filled") for kind in kinds):
+    # numpy.ma is not asked, which NumPy imports only for those who use it; no other class has both attributes.
+    if any(hasattr(kind, "filled") and hasattr(kind, "compressed") for kind in kinds):
         raise TypeError(
             f"{where}: expected an array without a mask, got a masked array; write .filled(number) to put a number in "
             "the place of masked elements, or .compressed() to leave them out"
@@ -133,10 +138,10 @@ def flatten(tree: Any, where: str, exact: bool = False) -> tuple[list[Number], S
     """
     if isinstance(tree, Value):
         return [tree], Structure((None,), ("",), lambda leaves: leaves[0])
-    if isinstance(tree, np.ndarray):
+    if is_array(tree):
         check_unmasked(tree, where)
         # NumPy keeps a 0-d array that was put into an object array as an element.
-        numbers = [x.item() if isinstance(x, np.ndarray) and x.ndim == 0 else x for x in tree.ravel().tolist()]
+        numbers = [x.item() if is_array(x) and x.ndim == 0 else x for x in tree.ravel().tolist()]
         elements = [_number(x, where, exact) for x in numbers]
         return elements, Structure((tree.shape,), ("",), lambda leaves: leaves[0])
     if is_real_scalar(tree) or (exact and isinstance(tree, complex)):
@@ -164,9 +169,17 @@ def as_array(numbers: Sequence[Number], shape: tuple[int, ...]) -> Any:
     """
     kinds = set(map(type, numbers))
     kind: type = float if kinds <= {float} else complex if kinds <= {float, complex} else object
-    array: Any = np.empty(len(numbers), dtype=kind)
+    array: Any = _numpy().empty(len(numbers), dtype=kind)
     array[:] = numbers
     return array.reshape(shape)
+
+
+def _numpy() -> Any:
+    try:
+        import numpy
+    except ImportError:
+        return MissingNumPy()
+    return numpy
 
 
 def _number(x: Any, where: str, exact: bool) -> Number:

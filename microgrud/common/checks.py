@@ -7,9 +7,6 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
 from .numbers import Interval, as_float
 
 # Takes where the setting stands (for the message) and the setting; returns it as plain Python.
@@ -95,15 +92,15 @@ def pair(check_each: Check) -> Check:
 
 
 def numbers(size: int) -> Check:
-    """Make the check for a list of `size` numbers, which it returns as a vector."""
+    """Make the check for a list of `size` numbers."""
 
-    def check(where: str, setting: Any) -> npt.NDArray[np.float64]:
+    def check(where: str, setting: Any) -> list[float]:
         if not isinstance(setting, (list, tuple)) or len(setting) != size:
             raise ValueError(f"{where}: expected a list of {size} numbers, got {brief(setting)}")
         for number in setting:
             if type(number) not in (float, int):
                 raise ValueError(f"{where}: expected numbers, got {brief(number)} among them")
-        return np.array(setting, dtype=np.float64)
+        return [float(number) for number in setting]
 
     return check
 

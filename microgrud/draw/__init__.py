@@ -6,6 +6,7 @@ graph step by step, `explain` the paths along which a leaf acts on a root, `summ
 Needs the extra `draw`: pip install 'microgrud[draw]'
 """
 
+from ..common import needs_numpy as needs_numpy
 from .drawing import draw, draw_dot, trace
 from .frames import Frame, Share
 from .graph import Summary, local_derivatives, summary

@@ -6,8 +6,6 @@ import operator
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import numpy as np
-
 from ..common.display import ShownInNotebooks
 from ..common.numbers import Number, is_real_scalar
 from . import ops, tracing
@@ -163,6 +161,8 @@ class Operators(ShownInNotebooks):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         """Apply a function of NumPy to the Value as to an element of an array, by the method of its name."""
+        import numpy as np  # loaded already: it makes this call
+
         elements = [np.asarray(x, dtype=object) if isinstance(x, Operators) else x for x in inputs]
         try:
             return getattr(ufunc, method)(*elements, **options)

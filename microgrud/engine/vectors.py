@@ -1,23 +1,107 @@
-"""Lists of parameters from and to NumPy vectors: one vector for their data, one for their gradients.
+"""Lists of parameters from and to vectors of NumPy: one vector for their data, one for their gradients.
 
-An optimizer reads both vectors, computes its update on them as a whole, and writes the data back.
+An optimizer reads both vectors, computes its update on them as a whole, and writes the data back. Where NumPy is not
+installed, `PlainVector` has the arithmetic that the formulas of the optimizers need.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+import math
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from ..common.arrays import MissingNumPy
 from ..common.forking import Lock
 from . import native
+from .kernels import divide
 from .value import Value
 
-Vector: TypeAlias = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    import numpy as np
+
+    Vector: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+else:
+    try:
+        import numpy as np
+    except ImportError:
+        np = MissingNumPy()
+    Vector = Any
+
+_HAS_NUMPY = not isinstance(np, MissingNumPy)
 
 _adding = Lock()
+
+
+class PlainVector(list[float]):
+    """A list of floats with the arithmetic of a vector of NumPy, by IEEE 754: `/` gives infinities in place of errors.
+
+    >>> 2.0 / PlainVector([4.0, 0.0]) - 1.0
+    [-0.5, inf]
+    """
+
+    def _each(self, f: Callable[[float, float], float], other: Any) -> PlainVector:
+        return PlainVector(map(f, self, other) if isinstance(other, list) else [f(x, other) for x in self])
+
+    def __add__(self, other: Any) -> PlainVector:  # type: ignore[override]
+        return self._each(operator.add, other)
+
+    def __sub__(self, other: Any) -> PlainVector:
+        return self._each(operator.sub, other)
+
+    def __mul__(self, other: Any) -> PlainVector:
+        return self._each(operator.mul, other)
+
+    def __truediv__(self, other: Any) -> PlainVector:
+        return self._each(divide, other)
+
+    def __rsub__(self, other: Any) -> PlainVector:
+        return self._each(lambda x, y: y - x, other)
+
+    def __rtruediv__(self, other: Any) -> PlainVector:
+        return self._each(lambda x, y: divide(y, x), other)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def tolist(self) -> list[float]:
+        """Return the numbers in a plain list."""
+        return list(self)
+
+
+def as_vector(numbers: Iterable[float]) -> Vector:
+    """Return numbers as a vector."""
+    if _HAS_NUMPY:
+        return np.array(list(numbers), dtype=np.float64)
+    return PlainVector(numbers)  # type: ignore[return-value]
+
+
+def ieee_arithmetic() -> AbstractContextManager[Any]:
+    """Return a context in which NumPy does not warn of infinities and NaN."""
+    return np.errstate(all="ignore") if _HAS_NUMPY else nullcontext()
+
+
+def square_root(x: Vector) -> Vector:
+    """Compute the square root of each number; NaN for negative ones.
+
+    >>> square_root(as_vector([4.0, 9.0]))
+    array([2., 3.])
+    """
+    if _HAS_NUMPY:
+        return np.sqrt(x)
+    return PlainVector([math.sqrt(number) if number >= 0.0 else math.nan for number in x])  # type: ignore[return-value]
+
+
+def at_least(x: Vector, floor: Vector | float) -> Vector:
+    """Compute the larger of each number and that of `floor`; NaN where either is NaN.
+
+    >>> at_least(as_vector([-1.0, 2.0]), 0.0)
+    array([0., 2.])
+    """
+    if _HAS_NUMPY:
+        return np.maximum(x, floor)
+    plain: Any = x
+    return plain._each(lambda a, b: b if b > a or b != b else a, floor)  # type: ignore[no-any-return]
 
 
 def read_data(parameters: Sequence[Value]) -> Vector:
@@ -55,7 +139,7 @@ def clear_gradients(parameters: Iterable[Value]) -> None:
 
 def add_to_gradients(parameters: Sequence[Value], vector: Vector) -> None:
     """Add a vector to the parameters' gradients, in order: no update of another thread is lost that does so too."""
-    if native.engine is not None:
+    if _HAS_NUMPY and native.engine is not None:
         native.engine.add_to_numbers(parameters, True, np.ascontiguousarray(vector, dtype=np.float64))
         return
     with _adding:
@@ -64,16 +148,16 @@ def add_to_gradients(parameters: Sequence[Value], vector: Vector) -> None:
 
 
 def _read(parameters: Sequence[Value], of_gradients: bool) -> Vector:
-    if native.engine is not None:
+    if _HAS_NUMPY and native.engine is not None:
         vector = np.empty(len(parameters))
         native.engine.read_numbers(parameters, of_gradients, vector)
         return vector
     numbers = [p.grad for p in parameters] if of_gradients else [p.data for p in parameters]
-    return np.fromiter(numbers, dtype=np.float64, count=len(parameters))
+    return as_vector(numbers)
 
 
 def _write(parameters: Sequence[Value], vector: Vector, of_gradients: bool) -> None:
-    if native.engine is not None:
+    if _HAS_NUMPY and native.engine is not None:
         native.engine.write_numbers(parameters, of_gradients, np.ascontiguousarray(vector, dtype=np.float64))
         return
     name = "grad" if of_gradients else "data"

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-import numpy as np
-
+from ..common.arrays import is_array
 from ..engine import Value
 
 __all__ = ["leaves_and", "of_library"]
@@ -72,8 +71,8 @@ def _inside(x: object) -> Items | None:
         items = iter(enumerate(x))
     elif isinstance(x, _MAPPINGS):
         items = iter(x.items())
-    elif isinstance(x, np.ndarray) and x.dtype == object:
-        items = ((".".join(map(str, index)), each) for index, each in np.ndenumerate(x))
+    elif is_array(x) and x.dtype == object:
+        items = ((".".join(map(str, index)), each) for index, each in sys.modules["numpy"].ndenumerate(x))
     if not _is_plain(x):
         return items
     return _attributes(x) if items is None else chain(items, _attributes(x))

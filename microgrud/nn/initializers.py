@@ -7,12 +7,11 @@ and a source of random numbers, and returns the weight. A plain function of thes
 from __future__ import annotations
 
 import math
+import numbers
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
-
-import numpy as np
 
 from ..common.numbers import as_float
 
@@ -216,7 +215,7 @@ def get_random_source(rng: RandomSource | int | None) -> RandomSource:
     """
     if rng is None:
         return random
-    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
+    if isinstance(rng, numbers.Integral) and not isinstance(rng, bool):  # an int, or an integer of NumPy
         return random.Random(int(rng))
     if isinstance(rng, random.Random) or rng is random:
         return rng

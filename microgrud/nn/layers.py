@@ -12,9 +12,8 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
 from .. import functions
+from ..common.arrays import is_array
 from ..common.numbers import Number, as_sequence, is_real_scalar
 from ..engine import Value
 from .activations import Activation, get_activation
@@ -249,7 +248,7 @@ def _sample(x: Any, nin: int, module: Module) -> tuple[Number, ...]:
     """Return the inputs of one sample as a tuple; a number alone (the output of a layer of one) is one input."""
     if type(x) is tuple or type(x) is list:
         xs = tuple(x)
-    elif isinstance(x, np.ndarray) and x.ndim == 1:
+    elif is_array(x) and x.ndim == 1:
         xs = tuple(x.tolist())  # floats, and not NumPy's
     else:
         xs = (x,) if isinstance(x, Value) or is_real_scalar(x) else as_sequence(x, "inputs")
@@ -275,7 +274,7 @@ def _explained(error: TypeError, xs: Sequence[Any]) -> TypeError:
 
 def _count(n: Any, where: str) -> int:
     try:
-        if isinstance(n, (bool, np.bool_)):  # of which older versions of NumPy would take the latter, with a warning
+        if type(n).__name__ in ("bool", "bool_"):  # the latter of NumPy, of which older versions take it as an index
             raise TypeError
         count = operator.index(n)
     except TypeError:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
 from ..common.checks import NOT_NEGATIVE, real
 from ..common.numbers import Interval, as_float
 from ..engine import Value
-from ..engine.vectors import check_parameters, read_gradients, write_gradients
+from ..engine.vectors import as_vector, check_parameters, read_gradients, write_gradients
 
 
 def gradient_norm(parameters: Sequence[Value]) -> float:
@@ -57,7 +55,7 @@ def clip_grad_norm(parameters: Iterable[Value], max_norm: float) -> float:
     gradients = read_gradients(found)
     norm = gradient_norm(found)
     if not math.isfinite(norm):
-        i = int(np.argmin(np.isfinite(gradients)))
+        i = next((i for i, gradient in enumerate(gradients) if not math.isfinite(gradient)), 0)
         raise ArithmeticError(
             f"clip_grad_norm: expected a finite gradient norm, got {norm}: the gradient of parameter {i}"
             f"{f' ({found[i].label})' if found[i].label else ''} is {found[i].grad}; the gradients are left as they are"
@@ -85,4 +83,5 @@ def clip_grad_value(parameters: Iterable[Value], max_value: float) -> None:
     """
     found = check_parameters("clip_grad_value", parameters)
     limit = real(NOT_NEGATIVE)("clip_grad_value: max_value", max_value)
-    write_gradients(found, np.clip(read_gradients(found), -limit, limit))
+    gradients = read_gradients(found).tolist()
+    write_gradients(found, as_vector([min(max(gradient, -limit), limit) for gradient in gradients]))

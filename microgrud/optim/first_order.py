@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, TypeAlias
 
-import numpy as np
-
 from ..common.checks import ANY, FRACTION, NOT_NEGATIVE, Check, flag, pair, real
 from ..engine import Value
-from ..engine.vectors import Vector
+from ..engine.vectors import Vector, at_least, square_root
 from .optimizer import Optimizer
 
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "RMSprop"]
@@ -141,7 +139,7 @@ class Adagrad(Optimizer):
         grad = _decayed(group, data, grad)
         state["sum"] = state.get("sum", group["initial_accumulator_value"]) + grad * grad
         rate = group["lr"] / (1.0 + (state["step"] - 1) * group["lr_decay"])
-        new: Vector = data - rate * grad / (np.sqrt(state["sum"]) + group["eps"])
+        new: Vector = data - rate * grad / (square_root(state["sum"]) + group["eps"])
         return new
 
 
@@ -202,8 +200,8 @@ class RMSprop(Optimizer):
         variance = state["square_avg"] = alpha * state.get("square_avg", 0.0) + (1.0 - alpha) * grad * grad
         if group["centered"]:
             average = state["grad_avg"] = alpha * state.get("grad_avg", 0.0) + (1.0 - alpha) * grad
-            variance = np.maximum(variance - average * average, 0.0)
-        direction: Vector = grad / (np.sqrt(variance) + group["eps"])
+            variance = at_least(variance - average * average, 0.0)
+        direction: Vector = grad / (square_root(variance) + group["eps"])
         if momentum != 0.0:
             direction = state["momentum_buffer"] = momentum * state.get("momentum_buffer", 0.0) + direction
         new: Vector = data - group["lr"] * direction
@@ -262,8 +260,8 @@ class Adam(Optimizer):
         mean = state["exp_avg"] = beta1 * state.get("exp_avg", 0.0) + (1.0 - beta1) * grad
         square = state["exp_avg_sq"] = beta2 * state.get("exp_avg_sq", 0.0) + (1.0 - beta2) * grad * grad
         if group["amsgrad"]:
-            square = state["max_exp_avg_sq"] = np.maximum(state.get("max_exp_avg_sq", 0.0), square)
-        root = np.sqrt(square) / (1.0 - beta2**t) ** 0.5
+            square = state["max_exp_avg_sq"] = at_least(square, state.get("max_exp_avg_sq", 0.0))
+        root = square_root(square) / (1.0 - beta2**t) ** 0.5
         step: Vector = group["lr"] / (1.0 - beta1**t) * mean / (root + group["eps"])
         return step
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..common.checks import NOT_NEGATIVE, POSITIVE, Check, numbers, one_of, optional, real, whole
 from ..common.numbers import as_float
 from ..engine import Value
-from ..engine.vectors import Vector, read_data, read_gradients, write_data
+from ..engine.vectors import Vector, as_vector, read_data, read_gradients, write_data
 from .linesearch import Point, strong_wolfe
 from .optimizer import Optimizer
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from ..engine.vectors import np
 
 
 class LBFGS(Optimizer):
@@ -161,7 +164,7 @@ class LBFGS(Optimizer):
 
     def _checked_entry(self, where: str, name: str, entry: Any, size: int) -> Any:
         if name in ("steps", "changes"):
-            return [numbers(size)(f"{where}: {name}", vector) for vector in entry]
+            return [as_vector(numbers(size)(f"{where}: {name}", vector)) for vector in entry]
         return (
             whole(0)(f"{where}: {name}", entry)
             if name == "evaluations"

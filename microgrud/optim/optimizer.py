@@ -8,11 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
-import numpy as np
-
 from ..common.checks import Check, numbers, whole
 from ..engine import Value
-from ..engine.vectors import Vector, check_parameters, clear_gradients, read_data, read_gradients, write_data
+from ..engine.vectors import (
+    Vector,
+    as_vector,
+    check_parameters,
+    clear_gradients,
+    ieee_arithmetic,
+    read_data,
+    read_gradients,
+    write_data,
+)
 
 
 class Optimizer:
@@ -109,7 +116,7 @@ class Optimizer:
         updates: list[tuple[list[Value], Vector]] = []
         for i in range(len(self.param_groups)):
             self._check_size(i)
-        with np.errstate(all="ignore"):
+        with ieee_arithmetic():
             for group, state in zip(self.param_groups, self.state):
                 parameters = group["params"]
                 state["step"] += 1
@@ -178,7 +185,7 @@ class Optimizer:
             return whole(0)(f"{where}: step", entry)
         if name not in self.vectors:
             raise ValueError(f"{where}: expected a state of {('step', *self.vectors)}, got {name!r}")
-        return numbers(size)(f"{where}: {name}", entry)
+        return as_vector(numbers(size)(f"{where}: {name}", entry))
 
     def _check_size(self, index: int) -> None:
         """Raise if parameters were added to a group, or taken from it, behind the optimizer's back."""
@@ -208,7 +215,7 @@ class Optimizer:
 
 def plain(entry: Any) -> Any:
     """Turn vectors and tuples, also inside lists and dicts, into lists: what JSON gives back as it was."""
-    if isinstance(entry, np.ndarray):
+    if hasattr(entry, "tolist"):  # a vector
         return entry.tolist()
     if isinstance(entry, dict):
         return {key: plain(item) for key, item in entry.items()}

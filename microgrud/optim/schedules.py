@@ -111,7 +111,7 @@ class Schedule:
             raise ValueError(f"{where}: expected what state_dict() returned, got {brief(state)}")
         if state["schedule"] != self._name:
             raise ValueError(f"{where}: expected the state of {self._name}, got that of {state['schedule']}")
-        base_rates = numbers(len(self.base_rates))(f"{where}: base_rates", state["base_rates"]).tolist()
+        base_rates = numbers(len(self.base_rates))(f"{where}: base_rates", state["base_rates"])
         try:
             checked = {name: check(f"{where}: {name}", state[name]) for name, check in self.progress.items()}
         except TypeError as error:

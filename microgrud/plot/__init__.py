@@ -15,6 +15,7 @@ They need matplotlib (`pip install 'microgrud[plot]'`); recording and evaluating
 
 from __future__ import annotations
 
+from ..common import needs_numpy as needs_numpy
 from .animation import animate
 from .curves import learning_curve
 from .decisions import decision_regions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..common import needs_numpy as needs_numpy
 from .compiled import Compiled, compile
 from .integers import take
 from .recorder import CompileError

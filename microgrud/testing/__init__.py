@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from ..common import needs_numpy as needs_numpy
+
 _missing = [name for name in ("hypothesis", "mpmath") if find_spec(name) is None]
 if _missing:
     raise ImportError(

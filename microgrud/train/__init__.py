@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..common import needs_numpy as needs_numpy
 from .checkpoint import CheckpointError
 from .divergence import TrainingDivergedError
 from .evaluation import evaluate

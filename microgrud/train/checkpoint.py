@@ -189,7 +189,7 @@ class Checkpoint:
         if not len(parameters) == len(gradients) == len(training.parameters):
             raise ValueError(f"parameters: expected {len(training.parameters)} numbers, got {len(parameters)}")
         epoch, batch = whole(0)("epoch", last["epoch"]), whole(0)("batch", last["batch"])
-        means = RunningMeans(numbers(4)("means", last["means"]).tolist())
+        means = RunningMeans(numbers(4)("means", last["means"]))
         history = History.from_dict(*(record["history"] for record in records))
         if len(history) != epoch * training.batches + batch or len(history.epochs) != epoch:
             raise ValueError(f"history: expected {epoch} epochs and {batch} batches, got {len(history)} steps")

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..common.checks import ANY, NOT_NEGATIVE, flag, numbers, optional, real, whole
 from ..engine import Value
-from ..engine.vectors import Vector, write_data
+from ..engine.vectors import Vector, as_vector, write_data
 
 
 class EarlyStopping:
@@ -91,7 +91,9 @@ class EarlyStopping:
             bad_epochs = whole(0)(f"{where}: bad_epochs", state["bad_epochs"])
             parameters = state["parameters"]
             if parameters is not None:
-                parameters = numbers(len(parameters) if size is None else size)(f"{where}: parameters", parameters)
+                parameters = as_vector(
+                    numbers(len(parameters) if size is None else size)(f"{where}: parameters", parameters)
+                )
         except (KeyError, TypeError) as error:
             raise ValueError(f"{where}: expected what state_dict() returned, got a damaged one ({error!r})") from error
         self.best, self.best_epoch, self.bad_epochs, self.best_parameters = best, best_epoch, bad_epochs, parameters
