@@ -17,7 +17,7 @@ export PYTHONWARNINGS = ignore:Editable installation
 # What the engine in C is built from; without a C compiler the one in Python runs alone.
 NATIVE := setup.py $(wildcard microgrud/_native/*.[ch])
 
-.PHONY: train test bench lint types format clean help
+.PHONY: train test bench lint types format lines clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo "make bench   measure engines and recorded functions against each other and what else is installed"
 	@echo "make lint    check style        make types   check types"
 	@echo "make format  put the code into the one format"
+	@echo "make lines   print the lines of code by package (ARGS=REVISION compares with that git revision)"
 	@echo "make clean   remove the environment and everything built"
 
 train: $(VENV)/.train
@@ -54,6 +55,9 @@ types: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+lines:
+	@$(PYTHON) tools/lines.py $(ARGS)
 
 # Say which engine is in, if it is not the one in C: pip keeps to itself what the build prints.
 define say_engine
