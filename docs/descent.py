@@ -1,4 +1,4 @@
-"""Draw docs/descent.svg: four walks down one loss surface, with the learning rate as the only difference.
+"""Draw docs/descent.svg: gradient descent on one loss surface, with four learning rates.
 
 Run with `python docs/descent.py`; needs matplotlib 3.7.
 """
@@ -35,7 +35,7 @@ def himmelblau(x: Value, y: Value) -> Value:
 
 
 def walk(learning_rate: float, steps: int = STEPS) -> tuple[list[tuple[float, float]], list[float]]:
-    """Walk downhill from START by gradient descent; return the places and the loss at each.
+    """Descend from START by gradient descent, and return the places and the loss at each of them.
 
     >>> places, losses = walk(0.008)
     >>> len(places), losses[0] > 100, losses[-1] < 1e-20
@@ -57,13 +57,13 @@ def walk(learning_rate: float, steps: int = STEPS) -> tuple[list[tuple[float, fl
 
 
 def draw(path: Path) -> None:
-    """Draw each walk over the contours of the surface, and all losses beside them: the same bytes every time."""
+    """Draw each descent over the contours of the surface, and a panel with all losses: the same bytes every time."""
     import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
     figure = Figure(figsize=(10, 5.4), layout="constrained")
-    # The walks begin alike, so that in one panel the last would cover the others.
+    # All descents begin with the same steps: in one panel, the last would cover the others.
     left, right = figure.subfigures(1, 2, width_ratios=[1.25, 1])
     panels = left.subplots(2, 2, sharex=True, sharey=True)
     curves = right.subplots()

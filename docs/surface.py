@@ -1,4 +1,4 @@
-"""Draw docs/surface.png: the loss surface of a small network, and the walk that training took over it.
+"""Draw docs/surface.png: the loss surface of a small network, and the path that training took over it.
 
 Run with `python docs/surface.py`; needs the extras `plot` and `train`.
 """
@@ -18,7 +18,7 @@ from microgrud.train import fit
 
 
 def surface(points: int = 61) -> LossSurface:
-    """Train on two moons, and evaluate the loss in the plane where the walk went furthest.
+    """Train on two moons, and evaluate the loss in the plane along which training moved most.
 
     >>> found = surface(points=3)
     >>> found.losses.shape, len(found.parameters), float(found.losses.min()) < 0.5
