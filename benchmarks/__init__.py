@@ -1,1 +1,1 @@
-"""Benchmarks: the engines against each other, against plain floats and against what else is installed."""
+"""Benchmarks: the engines compared with each other, with plain floats and with other installed libraries."""

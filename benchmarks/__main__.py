@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure everything that is installed, in one run, each rival in a process of its own."""
+"""Measure everything that is installed, each rival in a process of its own: `python -m benchmarks`."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from .recorded.suite import WORKLOADS
 
 
 def main(
-    suite: Annotated[str, typer.Option(help="eager, recorded or all.")] = "all",
-    rounds: Annotated[int, typer.Option(min=1, help="How often each workload is run, within the seconds.")] = 20,
-    seconds: Annotated[float, typer.Option(min=0.0, help="For the rounds of a recorded case.")] = 1.0,
-    limit: Annotated[float, typer.Option(min=1.0, help="Seconds after which a recorded case is given up.")] = 60.0,
-    only: Annotated[str, typer.Option(help="Rivals to measure, with commas between them.")] = "",
-    workloads: Annotated[str, typer.Option(help="Recorded workloads to measure, with commas between them.")] = "",
+    suite: Annotated[str, typer.Option(help="Suite to run: eager, recorded or all.")] = "all",
+    rounds: Annotated[int, typer.Option(min=1, help="Maximum number of rounds per workload.")] = 20,
+    seconds: Annotated[float, typer.Option(min=0.0, help="Maximum time for the rounds of a recorded case.")] = 1.0,
+    limit: Annotated[float, typer.Option(min=1.0, help="Seconds after which a recorded case is stopped.")] = 60.0,
+    only: Annotated[str, typer.Option(help="Rivals to measure, separated by commas.")] = "",
+    workloads: Annotated[str, typer.Option(help="Recorded workloads to measure, separated by commas.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
-    markdown: Annotated[bool, typer.Option(help="Print the recorded figures as tables for the README.")] = False,
-    figure: Annotated[pathlib.Path | None, typer.Option(help="Draw the recorded figures into this SVG.")] = None,
-    readme: Annotated[pathlib.Path | None, typer.Option(help="Write the tables into this document.")] = None,
-    load: Annotated[pathlib.Path | None, typer.Option(help="Measure nothing: take the JSON of an earlier run.")] = None,
-    save: Annotated[pathlib.Path | None, typer.Option(help="Write the figures into this file as JSON.")] = None,
+    markdown: Annotated[bool, typer.Option(help="Print the recorded figures as Markdown tables.")] = False,
+    figure: Annotated[pathlib.Path | None, typer.Option(help="SVG file for the recorded figures.")] = None,
+    readme: Annotated[pathlib.Path | None, typer.Option(help="Document in which to replace the tables.")] = None,
+    load: Annotated[pathlib.Path | None, typer.Option(help="JSON file of an earlier run, to measure nothing.")] = None,
+    save: Annotated[pathlib.Path | None, typer.Option(help="JSON file for the figures.")] = None,
 ) -> None:
-    """Measure eager engines against plain floats, and recorded functions against what else compiles."""
+    """Compare eager engines with plain floats, and recorded functions with other compilers."""
     if suite not in ("eager", "recorded", "all"):
         raise typer.BadParameter(f"--suite: expected eager, recorded or all, got {suite}")
     if load is not None:
@@ -56,7 +56,7 @@ def main(
 
 
 def _print(results: dict[str, Any], markdown: bool, rounds: int) -> None:
-    """Print the tables of the suites that were run."""
+    """Print a table for each suite that ran."""
     print(results["machine"])
     if "figures" in results and not markdown:
         print(f"\nEager engines: median of {rounds} rounds, as a multiple of plain floats (quartiles)")
@@ -66,7 +66,7 @@ def _print(results: dict[str, Any], markdown: bool, rounds: int) -> None:
 
 
 def _some(asked: str, known: dict[str, Any], option: str) -> set[str]:
-    """Return the names asked for (they may hold commas themselves); all of them for none."""
+    """Return the requested names, which may contain commas themselves; all known names if none is requested."""
     rest, found = asked, set()
     while rest := rest.strip(" ,"):
         name = max((name for name in known if rest.startswith(name)), key=len, default=None)
@@ -78,7 +78,7 @@ def _some(asked: str, known: dict[str, Any], option: str) -> set[str]:
 
 
 def _machine() -> str:
-    """Return the processor, as far as the system tells, and the versions."""
+    """Return the processor, if the system names it, and the versions."""
     processor = platform.processor() or platform.machine()
     cpuinfo = pathlib.Path("/proc/cpuinfo")
     if cpuinfo.exists():

@@ -1,4 +1,4 @@
-"""The engines that are measured: how to make a number, and what its functions are called."""
+"""Adapters of the measured engines: how each makes a number, differentiates, and names its functions."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Engine:
-    """What a workload needs of an engine.
+    """The interface of an engine to the workloads.
 
     Attributes:
-        version: of what is measured.
-        number: makes a leaf of a float.
-        read: the float that a root holds.
-        slope: the gradient of a leaf, after a backward pass.
-        tanh: the functions a workload calls.
-        exp: likewise.
-        log: likewise.
-        relu: likewise.
-        backward: runs the backward pass from a root; None for plain floats, which have none.
-        dot: the sum of products as one operation; None where there is none.
-        no_grad: computes without recording; None where there is no such thing.
-        begin: what has to be done before each graph; None for nothing.
+        version: the version of the engine.
+        number: makes a leaf from a float.
+        read: returns the number of a root.
+        slope: returns the gradient of a leaf after a backward pass.
+        tanh: the engine's function of that name.
+        exp: the same.
+        log: the same.
+        relu: the same.
+        backward: runs the backward pass from a root; None for plain floats.
+        dot: the sum of products as one operation; None if the engine has none.
+        no_grad: a context that disables recording; None if the engine has none.
+        begin: prepares the engine for a new graph; None if nothing has to be prepared.
     """
 
     version: str
@@ -79,7 +79,7 @@ def _microgrud(backend: str) -> Callable[[], Engine]:
 def _micrograd() -> Engine:
     from micrograd.engine import Value
 
-    class Node(Value):  # it has no logarithm, and its tanh is not in every release
+    class Node(Value):  # micrograd has no logarithm, and not every release has tanh
         pass
 
     def unary(x: Any, data: float, slope: float) -> Any:
@@ -186,7 +186,7 @@ def _hips_autograd() -> Engine:
         _version("autograd"),
         number,
         lambda root: float(root._value),
-        lambda leaf: found[-1],  # it has no place in the leaf
+        lambda leaf: found[-1],  # a leaf has no attribute for its gradient
         functions.tanh,
         functions.exp,
         functions.log,
@@ -201,7 +201,7 @@ def _version(package: str) -> str:
 
 BASE = "plain floats"
 RIVALS: dict[str, Callable[[], Engine]] = {
-    BASE: _floats,  # against themselves: what differs from 1 is the machine's noise
+    BASE: _floats,  # measured against themselves: the distance from 1 is noise
     "microgrud c": _microgrud("c"),
     "microgrud python": _microgrud("python"),
     "micrograd": _micrograd,

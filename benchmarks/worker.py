@@ -1,4 +1,4 @@
-"""Measure one engine in this process: `python -m benchmarks.worker RIVAL ROUNDS`; a line of JSON for each workload."""
+"""Measure one engine in this process: `python -m benchmarks.worker RIVAL ROUNDS` prints a line of JSON per workload."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .workloads import WORKLOADS
 
 
 def measure(rival: str, rounds: int) -> None:
-    """Print the median, and the quartiles, of the times of every workload.
+    """Print the median and the quartiles of the times of every workload.
 
-    Each round runs the program on plain floats first: the multiples are of rounds, so that a machine that is faster in
-    one minute than in the next is so for both.
+    Each round runs the program on plain floats first. A multiple compares two times of the same round, so drifts in the
+    machine's speed do not distort it.
     """
     try:
         engine = RIVALS[rival]()
@@ -53,7 +53,7 @@ def measure(rival: str, rounds: int) -> None:
 
 
 def differentiates(engine: Engine) -> bool:
-    """Tell whether an engine finds the derivative of exp(x * x) at 0.5, twice."""
+    """Return whether an engine finds the derivative of exp(x * x) at 0.5, twice in a row."""
     answers = []
     for _ in range(2):
         leaf = engine.number(0.5)
@@ -64,7 +64,7 @@ def differentiates(engine: Engine) -> bool:
 
 
 def begun(run: Callable[[], Any], engine: Engine) -> Callable[[], Any]:
-    """Return the program with what the engine wants done before it."""
+    """Return the program preceded by the preparations of the engine."""
     begin = engine.begin
     if begin is None:
         return run
@@ -79,7 +79,7 @@ def begun(run: Callable[[], Any], engine: Engine) -> Callable[[], Any]:
 def timed(run: Callable[[], Any], backward: Callable[[Any], None] | None, base: Callable[[], Any], rounds: int) -> Any:
     """Return the medians over the rounds, in seconds, and the multiples of plain floats: median and quartiles."""
     times: list[list[float]] = []
-    gc.collect()  # once: from here on the collector runs when it would, and is part of the price
+    gc.collect()  # from here on the collector runs as usual and is part of the cost
     started = time.perf_counter()
     while len(times) < rounds and time.perf_counter() - started < 20.0:
         marks = [time.perf_counter()]
@@ -90,7 +90,7 @@ def timed(run: Callable[[], Any], backward: Callable[[Any], None] | None, base: 
         if backward is not None:
             backward(root)
         marks.append(time.perf_counter())
-        del root  # freeing the graph is part of its price
+        del root  # freeing the graph is part of the cost
         marks.append(time.perf_counter())
         times.append([after - before for before, after in itertools.pairwise(marks)])
     whole = [sum(own) / floats for floats, *own in times]

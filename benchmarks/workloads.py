@@ -1,6 +1,6 @@
-"""What is measured: scalar programs, the same text for every engine.
+"""Workloads of the first suite: scalar programs, with the same code for every engine.
 
-Each takes an engine and returns a function that computes a root, and the number of operations that it takes.
+Each workload takes an engine and returns two things: a function that computes a root, and the number of its operations.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _times(matrix: Matrix, xs: Sequence[Any]) -> list[Any]:
 
 
 def _mlp(engine: Engine, times: Callable[[Matrix, Sequence[Any]], list[Any]], operations: int) -> Program:
-    """The squared error of a 2-16-16-1 tanh network over 50 points."""
+    """Build the squared error of a 2-16-16-1 tanh network over 50 points."""
     rng = random.Random(0)
     layers = [_matrix(engine, rng, 16, 2), _matrix(engine, rng, 16, 16), _matrix(engine, rng, 1, 16)]
     points = [[rng.gauss(0.0, 1.0), rng.gauss(0.0, 1.0)] for _ in range(50)]
@@ -44,12 +44,12 @@ def _mlp(engine: Engine, times: Callable[[Matrix, Sequence[Any]], list[Any]], op
 
 
 def mlp(engine: Engine) -> Program:
-    """The network, from scalar operations."""
+    """Build the network from scalar operations."""
     return _mlp(engine, _times, 32 * 2 + 256 * 2 + 16 * 2 + 32 + 4)
 
 
 def mlp_with_dot(engine: Engine) -> Program | None:
-    """The network, with the sum of products as one operation."""
+    """Build the network with each sum of products as one operation."""
     dot = engine.dot
     if dot is None:
         return None
@@ -61,7 +61,7 @@ def mlp_with_dot(engine: Engine) -> Program | None:
 
 
 def inference(engine: Engine) -> Program | None:
-    """The network from scalar operations, without recording."""
+    """Build the network from scalar operations, without recording a graph."""
     if engine.no_grad is None and engine.backward is not None:
         return None
     loss, operations = mlp(engine)
@@ -77,7 +77,7 @@ def inference(engine: Engine) -> Program | None:
 
 
 def chain(engine: Engine) -> Program:
-    """A hundred thousand products, one after the other."""
+    """Build a hundred thousand consecutive products."""
     start = engine.number(1.0)
 
     def run() -> Any:
@@ -90,7 +90,7 @@ def chain(engine: Engine) -> Program:
 
 
 def ladder(engine: Engine) -> Program:
-    """Two nodes, each used twice by the next two: a reflection, over and over."""
+    """Build repeated reflections: two nodes, each used twice by the next two."""
     left, right = engine.number(0.3), engine.number(0.4)
 
     def run() -> Any:
@@ -103,7 +103,7 @@ def ladder(engine: Engine) -> Program:
 
 
 def transformer(engine: Engine) -> Program:
-    """The loss of a character-level transformer on a word of eight letters: 16 wide, 4 heads, one layer, 27 letters."""
+    """Build a character transformer's loss on a word of eight letters: 16 wide, 4 heads, one layer, 27 letters."""
     rng = random.Random(0)
     width, heads, letters = 16, 4, 27
     embedding, position = _matrix(engine, rng, letters, width), _matrix(engine, rng, 9, width)

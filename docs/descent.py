@@ -63,7 +63,7 @@ def draw(path: Path) -> None:
     from matplotlib.lines import Line2D
 
     figure = Figure(figsize=(10, 5.4), layout="constrained")
-    # All descents begin with the same steps: in one panel, the last would cover the others.
+    # All descents start at the same point: in one panel, the last would cover the others.
     left, right = figure.subfigures(1, 2, width_ratios=[1.25, 1])
     panels = left.subplots(2, 2, sharex=True, sharey=True)
     curves = right.subplots()

@@ -21,7 +21,7 @@ def neuron() -> Drawing:
     loss = tanh(w * x + b) ** 2
     loss.label = "loss"
     loss.backward()
-    # Numbers are short and boxes close together: the README is 830 pixels wide, and its letters should be 10 pixels high.
+    # Short numbers and small gaps keep letters 10 pixels high in the README, which is 830 pixels wide.
     picture = draw(loss, parameters=[w, b], inputs=[x], digits=3)
     picture.attr(ranksep="0.2")
     return picture

@@ -1,1 +1,1 @@
-"""Recorded functions, and what else compiles or differentiates whole programs: the second suite."""
+"""The second suite: recorded functions, and other tools that compile or differentiate whole programs."""

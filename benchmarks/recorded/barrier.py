@@ -1,7 +1,7 @@
-"""A down-and-out call under Black and Scholes by Monte Carlo: its price, and the derivatives by all that it hangs on.
+"""A down-and-out call under Black and Scholes by Monte Carlo: its price and the derivatives of the price.
 
-A path that falls below the barrier at one of 24 times is worth nothing. Derivatives are those of the paths: by spot,
-strike, rate, volatility and maturity.
+A path that falls below the barrier at one of 24 times is worth nothing. The derivatives are pathwise, with respect to
+spot, strike, rate, volatility and maturity.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def data(case: str) -> Data:
 
 
 def by_numpy(data: Data) -> Step:
-    """By hand: a lognormal path knows its own derivatives."""
+    """Write the pathwise derivatives by hand: those of a lognormal path follow from the path itself."""
     spot, strike, rate, volatility, maturity = data.market
     z, dt = np.ascontiguousarray(data.normals.T), maturity / _TIMES
 
@@ -48,7 +48,7 @@ def by_numpy(data: Data) -> Step:
         discount = np.exp(-rate * maturity)
         last, count, shocks = paid.sum(), np.count_nonzero(paid), (paid @ moved) * dt**0.5
         price = discount * (last - strike * count) / n
-        by_drift = discount * last / n  # by the sum of all drifts
+        by_drift = discount * last / n  # with respect to the sum of all drifts
         return price, (
             by_drift / spot,
             -discount * count / n,
@@ -62,7 +62,7 @@ def by_numpy(data: Data) -> Step:
     return Step(run, lambda result: flat(result[0], *result[1]))
 
 
-# --- microgrud: a path that returns where it meets the barrier ---
+# --- microgrud: a path that returns early when it meets the barrier ---
 
 
 def _path(spot: Any, strike: Any, rate: Any, volatility: Any, maturity: Any) -> Callable[[Any], Any]:
@@ -82,7 +82,7 @@ def _path(spot: Any, strike: Any, rate: Any, volatility: Any, maturity: Any) -> 
 
 
 def recorded(data: Data) -> Step:
-    """Record a path: one recording for each time at which the barrier may be met, and one for none."""
+    """Record a path: one recording for each time at which it may meet the barrier, and one for paths that do not."""
     from microgrud import Value, compile
     from microgrud.optim import SGD
 
@@ -98,7 +98,7 @@ def recorded(data: Data) -> Step:
 
 
 def eagerly(data: Data) -> Step:
-    """Path by path."""
+    """Evaluate path by path."""
     from microgrud import Value
     from microgrud.optim import SGD
 
@@ -122,7 +122,7 @@ def eagerly(data: Data) -> Step:
 
 
 def _price(xp: Any, where: Any = None) -> Callable[[Any, Any], Any]:
-    """Write the mean over the paths, for all whose arrays are like NumPy's; `z` has a row for each time."""
+    """Return the mean over the paths, for all rivals with arrays like NumPy's; `z` has a row for each time."""
     where = where or xp.where
 
     def price(market: Any, z: Any) -> Any:
@@ -174,7 +174,7 @@ def _torch(compiled: bool) -> Callable[[Data], Step]:
 
 
 def by_casadi(data: Data) -> Step:
-    """A path as scalar expressions, mapped over the paths and added up."""
+    """Build a path from scalar expressions, map it over the paths and add up the results."""
     import casadi
 
     from .symbolic import called
@@ -193,7 +193,7 @@ def by_casadi(data: Data) -> Step:
 
 
 def by_autograd(data: Data) -> Step:
-    """All paths at once, in autograd.numpy."""
+    """Compute all paths at once in autograd.numpy."""
     import autograd.numpy as anp
     from autograd import value_and_grad
 

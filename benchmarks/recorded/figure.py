@@ -1,4 +1,4 @@
-"""One figure of all workloads of the second suite: `python -m benchmarks --figure benchmarks/recorded.svg`."""
+"""Draw all workloads of the second suite in one figure: `python -m benchmarks --figure benchmarks/recorded.svg`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class _Look(NamedTuple):
     weight: float = 1.3
 
 
-#: The same for a rival in every panel: by colour, and by marker for those who cannot tell colours apart.
+#: Each rival has the same colour and the same marker in every panel; the marker identifies it without colour.
 _LOOKS = {
     "microgrud": _Look("microgrud", "#D62728", "o", 2.6),
     "microgrud, 2 threads": _Look("microgrud, 2 threads", "#D62728", "P"),
@@ -38,7 +38,7 @@ _SMALL = 7.0
 
 
 def draw(found: Figures, path: Path) -> None:
-    """Draw a panel for each workload that was measured.
+    """Draw a panel for each measured workload.
 
     Raises:
         ImportError: if matplotlib is not installed.
@@ -78,7 +78,7 @@ def _framed(ax: Any, title: str) -> None:
 
 
 def _lines(ax: Any, own: Figures, what: str) -> None:
-    """Draw multiples of NumPy against the size, a line a rival."""
+    """Plot multiples of NumPy against the size, with one line per rival."""
     ax.set(xscale="log", yscale="log", xlabel=what, ylabel="time, NumPy = 1")
     ax.axhline(1.0, color=_LOOKS["numpy"].color, linewidth=1.3, zorder=1)
     for rival, look in _LOOKS.items():
@@ -97,7 +97,7 @@ def _lines(ax: Any, own: Figures, what: str) -> None:
 
 
 def _rows(ax: Any, own: Figures, cases: Any) -> None:
-    """Draw multiples of NumPy, a row a rival; the first case filled and the second hollow."""
+    """Plot multiples of NumPy, with a row per rival, filled markers for the first case and hollow ones for the second."""
     ax.set(xscale="log", xlabel="time, NumPy = 1")
     ax.axvline(1.0, color=_LOOKS["numpy"].color, linewidth=1.3, zorder=1)
     fastest = {r: min(f["multiple"] for f in own if f["rival"] == r) for r in {f["rival"] for f in own}}
@@ -123,7 +123,7 @@ def _rows(ax: Any, own: Figures, cases: Any) -> None:
 
 
 def _recordings(ax: Any, own: Figures, found: Figures) -> None:
-    """Draw the seconds until the first gradient against the operations, and with what power they grow."""
+    """Plot the seconds until the first gradient against the operations, with the exponent of growth."""
     ax.set(xscale="log", yscale="log", xlabel="operations", ylabel="seconds")
     for rival, look in _LOOKS.items():
         points = sorted((_size(f["case"]), f["seconds"]) for f in own if f["rival"] == rival)

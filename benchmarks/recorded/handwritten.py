@@ -1,4 +1,4 @@
-"""The network in C, compiled when it is measured and loaded through ctypes."""
+"""The network in C: compiled when it is measured, and loaded with ctypes."""
 
 from __future__ import annotations
 

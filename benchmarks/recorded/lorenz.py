@@ -1,6 +1,6 @@
-"""Lorenz' equations, 1,000 steps of Runge and Kutta: how far the last state is from an observed one, and the gradient.
+"""Lorenz' equations, 1,000 steps of Runge and Kutta: the squared distance of the last state to an observation.
 
-The gradient is by the first state and the three parameters of the equations: what a fit of them needs.
+The gradient is with respect to the first state and the three parameters of the equations, as in fitting them to data.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _slope(x: Any, y: Any, z: Any, s: Any, r: Any, b: Any) -> tuple[Any, Any, An
 
 
 def _step(x: Any, y: Any, z: Any, *p: Any) -> tuple[Any, Any, Any]:
-    """Do one step, on numbers of any kind."""
+    """Compute one step, with numbers of any type."""
     a1, b1, c1 = _slope(x, y, z, *p)
     a2, b2, c2 = _slope(x + 0.5 * _H * a1, y + 0.5 * _H * b1, z + 0.5 * _H * c1, *p)
     a3, b3, c3 = _slope(x + 0.5 * _H * a2, y + 0.5 * _H * b2, z + 0.5 * _H * c2, *p)
@@ -45,7 +45,7 @@ def _distance(state: Any) -> Any:
 
 
 def _misfit(given: Any, step: Callable[..., Any] = _step) -> Any:
-    """Do all steps in a loop, on numbers of any kind."""
+    """Compute all steps in a loop, with numbers of any type."""
     state, parameters = tuple(given[:3]), tuple(given[3:])
     for _ in range(_STEPS):
         state = step(*state, *parameters)
@@ -53,12 +53,12 @@ def _misfit(given: Any, step: Callable[..., Any] = _step) -> Any:
 
 
 def by_numpy(data: Any) -> Step:
-    """By hand: the derivatives by all six numbers are carried along with the state."""
+    """Write it by hand: carry the derivatives with respect to all six numbers along with the state."""
     s, r, b = data[3:].tolist()
     observed = np.array(_OBSERVED)
 
     def slope(y: Any) -> Any:
-        """Return the derivative by time of the state (column 0) and of its derivatives (the other six)."""
+        """Return the time derivative of the state (column 0) and of its derivatives (the other six columns)."""
         (x, u, v), found = y[:, 0].tolist(), jacobian([*y[:, 0].tolist()]) @ y
         found[:, 0] = s * (u - x), x * (r - v) - u, x * u - b * v
         found[0, 4] += u - x
@@ -103,7 +103,7 @@ def eagerly(data: Any) -> Step:
 
 
 def _jax(forward: bool) -> Callable[[Any], Step]:
-    """The loop as a scan: differentiated backwards, or forwards, which for six numbers is the better way there."""
+    """Write the loop as a scan, differentiated in reverse or in forward mode (which is faster for six numbers)."""
 
     def make(data: Any) -> Step:
         import jax
@@ -129,7 +129,7 @@ def _jax(forward: bool) -> Callable[[Any], Step]:
 
 
 def _torch(compiled: bool) -> Callable[[Any], Step]:
-    """The loop over vectors of three; compiled, it is the step that is compiled, which is called 1,000 times."""
+    """Loop over vectors of three numbers; the compiled variant compiles the step, and calls it 1,000 times."""
 
     def make(data: Any) -> Step:
         import torch
@@ -161,7 +161,7 @@ def _torch(compiled: bool) -> Callable[[Any], Step]:
 
 
 def by_casadi(data: Any) -> Step:
-    """A step as scalar expressions, repeated by mapaccum, and differentiated backwards."""
+    """Build a step from scalar expressions, repeat it with mapaccum, and differentiate in reverse mode."""
     import casadi
 
     from .symbolic import called
@@ -175,7 +175,7 @@ def by_casadi(data: Any) -> Step:
 
 
 def by_casadi_unrolled(data: Any) -> Step:
-    """All steps as scalar expressions."""
+    """Build all steps from scalar expressions."""
     import casadi
 
     from .symbolic import called
@@ -186,7 +186,7 @@ def by_casadi_unrolled(data: Any) -> Step:
 
 
 def by_autograd(data: Any) -> Step:
-    """Differentiate the loop, number by number."""
+    """Differentiate the loop over single numbers."""
     from autograd import value_and_grad
 
     step = value_and_grad(_misfit)

@@ -1,6 +1,6 @@
-/* The loss of a 2-16-16-1 network of tanh, and its gradient, written by hand for this network and no other: about what
- * the processor can do. Samples stand side by side in vectors, blocks of 64: all that a block needs is in the
- * nearest cache. Each product of matrices keeps its sums in registers. */
+/* The loss of a 2-16-16-1 tanh network and its gradient, written by hand for this network only: approximately what the
+ * processor can do. Each vector holds one number of several samples. A block has 64 samples, and everything it needs
+ * fits into the nearest cache. Each matrix product keeps its sums in registers. */
 
 #if defined(__AVX512F__)
 enum { LANES = 8 };
@@ -11,16 +11,16 @@ enum { LANES = 2 };
 #endif
 enum { BLOCK = 64, VECTORS = BLOCK / LANES, WIDTH = 16 };
 
-/* A vector of samples, as wide as the registers: compilers make poor code of wider ones. */
+/* A vector of samples, as wide as the registers: compilers generate poor code for wider ones. */
 typedef double lanes __attribute__((vector_size(8 * LANES)));
 typedef long long lanes_integers __attribute__((vector_size(8 * LANES)));
 
-/* Parameters, or the gradient by them: a row a neuron, its weights and then its bias. */
+/* Parameters, or their gradient. Each row belongs to a neuron: its weights, then its bias. */
 struct network {
     double first[WIDTH][3], second[WIDTH][WIDTH + 1], last[WIDTH + 1];
 };
 
-/* The same, a sum for each lane. */
+/* The same numbers, with a sum for each lane. */
 struct sums {
     lanes first[WIDTH][3], second[WIDTH][WIDTH + 1], last[WIDTH + 1], loss;
 };
@@ -49,12 +49,12 @@ static inline double total(lanes x)
     return sum;
 }
 
-/* exp 2x, with 2x = k log 2 + r and exp r as its Taylor polynomial of degree 13, in parts that do not wait for each
- * other. Beyond 20 the tanh is 1 to the last digit. */
+/* exp 2x, with 2x = k log 2 + r. exp r is a Taylor polynomial of degree 13, evaluated in independent parts. Beyond 20,
+ * tanh is 1 to the last digit. */
 static inline lanes exp_of_twice(lanes x)
 {
     x = where(x > all(20.0), all(20.0), where(x < all(-20.0), all(-20.0), x));
-    /* The sum with 1.5 * 2**52 has the nearest integer in its last bits. */
+    /* The last bits of the sum with 1.5 * 2**52 hold the nearest integer. */
     const lanes shift = all(6755399441055744.0);
     lanes shifted = x * all(2.0 * 1.4426950408889634) + shift;
     lanes_integers bits = (lanes_integers)shifted;
@@ -70,8 +70,8 @@ static inline lanes exp_of_twice(lanes x)
     return (lanes)((lanes_integers)p + (bits << 52)); /* times 2**k */
 }
 
-/* tanh x = 1 - 2 / (exp 2x + 1), of two at once: a division takes as long as sixteen multiplications, and one will do.
- * The error is some 3e-16. */
+/* tanh x = 1 - 2 / (exp 2x + 1), for two numbers at once: a division takes as long as sixteen multiplications, and two
+ * numbers can share one. The error is about 3e-16. */
 static inline void tanh_of_two(lanes *x, lanes *y)
 {
     lanes a = exp_of_twice(*x) + all(1.0), b = exp_of_twice(*y) + all(1.0);
@@ -95,7 +95,7 @@ static inline void times(const double weights[WIDTH][WIDTH], const double *bias,
     }
 }
 
-/* sums[o][j] += the products of slopes[o] with in[j] over a block; four by four at a time. */
+/* sums[o][j] += the products of slopes[o] and in[j] over a block, in tiles of four by four. */
 static inline void outer(lanes slopes[WIDTH][VECTORS], lanes in[WIDTH][VECTORS], int vectors,
                          lanes sums[WIDTH][WIDTH + 1])
 {
@@ -190,7 +190,7 @@ static void block(const struct network *net, const double by_input[WIDTH][WIDTH]
     }
 }
 
-/* The mean squared error; its gradient is written to `gradient`. */
+/* Return the mean squared error, and write its gradient to `gradient`. */
 static __attribute__((noinline)) double step(const struct network *net, const double *inputs, const double *targets,
                                              long samples, struct network *gradient)
 {
@@ -210,7 +210,7 @@ static __attribute__((noinline)) double step(const struct network *net, const do
     return total(sums.loss) / (double)samples;
 }
 
-/* Do the step so many times, that the call from Python does not count. */
+/* Repeat the step, so that the call from Python takes a negligible share of the time. */
 double steps(long times, const double *net, const double *inputs, const double *targets, long samples, double *gradient)
 {
     double loss = 0.0;

@@ -1,4 +1,4 @@
-"""A network of 2-16-16-1 with tanh: the mean squared error over a batch, and its gradient by the 337 parameters."""
+"""A 2-16-16-1 tanh network: the mean squared error over a batch, and its gradient (337 parameters)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _SHAPES = ((16, 3), (16, 17), (1, 17))
 
 @dataclass(frozen=True)
 class Data:
-    """Parameters as microgrud orders them (a neuron's weights, and then its bias), and samples."""
+    """Samples, and parameters in the order of microgrud (a neuron's weights, then its bias)."""
 
     parameters: Any
     inputs: Any
     targets: Any
 
     def matrices(self) -> list[Any]:
-        """Return a matrix for each layer: a row a neuron, its bias at the end."""
+        """Return a matrix for each layer, with a row for each neuron that ends with its bias."""
         return _matrices(self.parameters)
 
     def weights_and_biases(self) -> list[Any]:
@@ -44,7 +44,7 @@ def data(case: str) -> Data:
 
 
 def _read(result: Any) -> Any:
-    """Order a loss and the gradients by W1, b1, W2, b2, W3, b3 as the parameters are."""
+    """Arrange a loss and the gradients of W1, b1, W2, b2, W3, b3 in the order of the parameters."""
     loss, gradients = result
     arrays = [np.asarray(g) for g in gradients]
     pairs = zip(arrays[::2], arrays[1::2])
@@ -55,7 +55,7 @@ def _read(result: Any) -> Any:
 
 
 def by_numpy(data: Data) -> Step:
-    """By hand, forward and backward."""
+    """Write both passes by hand."""
     W1, b1, W2, b2, W3, b3 = data.weights_and_biases()
     X, t, n, w3 = data.inputs, data.targets, len(data.inputs), W3[0]
 
@@ -73,7 +73,7 @@ def by_numpy(data: Data) -> Step:
 
 
 def by_c(data: Data) -> Step:
-    """By hand, in C."""
+    """Write both passes by hand in C."""
     from .handwritten import steps
 
     function, gradient = steps(), np.empty(337)
@@ -124,7 +124,7 @@ def _recorded(threads: int) -> Any:
 
 
 def eagerly(data: Data) -> Step:
-    """Sample by sample, so that the graph of one is in memory at a time."""
+    """Evaluate sample by sample, with only one graph in memory at a time."""
     from microgrud.losses import squared_error
     from microgrud.optim import SGD
 
@@ -149,7 +149,7 @@ def eagerly(data: Data) -> Step:
 
 
 def _loss(xp: Any) -> Any:
-    """Write the loss once, for all whose arrays are like NumPy's."""
+    """Return the loss for all rivals with arrays like NumPy's."""
 
     def loss(parameters: Any, X: Any, t: Any) -> Any:
         W1, b1, W2, b2, W3, b3 = parameters
@@ -196,7 +196,7 @@ def _jax(mapped: bool) -> Any:
 
 
 def by_autograd(data: Data) -> Step:
-    """The loss in autograd.numpy."""
+    """Differentiate the loss in autograd.numpy."""
     import autograd.numpy as anp
     from autograd import value_and_grad
 
@@ -206,7 +206,7 @@ def by_autograd(data: Data) -> Step:
 
 
 def by_casadi(data: Data) -> Step:
-    """Value and gradient of a sample as scalar expressions, mapped over the samples and added up."""
+    """Build value and gradient of a sample from scalar expressions, map them over the samples and add them up."""
     import casadi
 
     from .symbolic import called

@@ -1,6 +1,6 @@
-"""What a recording takes, against the number of operations: Lorenz' equations over so many steps, straight-line.
+"""Time from a program to its first gradient, by the number of operations: Lorenz' equations, with unrolled steps.
 
-Timed is everything until the first value and gradient are there, as multiples of the program on plain floats.
+The time includes everything until the first value and gradient, as a multiple of the program on plain floats.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import Any
 from .lorenz import _distance, _step, data as lorenz_data
 from .workload import Step, Workload, flat
 
-#: Operations in a step, and steps from one beginning: over a long time the last digit decides.
+#: Operations per step, and steps between restarts: over a longer time, rounding decides the result.
 _OPERATIONS, _LEG = 68, 500
 
 
 @dataclass(frozen=True)
 class Data:
-    """The arguments, and how many steps there are."""
+    """The arguments and the number of steps."""
 
     given: list[float]
     steps: int
 
 
 def data(case: str) -> Data:
-    """Return the arguments, and so many steps that there are about as many operations."""
+    """Return the arguments and the number of steps that makes approximately the given number of operations."""
     return Data(lorenz_data("").tolist(), round(int(case.replace(",", "")) / _OPERATIONS))
 
 
@@ -43,7 +43,7 @@ def _program(steps: int) -> Callable[[Any], Any]:
 
 
 def on_floats(data: Data) -> Step:
-    """Do the operations, and record nothing."""
+    """Compute the operations without recording."""
     program = _program(data.steps)
     return Step(lambda: program(data.given), flat)
 
@@ -57,7 +57,7 @@ def by_microgrud(data: Data) -> Step:
 
 
 def by_casadi(data: Data) -> Step:
-    """Build the expressions, differentiate them, make a function of them and call it."""
+    """Build the expressions, differentiate them, compile them to a function and call it."""
     import casadi
 
     program = _program(data.steps)
@@ -91,5 +91,5 @@ RECORDING = Workload(
     data=data,
     programs={"microgrud": by_microgrud, "floats": on_floats, "casadi": by_casadi, "jax jit": by_jax},
     base="floats",
-    only={"jax jit": ("1,000",)},  # ten times as many take it minutes
+    only={"jax jit": ("1,000",)},  # ten times as many operations take minutes
 )

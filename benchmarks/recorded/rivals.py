@@ -1,4 +1,4 @@
-"""What is measured in the second suite: what it takes to import each, and to keep it on one core in float64."""
+"""Rivals of the second suite: how to import each, and how to keep it on one core in float64."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import os
 import platform
 from collections.abc import Callable
 
-#: One thread each, wherever a rival looks for that; and nothing left over from an earlier run.
+#: Environment variables that limit each rival to one thread and disable caches of earlier runs.
 ONE_CORE = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
     "TORCHINDUCTOR_COMPILE_THREADS": "1",
-    "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1",  # of an earlier run: how long it takes to compile is measured
+    "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1",  # the time to compile is measured
     "JAX_PLATFORMS": "cpu",
     "PYTHONHASHSEED": "0",
 }
@@ -65,11 +65,11 @@ def _jax() -> str:
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    jax.config.update("jax_cpu_enable_async_dispatch", False)  # no second thread, on the one core
+    jax.config.update("jax_cpu_enable_async_dispatch", False)  # no second thread on the single core
     return str(jax.__version__)
 
 
-#: By rival: what imports it, sets it up and returns its version; an ImportError where it is not installed.
+#: By rival: a function that imports it, sets it up and returns its version, or raises ImportError if not installed.
 RIVALS: dict[str, Callable[[], str]] = {
     "microgrud": _microgrud,
     "microgrud, 2 threads": _microgrud,
@@ -89,6 +89,6 @@ RIVALS: dict[str, Callable[[], str]] = {
 
 
 def pinned(rival: str) -> None:
-    """Keep this process on one core, where the system can do so and the rival is not one of several threads."""
+    """Keep this process on one core, if the system supports it and the rival does not use several threads."""
     if hasattr(os, "sched_setaffinity") and "threads" not in rival:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})

@@ -14,7 +14,7 @@ from .workload import Step, Workload, flat
 
 @dataclass(frozen=True)
 class Data:
-    """A point, a direction, and whether the product with the Hessian is asked for."""
+    """A point, a direction, and a flag for the product with the Hessian (instead of the gradient)."""
 
     point: Any
     direction: Any
@@ -28,7 +28,7 @@ def data(case: str) -> Data:
 
 
 def _scalar(x: Any) -> Any:
-    """Sum up over the neighbours: the program on numbers, which need be no array."""
+    """Sum over pairs of neighbours: the program on a sequence of numbers, which need not be an array."""
     total = 0.0
     for a, b in itertools.pairwise(x):
         total = total + 100.0 * (b - a * a) ** 2 + (1.0 - a) ** 2
@@ -36,12 +36,12 @@ def _scalar(x: Any) -> Any:
 
 
 def _array(sum: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Write the function for arrays."""
+    """Return the function for arrays."""
     return lambda x: sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
 
 
 def by_numpy(data: Data) -> Step:
-    """By hand."""
+    """Write both by hand."""
     x, v = data.point, data.direction
 
     def gradient() -> Any:
@@ -83,7 +83,7 @@ def eagerly(data: Data) -> Step:
 
 
 def by_jax(data: Data) -> Step:
-    """The function of arrays; forward over reverse for the product."""
+    """Differentiate the function of arrays; use forward over reverse mode for the product."""
     import jax
     import jax.numpy as jnp
 
@@ -97,7 +97,7 @@ def by_jax(data: Data) -> Step:
 
 
 def by_torch(data: Data) -> Step:
-    """The function of tensors, differentiated once or twice backwards."""
+    """Differentiate the function of tensors in reverse mode, once or twice."""
     import torch
 
     function = _array(torch.sum)
@@ -115,7 +115,7 @@ def by_torch(data: Data) -> Step:
 
 
 def by_torch_compile(data: Data) -> Step:
-    """The function of tensors; forward over reverse for the product."""
+    """Compile the derivatives of the function of tensors; use forward over reverse mode for the product."""
     import torch
 
     function = _array(torch.sum)
@@ -128,7 +128,7 @@ def by_torch_compile(data: Data) -> Step:
 
 
 def by_casadi(data: Data) -> Step:
-    """Scalar expressions."""
+    """Differentiate scalar expressions."""
     import casadi
 
     from .symbolic import called
@@ -143,7 +143,7 @@ def by_casadi(data: Data) -> Step:
 
 
 def by_autograd(data: Data) -> Step:
-    """The function in autograd.numpy."""
+    """Differentiate the function in autograd.numpy."""
     import autograd.numpy as anp
     from autograd import hessian_vector_product, value_and_grad
 

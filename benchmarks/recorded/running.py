@@ -1,4 +1,4 @@
-"""Run the second suite: each rival and workload in a process of its own, one after the other."""
+"""Run the second suite: one process for each rival and workload, one after the other."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .suite import WORKLOADS
 def run(
     rivals: Collection[str], workloads: Collection[str], rounds: int, seconds: float, limit: float
 ) -> list[dict[str, Any]]:
-    """Measure some rivals on some workloads, and return the figures.
+    """Measure the given rivals on the given workloads, and return the figures.
 
     Args:
         rivals: their names.
         workloads: their names.
-        rounds: how often each case is done, beside the base.
-        seconds: after so many no further round is begun.
-        limit: a case that takes longer has no figure, but that.
+        rounds: the maximum number of rounds per case.
+        seconds: the time after which no further round begins.
+        limit: the time after which a case is stopped and reported as such.
     """
     found: list[dict[str, Any]] = []
     missing: dict[str, str] = {}
@@ -43,7 +43,7 @@ def run(
 def _measured(
     rival: str, name: str, cases: list[str], rounds: int, seconds: float, limit: float
 ) -> list[dict[str, Any]]:
-    """Measure the cases; where one ends the process, the others are measured in another."""
+    """Measure the cases; if one ends the process, measure the remaining ones in another process."""
     found: list[dict[str, Any]] = []
     left = list(cases)
     while left:

@@ -1,4 +1,4 @@
-"""Calls of CasADi's functions, without copies into matrices of its own."""
+"""Calls of CasADi's functions without copies into its own matrices."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .workload import Step, flat
 
 
 def called(function: Any, arguments: Sequence[Any]) -> Step:
-    """Return the step that calls a function of CasADi, which reads and writes NumPy's arrays where they are.
+    """Return a step that calls a function of CasADi, which reads and writes NumPy's arrays in place.
 
     Args:
         function: a `casadi.Function` whose results are the value and the gradient, all dense.
-        arguments: arrays in the order of the function's, with its columns as rows.
+        arguments: arrays in the order of the function's arguments, with its columns as rows.
     """
     buffer, trigger = function.buffer()
     kept = [np.ascontiguousarray(x, dtype=np.float64) for x in arguments]

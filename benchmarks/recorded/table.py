@@ -1,4 +1,4 @@
-"""The figures of the second suite, as text and as Markdown."""
+"""Tables of the figures of the second suite, as text and as Markdown."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _BEGIN, _END = "<!-- the tables begin -->", "<!-- the tables end -->"
 
 
 def text(found: Figures) -> Iterator[str]:
-    """Yield the lines of a table for each workload: multiples of the base, with quartiles, and the first call."""
+    """Yield the lines of a table per workload: multiples of the base with quartiles, and the time of the first call."""
     for name, workload in _measured(found):
         yield ""
-        yield f"{workload.title}: time a step as a multiple of {workload.base} (quartiles), time, time of the first"
+        yield f"{workload.title}: time per step as a multiple of {workload.base} (quartiles), time, time of the first"
         yield f"{'':22}" + "".join(f"{case:>40}" for case in workload.cases)
         for rival, cells in _rows(found, name, workload):
             yield f"{rival:22}" + "".join(f"{_cell(cell):>40}" for cell in cells)
@@ -29,7 +29,7 @@ def text(found: Figures) -> Iterator[str]:
 
 
 def markdown(found: Figures) -> Iterator[str]:
-    """Yield the same as Markdown, with the time a step in place of the quartiles."""
+    """Yield the same tables as Markdown, with the time per step in place of the quartiles."""
     for name, workload in _measured(found):
         yield ""
         yield f"### {workload.title[0].upper()}{workload.title[1:]}"
@@ -42,10 +42,10 @@ def markdown(found: Figures) -> Iterator[str]:
 
 
 def into(document: Path, machine: str, found: Figures) -> None:
-    """Put the tables between the two marks of a document, in the place of what is there.
+    """Replace the text between the two marks of a document by the tables.
 
     Raises:
-        ValueError: if the document has not both marks.
+        ValueError: if the document lacks one of the marks.
     """
     written = document.read_text(encoding="utf-8")
     before, _, rest = written.partition(_BEGIN)
@@ -57,9 +57,9 @@ def into(document: Path, machine: str, found: Figures) -> None:
 
 
 def exponent(found: Figures, rival: str) -> float | None:
-    """Return the exponent with which the time of a recording grows with the operations; None for too few figures.
+    """Return the exponent of the growth of recording time with the number of operations; None for too few figures.
 
-    It is fitted to the multiples of plain floats, whose time grows with the exponent 1.
+    The exponent is fitted to the multiples of plain floats, whose time grows with the exponent 1.
     """
     own = [f for f in found if f.get("workload") == "recording" and f["rival"] == rival and "multiple" in f]
     points = [(math.log(int(f["case"].replace(",", ""))), math.log(f["multiple"])) for f in own]
@@ -119,18 +119,18 @@ def _short_cell(figure: dict[str, Any] | None) -> str:
 
 
 def _remarks(found: Figures) -> Iterator[str]:
-    """Yield the exponents of growth, what took long the first time, and who was not there."""
+    """Yield the exponents of growth, the times of slow first calls, the versions, and the rivals without figures."""
     yield ""
     for rival in RIVALS:
         power = exponent(found, rival) if rival != "floats" else None
         if power is not None:
-            yield f"* {rival}: the time of a recording grows with the {power:.2f}th power of the operations."
+            yield f"* {rival}: recording time grows as n**{power:.2f} with the number n of operations."
     for rival in RIVALS:
         firsts = [f["first"] for f in found if f["rival"] == rival and "first" in f and f["workload"] != "recording"]
         if firsts and max(firsts) >= 0.1:
-            yield f"* {rival}: {duration(min(firsts))} to {duration(max(firsts))} until the first result is there."
+            yield f"* {rival}: {duration(min(firsts))} to {duration(max(firsts))} until the first result."
     versions = {f["rival"]: f["version"] for f in found if "version" in f}
     yield "* Versions: " + ", ".join(f"{rival} {version}" for rival, version in versions.items()) + "."
     for figure in found:
         if "missing" in figure:
-            yield f"* {figure['rival']} is not here: {figure['missing']}."
+            yield f"* {figure['rival']} was not measured: {figure['missing']}."

@@ -1,4 +1,4 @@
-"""The transformer of notebook 6: the mean loss of some words, and its gradient by all 1,700 or so parameters."""
+"""The transformer of notebook 6: the mean loss of some words, and its gradient (about 1,700 parameters)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Data:
 
     Attributes:
         matrices: embedding, place, queries, keys, values, mix, up, down, output.
-        letters: a row a word: 0, the letters, 0, and more zeros up to the length of the longest.
-        lengths: how many letters of each are followed by one to guess.
+        letters: a row for each word: 0, the letters, 0, and padding with zeros to the length of the longest word.
+        lengths: for each word, the number of letters to predict.
     """
 
     matrices: list[Any]
@@ -30,7 +30,7 @@ class Data:
     lengths: Any
 
     def arrays(self) -> tuple[Any, Any, Any]:
-        """Return the letters read and those to guess, and the weight of each place: none behind the end of a word."""
+        """Return the letters read, the letters to predict, and the weight of each position (0 behind a word)."""
         longest = int(self.lengths.max())
         inside = np.arange(longest) < self.lengths[:, None]
         weights = inside / (self.lengths[:, None] * len(self.lengths))
@@ -38,7 +38,7 @@ class Data:
 
 
 def _words() -> list[str]:
-    """Return the words of the notebook, shuffled."""
+    """Return the words of the notebook in random order."""
     beginnings = ["b", "br", "d", "g", "gr", "k", "m", "p", "s", "st", "t", "tr"]
     words = [b + v + m + v + e for b in beginnings for v in "aeiou" for m in "lmnrst" for e in ["", *"knsx"]]
     random.Random(0).shuffle(words)
@@ -65,7 +65,7 @@ def _read(result: Any) -> Any:
     return flat(result[0], *result[1])
 
 
-# --- microgrud: the notebook's model, that looks letters up with `take` ---
+# --- microgrud: the notebook's model, with letters selected by `take` ---
 
 
 def _sample_loss(matrices: list[Any]) -> Callable[[Any, Any], Any]:
@@ -114,7 +114,7 @@ def _scalar(recorded: bool) -> Callable[[Data], Step]:
         optimizer = SGD(parameters, lr=0.1)
         loss = _sample_loss(matrices)
         words = list(zip(data.letters.tolist(), data.lengths.tolist()))
-        alone = len(words) == 1  # a word is no batch
+        alone = len(words) == 1  # a single word is not a batch
         whole = compile(loss, batched=() if alone else ("letters", "length"), threads=1)
         given: Any = words[0] if alone else (data.letters, data.lengths)
 
@@ -140,7 +140,7 @@ def _scalar(recorded: bool) -> Callable[[Data], Step]:
 
 
 def by_numpy(data: Data) -> Step:
-    """By hand, all places of all words at once, forward and backward."""
+    """Write both passes by hand, for all positions of all words at once."""
     E, P, Q, K, V, M, U, D, O = data.matrices  # noqa: E741
     letters, following, weights = data.arrays()
     count, length = letters.shape
@@ -207,7 +207,7 @@ def by_numpy(data: Data) -> Step:
 
 
 def _array_loss(xp: Any, softmax: Any, log_softmax: Any, relu: Any) -> Callable[..., Any]:
-    """Write the loss once, for all whose arrays are like NumPy's."""
+    """Return the loss for all rivals with arrays like NumPy's."""
 
     def loss(matrices: Any, letters: Any, following: Any, weights: Any, later: Any, rows: Any, columns: Any) -> Any:
         E, P, Q, K, V, M, U, D, O = matrices  # noqa: E741
@@ -232,7 +232,7 @@ def _array_loss(xp: Any, softmax: Any, log_softmax: Any, relu: Any) -> Callable[
 
 
 def _others(data: Data) -> list[Any]:
-    """Return what the loss takes besides the matrices."""
+    """Return the arguments of the loss other than the matrices."""
     letters, following, weights = data.arrays()
     count, length = letters.shape
     later = np.triu(np.full((length, length), -np.inf), 1)
@@ -240,7 +240,7 @@ def _others(data: Data) -> list[Any]:
 
 
 def by_jax(data: Data) -> Step:
-    """All places of all words at once."""
+    """Compute all positions of all words at once."""
     import jax
     import jax.numpy as jnp
 
@@ -271,7 +271,7 @@ def _torch(compiled: bool) -> Callable[[Data], Step]:
 
 
 def by_autograd(data: Data) -> Step:
-    """All places of all words at once, in autograd.numpy."""
+    """Compute all positions of all words at once in autograd.numpy."""
     import autograd.numpy as anp
     from autograd import value_and_grad
 

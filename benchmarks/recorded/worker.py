@@ -1,6 +1,6 @@
 """Measure one rival in this process: `-m benchmarks.recorded.worker RIVAL WORKLOAD ROUNDS SECONDS LIMIT CASE...`.
 
-Prints a line of JSON for each case. A case that takes longer than the limit ends the process.
+The process prints a line of JSON for each case. A case that takes longer than the limit ends the process.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from .rivals import RIVALS, pinned
 from .suite import WORKLOADS
 from .workload import Step, Workload
 
-#: A block of steps that is timed as one takes at least so many seconds.
+#: Minimum duration, in seconds, of a block of steps that is timed as a whole.
 _BLOCK = 0.002
 
 
 def measure(rival: str, name: str, rounds: int, seconds: float, limit: float, cases: Sequence[str]) -> None:
-    """Print the figures of a rival for some cases of a workload."""
+    """Print the figures of a rival for the given cases of a workload."""
     pinned(rival)
     try:
         version = RIVALS[rival]()
@@ -41,7 +41,7 @@ def measure(rival: str, name: str, rounds: int, seconds: float, limit: float, ca
 
 
 def figures(workload: Workload, rival: str, case: str, rounds: int, seconds: float) -> dict[str, Any]:
-    """Return the time of the first step and of those that follow, or why there is none."""
+    """Return the time of the first step and of the following ones, or the reason for having none."""
     data = workload.data(case)
     base = workload.programs[workload.base](data)
     truth = base.read(base.run())
@@ -56,23 +56,23 @@ def figures(workload: Workload, rival: str, case: str, rounds: int, seconds: flo
 
 
 def agree(found: Any, truth: Any, tolerance: float) -> bool:
-    """Tell whether results are those of the base: each relative to itself, but for the rounding of the largest."""
+    """Return whether results equal the base, relative to each number, apart from the rounding of the largest."""
     smallest = 1e-13 * float(np.max(np.abs(truth)))
     return found.shape == truth.shape and bool(np.allclose(found, truth, rtol=tolerance, atol=smallest))
 
 
 def timed(step: Step, base: Step, rounds: int, seconds: float, clock: Callable[[], float]) -> dict[str, Any]:
-    """Return seconds a step and multiples of the base: medians and quartiles over the rounds.
+    """Return seconds per step and multiples of the base: medians and quartiles over the rounds.
 
-    Each round does the base and then the rival, and its multiple is of these two. What is short is done three times in
-    turn, of which the fastest counts.
+    Each round times the base and then the rival, and yields the ratio of these two times. A round repeats a short step
+    three times and counts the fastest.
     """
     own, floor = repeated(step, clock), repeated(base, clock)
     gc.collect()
     started = time.perf_counter()
     base_count, _ = enough(floor)
     own_count, spent = enough(own)
-    # A step that takes long is not done once more, only to find out that it does.
+    # The time of a long step is known already: reuse it for the first round.
     times = [(floor(base_count) / base_count, spent)] if own_count == 1 else []
     while len(times) < rounds and (not times or time.perf_counter() - started < seconds):
         turns = 1 if own_count == 1 else 3
@@ -90,16 +90,17 @@ def timed(step: Step, base: Step, rounds: int, seconds: float, clock: Callable[[
 
 
 def clock_for(rival: str) -> Callable[[], float]:
-    """Return the clock for the steps of a rival: the processor's time, in which nothing else on the machine counts.
+    """Return the clock for the steps of a rival: processor time, which excludes other programs on the machine.
 
-    What has several threads, or a system whose clock for that is coarse, is timed by the clock on the wall.
+    Rivals with several threads are timed in wall-clock time, and so are all rivals if the clock for processor time is
+    coarse.
     """
     coarse = time.get_clock_info("process_time").resolution > 1e-5
     return time.perf_counter if coarse or "threads" in rival else time.process_time
 
 
 def repeated(step: Step, clock: Callable[[], float]) -> Callable[[int], float]:
-    """Return what does the step so many times, and tells the seconds that they took."""
+    """Return a function that repeats the step a given number of times and returns the seconds taken."""
     run = step.run
 
     def one_by_one(count: int) -> None:
@@ -117,9 +118,9 @@ def repeated(step: Step, clock: Callable[[], float]) -> Callable[[int], float]:
 
 
 def enough(measured: Callable[[int], float]) -> tuple[int, float]:
-    """Return how many steps are worth a reading of the clock, and how long they took.
+    """Return a number of steps that fills a block, and the time that they took.
 
-    Those that it takes to find out warm the rival up.
+    The search for this number also warms up the rival.
     """
     count, spent = 1, measured(1)
     while spent < _BLOCK:

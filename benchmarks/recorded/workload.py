@@ -1,4 +1,4 @@
-"""What a workload is: cases, the numbers of a case, and for each rival a way to do the step."""
+"""Definition of a workload: its cases, the numbers of each case, and a program of the step for each rival."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Step:
-    """A step that is ready to be done, with the numbers where the rival wants them.
+    """A step that is ready to run, with the numbers stored as the rival prefers.
 
     Attributes:
-        run: does it once; what a rival computes lazily is there when this returns.
-        read: makes an array of what `run` returned: the value, and after it the gradient. It is not measured.
-        times: does it so many times, where a call from Python would count; None for a loop over `run`.
+        run: runs the step once, and returns after all lazy computations have finished.
+        read: converts the result of `run` into an array of the value and the gradient. It is not measured.
+        times: runs the step a given number of times if calls from Python would distort the time; None for a loop over
+            `run`.
     """
 
     run: Callable[[], Any]
@@ -26,16 +27,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Workload:
-    """One thing to compute, in the ways of the rivals.
+    """One computation, with a program for each rival.
 
     Attributes:
-        title: what it is, in a few words.
-        cases: its sizes or kinds.
-        data: makes the numbers of a case: the same for all rivals, in NumPy's arrays and Python's numbers.
-        programs: by rival, what makes the step of such numbers. Imports of the rival stand in it.
-        base: the rival that all others are multiples of, measured anew beside each.
-        only: by rival, the cases that it is measured for, where these are not all.
-        tolerance: how far results may be from those of the base, relative to them.
+        title: a description in a few words.
+        cases: sizes or variants.
+        data: makes the numbers of a case for all rivals, as NumPy's arrays and Python's numbers.
+        programs: by rival, a function that imports the rival and makes a step from these numbers.
+        base: the rival to which all others are compared; each measurement times it again.
+        only: by rival, the measured cases, if these are not all.
+        tolerance: the relative difference allowed between results and those of the base.
     """
 
     title: str
@@ -47,7 +48,7 @@ class Workload:
     tolerance: float = 1e-8
 
     def cases_of(self, rival: str) -> list[str]:
-        """Return the cases that a rival is measured for."""
+        """Return the cases for which a rival is measured."""
         if rival not in self.programs:
             return []
         return [case for case in self.cases if self.only is None or case in self.only.get(rival, self.cases)]
