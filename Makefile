@@ -1,7 +1,5 @@
-# Two commands do all the set-up, on a machine with Python 3.10 or later and make:
-#   make train   train on iris and write a report
-#   make test    run the tests
-# PYTHON=python3.12 chooses another interpreter, OUT=folder another place for the run, ARGS="..." more options.
+# Every command sets up its own environment; it needs only make and Python 3.10 or later. `make help` lists the commands.
+# PYTHON=python3.12 selects another interpreter, OUT=folder another place for the run, ARGS="..." more options.
 
 SHELL  := /bin/sh
 PYTHON ?= python3
@@ -11,10 +9,10 @@ ARGS   ?=
 BIN    := $(VENV)/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
-# Of a folder of the package's name in the working directory, which is the very one that is installed here.
+# pip warns about ./microgrud shadowing the editable install. They are the same folder, so silence it.
 export PYTHONWARNINGS = ignore:Editable installation
 
-# What the engine in C is built from; without a C compiler the one in Python runs alone.
+# The sources of the engine in C. Without a C compiler, only the engine in Python runs.
 NATIVE := setup.py $(wildcard microgrud/_native/*.[ch])
 
 .PHONY: train test bench lint types format lines clean help
@@ -23,11 +21,11 @@ NATIVE := setup.py $(wildcard microgrud/_native/*.[ch])
 help:
 	@echo "make train   train on iris and write a report (ARGS=\"table.csv --target column\" for a table of yours)"
 	@echo "make test    run the tests with coverage, on both engines"
-	@echo "make bench   measure engines and recorded functions against each other and what else is installed"
+	@echo "make bench   compare engines and recorded functions with each other and with other installed libraries"
 	@echo "make lint    check style        make types   check types"
-	@echo "make format  put the code into the one format"
+	@echo "make format  format the code"
 	@echo "make lines   print the lines of code by package (ARGS=REVISION compares with that git revision)"
-	@echo "make clean   remove the environment and everything built"
+	@echo "make clean   remove the environment and all build products"
 
 train: $(VENV)/.train
 	@$(BIN)/python -m microgrud train $(ARGS) $(if $(OUT),--out "$(OUT)")
@@ -59,21 +57,21 @@ format: $(VENV)/.dev
 lines:
 	@$(PYTHON) tools/lines.py $(ARGS)
 
-# Say which engine is in, if it is not the one in C: pip keeps to itself what the build prints.
+# Report a missing engine in C: pip hides the output of the build.
 define say_engine
 @$(BIN)/python -c 'import microgrud._native.engine' 2>/dev/null || \
-  echo "microgrud: the engine in C was not built, the one in Python will run; once there is a C compiler: make clean"
+  echo "microgrud: the engine in C was not built, so the one in Python will run; after installing a C compiler: make clean"
 endef
 
-# Each stamp says what is installed in the environment, and is older than pyproject.toml when that has changed.
-# pip reads dependency groups from version 25.1 on, and the one that comes with an older Python is older than that.
+# Each stamp file marks a set of installed packages; after a change of pyproject.toml it is out of date.
+# pip reads dependency groups since version 25.1. Older versions of Python come with an older pip.
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
-	  echo "microgrud needs Python 3.10 or later; '$(PYTHON)' is not. Install one, or name it: make PYTHON=python3.12" >&2; \
+	  echo "microgrud needs Python 3.10 or later, and '$(PYTHON)' is older or missing. Install one, or name it: make PYTHON=python3.12" >&2; \
 	  exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "'$(PYTHON)' cannot make virtual environments: its venv module is not installed." >&2; \
-	  echo "On Debian and Ubuntu: sudo apt-get install python3-venv. Or name another: make PYTHON=python3.12" >&2; \
+	  echo "On Debian and Ubuntu: sudo apt-get install python3-venv. Or name another interpreter: make PYTHON=python3.12" >&2; \
 	  exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
