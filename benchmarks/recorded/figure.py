@@ -97,7 +97,7 @@ def _lines(ax: Any, own: Figures, what: str) -> None:
 
 
 def _rows(ax: Any, own: Figures, cases: Any) -> None:
-    """Plot multiples of NumPy, a row per rival, with filled markers for the first case and hollow ones for the second."""
+    """Plot multiples of NumPy, a row per rival, filled markers for the first case and hollow ones for the second."""
     ax.set(xscale="log", xlabel="time, NumPy = 1")
     ax.axvline(1.0, color=_LOOKS["numpy"].color, linewidth=1.3, zorder=1)
     fastest = {r: min(f["multiple"] for f in own if f["rival"] == r) for r in {f["rival"] for f in own}}
