@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import operator
-from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, TypeAlias, get_origin
 
 from .numbers import Interval, as_float
 
@@ -103,6 +104,27 @@ def numbers(size: int) -> Check:
         return [float(number) for number in setting]
 
     return check
+
+
+#: Annotations that carry the check of a setting; a type checker sees the plain type.
+Finite: TypeAlias = Annotated[float, real(ANY)]
+Positive: TypeAlias = Annotated[float, real(POSITIVE)]
+NotNegative: TypeAlias = Annotated[float, real(NOT_NEGATIVE)]
+Fraction: TypeAlias = Annotated[float, real(FRACTION)]
+Fractions: TypeAlias = Annotated[tuple[float, float], pair(real(FRACTION))]
+Count: TypeAlias = Annotated[int, whole(1)]
+Flag: TypeAlias = Annotated[bool, flag]
+
+
+def declared(function: Callable[..., Any]) -> Mapping[str, Check]:
+    """Return the checks with which a function annotates its parameters, by their names.
+
+    >>> def scale(x, by: Positive = 2.0): ...
+    >>> list(declared(scale))
+    ['by']
+    """
+    annotations = {name: p.annotation for name, p in inspect.signature(function, eval_str=True).parameters.items()}
+    return {name: x.__metadata__[0] for name, x in annotations.items() if get_origin(x) is Annotated}
 
 
 def brief(setting: object) -> str:

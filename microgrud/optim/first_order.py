@@ -6,9 +6,9 @@ Names, defaults and formulas are those that PyTorch publishes; `lr` is the learn
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
-from ..common.checks import ANY, FRACTION, NOT_NEGATIVE, Check, flag, pair, real
+from ..common.checks import Finite, Flag, Fraction, Fractions, NotNegative, declared
 from ..engine import Value
 from ..engine.vectors import Vector, at_least, square_root
 from .optimizer import Optimizer
@@ -43,27 +43,20 @@ class SGD(Optimizer):
         TypeError, ValueError: for invalid settings or parameters.
     """
 
-    settings: ClassVar[Mapping[str, Check]] = {
-        "lr": real(NOT_NEGATIVE),
-        "momentum": real(NOT_NEGATIVE),
-        "dampening": real(ANY),
-        "weight_decay": real(NOT_NEGATIVE),
-        "nesterov": flag,
-    }
     vectors = ("momentum_buffer",)
 
     def __init__(
         self,
         parameters: Parameters,
-        lr: float = 1e-3,
-        momentum: float = 0.0,
-        dampening: float = 0.0,
-        weight_decay: float = 0.0,
-        nesterov: bool = False,
+        lr: NotNegative = 1e-3,
+        momentum: NotNegative = 0.0,
+        dampening: Finite = 0.0,
+        weight_decay: NotNegative = 0.0,
+        nesterov: Flag = False,
     ) -> None:
-        super().__init__(
-            parameters, lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov
-        )
+        super().__init__(parameters, **self._settings_among(locals()))
+
+    settings = declared(__init__)
 
     def _checked(self, settings: Mapping[str, Any], where: str) -> dict[str, Any]:
         checked = super()._checked(settings, where)
@@ -108,32 +101,20 @@ class Adagrad(Optimizer):
         TypeError, ValueError: for invalid settings or parameters.
     """
 
-    settings: ClassVar[Mapping[str, Check]] = {
-        "lr": real(NOT_NEGATIVE),
-        "lr_decay": real(NOT_NEGATIVE),
-        "weight_decay": real(NOT_NEGATIVE),
-        "initial_accumulator_value": real(NOT_NEGATIVE),
-        "eps": real(NOT_NEGATIVE),
-    }
     vectors = ("sum",)
 
     def __init__(
         self,
         parameters: Parameters,
-        lr: float = 1e-2,
-        lr_decay: float = 0.0,
-        weight_decay: float = 0.0,
-        initial_accumulator_value: float = 0.0,
-        eps: float = 1e-10,
+        lr: NotNegative = 1e-2,
+        lr_decay: NotNegative = 0.0,
+        weight_decay: NotNegative = 0.0,
+        initial_accumulator_value: NotNegative = 0.0,
+        eps: NotNegative = 1e-10,
     ) -> None:
-        super().__init__(
-            parameters,
-            lr=lr,
-            lr_decay=lr_decay,
-            weight_decay=weight_decay,
-            initial_accumulator_value=initial_accumulator_value,
-            eps=eps,
-        )
+        super().__init__(parameters, **self._settings_among(locals()))
+
+    settings = declared(__init__)
 
     def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
         grad = _decayed(group, data, grad)
@@ -170,29 +151,21 @@ class RMSprop(Optimizer):
         TypeError, ValueError: for invalid settings or parameters.
     """
 
-    settings: ClassVar[Mapping[str, Check]] = {
-        "lr": real(NOT_NEGATIVE),
-        "alpha": real(FRACTION),
-        "eps": real(NOT_NEGATIVE),
-        "weight_decay": real(NOT_NEGATIVE),
-        "momentum": real(NOT_NEGATIVE),
-        "centered": flag,
-    }
     vectors = ("square_avg", "grad_avg", "momentum_buffer")
 
     def __init__(
         self,
         parameters: Parameters,
-        lr: float = 1e-2,
-        alpha: float = 0.99,
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        momentum: float = 0.0,
-        centered: bool = False,
+        lr: NotNegative = 1e-2,
+        alpha: Fraction = 0.99,
+        eps: NotNegative = 1e-8,
+        weight_decay: NotNegative = 0.0,
+        momentum: NotNegative = 0.0,
+        centered: Flag = False,
     ) -> None:
-        super().__init__(
-            parameters, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum, centered=centered
-        )
+        super().__init__(parameters, **self._settings_among(locals()))
+
+    settings = declared(__init__)
 
     def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
         alpha, momentum = group["alpha"], group["momentum"]
@@ -232,25 +205,20 @@ class Adam(Optimizer):
         TypeError, ValueError: for invalid settings or parameters.
     """
 
-    settings: ClassVar[Mapping[str, Check]] = {
-        "lr": real(NOT_NEGATIVE),
-        "betas": pair(real(FRACTION)),
-        "eps": real(NOT_NEGATIVE),
-        "weight_decay": real(NOT_NEGATIVE),
-        "amsgrad": flag,
-    }
     vectors = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
 
     def __init__(
         self,
         parameters: Parameters,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        amsgrad: bool = False,
+        lr: NotNegative = 1e-3,
+        betas: Fractions = (0.9, 0.999),
+        eps: NotNegative = 1e-8,
+        weight_decay: NotNegative = 0.0,
+        amsgrad: Flag = False,
     ) -> None:
-        super().__init__(parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad)
+        super().__init__(parameters, **self._settings_among(locals()))
+
+    settings = declared(__init__)
 
     def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
         return data - self._adaptive_step(group, state, _decayed(group, data, grad))
@@ -289,13 +257,13 @@ class AdamW(Adam):
     def __init__(
         self,
         parameters: Parameters,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 1e-2,
-        amsgrad: bool = False,
+        lr: NotNegative = 1e-3,
+        betas: Fractions = (0.9, 0.999),
+        eps: NotNegative = 1e-8,
+        weight_decay: NotNegative = 1e-2,
+        amsgrad: Flag = False,
     ) -> None:
-        super().__init__(parameters, lr, betas, eps, weight_decay, amsgrad)
+        super().__init__(parameters, **self._settings_among(locals()))
 
     def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
         kept: Vector = data * (1.0 - group["lr"] * group["weight_decay"])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
-from ..common.checks import NOT_NEGATIVE, POSITIVE, Check, numbers, one_of, optional, real, whole
+from ..common.checks import Count, NotNegative, Positive, declared, numbers, one_of, optional, whole
 from ..common.numbers import as_float
 from ..engine import Value
 from ..engine.vectors import Vector, as_vector, read_data, read_gradients, write_data
@@ -57,38 +57,22 @@ class LBFGS(Optimizer):
     True
     """
 
-    settings: ClassVar[Mapping[str, Check]] = {
-        "lr": real(POSITIVE),
-        "max_iter": whole(1),
-        "max_eval": optional(whole(1)),
-        "tolerance_grad": real(NOT_NEGATIVE),
-        "tolerance_change": real(NOT_NEGATIVE),
-        "history_size": whole(1),
-        "line_search_fn": one_of("strong_wolfe", None),
-    }
     needs_closure = True
 
     def __init__(
         self,
         parameters: Iterable[Value] | Iterable[Mapping[str, Any]],
-        lr: float = 1.0,
-        max_iter: int = 20,
-        max_eval: int | None = None,
-        tolerance_grad: float = 1e-7,
-        tolerance_change: float = 1e-9,
-        history_size: int = 100,
-        line_search_fn: str | None = "strong_wolfe",
+        lr: Positive = 1.0,
+        max_iter: Count = 20,
+        max_eval: Annotated[int | None, optional(whole(1))] = None,
+        tolerance_grad: NotNegative = 1e-7,
+        tolerance_change: NotNegative = 1e-9,
+        history_size: Count = 100,
+        line_search_fn: Annotated[str | None, one_of("strong_wolfe", None)] = "strong_wolfe",
     ) -> None:
-        super().__init__(
-            parameters,
-            lr=lr,
-            max_iter=max_iter,
-            max_eval=max_eval,
-            tolerance_grad=tolerance_grad,
-            tolerance_change=tolerance_change,
-            history_size=history_size,
-            line_search_fn=line_search_fn,
-        )
+        super().__init__(parameters, **self._settings_among(locals()))
+
+    settings = declared(__init__)
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Set the only group: the curvature is that of all parameters together."""

@@ -1,6 +1,7 @@
 """What all optimizers share: parameter groups, `step`, `zero_grad`, and a state that can be saved and restored.
 
 An optimizer is a class with a table of its settings and one method, `_update`, that holds the formula.
+A constructor declares the settings: names, order, defaults, and, as annotations, the checks (see `declared`).
 """
 
 from __future__ import annotations
@@ -197,6 +198,10 @@ class Optimizer:
                     f"{type(self).__name__}: parameter group {index} has {size} parameters, and had {len(vector)} at "
                     "its last step; make a new optimizer, or call add_param_group for new parameters"
                 )
+
+    def _settings_among(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings among the arguments of a constructor, which `locals()` holds at its start."""
+        return {name: arguments[name] for name in self.settings}
 
     def _checked(self, settings: Mapping[str, Any], where: str) -> dict[str, Any]:
         """Return the settings as plain numbers and flags, or raise; subclasses add what concerns several settings."""
