@@ -1,4 +1,4 @@
-"""What the settings of optimizers and schedules may be: each check returns the clean setting or says what is wrong."""
+"""Checks of settings: each returns the setting as plain Python, or raises an error that says what is wrong."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeAlias, get_origin
 
 from .numbers import Interval, as_float
 
-# Takes where the setting stands (for the message) and the setting; returns it as plain Python.
+#: A check takes the name of a setting, for the message, and the setting; it returns the setting as plain Python.
 Check: TypeAlias = Callable[[str, Any], Any]
 
 ANY = Interval(-math.inf, math.inf, low_open=True, high_open=True)
@@ -40,7 +40,7 @@ def real(interval: Interval) -> Check:
 
 
 def whole(least: int) -> Check:
-    """Make the check for an integer from `least` on."""
+    """Make the check for an integer of at least `least`."""
 
     def check(where: str, setting: Any) -> int:
         try:
@@ -55,7 +55,7 @@ def whole(least: int) -> Check:
 
 
 def optional(check: Check) -> Check:
-    """Make the check that takes None as well."""
+    """Make the check that accepts None as well."""
     return lambda where, setting: None if setting is None else check(where, setting)
 
 
@@ -128,6 +128,6 @@ def declared(function: Callable[..., Any]) -> Mapping[str, Check]:
 
 
 def brief(setting: object) -> str:
-    """Write a setting for a message, cut short where it is long."""
+    """Return the repr of a setting for a message, shortened if it is long."""
     text = repr(setting)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,4 +1,4 @@
-"""Lists of parameters from and to vectors of NumPy: one vector for their data, one for their gradients.
+"""Conversion between lists of parameters and NumPy vectors: one vector for their data, one for their gradients.
 
 An optimizer reads both vectors, computes its update on them as a whole, and writes the data back. Where NumPy is not
 installed, `PlainVector` has the arithmetic that the formulas of the optimizers need.
@@ -129,7 +129,7 @@ def write_gradients(parameters: Sequence[Value], vector: Vector) -> None:
 
 
 def clear_gradients(parameters: Iterable[Value]) -> None:
-    """Set the parameters' gradients to zero, as by assignment: a recording in progress takes notice."""
+    """Set the parameters' gradients to zero; a recording in progress notices it, as it notices an assignment."""
     if native.engine is not None:
         native.engine.clear_gradients(parameters)
         return
@@ -138,7 +138,7 @@ def clear_gradients(parameters: Iterable[Value]) -> None:
 
 
 def add_to_gradients(parameters: Sequence[Value], vector: Vector) -> None:
-    """Add a vector to the parameters' gradients, in order: no update of another thread is lost that does so too."""
+    """Add a vector to the parameters' gradients, in order; additions by several threads at once are all kept."""
     if _HAS_NUMPY and native.engine is not None:
         native.engine.add_to_numbers(parameters, True, np.ascontiguousarray(vector, dtype=np.float64))
         return
@@ -166,14 +166,14 @@ def _write(parameters: Sequence[Value], vector: Vector, of_gradients: bool) -> N
 
 
 def check_parameters(where: str, parameters: Iterable[Value]) -> list[Value]:
-    """Return the parameters as a list, or say why they are none that can be trained.
+    """Return the parameters as a list, or raise an error that says why they cannot be trained.
 
     Args:
-        where: who asks, for the message.
+        where: the name of the caller, for the message.
         parameters: an iterable of Values.
 
     Raises:
-        TypeError: if it is no iterable of Values.
+        TypeError: if `parameters` is not an iterable of Values.
         ValueError: if it is empty, holds a Value twice, or holds the result of an operation.
 
     >>> check_parameters("SGD", [])

@@ -1,4 +1,4 @@
-"""Steps downhill: optimizers, schedules for their learning rate, and gradient clipping.
+"""Optimizers, schedules for their learning rate, and gradient clipping.
 
 An optimizer reads its parameters and their gradients as two NumPy vectors, applies one update formula to them, and
 writes the parameters back. Names, defaults and formulas are those that PyTorch publishes.
@@ -34,7 +34,7 @@ from .schedules import (
     StepLR,
 )
 
-#: The optimizers by the name that `fit` and the command line know them by.
+#: The optimizers, by their names in `fit` and on the command line.
 OPTIMIZERS: Mapping[str, type[Optimizer]] = {
     "sgd": SGD,
     "adagrad": Adagrad,

@@ -32,13 +32,13 @@ def clip_grad_norm(parameters: Iterable[Value], max_norm: float) -> float:
 
     Args:
         parameters: distinct leaves whose `grad` to scale.
-        max_norm: the largest norm to allow; `math.inf` to measure alone.
+        max_norm: the largest norm to allow; with `math.inf` the norm is only measured.
 
     Returns:
         The norm before clipping.
 
     Raises:
-        ArithmeticError: if the norm is not finite, since no scaling mends that; the gradients are left as they are.
+        ArithmeticError: if the norm is not finite, which no scaling can repair; the gradients are left as they are.
         ValueError: for a negative or NaN `max_norm`, or an invalid list of parameters.
 
     >>> x, y = Value(1.0), Value(2.0)

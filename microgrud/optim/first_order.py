@@ -1,4 +1,4 @@
-"""The optimizers that go by the gradient alone: each is one update formula on vectors, parameters `p`, gradients `g`.
+"""First-order optimizers: each is one update formula on vectors, parameters `p`, gradients `g`.
 
 Names, defaults and formulas are those that PyTorch publishes; `lr` is the learning rate.
 """
@@ -19,7 +19,7 @@ Parameters: TypeAlias = Iterable[Value] | Iterable[Mapping[str, Any]]
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum if asked for.
+    """Stochastic gradient descent, optionally with momentum.
 
     Robbins & Monro, "A stochastic approximation method", 1951; momentum: Polyak 1964; Nesterov's: Nesterov 1983, in
     the form of Sutskever, Martens, Dahl & Hinton, "On the importance of initialization and momentum in deep
@@ -34,10 +34,10 @@ class SGD(Optimizer):
     Args:
         parameters: Values, or parameter groups.
         lr: the learning rate, 0 or more.
-        momentum: how much of the last step's direction to keep, 0 or more.
-        dampening: how much of the gradient to keep out of the momentum.
+        momentum: the part of the last step's direction to keep, 0 or more.
+        dampening: the part of the gradient to keep out of the momentum.
         weight_decay: the strength of an L2 penalty, 0 or more.
-        nesterov: whether to look ahead; needs momentum without dampening.
+        nesterov: whether to use Nesterov's momentum; it needs momentum above 0 and dampening 0.
 
     Raises:
         TypeError, ValueError: for invalid settings or parameters.
@@ -80,7 +80,7 @@ class SGD(Optimizer):
 
 
 class Adagrad(Optimizer):
-    """A rate of its own for each parameter, falling with the gradients it has seen.
+    """Adagrad: a separate rate for each parameter, which falls with the gradients it has seen.
 
     Duchi, Hazan & Singer, "Adaptive subgradient methods for online learning and stochastic optimization", JMLR 2011.
     With `d` for weight decay, at step `t` = 1, 2, ...:
@@ -94,7 +94,7 @@ class Adagrad(Optimizer):
         lr: the learning rate, 0 or more.
         lr_decay: how fast the rate falls with the number of steps, 0 or more.
         weight_decay: the strength of an L2 penalty, 0 or more.
-        initial_accumulator_value: what the sum of squares starts from, 0 or more.
+        initial_accumulator_value: the initial sum of squares, 0 or more.
         eps: keeps the quotient finite, 0 or more.
 
     Raises:
@@ -125,7 +125,7 @@ class Adagrad(Optimizer):
 
 
 class RMSprop(Optimizer):
-    """Divide the gradient by a running root mean square of itself.
+    """RMSprop: divide the gradient by a running root mean square of itself.
 
     Tieleman & Hinton, "Lecture 6.5: RMSProp", COURSERA Neural Networks for Machine Learning, 2012; centered: Graves,
     "Generating sequences with recurrent neural networks", 2013. With `d` for weight decay, `mu` for momentum:
@@ -136,15 +136,15 @@ class RMSprop(Optimizer):
         b <- mu b + g / (sqrt(w) + eps)
         p <- p - lr b
 
-    `w` is a variance and never negative; where rounding would make it so it is taken as 0.
+    `w` is a variance: where rounding makes it negative, it is taken as 0.
 
     Args:
         parameters: Values, or parameter groups.
         lr: the learning rate, 0 or more.
-        alpha: how much of the running mean to keep a step, in [0, 1).
+        alpha: the part of the running mean that a step keeps, in [0, 1).
         eps: keeps the quotient finite, 0 or more.
         weight_decay: the strength of an L2 penalty, 0 or more.
-        momentum: how much of the last step's direction to keep, 0 or more.
+        momentum: the part of the last step's direction to keep, 0 or more.
         centered: whether to divide by an estimate of the standard deviation.
 
     Raises:
@@ -182,7 +182,7 @@ class RMSprop(Optimizer):
 
 
 class Adam(Optimizer):
-    """Running means of the gradient and of its square, corrected for their start from zero.
+    """Adam: running means of the gradient and of its square, corrected for their start at zero.
 
     Kingma & Ba, "Adam: a method for stochastic optimization", ICLR 2015; AMSGrad: Reddi, Kale & Kumar, "On the
     convergence of Adam and beyond", ICLR 2018. With `d` for weight decay, at step `t` = 1, 2, ...:
@@ -196,7 +196,7 @@ class Adam(Optimizer):
     Args:
         parameters: Values, or parameter groups.
         lr: the learning rate, 0 or more.
-        betas: how much of the two running means to keep a step, each in [0, 1).
+        betas: the part of each of the two running means that a step keeps, in [0, 1).
         eps: keeps the quotient finite, 0 or more.
         weight_decay: the strength of an L2 penalty, 0 or more.
         amsgrad: whether to divide by the largest mean square so far.
@@ -235,7 +235,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with a weight decay of its own, kept out of the running means.
+    """AdamW: Adam with decoupled weight decay, which stays out of the running means.
 
     Loshchilov & Hutter, "Decoupled weight decay regularization", ICLR 2019. As `Adam`, except that the gradient is
     taken as it is, and
@@ -245,9 +245,9 @@ class AdamW(Adam):
     Args:
         parameters: Values, or parameter groups.
         lr: the learning rate, 0 or more.
-        betas: how much of the two running means to keep a step, each in [0, 1).
+        betas: the part of each of the two running means that a step keeps, in [0, 1).
         eps: keeps the quotient finite, 0 or more.
-        weight_decay: the part of each parameter, times the rate, to take away a step; 0 or more.
+        weight_decay: each step subtracts `lr * weight_decay` times each parameter; 0 or more.
         amsgrad: whether to divide by the largest mean square so far.
 
     Raises:

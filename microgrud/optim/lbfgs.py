@@ -1,4 +1,4 @@
-"""L-BFGS: Newton's method with the curvature guessed from the last few steps."""
+"""L-BFGS: Newton's method with the curvature estimated from the last few steps."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ class LBFGS(Optimizer):
     """Limited-memory BFGS: quasi-Newton steps, for losses without noise (whole batches).
 
     Liu & Nocedal, "On the limited memory BFGS method for large scale optimization", 1989; Nocedal & Wright, "Numerical
-    optimization", 2006, algorithms 7.4 and 7.5. From the last `history_size` steps `s` and changes of the gradient `y`
-    an approximate inverse Hessian `H` is kept, never as n^2 entries but as those pairs:
+    optimization", 2006, algorithms 7.4 and 7.5. The last `history_size` steps `s` and changes of the gradient `y` stand
+    for an approximate inverse Hessian `H`, whose n^2 entries are never computed:
 
         d = -H g                                        the two-loop recursion, H0 = (s.y / y.y) I
         p <- p + t d                                    t from the strong Wolfe line search
 
     Each `step(closure)` makes up to `max_iter` such iterations, so it evaluates the loss many times. A loss that
-    overflows, or leaves the domain of an operation, at a point that is only being tried counts as infinitely high.
+    overflows, or leaves the domain of an operation, at a trial point counts as infinitely high.
 
     Args:
         parameters: Values, or one parameter group.
-        lr: the first step to try along a direction; at the very first, `min(1, 1/||g||_1)` times that.
-        max_iter: how many iterations to make a step.
-        max_eval: after how many evaluations a step begins no further iteration; `max_iter * 5 // 4` if None.
-        tolerance_grad: stop where no partial derivative is larger.
-        tolerance_change: stop where no parameter changes by more.
-        history_size: how many pairs to keep.
-        line_search_fn: `"strong_wolfe"`, or None to go `lr * d` without looking, as PyTorch's default does.
+        lr: the first step to try along a direction; in the very first iteration, `min(1, 1/||g||_1)` times that.
+        max_iter: the largest number of iterations in a step.
+        max_eval: after this many evaluations a step begins no further iteration; `max_iter * 5 // 4` if None.
+        tolerance_grad: stop when no partial derivative is larger than this.
+        tolerance_change: stop when no parameter changes by more than this.
+        history_size: the number of pairs to keep.
+        line_search_fn: `"strong_wolfe"`, or None for the step `lr * d` without a search, PyTorch's default.
 
     Raises:
         TypeError, ValueError: for invalid settings or parameters.
@@ -75,7 +75,7 @@ class LBFGS(Optimizer):
     settings = declared(__init__)
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
-        """Set the only group: the curvature is that of all parameters together."""
+        """Set the only group: the curvature is estimated for all parameters together."""
         if self.param_groups:
             raise ValueError("LBFGS: expected one parameter group, got a second one; use one list of parameters")
         super().add_param_group(group)
@@ -88,13 +88,13 @@ class LBFGS(Optimizer):
             closure: clears the gradients, computes the loss, calls `backward()`, returns the loss.
 
         Returns:
-            What the closure returned at the parameters as they were.
+            The result of the closure at the initial parameters.
 
         Raises:
             TypeError: without a closure.
-            ArithmeticError: if loss or gradient are not finite at the parameters as they are.
+            ArithmeticError: if loss or gradient are not finite at the initial parameters.
 
-        Whatever is raised on the way, the parameters are left at the end of the last whole iteration.
+        After any error, the parameters are those of the last complete iteration.
         """
         if closure is None:
             raise TypeError("LBFGS.step: expected a closure that evaluates the loss and its gradient, got None")
@@ -118,7 +118,7 @@ class LBFGS(Optimizer):
                 return
             direction = -inverse_hessian_times(gradient, state["steps"], state["changes"])
             slope = float(gradient @ direction)
-            if not -math.inf < slope < 0.0:  # the curvature is worn out by rounding: begin anew, downhill
+            if not -math.inf < slope < 0.0:  # rounding has spoiled the curvature: restart along the gradient
                 state["steps"], state["changes"] = [], []
                 direction, slope = -gradient, -float(gradient @ gradient)
             first = 1.0 if state["steps"] else min(1.0, 1.0 / float(np.sum(np.abs(gradient))))
@@ -135,7 +135,7 @@ class LBFGS(Optimizer):
 
     @staticmethod
     def _remember(state: dict[str, Any], most: int, moved: Vector, change: Vector) -> None:
-        """Keep a pair whose curvature is positive beyond rounding; without that H would not stay positive definite."""
+        """Keep a pair only if its curvature is positive beyond rounding, so that H stays positive definite."""
         if moved @ change > np.finfo(float).eps * (change @ change):
             state["steps"] = [*state["steps"], moved][-most:]
             state["changes"] = [*state["changes"], change][-most:]
@@ -166,7 +166,7 @@ class LBFGS(Optimizer):
 
 
 class _Run:
-    """The evaluations of one `step`: where the parameters stand, and the loss around there."""
+    """The evaluations of one `step`: the current position of the parameters, and the loss around it."""
 
     def __init__(self, parameters: list[Value], closure: Callable[[], Any]) -> None:
         self.parameters, self.closure = parameters, closure
@@ -174,7 +174,7 @@ class _Run:
         self.evaluations = 0
 
     def evaluate_start(self) -> tuple[Point, Any]:
-        """Evaluate where the parameters stand; here errors are the user's to see."""
+        """Evaluate at the current position; an error of the closure is raised to the user."""
         loss = self.closure()
         self.evaluations += 1
         value, gradient = _number(loss), read_gradients(self.parameters)
@@ -183,14 +183,14 @@ class _Run:
         return Point(0.0, value, 0.0, gradient), loss
 
     def search(self, group: dict[str, Any], start: Point, direction: Vector, step: float) -> Point | None:
-        """Return the point along a direction to go to, None if there is none."""
+        """Return the next point along a direction, None if there is none."""
 
         def line(step: float) -> Point:
             write_data(self.parameters, self.position + step * direction)
             self.evaluations += 1
             try:
                 value = _number(self.closure())
-            except (ArithmeticError, ValueError):  # tried too far: outside the domain, or overflow
+            except (ArithmeticError, ValueError):  # the step was too long: outside the domain, or overflow
                 return Point(step, math.inf, math.nan)
             gradient = read_gradients(self.parameters)
             return Point(step, value, float(gradient @ direction), gradient)
@@ -209,7 +209,7 @@ def inverse_hessian_times(vector: Vector, steps: list[Vector], changes: list[Vec
     Args:
         vector: n numbers.
         steps: the last changes of the parameters, oldest first, each n numbers.
-        changes: the changes of the gradient that went with them.
+        changes: the corresponding changes of the gradient.
 
     >>> inverse_hessian_times(np.array([6.0]), [np.array([1.0])], [np.array([3.0])])  # f'' = 3
     array([2.])

@@ -1,6 +1,6 @@
-"""A line search for the strong Wolfe conditions: how far to go along a direction in which the loss falls.
+"""Line search for the strong Wolfe conditions: the length of a step along a direction in which the loss falls.
 
-A step `t` is taken where the loss has fallen enough, and is no longer falling (or rising) steeply:
+A step `t` is accepted if the loss has fallen enough, and no longer falls (or rises) steeply:
 
     f(t) <= f(0) + c1 t f'(0)        and        |f'(t)| <= c2 |f'(0)|
 
@@ -27,7 +27,7 @@ class Point(NamedTuple):
 
     @property
     def finite(self) -> bool:
-        """Whether loss and slope are finite numbers."""
+        """True if loss and slope are finite numbers."""
         return math.isfinite(self.value) and math.isfinite(self.slope)
 
 
@@ -42,20 +42,20 @@ def strong_wolfe(
     """Find a point along a line that meets the strong Wolfe conditions.
 
     The bracketing phase lengthens the step until an interval holds such a point; zooming then shrinks the interval,
-    trying the minimum of the cubic that matches value and slope at both ends. A loss that is not finite counts as too
-    far.
+    trying the minimum of the cubic that matches value and slope at both ends. A loss that is not finite means that
+    the step is too long.
 
     Args:
         line: evaluates the loss at a step.
         start: the point at step 0, where the slope is negative.
         step: the first step to try, above 0.
-        c1: the part of the promised fall to demand.
+        c1: the part of the predicted decrease to require.
         c2: the part of the initial slope to allow; 0 < c1 < c2 < 1.
-        max_evaluations: how often to evaluate the line at most.
+        max_evaluations: the largest number of evaluations of the line.
 
     Returns:
-        The point; the lowest one seen if the evaluations ran out or rounding hides the fall; None if that is the
-        start.
+        The point; the lowest point seen if the evaluations ran out or rounding hides the decrease; None if that is
+        the start.
 
     >>> def line(t):  # f(t) = (t - 2)^2
     ...     return Point(t, (t - 2) ** 2, 2 * (t - 2))
@@ -81,11 +81,11 @@ class _Search:
         return point
 
     def too_high(self, point: Point) -> bool:
-        """Whether the first condition fails."""
+        """Return True if the first condition fails."""
         return not point.finite or point.value > self.start.value + self.c1 * point.step * self.start.slope
 
     def flat(self, point: Point) -> bool:
-        """Whether the second condition holds."""
+        """Return True if the second condition holds."""
         return abs(point.slope) <= self.c2 * abs(self.start.slope)
 
     def bracket(self, step: float) -> Point | None:
@@ -100,7 +100,7 @@ class _Search:
             if point.slope >= 0.0:
                 return self.zoom(point, previous)
             guess = cubic_minimum(previous, point)
-            # Further on, and not so far that one bad fit leaves the region where the loss is known.
+            # Go further, but not so far that one bad fit leaves the region in which the loss is known.
             step = min(max(guess, 2.0 * step), 10.0 * step) if math.isfinite(guess) else 2.0 * step
             previous = point
         return self.lowest
@@ -109,7 +109,7 @@ class _Search:
         """Shrink the interval between the lowest good point and one that is too far, in either direction."""
         while self.left > 0 and abs(high.step - low.step) > EPSILON * max(low.step, high.step):
             point = self.at(_inside(low, high))
-            # Values that differ by rounding alone say nothing; then the slope decides.
+            # Where the values differ only by rounding, the slope decides.
             if self.too_high(point) or point.value > low.value + 4.0 * EPSILON * abs(low.value):
                 high = point
                 continue
@@ -122,7 +122,7 @@ class _Search:
 
 
 def _inside(low: Point, high: Point) -> float:
-    """Return where to look next between two points: the cubic's minimum, kept off the ends by a tenth of the way."""
+    """Return the next step between two points: the cubic's minimum, at least a tenth of the interval from its ends."""
     width = high.step - low.step
     if not high.finite:
         return low.step + 0.1 * width
@@ -136,7 +136,7 @@ def _inside(low: Point, high: Point) -> float:
 def cubic_minimum(a: Point, b: Point) -> float:
     """Return the step at which the cubic through two points with their slopes is lowest, NaN if it has no minimum.
 
-    Nocedal & Wright, equation 3.59; where that is nearly 0/0, the other way to write a root of the slope.
+    Nocedal & Wright, equation 3.59; where that is nearly 0/0, the other formula for a root of the slope.
 
     >>> cubic_minimum(Point(0.0, 4.0, -4.0), Point(1.0, 1.0, -2.0))  # (t - 2)^2
     2.0

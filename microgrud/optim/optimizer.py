@@ -1,7 +1,7 @@
-"""What all optimizers share: parameter groups, `step`, `zero_grad`, and a state that can be saved and restored.
+"""Base class of the optimizers: parameter groups, `step`, `zero_grad`, and a state that can be saved and restored.
 
-An optimizer is a class with a table of its settings and one method, `_update`, that holds the formula.
-A constructor declares the settings: names, order, defaults, and, as annotations, the checks (see `declared`).
+An optimizer is a class with a constructor, which declares the settings (see `settings.declared`), and one method,
+`_update`, with the formula.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ class Optimizer:
     Args:
         parameters: the leaves to train: a list of Values, or a list of parameter groups, dicts such as
             `{"params": [...], "lr": 0.1}` whose settings take the place of the optimizer's for their parameters.
-        settings: the settings of the groups that do not say otherwise.
+        settings: the settings of the groups that have none of their own.
 
     Attributes:
         param_groups: one dict a group, with `"params"` and every setting; a setting changed there (a schedule changes
-            `"lr"`) holds from the next step on.
-        state: one dict a group, with the number of steps taken and what the formula carries from step to step.
+            `"lr"`) takes effect at the next step.
+        state: one dict a group, with the number of steps taken and the vectors that the formula keeps between steps.
 
     Raises:
         TypeError, ValueError: for parameters that are not distinct leaf Values, and for invalid settings.
     """
 
-    #: Each setting of the class, and the check it has to pass.
+    #: The checks of the settings, by name.
     settings: ClassVar[Mapping[str, Check]] = {}
-    #: The names of the vectors, one number a parameter, that the formula may keep in a group's state.
+    #: The names of the vectors, with one number per parameter, that the formula may keep in a group's state.
     vectors: ClassVar[tuple[str, ...]] = ()
-    #: Whether `step` has to evaluate the loss itself.
+    #: True if `step` evaluates the loss itself and so needs a closure.
     needs_closure: ClassVar[bool] = False
 
     def __init__(self, parameters: Iterable[Value] | Iterable[Mapping[str, Any]], **settings: Any) -> None:
@@ -95,17 +95,18 @@ class Optimizer:
         """Update every parameter once, from its `grad`.
 
         A parameter that the loss does not depend on has the gradient 0 and is updated as any other: momentum, the
-        moments of Adam and weight decay go on moving it. (PyTorch passes over a parameter whose `grad` is None.) To
-        leave parameters as they are, do not give them to the optimizer.
+        moments of Adam and weight decay continue to move it. (PyTorch skips a parameter whose `grad` is None.) To
+        keep parameters unchanged, do not give them to the optimizer.
 
-        The arithmetic is IEEE's: a gradient that is not finite, or a rate far too high, gives parameters that are not.
+        The arithmetic is IEEE's: a gradient that is not finite, or a rate far too high, gives parameters that are not
+        finite.
 
         Args:
-            closure: if given, is called first: it clears the gradients, computes the loss, calls `backward()`, and
+            closure: called first, if given: it clears the gradients, computes the loss, calls `backward()`, and
                 returns the loss.
 
         Returns:
-            What the closure returned, None without one.
+            The result of the closure, None without one.
 
         Raises:
             ValueError: if a group no longer has the number of parameters it had at its last step.
@@ -136,7 +137,7 @@ class Optimizer:
     def state_dict(self) -> dict[str, Any]:
         """Return settings and state as dicts, lists, numbers and strings: what JSON can hold, bit for bit.
 
-        The parameters themselves are no part of it: they belong to the model.
+        The parameters themselves are not included: they belong to the model.
         """
         groups = []
         for group, state in zip(self.param_groups, self.state):
@@ -153,7 +154,7 @@ class Optimizer:
         """Restore what `state_dict` returned; settings come back as they were saved. On an error nothing is changed.
 
         Raises:
-            ValueError: if it is that of another optimizer, of other numbers of parameters, or damaged.
+            ValueError: if the state is of another optimizer, has other numbers of parameters, or is damaged.
         """
         where = f"{type(self).__name__}.load_state_dict"
         try:
@@ -181,7 +182,7 @@ class Optimizer:
         return settings, state
 
     def _checked_entry(self, where: str, name: str, entry: Any, size: int) -> Any:
-        """Return one entry of a saved state as it is kept in memory: a count, or a vector with a number a parameter."""
+        """Return one entry of a saved state as kept in memory: a count, or a vector with one number per parameter."""
         if name == "step":
             return whole(0)(f"{where}: step", entry)
         if name not in self.vectors:
@@ -204,7 +205,7 @@ class Optimizer:
         return {name: arguments[name] for name in self.settings}
 
     def _checked(self, settings: Mapping[str, Any], where: str) -> dict[str, Any]:
-        """Return the settings as plain numbers and flags, or raise; subclasses add what concerns several settings."""
+        """Return the settings as plain numbers and flags; subclasses add checks that involve more than one setting."""
         for name in settings:
             if name not in self.settings:
                 raise TypeError(f"{where}: expected settings among {list(self.settings)}, got {name!r}")
@@ -219,7 +220,7 @@ class Optimizer:
 
 
 def plain(entry: Any) -> Any:
-    """Turn vectors and tuples, also inside lists and dicts, into lists: what JSON gives back as it was."""
+    """Convert vectors and tuples, also inside lists and dicts, to lists, which JSON preserves."""
     if hasattr(entry, "tolist"):  # a vector
         return entry.tolist()
     if isinstance(entry, dict):

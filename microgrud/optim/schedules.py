@@ -1,7 +1,7 @@
 """Learning-rate schedules: each is a closed formula for the rate after `t` steps of the schedule.
 
 A schedule takes an optimizer, remembers each parameter group's rate as its base, sets the rate for t = 0, and with
-each `step()` that for the next t. Names, settings and values are PyTorch's, save where a class says otherwise.
+each `step()` the rate for the next t. Names, settings and values are PyTorch's, except where a class says otherwise.
 
 >>> from microgrud import Value
 >>> from microgrud.optim import SGD
@@ -31,20 +31,20 @@ class Schedule:
 
     Args:
         optimizer: whose rates to set.
-        interval: when `fit` calls `step`: `"step"`, after each optimizer step, or `"epoch"`; None for what the class
-            says.
-        base_rates: what `rate` takes as the base of each parameter group; the rates they have if None.
+        interval: when `fit` calls `step`: after each optimizer `"step"` or each `"epoch"`; None for the default of the
+            class.
+        base_rates: the `base` of `rate` for each parameter group; its present rate if None.
 
     Attributes:
         steps: how often `step` was called: the `t` of the formulas.
-        base_rates: what `rate` takes as the base of each parameter group.
+        base_rates: the `base` of `rate` for each parameter group.
 
     Raises:
-        TypeError, ValueError: for something other than an optimizer, and for invalid settings.
+        TypeError, ValueError: for invalid settings, or something other than an optimizer.
     """
 
     interval: str = "epoch"
-    #: The names of the attributes that change from step to step, and the check each has to pass when restored.
+    #: The attributes that change from step to step, with the checks that they have to pass when restored.
     progress: ClassVar[Mapping[str, Check]] = {"steps": whole(0)}
 
     def __init__(
@@ -68,10 +68,10 @@ class Schedule:
         raise NotImplementedError(f"{self._name} does not define rate(base, t)")
 
     def step(self, metric: float | None = None) -> None:
-        """Go on by one step.
+        """Advance by one step.
 
         Args:
-            metric: the loss; `ReduceLROnPlateau` looks at it, the others do not.
+            metric: the loss; only `ReduceLROnPlateau` uses it.
         """
         self.steps += 1
         self._apply()
@@ -93,18 +93,18 @@ class Schedule:
         return rate
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where the schedule stands as numbers, strings and lists: what JSON can hold.
+        """Return the progress of the schedule as numbers, strings and lists: what JSON can hold.
 
-        The settings are no part of it: they are given anew with the schedule.
+        The settings are not included: they are given again when the schedule is made.
         """
         state = {name: getattr(self, name) for name in self.progress}
         return {"schedule": self._name, "base_rates": list(self.base_rates), **state}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` returned, and set the optimizer's rates by it; on an error nothing is changed.
+        """Restore what `state_dict` returned, and the optimizer's rates with it; on an error nothing is changed.
 
         Raises:
-            ValueError: if it is that of another schedule, of other parameter groups, or damaged.
+            ValueError: if the state is of another schedule or other parameter groups, or is damaged.
         """
         where = f"{self._name}.load_state_dict"
         if not isinstance(state, Mapping) or set(state) != {"schedule", "base_rates", *self.progress}:
@@ -127,14 +127,14 @@ class Schedule:
 
 
 class ConstantLR(Schedule):
-    """The same rate throughout, or a part of it at first.
+    """Keep the rate constant, or at a part of its base for the first steps.
 
         lr_t = base * factor  for t < total_iters,  base later
 
     Args:
         optimizer: whose rates to set.
-        factor: what to multiply with at first, in (0, 1]; 1 by default, where PyTorch has 1/3.
-        total_iters: for how many steps, 0 or more.
+        factor: the factor of the first steps, in (0, 1]; 1 by default, where PyTorch has 1/3.
+        total_iters: the number of these steps, 0 or more.
         interval: `"step"` or `"epoch"`.
     """
 
@@ -151,14 +151,14 @@ class ConstantLR(Schedule):
 
 
 class StepLR(Schedule):
-    """Down by a factor every so often.
+    """Multiply the rate by a factor every `step_size` steps.
 
         lr_t = base * gamma^floor(t / step_size)
 
     Args:
         optimizer: whose rates to set.
-        step_size: after how many steps, at least 1.
-        gamma: what to multiply with, above 0.
+        step_size: the number of steps between two changes, at least 1.
+        gamma: the factor, above 0.
         interval: `"step"` or `"epoch"`.
     """
 
@@ -173,13 +173,13 @@ class StepLR(Schedule):
 
 
 class ExponentialLR(Schedule):
-    """Down by a factor each step.
+    """Multiply the rate by a factor at each step.
 
         lr_t = base * gamma^t
 
     Args:
         optimizer: whose rates to set.
-        gamma: what to multiply with, above 0.
+        gamma: the factor, above 0.
         interval: `"step"` or `"epoch"`.
     """
 
@@ -193,7 +193,7 @@ class ExponentialLR(Schedule):
 
 
 class CosineAnnealingLR(Schedule):
-    """From the base rate down to the least along half a cosine, and up again if it goes on.
+    """Lower the rate from its base to its minimum along half a cosine; raise it again after that.
 
         lr_t = eta_min + (base - eta_min) (1 + cos(pi t / t_max)) / 2
 
@@ -201,8 +201,8 @@ class CosineAnnealingLR(Schedule):
 
     Args:
         optimizer: whose rates to set.
-        t_max: after how many steps the rate is least, at least 1 (`T_max` in PyTorch).
-        eta_min: the least rate, 0 or more.
+        t_max: the number of steps to the minimum, at least 1 (`T_max` in PyTorch).
+        eta_min: the minimum, 0 or more.
         interval: `"step"` or `"epoch"`.
     """
 
@@ -217,18 +217,18 @@ class CosineAnnealingLR(Schedule):
 
 
 class LinearWarmup(Schedule):
-    """From a part of the rate up to the whole of it in equal steps; then another schedule, if one is given.
+    """Raise the rate from a part of its base to the whole in equal steps; then follow another schedule, if given.
 
         lr_t = base * (start_factor + (1 - start_factor) * min(t, total_iters) / total_iters)
 
-    With `after`, base is that schedule's rate at its own t = 0, and the step that follows the warm-up is its first.
+    With `after`, base is that schedule's rate at its own t = 0, and the first step after the warm-up is its first.
     Goyal et al., "Accurate, large minibatch SGD", 2017. PyTorch's LinearLR with end_factor 1.
 
     Args:
         optimizer: whose rates to set.
-        total_iters: how many steps it takes, at least 1.
-        start_factor: the part of the rate to start from, in [0, 1].
-        after: the schedule to go on with, made for the same optimizer just before.
+        total_iters: the number of steps of the warm-up, at least 1.
+        start_factor: the part of the base to start from, in [0, 1].
+        after: the schedule to follow, made for the same optimizer just before.
         interval: `"step"` (the default here) or `"epoch"`; with `after`, that of `after`.
     """
 
@@ -257,14 +257,14 @@ class LinearWarmup(Schedule):
         return float(base * (self.start_factor + (1.0 - self.start_factor) * done))
 
     def step(self, metric: float | None = None) -> None:
-        """Go on by one step: of the warm-up, or, once that is over, of the schedule after it."""
+        """Advance by one step: of the warm-up, or, once that is over, of the schedule after it."""
         self.steps += 1
         self._apply()
         if self.after is not None and self.steps > self.total_iters:
             self.after.step(metric)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where the warm-up and the schedule after it stand."""
+        """Return the progress of the warm-up and of the schedule after it."""
         return {**super().state_dict(), "after": None if self.after is None else self.after.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -291,7 +291,7 @@ class LinearWarmup(Schedule):
 
 
 class OneCycleLR(Schedule):
-    """Up to a high rate, then down to next to nothing, while momentum goes the other way.
+    """Raise the rate to its maximum, then lower it almost to 0, while momentum moves in the opposite direction.
 
     With u = total_steps * pct_start - 1 steps up, and the rest, total_steps - 1 - u, down:
 
@@ -304,14 +304,14 @@ class OneCycleLR(Schedule):
     Args:
         optimizer: whose rates to set.
         max_lr: the highest rate, above 0; one for all groups, or one for each.
-        total_steps: how many steps there are, at least 1.
-        pct_start: the part of the steps that lead up, in [0, 1].
+        total_steps: the number of steps, at least 1.
+        pct_start: the part of the steps in which the rate rises, in [0, 1].
         anneal_strategy: `"cos"` or `"linear"`.
         cycle_momentum: whether to set `momentum`, or the first of `betas`, where the optimizer uses one.
         base_momentum: the lowest momentum, in [0, 1).
         max_momentum: the highest momentum, in [0, 1).
-        div_factor: the highest rate over the first, above 0.
-        final_div_factor: the first rate over the last, above 0.
+        div_factor: the highest rate divided by the first, above 0.
+        final_div_factor: the first rate divided by the last, above 0.
         interval: `"step"` (the default here) or `"epoch"`.
     """
 
@@ -379,7 +379,7 @@ class OneCycleLR(Schedule):
 
 
 class ReduceLROnPlateau(Schedule):
-    """Down by a factor when the metric has not become better for a while.
+    """Lower the rate by a factor when the metric has not improved for a while.
 
         lr <- max(lr * factor, min_lr)  after more than `patience` steps without a better metric
 
@@ -389,13 +389,13 @@ class ReduceLROnPlateau(Schedule):
     Args:
         optimizer: whose rates to set.
         mode: `"min"` for a loss, `"max"` for an accuracy.
-        factor: what to multiply with, in (0, 1).
-        patience: how many steps without a better metric to put up with, 0 or more.
-        threshold: how much better counts, 0 or more.
+        factor: the factor, in (0, 1).
+        patience: the number of steps without a better metric to tolerate, 0 or more.
+        threshold: the smallest improvement that counts, 0 or more.
         threshold_mode: `"rel"` or `"abs"`.
-        cooldown: how many steps to wait after a change before counting again, 0 or more.
-        min_lr: the least rate, 0 or more.
-        eps: a change of the rate by no more than that is not made, 0 or more.
+        cooldown: the number of steps after a change in which nothing is counted, 0 or more.
+        min_lr: the lowest rate, 0 or more.
+        eps: a change of the rate that is not larger than this is skipped, 0 or more.
         interval: `"step"` or `"epoch"`.
     """
 
@@ -433,7 +433,7 @@ class ReduceLROnPlateau(Schedule):
         super().__init__(optimizer, interval)
 
     def step(self, metric: float | None = None) -> None:
-        """Look at the metric, and lower the rates if it has been no better for too long.
+        """Compare the metric with the best so far, and lower the rates if it has not improved for too long.
 
         Raises:
             ValueError: without a metric.
@@ -462,4 +462,4 @@ class ReduceLROnPlateau(Schedule):
         return bool(metric > self.best + margin) if self.mode == "max" else bool(metric < self.best - margin)
 
     def _apply(self) -> None:
-        """Leave the rates alone: they are the optimizer's to save and restore."""
+        """Leave the rates unchanged: the optimizer saves and restores them."""
