@@ -660,7 +660,7 @@ def test_ways_are_counted_alike_whether_they_are_new_or_known(monkeypatch: pytes
 def test_few_recordings_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     from microgrud.train import objective
 
-    monkeypatch.setattr("microgrud.train.recorded._MOST_KEPT", 2)
+    monkeypatch.setattr("microgrud.train.recorded._MOST_RECORDINGS", 2)
     made: list[Any] = []
     real = objective.RecordedLoss
     monkeypatch.setattr(objective, "RecordedLoss", lambda *args: made.append(real(*args)) or made[-1])

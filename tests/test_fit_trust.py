@@ -1607,7 +1607,7 @@ def test_the_check_draws_no_random_numbers_of_the_user() -> None:
 
 
 def test_a_slow_run_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("microgrud.train.objective._SLOW", 0.0)
+    monkeypatch.setattr("microgrud.train.objective._SLOW_SECONDS", 0.0)
     with pytest.warns(
         UserWarning, match="fit: evaluates each sample by the model, which is slow: it uses loss: random"
     ):

@@ -293,7 +293,7 @@ def test_no_bar_is_made_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) ->
     # One that is not asked for appears after two seconds, so that what a short run prints proves nothing.
     items = [1, 2, 3]
     for looks_on in (True, False):
-        monkeypatch.setattr("microgrud.plot.bar.somebody_looks_on", lambda looks_on=looks_on: looks_on)
+        monkeypatch.setattr("microgrud.plot.bar.is_interactive", lambda looks_on=looks_on: looks_on)
         assert with_progress("here", items, False, "item") is items
         assert (with_progress("here", items, None, "item") is items) is not looks_on
 

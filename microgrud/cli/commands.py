@@ -34,7 +34,7 @@ class _OneLineErrors(TyperGroup):
         try:
             result = super().main(*args, **{**options, "standalone_mode": False})
         except (TableError, SettingsError, ModelFileError, OSError) as error:
-            _fail(str(error) if isinstance(error, ValueError) else _complaint(error))
+            _fail(str(error) if isinstance(error, ValueError) else _os_message(error))
         except (KeyboardInterrupt, typer.Abort):
             _fail("interrupted", 130)
         except Exception as error:
@@ -53,7 +53,7 @@ def _fail(message: str, code: int = 2) -> NoReturn:
     sys.exit(code)
 
 
-def _complaint(error: OSError) -> str:
+def _os_message(error: OSError) -> str:
     """Return the words of the system, without the number of the error; an error of printing has no name of a file."""
     return f"{error.filename or 'stdout'}: {error.strerror}" if error.strerror else str(error)
 
@@ -276,7 +276,7 @@ def predict(
         print(f"{counted(len(predictions), 'prediction')}: {out}")
 
 
-def _about(column: NumberColumn | Target) -> str:
+def _mean_and_spread(column: NumberColumn | Target) -> str:
     return f"about {figures(column.mean)} give or take {figures(column.scale)}"
 
 
@@ -303,13 +303,13 @@ def show(model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model.
     print(f"{counted(layers['parameters'].sum(), 'parameter')}\n")
     for column in predictor.preprocessing.columns:
         if isinstance(column, NumberColumn):
-            print(_one_line(f"takes {column.name}: a number, {_about(column)}"))
+            print(_one_line(f"takes {column.name}: a number, {_mean_and_spread(column)}"))
         else:
             print(_one_line(f"takes {column.name}: one of {', '.join(column.categories)}"))
     if target.task == "classification":
         print(_one_line(f"predicts {target.name}: one of {', '.join(target.classes)}"))
     else:
-        print(_one_line(f"predicts {target.name}: a number, {_about(target)}"))
+        print(_one_line(f"predicts {target.name}: a number, {_mean_and_spread(target)}"))
     trained, settings = details["trained"], details["settings"]
     state = ", interrupted" if trained["interrupted"] else ""
     rows, steps = counted(trained["rows"], "row"), counted(trained["steps"], "step")

@@ -289,7 +289,7 @@ def train_on_table(
     features = inputs.tolist()
     learned, held_out = [features[i] for i in train], [features[i] for i in test]
     model = _network(preprocessing, settings)
-    settings = _settled(settings, target, len(train), len(model.parameters()), notes)
+    settings = _with_defaults(settings, target, len(train), len(model.parameters()), notes)
     say = say or (lambda note: None)
     for note in notes:
         say(note)
@@ -303,7 +303,7 @@ def train_on_table(
     except TrainingDivergedError as error:
         raise _diverged(settings, f"at {error.where} ({error.reason})") from None
     seconds = time.perf_counter() - started
-    said = len(notes)
+    reported = len(notes)
     if history.interrupted:
         done = counted(len(history), "step")
         notes.append(f"Training was interrupted after {done}; the results are those up to there.")
@@ -317,7 +317,7 @@ def train_on_table(
         predictor.details["scores"] = _scores(table, preprocessing.target, train, test, predictions, linear)
     numbers = table.row_numbers
     predictions.insert(0, "row", [numbers[i] for i in test])
-    predictions.insert(1, "true", _true(table, target, test))
+    predictions.insert(1, "true", _true_targets(table, target, test))
     run = Run(
         table.name, source, settings, predictor, history, predictions, learned, known, held_out, trajectory, seconds,
         notes,
@@ -330,7 +330,7 @@ def train_on_table(
     if run.behind_linear:
         simpler = "--hidden none trains a linear model, which is the simpler choice here."
         notes.append(f"On held-out rows the network is {run.behind_linear}. {simpler}")
-    for note in notes[said:]:
+    for note in notes[reported:]:
         say(note)
     return run
 
@@ -412,7 +412,7 @@ def _network(preprocessing: Preprocessing, settings: Settings) -> MLP:
     return MLP(sizes[0], sizes[1:], settings.activation, init=init, rng=settings.seed)
 
 
-def _settled(settings: Settings, target: Target, rows: int, parameters: int, notes: list[str]) -> Settings:
+def _with_defaults(settings: Settings, target: Target, rows: int, parameters: int, notes: list[str]) -> Settings:
     """The settings with every None replaced by what suits the table."""
     whole = settings.optimizer == "lbfgs"
     batch_size = min(settings.batch_size or (rows if whole else 16), rows)
@@ -507,7 +507,7 @@ def _schedule(settings: Settings, optimizer: Optimizer, rows: int) -> Schedule |
     return None if settings.schedule == "constant" else makers[settings.schedule]()
 
 
-def _true(table: Table, target: Target, rows: list[int]) -> list[Any]:
+def _true_targets(table: Table, target: Target, rows: list[int]) -> list[Any]:
     column = class_names(table, target.name) if target.classes else table.numbers(target.name).tolist()
     return [column[i] for i in rows]
 
@@ -520,7 +520,7 @@ def _scores(
     predictions: pd.DataFrame,
     linear: NDArray[np.float64] | None,
 ) -> dict[str, Any]:
-    known, true = _true(table, target, train), _true(table, target, test)
+    known, true = _true_targets(table, target, train), _true_targets(table, target, test)
     if target.task == "regression":
         return score_numbers(known, true, predictions["predicted"].tolist(), linear)
     index = {name: i for i, name in enumerate(target.classes)}

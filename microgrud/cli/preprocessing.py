@@ -255,7 +255,7 @@ def _classes(table: Table, name: str) -> list[str]:
         raise TableError(
             f"column {name!r}, {place}: {rare!r} is the only row of its class; add rows of it, or delete this one"
         )
-    return sorted(counts, key=_in_order)
+    return sorted(counts, key=_sort_key)
 
 
 def refuse_missing(table: Table, columns: Sequence[str], advice: str) -> None:
@@ -275,7 +275,7 @@ def class_names(table: Table, column: str) -> list[str]:
     ]
 
 
-def _in_order(name: str) -> tuple[float, str]:
+def _sort_key(name: str) -> tuple[float, str]:
     """Sort key: numbers by size, before texts by alphabet."""
     size = number(name)
     return (math.inf if math.isnan(size) else size), name

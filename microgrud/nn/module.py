@@ -59,7 +59,7 @@ class Module(ShownInNotebooks):
 
     def named_parameters(self) -> list[tuple[str, Value]]:
         """Return the parameters with their names, such as `layers.0.neurons.1.w.2`; a shared one by its first name."""
-        return _each_once(_named(self, "", {}))
+        return _without_duplicates(_named(self, "", {}))
 
     def children(self) -> list[Module]:
         """Return the modules among the attributes and in the containers there, each once."""
@@ -220,7 +220,7 @@ def _named(module: Module, prefix: str, seen: dict[int, Module]) -> Named:
     return _found_in(module, prefix, seen)
 
 
-def _each_once(named: Named) -> Named:
+def _without_duplicates(named: Named) -> Named:
     first = {id(pair[1]): pair for pair in reversed(named)}
     return [pair for pair in named if first[id(pair[1])] is pair]
 
@@ -234,7 +234,7 @@ def save_module(path: str | os.PathLike[str], module: Module, extra: Mapping[str
     make: Callable[..., Module] = type(module)
     try:
         arguments = module._arguments()
-        same = arguments is None or _alike(make(**arguments, init="zeros"), module)
+        same = arguments is None or _have_same_structure(make(**arguments, init="zeros"), module)
     except (AttributeError, IndexError):
         same = False
     if not same:
@@ -245,7 +245,7 @@ def save_module(path: str | os.PathLike[str], module: Module, extra: Mapping[str
     write_model(path, name, arguments, state, extra)
 
 
-def _alike(one: Module, other: Module) -> bool:
+def _have_same_structure(one: Module, other: Module) -> bool:
     """Tell whether two modules have the same parts, down to the classes and the functions of their activations."""
     parts, others = modules_of(one), modules_of(other)
     return (

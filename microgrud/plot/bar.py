@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import TypeVar
 
-from ..train.progress import somebody_looks_on
+from ..train.progress import is_interactive
 
 __all__ = ["with_progress"]
 
@@ -26,7 +26,7 @@ def with_progress(where: str, items: list[Item], visible: bool | None, unit: str
     Raises:
         ImportError: if tqdm is needed and not there.
     """
-    if visible is None and not (find_spec("tqdm") is not None and somebody_looks_on()):
+    if visible is None and not (find_spec("tqdm") is not None and is_interactive()):
         return items
     if visible is False:
         return items

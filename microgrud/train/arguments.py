@@ -1,4 +1,4 @@
-"""What `fit` was given, checked, and in the form that its loop needs."""
+"""The checks of the arguments of `fit`, which convert them to the form that its loop needs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def with_validation(samples: Samples, validation: Any, seed: int | None) -> tuple[Samples, Samples | None]:
-    """Return the samples to train on and those to validate on: given as such, or as a fraction to set aside.
+    """Return the samples to train on and those to validate on: separate data, or a fraction of the samples.
 
     Args:
         samples: all of them.
         validation: None, a pair (X, y), or a number between 0 and 1.
-        seed: where the draw starts; the last samples are taken if None.
+        seed: the seed of the random choice of the fraction; None takes the last samples.
     """
     if validation is None:
         return samples, None
@@ -39,15 +39,15 @@ def with_validation(samples: Samples, validation: Any, seed: int | None) -> tupl
             )
         return samples, held_out
     if isinstance(validation, (tuple, list)):
-        raise TypeError(f"fit: validation: expected a pair (X, y) or a fraction, got a {kind_of(validation)}")
+        raise TypeError(f"fit: validation: expected a pair (X, y) or a fraction, got a {type_name(validation)}")
     fraction = real(Interval(0.0, 1.0, low_open=True, high_open=True))("fit: validation", validation)
     return split(samples, fraction, None if seed is None else random.Random(seed))
 
 
 def chosen_optimizer(optimizer: Optimizer | str, model: Any, lr: float | None) -> Optimizer:
-    """Return the optimizer of a model: the one given, or one made by name."""
+    """Return the optimizer of a model: the given one, or a new one by its name."""
     if not callable(model) or not callable(getattr(model, "parameters", None)):
-        raise TypeError(f"fit: model: expected a function with parameters(), got an object of type {kind_of(model)}")
+        raise TypeError(f"fit: model: expected a function with parameters(), got an object of type {type_name(model)}")
     if isinstance(optimizer, Optimizer):
         if lr is not None:
             raise ValueError("fit: lr: expected None with an optimizer that has its own, got a rate as well")
@@ -62,24 +62,24 @@ def chosen_optimizer(optimizer: Optimizer | str, model: Any, lr: float | None) -
 
 
 def all_parameters(model: Any, optimizer: Optimizer) -> list[Value]:
-    """Return the model's parameters, and those that the optimizer moves besides."""
+    """Return the model's parameters, and other parameters of the optimizer."""
     return list(dict.fromkeys([*check_parameters("fit", model.parameters()), *optimizer.parameters()]))
 
 
 def chosen_schedule(schedule: Any, optimizer: Optimizer) -> Schedule | None:
-    """Return the schedule of an optimizer: the one given, or what the function given makes."""
+    """Return the schedule of an optimizer: the given one, or the one that the given function makes."""
     if schedule is None:
         return None
     made = schedule if isinstance(schedule, Schedule) or not callable(schedule) else schedule(optimizer)
     if not isinstance(made, Schedule):
-        raise TypeError(f"fit: schedule: expected a Schedule, or a function that makes one, got a {kind_of(made)}")
+        raise TypeError(f"fit: schedule: expected a Schedule, or a function that makes one, got a {type_name(made)}")
     if made.optimizer is not optimizer:
         raise ValueError("fit: schedule: expected one of the same optimizer; give a function: lambda o: StepLR(o, 10)")
     return made
 
 
 def chosen_stopping(stopping: EarlyStopping | int | None) -> EarlyStopping | None:
-    """Return early stopping, given as such or by its patience, that has seen nothing yet."""
+    """Return early stopping, given as such or by its patience, in its initial state."""
     if stopping is None:
         return None
     made = stopping if isinstance(stopping, EarlyStopping) else EarlyStopping(stopping)
@@ -87,29 +87,28 @@ def chosen_stopping(stopping: EarlyStopping | int | None) -> EarlyStopping | Non
     return made
 
 
-def a_function(name: str, function: Function) -> Function:
-    """Return what was given as the argument `name` if it is a function."""
+def check_function(name: str, function: Function) -> Function:
+    """Return the argument `name`; raise if it is not a function."""
     if not callable(function):
-        raise TypeError(f"fit: {name}: expected a function, got a {kind_of(function)}")
+        raise TypeError(f"fit: {name}: expected a function, got a {type_name(function)}")
     return function
 
 
-def functions(name: str, given: Any) -> list[Callable[..., Any]]:
-    """Return what was given as the argument `name`, a function or several, as a list of functions."""
-    return [
-        a_function(name, f) for f in ([given] if callable(given) else as_sequence(given, f"fit: {name}", "functions"))
-    ]
+def check_functions(name: str, given: Any) -> list[Callable[..., Any]]:
+    """Return the argument `name`, a function or several, as a list of functions."""
+    several = [given] if callable(given) else as_sequence(given, f"fit: {name}", "functions")
+    return [check_function(name, f) for f in several]
 
 
 def check_checkpoint(path: str | os.PathLike[str] | None, resume: bool) -> None:
-    """Raise if there is nothing to resume from, or the checkpoint is no path."""
+    """Raise if the checkpoint is not a path, or if there is none to resume from."""
     if path is not None:
         if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
-            raise TypeError(f"fit: checkpoint: expected the path of a file, got an object of type {kind_of(path)}")
+            raise TypeError(f"fit: checkpoint: expected the path of a file, got an object of type {type_name(path)}")
     elif resume:
         raise ValueError("fit: resume: expected a checkpoint to resume from, got checkpoint=None")
 
 
-def kind_of(x: object) -> str:
-    """Return the name of a thing's type."""
+def type_name(x: object) -> str:
+    """Return the name of the type of an object."""
     return type(x).__name__

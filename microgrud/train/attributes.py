@@ -119,7 +119,7 @@ class Attributes:
             mro = kind.__mro__
             members = [pair for each in mro if "__slots__" in vars(each) for pair in vars(each).items()]
             names = [name for name, x in members if isinstance(x, types.MemberDescriptorType)]
-            self._slots[kind] = names if all(map(_is_open, mro)) else None
+            self._slots[kind] = names if all(map(_keeps_state_in_attributes, mro)) else None
         return self._slots[kind]
 
     def _at(self, x: Any, path: str, structure: list[Any]) -> dict[str, Any]:
@@ -145,14 +145,14 @@ class Attributes:
         if isinstance(x, np.generic) and x.dtype.kind in "biufc":
             return {"scalar": [x.dtype.str, pack(x, x.dtype.str)]}
         if isinstance(x, _NAMED):
-            return self._known(x, path, _name_of(x), _name_of(x), None)
+            return self._by_name(x, path, _identifying_name(x), _identifying_name(x), None)
         if isinstance(x, Value) and not x.is_leaf:
             name = f"result {x.data!r} of the operation {x._op}"
-            return self._known(x, path, name, id(x), name)
+            return self._by_name(x, path, name, id(x), name)
         if id(x) in self._seen:
             return {"name": kind.__qualname__}
         structure = self._structure(x)
-        return self._foreign(x, path) if structure is None else self._at(x, path, structure)
+        return self._opaque(x, path) if structure is None else self._at(x, path, structure)
 
     def _structure(self, x: Any) -> list[Any] | None:
         """Return what must agree for the object to take a saved state; None if no file can hold its own."""
@@ -177,7 +177,7 @@ class Attributes:
         kind = structure[0]
         if kind in ("object", "dict"):
             if kind == "object":
-                self._known(x, path, structure[1], (path,), structure)
+                self._by_name(x, path, structure[1], (path,), structure)
             held: Any = {key: self._child(item, inner(path, kind, key)) for key, item in self.contents(x).items()}
         elif kind in ("list", "deque", "set"):
             held = list(self.contents(x).values())
@@ -190,7 +190,7 @@ class Attributes:
             return {"is": structure, "data": pack(x, structure[1]) if kind == "ndarray" else _state(x)}
         return {"is": structure, "items": held}
 
-    def _foreign(self, x: Any, path: str) -> dict[str, Any]:
+    def _opaque(self, x: Any, path: str) -> dict[str, Any]:
         name = type(x).__qualname__
         digest: bytes | None = None
         try:
@@ -202,9 +202,9 @@ class Attributes:
                     f"{path}: expected state that a file can hold, got {kind} ({name}), whose position or contents it "
                     "cannot hold; keep them as numbers, or in a list, a dict or an array"
                 ) from error
-        return self._known(x, path, name, id(x), digest)
+        return self._by_name(x, path, name, id(x), digest)
 
-    def _known(self, x: Any, path: str, name: str, key: Any, mark: Any) -> dict[str, Any]:
+    def _by_name(self, x: Any, path: str, name: str, key: Any, mark: Any) -> dict[str, Any]:
         """Return what stands for such an object, or raise if it was not there at the start with this mark."""
         self._seen[key] = x, mark
         if self._at_start is not None and self._at_start.get(key, (None, False))[1] != mark:
@@ -216,13 +216,13 @@ class Attributes:
         return {"name": name}
 
 
-def _is_open(each: type) -> bool:
+def _keeps_state_in_attributes(each: type) -> bool:
     """Tell whether a class keeps no state but in attributes: users' do, and of others those without any."""
     own = str(each.__module__).startswith(_OWN) or not of_library(each, "microgrud")
     return own or each in (object, types.SimpleNamespace) or vars(each).get("__slots__") == ()
 
 
-def _name_of(x: Any) -> str:
+def _identifying_name(x: Any) -> str:
     """Return what a function, class, module or constant is told by; a lambda has what it mentions too."""
     if isinstance(x, types.FunctionType) and x.__name__ == "<lambda>":
         code = x.__code__

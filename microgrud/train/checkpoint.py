@@ -16,7 +16,7 @@ import os
 import random
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -30,9 +30,7 @@ from .divergence import DivergenceGuard
 from .history import History, RunningMeans
 from .journal import Journal, check_target, dumps, read_journal
 from .restoring import plan, unpack
-
-if TYPE_CHECKING:
-    from .loop import Training
+from .state import RunState
 
 __all__ = ["Checkpoint", "CheckpointError", "load_checkpoint"]
 
@@ -75,7 +73,7 @@ class Checkpoint:
         TypeError: if the model, say, keeps what a file cannot hold.
     """
 
-    def __init__(self, path: str | os.PathLike[str], training: Training) -> None:
+    def __init__(self, path: str | os.PathLike[str], training: RunState) -> None:
         self.path, self.training = path, training
         roots = {
             "model": training.model,
@@ -91,7 +89,7 @@ class Checkpoint:
         roots["parameters"] = {i: vars(p) for i, p in enumerate(training.parameters) if hasattr(p, "__dict__")}
         self._attributes = Attributes(roots, training.parameters)
         self._pause_until = 0.0
-        self._run = _run(training)
+        self._run = _description(training)
         self._begin(self._attributes.read())
         check_target(path, len(self._journal.header) + len(dumps(self._record({}, 0, 0))))
 
@@ -151,14 +149,14 @@ class Checkpoint:
         if self._journal.size <= 2 * self._live + _SLACK:
             record = self._record(changed, self._steps, self._epochs)
             if self._journal.append(record):
-                self._note(texts, len(dumps(record["history"])))
+                self._remember(texts, len(dumps(record["history"])))
                 return
         new = {path: nodes[path] for path, text in texts.items() if text != self._first.get(path)}
         self._live = 0
         self._journal.rewrite(self._record(new, 0, 0))
-        self._note(texts, self._journal.size)
+        self._remember(texts, self._journal.size)
 
-    def _note(self, texts: dict[str, bytes], grown: int) -> None:
+    def _remember(self, texts: dict[str, bytes], grown: int) -> None:
         self._last, self._live = texts, self._live + grown
         self._steps, self._epochs = len(self.training.history), len(self.training.history.epochs)
 
@@ -180,7 +178,7 @@ class Checkpoint:
 
     def _restore(self, header: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> None:
         training, last = self.training, records[-1]
-        _check_run(header["run"], self._run)
+        _check_description(header["run"], self._run)
         first = header["first"]
         saved = dict(first)
         for record in records:
@@ -204,7 +202,7 @@ class Checkpoint:
         training.rng.setstate(random_state)
         training.epoch, training.batch, training.means = epoch, batch, means
         training.random_state, training.history = random_state, history
-        training.objective.go_on(history.engine, history.eager_because)
+        training.objective.restore_engine(history.engine, history.eager_because)
         if history.stopped_by != "early stopping":
             history.stopped_by = None
         training.guard = DivergenceGuard(training.parameters, training.optimizer)
@@ -220,7 +218,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     return read_journal(path, FORMAT, VERSION)[1][-1]
 
 
-def _run(training: Training) -> dict[str, Any]:
+def _description(training: RunState) -> dict[str, Any]:
     """Return what has to be the same in a run and in one that resumes it, beside what attributes say."""
 
     def name(x: Any) -> str | None:
@@ -244,7 +242,7 @@ def _run(training: Training) -> dict[str, Any]:
     }
 
 
-def _check_run(saved: Mapping[str, Any], present: Mapping[str, Any]) -> None:
+def _check_description(saved: Mapping[str, Any], present: Mapping[str, Any]) -> None:
     for name, value in present.items():
         before = saved.get(name)
         if before != value:

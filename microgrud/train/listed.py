@@ -79,12 +79,12 @@ class Listed:
         self._members = [_contents_of(own.copy()) for own in self._classes]
         self._objects = [x for _, x in reached.objects]
         self._with_dicts = [x for x in self._objects if hasattr(x, "__dict__")]
-        self._seen = self._everything_else()
+        self._seen = self._other_references()
         self._arrays = [content_of(x) for _, x in reached.arrays]
 
     def _is_untouched(self) -> bool:
         """Tell whether each thing is the very one that was there: 8 us for a network of 337 parameters."""
-        now = self._everything_else()
+        now = self._other_references()
         return (
             _all_identical(self._containers, self._contents)
             and _all_identical([own.copy() for own in self._classes], self._members)
@@ -93,7 +93,7 @@ class Listed:
             and all(content_of(x) == before for (_, x), before in zip(self._reached.arrays, self._arrays))
         )
 
-    def _everything_else(self) -> list[Any]:
+    def _other_references(self) -> list[Any]:
         """Return each thing that was reached outside of containers."""
         now: list[Any] = list(map(type, self._objects))
         now += map(vars, self._with_dicts)

@@ -7,38 +7,35 @@ its own: arguments, batches, divergence, early stopping, interrupts, history, ev
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..common.checks import POSITIVE, flag, one_of, optional, real, whole
 from ..engine import Value
 from ..engine.vectors import read_data
-from ..nn.module import Module, leaves_of
 from ..optim.clipping import clip_grad_norm
 from ..optim.optimizer import Optimizer
 from ..optim.schedules import Schedule
 from .arguments import (
-    a_function,
     all_parameters,
     check_checkpoint,
+    check_function,
+    check_functions,
     chosen_optimizer,
     chosen_schedule,
     chosen_stopping,
-    functions,
-    kind_of,
+    type_name,
     with_validation,
 )
 from .batches import Samples, check_samples
 from .checkpoint import Checkpoint
-from .divergence import DivergenceGuard, check_finite
+from .divergence import check_finite
 from .evaluation import Loss, Metric, mode, score
 from .events import Callback, TrainingEvent
 from .history import EpochRecord, History, RunningMeans
 from .interrupts import Interrupts
-from .objective import Objective
 from .progress import ProgressBar
+from .state import RunState
 from .stopping import EarlyStopping
 from .untrained import Untrained
 
@@ -149,14 +146,14 @@ def fit(
     check_checkpoint(checkpoint, resume)
     chosen = chosen_optimizer(optimizer, model, lr)
     if chosen.needs_closure and clip_norm is not None:
-        raise ValueError(f"fit: clip_norm: expected None with {kind_of(chosen)}, which needs the gradient as it is")
+        raise ValueError(f"fit: clip_norm: expected None with {type_name(chosen)}, which needs the gradient as it is")
     training = Training(
         model=model,
         parameters=all_parameters(model, chosen),
         samples=samples,
         held_out=held_out,
-        loss=a_function("loss", loss),
-        metric=None if metric is None else a_function("metric", metric),
+        loss=check_function("loss", loss),
+        metric=None if metric is None else check_function("metric", metric),
         optimizer=chosen,
         schedule=chosen_schedule(schedule, chosen),
         stopping=chosen_stopping(early_stopping),
@@ -164,7 +161,7 @@ def fit(
         batch_size=optional(whole(1))("fit: batch_size", batch_size) or len(samples),
         shuffle=flag("fit: shuffle", shuffle),
         clip_norm=optional(real(POSITIVE))("fit: clip_norm", clip_norm),
-        callbacks=functions("callbacks", callbacks),
+        callbacks=check_functions("callbacks", callbacks),
         seed=seed,
         checkpoint_every=whole(1)("fit: checkpoint_every", checkpoint_every),
         compile=one_of(True, False, "auto")("fit: compile", compile),
@@ -177,44 +174,10 @@ def fit(
         return training.run(bar.show)
 
 
-@dataclass(eq=False)
-class Training:
-    """One run of `fit`: what it was given, and how far it has come."""
+class Training(RunState):
+    """One run of `fit`: its state, and the steps that change it."""
 
-    model: Any
-    parameters: list[Value]
-    samples: Samples
-    held_out: Samples | None
-    loss: Loss
-    metric: Metric | None
-    optimizer: Optimizer
-    schedule: Schedule | None
-    stopping: EarlyStopping | None
-    epochs: int
-    batch_size: int
-    shuffle: bool
-    clip_norm: float | None
-    callbacks: list[Callback]
-    seed: int
-    checkpoint_every: int
-    compile: bool | Literal["auto"]
     checkpoint: Checkpoint | None = None
-
-    def __post_init__(self) -> None:
-        self.batches = -(-len(self.samples) // self.batch_size)
-        self.epoch = 0  # how many epochs are done
-        self.batch = 0  # how many batches of the present one are done
-        self.means = RunningMeans()
-        self.rng = random.Random(self.seed)
-        self.random_state = self.rng.getstate()  # that of the start of the present epoch
-        self.history = History()
-        self.guard = DivergenceGuard(self.parameters, self.optimizer)
-        self.objective = Objective(
-            self.model, self.loss, self.samples, self.batch_size, self.optimizer.zero_grad, self.metric is not None,
-            self.compile, self.parameters,
-        )  # fmt: skip
-        held = leaves_of(self.model) if isinstance(self.model, Module) else []
-        self.objective.untrained = Untrained([*self.parameters, *held])
 
     def run(self, show: Callback) -> History:
         """Train until the last epoch is done, or something asks to stop; `show` is told what callbacks are."""
@@ -260,7 +223,7 @@ class Training:
             loss, predictions = self.objective.with_gradient(batch, self.batch == 0, self.batch + 1 == self.batches)
             norm = self.guard.check(loss)
         if self.objective.untrained is not None:
-            self.look_for_untrained(self.objective.untrained)
+            self.warn_of_untrained(self.objective.untrained)
         if self.clip_norm is not None:
             clip_grad_norm(self.optimizer.parameters(), self.clip_norm)
         with self.guard.step(where):
@@ -271,9 +234,9 @@ class Training:
         self.batch += 1
         if self.schedule is not None and self.schedule.interval == "step":
             self.schedule.step(loss)
-        self.tell("step", self.epoch + 1, loss, metric)
+        self.notify("step", self.epoch + 1, loss, metric)
 
-    def look_for_untrained(self, untrained: Untrained) -> None:
+    def warn_of_untrained(self, untrained: Untrained) -> None:
         """After two batches warn of what the loss depends on and is not trained; later steps do not look."""
         if untrained.batches >= 2:
             self.objective.untrained = None
@@ -299,7 +262,7 @@ class Training:
             self.history.best_epoch = self.stopping.best_epoch
             self.history.stopped_by = "early stopping" if self.stopping.should_stop else None
         self.epoch, self.batch, self.means, self.random_state = epoch, 0, RunningMeans(), self.rng.getstate()
-        self.tell("epoch", epoch, record.loss, record.metric, *validation)
+        self.notify("epoch", epoch, record.loss, record.metric, *validation)
 
     def validate(self, held_out: Samples) -> tuple[float, float | None]:
         """Return loss and metric on the validation data."""
@@ -313,7 +276,7 @@ class Training:
             check_finite("the loss on the validation data", loss)
         return loss, metric
 
-    def tell(
+    def notify(
         self,
         kind: Literal["step", "epoch"],
         epoch: int,
@@ -323,7 +286,7 @@ class Training:
         validation_metric: float | None = None,
     ) -> None:
         """Tell the callbacks, and see whether one of them, or Ctrl-C, asks to stop."""
-        self.note_engine()
+        self.copy_engine_to_history()
         event = TrainingEvent(
             kind=kind,
             epoch=epoch,
@@ -347,7 +310,7 @@ class Training:
             elif self.interrupts.requested:
                 self.history.stopped_by = "interrupt"
 
-    def note_engine(self) -> None:
+    def copy_engine_to_history(self) -> None:
         """Write down which engine evaluates, and why."""
         if self.objective.engine is not None:
             self.history.engine, self.history.eager_because = self.objective.engine, self.objective.reason
@@ -355,6 +318,6 @@ class Training:
     def save(self, at_once: bool) -> None:
         """Write the checkpoint, if one is wanted."""
         if self.checkpoint is not None:
-            self.objective.settle(first=self.batch % self.batches == 0)
-            self.note_engine()
+            self.objective.choose_engine(first=self.batch % self.batches == 0)
+            self.copy_engine_to_history()
             self.checkpoint.save(at_once)

@@ -33,12 +33,12 @@ _LEAST_SAMPLES = 8 if native_tape is None else 2
 #: as the model for 276 samples with 17 parameters, for 104 with 337, for 51 with 8,500.
 _LEAST_REPLAYS = 100
 #: Ways through the branches of model and loss that a batch may take: one in so many samples, within limits.
-_SAMPLES_PER_WAY, _FEWEST_WAYS, _MOST_WAYS = 4, 4, 64
+_SAMPLES_PER_PATH, _FEWEST_PATHS, _MOST_PATHS = 4, 4, 64
 #: Words of reasons: of one that is known from the code alone, and of one that is no reason to warn.
-_WORD = "; compile=True takes your word that it gives the same for the same numbers and changes nothing"
-_LITTLE = "too little work to gain from a recording"
+_COMPILE_HINT = "; compile=True takes your word that it gives the same for the same numbers and changes nothing"
+_TOO_LITTLE_WORK = "too little work to gain from a recording"
 #: Seconds of evaluation by the model after which `fit` says why it is slow.
-_SLOW = 10.0
+_SLOW_SECONDS = 10.0
 
 
 class Objective:
@@ -82,13 +82,13 @@ class Objective:
         self.untrained: Untrained | None = None
         self._training: RecordedLoss | None = None
         self._validation: RecordedLoss | None = None
-        self._patience: float | None = None  # seconds until a warning that it is slow
+        self._seconds_until_warning: float | None = None  # seconds until a warning that it is slow
 
-    def go_on(self, engine: Engine | None, reason: str | None) -> None:
+    def restore_engine(self, engine: Engine | None, reason: str | None) -> None:
         """Evaluate as the run did that is resumed, unless the user has chosen."""
         if self.compile == "auto":
             self.engine, self.reason = engine, reason
-            self._be_patient()
+            self._start_slow_timer()
 
     def with_gradient(self, indices: Sequence[int], first: bool = False, last: bool = False) -> tuple[float, list[Any]]:
         """Return the mean loss of a batch, and the predictions, and leave its gradient in the parameters' `grad`.
@@ -103,20 +103,20 @@ class Objective:
                 "fit: expected gradients to be recorded, got a step inside no_grad(); train outside of it"
             )
         started = time.perf_counter()
-        found = self._by_tape_or(
-            lambda: self._replayed(indices, first, last), lambda: self._by_model(self.samples.take(indices)), ""
+        found = self._replay_or_evaluate(
+            lambda: self._replay(indices, first, last), lambda: self._evaluate_by_model(self.samples.take(indices)), ""
         )
-        if self._patience is not None:
-            self._patience -= time.perf_counter() - started
-            if self._patience < 0.0:
-                self._patience = None
+        if self._seconds_until_warning is not None:
+            self._seconds_until_warning -= time.perf_counter() - started
+            if self._seconds_until_warning < 0.0:
+                self._seconds_until_warning = None
                 warnings.warn(f"fit: evaluates each sample by the model, which is slow: {self.reason}", stacklevel=6)
         return found
 
     def without_gradient(self, held_out: Samples) -> tuple[float, list[Any]]:
         """Return the mean loss of samples to validate on, and the predictions, in evaluation mode."""
-        return self._by_tape_or(
-            lambda: self._validated(held_out), lambda: predict(self.model, held_out, self.loss), "in validation, "
+        return self._replay_or_evaluate(
+            lambda: self._validate(held_out), lambda: predict(self.model, held_out, self.loss), "in validation, "
         )
 
     def resume(self) -> None:
@@ -127,7 +127,7 @@ class Objective:
             except Exception as error:  # which the model raises again, if it is one of its own
                 self._give_up(error, "")
 
-    def settle(self, first: bool) -> None:
+    def choose_engine(self, first: bool) -> None:
         """Choose the engine of the next batch now, so that a run that is resumed from here takes the same.
 
         Args:
@@ -135,13 +135,13 @@ class Objective:
         """
         if self.compile == "auto" and self.engine == "tape":
             try:
-                self._forget_what_changed(first)
+                self._drop_stale_recording(first)
             except CompileError as error:
                 self._give_up(error, "")
 
     # --- the choice ---
 
-    def _by_tape_or(
+    def _replay_or_evaluate(
         self, replay: Callable[[], Measured], by_model: Callable[[], tuple[float, list[Any]]], where: str
     ) -> tuple[float, list[Any]]:
         """Replay where that can be done. What goes wrong in it is left to the model, which has its own errors."""
@@ -167,26 +167,26 @@ class Objective:
                 "out to train them without"
             ) from error
         if isinstance(error, UnlistedError):
-            reason += _WORD
+            reason += _COMPILE_HINT
         self.engine, self.reason = "eager", reason
-        self._be_patient()
+        self._start_slow_timer()
         self._training = self._validation = None
 
-    def _be_patient(self) -> None:
+    def _start_slow_timer(self) -> None:
         """Begin to count the seconds after which a run says why it is slow, if somebody could do something about it."""
         known = self.engine == "eager" and self.compile == "auto"
-        self._patience = _SLOW if known and _LITTLE not in str(self.reason) else None
+        self._seconds_until_warning = _SLOW_SECONDS if known and _TOO_LITTLE_WORK not in str(self.reason) else None
 
     # --- by the tape ---
 
-    def _replayed(self, indices: Sequence[int], first: bool, last: bool) -> Measured:
+    def _replay(self, indices: Sequence[int], first: bool, last: bool) -> Measured:
         if anomaly.is_detecting():
             raise CompileError("detect_anomaly() watches each operation")
         fresh = self._training is None
-        self._forget_what_changed(first)
+        self._drop_stale_recording(first)
         if self._training is None:
             self._training = self._record_training()
-        found = self._measured(self._training, indices, True, fresh, last)
+        found = self._measure(self._training, indices, True, fresh, last)
         if self.untrained is not None:
             self.untrained.see(found.leaves(), closed_over=True)
         self.clear()
@@ -194,10 +194,10 @@ class Objective:
         return found
 
     def _record_training(self) -> RecordedLoss:
-        most_ways = min(max(_FEWEST_WAYS, self.batch_size // _SAMPLES_PER_WAY), _MOST_WAYS)
-        return self._record(self.samples, most_ways, self._check_worth)
+        most_paths = min(max(_FEWEST_PATHS, self.batch_size // _SAMPLES_PER_PATH), _MOST_PATHS)
+        return self._record(self.samples, most_paths, self._check_worthwhile)
 
-    def _forget_what_changed(self, first: bool) -> None:
+    def _drop_stale_recording(self, first: bool) -> None:
         """Drop a recording that no longer holds; raise a CompileError if it is not worth another one."""
         changed = None if self._training is None else self._training.change()
         if changed is None:
@@ -207,15 +207,15 @@ class Objective:
             raise CompileError(f"{changed} changes too often for recordings of {replays} samples")
         self._training = None
 
-    def _validated(self, held_out: Samples) -> Measured:
+    def _validate(self, held_out: Samples) -> Measured:
         with mode(self.model, training=False):
             fresh = self._validation is None
             if self._validation is None or self._validation.change() is not None:
                 # However many ways they take: those that have come up before would be no measure for a resumed run.
                 self._validation = self._record(held_out, len(held_out), lambda operands: None)
-            return self._measured(self._validation, range(len(held_out)), False, fresh, True)
+            return self._measure(self._validation, range(len(held_out)), False, fresh, True)
 
-    def _measured(
+    def _measure(
         self, recorded: RecordedLoss, indices: Sequence[int], gradient: bool, fresh: bool, last: bool
     ) -> Measured:
         if self.compile is not True:
@@ -226,28 +226,28 @@ class Objective:
                 confirm(recorded, indices, found, self.parameters if gradient else None, whole=fresh)
         return found
 
-    def _record(self, samples: Samples, most_ways: int, check: Callable[[int], object]) -> RecordedLoss:
+    def _record(self, samples: Samples, most_paths: int, check: Callable[[int], object]) -> RecordedLoss:
         listed: Listed | None = None
         try:
             listed = Listed({"model": self.model, "loss": self.loss})
         except UnlistedError:
             if self.compile is not True:
                 raise
-        return RecordedLoss(self.model, self.loss, samples, self.with_predictions, most_ways, check, listed)
+        return RecordedLoss(self.model, self.loss, samples, self.with_predictions, most_paths, check, listed)
 
-    def _check_worth(self, operands: int) -> None:
+    def _check_worthwhile(self, operands: int) -> None:
         """Raise unless a batch is so large that a replay is faster, or the user wants it in any case."""
         if self.compile is True or self.engine == "tape":
             return
         if self.batch_size < _LEAST_SAMPLES or self.batch_size * operands < _LEAST_WORK:
             raise CompileError(
-                f"a batch of {self.batch_size} samples with {operands} operands each is {_LITTLE}; compile=True "
-                "records it in any case"
+                f"a batch of {self.batch_size} samples with {operands} operands each is {_TOO_LITTLE_WORK}; "
+                "compile=True records it in any case"
             )
 
     # --- by the model ---
 
-    def _by_model(self, batch: Samples) -> tuple[float, list[Any]]:
+    def _evaluate_by_model(self, batch: Samples) -> tuple[float, list[Any]]:
         predictions = [self.model(row) for row in batch.rows]
         losses = [self.loss(prediction, target) for prediction, target in zip(predictions, batch.targets)]
         for loss in losses:

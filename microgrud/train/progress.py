@@ -26,7 +26,7 @@ class ProgressBar:
     def __init__(self, total: int, done: int = 0, visible: bool | None = None) -> None:
         self._bar: Any = None
         if visible is None:
-            visible = find_spec("tqdm") is not None and somebody_looks_on()
+            visible = find_spec("tqdm") is not None and is_interactive()
         if visible:
             try:
                 from tqdm import tqdm
@@ -64,6 +64,6 @@ class ProgressBar:
             self._bar.close()
 
 
-def somebody_looks_on() -> bool:
+def is_interactive() -> bool:
     """Tell whether a progress bar would be seen: in a terminal or a notebook."""
     return "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())

@@ -143,11 +143,11 @@ class Reached:
         ):
             self._visit_object(name, x)
         else:
-            raise UnlistedError(f"it uses {name} ({_described(x)})")
+            raise UnlistedError(f"it uses {name} ({_describe(x)})")
 
     def _visit_function(self, name: str, f: types.FunctionType) -> None:
         if str(f.__globals__.get("__name__")).startswith("microgrud."):
-            raise UnlistedError(f"it uses {name} ({_described(f)})")
+            raise UnlistedError(f"it uses {name} ({_describe(f)})")
         if vars(f).keys() - {"__wrapped__", "__isabstractmethod__"}:
             raise UnlistedError(f"it uses {name} (a function with attributes)")
         self.signature[f"{name}.__code__"] = id(f.__code__)
@@ -188,7 +188,7 @@ class Reached:
         for i, key in enumerate(path[1:], 1):
             if type(x) is types.ModuleType:
                 if key not in vars(x) and not x.__name__.startswith("microgrud"):
-                    raise UnlistedError(f"it uses {name}: {path[0]} ({_described(x)})")
+                    raise UnlistedError(f"it uses {name}: {path[0]} ({_describe(x)})")
                 self._watch(vars(x), key)
                 x = getattr(x, key, _ABSENT)
             elif isinstance(x, type) and not of_library(x, "microgrud"):
@@ -244,7 +244,7 @@ class Reached:
         if isinstance(member, (staticmethod, classmethod)):
             return member.__func__
         if hasattr(member, "__get__") and not isinstance(member, types.FunctionType):
-            raise UnlistedError(f"it uses {name}: {kind.__qualname__}.{key} ({_described(member)})")
+            raise UnlistedError(f"it uses {name}: {kind.__qualname__}.{key} ({_describe(member)})")
         return member
 
     def _visit_class(self, kind: type) -> None:
@@ -261,7 +261,7 @@ class Reached:
             self.signature[f"{kind.__qualname__}.{key}"] = id(member)
             replaced = isinstance(member, types.FunctionType) and member.__globals__["__name__"] != kind.__module__
             if callable(member) and not isinstance(member, (type, types.FunctionType, staticmethod, classmethod)):
-                raise UnlistedError(f"it uses {kind.__qualname__}.{key} ({_described(member)})")
+                raise UnlistedError(f"it uses {kind.__qualname__}.{key} ({_describe(member)})")
             if replaced and key not in _UNCALLED:
                 self._visit(f"{kind.__qualname__}.{key}", member)
 
@@ -360,7 +360,7 @@ def _is_pure(x: Any) -> bool:
     return isinstance(x, _FUNCTIONS) and x in _PURE
 
 
-def _described(x: Any) -> str:
+def _describe(x: Any) -> str:
     if isinstance(x, types.ModuleType):
         return f"the module {x.__name__}"
     if isinstance(x, types.FunctionType):  # whose own name may be that of a function it wraps

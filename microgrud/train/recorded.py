@@ -30,7 +30,7 @@ from .randomness import GlobalState
 __all__ = ["Measured", "RecordedLoss"]
 
 #: Recordings that are kept for later batches that may need them.
-_MOST_KEPT = 128
+_MOST_RECORDINGS = 128
 #: How many recordings a family may have: here batches have a limit of their own.
 _NO_LIMIT = 2**62
 
@@ -70,7 +70,7 @@ class RecordedLoss:
         loss: likewise.
         samples: those that batches are taken from.
         with_predictions: whether somebody asks for them.
-        most_ways: how many ways through the branches of model and loss a batch may take that has a gradient.
+        most_paths: how many ways through the branches of model and loss a batch may take that has a gradient.
         check: called, before anything is recorded, with the number of operands that the operations on a sample have.
         listed: the watch over what model and loss depend on; None if the user vouches for them.
 
@@ -88,19 +88,19 @@ class RecordedLoss:
         loss: Loss,
         samples: Samples,
         with_predictions: bool,
-        most_ways: int,
+        most_paths: int,
         check: Callable[[int], object],
         listed: Listed | None,
     ) -> None:
         self.model, self.loss, self.samples = model, loss, samples
-        self.with_predictions, self.most_ways, self.listed = with_predictions, most_ways, listed
+        self.with_predictions, self.most_paths, self.listed = with_predictions, most_paths, listed
         self._recorded: list[tuple[Any, Any, float]] = []  # in the present batch: samples, and what they gave
         self.random = GlobalState()
         self.scale = 0.0
         with self.random:
             first, _ = self.by_model(samples.rows[0], samples.targets[0])
             check(sum(len(node._operands) for node in topological_order(first)))
-            self.arguments, self.family = self._typed(samples, first._data)
+            self.arguments, self.family = self._record_by_type_of_targets(samples, first._data)
         self._numbers, self._integers = np.array(self.arguments.numbers), np.array(self.arguments.integers)
 
     def __call__(self, indices: Sequence[int], gradient: bool) -> Measured:
@@ -132,10 +132,10 @@ class RecordedLoss:
         """Return the loss of a sample, and the prediction if somebody asks for it."""
         recording = tracing.current() is not None
         if recording:
-            if len(self._recorded) >= 2 * self.most_ways:  # each is recorded twice
-                raise self._too_many_ways()
+            if len(self._recorded) >= 2 * self.most_paths:  # each is recorded twice
+                raise self._too_many_paths()
             self.random.save()
-        target = _like(self.samples.targets[0], target)  # tuples, where that has tuples
+        target = _with_tuples(self.samples.targets[0], target)  # tuples, where that has tuples
         try:
             prediction = self.model(row)
             loss = self.loss(prediction, target)
@@ -147,17 +147,17 @@ class RecordedLoss:
                 raise CompileError(f"expected a Value as loss, got {loss!r}")
             if self.with_predictions:
                 _check_prediction(prediction)
-            self._recorded.append((_plain(row), _plain(target), loss._data))
+            self._recorded.append((_plain_numbers(row), _plain_numbers(target), loss._data))
         return (loss, prediction) if self.with_predictions else (loss,)
 
-    def _typed(self, samples: Samples, expected: float) -> tuple[Arguments, Family]:
+    def _record_by_type_of_targets(self, samples: Samples, expected: float) -> tuple[Arguments, Family]:
         """Return the samples as arguments, with a recording of the first; whole targets as what the loss takes them.
 
         As floats, one recording serves all of them. Class indices, which the loss looks up by, have to be integers; if
         it computes with them, each integer has a recording of its own, which will do if they are few.
         """
         targets, example = _as_array(samples.targets), samples.targets[0]
-        if any(_kinds_of(target) != _kinds_of(example) for target in samples.targets):
+        if any(_nested_types(target) != _nested_types(example) for target in samples.targets):
             raise CompileError("the targets are lists and tuples")
         refusal: Exception | None = None
         kinds: list[Any] = [np.float64]
@@ -174,7 +174,7 @@ class RecordedLoss:
                 refusal = error
                 continue
             classes = len(np.unique(targets)) if family.paths[0].program.static_integers else 0
-            if classes > self.most_ways:
+            if classes > self.most_paths:
                 raise CompileError(
                     f"it looks at whole targets, of which there are {classes}; use microgrud.take(table, k)"
                 )
@@ -185,7 +185,7 @@ class RecordedLoss:
         numbers, integers = arguments.sample(0)
         given = arguments.rebuild([float(x) for x in numbers], integers)[0]
         as_given = repr(given) == repr([samples.rows[0], samples.targets[0]])
-        if not as_given and self.by_model(given[0], _like(samples.targets[0], given[1]))[0]._data != expected:
+        if not as_given and self.by_model(given[0], _with_tuples(samples.targets[0], given[1]))[0]._data != expected:
             raise CompileError("it does something else with lists in the place of tuples, or with floats of integers")
         self._recorded = []
         if family.add(arguments, numbers, integers) is None:
@@ -231,19 +231,19 @@ class RecordedLoss:
     def _check_recordings(self, result: Evaluation) -> None:
         """Raise a CompileError unless the recordings that a batch takes are few, and those that it has added right."""
         # Those that have a part in the gradient: a resumed run, whose recordings are new, counts the same.
-        if len(result.leaves) > self.most_ways:
-            raise self._too_many_ways()
+        if len(result.leaves) > self.most_paths:
+            raise self._too_many_paths()
         for row, target, loss in self._recorded[::2]:
             self._check_close(loss, self.by_model(row, target)[0]._data)
-        if len(self.family.paths) > _MOST_KEPT:
-            self.family.paths = sorted(self.family.paths, key=lambda path: path.used)[-_MOST_KEPT:]
+        if len(self.family.paths) > _MOST_RECORDINGS:
+            self.family.paths = sorted(self.family.paths, key=lambda path: path.used)[-_MOST_RECORDINGS:]
 
     def _check_close(self, loss: float, expected: float) -> None:
         if not math.isclose(loss, expected, rel_tol=1e-6, abs_tol=1e-9 * self.scale):
             raise CompileError(f"with Values in the place of the numbers of a sample it is {loss}, not {expected}")
 
-    def _too_many_ways(self) -> CompileError:
-        return CompileError(f"a batch takes more than {self.most_ways} ways through its branches, or integers")
+    def _too_many_paths(self) -> CompileError:
+        return CompileError(f"a batch takes more than {self.most_paths} ways through its branches, or integers")
 
 
 def _as_array(targets: list[Any]) -> Any:
@@ -263,23 +263,25 @@ def _as_array(targets: list[Any]) -> Any:
     return array
 
 
-def _kinds_of(x: Any) -> Any:
+def _nested_types(x: Any) -> Any:
     """Return the types of nested lists and tuples."""
-    return (type(x), *map(_kinds_of, x)) if isinstance(x, (list, tuple)) else None
+    return (type(x), *map(_nested_types, x)) if isinstance(x, (list, tuple)) else None
 
 
-def _like(example: Any, x: Any) -> Any:
+def _with_tuples(example: Any, x: Any) -> Any:
     """Return nested lists of numbers with tuples where the example has tuples."""
-    return type(example)([_like(e, item) for e, item in zip(example, x)]) if isinstance(example, (list, tuple)) else x
+    if not isinstance(example, (list, tuple)):
+        return x
+    return type(example)([_with_tuples(e, item) for e, item in zip(example, x)])
 
 
-def _plain(x: Any) -> Any:
+def _plain_numbers(x: Any) -> Any:
     """Return the numbers of a sample that is being recorded, in lists as there, as plain numbers."""
     if isinstance(x, Value):
         return x._data
     if isinstance(x, IntegerArgument):
         return x._number  # its index would be looked at, and one recording hold for it alone
-    return type(x)([_plain(item) for item in x]) if isinstance(x, (list, tuple)) else x
+    return type(x)([_plain_numbers(item) for item in x]) if isinstance(x, (list, tuple)) else x
 
 
 def _check_prediction(prediction: Any) -> None:

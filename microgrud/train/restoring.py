@@ -62,7 +62,7 @@ class _Restoring:
             if not fits and (node["is"][0] == "object" or node["is"] == self.first.get(path, {}).get("is")):
                 raise self.differs(where, {"at": path}, {"at": path} if now else _MISSING)
             locked = isinstance(present, np.ndarray) and not present.flags.writeable and now != node
-            self.made[path] = present if fits and not locked else _fresh(node)
+            self.made[path] = present if fits and not locked else _new_object(node)
             self.waiting.append(path)
         return self.made[path]
 
@@ -71,8 +71,8 @@ class _Restoring:
         node, x = self.saved[path], self.made[path]
         if "items" in node:
             self.fill_holder(path, x, node["is"][0])
-        elif x is not self.attributes.objects.get(path) or not _same(self.now[path], node):
-            _set_state(_fresh(node), node)  # raises if it is damaged
+        elif x is not self.attributes.objects.get(path) or not _equal(self.now[path], node):
+            _set_state(_new_object(node), node)  # raises if it is damaged
             self.actions.append(partial(_set_state, x, node))
 
     def fill_holder(self, path: str, x: Any, kind: str) -> None:
@@ -110,8 +110,8 @@ class _Restoring:
 
     def value(self, saved: Any, before: Any, now: Any, present: Any, where: str) -> Any:
         """Return what an attribute, an item or a key is to be; the first three are what nodes have for it."""
-        same = _same(saved, now)
-        if not same and _same(saved, before):
+        same = _equal(saved, now)
+        if not same and _equal(saved, before):
             raise self.differs(where, saved, now)
         if not isinstance(saved, dict):
             return present if same else saved
@@ -131,11 +131,11 @@ class _Restoring:
 
     def differs(self, where: str, saved: Any, now: Any) -> ValueError:
         """Return the error that says what is different."""
-        text, present = _shown(saved, self.saved, "of type"), _shown(now, self.now, "one of type")
+        text, present = _describe(saved, self.saved, "of type"), _describe(now, self.now, "one of type")
         return ValueError(f"it is that of a run with {where} {text}, and this one has {present}")
 
 
-def _same(one: Any, other: Any) -> bool:
+def _equal(one: Any, other: Any) -> bool:
     """Tell whether two entries are equal to the bit."""
     return _MISSING not in (one, other) and dumps(one) == dumps(other)
 
@@ -148,7 +148,7 @@ def _items(node: Mapping[str, Any]) -> dict[Any, Any]:
     return dict(enumerate(items if isinstance(items, list) else [{"parameter": i} for i in items["parameters"]]))
 
 
-def _shown(child: Any, nodes: Mapping[str, Any], of_type: str) -> str:
+def _describe(child: Any, nodes: Mapping[str, Any], of_type: str) -> str:
     if not isinstance(child, dict):
         return "none" if child is _MISSING else brief(child)
     kind, data = next(iter(child.items()))
@@ -167,7 +167,7 @@ def _set_attributes(x: Any, gone: set[str], held: Mapping[str, Any], slots: list
         object.__setattr__(x, name, item) if name in slots else vars(x).update({name: item})
 
 
-def _fresh(node: Mapping[str, Any]) -> Any:
+def _new_object(node: Mapping[str, Any]) -> Any:
     """Return a new object of the structure of a node."""
     kind, *details = node["is"]
     if kind == "ndarray":
