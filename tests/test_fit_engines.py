@@ -305,12 +305,12 @@ REASONS: dict[str, tuple[Callable[[Value, Any], Value], str]] = {
     "reads .data": (read_data, ".data of"),
     "draws random numbers": (drop_out, "or is drawn at random"),
     "draws those of NumPy": (drop_out_of_numpy, "or is drawn at random"),
-    "looks a number up": (by_table, "with Values in the place of the numbers of a sample it is"),
-    "asks for the type": (by_type, "with Values in the place of the numbers of a sample it is"),
+    "looks a number up": (by_table, "with Values instead of the numbers of a sample it is"),
+    "asks for the type": (by_type, "with Values instead of the numbers of a sample it is"),
     "has no graph": (without_a_graph, "no_grad inside a compiled function"),
     "has a node by hand": (by_hand, "a node built by hand (twice)"),
     "catches errors": (caught, "it catches the error of an operation"),
-    "branches at will": (many_ways, "takes more than 4 ways through its branches"),
+    "branches at will": (many_ways, "takes more than 4 paths through its branches"),
     "converts Values": (lambda p, t: (p - math.sqrt(t)) ** 2, "float() of Value"),
 }
 
@@ -356,7 +356,7 @@ def test_targets_that_are_no_numbers_are_trained_on_as_before(monkeypatch: pytes
     history = train(
         Line(0.0, 0.0), y=["one", "two"] * 5, loss=lambda p, t: (p - len(t)) ** 2, batch_size=None, epochs=1
     )
-    assert history.eager_because == "the targets are not numbers, or lists of as many numbers each"
+    assert history.eager_because == "the targets are not numbers, or lists of the same number of numbers"
     assert train(network(3), y=[0, [0.5, 0.5, 0.0]] * 5, loss=cross_entropy).engine == "eager"
 
 
@@ -550,7 +550,7 @@ def test_whole_targets_that_a_loss_looks_at_have_a_recording_each_if_they_are_fe
         return -p[t]
 
     both(lambda: network(3, "log_softmax"), CLASSES, loss=chosen)
-    with pytest.raises(CompileError, match="whole targets, of which there are 10; use microgrud.take"):
+    with pytest.raises(CompileError, match="a recording for each of 10 whole targets; look up with microgrud.take"):
         train(network(10, "log_softmax"), y=list(range(10)), loss=chosen, compile=True)
 
 
@@ -629,7 +629,7 @@ def test_recordings_of_later_branches_are_compared_with_the_model_as_well() -> N
         return (p - t) ** 2 if p > 0.15 or not isinstance(t, float) else 2.0 * (p - t) ** 2
 
     settings: dict[str, Any] = {"y": [-1.0] * 9 + [-0.5], "batch_size": None, "epochs": 8, "lr": 0.2}
-    with pytest.raises(CompileError, match="with Values in the place of the numbers of a sample it is"):
+    with pytest.raises(CompileError, match="with Values instead of the numbers of a sample it is"):
         train(Line(0.0, 0.0, b=1.0), loss=typed, compile=True, **settings)
 
 

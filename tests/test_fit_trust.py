@@ -1539,7 +1539,7 @@ def test_a_word_is_checked_on_one_sample_in_every_epoch() -> None:
             config.weight = 2.0
 
     steps: list[int] = []
-    with pytest.raises(CompileError, match=r"the loss is .* by the model and .* by its recording"):
+    with pytest.raises(CompileError, match=r"the loss is .* from the model and .* from its recording"):
         train(
             network(), loss=lambda p, t: (p - t) ** 2 * config.weight, compile=True, batch_size=5, epochs=9,
             callbacks=[change, lambda e: steps.append(e.step)],
@@ -1567,7 +1567,7 @@ def test_a_word_is_checked_of_small_losses_too() -> None:
     def change(event: TrainingEvent) -> None:
         config.weight = 1e-13 * (1.0 + event.epoch)
 
-    with pytest.raises(CompileError, match=r"the loss is .* by the model and .* by its recording"):
+    with pytest.raises(CompileError, match=r"the loss is .* from the model and .* from its recording"):
         train(network(), loss=lambda p, t: (p - t) ** 2 * config.weight, compile=True, callbacks=change)
 
 
@@ -1609,7 +1609,7 @@ def test_the_check_draws_no_random_numbers_of_the_user() -> None:
 def test_a_slow_run_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("microgrud.train.objective._SLOW_SECONDS", 0.0)
     with pytest.warns(
-        UserWarning, match="fit: evaluates each sample by the model, which is slow: it uses loss: random"
+        UserWarning, match="fit: evaluates each sample with the model, which is slow: it uses loss: random"
     ):
         train(network(), loss=lambda p, t: (p - t) ** 2 * random.random())
     with warnings.catch_warnings():

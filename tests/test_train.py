@@ -413,7 +413,7 @@ def test_targets_may_be_a_column() -> None:
         ({"clip_norm": 1.0, "optimizer": "lbfgs"}, ValueError, "clip_norm: expected None with LBFGS"),
         ({"optimizer": "adamax"}, ValueError, "expected an Optimizer or one of 'sgd', .*, got 'adamax'"),
         ({"optimizer": 3}, ValueError, "expected an Optimizer or one of"),
-        ({"optimizer": Adam([Value(1.0)])}, ValueError, "expected one of the model's parameters"),
+        ({"optimizer": Adam([Value(1.0)])}, ValueError, "expected one for the model's parameters"),
         ({"lr": -1.0}, ValueError, "Adam: lr: expected a finite number x >= 0"),
         ({"schedule": 0.5}, TypeError, "schedule: expected a Schedule, or a function that makes one, got a float"),
         ({"schedule": lambda o: None}, TypeError, "got a NoneType"),

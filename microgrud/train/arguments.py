@@ -50,9 +50,9 @@ def chosen_optimizer(optimizer: Optimizer | str, model: Any, lr: float | None) -
         raise TypeError(f"fit: model: expected a function with parameters(), got an object of type {type_name(model)}")
     if isinstance(optimizer, Optimizer):
         if lr is not None:
-            raise ValueError("fit: lr: expected None with an optimizer that has its own, got a rate as well")
+            raise ValueError(f"fit: lr: expected None with an optimizer that has its own rate, got {lr!r}")
         if not set(optimizer.parameters()) & set(model.parameters()):
-            raise ValueError("fit: optimizer: expected one of the model's parameters, got one of others")
+            raise ValueError("fit: optimizer: expected one for the model's parameters, got one for other parameters")
         return optimizer
     kind = OPTIMIZERS.get(optimizer.lower()) if isinstance(optimizer, str) else None
     if kind is None:

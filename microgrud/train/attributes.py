@@ -1,7 +1,7 @@
 """The state that objects keep in their attributes, as flat entries that JSON can hold.
 
 `Attributes` walks from a few roots (model, loss, optimizer, ...) over attributes and containers, and writes each object
-that can change as one entry, a node, by its path. `restoring.py` is the way back.
+that can change as one entry, a node, under its path. `restoring.py` does the reverse.
 
     "model":         {"is": ["object", "Net"], "items": {"calls": 3, "scales": {"at": "model.scales"}}}
     "model.scales":  {"is": ["list"], "items": [0.5, 0.25]}
@@ -32,15 +32,15 @@ __all__ = ["PARTS", "Attributes", "inner", "pack"]
 
 _PLAIN = {type(None), bool, int, float, str}
 _NAMED = (type, types.ModuleType, types.FunctionType, np.ufunc, enum.Enum, bytes, complex)
-#: Objects that never change themselves, with the attributes in which others may.
+#: Types whose objects never change, with the attributes whose objects may.
 PARTS: Mapping[type, tuple[str, ...]] = {
     **dict.fromkeys((types.MethodType, types.BuiltinFunctionType, types.MethodWrapperType), ("__self__",)),
     partial: ("func", "args", "keywords"),
-    Compiled: ("function",),  # whose recordings are no state of the model
+    Compiled: ("function",),  # the recordings are not state of the model
 }
-#: Kinds that keep state: one of them that is of no known class has to be comparable by its pickle.
+#: Types that keep state: an object of an unknown subclass of these must be comparable by its pickle.
 _CHANGING = (Iterator, list, dict, set, deque, random.Random, np.ndarray, Value)
-#: Parts of this package whose objects are walked as users' are.
+#: Parts of this package whose objects are walked like objects of users' classes.
 _OWN = ("microgrud.nn", "microgrud.optim", "microgrud.train", "microgrud.losses")
 
 
@@ -54,19 +54,19 @@ def pack(numbers: Any, kind: str = "<f8") -> str:
 
 
 def inner(path: str, kind: str, key: Any) -> str:
-    """Return the path of what an object of this kind holds by this key."""
+    """Return the path of the item that an object of this kind holds under this key."""
     return f"{path}.{key}".lstrip(".") if kind == "object" else f"{path}[{key}]"
 
 
 class Attributes:
-    """A walk over the state that objects keep, to be taken at the start of a run and whenever it is saved.
+    """A walk over the state of objects, made at the start of a run and at every save.
 
     Args:
-        roots: the objects, by what they are called in paths.
-        parameters: Values that are saved elsewhere, and here referred to by their number.
+        roots: the objects, by their names in paths.
+        parameters: Values that are saved elsewhere; nodes refer to them by index.
 
     Attributes:
-        nodes: what the last walk returned, and `objects` what they describe, both by path.
+        nodes: the result of the last walk, by path; `objects` holds the objects that the nodes describe, by path.
 
     >>> counter = types.SimpleNamespace(calls=3, scales=[0.5, 0.25])
     >>> Attributes({"model": counter}, []).read()["model"]
@@ -77,19 +77,19 @@ class Attributes:
         self.roots, self.parameters = types.SimpleNamespace(**roots), parameters
         self._index = {id(p): i for i, p in enumerate(parameters)}
         self._slots: dict[type, list[str] | None] = {}
-        self._at_start: dict[Any, tuple[Any, Any]] | None = None  # what no file can make, and a mark, by id or name
+        self._at_start: dict[Any, tuple[Any, Any]] | None = None  # the named objects, each with a mark
 
     def read(self) -> dict[str, Any]:
-        """Return the present state, a node by path.
+        """Return the present state: nodes by path.
 
         Raises:
-            TypeError: for what a file cannot hold: an iterator, and an object, function or result of an operation that
-                was made or changed since the first walk; the message names it.
+            TypeError: for what a file cannot hold: an iterator, or an object, function or result of an operation made
+                or changed since the first walk; the message names it.
         """
         self.nodes: dict[str, Any] = {}
         self.objects: dict[str, Any] = {}
         self._paths: dict[int, str] = {}
-        self._seen: dict[Any, tuple[Any, Any]] = {}  # with the objects, so that their ids stay theirs
+        self._seen: dict[Any, tuple[Any, Any]] = {}  # holds the objects, so that no other object gets their ids
         self._waiting: deque[tuple[str, Any, list[Any]]] = deque()
         self._at(self.roots, "", ["object", "SimpleNamespace"])
         while self._waiting:
@@ -100,7 +100,7 @@ class Attributes:
         return self.nodes
 
     def contents(self, x: Any) -> dict[Any, Any]:
-        """Return what an object holds, by attribute, position or the key as JSON."""
+        """Return the items of an object, by attribute, position or the key as JSON."""
         kind = type(x)
         if kind is dict:
             return {dumps(self._child(key, "")): item for key, item in x.items()}
@@ -114,7 +114,7 @@ class Attributes:
         return found
 
     def slots(self, kind: type) -> list[str] | None:
-        """Return the names in `__slots__` of a class; None if its objects may keep state that is in no attribute."""
+        """Return the names in `__slots__` of a class; None if its objects may keep state outside of attributes."""
         if kind not in self._slots:
             mro = kind.__mro__
             members = [pair for each in mro if "__slots__" in vars(each) for pair in vars(each).items()]
@@ -123,7 +123,7 @@ class Attributes:
         return self._slots[kind]
 
     def _at(self, x: Any, path: str, structure: list[Any]) -> dict[str, Any]:
-        """Return a reference to an object, by this path if it was not found before."""
+        """Return a reference to an object; it gets this path if it has none yet."""
         if id(x) not in self._paths:
             while path in self.objects:
                 path += "'"
@@ -132,7 +132,7 @@ class Attributes:
         return {"at": self._paths[id(x)]}
 
     def _child(self, x: Any, path: str) -> Any:
-        """Return what stands for an object in the node of one that holds it."""
+        """Return the entry for an object in the node of its holder."""
         kind = type(x)
         if kind in _PLAIN:
             return x
@@ -155,7 +155,7 @@ class Attributes:
         return self._opaque(x, path) if structure is None else self._at(x, path, structure)
 
     def _structure(self, x: Any) -> list[Any] | None:
-        """Return what must agree for the object to take a saved state; None if no file can hold its own."""
+        """Return the structure that a saved state must share with the object; None if no file can hold its state."""
         kind, name = type(x), type(x).__qualname__
         if kind in (list, random.Random, Value) or (kind in (dict, set) and all(map(self._is_key, x))):
             return [name]
@@ -182,7 +182,7 @@ class Attributes:
         elif kind in ("list", "deque", "set"):
             held = list(self.contents(x).values())
             numbers = list(map(self._index.get, map(id, held)))
-            if held and None not in numbers:  # as of a neuron's weights
+            if held and None not in numbers:  # such as a neuron's weights
                 held = {"parameters": numbers}
             elif not set(map(type, held)) <= _PLAIN:
                 held = [self._child(item, f"{path}[{i}]") for i, item in enumerate(held)]
@@ -194,7 +194,7 @@ class Attributes:
         name = type(x).__qualname__
         digest: bytes | None = None
         try:
-            digest = hashlib.sha256(pickle.dumps(x)).digest()  # to compare, in this process; nothing is ever unpickled
+            digest = hashlib.sha256(pickle.dumps(x)).digest()  # to compare in this process; nothing is ever unpickled
         except Exception as error:
             if isinstance(x, _CHANGING) and not hasattr(x, "fileno"):
                 kind = "an iterator" if isinstance(x, Iterator) else "an object"
@@ -205,25 +205,25 @@ class Attributes:
         return self._by_name(x, path, name, id(x), digest)
 
     def _by_name(self, x: Any, path: str, name: str, key: Any, mark: Any) -> dict[str, Any]:
-        """Return what stands for such an object, or raise if it was not there at the start with this mark."""
+        """Return an entry with only a name; raise if the object was not there at the start with this mark."""
         self._seen[key] = x, mark
         if self._at_start is not None and self._at_start.get(key, (None, False))[1] != mark:
             raise TypeError(
                 f"{path}: expected state that a file can hold, got one made or changed during the run ({name}); keep "
-                "what changes in numbers, strings, lists, dicts, arrays or generators of random numbers (of a Value "
-                "its .data, or .detach()), and make other objects before `fit` is called"
+                "changing state in numbers, strings, lists, dicts, arrays or generators of random numbers (for a "
+                "Value, its .data or .detach()), and make other objects before calling fit"
             )
         return {"name": name}
 
 
 def _keeps_state_in_attributes(each: type) -> bool:
-    """Tell whether a class keeps no state but in attributes: users' do, and of others those without any."""
+    """Return whether a class keeps state only in attributes: users' classes do, and classes without any state."""
     own = str(each.__module__).startswith(_OWN) or not of_library(each, "microgrud")
     return own or each in (object, types.SimpleNamespace) or vars(each).get("__slots__") == ()
 
 
 def _identifying_name(x: Any) -> str:
-    """Return what a function, class, module or constant is told by; a lambda has what it mentions too."""
+    """Return a name that identifies a function, class, module or constant; that of a lambda includes its constants."""
     if isinstance(x, types.FunctionType) and x.__name__ == "<lambda>":
         code = x.__code__
         return " ".join(["<lambda>", *code.co_names, *(repr(c) for c in code.co_consts if type(c) in (int, float))])

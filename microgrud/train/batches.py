@@ -1,4 +1,4 @@
-"""Training data: checked once, split once, and handed out in batches."""
+"""Training data: checked once, split once, and divided into batches."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class Samples(NamedTuple):
 
 
 def check_samples(where: str, rows: Any, targets: Any) -> Samples:
-    """Return data as plain lists, or say what is wrong with it.
+    """Return data as plain lists, or raise an error that says what is wrong with it.
 
     Args:
-        where: who asks, for the message.
+        where: the name of the caller, for the message.
         rows: n rows of d numbers each: lists, a NumPy array of shape (n, d), or a pandas table.
         targets: n targets: numbers, class indices, or sequences of numbers; those of one number count as that number.
 
     Raises:
-        TypeError: if either is no sequence, or a row holds something other than numbers.
+        TypeError: if `rows` or `targets` is not a sequence, or a row holds something other than numbers.
         ValueError: if there are no rows, not as many rows as targets, rows of different lengths, or a number that is
             not finite.
 
@@ -59,7 +59,7 @@ def check_samples(where: str, rows: Any, targets: Any) -> Samples:
             )
     if all(isinstance(target, (list, tuple)) and len(target) == 1 for target in targets):
         targets = [target[0] for target in targets]  # a column of a table, of shape (n, 1)
-    targets = copy.deepcopy(targets)  # nested lists, which somebody may change later, as rows are copied
+    targets = copy.deepcopy(targets)  # the caller may change nested lists later; rows are copied as well
     for i, target in enumerate(targets):
         parts = [target] if is_real_scalar(target) else target
         for part in parts if isinstance(parts, (list, tuple)) else ():
@@ -69,10 +69,10 @@ def check_samples(where: str, rows: Any, targets: Any) -> Samples:
 
 
 def split(samples: Samples, fraction: float, rng: random.Random | None) -> tuple[Samples, Samples]:
-    """Split off a fraction of the samples, at least one: drawn by `rng`, or the last ones without it.
+    """Split off a fraction of the samples, at least one: chosen by `rng`, or the last ones if it is None.
 
     Raises:
-        ValueError: if that leaves nothing to train on.
+        ValueError: if no samples are left to train on.
     """
     count = max(1, round(fraction * len(samples)))
     if count >= len(samples):

@@ -1,10 +1,10 @@
-"""Checkpoints: a training run in a file, from which it goes on, on one machine to the bit, as if never stopped.
+"""Checkpoints: a training run in a file, from which it continues, to the bit on one machine, as if never stopped.
 
 A checkpoint is a journal (see `journal.py`). Its header describes the run and the state at its start; each record adds
 the steps since the one before and the newest state: parameters, the place in the epoch, the random numbers of the
-shuffling, and those nodes of `attributes.py` that have changed (what model, loss, optimizer, schedule and early
-stopping keep, and the global generators of random numbers). So a file grows with what is new; where it exceeds twice
-what a new one would take, it is written anew. Nothing is ever unpickled from it.
+shuffling, and the nodes of `attributes.py` that have changed (the state of model, loss, optimizer, schedule and early
+stopping, and of the global generators of random numbers). So a file grows only with what is new; once it is more than
+twice as large as a new one would be, it is rewritten. Nothing is ever unpickled from it.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ __all__ = ["Checkpoint", "CheckpointError", "load_checkpoint"]
 FORMAT = "microgrud checkpoint"
 VERSION = 2
 
-#: After a save, this many times its duration pass before the next: saving takes at most 3% of the time, whatever the
-#: model, the state and the disk. Where epochs are shorter than that, some are not saved.
+#: The pause after a save, in multiples of its duration: saving takes at most 3% of the time, whatever the model, the
+#: state and the disk. Epochs that end during a pause are not saved.
 _PAUSE = 30
-#: Bytes that a file may have beside twice what is live: a rewriting takes two flushes to the disk, an addition one.
+#: Bytes that a file may have above twice its live size: rewriting takes two flushes to the disk, appending one.
 _SLACK = 1 << 20
 
 
 class CheckpointError(OSError):
-    """A checkpoint could not be written in mid-run; its file, if there was one, holds the record before.
+    """A checkpoint could not be written during the run; its file, if there was one, still holds the previous state.
 
     The model has the parameters of the last step.
 
     Attributes:
-        history: what happened in the run so far.
+        history: the history of the run so far.
     """
 
     def __init__(self, message: str, history: History) -> None:
@@ -62,7 +62,7 @@ class CheckpointError(OSError):
 
 
 class Checkpoint:
-    """The file that a run is saved in.
+    """The file in which a run is saved.
 
     Args:
         path: the file.
@@ -70,7 +70,7 @@ class Checkpoint:
 
     Raises:
         OSError: if the file cannot be written.
-        TypeError: if the model, say, keeps what a file cannot hold.
+        TypeError: if the model, say, keeps an object that a file cannot hold.
     """
 
     def __init__(self, path: str | os.PathLike[str], training: RunState) -> None:
@@ -85,7 +85,7 @@ class Checkpoint:
             "random": random.getstate.__self__,  # type: ignore[attr-defined]
             "numpy.random": np.random.get_state.__self__,  # type: ignore[attr-defined]
         }
-        # The attributes that a subclass of Value has beside its number, moments say.
+        # The additional attributes of a subclass of Value, such as moments.
         roots["parameters"] = {i: vars(p) for i, p in enumerate(training.parameters) if hasattr(p, "__dict__")}
         self._attributes = Attributes(roots, training.parameters)
         self._pause_until = 0.0
@@ -94,10 +94,10 @@ class Checkpoint:
         check_target(path, len(self._journal.header) + len(dumps(self._record({}, 0, 0))))
 
     def resume(self) -> None:
-        """Bring the run to where the file left off; on an error nothing is changed.
+        """Restore the state of the run from the file; on an error nothing is changed.
 
         Raises:
-            ModelFileError: if the file is damaged, of another kind or version, or the checkpoint of another run.
+            ModelFileError: if the file is damaged, of another kind or version, or is the checkpoint of another run.
             OSError: if it cannot be read.
         """
         header, records = read_journal(self.path, FORMAT, VERSION)
@@ -108,13 +108,13 @@ class Checkpoint:
         self._begin(header["first"])
 
     def save(self, at_once: bool) -> None:
-        """Add the present state to the file, or do nothing if the last time is too short ago.
+        """Add the present state to the file, or do nothing if the last save was too recent.
 
         Args:
             at_once: whether to write in any case.
 
         Raises:
-            CheckpointError: if that fails.
+            CheckpointError: if the file cannot be written.
         """
         start = time.perf_counter()
         if not at_once and start < self._pause_until:
@@ -124,8 +124,8 @@ class Checkpoint:
         except (OSError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"fit: checkpoint: could not write {os.fspath(self.path)!r} at step {len(self.training.history)}: "
-                f"{error}. The model keeps its parameters, `error.history` is what happened, and the file (if it was "
-                "there) keeps the state that was saved last",
+                f"{error}. The model keeps its parameters, `error.history` is the history so far, and the file, if "
+                "there was one, keeps the state of the last save",
                 self.training.history,
             ) from error
         end = time.perf_counter()
@@ -134,17 +134,17 @@ class Checkpoint:
     # --- writing ---
 
     def _begin(self, first: dict[str, Any]) -> None:
-        """Take the state at the start of the run, and write the file anew at the next save."""
+        """Set the state at the start of the run; the next save writes a new file."""
         header = {"format": FORMAT, "format_version": VERSION, "run": self._run, "first": first}
         self._journal = Journal(self.path, header)
         self._first = {path: marshal.dumps(node, 2) for path, node in first.items()}
         self._last = self._first
-        self._live = 0  # bytes that a new file would have, about
-        self._steps = self._epochs = 0  # of the history, in the file
+        self._live = 0  # approximate size in bytes of a new file
+        self._steps = self._epochs = 0  # of the history, already in the file
 
     def _save(self) -> None:
         nodes = self._attributes.read()
-        texts = {path: marshal.dumps(node, 2) for path, node in nodes.items()}  # to compare, exactly
+        texts = {path: marshal.dumps(node, 2) for path, node in nodes.items()}  # for an exact comparison
         changed = {path: nodes[path] for path, text in texts.items() if text != self._last.get(path)}
         if self._journal.size <= 2 * self._live + _SLACK:
             record = self._record(changed, self._steps, self._epochs)
@@ -219,7 +219,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _description(training: RunState) -> dict[str, Any]:
-    """Return what has to be the same in a run and in one that resumes it, beside what attributes say."""
+    """Return the description that a run and the run that resumes it must share, in addition to their nodes."""
 
     def name(x: Any) -> str | None:
         return None if x is None else getattr(x, "__qualname__", type(x).__qualname__)
@@ -246,10 +246,10 @@ def _check_description(saved: Mapping[str, Any], present: Mapping[str, Any]) -> 
     for name, value in present.items():
         before = saved.get(name)
         if before != value:
-            raise ValueError(f"it is that of a run with {name} {brief(before)}, and this one has {brief(value)}")
+            raise ValueError(f"it belongs to a run with {name} {brief(before)}, and this one has {brief(value)}")
 
 
 def _fingerprint(*data: Samples | None) -> str:
-    """Return a checksum of the data, so that a run does not go on with others."""
+    """Return a checksum of the data, so that a run does not continue with other data."""
     text = json.dumps(data, default=lambda x: type(x).__name__)
     return hashlib.sha256(text.encode()).hexdigest()

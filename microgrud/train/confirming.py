@@ -1,4 +1,4 @@
-"""The check of a recording that `fit(compile=True)` makes at the user's word against the model itself."""
+"""The check of a recording against the model itself, for `fit(compile=True)`, where the user vouches for the model."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ __all__ = ["confirm"]
 def confirm(
     recorded: RecordedLoss, indices: Sequence[int], found: Measured, parameters: Sequence[Value] | None, whole: bool
 ) -> None:
-    """Compare the loss of a batch, and its gradient, with those that the model gives; raise if they differ.
+    """Compare the loss of a batch, and its gradient, with those of the model; raise if they differ.
 
     Args:
         recorded: the loss that `fit` replays.
-        indices: of the samples of the batch.
-        found: the loss of the batch as it was replayed.
+        indices: the indices of the samples in the batch.
+        found: the replayed loss of the batch.
         parameters: the leaves whose derivatives are compared too; None if there is no gradient.
-        whole: whether to evaluate the whole batch by the model; otherwise a sample of it.
+        whole: whether to evaluate the whole batch with the model; otherwise one sample of it.
 
     Raises:
-        CompileError: if they are not the same to rounding.
+        CompileError: if they differ by more than rounding.
     """
     if not whole:
-        indices = [random.Random(repr(found.loss)).choice(list(indices))]  # no generator of the user's is drawn from
+        indices = [random.Random(repr(found.loss)).choice(list(indices))]  # draws from no generator of the user
         found = recorded(indices, parameters is not None)
     recorded.random.save_and_seed(repr(found.loss))
     results = [recorded.by_model(recorded.samples.rows[i], recorded.samples.targets[i]) for i in indices]
@@ -64,9 +64,9 @@ def _numbers(prediction: Any) -> list[float]:
 
 
 def _compare(what: str, replayed: float, expected: float, size: float) -> None:
-    """Raise if two numbers differ by more than a millionth of the greater one, or of the size of their like."""
+    """Raise if two numbers differ by more than a millionth of the greater one, or of the size of such numbers."""
     if not math.isclose(replayed, expected, rel_tol=1e-6, abs_tol=1e-6 * size):
         raise CompileError(
-            f"{what} is {expected:g} by the model and {replayed:g} by its recording: something that they depend on has "
-            "changed, or is drawn at random"
+            f"{what} is {expected:g} from the model and {replayed:g} from its recording: something that they depend on "
+            "has changed, or is drawn at random"
         )

@@ -1,4 +1,4 @@
-"""When training runs away: the error that says so, and the last parameters with which all was well."""
+"""Divergence of training: its error, and the last parameters with finite loss and gradient."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ..optim.optimizer import Optimizer
 class TrainingDivergedError(ArithmeticError):
     """The loss, its gradient or the parameters are no longer finite numbers.
 
-    The model has the last parameters with which they were.
+    The model has the last parameters for which they were finite.
 
     Attributes:
         where: the epoch and batch.
-        reason: what is not finite, or the operation that failed.
+        reason: the number that is not finite, or the operation that failed.
         learning_rate: the rate of the first parameter group at that step.
     """
 
@@ -38,11 +38,11 @@ class TrainingDivergedError(ArithmeticError):
 
 
 class DivergenceGuard:
-    """Keeps the last good parameters of a training run, and puts them back when numbers run away.
+    """Keeps the last good parameters of a training run, and restores them when the numbers are no longer finite.
 
     Args:
-        parameters: those of the model and the optimizer.
-        optimizer: what changes them.
+        parameters: the parameters of the model and the optimizer.
+        optimizer: the optimizer, which changes them.
     """
 
     def __init__(self, parameters: Sequence[Value], optimizer: Optimizer) -> None:
@@ -51,7 +51,7 @@ class DivergenceGuard:
         self.initial = self.good = read_data(parameters)
 
     def check(self, loss: float) -> float:
-        """Return the norm of the gradient; raise unless it and the loss are finite, else keep the parameters.
+        """Return the norm of the gradient and keep the parameters; raise unless it and the loss are finite.
 
         Raises:
             ArithmeticError: if either is not finite.
@@ -64,17 +64,17 @@ class DivergenceGuard:
 
     @contextmanager
     def watch(self, where: str, attempt: Callable[[], object]) -> Iterator[None]:
-        """Turn what goes wrong inside into an error that says where, with the good parameters back in place.
+        """Convert an arithmetic error inside to one that says where it happened, and restore the good parameters.
 
         A ValueError (the logarithm of a negative number, say) may also be a mistake in the data or in the loss. It is
-        one if the parameters that the run began with meet it too; then it goes its way.
+        one if it happens with the initial parameters of the run too; then it is raised unchanged.
 
         Args:
             where: the epoch and batch.
-            attempt: does again what is done inside.
+            attempt: repeats the computation inside.
 
         Raises:
-            TrainingDivergedError: for arithmetic that failed, or gave what is not finite.
+            TrainingDivergedError: if arithmetic failed or gave a number that is not finite.
         """
         try:
             yield
@@ -86,7 +86,7 @@ class DivergenceGuard:
 
     @contextmanager
     def step(self, where: str) -> Iterator[None]:
-        """Make the optimizer's step one that is taken wholly or not at all, and to finite parameters.
+        """Undo the optimizer's step unless it succeeds and the new parameters are finite.
 
         Raises:
             TrainingDivergedError: if the new parameters are not finite.

@@ -1,4 +1,4 @@
-"""Measuring a model on data, without training it."""
+"""The evaluation of a model on data, without training it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def evaluate(model: Any, X: Any, y: Any, *, loss: Loss, metric: Metric | None = 
     """Measure a model on data, without training it.
 
     Args:
-        model: called with a row, it gives its prediction: a number, or a sequence of them. A `Module` is put into
-            evaluation mode, and then back into the mode it was in.
+        model: `model(row)` gives the prediction: a number, or a sequence of numbers. A `Module` is set to
+            evaluation mode during the call.
         X: n rows of d numbers each: lists, a NumPy array or a pandas table.
         y: n targets: numbers, class indices, or sequences of numbers.
         loss: `loss(prediction, target)` gives the loss of one sample.
@@ -45,7 +45,7 @@ def evaluate(model: Any, X: Any, y: Any, *, loss: Loss, metric: Metric | None = 
 
 
 def measure(model: Any, samples: Samples, loss: Loss, metric: Metric | None) -> tuple[float, float | None]:
-    """Do what `evaluate` does, on data that was checked before."""
+    """Do what `evaluate` does, on data that has been checked."""
     mean_loss, predictions = predict(model, samples, loss)
     return mean_loss, score(metric, predictions, samples.targets)
 
@@ -62,14 +62,14 @@ def score(metric: Metric | None, predictions: list[Any], targets: list[Any]) -> 
     """Return the metric over predictions that may be Values, or sequences of Values."""
     if metric is None:
         return None
-    given = [copy.deepcopy(t) if isinstance(t, list) else t for t in targets]  # which the metric may change
+    given = [copy.deepcopy(t) if isinstance(t, list) else t for t in targets]  # the metric may change them
     figure = as_float(number(metric([_detached(p) for p in predictions], given)), "metric: its result")
     return figure if math.isfinite(figure) else None
 
 
 @contextmanager
 def mode(model: Any, training: bool) -> Iterator[None]:
-    """Put a module into training or evaluation mode, and back into the one it was in at the end."""
+    """Set a module to training or evaluation mode; restore its mode at the end."""
     if not hasattr(model, "train") or not hasattr(model, "training"):
         yield
         return
@@ -82,12 +82,12 @@ def mode(model: Any, training: bool) -> Iterator[None]:
 
 
 def number(x: Any) -> Any:
-    """Return the number of a Value, and anything else as it is."""
+    """Return the number of a Value, and anything else unchanged."""
     return x.data if isinstance(x, Value) else x
 
 
 def _detached(prediction: Any) -> Any:
-    if type(prediction) is float:  # the most frequent case, and the rest takes ten times as long
+    if type(prediction) is float:  # the most frequent case; the code below takes ten times as long
         return prediction
     if hasattr(prediction, "tolist"):
         prediction = prediction.tolist()

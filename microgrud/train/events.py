@@ -1,4 +1,4 @@
-"""What `fit` tells those who watch it: an event after each step and each epoch."""
+"""The events that `fit` passes to its callbacks, after each step and each epoch."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from .history import History
 
 @dataclass
 class TrainingEvent:
-    """What a callback of `fit` is told, after each step and after each epoch.
+    """The argument of a callback of `fit`, after each step and after each epoch.
 
     Attributes:
         kind: `"step"` or `"epoch"`.
         epoch: the number of the epoch, from 1.
         batch: the number of the batch in the epoch, from 1.
-        batches: how many there are in an epoch.
-        step: how many steps have been taken in all.
+        batches: the number of batches in an epoch.
+        step: the number of steps taken so far.
         loss: the loss of the step, or the mean over the epoch.
         metric: the metric of the step, or the mean over the epoch; None without one.
         validation_loss: the loss on the validation data, after an epoch; None for a step, and without such data.
-        validation_metric: the metric on the validation data likewise.
-        model: the model in training.
+        validation_metric: the metric on the validation data, likewise.
+        model: the model that is being trained.
         optimizer: its optimizer.
-        history: what has happened so far.
+        history: the history so far.
     """
 
     kind: Literal["step", "epoch"]

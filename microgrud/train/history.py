@@ -1,4 +1,4 @@
-"""What happened in a training run: figures for each step and each epoch, which can be drawn and saved."""
+"""The history of a training run: figures for each step and each epoch, which can be plotted and saved."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ..common.files import write_atomically
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: What evaluates the loss: recordings, replayed over a batch, or the model itself, sample by sample.
+#: The engine that evaluates the loss: recordings, replayed over a batch, or the model itself, sample by sample.
 Engine: TypeAlias = Literal["tape", "eager"]
 
-#: What `History.plot` draws, with the label of its axis.
+#: The figures that `History.plot` draws, with the labels of their axes.
 _CURVES = {
     "loss": "loss",
     "metric": "metric",
@@ -48,8 +48,8 @@ class EpochRecord:
 
     Attributes:
         epoch: its number, from 1.
-        step: how many steps had been taken at its end.
-        loss: the mean loss over the training samples, each as it stood when its batch was trained on.
+        step: the number of steps taken by its end.
+        loss: the mean loss over the training samples, each measured when its batch was trained on.
         metric: the mean of the metric over the training samples in the same way; None without a metric.
         learning_rate: the rate of the first parameter group at the epoch's last step.
         validation_loss: the mean loss over the validation samples at its end; None without validation data.
@@ -66,10 +66,10 @@ class EpochRecord:
 
 
 class RunningMeans:
-    """The means of loss and metric over the samples of an epoch, while it goes on.
+    """The means of loss and metric over the samples of an epoch so far.
 
     Attributes:
-        sums: the sum of the losses, the number of samples they belong to, and the same for the metric.
+        sums: the sum of the losses, the number of their samples, and the same for the metric.
 
     >>> means = RunningMeans()
     >>> means.add(2, loss=1.0, metric=None)
@@ -110,14 +110,14 @@ class History:
         learning_rate: the rate of the first parameter group at that step.
         gradient_norm: the Euclidean norm of the whole gradient at that step, before clipping.
         epoch: the number of the epoch, from 1, that the step belongs to.
-        epochs: an `EpochRecord` for each epoch that was finished.
-        stopped_by: what ended the run before its last epoch: `"interrupt"`, `"callback"` or `"early stopping"`; None
-            if nothing did.
-        best_epoch: the number of the epoch with the best validation (or else training) loss, where early stopping
-            looked for it; None elsewhere.
+        epochs: an `EpochRecord` for each completed epoch.
+        stopped_by: the reason that the run ended before its last epoch: `"interrupt"`, `"callback"` or
+            `"early stopping"`; None if it did not.
+        best_epoch: the number of the epoch with the best validation (or else training) loss, with early stopping; None
+            without.
         engine: `"tape"` if model and loss were recorded and replayed, `"eager"` if each sample was evaluated by the
             model itself; None before the first step.
-        eager_because: why it was the latter.
+        eager_because: the reason for `"eager"`.
 
     >>> history = History()
     >>> history.add_step(epoch=1, loss=0.5, metric=None, learning_rate=0.1, gradient_norm=2.0)
@@ -138,7 +138,7 @@ class History:
 
     @property
     def interrupted(self) -> bool:
-        """Whether Ctrl-C ended the run."""
+        """True if Ctrl-C ended the run."""
         return self.stopped_by == "interrupt"
 
     def __len__(self) -> int:
@@ -156,7 +156,7 @@ class History:
         self.gradient_norm.append(gradient_norm)
 
     def plot(self, ax: Axes | None = None, what: str = "loss") -> Axes:
-        """Draw one figure over the steps, with its means over the epochs and its validation figures where it has them.
+        """Plot one figure over the steps, with its means over the epochs and its validation figures if there are any.
 
         Args:
             ax: the axes to draw on; those of a new pyplot figure if None.
@@ -166,7 +166,7 @@ class History:
             The axes, labelled.
 
         Raises:
-            ValueError: for another name, and where there is nothing to draw.
+            ValueError: for another name, or if there is nothing to plot.
             ImportError: without matplotlib.
         """
         if what not in _CURVES:
@@ -193,7 +193,7 @@ class History:
             ax.plot(*zip(*points), label=label, **look)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one dict a step; that of the last step of an epoch has the epoch's figures as well, others None."""
+        """Return one dict per step; only the last step of an epoch has the figures of the epoch, others have None."""
         ends = {record.step: record for record in self.epochs}
         rows = []
         for i, epoch in enumerate(self.epoch):
@@ -204,7 +204,7 @@ class History:
         return rows
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the history as CSV: one row a step, numbers exact, empty where there is none.
+        """Write the history as CSV: one row per step, exact numbers, empty cells for None.
 
         The columns are step, epoch, loss, metric, learning_rate, gradient_norm, and, in the last row of each epoch,
         epoch_loss, epoch_metric, validation_loss, validation_metric. The file appears whole or not at all.
@@ -216,7 +216,7 @@ class History:
         write_atomically(path, text.getvalue().encode("utf-8"))
 
     def to_dict(self, steps: int = 0, epochs: int = 0) -> dict[str, Any]:
-        """Return the history, without the first so many steps and epochs, as what JSON can hold."""
+        """Return the history, without the first `steps` steps and `epochs` epochs, in a form that JSON can hold."""
         series = {name: getattr(self, name)[steps:] for name in ("epoch", *_CURVES)}
         records = [dict(vars(record)) for record in self.epochs[epochs:]]
         others = {name: getattr(self, name) for name in ("stopped_by", "best_epoch", "engine", "eager_because")}
@@ -224,10 +224,10 @@ class History:
 
     @classmethod
     def from_dict(cls, *saved: Mapping[str, Any]) -> History:
-        """Restore a history from what `to_dict` returned, part by part.
+        """Restore a history from the parts that `to_dict` returned.
 
         Raises:
-            ValueError: if it is damaged.
+            ValueError: if a part is damaged.
         """
         try:
             series: dict[str, Any] = {

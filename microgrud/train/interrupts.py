@@ -1,4 +1,4 @@
-"""Ctrl-C during a long computation: the first asks it to stop at the next good place, the second stops it at once."""
+"""Ctrl-C during a long computation: the first requests a stop at the next safe point, the second stops at once."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 class Interrupts:
     """A context in which Ctrl-C sets `requested` instead of raising; a second one raises KeyboardInterrupt.
 
-    In a thread other than the main one, where signals cannot be caught, and where Ctrl-C is being ignored, it changes
-    nothing. The handler that was there before is put back at the end.
+    It has no effect outside of the main thread, where signals cannot be caught, or if Ctrl-C is ignored. The previous
+    handler is restored at the end.
 
     >>> with Interrupts() as interrupts:
     ...     signal.raise_signal(signal.SIGINT)
@@ -26,7 +26,7 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         in_main_thread = threading.current_thread() is threading.main_thread()
-        # None: installed from outside Python, and could not be put back.
+        # None: the handler was installed from outside Python and could not be restored.
         if in_main_thread and signal.getsignal(signal.SIGINT) not in (None, signal.SIG_IGN):
             self._previous = signal.signal(signal.SIGINT, self._handle)
         return self

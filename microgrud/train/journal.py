@@ -1,9 +1,9 @@
-"""Journals: files that grow by one checksummed line of JSON at a time, and survive being cut off anywhere.
+"""Journals: files that grow by one checksummed line of JSON at a time, and stay readable if cut off anywhere.
 
 The first line is a header with the format and its version, each further line a record. A line starts with the SHA-256
-of everything up to and including the line, itself excluded, so that a lost, changed or foreign line is noticed. Header
-and first record are written atomically; later records are appended. A process that is killed meanwhile leaves a torn
-last line, which a reader drops: the record before it is whole.
+of everything up to the end of the line, except the checksum itself, so that a lost, changed or foreign line is noticed.
+Header and first record are written atomically; later records are appended. If the process is killed meanwhile, the last
+line is torn, and a reader drops it: the record before it is complete.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def dumps(document: Any) -> str:
 
 
 def check_target(path: str | os.PathLike[str], size: int) -> None:
-    """Raise unless a file of so many bytes can be written at this path, without touching what is there.
+    """Raise unless a file of `size` bytes can be written at this path; an existing file is not touched.
 
     Raises:
-        OSError: for a folder, a device or a FIFO, in a folder that is missing, read-only or full; it names the file.
+        OSError: for a folder, device or FIFO, and in a folder that is missing, read-only or full; it names the file.
 
     >>> check_target(os.devnull, 100)
     Traceback (most recent call last):
@@ -58,7 +58,7 @@ def check_target(path: str | os.PathLike[str], size: int) -> None:
             raise OSError(f"expected the path of a regular file or of none, got a device or a FIFO: {name!r}")
         if not os.access(target, os.W_OK):
             raise PermissionError(errno.EACCES, "expected a file that may be written to", name)
-    try:  # beside it, where it will be made: on most systems this file has no name, and a kill leaves nothing behind
+    try:  # in the same folder: on most systems this file has no name, so that a kill leaves nothing behind
         with tempfile.TemporaryFile(dir=target.parent) as file:
             file.write(b"\n" * size)
             file.flush()
@@ -93,10 +93,10 @@ class Journal:
         self._digest = hashlib.sha256()
 
     def rewrite(self, record: Mapping[str, Any]) -> None:
-        """Put a new file, of the header and one record, into the place of the old one, atomically.
+        """Replace the file by a new one, with the header and one record, atomically.
 
         Raises:
-            OSError: if the file cannot be written; the old one is as it was.
+            OSError: if the file cannot be written; the old one is unchanged.
         """
         digest = hashlib.sha256()
         content = _line(self.header, digest) + _line(dumps(record), digest)
@@ -105,10 +105,10 @@ class Journal:
         self._digest, self.size, self._written = digest, len(content), _identity(os.stat(self.path))
 
     def append(self, record: Mapping[str, Any]) -> bool:
-        """Add a record, flushed to the disk; return False, and do nothing, unless the file is as this writer left it.
+        """Append a record, flushed to the disk; if another writer has changed the file, do nothing and return False.
 
         Raises:
-            OSError: if the file cannot be written; the records before are whole.
+            OSError: if the file cannot be written; the records before are complete.
         """
         try:
             file = open(self.path, "r+b", buffering=0)  # noqa: SIM115
@@ -138,12 +138,12 @@ class Journal:
 def read_journal(
     path: str | os.PathLike[str], format: str, version: int
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the header and the records of a journal; a torn last line is dropped, unless nothing is before it.
+    """Return the header and the records of a journal; a torn last line is dropped, unless it is the first record.
 
     Args:
         path: the file.
-        format: what the header's `"format"` must be.
-        version: what its `"format_version"` must be.
+        format: the required `"format"` of the header.
+        version: the required `"format_version"`.
 
     Raises:
         ModelFileError: if the file is of another kind or version, or damaged; it names the line.
@@ -182,7 +182,7 @@ def _line(text: str, digest: Any) -> bytes:
 
 
 def _parsed(line: bytes, digest: Any) -> dict[str, Any] | None:
-    """Return a line as a document without its checksum; None if that is wrong."""
+    """Return the document in a line, without its checksum; None if the checksum is wrong."""
     body = b"{" + line[len(_START) + _HEX + 3 :]
     digest.update(body)
     if line[: len(_START) + _HEX + 3] != b'%s%s", ' % (_START, digest.hexdigest().encode()):
@@ -204,15 +204,15 @@ def _check_header(path: Any, header: Any, format: str, version: int, content: by
     found = header.get("format") if isinstance(header, dict) else None
     if found != format:
         but = f", but a {found!r}" if isinstance(found, str) else ", or damaged or truncated"
-        raise ModelFileError(f"{path}: not a {format} file{but}; to begin anew, delete it or leave resume out")
+        raise ModelFileError(f"{path}: not a {format} file{but}; to start over, delete it or leave resume out")
     written = header.get("format_version")
     if written != version:
         raise ModelFileError(
             f"{path}: expected version {version} of the {format} format, got version {written!r}; read it with the "
-            "microgrud that wrote it, or start anew"
+            "microgrud that wrote it, or start over"
         )
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:
-    """Return what changes when another process writes or replaces a file."""
+    """Return numbers that change when another process writes or replaces a file."""
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,7 +1,7 @@
 """Training: `fit` walks a model down the surface of its loss, batch by batch.
 
-The loop of every textbook is `Training.take_step`: predict, loss, backward, step. What stands around it has files of
-its own: arguments, batches, divergence, early stopping, interrupts, history, events, progress, checkpoint.
+The textbook loop is `Training.take_step`: predict, loss, backward, step. The other parts have their own files:
+arguments, batches, state, divergence, early stopping, interrupts, history, events, progress, checkpoint.
 """
 
 from __future__ import annotations
@@ -69,69 +69,69 @@ def fit(
     """Train a model.
 
     Args:
-        model: called with a row, it gives its prediction: a Value, or a sequence of them; `parameters()` gives what to
-            train. A `Module` is put into training mode, and left in the mode it was in. `fit` warns of leaf Values that
-            the losses of the first two batches both depend on and that neither `parameters()` nor the optimizer has:
-            they are not trained. To train only a part of the parameters, give the optimizer that part: there is no
-            warning of the others, nor of those that a Module holds and its own `parameters()` leaves out.
+        model: `model(row)` gives the prediction, a Value or a sequence of Values, and `model.parameters()` the
+            parameters to train. A `Module` is set to training mode during the run. `fit` warns of leaf Values that the
+            losses of the first two batches both depend on and that are neither in `parameters()` nor in the optimizer:
+            they are not trained. To train only some of the parameters, give these to the optimizer: there is no
+            warning about the others, nor about those that a Module holds but its own `parameters()` leaves out.
         X: n rows of d numbers each: lists, a NumPy array or a pandas table.
         y: n targets: numbers, class indices, or sequences of numbers.
         loss: `loss(prediction, target)` gives the loss of one sample, a Value.
         optimizer: an optimizer of the model's parameters, or the name of one: `"sgd"`, `"adagrad"`, `"rmsprop"`,
-            `"adam"`, `"adamw"`, `"lbfgs"` (with which whole batches, `batch_size=None`, are best).
+            `"adam"`, `"adamw"`, `"lbfgs"` (best with all samples in one batch, `batch_size=None`).
         lr: the learning rate of an optimizer given by name; its default if None.
-        epochs: how often to go through the data, 0 or more.
-        batch_size: how many samples to a step; all of them if None.
-        shuffle: whether to go through the data in another order each epoch.
-        validation: data `(X, y)` to measure the loss on after each epoch, or the fraction of the training data to set
-            aside for that: drawn by the seed, or, without `shuffle`, the last rows.
-        metric: `metric(predictions, targets)` gives a figure to follow, such as the accuracy; predictions are numbers,
-            or lists of them. Reported for each batch, averaged over the epoch.
+        epochs: the number of passes over the data, 0 or more.
+        batch_size: the number of samples per step; all of them if None.
+        shuffle: whether to visit the samples in another order in each epoch.
+        validation: data `(X, y)` on which the loss is measured after each epoch, or the fraction of the training data
+            to set aside for that: chosen at random by `seed`, or, without `shuffle`, the last rows.
+        metric: `metric(predictions, targets)` gives another figure, such as the accuracy; predictions are numbers, or
+            lists of numbers. It is reported for each batch, and averaged over the epoch.
         schedule: a learning-rate schedule of the optimizer, or a function that makes one: `lambda o: StepLR(o, 10)`.
         early_stopping: an `EarlyStopping`, or its patience in epochs.
         clip_norm: the largest norm of the gradient to allow; see `clip_grad_norm`.
         callbacks: called with a `TrainingEvent` after each step and each epoch.
-        seed: where the shuffling starts; the same one gives the same run, on one machine to the bit.
+        seed: the seed of the shuffling; the same seed gives the same run, on one machine to the bit.
         progress: whether to show a bar with loss and metric, which needs tqdm; by default where tqdm is installed, in a
             terminal or a notebook.
-        checkpoint: a file to keep the state of the run in, written at the end of epochs and when something asks to
-            stop; without `resume` a file that is there is overwritten. It grows with what is new, and is whole at every
-            moment, also where the process is killed. Saving takes at most 3% of the time, beside some 40 ms of a run:
-            where epochs are shorter than 30 saves, some are left out.
-        checkpoint_every: after how many epochs to write it, at least 1; after the last in any case.
-        resume: whether to go on from the checkpoint, if there is one, with the same program (more epochs are fine): on
-            one machine the end is that of a run that was never stopped, to the bit. Restored are parameters, history,
-            the global generators of `random` and `numpy.random`, and what model, loss, metric, optimizer, schedule and
-            early stopping keep in their attributes and in those of objects of your own in these: numbers, strings,
-            lists, tuples, dicts, sets, deques, arrays, generators of random numbers and Values. What the run had not
-            changed is a setting, and has to be the same. Any other object that changes is an error, where it can be
-            pickled and so be compared. Not restored: callbacks, globals, attributes of classes and of functions, and
+        checkpoint: the file for the state of the run, written at the end of epochs and when the run is asked to stop;
+            without `resume` an existing file is overwritten. It grows only with what is new, and is complete at every
+            moment, even if the process is killed. Saving takes at most 3% of the time, plus some 40 ms per run: if
+            epochs are shorter than 30 saves, some saves are left out.
+        checkpoint_every: the number of epochs between two saves, at least 1; the last epoch is saved in any case.
+        resume: whether to continue from the checkpoint, if there is one, with the same program (more epochs are fine):
+            the result is that of a run that was never stopped, to the bit on one machine. Restored are parameters,
+            history, the global generators of `random` and `numpy.random`, and the attributes of model, loss, metric,
+            optimizer, schedule and early stopping, and of objects of your own among these: numbers, strings, lists,
+            tuples, dicts, sets, deques, arrays, generators of random numbers and Values. State that the run had not
+            changed is a setting, and has to be the same. A change of any other object is an error, if the object can
+            be pickled and so compared. Not restored: callbacks, globals, attributes of classes and of functions, and
             variables that functions close over.
         compile: whether to record model and loss, and replay them over each batch, as `microgrud.compile` does: the
             same figures to rounding, many times as fast. `"auto"` records models and losses of this package, and
-            functions and Modules whose code is on the list in docs/recording.md, where there is enough to do; it
-            evaluates all others sample by sample. `history.engine` says which it was, and `history.eager_because` why.
-            True takes your word that the rest can be recorded too, and compares the recording with the model on the
+            functions and Modules whose code is on the list in docs/recording.md, if there is enough work; it evaluates
+            all others sample by sample. `history.engine` says which of the two, and `history.eager_because` why. True
+            takes your word that the others can be recorded too, and compares the recording with the model on the
             first batch and on one sample in every epoch. False never records.
 
     Returns:
-        What happened. Ctrl-C stops after the current step (a second one at once), and the history says so.
+        The history of the run. Ctrl-C stops after the current step (a second one at once), and the history says so.
 
     Warns:
         UserWarning: after the second batch, with the names of Values that are not trained; see `model`.
 
     Raises:
-        TrainingDivergedError: if the loss, its gradient or the parameters are not finite any more; the model keeps
-            the parameters with which they last were.
+        TrainingDivergedError: if the loss, its gradient or the parameters are no longer finite; the model keeps the
+            last parameters for which they were.
         TypeError, ValueError: for invalid data or settings.
-        ModelFileError: if the checkpoint is damaged, or that of another run; then nothing is changed.
+        ModelFileError: if the checkpoint is damaged, or belongs to another run; then nothing is changed.
         RuntimeError: inside `no_grad()`, where there are no gradients.
-        OSError: before the first epoch, if the checkpoint cannot be written; TypeError, if a file cannot hold what the
-            model, say, keeps (an iterator).
-        CheckpointError: in mid-run, if it can no longer be written. It has the `history`; the model keeps its
-            parameters, and the file what was saved last.
-        CompileError: with `compile=True`, if model and loss cannot be recorded, or if their recording gives other
-            numbers than they do; the message says why.
+        OSError: before the first epoch, if the checkpoint cannot be written; TypeError, if a file cannot hold the state
+            of the model, say (an iterator).
+        CheckpointError: later, if the checkpoint can no longer be written. The error has the `history`; the model keeps
+            its parameters, and the file the state of the last save.
+        CompileError: with `compile=True`, if model and loss cannot be recorded, or if their recording gives numbers
+            that differ from theirs; the message says why.
 
     >>> from microgrud.losses import squared_error
     >>> from microgrud.nn import MLP
@@ -180,7 +180,7 @@ class Training(RunState):
     checkpoint: Checkpoint | None = None
 
     def run(self, show: Callback) -> History:
-        """Train until the last epoch is done, or something asks to stop; `show` is told what callbacks are."""
+        """Train until the last epoch is done or a stop is requested; `show` gets the events, as callbacks do."""
         self.show = show
         with Interrupts() as self.interrupts, mode(self.model, training=True):
             self.objective.resume()
@@ -188,7 +188,7 @@ class Training(RunState):
                 while self.epoch < self.epochs and self.history.stopped_by is None:
                     self.run_epoch()
             except KeyboardInterrupt:
-                if self.interrupts.requested:  # this is the second one: at once
+                if self.interrupts.requested:  # the second Ctrl-C stops at once
                     raise
                 self.history.stopped_by = "interrupt"
         if self.stopping is not None and self.history.stopped_by in (None, "early stopping"):
@@ -196,7 +196,7 @@ class Training(RunState):
         return self.history
 
     def run_epoch(self) -> None:
-        """Go through the batches that are left of the present epoch, then measure and save."""
+        """Take a step for each remaining batch of the present epoch, then measure and save."""
         for batch in self.remaining_batches():
             self.take_step(batch)
             if self.history.stopped_by is not None:
@@ -208,7 +208,7 @@ class Training(RunState):
             self.save(at_once=last)
 
     def remaining_batches(self) -> Iterator[list[int]]:
-        """Yield the batches of the present epoch from the present one on: the indices of their samples."""
+        """Yield the remaining batches of the present epoch, as indices of samples."""
         order = list(range(len(self.samples)))
         if self.shuffle:
             self.rng.shuffle(order)
@@ -216,7 +216,7 @@ class Training(RunState):
             yield order[start : start + self.batch_size]
 
     def take_step(self, batch: list[int]) -> None:
-        """Take one step downhill: predict, loss, backward, step; the batch is one of indices."""
+        """Take one step downhill: predict, loss, backward, step. The batch holds indices of samples."""
         where = f"epoch {self.epoch + 1}, batch {self.batch + 1} of {self.batches}"
         rate = self.optimizer.param_groups[0]["lr"]
         with self.guard.watch(where, lambda: self.objective.with_gradient(batch)):
@@ -237,17 +237,17 @@ class Training(RunState):
         self.notify("step", self.epoch + 1, loss, metric)
 
     def warn_of_untrained(self, untrained: Untrained) -> None:
-        """After two batches warn of what the loss depends on and is not trained; later steps do not look."""
+        """After two batches, warn of Values that the loss depends on and that are not trained."""
         if untrained.batches >= 2:
             self.objective.untrained = None
             untrained.warn(self.model, self.loss, stacklevel=6)  # at the call of `fit`
 
     def loss_and_gradient(self, batch: list[int]) -> Value:
-        """Evaluate the loss and its gradient anew, for an optimizer that tries several points a step."""
+        """Evaluate the loss and its gradient again, for an optimizer that tries several points in a step."""
         return Value(self.objective.with_gradient(batch)[0])
 
     def finish_epoch(self) -> None:
-        """Measure the epoch, and see what schedule and early stopping make of it."""
+        """Measure the epoch, and update schedule and early stopping."""
         validation: tuple[float | None, float | None] = (None, None)
         if self.held_out is not None:
             validation = self.validate(self.held_out)
@@ -285,7 +285,7 @@ class Training(RunState):
         validation_loss: float | None = None,
         validation_metric: float | None = None,
     ) -> None:
-        """Tell the callbacks, and see whether one of them, or Ctrl-C, asks to stop."""
+        """Call the callbacks, and note a request to stop by one of them or by Ctrl-C."""
         self.copy_engine_to_history()
         event = TrainingEvent(
             kind=kind,
@@ -311,12 +311,12 @@ class Training(RunState):
                 self.history.stopped_by = "interrupt"
 
     def copy_engine_to_history(self) -> None:
-        """Write down which engine evaluates, and why."""
+        """Note in the history which engine evaluates, and why."""
         if self.objective.engine is not None:
             self.history.engine, self.history.eager_because = self.objective.engine, self.objective.reason
 
     def save(self, at_once: bool) -> None:
-        """Write the checkpoint, if one is wanted."""
+        """Write the checkpoint, if there is one."""
         if self.checkpoint is not None:
             self.objective.choose_engine(first=self.batch % self.batches == 0)
             self.copy_engine_to_history()

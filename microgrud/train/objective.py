@@ -1,4 +1,4 @@
-"""Batch loss and gradient: replayed from a recording where that gives the same, otherwise computed by the model."""
+"""Batch loss and gradient: replayed from a recording if that is possible, otherwise computed by the model."""
 
 from __future__ import annotations
 
@@ -23,42 +23,42 @@ from .untrained import Untrained
 
 __all__ = ["MeanLoss", "Objective"]
 
-#: Operands of the operations in a batch, below which there is nothing to be won. Measured with the engine in C, for
-#: loss and gradient: a step by the model takes 0.04 to 0.2 us for each, a replay 80 us and little more.
+#: Minimum number of operands in a batch for which recordings pay off. Measured with the engine in C, for loss and
+#: gradient: a step by the model takes 0.04 to 0.2 us per operand, a replay 80 us and little more.
 _LEAST_WORK = 2_000
-#: Samples in a batch: of one, long sums are no faster replayed; the interpreter in NumPy takes as long for any number
-#: of them as the engine in Python for six.
+#: Minimum number of samples in a batch: with one sample, a replay of long sums is no faster; the interpreter in NumPy
+#: takes as long for any number of samples as the engine in Python for six.
 _LEAST_SAMPLES = 8 if native_tape is None else 2
-#: Samples to replay, below which it does not pay to record anew what has changed. Measured, a recording takes as long
-#: as the model for 276 samples with 17 parameters, for 104 with 337, for 51 with 8,500.
+#: Minimum number of samples to replay for which recording again after a change pays off. Measured, a recording takes as
+#: long as the model for 276 samples with 17 parameters, for 104 with 337, for 51 with 8,500.
 _LEAST_REPLAYS = 100
-#: Ways through the branches of model and loss that a batch may take: one in so many samples, within limits.
+#: Maximum number of distinct branch paths per batch: batch_size // _SAMPLES_PER_PATH, within the two limits.
 _SAMPLES_PER_PATH, _FEWEST_PATHS, _MOST_PATHS = 4, 4, 64
-#: Words of reasons: of one that is known from the code alone, and of one that is no reason to warn.
+#: Parts of reasons: a hint where only the code is unsuitable, and a reason that needs no warning.
 _COMPILE_HINT = "; compile=True takes your word that it gives the same for the same numbers and changes nothing"
 _TOO_LITTLE_WORK = "too little work to gain from a recording"
-#: Seconds of evaluation by the model after which `fit` says why it is slow.
+#: Seconds of evaluation by the model after which `fit` warns and says why it is slow.
 _SLOW_SECONDS = 10.0
 
 
 class Objective:
     """The mean loss of batches, and that of samples to validate on.
 
-    The engine is chosen at the first evaluation. A model that turns out not to be recordable later, at a branch that it
-    has not taken before, is evaluated by itself from then on.
+    The engine is chosen at the first evaluation. If a model later takes a new branch that cannot be recorded, it is
+    evaluated eagerly from then on.
 
     Args:
-        model, loss: as `fit` was given them.
-        samples: to take batches from.
-        batch_size: how many a batch has.
+        model, loss: the arguments of `fit`.
+        samples: the samples that batches consist of.
+        batch_size: the number of samples in a batch.
         clear: sets the gradients to zero.
-        with_predictions: whether somebody asks for them.
-        compile: as `fit` was given it.
-        parameters: the leaves whose derivatives are compared where the user vouches for model and loss.
+        with_predictions: whether predictions are needed.
+        compile: the argument of `fit`.
+        parameters: the leaves whose derivatives are compared if the user vouches for model and loss.
 
     Attributes:
-        engine: what evaluates; None before the first evaluation.
-        reason: why it is not the tape.
+        engine: the engine that evaluates; None before the first evaluation.
+        reason: the reason that it is not the tape.
         untrained: collects the leaves that the losses of the first two batches reach; None afterwards.
     """
 
@@ -82,19 +82,19 @@ class Objective:
         self.untrained: Untrained | None = None
         self._training: RecordedLoss | None = None
         self._validation: RecordedLoss | None = None
-        self._seconds_until_warning: float | None = None  # seconds until a warning that it is slow
+        self._seconds_until_warning: float | None = None  # before the warning that it is slow
 
     def restore_engine(self, engine: Engine | None, reason: str | None) -> None:
-        """Evaluate as the run did that is resumed, unless the user has chosen."""
+        """Take over the engine of the run that is resumed, unless the user has chosen one."""
         if self.compile == "auto":
             self.engine, self.reason = engine, reason
             self._start_slow_timer()
 
     def with_gradient(self, indices: Sequence[int], first: bool = False, last: bool = False) -> tuple[float, list[Any]]:
-        """Return the mean loss of a batch, and the predictions, and leave its gradient in the parameters' `grad`.
+        """Return the mean loss of a batch and the predictions, and leave its gradient in the parameters' `grad`.
 
         Args:
-            indices: of the samples of the batch.
+            indices: the indices of the samples in the batch.
             first: whether the batch is the first of an epoch.
             last: whether it is the last.
         """
@@ -110,25 +110,25 @@ class Objective:
             self._seconds_until_warning -= time.perf_counter() - started
             if self._seconds_until_warning < 0.0:
                 self._seconds_until_warning = None
-                warnings.warn(f"fit: evaluates each sample by the model, which is slow: {self.reason}", stacklevel=6)
+                warnings.warn(f"fit: evaluates each sample with the model, which is slow: {self.reason}", stacklevel=6)
         return found
 
     def without_gradient(self, held_out: Samples) -> tuple[float, list[Any]]:
-        """Return the mean loss of samples to validate on, and the predictions, in evaluation mode."""
+        """Return the mean loss of the validation samples and the predictions, in evaluation mode."""
         return self._replay_or_evaluate(
             lambda: self._validate(held_out), lambda: predict(self.model, held_out, self.loss), "in validation, "
         )
 
     def resume(self) -> None:
-        """Record what a resumed run had recorded, before anything changes."""
+        """Record what the resumed run had recorded, before anything changes."""
         if self.compile == "auto" and self.engine == "tape":
             try:
                 self._training = self._record_training()
-            except Exception as error:  # which the model raises again, if it is one of its own
+            except Exception as error:  # the model raises it again, if the error is its own
                 self._give_up(error, "")
 
     def choose_engine(self, first: bool) -> None:
-        """Choose the engine of the next batch now, so that a run that is resumed from here takes the same.
+        """Choose the engine of the next batch now, so that a run resumed from here chooses the same.
 
         Args:
             first: whether that batch is the first of an epoch.
@@ -144,7 +144,7 @@ class Objective:
     def _replay_or_evaluate(
         self, replay: Callable[[], Measured], by_model: Callable[[], tuple[float, list[Any]]], where: str
     ) -> tuple[float, list[Any]]:
-        """Replay where that can be done. What goes wrong in it is left to the model, which has its own errors."""
+        """Replay if possible. On any error evaluate the model, which raises its own errors, and give up recording."""
         if self.engine == "eager":
             return by_model()
         try:
@@ -159,12 +159,12 @@ class Objective:
     def _give_up(self, error: Exception, where: str) -> None:
         reason = str(error)
         if not isinstance(error, CompileError):
-            reason = f"with Values in the place of the numbers of a sample it raises {type(error).__name__}: {error}"
+            reason = f"with Values instead of the numbers of a sample it raises {type(error).__name__}: {error}"
         reason = where + reason
         if self.compile is True:
             raise CompileError(
-                f"fit: compile: expected a model and a loss that can be recorded, got others: {reason}; leave compile "
-                "out to train them without"
+                f"fit: compile: expected a model and a loss that can be recorded, got ones that cannot: {reason}; "
+                "leave compile out to train them without recordings"
             ) from error
         if isinstance(error, UnlistedError):
             reason += _COMPILE_HINT
@@ -173,7 +173,7 @@ class Objective:
         self._training = self._validation = None
 
     def _start_slow_timer(self) -> None:
-        """Begin to count the seconds after which a run says why it is slow, if somebody could do something about it."""
+        """Start the countdown to the warning that the run is slow, if the user can do something about it."""
         known = self.engine == "eager" and self.compile == "auto"
         self._seconds_until_warning = _SLOW_SECONDS if known and _TOO_LITTLE_WORK not in str(self.reason) else None
 
@@ -182,11 +182,11 @@ class Objective:
     def _replay(self, indices: Sequence[int], first: bool, last: bool) -> Measured:
         if anomaly.is_detecting():
             raise CompileError("detect_anomaly() watches each operation")
-        fresh = self._training is None
+        is_new = self._training is None
         self._drop_stale_recording(first)
         if self._training is None:
             self._training = self._record_training()
-        found = self._measure(self._training, indices, True, fresh, last)
+        found = self._measure(self._training, indices, True, is_new, last)
         if self.untrained is not None:
             self.untrained.see(found.leaves(), closed_over=True)
         self.clear()
@@ -198,7 +198,7 @@ class Objective:
         return self._record(self.samples, most_paths, self._check_worthwhile)
 
     def _drop_stale_recording(self, first: bool) -> None:
-        """Drop a recording that no longer holds; raise a CompileError if it is not worth another one."""
+        """Drop a recording that no longer holds; raise a CompileError if a new one would not pay off."""
         changed = None if self._training is None else self._training.change()
         if changed is None:
             return
@@ -209,21 +209,21 @@ class Objective:
 
     def _validate(self, held_out: Samples) -> Measured:
         with mode(self.model, training=False):
-            fresh = self._validation is None
+            is_new = self._validation is None
             if self._validation is None or self._validation.change() is not None:
-                # However many ways they take: those that have come up before would be no measure for a resumed run.
+                # No limit to the paths: a resumed run would not count those that earlier epochs have taken.
                 self._validation = self._record(held_out, len(held_out), lambda operands: None)
-            return self._measure(self._validation, range(len(held_out)), False, fresh, True)
+            return self._measure(self._validation, range(len(held_out)), False, is_new, True)
 
     def _measure(
-        self, recorded: RecordedLoss, indices: Sequence[int], gradient: bool, fresh: bool, last: bool
+        self, recorded: RecordedLoss, indices: Sequence[int], gradient: bool, is_new: bool, last: bool
     ) -> Measured:
         if self.compile is not True:
             return recorded(indices, gradient)
         with recorded.random:
             found = recorded(indices, gradient)
-            if fresh or last:
-                confirm(recorded, indices, found, self.parameters if gradient else None, whole=fresh)
+            if is_new or last:
+                confirm(recorded, indices, found, self.parameters if gradient else None, whole=is_new)
         return found
 
     def _record(self, samples: Samples, most_paths: int, check: Callable[[int], object]) -> RecordedLoss:
@@ -236,7 +236,7 @@ class Objective:
         return RecordedLoss(self.model, self.loss, samples, self.with_predictions, most_paths, check, listed)
 
     def _check_worthwhile(self, operands: int) -> None:
-        """Raise unless a batch is so large that a replay is faster, or the user wants it in any case."""
+        """Raise unless a batch is so large that a replay is faster, or the user demands a recording."""
         if self.compile is True or self.engine == "tape":
             return
         if self.batch_size < _LEAST_SAMPLES or self.batch_size * operands < _LEAST_WORK:
@@ -267,7 +267,7 @@ class Objective:
 
 
 class MeanLoss:
-    """The mean loss of samples with the parameters as they are: what `evaluate` gives, to be asked for many times.
+    """The mean loss of samples with the present parameters: the result of `evaluate`, for many evaluations.
 
     >>> from microgrud.losses import squared_error
     >>> from microgrud.nn import Neuron
@@ -285,5 +285,5 @@ class MeanLoss:
         self.objective = Objective(model, loss, samples, len(samples), lambda: None, False, "auto")
 
     def __call__(self) -> float:
-        """Evaluate it, in evaluation mode."""
+        """Return the mean loss, in evaluation mode."""
         return self.objective.without_gradient(self.samples)[0]

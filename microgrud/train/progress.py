@@ -11,16 +11,16 @@ from .events import TrainingEvent
 
 
 class ProgressBar:
-    """A context with a bar that shows how many of the steps are done, with the loss and metric of the last.
+    """A context with a progress bar over the steps, with the loss and metric of the last step.
 
     Args:
-        total: how many steps there are.
-        done: how many of them were done before.
-        visible: whether to show anything; None to show it where tqdm is installed and somebody looks on, in a terminal
-            or a notebook.
+        total: the number of steps.
+        done: the number of steps that were done before.
+        visible: whether to show the bar; None shows it if tqdm is installed and the output is a terminal or a
+            notebook.
 
     Raises:
-        ImportError: if tqdm is needed and not there.
+        ImportError: if tqdm is needed and not installed.
     """
 
     def __init__(self, total: int, done: int = 0, visible: bool | None = None) -> None:
@@ -38,7 +38,7 @@ class ProgressBar:
             self._bar = tqdm(total=total, initial=done, unit="step", dynamic_ncols=True)
 
     def show(self, event: TrainingEvent) -> None:
-        """Move the bar on after a step, and show the figures of a step or an epoch."""
+        """Advance the bar after a step, and show the figures of a step or an epoch."""
         if self._bar is None:
             return
         shown = {"epoch": str(event.epoch), "loss": f"{event.loss:.4g}"}
@@ -65,5 +65,5 @@ class ProgressBar:
 
 
 def is_interactive() -> bool:
-    """Tell whether a progress bar would be seen: in a terminal or a notebook."""
+    """Return whether the output is a terminal or a notebook, where a progress bar is seen."""
     return "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())

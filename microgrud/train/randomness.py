@@ -1,4 +1,4 @@
-"""The states of the global generators of `random` and of NumPy, put back after a check that draws from them."""
+"""The states of the global generators of `random` and of NumPy, restored after a check that draws from them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["GlobalState"]
 
 
 class GlobalState:
-    """A context manager that puts the global generators back to where they were at the first `save()` inside it.
+    """A context manager that restores the global generators to their states at the first `save()` inside it.
 
     >>> with GlobalState() as state:
     ...     state.save()
@@ -25,12 +25,12 @@ class GlobalState:
         self._saved: tuple[Any, Any] | None = None
 
     def save(self) -> None:
-        """Keep the states, if that has not been done since the context was entered."""
+        """Save the states, unless they have been saved since the context was entered."""
         if self._saved is None:
             self._saved = random.getstate(), np.random.get_state()
 
     def save_and_seed(self, seed: str) -> None:
-        """Keep the states likewise, and go on from others."""
+        """Save the states in the same way, and seed the generators."""
         self.save()
         random.seed(seed)
         np.random.seed(zlib.crc32(seed.encode()))

@@ -1,4 +1,4 @@
-"""All that the code of a model and a loss can reach, where it is on the list of what can be recorded.
+"""Everything that the code of a model and a loss can reach, if it is on the list of what can be recorded.
 
 On the list are models and losses of this package, and plain functions and Modules whose code (see `usage`) uses
 arguments, constants, arithmetic, functions of this package and of `math`, Values, modules of its own, and numbers,
@@ -31,11 +31,11 @@ from .usage import UnlistedError, Usage, usage_of
 __all__ = ["Reached"]
 
 _NUMBERS = frozenset([float, int, bool, str, type(None), np.float64])
-#: Numbers that are compared before each step, at most: 25 ns each.
+#: Maximum number of numbers to compare before each step: a comparison takes 25 ns.
 _MOST_NUMBERS = 10_000
 #: The types of functions, on either engine.
 _FUNCTIONS = (types.FunctionType, type(functions.tanh))
-#: Functions of this package that give the same for the same numbers, and change nothing.
+#: Functions of this package that return the same for the same numbers, and change nothing.
 _PURE = frozenset(
     f
     for module in (elementwise, sequences, losses, transforms, gradients, activations, integers)
@@ -46,16 +46,16 @@ _BUILTINS: frozenset[Any] = frozenset(
     {abs, all, any, bool, divmod, enumerate, filter, float, int, len, list, map, max, min, pow, range, reversed}
     | {round, sorted, sum, super, tuple, zip}
 )
-#: Attributes of Values, lists, tuples and dicts. A change of a list from outside shows when it is compared.
+#: Attributes of Values, lists, tuples and dicts. A change of a list from outside is found when it is compared.
 _ATTRIBUTES = frozenset(["append", "extend", "insert", "pop", "reverse", "sort", "clear", "copy", "index", "count"]) | {
     *("items", "keys", "values", "get", "detach"),
     *(name for name in vars(functions) if not name.startswith("_") and name in dir(Value)),
 }
-#: Names of attributes that a Value has too: the object may be a Value, so that they are not on the list.
+#: Names of attributes that a Value has: they are not on the list, since the object may be a Value.
 _OF_VALUES = frozenset(name for name in dir(Value) if not name.startswith("__"))
-#: Methods of Modules, written in this package, that depend on all attributes of a module.
+#: Methods of Module that depend on all attributes of a module.
 _OF_PARAMETERS = frozenset(["parameters", "named_parameters", "children"])
-#: Methods that no plain code calls; Python itself calls those others with two underscores.
+#: Methods that no plain code calls; Python itself calls the other methods with two underscores.
 _UNCALLED = frozenset(["__init__", "__new__", "__post_init__", "__del__", "__repr__", "__str__", "__format__"]) | {
     *("__dict__", "__weakref__", "__subclasshook__", "__hash__", "__annotate_func__"),
     *("__init_subclass__", "__class_getitem__", "__setattr__", "__delattr__", "__reduce__", "__reduce_ex__"),
@@ -67,14 +67,14 @@ _ABSENT = object()
 
 
 class Reached:
-    """All that some functions and objects can reach, as it is now.
+    """Everything that functions and objects can reach, in its present state.
 
     Attributes:
-        signature: what a recording holds for, by name: numbers by type and text, and ids of everything else.
-        objects, functions, containers, arrays: what was found of each kind; the latter two with their names.
-        classes: those of the objects, and others whose attributes are used.
+        signature: the state that a recording depends on, by name: numbers by type and text, everything else by id.
+        objects, functions, containers, arrays: the reached objects of each kind; all but functions with their names.
+        classes: the classes of the objects, and others whose attributes are used.
         dicts: the attributes of objects, functions and classes.
-        variables: modules' dicts, and a name that is looked up in each of them.
+        variables: modules' dicts, and the name that is looked up in each of them.
 
     Raises:
         UnlistedError: if something that is used is not on the list.
@@ -91,8 +91,8 @@ class Reached:
         self.variables: tuple[list[dict[str, Any]], list[str]] = ([], [])
         self._usages = usages
         self._roots = {id(x) for x in roots.values()}
-        self._kept: dict[int, Any] = {}  # which keeps each thing, so that no other gets its id
-        self._attributes: dict[str, str] = {}  # the names of attributes, with the function that uses each
+        self._kept: dict[int, Any] = {}  # keeps each object alive, so that no other gets its id
+        self._attributes: dict[str, str] = {}  # the names of attributes, each with the function that uses it
         self._packaged: set[type] = set()  # classes of this package
         self._names: dict[tuple[type, tuple[str, ...]], dict[str, str]] = {}  # of attributes that their methods use
         for name, x in roots.items():
@@ -104,7 +104,7 @@ class Reached:
 
     def _visit(self, name: str, x: Any) -> None:
         kind = type(x)
-        while name in self.signature and self.signature[name] != id(x):  # one that the object's own attribute hides
+        while name in self.signature and self.signature[name] != id(x):  # hidden by the object's own attribute
             name += " of its class"
         if kind in _NUMBERS:
             self.signature[name] = kind, repr(x)
@@ -184,7 +184,7 @@ class Reached:
             self._visit(f"{name}: {key}", default)
 
     def _follow(self, name: str, path: tuple[str, ...], x: Any) -> None:
-        """Visit a variable, or the attribute of a module that stands after its name."""
+        """Visit a variable, or the attribute of a module that follows its name."""
         for i, key in enumerate(path[1:], 1):
             if type(x) is types.ModuleType:
                 if key not in vars(x) and not x.__name__.startswith("microgrud"):
@@ -217,9 +217,7 @@ class Reached:
                 self._visit_class_of_package(kind)
                 continue
             if of_library(kind) or {"__getattr__", "__getattribute__"} & own.keys():
-                raise UnlistedError(
-                    f"{name} looks its attributes or items up in a way of its own ({kind.__qualname__})"
-                )
+                raise UnlistedError(f"{name} looks up its attributes or items by code of its own ({kind.__qualname__})")
             for key, member in own.items():
                 if key.startswith("__") and key not in _UNCALLED and (callable(member) or hasattr(member, "__get__")):
                     self._visit_special(name, x, key, member)
@@ -227,7 +225,7 @@ class Reached:
         self.objects.append((name, x))
 
     def _visit_special(self, name: str, x: Any, key: str, member: Any) -> None:
-        """Visit a method that Python itself calls; a comparison that a dataclass has made reads its fields."""
+        """Visit a method that Python itself calls; a generated comparison of a dataclass reads its fields."""
         if key in _COMPARISONS and dataclasses.is_dataclass(x) and _is_generated(x.__class__, key, member):
             for field in dataclasses.fields(x):
                 self._visit_attribute(name, x, field.name)
@@ -235,7 +233,7 @@ class Reached:
             self._visit(f"{name}.{key}", member)
 
     def _member_of(self, name: str, kind: type, key: str) -> Any:
-        """Return what a class, and no metaclass, has by the name of an attribute."""
+        """Return the attribute of a class that has no metaclass."""
         if type(kind) not in (type, abc.ABCMeta):
             raise UnlistedError(f"it uses {name}: {kind.__qualname__} (a class of a metaclass)")
         for each in kind.__mro__:
@@ -253,7 +251,7 @@ class Reached:
             self.dicts.append(vars(kind))
 
     def _visit_class_of_package(self, kind: type) -> None:
-        """Visit the methods that somebody has put in the place of those of a class of this package."""
+        """Visit the methods by which users have replaced those of a class of this package."""
         if kind in self._packaged:
             return
         self._packaged.add(kind)
@@ -266,7 +264,7 @@ class Reached:
                 self._visit(f"{kind.__qualname__}.{key}", member)
 
     def _visit_attributes(self) -> None:
-        """Visit each attribute of each object whose name is used anywhere, and raise for names that nothing has."""
+        """Visit each attribute of each object whose name is used anywhere; raise for names that no object has."""
         found: set[str] = set()
         done: set[tuple[int, str]] = set()
         while True:
@@ -288,13 +286,13 @@ class Reached:
                 raise UnlistedError(f"the code of {name} uses the attribute .{key}")
 
     def _used_by_package(self, x: Any) -> dict[str, str]:
-        """Return the names of attributes of an object that methods of this package use when they are called."""
+        """Return the names of the attributes of an object that methods of this package use."""
         kinds = [kind for kind in _classes(x) if kind in self._packaged]
         first = ("__call__", *sorted(_OF_PARAMETERS & self._attributes.keys()))
         if (type(x), first) not in self._names:
             self._names[type(x), first] = _names_used(kinds, first)
         names = self._names[type(x), first]
-        if kinds and not _OF_PARAMETERS.isdisjoint(self._attributes):  # which look at all that is no method
+        if kinds and not _OF_PARAMETERS.isdisjoint(self._attributes):  # they depend on all attributes but methods
             shared = {key: x for kind in _classes(x) if kind not in kinds for key, x in vars(kind).items()}
             data = {key for key, item in shared.items() if not (key.startswith("__") or hasattr(item, "__get__"))}
             names = {**names, **dict.fromkeys([*_attributes_of(x), *data], "")}
@@ -302,7 +300,7 @@ class Reached:
         return names
 
     def _visit_attribute(self, name: str, x: Any, key: str) -> bool:
-        """Visit an attribute where an object and its classes have it; tell whether any of them has."""
+        """Visit an attribute of an object and of its classes; return whether any of them has it."""
         found = False
         own = _attributes_of(x)
         if key in own:
@@ -327,14 +325,14 @@ class Reached:
 
 @functools.lru_cache(maxsize=256)
 def _is_generated(kind: Any, key: str, member: Any) -> bool:
-    """Tell whether the comparison of a dataclass is the one that `dataclasses` writes."""
+    """Return whether the comparison of a dataclass is the one that `dataclasses` generates."""
     compared = [field.name for field in dataclasses.fields(kind) if field.compare]
     code, own = vars(dataclasses.make_dataclass("_", compared, order=True))[key].__code__, member.__code__
     return [code.co_code, code.co_names, code.co_consts] == [own.co_code, own.co_names, own.co_consts]
 
 
 def _names_used(kinds: list[type], methods: tuple[str, ...]) -> dict[str, str]:
-    """Return the names that methods of some classes use, and those that they call in turn."""
+    """Return the names that methods of some classes use, directly or through the methods that they call."""
     names = dict.fromkeys(methods, "")
     waiting = list(methods) if kinds else []
     while waiting:
@@ -347,12 +345,12 @@ def _names_used(kinds: list[type], methods: tuple[str, ...]) -> dict[str, str]:
 
 
 def content_of(array: Any) -> tuple[Any, ...]:
-    """Return all that can change about an array."""
+    """Return everything about an array that can change."""
     return array.shape, array.dtype.str, array.tobytes()
 
 
 def _is_pure(x: Any) -> bool:
-    """Tell whether something is a function on the list, or the class Value."""
+    """Return whether an object is a function on the list, or the class Value."""
     if isinstance(x, type):
         return x is Value or x in _BUILTINS or (issubclass(x, Exception) and getattr(builtins, x.__name__, None) is x)
     if isinstance(x, types.BuiltinFunctionType):
@@ -363,7 +361,7 @@ def _is_pure(x: Any) -> bool:
 def _describe(x: Any) -> str:
     if isinstance(x, types.ModuleType):
         return f"the module {x.__name__}"
-    if isinstance(x, types.FunctionType):  # whose own name may be that of a function it wraps
+    if isinstance(x, types.FunctionType):  # its `__name__` may be that of a function that it wraps
         return f"{x.__globals__.get('__name__')}.{x.__code__.co_name}"
     name, module = getattr(x, "__qualname__", None), getattr(x, "__module__", None)
     if name is None:

@@ -1,7 +1,7 @@
-"""The mean loss over samples, with its gradient, from recordings of the loss of one.
+"""The mean loss over samples, with its gradient, from recordings of the loss of one sample.
 
-The user wrote a model and a loss for numbers, and a recording is made with Values: so each recording is compared with a
-call with plain numbers before it is used.
+The user wrote model and loss for plain numbers, and a recording calls them with Values. So each recording is compared
+with a call with plain numbers before it is used.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from .randomness import GlobalState
 
 __all__ = ["Measured", "RecordedLoss"]
 
-#: Recordings that are kept for later batches that may need them.
+#: Maximum number of recordings to keep for later batches.
 _MOST_RECORDINGS = 128
-#: How many recordings a family may have: here batches have a limit of their own.
+#: Maximum number of recordings in a family: unlimited here, since there is a limit per batch.
 _NO_LIMIT = 2**62
 
 
@@ -40,8 +40,8 @@ class Measured(NamedTuple):
 
     Attributes:
         loss: the mean.
-        predictions: one for each sample; none if nobody asked for them.
-        gradient: derivatives in parts: each a list of leaves, and a number for each.
+        predictions: one for each sample; empty if they are not needed.
+        gradient: derivatives in parts: each a list of leaves, and a number for each leaf.
     """
 
     loss: float
@@ -51,14 +51,14 @@ class Measured(NamedTuple):
     def add_gradient(self) -> None:
         """Add the derivatives to the `grad` of the leaves.
 
-        The parts come in the order in which branches were first taken. They are added in one that does not depend on
-        it, so that a run that is resumed, whose recordings are new, goes on to the same bits.
+        The parts come in the order in which branches were first taken. They are added in an order that does not depend
+        on it, so that a resumed run, whose recordings are new, continues to the same bits.
         """
         for leaves, numbers in sorted(self.gradient, key=lambda part: part[1].tobytes()):
             write_gradients(leaves, read_gradients(leaves) + numbers)
 
     def leaves(self) -> list[Value]:
-        """Return the leaves by which the derivative is not 0: others may only have decided a branch."""
+        """Return the leaves with a derivative other than 0: the others may only have decided a branch."""
         return [leaf for leaves, numbers in self.gradient for leaf, number in zip(leaves, numbers.tolist()) if number]
 
 
@@ -66,20 +66,20 @@ class RecordedLoss:
     """The mean loss over samples, from recordings.
 
     Args:
-        model: as `fit` was given it, in the mode in which it is to be recorded.
-        loss: likewise.
-        samples: those that batches are taken from.
-        with_predictions: whether somebody asks for them.
-        most_paths: how many ways through the branches of model and loss a batch may take that has a gradient.
-        check: called, before anything is recorded, with the number of operands that the operations on a sample have.
-        listed: the watch over what model and loss depend on; None if the user vouches for them.
+        model: the argument of `fit`, in the mode in which it is recorded.
+        loss: the argument of `fit`.
+        samples: the samples that batches consist of.
+        with_predictions: whether predictions are needed.
+        most_paths: the maximum number of branch paths in a batch with a gradient.
+        check: called before anything is recorded, with the number of operands of the operations on a sample.
+        listed: detects changes in what model and loss depend on; None if the user vouches for them.
 
     Attributes:
-        scale: the largest absolute loss that the model has given: differences far below it are rounding.
-        random: a context in which model and loss draw no numbers from the global generators that others miss.
+        scale: the largest absolute loss so far: differences far below it are rounding.
+        random: a context after which the global generators of random numbers are restored.
 
     Raises:
-        CompileError: if it cannot be recorded. What model and loss raise, it raises here too.
+        CompileError: if the loss cannot be recorded. Errors of model and loss are raised unchanged.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class RecordedLoss:
     ) -> None:
         self.model, self.loss, self.samples = model, loss, samples
         self.with_predictions, self.most_paths, self.listed = with_predictions, most_paths, listed
-        self._recorded: list[tuple[Any, Any, float]] = []  # in the present batch: samples, and what they gave
+        self._recorded: list[tuple[Any, Any, float]] = []  # samples of the present batch, with their losses
         self.random = GlobalState()
         self.scale = 0.0
         with self.random:
@@ -107,15 +107,15 @@ class RecordedLoss:
         """Evaluate the mean loss over samples.
 
         Args:
-            indices: of the samples.
-            gradient: whether to compute its derivatives.
+            indices: the indices of the samples.
+            gradient: whether to compute derivatives.
 
         Raises:
-            CompileError: if it cannot be recorded. What model and loss raise, it raises here too.
+            CompileError: if the loss cannot be recorded. Errors of model and loss are raised unchanged.
         """
         self._recorded = []
         seeds = None
-        if gradient:  # of the loss, and not of the predictions
+        if gradient:  # derivatives of the loss, not of the predictions
             seeds = [1.0 / len(indices)] + [0.0] * (self.family.paths[0].structure.size - 1)
         result = evaluate(self.family, self._arguments(indices), seeds, "raise")
         self._check_recordings(result)
@@ -123,19 +123,19 @@ class RecordedLoss:
         return Measured(math.fsum(losses) / len(losses), self._predictions(result), result.leaves)
 
     def change(self) -> str | None:
-        """Return the name of something that the recordings hold for and that has changed; see `Listed.change`."""
+        """Return the name of something that has changed and that the recordings depend on; see `Listed.change`."""
         return None if self.listed is None else self.listed.change()
 
-    # --- what is recorded ---
+    # --- recording ---
 
     def _sample(self, row: Any, target: Any) -> Any:
-        """Return the loss of a sample, and the prediction if somebody asks for it."""
+        """Return the loss of a sample, and the prediction if it is needed."""
         recording = tracing.current() is not None
         if recording:
             if len(self._recorded) >= 2 * self.most_paths:  # each is recorded twice
                 raise self._too_many_paths()
             self.random.save()
-        target = _with_tuples(self.samples.targets[0], target)  # tuples, where that has tuples
+        target = _with_tuples(self.samples.targets[0], target)  # recorded targets are lists
         try:
             prediction = self.model(row)
             loss = self.loss(prediction, target)
@@ -151,10 +151,10 @@ class RecordedLoss:
         return (loss, prediction) if self.with_predictions else (loss,)
 
     def _record_by_type_of_targets(self, samples: Samples, expected: float) -> tuple[Arguments, Family]:
-        """Return the samples as arguments, with a recording of the first; whole targets as what the loss takes them.
+        """Return the samples as arguments, and a recording of the first; whole targets become floats or integers.
 
-        As floats, one recording serves all of them. Class indices, which the loss looks up by, have to be integers; if
-        it computes with them, each integer has a recording of its own, which will do if they are few.
+        With floats, one recording serves all targets. Class indices, by which the loss looks something up, have to be
+        integers; if the loss computes with integers, each needs a recording of its own, which works for a few.
         """
         targets, example = _as_array(samples.targets), samples.targets[0]
         if any(_nested_types(target) != _nested_types(example) for target in samples.targets):
@@ -176,7 +176,7 @@ class RecordedLoss:
             classes = len(np.unique(targets)) if family.paths[0].program.static_integers else 0
             if classes > self.most_paths:
                 raise CompileError(
-                    f"it looks at whole targets, of which there are {classes}; use microgrud.take(table, k)"
+                    f"it needs a recording for each of {classes} whole targets; look up with microgrud.take(table, k)"
                 )
             return arguments, family
         raise refusal or CompileError("it cannot be recorded")
@@ -186,7 +186,7 @@ class RecordedLoss:
         given = arguments.rebuild([float(x) for x in numbers], integers)[0]
         as_given = repr(given) == repr([samples.rows[0], samples.targets[0]])
         if not as_given and self.by_model(given[0], _with_tuples(samples.targets[0], given[1]))[0]._data != expected:
-            raise CompileError("it does something else with lists in the place of tuples, or with floats of integers")
+            raise CompileError("it gives another loss for lists instead of tuples, or for floats instead of integers")
         self._recorded = []
         if family.add(arguments, numbers, integers) is None:
             raise CompileError("it catches the error of an operation")
@@ -209,10 +209,10 @@ class RecordedLoss:
             return numbers
         return [result.structure.rebuild(numbers)[1] for numbers in result.outputs.T.tolist()]
 
-    # --- whether it can be believed ---
+    # --- verification ---
 
     def by_model(self, row: Any, target: Any) -> tuple[Value, Any]:
-        """Return the loss of a sample, and the prediction, computed by the model with plain numbers."""
+        """Return the loss of a sample and the prediction, computed by the model with plain numbers."""
         self.random.save()
         given = copy.deepcopy((row, target))
         try:
@@ -229,8 +229,8 @@ class RecordedLoss:
         return loss, prediction
 
     def _check_recordings(self, result: Evaluation) -> None:
-        """Raise a CompileError unless the recordings that a batch takes are few, and those that it has added right."""
-        # Those that have a part in the gradient: a resumed run, whose recordings are new, counts the same.
+        """Raise a CompileError if a batch uses too many recordings, or if one that it has added is wrong."""
+        # Recordings with a part in the gradient: a resumed run, whose recordings are new, counts the same.
         if len(result.leaves) > self.most_paths:
             raise self._too_many_paths()
         for row, target, loss in self._recorded[::2]:
@@ -240,26 +240,26 @@ class RecordedLoss:
 
     def _check_close(self, loss: float, expected: float) -> None:
         if not math.isclose(loss, expected, rel_tol=1e-6, abs_tol=1e-9 * self.scale):
-            raise CompileError(f"with Values in the place of the numbers of a sample it is {loss}, not {expected}")
+            raise CompileError(f"with Values instead of the numbers of a sample it is {loss}, not {expected}")
 
     def _too_many_paths(self) -> CompileError:
-        return CompileError(f"a batch takes more than {self.most_paths} ways through its branches, or integers")
+        return CompileError(f"a batch takes more than {self.most_paths} paths through its branches, or integers")
 
 
 def _as_array(targets: list[Any]) -> Any:
     """Return targets as an array of floats, integers or truth values.
 
     Raises:
-        CompileError: if they are anything else.
+        CompileError: if the targets are anything else.
     """
     try:
         array = np.array(targets)
     except ValueError:  # of different lengths
         array = np.array(None)
     if array.dtype.kind not in "fiub":
-        raise CompileError("the targets are not numbers, or lists of as many numbers each")
+        raise CompileError("the targets are not numbers, or lists of the same number of numbers")
     if array.dtype.kind in "iu" and (np.abs(array.astype(np.float64)) > 2**53).any():
-        raise CompileError("the targets are integers beyond 2**53, which are no floats")
+        raise CompileError("the targets are integers beyond 2**53, which a float cannot hold")
     return array
 
 
@@ -276,16 +276,16 @@ def _with_tuples(example: Any, x: Any) -> Any:
 
 
 def _plain_numbers(x: Any) -> Any:
-    """Return the numbers of a sample that is being recorded, in lists as there, as plain numbers."""
+    """Return the numbers of a sample that is being recorded as plain numbers, in the same lists."""
     if isinstance(x, Value):
         return x._data
     if isinstance(x, IntegerArgument):
-        return x._number  # its index would be looked at, and one recording hold for it alone
+        return x._number  # reading its index would tie the recording to this integer
     return type(x)([_plain_numbers(item) for item in x]) if isinstance(x, (list, tuple)) else x
 
 
 def _check_prediction(prediction: Any) -> None:
-    """Raise if a metric would be given another type of number: a replay has floats alone."""
+    """Raise if a metric would get another type of number: a replay returns only floats."""
     parts = [prediction]
     for part in parts:
         if isinstance(part, (list, tuple, np.ndarray)):

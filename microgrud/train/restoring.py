@@ -1,8 +1,8 @@
-"""The way back from the nodes of `attributes.py`: into objects that were made anew, by the same program.
+"""The restoration of objects from the nodes of `attributes.py`: the same program has made the objects again.
 
-Three states meet: that of the run at its start (`first`), that when it was saved, and the present one. What the run had
-not changed is a setting, and has to be the same now; what it had changed is restored, and so are arrays, lists of
-floats, generators and Values in any case, as parameters are.
+Three states are compared: the run at its start (`first`), the run when it was saved, and the present state. State that
+the run had not changed is a setting, and has to be the same now. State that it had changed is restored; arrays, lists
+of floats, generators and Values are restored in any case, as parameters are.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from .journal import dumps
 
 __all__ = ["plan", "unpack"]
 
-#: Stands for an attribute or an item that is not there.
+#: Stands for a missing attribute or item.
 _MISSING = object()
 
 
 def unpack(text: str, kind: str = "<f8") -> Any:
-    """Return the vector that `pack` packed; one can write to it."""
+    """Return the vector that `pack` packed, as a writable array."""
     return np.frombuffer(base64.b64decode(text, validate=True), dtype=kind).copy()
 
 
 def plan(attributes: Attributes, saved: Mapping[str, Any], first: Mapping[str, Any]) -> list[Callable[[], object]]:
-    """Return the actions that restore the saved state; nothing is changed before they are run.
+    """Return the actions that restore the saved state; nothing is changed until they are called.
 
     Raises:
-        ValueError: if the objects are not those of the same program; the message says what is different.
+        ValueError: if the objects are not those of the same program; the message names the difference.
         KeyError, TypeError, AttributeError, IndexError: if the saved state is damaged.
     """
     restoring = _Restoring(attributes, saved, first)
@@ -55,7 +55,7 @@ class _Restoring:
         self.made: dict[str, Any] = {}
 
     def target(self, path: str, where: str) -> Any:
-        """Return the object that is to have the state of a path: the present one if it can, else a new one."""
+        """Return the object that takes the state of a path: the present one if it can, otherwise a new one."""
         if path not in self.made:
             node, now, present = self.saved[path], self.now.get(path, {}), self.attributes.objects.get(path)
             fits = now.get("is") == node["is"]
@@ -67,7 +67,7 @@ class _Restoring:
         return self.made[path]
 
     def fill(self, path: str) -> None:
-        """Plan to give the object of a path its state."""
+        """Plan to restore the state of the object of a path."""
         node, x = self.saved[path], self.made[path]
         if "items" in node:
             self.fill_holder(path, x, node["is"][0])
@@ -76,15 +76,15 @@ class _Restoring:
             self.actions.append(partial(_set_state, x, node))
 
     def fill_holder(self, path: str, x: Any, kind: str) -> None:
-        """Plan to let a container or an object with attributes hold what it held."""
+        """Plan to restore the items of a container, or the attributes of an object."""
         present = x is self.attributes.objects.get(path)
         contents, items = self.attributes.contents(x), _items(self.saved[path])
         now = _items(self.now[path]) if present else {}
         same_kind = self.saved[path]["is"] == self.first.get(path, {}).get("is")
         old = _items(self.first[path]) if same_kind else {}
         for key in now.keys() - items.keys() - old.keys() if kind == "object" or items.keys() == old.keys() else ():
-            raise ValueError(f"it is that of a run without {inner(path, kind, key)}")
-        # As parameters, weights in a list are no settings; how many there are is one.
+            raise ValueError(f"it belongs to a run without {inner(path, kind, key)}")
+        # Weights in a list are not settings, as parameters are not; their number is one.
         free = kind in ("list", "deque") and {type(item) for each in (items, now) for item in each.values()} == {float}
         held = {}
         for key, item in items.items():
@@ -109,7 +109,7 @@ class _Restoring:
             self.actions.append(partial(x.update if kind == "set" else x.extend, held.values()))
 
     def value(self, saved: Any, before: Any, now: Any, present: Any, where: str) -> Any:
-        """Return what an attribute, an item or a key is to be; the first three are what nodes have for it."""
+        """Return the restored attribute, item or key; `saved`, `before`, `now` are its entries in the three states."""
         same = _equal(saved, now)
         if not same and _equal(saved, before):
             raise self.differs(where, saved, now)
@@ -130,13 +130,13 @@ class _Restoring:
         return self.attributes.parameters[data] if kind == "parameter" else unpack(data[1], data[0])[0]
 
     def differs(self, where: str, saved: Any, now: Any) -> ValueError:
-        """Return the error that says what is different."""
+        """Return the error that names the difference."""
         text, present = _describe(saved, self.saved, "of type"), _describe(now, self.now, "one of type")
-        return ValueError(f"it is that of a run with {where} {text}, and this one has {present}")
+        return ValueError(f"it belongs to a run with {where} {text}, and this one has {present}")
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """Tell whether two entries are equal to the bit."""
+    """Return whether two entries are equal to the bit."""
     return _MISSING not in (one, other) and dumps(one) == dumps(other)
 
 
@@ -160,7 +160,7 @@ def _describe(child: Any, nodes: Mapping[str, Any], of_type: str) -> str:
 
 
 def _set_attributes(x: Any, gone: set[str], held: Mapping[str, Any], slots: list[str]) -> None:
-    """Make an object have these attributes, also where its class says that it is frozen."""
+    """Set and delete attributes of an object, even if its class is frozen."""
     for name in gone:
         object.__delattr__(x, name) if name in slots else vars(x).pop(name)
     for name, item in held.items():
@@ -176,7 +176,7 @@ def _new_object(node: Mapping[str, Any]) -> Any:
         return deque(maxlen=details[0])
     if kind in ("Generator", "RandomState"):
         bits = getattr(np.random, details[0])
-        if not issubclass(bits, np.random.BitGenerator):  # which raises for anything but a class
+        if not issubclass(bits, np.random.BitGenerator):  # raises for anything but a class
             raise ValueError(f"expected a generator of NumPy, got {details[0]!r}")
         return getattr(np.random, kind)(bits())
     return Value(0.0) if kind == "Value" else {"list": list, "dict": dict, "set": set, "Random": random.Random}[kind]()

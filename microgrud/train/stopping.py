@@ -1,4 +1,4 @@
-"""Early stopping: end a training run when its loss on data it was not trained on no longer falls."""
+"""Early stopping: stop a training run when its validation loss no longer falls."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class EarlyStopping:
     "Early stopping - but when?", 1998.
 
     Args:
-        patience: how many epochs to wait for a better one, at least 1.
-        min_delta: by how much a loss has to be lower to count as better, 0 or more.
+        patience: the number of epochs to wait for a better one, at least 1.
+        min_delta: the smallest decrease of the loss that counts as better, 0 or more.
         restore_best: whether the model ends with the parameters of the best epoch.
 
     Attributes:
         best: the lowest loss so far, None before the first epoch.
-        best_epoch: the number of the epoch that had it.
-        best_parameters: the parameters at its end, as a vector.
-        bad_epochs: how many epochs there have been since.
+        best_epoch: the number of the epoch with the lowest loss.
+        best_parameters: the parameters at the end of that epoch, as a vector.
+        bad_epochs: the number of epochs since then.
 
     Raises:
         TypeError, ValueError: for invalid settings.
@@ -45,14 +45,14 @@ class EarlyStopping:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was seen; `fit` begins with that."""
+        """Return to the initial state; `fit` begins with this."""
         self.best: float | None = None
         self.best_epoch: int | None = None
         self.best_parameters: Vector | None = None
         self.bad_epochs = 0
 
     def update(self, epoch: int, loss: float, parameters: Vector) -> None:
-        """Take note of an epoch's loss, and of the parameters if it is the best."""
+        """Record the loss of an epoch, and the parameters if it is the best."""
         if self.best is None or loss < self.best - self.min_delta:
             self.best, self.best_epoch, self.best_parameters = loss, epoch, parameters
             self.bad_epochs = 0
@@ -61,16 +61,16 @@ class EarlyStopping:
 
     @property
     def should_stop(self) -> bool:
-        """Whether patience has run out."""
+        """True if patience has run out."""
         return self.bad_epochs >= self.patience
 
     def restore(self, parameters: Sequence[Value]) -> None:
-        """Give parameters the numbers they had in the best epoch, where that is asked for and there was one."""
+        """Set parameters to their numbers in the best epoch, if `restore_best` is True and there was one."""
         if self.restore_best and self.best_parameters is not None:
             write_data(parameters, self.best_parameters)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what was seen as numbers and lists: what JSON can hold."""
+        """Return the state as numbers and lists, in a form that JSON can hold."""
         best = None if self.best_parameters is None else self.best_parameters.tolist()
         return {"best": self.best, "best_epoch": self.best_epoch, "parameters": best, "bad_epochs": self.bad_epochs}
 
@@ -78,11 +78,11 @@ class EarlyStopping:
         """Restore what `state_dict` returned; on an error nothing is changed.
 
         Args:
-            state: what it returned.
-            size: how many parameters there have to be; any number if None.
+            state: the result of `state_dict`.
+            size: the required number of parameters; any number if None.
 
         Raises:
-            ValueError: if it is damaged.
+            ValueError: if the state is damaged.
         """
         where = "EarlyStopping.load_state_dict"
         try:

@@ -1,4 +1,4 @@
-"""Leaves that the loss depends on and that are no parameters: no optimizer moves them, and `fit` warns of them."""
+"""Leaves that the loss depends on but that are not parameters: no optimizer moves them, and `fit` warns of them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ..nn.module import Module
 
 __all__ = ["Untrained"]
 
-#: The warning names this many leaves at most.
+#: Maximum number of leaves that the warning names.
 _MOST_NAMES = 10
 
 
 class Untrained:
     """The leaves that the losses of two batches reach, other than parameters.
 
-    A leaf that model or loss makes at a call is another object in each batch. One that both batches reach is kept
+    A leaf that model or loss makes at a call is another object in each batch. A leaf that both batches reach is stored
     somewhere, and may have been meant to be trained. Between the batches the leaves are kept alive, so that no other
     object gets their ids.
 
     Args:
-        known: the leaves of which nobody needs to be warned: the parameters of the model, whether the optimizer moves
-            them or not, and those of the optimizer.
+        known: the leaves that need no warning: the parameters of the model, whether the optimizer moves them or not,
+            and those of the optimizer.
     """
 
     def __init__(self, known: Iterable[Value]) -> None:
@@ -40,8 +40,8 @@ class Untrained:
         """Note the leaves that the loss of a batch reaches.
 
         Args:
-            leaves: of the batch.
-            closed_over: whether they are known to be there in all batches, as those of a recording are.
+            leaves: the leaves of the batch.
+            closed_over: whether they are the same in all batches, as the leaves of a recording are.
         """
         self.batches += 1
         others = {id(leaf): leaf for leaf in leaves if id(leaf) not in self._known}
@@ -49,7 +49,7 @@ class Untrained:
         self._before = others
 
     def warn(self, model: Any, loss: Callable[..., Any], stacklevel: int) -> None:
-        """Warn of what has been found, if anything has; `stacklevel` is as that of `warnings.warn` called here."""
+        """Warn of the leaves that were found, if any; `stacklevel` is counted as by `warnings.warn`."""
         if not self._found:
             return
         places = {**_names("loss", loss), **_names("model", model)}

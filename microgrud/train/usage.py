@@ -1,8 +1,8 @@
-"""Usage: the names and attributes that the code of a function uses, where it is plain code.
+"""Usage: the names and attributes that the code of a function uses, if it is plain code.
 
 Plain code computes with its arguments, constants, arithmetic, branches, loops, lists and calls. It sets no attribute
-and no variable from outside, imports nothing, catches nothing, and makes no dict and no set, which would look numbers
-up by their hash.
+and no variable from outside, imports nothing, catches nothing, and makes no dict and no set, which would look up
+numbers by their hash.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..tape.recorder import CompileError
 
 __all__ = ["UnlistedError", "Usage", "usage_of"]
 
-#: The instructions of plain code, in CPython 3.10 to 3.13; one that a later version adds is not plain until it is here.
+#: The instructions of plain code, in CPython 3.10 to 3.13; a new one of a later version has to be added here.
 _PLAIN = re.compile(
     r"(LOAD|STORE|DELETE)_FAST\w*|(LOAD|STORE|DELETE)_DEREF|(STORE|DELETE)_(SUBSCR|SLICE)|(BINARY|INPLACE|UNARY)_\w+"
     r"|LOAD_(CONST|GLOBAL|CLOSURE|ATTR|METHOD|SUPER_ATTR|ASSERTION_ERROR)|(COMPARE|CONTAINS)_OP|TO_BOOL|\w*JUMP_\w+"
@@ -25,7 +25,7 @@ _PLAIN = re.compile(
     r"|DUP_\w+|POP_TOP|NOP|RESUME|CACHE|EXTENDED_ARG|RETURN_\w+|YIELD_VALUE|GEN_START|RAISE_VARARGS|RERAISE|FORMAT_\w+"
     r"|CONVERT_VALUE"
 )
-#: Kinds of other instructions, and the reason that each of them is.
+#: Patterns of other instructions, with the reason that each gives.
 _REASONS = {
     r"\w+_ATTR": "sets an attribute",
     r"(STORE|DELETE)_(GLOBAL|DEREF|NAME)": "sets a variable from outside",
@@ -40,7 +40,7 @@ _ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
 
 
 class UnlistedError(CompileError):
-    """Something is not on the list of what `fit` records by itself; the message says what it is."""
+    """Something is not on the list of what `fit` records without `compile=True`; the message names it."""
 
 
 class Usage(NamedTuple):
@@ -49,7 +49,7 @@ class Usage(NamedTuple):
     Attributes:
         globals: names from the module or the builtins, each with the attributes that directly follow: `("math", "exp")`
         free: names of variables of enclosing functions, likewise.
-        attributes: names of attributes of anything else, and the methods by which Python writes texts, if it may.
+        attributes: names of attributes of anything else, and the methods that format text, if the code may format.
     """
 
     globals: list[tuple[str, ...]]
@@ -61,7 +61,7 @@ def usage_of(code: types.CodeType) -> Usage:
     """Return the names that code, with all functions and comprehensions in it, uses.
 
     Raises:
-        UnlistedError: if it is not plain.
+        UnlistedError: if the code is not plain.
 
     >>> import math
     >>> usage_of((lambda x: math.exp(x).relu()).__code__)
@@ -80,7 +80,7 @@ def usage_of(code: types.CodeType) -> Usage:
         one = waiting.pop()
         waiting.extend(x for x in one.co_consts if isinstance(x, types.CodeType))
         line = one.co_firstlineno
-        kind, path = "", [""]  # of the variable that the last instruction loaded, with attributes of it
+        kind, path = "", [""]  # the variable that the last instruction loaded, with its attributes
         steps = [step for step in dis.get_instructions(one) if step.opname not in _FILLERS]
         targets = _jump_targets(one)
         for i, step in enumerate(steps):
@@ -126,7 +126,7 @@ def _reason(steps: list[dis.Instruction], i: int, is_target: bool, code: types.C
 
 
 def _jump_targets(code: types.CodeType) -> set[int]:
-    """Return the places, counted without fillers, of the instructions that something jumps to."""
+    """Return the positions, counted without fillers, of the instructions that are jump targets."""
     targets: set[int] = set()
     place = 0
     for step in dis.get_instructions(code):
@@ -137,6 +137,6 @@ def _jump_targets(code: types.CodeType) -> set[int]:
 
 
 def _line(step: dis.Instruction) -> int | None:
-    # In Python 3.13 `starts_line` is a truth value.
+    # In Python 3.13 `starts_line` is a bool.
     number: int | None = getattr(step, "line_number", step.starts_line)
     return number
