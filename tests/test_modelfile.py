@@ -130,7 +130,7 @@ def test_a_class_of_the_users_own_keeps_its_state_in_a_file(path: Path) -> None:
 
     assert line.state_dict() == {"slope": 2.0, "offset": 1.0}
     for load in (load_model, Line.load):
-        with pytest.raises(ModelFileError, match=r"model.json: holds the parameters of a Line.*load_state_dict"):
+        with pytest.raises(ModelFileError, match=r"model.json: holds only the parameters of a Line.*load_state_dict"):
             load(path)
 
 

@@ -1,8 +1,8 @@
-"""Networks: the neuron, the layer and the multilayer perceptron, how their weights are drawn, and their files.
+"""Networks: the neuron, the layer and the multilayer perceptron, the initialization of their weights, and model files.
 
-* `Module`: what holds parameters and finds them; the base class of the others and of a user's own.
-* `Neuron`, `Layer`, `MLP`: networks built out of Values.
-* `ACTIVATIONS`, `INITIALIZERS`: the functions and the distributions that go by name.
+* `Module`: holds parameters and finds them; the base class of the others and of a user's own modules.
+* `Neuron`, `Layer`, `MLP`: networks built from Values.
+* `ACTIVATIONS`, `INITIALIZERS`: activation functions and weight distributions, by name.
 * `save_model`, `load_model`, `load_state`: model files.
 """
 

@@ -1,4 +1,4 @@
-"""Activations: the functions that a neuron may apply to its weighted sum, found by name or by function."""
+"""Activations: the functions that a neuron may apply to its weighted sum, looked up by name or by function."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..engine import Value
 
 @dataclass(frozen=True)
 class Activation:
-    """A function of one number, with the name it goes by.
+    """A function of one number, with its names.
 
     Attributes:
-        name: the name in `ACTIVATIONS`, and in model files; None for a function of the user's own.
-        label: what the repr of a neuron shows, e.g. `"ReLU"`.
+        name: the name in `ACTIVATIONS` and in model files; None for a function of the user's own.
+        label: the name in the repr of a neuron, such as `"ReLU"`.
         function: from a Value to a Value.
     """
 
@@ -28,7 +28,7 @@ class Activation:
         """Apply the function.
 
         Raises:
-            TypeError: if a function of the user's own returns anything but a Value: the gradient would be lost.
+            TypeError: if a function of the user's own returns anything but a Value, since the gradient would be lost.
         """
         result = self.function(x)
         if not isinstance(result, Value):
@@ -40,7 +40,7 @@ class Activation:
 
 
 def linear(x: Number) -> Number:
-    """Return the number as it is.
+    """Return the number unchanged.
 
     >>> linear(2.0)
     2.0
@@ -49,7 +49,7 @@ def linear(x: Number) -> Number:
 
 
 def _table() -> dict[str, Activation]:
-    """Every function of one real number whose domain is all reals and whose slope is not 0 everywhere."""
+    """Return every function of one real number whose domain is all reals and whose slope is not 0 everywhere."""
     by_label = {
         "Linear": linear,
         "ReLU": functions.relu,
@@ -84,14 +84,14 @@ ACTIVATIONS = _table()
 
 
 def get_activation(activation: str | Callable[[Number], Number]) -> Activation:
-    """Find an activation by its name or by its function; any other callable on a Value is taken as it is.
+    """Find an activation by its name or by its function; any other callable on a Value becomes a new activation.
 
     Args:
         activation: a name such as `"tanh"`, a function of microgrud such as `microgrud.tanh`, or a callable that
             takes a Value and returns one.
 
     Raises:
-        ValueError: for a name that is not known; the message lists those that are.
+        ValueError: for an unknown name; the message lists the known ones.
         TypeError: for anything that is neither a name nor callable.
 
     >>> get_activation("leaky_relu").label
@@ -114,6 +114,6 @@ def get_activation(activation: str | Callable[[Number], Number]) -> Activation:
 
 
 def _label(function: Callable[..., Number]) -> str:
-    """Turn the name of a function into one for a neuron: `my_swish` into `MySwish`; `Custom` if it has none."""
+    """Return the label of a function, made from its name: `MySwish` for `my_swish`; `Custom` if it has no name."""
     name = getattr(function, "__name__", "")
     return "".join(word[0].upper() + word[1:] for word in name.split("_") if word) if name.isidentifier() else "Custom"

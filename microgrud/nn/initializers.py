@@ -1,7 +1,7 @@
-"""Initialisers: how the weights of a network are drawn before training.
+"""Initialisers: they draw the weights of a network before training.
 
-An initialiser is called once a weight as `init(nin, nout, rng)`, with the numbers of inputs and outputs of the layer
-and a source of random numbers, and returns the weight. A plain function of these three serves as well.
+An initialiser is called once per weight, as `init(nin, nout, rng)`, with the numbers of inputs and outputs of the layer
+and a source of random numbers, and returns the weight. A plain function of these three arguments works as well.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..common.numbers import as_float
 
 
 class RandomSource(Protocol):
-    """What an initialiser draws from: a `random.Random`, or the `random` module itself."""
+    """The source of random numbers of an initialiser: a `random.Random`, or the `random` module itself."""
 
     def uniform(self, a: float, b: float) -> float:
         """Return a number between a and b."""
@@ -157,7 +157,7 @@ class HeNormal:
 
 @dataclass(frozen=True)
 class Zeros:
-    """Make every weight 0, without a draw.
+    """Set every weight to 0, without drawing random numbers.
 
     >>> Zeros()(2, 1, random.Random(0))
     0.0
@@ -168,7 +168,7 @@ class Zeros:
         return 0.0
 
 
-#: The initialisers that microgrud knows by name, each with its default settings.
+#: The initialisers by name, each with its default settings.
 INITIALIZERS: dict[str, Initializer] = {
     "uniform": Uniform(),
     "normal": Normal(),
@@ -181,10 +181,10 @@ INITIALIZERS: dict[str, Initializer] = {
 
 
 def get_initializer(init: str | Initializer) -> Initializer:
-    """Find an initialiser by name; one that is a callable is returned as it is.
+    """Find an initialiser by name; a callable is returned unchanged.
 
     Raises:
-        ValueError: for a name that is not known; the message lists those that are.
+        ValueError: for an unknown name; the message lists the known ones.
         TypeError: for anything that is neither a name nor callable.
 
     >>> get_initializer("he_normal")
@@ -201,7 +201,7 @@ def get_initializer(init: str | Initializer) -> Initializer:
 
 
 def get_random_source(rng: RandomSource | int | None) -> RandomSource:
-    """Return what to draw weights from.
+    """Return the source of random numbers for weights.
 
     Args:
         rng: a `random.Random`, a seed for a new one, or None for the global generator of the `random` module, which

@@ -1,7 +1,7 @@
-"""Networks built out of Values: `Module`, and the neuron, the layer and the multilayer perceptron.
+"""Networks built from Values: the neuron, the layer and the multilayer perceptron.
 
-A neuron is `activation(w . x + b)`, one `dot` node and one for the activation; a layer is a list of neurons that see
-the same inputs; an MLP is a list of layers, each fed with the outputs of the one before.
+A neuron is `activation(w . x + b)`: one `dot` node and one for the activation. A layer is a list of neurons with the
+same inputs. An MLP is a list of layers; the outputs of one are the inputs of the next.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Neuron(Module):
         nin: the number of inputs.
         nonlin: whether the activation is applied.
         activation: by name (see `microgrud.nn.activations.ACTIVATIONS`), or a callable on a Value.
-        init: how weights are drawn: by name (see `microgrud.nn.initializers.INITIALIZERS`), or a callable
-            `init(nin, nout, rng)`; by default uniformly from -1 to 1. The bias starts at 0.
+        init: the initialiser of the weights: by name (see `microgrud.nn.initializers.INITIALIZERS`), or a callable
+            `init(nin, nout, rng)`; by default uniform from -1 to 1. The bias starts at 0.
         bias: whether there is a bias `b`; otherwise the attribute is None.
         rng: a `random.Random`, a seed, or None for the global generator that `random.seed` controls.
-        nout: how many neurons stand in the layer, for initialisers that go by it.
+        nout: the number of neurons in the layer, for initialisers that depend on it.
 
     Attributes:
         w: the list of weights.
@@ -41,7 +41,7 @@ class Neuron(Module):
         activation: the `Activation`.
 
     Raises:
-        TypeError, ValueError: for arguments other than these.
+        TypeError, ValueError: for invalid arguments.
 
     >>> neuron = Neuron(2, activation="tanh", init="zeros")
     >>> neuron, neuron([1.0, 2.0])
@@ -79,7 +79,7 @@ class Neuron(Module):
         return self._output(_sample(x, len(self.w), self))
 
     def _output(self, xs: tuple[Number, ...]) -> Value:
-        """Compute the output for inputs that are as many as they should be."""
+        """Compute the output for inputs whose number has been checked."""
         try:
             out: Value = functions.dot(self.w, xs, 0.0 if self.b is None else self.b)
         except TypeError as error:
@@ -97,12 +97,12 @@ class Neuron(Module):
 
 
 class Layer(Module):
-    """Compute the outputs of several neurons that see the same inputs.
+    """Compute the outputs of several neurons with the same inputs.
 
     Args:
         nin: the number of inputs.
         nout: the number of neurons.
-        **kwargs: what else each `Neuron` is made with: nonlin, activation, init, bias, rng.
+        **kwargs: further arguments of each `Neuron`: nonlin, activation, init, bias, rng.
 
     Attributes:
         neurons: the list of neurons.
@@ -117,7 +117,7 @@ class Layer(Module):
         self.neurons = [Neuron(nin, nout=nout, **kwargs) for _ in range(nout)]
 
     def __call__(self, x: Any) -> Any:
-        """Compute the list of outputs for one sample; for a single neuron its output alone.
+        """Compute the list of outputs for one sample; for a single neuron, only its output.
 
         Args:
             x: a sequence of `nin` numbers or Values: a list, a tuple, a NumPy array; or one number if nin is 1.
@@ -127,7 +127,7 @@ class Layer(Module):
             TypeError: for inputs that are not real numbers.
         """
         xs = _sample(x, len(self.neurons[0].w), self)
-        # The inputs are looked at once, and not by each neuron: that was half the time of a call on the engine in C.
+        # The inputs are checked once, not by each neuron: that was half the time of a call on the engine in C.
         out = [neuron._output(xs) if type(neuron) is Neuron else neuron(xs) for neuron in self.neurons]
         return out[0] if len(out) == 1 else out
 
@@ -141,21 +141,21 @@ class Layer(Module):
 
 
 class MLP(Module):
-    """A multilayer perceptron: layers of neurons, each fed with the outputs of the one before.
+    """A multilayer perceptron: layers of neurons; the outputs of one layer are the inputs of the next.
 
     Args:
         nin: the number of inputs.
         nouts: the number of neurons in each layer; the last is the number of outputs.
-        activation: of all layers but the last; by name, or a callable on a Value.
-        output: the activation of the last layer; also `"softmax"` or `"log_softmax"`, over all its outputs.
+        activation: the activation of all layers but the last; by name, or a callable on a Value.
+        output: the activation of the last layer, or `"softmax"` or `"log_softmax"` over all its outputs.
         init, bias, rng: as for `Neuron`.
 
     Attributes:
         layers: the list of layers.
-        output: `"softmax"` or `"log_softmax"` if the outputs go through that, else None.
+        output: `"softmax"` or `"log_softmax"` if that is applied to the outputs, otherwise None.
 
     Raises:
-        TypeError, ValueError: for arguments other than these.
+        TypeError, ValueError: for invalid arguments.
 
     >>> model = MLP(2, [3, 1], rng=0)
     >>> model
@@ -191,7 +191,7 @@ class MLP(Module):
         )
 
     def __call__(self, x: Any) -> Any:
-        """Compute the list of outputs for one sample; a single output alone.
+        """Compute the list of outputs for one sample; a single output is returned without a list.
 
         Args:
             x: a sequence of `nin` numbers or Values: a list, a tuple, a NumPy array; or one number if nin is 1.
@@ -221,7 +221,7 @@ class MLP(Module):
         return f"MLP of [{', '.join(str(layer) for layer in self.layers)}]"
 
 
-#: Outputs of an MLP that are functions of the whole last layer.
+#: Functions that an MLP may apply to all outputs of its last layer.
 _OVER_OUTPUTS: dict[str, Callable[[Iterable[Number]], list[Number]]] = {
     "softmax": functions.softmax,
     "log_softmax": functions.log_softmax,
@@ -245,11 +245,11 @@ def _stored_name(activation: Activation) -> str:
 
 
 def _sample(x: Any, nin: int, module: Module) -> tuple[Number, ...]:
-    """Return the inputs of one sample as a tuple; a number alone (the output of a layer of one) is one input."""
+    """Return the inputs of one sample as a tuple; a single number (such as the output of a neuron) is one input."""
     if type(x) is tuple or type(x) is list:
         xs = tuple(x)
     elif is_array(x) and x.ndim == 1:
-        xs = tuple(x.tolist())  # floats, and not NumPy's
+        xs = tuple(x.tolist())  # Python's floats, not NumPy's
     else:
         xs = (x,) if isinstance(x, Value) or is_real_scalar(x) else as_sequence(x, "inputs")
     if len(xs) != nin:
@@ -261,7 +261,7 @@ def _sample(x: Any, nin: int, module: Module) -> tuple[Number, ...]:
 
 
 def _explained(error: TypeError, xs: Sequence[Any]) -> TypeError:
-    """Say which input is no number: a row of a whole batch, perhaps."""
+    """Return an error that names the input that is not a number: perhaps the network was given a whole batch."""
     for i, x in enumerate(xs):
         if not isinstance(x, Value) and not is_real_scalar(x):
             what = repr(x) if isinstance(x, str) else f"an object of type {type(x).__name__}"
@@ -274,7 +274,7 @@ def _explained(error: TypeError, xs: Sequence[Any]) -> TypeError:
 
 def _count(n: Any, where: str) -> int:
     try:
-        if type(n).__name__ in ("bool", "bool_"):  # the latter of NumPy, of which older versions take it as an index
+        if type(n).__name__ in ("bool", "bool_"):  # operator.index of older NumPy accepts bool_, with a warning
             raise TypeError
         count = operator.index(n)
     except TypeError:

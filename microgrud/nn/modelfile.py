@@ -1,7 +1,7 @@
-"""Model files: JSON that holds a network, exact to the last bit, and that nothing is ever unpickled from.
+"""Model files: JSON that holds a network, exact to the last bit; reading one never unpickles anything.
 
-`microgrud.nn.modelformat` shows the contents of a file; `microgrud.common.jsonfile` writes it, so that it is either
-whole or not there, and finds any damage.
+`microgrud.nn.modelformat` shows the format; `microgrud.common.jsonfile` writes a file completely or not at all, and
+detects any damage.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ def save_model(path: str | os.PathLike[str], model: Module, extra: Mapping[str, 
     """Write a model to a file, atomically: at every moment the old file or the new one is there.
 
     Args:
-        path: the file to write; a symbolic link is followed, the permissions of a file that is replaced are kept.
-        model: an MLP, Layer or Neuron; or a Module of another class, of which the file then holds the state alone.
-        extra: what else the file is to hold, such as the preprocessing: a dict of None, bools, finite numbers,
-            strings, and lists and dicts of them. (Tuples come back as lists.)
+        path: the file to write; a symbolic link is followed, and the permissions of a replaced file are kept.
+        model: an MLP, Layer or Neuron; or a Module of another class: then the file holds only its state.
+        extra: additional content of the file, such as the preprocessing: a dict of None, bools, finite numbers,
+            strings, and lists and dicts of these. (Tuples come back as lists.)
 
     Raises:
         ValueError: if a number is infinite or NaN, or an activation is a function of the user's own.
-        TypeError: if `extra` holds what JSON cannot.
-        OSError: if the file cannot be written. On any error the old file is left as it was.
+        TypeError: if `extra` holds something that JSON cannot.
+        OSError: if the file cannot be written. On any error the old file stays unchanged.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -48,13 +48,13 @@ def save_model(path: str | os.PathLike[str], model: Module, extra: Mapping[str, 
 
 
 def load_model(path: str | os.PathLike[str]) -> tuple[Module, dict[str, Any]]:
-    """Make the MLP, Layer or Neuron that a model file holds, and return it with what was stored beside it.
+    """Make the MLP, Layer or Neuron that a model file holds, and return it with the `extra` content.
 
     No random numbers are drawn.
 
     Raises:
-        ModelFileError: if the file is damaged, truncated, of another kind or newer; or holds the state of a class
-            other than these, which `load_state` reads.
+        ModelFileError: if the file is damaged, truncated, of another kind or newer; or holds the state of another
+            class, which `load_state` reads.
         OSError: if it cannot be read.
     """
     stored = read_model(path)

@@ -1,4 +1,4 @@
-"""What stands in a model file: the class of the model, the arguments it was made with, and its parameters.
+"""The format of model files: the class of the model, the arguments of its constructor, and its parameters.
 
     {
      "architecture": {"arguments": {"activation": "relu", ..., "nin": 2, "nouts": [16, 1]}, "class": "MLP"},
@@ -32,14 +32,14 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class StoredModel:
-    """The content of a model file, checked as far as that goes without making the model.
+    """The content of a model file, checked as far as possible without making the model.
 
     Attributes:
         path: the file.
         class_name: the name of the model's class.
-        arguments: what to make it with, or None for a class of the user's own.
+        arguments: the arguments of its constructor, or None for a class of the user's own.
         state: the number that each parameter holds, by name.
-        extra: what was stored beside the model.
+        extra: the additional content.
     """
 
     path: str
@@ -60,12 +60,12 @@ def write_model(
 
     Raises:
         ValueError: if a parameter is infinite or NaN; if `extra` holds such a number.
-        TypeError: if `extra` holds what JSON cannot.
+        TypeError: if `extra` holds something that JSON cannot.
         OSError: if the file cannot be written.
     """
     for name, number in state.items():
         if not math.isfinite(number):
-            raise ValueError(f"{class_name}: parameter {name} is {number}; a model file holds finite numbers alone")
+            raise ValueError(f"{class_name}: parameter {name} is {number}; a model file holds finite numbers only")
     document = {
         "format": FORMAT,
         "format_version": VERSION,
@@ -78,10 +78,10 @@ def write_model(
 
 
 def read_model(path: str | os.PathLike[str]) -> StoredModel:
-    """Read a model file and check each of its entries, before anything is made of them.
+    """Read a model file and check each of its entries before any of them is used.
 
     Raises:
-        ModelFileError: if it is not a whole model file that this version of microgrud understands.
+        ModelFileError: if it is not a complete model file that this version of microgrud understands.
         OSError: if it cannot be read.
     """
     document = read_json(path, FORMAT, VERSION)
@@ -122,7 +122,7 @@ _DOCUMENT: Form = {
 
 
 def parameter_count(arguments: Mapping[str, Any]) -> int:
-    """Return how many parameters a module that is made with these arguments has: at least one for each neuron.
+    """Return the number of parameters of a module with these arguments: at least one for each neuron.
 
     >>> parameter_count({"nin": 2, "nouts": [3, 1], "bias": True})
     13

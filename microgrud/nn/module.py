@@ -1,4 +1,4 @@
-"""`Module`: a part of a network, which finds its parameters, hands out its state and keeps it in files."""
+"""`Module`: a part of a network, which finds its parameters and saves and loads their state."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ Self = TypeVar("Self", bound="Module")
 class Module(ShownInNotebooks):
     """A part of a network that holds parameters, and modules that hold more of them.
 
-    The parameters are the leaf Values among the attributes, and those of the modules found there, each once. The
-    attributes come in the order in which they were set, then those in `__slots__`, then those of the classes, which all
-    instances share. The search goes into the lists, tuples, deques, dicts and NumPy object arrays among them, into
-    `UserList`, `UserDict`, `ChainMap`, `MappingProxyType` and `SimpleNamespace`, and into the attributes of dataclasses
-    and of objects whose class no library defines; it evaluates no property. Sets, which have no fixed order, and what
-    functions close over are not searched: `fit` warns of Values that it finds there.
+    The parameters are the leaf Values among the attributes, and the parameters of the modules found there, each once.
+    The attributes come in the order in which they were set, then those in `__slots__`, then those of the classes, which
+    all instances share. The search enters lists, tuples, deques, dicts and NumPy object arrays, `UserList`, `UserDict`,
+    `ChainMap`, `MappingProxyType` and `SimpleNamespace`, and the attributes of dataclasses and of objects whose class
+    no library defines; it evaluates no property. Sets, which have no fixed order, and variables that functions close
+    over are not searched: `fit` warns of Values that it finds there.
 
-    A subclass needs no call to `__init__` and no registration; one that overrides `parameters()` alone decides by that
-    what its parameters are. A number that is not to be trained is a float, not a Value.
+    A subclass needs no call to `__init__` and no registration. If a subclass overrides `parameters()`, only the result
+    counts. Keep a number that is not to be trained as a float, not as a Value.
 
     Attributes:
-        training: True in training mode, False after `eval()`; for modules that behave differently in the two.
+        training: True in training mode, False after `eval()`; for modules that behave differently in the two modes.
 
     >>> class Line(Module):
     ...     def __init__(self):
@@ -58,7 +58,7 @@ class Module(ShownInNotebooks):
         return list({id(p): p for _, p in named}.values())
 
     def named_parameters(self) -> list[tuple[str, Value]]:
-        """Return the parameters with their names, such as `layers.0.neurons.1.w.2`; a shared one by its first name."""
+        """Return the parameters with their names, such as `layers.0.neurons.1.w.2`; a shared one has its first name."""
         return _without_duplicates(_named(self, "", {}))
 
     def children(self) -> list[Module]:
@@ -70,20 +70,20 @@ class Module(ShownInNotebooks):
         clear_gradients(self.parameters())
 
     def train(self: Self, mode: bool = True) -> Self:
-        """Set training mode (or, with False, evaluation mode) on this module and all below it; return the module."""
+        """Set training mode (or, with False, evaluation mode) in this module and all below it; return the module."""
         for module in modules_of(self):
             module.training = mode
         return self
 
     def eval(self: Self) -> Self:
-        """Set evaluation mode on this module and all below it; return the module."""
+        """Set evaluation mode in this module and all below it; return the module."""
         return self.train(False)
 
     def state_dict(self) -> dict[str, float]:
         """Return the number that each parameter holds, by name.
 
         Raises:
-            ValueError: if two parameters go by one name, as in `{"a.b": p, "a": {"b": q}}`.
+            ValueError: if two parameters have the same name, as in `{"a.b": p, "a": {"b": q}}`.
         """
         named = self.named_parameters()
         state = {name: p.data for name, p in named}
@@ -94,11 +94,11 @@ class Module(ShownInNotebooks):
         return state
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
-        """Set the parameters to the numbers in `state`; all of them, or on an error none.
+        """Set the parameters to the numbers in `state`; on an error none is changed.
 
         Args:
             state: a number for each parameter, by name, as `state_dict()` gives it.
-            strict: whether a missing or an unexpected name is an error; what does not fit is otherwise passed over.
+            strict: whether a missing or an unexpected name is an error; otherwise such names are skipped.
 
         Raises:
             TypeError: if `state` is not a mapping.
@@ -137,7 +137,7 @@ number, got an object of type list)
             parameters[name].data = number
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the parameters to a model file, and of an MLP, Layer or Neuron what it takes to make it again.
+        """Write the parameters to a model file; for an MLP, Layer or Neuron, also the arguments of its constructor.
 
         The file is JSON, written atomically: at every moment the old file or the new one is there. Equal models give
         equal bytes.
@@ -162,7 +162,7 @@ number, got an object of type list)
         return build_module(read_model(path), (cls,))
 
     def _arguments(self) -> dict[str, Any] | None:
-        """Return what to call the class with to make such a module again, None if that is not known."""
+        """Return the arguments with which the class makes such a module again, None if they are not known."""
         return None
 
 
@@ -194,7 +194,7 @@ def leaves_of(module: Module) -> list[Value]:
 
 
 def _found_in(module: Module, prefix: str, seen: dict[int, Module]) -> Named:
-    """Return the parameters found among the attributes; `seen` keeps the modules, by id, that were searched."""
+    """Return the parameters found among the attributes; `seen` holds the searched modules, by id."""
     seen[id(module)] = module
     found: Named = []
     for member in leaves_and(Module, module, prefix):
@@ -207,13 +207,13 @@ def _found_in(module: Module, prefix: str, seen: dict[int, Module]) -> Named:
 
 
 def _named(module: Module, prefix: str, seen: dict[int, Module]) -> Named:
-    """Return a module's named parameters, by whichever of its two methods the class has overridden."""
+    """Return a module's named parameters, from the method that its class has overridden, if any."""
     kind = type(module)
     if prefix and kind.named_parameters is not Module.named_parameters:
         seen[id(module)] = module
         return [(prefix + name, p) for name, p in module.named_parameters()]
     if kind.parameters is not Module.parameters:
-        # A class that overrides parameters() decides what they are; the attributes only tell their names.
+        # parameters() of the class decides which they are; the attributes only give their names.
         names = {id(p): name for name, p in reversed(_found_in(module, prefix, dict(seen)))}
         seen[id(module)] = module
         return [(names.get(id(p), f"{prefix}parameters.{i}"), p) for i, p in enumerate(module.parameters())]
@@ -229,7 +229,7 @@ def _without_duplicates(named: Named) -> Named:
 
 
 def save_module(path: str | os.PathLike[str], module: Module, extra: Mapping[str, Any]) -> None:
-    """Write a module to a model file, and something that JSON can hold beside it; see `Module.save`."""
+    """Write a module to a model file, with `extra` content that JSON can hold; see `Module.save`."""
     name, state = type(module).__name__, module.state_dict()
     make: Callable[..., Module] = type(module)
     try:
@@ -240,13 +240,13 @@ def save_module(path: str | os.PathLike[str], module: Module, extra: Mapping[str
     if not same:
         raise ValueError(
             f"{name}: its layers were changed after it was made, so that a file cannot say how to make it again; "
-            "write a subclass of Module that makes it so, and save that"
+            "define a subclass of Module whose constructor makes these layers, and save an instance of it"
         )
     write_model(path, name, arguments, state, extra)
 
 
 def _have_same_structure(one: Module, other: Module) -> bool:
-    """Tell whether two modules have the same parts, down to the classes and the functions of their activations."""
+    """Return whether two modules have the same parts, down to the classes and the functions of their activations."""
     parts, others = modules_of(one), modules_of(other)
     return (
         repr(one) == repr(other)
@@ -260,13 +260,13 @@ def build_module(stored: StoredModel, kinds: Sequence[type[Self]]) -> Self:
     """Make the module that a model file holds, which must be of one of these classes.
 
     Raises:
-        ModelFileError: if the file holds another class, or what it says does not hang together.
+        ModelFileError: if the file holds another class, or its entries are inconsistent.
     """
     path, name, arguments = stored.path, stored.class_name, stored.arguments
     if arguments is None:
         raise ModelFileError(
-            f"{path}: holds the parameters of a {name}, a class of its author's own, and not how to make one; make "
-            "one, and call model.load_state_dict(microgrud.nn.modelfile.load_state(path)) on it"
+            f"{path}: holds only the parameters of a {name}, a class of its author's own, not how to make one; make "
+            "one and call model.load_state_dict(microgrud.nn.modelfile.load_state(path)) on it"
         )
     make: Callable[..., Self] | None = next((kind for kind in kinds if kind.__name__ == name), None)
     if make is None:
