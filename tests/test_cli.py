@@ -550,10 +550,10 @@ BAD_OPTIONS = {
     "--ignore class": "--ignore: 'class' is the target",
     "--ignore colr": "there is no column 'colr'; did you mean 'colour'?",
     "--categorical colr": "there is no column 'colr'; did you mean 'colour'?",
-    "--ignore size --ignore colour": "there is no column beside the target 'class'",
+    "--ignore size --ignore colour": "there is no column besides the target 'class'",
     "--delimiter ab": "--delimiter: expected one character, or tab, got 'ab'",
-    "--out table.csv": "--out: table.csv is there already; choose another folder, or delete this one",
-    "--out table.csv/run": "--out: table.csv is not a folder that can be written to",
+    "--out table.csv": "--out: table.csv already exists; choose another folder, or delete this one",
+    "--out table.csv/run": "--out: table.csv is not a writable folder",
     "--colour blue": "--colour",
     "--lr 1e300": "choose a rate below 1e+300",
 }
@@ -583,7 +583,9 @@ def test_training_that_diverges_is_one_line_in_the_terms_of_the_command_line(opt
 
 
 def test_iris_lacks_the_columns_of_a_table_that_was_not_given() -> None:
-    message = "error: TABLE: none was given, and iris, which is used then, has no column 'price'; choose one of 'sepal"
+    message = (
+        "error: TABLE: no file was given, and the default table, iris, has no column 'price'; choose one of 'sepal"
+    )
     fails(["train", "--target", "price"], message, "or give a file, as in microgrud train TABLE.csv --target 'price'")
 
 
@@ -600,7 +602,7 @@ def test_a_folder_with_something_in_it_is_not_written_to() -> None:
     Path("run").mkdir()
     succeed("train", a_table(), "--target", "class", *QUICK, "--out", "run")
     before = contents(Path("run"))
-    fails(["train", "table.csv", "--target", "class", *QUICK, "--out", "run"], "--out: run is there already")
+    fails(["train", "table.csv", "--target", "class", *QUICK, "--out", "run"], "--out: run already exists")
     assert contents(Path("run")) == before
 
 
@@ -609,7 +611,7 @@ def test_the_folder_one_is_in_is_not_replaced() -> None:
     Path("here").mkdir()
     os.chdir("here")
     for out in (".", "../here"):
-        fails(["train", table, "--target", "class", "--out", out], f"--out: {Path(out)} is the folder that you are in")
+        fails(["train", table, "--target", "class", "--out", out], f"--out: {Path(out)} is the current folder")
 
 
 def test_nothing_is_left_behind_when_the_report_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -656,7 +658,7 @@ def test_predictions_do_not_replace_what_they_come_from_nor_the_files_of_a_run(t
         message = f"--out: {Path('run', name)} belongs to the run in its folder and would be overwritten"
         fails(["predict", "model.json", "table.csv", "--out", f"run/{name}"], message)
     for name in ("table.csv", "model.json", "run/../table.csv"):
-        message = f"--out: {Path(name)} is what is being predicted from and would be overwritten; choose another name"
+        message = f"--out: {Path(name)} is an input of this prediction and would be overwritten; choose another name"
         fails(["predict", "model.json", "table.csv", "--out", name], message)
     assert contents(Path("run")) == before
     assert (Path("model.json").read_bytes(), Path("table.csv").read_bytes()) == files
@@ -717,7 +719,9 @@ def test_a_model_file_that_cannot_be_used_is_one_line(trained: str) -> None:
         rest = ["table.csv"] if command == ["predict"] else []
         fails([*command, "damaged.json", *rest], "damaged.json")
         fails([*command, "empty.json", *rest], "empty.json")
-        message = "error: table.csv: is no model file; expected the model.json of a run, which comes before the table\n"
+        message = (
+            "error: table.csv: is not a model file; expected the model.json of a run, which comes before the table\n"
+        )
         fails([*command, "table.csv", *rest], message)
         for path in ("nothing.json", "table.csv/model.json"):
             message = f"error: {Path(path)}: there is no such file; give the path of a model.json\n"

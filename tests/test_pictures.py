@@ -64,7 +64,7 @@ def test_a_long_walk_of_a_large_network_is_thinned(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("microgrud.cli.pipeline._MOST_PLACES", 10)
     run = train_on_table(iris_table(), Settings("species", hidden=(), epochs=6), progress=False)
     assert (run.trajectory.every, len(run.trajectory)) == (5, 11)
-    assert "A mark is each 5th step." in surface_picture(run).caption
+    assert "Marks show every 5th step." in surface_picture(run).caption
 
 
 @pytest.mark.parametrize("name", ["iris", "plain"])
@@ -115,7 +115,7 @@ def test_two_parameters_are_the_axes_of_the_surface() -> None:
     run = train_on_table(table, Settings("y", hidden=(), epochs=2), progress=False)
     surface = surface_of(run)
     assert surface.plane.labels == ("layers.0.neurons.0.w.0", "layers.0.neurons.0.b")
-    assert "The two parameters are all that the network has." in surface_picture(run).caption
+    assert "The network has only these two parameters." in surface_picture(run).caption
 
 
 def test_a_walk_that_went_nowhere_leaves_random_directions(iris: Run) -> None:

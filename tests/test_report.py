@@ -242,7 +242,7 @@ def test_the_wrong_predictions_are_listed_the_worst_first(iris: Run, hostile: Ru
     frame = iris.predictions
     wrong = frame[frame["true"] != frame["predicted"]]
     assert len(wrong) > 0
-    _, *rows = cells(iris, "were predicted wrong")
+    _, *rows = cells(iris, "were predicted incorrectly")
     assert sorted(int(row[0]) for row in rows) == sorted(wrong["row"])[: len(rows)]
     assert [float(row[4]) for row in rows] == sorted(float(row[4]) for row in rows)
     _, *rows = cells(numbers, "with the largest errors")
@@ -255,14 +255,14 @@ def test_the_wrong_predictions_are_listed_the_worst_first(iris: Run, hostile: Ru
 
 def test_a_run_without_mistakes_says_so(iris: Run) -> None:
     perfect = replace(iris, predictions=iris.predictions.assign(predicted=iris.predictions["true"]))
-    assert "None: every held-out row was predicted right." in page_of(perfect)
+    assert "None: every held-out row was predicted correctly." in page_of(perfect)
 
 
 def test_many_mistakes_are_cut_to_the_worst(iris: Run) -> None:
     classes = iris.target.classes
     turned = [classes[(classes.index(name) + 1) % 3] for name in iris.predictions["true"]]
     frame = iris.predictions.assign(predicted=turned)
-    rows = cells(replace(iris, predictions=frame), "30 of 30 held-out rows were predicted wrong; the 15 in which")
+    rows = cells(replace(iris, predictions=frame), "30 of 30 held-out rows were predicted incorrectly; the 15 with")
     assert len(rows) == 1 + 15
 
 

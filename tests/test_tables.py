@@ -339,7 +339,7 @@ def test_a_column_that_cannot_be_learned_from_is_an_error(what: str) -> None:
 
 
 def test_a_table_of_nothing_but_the_target_is_an_error() -> None:
-    with pytest.raises(TableError, match="no column beside the target 'class'"):
+    with pytest.raises(TableError, match="no column besides the target 'class'"):
         fitted(a_table({"class": [0, 1] * 6}))
 
 

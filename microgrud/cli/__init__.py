@@ -1,4 +1,4 @@
-"""The way into the command line, which says in one line what is missing where the extra is not installed."""
+"""Entry point of the command line; if the extra is not installed, one line names the missing packages."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import sys
 
 __all__ = ["main"]
 
-#: What the commands import, by the names to install.
+#: The packages that the commands import, with the names to install.
 _NEEDED = {"typer": "typer", "pandas": "pandas", "sklearn": "scikit-learn", "matplotlib": "matplotlib", "tqdm": "tqdm"}
 
 
 def main() -> None:
-    """Run the command line on `sys.argv`, and exit with 0, or with 2 after an error in what the user gave."""
+    """Run the command line on `sys.argv`, and exit with 0, or with 2 after an error in the input of the user."""
     missing = [name for module, name in _NEEDED.items() if importlib.util.find_spec(module) is None]
     if missing:
         names = ", ".join(missing)
         print(f"error: the command line needs {names}; run: pip install 'microgrud[train]'", file=sys.stderr)
         sys.exit(2)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr's: a narrow encoding is no reason to fail
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: a narrow encoding is no reason to fail
     try:
-        from .commands import app  # which takes a second or two: Ctrl-C may come before it is done
+        from .commands import app  # takes a second or two, in which Ctrl-C may be pressed
 
         app(prog_name="microgrud")
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Pictures for light and for dark pages, and three charts: loss curve, confusion matrix, predicted against true.
+"""Pictures for light and dark pages, and three charts: loss curve, confusion matrix, predicted against true.
 
 Each takes and returns matplotlib Axes and touches no global state: `figure` makes a Figure of its own, without
 pyplot, and `render` turns it into bytes. A `Theme` colours a picture for a light or for a dark page.
@@ -34,13 +34,13 @@ __all__ = [
     "themed_files",
 ]
 
-#: More classes than this and the numbers of a confusion matrix no longer fit into its cells.
+#: Maximum number of classes for which the numbers of a confusion matrix fit into its cells.
 _MOST_NUMBERED_CLASSES = 20
 
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours: of the page, of text and axes, of the first and the second curve, and the darkest of a heat map."""
+    """The colours of the page, text, axes, first curve and second curve, and the darkest colour of a heat map."""
 
     page: str
     ink: str
@@ -60,8 +60,8 @@ class Picture:
 
     Args:
         files: SVG files: one for light pages and one for dark ones, or one for both; none if it cannot be drawn.
-        alt: what it shows, for those who do not see it.
-        caption: what stands below it, or in its place.
+        alt: a description for those who do not see it.
+        caption: the text below it, or in its place.
     """
 
     files: tuple[bytes, ...]
@@ -70,7 +70,7 @@ class Picture:
 
 
 def themed_files(draw: Callable[[Theme], Axes]) -> tuple[bytes, ...]:
-    """Return the SVG files of what `draw(theme)` draws for light pages, and for dark ones."""
+    """Return the SVG files that `draw(theme)` draws, for light pages and for dark ones."""
     return tuple(render(draw(theme)) for theme in (LIGHT, DARK))
 
 
@@ -85,13 +85,13 @@ def figure(width: float = 6.4, height: float = 4.0, theme: Theme = LIGHT) -> Axe
 
 
 def render(axes: Axes, format: str = "svg") -> bytes:
-    """Return the picture that `axes` are in as the bytes of an SVG or PNG file, the same ones every time."""
+    """Return the picture that contains `axes` as the bytes of an SVG or PNG file, the same bytes every time."""
     import matplotlib
 
     buffer = io.BytesIO()
     figure: Figure = axes.figure  # type: ignore[assignment]
     metadata: dict[str, Any] = {"Date": None} if format == "svg" else {}
-    # Text stays text in an SVG, so that the reader's fonts supply what the ones here lack, such as Chinese.
+    # Text stays text in an SVG, so that the reader's fonts supply missing glyphs, such as Chinese ones.
     with matplotlib.rc_context({"svg.hashsalt": "microgrud", "svg.fonttype": "none"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         figure.savefig(buffer, format=format, dpi=160, metadata=metadata, bbox_inches="tight", pad_inches=0.06)
@@ -109,8 +109,8 @@ def loss_curve(
 
     Args:
         losses: the loss of each step, in order.
-        steps_per_epoch: how many steps make an epoch.
-        axes: where to draw.
+        steps_per_epoch: the number of steps in an epoch.
+        axes: the axes to draw on.
         held_out: the loss of the finished model on held-out rows, drawn as a level line.
         theme: the colours.
 
@@ -144,7 +144,7 @@ def confusion_matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], ax
     Args:
         counts: `counts[i][j]` rows of class i were predicted to be of class j.
         classes: the names, in the order of the counts.
-        axes: where to draw.
+        axes: the axes to draw on.
         theme: the colours.
 
     Returns:
@@ -176,13 +176,13 @@ def confusion_matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], ax
 def predicted_against_true(
     true: Sequence[float], predicted: Sequence[float], name: str, axes: Axes, theme: Theme = LIGHT
 ) -> Axes:
-    """Draw each held-out row as a point; a perfect model puts all of them on the diagonal.
+    """Draw each held-out row as a point; with a perfect model all of them lie on the diagonal.
 
     Args:
         true: the numbers in the table.
-        predicted: the model's.
-        name: what they are numbers of.
-        axes: where to draw.
+        predicted: the model's predictions.
+        name: the name of the predicted column.
+        axes: the axes to draw on.
         theme: the colours.
 
     Returns:

@@ -1,6 +1,6 @@
 """The commands: `microgrud train`, `microgrud predict` and `microgrud show`.
 
-Every error in what the user gave, whether an option, a table or a model file, is one line on stderr and exit code 2.
+Every error in the input of the user (an option, a table, a model file) gives one line on stderr and exit code 2.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["app"]
 
 
 class _OneLineErrors(TyperGroup):
-    """A group of commands that reports what the user got wrong in one line."""
+    """A group of commands that reports an error of the user in one line."""
 
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the command line; see `click.Command.main`."""
@@ -38,7 +38,7 @@ class _OneLineErrors(TyperGroup):
         except (KeyboardInterrupt, typer.Abort):
             _fail("interrupted", 130)
         except Exception as error:
-            # What typer finds wrong with the options; its classes are click's in some versions, and its own in others.
+            # Errors in the options, found by typer; their classes are click's in some versions, and typer's in others.
             message = getattr(error, "format_message", None)
             if message is None:
                 raise
@@ -54,7 +54,7 @@ def _fail(message: str, code: int = 2) -> NoReturn:
 
 
 def _os_message(error: OSError) -> str:
-    """Return the words of the system, without the number of the error; an error of printing has no name of a file."""
+    """Return the system's message without the number of the error; an error in printing has no file name."""
     return f"{error.filename or 'stdout'}: {error.strerror}" if error.strerror else str(error)
 
 
@@ -63,7 +63,7 @@ def _note(text: str) -> None:
 
 
 def _one_line(text: str) -> str:
-    """The text with a space for each line break, and escapes for what stdout cannot encode: names may hold both."""
+    """Return the text with spaces for line breaks, and escapes for characters that stdout cannot encode."""
     encoding = sys.stdout.encoding or "utf-8"
     return " ".join(text.split()).encode(encoding, "backslashreplace").decode(encoding)
 
@@ -75,7 +75,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Train a small network on a table, look at how well it does, and predict with it.",
+    help="Train a small network on a table, evaluate it, and predict with it.",
 )
 
 
@@ -89,7 +89,7 @@ def _version(wanted: bool) -> None:
 def _options(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:
@@ -107,7 +107,7 @@ def _sizes(text: str) -> tuple[int, ...]:
         ) from None
 
 
-# Numbers are read here, and not by typer, whose messages name neither what was given nor what would do.
+# Numbers are parsed here, not by typer, whose messages name neither the given text nor a valid example.
 
 
 def _number(option: str, text: str) -> float:
@@ -128,43 +128,49 @@ def _whole(option: str, text: str) -> int:
 def train(
     context: typer.Context,
     table: Annotated[
-        Path | None, typer.Argument(metavar="TABLE", help="A CSV file; scikit-learn's iris without one.")
+        Path | None, typer.Argument(metavar="TABLE", help="A CSV file.  [default: scikit-learn's iris]")
     ] = None,
-    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
-    task: Annotated[str | None, typer.Option(help="classification or regression; otherwise the target tells.")] = None,
+    target: Annotated[str | None, typer.Option(help="Column to predict.")] = None,
+    task: Annotated[str | None, typer.Option(help="classification or regression.  [default: by the target]")] = None,
     hidden: Annotated[
-        str, typer.Option(metavar="SIZES", help="Of the hidden layers; none for a linear model.")
-    ] = "16,8",
-    activation: Annotated[str, typer.Option(help="Of the hidden layers: tanh, relu, gelu, silu, ...")] = "tanh",
-    optimizer: Annotated[str, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}.")] = "adamw",
+        str, typer.Option(metavar="SIZES", help="Sizes of the hidden layers, or none for a linear model.")
+    ] = ",".join(map(str, Settings.hidden)),
+    activation: Annotated[
+        str, typer.Option(help="Activation of the hidden layers: tanh, relu, gelu, silu, ...")
+    ] = Settings.activation,
+    optimizer: Annotated[str, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}.")] = Settings.optimizer,
     lr: Annotated[
-        str | None, typer.Option(metavar="NUMBER", help="The learning rate; otherwise what suits the optimizer.")
+        str | None, typer.Option(metavar="NUMBER", help="Learning rate.  [default: depends on the optimizer]")
     ] = None,
-    schedule: Annotated[str, typer.Option(help=f"Of the rate: one of {', '.join(SCHEDULES)}.")] = "cosine",
+    schedule: Annotated[
+        str, typer.Option(help=f"Schedule of the learning rate: one of {', '.join(SCHEDULES)}.")
+    ] = Settings.schedule,
     weight_decay: Annotated[
         str | None,
-        typer.Option(
-            metavar="NUMBER",
-            help="How strongly weights are drawn to 0; otherwise the less, the more rows.",
-        ),
+        typer.Option(metavar="NUMBER", help="Decay of the weights to 0.  [default: smaller for larger tables]"),
     ] = None,
     epochs: Annotated[
-        str | None, typer.Option(metavar="COUNT", help="Times each row is seen; otherwise 60, or what suits.")
+        str | None,
+        typer.Option(metavar="COUNT", help="Passes over the training rows.  [default: 60, or what suits the table]"),
     ] = None,
-    batch_size: Annotated[str | None, typer.Option(metavar="COUNT", help="Rows a step; otherwise 16.")] = None,
-    test_size: Annotated[str, typer.Option(metavar="SHARE", help="Of the rows, to hold out.")] = "0.2",
+    batch_size: Annotated[
+        str | None, typer.Option(metavar="COUNT", help="Rows per step.  [default: 16; all with lbfgs]")
+    ] = None,
+    test_size: Annotated[str, typer.Option(metavar="SHARE", help="Rows to hold out.")] = str(Settings.test_size),
     seed: Annotated[
-        str, typer.Option(metavar="NUMBER", help="Of the split, the first weights and the shuffling.")
-    ] = "0",
-    out: Annotated[Path | None, typer.Option(help="A new folder; otherwise runs/NAME-1, -2, ...")] = None,
+        str, typer.Option(metavar="NUMBER", help="Seed of the split, the initial weights and the shuffling.")
+    ] = str(Settings.seed),
+    out: Annotated[
+        Path | None, typer.Option(help="New folder for the results.  [default: runs/NAME-1, -2, ...]")
+    ] = None,
     ignore: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A column to leave out; may be repeated.")
+        list[str] | None, typer.Option(metavar="NAME", help="Column to leave out; may be repeated.")
     ] = None,
     categorical: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A column of numbers that are categories; may be repeated.")
+        list[str] | None, typer.Option(metavar="NAME", help="Column of numbers that are categories; may be repeated.")
     ] = None,
     drop_missing: Annotated[bool, typer.Option("--drop-missing", help="Leave out rows with missing cells.")] = False,
-    delimiter: Annotated[str | None, typer.Option(help="Between cells; otherwise the header tells.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Character between cells.  [default: from the header]")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bar and no table of results.")] = False,
 ) -> None:
     """Train a network to predict a column of TABLE from the others, and write a report."""
@@ -177,7 +183,7 @@ def train(
         data, target = iris_table(), target or "species"
         if target not in data.columns:
             raise SettingsError(
-                f"TABLE: none was given, and iris, which is used then, has no column {target!r}"
+                f"TABLE: no file was given, and the default table, iris, has no column {target!r}"
                 f"{closest(target, data.columns)}; or give a file, as in microgrud train TABLE.csv --target {target!r}"
             )
     elif target is None:
@@ -220,7 +226,7 @@ def train(
 
 
 def _result(run: Run) -> str:
-    """The results as text: what was done, and the scores."""
+    """Return the results as text: a description of the run, and the scores."""
     import pandas as pd
 
     preprocessing, keys = run.predictor.preprocessing, [key for key in LABELS if key in run.scores]
@@ -250,11 +256,11 @@ def predict(
     table: Annotated[
         Path, typer.Argument(metavar="TABLE", help="A CSV file with the columns that the model was trained on.")
     ],
-    out: Annotated[Path | None, typer.Option(help="The CSV file to write; otherwise stdout.")] = None,
+    out: Annotated[Path | None, typer.Option(help="CSV file to write.  [default: stdout]")] = None,
     drop_missing: Annotated[bool, typer.Option("--drop-missing", help="Leave out rows with missing cells.")] = False,
-    delimiter: Annotated[str | None, typer.Option(help="Between cells; otherwise the header tells.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Character between cells.  [default: from the header]")] = None,
 ) -> None:
-    """Predict the target for each row of TABLE: its number, and a class and the probability of each, or a number."""
+    """Predict the target for each row of TABLE: a class with the probability of each class, or a number."""
     predictor = Predictor.load(model)
     data = read_table(table, delimiter)
     if out is not None:
@@ -281,7 +287,7 @@ def _mean_and_spread(column: NumberColumn | Target) -> str:
 
 
 def _print_exactly(text: str) -> None:
-    """Print text to be read by a program, in which no character may be replaced by another."""
+    """Print text for another program, without replacing any character."""
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError as error:
@@ -291,9 +297,9 @@ def _print_exactly(text: str) -> None:
     sys.stdout.write(text)
 
 
-@app.command(short_help="Print what a model is and how it was trained.")
+@app.command(short_help="Describe a model and its training.")
 def show(model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model.json of a run.")]) -> None:
-    """Print what a model is: its layers, what it takes, what it predicts, how it was trained."""
+    """Describe a model: its layers, its inputs, its target, and its training."""
     import pandas as pd
 
     predictor = Predictor.load(model)

@@ -1,4 +1,4 @@
-"""A plane through the inputs of a network, in which its answers can be drawn."""
+"""A plane through the inputs of a network, in which its predictions can be drawn."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class InputPlane:
     """The inputs `origin + a * directions[0] + b * directions[1]` of a network of n inputs.
 
     Args:
-        title: what spans it.
-        names: of its two axes.
+        title: the names of what spans it.
+        names: the names of its two axes.
         origin: n numbers.
         directions: an array of shape (2, n), whose rows are orthogonal.
-        share: how much of the variance of the training rows lies in it.
+        share: the share of the variance of the training rows that lies in it.
     """
 
     title: str
@@ -43,12 +43,12 @@ class InputPlane:
 
 
 def plane_of(preprocessing: Preprocessing, rows: Vector) -> InputPlane | None:
-    """Return the plane of a network's two inputs, or of the two principal components of more; None for a single one.
+    """Return the plane of two inputs, or of the two principal components of more inputs; None for a single input.
 
     Two columns of numbers are in the units of the table.
 
     Args:
-        preprocessing: which columns become the inputs.
+        preprocessing: converts columns to inputs.
         rows: the inputs of the training rows, an array of shape (rows, n).
     """
     inputs = preprocessing.inputs

@@ -1,4 +1,4 @@
-"""The linear model that a network is measured against: scikit-learn's, on the same inputs and the same rows."""
+"""The linear model that a network is compared with: scikit-learn's, on the same inputs and the same rows."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ __all__ = ["linear_predictions"]
 def linear_predictions(
     target: Target, inputs: NDArray[np.float64], known: Sequence[float], held_out: NDArray[np.float64]
 ) -> NDArray[np.float64] | None:
-    """Fit a linear model, and predict rows that it has not seen.
+    """Fit a linear model, and predict held-out rows.
 
     Args:
-        target: what is predicted; LinearRegression predicts a number, LogisticRegression a class.
-        inputs: what the network was trained on, a row a training row.
-        known: the targets that belong to them, as the network was given them.
+        target: the target; LinearRegression predicts a number, LogisticRegression a class.
+        inputs: the inputs of the network, one row per training row.
+        known: the targets of the training rows, as the network got them.
         held_out: the inputs of the rows to predict.
 
     Returns:
-        A number a row in the units of the table, or a row of probabilities, a column a class; None where there is no
-        such model, since the training rows are all of one class, or where its answers are not finite.
+        A number per row in the units of the table, or a row of probabilities, one per class. None if the training rows
+        are all of one class, or if a prediction is not finite.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LinearRegression, LogisticRegression
 
     answers: NDArray[np.float64]
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore", ConvergenceWarning)  # after so many iterations it is as good as it will be
+        warnings.simplefilter("ignore", ConvergenceWarning)  # it does not improve after so many iterations
         if target.task == "regression":
             answers = LinearRegression().fit(inputs, known).predict(held_out) * target.scale + target.mean
         elif len(set(known)) == 1:

@@ -1,4 +1,4 @@
-"""The pictures of a training run, each with a text for those who do not see it."""
+"""The pictures of a training run, each with a description for those who do not see it."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_pictures", "loss_chart", "regions_chart", "result_chart"]
 
-#: More held-out rows than this would hide the regions that they are drawn over.
+#: Maximum number of held-out rows to draw: more would hide the regions below them.
 _MOST_MARKERS = 600
-#: Along each side of the grid of places where the network is asked.
+#: Number of points along each side of the grid on which the network is evaluated.
 _REGION_POINTS = 100
 
 
 def draw_pictures(run: Run) -> dict[str, Picture]:
-    """Return the pictures of `run` by their names; those that it has nothing for are not there.
+    """Return the pictures of `run` by their names, without those that it has no data for.
 
-    `"loss"`; `"confusion"` or `"predictions"`; `"regions"`, with two inputs or more; `"surface"` and `"flow"`, unless
-    the network is too large for them; `"network"`.
+    The names are `"loss"`; `"confusion"` or `"predictions"`; `"regions"`, with two inputs or more; `"surface"` and
+    `"flow"`, unless the network is too large for them; `"network"`.
     """
     result = "predictions" if run.target.task == "regression" else "confusion"
     pictures = {
@@ -67,10 +67,10 @@ def _result(run: Run) -> Picture:
     if run.target.task == "classification":
         right = round(run.scores["accuracy"] * rows)
         alt = f"Confusion matrix: {right} of {rows} held-out rows lie on the diagonal."
-        caption = "Rows are the true class, columns the predicted one; the diagonal is right."
+        caption = "Rows are true classes, columns predicted ones; correct predictions are on the diagonal."
     else:
         alt = f"Predicted against true: {rows} held-out rows, R² {figures(run.scores['r2'])}."
-        caption = "A point a held-out row; the nearer to the line, the better."
+        caption = "Each point is a held-out row; the closer to the line, the better."
     return Picture(themed_files(lambda theme: result_chart(run, theme)), alt, caption)
 
 
@@ -85,27 +85,27 @@ def result_chart(run: Run, theme: charts.Theme = charts.LIGHT) -> Axes:
     return charts.confusion_matrix(run.scores["confusion"], target.classes, axes, theme)
 
 
-# --- what the network answers in a plane ---
+# --- the predictions in a plane ---
 
 
 def _regions(run: Run) -> Picture | None:
     plane = plane_of(run.predictor.preprocessing, np.array(run.inputs))
     if plane is None:
         return None
-    what, marked = ("class", "class") if run.target.classes else ("number", "number, in the same colours")
+    what, marked = ("class", "class") if run.target.classes else ("number", "number, with the same colours")
     caption = (
-        f"The {what} that the network answers everywhere in the plane of {plane.title}. Markers are held-out rows, by "
-        f"their true {marked}."
+        f"The {what} that the network predicts at each point of the plane of {plane.title}. Markers are held-out rows, "
+        f"coloured by their true {marked}."
     )
     if len(plane.origin) > 2:
         caption += (
             f" The plane goes through the mean of the {len(plane.origin)} inputs and holds {plane.share:.0%} of their "
-            "variance: a row beside it may be answered otherwise than the place where its marker is."
+            "variance: the prediction for a row outside of it may differ from that at its marker."
         )
     answer = functools.cache(lambda *place: run.predictor.answer(plane.inputs_at(place)))  # once for both themes
     return Picture(
         themed_files(lambda theme: regions_chart(run, plane, answer, theme)),
-        f"Decision regions: what the network answers in the plane of {plane.title}, with the held-out rows over it.",
+        f"Decision regions: the predictions of the network in the plane of {plane.title}, with the held-out rows.",
         caption,
     )
 
@@ -113,12 +113,12 @@ def _regions(run: Run) -> Picture | None:
 def regions_chart(
     run: Run, plane: InputPlane, answer: Callable[..., list[float]], theme: charts.Theme = charts.LIGHT
 ) -> Axes:
-    """Draw what the network answers in a plane of its inputs, and held-out rows.
+    """Draw the predictions of the network in a plane of its inputs, and held-out rows.
 
     Args:
         run: the run.
         plane: the plane.
-        answer: `answer(a, b)` gives what the network answers there: a logit for each class, or the number.
+        answer: `answer(a, b)` gives the output of the network there: a logit for each class, or the number.
         theme: the colours.
     """
     classes = run.target.classes
@@ -134,7 +134,7 @@ def regions_chart(
         feature_names=plane.names,
         class_names=classes or None,
     )
-    axes.set_title("What the network answers, and held-out rows")
+    axes.set_title("Predictions of the network, and held-out rows")
     return charts.themed(axes, theme)
 
 
@@ -149,14 +149,14 @@ def _network(run: Run) -> Picture:
         from ..draw import draw
 
         drawing = draw(predictor.model, inputs=predictor.preprocessing.inputs, outputs=outputs)
-        drawing.attr(bgcolor="white")  # also on dark pages, where faint lines would be the brightest
+        drawing.attr(bgcolor="white")  # on dark pages too, where faint lines would be the brightest
         files = (drawing.pipe("svg"),)
-    # A run is not lost for the want of a program that draws.
+    # A run is not lost because a program for drawing is missing.
     except (ImportError, RuntimeError, OSError, subprocess.SubprocessError) as error:
         return Picture((), "", f"There is no picture of the network here: {error}")
     return Picture(
         files,
         f"The network: {sizes[0]} inputs, and layers of {', '.join(map(str, sizes[1:]))} neurons.",
-        "The trained network. A line is a weight: the thicker the larger, dashed and orange below 0. A circle is a "
-        "neuron, with its activation.",
+        "The trained network. Each line is a weight: thicker lines are larger weights, dashed orange lines negative "
+        "ones. Each circle is a neuron, with its activation.",
     )

@@ -1,4 +1,4 @@
-"""The training job: from a table and a few settings to a trained network with its scores, without touching a file."""
+"""The training job: from a table and settings to a trained network with its scores, without touching a file."""
 
 from __future__ import annotations
 
@@ -34,33 +34,33 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "Settings", "SettingsError", "sample_loss", "train_on_table"]
 
-#: The learning rate of each optimizer that suits standardised inputs and batches of 16.
+#: The default learning rate of each optimizer, which suits standardised inputs and batches of 16.
 LEARNING_RATES = {"adam": 0.01, "adamw": 0.01, "adagrad": 0.05, "rmsprop": 0.005, "sgd": 0.05, "lbfgs": 1.0}
 SCHEDULES = ("constant", "cosine", "exponential", "one-cycle", "plateau", "step", "warmup")
 TASKS = ("classification", "regression")
 
-#: Unless `--epochs` says otherwise: so many epochs, more of them for a table of a few rows until there are so many
-#: steps, and fewer for a large one so as not to exceed so many samples times parameters. Measured, a parameter costs
-#: 1 to 2 us a sample, forward and backward: the most is a minute or two.
+#: The default number of epochs. A small table gets more, for at least LEAST_STEPS steps; a large one gets fewer, for at
+#: most MOST_WORK samples times parameters. Measured, a parameter costs 1 to 2 us a sample, forward and backward: so
+#: training takes a minute or two at most.
 DEFAULT_EPOCHS = 60
 LEAST_STEPS = 480
 MOST_WORK = 50_000_000
 MOST_PARAMETERS = 100_000
 
-#: Of the walk of the parameters, so many places are recorded at most, and so many numbers in all.
+#: Maximum number of positions, and of numbers in all, that are kept of the path of the parameters.
 _MOST_PLACES = 200
 _MOST_NUMBERS = 2_000_000
 
-#: L-BFGS goes through all rows for each of these iterations; more of them in all only overfit a small table.
+#: Epochs, and iterations per epoch, of L-BFGS: each iteration uses all rows; more would only overfit a small table.
 LBFGS_EPOCHS = 5
 LBFGS_ITERATIONS = 4
 
-#: The default weight decay times the number of training rows. A Gaussian prior on the weights counts for less the
-#: more rows there are. AdamW's decay is apart from the gradient's scaling, and in other units than the L2 penalty of
-#: the others, of which a standardised number, which may be mostly noise, needs more than classes do. Measured with
-#: layers of 16 and 8 on scikit-learn's tables and on synthetic ones of 60 to 600 rows, seeds 0 to 9: on diabetes, where
-#: layers of 16 and 16 and a decay of 75 lost to a linear model, these do not, and hardly lose where there is more to
-#: learn than a line.
+#: The default weight decay times the number of training rows: with more rows, a Gaussian prior on the weights counts
+#: for less. AdamW's decay is not scaled with the gradient, so that its unit differs from that of the L2 penalty of the
+#: other optimizers. A standardised number, which may be mostly noise, needs a larger penalty than classes. Measured
+#: with layers of 16 and 8 on scikit-learn's tables and on synthetic ones of 60 to 600 rows, seeds 0 to 9: on diabetes,
+#: where layers of 16 and 16 and a decay of 75 lost to a linear model, these defaults do not lose, and where there is
+#: more to learn than a line they cost hardly any accuracy.
 _ADAMW_TIMES_ROWS = 90.0
 _PENALTY_TIMES_ROWS = {"regression": 7.0, "classification": 1.0}
 
@@ -68,33 +68,33 @@ _HE_ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus")
 
 
 class SettingsError(ValueError):
-    """A setting that makes no sense; the message is one line and says what was expected."""
+    """An invalid setting; the message is one line and says what was expected."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the user chose.
+    """The settings of a training run.
 
     Args:
         target: the column to predict.
-        task: `"classification"`, `"regression"`, or None to find out.
-        hidden: the number of neurons of each hidden layer; none at all makes a linear model.
-        activation: of the hidden layers.
+        task: `"classification"`, `"regression"`, or None to decide by the target.
+        hidden: the number of neurons in each hidden layer; without any, the model is linear.
+        activation: the activation of the hidden layers.
         optimizer: a name in `OPTIMIZERS`.
         lr: the learning rate; None for the one that suits the optimizer.
-        schedule: how the rate changes while training, a name in `SCHEDULES`.
-        weight_decay: how strongly weights are drawn to zero; None for a strength that falls with the number of rows.
-        epochs: how often every training row is seen; None for a number that suits the table.
-        batch_size: rows a step; None for 16, or with L-BFGS all of them.
-        test_size: the share of rows held out.
-        seed: of the split, the first weights and the shuffling.
+        schedule: the schedule of the rate, a name in `SCHEDULES`.
+        weight_decay: how strongly weights are pulled to zero; None for a strength that falls with the number of rows.
+        epochs: the number of passes over the training rows; None for a number that suits the table.
+        batch_size: rows per step; None for 16, or with L-BFGS all of them.
+        test_size: the share of rows to hold out.
+        seed: the seed of the split, the initial weights and the shuffling.
         ignore: columns to leave out.
         categorical: columns of numbers to treat as categories.
         drop_missing: whether to leave out rows with missing cells, which are an error otherwise.
-        delimiter: the character between cells, with which the table was read; None where its header told.
+        delimiter: the character between cells; None if it was detected from the header.
 
     Raises:
-        SettingsError: for anything else.
+        SettingsError: for invalid settings.
     """
 
     target: str
@@ -144,11 +144,11 @@ class Settings:
             raise SettingsError(f"--ignore: {self.target!r} is the target, which cannot be left out")
 
     def steps_per_epoch(self, rows: int) -> int:
-        """Return how many batches `rows` training rows make."""
+        """Return the number of batches for `rows` training rows."""
         return math.ceil(rows / (self.batch_size or rows))
 
     def steps(self, rows: int) -> int:
-        """Return how many steps a whole run with `rows` training rows makes."""
+        """Return the number of steps in a whole run with `rows` training rows."""
         return (self.epochs or 1) * self.steps_per_epoch(rows)
 
 
@@ -157,18 +157,18 @@ class Run:
     """A finished training run.
 
     Args:
-        table_name: what the table is called.
-        source: what the user gave as the table, None for iris.
-        settings: the settings, with nothing left to be found out.
+        table_name: the name of the table.
+        source: the file that the user gave, None for iris.
+        settings: the settings, with a value for each None.
         predictor: the network with its preprocessing, settings and scores.
         history: the course of the training.
-        predictions: a row a held-out row: its number in the table, the true target, and what was predicted.
-        inputs: of the network, for each row that was trained on.
-        targets: what it was to answer to each: an index of a class, or a standardised number.
+        predictions: one row per held-out row: its number in the table, the true target, and the prediction.
+        inputs: the inputs of the network for each training row.
+        targets: the target for each training row: an index of a class, or a standardised number.
         held_out: the inputs for each held-out row.
-        trajectory: the walk of the parameters.
-        seconds: how long training took.
-        notes: what the reader of the results should know.
+        trajectory: the path of the parameters.
+        seconds: the duration of training.
+        notes: remarks for the reader of the results.
     """
 
     table_name: str
@@ -197,12 +197,12 @@ class Run:
 
     @property
     def train_rows(self) -> int:
-        """Return how many rows were trained on."""
+        """Return the number of training rows."""
         return len(self.inputs)
 
     @property
     def steps_per_epoch(self) -> int:
-        """Return how many batches the training rows make."""
+        """Return the number of batches in an epoch."""
         return self.settings.steps_per_epoch(self.train_rows)
 
     @property
@@ -211,7 +211,7 @@ class Run:
         if self.target.task == "classification":
             return float(self.scores["log_loss"])
         error = float(self.scores["rmse"]) / self.target.scale
-        return error * error  # where `error**2` would raise if that is too large
+        return error * error  # `error**2` would raise if it is too large
 
     @property
     def title(self) -> str:
@@ -220,14 +220,14 @@ class Run:
 
     @property
     def score_columns(self) -> dict[str, dict[str, Any]]:
-        """Return the scores of the network, of a linear model if there is one, and of the baseline, by their names."""
+        """Return the scores of the network, of the linear model if there is one, and of the baseline, by name."""
         baseline = "most frequent class" if self.target.task == "classification" else "mean"
         linear = {"linear model": self.scores["linear"]} if "linear" in self.scores else {}
         return {"network": self.scores, **linear, baseline: self.scores["baseline"]}
 
     @property
     def behind_linear(self) -> str:
-        """Return by how much the network is behind a linear model, if it is one that could be ahead of it."""
+        """Say by how much the network is behind a linear model; empty if it is not, or is linear itself."""
         return behind_linear(self.scores) if self.settings.hidden else ""
 
     @property
@@ -273,7 +273,7 @@ def train_on_table(
 
     Raises:
         TableError: if the table cannot be learned from as it is.
-        SettingsError: if the settings do not go with the table, or training diverged with them.
+        SettingsError: if the settings do not fit the table, or training diverged with them.
     """
     notes = list(table.notes)
     table = _complete(table, settings, notes)
@@ -313,7 +313,7 @@ def train_on_table(
     if not np.isfinite(predictions.select_dtypes("number").to_numpy()).all():
         raise _diverged(settings, "(its answers to held-out rows are not finite numbers)")
     linear = linear_predictions(preprocessing.target, inputs[train], known, inputs[test])
-    with np.errstate(over="ignore"):  # of squares, which the next condition finds
+    with np.errstate(over="ignore"):  # squares may overflow; the next condition finds that
         predictor.details["scores"] = _scores(table, preprocessing.target, train, test, predictions, linear)
     numbers = table.row_numbers
     predictions.insert(0, "row", [numbers[i] for i in test])
@@ -337,14 +337,14 @@ def train_on_table(
 
 def _diverged(settings: Settings, how: str) -> SettingsError:
     decay = settings.weight_decay or 0.0
-    strong = f", or a --weight-decay below {decay:g}" if decay > 1 else ""  # which no default is
+    strong = f", or a --weight-decay below {decay:g}" if decay > 1 else ""  # no default is above 1
     return SettingsError(
         f"--lr: training diverged {how}, and nothing was written; choose a rate below {settings.lr:g}{strong}"
     )
 
 
 def _advice(run: Run, known: Sequence[float]) -> str:
-    """What to try, after the loss at the end of training and the one that a constant answer has on the same rows."""
+    """Return advice, from the loss at the end of training and the loss of a constant prediction on the same rows."""
     if run.target.task == "regression":
         constant = 1.0  # the variance of a standardised target
     else:
@@ -354,14 +354,13 @@ def _advice(run: Run, known: Sequence[float]) -> str:
         closely = "--optimizer adamw, since L-BFGS fits them closely, " if run.settings.optimizer == "lbfgs" else ""
         return (
             f"It does better on the rows that it was trained on: try {closely}a smaller --hidden, fewer --epochs, or "
-            f"more rows; "
-            f"or the columns say little about {run.target.name!r}."
+            f"more rows; or the columns say little about {run.target.name!r}."
         )
     return "It has not learned the rows that it was trained on either: try a lower --lr, or more --epochs."
 
 
 def _complete(table: Table, settings: Settings, notes: list[str]) -> Table:
-    """The table without the columns to ignore, and without missing cells."""
+    """Return the table without the columns to ignore, and without missing cells."""
     table.require(settings.target)
     for name in settings.categorical:
         table.require(name)
@@ -380,12 +379,12 @@ def _complete(table: Table, settings: Settings, notes: list[str]) -> Table:
 
 
 def _could_be_a_quantity(table: Table, target: Target) -> bool:
-    """Tell whether classes are numbers, and more than the two of a yes and a no."""
+    """Return whether the classes are numbers, and more than two."""
     return len(target.classes) > 2 and not np.isnan(table.numbers(target.name)).any()
 
 
 def _split(table: Table, target: Target, settings: Settings) -> tuple[list[int], list[int]]:
-    """The positions of the rows to train on and of those to hold out; of each class the same share."""
+    """Return the positions of the training rows and the held-out rows; each class has the same share in both."""
     from sklearn.model_selection import train_test_split
 
     rows, parts = len(table), max(2, len(target.classes))
@@ -413,7 +412,7 @@ def _network(preprocessing: Preprocessing, settings: Settings) -> MLP:
 
 
 def _with_defaults(settings: Settings, target: Target, rows: int, parameters: int, notes: list[str]) -> Settings:
-    """The settings with every None replaced by what suits the table."""
+    """Return the settings with every None replaced by a value that suits the table."""
     whole = settings.optimizer == "lbfgs"
     batch_size = min(settings.batch_size or (rows if whole else 16), rows)
     epochs = settings.epochs
@@ -463,14 +462,14 @@ def _fit(
 
 
 def sample_loss(settings: Settings) -> Loss:
-    """Return the loss of a sample that training lowers on average."""
+    """Return the loss of a sample, whose mean training lowers."""
     return losses.squared_error if settings.task == "regression" else losses.cross_entropy
 
 
 class PenalisedLBFGS(LBFGS):
     """L-BFGS on the loss plus the penalty `(weight_decay / 2) ||p||^2`, which the other optimizers have built in.
 
-    The penalty and its gradient are added to those of the loss: as Values, they would cost a pass over all parameters.
+    The penalty and its gradient are added as numbers: as Values, they would cost a pass over all parameters.
     """
 
     def __init__(self, parameters: list[Value], lr: float, weight_decay: float) -> None:
@@ -494,7 +493,7 @@ def _accuracy(predictions: list[Any], targets: list[Any]) -> float:
 
 
 def _schedule(settings: Settings, optimizer: Optimizer, rows: int) -> Schedule | None:
-    """The schedule that spans the whole run."""
+    """Return the schedule for the whole run; None for a constant rate."""
     rate, steps = settings.lr or 0.0, settings.steps(rows)
     makers: dict[str, Callable[[], Schedule]] = {
         "cosine": lambda: schedules.CosineAnnealingLR(optimizer, steps, interval="step"),

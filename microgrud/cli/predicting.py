@@ -26,12 +26,12 @@ __all__ = ["Predictor"]
 
 @dataclass(frozen=True)
 class Predictor:
-    """A network, and what it takes to feed it with rows of a table.
+    """A network with the preprocessing that feeds it rows of a table.
 
     Args:
-        model: one output a class (its logit), or one output (the standardised target).
-        preprocessing: how rows become inputs.
-        details: what else the model file says: the `"settings"` of the training run, the `"trained"` rows and
+        model: a network with one output per class (its logit), or one output (the standardised target).
+        preprocessing: converts rows to inputs.
+        details: the other entries of the model file: the `"settings"` of the training run, the `"trained"` rows and
             steps, and the `"scores"`.
     """
 
@@ -54,7 +54,7 @@ class Predictor:
             if Path(path).read_bytes().lstrip()[:1] in (b"", b"{"):
                 raise
             raise ModelFileError(
-                f"{path}: is no model file; expected the model.json of a run, which comes before the table"
+                f"{path}: is not a model file; expected the model.json of a run, which comes before the table"
             ) from None
         if "preprocessing" not in extra or not isinstance(model, MLP):
             raise ModelFileError(
@@ -68,17 +68,17 @@ class Predictor:
         return cls(model, preprocessing, extra)
 
     def extra(self) -> dict[str, Any]:
-        """Return what `load` expects in the `extra` of the model file."""
+        """Return the `extra` content of the model file, for `load`."""
         return {"preprocessing": self.preprocessing.to_json(), **self.details}
 
     def predict(self, table: Table) -> pd.DataFrame:
         """Return a row of predictions for each row of the table, in its order.
 
-        The column `row` holds the numbers of the table's rows. The column `predicted` holds class names, and
-        `probability NAME` follows for each of them; or it holds numbers.
+        The column `row` holds the numbers of the table's rows. The column `predicted` holds numbers, or class names; in
+        that case the columns `probability NAME` follow, one for each class.
 
         Raises:
-            TableError: if the table lacks a column, or holds what the model cannot take.
+            TableError: if the table lacks a column, or holds a cell that the model cannot take.
         """
         features = self.preprocessing.features(table)
         predictions = self.predict_features(features.tolist())
@@ -94,7 +94,7 @@ class Predictor:
         return predictions
 
     def complete(self, table: Table) -> Table:
-        """Return the table without the rows in which a cell that the model needs is missing.
+        """Return the table without the rows that lack a cell that the model needs.
 
         Raises:
             TableError: if the table lacks a column, or no row is left.
@@ -106,7 +106,7 @@ class Predictor:
         return complete
 
     def predict_features(self, features: Sequence[Sequence[float]]) -> pd.DataFrame:
-        """Return predictions as `predict` does, from rows of the network's inputs; NaN where numbers ran away."""
+        """Return predictions as `predict` does, from rows of the network's inputs; NaN where the network fails."""
         import pandas as pd
 
         target = self.preprocessing.target
@@ -120,9 +120,9 @@ class Predictor:
         return frame
 
     def answer(self, row: Sequence[float]) -> list[float]:
-        """Return what the network answers to a row of its inputs: the logit of each class, or the number.
+        """Return the outputs of the network for a row of its inputs: the logit of each class, or the number.
 
-        All NaN where an activation overflows, or is not defined.
+        All are NaN if an activation overflows, or is not defined.
         """
         try:
             with no_grad():

@@ -1,4 +1,4 @@
-"""Preprocessing: from the text of a table to the numbers a network takes, and back to the user's own units.
+"""Preprocessing: from the text of a table to the inputs of a network, and back to the user's units.
 
 Numbers are standardised (mean 0, standard deviation 1 over the training rows), categories become one 0/1 input each,
 and a regression's target is standardised too. scikit-learn's StandardScaler and OneHotEncoder find the figures; they
@@ -40,7 +40,7 @@ MOST_CATEGORIES = 50
 FEWEST_ROWS = 10
 #: The square of a larger number may overflow, and with it a standard deviation.
 _LARGEST = 1e100
-#: A number with a sign before it or a unit after it, such as $462,956 or 142.0 m2, and nothing that looks like a name.
+#: A number with a sign before it or a unit after it, such as $462,956 or 142.0 m2, but nothing like a name.
 _WITH_UNIT = re.compile(
     r"[^\w\s.,+-]{0,3}\s?(?P<number>-?([0-9]{1,3}(,[0-9]{3})+|[0-9]+)(\.[0-9]+)?)"
     r"(\s?([%°€£¥$]|[^\W\d_])[^\d\s.,:-]{0,7}[23]?){0,2}"
@@ -49,7 +49,7 @@ _WITH_UNIT = re.compile(
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """A column of numbers, of which the network sees (x - mean) / scale."""
+    """A column of numbers; the input of the network is (x - mean) / scale."""
 
     name: str
     mean: float
@@ -63,7 +63,7 @@ class NumberColumn:
 
 @dataclass(frozen=True)
 class CategoryColumn:
-    """A column of text, of which the network sees a 1 in the place of its category and 0 elsewhere."""
+    """A column of text; each category is an input of the network, 1 for the category of the row and 0 for others."""
 
     name: str
     categories: list[str]
@@ -87,21 +87,21 @@ class Target:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How rows of a table become inputs, and outputs become predictions."""
+    """The conversion of rows of a table to inputs, and of outputs to predictions."""
 
     columns: list[NumberColumn | CategoryColumn]
     target: Target
 
     @classmethod
     def fit(cls, table: Table, target: Target, categorical: Sequence[str], train: Sequence[int]) -> Preprocessing:
-        """Find out what each column is, and its figures.
+        """Determine the kind of each column, and its figures.
 
         Args:
             table: the rows, without missing cells.
-            target: what `inspect_target` says of the target.
+            target: the result of `inspect_target`.
             categorical: columns of numbers to be treated as categories.
-            train: the positions of the training rows, over which means and standard deviations are taken. The
-                categories are those of the whole table, so that a rare one does not depend on the split.
+            train: the positions of the training rows, which determine means and standard deviations. The categories are
+                those of the whole table, so that a rare one does not depend on the split.
 
         Raises:
             TableError: if a column is constant, mixed, infinite, or text with too many categories.
@@ -120,7 +120,7 @@ class Preprocessing:
             else:
                 columns.append(NumberColumn(name, *_mean_and_scale(table, name, train)))
         if not columns:
-            raise TableError(f"{table.name}: there is no column beside the target {target.name!r} to predict it from")
+            raise TableError(f"{table.name}: there is no column besides the target {target.name!r} to predict it from")
         if target.task == "regression":
             target = Target(target.name, target.task, [], *_mean_and_scale(table, target.name, train))
         return cls(columns, target)
@@ -135,7 +135,7 @@ class Preprocessing:
         return [column.name for column in self.columns for _ in column.inputs][position]
 
     def features(self, table: Table) -> NDArray[np.float64]:
-        """Return the inputs of the network, one row a row of the table; other columns are ignored.
+        """Return the inputs of the network, one row per row of the table; other columns are ignored.
 
         Raises:
             TableError: if a column is missing, or holds a cell that the training table could not have held.
@@ -149,7 +149,7 @@ class Preprocessing:
         return np.hstack(blocks)
 
     def require_columns(self, table: Table) -> list[str]:
-        """Return the names of the columns, all of which are in the table; a TableError if not."""
+        """Return the names of the columns; raise a TableError unless all of them are in the table."""
         needed = [column.name for column in self.columns]
         absent = [name for name in needed if name not in table.columns]
         if absent:
@@ -158,7 +158,7 @@ class Preprocessing:
         return needed
 
     def _refuse_unseen(self, table: Table) -> None:
-        """Raise a TableError that names the first of the cells that hold a category unseen in training."""
+        """Raise a TableError that names the first cell with a category that training has not seen."""
         unseen = [
             (row, column)
             for column in self.columns
@@ -184,7 +184,7 @@ class Preprocessing:
         return [(float(y) - target.mean) / target.scale for y in table.numbers(target.name)]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the whole as JSON data: nothing but texts, numbers, lists and dicts."""
+        """Return the preprocessing as JSON data: only texts, numbers, lists and dicts."""
         return {"columns": [asdict(column) for column in self.columns], "target": asdict(self.target)}
 
     @classmethod
@@ -199,16 +199,16 @@ class Preprocessing:
 def inspect_target(table: Table, name: str, task: Task | None = None, categorical: bool = False) -> Target:
     """Decide between classification and regression, and name the classes.
 
-    Text is classes; so are at most `MOST_INTEGER_CLASSES` different integers. Other numbers are a quantity.
+    Text holds classes, and so do at most `MOST_INTEGER_CLASSES` different integers. Other numbers are a quantity.
 
     Args:
         table: the rows, without missing cells.
         name: the column to predict.
-        task: the decision, where the user has made it.
-        categorical: whether the user says that this column holds categories.
+        task: the decision of the user, if there is one.
+        categorical: whether the user has declared the column categorical.
 
     Raises:
-        TableError: if the column is constant, mixed or infinite, or cannot be what `task` says.
+        TableError: if the column is constant, mixed or infinite, or does not fit `task`.
     """
     table.require(name)
     if len(table) < FEWEST_ROWS:
@@ -276,13 +276,13 @@ def class_names(table: Table, column: str) -> list[str]:
 
 
 def _sort_key(name: str) -> tuple[float, str]:
-    """Sort key: numbers by size, before texts by alphabet."""
+    """Return a sort key: numbers by size, before texts in alphabetical order."""
     size = number(name)
     return (math.inf if math.isnan(size) else size), name
 
 
 def _is_numeric(table: Table, name: str) -> bool:
-    """Tell a column of numbers from one of text; a mixed or infinite one is a TableError that names the row."""
+    """Return whether a column holds numbers; raise a TableError that names the row if it is mixed or infinite."""
     numbers = table.numbers(name)
     text = np.isnan(numbers)
     if text.all():
@@ -320,7 +320,7 @@ def _mean_and_scale(table: Table, name: str, train: Sequence[int]) -> tuple[floa
 
 
 def _as_column(values: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
-    """The values as a matrix of one column, the shape in which scikit-learn takes them; texts stay Python's."""
+    """Return the values as a matrix of one column, as scikit-learn expects them; texts stay Python objects."""
     return np.asarray(values, dtype=object if isinstance(values, list) else None).reshape(-1, 1)
 
 
@@ -344,7 +344,7 @@ def _refuse_too_many_categories(table: Table, name: str) -> None:
 
 
 def _as_a_number(table: Table, name: str) -> str:
-    """Advise how to write the cells of a text column most of which hold a number and a unit; else an empty text."""
+    """Return advice for a text column in which most cells are a number with a unit; otherwise an empty text."""
     found = [match for match in map(_WITH_UNIT.fullmatch, table.cells[name]) if match]
     if len(found) < 0.5 * len(table) or not np.isnan(table.numbers(name)).all():
         return ""

@@ -1,6 +1,6 @@
-"""The report of a training run: one HTML page with everything in it, to be read, sent and printed.
+"""The report of a training run: one self-contained HTML page, to be read, sent and printed.
 
-Every text that comes from the table is escaped; pictures are inlined, each for light and for dark pages.
+Every text from the table is escaped; pictures are inlined, each for light and for dark pages.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["report_page"]
 
-#: Rows of the table of predictions: the worst ones.
+#: Number of rows in the table of the worst predictions.
 _SHOWN_ROWS = 15
 _SHOWN_CATEGORIES = 12
 _SHOWN_SETTINGS = {
@@ -45,12 +45,12 @@ Cell: TypeAlias = str | float | int
 
 
 def report_page(run: Run, pictures: Mapping[str, Picture]) -> str:
-    """Return the report of `run` as one HTML page, with its `pictures`, as `draw_pictures` gives them, inside."""
+    """Return the report of `run` as one HTML page, with `pictures` from `draw_pictures`."""
     result = pictures.get("confusion") or pictures.get("predictions")
     sections = [
         ("Results on held-out rows", _results(run)),
         ("Pictures of the results", _side_by_side(result, pictures.get("regions"))),
-        ("The predictions that went most wrong", _worst(run)),
+        ("The worst predictions", _worst(run)),
         ("The data", _data(run)),
         ("The network", _side_by_side(pictures.get("network")) + _network(run)),
         (
@@ -71,7 +71,7 @@ def report_page(run: Run, pictures: Mapping[str, Picture]) -> str:
 
 
 def _table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    """A table; the first cell of a row is its heading, and numbers are flush right."""
+    """Return a table; the first cell of a row is its heading, and numbers are aligned on the right."""
 
     def cell(tag: str, value: Cell, number: bool, attributes: str = "") -> str:
         kind = ' class="number"' if number else ' class="long"' if tag == "td" else ""
@@ -144,11 +144,11 @@ def _worst(run: Run) -> str:
         if true != predicted
     ]
     if not wrong:
-        return "<p>None: every held-out row was predicted right.</p>"
+        return "<p>None: every held-out row was predicted correctly.</p>"
     wrong.sort(key=lambda entry: entry[4])
-    caption = f"{len(wrong)} of {len(run.predictions)} held-out rows were predicted wrong"
+    caption = f"{len(wrong)} of {len(run.predictions)} held-out rows were predicted incorrectly"
     if len(wrong) > _SHOWN_ROWS:
-        caption += f"; the {_SHOWN_ROWS} in which the true class got the least probability"
+        caption += f"; the {_SHOWN_ROWS} with the lowest probability of the true class"
     header = ["row of the table", "true", "predicted", "probability of predicted", "probability of true"]
     return _table(caption, header, wrong[:_SHOWN_ROWS])
 
@@ -157,9 +157,7 @@ def _data(run: Run) -> str:
     rows: list[tuple[Cell, ...]] = []
     for column in run.predictor.preprocessing.columns:
         if isinstance(column, NumberColumn):
-            rows.append(
-                (column.name, "number", f"mean {figures(column.mean)}, standard deviation {figures(column.scale)}")
-            )
+            rows.append((column.name, "number", _mean_and_deviation(column)))
         else:
             more = len(column.categories) - _SHOWN_CATEGORIES
             names = ", ".join(column.categories[:_SHOWN_CATEGORIES]) + (f" and {more} more" if more > 0 else "")
@@ -168,13 +166,13 @@ def _data(run: Run) -> str:
     if target.task == "classification":
         rows.append((target.name, f"target, {len(target.classes)} classes", ", ".join(target.classes)))
     else:
-        rows.append((target.name, "target, a number", _spread(target)))
+        rows.append((target.name, "target, a number", _mean_and_deviation(target)))
     trained = counted(run.train_rows, "row")
     caption = f"{trained} to train on and {len(run.predictions)} held out; figures are of the training rows"
-    return _table(caption, ["column", "what it is", "values"], rows)
+    return _table(caption, ["column", "kind", "values"], rows)
 
 
-def _spread(column: NumberColumn | Target) -> str:
+def _mean_and_deviation(column: NumberColumn | Target) -> str:
     return f"mean {figures(column.mean)}, standard deviation {figures(column.scale)}"
 
 
@@ -187,7 +185,7 @@ def _network(run: Run) -> str:
 def _training(run: Run) -> str:
     shown = {name: value for name, value in asdict(run.settings).items() if name in _SHOWN_SETTINGS}
     rows = [(_SHOWN_SETTINGS[name], setting(value)) for name, value in shown.items()]
-    # Not how long they took: the same seed gives the same page.
+    # Without the duration, so that the same seed gives the same page.
     return _table(counted(len(run.history), "step"), ["setting", "value"], rows)
 
 
@@ -196,13 +194,13 @@ def _usage(run: Run) -> str:
         f"<p>Predict {html.escape(run.target.name)} for the rows of another table, in this folder:</p>\n"
         "<pre><code>microgrud predict model.json TABLE.csv --out new_predictions.csv\n"
         "microgrud show model.json</code></pre>\n"
-        "<p>Train it again, to the same bits, where it was trained:</p>\n"
+        "<p>Train it again; on the same machine, the model is the same to the last bit:</p>\n"
         f"<pre><code>{html.escape(shlex.join(command(run)))}</code></pre>"
     )
 
 
 def command(run: Run) -> list[str]:
-    """Return the command that repeats `run`, its defaults spelled out."""
+    """Return the command that repeats `run`, with all defaults."""
     settings = run.settings
     words = ["microgrud", "train", *([run.source] if run.source else []), "--target", settings.target]
     words += ["--hidden", ",".join(map(str, settings.hidden)) or "none"]

@@ -1,4 +1,4 @@
-"""Run folders: everything about a training run in one folder, which is there whole or not at all."""
+"""Run folders: everything about a training run in one folder, which is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_free", "check_output", "next_free", "write_predictions", "write_run"]
 
-#: What a run folder holds: these four, and of the pictures those that the run has something for.
+#: The files in a run folder: always the first four, and those of the pictures that the run has data for.
 _RUN_FILES = (
     *("model.json", "history.csv", "predictions.csv", "report.html"),
     *("loss.svg", "confusion.svg", "predictions.svg", "regions.svg", "surface.svg", "flow.svg", "network.svg"),
@@ -28,38 +28,38 @@ _RUN_FILES = (
 
 
 def check_free(folder: Path) -> None:
-    """Raise a FileExistsError unless a run can be written to `folder`: it is not there yet, or empty."""
+    """Raise a FileExistsError unless a run can be written to `folder`: it must be new or empty."""
     if folder.resolve() == Path.cwd():
-        raise FileExistsError(f"--out: {folder} is the folder that you are in; choose a new one")
+        raise FileExistsError(f"--out: {folder} is the current folder; choose a new one")
     if folder.is_dir() and not any(folder.iterdir()):
         return
     if folder.exists() or folder.is_symlink():
-        raise FileExistsError(f"--out: {folder} is there already; choose another folder, or delete this one")
+        raise FileExistsError(f"--out: {folder} already exists; choose another folder, or delete this one")
     for parent in folder.parents:
         if parent.exists():
             if not parent.is_dir() or not os.access(parent, os.W_OK):
-                raise FileExistsError(f"--out: {parent} is not a folder that can be written to; choose another place")
+                raise FileExistsError(f"--out: {parent} is not a writable folder; choose another place")
             return
 
 
 def check_output(path: Path, inputs: Sequence[Path]) -> None:
     """Raise an OSError unless predictions can be written to `path` without harm.
 
-    They may replace earlier ones, but none of the `inputs` that they are made from, and nothing that a run has written
-    in its folder.
+    They may replace earlier predictions, but none of the `inputs` that they are made from, and no file that a run has
+    written in its folder.
     """
     if not path.parent.is_dir() or (path.exists() and not path.is_file()):
-        raise FileNotFoundError(f"--out: {path} cannot be written: expected a file in a folder that is there")
+        raise FileNotFoundError(f"--out: {path} cannot be written: expected a file in a folder that exists")
     own = [path.parent / name for name in _RUN_FILES]
     of_a_run = own if all(file.exists() for file in own[:4]) else []
     for file in (*inputs, *of_a_run):
         if path.exists() and file.exists() and path.samefile(file):
-            what = "belongs to the run in its folder" if file in of_a_run else "is what is being predicted from"
+            what = "belongs to the run in its folder" if file in of_a_run else "is an input of this prediction"
             raise FileExistsError(f"--out: {path} {what} and would be overwritten; choose another name")
 
 
 def next_free(parent: Path, name: str) -> Path:
-    """Return the first of `parent/name-1`, `parent/name-2`, ... that is not there yet."""
+    """Return the first of `parent/name-1`, `parent/name-2`, ... that does not exist."""
     number = 1
     while (parent / f"{name}-{number}").exists():
         number += 1
@@ -67,10 +67,10 @@ def next_free(parent: Path, name: str) -> Path:
 
 
 def write_run(run: Run, folder: Path) -> None:
-    """Write model, history, predictions, pictures and report into a new folder beside `folder`, and rename it.
+    """Write model, history, predictions, pictures and report to a temporary folder, and rename it to `folder`.
 
     Raises:
-        OSError: if it cannot be written, or something came to be at `folder` meanwhile; nothing is left behind.
+        OSError: if it cannot be written, or `folder` has been created meanwhile; nothing is left behind.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -88,10 +88,10 @@ def write_run(run: Run, folder: Path) -> None:
 
 
 def write_predictions(predictions: pd.DataFrame, path: Path) -> None:
-    """Write predictions as a CSV file that is whole or not there.
+    """Write predictions as a CSV file, completely or not at all.
 
     Raises:
-        OSError: if it cannot be written; an old file is left as it is.
+        OSError: if it cannot be written; an old file stays unchanged.
     """
     try:
         write_atomically(path, predictions.to_csv(index=False, lineterminator="\n").encode())

@@ -1,6 +1,6 @@
-"""Scores on held-out rows, beside those of a linear model, and of a baseline that looks at no column.
+"""Scores on held-out rows, of a network, of a linear model, and of a baseline that uses no column.
 
-scikit-learn works them out.
+scikit-learn computes them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LABELS", "behind_baseline", "behind_linear", "figures", "score_classes", "score_numbers", "setting"]
 
-#: What each score is called in print, and whether higher is better.
+#: The printed name of each score, and whether higher is better.
 LABELS = {
     "accuracy": ("accuracy", True),
     "macro_f1": ("macro F1", True),
@@ -25,7 +25,7 @@ LABELS = {
     "mae": ("MAE", False),
 }
 
-#: What the baseline does, by the score in which a model must at least keep up with it to be of use.
+#: The baselines, by the score in which a useful model must be at least as good.
 _BASELINES = {
     "accuracy": "always answering the most frequent class",
     "log_loss": "giving each class its share of the rows as probability",
@@ -34,7 +34,7 @@ _BASELINES = {
 
 
 def behind_baseline(scores: Mapping[str, Any]) -> str:
-    """Say in what a model is worse than the baseline; an empty text if in nothing.
+    """Name the scores in which a model is worse than the baseline; return an empty text if there are none.
 
     >>> behind_baseline({"r2": -3.0, "baseline": {"r2": -0.01}})
     'worse than always answering the mean (R² -3.000 against -0.01000)'
@@ -50,7 +50,7 @@ def behind_baseline(scores: Mapping[str, Any]) -> str:
 
 
 def behind_linear(scores: Mapping[str, Any]) -> str:
-    """Say by how much a network is behind the linear model, in the score that matters most; an empty text if it is not.
+    """Say by how much a network is behind the linear model in the main score; return an empty text if it is not.
 
     >>> behind_linear({"r2": 0.25, "linear": {"r2": 0.5}})
     'behind a linear model (R² 0.2500 against 0.5000)'
@@ -65,13 +65,13 @@ def behind_linear(scores: Mapping[str, Any]) -> str:
 
 
 def _is_worse(score: float, baseline: float, higher_is_better: bool) -> bool:
-    if figures(score) == figures(baseline):  # as far as a reader can tell
+    if figures(score) == figures(baseline):  # in the printed digits
         return False
     return score < baseline if higher_is_better else score > baseline
 
 
 def figures(value: str | float | int) -> str:
-    """Return a number in as many digits as a reader wants: counts in full, others in four figures.
+    """Return a number as text for readers: counts in full, others with four figures.
 
     >>> figures(12), figures(1.0), figures(0.96666667), figures(12345.678), figures(0.0000123), figures("red")
     ('12', '1.000', '0.9667', '12346', '1.230e-05', 'red')
@@ -82,7 +82,7 @@ def figures(value: str | float | int) -> str:
 
 
 def setting(value: str | float | int) -> str:
-    """Return what was chosen before training as `figures` does, without the zeros that it did not have.
+    """Return a setting as text: like `figures`, but without trailing zeros.
 
     >>> setting(0.01), setting(0.53571428), setting(60), setting("adamw")
     ('0.01', '0.5357', '60', 'adamw')
@@ -100,21 +100,21 @@ def score_classes(
     """Score a classification.
 
     Args:
-        train: the class indices of the training rows: the baseline answers the most frequent one, and their shares.
+        train: the class indices of the training rows: the baseline predicts the most frequent one, and their shares.
         true: the class indices of the held-out rows.
-        probabilities: the model's, one row a held-out row and one column a class.
+        probabilities: the model's probabilities, one row per held-out row and one column per class.
         classes: the names.
         linear: the probabilities of the linear model, if there is one.
 
     Returns:
-        accuracy, macro F1 and log loss of the model, the same of the `linear` model and of the `baseline`, precision,
-        recall, F1 and the number of rows `per_class`, and the `confusion` matrix (rows true, columns predicted).
+        Accuracy, macro F1 and log loss of the model, of the `linear` model and of the `baseline`; precision, recall, F1
+        and the number of rows `per_class`; and the `confusion` matrix (rows true, columns predicted).
     """
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
     labels = list(range(len(classes)))
     predicted = probabilities.argmax(axis=1)
-    shares = np.bincount(train, minlength=len(classes)) / len(train)  # 0 of a class that only held-out rows have
+    shares = np.bincount(train, minlength=len(classes)) / len(train)  # 0 for a class that only held-out rows have
     prior = np.tile(shares, (len(true), 1))
     per_class = precision_recall_fscore_support(true, predicted, labels=labels, zero_division=0)
     return {
@@ -150,13 +150,13 @@ def score_numbers(
     """Score a regression.
 
     Args:
-        train: the target's values in the training rows: the baseline answers their mean.
+        train: the target's values in the training rows: the baseline predicts their mean.
         true: the values in the held-out rows.
         predicted: the model's values for the held-out rows.
-        linear: those of the linear model, if there is one.
+        linear: the predictions of the linear model, if there is one.
 
     Returns:
-        R², RMSE and MAE of the model, and the same of the `linear` model and of the `baseline`.
+        R², RMSE and MAE of the model, of the `linear` model and of the `baseline`.
     """
     mean = float(np.mean(train))
     return {

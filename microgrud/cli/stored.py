@@ -1,4 +1,4 @@
-"""The entries that `microgrud train` stores in a model file beside the network, and the check of them."""
+"""The entries that `microgrud train` stores in a model file in addition to the network, and their check."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PER_CLASS = {"class": TEXT, "precision": _REAL, "recall": _REAL, "f1": _REAL, "
 
 
 def check_stored(extra: dict[str, Any], model: MLP) -> None:
-    """Raise a ValueError that names the entry unless all is as `microgrud train` stores it, and fits the network."""
+    """Raise a ValueError that names the first entry that `microgrud train` would not store for this network."""
     check_entry("extra", extra, dict.fromkeys(("preprocessing", "settings", "trained", "scores"), OBJECT))
     preprocessing, scores = extra["preprocessing"], extra["scores"]
     check_entry("extra.preprocessing", preprocessing, {"columns": [OBJECT], "target": _TARGET})

@@ -1,7 +1,7 @@
-"""Tables: a CSV file as named columns of text, with the row and line at hand for every complaint.
+"""Tables: a CSV file as named columns of text, which can name the row and line of a cell in every message.
 
-A table is kept as the text that stands in the file: whether a column is numbers or categories is a question for
-`microgrud.cli.preprocessing`, which asks it of `numbers` and `missing_cells` below. pandas does the parsing.
+A table keeps the text of the file: `microgrud.cli.preprocessing` decides whether a column holds numbers or categories.
+pandas does the parsing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = [
     "why_unreadable",
 ]
 
-#: Cells that stand for "not known": pandas's own list, and the question mark of the UCI tables.
+#: Cells that mean a missing value: pandas's own list, and the question mark of the UCI tables.
 MISSING = frozenset(
     [
         *["", "?", "<NA>", "NA", "N/A", "n/a", "#NA", "#N/A", "#N/A N/A", "NULL", "null", "None"],
@@ -53,7 +53,7 @@ _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 
 
 class TableError(ValueError):
-    """A table that cannot be used as it is; the message is one line, names column and row, and says what to do."""
+    """An unusable table; the message is one line, names column and row, and says what to do."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,10 @@ class Table:
     """Named columns of text, in the order of the file.
 
     Args:
-        name: what the table is called, such as the file's name without its ending.
-        cells: one column of stripped text a column of the file; the index counts the data rows from 0.
-        notes: what the reader of the results should know, such as an encoding that had to be guessed.
-        text: the text that was read, from which `place` finds line numbers; None for a table not read from a file.
+        name: the name of the table, such as the file's name without its suffix.
+        cells: one column of stripped text per column of the file; the index counts the data rows from 0.
+        notes: remarks for the reader of the results, such as a guessed encoding.
+        text: the text of the file, from which `place` finds line numbers; None for a table that is not from a file.
         delimiter: the character between two cells of the text.
     """
 
@@ -83,13 +83,13 @@ class Table:
         return [str(name) for name in self.cells.columns]
 
     def place(self, row: int) -> str:
-        """Say where the row at position `row` stood in the file: which data row, and which line, both from 1."""
+        """Return the place in the file of the row at position `row`: the data row and the line, both from 1."""
         record = int(self.cells.index[row]) + 1
         return f"row {record}" + (f" (line {self._lines[record]})" if record < len(self._lines) else "")
 
     @property
     def row_numbers(self) -> list[int]:
-        """Return which data row of the file each row is, from 1; rows that were left out leave gaps."""
+        """Return the number of each row in the file, from 1; rows that were left out leave gaps."""
         return [int(position) + 1 for position in self.cells.index]
 
     def cell(self, column: str, row: int) -> str:
@@ -98,12 +98,12 @@ class Table:
 
     @CachedAttribute
     def _lines(self) -> list[int]:
-        """The line in the file at which each record starts, the header first."""
+        """Return the line in the file at which each record starts, the header first."""
         records = _records(self.text or "", self.delimiter)
         return [line for line, record in records if any(cell.strip() for cell in record)]
 
     def without_columns(self, names: Sequence[str]) -> Table:
-        """Return the table without the columns `names`; an unknown name is a TableError."""
+        """Return the table without the columns `names`; raise a TableError for an unknown name."""
         for name in names:
             self.require(name)
         return self._with(self.cells.drop(columns=list(names)))
@@ -126,15 +126,15 @@ class Table:
         return [(columns[column], row) for row, column in np.argwhere(missing).tolist()]
 
     def numbers(self, column: str) -> NDArray[np.float64]:
-        """Return a column as floats: NaN where a cell is text, and infinity where a cell says so or overflows.
+        """Return a column as floats: NaN for text, infinity for a cell that says so or overflows.
 
-        A decimal comma is understood in a file whose cells are not separated by commas.
+        A decimal comma is accepted in a file whose cells are not separated by commas.
         """
         return np.array([number(cell, self.delimiter != ",") for cell in self.cells[column]], dtype=float)
 
 
 def number(cell: str, decimal_comma: bool = False) -> float:
-    """Return the number that a cell holds: NaN where it is text, infinity where it says so or overflows.
+    """Return the number in a cell: NaN for text, infinity for a cell that says so or overflows.
 
     >>> number("-2.5e1"), number("2,5"), number("2,5", decimal_comma=True), number("1_000"), number("-inf")
     (-25.0, nan, 2.5, nan, inf)
@@ -210,15 +210,15 @@ def iris_table() -> Table:
 def read_table(path: str | Path, delimiter: str | None = None) -> Table:
     """Read a CSV file into a Table of text.
 
-    The delimiter is the one of comma, semicolon, tab and bar that splits the header into most columns, unless it is
-    given. The encoding is UTF-8 or, where a byte order mark says so, UTF-16; otherwise Windows-1252, with a note.
+    Unless it is given, the delimiter is the one of comma, semicolon, tab and bar that splits the header into most
+    columns. The encoding is UTF-8 or, with its byte order mark, UTF-16; otherwise Windows-1252, with a note.
 
     Args:
         path: the file; its first line that is not blank holds the names of the columns.
         delimiter: the one character between cells, or `tab`.
 
     Raises:
-        TableError: if there is no such file, or what is in it is not a table.
+        TableError: if there is no such file, or it does not hold a table.
     """
     if delimiter is not None:
         delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
@@ -247,11 +247,11 @@ def why_unreadable(path: str | Path, error: OSError, wanted: str) -> str:
     """Say in one line why a file cannot be read, and what to do.
 
     Args:
-        path: what the user gave.
-        error: what came of reading it.
-        wanted: what the user should have given, such as `"CSV file"`.
+        path: the path that the user gave.
+        error: the error of reading it.
+        wanted: the kind of file that is needed, such as `"CSV file"`.
     """
-    if os.path.isdir(path):  # which Windows answers as if for want of permission
+    if os.path.isdir(path):  # on Windows the error is one of permission
         return f"{path}: is a directory; give the {wanted} in it"
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
         return f"{path}: there is no such file; give the path of a {wanted}"
@@ -278,7 +278,7 @@ def _text(path: Path, notes: list[str]) -> str:
 
 
 def _parse(path: Path, text: str, delimiter: str) -> pd.DataFrame:
-    """The file's records that are not blank, the header among them, as stripped text."""
+    """Return the records of the file that are not blank, the header among them, as stripped text."""
     import pandas as pd
 
     body = text[_blank_start(text) :]
@@ -294,7 +294,7 @@ def _parse(path: Path, text: str, delimiter: str) -> pd.DataFrame:
 
 
 def _parser_complaint(message: str, text: str, delimiter: str) -> str:
-    """Put pandas's message into the user's terms: lines of the file, where pandas counts records."""
+    """Translate pandas's message, which counts records, to lines of the file."""
     lines = [line for line, _ in _records(text, delimiter)]
     first = len(_records(text[: _blank_start(text)], delimiter))
     fields = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", message)
@@ -311,10 +311,10 @@ def _parser_complaint(message: str, text: str, delimiter: str) -> str:
 
 
 def _records(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
-    """Each record of the text with the line at which it starts, counted from 1; blank lines are empty records."""
+    """Return each record of the text with the line at which it starts, from 1; blank lines are empty records."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     records, line = [], 1
-    # The reader gives up at a cell of more than csv.field_size_limit() characters; the lines above it are known.
+    # The reader fails at a cell of more than csv.field_size_limit() characters; the lines above it are known.
     with contextlib.suppress(csv.Error):
         for record in reader:
             records.append((line, record))
@@ -323,7 +323,7 @@ def _records(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
 
 
 def _blank_start(text: str) -> int:
-    """How many characters at the start of the text belong to blank lines."""
+    """Return the number of characters in the blank lines at the start of the text."""
     match = re.match(r"\s*[\r\n]", text)
     return match.end() if match else 0
 

@@ -1,4 +1,4 @@
-"""The pictures of how training went: the loss surface with the walk over it, and the gradients of each layer."""
+"""The pictures of the course of training: the loss surface with the walk over it, and the gradients of each layer."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 __all__ = ["flow_chart", "flow_picture", "surface_chart", "surface_of", "surface_picture"]
 
-#: Samples times parameters times places that the loss is evaluated for: measured, 1 to 2 s, without C half a minute.
+#: Maximum of samples times parameters times points of a surface: measured, 1 to 2 s, without C half a minute.
 _MOST_WORK = 25_000_000
-#: Places along each side of the grid, at least and at most.
+#: Minimum and maximum number of points along each side of the grid.
 _FEWEST_POINTS, _MOST_POINTS = 21, 41
-#: Where all rows are too many, so many are drawn from them at least.
+#: Minimum number of rows to sample if the table is too large to use all.
 _FEWEST_ROWS = 50
-#: More parameters than this, and a surface takes minutes rather than seconds.
+#: Maximum number of parameters: with more, a surface takes minutes rather than seconds.
 _MOST_PARAMETERS = 5_000
 
 
@@ -39,7 +39,7 @@ _MOST_PARAMETERS = 5_000
 
 
 def surface_picture(run: Run) -> Picture:
-    """Return the picture of the loss over a plane through parameter space, with the walk that training took."""
+    """Return the picture of the loss over a plane through parameter space, with the walk of training."""
     parameters = len(run.trajectory.parameters)
     if parameters > _MOST_PARAMETERS:
         return Picture(
@@ -63,7 +63,7 @@ def surface_chart(surface: LossSurface, theme: charts.Theme = charts.LIGHT) -> A
 
 
 def surface_of(run: Run) -> LossSurface:
-    """Evaluate the training loss over the plane in which the walk of the parameters varied most."""
+    """Evaluate the training loss over the plane along which the parameters moved most."""
     model, trajectory = run.predictor.model, run.trajectory
     samples, loss = measured_samples(run), sample_loss(run.settings)
     work = len(samples) * len(trajectory.parameters)
@@ -81,7 +81,7 @@ def surface_of(run: Run) -> LossSurface:
 
 
 def measured_samples(run: Run) -> Samples:
-    """Return the training samples that the loss is measured on: all, or some where all would take too long."""
+    """Return the training samples on which the loss is measured: all, or a sample if all would take too long."""
     rows, parameters = run.train_rows, len(run.trajectory.parameters)
     most = max(_FEWEST_ROWS, _MOST_WORK // (_FEWEST_POINTS**2 * parameters))
     samples = Samples(run.inputs, run.targets)
@@ -94,14 +94,15 @@ def _surface_caption(run: Run, surface: LossSurface) -> str:
     if surface.plane.variance is not None:
         share = sum(surface.plane.variance)
         said.append(
-            f"Of the {len(surface.parameters)} dimensions of parameter space it shows the two in which the walk varied "
-            f"most, which hold {share:.0%} of it; the others are as they are at its end."
+            f"The plane spans the two directions in the {len(surface.parameters)}-dimensional parameter space along "
+            f"which training moved most, with {share:.0%} of the variance; in all other directions the parameters keep "
+            "their final values."
         )
     elif surface.trajectories:
-        said.append("The two parameters are all that the network has.")
+        said.append("The network has only these two parameters.")
     if surface.trajectories:
         every = run.trajectory.every
-        said.append(f"A mark is {'a step' if every == 1 else f'each {_ordinal(every)} step'}.")
+        said.append(f"Marks show every {'' if every == 1 else f'{_ordinal(every)} '}step.")
     return " ".join(said)
 
 
@@ -131,13 +132,13 @@ def flow_picture(run: Run) -> Picture | None:
     return Picture(
         themed_files(lambda theme: flow_chart(run, gradients, theme)),
         "Gradient flow: the mean and the largest gradient of each layer, before the first step and after the last.",
-        f"The gradients of the mean loss of {_measured_rows(run)}, a layer at a time. Before the first step they "
-        "should reach all layers; after the last they are small where training has come to rest.",
+        f"The gradients of the mean loss of {_measured_rows(run)}, layer by layer. Before the first step they should "
+        "reach all layers; after the last step they are small if training has converged.",
     )
 
 
 def flow_chart(run: Run, gradients: Mapping[str, Vector], theme: charts.Theme = charts.LIGHT) -> Axes:
-    """Draw gradients a layer at a time, in a panel for each title, all on one scale."""
+    """Draw gradients layer by layer, in one panel per title, all on one scale."""
     parameters = run.trajectory.parameters
     figure = charts.figure(4.6 * len(gradients), 4.0, theme).figure
     figure.clear()
@@ -161,7 +162,7 @@ def flow_chart(run: Run, gradients: Mapping[str, Vector], theme: charts.Theme = 
 
 
 def _gradient_at(run: Run, place: Vector) -> Vector:
-    """Return the gradient of the training loss where the parameters are as at `place`; they stay as they are."""
+    """Return the gradient of the training loss at `place` in parameter space; the parameters keep their values."""
     parameters, samples, loss = run.trajectory.parameters, measured_samples(run), sample_loss(run.settings)
     data, kept = read_data(parameters), read_gradients(parameters)
     try:
