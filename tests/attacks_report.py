@@ -1,7 +1,7 @@
-"""The evidence that files stand attacks: `python tests/attacks_report.py` in the root of the repository.
+"""Evidence that files withstand attacks: `python tests/attacks_report.py` in the root of the repository.
 
-Processes that save are killed at random moments (`--kills 200 --seed 0`), files and pickles are cut off and get bits
-flipped (`--flips 4000`). Prints counts; each problem is a line of its own, and makes the exit code 1.
+Processes that save are killed at random moments (`--kills 200 --seed 0`); files and pickles are truncated, or get bits
+flipped (`--flips 4000`). Prints counts, and a line for each problem; with problems the exit code is 1.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from microgrud.nn import MLP, ModelFileError, load_model
 
 Counts = collections.Counter[str]
 
-#: About 90 KB each, which take a few milliseconds to write.
+#: Models of about 90 KB, which take a few milliseconds to write.
 MODELS = [MLP(20, [40, 40, 1], rng=seed) for seed in (0, 1)]
-#: A pickle with one bit changed may ask for a table of 32 GB.
+#: Memory limit: a pickle with one changed bit may request a table of 32 GB.
 MOST_MEMORY = 4 << 30
 
 
@@ -45,7 +45,7 @@ def save_model_again_and_again(folder: Path) -> None:
 
 
 def save_run_again_and_again(folder: Path) -> None:
-    """Write folders, each in the place of the one before."""
+    """Write folders, each of which replaces the one before."""
     while True:
         for model in MODELS:
             with write_folder_atomically(folder / "run") as partial:
@@ -58,7 +58,7 @@ def save_run_again_and_again(folder: Path) -> None:
 
 
 def started(save: Callable[[Path], None], folder: Path) -> tuple[int, int]:
-    """Fork a process that saves until it is killed; return its id, and where it writes what goes wrong."""
+    """Fork a process that saves until it is killed; return its id, and the pipe to which it writes errors."""
     reading, writing = os.pipe()
     child = os.fork()
     if child:
@@ -73,7 +73,7 @@ def started(save: Callable[[Path], None], folder: Path) -> tuple[int, int]:
 
 
 def killed(process: tuple[int, int]) -> str:
-    """Kill a process, and return what went wrong in it."""
+    """Kill a process, and return its errors."""
     child, reading = process
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
@@ -82,7 +82,7 @@ def killed(process: tuple[int, int]) -> str:
 
 
 def kill_savers(folder: Path, kills: int, rng: random.Random, counts: Counts) -> Iterator[str]:
-    """Kill one of two processes that save to the same file, again and again, while the other goes on."""
+    """Kill, again and again, one of two processes that save to the same file, while the other continues."""
     path = folder / "model.json"
     MODELS[0].save(path)
     states = [model.state_dict() for model in MODELS]
@@ -91,7 +91,7 @@ def kill_savers(folder: Path, kills: int, rng: random.Random, counts: Counts) ->
         time.sleep(rng.uniform(0.002, 0.03))
         said = killed(savers[k % 2])
         if said:
-            yield f"a saver failed beside another that was killed: {said}"
+            yield f"a saver failed while another was killed: {said}"
         if load_model(path)[0].state_dict() not in states:
             yield f"kill {k}: the file holds neither of the two models"
         counts["temporary files seen"] += sum(name != "model.json" for name in os.listdir(folder))
@@ -132,7 +132,7 @@ def kill_runs(folder: Path, kills: int, rng: random.Random, counts: Counts) -> I
 
 
 def left_behind(folder: Path, name: str, save: Callable[[], None]) -> Iterator[str]:
-    """Say what a save leaves in the folder besides its target."""
+    """Yield a problem if a save leaves more than its target in the folder."""
     save()
     if os.listdir(folder) != [name]:
         yield f"after another save the folder still holds {sorted(os.listdir(folder))}"
@@ -142,7 +142,7 @@ def left_behind(folder: Path, name: str, save: Callable[[], None]) -> Iterator[s
 
 
 def damaged(data: bytes, rng: random.Random) -> bytes:
-    """Cut off what is whole, flip a bit of it, or write junk over it."""
+    """Return data that is truncated, has a flipped bit, or is overwritten by junk in one place."""
     at = rng.randrange(len(data))
     kind = rng.randrange(3)
     if kind == 0:
@@ -154,7 +154,7 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
 
 
 def damage_model_files(folder: Path, times: int, rng: random.Random, counts: Counts) -> Iterator[str]:
-    """Read damaged model files, each of which must be refused with the error for it."""
+    """Read damaged model files, each of which must be refused with a ModelFileError."""
     path = folder / "damaged.json"
     MLP(2, [3, 1], activation="tanh", rng=0).save(path)
     whole = path.read_bytes()
@@ -175,7 +175,7 @@ def damage_model_files(folder: Path, times: int, rng: random.Random, counts: Cou
 
 
 def recorded() -> Any:
-    """Compile a function without leaves, whose numbers a pickle would not protect, and record it in two ways."""
+    """Compile a function without leaves, whose numbers a pickle would not protect, and record two paths of it."""
 
     def f(x: Any, k: Any) -> Any:
         z = softmax([x[0] * x[1] + 0.5, x[1], x[0]])
@@ -190,8 +190,8 @@ def recorded() -> Any:
 def damage_pickles(times: int, rng: random.Random, counts: Counts) -> Iterator[str]:
     """Load damaged pickles of a compiled function: refused, or the same numbers, or a call that was not recorded.
 
-    What no code of this package sees (the name of a module, say) is refused by `pickle`, with many kinds of error; for
-    some of it CPython prints a SystemError about a bytearray.
+    Damage that no code of this package sees (in the name of a module, say) is refused by `pickle`, with many kinds of
+    errors; for some of them CPython prints a SystemError about a bytearray.
     """
     function = recorded()
     whole = pickle.dumps(function)
@@ -206,7 +206,7 @@ def damage_pickles(times: int, rng: random.Random, counts: Counts) -> Iterator[s
             frames = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
             if os.path.dirname(microgrud.__file__) in "".join(map(os.path.dirname, frames)):
                 yield f"a damaged pickle: {error!r}, raised in {frames[-1]}"
-            counts["damaged pickles refused by pickle in other words"] += 1
+            counts["damaged pickles refused with another error"] += 1
             continue
         if not isinstance(twin, type(function)):
             counts["damaged pickles of something else"] += 1
@@ -218,7 +218,7 @@ def damage_pickles(times: int, rng: random.Random, counts: Counts) -> Iterator[s
             continue
         counts["damaged pickles that give the same numbers"] += 1
         if found != expected:
-            yield f"a damaged pickle gives {found} in place of {expected}"
+            yield f"a damaged pickle gives {found} instead of {expected}"
 
 
 # --- all of it --------------------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
-"""Kill a training run with SIGKILL at any moment, resume it, and compare its end with that of one never killed.
+"""Kill a training run with SIGKILL at any moment, resume it, and compare its end with that of an undisturbed run.
 
     python tests/kills.py PATH KIND     a run with its checkpoint at PATH; prints a digest of its end, and the seconds
 
-`tests/kills_report.py` does it 200 times, `test_checkpoint_files.py` a few.
+`tests/kills_report.py` does this 200 times, `test_checkpoint_files.py` a few times.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from typing import Any
 
 import numpy as np
 
-#: Kinds of runs: a recorded network; one with state of its own; L-BFGS; one whose file is written anew all the time.
+#: Kinds of runs: a recorded network; one with other state; L-BFGS; one whose file is rewritten at every save.
 KINDS = ("recorded", "stateful", "lbfgs", "rewritten")
 
 
 def run(path: Path, kind: str) -> str:
-    """Train with a checkpoint, resuming where there is one; return a digest of all that the run ends with."""
+    """Train with a checkpoint, resuming if there is one; return a digest of the final state."""
     from microgrud.losses import squared_error
     from microgrud.nn import MLP
     from microgrud.train import checkpoint, fit
 
     class Stateful(MLP):
-        """Draws from three generators and counts."""
+        """A network that draws from three generators and counts its calls."""
 
         def __init__(self) -> None:
             super().__init__(2, [4, 1], activation="tanh", rng=0)
@@ -40,7 +40,7 @@ def run(path: Path, kind: str) -> str:
                 0.001 * random.random() + 1e-5 * self.calls[0]
             )
 
-    checkpoint._PAUSE = 0  # saved after every epoch, so that more kills strike a save
+    checkpoint._PAUSE = 0  # saves after every epoch, so that more kills strike a save
     if kind == "rewritten":
         checkpoint._SLACK = -(1 << 40)
     random.seed(1)
@@ -61,29 +61,29 @@ def command(path: Path, kind: str) -> list[str]:
 
 
 def uninterrupted(folder: Path, kind: str) -> tuple[str, float]:
-    """Return what a run ends with that nothing kills, and the seconds that it takes."""
+    """Return the digest of an undisturbed run, and the seconds that it takes."""
     result = subprocess.run(command(folder / f"{kind} whole.json", kind), check=True, capture_output=True, text=True)
     end, seconds = result.stdout.split()
     return end, float(seconds)
 
 
 def killed(folder: Path, kind: str, seconds: float, rng: random.Random, most: int) -> tuple[str, int, bool]:
-    """Kill runs, at most so often, until one ends by itself.
+    """Kill runs, at most `most` of them, until one ends by itself.
 
     Args:
-        folder: for the checkpoint.
+        folder: the folder of the checkpoint.
         kind: one of `KINDS`.
-        seconds: how long after its first save a run lives at most.
-        rng: draws how long it lives.
-        most: how many runs to kill.
+        seconds: the longest lifetime of a run after its first save.
+        rng: draws the lifetime.
+        most: the largest number of kills.
 
     Returns:
-        What the last run ends with, how many were killed, and whether one of these left a torn line.
+        The digest of the last run, the number of kills, and whether one of them left a torn line.
     """
     path = folder / f"{kind} {rng.random()}.json"
     kills, torn = 0, False
     while True:
-        # Once the checkpoint is there the run has begun; the time before that is that of imports.
+        # The run has begun when the checkpoint exists; before that, it imports modules.
         before = path.stat().st_mtime_ns if path.exists() else None
         process = subprocess.Popen(command(path, kind), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         while process.poll() is None and (path.stat().st_mtime_ns if path.exists() else None) == before:

@@ -1,8 +1,8 @@
 """Kill 200 training runs with SIGKILL, and resume them: `python tests/kills_report.py [--kills 200] [--seed 0]`.
 
 Each chain of runs has one checkpoint: a run is killed at a random moment, the next resumes, until one ends by itself.
-That one must end, in parameters, history and random numbers, with the bits of a run that was never killed. The command
-says how many kills left a torn line, and fails at the first chain that ends otherwise.
+The last run must have the same parameters, history and random numbers, to the bit, as a run that was never killed. The
+command prints how many kills left a torn line, and fails at the first chain with another end.
 """
 
 from __future__ import annotations

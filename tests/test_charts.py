@@ -1,4 +1,4 @@
-"""The pictures of a training run: what is in them, and that they touch nothing outside themselves."""
+"""The pictures of a training run: their contents, and that they change no global state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints: a run that was cut in two ends with the bits of one that was not; damaged files change nothing."""
+"""Checkpoints: a run in two parts ends with the same bits as an uninterrupted one; damaged files change nothing."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_run_in_two_parts_ends_with_the_bits_of_a_whole_one(
         network(), OPTIMIZERS[name], schedule, validation=0.2, early_stopping=3, checkpoint=path, callbacks=stop_at(cut)
     )
     assert (len(first), first.stopped_by) == (cut, "callback")
-    resumed = network(seed=1)  # what it begins with does not matter
+    resumed = network(seed=1)  # its initial state does not matter
     history = train(resumed, OPTIMIZERS[name], schedule, validation=0.2, early_stopping=3, checkpoint=path, resume=True)
     assert resumed.state_dict() == whole.state_dict()
     assert history == expected
@@ -122,7 +122,7 @@ def test_a_run_may_be_cut_anywhere_and_often(cuts: list[int], seed: int, shuffle
 
 
 class Noisy(MLP):
-    """A network that draws random numbers while it is trained."""
+    """A network that draws random numbers during training."""
 
     def __call__(self, x: Any) -> Any:
         if self.training:
@@ -148,7 +148,7 @@ def test_a_model_that_draws_random_numbers_resumes_with_those_it_would_have_draw
     assert history == expected
 
 
-def test_more_epochs_go_on_where_a_finished_run_ended(tmp_path: Path) -> None:
+def test_more_epochs_continue_where_a_finished_run_ended(tmp_path: Path) -> None:
     whole, model = network(), network()
     expected = train(whole, epochs=6)
     train(model, epochs=2, checkpoint=tmp_path / "run.json")
@@ -182,7 +182,7 @@ def test_the_checkpoint_is_written_every_so_many_epochs_and_at_the_end(tmp_path:
 
     train(network(), epochs=5, batch_size=None, checkpoint=path, checkpoint_every=2, callbacks=watch)
     assert written[0] == 2
-    assert set(written) <= {2, 4}  # one that follows too closely may be left out
+    assert set(written) <= {2, 4}  # a save that follows too closely may be left out
     assert load_checkpoint(path)["epoch"] == 5
 
 
@@ -243,7 +243,7 @@ def finished(path: Path) -> None:
 
 
 def change_file(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], Any]) -> None:
-    """Write a checkpoint again with another header or state, and right checksums."""
+    """Rewrite a checkpoint with another header or state, and correct checksums."""
     header, records = read_journal(path, FORMAT, VERSION)
     change(header, records[-1])
     journal = Journal(path, header)
@@ -253,7 +253,7 @@ def change_file(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], A
 
 
 def refuses(path: Path, message: str, **others: Any) -> None:
-    """Resuming from the path must raise, and leave model, optimizer and schedule as they are."""
+    """Check that resuming from the path raises, and leaves model, optimizer and schedule unchanged."""
     model = network(8)
     optimizer = OPTIMIZERS["Adam"](model.parameters())
     schedule = SCHEDULES["step"](optimizer)
@@ -380,7 +380,7 @@ def test_a_run_that_diverges_after_resuming_goes_back_no_further_than_the_checkp
     def infinite(prediction: Value, target: float) -> Value:
         return prediction * float("inf")
 
-    infinite.__qualname__ = squared_error.__qualname__  # as if the loss of the same name had run away
+    infinite.__qualname__ = squared_error.__qualname__  # as if the loss of the same name had diverged
     with pytest.raises(ArithmeticError, match="epoch 2, batch 1 of 3"):
         train(resumed, checkpoint=path, resume=True, loss=infinite)
     assert resumed.state_dict() == first.state_dict()

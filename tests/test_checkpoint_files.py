@@ -1,4 +1,4 @@
-"""The file of a checkpoint: torn, damaged, in the way, on a full disk, killed; never lost, never believed wrongly."""
+"""The file of a checkpoint: torn, damaged, obstructed, on a full disk, after a kill; never lost, never misread."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def network(seed: int = 0) -> MLP:
 
 @pytest.fixture
 def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Save after each epoch, however short it is."""
+    """Save after each epoch, even after a short one."""
     monkeypatch.setattr(checkpoint_module, "_PAUSE", 0)
 
 
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
-    """Let writes fail beyond a size, as they do on a full disk."""
+    """Make writes fail beyond a size, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
@@ -58,7 +58,7 @@ def largest_file(size: int) -> Iterator[None]:
 
 
 def resumes_from(path: Path, epoch: int | None) -> None:
-    """A run must go on from the end of this epoch, or the beginning if None, and end as one that was never stopped."""
+    """Check that a run continues from the end of this epoch (the start if None), and ends like an uninterrupted run."""
     whole, resumed, steps = network(), network(5), list[int]()
     expected = train(whole, None)
     assert train(resumed, path, resume=True, callbacks=lambda event: steps.append(event.step)) == expected
@@ -78,12 +78,12 @@ def test_a_file_that_is_cut_off_resumes_from_the_last_whole_record(tmp_path: Pat
     assert len(ends) == 4  # the header, and three epochs
     for size in sorted(random.Random(0).sample(range(ends[1], len(content)), 25)):
         path.write_bytes(content[:size])
-        whole = sum(end - 1 <= size for end in ends)  # the end of the line itself is not needed
+        whole = sum(end - 1 <= size for end in ends)  # the newline at the end is not needed
         assert len(read_journal(path, FORMAT, VERSION)[1]) == whole - 1
     for epoch in (1, 2, 3):
         path.write_bytes(content[: ends[epoch] + (7 if epoch < 3 else 0)])
         resumes_from(path, epoch)
-    for size in (1, 50, ends[0] - 2, ends[0], ends[1] - 2):  # never torn there: these two lines come at once
+    for size in (1, 50, ends[0] - 2, ends[0], ends[1] - 2):  # never torn there: these two lines are written at once
         path.write_bytes(content[:size])
         with pytest.raises(ModelFileError, match=r"run\.json: (damaged|not a)"):
             train(network(), path, resume=True)
@@ -116,7 +116,7 @@ def test_a_lost_repeated_or_exchanged_line_is_noticed(tmp_path: Path) -> None:
         path.write_bytes(b"".join(lines))
         with pytest.raises(ModelFileError, match=r"damaged|not a microgrud"):
             train(network(), path, resume=True)
-    path.write_bytes(b"".join([a, b, c, d, e]).replace(b"\n", b"\r\n"))  # which Git may do
+    path.write_bytes(b"".join([a, b, c, d, e]).replace(b"\n", b"\r\n"))  # Git may do this
     resumes_from(path, 4)
 
 
@@ -288,7 +288,7 @@ def test_the_file_grows_with_what_is_new_and_is_rewritten_at_twice_its_live_size
     header, records = read_journal(rewritten, FORMAT, VERSION)
     live = Journal(tmp_path / "live.json", header)
     live.rewrite(records[0])
-    assert largest < 2 * live.size + 8_000 < sizes[-1]  # one record more, and keys of the history counted again
+    assert largest < 2 * live.size + 8_000 < sizes[-1]  # one more record, and keys of the history counted twice
     assert train(network(), rewritten, epochs=31, resume=True) == train(network(), None, epochs=31)
 
 
@@ -301,10 +301,10 @@ def test_a_check_of_the_target_leaves_the_file_as_it_is(tmp_path: Path) -> None:
 # --- killed ---
 
 
-@pytest.mark.parametrize("kind", ["stateful", "rewritten"])  # kills_report.py does more, of more kinds
+@pytest.mark.parametrize("kind", ["stateful", "rewritten"])  # kills_report.py kills more runs, of more kinds
 def test_a_run_that_is_killed_resumes_to_the_same_end(kind: str, tmp_path: Path) -> None:
     end, seconds = uninterrupted(tmp_path, kind)
-    for _ in range(5):  # a machine may be so fast, or so slow, that no kill strikes
+    for _ in range(5):  # on a very fast or very slow machine no kill may strike
         found, kills, _ = killed(tmp_path, kind, seconds / 4, random.Random(kind), most=2)
         assert found == end
         if kills:

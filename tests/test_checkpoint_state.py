@@ -1,4 +1,4 @@
-"""State beside the parameters: a resumed run has all of it, or is refused with the name of what is missing."""
+"""State other than parameters: a resumed run has all of it, or is refused with the name of the missing part."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TARGETS = [2 * a * b + 1 for a, b in ROWS]
 
 
 class Net(Module):
-    """A line with a hook: `factor()` may keep and change state, and what it returns scales the prediction."""
+    """A line with a hook: `factor()` may keep and change state, and its result scales the prediction."""
 
     def __init__(self) -> None:
         self.w, self.b = [Value(0.5), Value(-0.25)], Value(0.125)
@@ -48,7 +48,7 @@ class Net(Module):
 
 
 class CrashError(Exception):
-    """Ends a run as nothing in `fit` expects."""
+    """An error that ends a run and that `fit` does not expect."""
 
 
 def train(model: Any, **others: Any) -> History:
@@ -69,7 +69,7 @@ def crash(event: TrainingEvent) -> None:
 
 
 def ends_the_same(make: Callable[[], tuple[Any, dict[str, Any]]], path: Path, cut: int, end: str) -> None:
-    """Whole and resumed runs must agree in parameters and history, to the bit, and in `model.factor()` after it."""
+    """Check that whole and resumed runs agree to the bit in parameters, history and the next `model.factor()`."""
 
     def prepared() -> tuple[Any, dict[str, Any]]:
         random.seed(7)
@@ -99,7 +99,7 @@ def stateful(make: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def of(start: Callable[[Any], Any], factor: Callable[[Any], Any]) -> Any:
-    """Return a Net that `start` gave attributes, with this factor."""
+    """Return a Net with this factor and the attributes that `start` sets."""
 
     class Special(Net):
         def factor(self) -> Any:
@@ -116,7 +116,7 @@ def generators() -> Any:
         model.inner = types.SimpleNamespace(rng=random.Random(0))
         model.numpy, model.old = np.random.default_rng(0), np.random.RandomState(0)
         model.philox, model.draw = np.random.Generator(np.random.Philox(3)), random.Random(1).random
-        model.rng = model.inner.rng  # one in two places
+        model.rng = model.inner.rng  # one generator in two places
 
     def factor(model: Any) -> float:
         if not hasattr(model, "late"):
@@ -236,7 +236,7 @@ def numbers_of_all_kinds() -> Any:
 
 
 class Moving(Value):
-    """A parameter that keeps its moment, as programs for micrograd do."""
+    """A parameter that stores its moment, as in programs for micrograd."""
 
     def __init__(self, data: float) -> None:
         super().__init__(data)
@@ -283,7 +283,7 @@ def test_a_model_with_state_ends_the_same(name: str, cut: int, end: str, tmp_pat
 
 
 class Annealing(StepLR):
-    """Counts for itself, beside `steps`, which `progress` does not say."""
+    """A schedule with a counter of its own, in addition to `steps`, which `progress` does not name."""
 
     seen = 0
 
@@ -294,7 +294,7 @@ class Annealing(StepLR):
 
 
 class Jittered(SGD):
-    """Draws random numbers, and keeps how many."""
+    """A metric that draws random numbers and counts them."""
 
     def __init__(self, parameters: Any) -> None:
         super().__init__(parameters, lr=0.05, momentum=0.5)
@@ -503,7 +503,7 @@ def test_other_settings_of_a_parameter_group_are_refused(tmp_path: Path) -> None
         run(0.3, resume=True, epochs=4)
 
 
-def test_the_same_objects_may_go_on_in_one_session(tmp_path: Path) -> None:
+def test_the_same_objects_may_continue_in_one_session(tmp_path: Path) -> None:
     whole = STATEFUL["arrays"]()
     expected = train(whole, epochs=5)
     model = STATEFUL["arrays"]()

@@ -1,4 +1,4 @@
-"""The command line, from a table to a report and to predictions; and one line for whatever is wrong with the input."""
+"""The command line, from a table to a report and to predictions; and one line for each error in the input."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def succeed(*words: object) -> Any:
 
 
 def a_table(**columns: Any) -> Path:
-    """`table.csv` with a number, a colour and a class that follows from it in 30 rows, and `columns` on top."""
+    """Write `table.csv`: 30 rows with a number, a colour, a class that depends on them, and `columns`."""
     data: dict[str, Any] = {
         "size": [0.5 * i for i in range(30)],
         "colour": ["red", "blue", "green"] * 10,
@@ -77,7 +77,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out what takes most of the time of a short run, in tests of the model and its predictions."""
+    """Leave out the pictures, which take most of the time of a short run, in tests of model and predictions."""
     monkeypatch.setattr("microgrud.cli.runfolder.draw_pictures", lambda run: {})
 
 
@@ -92,7 +92,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def trained(run_folder: Path) -> str:
-    """A model file and, beside its folder, the table that it was trained on."""
+    """A model file; the table that it was trained on is next to its folder."""
     shutil.copytree(run_folder, "run")
     a_table()
     return "run/model.json"
@@ -463,7 +463,7 @@ def test_predictions_go_where_a_link_points(trained: str) -> None:
     assert len(pd.read_csv("real.csv")) == 30
 
 
-# --- what is wrong with the input -------------------------------------------------------------------------------------
+# --- errors in the input ----------------------------------------------------------------------------------------------
 
 
 def fails(words: list[object], *messages: str) -> None:
@@ -739,7 +739,7 @@ def test_a_model_file_that_may_not_be_read_is_one_line(trained: str, monkeypatch
     fails(["show", trained], message)
 
 
-# --- the way in -------------------------------------------------------------------------------------------------------
+# --- the entry point --------------------------------------------------------------------------------------------------
 
 
 def test_the_version_is_that_of_the_package() -> None:
@@ -752,7 +752,7 @@ def test_help_names_the_commands_and_a_wrong_one_is_one_line() -> None:
     training = succeed("train", "--help").output
     assert "none for a linear model" in " ".join(training.split())
     assert succeed().output == output
-    assert "/ rows" not in training  # the default weight decay is another for each optimizer
+    assert "/ rows" not in training  # the default weight decay depends on the optimizer
     fails(["trian"], "trian")
 
 

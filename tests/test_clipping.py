@@ -1,4 +1,4 @@
-"""Gradient clipping: the direction kept, the bounds held, what is refused."""
+"""Gradient clipping: the direction is kept, the bounds hold, and errors."""
 
 from __future__ import annotations
 

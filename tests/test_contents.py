@@ -1,4 +1,4 @@
-"""The places where modules look for parameters: containers of the standard library, slots, classes, plain objects."""
+"""The places that modules search for parameters: containers of the standard library, slots, classes, objects."""
 
 from __future__ import annotations
 

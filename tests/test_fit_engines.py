@@ -1,4 +1,4 @@
-"""`fit` on recordings and without: the same course to rounding, the same errors, and which of the two it was."""
+"""`fit` with and without recordings: the same course to rounding, the same errors, and the name of the engine."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def numbers(model: Any) -> list[float]:
 
 
 def figures(history: History) -> list[float]:
-    """All that a history holds, in one list."""
+    """Return everything in a history, in one list."""
     of_epochs = [(r.loss, r.metric, r.validation_loss, r.validation_metric) for r in history.epochs]
     columns = [history.loss, history.metric, history.gradient_norm, history.learning_rate, *of_epochs]
     return [math.nan if x is None else x for column in columns for x in column]
 
 
 def both(make: Callable[[], Any], y: Any = TARGETS, **settings: Any) -> tuple[Any, History]:
-    """Train by the tape and without, hold the two together, and return the model and history of the former."""
+    """Train with the tape and without, compare the two, and return model and history of the run with the tape."""
     taped, eager = make(), make()
     settings = {"epochs": 3, "batch_size": 4, **settings}
     histories = [
@@ -105,7 +105,7 @@ def test_one_recording_serves_every_class() -> None:
         patch.setattr("microgrud.train.objective._LEAST_WORK", 0)
         patch.setattr("microgrud.train.objective._LEAST_SAMPLES", 0)
         assert train(model, y=CLASSES, loss=cross_entropy).engine == "tape"
-    assert len(once) == 5  # twice by the model, once with a Value as class, which is none, and in two recordings
+    assert len(once) == 5  # two calls of the model, one refused with a Value as class, and two recordings
 
 
 @pytest.mark.parametrize(
@@ -388,7 +388,7 @@ def test_the_choice_is_checked() -> None:
 
 
 class Counting(MLP):
-    """A network that counts its calls, keeps running means, and draws noise of its own."""
+    """A network that counts its calls, keeps running means, and draws noise from its own generator."""
 
     def __init__(self) -> None:
         super().__init__(2, [4, 1], activation="tanh", rng=3)
@@ -516,7 +516,7 @@ def test_a_callback_that_changes_what_a_model_reads_has_it_recorded_anew() -> No
         ("epoch", 100, 10, "tape"),
     ],
 )
-def test_what_changes_is_recorded_anew_where_there_are_enough_replays(
+def test_what_changes_is_recorded_again_if_there_are_enough_replays(
     kind: str, rows: int, batch_size: int | None, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
@@ -545,7 +545,7 @@ def test_what_changes_is_recorded_anew_where_there_are_enough_replays(
     assert whole[0] == pytest.approx(run(compile=False)[0], rel=1e-9)
 
 
-def test_whole_targets_that_a_loss_looks_at_have_a_recording_each_if_they_are_few() -> None:
+def test_each_whole_target_that_a_loss_uses_has_a_recording_if_they_are_few() -> None:
     def chosen(p: Any, t: int) -> Value:
         return -p[t]
 
@@ -636,7 +636,7 @@ def test_recordings_of_later_branches_are_compared_with_the_model_as_well() -> N
 def test_ways_are_counted_alike_whether_they_are_new_or_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
 
-    def steps(p: Value, t: float) -> Value:  # a branch more, the lower the prediction
+    def steps(p: Value, t: float) -> Value:  # the lower the prediction, the more branches
         return sum([0.1 * p if p > k / 5 else 0.0 for k in range(8)], (p - t) ** 2)
 
     def run(**settings: Any) -> tuple[list[float], History]:
@@ -648,7 +648,7 @@ def test_ways_are_counted_alike_whether_they_are_new_or_known(monkeypatch: pytes
     engines: list[Any] = []
     whole = run(callbacks=lambda event: engines.append(event.history.engine))
     assert {"tape", "eager"} == set(engines)
-    last = engines.index("eager") // 2  # an event a step, and one an epoch
+    last = engines.index("eager") // 2  # one event per step, and one per epoch
     for stop in (1, last - 1, last, last + 2):
         (tmp_path / "run.json").unlink()
         run(callbacks=at_step(max(stop, 1), TrainingEvent.stop))

@@ -1,7 +1,8 @@
-"""`fit` never trains another model than `compile=False` does: models and losses that keep state in many ways.
+"""`fit` trains the same model as with `compile=False`: models and losses that keep state in many ways.
 
 Each case is trained eagerly, with `compile="auto"` and with `compile=True`. The history and the parameters are the same
-to rounding, or, with `compile=True` alone, there is an error. The second argument of `case` is the engine of "auto".
+to rounding, or there is an error, which only `compile=True` may raise. The second argument of `case` is the engine that
+"auto" chooses.
 """
 
 from __future__ import annotations
@@ -35,15 +36,15 @@ from microgrud.nn import MLP, Layer, Module, Neuron
 from microgrud.optim import SGD, Schedule
 from microgrud.train import History, TrainingEvent
 
-#: Cases that are not on the list, and that `compile=True` rightly records.
+#: Cases that are not on the list, but that `compile=True` records correctly.
 VOUCHED = ["an enumeration", "a function of a library", "a custom operation", "a compiled function"]
-#: Cases that may be recorded rightly or not, by the version of NumPy.
+#: Cases whose recording may be correct or not, depending on the version of NumPy.
 BY_NUMPY = ["numbers of few bits", "an array of few bits"]
-#: What cases undo at their end.
+#: Actions that undo the changes of a case at its end.
 UNDO: list[Callable[[], None]] = []
 #: Cases that leave the list while they are trained.
 LATER = ["a method of this package that somebody replaces"]
-#: Name of a case -> the engine that "auto" takes, a function that makes model and settings.
+#: Name of a case -> the engine that "auto" chooses, and a function that makes model and settings.
 CASES: dict[str, tuple[str, Callable[[], tuple[Any, dict[str, Any]]]]] = {}
 
 
@@ -69,7 +70,7 @@ def at_steps(action: Callable[[TrainingEvent], Any]) -> Callable[[TrainingEvent]
 
 
 class Scaled(Module):
-    """A model with a scale, as numbers of a Module are."""
+    """A model with a number as attribute, its scale."""
 
     def __init__(self) -> None:
         self.w = [Value(0.3), Value(-0.2)]
@@ -928,7 +929,7 @@ def _() -> Any:
     return network(), {"loss": loss, "callbacks": at_steps(lambda e: setattr(settings, "count", 1.0 + 0.1 * e.step))}
 
 
-@case("one of two things by a condition", "tape or eager")  # by the Python version's way to compile it
+@case("one of two things by a condition", "tape or eager")  # depends on how the Python version compiles it
 def _() -> Any:
     settings = types.ModuleType("settings")
     settings.scale = 1.0  # type: ignore[attr-defined]
@@ -1575,7 +1576,7 @@ def test_the_derivatives_are_checked_as_well() -> None:
     config = types.SimpleNamespace(sign=1.0)
 
     class Mirrored(Module):
-        """A model whose loss stays the same when its sign changes, and its derivatives do not."""
+        """A model whose loss stays the same when its sign changes, but whose derivatives change."""
 
         def __init__(self) -> None:
             self.w = Value(0.0)
@@ -1662,7 +1663,7 @@ def test_a_resumed_run_takes_the_engine_that_the_whole_run_took(
 
 
 class Meta(type):
-    """A metaclass, by which attributes of a class may mean anything."""
+    """A metaclass, with which attributes of a class may mean anything."""
 
 
 class Odd(metaclass=Meta):

@@ -1,4 +1,4 @@
-"""The history of a training run: what it holds, how it is saved and restored, how it is drawn."""
+"""The history of a training run: its contents, how it is saved and restored, and its plots."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from microgrud.train.history import EpochRecord, History, RunningMeans
 
 
 def two_epochs() -> History:
-    """Return the history of two epochs of two steps, with validation and a metric that is once undefined."""
+    """Return the history of two epochs of two steps, with validation and a metric that is undefined once."""
     history = History()
     for i, loss in enumerate([1.0, 0.1 + 0.2, 1 / 3, 5e-324]):
         metric = None if i == 1 else 0.25 * i

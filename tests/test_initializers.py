@@ -1,4 +1,4 @@
-"""Initialisers draw from the distributions that they name, and from the random numbers that they are given."""
+"""Initialisers draw from the distributions in their names, with the given source of random numbers."""
 
 from __future__ import annotations
 

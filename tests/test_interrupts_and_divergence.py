@@ -1,4 +1,4 @@
-"""How a training run ends before its time: Ctrl-C, and numbers that run away."""
+"""Early ends of a training run: Ctrl-C, and divergence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from microgrud.train.interrupts import Interrupts
 
 @pytest.fixture
 def handler() -> Iterator[Any]:
-    """A SIGINT handler of the user's, which has to be there again afterwards."""
+    """A SIGINT handler of the user, which has to be restored afterwards."""
 
     def own(number: int, frame: object) -> None:
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""L-BFGS and its line search: the strong Wolfe conditions, the recursion, convergence, and what is refused."""
+"""L-BFGS and its line search: the strong Wolfe conditions, the recursion, convergence, and errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from microgrud.optim.linesearch import Point, cubic_minimum, strong_wolfe
 
 
 def minimise(optimizer: LBFGS, loss_of: Callable[..., Value]) -> Callable[[], Value]:
-    """Make the closure of a loss of the optimizer's parameters; it counts its calls."""
+    """Return the closure of a loss of the optimizer's parameters; it counts its calls."""
 
     def closure() -> Value:
         closure.calls += 1  # type: ignore[attr-defined]
@@ -105,7 +105,7 @@ def test_a_loss_that_falls_forever_is_followed_until_the_evaluations_run_out() -
 
 
 @given(st.floats(-3, 3), st.floats(-3, 3), st.floats(0.1, 3), st.floats(-5, 5))
-@example(0.0, 0.7, 1.0, -1.2)  # where the formula of the book divides 0 by 0
+@example(0.0, 0.7, 1.0, -1.2)  # here the formula of the book divides 0 by 0
 def test_the_cubic_through_two_points_of_a_cubic_finds_its_minimum(a: float, b: float, c: float, d: float) -> None:
     # f'(t) = c (t - a) (t - b) has its minimum at the larger root.
     assume(abs(a - b) > 0.1)

@@ -1,4 +1,4 @@
-"""Model files bring models back bit for bit, are whole or not there, and any damage gives one clear error."""
+"""Model files restore models bit for bit, are written completely or not at all, and report any damage clearly."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MODELS: list[Callable[[], Module]] = [
     lambda: MLP(3, [4, 2], rng=0),
     lambda: MLP(2, [3, 3], activation="tanh", output="softmax", bias=False, rng=1),
     lambda: MLP(2, [2, 1], activation=tanh, output="sigmoid", init="he_normal", rng=2),
-    lambda: MLP(2, [1], activation=lambda x: x * x, rng=2),  # a single layer has no use for the activation
+    lambda: MLP(2, [1], activation=lambda x: x * x, rng=2),  # a single layer does not use the activation
     lambda: Layer(3, 2, nonlin=False, rng=3),
     lambda: Layer(1, 2, activation="gelu", bias=False, rng=4),
     lambda: Neuron(4, rng=5),
@@ -53,12 +53,12 @@ def bits(number: float) -> bytes:
 
 
 def signed(document: dict[str, Any]) -> bytes:
-    """Return the bytes of a file with this content and the checksum that goes with it."""
+    """Return the bytes of a file with this content and its checksum."""
     content = {**document, "checksum": checksum(document)}
     return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
 
 
-# --- there and back ---------------------------------------------------------------------------------------------------
+# --- saving and loading -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("make", MODELS)
@@ -265,7 +265,7 @@ def test_what_json_cannot_hold_is_refused(
 def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("good") / "good.json"
     neuron = Neuron(2, rng=0)
-    neuron.w[0].data = 1e-05  # of which "1E-05" is another spelling, one bit away
+    neuron.w[0].data = 1e-05  # "1E-05" is another spelling of it, one bit away
     save_model(path, neuron, extra={"note": "fine"})
     return path.read_bytes()
 
@@ -483,7 +483,7 @@ def test_a_hostile_file_is_refused_in_little_memory(changes: dict[str, Any], pat
 
 
 def test_what_is_nested_takes_no_more_memory_than_the_file(good: bytes, path: Path) -> None:
-    """A thousand levels, and a list of 100,000 numbers at the bottom: with indentation that would be 100 MB."""
+    """Check a thousand levels with a list of 100,000 numbers at the bottom: with indentation that would be 100 MB."""
     path.write_bytes(good.replace(b'"fine"', b"[" * 900 + b"0," * 100_000 + b"0" + b"]" * 900))
     tracemalloc.start()
     try:

@@ -1,4 +1,4 @@
-"""Modules find their parameters and hand out their state; neurons, layers and MLPs compute what they should."""
+"""Modules find their parameters and return their state; neurons, layers and MLPs compute the right outputs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def names(module: Module) -> list[str]:
 
 
 class Zoo(Module):
-    """One attribute of each kind that may hold parameters."""
+    """A module with one attribute of each kind that may hold parameters."""
 
     def __init__(self) -> None:
         self.one = Value(1.0)
@@ -401,7 +401,7 @@ def test_a_seed_or_generator_leaves_the_global_one_alone() -> None:
 
     assert random.getstate() == before
     assert by_seed.state_dict() == by_generator.state_dict()
-    assert len(set(by_seed.state_dict().values())) == 3 * 4 + 4 * 2 + 1  # one generator, no two weights alike
+    assert len(set(by_seed.state_dict().values())) == 3 * 4 + 4 * 2 + 1  # one generator: all weights differ
 
 
 @pytest.mark.parametrize("size", [0, -4, 2.0, "2", None, True, [2], np.float64(2.0), np.bool_(True)])

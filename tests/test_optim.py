@@ -1,4 +1,4 @@
-"""The optimizers: their update formulas against two independent truths, their parameter groups, state and errors."""
+"""The optimizers: their update formulas against two independent references, parameter groups, state and errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def take_steps(optimizer: Optimizer, x: Value, y: Value, steps: int = STEPS) -> 
     return x.data, y.data
 
 
-# Where six steps from (1.5, -2) lead: computed with PyTorch 2.13 in double precision.
+# The points after six steps from (1.5, -2), computed with PyTorch 2.13 in double precision.
 TRAJECTORIES = [
     ("SGD", {}, (1.4942156490157839, -1.9813573577441659)),
     ("SGD", {"lr": 0.05}, (1.6655874644599435, -0.646747825325072)),
@@ -82,7 +82,7 @@ def test_six_steps_lead_where_pytorch_gets_to(name: str, settings: dict[str, Any
     assert take_steps(KINDS[name]([x, y], **settings), x, y) == pytest.approx(end, rel=1e-12, abs=0.0)
 
 
-# --- the published formulas once more: one parameter at a time, in 50 digits, as the papers have them ---
+# --- the formulas as published: one parameter at a time, with 50 digits ---
 
 
 def sgd_formula(lr: Any = 1e-3, momentum: Any = 0, dampening: Any = 0, weight_decay: Any = 0, nesterov: bool = False):
@@ -317,7 +317,7 @@ def test_a_group_added_later_starts_its_own_count() -> None:
     assert y.data == pytest.approx(-0.1, rel=1e-6)  # the first step of Adam has the size of the rate
 
 
-# --- what is refused ---
+# --- errors ---
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The two walks over a module: `parameters()`, which the engine in C has its own for, and `named_parameters()`."""
+"""The two searches of a module: `parameters()`, which the engine in C implements itself, and `named_parameters()`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Weight(Value):
 
 
 class Wayward(Value):
-    """A subclass that answers for itself whether it is a leaf."""
+    """A subclass that decides by itself whether it is a leaf."""
 
     is_leaf = property(lambda self: self.data > 0.0)  # type: ignore[assignment]
 
@@ -64,7 +64,7 @@ class Abstract(Holder, ABC):
 
 
 class Choosing(Holder):
-    """Its parameters are every other Value that is found in it, and some of its attributes go."""
+    """A module whose parameters are every other Value in it; the search deletes some of its attributes."""
 
     def parameters(self) -> list[Value]:
         found = super().parameters()
@@ -78,7 +78,7 @@ class Naming(Holder):
 
 
 class Emptying(Holder):
-    """Asked for its parameters, it empties the lists in it, which others may be walking through."""
+    """A module whose `parameters()` empties its lists, through which a search may be iterating."""
 
     def parameters(self) -> list[Value]:
         for item in vars(self).values():
@@ -93,7 +93,7 @@ class Forwarding(Holder):
 
 
 class Posing(Holder):
-    """Says that it is a Value."""
+    """An object that claims to be a Value."""
 
     is_leaf = True
     label = "posing"
@@ -101,7 +101,7 @@ class Posing(Holder):
 
 
 class Disguised(Holder):
-    """Has a `__dict__` that is not where its attributes are."""
+    """An object with a `__dict__` that does not hold its attributes."""
 
     __dict__ = property(lambda self: {"other": Value(-5.0, label="other")})  # type: ignore[assignment]
 
@@ -164,7 +164,7 @@ RECIPES = st.recursive(
 
 
 class Builder:
-    """Builds what a recipe says, anew each time, with what was made before in several places and in cycles."""
+    """Builds new objects by a recipe; objects made before appear in several places and in cycles."""
 
     def __init__(self) -> None:
         self.made: list[Any] = []
@@ -194,7 +194,7 @@ class Builder:
 def outcome(walk: Callable[[], list[Any]]) -> Any:
     try:
         return [x.label for x in walk()]
-    except RecursionError as error:  # a module that is part of itself, and asks those in it
+    except RecursionError as error:  # a module that contains itself and asks its parts
         return type(error)
     except (OSError, TypeError, ValueError, AttributeError, AssertionError) as error:
         return type(error), str(error)
@@ -233,7 +233,7 @@ def test_values_in_several_places_come_once_where_they_were_found_first() -> Non
     assert [id(p) for p in module.parameters()] == [id(x), id(y), id(z)]
 
 
-def test_lists_are_read_anew_at_every_call() -> None:
+def test_lists_are_read_again_at_every_call() -> None:
     model = MLP(2, [3, 1], rng=0)
     w = Value(5.0)
     model.layers[0].neurons[1].w.append(w)
@@ -242,7 +242,7 @@ def test_lists_are_read_anew_at_every_call() -> None:
     assert len(model.parameters()) == 9
     type(model).late = [w]  # type: ignore[attr-defined]
     try:
-        assert len(model.parameters()) == 9  # what a class of the package holds is none of its parameters
+        assert len(model.parameters()) == 9  # Values held by a class of the package are not parameters
     finally:
         del type(model).late  # type: ignore[attr-defined]
 

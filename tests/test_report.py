@@ -1,4 +1,4 @@
-"""The report: everything about a run on one page that needs nothing else, and whose figures are those of the model."""
+"""The report: everything about a run on one self-contained page, whose figures are those of the model."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _drawn: dict[str, dict[str, charts.Picture]] = {}
 
 
 def pictures_of(run: Run) -> dict[str, charts.Picture]:
-    """The pictures of the run of that title, drawn once."""
+    """Return the pictures of the run with this title, drawn once."""
     if run.title not in _drawn:
         _drawn[run.title] = draw_pictures(run)
     return _drawn[run.title]
@@ -165,7 +165,7 @@ def test_the_page_fits_light_dark_and_printed_pages(iris: Run) -> None:
 
 
 class Cells(HTMLParser):
-    """The tables of a page by their captions, as rows of texts."""
+    """A parser of the tables of a page: rows of texts, by their captions."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -360,7 +360,7 @@ def test_falling_behind_a_linear_model_is_said_of_the_score_that_matters_most(
     scores: dict[str, float], linear: dict[str, float], behind: str
 ) -> None:
     assert behind_linear({**scores, "linear": linear}) == behind
-    assert behind_linear(scores) == ""  # a run of which there is no linear model
+    assert behind_linear(scores) == ""  # a run without a linear model
 
 
 def test_a_linear_model_is_scikit_learns_on_the_inputs_of_the_network(iris: Run, numbers: Run) -> None:

@@ -170,7 +170,7 @@ def test_one_cycle_may_have_a_highest_rate_for_each_group() -> None:
     assert schedule.rates == [1.0, 2.0]
 
 
-# --- warm-up, and what comes after it ---
+# --- warm-up, and the schedule after it ---
 
 
 def test_the_schedule_after_a_warm_up_decides_when_both_are_called() -> None:

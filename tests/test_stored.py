@@ -1,4 +1,4 @@
-"""A model file of the command line, changed in any entry and signed again, is one line that names file and entry."""
+"""A model file with any entry changed, but a valid checksum, gives one line that names file and entry."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from microgrud.cli.tables import Table, read_table
 from microgrud.common.jsonfile import checksum
 from microgrud.nn import MLP, ModelFileError, save_model
 
-#: In the place of any entry: every kind that JSON has, and the numbers that are most likely to be believed.
+#: Replacements for any entry: every kind of JSON value, and numbers that might pass unnoticed.
 JUNK: list[Any] = [None, True, -1, 1.5, 10**30, "\ud800", ["x", "x"], {"x": 1}]
 
 
@@ -33,7 +33,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
 
 @pytest.fixture(scope="module")
 def documents(table: Table, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """Return the content of two model files, of a classification with categories and of a regression."""
+    """Return the content of two model files: of a classification with categories, and of a regression."""
     found, path = {}, tmp_path_factory.mktemp("stored") / "model.json"
     for task, target in (("classification", "kind"), ("regression", "size")):
         predictor = train_on_table(table, Settings(target, hidden=(2,), epochs=1), progress=False).predictor
@@ -48,7 +48,7 @@ def write(path: Path, document: dict[str, Any]) -> None:
 
 
 def places(document: Any, where: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield where each entry stands; of the items of a list the first."""
+    """Yield the place of each entry; for lists, only that of the first item."""
     yield where
     if isinstance(document, (dict, list)):
         items = document.items() if isinstance(document, dict) else list(enumerate(document))[:1]
@@ -68,7 +68,7 @@ def changed(document: dict[str, Any], where: tuple[Any, ...], change: Callable[[
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_any_entry_may_be_junk_or_missing(task: str, documents: dict[str, Any], table: Table, tmp_path: Path) -> None:
-    """Whatever is accepted can be shown, and predicts."""
+    """Check that any accepted model file can be shown, and predicts."""
     document, path = documents[task], tmp_path / "changed.json"
     write(path, document)
     whole = Predictor.load(path).predict(table)

@@ -1,4 +1,4 @@
-"""Reading tables, and turning them into numbers and back."""
+"""Tables: reading them, and converting them to numbers and back."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_numbers_and_texts_survive_the_way_through_a_file(
     assert list(table.cells["text"]) == [("t" + text.replace("\0", "")).strip() for _, text in rows]
 
 
-# --- what the target is -----------------------------------------------------------------------------------------------
+# --- the kind of the target -------------------------------------------------------------------------------------------
 
 
 def a_table(columns: dict[str, Sequence[object]]) -> Table:

@@ -1,4 +1,4 @@
-"""`fit`: the loop against one written out by hand, and all that may happen around it."""
+"""`fit`: its loop against a handwritten one, and everything that may happen around it."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ def test_a_schedule_of_steps_moves_at_every_step() -> None:
 
 def test_a_plateau_watches_the_validation_loss() -> None:
     model = Line(0.0, 0.0)
-    # A held-out sample on which the loss is lowest at the start.
+    # The loss on the held-out sample is lowest at the start.
     held_out = ([[1.0, 0.0]], [0.0])
     history = train(model, lr=0.1, validation=held_out, schedule=lambda o: ReduceLROnPlateau(o, factor=0.5, patience=0))
     assert history.learning_rate[0] == 0.1
@@ -226,7 +226,7 @@ def test_a_plateau_watches_the_validation_loss() -> None:
 
 
 def worse_from(epoch: int) -> Callable[[Any, Any], Value]:
-    """Make a loss whose value on the one validation sample is lowest at an epoch; on the others it is 0 or so."""
+    """Make a loss whose value on the one validation sample is lowest at an epoch; on the others it is about 0."""
     seen = []
 
     def loss(prediction: Value, target: float) -> Value:
@@ -350,7 +350,7 @@ def test_left_to_itself_the_bar_is_there_for_somebody_who_looks_on(
     terminal: bool, installed: bool, shown: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
-    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)  # by which tests of notebooks are known
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)  # it marks tests of notebooks
     monkeypatch.setattr(progress, "find_spec", lambda name: object() if installed else None)
     gc.collect()  # bars of other tests write their last line when they are collected
     capsys.readouterr()

@@ -1,4 +1,4 @@
-"""`fit` warns of Values that the loss depends on and that nobody trains."""
+"""`fit` warns of Values that the loss depends on and that are not trained."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_leaf_that_the_loss_closes_over_is_named_once(compile: Any) -> None:
     message = str(found[0].message)
     assert message.startswith("fit: the loss depends on Values that are not parameters, so they are not trained: 'loss")
     assert ": scale' (0.25); to train them" in message
-    assert found[0].filename.endswith("lines.py")  # where `fit` is called
+    assert found[0].filename.endswith("lines.py")  # the file that calls `fit`
 
 
 @pytest.mark.parametrize("compile", WAYS)
