@@ -20,7 +20,7 @@ def main() -> None:
         print(f"error: the command line needs {names}; run: pip install 'microgrud[train]'", file=sys.stderr)
         sys.exit(2)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: a narrow encoding is no reason to fail
+        sys.stdout.reconfigure(errors="backslashreplace")  # like stderr: a narrow encoding is no reason to fail
     try:
         from .commands import app  # takes a second or two, in which Ctrl-C may be pressed
 

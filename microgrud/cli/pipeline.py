@@ -272,7 +272,7 @@ def train_on_table(
         say: called with each note, before training and after it.
 
     Raises:
-        TableError: if the table cannot be learned from as it is.
+        TableError: if the table cannot be used as it is.
         SettingsError: if the settings do not fit the table, or training diverged with them.
     """
     notes = list(table.notes)
@@ -306,7 +306,7 @@ def train_on_table(
     reported = len(notes)
     if history.interrupted:
         done = counted(len(history), "step")
-        notes.append(f"Training was interrupted after {done}; the results are those up to there.")
+        notes.append(f"Training was interrupted after {done}; the results are those of these steps.")
     trained = {"table": table.name, "rows": len(train), "steps": len(history), "interrupted": history.interrupted}
     predictor = Predictor(model, preprocessing, {"settings": asdict(settings), "trained": trained})
     predictions = predictor.predict_features(held_out)

@@ -149,13 +149,13 @@ def number(cell: str, decimal_comma: bool = False) -> float:
 
 
 def closest(name: str, names: Iterable[str]) -> str:
-    """Return how to go on after an unknown name: the closest one that exists, or all of them.
+    """Return a hint after an unknown name: the closest known one, or all of them.
 
     >>> closest("specis", ["species", "sepal length"])
     "; did you mean 'species'?"
     >>> closest("x", ["a", "b"])
     "; choose one of 'a', 'b'"
-    >>> closest("tahn", ["tan", "tanh"])  # letters that changed places are the likeliest slip
+    >>> closest("tahn", ["tan", "tanh"])  # swapped letters are the most likely mistake
     "; did you mean 'tanh'?"
     """
     known = list(names)
@@ -169,7 +169,7 @@ def closest(name: str, names: Iterable[str]) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """Return a count and what is counted.
+    """Return a count with its noun.
 
     >>> counted(1, "row"), counted(2, "row")
     ('1 row', '2 rows')
@@ -178,7 +178,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def and_more(count: int, noun: str) -> str:
-    """Return how many more there are of what a message names the first of; an empty text if none.
+    """Return the number of further cases after the one that a message names; an empty text if there are none.
 
     >>> and_more(3, "missing cell"), and_more(0, "missing cell")
     (' (and 3 more missing cells)', '')

@@ -90,20 +90,20 @@ def measured_samples(run: Run) -> Samples:
 
 def _surface_caption(run: Run, surface: LossSurface) -> str:
     penalty = ", without the penalty on weights" if run.settings.weight_decay else ""
-    said = [f"The landscape that training walked down: the mean loss of {_measured_rows(run)}{penalty}."]
+    sentences = [f"The landscape that training walked down: the mean loss of {_measured_rows(run)}{penalty}."]
     if surface.plane.variance is not None:
         share = sum(surface.plane.variance)
-        said.append(
+        sentences.append(
             f"The plane spans the two directions in the {len(surface.parameters)}-dimensional parameter space along "
             f"which training moved most, with {share:.0%} of the variance; in all other directions the parameters keep "
             "their final values."
         )
     elif surface.trajectories:
-        said.append("The network has only these two parameters.")
+        sentences.append("The network has only these two parameters.")
     if surface.trajectories:
         every = run.trajectory.every
-        said.append(f"Marks show every {'' if every == 1 else f'{_ordinal(every)} '}step.")
-    return " ".join(said)
+        sentences.append(f"Marks show every {'' if every == 1 else f'{_ordinal(every)} '}step.")
+    return " ".join(sentences)
 
 
 def _measured_rows(run: Run) -> str:

@@ -237,8 +237,8 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """AdamW: Adam with decoupled weight decay, which stays out of the running means.
 
-    Loshchilov & Hutter, "Decoupled weight decay regularization", ICLR 2019. As `Adam`, except that the gradient is
-    taken as it is, and
+    Loshchilov & Hutter, "Decoupled weight decay regularization", ICLR 2019. As `Adam`, except that weight decay does
+    not change the gradient, and
 
         p <- p (1 - lr d) - (the step of Adam without weight decay)
 

@@ -151,7 +151,7 @@ class Optimizer:
         return {"optimizer": type(self).__name__, "groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` returned; settings come back as they were saved. On an error nothing is changed.
+        """Restore what `state_dict` returned; the settings are restored too. On an error nothing is changed.
 
         Raises:
             ValueError: if the state is of another optimizer, has other numbers of parameters, or is damaged.

@@ -110,7 +110,7 @@ class Attributes:
             return {name: getattr(x, name) for name in PARTS[kind]}
         found = {**getattr(x, "__dict__", {}), **{n: getattr(x, n) for n in self.slots(kind) or () if hasattr(x, n)}}
         if hasattr(kind, "train"):
-            found.pop("training", None)  # which `fit` sets itself
+            found.pop("training", None)  # `fit` sets it
         return found
 
     def slots(self, kind: type) -> list[str] | None:

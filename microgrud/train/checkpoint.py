@@ -140,7 +140,7 @@ class Checkpoint:
         self._first = {path: marshal.dumps(node, 2) for path, node in first.items()}
         self._last = self._first
         self._live = 0  # approximate size in bytes of a new file
-        self._steps = self._epochs = 0  # of the history, already in the file
+        self._steps = self._epochs = 0  # the part of the history in the file
 
     def _save(self) -> None:
         nodes = self._attributes.read()

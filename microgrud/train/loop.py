@@ -146,7 +146,7 @@ def fit(
     check_checkpoint(checkpoint, resume)
     chosen = chosen_optimizer(optimizer, model, lr)
     if chosen.needs_closure and clip_norm is not None:
-        raise ValueError(f"fit: clip_norm: expected None with {type_name(chosen)}, which needs the gradient as it is")
+        raise ValueError(f"fit: clip_norm: expected None with {type_name(chosen)}, which needs the whole gradient")
     training = Training(
         model=model,
         parameters=all_parameters(model, chosen),

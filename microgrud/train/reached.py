@@ -94,7 +94,7 @@ class Reached:
         self._kept: dict[int, Any] = {}  # keeps each object alive, so that no other gets its id
         self._attributes: dict[str, str] = {}  # the names of attributes, each with the function that uses it
         self._packaged: set[type] = set()  # classes of this package
-        self._names: dict[tuple[type, tuple[str, ...]], dict[str, str]] = {}  # of attributes that their methods use
+        self._names: dict[tuple[type, tuple[str, ...]], dict[str, str]] = {}  # names that methods use
         for name, x in roots.items():
             self._visit(name, x)
         self._visit_attributes()

@@ -153,8 +153,8 @@ class RecordedLoss:
     def _record_by_type_of_targets(self, samples: Samples, expected: float) -> tuple[Arguments, Family]:
         """Return the samples as arguments, and a recording of the first; whole targets become floats or integers.
 
-        With floats, one recording serves all targets. Class indices, by which the loss looks something up, have to be
-        integers; if the loss computes with integers, each needs a recording of its own, which works for a few.
+        With floats, one recording serves all targets. Class indices for a look-up have to be integers; if
+        the loss computes with integers, each needs a recording of its own, which works for a few.
         """
         targets, example = _as_array(samples.targets), samples.targets[0]
         if any(_nested_types(target) != _nested_types(example) for target in samples.targets):
@@ -254,7 +254,7 @@ def _as_array(targets: list[Any]) -> Any:
     """
     try:
         array = np.array(targets)
-    except ValueError:  # of different lengths
+    except ValueError:  # the lengths differ
         array = np.array(None)
     if array.dtype.kind not in "fiub":
         raise CompileError("the targets are not numbers, or lists of the same number of numbers")

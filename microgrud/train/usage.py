@@ -112,7 +112,7 @@ def _reason(steps: list[dis.Instruction], i: int, is_target: bool, code: types.C
         return f"uses the attribute .{value}"
     if name == "IS_OP":
         plain = before.opname == "LOAD_CONST" and before.argval is None and not is_target
-    elif name == "BUILD_MAP":  # of the keywords of a call such as f(*args, **options)
+    elif name == "BUILD_MAP":  # for keywords in a call such as f(*args, **options)
         plain = value == 0 and [each.opname for each in steps[i + 2 : i + 3]] == ["DICT_MERGE"]
     elif name == "LOAD_CONST":
         plain = not isinstance(value, frozenset) or all(isinstance(item, str) for item in value)
