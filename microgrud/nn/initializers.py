@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..common.numbers import as_float
+from ..common.checks import ANY, real
 
 
 class RandomSource(Protocol):
@@ -28,12 +28,7 @@ class RandomSource(Protocol):
 
 Initializer = Callable[[int, int, Any], float]
 
-
-def _finite(x: object, where: str) -> float:
-    number = as_float(x, where)
-    if not math.isfinite(number):
-        raise ValueError(f"{where}: expected a finite number, got {number}")
-    return number
+_finite = real(ANY)
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,7 @@ class Uniform:
     high: float = 1.0
 
     def __post_init__(self) -> None:
-        if not _finite(self.low, "low") <= _finite(self.high, "high"):
+        if not _finite("low", self.low) <= _finite("high", self.high):
             raise ValueError(f"Uniform: expected low <= high, got low {self.low} and high {self.high}")
 
     def __call__(self, nin: int, nout: int, rng: RandomSource) -> float:
@@ -74,8 +69,8 @@ class Normal:
     std: float = 1.0
 
     def __post_init__(self) -> None:
-        _finite(self.mean, "mean")
-        if _finite(self.std, "std") < 0.0:
+        _finite("mean", self.mean)
+        if _finite("std", self.std) < 0.0:
             raise ValueError(f"Normal: expected std >= 0, got {self.std}")
 
     def __call__(self, nin: int, nout: int, rng: RandomSource) -> float:
@@ -96,7 +91,7 @@ class GlorotUniform:
     gain: float = 1.0
 
     def __post_init__(self) -> None:
-        _finite(self.gain, "gain")
+        _finite("gain", self.gain)
 
     def __call__(self, nin: int, nout: int, rng: RandomSource) -> float:
         """Draw one weight."""
@@ -117,7 +112,7 @@ class GlorotNormal:
     gain: float = 1.0
 
     def __post_init__(self) -> None:
-        _finite(self.gain, "gain")
+        _finite("gain", self.gain)
 
     def __call__(self, nin: int, nout: int, rng: RandomSource) -> float:
         """Draw one weight."""

@@ -7,12 +7,12 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from ..autodiff.gradients import numbers_of_gradient
+from ..autodiff.trees import flatten
 from ..engine import Value
 from ..functions import mean
 from ..tape.recorder import CompileError
+from .evaluation import number
 from .recorded import Measured, RecordedLoss
 
 __all__ = ["confirm"]
@@ -43,14 +43,14 @@ def confirm(
     for replayed, (_, prediction) in zip(found.predictions, results):
         answers = _numbers(prediction)
         size = max(map(abs, answers), default=0.0)
-        for number, answer in zip(_numbers(replayed), answers):
-            _compare("a prediction", number, answer, size)
+        for output, answer in zip(_numbers(replayed), answers):
+            _compare("a prediction", output, answer, size)
     if parameters is None:
         return
     slopes: dict[Value, float] = {}
     for leaves, numbers in found.gradient:
-        for leaf, number in zip(leaves, numbers.tolist()):
-            slopes[leaf] = slopes.get(leaf, 0.0) + number
+        for leaf, slope in zip(leaves, numbers.tolist()):
+            slopes[leaf] = slopes.get(leaf, 0.0) + slope
     by_model = numbers_of_gradient(expected, parameters)
     size = max(map(abs, by_model), default=0.0) + 1e-6 * recorded.scale
     for leaf, slope in zip(parameters, by_model):
@@ -58,9 +58,7 @@ def confirm(
 
 
 def _numbers(prediction: Any) -> list[float]:
-    if isinstance(prediction, (list, tuple, np.ndarray)):
-        return [number for part in prediction for number in _numbers(part)]
-    return [prediction.data if isinstance(prediction, Value) else float(prediction)]
+    return list(map(number, flatten(prediction, "prediction")[0]))
 
 
 def _compare(what: str, replayed: float, expected: float, size: float) -> None:
