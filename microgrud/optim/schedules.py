@@ -106,6 +106,10 @@ class Schedule:
         Raises:
             ValueError: if the state is of another schedule or other parameter groups, or is damaged.
         """
+        self._restore(self._checked(state))
+
+    def _checked(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the attributes in a saved state; raise a ValueError if it is damaged."""
         where = f"{self._name}.load_state_dict"
         if not isinstance(state, Mapping) or set(state) != {"schedule", "base_rates", *self.progress}:
             raise ValueError(f"{where}: expected what state_dict() returned, got {brief(state)}")
@@ -116,8 +120,10 @@ class Schedule:
             checked = {name: check(f"{where}: {name}", state[name]) for name, check in self.progress.items()}
         except TypeError as error:
             raise ValueError(str(error)) from error
-        self.base_rates = base_rates
-        for name, entry in checked.items():
+        return {"base_rates": base_rates, **checked}
+
+    def _restore(self, attributes: Mapping[str, Any]) -> None:
+        for name, entry in attributes.items():
             setattr(self, name, entry)
         self._apply()
 
@@ -271,19 +277,10 @@ class LinearWarmup(Schedule):
         """Restore what `state_dict` returned; on an error nothing is changed."""
         if not isinstance(state, Mapping) or (state.get("after") is None) != (self.after is None):
             raise ValueError(f"LinearWarmup.load_state_dict: expected what state_dict() returned, got {brief(state)}")
-        own = {name: entry for name, entry in state.items() if name != "after"}
-        if self.after is None:
-            super().load_state_dict(own)
-            return
-        rates, before = self.rates, self.after.state_dict()
-        self.after.load_state_dict(state["after"])
-        try:
-            super().load_state_dict(own)
-        except ValueError:
-            self.after.load_state_dict(before)
-            for group, rate in zip(self.optimizer.param_groups, rates):
-                group["lr"] = rate
-            raise
+        own = self._checked({name: entry for name, entry in state.items() if name != "after"})
+        if self.after is not None:
+            self.after.load_state_dict(state["after"])
+        self._restore(own)
 
     def _apply(self) -> None:
         if self.after is None or self.steps <= self.total_iters:
@@ -369,9 +366,7 @@ class OneCycleLR(Schedule):
 
     def _apply(self) -> None:
         super()._apply()
-        for group in self.optimizer.param_groups:
-            if not self.cycle_momentum:
-                continue
+        for group in self.optimizer.param_groups if self.cycle_momentum else ():
             if "betas" in group:
                 group["betas"] = (self.momentum(self.steps), group["betas"][1])
             elif group.get("momentum", 0.0) > 0.0:
