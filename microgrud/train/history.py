@@ -25,21 +25,10 @@ _CURVES = {
     "learning_rate": "learning rate",
     "gradient_norm": "norm of the gradient",
 }
-
-
 #: The columns of a saved history.
-_COLUMNS = (
-    "step",
-    "epoch",
-    "loss",
-    "metric",
-    "learning_rate",
-    "gradient_norm",
-    "epoch_loss",
-    "epoch_metric",
-    "validation_loss",
-    "validation_metric",
-)
+_COLUMNS = ("step", "epoch", *_CURVES, "epoch_loss", "epoch_metric", "validation_loss", "validation_metric")
+#: The attributes that belong to the whole run.
+_OF_RUN = ("stopped_by", "best_epoch", "engine", "eager_because")
 
 
 @dataclass
@@ -198,7 +187,7 @@ class History:
         rows = []
         for i, epoch in enumerate(self.epoch):
             end = ends.get(i + 1)
-            of_step = (i + 1, epoch, self.loss[i], self.metric[i], self.learning_rate[i], self.gradient_norm[i])
+            of_step = (i + 1, epoch, *(getattr(self, name)[i] for name in _CURVES))
             of_epoch = (end.loss, end.metric, end.validation_loss, end.validation_metric) if end else (None,) * 4
             rows.append(dict(zip(_COLUMNS, (*of_step, *of_epoch))))
         return rows
@@ -219,8 +208,7 @@ class History:
         """Return the history, without the first `steps` steps and `epochs` epochs, in a form that JSON can hold."""
         series = {name: getattr(self, name)[steps:] for name in ("epoch", *_CURVES)}
         records = [dict(vars(record)) for record in self.epochs[epochs:]]
-        others = {name: getattr(self, name) for name in ("stopped_by", "best_epoch", "engine", "eager_because")}
-        return {**series, "epochs": records, **others}
+        return {**series, "epochs": records, **{name: getattr(self, name) for name in _OF_RUN}}
 
     @classmethod
     def from_dict(cls, *saved: Mapping[str, Any]) -> History:
@@ -234,8 +222,7 @@ class History:
                 name: list(chain.from_iterable(part[name] for part in saved)) for name in ("epoch", *_CURVES)
             }
             records = [EpochRecord(**record) for part in saved for record in part["epochs"]]
-            last = {name: saved[-1][name] for name in ("stopped_by", "best_epoch", "engine", "eager_because")}
-            history = cls(**series, epochs=records, **last)
+            history = cls(**series, epochs=records, **{name: saved[-1][name] for name in _OF_RUN})
         except (KeyError, TypeError, IndexError) as error:
             raise ValueError(f"History: expected what to_dict() returned, got a damaged one ({error!r})") from error
         if history.engine not in (None, "tape", "eager") or not isinstance(history.eager_because, (str, type(None))):

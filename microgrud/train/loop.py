@@ -234,7 +234,7 @@ class Training(RunState):
         self.batch += 1
         if self.schedule is not None and self.schedule.interval == "step":
             self.schedule.step(loss)
-        self.notify("step", self.epoch + 1, loss, metric)
+        self.notify("step", loss, metric)
 
     def warn_of_untrained(self, untrained: Untrained) -> None:
         """After two batches, warn of Values that the loss depends on and that are not trained."""
@@ -262,7 +262,7 @@ class Training(RunState):
             self.history.best_epoch = self.stopping.best_epoch
             self.history.stopped_by = "early stopping" if self.stopping.should_stop else None
         self.epoch, self.batch, self.means, self.random_state = epoch, 0, RunningMeans(), self.rng.getstate()
-        self.notify("epoch", epoch, record.loss, record.metric, *validation)
+        self.notify("epoch", record.loss, record.metric, *validation)
 
     def validate(self, held_out: Samples) -> tuple[float, float | None]:
         """Return loss and metric on the validation data."""
@@ -279,7 +279,6 @@ class Training(RunState):
     def notify(
         self,
         kind: Literal["step", "epoch"],
-        epoch: int,
         loss: float,
         metric: float | None,
         validation_loss: float | None = None,
@@ -289,7 +288,7 @@ class Training(RunState):
         self.copy_engine_to_history()
         event = TrainingEvent(
             kind=kind,
-            epoch=epoch,
+            epoch=self.history.epoch[-1],
             batch=self.batch if kind == "step" else self.batches,
             batches=self.batches,
             step=len(self.history),
