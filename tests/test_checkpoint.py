@@ -322,7 +322,7 @@ def test_an_empty_or_foreign_file_and_one_without_a_record_are_refused(tmp_path:
             lambda h, r: r["state"].update({"early stopping": {"is": ["list"], "items": []}}),
             "early stopping of type list",
         ),
-        (lambda h, r: r["history"]["loss"].pop(), "as many figures"),
+        (lambda h, r: r["history"]["loss"].pop(), "the same number of figures"),
         (lambda h, r: r["history"]["loss"].__setitem__(0, "a"), "expected numbers"),
     ],
 )

@@ -70,7 +70,7 @@ def test_a_history_survives_json() -> None:
         (lambda d: d.pop("loss"), "damaged"),
         (lambda d: d.update(epochs=[{"epoch": 1}]), "damaged"),
         (lambda d: d.update(loss=None), "damaged"),
-        (lambda d: d["loss"].pop(), "as many figures of each kind"),
+        (lambda d: d["loss"].pop(), "the same number of figures of each kind"),
         (lambda d: d["loss"].__setitem__(0, "1.0"), "expected numbers"),
         (lambda d: d["epochs"][0].update(loss="low"), "expected numbers"),
     ],

@@ -417,7 +417,7 @@ def test_targets_may_be_a_column() -> None:
         ({"lr": -1.0}, ValueError, "Adam: lr: expected a finite number x >= 0"),
         ({"schedule": 0.5}, TypeError, "schedule: expected a Schedule, or a function that makes one, got a float"),
         ({"schedule": lambda o: None}, TypeError, "got a NoneType"),
-        ({"schedule": ExponentialLR(Adam([Value(1.0)]), 0.5)}, ValueError, "expected one of the same optimizer"),
+        ({"schedule": ExponentialLR(Adam([Value(1.0)]), 0.5)}, ValueError, "expected a schedule of the same optimizer"),
         ({"early_stopping": 0}, ValueError, "EarlyStopping: patience"),
         ({"validation": 1.0}, ValueError, "validation: expected a finite number 0 < x < 1"),
         ({"validation": 0.96}, ValueError, "leaves something to train on"),

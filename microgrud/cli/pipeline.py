@@ -24,7 +24,7 @@ from ..train.evaluation import Loss
 from ..train.history import History
 from .linear import linear_predictions
 from .predicting import Predictor
-from .preprocessing import Preprocessing, Target, Task, class_names, inspect_target, refuse_missing
+from .preprocessing import TASKS, Preprocessing, Target, Task, class_names, inspect_target, refuse_missing
 from .scores import behind_baseline, behind_linear, figures, score_classes, score_numbers
 from .tables import Table, closest, counted, left_out
 
@@ -37,7 +37,6 @@ __all__ = ["Run", "Settings", "SettingsError", "sample_loss", "train_on_table"]
 #: The default learning rate of each optimizer, which suits standardised inputs and batches of 16.
 LEARNING_RATES = {"adam": 0.01, "adamw": 0.01, "adagrad": 0.05, "rmsprop": 0.005, "sgd": 0.05, "lbfgs": 1.0}
 SCHEDULES = ("constant", "cosine", "exponential", "one-cycle", "plateau", "step", "warmup")
-TASKS = ("classification", "regression")
 
 #: The default number of epochs. A small table gets more, for at least LEAST_STEPS steps; a large one gets fewer, for at
 #: most MOST_WORK samples times parameters. Measured, a parameter costs 1 to 2 us a sample, forward and backward: so

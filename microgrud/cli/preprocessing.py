@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "TASKS",
     "CategoryColumn",
     "NumberColumn",
     "Preprocessing",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 Task = Literal["classification", "regression"]
+TASKS: tuple[Task, ...] = get_args(Task)
 
 #: A numeric target counts as classes when it holds at most this many different integers.
 MOST_INTEGER_CLASSES = 10

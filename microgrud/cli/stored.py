@@ -6,12 +6,13 @@ from typing import Any
 
 from ..common.documents import COUNT, FLAG, NUMBER, OBJECT, SIZE, TEXT, Form, Kind, check_entry
 from ..nn import MLP
+from .preprocessing import TASKS
 
 __all__ = ["check_stored"]
 
 _REAL = Kind("a number", lambda x: type(x) in (int, float))
 _SCALE = Kind("a number above 0 with a decimal point or an exponent", lambda x: NUMBER.fits(x) and x > 0)
-_TASK = Kind("'classification' or 'regression'", lambda x: x in ("classification", "regression"))
+_TASK = Kind(" or ".join(map(repr, TASKS)), lambda x: x in TASKS)
 _NAMES = Kind(
     "a list of different strings",
     lambda x: type(x) is list and all(type(name) is str for name in x) and len(set(x)) == len(x),

@@ -62,7 +62,7 @@ class SGD(Optimizer):
         checked = super()._checked(settings, where)
         if checked["nesterov"] and (checked["momentum"] == 0.0 or checked["dampening"] != 0.0):
             raise ValueError(
-                f"{where}: nesterov: expected momentum above 0 and dampening 0 with it, got momentum "
+                f"{where}: nesterov: expected momentum above 0 and dampening 0, got momentum "
                 f"{checked['momentum']} and dampening {checked['dampening']}"
             )
         return checked

@@ -74,7 +74,10 @@ def chosen_schedule(schedule: Any, optimizer: Optimizer) -> Schedule | None:
     if not isinstance(made, Schedule):
         raise TypeError(f"fit: schedule: expected a Schedule, or a function that makes one, got a {type_name(made)}")
     if made.optimizer is not optimizer:
-        raise ValueError("fit: schedule: expected one of the same optimizer; give a function: lambda o: StepLR(o, 10)")
+        raise ValueError(
+            "fit: schedule: expected a schedule of the same optimizer, got one of another; give a function instead: "
+            "lambda o: StepLR(o, 10)"
+        )
     return made
 
 

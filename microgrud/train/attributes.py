@@ -28,7 +28,7 @@ from ..optim.optimizer import plain
 from ..tape.compiled import Compiled
 from .journal import dumps
 
-__all__ = ["PARTS", "Attributes", "inner", "pack"]
+__all__ = ["PARTS", "Attributes", "item_path", "pack"]
 
 _PLAIN = {type(None), bool, int, float, str}
 _NAMED = (type, types.ModuleType, types.FunctionType, np.ufunc, enum.Enum, bytes, complex)
@@ -53,7 +53,7 @@ def pack(numbers: Any, kind: str = "<f8") -> str:
     return base64.b64encode(np.ascontiguousarray(numbers, dtype=kind).tobytes()).decode("ascii")
 
 
-def inner(path: str, kind: str, key: Any) -> str:
+def item_path(path: str, kind: str, key: Any) -> str:
     """Return the path of the item that an object of this kind holds under this key."""
     return f"{path}.{key}".lstrip(".") if kind == "object" else f"{path}[{key}]"
 
@@ -178,7 +178,7 @@ class Attributes:
         if kind in ("object", "dict"):
             if kind == "object":
                 self._by_name(x, path, structure[1], (path,), structure)
-            held: Any = {key: self._child(item, inner(path, kind, key)) for key, item in self.contents(x).items()}
+            held: Any = {key: self._child(item, item_path(path, kind, key)) for key, item in self.contents(x).items()}
         elif kind in ("list", "deque", "set"):
             held = list(self.contents(x).values())
             numbers = list(map(self._index.get, map(id, held)))

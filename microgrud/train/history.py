@@ -228,7 +228,7 @@ class History:
         if history.engine not in (None, "tape", "eager") or not isinstance(history.eager_because, (str, type(None))):
             raise ValueError(f"History: expected the engine 'tape' or 'eager', got {history.engine!r}")
         if len({len(column) for column in series.values()}) != 1:
-            raise ValueError("History: expected as many figures of each kind, got different numbers of them")
+            raise ValueError("History: expected the same number of figures of each kind, got different numbers")
         numbers = [x for column in series.values() for x in column]
         numbers += [getattr(record, f.name) for record in records for f in fields(record)]
         if not all(x is None or type(x) in (int, float) for x in numbers):

@@ -46,7 +46,7 @@ def check_target(path: str | os.PathLike[str], size: int) -> None:
     >>> check_target(os.devnull, 100)
     Traceback (most recent call last):
         ...
-    OSError: expected the path of a regular file or of none, got a device or a FIFO: '/dev/null'
+    OSError: expected the path of a regular or new file, got a device or a FIFO: '/dev/null'
     """
     name, target = os.fspath(path), Path(os.path.realpath(path))
     if target.is_dir():
@@ -55,9 +55,9 @@ def check_target(path: str | os.PathLike[str], size: int) -> None:
         raise FileNotFoundError(errno.ENOENT, "expected a path in a folder that exists", name)
     if target.exists():
         if not stat.S_ISREG(target.stat().st_mode):
-            raise OSError(f"expected the path of a regular file or of none, got a device or a FIFO: {name!r}")
+            raise OSError(f"expected the path of a regular or new file, got a device or a FIFO: {name!r}")
         if not os.access(target, os.W_OK):
-            raise PermissionError(errno.EACCES, "expected a file that may be written to", name)
+            raise PermissionError(errno.EACCES, "expected a writable file", name)
     try:  # in the same folder: on most systems this file has no name, so that a kill leaves nothing behind
         with tempfile.TemporaryFile(dir=target.parent) as file:
             file.write(b"\n" * size)

@@ -158,7 +158,7 @@ class RecordedLoss:
         """
         targets, example = _as_array(samples.targets), samples.targets[0]
         if any(_nested_types(target) != _nested_types(example) for target in samples.targets):
-            raise CompileError("the targets are lists and tuples")
+            raise CompileError("some targets are lists and others tuples")
         refusal: Exception | None = None
         kinds: list[Any] = [np.float64]
         if targets.dtype.kind != "f" or (targets == np.floor(targets)).all():

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..common.checks import brief
 from ..engine import Value
-from .attributes import PARTS, Attributes, inner
+from .attributes import PARTS, Attributes, item_path
 from .journal import dumps
 
 __all__ = ["plan", "unpack"]
@@ -83,16 +83,16 @@ class _Restoring:
         same_kind = self.saved[path]["is"] == self.first.get(path, {}).get("is")
         old = _items(self.first[path]) if same_kind else {}
         for key in now.keys() - items.keys() - old.keys() if kind == "object" or items.keys() == old.keys() else ():
-            raise ValueError(f"it belongs to a run without {inner(path, kind, key)}")
+            raise ValueError(f"it belongs to a run without {item_path(path, kind, key)}")
         # Weights in a list are not settings, as parameters are not; their number is one.
         free = kind in ("list", "deque") and {type(item) for each in (items, now) for item in each.values()} == {float}
         held = {}
         for key, item in items.items():
             before = _MISSING if free and key in now else old.get(key, _MISSING)
             each = contents.get(key, _MISSING)
-            held[key] = self.value(item, before, now.get(key, _MISSING), each, inner(path, kind, key))
+            held[key] = self.value(item, before, now.get(key, _MISSING), each, item_path(path, kind, key))
             if (not path or type(x) in PARTS) and held[key] is not each:
-                raise self.differs(inner(path, kind, key), item, now.get(key, _MISSING))
+                raise self.differs(item_path(path, kind, key), item, now.get(key, _MISSING))
         if list(held) == list(contents) and all(held[key] is contents[key] for key in held):
             return
         if kind == "object":
