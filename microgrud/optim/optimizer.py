@@ -1,6 +1,6 @@
 """Base class of the optimizers: parameter groups, `step`, `zero_grad`, and a state that can be saved and restored.
 
-An optimizer is a class with a constructor, which declares the settings (see `settings.declared`), and one method,
+An optimizer is a class with a constructor, which declares the settings (see `common.checks.declared`), and one method,
 `_update`, with the formula.
 """
 
