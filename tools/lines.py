@@ -51,7 +51,7 @@ def count(files: dict[str, str]) -> Counter[tuple[str, str]]:
     for name, text in files.items():
         path = Path(name)
         language = LANGUAGES[path.suffix]
-        depth = 3 if path.parts[:2] == ("microgrud", "_native") else 2 if path.parts[0] == "microgrud" else 1
+        depth = None if path.parts[1] == "_native" else 2 if path.parts[0] == "microgrud" else 1
         package = "/".join(path.parts[:-1][:depth])
         found[package, language] += python_lines(text) if language == "Python" else c_lines(text)
     return found
