@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import pytest
 
 from microgrud.engine import native
-from microgrud.tape import building, graph, lowering, program
+from microgrud.tape import building, graph, program
 
 
 def fields_of_graph(found: Any) -> list[Any]:
@@ -38,19 +36,6 @@ def parts_of_program(found: Any) -> list[Any]:
     ]
 
 
-def parts_of_lowered(found: Any) -> list[Any]:
-    """A lowered program, likewise."""
-    return [
-        found.uniform,
-        found.varying,
-        [int(slot) for slot in found.slots],
-        {int(slot): struct.pack("<d", x) for slot, x in found.constants.items()},
-        [x.tolist() for code in (found.alone, found.batch) for x in code.arrays()],
-        found.guards,
-        found.uniform_guards,
-    ]
-
-
 @contextmanager
 def compared() -> Iterator[Counter[str]]:
     """Let both build every program, and fail where they differ; counts what was compared."""
@@ -70,14 +55,6 @@ def compared() -> Iterator[Counter[str]]:
             engine = native.engine
             flattened = both("flatten", engine.flatten, graph._flatten_in_python, fields_of_graph)
             assembled = both("build", engine.build, building.assemble, parts_of_program)
-            lowered = both("lower", lowering._lower_in_c, lowering._lower_in_python, parts_of_lowered)
             patch.setattr(graph, "_flattened", flattened)
             patch.setattr(program, "_assemble", assembled)
-            patch.setattr(lowering, "_lowered", lowered)
         yield counts
-
-
-def arrays_of(instructions: program.Instructions) -> list[np.ndarray[Any, Any]]:
-    """All arrays that instructions are kept in."""
-    parts = instructions
-    return [parts.codes, parts.outs, parts.starts, parts.operands, parts.plain]

@@ -356,8 +356,8 @@ def test_each_sample_tries_no_more_recordings_than_branches_that_it_leaves(monke
     xs = np.arange(30.0) - 0.5
     compiled(xs)
     tried: list[int] = []
-    run = executors.Native.run if executors.native_tape is not None else executors._Numpy.run
-    kind = executors.Native if executors.native_tape is not None else executors._Numpy
+    kind: Any = executors.NativeExecutor if executors.native_tape is not None else executors.NumpyExecutor
+    run = kind.run
 
     def counted(self: Any, numbers: Any, *others: Any) -> Any:
         tried.append(len(numbers[0]))

@@ -1,16 +1,19 @@
-"""From a recording in arrays to the instructions of its program, in three passes.
+"""Build the instructions of a program from a graph in arrays, in Python; the engine in C has a twin.
 
-The first gives every node its slot: equal operations on equal operands share one, and what is made of constants alone
-is a constant. The second, from the last step to the first, finds the slots whose bits a branch hangs on. The third
-draws sums into sums. The engine in C has a twin of `assemble`, which gives the same.
+The first pass gives every node its slot: equal operations on equal operands share one, and an operation on constants is
+a constant. The second pass, from the last step to the first, finds the slots whose exact bits decide a branch. The
+third pass merges a sum into the sum that alone uses it.
+
+The evaluation in NumPy could do without the last two. They are here because a program is also seen: `listing`, `draw`,
+`stats` and pickles of a compiled function do not depend on the engine.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -20,30 +23,27 @@ from .recorder import TAKE
 
 __all__ = ["ROLES", "SLOT_OF_CONSTANT", "SLOT_OF_LEAF", "assemble"]
 
-#: In place of the slot of an argument: the leaf is read anew at every call; it is a constant.
+#: In place of the slot of an argument: the leaf is read anew at every call; the leaf is a constant.
 SLOT_OF_LEAF, SLOT_OF_CONSTANT = -1, -2
 
-# What an operation is to those who build a program of it.
+# The role of an operation in a program. Keep in step with the enum in _native/building.h.
 _ORDINARY, _IDENTITY, _MULTIPLY, _ADD, _DOT, _JUMP, _WHERE, _TAKE = range(8)
+_JUMPS = (ops.FLOOR, ops.CEIL, ops.ROUND, ops.TRUNC, ops.SIGN, ops.MODULO, ops.FLOOR_DIVIDE, ops.ROUND_DIGITS)
 _ROLES = {
     ops.IDENTITY: _IDENTITY,
     ops.MULTIPLY: _MULTIPLY,
     ops.ADD: _ADD,
     ops.SUM: _ADD,
     ops.DOT: _DOT,
-    ops.FLOOR: _JUMP,
-    ops.CEIL: _JUMP,
-    ops.ROUND: _JUMP,
-    ops.TRUNC: _JUMP,
-    ops.SIGN: _JUMP,
-    ops.MODULO: _JUMP,
-    ops.FLOOR_DIVIDE: _JUMP,
-    ops.ROUND_DIGITS: _JUMP,
     ops.WHERE: _WHERE,
     TAKE: _TAKE,
+    **dict.fromkeys(_JUMPS, _JUMP),
 }
-#: By the codes of operations; others are ordinary.
+#: The roles by the codes of operations; operations that are not `KNOWN` are ordinary.
 ROLES = np.array([_ROLES.get(operation, _ORDINARY) for operation in KNOWN], dtype=np.int8)
+
+#: An operation in slots: its role and code, the slot of the result, and the slots of the operands.
+_Step = tuple[int, int, int, tuple[int, ...]]
 
 
 def assemble(
@@ -61,213 +61,155 @@ def assemble(
     """Build the instructions of a program.
 
     Args:
-        codes: those of a Graph; and so are the next four.
+        codes: those of a Graph, as are the next four.
         starts: likewise.
         operands: likewise.
         numbers: likewise.
         data: likewise.
-        leaf_slots: for each leaf the slot, if it is an argument; these are the first. Else one of the two above.
-        ends: likewise of a Graph.
-        roles: of the operations that have one, by their codes.
-        outputs: how many of the ends are outputs; the others are looked at by guards.
+        leaf_slots: for each leaf its slot, if it is an argument (arguments have the first slots); else SLOT_OF_LEAF or
+            SLOT_OF_CONSTANT.
+        ends: those of a Graph.
+        roles: the roles of operations by their codes.
+        outputs: how many of the ends are outputs; the others are compared by guards.
         linear: the code of a sum of products.
 
     Returns:
-        How many slots there are; those of the leaves; of the ends; those of constants, and the constants; and for the
-        instructions their codes, the slots of their results, where the operands of each begin and at last how many
-        there are, the operands, and how many plain terms each has.
+        The number of slots; the slots of the leaves; the slots of the ends; the slots of the constants, and the
+        constants; and for the instructions their codes, the slots of their results, where the operands of each begin
+        (and at last how many there are), the operands, and how many plain terms each has.
     """
-    slots = _Slots(
+    steps, count, of_leaves, of_ends, constants = _numbered(
         codes.tolist(), starts.tolist(), operands.tolist(), numbers.tolist(), data.tolist(), leaf_slots.tolist(),
         ends.tolist(), roles.tolist(),
     )  # fmt: skip
-    instructions = _fused(slots, outputs, linear)
-    places = [place for _, _, own, _ in instructions for place in own]
-    begins = [0]
-    for _, _, own, _ in instructions:
-        begins.append(begins[-1] + len(own))
+    instructions = _fused(steps, of_ends, outputs, linear)
+    begins = np.cumsum([0, *(len(own) for _, _, own, _ in instructions)]).tolist()
     return (
-        slots.count,
-        slots.of_leaves,
-        slots.of_ends,
-        list(slots.constants.values()),
-        slots.numbers,
+        count,
+        of_leaves,
+        of_ends,
+        list(constants),
+        list(constants.values()),
         [code for code, _, _, _ in instructions],
         [out for _, out, _, _ in instructions],
         begins,
-        places,
+        [slot for _, _, own, _ in instructions for slot in own],
         [plain for _, _, _, plain in instructions],
     )
 
 
-class _Slots:
-    """The first pass: slots, and the steps that compute what is in them."""
+def _numbered(
+    codes: Any, starts: Any, operands: Any, numbers: Any, data: Any, leaf_slots: Any, ends: Any, roles: Any
+) -> tuple[list[_Step], int, list[int], list[int], dict[int, float]]:
+    """Return the steps, the number of slots, the slots of leaves and of ends, and the constants by their slots."""
+    count: int = sum(slot >= 0 for slot in leaf_slots)
+    of_nodes: list[int] = []
+    of_leaves: list[int] = []
+    constants: dict[int, float] = {}
+    known: dict[Any, int] = {}  # slots of constants by their bits, and of operations by their code and operands
+    steps: list[_Step] = []
 
-    def __init__(
-        self,
-        codes: Sequence[int],
-        starts: Sequence[int],
-        operands: Sequence[int],
-        given_numbers: Sequence[float],
-        data: Sequence[float],
-        leaf_slots: Sequence[int],
-        ends: Sequence[int],
-        roles: Sequence[int],
-    ) -> None:
-        self.count = sum(slot >= 0 for slot in leaf_slots)
-        self.given_numbers, self.roles = given_numbers, roles
-        self.of_nodes: list[int] = []
-        self.of_leaves: list[int] = []
-        self.constants: dict[Any, int] = {}  # their slots
-        self.constant_slots: set[int] = set()
-        self.numbers: list[float] = []  # in the order of the constants
-        self.known: dict[tuple[int, tuple[int, ...]], int] = {}  # operations that were seen before
-        self.steps: list[tuple[int, int, tuple[int, ...]]] = []  # code, slot, slots of operands
-        leaves = iter(leaf_slots)
-        for k, code in enumerate(codes):
-            if code < 0:
-                self.of_leaves.append(self.of_leaf(next(leaves), data[k]))
-                self.of_nodes.append(self.of_leaves[-1])
-            else:
-                self.of_nodes.append(self.of_operation(code, operands[starts[k] : starts[k + 1]], data[k]))
-        self.of_ends = [self.of_operand(x) for x in ends]
+    def new() -> int:
+        nonlocal count
+        count += 1
+        return count - 1
 
-    def new(self) -> int:
-        self.count += 1
-        return self.count - 1
-
-    def role(self, code: int) -> int:
-        return self.roles[code] if code < len(self.roles) else _ORDINARY
-
-    def of_constant(self, x: float) -> int:
-        """Return the slot of a constant: one for each number, where 0.0 and -0.0 are two, and all NaN are one."""
+    def of_constant(x: float) -> int:
+        """Return the slot of a constant: one for each number; 0.0 and -0.0 have two, and all NaN have one."""
         key = (x, math.copysign(1.0, x)) if x == x else "nan"
-        if key not in self.constants:
-            self.constants[key] = self.new()
-            self.constant_slots.add(self.constants[key])
-            self.numbers.append(x)
-        return self.constants[key]
+        if key not in known:
+            known[key] = new()
+            constants[known[key]] = x
+        return known[key]
 
-    def of_operand(self, operand: int) -> int:
-        return self.of_nodes[operand] if operand >= 0 else self.of_constant(self.given_numbers[-1 - operand])
+    def of_operand(operand: int) -> int:
+        return of_nodes[operand] if operand >= 0 else of_constant(numbers[-1 - operand])
 
-    def of_leaf(self, given: int, data: float) -> int:
-        if given == SLOT_OF_LEAF:
-            return self.new()
-        return self.of_constant(data) if given == SLOT_OF_CONSTANT else given
+    def of_operation(code: int, own: Sequence[int], number: float) -> int:
+        role = roles[code] if code < len(roles) else _ORDINARY
+        if role == _IDENTITY:
+            return of_operand(own[0])
+        slots = tuple(map(of_operand, own))
+        if role != _TAKE and all(map(constants.__contains__, slots)):
+            return of_constant(number)
+        if (code, slots) not in known:
+            known[code, slots] = new()
+            steps.append((role, code, known[code, slots], slots))
+        return known[code, slots]
 
-    def of_operation(self, code: int, operands: Sequence[int], data: float) -> int:
-        if self.role(code) == _IDENTITY:
-            return self.of_operand(operands[0])
-        places = tuple(map(self.of_operand, operands))
-        if self.role(code) != _TAKE and all(map(self.constant_slots.__contains__, places)):
-            return self.of_constant(data)
-        key = (code, places)
-        found = self.known.get(key)
-        if found is None:
-            found = self.known[key] = self.new()
-            self.steps.append((code, found, places))
-        return found
-
-
-_Joined: TypeAlias = "list[int] | tuple[_Joined, _Joined]"
-
-
-@dataclass
-class _Form:
-    """A sum: slots of plain terms, and of the two factors of products.
-
-    Each is a list, or a pair of what it was joined of: so that a long sum which grows at either end is not copied.
-    """
-
-    plain: _Joined
-    xs: _Joined
-    ys: _Joined
-    has_drawn: bool = False  # others into it
-
-    def join(self, other: _Form) -> None:
-        """Add the terms of another at the end."""
-        self.plain, self.xs, self.ys = (self.plain, other.plain), (self.xs, other.xs), (self.ys, other.ys)
-
-
-def _in_order(joined: _Joined) -> list[int]:
-    found: list[int] = []
-    waiting = [joined]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, tuple):
-            waiting.extend(reversed(part))
+    given = iter(leaf_slots)
+    for k, code in enumerate(codes):
+        if code < 0:
+            slot = next(given)
+            own = new() if slot == SLOT_OF_LEAF else of_constant(data[k]) if slot == SLOT_OF_CONSTANT else slot
+            of_leaves.append(own)
         else:
-            found.extend(part)
-    return found
+            own = of_operation(code, operands[starts[k] : starts[k + 1]], data[k])
+        of_nodes.append(own)
+    of_ends = list(map(of_operand, ends))
+    return steps, count, of_leaves, of_ends, constants
 
 
-def _fused(slots: _Slots, outputs: int, linear: int) -> list[tuple[int, int, Sequence[int], int]]:
-    """Make one instruction of each sum of products, in the place of its last addition."""
-    exact = _exact_slots(slots, outputs)
-    uses = [0] * slots.count
-    for _, _, operands in slots.steps:
-        for slot in operands:
-            uses[slot] += 1
-    for slot in slots.of_ends:
-        uses[slot] += 2  # a result that is asked for stays one
-    forms: dict[int, _Form] = {}
-    written: dict[int, tuple[int, tuple[int, ...]]] = {}
-    for code, out, operands in slots.steps:
-        form = None if out in exact else _form(slots.role(code), operands, forms, uses, written)
-        if form is not None:
-            forms[out] = form
-        written[out] = code, operands
+def _fused(
+    steps: Sequence[_Step], ends: Sequence[int], outputs: int, linear: int
+) -> list[tuple[int, int, Sequence[int], int]]:
+    """Make one instruction of each sum of products, at the place of its last addition."""
+    exact = _exact_slots(steps, ends[outputs:])
+    uses = Counter([slot for _, _, _, operands in steps for slot in operands])
+    uses.update([*ends, *ends])  # a result that is an end is not merged into another
+    sums = {out: (role, own) for role, _, out, own in steps if role in (_MULTIPLY, _ADD, _DOT) and out not in exact}
+    merged = {
+        slot
+        for role, operands in sums.values()
+        for slot in _plain_terms(role, operands)
+        if uses[slot] == 1 and slot in sums
+    }
     instructions: list[tuple[int, int, Sequence[int], int]] = []
-    for out, (code, operands) in written.items():
-        form = forms.get(out)
-        if form is None or _stays(slots.role(code), operands, form):
+    for role, code, out, operands in steps:
+        if out in merged:
+            continue
+        if out not in sums or role == _MULTIPLY or (len(operands) == 2 and merged.isdisjoint(operands)):
             instructions.append((code, out, operands, 0))
         else:
-            plain = _in_order(form.plain)
-            instructions.append((linear, out, (*plain, *_in_order(form.xs), *_in_order(form.ys)), len(plain)))
+            plain, xs, ys = _terms(out, sums, merged)
+            instructions.append((linear, out, (*plain, *xs, *ys), len(plain)))
     return instructions
 
 
-def _exact_slots(slots: _Slots, outputs: int) -> set[int]:
-    """Return the slots that a branch or a jump hangs on: in another order, a sum might fall on the other side of it."""
-    exact = set(slots.of_ends[outputs:])
-    for code, out, operands in reversed(slots.steps):
-        if out in exact or slots.role(code) == _JUMP:
+def _exact_slots(steps: Sequence[_Step], compared: Sequence[int]) -> set[int]:
+    """Return the slots that a guard or a jump depends on: a sum in another order might fall on the other side of it."""
+    exact = set(compared)
+    for role, _, out, operands in reversed(steps):
+        if out in exact or role == _JUMP:
             exact.update(operands)
-        elif slots.role(code) == _WHERE:
+        elif role == _WHERE:
             exact.add(operands[0])
     return exact
 
 
-def _form(
-    role: int,
-    operands: tuple[int, ...],
-    forms: dict[int, _Form],
-    uses: list[int],
-    written: dict[int, tuple[int, tuple[int, ...]]],
-) -> _Form | None:
-    """Return an operation as a sum of plain terms and products, into which operands used only here are drawn."""
-    if role == _MULTIPLY:
-        return _Form([], [operands[0]], [operands[1]])
-    if role not in (_ADD, _DOT):
-        return None
-    plain = operands[:1] if role == _DOT else operands
-    half = (len(operands) - len(plain)) // 2
-    form = _Form([], [], [])
-    own: list[int] = []  # terms that are not drawn in, since the last that was
-    for slot in plain:
-        if uses[slot] == 1 and slot in forms:
-            form.join(_Form(own, [], []))
-            form.join(forms.pop(slot))
-            del written[slot]
-            form.has_drawn, own = True, []
+def _plain_terms(role: int, operands: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the terms of an operation that are no products: all of a sum, the first of a dot product."""
+    return operands if role == _ADD else operands[:1] if role == _DOT else ()
+
+
+def _terms(
+    root: int, sums: dict[int, tuple[int, tuple[int, ...]]], merged: set[int]
+) -> tuple[list[int], list[int], list[int]]:
+    """Return the plain terms of a sum and the factors of its products, those of the sums merged into it included."""
+    plain: list[int] = []
+    xs: list[int] = []
+    ys: list[int] = []
+    waiting: list[Any] = [root]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, tuple):  # the factors of products
+            half = len(part) // 2
+            xs += part[:half]
+            ys += part[half:]
+        elif part == root or part in merged:
+            role, operands = sums[part]
+            own = _plain_terms(role, operands)
+            waiting += [operands[len(own) :], *reversed(own)]
         else:
-            own.append(slot)
-    form.join(_Form(own, list(operands[len(plain) : len(plain) + half]), list(operands[len(plain) + half :])))
-    return form
-
-
-def _stays(role: int, operands: tuple[int, ...], form: _Form) -> bool:
-    """Tell whether an operation is written as it is: a product, and a sum of two numbers that has drawn in neither."""
-    return role == _MULTIPLY or (len(operands) == 2 and not form.has_drawn)
+            plain.append(part)
+    return plain, xs, ys

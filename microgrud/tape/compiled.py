@@ -29,12 +29,13 @@ from .absent import refuse_if_absent
 from .arguments import Arguments, read_arguments
 from .copies import copied, deep_copied, name_of, packed, unpack_into
 from .evaluation import Evaluation, evaluate
-from .executors import Executor, total_of
+from .executors import total_of
 from .family import Family, Path
 from .figures import figures
 from .formulas import counted
 from .inside import result_as_nodes, rows_of_function, slopes_function
 from .listing import listing
+from .numpy_executor import Executor
 from .recorder import CompileError
 from .replays import replay_of, tree_of
 from .states import Same

@@ -16,8 +16,8 @@ from ..engine.copying import carrying
 from ..engine.grad_mode import enable_grad
 from ..engine.vectors import Vector
 from .arguments import Arguments
-from .executors import DONE, LEFT, SUSPICIOUS, Executor, Outcome
 from .family import Family, Path, integers_fit
+from .numpy_executor import DONE, LEFT, SUSPICIOUS, Executor, Outcome
 from .recorder import CompileError
 
 __all__ = ["Evaluation", "evaluate"]

@@ -16,8 +16,9 @@ from ..common.forking import Lock, in_forked_child
 from ..engine.copying import variables
 from .absent import AbsentFunction, refuse_if_absent
 from .arguments import Arguments
-from .executors import Executor, executor_for, in_ieee_arithmetic
+from .executors import executor_for, in_ieee_arithmetic
 from .graph import flatten, leaves_made_inside, result_from_outside
+from .numpy_executor import Executor
 from .program import Program, build
 from .recorder import ClosedOverResultError, CompileError, has_kept, record
 

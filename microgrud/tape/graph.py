@@ -36,7 +36,7 @@ KNOWN: tuple[Operation, ...] = (*TABLE.values(), TAKE, DETACH, LINEAR)
 _LEAF, _BY_HAND = -1, -2
 
 
-def as_ints(numbers: bytes | Sequence[int]) -> Ints:
+def as_ints(numbers: bytes | Sequence[Any]) -> Ints:
     """Return an array of the numbers, or of what C has written."""
     return np.frombuffer(numbers, np.int32) if isinstance(numbers, bytes) else np.array(numbers, dtype=np.int32)
 

@@ -17,14 +17,13 @@ from ..engine.operation import Operation
 from ..engine.ops import TABLE
 from .checking import check_program
 from .packing import pack_floats, pack_integers, unpack_floats, unpack_integers
-from .program import LINEAR, Instruction, Program, SlotGuard
+from .program import LINEAR, SYMBOLS, Instruction, Program, SlotGuard
 from .recorder import DETACH, TAKE
 
 __all__ = ["pack_program", "unpack_program"]
 
 #: The operations that are known to the tape alone.
 _OF_THE_TAPE = {operation.name: operation for operation in (LINEAR, TAKE, DETACH)}
-_SYMBOLS = ("<", "<=", "==", "!=", ">", ">=")
 
 
 def pack_program(program: Program) -> tuple[Any, ...]:
@@ -51,7 +50,7 @@ def pack_program(program: Program) -> tuple[Any, ...]:
         counts.append(len(instruction.operands))
         plains.append(instruction.plain)
         operands += instruction.operands
-    guards = [(g.x, _SYMBOLS.index(g.symbol), g.y, int(g.outcome)) for g in program.guards]
+    guards = [(g.x, SYMBOLS.index(g.symbol), g.y, int(g.outcome)) for g in program.guards]
     return (
         (program.slots, program.nodes),
         (pack_integers(program.constants), pack_floats(program.constants.values())),
@@ -105,7 +104,7 @@ def _unpacked(packed: Any, leaves: Sequence[Value]) -> Program:
         instructions=instructions,
         outputs=unpack_integers(outputs),
         guards=[
-            SlotGuard(x, _SYMBOLS[_whole(symbol, len(_SYMBOLS))], y, bool(outcome))
+            SlotGuard(x, SYMBOLS[_whole(symbol, len(SYMBOLS))], y, bool(outcome))
             for x, symbol, y, outcome in zip(*(tests[k::4] for k in range(4)))
         ],
         static_integers={_whole(place, len(integers)): int(number) for place, number in static_integers},

@@ -8,7 +8,8 @@ operations on equal operands are one; sums of products, however they were writte
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
@@ -21,7 +22,13 @@ from .building import ROLES, SLOT_OF_CONSTANT, SLOT_OF_LEAF, assemble
 from .graph import KNOWN, LINEAR, Graph, Ints, as_doubles, as_ints
 from .recorder import TAKE, CompileError
 
-__all__ = ["LINEAR", "Instruction", "Instructions", "Program", "SlotGuard", "build"]
+__all__ = ["COMPARISONS", "LINEAR", "SYMBOLS", "Instruction", "Instructions", "Program", "SlotGuard", "build"]
+
+#: Comparisons by their symbols, in the order of Python's own numbers for them (Py_LT, ...), which the C code has too.
+COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt, "<=": operator.le, "==": operator.eq, "!=": operator.ne, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+SYMBOLS = tuple(COMPARISONS)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..engine import native
 from .arguments import Part
-from .executors import Native, native_tape
+from .executors import NativeExecutor, native_tape
+from .graph import as_ints
 
 __all__ = ["replay_of", "tree_of"]
 
@@ -24,7 +25,7 @@ _GREATEST = 2**63 - 1
 
 def replay_of(executor: Any, parts: Sequence[Part], mean: bool, ignore: bool, threads: int) -> Any:
     """Return the replay of a program for arguments made of such parts; None if they, or the interpreter, are others."""
-    if not isinstance(executor, Native) or any(part.kind == "other" for part in parts):
+    if not isinstance(executor, NativeExecutor) or any(part.kind == "other" for part in parts):
         return None
     program, lowered = executor.program, executor.lowered
     if any(len(part.shape) > _MOST_AXES for part in parts) or any(
@@ -36,7 +37,7 @@ def replay_of(executor: Any, parts: Sequence[Part], mean: bool, ignore: bool, th
     rows = {given: row for row, given in enumerate(executor.inputs)}
 
     def place(kind: str, number: int, slot: int | None) -> int:
-        return -1 if slot is None else rows.get((kind, number), slots[slot])
+        return -1 if slot is None else rows.get((kind, number), int(slots[slot]))
 
     fixed, limits = program.static_integers, program.table_sizes
     return native_tape.Replay(
@@ -45,10 +46,10 @@ def replay_of(executor: Any, parts: Sequence[Part], mean: bool, ignore: bool, th
         executor.forward,
         executor.constants,
         tuple(executor.leaves),
-        executor.leaf_slots.astype(np.int32),
+        executor.leaf_slots,
         entries,
         arguments,
-        np.array([place("number", k, slot) for k, slot in enumerate(program.numbers)], dtype=np.int32),
+        as_ints([place("number", k, slot) for k, slot in enumerate(program.numbers)]),
         np.array(
             [
                 (place("integer", k, slot), k in fixed, fixed.get(k, 0), limits.get(k, -1))
@@ -56,9 +57,9 @@ def replay_of(executor: Any, parts: Sequence[Part], mean: bool, ignore: bool, th
             ],
             dtype=np.int64,
         ),
-        np.array(executor.outputs, dtype=np.int32),
-        executor.uniform_guards,
-        np.array([*executor.alone_numbers, *executor.batch_numbers[1:]], dtype=np.int32),
+        as_ints(executor.outputs),
+        as_ints(lowered.uniform_guards).ravel(),
+        as_ints([*lowered.uniform_numbers, *lowered.batch_numbers]),
         bytes(guard.outcome for guard in program.guards),
         mean,
         ignore,
