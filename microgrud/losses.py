@@ -15,6 +15,7 @@ from typing import Any
 from . import functions
 from .common.numbers import Number, as_float, as_sequence, describe_operands, is_real_scalar
 from .engine import Value, ops, tracing
+from .engine.integers import IntegerArgument, take
 
 _FOR_TWO_CLASSES = "for two classes and one output, use binary_cross_entropy_with_logits"
 # How far the sum of soft targets may be from 1, and a log-probability above 0: room for single precision.
@@ -375,13 +376,9 @@ def _left_open(items: Iterable[Number], target: Any) -> Number | None:
     """Look up by a class index that is an argument of a function being recorded, so that one recording serves all.
 
     Returns:
-        The item; None for any other index, and for one out of range, of which the caller says what is wrong with it.
+        The item; None for any other index, and for one out of range, which the caller reports.
     """
-    if tracing.current() is None:
-        return None
-    from .tape.integers import IntegerArgument, take  # whoever records has loaded it, and nobody else needs it
-
-    if not isinstance(target, IntegerArgument):
+    if tracing.current() is None or not isinstance(target, IntegerArgument):
         return None
     try:
         found: Number = take(list(items), target)

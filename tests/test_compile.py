@@ -117,7 +117,7 @@ def test_gradients_by_several_arguments() -> None:
     f = compile(lambda x, y: x * y)
     assert f.value_and_grad(2.0, 3.0, argnums=(0, 1)) == (6.0, (3.0, 2.0))
     assert f.value_and_grad(2.0, 3.0, argnums=1) == (6.0, 2.0)
-    with pytest.raises(ValueError, match="argnums: expected positions of the 2 arguments, got 2"):
+    with pytest.raises(ValueError, match="expected an argument at position 2, got 2 arguments"):
         f.value_and_grad(2.0, 3.0, argnums=2)
 
 
@@ -304,7 +304,7 @@ def test_there_is_a_bound_on_the_branches() -> None:
     f(0.5)
     f(1.5)
     f(2.5)
-    with pytest.raises(CompileError, match="expected at most 3 ways through the branches"):
+    with pytest.raises(CompileError, match="expected at most 3 paths through the branches"):
         f(3.5)
     assert f(1.25) == 1.25
 
@@ -898,12 +898,12 @@ def test_recordings_for_other_integers_are_not_tried(monkeypatch: pytest.MonkeyP
     tried: list[Any] = []
     monkeypatch.setattr(
         evaluation._Run,
-        "by_path",
-        lambda self, path, samples, by_path=evaluation._Run.by_path: (
-            tried.append(path.program.static_integers) or by_path(self, path, samples)
+        "by_recording",
+        lambda self, own, samples, by_recording=evaluation._Run.by_recording: (
+            tried.append(own.program.static_integers) or by_recording(self, own, samples)
         ),
     )
-    compiled._replays = []
+    compiled._recordings.replays.clear()
     assert compiled(2.0, 7) == 14.0
     assert tried == [{0: 7}]
 

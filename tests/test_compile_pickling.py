@@ -40,8 +40,8 @@ from microgrud.engine.ops import TABLE
 from microgrud.losses import cross_entropy, squared_error
 from microgrud.nn import MLP, Module
 from microgrud.tape import Compiled, executors
-from microgrud.tape.checking import check_program
-from microgrud.tape.pickling import pack_program, unpack_program
+from microgrud.tape.packing import pack_program, unpack_program
+from microgrud.tape.program import check_program
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(150, 2)), RNG.normal(size=150)
@@ -229,7 +229,7 @@ def test_what_was_not_recorded_is_an_error_that_says_so() -> None:
     twin = through_pickle(f)
     assert twin(3.0) == 3.0
     message = (
-        "absolute came out of a pickle, with its recordings and without its code: there is no recording for the way "
+        "absolute came out of a pickle, with its recordings and without its code: there is no recording for the path "
         "that these arguments take through its branches; call it so once before it is pickled, or compile the function "
         "again in this process"
     )
@@ -299,7 +299,7 @@ def test_operations_at_the_top_of_a_module_come_back_as_they_are() -> None:
     f(2.0)
     twin = through_pickle(f)
     assert twin.value_and_grad(3.0) == (28.0, 27.0)
-    ((_, path),) = twin._recordings()
+    ((_, path),) = twin._recordings.all()
     assert any(instruction.operation is cubed for instruction in path.program.instructions)
 
 
@@ -482,7 +482,7 @@ def a_state() -> tuple[Any, ...]:
 
     compiled = compile(f)
     compiled([0.5, 0.75], 1)
-    ((_, path),) = compiled._recordings()
+    ((_, path),) = compiled._recordings.all()
     return pack_program(path.program)
 
 

@@ -25,13 +25,13 @@ TARGETS = np.random.default_rng(1).normal(size=150)
 
 
 def replays(compiled: Any) -> int:
-    return len(compiled._replays)
+    return len(compiled._recordings.replays.get((), []))
 
 
 def both_ways(f: Any, *args: Any, **options: Any) -> tuple[Any, Any]:
     """Return a compiled function that has a replay for such arguments, and one that never makes any."""
     short, long = compile(f, **options), compile(f, **options)
-    long._keep_replay = lambda *_: None
+    long._recordings.keep_replay = lambda *_: None
     short(*args)
     assert replays(short) == 1
     return short, long
@@ -163,7 +163,7 @@ def test_batches_in_lists_are_replayed_apart_from_those_in_arrays() -> None:
         )
         assert compiled(rows, np.array(targets)) == 19.0
     assert replays(compiled) == 1
-    assert compiled._replays_of_lists.keys() == {(0,), (0, 1)}
+    assert compiled._recordings.replays.keys() - {()} == {(0,), (0, 1)}
     assert [w.grad, compiled.stats["signatures"]] == [60.0, 2]
     assert compiled([[1, 2], [3, 4]], targets) == 19.0  # integers are another recording
     with pytest.raises(ValueError, match="compile: x: expected rows of one shape, got 2 numbers as row 0 and 1"):
@@ -265,10 +265,10 @@ def test_samples_of_many_ways_are_replayed_as_a_tree(count: int) -> None:
     scale = [0.9, 0.6]
     options = {"batched": ("x", "n", "k")}
     short, long = compile(branching, **options), compile(branching, **options)
-    long._keep_replay = lambda *_: None
+    long._recordings.keep_replay = lambda *_: None
     short(x, scale, n, k)
     assert replays(short) == 1
-    ((_, paths),) = short._replays
+    ((_, paths),) = short._recordings.replays[()]
     assert len(paths) == short.stats["paths"] > (1 if count > 1 else 0)
     assert short(x, scale, n, k) == pytest.approx(long(x, scale, n, k), rel=1e-13)
     found = []
@@ -300,7 +300,7 @@ def test_a_way_that_is_new_joins_the_tree() -> None:
         expected = np.where(numbers > 0, 0.7 * numbers, np.where(numbers > -1, -0.4 * numbers, 0.2 * numbers**2)).mean()
         for _ in range(2):
             assert compiled(numbers) == pytest.approx(expected, rel=1e-12)
-    assert [len(paths) for _, paths in compiled._replays] == [3]
+    assert [len(paths) for _, paths in compiled._recordings.replays[()]] == [3]
 
 
 def test_no_update_of_another_thread_is_lost() -> None:
@@ -339,7 +339,7 @@ def test_a_long_program_runs_forward_in_the_slots_that_are_still_needed() -> Non
     x, y = ROWS[:, 0].copy(), ROWS[:, 1].copy()
     loss = short.backward(x, y)
     assert short(x, y) == loss == pytest.approx(long(x, y), rel=1e-13)
-    for path in short._replays[0][1]:
+    for path in short._recordings.replays[()][0][1]:
         (executor,) = path.executors.values()
         assert executor.forward is not executor.batch  # type: ignore[attr-defined]
 
@@ -448,5 +448,5 @@ def test_positions_are_whatever_stands_for_integers() -> None:
         assert compiled.value_and_grad(2.0, 3.0, argnums=[1, -2]) == (12.0, (4.0, 12.0))
         assert compiled.hvp((2.0, 3.0), (1.0, 0.0), argnums=[0, np.int64(1)]) == (6.0, 4.0)
         for argnums in ("x", 1.0, (0, None)):
-            with pytest.raises(TypeError, match="argnums: expected an integer or a tuple of integers"):
+            with pytest.raises(TypeError, match="expected argnums to be an integer or a tuple of integers"):
                 compiled.value_and_grad(2.0, 3.0, argnums=argnums)

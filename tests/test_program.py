@@ -21,10 +21,10 @@ from microgrud import CompileError, Value, compile, custom_op, softmax, take, wh
 from microgrud.engine import native, topological_order
 from microgrud.engine.ops import DOT, IDENTITY, LOG_SOFTMAX, PROD, SUM, TABLE
 from microgrud.tape import building, executors, graph, program
-from microgrud.tape.arguments import read_arguments
 from microgrud.tape.graph import KNOWN, LINEAR, flatten, leaves_made_inside
 from microgrud.tape.program import Instruction, Instructions, Program, build
 from microgrud.tape.recorder import TAKE, record
+from microgrud.tape.signature import read_arguments
 
 IN_C = native.engine is not None
 CUBE = custom_op("cube", lambda x: x * x * x, lambda z, x: 3.0 * x * x)
@@ -364,7 +364,7 @@ def test_runs_without_a_backward_pass_give_the_same_in_fewer_slots(drawn: list[t
         expected = compiled.map(x, 0.25, k)
     except (ValueError, ArithmeticError):
         return
-    paths = [path for family in compiled._families.values() for path in family.paths]
+    paths = [path for _, path in compiled._recordings.all()]
     for path in paths:
         for executor in path.executors.values():
             lowered: Any = executor.lowered  # type: ignore[attr-defined]
@@ -382,7 +382,7 @@ def test_a_long_program_runs_forward_in_few_slots() -> None:
 
     compiled = compile(f, batched=("x", "y"))
     compiled.map([0.1, 0.2], [0.3, 0.4])
-    ((path,),) = [family.paths for family in compiled._families.values()]
+    ((_, path),) = compiled._recordings.all()
     (executor,) = path.executors.values()
     lowered: Any = executor.lowered  # type: ignore[attr-defined]
     assert lowered.varying > 2_000

@@ -307,7 +307,9 @@ def _call_recorded(
     With `scalar` the result has to be one number.
     """
     name = getattr(f, "__name__", type(f).__name__)
-    positions = _positions(argnums, len(args), name)
+    positions = positions_of(argnums, len(args), name)
+    if len(set(positions)) < len(positions):
+        raise ValueError(f"{name}: expected distinct positions in argnums, got {argnums!r}")
     structures: list[Structure] = []
     inputs: list[Value] = []
     recorded = list(args)
@@ -340,8 +342,8 @@ def _one_number(result: Any, name: str, wanted: bool) -> Any:
     return result
 
 
-def _positions(argnums: int | tuple[int, ...], count: int, name: str) -> tuple[int, ...]:
-    """Return the positions as distinct integers from 0, or say what is wrong with them."""
+def positions_of(argnums: int | tuple[int, ...], count: int, name: str) -> tuple[int, ...]:
+    """Return the positions of arguments as integers from 0; raise an error unless there are such arguments."""
     try:
         given = tuple(map(operator.index, argnums if isinstance(argnums, (tuple, list)) else (argnums,)))
     except TypeError:
@@ -349,10 +351,7 @@ def _positions(argnums: int | tuple[int, ...], count: int, name: str) -> tuple[i
     for position in given:
         if not -count <= position < count:
             raise ValueError(f"{name}: expected an argument at position {position}, got {count} arguments")
-    positions = tuple(position % count for position in given)
-    if len(set(positions)) < len(positions):
-        raise ValueError(f"{name}: expected distinct positions in argnums, got {argnums!r}")
-    return positions
+    return tuple(position % count for position in given)
 
 
 def _leaves(structure: Structure) -> str:

@@ -29,4 +29,4 @@ def mimebundle(shown: Value | Module | Compiled) -> dict[str, str]:
 def _has_picture(shown: Value | Module | Compiled) -> bool:
     if isinstance(shown, Value):
         return not shown.is_leaf
-    return bool(shown._recordings() if isinstance(shown, Compiled) else neurons_by_layer(shown))
+    return bool(shown._recordings.all() if isinstance(shown, Compiled) else neurons_by_layer(shown))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..tape.compiled import Compiled
-from ..tape.copies import name_of
-from ..tape.formulas import counted
 from ..tape.listing import chosen
+from ..tape.recordings import counted
 from .graph import Kind
 from .programs import ProgramBox, ProgramView, heading, program_view
 from .style import ACTIVE, FAINT, INK, LOOKS, escaped, literal, plain
@@ -49,17 +48,17 @@ def draw_program(
     Raises:
         ValueError: if nothing is recorded, or not the recording that was asked for.
     """
-    recordings = chosen(compiled, path, model, names)
-    count = len(compiled._recordings())
+    recordings = chosen(compiled._recordings, path, model, names)
+    count = len(compiled._recordings.all())
     if not recordings:
-        raise ValueError(f"draw: {name_of(compiled.function)}: nothing is recorded yet; call it once")
+        raise ValueError(f"draw: {compiled._recordings.name}: nothing is recorded yet; call it once")
     shown = list(recordings.items())[:_MOST_RECORDINGS]
     most = max(1, max_nodes // len(shown))
     # Graphviz begins at the bottom where the graph grows to the side.
     upwards = rankdir in ("LR", "RL")
     for number, formulas in reversed(shown) if upwards else shown:
         view = program_view(formulas, fold, most, digits)
-        lines = heading(name_of(compiled.function), number, count, formulas)
+        lines = heading(compiled._recordings.name, number, count, formulas)
         label = "".join(f'{literal(line)}<BR ALIGN="LEFT"/>' for line in lines)
         look = {"label": f"<{label}>", "labeljust": "l", "fontname": _FONT, "fontsize": "11", "fontcolor": INK}
         if len(shown) == 1:

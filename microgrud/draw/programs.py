@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..engine.ops import LOG_SOFTMAX, SOFTMAX
-from ..tape.formulas import Formulas, counted
+from ..tape.listing import Formulas
 from ..tape.program import LINEAR, Instruction
 from ..tape.recorder import TAKE
+from ..tape.recordings import counted
 from .graph import Kind
 from .style import short
 

@@ -1,10 +1,33 @@
-"""`compile`: a function recorded once, and replayed forward and backward, right also where it branches."""
+"""`compile`: record a function once, and replay it forward and backward, correctly also where it branches.
+
+The life of a call, file by file; each file imports only from files before it:
+
+1. signature.py takes the arguments apart: numbers, integers, and a signature of everything else.
+2. recorder.py calls the function on Values, and notes what it does: a *trace*, with a *guard* for each comparison.
+3. graph.py turns the trace into arrays of nodes; building.py numbers their results and merges sums of products.
+4. program.py holds the result, a *program*: instructions over numbered slots, and the guards as pairs of slots.
+
+        def f(x):                       slots     0: x     1: w     2: the number 0.0
+            y = w * x + 1.0                       3: the number 1.0
+            return tanh(y)              program   4 = linear(3; 1, 0)
+              if x > 0.0 else y                   5 = tanh(4)
+                                        guard     0 > 2 was true            output 5
+
+5. executors.py runs a program in C (lowering.py writes the code for it), numpy_executor.py in NumPy: forward for all
+   samples at once, then the guards, then backward. A sample at which a guard does not hold takes another path.
+6. branches.py keeps one *recording* for each path, and evaluation.py finds the one for each sample: it tries those that
+   there are, records the path of a sample that none serves, and calls the function itself where numbers are not finite.
+7. recordings.py keeps all this by signature. Once recordings have served a call, replays.py makes a *replay* of them:
+   the next such call runs in C from the arguments to the result.
+8. nodes.py puts a call into a graph, so that it can be differentiated again; listing.py shows recordings as text;
+   packing.py and saving.py write and read pickles; compiled.py is the public face.
+"""
 
 from __future__ import annotations
 
 from ..common import needs_numpy as needs_numpy
+from ..engine.integers import take
 from .compiled import Compiled, compile
-from .integers import take
 from .recorder import CompileError
 
 __all__ = ["CompileError", "Compiled", "compile", "take"]

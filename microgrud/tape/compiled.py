@@ -2,64 +2,49 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
-import operator
 import os
-import time
 import weakref
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..autodiff import transforms
-from ..autodiff.trees import Structure, as_array, check_unmasked, flatten
+from ..autodiff.transforms import positions_of
+from ..autodiff.trees import as_array, check_unmasked, flatten
 from ..common.checks import one_of, optional, whole
 from ..common.display import ShownInNotebooks
-from ..common.forking import Lock
 from ..common.numbers import as_sequence
 from ..engine import Value, tracing
 from ..engine.copying import _in_progress_anywhere as _transforms, is_differentiating
 from ..engine.tracing import _watched
 from ..engine.vectors import Vector, add_to_gradients
-from .absent import refuse_if_absent
-from .arguments import Arguments, read_arguments
-from .copies import copied, deep_copied, name_of, packed, unpack_into
-from .evaluation import Evaluation, evaluate
-from .executors import total_of
-from .family import Family, Path
-from .figures import figures
-from .formulas import counted
-from .inside import result_as_nodes, rows_of_function, slopes_function
+from .absent import AbsentFunction, refuse_if_absent
 from .listing import listing
-from .numpy_executor import Executor
+from .nodes import result_as_nodes, rows_of_function
 from .recorder import CompileError
-from .replays import replay_of, tree_of
-from .states import Same
+from .recordings import Recordings, Settings, as_floats, refuse_integers, structure_of
+from .saving import copy_with_leaves, copy_without_leaves, pack_recordings, unpack_recordings
 
 if TYPE_CHECKING:
     from ..nn.module import Module
 
 __all__ = ["Compiled", "compile"]
 
-#: Of argument structures, so many are kept; the least recently used goes.
-_MOST_FAMILIES = 64
-#: Of replays likewise; looking whether one is right for a call takes 0.1 microseconds.
-_MOST_REPLAYS = 64
-
 
 class Compiled(ShownInNotebooks):
     """A function that is recorded at its first call and replayed from then on; see `compile`.
 
-    A pickle of it holds the recordings, and the leaves that they read, but not the function: what comes out replays
-    them in another process too, to the same bits on the same machine. What it has no recording for is a CompileError. A
-    model that is pickled along, as in `pickle.dumps((model, loss))`, shares its parameters with them.
+    A pickle holds the recordings, and the leaves that they read, but not the function: unpickled, in another process
+    too, it replays them, to the same bits on the same machine. A call that it has no recording for is a CompileError. A
+    model that is pickled along, as in `pickle.dumps((model, loss))`, shares its parameters with the recordings.
 
-    `copy.deepcopy` keeps the function. Where a deep copy of that is another function (a method of an object that is
-    copied, a Module), the copy records it anew; a plain function goes on reading the leaves that it closes over.
+    `copy.deepcopy` keeps the function. Where the deep copy of the function is another function (a method of an object
+    that is copied, a Module), the copy records it anew; a plain function still reads the leaves that it closes over.
 
     >>> import pickle
     >>> f = compile(lambda x: x * x if x > 0.0 else -x)
@@ -70,51 +55,40 @@ class Compiled(ShownInNotebooks):
     (16.0, 8.0)
     """
 
-    def __init__(
-        self, f: Callable[..., Any], batched: Sequence[str], reduction: str, threads: int, errors: str, max_paths: int
-    ) -> None:
+    def __init__(self, f: Callable[..., Any], settings: Settings) -> None:
         functools.update_wrapper(self, f)
-        self.function = f
-        self.batched = tuple(batched)
-        self.reduction = reduction
-        self.threads = threads
-        self.errors = errors
-        self.max_paths = max_paths
-        self._names = _parameter_names(f, self.batched)
-        self._families: OrderedDict[Hashable, Family] = OrderedDict()
-        self._batched_places = tuple([k for k, name in enumerate(self._names) if name in self.batched])
-        self._replays: list[tuple[Any, tuple[Path, ...]]] = []  # the last used first
-        #: Those of batches in lists, by the positions of these: the function is given lists then, and not arrays.
-        self._replays_of_lists: dict[tuple[int, ...], list[tuple[Any, tuple[Path, ...]]]] = {}
-        self._lock = Lock()
+        self._begin(Recordings(f, settings, _parameter_names(f, settings.batched)))
+
+    def _begin(self, recordings: Recordings) -> None:
+        """Set the state that no two compiled functions share."""
+        self._recordings = recordings
         self._gradients: dict[Any, Compiled] = {}
-        self._slopes: dict[Any, Compiled] = {}
-        #: By the id of an instance: what keeps the entry as long as the instance, and the method.
+        #: By id(instance): a weak reference that removes the entry when the instance dies, and the compiled method.
         self._methods: dict[int, tuple[weakref.ref[Any], Compiled]] = {}
-        #: Of a method of an instance: that of the class, and the instance.
+        #: For a method of an instance: the compiled function of the class, and the instance.
         self._bound: tuple[Compiled, weakref.ref[Any]] | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the result of the function as floats; of a batch, its mean (or sum) over the samples.
+        """Return the result of the function as floats; for a batch, its mean (or sum) over the samples.
 
         With Values among the arguments, and inside a transform such as `grad`, the numbers of the result are Values:
-        nodes of the graph, connected with the arguments and with what the function closes over.
+        nodes of the graph, connected with the arguments and with the leaves that the function closes over.
         """
-        connected = (_watched or _transforms) and self._is_inside()
-        if not connected and not kwargs:
-            given, listed = self._as_arrays(args)
-            found = self._replayed(lambda replay: replay.values(given), listed)
+        recordings = self._recordings
+        inside = (_watched or _transforms) and _is_inside()
+        if not inside and not kwargs:
+            given, listed = recordings.as_arrays(args)
+            found = recordings.replayed("values", given, listed=listed)
             if found is not None:
-                outputs, paths = found
-                return paths[0].structure.rebuild(outputs)
-        arguments = self._read(args, kwargs)
-        if connected or arguments.has_values:
-            return result_as_nodes(self, arguments)
-        result = self._evaluate(arguments, None)
-        return _structure_of(result).rebuild(self._totals(result))
+                return found[1][0].structure.rebuild(found[0])
+        arguments = recordings.read(args, kwargs)
+        if inside or arguments.has_values:
+            return result_as_nodes(recordings, arguments)
+        result = recordings.evaluate(arguments, None)
+        return structure_of(result).rebuild(recordings.totals(result))
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """Return the method of an instance, compiled on its own and kept as long as the instance."""
+        """Return the method of an instance, compiled by itself and kept as long as the instance."""
         if instance is None:
             return self
         entry = self._methods.get(id(instance))
@@ -126,12 +100,9 @@ class Compiled(ShownInNotebooks):
                     f"compile: a method of {type(instance).__name__} cannot be kept with its instance, which takes no "
                     "weak reference: add '__weakref__' to its __slots__, or compile that of one: f = compile(x.method)"
                 ) from None
-            made = Compiled(
-                partial(self.function, weakref.proxy(instance)), self.batched, self.reduction, self.threads,
-                self.errors, self.max_paths,
-            )  # fmt: skip
+            made = Compiled(partial(self.function, weakref.proxy(instance)), self._recordings.settings)
             made._bound = self, reference
-            entry = self._methods.setdefault(id(instance), (reference, made))  # that of the thread that was first
+            entry = self._methods.setdefault(id(instance), (reference, made))  # the first thread's
         return CompiledMethod(entry[1], instance)
 
     def _forget_method(self, key: int, reference: weakref.ref[Any]) -> None:
@@ -141,13 +112,13 @@ class Compiled(ShownInNotebooks):
 
     def map(self, *args: Any, **kwargs: Any) -> Any:
         """Return the result of the function for each sample: an array with one number a sample for each number."""
-        arguments = self._read(args, kwargs)
-        if self._is_inside() or arguments.has_values:
-            rows, structure = rows_of_function(self, arguments)
+        arguments = self._recordings.read(args, kwargs)
+        if _is_inside() or arguments.has_values:
+            rows, structure = rows_of_function(self._recordings, arguments)
             outputs = [as_array([row[k] for row in rows], (len(rows),)) for k in range(structure.size)]
         else:
-            result = self._evaluate(arguments, None)
-            outputs, structure = list(result.outputs), _structure_of(result)
+            result = self._recordings.evaluate(arguments, None)
+            outputs, structure = list(result.outputs), structure_of(result)
         return structure.assemble(
             [
                 own[0] if shape is None else np.array(own).T.reshape(-1, *shape)
@@ -164,54 +135,54 @@ class Compiled(ShownInNotebooks):
         Raises:
             TypeError: if the result is not one number.
         """
-        if (_watched or _transforms) and self._is_inside():
+        recordings = self._recordings
+        if (_watched or _transforms) and _is_inside():
             raise CompileError(
                 f".backward of {self!r} inside a transform or another compiled function: call it as a function, and "
-                "differentiate the result with microgrud.grad and its kin"
+                "differentiate the result with microgrud.grad or another transform"
             )
         if not kwargs:
-            given, listed = self._as_arrays(args)
-            for k, (replay, paths) in enumerate(self._replays_of_lists.get(listed, ()) if listed else self._replays):
-                loss = replay.backward(given)
-                if loss is not NotImplemented:
-                    self._used_replay(k, paths, listed)
-                    return loss
-        arguments = self._read(args, kwargs)
+            given, listed = recordings.as_arrays(args)
+            found = recordings.replayed("backward", given, listed=listed)
+            if found is not None:
+                return found[0]
+        arguments = recordings.read(args, kwargs)
         for x in arguments.numbers:
             if isinstance(x, Value) and not x.is_leaf:
                 raise ValueError(f"backward: expected leaves as arguments, got the result of an operation ({x._op!r})")
-        result = self._with_gradient(arguments)
+        result = recordings.with_gradient(arguments)
         for leaves, slopes in result.leaves:
             add_to_gradients(leaves, slopes)
         own = [(x, slope) for x, slope in zip(arguments.numbers, result.gradients) if isinstance(x, Value)]
         add_to_gradients([x for x, _ in own], np.array([slope for _, slope in own], dtype=np.float64))
-        return _structure_of(result).rebuild(self._totals(result))
+        return structure_of(result).rebuild(recordings.totals(result))
 
     def value_and_grad(self, *args: Any, argnums: int | tuple[int, ...] = 0, **kwargs: Any) -> tuple[Any, Any]:
-        """Return the result and its gradient by an argument, or by several, as `microgrud.value_and_grad` does.
+        """Return the result and its gradient with respect to an argument, or several, as `microgrud.value_and_grad`.
 
         Raises:
             TypeError: if the result is not one number.
             ValueError: if there is no argument at a position.
         """
-        positions, single = _positions(argnums, len(args))
-        connected = (_watched or _transforms) and self._is_inside()
-        if not kwargs and not connected:
-            found = self._replayed(lambda replay: replay.gradients(args, positions, None))
+        recordings = self._recordings
+        positions, single = positions_of(argnums, len(args), "value_and_grad"), not isinstance(argnums, (tuple, list))
+        inside = (_watched or _transforms) and _is_inside()
+        if not kwargs and not inside:
+            found = recordings.replayed("gradients", args, positions, None)
             if found is not None:
                 value, gradients = found[0]
                 return value, gradients[0] if single else gradients
-        _refuse_integers(args, positions)
-        arguments = self._read(args, kwargs)
-        if connected or arguments.has_values:
+        refuse_integers(args, positions)
+        arguments = recordings.read(args, kwargs)
+        if inside or arguments.has_values:
             return transforms.value_and_grad(self, argnums)(*args, **kwargs)
-        result = self._with_gradient(arguments)
+        result = recordings.with_gradient(arguments)
         rebuilt, _ = arguments.rebuild(result.gradients, [0] * len(arguments.integers))
-        gradients = tuple(_as_floats(rebuilt[position]) for position in positions)
-        return _structure_of(result).rebuild(self._totals(result)), gradients[0] if single else gradients
+        gradients = tuple(as_floats(rebuilt[position]) for position in positions)
+        return structure_of(result).rebuild(recordings.totals(result)), gradients[0] if single else gradients
 
     def hvp(self, primals: Any, tangents: Any, argnums: int | tuple[int, ...] = 0) -> Any:
-        """Return the product of the Hessian with a direction; arguments and result as those of `microgrud.hvp`.
+        """Return the product of the Hessian with a direction; arguments and result are those of `microgrud.hvp`.
 
         Raises:
             TypeError, ValueError: if the tangents do not fit the primals, or the result is not one number.
@@ -220,39 +191,43 @@ class Compiled(ShownInNotebooks):
         if self._is_connected(args) or _has_values(tangents):
             return transforms.hvp(self, primals, tangents, argnums)
         directions = tangents if isinstance(tangents, tuple) else (tangents,)
-        positions, single = _positions(argnums, len(args))
+        positions, single = positions_of(argnums, len(args), "hvp"), not isinstance(argnums, (tuple, list))
         if len(directions) != len(positions):
             raise ValueError(
                 f"tangents: expected {len(positions)}, one for each argument to differentiate by, got {len(directions)}"
             )
-        compiled = self._gradient_of(positions[0] if single else positions)
+        gradient = self._gradient_of(positions[0] if single else positions)._recordings
         pairs = list(zip(positions, directions))
-        if any(self._is_batch(position) for position in positions):
+        if any(gradient.is_batch(position) for position in positions):
             seeds = [
                 seed
                 for position, direction in pairs
-                for seed in (_directions if self._is_batch(position) else _direction)(args[position], direction)
+                for seed in (_directions if gradient.is_batch(position) else _direction)(args[position], direction)
             ]
-            products = compiled._products_of_samples(args, positions, seeds)
+            products = gradient.products(args, positions, seeds)
         else:
             numbers = np.concatenate([_direction(args[position], direction) for position, direction in pairs])
-            products = compiled._products(args, positions, numbers)
+            products = gradient.products(args, positions, numbers)
         return products[0] if single else products
 
     def hessian(self, *args: Any) -> Any:
-        """Return all second derivatives by the first argument, as `microgrud.hessian` does; it may be no batch."""
+        """Return all second derivatives with respect to the first argument, as `microgrud.hessian`.
+
+        Raises:
+            ValueError: if the first argument is a batch.
+        """
         if self._is_connected(args):
             return transforms.hessian(self)(*args)
-        if self._is_batch(0):
+        if self._recordings.is_batch(0):
             raise ValueError(
-                f"hessian: {self._names[0]}: expected an argument that is the same for all samples, got a batch; "
-                "compile the function without batched, and call it for each sample"
+                f"hessian: {self._recordings.names[0]}: expected an argument that is the same for all samples, got a "
+                "batch; compile the function without batched, and call it for each sample"
             )
-        compiled = self._gradient_of(0)
+        gradient = self._gradient_of(0)._recordings
         numbers, structure = flatten(args[0], "hessian: the argument")
         rows = []
         for seeds in np.eye(len(numbers)):
-            products = compiled._products(args, (0,), seeds)
+            products = gradient.products(args, (0,), seeds)
             rows.append([float(x) for x in flatten(products[0], "hessian")[0]])
         parts = zip(structure.split(rows), structure.shapes)
         return structure.assemble(
@@ -260,13 +235,43 @@ class Compiled(ShownInNotebooks):
         )
 
     @property
+    def function(self) -> Callable[..., Any]:
+        """The function."""
+        return self._recordings.function
+
+    @property
+    def batched(self) -> tuple[str, ...]:
+        """The names of arguments whose first axis is that of samples."""
+        return self._recordings.settings.batched
+
+    @property
+    def reduction(self) -> str:
+        """`"mean"` or `"sum"` over the samples."""
+        return self._recordings.settings.reduction
+
+    @property
+    def threads(self) -> int:
+        """How many threads may work on a batch at once."""
+        return self._recordings.settings.threads
+
+    @property
+    def errors(self) -> str:
+        """`"raise"` or `"ignore"`."""
+        return self._recordings.settings.errors
+
+    @property
+    def max_paths(self) -> int:
+        """How many paths through the branches there may be for arguments of one signature."""
+        return self._recordings.settings.max_paths
+
+    @property
     def stats(self) -> dict[str, int]:
         """Return figures of the recordings.
 
-        `signatures`: structures of arguments; `paths`: recordings, one for each way through the branches; `nodes` that
-        the function recorded, `instructions` that these became, and `slots` for their numbers; `bytes`: of the code and
-        the constants, and the working memory of each executor, which are the numbers of all slots and their adjoints,
-        for a block of samples; `block_size`: how many samples that is, or 0 without the interpreter in C, where the
+        `signatures` of arguments; `paths`: recordings, one for each path through the branches; `nodes` that were
+        recorded, `instructions` that these became, and `slots` for their numbers; `bytes`: the size of code and
+        constants, and the working memory of each executor, which holds the numbers of all slots and their adjoints for
+        a block of samples; `block_size`: the number of samples in a block, or 0 without the interpreter in C, where the
         working memory is that of one sample.
 
         >>> f = compile(lambda x: x * x + 1.0)
@@ -275,7 +280,7 @@ class Compiled(ShownInNotebooks):
         >>> f.stats["paths"], f.stats["nodes"], f.stats["instructions"]
         (1, 3, 1)
         """
-        return figures(self)
+        return self._recordings.figures()
 
     def listing(
         self,
@@ -285,17 +290,17 @@ class Compiled(ShownInNotebooks):
         model: Module | None = None,
         names: Mapping[Value, str] | None = None,
     ) -> str:
-        """Return the recordings as text: what goes in, each instruction as a formula, branches, and what comes out.
+        """Return the recordings as text: inputs, each instruction as a formula, branches, and results.
 
         Args:
             path: the number of one recording, from 1; by default all of them, or the first eight.
-            limit: how many lines the instructions of a recording may have; the middle of more is left out. None for
-                all of them.
-            model: a Module, whose parameters then have their names.
-            names: names for other Values; those with a label have that.
+            limit: how many lines the instructions of a recording may have; the middle of a longer one is left out. None
+                shows all of them.
+            model: a Module that names its parameters.
+            names: names for other Values; a label of a Value takes precedence.
 
         Raises:
-            TypeError, ValueError: for other arguments.
+            TypeError, ValueError: if an argument is not one of these.
 
         >>> from microgrud import tanh
         >>> w, b = Value(0.5, label="w"), Value(0.25, label="b")
@@ -319,209 +324,81 @@ class Compiled(ShownInNotebooks):
           v1 = 2.0*b
           returns v1
         """
-        return listing(self, path, limit, model, names)
+        return listing(self._recordings, path, limit, model, names)
+
+    # --- pickles and copies ---
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a pickle holds: the recordings and the leaves that they read, and not the function."""
-        return packed(self)
+        """Return the state that a pickle holds: the recordings and the leaves that they read, but not the function."""
+        return pack_recordings(self._recordings, vars(self), dict(self._gradients))
 
     def __setstate__(self, state: Any) -> None:
-        unpack_into(self, state)
+        recordings, attributes, gradients = unpack_recordings(state, Compiled)
+        vars(self).update(attributes)
+        self._begin(recordings)
+        self._gradients.update(gradients)
 
     def __copy__(self) -> Compiled:
-        return copied(self)
+        """Return another compiled function of the same function, with the recordings that there are by now."""
+        made = self._with_recordings(copy_without_leaves(self._recordings))
+        made._bound = self._bound
+        if isinstance(self, CompiledMethod) and isinstance(made, CompiledMethod):
+            made.instance = self.instance
+        made._gradients = {argnums: copy.copy(gradient) for argnums, gradient in list(self._gradients.items())}
+        return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
-        return deep_copied(self, memo)
+        """Return a compiled function of a deep copy of the function."""
+        if self._bound is not None:  # a method of an instance
+            method: Compiled = self._bound[0].__get__(copy.deepcopy(self._bound[1](), memo))
+            return method
+        if isinstance(self.function, AbsentFunction):
+            made = memo[id(self)] = self._with_recordings(copy_with_leaves(self._recordings, memo))
+            made._gradients = {argnums: copy.deepcopy(x, memo) for argnums, x in list(self._gradients.items())}
+            return made
+        function = copy.deepcopy(self.function, memo)
+        if id(self) in memo:  # the function refers to this object
+            known: Compiled = memo[id(self)]
+            return known
+        if function is self.function:
+            return self.__copy__()
+        return self._with_recordings(Recordings(function, self._recordings.settings, self._recordings.names))
+
+    def _with_recordings(self, recordings: Recordings) -> Compiled:
+        """Return a compiled function with the attributes of this one, and other recordings."""
+        made = type(self).__new__(type(self))
+        vars(made).update(vars(self))
+        made._begin(recordings)
+        if "__wrapped__" in vars(made):
+            vars(made)["__wrapped__"] = recordings.function
+        return made
 
     def __repr__(self) -> str:
-        name, figures = name_of(self.function), self.stats
-        return (
-            f"<compiled {name}: {counted(figures['paths'], 'recording')}, {counted(figures['nodes'], 'node')} in "
-            f"{counted(figures['instructions'], 'instruction')}>"
-        )
+        return repr(self._recordings)
 
-    # --- inside ---
-
-    def _recordings(self) -> list[tuple[Hashable, Path]]:
-        """Return the recordings that there are by now, each with the signature of its arguments."""
-        with self._lock:
-            return [(signature, path) for signature, family in self._families.items() for path in family.paths]
-
-    def _read(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Arguments:
-        if not args and not kwargs and self.batched:
-            raise TypeError(f"{self!r}: expected a batch as {' and '.join(self.batched)}, got no arguments")
-        names = self._names + [f"argument {i}" for i in range(len(self._names), len(args))]
-        return read_arguments(names, args, kwargs, self.batched)
-
-    def _evaluate(self, arguments: Arguments, seeds: Sequence[Any] | None) -> Evaluation:
-        with self._lock:
-            family = self._families.get(arguments.signature)
-            if family is None:
-                refuse_if_absent(self.function, "for arguments of this structure")
-                lenient = self.errors == "ignore"
-                family = Family(self.function, self.max_paths, self.threads, lenient=lenient)
-                self._families[arguments.signature] = family
-                while len(self._families) > _MOST_FAMILIES:
-                    self._families.popitem(last=False)
-            self._families.move_to_end(arguments.signature)
-        result = evaluate(family, arguments, seeds, self.errors)
-        if result.by_recordings:
-            self._keep_replay(result.served, arguments)
-        return result
-
-    def _as_arrays(self, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[int, ...]]:
-        """Return the arguments with batches in lists as arrays, if there are replays for that, and which these are.
-
-        The long way takes 80 microseconds more. What makes no array of floats goes it.
-        """
-        listed = tuple([k for k in self._batched_places if k < len(args) and type(args[k]) is list])
-        if listed not in self._replays_of_lists:
-            return args, listed
-        given = list(args)
-        try:
-            for k in listed:
-                check_unmasked(args[k], f"compile: {self._names[k]}")
-                given[k] = np.array(args[k])
-        except ValueError:
-            return args, listed
-        return tuple(given), listed
-
-    def _replayed(
-        self, call: Callable[[Any], Any], listed: tuple[int, ...] = ()
-    ) -> tuple[Any, tuple[Path, ...]] | None:
-        """Return what a replay gives that is right for the arguments, and its recordings; None if there is none."""
-        for k, (replay, paths) in enumerate(self._replays_of_lists.get(listed, ()) if listed else self._replays):
-            result = call(replay)
-            if result is not NotImplemented:
-                self._used_replay(k, paths, listed)
-                return result, paths
-        return None
-
-    def _put_replays(self, listed: tuple[int, ...], replays: list[tuple[Any, tuple[Path, ...]]]) -> None:
-        """Keep a new list, as another thread may be going through the one that there was."""
-        if listed:
-            self._replays_of_lists[listed] = replays
-        else:
-            self._replays = replays
-
-    def _used_replay(self, k: int, paths: tuple[Path, ...], listed: tuple[int, ...]) -> None:
-        """Note when recordings were used, and have their replay tried first the next time."""
-        now = time.monotonic()
-        for path in paths:
-            path.used = now
-        if k:
-            replays = self._replays_of_lists[listed] if listed else self._replays
-            self._put_replays(listed, sorted(replays, key=lambda entry: entry[1] is not paths))
-
-    def _keep_replay(self, served: dict[Path, Executor], arguments: Arguments) -> None:
-        """Keep the replay of recordings that served a whole call, if there can be one.
-
-        Those that served the samples of a batch together stay together.
-        """
-        together, listed = dict(served), arguments.listed
-        replays = self._replays_of_lists.get(listed, []) if listed else self._replays
-        for _, paths in replays:
-            if len(paths) > 1 and not served.keys().isdisjoint(paths):
-                if served.keys() <= set(paths):
-                    return
-                together |= {path: next(iter(path.executors.values())) for path in paths if path not in together}
-        mean, ignore = self.reduction == "mean", self.errors == "ignore"
-        for executor in together.values():
-            if executor.replay is None:
-                executor.replay = replay_of(executor, arguments.parts, mean, ignore, self.threads)
-        if not together or any(executor.replay is None for executor in together.values()):
-            return
-        paths = tuple(sorted(together, key=lambda path: -len(path.outcomes)))
-        replay = tree_of([together[path].replay for path in paths]) if len(paths) > 1 else together[paths[0]].replay
-        if replay is not None and all(replay is not other for other, _ in replays):
-            others = [entry for entry in replays if len(paths) == 1 or together.keys().isdisjoint(entry[1])]
-            self._put_replays(listed, [(replay, paths), *others][:_MOST_REPLAYS])
-
-    def _weight(self, arguments: Arguments) -> float:
-        """Return what a sample counts for."""
-        return 1.0 / (arguments.samples or 1) if self.reduction == "mean" else 1.0
-
-    def _with_gradient(self, arguments: Arguments) -> Evaluation:
-        result = self._evaluate(arguments, [self._weight(arguments)])
-        size = _structure_of(result).size
-        if size != 1:
-            raise TypeError(f"{self!r}: expected a function of one result to differentiate, got {size} results")
-        return result
-
-    def _products(self, args: Sequence[Any], positions: tuple[int, ...], seeds: Vector) -> tuple[Any, ...]:
-        """Return the derivatives of the sum of all results, each times its seed, by the arguments at some positions."""
-        found = self._replayed(lambda replay: replay.gradients(tuple(args), positions, seeds))
-        if found is not None:
-            products: tuple[Any, ...] = found[0][1]
-            return products
-        return self._products_of_samples(args, positions, list(seeds))
-
-    def _products_of_samples(
-        self, args: Sequence[Any], positions: tuple[int, ...], seeds: Sequence[Any]
-    ) -> tuple[Any, ...]:
-        """Do what `_products` does, where a seed may be an array with one number a sample."""
-        _refuse_integers(args, positions)
-        arguments = self._read(args, {})
-        result = self._evaluate(arguments, [seed * self._weight(arguments) for seed in seeds])
-        rebuilt, _ = arguments.rebuild(result.gradients, [0] * len(arguments.integers))
-        return tuple(_as_floats(rebuilt[position]) for position in positions)
-
-    def _totals(self, result: Evaluation) -> list[float]:
-        """Return the mean (or sum) over the samples of each number of the result."""
-        totals = [total_of(row) for row in result.outputs]
-        if self.reduction == "mean":
-            return [total / result.outputs.shape[1] for total in totals]
-        return totals
-
-    def _is_inside(self) -> bool:
-        """Tell whether a call is part of a transform or a recording in progress."""
-        return tracing.current() is not None or is_differentiating()
+    # --- helpers ---
 
     def _is_connected(self, args: Sequence[Any]) -> bool:
-        """Tell whether a call is part of a graph: inside of a transform or a recording, or with Values among these."""
-        return self._is_inside() or (not all(map(_is_plain, args)) and self._read(args, {}).has_values)
-
-    def _slopes_of(self, k: int, places: Sequence[int], leaves: Sequence[Value]) -> Compiled:
-        """Return the derivatives of a number of the result with respect to numbers of the arguments and leaves."""
-        key = k, tuple(places), tuple(map(Same, leaves))
-        found = self._slopes.get(key)
-        if found is None:
-            slopes = slopes_function(self.function, k, places, leaves)
-            made = Compiled(slopes, self.batched, self.reduction, self.threads, self.errors, self.max_paths)
-            with self._lock:
-                while len(self._slopes) >= _MOST_FAMILIES:
-                    del self._slopes[next(iter(self._slopes))]
-                found = self._slopes.setdefault(key, made)
-        return found
-
-    def _is_batch(self, position: int) -> bool:
-        """Tell whether an argument has one number a sample."""
-        return position < len(self._names) and self._names[position] in self.batched
+        """Return whether a call is part of a graph: inside a transform or a recording, or with Values among args."""
+        return _is_inside() or (not all(map(_is_plain, args)) and self._recordings.read(args, {}).has_values)
 
     def _gradient_of(self, argnums: Any) -> Compiled:
+        """Return the compiled gradient of the function, for `hvp` and `hessian`."""
         found = self._gradients.get(argnums)
         if found is None:
             refuse_if_absent(self.function, f"of the derivatives of .hvp or .hessian by argument {argnums}")
-            found = Compiled(
-                transforms.grad(self.function, argnums),
-                self.batched,
-                self.reduction,
-                self.threads,
-                self.errors,
-                self.max_paths,
-            )
-            found = self._gradients.setdefault(argnums, found)
+            made = Compiled(transforms.grad(self.function, argnums), self._recordings.settings)
+            found = self._gradients.setdefault(argnums, made)
         return found
 
 
 class CompiledMethod(Compiled):
-    """A compiled method and its instance, which it keeps alive, as bound methods do; the recordings keep it not."""
+    """A compiled method with its instance, which it keeps alive as bound methods do; the recordings do not."""
 
     __slots__ = ("instance",)
 
     def __init__(self, method: Compiled, instance: Any) -> None:
-        self.__dict__ = method.__dict__  # all that it is: what one access records, the next one has
+        self.__dict__ = method.__dict__  # all accesses to the method share its state
         self.instance = instance
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -543,47 +420,47 @@ def compile(
     errors: str = "raise",
     max_paths: int = 64,
 ) -> Any:
-    """Record a function at its first call, and replay it from then on, right also where it branches.
+    """Record a function at its first call, and replay it from then on, correctly also where it branches.
 
-    What is recorded are operations on numbers: floats met on the way are constants; leaves that the function closes
-    over, such as the parameters of a model, are read anew at every call. A branch (`if x > 0`, `max`, sorting) is part
-    of the recording; a call, or a sample of a batch, that takes another branch is recorded on its own. Integers belong
-    to the recording too, but for those that `take(table, index)` looks up by.
+    The recording holds the operations on numbers. Floats in the function are constants; leaves that it closes over,
+    such as the parameters of a model, are read again at every call. A branch (`if x > 0`, `max`, sorting) is part of
+    the recording; a call, or a sample of a batch, that takes another branch gets its own recording. Integers belong to
+    the recording too, except those that `take(table, index)` looks up by.
 
-    What a recording cannot know is as it was then: a plain number, a list or a parameter of a model that has been put
-    in the place of another since (inside a transform too: give such a parameter as an argument, or compile the function
-    inside the transform, for the derivative with respect to it). An object among the arguments is recorded anew when
-    its numbers have changed.
+    Everything else stays as it was at the recording: a plain number, a list, or a parameter of a model even if another
+    one has replaced it since. (Inside a transform too: for the derivative with respect to such a parameter, pass it as
+    an argument, or compile the function inside the transform.) An object among the arguments is recorded again when its
+    numbers have changed.
 
     A call with floats returns floats. With Values among the arguments, and inside a transform such as `grad`, the
     result is a node of the graph, connected with the arguments and with the leaves that the function closes over, to
-    any order. (This is the one difference from the function itself, which gives a Value wherever it closes over one;
-    `.backward` is there for what it closes over.)
+    any order. (This is the one difference from the function itself, which returns a Value whenever it closes over one;
+    `.backward` gives the derivatives with respect to those.)
 
-    Results are those of the function to rounding: a single call, a batch and the interpreter in NumPy take sums in
-    different orders. What a sample gives does not depend on the batch that it is in, and nothing depends on the number
-    of threads. The variants of the interpreter in C for AVX-512 and AVX2 give the same bits; on a processor without
-    fused multiply-adds sums of products differ in their last digits, in batches and in single calls.
+    Results equal those of the function up to rounding: a single call, a batch and the executor in NumPy take sums in
+    different orders. The result of a sample does not depend on the batch that it is in, and nothing depends on the
+    number of threads. The variants of the interpreter in C for AVX-512 and AVX2 give the same bits; on a processor
+    without fused multiply-adds sums of products differ in their last digits, in batches and in single calls.
 
     Args:
         f: the function: of numbers, lists, tuples, dicts and arrays of them, with results likewise.
-        batched: the names of arguments whose first axis is that of samples: the function sees one sample.
+        batched: the names of arguments whose first axis is that of samples; the function is given one sample.
         reduction: `"mean"` or `"sum"` over the samples.
-        threads: how many may work on a batch at once, of 4,096 samples each; as many as there are processors if None.
-            The result is the same to the bit.
-        errors: what to do where numbers are not finite: `"raise"` evaluates the call or the sample by the function
-            itself, which gives its own answer or error; `"ignore"` computes in IEEE arithmetic, in which no operation
-            raises: `log(-1.0)` is NaN and `1 / 0.0` infinity. (Where a product overflows within a sum, a batch may give
-            an infinity and a single call NaN.)
-        max_paths: how many ways through the branches there may be for arguments of one structure.
+        threads: how many threads may work on a batch at once, on 4,096 samples each; None for as many as there are
+            processors. The result is the same to the bit.
+        errors: the treatment of numbers that are not finite: `"raise"` evaluates the call or the sample by the function
+            itself, which returns its own result or raises its own error; `"ignore"` computes in IEEE arithmetic, in
+            which no operation raises: `log(-1.0)` is NaN and `1 / 0.0` infinity. (Where a product overflows within a
+            sum, a batch may give an infinity and a single call NaN.)
+        max_paths: how many paths through the branches there may be for arguments of one signature.
 
     Returns:
-        An object that is called like `f`, and gives floats; see `Compiled`. Without `f` a decorator.
+        An object that is called like `f`, and returns floats; see `Compiled`. Without `f`, a decorator.
 
     Raises:
         CompileError: (from the object returned) if the function reads `.data`, changes its arguments, keeps a number
-            that it computed, closes over the result of an operation, or is not the same when it is recorded again, as
-            with random numbers.
+            that it computed, closes over the result of an operation, or differs when it is recorded again, as with
+            random numbers.
 
     >>> from microgrud import Value, tanh
     >>> w = Value(0.5)
@@ -599,15 +476,16 @@ def compile(
     one_of("raise", "ignore")("compile: errors", errors)
     most = whole(1)("compile: max_paths", max_paths)
     workers = optional(whole(1))("compile: threads", threads) or os.cpu_count() or 1
+    settings = Settings(tuple(names), reduction, workers, errors, most)
     if f is None:
-        return lambda function: Compiled(function, names, reduction, workers, errors, most)
+        return lambda function: Compiled(function, settings)
     if not callable(f):
         raise TypeError(f"compile: expected a function, got an object of type {type(f).__name__}")
-    return Compiled(f, names, reduction, workers, errors, most)
+    return Compiled(f, settings)
 
 
 def _parameter_names(f: Callable[..., Any], batched: Sequence[str]) -> list[str]:
-    """Return what the positional arguments are called; those that take a batch have to be among them."""
+    """Return the names of the positional arguments; raise a ValueError unless the batched arguments exist."""
     try:
         parameters = inspect.signature(f).parameters.values()
     except (TypeError, ValueError):
@@ -620,36 +498,23 @@ def _parameter_names(f: Callable[..., Any], batched: Sequence[str]) -> list[str]
     return names
 
 
-def _positions(argnums: Any, count: int) -> tuple[tuple[int, ...], bool]:
-    """Return positions from 0 on, and whether `argnums` was one and no tuple."""
-    single = not isinstance(argnums, (tuple, list))
-    try:
-        given = tuple(map(operator.index, (argnums,) if single else argnums))
-    except TypeError:
-        raise TypeError(f"argnums: expected an integer or a tuple of integers, got {argnums!r}") from None
-    for position in given:
-        if not -count <= position < count:
-            raise ValueError(f"argnums: expected positions of the {count} arguments, got {position}")
-    return tuple(position % count for position in given), single
-
-
-def _structure_of(result: Evaluation) -> Structure:
-    assert result.structure is not None  # there is at least one sample
-    return result.structure
+def _is_inside() -> bool:
+    """Return whether a call is part of a transform or a recording in progress."""
+    return tracing.current() is not None or is_differentiating()
 
 
 def _is_plain(x: Any) -> bool:
-    """Tell whether a number, or an array, can be seen at once to hold no Values: a look at each takes longer."""
+    """Return whether a number or an array holds no Values, as its type shows."""
     return isinstance(x, float) or (isinstance(x, np.ndarray) and x.dtype != object)
 
 
 def _has_values(tree: Any) -> bool:
-    """Tell whether there are Values in a structure of numbers."""
+    """Return whether there are Values in a structure of numbers."""
     return not _is_plain(tree) and any(isinstance(x, Value) for x in flatten(tree, "tangents")[0])
 
 
 def _direction(primal: Any, tangent: Any) -> Vector:
-    """Return the numbers of a direction, of which there have to be as many as in the argument."""
+    """Return the numbers of a direction; raise a ValueError unless they are as many as in the argument."""
     check_unmasked(tangent, "tangents")
     if isinstance(tangent, np.ndarray) and isinstance(primal, np.ndarray) and tangent.shape == primal.shape:
         return np.asarray(tangent, dtype=np.float64).ravel()
@@ -668,37 +533,3 @@ def _directions(primal: Any, tangent: Any) -> list[Vector]:
     if array.shape != wanted:
         raise ValueError(f"tangents: expected an array of shape {wanted}, as the argument has, got {array.shape}")
     return list(array.reshape(len(array), -1).T)
-
-
-def _refuse_integers(args: Sequence[Any], positions: Sequence[int]) -> None:
-    """Raise a TypeError for an integer among the arguments to differentiate by."""
-    for position in positions:
-        integers = read_arguments(["x"], [args[position]], {}, ()).integers
-        if integers:
-            raise TypeError(
-                f"expected floats to differentiate by, got the integer {integers[0]} in argument {position}: integers "
-                f"belong to the recording; write {float(integers[0])}"
-            )
-
-
-def _as_floats(tree: Any) -> Any:
-    """Make arrays of numbers of object arrays, in a structure; with the samples first, in memory too, as replays do."""
-    if isinstance(tree, np.ndarray) and tree.dtype == object:
-        if tree.size and isinstance(tree.flat[0], np.ndarray):  # one number a sample
-            return np.moveaxis(np.array(tree.ravel().tolist()).reshape(*tree.shape, -1), -1, 0).copy(order="C")
-        return tree.astype(np.float64)
-    if isinstance(tree, dict):
-        return {key: _as_floats(item) for key, item in tree.items()}
-    if isinstance(tree, (list, tuple)) and not hasattr(tree, "_make"):
-        items = [_as_floats(item) for item in tree]
-        if items and all(isinstance(item, np.ndarray) for item in items) and type(tree) is list:
-            return np.stack(items, axis=1) if _per_sample(tree) else items
-        return type(tree)(items)
-    return tree
-
-
-def _per_sample(tree: Any) -> bool:
-    """Tell whether the numbers of nested lists are arrays with one number a sample."""
-    while isinstance(tree, list):
-        tree = tree[0]
-    return isinstance(tree, np.ndarray) and tree.dtype != object and tree.ndim == 1

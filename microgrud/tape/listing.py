@@ -1,60 +1,253 @@
-"""The recordings of a compiled function as text: inputs, parameters, and what is computed from them."""
+"""The recordings of a compiled function as text: inputs, parameters, and each instruction as a formula."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+import itertools
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from ..common.checks import whole
-from .copies import name_of
-from .formulas import Formulas, counted, shortened
-from .program import Instruction, Program, SlotGuard
+from ..engine import Value, ops
+from .branches import Recording
+from .program import LINEAR, Instruction, Program, SlotGuard
+from .recorder import TAKE
+from .recordings import Recordings, counted
+from .signature import argument_names
 
-if TYPE_CHECKING:
-    from .compiled import Compiled
+__all__ = ["Formulas", "chosen", "listing", "shortened", "sum_of"]
 
-__all__ = ["chosen", "listing"]
-
-#: Of recordings that are listed, where no one asks for a certain one.
+#: Recordings that are listed, unless one of them is asked for.
 _MOST_RECORDINGS = 8
+#: The text between two operands; operators that bind as tightly as a product have no space around them.
+_INFIX = {"+": " + ", "-": " - ", "*": "*", "/": " / ", "//": " // ", "%": " % ", "**": "**"}
+#: Longer lists are shortened to their first and last items.
+_MOST = 8
 
 
-def listing(compiled: Compiled, path: int | None, limit: int | None, model: Any, names: Any) -> str:
+def shortened(texts: Sequence[str], most: int = _MOST) -> list[str]:
+    """Return texts; if there are more than `most`, the first ones, how many are left out, and the last ones.
+
+    >>> shortened(["a", "b", "c", "d", "e"], 4)
+    ['a', 'b', '(2 more)', 'e']
+    """
+    if len(texts) <= most:
+        return list(texts)
+    first = (most - 1) * 2 // 3
+    last = most - 1 - first
+    return [*texts[:first], f"({len(texts) - first - last:,} more)", *texts[len(texts) - last :]]
+
+
+def sum_of(terms: Sequence[str]) -> str:
+    """Return the text of a sum; a term that begins with a minus sign is subtracted.
+
+    >>> sum_of(["b", "w*x", "-2.0*y"])
+    'b + w*x - 2.0*y'
+    """
+    text = terms[0] if terms else "0.0"
+    for term in terms[1:]:
+        text += f" - {term[1:]}" if term.startswith("-") else f" + {term}"
+    return text
+
+
+@dataclass
+class Formulas:
+    """A recording with a name for each slot.
+
+    Attributes:
+        recording: the recording.
+        names: names by slots: of an argument or a parameter, a number, or `v7` for the result of the 7th instruction.
+        inputs: the slots of the numbers and the integers of the arguments that are used.
+        leaves: the slots of the Values that it reads, in the order in which it uses them.
+        integers: the names of all integers of the arguments.
+    """
+
+    recording: Recording
+    names: dict[int, str] = field(default_factory=dict)
+    inputs: list[int] = field(default_factory=list)
+    leaves: list[int] = field(default_factory=list)
+    integers: list[str] = field(default_factory=list)
+
+    @property
+    def program(self) -> Program:
+        """The program of the recording."""
+        return self.recording.program
+
+    def operand(self, slot: int, tight: bool = False) -> str:
+        """Return the name of a slot; a negative number in brackets, where the operation binds more tightly."""
+        name = self.names[slot]
+        return f"({name})" if tight and slot in self.program.constants and name.startswith("-") else name
+
+    def terms(self, instruction: Instruction) -> list[str]:
+        """Return the terms of a sum of products; a product with a number begins with the number."""
+        terms = [self.operand(slot) for slot in instruction.operands[: instruction.plain]]
+        for pair in zip(*instruction.pairs):
+            x, y = sorted(pair, key=lambda slot: slot not in self.program.constants)
+            terms.append(f"{self.operand(x)}*{self.operand(y, tight=True)}")
+        return terms
+
+    def formula(self, instruction: Instruction) -> str:
+        """Return the formula of an instruction: `b + w*x`, `tanh(v1)`."""
+        operation, operands = instruction.operation, instruction.operands
+        if operation is LINEAR:
+            return sum_of(shortened(self.terms(instruction)))
+        if operation is ops.DOT:
+            return sum_of(shortened(self.terms(Instruction(LINEAR, instruction.out, operands, 1))))
+        if operation is TAKE:
+            return f"take({self.listed(operands[1:])}, {self.operand(operands[0])})"
+        if operation in (ops.SOFTMAX, ops.LOG_SOFTMAX):
+            return f"{operation.name}({self.listed(operands[1:])})[{int(self.program.constants[operands[0]])}]"
+        if len(operands) == 2 and operation.symbol in _INFIX:
+            tight = operation.symbol != "+"
+            return _INFIX[operation.symbol].join(self.operand(slot, tight) for slot in operands)
+        if operation is ops.NEGATE:
+            return f"-{self.operand(operands[0], tight=True)}"
+        if operation.arity is None:
+            return f"{operation.name}({self.listed(operands)})"
+        return f"{operation.name}({', '.join(map(self.operand, operands))})"
+
+    def listed(self, slots: Sequence[int]) -> str:
+        """Return the names of slots in brackets."""
+        return f"[{', '.join(shortened([self.operand(slot) for slot in slots]))}]"
+
+    def guard(self, guard: SlotGuard) -> str:
+        """Return the condition of a branch: `x > 0.0`, or `not x > 0.0`, which holds for NaN too."""
+        test = f"{self.operand(guard.x)} {guard.symbol} {self.operand(guard.y)}"
+        return test if guard.outcome else f"not {test}"
+
+    def fixed(self) -> list[str]:
+        """Return the conditions on integers."""
+        return [f"{self.integers[place]} == {number}" for place, number in self.program.static_integers.items()]
+
+    def outputs(self) -> list[str]:
+        """Return the results of the function, each with its place in the structure."""
+        structure = self.recording.structure
+        texts = []
+        parts = structure.split([self.operand(slot) for slot in self.program.outputs])
+        for place, shape, names in zip(structure.paths, structure.shapes, parts):
+            text = names[0] if shape is None else f"array([{', '.join(shortened(names))}])"
+            texts.append(f"{place} = {text}" if place else text)
+        return texts
+
+    @staticmethod
+    def of(
+        recording: Recording, signature: Hashable, arguments: Sequence[str], model: Any = None, names: Any = None
+    ) -> Formulas:
+        """Give names to the slots of a recording.
+
+        Args:
+            recording: the recording.
+            signature: the signature of its arguments.
+            arguments: the names of the positional arguments.
+            model: a Module that names its parameters.
+            names: more names for Values: a mapping. A label goes before all others.
+
+        Raises:
+            TypeError: if the model has no parameters, or names is not a mapping.
+        """
+        program = recording.program
+        number_names, integer_names = argument_names(signature, arguments)
+        formulas = Formulas(recording, integers=integer_names)
+        for slots, own in ((program.numbers, number_names), (program.integers, integer_names)):
+            for slot, name in zip(slots, own):
+                if slot is not None:
+                    formulas.names[slot] = name
+                    formulas.inputs.append(slot)
+        for slot, number in program.constants.items():
+            formulas.names[slot] = repr(number)
+        results = [instruction.out for instruction in program.instructions]
+        letter = _free_letter(set(formulas.names.values()))
+        formulas.names.update({slot: f"{letter}{k}" for k, slot in enumerate(results, 1)})
+        taken = dict.fromkeys(formulas.names.values(), 1)
+        known = _known_names(model, names)
+        formulas.leaves = _by_first_use(program)
+        for k, slot in enumerate(formulas.leaves, 1):
+            leaf = program.leaves[slot]
+            name = _one_of_its_own(" ".join(str(leaf.label or known.get(leaf, f"p{k}")).split()), taken)
+            formulas.names[slot] = name
+        return formulas
+
+
+def _by_first_use(program: Program) -> list[int]:
+    """Return the slots of the leaves, in the order in which they are used."""
+    used = (slot for instruction in program.instructions for slot in _in_order(instruction))
+    return list(dict.fromkeys([*(slot for slot in used if slot in program.leaves), *program.leaves]))
+
+
+def _in_order(instruction: Instruction) -> Iterator[int]:
+    yield from instruction.operands[: instruction.plain]
+    if instruction.operation is LINEAR:
+        yield from itertools.chain.from_iterable(zip(*instruction.pairs))
+    else:
+        yield from instruction.operands[instruction.plain :]
+
+
+def _known_names(model: Any, names: Any) -> dict[Value, str]:
+    if model is not None and not hasattr(model, "named_parameters"):
+        raise TypeError(f"model: expected a Module, got {type(model).__name__}")
+    if names is not None and not isinstance(names, Mapping):
+        raise TypeError(f"names: expected a mapping from Values to names, got {type(names).__name__}")
+    known = {} if model is None else {parameter: name for name, parameter in model.named_parameters()}
+    return {**known, **(names or {})}
+
+
+def _free_letter(names: set[str]) -> str:
+    """Return a letter for results that, with a number after it, is not the name of an argument."""
+    free = (x for x in "vtzus" if not any(name[0] == x and name[1:].isdigit() for name in names))
+    return next(free, "_")
+
+
+def _one_of_its_own(name: str, taken: dict[str, int]) -> str:
+    """Return a name that nothing else has: of two Values with one label, the second gets a number.
+
+    >>> taken: dict[str, int] = {}
+    >>> [_one_of_its_own("w", taken) for _ in range(3)]
+    ['w', 'w#2', 'w#3']
+    """
+    own = name
+    while own in taken:
+        taken[name] += 1
+        own = f"{name}#{taken[name]}"
+    taken[own] = 1
+    return own
+
+
+def listing(recordings: Recordings, path: int | None, limit: int | None, model: Any, names: Any) -> str:
     """Return the text; see `Compiled.listing`."""
     least = None if limit is None else whole(2)("listing: limit", limit)
-    recordings = chosen(compiled, path, model, names)
-    name = name_of(compiled.function)
-    if not recordings:
+    shown = chosen(recordings, path, model, names)
+    name, batch = recordings.name, recordings.settings.batched
+    if not shown:
         return f"{name}: nothing is recorded yet; call it once"
-    batched = f", for each sample of {' and '.join(compiled.batched)}" if compiled.batched else ""
+    batched = f", for each sample of {' and '.join(batch)}" if batch else ""
     lines: list[str] = []
-    for number, formulas in list(recordings.items())[:_MOST_RECORDINGS]:
+    for number, formulas in list(shown.items())[:_MOST_RECORDINGS]:
         program = formulas.program
         lines += [
-            f"{name}, recording {number} of {len(compiled._recordings())}: "
+            f"{name}, recording {number} of {len(recordings.all())}: "
             f"{counted(program.nodes, 'node')} in {counted(len(program.instructions), 'instruction')}{batched}",
             *(f"  {line}" for line in _lines(formulas, least)),
         ]
-    if len(recordings) > _MOST_RECORDINGS:
-        lines.append(f"{len(recordings) - _MOST_RECORDINGS} more recordings: listing(path=...) shows any one of them")
+    if len(shown) > _MOST_RECORDINGS:
+        lines.append(f"{len(shown) - _MOST_RECORDINGS} more recordings: listing(path=...) shows any one of them")
     return "\n".join(lines)
 
 
-def chosen(compiled: Compiled, path: int | None, model: Any = None, names: Any = None) -> dict[int, Formulas]:
-    """Return recordings by their numbers, from 1: all of them, or the one that is asked for.
+def chosen(recordings: Recordings, path: int | None, model: Any = None, names: Any = None) -> dict[int, Formulas]:
+    """Return recordings by their numbers, from 1: all of them, or the one with the number `path`.
 
     Raises:
-        TypeError, ValueError: if there is none of this number.
+        TypeError, ValueError: if there is none with this number.
     """
-    recordings = compiled._recordings()
-    numbers = range(1, len(recordings) + 1)
+    found = recordings.all()
+    numbers = range(1, len(found) + 1)
     if path is not None:
         number = whole(1)("path", path)
-        if number > len(recordings):
-            raise ValueError(f"path: expected the number of one of {len(recordings)} recordings, got {number}")
+        if number > len(found):
+            raise ValueError(f"path: expected the number of one of {len(found)} recordings, got {number}")
         numbers = range(number, number + 1)
-    signed = [(number, *recordings[number - 1]) for number in numbers]
-    return {number: Formulas.of(own, signature, compiled._names, model, names) for number, signature, own in signed}
+    signed = [(number, *found[number - 1]) for number in numbers]
+    return {number: Formulas.of(own, signature, recordings.names, model, names) for number, signature, own in signed}
 
 
 def _lines(formulas: Formulas, limit: int | None) -> Iterator[str]:
@@ -77,7 +270,7 @@ def _lines(formulas: Formulas, limit: int | None) -> Iterator[str]:
 
 
 def _steps(program: Program) -> list[Instruction | SlotGuard]:
-    """Return the instructions, and behind them the branches that hang on what they give."""
+    """Return the instructions, each followed by the branches that depend on its result."""
     place = {instruction.out: k for k, instruction in enumerate(program.instructions, 1)}
     tests: dict[int, list[SlotGuard]] = {}
     for guard in program.guards:

@@ -1,4 +1,4 @@
-"""Recording: one call of a function with Values, watched, and what it did."""
+"""Record one call of a function: run it on Values, and note every operation, comparison and use of an integer."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ..autodiff.trees import Structure, flatten
 from ..common.numbers import Number
 from ..engine import Value, ops, tracing
 from ..engine.grad_mode import enable_grad
+from ..engine.integers import IntegerArgument
 from ..engine.operation import Operation
-from .arguments import Arguments
-from .integers import IntegerArgument
+from .signature import Arguments
 
-__all__ = ["DETACH", "TAKE", "ClosedOverResultError", "CompileError", "Guard", "Recording", "has_kept", "record"]
+__all__ = ["DETACH", "TAKE", "ClosedOverResultError", "CompileError", "Guard", "Trace", "has_kept", "record"]
 
 
-#: The number of an operation on floats where it raises.
+#: Computes the number to go on with where an operation on floats raises.
 Substitute = Callable[[Operation, Sequence[float]], float]
 
-#: Up to here every integer is a float. What is larger is the index of nothing.
+#: Up to here every integer is a float. A larger one is out of the range of every table.
 _WHOLE = 2**53
 
 
@@ -33,11 +33,11 @@ class CompileError(RuntimeError):
 
 
 class ClosedOverResultError(CompileError):
-    """A function closes over the result of an operation, which the program may have computed anew by the next call."""
+    """A function closes over the result of an operation, which may have been computed again by the next call."""
 
 
 def _chosen(z: Number, index: Number, *items: Number) -> list[Number]:
-    if isinstance(index, Value):  # in a recording, where the index may be another one at the next call
+    if isinstance(index, Value):  # in a recording: the next call may have another index
         return [None, *(ops.WHERE(index - float(k), 0.0, 1.0) for k in range(len(items)))]
     return [None, *(1.0 if k == index else None for k in range(len(items)))]
 
@@ -50,13 +50,13 @@ DETACH = Operation("detach", "detach", 1, lambda x: x, (lambda z, x: None,), Non
 
 @dataclass(frozen=True, eq=False)
 class Guard:
-    """A look at numbers that the recording depends on: `x symbol y` was answered with `outcome`.
+    """A comparison that the recording depends on: the outcome of `x symbol y`.
 
     Args:
         x: a Value; or the place of an integer among those of the arguments.
-        symbol: a comparison.
+        symbol: the comparison.
         y: a Value, or a number.
-        outcome: the answer.
+        outcome: the outcome.
     """
 
     x: Any
@@ -66,15 +66,15 @@ class Guard:
 
 
 @dataclass(frozen=True, eq=False)
-class Recording:
-    """What a function did in one call.
+class Trace:
+    """The record of one call of a function.
 
     Attributes:
         numbers: a Value for each number of the arguments.
-        integers: a Value for each integer of the arguments, of which those are used that `take` has looked up by.
-        outputs: what the function returned, flat: Values and floats.
-        structure: what the outputs were in.
-        guards: its looks at numbers, in order.
+        integers: a Value for each integer of the arguments; only those that `take` has looked up by are used.
+        outputs: the numbers that the function returned, in a flat list: Values and floats.
+        structure: the structure that held the outputs.
+        guards: the comparisons, in order.
     """
 
     numbers: list[Value]
@@ -85,10 +85,10 @@ class Recording:
 
 
 class _Recorder:
-    """The watcher of one call.
+    """The watcher of one call (see `microgrud.engine.tracing`).
 
     Args:
-        integers: those of the arguments.
+        integers: the integers of the arguments.
         instead: computes the number to go on with where an operation raises; None to let it raise.
     """
 
@@ -103,7 +103,7 @@ class _Recorder:
     def compared(self, x: Value, symbol: str, y: Any, outcome: bool) -> None:
         try:
             bound = y if isinstance(y, Value) else float(y)
-        except OverflowError:  # of an integer beyond all floats, which compares as infinity does
+        except OverflowError:  # an integer beyond all floats compares as infinity does
             bound = math.inf if y > 0 else -math.inf
         self.guards.append(Guard(x, symbol, bound, outcome))
 
@@ -111,11 +111,11 @@ class _Recorder:
         try:
             self.refuse(x, what)
         except CompileError as error:
-            self.refusal = error  # which the function may catch
+            self.refusal = error  # raised again at the end, as the function may catch it
             raise
 
     def refuse(self, x: Value | None, what: str) -> NoReturn:
-        """Raise a CompileError that says why a look at a number cannot be recorded, and what to write instead."""
+        """Raise a CompileError that says why an access to a number cannot be recorded, and what to write instead."""
         if what == "no_grad":
             raise CompileError("no_grad inside a compiled function: numbers would lose their history; write x.detach()")
         if what == "copy":
@@ -151,13 +151,13 @@ class _Recorder:
         return None
 
     def keep_unused(self) -> None:
-        """Make each result that nobody uses, of an operation that raises for some operands, a guard of the recording.
+        """Add a guard for each unused result of an operation that raises for some operands.
 
-        The program may have caught its error, and gone another way. A guard keeps it among the instructions, and where
-        its number is not finite the function itself is evaluated.
+        The program may catch the error of such an operation, and branch on it. The guard keeps the operation among the
+        instructions, and where its number is not finite the function itself is evaluated.
         """
-        # A result that is used is held by more than the list: by another node, the outputs, a guard. One that nobody
-        # uses is counted with the others.
+        # More than the list refers to a result that is used: another node, the outputs, a guard. A new Value shows how
+        # many references an unused result has.
         self.fallible.append(Value(0.0))
         references = [sys.getrefcount(x) for x in self.fallible]
         unused = [x for x, count in zip(self.fallible, references) if count == references[-1]]
@@ -179,14 +179,14 @@ def record(
     numbers: Sequence[Any],
     integers: Sequence[int],
     instead: Substitute | None = None,
-) -> Recording | None:
-    """Call a function with Values in the place of numbers, and return what it did.
+) -> Trace | None:
+    """Call a function with Values in the place of numbers, and return the trace of the call.
 
-    None if it caught the error of an operation: which numbers give one is known to no recording. With `instead` no
-    operation raises, and the call goes on with the number that it returns.
+    The result is None if the function caught the error of an operation, since no recording knows which numbers raise
+    one. With `instead` no operation raises, and the call goes on with the number that `instead` returns.
 
     Raises:
-        CompileError: if it does what cannot be recorded. What the function raises, it raises here too.
+        CompileError: if the function does something that cannot be recorded. Its own errors are raised too.
     """
     recorder = _Recorder(integers, instead)
     inputs = [Value(x._data if isinstance(x, Value) else x) for x in numbers]
@@ -207,18 +207,18 @@ def record(
     _check_unchanged(args, kwargs, arguments, inputs, wrapped)
     outputs, structure = flatten(result, "compile: the result of the function")
     recorder.keep_unused()
-    return Recording(inputs, recorder.integers, outputs, structure, recorder.guards)
+    return Trace(inputs, recorder.integers, outputs, structure, recorder.guards)
 
 
-def has_kept(recording: Recording) -> bool:
-    """Tell whether the function has kept a number that it computed, which a replay would not do.
+def has_kept(trace: Trace) -> bool:
+    """Return whether the function has kept a number that it computed, which a replay would not do.
 
-    Reference counts show it. A reference cycle, such as an inner function that calls itself, holds numbers too until it
-    is collected.
+    Reference counts show it. A reference cycle, such as an inner function that calls itself, also holds numbers until
+    it is collected.
     """
-    inputs = recording.numbers + recording.integers
-    ends = [x for x in (*inputs, *recording.outputs) if isinstance(x, Value)]
-    ends += [x for guard in recording.guards for x in (guard.x, guard.y) if isinstance(x, Value)]
+    inputs = trace.numbers + trace.integers
+    ends = [x for x in (*inputs, *trace.outputs) if isinstance(x, Value)]
+    ends += [x for guard in trace.guards for x in (guard.x, guard.y) if isinstance(x, Value)]
     if not keeps_results(ends, inputs):
         return False
     gc.collect()
@@ -226,21 +226,22 @@ def has_kept(recording: Recording) -> bool:
 
 
 def _check_unchanged(args: Any, kwargs: Any, arguments: Arguments, inputs: Any, wrapped: Any) -> None:
-    """Raise if the function has changed a list, a dict or an array that it was given."""
+    """Raise if the function has changed a list, a dict or an array among its arguments."""
     again = arguments.rebuild(inputs, wrapped)
-    if not _same(args, again[0]) or not _same(kwargs, again[1]):
+    if not _is_identical(args, again[0]) or not _is_identical(kwargs, again[1]):
         raise CompileError("the function changes its arguments, which a replay cannot do; let it make a copy")
 
 
-def _same(one: Any, other: Any) -> bool:
+def _is_identical(one: Any, other: Any) -> bool:
+    """Return whether two nested structures hold the same objects."""
     if one is other:
         return True
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):
-        return list(one) == list(other) and all(_same(one[key], other[key]) for key in one)
+        return list(one) == list(other) and all(_is_identical(one[key], other[key]) for key in one)
     if hasattr(one, "ravel"):
-        return one.shape == other.shape and all(_same(a, b) for a, b in zip(one.ravel(), other.ravel()))
+        return one.shape == other.shape and all(_is_identical(a, b) for a, b in zip(one.ravel(), other.ravel()))
     if isinstance(one, (list, tuple)):
-        return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other))
+        return len(one) == len(other) and all(map(_is_identical, one, other))
     return False

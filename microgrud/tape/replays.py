@@ -1,4 +1,4 @@
-"""Replays: for arguments that are alike, the whole way of a call in C, from the arguments to the result."""
+"""Replays: a whole call in C, from the arguments to the result, for arguments like those of an earlier call."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from typing import Any
 import numpy as np
 
 from ..engine import native
-from .arguments import Part
 from .executors import NativeExecutor, native_tape
 from .graph import as_ints
+from .signature import ArgumentPart
 
 __all__ = ["replay_of", "tree_of"]
 
-#: As in replay_layout.h.
-_KINDS = ("number", "integer", "list", "tuple")
-_OF_ITEMS = {("list", "number"): 4, ("tuple", "number"): 5, ("list", "integer"): 6, ("tuple", "integer"): 7}
-_ARRAYS = {("array", False): 8, ("array", True): 9, ("batch", False): 10, ("batch", True): 11}
+#: The kinds of parts in the order of `PartKind` in _native (replay_layout.h).
+_KINDS = (
+    "number", "integer", "list", "tuple", "list of numbers", "tuple of numbers", "list of integers",
+    "tuple of integers", "array of numbers", "array of integers", "batch of numbers", "batch of integers",
+)  # fmt: skip
 _MOST_AXES = 8
 _MOST_TOGETHER = 256
 _GREATEST = 2**63 - 1
 
 
-def replay_of(executor: Any, parts: Sequence[Part], mean: bool, ignore: bool, threads: int) -> Any:
-    """Return the replay of a program for arguments made of such parts; None if they, or the interpreter, are others."""
+def replay_of(executor: Any, parts: Sequence[ArgumentPart], mean: bool, ignore: bool, threads: int) -> Any:
+    """Return the replay of a program for arguments made of such parts; None if C cannot run it or read them."""
     if not isinstance(executor, NativeExecutor) or any(part.kind == "other" for part in parts):
         return None
     program, lowered = executor.program, executor.lowered
@@ -33,11 +34,10 @@ def replay_of(executor: Any, parts: Sequence[Part], mean: bool, ignore: bool, th
     ):
         return None
     entries, arguments = _entries(parts)
-    slots = lowered.slots
     rows = {given: row for row, given in enumerate(executor.inputs)}
 
     def place(kind: str, number: int, slot: int | None) -> int:
-        return -1 if slot is None else rows.get((kind, number), int(slots[slot]))
+        return -1 if slot is None else rows.get((kind, number), int(lowered.slots[slot]))
 
     fixed, limits = program.static_integers, program.table_sizes
     return native_tape.Replay(
@@ -71,29 +71,28 @@ def replay_of(executor: Any, parts: Sequence[Part], mean: bool, ignore: bool, th
 
 
 def tree_of(replays: Sequence[Any]) -> Any:
-    """Return replays for arguments of one structure as one, of which each sample takes its own; None for too many."""
+    """Return replays for one signature as one, in which each sample takes its own; None if they are too many."""
     return native_tape.Tree(tuple(replays)) if len(replays) <= _MOST_TOGETHER else None
 
 
-def _entries(parts: Sequence[Part]) -> tuple[list[tuple[int, int, int, tuple[int, ...]]], int]:
-    """Return the parts as `Replay` wants them, with lists of nothing but numbers as one, and how many arguments."""
+def _entries(parts: Sequence[ArgumentPart]) -> tuple[list[tuple[int, int, int, tuple[int, ...]]], int]:
+    """Return the parts as `Replay` expects them, a list of numbers alone as one part, and the number of arguments."""
     entries: list[tuple[int, int, int, tuple[int, ...]]] = []
 
     def add(k: int) -> int:
+        """Add the part at a position with all that is in it, and return the position of the next."""
         part = parts[k]
-        if part.kind in ("array", "batch"):
-            entries.append((_ARRAYS[part.kind, part.whole], part.size, part.first, part.shape))
-            return k + 1
-        items = parts[k + 1 : k + 1 + part.size]
-        kinds = {item.kind for item in items}
-        if part.kind in ("list", "tuple") and len(kinds) == 1 and kinds <= {"number", "integer"}:
-            entries.append((_OF_ITEMS[part.kind, kinds.pop()], part.size, items[0].first, ()))
-            return k + 1 + part.size
-        entries.append((_KINDS.index(part.kind), part.size, part.first, ()))
-        k += 1
-        for _ in range(part.size if part.kind in ("list", "tuple") else 0):
-            k = add(k)
-        return k
+        kind, first, end = part.kind, part.first, k + 1
+        if kind in ("array", "batch"):
+            kind += " of integers" if part.whole else " of numbers"
+        elif kind in ("list", "tuple"):
+            items = parts[end : end + part.size]
+            if items and all(item.kind == items[0].kind and item.kind in ("number", "integer") for item in items):
+                kind, first, end = f"{kind} of {items[0].kind}s", items[0].first, end + part.size
+        entries.append((_KINDS.index(kind), part.size, first, part.shape))
+        for _ in range(part.size if kind in ("list", "tuple") else 0):
+            end = add(end)
+        return end
 
     k = arguments = 0
     while k < len(parts):

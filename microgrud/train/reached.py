@@ -20,12 +20,11 @@ import numpy as np
 
 from .. import functions, losses
 from ..autodiff import gradients, transforms
-from ..engine import Value
+from ..engine import Value, integers
 from ..functions import elementwise, sequences
 from ..nn import activations
 from ..nn.contents import of_library
 from ..nn.module import Module
-from ..tape import integers
 from .usage import UnlistedError, Usage, usage_of
 
 __all__ = ["Reached"]

@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine import Value, topological_order, tracing
+from ..engine.integers import IntegerArgument
 from ..engine.vectors import Vector, read_gradients, write_gradients
-from ..tape.arguments import Arguments, read_arguments
+from ..tape.branches import Branches
 from ..tape.evaluation import Evaluation, evaluate
-from ..tape.family import Family
-from ..tape.integers import IntegerArgument
 from ..tape.recorder import CompileError
+from ..tape.signature import Arguments, read_arguments
 from .batches import Samples
 from .evaluation import Loss
 from .listed import Listed
@@ -116,7 +116,7 @@ class RecordedLoss:
         self._recorded = []
         seeds = None
         if gradient:  # derivatives of the loss, not of the predictions
-            seeds = [1.0 / len(indices)] + [0.0] * (self.family.paths[0].structure.size - 1)
+            seeds = [1.0 / len(indices)] + [0.0] * (self.family.recordings[0].structure.size - 1)
         result = evaluate(self.family, self._arguments(indices), seeds, "raise")
         self._check_recordings(result)
         losses = result.outputs[0].tolist()
@@ -150,7 +150,7 @@ class RecordedLoss:
             self._recorded.append((_plain_numbers(row), _plain_numbers(target), loss._data))
         return (loss, prediction) if self.with_predictions else (loss,)
 
-    def _record_by_type_of_targets(self, samples: Samples, expected: float) -> tuple[Arguments, Family]:
+    def _record_by_type_of_targets(self, samples: Samples, expected: float) -> tuple[Arguments, Branches]:
         """Return the samples as arguments, and a recording of the first; whole targets become floats or integers.
 
         With floats, one recording serves all targets. Class indices for a look-up have to be integers; if
@@ -167,13 +167,13 @@ class RecordedLoss:
             arguments = read_arguments(
                 ["row", "target"], (samples.rows, targets.astype(kind).tolist()), {}, ("row", "target")
             )
-            family = Family(self._sample, _NO_LIMIT, os.cpu_count() or 1)
+            family = Branches(self._sample, _NO_LIMIT, os.cpu_count() or 1)
             try:
                 self._record_first(arguments, family, samples, expected)
             except Exception as error:
                 refusal = error
                 continue
-            classes = len(np.unique(targets)) if family.paths[0].program.static_integers else 0
+            classes = len(np.unique(targets)) if family.recordings[0].program.static_integers else 0
             if classes > self.most_paths:
                 raise CompileError(
                     f"it needs a recording for each of {classes} whole targets; look up with microgrud.take(table, k)"
@@ -181,14 +181,14 @@ class RecordedLoss:
             return arguments, family
         raise refusal or CompileError("it cannot be recorded")
 
-    def _record_first(self, arguments: Arguments, family: Family, samples: Samples, expected: float) -> None:
+    def _record_first(self, arguments: Arguments, family: Branches, samples: Samples, expected: float) -> None:
         numbers, integers = arguments.sample(0)
         given = arguments.rebuild([float(x) for x in numbers], integers)[0]
         as_given = repr(given) == repr([samples.rows[0], samples.targets[0]])
         if not as_given and self.by_model(given[0], _with_tuples(samples.targets[0], given[1]))[0]._data != expected:
             raise CompileError("it gives another loss for lists instead of tuples, or for floats instead of integers")
         self._recorded = []
-        if family.add(arguments, numbers, integers) is None:
+        if family.record(arguments, numbers, integers) is None:
             raise CompileError("it catches the error of an operation")
         self._check_close(self._recorded[0][2], expected)
 
@@ -235,8 +235,8 @@ class RecordedLoss:
             raise self._too_many_paths()
         for row, target, loss in self._recorded[::2]:
             self._check_close(loss, self.by_model(row, target)[0]._data)
-        if len(self.family.paths) > _MOST_RECORDINGS:
-            self.family.paths = sorted(self.family.paths, key=lambda path: path.used)[-_MOST_RECORDINGS:]
+        if len(self.family.recordings) > _MOST_RECORDINGS:
+            self.family.recordings = sorted(self.family.recordings, key=lambda recording: recording.used)[-_MOST_RECORDINGS:]
 
     def _check_close(self, loss: float, expected: float) -> None:
         if not math.isclose(loss, expected, rel_tol=1e-6, abs_tol=1e-9 * self.scale):

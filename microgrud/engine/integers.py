@@ -1,4 +1,4 @@
-"""Integers in the arguments of a compiled function, and `take`, which looks something up by one."""
+"""Integer arguments of a compiled function while it is recorded, and `take`, which indexes a table by one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..common.numbers import as_sequence, is_real_scalar
-from ..engine import tracing
+from . import tracing
 
 __all__ = ["IntegerArgument", "take"]
 
@@ -16,15 +16,20 @@ __all__ = ["IntegerArgument", "take"]
 class IntegerArgument:
     """An integer argument, as a compiled function sees it while it is recorded.
 
-    In arithmetic, comparisons, `range` and as an index it is its number, and the recording holds for that number alone:
-    another one is another recording. In `take(table, index)` it stays open.
+    In arithmetic, comparisons, `range` and as an index it acts as its number, and the recording then holds for that
+    number alone: another integer makes another recording. `take(table, index)` leaves the index open.
+
+    Args:
+        number: the integer.
+        place: its place among the integers of the arguments.
+        seen: called with the place and the number when the program uses the number.
     """
 
     __slots__ = ("_number", "_seen", "place")
 
     def __init__(self, number: int, place: int, seen: Callable[[int, int], None]) -> None:
         self._number = number
-        self.place = place  # among the integers of the arguments
+        self.place = place
         self._seen = seen
 
     def __index__(self) -> int:
@@ -79,10 +84,10 @@ numbers.Integral.register(IntegerArgument)
 
 
 def take(table: Any, index: Any) -> Any:
-    """Look up an item of a table: `table[index]`, of which a compiled function stays one recording.
+    """Look up an item of a table: `table[index]`, with a single recording inside `compile`.
 
-    Inside `compile`, an index that is an integer argument is looked up anew at every call, where `table[index]` would
-    be another recording for every integer. Elsewhere it is `table[index]`.
+    A compiled function looks up an index that is an integer argument at every call, where `table[index]` would make a
+    new recording for every integer. Elsewhere `take(table, index)` is `table[index]`.
 
     Args:
         table: a sequence of numbers, or of rows of numbers of one length; lists, tuples or arrays.
@@ -93,7 +98,7 @@ def take(table: Any, index: Any) -> Any:
 
     Raises:
         IndexError: for an index out of range.
-        TypeError: for an index that is no integer.
+        TypeError: if the index is not an integer.
 
     >>> take([10.0, 20.0, 30.0], 1)
     20.0

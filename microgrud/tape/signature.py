@@ -1,8 +1,14 @@
-"""The arguments of a compiled function: numbers that vary, integers, and what has to stay as it was recorded."""
+"""The arguments of a compiled function: taken apart into numbers, integers, and a signature.
+
+Numbers vary from call to call, and so do the integers that `take` looks up by. Everything else, such as the nesting of
+lists, the shapes of arrays and the state of other objects, is the signature: a call with another one is recorded anew.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+import itertools
+import math
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -11,24 +17,24 @@ import numpy as np
 from ..autodiff.trees import check_unmasked, even_array
 from ..common.numbers import as_float
 from ..engine import Value
-from .integers import IntegerArgument
+from ..engine.integers import IntegerArgument
 from .states import state_of
 
-__all__ = ["Arguments", "Part", "read_arguments"]
+__all__ = ["ArgumentPart", "Arguments", "argument_counts", "argument_names", "argument_shapes", "read_arguments"]
 
 _STATIC = (str, bytes, bool, type(None), type(...))
 
 
-class Part(NamedTuple):
+class ArgumentPart(NamedTuple):
     """A part of the arguments of a call, in the order in which they are read.
 
     Attributes:
         kind: `"number"`, `"integer"`, `"list"` or `"tuple"`, whose items follow, `"array"`, `"batch"` (an array whose
-            first axis is that of the samples), or `"other"`, of which no more is told.
+            first axis is that of the samples), or `"other"`, for parts that only Python can read.
         whole: whether an array is one of integers.
         size: how many items, or numbers (of a sample).
         first: the place of the first among the numbers, or integers, of all arguments.
-        shape: of an array, without the axis of the samples.
+        shape: the shape of an array, without the axis of the samples.
     """
 
     kind: str
@@ -40,7 +46,7 @@ class Part(NamedTuple):
 
 @dataclass
 class Arguments:
-    """What a call was given, taken apart.
+    """The arguments of a call, taken apart.
 
     Attributes:
         signature: what another call must have in common to use the same recording: structure, lengths, and everything
@@ -48,8 +54,9 @@ class Arguments:
         samples: how many samples there are; None without a batched argument.
         numbers: one entry a number, in order: a float, a Value, or an array with one of them for each sample.
         integers: one entry an integer, in order: an int, or an array with one entry a sample.
-        rebuild: puts other numbers and integers in their places: gives the list of arguments, and the dict of keywords.
-        parts: what they are made of.
+        rebuild: puts other numbers and integers in their places, and returns the positional arguments as a list and the
+            keyword arguments as a dict.
+        parts: the parts of the arguments.
         listed: the positions of batches that are lists.
     """
 
@@ -58,12 +65,12 @@ class Arguments:
     numbers: list[Any]
     integers: list[Any]
     rebuild: Callable[[Sequence[Any], Sequence[Any]], tuple[list[Any], dict[str, Any]]]
-    parts: list[Part]
+    parts: list[ArgumentPart]
     listed: tuple[int, ...] = ()
 
     @property
     def has_values(self) -> bool:
-        """True if there are Values among the numbers."""
+        """Whether there are Values among the numbers."""
         return any(isinstance(x, Value) or (isinstance(x, np.ndarray) and x.dtype == object) for x in self.numbers)
 
     def sample(self, i: int) -> tuple[list[Any], list[int]]:
@@ -74,35 +81,35 @@ class Arguments:
 
 @dataclass
 class _Reader:
-    """Takes arguments apart, one after the other."""
+    """Reads arguments one after another, and collects their numbers, integers and parts."""
 
     samples: int | None = None
     numbers: list[Any] = field(default_factory=list)
     integers: list[Any] = field(default_factory=list)
-    parts: list[Part] = field(default_factory=list)
+    parts: list[ArgumentPart] = field(default_factory=list)
 
     def number(self, x: Any) -> tuple[Hashable, Callable[..., Any]]:
         place = len(self.numbers)
-        self.parts.append(Part("number" if isinstance(x, float) else "other", first=place))
+        self.parts.append(ArgumentPart("number" if isinstance(x, float) else "other", first=place))
         self.numbers.append(x)
         return "number", lambda numbers, integers: numbers[place]
 
     def integer(self, x: Any) -> tuple[Hashable, Callable[..., Any]]:
         place = len(self.integers)
-        self.parts.append(Part("integer", True, first=place))
+        self.parts.append(ArgumentPart("integer", True, first=place))
         self.integers.append(x)
         return "integer", lambda numbers, integers: integers[place]
 
     def read(self, x: Any, where: str) -> tuple[Hashable, Callable[..., Any]]:
-        """Return the signature of an argument, and what rebuilds it."""
+        """Return the signature of an argument, and the function that rebuilds it."""
         if isinstance(x, (float, Value)):
             return self.number(x)
         if type(x) in _STATIC:
-            self.parts.append(Part("other"))
+            self.parts.append(ArgumentPart("other"))
             return ("static", x), lambda numbers, integers: x
         if isinstance(x, (int, np.integer)):
             return self.integer(int(x))
-        if isinstance(x, IntegerArgument):  # inside a recording, which looks at no integer here
+        if isinstance(x, IntegerArgument):  # inside a recording: int(x) would be noted as a use of the number
             return self.integer(x)
         if isinstance(x, np.ndarray):
             check_unmasked(x, f"compile: {where}")
@@ -116,12 +123,12 @@ class _Reader:
         try:
             number = as_float(x, where)
         except TypeError:
-            self.parts.append(Part("other"))
+            self.parts.append(ArgumentPart("other"))
             return ("static", state_of(x)), lambda numbers, integers: x
         return self.number(number)
 
     def mapping(self, x: dict[Any, Any], where: str) -> tuple[Hashable, Callable[..., Any]]:
-        self.parts.append(Part("other"))
+        self.parts.append(ArgumentPart("other"))
         parts = {key: self.read(item, f"{where}[{key!r}]") for key, item in x.items()}
         return ("dict", tuple((key, part[0]) for key, part in parts.items())), lambda numbers, integers: {
             key: part[1](numbers, integers) for key, part in parts.items()
@@ -129,7 +136,7 @@ class _Reader:
 
     def sequence(self, x: Any, where: str) -> tuple[Hashable, Callable[..., Any]]:
         kind = type(x)
-        self.parts.append(Part(kind.__name__ if kind in (list, tuple) else "other", size=len(x)))
+        self.parts.append(ArgumentPart(kind.__name__ if kind in (list, tuple) else "other", size=len(x)))
         parts = [self.read(item, f"{where}[{i}]") for i, item in enumerate(x)]
         make: Any = kind._make if hasattr(kind, "_make") else kind
         return (kind, tuple(part[0] for part in parts)), lambda numbers, integers: make(
@@ -141,7 +148,7 @@ class _Reader:
         whole = x.dtype.kind in "iu"
         first = len(self.integers if whole else self.numbers)
         self.parts.append(
-            Part("array" if x.dtype in (np.float64, np.int64) else "other", whole, x.size, first, x.shape)
+            ArgumentPart("array" if x.dtype in (np.float64, np.int64) else "other", whole, x.size, first, x.shape)
         )
         items = x.ravel().tolist()
         if whole:
@@ -151,7 +158,7 @@ class _Reader:
         return ("array", whole, x.shape), self._in_array(first, x.shape, whole)
 
     def batch(self, x: Any, where: str) -> tuple[Hashable, Callable[..., Any]]:
-        """Read an argument whose first axis is that of the samples: of each number there is one a sample."""
+        """Read an argument whose first axis is that of the samples, as arrays with one number a sample."""
         given_list = not hasattr(x, "dtype") and not hasattr(x, "to_numpy")
         check_unmasked(x, f"compile: {where}")
         array = _as_array(x, where) if hasattr(x, "to_numpy") else even_array(x, f"compile: {where}")
@@ -173,7 +180,9 @@ class _Reader:
         kind: Any = np.int64 if whole else array.dtype if array.dtype == object else np.float64
         columns = np.ascontiguousarray(array.reshape(len(array), -1).T, dtype=kind)
         first = len(self.integers if whole else self.numbers)
-        self.parts.append(Part(_kind("batch", array if type(x) is list else x), whole, len(columns), first, shape))
+        self.parts.append(
+            ArgumentPart(_kind("batch", array if type(x) is list else x), whole, len(columns), first, shape)
+        )
         (self.integers if whole else self.numbers).extend(columns)
         if given_list or not shape:
             return ("batch", whole, shape, "list"), self._in_lists(first, shape, whole)
@@ -197,7 +206,7 @@ class _Reader:
 
 
 def _with_values(array: np.ndarray, where: str) -> np.ndarray:
-    """Return an array of Values and floats, made of one of Values and any real numbers."""
+    """Return an array of Values and real numbers as one of Values and floats."""
     flat = [x if isinstance(x, Value) else as_float(x, f"compile: {where}") for x in array.ravel().tolist()]
     made = np.empty(len(flat), dtype=object)
     made[:] = flat
@@ -205,12 +214,12 @@ def _with_values(array: np.ndarray, where: str) -> np.ndarray:
 
 
 def _kind(kind: str, x: Any) -> str:
-    """Return the kind of a part that is an array, of the numbers that are read as they are."""
+    """Return the kind of a part that is an array: `kind` if C can read its numbers, else `"other"`."""
     return kind if type(x) is np.ndarray and x.dtype in (np.float64, np.int64) else "other"
 
 
 def _as_array(x: Any, where: str) -> np.ndarray:
-    """Return a table or a column as an array; the objects of columns that may have missing values as numbers."""
+    """Return a table or a column as an array; the objects of columns that may have missing values become numbers."""
     array: np.ndarray = x.to_numpy()
     if array.dtype != object:
         return array
@@ -231,13 +240,13 @@ def read_arguments(
     """Take the arguments of a call apart.
 
     Args:
-        names: what the positional arguments are called.
+        names: the names of the positional arguments.
         args: the positional arguments.
-        kwargs: the others.
-        batched: the names of those whose first axis is that of the samples.
+        kwargs: the keyword arguments.
+        batched: the names of arguments whose first axis is that of the samples.
 
     Raises:
-        TypeError, ValueError: for arguments that are not made of numbers, or batches of different lengths.
+        TypeError, ValueError: if arguments are not made of numbers, or batches differ in length.
     """
     reader = _Reader()
     parts = [
@@ -245,9 +254,9 @@ def read_arguments(
     ]
     if batched and reader.samples is None:
         raise ValueError(f"compile: expected a batch as {' and '.join(batched)}, got none")
-    if kwargs:  # a call without keywords is told by its positions alone, which are not these
-        reader.parts.append(Part("other"))
-    keys, positional = list(kwargs), len(args)  # and not the arguments themselves, which a derivative would keep alive
+    if kwargs:  # replays know arguments by their positions alone
+        reader.parts.append(ArgumentPart("other"))
+    keys, positional = list(kwargs), len(args)  # a closure over the arguments would keep them alive with a derivative
     rebuilders = [part[1] for part in parts]
 
     def rebuild(numbers: Sequence[Any], integers: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
@@ -263,3 +272,80 @@ def read_arguments(
         reader.parts,
         tuple([k for k, (name, x) in enumerate(zip(names, args)) if name in batched and type(x) is list]),
     )
+
+
+# --- signatures -------------------------------------------------------------------------------------------------------
+
+
+def argument_names(signature: Any, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return a name for each number, and for each integer, of arguments with a signature.
+
+    Args:
+        signature: the signature of Arguments.
+        names: the names of the positional arguments.
+
+    Raises:
+        ValueError, TypeError: if it is not a signature.
+
+    >>> from microgrud.tape.signature import read_arguments
+    >>> arguments = read_arguments(["x", "k"], [[1.0, {"a": 2.0}], 3], {"scale": 0.5}, ())
+    >>> argument_names(arguments.signature, ["x", "k"])
+    (['x[0]', "x[1]['a']", 'scale'], ['k'])
+    """
+    numbers: list[str] = []
+    integers: list[str] = []
+    for name, whole, shape in _arrays(signature, names):
+        places = itertools.product(*map(range, shape))
+        (integers if whole else numbers).extend(f"{name}{_index(place)}" for place in places)
+    return numbers, integers
+
+
+def argument_counts(signature: Any) -> tuple[int, int]:
+    """Return how many numbers, and how many integers, arguments with a signature hold.
+
+    Raises:
+        ValueError, TypeError: if it is not a signature.
+    """
+    counts = [0, 0]
+    for whole, shape in argument_shapes(signature):
+        counts[whole] += math.prod(shape)
+    return counts[0], counts[1]
+
+
+def argument_shapes(signature: Any) -> list[tuple[bool, tuple[int, ...]]]:
+    """Return, for each array and number of arguments with a signature, whether it is of integers, and its shape.
+
+    Raises:
+        ValueError, TypeError: if it is not a signature.
+    """
+    return [(bool(whole), shape) for _, whole, shape in _arrays(signature, ())]
+
+
+def _arrays(signature: Any, names: Sequence[str]) -> Iterator[tuple[str, bool, tuple[int, ...]]]:
+    """Yield name, whether of integers, and shape of each array of a signature; a single number has the shape ()."""
+    parts, keywords = signature
+    places = len(parts) - len(keywords)
+    positional = [names[k] if k < len(names) else f"argument {k}" for k in range(places)]
+    for name, part in zip([*positional, *keywords], parts):
+        yield from _arrays_in(part, name)
+
+
+def _arrays_in(part: Any, name: str) -> Iterator[tuple[str, bool, tuple[int, ...]]]:
+    kind: Any = part if isinstance(part, str) else part[0]
+    if kind in ("number", "integer"):
+        yield name, kind == "integer", ()
+    elif kind in ("array", "batch"):
+        yield name, part[1], part[2]
+    elif kind == "dict":
+        for key, item in part[1]:
+            yield from _arrays_in(item, f"{name}[{key!r}]")
+    elif isinstance(kind, type):  # of a sequence
+        fields = getattr(kind, "_fields", None)
+        for i, item in enumerate(part[1]):
+            yield from _arrays_in(item, f"{name}[{i}]" if fields is None else f"{name}.{fields[i]}")
+    elif kind != "static":
+        raise ValueError(f"expected a signature, got {part!r}")
+
+
+def _index(place: tuple[int, ...]) -> str:
+    return f"[{', '.join(map(str, place))}]" if place else ""

@@ -1,0 +1,303 @@
+"""All recordings of a compiled function, by the signatures of arguments, and replays for calls like earlier ones.
+
+A call takes the short way if it can: a replay, which is a whole call in C, from the arguments to the result. Otherwise
+the arguments are read (signature.py), each sample is evaluated by the recording of its path (evaluation.py), and the
+replay of these recordings is kept for the next call.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..autodiff.trees import Structure, check_unmasked
+from ..common.forking import Lock
+from ..engine.vectors import Vector
+from .absent import refuse_if_absent
+from .branches import Branches, Recording
+from .evaluation import Evaluation, evaluate
+from .executors import native_tape, total_of
+from .numpy_executor import Executor
+from .replays import replay_of, tree_of
+from .signature import Arguments, read_arguments
+
+__all__ = ["Recordings", "Settings", "as_floats", "counted", "refuse_integers"]
+
+#: The numbers of signatures and of replays that are kept; the least recently used goes. Trying a replay that does not
+#: fit takes 0.1 microseconds.
+MOST_SIGNATURES = 64
+_MOST_REPLAYS = 64
+
+#: A replay, and the recordings that it is made of.
+Replayed: TypeAlias = tuple[Any, tuple[Recording, ...]]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a compiled function; see `compile`."""
+
+    batched: tuple[str, ...]
+    reduction: str
+    threads: int
+    errors: str
+    max_paths: int
+
+
+class Recordings:
+    """The recordings of a compiled function.
+
+    Args:
+        function: the function.
+        settings: the settings of `compile`.
+        names: the names of the positional arguments.
+
+    Attributes:
+        branches: the recordings for each signature, the last used last.
+        replays: the replays, the last used first; by the positions of the batches in lists, since the function is
+            given lists there, and arrays elsewhere.
+        slopes: the recordings of derivatives of the function; see nodes.py.
+    """
+
+    def __init__(self, function: Callable[..., Any], settings: Settings, names: Sequence[str]) -> None:
+        self.function, self.settings, self.names = function, settings, list(names)
+        self.branches: OrderedDict[Hashable, Branches] = OrderedDict()
+        self.replays: dict[tuple[int, ...], list[Replayed]] = {}
+        self.slopes: dict[Any, Recordings] = {}
+        self.lock = Lock()
+        self._batched_places = tuple([k for k, name in enumerate(names) if name in settings.batched])
+
+    @property
+    def name(self) -> str:
+        """Return the name of the function in messages."""
+        name: str = getattr(self.function, "__name__", type(self.function).__name__)
+        return name
+
+    def __repr__(self) -> str:
+        figures = self.figures()
+        return (
+            f"<compiled {self.name}: {counted(figures['paths'], 'recording')}, {counted(figures['nodes'], 'node')} in "
+            f"{counted(figures['instructions'], 'instruction')}>"
+        )
+
+    def all(self) -> list[tuple[Hashable, Recording]]:
+        """Return the recordings that there are by now, each with the signature of its arguments."""
+        with self.lock:
+            return [(signature, own) for signature, branches in self.branches.items() for own in branches.recordings]
+
+    def figures(self) -> dict[str, int]:
+        """Return the figures of the recordings; see `Compiled.stats`."""
+        recordings = [recording for _, recording in self.all()]
+        return {
+            "signatures": len(self.branches),
+            "paths": len(recordings),
+            "nodes": sum(recording.program.nodes for recording in recordings),
+            "instructions": sum(len(recording.program.instructions) for recording in recordings),
+            "slots": sum(recording.program.slots for recording in recordings),
+            "bytes": sum(map(_bytes_of, recordings)),
+            "block_size": 0 if native_tape is None else int(native_tape.BLOCK),
+        }
+
+    def is_batch(self, position: int) -> bool:
+        """Return whether an argument has one number a sample."""
+        return position in self._batched_places
+
+    # --- evaluating a call ---
+
+    def read(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Arguments:
+        """Return the arguments of a call, taken apart."""
+        if not args and not kwargs and self.settings.batched:
+            raise TypeError(f"{self!r}: expected a batch as {' and '.join(self.settings.batched)}, got no arguments")
+        names = self.names + [f"argument {i}" for i in range(len(self.names), len(args))]
+        return read_arguments(names, args, kwargs, self.settings.batched)
+
+    def branches_for(self, signature: Hashable) -> Branches:
+        """Return the recordings for a signature, an empty collection if there are none yet."""
+        with self.lock:
+            branches = self.branches.get(signature)
+            if branches is None:
+                refuse_if_absent(self.function, "for arguments of this structure")
+                settings = self.settings
+                lenient = settings.errors == "ignore"
+                branches = Branches(self.function, settings.max_paths, settings.threads, lenient=lenient)
+                self.branches[signature] = branches
+                while len(self.branches) > MOST_SIGNATURES:
+                    self.branches.popitem(last=False)
+            self.branches.move_to_end(signature)
+        return branches
+
+    def evaluate(self, arguments: Arguments, seeds: Sequence[Any] | None) -> Evaluation:
+        """Evaluate a call; with seeds, the derivatives of the weighted sum of its results too.
+
+        Args:
+            arguments: the arguments.
+            seeds: a weight for each number of the result, or an array with one a sample; None for no derivatives.
+        """
+        if seeds is not None and self.settings.reduction == "mean":
+            weight = 1.0 / (arguments.samples or 1)
+            seeds = [seed * weight for seed in seeds]
+        result = evaluate(self.branches_for(arguments.signature), arguments, seeds, self.settings.errors)
+        if result.by_recordings:
+            self.keep_replay(result.served, arguments)
+        return result
+
+    def with_gradient(self, arguments: Arguments) -> Evaluation:
+        """Evaluate a call whose result is one number, and its derivatives."""
+        result = self.evaluate(arguments, [1.0])
+        size = structure_of(result).size
+        if size != 1:
+            raise TypeError(f"{self!r}: expected a function of one result to differentiate, got {size} results")
+        return result
+
+    def totals(self, result: Evaluation) -> list[float]:
+        """Return the mean (or sum) over the samples of each number of the result."""
+        totals = [total_of(row) for row in result.outputs]
+        if self.settings.reduction == "mean":
+            return [total / result.outputs.shape[1] for total in totals]
+        return totals
+
+    def products(self, args: Sequence[Any], positions: tuple[int, ...], seeds: Vector | list[Any]) -> tuple[Any, ...]:
+        """Return derivatives of the weighted sum of the results with respect to arguments.
+
+        Args:
+            args: the arguments.
+            positions: the positions of the arguments to differentiate with respect to.
+            seeds: a vector of weights, one for each number of the result; or a list of them, of which each may be an
+                array with one weight a sample.
+        """
+        if isinstance(seeds, np.ndarray):
+            found = self.replayed("gradients", tuple(args), positions, seeds)
+            if found is not None:
+                products: tuple[Any, ...] = found[0][1]
+                return products
+        refuse_integers(args, positions)
+        arguments = self.read(args, {})
+        result = self.evaluate(arguments, list(seeds))
+        rebuilt, _ = arguments.rebuild(result.gradients, [0] * len(arguments.integers))
+        return tuple(as_floats(rebuilt[position]) for position in positions)
+
+    # --- replays ---
+
+    def as_arrays(self, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[int, ...]]:
+        """Return the arguments with batches in lists as arrays, if there are replays for them, and their positions.
+
+        Reading them otherwise takes 80 microseconds more. Lists that make no array of floats are read so.
+        """
+        listed = tuple([k for k in self._batched_places if k < len(args) and type(args[k]) is list])
+        if not listed or listed not in self.replays:
+            return args, listed
+        given = list(args)
+        try:
+            for k in listed:
+                check_unmasked(args[k], f"compile: {self.names[k]}")
+                given[k] = np.array(args[k])
+        except ValueError:
+            return args, listed
+        return tuple(given), listed
+
+    def replayed(
+        self, method: str, *args: Any, listed: tuple[int, ...] = ()
+    ) -> tuple[Any, tuple[Recording, ...]] | None:
+        """Return the result of a call by a replay that fits it, and the recordings of it; None if no replay fits.
+
+        Args:
+            method: the method of replays to call.
+            args: its arguments.
+            listed: the positions of the batches in lists.
+        """
+        for k, (replay, recordings) in enumerate(self.replays.get(listed, ())):
+            result = getattr(replay, method)(*args)
+            if result is not NotImplemented:
+                now = time.monotonic()
+                for recording in recordings:
+                    recording.used = now
+                if k:  # a new list, as another thread may be going through this one
+                    self.replays[listed] = sorted(self.replays[listed], key=lambda entry: entry[1] is not recordings)
+                return result, recordings
+        return None
+
+    def keep_replay(self, served: dict[Recording, Executor], arguments: Arguments) -> None:
+        """Keep the replay of recordings that served a whole call, if there can be one.
+
+        Recordings that served the samples of a batch together stay together.
+        """
+        together = dict(served)
+        replays = self.replays.get(arguments.listed, [])
+        for _, recordings in replays:
+            if len(recordings) > 1 and not served.keys().isdisjoint(recordings):
+                if served.keys() <= set(recordings):
+                    return
+                together |= {own: next(iter(own.executors.values())) for own in recordings if own not in together}
+        mean, ignore = self.settings.reduction == "mean", self.settings.errors == "ignore"
+        for executor in together.values():
+            if executor.replay is None:
+                executor.replay = replay_of(executor, arguments.parts, mean, ignore, self.settings.threads)
+        if not together or any(executor.replay is None for executor in together.values()):
+            return
+        recordings = tuple(sorted(together, key=lambda own: -len(own.outcomes)))
+        made = [together[own].replay for own in recordings]
+        replay = tree_of(made) if len(made) > 1 else made[0]
+        if replay is not None and all(replay is not other for other, _ in replays):
+            others = [entry for entry in replays if len(made) == 1 or together.keys().isdisjoint(entry[1])]
+            self.replays[arguments.listed] = [(replay, recordings), *others][:_MOST_REPLAYS]
+
+
+def structure_of(result: Evaluation) -> Structure:
+    """Return the structure of the result of a call."""
+    assert result.structure is not None  # there is at least one sample
+    return result.structure
+
+
+def refuse_integers(args: Sequence[Any], positions: Sequence[int]) -> None:
+    """Raise a TypeError if there is an integer among the arguments to differentiate with respect to."""
+    for position in positions:
+        integers = read_arguments(["x"], [args[position]], {}, ()).integers
+        if integers:
+            raise TypeError(
+                f"expected floats to differentiate by, got the integer {integers[0]} in argument {position}: integers "
+                f"belong to the recording; write {float(integers[0])}"
+            )
+
+
+def as_floats(tree: Any) -> Any:
+    """Return a structure with arrays of numbers in place of object arrays; samples come first, in memory too."""
+    if isinstance(tree, np.ndarray) and tree.dtype == object:
+        if tree.size and isinstance(tree.flat[0], np.ndarray):  # one number a sample
+            return np.moveaxis(np.array(tree.ravel().tolist()).reshape(*tree.shape, -1), -1, 0).copy(order="C")
+        return tree.astype(np.float64)
+    if isinstance(tree, dict):
+        return {key: as_floats(item) for key, item in tree.items()}
+    if isinstance(tree, (list, tuple)) and not hasattr(tree, "_make"):
+        items = [as_floats(item) for item in tree]
+        if items and all(isinstance(item, np.ndarray) for item in items) and type(tree) is list:
+            return np.stack(items, axis=1) if _varies_by_sample(tree) else items
+        return type(tree)(items)
+    return tree
+
+
+def _varies_by_sample(tree: Any) -> bool:
+    """Return whether the numbers of nested lists are arrays with one number a sample."""
+    while isinstance(tree, list):
+        tree = tree[0]
+    return isinstance(tree, np.ndarray) and tree.dtype != object and tree.ndim == 1
+
+
+def counted(count: int, what: str) -> str:
+    """Return a number with a noun.
+
+    >>> counted(1, "node"), counted(2000, "node")
+    ('1 node', '2,000 nodes')
+    """
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
+def _bytes_of(recording: Recording) -> int:
+    """Return the size of the code, of the constants (eight bytes each), and of the working memory of the executors."""
+    program = recording.program
+    code = sum(3 + len(instruction.operands) for instruction in program.instructions) + 4 * len(program.guards)
+    working = sum(executor.working_bytes for executor in list(recording.executors.values()))
+    return 4 * code + 8 * len(program.constants) + working
