@@ -7,11 +7,11 @@ The life of a call, file by file; each file imports only from files before it:
 3. graph.py turns the trace into arrays of nodes; building.py numbers their results and merges sums of products.
 4. program.py holds the result, a *program*: instructions over numbered slots, and the guards as pairs of slots.
 
-        def f(x):                       slots     0: x     1: w     2: the number 0.0
-            y = w * x + 1.0                       3: the number 1.0
-            return tanh(y)              program   4 = linear(3; 1, 0)
-              if x > 0.0 else y                   5 = tanh(4)
-                                        guard     0 > 2 was true            output 5
+        def f(x):                       slots     0: x    1: w    3: the number 1.0    6: the number 0.0
+            y = w * x + 1.0             program   4 = linear(3; 1, 0)     the sum of 3 and of 1 times 0
+            if x > 0.0:                           5 = tanh(4)
+                return tanh(y)          guard     0 > 6 was true
+            return y                    output    5
 
 5. executors.py runs a program in C (lowering.py writes the code for it), numpy_executor.py in NumPy: forward for all
    samples at once, then the guards, then backward. A sample at which a guard does not hold takes another path.
