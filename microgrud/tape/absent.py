@@ -1,4 +1,4 @@
-"""What stands in the place of the function of a compiled object that came out of a pickle."""
+"""A placeholder for the function of a compiled function that came out of a pickle."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from .recorder import CompileError
 
 __all__ = ["AGAIN", "NOT_FINITE", "PART_OF_ANOTHER", "AbsentFunction", "refuse_if_absent"]
 
-#: What to do about a recording that is not there.
+#: Advice for a missing recording.
 AGAIN = "call it so once before it is pickled, or compile the function again in this process"
-#: What the function itself would be asked for, and what to do without it.
+#: The reasons for which the function itself would be called, and what to do instead.
 NOT_FINITE = (
-    "where numbers are not finite, or an operation is outside of its domain, it is the function itself that answers; "
+    "where numbers are not finite, or an operation is outside of its domain, the function itself is called; "
     "compile it again in this process, or with errors='ignore', which lets infinities and NaN through"
 )
 PART_OF_ANOTHER = (
@@ -22,11 +22,11 @@ PART_OF_ANOTHER = (
 
 
 class AbsentFunction:
-    """A function of which there is the name alone: to call it is an error that says why, and what to do.
+    """A function of which only the name is left: calling it is an error that says why, and what to do.
 
     Args:
-        name: what it was called.
-        reason: why it would be called, and what to do instead.
+        name: the name of the function.
+        reason: the reason for which it would be called, and what to do instead.
     """
 
     def __init__(self, name: str, reason: str) -> None:
@@ -38,7 +38,7 @@ class AbsentFunction:
         raise self.refused(self.reason)
 
     def refused(self, reason: str) -> CompileError:
-        """Return the error that says what a call would need the function for."""
+        """Return an error with the reason for which the function is needed."""
         return CompileError(f"{self.__name__} came out of a pickle, with its recordings and without its code: {reason}")
 
 
@@ -46,8 +46,8 @@ def refuse_if_absent(function: Any, missing: str) -> None:
     """Raise a CompileError if a recording is missing, and there is no function that could be recorded.
 
     Args:
-        function: the function, or what stands in its place.
-        missing: what the recording would be of.
+        function: the function, or its placeholder.
+        missing: the end of the sentence "there is no recording ...".
 
     >>> refuse_if_absent(AbsentFunction("loss", ""), "for arguments of this structure")
     Traceback (most recent call last):

@@ -23,7 +23,7 @@ from .recorder import TAKE
 
 __all__ = ["ROLES", "SLOT_OF_CONSTANT", "SLOT_OF_LEAF", "assemble"]
 
-#: In place of the slot of an argument: the leaf is read anew at every call; the leaf is a constant.
+#: In place of the slot of an argument: the leaf is read at every call; the leaf is a constant.
 SLOT_OF_LEAF, SLOT_OF_CONSTANT = -1, -2
 
 # The role of an operation in a program. Keep in step with the enum in _native/building.h.
@@ -61,14 +61,14 @@ def assemble(
     """Build the instructions of a program.
 
     Args:
-        codes: those of a Graph, as are the next four.
-        starts: likewise.
-        operands: likewise.
-        numbers: likewise.
-        data: likewise.
+        codes: the codes of a Graph.
+        starts: its starts.
+        operands: its operands.
+        numbers: its numbers.
+        data: its data.
         leaf_slots: for each leaf its slot, if it is an argument (arguments have the first slots); else SLOT_OF_LEAF or
             SLOT_OF_CONSTANT.
-        ends: those of a Graph.
+        ends: its ends.
         roles: the roles of operations by their codes.
         outputs: how many of the ends are outputs; the others are compared by guards.
         linear: the code of a sum of products.

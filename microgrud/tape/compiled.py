@@ -44,7 +44,7 @@ class Compiled(ShownInNotebooks):
     model that is pickled along, as in `pickle.dumps((model, loss))`, shares its parameters with the recordings.
 
     `copy.deepcopy` keeps the function. Where the deep copy of the function is another function (a method of an object
-    that is copied, a Module), the copy records it anew; a plain function still reads the leaves that it closes over.
+    that is copied, a Module), the copy records it again; a plain function still reads the leaves that it closes over.
 
     >>> import pickle
     >>> f = compile(lambda x: x * x if x > 0.0 else -x)
@@ -251,7 +251,7 @@ class Compiled(ShownInNotebooks):
 
     @property
     def threads(self) -> int:
-        """How many threads may work on a batch at once."""
+        """The number of threads that may work on a batch at once."""
         return self._recordings.settings.threads
 
     @property
@@ -261,7 +261,7 @@ class Compiled(ShownInNotebooks):
 
     @property
     def max_paths(self) -> int:
-        """How many paths through the branches there may be for arguments of one signature."""
+        """The largest number of paths through the branches for arguments of one signature."""
         return self._recordings.settings.max_paths
 
     @property
@@ -443,7 +443,7 @@ def compile(
     without fused multiply-adds sums of products differ in their last digits, in batches and in single calls.
 
     Args:
-        f: the function: of numbers, lists, tuples, dicts and arrays of them, with results likewise.
+        f: a function of numbers, and lists, tuples, dicts and arrays of them; its results are numbers or such, too.
         batched: the names of arguments whose first axis is that of samples; the function is given one sample.
         reduction: `"mean"` or `"sum"` over the samples.
         threads: how many threads may work on a batch at once, on 4,096 samples each; None for as many as there are

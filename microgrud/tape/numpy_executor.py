@@ -65,7 +65,7 @@ class Executor(Protocol):
 
         Args:
             numbers: those of the arguments: a float, or an array with one number a sample.
-            integers: likewise.
+            integers: those of the arguments: an int, or an array with one a sample.
             samples: how many there are; None for a call without a batch.
             seeds: an array of shape (outputs, samples), to run backward too; None to run forward alone.
             ignore: whether infinity and NaN are numbers like others, and no reason to be suspicious.

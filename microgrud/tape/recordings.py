@@ -1,8 +1,8 @@
 """All recordings of a compiled function, by the signatures of arguments, and replays for calls like earlier ones.
 
-A call takes the short way if it can: a replay, which is a whole call in C, from the arguments to the result. Otherwise
-the arguments are read (signature.py), each sample is evaluated by the recording of its path (evaluation.py), and the
-replay of these recordings is kept for the next call.
+A call runs as a replay if it can: a whole call in C, from the arguments to the result. Otherwise the arguments are read
+(signature.py), each sample is evaluated by the recording of its path (evaluation.py), and the replay of these
+recordings is kept for the next call.
 """
 
 from __future__ import annotations
@@ -187,6 +187,8 @@ class Recordings:
 
         Reading them otherwise takes 80 microseconds more. Lists that make no array of floats are read so.
         """
+        if not self._batched_places:
+            return args, ()
         listed = tuple([k for k in self._batched_places if k < len(args) and type(args[k]) is list])
         if not listed or listed not in self.replays:
             return args, listed

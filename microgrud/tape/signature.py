@@ -1,7 +1,7 @@
 """The arguments of a compiled function: taken apart into numbers, integers, and a signature.
 
 Numbers vary from call to call, and so do the integers that `take` looks up by. Everything else, such as the nesting of
-lists, the shapes of arrays and the state of other objects, is the signature: a call with another one is recorded anew.
+lists, the shapes of arrays and the state of other objects, is the signature: a call with another one is recorded again.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Arguments:
 
     @property
     def has_values(self) -> bool:
-        """Whether there are Values among the numbers."""
+        """Return whether there are Values among the numbers."""
         return any(isinstance(x, Value) or (isinstance(x, np.ndarray) and x.dtype == object) for x in self.numbers)
 
     def sample(self, i: int) -> tuple[list[Any], list[int]]:

@@ -1,7 +1,7 @@
 """The state of an object among the arguments of a compiled function, which a recording holds for.
 
-A recording reads Values anew at every call; a number, a string or a list in an attribute is as it was recorded. So the
-state of an object is part of the signature of a call: in another state it is recorded anew.
+A recording reads the present numbers of Values at every call, but keeps a number, a string or a list in an attribute as
+it was. So the state of an object is part of the signature of a call: in another state the function is recorded again.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from ..engine import Value
 __all__ = ["Same", "state_of"]
 
 _ATOMS = (str, bytes, bool, int, complex, type(None), type(...))
-#: Objects of which nothing can be seen to change.
+#: Objects without state that can be compared.
 _OPAQUE = (Value, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)
 
 
 class Same:
-    """An object that is equal to itself alone, and kept alive.
+    """A wrapper that is equal only to wrappers of the same object, which it keeps alive.
 
     >>> x = [1.0]
     >>> Same(x) == Same(x), Same(x) == Same([1.0])
@@ -50,7 +50,7 @@ def state_of(x: Any, reached: tuple[int, ...] = ()) -> Hashable:
 
     Args:
         x: the object.
-        reached: the ids of the objects that it is a part of, which it may refer back to.
+        reached: the ids of the objects that contain it, which it may refer back to.
 
     >>> class Settings:
     ...     scale = 1.0
@@ -61,10 +61,10 @@ def state_of(x: Any, reached: tuple[int, ...] = ()) -> Hashable:
     False
     """
     if isinstance(x, (float, np.generic)):
-        return type(x), x.hex() if isinstance(x, float) else x.tobytes()  # of zeros the sign counts, and NaN is itself
+        return type(x), x.hex() if isinstance(x, float) else x.tobytes()  # -0.0 is not 0.0, and NaN equals NaN
     if type(x) in _ATOMS:
         return type(x), x
-    if isinstance(x, _OPAQUE) or not isinstance(type(x).__module__, str):  # the latter for functions of the engine in C
+    if isinstance(x, _OPAQUE) or not isinstance(type(x).__module__, str):  # such as functions of the engine in C
         return Same(x)
     if id(x) in reached:
         return "reached", reached.index(id(x))
@@ -94,7 +94,7 @@ def state_of(x: Any, reached: tuple[int, ...] = ()) -> Hashable:
 
 
 def _members_of(kind: type, x: Any) -> dict[str, Any]:
-    """Return the data that an object has by one of its classes: in slots, and in attributes of the class itself."""
+    """Return the data that an object has from one of its classes: in slots, and in attributes of the class itself."""
     if kind.__module__.partition(".")[0] in sys.stdlib_module_names:
         return {}
     found = {}
