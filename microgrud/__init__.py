@@ -19,6 +19,7 @@ from .common import display
 from .engine import Value
 from .engine.anomaly import AnomalyError, detect_anomaly
 from .engine.grad_mode import enable_grad, no_grad
+from .engine.integers import take
 from .engine.native import backend
 from .functions import (
     abs,
@@ -80,7 +81,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from . import draw, losses, nn, optim, plot, tape, train
-    from .tape import CompileError, compile, take
+    from .tape import CompileError, compile
 
 __all__ = [
     "AnomalyError",
@@ -178,6 +179,6 @@ def __getattr__(name: str) -> Any:
     """Import `microgrud.nn` and the like at their first use: `import microgrud` alone takes a third of the time."""
     if name in ("draw", "losses", "nn", "optim", "plot", "tape", "train"):
         return importlib.import_module(f"{__name__}.{name}")
-    if name in ("CompileError", "compile", "take"):
+    if name in ("CompileError", "compile"):
         return getattr(importlib.import_module(f"{__name__}.tape"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

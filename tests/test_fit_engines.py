@@ -660,12 +660,12 @@ def test_ways_are_counted_alike_whether_they_are_new_or_known(monkeypatch: pytes
 def test_few_recordings_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     from microgrud.train import objective
 
-    monkeypatch.setattr("microgrud.train.recorded._MOST_RECORDINGS", 2)
+    monkeypatch.setattr("microgrud.tape.verified._MOST_RECORDINGS", 2)
     made: list[Any] = []
     real = objective.RecordedLoss
     monkeypatch.setattr(objective, "RecordedLoss", lambda *args: made.append(real(*args)) or made[-1])
     train(Line(0.3, 0.3), loss=three_ways, batch_size=2, lr=0.3, epochs=4, compile=True)
-    assert len(made[0].family.recordings) == 2
+    assert len(made[0].recordings.branches.recordings) == 2
 
 
 def test_what_cannot_be_recorded_in_validation_is_said_to_be_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,31 +8,22 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..engine import Value, topological_order, tracing
-from ..engine.integers import IntegerArgument
 from ..engine.vectors import Vector, read_gradients, write_gradients
-from ..tape.branches import Branches
-from ..tape.evaluation import Evaluation, evaluate
+from ..tape.evaluation import Evaluation
 from ..tape.recorder import CompileError
-from ..tape.signature import Arguments, read_arguments
+from ..tape.verified import VerifiedRecordings
 from .batches import Samples
 from .evaluation import Loss
 from .listed import Listed
 from .randomness import GlobalState
 
 __all__ = ["Measured", "RecordedLoss"]
-
-#: Maximum number of recordings to keep for later batches.
-_MOST_RECORDINGS = 128
-#: Maximum number of recordings in a family: unlimited here, since there is a limit per batch.
-_NO_LIMIT = 2**62
 
 
 class Measured(NamedTuple):
@@ -94,14 +85,12 @@ class RecordedLoss:
     ) -> None:
         self.model, self.loss, self.samples = model, loss, samples
         self.with_predictions, self.most_paths, self.listed = with_predictions, most_paths, listed
-        self._recorded: list[tuple[Any, Any, float]] = []  # samples of the present batch, with their losses
         self.random = GlobalState()
         self.scale = 0.0
         with self.random:
             first, _ = self.by_model(samples.rows[0], samples.targets[0])
             check(sum(len(node._operands) for node in topological_order(first)))
-            self.arguments, self.family = self._record_by_type_of_targets(samples, first._data)
-        self._numbers, self._integers = np.array(self.arguments.numbers), np.array(self.arguments.integers)
+            self.recordings = self._record_by_type_of_targets(samples, first._data)
 
     def __call__(self, indices: Sequence[int], gradient: bool) -> Measured:
         """Evaluate the mean loss over samples.
@@ -113,12 +102,7 @@ class RecordedLoss:
         Raises:
             CompileError: if the loss cannot be recorded. Errors of model and loss are raised unchanged.
         """
-        self._recorded = []
-        seeds = None
-        if gradient:  # derivatives of the loss, not of the predictions
-            seeds = [1.0 / len(indices)] + [0.0] * (self.family.recordings[0].structure.size - 1)
-        result = evaluate(self.family, self._arguments(indices), seeds, "raise")
-        self._check_recordings(result)
+        result = self.recordings(indices, gradient)
         losses = result.outputs[0].tolist()
         return Measured(math.fsum(losses) / len(losses), self._predictions(result), result.leaves)
 
@@ -132,8 +116,6 @@ class RecordedLoss:
         """Return the loss of a sample, and the prediction if it is needed."""
         recording = tracing.current() is not None
         if recording:
-            if len(self._recorded) >= 2 * self.most_paths:  # each is recorded twice
-                raise self._too_many_paths()
             self.random.save()
         target = _with_tuples(self.samples.targets[0], target)  # recorded targets are lists
         try:
@@ -147,11 +129,10 @@ class RecordedLoss:
                 raise CompileError(f"expected a Value as loss, got {loss!r}")
             if self.with_predictions:
                 _check_prediction(prediction)
-            self._recorded.append((_plain_numbers(row), _plain_numbers(target), loss._data))
         return (loss, prediction) if self.with_predictions else (loss,)
 
-    def _record_by_type_of_targets(self, samples: Samples, expected: float) -> tuple[Arguments, Branches]:
-        """Return the samples as arguments, and a recording of the first; whole targets become floats or integers.
+    def _record_by_type_of_targets(self, samples: Samples, expected: float) -> VerifiedRecordings:
+        """Return a recording of the first sample, for all samples; whole targets become floats or integers.
 
         With floats, one recording serves all targets. Class indices for a look-up have to be integers; if
         the loss computes with integers, each needs a recording of its own, which works for a few.
@@ -164,37 +145,27 @@ class RecordedLoss:
         if targets.dtype.kind != "f" or (targets == np.floor(targets)).all():
             kinds.append(np.int64)
         for kind in kinds:
-            arguments = read_arguments(
-                ["row", "target"], (samples.rows, targets.astype(kind).tolist()), {}, ("row", "target")
-            )
-            family = Branches(self._sample, _NO_LIMIT, os.cpu_count() or 1)
+            given = {"row": samples.rows, "target": targets.astype(kind).tolist()}
+            recordings = VerifiedRecordings(self._sample, given, self.most_paths, self._verify)
             try:
-                self._record_first(arguments, family, samples, expected)
+                self._record_first(recordings, samples, expected)
             except Exception as error:
                 refusal = error
                 continue
-            classes = len(np.unique(targets)) if family.recordings[0].program.static_integers else 0
+            classes = len(np.unique(targets)) if recordings.holds_for_integers else 0
             if classes > self.most_paths:
                 raise CompileError(
                     f"it needs a recording for each of {classes} whole targets; look up with microgrud.take(table, k)"
                 )
-            return arguments, family
+            return recordings
         raise refusal or CompileError("it cannot be recorded")
 
-    def _record_first(self, arguments: Arguments, family: Branches, samples: Samples, expected: float) -> None:
-        numbers, integers = arguments.sample(0)
-        given = arguments.rebuild([float(x) for x in numbers], integers)[0]
+    def _record_first(self, recordings: VerifiedRecordings, samples: Samples, expected: float) -> None:
+        given = recordings.first_sample()
         as_given = repr(given) == repr([samples.rows[0], samples.targets[0]])
         if not as_given and self.by_model(given[0], _with_tuples(samples.targets[0], given[1]))[0]._data != expected:
             raise CompileError("it gives another loss for lists instead of tuples, or for floats instead of integers")
-        self._recorded = []
-        if family.record(arguments, numbers, integers) is None:
-            raise CompileError("it catches the error of an operation")
-        self._check_close(self._recorded[0][2], expected)
-
-    def _arguments(self, indices: Sequence[int]) -> Arguments:
-        numbers, integers = (list(x[:, indices]) if len(x) else [] for x in (self._numbers, self._integers))
-        return replace(self.arguments, samples=len(indices), numbers=numbers, integers=integers)
+        self._check_close(recordings.record_first(), expected)
 
     def _predictions(self, result: Evaluation) -> list[Any]:
         assert result.structure is not None
@@ -228,22 +199,14 @@ class RecordedLoss:
         self.scale = max(self.scale, abs(loss._data))
         return loss, prediction
 
-    def _check_recordings(self, result: Evaluation) -> None:
-        """Raise a CompileError if a batch uses too many recordings, or if one that it has added is wrong."""
-        # Recordings with a part in the gradient: a resumed run, whose recordings are new, counts the same.
-        if len(result.leaves) > self.most_paths:
-            raise self._too_many_paths()
-        for row, target, loss in self._recorded[::2]:
-            self._check_close(loss, self.by_model(row, target)[0]._data)
-        if len(self.family.recordings) > _MOST_RECORDINGS:
-            self.family.recordings = sorted(self.family.recordings, key=lambda recording: recording.used)[-_MOST_RECORDINGS:]
+    def _verify(self, sample: Sequence[Any], loss: float) -> None:
+        """Raise a CompileError unless the model gives the loss of a recorded sample."""
+        row, target = sample
+        self._check_close(loss, self.by_model(row, _with_tuples(self.samples.targets[0], target))[0]._data)
 
     def _check_close(self, loss: float, expected: float) -> None:
         if not math.isclose(loss, expected, rel_tol=1e-6, abs_tol=1e-9 * self.scale):
             raise CompileError(f"with Values instead of the numbers of a sample it is {loss}, not {expected}")
-
-    def _too_many_paths(self) -> CompileError:
-        return CompileError(f"a batch takes more than {self.most_paths} paths through its branches, or integers")
 
 
 def _as_array(targets: list[Any]) -> Any:
@@ -273,15 +236,6 @@ def _with_tuples(example: Any, x: Any) -> Any:
     if not isinstance(example, (list, tuple)):
         return x
     return type(example)([_with_tuples(e, item) for e, item in zip(example, x)])
-
-
-def _plain_numbers(x: Any) -> Any:
-    """Return the numbers of a sample that is being recorded as plain numbers, in the same lists."""
-    if isinstance(x, Value):
-        return x._data
-    if isinstance(x, IntegerArgument):
-        return x._number  # reading its index would tie the recording to this integer
-    return type(x)([_plain_numbers(item) for item in x]) if isinstance(x, (list, tuple)) else x
 
 
 def _check_prediction(prediction: Any) -> None:
