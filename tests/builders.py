@@ -1,4 +1,4 @@
-"""The builders of programs side by side: whatever is compiled meanwhile is built in Python and in C, and compared."""
+"""Compare the builders of programs: build everything that a test compiles in Python and in C."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from microgrud.tape import building, graph, program
 
 
 def fields_of_graph(found: Any) -> list[Any]:
-    """The fields of a graph, so that they can be compared: objects by identity, numbers by their bits."""
+    """The fields of a graph in a form that can be compared: objects by identity, numbers by their bits."""
     leaves, others, by_hand, codes, starts, operands, numbers, data, leaf_places, ends, ids = found
     return [
         *map(id, leaves),
@@ -27,7 +27,7 @@ def fields_of_graph(found: Any) -> list[Any]:
 
 
 def parts_of_program(found: Any) -> list[Any]:
-    """What `assemble` returns, likewise."""
+    """The result of `assemble` in a form that can be compared."""
     count, of_leaves, of_ends, constant_slots, constants, *instructions = found
     return [
         count,
@@ -38,7 +38,7 @@ def parts_of_program(found: Any) -> list[Any]:
 
 @contextmanager
 def compared() -> Iterator[Counter[str]]:
-    """Let both build every program, and fail where they differ; counts what was compared."""
+    """Build every program in C and in Python, and fail if they differ; yields the numbers of comparisons."""
     counts: Counter[str] = Counter()
 
     def both(name: str, one: Callable[..., Any], other: Callable[..., Any], parts: Callable[[Any], Any]) -> Any:

@@ -51,13 +51,13 @@ RNG = np.random.default_rng(0)
 
 @pytest.fixture(autouse=True, scope="module")
 def built_in_c_and_in_python() -> Iterator[None]:
-    """Every program of these tests is built by both, and must be the same."""
+    """Build every program of these tests in C and in Python, and compare the two."""
     with compared():
         yield
 
 
 def eager_gradient(f: Any, leaves: list[Value], *args: Any) -> tuple[float, list[float]]:
-    """The result of the function and its derivatives, by the engine."""
+    """The result of the function and its derivatives, computed by the engine."""
     kept = [leaf.grad for leaf in leaves]
     for leaf in leaves:
         leaf.grad = 0.0
@@ -429,7 +429,7 @@ def test_a_failed_recording_leaves_nothing_behind() -> None:
     for _ in range(2):
         with pytest.raises(KeyError, match="mine"):
             compile(f)(1.0)
-    assert Value(2.0).data == 2.0  # no one watches any more
+    assert Value(2.0).data == 2.0  # there is no watcher any more
 
 
 def test_operations_of_ones_own_are_part_of_it() -> None:
@@ -919,7 +919,7 @@ def test_the_sample_that_raises_is_named() -> None:
 
 @pytest.mark.parametrize("first", [[-1.0, -2.0, 0.0], [0.25, -1.0], [1.0, 4.0]])
 def test_where_errors_are_ignored_a_row_has_one_answer_whatever_was_called_before(first: list[float]) -> None:
-    """A branch that no good row has taken is recorded all the same: no operation raises."""
+    """A branch that no finite row has taken can be recorded, since no operation raises."""
 
     def f(x: Any) -> Any:
         return microgrud.log(x) if x < 0.5 else 1.0 / (x - 1.0)
@@ -958,7 +958,7 @@ def test_an_error_that_the_function_raises_itself_is_raised_where_errors_are_ign
 
 
 class Keeper:
-    """An object whose methods keep a number that they compute, each in another way."""
+    """An object whose methods keep a number that they compute, each in a different place."""
 
     def __init__(self) -> None:
         self.cache: dict[int, Any] = {}
@@ -1311,4 +1311,4 @@ def test_ragged_lists_are_an_error_that_names_the_row(rows: Any, message: str) -
         for call in (f, f.map, f.backward, f.value_and_grad):
             with pytest.raises(ValueError, match=f"^compile: {message}"):
                 call(rows)
-        f([[1.0, 2.0], [3.0, 4.0]])  # which is replayed next time
+        f([[1.0, 2.0], [3.0, 4.0]])  # the next call is a replay

@@ -1,4 +1,4 @@
-"""What compiled functions show of their recordings: as formulas, in figures, and as pictures."""
+"""Listings, figures and pictures of the recordings of compiled functions."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_listing_is_a_program_with_its_branches_where_they_are_decided() -> No
         "  parameters  w = 2, b = 0.5",
         "  constants   2.0",
         "  requires not x > 2.0",
-        "  v1 = w*x",  # in this order, since a branch hangs on it
+        "  v1 = w*x",  # in this order, since a branch depends on it
         "  v2 = v1 + b",
         "  v3 = tanh(v2)",
         "  requires v3 > y",
@@ -238,7 +238,7 @@ def three_ways() -> Any:
 
 
 def labelled(drawing: Drawing) -> dict[str, list[str]]:
-    """What the boxes say, by their ids."""
+    """The texts of the boxes, by their ids."""
     return {name: [html.unescape(text) for text in cells(node)] for name, node in objects(drawing)[0].items()}
 
 
@@ -261,7 +261,7 @@ def test_a_recording_is_drawn_with_its_formulas_parameters_and_branches(three_wa
     assert joined(drawing) == [("b", "v1"), ("v1", "v2"), ("w", "v1"), ("x", "requires x > 0.0"), ("x", "v1")]
     nodes = {html.unescape(cells(node)[0]): node for node in objects(drawing)[0].values()}
     looks = {title: (node["shape"], node.get("peripheries"), node["penwidth"]) for title, node in nodes.items()}
-    assert len({looks[title] for title in ("x", "w", "v1", "v2", "requires x > 0.0")}) == 5  # told apart without colour
+    assert len({looks[title] for title in ("x", "w", "v1", "v2", "requires x > 0.0")}) == 5  # distinct without colour
     assert "branch, recording 1 of 3: 6 nodes in 2 instructions" in texts(drawing)[0]
 
 

@@ -46,7 +46,7 @@ from microgrud.tape.program import check_program
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(150, 2)), RNG.normal(size=150)
 
-#: At the top of a module, where a pickle finds it, though its value and its rule are lambdas.
+#: An operation at the top level of a module, where a pickle finds it, though its value and its rule are lambdas.
 cubed = custom_op("cubed", lambda x: x**3, lambda z, x: 3.0 * x * x)
 
 
@@ -473,7 +473,7 @@ def test_a_pool_of_new_processes_shares_the_work() -> None:
 
 
 def a_state() -> tuple[Any, ...]:
-    """A packed program with something of everything, but leaves."""
+    """A packed program with every kind of part except leaves."""
     table = [1.0, 2.0, 3.0]
 
     def f(x: Any, k: Any) -> Any:
@@ -583,7 +583,7 @@ def flipped(x: Any, rng: random.Random) -> Any:
 
 @pytest.mark.parametrize("part", ["version", "name", "settings", "names", "families", "gradients", "checksum"])
 def test_a_flipped_bit_is_refused_or_makes_a_call_that_was_not_recorded(part: str) -> None:
-    """Names of arguments and functions are texts that a call has to fit; all that is computed with has the checksum."""
+    """Wrong names of arguments and functions fail at a call; the checksum covers everything that computes."""
     f = compile(lambda x, y: tanh(x[0] * y + 0.25) + softmax([x[1], y])[0])
     f.value_and_grad([0.5, 0.75], 1.25, argnums=(0, 1))
     expected = f([0.5, 0.75], 1.25)
@@ -689,7 +689,7 @@ def test_the_interpreter_takes_what_is_whole_and_no_other_ends() -> None:
 
 @needs_c
 def test_no_instruction_writes_to_what_is_given() -> None:
-    """An index that the caller has compared with the number of items stays what it is, also where slots are reused."""
+    """An index that the caller has checked against the number of items stays unchanged, even where slots are reused."""
     native = executors.native_tape
     tanh = native.OPERATION_CODES["tanh"]
     code, starts = ints(tanh, 2, 1, 1, tanh, 1, 1, 2), ints(0, 4)
@@ -705,7 +705,7 @@ def test_no_instruction_writes_to_what_is_given() -> None:
 
 
 def run_together(work: list[Callable[[], None]]) -> None:
-    """Run functions in threads that start at once and take turns as often as they can; raise what one raises."""
+    """Run functions in threads that start together and switch as often as possible; raise the error of one of them."""
     errors: list[BaseException] = []
     start = threading.Barrier(len(work))
 

@@ -1,4 +1,4 @@
-"""Replays: the short way of a call gives what the long way gives, and steps aside for whatever it is not made for."""
+"""Replays give what the evaluation of recordings gives, and leave all calls that they do not fit to it."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def test_several_threads_use_one_replay() -> None:
 
 @given(st.lists(st.floats(-2.0, 2.0), min_size=1, max_size=40))
 def test_samples_are_regrouped_along_the_tree_of_branches(xs: list[float]) -> None:
-    """A walk that stops at the first step below a barrier: as many ways as steps."""
+    """A walk that stops at the first step below a barrier: as many paths as steps."""
     w = Value(0.9)
 
     def walk(x: Any) -> Any:
@@ -243,7 +243,7 @@ def test_samples_are_regrouped_along_the_tree_of_branches(xs: list[float]) -> No
 
 
 def branching(x: Any, scale: Any, n: Any, k: Any) -> Any:
-    """Seven ways and more: by comparisons, by an integer that is looked at, and an index that is not."""
+    """Seven paths and more: by comparisons, an integer whose number is used, and an index that is left open."""
     y = W[0] * x[0] + W[1] * x[1] * scale[0]
     if y > 0.3:
         return exp(-y) * take([W[0], x[1], 2.0], k)
@@ -285,7 +285,7 @@ def test_samples_of_many_ways_are_replayed_as_a_tree(count: int) -> None:
 @needs_c
 def test_an_index_that_is_out_of_range_is_an_error_of_a_tree_too() -> None:
     compiled = compile(lambda x, k: x * take([1.0, 2.0], k) if x > 0 else x, batched=("x", "k"))
-    xs, ks = np.array([1.0, -1.0, 2.0]), np.array([0, 7, 1])  # where nothing is looked up, there is no table
+    xs, ks = np.array([1.0, -1.0, 2.0]), np.array([0, 7, 1])  # without a lookup there is no table
     assert [compiled(xs, ks) for _ in range(3)] == [pytest.approx(4.0 / 3.0)] * 3
     assert replays(compiled) == 1
     with pytest.raises(IndexError, match="index 2"):
@@ -365,7 +365,7 @@ def test_each_sample_tries_no_more_recordings_than_branches_that_it_leaves(monke
 
     monkeypatch.setattr(kind, "run", counted)
     assert compiled(xs) == pytest.approx(np.mean([x * np.floor(x + 1) for x in xs]))
-    assert sum(tried) <= 60  # the longest, and the one that goes on from where a sample leaves it
+    assert sum(tried) <= 60  # the longest, and the one that continues from the branch at which a sample leaves it
 
 
 def layout(array: np.ndarray) -> Any:
@@ -417,7 +417,7 @@ def test_a_large_batch_leaves_no_room_of_its_size_behind() -> None:
         kept, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert most > 12_000_000  # outputs and what became of each sample
+    assert most > 12_000_000  # the outputs and the status of each sample
     assert kept < 1_000_000
 
 

@@ -1,4 +1,4 @@
-"""Programs of recordings: what is left out and merged, that C and Python build the same, and that they run right."""
+"""Programs of recordings: merged sums, equal programs from C and Python, and results that equal the engine's."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def program_of(f: Callable[..., Any], *args: Any) -> Program:
 
 
 def operations(built: Program) -> list[str]:
-    """What the instructions are called, in order."""
+    """The names of the operations of the instructions, in order."""
     return [instruction.operation.name for instruction in built.instructions]
 
 
@@ -238,7 +238,7 @@ def steps(draw: st.DrawFn) -> list[tuple[int, list[int]]]:
 
 
 class Random:
-    """A function that does what was drawn, of numbers, an integer and parameters; sums of all kinds above all."""
+    """A function of numbers, an integer and parameters that does the drawn steps, most of which are sums."""
 
     def __init__(self, drawn: Sequence[tuple[int, list[int]]]) -> None:
         self.drawn = drawn
@@ -292,7 +292,7 @@ class Random:
 
 
 SAMPLES: list[list[Any]] = [[0.3, 0.4, -0.9], [-0.7, 0.2, 0.5], [1, 1, 0]]
-#: Numbers up to here are compared: with larger ones, rounding may grow to something that can be seen.
+#: The largest number that is compared: beyond it, the effect of rounding may grow too large.
 LARGEST = 1e3
 
 
@@ -302,9 +302,9 @@ def weighted(f: Random) -> Callable[..., Any]:
 
 
 def eagerly(f: Random, x: float, y: float, k: int) -> tuple[list[float], list[float], float]:
-    """The results of the engine, and the gradient of their weighted sum by x, y and the parameters.
+    """The results of the engine, the gradient of their weighted sum by x, y and the parameters, and a size.
 
-    And the largest number, or derivative of a node, on the way.
+    The size is the largest absolute number or derivative of a node of the graph.
     """
     inputs = [Value(x), Value(y)]
     for parameter in f.parameters:
@@ -357,7 +357,8 @@ def test_recordings_give_what_the_function_gives(
 @pytest.mark.skipif(not IN_C, reason="the interpreter in NumPy keeps what it needs")
 @given(steps())
 def test_runs_without_a_backward_pass_give_the_same_in_fewer_slots(drawn: list[tuple[int, list[int]]]) -> None:
-    drawn = [(choice, places) for choice, places in drawn if choice < 65 or choice % 16 not in (5, 6)]  # none of ours
+    # Without custom operations, which only NumPy runs.
+    drawn = [(choice, places) for choice, places in drawn if choice < 65 or choice % 16 not in (5, 6)]
     compiled = compile(Random(drawn), batched=("x", "k"), errors="ignore")
     x, k = np.linspace(-1.0, 1.0, 70), np.arange(70) % 4
     try:
@@ -423,7 +424,7 @@ def test_c_and_python_build_the_same_of_whole_networks() -> None:
 @pytest.mark.skipif(not IN_C, reason="there is one builder without the engine in C")
 @given(st.data())
 def test_arrays_that_are_none_of_a_recording_are_refused_or_built(data: st.DataObject) -> None:
-    """Whatever is in them, the builder stays within them: the sanitizers look on."""
+    """The builder stays within its arrays, whatever they hold: the sanitizers would report it."""
     found = flatten_of(Random(data.draw(steps())), 0.3, -0.7, 1)
     arrays = [found.codes, found.starts, found.operands, found.numbers, found.data]
     leaf_slots = np.full(len(found.leaves), building.SLOT_OF_LEAF, dtype=np.int32)
@@ -510,7 +511,7 @@ def every_allocation_fails_once() -> None:
 
 @pytest.mark.skipif(not IN_C, reason="there is one builder without the engine in C")
 def test_no_memory_is_an_error_wherever_it_is_missing() -> None:
-    """In a process of its own: the lock is let go of meanwhile, and an allocation of another thread might fail."""
+    """In a separate process, since the lock is released meanwhile, and an allocation of another thread might fail."""
     pytest.importorskip("_testcapi")
     tests = pathlib.Path(__file__).parent
     code = (

@@ -1,4 +1,4 @@
-"""Variants of the interpreter in C, for AVX-512, AVX2 and every processor: what `compile` promises of their bits."""
+"""Variants of the interpreter in C, for AVX-512, AVX2 and every processor: the bits that `compile` promises."""
 
 from __future__ import annotations
 
