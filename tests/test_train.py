@@ -346,7 +346,7 @@ def test_no_bar_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("terminal", "installed", "shown"), [(True, True, True), (False, True, False), (True, False, False)]
 )
-def test_left_to_itself_the_bar_is_there_for_somebody_who_looks_on(
+def test_by_default_the_bar_is_shown_in_a_terminal_if_tqdm_is_installed(
     terminal: bool, installed: bool, shown: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)

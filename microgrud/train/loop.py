@@ -34,7 +34,7 @@ from .evaluation import Loss, Metric, mode, score
 from .events import Callback, TrainingEvent
 from .history import EpochRecord, History, RunningMeans
 from .interrupts import Interrupts
-from .progress import ProgressBar
+from .progress import progress_bar
 from .state import RunState
 from .stopping import EarlyStopping
 from .untrained import Untrained
@@ -170,8 +170,8 @@ def fit(
         training.checkpoint = Checkpoint(checkpoint, training)
         if resume and os.path.exists(checkpoint):
             training.checkpoint.resume()
-    with ProgressBar(training.epochs * training.batches, len(training.history), progress) as bar:
-        return training.run(bar.show)
+    with progress_bar(training.epochs * training.batches, len(training.history), progress) as show:
+        return training.run(show)
 
 
 class Training(RunState):
