@@ -371,7 +371,7 @@ def test_a_model_of_another_shape_is_refused(tmp_path: Path) -> None:
     assert model.state_dict() == before
 
 
-def test_a_run_that_diverges_after_resuming_goes_back_no_further_than_the_checkpoint(tmp_path: Path) -> None:
+def test_a_run_that_diverges_after_resuming_restores_at_least_the_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     first = network()
     train(first, epochs=1, checkpoint=path)

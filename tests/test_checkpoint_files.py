@@ -70,7 +70,7 @@ def resumes_from(path: Path, epoch: int | None) -> None:
 
 
 @pytest.mark.usefixtures("every_epoch")
-def test_a_file_that_is_cut_off_resumes_from_the_last_whole_record(tmp_path: Path) -> None:
+def test_a_truncated_file_resumes_from_the_last_complete_record(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     train(network(), path, epochs=3)
     content = path.read_bytes()
@@ -214,7 +214,7 @@ def test_a_disk_that_is_full_in_mid_run_loses_nothing(
 
 @pytest.mark.usefixtures("every_epoch")
 @pytest.mark.parametrize("act", [lambda p: p.unlink(), lambda p: p.write_bytes(b"x"), lambda p: p.write_bytes(b"")])
-def test_a_file_that_another_program_touches_is_written_anew(act: Callable[[Path], Any], tmp_path: Path) -> None:
+def test_a_file_that_another_program_touches_is_rewritten(act: Callable[[Path], Any], tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     train(network(), path, epochs=4, callbacks=lambda event: event.step == 5 and event.kind == "step" and act(path))
     assert len(read_journal(path, FORMAT, VERSION)[1]) == 2
@@ -292,7 +292,7 @@ def test_the_file_grows_with_what_is_new_and_is_rewritten_at_twice_its_live_size
     assert train(network(), rewritten, epochs=31, resume=True) == train(network(), None, epochs=31)
 
 
-def test_a_check_of_the_target_leaves_the_file_as_it_is(tmp_path: Path) -> None:
+def test_a_check_of_the_target_does_not_change_the_file(tmp_path: Path) -> None:
     write_atomically(tmp_path / "a", b"a")
     check_target(tmp_path / "a", 10)
     assert (tmp_path / "a").read_bytes() == b"a"

@@ -385,7 +385,7 @@ def test_a_container_that_the_run_shared_no_longer_is_restored_apart(tmp_path: P
 # --- what is refused ---
 
 
-def test_an_iterator_and_what_cannot_be_compared_are_refused_before_the_first_epoch(tmp_path: Path) -> None:
+def test_an_iterator_and_an_incomparable_object_are_refused_before_the_first_epoch(tmp_path: Path) -> None:
     for item, found in (((i for i in [1]), r"an iterator \(gen"), (collections.defaultdict(lambda: 0), "an object")):
         model = of(lambda m, item=item: setattr(m, "item", item), lambda m: 1.0)
         called: list[Any] = []
@@ -413,7 +413,7 @@ class Number(int):
         (lambda m: setattr(m, "state", m.w[0] * 2.0), r"model\.state: .*result .* of the operation \*\); .*\.detach"),
     ],
 )
-def test_what_changed_and_no_file_can_hold_is_named_and_the_history_kept(
+def test_changed_state_that_no_file_can_hold_is_named_and_the_history_kept(
     change: Callable[[Any], Any], message: str, tmp_path: Path
 ) -> None:
     def start(model: Any) -> None:

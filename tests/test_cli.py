@@ -111,7 +111,7 @@ def test_without_a_table_it_learns_iris_and_says_where_the_report_is() -> None:
 
 
 @pytest.mark.usefixtures("without_pictures")
-def test_each_run_gets_a_folder_of_its_own() -> None:
+def test_each_run_gets_a_new_folder() -> None:
     for number in (1, 2):
         result = succeed("train", a_table(), "--target", "class", *QUICK)
         assert str(Path(f"runs/table-{number}/report.html")) in result.output
@@ -290,7 +290,7 @@ def test_a_class_that_only_held_out_rows_have_is_scored(rare: str) -> None:
 
 
 @pytest.mark.usefixtures("without_pictures")
-def test_a_linear_model_is_beside_the_network_everywhere() -> None:
+def test_the_scores_of_a_linear_model_are_shown_everywhere() -> None:
     result = succeed("train", a_table(), "--target", "size", *QUICK, "--out", "run")
     run = json.loads(Path("run/model.json").read_text())["extra"]["scores"]
     header, *rows = [line.split() for line in result.stdout.splitlines()[4:8]]
@@ -382,7 +382,7 @@ def test_rows_with_missing_cells_can_be_left_out_of_predictions_that_say_which_r
     pd.testing.assert_frame_equal(some, whole[whole["row"].isin(some["row"])].reset_index(drop=True), check_exact=True)
 
 
-def test_a_row_that_is_whole_is_needed(trained: str) -> None:
+def test_at_least_one_complete_row_is_needed(trained: str) -> None:
     table = written({"size": [None, 1], "colour": ["red", None]})
     message = "table: every row has a missing cell; fill in those of at least one row"
     fails(["predict", trained, table, "--drop-missing"], message)
@@ -650,7 +650,7 @@ def test_a_table_that_cannot_be_predicted_is_one_line(trained: str, what: str) -
     assert Path("old.csv").read_text() == "old"
 
 
-def test_predictions_do_not_replace_what_they_come_from_nor_the_files_of_a_run(trained: str) -> None:
+def test_predictions_replace_neither_their_inputs_nor_the_files_of_a_run(trained: str) -> None:
     shutil.copy(trained, "model.json")
     before, files = contents(Path("run")), (Path("model.json").read_bytes(), Path("table.csv").read_bytes())
     assert set(before) == RUN_FILES | {"confusion.svg"}
@@ -679,7 +679,7 @@ def test_earlier_predictions_stay_where_new_ones_cannot_be_written(
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files there")
-def test_what_is_no_file_is_not_replaced_by_one(trained: str) -> None:
+def test_only_files_are_replaced(trained: str) -> None:
     os.mkfifo("pipe")
     fails(["predict", trained, "table.csv", "--out", "pipe"], "--out: pipe cannot be written: expected a file")
     assert not Path("pipe").is_file()
@@ -756,7 +756,7 @@ def test_help_names_the_commands_and_a_wrong_one_is_one_line() -> None:
     fails(["trian"], "trian")
 
 
-def test_it_runs_as_a_module_in_a_process_of_its_own(tmp_path: Path) -> None:
+def test_it_runs_as_a_module_in_another_process(tmp_path: Path) -> None:
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PYTHONPATH": str(Path(microgrud.__file__).parents[1])}
         command = [sys.executable, "-m", "microgrud", *words]

@@ -121,7 +121,7 @@ def test_one_recording_serves_every_class() -> None:
         {"optimizer": lambda m: SGD(m.parameters()[:9], lr=0.1)},
     ],
 )
-def test_what_stands_around_the_step_takes_the_same_course(settings: dict[str, Any]) -> None:
+def test_everything_around_the_step_is_the_same_with_recordings(settings: dict[str, Any]) -> None:
     both(network, **settings)
 
 
@@ -136,7 +136,7 @@ SHAPES: dict[str, Callable[[Value], Any]] = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_predictions_come_to_the_metric_as_they_do_without(shape: str) -> None:
+def test_the_metric_gets_the_same_predictions_with_recordings(shape: str) -> None:
     class Shaped(Line):
         def __call__(self, row: list[float]) -> Any:
             return SHAPES[shape](super().__call__(row))
@@ -164,7 +164,7 @@ def kinds(x: Any) -> Any:
     return [kinds(item) for item in x] if isinstance(x, list) else type(x)
 
 
-def test_gradients_of_others_add_up_as_they_do_without() -> None:
+def test_gradients_of_others_add_up_with_recordings_too() -> None:
     grads = []
     for way in (True, False):
         model = network()
@@ -183,7 +183,7 @@ def test_modes_have_recordings_of_their_own() -> None:
     assert history.epochs[0].validation_loss is not None
 
 
-def test_branches_are_taken_by_each_sample_on_its_own() -> None:
+def test_each_sample_takes_its_own_branch() -> None:
     def steep(p: Value, t: float) -> Value:
         return (p - t) ** 2 if p > t else 3 * (t - p) if t > 1.2 else (t - p) * t
 
@@ -316,7 +316,7 @@ REASONS: dict[str, tuple[Callable[[Value, Any], Value], str]] = {
 
 
 @pytest.mark.parametrize("case", REASONS)
-def test_what_cannot_be_recorded_is_trained_as_before_and_says_why(case: str) -> None:
+def test_a_model_that_cannot_be_recorded_is_trained_eagerly_with_a_reason(case: str) -> None:
     loss, reason = REASONS[case]
     runs = []
     for way in ("auto", False):
@@ -372,7 +372,7 @@ def test_small_batches_are_faster_without_and_large_ones_on_the_tape() -> None:
     assert train(network(), [[0.1, 0.2]] * 300, [0.3] * 300, epochs=1, batch_size=None, compile=False).engine == "eager"
 
 
-def test_what_watches_every_operation_is_eager() -> None:
+def test_anomaly_detection_is_eager() -> None:
     with detect_anomaly():
         with pytest.raises(CompileError, match="detect_anomaly"):
             train(network(), compile=True)
@@ -464,7 +464,7 @@ def test_a_model_that_keeps_something_is_trained_as_before(
     assert states[0] == states[1]
 
 
-def test_what_is_made_at_the_first_call_is_no_reason() -> None:
+def test_objects_made_at_the_first_call_are_no_reason() -> None:
     class Lazy(Line):
         scale: list[float] | None = None
 
@@ -476,7 +476,7 @@ def test_what_is_made_at_the_first_call_is_no_reason() -> None:
     both(lambda: Lazy(0.1, 0.2))
 
 
-def test_a_callback_that_changes_what_a_model_reads_has_it_recorded_anew() -> None:
+def test_a_change_by_a_callback_is_recorded_again() -> None:
     settings = {"weight": 1.0}
 
     def weighed(p: Value, t: float) -> Value:
@@ -516,7 +516,7 @@ def test_a_callback_that_changes_what_a_model_reads_has_it_recorded_anew() -> No
         ("epoch", 100, 10, "tape"),
     ],
 )
-def test_what_changes_is_recorded_again_if_there_are_enough_replays(
+def test_a_changed_model_is_recorded_again_if_there_are_enough_replays(
     kind: str, rows: int, batch_size: int | None, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
@@ -579,7 +579,7 @@ def test_a_callback_may_prune_parameters() -> None:
         (lambda p, t: 1.0, {}),
     ],
 )
-def test_what_goes_wrong_is_said_in_the_same_words_and_leaves_the_same(loss: Any, settings: dict[str, Any]) -> None:
+def test_errors_have_the_same_text_and_leave_the_same_state(loss: Any, settings: dict[str, Any]) -> None:
     left = []
     for way in (True, False):
         model = Line(1.0, 2.0, b=1.0)
@@ -633,7 +633,7 @@ def test_recordings_of_later_branches_are_compared_with_the_model_as_well() -> N
         train(Line(0.0, 0.0, b=1.0), loss=typed, compile=True, **settings)
 
 
-def test_ways_are_counted_alike_whether_they_are_new_or_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_new_and_known_paths_are_counted_in_the_same_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
 
     def steps(p: Value, t: float) -> Value:  # the lower the prediction, the more branches
@@ -668,7 +668,7 @@ def test_few_recordings_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(made[0].recordings.branches.recordings) == 2
 
 
-def test_what_cannot_be_recorded_in_validation_is_said_to_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reason_in_validation_says_that_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
 
     class Counting(MLP):

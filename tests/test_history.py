@@ -148,14 +148,14 @@ def test_without_axes_a_new_pyplot_figure_is_made_which_notebooks_show() -> None
     pyplot.close(ax.figure)
 
 
-def test_what_cannot_be_drawn_says_so() -> None:
+def test_a_figure_that_cannot_be_drawn_is_an_error() -> None:
     with pytest.raises(ValueError, match="what: expected one of 'loss', .*, got 'speed'"):
         two_epochs().plot(what="speed")
     with pytest.raises(ValueError, match="expected at least one step with a loss, got none"):
         History().plot()
 
 
-def test_without_matplotlib_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     real_import = builtins.__import__
 
     def fake_import(name: str, *args: Any, **kwargs: Any) -> Any:

@@ -152,7 +152,7 @@ def test_a_domain_error_that_training_brought_about_counts_as_divergence() -> No
     assert model.numbers == [0.0, 0.0, 1.0]
 
 
-def test_a_domain_error_that_is_there_from_the_start_is_the_users_to_see() -> None:
+def test_a_domain_error_at_the_initial_parameters_is_raised_unchanged() -> None:
     model = Line(0.0, 0.0, b=-1.0)
     with pytest.raises(ValueError, match="log") as caught:
         train(model, loss=lambda p, t: log(p))

@@ -333,7 +333,7 @@ def test_a_start_where_the_loss_is_not_finite_is_an_error() -> None:
     assert x.data == 1.0
 
 
-def test_an_error_in_the_middle_leaves_the_parameters_at_a_whole_iteration() -> None:
+def test_an_error_leaves_the_parameters_of_the_last_complete_iteration() -> None:
     optimizer = LBFGS([Value(-1.2), Value(1.0)])
     closure = minimise(optimizer, rosenbrock)
 
@@ -357,7 +357,7 @@ def test_without_a_line_search_a_step_into_nowhere_is_not_taken() -> None:
     assert math.isfinite(x.data)
 
 
-def test_a_restored_optimizer_goes_on_to_the_same_bits() -> None:
+def test_a_restored_optimizer_continues_to_the_same_bits() -> None:
     first = LBFGS([Value(-1.2), Value(1.0)], max_iter=4)
     first.step(minimise(first, rosenbrock))
     saved = json.loads(json.dumps(first.state_dict()))
@@ -392,7 +392,7 @@ def test_a_damaged_state_is_refused(change: Callable[[dict[str, Any]], Any], mes
     assert optimizer.state_dict() == before
 
 
-def test_parameters_taken_away_behind_its_back_are_missed() -> None:
+def test_parameters_removed_behind_its_back_are_missed() -> None:
     optimizer = LBFGS([Value(-1.2), Value(1.0)], max_iter=2)
     optimizer.step(minimise(optimizer, rosenbrock))
     del optimizer.param_groups[0]["params"][0]

@@ -134,7 +134,7 @@ def test_a_class_of_the_users_own_keeps_its_state_in_a_file(path: Path) -> None:
             load(path)
 
 
-def test_a_subclass_with_other_arguments_is_a_class_of_its_own(path: Path) -> None:
+def test_a_subclass_with_other_arguments_is_another_class(path: Path) -> None:
     class Small(MLP):
         def __init__(self) -> None:
             super().__init__(1, [1])
@@ -223,7 +223,7 @@ def reactivate(model: MLP) -> None:
 
 
 @pytest.mark.parametrize("change", [rewire, lengthen, empty, replace, subclass, subclass_layer, reactivate])
-def test_a_network_that_was_rebuilt_by_hand_is_refused(change: Callable[[MLP], None], path: Path) -> None:
+def test_a_network_that_was_changed_manually_is_refused(change: Callable[[MLP], None], path: Path) -> None:
     model = MLP(2, [2, 1])
     change(model)
 
@@ -317,7 +317,7 @@ def test_junk_anywhere_is_refused(junk: bytes, at: int, good: bytes, tmp_path_fa
         (b'{"format": "microgrud model", "format_version": 1}', "does not agree with its checksum"),
     ],
 )
-def test_foreign_newer_and_damaged_files_are_told_apart(content: bytes, message: str, path: Path) -> None:
+def test_foreign_newer_and_damaged_files_give_different_errors(content: bytes, message: str, path: Path) -> None:
     path.write_bytes(content)
 
     with pytest.raises(ModelFileError, match=message):
@@ -482,7 +482,7 @@ def test_a_hostile_file_is_refused_in_little_memory(changes: dict[str, Any], pat
     assert int(peak) < 10e6
 
 
-def test_what_is_nested_takes_no_more_memory_than_the_file(good: bytes, path: Path) -> None:
+def test_nested_entries_take_no_more_memory_than_the_file(good: bytes, path: Path) -> None:
     """Check a thousand levels with a list of 100,000 numbers at the bottom: with indentation that would be 100 MB."""
     path.write_bytes(good.replace(b'"fine"', b"[" * 900 + b"0," * 100_000 + b"0" + b"]" * 900))
     tracemalloc.start()

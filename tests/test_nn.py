@@ -174,7 +174,7 @@ def test_train_and_eval_reach_every_module_and_return_the_model() -> None:
 # --- state ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_state_goes_from_one_model_to_another() -> None:
+def test_a_state_moves_from_one_model_to_another() -> None:
     source, target = MLP(2, [3, 1], rng=1), MLP(2, [3, 1], rng=2)
     target.load_state_dict(source.state_dict())
 
@@ -222,7 +222,7 @@ def test_a_state_need_not_fit_when_not_strict_but_must_hold_numbers() -> None:
     assert neuron.state_dict() == {"w.0": 0.0, "w.1": 5.0, "b": 0.0}
 
 
-def test_long_lists_of_what_does_not_fit_are_cut_short() -> None:
+def test_long_lists_of_misfits_are_shortened() -> None:
     with pytest.raises(ValueError, match=r"w\.9, and 91 more$"):
         Neuron(100).load_state_dict({})
 
@@ -267,7 +267,7 @@ def test_a_neuron_is_one_node_and_one_for_its_activation() -> None:
     assert all(p.is_leaf for p in out._prev[0]._prev)
 
 
-def test_a_neuron_may_go_without_a_bias() -> None:
+def test_a_neuron_may_have_no_bias() -> None:
     neuron = Neuron(2, bias=False, rng=0)
 
     assert neuron.b is None

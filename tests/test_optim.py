@@ -409,7 +409,7 @@ def test_a_step_that_fails_in_a_later_group_moves_nothing() -> None:
 
 
 @pytest.mark.parametrize(("name", "settings", "end"), TRAJECTORIES, ids=IDS)
-def test_a_restored_optimizer_goes_on_to_the_same_bits(name: str, settings: dict[str, Any], end: object) -> None:
+def test_a_restored_optimizer_continues_to_the_same_bits(name: str, settings: dict[str, Any], end: object) -> None:
     x, y = Value(1.5), Value(-2.0)
     optimizer = KINDS[name]([x, y], **settings)
     take_steps(optimizer, x, y, steps=3)

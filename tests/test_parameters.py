@@ -212,7 +212,7 @@ def test_both_walks_find_the_same_in_the_same_order(recipes: list[Any]) -> None:
 
 @settings(max_examples=20)
 @given(st.lists(RECIPES, min_size=1, max_size=4))
-def test_each_walk_leaves_the_reference_counts_as_they_were(recipes: list[Any]) -> None:
+def test_each_search_keeps_the_reference_counts(recipes: list[Any]) -> None:
     class Marked:
         pass
 

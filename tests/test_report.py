@@ -144,7 +144,7 @@ def test_the_page_can_be_read_aloud(run: Run) -> None:
     assert {attributes["scope"] for attributes in page.all("th")} == {"col", "row"}
 
 
-def test_texts_of_the_table_are_shown_as_they_are_and_are_never_markup(hostile: Run) -> None:
+def test_texts_of_the_table_are_shown_literally_and_are_never_markup(hostile: Run) -> None:
     html = page_of(hostile)
     assert "<script" not in html
     assert "<b>things" not in html
@@ -226,7 +226,7 @@ def test_the_summary_counts_what_the_predictions_say(iris: Run, numbers: Run) ->
     assert f"On 8 held-out rows the network is off by {figures(error)} on average" in Page(page_of(numbers)).text
 
 
-def test_a_network_that_learned_by_heart_is_told_apart_from_one_that_learned_nothing() -> None:
+def test_advice_differs_for_an_overfitted_network_and_one_that_learned_nothing() -> None:
     coins = np.random.default_rng(1).integers(0, 2, 40)
     table = a_table(x=np.random.default_rng(2).normal(size=40), y=["heads" if coin else "tails" for coin in coins])
     said: list[str] = []
@@ -423,7 +423,7 @@ def test_l_bfgs_has_the_penalty_of_the_others_and_is_named_where_it_learned_by_h
     assert drawn.history.epochs[-1].loss == pytest.approx(1.0, abs=1e-3)  # without the penalty
 
 
-def test_class_scores_against_numbers_worked_out_by_hand() -> None:
+def test_class_scores_against_manual_results() -> None:
     # Two of three rows are right; the training rows are 3/4 of class a.
     probabilities = np.array([[0.5, 0.5], [0.25, 0.75], [0.75, 0.25]])
     scores = score_classes([0, 0, 0, 1], [0, 1, 1], probabilities, ["a", "b"])
@@ -439,7 +439,7 @@ def test_class_scores_against_numbers_worked_out_by_hand() -> None:
     assert scores["baseline"]["log_loss"] == pytest.approx(-np.log([0.75, 0.25, 0.25]).mean())
 
 
-def test_number_scores_against_numbers_worked_out_by_hand() -> None:
+def test_number_scores_against_manual_results() -> None:
     scores = score_numbers([1.0, 3.0], [1.0, 2.0, 6.0], [2.0, 2.0, 4.0], linear=[1.0, 2.0, 4.0])
     assert scores["linear"] == {
         "r2": pytest.approx(1 - 4 / 14), "rmse": pytest.approx((4 / 3) ** 0.5), "mae": pytest.approx(2 / 3),

@@ -111,7 +111,7 @@ def test_the_rates_are_those_of_pytorch(name: str) -> None:
     assert course(make, len(rates) - 1, metrics) == pytest.approx(rates, rel=1e-12, abs=0.0)
 
 
-def test_one_cycle_moves_the_momentum_the_other_way() -> None:
+def test_one_cycle_moves_the_momentum_in_the_opposite_direction() -> None:
     # Computed with PyTorch 2.13.
     expected = [0.95, 0.9, 0.85, 0.854951556604879, 0.8688255099070633, 0.8888739533021842, 0.9111260466978157]
     expected += [0.9311744900929366, 0.945048443395121, 0.95]
@@ -138,7 +138,7 @@ def test_one_cycle_stays_at_its_last_rate_when_it_is_over() -> None:
     assert rates[4:] == [rates[3]] * 5
 
 
-def test_constant_keeps_the_rate_unless_told_otherwise() -> None:
+def test_constant_keeps_the_rate_by_default() -> None:
     assert course(ConstantLR, 7) == [0.5] * 8
 
 
@@ -155,7 +155,7 @@ FORMULAS: dict[str, tuple[Make, Callable[[float, int], float]]] = {
 
 @pytest.mark.parametrize("name", FORMULAS)
 @given(rates=st.lists(st.floats(1e-6, 10.0), min_size=1, max_size=3), steps=st.integers(0, 20))
-def test_each_group_follows_the_formula_from_a_base_of_its_own(name: str, rates: list[float], steps: int) -> None:
+def test_each_group_follows_the_formula_from_its_own_base(name: str, rates: list[float], steps: int) -> None:
     make, formula = FORMULAS[name]
     schedule = make(optimizer_with(*rates))
     for _ in range(steps):
@@ -223,7 +223,7 @@ def test_a_change_smaller_than_eps_is_not_made() -> None:
 
 @pytest.mark.parametrize("name", PYTORCH)
 @pytest.mark.parametrize("cut", [0, 2, 5])
-def test_a_restored_schedule_goes_on_the_same(name: str, cut: int) -> None:
+def test_a_restored_schedule_continues_in_the_same_way(name: str, cut: int) -> None:
     make, _, rates = PYTORCH[name]
     first_optimizer = optimizer_with(0.5)
     first = make(first_optimizer)
@@ -273,7 +273,9 @@ def test_a_damaged_state_is_refused_and_nothing_changed(change: Callable[[dict[s
         lambda s: s.clear(),
     ],
 )
-def test_a_damaged_state_of_a_warm_up_leaves_it_and_what_follows(change: Callable[[dict[str, Any]], Any]) -> None:
+def test_a_damaged_state_of_a_warm_up_changes_neither_it_nor_the_next_schedule(
+    change: Callable[[dict[str, Any]], Any],
+) -> None:
     optimizer = optimizer_with(0.5)
     schedule = LinearWarmup(optimizer, 1, 0.5, after=ExponentialLR(optimizer, 0.5))
     schedule.step()

@@ -65,7 +65,7 @@ def test_unicode_is_read_in_its_encodings(write: Write, encoding: str) -> None:
     assert (table.columns, cells(table), table.notes) == (["größe", "ζ"], [["1", "ü"]], [])
 
 
-def test_what_is_not_unicode_is_read_as_windows_1252_with_a_note(write: Write) -> None:
+def test_text_that_is_not_unicode_is_read_as_windows_1252_with_a_note(write: Write) -> None:
     table = read_table(write("größe,b\n1,é\n".encode("cp1252")))
     assert cells(table) == [["1", "é"]]
     assert "Windows-1252" in table.notes[0]
@@ -165,7 +165,7 @@ def test_an_unknown_column_is_answered_with_the_closest_one(write: Write) -> Non
 
 
 @given(st.lists(st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.text(min_size=1)), min_size=1))
-def test_numbers_and_texts_survive_the_way_through_a_file(
+def test_numbers_and_texts_survive_a_file(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[float, str]]
 ) -> None:
     import csv
@@ -306,7 +306,7 @@ def test_preprocessing_is_rebuilt_from_json_to_the_bit(things: Table) -> None:
         assert rebuilt.targets(things) == preprocessing.targets(things)
 
 
-def test_the_order_of_columns_and_columns_beside_do_not_matter(things: Table) -> None:
+def test_the_order_of_columns_and_extra_columns_do_not_matter(things: Table) -> None:
     other = a_table({"extra": ["?"] * 12, **{name: list(things.cells[name]) for name in ("colour", "size")}})
     assert np.array_equal(fitted(things).features(other), fitted(things).features(things))
 

@@ -25,7 +25,7 @@ from microgrud.train.batches import check_samples, split
 # --- the loop ---
 
 
-def test_fit_does_what_the_loop_written_out_does() -> None:
+def test_fit_does_what_a_handwritten_loop_does() -> None:
     fitted, by_hand = Line(0.5, -0.5), Line(0.5, -0.5)
     history = train(fitted, optimizer=SGD(fitted.parameters(), lr=0.1, momentum=0.9), seed=7)
 
@@ -97,7 +97,7 @@ def test_epoch_figures_are_means_over_samples_not_batches() -> None:
     assert history.epochs[0].step == len(history) == 3
 
 
-def test_no_epochs_leave_everything_as_it_is() -> None:
+def test_no_epochs_change_nothing() -> None:
     model = Line(1.0, 2.0)
     assert train(model, epochs=0) == History()
     assert model.numbers == [1.0, 2.0, 0.0]
@@ -117,7 +117,7 @@ def test_arrays_and_tables_do_as_well_as_lists() -> None:
     assert results == [results[0]] * 4
 
 
-def test_parameters_outside_the_optimizer_stay_as_they_are() -> None:
+def test_parameters_outside_the_optimizer_do_not_change() -> None:
     model = Line(0.0, 0.0, b=5.0)
     train(model, optimizer=SGD(model.w, lr=0.1))
     assert model.b.data == 5.0
@@ -238,7 +238,7 @@ def worse_from(epoch: int) -> Callable[[Any, Any], Value]:
     return loss
 
 
-def test_early_stopping_waits_and_goes_back_to_the_best() -> None:
+def test_early_stopping_waits_and_restores_the_best() -> None:
     model, seen = Line(0.0, 0.0), []
 
     def remember(event: TrainingEvent) -> None:
@@ -269,7 +269,7 @@ def test_early_stopping_may_leave_the_last_parameters() -> None:
     assert model.numbers != best.tolist()
 
 
-def test_early_stopping_that_was_used_before_begins_anew() -> None:
+def test_early_stopping_that_was_used_before_is_reset() -> None:
     stopping = EarlyStopping(patience=1)
     stopping.update(1, -100.0, np.zeros(3))
     history = train(Line(0.0, 0.0), early_stopping=stopping, lr=0.01)
@@ -296,7 +296,7 @@ def test_a_loss_has_to_be_better_by_min_delta() -> None:
 # --- callbacks ---
 
 
-def test_callbacks_are_told_of_each_step_and_epoch_in_order() -> None:
+def test_callbacks_get_each_step_and_epoch_in_order() -> None:
     events: list[TrainingEvent] = []
     model = Line(0.0, 0.0)
     history = train(model, callbacks=[events.append], epochs=2, validation=0.2, metric=mean_absolute_error)
@@ -438,7 +438,7 @@ def test_invalid_arguments_are_refused_before_anything_is_done(
     assert model.numbers == [0.5, 0.25, 0.0]
 
 
-def test_a_rate_beside_an_optimizer_is_refused() -> None:
+def test_a_rate_in_addition_to_an_optimizer_is_refused() -> None:
     model = Line(0.0, 0.0)
     with pytest.raises(ValueError, match="lr: expected None with an optimizer that has its own"):
         train(model, optimizer=SGD(model.parameters()), lr=0.1)
@@ -450,7 +450,7 @@ def test_a_model_needs_parameters(model: Any) -> None:
         train(model)
 
 
-def test_early_stopping_goes_on_from_its_state() -> None:
+def test_early_stopping_continues_from_its_state() -> None:
     one, other = EarlyStopping(2, restore_best=True), EarlyStopping(2, restore_best=True)
     for epoch, loss in enumerate([3.0, 1.0, 2.0], start=1):
         one.update(epoch, loss, np.array([loss, 0.5]))

@@ -42,7 +42,7 @@ def test_a_leaf_that_the_loss_closes_over_is_named_once(compile: Any) -> None:
 
 
 @pytest.mark.parametrize("compile", WAYS)
-def test_it_goes_by_its_label_or_by_its_place_or_by_its_number(compile: Any) -> None:
+def test_the_warning_gives_label_or_place_or_number(compile: Any) -> None:
     class Hiding(Line):
         def __init__(self) -> None:
             super().__init__(1.0, 2.0)
@@ -80,7 +80,7 @@ class Declared(Frozen):
 
 
 @pytest.mark.parametrize("compile", WAYS)
-def test_what_is_left_out_on_purpose_is_no_reason_to_warn(compile: Any) -> None:
+def test_parameters_left_out_on_purpose_give_no_warning(compile: Any) -> None:
     model, declared, offset = Frozen(), Declared(), Value(0.0)
     train(model, optimizer=SGD(model.head.parameters(), lr=0.1), compile=compile)
     train(declared, compile=compile)
@@ -103,7 +103,7 @@ def test_leaves_of_one_call_and_detached_ones_and_those_of_branches_are_none(com
     train(Line(0.5, -0.5), loss=loss, compile=compile)
 
 
-def test_what_no_grad_computes_depends_on_nothing() -> None:
+def test_values_computed_inside_no_grad_depend_on_nothing() -> None:
     kept = Value(2.0)
 
     def loss(prediction: Value, target: float) -> Value:
