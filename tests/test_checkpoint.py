@@ -235,7 +235,7 @@ def test_a_model_that_is_no_module_can_be_checkpointed_too(tmp_path: Path) -> No
     assert len(run(Scale(), 3).epochs) == 3
 
 
-# --- files that are not what they should be ---
+# --- invalid files ---
 
 
 def finished(path: Path) -> None:

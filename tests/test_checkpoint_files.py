@@ -120,7 +120,7 @@ def test_a_lost_repeated_or_exchanged_line_is_noticed(tmp_path: Path) -> None:
     resumes_from(path, 4)
 
 
-# --- what is in the way ---
+# --- obstructed files ---
 
 
 def never(event: TrainingEvent) -> None:
@@ -178,7 +178,7 @@ def test_another_path_than_a_path_is_a_type_error() -> None:
         train(network(), 1.5)  # type: ignore[arg-type]
 
 
-# --- in mid-run ---
+# --- errors during the run ---
 
 
 @pytest.mark.usefixtures("every_epoch")
@@ -298,7 +298,7 @@ def test_a_check_of_the_target_does_not_change_the_file(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == b"a"
 
 
-# --- killed ---
+# --- kills ---
 
 
 @pytest.mark.parametrize("kind", ["stateful", "rewritten"])  # kills_report.py kills more runs, of more kinds

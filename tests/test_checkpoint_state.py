@@ -382,7 +382,7 @@ def test_a_container_that_the_run_shared_no_longer_is_restored_apart(tmp_path: P
     assert (again.one, again.two) == ([0.0], [0.0, 1.0])
 
 
-# --- what is refused ---
+# --- errors ---
 
 
 def test_an_iterator_and_an_incomparable_object_are_refused_before_the_first_epoch(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def test_each_sample_takes_its_own_branch() -> None:
     both(lambda: Line(1.0, 0.5), loss=steep, batch_size=None, epochs=5)
 
 
-# --- to the same bits ---
+# --- resumed runs, to the same bits ---
 
 
 def three_ways(p: Value, t: Any) -> Value:
@@ -243,7 +243,7 @@ def test_a_history_says_which_engine_it_was() -> None:
     assert train(network(), epochs=0).engine is None
 
 
-# --- what cannot be recorded ---
+# --- models that cannot be recorded ---
 
 
 def read_data(p: Value, t: float) -> Value:
@@ -384,7 +384,7 @@ def test_the_choice_is_checked() -> None:
         train(network(), compile="tape")
 
 
-# --- what keeps something from call to call ---
+# --- state from call to call ---
 
 
 class Counting(MLP):

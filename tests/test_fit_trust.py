@@ -230,7 +230,7 @@ def _() -> Any:
     return Model()
 
 
-# --- numbers that somebody changes, which are compared before each step ---
+# --- changed numbers, which are compared before each step ---
 
 CHANGED: dict[str, Callable[[Any], Any]] = {
     "an attribute": lambda e: setattr(e.model, "scale", 1.0 + 0.3 * e.step),
@@ -965,7 +965,7 @@ def _() -> Any:
     return model, {"callbacks": at_steps(lambda e: setattr(Unit, "gain", 1.0 + 0.1 * e.step))}
 
 
-# --- what hides: each of these once trained another model in silence ---
+# --- hidden state: each of these once trained another model silently ---
 
 
 def stepwise(weight: list[float]) -> Callable[[TrainingEvent], None]:
@@ -1364,7 +1364,7 @@ class Model(Module):
     return names["Model"](Value(0.3)), {"callbacks": at_steps(lambda e: names["weight"].__setitem__(0, 1.0 + e.step))}
 
 
-# --- common code that is recorded all the same ---
+# --- common code that can be recorded ---
 
 
 @case("plain layers, keywords, texts of errors, classes for names", "tape")
@@ -1405,7 +1405,7 @@ def _() -> Any:
     return Model(), {"callbacks": at_steps(lambda e: setattr(Config, "gain", 1.0 + 0.1 * e.step))}
 
 
-# --- what is asked of each of them ---
+# --- the checks of each case ---
 
 
 @pytest.fixture(autouse=True)
@@ -1529,7 +1529,7 @@ def test_the_published_list_is_true(code: str, engine: str, reason: str) -> None
     assert ends[0][2] == ends[1][2]
 
 
-# --- the user's word ---
+# --- compile=True ---
 
 
 def test_a_word_is_checked_on_one_sample_in_every_epoch() -> None:
@@ -1604,7 +1604,7 @@ def test_the_check_draws_no_random_numbers_of_the_user() -> None:
     assert drawn[0] == drawn[1]
 
 
-# --- what is said ---
+# --- warnings and reasons ---
 
 
 def test_a_slow_run_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -159,7 +159,7 @@ def test_the_class_must_fit(path: Path) -> None:
         MLP.load(path)
 
 
-# --- what cannot be stored --------------------------------------------------------------------------------------------
+# --- content that cannot be stored ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])

@@ -25,7 +25,7 @@ def names(module: Module) -> list[str]:
     return [name for name, _ in module.named_parameters()]
 
 
-# --- how a module finds its parameters --------------------------------------------------------------------------------
+# --- the search for parameters ----------------------------------------------------------------------------------------
 
 
 class Zoo(Module):

@@ -161,7 +161,7 @@ def test_the_page_fits_light_dark_and_printed_pages(iris: Run) -> None:
     assert "@media print" in html
 
 
-# --- its figures ------------------------------------------------------------------------------------------------------
+# --- the figures ------------------------------------------------------------------------------------------------------
 
 
 class Cells(HTMLParser):

@@ -383,7 +383,7 @@ def test_targets_may_be_a_column() -> None:
         assert column.numbers == alone.numbers
 
 
-# --- what is refused ---
+# --- errors ---
 
 
 @pytest.mark.parametrize(
