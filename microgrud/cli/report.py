@@ -33,7 +33,7 @@ _SHOWN_SETTINGS = {
     "activation": "activation",
     "optimizer": "optimizer",
     "lr": "learning rate",
-    "schedule": "schedule of the rate",
+    "schedule": "learning rate schedule",
     "weight_decay": "weight decay",
     "epochs": "epochs",
     "batch_size": "batch size",

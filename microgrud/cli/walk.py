@@ -50,7 +50,7 @@ def surface_picture(run: Run) -> Picture:
     return Picture(
         themed_files(lambda theme: surface_chart(surface, theme)),
         f"Loss surface: contours of losses from {figures(float(finite.min()))} to {figures(float(finite.max()))}, and "
-        "the walk of the parameters over it, from the first weights to the trained ones.",
+        "the walk of the parameters over it, from the initial weights to the trained ones.",
         _surface_caption(run, surface),
     )
 
