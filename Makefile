@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYTHONWARNINGS = ignore:Editable installation
 
 # The sources of the engine in C. Without a C compiler, only the engine in Python runs.
-NATIVE := setup.py $(wildcard microgrud/_native/*.[ch])
+NATIVE := setup.py $(wildcard microgrud/_native/src/*/*.[ch])
 
 .PHONY: train test bench lint types format lines clean help
 .DELETE_ON_ERROR:

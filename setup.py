@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
+import os
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-SOURCES = Path("microgrud", "_native")
+SOURCES = Path("microgrud", "_native", "src")
+#: The folders whose .c files make each extension; any of them may include headers of all folders.
+FOLDERS = {"engine": ["engine", "builder"], "tape": ["tape", "replay"]}
 #: No contraction into fused multiply-adds: both engines must compute the same bits.
 UNIX = ["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden"]
 OPTIONS = {"unix": UNIX, "mingw32": UNIX, "msvc": ["/std:c11", "/fp:precise"]}
@@ -22,17 +27,20 @@ SUBSTITUTES = {"engine": "the one in Python", "tape": "the one in NumPy"}
 
 
 class BuildIfPossible(build_ext):
-    """Build the extension; without a compiler, print a line and continue."""
+    """Build the extensions, compiling only what has changed; without a compiler, print a line and continue."""
 
     def build_extension(self, ext: Extension) -> None:
-        """Compile with the options for the compiler in use."""
+        """Compile with the options for the compiler in use, several files at a time."""
         kind = self.compiler.compiler_type
         name = ext.name.rpartition(".")[2]
-        ext.extra_compile_args = OPTIONS.get(kind, []) + (VECTORS.get(kind, []) if name == "tape" else [])
+        options = OPTIONS.get(kind, []) + (VECTORS.get(kind, []) if name == "tape" else [])
         ext.libraries = ["m"] if kind == "unix" else []
+        sources, ext.sources = ext.sources, []
         try:
             if kind == "msvc" and name == "tape":
                 raise NotImplementedError("it needs the vector extensions of GCC or Clang")
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                ext.extra_objects = list(pool.map(lambda source: self._object(source, options), sources))
             super().build_extension(ext)
         except Exception as error:  # anything can keep a compiler from working
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -50,7 +58,7 @@ class BuildIfPossible(build_ext):
 
     def get_source_files(self) -> list[str]:
         """Return the source files for a source distribution."""
-        return [str(path) for path in sorted(SOURCES.glob("*.[ch]"))]
+        return [str(path) for path in sorted(SOURCES.rglob("*.[ch]"))]
 
     def copy_extensions_to_source(self) -> None:
         """Copy the built extensions for an editable install."""
@@ -60,8 +68,34 @@ class BuildIfPossible(build_ext):
     def _is_built(self, ext: Extension) -> bool:
         return Path(self.build_lib, self.get_ext_filename(self.get_ext_fullname(ext.name))).exists()
 
+    def _object(self, source: str, options: list[str]) -> str:
+        """Return the object file of a source, compiled unless it is newer than all that it is made of.
 
-# Each build has its own folder, so that files left by an earlier build cannot enter it.
+        Objects stay in build/, in a folder for each compiler command. GCC and Clang write what an object is made of, as
+        a rule of make, into a file with the same name.
+        """
+        include_dirs = [str(SOURCES), *self.include_dirs]
+        command = repr([getattr(self.compiler, "compiler_so", ""), options, include_dirs, Path(__file__).read_text()])
+        folder = Path("build", f"{Path(self.build_temp).name}-{hashlib.sha256(command.encode()).hexdigest()[:8]}")
+        (name,) = self.compiler.object_filenames([source], output_dir=str(folder))
+        rule = Path(name).with_suffix(".d")
+        if rule.exists() and _is_newer(name, rule.read_text().replace("\\\n", " ").split()[1:]):
+            return name
+        if self.compiler.compiler_type != "msvc":
+            options = [*options, "-MMD", "-MF", str(rule)]
+        self.compiler.compile([source], output_dir=str(folder), include_dirs=include_dirs, extra_postargs=options)
+        return name
+
+
+def _is_newer(name: str, others: list[str]) -> bool:
+    """Tell whether a file is there, and newer than all others, which are there as well."""
+    try:
+        return os.stat(name).st_mtime > max(os.stat(other).st_mtime for other in others)
+    except OSError:
+        return False
+
+
+# Each build has its own folder, so that files left by an earlier build cannot enter it. Objects are in build/.
 build_base = tempfile.mkdtemp(prefix="microgrud-build-")
 atexit.register(shutil.rmtree, build_base, ignore_errors=True)
 
@@ -70,10 +104,9 @@ setup(
     ext_modules=[
         Extension(
             f"microgrud._native.{name}",
-            sources=[str(SOURCES / f"{name}.c")],
-            depends=[str(path) for path in sorted(SOURCES.glob("*.h"))],
+            sources=[str(path) for folder in folders for path in sorted((SOURCES / folder).glob("*.c"))],
         )
-        for name in NAMES
+        for name, folders in FOLDERS.items()
     ],
     cmdclass={"build_ext": BuildIfPossible},
 )

@@ -1,4 +1,4 @@
-"""The functions of microgrud/_native/elementary.h: accurate, and the same bits in every variant and at every place.
+"""The functions of microgrud/_native/src/ops/elementary.h: accurate, and the same bits in every variant and at every place.
 
 A library of the headers alone is compiled for these tests. Run `pytest tests/test_elementary.py -s` to see the worst
 case of each function.
@@ -22,10 +22,10 @@ import pytest
 from mpmath import mp
 from truth import TRUTH, any_size, exact, ulp_error
 
-HEADERS = Path(__file__).resolve().parent.parent / "microgrud" / "_native"
+HEADERS = Path(__file__).resolve().parent.parent / "microgrud" / "_native" / "src"
 FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-trapping-math", "-fPIC", "-shared"]
 SOURCE = """
-#include "elementary_blocks.h"
+#include "ops/elementary_blocks.h"
 
 const char *best_variant(void)
 {

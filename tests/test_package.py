@@ -163,7 +163,7 @@ def _circle(imports: dict[str, set[str]]) -> str:
 
 @pytest.mark.skipif(sys.platform == "win32" or shutil.which("cc") is None, reason="takes a C compiler")
 def test_a_compiler_without_vectors_is_told_that_the_interpreter_in_numpy_runs() -> None:
-    command = ["cc", "-E", "-U__GNUC__", "-U__clang__", str(ROOT / "_native" / "tape.c")]
+    command = ["cc", "-E", "-U__GNUC__", "-U__clang__", str(ROOT / "_native" / "src" / "tape" / "module.c")]
     environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}  # the sanitizers'
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode != 0

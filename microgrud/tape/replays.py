@@ -14,7 +14,7 @@ from .signature import ArgumentPart
 
 __all__ = ["replay_of", "tree_of"]
 
-#: The kinds of parts in the order of `PartKind` in _native (replay_layout.h).
+#: The kinds of parts in the order of `ArgumentKind` in _native/src/replay/replay.h.
 _KINDS = (
     "number", "integer", "list", "tuple", "list of numbers", "tuple of numbers", "list of integers",
     "tuple of integers", "array of numbers", "array of integers", "batch of numbers", "batch of integers",

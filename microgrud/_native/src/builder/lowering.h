@@ -1,0 +1,580 @@
+/* The twin of microgrud/tape/lowering.py: from the instructions of a program to the numbers that the interpreter reads.
+ *
+ * What an instruction looks like is said there, and which are made of what in lowering.py.
+ */
+#ifndef MICROGRUD_LOWERING_H
+#define MICROGRUD_LOWERING_H
+
+#include "builder/building.h"
+
+/* What lowering.py calls the kinds of instructions. */
+enum { KIND_SIMPLE, KIND_SUM, KIND_TAKE, KIND_SOFTMAX, KIND_TANH };
+
+typedef struct {
+    Ints numbers, starts;
+} Code;
+
+/* Sums over the same numbers, which are to be one matrix. */
+typedef struct {
+    size_t count;
+    Ints outs, bases, weighted, weights; /* those that are weighted are the same for all rows */
+} Rows;
+
+/* All results of a softmax over the same numbers. */
+typedef struct {
+    int32_t first;  /* the first of them among the instructions */
+    int32_t result; /* one of them; the others follow in `next_result` */
+} Softmaxes;
+
+typedef struct {
+    /* the program */
+    GivenInts codes, outs, starts, operands, plains;
+    GivenInts indices; /* of the results of softmaxes, in order: which of its numbers each is */
+    uint8_t *varies;   /* by slot */
+    size_t slots;
+    const int32_t *native_codes; /* by code: that of the interpreter */
+    const int8_t *kinds;         /* by code */
+    size_t kind_count;
+    int linear, matrix, dot, tanh;                     /* the interpreter's */
+    int fewest_rows, fewest_columns, fewest_in_a_row; /* for which a matrix, and a dot, pay */
+    /* the result */
+    int32_t uniform, varying, zero, next_base;
+    Ints new_slots;
+    Code alone, batch, waiting;
+    /* on the way */
+    Rows rows;
+    Ints terms, fixed, xs, ys, weighted, weights, fixed_xs, fixed_ys;
+    int32_t *met; /* by slot: the last sum in which it was weighted */
+    int32_t sums;
+    Softmaxes *softmaxes;
+    size_t softmax_count, softmax_capacity;
+    Ints softmax_of, out_of_result, next_result; /* by the number of a result, in the order of the instructions */
+    Seen seen;
+} Lowering;
+
+static inline int kind_of(const Lowering *l, int32_t code)
+{
+    return l->kinds[code];
+}
+
+static inline int32_t lowered_slot(const Lowering *l, int32_t slot)
+{
+    return l->new_slots.items[slot];
+}
+
+/* Begin an instruction of so many numbers, which are then put there. */
+static Built begin_instruction(Code *code, size_t count)
+{
+    Built built = reserve_ints(&code->numbers, count);
+    return built == BUILT ? push_int(&code->starts, (int32_t)code->numbers.count) : built;
+}
+
+/* Where an instruction over slots that vary goes: behind the rows that wait to become a matrix. */
+static inline Code *code_of_batch(Lowering *l)
+{
+    return l->rows.count > 0 ? &l->waiting : &l->batch;
+}
+
+static void put_lowered(const Lowering *l, Ints *numbers, const int32_t *slots, size_t count)
+{
+    for (size_t k = 0; k < count; k++) {
+        put_int(numbers, lowered_slot(l, slots[k]));
+    }
+}
+
+/* Those that vary, numbered among themselves. */
+static void put_own(const Lowering *l, Ints *numbers, const Ints *slots)
+{
+    for (size_t k = 0; k < slots->count; k++) {
+        put_int(numbers, slots->items[k] - l->uniform);
+    }
+}
+
+static bool in_a_row(const int32_t *slots, size_t count)
+{
+    for (size_t k = 1; k < count; k++) {
+        if (slots[k] - slots[k - 1] != 1) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Add a sum over slots that are the same for all samples. Neighbouring slots are read eight at a time, where others are
+ * looked up one by one. */
+static Built add_sum(Lowering *l, int32_t out, const Ints *plain, const Ints *xs, const Ints *ys)
+{
+    const size_t pairs = xs->count;
+    Ints *numbers = &l->alone.numbers;
+    Built built = begin_instruction(&l->alone, 6 + plain->count + 2 * pairs);
+    if (built != BUILT) {
+        return built;
+    }
+    if (pairs >= (size_t)l->fewest_in_a_row && plain->count < 2 && in_a_row(xs->items, pairs) &&
+        in_a_row(ys->items, pairs) && (size_t)labs((long)xs->items[0] - ys->items[0]) >= pairs) {
+        const int32_t dot[] = {l->dot, out, plain->count > 0 ? plain->items[0] : l->zero, (int32_t)pairs, xs->items[0],
+                               ys->items[0]};
+        put_ints(numbers, dot, 6);
+        return BUILT;
+    }
+    const int32_t head[] = {l->linear, out, (int32_t)plain->count, (int32_t)pairs};
+    put_ints(numbers, head, 4);
+    put_ints(numbers, plain->items, plain->count);
+    put_ints(numbers, xs->items, pairs);
+    put_ints(numbers, ys->items, pairs);
+    return BUILT;
+}
+
+static Built add_simple(Lowering *l, Code *code, int32_t native, int32_t out, const int32_t *slots, size_t count,
+                        bool is_take)
+{
+    Built built = begin_instruction(code, 3 + count);
+    if (built == BUILT) {
+        const int32_t head[] = {native, lowered_slot(l, out), (int32_t)count - is_take};
+        put_ints(&code->numbers, head, 3);
+        put_lowered(l, &code->numbers, slots, count);
+    }
+    return built;
+}
+
+/* With a slot more, for its slope. */
+static Built add_tanh(Lowering *l, int32_t out, int32_t x)
+{
+    Code *code = code_of_batch(l);
+    Built built = begin_instruction(code, 5);
+    if (built == BUILT) {
+        const int32_t numbers[] = {l->tanh, lowered_slot(l, out), 1, lowered_slot(l, x), l->uniform + l->varying++};
+        put_ints(&code->numbers, numbers, 5);
+    }
+    return built;
+}
+
+/* --- softmax --- */
+
+/* Return the group of the results over the same numbers in *group. */
+static Built group_of_softmax(Lowering *l, size_t k, int32_t *group)
+{
+    Built built = make_room(&l->seen);
+    if (built != BUILT) {
+        return built;
+    }
+    const int32_t *xs = l->operands.items + l->starts.items[k] + 1;
+    const size_t count = (size_t)(l->starts.items[k + 1] - l->starts.items[k]) - 1;
+    uint64_t hash = mixed((uint64_t)l->codes.items[k], count);
+    for (size_t j = 0; j < count; j++) {
+        hash = mixed(hash, (uint64_t)xs[j]);
+    }
+    Search search = search_for(&l->seen, hash);
+    while ((*group = next_alike(&l->seen, &search)) >= 0) {
+        const int32_t other = l->softmaxes[*group].first;
+        if (l->codes.items[other] == l->codes.items[k] &&
+            (size_t)(l->starts.items[other + 1] - l->starts.items[other]) - 1 == count &&
+            memcmp(l->operands.items + l->starts.items[other] + 1, xs, count * sizeof *xs) == 0) {
+            return BUILT;
+        }
+    }
+    if (l->softmax_count == l->softmax_capacity) {
+        built = grow_items((void **)&l->softmaxes, &l->softmax_capacity, l->softmax_count + 1, sizeof *l->softmaxes);
+        if (built != BUILT) {
+            return built;
+        }
+    }
+    enter(&l->seen, &search, l->softmax_count);
+    *group = (int32_t)l->softmax_count;
+    l->softmaxes[l->softmax_count++] = (Softmaxes){(int32_t)k, -1};
+    return BUILT;
+}
+
+static Built group_softmaxes(Lowering *l)
+{
+    Built built = BUILT;
+    for (size_t k = 0; k < l->codes.count && built == BUILT; k++) {
+        if (kind_of(l, l->codes.items[k]) != KIND_SOFTMAX) {
+            continue;
+        }
+        const size_t result = l->softmax_of.count;
+        const int32_t count = l->starts.items[k + 1] - l->starts.items[k] - 1;
+        if (result >= l->indices.count || l->indices.items[result] < 0 || l->indices.items[result] >= count) {
+            return NOT_VALID;
+        }
+        int32_t group = 0;
+        built = group_of_softmax(l, k, &group);
+        if (built != BUILT || (built = push_int(&l->softmax_of, group)) != BUILT ||
+            (built = push_int(&l->out_of_result, l->outs.items[k])) != BUILT ||
+            (built = push_int(&l->next_result, l->softmaxes[group].result)) != BUILT) {
+            return built;
+        }
+        l->softmaxes[group].result = (int32_t)result;
+    }
+    return built;
+}
+
+/* Write all results over the same numbers where the first of them stands. */
+static Built add_softmax(Lowering *l, size_t k, size_t result, Code *code)
+{
+    const int32_t group = l->softmax_of.items[result];
+    if ((size_t)l->softmaxes[group].first != k) {
+        return BUILT;
+    }
+    const int32_t *xs = l->operands.items + l->starts.items[k] + 1;
+    const size_t count = (size_t)(l->starts.items[k + 1] - l->starts.items[k]) - 1;
+    Built built = begin_instruction(code, 2 + 2 * count);
+    if (built != BUILT) {
+        return built;
+    }
+    put_int(&code->numbers, l->native_codes[l->codes.items[k]]);
+    put_int(&code->numbers, (int32_t)count);
+    int32_t *outs = code->numbers.items + code->numbers.count;
+    for (size_t j = 0; j < count; j++) {
+        put_int(&code->numbers, -1);
+    }
+    for (int32_t r = l->softmaxes[group].result; r >= 0; r = l->next_result.items[r]) {
+        outs[l->indices.items[r]] = lowered_slot(l, l->out_of_result.items[r]);
+    }
+    put_lowered(l, &code->numbers, xs, count);
+    return BUILT;
+}
+
+/* --- sums that vary --- */
+
+static Built write_linear(const Lowering *l, Code *code, int32_t out, int32_t base, const Ints *terms,
+                          const Ints *weighted, const int32_t *weights, const Ints *xs, const Ints *ys)
+{
+    Built built = begin_instruction(code, 6 + terms->count + 2 * weighted->count + 2 * xs->count);
+    if (built == BUILT) {
+        const int32_t head[] = {l->linear, out, base, (int32_t)terms->count, (int32_t)weighted->count,
+                                (int32_t)xs->count};
+        put_ints(&code->numbers, head, 6);
+        put_ints(&code->numbers, terms->items, terms->count);
+        put_own(l, &code->numbers, weighted);
+        put_ints(&code->numbers, weights, weighted->count);
+        put_ints(&code->numbers, xs->items, xs->count);
+        put_ints(&code->numbers, ys->items, ys->count);
+    }
+    return built;
+}
+
+static Built write_matrix(Lowering *l)
+{
+    const Rows *rows = &l->rows;
+    Ints *numbers = &l->batch.numbers;
+    Built built = begin_instruction(&l->batch, 3 + 2 * rows->count + rows->weighted.count + rows->weights.count);
+    if (built == BUILT) {
+        const int32_t head[] = {l->matrix, (int32_t)rows->count, (int32_t)rows->weighted.count};
+        put_ints(numbers, head, 3);
+        put_ints(numbers, rows->outs.items, rows->count);
+        put_ints(numbers, rows->bases.items, rows->count);
+        put_own(l, numbers, &rows->weighted);
+        put_ints(numbers, rows->weights.items, rows->weights.count);
+    }
+    return built;
+}
+
+/* Put what waits behind the rows after them. */
+static Built append_waiting(Lowering *l)
+{
+    Code *batch = &l->batch, *waiting = &l->waiting;
+    const int32_t shift = (int32_t)batch->numbers.count;
+    Built built = reserve_ints(&batch->numbers, waiting->numbers.count);
+    if (built != BUILT || (built = reserve_ints(&batch->starts, waiting->starts.count)) != BUILT) {
+        return built;
+    }
+    put_ints(&batch->numbers, waiting->numbers.items, waiting->numbers.count);
+    for (size_t k = 0; k < waiting->starts.count; k++) {
+        put_int(&batch->starts, waiting->starts.items[k] + shift);
+    }
+    waiting->numbers.count = waiting->starts.count = 0;
+    return BUILT;
+}
+
+/* Write the sums that wait, and what waits behind them. */
+static Built flush(Lowering *l)
+{
+    Rows *rows = &l->rows;
+    const Ints none = {NULL, 0, 0};
+    Built built = BUILT;
+    if (rows->count >= (size_t)l->fewest_rows) {
+        built = write_matrix(l);
+    } else {
+        for (size_t r = 0; r < rows->count && built == BUILT; r++) {
+            built = write_linear(l, &l->batch, rows->outs.items[r], rows->bases.items[r], &none, &rows->weighted,
+                                 rows->weights.items + r * rows->weighted.count, &none, &none);
+        }
+    }
+    rows->count = rows->outs.count = rows->bases.count = rows->weighted.count = rows->weights.count = 0;
+    return built == BUILT ? append_waiting(l) : built;
+}
+
+/* Let a sum wait for others over the same numbers. */
+static Built add_row(Lowering *l, int32_t out, int32_t base)
+{
+    Rows *rows = &l->rows;
+    Built built = BUILT;
+    if (rows->count > 0 &&
+        (rows->weighted.count != l->weighted.count ||
+         memcmp(rows->weighted.items, l->weighted.items, l->weighted.count * sizeof *l->weighted.items) != 0)) {
+        built = flush(l);
+    }
+    if (built == BUILT && rows->count == 0 && (built = reserve_ints(&rows->weighted, l->weighted.count)) == BUILT) {
+        put_ints(&rows->weighted, l->weighted.items, l->weighted.count);
+    }
+    if (built != BUILT || (built = push_int(&rows->outs, out)) != BUILT ||
+        (built = push_int(&rows->bases, base)) != BUILT ||
+        (built = reserve_ints(&rows->weights, l->weights.count)) != BUILT) {
+        return built;
+    }
+    put_ints(&rows->weights, l->weights.items, l->weights.count);
+    rows->count++;
+    return BUILT;
+}
+
+/* Return the slot of the part of a sum that is the same for all samples in *base. */
+static Built base_of_sum(Lowering *l, int32_t *base)
+{
+    const size_t pairs = l->fixed_xs.count;
+    if (pairs == 0 && l->fixed.count <= 1) {
+        *base = l->fixed.count == 0 ? l->zero : l->fixed.items[0];
+        return BUILT;
+    }
+    *base = l->next_base++;
+    return add_sum(l, *base, &l->fixed, &l->fixed_xs, &l->fixed_ys);
+}
+
+/* Sort the terms of a sum by what of them varies; tell in *distinct whether what is weighted is so once. */
+static Built sort_terms(Lowering *l, size_t k, bool *distinct)
+{
+    const int32_t *operands = l->operands.items + l->starts.items[k];
+    const size_t count = (size_t)(l->starts.items[k + 1] - l->starts.items[k]), plain = (size_t)l->plains.items[k];
+    const size_t pairs = (count - plain) / 2;
+    Ints *lists[] = {&l->terms, &l->fixed, &l->xs, &l->ys, &l->weighted, &l->weights, &l->fixed_xs, &l->fixed_ys};
+    for (size_t j = 0; j < sizeof lists / sizeof *lists; j++) {
+        lists[j]->count = 0;
+        Built built = reserve_ints(lists[j], j < 2 ? plain : pairs);
+        if (built != BUILT) {
+            return built;
+        }
+    }
+    for (size_t j = 0; j < plain; j++) {
+        put_int(l->varies[operands[j]] ? &l->terms : &l->fixed, lowered_slot(l, operands[j]));
+    }
+    *distinct = true;
+    l->sums++;
+    for (size_t j = 0; j < pairs; j++) {
+        const int32_t first = operands[plain + j], second = operands[plain + pairs + j];
+        const int32_t x = lowered_slot(l, first), y = lowered_slot(l, second);
+        if (l->varies[first] && l->varies[second]) {
+            put_int(&l->xs, x);
+            put_int(&l->ys, y);
+        } else if (l->varies[first] || l->varies[second]) {
+            const int32_t slot = l->varies[first] ? first : second;
+            *distinct &= l->met[slot] != l->sums;
+            l->met[slot] = l->sums;
+            put_int(&l->weighted, l->varies[first] ? x : y);
+            put_int(&l->weights, l->varies[first] ? y : x);
+        } else {
+            put_int(&l->fixed_xs, x);
+            put_int(&l->fixed_ys, y);
+        }
+    }
+    return BUILT;
+}
+
+static Built add_varying_sum(Lowering *l, size_t k)
+{
+    const int32_t out = lowered_slot(l, l->outs.items[k]);
+    bool distinct = false;
+    int32_t base = 0;
+    Built built = sort_terms(l, k, &distinct);
+    if (built != BUILT || (built = base_of_sum(l, &base)) != BUILT) {
+        return built;
+    }
+    if (l->terms.count == 0 && l->xs.count == 0 && l->weighted.count >= (size_t)l->fewest_columns && distinct) {
+        return add_row(l, out, base);
+    }
+    return write_linear(l, code_of_batch(l), out, base, &l->terms, &l->weighted, l->weights.items, &l->xs, &l->ys);
+}
+
+/* A sum that is the same for all samples. */
+static Built add_uniform_sum(Lowering *l, size_t k)
+{
+    const int32_t *operands = l->operands.items + l->starts.items[k];
+    const size_t count = (size_t)(l->starts.items[k + 1] - l->starts.items[k]), plain = (size_t)l->plains.items[k];
+    const size_t pairs = (count - plain) / 2;
+    Ints *lists[] = {&l->fixed, &l->fixed_xs, &l->fixed_ys};
+    const size_t counts[] = {plain, pairs, pairs};
+    for (size_t j = 0; j < 3; j++) {
+        lists[j]->count = 0;
+        Built built = reserve_ints(lists[j], counts[j]);
+        if (built != BUILT) {
+            return built;
+        }
+        put_lowered(l, lists[j], operands, counts[j]);
+        operands += counts[j];
+    }
+    return add_sum(l, lowered_slot(l, l->outs.items[k]), &l->fixed, &l->fixed_xs, &l->fixed_ys);
+}
+
+/* --- all of it --- */
+
+/* Tell which slots vary, and give each its new number. */
+static Built renumber(Lowering *l)
+{
+    size_t uniform = 0, bases = 0;
+    for (size_t k = 0; k < l->codes.count; k++) {
+        uint8_t *varies = &l->varies[l->outs.items[k]];
+        *varies = 0;
+        for (int32_t j = l->starts.items[k]; j < l->starts.items[k + 1]; j++) {
+            *varies |= l->varies[l->operands.items[j]];
+        }
+        bases += *varies && kind_of(l, l->codes.items[k]) == KIND_SUM;
+    }
+    for (size_t slot = 0; slot < l->slots; slot++) {
+        uniform += !l->varies[slot];
+    }
+    if (l->slots + bases >= MOST_ITEMS / 2) { /* a tanh has two slots */
+        return TOO_LARGE;
+    }
+    l->next_base = (int32_t)uniform;
+    l->uniform = (int32_t)(uniform + bases + 1);
+    l->zero = l->uniform - 1;
+    l->varying = (int32_t)(l->slots - uniform);
+    int32_t counts[] = {0, l->uniform};
+    Built built = reserve_ints(&l->new_slots, l->slots);
+    for (size_t slot = 0; slot < l->slots && built == BUILT; slot++) {
+        put_int(&l->new_slots, counts[l->varies[slot]]++);
+    }
+    return built;
+}
+
+static Built add_instruction(Lowering *l, size_t k, size_t *result)
+{
+    const int32_t code = l->codes.items[k], out = l->outs.items[k], *operands = l->operands.items + l->starts.items[k];
+    const size_t count = (size_t)(l->starts.items[k + 1] - l->starts.items[k]);
+    const bool varies = l->varies[out];
+    switch (kind_of(l, code)) {
+    case KIND_SUM:
+        return varies ? add_varying_sum(l, k) : add_uniform_sum(l, k);
+    case KIND_SOFTMAX:
+        return add_softmax(l, k, (*result)++, varies ? code_of_batch(l) : &l->alone);
+    case KIND_TANH:
+        if (varies) {
+            return add_tanh(l, out, operands[0]);
+        }
+        break;
+    default:
+        break;
+    }
+    return add_simple(l, varies ? code_of_batch(l) : &l->alone, l->native_codes[code], out, operands, count,
+                      kind_of(l, code) == KIND_TAKE);
+}
+
+/* Tell whether the arrays are those of a program: no look into them goes astray. */
+static bool program_is_valid(const Lowering *l)
+{
+    const size_t count = l->codes.count;
+    if (l->outs.count != count || l->plains.count != count || l->starts.count != count + 1 ||
+        l->starts.items[0] != 0 || (size_t)l->starts.items[count] != l->operands.count) {
+        return false;
+    }
+    for (size_t k = 0; k < count; k++) {
+        const int32_t code = l->codes.items[k], out = l->outs.items[k], plain = l->plains.items[k];
+        const int32_t start = l->starts.items[k], end = l->starts.items[k + 1];
+        if (code < 0 || (size_t)code >= l->kind_count || out < 0 || (size_t)out >= l->slots || start >= end ||
+            (size_t)end > l->operands.count) {
+            return false;
+        }
+        if (kind_of(l, code) == KIND_SUM && (plain < 0 || plain > end - start || (end - start - plain) % 2 != 0)) {
+            return false;
+        }
+    }
+    for (size_t k = 0; k < l->operands.count; k++) {
+        if (l->operands.items[k] < 0 || (size_t)l->operands.items[k] >= l->slots) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static Built lower_all(Lowering *l)
+{
+    if (!program_is_valid(l)) {
+        return NOT_VALID;
+    }
+    l->met = PyMem_RawCalloc(l->slots + 1, sizeof *l->met);
+    if (l->met == NULL) {
+        return NO_MEMORY;
+    }
+    Built built = renumber(l);
+    built = built == BUILT ? group_softmaxes(l) : built;
+    size_t result = 0;
+    for (size_t k = 0; k < l->codes.count && built == BUILT; k++) {
+        built = add_instruction(l, k, &result);
+    }
+    return built == BUILT ? flush(l) : built;
+}
+
+static void free_lowering(Lowering *l)
+{
+    Ints *ints[] = {&l->new_slots,      &l->alone.numbers, &l->alone.starts,  &l->batch.numbers,   &l->batch.starts,
+                    &l->waiting.numbers, &l->waiting.starts, &l->rows.outs,     &l->rows.bases,      &l->rows.weighted,
+                    &l->rows.weights,   &l->terms,         &l->fixed,         &l->xs,              &l->ys,
+                    &l->weighted,       &l->weights,       &l->fixed_xs,      &l->fixed_ys,        &l->softmax_of,
+                    &l->out_of_result,  &l->next_result};
+    for (size_t k = 0; k < sizeof ints / sizeof *ints; k++) {
+        PyMem_RawFree(ints[k]->items);
+    }
+    PyMem_RawFree(l->met);
+    PyMem_RawFree(l->softmaxes);
+    PyMem_RawFree(l->seen.cells);
+    PyMem_RawFree(l->varies);
+}
+
+/* lower(codes, outs, starts, operands, plains, varies, indices, native_codes, kinds, figures): see lowering.py. */
+static PyObject *lower_program(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Py_buffer v[9];
+    Lowering l;
+    memset(&l, 0, sizeof l);
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*y*(iiiiiii):lower", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6],
+                          &v[7], &v[8], &l.linear, &l.matrix, &l.dot, &l.tanh, &l.fewest_rows, &l.fewest_columns,
+                          &l.fewest_in_a_row)) {
+        return NULL;
+    }
+    l.codes = ints_of_view(&v[0]);
+    l.outs = ints_of_view(&v[1]);
+    l.starts = ints_of_view(&v[2]);
+    l.operands = ints_of_view(&v[3]);
+    l.plains = ints_of_view(&v[4]);
+    l.slots = (size_t)v[5].len;
+    l.indices = ints_of_view(&v[6]);
+    l.native_codes = v[7].buf;
+    l.kinds = v[8].buf;
+    l.kind_count = (size_t)v[8].len;
+    l.varies = PyMem_RawMalloc(l.slots + 1);
+    Built built = l.varies == NULL ? NO_MEMORY
+                  : (size_t)v[7].len / sizeof(int32_t) == l.kind_count && l.fewest_in_a_row > 0 ? BUILT
+                                                                                                 : NOT_VALID;
+    if (built == BUILT) {
+        for (size_t k = 0; k < l.slots; k++) {
+            l.varies[k] = ((const uint8_t *)v[5].buf)[k] != 0;
+        }
+        Py_BEGIN_ALLOW_THREADS
+        built = lower_all(&l);
+        Py_END_ALLOW_THREADS
+    }
+    PyObject *result = NULL;
+    if (built != BUILT) {
+        explain(built, "compile");
+    } else {
+        result = Py_BuildValue("iiNNNNN", l.uniform, l.varying, bytes_of_ints(&l.new_slots),
+                               bytes_of_ints(&l.alone.numbers), bytes_of_ints(&l.alone.starts),
+                               bytes_of_ints(&l.batch.numbers), bytes_of_ints(&l.batch.starts));
+    }
+    free_lowering(&l);
+    for (int k = 0; k < 9; k++) {
+        PyBuffer_Release(&v[k]);
+    }
+    return result;
+}
+
+#endif

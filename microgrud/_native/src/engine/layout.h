@@ -1,0 +1,184 @@
+/* What a node is made of, and what the module keeps; how either is found from an object.
+ *
+ * A node with up to two operands is one block of 80 bytes with the collector's header: what the operand is, a node or a
+ * number, stands in the flags, so that a number costs no object. What few nodes have (a label, a closure, an operation
+ * of the user's, more than two operands) stands in a block of its own, the Details.
+ */
+#ifndef MICROGRUD_LAYOUT_H
+#define MICROGRUD_LAYOUT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+#include "ops/ops.h"
+
+#ifdef Py_GIL_DISABLED
+#error "The marks in the nodes are guarded by the GIL: on a free-threaded Python the engine in plain Python runs."
+#endif
+
+typedef struct Node Node;
+
+typedef union {
+    Node *node;
+    double number;
+} Operand;
+
+typedef struct {
+    PyObject *label;      /* NULL for the empty string */
+    PyObject *operation;  /* of a node whose operation is not of the table: an Operation, or a name */
+    PyObject *closure;    /* what a node built by hand does in the backward pass, or NULL */
+    PyObject *operands[]; /* Values and floats */
+} Details;
+
+enum {
+    FIRST_IS_NUMBER = 1,
+    SECOND_IS_NUMBER = 2,
+    DETAILED = 4,   /* operands and more are in details */
+    BY_RULES = 8,   /* the backward pass asks the Operation, not the kernels */
+    COLLECTED = 16, /* known to the garbage collector: it, or what it depends on, may be part of a cycle */
+    USED = 32,      /* an operand of another node, or once was */
+    VARIABLE = 64,  /* depends on a variable, while outside.h looks at its graph */
+    LISTED = 128,   /* already in the list, while parameters.h lists parameters */
+};
+
+struct Node {
+    PyObject_HEAD
+    PyObject *weakrefs;
+    double data;
+    union {
+        double grad;
+        Node *link; /* while a walk or a deallocation is under way, which keep their lists in the nodes */
+    };
+    uint32_t progress; /* while a walk is under way: how many operands it has seen, plus 1; 0 before */
+    uint8_t op;
+    uint8_t flags;
+    uint8_t count; /* of the operands in place; of those in details, 1 stands for one or more */
+    uint8_t place; /* in its page, counted from 1; 0 if the node is in none */
+    union {
+        Operand operands[2];
+        struct {
+            Details *details;
+            size_t detailed_count;
+        };
+    };
+};
+
+typedef struct Page Page; /* of memory for nodes: pages.h */
+
+/* The objects of the Python modules that the engine uses, for what is rare: conversions, errors, anomalies, copies.
+ * X(field, module, name) */
+#define IMPORTED_OBJECTS(X)                                                                                            \
+    X(recording, "microgrud.engine.grad_mode", "_recording")                                                           \
+    X(as_float, "microgrud.common.numbers", "as_float")                                                               \
+    X(as_sequence, "microgrud.common.numbers", "as_sequence")                                                          \
+    X(is_number, "microgrud.engine.operators", "_is_number")                                                           \
+    X(check_forward, "microgrud.engine.anomaly", "check_forward")                                                      \
+    X(watching, "microgrud.engine.anomaly", "is_detecting")                                                            \
+    X(pass_on_checked, "microgrud.engine.anomaly", "pass_on_checked")                                                  \
+    X(compared, "microgrud.engine.tracing", "compared")                                                                \
+    X(looked_at, "microgrud.engine.tracing", "looked_at")                                                              \
+    X(detached, "microgrud.engine.tracing", "detached")                                                                \
+    X(peeked, "microgrud.engine.tracing", "peeked")                                                                    \
+    X(made, "microgrud.engine.tracing", "made")                                                                        \
+    X(copy_node, "microgrud.engine.copying", "copy_node")                                                              \
+    X(deepcopy_graph, "microgrud.engine.copying", "deepcopy_graph")                                                    \
+    X(reduce_graph, "microgrud.engine.copying", "reduce_graph")
+
+/* What the module keeps for one interpreter. */
+typedef struct {
+    PyTypeObject *value_type, *function_type;
+    PyObject *operations[OP_COUNT]; /* the entries of ops.TABLE; None where there is none */
+    bool is_total[OP_COUNT];        /* raises for no operands */
+    PyObject *indices;              /* from an Operation of the table to its Op, as an int */
+    PyObject *empty;                /* "" */
+    PyObject *switched;             /* the list of recording.py that is empty until recording is switched */
+    PyObject *watched;              /* the list of watching.py that is empty unless someone watches */
+    PyObject *pass_on_name, *record_name;   /* "_pass_on" and "_record" */
+    PyObject *twin, *topological_order;     /* the class of engine.py, and the function in C */
+#define FIELD(field, module, name) PyObject *field;
+    IMPORTED_OBJECTS(FIELD)
+#undef FIELD
+    Page *pages; /* those with room, of which the first is filled */
+    Page *full_pages;
+    size_t empty_pages;
+    size_t freed_pages; /* since memory was last given back to the system */
+    size_t late, late_enough; /* nodes that the collector was told of late, and at how many it has to run */
+    bool header_fits; /* whether the collector's header is what pages.h takes it for */
+    Node **order;     /* the buffer of the backward pass, kept between passes */
+    size_t order_capacity;
+} State;
+
+static void value_dealloc(PyObject *self);
+
+/* The type and the state of the first interpreter that loaded the module, which for nearly all is the only one: they
+ * save two calls into Python a node. Others ask for their own. They are the process's, and guarded by its one lock:
+ * interpreters with a lock of their own cannot load the module. */
+static PyTypeObject *first_type;
+static State *first_state;
+
+/* Nodes of the very type, and not of a subclass, are known by their destructor: that takes no look at the state. */
+static inline bool is_plain_value(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    return type == first_type || type->tp_dealloc == value_dealloc;
+}
+
+static inline bool is_value(const State *state, PyObject *object)
+{
+    return is_plain_value(object) || PyType_IsSubtype(Py_TYPE(object), state->value_type);
+}
+
+/* The type of Values that an object is an instance of, itself or by inheritance; NULL if it is no Value. */
+static inline PyTypeObject *plain_type(PyTypeObject *type)
+{
+    while (type != NULL && type->tp_dealloc != value_dealloc) {
+        type = type->tp_base;
+    }
+    return type;
+}
+
+/* The state, from the type or a subclass of it. */
+static inline State *state_of_type(PyTypeObject *type)
+{
+    if (type == first_type) {
+        return first_state;
+    }
+    type = plain_type(type);
+    return type == first_type ? first_state : PyType_GetModuleState(type);
+}
+
+static inline State *state_of(PyObject *value)
+{
+    return state_of_type(Py_TYPE(value));
+}
+
+static inline Node *as_node(PyObject *object)
+{
+    return (Node *)object;
+}
+
+static inline size_t count_of(const Node *node)
+{
+    return node->flags & DETAILED ? node->detailed_count : node->count;
+}
+
+/* Return operand k, or NULL if it is a number, which is then in *number. */
+static inline Node *operand_of(const Node *node, size_t k, double *number)
+{
+    if (node->flags & DETAILED) {
+        PyObject *operand = node->details->operands[k];
+        if (PyFloat_CheckExact(operand)) {
+            *number = PyFloat_AS_DOUBLE(operand);
+            return NULL;
+        }
+        return as_node(operand);
+    }
+    if (node->flags & (FIRST_IS_NUMBER << k)) {
+        *number = node->operands[k].number;
+        return NULL;
+    }
+    return node->operands[k].node;
+}
+
+#endif

@@ -1,0 +1,525 @@
+/* The engine in C: the twin of microgrud/engine.py.
+ *
+ * The Python engine is the specification. This one is the same class with the same bits, at the price of a float or two
+ * an operation, and it is complete only together with it: whatever is rare is left to Python, so that it is worded, and
+ * decided, once.
+ *
+ *   kernels.h     functions of floats that Python's math has not, in the order of operations of kernels.py
+ *   powers.h      powers, lengths and angles, with what their derivatives are made of
+ *   ops.h         the table: value and local derivatives of each operation, from which the kernels are made
+ *   layout.h      what a node is made of, and what the module keeps
+ *   pages.h       the memory of nodes
+ *   node.h        the birth and the death of a node
+ *   record.h      from operands to a node that remembers them
+ *   arithmetic.h  the operators, and the methods without arguments
+ *   backward.h    the walk over a graph, and the chain rule
+ *   attributes.h  construction, attributes, copies
+ *   functions.h   the functions of microgrud.functions as callables of C
+ *   parameters.h  the parameters of a Module
+ *   vectors.h     the numbers of a list of Values from and to a vector
+ *   outside.h     whether a graph reaches a Value that somebody else holds
+ *
+ * And what compile() makes of a recording, for the interpreter in tape/
+ *
+ *   buffers.h     lists of numbers that grow, and tables of what was seen before
+ *   flatten.h     a graph as arrays
+ *   building.h    the instructions of its program: common subexpressions, constants, sums of products
+ *   lowering.h    these in the numbers that the interpreter reads
+ *   liveness.h    and once more with fewer slots, for runs without a backward pass
+ *
+ * What makes it fast
+ *   - A node is one block of 80 bytes, the collector's header included; a number beside a node costs no object.
+ *   - A graph lies in memory in the order in which it was made, however many were made and freed before it.
+ *   - Local derivatives are computed in the backward pass: a node remembers its operands, and nothing else.
+ *   - Operands are looked at by the addresses of their types, floats first. Nothing is converted that is a float.
+ *   - A walk keeps its stack in the nodes, and its marks: no set, no look-up, no reference counted.
+ *   - The destructor keeps its list of the dying in the nodes too.
+ *
+ * What makes the bits agree
+ *   - Both engines do the same operations in the same order, on IEEE doubles; the compiler may not contract them
+ *     (-ffp-contract=off). Both call the same C library; where Python's math is its own (hypot, the remainder, rounding
+ *     to digits), it is asked.
+ *   - A value or a local derivative that is not finite is thrown away, and Python is asked: it raises what floats raise,
+ *     or finds that infinity is right.
+ *
+ * Who owns what
+ *   - A node owns a reference to each operand, and its Details. The State owns everything else, for one interpreter.
+ *   - A walk borrows the nodes it has found, until Python code is about to run: then it holds them all.
+ *   - Arithmetic makes no cycles, and its nodes are not known to the collector. Those are that can be part of one:
+ *     built by hand, instances of subclasses, with a closure, a label that refers to something or an operation of the
+ *     user's, and what is computed from them. Where others were computed before, it is told of every node there is.
+ *
+ * Threads: all state is guarded by the lock, which the interpreters that can load the module share.
+ *
+ * Differences from the Python engine
+ *   - Attributes that are set by hand are checked, `_operands` takes Values and floats alone, and none can be deleted.
+ *     The error of an attribute that a node has no room for says what to write: a class that is written in Python would
+ *     pay for that with a call at each assignment.
+ *   - `data`, `grad` and the like are descriptors of C, not properties; functions are callables of C, not functions. What
+ *     is assigned to the class Value itself, or to a function, is not seen, or refused.
+ *   - A Value that was never initialised is 0.
+ */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "engine/arithmetic.h"
+#include "engine/attributes.h"
+#include "engine/backward.h"
+#include "engine/parameters.h"
+#include "builder/flatten.h"
+#include "engine/functions.h"
+#include "engine/identity.h"
+#include "builder/liveness.h"
+#include "builder/lowering.h"
+#include "engine/outside.h"
+#include "engine/vectors.h"
+
+/* --- the type Value --- */
+
+static PyMethodDef value_methods[] = {
+#define METHOD(identifier, name, value, slope)                                                                         \
+    {#name, (PyCFunction)(void (*)(void))value_method_##name, METH_FASTCALL | METH_KEYWORDS,                         \
+     #name "($self)\n--\n\nReturn `microgrud." #name "` of this node."},
+    UNARY_METHODS(METHOD)
+#undef METHOD
+    {"_record", (PyCFunction)(void (*)(void))value_record, METH_FASTCALL | METH_CLASS,
+     "_record($type, operation, /, *operands)\n--\n\n"
+     "Compute the result of an operation, and make it a node that remembers its operands."},
+    {"backward", (PyCFunction)(void (*)(void))value_method_backward, METH_FASTCALL | METH_KEYWORDS,
+     "backward($self)\n--\n\n"
+     "Compute the derivative of this node by every node it depends on, into their `grad`.\n\n"
+     "Leaves add the new derivative to what their `grad` held (`zero_grad()` clears it before the next step); the\n"
+     "nodes in between hold that of this pass, whatever they held before, so that a second pass counts nothing twice.\n"
+     "Takes time linear in the number of operands. If a rule raises, or Ctrl-C ends the pass, the leaves keep the\n"
+     "gradients they had."},
+    {"zero_grad", (PyCFunction)(void (*)(void))value_method_zero_grad, METH_FASTCALL | METH_KEYWORDS,
+     "zero_grad($self)\n--\n\nSet the grad of this node and of everything it depends on to zero."},
+    {"_pass_on", (PyCFunction)(void (*)(void))value_method__pass_on, METH_FASTCALL | METH_KEYWORDS,
+     "_pass_on($self)\n--\n\n"
+     "Add to each parent's grad this node's grad times the local derivative: the chain rule."},
+    {"item", (PyCFunction)(void (*)(void))value_method_item, METH_FASTCALL | METH_KEYWORDS,
+     "item($self)\n--\n\nReturn the number as a float, without its history."},
+    {"detach", (PyCFunction)(void (*)(void))value_method_detach, METH_FASTCALL | METH_KEYWORDS,
+     "detach($self)\n--\n\nReturn a leaf with the same number and label, through which no gradient flows."},
+    {"__copy__", value_copy, METH_NOARGS, NULL},
+    {"__deepcopy__", value_deepcopy, METH_O, NULL},
+    {"__reduce_ex__", value_reduce_ex, METH_O, NULL},
+    {"__sizeof__", value_sizeof, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef value_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(Node, weakrefs), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyGetSetDef value_getset[] = {
+    {"data", get_data, set_data, "The number.", "data"},
+    {"grad", get_grad, set_grad,
+     "The derivative of the root of the last backward pass by this node; on a leaf it adds up over passes.", "grad"},
+    {"_data", get_number, set_raw_data, "The number, for the package's own use.", "_data"},
+    {"_number", get_number, set_raw_data, NULL, "_number"}, /* a slot of the twin */
+    {"_grad", get_derivative, set_derivative, NULL, "_grad"},
+    {"label", get_label, set_label, NULL, "label"},
+    {"is_leaf", get_is_leaf, set_by_twin,
+     "Whether the node has no operands on record: made by the user, by `detach()`, or inside `no_grad()`.", "is_leaf"},
+    {"_prev", get_parents, set_by_twin, "The parents in order, one entry per use: `(a, a)` for `a * a`.", "_prev"},
+    {"_op", get_op, set_by_twin, "The short name of the operation that made the node, empty for a leaf.", "_op"},
+    {"_operands", get_operands, set_operands, NULL, "_operands"},
+    {"_operation", get_operation, set_operation, NULL, "_operation"},
+    {"_closure", get_closure, set_closure, NULL, "_closure"},
+    {"_backward", get_backward, set_backward,
+     "What passes this node's grad on to its parents; assign a closure to a node built by hand.", "_backward"},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot value_slots[] = {
+    /* the signature; the text is the twin's */
+    {Py_tp_doc, "Value(data, _children=(), _op='', label='', *, children=None, local_grads=None)\n--\n\n"},
+    {Py_tp_new, value_new},
+    {Py_tp_init, value_init},
+    {Py_tp_dealloc, value_dealloc},
+    {Py_tp_traverse, value_traverse},
+    {Py_tp_clear, value_clear},
+    {Py_tp_repr, value_repr},
+    {Py_tp_setattro, value_setattro},
+    {Py_tp_hash, value_hash},
+    {Py_tp_richcompare, value_compare},
+    {Py_tp_methods, value_methods},
+    {Py_tp_members, value_members},
+    {Py_tp_getset, value_getset},
+    {Py_nb_add, value_add},
+    {Py_nb_subtract, value_subtract},
+    {Py_nb_multiply, value_multiply},
+    {Py_nb_true_divide, value_divide},
+    {Py_nb_power, value_power},
+    {Py_nb_negative, value_negate},
+    {Py_nb_positive, value_identity},
+    {Py_nb_absolute, value_absolute},
+    {Py_nb_bool, value_bool},
+    {0, NULL},
+};
+
+static PyType_Spec value_spec = {
+    .name = "microgrud.engine.Value",
+    .basicsize = sizeof(Node),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = value_slots,
+};
+
+/* --- the module --- */
+
+static State *state_of_module(PyObject *module)
+{
+    return PyModule_GetState(module);
+}
+
+/* adopt(python_value, topological_order): take over from the twin what is said only once. */
+static PyObject *adopt(PyObject *module, PyObject *args)
+{
+    State *state = state_of_module(module);
+    PyObject *twin, *order;
+    if (!PyArg_ParseTuple(args, "OO:adopt", &twin, &order)) {
+        return NULL;
+    }
+    PyObject *doc = PyObject_GetAttrString(twin, "__doc__");
+    PyObject *function = function_new(state, order, OP_NONE);
+    int status = -1;
+    if (doc != NULL && function != NULL) {
+        Py_XSETREF(state->twin, Py_NewRef(twin));
+        Py_XSETREF(state->topological_order, Py_NewRef(function));
+        status = PyObject_SetAttrString((PyObject *)state->value_type, "__doc__", doc);
+    }
+    Py_XDECREF(doc);
+    if (status < 0) {
+        Py_XDECREF(function);
+        return NULL;
+    }
+    return function;
+}
+
+/* accelerate(function, operation): the function as a callable of C. */
+static PyObject *accelerate(PyObject *module, PyObject *args)
+{
+    State *state = state_of_module(module);
+    PyObject *twin, *operation;
+    if (!PyArg_ParseTuple(args, "OO:accelerate", &twin, &operation)) {
+        return NULL;
+    }
+    int op = op_of(state, operation);
+    if (op < 0) {
+        return NULL;
+    }
+    if (op == OP_NONE) { /* of a table that is newer than this engine */
+        return Py_NewRef(twin);
+    }
+    return function_new(state, twin, (Op)op);
+}
+
+static PyObject *read_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    return copy_numbers(state_of_module(module), args, nargs, TO_VECTOR);
+}
+
+static PyObject *write_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    return copy_numbers(state_of_module(module), args, nargs, FROM_VECTOR);
+}
+
+static PyObject *add_to_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    return copy_numbers(state_of_module(module), args, nargs, ADDED);
+}
+
+static PyObject *flatten(PyObject *module, PyObject *args)
+{
+    return flatten_graph(state_of_module(module), args);
+}
+
+static PyObject *find_parameters(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    return parameters_of(state_of_module(module), args, nargs);
+}
+
+static PyObject *clear_gradients(PyObject *module, PyObject *parameters)
+{
+    return clear_gradients_of(state_of_module(module), parameters);
+}
+
+static PyMethodDef module_methods[] = {
+    {"adopt", adopt, METH_VARARGS,
+     "adopt($module, python_value, topological_order, /)\n--\n\n"
+     "Take the docstring of the Python engine and the words for wrong calls; return its topological_order in C."},
+    {"accelerate", accelerate, METH_VARARGS,
+     "accelerate($module, function, operation, /)\n--\n\n"
+     "Return a function of an operation of the table as a callable of C; one of another operation as it is."},
+    {"read_numbers", (PyCFunction)(void (*)(void))read_numbers, METH_FASTCALL,
+     "read_numbers($module, parameters, of_gradients, vector, /)\n--\n\n"
+     "Copy the data, or the gradients, of Values into a vector of doubles."},
+    {"add_to_numbers", (PyCFunction)(void (*)(void))add_to_numbers, METH_FASTCALL,
+     "add_to_numbers($module, parameters, of_gradients, vector, /)\n--\n\n"
+     "Add a vector to the parameters' data or gradients, at once for all other threads."},
+    {"write_numbers", (PyCFunction)(void (*)(void))write_numbers, METH_FASTCALL,
+     "write_numbers($module, parameters, of_gradients, vector, /)\n--\n\n"
+     "Set the data, or the gradients, of Values from a vector of doubles."},
+    {"find_parameters", (PyCFunction)(void (*)(void))find_parameters, METH_FASTCALL,
+     "find_parameters($module, module, kind, leaves_and, named, /)\n--\n\n"
+     "Return the parameters found in a Module, each once, as microgrud.nn.module does; `kind` is the class Module."},
+    {"clear_gradients", clear_gradients, METH_O,
+     "clear_gradients($module, parameters, /)\n--\n\nSet the grad of every parameter to zero."},
+    {"held_outside", held_outside, METH_VARARGS,
+     "held_outside($module, order, holding, weight, inputs, dependent, /)\n--\n\n"
+     "Return a node of a graph that is held by more than the graph and two lists, or None; see microgrud.autodiff.outside."},
+    {"all_identical", (PyCFunction)(void (*)(void))all_identical, METH_FASTCALL,
+     "all_identical($module, containers, contents, /)\n--\n\n"
+     "Tell whether lists, tuples and dicts hold the very things that they held; see microgrud.train.listed."},
+    {"flatten", flatten, METH_VARARGS,
+     "flatten($module, ends, known, /)\n--\n\n"
+     "Return all that ends, a tuple of Values and floats, depend on, as the fields of microgrud.tape.graph.Graph."},
+    {"build", build_program, METH_VARARGS,
+     "build($module, codes, starts, operands, numbers, data, leaf_slots, ends, roles, outputs, linear, /)\n--\n\n"
+     "Return the instructions of a flattened recording, as microgrud.tape.building does."},
+    {"lower", lower_program, METH_VARARGS,
+     "lower($module, codes, outs, starts, operands, plains, varies, indices, native_codes, kinds, figures, /)\n--\n\n"
+     "Return instructions as the numbers that the tape's interpreter reads, as microgrud.tape.lowering does."},
+    {"reuse", reuse_slots, METH_VARARGS,
+     "reuse($module, numbers, starts, inputs, pinned, uniform, codes, /)\n--\n\n"
+     "Return instructions where later results have the slots of earlier ones, as microgrud.tape.liveness does."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyObject *import_from(const char *module_name, const char *name)
+{
+    PyObject *module = PyImport_ImportModule(module_name);
+    PyObject *found = module == NULL ? NULL : PyObject_GetAttrString(module, name);
+    Py_XDECREF(module);
+    return found;
+}
+
+/* Look every operation of the table up in ops.TABLE. */
+static int bind_operations(State *state)
+{
+    PyObject *table = import_from("microgrud.engine.ops", "TABLE");
+    if (table == NULL) {
+        return -1;
+    }
+    for (int op = 0; op < OP_COUNT; op++) {
+        if (OPERATION_NAMES[op] == NULL) {
+            continue;
+        }
+        PyObject *operation = PyMapping_GetItemString(table, OPERATION_NAMES[op]);
+        PyObject *index = operation == NULL ? NULL : PyLong_FromLong(op);
+        int status = index == NULL ? -1 : PyDict_SetItem(state->indices, operation, index);
+        PyObject *total = status < 0 ? NULL : PyObject_GetAttrString(operation, "total");
+        status = total == NULL ? -1 : PyObject_IsTrue(total);
+        state->is_total[op] = status > 0;
+        Py_XDECREF(total);
+        Py_XDECREF(index);
+        if (operation != NULL) {
+            Py_SETREF(state->operations[op], operation);
+        }
+        if (status < 0) {
+            Py_DECREF(table);
+            return -1;
+        }
+    }
+    Py_DECREF(table);
+    return 0;
+}
+
+/* Make the two types, and the objects that are looked up in them. */
+static int make_types(PyObject *module, State *state)
+{
+    PyObject *operators = import_from("microgrud.engine.operators", "Operators");
+    PyObject *methods = operators == NULL ? NULL : import_from("microgrud.engine.methods", "OperationMethods");
+    PyObject *bases = methods == NULL ? NULL : PyTuple_Pack(2, operators, methods);
+    Py_XDECREF(operators);
+    Py_XDECREF(methods);
+    if (bases == NULL) {
+        return -1;
+    }
+    state->value_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &value_spec, bases);
+    Py_DECREF(bases);
+    if (state->value_type == NULL || PyModule_AddType(module, state->value_type) < 0) {
+        return -1;
+    }
+    state->function_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &function_spec, NULL);
+    if (state->function_type == NULL || PyModule_AddType(module, state->function_type) < 0) {
+        return -1;
+    }
+    state->value_type->tp_vectorcall = value_vectorcall;
+    /* Errors of Python's own name a type as the type does, and a class made by a class statement has a short name. */
+    PyObject *name = PyUnicode_FromString("Value");
+    int status = name == NULL ? -1 : PyObject_SetAttrString((PyObject *)state->value_type, "__name__", name);
+    Py_XDECREF(name);
+    return status;
+}
+
+/* Tell whether the collector's header is as large as pages.h has it: what sys.getsizeof adds to what the object says.
+ * On a Python with another one nodes come from its allocator. Return -1 on error. */
+static int collector_header_fits(const State *state)
+{
+    PyObject *node = state->value_type->tp_alloc(state->value_type, 0), *whole = NULL;
+    if (node == NULL) {
+        return -1;
+    }
+    as_node(node)->flags = COLLECTED; /* as tp_alloc leaves it */
+    PyObject *getsizeof = import_from("sys", "getsizeof");
+    if (getsizeof != NULL) {
+        whole = PyObject_CallOneArg(getsizeof, node);
+    }
+    Py_ssize_t size = whole == NULL ? -1 : PyLong_AsSsize_t(whole);
+    Py_DECREF(node);
+    Py_XDECREF(getsizeof);
+    Py_XDECREF(whole);
+    return size < 0 ? -1 : size == SLOT;
+}
+
+/* All objects that the State holds, the types apart: X(field). */
+#define HELD_OBJECTS(X)                                                                                                \
+    X(indices)                                                                                                         \
+    X(empty)                                                                                                           \
+    X(switched)                                                                                                        \
+    X(watched)                                                                                                        \
+    X(pass_on_name)                                                                                                    \
+    X(record_name)                                                                                                     \
+    X(twin)                                                                                                            \
+    X(topological_order)
+
+static int execute(PyObject *module)
+{
+    State *state = state_of_module(module);
+    memset(state, 0, sizeof *state);
+    for (int op = 0; op < OP_COUNT; op++) {
+        state->operations[op] = Py_NewRef(Py_None);
+    }
+    state->twin = Py_NewRef(Py_None);
+    state->topological_order = Py_NewRef(Py_None);
+    state->indices = PyDict_New();
+    state->empty = PyUnicode_FromString("");
+    state->pass_on_name = PyUnicode_InternFromString("_pass_on");
+    state->record_name = PyUnicode_InternFromString("_record");
+    if (state->indices == NULL || state->empty == NULL || state->pass_on_name == NULL || state->record_name == NULL) {
+        return -1;
+    }
+#define IMPORT(field, module_name, name)                                                                               \
+    state->field = import_from(module_name, name);                                                                     \
+    if (state->field == NULL) {                                                                                        \
+        return -1;                                                                                                     \
+    }
+    IMPORTED_OBJECTS(IMPORT)
+#undef IMPORT
+    state->switched = import_from("microgrud.engine.grad_mode", "_switched");
+    if (state->switched == NULL) {
+        return -1;
+    }
+    state->watched = import_from("microgrud.engine.tracing", "_watched");
+    if (state->watched == NULL) {
+        return -1;
+    }
+    if (!PyList_CheckExact(state->switched) || !PyList_CheckExact(state->watched)) {
+        PyErr_SetString(PyExc_TypeError, "microgrud.engine.grad_mode._switched and microgrud.engine.tracing._watched: expected lists");
+        return -1;
+    }
+    if (bind_operations(state) < 0 || make_types(module, state) < 0) {
+        return -1;
+    }
+    /* Where the tape finds data and grad of a Value: what it reads and writes at every step. */
+    PyObject *offsets = Py_BuildValue("nn", (Py_ssize_t)offsetof(Node, data), (Py_ssize_t)offsetof(Node, grad));
+    int added = offsets == NULL ? -1 : PyModule_AddObjectRef(module, "NUMBER_OFFSETS", offsets);
+    Py_XDECREF(offsets);
+    int fits = added < 0 ? -1 : collector_header_fits(state);
+    if (fits < 0) {
+        return -1;
+    }
+    state->header_fits = fits;
+    state->late_enough = LEAST_LATE;
+    if (first_type == NULL) {
+        first_state = state;
+        first_type = state->value_type;
+    }
+    return 0;
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    State *state = state_of_module(module);
+    Py_VISIT(state->value_type);
+    Py_VISIT(state->function_type);
+    for (int op = 0; op < OP_COUNT; op++) {
+        Py_VISIT(state->operations[op]);
+    }
+#define VISIT(field) Py_VISIT(state->field);
+#define VISIT_IMPORTED(field, source, name) VISIT(field)
+    HELD_OBJECTS(VISIT)
+    IMPORTED_OBJECTS(VISIT_IMPORTED)
+#undef VISIT
+#undef VISIT_IMPORTED
+    return 0;
+}
+
+/* Put None, which is an error to call but no crash, in the place of what can be part of a cycle. The rest stays: with it
+ * arithmetic goes on as long as anyone can reach it. */
+static int module_clear(PyObject *module)
+{
+    State *state = state_of_module(module);
+    for (int op = 0; op < OP_COUNT; op++) {
+        Py_XSETREF(state->operations[op], Py_NewRef(Py_None));
+    }
+#define FORGET(field, ...) Py_XSETREF(state->field, Py_NewRef(Py_None));
+    IMPORTED_OBJECTS(FORGET)
+#undef FORGET
+    Py_XSETREF(state->twin, Py_NewRef(Py_None));
+    Py_XSETREF(state->topological_order, Py_NewRef(Py_None));
+    return 0;
+}
+
+static void module_free(void *module)
+{
+    State *state = state_of_module(module);
+    if (state == NULL) {
+        return; /* never executed */
+    }
+    if (first_state == state) {
+        first_type = NULL;
+        first_state = NULL;
+    }
+    leave_all_pages(state);
+    PyMem_Free(state->order);
+    for (int op = 0; op < OP_COUNT; op++) {
+        Py_CLEAR(state->operations[op]);
+    }
+#define CLEAR(field) Py_CLEAR(state->field);
+#define CLEAR_IMPORTED(field, source, name) CLEAR(field)
+    HELD_OBJECTS(CLEAR)
+    IMPORTED_OBJECTS(CLEAR_IMPORTED)
+#undef CLEAR
+#undef CLEAR_IMPORTED
+    Py_CLEAR(state->value_type);
+    Py_CLEAR(state->function_type);
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, execute},
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_SUPPORTED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "microgrud._native.engine",
+    .m_doc = "The engine in C: the same class as that of microgrud/engine.py, and the same bits.",
+    .m_size = sizeof(State),
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC PyInit_engine(void)
+{
+    return PyModuleDef_Init(&definition);
+}

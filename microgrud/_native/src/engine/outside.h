@@ -1,0 +1,90 @@
+/* The search for a Value that a computation depends on and that somebody else holds: the twin of microgrud/outside.py,
+ * which gives the reasons.
+ *
+ * The uses of a node within the graph are counted in its `progress`, which is 0 outside of walks, and a node that depends
+ * on a variable is marked in its flags. No Python code runs meanwhile.
+ */
+#ifndef MICROGRUD_OUTSIDE_H
+#define MICROGRUD_OUTSIDE_H
+
+#include "engine/layout.h"
+
+/* Count the uses of a node's operands; tell whether one of them depends on a variable. */
+static bool use_operands(const Node *node)
+{
+    bool depends = false;
+    for (size_t k = 0; k < count_of(node); k++) {
+        double number = 0.0;
+        Node *operand = operand_of(node, k, &number);
+        if (operand != NULL) {
+            operand->progress++;
+            depends |= (operand->flags & VARIABLE) != 0;
+        }
+    }
+    return depends;
+}
+
+/* Tell whether all items of a list are Values; raise if not. */
+static bool are_values(const State *state, PyObject *list)
+{
+    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(list); k++) {
+        if (!is_value(state, PyList_GET_ITEM(list, k))) {
+            PyErr_SetString(PyExc_TypeError, "held_outside: expected lists of Values");
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Set the marks of listed nodes back to what they are outside of this file. */
+static void clear_marks(PyObject *list)
+{
+    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(list); k++) {
+        Node *node = as_node(PyList_GET_ITEM(list, k));
+        node->progress = 0;
+        node->flags &= (uint8_t)~VARIABLE;
+    }
+}
+
+/* held_outside(order, holding, weight, inputs, dependent): see microgrud/outside.py. The order must hold the operands of
+ * all its nodes, whose marks would stay otherwise. */
+static PyObject *held_outside(PyObject *module, PyObject *args)
+{
+    State *state = PyModule_GetState(module);
+    PyObject *order, *holding, *inputs;
+    int weight, dependent;
+    if (!PyArg_ParseTuple(args, "O!O!iO!p:held_outside", &PyList_Type, &order, &PyList_Type, &holding, &weight,
+                          &PyList_Type, &inputs, &dependent) ||
+        !are_values(state, order) || !are_values(state, holding) || !are_values(state, inputs)) {
+        return NULL;
+    }
+    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(inputs); k++) {
+        Node *node = as_node(PyList_GET_ITEM(inputs, k));
+        node->flags |= VARIABLE;
+        node->progress++;
+    }
+    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(order); k++) {
+        Node *node = as_node(PyList_GET_ITEM(order, k));
+        node->progress++; /* the order's own reference */
+        if (use_operands(node)) {
+            node->flags |= VARIABLE;
+        }
+    }
+    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(holding); k++) {
+        as_node(PyList_GET_ITEM(holding, k))->progress += (uint32_t)weight;
+    }
+    PyObject *found = Py_None;
+    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(order) && found == Py_None; k++) {
+        Node *node = as_node(PyList_GET_ITEM(order, k));
+        const bool depends = (node->flags & VARIABLE) != 0;
+        if (depends == (dependent != 0) && Py_REFCNT(node) > (Py_ssize_t)node->progress) {
+            found = (PyObject *)node;
+        }
+    }
+    clear_marks(order);
+    clear_marks(holding);
+    clear_marks(inputs);
+    return Py_NewRef(found);
+}
+
+#endif

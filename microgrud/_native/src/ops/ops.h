@@ -1,0 +1,301 @@
+/* The operation table, the twin of microgrud/ops.py: one line an operation.
+ *
+ * A line has the identifier, the name by which ops.TABLE knows the operation, its value and its local derivatives, as
+ * expressions in the operands x, y, w and the result z. From these lines come the enumeration, the names, the kernels of
+ * the forward and of the backward pass, and the operators and methods in arithmetic.h. `tests/test_parity.py` compares
+ * every entry with its twin, bit by bit.
+ *
+ * A value or a slope that is not finite is never used: the caller asks the twin, which knows what to raise, or that
+ * infinity is right. So nothing here checks for division by zero, for domains or for overflow.
+ */
+#ifndef MICROGRUD_OPS_H
+#define MICROGRUD_OPS_H
+
+#include "ops/kernels.h"
+#include "ops/powers.h"
+
+/* X(identifier, name, value, slope) of one operand x. */
+#define UNARY_OPERATIONS(X)                                                                                            \
+    X(NEGATE, negate, -x, -1.0)                                                                                        \
+    X(IDENTITY, identity, x, 1.0)                                                                                      \
+    X(SECH_SQUARED, sech_squared, kernel_sech_squared(x), -2.0 * z * tanh(x))                                          \
+    X(GELU_SLOPE, gelu_slope, kernel_gelu_slope(x), gelu_curvature(x))                                                 \
+    X(ROUND, round, rint(x) + 0.0, NOTHING)                                                                            \
+    UNARY_METHODS(X)
+
+/* Those that are methods of a Value by the same name. */
+#define UNARY_METHODS(X)                                                                                               \
+    X(EXP, exp, exp(x), z)                                                                                             \
+    X(EXPM1, expm1, expm1(x), exp(x))                                                                                  \
+    X(LOG, log, log(x), 1.0 / x)                                                                                       \
+    X(LOG1P, log1p, log1p(x), 1.0 / (1.0 + x))                                                                         \
+    X(LOG2, log2, log2(x), 1.4426950408889634 / x)                                                                     \
+    X(LOG10, log10, log10(x), 0.4342944819032518 / x)                                                                  \
+    X(SQRT, sqrt, sqrt(x), 0.5 / (z + 0.0))                                                                            \
+    X(CBRT, cbrt, kernel_cbrt(x), (1.0 / 3.0) / (z * z))                                                               \
+    X(SQUARE, square, x * x, 2.0 * x)                                                                                  \
+    X(RECIPROCAL, reciprocal, 1.0 / x, -z * z)                                                                         \
+    X(SIN, sin, sin(x), cos(x))                                                                                        \
+    X(COS, cos, cos(x), -sin(x))                                                                                       \
+    X(TAN, tan, tan(x), 1.0 + z * z)                                                                                   \
+    X(ASIN, asin, asin(x), 1.0 / sqrt(one_minus_square(x)))                                                            \
+    X(ACOS, acos, acos(x), -1.0 / sqrt(one_minus_square(x)))                                                           \
+    X(ATAN, atan, atan(x), over_one_and_square(x, false))                                                              \
+    X(SINH, sinh, sinh(x), cosh(x))                                                                                    \
+    X(COSH, cosh, cosh(x), sinh(x))                                                                                    \
+    X(TANH, tanh, tanh(x), kernel_sech_squared(x))                                                                     \
+    X(ASINH, asinh, asinh(x), over_one_and_square(x, true))                                                            \
+    X(ACOSH, acosh, acosh(x), 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)))                                                   \
+    X(ATANH, atanh, atanh(x), 1.0 / one_minus_square(x))                                                               \
+    X(ERF, erf, erf(x), TWO_OVER_SQRT_PI * kernel_gaussian(x, 1.0))                                                    \
+    X(ERFC, erfc, erfc(x), -TWO_OVER_SQRT_PI * kernel_gaussian(x, 1.0))                                                \
+    X(SIGMOID, sigmoid, kernel_sigmoid(x), 0.25 * kernel_sech_squared(0.5 * x))                                        \
+    X(LOGSIGMOID, logsigmoid, -kernel_softplus(-x), kernel_sigmoid(-x))                                                \
+    X(SOFTPLUS, softplus, kernel_softplus(x), kernel_sigmoid(x))                                                       \
+    X(RELU, relu, x <= 0.0 ? 0.0 : x, x <= 0.0 ? NOTHING : 1.0)                                                        \
+    X(GELU, gelu, kernel_gelu(x), kernel_gelu_slope(x))                                                                \
+    X(SILU, silu, kernel_silu(x), silu_slope(x))                                                                       \
+    X(SIGN, sign, x == x ? (double)((x > 0.0) - (x < 0.0)) : x, NOTHING)                                               \
+    X(FLOOR, floor, floor(x) + 0.0, NOTHING)                                                                           \
+    X(CEIL, ceil, ceil(x) + 0.0, NOTHING)                                                                              \
+    X(TRUNC, trunc, trunc(x) + 0.0, NOTHING)                                                                           \
+    X(ABS, abs, fabs(x), x == x ? (double)((x > 0.0) - (x < 0.0)) : x)
+
+/* X(identifier, name, value, slope by x, slope by y) of two operands. */
+#define BINARY_OPERATIONS(X)                                                                                           \
+    X(ADD, add, x + y, 1.0, 1.0)                                                                                       \
+    X(SUBTRACT, subtract, x - y, 1.0, -1.0)                                                                            \
+    X(MULTIPLY, multiply, x * y, y, x)                                                                                 \
+    X(DIVIDE, divide, x / y, 1.0 / y, quotient_by_divisor(z, x, y))                                                    \
+    X(POW, pow, pow(x, y), power_by_base(x, y, 0.0), power_by_exponent(z, x, y))                                       \
+    X(DIVIDE_IEEE, divide_ieee, x / y, 1.0 / y, -(z / y))                                                              \
+    X(CHAIN, chain, x == 0.0 ? 0.0 : x * y, y, x)                                                                      \
+    X(FLOOR_DIVIDE, floor_divide, BY_PYTHON, NOTHING, NOTHING)                                                         \
+    X(MODULO, modulo, BY_PYTHON, 1.0, BY_PYTHON)                                                                       \
+    X(ROUND_DIGITS, round_digits, BY_PYTHON, NOTHING, NOTHING)                                                         \
+    X(LEAKY_RELU, leaky_relu, x < 0.0 ? y * x : x, leaky_relu_slope(x, y), x < 0.0 ? x : NOTHING)                      \
+    X(ELU, elu, x < 0.0 ? y * expm1(x) : x, elu_slope(x, y), x < 0.0 ? expm1(x) : NOTHING)                             \
+    X(MAXIMUM, maximum, x >= y || x != x ? x : y, share(x, y, x > y), share(y, x, y > x))                              \
+    X(MINIMUM, minimum, x <= y || x != x ? x : y, share(x, y, x < y), share(y, x, y < x))                              \
+    X(ATAN2, atan2, atan2(x, y), over_square_of_length(x, y, false), -over_square_of_length(x, y, true))               \
+    X(HYPOT, hypot, BY_PYTHON, over_length(z, x, y, true), over_length(z, x, y, false))                                \
+    X(GAUSSIAN, gaussian, kernel_gaussian(x, y), gaussian_slope(z, x, y), -(x * x * z))
+
+/* X(identifier, name, value, slope by x, slope by y, slope by w) of three operands. */
+#define TERNARY_OPERATIONS(X)                                                                                          \
+    X(CLIP, clip, kernel_clip(x, y, w), x <= y || x >= w ? NOTHING : 1.0, x < y ? 1.0 : NOTHING,                       \
+      x > w ? 1.0 : NOTHING)                                                                                           \
+    X(POWER_OVER, power_over, kernel_power_over(x, y, w), power_by_base(x, y, w), kernel_power_log(1.0, w, x, y),      \
+      NOTHING)                                                                                                         \
+    X(WHERE, where, x != 0.0 ? y : w, NOTHING, x != 0.0 ? 1.0 : NOTHING, x != 0.0 ? NOTHING : 1.0)
+
+/* X(identifier, name) over a sequence of at least one operand; sequence_value and sequence_slopes have the rules. */
+#define SEQUENCE_OPERATIONS(X)                                                                                         \
+    X(SUM, sum)                                                                                                        \
+    X(MEAN, mean)                                                                                                      \
+    X(PROD, prod)                                                                                                      \
+    X(DOT, dot)                                                                                                        \
+    X(NORM, norm)                                                                                                      \
+    X(RADIAL, radial)                                                                                                  \
+    X(POWER_LOG, power_log)                                                                                            \
+    X(MAX, max)                                                                                                        \
+    X(MIN, min)                                                                                                        \
+    X(LOGSUMEXP, logsumexp)                                                                                            \
+    X(SOFTMAX, softmax)                                                                                                \
+    X(LOG_SOFTMAX, log_softmax)
+
+#define ENUMERATE(identifier, ...) OP_##identifier,
+typedef enum {
+    OP_NONE, /* a leaf, or a node whose operation is a Python object */
+    UNARY_OPERATIONS(ENUMERATE) OP_LAST_UNARY,
+    BINARY_OPERATIONS(ENUMERATE) OP_LAST_BINARY,
+    TERNARY_OPERATIONS(ENUMERATE) OP_LAST_TERNARY,
+    SEQUENCE_OPERATIONS(ENUMERATE) OP_COUNT,
+} Op;
+#undef ENUMERATE
+
+/* The names by which ops.TABLE knows the operations; NULL for what is none. */
+static const char *const OPERATION_NAMES[OP_COUNT] = {
+#define NAME(identifier, name, ...) [OP_##identifier] = #name,
+#define NAME_OF_SEQUENCE(identifier, name) [OP_##identifier] = #name,
+    UNARY_OPERATIONS(NAME) BINARY_OPERATIONS(NAME) TERNARY_OPERATIONS(NAME) SEQUENCE_OPERATIONS(NAME_OF_SEQUENCE)
+#undef NAME
+#undef NAME_OF_SEQUENCE
+};
+
+/* Return how many operands an operation takes; 0 for any number of them, at least one. */
+static inline unsigned arity_of(Op op)
+{
+    return op < OP_LAST_UNARY ? 1 : op < OP_LAST_BINARY ? 2 : op < OP_LAST_TERNARY ? 3 : 0;
+}
+
+/* The kernels of a fixed number of operands. The compiler makes a jump of the switch. */
+ALWAYS_INLINE double value_of(Op op, double x, double y, double w)
+{
+    switch (op) {
+#define UNARY(identifier, name, value, slope)                                                                          \
+    case OP_##identifier:                                                                                              \
+        return value;
+#define BINARY(identifier, name, value, ...)                                                                           \
+    case OP_##identifier:                                                                                              \
+        return value;
+        UNARY_OPERATIONS(UNARY) BINARY_OPERATIONS(BINARY) TERNARY_OPERATIONS(BINARY)
+#undef UNARY
+#undef BINARY
+    default:
+        return BY_PYTHON;
+    }
+}
+
+/* Write the local derivatives by those operands whose bit is set in wanted: 1 for x, 2 for y, 4 for w. */
+ALWAYS_INLINE void slopes_of(Op op, double z, double x, double y, double w, unsigned wanted, double slopes[3])
+{
+    switch (op) {
+#define UNARY(identifier, name, value, slope)                                                                          \
+    case OP_##identifier:                                                                                              \
+        slopes[0] = slope;                                                                                             \
+        return;
+#define BINARY(identifier, name, value, slope_x, slope_y)                                                              \
+    case OP_##identifier:                                                                                              \
+        if (wanted & 1) {                                                                                              \
+            slopes[0] = slope_x;                                                                                       \
+        }                                                                                                              \
+        if (wanted & 2) {                                                                                              \
+            slopes[1] = slope_y;                                                                                       \
+        }                                                                                                              \
+        return;
+#define TERNARY(identifier, name, value, slope_x, slope_y, slope_w)                                                    \
+    case OP_##identifier:                                                                                              \
+        slopes[0] = slope_x;                                                                                           \
+        slopes[1] = slope_y;                                                                                           \
+        slopes[2] = slope_w;                                                                                           \
+        return;
+        UNARY_OPERATIONS(UNARY) BINARY_OPERATIONS(BINARY) TERNARY_OPERATIONS(TERNARY)
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+    default:
+        slopes[0] = slopes[1] = slopes[2] = BY_PYTHON;
+    }
+}
+
+/* Tell whether operand 0 names which result is meant: it is a number, and never differentiated by. */
+static inline bool has_index(Op op)
+{
+    return op == OP_SOFTMAX || op == OP_LOG_SOFTMAX;
+}
+
+/* Return the index in operand 0, or n if it names none of the n numbers that follow. */
+static inline size_t index_in(double x, size_t n)
+{
+    return x >= 0.0 && x < (double)n ? (size_t)x : n;
+}
+
+/* The value over a sequence of n >= 1 operands; scratch holds n numbers. */
+static inline double sequence_value(Op op, const double *xs, size_t n, double *scratch)
+{
+    switch (op) {
+    case OP_SUM:
+        return kernel_total(xs, n);
+    case OP_MEAN:
+        return kernel_mean(xs, n);
+    case OP_PROD:
+        return kernel_prod(xs, n);
+    case OP_DOT:
+        return n % 2 == 1 ? kernel_dot(xs, n) : BY_PYTHON;
+    case OP_RADIAL:
+        return kernel_radial(xs, n);
+    case OP_POWER_LOG:
+        return n == 4 ? kernel_power_log(xs[0], xs[1], xs[2], xs[3]) : BY_PYTHON;
+    case OP_MAX:
+        return kernel_max(xs, n);
+    case OP_MIN:
+        return kernel_min(xs, n);
+    case OP_LOGSUMEXP:
+        return kernel_logsumexp(xs, n, scratch);
+    case OP_SOFTMAX:
+    case OP_LOG_SOFTMAX: {
+        size_t i = index_in(xs[0], n - 1);
+        if (i == n - 1) {
+            return BY_PYTHON;
+        }
+        if (op == OP_LOG_SOFTMAX) {
+            return kernel_log_softmax(xs + 1, n - 1, i, scratch);
+        }
+        kernel_softmax(xs + 1, n - 1, scratch);
+        return scratch[i];
+    }
+    default: /* the norm is Python's own hypot */
+        return BY_PYTHON;
+    }
+}
+
+/* Write the local derivatives by n >= 1 operands; scratch holds n numbers. */
+static inline void sequence_slopes(Op op, double z, const double *xs, size_t n, double *slopes, double *scratch)
+{
+    switch (op) {
+    case OP_SUM:
+    case OP_MEAN:
+        for (size_t k = 0; k < n; k++) {
+            slopes[k] = op == OP_SUM ? 1.0 : 1.0 / (double)n;
+        }
+        return;
+    case OP_PROD:
+        prod_slopes(xs, n, slopes);
+        return;
+    case OP_DOT:
+        if (n % 2 == 1) {
+            size_t half = (n - 1) / 2;
+            slopes[0] = 1.0;
+            memcpy(slopes + 1, xs + 1 + half, half * sizeof *xs);
+            memcpy(slopes + 1 + half, xs + 1, half * sizeof *xs);
+            return;
+        }
+        break;
+    case OP_NORM:
+        norm_slopes(z, xs, n, slopes);
+        return;
+    case OP_RADIAL:
+        if (n % 2 == 1 && n > 1) {
+            radial_slopes(xs, n, slopes);
+            return;
+        }
+        break;
+    case OP_POWER_LOG:
+        if (n == 4) {
+            power_log_slopes(xs[0], xs[1], xs[2], xs[3], slopes);
+            return;
+        }
+        break;
+    case OP_MAX:
+    case OP_MIN:
+        extreme_slopes(z, xs, n, slopes);
+        return;
+    case OP_LOGSUMEXP:
+        kernel_softmax(xs, n, slopes);
+        return;
+    case OP_SOFTMAX:
+    case OP_LOG_SOFTMAX: {
+        size_t i = index_in(xs[0], n - 1);
+        if (i == n - 1) {
+            break;
+        }
+        const double log_share = op == OP_LOG_SOFTMAX ? z : kernel_log_softmax(xs + 1, n - 1, i, scratch);
+        log_softmax_slopes(log_share, xs + 1, n - 1, i, slopes + 1);
+        slopes[0] = 0.0;
+        if (op == OP_SOFTMAX) {
+            for (size_t k = 1; k < n; k++) {
+                slopes[k] = z * slopes[k];
+            }
+        }
+        return;
+    }
+    default:
+        break;
+    }
+    for (size_t k = 0; k < n; k++) {
+        slopes[k] = BY_PYTHON;
+    }
+}
+
+#endif

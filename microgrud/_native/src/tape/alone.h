@@ -1,0 +1,273 @@
+/* A program without a batch: one number a slot, forward and backward. */
+#ifndef MICROGRUD_TAPE_ALONE_H
+#define MICROGRUD_TAPE_ALONE_H
+
+#include "tape/tape.h"
+
+static bool never_raises(Op op)
+{
+    switch (op) {
+    case OP_ADD:
+    case OP_SUBTRACT:
+    case OP_MULTIPLY:
+    case OP_NEGATE:
+    case OP_SQUARE:
+    case OP_ABS:
+    case OP_RELU:
+    case OP_TANH:
+    case OP_SIGMOID:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* out, plain terms, pairs, and then the slots of the terms, of all x and of all y. Four sums side by side: one would
+ * wait for itself at each step. */
+static double linear_of(const int32_t *code, const double *U)
+{
+    const size_t plain = (size_t)code[2], pairs = (size_t)code[3];
+    const int32_t *terms = code + 4, *x = terms + plain, *y = x + pairs;
+    double s0 = -0.0, s1 = -0.0, s2 = -0.0, s3 = -0.0; /* so that a sum of nothing but -0.0 is that */
+    size_t j = 0;
+    for (; j < plain; j++) {
+        s0 += U[terms[j]];
+    }
+    for (j = 0; j + 4 <= pairs; j += 4) {
+        s0 += U[x[j]] * U[y[j]];
+        s1 += U[x[j + 1]] * U[y[j + 1]];
+        s2 += U[x[j + 2]] * U[y[j + 2]];
+        s3 += U[x[j + 3]] * U[y[j + 3]];
+    }
+    for (; j < pairs; j++) {
+        s1 += U[x[j]] * U[y[j]];
+    }
+    return (s0 + s1) + (s2 + s3);
+}
+
+/* With the sum of the exponentials without the greatest, which is 1: so that log(softmax) of the likeliest, however
+ * near to 0 it is, has all its digits. */
+static bool forward_softmax_alone(const int32_t *code, double *U, double *e)
+{
+    const Softmax s = read_softmax(code);
+    size_t first = 0;
+    for (size_t k = 1; k < s.n; k++) {
+        first = U[s.x[k]] > U[s.x[first]] ? k : first;
+    }
+    const double most = U[s.x[first]];
+    double others = most - most; /* 0, or NaN for all if the greatest is infinite */
+    for (size_t k = 0; k < s.n; k++) {
+        e[k] = k == first ? 1.0 : exp(U[s.x[k]] - most);
+        others += k == first ? 0.0 : e[k];
+    }
+    const double log_sum = code[0] == CODE_LOG_SOFTMAX ? log1p(others) : 0.0;
+    bool fine = true;
+    for (size_t k = 0; k < s.n; k++) {
+        const double z = code[0] == CODE_SOFTMAX ? e[k] / (1.0 + others) : (U[s.x[k]] - most) - log_sum;
+        fine &= z - z == 0.0;
+        if (s.out[k] >= 0) {
+            U[s.out[k]] = z;
+        }
+    }
+    return fine;
+}
+
+static void backward_softmax_alone(const int32_t *code, const double *U, double *G, double *share)
+{
+    const Softmax s = read_softmax(code);
+    double most = -INFINITY, sum = 0.0, weighted = 0.0;
+    bool any = false;
+    for (size_t k = 0; k < s.n; k++) {
+        most = U[s.x[k]] > most ? U[s.x[k]] : most;
+    }
+    for (size_t k = 0; k < s.n; k++) {
+        share[k] = exp(U[s.x[k]] - most);
+        sum += share[k];
+    }
+    for (size_t k = 0; k < s.n; k++) {
+        share[k] /= sum;
+        const double g = s.out[k] < 0 ? 0.0 : G[s.out[k]];
+        weighted += code[0] == CODE_SOFTMAX ? g * share[k] : g;
+        any |= g != 0.0;
+    }
+    if (!any) { /* adjoints of 0 pass nothing on */
+        return;
+    }
+    for (size_t k = 0; k < s.n; k++) {
+        const double g = s.out[k] < 0 ? 0.0 : G[s.out[k]];
+        G[s.x[k]] += code[0] == CODE_SOFTMAX ? share[k] * (g - weighted) : g - share[k] * weighted;
+    }
+}
+
+static void backward_wide_linear(const int32_t *code, const double *U, double *G)
+{
+    const WideLinear wide = read_wide_linear(code);
+    const int32_t *terms = wide.slots + wide.n, *x = terms + wide.plain * wide.n, *y = x + wide.pairs * wide.n;
+    for (size_t i = 0; i < wide.n; i++) {
+        const double g = G[wide.slots[i]];
+        if (g == 0.0) {
+            continue;
+        }
+        for (size_t k = 0; k < wide.plain; k++) {
+            G[terms[k * wide.n + i]] += g;
+        }
+        for (size_t k = 0; k < wide.pairs; k++) {
+            const size_t own = k * wide.n + i;
+            G[x[own]] += g * U[y[own]];
+            G[y[own]] += g * U[x[own]];
+        }
+    }
+}
+
+static void backward_wide_dot(const Tape *tape, const int32_t *code, const double *U, double *G)
+{
+    const WideDot wide = read_wide_dot(code);
+    for (size_t i = 0; i < wide.n; i++) {
+        const double g = G[wide.out[i]];
+        if (g != 0.0) {
+            G[wide.bias[i]] += g;
+            tape->spread(g, U + wide.y[i], G + wide.x[i], wide.length);
+            tape->spread(g, U + wide.x[i], G + wide.y[i], wide.length);
+        }
+    }
+}
+
+/* Return whether every number is finite that the eager program could not have gone on without. */
+static bool forward_alone(const Tape *tape, double *U, double *room)
+{
+    bool fine = true;
+    for (size_t k = 0; k < tape->count; k++) {
+        const int32_t *code = tape->code + tape->starts[k];
+        const size_t n = (size_t)code[2];
+        const int32_t *slots = code + 3;
+        double z;
+        switch (code[0]) {
+        case CODE_LINEAR:
+            U[code[1]] = linear_of(code, U);
+            fine &= U[code[1]] - U[code[1]] == 0.0; /* in another order it may not have overflowed */
+            continue;
+        case CODE_DOT: {
+            const Dot d = read_dot(code);
+            U[d.out] = U[d.bias] + tape->dot(U + d.x, U + d.y, d.n);
+            fine &= U[d.out] - U[d.out] == 0.0;
+            continue;
+        }
+        case CODE_SOFTMAX:
+        case CODE_LOG_SOFTMAX:
+            fine &= forward_softmax_alone(code, U, room);
+            continue;
+        case CODE_TAKE:
+            U[code[1]] = U[code[4 + (size_t)U[code[3]]]];
+            continue;
+        case CODE_DETACH:
+            U[code[1]] = U[slots[0]];
+            continue;
+        case CODE_WIDE:
+            fine &= tape->forward_wide(tape, code, U);
+            continue;
+        case CODE_WIDE_LINEAR:
+            fine &= tape->forward_wide_linear(code, U);
+            continue;
+        case CODE_WIDE_DOT:
+            fine &= tape->forward_wide_dot(code, U);
+            continue;
+        default:
+            break;
+        }
+        const Op op = (Op)code[0];
+        if (op < OP_LAST_TERNARY) {
+            const double x = U[slots[0]];
+            const int exponent = small_exponent(tape, code, U);
+            z = exponent == 2   ? x * x
+                : exponent == 1 ? x
+                                : value_of(op, x, n > 1 ? U[slots[1]] : 0.0, n > 2 ? U[slots[2]] : 0.0);
+        } else {
+            for (size_t j = 0; j < n; j++) {
+                room[j] = U[slots[j]];
+            }
+            z = sequence_number(op, room, n, room + n);
+        }
+        U[code[1]] = z;
+        fine &= never_raises(op) || z - z == 0.0;
+    }
+    return fine;
+}
+
+static void backward_alone(const Tape *tape, const double *U, double *G, double *room)
+{
+    for (size_t k = tape->count; k-- > 0;) {
+        const int32_t *code = tape->code + tape->starts[k];
+        if (code[0] == CODE_SOFTMAX || code[0] == CODE_LOG_SOFTMAX) {
+            backward_softmax_alone(code, U, G, room);
+            continue;
+        }
+        if (code[0] >= CODE_WIDE) {
+            if (code[0] == CODE_WIDE) {
+                tape->backward_wide(tape, code, U, G);
+            } else if (code[0] == CODE_WIDE_LINEAR) {
+                backward_wide_linear(code, U, G);
+            } else {
+                backward_wide_dot(tape, code, U, G);
+            }
+            continue;
+        }
+        const double g = G[code[1]];
+        if (g == 0.0 || code[0] == CODE_DETACH) {
+            continue; /* an adjoint of 0 passes nothing on */
+        }
+        if (code[0] == CODE_LINEAR) {
+            const size_t plain = (size_t)code[2], pairs = (size_t)code[3];
+            const int32_t *terms = code + 4, *x = terms + plain, *y = x + pairs;
+            for (size_t j = 0; j < plain; j++) {
+                G[terms[j]] += g;
+            }
+            for (size_t j = 0; j < pairs; j++) {
+                const double xj = U[x[j]], yj = U[y[j]];
+                G[x[j]] += g * yj;
+                G[y[j]] += g * xj;
+            }
+            continue;
+        }
+        if (code[0] == CODE_DOT) {
+            const Dot d = read_dot(code);
+            G[d.bias] += g;
+            tape->spread(g, U + d.y, G + d.x, d.n);
+            tape->spread(g, U + d.x, G + d.y, d.n);
+            continue;
+        }
+        if (code[0] == CODE_TAKE) {
+            G[code[4 + (size_t)U[code[3]]]] += g;
+            continue;
+        }
+        const Op op = (Op)code[0];
+        const size_t n = (size_t)code[2];
+        const int32_t *slots = code + 3;
+        const double z = U[code[1]];
+        double few[3];
+        double *slopes = few;
+        if (op < OP_LAST_TERNARY) {
+            const unsigned wanted = wanted_slopes(tape, slots, n);
+            const int exponent = small_exponent(tape, code, U);
+            if (exponent > 0) {
+                few[0] = exponent == 2 ? 2.0 * U[slots[0]] : 1.0;
+            } else {
+                slopes_of(op, z, U[slots[0]], n > 1 ? U[slots[1]] : 0.0, n > 2 ? U[slots[2]] : 0.0, wanted, few);
+            }
+            for (size_t j = 0; j < n; j++) {
+                few[j] = wanted >> j & 1 ? few[j] : 0.0;
+            }
+        } else {
+            slopes = room + n;
+            for (size_t j = 0; j < n; j++) {
+                room[j] = U[slots[j]];
+            }
+            sequence_slopes(op, z, room, n, slopes, room + 2 * n);
+        }
+        for (size_t j = 0; j < n; j++) {
+            G[slots[j]] += share_of(g, slopes[j]);
+        }
+    }
+    clear_adjoints_of_constants(tape, G);
+}
+
+#endif

@@ -1,0 +1,179 @@
+/* New numbers for the slots of a program without a batch, so that what a wide instruction reads and writes stands in a
+ * row: vectors are then loaded where numbers were looked up one by one.
+ *
+ * The results of wide instructions come last, in their order; all others keep theirs. A tape of which slots have moved
+ * knows where each has gone; its callers number them as before.
+ */
+#ifndef MICROGRUD_TAPE_MOVES_H
+#define MICROGRUD_TAPE_MOVES_H
+
+#include "tape/tape.h"
+
+/* Slots of an instruction: `count` of them, from `first` of its numbers on. */
+typedef struct {
+    size_t first, count;
+} Stretch;
+
+/* Find where the slots of an instruction stand; those it writes come first. Return in how many stretches. */
+static size_t stretches_of(const int32_t *code, Stretch found[3])
+{
+    switch (code[0]) {
+    case CODE_LINEAR:
+        found[0] = (Stretch){1, 1};
+        found[1] = (Stretch){4, (size_t)code[2] + 2 * (size_t)code[3]};
+        return 2;
+    case CODE_DOT:
+        found[0] = (Stretch){1, 2};
+        found[1] = (Stretch){4, 2};
+        return 2;
+    case CODE_SOFTMAX:
+    case CODE_LOG_SOFTMAX:
+        found[0] = (Stretch){2, 2 * (size_t)code[1]}; /* -1 among them stays */
+        return 1;
+    case CODE_WIDE:
+        found[0] = (Stretch){WIDE_HEAD, (size_t)code[3] * ((size_t)code[2] + 1)};
+        found[1] = (Stretch){7, 1}; /* the exponent, or -1 */
+        return 2;
+    case CODE_WIDE_LINEAR:
+        found[0] = (Stretch){4, (size_t)code[3] * (1 + (size_t)code[1] + 2 * (size_t)code[2])};
+        return 1;
+    case CODE_WIDE_DOT:
+        found[0] = (Stretch){3, 4 * (size_t)code[2]};
+        return 1;
+    default:
+        found[0] = (Stretch){1, 1};
+        found[1] = (Stretch){3, (size_t)code[2] + (code[0] == CODE_TAKE)};
+        return 2;
+    }
+}
+
+/* The results of a wide instruction; none for another. */
+static Stretch wide_results(const int32_t *code)
+{
+    const Stretch results = {code[0] == CODE_WIDE          ? WIDE_HEAD
+                             : code[0] == CODE_WIDE_LINEAR ? 4
+                                                           : 3,
+                             code[0] == CODE_WIDE || code[0] == CODE_WIDE_LINEAR ? (size_t)code[3]
+                             : code[0] == CODE_WIDE_DOT                         ? (size_t)code[2]
+                                                                                : 0};
+    return results;
+}
+
+static bool is_row(const int32_t *moved, int32_t first, int32_t length)
+{
+    for (int32_t k = 1; k < length; k++) {
+        if (moved[first + k] != moved[first] + k) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Tell whether stretches of slots that are read as such are still stretches. */
+static bool rows_stay(const Tape *tape, const int32_t *moved)
+{
+    for (size_t k = 0; k < tape->count; k++) {
+        const int32_t *code = tape->code + tape->starts[k];
+        if (code[0] == CODE_DOT && !(is_row(moved, code[4], code[3]) && is_row(moved, code[5], code[3]))) {
+            return false;
+        }
+        for (int32_t r = 0; code[0] == CODE_WIDE_DOT && r < code[2]; r++) {
+            const WideDot wide = read_wide_dot(code);
+            if (!is_row(moved, wide.x[r], code[1]) || !is_row(moved, wide.y[r], code[1])) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static void find_moves(const Tape *tape, int32_t *moved)
+{
+    int32_t next = 0;
+    for (int32_t slot = 0; slot < tape->uniform_count; slot++) {
+        moved[slot] = 0;
+    }
+    for (size_t k = 0; k < tape->count; k++) {
+        const int32_t *code = tape->code + tape->starts[k];
+        const Stretch results = wide_results(code);
+        for (size_t j = 0; j < results.count; j++) {
+            moved[code[results.first + j]] = -1;
+        }
+    }
+    for (int32_t slot = 0; slot < tape->uniform_count; slot++) {
+        moved[slot] = moved[slot] < 0 ? -1 : next++;
+    }
+    for (size_t k = 0; k < tape->count; k++) {
+        const int32_t *code = tape->code + tape->starts[k];
+        const Stretch results = wide_results(code);
+        for (size_t j = 0; j < results.count; j++) {
+            moved[code[results.first + j]] = next++;
+        }
+    }
+}
+
+/* Write the new numbers into the code, and what they say of rows. */
+static void renumber(Tape *tape)
+{
+    const int32_t *moved = tape->moved;
+    for (size_t k = 0; k < tape->count; k++) {
+        int32_t *code = tape->code + tape->starts[k];
+        Stretch stretches[3];
+        const size_t count = stretches_of(code, stretches);
+        for (size_t s = 0; s < count; s++) {
+            for (size_t j = stretches[s].first; j < stretches[s].first + stretches[s].count; j++) {
+                code[j] = code[j] < 0 ? code[j] : moved[code[j]];
+            }
+        }
+        if (code[0] == CODE_WIDE) {
+            mark_rows(code);
+        }
+    }
+    memset(tape->is_constant, 0, (size_t)tape->uniform_count * sizeof *tape->is_constant);
+    for (size_t k = 0; k < tape->constants; k++) {
+        tape->constant_slots[k] = moved[tape->constant_slots[k]];
+        tape->is_constant[tape->constant_slots[k]] = true;
+    }
+}
+
+/* Move the slots, where that is to something's good; return -1 with an exception if there is no memory. */
+static int move_slots(Tape *tape)
+{
+    bool any = false;
+    for (size_t k = 0; k < tape->count && !any; k++) {
+        any = wide_results(tape->code + tape->starts[k]).count > 0;
+    }
+    if (!any) {
+        return 0;
+    }
+    int32_t *moved = PyMem_Malloc(((size_t)tape->uniform_count + 1) * sizeof *moved);
+    if (moved == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    find_moves(tape, moved);
+    if (rows_stay(tape, moved)) {
+        tape->moved = moved;
+        renumber(tape);
+    } else {
+        PyMem_Free(moved);
+    }
+    return 0;
+}
+
+/* Where a slot is now. */
+static inline int32_t moved_slot(const Tape *tape, int32_t slot)
+{
+    return tape->moved == NULL || slot < 0 ? slot : tape->moved[slot];
+}
+
+/* Copy the numbers of all slots to where they are now, or back. */
+static void move_numbers(const Tape *tape, const double *from, double *to, bool back)
+{
+    for (int32_t slot = 0; slot < tape->uniform_count; slot++) {
+        const int32_t now = moved_slot(tape, slot);
+        to[back ? slot : now] = from[back ? now : slot];
+    }
+}
+
+#endif
