@@ -15,7 +15,7 @@ from setuptools.command.build_ext import build_ext
 
 SOURCES = Path("microgrud", "_native", "src")
 #: The folders whose .c files make each extension; any of them may include headers of all folders.
-FOLDERS = {"engine": ["engine", "builder"], "tape": ["tape", "replay"]}
+FOLDERS = {"engine": ["engine", "builder"], "tape": ["ops", "tape", "replay"]}
 #: No contraction into fused multiply-adds: both engines must compute the same bits.
 UNIX = ["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden"]
 OPTIONS = {"unix": UNIX, "mingw32": UNIX, "msvc": ["/std:c11", "/fp:precise"]}

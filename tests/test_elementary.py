@@ -1,6 +1,6 @@
-"""The functions of microgrud/_native/src/ops/elementary.h: accurate, and the same bits in every variant and at every place.
+"""The functions of _native/src/ops/elementary.h: accurate, and the same bits in every variant and at every place.
 
-A library of the headers alone is compiled for these tests. Run `pytest tests/test_elementary.py -s` to see the worst
+A library of these functions alone is compiled for these tests. Run `pytest tests/test_elementary.py -s` to see the worst
 case of each function.
 """
 
@@ -22,20 +22,27 @@ import pytest
 from mpmath import mp
 from truth import TRUTH, any_size, exact, ulp_error
 
-HEADERS = Path(__file__).resolve().parent.parent / "microgrud" / "_native" / "src"
+SOURCES = Path(__file__).resolve().parent.parent / "microgrud" / "_native" / "src"
 FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-trapping-math", "-fPIC", "-shared"]
 SOURCE = """
 #include "ops/elementary_blocks.h"
 
+static const ElementaryBlocks *find(const char *variant)
+{
+#define FOUND(set) if ((variant == NULL || strcmp(variant, #set) == 0) && runs_here(#set)) { return &elementary_##set; }
+    INSTRUCTION_SETS(FOUND)
+    return NULL;
+}
+
 const char *best_variant(void)
 {
-    return find_elementary_blocks(NULL)->name;
+    return find(NULL)->name;
 }
 
 /* Return 1, or 0 if the variant does not run here, or -1 if there is no such function. */
 int evaluate(const char *variant, const char *function, const double *x, double *y, size_t n)
 {
-    const ElementaryBlocks *blocks = find_elementary_blocks(variant);
+    const ElementaryBlocks *blocks = find(variant);
     if (blocks == NULL) {
         return 0;
     }
@@ -62,7 +69,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     source, library = folder / "elementary.c", folder / "elementary.so"
     source.write_text(SOURCE)
     environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}  # the sanitizers'
-    command = [compiler, *FLAGS, f"-I{HEADERS}", str(source), "-lm", "-o", str(library)]
+    units = [str(unit) for unit in sorted(SOURCES.glob("ops/*.c"))]
+    command = [compiler, *FLAGS, f"-I{SOURCES}", str(source), *units, "-lm", "-o", str(library)]
     subprocess.run(command, check=True, env=environment)
     loaded = ctypes.CDLL(str(library))
     loaded.best_variant.restype = ctypes.c_char_p

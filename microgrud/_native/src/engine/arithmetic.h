@@ -130,7 +130,7 @@ static PyObject *by_twin_method(PyObject *self, const char *name, PyObject *cons
 #define WITHOUT_ARGUMENTS(name, call)                                                                                  \
     static PyObject *value_method_##name(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)     \
     {                                                                                                                  \
-        return nargs == 0 && names == NULL ? call : by_twin_method(self, #name, args, nargs, names);                  \
+        return nargs == 0 && names == NULL ? call : by_twin_method(self, #name, args, nargs, names);                   \
     }
 #define DEFINE_METHOD(identifier, name, value, slope)                                                                  \
     WITHOUT_ARGUMENTS(name, unary_operator(OP_##identifier, self))

@@ -78,7 +78,7 @@
 
 static PyMethodDef value_methods[] = {
 #define METHOD(identifier, name, value, slope)                                                                         \
-    {#name, (PyCFunction)(void (*)(void))value_method_##name, METH_FASTCALL | METH_KEYWORDS,                         \
+    {#name, (PyCFunction)(void (*)(void))value_method_##name, METH_FASTCALL | METH_KEYWORDS,                           \
      #name "($self)\n--\n\nReturn `microgrud." #name "` of this node."},
     UNARY_METHODS(METHOD)
 #undef METHOD
@@ -380,7 +380,7 @@ static int collector_header_fits(const State *state)
     X(indices)                                                                                                         \
     X(empty)                                                                                                           \
     X(switched)                                                                                                        \
-    X(watched)                                                                                                        \
+    X(watched)                                                                                                         \
     X(pass_on_name)                                                                                                    \
     X(record_name)                                                                                                     \
     X(twin)                                                                                                            \

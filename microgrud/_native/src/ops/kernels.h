@@ -19,6 +19,13 @@
 #define ALWAYS_INLINE static inline
 #endif
 
+/* On the declarations of what the files of one extension share, and the extension does not export. */
+#if defined(__GNUC__) && !defined(_WIN32)
+#define INTERNAL __attribute__((visibility("hidden")))
+#else
+#define INTERNAL
+#endif
+
 /* A rule that yields None in ops.py: the result does not depend on that operand. A NaN of its own bits. */
 static inline double nothing(void)
 {
@@ -301,7 +308,7 @@ static inline double kernel_clip(double x, double low, double high)
 
 /* The correctly rounded sum (Shewchuk 1997): the running sum as floats that do not overlap. NaN where Python has to look
  * at infinities, and where there are more of these floats than room, as numbers of very different sizes can make. */
-static double kernel_total(const double *xs, size_t n)
+static inline double kernel_total(const double *xs, size_t n)
 {
     double partials[64];
     size_t count = 0;
@@ -348,12 +355,12 @@ static double kernel_total(const double *xs, size_t n)
     return sum;
 }
 
-static double kernel_mean(const double *xs, size_t n)
+static inline double kernel_mean(const double *xs, size_t n)
 {
     return kernel_total(xs, n) / (double)n;
 }
 
-static double kernel_prod(const double *xs, size_t n)
+static inline double kernel_prod(const double *xs, size_t n)
 {
     double product = 1.0;
     for (size_t k = 0; k < n; k++) {
@@ -363,7 +370,7 @@ static double kernel_prod(const double *xs, size_t n)
 }
 
 /* xs are the bias, then all the x, then all the y. */
-static double kernel_dot(const double *xs, size_t n)
+static inline double kernel_dot(const double *xs, size_t n)
 {
     double sum = xs[0];
     size_t half = (n - 1) / 2;
@@ -373,7 +380,7 @@ static double kernel_dot(const double *xs, size_t n)
     return sum;
 }
 
-static double kernel_max(const double *xs, size_t n)
+static inline double kernel_max(const double *xs, size_t n)
 {
     double best = xs[0];
     for (size_t k = 0; k < n; k++) {
@@ -387,7 +394,7 @@ static double kernel_max(const double *xs, size_t n)
     return best;
 }
 
-static double kernel_min(const double *xs, size_t n)
+static inline double kernel_min(const double *xs, size_t n)
 {
     double best = xs[0];
     for (size_t k = 0; k < n; k++) {
@@ -411,7 +418,7 @@ static inline double shifted_exponential(double x, double shift)
 }
 
 /* The sum of exp(x - top) over all but the first x that equals top; scratch holds n numbers. */
-static double rest_of_exponentials(const double *xs, size_t n, double top, double *scratch)
+static inline double rest_of_exponentials(const double *xs, size_t n, double top, double *scratch)
 {
     size_t kept = 0;
     bool skipped = false;
@@ -425,7 +432,7 @@ static double rest_of_exponentials(const double *xs, size_t n, double top, doubl
     return kernel_total(scratch, kept);
 }
 
-static double kernel_logsumexp(const double *xs, size_t n, double *scratch)
+static inline double kernel_logsumexp(const double *xs, size_t n, double *scratch)
 {
     double top = kernel_max(xs, n);
     if (!isfinite(top)) {
@@ -435,7 +442,7 @@ static double kernel_logsumexp(const double *xs, size_t n, double *scratch)
 }
 
 /* Write the softmax of xs into shares; NaN everywhere if the greatest is not finite. */
-static void kernel_softmax(const double *xs, size_t n, double *shares)
+static inline void kernel_softmax(const double *xs, size_t n, double *shares)
 {
     double top = kernel_max(xs, n);
     if (!isfinite(top)) {
@@ -453,7 +460,7 @@ static void kernel_softmax(const double *xs, size_t n, double *shares)
     }
 }
 
-static double kernel_log_softmax(const double *xs, size_t n, size_t i, double *scratch)
+static inline double kernel_log_softmax(const double *xs, size_t n, size_t i, double *scratch)
 {
     double top = kernel_max(xs, n);
     if (!isfinite(top)) {
@@ -463,7 +470,7 @@ static double kernel_log_softmax(const double *xs, size_t n, size_t i, double *s
 }
 
 /* 1 - s_i by x_i, from log(s_i), and -s_j by x_j: into slopes. */
-static void log_softmax_slopes(double log_share, const double *xs, size_t n, size_t i, double *slopes)
+static inline void log_softmax_slopes(double log_share, const double *xs, size_t n, size_t i, double *slopes)
 {
     kernel_softmax(xs, n, slopes);
     for (size_t k = 0; k < n; k++) {
@@ -472,7 +479,7 @@ static void log_softmax_slopes(double log_share, const double *xs, size_t n, siz
     slopes[i] = -expm1(log_share);
 }
 
-static void prod_slopes(const double *xs, size_t n, double *slopes)
+static inline void prod_slopes(const double *xs, size_t n, double *slopes)
 {
     slopes[0] = 1.0;
     for (size_t k = 1; k < n; k++) {
@@ -491,7 +498,7 @@ static inline bool has_won(double x, double z)
     return x == z || (x != x && z != z);
 }
 
-static void extreme_slopes(double z, const double *xs, size_t n, double *slopes)
+static inline void extreme_slopes(double z, const double *xs, size_t n, double *slopes)
 {
     size_t chosen = 0;
     for (size_t k = 0; k < n; k++) {

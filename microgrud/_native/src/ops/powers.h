@@ -42,7 +42,7 @@ static inline bool keeps_digits(double power)
 }
 
 /* x**(y - n) * log(x)**k */
-static double kernel_power_log(double k, double n, double x, double y)
+static inline double kernel_power_log(double k, double n, double x, double y)
 {
     if (!is_power_count(k) || !(x >= 0.0) || y != y) {
         return BY_PYTHON;
@@ -110,7 +110,7 @@ static inline double changed_exponent(const Radial *r, size_t k, size_t place, d
 }
 
 /* The value with n, and with the exponents changed so. */
-static double radial_number(const Radial *r, double n, size_t place, double change, size_t other)
+static inline double radial_number(const Radial *r, double n, size_t place, double change, size_t other)
 {
     double largest = 0.0, infinite_degree = 0.0;
     bool is_known = is_power_count(n);
@@ -154,7 +154,7 @@ static inline Radial read_radial(const double *xs, size_t length)
     return r;
 }
 
-static double kernel_radial(const double *xs, size_t length)
+static inline double kernel_radial(const double *xs, size_t length)
 {
     Radial r = read_radial(xs, length);
     return length % 2 == 1 && length > 1 ? radial_number(&r, r.n, r.count, 0.0, r.count) : BY_PYTHON;
@@ -201,7 +201,7 @@ static inline double over_one_and_square(double x, bool root)
 }
 
 /* The derivatives of the norm of n numbers; BY_PYTHON where the scale of many matters. */
-static void norm_slopes(double z, const double *xs, size_t n, double *slopes)
+static inline void norm_slopes(double z, const double *xs, size_t n, double *slopes)
 {
     enum { MOST_RADIAL = 8 };
     double exponents[MOST_RADIAL] = {0.0};
@@ -219,7 +219,7 @@ static void norm_slopes(double z, const double *xs, size_t n, double *slopes)
 }
 
 /* By n and by the exponents nothing, by each number the sum that _radial_slope of ops.py builds. */
-static void radial_slopes(const double *xs, size_t length, double *slopes)
+static inline void radial_slopes(const double *xs, size_t length, double *slopes)
 {
     const Radial r = read_radial(xs, length);
     for (size_t k = 0; k <= r.count; k++) {

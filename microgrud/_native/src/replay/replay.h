@@ -1,421 +1,180 @@
-/* A replay: one recording, for arguments of one structure, from the arguments of a call to its result.
- *
- * It serves the calls that are alike. Whatever else comes, other arguments, another branch, a number that is not finite,
- * it answers NotImplemented without a trace, and the call goes the long way through Python (tape/evaluation.py), which
- * takes 80 microseconds more and knows what to do.
- */
+/* What a replay knows of the arguments of a call: their structure, and the slots that their numbers go to. */
 #ifndef MICROGRUD_REPLAY_H
 #define MICROGRUD_REPLAY_H
 
-#include "replay/arguments.h"
+#include "tape/run.h"
 
-static double *number_of_leaf(const Replay *replay, size_t k, size_t offset)
+/* Arguments taken apart, in the order in which they are read: what follows a LIST or a TUPLE is in it. */
+typedef enum {
+    NUMBER,
+    INTEGER,
+    LIST,
+    TUPLE,
+    LIST_OF_NUMBERS,
+    TUPLE_OF_NUMBERS,
+    LIST_OF_INTEGERS,
+    TUPLE_OF_INTEGERS,
+    ARRAY_OF_NUMBERS,
+    ARRAY_OF_INTEGERS,
+    BATCH_OF_NUMBERS, /* its first axis is that of the samples */
+    BATCH_OF_INTEGERS,
+    PART_KINDS
+} PartKind;
+
+#define MOST_AXES 8
+
+typedef struct {
+    PartKind kind;
+    int axes; /* of an array, without that of the samples */
+    Py_ssize_t shape[MOST_AXES];
+    size_t count; /* of parts or numbers */
+    size_t first; /* number, or integer, among those of all arguments */
+} Part;
+
+/* What an integer has to be, and where it goes. */
+typedef struct {
+    int64_t slot;   /* or -1 */
+    int64_t fixed;  /* whether the recording holds for `number` alone */
+    int64_t number;
+    int64_t limit; /* of an index: how many items the smallest table has; -1 for none */
+} IntegerRule;
+
+/* Numbers of one call at a time. */
+typedef struct {
+    double *U, *G;
+    double *alone; /* room for operations over sequences */
+    double *weights;
+    Column *columns;
+    GradientColumn *gradients;
+    Py_buffer *views;
+    size_t view_count;
+    double *outputs;
+    int32_t *status;
+    size_t capacity; /* samples that `outputs` and `status` have room for */
+    Py_ssize_t samples; /* of the call; -1 without a batch */
+    const int64_t **batches; /* of each part that is a batch of integers, the first */
+    double **arrays;         /* of each part that is a batch, where derivatives by it go; NULL for nowhere */
+    double *of_numbers;      /* derivatives by the numbers that are no batch, if these are not in G */
+    bool lenient; /* integers that the recording is not for are no reason to stop reading: */
+    bool unfit;   /* then this says that there are some, other than in a batch */
+} Room;
+
+typedef struct {
+    PyObject_HEAD
+    Tape *alone, *batch;
+    Tape *forward; /* the batch, for runs without a backward pass; the same tape where that is as good */
+    PyObject *leaves; /* a tuple of Values */
+    int32_t *leaf_slots;
+    size_t leaf_count;
+    size_t data_offset, grad_offset; /* of the numbers in a Value */
+    Part *parts;
+    size_t part_count, array_count;
+    size_t *arguments; /* at which part each begins */
+    size_t argument_count;
+    int32_t *number_slots; /* of a number of a batch the input; of another the slot; -1 if it is not used */
+    size_t number_count;
+    IntegerRule *integers;
+    size_t integer_count;
+    int32_t *output_slots;
+    size_t output_count;
+    Guard *guards; /* those that are the same for all samples */
+    Guard *alike;  /* the same, those with one comparison and one outcome together */
+    size_t guard_count;
+    int32_t *guard_numbers; /* of these, and then of those of the batch, among all, counted from 1 */
+    uint8_t *outcomes;      /* of all guards */
+    size_t outcome_count;
+    double *constants;
+    bool mean, ignore;
+    size_t threads;
+    PyObject *array_type, *zeros; /* NumPy's */
+    Room *spare;     /* from the last call, for the next */
+} Replay;
+
+static inline bool is_batch(PartKind kind)
+{
+    return kind == BATCH_OF_NUMBERS || kind == BATCH_OF_INTEGERS;
+}
+
+/* Of integers, which belong to the recording, and not of numbers. */
+static inline bool is_whole(PartKind kind)
+{
+    return kind == INTEGER || kind == LIST_OF_INTEGERS || kind == TUPLE_OF_INTEGERS || kind == ARRAY_OF_INTEGERS ||
+           kind == BATCH_OF_INTEGERS;
+}
+
+/* Made of other parts, which follow it. */
+static inline bool is_nested(PartKind kind)
+{
+    return kind == LIST || kind == TUPLE;
+}
+
+static inline bool is_fit(const IntegerRule *rule, int64_t number)
+{
+    return !rule->fixed || number == rule->number;
+}
+
+static inline bool is_within(const IntegerRule *rule, int64_t number)
+{
+    return rule->limit < 0 || (number >= 0 && number < rule->limit);
+}
+
+static inline double *number_of_leaf(const Replay *replay, size_t k, size_t offset)
 {
     return (double *)(void *)((char *)PyTuple_GET_ITEM(replay->leaves, (Py_ssize_t)k) + offset);
 }
 
+#define MOST_REPLAYS 256
+
+typedef struct {
+    PyObject_HEAD
+    size_t count;
+    Replay **replays; /* the first of them tells most of a sample */
+} Tree;
+
+/* --- room.c: the numbers of a call, kept from one to the next --- */
+
+INTERNAL void free_room(Room *room);
+INTERNAL Room *take_room(Replay *replay);
+/* Let go of the arguments, and keep the room for the next call: but not what a very large batch took. */
+INTERNAL void leave_room(Replay *replay, Room *room);
+/* Make room for the outputs of so many samples. */
+INTERNAL int make_room(const Replay *replay, Room *room, size_t samples);
+
+/* --- arguments.c --- */
+
+/* Read the arguments of a call into a room. Return 1 if they are what the replay is for, 0 if they are not (and no
+ * exception is set: the call goes the long way, which knows all kinds of arguments), and -1 with an exception. */
+INTERNAL int read_arguments(const Replay *replay, Room *room, PyObject *args);
+
+/* --- replay.c: one recording --- */
+
 /* The sum of numbers[i * stride], in an order that depends on their count alone: the same bits for one number again and
  * again (a stride of 0) as for an array of it. It begins with -0.0, which changes no number: 0.0 would make 0.0 of -0.0. */
-static double sum_in_order(const double *numbers, size_t stride, size_t count)
-{
-    double sums[8] = {-0.0, -0.0, -0.0, -0.0, -0.0, -0.0, -0.0, -0.0};
-    size_t i = 0;
-    for (; i + 8 <= count; i += 8) {
-        for (size_t k = 0; k < 8; k++) {
-            sums[k] += numbers[(i + k) * stride];
-        }
-    }
-    double rest = count > 0 ? -0.0 : 0.0;
-    for (; i < count; i++) {
-        rest += numbers[i * stride];
-    }
-    return total(sums) + rest;
-}
-
-#define ALL_HOLD(comparison)                                                                                           \
-    for (; k < end; k++) {                                                                                             \
-        const double x = U[guards[k].x], y = U[guards[k].y];                                                           \
-        wrong |= (comparison) != outcome;                                                                              \
-    }                                                                                                                  \
-    break
-
-/* Tell whether all guards hold. A gradient that is recorded has some for each node: the loops are without branches. */
-static bool all_hold(const Guard *guards, size_t count, const double *U)
-{
-    bool wrong = false;
-    for (size_t k = 0; k < count && !wrong;) {
-        const int32_t symbol = guards[k].symbol;
-        const bool outcome = guards[k].outcome;
-        size_t end = k + 1;
-        while (end < count && guards[end].symbol == symbol && guards[end].outcome == guards[k].outcome) {
-            end++;
-        }
-        switch (symbol) {
-        case Py_LT:
-            ALL_HOLD(x < y);
-        case Py_LE:
-            ALL_HOLD(x <= y);
-        case Py_GT:
-            ALL_HOLD(x > y);
-        case Py_GE:
-            ALL_HOLD(x >= y);
-        case Py_EQ:
-            ALL_HOLD(x == y);
-        default:
-            ALL_HOLD(x != y);
-        }
-    }
-    return !wrong;
-}
-#undef ALL_HOLD
-
-/* Run the program; with `weights` of the outputs backward too. Return as functions of arguments.h do. */
-static int run_replay(Replay *replay, Room *room, const double *weights)
-{
-    Tape *alone = replay->alone, *batch = replay->batch;
-    const size_t samples = room->samples < 0 ? 1 : (size_t)room->samples;
-    const double each = replay->mean ? 1.0 / (double)samples : 1.0;
-    if (make_room(replay, room, samples) < 0) {
-        return -1;
-    }
-    for (size_t k = 0; k < replay->leaf_count; k++) {
-        room->U[replay->leaf_slots[k]] = *number_of_leaf(replay, k, replay->data_offset);
-    }
-    bool fine;
-    Py_BEGIN_ALLOW_THREADS
-    fine = forward_alone(alone, room->U, room->alone) || replay->ignore;
-    fine = fine && all_hold(replay->alike, replay->guard_count, room->U);
-    if (weights != NULL) {
-        memset(room->G, 0, (size_t)alone->uniform_count * sizeof(double));
-    }
-    Py_END_ALLOW_THREADS
-    if (!fine) {
-        return 0;
-    }
-    size_t varying_outputs = 0;
-    for (size_t k = 0; k < replay->output_count && weights != NULL; k++) {
-        if (replay->output_slots[k] < alone->uniform_count) {
-            const double weight = weights[k] * each;
-            room->G[replay->output_slots[k]] += sum_in_order(&weight, 0, samples);
-        } else {
-            room->weights[varying_outputs++] = weights[k] * each;
-        }
-    }
-    if (batch->varying_count > 0) {
-        const Batch own = {NULL, room->columns, room->gradients, room->U, NULL, weights == NULL ? NULL : room->weights,
-                           room->outputs, room->status, samples, replay->ignore};
-        double *sums = room->G;
-        const size_t uniform = (size_t)alone->uniform_count;
-        double *outputs_alone = NULL;
-        if (weights != NULL && varying_outputs < replay->output_count) { /* their adjoints wait for those of the batch */
-            outputs_alone = PyMem_Malloc(uniform * sizeof(double));
-            if (outputs_alone == NULL) {
-                PyErr_NoMemory();
-                return -1;
-            }
-            memcpy(outputs_alone, sums, uniform * sizeof(double));
-            memset(sums, 0, uniform * sizeof(double));
-        }
-        int status = run_batch(weights == NULL ? replay->forward : batch, &own, replay->threads, sums);
-        for (size_t k = 0; k < uniform && outputs_alone != NULL; k++) {
-            sums[k] += outputs_alone[k];
-        }
-        PyMem_Free(outputs_alone);
-        if (status < 0) {
-            return -1;
-        }
-        for (size_t i = 0; i < samples; i++) {
-            if (room->status[i] != DONE) {
-                return 0;
-            }
-        }
-    }
-    if (weights == NULL) {
-        return 1;
-    }
-    Py_BEGIN_ALLOW_THREADS
-    backward_alone(alone, room->U, room->G, room->alone);
-    fine = replay->ignore || all_finite(room->G, (size_t)alone->uniform_count);
-    Py_END_ALLOW_THREADS
-    return fine;
-}
-
-/* Return output k: of a batch the sum, or the mean, over its samples. */
-static PyObject *output_of(const Replay *replay, const Room *room, size_t k)
-{
-    const int32_t slot = replay->output_slots[k], uniform = replay->alone->uniform_count;
-    const double samples = room->samples < 0 ? 1.0 : (double)room->samples;
-    const size_t count = room->samples < 0 ? 1 : (size_t)room->samples;
-    size_t row = 0;
-    for (size_t before = 0; before < k; before++) {
-        row += replay->output_slots[before] >= uniform;
-    }
-    const double sum = slot < uniform ? sum_in_order(&room->U[slot], 0, count)
-                                      : sum_in_order(room->outputs + row * count, 1, count);
-    return PyFloat_FromDouble(replay->mean ? sum / samples : sum);
-}
-
-static PyObject *not_implemented_unless_error(int status)
-{
-    return status < 0 ? NULL : Py_NewRef(Py_NotImplemented);
-}
-
-/* values(args): the outputs, or NotImplemented. */
-static PyObject *replay_values(PyObject *self, PyObject *args)
-{
-    Replay *replay = (Replay *)self;
-    Room *room = take_room(replay);
-    if (room == NULL) {
-        return NULL;
-    }
-    PyObject *values = NULL;
-    int status = read_arguments(replay, room, args);
-    status = status == 1 ? run_replay(replay, room, NULL) : status;
-    if (status == 1) {
-        values = PyList_New((Py_ssize_t)replay->output_count);
-        for (size_t k = 0; values != NULL && k < replay->output_count; k++) {
-            PyObject *output = output_of(replay, room, k);
-            if (output == NULL) {
-                Py_CLEAR(values);
-            } else {
-                PyList_SET_ITEM(values, (Py_ssize_t)k, output);
-            }
-        }
-    } else {
-        values = not_implemented_unless_error(status);
-    }
-    leave_room(replay, room);
-    return values;
-}
-
-/* backward(args): the one output, with derivatives added to `grad` of the leaves; or NotImplemented. */
-static PyObject *replay_backward(PyObject *self, PyObject *args)
-{
-    Replay *replay = (Replay *)self;
-    if (replay->output_count != 1) {
-        Py_RETURN_NOTIMPLEMENTED;
-    }
-    Room *room = take_room(replay);
-    if (room == NULL) {
-        return NULL;
-    }
-    const double weight = 1.0;
-    memset(room->gradients, 0, replay->batch->inputs * sizeof(GradientColumn));
-    int status = read_arguments(replay, room, args);
-    status = status == 1 ? run_replay(replay, room, &weight) : status;
-    PyObject *value = status == 1 ? output_of(replay, room, 0) : not_implemented_unless_error(status);
-    for (size_t k = 0; status == 1 && value != NULL && k < replay->leaf_count; k++) {
-        *number_of_leaf(replay, k, replay->grad_offset) += room->G[replay->leaf_slots[k]];
-    }
-    leave_room(replay, room);
-    return value;
-}
-
-/* --- gradients by the arguments --- */
-
-static double gradient_at(const Replay *replay, const Room *room, size_t place)
-{
-    const int32_t slot = replay->number_slots[place];
-    return room->of_numbers != NULL ? room->of_numbers[place] : slot < 0 ? 0.0 : room->G[slot];
-}
-
-/* Return the part behind one and what is in it. */
-static const Part *behind(const Part *part)
-{
-    const Part *next = part + 1;
-    for (size_t k = 0; is_nested(part->kind) && k < part->count; k++) {
-        next = behind(next);
-    }
-    return next;
-}
-
-static bool has_integers(const Part *part)
-{
-    const Part *end = behind(part);
-    for (const Part *own = part; own < end; own++) {
-        if (is_whole(own->kind)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Return a new array of zeros of a part's shape, behind that of the samples for a batch, and a view of it. */
-static PyObject *new_array(const Replay *replay, Room *room, const Part *part, Py_buffer **view)
-{
-    const int before = is_batch(part->kind);
-    PyObject *shape = PyTuple_New(part->axes + before);
-    for (int axis = 0; shape != NULL && axis < part->axes + before; axis++) {
-        PyObject *length = PyLong_FromSsize_t(axis < before ? room->samples : part->shape[axis - before]);
-        if (length == NULL) {
-            Py_CLEAR(shape);
-        } else {
-            PyTuple_SET_ITEM(shape, axis, length);
-        }
-    }
-    PyObject *array = shape == NULL ? NULL : PyObject_CallOneArg(replay->zeros, shape); /* of float64 */
-    Py_XDECREF(shape);
-    *view = &room->views[room->view_count];
-    if (array == NULL || PyObject_GetBuffer(array, *view, PyBUF_CONTIG) < 0) {
-        Py_XDECREF(array);
-        return NULL;
-    }
-    room->view_count++;
-    return array;
-}
-
+INTERNAL double sum_in_order(const double *numbers, size_t stride, size_t count);
+INTERNAL PyObject *not_implemented_unless_error(int status);
+INTERNAL double gradient_at(const Replay *replay, const Room *room, size_t place);
 /* Have the derivatives by a batch written there. */
-static void direct_gradients(const Replay *replay, Room *room, const Part *part, double *numbers)
-{
-    for (size_t k = 0; k < part->count; k++) {
-        const int32_t input = replay->number_slots[part->first + k];
-        if (input >= 0) {
-            room->gradients[input].numbers = numbers + k;
-            room->gradients[input].stride = part->count;
-        }
-    }
-}
-
-/* Return the array that the derivatives by a batch will be written into. */
-static PyObject *gradient_of_batch(const Replay *replay, Room *room, const Part *part)
-{
-    Py_buffer *view;
-    PyObject *array = new_array(replay, room, part, &view);
-    if (array != NULL) {
-        room->arrays[part - replay->parts] = view->buf;
-        direct_gradients(replay, room, part, view->buf);
-    }
-    return array;
-}
-
-/* Return the derivatives by a part other than a batch; *part is then the next. */
-static PyObject *gradient_of_part(const Replay *replay, Room *room, const Part **next)
-{
-    const Part *part = (*next)++;
-    if (part->kind == NUMBER) {
-        return PyFloat_FromDouble(gradient_at(replay, room, part->first));
-    }
-    if (part->kind == ARRAY_OF_NUMBERS) {
-        Py_buffer *view;
-        PyObject *array = new_array(replay, room, part, &view);
-        for (size_t k = 0; array != NULL && k < part->count; k++) {
-            ((double *)view->buf)[k] = gradient_at(replay, room, part->first + k);
-        }
-        return array;
-    }
-    const bool is_list = part->kind == LIST || part->kind == LIST_OF_NUMBERS;
-    const bool nested = is_nested(part->kind);
-    const Py_ssize_t count = (Py_ssize_t)part->count;
-    PyObject *items = is_list ? PyList_New(count) : PyTuple_New(count);
-    for (Py_ssize_t k = 0; items != NULL && k < count; k++) {
-        PyObject *item = nested ? gradient_of_part(replay, room, next)
-                                : PyFloat_FromDouble(gradient_at(replay, room, part->first + (size_t)k));
-        if (item == NULL) {
-            Py_CLEAR(items);
-        } else if (is_list) {
-            PyList_SET_ITEM(items, k, item);
-        } else {
-            PyTuple_SET_ITEM(items, k, item);
-        }
-    }
-    return items;
-}
-
+INTERNAL void direct_gradients(const Replay *replay, Room *room, const Part *part, double *numbers);
 /* Prepare derivatives by the arguments at `positions`: arrays for batches, None for the others yet. NULL without an
  * exception for arguments that have none. */
-static PyObject *prepare_gradients(const Replay *replay, Room *room, PyObject *positions)
-{
-    const Py_ssize_t count = PyTuple_GET_SIZE(positions);
-    PyObject *gradients = PyTuple_New(count);
-    for (Py_ssize_t k = 0; gradients != NULL && k < count; k++) {
-        const Py_ssize_t position = PyLong_AsSsize_t(PyTuple_GET_ITEM(positions, k));
-        bool fits = position >= 0 && (size_t)position < replay->argument_count;
-        for (Py_ssize_t before = 0; before < k && fits; before++) {
-            fits = PyLong_AsSsize_t(PyTuple_GET_ITEM(positions, before)) != position;
-        }
-        const Part *part = fits ? replay->parts + replay->arguments[position] : NULL;
-        PyObject *gradient = NULL;
-        if (fits && !has_integers(part)) {
-            gradient = is_batch(part->kind) ? gradient_of_batch(replay, room, part) : Py_NewRef(Py_None);
-        }
-        if (gradient == NULL) {
-            Py_CLEAR(gradients);
-            break;
-        }
-        PyTuple_SET_ITEM(gradients, k, gradient);
-    }
-    return gradients;
-}
-
-static int finish_gradients(const Replay *replay, Room *room, PyObject *positions, PyObject *gradients)
-{
-    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(positions); k++) {
-        const Py_ssize_t position = PyLong_AsSsize_t(PyTuple_GET_ITEM(positions, k));
-        const Part *part = replay->parts + replay->arguments[position];
-        if (!is_batch(part->kind)) {
-            PyObject *gradient = gradient_of_part(replay, room, &part);
-            if (gradient == NULL) {
-                return -1;
-            }
-            Py_DECREF(PyTuple_GET_ITEM(gradients, k)); /* None */
-            PyTuple_SET_ITEM(gradients, k, gradient);
-        }
-    }
-    return 0;
-}
-
+INTERNAL PyObject *prepare_gradients(const Replay *replay, Room *room, PyObject *positions);
+INTERNAL int finish_gradients(const Replay *replay, Room *room, PyObject *positions, PyObject *gradients);
 /* Return the weights of the outputs, of None those of one output; NULL if they do not fit. */
-static const double *read_weights(const Replay *replay, PyObject *object, Py_buffer *view)
-{
-    static const double one = 1.0;
-    view->obj = NULL;
-    if (object == Py_None) {
-        return replay->output_count == 1 ? &one : NULL;
-    }
-    if (PyObject_GetBuffer(object, view, PyBUF_CONTIG_RO | PyBUF_FORMAT) < 0) {
-        PyErr_Clear();
-        return NULL;
-    }
-    const bool fits = view->format != NULL && strcmp(view->format, "d") == 0 &&
-                      (size_t)view->len == replay->output_count * sizeof(double);
-    return fits ? view->buf : NULL;
-}
+INTERNAL const double *read_weights(const Replay *replay, PyObject *object, Py_buffer *view);
 
-/* gradients(args, positions, weights): a pair of the first output and a tuple of the derivatives of the weighted sum of
- * all outputs by the arguments at these positions; or NotImplemented. */
-static PyObject *replay_gradients(PyObject *self, PyObject *arguments)
-{
-    Replay *replay = (Replay *)self;
-    PyObject *args, *positions, *weights_object;
-    if (!PyArg_ParseTuple(arguments, "O!O!O:gradients", &PyTuple_Type, &args, &PyTuple_Type, &positions,
-                          &weights_object)) {
-        return NULL;
-    }
-    Py_buffer view;
-    const double *weights = read_weights(replay, weights_object, &view);
-    Room *room = weights == NULL ? NULL : take_room(replay);
-    PyObject *result = NULL;
-    if (weights == NULL) {
-        result = Py_NewRef(Py_NotImplemented);
-    } else if (room != NULL) {
-        memset(room->gradients, 0, replay->batch->inputs * sizeof(GradientColumn));
-        int status = read_arguments(replay, room, args);
-        PyObject *gradients = status == 1 ? prepare_gradients(replay, room, positions) : NULL;
-        status = gradients != NULL ? run_replay(replay, room, weights) : PyErr_Occurred() ? -1 : 0;
-        if (status == 1 && finish_gradients(replay, room, positions, gradients) == 0) {
-            PyObject *value = replay->output_count > 0 ? output_of(replay, room, 0) : Py_NewRef(Py_None);
-            result = value == NULL ? NULL : PyTuple_Pack(2, value, gradients);
-            Py_XDECREF(value);
-        } else {
-            result = not_implemented_unless_error(status == 1 ? -1 : status);
-        }
-        Py_XDECREF(gradients);
-        leave_room(replay, room);
-    }
-    if (view.obj != NULL) {
-        PyBuffer_Release(&view);
-    }
-    return result;
-}
+/* The methods of the type Replay. */
+INTERNAL PyObject *replay_values(PyObject *self, PyObject *args);
+INTERNAL PyObject *replay_backward(PyObject *self, PyObject *args);
+INTERNAL PyObject *replay_gradients(PyObject *self, PyObject *arguments);
+
+/* --- tree.c: several recordings, and the methods of the type Tree --- */
+
+INTERNAL PyObject *tree_values(PyObject *self, PyObject *args);
+INTERNAL PyObject *tree_backward(PyObject *self, PyObject *args);
+INTERNAL PyObject *tree_gradients(PyObject *self, PyObject *arguments);
+
+/* --- type.c: both as objects of Python --- */
+
+extern INTERNAL PyType_Spec replay_spec, tree_spec;
 
 #endif

@@ -1,11 +1,10 @@
-/* The loops of the interpreter over blocks of samples, for one instruction set: included once for each, with
- *
- *     TAPE_TARGET        the attribute that asks for the instructions, or nothing
- *     TAPE_NAME(name)    the name of a function of this variant
- *     TAPE_HAS_FMA       whether fused multiply-adds are among them
- *     TAPE_VECTORS       of so many vectors of 8 a sum of four rows is, so that all of them stay in registers
+/* The loops of the interpreter over blocks of samples, for one instruction set, whose settings (such as those of
+ * ops/avx2.h) come before.
  */
+#include "tape/blocks.h"
+#include "tape/instructions.h"
 
+#define FAST OF_SET(elementary)
 #define WIDTH(block) ((block)->width & ~(size_t)7) /* so that the compiler knows of no rest */
 #define EIGHT_TIMES(x) ((Vec){(x), (x), (x), (x), (x), (x), (x), (x)})
 #define EACH(expression)                                                                                               \
@@ -15,7 +14,7 @@
 
 /* --- sums of products --- */
 
-TAPE_TARGET static double TAPE_NAME(sum_of)(const Block *block, const double *x)
+TARGET static double sum_of(const Block *block, const double *x)
 {
     Vec sum = load(x);
     for (size_t i = 8; i < block->width; i += 8) {
@@ -25,7 +24,7 @@ TAPE_TARGET static double TAPE_NAME(sum_of)(const Block *block, const double *x)
 }
 
 /* The totals of 8 vectors, in the order of `total`: three steps in which pairs of them become one. */
-TAPE_TARGET LANE void TAPE_NAME(totals)(const Vec v[8], double sums[8])
+TARGET LANE void totals(const Vec v[8], double sums[8])
 {
     Vec pairs[4], fours[2];
     for (int k = 0; k < 4; k++) {
@@ -41,7 +40,7 @@ TAPE_TARGET LANE void TAPE_NAME(totals)(const Vec v[8], double sums[8])
 }
 
 /* out += the sum of w * x over pairs of a slot that varies and one that does not. */
-TAPE_TARGET CONTRACTED static void TAPE_NAME(add_weighted)(const Block *block, double *restrict out, const int32_t *v,
+TARGET CONTRACTED static void add_weighted(const Block *block, double *restrict out, const int32_t *v,
                                                            const int32_t *u, size_t n)
 {
     PRAGMA_CONTRACTED
@@ -67,14 +66,14 @@ TAPE_TARGET CONTRACTED static void TAPE_NAME(add_weighted)(const Block *block, d
 /* Four sums at a time over the same numbers, which are loaded once for all of them: out[r] is U[base[r]], or without a
  * base zero or what it was, plus the sum over j of U[u[r][j * step]] * numbers[slots[j]], for `vectors` times 8 samples from
  * sample c on. */
-TAPE_TARGET LANE void TAPE_NAME(add_four_sums)(double *const out[4], const double *restrict numbers,
+TARGET LANE void add_four_sums(double *const out[4], const double *restrict numbers,
                                                           const int32_t *slots, int32_t first_slot,
                                                           const double *restrict U, const int32_t *const u[4],
                                                           size_t step, size_t n, const int32_t *base, bool fresh,
                                                           size_t c, const int vectors)
 {
     PRAGMA_CONTRACTED
-    Vec s[4][TAPE_VECTORS];
+    Vec s[4][VECTORS];
     for (int r = 0; r < 4; r++) {
         for (int k = 0; k < vectors; k++) {
             s[r][k] = base != NULL ? EIGHT_TIMES(U[base[r]]) : fresh ? EIGHT_TIMES(0.0) : load(out[r] + c + 8 * k);
@@ -96,22 +95,22 @@ TAPE_TARGET LANE void TAPE_NAME(add_four_sums)(double *const out[4], const doubl
     }
 }
 
-TAPE_TARGET CONTRACTED static void TAPE_NAME(four_sums)(const Block *block, double *const out[4], const double *numbers,
+TARGET CONTRACTED static void four_sums(const Block *block, double *const out[4], const double *numbers,
                                              const int32_t *slots, int32_t first_slot, const int32_t *const u[4],
                                              size_t step, size_t n, const int32_t *base, bool fresh)
 {
     size_t c = 0;
-    for (; c + 8 * TAPE_VECTORS <= block->width; c += 8 * TAPE_VECTORS) {
-        TAPE_NAME(add_four_sums)(out, numbers, slots, first_slot, block->U, u, step, n, base, fresh, c,
-                                 TAPE_VECTORS);
+    for (; c + 8 * VECTORS <= block->width; c += 8 * VECTORS) {
+        add_four_sums(out, numbers, slots, first_slot, block->U, u, step, n, base, fresh, c,
+                                 VECTORS);
     }
     for (; c < block->width; c += 8) {
-        TAPE_NAME(add_four_sums)(out, numbers, slots, first_slot, block->U, u, step, n, base, fresh, c,
+        add_four_sums(out, numbers, slots, first_slot, block->U, u, step, n, base, fresh, c,
                                  1);
     }
 }
 
-TAPE_TARGET CONTRACTED static double TAPE_NAME(inner)(const Block *block, const double *restrict x,
+TARGET CONTRACTED static double inner(const Block *block, const double *restrict x,
                                                       const double *restrict y)
 {
     PRAGMA_CONTRACTED
@@ -123,7 +122,7 @@ TAPE_TARGET CONTRACTED static double TAPE_NAME(inner)(const Block *block, const 
 }
 
 /* The inner products of four x with `columns` y, four or two: sums[r * columns + k]. */
-TAPE_TARGET LANE void TAPE_NAME(inner_products)(const Block *block, const double *const x[4],
+TARGET LANE void inner_products(const Block *block, const double *const x[4],
                                                            const double *const y[4], const int columns, double sums[16])
 {
     PRAGMA_CONTRACTED
@@ -142,24 +141,24 @@ TAPE_TARGET LANE void TAPE_NAME(inner_products)(const Block *block, const double
         }
     }
     for (int k = 0; k < 4 * columns; k += 8) {
-        TAPE_NAME(totals)(s + k, sums + k);
+        totals(s + k, sums + k);
     }
 }
 
-TAPE_TARGET CONTRACTED static void TAPE_NAME(inner_4x4)(const Block *block, const double *const x[4], const double *const y[4],
+TARGET CONTRACTED static void inner_4x4(const Block *block, const double *const x[4], const double *const y[4],
                                              double sums[16])
 {
-    TAPE_NAME(inner_products)(block, x, y, 4, sums);
+    inner_products(block, x, y, 4, sums);
 }
 
-TAPE_TARGET CONTRACTED static void TAPE_NAME(inner_4x2)(const Block *block, const double *const x[4], const double *const y[4],
+TARGET CONTRACTED static void inner_4x2(const Block *block, const double *const x[4], const double *const y[4],
                                              double sums[16])
 {
-    TAPE_NAME(inner_products)(block, x, y, 2, sums);
+    inner_products(block, x, y, 2, sums);
 }
 
 /* To eight x at once their share of an adjoint g, and to their weights the inner products with it. */
-TAPE_TARGET CONTRACTED static void TAPE_NAME(eight_weighted)(const Block *block, const double *restrict g,
+TARGET CONTRACTED static void eight_weighted(const Block *block, const double *restrict g,
                                                              const int32_t *v, const int32_t *u, bool fresh,
                                                              double sums[8])
 {
@@ -176,11 +175,11 @@ TAPE_TARGET CONTRACTED static void TAPE_NAME(eight_weighted)(const Block *block,
             store(a, (fresh ? EIGHT_TIMES(0.0) : load(a)) + block->U[u[k]] * gi);
         }
     }
-    TAPE_NAME(totals)(s, sums);
+    totals(s, sums);
 }
 
 /* NaN for the samples of which a number is not finite. */
-TAPE_TARGET static void TAPE_NAME(suspect)(const Block *block, const double *restrict z)
+TARGET static void suspect(const Block *block, const double *restrict z)
 {
     double *restrict suspicious = block->suspicious;
     for (size_t i = 0; i < block->width; i += 8) {
@@ -188,7 +187,7 @@ TAPE_TARGET static void TAPE_NAME(suspect)(const Block *block, const double *res
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(fill)(const Block *block, double *restrict z, double number)
+TARGET static void fill(const Block *block, double *restrict z, double number)
 {
     const Vec all = EIGHT_TIMES(number);
     for (size_t i = 0; i < block->width; i += 8) {
@@ -196,31 +195,31 @@ TAPE_TARGET static void TAPE_NAME(fill)(const Block *block, double *restrict z, 
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(forward_linear)(const Block *block, const int32_t *code)
+TARGET static void forward_linear(const Block *block, const int32_t *code)
 {
     const Linear f = read_linear(code);
     const size_t width = WIDTH(block);
     double *restrict out = varying(block->tape, block->V, f.out);
-    TAPE_NAME(fill)(block, out, block->U[f.base]);
+    fill(block, out, block->U[f.base]);
     for (size_t j = 0; j < f.plain; j++) {
         const double *restrict x = varying(block->tape, block->V, f.terms[j]);
         EACH(out[i] += x[i])
     }
-    TAPE_NAME(add_weighted)(block, out, f.v, f.u, f.weighted);
+    add_weighted(block, out, f.v, f.u, f.weighted);
     for (size_t j = 0; j < f.products; j++) {
         const double *x = varying(block->tape, block->V, f.x[j]), *y = varying(block->tape, block->V, f.y[j]);
-        EACH(out[i] = FUSED(x[i], y[i], out[i], TAPE_HAS_FMA))
+        EACH(out[i] = FUSED(x[i], y[i], out[i], HAS_FMA))
     }
-    TAPE_NAME(suspect)(block, out); /* in another order it may not have overflowed */
+    suspect(block, out); /* in another order it may not have overflowed */
 }
 
-TAPE_TARGET static void TAPE_NAME(backward_linear)(const Block *block, const int32_t *code, bool fresh)
+TARGET static void backward_linear(const Block *block, const int32_t *code, bool fresh)
 {
     const Linear f = read_linear(code);
     const size_t width = WIDTH(block);
     double *V = block->V, *A = block->A;
     const double *restrict g = varying(block->tape, A, f.out);
-    block->G[f.base] += TAPE_NAME(sum_of)(block, g);
+    block->G[f.base] += sum_of(block, g);
     for (size_t j = 0; j < f.plain; j++) {
         double *restrict a = varying(block->tape, A, f.terms[j]);
         EACH(a[i] += g[i])
@@ -228,7 +227,7 @@ TAPE_TARGET static void TAPE_NAME(backward_linear)(const Block *block, const int
     size_t done = 0;
     for (; done + 8 <= f.weighted; done += 8) {
         double sums[8];
-        TAPE_NAME(eight_weighted)(block, g, f.v + done, f.u + done, fresh, sums);
+        eight_weighted(block, g, f.v + done, f.u + done, fresh, sums);
         for (size_t k = 0; k < 8; k++) {
             block->G[f.u[done + k]] += sums[k];
         }
@@ -237,24 +236,24 @@ TAPE_TARGET static void TAPE_NAME(backward_linear)(const Block *block, const int
         const double *x = V + (size_t)f.v[j] * BLOCK, w = block->U[f.u[j]];
         double *restrict a = A + (size_t)f.v[j] * BLOCK;
         if (fresh) {
-            TAPE_NAME(fill)(block, a, 0.0);
+            fill(block, a, 0.0);
         }
         if (!block->tape->is_constant[f.u[j]]) {
-            block->G[f.u[j]] += TAPE_NAME(inner)(block, x, g);
+            block->G[f.u[j]] += inner(block, x, g);
         }
-        EACH(a[i] = FUSED(w, g[i], a[i], TAPE_HAS_FMA))
+        EACH(a[i] = FUSED(w, g[i], a[i], HAS_FMA))
     }
     for (size_t j = 0; j < f.products; j++) {
         const double *x = varying(block->tape, V, f.x[j]), *y = varying(block->tape, V, f.y[j]);
         double *ax = varying(block->tape, A, f.x[j]), *ay = varying(block->tape, A, f.y[j]);
         for (size_t i = 0; i < width; i++) { /* x and y may be one slot */
-            ax[i] = FUSED(g[i], y[i], ax[i], TAPE_HAS_FMA);
-            ay[i] = FUSED(g[i], x[i], ay[i], TAPE_HAS_FMA);
+            ax[i] = FUSED(g[i], y[i], ax[i], HAS_FMA);
+            ay[i] = FUSED(g[i], x[i], ay[i], HAS_FMA);
         }
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(forward_matrix)(const Block *block, const int32_t *code)
+TARGET static void forward_matrix(const Block *block, const int32_t *code)
 {
     const Matrix m = read_matrix(code);
     size_t r = 0;
@@ -265,25 +264,25 @@ TAPE_TARGET static void TAPE_NAME(forward_matrix)(const Block *block, const int3
             out[k] = varying(block->tape, block->V, m.out[r + k]);
             u[k] = m.u + (r + k) * m.columns;
         }
-        TAPE_NAME(four_sums)(block, out, block->V, m.v, 0, u, 1, m.columns, m.base + r, true);
+        four_sums(block, out, block->V, m.v, 0, u, 1, m.columns, m.base + r, true);
     }
     for (; r < m.rows; r++) {
         double *out = varying(block->tape, block->V, m.out[r]);
-        TAPE_NAME(fill)(block, out, block->U[m.base[r]]);
-        TAPE_NAME(add_weighted)(block, out, m.v, m.u + r * m.columns, m.columns);
+        fill(block, out, block->U[m.base[r]]);
+        add_weighted(block, out, m.v, m.u + r * m.columns, m.columns);
     }
     for (r = 0; r < m.rows; r++) {
-        TAPE_NAME(suspect)(block, varying(block->tape, block->V, m.out[r]));
+        suspect(block, varying(block->tape, block->V, m.out[r]));
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(backward_matrix)(const Block *block, const int32_t *code, bool fresh)
+TARGET static void backward_matrix(const Block *block, const int32_t *code, bool fresh)
 {
     const Matrix m = read_matrix(code);
     const size_t width = WIDTH(block);
     double *V = block->V, *A = block->A, *G = block->G;
     for (size_t r = 0; r < m.rows; r++) {
-        G[m.base[r]] += TAPE_NAME(sum_of)(block, varying(block->tape, A, m.out[r]));
+        G[m.base[r]] += sum_of(block, varying(block->tape, A, m.out[r]));
     }
     /* To the x: the transposed product, whose rows are the columns. */
     size_t j = 0;
@@ -294,17 +293,17 @@ TAPE_TARGET static void TAPE_NAME(backward_matrix)(const Block *block, const int
             a[k] = A + (size_t)m.v[j + k] * BLOCK;
             u[k] = m.u + j + k;
         }
-        TAPE_NAME(four_sums)(block, a, A, m.out, block->tape->uniform_count, u, m.columns, m.rows,
+        four_sums(block, a, A, m.out, block->tape->uniform_count, u, m.columns, m.rows,
                              NULL, fresh);
     }
     for (; j < m.columns; j++) {
         double *restrict a = A + (size_t)m.v[j] * BLOCK;
         if (fresh) {
-            TAPE_NAME(fill)(block, a, 0.0);
+            fill(block, a, 0.0);
         }
         for (size_t r = 0; r < m.rows; r++) {
             const double *restrict g = varying(block->tape, A, m.out[r]), w = block->U[m.u[r * m.columns + j]];
-            EACH(a[i] = FUSED(w, g[i], a[i], TAPE_HAS_FMA))
+            EACH(a[i] = FUSED(w, g[i], a[i], HAS_FMA))
         }
     }
     /* To the weights: the outer product, summed over the samples. */
@@ -320,7 +319,7 @@ TAPE_TARGET static void TAPE_NAME(backward_matrix)(const Block *block, const int
             for (size_t k = 0; k < some; k++) {
                 x[k] = V + (size_t)m.v[j + k] * BLOCK;
             }
-            (some == 4 ? TAPE_NAME(inner_4x4) : TAPE_NAME(inner_4x2))(block, g, x, sums);
+            (some == 4 ? inner_4x4 : inner_4x2)(block, g, x, sums);
             for (size_t p = 0; p < 4; p++) {
                 for (size_t q = 0; q < some; q++) {
                     G[m.u[(r + p) * m.columns + j + q]] += sums[p * some + q];
@@ -329,20 +328,20 @@ TAPE_TARGET static void TAPE_NAME(backward_matrix)(const Block *block, const int
             j += some;
         }
         for (size_t p = 0; p < 4 && j < m.columns; p++) {
-            G[m.u[(r + p) * m.columns + j]] += TAPE_NAME(inner)(block, g[p], V + (size_t)m.v[j] * BLOCK);
+            G[m.u[(r + p) * m.columns + j]] += inner(block, g[p], V + (size_t)m.v[j] * BLOCK);
         }
     }
     for (; r < m.rows; r++) {
         for (j = 0; j < m.columns; j++) {
             const double *g = varying(block->tape, A, m.out[r]), *x = V + (size_t)m.v[j] * BLOCK;
-            G[m.u[r * m.columns + j]] += TAPE_NAME(inner)(block, g, x);
+            G[m.u[r * m.columns + j]] += inner(block, g, x);
         }
     }
 }
 
 /* --- without a batch: sums over neighbouring slots --- */
 
-TAPE_TARGET CONTRACTED static double TAPE_NAME(dot)(const double *x, const double *y, size_t n)
+TARGET CONTRACTED static double dot(const double *x, const double *y, size_t n)
 {
     PRAGMA_CONTRACTED
     Vec a = {-0.0, -0.0, -0.0, -0.0, -0.0, -0.0, -0.0, -0.0}, b = a;
@@ -363,7 +362,7 @@ TAPE_TARGET CONTRACTED static double TAPE_NAME(dot)(const double *x, const doubl
 }
 
 /* to += g * x; the two may not overlap. */
-TAPE_TARGET CONTRACTED static void TAPE_NAME(spread)(double g, const double *restrict x, double *restrict to, size_t n)
+TARGET CONTRACTED static void spread(double g, const double *restrict x, double *restrict to, size_t n)
 {
     PRAGMA_CONTRACTED
     size_t j = 0;
@@ -378,22 +377,22 @@ TAPE_TARGET CONTRACTED static void TAPE_NAME(spread)(double g, const double *res
 /* --- one operation, number by number --- */
 
 /* Read an operand: the numbers of a block, those of a slot that is the same for all samples written out. */
-TAPE_TARGET static const double *TAPE_NAME(operand)(const Block *block, int32_t slot, double *room)
+TARGET static const double *operand(const Block *block, int32_t slot, double *room)
 {
     if (slot >= block->tape->uniform_count) {
         return varying(block->tape, block->V, slot);
     }
-    TAPE_NAME(fill)(block, room, block->U[slot]);
+    fill(block, room, block->U[slot]);
     return room;
 }
 
 /* Add shares to the adjoint of an operand, or write them into a fresh one; to that of one that is the same for all
  * samples, their sum. */
-TAPE_TARGET static void TAPE_NAME(give)(const Block *block, int32_t slot, const double *restrict share, bool fresh)
+TARGET static void give(const Block *block, int32_t slot, const double *restrict share, bool fresh)
 {
     if (slot < block->tape->uniform_count) {
         if (!block->tape->is_constant[slot]) {
-            block->G[slot] += TAPE_NAME(sum_of)(block, share);
+            block->G[slot] += sum_of(block, share);
         }
         return;
     }
@@ -409,21 +408,21 @@ TAPE_TARGET static void TAPE_NAME(give)(const Block *block, int32_t slot, const 
 /* --- softmax, and its logarithm --- */
 
 /* The greatest x of each sample. */
-TAPE_TARGET static void TAPE_NAME(greatest)(const Block *block, const Softmax *s, double *copy, double *restrict most)
+TARGET static void greatest(const Block *block, const Softmax *s, double *copy, double *restrict most)
 {
     const size_t width = WIDTH(block);
     for (size_t i = 0; i < width; i++) {
         most[i] = -INFINITY;
     }
     for (size_t k = 0; k < s->n; k++) {
-        const double *x = TAPE_NAME(operand)(block, s->x[k], copy);
+        const double *x = operand(block, s->x[k], copy);
         for (size_t i = 0; i < width; i++) {
             most[i] = x[i] > most[i] ? x[i] : most[i];
         }
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(forward_softmax)(const Block *block, const int32_t *code)
+TARGET static void forward_softmax(const Block *block, const int32_t *code)
 {
     const Softmax s = read_softmax(code);
     const size_t width = WIDTH(block);
@@ -433,13 +432,13 @@ TAPE_TARGET static void TAPE_NAME(forward_softmax)(const Block *block, const int
     for (size_t i = 0; i < width; i++) {
         others[i] = 0.0;
     }
-    TAPE_NAME(greatest)(block, &s, copy, most);
+    greatest(block, &s, copy, most);
     for (size_t k = 0; k < s.n; k++) {
-        const double *x = TAPE_NAME(operand)(block, s.x[k], copy);
+        const double *x = operand(block, s.x[k], copy);
         for (size_t i = 0; i < width; i++) {
             difference[i] = x[i] - most[i];
         }
-        block->tape->elementary->exp(difference, e + k * BLOCK, width);
+        FAST.exp(difference, e + k * BLOCK, width);
         for (size_t i = 0; i < width; i++) {
             const bool first = difference[i] == 0.0 && !counted[i];
             counted[i] |= first;
@@ -456,15 +455,15 @@ TAPE_TARGET static void TAPE_NAME(forward_softmax)(const Block *block, const int
             continue;
         }
         double *z = varying(block->tape, block->V, s.out[k]);
-        const double *x = TAPE_NAME(operand)(block, s.x[k], copy);
+        const double *x = operand(block, s.x[k], copy);
         for (size_t i = 0; i < width; i++) {
             z[i] = code[0] == CODE_SOFTMAX ? e[k * BLOCK + i] / (1.0 + others[i]) : (x[i] - most[i]) - others[i];
         }
-        TAPE_NAME(suspect)(block, z);
+        suspect(block, z);
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(backward_softmax)(const Block *block, const int32_t *code)
+TARGET static void backward_softmax(const Block *block, const int32_t *code)
 {
     const Softmax s = read_softmax(code);
     const size_t width = WIDTH(block);
@@ -473,14 +472,14 @@ TAPE_TARGET static void TAPE_NAME(backward_softmax)(const Block *block, const in
     for (size_t i = 0; i < width; i++) {
         sum[i] = 0.0;
     }
-    TAPE_NAME(greatest)(block, &s, copy, most);
+    greatest(block, &s, copy, most);
     for (size_t k = 0; k < s.n; k++) {
-        const double *x = TAPE_NAME(operand)(block, s.x[k], copy);
+        const double *x = operand(block, s.x[k], copy);
         double *own = share + k * BLOCK;
         for (size_t i = 0; i < width; i++) {
             weighted[i] = x[i] - most[i];
         }
-        block->tape->elementary->exp(weighted, own, width);
+        FAST.exp(weighted, own, width);
         for (size_t i = 0; i < width; i++) {
             sum[i] += own[i];
         }
@@ -501,16 +500,16 @@ TAPE_TARGET static void TAPE_NAME(backward_softmax)(const Block *block, const in
             const double gi = g == NULL ? 0.0 : g[i];
             own[i] = code[0] == CODE_SOFTMAX ? own[i] * (gi - weighted[i]) : gi - own[i] * weighted[i];
         }
-        TAPE_NAME(give)(block, s.x[k], own, false);
+        give(block, s.x[k], own, false);
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(tanh_and_slope)(size_t width, const double *restrict x, double *restrict z,
+TARGET static void tanh_and_slope(size_t width, const double *restrict x, double *restrict z,
                                                   double *restrict slope)
 {
     uint64_t beyond = 0;
     for (size_t i = 0; i < width; i++) {
-        const Tanh both = lane_tanh_and_slope(x[i], TAPE_HAS_FMA);
+        const Tanh both = lane_tanh_and_slope(x[i], HAS_FMA);
         z[i] = both.value;
         slope[i] = both.slope;
         beyond |= mask_if(!(fabs(x[i]) <= TANH_LIMIT));
@@ -523,7 +522,7 @@ TAPE_TARGET static void TAPE_NAME(tanh_and_slope)(size_t width, const double *re
 }
 
 /* Compute z = op(x, y, w) for `width` numbers; return whether one that is not finite is nothing to be suspicious of. */
-TAPE_TARGET static bool TAPE_NAME(values_of)(const ElementaryBlocks *fast, int op, int exponent, size_t width,
+TARGET static bool values_of(int op, int exponent, size_t width,
                                              const double *restrict x, const double *restrict y,
                                              const double *restrict w, double *restrict z)
 {
@@ -560,10 +559,10 @@ TAPE_TARGET static bool TAPE_NAME(values_of)(const ElementaryBlocks *fast, int o
         EACH(z[i] = x[i] <= y[i] || x[i] != x[i] ? x[i] : y[i])
         return false;
     case OP_TANH:
-        fast->tanh(x, z, width);
+        FAST.tanh(x, z, width);
         return true;
     case OP_SIGMOID:
-        fast->sigmoid(x, z, width);
+        FAST.sigmoid(x, z, width);
         return true;
     case OP_DIVIDE:
         EACH(z[i] = x[i] / y[i])
@@ -575,16 +574,16 @@ TAPE_TARGET static bool TAPE_NAME(values_of)(const ElementaryBlocks *fast, int o
         EACH(z[i] = sqrt(x[i]))
         return false;
     case OP_EXP:
-        fast->exp(x, z, width);
+        FAST.exp(x, z, width);
         return false;
     case OP_LOG:
-        fast->log(x, z, width);
+        FAST.log(x, z, width);
         return false;
     case OP_SIN:
-        fast->sin(x, z, width);
+        FAST.sin(x, z, width);
         return false;
     case OP_COS:
-        fast->cos(x, z, width);
+        FAST.cos(x, z, width);
         return false;
     default:
         break;
@@ -600,7 +599,7 @@ TAPE_TARGET static bool TAPE_NAME(values_of)(const ElementaryBlocks *fast, int o
 }
 
 /* Compute what of the adjoints g of z = op(x, y, w) goes to the operands that are wanted: share[k] of operand k. */
-TAPE_TARGET static void TAPE_NAME(shares_of)(const ElementaryBlocks *fast, int op, int exponent, size_t width,
+TARGET static void shares_of(int op, int exponent, size_t width,
                                              const double *restrict g, const double *restrict z,
                                              const double *restrict x, const double *restrict y,
                                              const double *restrict w, unsigned wanted, double rooms[3][BLOCK],
@@ -644,20 +643,20 @@ TAPE_TARGET static void TAPE_NAME(shares_of)(const ElementaryBlocks *fast, int o
         EACH(first[i] = g[i] / y[i]; second[i] = share_of(g[i], quotient_by_divisor(z[i], x[i], y[i])))
         return;
     case OP_TANH:
-        TAPE_NAME(tanh_and_slope)(width, x, other, room);
+        tanh_and_slope(width, x, other, room);
         EACH(first[i] = g[i] * room[i])
         return;
     case OP_SIGMOID:
         EACH(room[i] = -fabs(x[i]))
-        fast->exp(room, other, width);
+        FAST.exp(room, other, width);
         EACH(const double e = other[i]; first[i] = g[i] * (e / ((1.0 + e) * (1.0 + e))))
         return;
     case OP_SIN:
-        fast->cos(x, room, width);
+        FAST.cos(x, room, width);
         EACH(first[i] = g[i] * room[i])
         return;
     case OP_COS:
-        fast->sin(x, room, width);
+        FAST.sin(x, room, width);
         EACH(first[i] = -(g[i] * room[i]))
         return;
     default:
@@ -680,26 +679,26 @@ TAPE_TARGET static void TAPE_NAME(shares_of)(const ElementaryBlocks *fast, int o
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(forward_simple)(const Block *block, const int32_t *code)
+TARGET static void forward_simple(const Block *block, const int32_t *code)
 {
     const size_t n = (size_t)code[2];
     const int32_t *slots = code + 3;
     double room[3][BLOCK] ALIGNED;
-    const double *x = TAPE_NAME(operand)(block, slots[0], room[0]);
-    const double *y = n > 1 ? TAPE_NAME(operand)(block, slots[1], room[1]) : x;
-    const double *w = n > 2 ? TAPE_NAME(operand)(block, slots[2], room[2]) : x;
+    const double *x = operand(block, slots[0], room[0]);
+    const double *y = n > 1 ? operand(block, slots[1], room[1]) : x;
+    const double *w = n > 2 ? operand(block, slots[2], room[2]) : x;
     double *z = varying(block->tape, block->V, code[1]);
     if (code[0] == CODE_TANH) { /* with the slope, which the backward pass finds in a slot of its own */
-        TAPE_NAME(tanh_and_slope)(WIDTH(block), x, z, varying(block->tape, block->V, code[4]));
+        tanh_and_slope(WIDTH(block), x, z, varying(block->tape, block->V, code[4]));
         return;
     }
     const int exponent = small_exponent(block->tape, code, block->U);
-    if (!TAPE_NAME(values_of)(block->tape->elementary, code[0], exponent, block->width, x, y, w, z)) {
-        TAPE_NAME(suspect)(block, z);
+    if (!values_of(code[0], exponent, block->width, x, y, w, z)) {
+        suspect(block, z);
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(backward_tanh)(const Block *block, const int32_t *code, bool fresh)
+TARGET static void backward_tanh(const Block *block, const int32_t *code, bool fresh)
 {
     const size_t width = WIDTH(block);
     const double *restrict g = varying(block->tape, block->A, code[1]);
@@ -712,29 +711,67 @@ TAPE_TARGET static void TAPE_NAME(backward_tanh)(const Block *block, const int32
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(backward_simple)(const Block *block, const int32_t *code, unsigned fresh)
+TARGET static void backward_simple(const Block *block, const int32_t *code, unsigned fresh)
 {
     const Tape *tape = block->tape;
     const size_t n = (size_t)code[2];
     const int32_t *slots = code + 3;
     double room[3][BLOCK] ALIGNED, shares[3][BLOCK] ALIGNED;
-    const double *x = TAPE_NAME(operand)(block, slots[0], room[0]);
-    const double *y = n > 1 ? TAPE_NAME(operand)(block, slots[1], room[1]) : x;
-    const double *w = n > 2 ? TAPE_NAME(operand)(block, slots[2], room[2]) : x;
+    const double *x = operand(block, slots[0], room[0]);
+    const double *y = n > 1 ? operand(block, slots[1], room[1]) : x;
+    const double *w = n > 2 ? operand(block, slots[2], room[2]) : x;
     const double *z = varying(tape, block->V, code[1]), *g = varying(tape, block->A, code[1]), *share[3];
     const unsigned wanted = wanted_slopes(tape, slots, n);
     const int exponent = small_exponent(tape, code, block->U);
-    TAPE_NAME(shares_of)(tape->elementary, code[0], exponent, block->width, g, z, x, y, w, wanted, shares, share);
+    shares_of(code[0], exponent, block->width, g, z, x, y, w, wanted, shares, share);
     for (size_t k = 0; k < n; k++) {
         if (wanted >> k & 1) {
-            TAPE_NAME(give)(block, slots[k], share[k], fresh >> k & 1);
+            give(block, slots[k], share[k], fresh >> k & 1);
         }
+    }
+}
+
+/* --- single samples of a block --- */
+
+static inline double number_at(const Block *block, int32_t slot, size_t i)
+{
+    const int32_t uniform = block->tape->uniform_count;
+    return slot < uniform ? block->U[slot] : block->V[(size_t)(slot - uniform) * BLOCK + i];
+}
+
+static inline double *adjoint_at(const Block *block, int32_t slot, size_t i)
+{
+    const int32_t uniform = block->tape->uniform_count;
+    return slot < uniform ? block->G + slot : block->A + (size_t)(slot - uniform) * BLOCK + i;
+}
+
+static inline void gather(const Block *block, const int32_t *slots, size_t n, size_t i, double *room)
+{
+    for (size_t k = 0; k < n; k++) {
+        room[k] = number_at(block, slots[k], i);
+    }
+}
+
+/* The index has been checked against the number of items. */
+TARGET static void forward_take(const Block *block, const int32_t *code)
+{
+    double *z = varying(block->tape, block->V, code[1]);
+    for (size_t i = 0; i < block->width; i++) {
+        z[i] = number_at(block, code[4 + (size_t)number_at(block, code[3], i)], i);
+    }
+}
+
+TARGET static void backward_take(const Block *block, const int32_t *code)
+{
+    const double *g = varying(block->tape, block->A, code[1]);
+    for (size_t i = 0; i < block->width; i++) {
+        *adjoint_at(block, code[4 + (size_t)number_at(block, code[3], i)], i) += g[i];
     }
 }
 
 /* --- operations over sequences, sample by sample --- */
 
-TAPE_TARGET static void TAPE_NAME(forward_sequence)(const Block *block, const int32_t *code)
+TARGET static void forward_sequence(const Block *block, const int32_t *code)
 {
     const size_t n = (size_t)code[2];
     const int32_t *slots = code + 3;
@@ -743,10 +780,10 @@ TAPE_TARGET static void TAPE_NAME(forward_sequence)(const Block *block, const in
         gather(block, slots, n, i, room);
         z[i] = sequence_number((Op)code[0], room, n, room + n);
     }
-    TAPE_NAME(suspect)(block, z);
+    suspect(block, z);
 }
 
-TAPE_TARGET static void TAPE_NAME(backward_sequence)(const Block *block, const int32_t *code)
+TARGET static void backward_sequence(const Block *block, const int32_t *code)
 {
     const size_t n = (size_t)code[2];
     const int32_t *slots = code + 3;
@@ -769,19 +806,19 @@ TAPE_TARGET static void TAPE_NAME(backward_sequence)(const Block *block, const i
 /* Where one does not hold, its number is put into `failed`, unless that has one. */
 #define CHECK(comparison)                                                                                              \
     if (guard->outcome) {                                                                                              \
-        EACH(failed[i] = failed[i] != 0.0 || (comparison) ? failed[i] : number)                                       \
+        EACH(failed[i] = failed[i] != 0.0 || (comparison) ? failed[i] : number)                                        \
     } else {                                                                                                           \
-        EACH(failed[i] = failed[i] != 0.0 || !(comparison) ? failed[i] : number)                                      \
+        EACH(failed[i] = failed[i] != 0.0 || !(comparison) ? failed[i] : number)                                       \
     }
 
-TAPE_TARGET static void TAPE_NAME(check_guards)(const Block *block, double *restrict failed)
+TARGET static void check_guards(const Block *block, double *restrict failed)
 {
     const size_t width = WIDTH(block);
     double room[2][BLOCK] ALIGNED;
     for (size_t k = 0; k < block->tape->guards; k++) {
         const Guard *guard = &block->tape->guard_list[k];
-        const double *restrict x = TAPE_NAME(operand)(block, guard->x, room[0]);
-        const double *restrict y = TAPE_NAME(operand)(block, guard->y, room[1]);
+        const double *restrict x = operand(block, guard->x, room[0]);
+        const double *restrict y = operand(block, guard->y, room[1]);
         const double number = (double)(k + 1);
         switch (guard->symbol) {
         case Py_LT:
@@ -808,67 +845,67 @@ TAPE_TARGET static void TAPE_NAME(check_guards)(const Block *block, double *rest
 
 /* --- a block --- */
 
-TAPE_TARGET static void TAPE_NAME(forward_block)(const Block *block)
+TARGET static void forward_block(const Block *block)
 {
     const Tape *tape = block->tape;
     for (size_t k = 0; k < tape->count; k++) {
         const int32_t *code = tape->code + tape->starts[k];
         switch (code[0]) {
         case CODE_LINEAR:
-            TAPE_NAME(forward_linear)(block, code);
+            forward_linear(block, code);
             break;
         case CODE_MATRIX:
-            TAPE_NAME(forward_matrix)(block, code);
+            forward_matrix(block, code);
             break;
         case CODE_TAKE:
             forward_take(block, code);
             break;
         case CODE_SOFTMAX:
         case CODE_LOG_SOFTMAX:
-            TAPE_NAME(forward_softmax)(block, code);
+            forward_softmax(block, code);
             break;
         case CODE_DETACH:
             memcpy(varying(tape, block->V, code[1]), varying(tape, block->V, code[3]), block->width * sizeof(double));
             break;
         default:
             if (code[0] < OP_LAST_TERNARY || code[0] == CODE_TANH) {
-                TAPE_NAME(forward_simple)(block, code);
+                forward_simple(block, code);
             } else {
-                TAPE_NAME(forward_sequence)(block, code);
+                forward_sequence(block, code);
             }
         }
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(backward_block)(const Block *block)
+TARGET static void backward_block(const Block *block)
 {
     const Tape *tape = block->tape;
     for (size_t k = tape->count; k-- > 0;) {
         const int32_t *code = tape->code + tape->starts[k];
         switch (code[0]) {
         case CODE_LINEAR:
-            TAPE_NAME(backward_linear)(block, code, tape->fresh[k]);
+            backward_linear(block, code, tape->fresh[k]);
             break;
         case CODE_MATRIX:
-            TAPE_NAME(backward_matrix)(block, code, tape->fresh[k]);
+            backward_matrix(block, code, tape->fresh[k]);
             break;
         case CODE_TAKE:
             backward_take(block, code);
             break;
         case CODE_SOFTMAX:
         case CODE_LOG_SOFTMAX:
-            TAPE_NAME(backward_softmax)(block, code);
+            backward_softmax(block, code);
             break;
         case CODE_DETACH:
             break;
         case CODE_TANH:
-            TAPE_NAME(backward_tanh)(block, code, tape->fresh[k]);
+            backward_tanh(block, code, tape->fresh[k]);
             break;
         default:
             if (code[0] < OP_LAST_TERNARY) {
-                TAPE_NAME(backward_simple)(block, code, tape->fresh[k]);
+                backward_simple(block, code, tape->fresh[k]);
             } else {
-                TAPE_NAME(backward_sequence)(block, code);
+                backward_sequence(block, code);
             }
         }
     }
@@ -878,7 +915,7 @@ TAPE_TARGET static void TAPE_NAME(backward_block)(const Block *block)
 
 /* Read `count` numbers; the room holds the last of them again, up to a multiple of 8. Those that stand in a row are read
  * where they are. */
-TAPE_TARGET static const double *TAPE_NAME(gathered)(const double *numbers, const int32_t *slots, size_t count,
+TARGET static const double *gathered(const double *numbers, const int32_t *slots, size_t count,
                                                      bool in_a_row, double *restrict room)
 {
     if (in_a_row && count % 8 == 0) {
@@ -897,11 +934,11 @@ TAPE_TARGET static const double *TAPE_NAME(gathered)(const double *numbers, cons
 typedef struct {
     const int32_t *slots[4]; /* of results, and of operands */
     size_t count;
-} TAPE_NAME(Piece);
+} Piece;
 
-LANE TAPE_NAME(Piece) TAPE_NAME(piece_of)(const Wide *wide, size_t start)
+LANE Piece piece_of(const Wide *wide, size_t start)
 {
-    TAPE_NAME(Piece) piece = {{NULL}, wide->n - start < BLOCK ? wide->n - start : BLOCK};
+    Piece piece = {{NULL}, wide->n - start < BLOCK ? wide->n - start : BLOCK};
     for (size_t k = 0; k <= wide->arity; k++) {
         piece.slots[k] = wide->slots + k * wide->n + start;
     }
@@ -909,7 +946,7 @@ LANE TAPE_NAME(Piece) TAPE_NAME(piece_of)(const Wide *wide, size_t start)
 }
 
 /* Write operands that are one number again and again, once for all pieces. */
-TAPE_TARGET static void TAPE_NAME(spread_same)(const Wide *wide, const double *U, double room[4][BLOCK])
+TARGET static void spread_same(const Wide *wide, const double *U, double room[4][BLOCK])
 {
     for (size_t k = 1; k <= wide->arity; k++) {
         for (size_t i = 0; i < BLOCK && wide->same >> k & 1; i++) {
@@ -920,30 +957,30 @@ TAPE_TARGET static void TAPE_NAME(spread_same)(const Wide *wide, const double *U
 
 /* Return the numbers of operand k of a piece, from 1, or of the results. What there is none of, or a small exponent,
  * nobody reads. */
-TAPE_TARGET static const double *TAPE_NAME(operand_of_piece)(const Wide *wide, const TAPE_NAME(Piece) *piece,
+TARGET static const double *operand_of_piece(const Wide *wide, const Piece *piece,
                                                              const double *U, size_t k, double *room)
 {
     if (k > wide->arity || wide->same >> k & 1 || (k == 2 && wide->exponent > 0)) {
         return room;
     }
-    return TAPE_NAME(gathered)(U, piece->slots[k], piece->count, wide->rows >> k & 1, room);
+    return gathered(U, piece->slots[k], piece->count, wide->rows >> k & 1, room);
 }
 
-TAPE_TARGET static bool TAPE_NAME(forward_wide)(const Tape *tape, const int32_t *code, double *U)
+TARGET static bool forward_wide(const int32_t *code, double *U)
 {
     const Wide wide = read_wide(code, U);
     double room[4][BLOCK] ALIGNED;
     bool fine = true;
-    TAPE_NAME(spread_same)(&wide, U, room);
+    spread_same(&wide, U, room);
     for (size_t start = 0; start < wide.n; start += BLOCK) {
-        const TAPE_NAME(Piece) piece = TAPE_NAME(piece_of)(&wide, start);
+        const Piece piece = piece_of(&wide, start);
         const double *x[3];
         for (size_t k = 0; k < 3; k++) {
-            x[k] = TAPE_NAME(operand_of_piece)(&wide, &piece, U, k + 1, room[k + 1]);
+            x[k] = operand_of_piece(&wide, &piece, U, k + 1, room[k + 1]);
         }
         const size_t width = (piece.count + 7) / 8 * 8;
         double *z = room[0];
-        const bool safe = TAPE_NAME(values_of)(tape->elementary, wide.op, wide.exponent, width, x[0], x[1], x[2], z);
+        const bool safe = values_of(wide.op, wide.exponent, width, x[0], x[1], x[2], z);
         if (wide.rows & 1) {
             memcpy(U + piece.slots[0][0], z, piece.count * sizeof(double));
         } else {
@@ -963,7 +1000,7 @@ TAPE_TARGET static bool TAPE_NAME(forward_wide)(const Tape *tape, const int32_t 
 }
 
 /* An adjoint of 0 passes nothing on. */
-TAPE_TARGET static void TAPE_NAME(add_to_row)(double *restrict a, const double *restrict g,
+TARGET static void add_to_row(double *restrict a, const double *restrict g,
                                               const double *restrict share, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -971,20 +1008,20 @@ TAPE_TARGET static void TAPE_NAME(add_to_row)(double *restrict a, const double *
     }
 }
 
-TAPE_TARGET static void TAPE_NAME(backward_wide)(const Tape *tape, const int32_t *code, const double *U, double *G)
+TARGET static void backward_wide(const int32_t *code, const double *U, double *G)
 {
     const Wide wide = read_wide(code, U);
     double room[4][BLOCK] ALIGNED, adjoints[BLOCK] ALIGNED, shares[3][BLOCK] ALIGNED;
-    TAPE_NAME(spread_same)(&wide, U, room);
+    spread_same(&wide, U, room);
     for (size_t start = 0; start < wide.n; start += BLOCK) {
-        const TAPE_NAME(Piece) piece = TAPE_NAME(piece_of)(&wide, start);
+        const Piece piece = piece_of(&wide, start);
         const double *x[4], *share[3];
         for (size_t k = 0; k < 4; k++) {
-            x[k] = TAPE_NAME(operand_of_piece)(&wide, &piece, U, k, room[k]);
+            x[k] = operand_of_piece(&wide, &piece, U, k, room[k]);
         }
-        const double *g = TAPE_NAME(gathered)(G, piece.slots[0], piece.count, wide.rows & 1, adjoints);
+        const double *g = gathered(G, piece.slots[0], piece.count, wide.rows & 1, adjoints);
         const size_t width = (piece.count + 7) / 8 * 8;
-        TAPE_NAME(shares_of)(tape->elementary, wide.op, wide.exponent, width, g, x[0], x[1], x[2], x[3], wide.wanted,
+        shares_of(wide.op, wide.exponent, width, g, x[0], x[1], x[2], x[3], wide.wanted,
                              shares, share);
         for (size_t k = 0; k < wide.arity; k++) {
             if (!(wide.wanted >> k & 1)) {
@@ -992,7 +1029,7 @@ TAPE_TARGET static void TAPE_NAME(backward_wide)(const Tape *tape, const int32_t
             }
             const int32_t *slots = piece.slots[k + 1];
             if (wide.rows >> (k + 1) & 1) {
-                TAPE_NAME(add_to_row)(G + slots[0], g, share[k], piece.count);
+                add_to_row(G + slots[0], g, share[k], piece.count);
             } else {
                 for (size_t i = 0; i < piece.count; i++) {
                     G[slots[i]] += g[i] == 0.0 ? 0.0 : share[k][i]; /* an adjoint of 0 passes nothing on */
@@ -1002,7 +1039,7 @@ TAPE_TARGET static void TAPE_NAME(backward_wide)(const Tape *tape, const int32_t
     }
 }
 
-TAPE_TARGET static bool TAPE_NAME(forward_wide_linear)(const int32_t *code, double *U)
+TARGET static bool forward_wide_linear(const int32_t *code, double *U)
 {
     const WideLinear wide = read_wide_linear(code);
     double doubt = 0.0, z[BLOCK] ALIGNED;
@@ -1032,7 +1069,7 @@ TAPE_TARGET static bool TAPE_NAME(forward_wide_linear)(const int32_t *code, doub
     return doubt == 0.0;
 }
 
-TAPE_TARGET CONTRACTED static bool TAPE_NAME(forward_wide_dot)(const int32_t *code, double *U)
+TARGET CONTRACTED static bool forward_wide_dot(const int32_t *code, double *U)
 {
     PRAGMA_CONTRACTED
     const WideDot wide = read_wide_dot(code);
@@ -1054,7 +1091,7 @@ TAPE_TARGET CONTRACTED static bool TAPE_NAME(forward_wide_dot)(const int32_t *co
             }
         }
         double sums[8];
-        TAPE_NAME(totals)(s, sums);
+        totals(s, sums);
         for (size_t k = 0; k < some; k++) {
             double rest = U[wide.bias[r + k]];
             for (size_t i = j; i < wide.length; i++) {
@@ -1068,10 +1105,15 @@ TAPE_TARGET CONTRACTED static bool TAPE_NAME(forward_wide_dot)(const int32_t *co
     return doubt == 0.0;
 }
 
-#undef TAPE_TARGET
-#undef TAPE_NAME
-#undef TAPE_HAS_FMA
-#undef TAPE_VECTORS
-#undef WIDTH
-#undef EACH
-#undef EIGHT_TIMES
+const Blocks OF_SET(blocks) = {
+    .set = SET_NAME,
+    .forward = forward_block,
+    .backward = backward_block,
+    .check_guards = check_guards,
+    .forward_wide = forward_wide,
+    .backward_wide = backward_wide,
+    .forward_wide_linear = forward_wide_linear,
+    .forward_wide_dot = forward_wide_dot,
+    .dot = dot,
+    .spread = spread,
+};

@@ -7,14 +7,12 @@
  *
  * A tape without slots that vary is one for run_alone, whose sums are written in another way than those of a batch.
  */
-#ifndef MICROGRUD_TAPE_CHECK_H
-#define MICROGRUD_TAPE_CHECK_H
-
-#include "tape/tape.h"
+#include "tape/blocks.h"
+#include "tape/instructions.h"
 
 /* Operations whose value or slopes ops.h leaves to Python: BY_PYTHON is NaN here, so that each sample would be one for
  * the function itself. Programs with such an operation are for the interpreter in NumPy. */
-static bool is_left_to_python(int op)
+bool is_left_to_python(int op)
 {
     return op == OP_FLOOR_DIVIDE || op == OP_HYPOT || op == OP_MODULO || op == OP_NORM || op == OP_ROUND_DIGITS;
 }
@@ -367,7 +365,7 @@ static bool check_guards(const Check *check, size_t numbers)
 }
 
 /* Tell whether a tape can be run; if not, an error is set. */
-static bool check_tape(const Tape *tape, size_t guard_numbers)
+bool check_tape(const Tape *tape, size_t guard_numbers)
 {
     const int64_t slots = (int64_t)tape->uniform_count + tape->varying_count;
     if (tape->uniform_count < 0 || tape->varying_count < 0 || slots > INT32_MAX ||
@@ -387,5 +385,3 @@ static bool check_tape(const Tape *tape, size_t guard_numbers)
     PyMem_Free(check.states);
     return fine;
 }
-
-#endif

@@ -3,10 +3,7 @@
  * Each function returns 1 if they are what the replay is for, 0 if they are not (and no exception is set: the call goes
  * the long way, which knows all kinds of arguments), and -1 with an exception.
  */
-#ifndef MICROGRUD_REPLAY_ARGUMENTS_H
-#define MICROGRUD_REPLAY_ARGUMENTS_H
-
-#include "replay/layout.h"
+#include "replay/replay.h"
 
 static int read_number(const Replay *replay, Room *room, size_t place, PyObject *x)
 {
@@ -18,16 +15,6 @@ static int read_number(const Replay *replay, Room *room, size_t place, PyObject 
         room->U[slot] = PyFloat_AS_DOUBLE(x);
     }
     return 1;
-}
-
-static bool is_fit(const IntegerRule *rule, int64_t number)
-{
-    return !rule->fixed || number == rule->number;
-}
-
-static bool is_within(const IntegerRule *rule, int64_t number)
-{
-    return rule->limit < 0 || (number >= 0 && number < rule->limit);
 }
 
 static int place_integer(const Replay *replay, Room *room, size_t place, int64_t number)
@@ -176,7 +163,7 @@ static int read_part(const Replay *replay, Room *room, const Part **next, PyObje
     return 1;
 }
 
-static int read_arguments(const Replay *replay, Room *room, PyObject *args)
+int read_arguments(const Replay *replay, Room *room, PyObject *args)
 {
     if (!PyTuple_Check(args) || (size_t)PyTuple_GET_SIZE(args) != replay->argument_count) {
         return 0;
@@ -192,5 +179,3 @@ static int read_arguments(const Replay *replay, Room *room, PyObject *args)
     }
     return 1;
 }
-
-#endif

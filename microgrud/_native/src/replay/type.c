@@ -1,8 +1,5 @@
 /* Replays as objects of Python: made by microgrud/tape/replays.py from a lowered program. */
-#ifndef MICROGRUD_REPLAY_TYPE_H
-#define MICROGRUD_REPLAY_TYPE_H
-
-#include "replay/tree.h"
+#include "replay/replay.h"
 
 /* Leaves of a subclass may lead back to the compiled function. */
 static int replay_traverse(PyObject *self, visitproc visit, void *arg)
@@ -293,8 +290,8 @@ static PyObject *replay_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
                           &guards, &guard_numbers, &outcomes, &mean, &ignore, &threads, &engine, &array_type, &zeros)) {
         return NULL;
     }
-    if (Py_TYPE(alone)->tp_dealloc != tape_dealloc || Py_TYPE(batch)->tp_dealloc != tape_dealloc ||
-        Py_TYPE(forward)->tp_dealloc != tape_dealloc || threads < 1 || argument_count < 0) {
+    if (!is_tape(alone) || !is_tape(batch) ||
+        !is_tape(forward) || threads < 1 || argument_count < 0) {
         PyErr_SetString(PyExc_TypeError, "a damaged recording: expected three tapes, and at least one thread");
         return NULL;
     }
@@ -362,7 +359,7 @@ static PyType_Slot replay_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec replay_spec = {
+PyType_Spec replay_spec = {
     .name = "microgrud._native.tape.Replay",
     .basicsize = sizeof(Replay),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
@@ -461,11 +458,9 @@ static PyType_Slot tree_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec tree_spec = {
+PyType_Spec tree_spec = {
     .name = "microgrud._native.tape.Tree",
     .basicsize = sizeof(Tree),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = tree_slots,
 };
-
-#endif

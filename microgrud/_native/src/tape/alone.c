@@ -1,8 +1,6 @@
 /* A program without a batch: one number a slot, forward and backward. */
-#ifndef MICROGRUD_TAPE_ALONE_H
-#define MICROGRUD_TAPE_ALONE_H
-
-#include "tape/tape.h"
+#include "tape/blocks.h"
+#include "tape/instructions.h"
 
 static bool never_raises(Op op)
 {
@@ -126,14 +124,14 @@ static void backward_wide_dot(const Tape *tape, const int32_t *code, const doubl
         const double g = G[wide.out[i]];
         if (g != 0.0) {
             G[wide.bias[i]] += g;
-            tape->spread(g, U + wide.y[i], G + wide.x[i], wide.length);
-            tape->spread(g, U + wide.x[i], G + wide.y[i], wide.length);
+            tape->blocks->spread(g, U + wide.y[i], G + wide.x[i], wide.length);
+            tape->blocks->spread(g, U + wide.x[i], G + wide.y[i], wide.length);
         }
     }
 }
 
 /* Return whether every number is finite that the eager program could not have gone on without. */
-static bool forward_alone(const Tape *tape, double *U, double *room)
+bool forward_alone(const Tape *tape, double *U, double *room)
 {
     bool fine = true;
     for (size_t k = 0; k < tape->count; k++) {
@@ -148,7 +146,7 @@ static bool forward_alone(const Tape *tape, double *U, double *room)
             continue;
         case CODE_DOT: {
             const Dot d = read_dot(code);
-            U[d.out] = U[d.bias] + tape->dot(U + d.x, U + d.y, d.n);
+            U[d.out] = U[d.bias] + tape->blocks->dot(U + d.x, U + d.y, d.n);
             fine &= U[d.out] - U[d.out] == 0.0;
             continue;
         }
@@ -163,13 +161,13 @@ static bool forward_alone(const Tape *tape, double *U, double *room)
             U[code[1]] = U[slots[0]];
             continue;
         case CODE_WIDE:
-            fine &= tape->forward_wide(tape, code, U);
+            fine &= tape->blocks->forward_wide(code, U);
             continue;
         case CODE_WIDE_LINEAR:
-            fine &= tape->forward_wide_linear(code, U);
+            fine &= tape->blocks->forward_wide_linear(code, U);
             continue;
         case CODE_WIDE_DOT:
-            fine &= tape->forward_wide_dot(code, U);
+            fine &= tape->blocks->forward_wide_dot(code, U);
             continue;
         default:
             break;
@@ -193,7 +191,7 @@ static bool forward_alone(const Tape *tape, double *U, double *room)
     return fine;
 }
 
-static void backward_alone(const Tape *tape, const double *U, double *G, double *room)
+void backward_alone(const Tape *tape, const double *U, double *G, double *room)
 {
     for (size_t k = tape->count; k-- > 0;) {
         const int32_t *code = tape->code + tape->starts[k];
@@ -203,7 +201,7 @@ static void backward_alone(const Tape *tape, const double *U, double *G, double 
         }
         if (code[0] >= CODE_WIDE) {
             if (code[0] == CODE_WIDE) {
-                tape->backward_wide(tape, code, U, G);
+                tape->blocks->backward_wide(code, U, G);
             } else if (code[0] == CODE_WIDE_LINEAR) {
                 backward_wide_linear(code, U, G);
             } else {
@@ -231,8 +229,8 @@ static void backward_alone(const Tape *tape, const double *U, double *G, double 
         if (code[0] == CODE_DOT) {
             const Dot d = read_dot(code);
             G[d.bias] += g;
-            tape->spread(g, U + d.y, G + d.x, d.n);
-            tape->spread(g, U + d.x, G + d.y, d.n);
+            tape->blocks->spread(g, U + d.y, G + d.x, d.n);
+            tape->blocks->spread(g, U + d.x, G + d.y, d.n);
             continue;
         }
         if (code[0] == CODE_TAKE) {
@@ -269,5 +267,3 @@ static void backward_alone(const Tape *tape, const double *U, double *G, double 
     }
     clear_adjoints_of_constants(tape, G);
 }
-
-#endif

@@ -4,10 +4,7 @@
  * The results of wide instructions come last, in their order; all others keep theirs. A tape of which slots have moved
  * knows where each has gone; its callers number them as before.
  */
-#ifndef MICROGRUD_TAPE_MOVES_H
-#define MICROGRUD_TAPE_MOVES_H
-
-#include "tape/tape.h"
+#include "tape/instructions.h"
 
 /* Slots of an instruction: `count` of them, from `first` of its numbers on. */
 typedef struct {
@@ -137,7 +134,7 @@ static void renumber(Tape *tape)
 }
 
 /* Move the slots, where that is to something's good; return -1 with an exception if there is no memory. */
-static int move_slots(Tape *tape)
+int move_slots(Tape *tape)
 {
     bool any = false;
     for (size_t k = 0; k < tape->count && !any; k++) {
@@ -161,19 +158,10 @@ static int move_slots(Tape *tape)
     return 0;
 }
 
-/* Where a slot is now. */
-static inline int32_t moved_slot(const Tape *tape, int32_t slot)
-{
-    return tape->moved == NULL || slot < 0 ? slot : tape->moved[slot];
-}
-
-/* Copy the numbers of all slots to where they are now, or back. */
-static void move_numbers(const Tape *tape, const double *from, double *to, bool back)
+void move_numbers(const Tape *tape, const double *from, double *to, bool back)
 {
     for (int32_t slot = 0; slot < tape->uniform_count; slot++) {
         const int32_t now = moved_slot(tape, slot);
         to[back ? slot : now] = from[back ? now : slot];
     }
 }
-
-#endif

@@ -1,10 +1,7 @@
 /* Which adjoints a backward pass writes before it adds to them: only the others have to be zeros at its start, and that
  * is a twentieth of its time.
  */
-#ifndef MICROGRUD_TAPE_FRESH_H
-#define MICROGRUD_TAPE_FRESH_H
-
-#include "tape/tape.h"
+#include "tape/instructions.h"
 
 typedef struct {
     Tape *tape;
@@ -113,7 +110,7 @@ static uint8_t fresh_of(Touches *touches, const int32_t *code)
 }
 
 /* Find out; return -1 with an exception if there is no memory. */
-static int find_fresh_adjoints(Tape *tape)
+int find_fresh_adjoints(Tape *tape)
 {
     const size_t slots = (size_t)tape->varying_count;
     Touches touches = {tape, PyMem_Calloc(slots + 1, sizeof(bool))};
@@ -134,5 +131,3 @@ static int find_fresh_adjoints(Tape *tape)
     PyMem_Free(touches.touched);
     return 0;
 }
-
-#endif

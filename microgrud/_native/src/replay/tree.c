@@ -5,18 +5,7 @@
  * a sample for which there is no recording, or that has a number that is not finite. tape/evaluation.py does the same in
  * Python, and what a tree leaves to it: 10,000 paths of an option that may end at 24 times took 43 ms there, and 2.3 here.
  */
-#ifndef MICROGRUD_REPLAY_TREE_H
-#define MICROGRUD_REPLAY_TREE_H
-
 #include "replay/replay.h"
-
-#define MOST_REPLAYS 256
-
-typedef struct {
-    PyObject_HEAD
-    size_t count;
-    Replay **replays; /* the first of them tells most of a sample */
-} Tree;
 
 /* One call. */
 typedef struct {
@@ -384,7 +373,7 @@ static PyObject *tree_output(const TreeRun *run, size_t k)
 }
 
 /* values(args): the outputs, or NotImplemented. */
-static PyObject *tree_values(PyObject *self, PyObject *args)
+PyObject *tree_values(PyObject *self, PyObject *args)
 {
     const Tree *tree = (Tree *)self;
     TreeRun run;
@@ -410,7 +399,7 @@ static PyObject *tree_values(PyObject *self, PyObject *args)
 }
 
 /* backward(args): the one output, with derivatives added to `grad` of the leaves; or NotImplemented. */
-static PyObject *tree_backward(PyObject *self, PyObject *args)
+PyObject *tree_backward(PyObject *self, PyObject *args)
 {
     const Tree *tree = (Tree *)self;
     if (tree->replays[0]->output_count != 1) {
@@ -465,7 +454,7 @@ static double *sums_of_gradients(const TreeRun *run)
 }
 
 /* gradients(args, positions, weights): as of a replay. */
-static PyObject *tree_gradients(PyObject *self, PyObject *arguments)
+PyObject *tree_gradients(PyObject *self, PyObject *arguments)
 {
     const Tree *tree = (Tree *)self;
     PyObject *args, *positions, *weights_object;
@@ -509,5 +498,3 @@ static PyObject *tree_gradients(PyObject *self, PyObject *arguments)
     }
     return result;
 }
-
-#endif

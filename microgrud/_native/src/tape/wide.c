@@ -5,10 +5,7 @@
  * instruction: one look at it, and vectors instead of numbers. A chain, at whose levels there is little, stays as it was.
  * The gradient of Rosenbrock's function of 1,000 numbers takes a third of the time, with what moves.h does.
  */
-#ifndef MICROGRUD_TAPE_WIDE_H
-#define MICROGRUD_TAPE_WIDE_H
-
-#include "tape/tape.h"
+#include "tape/instructions.h"
 
 #define FEWEST_ALIKE 5
 /* Sums of more terms than this are long enough by themselves. */
@@ -120,7 +117,7 @@ static bool in_a_row(const int32_t *slots, size_t n, int32_t step)
 }
 
 /* Note which slots of a wide instruction stand in a row, and which are one again and again. */
-static void mark_rows(int32_t *code)
+void mark_rows(int32_t *code)
 {
     const size_t n = (size_t)code[3];
     code[4] = code[5] = 0;
@@ -206,7 +203,7 @@ static void rewrite(Tape *tape, const Rank *ranks, int32_t *code, int32_t *start
 }
 
 /* Make wide instructions where they pay; return -1 with an exception if there is no memory. */
-static int widen(Tape *tape)
+int widen(Tape *tape)
 {
     const size_t count = tape->count;
     if (tape->varying_count > 0 || count < FEWEST_ALIKE) {
@@ -239,5 +236,3 @@ static int widen(Tape *tape)
     PyMem_Free(starts);
     return status;
 }
-
-#endif

@@ -1,0 +1,8 @@
+/* The elementary functions for AVX-512. */
+#include "ops/elementary_blocks.h"
+
+#ifdef HAS_X86_SETS
+#include "ops/avx512.h"
+
+#include "ops/elementary_body.h"
+#endif

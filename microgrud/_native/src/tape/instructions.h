@@ -1,0 +1,194 @@
+/* The instructions of a program: their numbers, and readers of what they are made of. microgrud/tape/lowering.py and the
+ * builder write them; check.c has seen them before anything here reads one.
+ */
+#ifndef MICROGRUD_INSTRUCTIONS_H
+#define MICROGRUD_INSTRUCTIONS_H
+
+#include "tape/tape.h"
+
+/* Instructions beside the operations of the table. */
+enum {
+    CODE_LINEAR = 1000,
+    CODE_MATRIX,
+    CODE_TAKE,
+    CODE_DETACH,
+    CODE_DOT,
+    CODE_SOFTMAX,
+    CODE_LOG_SOFTMAX,
+    CODE_TANH,
+    /* those that wide.h makes of several */
+    CODE_WIDE,
+    CODE_WIDE_LINEAR,
+    CODE_WIDE_DOT
+};
+
+/* out = U[base] + plain terms + weighted v * u + products x * y */
+typedef struct {
+    int32_t out, base;
+    size_t plain, weighted, products;
+    const int32_t *terms, *v, *u, *x, *y;
+} Linear;
+
+static inline Linear read_linear(const int32_t *code)
+{
+    Linear f = {code[1], code[2], (size_t)code[3], (size_t)code[4], (size_t)code[5], code + 6, NULL, NULL, NULL, NULL};
+    f.v = f.terms + f.plain;
+    f.u = f.v + f.weighted;
+    f.x = f.u + f.weighted;
+    f.y = f.x + f.products;
+    return f;
+}
+
+/* out[r] = U[base[r]] + sum over j of U[u[r][j]] * v[j]; the v as indices among the slots that vary. */
+typedef struct {
+    size_t rows, columns;
+    const int32_t *out, *base, *v, *u;
+} Matrix;
+
+static inline Matrix read_matrix(const int32_t *code)
+{
+    Matrix m = {(size_t)code[1], (size_t)code[2], code + 3, NULL, NULL, NULL};
+    m.base = m.out + m.rows;
+    m.v = m.base + m.rows;
+    m.u = m.v + m.columns;
+    return m;
+}
+
+/* All of softmax(x) or of log(softmax(x)) at once: out[k] is the slot of the k-th result, or -1 if no one asks for it. */
+typedef struct {
+    size_t n;
+    const int32_t *out, *x;
+} Softmax;
+
+static inline Softmax read_softmax(const int32_t *code)
+{
+    Softmax s = {(size_t)code[1], code + 2, code + 2 + code[1]};
+    return s;
+}
+
+/* bias plus the inner product of two stretches of neighbouring slots. */
+typedef struct {
+    int32_t out, bias, x, y;
+    size_t n;
+} Dot;
+
+static inline Dot read_dot(const int32_t *code)
+{
+    Dot d = {code[1], code[2], code[4], code[5], (size_t)code[3]};
+    return d;
+}
+
+/* One operation on up to three operands, n times: the slots of the results, then those of each operand. */
+enum { WIDE_HEAD = 8 }; /* numbers before them */
+
+typedef struct {
+    int op;
+    size_t arity, n;
+    unsigned rows;   /* bit 0 if the results stand in a row, bit k for operand k, from 1 */
+    unsigned same;   /* bit k if operand k, from 1, is one slot n times */
+    unsigned wanted; /* of which operands derivatives are asked for, from bit 0 */
+    int exponent;    /* of a power, if it is the constant 1 or 2; otherwise 0 */
+    const int32_t *slots;
+} Wide;
+
+static inline Wide read_wide(const int32_t *code, const double *U)
+{
+    const double exponent = code[7] < 0 ? 0.0 : U[code[7]];
+    const Wide wide = {code[1],
+                       (size_t)code[2],
+                       (size_t)code[3],
+                       (unsigned)code[4],
+                       (unsigned)code[5],
+                       (unsigned)code[6],
+                       exponent == 2.0 ? 2 : exponent == 1.0 ? 1 : 0,
+                       code + WIDE_HEAD};
+    return wide;
+}
+
+/* n sums, each with as many plain terms and pairs: the slots of the results, of each term, of each x, of each y. */
+typedef struct {
+    size_t plain, pairs, n;
+    const int32_t *slots;
+} WideLinear;
+
+static inline WideLinear read_wide_linear(const int32_t *code)
+{
+    const WideLinear wide = {(size_t)code[1], (size_t)code[2], (size_t)code[3], code + 4};
+    return wide;
+}
+
+/* n inner products of stretches of one length. */
+typedef struct {
+    size_t length, n;
+    const int32_t *out, *bias, *x, *y;
+} WideDot;
+
+static inline WideDot read_wide_dot(const int32_t *code)
+{
+    const size_t n = (size_t)code[2];
+    const WideDot wide = {(size_t)code[1], n, code + 3, code + 3 + n, code + 3 + 2 * n, code + 3 + 3 * n};
+    return wide;
+}
+
+/* An adjoint of 0 passes nothing on, whatever the slope is; nor does a rule that says so. */
+static inline double share_of(double adjoint, double slope)
+{
+    return adjoint == 0.0 || is_nothing(slope) ? 0.0 : adjoint * slope;
+}
+
+/* The sum of numbers of which one is not finite, or a partial sum overflows, divided by n. */
+static inline double sum_out_of_range(const double *xs, size_t n, double divisor)
+{
+    double sum = 0.0;
+    for (size_t k = 0; k < n; k++) {
+        sum += xs[k] * 0x1p-64;
+    }
+    return sum / divisor * 0x1p64;
+}
+
+/* The value over a sequence also where the engine asks Python, for which it has a NaN: nobody asks Python here. */
+static inline double sequence_number(Op op, const double *xs, size_t n, double *scratch)
+{
+    const double z = sequence_value(op, xs, n, scratch);
+    if (z == z) {
+        return z;
+    }
+    if (op == OP_SUM || op == OP_MEAN) {
+        return sum_out_of_range(xs, n, op == OP_SUM ? 1.0 : (double)n);
+    }
+    const double greatest = op == OP_LOGSUMEXP ? kernel_max(xs, n) : z;
+    return isinf(greatest) ? greatest : z;
+}
+
+/* Return which slopes of an operation on up to three operands are asked for, as bits. */
+static inline unsigned wanted_slopes(const Tape *tape, const int32_t *slots, size_t n)
+{
+    unsigned wanted = 0;
+    for (size_t k = 0; k < n; k++) {
+        wanted |= (unsigned)(slots[k] >= tape->uniform_count || !tape->is_constant[slots[k]]) << k;
+    }
+    return wanted;
+}
+
+static inline bool is_power(int32_t op)
+{
+    return op == OP_POW;
+}
+
+/* Return the exponent of a power if it is the constant 1 or 2, and 0 for anything else: pow takes 20 times as long. */
+static inline int small_exponent(const Tape *tape, const int32_t *code, const double *U)
+{
+    if (!is_power(code[0]) || code[4] >= tape->uniform_count || !tape->is_constant[code[4]]) {
+        return 0;
+    }
+    return U[code[4]] == 2.0 ? 2 : U[code[4]] == 1.0 ? 1 : 0;
+}
+
+static inline void clear_adjoints_of_constants(const Tape *tape, double *G)
+{
+    for (size_t k = 0; k < tape->constants; k++) {
+        G[tape->constant_slots[k]] = 0.0;
+    }
+}
+
+#endif

@@ -1,0 +1,409 @@
+/* All samples of a batch: in blocks, in chunks of blocks, and chunks on several threads.
+ *
+ * What a sample gives, in one variant, depends on that sample alone, whatever else is in its block: the same bits in
+ * any batch. Without a batch (alone.h) sums are taken in another order, and may differ in the last digits. Sums
+ * over samples are those of the blocks in their order, and of the chunks in theirs, whichever thread they ran on.
+ */
+#include "tape/run.h"
+#include "tape/blocks.h"
+#include "tape/instructions.h"
+
+/* Samples to a chunk, of which a thread takes one after the other; more if there were more chunks than MOST_CHUNKS,
+ * each of which has sums of its own. */
+#define CHUNK 4096
+#define MOST_CHUNKS 64
+
+static inline bool is_backward(const Batch *batch)
+{
+    return batch->seeds != NULL || batch->weights != NULL;
+}
+
+static size_t workspace_size(const Tape *tape)
+{
+    return ((size_t)tape->varying_count * 2 + tape->longest + 4) * BLOCK;
+}
+
+/* Return room for a block, or NULL if there is no memory. With the GIL. */
+static double *take_workspace(Tape *tape)
+{
+    double *workspace = tape->spare;
+    tape->spare = NULL;
+    return workspace != NULL ? workspace : aligned_alloc(64, workspace_size(tape) * sizeof(double));
+}
+
+static void give_workspace_back(Tape *tape, double *workspace)
+{
+    if (tape->spare == NULL && workspace_size(tape) <= MOST_SPARE) {
+        tape->spare = workspace;
+    } else {
+        free(workspace);
+    }
+}
+
+static Block block_in(const Tape *tape, double *workspace, const double *U, double *G)
+{
+    const size_t varying_numbers = (size_t)tape->varying_count * BLOCK;
+    double *A = workspace + varying_numbers, *suspicious = A + varying_numbers;
+    const Block block = {tape, 0, workspace, A, U, G, suspicious + BLOCK, suspicious};
+    return block;
+}
+
+static inline size_t row_of(const Batch *batch, size_t i)
+{
+    return batch->rows == NULL ? i : (size_t)batch->rows[i];
+}
+
+static void read_chosen_rows(const Batch *batch, const Column *column, size_t start, size_t lanes, double *restrict x)
+{
+    for (size_t i = 0; i < lanes; i++) {
+        const size_t place = row_of(batch, start + i) * column->stride;
+        x[i] = column->whole ? (double)((const int64_t *)column->numbers)[place]
+                             : ((const double *)column->numbers)[place];
+    }
+}
+
+/* The samples of a block from `start` on; those beyond the last are the last again, which is no other trouble. */
+static void read_inputs(const Block *block, const Batch *batch, size_t start, size_t lanes)
+{
+    const Tape *tape = block->tape;
+    for (size_t k = 0; k < tape->inputs; k++) {
+        double *x = varying(tape, block->V, tape->input_slots[k]);
+        const Column *column = &batch->inputs[k];
+        const size_t stride = column->stride;
+        if (batch->rows != NULL) {
+            read_chosen_rows(batch, column, start, lanes, x);
+        } else if (column->whole) {
+            const int64_t *given = (const int64_t *)column->numbers + start * stride;
+            for (size_t i = 0; i < lanes; i++) {
+                x[i] = (double)given[i * stride];
+            }
+        } else {
+            const double *given = (const double *)column->numbers + start * stride;
+            for (size_t i = 0; i < lanes; i++) {
+                x[i] = given[i * stride];
+            }
+        }
+        for (size_t i = lanes; i < block->width; i++) {
+            x[i] = x[lanes - 1];
+        }
+    }
+}
+
+/* Write down what becomes of each sample; return whether any of them is done. */
+static bool judge(const Block *block, const Batch *batch, size_t start, size_t lanes)
+{
+    const Tape *tape = block->tape;
+    int32_t *status = batch->status + start;
+    size_t done = lanes;
+    if (tape->guards == 0) {
+        memset(status, 0, lanes * sizeof *status);
+    } else {
+        double failed[BLOCK] ALIGNED = {0.0};
+        tape->blocks->check_guards(block, failed);
+        for (size_t i = 0; i < lanes; i++) {
+            status[i] = (int32_t)failed[i];
+            done -= status[i] != DONE;
+        }
+    }
+    for (size_t i = 0; i < lanes && !batch->ignore; i++) {
+        if (status[i] == DONE && block->suspicious[i] != 0.0) { /* NaN is not 0 */
+            status[i] = SUSPICIOUS;
+            done--;
+        }
+    }
+    return done > 0;
+}
+
+static void clear_adjoints(const Block *block)
+{
+    const Tape *tape = block->tape;
+    for (size_t k = 0; k < tape->cleared; k++) {
+        memset(varying(tape, block->A, tape->cleared_slots[k]), 0, block->width * sizeof(double));
+    }
+}
+
+/* Only samples that are done have an adjoint: from the others 0 comes, or NaN where they have numbers like that. */
+static void seed(const Block *block, const Batch *batch, size_t start, size_t lanes)
+{
+    const Tape *tape = block->tape;
+    for (size_t k = 0; k < tape->outputs; k++) {
+        double *a = varying(tape, block->A, tape->output_slots[k]);
+        const double *seeds = batch->seeds == NULL ? NULL : batch->seeds + k * batch->samples + start;
+        for (size_t i = 0; i < lanes; i++) {
+            const double own = seeds == NULL ? batch->weights[k] : seeds[i];
+            a[i] += batch->status[start + i] == DONE ? own : 0.0;
+        }
+    }
+}
+
+/* Write those of the samples that are done; return whether all of them are finite. */
+static bool write_input_gradients(const Block *block, const Batch *batch, size_t start, size_t lanes)
+{
+    const Tape *tape = block->tape;
+    double doubt = 0.0;
+    for (size_t k = 0; k < tape->inputs; k++) {
+        const double *a = varying(tape, block->A, tape->input_slots[k]);
+        double *to = batch->gradients[k].numbers;
+        const size_t stride = batch->gradients[k].stride;
+        if (to == NULL) {
+            continue;
+        }
+        for (size_t i = 0; i < lanes; i++) {
+            if (batch->status[start + i] == DONE) {
+                doubt += a[i] - a[i];
+                to[row_of(batch, start + i) * stride] = a[i];
+            }
+        }
+    }
+    return doubt == 0.0;
+}
+
+bool all_finite(const double *numbers, size_t count)
+{
+    double doubts[8] = {0.0};
+    size_t k = 0;
+    for (; k + 8 <= count; k += 8) {
+        for (size_t i = 0; i < 8; i++) {
+            doubts[i] += numbers[k + i] - numbers[k + i];
+        }
+    }
+    for (; k < count; k++) {
+        doubts[0] += numbers[k] - numbers[k];
+    }
+    double doubt = 0.0;
+    for (k = 0; k < 8; k++) {
+        doubt += doubts[k];
+    }
+    return doubt == 0.0;
+}
+
+static bool all_done(const Batch *batch, size_t start, size_t stop)
+{
+    while (start < stop && batch->status[start] == DONE) {
+        start++;
+    }
+    return start == stop;
+}
+
+/* --- Ctrl-C --- */
+
+/* Instructions times samples between two checks for Ctrl-C: some 10 ms. */
+#define WORK_PER_CHECK ((size_t)1 << 24)
+
+/* Chunks of a batch, which several threads take one after the other. */
+typedef struct {
+    const Tape *tape;
+    const Batch *batch;
+    size_t size, count, next; /* of chunks; the next is under the lock, as is `stop` */
+    double *totals;           /* G for each chunk */
+    bool *fine;               /* likewise */
+    bool stop;
+    PyThread_type_lock lock;
+} Chunks;
+
+/* The check for Ctrl-C: the thread that was called asks Python, the others ask whether that one has stopped. */
+typedef struct {
+    PyThreadState *called; /* while it has let go of the GIL */
+    const Chunks *chunks;  /* of another thread; otherwise NULL */
+    size_t work;           /* since the last check */
+    bool raised;           /* whether the handler has raised an exception, which is set */
+} Listener;
+
+static bool is_interrupted(Listener *listener, size_t work)
+{
+    listener->work += work;
+    if (listener->work < WORK_PER_CHECK) {
+        return false;
+    }
+    listener->work = 0;
+    const Chunks *chunks = listener->chunks;
+    if (chunks != NULL) {
+        PyThread_acquire_lock(chunks->lock, WAIT_LOCK);
+        const bool stop = chunks->stop;
+        PyThread_release_lock(chunks->lock);
+        return stop;
+    }
+    PyEval_RestoreThread(listener->called);
+    listener->raised = PyErr_CheckSignals() < 0;
+    listener->called = PyEval_SaveThread();
+    return listener->raised;
+}
+
+/* Run the samples from `start` to `stop`, and add the derivatives of those that are done to G, which holds zeros. Return
+ * false if they are not finite: it may be the fault of the others, so that those that were done are LEFT, and have their
+ * turn without them. Where that is ignored, there have to be others: they are no part of what is ignored. After Ctrl-C
+ * nothing holds of what is written. */
+static bool run_chunk(const Tape *tape, const Batch *batch, size_t start, size_t stop, double *workspace, double *G,
+                      Listener *listener)
+{
+    Block block = block_in(tape, workspace, batch->U, G);
+    bool fine = true;
+    for (size_t first = start; first < stop; first += BLOCK) {
+        const size_t lanes = stop - first < BLOCK ? stop - first : BLOCK;
+        if (is_interrupted(listener, tape->length * lanes)) {
+            return false;
+        }
+        block.width = (lanes + 7) / 8 * 8;
+        read_inputs(&block, batch, first, lanes);
+        memset(block.suspicious, 0, block.width * sizeof(double));
+        tape->blocks->forward(&block);
+        const bool any = judge(&block, batch, first, lanes);
+        for (size_t k = 0; k < tape->outputs; k++) {
+            memcpy(batch->outputs + k * batch->samples + first, varying(tape, block.V, tape->output_slots[k]),
+                   lanes * sizeof(double));
+        }
+        if (fine && any && is_backward(batch)) {
+            clear_adjoints(&block);
+            seed(&block, batch, first, lanes);
+            tape->blocks->backward(&block);
+            fine = write_input_gradients(&block, batch, first, lanes) || batch->ignore;
+        }
+    }
+    if (!is_backward(batch)) {
+        return true;
+    }
+    clear_adjoints_of_constants(tape, G);
+    fine = fine && ((batch->ignore && all_done(batch, start, stop)) || all_finite(G, (size_t)tape->uniform_count));
+    for (size_t i = start; i < stop && !fine; i++) {
+        batch->status[i] = batch->status[i] == DONE ? LEFT : batch->status[i];
+    }
+    return fine;
+}
+
+/* --- several chunks --- */
+
+typedef struct {
+    Chunks *chunks;
+    double *workspace;
+    PyThread_type_lock running; /* held until the thread is done */
+} Worker;
+
+/* Run the next chunk; return false if there is none. */
+static bool run_next_chunk(Chunks *chunks, double *workspace, Listener *listener)
+{
+    PyThread_acquire_lock(chunks->lock, WAIT_LOCK);
+    const size_t k = chunks->stop ? chunks->count : chunks->next++;
+    PyThread_release_lock(chunks->lock);
+    if (k >= chunks->count) {
+        return false;
+    }
+    const size_t start = k * chunks->size, samples = chunks->batch->samples;
+    const size_t stop = samples - start < chunks->size ? samples : start + chunks->size;
+    double *G = chunks->totals + k * (size_t)chunks->tape->uniform_count;
+    chunks->fine[k] = run_chunk(chunks->tape, chunks->batch, start, stop, workspace, G, listener);
+    return true;
+}
+
+static void work(void *argument)
+{
+    Worker *worker = argument;
+    Listener listener = {NULL, worker->chunks, 0, false};
+    while (run_next_chunk(worker->chunks, worker->workspace, &listener)) {
+    }
+    PyThread_release_lock(worker->running);
+}
+
+/* Start a thread; return false, and leave nothing behind, if that cannot be. */
+static bool start_worker(Worker *worker, Chunks *chunks)
+{
+    worker->chunks = chunks;
+    worker->workspace = aligned_alloc(64, workspace_size(chunks->tape) * sizeof(double));
+    worker->running = PyThread_allocate_lock();
+    if (worker->workspace != NULL && worker->running != NULL) {
+        PyThread_acquire_lock(worker->running, WAIT_LOCK);
+        if (PyThread_start_new_thread(work, worker) != PYTHREAD_INVALID_THREAD_ID) {
+            return true;
+        }
+        PyThread_release_lock(worker->running);
+    }
+    free(worker->workspace);
+    if (worker->running != NULL) {
+        PyThread_free_lock(worker->running);
+    }
+    return false;
+}
+
+/* Run all chunks, this thread and others. Return -1 with an exception. */
+static int run_chunks(Chunks *chunks, double *workspace, size_t threads)
+{
+    Worker *workers = threads > 1 ? PyMem_Calloc(threads - 1, sizeof *workers) : NULL;
+    chunks->lock = PyThread_allocate_lock();
+    if (chunks->lock == NULL || (threads > 1 && workers == NULL)) {
+        if (chunks->lock != NULL) {
+            PyThread_free_lock(chunks->lock);
+        }
+        PyMem_Free(workers);
+        PyErr_NoMemory();
+        return -1;
+    }
+    size_t started = 0;
+    while (started + 1 < threads && start_worker(&workers[started], chunks)) {
+        started++;
+    }
+    Listener listener = {PyEval_SaveThread(), NULL, 0, false};
+    while (!listener.raised && run_next_chunk(chunks, workspace, &listener)) {
+    }
+    PyEval_RestoreThread(listener.called);
+    Py_BEGIN_ALLOW_THREADS
+    PyThread_acquire_lock(chunks->lock, WAIT_LOCK);
+    chunks->stop = listener.raised; /* otherwise the others finish the chunks that they are in */
+    PyThread_release_lock(chunks->lock);
+    for (size_t k = 0; k < started; k++) {
+        PyThread_acquire_lock(workers[k].running, WAIT_LOCK);
+        PyThread_release_lock(workers[k].running);
+        PyThread_free_lock(workers[k].running);
+        free(workers[k].workspace);
+    }
+    Py_END_ALLOW_THREADS
+    PyThread_free_lock(chunks->lock);
+    PyMem_Free(workers);
+    return listener.raised ? -1 : 0;
+}
+
+static int run_batch_in_chunks(Tape *tape, const Batch *batch, double *workspace, size_t size, size_t threads,
+                               double *G)
+{
+    const size_t uniform = is_backward(batch) ? (size_t)tape->uniform_count : 0;
+    Chunks chunks = {tape, batch, size, (batch->samples + size - 1) / size, 0, NULL, NULL, false, NULL};
+    chunks.totals = PyMem_Calloc(chunks.count * uniform + 1, sizeof(double));
+    chunks.fine = PyMem_Calloc(chunks.count, sizeof(bool));
+    int status = -1;
+    if (chunks.totals == NULL || chunks.fine == NULL) {
+        PyErr_NoMemory();
+    } else {
+        status = run_chunks(&chunks, workspace, threads < chunks.count ? threads : chunks.count);
+    }
+    for (size_t k = 0; status == 0 && k < chunks.count; k++) {
+        for (size_t slot = 0; chunks.fine[k] && slot < uniform; slot++) {
+            G[slot] += chunks.totals[k * uniform + slot];
+        }
+    }
+    PyMem_Free(chunks.totals);
+    PyMem_Free(chunks.fine);
+    return status;
+}
+
+int run_batch(Tape *tape, const Batch *batch, size_t threads, double *G)
+{
+    double *workspace = take_workspace(tape);
+    if (workspace == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    const size_t smallest = (batch->samples / MOST_CHUNKS + BLOCK) / BLOCK * BLOCK;
+    const size_t size = smallest > CHUNK ? smallest : CHUNK;
+    int status = 0;
+    if (batch->samples <= size) {
+        Listener listener = {PyEval_SaveThread(), NULL, 0, false};
+        const bool fine = run_chunk(tape, batch, 0, batch->samples, workspace, G, &listener);
+        if (!fine && is_backward(batch)) {
+            memset(G, 0, (size_t)tape->uniform_count * sizeof(double));
+        }
+        PyEval_RestoreThread(listener.called);
+        status = listener.raised ? -1 : 0;
+    } else {
+        status = run_batch_in_chunks(tape, batch, workspace, size, threads, G);
+    }
+    give_workspace_back(tape, workspace);
+    return status;
+}
