@@ -1,7 +1,7 @@
 """The functions of _native/src/ops/elementary.h: accurate, and the same bits in every variant and at every place.
 
-A library of these functions alone is compiled for these tests. Run `pytest tests/test_elementary.py -s` to see the worst
-case of each function.
+A library of these functions alone is compiled for these tests. Run `pytest tests/test_elementary.py -s` to see the
+worst case of each function.
 """
 
 from __future__ import annotations

@@ -16,6 +16,16 @@ enum { MOST_ITEMS = INT32_MAX - 1 };
 typedef enum { BUILT, NO_MEMORY, TOO_LARGE, NOT_VALID } Built;
 
 typedef struct {
+    const int32_t *items;
+    size_t count;
+} GivenInts;
+
+static inline GivenInts ints_of_view(const Py_buffer *view)
+{
+    return (GivenInts){view->buf, (size_t)view->len / sizeof(int32_t)};
+}
+
+typedef struct {
     int32_t *items;
     size_t count, capacity;
 } Ints;
@@ -25,21 +35,7 @@ typedef struct {
     size_t count, capacity;
 } Doubles;
 
-static Built grow_items(void **items, size_t *capacity, size_t needed, size_t size)
-{
-    if (needed > MOST_ITEMS) {
-        return TOO_LARGE;
-    }
-    size_t wanted = *capacity < 64 ? 64 : *capacity * 2;
-    wanted = wanted < needed ? needed : wanted;
-    void *grown = PyMem_RawRealloc(*items, wanted * size);
-    if (grown == NULL) {
-        return NO_MEMORY;
-    }
-    *items = grown;
-    *capacity = wanted;
-    return BUILT;
-}
+INTERNAL Built grow_items(void **items, size_t *capacity, size_t needed, size_t size);
 
 /* Make room for so many more, which are then put there without a further look. */
 ALWAYS_INLINE Built reserve_ints(Ints *ints, size_t more)
@@ -95,17 +91,7 @@ static inline PyObject *bytes_of_doubles(const Doubles *doubles)
 }
 
 /* Say in Python's terms what kept something from being built. */
-static void explain(Built built, const char *what)
-{
-    if (built == NO_MEMORY) {
-        PyErr_NoMemory();
-    } else if (built == TOO_LARGE) {
-        PyErr_Format(PyExc_OverflowError, "%s: expected less than 2**31 operands in a recording; record a part of it",
-                     what);
-    } else {
-        PyErr_Format(PyExc_ValueError, "%s: expected the arrays of one recording", what);
-    }
-}
+INTERNAL void explain(Built built, const char *what);
 
 /* --- what was seen before --- */
 
@@ -174,41 +160,8 @@ ALWAYS_INLINE void enter(Seen *seen, const Search *search, size_t entry)
 }
 
 /* Have room for so many from the beginning. */
-static Built make_room_for(Seen *seen, size_t count)
-{
-    size_t size = 64;
-    while (size < 2 * count) {
-        size *= 2;
-    }
-    seen->cells = PyMem_RawCalloc(size, sizeof *seen->cells);
-    seen->mask = size - 1;
-    return seen->cells == NULL ? NO_MEMORY : BUILT;
-}
-
+INTERNAL Built make_room_for(Seen *seen, size_t count);
 /* Have room for one more, at most half full: a search ends at the first empty cell. */
-static Built make_room(Seen *seen)
-{
-    if (seen->cells != NULL && seen->count < seen->mask / 2) {
-        return BUILT;
-    }
-    size_t size = seen->cells == NULL ? 64 : (seen->mask + 1) * 2;
-    uint64_t *cells = PyMem_RawCalloc(size, sizeof *cells);
-    if (cells == NULL) {
-        return NO_MEMORY;
-    }
-    Seen grown = {cells, size - 1, seen->count};
-    for (size_t k = 0; seen->cells != NULL && k <= seen->mask; k++) {
-        if (seen->cells[k] != 0) {
-            size_t cell = cell_of_hash(&grown, seen->cells[k]);
-            while (cells[cell] != 0) {
-                cell = (cell + 1) & grown.mask;
-            }
-            cells[cell] = seen->cells[k];
-        }
-    }
-    PyMem_RawFree(seen->cells);
-    *seen = grown;
-    return BUILT;
-}
+INTERNAL Built make_room(Seen *seen);
 
 #endif

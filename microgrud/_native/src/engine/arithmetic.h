@@ -1,91 +1,11 @@
-/* The operators, and the methods that take no argument. */
+/* The operators: what the slots of the type do. */
 #ifndef MICROGRUD_ARITHMETIC_H
 #define MICROGRUD_ARITHMETIC_H
 
 #include "engine/record.h"
 
 /* The result of an operator or a method of `self`, one of the operands, by `_record` of the subclass if it is of one. */
-static PyObject *record_of(State *state, PyObject *self, Op op, PyObject *const *operands, size_t count)
-{
-    PyObject *operation = state->operations[op];
-    if (is_plain_value(self)) {
-        return record_any(state, operation, op, operands, count);
-    }
-    PyObject *record = PyObject_GetAttr(self, state->record_name);
-    if (record == NULL) {
-        return NULL;
-    }
-    PyObject *args[] = {operation, operands[0], count > 1 ? operands[1] : NULL};
-    PyObject *result = PyObject_Vectorcall(record, args, count + 1, NULL);
-    Py_DECREF(record);
-    return result;
-}
-
-/* An operator on anything: NotImplemented for what is no number, so that an array's own operator has its turn. */
-static PyObject *operator_any(Op op, PyObject *left, PyObject *right)
-{
-    PyObject *self = plain_type(Py_TYPE(left)) != NULL ? left : right;
-    State *state = state_of(self);
-    PyObject *operands[2] = {left, right};
-    for (int k = 0; k < 2; k++) {
-        if (is_value(state, operands[k])) {
-            continue;
-        }
-        PyObject *answer = PyObject_CallOneArg(state->is_number, operands[k]);
-        int yes = answer == NULL ? -1 : PyObject_IsTrue(answer);
-        Py_XDECREF(answer);
-        if (yes < 0) {
-            return NULL;
-        }
-        if (!yes) {
-            Py_RETURN_NOTIMPLEMENTED;
-        }
-    }
-    return record_of(state, self, op, operands, 2);
-}
-
-ALWAYS_INLINE PyObject *binary_operator(Op op, PyObject *left, PyObject *right)
-{
-    double x, y;
-    Node *first, *second;
-    if (!read_operand(left, &x, &first) || !read_operand(right, &y, &second) || (first == NULL && second == NULL)) {
-        return operator_any(op, left, right);
-    }
-    double z = value_of(op, x, y, 0.0);
-    if (!isfinite(z)) {
-        return operator_any(op, left, right);
-    }
-    State *state = state_of(first != NULL ? left : right);
-    return record_binary(state, op, z, first, x, second, y);
-}
-
-static PyObject *value_add(PyObject *left, PyObject *right)
-{
-    return binary_operator(OP_ADD, left, right);
-}
-
-static PyObject *value_subtract(PyObject *left, PyObject *right)
-{
-    return binary_operator(OP_SUBTRACT, left, right);
-}
-
-static PyObject *value_multiply(PyObject *left, PyObject *right)
-{
-    return binary_operator(OP_MULTIPLY, left, right);
-}
-
-static PyObject *value_divide(PyObject *left, PyObject *right)
-{
-    return binary_operator(OP_DIVIDE, left, right);
-}
-
-static PyObject *value_power(PyObject *base, PyObject *exponent, PyObject *modulus)
-{
-    if (modulus != Py_None) {
-        Py_RETURN_NOTIMPLEMENTED;
-    }
-    return binary_operator(OP_POW, base, exponent);
-}
+INTERNAL PyObject *record_of(State *state, PyObject *self, Op op, PyObject *const *operands, size_t count);
 
 ALWAYS_INLINE PyObject *unary_operator(Op op, PyObject *self)
 {
@@ -97,130 +17,19 @@ ALWAYS_INLINE PyObject *unary_operator(Op op, PyObject *self)
     return record_unary(state, op, z, as_node(self));
 }
 
-static PyObject *value_negate(PyObject *self)
-{
-    return unary_operator(OP_NEGATE, self);
-}
+/* --- the slots of the type --- */
 
-static PyObject *value_identity(PyObject *self)
-{
-    return unary_operator(OP_IDENTITY, self);
-}
-
-static PyObject *value_absolute(PyObject *self)
-{
-    return unary_operator(OP_ABS, self);
-}
-
-/* A method of the Python engine, on arguments that this one does not take: it has the words for what is wrong. */
-static PyObject *by_twin_method(PyObject *self, const char *name, PyObject *const *args, Py_ssize_t nargs,
-                                PyObject *names)
-{
-    PyObject *method = PyObject_GetAttrString(state_of(self)->twin, name), *result = NULL;
-    PyObject *bound = method == NULL ? NULL : PyMethod_New(method, self);
-    if (bound != NULL) {
-        result = PyObject_Vectorcall(bound, args, (size_t)nargs, names);
-    }
-    Py_XDECREF(method);
-    Py_XDECREF(bound);
-    return result;
-}
-
-/* A method without arguments: any that are given are the twin's to refuse. */
-#define WITHOUT_ARGUMENTS(name, call)                                                                                  \
-    static PyObject *value_method_##name(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)     \
-    {                                                                                                                  \
-        return nargs == 0 && names == NULL ? call : by_twin_method(self, #name, args, nargs, names);                   \
-    }
-#define DEFINE_METHOD(identifier, name, value, slope)                                                                  \
-    WITHOUT_ARGUMENTS(name, unary_operator(OP_##identifier, self))
-UNARY_METHODS(DEFINE_METHOD)
-#undef DEFINE_METHOD
-
-/* Tell whoever watches of a comparison and its answer, which is handed on. */
-static PyObject *told(State *state, PyObject *self, int comparison, PyObject *other, PyObject *answer)
-{
-    static const char *const symbols[] = {[Py_LT] = "<",  [Py_LE] = "<=", [Py_EQ] = "==",
-                                          [Py_NE] = "!=", [Py_GT] = ">",  [Py_GE] = ">="};
-    if (answer != NULL && answer != Py_NotImplemented) {
-        PyObject *done = PyObject_CallFunction(state->compared, "OsOO", self, symbols[comparison], other, answer);
-        if (done == NULL) {
-            Py_CLEAR(answer);
-        }
-        Py_XDECREF(done);
-    }
-    return answer;
-}
-
-static bool someone_watches(const State *state)
-{
-    return PyList_GET_SIZE(state->watched) != 0;
-}
-
-static int value_bool(PyObject *self)
-{
-    int answer = as_node(self)->data != 0.0;
-    State *state = state_of(self);
-    if (someone_watches(state)) {
-        PyObject *zero = PyFloat_FromDouble(0.0);
-        PyObject *said = zero == NULL ? NULL : told(state, self, Py_NE, zero, PyBool_FromLong(answer));
-        Py_XDECREF(zero);
-        Py_XDECREF(said);
-        return said == NULL ? -1 : answer;
-    }
-    return answer;
-}
-
-static PyObject *compare_numbers(PyObject *self, PyObject *other, int comparison)
-{
-    double x = as_node(self)->data;
-    if (PyFloat_CheckExact(other) || is_plain_value(other)) {
-        double y = PyFloat_CheckExact(other) ? PyFloat_AS_DOUBLE(other) : as_node(other)->data;
-        Py_RETURN_RICHCOMPARE(x, y, comparison);
-    }
-    PyObject *left = PyFloat_FromDouble(x), *right = NULL, *answer = NULL;
-    if (left != NULL && is_value(state_of(self), other)) {
-        right = PyFloat_FromDouble(as_node(other)->data);
-    } else if (left != NULL) {
-        right = Py_NewRef(other);
-    }
-    if (right != NULL) {
-        answer = PyObject_RichCompare(left, right, comparison);
-    }
-    Py_XDECREF(left);
-    Py_XDECREF(right);
-    return answer;
-}
-
-/* Tell whether == and != compare a node with an object: a Value, or one real number. Return -1 on error. */
-static int is_comparable(State *state, PyObject *other)
-{
-    if (PyFloat_CheckExact(other) || PyLong_CheckExact(other) || is_value(state, other)) {
-        return 1;
-    }
-    PyObject *answer = PyObject_CallOneArg(state->is_number, other);
-    int yes = answer == NULL ? -1 : PyObject_IsTrue(answer);
-    Py_XDECREF(answer);
-    return yes;
-}
-
+INTERNAL PyObject *value_add(PyObject *left, PyObject *right);
+INTERNAL PyObject *value_subtract(PyObject *left, PyObject *right);
+INTERNAL PyObject *value_multiply(PyObject *left, PyObject *right);
+INTERNAL PyObject *value_divide(PyObject *left, PyObject *right);
+INTERNAL PyObject *value_power(PyObject *base, PyObject *exponent, PyObject *modulus);
+INTERNAL PyObject *value_negate(PyObject *self);
+INTERNAL PyObject *value_identity(PyObject *self);
+INTERNAL PyObject *value_absolute(PyObject *self);
+INTERNAL int value_bool(PyObject *self);
 /* == and != compare numbers, as < does; the hash is that of the object. */
-static PyObject *value_compare(PyObject *self, PyObject *other, int comparison)
-{
-    State *state = state_of(self);
-    if (comparison == Py_EQ || comparison == Py_NE) {
-        int comparable = is_comparable(state, other);
-        if (comparable <= 0) {
-            return comparable < 0 ? NULL : Py_NewRef(Py_NotImplemented);
-        }
-    }
-    PyObject *answer = compare_numbers(self, other, comparison);
-    return someone_watches(state) ? told(state, self, comparison, other, answer) : answer;
-}
-
-static Py_hash_t value_hash(PyObject *self)
-{
-    return PyBaseObject_Type.tp_hash(self);
-}
+INTERNAL PyObject *value_compare(PyObject *self, PyObject *other, int comparison);
+INTERNAL Py_hash_t value_hash(PyObject *self);
 
 #endif

@@ -109,13 +109,13 @@ typedef struct {
     size_t order_capacity;
 } State;
 
-static void value_dealloc(PyObject *self);
+INTERNAL void value_dealloc(PyObject *self); /* node.c */
 
 /* The type and the state of the first interpreter that loaded the module, which for nearly all is the only one: they
  * save two calls into Python a node. Others ask for their own. They are the process's, and guarded by its one lock:
  * interpreters with a lock of their own cannot load the module. */
-static PyTypeObject *first_type;
-static State *first_state;
+extern INTERNAL PyTypeObject *first_type;
+extern INTERNAL State *first_state;
 
 /* Nodes of the very type, and not of a subclass, are known by their destructor: that takes no look at the state. */
 static inline bool is_plain_value(PyObject *object)
@@ -179,6 +179,32 @@ static inline Node *operand_of(const Node *node, size_t k, double *number)
         return NULL;
     }
     return node->operands[k].node;
+}
+
+static inline State *state_of_module(PyObject *module)
+{
+    return PyModule_GetState(module);
+}
+
+static inline bool someone_watches(const State *state)
+{
+    return PyList_GET_SIZE(state->watched) != 0;
+}
+
+/* Let an array grow to twice its size. Return -1, without an exception, if there is no memory. */
+static inline int grow(void **items, size_t *capacity, size_t size)
+{
+    size_t wanted = *capacity == 0 ? 1024 : *capacity * 2;
+    if (wanted > (size_t)PY_SSIZE_T_MAX / size) {
+        return -1;
+    }
+    void *grown = PyMem_Realloc(*items, wanted * size);
+    if (grown == NULL) {
+        return -1;
+    }
+    *items = grown;
+    *capacity = wanted;
+    return 0;
 }
 
 #endif

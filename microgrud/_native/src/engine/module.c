@@ -62,75 +62,20 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "builder/build.h"
 #include "engine/arithmetic.h"
 #include "engine/attributes.h"
-#include "engine/backward.h"
-#include "engine/parameters.h"
-#include "builder/flatten.h"
 #include "engine/functions.h"
-#include "engine/identity.h"
-#include "builder/liveness.h"
-#include "builder/lowering.h"
-#include "engine/outside.h"
-#include "engine/vectors.h"
+#include "engine/module.h"
+
+PyTypeObject *first_type;
+State *first_state;
 
 /* --- the type Value --- */
-
-static PyMethodDef value_methods[] = {
-#define METHOD(identifier, name, value, slope)                                                                         \
-    {#name, (PyCFunction)(void (*)(void))value_method_##name, METH_FASTCALL | METH_KEYWORDS,                           \
-     #name "($self)\n--\n\nReturn `microgrud." #name "` of this node."},
-    UNARY_METHODS(METHOD)
-#undef METHOD
-    {"_record", (PyCFunction)(void (*)(void))value_record, METH_FASTCALL | METH_CLASS,
-     "_record($type, operation, /, *operands)\n--\n\n"
-     "Compute the result of an operation, and make it a node that remembers its operands."},
-    {"backward", (PyCFunction)(void (*)(void))value_method_backward, METH_FASTCALL | METH_KEYWORDS,
-     "backward($self)\n--\n\n"
-     "Compute the derivative of this node by every node it depends on, into their `grad`.\n\n"
-     "Leaves add the new derivative to what their `grad` held (`zero_grad()` clears it before the next step); the\n"
-     "nodes in between hold that of this pass, whatever they held before, so that a second pass counts nothing twice.\n"
-     "Takes time linear in the number of operands. If a rule raises, or Ctrl-C ends the pass, the leaves keep the\n"
-     "gradients they had."},
-    {"zero_grad", (PyCFunction)(void (*)(void))value_method_zero_grad, METH_FASTCALL | METH_KEYWORDS,
-     "zero_grad($self)\n--\n\nSet the grad of this node and of everything it depends on to zero."},
-    {"_pass_on", (PyCFunction)(void (*)(void))value_method__pass_on, METH_FASTCALL | METH_KEYWORDS,
-     "_pass_on($self)\n--\n\n"
-     "Add to each parent's grad this node's grad times the local derivative: the chain rule."},
-    {"item", (PyCFunction)(void (*)(void))value_method_item, METH_FASTCALL | METH_KEYWORDS,
-     "item($self)\n--\n\nReturn the number as a float, without its history."},
-    {"detach", (PyCFunction)(void (*)(void))value_method_detach, METH_FASTCALL | METH_KEYWORDS,
-     "detach($self)\n--\n\nReturn a leaf with the same number and label, through which no gradient flows."},
-    {"__copy__", value_copy, METH_NOARGS, NULL},
-    {"__deepcopy__", value_deepcopy, METH_O, NULL},
-    {"__reduce_ex__", value_reduce_ex, METH_O, NULL},
-    {"__sizeof__", value_sizeof, METH_NOARGS, NULL},
-    {NULL, NULL, 0, NULL},
-};
 
 static PyMemberDef value_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(Node, weakrefs), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
-};
-
-static PyGetSetDef value_getset[] = {
-    {"data", get_data, set_data, "The number.", "data"},
-    {"grad", get_grad, set_grad,
-     "The derivative of the root of the last backward pass by this node; on a leaf it adds up over passes.", "grad"},
-    {"_data", get_number, set_raw_data, "The number, for the package's own use.", "_data"},
-    {"_number", get_number, set_raw_data, NULL, "_number"}, /* a slot of the twin */
-    {"_grad", get_derivative, set_derivative, NULL, "_grad"},
-    {"label", get_label, set_label, NULL, "label"},
-    {"is_leaf", get_is_leaf, set_by_twin,
-     "Whether the node has no operands on record: made by the user, by `detach()`, or inside `no_grad()`.", "is_leaf"},
-    {"_prev", get_parents, set_by_twin, "The parents in order, one entry per use: `(a, a)` for `a * a`.", "_prev"},
-    {"_op", get_op, set_by_twin, "The short name of the operation that made the node, empty for a leaf.", "_op"},
-    {"_operands", get_operands, set_operands, NULL, "_operands"},
-    {"_operation", get_operation, set_operation, NULL, "_operation"},
-    {"_closure", get_closure, set_closure, NULL, "_closure"},
-    {"_backward", get_backward, set_backward,
-     "What passes this node's grad on to its parents; assign a closure to a node built by hand.", "_backward"},
-    {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyType_Slot value_slots[] = {
@@ -168,11 +113,6 @@ static PyType_Spec value_spec = {
 };
 
 /* --- the module --- */
-
-static State *state_of_module(PyObject *module)
-{
-    return PyModule_GetState(module);
-}
 
 /* adopt(python_value, topological_order): take over from the twin what is said only once. */
 static PyObject *adopt(PyObject *module, PyObject *args)
@@ -214,36 +154,6 @@ static PyObject *accelerate(PyObject *module, PyObject *args)
         return Py_NewRef(twin);
     }
     return function_new(state, twin, (Op)op);
-}
-
-static PyObject *read_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
-{
-    return copy_numbers(state_of_module(module), args, nargs, TO_VECTOR);
-}
-
-static PyObject *write_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
-{
-    return copy_numbers(state_of_module(module), args, nargs, FROM_VECTOR);
-}
-
-static PyObject *add_to_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
-{
-    return copy_numbers(state_of_module(module), args, nargs, ADDED);
-}
-
-static PyObject *flatten(PyObject *module, PyObject *args)
-{
-    return flatten_graph(state_of_module(module), args);
-}
-
-static PyObject *find_parameters(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
-{
-    return parameters_of(state_of_module(module), args, nargs);
-}
-
-static PyObject *clear_gradients(PyObject *module, PyObject *parameters)
-{
-    return clear_gradients_of(state_of_module(module), parameters);
 }
 
 static PyMethodDef module_methods[] = {

@@ -15,10 +15,6 @@
 
 #include "engine/layout.h"
 
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-
 /* Under the address sanitizer a place is used once, and what is asked of the dead is found. */
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
@@ -73,41 +69,17 @@ static inline void unlink_page(Page **list, Page *page)
     }
 }
 
-static void list_page(State *state, Page *page)
-{
-    page->has_room = true;
-    link_page(&state->pages, page);
-}
+/* --- pages.c --- */
 
+INTERNAL void list_page(State *state, Page *page);
 /* Return a page with room: the next one in the list, or a new one. */
-static Page *next_page(State *state)
-{
-    for (Page *page = state->pages; page != NULL; page = state->pages) {
-        if (page->free != NULL || page->carved < PAGE_NODES) {
-            return page;
-        }
-        unlink_page(&state->pages, page);
-        link_page(&state->full_pages, page);
-        page->has_room = false;
-    }
-    Page *page = PyMem_RawMalloc(sizeof(Page) + (size_t)PAGE_NODES * SLOT);
-    if (page == NULL) {
-        PyErr_NoMemory();
-        return NULL;
-    }
-    page->state = state;
-    page->free = NULL;
-    page->carved = page->used = 0;
-    state->empty_pages++;
-    list_page(state, page);
-    return page;
-}
+INTERNAL Page *next_page(State *state);
+/* Free a page without nodes, unless it is kept for those to come. */
+INTERNAL void empty_page(State *state, Page *page);
+/* Free what is empty, and leave the other pages to the nodes that are still alive in them. */
+INTERNAL void leave_all_pages(State *state);
 
-static void free_page(Page *page)
-{
-    ASAN_UNPOISON_MEMORY_REGION(page, sizeof(Page) + (size_t)PAGE_NODES * SLOT); /* Python's debugging allocator fills it */
-    PyMem_RawFree(page);
-}
+/* --- what every node takes --- */
 
 /* What a dead node must not be asked for: all but its reference count, and its type. The sanitizer sees to it. */
 static inline void *beyond_the_head(Node *node)
@@ -141,28 +113,6 @@ ALWAYS_INLINE Node *take_slot(State *state)
     return node;
 }
 
-/* Free a page without nodes, unless it is kept for those to come. */
-static void empty_page(State *state, Page *page)
-{
-    page->free = NULL;
-    page->carved = 0; /* from its beginning, the next time */
-    if (state != NULL && state->empty_pages < KEPT_PAGES) {
-        state->empty_pages++;
-        return;
-    }
-    if (state != NULL) {
-        unlink_page(page->has_room ? &state->pages : &state->full_pages, page);
-    }
-    free_page(page);
-#ifdef __GLIBC__
-    /* What is freed between two blocks in use stays with the process otherwise: 400 MB after a graph of 5,000,000. */
-    if (state != NULL && ++state->freed_pages >= PAGES_TO_TRIM) {
-        state->freed_pages = 0;
-        (void)malloc_trim(0);
-    }
-#endif
-}
-
 /* Give the memory of a node back to its page. */
 ALWAYS_INLINE void give_back_slot(Node *node)
 {
@@ -180,27 +130,6 @@ ALWAYS_INLINE void give_back_slot(Node *node)
     if (--page->used == 0) {
         empty_page(state, page);
     }
-}
-
-static void leave_pages(Page *list)
-{
-    while (list != NULL) {
-        Page *page = list;
-        list = page->next;
-        page->state = NULL; /* the last of its nodes frees it */
-        if (page->used == 0) {
-            free_page(page);
-        }
-    }
-}
-
-/* Free what is empty, and leave the other pages to the nodes that are still alive in them. */
-static void leave_all_pages(State *state)
-{
-    leave_pages(state->pages);
-    leave_pages(state->full_pages);
-    state->pages = state->full_pages = NULL;
-    state->empty_pages = 0;
 }
 
 #endif

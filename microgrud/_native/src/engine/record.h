@@ -26,30 +26,25 @@ ALWAYS_INLINE int is_recording(const State *state)
     return recording && PyList_GET_SIZE(state->watched) != 0 ? WATCHED : recording;
 }
 
+/* --- record.c --- */
+
 /* Report the result of an operation that raises for some operands to the watcher. Return it, or NULL on error. */
-static PyObject *report_result(const State *state, Op op, PyObject *node)
-{
-    bool is_total = state->is_total[op];
-    if (node != NULL && op == OP_NONE && as_node(node)->count != 0) { /* of the user's, or of a recording */
-        PyObject *total = PyObject_GetAttrString(as_node(node)->details->operation, "total");
-        int answer = total == NULL ? -1 : PyObject_IsTrue(total);
-        Py_XDECREF(total);
-        if (answer < 0) {
-            Py_DECREF(node);
-            return NULL;
-        }
-        is_total = answer;
-    }
-    if (node != NULL && !is_total) {
-        PyObject *done = PyObject_CallOneArg(state->made, node);
-        if (done == NULL) {
-            Py_DECREF(node);
-            return NULL;
-        }
-        Py_DECREF(done);
-    }
-    return node;
-}
+INTERNAL PyObject *report_result(const State *state, Op op, PyObject *node);
+/* The value by the kernel over operands that are Values and floats. Return -1 if there is no memory. */
+INTERNAL int kernel_value(Op op, PyObject *const *operands, size_t count, double *data);
+/* A node with these operands, Values and floats, in a fixed order; op is OP_NONE for an Operation of the user's.
+ *
+ * The operands may be borrowed from a list: references are taken before anything is allocated that the collector counts,
+ * since before Python 3.12 a collection may run then, and with it any code. */
+INTERNAL Node *node_with(State *state, PyObject *operation, Op op, double data, PyObject *const *operands, size_t count);
+/* The result of an operation on anything: numbers of every kind are made floats, and what is none is refused. */
+INTERNAL PyObject *record_any(State *state, PyObject *operation, Op op, PyObject *const *operands, size_t count);
+/* Return the Op of an Operation object, OP_NONE if it is none of the table; -1 on error. */
+INTERNAL int op_of(const State *state, PyObject *operation);
+/* Value._record(operation, *operands) */
+INTERNAL PyObject *value_record(PyObject *type, PyObject *const *args, Py_ssize_t nargs);
+
+/* --- the fast ways --- */
 
 /* Read an operand that takes no conversion by Python: a node, a float, an int in range. Return false for others. */
 ALWAYS_INLINE bool read_operand(PyObject *object, double *number, Node **node)
@@ -75,8 +70,6 @@ ALWAYS_INLINE bool read_operand(PyObject *object, double *number, Node **node)
     }
     return false;
 }
-
-static PyObject *record_any(State *state, PyObject *operation, Op op, PyObject *const *operands, size_t count);
 
 /* The result of a unary operation on a node, whose value is known and finite. */
 ALWAYS_INLINE PyObject *record_unary(State *state, Op op, double data, Node *operand)
@@ -129,216 +122,6 @@ ALWAYS_INLINE PyObject *record_binary(State *state, Op op, double data, Node *fi
         }
     }
     return recording == WATCHED ? report_result(state, op, (PyObject *)node) : (PyObject *)node;
-}
-
-/* A node with these operands, Values and floats, in a fixed order; op is OP_NONE for an Operation of the user's.
- *
- * The operands may be borrowed from a list: references are taken before anything is allocated that the collector counts,
- * since before Python 3.12 a collection may run then, and with it any code. */
-static Node *node_with(State *state, PyObject *operation, Op op, double data, PyObject *const *operands, size_t count)
-{
-    Details *details = new_details(count);
-    if (details == NULL) {
-        return NULL;
-    }
-    bool collected = op == OP_NONE; /* rules of the user's may refer to nodes */
-    for (size_t k = 0; k < count; k++) {
-        details->operands[k] = Py_NewRef(operands[k]);
-        if (!PyFloat_CheckExact(operands[k])) {
-            as_node(operands[k])->flags |= USED;
-            collected |= as_node(operands[k])->flags & COLLECTED;
-        }
-    }
-    Node *node = new_node(state, data);
-    if (node == NULL) {
-        for (size_t k = 0; k < count; k++) {
-            Py_DECREF(details->operands[k]);
-        }
-        PyMem_Free(details);
-        return NULL;
-    }
-    node->op = (uint8_t)op;
-    node->flags |= DETAILED;
-    node->details = details;
-    set_detailed_count(node, count);
-    if (op == OP_NONE) {
-        details->operation = Py_NewRef(operation);
-        node->flags |= BY_RULES;
-    }
-    if (collected) {
-        collect(node);
-    }
-    return node;
-}
-
-/* Finish a node whose data may be infinite or NaN: the anomaly check, and no history inside no_grad. */
-static PyObject *finished(State *state, Node *node)
-{
-    if (node == NULL) {
-        return NULL;
-    }
-    if (!isfinite(node->data)) {
-        PyObject *checked = PyObject_CallOneArg(state->check_forward, (PyObject *)node);
-        if (checked == NULL) {
-            Py_DECREF(node);
-            return NULL;
-        }
-        Py_DECREF(checked);
-    }
-    int recording = is_recording(state);
-    if (recording > 0) {
-        return recording == WATCHED ? report_result(state, (Op)node->op, (PyObject *)node) : (PyObject *)node;
-    }
-    Node *leaf = recording < 0 ? NULL : new_node(state, node->data);
-    Py_DECREF(node);
-    return (PyObject *)leaf;
-}
-
-/* The value by the twin, which raises what there is to raise. */
-static int evaluate(PyObject *operation, PyObject *const *operands, size_t count, double *data)
-{
-    int status = -1;
-    PyObject *xs = PyList_New((Py_ssize_t)count), *originals = PyTuple_New((Py_ssize_t)count), *result = NULL;
-    if (xs == NULL || originals == NULL) {
-        goto done;
-    }
-    for (size_t k = 0; k < count; k++) {
-        PyObject *x;
-        if (PyFloat_CheckExact(operands[k])) {
-            x = Py_NewRef(operands[k]);
-        } else {
-            x = PyFloat_FromDouble(as_node(operands[k])->data);
-            if (x == NULL) {
-                goto done;
-            }
-        }
-        PyList_SET_ITEM(xs, (Py_ssize_t)k, x);
-        PyTuple_SET_ITEM(originals, (Py_ssize_t)k, Py_NewRef(operands[k]));
-    }
-    result = PyObject_CallMethod(operation, "evaluate", "OO", xs, originals);
-    if (result != NULL) {
-        *data = PyFloat_AsDouble(result);
-        status = *data == -1.0 && PyErr_Occurred() ? -1 : 0;
-    }
-done:
-    Py_XDECREF(xs);
-    Py_XDECREF(originals);
-    Py_XDECREF(result);
-    return status;
-}
-
-/* The value by the kernel over operands that are Values and floats. Return -1 if there is no memory. */
-static int kernel_value(Op op, PyObject *const *operands, size_t count, double *data)
-{
-    double few[2 * 32 + 2];
-    double *numbers = few;
-    if (count > 32) {
-        numbers = PyMem_New(double, 2 * count);
-        if (numbers == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-    }
-    for (size_t k = 0; k < count; k++) {
-        PyObject *operand = operands[k];
-        numbers[k] = PyFloat_CheckExact(operand) ? PyFloat_AS_DOUBLE(operand) : as_node(operand)->data;
-    }
-    if (op < OP_LAST_TERNARY) {
-        numbers[count] = numbers[count + 1] = 0.0; /* operands that the operation does not have */
-        *data = value_of(op, numbers[0], numbers[1], numbers[2]);
-    } else {
-        *data = sequence_value(op, numbers, count, numbers + count);
-    }
-    if (numbers != few) {
-        PyMem_Free(numbers);
-    }
-    return 0;
-}
-
-/* The result of an operation on operands that are Values and floats, as many as it takes. */
-static PyObject *record_ready(State *state, PyObject *operation, Op op, PyObject *const *operands, size_t count)
-{
-    double data = BY_PYTHON;
-    if (op != OP_NONE && kernel_value(op, operands, count, &data) < 0) {
-        return NULL;
-    }
-    if (!isfinite(data) && evaluate(operation, operands, count, &data) < 0) {
-        return NULL;
-    }
-    return finished(state, node_with(state, operation, op, data, operands, count));
-}
-
-/* The result of an operation on anything: numbers of every kind are made floats, and what is none is refused. */
-static PyObject *record_any(State *state, PyObject *operation, Op op, PyObject *const *operands, size_t count)
-{
-    PyObject *few[8] = {NULL};
-    PyObject **ready = few;
-    PyObject *result = NULL, *name = NULL;
-    size_t made = 0;
-    if (count > 8) {
-        ready = PyMem_New(PyObject *, count);
-        if (ready == NULL) {
-            return PyErr_NoMemory();
-        }
-    }
-    for (; made < count; made++) {
-        PyObject *operand = operands[made];
-        if (PyFloat_CheckExact(operand) || is_value(state, operand)) {
-            ready[made] = Py_NewRef(operand);
-            continue;
-        }
-        if (name == NULL) {
-            name = PyObject_GetAttrString(operation, "name");
-            if (name == NULL) {
-                goto done;
-            }
-        }
-        ready[made] = PyObject_CallFunctionObjArgs(state->as_float, operand, name, NULL);
-        if (ready[made] == NULL) {
-            goto done;
-        }
-    }
-    if (op != OP_NONE && (arity_of(op) != 0 ? arity_of(op) != count : count == 0)) {
-        op = OP_NONE; /* as many operands as no kernel expects: the twin has a word for it */
-    }
-    result = record_ready(state, operation, op, ready, count);
-done:
-    while (made-- > 0) {
-        Py_DECREF(ready[made]);
-    }
-    if (ready != few) {
-        PyMem_Free(ready);
-    }
-    Py_XDECREF(name);
-    return result;
-}
-
-/* Return the Op of an Operation object, OP_NONE if it is none of the table; -1 on error. */
-static int op_of(const State *state, PyObject *operation)
-{
-    if (Py_TYPE(operation) != Py_TYPE(state->operations[OP_ADD])) { /* it may have no hash */
-        return OP_NONE;
-    }
-    PyObject *index = PyDict_GetItemWithError(state->indices, operation);
-    if (index == NULL) {
-        return PyErr_Occurred() ? -1 : OP_NONE;
-    }
-    return (int)PyLong_AsLong(index);
-}
-
-/* Value._record(operation, *operands) */
-static PyObject *value_record(PyObject *type, PyObject *const *args, Py_ssize_t nargs)
-{
-    State *state = state_of_type((PyTypeObject *)type);
-    if (nargs < 1) {
-        PyErr_SetString(PyExc_TypeError, "Value._record() missing 1 required positional argument: 'operation'");
-        return NULL;
-    }
-    int op = op_of(state, args[0]);
-    if (op < 0) {
-        return NULL;
-    }
-    return record_any(state, args[0], (Op)op, args + 1, (size_t)nargs - 1);
 }
 
 #endif

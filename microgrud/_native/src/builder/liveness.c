@@ -1,10 +1,7 @@
 /* The twin of microgrud/tape/liveness.py: a batch's instructions for runs without a backward pass, where a slot is given
  * to a later result once nobody reads it any more.
  */
-#ifndef MICROGRUD_LIVENESS_H
-#define MICROGRUD_LIVENESS_H
-
-#include "builder/lowering.h"
+#include "builder/build.h"
 
 /* Where an instruction names its results and its operands, as places in the code. */
 typedef struct {
@@ -199,7 +196,7 @@ static Built reuse_all(Liveness *l, const GivenInts *inputs)
 }
 
 /* reuse(numbers, starts, inputs, pinned, uniform, codes): see liveness.py. */
-static PyObject *reuse_slots(PyObject *Py_UNUSED(module), PyObject *args)
+PyObject *reuse_slots(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Py_buffer v[4];
     Liveness l;
@@ -243,5 +240,3 @@ static PyObject *reuse_slots(PyObject *Py_UNUSED(module), PyObject *args)
     }
     return result;
 }
-
-#endif

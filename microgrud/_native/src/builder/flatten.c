@@ -6,11 +6,8 @@
  *
  * The walk calls no Python code. What is taken from it is held before any is called.
  */
-#ifndef MICROGRUD_FLATTEN_H
-#define MICROGRUD_FLATTEN_H
-
-#include "engine/backward.h"
-#include "builder/buffers.h"
+#include "builder/build.h"
+#include "engine/node.h"
 
 #define ON_THE_WAY UINT32_MAX /* the mark of a node whose operands are not all written */
 
@@ -267,8 +264,9 @@ static PyObject *flattened(Flattening *f)
 }
 
 /* flatten(ends, known): the tuple of graph.Graph's fields. */
-static PyObject *flatten_graph(State *state, PyObject *args)
+PyObject *flatten(PyObject *module, PyObject *args)
 {
+    State *state = state_of_module(module);
     PyObject *ends, *known;
     if (!PyArg_ParseTuple(args, "O!O!:flatten", &PyTuple_Type, &ends, &PyTuple_Type, &known)) {
         return NULL;
@@ -314,5 +312,3 @@ static PyObject *flatten_graph(State *state, PyObject *args)
     PyMem_RawFree(f.data.items);
     return result;
 }
-
-#endif

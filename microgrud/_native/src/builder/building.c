@@ -5,20 +5,12 @@
  * slots whose bits a branch hangs on. The third draws sums into sums; their terms are lists linked through cells, so that
  * a long sum that grows at either end is not copied.
  */
-#ifndef MICROGRUD_BUILDING_H
-#define MICROGRUD_BUILDING_H
-
-#include "builder/buffers.h"
+#include "builder/build.h"
 
 /* What building.py calls the roles of operations. */
 enum { ORDINARY, IDENTITY, MULTIPLY, ADD, DOT, JUMP, WHERE, TAKE };
 
 enum { SLOT_OF_LEAF = -1, SLOT_OF_CONSTANT = -2 }; /* in place of the slot of an argument */
-
-typedef struct {
-    const int32_t *items;
-    size_t count;
-} GivenInts;
 
 /* A term of a sum (y is -1), or a product. */
 typedef struct {
@@ -476,13 +468,8 @@ static void free_building(Building *b)
     PyMem_RawFree(b->cells);
 }
 
-static GivenInts ints_of_view(const Py_buffer *view)
-{
-    return (GivenInts){view->buf, (size_t)view->len / sizeof(int32_t)};
-}
-
 /* build(codes, starts, operands, numbers, data, leaf_slots, ends, roles, outputs, linear): see building.py. */
-static PyObject *build_program(PyObject *Py_UNUSED(module), PyObject *args)
+PyObject *build_program(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Py_buffer v[8];
     Py_ssize_t outputs;
@@ -526,5 +513,3 @@ static PyObject *build_program(PyObject *Py_UNUSED(module), PyObject *args)
     }
     return result;
 }
-
-#endif

@@ -2,10 +2,7 @@
  *
  * What an instruction looks like is said there, and which are made of what in lowering.py.
  */
-#ifndef MICROGRUD_LOWERING_H
-#define MICROGRUD_LOWERING_H
-
-#include "builder/building.h"
+#include "builder/build.h"
 
 /* What lowering.py calls the kinds of instructions. */
 enum { KIND_SIMPLE, KIND_SUM, KIND_TAKE, KIND_SOFTMAX, KIND_TANH };
@@ -530,7 +527,7 @@ static void free_lowering(Lowering *l)
 }
 
 /* lower(codes, outs, starts, operands, plains, varies, indices, native_codes, kinds, figures): see lowering.py. */
-static PyObject *lower_program(PyObject *Py_UNUSED(module), PyObject *args)
+PyObject *lower_program(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Py_buffer v[9];
     Lowering l;
@@ -576,5 +573,3 @@ static PyObject *lower_program(PyObject *Py_UNUSED(module), PyObject *args)
     }
     return result;
 }
-
-#endif

@@ -1,7 +1,5 @@
 /* The numbers of a list of Values from and to a vector of doubles: what optimizers read and write at every step. */
-#ifndef MICROGRUD_VECTORS_H
-#define MICROGRUD_VECTORS_H
-
+#include "engine/module.h"
 #include "engine/node.h"
 
 /* Take (parameters, of_gradients, vector): the Values of a list or tuple, and a buffer of as many doubles. */
@@ -67,4 +65,17 @@ static PyObject *copy_numbers(State *state, PyObject *const *args, Py_ssize_t na
     Py_RETURN_NONE;
 }
 
-#endif
+PyObject *read_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    return copy_numbers(state_of_module(module), args, nargs, TO_VECTOR);
+}
+
+PyObject *write_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    return copy_numbers(state_of_module(module), args, nargs, FROM_VECTOR);
+}
+
+PyObject *add_to_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    return copy_numbers(state_of_module(module), args, nargs, ADDED);
+}

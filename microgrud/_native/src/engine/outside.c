@@ -4,10 +4,7 @@
  * The uses of a node within the graph are counted in its `progress`, which is 0 outside of walks, and a node that depends
  * on a variable is marked in its flags. No Python code runs meanwhile.
  */
-#ifndef MICROGRUD_OUTSIDE_H
-#define MICROGRUD_OUTSIDE_H
-
-#include "engine/layout.h"
+#include "engine/module.h"
 
 /* Count the uses of a node's operands; tell whether one of them depends on a variable. */
 static bool use_operands(const Node *node)
@@ -48,7 +45,7 @@ static void clear_marks(PyObject *list)
 
 /* held_outside(order, holding, weight, inputs, dependent): see microgrud/outside.py. The order must hold the operands of
  * all its nodes, whose marks would stay otherwise. */
-static PyObject *held_outside(PyObject *module, PyObject *args)
+PyObject *held_outside(PyObject *module, PyObject *args)
 {
     State *state = PyModule_GetState(module);
     PyObject *order, *holding, *inputs;
@@ -86,5 +83,3 @@ static PyObject *held_outside(PyObject *module, PyObject *args)
     clear_marks(inputs);
     return Py_NewRef(found);
 }
-
-#endif

@@ -1,0 +1,578 @@
+/* Walks over the graph: the backward pass, zero_grad, and the topological order for Python.
+ *
+ * A walk goes depth first along the operands, from first to last, and finishes a node after its operands: the order of
+ * engine.py. The number of operands that it has seen stands in each node: there is no set, and no look-up. The backward
+ * pass, which clears the gradients anyway, links the nodes on its stack through them, and needs no memory but for the
+ * order itself. A walk calls no Python code, so that no one sees a graph in the middle of it. Every
+ * NODES_PER_CHECK nodes it checks for Ctrl-C, which runs no Python code either; if there was one, the walk is undone,
+ * Python handles the signal, and the walk begins anew if the handler returns.
+ */
+#include "engine/backward.h"
+
+typedef struct {
+    Node *node;
+    double before;
+} Leaf;
+
+/* The nodes that a root depends on: those that pass something on, each after its operands, and the leaves. */
+typedef struct {
+    State *state;
+    Node **order;
+    size_t count, capacity;
+    size_t marked; /* how many of these, from the first on, still have their marks */
+    Leaf *leaves;
+    size_t leaf_count, leaf_capacity;
+    bool settled; /* marks are gone and the nodes are held, so that Python code may run */
+    bool is_last; /* of the attempts: Ctrl-C waits until it is done */
+} Walk;
+
+/* Ctrl-C is looked for once in so many nodes, every 1 to 5 ms, and lets a walk begin anew so often. */
+enum { LARGEST_KEPT_ORDER = 1 << 17, NODES_PER_CHECK = 1 << 16, MOST_ATTEMPTS = 8 };
+
+ALWAYS_INLINE int append_node(Walk *walk, Node *node)
+{
+    if (walk->count == walk->capacity && grow((void **)&walk->order, &walk->capacity, sizeof *walk->order) < 0) {
+        return -1;
+    }
+    walk->order[walk->count++] = node;
+    return 0;
+}
+
+ALWAYS_INLINE int append_leaf(Walk *walk, Node *node)
+{
+    if (walk->leaf_count == walk->leaf_capacity &&
+        grow((void **)&walk->leaves, &walk->leaf_capacity, sizeof *walk->leaves) < 0) {
+        return -1;
+    }
+    Leaf *leaf = &walk->leaves[walk->leaf_count++];
+    leaf->node = node;
+    leaf->before = node->grad;
+    return 0;
+}
+
+/* Enter a leaf, which has nothing below it. One with a closure, or of a subclass, may pass something on all the same. */
+ALWAYS_INLINE int enter_leaf(Walk *walk, Node *node)
+{
+    if (append_leaf(walk, node) < 0) {
+        return -1;
+    }
+    node->progress = 1;
+    node->grad = 0.0;
+    return has_closure(node) || !is_plain_value((PyObject *)node) ? append_node(walk, node) : 0;
+}
+
+/* Look at an operand of the node on top of the stack. Return 1 if the walk has to go there first, 0 if not, -1 if there
+ * is no memory. */
+ALWAYS_INLINE int look_at(Walk *walk, Node **stack, Node *operand)
+{
+    if (operand->progress != 0) {
+        return 0;
+    }
+    if (operand->count == 0) {
+        return enter_leaf(walk, operand);
+    }
+    operand->progress = 1;
+    operand->link = *stack;
+    *stack = operand;
+    return 1;
+}
+
+/* Go on with the operands of the node on top of the stack. Return as look_at does; 0 if all are done. */
+ALWAYS_INLINE int look_at_operands(Walk *walk, Node **stack)
+{
+    Node *node = *stack;
+    uint32_t seen = node->progress - 1;
+    unsigned flags = node->flags;
+    int found = 0;
+    if (!(flags & DETAILED)) {
+        if (seen == 0 && !(flags & FIRST_IS_NUMBER)) {
+            found = look_at(walk, stack, node->operands[0].node);
+            node->progress = 2;
+        }
+        if (found == 0 && seen <= 1 && node->count == 2 && !(flags & SECOND_IS_NUMBER)) {
+            found = look_at(walk, stack, node->operands[1].node);
+            node->progress = 3;
+        }
+        return found;
+    }
+    PyObject **operands = node->details->operands;
+    size_t count = node->detailed_count, k = seen;
+    for (; k < count && found == 0; k++) {
+        if (!PyFloat_CheckExact(operands[k])) {
+            found = look_at(walk, stack, as_node(operands[k]));
+        }
+    }
+    node->progress = (uint32_t)(k + 1);
+    return found;
+}
+
+typedef enum { WALKED, INTERRUPTED, FAILED /* with an exception */ } Walked;
+
+static bool is_interrupted(const Walk *walk)
+{
+    return !walk->is_last && PyOS_InterruptOccurred(); /* which clears the flag */
+}
+
+/* Find everything that root depends on, and set every gradient to 0. If it does not get to the end, the gradients of
+ * leaves are as before, and those of the nodes in between that it came to are 0. */
+static Walked walk_from(Walk *walk, Node *root)
+{
+    Node *stack = NULL;
+    Walked result = FAILED;
+    uint32_t steps = 0;
+    if (root->count == 0) {
+        if (enter_leaf(walk, root) < 0) {
+            goto failed;
+        }
+        return WALKED;
+    }
+    root->progress = 1;
+    root->link = NULL;
+    stack = root;
+    while (stack != NULL) {
+        if (++steps % NODES_PER_CHECK == 0 && is_interrupted(walk)) {
+            result = INTERRUPTED;
+            goto failed;
+        }
+        int found = look_at_operands(walk, &stack);
+        if (found == 0) {
+            if (append_node(walk, stack) < 0) {
+                goto failed;
+            }
+            Node *below = stack->link;
+            stack->grad = 0.0;
+            stack = below;
+        } else if (found < 0) {
+            goto failed;
+        }
+    }
+    walk->marked = walk->count;
+    return WALKED;
+failed:
+    while (stack != NULL) {
+        Node *node = stack;
+        stack = node->link;
+        node->progress = 0;
+        node->grad = 0.0;
+    }
+    for (size_t k = 0; k < walk->count; k++) {
+        walk->order[k]->progress = 0;
+    }
+    for (size_t k = 0; k < walk->leaf_count; k++) {
+        walk->leaves[k].node->progress = 0;
+        walk->leaves[k].node->grad = walk->leaves[k].before;
+    }
+    walk->count = walk->leaf_count = 0;
+    if (result == FAILED) {
+        PyErr_NoMemory();
+    }
+    return result;
+}
+
+static void begin(Walk *walk, State *state)
+{
+    memset(walk, 0, sizeof *walk);
+    walk->state = state;
+    walk->order = state->order; /* taken: a walk within this one gets another */
+    walk->capacity = state->order_capacity;
+    state->order = NULL;
+    state->order_capacity = 0;
+}
+
+/* Take the marks away and hold all nodes, before Python code runs that may walk, or let go of, anything. */
+static void settle(Walk *walk)
+{
+    if (walk->settled) {
+        return;
+    }
+    walk->settled = true;
+    walk->marked = 0;
+    for (size_t k = 0; k < walk->count; k++) {
+        walk->order[k]->progress = 0;
+        Py_INCREF(walk->order[k]);
+    }
+    for (size_t k = 0; k < walk->leaf_count; k++) {
+        walk->leaves[k].node->progress = 0;
+        Py_INCREF(walk->leaves[k].node);
+    }
+}
+
+static void end(Walk *walk)
+{
+    State *state = walk->state;
+    for (size_t k = 0; k < walk->marked; k++) {
+        walk->order[k]->progress = 0;
+    }
+    for (size_t k = 0; k < walk->count && walk->settled; k++) {
+        Py_DECREF(walk->order[k]);
+    }
+    for (size_t k = 0; k < walk->leaf_count; k++) {
+        if (walk->settled) {
+            Py_DECREF(walk->leaves[k].node);
+        } else {
+            walk->leaves[k].node->progress = 0;
+        }
+    }
+    PyMem_Free(walk->leaves);
+    if (state->order == NULL && walk->capacity <= LARGEST_KEPT_ORDER) {
+        state->order = walk->order;
+        state->order_capacity = walk->capacity;
+    } else {
+        PyMem_Free(walk->order);
+    }
+}
+
+/* --- the chain rule --- */
+
+/* Add an operand's share to its grad: the adjoint times the slope, which None stands for where there is no dependence. */
+static int add_share(PyObject *operand, double adjoint, PyObject *slope)
+{
+    double number = slope == Py_None ? 0.0 : PyFloat_AsDouble(slope);
+    if (number == -1.0 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (slope != Py_None) {
+        as_node(operand)->grad += adjoint * number;
+    }
+    return 0;
+}
+
+/* Pass the adjoint on by the rules: one for all operands, or one for each, which are asked one after the other. As in
+ * Python, what has no partner on the other side is left out. */
+static int pass_on_by_partials(PyObject *partials, PyObject *operands, PyObject *args, double adjoint)
+{
+    bool at_once = PyCallable_Check(partials);
+    PyObject *given = at_once ? PyObject_CallObject(partials, args) : Py_NewRef(partials);
+    PyObject *iterator = given == NULL ? NULL : PyObject_GetIter(given);
+    Py_XDECREF(given);
+    int status = iterator == NULL ? -1 : 0;
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(operands) && status == 0; k++) {
+        PyObject *operand = PyTuple_GET_ITEM(operands, k), *next = PyIter_Next(iterator);
+        if (next == NULL) {
+            status = PyErr_Occurred() ? -1 : 0;
+            break;
+        }
+        if (!PyFloat_CheckExact(operand)) {
+            PyObject *slope = at_once ? Py_NewRef(next) : PyObject_CallObject(next, args);
+            status = slope == NULL ? -1 : add_share(operand, adjoint, slope);
+            Py_XDECREF(slope);
+        }
+        Py_DECREF(next);
+    }
+    Py_XDECREF(iterator);
+    return status;
+}
+
+static int pass_on_by_rules(Node *node, PyObject *operation)
+{
+    double adjoint = node->grad;
+    PyObject *operands = operands_of(node), *args = NULL, *partials = NULL;
+    int status = -1;
+    if (operands == NULL) {
+        return -1;
+    }
+    Py_ssize_t count = PyTuple_GET_SIZE(operands);
+    args = PyTuple_New(1 + count);
+    PyObject *out = args == NULL ? NULL : PyFloat_FromDouble(node->data);
+    if (out == NULL) {
+        goto done;
+    }
+    PyTuple_SET_ITEM(args, 0, out);
+    for (Py_ssize_t k = 0; k < count; k++) {
+        PyObject *operand = PyTuple_GET_ITEM(operands, k);
+        PyObject *x = PyFloat_CheckExact(operand) ? Py_NewRef(operand) : PyFloat_FromDouble(as_node(operand)->data);
+        if (x == NULL) {
+            goto done;
+        }
+        PyTuple_SET_ITEM(args, 1 + k, x);
+    }
+    partials = PyObject_GetAttrString(operation, "partials");
+    if (partials != NULL) {
+        status = pass_on_by_partials(partials, operands, args, adjoint);
+    }
+done:
+    Py_DECREF(operands);
+    Py_XDECREF(args);
+    Py_XDECREF(partials);
+    return status;
+}
+
+/* Pass the adjoint of a node with Details on by its kernel. Return 1 if that takes Python, -1 on error. */
+static int pass_on_detailed(Node *node)
+{
+    double few[3 * 64];
+    double *xs = few;
+    size_t count = node->detailed_count;
+    PyObject **operands = node->details->operands;
+    if (count == 0) {
+        return 0;
+    }
+    if (count > 64) {
+        xs = PyMem_New(double, 3 * count);
+        if (xs == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    double *slopes = xs + count, *scratch = slopes + count;
+    for (size_t k = 0; k < count; k++) {
+        xs[k] = PyFloat_CheckExact(operands[k]) ? PyFloat_AS_DOUBLE(operands[k]) : as_node(operands[k])->data;
+    }
+    Op op = (Op)node->op;
+    if (op < OP_LAST_TERNARY) {
+        double y = count > 1 ? xs[1] : 0.0, w = count > 2 ? xs[2] : 0.0, three[3];
+        slopes_of(op, node->data, xs[0], y, w, 7, three);
+        memcpy(slopes, three, (count < 3 ? count : 3) * sizeof *slopes);
+    } else {
+        sequence_slopes(op, node->data, xs, count, slopes, scratch);
+    }
+    int status = 0;
+    for (size_t k = 0; k < count; k++) {
+        if (!isfinite(slopes[k]) && !is_nothing(slopes[k]) && !PyFloat_CheckExact(operands[k])) {
+            status = 1;
+        }
+    }
+    double adjoint = node->grad;
+    for (size_t k = 0; k < count && status == 0; k++) {
+        if (!PyFloat_CheckExact(operands[k]) && !is_nothing(slopes[k])) {
+            as_node(operands[k])->grad += adjoint * slopes[k];
+        }
+    }
+    if (xs != few) {
+        PyMem_Free(xs);
+    }
+    return status;
+}
+
+/* Pass the adjoint of a node on by its kernel: add to the grad of each operand this node's, times the local derivative.
+ * Return 1 if that takes Python: a closure, rules of the user's or none at all, a slope that is infinite or NaN. */
+ALWAYS_INLINE int pass_on_by_kernel(Node *node)
+{
+    unsigned flags = node->flags;
+    if (flags & (DETAILED | BY_RULES)) {
+        if (has_closure(node) || (flags & BY_RULES)) {
+            return 1;
+        }
+        return node->op != OP_NONE ? pass_on_detailed(node) : count_of(node) != 0;
+    }
+    unsigned count = node->count;
+    if (count == 0) {
+        return 0;
+    }
+    Node *first = flags & FIRST_IS_NUMBER ? NULL : node->operands[0].node;
+    Node *second = count == 1 || flags & SECOND_IS_NUMBER ? NULL : node->operands[1].node;
+    double x = first != NULL ? first->data : node->operands[0].number;
+    double y = second != NULL ? second->data : node->operands[1].number;
+    double adjoint = node->grad, slopes[3] = {0.0, 0.0, 0.0};
+    slopes_of((Op)node->op, node->data, x, y, 0.0, (first != NULL ? 1u : 0u) | (second != NULL ? 2u : 0u), slopes);
+    if (isfinite(slopes[0]) && isfinite(slopes[1])) { /* those that are not wanted are 0 */
+        if (first != NULL) {
+            first->grad += adjoint * slopes[0];
+        }
+        if (second != NULL) {
+            second->grad += adjoint * slopes[1];
+        }
+        return 0;
+    }
+    for (int k = 0; k < 2; k++) {
+        if (!isfinite(slopes[k]) && !is_nothing(slopes[k])) {
+            return 1;
+        }
+    }
+    if (first != NULL && !is_nothing(slopes[0])) {
+        first->grad += adjoint * slopes[0];
+    }
+    if (second != NULL && !is_nothing(slopes[1])) {
+        second->grad += adjoint * slopes[1];
+    }
+    return 0;
+}
+
+/* The twin of Python's `_pass_on`: the chain rule, nothing for a leaf, and an error for a node without a rule. */
+static int pass_on(const State *state, Node *node)
+{
+    int status = has_closure(node) ? 1 : pass_on_by_kernel(node);
+    if (status <= 0) {
+        return status;
+    }
+    PyObject *operation = Py_NewRef(operation_object(state, node)); /* rules may run anything */
+    if (!PyUnicode_Check(operation)) {
+        status = pass_on_by_rules(node, operation);
+    } else if (count_of(node) == 0) {
+        status = 0;
+    } else { /* built by hand: the twin has the words for it */
+        PyObject *done = PyObject_CallMethod(state->twin, "_pass_on", "O", node);
+        status = done == NULL ? -1 : 0;
+        Py_XDECREF(done);
+    }
+    Py_DECREF(operation);
+    return status;
+}
+
+/* Let a node pass on what it has by way of Python: its closure, its method, or its rules; checked, if anomalies are
+ * looked for. */
+static int pass_on_by_python(const State *state, Node *node, bool watching)
+{
+    PyObject *closure = has_closure(node) ? Py_NewRef(node->details->closure) : NULL, *result;
+    if (closure == NULL) {
+        if (!watching && is_plain_value((PyObject *)node)) {
+            return pass_on(state, node);
+        }
+        closure = PyObject_GetAttr((PyObject *)node, state->pass_on_name);
+        if (closure == NULL) {
+            return -1;
+        }
+    }
+    result = watching ? PyObject_CallFunctionObjArgs(state->pass_on_checked, (PyObject *)node, closure, NULL)
+                      : PyObject_CallNoArgs(closure);
+    Py_DECREF(closure);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* Let Python handle a Ctrl-C that was taken. Return -1 if its handler raises. */
+static int handle_interrupt(void)
+{
+    PyErr_SetInterrupt();
+    return PyErr_CheckSignals();
+}
+
+/* Let all nodes pass on what they have, from the root to the leaves. */
+static Walked pass_all_on(Walk *walk, bool watching)
+{
+    for (size_t k = walk->count; k-- > 0;) {
+        if (k % NODES_PER_CHECK == 0 && is_interrupted(walk)) {
+            if (!walk->settled) {
+                return INTERRUPTED;
+            }
+            if (handle_interrupt() < 0) { /* closures and rules of others are not called twice */
+                return FAILED;
+            }
+        }
+        Node *node = walk->order[k];
+        if (!walk->settled) {
+            node->progress = 0;
+            walk->marked = k;
+        }
+        if (node->grad == 0.0) {
+            continue;
+        }
+        int status = watching || !is_plain_value((PyObject *)node) ? 1 : pass_on_by_kernel(node);
+        if (status > 0) {
+            settle(walk);
+            status = pass_on_by_python(walk->state, node, watching);
+        }
+        if (status < 0) {
+            return FAILED;
+        }
+    }
+    return WALKED;
+}
+
+static Walked differentiate(Walk *walk, Node *root)
+{
+    PyObject *answer = PyObject_CallNoArgs(walk->state->watching);
+    if (answer == NULL) {
+        return FAILED;
+    }
+    bool watching = answer == Py_True;
+    Py_DECREF(answer);
+    Walked result = walk_from(walk, root);
+    if (result != WALKED) {
+        return result;
+    }
+    root->grad = 1.0;
+    result = pass_all_on(walk, watching);
+    for (size_t k = 0; k < walk->leaf_count; k++) {
+        Leaf *leaf = &walk->leaves[k];
+        leaf->node->grad = result == WALKED ? leaf->node->grad + leaf->before : leaf->before;
+    }
+    return result;
+}
+
+/* Walk over a graph, anew after each Ctrl-C whose handler returns. */
+static PyObject *walk_whole(PyObject *self, Walked (*attempt)(Walk *, Node *))
+{
+    Walked result;
+    int attempts = 0;
+    do {
+        Walk walk;
+        begin(&walk, state_of(self));
+        walk.is_last = ++attempts == MOST_ATTEMPTS;
+        result = attempt(&walk, as_node(self));
+        end(&walk);
+    } while (result == INTERRUPTED && handle_interrupt() == 0);
+    if (result != WALKED) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *value_backward(PyObject *self)
+{
+    return walk_whole(self, differentiate);
+}
+
+PyObject *value_zero_grad(PyObject *self)
+{
+    return walk_whole(self, walk_from);
+}
+
+PyObject *value_pass_on(PyObject *self)
+{
+    if (pass_on(state_of(self), as_node(self)) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *topological_order_of(Node *root)
+{
+    PyObject *order = PyList_New(0);
+    Node **stack = NULL;
+    size_t depth = 0, capacity = 0;
+    bool failed = order == NULL || grow((void **)&stack, &capacity, sizeof *stack) < 0;
+    if (!failed) {
+        root->progress = 1;
+        stack[depth++] = root;
+    }
+    while (depth > 0 && !failed) {
+        Node *node = stack[depth - 1];
+        size_t count = count_of(node), k = node->progress - 1;
+        bool descended = false;
+        for (; k < count && !descended; k++) {
+            double number = 0.0;
+            Node *operand = operand_of(node, k, &number);
+            if (operand == NULL || operand->progress != 0) {
+                continue;
+            }
+            if (depth == capacity && grow((void **)&stack, &capacity, sizeof *stack) < 0) {
+                failed = true;
+                break;
+            }
+            operand->progress = 1;
+            stack[depth++] = operand;
+            descended = true;
+        }
+        node->progress = (uint32_t)(k + 1);
+        if (!descended && !failed) {
+            depth--;
+            if (PyList_Append(order, (PyObject *)node) < 0) {
+                node->progress = 0; /* no longer on the stack, and not in the list */
+                failed = true;
+            }
+        }
+    }
+    for (size_t k = 0; k < depth; k++) {
+        stack[k]->progress = 0;
+    }
+    for (Py_ssize_t k = 0; order != NULL && k < PyList_GET_SIZE(order); k++) {
+        as_node(PyList_GET_ITEM(order, k))->progress = 0;
+    }
+    PyMem_Free(stack);
+    if (failed) {
+        Py_XDECREF(order);
+        return PyErr_Occurred() ? NULL : PyErr_NoMemory();
+    }
+    return order;
+}

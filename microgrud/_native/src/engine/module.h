@@ -1,0 +1,19 @@
+/* The functions of the module that are none of Values: each in a file of its own. */
+#ifndef MICROGRUD_MODULE_H
+#define MICROGRUD_MODULE_H
+
+#include "engine/layout.h"
+
+/* vectors.c */
+INTERNAL PyObject *read_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
+INTERNAL PyObject *write_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
+INTERNAL PyObject *add_to_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
+/* parameters.c */
+INTERNAL PyObject *find_parameters(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
+INTERNAL PyObject *clear_gradients(PyObject *module, PyObject *parameters);
+/* identity.c */
+INTERNAL PyObject *all_identical(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs);
+/* outside.c */
+INTERNAL PyObject *held_outside(PyObject *module, PyObject *args);
+
+#endif

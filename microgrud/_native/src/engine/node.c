@@ -1,0 +1,264 @@
+/* The life of a node apart from its birth: Details, the collector, and its death. */
+#include "engine/node.h"
+
+static void sweep(Page *page)
+{
+    for (uint32_t k = 0; k < page->carved && !page->is_swept; k++) {
+        Node *node = slot_of(page, k);
+        if (Py_REFCNT(node) > 0 && node->count > 0) {
+            collect(node);
+        }
+    }
+    page->is_swept = true;
+}
+
+/* Let the collector run when it has been told of many nodes late: it counts what Python's allocator gives, and a cycle
+ * may be of nodes alone. It is asked more rarely as long as it finds little. */
+static void run_collector(State *state)
+{
+    if (++state->late >= state->late_enough) {
+        state->late = 0;
+        bool found_little = (size_t)PyGC_Collect() < state->late_enough / 2;
+        state->late_enough = found_little ? state->late_enough * 2 : LEAST_LATE;
+    }
+}
+
+void collect_late(Node *node)
+{
+    if (node->flags & COLLECTED) {
+        return;
+    }
+    collect(node);
+    if (!(node->flags & USED)) {
+        return;
+    }
+    State *state = state_of((PyObject *)node);
+    for (Page *page = state->pages; page != NULL; page = page->next) {
+        sweep(page);
+    }
+    for (Page *page = state->full_pages; page != NULL; page = page->next) {
+        sweep(page);
+    }
+    run_collector(state);
+}
+
+Details *new_details(size_t count)
+{
+    if (count >= UINT32_MAX - 1 || count > ((size_t)PY_SSIZE_T_MAX - sizeof(Details)) / sizeof(PyObject *)) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    Details *details = PyMem_Malloc(sizeof(Details) + count * sizeof(PyObject *));
+    if (details == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    details->label = details->operation = details->closure = NULL;
+    return details;
+}
+
+/* Return a new reference to operand k as an object: a Value or a float. */
+static PyObject *operand_object(const Node *node, size_t k)
+{
+    double number = 0.0;
+    Node *operand = operand_of(node, k, &number);
+    if (operand == NULL) {
+        return PyFloat_FromDouble(number);
+    }
+    return Py_NewRef(operand);
+}
+
+PyObject *operands_of(const Node *node)
+{
+    for (;;) {
+        size_t count = count_of(node);
+        PyObject *operands = PyTuple_New((Py_ssize_t)count);
+        if (operands == NULL || count == count_of(node)) {
+            for (size_t k = 0; k < count && operands != NULL; k++) {
+                PyObject *operand = operand_object(node, k);
+                if (operand == NULL) {
+                    Py_CLEAR(operands);
+                } else {
+                    PyTuple_SET_ITEM(operands, (Py_ssize_t)k, operand);
+                }
+            }
+            return operands;
+        }
+        Py_DECREF(operands);
+    }
+}
+
+Details *detailed(Node *node)
+{
+    if (node->flags & DETAILED) {
+        return node->details;
+    }
+    size_t count = node->count;
+    Details *details = new_details(count);
+    if (details == NULL) {
+        return NULL;
+    }
+    for (size_t k = 0; k < count; k++) {
+        if (node->flags & (FIRST_IS_NUMBER << k)) {
+            details->operands[k] = PyFloat_FromDouble(node->operands[k].number);
+            if (details->operands[k] == NULL) {
+                while (k-- > 0) {
+                    if (node->flags & (FIRST_IS_NUMBER << k)) {
+                        Py_DECREF(details->operands[k]);
+                    }
+                }
+                PyMem_Free(details);
+                return NULL;
+            }
+        } else {
+            details->operands[k] = (PyObject *)node->operands[k].node; /* the reference moves */
+        }
+    }
+    node->flags = (uint8_t)((node->flags & ~(FIRST_IS_NUMBER | SECOND_IS_NUMBER)) | DETAILED);
+    node->details = details;
+    set_detailed_count(node, count);
+    return details;
+}
+
+/* Tell whether the collector knows a node: by itself, or because of a class that the node once had. */
+static inline bool is_tracked(Node *node)
+{
+    /* The first word of the header; to ask Python is a call. */
+    return node->place != 0 ? ((const uintptr_t *)node)[-2] != 0 : PyObject_GC_IsTracked((PyObject *)node);
+}
+
+/* Take the last reference to a node away, without the call of its destructor that Py_DECREF would make. */
+static inline void drop_last_reference(PyObject *object)
+{
+#ifdef Py_REF_DEBUG
+#if PY_VERSION_HEX >= 0x030C0000
+    _Py_DECREF_DecRefTotal();
+#else
+    _Py_RefTotal--;
+#endif
+#endif
+    Py_SET_REFCNT(object, 0);
+#ifdef Py_TRACE_REFS
+    _Py_ForgetReference(object);
+#endif
+}
+
+/* Give up one reference to an operand; if it was the last one, put the operand on the list of the dying. */
+static inline void release_operand(Node *operand, Node **dying)
+{
+    if (Py_REFCNT(operand) != 1 || !is_plain_value((PyObject *)operand)) {
+        Py_DECREF(operand);
+        return;
+    }
+    if (is_tracked(operand)) {
+        PyObject_GC_UnTrack(operand);
+    }
+    drop_last_reference((PyObject *)operand);
+    if (operand->weakrefs != NULL) {
+        PyObject_ClearWeakRefs((PyObject *)operand);
+    }
+    operand->link = *dying;
+    *dying = operand;
+}
+
+void release_contents(const Node *node, Node **dying)
+{
+    uint8_t flags = node->flags;
+    if (flags & DETAILED) {
+        Details *details = node->details;
+        for (size_t k = 0; k < node->detailed_count; k++) {
+            PyObject *operand = details->operands[k];
+            if (PyFloat_CheckExact(operand)) {
+                Py_DECREF(operand);
+            } else {
+                release_operand(as_node(operand), dying);
+            }
+        }
+        PyObject *others[] = {details->label, details->operation, details->closure};
+        for (int k = 0; k < 3; k++) {
+            if (others[k] != NULL && is_plain_value(others[k])) { /* a node for a label, say */
+                release_operand(as_node(others[k]), dying);
+            } else {
+                Py_XDECREF(others[k]);
+            }
+        }
+        PyMem_Free(details);
+        return;
+    }
+    if (node->count > 0 && !(flags & FIRST_IS_NUMBER)) {
+        release_operand(node->operands[0].node, dying);
+    }
+    if (node->count > 1 && !(flags & SECOND_IS_NUMBER)) {
+        release_operand(node->operands[1].node, dying);
+    }
+}
+
+void bury(Node *dying)
+{
+    while (dying != NULL) {
+        Node *node = dying;
+        dying = node->link;
+        release_contents(node, &dying);
+        PyTypeObject *type = Py_TYPE(node);
+        if (node->place != 0) {
+            give_back_slot(node);
+        } else {
+            type->tp_free(node);
+        }
+        Py_DECREF(type);
+    }
+}
+
+void value_dealloc(PyObject *self)
+{
+    Node *node = as_node(self);
+    if (is_tracked(node)) {
+        PyObject_GC_UnTrack(self);
+    }
+    if (node->weakrefs != NULL) {
+        PyObject_ClearWeakRefs(self);
+    }
+    if (!(node->flags & DETAILED)) {
+        node->link = NULL;
+        bury(node);
+        return;
+    }
+    /* A closure or a label may hold another node, and that one its own: a chain that the list does not see. */
+    Py_TRASHCAN_BEGIN(self, value_dealloc);
+    node->link = NULL;
+    bury(node);
+    Py_TRASHCAN_END;
+}
+
+int value_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Node *node = as_node(self);
+    Py_VISIT(Py_TYPE(self));
+    if (node->flags & DETAILED) {
+        Details *details = node->details;
+        Py_VISIT(details->label);
+        Py_VISIT(details->operation);
+        Py_VISIT(details->closure);
+        for (size_t k = 0; k < node->detailed_count; k++) {
+            Py_VISIT(details->operands[k]);
+        }
+        return 0;
+    }
+    for (unsigned k = 0; k < node->count; k++) {
+        if (!(node->flags & (FIRST_IS_NUMBER << k))) {
+            Py_VISIT(node->operands[k].node);
+        }
+    }
+    return 0;
+}
+
+int value_clear(PyObject *self)
+{
+    Node *node = as_node(self), before = *node, *dying = NULL;
+    node->flags &= COLLECTED | USED;
+    node->op = OP_NONE;
+    node->count = 0;
+    release_contents(&before, &dying);
+    bury(dying);
+    return 0;
+}
