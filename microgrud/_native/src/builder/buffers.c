@@ -17,7 +17,7 @@ Built grow_items(void **items, size_t *capacity, size_t needed, size_t size)
     return BUILT;
 }
 
-void explain(Built built, const char *what)
+void set_build_error(Built built, const char *what)
 {
     if (built == NO_MEMORY) {
         PyErr_NoMemory();
@@ -29,7 +29,7 @@ void explain(Built built, const char *what)
     }
 }
 
-Built make_room_for(Seen *seen, size_t count)
+Built table_of_size(HashTable *seen, size_t count)
 {
     size_t size = 64;
     while (size < 2 * count) {
@@ -40,7 +40,7 @@ Built make_room_for(Seen *seen, size_t count)
     return seen->cells == NULL ? NO_MEMORY : BUILT;
 }
 
-Built make_room(Seen *seen)
+Built reserve_entry(HashTable *seen)
 {
     if (seen->cells != NULL && seen->count < seen->mask / 2) {
         return BUILT;
@@ -50,7 +50,7 @@ Built make_room(Seen *seen)
     if (cells == NULL) {
         return NO_MEMORY;
     }
-    Seen grown = {cells, size - 1, seen->count};
+    HashTable grown = {cells, size - 1, seen->count};
     for (size_t k = 0; seen->cells != NULL && k <= seen->mask; k++) {
         if (seen->cells[k] != 0) {
             size_t cell = cell_of_hash(&grown, seen->cells[k]);

@@ -91,7 +91,7 @@ static inline PyObject *bytes_of_doubles(const Doubles *doubles)
 }
 
 /* Say in Python's terms what kept something from being built. */
-INTERNAL void explain(Built built, const char *what);
+INTERNAL void set_build_error(Built built, const char *what);
 
 /* --- what was seen before --- */
 
@@ -99,7 +99,7 @@ INTERNAL void explain(Built built, const char *what);
 typedef struct {
     uint64_t *cells; /* the upper half of the hash, and the entry plus 1; 0 where there is none */
     size_t mask, count;
-} Seen;
+} HashTable;
 
 /* A search through the cells of a hash. */
 typedef struct {
@@ -116,12 +116,12 @@ ALWAYS_INLINE uint64_t mixed(uint64_t hash, uint64_t item)
     return hash ^ (hash >> 29);
 }
 
-ALWAYS_INLINE size_t cell_of_hash(const Seen *seen, uint64_t hash)
+ALWAYS_INLINE size_t cell_of_hash(const HashTable *seen, uint64_t hash)
 {
     return (size_t)(hash >> 32) & seen->mask;
 }
 
-ALWAYS_INLINE Search search_for(const Seen *seen, uint64_t hash)
+ALWAYS_INLINE Search search_for(const HashTable *seen, uint64_t hash)
 {
     return (Search){hash, cell_of_hash(seen, hash), 0};
 }
@@ -129,13 +129,13 @@ ALWAYS_INLINE Search search_for(const Seen *seen, uint64_t hash)
 /* Look near a place first that entries which come one after the other have in common: those cells are in the cache, and
  * most searches end there. It takes a table that has its size from the beginning. For a chain of 1,000,000 operations
  * the table then takes 30 ms where it took 100. */
-ALWAYS_INLINE Search search_near(const Seen *seen, uint64_t hash, size_t place)
+ALWAYS_INLINE Search search_near(const HashTable *seen, uint64_t hash, size_t place)
 {
     return (Search){hash, (2 * place + (hash & 1)) & seen->mask, NEAR_CELLS};
 }
 
 /* Return the next entry with this hash, -1 when there is no other. */
-ALWAYS_INLINE int32_t next_alike(const Seen *seen, Search *search)
+ALWAYS_INLINE int32_t next_with_hash(const HashTable *seen, Search *search)
 {
     for (;;) {
         const uint64_t found = seen->cells[search->cell];
@@ -153,15 +153,15 @@ ALWAYS_INLINE int32_t next_alike(const Seen *seen, Search *search)
 }
 
 /* Put an entry where the search for it ended in vain. */
-ALWAYS_INLINE void enter(Seen *seen, const Search *search, size_t entry)
+ALWAYS_INLINE void add_entry(HashTable *seen, const Search *search, size_t entry)
 {
     seen->cells[search->cell] = (search->hash & 0xFFFFFFFF00000000u) | (entry + 1);
     seen->count++;
 }
 
 /* Have room for so many from the beginning. */
-INTERNAL Built make_room_for(Seen *seen, size_t count);
+INTERNAL Built table_of_size(HashTable *seen, size_t count);
 /* Have room for one more, at most half full: a search ends at the first empty cell. */
-INTERNAL Built make_room(Seen *seen);
+INTERNAL Built reserve_entry(HashTable *seen);
 
 #endif

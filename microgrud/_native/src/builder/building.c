@@ -23,7 +23,7 @@ typedef struct {
 
 typedef struct {
     Terms plain, pairs;
-    bool is_form, has_drawn; /* others into it */
+    bool is_form, has_merged; /* others into it */
 } Form;
 
 typedef struct {
@@ -40,7 +40,7 @@ typedef struct {
     Ints slot_of_node, slot_of_leaf, slot_of_end, step_of_slot; /* -1: a constant, -2: a leaf or an argument */
     Ints constant_slots;
     Doubles constants;
-    Seen seen_constants, seen_steps;
+    HashTable seen_constants, seen_steps;
     Ints step_codes, step_outs, step_starts, step_operands;
     /* the second */
     uint8_t *exact;
@@ -72,7 +72,7 @@ static Built new_slot(Building *b, int32_t step, int32_t *slot)
 /* Return the slot of a constant: one for each number, where 0.0 and -0.0 are two, and all NaN are one. */
 static Built slot_of_constant(Building *b, double x, int32_t *slot)
 {
-    Built built = make_room(&b->seen_constants);
+    Built built = reserve_entry(&b->seen_constants);
     if (built != BUILT) {
         return built;
     }
@@ -81,14 +81,14 @@ static Built slot_of_constant(Building *b, double x, int32_t *slot)
     memcpy(&bits, &number, sizeof bits);
     Search search = search_for(&b->seen_constants, mixed(0, bits));
     int32_t k;
-    while ((k = next_alike(&b->seen_constants, &search)) >= 0) {
+    while ((k = next_with_hash(&b->seen_constants, &search)) >= 0) {
         const double found = b->constants.items[k];
         if (memcmp(&found, &number, sizeof number) == 0 || (found != found && x != x)) {
             *slot = b->constant_slots.items[k];
             return BUILT;
         }
     }
-    enter(&b->seen_constants, &search, b->constants.count);
+    add_entry(&b->seen_constants, &search, b->constants.count);
     built = new_slot(b, STEP_CONSTANT, slot);
     if (built == BUILT && (built = push_int(&b->constant_slots, *slot)) == BUILT &&
         (built = reserve_doubles(&b->constants, 1)) == BUILT) {
@@ -126,7 +126,7 @@ static Built slot_of_step(Building *b, int32_t code, double data, int32_t *slot)
     }
     Search search = search_near(&b->seen_steps, hash, (size_t)last);
     int32_t k;
-    while ((k = next_alike(&b->seen_steps, &search)) >= 0) {
+    while ((k = next_with_hash(&b->seen_steps, &search)) >= 0) {
         const size_t other = (size_t)b->step_starts.items[k];
         if (b->step_codes.items[k] == code && (size_t)b->step_starts.items[k + 1] - other == count &&
             memcmp(b->step_operands.items + other, places, count * sizeof *places) == 0) {
@@ -135,7 +135,7 @@ static Built slot_of_step(Building *b, int32_t code, double data, int32_t *slot)
             return BUILT;
         }
     }
-    enter(&b->seen_steps, &search, step);
+    add_entry(&b->seen_steps, &search, step);
     Built built;
     if ((built = new_slot(b, (int32_t)step, slot)) == BUILT && (built = push_int(&b->step_codes, code)) == BUILT &&
         (built = push_int(&b->step_outs, *slot)) == BUILT) {
@@ -173,7 +173,7 @@ static Built slot_of_given_leaf(Building *b, size_t node, int32_t given, int32_t
 static Built give_slots(Building *b)
 {
     Built built = push_int(&b->step_starts, 0);
-    built = built == BUILT ? make_room_for(&b->seen_steps, b->codes.count + 1) : built;
+    built = built == BUILT ? table_of_size(&b->seen_steps, b->codes.count + 1) : built;
     for (size_t k = 0; k < b->leaf_slots.count && built == BUILT; k++) { /* those of the arguments come first */
         int32_t slot;
         if (b->leaf_slots.items[k] >= 0) {
@@ -264,7 +264,7 @@ static inline size_t plain_of_step(const Building *b, size_t step)
 }
 
 /* Return the step whose result is drawn into a sum: one that is used only there, and can be written as a sum; or -1. */
-static inline int32_t drawn_step(const Building *b, int32_t slot)
+static inline int32_t step_to_merge(const Building *b, int32_t slot)
 {
     const int32_t step = b->step_of_slot.items[slot];
     return step >= 0 && b->uses[slot] == 1 && b->forms[step].is_form ? step : -1;
@@ -278,12 +278,12 @@ static void append_pairs(Building *b, Form *form, const int32_t *factors, size_t
 }
 
 /* Draw a step into a sum. */
-static void draw_in(Building *b, Form *form, size_t step)
+static void merge_step(Building *b, Form *form, size_t step)
 {
-    Form *drawn = &b->forms[step];
-    if (drawn->has_drawn) {
-        append_terms(b, &form->plain, &drawn->plain);
-        append_terms(b, &form->pairs, &drawn->pairs);
+    Form *merged = &b->forms[step];
+    if (merged->has_merged) {
+        append_terms(b, &form->plain, &merged->plain);
+        append_terms(b, &form->pairs, &merged->pairs);
     } else {
         const int32_t *operands = b->step_operands.items + b->step_starts.items[step];
         const size_t plain = plain_of_step(b, step);
@@ -292,7 +292,7 @@ static void draw_in(Building *b, Form *form, size_t step)
         }
         append_pairs(b, form, operands + plain, (count_of_step(b, step) - plain) / 2);
     }
-    drawn->is_form = false;
+    merged->is_form = false;
     b->dropped[step] = 1;
 }
 
@@ -308,13 +308,13 @@ static void make_form(Building *b, size_t step)
     const size_t plain = plain_of_step(b, step);
     Form form = {{-1, -1, 0}, {-1, -1, 0}, true, false};
     for (size_t k = 0; k < plain; k++) {
-        form.has_drawn |= drawn_step(b, operands[k]) >= 0;
+        form.has_merged |= step_to_merge(b, operands[k]) >= 0;
     }
-    if (form.has_drawn) {
+    if (form.has_merged) {
         for (size_t k = 0; k < plain; k++) {
-            const int32_t from = drawn_step(b, operands[k]);
+            const int32_t from = step_to_merge(b, operands[k]);
             if (from >= 0) {
-                draw_in(b, &form, (size_t)from);
+                merge_step(b, &form, (size_t)from);
             } else {
                 append_cell(b, &form.plain, operands[k], -1);
             }
@@ -335,26 +335,26 @@ static void make_forms(Building *b)
 }
 
 /* Tell whether a step is written as it is: a product, and a sum of two numbers that has drawn in neither. */
-static bool stays(const Building *b, size_t step)
+static bool is_kept(const Building *b, size_t step)
 {
     const Form *form = &b->forms[step];
     return !form->is_form || role_of(b, b->step_codes.items[step]) == MULTIPLY ||
-           (count_of_step(b, step) == 2 && !form->has_drawn);
+           (count_of_step(b, step) == 2 && !form->has_merged);
 }
 
 static Built write_instruction(Building *b, size_t step)
 {
     const Form *form = &b->forms[step];
-    const bool as_it_is = stays(b, step);
-    const size_t plain = as_it_is ? 0 : form->has_drawn ? (size_t)form->plain.count : plain_of_step(b, step);
-    const size_t count = form->has_drawn ? plain + 2 * (size_t)form->pairs.count : count_of_step(b, step);
+    const bool as_it_is = is_kept(b, step);
+    const size_t plain = as_it_is ? 0 : form->has_merged ? (size_t)form->plain.count : plain_of_step(b, step);
+    const size_t count = form->has_merged ? plain + 2 * (size_t)form->pairs.count : count_of_step(b, step);
     Built built = push_int(&b->out_codes, as_it_is ? b->step_codes.items[step] : b->linear);
     if (built != BUILT || (built = push_int(&b->outs, b->step_outs.items[step])) != BUILT ||
         (built = push_int(&b->plains, (int32_t)plain)) != BUILT ||
         (built = reserve_ints(&b->out_operands, count)) != BUILT) {
         return built;
     }
-    if (!form->has_drawn) {
+    if (!form->has_merged) {
         put_ints(&b->out_operands, b->step_operands.items + b->step_starts.items[step], count);
         return push_int(&b->out_starts, (int32_t)b->out_operands.count);
     }
@@ -500,7 +500,7 @@ PyObject *build_program(PyObject *Py_UNUSED(module), PyObject *args)
     }
     PyObject *result = NULL;
     if (built != BUILT) {
-        explain(built, "compile");
+        set_build_error(built, "compile");
     } else {
         result = Py_BuildValue("iNNNNNNNNN", b.slots, bytes_of_ints(&b.slot_of_leaf), bytes_of_ints(&b.slot_of_end),
                                bytes_of_ints(&b.constant_slots), bytes_of_doubles(&b.constants),

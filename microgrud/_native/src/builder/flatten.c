@@ -29,19 +29,19 @@ typedef struct {
     int32_t table_codes[OP_COUNT]; /* of the operations of the engine, -1 where it is none of the known */
     PyObject **operations;         /* known first, and then others as they are met; borrowed in the walk */
     size_t operation_count, operation_capacity, known;
-    Seen seen; /* operations */
+    HashTable seen; /* operations */
     bool cyclic;
 } Flattening;
 
 /* Return the code of an Operation in *code: its place among the known, or after them. */
 static Built code_of_operation(Flattening *f, PyObject *operation, int32_t *code)
 {
-    Built built = make_room(&f->seen);
+    Built built = reserve_entry(&f->seen);
     if (built != BUILT) {
         return built;
     }
     Search search = search_for(&f->seen, mixed(0, (uint64_t)(uintptr_t)operation));
-    while ((*code = next_alike(&f->seen, &search)) >= 0) {
+    while ((*code = next_with_hash(&f->seen, &search)) >= 0) {
         if (f->operations[*code] == operation) {
             return BUILT;
         }
@@ -52,7 +52,7 @@ static Built code_of_operation(Flattening *f, PyObject *operation, int32_t *code
             return built;
         }
     }
-    enter(&f->seen, &search, f->operation_count);
+    add_entry(&f->seen, &search, f->operation_count);
     *code = (int32_t)f->operation_count;
     f->operations[f->operation_count++] = operation;
     return BUILT;
@@ -109,7 +109,7 @@ static Built write_node(Flattening *f, Node *node)
 }
 
 /* Put a node on the stack, or write it at once if there is nothing below it. */
-static Built come_to(Flattening *f, Node *node)
+static Built visit(Flattening *f, Node *node)
 {
     if (node->count == 0) {
         return write_node(f, node);
@@ -127,7 +127,7 @@ static Built come_to(Flattening *f, Node *node)
 
 static Built flatten_from(Flattening *f, Node *root)
 {
-    Built built = root->progress == 0 ? come_to(f, root) : BUILT;
+    Built built = root->progress == 0 ? visit(f, root) : BUILT;
     while (f->depth > 0 && built == BUILT) {
         Step *step = &f->stack[f->depth - 1];
         const size_t count = count_of(step->node);
@@ -138,7 +138,7 @@ static Built flatten_from(Flattening *f, Node *root)
             below = below != NULL && below->progress == 0 ? below : NULL;
         }
         if (below != NULL) {
-            built = come_to(f, below);
+            built = visit(f, below);
         } else {
             built = write_node(f, step->node);
             f->depth -= built == BUILT;
@@ -172,7 +172,7 @@ static Built flatten_ends(Flattening *f, PyObject *ends)
 }
 
 /* The known operations have their places as codes. */
-static Built enter_known(Flattening *f, PyObject *known)
+static Built add_known_operations(Flattening *f, PyObject *known)
 {
     Built built = BUILT;
     for (int op = 0; op < OP_COUNT; op++) {
@@ -282,7 +282,7 @@ PyObject *flatten(PyObject *module, PyObject *args)
     Flattening f;
     memset(&f, 0, sizeof f);
     f.state = state;
-    Built built = enter_known(&f, known);
+    Built built = add_known_operations(&f, known);
     if (built == BUILT) {
         built = flatten_ends(&f, ends);
     }
@@ -294,7 +294,7 @@ PyObject *flatten(PyObject *module, PyObject *args)
     }
     PyObject *result = NULL;
     if (built != BUILT) {
-        explain(built, "compile");
+        set_build_error(built, "compile");
     } else if (f.cyclic) {
         PyErr_SetString(PyExc_ValueError, "compile: a node depends on itself; expected a graph without cycles");
     } else {

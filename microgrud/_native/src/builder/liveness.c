@@ -225,7 +225,7 @@ PyObject *reuse_slots(PyObject *Py_UNUSED(module), PyObject *args)
     }
     PyObject *result = NULL;
     if (built != BUILT) {
-        explain(built, "compile");
+        set_build_error(built, "compile");
     } else {
         const Ints given = {l.given, varying, varying};
         result = Py_BuildValue("NiN", bytes_of_ints(&l.numbers), l.slots, bytes_of_ints(&given));

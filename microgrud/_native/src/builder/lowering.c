@@ -46,7 +46,7 @@ typedef struct {
     Softmaxes *softmaxes;
     size_t softmax_count, softmax_capacity;
     Ints softmax_of, out_of_result, next_result; /* by the number of a result, in the order of the instructions */
-    Seen seen;
+    HashTable seen;
 } Lowering;
 
 static inline int kind_of(const Lowering *l, int32_t code)
@@ -87,7 +87,7 @@ static void put_own(const Lowering *l, Ints *numbers, const Ints *slots)
     }
 }
 
-static bool in_a_row(const int32_t *slots, size_t count)
+static bool are_consecutive(const int32_t *slots, size_t count)
 {
     for (size_t k = 1; k < count; k++) {
         if (slots[k] - slots[k - 1] != 1) {
@@ -107,8 +107,8 @@ static Built add_sum(Lowering *l, int32_t out, const Ints *plain, const Ints *xs
     if (built != BUILT) {
         return built;
     }
-    if (pairs >= (size_t)l->fewest_in_a_row && plain->count < 2 && in_a_row(xs->items, pairs) &&
-        in_a_row(ys->items, pairs) && (size_t)labs((long)xs->items[0] - ys->items[0]) >= pairs) {
+    if (pairs >= (size_t)l->fewest_in_a_row && plain->count < 2 && are_consecutive(xs->items, pairs) &&
+        are_consecutive(ys->items, pairs) && (size_t)labs((long)xs->items[0] - ys->items[0]) >= pairs) {
         const int32_t dot[] = {l->dot, out, plain->count > 0 ? plain->items[0] : l->zero, (int32_t)pairs, xs->items[0],
                                ys->items[0]};
         put_ints(numbers, dot, 6);
@@ -151,7 +151,7 @@ static Built add_tanh(Lowering *l, int32_t out, int32_t x)
 /* Return the group of the results over the same numbers in *group. */
 static Built group_of_softmax(Lowering *l, size_t k, int32_t *group)
 {
-    Built built = make_room(&l->seen);
+    Built built = reserve_entry(&l->seen);
     if (built != BUILT) {
         return built;
     }
@@ -162,7 +162,7 @@ static Built group_of_softmax(Lowering *l, size_t k, int32_t *group)
         hash = mixed(hash, (uint64_t)xs[j]);
     }
     Search search = search_for(&l->seen, hash);
-    while ((*group = next_alike(&l->seen, &search)) >= 0) {
+    while ((*group = next_with_hash(&l->seen, &search)) >= 0) {
         const int32_t other = l->softmaxes[*group].first;
         if (l->codes.items[other] == l->codes.items[k] &&
             (size_t)(l->starts.items[other + 1] - l->starts.items[other]) - 1 == count &&
@@ -176,7 +176,7 @@ static Built group_of_softmax(Lowering *l, size_t k, int32_t *group)
             return built;
         }
     }
-    enter(&l->seen, &search, l->softmax_count);
+    add_entry(&l->seen, &search, l->softmax_count);
     *group = (int32_t)l->softmax_count;
     l->softmaxes[l->softmax_count++] = (Softmaxes){(int32_t)k, -1};
     return BUILT;
@@ -561,7 +561,7 @@ PyObject *lower_program(PyObject *Py_UNUSED(module), PyObject *args)
     }
     PyObject *result = NULL;
     if (built != BUILT) {
-        explain(built, "compile");
+        set_build_error(built, "compile");
     } else {
         result = Py_BuildValue("iiNNNNN", l.uniform, l.varying, bytes_of_ints(&l.new_slots),
                                bytes_of_ints(&l.alone.numbers), bytes_of_ints(&l.alone.starts),

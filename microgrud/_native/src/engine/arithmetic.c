@@ -99,7 +99,7 @@ PyObject *value_absolute(PyObject *self)
 }
 
 /* Tell whoever watches of a comparison and its answer, which is handed on. */
-static PyObject *told(State *state, PyObject *self, int comparison, PyObject *other, PyObject *answer)
+static PyObject *report_comparison(State *state, PyObject *self, int comparison, PyObject *other, PyObject *answer)
 {
     static const char *const symbols[] = {[Py_LT] = "<",  [Py_LE] = "<=", [Py_EQ] = "==",
                                           [Py_NE] = "!=", [Py_GT] = ">",  [Py_GE] = ">="};
@@ -117,12 +117,12 @@ int value_bool(PyObject *self)
 {
     int answer = as_node(self)->data != 0.0;
     State *state = state_of(self);
-    if (someone_watches(state)) {
+    if (is_watched(state)) {
         PyObject *zero = PyFloat_FromDouble(0.0);
-        PyObject *said = zero == NULL ? NULL : told(state, self, Py_NE, zero, PyBool_FromLong(answer));
+        PyObject *reported = zero == NULL ? NULL : report_comparison(state, self, Py_NE, zero, PyBool_FromLong(answer));
         Py_XDECREF(zero);
-        Py_XDECREF(said);
-        return said == NULL ? -1 : answer;
+        Py_XDECREF(reported);
+        return reported == NULL ? -1 : answer;
     }
     return answer;
 }
@@ -170,7 +170,7 @@ PyObject *value_compare(PyObject *self, PyObject *other, int comparison)
         }
     }
     PyObject *answer = compare_numbers(self, other, comparison);
-    return someone_watches(state) ? told(state, self, comparison, other, answer) : answer;
+    return is_watched(state) ? report_comparison(state, self, comparison, other, answer) : answer;
 }
 
 Py_hash_t value_hash(PyObject *self)

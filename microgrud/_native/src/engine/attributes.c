@@ -5,7 +5,7 @@
 /* --- parts of a node --- */
 
 /* What the property of the twin does, for what only it has the words to refuse; its name is in closure. */
-static int set_by_twin(PyObject *self, PyObject *object, void *closure)
+static int set_through_twin(PyObject *self, PyObject *object, void *closure)
 {
     PyObject *property = PyObject_GetAttrString(state_of(self)->twin, (const char *)closure);
     if (property == NULL) {
@@ -33,7 +33,7 @@ static int set_number(PyObject *self, double *field, PyObject *number, void *clo
 {
     const char *name = closure;
     if (number == NULL) {
-        return name[0] == '_' ? refuse_deletion(closure) : set_by_twin(self, NULL, closure);
+        return name[0] == '_' ? refuse_deletion(closure) : set_through_twin(self, NULL, closure);
     }
     if (PyFloat_CheckExact(number)) {
         *field = PyFloat_AS_DOUBLE(number);
@@ -51,7 +51,7 @@ static int set_number(PyObject *self, double *field, PyObject *number, void *clo
 int report_peek(PyObject *self, const char *what)
 {
     State *state = state_of(self);
-    if (!someone_watches(state)) {
+    if (!is_watched(state)) {
         return 0;
     }
     PyObject *done = PyObject_CallFunction(state->peeked, "OOs", self, Py_None, what);
@@ -70,10 +70,10 @@ static int set_raw_data(PyObject *self, PyObject *number, void *closure)
 }
 
 /* Tell whoever watches that an attribute is asked for. Return -1 if that is refused. */
-static int tell_of_look(PyObject *self, const char *what)
+static int report_access(PyObject *self, const char *what)
 {
     State *state = state_of(self);
-    if (!someone_watches(state)) {
+    if (!is_watched(state)) {
         return 0;
     }
     PyObject *done = PyObject_CallFunction(state->looked_at, "Os", self, what);
@@ -83,12 +83,12 @@ static int tell_of_look(PyObject *self, const char *what)
 
 PyObject *get_data(PyObject *self, void *Py_UNUSED(closure))
 {
-    return tell_of_look(self, "data") < 0 ? NULL : PyFloat_FromDouble(as_node(self)->data);
+    return report_access(self, "data") < 0 ? NULL : PyFloat_FromDouble(as_node(self)->data);
 }
 
 static int set_data(PyObject *self, PyObject *number, void *closure)
 {
-    return tell_of_look(self, "data =") < 0 ? -1 : set_number(self, &as_node(self)->data, number, closure);
+    return report_access(self, "data =") < 0 ? -1 : set_number(self, &as_node(self)->data, number, closure);
 }
 
 PyObject *get_derivative(PyObject *self, void *Py_UNUSED(closure))
@@ -98,7 +98,7 @@ PyObject *get_derivative(PyObject *self, void *Py_UNUSED(closure))
 
 static PyObject *get_grad(PyObject *self, void *Py_UNUSED(closure))
 {
-    return tell_of_look(self, "grad") < 0 ? NULL : get_derivative(self, NULL);
+    return report_access(self, "grad") < 0 ? NULL : get_derivative(self, NULL);
 }
 
 static int set_derivative(PyObject *self, PyObject *number, void *closure)
@@ -108,7 +108,7 @@ static int set_derivative(PyObject *self, PyObject *number, void *closure)
 
 static int set_grad(PyObject *self, PyObject *number, void *closure)
 {
-    return tell_of_look(self, "grad =") < 0 ? -1 : set_derivative(self, number, closure);
+    return report_access(self, "grad =") < 0 ? -1 : set_derivative(self, number, closure);
 }
 
 PyObject *get_label(PyObject *self, void *Py_UNUSED(closure))
@@ -173,7 +173,7 @@ static int set_closure(PyObject *self, PyObject *given, void *closure)
 
 static int set_backward(PyObject *self, PyObject *given, void *closure)
 {
-    return given == NULL ? set_by_twin(self, NULL, closure) : give_closure(as_node(self), given);
+    return given == NULL ? set_through_twin(self, NULL, closure) : give_closure(as_node(self), given);
 }
 
 static PyObject *get_backward(PyObject *self, void *Py_UNUSED(closure))
@@ -287,8 +287,8 @@ static int replace_operands(Node *node, PyObject *operands)
     Node before = *node, *dying = NULL;
     size_t count = (size_t)PyTuple_GET_SIZE(operands);
     bool in_place = count <= 2 && !(node->flags & DETAILED);
-    Details *fresh = in_place ? NULL : new_details(count);
-    if (!in_place && fresh == NULL) {
+    Details *replacement = in_place ? NULL : new_details(count);
+    if (!in_place && replacement == NULL) {
         return -1;
     }
     node->flags &= (uint8_t) ~(FIRST_IS_NUMBER | SECOND_IS_NUMBER);
@@ -296,17 +296,17 @@ static int replace_operands(Node *node, PyObject *operands)
         put_in_place(node, operands);
     } else {
         for (size_t k = 0; k < count; k++) {
-            fresh->operands[k] = Py_NewRef(PyTuple_GET_ITEM(operands, (Py_ssize_t)k));
+            replacement->operands[k] = Py_NewRef(PyTuple_GET_ITEM(operands, (Py_ssize_t)k));
         }
         if (node->flags & DETAILED) {
             Details *old = node->details;
-            fresh->label = old->label;
-            fresh->operation = old->operation;
-            fresh->closure = old->closure;
+            replacement->label = old->label;
+            replacement->operation = old->operation;
+            replacement->closure = old->closure;
             old->label = old->operation = old->closure = NULL;
         }
         node->flags |= DETAILED;
-        node->details = fresh;
+        node->details = replacement;
         set_detailed_count(node, count);
     }
     for (size_t k = 0; k < count; k++) {
@@ -378,10 +378,10 @@ PyGetSetDef value_getset[] = {
     {"_number", get_number, set_raw_data, NULL, "_number"}, /* a slot of the twin */
     {"_grad", get_derivative, set_derivative, NULL, "_grad"},
     {"label", get_label, set_label, NULL, "label"},
-    {"is_leaf", get_is_leaf, set_by_twin,
+    {"is_leaf", get_is_leaf, set_through_twin,
      "Whether the node has no operands on record: made by the user, by `detach()`, or inside `no_grad()`.", "is_leaf"},
-    {"_prev", get_parents, set_by_twin, "The parents in order, one entry per use: `(a, a)` for `a * a`.", "_prev"},
-    {"_op", get_op, set_by_twin, "The short name of the operation that made the node, empty for a leaf.", "_op"},
+    {"_prev", get_parents, set_through_twin, "The parents in order, one entry per use: `(a, a)` for `a * a`.", "_prev"},
+    {"_op", get_op, set_through_twin, "The short name of the operation that made the node, empty for a leaf.", "_op"},
     {"_operands", get_operands, set_operands, NULL, "_operands"},
     {"_operation", get_operation, set_operation, NULL, "_operation"},
     {"_closure", get_closure, set_closure, NULL, "_closure"},

@@ -22,7 +22,7 @@ typedef struct {
     size_t marked; /* how many of these, from the first on, still have their marks */
     Leaf *leaves;
     size_t leaf_count, leaf_capacity;
-    bool settled; /* marks are gone and the nodes are held, so that Python code may run */
+    bool holds_nodes; /* marks are gone and the nodes are held, so that Python code may run */
     bool is_last; /* of the attempts: Ctrl-C waits until it is done */
 } Walk;
 
@@ -63,7 +63,7 @@ ALWAYS_INLINE int enter_leaf(Walk *walk, Node *node)
 
 /* Look at an operand of the node on top of the stack. Return 1 if the walk has to go there first, 0 if not, -1 if there
  * is no memory. */
-ALWAYS_INLINE int look_at(Walk *walk, Node **stack, Node *operand)
+ALWAYS_INLINE int visit_operand(Walk *walk, Node **stack, Node *operand)
 {
     if (operand->progress != 0) {
         return 0;
@@ -78,7 +78,7 @@ ALWAYS_INLINE int look_at(Walk *walk, Node **stack, Node *operand)
 }
 
 /* Go on with the operands of the node on top of the stack. Return as look_at does; 0 if all are done. */
-ALWAYS_INLINE int look_at_operands(Walk *walk, Node **stack)
+ALWAYS_INLINE int visit_operands(Walk *walk, Node **stack)
 {
     Node *node = *stack;
     uint32_t seen = node->progress - 1;
@@ -86,11 +86,11 @@ ALWAYS_INLINE int look_at_operands(Walk *walk, Node **stack)
     int found = 0;
     if (!(flags & DETAILED)) {
         if (seen == 0 && !(flags & FIRST_IS_NUMBER)) {
-            found = look_at(walk, stack, node->operands[0].node);
+            found = visit_operand(walk, stack, node->operands[0].node);
             node->progress = 2;
         }
         if (found == 0 && seen <= 1 && node->count == 2 && !(flags & SECOND_IS_NUMBER)) {
-            found = look_at(walk, stack, node->operands[1].node);
+            found = visit_operand(walk, stack, node->operands[1].node);
             node->progress = 3;
         }
         return found;
@@ -99,7 +99,7 @@ ALWAYS_INLINE int look_at_operands(Walk *walk, Node **stack)
     size_t count = node->detailed_count, k = seen;
     for (; k < count && found == 0; k++) {
         if (!PyFloat_CheckExact(operands[k])) {
-            found = look_at(walk, stack, as_node(operands[k]));
+            found = visit_operand(walk, stack, as_node(operands[k]));
         }
     }
     node->progress = (uint32_t)(k + 1);
@@ -134,7 +134,7 @@ static Walked walk_from(Walk *walk, Node *root)
             result = INTERRUPTED;
             goto failed;
         }
-        int found = look_at_operands(walk, &stack);
+        int found = visit_operands(walk, &stack);
         if (found == 0) {
             if (append_node(walk, stack) < 0) {
                 goto failed;
@@ -180,12 +180,12 @@ static void begin(Walk *walk, State *state)
 }
 
 /* Take the marks away and hold all nodes, before Python code runs that may walk, or let go of, anything. */
-static void settle(Walk *walk)
+static void hold_nodes(Walk *walk)
 {
-    if (walk->settled) {
+    if (walk->holds_nodes) {
         return;
     }
-    walk->settled = true;
+    walk->holds_nodes = true;
     walk->marked = 0;
     for (size_t k = 0; k < walk->count; k++) {
         walk->order[k]->progress = 0;
@@ -203,11 +203,11 @@ static void end(Walk *walk)
     for (size_t k = 0; k < walk->marked; k++) {
         walk->order[k]->progress = 0;
     }
-    for (size_t k = 0; k < walk->count && walk->settled; k++) {
+    for (size_t k = 0; k < walk->count && walk->holds_nodes; k++) {
         Py_DECREF(walk->order[k]);
     }
     for (size_t k = 0; k < walk->leaf_count; k++) {
-        if (walk->settled) {
+        if (walk->holds_nodes) {
             Py_DECREF(walk->leaves[k].node);
         } else {
             walk->leaves[k].node->progress = 0;
@@ -442,7 +442,7 @@ static Walked pass_all_on(Walk *walk, bool watching)
 {
     for (size_t k = walk->count; k-- > 0;) {
         if (k % NODES_PER_CHECK == 0 && is_interrupted(walk)) {
-            if (!walk->settled) {
+            if (!walk->holds_nodes) {
                 return INTERRUPTED;
             }
             if (handle_interrupt() < 0) { /* closures and rules of others are not called twice */
@@ -450,7 +450,7 @@ static Walked pass_all_on(Walk *walk, bool watching)
             }
         }
         Node *node = walk->order[k];
-        if (!walk->settled) {
+        if (!walk->holds_nodes) {
             node->progress = 0;
             walk->marked = k;
         }
@@ -459,7 +459,7 @@ static Walked pass_all_on(Walk *walk, bool watching)
         }
         int status = watching || !is_plain_value((PyObject *)node) ? 1 : pass_on_by_kernel(node);
         if (status > 0) {
-            settle(walk);
+            hold_nodes(walk);
             status = pass_on_by_python(walk->state, node, watching);
         }
         if (status < 0) {

@@ -26,7 +26,7 @@ static inline State *state_of_function(PyObject *self)
     return PyType_GetModuleState(Py_TYPE(self));
 }
 
-static PyObject *by_twin(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
+static PyObject *call_twin(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
 {
     return PyObject_Vectorcall(as_function(self)->twin, args, nargsf, names);
 }
@@ -45,7 +45,7 @@ static PyObject *call_unary(PyObject *self, PyObject *const *args, size_t nargsf
             }
         }
     }
-    return by_twin(self, args, nargsf, names);
+    return call_twin(self, args, nargsf, names);
 }
 
 static PyObject *call_binary(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
@@ -64,7 +64,7 @@ static PyObject *call_binary(PyObject *self, PyObject *const *args, size_t nargs
             return record_binary(state, op, z, first, x, second, y);
         }
     }
-    return by_twin(self, args, nargsf, names);
+    return call_twin(self, args, nargsf, names);
 }
 
 /* Tell whether all items are plain Values and floats; count the Values. */
@@ -125,7 +125,7 @@ static PyObject *call_ternary(PyObject *self, PyObject *const *args, size_t narg
             return result;
         }
     }
-    return by_twin(self, args, nargsf, names);
+    return call_twin(self, args, nargsf, names);
 }
 
 static PyObject *call_sequence(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
@@ -141,7 +141,7 @@ static PyObject *call_sequence(PyObject *self, PyObject *const *args, size_t nar
             }
         }
     }
-    return by_twin(self, args, nargsf, names);
+    return call_twin(self, args, nargsf, names);
 }
 
 /* dot(xs, ys, bias=0.0): the operands are the bias, then all the x, then all the y. */
@@ -152,13 +152,13 @@ static PyObject *call_dot(PyObject *self, PyObject *const *args, size_t nargsf, 
                          PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "bias") == 0;
     size_t given = nargs + (bias_is_named ? 1 : 0);
     if (nargs < 2 || given > 3 || (names != NULL && !bias_is_named)) {
-        return by_twin(self, args, nargsf, names);
+        return call_twin(self, args, nargsf, names);
     }
     PyObject *const *xs = items_of(args[0], &width);
     PyObject *const *ys = items_of(args[1], &height);
     if (xs == NULL || ys == NULL || width != height || (given == 3 && !are_ready(args + 2, 1, &values)) ||
         !are_ready(xs, width, &values) || !are_ready(ys, width, &values)) {
-        return by_twin(self, args, nargsf, names);
+        return call_twin(self, args, nargsf, names);
     }
     PyObject *few[65], *zero = NULL, *bias = given == 3 ? args[2] : NULL, *result = NULL;
     PyObject **operands = few;
@@ -185,7 +185,7 @@ static PyObject *call_dot(PyObject *self, PyObject *const *args, size_t nargsf, 
         PyMem_Free(operands);
     }
     Py_XDECREF(zero);
-    return handled ? result : by_twin(self, args, nargsf, names);
+    return handled ? result : call_twin(self, args, nargsf, names);
 }
 
 /* topological_order(root, known=()), as long as nothing is known. */
@@ -202,7 +202,7 @@ static PyObject *call_topological_order(PyObject *self, PyObject *const *args, s
             return topological_order_of(as_node(args[0]));
         }
     }
-    return by_twin(self, args, nargsf, names);
+    return call_twin(self, args, nargsf, names);
 }
 
 static vectorcallfunc call_for(Op op)
@@ -214,7 +214,7 @@ static vectorcallfunc call_for(Op op)
         return call_dot;
     }
     if (has_index(op)) {
-        return by_twin; /* a list of results */
+        return call_twin; /* a list of results */
     }
     static const vectorcallfunc calls[] = {call_sequence, call_unary, call_binary, call_ternary};
     return calls[arity_of(op)];

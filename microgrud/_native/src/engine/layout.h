@@ -103,7 +103,7 @@ typedef struct {
     Page *full_pages;
     size_t empty_pages;
     size_t freed_pages; /* since memory was last given back to the system */
-    size_t late, late_enough; /* nodes that the collector was told of late, and at how many it has to run */
+    size_t late, late_limit; /* nodes that the collector was told of late, and at how many it has to run */
     bool header_fits; /* whether the collector's header is what pages.h takes it for */
     Node **order;     /* the buffer of the backward pass, kept between passes */
     size_t order_capacity;
@@ -186,7 +186,7 @@ static inline State *state_of_module(PyObject *module)
     return PyModule_GetState(module);
 }
 
-static inline bool someone_watches(const State *state)
+static inline bool is_watched(const State *state)
 {
     return PyList_GET_SIZE(state->watched) != 0;
 }

@@ -4,7 +4,7 @@
 #include "engine/backward.h"
 
 /* A method of the Python engine, on arguments that this one does not take: it has the words for what is wrong. */
-static PyObject *by_twin_method(PyObject *self, const char *name, PyObject *const *args, Py_ssize_t nargs,
+static PyObject *call_twin_method(PyObject *self, const char *name, PyObject *const *args, Py_ssize_t nargs,
                                 PyObject *names)
 {
     PyObject *method = PyObject_GetAttrString(state_of(self)->twin, name), *result = NULL;
@@ -21,7 +21,7 @@ static PyObject *by_twin_method(PyObject *self, const char *name, PyObject *cons
 #define WITHOUT_ARGUMENTS(name, call)                                                                                  \
     static PyObject *value_method_##name(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)     \
     {                                                                                                                  \
-        return nargs == 0 && names == NULL ? call : by_twin_method(self, #name, args, nargs, names);                   \
+        return nargs == 0 && names == NULL ? call : call_twin_method(self, #name, args, nargs, names);                   \
     }
 #define DEFINE_METHOD(identifier, name, value, slope)                                                                  \
     WITHOUT_ARGUMENTS(name, unary_operator(OP_##identifier, self))
@@ -52,7 +52,7 @@ static PyObject *value_item(PyObject *self)
 static PyObject *value_detach(PyObject *self)
 {
     State *state = state_of(self);
-    if (someone_watches(state)) {
+    if (is_watched(state)) {
         PyObject *instead = PyObject_CallOneArg(state->detached, self);
         if (instead != Py_None) {
             return instead;

@@ -343,7 +343,7 @@ static int execute(PyObject *module)
         return -1;
     }
     state->header_fits = fits;
-    state->late_enough = LEAST_LATE;
+    state->late_limit = FEWEST_LATE;
     if (first_type == NULL) {
         first_state = state;
         first_type = state->value_type;

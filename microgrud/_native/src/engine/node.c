@@ -16,10 +16,10 @@ static void sweep(Page *page)
  * may be of nodes alone. It is asked more rarely as long as it finds little. */
 static void run_collector(State *state)
 {
-    if (++state->late >= state->late_enough) {
+    if (++state->late >= state->late_limit) {
         state->late = 0;
-        bool found_little = (size_t)PyGC_Collect() < state->late_enough / 2;
-        state->late_enough = found_little ? state->late_enough * 2 : LEAST_LATE;
+        bool found_little = (size_t)PyGC_Collect() < state->late_limit / 2;
+        state->late_limit = found_little ? state->late_limit * 2 : FEWEST_LATE;
     }
 }
 

@@ -4,7 +4,7 @@
 
 #include "engine/pages.h"
 
-enum { LEAST_LATE = 10000 };
+enum { FEWEST_LATE = 10000 };
 
 /* Let the collector know of a node that can be part of a cycle. */
 static inline void collect(Node *node)

@@ -82,7 +82,7 @@ INTERNAL void leave_all_pages(State *state);
 /* --- what every node takes --- */
 
 /* What a dead node must not be asked for: all but its reference count, and its type. The sanitizer sees to it. */
-static inline void *beyond_the_head(Node *node)
+static inline void *after_head(Node *node)
 {
     return (char *)node + sizeof(PyObject);
 }
@@ -102,7 +102,7 @@ ALWAYS_INLINE Node *take_slot(State *state)
         state->empty_pages--;
     }
     Node *node = page->free != NULL ? page->free : slot_of(page, page->carved);
-    ASAN_UNPOISON_MEMORY_REGION(beyond_the_head(node), sizeof(Node) - sizeof(PyObject));
+    ASAN_UNPOISON_MEMORY_REGION(after_head(node), sizeof(Node) - sizeof(PyObject));
     if (page->free != NULL) {
         page->free = node->link;
     } else {
@@ -126,7 +126,7 @@ ALWAYS_INLINE void give_back_slot(Node *node)
             list_page(state, page);
         }
     }
-    ASAN_POISON_MEMORY_REGION(beyond_the_head(node), sizeof(Node) - sizeof(PyObject));
+    ASAN_POISON_MEMORY_REGION(after_head(node), sizeof(Node) - sizeof(PyObject));
     if (--page->used == 0) {
         empty_page(state, page);
     }

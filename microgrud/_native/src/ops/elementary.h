@@ -75,7 +75,7 @@ LANE uint64_t mask_if(int condition)
 /* Up to here lane_sin and lane_cos are right; large arguments, infinities and NaN are left to libm. */
 #define CIRCLE_LIMIT 0x1p30
 
-LANE int is_beyond_circle(double x)
+LANE int is_above_circle_limit(double x)
 {
     return !(fabs(x) <= CIRCLE_LIMIT);
 }

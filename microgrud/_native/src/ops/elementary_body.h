@@ -13,13 +13,13 @@
 #define TWO_PASSES(name)                                                                                               \
     TARGET static void block_##name(const double *restrict x, double *restrict y, size_t n)                            \
     {                                                                                                                  \
-        uint64_t beyond = 0;                                                                                           \
+        uint64_t above = 0;                                                                                           \
         for (size_t k = 0; k < n; k++) {                                                                               \
             y[k] = lane_##name(x[k], HAS_FMA);                                                                         \
-            beyond |= mask_if(is_beyond_circle(x[k]));                                                                 \
+            above |= mask_if(is_above_circle_limit(x[k]));                                                                 \
         }                                                                                                              \
-        for (size_t k = 0; beyond != 0 && k < n; k++) {                                                                \
-            if (is_beyond_circle(x[k])) {                                                                              \
+        for (size_t k = 0; above != 0 && k < n; k++) {                                                                \
+            if (is_above_circle_limit(x[k])) {                                                                              \
                 y[k] = name(x[k]);                                                                                     \
             }                                                                                                          \
         }                                                                                                              \

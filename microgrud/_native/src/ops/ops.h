@@ -89,20 +89,21 @@
       NOTHING)                                                                                                         \
     X(WHERE, where, x != 0.0 ? y : w, NOTHING, x != 0.0 ? 1.0 : NOTHING, x != 0.0 ? NOTHING : 1.0)
 
-/* X(identifier, name) over a sequence of at least one operand; sequence_value and sequence_slopes have the rules. */
+/* X(identifier, name, value) over a sequence xs of n >= 1 operands; `scratch` holds n numbers. sequence_slopes has the local
+ * derivatives. */
 #define SEQUENCE_OPERATIONS(X)                                                                                         \
-    X(SUM, sum)                                                                                                        \
-    X(MEAN, mean)                                                                                                      \
-    X(PROD, prod)                                                                                                      \
-    X(DOT, dot)                                                                                                        \
-    X(NORM, norm)                                                                                                      \
-    X(RADIAL, radial)                                                                                                  \
-    X(POWER_LOG, power_log)                                                                                            \
-    X(MAX, max)                                                                                                        \
-    X(MIN, min)                                                                                                        \
-    X(LOGSUMEXP, logsumexp)                                                                                            \
-    X(SOFTMAX, softmax)                                                                                                \
-    X(LOG_SOFTMAX, log_softmax)
+    X(SUM, sum, kernel_total(xs, n))                                                                                   \
+    X(MEAN, mean, kernel_mean(xs, n))                                                                                  \
+    X(PROD, prod, kernel_prod(xs, n))                                                                                  \
+    X(DOT, dot, n % 2 == 1 ? kernel_dot(xs, n) : BY_PYTHON)                                                            \
+    X(NORM, norm, BY_PYTHON)                                                                                           \
+    X(RADIAL, radial, kernel_radial(xs, n))                                                                            \
+    X(POWER_LOG, power_log, n == 4 ? kernel_power_log(xs[0], xs[1], xs[2], xs[3]) : BY_PYTHON)                         \
+    X(MAX, max, kernel_max(xs, n))                                                                                     \
+    X(MIN, min, kernel_min(xs, n))                                                                                     \
+    X(LOGSUMEXP, logsumexp, kernel_logsumexp(xs, n, scratch))                                                          \
+    X(SOFTMAX, softmax, indexed_softmax(xs, n, scratch))                                                               \
+    X(LOG_SOFTMAX, log_softmax, indexed_log_softmax(xs, n, scratch))
 
 #define ENUMERATE(identifier, ...) OP_##identifier,
 typedef enum {
@@ -117,11 +118,48 @@ typedef enum {
 /* The names by which ops.TABLE knows the operations; NULL for what is none. */
 static const char *const OPERATION_NAMES[OP_COUNT] = {
 #define NAME(identifier, name, ...) [OP_##identifier] = #name,
-#define NAME_OF_SEQUENCE(identifier, name) [OP_##identifier] = #name,
-    UNARY_OPERATIONS(NAME) BINARY_OPERATIONS(NAME) TERNARY_OPERATIONS(NAME) SEQUENCE_OPERATIONS(NAME_OF_SEQUENCE)
+    UNARY_OPERATIONS(NAME) BINARY_OPERATIONS(NAME) TERNARY_OPERATIONS(NAME) SEQUENCE_OPERATIONS(NAME)
 #undef NAME
-#undef NAME_OF_SEQUENCE
 };
+
+/* Tell whether the table leaves the value of an operation to Python, whatever the operands are. */
+static inline bool is_left_to_python(Op op)
+{
+    switch (op) {
+#define LEFT(identifier, name, value, ...)                                                                             \
+    case OP_##identifier:                                                                                              \
+        return strcmp(#value, "BY_PYTHON") == 0;
+        UNARY_OPERATIONS(LEFT) BINARY_OPERATIONS(LEFT) TERNARY_OPERATIONS(LEFT)
+#undef LEFT
+#define LEFT(identifier, name, value)                                                                                  \
+    case OP_##identifier:                                                                                              \
+        return strcmp(#value, "BY_PYTHON") == 0;
+        SEQUENCE_OPERATIONS(LEFT)
+#undef LEFT
+    default:
+        return false;
+    }
+}
+
+/* Tell whether a result that is not finite is nothing to be suspicious of: the eager program does not raise, whatever the
+ * operands are. */
+static inline bool never_raises(int op)
+{
+    switch (op) {
+    case OP_ADD:
+    case OP_SUBTRACT:
+    case OP_MULTIPLY:
+    case OP_NEGATE:
+    case OP_SQUARE:
+    case OP_ABS:
+    case OP_RELU:
+    case OP_TANH:
+    case OP_SIGMOID:
+        return true;
+    default:
+        return false;
+    }
+}
 
 /* Return how many operands an operation takes; 0 for any number of them, at least one. */
 static inline unsigned arity_of(Op op)
@@ -191,41 +229,33 @@ static inline size_t index_in(double x, size_t n)
     return x >= 0.0 && x < (double)n ? (size_t)x : n;
 }
 
+/* The value of the softmax over the numbers that follow an index. */
+static inline double indexed_softmax(const double *xs, size_t n, double *scratch)
+{
+    const size_t i = index_in(xs[0], n - 1);
+    if (i == n - 1) {
+        return BY_PYTHON;
+    }
+    kernel_softmax(xs + 1, n - 1, scratch);
+    return scratch[i];
+}
+
+static inline double indexed_log_softmax(const double *xs, size_t n, double *scratch)
+{
+    const size_t i = index_in(xs[0], n - 1);
+    return i == n - 1 ? BY_PYTHON : kernel_log_softmax(xs + 1, n - 1, i, scratch);
+}
+
 /* The value over a sequence of n >= 1 operands; scratch holds n numbers. */
 static inline double sequence_value(Op op, const double *xs, size_t n, double *scratch)
 {
     switch (op) {
-    case OP_SUM:
-        return kernel_total(xs, n);
-    case OP_MEAN:
-        return kernel_mean(xs, n);
-    case OP_PROD:
-        return kernel_prod(xs, n);
-    case OP_DOT:
-        return n % 2 == 1 ? kernel_dot(xs, n) : BY_PYTHON;
-    case OP_RADIAL:
-        return kernel_radial(xs, n);
-    case OP_POWER_LOG:
-        return n == 4 ? kernel_power_log(xs[0], xs[1], xs[2], xs[3]) : BY_PYTHON;
-    case OP_MAX:
-        return kernel_max(xs, n);
-    case OP_MIN:
-        return kernel_min(xs, n);
-    case OP_LOGSUMEXP:
-        return kernel_logsumexp(xs, n, scratch);
-    case OP_SOFTMAX:
-    case OP_LOG_SOFTMAX: {
-        size_t i = index_in(xs[0], n - 1);
-        if (i == n - 1) {
-            return BY_PYTHON;
-        }
-        if (op == OP_LOG_SOFTMAX) {
-            return kernel_log_softmax(xs + 1, n - 1, i, scratch);
-        }
-        kernel_softmax(xs + 1, n - 1, scratch);
-        return scratch[i];
-    }
-    default: /* the norm is Python's own hypot */
+#define SEQUENCE(identifier, name, value)                                                                              \
+    case OP_##identifier:                                                                                              \
+        return value;
+        SEQUENCE_OPERATIONS(SEQUENCE)
+#undef SEQUENCE
+    default:
         return BY_PYTHON;
     }
 }

@@ -5,55 +5,55 @@
  */
 #include "replay/replay.h"
 
-static int read_number(const Replay *replay, Room *room, size_t place, PyObject *x)
+static int read_number(const Replay *replay, Frame *frame, size_t place, PyObject *x)
 {
     if (!PyFloat_Check(x)) {
         return 0;
     }
     const int32_t slot = replay->number_slots[place];
     if (slot >= 0) {
-        room->U[slot] = PyFloat_AS_DOUBLE(x);
+        frame->U[slot] = PyFloat_AS_DOUBLE(x);
     }
     return 1;
 }
 
-static int place_integer(const Replay *replay, Room *room, size_t place, int64_t number)
+static int place_integer(const Replay *replay, Frame *frame, size_t place, int64_t number)
 {
     const IntegerRule *rule = &replay->integers[place];
-    if (!is_fit(rule, number) || !is_within(rule, number)) {
-        room->unfit = true;
-        return room->lenient;
+    if (!fits_rule(rule, number) || !is_within(rule, number)) {
+        frame->unfit = true;
+        return frame->lenient;
     }
     if (rule->slot >= 0) {
-        room->U[rule->slot] = (double)number;
+        frame->U[rule->slot] = (double)number;
     }
     return 1;
 }
 
-static int read_integer(const Replay *replay, Room *room, size_t place, PyObject *x)
+static int read_integer(const Replay *replay, Frame *frame, size_t place, PyObject *x)
 {
     if (!PyLong_CheckExact(x)) {
         return 0;
     }
     int overflow;
     const long long number = PyLong_AsLongLongAndOverflow(x, &overflow);
-    return overflow ? 0 : place_integer(replay, room, place, number);
+    return overflow ? 0 : place_integer(replay, frame, place, number);
 }
 
 /* Return the buffer of an array of doubles or of int64, contiguous, of such a shape behind `before` axes. Of a subclass
  * of NumPy's, the caller's code might run. */
-static const Py_buffer *read_array(const Replay *replay, Room *room, const Part *part, PyObject *x, int before,
+static const Py_buffer *read_array(const Replay *replay, Frame *frame, const ArgumentPart *part, PyObject *x, int before,
                                    bool whole)
 {
     if ((PyObject *)Py_TYPE(x) != replay->array_type) {
         return NULL;
     }
-    Py_buffer *view = &room->views[room->view_count];
+    Py_buffer *view = &frame->views[frame->view_count];
     if (PyObject_GetBuffer(x, view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0) {
         PyErr_Clear();
         return NULL;
     }
-    room->view_count++;
+    frame->view_count++;
     const bool kind = view->format != NULL && view->itemsize == 8 &&
                       (whole ? strcmp(view->format, "l") == 0 || strcmp(view->format, "q") == 0
                              : strcmp(view->format, "d") == 0);
@@ -68,71 +68,71 @@ static const Py_buffer *read_array(const Replay *replay, Room *room, const Part 
     return view;
 }
 
-static int read_numbers_of_array(const Replay *replay, Room *room, const Part *part, PyObject *x)
+static int read_numbers_of_array(const Replay *replay, Frame *frame, const ArgumentPart *part, PyObject *x)
 {
     const bool whole = part->kind == ARRAY_OF_INTEGERS;
-    const Py_buffer *view = read_array(replay, room, part, x, 0, whole);
+    const Py_buffer *view = read_array(replay, frame, part, x, 0, whole);
     if (view == NULL) {
         return 0;
     }
     for (size_t k = 0; k < part->count; k++) {
         if (whole) {
-            if (!place_integer(replay, room, part->first + k, ((const int64_t *)view->buf)[k])) {
+            if (!place_integer(replay, frame, part->first + k, ((const int64_t *)view->buf)[k])) {
                 return 0;
             }
         } else if (replay->number_slots[part->first + k] >= 0) {
-            room->U[replay->number_slots[part->first + k]] = ((const double *)view->buf)[k];
+            frame->U[replay->number_slots[part->first + k]] = ((const double *)view->buf)[k];
         }
     }
     return 1;
 }
 
-static int read_batch(const Replay *replay, Room *room, const Part *part, PyObject *x)
+static int read_batch(const Replay *replay, Frame *frame, const ArgumentPart *part, PyObject *x)
 {
     const bool whole = part->kind == BATCH_OF_INTEGERS;
-    const Py_buffer *view = read_array(replay, room, part, x, 1, whole);
-    if (view == NULL || view->shape[0] < 1 || (room->samples >= 0 && room->samples != view->shape[0])) {
+    const Py_buffer *view = read_array(replay, frame, part, x, 1, whole);
+    if (view == NULL || view->shape[0] < 1 || (frame->samples >= 0 && frame->samples != view->shape[0])) {
         return 0;
     }
-    room->samples = view->shape[0];
+    frame->samples = view->shape[0];
     if (whole) {
-        room->batches[part - replay->parts] = view->buf;
+        frame->batches[part - replay->parts] = view->buf;
     }
     for (size_t k = 0; k < part->count; k++) {
         const size_t place = part->first + k;
         const int64_t input = whole ? replay->integers[place].slot : replay->number_slots[place];
         const int64_t *numbers = (const int64_t *)view->buf + k;
-        for (size_t i = 0; whole && !room->lenient && i < (size_t)room->samples; i++) {
+        for (size_t i = 0; whole && !frame->lenient && i < (size_t)frame->samples; i++) {
             const int64_t number = numbers[i * part->count];
-            if (!is_fit(&replay->integers[place], number) || !is_within(&replay->integers[place], number)) {
+            if (!fits_rule(&replay->integers[place], number) || !is_within(&replay->integers[place], number)) {
                 return 0;
             }
         }
         if (input >= 0) {
             const char *first = (const char *)view->buf + k * 8;
             const Column column = {first, part->count, whole};
-            room->columns[input] = column;
+            frame->columns[input] = column;
         }
     }
     return 1;
 }
 
 /* Read one part, and what it holds; *part is then the next. */
-static int read_part(const Replay *replay, Room *room, const Part **next, PyObject *x)
+static int read_part(const Replay *replay, Frame *frame, const ArgumentPart **next, PyObject *x)
 {
-    const Part *part = (*next)++;
+    const ArgumentPart *part = (*next)++;
     const bool is_list = part->kind == LIST || part->kind == LIST_OF_NUMBERS || part->kind == LIST_OF_INTEGERS;
     switch (part->kind) {
     case NUMBER:
-        return read_number(replay, room, part->first, x);
+        return read_number(replay, frame, part->first, x);
     case INTEGER:
-        return read_integer(replay, room, part->first, x);
+        return read_integer(replay, frame, part->first, x);
     case ARRAY_OF_NUMBERS:
     case ARRAY_OF_INTEGERS:
-        return read_numbers_of_array(replay, room, part, x);
+        return read_numbers_of_array(replay, frame, part, x);
     case BATCH_OF_NUMBERS:
     case BATCH_OF_INTEGERS:
-        return read_batch(replay, room, part, x);
+        return read_batch(replay, frame, part, x);
     default:
         break;
     }
@@ -147,14 +147,14 @@ static int read_part(const Replay *replay, Room *room, const Part **next, PyObje
         switch (part->kind) {
         case LIST_OF_NUMBERS:
         case TUPLE_OF_NUMBERS:
-            status = read_number(replay, room, part->first + k, item);
+            status = read_number(replay, frame, part->first + k, item);
             break;
         case LIST_OF_INTEGERS:
         case TUPLE_OF_INTEGERS:
-            status = read_integer(replay, room, part->first + k, item);
+            status = read_integer(replay, frame, part->first + k, item);
             break;
         default:
-            status = read_part(replay, room, next, item);
+            status = read_part(replay, frame, next, item);
         }
         if (status != 1) {
             return status;
@@ -163,16 +163,16 @@ static int read_part(const Replay *replay, Room *room, const Part **next, PyObje
     return 1;
 }
 
-int read_arguments(const Replay *replay, Room *room, PyObject *args)
+int read_arguments(const Replay *replay, Frame *frame, PyObject *args)
 {
     if (!PyTuple_Check(args) || (size_t)PyTuple_GET_SIZE(args) != replay->argument_count) {
         return 0;
     }
-    room->samples = -1;
-    room->unfit = false;
-    const Part *part = replay->parts;
+    frame->samples = -1;
+    frame->unfit = false;
+    const ArgumentPart *part = replay->parts;
     for (size_t k = 0; k < replay->argument_count; k++) {
-        const int status = read_part(replay, room, &part, PyTuple_GET_ITEM(args, (Py_ssize_t)k));
+        const int status = read_part(replay, frame, &part, PyTuple_GET_ITEM(args, (Py_ssize_t)k));
         if (status != 1) {
             return status;
         }

@@ -60,24 +60,24 @@ static bool all_hold(const Guard *guards, size_t count, const double *U)
 }
 #undef ALL_HOLD
 
-/* Run the program; with `weights` of the outputs backward too. Return as functions of arguments.h do. */
-static int run_replay(Replay *replay, Room *room, const double *weights)
+/* Run the program; with `weights` of the outputs backward too. Return as functions of arguments.c do. */
+static int run_replay(Replay *replay, Frame *frame, const double *weights)
 {
-    Tape *alone = replay->alone, *batch = replay->batch;
-    const size_t samples = room->samples < 0 ? 1 : (size_t)room->samples;
+    Tape *tape = replay->uniform, *batch = replay->batch;
+    const size_t samples = frame->samples < 0 ? 1 : (size_t)frame->samples;
     const double each = replay->mean ? 1.0 / (double)samples : 1.0;
-    if (make_room(replay, room, samples) < 0) {
+    if (reserve_samples(replay, frame, samples) < 0) {
         return -1;
     }
     for (size_t k = 0; k < replay->leaf_count; k++) {
-        room->U[replay->leaf_slots[k]] = *number_of_leaf(replay, k, replay->data_offset);
+        frame->U[replay->leaf_slots[k]] = *number_of_leaf(replay, k, replay->data_offset);
     }
     bool fine;
     Py_BEGIN_ALLOW_THREADS
-    fine = forward_alone(alone, room->U, room->alone) || replay->ignore;
-    fine = fine && all_hold(replay->alike, replay->guard_count, room->U);
+    fine = forward_uniform(tape, frame->U, frame->scratch) || replay->ignore;
+    fine = fine && all_hold(replay->sorted_guards, replay->guard_count, frame->U);
     if (weights != NULL) {
-        memset(room->G, 0, (size_t)alone->uniform_count * sizeof(double));
+        memset(frame->G, 0, (size_t)tape->uniform_count * sizeof(double));
     }
     Py_END_ALLOW_THREADS
     if (!fine) {
@@ -85,38 +85,38 @@ static int run_replay(Replay *replay, Room *room, const double *weights)
     }
     size_t varying_outputs = 0;
     for (size_t k = 0; k < replay->output_count && weights != NULL; k++) {
-        if (replay->output_slots[k] < alone->uniform_count) {
+        if (replay->output_slots[k] < tape->uniform_count) {
             const double weight = weights[k] * each;
-            room->G[replay->output_slots[k]] += sum_in_order(&weight, 0, samples);
+            frame->G[replay->output_slots[k]] += sum_in_order(&weight, 0, samples);
         } else {
-            room->weights[varying_outputs++] = weights[k] * each;
+            frame->weights[varying_outputs++] = weights[k] * each;
         }
     }
     if (batch->varying_count > 0) {
-        const Batch own = {NULL, room->columns, room->gradients, room->U, NULL, weights == NULL ? NULL : room->weights,
-                           room->outputs, room->status, samples, replay->ignore};
-        double *sums = room->G;
-        const size_t uniform = (size_t)alone->uniform_count;
-        double *outputs_alone = NULL;
+        const Batch own = {NULL, frame->columns, frame->gradients, frame->U, NULL, weights == NULL ? NULL : frame->weights,
+                           frame->outputs, frame->status, samples, replay->ignore};
+        double *sums = frame->G;
+        const size_t uniform = (size_t)tape->uniform_count;
+        double *uniform_outputs = NULL;
         if (weights != NULL && varying_outputs < replay->output_count) { /* their adjoints wait for those of the batch */
-            outputs_alone = PyMem_Malloc(uniform * sizeof(double));
-            if (outputs_alone == NULL) {
+            uniform_outputs = PyMem_Malloc(uniform * sizeof(double));
+            if (uniform_outputs == NULL) {
                 PyErr_NoMemory();
                 return -1;
             }
-            memcpy(outputs_alone, sums, uniform * sizeof(double));
+            memcpy(uniform_outputs, sums, uniform * sizeof(double));
             memset(sums, 0, uniform * sizeof(double));
         }
         int status = run_batch(weights == NULL ? replay->forward : batch, &own, replay->threads, sums);
-        for (size_t k = 0; k < uniform && outputs_alone != NULL; k++) {
-            sums[k] += outputs_alone[k];
+        for (size_t k = 0; k < uniform && uniform_outputs != NULL; k++) {
+            sums[k] += uniform_outputs[k];
         }
-        PyMem_Free(outputs_alone);
+        PyMem_Free(uniform_outputs);
         if (status < 0) {
             return -1;
         }
         for (size_t i = 0; i < samples; i++) {
-            if (room->status[i] != DONE) {
+            if (frame->status[i] != DONE) {
                 return 0;
             }
         }
@@ -125,24 +125,24 @@ static int run_replay(Replay *replay, Room *room, const double *weights)
         return 1;
     }
     Py_BEGIN_ALLOW_THREADS
-    backward_alone(alone, room->U, room->G, room->alone);
-    fine = replay->ignore || all_finite(room->G, (size_t)alone->uniform_count);
+    backward_uniform(tape, frame->U, frame->G, frame->scratch);
+    fine = replay->ignore || all_finite(frame->G, (size_t)tape->uniform_count);
     Py_END_ALLOW_THREADS
     return fine;
 }
 
 /* Return output k: of a batch the sum, or the mean, over its samples. */
-static PyObject *output_of(const Replay *replay, const Room *room, size_t k)
+static PyObject *output_of(const Replay *replay, const Frame *frame, size_t k)
 {
-    const int32_t slot = replay->output_slots[k], uniform = replay->alone->uniform_count;
-    const double samples = room->samples < 0 ? 1.0 : (double)room->samples;
-    const size_t count = room->samples < 0 ? 1 : (size_t)room->samples;
+    const int32_t slot = replay->output_slots[k], uniform = replay->uniform->uniform_count;
+    const double samples = frame->samples < 0 ? 1.0 : (double)frame->samples;
+    const size_t count = frame->samples < 0 ? 1 : (size_t)frame->samples;
     size_t row = 0;
     for (size_t before = 0; before < k; before++) {
         row += replay->output_slots[before] >= uniform;
     }
-    const double sum = slot < uniform ? sum_in_order(&room->U[slot], 0, count)
-                                      : sum_in_order(room->outputs + row * count, 1, count);
+    const double sum = slot < uniform ? sum_in_order(&frame->U[slot], 0, count)
+                                      : sum_in_order(frame->outputs + row * count, 1, count);
     return PyFloat_FromDouble(replay->mean ? sum / samples : sum);
 }
 
@@ -155,17 +155,17 @@ PyObject *not_implemented_unless_error(int status)
 PyObject *replay_values(PyObject *self, PyObject *args)
 {
     Replay *replay = (Replay *)self;
-    Room *room = take_room(replay);
-    if (room == NULL) {
+    Frame *frame = take_frame(replay);
+    if (frame == NULL) {
         return NULL;
     }
     PyObject *values = NULL;
-    int status = read_arguments(replay, room, args);
-    status = status == 1 ? run_replay(replay, room, NULL) : status;
+    int status = read_arguments(replay, frame, args);
+    status = status == 1 ? run_replay(replay, frame, NULL) : status;
     if (status == 1) {
         values = PyList_New((Py_ssize_t)replay->output_count);
         for (size_t k = 0; values != NULL && k < replay->output_count; k++) {
-            PyObject *output = output_of(replay, room, k);
+            PyObject *output = output_of(replay, frame, k);
             if (output == NULL) {
                 Py_CLEAR(values);
             } else {
@@ -175,7 +175,7 @@ PyObject *replay_values(PyObject *self, PyObject *args)
     } else {
         values = not_implemented_unless_error(status);
     }
-    leave_room(replay, room);
+    give_frame_back(replay, frame);
     return values;
 }
 
@@ -186,45 +186,45 @@ PyObject *replay_backward(PyObject *self, PyObject *args)
     if (replay->output_count != 1) {
         Py_RETURN_NOTIMPLEMENTED;
     }
-    Room *room = take_room(replay);
-    if (room == NULL) {
+    Frame *frame = take_frame(replay);
+    if (frame == NULL) {
         return NULL;
     }
     const double weight = 1.0;
-    memset(room->gradients, 0, replay->batch->inputs * sizeof(GradientColumn));
-    int status = read_arguments(replay, room, args);
-    status = status == 1 ? run_replay(replay, room, &weight) : status;
-    PyObject *value = status == 1 ? output_of(replay, room, 0) : not_implemented_unless_error(status);
+    memset(frame->gradients, 0, replay->batch->inputs * sizeof(GradientColumn));
+    int status = read_arguments(replay, frame, args);
+    status = status == 1 ? run_replay(replay, frame, &weight) : status;
+    PyObject *value = status == 1 ? output_of(replay, frame, 0) : not_implemented_unless_error(status);
     for (size_t k = 0; status == 1 && value != NULL && k < replay->leaf_count; k++) {
-        *number_of_leaf(replay, k, replay->grad_offset) += room->G[replay->leaf_slots[k]];
+        *number_of_leaf(replay, k, replay->grad_offset) += frame->G[replay->leaf_slots[k]];
     }
-    leave_room(replay, room);
+    give_frame_back(replay, frame);
     return value;
 }
 
 /* --- gradients by the arguments --- */
 
-double gradient_at(const Replay *replay, const Room *room, size_t place)
+double gradient_at(const Replay *replay, const Frame *frame, size_t place)
 {
     const int32_t slot = replay->number_slots[place];
-    return room->of_numbers != NULL ? room->of_numbers[place] : slot < 0 ? 0.0 : room->G[slot];
+    return frame->of_numbers != NULL ? frame->of_numbers[place] : slot < 0 ? 0.0 : frame->G[slot];
 }
 
 /* Return the part behind one and what is in it. */
-static const Part *behind(const Part *part)
+static const ArgumentPart *end_of_part(const ArgumentPart *part)
 {
-    const Part *next = part + 1;
+    const ArgumentPart *next = part + 1;
     for (size_t k = 0; is_nested(part->kind) && k < part->count; k++) {
-        next = behind(next);
+        next = end_of_part(next);
     }
     return next;
 }
 
-static bool has_integers(const Part *part)
+static bool has_integers(const ArgumentPart *part)
 {
-    const Part *end = behind(part);
-    for (const Part *own = part; own < end; own++) {
-        if (is_whole(own->kind)) {
+    const ArgumentPart *end = end_of_part(part);
+    for (const ArgumentPart *own = part; own < end; own++) {
+        if (is_integer(own->kind)) {
             return true;
         }
     }
@@ -232,12 +232,12 @@ static bool has_integers(const Part *part)
 }
 
 /* Return a new array of zeros of a part's shape, behind that of the samples for a batch, and a view of it. */
-static PyObject *new_array(const Replay *replay, Room *room, const Part *part, Py_buffer **view)
+static PyObject *new_array(const Replay *replay, Frame *frame, const ArgumentPart *part, Py_buffer **view)
 {
     const int before = is_batch(part->kind);
     PyObject *shape = PyTuple_New(part->axes + before);
     for (int axis = 0; shape != NULL && axis < part->axes + before; axis++) {
-        PyObject *length = PyLong_FromSsize_t(axis < before ? room->samples : part->shape[axis - before]);
+        PyObject *length = PyLong_FromSsize_t(axis < before ? frame->samples : part->shape[axis - before]);
         if (length == NULL) {
             Py_CLEAR(shape);
         } else {
@@ -246,50 +246,50 @@ static PyObject *new_array(const Replay *replay, Room *room, const Part *part, P
     }
     PyObject *array = shape == NULL ? NULL : PyObject_CallOneArg(replay->zeros, shape); /* of float64 */
     Py_XDECREF(shape);
-    *view = &room->views[room->view_count];
+    *view = &frame->views[frame->view_count];
     if (array == NULL || PyObject_GetBuffer(array, *view, PyBUF_CONTIG) < 0) {
         Py_XDECREF(array);
         return NULL;
     }
-    room->view_count++;
+    frame->view_count++;
     return array;
 }
 
-void direct_gradients(const Replay *replay, Room *room, const Part *part, double *numbers)
+void direct_gradients(const Replay *replay, Frame *frame, const ArgumentPart *part, double *numbers)
 {
     for (size_t k = 0; k < part->count; k++) {
         const int32_t input = replay->number_slots[part->first + k];
         if (input >= 0) {
-            room->gradients[input].numbers = numbers + k;
-            room->gradients[input].stride = part->count;
+            frame->gradients[input].numbers = numbers + k;
+            frame->gradients[input].stride = part->count;
         }
     }
 }
 
 /* Return the array that the derivatives by a batch will be written into. */
-static PyObject *gradient_of_batch(const Replay *replay, Room *room, const Part *part)
+static PyObject *gradient_of_batch(const Replay *replay, Frame *frame, const ArgumentPart *part)
 {
     Py_buffer *view;
-    PyObject *array = new_array(replay, room, part, &view);
+    PyObject *array = new_array(replay, frame, part, &view);
     if (array != NULL) {
-        room->arrays[part - replay->parts] = view->buf;
-        direct_gradients(replay, room, part, view->buf);
+        frame->arrays[part - replay->parts] = view->buf;
+        direct_gradients(replay, frame, part, view->buf);
     }
     return array;
 }
 
 /* Return the derivatives by a part other than a batch; *part is then the next. */
-static PyObject *gradient_of_part(const Replay *replay, Room *room, const Part **next)
+static PyObject *gradient_of_part(const Replay *replay, Frame *frame, const ArgumentPart **next)
 {
-    const Part *part = (*next)++;
+    const ArgumentPart *part = (*next)++;
     if (part->kind == NUMBER) {
-        return PyFloat_FromDouble(gradient_at(replay, room, part->first));
+        return PyFloat_FromDouble(gradient_at(replay, frame, part->first));
     }
     if (part->kind == ARRAY_OF_NUMBERS) {
         Py_buffer *view;
-        PyObject *array = new_array(replay, room, part, &view);
+        PyObject *array = new_array(replay, frame, part, &view);
         for (size_t k = 0; array != NULL && k < part->count; k++) {
-            ((double *)view->buf)[k] = gradient_at(replay, room, part->first + k);
+            ((double *)view->buf)[k] = gradient_at(replay, frame, part->first + k);
         }
         return array;
     }
@@ -298,8 +298,8 @@ static PyObject *gradient_of_part(const Replay *replay, Room *room, const Part *
     const Py_ssize_t count = (Py_ssize_t)part->count;
     PyObject *items = is_list ? PyList_New(count) : PyTuple_New(count);
     for (Py_ssize_t k = 0; items != NULL && k < count; k++) {
-        PyObject *item = nested ? gradient_of_part(replay, room, next)
-                                : PyFloat_FromDouble(gradient_at(replay, room, part->first + (size_t)k));
+        PyObject *item = nested ? gradient_of_part(replay, frame, next)
+                                : PyFloat_FromDouble(gradient_at(replay, frame, part->first + (size_t)k));
         if (item == NULL) {
             Py_CLEAR(items);
         } else if (is_list) {
@@ -311,7 +311,7 @@ static PyObject *gradient_of_part(const Replay *replay, Room *room, const Part *
     return items;
 }
 
-PyObject *prepare_gradients(const Replay *replay, Room *room, PyObject *positions)
+PyObject *prepare_gradients(const Replay *replay, Frame *frame, PyObject *positions)
 {
     const Py_ssize_t count = PyTuple_GET_SIZE(positions);
     PyObject *gradients = PyTuple_New(count);
@@ -321,10 +321,10 @@ PyObject *prepare_gradients(const Replay *replay, Room *room, PyObject *position
         for (Py_ssize_t before = 0; before < k && fits; before++) {
             fits = PyLong_AsSsize_t(PyTuple_GET_ITEM(positions, before)) != position;
         }
-        const Part *part = fits ? replay->parts + replay->arguments[position] : NULL;
+        const ArgumentPart *part = fits ? replay->parts + replay->arguments[position] : NULL;
         PyObject *gradient = NULL;
         if (fits && !has_integers(part)) {
-            gradient = is_batch(part->kind) ? gradient_of_batch(replay, room, part) : Py_NewRef(Py_None);
+            gradient = is_batch(part->kind) ? gradient_of_batch(replay, frame, part) : Py_NewRef(Py_None);
         }
         if (gradient == NULL) {
             Py_CLEAR(gradients);
@@ -335,13 +335,13 @@ PyObject *prepare_gradients(const Replay *replay, Room *room, PyObject *position
     return gradients;
 }
 
-int finish_gradients(const Replay *replay, Room *room, PyObject *positions, PyObject *gradients)
+int finish_gradients(const Replay *replay, Frame *frame, PyObject *positions, PyObject *gradients)
 {
     for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(positions); k++) {
         const Py_ssize_t position = PyLong_AsSsize_t(PyTuple_GET_ITEM(positions, k));
-        const Part *part = replay->parts + replay->arguments[position];
+        const ArgumentPart *part = replay->parts + replay->arguments[position];
         if (!is_batch(part->kind)) {
-            PyObject *gradient = gradient_of_part(replay, room, &part);
+            PyObject *gradient = gradient_of_part(replay, frame, &part);
             if (gradient == NULL) {
                 return -1;
             }
@@ -380,24 +380,24 @@ PyObject *replay_gradients(PyObject *self, PyObject *arguments)
     }
     Py_buffer view;
     const double *weights = read_weights(replay, weights_object, &view);
-    Room *room = weights == NULL ? NULL : take_room(replay);
+    Frame *frame = weights == NULL ? NULL : take_frame(replay);
     PyObject *result = NULL;
     if (weights == NULL) {
         result = Py_NewRef(Py_NotImplemented);
-    } else if (room != NULL) {
-        memset(room->gradients, 0, replay->batch->inputs * sizeof(GradientColumn));
-        int status = read_arguments(replay, room, args);
-        PyObject *gradients = status == 1 ? prepare_gradients(replay, room, positions) : NULL;
-        status = gradients != NULL ? run_replay(replay, room, weights) : PyErr_Occurred() ? -1 : 0;
-        if (status == 1 && finish_gradients(replay, room, positions, gradients) == 0) {
-            PyObject *value = replay->output_count > 0 ? output_of(replay, room, 0) : Py_NewRef(Py_None);
+    } else if (frame != NULL) {
+        memset(frame->gradients, 0, replay->batch->inputs * sizeof(GradientColumn));
+        int status = read_arguments(replay, frame, args);
+        PyObject *gradients = status == 1 ? prepare_gradients(replay, frame, positions) : NULL;
+        status = gradients != NULL ? run_replay(replay, frame, weights) : PyErr_Occurred() ? -1 : 0;
+        if (status == 1 && finish_gradients(replay, frame, positions, gradients) == 0) {
+            PyObject *value = replay->output_count > 0 ? output_of(replay, frame, 0) : Py_NewRef(Py_None);
             result = value == NULL ? NULL : PyTuple_Pack(2, value, gradients);
             Py_XDECREF(value);
         } else {
             result = not_implemented_unless_error(status == 1 ? -1 : status);
         }
         Py_XDECREF(gradients);
-        leave_room(replay, room);
+        give_frame_back(replay, frame);
     }
     if (view.obj != NULL) {
         PyBuffer_Release(&view);

@@ -18,18 +18,18 @@ typedef enum {
     ARRAY_OF_INTEGERS,
     BATCH_OF_NUMBERS, /* its first axis is that of the samples */
     BATCH_OF_INTEGERS,
-    PART_KINDS
-} PartKind;
+    ARGUMENT_KINDS
+} ArgumentKind;
 
 #define MOST_AXES 8
 
 typedef struct {
-    PartKind kind;
+    ArgumentKind kind;
     int axes; /* of an array, without that of the samples */
     Py_ssize_t shape[MOST_AXES];
     size_t count; /* of parts or numbers */
     size_t first; /* number, or integer, among those of all arguments */
-} Part;
+} ArgumentPart;
 
 /* What an integer has to be, and where it goes. */
 typedef struct {
@@ -42,7 +42,7 @@ typedef struct {
 /* Numbers of one call at a time. */
 typedef struct {
     double *U, *G;
-    double *alone; /* room for operations over sequences */
+    double *scratch; /* for operations over sequences */
     double *weights;
     Column *columns;
     GradientColumn *gradients;
@@ -57,17 +57,18 @@ typedef struct {
     double *of_numbers;      /* derivatives by the numbers that are no batch, if these are not in G */
     bool lenient; /* integers that the recording is not for are no reason to stop reading: */
     bool unfit;   /* then this says that there are some, other than in a batch */
-} Room;
+} Frame;
 
 typedef struct {
     PyObject_HEAD
-    Tape *alone, *batch;
+    Tape *uniform; /* the part that is the same for all samples */
+    Tape *batch;
     Tape *forward; /* the batch, for runs without a backward pass; the same tape where that is as good */
     PyObject *leaves; /* a tuple of Values */
     int32_t *leaf_slots;
     size_t leaf_count;
     size_t data_offset, grad_offset; /* of the numbers in a Value */
-    Part *parts;
+    ArgumentPart *parts;
     size_t part_count, array_count;
     size_t *arguments; /* at which part each begins */
     size_t argument_count;
@@ -78,7 +79,7 @@ typedef struct {
     int32_t *output_slots;
     size_t output_count;
     Guard *guards; /* those that are the same for all samples */
-    Guard *alike;  /* the same, those with one comparison and one outcome together */
+    Guard *sorted_guards;  /* the same, those with one comparison and one outcome together */
     size_t guard_count;
     int32_t *guard_numbers; /* of these, and then of those of the batch, among all, counted from 1 */
     uint8_t *outcomes;      /* of all guards */
@@ -87,28 +88,28 @@ typedef struct {
     bool mean, ignore;
     size_t threads;
     PyObject *array_type, *zeros; /* NumPy's */
-    Room *spare;     /* from the last call, for the next */
+    Frame *spare;     /* from the last call, for the next */
 } Replay;
 
-static inline bool is_batch(PartKind kind)
+static inline bool is_batch(ArgumentKind kind)
 {
     return kind == BATCH_OF_NUMBERS || kind == BATCH_OF_INTEGERS;
 }
 
 /* Of integers, which belong to the recording, and not of numbers. */
-static inline bool is_whole(PartKind kind)
+static inline bool is_integer(ArgumentKind kind)
 {
     return kind == INTEGER || kind == LIST_OF_INTEGERS || kind == TUPLE_OF_INTEGERS || kind == ARRAY_OF_INTEGERS ||
            kind == BATCH_OF_INTEGERS;
 }
 
 /* Made of other parts, which follow it. */
-static inline bool is_nested(PartKind kind)
+static inline bool is_nested(ArgumentKind kind)
 {
     return kind == LIST || kind == TUPLE;
 }
 
-static inline bool is_fit(const IntegerRule *rule, int64_t number)
+static inline bool fits_rule(const IntegerRule *rule, int64_t number)
 {
     return !rule->fixed || number == rule->number;
 }
@@ -131,20 +132,20 @@ typedef struct {
     Replay **replays; /* the first of them tells most of a sample */
 } Tree;
 
-/* --- room.c: the numbers of a call, kept from one to the next --- */
+/* --- frame.c: the numbers of a call, kept from one to the next --- */
 
-INTERNAL void free_room(Room *room);
-INTERNAL Room *take_room(Replay *replay);
+INTERNAL void free_frame(Frame *frame);
+INTERNAL Frame *take_frame(Replay *replay);
 /* Let go of the arguments, and keep the room for the next call: but not what a very large batch took. */
-INTERNAL void leave_room(Replay *replay, Room *room);
+INTERNAL void give_frame_back(Replay *replay, Frame *frame);
 /* Make room for the outputs of so many samples. */
-INTERNAL int make_room(const Replay *replay, Room *room, size_t samples);
+INTERNAL int reserve_samples(const Replay *replay, Frame *frame, size_t samples);
 
 /* --- arguments.c --- */
 
 /* Read the arguments of a call into a room. Return 1 if they are what the replay is for, 0 if they are not (and no
  * exception is set: the call goes the long way, which knows all kinds of arguments), and -1 with an exception. */
-INTERNAL int read_arguments(const Replay *replay, Room *room, PyObject *args);
+INTERNAL int read_arguments(const Replay *replay, Frame *frame, PyObject *args);
 
 /* --- replay.c: one recording --- */
 
@@ -152,13 +153,13 @@ INTERNAL int read_arguments(const Replay *replay, Room *room, PyObject *args);
  * again (a stride of 0) as for an array of it. It begins with -0.0, which changes no number: 0.0 would make 0.0 of -0.0. */
 INTERNAL double sum_in_order(const double *numbers, size_t stride, size_t count);
 INTERNAL PyObject *not_implemented_unless_error(int status);
-INTERNAL double gradient_at(const Replay *replay, const Room *room, size_t place);
+INTERNAL double gradient_at(const Replay *replay, const Frame *frame, size_t place);
 /* Have the derivatives by a batch written there. */
-INTERNAL void direct_gradients(const Replay *replay, Room *room, const Part *part, double *numbers);
+INTERNAL void direct_gradients(const Replay *replay, Frame *frame, const ArgumentPart *part, double *numbers);
 /* Prepare derivatives by the arguments at `positions`: arrays for batches, None for the others yet. NULL without an
  * exception for arguments that have none. */
-INTERNAL PyObject *prepare_gradients(const Replay *replay, Room *room, PyObject *positions);
-INTERNAL int finish_gradients(const Replay *replay, Room *room, PyObject *positions, PyObject *gradients);
+INTERNAL PyObject *prepare_gradients(const Replay *replay, Frame *frame, PyObject *positions);
+INTERNAL int finish_gradients(const Replay *replay, Frame *frame, PyObject *positions, PyObject *gradients);
 /* Return the weights of the outputs, of None those of one output; NULL if they do not fit. */
 INTERNAL const double *read_weights(const Replay *replay, PyObject *object, Py_buffer *view);
 

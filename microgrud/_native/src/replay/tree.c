@@ -10,7 +10,7 @@
 /* One call. */
 typedef struct {
     const Tree *tree;
-    Room **rooms;    /* of each replay */
+    Frame **frames;    /* of each replay */
     int32_t *failed; /* of each, once it was begun: 0, the number of a guard that fails for all samples, or NOT_FINITE */
     size_t samples;
     double *outputs; /* a row for each output */
@@ -24,13 +24,13 @@ enum { NOT_BEGUN = -2, NOT_FINITE = -1 };
 
 static void end_run(TreeRun *run)
 {
-    for (size_t p = 0; p < run->tree->count && run->rooms != NULL; p++) {
-        if (run->rooms[p] != NULL) {
-            run->rooms[p]->lenient = false;
-            leave_room(run->tree->replays[p], run->rooms[p]);
+    for (size_t p = 0; p < run->tree->count && run->frames != NULL; p++) {
+        if (run->frames[p] != NULL) {
+            run->frames[p]->lenient = false;
+            give_frame_back(run->tree->replays[p], run->frames[p]);
         }
     }
-    PyMem_Free(run->rooms);
+    PyMem_Free(run->frames);
     PyMem_Free(run->failed);
     PyMem_Free(run->outputs);
     PyMem_Free(run->scratch);
@@ -48,29 +48,29 @@ static int begin_run(TreeRun *run, const Tree *tree, PyObject *args, const doubl
     memset(run, 0, sizeof *run);
     run->tree = tree;
     run->weights = weights;
-    run->rooms = PyMem_Calloc(tree->count, sizeof *run->rooms);
+    run->frames = PyMem_Calloc(tree->count, sizeof *run->frames);
     run->failed = PyMem_Calloc(tree->count, sizeof *run->failed);
-    if (run->rooms == NULL || run->failed == NULL) {
+    if (run->frames == NULL || run->failed == NULL) {
         return no_memory();
     }
     size_t most = 0;
     for (size_t p = 0; p < tree->count; p++) {
         Replay *replay = tree->replays[p];
         run->failed[p] = NOT_BEGUN;
-        run->rooms[p] = take_room(replay);
-        if (run->rooms[p] == NULL) {
+        run->frames[p] = take_frame(replay);
+        if (run->frames[p] == NULL) {
             return -1;
         }
-        run->rooms[p]->lenient = true;
-        memset(run->rooms[p]->gradients, 0, replay->batch->inputs * sizeof(GradientColumn));
-        memset(run->rooms[p]->arrays, 0, replay->part_count * sizeof(double *));
-        const int status = read_arguments(replay, run->rooms[p], args);
+        run->frames[p]->lenient = true;
+        memset(run->frames[p]->gradients, 0, replay->batch->inputs * sizeof(GradientColumn));
+        memset(run->frames[p]->arrays, 0, replay->part_count * sizeof(double *));
+        const int status = read_arguments(replay, run->frames[p], args);
         if (status != 1) {
             return status;
         }
-        most = (size_t)replay->alone->uniform_count > most ? (size_t)replay->alone->uniform_count : most;
+        most = (size_t)replay->uniform->uniform_count > most ? (size_t)replay->uniform->uniform_count : most;
     }
-    run->samples = run->rooms[0]->samples < 0 ? 1 : (size_t)run->rooms[0]->samples;
+    run->samples = run->frames[0]->samples < 0 ? 1 : (size_t)run->frames[0]->samples;
     if (run->samples > INT32_MAX) {
         return 0;
     }
@@ -83,23 +83,23 @@ static int begin_run(TreeRun *run, const Tree *tree, PyObject *args, const doubl
 static void begin_replay(TreeRun *run, size_t p)
 {
     const Replay *replay = run->tree->replays[p];
-    Room *room = run->rooms[p];
+    Frame *frame = run->frames[p];
     for (size_t k = 0; k < replay->leaf_count; k++) {
-        room->U[replay->leaf_slots[k]] = *number_of_leaf(replay, k, replay->data_offset);
+        frame->U[replay->leaf_slots[k]] = *number_of_leaf(replay, k, replay->data_offset);
     }
     bool fine;
     Py_BEGIN_ALLOW_THREADS
-    fine = forward_alone(replay->alone, room->U, room->alone) || replay->ignore;
+    fine = forward_uniform(replay->uniform, frame->U, frame->scratch) || replay->ignore;
     Py_END_ALLOW_THREADS
     run->failed[p] = fine ? 0 : NOT_FINITE;
     for (size_t k = 0; k < replay->guard_count; k++) {
         const Guard *guard = &replay->guards[k];
-        if (!holds(guard, room->U[guard->x], room->U[guard->y])) {
+        if (!holds(guard, frame->U[guard->x], frame->U[guard->y])) {
             run->failed[p] = replay->guard_numbers[k];
             break;
         }
     }
-    memset(room->G, 0, (size_t)replay->alone->uniform_count * sizeof(double));
+    memset(frame->G, 0, (size_t)replay->uniform->uniform_count * sizeof(double));
 }
 
 /* --- some samples by one replay --- */
@@ -113,29 +113,29 @@ static double each_of(const TreeRun *run)
 static int run_rows(TreeRun *run, size_t p, const int32_t *rows, size_t count, bool backward)
 {
     const Replay *replay = run->tree->replays[p];
-    Room *room = run->rooms[p];
-    const size_t uniform = (size_t)replay->alone->uniform_count;
-    if (make_room(replay, room, count) < 0) {
+    Frame *frame = run->frames[p];
+    const size_t uniform = (size_t)replay->uniform->uniform_count;
+    if (reserve_samples(replay, frame, count) < 0) {
         return -1;
     }
     if (replay->batch->varying_count == 0) {
-        memset(room->status, 0, count * sizeof *room->status);
+        memset(frame->status, 0, count * sizeof *frame->status);
         return 0;
     }
     size_t varying_outputs = 0;
     for (size_t k = 0; k < replay->output_count && backward; k++) {
-        if (replay->output_slots[k] >= replay->alone->uniform_count) {
-            room->weights[varying_outputs++] = run->weights[k] * each_of(run);
+        if (replay->output_slots[k] >= replay->uniform->uniform_count) {
+            frame->weights[varying_outputs++] = run->weights[k] * each_of(run);
         }
     }
     memset(run->scratch, 0, uniform * sizeof(double));
-    const Batch batch = {rows, room->columns, room->gradients, room->U, NULL, backward ? room->weights : NULL,
-                         room->outputs, room->status, count, replay->ignore};
+    const Batch batch = {rows, frame->columns, frame->gradients, frame->U, NULL, backward ? frame->weights : NULL,
+                         frame->outputs, frame->status, count, replay->ignore};
     if (run_batch(backward ? replay->batch : replay->forward, &batch, replay->threads, run->scratch) < 0) {
         return -1;
     }
     for (size_t k = 0; k < uniform && backward; k++) {
-        room->G[k] += run->scratch[k];
+        frame->G[k] += run->scratch[k];
     }
     return 0;
 }
@@ -144,16 +144,16 @@ static int run_rows(TreeRun *run, size_t p, const int32_t *rows, size_t count, b
 static void take_outputs(TreeRun *run, size_t p, const int32_t *rows, size_t count)
 {
     const Replay *replay = run->tree->replays[p];
-    const Room *room = run->rooms[p];
-    const double *varying_row = room->outputs;
+    const Frame *frame = run->frames[p];
+    const double *varying_row = frame->outputs;
     for (size_t k = 0; k < replay->output_count; k++) {
         const int32_t slot = replay->output_slots[k];
-        const bool varies = slot >= replay->alone->uniform_count;
+        const bool varies = slot >= replay->uniform->uniform_count;
         double *to = run->outputs + k * run->samples;
         size_t done = 0;
         for (size_t i = 0; i < count; i++) {
-            if (room->status[i] == DONE) {
-                to[rows[i]] = varies ? varying_row[i] : room->U[slot];
+            if (frame->status[i] == DONE) {
+                to[rows[i]] = varies ? varying_row[i] : frame->U[slot];
                 done++;
             }
         }
@@ -161,7 +161,7 @@ static void take_outputs(TreeRun *run, size_t p, const int32_t *rows, size_t cou
             varying_row += count;
         } else if (run->weights != NULL) {
             const double weight = run->weights[k] * each_of(run);
-            room->G[slot] += sum_in_order(&weight, 0, done);
+            frame->G[slot] += sum_in_order(&weight, 0, done);
         }
     }
 }
@@ -172,35 +172,35 @@ static int run_group(TreeRun *run, const int32_t *rows, size_t count, const uint
 
 /* Tell whether samples that leave a replay at a guard may take another: it has all before that guard in common with it,
  * and not the outcome there. */
-static bool goes_on_from(const Replay *replay, const Replay *left, size_t number)
+static bool may_continue(const Replay *replay, const Replay *left, size_t number)
 {
     return replay->outcome_count >= number && memcmp(replay->outcomes, left->outcomes, number - 1) == 0 &&
            replay->outcomes[number - 1] != left->outcomes[number - 1];
 }
 
 /* Let samples that leave a replay at a guard go on. */
-static int go_on(TreeRun *run, size_t p, size_t number, const int32_t *rows, size_t count, const uint8_t *candidates)
+static int run_leaving(TreeRun *run, size_t p, size_t number, const int32_t *rows, size_t count, const uint8_t *candidates)
 {
     uint8_t others[MOST_REPLAYS];
     for (size_t q = 0; q < run->tree->count; q++) {
         others[q] = q != p && candidates[q] &&
-                    (number == 0 || goes_on_from(run->tree->replays[q], run->tree->replays[p], number));
+                    (number == 0 || may_continue(run->tree->replays[q], run->tree->replays[p], number));
     }
     return run_group(run, rows, count, others);
 }
 
 /* Tell whether a row of the batches has the integers that a replay is for; -1 if an index is beyond its table. */
-static int fits_row(const Replay *replay, const Room *room, int32_t row)
+static int fits_row(const Replay *replay, const Frame *frame, int32_t row)
 {
     for (size_t k = 0; k < replay->part_count; k++) {
-        const Part *part = &replay->parts[k];
+        const ArgumentPart *part = &replay->parts[k];
         for (size_t j = 0; part->kind == BATCH_OF_INTEGERS && j < part->count; j++) {
             const IntegerRule *rule = &replay->integers[part->first + j];
             if (!rule->fixed && rule->limit < 0) {
                 continue;
             }
-            const int64_t number = room->batches[k][(size_t)row * part->count + j];
-            if (!is_fit(rule, number)) {
+            const int64_t number = frame->batches[k][(size_t)row * part->count + j];
+            if (!fits_rule(rule, number)) {
                 return 0;
             }
             if (!is_within(rule, number)) {
@@ -213,12 +213,12 @@ static int fits_row(const Replay *replay, const Room *room, int32_t row)
 
 /* Sort the samples that are not done by their status: first those that are LEFT, and from bounds[k] on those that fail at
  * guard k. Return false if one has a number that is not finite. */
-static bool sort_by_status(const Room *room, const int32_t *rows, size_t count, size_t guards, int32_t *sorted,
+static bool sort_by_status(const Frame *frame, const int32_t *rows, size_t count, size_t guards, int32_t *sorted,
                            size_t *bounds)
 {
     memset(bounds, 0, (guards + 2) * sizeof *bounds);
     for (size_t i = 0; i < count; i++) {
-        const int32_t status = room->status[i];
+        const int32_t status = frame->status[i];
         if (status == SUSPICIOUS) {
             return false;
         }
@@ -230,7 +230,7 @@ static bool sort_by_status(const Room *room, const int32_t *rows, size_t count, 
         bounds[k] += bounds[k - 1];
     }
     for (size_t i = 0; i < count; i++) {
-        const int32_t status = room->status[i];
+        const int32_t status = frame->status[i];
         if (status != DONE) {
             sorted[bounds[status > 0 ? status : 0]++] = rows[i];
         }
@@ -249,7 +249,7 @@ static int run_left(TreeRun *run, size_t p, const int32_t *rows, size_t count)
         return -1;
     }
     for (size_t i = 0; i < count; i++) {
-        if (run->rooms[p]->status[i] != DONE) {
+        if (run->frames[p]->status[i] != DONE) {
             return 0;
         }
     }
@@ -268,7 +268,7 @@ static int run_fitting(TreeRun *run, size_t p, const int32_t *rows, size_t count
         return 0;
     }
     if (run->failed[p] > 0) {
-        return go_on(run, p, (size_t)run->failed[p], rows, count, candidates);
+        return run_leaving(run, p, (size_t)run->failed[p], rows, count, candidates);
     }
     if (run_rows(run, p, rows, count, run->weights != NULL) < 0) {
         return -1;
@@ -277,7 +277,7 @@ static int run_fitting(TreeRun *run, size_t p, const int32_t *rows, size_t count
     int32_t *sorted = PyMem_Malloc(count * sizeof *sorted);
     size_t *bounds = PyMem_Malloc((guards + 2) * sizeof *bounds);
     int status = sorted == NULL || bounds == NULL ? no_memory() : 1;
-    if (status == 1 && !sort_by_status(run->rooms[p], rows, count, guards, sorted, bounds)) {
+    if (status == 1 && !sort_by_status(run->frames[p], rows, count, guards, sorted, bounds)) {
         status = 0;
     }
     if (status == 1) {
@@ -288,7 +288,7 @@ static int run_fitting(TreeRun *run, size_t p, const int32_t *rows, size_t count
         const size_t some = bounds[k + 1] - bounds[k];
         if (some > 0) {
             const size_t number = (size_t)replay->guard_numbers[replay->guard_count + k - 1];
-            status = go_on(run, p, number, sorted + bounds[k], some, candidates);
+            status = run_leaving(run, p, number, sorted + bounds[k], some, candidates);
         }
     }
     PyMem_Free(sorted);
@@ -307,9 +307,9 @@ static int run_group(TreeRun *run, const int32_t *rows, size_t count, const uint
         return 0;
     }
     const Replay *replay = run->tree->replays[p];
-    const Room *room = run->rooms[p];
-    if (room->unfit) {
-        return go_on(run, p, 0, rows, count, candidates);
+    const Frame *frame = run->frames[p];
+    if (frame->unfit) {
+        return run_leaving(run, p, 0, rows, count, candidates);
     }
     int32_t *split = PyMem_Malloc((count + 1) * sizeof *split);
     if (split == NULL) {
@@ -318,7 +318,7 @@ static int run_group(TreeRun *run, const int32_t *rows, size_t count, const uint
     size_t fitting = 0, others = count; /* these from the end */
     int status = 1;
     for (size_t i = 0; i < count && status == 1; i++) {
-        const int fits = fits_row(replay, room, rows[i]);
+        const int fits = fits_row(replay, frame, rows[i]);
         status = fits < 0 ? 0 : 1;
         split[fits == 1 ? fitting++ : --others] = rows[i];
     }
@@ -331,7 +331,7 @@ static int run_group(TreeRun *run, const int32_t *rows, size_t count, const uint
         status = run_fitting(run, p, split, fitting, candidates);
     }
     if (status == 1 && fitting < count) {
-        status = go_on(run, p, 0, split + fitting, count - fitting, candidates);
+        status = run_leaving(run, p, 0, split + fitting, count - fitting, candidates);
     }
     PyMem_Free(split);
     return status;
@@ -354,10 +354,10 @@ static int run_tree(TreeRun *run)
     for (size_t p = 0; p < run->tree->count && status == 1 && run->weights != NULL; p++) {
         const Replay *replay = run->tree->replays[p];
         if (run->failed[p] == 0) {
-            Room *room = run->rooms[p];
+            Frame *frame = run->frames[p];
             Py_BEGIN_ALLOW_THREADS
-            backward_alone(replay->alone, room->U, room->G, room->alone);
-            status = replay->ignore || all_finite(room->G, (size_t)replay->alone->uniform_count);
+            backward_uniform(replay->uniform, frame->U, frame->G, frame->scratch);
+            status = replay->ignore || all_finite(frame->G, (size_t)replay->uniform->uniform_count);
             Py_END_ALLOW_THREADS
         }
     }
@@ -413,7 +413,7 @@ PyObject *tree_backward(PyObject *self, PyObject *args)
     for (size_t p = 0; status == 1 && value != NULL && p < tree->count; p++) {
         const Replay *replay = tree->replays[p];
         for (size_t k = 0; run.failed[p] == 0 && k < replay->leaf_count; k++) {
-            *number_of_leaf(replay, k, replay->grad_offset) += run.rooms[p]->G[replay->leaf_slots[k]];
+            *number_of_leaf(replay, k, replay->grad_offset) += run.frames[p]->G[replay->leaf_slots[k]];
         }
     }
     end_run(&run);
@@ -425,8 +425,8 @@ static void direct_as_first(TreeRun *run, size_t p)
 {
     const Replay *replay = run->tree->replays[p];
     for (size_t k = 0; k < replay->part_count; k++) {
-        if (run->rooms[0]->arrays[k] != NULL) {
-            direct_gradients(replay, run->rooms[p], &replay->parts[k], run->rooms[0]->arrays[k]);
+        if (run->frames[0]->arrays[k] != NULL) {
+            direct_gradients(replay, run->frames[p], &replay->parts[k], run->frames[0]->arrays[k]);
         }
     }
 }
@@ -441,12 +441,12 @@ static double *sums_of_gradients(const TreeRun *run)
         return NULL;
     }
     for (size_t k = 0; k < first->part_count; k++) {
-        const Part *part = &first->parts[k];
-        const bool numbers = !is_nested(part->kind) && !is_whole(part->kind) && !is_batch(part->kind);
+        const ArgumentPart *part = &first->parts[k];
+        const bool numbers = !is_nested(part->kind) && !is_integer(part->kind) && !is_batch(part->kind);
         for (size_t j = 0; numbers && j < part->count; j++) {
             const size_t place = part->first + j;
             for (size_t p = 0; p < run->tree->count; p++) {
-                sums[place] += run->failed[p] == 0 ? gradient_at(run->tree->replays[p], run->rooms[p], place) : 0.0;
+                sums[place] += run->failed[p] == 0 ? gradient_at(run->tree->replays[p], run->frames[p], place) : 0.0;
             }
         }
     }
@@ -468,7 +468,7 @@ PyObject *tree_gradients(PyObject *self, PyObject *arguments)
     TreeRun run;
     int status = weights == NULL ? 0 : begin_run(&run, tree, args, weights);
     if (status == 1) {
-        gradients = prepare_gradients(tree->replays[0], run.rooms[0], positions);
+        gradients = prepare_gradients(tree->replays[0], run.frames[0], positions);
         status = gradients != NULL ? 1 : PyErr_Occurred() ? -1 : 0;
     }
     for (size_t p = 1; status == 1 && p < tree->count; p++) {
@@ -477,9 +477,9 @@ PyObject *tree_gradients(PyObject *self, PyObject *arguments)
     status = status == 1 ? run_tree(&run) : status;
     if (status == 1) {
         double *sums = sums_of_gradients(&run);
-        run.rooms[0]->of_numbers = sums;
-        status = sums == NULL || finish_gradients(tree->replays[0], run.rooms[0], positions, gradients) < 0 ? -1 : 1;
-        run.rooms[0]->of_numbers = NULL;
+        run.frames[0]->of_numbers = sums;
+        status = sums == NULL || finish_gradients(tree->replays[0], run.frames[0], positions, gradients) < 0 ? -1 : 1;
+        run.frames[0]->of_numbers = NULL;
         PyMem_Free(sums);
     }
     if (status == 1) {

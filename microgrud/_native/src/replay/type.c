@@ -14,7 +14,7 @@ static void replay_dealloc(PyObject *self)
     PyObject_GC_UnTrack(self);
     Replay *replay = (Replay *)self;
     PyTypeObject *type = Py_TYPE(self);
-    free_room(replay->spare);
+    free_frame(replay->spare);
     PyMem_Free(replay->leaf_slots);
     PyMem_Free(replay->parts);
     PyMem_Free(replay->arguments);
@@ -22,14 +22,14 @@ static void replay_dealloc(PyObject *self)
     PyMem_Free(replay->integers);
     PyMem_Free(replay->output_slots);
     PyMem_Free(replay->guards);
-    PyMem_Free(replay->alike);
+    PyMem_Free(replay->sorted_guards);
     PyMem_Free(replay->guard_numbers);
     PyMem_Free(replay->outcomes);
     PyMem_Free(replay->constants);
     Py_XDECREF(replay->leaves);
     Py_XDECREF(replay->array_type);
     Py_XDECREF(replay->zeros);
-    Py_XDECREF((PyObject *)replay->alone);
+    Py_XDECREF((PyObject *)replay->uniform);
     Py_XDECREF((PyObject *)replay->batch);
     Py_XDECREF((PyObject *)replay->forward);
     type->tp_free(self);
@@ -63,13 +63,13 @@ static int copy_array(PyObject *object, size_t item, void **numbers, size_t *cou
 static int read_parts(Replay *replay, PyObject *list)
 {
     replay->part_count = (size_t)PyList_GET_SIZE(list);
-    replay->parts = PyMem_Calloc(replay->part_count + 1, sizeof(Part));
+    replay->parts = PyMem_Calloc(replay->part_count + 1, sizeof(ArgumentPart));
     if (replay->parts == NULL) {
         PyErr_NoMemory();
         return -1;
     }
     for (size_t k = 0; k < replay->part_count; k++) {
-        Part *part = &replay->parts[k];
+        ArgumentPart *part = &replay->parts[k];
         int kind;
         Py_ssize_t count, first;
         PyObject *shape, *entry = PyList_GET_ITEM(list, (Py_ssize_t)k);
@@ -80,12 +80,12 @@ static int read_parts(Replay *replay, PyObject *list)
         if (!PyArg_ParseTuple(entry, "innO!", &kind, &count, &first, &PyTuple_Type, &shape)) {
             return -1;
         }
-        if (kind < 0 || kind >= PART_KINDS || count < 0 || first < 0 || PyTuple_GET_SIZE(shape) > MOST_AXES) {
+        if (kind < 0 || kind >= ARGUMENT_KINDS || count < 0 || first < 0 || PyTuple_GET_SIZE(shape) > MOST_AXES) {
             PyErr_SetString(PyExc_ValueError,
                             "a damaged recording: arguments: expected a kind, a count, a place and up to 8 axes");
             return -1;
         }
-        part->kind = (PartKind)kind;
+        part->kind = (ArgumentKind)kind;
         part->count = (size_t)count;
         part->first = (size_t)first;
         part->axes = (int)PyTuple_GET_SIZE(shape);
@@ -123,8 +123,8 @@ static int check_part(const Replay *replay, size_t *k)
                         "a damaged recording: arguments: expected as many as the lists and tuples say");
         return -1;
     }
-    const Part *part = &replay->parts[(*k)++];
-    const bool nested = is_nested(part->kind), whole = is_whole(part->kind);
+    const ArgumentPart *part = &replay->parts[(*k)++];
+    const bool nested = is_nested(part->kind), whole = is_integer(part->kind);
     for (size_t item = 0; nested && item < part->count; item++) {
         if (check_part(replay, k) < 0) {
             return -1;
@@ -135,7 +135,7 @@ static int check_part(const Replay *replay, size_t *k)
         PyErr_SetString(PyExc_ValueError, "a damaged recording: arguments: expected places of numbers that there are");
         return -1;
     }
-    const int64_t bound = is_batch(part->kind) ? (int64_t)replay->batch->inputs : replay->alone->uniform_count;
+    const int64_t bound = is_batch(part->kind) ? (int64_t)replay->batch->inputs : replay->uniform->uniform_count;
     for (size_t item = 0; !nested && item < part->count; item++) {
         const int64_t slot = whole ? replay->integers[part->first + item].slot : replay->number_slots[part->first + item];
         if (slot < -1 || slot >= bound) {
@@ -148,10 +148,10 @@ static int check_part(const Replay *replay, size_t *k)
 
 static int check_replay(Replay *replay)
 {
-    const int32_t uniform = replay->alone->uniform_count;
+    const int32_t uniform = replay->uniform->uniform_count;
     const int64_t slots = (int64_t)uniform + replay->batch->varying_count;
     const Tape *batch = replay->batch, *forward = replay->forward;
-    if (batch->uniform_count != uniform || replay->alone->varying_count > 0 || batch->forward_only ||
+    if (batch->uniform_count != uniform || replay->uniform->varying_count > 0 || batch->forward_only ||
         forward->uniform_count != uniform || forward->inputs != batch->inputs || forward->outputs != batch->outputs ||
         forward->guards != batch->guards) {
         PyErr_SetString(PyExc_ValueError, "a damaged recording: expected tapes of one program");
@@ -197,10 +197,10 @@ static int check_guard_numbers(const Replay *replay, size_t count)
 }
 
 /* Number the slots as the tape does that runs without a batch; return -1 with an exception if there is no memory. */
-static int move_slots_of_replay(Replay *replay)
+static int reorder_slots_of_replay(Replay *replay)
 {
-    const Tape *alone = replay->alone;
-    if (alone->moved == NULL) {
+    const Tape *tape = replay->uniform;
+    if (tape->new_slots == NULL) {
         return 0;
     }
     if (replay->batch->varying_count > 0 || replay->batch->inputs > 0) {
@@ -208,30 +208,30 @@ static int move_slots_of_replay(Replay *replay)
                         "a damaged recording: expected slots that stay where they are beside those of a batch");
         return -1;
     }
-    const size_t uniform = (size_t)alone->uniform_count;
+    const size_t uniform = (size_t)tape->uniform_count;
     double *constants = PyMem_Malloc((uniform + 1) * sizeof *constants);
     if (constants == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    move_numbers(alone, replay->constants, constants, false);
+    reorder_numbers(tape, replay->constants, constants, false);
     PyMem_Free(replay->constants);
     replay->constants = constants;
     for (size_t k = 0; k < replay->leaf_count; k++) {
-        replay->leaf_slots[k] = moved_slot(alone, replay->leaf_slots[k]);
+        replay->leaf_slots[k] = new_slot(tape, replay->leaf_slots[k]);
     }
     for (size_t k = 0; k < replay->number_count; k++) {
-        replay->number_slots[k] = moved_slot(alone, replay->number_slots[k]);
+        replay->number_slots[k] = new_slot(tape, replay->number_slots[k]);
     }
     for (size_t k = 0; k < replay->integer_count; k++) {
-        replay->integers[k].slot = moved_slot(alone, (int32_t)replay->integers[k].slot);
+        replay->integers[k].slot = new_slot(tape, (int32_t)replay->integers[k].slot);
     }
     for (size_t k = 0; k < replay->output_count; k++) {
-        replay->output_slots[k] = moved_slot(alone, replay->output_slots[k]);
+        replay->output_slots[k] = new_slot(tape, replay->output_slots[k]);
     }
     for (size_t k = 0; k < replay->guard_count; k++) {
-        replay->guards[k].x = moved_slot(alone, replay->guards[k].x);
-        replay->guards[k].y = moved_slot(alone, replay->guards[k].y);
+        replay->guards[k].x = new_slot(tape, replay->guards[k].x);
+        replay->guards[k].y = new_slot(tape, replay->guards[k].y);
     }
     return 0;
 }
@@ -244,13 +244,13 @@ static int compare_guards(const void *one, const void *other)
 
 static int sort_guards(Replay *replay)
 {
-    replay->alike = PyMem_Malloc((replay->guard_count + 1) * sizeof *replay->alike);
-    if (replay->alike == NULL) {
+    replay->sorted_guards = PyMem_Malloc((replay->guard_count + 1) * sizeof *replay->sorted_guards);
+    if (replay->sorted_guards == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    memcpy(replay->alike, replay->guards, replay->guard_count * sizeof *replay->alike);
-    qsort(replay->alike, replay->guard_count, sizeof *replay->alike, compare_guards);
+    memcpy(replay->sorted_guards, replay->guards, replay->guard_count * sizeof *replay->sorted_guards);
+    qsort(replay->sorted_guards, replay->guard_count, sizeof *replay->sorted_guards, compare_guards);
     return 0;
 }
 
@@ -299,7 +299,7 @@ static PyObject *replay_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
     if (replay == NULL) {
         return NULL;
     }
-    replay->alone = (Tape *)Py_NewRef(alone);
+    replay->uniform = (Tape *)Py_NewRef(alone);
     replay->batch = (Tape *)Py_NewRef(batch);
     replay->forward = (Tape *)Py_NewRef(forward);
     replay->leaves = Py_NewRef(leaves);
@@ -324,9 +324,9 @@ static PyObject *replay_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
                copy_array(outcomes, 1, (void **)&replay->outcomes, &replay->outcome_count, "outcomes") == 0 &&
                check_guard_numbers(replay, number_count) == 0 &&
                read_parts(replay, parts) == 0 && check_replay(replay) == 0 && read_engine(replay, engine) == 0) {
-        if (constant_count == (size_t)replay->alone->uniform_count &&
+        if (constant_count == (size_t)replay->uniform->uniform_count &&
             replay->leaf_count == (size_t)PyTuple_GET_SIZE(leaves)) {
-            if (move_slots_of_replay(replay) == 0 && sort_guards(replay) == 0) {
+            if (reorder_slots_of_replay(replay) == 0 && sort_guards(replay) == 0) {
                 return (PyObject *)replay;
             }
         } else {
@@ -392,13 +392,13 @@ static void tree_dealloc(PyObject *self)
 }
 
 /* Tell whether two replays are for arguments of one structure, and give as many results in one way. */
-static bool are_alike(const Replay *one, const Replay *other)
+static bool have_same_structure(const Replay *one, const Replay *other)
 {
     bool alike = one->part_count == other->part_count && one->argument_count == other->argument_count &&
                  one->number_count == other->number_count && one->integer_count == other->integer_count &&
                  one->output_count == other->output_count && one->mean == other->mean;
     for (size_t k = 0; alike && k < one->part_count; k++) {
-        const Part *x = &one->parts[k], *y = &other->parts[k];
+        const ArgumentPart *x = &one->parts[k], *y = &other->parts[k];
         alike = x->kind == y->kind && x->axes == y->axes && x->count == y->count && x->first == y->first &&
                 memcmp(x->shape, y->shape, (size_t)x->axes * sizeof *x->shape) == 0;
     }
@@ -429,7 +429,7 @@ static PyObject *tree_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
     for (Py_ssize_t p = 0; p < count; p++) {
         PyObject *replay = PyTuple_GET_ITEM(replays, p);
         if (Py_TYPE(replay)->tp_dealloc != replay_dealloc ||
-            (p > 0 && !are_alike(tree->replays[0], (Replay *)replay))) {
+            (p > 0 && !have_same_structure(tree->replays[0], (Replay *)replay))) {
             PyErr_SetString(PyExc_TypeError, "Tree: expected replays for arguments of one structure");
             Py_DECREF(tree);
             return NULL;

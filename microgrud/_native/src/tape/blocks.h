@@ -12,8 +12,8 @@
 #include "ops/elementary_blocks.h"
 #include "tape/tape.h"
 
-/* The samples that one look at an instruction serves. A small network takes 8 % longer with half as many, for the looks,
- * and with four times as many, for the cache. */
+/* The samples of a block. A small network takes 8 % longer with half as many, because instructions are decoded more often,
+ * and with four times as many, because they do not fit the cache. */
 #define BLOCK 128
 #define ALIGNED __attribute__((aligned(64)))
 
@@ -21,16 +21,16 @@
 #define CONTRACTED __attribute__((noinline))
 #define PRAGMA_CONTRACTED _Pragma("clang fp contract(fast)")
 #else
-/* The compiler makes fused multiply-adds of products and sums here, and here alone; elsewhere FUSED asks for them. What is
- * inlined elsewhere follows the rule there. */
+/* The compiler fuses products and sums in functions with this attribute only, and in what is inlined into them;
+ * elsewhere FUSED asks for it. */
 #define CONTRACTED __attribute__((optimize("fp-contract=fast"), noinline))
 #define PRAGMA_CONTRACTED
 #endif
 
-/* 8 numbers that may begin anywhere. */
+/* 8 numbers at any address. */
 typedef double LooseVec __attribute__((vector_size(64), aligned(8), may_alias));
 
-/* 8 numbers; where the registers are shorter, the compiler takes several. */
+/* 8 numbers at an aligned address; where registers are shorter, the compiler takes several. */
 typedef double Vec __attribute__((vector_size(64), aligned(64), may_alias));
 
 #define load(p) (*(const Vec *)(p))
@@ -46,16 +46,17 @@ typedef int64_t Indices __attribute__((vector_size(64)));
 
 #define total(v) ((((v)[0] + (v)[1]) + ((v)[2] + (v)[3])) + (((v)[4] + (v)[5]) + ((v)[6] + (v)[7])))
 
-/* A block of samples: V[slot] holds BLOCK numbers of each slot that varies, A their adjoints; U and G are those of the
- * slots that are the same for all samples. Only the first `width` of a block are in use, a multiple of 8. */
+/* A block of samples. V holds BLOCK numbers of each varying slot, A their adjoints; U and G are the numbers and the
+ * adjoints of uniform slots. Only the first `width` samples are in use, a multiple of 8. */
 typedef struct {
     const Tape *tape;
     size_t width;
     double *V, *A;
     const double *U;
     double *G;
-    double *room;
-    double *suspicious; /* NaN for a sample with a number that is not finite, where the eager program may have raised */
+    double *scratch;    /* for operations over sequences */
+    /* NaN for a sample with a number that is not finite, for which the eager program may have raised */
+    double *suspicious;
 } Block;
 
 /* The loops for one instruction set. */
@@ -64,7 +65,7 @@ struct Blocks {
     void (*forward)(const Block *);
     void (*backward)(const Block *);
     void (*check_guards)(const Block *, double *);
-    /* without a batch */
+    /* for programs without a batch */
     bool (*forward_wide)(const int32_t *, double *);
     void (*backward_wide)(const int32_t *, const double *, double *);
     bool (*forward_wide_linear)(const int32_t *, double *);
@@ -77,10 +78,10 @@ struct Blocks {
 INSTRUCTION_SETS(DECLARE)
 #undef DECLARE
 
-/* dispatch.c: return the loops for the best instruction set that runs here, or with a name for that one; NULL if it does
- * not run here or there is none. */
+/* dispatch.c: return the loops for the best instruction set that runs here, or for the named one; NULL if that is
+ * unknown or does not run here. */
 INTERNAL const Blocks *find_blocks(const char *set);
-/* The names of all sets that run here, the best first, as a list. */
+/* Return the names of all sets that run here as a list, the best first. */
 INTERNAL PyObject *names_of_sets(void);
 
 static inline double *varying(const Tape *tape, double *numbers, int32_t slot)

@@ -5,7 +5,7 @@
 #include "tape/instructions.h"
 
 #define FAST OF_SET(elementary)
-#define WIDTH(block) ((block)->width & ~(size_t)7) /* so that the compiler knows of no rest */
+#define WIDTH(block) ((block)->width & ~(size_t)7) /* tells the compiler that no samples are left over */
 #define EIGHT_TIMES(x) ((Vec){(x), (x), (x), (x), (x), (x), (x), (x)})
 #define EACH(expression)                                                                                               \
     for (size_t i = 0; i < width; i++) {                                                                               \
@@ -23,7 +23,7 @@ TARGET static double sum_of(const Block *block, const double *x)
     return total(sum);
 }
 
-/* The totals of 8 vectors, in the order of `total`: three steps in which pairs of them become one. */
+/* Write the totals of 8 vectors, added in the order of `total`: each of three steps makes one vector of two. */
 TARGET LANE void totals(const Vec v[8], double sums[8])
 {
     Vec pairs[4], fours[2];
@@ -39,7 +39,7 @@ TARGET LANE void totals(const Vec v[8], double sums[8])
                         SHUFFLE(fours[0], fours[1], 4, 5, 6, 7, 12, 13, 14, 15);
 }
 
-/* out += the sum of w * x over pairs of a slot that varies and one that does not. */
+/* out += the sum of w * x over pairs of a varying slot x and a uniform slot w. */
 TARGET CONTRACTED static void add_weighted(const Block *block, double *restrict out, const int32_t *v,
                                                            const int32_t *u, size_t n)
 {
@@ -63,20 +63,20 @@ TARGET CONTRACTED static void add_weighted(const Block *block, double *restrict 
     }
 }
 
-/* Four sums at a time over the same numbers, which are loaded once for all of them: out[r] is U[base[r]], or without a
- * base zero or what it was, plus the sum over j of U[u[r][j * step]] * numbers[slots[j]], for `vectors` times 8 samples from
- * sample c on. */
+/* Compute four sums over the same numbers, which are loaded once, for `vectors` times 8 samples from sample c on.
+ * out[r] is a start plus the sum over j of U[u[r][j * step]] * numbers[slots[j]]. The start is U[base[r]]; without a
+ * base it is 0 if `assign`, and otherwise the old out[r]. */
 TARGET LANE void add_four_sums(double *const out[4], const double *restrict numbers,
                                                           const int32_t *slots, int32_t first_slot,
                                                           const double *restrict U, const int32_t *const u[4],
-                                                          size_t step, size_t n, const int32_t *base, bool fresh,
+                                                          size_t step, size_t n, const int32_t *base, bool assign,
                                                           size_t c, const int vectors)
 {
     PRAGMA_CONTRACTED
     Vec s[4][VECTORS];
     for (int r = 0; r < 4; r++) {
         for (int k = 0; k < vectors; k++) {
-            s[r][k] = base != NULL ? EIGHT_TIMES(U[base[r]]) : fresh ? EIGHT_TIMES(0.0) : load(out[r] + c + 8 * k);
+            s[r][k] = base != NULL ? EIGHT_TIMES(U[base[r]]) : assign ? EIGHT_TIMES(0.0) : load(out[r] + c + 8 * k);
         }
     }
     for (size_t j = 0; j < n; j++) {
@@ -97,15 +97,15 @@ TARGET LANE void add_four_sums(double *const out[4], const double *restrict numb
 
 TARGET CONTRACTED static void four_sums(const Block *block, double *const out[4], const double *numbers,
                                              const int32_t *slots, int32_t first_slot, const int32_t *const u[4],
-                                             size_t step, size_t n, const int32_t *base, bool fresh)
+                                             size_t step, size_t n, const int32_t *base, bool assign)
 {
     size_t c = 0;
     for (; c + 8 * VECTORS <= block->width; c += 8 * VECTORS) {
-        add_four_sums(out, numbers, slots, first_slot, block->U, u, step, n, base, fresh, c,
+        add_four_sums(out, numbers, slots, first_slot, block->U, u, step, n, base, assign, c,
                                  VECTORS);
     }
     for (; c < block->width; c += 8) {
-        add_four_sums(out, numbers, slots, first_slot, block->U, u, step, n, base, fresh, c,
+        add_four_sums(out, numbers, slots, first_slot, block->U, u, step, n, base, assign, c,
                                  1);
     }
 }
@@ -121,7 +121,7 @@ TARGET CONTRACTED static double inner(const Block *block, const double *restrict
     return total(a);
 }
 
-/* The inner products of four x with `columns` y, four or two: sums[r * columns + k]. */
+/* Write the inner products of four x with `columns` y, four or two, to sums[r * columns + k]. */
 TARGET LANE void inner_products(const Block *block, const double *const x[4],
                                                            const double *const y[4], const int columns, double sums[16])
 {
@@ -157,9 +157,9 @@ TARGET CONTRACTED static void inner_4x2(const Block *block, const double *const 
     inner_products(block, x, y, 2, sums);
 }
 
-/* To eight x at once their share of an adjoint g, and to their weights the inner products with it. */
+/* Add their shares of an adjoint g to eight x at once, and compute the inner products with g for their weights. */
 TARGET CONTRACTED static void eight_weighted(const Block *block, const double *restrict g,
-                                                             const int32_t *v, const int32_t *u, bool fresh,
+                                                             const int32_t *v, const int32_t *u, bool assign,
                                                              double sums[8])
 {
     PRAGMA_CONTRACTED
@@ -172,13 +172,13 @@ TARGET CONTRACTED static void eight_weighted(const Block *block, const double *r
         for (int k = 0; k < 8; k++) {
             double *a = block->A + (size_t)v[k] * BLOCK + i;
             s[k] += gi * load(block->V + (size_t)v[k] * BLOCK + i);
-            store(a, (fresh ? EIGHT_TIMES(0.0) : load(a)) + block->U[u[k]] * gi);
+            store(a, (assign ? EIGHT_TIMES(0.0) : load(a)) + block->U[u[k]] * gi);
         }
     }
     totals(s, sums);
 }
 
-/* NaN for the samples of which a number is not finite. */
+/* Mark samples with a number that is not finite: `suspicious` becomes NaN. */
 TARGET static void suspect(const Block *block, const double *restrict z)
 {
     double *restrict suspicious = block->suspicious;
@@ -210,10 +210,10 @@ TARGET static void forward_linear(const Block *block, const int32_t *code)
         const double *x = varying(block->tape, block->V, f.x[j]), *y = varying(block->tape, block->V, f.y[j]);
         EACH(out[i] = FUSED(x[i], y[i], out[i], HAS_FMA))
     }
-    suspect(block, out); /* in another order it may not have overflowed */
+    suspect(block, out); /* the eager sum, in another order, may be finite */
 }
 
-TARGET static void backward_linear(const Block *block, const int32_t *code, bool fresh)
+TARGET static void backward_linear(const Block *block, const int32_t *code, bool assign)
 {
     const Linear f = read_linear(code);
     const size_t width = WIDTH(block);
@@ -227,7 +227,7 @@ TARGET static void backward_linear(const Block *block, const int32_t *code, bool
     size_t done = 0;
     for (; done + 8 <= f.weighted; done += 8) {
         double sums[8];
-        eight_weighted(block, g, f.v + done, f.u + done, fresh, sums);
+        eight_weighted(block, g, f.v + done, f.u + done, assign, sums);
         for (size_t k = 0; k < 8; k++) {
             block->G[f.u[done + k]] += sums[k];
         }
@@ -235,7 +235,7 @@ TARGET static void backward_linear(const Block *block, const int32_t *code, bool
     for (size_t j = done; j < f.weighted; j++) {
         const double *x = V + (size_t)f.v[j] * BLOCK, w = block->U[f.u[j]];
         double *restrict a = A + (size_t)f.v[j] * BLOCK;
-        if (fresh) {
+        if (assign) {
             fill(block, a, 0.0);
         }
         if (!block->tape->is_constant[f.u[j]]) {
@@ -246,7 +246,7 @@ TARGET static void backward_linear(const Block *block, const int32_t *code, bool
     for (size_t j = 0; j < f.products; j++) {
         const double *x = varying(block->tape, V, f.x[j]), *y = varying(block->tape, V, f.y[j]);
         double *ax = varying(block->tape, A, f.x[j]), *ay = varying(block->tape, A, f.y[j]);
-        for (size_t i = 0; i < width; i++) { /* x and y may be one slot */
+        for (size_t i = 0; i < width; i++) { /* x and y may be the same slot */
             ax[i] = FUSED(g[i], y[i], ax[i], HAS_FMA);
             ay[i] = FUSED(g[i], x[i], ay[i], HAS_FMA);
         }
@@ -276,7 +276,7 @@ TARGET static void forward_matrix(const Block *block, const int32_t *code)
     }
 }
 
-TARGET static void backward_matrix(const Block *block, const int32_t *code, bool fresh)
+TARGET static void backward_matrix(const Block *block, const int32_t *code, bool assign)
 {
     const Matrix m = read_matrix(code);
     const size_t width = WIDTH(block);
@@ -284,7 +284,7 @@ TARGET static void backward_matrix(const Block *block, const int32_t *code, bool
     for (size_t r = 0; r < m.rows; r++) {
         G[m.base[r]] += sum_of(block, varying(block->tape, A, m.out[r]));
     }
-    /* To the x: the transposed product, whose rows are the columns. */
+    /* The adjoints of x: the transposed product, whose rows are the columns. */
     size_t j = 0;
     for (; j + 4 <= m.columns; j += 4) {
         double *a[4];
@@ -294,11 +294,11 @@ TARGET static void backward_matrix(const Block *block, const int32_t *code, bool
             u[k] = m.u + j + k;
         }
         four_sums(block, a, A, m.out, block->tape->uniform_count, u, m.columns, m.rows,
-                             NULL, fresh);
+                             NULL, assign);
     }
     for (; j < m.columns; j++) {
         double *restrict a = A + (size_t)m.v[j] * BLOCK;
-        if (fresh) {
+        if (assign) {
             fill(block, a, 0.0);
         }
         for (size_t r = 0; r < m.rows; r++) {
@@ -306,7 +306,7 @@ TARGET static void backward_matrix(const Block *block, const int32_t *code, bool
             EACH(a[i] = FUSED(w, g[i], a[i], HAS_FMA))
         }
     }
-    /* To the weights: the outer product, summed over the samples. */
+    /* The adjoints of the weights: the outer product, summed over the samples. */
     size_t r = 0;
     for (; r + 4 <= m.rows; r += 4) {
         const double *g[4], *x[4];
@@ -376,19 +376,18 @@ TARGET CONTRACTED static void spread(double g, const double *restrict x, double 
 
 /* --- one operation, number by number --- */
 
-/* Read an operand: the numbers of a block, those of a slot that is the same for all samples written out. */
-TARGET static const double *operand(const Block *block, int32_t slot, double *room)
+/* Return the numbers of an operand in a block; that of a uniform slot is written into a buffer as often. */
+TARGET static const double *operand(const Block *block, int32_t slot, double *buffer)
 {
     if (slot >= block->tape->uniform_count) {
         return varying(block->tape, block->V, slot);
     }
-    fill(block, room, block->U[slot]);
-    return room;
+    fill(block, buffer, block->U[slot]);
+    return buffer;
 }
 
-/* Add shares to the adjoint of an operand, or write them into a fresh one; to that of one that is the same for all
- * samples, their sum. */
-TARGET static void give(const Block *block, int32_t slot, const double *restrict share, bool fresh)
+/* Add shares to the adjoint of an operand, or assign them; add their sum to the adjoint of a uniform slot. */
+TARGET static void give(const Block *block, int32_t slot, const double *restrict share, bool assign)
 {
     if (slot < block->tape->uniform_count) {
         if (!block->tape->is_constant[slot]) {
@@ -398,7 +397,7 @@ TARGET static void give(const Block *block, int32_t slot, const double *restrict
     }
     const size_t width = WIDTH(block);
     double *restrict a = varying(block->tape, block->A, slot);
-    if (fresh) {
+    if (assign) {
         memcpy(a, share, width * sizeof(double));
         return;
     }
@@ -407,7 +406,7 @@ TARGET static void give(const Block *block, int32_t slot, const double *restrict
 
 /* --- softmax, and its logarithm --- */
 
-/* The greatest x of each sample. */
+/* Find the greatest x of each sample. */
 TARGET static void greatest(const Block *block, const Softmax *s, double *copy, double *restrict most)
 {
     const size_t width = WIDTH(block);
@@ -426,8 +425,8 @@ TARGET static void forward_softmax(const Block *block, const int32_t *code)
 {
     const Softmax s = read_softmax(code);
     const size_t width = WIDTH(block);
-    double *e = block->room, *most = e + s.n * BLOCK, *others = most + BLOCK, *difference = others + BLOCK;
-    uint8_t counted[BLOCK] = {0}; /* the greatest, whose exponential is 1 */
+    double *e = block->scratch, *most = e + s.n * BLOCK, *others = most + BLOCK, *difference = others + BLOCK;
+    uint8_t counted[BLOCK] = {0}; /* the greatest x was met, whose exponential is 1 */
     double copy[BLOCK] ALIGNED;
     for (size_t i = 0; i < width; i++) {
         others[i] = 0.0;
@@ -467,7 +466,7 @@ TARGET static void backward_softmax(const Block *block, const int32_t *code)
 {
     const Softmax s = read_softmax(code);
     const size_t width = WIDTH(block);
-    double *share = block->room, *most = share + s.n * BLOCK, *sum = most + BLOCK, *weighted = sum + BLOCK;
+    double *share = block->scratch, *most = share + s.n * BLOCK, *sum = most + BLOCK, *weighted = sum + BLOCK;
     double copy[BLOCK] ALIGNED;
     for (size_t i = 0; i < width; i++) {
         sum[i] = 0.0;
@@ -507,22 +506,22 @@ TARGET static void backward_softmax(const Block *block, const int32_t *code)
 TARGET static void tanh_and_slope(size_t width, const double *restrict x, double *restrict z,
                                                   double *restrict slope)
 {
-    uint64_t beyond = 0;
+    uint64_t above = 0;
     for (size_t i = 0; i < width; i++) {
         const Tanh both = lane_tanh_and_slope(x[i], HAS_FMA);
         z[i] = both.value;
         slope[i] = both.slope;
-        beyond |= mask_if(!(fabs(x[i]) <= TANH_LIMIT));
+        above |= mask_if(!(fabs(x[i]) <= TANH_LIMIT));
     }
-    for (size_t i = 0; beyond != 0 && i < width; i++) {
+    for (size_t i = 0; above != 0 && i < width; i++) {
         if (!(fabs(x[i]) <= TANH_LIMIT)) {
             slope[i] = kernel_sech_squared(x[i]);
         }
     }
 }
 
-/* Compute z = op(x, y, w) for `width` numbers; return whether one that is not finite is nothing to be suspicious of. */
-TARGET static bool values_of(int op, int exponent, size_t width,
+/* Compute z = op(x, y, w) for `width` numbers. */
+TARGET static void values_of(int op, int exponent, size_t width,
                                              const double *restrict x, const double *restrict y,
                                              const double *restrict w, double *restrict z)
 {
@@ -530,61 +529,61 @@ TARGET static bool values_of(int op, int exponent, size_t width,
     switch (op) {
     case OP_ADD:
         EACH(z[i] = x[i] + y[i])
-        return true;
+        return;
     case OP_SUBTRACT:
         EACH(z[i] = x[i] - y[i])
-        return true;
+        return;
     case OP_MULTIPLY:
         EACH(z[i] = x[i] * y[i])
-        return true;
+        return;
     case OP_NEGATE:
         EACH(z[i] = -x[i])
-        return true;
+        return;
     case OP_SQUARE:
         EACH(z[i] = x[i] * x[i])
-        return true;
+        return;
     case OP_ABS:
         EACH(z[i] = fabs(x[i]))
-        return true;
+        return;
     case OP_RELU:
         EACH(z[i] = x[i] <= 0.0 ? 0.0 : x[i])
-        return true;
+        return;
     case OP_CHAIN:
         EACH(z[i] = x[i] == 0.0 ? 0.0 : x[i] * y[i])
-        return false;
+        return;
     case OP_MAXIMUM:
         EACH(z[i] = x[i] >= y[i] || x[i] != x[i] ? x[i] : y[i])
-        return false;
+        return;
     case OP_MINIMUM:
         EACH(z[i] = x[i] <= y[i] || x[i] != x[i] ? x[i] : y[i])
-        return false;
+        return;
     case OP_TANH:
         FAST.tanh(x, z, width);
-        return true;
+        return;
     case OP_SIGMOID:
         FAST.sigmoid(x, z, width);
-        return true;
+        return;
     case OP_DIVIDE:
         EACH(z[i] = x[i] / y[i])
-        return false;
+        return;
     case OP_RECIPROCAL:
         EACH(z[i] = 1.0 / x[i])
-        return false;
+        return;
     case OP_SQRT:
         EACH(z[i] = sqrt(x[i]))
-        return false;
+        return;
     case OP_EXP:
         FAST.exp(x, z, width);
-        return false;
+        return;
     case OP_LOG:
         FAST.log(x, z, width);
-        return false;
+        return;
     case OP_SIN:
         FAST.sin(x, z, width);
-        return false;
+        return;
     case OP_COS:
         FAST.cos(x, z, width);
-        return false;
+        return;
     default:
         break;
     }
@@ -595,19 +594,18 @@ TARGET static bool values_of(int op, int exponent, size_t width,
     } else {
         EACH(z[i] = value_of((Op)op, x[i], y[i], w[i]))
     }
-    return false;
 }
 
-/* Compute what of the adjoints g of z = op(x, y, w) goes to the operands that are wanted: share[k] of operand k. */
+/* Compute the shares of the operands that are wanted, share[k] of operand k, from the adjoints g of z = op(x, y, w). */
 TARGET static void shares_of(int op, int exponent, size_t width,
                                              const double *restrict g, const double *restrict z,
                                              const double *restrict x, const double *restrict y,
-                                             const double *restrict w, unsigned wanted, double rooms[3][BLOCK],
+                                             const double *restrict w, unsigned wanted, double buffers[3][BLOCK],
                                              const double *share[3])
 {
-    double *first = rooms[0], *second = rooms[1], *room = second, *other = rooms[2];
+    double *first = buffers[0], *second = buffers[1], *spare = second, *other = buffers[2];
     for (int k = 0; k < 3; k++) {
-        share[k] = rooms[k];
+        share[k] = buffers[k];
     }
     width &= ~(size_t)7;
     switch (op) {
@@ -643,21 +641,21 @@ TARGET static void shares_of(int op, int exponent, size_t width,
         EACH(first[i] = g[i] / y[i]; second[i] = share_of(g[i], quotient_by_divisor(z[i], x[i], y[i])))
         return;
     case OP_TANH:
-        tanh_and_slope(width, x, other, room);
-        EACH(first[i] = g[i] * room[i])
+        tanh_and_slope(width, x, other, spare);
+        EACH(first[i] = g[i] * spare[i])
         return;
     case OP_SIGMOID:
-        EACH(room[i] = -fabs(x[i]))
-        FAST.exp(room, other, width);
+        EACH(spare[i] = -fabs(x[i]))
+        FAST.exp(spare, other, width);
         EACH(const double e = other[i]; first[i] = g[i] * (e / ((1.0 + e) * (1.0 + e))))
         return;
     case OP_SIN:
-        FAST.cos(x, room, width);
-        EACH(first[i] = g[i] * room[i])
+        FAST.cos(x, spare, width);
+        EACH(first[i] = g[i] * spare[i])
         return;
     case OP_COS:
-        FAST.sin(x, room, width);
-        EACH(first[i] = -(g[i] * room[i]))
+        FAST.sin(x, spare, width);
+        EACH(first[i] = -(g[i] * spare[i]))
         return;
     default:
         break;
@@ -674,7 +672,7 @@ TARGET static void shares_of(int op, int exponent, size_t width,
         double slopes[3] = {0.0};
         slopes_of((Op)op, z[i], x[i], y[i], w[i], wanted, slopes);
         for (size_t k = 0; k < 3; k++) {
-            rooms[k][i] = wanted >> k & 1 ? share_of(g[i], slopes[k]) : 0.0;
+            buffers[k][i] = wanted >> k & 1 ? share_of(g[i], slopes[k]) : 0.0;
         }
     }
 }
@@ -683,50 +681,51 @@ TARGET static void forward_simple(const Block *block, const int32_t *code)
 {
     const size_t n = (size_t)code[2];
     const int32_t *slots = code + 3;
-    double room[3][BLOCK] ALIGNED;
-    const double *x = operand(block, slots[0], room[0]);
-    const double *y = n > 1 ? operand(block, slots[1], room[1]) : x;
-    const double *w = n > 2 ? operand(block, slots[2], room[2]) : x;
+    double buffers[3][BLOCK] ALIGNED;
+    const double *x = operand(block, slots[0], buffers[0]);
+    const double *y = n > 1 ? operand(block, slots[1], buffers[1]) : x;
+    const double *w = n > 2 ? operand(block, slots[2], buffers[2]) : x;
     double *z = varying(block->tape, block->V, code[1]);
-    if (code[0] == CODE_TANH) { /* with the slope, which the backward pass finds in a slot of its own */
+    if (code[0] == CODE_TANH) { /* with the derivative, which the backward pass reads from a slot */
         tanh_and_slope(WIDTH(block), x, z, varying(block->tape, block->V, code[4]));
         return;
     }
     const int exponent = small_exponent(block->tape, code, block->U);
-    if (!values_of(code[0], exponent, block->width, x, y, w, z)) {
+    values_of(code[0], exponent, block->width, x, y, w, z);
+    if (!never_raises(code[0])) {
         suspect(block, z);
     }
 }
 
-TARGET static void backward_tanh(const Block *block, const int32_t *code, bool fresh)
+TARGET static void backward_tanh(const Block *block, const int32_t *code, bool assign)
 {
     const size_t width = WIDTH(block);
     const double *restrict g = varying(block->tape, block->A, code[1]);
     const double *restrict slope = varying(block->tape, block->V, code[4]);
     double *restrict a = varying(block->tape, block->A, code[3]);
-    if (fresh) {
+    if (assign) {
         EACH(a[i] = g[i] * slope[i])
     } else {
         EACH(a[i] += g[i] * slope[i])
     }
 }
 
-TARGET static void backward_simple(const Block *block, const int32_t *code, unsigned fresh)
+TARGET static void backward_simple(const Block *block, const int32_t *code, unsigned assign)
 {
     const Tape *tape = block->tape;
     const size_t n = (size_t)code[2];
     const int32_t *slots = code + 3;
-    double room[3][BLOCK] ALIGNED, shares[3][BLOCK] ALIGNED;
-    const double *x = operand(block, slots[0], room[0]);
-    const double *y = n > 1 ? operand(block, slots[1], room[1]) : x;
-    const double *w = n > 2 ? operand(block, slots[2], room[2]) : x;
+    double buffers[3][BLOCK] ALIGNED, shares[3][BLOCK] ALIGNED;
+    const double *x = operand(block, slots[0], buffers[0]);
+    const double *y = n > 1 ? operand(block, slots[1], buffers[1]) : x;
+    const double *w = n > 2 ? operand(block, slots[2], buffers[2]) : x;
     const double *z = varying(tape, block->V, code[1]), *g = varying(tape, block->A, code[1]), *share[3];
     const unsigned wanted = wanted_slopes(tape, slots, n);
     const int exponent = small_exponent(tape, code, block->U);
     shares_of(code[0], exponent, block->width, g, z, x, y, w, wanted, shares, share);
     for (size_t k = 0; k < n; k++) {
         if (wanted >> k & 1) {
-            give(block, slots[k], share[k], fresh >> k & 1);
+            give(block, slots[k], share[k], assign >> k & 1);
         }
     }
 }
@@ -745,14 +744,14 @@ static inline double *adjoint_at(const Block *block, int32_t slot, size_t i)
     return slot < uniform ? block->G + slot : block->A + (size_t)(slot - uniform) * BLOCK + i;
 }
 
-static inline void gather(const Block *block, const int32_t *slots, size_t n, size_t i, double *room)
+static inline void gather(const Block *block, const int32_t *slots, size_t n, size_t i, double *xs)
 {
     for (size_t k = 0; k < n; k++) {
-        room[k] = number_at(block, slots[k], i);
+        xs[k] = number_at(block, slots[k], i);
     }
 }
 
-/* The index has been checked against the number of items. */
+/* The caller has checked the index. */
 TARGET static void forward_take(const Block *block, const int32_t *code)
 {
     double *z = varying(block->tape, block->V, code[1]);
@@ -775,10 +774,10 @@ TARGET static void forward_sequence(const Block *block, const int32_t *code)
 {
     const size_t n = (size_t)code[2];
     const int32_t *slots = code + 3;
-    double *z = varying(block->tape, block->V, code[1]), *room = block->room;
+    double *z = varying(block->tape, block->V, code[1]), *xs = block->scratch;
     for (size_t i = 0; i < block->width; i++) {
-        gather(block, slots, n, i, room);
-        z[i] = sequence_number((Op)code[0], room, n, room + n);
+        gather(block, slots, n, i, xs);
+        z[i] = sequence_number((Op)code[0], xs, n, xs + n);
     }
     suspect(block, z);
 }
@@ -788,13 +787,13 @@ TARGET static void backward_sequence(const Block *block, const int32_t *code)
     const size_t n = (size_t)code[2];
     const int32_t *slots = code + 3;
     const double *z = varying(block->tape, block->V, code[1]), *g = varying(block->tape, block->A, code[1]);
-    double *room = block->room, *slopes = room + n, *scratch = room + 2 * n;
+    double *xs = block->scratch, *slopes = xs + n, *rest = xs + 2 * n;
     for (size_t i = 0; i < block->width; i++) {
         if (g[i] == 0.0) {
             continue;
         }
-        gather(block, slots, n, i, room);
-        sequence_slopes((Op)code[0], z[i], room, n, slopes, scratch);
+        gather(block, slots, n, i, xs);
+        sequence_slopes((Op)code[0], z[i], xs, n, slopes, rest);
         for (size_t k = 0; k < n; k++) {
             *adjoint_at(block, slots[k], i) += share_of(g[i], slopes[k]);
         }
@@ -803,7 +802,7 @@ TARGET static void backward_sequence(const Block *block, const int32_t *code)
 
 /* --- guards --- */
 
-/* Where one does not hold, its number is put into `failed`, unless that has one. */
+/* Put the number of a guard that does not hold into `failed`, unless an earlier one has failed. */
 #define CHECK(comparison)                                                                                              \
     if (guard->outcome) {                                                                                              \
         EACH(failed[i] = failed[i] != 0.0 || (comparison) ? failed[i] : number)                                        \
@@ -814,11 +813,11 @@ TARGET static void backward_sequence(const Block *block, const int32_t *code)
 TARGET static void check_guards(const Block *block, double *restrict failed)
 {
     const size_t width = WIDTH(block);
-    double room[2][BLOCK] ALIGNED;
+    double buffers[2][BLOCK] ALIGNED;
     for (size_t k = 0; k < block->tape->guards; k++) {
         const Guard *guard = &block->tape->guard_list[k];
-        const double *restrict x = operand(block, guard->x, room[0]);
-        const double *restrict y = operand(block, guard->y, room[1]);
+        const double *restrict x = operand(block, guard->x, buffers[0]);
+        const double *restrict y = operand(block, guard->y, buffers[1]);
         const double number = (double)(k + 1);
         switch (guard->symbol) {
         case Py_LT:
@@ -884,10 +883,10 @@ TARGET static void backward_block(const Block *block)
         const int32_t *code = tape->code + tape->starts[k];
         switch (code[0]) {
         case CODE_LINEAR:
-            backward_linear(block, code, tape->fresh[k]);
+            backward_linear(block, code, tape->first_writes[k]);
             break;
         case CODE_MATRIX:
-            backward_matrix(block, code, tape->fresh[k]);
+            backward_matrix(block, code, tape->first_writes[k]);
             break;
         case CODE_TAKE:
             backward_take(block, code);
@@ -899,11 +898,11 @@ TARGET static void backward_block(const Block *block)
         case CODE_DETACH:
             break;
         case CODE_TANH:
-            backward_tanh(block, code, tape->fresh[k]);
+            backward_tanh(block, code, tape->first_writes[k]);
             break;
         default:
             if (code[0] < OP_LAST_TERNARY) {
-                backward_simple(block, code, tape->fresh[k]);
+                backward_simple(block, code, tape->first_writes[k]);
             } else {
                 backward_sequence(block, code);
             }
@@ -913,26 +912,26 @@ TARGET static void backward_block(const Block *block)
 
 /* --- without a batch: the same operation on many numbers --- */
 
-/* Read `count` numbers; the room holds the last of them again, up to a multiple of 8. Those that stand in a row are read
- * where they are. */
+/* Return `count` numbers, gathered in a buffer, where the last one is repeated up to a multiple of 8. Consecutive slots
+ * are read in place. */
 TARGET static const double *gathered(const double *numbers, const int32_t *slots, size_t count,
-                                                     bool in_a_row, double *restrict room)
+                                                     bool is_row, double *restrict buffer)
 {
-    if (in_a_row && count % 8 == 0) {
+    if (is_row && count % 8 == 0) {
         return numbers + slots[0];
     }
     for (size_t i = 0; i < count; i++) {
-        room[i] = numbers[slots[i]];
+        buffer[i] = numbers[slots[i]];
     }
     for (size_t i = count; i % 8 != 0; i++) {
-        room[i] = numbers[slots[count - 1]];
+        buffer[i] = numbers[slots[count - 1]];
     }
-    return room;
+    return buffer;
 }
 
-/* The part of a wide instruction from the i-th result on. */
+/* A part of a wide instruction: at most BLOCK of its results. */
 typedef struct {
-    const int32_t *slots[4]; /* of results, and of operands */
+    const int32_t *slots[4]; /* of the results, and of each operand */
     size_t count;
 } Piece;
 
@@ -945,42 +944,42 @@ LANE Piece piece_of(const Wide *wide, size_t start)
     return piece;
 }
 
-/* Write operands that are one number again and again, once for all pieces. */
-TARGET static void spread_same(const Wide *wide, const double *U, double room[4][BLOCK])
+/* Write out operands that are the same slot for all results, once for all pieces. */
+TARGET static void spread_same(const Wide *wide, const double *U, double buffers[4][BLOCK])
 {
     for (size_t k = 1; k <= wide->arity; k++) {
         for (size_t i = 0; i < BLOCK && wide->same >> k & 1; i++) {
-            room[k][i] = U[wide->slots[k * wide->n]];
+            buffers[k][i] = U[wide->slots[k * wide->n]];
         }
     }
 }
 
-/* Return the numbers of operand k of a piece, from 1, or of the results. What there is none of, or a small exponent,
- * nobody reads. */
+/* Return the numbers of operand k of a piece, from 1; 0 stands for the results. Operands that do not exist, and small
+ * exponents, are not read. */
 TARGET static const double *operand_of_piece(const Wide *wide, const Piece *piece,
-                                                             const double *U, size_t k, double *room)
+                                                             const double *U, size_t k, double *buffer)
 {
     if (k > wide->arity || wide->same >> k & 1 || (k == 2 && wide->exponent > 0)) {
-        return room;
+        return buffer;
     }
-    return gathered(U, piece->slots[k], piece->count, wide->rows >> k & 1, room);
+    return gathered(U, piece->slots[k], piece->count, wide->rows >> k & 1, buffer);
 }
 
 TARGET static bool forward_wide(const int32_t *code, double *U)
 {
     const Wide wide = read_wide(code, U);
-    double room[4][BLOCK] ALIGNED;
+    double buffers[4][BLOCK] ALIGNED;
     bool fine = true;
-    spread_same(&wide, U, room);
+    spread_same(&wide, U, buffers);
     for (size_t start = 0; start < wide.n; start += BLOCK) {
         const Piece piece = piece_of(&wide, start);
         const double *x[3];
         for (size_t k = 0; k < 3; k++) {
-            x[k] = operand_of_piece(&wide, &piece, U, k + 1, room[k + 1]);
+            x[k] = operand_of_piece(&wide, &piece, U, k + 1, buffers[k + 1]);
         }
         const size_t width = (piece.count + 7) / 8 * 8;
-        double *z = room[0];
-        const bool safe = values_of(wide.op, wide.exponent, width, x[0], x[1], x[2], z);
+        double *z = buffers[0];
+        values_of(wide.op, wide.exponent, width, x[0], x[1], x[2], z);
         if (wide.rows & 1) {
             memcpy(U + piece.slots[0][0], z, piece.count * sizeof(double));
         } else {
@@ -988,7 +987,7 @@ TARGET static bool forward_wide(const int32_t *code, double *U)
                 U[piece.slots[0][i]] = z[i];
             }
         }
-        if (!safe) {
+        if (!never_raises(wide.op)) {
             double doubt = 0.0;
             for (size_t i = 0; i < width; i++) {
                 doubt += z[i] - z[i];
@@ -1011,13 +1010,13 @@ TARGET static void add_to_row(double *restrict a, const double *restrict g,
 TARGET static void backward_wide(const int32_t *code, const double *U, double *G)
 {
     const Wide wide = read_wide(code, U);
-    double room[4][BLOCK] ALIGNED, adjoints[BLOCK] ALIGNED, shares[3][BLOCK] ALIGNED;
-    spread_same(&wide, U, room);
+    double buffers[4][BLOCK] ALIGNED, adjoints[BLOCK] ALIGNED, shares[3][BLOCK] ALIGNED;
+    spread_same(&wide, U, buffers);
     for (size_t start = 0; start < wide.n; start += BLOCK) {
         const Piece piece = piece_of(&wide, start);
         const double *x[4], *share[3];
         for (size_t k = 0; k < 4; k++) {
-            x[k] = operand_of_piece(&wide, &piece, U, k, room[k]);
+            x[k] = operand_of_piece(&wide, &piece, U, k, buffers[k]);
         }
         const double *g = gathered(G, piece.slots[0], piece.count, wide.rows & 1, adjoints);
         const size_t width = (piece.count + 7) / 8 * 8;
@@ -1079,7 +1078,7 @@ TARGET CONTRACTED static bool forward_wide_dot(const int32_t *code, double *U)
         const size_t some = wide.n - r < 8 ? wide.n - r : 8;
         Vec s[8];
         for (size_t k = 0; k < 8; k++) {
-            const size_t row = r + (k < some ? k : some - 1); /* the last one again */
+            const size_t row = r + (k < some ? k : some - 1); /* repeat the last row */
             x[k] = U + wide.x[row];
             y[k] = U + wide.y[row];
             s[k] = EIGHT_TIMES(-0.0);

@@ -1,30 +1,24 @@
-/* The check of a program before the interpreter takes it.
+/* The check of a program before it becomes a Tape.
  *
- * The loops of the interpreter index without a look at bounds. So nothing becomes a Tape of which an instruction is undefined, is
- * longer or shorter than its numbers say, names a slot that is not there or not where that instruction looks for it,
- * reads a slot that varies before anything has been written to it, writes to one that is given, or, unless it runs
- * forward only, writes one twice. What is wrong is a ValueError that says in which instruction.
+ * The loops of the interpreter do not check bounds. So this file refuses a program if an instruction has an unknown
+ * code or a wrong length, if it names a slot that does not exist or is of the wrong kind, reads a varying slot before
+ * something was written to it, writes to an input, or writes a slot twice (which programs that run forward only may
+ * do). The ValueError says which instruction it is.
  *
- * A tape without slots that vary is one for run_alone, whose sums are written in another way than those of a batch.
+ * A tape without varying slots is a program for run_alone, in which sums are written in another form than in those of a
+ * batch.
  */
 #include "tape/blocks.h"
 #include "tape/instructions.h"
 
-/* Operations whose value or slopes ops.h leaves to Python: BY_PYTHON is NaN here, so that each sample would be one for
- * the function itself. Programs with such an operation are for the interpreter in NumPy. */
-bool is_left_to_python(int op)
-{
-    return op == OP_FLOOR_DIVIDE || op == OP_HYPOT || op == OP_MODULO || op == OP_NORM || op == OP_ROUND_DIGITS;
-}
-
-/* What is known of a slot so far. A number that is the same for all samples may be there before the program begins. */
+/* The state of a slot so far. A uniform slot may be UNKNOWN and hold a number: the caller gives it. */
 typedef enum { UNKNOWN = 0, READ, WRITTEN, GIVEN } SlotState;
 
 typedef struct {
     const Tape *tape;
-    const int32_t *code; /* of the instruction at hand */
-    size_t length;       /* how many numbers it has */
-    size_t k;            /* which one it is */
+    const int32_t *code; /* of the current instruction */
+    size_t length;       /* of its code, in numbers */
+    size_t k;            /* its index */
     uint8_t *states;     /* a SlotState for each slot */
     int64_t slots;
 } Check;
@@ -37,7 +31,7 @@ static bool complain(const Check *check, const char *what, long long got)
 
 /* --- numbers of an instruction --- */
 
-/* The length of an instruction, of which some numbers are counts of others. */
+/* Check the length of an instruction, which follows from the counts in it. */
 static bool has_length(const Check *check, size_t expected)
 {
     if (check->length == expected) {
@@ -105,7 +99,7 @@ static bool reads_varying(const Check *check, const int32_t *slots, size_t n)
     return reads(check, slots, n);
 }
 
-/* Slots that are given as indices among those that vary. */
+/* Read slots that are given as indices among the varying ones. */
 static bool reads_indices(const Check *check, const int32_t *indices, size_t n)
 {
     for (size_t j = 0; j < n; j++) {
@@ -120,7 +114,7 @@ static bool reads_indices(const Check *check, const int32_t *indices, size_t n)
     return true;
 }
 
-/* Neighbouring slots, from the first one on. */
+/* Read consecutive slots, from the first one on. */
 static bool reads_row(const Check *check, int32_t first, size_t n)
 {
     for (size_t j = 0; j < n; j++) {
@@ -136,7 +130,7 @@ static bool reads_row(const Check *check, int32_t first, size_t n)
     return true;
 }
 
-/* The result goes where the instructions of this tape write: to what varies, if anything does. */
+/* Write results: to varying slots, or to uniform slots in a program that has no others. */
 static bool writes(const Check *check, const int32_t *slots, size_t n)
 {
     const bool alone = check->tape->varying_count == 0;
@@ -155,7 +149,7 @@ static bool writes(const Check *check, const int32_t *slots, size_t n)
 
 /* --- instructions --- */
 
-static bool check_linear_alone(const Check *check)
+static bool check_linear_uniform(const Check *check)
 {
     const int32_t *code = check->code;
     if (!has_at_least(check, 4) || !counts(check, 2, 4)) {
@@ -214,7 +208,7 @@ static bool check_softmax(const Check *check)
     if (!has_length(check, 2 + 2 * n) || !reads(check, code + 2 + n, n)) {
         return false;
     }
-    for (size_t j = 0; j < n; j++) { /* -1 for one that no one asks for */
+    for (size_t j = 0; j < n; j++) { /* -1 for a result that is not used */
         if (code[2 + j] != -1 && !writes(check, code + 2 + j, 1)) {
             return false;
         }
@@ -222,7 +216,7 @@ static bool check_softmax(const Check *check)
     return true;
 }
 
-/* The caller compares the index with the number of items: it has to be a number that the caller gives. */
+/* The index of a table. It has to be an argument, because the caller compares it with the number of items. */
 static bool check_take(const Check *check)
 {
     const int32_t *code = check->code;
@@ -241,7 +235,7 @@ static bool check_take(const Check *check)
     return reads(check, code + 4, (size_t)code[2]) && writes(check, code + 1, 1);
 }
 
-/* A tanh with a slot more, which takes its slope. */
+/* A tanh with one more slot, for its derivative. */
 static bool check_tanh(const Check *check)
 {
     const int32_t *code = check->code;
@@ -275,7 +269,7 @@ static bool check_instruction(const Check *check)
     const int32_t op = check->code[0];
     switch (op) {
     case CODE_LINEAR:
-        return alone ? check_linear_alone(check) : check_linear(check);
+        return alone ? check_linear_uniform(check) : check_linear(check);
     case CODE_MATRIX:
         return alone ? complain(check, "an instruction without a batch", op) : check_matrix(check);
     case CODE_TANH:
@@ -287,10 +281,10 @@ static bool check_instruction(const Check *check)
     case CODE_SOFTMAX:
     case CODE_LOG_SOFTMAX:
         return check_softmax(check);
-    case CODE_DETACH: /* in a batch of what varies */
+    case CODE_DETACH: /* in a batch, of a varying slot */
         return check_operation(check) && (alone || reads_varying(check, check->code + 3, 1));
     default:
-        if (op < 0 || op >= OP_COUNT || OPERATION_NAMES[op] == NULL || is_left_to_python(op)) {
+        if (op < 0 || op >= OP_COUNT || OPERATION_NAMES[op] == NULL || is_left_to_python((Op)op)) {
             return complain(check, "the number of an instruction", op);
         }
         return check_operation(check);
@@ -324,7 +318,7 @@ static bool check_code(Check *check)
     return true;
 }
 
-/* The slots that are read, or written, without an instruction. */
+/* Check the slots of inputs, which are written without an instruction, or those of outputs. */
 static bool check_ends(const Check *check, const int32_t *slots, size_t n, bool write, const char *what)
 {
     for (size_t j = 0; j < n; j++) {
@@ -364,7 +358,6 @@ static bool check_guards(const Check *check, size_t numbers)
     return true;
 }
 
-/* Tell whether a tape can be run; if not, an error is set. */
 bool check_tape(const Tape *tape, size_t guard_numbers)
 {
     const int64_t slots = (int64_t)tape->uniform_count + tape->varying_count;

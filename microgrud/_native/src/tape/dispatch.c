@@ -1,4 +1,4 @@
-/* The choice of the instruction set: once for each tape. */
+/* The choice of the instruction set, which each Tape makes once. */
 #include "tape/blocks.h"
 
 static const Blocks *const SETS[] = {

@@ -1,12 +1,12 @@
-/* The instructions of a program: their numbers, and readers of what they are made of. microgrud/tape/lowering.py and the
- * builder write them; check.c has seen them before anything here reads one.
+/* The instructions of a program: their codes, and readers of their numbers. The builder writes them, check.c checks
+ * them.
  */
 #ifndef MICROGRUD_INSTRUCTIONS_H
 #define MICROGRUD_INSTRUCTIONS_H
 
 #include "tape/tape.h"
 
-/* Instructions beside the operations of the table. */
+/* The codes of instructions that are no operations of the table. */
 enum {
     CODE_LINEAR = 1000,
     CODE_MATRIX,
@@ -16,7 +16,7 @@ enum {
     CODE_SOFTMAX,
     CODE_LOG_SOFTMAX,
     CODE_TANH,
-    /* those that wide.h makes of several */
+    /* made by wide.c of several others */
     CODE_WIDE,
     CODE_WIDE_LINEAR,
     CODE_WIDE_DOT
@@ -39,7 +39,7 @@ static inline Linear read_linear(const int32_t *code)
     return f;
 }
 
-/* out[r] = U[base[r]] + sum over j of U[u[r][j]] * v[j]; the v as indices among the slots that vary. */
+/* out[r] = U[base[r]] + sum over j of U[u[r][j]] * v[j]. The v are given as indices among the varying slots. */
 typedef struct {
     size_t rows, columns;
     const int32_t *out, *base, *v, *u;
@@ -54,7 +54,7 @@ static inline Matrix read_matrix(const int32_t *code)
     return m;
 }
 
-/* All of softmax(x) or of log(softmax(x)) at once: out[k] is the slot of the k-th result, or -1 if no one asks for it. */
+/* All results of softmax(x) or log(softmax(x)): out[k] is the slot of result k, or -1 if it is not used. */
 typedef struct {
     size_t n;
     const int32_t *out, *x;
@@ -66,7 +66,7 @@ static inline Softmax read_softmax(const int32_t *code)
     return s;
 }
 
-/* bias plus the inner product of two stretches of neighbouring slots. */
+/* bias plus the inner product of two rows of consecutive slots. */
 typedef struct {
     int32_t out, bias, x, y;
     size_t n;
@@ -78,16 +78,16 @@ static inline Dot read_dot(const int32_t *code)
     return d;
 }
 
-/* One operation on up to three operands, n times: the slots of the results, then those of each operand. */
-enum { WIDE_HEAD = 8 }; /* numbers before them */
+/* One operation on up to three operands, n times. The slots of the results come first, then those of each operand. */
+enum { WIDE_HEAD = 8 }; /* numbers before the slots */
 
 typedef struct {
     int op;
     size_t arity, n;
-    unsigned rows;   /* bit 0 if the results stand in a row, bit k for operand k, from 1 */
-    unsigned same;   /* bit k if operand k, from 1, is one slot n times */
-    unsigned wanted; /* of which operands derivatives are asked for, from bit 0 */
-    int exponent;    /* of a power, if it is the constant 1 or 2; otherwise 0 */
+    unsigned rows;   /* bit 0 if the results are consecutive slots, bit k for operand k, from 1 */
+    unsigned same;   /* bit k if operand k, from 1, is the same slot n times */
+    unsigned wanted; /* operands whose derivatives are wanted, from bit 0 */
+    int exponent;    /* of a power with the constant exponent 1 or 2; otherwise 0 */
     const int32_t *slots;
 } Wide;
 
@@ -105,7 +105,8 @@ static inline Wide read_wide(const int32_t *code, const double *U)
     return wide;
 }
 
-/* n sums, each with as many plain terms and pairs: the slots of the results, of each term, of each x, of each y. */
+/* n sums with the same number of terms and pairs. The slots of the results come first, then those of each term, each x,
+ * each y. */
 typedef struct {
     size_t plain, pairs, n;
     const int32_t *slots;
@@ -117,7 +118,7 @@ static inline WideLinear read_wide_linear(const int32_t *code)
     return wide;
 }
 
-/* n inner products of stretches of one length. */
+/* n inner products of rows of the same length. */
 typedef struct {
     size_t length, n;
     const int32_t *out, *bias, *x, *y;
@@ -130,13 +131,14 @@ static inline WideDot read_wide_dot(const int32_t *code)
     return wide;
 }
 
-/* An adjoint of 0 passes nothing on, whatever the slope is; nor does a rule that says so. */
+/* The product of an adjoint and a slope; 0 for an adjoint of 0, whatever the slope is, and where there is no
+ * dependence. */
 static inline double share_of(double adjoint, double slope)
 {
     return adjoint == 0.0 || is_nothing(slope) ? 0.0 : adjoint * slope;
 }
 
-/* The sum of numbers of which one is not finite, or a partial sum overflows, divided by n. */
+/* The sum, divided by n, of numbers that are not all finite or whose partial sums overflow. */
 static inline double sum_out_of_range(const double *xs, size_t n, double divisor)
 {
     double sum = 0.0;
@@ -146,7 +148,7 @@ static inline double sum_out_of_range(const double *xs, size_t n, double divisor
     return sum / divisor * 0x1p64;
 }
 
-/* The value over a sequence also where the engine asks Python, for which it has a NaN: nobody asks Python here. */
+/* The value over a sequence, also where the engine gets NaN and asks Python: nobody asks Python here. */
 static inline double sequence_number(Op op, const double *xs, size_t n, double *scratch)
 {
     const double z = sequence_value(op, xs, n, scratch);
@@ -160,7 +162,7 @@ static inline double sequence_number(Op op, const double *xs, size_t n, double *
     return isinf(greatest) ? greatest : z;
 }
 
-/* Return which slopes of an operation on up to three operands are asked for, as bits. */
+/* Return bits of the operands, up to three, whose slopes are wanted. */
 static inline unsigned wanted_slopes(const Tape *tape, const int32_t *slots, size_t n)
 {
     unsigned wanted = 0;
@@ -175,7 +177,7 @@ static inline bool is_power(int32_t op)
     return op == OP_POW;
 }
 
-/* Return the exponent of a power if it is the constant 1 or 2, and 0 for anything else: pow takes 20 times as long. */
+/* Return the exponent of a power with the constant exponent 1 or 2, and 0 otherwise: pow takes 20 times as long. */
 static inline int small_exponent(const Tape *tape, const int32_t *code, const double *U)
 {
     if (!is_power(code[0]) || code[4] >= tape->uniform_count || !tape->is_constant[code[4]]) {

@@ -1,7 +1,5 @@
-/* The module microgrud._native.tape: its types, and the numbers that Python writes programs with.
- *
- * The essay in tape.h says what a program is; a replay (replay/replay.h) is one with all that a call of a compiled
- * function does.
+/* The module microgrud._native.tape: its types, and the codes that programs are written with. The essay in tape.h
+ * explains what a program is; a Replay (replay/replay.h) does all of a call of a compiled function.
  */
 #if !defined(__GNUC__) && !defined(__clang__)
 #error "The tape's interpreter takes the vector extensions of GCC or Clang; where it is not built, the one in NumPy runs."
@@ -11,12 +9,12 @@
 #include "tape/blocks.h"
 #include "tape/instructions.h"
 
-/* The number of each operation of the table that C has rules for, by its name. */
+/* Return the codes of the operations that C has rules for, by name. */
 static PyObject *operation_codes(void)
 {
     PyObject *codes = PyDict_New();
     for (int op = 0; codes != NULL && op < OP_COUNT; op++) {
-        if (OPERATION_NAMES[op] == NULL || is_left_to_python(op)) {
+        if (OPERATION_NAMES[op] == NULL || is_left_to_python((Op)op)) {
             continue;
         }
         PyObject *number = PyLong_FromLong(op);
@@ -59,7 +57,7 @@ static int execute(PyObject *module)
     return 0;
 }
 
-/* total(numbers): their sum, in the order in which replays add. */
+/* total(numbers): their sum, added in the order of replays. */
 static PyObject *total_of_array(PyObject *Py_UNUSED(module), PyObject *object)
 {
     Py_buffer view;

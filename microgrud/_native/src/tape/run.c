@@ -1,15 +1,16 @@
-/* All samples of a batch: in blocks, in chunks of blocks, and chunks on several threads.
+/* A batch: its samples in blocks, blocks in chunks, and chunks on several threads.
  *
- * What a sample gives, in one variant, depends on that sample alone, whatever else is in its block: the same bits in
- * any batch. Without a batch (alone.h) sums are taken in another order, and may differ in the last digits. Sums
- * over samples are those of the blocks in their order, and of the chunks in theirs, whichever thread they ran on.
+ * The results of a sample depend on that sample and on the instruction set, and not on the rest of its block: they have
+ * the same bits in any batch. Without a batch (uniform.c) sums are taken in another order, and may differ in the last
+ * digits. Sums over samples are those of the blocks in their order, and of the chunks in theirs, whichever thread they
+ * ran on.
  */
 #include "tape/run.h"
 #include "tape/blocks.h"
 #include "tape/instructions.h"
 
-/* Samples to a chunk, of which a thread takes one after the other; more if there were more chunks than MOST_CHUNKS,
- * each of which has sums of its own. */
+/* The samples of a chunk, the work that a thread takes at a time. Chunks are larger if there would be more than
+ * MOST_CHUNKS, because each has its own sums. */
 #define CHUNK 4096
 #define MOST_CHUNKS 64
 
@@ -23,7 +24,7 @@ static size_t workspace_size(const Tape *tape)
     return ((size_t)tape->varying_count * 2 + tape->longest + 4) * BLOCK;
 }
 
-/* Return room for a block, or NULL if there is no memory. With the GIL. */
+/* Return memory for a block, or NULL if there is none. With the GIL. */
 static double *take_workspace(Tape *tape)
 {
     double *workspace = tape->spare;
@@ -62,7 +63,8 @@ static void read_chosen_rows(const Batch *batch, const Column *column, size_t st
     }
 }
 
-/* The samples of a block from `start` on; those beyond the last are the last again, which is no other trouble. */
+/* Read the samples of a block from `start` on. Lanes that are left over repeat the last sample, which adds no errors of
+ * their own. */
 static void read_inputs(const Block *block, const Batch *batch, size_t start, size_t lanes)
 {
     const Tape *tape = block->tape;
@@ -89,8 +91,8 @@ static void read_inputs(const Block *block, const Batch *batch, size_t start, si
     }
 }
 
-/* Write down what becomes of each sample; return whether any of them is done. */
-static bool judge(const Block *block, const Batch *batch, size_t start, size_t lanes)
+/* Write the status of each sample; return whether any of them is DONE. */
+static bool set_status(const Block *block, const Batch *batch, size_t start, size_t lanes)
 {
     const Tape *tape = block->tape;
     int32_t *status = batch->status + start;
@@ -122,7 +124,8 @@ static void clear_adjoints(const Block *block)
     }
 }
 
-/* Only samples that are done have an adjoint: from the others 0 comes, or NaN where they have numbers like that. */
+/* Give the outputs of samples that are DONE their adjoints. The others get 0, from which 0 comes, or NaN where their
+ * numbers are not finite. */
 static void seed(const Block *block, const Batch *batch, size_t start, size_t lanes)
 {
     const Tape *tape = block->tape;
@@ -136,7 +139,7 @@ static void seed(const Block *block, const Batch *batch, size_t start, size_t la
     }
 }
 
-/* Write those of the samples that are done; return whether all of them are finite. */
+/* Write the derivatives of the samples that are DONE; return whether all of them are finite. */
 static bool write_input_gradients(const Block *block, const Batch *batch, size_t start, size_t lanes)
 {
     const Tape *tape = block->tape;
@@ -187,67 +190,67 @@ static bool all_done(const Batch *batch, size_t start, size_t stop)
 
 /* --- Ctrl-C --- */
 
-/* Instructions times samples between two checks for Ctrl-C: some 10 ms. */
+/* Instructions times samples between two checks for Ctrl-C: about 10 ms. */
 #define WORK_PER_CHECK ((size_t)1 << 24)
 
-/* Chunks of a batch, which several threads take one after the other. */
+/* The chunks of a batch, which threads take one after the other. */
 typedef struct {
     const Tape *tape;
     const Batch *batch;
-    size_t size, count, next; /* of chunks; the next is under the lock, as is `stop` */
-    double *totals;           /* G for each chunk */
-    bool *fine;               /* likewise */
+    size_t size, count, next; /* of the chunks; the lock guards `next` and `stop` */
+    double *totals;           /* the G of each chunk */
+    bool *fine;               /* for each chunk, whether its derivatives are finite */
     bool stop;
     PyThread_type_lock lock;
 } Chunks;
 
-/* The check for Ctrl-C: the thread that was called asks Python, the others ask whether that one has stopped. */
+/* The check for Ctrl-C. The thread that Python called asks Python; the others ask whether that thread has stopped. */
 typedef struct {
-    PyThreadState *called; /* while it has let go of the GIL */
-    const Chunks *chunks;  /* of another thread; otherwise NULL */
-    size_t work;           /* since the last check */
-    bool raised;           /* whether the handler has raised an exception, which is set */
-} Listener;
+    PyThreadState *called; /* while the GIL is released */
+    const Chunks *chunks;  /* NULL in the thread that Python called */
+    size_t work;           /* done since the last check */
+    bool raised;           /* the handler has raised an exception, which is set */
+} InterruptCheck;
 
-static bool is_interrupted(Listener *listener, size_t work)
+static bool is_interrupted(InterruptCheck *check, size_t work)
 {
-    listener->work += work;
-    if (listener->work < WORK_PER_CHECK) {
+    check->work += work;
+    if (check->work < WORK_PER_CHECK) {
         return false;
     }
-    listener->work = 0;
-    const Chunks *chunks = listener->chunks;
+    check->work = 0;
+    const Chunks *chunks = check->chunks;
     if (chunks != NULL) {
         PyThread_acquire_lock(chunks->lock, WAIT_LOCK);
         const bool stop = chunks->stop;
         PyThread_release_lock(chunks->lock);
         return stop;
     }
-    PyEval_RestoreThread(listener->called);
-    listener->raised = PyErr_CheckSignals() < 0;
-    listener->called = PyEval_SaveThread();
-    return listener->raised;
+    PyEval_RestoreThread(check->called);
+    check->raised = PyErr_CheckSignals() < 0;
+    check->called = PyEval_SaveThread();
+    return check->raised;
 }
 
-/* Run the samples from `start` to `stop`, and add the derivatives of those that are done to G, which holds zeros. Return
- * false if they are not finite: it may be the fault of the others, so that those that were done are LEFT, and have their
- * turn without them. Where that is ignored, there have to be others: they are no part of what is ignored. After Ctrl-C
- * nothing holds of what is written. */
+/* Run the samples from `start` to `stop`, and add the derivatives of those that are DONE to G, which holds zeros.
+ * Return false if the derivatives are not finite. The other samples may be to blame, so that those that were DONE
+ * become LEFT, and are run again without the others. With `ignore` that takes others: they do not count as ignored.
+ * After Ctrl-C nothing that was written counts. */
 static bool run_chunk(const Tape *tape, const Batch *batch, size_t start, size_t stop, double *workspace, double *G,
-                      Listener *listener)
+                      InterruptCheck *check)
 {
     Block block = block_in(tape, workspace, batch->U, G);
     bool fine = true;
     for (size_t first = start; first < stop; first += BLOCK) {
         const size_t lanes = stop - first < BLOCK ? stop - first : BLOCK;
-        if (is_interrupted(listener, tape->length * lanes)) {
+        if (is_interrupted(check, tape->length * lanes)) {
             return false;
         }
         block.width = (lanes + 7) / 8 * 8;
         read_inputs(&block, batch, first, lanes);
         memset(block.suspicious, 0, block.width * sizeof(double));
         tape->blocks->forward(&block);
-        const bool any = judge(&block, batch, first, lanes);
+        const bool any = set_status(&block, batch, first, lanes);
         for (size_t k = 0; k < tape->outputs; k++) {
             memcpy(batch->outputs + k * batch->samples + first, varying(tape, block.V, tape->output_slots[k]),
                    lanes * sizeof(double));
@@ -275,11 +278,11 @@ static bool run_chunk(const Tape *tape, const Batch *batch, size_t start, size_t
 typedef struct {
     Chunks *chunks;
     double *workspace;
-    PyThread_type_lock running; /* held until the thread is done */
+    PyThread_type_lock running; /* held until the thread has finished */
 } Worker;
 
 /* Run the next chunk; return false if there is none. */
-static bool run_next_chunk(Chunks *chunks, double *workspace, Listener *listener)
+static bool run_next_chunk(Chunks *chunks, double *workspace, InterruptCheck *check)
 {
     PyThread_acquire_lock(chunks->lock, WAIT_LOCK);
     const size_t k = chunks->stop ? chunks->count : chunks->next++;
@@ -290,20 +293,20 @@ static bool run_next_chunk(Chunks *chunks, double *workspace, Listener *listener
     const size_t start = k * chunks->size, samples = chunks->batch->samples;
     const size_t stop = samples - start < chunks->size ? samples : start + chunks->size;
     double *G = chunks->totals + k * (size_t)chunks->tape->uniform_count;
-    chunks->fine[k] = run_chunk(chunks->tape, chunks->batch, start, stop, workspace, G, listener);
+    chunks->fine[k] = run_chunk(chunks->tape, chunks->batch, start, stop, workspace, G, check);
     return true;
 }
 
 static void work(void *argument)
 {
     Worker *worker = argument;
-    Listener listener = {NULL, worker->chunks, 0, false};
-    while (run_next_chunk(worker->chunks, worker->workspace, &listener)) {
+    InterruptCheck check = {NULL, worker->chunks, 0, false};
+    while (run_next_chunk(worker->chunks, worker->workspace, &check)) {
     }
     PyThread_release_lock(worker->running);
 }
 
-/* Start a thread; return false, and leave nothing behind, if that cannot be. */
+/* Start a thread; return false, with everything freed, if that fails. */
 static bool start_worker(Worker *worker, Chunks *chunks)
 {
     worker->chunks = chunks;
@@ -323,7 +326,7 @@ static bool start_worker(Worker *worker, Chunks *chunks)
     return false;
 }
 
-/* Run all chunks, this thread and others. Return -1 with an exception. */
+/* Run all chunks on this thread and others. Return -1 with an exception. */
 static int run_chunks(Chunks *chunks, double *workspace, size_t threads)
 {
     Worker *workers = threads > 1 ? PyMem_Calloc(threads - 1, sizeof *workers) : NULL;
@@ -340,13 +343,13 @@ static int run_chunks(Chunks *chunks, double *workspace, size_t threads)
     while (started + 1 < threads && start_worker(&workers[started], chunks)) {
         started++;
     }
-    Listener listener = {PyEval_SaveThread(), NULL, 0, false};
-    while (!listener.raised && run_next_chunk(chunks, workspace, &listener)) {
+    InterruptCheck check = {PyEval_SaveThread(), NULL, 0, false};
+    while (!check.raised && run_next_chunk(chunks, workspace, &check)) {
     }
-    PyEval_RestoreThread(listener.called);
+    PyEval_RestoreThread(check.called);
     Py_BEGIN_ALLOW_THREADS
     PyThread_acquire_lock(chunks->lock, WAIT_LOCK);
-    chunks->stop = listener.raised; /* otherwise the others finish the chunks that they are in */
+    chunks->stop = check.raised; /* otherwise the others finish the chunks that they are in */
     PyThread_release_lock(chunks->lock);
     for (size_t k = 0; k < started; k++) {
         PyThread_acquire_lock(workers[k].running, WAIT_LOCK);
@@ -357,7 +360,7 @@ static int run_chunks(Chunks *chunks, double *workspace, size_t threads)
     Py_END_ALLOW_THREADS
     PyThread_free_lock(chunks->lock);
     PyMem_Free(workers);
-    return listener.raised ? -1 : 0;
+    return check.raised ? -1 : 0;
 }
 
 static int run_batch_in_chunks(Tape *tape, const Batch *batch, double *workspace, size_t size, size_t threads,
@@ -394,13 +397,13 @@ int run_batch(Tape *tape, const Batch *batch, size_t threads, double *G)
     const size_t size = smallest > CHUNK ? smallest : CHUNK;
     int status = 0;
     if (batch->samples <= size) {
-        Listener listener = {PyEval_SaveThread(), NULL, 0, false};
-        const bool fine = run_chunk(tape, batch, 0, batch->samples, workspace, G, &listener);
+        InterruptCheck check = {PyEval_SaveThread(), NULL, 0, false};
+        const bool fine = run_chunk(tape, batch, 0, batch->samples, workspace, G, &check);
         if (!fine && is_backward(batch)) {
             memset(G, 0, (size_t)tape->uniform_count * sizeof(double));
         }
-        PyEval_RestoreThread(listener.called);
-        status = listener.raised ? -1 : 0;
+        PyEval_RestoreThread(check.called);
+        status = check.raised ? -1 : 0;
     } else {
         status = run_batch_in_chunks(tape, batch, workspace, size, threads, G);
     }

@@ -1,40 +1,40 @@
-/* A batch: its columns, what becomes of its samples, and how it is run. */
+/* Batches: the columns of the inputs, the rows of the outputs, and the run. */
 #ifndef MICROGRUD_RUN_H
 #define MICROGRUD_RUN_H
 
 #include "tape/tape.h"
 
-/* Of workspaces up to this size, one is kept for the next call, and room for results likewise: 4 MB. */
+/* A workspace, and memory for results, of up to this many numbers (4 MB) is kept for the next call. */
 #define MOST_SPARE ((size_t)1 << 19)
 
-/* The numbers of one input: of sample i at numbers[i * stride], as doubles or as int64_t. */
+/* The numbers of one input. That of sample i is numbers[i * stride], a double, or an int64_t if it is `whole`. */
 typedef struct {
     const void *numbers;
     size_t stride;
     bool whole;
 } Column;
 
-/* Where the derivatives by one input go; nowhere if it is NULL. */
+/* The place for the derivatives with respect to one input; NULL if they are not wanted. */
 typedef struct {
     double *numbers;
     size_t stride;
 } GradientColumn;
 
 typedef struct {
-    const int32_t *rows; /* which rows of the columns the samples are; NULL for all of them in their order */
+    const int32_t *rows; /* the rows of the samples in the columns; NULL for all in their order */
     const Column *inputs;
     const GradientColumn *gradients;
     const double *U;
-    const double *seeds;   /* a row for each output, or NULL: then each output has one weight for all samples */
-    const double *weights; /* or NULL: no derivatives are asked for */
+    const double *seeds;   /* a row for each output, or NULL: then each output has one weight */
+    const double *weights; /* or NULL if no derivatives are wanted */
     double *outputs;       /* a row for each output */
     int32_t *status;
     size_t samples;
-    bool ignore; /* infinities and NaN, which are as good as other numbers then */
+    bool ignore; /* treat infinities and NaN as ordinary numbers */
 } Batch;
 
-/* Run a batch, with the GIL, which is let go of meanwhile: outputs and `status` of each sample, and derivatives of those
- * that are done added to G, which holds zeros. Return -1 with an exception set. */
+/* Run a batch. The caller has the GIL, which is released meanwhile. Write the outputs and the status of each sample,
+ * and add the derivatives of the samples that are DONE to G, which must hold zeros. Return -1 with an exception set. */
 INTERNAL int run_batch(Tape *tape, const Batch *batch, size_t threads, double *G);
 
 INTERNAL bool all_finite(const double *numbers, size_t count);

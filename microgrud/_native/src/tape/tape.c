@@ -1,11 +1,11 @@
-/* Tapes as objects of Python: what is read, checked and prepared before a program runs, and the two calls that run it. */
+/* The type Tape: a program is read, checked and prepared; two methods run it. */
 #include "tape/tape.h"
 
 #include "tape/blocks.h"
 #include "tape/instructions.h"
 #include "tape/run.h"
 
-static int read_ints(PyObject *object, int32_t **numbers, size_t *count, const char *what)
+static int copy_ints(PyObject *object, int32_t **numbers, size_t *count, const char *what)
 {
     Py_buffer view;
     if (PyObject_GetBuffer(object, &view, PyBUF_CONTIG_RO | PyBUF_FORMAT) < 0) {
@@ -39,8 +39,8 @@ static void tape_dealloc(PyObject *self)
     PyMem_Free(tape->guard_list);
     PyMem_Free(tape->constant_slots);
     PyMem_Free(tape->is_constant);
-    PyMem_Free(tape->fresh);
-    PyMem_Free(tape->moved);
+    PyMem_Free(tape->first_writes);
+    PyMem_Free(tape->new_slots);
     PyMem_Free(tape->cleared_slots);
     free(tape->spare);
     type->tp_free(self);
@@ -71,12 +71,12 @@ static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
     tape->forward_only = forward_only != 0;
     size_t guard_numbers;
     int32_t *guard_list = NULL;
-    if (read_ints(code, &tape->code, &tape->length, "code") < 0 ||
-        read_ints(starts, &tape->starts, &tape->count, "starts") < 0 ||
-        read_ints(inputs, &tape->input_slots, &tape->inputs, "inputs") < 0 ||
-        read_ints(outputs, &tape->output_slots, &tape->outputs, "outputs") < 0 ||
-        read_ints(guards, &guard_list, &guard_numbers, "guards") < 0 ||
-        read_ints(constants, &tape->constant_slots, &tape->constants, "constants") < 0) {
+    if (copy_ints(code, &tape->code, &tape->length, "code") < 0 ||
+        copy_ints(starts, &tape->starts, &tape->count, "starts") < 0 ||
+        copy_ints(inputs, &tape->input_slots, &tape->inputs, "inputs") < 0 ||
+        copy_ints(outputs, &tape->output_slots, &tape->outputs, "outputs") < 0 ||
+        copy_ints(guards, &guard_list, &guard_numbers, "guards") < 0 ||
+        copy_ints(constants, &tape->constant_slots, &tape->constants, "constants") < 0) {
         Py_DECREF(tape);
         return NULL;
     }
@@ -113,7 +113,7 @@ static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
         Py_DECREF(tape);
         return NULL;
     }
-    if (find_fresh_adjoints(tape) < 0 || widen(tape) < 0 || (movable && move_slots(tape) < 0)) {
+    if (find_first_writes(tape) < 0 || widen(tape) < 0 || (movable && reorder_slots(tape) < 0)) {
         Py_DECREF(tape);
         return NULL;
     }
@@ -208,7 +208,7 @@ static PyObject *tape_run(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* run_alone(uniform, gradients): forward, or with gradients backward, without a batch. */
+/* run_alone(uniform, gradients): run a program without a batch forward, or with gradients backward. */
 static PyObject *tape_run_alone(PyObject *self, PyObject *args)
 {
     const Tape *tape = (Tape *)self;
@@ -227,25 +227,25 @@ static PyObject *tape_run_alone(PyObject *self, PyObject *args)
     int fine = -1;
     if (read_doubles(uniform_object, &views[0], &U, n, PyBUF_CONTIG, "uniform") == 0 &&
         read_doubles(gradients_object, &views[1], &G, n, PyBUF_CONTIG, "gradients") == 0) {
-        double *room = PyMem_RawMalloc((3 * tape->longest + 2 * n + 1) * sizeof(double));
-        if (room == NULL || U == NULL) {
+        double *scratch = PyMem_RawMalloc((3 * tape->longest + 2 * n + 1) * sizeof(double));
+        if (scratch == NULL || U == NULL) {
             PyErr_NoMemory();
         } else {
-            double *numbers = room, *adjoints = numbers + n, *rest = adjoints + n;
+            double *numbers = scratch, *adjoints = numbers + n, *rest = adjoints + n;
             Py_BEGIN_ALLOW_THREADS
-            move_numbers(tape, U, numbers, false);
+            reorder_numbers(tape, U, numbers, false);
             fine = 1;
             if (G == NULL) {
-                fine = forward_alone(tape, numbers, rest);
-                move_numbers(tape, numbers, U, true);
+                fine = forward_uniform(tape, numbers, rest);
+                reorder_numbers(tape, numbers, U, true);
             } else {
-                move_numbers(tape, G, adjoints, false);
-                backward_alone(tape, numbers, adjoints, rest);
-                move_numbers(tape, adjoints, G, true);
+                reorder_numbers(tape, G, adjoints, false);
+                backward_uniform(tape, numbers, adjoints, rest);
+                reorder_numbers(tape, adjoints, G, true);
             }
             Py_END_ALLOW_THREADS
         }
-        PyMem_RawFree(room);
+        PyMem_RawFree(scratch);
     }
     for (int k = 0; k < 2; k++) {
         if (views[k].obj != NULL) {
@@ -259,7 +259,7 @@ static PyMethodDef tape_methods[] = {
     {"run", tape_run, METH_VARARGS,
      "run($self, samples, inputs, uniform, seeds, outputs, gradients, uniform_gradients, status, ignore, threads, /)\n"
      "--\n\n"
-     "Run the program over a batch; without seeds forward alone."},
+     "Run the program over a batch; without seeds only forward."},
     {"run_alone", tape_run_alone, METH_VARARGS,
      "run_alone($self, uniform, gradients, /)\n--\n\nRun it without a batch: forward, or with gradients backward."},
     {NULL, NULL, 0, NULL},

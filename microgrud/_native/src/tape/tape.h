@@ -1,7 +1,59 @@
-/* What a recorded program is to the interpreter: instructions as numbers, slots, and blocks of samples.
+/* The tape: recorded programs, and how they run.
  *
- * A slot is the same for all samples, and holds one number, or it varies, and holds one a sample. Slots that are the
- * same come first; microgrud/tape/lowering.py writes the instructions.
+ * compile() records a function once, as a graph. The builder (builder/build.h) turns the graph into programs, and this
+ * folder runs them for other arguments: without nodes, without Python, and for many samples at a time.
+ *
+ * Slots. A program computes with numbered slots. A slot holds a number of the computation: an argument, a parameter, a
+ * constant, a result. A *uniform* slot holds one number, which is the same for all samples of a batch. A *varying* slot
+ * holds one number for each sample. Uniform slots come first. For
+ *
+ *      def loss(x, t):                       batched over x and t; the Values w and b are parameters
+ *          y = tanh(w * x + b)
+ *          return (y - t) ** 2 if y > t else t - y
+ *
+ * the recording of a sample with y > t has twelve slots:
+ *
+ *               uniform: U                       varying: V, a column of a block for each slot
+ *             0     1     2     3         4      5      6       7        8       9      10        11
+ *          +-----+-----+-----+-----+   +------+------+------+---------+------+-------+---------+-------+
+ *          |  w  |  b  |  2  |  0  |   | x[0] | t[0] | w*x  | w*x + b |  y   | y - t | ( )**2  | slope |  sample 0
+ *          +-----+-----+-----+-----+   | x[1] | t[1] |      |         |      |       |         |       |  sample 1
+ *             G: their adjoints        |  :   |  :   |  :   |    :    |  :   |   :   |    :    |   :   |
+ *                                      |      |      |      |         |      |       |         |       |  sample 127
+ *                                      +------+------+------+---------+------+-------+---------+-------+
+ *                                         A: their adjoints, in a block of the same shape
+ *
+ * Programs. A program is a list of instructions. An instruction is a few integers: its code, the slots that it writes,
+ * the slots that it reads. A recording has two programs. One computes the uniform slots that depend on no sample, once
+ * for a call; here it is empty. The other one runs for each sample:
+ *
+ *      multiply  6 = 0 * 4              code, result, number of operands, operands
+ *      add       7 = 6 + 1
+ *      tanh      8 = tanh(7), 11 = its derivative, which the backward pass reads
+ *      subtract  9 = 8 - 5
+ *      pow      10 = 9 ** 2
+ *
+ * The backward pass runs the list from its end, and adds adjoints instead of values. The codes are the operations of
+ * ops/ops.h and those of instructions.h: sums of products, products of matrices, tables, softmax. A program that runs
+ * forward only may write several results into one slot, one after the other (builder/liveness.c).
+ *
+ * Guards. The recording holds for samples that take the branches it has taken. A guard is such a branch, `8 > 5 was
+ * true`, and is checked once the values are there. A sample that fails one is left to another recording, or to the
+ * function itself.
+ *
+ * Blocks. Samples run in blocks of 128: each instruction is decoded once for a block, and its loop works on vectors of
+ * samples that stay in the cache. The loops are compiled for each instruction set (blocks_avx512.c, blocks_avx2.c,
+ * blocks_baseline.c); dispatch.c chooses the best one for the processor. 32 blocks are a chunk, and chunks run on
+ * several threads.
+ *
+ * From Python's numbers to a run, by file:
+ *
+ *   - tape.c reads the arrays that make a Tape, and has the methods of the type;
+ *   - check.c refuses whatever would read or write outside of the slots;
+ *   - first_writes.c finds adjoints that can be assigned instead of cleared and added to;
+ *   - wide.c and reorder.c turn many equal instructions of a program without a batch into vector loops;
+ *   - uniform.c runs a program without a batch; run.c runs blocks, chunks and threads;
+ *   - replay/ does all of a call of a compiled function, from its arguments to its result.
  */
 #ifndef MICROGRUD_TAPE_H
 #define MICROGRUD_TAPE_H
@@ -12,9 +64,12 @@
 
 #include "ops/ops.h"
 
-/* What became of a sample: it is done; or the eager program may have raised; or its derivatives are still to be had, in a
- * batch without such others. A number above 0 is that of the first guard, counted from 1, that does not hold. */
-enum { DONE = 0, SUSPICIOUS = -1, LEFT = -2 };
+/* The status of a sample after a run. A number above 0 is that of the first guard, counted from 1, that does not hold. */
+enum {
+    DONE = 0,
+    SUSPICIOUS = -1, /* a number is not finite: the eager program may have raised */
+    LEFT = -2,       /* its derivatives are missing, because others of its batch are not finite: run it without them */
+};
 
 /* A branch that was taken: `x symbol y` was `outcome`. */
 typedef struct {
@@ -27,7 +82,7 @@ typedef struct Blocks Blocks;
 struct Tape {
     PyObject_HEAD
     int32_t uniform_count, varying_count;
-    bool forward_only; /* its slots have one result after the other: there is no backward pass */
+    bool forward_only; /* its slots are reused: there is no backward pass */
     size_t count;      /* of instructions */
     int32_t *code;
     size_t length; /* of the code */
@@ -35,16 +90,16 @@ struct Tape {
     size_t inputs, outputs, guards;
     int32_t *input_slots, *output_slots;
     Guard *guard_list;
-    int32_t *constant_slots; /* whose adjoints nobody asks for: they may be infinite where all others are not */
+    int32_t *constant_slots; /* their adjoints are not wanted, and may be infinite where all others are finite */
     size_t constants;
-    bool *is_constant; /* likewise, by the slot */
-    int32_t *moved;    /* where each slot is now (moves.h); NULL if none has moved */
-    uint8_t *fresh; /* for each instruction, which operands' adjoints it writes instead of adding to them */
-    int32_t *cleared_slots; /* whose adjoints have to be zeros before a backward pass */
+    bool *is_constant; /* the same, by slot */
+    int32_t *new_slots;    /* the place of each slot (reorder.c); NULL if none has moved */
+    uint8_t *first_writes; /* for each instruction, bits of the operands whose adjoints the backward pass assigns */
+    int32_t *cleared_slots; /* their adjoints have to be cleared before a backward pass */
     size_t cleared;
-    size_t longest; /* operation over a sequence */
-    const Blocks *blocks; /* the loops of an instruction set: blocks.h */
-    double *spare; /* a workspace from the last call, for the next */
+    size_t longest; /* number of operands of an operation over a sequence */
+    const Blocks *blocks; /* the loops for an instruction set */
+    double *spare; /* a workspace, kept for the next call */
 };
 
 static inline bool holds(const Guard *guard, double x, double y)
@@ -72,35 +127,34 @@ static inline bool holds(const Guard *guard, double x, double y)
     return answer == (bool)guard->outcome;
 }
 
-/* check.c: tell whether a tape can be run; if not, an error is set. */
+/* check.c: tell whether a tape can be run; set an error if not. */
 INTERNAL bool check_tape(const Tape *tape, size_t guard_numbers);
-INTERNAL bool is_left_to_python(int op);
 
-/* fresh.c, wide.c and moves.c: prepare a tape that was checked. Return -1 with an exception if there is no memory. */
-INTERNAL int find_fresh_adjoints(Tape *tape);
+/* first_writes.c, wide.c and reorder.c: prepare a tape that was checked. Return -1 with an exception if there is no memory. */
+INTERNAL int find_first_writes(Tape *tape);
 INTERNAL int widen(Tape *tape);
 INTERNAL void mark_rows(int32_t *code);
-INTERNAL int move_slots(Tape *tape);
+INTERNAL int reorder_slots(Tape *tape);
 
-/* moves.c: copy the numbers of all slots to where they are now, or back. */
-INTERNAL void move_numbers(const Tape *tape, const double *from, double *to, bool back);
+/* reorder.c: copy the numbers of all slots to their places, or back. */
+INTERNAL void reorder_numbers(const Tape *tape, const double *from, double *to, bool back);
 
-/* Where a slot is now. */
-static inline int32_t moved_slot(const Tape *tape, int32_t slot)
+/* Return the place of a slot. */
+static inline int32_t new_slot(const Tape *tape, int32_t slot)
 {
-    return tape->moved == NULL || slot < 0 ? slot : tape->moved[slot];
+    return tape->new_slots == NULL || slot < 0 ? slot : tape->new_slots[slot];
 }
 
-/* alone.c: run a program without a batch. Forward, return whether every number is finite that the eager program could not
- * have gone on without. The room is for three times as many numbers as the longest operation over a sequence has. */
-INTERNAL bool forward_alone(const Tape *tape, double *U, double *room);
-INTERNAL void backward_alone(const Tape *tape, const double *U, double *G, double *room);
+/* uniform.c: run a program without a batch. The forward pass tells whether all numbers are finite where the eager
+ * program may raise otherwise. `scratch` has room for three times the numbers of the longest sequence. */
+INTERNAL bool forward_uniform(const Tape *tape, double *U, double *scratch);
+INTERNAL void backward_uniform(const Tape *tape, const double *U, double *G, double *scratch);
 
 /* tape.c */
 extern INTERNAL PyType_Spec tape_spec;
 INTERNAL bool is_tape(PyObject *object);
 
-/* Read an array of at least so many doubles; NULL for None. Return -1 on error. */
+/* Get the numbers of an array of at least `least` doubles; NULL for None. Return -1 on error. */
 INTERNAL int read_doubles(PyObject *object, Py_buffer *view, double **numbers, size_t least, int flags, const char *what);
 
 #endif

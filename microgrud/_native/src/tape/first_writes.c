@@ -1,14 +1,14 @@
-/* Which adjoints a backward pass writes before it adds to them: only the others have to be zeros at its start, and that
- * is a twentieth of its time.
+/* First writes: where a backward pass can assign an adjoint instead of adding to it. Only the other adjoints have to be
+ * cleared before the pass, which takes a twentieth of its time.
  */
 #include "tape/instructions.h"
 
 typedef struct {
     Tape *tape;
-    bool *touched; /* of the slots that vary, whether their adjoints hold a number by now */
+    bool *touched; /* by index among the varying slots: their adjoints hold a number */
 } Touches;
 
-/* Tell whether a slot varies, and its adjoint holds nothing yet; from now on it does. */
+/* Tell whether a slot varies and its adjoint holds nothing yet; mark that it does from now on. */
 static bool touches_first(Touches *touches, int32_t slot)
 {
     const int32_t own = slot - touches->tape->uniform_count;
@@ -19,7 +19,7 @@ static bool touches_first(Touches *touches, int32_t slot)
     return true;
 }
 
-/* See to it that an adjoint is a number when it is read, or added to. */
+/* Have an adjoint cleared before the pass, unless something is written to it earlier. */
 static void clear_first(Touches *touches, int32_t slot)
 {
     if (slot >= 0 && touches_first(touches, slot)) {
@@ -34,7 +34,8 @@ static void clear_all_first(Touches *touches, const int32_t *slots, size_t n)
     }
 }
 
-/* Return whether all of these, as indices among the slots that vary, are written first here, each of them once. */
+/* Return 1 if all of these slots, given as indices among the varying ones, are written here first, each of them once.
+ */
 static uint8_t all_first(Touches *touches, const int32_t *v, size_t n)
 {
     const int32_t uniform = touches->tape->uniform_count;
@@ -45,7 +46,7 @@ static uint8_t all_first(Touches *touches, const int32_t *v, size_t n)
     if (first == n) {
         return 1;
     }
-    for (size_t k = 0; k < first; k++) { /* they were marked as written */
+    for (size_t k = 0; k < first; k++) { /* undo the marks */
         touches->touched[v[k]] = false;
     }
     for (size_t k = 0; k < n; k++) {
@@ -54,7 +55,7 @@ static uint8_t all_first(Touches *touches, const int32_t *v, size_t n)
     return 0;
 }
 
-static uint8_t fresh_of_linear(Touches *touches, const int32_t *code)
+static uint8_t first_writes_of_linear(Touches *touches, const int32_t *code)
 {
     const Linear f = read_linear(code);
     clear_first(touches, f.out);
@@ -64,22 +65,22 @@ static uint8_t fresh_of_linear(Touches *touches, const int32_t *code)
     return all_first(touches, f.v, f.weighted);
 }
 
-static uint8_t fresh_of_simple(Touches *touches, const int32_t *code)
+static uint8_t first_writes_of_simple(Touches *touches, const int32_t *code)
 {
     const int32_t n = code[2];
-    uint8_t fresh = 0;
+    uint8_t first = 0;
     clear_first(touches, code[1]);
     for (int32_t k = 0; k < n; k++) {
-        fresh |= (uint8_t)(touches_first(touches, code[3 + k]) << k);
+        first |= (uint8_t)(touches_first(touches, code[3 + k]) << k);
     }
-    return fresh;
+    return first;
 }
 
-static uint8_t fresh_of(Touches *touches, const int32_t *code)
+static uint8_t first_writes_of(Touches *touches, const int32_t *code)
 {
     switch (code[0]) {
     case CODE_LINEAR:
-        return fresh_of_linear(touches, code);
+        return first_writes_of_linear(touches, code);
     case CODE_MATRIX: {
         const Matrix m = read_matrix(code);
         clear_all_first(touches, m.out, m.rows);
@@ -102,29 +103,28 @@ static uint8_t fresh_of(Touches *touches, const int32_t *code)
         break;
     }
     if (code[0] < OP_LAST_TERNARY || code[0] == CODE_TANH) {
-        return fresh_of_simple(touches, code);
+        return first_writes_of_simple(touches, code);
     }
     clear_first(touches, code[1]);
     clear_all_first(touches, code + 3, (size_t)code[2]);
     return 0;
 }
 
-/* Find out; return -1 with an exception if there is no memory. */
-int find_fresh_adjoints(Tape *tape)
+int find_first_writes(Tape *tape)
 {
     const size_t slots = (size_t)tape->varying_count;
     Touches touches = {tape, PyMem_Calloc(slots + 1, sizeof(bool))};
-    tape->fresh = PyMem_Calloc(tape->count + 1, sizeof(uint8_t));
+    tape->first_writes = PyMem_Calloc(tape->count + 1, sizeof(uint8_t));
     tape->cleared_slots = PyMem_Malloc((slots + 1) * sizeof(int32_t));
-    if (touches.touched == NULL || tape->fresh == NULL || tape->cleared_slots == NULL) {
+    if (touches.touched == NULL || tape->first_writes == NULL || tape->cleared_slots == NULL) {
         PyMem_Free(touches.touched);
         PyErr_NoMemory();
         return -1;
     }
-    if (slots > 0) { /* without a batch, all adjoints are zeros at first */
+    if (slots > 0) { /* without a batch, the caller clears all adjoints */
         clear_all_first(&touches, tape->output_slots, tape->outputs);
         for (size_t k = tape->count; k-- > 0;) {
-            tape->fresh[k] = fresh_of(&touches, tape->code + tape->starts[k]);
+            tape->first_writes[k] = first_writes_of(&touches, tape->code + tape->starts[k]);
         }
         clear_all_first(&touches, tape->input_slots, tape->inputs);
     }

@@ -1,17 +1,17 @@
-/* New numbers for the slots of a program without a batch, so that what a wide instruction reads and writes stands in a
- * row: vectors are then loaded where numbers were looked up one by one.
+/* A new order of the slots of a program without a batch, in which a wide instruction reads and writes consecutive
+ * slots: vectors are then loaded where numbers were gathered one by one.
  *
- * The results of wide instructions come last, in their order; all others keep theirs. A tape of which slots have moved
- * knows where each has gone; its callers number them as before.
+ * The results of wide instructions come last, in their order; all other slots keep theirs. The tape knows the new place
+ * of each slot (new_slots), and its callers use the old numbers.
  */
 #include "tape/instructions.h"
 
-/* Slots of an instruction: `count` of them, from `first` of its numbers on. */
+/* Slots of an instruction: `count` of its numbers, from `first` on. */
 typedef struct {
     size_t first, count;
 } Stretch;
 
-/* Find where the slots of an instruction stand; those it writes come first. Return in how many stretches. */
+/* Find the slots among the numbers of an instruction, results first. Return the number of stretches. */
 static size_t stretches_of(const int32_t *code, Stretch found[3])
 {
     switch (code[0]) {
@@ -25,7 +25,7 @@ static size_t stretches_of(const int32_t *code, Stretch found[3])
         return 2;
     case CODE_SOFTMAX:
     case CODE_LOG_SOFTMAX:
-        found[0] = (Stretch){2, 2 * (size_t)code[1]}; /* -1 among them stays */
+        found[0] = (Stretch){2, 2 * (size_t)code[1]}; /* -1 among them is no slot */
         return 1;
     case CODE_WIDE:
         found[0] = (Stretch){WIDE_HEAD, (size_t)code[3] * ((size_t)code[2] + 1)};
@@ -44,7 +44,7 @@ static size_t stretches_of(const int32_t *code, Stretch found[3])
     }
 }
 
-/* The results of a wide instruction; none for another. */
+/* Return the results of a wide instruction; an empty stretch for other instructions. */
 static Stretch wide_results(const int32_t *code)
 {
     const Stretch results = {code[0] == CODE_WIDE          ? WIDE_HEAD
@@ -56,27 +56,27 @@ static Stretch wide_results(const int32_t *code)
     return results;
 }
 
-static bool is_row(const int32_t *moved, int32_t first, int32_t length)
+static bool is_row(const int32_t *new_slots, int32_t first, int32_t length)
 {
     for (int32_t k = 1; k < length; k++) {
-        if (moved[first + k] != moved[first] + k) {
+        if (new_slots[first + k] != new_slots[first] + k) {
             return false;
         }
     }
     return true;
 }
 
-/* Tell whether stretches of slots that are read as such are still stretches. */
-static bool rows_stay(const Tape *tape, const int32_t *moved)
+/* Tell whether slots that are read as a row are still consecutive. */
+static bool rows_stay(const Tape *tape, const int32_t *new_slots)
 {
     for (size_t k = 0; k < tape->count; k++) {
         const int32_t *code = tape->code + tape->starts[k];
-        if (code[0] == CODE_DOT && !(is_row(moved, code[4], code[3]) && is_row(moved, code[5], code[3]))) {
+        if (code[0] == CODE_DOT && !(is_row(new_slots, code[4], code[3]) && is_row(new_slots, code[5], code[3]))) {
             return false;
         }
         for (int32_t r = 0; code[0] == CODE_WIDE_DOT && r < code[2]; r++) {
             const WideDot wide = read_wide_dot(code);
-            if (!is_row(moved, wide.x[r], code[1]) || !is_row(moved, wide.y[r], code[1])) {
+            if (!is_row(new_slots, wide.x[r], code[1]) || !is_row(new_slots, wide.y[r], code[1])) {
                 return false;
             }
         }
@@ -84,42 +84,42 @@ static bool rows_stay(const Tape *tape, const int32_t *moved)
     return true;
 }
 
-static void find_moves(const Tape *tape, int32_t *moved)
+static void find_new_slots(const Tape *tape, int32_t *new_slots)
 {
     int32_t next = 0;
     for (int32_t slot = 0; slot < tape->uniform_count; slot++) {
-        moved[slot] = 0;
+        new_slots[slot] = 0;
     }
     for (size_t k = 0; k < tape->count; k++) {
         const int32_t *code = tape->code + tape->starts[k];
         const Stretch results = wide_results(code);
         for (size_t j = 0; j < results.count; j++) {
-            moved[code[results.first + j]] = -1;
+            new_slots[code[results.first + j]] = -1;
         }
     }
     for (int32_t slot = 0; slot < tape->uniform_count; slot++) {
-        moved[slot] = moved[slot] < 0 ? -1 : next++;
+        new_slots[slot] = new_slots[slot] < 0 ? -1 : next++;
     }
     for (size_t k = 0; k < tape->count; k++) {
         const int32_t *code = tape->code + tape->starts[k];
         const Stretch results = wide_results(code);
         for (size_t j = 0; j < results.count; j++) {
-            moved[code[results.first + j]] = next++;
+            new_slots[code[results.first + j]] = next++;
         }
     }
 }
 
-/* Write the new numbers into the code, and what they say of rows. */
+/* Write the new slots into the code, and mark rows again. */
 static void renumber(Tape *tape)
 {
-    const int32_t *moved = tape->moved;
+    const int32_t *new_slots = tape->new_slots;
     for (size_t k = 0; k < tape->count; k++) {
         int32_t *code = tape->code + tape->starts[k];
         Stretch stretches[3];
         const size_t count = stretches_of(code, stretches);
         for (size_t s = 0; s < count; s++) {
             for (size_t j = stretches[s].first; j < stretches[s].first + stretches[s].count; j++) {
-                code[j] = code[j] < 0 ? code[j] : moved[code[j]];
+                code[j] = code[j] < 0 ? code[j] : new_slots[code[j]];
             }
         }
         if (code[0] == CODE_WIDE) {
@@ -128,13 +128,12 @@ static void renumber(Tape *tape)
     }
     memset(tape->is_constant, 0, (size_t)tape->uniform_count * sizeof *tape->is_constant);
     for (size_t k = 0; k < tape->constants; k++) {
-        tape->constant_slots[k] = moved[tape->constant_slots[k]];
+        tape->constant_slots[k] = new_slots[tape->constant_slots[k]];
         tape->is_constant[tape->constant_slots[k]] = true;
     }
 }
 
-/* Move the slots, where that is to something's good; return -1 with an exception if there is no memory. */
-int move_slots(Tape *tape)
+int reorder_slots(Tape *tape)
 {
     bool any = false;
     for (size_t k = 0; k < tape->count && !any; k++) {
@@ -143,25 +142,25 @@ int move_slots(Tape *tape)
     if (!any) {
         return 0;
     }
-    int32_t *moved = PyMem_Malloc(((size_t)tape->uniform_count + 1) * sizeof *moved);
-    if (moved == NULL) {
+    int32_t *new_slots = PyMem_Malloc(((size_t)tape->uniform_count + 1) * sizeof *new_slots);
+    if (new_slots == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    find_moves(tape, moved);
-    if (rows_stay(tape, moved)) {
-        tape->moved = moved;
+    find_new_slots(tape, new_slots);
+    if (rows_stay(tape, new_slots)) {
+        tape->new_slots = new_slots;
         renumber(tape);
     } else {
-        PyMem_Free(moved);
+        PyMem_Free(new_slots);
     }
     return 0;
 }
 
-void move_numbers(const Tape *tape, const double *from, double *to, bool back)
+void reorder_numbers(const Tape *tape, const double *from, double *to, bool back)
 {
     for (int32_t slot = 0; slot < tape->uniform_count; slot++) {
-        const int32_t now = moved_slot(tape, slot);
+        const int32_t now = new_slot(tape, slot);
         to[back ? slot : now] = from[back ? now : slot];
     }
 }

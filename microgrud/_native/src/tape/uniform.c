@@ -1,32 +1,14 @@
-/* A program without a batch: one number a slot, forward and backward. */
+/* Programs without a batch: one number for each slot, forward and backward. */
 #include "tape/blocks.h"
 #include "tape/instructions.h"
 
-static bool never_raises(Op op)
-{
-    switch (op) {
-    case OP_ADD:
-    case OP_SUBTRACT:
-    case OP_MULTIPLY:
-    case OP_NEGATE:
-    case OP_SQUARE:
-    case OP_ABS:
-    case OP_RELU:
-    case OP_TANH:
-    case OP_SIGMOID:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* out, plain terms, pairs, and then the slots of the terms, of all x and of all y. Four sums side by side: one would
- * wait for itself at each step. */
+/* Return the value of a sum. Its numbers: out, how many terms, how many pairs, then the slots of the terms, of all x
+ * and of all y. There are four partial sums, because a single one would wait for itself at each step. */
 static double linear_of(const int32_t *code, const double *U)
 {
     const size_t plain = (size_t)code[2], pairs = (size_t)code[3];
     const int32_t *terms = code + 4, *x = terms + plain, *y = x + pairs;
-    double s0 = -0.0, s1 = -0.0, s2 = -0.0, s3 = -0.0; /* so that a sum of nothing but -0.0 is that */
+    double s0 = -0.0, s1 = -0.0, s2 = -0.0, s3 = -0.0; /* so that a sum of only -0.0 is -0.0 */
     size_t j = 0;
     for (; j < plain; j++) {
         s0 += U[terms[j]];
@@ -43,9 +25,9 @@ static double linear_of(const int32_t *code, const double *U)
     return (s0 + s1) + (s2 + s3);
 }
 
-/* With the sum of the exponentials without the greatest, which is 1: so that log(softmax) of the likeliest, however
- * near to 0 it is, has all its digits. */
-static bool forward_softmax_alone(const int32_t *code, double *U, double *e)
+/* The exponential of the greatest number is 1, and is left out of the sum: log(softmax) of the greatest then has all
+ * its digits, however near to 0 it is. */
+static bool forward_softmax_uniform(const int32_t *code, double *U, double *e)
 {
     const Softmax s = read_softmax(code);
     size_t first = 0;
@@ -53,7 +35,7 @@ static bool forward_softmax_alone(const int32_t *code, double *U, double *e)
         first = U[s.x[k]] > U[s.x[first]] ? k : first;
     }
     const double most = U[s.x[first]];
-    double others = most - most; /* 0, or NaN for all if the greatest is infinite */
+    double others = most - most; /* 0, or NaN if the greatest number is infinite */
     for (size_t k = 0; k < s.n; k++) {
         e[k] = k == first ? 1.0 : exp(U[s.x[k]] - most);
         others += k == first ? 0.0 : e[k];
@@ -70,7 +52,7 @@ static bool forward_softmax_alone(const int32_t *code, double *U, double *e)
     return fine;
 }
 
-static void backward_softmax_alone(const int32_t *code, const double *U, double *G, double *share)
+static void backward_softmax_uniform(const int32_t *code, const double *U, double *G, double *share)
 {
     const Softmax s = read_softmax(code);
     double most = -INFINITY, sum = 0.0, weighted = 0.0;
@@ -130,8 +112,7 @@ static void backward_wide_dot(const Tape *tape, const int32_t *code, const doubl
     }
 }
 
-/* Return whether every number is finite that the eager program could not have gone on without. */
-bool forward_alone(const Tape *tape, double *U, double *room)
+bool forward_uniform(const Tape *tape, double *U, double *scratch)
 {
     bool fine = true;
     for (size_t k = 0; k < tape->count; k++) {
@@ -142,7 +123,7 @@ bool forward_alone(const Tape *tape, double *U, double *room)
         switch (code[0]) {
         case CODE_LINEAR:
             U[code[1]] = linear_of(code, U);
-            fine &= U[code[1]] - U[code[1]] == 0.0; /* in another order it may not have overflowed */
+            fine &= U[code[1]] - U[code[1]] == 0.0; /* the eager sum, in another order, may be finite */
             continue;
         case CODE_DOT: {
             const Dot d = read_dot(code);
@@ -152,7 +133,7 @@ bool forward_alone(const Tape *tape, double *U, double *room)
         }
         case CODE_SOFTMAX:
         case CODE_LOG_SOFTMAX:
-            fine &= forward_softmax_alone(code, U, room);
+            fine &= forward_softmax_uniform(code, U, scratch);
             continue;
         case CODE_TAKE:
             U[code[1]] = U[code[4 + (size_t)U[code[3]]]];
@@ -181,9 +162,9 @@ bool forward_alone(const Tape *tape, double *U, double *room)
                                 : value_of(op, x, n > 1 ? U[slots[1]] : 0.0, n > 2 ? U[slots[2]] : 0.0);
         } else {
             for (size_t j = 0; j < n; j++) {
-                room[j] = U[slots[j]];
+                scratch[j] = U[slots[j]];
             }
-            z = sequence_number(op, room, n, room + n);
+            z = sequence_number(op, scratch, n, scratch + n);
         }
         U[code[1]] = z;
         fine &= never_raises(op) || z - z == 0.0;
@@ -191,12 +172,12 @@ bool forward_alone(const Tape *tape, double *U, double *room)
     return fine;
 }
 
-void backward_alone(const Tape *tape, const double *U, double *G, double *room)
+void backward_uniform(const Tape *tape, const double *U, double *G, double *scratch)
 {
     for (size_t k = tape->count; k-- > 0;) {
         const int32_t *code = tape->code + tape->starts[k];
         if (code[0] == CODE_SOFTMAX || code[0] == CODE_LOG_SOFTMAX) {
-            backward_softmax_alone(code, U, G, room);
+            backward_softmax_uniform(code, U, G, scratch);
             continue;
         }
         if (code[0] >= CODE_WIDE) {
@@ -255,11 +236,11 @@ void backward_alone(const Tape *tape, const double *U, double *G, double *room)
                 few[j] = wanted >> j & 1 ? few[j] : 0.0;
             }
         } else {
-            slopes = room + n;
+            slopes = scratch + n;
             for (size_t j = 0; j < n; j++) {
-                room[j] = U[slots[j]];
+                scratch[j] = U[slots[j]];
             }
-            sequence_slopes(op, z, room, n, slopes, room + 2 * n);
+            sequence_slopes(op, z, scratch, n, slopes, scratch + 2 * n);
         }
         for (size_t j = 0; j < n; j++) {
             G[slots[j]] += share_of(g, slopes[j]);
