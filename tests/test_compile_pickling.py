@@ -626,7 +626,7 @@ def ints(*numbers: int) -> Any:
         (["tanh", 4, 1, 0], "a slot for its result, got 4"),
         (["tanh", 0, 1, 1], "a slot for its result, got 0"),
         (["tanh", 2, 1, 2], "a slot that has been written to, got 2"),
-        (["tanh", 2, 1, -1], "a slot that there is, got -1"),
+        (["tanh", 2, 1, -1], "an existing slot, got -1"),
         (["tanh", 2, 1, 3], "a slot that has been written to, got 3"),
         (["tanh", 2, 2, 0, 1], "as many operands as the operation takes, got 2"),
         (["tanh", 2, 1], "expected 4 numbers, got 3"),
@@ -673,10 +673,10 @@ def test_the_interpreter_takes_what_is_whole_and_no_other_ends() -> None:
         ({"starts": ints()}, "the first of them 0"),
         ({"starts": ints(0, 0)}, "expected instruction 0 to end within 4 numbers, got 0"),
         ({"starts": ints(0, 9)}, "expected instruction 0 to end within 4 numbers, got 9"),
-        ({"inputs": ints(0)}, "inputs: expected slots that vary and are told apart, got 0"),
-        ({"inputs": ints(1, 1)}, "inputs: expected slots that vary and are told apart, got 1"),
-        ({"inputs": ints(3)}, "inputs: expected slots that vary and are told apart, got 3"),
-        ({"outputs": ints(0)}, "outputs: expected slots that vary and are written to, got 0"),
+        ({"inputs": ints(0)}, "inputs: expected distinct varying slots, got 0"),
+        ({"inputs": ints(1, 1)}, "inputs: expected distinct varying slots, got 1"),
+        ({"inputs": ints(3)}, "inputs: expected distinct varying slots, got 3"),
+        ({"outputs": ints(0)}, "outputs: expected varying slots that are written to, got 0"),
         ({"guards": ints(1, 4, 0)}, "guards: expected four numbers for each, got 3"),
         ({"guards": ints(1, 6, 0, 1)}, "guards: expected a comparison and 0 or 1, got 6 and 1"),
         ({"guards": ints(1, 4, 9, 1)}, "guards: expected slots that are written to, got 9"),
@@ -693,11 +693,11 @@ def test_no_instruction_writes_to_what_is_given() -> None:
     native = executors.native_tape
     tanh = native.OPERATION_CODES["tanh"]
     code, starts = ints(tanh, 2, 1, 1, tanh, 1, 1, 2), ints(0, 4)
-    with pytest.raises(ValueError, match="instruction 1: expected a slot that no one has used yet .*, got 1"):
+    with pytest.raises(ValueError, match="instruction 1: expected an unused slot .*, got 1"):
         native.Tape(1, 2, code, starts, ints(1), ints(2), ints(), ints(), None, True)
     again = ints(tanh, 2, 1, 1, tanh, 2, 1, 1)
     native.Tape(1, 2, again, starts, ints(1), ints(2), ints(), ints(), None, True)
-    with pytest.raises(ValueError, match="instruction 1: expected a slot that no one has used yet .*, got 2"):
+    with pytest.raises(ValueError, match="instruction 1: expected an unused slot .*, got 2"):
         native.Tape(1, 2, again, starts, ints(1), ints(2), ints(), ints())
 
 

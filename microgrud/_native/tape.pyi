@@ -56,7 +56,7 @@ class Replay:
 
     def __init__(
         self,
-        alone: Tape,
+        uniform: Tape,
         batch: Tape,
         forward: Tape,
         constants: npt.NDArray[Any],

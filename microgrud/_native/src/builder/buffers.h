@@ -1,6 +1,4 @@
-/* Lists of numbers that grow, and tables of what was seen before: what a recording is flattened into and built with.
- *
- * Their memory is not Python's, so that they can grow while other threads have the lock.
+/* Growing lists of numbers, and hash tables, for the builder. Their memory is not Python's: they grow without the GIL.
  */
 #ifndef MICROGRUD_BUFFERS_H
 #define MICROGRUD_BUFFERS_H
@@ -10,7 +8,7 @@
 
 #include "ops/kernels.h"
 
-/* Items and places are int32 in all that is built of a recording: the interpreter reads no others. */
+/* All indices are int32, because those of the interpreter are. */
 enum { MOST_ITEMS = INT32_MAX - 1 };
 
 typedef enum { BUILT, NO_MEMORY, TOO_LARGE, NOT_VALID } Built;
@@ -37,7 +35,7 @@ typedef struct {
 
 INTERNAL Built grow_items(void **items, size_t *capacity, size_t needed, size_t size);
 
-/* Make room for so many more, which are then put there without a further look. */
+/* Make room for `more` items, which put_int and the like then write without a check. */
 ALWAYS_INLINE Built reserve_ints(Ints *ints, size_t more)
 {
     size_t needed = ints->count + more;
@@ -90,22 +88,22 @@ static inline PyObject *bytes_of_doubles(const Doubles *doubles)
     return PyBytes_FromStringAndSize((const char *)doubles->items, (Py_ssize_t)(doubles->count * sizeof(double)));
 }
 
-/* Say in Python's terms what kept something from being built. */
+/* Set the exception for a failure. */
 INTERNAL void set_build_error(Built built, const char *what);
 
-/* --- what was seen before --- */
+/* --- hash tables --- */
 
-/* Entries by their hashes, with open addressing. Who uses it keeps the entries themselves, numbered from 0. */
+/* Numbers of entries by their hashes, with open addressing. The user keeps the entries themselves, numbered from 0. */
 typedef struct {
-    uint64_t *cells; /* the upper half of the hash, and the entry plus 1; 0 where there is none */
+    uint64_t *cells; /* upper half of the hash, and number of the entry plus 1; 0 in an empty cell */
     size_t mask, count;
 } HashTable;
 
 /* A search through the cells of a hash. */
 typedef struct {
     uint64_t hash;
-    size_t cell; /* the next to look at; at last, where a new entry belongs */
-    int near;    /* how many are left of those near a place, after which come those of the hash */
+    size_t cell; /* the next one to read; after a search in vain, the one for a new entry */
+    int near;    /* cells left near a place, before those of the hash */
 } Search;
 
 enum { NEAR_CELLS = 24 };
@@ -126,15 +124,15 @@ ALWAYS_INLINE Search search_for(const HashTable *seen, uint64_t hash)
     return (Search){hash, cell_of_hash(seen, hash), 0};
 }
 
-/* Look near a place first that entries which come one after the other have in common: those cells are in the cache, and
- * most searches end there. It takes a table that has its size from the beginning. For a chain of 1,000,000 operations
- * the table then takes 30 ms where it took 100. */
+/* Search first near a place that entries added one after the other have in common: those cells are in the cache, and
+ * most searches end there. The table must have had its full size from the beginning. For a chain of 1,000,000
+ * operations the table then takes 30 ms where it took 100. */
 ALWAYS_INLINE Search search_near(const HashTable *seen, uint64_t hash, size_t place)
 {
     return (Search){hash, (2 * place + (hash & 1)) & seen->mask, NEAR_CELLS};
 }
 
-/* Return the next entry with this hash, -1 when there is no other. */
+/* Return the next entry with this hash, or -1. */
 ALWAYS_INLINE int32_t next_with_hash(const HashTable *seen, Search *search)
 {
     for (;;) {
@@ -152,16 +150,16 @@ ALWAYS_INLINE int32_t next_with_hash(const HashTable *seen, Search *search)
     }
 }
 
-/* Put an entry where the search for it ended in vain. */
+/* Add an entry where the search for it has ended. */
 ALWAYS_INLINE void add_entry(HashTable *seen, const Search *search, size_t entry)
 {
     seen->cells[search->cell] = (search->hash & 0xFFFFFFFF00000000u) | (entry + 1);
     seen->count++;
 }
 
-/* Have room for so many from the beginning. */
+/* Make a table for `count` entries. */
 INTERNAL Built table_of_size(HashTable *seen, size_t count);
-/* Have room for one more, at most half full: a search ends at the first empty cell. */
+/* Make room for one more entry. The table stays at most half full: a search ends at the first empty cell. */
 INTERNAL Built reserve_entry(HashTable *seen);
 
 #endif

@@ -1,4 +1,12 @@
-/* From a recorded graph to tapes: the functions of the module microgrud._native.engine that microgrud/tape calls. */
+/* The builder: from a recorded graph to the programs of a tape, in steps that microgrud/tape calls one after the other.
+ *
+ *   - flatten.c writes the graph as arrays, in topological order;
+ *   - building.c gives each node a slot, shares equal operations, and collects sums of products;
+ *   - lowering.c writes the codes that the interpreter reads (tape/instructions.h), for uniform and for varying slots;
+ *   - liveness.c writes the varying ones again with fewer slots, for runs without a backward pass.
+ *
+ * These are functions of the module microgrud._native.engine.
+ */
 #ifndef MICROGRUD_BUILD_H
 #define MICROGRUD_BUILD_H
 

@@ -1,13 +1,13 @@
-/* The twin of microgrud/tape/building.py: from a flattened recording to the instructions of its program.
+/* The twin of microgrud/tape/building.py: from a flattened graph to instructions.
  *
- * Three passes, each linear in the number of operands. The first gives every node its slot: equal operations on equal
- * operands share one, and what is made of constants alone is one. The second, from the last step to the first, finds the
- * slots whose bits a branch hangs on. The third draws sums into sums; their terms are lists linked through cells, so that
- * a long sum that grows at either end is not copied.
+ * There are three passes, each linear in the number of operands. The first one gives each node a slot: equal operations
+ * on equal operands share a slot, and a result of constants is a constant. The second one goes from the last step to
+ * the first, and finds the slots whose exact bits decide a branch. The third one merges sums into sums. Their terms are
+ * linked lists, so that a long sum is not copied when it grows at either end.
  */
 #include "builder/build.h"
 
-/* What building.py calls the roles of operations. */
+/* The roles of operations, as in building.py. */
 enum { ORDINARY, IDENTITY, MULTIPLY, ADD, DOT, JUMP, WHERE, TAKE };
 
 enum { SLOT_OF_LEAF = -1, SLOT_OF_CONSTANT = -2 }; /* in place of the slot of an argument */
@@ -18,12 +18,12 @@ typedef struct {
 } Cell;
 
 typedef struct {
-    int32_t first, last, count; /* cells; -1 in an empty list */
+    int32_t first, last, count; /* of cells; -1 in an empty list */
 } Terms;
 
 typedef struct {
     Terms plain, pairs;
-    bool is_form, has_merged; /* others into it */
+    bool is_form, has_merged; /* whether other steps were merged into it */
 } Form;
 
 typedef struct {
@@ -34,7 +34,7 @@ typedef struct {
     const int8_t *roles;
     size_t role_count;
     int32_t linear; /* the code of a sum of products */
-    size_t outputs; /* how many of the ends are outputs; the others are looked at by guards */
+    size_t outputs; /* number of ends that are outputs; the others are compared by guards */
     /* the first pass */
     int32_t slots;
     Ints slot_of_node, slot_of_leaf, slot_of_end, step_of_slot; /* -1: a constant, -2: a leaf or an argument */
@@ -69,7 +69,7 @@ static Built new_slot(Building *b, int32_t step, int32_t *slot)
     return push_int(&b->step_of_slot, step);
 }
 
-/* Return the slot of a constant: one for each number, where 0.0 and -0.0 are two, and all NaN are one. */
+/* Find the slot of a constant. 0.0 and -0.0 have different slots; all NaN have the same. */
 static Built slot_of_constant(Building *b, double x, int32_t *slot)
 {
     Built built = reserve_entry(&b->seen_constants);
@@ -106,7 +106,7 @@ static Built slot_of_operand(Building *b, int32_t operand, int32_t *slot)
     return slot_of_constant(b, b->numbers[-1 - operand], slot);
 }
 
-/* Return the slot of a step like the last one that was written, if there is one; else keep that one. */
+/* Find the slot of the step that was just written: that of an equal step, if there is one, which replaces it. */
 static Built slot_of_step(Building *b, int32_t code, double data, int32_t *slot)
 {
     const size_t step = b->step_codes.count, start = (size_t)b->step_starts.items[step];
@@ -195,7 +195,7 @@ static Built give_slots(Building *b)
     return built;
 }
 
-/* --- the slots that a branch or a jump hangs on --- */
+/* --- the slots that decide a branch or a jump --- */
 
 static void find_exact(Building *b)
 {
@@ -224,7 +224,7 @@ static void count_uses(Building *b)
         *uses = (uint8_t)(*uses + (*uses < 2));
     }
     for (size_t k = 0; k < b->ends.count; k++) {
-        b->uses[b->slot_of_end.items[k]] = 2; /* a result that is asked for stays one */
+        b->uses[b->slot_of_end.items[k]] = 2; /* a result that is wanted is not merged */
     }
 }
 
@@ -256,14 +256,15 @@ static inline size_t count_of_step(const Building *b, size_t step)
     return (size_t)(b->step_starts.items[step + 1] - b->step_starts.items[step]);
 }
 
-/* How many plain terms a step has that is a form, and has drawn nothing in. */
+/* Return the number of plain terms of a step that is a form, into which nothing was merged. */
 static inline size_t plain_of_step(const Building *b, size_t step)
 {
     const int role = role_of(b, b->step_codes.items[step]);
     return role == MULTIPLY ? 0 : role == DOT ? 1 : count_of_step(b, step);
 }
 
-/* Return the step whose result is drawn into a sum: one that is used only there, and can be written as a sum; or -1. */
+/* Return the step whose result can be merged into a sum: it is used only there, and is a form. Return -1 if there is
+ * none. */
 static inline int32_t step_to_merge(const Building *b, int32_t slot)
 {
     const int32_t step = b->step_of_slot.items[slot];
@@ -277,7 +278,7 @@ static void append_pairs(Building *b, Form *form, const int32_t *factors, size_t
     }
 }
 
-/* Draw a step into a sum. */
+/* Merge a step into a sum. */
 static void merge_step(Building *b, Form *form, size_t step)
 {
     Form *merged = &b->forms[step];
@@ -296,8 +297,8 @@ static void merge_step(Building *b, Form *form, size_t step)
     b->dropped[step] = 1;
 }
 
-/* Write a step as a sum of plain terms and products, into which operands used only here are drawn. One that draws nothing
- * in has its terms in order as they are, and takes no cells. */
+/* Make a step a form, a sum of plain terms and products, and merge operands that are used only here into it. A form
+ * without merged operands has the terms of its step, and takes no cells. */
 static void make_form(Building *b, size_t step)
 {
     const int role = role_of(b, b->step_codes.items[step]);
@@ -334,7 +335,7 @@ static void make_forms(Building *b)
     }
 }
 
-/* Tell whether a step is written as it is: a product, and a sum of two numbers that has drawn in neither. */
+/* Tell whether a step is written unchanged: a product, or a sum of two numbers without merged operands. */
 static bool is_kept(const Building *b, size_t step)
 {
     const Form *form = &b->forms[step];
@@ -383,7 +384,7 @@ static Built write_instructions(Building *b)
 
 /* --- all of it --- */
 
-/* Tell whether the arrays are those of a recording: no look into them goes astray. */
+/* Tell whether the arrays are those of a recording: no index in them is out of bounds. */
 static bool recording_is_valid(const Building *b)
 {
     const size_t nodes = b->codes.count;

@@ -1,15 +1,16 @@
-/* From a recorded graph to arrays: what the program of a recording is built of.
+/* The recorded graph as arrays.
  *
- * Nodes are numbered in topological order: depth first along the operands, from first to last, each after its operands;
- * the order of engine.py. While the walk is under way a node's number stands in it, so that an operand's is found
- * without a look-up: 25 ns a node. An operand that is a number is -1 minus its place among the numbers.
+ * Nodes are numbered in topological order: depth first along the operands, from first to last, each node after its
+ * operands, as in microgrud/engine/value.py. During the walk a node holds its number, so that the number of an operand
+ * is found without a look-up: 25 ns a node. An operand that is a number is written as -1 minus its index among the
+ * numbers.
  *
- * The walk calls no Python code. What is taken from it is held before any is called.
+ * The walk calls no Python code. Whatever it has found is referenced before any Python code runs.
  */
 #include "builder/build.h"
 #include "engine/node.h"
 
-#define ON_THE_WAY UINT32_MAX /* the mark of a node whose operands are not all written */
+#define ON_THE_WAY UINT32_MAX /* the mark of a node some of whose operands are not written */
 
 enum { CODE_LEAF = -1, CODE_BY_HAND = -2 };
 
@@ -26,14 +27,14 @@ typedef struct {
     size_t depth, stack_capacity;
     Ints codes, starts, operands, ends, leaves;
     Doubles numbers, data;
-    int32_t table_codes[OP_COUNT]; /* of the operations of the engine, -1 where it is none of the known */
-    PyObject **operations;         /* known first, and then others as they are met; borrowed in the walk */
+    int32_t table_codes[OP_COUNT]; /* of the engine's operations; -1 if not known */
+    PyObject **operations;         /* the known ones, and then others as they are met; borrowed */
     size_t operation_count, operation_capacity, known;
     HashTable seen; /* operations */
     bool cyclic;
 } Flattening;
 
-/* Return the code of an Operation in *code: its place among the known, or after them. */
+/* Write the code of an Operation to *code: its index among the known ones, or after them. */
 static Built code_of_operation(Flattening *f, PyObject *operation, int32_t *code)
 {
     Built built = reserve_entry(&f->seen);
@@ -108,7 +109,7 @@ static Built write_node(Flattening *f, Node *node)
     return BUILT;
 }
 
-/* Put a node on the stack, or write it at once if there is nothing below it. */
+/* Put a node on the stack, or write it if it has no operands. */
 static Built visit(Flattening *f, Node *node)
 {
     if (node->count == 0) {
@@ -171,7 +172,7 @@ static Built flatten_ends(Flattening *f, PyObject *ends)
     return built;
 }
 
-/* The known operations have their places as codes. */
+/* Give the known operations their indices as codes. */
 static Built add_known_operations(Flattening *f, PyObject *known)
 {
     Built built = BUILT;
@@ -192,7 +193,7 @@ static Built add_known_operations(Flattening *f, PyObject *known)
     return built;
 }
 
-/* The first node that was built by hand, as a borrowed reference; NULL if there is none. */
+/* Return the first manually built node, borrowed; NULL if there is none. */
 static Node *first_by_hand(const Flattening *f)
 {
     for (size_t k = 0; k < f->codes.count; k++) {
@@ -203,7 +204,7 @@ static Node *first_by_hand(const Flattening *f)
     return NULL;
 }
 
-/* Make the list of these objects, of which it takes the references over. */
+/* Return a list of objects, which takes over their references. */
 static PyObject *list_of_held(PyObject **objects, size_t count)
 {
     PyObject *list = PyList_New((Py_ssize_t)count);
@@ -217,7 +218,7 @@ static PyObject *list_of_held(PyObject **objects, size_t count)
     return list;
 }
 
-/* Make the result of what was found; the marks are gone, and no Python code has run since the walk. */
+/* Return the result. The marks are gone, and no Python code has run since the walk. */
 static PyObject *flattened(Flattening *f)
 {
     const size_t leaf_count = f->leaves.count, others = f->operation_count - f->known;
@@ -263,7 +264,7 @@ static PyObject *flattened(Flattening *f)
     return tuple;
 }
 
-/* flatten(ends, known): the tuple of graph.Graph's fields. */
+/* flatten(ends, known): return the fields of microgrud.tape.graph.Graph as a tuple. */
 PyObject *flatten(PyObject *module, PyObject *args)
 {
     State *state = state_of_module(module);

@@ -1,16 +1,16 @@
-/* The twin of microgrud/tape/liveness.py: a batch's instructions for runs without a backward pass, where a slot is given
- * to a later result once nobody reads it any more.
+/* The instructions of a batch for runs without a backward pass: a slot is reused for a later result once its last
+ * reader is done.
  */
 #include "builder/build.h"
 
-/* Where an instruction names its results and its operands, as places in the code. */
+/* The results and the operands of an instruction, as indices into the code. */
 typedef struct {
     size_t outs, out_count;
     struct {
         size_t place, count;
-        int32_t first; /* the slot that is numbered 0 there */
+        int32_t first; /* the slot that is written as 0 there */
     } reads[3];
-    size_t scratch; /* of a slot that only the backward pass reads; 0 if there is none */
+    size_t scratch; /* a slot that only the backward pass reads; 0 if there is none */
 } References;
 
 typedef struct {
@@ -18,16 +18,16 @@ typedef struct {
     Ints numbers;
     int32_t uniform, varying;
     int linear, matrix, softmax, log_softmax, tanh;
-    uint8_t *pinned; /* slots that vary, by their numbers among themselves, which keep what is in them to the end */
-    int32_t *last;   /* the last instruction that reads each; -1 if there is none */
-    int32_t *given;  /* the new slot of each */
-    Ints idle;       /* new slots that may be given to others */
+    uint8_t *pinned; /* by varying slot: it keeps its number to the end */
+    int32_t *last;   /* the last instruction that reads it; -1 if there is none */
+    int32_t *given;  /* its new slot */
+    Ints idle;       /* new slots that are free again */
     int32_t slots, scratch;
 } Liveness;
 
 enum { NOBODY = -1 };
 
-/* Read where an instruction's slots are named. Return false if that is not within it. */
+/* Find the slots of an instruction. Return false if they do not fit its length. */
 static bool find_references(const Liveness *l, size_t k, References *found)
 {
     const size_t start = (size_t)l->starts.items[k];
@@ -124,7 +124,8 @@ static Built release(Liveness *l, int32_t slot)
     return l->pinned[slot] ? BUILT : push_int(&l->idle, l->given[slot]);
 }
 
-/* Results get their slots before those of the operands are free: no instruction writes where it reads. */
+/* Rewrite an instruction. Its results get slots before those of its operands are freed: no instruction writes where it
+ * reads. */
 static Built redirect(Liveness *l, size_t k)
 {
     References found;
@@ -147,14 +148,14 @@ static Built redirect(Liveness *l, size_t k)
             int32_t *number = &numbers[found.reads[j].place + i];
             const int32_t slot = *number - found.reads[j].first;
             if (slot < 0) {
-                continue; /* the same for all samples */
+                continue; /* uniform */
             }
             if (l->given[slot] == NOBODY) {
                 return NOT_VALID;
             }
             *number = l->given[slot] + found.reads[j].first;
             if (l->last[slot] == (int32_t)k) {
-                l->last[slot] = NOBODY - 1; /* it may be there twice */
+                l->last[slot] = NOBODY - 1; /* it may be read twice here */
                 Built built = release(l, slot);
                 if (built != BUILT) {
                     return built;

@@ -1,51 +1,52 @@
-/* The twin of microgrud/tape/lowering.py: from the instructions of a program to the numbers that the interpreter reads.
+/* From instructions to the codes that the interpreter reads, those of tape/instructions.h.
  *
- * What an instruction looks like is said there, and which are made of what in lowering.py.
+ * What depends only on uniform slots becomes a program of its own. In the program of the batch, sums over the same
+ * numbers wait for each other, and become one product of a matrix.
  */
 #include "builder/build.h"
 
-/* What lowering.py calls the kinds of instructions. */
+/* The kinds of instructions, as in microgrud/tape/lowering.py. */
 enum { KIND_SIMPLE, KIND_SUM, KIND_TAKE, KIND_SOFTMAX, KIND_TANH };
 
 typedef struct {
     Ints numbers, starts;
 } Code;
 
-/* Sums over the same numbers, which are to be one matrix. */
+/* Sums over the same numbers, which become one matrix. */
 typedef struct {
     size_t count;
-    Ints outs, bases, weighted, weights; /* those that are weighted are the same for all rows */
+    Ints outs, bases, weighted, weights; /* the weighted slots are the same for all rows */
 } Rows;
 
 /* All results of a softmax over the same numbers. */
 typedef struct {
-    int32_t first;  /* the first of them among the instructions */
-    int32_t result; /* one of them; the others follow in `next_result` */
+    int32_t first;  /* index of the instruction of the first one */
+    int32_t result; /* the last one; the others follow in `next_result` */
 } Softmaxes;
 
 typedef struct {
     /* the program */
     GivenInts codes, outs, starts, operands, plains;
-    GivenInts indices; /* of the results of softmaxes, in order: which of its numbers each is */
+    GivenInts indices; /* for each result of a softmax, in order, its index */
     uint8_t *varies;   /* by slot */
     size_t slots;
-    const int32_t *native_codes; /* by code: that of the interpreter */
+    const int32_t *native_codes; /* the interpreter's codes, by code */
     const int8_t *kinds;         /* by code */
     size_t kind_count;
-    int linear, matrix, dot, tanh;                     /* the interpreter's */
-    int fewest_rows, fewest_columns, fewest_in_a_row; /* for which a matrix, and a dot, pay */
+    int linear, matrix, dot, tanh;                     /* codes of the interpreter */
+    int fewest_rows, fewest_columns, fewest_in_a_row; /* from which on a matrix, and a dot, pay */
     /* the result */
     int32_t uniform, varying, zero, next_base;
     Ints new_slots;
     Code alone, batch, waiting;
-    /* on the way */
+    /* in between */
     Rows rows;
     Ints terms, fixed, xs, ys, weighted, weights, fixed_xs, fixed_ys;
-    int32_t *met; /* by slot: the last sum in which it was weighted */
+    int32_t *met; /* for each slot, the last sum in which it was weighted */
     int32_t sums;
     Softmaxes *softmaxes;
     size_t softmax_count, softmax_capacity;
-    Ints softmax_of, out_of_result, next_result; /* by the number of a result, in the order of the instructions */
+    Ints softmax_of, out_of_result, next_result; /* by number of the result, in the order of the instructions */
     HashTable seen;
 } Lowering;
 
@@ -59,14 +60,15 @@ static inline int32_t lowered_slot(const Lowering *l, int32_t slot)
     return l->new_slots.items[slot];
 }
 
-/* Begin an instruction of so many numbers, which are then put there. */
+/* Begin an instruction of `count` numbers, which are then put there. */
 static Built begin_instruction(Code *code, size_t count)
 {
     Built built = reserve_ints(&code->numbers, count);
     return built == BUILT ? push_int(&code->starts, (int32_t)code->numbers.count) : built;
 }
 
-/* Where an instruction over slots that vary goes: behind the rows that wait to become a matrix. */
+/* Return the code that an instruction over varying slots is appended to: after rows that wait for a matrix it waits
+ * too. */
 static inline Code *code_of_batch(Lowering *l)
 {
     return l->rows.count > 0 ? &l->waiting : &l->batch;
@@ -79,8 +81,8 @@ static void put_lowered(const Lowering *l, Ints *numbers, const int32_t *slots, 
     }
 }
 
-/* Those that vary, numbered among themselves. */
-static void put_own(const Lowering *l, Ints *numbers, const Ints *slots)
+/* Put varying slots as indices among themselves. */
+static void put_indices(const Lowering *l, Ints *numbers, const Ints *slots)
 {
     for (size_t k = 0; k < slots->count; k++) {
         put_int(numbers, slots->items[k] - l->uniform);
@@ -97,8 +99,7 @@ static bool are_consecutive(const int32_t *slots, size_t count)
     return true;
 }
 
-/* Add a sum over slots that are the same for all samples. Neighbouring slots are read eight at a time, where others are
- * looked up one by one. */
+/* Add a sum over uniform slots. Consecutive slots are read eight at a time, where others are gathered one by one. */
 static Built add_sum(Lowering *l, int32_t out, const Ints *plain, const Ints *xs, const Ints *ys)
 {
     const size_t pairs = xs->count;
@@ -134,7 +135,7 @@ static Built add_simple(Lowering *l, Code *code, int32_t native, int32_t out, co
     return built;
 }
 
-/* With a slot more, for its slope. */
+/* Add a tanh, with one more slot for its derivative. */
 static Built add_tanh(Lowering *l, int32_t out, int32_t x)
 {
     Code *code = code_of_batch(l);
@@ -148,7 +149,7 @@ static Built add_tanh(Lowering *l, int32_t out, int32_t x)
 
 /* --- softmax --- */
 
-/* Return the group of the results over the same numbers in *group. */
+/* Find the group of softmax results over the same numbers. */
 static Built group_of_softmax(Lowering *l, size_t k, int32_t *group)
 {
     Built built = reserve_entry(&l->seen);
@@ -206,7 +207,7 @@ static Built group_softmaxes(Lowering *l)
     return built;
 }
 
-/* Write all results over the same numbers where the first of them stands. */
+/* Write all results over the same numbers in place of the first one. */
 static Built add_softmax(Lowering *l, size_t k, size_t result, Code *code)
 {
     const int32_t group = l->softmax_of.items[result];
@@ -243,7 +244,7 @@ static Built write_linear(const Lowering *l, Code *code, int32_t out, int32_t ba
                                 (int32_t)xs->count};
         put_ints(&code->numbers, head, 6);
         put_ints(&code->numbers, terms->items, terms->count);
-        put_own(l, &code->numbers, weighted);
+        put_indices(l, &code->numbers, weighted);
         put_ints(&code->numbers, weights, weighted->count);
         put_ints(&code->numbers, xs->items, xs->count);
         put_ints(&code->numbers, ys->items, ys->count);
@@ -261,13 +262,13 @@ static Built write_matrix(Lowering *l)
         put_ints(numbers, head, 3);
         put_ints(numbers, rows->outs.items, rows->count);
         put_ints(numbers, rows->bases.items, rows->count);
-        put_own(l, numbers, &rows->weighted);
+        put_indices(l, numbers, &rows->weighted);
         put_ints(numbers, rows->weights.items, rows->weights.count);
     }
     return built;
 }
 
-/* Put what waits behind the rows after them. */
+/* Append what has waited for the rows. */
 static Built append_waiting(Lowering *l)
 {
     Code *batch = &l->batch, *waiting = &l->waiting;
@@ -284,7 +285,7 @@ static Built append_waiting(Lowering *l)
     return BUILT;
 }
 
-/* Write the sums that wait, and what waits behind them. */
+/* Write the rows that wait, as a matrix or as sums, and what has waited for them. */
 static Built flush(Lowering *l)
 {
     Rows *rows = &l->rows;
@@ -325,7 +326,7 @@ static Built add_row(Lowering *l, int32_t out, int32_t base)
     return BUILT;
 }
 
-/* Return the slot of the part of a sum that is the same for all samples in *base. */
+/* Find the slot of the uniform part of a sum. */
 static Built base_of_sum(Lowering *l, int32_t *base)
 {
     const size_t pairs = l->fixed_xs.count;
@@ -337,7 +338,7 @@ static Built base_of_sum(Lowering *l, int32_t *base)
     return add_sum(l, *base, &l->fixed, &l->fixed_xs, &l->fixed_ys);
 }
 
-/* Sort the terms of a sum by what of them varies; tell in *distinct whether what is weighted is so once. */
+/* Sort the terms of a sum by which factors vary. *distinct tells whether no slot is weighted twice. */
 static Built sort_terms(Lowering *l, size_t k, bool *distinct)
 {
     const int32_t *operands = l->operands.items + l->starts.items[k];
@@ -391,7 +392,7 @@ static Built add_varying_sum(Lowering *l, size_t k)
     return write_linear(l, code_of_batch(l), out, base, &l->terms, &l->weighted, l->weights.items, &l->xs, &l->ys);
 }
 
-/* A sum that is the same for all samples. */
+/* Add a sum over uniform slots only. */
 static Built add_uniform_sum(Lowering *l, size_t k)
 {
     const int32_t *operands = l->operands.items + l->starts.items[k];
@@ -413,7 +414,7 @@ static Built add_uniform_sum(Lowering *l, size_t k)
 
 /* --- all of it --- */
 
-/* Tell which slots vary, and give each its new number. */
+/* Find the varying slots, and number all slots anew: uniform ones first. */
 static Built renumber(Lowering *l)
 {
     size_t uniform = 0, bases = 0;
@@ -465,7 +466,7 @@ static Built add_instruction(Lowering *l, size_t k, size_t *result)
                       kind_of(l, code) == KIND_TAKE);
 }
 
-/* Tell whether the arrays are those of a program: no look into them goes astray. */
+/* Tell whether the arrays are those of a program: no index in them is out of bounds. */
 static bool program_is_valid(const Lowering *l)
 {
     const size_t count = l->codes.count;

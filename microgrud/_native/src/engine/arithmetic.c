@@ -17,7 +17,8 @@ PyObject *record_of(State *state, PyObject *self, Op op, PyObject *const *operan
     return result;
 }
 
-/* An operator on anything: NotImplemented for what is no number, so that an array's own operator has its turn. */
+/* Return the result of an operator on anything; NotImplemented if an operand is no number, so that an array's own
+ * operator is called. */
 static PyObject *operator_any(Op op, PyObject *left, PyObject *right)
 {
     PyObject *self = plain_type(Py_TYPE(left)) != NULL ? left : right;
@@ -98,7 +99,7 @@ PyObject *value_absolute(PyObject *self)
     return unary_operator(OP_ABS, self);
 }
 
-/* Tell whoever watches of a comparison and its answer, which is handed on. */
+/* Report a comparison and its answer to the watcher. Return the answer, or NULL on error. */
 static PyObject *report_comparison(State *state, PyObject *self, int comparison, PyObject *other, PyObject *answer)
 {
     static const char *const symbols[] = {[Py_LT] = "<",  [Py_LE] = "<=", [Py_EQ] = "==",
@@ -148,7 +149,7 @@ static PyObject *compare_numbers(PyObject *self, PyObject *other, int comparison
     return answer;
 }
 
-/* Tell whether == and != compare a node with an object: a Value, or one real number. Return -1 on error. */
+/* Tell whether == and != compare nodes with an object: a Value, or a real number. Return -1 on error. */
 static int is_comparable(State *state, PyObject *other)
 {
     if (PyFloat_CheckExact(other) || PyLong_CheckExact(other) || is_value(state, other)) {

@@ -1,10 +1,11 @@
-/* The operators: what the slots of the type do. */
+/* The operators: the functions in the slots of the type. */
 #ifndef MICROGRUD_ARITHMETIC_H
 #define MICROGRUD_ARITHMETIC_H
 
 #include "engine/record.h"
 
-/* The result of an operator or a method of `self`, one of the operands, by `_record` of the subclass if it is of one. */
+/* Return the result of an operator or a method of `self`, one of the operands, through `_record` if it is of a
+ * subclass. */
 INTERNAL PyObject *record_of(State *state, PyObject *self, Op op, PyObject *const *operands, size_t count);
 
 ALWAYS_INLINE PyObject *unary_operator(Op op, PyObject *self)
@@ -28,7 +29,7 @@ INTERNAL PyObject *value_negate(PyObject *self);
 INTERNAL PyObject *value_identity(PyObject *self);
 INTERNAL PyObject *value_absolute(PyObject *self);
 INTERNAL int value_bool(PyObject *self);
-/* == and != compare numbers, as < does; the hash is that of the object. */
+/* Comparisons, == and != too, compare the numbers; the hash is that of the object. */
 INTERNAL PyObject *value_compare(PyObject *self, PyObject *other, int comparison);
 INTERNAL Py_hash_t value_hash(PyObject *self);
 

@@ -4,7 +4,7 @@
 
 /* --- parts of a node --- */
 
-/* What the property of the twin does, for what only it has the words to refuse; its name is in closure. */
+/* Set a property of the Python class, which refuses with the right error; closure has its name. */
 static int set_through_twin(PyObject *self, PyObject *object, void *closure)
 {
     PyObject *property = PyObject_GetAttrString(state_of(self)->twin, (const char *)closure);
@@ -22,7 +22,7 @@ static int set_through_twin(PyObject *self, PyObject *object, void *closure)
     return status;
 }
 
-/* Refuse to delete an attribute that is a slot in the twin, which Python can leave empty. */
+/* Refuse to delete an attribute that is a slot in Python. */
 static int refuse_deletion(void *closure)
 {
     PyErr_Format(PyExc_AttributeError, "can't delete attribute '%s'", (const char *)closure);
@@ -69,7 +69,7 @@ static int set_raw_data(PyObject *self, PyObject *number, void *closure)
     return report_peek(self, "_data") < 0 ? -1 : set_number(self, &as_node(self)->data, number, closure);
 }
 
-/* Tell whoever watches that an attribute is asked for. Return -1 if that is refused. */
+/* Report the use of an attribute to the watcher. Return -1 if that is refused. */
 static int report_access(PyObject *self, const char *what)
 {
     State *state = state_of(self);
@@ -118,15 +118,15 @@ PyObject *get_label(PyObject *self, void *Py_UNUSED(closure))
     return Py_NewRef(label != NULL ? label : state_of(self)->empty);
 }
 
-/* Put something into a node's Details, of which the collector may have to know. */
+/* Put an object into a node's Details; the collector may have to track the node then. */
 static void set_detail(Node *node, PyObject **field, PyObject *object)
 {
     PyObject *old = *field;
     *field = Py_XNewRef(object);
-    if (object != NULL && PyObject_IS_GC(object)) { /* what refers to nothing makes no cycle */
+    if (object != NULL && PyObject_IS_GC(object)) { /* an object without references makes no cycle */
         collect_late(node);
     }
-    Py_XDECREF(old); /* may run anything: the last thing done */
+    Py_XDECREF(old); /* last, because it may run any code */
 }
 
 int give_label(Node *node, PyObject *label)
@@ -198,7 +198,7 @@ static PyObject *get_op(PyObject *self, void *Py_UNUSED(closure))
     return symbol;
 }
 
-/* Let the rules, and not the kernels, pass on what has another number of operands than its operation takes. */
+/* Let the rules, and not the kernels, serve a node with a wrong number of operands. */
 static void check_arity(Node *node)
 {
     size_t count = count_of(node);
@@ -231,7 +231,7 @@ int give_operation(State *state, Node *node, PyObject *operation)
     if (is_kept && PyObject_IS_GC(operation)) {
         collect_late(node);
     }
-    Py_XDECREF(old); /* may run anything: the last thing done */
+    Py_XDECREF(old); /* last, because it may run any code */
     return 0;
 }
 
@@ -247,7 +247,7 @@ static PyObject *get_operands(PyObject *self, void *Py_UNUSED(closure))
 
 static PyObject *get_parents(PyObject *self, void *Py_UNUSED(closure))
 {
-    if (as_node(self)->flags & BY_RULES) { /* perhaps of a node with local gradients, which only the twin tells apart */
+    if (as_node(self)->flags & BY_RULES) { /* perhaps a node with local gradients, which Python recognises */
         PyObject *property = PyObject_GetAttrString(state_of(self)->twin, "_prev");
         PyObject *found = property == NULL ? NULL : PyObject_CallMethod(property, "__get__", "O", self);
         Py_XDECREF(property);
@@ -266,7 +266,7 @@ static PyObject *get_parents(PyObject *self, void *Py_UNUSED(closure))
     return result;
 }
 
-/* Put up to two operands in place, in a node that holds none. */
+/* Put up to two operands into a node that has none. */
 static void put_in_place(Node *node, PyObject *operands)
 {
     node->count = (uint8_t)PyTuple_GET_SIZE(operands);
@@ -281,7 +281,7 @@ static void put_in_place(Node *node, PyObject *operands)
     }
 }
 
-/* Replace the operands of a node by those of a tuple, of Values and floats. It may be part of a cycle from then on. */
+/* Replace the operands of a node by the Values and floats of a tuple. The node may be part of a cycle from then on. */
 static int replace_operands(Node *node, PyObject *operands)
 {
     Node before = *node, *dying = NULL;
@@ -317,7 +317,7 @@ static int replace_operands(Node *node, PyObject *operands)
     }
     check_arity(node);
     collect_late(node);
-    release_contents(&before, &dying); /* may run anything: the last thing done */
+    release_contents(&before, &dying); /* last, because it may run any code */
     bury(dying);
     return 0;
 }
@@ -355,7 +355,7 @@ int value_setattro(PyObject *self, PyObject *name, PyObject *object)
     if (status < 0 && object != NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
         PyObject *type, *error, *traceback;
         PyErr_Fetch(&type, &error, &traceback);
-        if (PyObject_HasAttr((PyObject *)Py_TYPE(self), name)) { /* read-only, and has words of its own */
+        if (PyObject_HasAttr((PyObject *)Py_TYPE(self), name)) { /* a read-only attribute has its own error */
             PyErr_Restore(type, error, traceback);
             return status;
         }
@@ -375,7 +375,7 @@ PyGetSetDef value_getset[] = {
     {"grad", get_grad, set_grad,
      "The derivative of the root of the last backward pass by this node; on a leaf it adds up over passes.", "grad"},
     {"_data", get_number, set_raw_data, "The number, for the package's own use.", "_data"},
-    {"_number", get_number, set_raw_data, NULL, "_number"}, /* a slot of the twin */
+    {"_number", get_number, set_raw_data, NULL, "_number"}, /* a slot in Python */
     {"_grad", get_derivative, set_derivative, NULL, "_grad"},
     {"label", get_label, set_label, NULL, "label"},
     {"is_leaf", get_is_leaf, set_through_twin,

@@ -1,4 +1,4 @@
-/* What a Value shows and takes: construction, attributes, methods. */
+/* Construction, attributes and methods of a Value. */
 #ifndef MICROGRUD_ATTRIBUTES_H
 #define MICROGRUD_ATTRIBUTES_H
 
@@ -6,8 +6,7 @@
 
 /* --- attributes.c --- */
 
-/* The number or its text, for the package's own use. A watcher learns of it if other code asks for it: return -1 if that
- * is refused. */
+/* Report a use of the number, or of its text, by other code to the watcher. Return -1 if that is refused. */
 INTERNAL int report_peek(PyObject *self, const char *what);
 INTERNAL PyObject *get_data(PyObject *self, void *Py_UNUSED(closure));
 INTERNAL PyObject *get_derivative(PyObject *self, void *Py_UNUSED(closure));
@@ -16,7 +15,7 @@ INTERNAL int give_label(Node *node, PyObject *label);
 INTERNAL int give_closure(Node *node, PyObject *given);
 INTERNAL int give_operation(State *state, Node *node, PyObject *operation);
 INTERNAL int give_operands(State *state, Node *node, PyObject *operands);
-/* Set an attribute; for one that a node has no room for, raise an error that names the subclass to write. */
+/* Set an attribute. For an unknown one raise an error that shows the subclass to write. */
 INTERNAL int value_setattro(PyObject *self, PyObject *name, PyObject *object);
 extern INTERNAL PyGetSetDef value_getset[];
 

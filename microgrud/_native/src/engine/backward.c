@@ -1,11 +1,11 @@
 /* Walks over the graph: the backward pass, zero_grad, and the topological order for Python.
  *
- * A walk goes depth first along the operands, from first to last, and finishes a node after its operands: the order of
- * engine.py. The number of operands that it has seen stands in each node: there is no set, and no look-up. The backward
- * pass, which clears the gradients anyway, links the nodes on its stack through them, and needs no memory but for the
- * order itself. A walk calls no Python code, so that no one sees a graph in the middle of it. Every
- * NODES_PER_CHECK nodes it checks for Ctrl-C, which runs no Python code either; if there was one, the walk is undone,
- * Python handles the signal, and the walk begins anew if the handler returns.
+ * A walk goes depth first along the operands, from first to last, and finishes a node after its operands, as
+ * microgrud/engine/value.py does. The number of visited operands is stored in each node: there is no set, and no
+ * look-up. The backward pass, which clears the gradients anyway, links the nodes on its stack through them, and needs
+ * memory only for the order. A walk calls no Python code, so that nobody sees a graph in the middle of it. It checks
+ * for Ctrl-C every NODES_PER_CHECK nodes, without running Python code. After Ctrl-C the walk is undone, Python handles
+ * the signal, and the walk starts again if the handler returns.
  */
 #include "engine/backward.h"
 
@@ -19,14 +19,14 @@ typedef struct {
     State *state;
     Node **order;
     size_t count, capacity;
-    size_t marked; /* how many of these, from the first on, still have their marks */
+    size_t marked; /* number of these, from the first on, that still have their marks */
     Leaf *leaves;
     size_t leaf_count, leaf_capacity;
-    bool holds_nodes; /* marks are gone and the nodes are held, so that Python code may run */
-    bool is_last; /* of the attempts: Ctrl-C waits until it is done */
+    bool holds_nodes; /* marks are removed and the nodes referenced: Python code may run */
+    bool is_last; /* the last attempt: Ctrl-C waits until the walk has ended */
 } Walk;
 
-/* Ctrl-C is looked for once in so many nodes, every 1 to 5 ms, and lets a walk begin anew so often. */
+/* NODES_PER_CHECK nodes take 1 to 5 ms. After Ctrl-C a walk starts again, at most MOST_ATTEMPTS times. */
 enum { LARGEST_KEPT_ORDER = 1 << 17, NODES_PER_CHECK = 1 << 16, MOST_ATTEMPTS = 8 };
 
 ALWAYS_INLINE int append_node(Walk *walk, Node *node)
@@ -50,7 +50,7 @@ ALWAYS_INLINE int append_leaf(Walk *walk, Node *node)
     return 0;
 }
 
-/* Enter a leaf, which has nothing below it. One with a closure, or of a subclass, may pass something on all the same. */
+/* Enter a leaf. It has no operands, but may pass something on if it has a closure, or is of a subclass. */
 ALWAYS_INLINE int enter_leaf(Walk *walk, Node *node)
 {
     if (append_leaf(walk, node) < 0) {
@@ -61,8 +61,8 @@ ALWAYS_INLINE int enter_leaf(Walk *walk, Node *node)
     return has_closure(node) || !is_plain_value((PyObject *)node) ? append_node(walk, node) : 0;
 }
 
-/* Look at an operand of the node on top of the stack. Return 1 if the walk has to go there first, 0 if not, -1 if there
- * is no memory. */
+/* Visit an operand of the node on top of the stack. Return 1 if the walk must go there first, 0 if not, -1 if there is
+ * no memory. */
 ALWAYS_INLINE int visit_operand(Walk *walk, Node **stack, Node *operand)
 {
     if (operand->progress != 0) {
@@ -77,7 +77,7 @@ ALWAYS_INLINE int visit_operand(Walk *walk, Node **stack, Node *operand)
     return 1;
 }
 
-/* Go on with the operands of the node on top of the stack. Return as look_at does; 0 if all are done. */
+/* Continue with the operands of the node on top of the stack. Return as visit_operand does; 0 if all are done. */
 ALWAYS_INLINE int visit_operands(Walk *walk, Node **stack)
 {
     Node *node = *stack;
@@ -113,8 +113,8 @@ static bool is_interrupted(const Walk *walk)
     return !walk->is_last && PyOS_InterruptOccurred(); /* which clears the flag */
 }
 
-/* Find everything that root depends on, and set every gradient to 0. If it does not get to the end, the gradients of
- * leaves are as before, and those of the nodes in between that it came to are 0. */
+/* Find everything that root depends on, and set all gradients to 0. If the walk fails, the gradients of leaves are
+ * unchanged, and those of other visited nodes are 0. */
 static Walked walk_from(Walk *walk, Node *root)
 {
     Node *stack = NULL;
@@ -173,13 +173,13 @@ static void begin(Walk *walk, State *state)
 {
     memset(walk, 0, sizeof *walk);
     walk->state = state;
-    walk->order = state->order; /* taken: a walk within this one gets another */
+    walk->order = state->order; /* a walk within this one gets its own */
     walk->capacity = state->order_capacity;
     state->order = NULL;
     state->order_capacity = 0;
 }
 
-/* Take the marks away and hold all nodes, before Python code runs that may walk, or let go of, anything. */
+/* Remove the marks and take references to all nodes, before Python code runs, which may walk or drop anything. */
 static void hold_nodes(Walk *walk)
 {
     if (walk->holds_nodes) {
@@ -224,7 +224,7 @@ static void end(Walk *walk)
 
 /* --- the chain rule --- */
 
-/* Add an operand's share to its grad: the adjoint times the slope, which None stands for where there is no dependence. */
+/* Add the adjoint times the slope to the grad of an operand; None as a slope means that there is no dependence. */
 static int add_share(PyObject *operand, double adjoint, PyObject *slope)
 {
     double number = slope == Py_None ? 0.0 : PyFloat_AsDouble(slope);
@@ -237,8 +237,8 @@ static int add_share(PyObject *operand, double adjoint, PyObject *slope)
     return 0;
 }
 
-/* Pass the adjoint on by the rules: one for all operands, or one for each, which are asked one after the other. As in
- * Python, what has no partner on the other side is left out. */
+/* Pass the adjoint on by a rule for all operands, or by one for each. As in Python's zip, surplus rules or operands are
+ * ignored. */
 static int pass_on_by_partials(PyObject *partials, PyObject *operands, PyObject *args, double adjoint)
 {
     bool at_once = PyCallable_Check(partials);
@@ -297,7 +297,7 @@ done:
     return status;
 }
 
-/* Pass the adjoint of a node with Details on by its kernel. Return 1 if that takes Python, -1 on error. */
+/* Pass the adjoint of a node with Details on by its kernel. Return 1 if that needs Python, -1 on error. */
 static int pass_on_detailed(Node *node)
 {
     double few[3 * 64];
@@ -344,8 +344,8 @@ static int pass_on_detailed(Node *node)
     return status;
 }
 
-/* Pass the adjoint of a node on by its kernel: add to the grad of each operand this node's, times the local derivative.
- * Return 1 if that takes Python: a closure, rules of the user's or none at all, a slope that is infinite or NaN. */
+/* Pass the adjoint of a node on by its kernel: add it times the local derivative to the grad of each operand. Return 1
+ * if that needs Python: for a closure, for rules of the user's or missing ones, for a slope that is infinite or NaN. */
 ALWAYS_INLINE int pass_on_by_kernel(Node *node)
 {
     unsigned flags = node->flags;
@@ -365,7 +365,7 @@ ALWAYS_INLINE int pass_on_by_kernel(Node *node)
     double y = second != NULL ? second->data : node->operands[1].number;
     double adjoint = node->grad, slopes[3] = {0.0, 0.0, 0.0};
     slopes_of((Op)node->op, node->data, x, y, 0.0, (first != NULL ? 1u : 0u) | (second != NULL ? 2u : 0u), slopes);
-    if (isfinite(slopes[0]) && isfinite(slopes[1])) { /* those that are not wanted are 0 */
+    if (isfinite(slopes[0]) && isfinite(slopes[1])) { /* unwanted slopes are 0 */
         if (first != NULL) {
             first->grad += adjoint * slopes[0];
         }
@@ -388,7 +388,7 @@ ALWAYS_INLINE int pass_on_by_kernel(Node *node)
     return 0;
 }
 
-/* The twin of Python's `_pass_on`: the chain rule, nothing for a leaf, and an error for a node without a rule. */
+/* Apply the chain rule, as Python's `_pass_on`: do nothing for a leaf, and raise for a node without a rule. */
 static int pass_on(const State *state, Node *node)
 {
     int status = has_closure(node) ? 1 : pass_on_by_kernel(node);
@@ -400,7 +400,7 @@ static int pass_on(const State *state, Node *node)
         status = pass_on_by_rules(node, operation);
     } else if (count_of(node) == 0) {
         status = 0;
-    } else { /* built by hand: the twin has the words for it */
+    } else { /* built manually: Python has the error */
         PyObject *done = PyObject_CallMethod(state->twin, "_pass_on", "O", node);
         status = done == NULL ? -1 : 0;
         Py_XDECREF(done);
@@ -409,8 +409,8 @@ static int pass_on(const State *state, Node *node)
     return status;
 }
 
-/* Let a node pass on what it has by way of Python: its closure, its method, or its rules; checked, if anomalies are
- * looked for. */
+/* Let a node pass its adjoint on through Python: by its closure, its method or its rules, with checks if anomalies are
+ * detected. */
 static int pass_on_by_python(const State *state, Node *node, bool watching)
 {
     PyObject *closure = has_closure(node) ? Py_NewRef(node->details->closure) : NULL, *result;
@@ -430,14 +430,14 @@ static int pass_on_by_python(const State *state, Node *node, bool watching)
     return result == NULL ? -1 : 0;
 }
 
-/* Let Python handle a Ctrl-C that was taken. Return -1 if its handler raises. */
+/* Let Python handle a Ctrl-C whose flag was cleared. Return -1 if the handler raises. */
 static int handle_interrupt(void)
 {
     PyErr_SetInterrupt();
     return PyErr_CheckSignals();
 }
 
-/* Let all nodes pass on what they have, from the root to the leaves. */
+/* Let all nodes pass their adjoints on, from the root to the leaves. */
 static Walked pass_all_on(Walk *walk, bool watching)
 {
     for (size_t k = walk->count; k-- > 0;) {
@@ -445,7 +445,7 @@ static Walked pass_all_on(Walk *walk, bool watching)
             if (!walk->holds_nodes) {
                 return INTERRUPTED;
             }
-            if (handle_interrupt() < 0) { /* closures and rules of others are not called twice */
+            if (handle_interrupt() < 0) { /* closures and rules are not called twice */
                 return FAILED;
             }
         }
@@ -490,7 +490,7 @@ static Walked differentiate(Walk *walk, Node *root)
     return result;
 }
 
-/* Walk over a graph, anew after each Ctrl-C whose handler returns. */
+/* Walk over a graph, again after each Ctrl-C whose handler returns. */
 static PyObject *walk_whole(PyObject *self, Walked (*attempt)(Walk *, Node *))
 {
     Walked result;

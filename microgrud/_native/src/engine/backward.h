@@ -7,7 +7,7 @@
 INTERNAL PyObject *value_backward(PyObject *self);
 INTERNAL PyObject *value_zero_grad(PyObject *self);
 INTERNAL PyObject *value_pass_on(PyObject *self);
-/* The topological order as a list, leaves included. */
+/* Return the topological order as a list, with the leaves. */
 INTERNAL PyObject *topological_order_of(Node *root);
 
 #endif

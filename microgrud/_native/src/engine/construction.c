@@ -7,7 +7,7 @@ PyObject *value_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_
     if (type == state->value_type) {
         return (PyObject *)new_node(state, 0.0);
     }
-    PyObject *self = type->tp_alloc(type, 0); /* zeroed, and known to the collector */
+    PyObject *self = type->tp_alloc(type, 0); /* zeroed, and tracked by the collector */
     if (self != NULL) {
         as_node(self)->flags = COLLECTED;
     }
@@ -64,7 +64,7 @@ int value_init(PyObject *self, PyObject *args, PyObject *kwargs)
         if (!parsed && !PyErr_ExceptionMatches(PyExc_TypeError)) {
             return -1;
         }
-        PyErr_Clear(); /* local gradients, or what is wrong: the twin knows what to make of it, and has the words */
+        PyErr_Clear(); /* local gradients, or an error: both are Python's */
         PyObject *method = PyObject_GetAttrString(state->twin, "__init__");
         PyObject *bound = method == NULL ? NULL : PyMethod_New(method, self);
         PyObject *result = bound == NULL ? NULL : PyObject_Call(bound, args, kwargs);
@@ -76,7 +76,7 @@ int value_init(PyObject *self, PyObject *args, PyObject *kwargs)
     return init_node(state, as_node(self), data, children, op, label);
 }
 
-/* Value(2.0), which is most of them, takes no tuple of arguments. */
+/* Value(...); the frequent Value(2.0) needs no tuple of arguments. */
 PyObject *value_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *names)
 {
     Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);

@@ -1,8 +1,8 @@
 /* The functions of microgrud.functions as callables of C.
  *
- * A Function stands before a function in Python, its twin: what it can do at once it does, on Values, floats and lists of
- * them; everything else (other numbers, generators, keywords, mistakes) it hands over. So the signature, the docstring
- * and the errors are the twin's own.
+ * A Function stands in front of a Python function, its twin. It serves Values, floats and lists of them, and delegates
+ * everything else (other numbers, generators, keywords, mistakes) to the twin. So the signature, the docstring and the
+ * errors are those of the twin.
  */
 #include "engine/functions.h"
 #include "engine/arithmetic.h"
@@ -67,7 +67,7 @@ static PyObject *call_binary(PyObject *self, PyObject *const *args, size_t nargs
     return call_twin(self, args, nargsf, names);
 }
 
-/* Tell whether all items are plain Values and floats; count the Values. */
+/* Tell whether all items are plain Values or floats; count the Values. */
 static bool are_ready(PyObject *const *items, size_t count, size_t *values)
 {
     for (size_t k = 0; k < count; k++) {
@@ -80,7 +80,7 @@ static bool are_ready(PyObject *const *items, size_t count, size_t *values)
     return true;
 }
 
-/* Return the items of a list or a tuple; NULL for what is neither. */
+/* Return the items of a list or a tuple; NULL for anything else. */
 static PyObject *const *items_of(PyObject *sequence, size_t *count)
 {
     if (!PyList_CheckExact(sequence) && !PyTuple_CheckExact(sequence)) {
@@ -90,8 +90,8 @@ static PyObject *const *items_of(PyObject *sequence, size_t *count)
     return PySequence_Fast_ITEMS(sequence);
 }
 
-/* The result over operands that are ready, at least one of them a Value if values is not 0. Set *handled to false where
- * the twin has to look at it. */
+/* Return the result over plain Values and floats; `values` is the number of Values. Set *handled to false if the twin
+ * must compute it. */
 static PyObject *apply(PyObject *self, PyObject *const *operands, size_t count, size_t values, bool *handled)
 {
     Op op = as_function(self)->op;
@@ -188,7 +188,7 @@ static PyObject *call_dot(PyObject *self, PyObject *const *args, size_t nargsf, 
     return handled ? result : call_twin(self, args, nargsf, names);
 }
 
-/* topological_order(root, known=()), as long as nothing is known. */
+/* topological_order(root, known=()), if nothing is known. */
 static PyObject *call_topological_order(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
 {
     Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
@@ -214,7 +214,7 @@ static vectorcallfunc call_for(Op op)
         return call_dot;
     }
     if (has_index(op)) {
-        return call_twin; /* a list of results */
+        return call_twin; /* which returns a list */
     }
     static const vectorcallfunc calls[] = {call_sequence, call_unary, call_binary, call_ternary};
     return calls[arity_of(op)];
@@ -253,7 +253,7 @@ static int function_traverse(PyObject *self, visitproc visit, void *arg)
     return 0;
 }
 
-/* Whatever is asked of a function and not found here is asked of the twin: __name__, __defaults__, __annotations__. */
+/* Get an attribute; those that are missing here come from the twin: __name__, __defaults__, __annotations__. */
 static PyObject *function_getattr(PyObject *self, PyObject *name)
 {
     PyObject *found = PyObject_GenericGetAttr(self, name);
@@ -279,7 +279,7 @@ static PyObject *function_repr(PyObject *self)
     return PyObject_Repr(as_function(self)->twin);
 }
 
-/* As a function in Python does, become a method of the object whose class it is found in. */
+/* Become a method of the object whose class has this function, as Python functions do. */
 static PyObject *function_bind(PyObject *self, PyObject *object, PyObject *Py_UNUSED(type))
 {
     return object == NULL || object == Py_None ? Py_NewRef(self) : PyMethod_New(self, object);

@@ -1,7 +1,7 @@
-/* all_identical: whether containers hold the very things that they held; see microgrud/train/listed.py.
+/* all_identical: tell whether containers hold the same objects as before; see microgrud/train/listed.py.
  *
- * fit asks it before each step of all that a recording holds for: in Python that takes 30 us for a network of 337
- * parameters, a third of the step. No code of others runs here, and no reference changes hands.
+ * fit asks that before each step about everything that a recording depends on. In Python that takes 30 us for a network
+ * of 337 parameters, a third of the step. No other code runs here, and no reference counts change.
  */
 #include "engine/module.h"
 

@@ -1,8 +1,8 @@
-/* What a node is made of, and what the module keeps; how either is found from an object.
+/* Nodes, and the state of the module; how either is found from an object.
  *
- * A node with up to two operands is one block of 80 bytes with the collector's header: what the operand is, a node or a
- * number, stands in the flags, so that a number costs no object. What few nodes have (a label, a closure, an operation
- * of the user's, more than two operands) stands in a block of its own, the Details.
+ * A node with up to two operands is one block of 80 bytes with the collector's header. The flags tell whether an
+ * operand is a node or a number, so that a number costs no object. The rest, which few nodes have (a label, a closure,
+ * an operation of the user's, more than two operands), is in a block of its own, the Details.
  */
 #ifndef MICROGRUD_LAYOUT_H
 #define MICROGRUD_LAYOUT_H
@@ -26,20 +26,20 @@ typedef union {
 
 typedef struct {
     PyObject *label;      /* NULL for the empty string */
-    PyObject *operation;  /* of a node whose operation is not of the table: an Operation, or a name */
-    PyObject *closure;    /* what a node built by hand does in the backward pass, or NULL */
+    PyObject *operation;  /* an Operation that is not in the table, or a name */
+    PyObject *closure;    /* the backward function of a manually built node, or NULL */
     PyObject *operands[]; /* Values and floats */
 } Details;
 
 enum {
     FIRST_IS_NUMBER = 1,
     SECOND_IS_NUMBER = 2,
-    DETAILED = 4,   /* operands and more are in details */
+    DETAILED = 4,   /* operands and more are in `details` */
     BY_RULES = 8,   /* the backward pass asks the Operation, not the kernels */
-    COLLECTED = 16, /* known to the garbage collector: it, or what it depends on, may be part of a cycle */
-    USED = 32,      /* an operand of another node, or once was */
-    VARIABLE = 64,  /* depends on a variable, while outside.h looks at its graph */
-    LISTED = 128,   /* already in the list, while parameters.h lists parameters */
+    COLLECTED = 16, /* tracked by the garbage collector: it, or an operand, may be part of a cycle */
+    USED = 32,      /* is or was an operand of another node */
+    VARIABLE = 64,  /* depends on a variable; only while outside.c searches the graph */
+    LISTED = 128,   /* already in the list; only while parameters.c makes it */
 };
 
 struct Node {
@@ -48,13 +48,13 @@ struct Node {
     double data;
     union {
         double grad;
-        Node *link; /* while a walk or a deallocation is under way, which keep their lists in the nodes */
+        Node *link; /* in a walk or a deallocation: the next node of its list */
     };
-    uint32_t progress; /* while a walk is under way: how many operands it has seen, plus 1; 0 before */
+    uint32_t progress; /* in a walk: number of visited operands, plus 1; otherwise 0 */
     uint8_t op;
     uint8_t flags;
-    uint8_t count; /* of the operands in place; of those in details, 1 stands for one or more */
-    uint8_t place; /* in its page, counted from 1; 0 if the node is in none */
+    uint8_t count; /* of the operands in place; 1 stands for any number of operands in `details` */
+    uint8_t place; /* in its page, from 1; 0 if the node is in no page */
     union {
         Operand operands[2];
         struct {
@@ -64,13 +64,13 @@ struct Node {
     };
 };
 
-typedef struct Page Page; /* of memory for nodes: pages.h */
+typedef struct Page Page; /* memory for nodes: pages.h */
 
-/* The objects of the Python modules that the engine uses, for what is rare: conversions, errors, anomalies, copies.
- * X(field, module, name) */
+/* Objects of Python modules, which the engine uses for rare cases: conversions, errors, anomalies, copies. X(field,
+ * module, name) */
 #define IMPORTED_OBJECTS(X)                                                                                            \
     X(recording, "microgrud.engine.grad_mode", "_recording")                                                           \
-    X(as_float, "microgrud.common.numbers", "as_float")                                                               \
+    X(as_float, "microgrud.common.numbers", "as_float")                                                                \
     X(as_sequence, "microgrud.common.numbers", "as_sequence")                                                          \
     X(is_number, "microgrud.engine.operators", "_is_number")                                                           \
     X(check_forward, "microgrud.engine.anomaly", "check_forward")                                                      \
@@ -85,39 +85,40 @@ typedef struct Page Page; /* of memory for nodes: pages.h */
     X(deepcopy_graph, "microgrud.engine.copying", "deepcopy_graph")                                                    \
     X(reduce_graph, "microgrud.engine.copying", "reduce_graph")
 
-/* What the module keeps for one interpreter. */
+/* The state of the module in an interpreter. */
 typedef struct {
     PyTypeObject *value_type, *function_type;
-    PyObject *operations[OP_COUNT]; /* the entries of ops.TABLE; None where there is none */
+    PyObject *operations[OP_COUNT]; /* entries of ops.TABLE; None where there is none */
     bool is_total[OP_COUNT];        /* raises for no operands */
     PyObject *indices;              /* from an Operation of the table to its Op, as an int */
     PyObject *empty;                /* "" */
-    PyObject *switched;             /* the list of recording.py that is empty until recording is switched */
-    PyObject *watched;              /* the list of watching.py that is empty unless someone watches */
+    PyObject *switched;             /* list of grad_mode.py; empty until recording is switched */
+    PyObject *watched;              /* list of tracing.py; empty unless a watcher is active */
     PyObject *pass_on_name, *record_name;   /* "_pass_on" and "_record" */
-    PyObject *twin, *topological_order;     /* the class of engine.py, and the function in C */
+    PyObject *twin, *topological_order;     /* the Python class, and the function in C */
 #define FIELD(field, module, name) PyObject *field;
     IMPORTED_OBJECTS(FIELD)
 #undef FIELD
-    Page *pages; /* those with room, of which the first is filled */
+    Page *pages; /* pages with free memory; the first one is being filled */
     Page *full_pages;
     size_t empty_pages;
-    size_t freed_pages; /* since memory was last given back to the system */
-    size_t late, late_limit; /* nodes that the collector was told of late, and at how many it has to run */
-    bool header_fits; /* whether the collector's header is what pages.h takes it for */
+    size_t freed_pages; /* since memory was last returned to the system */
+    size_t late, late_limit; /* nodes tracked late, and their number at which the collector runs */
+    bool header_fits; /* the collector's header has the size that pages.h assumes */
     Node **order;     /* the buffer of the backward pass, kept between passes */
     size_t order_capacity;
 } State;
 
 INTERNAL void value_dealloc(PyObject *self); /* node.c */
 
-/* The type and the state of the first interpreter that loaded the module, which for nearly all is the only one: they
- * save two calls into Python a node. Others ask for their own. They are the process's, and guarded by its one lock:
- * interpreters with a lock of their own cannot load the module. */
+/* The type and the state of the first interpreter that loaded the module, nearly always the only one: they save two
+ * calls into Python for each node. Other interpreters look up their own. These are variables of the process, guarded by
+ * its one GIL: interpreters with a GIL of their own cannot load the module. */
 extern INTERNAL PyTypeObject *first_type;
 extern INTERNAL State *first_state;
 
-/* Nodes of the very type, and not of a subclass, are known by their destructor: that takes no look at the state. */
+/* Tell whether an object is of the type Value itself, and not of a subclass: the destructor says so, without the state.
+ */
 static inline bool is_plain_value(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);
@@ -129,7 +130,7 @@ static inline bool is_value(const State *state, PyObject *object)
     return is_plain_value(object) || PyType_IsSubtype(Py_TYPE(object), state->value_type);
 }
 
-/* The type of Values that an object is an instance of, itself or by inheritance; NULL if it is no Value. */
+/* Return the type Value that a type is, or inherits from; NULL if there is none. */
 static inline PyTypeObject *plain_type(PyTypeObject *type)
 {
     while (type != NULL && type->tp_dealloc != value_dealloc) {
@@ -138,7 +139,7 @@ static inline PyTypeObject *plain_type(PyTypeObject *type)
     return type;
 }
 
-/* The state, from the type or a subclass of it. */
+/* Return the state, from the type Value or a subclass. */
 static inline State *state_of_type(PyTypeObject *type)
 {
     if (type == first_type) {
@@ -191,7 +192,7 @@ static inline bool is_watched(const State *state)
     return PyList_GET_SIZE(state->watched) != 0;
 }
 
-/* Let an array grow to twice its size. Return -1, without an exception, if there is no memory. */
+/* Grow an array to twice its size. Return -1, without an exception, if there is no memory. */
 static inline int grow(void **items, size_t *capacity, size_t size)
 {
     size_t wanted = *capacity == 0 ? 1024 : *capacity * 2;

@@ -3,7 +3,7 @@
 #include "engine/attributes.h"
 #include "engine/backward.h"
 
-/* A method of the Python engine, on arguments that this one does not take: it has the words for what is wrong. */
+/* Call the Python method, which raises the error for wrong arguments. */
 static PyObject *call_twin_method(PyObject *self, const char *name, PyObject *const *args, Py_ssize_t nargs,
                                 PyObject *names)
 {
@@ -17,11 +17,11 @@ static PyObject *call_twin_method(PyObject *self, const char *name, PyObject *co
     return result;
 }
 
-/* A method without arguments: any that are given are the twin's to refuse. */
+/* A method without arguments; Python refuses any that are given. */
 #define WITHOUT_ARGUMENTS(name, call)                                                                                  \
     static PyObject *value_method_##name(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)     \
     {                                                                                                                  \
-        return nargs == 0 && names == NULL ? call : call_twin_method(self, #name, args, nargs, names);                   \
+        return nargs == 0 && names == NULL ? call : call_twin_method(self, #name, args, nargs, names);                 \
     }
 #define DEFINE_METHOD(identifier, name, value, slope)                                                                  \
     WITHOUT_ARGUMENTS(name, unary_operator(OP_##identifier, self))

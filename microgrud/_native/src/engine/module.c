@@ -1,62 +1,74 @@
-/* The engine in C: the twin of microgrud/engine.py.
+/* The engine in C: the twin of microgrud/engine.
  *
- * The Python engine is the specification. This one is the same class with the same bits, at the price of a float or two
- * an operation, and it is complete only together with it: whatever is rare is left to Python, so that it is worded, and
- * decided, once.
+ * The Python engine is the specification. This one is the same class with the same bits, and an operation costs about
+ * as much as one or two of floats. It needs the Python engine: everything rare is left to Python, where it is decided
+ * and worded once.
  *
- *   kernels.h     functions of floats that Python's math has not, in the order of operations of kernels.py
- *   powers.h      powers, lengths and angles, with what their derivatives are made of
- *   ops.h         the table: value and local derivatives of each operation, from which the kernels are made
- *   layout.h      what a node is made of, and what the module keeps
- *   pages.h       the memory of nodes
- *   node.h        the birth and the death of a node
- *   record.h      from operands to a node that remembers them
- *   arithmetic.h  the operators, and the methods without arguments
- *   backward.h    the walk over a graph, and the chain rule
- *   attributes.h  construction, attributes, copies
- *   functions.h   the functions of microgrud.functions as callables of C
- *   parameters.h  the parameters of a Module
- *   vectors.h     the numbers of a list of Values from and to a vector
- *   outside.h     whether a graph reaches a Value that somebody else holds
+ *   layout.h          nodes, and the state of the module
+ *   pages.h,          .c     the memory of nodes
+ *   node.h,           .c      creating and freeing a node
+ *   record.h,         .c    from operands to a node that remembers them
+ *   arithmetic.h,     .c  the operators
+ *   backward.c        walks over a graph, and the chain rule
+ *   attributes.c      attributes of a Value
+ *   construction.c    Value(...)
+ *   methods.c         methods of a Value
+ *   functions.c       microgrud.functions as callables of C
+ *   parameters.c      the parameters of a Module
+ *   vectors.c         numbers of a list of Values to and from a vector
+ *   outside.c         a search for Values of a graph that others refer to
+ *   identity.c        a comparison of containers by identity
+ *   ../ops/           the operation table, from which the kernels are made
+ *   ../builder/       from a recorded graph to the programs of ../tape/
  *
- * And what compile() makes of a recording, for the interpreter in tape/
+ * A node with two operands, as memory:
  *
- *   buffers.h     lists of numbers that grow, and tables of what was seen before
- *   flatten.h     a graph as arrays
- *   building.h    the instructions of its program: common subexpressions, constants, sums of products
- *   lowering.h    these in the numbers that the interpreter reads
- *   liveness.h    and once more with fewer slots, for runs without a backward pass
+ *      +-----------+
+ *      |  header   |  of the garbage collector
+ *      +-----------+
+ *      |  header   |  of an object: reference count, type
+ *      |  weakrefs |
+ *      |  data     |  the number
+ *      |  grad     |  the derivative; a walk keeps its stack here
+ *      |  progress |  how far a walk has come; then op, flags, count, place in the page
+ *      |  operand  |  a node, or a number: the flags tell which
+ *      |  operand  |
+ *      +-----------+  80 bytes in all
  *
  * What makes it fast
- *   - A node is one block of 80 bytes, the collector's header included; a number beside a node costs no object.
+ *
+ *   - A number as an operand costs no object.
  *   - A graph lies in memory in the order in which it was made, however many were made and freed before it.
  *   - Local derivatives are computed in the backward pass: a node remembers its operands, and nothing else.
- *   - Operands are looked at by the addresses of their types, floats first. Nothing is converted that is a float.
- *   - A walk keeps its stack in the nodes, and its marks: no set, no look-up, no reference counted.
- *   - The destructor keeps its list of the dying in the nodes too.
+ *   - Operands are recognised by the addresses of their types, floats first. A float is not converted.
+ *   - A walk keeps its stack and its marks in the nodes: it needs no set, no look-up and no reference counts.
+ *   - The destructor keeps its list of dying nodes in the nodes as well.
  *
  * What makes the bits agree
+ *
  *   - Both engines do the same operations in the same order, on IEEE doubles; the compiler may not contract them
- *     (-ffp-contract=off). Both call the same C library; where Python's math is its own (hypot, the remainder, rounding
- *     to digits), it is asked.
- *   - A value or a local derivative that is not finite is thrown away, and Python is asked: it raises what floats raise,
+ *     (-ffp-contract=off). Both call the same C library. Where Python's math has its own code (hypot, the remainder,
+ *     rounding to digits), Python computes it.
+ *   - A value or a local derivative that is not finite is discarded, and Python is asked: it raises what floats raise,
  *     or finds that infinity is right.
  *
- * Who owns what
- *   - A node owns a reference to each operand, and its Details. The State owns everything else, for one interpreter.
- *   - A walk borrows the nodes it has found, until Python code is about to run: then it holds them all.
- *   - Arithmetic makes no cycles, and its nodes are not known to the collector. Those are that can be part of one:
- *     built by hand, instances of subclasses, with a closure, a label that refers to something or an operation of the
- *     user's, and what is computed from them. Where others were computed before, it is told of every node there is.
+ * Ownership
  *
- * Threads: all state is guarded by the lock, which the interpreters that can load the module share.
+ *   - A node owns a reference to each operand, and its Details. The State owns everything else, for one interpreter.
+ *   - A walk borrows the nodes it has found. Before Python code runs, it takes references to all of them.
+ *   - Arithmetic makes no cycles, and the garbage collector does not track its nodes. It tracks nodes that can be part
+ *     of a cycle: manually built ones, instances of subclasses, those with a closure, with a label that refers to
+ *     something or with an operation of the user's, and whatever is computed from them. If such a node already has
+ *     dependents, all existing nodes become tracked.
+ *
+ * Threads: the GIL guards all state. All interpreters that can load the module share it.
  *
  * Differences from the Python engine
- *   - Attributes that are set by hand are checked, `_operands` takes Values and floats alone, and none can be deleted.
- *     The error of an attribute that a node has no room for says what to write: a class that is written in Python would
- *     pay for that with a call at each assignment.
- *   - `data`, `grad` and the like are descriptors of C, not properties; functions are callables of C, not functions. What
- *     is assigned to the class Value itself, or to a function, is not seen, or refused.
+ *
+ *   - Assigned attributes are checked, `_operands` takes only Values and floats, and no attribute can be deleted. The
+ *     error for an unknown attribute says which class to write; in Python that would cost a call at each assignment.
+ *   - `data`, `grad` and the like are descriptors of C, not properties; functions are callables of C, not functions.
+ *     Assignments to the class Value, or to a function, have no effect or are refused.
  *   - A Value that was never initialised is 0.
  */
 #define PY_SSIZE_T_CLEAN
@@ -79,7 +91,7 @@ static PyMemberDef value_members[] = {
 };
 
 static PyType_Slot value_slots[] = {
-    /* the signature; the text is the twin's */
+    /* the signature; the text comes from the Python class */
     {Py_tp_doc, "Value(data, _children=(), _op='', label='', *, children=None, local_grads=None)\n--\n\n"},
     {Py_tp_new, value_new},
     {Py_tp_init, value_init},
@@ -114,7 +126,7 @@ static PyType_Spec value_spec = {
 
 /* --- the module --- */
 
-/* adopt(python_value, topological_order): take over from the twin what is said only once. */
+/* adopt(python_value, topological_order): take over what only the Python engine has. */
 static PyObject *adopt(PyObject *module, PyObject *args)
 {
     State *state = state_of_module(module);
@@ -150,7 +162,7 @@ static PyObject *accelerate(PyObject *module, PyObject *args)
     if (op < 0) {
         return NULL;
     }
-    if (op == OP_NONE) { /* of a table that is newer than this engine */
+    if (op == OP_NONE) { /* an operation that this engine does not know */
         return Py_NewRef(twin);
     }
     return function_new(state, twin, (Op)op);
@@ -179,7 +191,7 @@ static PyMethodDef module_methods[] = {
      "clear_gradients($module, parameters, /)\n--\n\nSet the grad of every parameter to zero."},
     {"held_outside", held_outside, METH_VARARGS,
      "held_outside($module, order, holding, weight, inputs, dependent, /)\n--\n\n"
-     "Return a node of a graph that is held by more than the graph and two lists, or None; see microgrud.autodiff.outside."},
+     "Return a node that is referenced from outside of a graph, or None; see microgrud.autodiff.outside."},
     {"all_identical", (PyCFunction)(void (*)(void))all_identical, METH_FASTCALL,
      "all_identical($module, containers, contents, /)\n--\n\n"
      "Tell whether lists, tuples and dicts hold the very things that they held; see microgrud.train.listed."},
@@ -206,7 +218,7 @@ static PyObject *import_from(const char *module_name, const char *name)
     return found;
 }
 
-/* Look every operation of the table up in ops.TABLE. */
+/* Find every operation of the table in ops.TABLE. */
 static int bind_operations(State *state)
 {
     PyObject *table = import_from("microgrud.engine.ops", "TABLE");
@@ -237,7 +249,7 @@ static int bind_operations(State *state)
     return 0;
 }
 
-/* Make the two types, and the objects that are looked up in them. */
+/* Make the two types. */
 static int make_types(PyObject *module, State *state)
 {
     PyObject *operators = import_from("microgrud.engine.operators", "Operators");
@@ -258,15 +270,15 @@ static int make_types(PyObject *module, State *state)
         return -1;
     }
     state->value_type->tp_vectorcall = value_vectorcall;
-    /* Errors of Python's own name a type as the type does, and a class made by a class statement has a short name. */
+    /* Errors of Python name a type by this, and a class statement gives a short name. */
     PyObject *name = PyUnicode_FromString("Value");
     int status = name == NULL ? -1 : PyObject_SetAttrString((PyObject *)state->value_type, "__name__", name);
     Py_XDECREF(name);
     return status;
 }
 
-/* Tell whether the collector's header is as large as pages.h has it: what sys.getsizeof adds to what the object says.
- * On a Python with another one nodes come from its allocator. Return -1 on error. */
+/* Tell whether the collector's header has the size that pages.h assumes: sys.getsizeof adds it to __sizeof__. If not,
+ * nodes come from Python's allocator. Return -1 on error. */
 static int collector_header_fits(const State *state)
 {
     PyObject *node = state->value_type->tp_alloc(state->value_type, 0), *whole = NULL;
@@ -285,7 +297,7 @@ static int collector_header_fits(const State *state)
     return size < 0 ? -1 : size == SLOT;
 }
 
-/* All objects that the State holds, the types apart: X(field). */
+/* All objects that the State holds, without the types: X(field). */
 #define HELD_OBJECTS(X)                                                                                                \
     X(indices)                                                                                                         \
     X(empty)                                                                                                           \
@@ -328,13 +340,14 @@ static int execute(PyObject *module)
         return -1;
     }
     if (!PyList_CheckExact(state->switched) || !PyList_CheckExact(state->watched)) {
-        PyErr_SetString(PyExc_TypeError, "microgrud.engine.grad_mode._switched and microgrud.engine.tracing._watched: expected lists");
+        PyErr_SetString(PyExc_TypeError,
+                        "microgrud.engine.grad_mode._switched and microgrud.engine.tracing._watched: expected lists");
         return -1;
     }
     if (bind_operations(state) < 0 || make_types(module, state) < 0) {
         return -1;
     }
-    /* Where the tape finds data and grad of a Value: what it reads and writes at every step. */
+    /* The offsets of data and grad in a Value, which the tape reads and writes at every step. */
     PyObject *offsets = Py_BuildValue("nn", (Py_ssize_t)offsetof(Node, data), (Py_ssize_t)offsetof(Node, grad));
     int added = offsets == NULL ? -1 : PyModule_AddObjectRef(module, "NUMBER_OFFSETS", offsets);
     Py_XDECREF(offsets);
@@ -368,8 +381,8 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     return 0;
 }
 
-/* Put None, which is an error to call but no crash, in the place of what can be part of a cycle. The rest stays: with it
- * arithmetic goes on as long as anyone can reach it. */
+/* Replace whatever can be part of a cycle by None, which raises when called, and does not crash. The rest stays, so
+ * that arithmetic works as long as somebody can reach it. */
 static int module_clear(PyObject *module)
 {
     State *state = state_of_module(module);
@@ -420,7 +433,7 @@ static PyModuleDef_Slot module_slots[] = {
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "microgrud._native.engine",
-    .m_doc = "The engine in C: the same class as that of microgrud/engine.py, and the same bits.",
+    .m_doc = "The engine in C: the same class as in Python, and the same bits.",
     .m_size = sizeof(State),
     .m_methods = module_methods,
     .m_slots = module_slots,

@@ -1,4 +1,4 @@
-/* The functions of the module that are none of Values: each in a file of its own. */
+/* Functions of the module, each in a file of its own. */
 #ifndef MICROGRUD_MODULE_H
 #define MICROGRUD_MODULE_H
 

@@ -1,4 +1,4 @@
-/* The life of a node apart from its birth: Details, the collector, and its death. */
+/* Nodes: Details, the garbage collector, and the end of a node. */
 #include "engine/node.h"
 
 static void sweep(Page *page)
@@ -12,8 +12,8 @@ static void sweep(Page *page)
     page->is_swept = true;
 }
 
-/* Let the collector run when it has been told of many nodes late: it counts what Python's allocator gives, and a cycle
- * may be of nodes alone. It is asked more rarely as long as it finds little. */
+/* Run the collector when many nodes were tracked late: it counts only what Python's allocator hands out, and a cycle
+ * may consist of nodes. If it finds little, it is run more rarely. */
 static void run_collector(State *state)
 {
     if (++state->late >= state->late_limit) {
@@ -120,14 +120,14 @@ Details *detailed(Node *node)
     return details;
 }
 
-/* Tell whether the collector knows a node: by itself, or because of a class that the node once had. */
+/* Tell whether the collector tracks a node, for its own sake or that of a former class. */
 static inline bool is_tracked(Node *node)
 {
-    /* The first word of the header; to ask Python is a call. */
+    /* the first word of the header, which saves a call */
     return node->place != 0 ? ((const uintptr_t *)node)[-2] != 0 : PyObject_GC_IsTracked((PyObject *)node);
 }
 
-/* Take the last reference to a node away, without the call of its destructor that Py_DECREF would make. */
+/* Drop the last reference to a node, without the call of the destructor that Py_DECREF makes. */
 static inline void drop_last_reference(PyObject *object)
 {
 #ifdef Py_REF_DEBUG
@@ -143,7 +143,7 @@ static inline void drop_last_reference(PyObject *object)
 #endif
 }
 
-/* Give up one reference to an operand; if it was the last one, put the operand on the list of the dying. */
+/* Drop a reference to an operand; if it was the last one, add the operand to the list of dying nodes. */
 static inline void release_operand(Node *operand, Node **dying)
 {
     if (Py_REFCNT(operand) != 1 || !is_plain_value((PyObject *)operand)) {
@@ -176,7 +176,7 @@ void release_contents(const Node *node, Node **dying)
         }
         PyObject *others[] = {details->label, details->operation, details->closure};
         for (int k = 0; k < 3; k++) {
-            if (others[k] != NULL && is_plain_value(others[k])) { /* a node for a label, say */
+            if (others[k] != NULL && is_plain_value(others[k])) { /* a node as a label, for example */
                 release_operand(as_node(others[k]), dying);
             } else {
                 Py_XDECREF(others[k]);
@@ -223,7 +223,7 @@ void value_dealloc(PyObject *self)
         bury(node);
         return;
     }
-    /* A closure or a label may hold another node, and that one its own: a chain that the list does not see. */
+    /* A closure or a label may refer to another node, and so on: the list does not see such a chain. */
     Py_TRASHCAN_BEGIN(self, value_dealloc);
     node->link = NULL;
     bury(node);

@@ -1,4 +1,4 @@
-/* The birth and the death of a node, and what it holds meanwhile: its operands and its Details. */
+/* A node: how it is made, what it holds, and how it is freed. */
 #ifndef MICROGRUD_NODE_H
 #define MICROGRUD_NODE_H
 
@@ -6,7 +6,7 @@
 
 enum { FEWEST_LATE = 10000 };
 
-/* Let the collector know of a node that can be part of a cycle. */
+/* Let the collector track a node that can be part of a cycle. */
 static inline void collect(Node *node)
 {
     if (!(node->flags & COLLECTED)) {
@@ -17,7 +17,7 @@ static inline void collect(Node *node)
     }
 }
 
-/* Make a leaf. */
+/* Return a new leaf; NULL with an exception. */
 ALWAYS_INLINE Node *new_node(State *state, double data)
 {
     Node *node = state->header_fits ? take_slot(state) : NULL;
@@ -71,22 +71,23 @@ static inline PyObject *operation_object(const State *state, const Node *node)
 
 /* --- node.c --- */
 
-/* Let the collector know of a node that has become part of a cycle, perhaps, by what it was given. If others have been
- * computed from it, it has to know of these too; and any node may be one of them. May run anything. */
+/* Let the collector track a node that was given something, and may have become part of a cycle. If the node has
+ * dependents, any node may be one of them, and all nodes become tracked. May run any code. */
 INTERNAL void collect_late(Node *node);
 INTERNAL Details *new_details(size_t count);
-/* Return the operands as a tuple. Before Python 3.12 a collection may run while it is allocated, and with it code that
- * replaces the operands: then it begins anew. */
+/* Return the operands as a tuple. Before Python 3.12 the allocation of the tuple may run a collection, and code that
+ * replaces the operands: then the tuple is made again. */
 INTERNAL PyObject *operands_of(const Node *node);
-/* Give a node Details, if it has none, and move its operands there. */
+/* Return the Details of a node. If it has none, make them, and move its operands there. */
 INTERNAL Details *detailed(Node *node);
-/* Give up what a node holds; operands that die with it are put on the list. The node is dying itself, or is a copy of
- * one that holds something else by now: the code that runs meanwhile finds nothing half done. */
+/* Release what a node holds; operands that die are added to the list. The node is dying itself, or is a copy of a node
+ * that holds other things by now, so that code which runs meanwhile finds a consistent node. */
 INTERNAL void release_contents(const Node *node, Node **dying);
-/* Free a list of nodes, and those that die with them, which join it: a chain of any length without recursion. */
+/* Free a list of nodes, and the nodes that die with them, which are added to it: a chain of any length without
+ * recursion. */
 INTERNAL void bury(Node *dying);
 INTERNAL int value_traverse(PyObject *self, visitproc visit, void *arg);
-/* Break the cycles that a node is part of: it becomes a leaf. */
+/* Make a node a leaf, which breaks the cycles that it is part of. */
 INTERNAL int value_clear(PyObject *self);
 
 #endif

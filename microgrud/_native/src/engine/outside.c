@@ -1,8 +1,8 @@
-/* The search for a Value that a computation depends on and that somebody else holds: the twin of microgrud/outside.py,
- * which gives the reasons.
+/* The search for a Value of a graph that others refer to: the twin of microgrud/autodiff/outside.py, which gives the
+ * reasons.
  *
- * The uses of a node within the graph are counted in its `progress`, which is 0 outside of walks, and a node that depends
- * on a variable is marked in its flags. No Python code runs meanwhile.
+ * Uses of a node within the graph are counted in its `progress`, which is 0 outside of walks. Nodes that depend on a
+ * variable are marked in their flags. No Python code runs meanwhile.
  */
 #include "engine/module.h"
 
@@ -33,7 +33,7 @@ static bool are_values(const State *state, PyObject *list)
     return true;
 }
 
-/* Set the marks of listed nodes back to what they are outside of this file. */
+/* Remove the marks of listed nodes. */
 static void clear_marks(PyObject *list)
 {
     for (Py_ssize_t k = 0; k < PyList_GET_SIZE(list); k++) {
@@ -43,8 +43,8 @@ static void clear_marks(PyObject *list)
     }
 }
 
-/* held_outside(order, holding, weight, inputs, dependent): see microgrud/outside.py. The order must hold the operands of
- * all its nodes, whose marks would stay otherwise. */
+/* held_outside(order, holding, weight, inputs, dependent): see microgrud/autodiff/outside.py. The order must contain
+ * the operands of all its nodes, because others would keep their marks. */
 PyObject *held_outside(PyObject *module, PyObject *args)
 {
     State *state = PyModule_GetState(module);

@@ -1,4 +1,4 @@
-/* Pages as a whole: where they come from, and where they go. */
+/* Whole pages: allocation, lists and release. */
 #include "engine/pages.h"
 
 #ifdef __GLIBC__
@@ -36,14 +36,15 @@ Page *next_page(State *state)
 
 static void free_page(Page *page)
 {
-    ASAN_UNPOISON_MEMORY_REGION(page, sizeof(Page) + (size_t)PAGE_NODES * SLOT); /* Python's debugging allocator fills it */
+    /* Python's debugging allocator writes to it */
+    ASAN_UNPOISON_MEMORY_REGION(page, sizeof(Page) + (size_t)PAGE_NODES * SLOT);
     PyMem_RawFree(page);
 }
 
 void empty_page(State *state, Page *page)
 {
     page->free = NULL;
-    page->carved = 0; /* from its beginning, the next time */
+    page->carved = 0; /* is filled from its beginning again */
     if (state != NULL && state->empty_pages < KEPT_PAGES) {
         state->empty_pages++;
         return;
@@ -53,7 +54,8 @@ void empty_page(State *state, Page *page)
     }
     free_page(page);
 #ifdef __GLIBC__
-    /* What is freed between two blocks in use stays with the process otherwise: 400 MB after a graph of 5,000,000. */
+    /* Otherwise memory that was freed between two blocks in use stays with the process: 400 MB after a graph of
+     * 5,000,000. */
     if (state != NULL && ++state->freed_pages >= PAGES_TO_TRIM) {
         state->freed_pages = 0;
         (void)malloc_trim(0);

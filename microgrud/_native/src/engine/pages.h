@@ -1,28 +1,28 @@
-/* The memory of nodes: pages of 250, each with a list of its own of the nodes that are free.
+/* The memory of nodes: pages of 250, each with its own list of free nodes.
  *
- * Python's allocator gives the nodes of a second graph back in the order in which those of the first one died, and after
- * a few rounds neighbours in the graph are anywhere in memory. A page is filled before the next one, and from its
- * beginning once it was empty, so that a graph lies in memory as it was made: backward of the benchmarks' network then
- * takes 11 to 12 ns a node where it took 14 to 17 with one list of all free nodes, that of the transformer 14 where it
- * took 20 to 24, and more where others use the cache. With Python's allocator, which counts each node for the
- * collector, an operation takes 33 ns more than with either.
+ * Python's allocator hands out the nodes of a second graph in the order in which those of the first one died, and after
+ * a few rounds the neighbours in a graph are anywhere in memory. Here a page is filled before the next one is used, and
+ * a page that became empty is filled from its beginning, so that a graph lies in memory as it was made. The backward
+ * pass of the benchmarks' network then takes 11 to 12 ns a node, where it took 14 to 17 with one list of all free
+ * nodes; that of the transformer takes 14, where it took 20 to 24; the gain is larger if other code uses the cache.
+ * With Python's allocator, which counts each node for the collector, an operation takes 33 ns more than with either.
  *
- * A node knows its place in the page, and so the page, which knows the State. Instances of subclasses, which have a size
- * of their own, come from Python's allocator.
+ * A node knows its place in the page, and so finds the page, which knows the State. Instances of subclasses, whose
+ * sizes differ, come from Python's allocator.
  */
 #ifndef MICROGRUD_PAGES_H
 #define MICROGRUD_PAGES_H
 
 #include "engine/layout.h"
 
-/* Under the address sanitizer a place is used once, and what is asked of the dead is found. */
+/* Under the address sanitizer a place is used once, so that uses after the end are found. */
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 enum { PLACES_ARE_USED_AGAIN = 0, KEPT_PAGES = 0 };
 #else
 #define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address))
 #define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address))
-enum { PLACES_ARE_USED_AGAIN = 1, KEPT_PAGES = 256 /* empty ones: 5 MB */ };
+enum { PLACES_ARE_USED_AGAIN = 1, KEPT_PAGES = 256 /* empty pages: 5 MB */ };
 #endif
 
 enum {
@@ -36,10 +36,10 @@ struct Page {
     State *state; /* NULL once the module is gone */
     Page *next, *previous;
     Node *free;
-    uint32_t carved; /* how many nodes have been made of it since it was empty */
-    uint32_t used;   /* how many of them are alive */
-    bool has_room;   /* whether it is in the list of those that have; it leaves the list when it is asked in vain */
-    bool is_swept;   /* whether the collector knows all of its nodes that have operands: see node.h */
+    uint32_t carved; /* number of places used since it was empty */
+    uint32_t used;   /* number of living nodes */
+    bool has_room;   /* it is in the list of pages with room, which it leaves when it is full and asked for a place */
+    bool is_swept;   /* all of its nodes that have operands are tracked: see node.c */
 };
 
 static inline Node *slot_of(Page *page, size_t place)
@@ -72,22 +72,23 @@ static inline void unlink_page(Page **list, Page *page)
 /* --- pages.c --- */
 
 INTERNAL void list_page(State *state, Page *page);
-/* Return a page with room: the next one in the list, or a new one. */
+/* Return the next page with room, or a new one; NULL with an exception. */
 INTERNAL Page *next_page(State *state);
-/* Free a page without nodes, unless it is kept for those to come. */
+/* Free a page without nodes, unless it is kept for later. */
 INTERNAL void empty_page(State *state, Page *page);
-/* Free what is empty, and leave the other pages to the nodes that are still alive in them. */
+/* Free all empty pages, and leave the other pages to the nodes that still live there. */
 INTERNAL void leave_all_pages(State *state);
 
-/* --- what every node takes --- */
+/* --- used for every node --- */
 
-/* What a dead node must not be asked for: all but its reference count, and its type. The sanitizer sees to it. */
+/* Return the part of a node that must not be used after its end, for the sanitizer: everything after reference count
+ * and type. */
 static inline void *after_head(Node *node)
 {
     return (char *)node + sizeof(PyObject);
 }
 
-/* Return memory for a node, with its place set and nothing else; NULL if there is none. */
+/* Return memory for a node, in which only its place is set; NULL with an exception. */
 ALWAYS_INLINE Node *take_slot(State *state)
 {
     Page *page = state->pages;
@@ -109,11 +110,11 @@ ALWAYS_INLINE Node *take_slot(State *state)
         memset(node, 0, sizeof(PyObject)); /* not immortal */
         node->place = (uint8_t)++page->carved;
     }
-    memset((char *)node - COLLECTOR_HEADER, 0, COLLECTOR_HEADER); /* neither known to the collector nor finalized */
+    memset((char *)node - COLLECTOR_HEADER, 0, COLLECTOR_HEADER); /* neither tracked nor finalized */
     return node;
 }
 
-/* Give the memory of a node back to its page. */
+/* Return the memory of a node to its page. */
 ALWAYS_INLINE void give_back_slot(Node *node)
 {
     Page *page = (Page *)((char *)node - COLLECTOR_HEADER - (size_t)(node->place - 1) * SLOT) - 1;

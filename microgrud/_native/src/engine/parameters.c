@@ -1,10 +1,10 @@
 /* The parameters of a Module: the twin of the walk in nn/module.py and nn/contents.py, which are the specification.
  *
- * Nearly all modules hold Values, Modules, lists, tuples and dicts of these, and objects without Values that are known
- * by their types. They are walked here, and no code of others runs meanwhile. A module that holds anything else (plain
- * objects, slots, other containers, attributes of classes, subclasses that may answer for themselves) is searched by
- * `leaves_and`, and one whose class overrides parameters() or named_parameters() by `_named`; the walk then goes on
- * here. Nothing is kept between two walks, since lists change in place.
+ * Nearly all modules hold Values, Modules, lists, tuples and dicts of these, and objects without Values that are
+ * recognised by their types. They are walked here, and no other code runs meanwhile. A module that holds anything else
+ * (plain objects, slots, other containers, attributes of classes, subclasses with their own methods) is searched by
+ * `leaves_and`, and one whose class overrides parameters() or named_parameters() by `_named`; then the walk continues
+ * here. Nothing is kept between two walks, because lists change in place.
  *
  * MLP(2, [16, 16, 1]), with 337 parameters in 36 modules: 6 microseconds, where Python takes 220.
  */
@@ -12,10 +12,10 @@
 #include "engine/node.h"
 #include "builder/buffers.h"
 
-/* Deeper containers are left to Python, which keeps a stack of its own. */
+/* Python searches deeper containers, with a stack of its own. */
 enum { MOST_NESTED = 32, MOST_TYPES = 16 };
 
-/* Objects in a list that grows, which holds them. */
+/* A growing list that owns references to its objects. */
 typedef struct {
     PyObject **items;
     size_t count, capacity;
@@ -23,7 +23,7 @@ typedef struct {
 
 /* A set of addresses, each with the number of the round in which it was last marked. Open addressing. */
 typedef struct {
-    const void *address; /* NULL in a cell that is free */
+    const void *address; /* NULL in a free cell */
     size_t round;
 } Mark;
 
@@ -35,9 +35,9 @@ typedef struct {
 /* The meaning of an object for the walk, by its type. */
 typedef enum { IS_UNKNOWN, IS_EMPTY, IS_LEAF, IS_MODULE, IS_LIST, IS_TUPLE, IS_DICT, IS_UNUSUAL } Role;
 
-/* A type that the walk has met, and what it found out about it; 0 stands for what it has not asked yet. */
+/* A type that the walk has met, with its roles; IS_UNKNOWN until they are needed. */
 typedef struct {
-    PyTypeObject *type; /* held, so that no other gets its address */
+    PyTypeObject *type; /* referenced, so that no other type gets its address */
     Role role;
     Role class_role;    /* IS_EMPTY if the classes of an instance hold no attributes to search */
     Role override_role; /* IS_UNUSUAL for a class of modules that overrides parameters() or named_parameters() */
@@ -47,11 +47,11 @@ typedef struct {
     State *state;
     PyTypeObject *module_type;
     PyObject *leaves_and, *named; /* of nn/contents.py and nn/module.py */
-    Objects members;              /* all that was found, with repetitions, in the order of discovery */
+    Objects members;              /* everything found, with repetitions, in the order of discovery */
     PyObject **found;             /* the parameters among them, in their order, with repetitions */
     size_t found_count, found_capacity;
-    Marks seen;     /* the modules that were searched */
-    Marks searched; /* the containers, with the number of the module in which they were last met */
+    Marks seen;     /* the searched modules */
+    Marks searched; /* the containers, with the number of the module where they were last met */
     size_t round;
     KnownType types[MOST_TYPES];
     unsigned type_count;
@@ -67,7 +67,7 @@ ALWAYS_INLINE int hold(Objects *objects, PyObject *object)
     return 0;
 }
 
-/* Give up all objects from the one at `start` on. */
+/* Drop all objects from index `start` on. */
 static void drop_from(Objects *objects, size_t start)
 {
     while (objects->count > start) {
@@ -129,7 +129,7 @@ ALWAYS_INLINE int mark(Marks *marks, const void *address, size_t round)
 
 /* --- types --- */
 
-/* Forget what is known of types: code of others has run, and may have changed them. */
+/* Forget the types: other code has run, and may have changed them. */
 static void forget_types(ModuleSearch *search)
 {
     while (search->type_count > 0) {
@@ -144,7 +144,7 @@ static KnownType *known_type(ModuleSearch *search, PyTypeObject *type)
             return &search->types[k];
         }
     }
-    if (search->type_count == MOST_TYPES) { /* rare: begin anew */
+    if (search->type_count == MOST_TYPES) { /* rare: start again */
         forget_types(search);
     }
     KnownType *known = &search->types[search->type_count++];
@@ -152,7 +152,7 @@ static KnownType *known_type(ModuleSearch *search, PyTypeObject *type)
     return known;
 }
 
-/* Return what a type or its bases have under a name, borrowed; NULL if nothing. Neither runs code nor sets an error. */
+/* Return the attribute of a type or its bases, borrowed; NULL if there is none. Runs no code and sets no error. */
 static PyObject *in_classes(PyTypeObject *type, const char *name)
 {
     PyObject *key = PyUnicode_InternFromString(name);
@@ -228,7 +228,7 @@ ALWAYS_INLINE Role role_of_object(ModuleSearch *search, PyObject *object)
     return known->role;
 }
 
-/* Tell whether the attributes of a class of others hold nothing to search: methods and plain numbers. */
+/* Tell whether the attributes of a foreign class hold nothing to search: methods and plain numbers. */
 static bool is_without_contents(ModuleSearch *search, PyTypeObject *type)
 {
     if (!PyType_CheckExact(type) || !(type->tp_flags & Py_TPFLAGS_HEAPTYPE)) {
@@ -237,7 +237,7 @@ static bool is_without_contents(ModuleSearch *search, PyTypeObject *type)
     PyObject *name, *attribute;
     for (Py_ssize_t place = 0; PyDict_Next(type->tp_dict, &place, &name, &attribute);) {
         const char *text = PyUnicode_Check(name) ? PyUnicode_AsUTF8(name) : NULL;
-        if (text == NULL || Py_TYPE(attribute) == &PyMemberDescr_Type) { /* of a slot */
+        if (text == NULL || Py_TYPE(attribute) == &PyMemberDescr_Type) { /* a slot */
             PyErr_Clear();
             return false;
         }
@@ -265,7 +265,7 @@ static Role class_role_of(ModuleSearch *search, PyTypeObject *type)
             role = IS_UNUSUAL;
         }
     }
-    known_type(search, type)->class_role = role; /* asked for again: the table may have begun anew */
+    known_type(search, type)->class_role = role; /* looked up again: the table may have been emptied */
     return role;
 }
 
@@ -317,7 +317,7 @@ static bool gather_items(ModuleSearch *search, PyObject *const *items, Py_ssize_
     return true;
 }
 
-/* Tell whether a key becomes part of a name without fail, as Python makes one: a string, or an integer that is no giant. */
+/* Tell whether a key can become part of a name without an error: a string, or an integer of moderate size. */
 static bool is_plain_key(PyObject *key)
 {
     int overflow = 0;
@@ -338,7 +338,7 @@ static bool gather_mapping(ModuleSearch *search, PyObject *mapping, unsigned dep
     return true;
 }
 
-/* Gather the leaves and the modules in an object. Return false if it takes Python to know them. */
+/* Gather the leaves and the modules in an object. Return false if that needs Python. */
 static bool gather(ModuleSearch *search, PyObject *object, unsigned depth)
 {
     Role role = role_of_object(search, object);
@@ -360,7 +360,7 @@ static bool gather(ModuleSearch *search, PyObject *object, unsigned depth)
     return gather_items(search, items, Py_SIZE(object), depth + 1);
 }
 
-/* Gather the leaves and modules that a module holds. Return false if it takes Python to know them. */
+/* Gather the leaves and modules that a module holds. Return false if that needs Python. */
 static bool gather_attributes(ModuleSearch *search, PyObject *module)
 {
     PyTypeObject *type = Py_TYPE(module);
@@ -381,7 +381,7 @@ static bool gather_attributes(ModuleSearch *search, PyObject *module)
     return done;
 }
 
-/* Hold the second entry of each pair in a list that Python made. */
+/* Add the second entry of each pair in a list from Python to the members. */
 static int hold_seconds(ModuleSearch *search, PyObject *pairs)
 {
     if (pairs == NULL) {
@@ -412,11 +412,11 @@ ALWAYS_INLINE int note_parameter(ModuleSearch *search, PyObject *parameter)
         PyErr_NoMemory();
         return -1;
     }
-    search->found[search->found_count++] = parameter; /* held by the members */
+    search->found[search->found_count++] = parameter; /* referenced by the members */
     return 0;
 }
 
-/* Return the modules that were searched, by their ids, as nn/module.py keeps them. */
+/* Return the searched modules by their ids, as in nn/module.py. */
 static PyObject *seen_modules(const ModuleSearch *search)
 {
     PyObject *seen = PyDict_New();
@@ -431,7 +431,7 @@ static PyObject *seen_modules(const ModuleSearch *search)
     return seen;
 }
 
-/* Find the parameters of a module whose class says itself what they are. */
+/* Find the parameters of a module whose class overrides the methods. */
 static int search_overriding(ModuleSearch *search, PyObject *module)
 {
     size_t start = search->members.count;
@@ -454,7 +454,7 @@ static int search_overriding(ModuleSearch *search, PyObject *module)
     return 0;
 }
 
-/* Find the parameters of a module, which somebody holds, and of those in it. */
+/* Find the parameters of a module, to which the caller has a reference, and of the modules in it. */
 static int search_module(ModuleSearch *search, PyObject *module)
 {
     if (mark(&search->seen, module, 1) < 0) {
@@ -475,7 +475,7 @@ static int search_module(ModuleSearch *search, PyObject *module)
     for (size_t k = start; k < stop; k++) {
         PyObject *member = search->members.items[k];
         int is_parameter = is_plain_value(member) || is_value(search->state, member);
-        if (!is_parameter && !gathered) { /* as isinstance() has it */
+        if (!is_parameter && !gathered) { /* as isinstance() does */
             is_parameter = PyObject_IsInstance(member, (PyObject *)search->state->value_type);
         }
         if (is_parameter != 0) {
@@ -500,7 +500,7 @@ static int search_module(ModuleSearch *search, PyObject *module)
     return 0;
 }
 
-/* Keep each of the objects found once, in its first place: a Value by a mark, what else there is by a table. */
+/* Keep the first occurrence of each object that was found: Values are marked, other objects are put into a table. */
 static int keep_each_once(ModuleSearch *search)
 {
     Marks others = {NULL, 0, 0};
@@ -530,7 +530,7 @@ static int keep_each_once(ModuleSearch *search)
     return status < 0 ? -1 : 0;
 }
 
-/* Return the parameters that were found as a list, each once. */
+/* Return the found parameters as a list, each once. */
 static PyObject *each_once(ModuleSearch *search)
 {
     PyObject *list = keep_each_once(search) < 0 ? NULL : PyList_New((Py_ssize_t)search->found_count);
@@ -565,7 +565,7 @@ PyObject *find_parameters(PyObject *module, PyObject *const *args, Py_ssize_t na
     return parameters;
 }
 
-/* clear_gradients(parameters): what `for p in parameters: p.grad = 0.0` does. */
+/* clear_gradients(parameters): do `for p in parameters: p.grad = 0.0`. */
 PyObject *clear_gradients(PyObject *module, PyObject *parameters)
 {
     State *state = state_of_module(module);
@@ -578,7 +578,7 @@ PyObject *clear_gradients(PyObject *module, PyObject *parameters)
             as_node(parameter)->grad = 0.0;
             continue;
         }
-        Py_INCREF(parameter); /* code of others may change the list */
+        Py_INCREF(parameter); /* other code may change the list */
         status = PyObject_SetAttrString(parameter, "grad", zero);
         Py_DECREF(parameter);
     }

@@ -1,10 +1,11 @@
-/* Recording of anything: numbers of every kind, any number of operands, operations of the user's. */
+/* Recording of any operands: numbers of all kinds, sequences, operations of the user's. */
 #include "engine/record.h"
 
 PyObject *report_result(const State *state, Op op, PyObject *node)
 {
     bool is_total = state->is_total[op];
-    if (node != NULL && op == OP_NONE && as_node(node)->count != 0) { /* of the user's, or of a recording */
+    /* an operation of the user's, or of a recording */
+    if (node != NULL && op == OP_NONE && as_node(node)->count != 0) {
         PyObject *total = PyObject_GetAttrString(as_node(node)->details->operation, "total");
         int answer = total == NULL ? -1 : PyObject_IsTrue(total);
         Py_XDECREF(total);
@@ -31,7 +32,7 @@ Node *node_with(State *state, PyObject *operation, Op op, double data, PyObject 
     if (details == NULL) {
         return NULL;
     }
-    bool collected = op == OP_NONE; /* rules of the user's may refer to nodes */
+    bool collected = op == OP_NONE; /* the user's rules may refer to nodes */
     for (size_t k = 0; k < count; k++) {
         details->operands[k] = Py_NewRef(operands[k]);
         if (!PyFloat_CheckExact(operands[k])) {
@@ -61,7 +62,7 @@ Node *node_with(State *state, PyObject *operation, Op op, double data, PyObject 
     return node;
 }
 
-/* Finish a node whose data may be infinite or NaN: the anomaly check, and no history inside no_grad. */
+/* Finish a node whose data may be infinite or NaN: check for anomalies, and drop the history inside no_grad. */
 static PyObject *finished(State *state, Node *node)
 {
     if (node == NULL) {
@@ -84,7 +85,7 @@ static PyObject *finished(State *state, Node *node)
     return (PyObject *)leaf;
 }
 
-/* The value by the twin, which raises what there is to raise. */
+/* Compute the value in Python, which raises where floats do. */
 static int evaluate(PyObject *operation, PyObject *const *operands, size_t count, double *data)
 {
     int status = -1;
@@ -144,7 +145,7 @@ int kernel_value(Op op, PyObject *const *operands, size_t count, double *data)
     return 0;
 }
 
-/* The result of an operation on operands that are Values and floats, as many as it takes. */
+/* Return the result of an operation on as many Values and floats as it takes. */
 static PyObject *record_ready(State *state, PyObject *operation, Op op, PyObject *const *operands, size_t count)
 {
     double data = BY_PYTHON;
@@ -187,7 +188,7 @@ PyObject *record_any(State *state, PyObject *operation, Op op, PyObject *const *
         }
     }
     if (op != OP_NONE && (arity_of(op) != 0 ? arity_of(op) != count : count == 0)) {
-        op = OP_NONE; /* as many operands as no kernel expects: the twin has a word for it */
+        op = OP_NONE; /* a wrong number of operands: Python has the error */
     }
     result = record_ready(state, operation, op, ready, count);
 done:

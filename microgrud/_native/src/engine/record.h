@@ -1,7 +1,7 @@
-/* Recording: from operands to a node that remembers them. The fast ways first, then the one that takes anything.
+/* Recording: from operands to a node that remembers them. Here are the fast paths; record.c takes anything.
  *
- * A result that is not finite is left to the twin (`Operation.evaluate`), which raises what Python's floats would, or
- * finds that infinity is right.
+ * A result that is not finite is left to Python (`Operation.evaluate`), which raises what floats raise, or finds that
+ * infinity is right.
  */
 #ifndef MICROGRUD_RECORD_H
 #define MICROGRUD_RECORD_H
@@ -10,11 +10,11 @@
 
 enum { WATCHED = 2 };
 
-/* 1 inside enable_grad and outside of everything, 0 inside no_grad, -1 on error; WATCHED in place of 1 while a watcher is
- * active (a watcher always enables recording, so that `switched` is not empty). */
+/* Return 1 by default and inside enable_grad, 0 inside no_grad, -1 on error, and WATCHED instead of 1 while a watcher
+ * is active (which always enables recording, so that `switched` is not empty). */
 ALWAYS_INLINE int is_recording(const State *state)
 {
-    if (PyList_GET_SIZE(state->switched) == 0) { /* no one has ever asked for anything else: 5 ns an operation */
+    if (PyList_GET_SIZE(state->switched) == 0) { /* recording was never switched: this saves 5 ns an operation */
         return 1;
     }
     PyObject *flag;
@@ -28,25 +28,27 @@ ALWAYS_INLINE int is_recording(const State *state)
 
 /* --- record.c --- */
 
-/* Report the result of an operation that raises for some operands to the watcher. Return it, or NULL on error. */
+/* Report the result of an operation to the watcher if the operation raises for some operands. Return it, or NULL on
+ * error. */
 INTERNAL PyObject *report_result(const State *state, Op op, PyObject *node);
-/* The value by the kernel over operands that are Values and floats. Return -1 if there is no memory. */
+/* Compute the value of Values and floats by the kernel. Return -1 if there is no memory. */
 INTERNAL int kernel_value(Op op, PyObject *const *operands, size_t count, double *data);
-/* A node with these operands, Values and floats, in a fixed order; op is OP_NONE for an Operation of the user's.
- *
- * The operands may be borrowed from a list: references are taken before anything is allocated that the collector counts,
- * since before Python 3.12 a collection may run then, and with it any code. */
-INTERNAL Node *node_with(State *state, PyObject *operation, Op op, double data, PyObject *const *operands, size_t count);
-/* The result of an operation on anything: numbers of every kind are made floats, and what is none is refused. */
+/* Return a node with Values and floats as operands; op is OP_NONE for an Operation of the user's. The operands may be
+ * borrowed from a list: references are taken before anything is allocated that the collector counts, because before
+ * Python 3.12 a collection, and so any code, may run then. */
+INTERNAL Node *node_with(State *state, PyObject *operation, Op op, double data, PyObject *const *operands,
+                         size_t count);
+/* Return the result of an operation on anything: numbers of all kinds become floats, and whatever is no number is
+ * refused. */
 INTERNAL PyObject *record_any(State *state, PyObject *operation, Op op, PyObject *const *operands, size_t count);
-/* Return the Op of an Operation object, OP_NONE if it is none of the table; -1 on error. */
+/* Return the Op of an Operation; OP_NONE if it is not in the table, -1 on error. */
 INTERNAL int op_of(const State *state, PyObject *operation);
 /* Value._record(operation, *operands) */
 INTERNAL PyObject *value_record(PyObject *type, PyObject *const *args, Py_ssize_t nargs);
 
-/* --- the fast ways --- */
+/* --- the fast paths --- */
 
-/* Read an operand that takes no conversion by Python: a node, a float, an int in range. Return false for others. */
+/* Read an operand that needs no conversion by Python: a node, a float, an int in range. Return false for others. */
 ALWAYS_INLINE bool read_operand(PyObject *object, double *number, Node **node)
 {
     if (PyFloat_CheckExact(object)) {
@@ -71,7 +73,7 @@ ALWAYS_INLINE bool read_operand(PyObject *object, double *number, Node **node)
     return false;
 }
 
-/* The result of a unary operation on a node, whose value is known and finite. */
+/* Return the result of a unary operation on a node, from its value, which is finite. */
 ALWAYS_INLINE PyObject *record_unary(State *state, Op op, double data, Node *operand)
 {
     int recording = is_recording(state);
@@ -89,7 +91,7 @@ ALWAYS_INLINE PyObject *record_unary(State *state, Op op, double data, Node *ope
     return recording == WATCHED ? report_result(state, op, (PyObject *)node) : (PyObject *)node;
 }
 
-/* The result of a binary operation, likewise; an operand that is NULL is the number beside it. */
+/* The same for a binary operation. An operand is a node, or, where that is NULL, the number. */
 ALWAYS_INLINE PyObject *record_binary(State *state, Op op, double data, Node *first, double x, Node *second, double y)
 {
     int recording = is_recording(state);

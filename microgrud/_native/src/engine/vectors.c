@@ -1,8 +1,9 @@
-/* The numbers of a list of Values from and to a vector of doubles: what optimizers read and write at every step. */
+/* Numbers of a list of Values to and from a vector of doubles, which optimizers read and write at every step. */
 #include "engine/module.h"
 #include "engine/node.h"
 
-/* Take (parameters, of_gradients, vector): the Values of a list or tuple, and a buffer of as many doubles. */
+/* Take (parameters, of_gradients, vector): return the Values as a list or tuple, and get the buffer of as many doubles.
+ */
 static PyObject *take_parameters(State *state, PyObject *const *args, Py_ssize_t nargs, int writable, Py_buffer *view)
 {
     if (nargs != 3) {
@@ -42,7 +43,7 @@ typedef enum { TO_VECTOR, FROM_VECTOR, ADDED } Direction;
 static PyObject *copy_numbers(State *state, PyObject *const *args, Py_ssize_t nargs, Direction direction)
 {
     Py_buffer view;
-    /* The answer may be code that changes the list: it is asked for before the list is looked at. */
+    /* This may run code that changes the list, and comes before the list is read. */
     int of_gradients = nargs == 3 ? PyObject_IsTrue(args[1]) : 0;
     PyObject *parameters = of_gradients < 0 ? NULL : take_parameters(state, args, nargs, direction == TO_VECTOR, &view);
     if (parameters == NULL) {
@@ -53,7 +54,7 @@ static PyObject *copy_numbers(State *state, PyObject *const *args, Py_ssize_t na
         Node *node = as_node(PySequence_Fast_GET_ITEM(parameters, k));
         double *number = of_gradients ? &node->grad : &node->data;
         if (direction == ADDED) {
-            *number += vector[k]; /* no other thread comes between */
+            *number += vector[k]; /* no other thread runs in between */
         } else if (direction == FROM_VECTOR) {
             *number = vector[k];
         } else {

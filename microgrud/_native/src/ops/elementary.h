@@ -1,8 +1,8 @@
 /* Elementary functions of one double that compilers vectorise: exp, log, tanh, sigmoid, sin, cos.
  *
- * libm takes 4 to 10 ns a number, and is asked for one number at a time. What is here has no branch, no table and no
- * call: a plain loop over an array becomes a loop over vectors, and takes 0.9 to 1.5 ns a number with AVX-512 and 1.1
- * to 2.1 with AVX2 (blocks of 64, GCC 12, a Zen 4 of 3.5 GHz).
+ * libm takes 4 to 10 ns a number, and is called for one number at a time. These functions have no branch, no table and
+ * no call: a plain loop over an array becomes a loop over vectors, and takes 0.9 to 1.5 ns a number with AVX-512 and
+ * 1.1 to 2.1 with AVX2 (blocks of 64, GCC 12, a Zen 4 of 3.5 GHz).
  *
  * The bits depend on the argument alone: not on the instruction set, the place in the array or the compiler, as long as
  * it does not contract x * y + z by itself (-ffp-contract=off). Fused multiply-adds are asked for by name; where there
@@ -11,8 +11,8 @@
  *
  * GCC vectorises the selections only with -fno-trapping-math. -ffast-math is an error.
  *
- * The worst errors, of 40,000,000 arguments in each of four or more ranges: any bits at all, and densely where it is
- * hard (tests/test_elementary.py looks at some thousands, and at the ends of the domains):
+ * The worst errors of 40,000,000 arguments in each of four or more ranges, with random bits and densely in hard places
+ * (tests/test_elementary.py tests some thousands, and the ends of the domains):
  *
  *     exp 0.88 ulp, log 0.86, tanh 1.24 (and its derivative 3.8, of 3,500,000), sigmoid 0.91, sin 0.79, cos 0.78
  *
@@ -43,7 +43,7 @@
 #define INSTRUCTION_FMA fma
 #endif
 
-/* Whether what is compiled without a target attribute has the instruction. */
+/* Tell whether code without a target attribute has the instruction. */
 #if defined(__FMA__) || defined(__FP_FAST_FMA) || defined(__aarch64__) || defined(_M_ARM64)
 #define BASELINE_HAS_FMA true
 #else
@@ -64,15 +64,15 @@ LANE double of_bits(uint64_t bits)
     return x;
 }
 
-/* All ones if the condition holds, and zero if not. As a double, because SSE2 compares no integers of 64 bits. And not
- * `condition ? x : y` where it is used: GCC joins the branches of several such before it vectorises, and makes six
- * comparisons of the two that clamp an argument from both sides. */
+/* All ones if the condition holds, and zero if not. The comparison gives a double, because SSE2 compares no integers of
+ * 64 bits. Its users do not write `condition ? x : y`, because GCC joins the branches of several such before it
+ * vectorises, and makes six comparisons of the two that clamp an argument from both sides. */
 LANE uint64_t mask_if(int condition)
 {
     return bits_of(condition ? of_bits(~UINT64_C(0)) : 0.0);
 }
 
-/* Up to here lane_sin and lane_cos are right; large arguments, infinities and NaN are left to libm. */
+/* lane_sin and lane_cos are right up to here; larger arguments, infinities and NaN are left to libm. */
 #define CIRCLE_LIMIT 0x1p30
 
 LANE int is_above_circle_limit(double x)
@@ -80,7 +80,7 @@ LANE int is_above_circle_limit(double x)
     return !(fabs(x) <= CIRCLE_LIMIT);
 }
 
-/* tanh, and its derivative for |x| up to TANH_LIMIT: the exponential that they have in common goes no further. */
+/* tanh, and its derivative for |x| up to TANH_LIMIT, where their common exponential ends. */
 typedef struct {
     double value, slope;
 } Tanh;
@@ -88,7 +88,7 @@ typedef struct {
 #define TANH_LIMIT 40.0
 
 #if FLT_EVAL_METHOD == 2 || FLT_EVAL_METHOD < 0
-/* The coprocessor of 32-bit x86 keeps sums in more bits than a double has: what comes below would be wrong. */
+/* The coprocessor of 32-bit x86 keeps sums in more bits than a double has, and the code below would be wrong. */
 #define BY_LIBM(name)                                                                                                  \
     LANE double lane_##name(double x, bool has_fma)                                                                    \
     {                                                                                                                  \
@@ -234,8 +234,8 @@ LANE double lane_exp(double x, bool has_fma)
     return (one_r + (((1.0 - one_r) + e.r) + e.tail)) * s.first * s.second;
 }
 
-/* Return the quotient of two sums of two doubles, x + x_low and y + y_low with y from 1 to 2, to 0.51 ulp of x / y; from
- * 1 / y, which a derivative wants as well: a division takes as long as sixteen other steps. */
+/* Return the quotient of two sums of two doubles, x + x_low and y + y_low with y from 1 to 2, to 0.51 ulp of x / y;
+ * from 1 / y, which a derivative wants as well: a division takes as long as sixteen other steps. */
 LANE double divide_sums(double x, double x_low, double y, double y_low, double reciprocal, bool has_fma)
 {
     double q = x * reciprocal;

@@ -1,15 +1,15 @@
-/* The functions of elementary.h over arrays, compiled for several instruction sets, of which the best is chosen when
- * the program runs: wheels are built for the processors of 2003, which know 2 doubles at a time and no fused
- * multiply-add.
+/* The functions of elementary.h over arrays, compiled for several instruction sets. The best one is chosen when the
+ * program runs: wheels are built for the processors of 2003, which know 2 doubles at a time and no fused multiply-add.
  *
- *     elementary_avx2.exp(x, y, 64);     y[k] = exp(x[k]); only if runs_here("avx2")
+ *      elementary_avx2.exp(x, y, 64);     y[k] = exp(x[k]); only if runs_here("avx2")
  *
- * An instruction set is a small file of its own for each kind of loops: elementary_avx2.c for these, tape/blocks_avx2.c
- * for those of the interpreter. It includes the settings of the set (ops/avx2.h) and the loops (elementary_body.h).
+ * For each instruction set there is a small file for each kind of loops: elementary_avx2.c for these,
+ * tape/blocks_avx2.c for those of the interpreter. It includes the settings of the set (ops/avx2.h) and the loops
+ * (elementary_body.h).
  *
- * All sets give the same bits, of these functions; for sums of products see tape/blocks.h. The choice is a table, and no
- * `ifunc` or `target_clones`: the resolvers of those run before the sanitizers are there, and neither musl nor macOS has
- * them.
+ * These functions give the same bits in all sets; for sums of products see tape/blocks.h. The choice is made through a
+ * table, not through `ifunc` or `target_clones`: their resolvers run before the sanitizers are ready, and neither musl
+ * nor macOS has them.
  */
 #ifndef MICROGRUD_ELEMENTARY_BLOCKS_H
 #define MICROGRUD_ELEMENTARY_BLOCKS_H

@@ -8,18 +8,18 @@
         }                                                                                                              \
     }
 
-/* The second pass, over the arguments that the first was not made for, is entered only if there is one; which of the
- * two a number goes through depends on itself alone. */
+/* The second pass is for arguments above the limit of the first one, and is entered only if there are any. The pass
+ * that a number goes through depends only on the number. */
 #define TWO_PASSES(name)                                                                                               \
     TARGET static void block_##name(const double *restrict x, double *restrict y, size_t n)                            \
     {                                                                                                                  \
-        uint64_t above = 0;                                                                                           \
+        uint64_t above = 0;                                                                                            \
         for (size_t k = 0; k < n; k++) {                                                                               \
             y[k] = lane_##name(x[k], HAS_FMA);                                                                         \
-            above |= mask_if(is_above_circle_limit(x[k]));                                                                 \
+            above |= mask_if(is_above_circle_limit(x[k]));                                                             \
         }                                                                                                              \
-        for (size_t k = 0; above != 0 && k < n; k++) {                                                                \
-            if (is_above_circle_limit(x[k])) {                                                                              \
+        for (size_t k = 0; above != 0 && k < n; k++) {                                                                 \
+            if (is_above_circle_limit(x[k])) {                                                                         \
                 y[k] = name(x[k]);                                                                                     \
             }                                                                                                          \
         }                                                                                                              \

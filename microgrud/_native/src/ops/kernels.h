@@ -1,8 +1,8 @@
-/* Float kernels: the twins of microgrud/kernels.py and of the longer rules of microgrud/ops.py.
+/* Float kernels: the twins of microgrud/engine/kernels.py and of the longer rules of microgrud/engine/ops.py.
  *
  * Each does the same operations in the same order as its twin, so that the bits agree; the reasons for a formula, its
- * accuracy and its sources stand there. Where the twin would raise, a kernel here returns infinity or NaN, which makes
- * the caller ask Python: errors are worded once.
+ * accuracy and its sources are in Python. Where the twin would raise, a kernel returns infinity or NaN, and the caller
+ * asks Python: errors are worded once.
  */
 #ifndef MICROGRUD_KERNELS_H
 #define MICROGRUD_KERNELS_H
@@ -19,14 +19,15 @@
 #define ALWAYS_INLINE static inline
 #endif
 
-/* On the declarations of what the files of one extension share, and the extension does not export. */
+/* For the declaration of a name that the files of an extension share, and that the extension does not export. */
 #if defined(__GNUC__) && !defined(_WIN32)
 #define INTERNAL __attribute__((visibility("hidden")))
 #else
 #define INTERNAL
 #endif
 
-/* A rule that yields None in ops.py: the result does not depend on that operand. A NaN of its own bits. */
+/* The slope for which ops.py has None, because the result does not depend on the operand. A NaN with bits of its own.
+ */
 static inline double nothing(void)
 {
     const uint64_t bits = UINT64_C(0x7ff86d6963726f67);
@@ -43,7 +44,7 @@ static inline bool is_nothing(double x)
 }
 
 #define NOTHING nothing()
-/* A value or a slope that is Python's own to compute: its `hypot` is not libm's, and differs between its versions. */
+/* A value or a slope that Python must compute: its `hypot` is not libm's, and differs between versions. */
 #define BY_PYTHON ((double)NAN)
 
 static const double TINY = 0x1p-960;
@@ -306,8 +307,9 @@ static inline double kernel_clip(double x, double low, double high)
 
 /* --- over a sequence of n >= 1 numbers --- */
 
-/* The correctly rounded sum (Shewchuk 1997): the running sum as floats that do not overlap. NaN where Python has to look
- * at infinities, and where there are more of these floats than room, as numbers of very different sizes can make. */
+/* The correctly rounded sum (Shewchuk 1997): the running sum as floats that do not overlap. NaN for infinities, which
+ * Python treats, and if there are more such floats than `partials` holds, which numbers of very different sizes can
+ * cause. */
 static inline double kernel_total(const double *xs, size_t n)
 {
     double partials[64];
@@ -345,7 +347,7 @@ static inline double kernel_total(const double *xs, size_t n)
         sum = before + y;
         rest = y - (sum - before);
     }
-    /* Halfway between two floats, what is left below decides. */
+    /* Halfway between two floats, the rest below decides. */
     if (count > 0 && ((rest < 0.0 && partials[count - 1] < 0.0) || (rest > 0.0 && partials[count - 1] > 0.0))) {
         double twice = rest * 2.0, moved = sum + twice;
         if (moved - sum == twice) {
@@ -469,7 +471,7 @@ static inline double kernel_log_softmax(const double *xs, size_t n, size_t i, do
     return (xs[i] - top) - log1p(rest_of_exponentials(xs, n, top, scratch));
 }
 
-/* 1 - s_i by x_i, from log(s_i), and -s_j by x_j: into slopes. */
+/* Write the slopes of log(s_i): 1 - s_i with respect to x_i, -s_j with respect to any other x_j. */
 static inline void log_softmax_slopes(double log_share, const double *xs, size_t n, size_t i, double *slopes)
 {
     kernel_softmax(xs, n, slopes);
@@ -492,7 +494,7 @@ static inline void prod_slopes(const double *xs, size_t n, double *slopes)
     }
 }
 
-/* Tell whether x is what won: z itself, or NaN where that won. */
+/* Tell whether x is the extreme z, or NaN where z is NaN. */
 static inline bool has_won(double x, double z)
 {
     return x == z || (x != x && z != z);

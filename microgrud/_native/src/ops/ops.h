@@ -1,12 +1,11 @@
-/* The operation table, the twin of microgrud/ops.py: one line an operation.
+/* The operation table, the twin of microgrud/engine/ops.py: a line for each operation.
  *
- * A line has the identifier, the name by which ops.TABLE knows the operation, its value and its local derivatives, as
- * expressions in the operands x, y, w and the result z. From these lines come the enumeration, the names, the kernels of
- * the forward and of the backward pass, and the operators and methods in arithmetic.h. `tests/test_parity.py` compares
- * every entry with its twin, bit by bit.
+ * A line has the identifier, the name in ops.TABLE, the value and the local derivatives, as expressions in the operands
+ * x, y, w and the result z. From these lines come the enumeration, the names, the kernels of the forward and the
+ * backward pass, and the methods of a Value. `tests/test_parity.py` compares every entry with its twin, bit by bit.
  *
- * A value or a slope that is not finite is never used: the caller asks the twin, which knows what to raise, or that
- * infinity is right. So nothing here checks for division by zero, for domains or for overflow.
+ * A value or a slope that is not finite is never used: the caller asks Python, which raises, or finds that infinity is
+ * right. So nothing here checks for division by zero, for domains or for overflow.
  */
 #ifndef MICROGRUD_OPS_H
 #define MICROGRUD_OPS_H
@@ -23,7 +22,7 @@
     X(ROUND, round, rint(x) + 0.0, NOTHING)                                                                            \
     UNARY_METHODS(X)
 
-/* Those that are methods of a Value by the same name. */
+/* Operations that are methods of a Value with the same name. */
 #define UNARY_METHODS(X)                                                                                               \
     X(EXP, exp, exp(x), z)                                                                                             \
     X(EXPM1, expm1, expm1(x), exp(x))                                                                                  \
@@ -61,7 +60,7 @@
     X(TRUNC, trunc, trunc(x) + 0.0, NOTHING)                                                                           \
     X(ABS, abs, fabs(x), x == x ? (double)((x > 0.0) - (x < 0.0)) : x)
 
-/* X(identifier, name, value, slope by x, slope by y) of two operands. */
+/* X(identifier, name, value, slope with respect to x, with respect to y) of two operands. */
 #define BINARY_OPERATIONS(X)                                                                                           \
     X(ADD, add, x + y, 1.0, 1.0)                                                                                       \
     X(SUBTRACT, subtract, x - y, 1.0, -1.0)                                                                            \
@@ -81,7 +80,7 @@
     X(HYPOT, hypot, BY_PYTHON, over_length(z, x, y, true), over_length(z, x, y, false))                                \
     X(GAUSSIAN, gaussian, kernel_gaussian(x, y), gaussian_slope(z, x, y), -(x * x * z))
 
-/* X(identifier, name, value, slope by x, slope by y, slope by w) of three operands. */
+/* X(identifier, name, value, slope with respect to x, to y, to w) of three operands. */
 #define TERNARY_OPERATIONS(X)                                                                                          \
     X(CLIP, clip, kernel_clip(x, y, w), x <= y || x >= w ? NOTHING : 1.0, x < y ? 1.0 : NOTHING,                       \
       x > w ? 1.0 : NOTHING)                                                                                           \
@@ -89,8 +88,8 @@
       NOTHING)                                                                                                         \
     X(WHERE, where, x != 0.0 ? y : w, NOTHING, x != 0.0 ? 1.0 : NOTHING, x != 0.0 ? NOTHING : 1.0)
 
-/* X(identifier, name, value) over a sequence xs of n >= 1 operands; `scratch` holds n numbers. sequence_slopes has the local
- * derivatives. */
+/* X(identifier, name, value) over a sequence xs of n >= 1 operands; `scratch` holds n numbers. sequence_slopes has the
+ * local derivatives. */
 #define SEQUENCE_OPERATIONS(X)                                                                                         \
     X(SUM, sum, kernel_total(xs, n))                                                                                   \
     X(MEAN, mean, kernel_mean(xs, n))                                                                                  \
@@ -115,7 +114,7 @@ typedef enum {
 } Op;
 #undef ENUMERATE
 
-/* The names by which ops.TABLE knows the operations; NULL for what is none. */
+/* The names of the operations in ops.TABLE; NULL for numbers that are no operation. */
 static const char *const OPERATION_NAMES[OP_COUNT] = {
 #define NAME(identifier, name, ...) [OP_##identifier] = #name,
     UNARY_OPERATIONS(NAME) BINARY_OPERATIONS(NAME) TERNARY_OPERATIONS(NAME) SEQUENCE_OPERATIONS(NAME)
@@ -141,8 +140,7 @@ static inline bool is_left_to_python(Op op)
     }
 }
 
-/* Tell whether a result that is not finite is nothing to be suspicious of: the eager program does not raise, whatever the
- * operands are. */
+/* Tell whether an operation never raises, so that a result that is not finite is what the eager program has too. */
 static inline bool never_raises(int op)
 {
     switch (op) {
@@ -167,7 +165,7 @@ static inline unsigned arity_of(Op op)
     return op < OP_LAST_UNARY ? 1 : op < OP_LAST_BINARY ? 2 : op < OP_LAST_TERNARY ? 3 : 0;
 }
 
-/* The kernels of a fixed number of operands. The compiler makes a jump of the switch. */
+/* Return the value of an operation on one to three operands. The compiler makes a jump of the switch. */
 ALWAYS_INLINE double value_of(Op op, double x, double y, double w)
 {
     switch (op) {
@@ -185,7 +183,7 @@ ALWAYS_INLINE double value_of(Op op, double x, double y, double w)
     }
 }
 
-/* Write the local derivatives by those operands whose bit is set in wanted: 1 for x, 2 for y, 4 for w. */
+/* Write the local derivatives with respect to the operands whose bit is set in `wanted`: 1 for x, 2 for y, 4 for w. */
 ALWAYS_INLINE void slopes_of(Op op, double z, double x, double y, double w, unsigned wanted, double slopes[3])
 {
     switch (op) {
@@ -217,19 +215,19 @@ ALWAYS_INLINE void slopes_of(Op op, double z, double x, double y, double w, unsi
     }
 }
 
-/* Tell whether operand 0 names which result is meant: it is a number, and never differentiated by. */
+/* Tell whether operand 0 is the index of a result. It is a number, and never differentiated. */
 static inline bool has_index(Op op)
 {
     return op == OP_SOFTMAX || op == OP_LOG_SOFTMAX;
 }
 
-/* Return the index in operand 0, or n if it names none of the n numbers that follow. */
+/* Return the index in operand 0, or n if it is no index of the n numbers that follow. */
 static inline size_t index_in(double x, size_t n)
 {
     return x >= 0.0 && x < (double)n ? (size_t)x : n;
 }
 
-/* The value of the softmax over the numbers that follow an index. */
+/* Return one result of softmax over the numbers that follow its index. */
 static inline double indexed_softmax(const double *xs, size_t n, double *scratch)
 {
     const size_t i = index_in(xs[0], n - 1);
@@ -246,7 +244,7 @@ static inline double indexed_log_softmax(const double *xs, size_t n, double *scr
     return i == n - 1 ? BY_PYTHON : kernel_log_softmax(xs + 1, n - 1, i, scratch);
 }
 
-/* The value over a sequence of n >= 1 operands; scratch holds n numbers. */
+/* Return the value over a sequence of n >= 1 operands; scratch holds n numbers. */
 static inline double sequence_value(Op op, const double *xs, size_t n, double *scratch)
 {
     switch (op) {
@@ -260,7 +258,7 @@ static inline double sequence_value(Op op, const double *xs, size_t n, double *s
     }
 }
 
-/* Write the local derivatives by n >= 1 operands; scratch holds n numbers. */
+/* Write the local derivatives with respect to n >= 1 operands; scratch holds n numbers. */
 static inline void sequence_slopes(Op op, double z, const double *xs, size_t n, double *slopes, double *scratch)
 {
     switch (op) {

@@ -1,5 +1,5 @@
 /* Powers, logarithms times powers, and quotients of powers and a norm: kernels and rules that are each other's
- * derivatives, the twins of those in microgrud/kernels.py and microgrud/ops.py. See kernels.h.
+ * derivatives; see kernels.h.
  */
 #ifndef MICROGRUD_POWERS_H
 #define MICROGRUD_POWERS_H
@@ -8,7 +8,7 @@
 
 /* --- x**(y - n) * log(x)**k --- */
 
-/* x**(y - n), with the rounding error of y - n put back. */
+/* x**(y - n), corrected for the rounding error of y - n. */
 static inline double kernel_power_over(double x, double y, double n)
 {
     double exponent = y - n;
@@ -79,13 +79,14 @@ static inline double power_by_base(double x, double y, double n)
     return y == n ? NOTHING : times_power(y - n, x, y, n + 1.0, 0.0);
 }
 
-/* The same as kernel_power_log(1, 0, x, y), from the power z where that is known: to 2 it is x * x there. */
+/* The same as kernel_power_log(1, 0, x, y), from the power z if that is known; to the power 2 it is x * x there. */
 static inline double power_by_exponent(double z, double x, double y)
 {
     return x > 0.0 && y != 2.0 && keeps_digits(z) ? z * log(x) : kernel_power_log(1.0, 0.0, x, y);
 }
 
-/* The slopes by k and by n are NOTHING; those by x and by y are the derivatives of x**(y - n) * log(x)**k. */
+/* Write the derivatives of x**(y - n) * log(x)**k with respect to x and y; those with respect to k and n are NOTHING.
+ */
 static inline void power_log_slopes(double k, double n, double x, double y, double slopes[4])
 {
     const double power = k > 1.0 ? kernel_power_log(k - 1.0, n + 1.0, x, y) : kernel_power_over(x, y, n + 1.0);
@@ -160,14 +161,13 @@ static inline double kernel_radial(const double *xs, size_t length)
     return length % 2 == 1 && length > 1 ? radial_number(&r, r.n, r.count, 0.0, r.count) : BY_PYTHON;
 }
 
-/* Tell whether the square of x is as good as that of its scaled mantissa: then a formula without scaling has the bits
- * of the kernel. */
+/* Tell whether x can be squared without scaling: a formula without scaling then has the bits of the kernel. */
 static inline bool has_safe_square(double x)
 {
     return (fabs(x) > 0x1p-400 && fabs(x) < 0x1p400) || x == 0.0;
 }
 
-/* a / (x**2 + y**2), for a that is x or y */
+/* a / (x**2 + y**2), where a is x or y */
 static inline double over_square_of_length(double x, double y, bool of_x)
 {
     if (has_safe_square(x) && has_safe_square(y) && (x != 0.0 || y != 0.0)) {
@@ -177,7 +177,7 @@ static inline double over_square_of_length(double x, double y, bool of_x)
     return kernel_radial(operands, 5);
 }
 
-/* a / sqrt(x**2 + y**2), for a that is x or y; 0 at the origin */
+/* a / sqrt(x**2 + y**2), where a is x or y; 0 at the origin */
 static inline double over_length(double z, double x, double y, bool of_x)
 {
     if (z == 0.0) {
@@ -218,7 +218,8 @@ static inline void norm_slopes(double z, const double *xs, size_t n, double *slo
     }
 }
 
-/* By n and by the exponents nothing, by each number the sum that _radial_slope of ops.py builds. */
+/* Write the derivatives with respect to each number, the sum that _radial_slope of ops.py builds; those with respect to
+ * n and the exponents are NOTHING. */
 static inline void radial_slopes(const double *xs, size_t length, double *slopes)
 {
     const Radial r = read_radial(xs, length);

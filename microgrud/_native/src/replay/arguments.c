@@ -1,8 +1,4 @@
-/* The arguments of a call, read straight into the slots of a program.
- *
- * Each function returns 1 if they are what the replay is for, 0 if they are not (and no exception is set: the call goes
- * the long way, which knows all kinds of arguments), and -1 with an exception.
- */
+/* The arguments of a call, read into the slots of a program. All functions return as read_arguments does. */
 #include "replay/replay.h"
 
 static int read_number(const Replay *replay, Frame *frame, size_t place, PyObject *x)
@@ -40,10 +36,10 @@ static int read_integer(const Replay *replay, Frame *frame, size_t place, PyObje
     return overflow ? 0 : place_integer(replay, frame, place, number);
 }
 
-/* Return the buffer of an array of doubles or of int64, contiguous, of such a shape behind `before` axes. Of a subclass
- * of NumPy's, the caller's code might run. */
-static const Py_buffer *read_array(const Replay *replay, Frame *frame, const ArgumentPart *part, PyObject *x, int before,
-                                   bool whole)
+/* Return the buffer of a contiguous array of doubles or int64 with the shape of a part, after `before` other axes; NULL
+ * for anything else. Subclasses of NumPy's array are refused, because they may run code. */
+static const Py_buffer *read_array(const Replay *replay, Frame *frame, const ArgumentPart *part, PyObject *x,
+                                   int before, bool whole)
 {
     if ((PyObject *)Py_TYPE(x) != replay->array_type) {
         return NULL;
@@ -117,7 +113,7 @@ static int read_batch(const Replay *replay, Frame *frame, const ArgumentPart *pa
     return 1;
 }
 
-/* Read one part, and what it holds; *part is then the next. */
+/* Read a part, and the parts in it; *next is then the next one. */
 static int read_part(const Replay *replay, Frame *frame, const ArgumentPart **next, PyObject *x)
 {
     const ArgumentPart *part = (*next)++;
@@ -141,7 +137,7 @@ static int read_part(const Replay *replay, Frame *frame, const ArgumentPart **ne
         return 0;
     }
     for (size_t k = 0; k < part->count; k++) {
-        /* No code of the caller's runs meanwhile: the list stays what it is. */
+        /* no other code runs meanwhile, so that the list stays as it is */
         PyObject *item = PySequence_Fast_GET_ITEM(x, (Py_ssize_t)k);
         int status;
         switch (part->kind) {

@@ -1,4 +1,4 @@
-/* The numbers of a call: one room for each replay is kept for the next call. */
+/* Frames: the numbers of a call. A replay keeps one for the next call. */
 #include "replay/replay.h"
 
 void free_frame(Frame *frame)
@@ -36,8 +36,9 @@ static Frame *new_frame(const Replay *replay)
     frame->views = PyMem_Calloc(2 * replay->array_count + 1, sizeof(Py_buffer));
     frame->batches = PyMem_Calloc(replay->part_count + 1, sizeof *frame->batches);
     frame->arrays = PyMem_Calloc(replay->part_count + 1, sizeof *frame->arrays);
-    if (frame->U == NULL || frame->G == NULL || frame->scratch == NULL || frame->weights == NULL || frame->columns == NULL ||
-        frame->gradients == NULL || frame->views == NULL || frame->batches == NULL || frame->arrays == NULL) {
+    if (frame->U == NULL || frame->G == NULL || frame->scratch == NULL || frame->weights == NULL ||
+        frame->columns == NULL || frame->gradients == NULL || frame->views == NULL || frame->batches == NULL ||
+        frame->arrays == NULL) {
         free_frame(frame);
         PyErr_NoMemory();
         return NULL;

@@ -1,8 +1,8 @@
-/* A replay: one recording, for arguments of one structure, from the arguments of a call to its result.
+/* A replay of one recording.
  *
- * It serves the calls that are alike. Whatever else comes, other arguments, another branch, a number that is not finite,
- * it answers NotImplemented without a trace, and the call goes the long way through Python (tape/evaluation.py), which
- * takes 80 microseconds more and knows what to do.
+ * It serves the frequent case. For other arguments, another branch or a number that is not finite it returns
+ * NotImplemented and leaves no trace; Python (tape/evaluation.py) then evaluates the call, which takes 80 microseconds
+ * more.
  */
 #include "replay/replay.h"
 #include "tape/blocks.h"
@@ -30,7 +30,7 @@ double sum_in_order(const double *numbers, size_t stride, size_t count)
     }                                                                                                                  \
     break
 
-/* Tell whether all guards hold. A gradient that is recorded has some for each node: the loops are without branches. */
+/* Tell whether all guards hold. A recorded gradient has some for each node: the loops have no branches. */
 static bool all_hold(const Guard *guards, size_t count, const double *U)
 {
     bool wrong = false;
@@ -60,7 +60,7 @@ static bool all_hold(const Guard *guards, size_t count, const double *U)
 }
 #undef ALL_HOLD
 
-/* Run the program; with `weights` of the outputs backward too. Return as functions of arguments.c do. */
+/* Run the program forward, and with `weights` of the outputs backward. Return as read_arguments does. */
 static int run_replay(Replay *replay, Frame *frame, const double *weights)
 {
     Tape *tape = replay->uniform, *batch = replay->batch;
@@ -93,12 +93,14 @@ static int run_replay(Replay *replay, Frame *frame, const double *weights)
         }
     }
     if (batch->varying_count > 0) {
-        const Batch own = {NULL, frame->columns, frame->gradients, frame->U, NULL, weights == NULL ? NULL : frame->weights,
-                           frame->outputs, frame->status, samples, replay->ignore};
+        const Batch own = {NULL, frame->columns, frame->gradients, frame->U, NULL,
+                           weights == NULL ? NULL : frame->weights, frame->outputs, frame->status, samples,
+                           replay->ignore};
         double *sums = frame->G;
         const size_t uniform = (size_t)tape->uniform_count;
         double *uniform_outputs = NULL;
-        if (weights != NULL && varying_outputs < replay->output_count) { /* their adjoints wait for those of the batch */
+        /* set aside their adjoints until the batch has run */
+        if (weights != NULL && varying_outputs < replay->output_count) {
             uniform_outputs = PyMem_Malloc(uniform * sizeof(double));
             if (uniform_outputs == NULL) {
                 PyErr_NoMemory();
@@ -131,7 +133,7 @@ static int run_replay(Replay *replay, Frame *frame, const double *weights)
     return fine;
 }
 
-/* Return output k: of a batch the sum, or the mean, over its samples. */
+/* Return output k; for a batch, its sum or mean over the samples. */
 static PyObject *output_of(const Replay *replay, const Frame *frame, size_t k)
 {
     const int32_t slot = replay->output_slots[k], uniform = replay->uniform->uniform_count;
@@ -151,7 +153,7 @@ PyObject *not_implemented_unless_error(int status)
     return status < 0 ? NULL : Py_NewRef(Py_NotImplemented);
 }
 
-/* values(args): the outputs, or NotImplemented. */
+/* values(args): return the outputs, or NotImplemented. */
 PyObject *replay_values(PyObject *self, PyObject *args)
 {
     Replay *replay = (Replay *)self;
@@ -179,7 +181,7 @@ PyObject *replay_values(PyObject *self, PyObject *args)
     return values;
 }
 
-/* backward(args): the one output, with derivatives added to `grad` of the leaves; or NotImplemented. */
+/* backward(args): return the only output, and add its derivatives to `grad` of the leaves; or return NotImplemented. */
 PyObject *replay_backward(PyObject *self, PyObject *args)
 {
     Replay *replay = (Replay *)self;
@@ -202,15 +204,15 @@ PyObject *replay_backward(PyObject *self, PyObject *args)
     return value;
 }
 
-/* --- gradients by the arguments --- */
+/* --- derivatives with respect to the arguments --- */
 
 double gradient_at(const Replay *replay, const Frame *frame, size_t place)
 {
     const int32_t slot = replay->number_slots[place];
-    return frame->of_numbers != NULL ? frame->of_numbers[place] : slot < 0 ? 0.0 : frame->G[slot];
+    return frame->number_gradients != NULL ? frame->number_gradients[place] : slot < 0 ? 0.0 : frame->G[slot];
 }
 
-/* Return the part behind one and what is in it. */
+/* Return the first part after a part and all that is in it. */
 static const ArgumentPart *end_of_part(const ArgumentPart *part)
 {
     const ArgumentPart *next = part + 1;
@@ -231,7 +233,7 @@ static bool has_integers(const ArgumentPart *part)
     return false;
 }
 
-/* Return a new array of zeros of a part's shape, behind that of the samples for a batch, and a view of it. */
+/* Return a new array of zeros with the shape of a part, after the axis of the samples for a batch, and a view of it. */
 static PyObject *new_array(const Replay *replay, Frame *frame, const ArgumentPart *part, Py_buffer **view)
 {
     const int before = is_batch(part->kind);
@@ -266,7 +268,7 @@ void direct_gradients(const Replay *replay, Frame *frame, const ArgumentPart *pa
     }
 }
 
-/* Return the array that the derivatives by a batch will be written into. */
+/* Return the array that the derivatives with respect to a batch will be written into. */
 static PyObject *gradient_of_batch(const Replay *replay, Frame *frame, const ArgumentPart *part)
 {
     Py_buffer *view;
@@ -278,7 +280,7 @@ static PyObject *gradient_of_batch(const Replay *replay, Frame *frame, const Arg
     return array;
 }
 
-/* Return the derivatives by a part other than a batch; *part is then the next. */
+/* Return the derivatives with respect to a part that is no batch; *next is then the next part. */
 static PyObject *gradient_of_part(const Replay *replay, Frame *frame, const ArgumentPart **next)
 {
     const ArgumentPart *part = (*next)++;
@@ -368,8 +370,8 @@ const double *read_weights(const Replay *replay, PyObject *object, Py_buffer *vi
     return fits ? view->buf : NULL;
 }
 
-/* gradients(args, positions, weights): a pair of the first output and a tuple of the derivatives of the weighted sum of
- * all outputs by the arguments at these positions; or NotImplemented. */
+/* gradients(args, positions, weights): return the first output, and a tuple of the derivatives of the weighted sum of
+ * all outputs with respect to the arguments at these positions; or return NotImplemented. */
 PyObject *replay_gradients(PyObject *self, PyObject *arguments)
 {
     Replay *replay = (Replay *)self;

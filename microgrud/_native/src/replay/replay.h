@@ -1,10 +1,17 @@
-/* What a replay knows of the arguments of a call: their structure, and the slots that their numbers go to. */
+/* Replays: all of a call of a compiled function in C, from its arguments to its result.
+ *
+ * A Replay is one recording, for arguments of one structure. It reads the numbers of a call into the slots of its tapes
+ * (arguments.c), runs the program of uniform slots and the batch, checks the guards, and returns values or derivatives
+ * (replay.c). The numbers of a call are in a Frame, which is kept for the next call (frame.c). A Tree has several
+ * recordings for arguments of one structure, and runs each sample by the recording whose branches it takes (tree.c).
+ */
 #ifndef MICROGRUD_REPLAY_H
 #define MICROGRUD_REPLAY_H
 
 #include "tape/run.h"
 
-/* Arguments taken apart, in the order in which they are read: what follows a LIST or a TUPLE is in it. */
+/* The kinds of the parts that arguments are made of, in the order of reading: the parts of a LIST or a TUPLE follow it.
+ */
 typedef enum {
     NUMBER,
     INTEGER,
@@ -25,21 +32,21 @@ typedef enum {
 
 typedef struct {
     ArgumentKind kind;
-    int axes; /* of an array, without that of the samples */
+    int axes; /* of an array, without the axis of the samples */
     Py_ssize_t shape[MOST_AXES];
-    size_t count; /* of parts or numbers */
-    size_t first; /* number, or integer, among those of all arguments */
+    size_t count; /* of its parts, or of its numbers */
+    size_t first; /* index of its first number, or integer, among those of all arguments */
 } ArgumentPart;
 
-/* What an integer has to be, and where it goes. */
+/* The condition on an integer argument, and its slot. */
 typedef struct {
-    int64_t slot;   /* or -1 */
-    int64_t fixed;  /* whether the recording holds for `number` alone */
+    int64_t slot;   /* -1 if it has none */
+    int64_t fixed;  /* 1 if the recording holds only for `number` */
     int64_t number;
-    int64_t limit; /* of an index: how many items the smallest table has; -1 for none */
+    int64_t limit; /* of an index, the length of its smallest table; -1 for none */
 } IntegerRule;
 
-/* Numbers of one call at a time. */
+/* The numbers of a call. */
 typedef struct {
     double *U, *G;
     double *scratch; /* for operations over sequences */
@@ -50,45 +57,45 @@ typedef struct {
     size_t view_count;
     double *outputs;
     int32_t *status;
-    size_t capacity; /* samples that `outputs` and `status` have room for */
+    size_t capacity; /* of `outputs` and `status`, in samples */
     Py_ssize_t samples; /* of the call; -1 without a batch */
-    const int64_t **batches; /* of each part that is a batch of integers, the first */
-    double **arrays;         /* of each part that is a batch, where derivatives by it go; NULL for nowhere */
-    double *of_numbers;      /* derivatives by the numbers that are no batch, if these are not in G */
-    bool lenient; /* integers that the recording is not for are no reason to stop reading: */
-    bool unfit;   /* then this says that there are some, other than in a batch */
+    const int64_t **batches; /* for each part that is a batch of integers, its first one */
+    double **arrays; /* for each part that is a batch, the derivatives with respect to it; NULL if not wanted */
+    double *number_gradients; /* with respect to the numbers outside of batches, if they are not in G */
+    bool lenient; /* go on reading after an integer that the recording does not hold for, */
+    bool unfit;   /* and say here that there was one outside of batches */
 } Frame;
 
 typedef struct {
     PyObject_HEAD
-    Tape *uniform; /* the part that is the same for all samples */
+    Tape *uniform; /* the program of the uniform slots */
     Tape *batch;
-    Tape *forward; /* the batch, for runs without a backward pass; the same tape where that is as good */
+    Tape *forward; /* the batch for runs without a backward pass, or the same tape as `batch` */
     PyObject *leaves; /* a tuple of Values */
     int32_t *leaf_slots;
     size_t leaf_count;
-    size_t data_offset, grad_offset; /* of the numbers in a Value */
+    size_t data_offset, grad_offset; /* of the numbers in a Value, in bytes */
     ArgumentPart *parts;
     size_t part_count, array_count;
-    size_t *arguments; /* at which part each begins */
+    size_t *arguments; /* the first part of each argument */
     size_t argument_count;
-    int32_t *number_slots; /* of a number of a batch the input; of another the slot; -1 if it is not used */
+    int32_t *number_slots; /* the input of a number in a batch, the slot of any other; -1 if it is not used */
     size_t number_count;
     IntegerRule *integers;
     size_t integer_count;
     int32_t *output_slots;
     size_t output_count;
-    Guard *guards; /* those that are the same for all samples */
-    Guard *sorted_guards;  /* the same, those with one comparison and one outcome together */
+    Guard *guards; /* those of uniform slots */
+    Guard *sorted_guards;  /* the same, sorted by comparison and outcome */
     size_t guard_count;
-    int32_t *guard_numbers; /* of these, and then of those of the batch, among all, counted from 1 */
-    uint8_t *outcomes;      /* of all guards */
+    int32_t *guard_numbers; /* the numbers, from 1, of these guards and then of those of the batch */
+    uint8_t *outcomes;      /* of all guards of the recording */
     size_t outcome_count;
     double *constants;
     bool mean, ignore;
     size_t threads;
     PyObject *array_type, *zeros; /* NumPy's */
-    Frame *spare;     /* from the last call, for the next */
+    Frame *spare;     /* kept for the next call */
 } Replay;
 
 static inline bool is_batch(ArgumentKind kind)
@@ -96,14 +103,14 @@ static inline bool is_batch(ArgumentKind kind)
     return kind == BATCH_OF_NUMBERS || kind == BATCH_OF_INTEGERS;
 }
 
-/* Of integers, which belong to the recording, and not of numbers. */
+/* Tell whether a part holds integers, which belong to the recording, and not numbers. */
 static inline bool is_integer(ArgumentKind kind)
 {
     return kind == INTEGER || kind == LIST_OF_INTEGERS || kind == TUPLE_OF_INTEGERS || kind == ARRAY_OF_INTEGERS ||
            kind == BATCH_OF_INTEGERS;
 }
 
-/* Made of other parts, which follow it. */
+/* Tell whether a part is made of other parts, which follow it. */
 static inline bool is_nested(ArgumentKind kind)
 {
     return kind == LIST || kind == TUPLE;
@@ -129,38 +136,39 @@ static inline double *number_of_leaf(const Replay *replay, size_t k, size_t offs
 typedef struct {
     PyObject_HEAD
     size_t count;
-    Replay **replays; /* the first of them tells most of a sample */
+    Replay **replays; /* the first one stands for the structure of all */
 } Tree;
 
-/* --- frame.c: the numbers of a call, kept from one to the next --- */
+/* --- frame.c --- */
 
 INTERNAL void free_frame(Frame *frame);
 INTERNAL Frame *take_frame(Replay *replay);
-/* Let go of the arguments, and keep the room for the next call: but not what a very large batch took. */
+/* Release the arguments, and keep the frame for the next call, without the memory of a very large batch. */
 INTERNAL void give_frame_back(Replay *replay, Frame *frame);
-/* Make room for the outputs of so many samples. */
+/* Make room for the outputs of `samples` samples. */
 INTERNAL int reserve_samples(const Replay *replay, Frame *frame, size_t samples);
 
 /* --- arguments.c --- */
 
-/* Read the arguments of a call into a room. Return 1 if they are what the replay is for, 0 if they are not (and no
- * exception is set: the call goes the long way, which knows all kinds of arguments), and -1 with an exception. */
+/* Read the arguments of a call into a frame. Return 1 if the replay holds for them, 0 if it does not, and -1 with an
+ * exception. For 0 no exception is set: Python then evaluates the call, for any kind of arguments. */
 INTERNAL int read_arguments(const Replay *replay, Frame *frame, PyObject *args);
 
 /* --- replay.c: one recording --- */
 
-/* The sum of numbers[i * stride], in an order that depends on their count alone: the same bits for one number again and
- * again (a stride of 0) as for an array of it. It begins with -0.0, which changes no number: 0.0 would make 0.0 of -0.0. */
+/* Return the sum of numbers[i * stride]. The order depends only on the count, so that a number repeated (a stride of 0)
+ * gives the same bits as an array of it. The sum begins with -0.0, which changes no number, where 0.0 would make 0.0 of
+ * -0.0. */
 INTERNAL double sum_in_order(const double *numbers, size_t stride, size_t count);
 INTERNAL PyObject *not_implemented_unless_error(int status);
 INTERNAL double gradient_at(const Replay *replay, const Frame *frame, size_t place);
-/* Have the derivatives by a batch written there. */
+/* Have the derivatives with respect to a batch written to `numbers`. */
 INTERNAL void direct_gradients(const Replay *replay, Frame *frame, const ArgumentPart *part, double *numbers);
-/* Prepare derivatives by the arguments at `positions`: arrays for batches, None for the others yet. NULL without an
- * exception for arguments that have none. */
+/* Prepare the derivatives with respect to the arguments at `positions`: an array for a batch, None for anything else
+ * until finish_gradients. Return NULL, without an exception, for arguments that have no derivatives. */
 INTERNAL PyObject *prepare_gradients(const Replay *replay, Frame *frame, PyObject *positions);
 INTERNAL int finish_gradients(const Replay *replay, Frame *frame, PyObject *positions, PyObject *gradients);
-/* Return the weights of the outputs, of None those of one output; NULL if they do not fit. */
+/* Return the weights of the outputs; for None that of a single output. Return NULL if they do not fit. */
 INTERNAL const double *read_weights(const Replay *replay, PyObject *object, Py_buffer *view);
 
 /* The methods of the type Replay. */

@@ -1,20 +1,22 @@
-/* Several recordings for arguments of one structure: each sample by the one whose branches it takes.
+/* A tree of recordings for arguments of one structure. Each sample is run by the recording whose branches it takes.
  *
- * Recordings are a tree: what a sample has in common with one that it leaves at a branch, it has in common with those
- * that go on from there, and no others are tried. Like a replay, it answers NotImplemented to what it is not made for:
- * a sample for which there is no recording, or that has a number that is not finite. tape/evaluation.py does the same in
- * Python, and what a tree leaves to it: 10,000 paths of an option that may end at 24 times took 43 ms there, and 2.3 here.
+ * Recordings share the branches before the one at which they part. So a sample that fails a guard of one recording is
+ * tried only by recordings that agree with it up to this guard, and have the other outcome there. Like a replay, a tree
+ * returns NotImplemented for whatever it cannot do: a sample that no recording holds for, or a number that is not
+ * finite. tape/evaluation.py does the same in Python, and takes over then: 10,000 paths of an option that may end at 24
+ * times took 43 ms there, and 2.3 here.
  */
 #include "replay/replay.h"
 
-/* One call. */
+/* The state of a call. */
 typedef struct {
     const Tree *tree;
-    Frame **frames;    /* of each replay */
-    int32_t *failed; /* of each, once it was begun: 0, the number of a guard that fails for all samples, or NOT_FINITE */
+    Frame **frames;    /* for each replay */
+    /* for each replay: NOT_BEGUN, NOT_FINITE, 0, or the number of a guard that fails for all samples */
+    int32_t *failed;
     size_t samples;
     double *outputs; /* a row for each output */
-    double *scratch; /* the adjoints of one run */
+    double *scratch; /* the adjoints of a run */
     const double *weights;
 } TreeRun;
 
@@ -79,7 +81,7 @@ static int begin_run(TreeRun *run, const Tree *tree, PyObject *args, const doubl
     return run->outputs == NULL || run->scratch == NULL ? no_memory() : 1;
 }
 
-/* Compute what is the same for all samples, before the first of them takes this way. */
+/* Run the program of uniform slots, before the first sample needs this replay. */
 static void begin_replay(TreeRun *run, size_t p)
 {
     const Replay *replay = run->tree->replays[p];
@@ -109,7 +111,7 @@ static double each_of(const TreeRun *run)
     return run->tree->replays[0]->mean ? 1.0 / (double)run->samples : 1.0;
 }
 
-/* Run a batch of some rows; with derivatives, whose sums are added to those of the replay. */
+/* Run some rows of the batch; with `backward` add the sums of their derivatives to those of the replay. */
 static int run_rows(TreeRun *run, size_t p, const int32_t *rows, size_t count, bool backward)
 {
     const Replay *replay = run->tree->replays[p];
@@ -140,7 +142,7 @@ static int run_rows(TreeRun *run, size_t p, const int32_t *rows, size_t count, b
     return 0;
 }
 
-/* Write the outputs of the samples that are done where they belong, and give those that do not vary their adjoints. */
+/* Write the outputs of the samples that are DONE, and give outputs in uniform slots their adjoints. */
 static void take_outputs(TreeRun *run, size_t p, const int32_t *rows, size_t count)
 {
     const Replay *replay = run->tree->replays[p];
@@ -170,16 +172,17 @@ static void take_outputs(TreeRun *run, size_t p, const int32_t *rows, size_t cou
 
 static int run_group(TreeRun *run, const int32_t *rows, size_t count, const uint8_t *candidates);
 
-/* Tell whether samples that leave a replay at a guard may take another: it has all before that guard in common with it,
- * and not the outcome there. */
+/* Tell whether samples that leave a replay at a guard may continue with another: all guards before have the same
+ * outcomes in both, and this one has not. */
 static bool may_continue(const Replay *replay, const Replay *left, size_t number)
 {
     return replay->outcome_count >= number && memcmp(replay->outcomes, left->outcomes, number - 1) == 0 &&
            replay->outcomes[number - 1] != left->outcomes[number - 1];
 }
 
-/* Let samples that leave a replay at a guard go on. */
-static int run_leaving(TreeRun *run, size_t p, size_t number, const int32_t *rows, size_t count, const uint8_t *candidates)
+/* Run samples that leave a replay at a guard by the replays that they may continue with. */
+static int run_leaving(TreeRun *run, size_t p, size_t number, const int32_t *rows, size_t count,
+                       const uint8_t *candidates)
 {
     uint8_t others[MOST_REPLAYS];
     for (size_t q = 0; q < run->tree->count; q++) {
@@ -189,7 +192,7 @@ static int run_leaving(TreeRun *run, size_t p, size_t number, const int32_t *row
     return run_group(run, rows, count, others);
 }
 
-/* Tell whether a row of the batches has the integers that a replay is for; -1 if an index is beyond its table. */
+/* Tell whether a replay holds for the integers in a row of the batches; -1 for an index outside of its table. */
 static int fits_row(const Replay *replay, const Frame *frame, int32_t row)
 {
     for (size_t k = 0; k < replay->part_count; k++) {
@@ -211,8 +214,8 @@ static int fits_row(const Replay *replay, const Frame *frame, int32_t row)
     return 1;
 }
 
-/* Sort the samples that are not done by their status: first those that are LEFT, and from bounds[k] on those that fail at
- * guard k. Return false if one has a number that is not finite. */
+/* Sort the samples that are not DONE by status: LEFT first, and from bounds[k] on those that fail guard k. Return false
+ * if a sample is SUSPICIOUS. */
 static bool sort_by_status(const Frame *frame, const int32_t *rows, size_t count, size_t guards, int32_t *sorted,
                            size_t *bounds)
 {
@@ -235,14 +238,14 @@ static bool sort_by_status(const Frame *frame, const int32_t *rows, size_t count
             sorted[bounds[status > 0 ? status : 0]++] = rows[i];
         }
     }
-    for (size_t k = guards + 1; k > 0; k--) { /* each has moved on to where the next begins */
+    for (size_t k = guards + 1; k > 0; k--) { /* each bound has moved to the beginning of the next */
         bounds[k] = bounds[k - 1];
     }
     bounds[0] = 0;
     return true;
 }
 
-/* Run samples by the replay p, which others of their batch have kept from it: now all of them have to be done. */
+/* Run samples by replay p that were LEFT because of others in their batch: now all of them must be DONE. */
 static int run_left(TreeRun *run, size_t p, const int32_t *rows, size_t count)
 {
     if (run_rows(run, p, rows, count, true) < 0) {
@@ -257,7 +260,7 @@ static int run_left(TreeRun *run, size_t p, const int32_t *rows, size_t count)
     return 1;
 }
 
-/* Run samples by the replay p, and let those that leave it go on. */
+/* Run samples by replay p, and those that leave it by others. */
 static int run_fitting(TreeRun *run, size_t p, const int32_t *rows, size_t count, const uint8_t *candidates)
 {
     const Replay *replay = run->tree->replays[p];
@@ -296,7 +299,7 @@ static int run_fitting(TreeRun *run, size_t p, const int32_t *rows, size_t count
     return status;
 }
 
-/* Run samples by the candidates. */
+/* Run samples by the first candidate that holds for their integers, and the rest by the other candidates. */
 static int run_group(TreeRun *run, const int32_t *rows, size_t count, const uint8_t *candidates)
 {
     size_t p = 0;
@@ -315,14 +318,14 @@ static int run_group(TreeRun *run, const int32_t *rows, size_t count, const uint
     if (split == NULL) {
         return no_memory();
     }
-    size_t fitting = 0, others = count; /* these from the end */
+    size_t fitting = 0, others = count; /* filled from the end */
     int status = 1;
     for (size_t i = 0; i < count && status == 1; i++) {
         const int fits = fits_row(replay, frame, rows[i]);
         status = fits < 0 ? 0 : 1;
         split[fits == 1 ? fitting++ : --others] = rows[i];
     }
-    for (size_t i = others, j = count; status == 1 && i + 1 < j; i++) { /* in their order again */
+    for (size_t i = others, j = count; status == 1 && i + 1 < j; i++) { /* restore their order */
         const int32_t row = split[i];
         split[i] = split[--j];
         split[j] = row;
@@ -337,7 +340,7 @@ static int run_group(TreeRun *run, const int32_t *rows, size_t count, const uint
     return status;
 }
 
-/* Run all samples, and then backward what is the same for all of them. */
+/* Run all samples, and then the backward passes over uniform slots. */
 static int run_tree(TreeRun *run)
 {
     uint8_t all[MOST_REPLAYS];
@@ -372,7 +375,7 @@ static PyObject *tree_output(const TreeRun *run, size_t k)
     return PyFloat_FromDouble(run->tree->replays[0]->mean ? sum / (double)run->samples : sum);
 }
 
-/* values(args): the outputs, or NotImplemented. */
+/* values(args): return the outputs, or NotImplemented. */
 PyObject *tree_values(PyObject *self, PyObject *args)
 {
     const Tree *tree = (Tree *)self;
@@ -398,7 +401,7 @@ PyObject *tree_values(PyObject *self, PyObject *args)
     return values;
 }
 
-/* backward(args): the one output, with derivatives added to `grad` of the leaves; or NotImplemented. */
+/* backward(args): return the only output, and add its derivatives to `grad` of the leaves; or return NotImplemented. */
 PyObject *tree_backward(PyObject *self, PyObject *args)
 {
     const Tree *tree = (Tree *)self;
@@ -420,7 +423,7 @@ PyObject *tree_backward(PyObject *self, PyObject *args)
     return value;
 }
 
-/* Have the derivatives by batches written where the first replay writes them. */
+/* Have the derivatives with respect to batches written to the arrays of the first replay. */
 static void direct_as_first(TreeRun *run, size_t p)
 {
     const Replay *replay = run->tree->replays[p];
@@ -431,7 +434,8 @@ static void direct_as_first(TreeRun *run, size_t p)
     }
 }
 
-/* Add up what the replays have found for the numbers that are no batch; return NULL with an exception on error. */
+/* Return the sums, over all replays, of the derivatives with respect to the numbers outside of batches; NULL with an
+ * exception on error. */
 static double *sums_of_gradients(const TreeRun *run)
 {
     const Replay *first = run->tree->replays[0];
@@ -453,7 +457,7 @@ static double *sums_of_gradients(const TreeRun *run)
     return sums;
 }
 
-/* gradients(args, positions, weights): as of a replay. */
+/* gradients(args, positions, weights): as the method of a replay. */
 PyObject *tree_gradients(PyObject *self, PyObject *arguments)
 {
     const Tree *tree = (Tree *)self;
@@ -477,9 +481,9 @@ PyObject *tree_gradients(PyObject *self, PyObject *arguments)
     status = status == 1 ? run_tree(&run) : status;
     if (status == 1) {
         double *sums = sums_of_gradients(&run);
-        run.frames[0]->of_numbers = sums;
+        run.frames[0]->number_gradients = sums;
         status = sums == NULL || finish_gradients(tree->replays[0], run.frames[0], positions, gradients) < 0 ? -1 : 1;
-        run.frames[0]->of_numbers = NULL;
+        run.frames[0]->number_gradients = NULL;
         PyMem_Free(sums);
     }
     if (status == 1) {

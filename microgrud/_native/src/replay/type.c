@@ -1,7 +1,7 @@
-/* Replays as objects of Python: made by microgrud/tape/replays.py from a lowered program. */
+/* The types Replay and Tree; microgrud/tape/replays.py makes them. */
 #include "replay/replay.h"
 
-/* Leaves of a subclass may lead back to the compiled function. */
+/* leaves of a subclass may refer to the compiled function */
 static int replay_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
@@ -36,7 +36,7 @@ static void replay_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-/* Copy an array of so many bytes an item. */
+/* Copy an array with items of `item` bytes. */
 static int copy_array(PyObject *object, size_t item, void **numbers, size_t *count, const char *what)
 {
     Py_buffer view;
@@ -115,7 +115,8 @@ static int check_slots(const int32_t *slots, size_t count, int32_t least, int64_
     return 0;
 }
 
-/* Return -1 unless a part, and what is in it, is made of numbers and integers that there are; *k is then the next. */
+/* Check that a part, and the parts in it, name existing numbers and integers; *k is then the next part. Return -1 with
+ * an exception. */
 static int check_part(const Replay *replay, size_t *k)
 {
     if (*k >= replay->part_count) {
@@ -137,7 +138,8 @@ static int check_part(const Replay *replay, size_t *k)
     }
     const int64_t bound = is_batch(part->kind) ? (int64_t)replay->batch->inputs : replay->uniform->uniform_count;
     for (size_t item = 0; !nested && item < part->count; item++) {
-        const int64_t slot = whole ? replay->integers[part->first + item].slot : replay->number_slots[part->first + item];
+        const size_t place = part->first + item;
+        const int64_t slot = whole ? replay->integers[place].slot : replay->number_slots[place];
         if (slot < -1 || slot >= bound) {
             PyErr_SetString(PyExc_ValueError, "a damaged recording: arguments: expected slots of the program");
             return -1;
@@ -196,7 +198,7 @@ static int check_guard_numbers(const Replay *replay, size_t count)
     return fine ? 0 : -1;
 }
 
-/* Number the slots as the tape does that runs without a batch; return -1 with an exception if there is no memory. */
+/* Use the slots of the uniform program's new order; return -1 with an exception on error. */
 static int reorder_slots_of_replay(Replay *replay)
 {
     const Tape *tape = replay->uniform;
@@ -205,7 +207,7 @@ static int reorder_slots_of_replay(Replay *replay)
     }
     if (replay->batch->varying_count > 0 || replay->batch->inputs > 0) {
         PyErr_SetString(PyExc_ValueError,
-                        "a damaged recording: expected slots that stay where they are beside those of a batch");
+                        "a damaged recording: expected slots in their own order in a recording with a batch");
         return -1;
     }
     const size_t uniform = (size_t)tape->uniform_count;
@@ -254,7 +256,8 @@ static int sort_guards(Replay *replay)
     return 0;
 }
 
-/* Where the numbers are in a Value: the engine knows. Return -1 unless the leaves are such. */
+/* Ask the engine for the offsets of the numbers in a Value. Return -1 with an exception unless all leaves are Values.
+ */
 static int read_engine(Replay *replay, PyObject *engine)
 {
     PyObject *type = PyObject_GetAttrString(engine, "Value");
@@ -281,17 +284,17 @@ static int read_engine(Replay *replay, PyObject *engine)
 
 static PyObject *replay_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
 {
-    PyObject *alone, *batch, *forward, *constants, *leaves, *leaf_slots, *parts, *number_slots, *integers, *outputs, *guards;
-    PyObject *guard_numbers, *outcomes, *engine, *array_type, *zeros;
+    PyObject *uniform, *batch, *forward, *constants, *leaves, *leaf_slots, *parts, *number_slots, *integers, *outputs;
+    PyObject *guards, *guard_numbers, *outcomes, *engine, *array_type, *zeros;
     Py_ssize_t argument_count, threads;
     int mean, ignore;
-    if (!PyArg_ParseTuple(args, "OOOOO!OO!nOOOOOOppnOOO:Replay", &alone, &batch, &forward, &constants, &PyTuple_Type, &leaves,
-                          &leaf_slots, &PyList_Type, &parts, &argument_count, &number_slots, &integers, &outputs,
-                          &guards, &guard_numbers, &outcomes, &mean, &ignore, &threads, &engine, &array_type, &zeros)) {
+    if (!PyArg_ParseTuple(args, "OOOOO!OO!nOOOOOOppnOOO:Replay", &uniform, &batch, &forward, &constants, &PyTuple_Type,
+                          &leaves, &leaf_slots, &PyList_Type, &parts, &argument_count, &number_slots, &integers,
+                          &outputs, &guards, &guard_numbers, &outcomes, &mean, &ignore, &threads, &engine, &array_type,
+                          &zeros)) {
         return NULL;
     }
-    if (!is_tape(alone) || !is_tape(batch) ||
-        !is_tape(forward) || threads < 1 || argument_count < 0) {
+    if (!is_tape(uniform) || !is_tape(batch) || !is_tape(forward) || threads < 1 || argument_count < 0) {
         PyErr_SetString(PyExc_TypeError, "a damaged recording: expected three tapes, and at least one thread");
         return NULL;
     }
@@ -299,7 +302,7 @@ static PyObject *replay_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
     if (replay == NULL) {
         return NULL;
     }
-    replay->uniform = (Tape *)Py_NewRef(alone);
+    replay->uniform = (Tape *)Py_NewRef(uniform);
     replay->batch = (Tape *)Py_NewRef(batch);
     replay->forward = (Tape *)Py_NewRef(forward);
     replay->leaves = Py_NewRef(leaves);
@@ -344,13 +347,14 @@ static PyMethodDef replay_methods[] = {
      "backward($self, args, /)\n--\n\nReturn the output, and add to the gradients of the leaves; or NotImplemented."},
     {"gradients", replay_gradients, METH_VARARGS,
      "gradients($self, args, positions, weights, /)\n--\n\n"
-     "Return the first output, and derivatives by the arguments at these positions; or NotImplemented."},
+     "Return the first output, and derivatives with respect to arguments at positions; or NotImplemented."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyType_Slot replay_slots[] = {
-    {Py_tp_doc, "Replay(alone, batch, forward, constants, leaves, leaf_slots, parts, argument_count, number_slots, integers, "
-                "outputs, guards, guard_numbers, outcomes, mean, ignore, threads, engine, array_type, zeros, /)\n--\n\n"
+    {Py_tp_doc, "Replay(uniform, batch, forward, constants, leaves, leaf_slots, parts, argument_count, number_slots, "
+                "integers, outputs, guards, guard_numbers, outcomes, mean, ignore, threads, engine, array_type, zeros, /)"
+                "\n--\n\n"
                 "A recording with all that a call does."},
     {Py_tp_new, replay_new},
     {Py_tp_dealloc, replay_dealloc},
@@ -391,18 +395,18 @@ static void tree_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-/* Tell whether two replays are for arguments of one structure, and give as many results in one way. */
+/* Tell whether two replays have arguments of the same structure and as many results. */
 static bool have_same_structure(const Replay *one, const Replay *other)
 {
-    bool alike = one->part_count == other->part_count && one->argument_count == other->argument_count &&
+    bool same = one->part_count == other->part_count && one->argument_count == other->argument_count &&
                  one->number_count == other->number_count && one->integer_count == other->integer_count &&
                  one->output_count == other->output_count && one->mean == other->mean;
-    for (size_t k = 0; alike && k < one->part_count; k++) {
+    for (size_t k = 0; same && k < one->part_count; k++) {
         const ArgumentPart *x = &one->parts[k], *y = &other->parts[k];
-        alike = x->kind == y->kind && x->axes == y->axes && x->count == y->count && x->first == y->first &&
+        same = x->kind == y->kind && x->axes == y->axes && x->count == y->count && x->first == y->first &&
                 memcmp(x->shape, y->shape, (size_t)x->axes * sizeof *x->shape) == 0;
     }
-    return alike;
+    return same;
 }
 
 static PyObject *tree_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
@@ -445,12 +449,12 @@ static PyMethodDef tree_methods_of_replays[] = {
      "backward($self, args, /)\n--\n\nReturn the output, and add to the gradients of the leaves; or NotImplemented."},
     {"gradients", tree_gradients, METH_VARARGS,
      "gradients($self, args, positions, weights, /)\n--\n\n"
-     "Return the first output, and derivatives by the arguments at these positions; or NotImplemented."},
+     "Return the first output, and derivatives with respect to arguments at positions; or NotImplemented."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyType_Slot tree_slots[] = {
-    {Py_tp_doc, "Tree(replays, /)\n--\n\nRecordings for arguments of one structure, of which each sample takes its own."},
+    {Py_tp_doc, "Tree(replays, /)\n--\n\nRecordings for arguments of one structure, from which each sample takes its own."},
     {Py_tp_new, tree_new},
     {Py_tp_dealloc, tree_dealloc},
     {Py_tp_traverse, tree_traverse},

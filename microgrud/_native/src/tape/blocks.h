@@ -12,8 +12,8 @@
 #include "ops/elementary_blocks.h"
 #include "tape/tape.h"
 
-/* The samples of a block. A small network takes 8 % longer with half as many, because instructions are decoded more often,
- * and with four times as many, because they do not fit the cache. */
+/* The samples of a block. A small network takes 8 % longer with half as many, because instructions are decoded more
+ * often, and with four times as many, because they do not fit the cache. */
 #define BLOCK 128
 #define ALIGNED __attribute__((aligned(64)))
 

@@ -68,7 +68,7 @@ static bool reads(const Check *check, const int32_t *slots, size_t n)
 {
     for (size_t j = 0; j < n; j++) {
         if (slots[j] < 0 || slots[j] >= check->slots) {
-            return complain(check, "a slot that there is", slots[j]);
+            return complain(check, "an existing slot", slots[j]);
         }
         uint8_t *state = &check->states[slots[j]];
         if (*state == UNKNOWN && !is_uniform(check, slots[j])) {
@@ -140,7 +140,7 @@ static bool writes(const Check *check, const int32_t *slots, size_t n)
         }
         const uint8_t state = check->states[slots[j]];
         if (state == GIVEN || (state != UNKNOWN && !check->tape->forward_only)) {
-            return complain(check, "a slot that no one has used yet for its result", slots[j]);
+            return complain(check, "an unused slot for its result", slots[j]);
         }
         check->states[slots[j]] = WRITTEN;
     }
@@ -324,8 +324,8 @@ static bool check_ends(const Check *check, const int32_t *slots, size_t n, bool 
     for (size_t j = 0; j < n; j++) {
         const bool varies = slots[j] >= check->tape->uniform_count && slots[j] < check->slots;
         if (!varies || (check->states[slots[j]] == UNKNOWN) != write) {
-            PyErr_Format(PyExc_ValueError, "Tape: %s: expected slots that vary and %s, got %ld", what,
-                         write ? "are told apart" : "are written to", (long)slots[j]);
+            PyErr_Format(PyExc_ValueError, "Tape: %s: expected %s, got %ld", what,
+                         write ? "distinct varying slots" : "varying slots that are written to", (long)slots[j]);
             return false;
         }
         check->states[slots[j]] = write ? GIVEN : WRITTEN;

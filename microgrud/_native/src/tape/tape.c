@@ -192,7 +192,8 @@ static PyObject *tape_run(PyObject *self, PyObject *args)
         gradients[k].stride = 1;
     }
     if (ok) {
-        const Batch batch = {NULL, columns, gradients, numbers[1], numbers[2], NULL, numbers[3], views[6].buf, n, ignore != 0};
+        const Batch batch = {NULL, columns, gradients, numbers[1], numbers[2], NULL, numbers[3], views[6].buf, n,
+                             ignore != 0};
         ok = run_batch(tape, &batch, (size_t)threads, numbers[5]) == 0;
     }
     PyMem_Free(columns);

@@ -64,7 +64,7 @@
 
 #include "ops/ops.h"
 
-/* The status of a sample after a run. A number above 0 is that of the first guard, counted from 1, that does not hold. */
+/* The status of a sample after a run; a number above 0 is that of the first guard, from 1, that does not hold. */
 enum {
     DONE = 0,
     SUSPICIOUS = -1, /* a number is not finite: the eager program may have raised */
@@ -130,7 +130,7 @@ static inline bool holds(const Guard *guard, double x, double y)
 /* check.c: tell whether a tape can be run; set an error if not. */
 INTERNAL bool check_tape(const Tape *tape, size_t guard_numbers);
 
-/* first_writes.c, wide.c and reorder.c: prepare a tape that was checked. Return -1 with an exception if there is no memory. */
+/* first_writes.c, wide.c, reorder.c: prepare a checked tape. Return -1 with an exception if there is no memory. */
 INTERNAL int find_first_writes(Tape *tape);
 INTERNAL int widen(Tape *tape);
 INTERNAL void mark_rows(int32_t *code);
@@ -155,6 +155,7 @@ extern INTERNAL PyType_Spec tape_spec;
 INTERNAL bool is_tape(PyObject *object);
 
 /* Get the numbers of an array of at least `least` doubles; NULL for None. Return -1 on error. */
-INTERNAL int read_doubles(PyObject *object, Py_buffer *view, double **numbers, size_t least, int flags, const char *what);
+INTERNAL int read_doubles(PyObject *object, Py_buffer *view, double **numbers, size_t least, int flags,
+                          const char *what);
 
 #endif
