@@ -71,7 +71,7 @@ struct Blocks {
     bool (*forward_wide_linear)(const int32_t *, double *);
     bool (*forward_wide_dot)(const int32_t *, double *);
     double (*dot)(const double *, const double *, size_t);
-    void (*spread)(double, const double *, double *, size_t);
+    void (*add_scaled)(double, const double *, double *, size_t);
 };
 
 #define DECLARE(set) INTERNAL extern const Blocks blocks_##set;

@@ -106,8 +106,8 @@ static void backward_wide_dot(const Tape *tape, const int32_t *code, const doubl
         const double g = G[wide.out[i]];
         if (g != 0.0) {
             G[wide.bias[i]] += g;
-            tape->blocks->spread(g, U + wide.y[i], G + wide.x[i], wide.length);
-            tape->blocks->spread(g, U + wide.x[i], G + wide.y[i], wide.length);
+            tape->blocks->add_scaled(g, U + wide.y[i], G + wide.x[i], wide.length);
+            tape->blocks->add_scaled(g, U + wide.x[i], G + wide.y[i], wide.length);
         }
     }
 }
@@ -210,8 +210,8 @@ void backward_uniform(const Tape *tape, const double *U, double *G, double *scra
         if (code[0] == CODE_DOT) {
             const Dot d = read_dot(code);
             G[d.bias] += g;
-            tape->blocks->spread(g, U + d.y, G + d.x, d.n);
-            tape->blocks->spread(g, U + d.x, G + d.y, d.n);
+            tape->blocks->add_scaled(g, U + d.y, G + d.x, d.n);
+            tape->blocks->add_scaled(g, U + d.x, G + d.y, d.n);
             continue;
         }
         if (code[0] == CODE_TAKE) {

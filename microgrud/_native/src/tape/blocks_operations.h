@@ -1,0 +1,421 @@
+/* The operations of the table, for the instruction set of blocks_body.h, and softmax, tables and sequences. */
+
+/* Return the numbers of an operand in a block; that of a uniform slot is written into a buffer as often. */
+TARGET static const double *operand(const Block *block, int32_t slot, double *buffer)
+{
+    if (slot >= block->tape->uniform_count) {
+        return varying(block->tape, block->V, slot);
+    }
+    fill(block, buffer, block->U[slot]);
+    return buffer;
+}
+
+/* Add shares to the adjoint of an operand, or assign them; add their sum to the adjoint of a uniform slot. */
+TARGET static void add_shares(const Block *block, int32_t slot, const double *restrict share, bool assign)
+{
+    if (slot < block->tape->uniform_count) {
+        if (!block->tape->is_constant[slot]) {
+            block->G[slot] += sum_of(block, share);
+        }
+        return;
+    }
+    const size_t width = WIDTH(block);
+    double *restrict a = varying(block->tape, block->A, slot);
+    if (assign) {
+        memcpy(a, share, width * sizeof(double));
+        return;
+    }
+    EACH(a[i] += share[i])
+}
+
+/* --- softmax, and its logarithm --- */
+
+/* Find the greatest x of each sample. */
+TARGET static void greatest(const Block *block, const Softmax *s, double *copy, double *restrict most)
+{
+    const size_t width = WIDTH(block);
+    for (size_t i = 0; i < width; i++) {
+        most[i] = -INFINITY;
+    }
+    for (size_t k = 0; k < s->n; k++) {
+        const double *x = operand(block, s->x[k], copy);
+        for (size_t i = 0; i < width; i++) {
+            most[i] = x[i] > most[i] ? x[i] : most[i];
+        }
+    }
+}
+
+TARGET static void forward_softmax(const Block *block, const int32_t *code)
+{
+    const Softmax s = read_softmax(code);
+    const size_t width = WIDTH(block);
+    double *e = block->scratch, *most = e + s.n * BLOCK, *others = most + BLOCK, *difference = others + BLOCK;
+    uint8_t counted[BLOCK] = {0}; /* the greatest x was met, whose exponential is 1 */
+    double copy[BLOCK] ALIGNED;
+    for (size_t i = 0; i < width; i++) {
+        others[i] = 0.0;
+    }
+    greatest(block, &s, copy, most);
+    for (size_t k = 0; k < s.n; k++) {
+        const double *x = operand(block, s.x[k], copy);
+        for (size_t i = 0; i < width; i++) {
+            difference[i] = x[i] - most[i];
+        }
+        FAST.exp(difference, e + k * BLOCK, width);
+        for (size_t i = 0; i < width; i++) {
+            const bool first = difference[i] == 0.0 && !counted[i];
+            counted[i] |= first;
+            others[i] += first ? 0.0 : e[k * BLOCK + i];
+        }
+    }
+    if (code[0] == CODE_LOG_SOFTMAX) {
+        for (size_t i = 0; i < width; i++) {
+            others[i] = log1p(others[i]);
+        }
+    }
+    for (size_t k = 0; k < s.n; k++) {
+        if (s.out[k] < 0) {
+            continue;
+        }
+        double *z = varying(block->tape, block->V, s.out[k]);
+        const double *x = operand(block, s.x[k], copy);
+        for (size_t i = 0; i < width; i++) {
+            z[i] = code[0] == CODE_SOFTMAX ? e[k * BLOCK + i] / (1.0 + others[i]) : (x[i] - most[i]) - others[i];
+        }
+        mark_suspicious(block, z);
+    }
+}
+
+TARGET static void backward_softmax(const Block *block, const int32_t *code)
+{
+    const Softmax s = read_softmax(code);
+    const size_t width = WIDTH(block);
+    double *share = block->scratch, *most = share + s.n * BLOCK, *sum = most + BLOCK, *weighted = sum + BLOCK;
+    double copy[BLOCK] ALIGNED;
+    for (size_t i = 0; i < width; i++) {
+        sum[i] = 0.0;
+    }
+    greatest(block, &s, copy, most);
+    for (size_t k = 0; k < s.n; k++) {
+        const double *x = operand(block, s.x[k], copy);
+        double *own = share + k * BLOCK;
+        for (size_t i = 0; i < width; i++) {
+            weighted[i] = x[i] - most[i];
+        }
+        FAST.exp(weighted, own, width);
+        for (size_t i = 0; i < width; i++) {
+            sum[i] += own[i];
+        }
+    }
+    memset(weighted, 0, BLOCK * sizeof *weighted);
+    for (size_t k = 0; k < s.n; k++) {
+        double *own = share + k * BLOCK;
+        const double *g = s.out[k] < 0 ? NULL : varying(block->tape, block->A, s.out[k]);
+        for (size_t i = 0; i < width; i++) {
+            own[i] /= sum[i];
+            weighted[i] += g == NULL ? 0.0 : code[0] == CODE_SOFTMAX ? g[i] * own[i] : g[i];
+        }
+    }
+    for (size_t k = 0; k < s.n; k++) {
+        double *own = share + k * BLOCK;
+        const double *g = s.out[k] < 0 ? NULL : varying(block->tape, block->A, s.out[k]);
+        for (size_t i = 0; i < width; i++) {
+            const double gi = g == NULL ? 0.0 : g[i];
+            own[i] = code[0] == CODE_SOFTMAX ? own[i] * (gi - weighted[i]) : gi - own[i] * weighted[i];
+        }
+        add_shares(block, s.x[k], own, false);
+    }
+}
+
+TARGET static void tanh_and_slope(size_t width, const double *restrict x, double *restrict z, double *restrict slope)
+{
+    uint64_t above = 0;
+    for (size_t i = 0; i < width; i++) {
+        const Tanh both = lane_tanh_and_slope(x[i], HAS_FMA);
+        z[i] = both.value;
+        slope[i] = both.slope;
+        above |= mask_if(!(fabs(x[i]) <= TANH_LIMIT));
+    }
+    for (size_t i = 0; above != 0 && i < width; i++) {
+        if (!(fabs(x[i]) <= TANH_LIMIT)) {
+            slope[i] = kernel_sech_squared(x[i]);
+        }
+    }
+}
+
+/* Compute z = op(x, y, w) for `width` numbers. */
+TARGET static void values_of(int op, int exponent, size_t width, const double *restrict x, const double *restrict y,
+                             const double *restrict w, double *restrict z)
+{
+    width &= ~(size_t)7;
+    switch (op) {
+    case OP_ADD:
+        EACH(z[i] = x[i] + y[i])
+        return;
+    case OP_SUBTRACT:
+        EACH(z[i] = x[i] - y[i])
+        return;
+    case OP_MULTIPLY:
+        EACH(z[i] = x[i] * y[i])
+        return;
+    case OP_NEGATE:
+        EACH(z[i] = -x[i])
+        return;
+    case OP_SQUARE:
+        EACH(z[i] = x[i] * x[i])
+        return;
+    case OP_ABS:
+        EACH(z[i] = fabs(x[i]))
+        return;
+    case OP_RELU:
+        EACH(z[i] = x[i] <= 0.0 ? 0.0 : x[i])
+        return;
+    case OP_CHAIN:
+        EACH(z[i] = x[i] == 0.0 ? 0.0 : x[i] * y[i])
+        return;
+    case OP_MAXIMUM:
+        EACH(z[i] = x[i] >= y[i] || x[i] != x[i] ? x[i] : y[i])
+        return;
+    case OP_MINIMUM:
+        EACH(z[i] = x[i] <= y[i] || x[i] != x[i] ? x[i] : y[i])
+        return;
+    case OP_TANH:
+        FAST.tanh(x, z, width);
+        return;
+    case OP_SIGMOID:
+        FAST.sigmoid(x, z, width);
+        return;
+    case OP_DIVIDE:
+        EACH(z[i] = x[i] / y[i])
+        return;
+    case OP_RECIPROCAL:
+        EACH(z[i] = 1.0 / x[i])
+        return;
+    case OP_SQRT:
+        EACH(z[i] = sqrt(x[i]))
+        return;
+    case OP_EXP:
+        FAST.exp(x, z, width);
+        return;
+    case OP_LOG:
+        FAST.log(x, z, width);
+        return;
+    case OP_SIN:
+        FAST.sin(x, z, width);
+        return;
+    case OP_COS:
+        FAST.cos(x, z, width);
+        return;
+    default:
+        break;
+    }
+    if (exponent == 2) {
+        EACH(z[i] = x[i] * x[i])
+    } else if (exponent == 1) {
+        EACH(z[i] = x[i])
+    } else {
+        EACH(z[i] = value_of((Op)op, x[i], y[i], w[i]))
+    }
+}
+
+/* Compute the shares of the operands that are wanted, share[k] of operand k, from the adjoints g of z = op(x, y, w). */
+TARGET static void shares_of(int op, int exponent, size_t width, const double *restrict g, const double *restrict z,
+                             const double *restrict x, const double *restrict y, const double *restrict w,
+                             unsigned wanted, double buffers[3][BLOCK], const double *share[3])
+{
+    double *first = buffers[0], *second = buffers[1], *spare = second, *other = buffers[2];
+    for (int k = 0; k < 3; k++) {
+        share[k] = buffers[k];
+    }
+    width &= ~(size_t)7;
+    switch (op) {
+    case OP_ADD:
+        share[0] = share[1] = g;
+        return;
+    case OP_SUBTRACT:
+        share[0] = g;
+        EACH(second[i] = -g[i])
+        return;
+    case OP_NEGATE:
+        EACH(first[i] = -g[i])
+        return;
+    case OP_MULTIPLY:
+        EACH(first[i] = g[i] * y[i]; second[i] = g[i] * x[i])
+        return;
+    case OP_CHAIN:
+        EACH(first[i] = share_of(g[i], y[i]); second[i] = share_of(g[i], x[i]))
+        return;
+    case OP_SQUARE:
+        EACH(first[i] = g[i] * (2.0 * x[i]))
+        return;
+    case OP_RELU:
+        EACH(first[i] = x[i] <= 0.0 ? 0.0 : g[i])
+        return;
+    case OP_EXP:
+        EACH(first[i] = g[i] * z[i])
+        return;
+    case OP_LOG:
+        EACH(first[i] = g[i] / x[i])
+        return;
+    case OP_DIVIDE:
+        EACH(first[i] = g[i] / y[i]; second[i] = share_of(g[i], quotient_by_divisor(z[i], x[i], y[i])))
+        return;
+    case OP_TANH:
+        tanh_and_slope(width, x, other, spare);
+        EACH(first[i] = g[i] * spare[i])
+        return;
+    case OP_SIGMOID:
+        EACH(spare[i] = -fabs(x[i]))
+        FAST.exp(spare, other, width);
+        EACH(const double e = other[i]; first[i] = g[i] * (e / ((1.0 + e) * (1.0 + e))))
+        return;
+    case OP_SIN:
+        FAST.cos(x, spare, width);
+        EACH(first[i] = g[i] * spare[i])
+        return;
+    case OP_COS:
+        FAST.sin(x, spare, width);
+        EACH(first[i] = -(g[i] * spare[i]))
+        return;
+    default:
+        break;
+    }
+    if (exponent == 2) {
+        EACH(first[i] = g[i] * (2.0 * x[i]))
+        return;
+    }
+    if (exponent == 1) {
+        share[0] = g;
+        return;
+    }
+    for (size_t i = 0; i < width; i++) {
+        double slopes[3] = {0.0};
+        slopes_of((Op)op, z[i], x[i], y[i], w[i], wanted, slopes);
+        for (size_t k = 0; k < 3; k++) {
+            buffers[k][i] = wanted >> k & 1 ? share_of(g[i], slopes[k]) : 0.0;
+        }
+    }
+}
+
+TARGET static void forward_simple(const Block *block, const int32_t *code)
+{
+    const size_t n = (size_t)code[2];
+    const int32_t *slots = code + 3;
+    double buffers[3][BLOCK] ALIGNED;
+    const double *x = operand(block, slots[0], buffers[0]);
+    const double *y = n > 1 ? operand(block, slots[1], buffers[1]) : x;
+    const double *w = n > 2 ? operand(block, slots[2], buffers[2]) : x;
+    double *z = varying(block->tape, block->V, code[1]);
+    if (code[0] == CODE_TANH) { /* with the derivative, which the backward pass reads from a slot */
+        tanh_and_slope(WIDTH(block), x, z, varying(block->tape, block->V, code[4]));
+        return;
+    }
+    const int exponent = small_exponent(block->tape, code, block->U);
+    values_of(code[0], exponent, block->width, x, y, w, z);
+    if (!never_raises(code[0])) {
+        mark_suspicious(block, z);
+    }
+}
+
+TARGET static void backward_tanh(const Block *block, const int32_t *code, bool assign)
+{
+    const size_t width = WIDTH(block);
+    const double *restrict g = varying(block->tape, block->A, code[1]);
+    const double *restrict slope = varying(block->tape, block->V, code[4]);
+    double *restrict a = varying(block->tape, block->A, code[3]);
+    if (assign) {
+        EACH(a[i] = g[i] * slope[i])
+    } else {
+        EACH(a[i] += g[i] * slope[i])
+    }
+}
+
+TARGET static void backward_simple(const Block *block, const int32_t *code, unsigned assign)
+{
+    const Tape *tape = block->tape;
+    const size_t n = (size_t)code[2];
+    const int32_t *slots = code + 3;
+    double buffers[3][BLOCK] ALIGNED, shares[3][BLOCK] ALIGNED;
+    const double *x = operand(block, slots[0], buffers[0]);
+    const double *y = n > 1 ? operand(block, slots[1], buffers[1]) : x;
+    const double *w = n > 2 ? operand(block, slots[2], buffers[2]) : x;
+    const double *z = varying(tape, block->V, code[1]), *g = varying(tape, block->A, code[1]), *share[3];
+    const unsigned wanted = wanted_slopes(tape, slots, n);
+    const int exponent = small_exponent(tape, code, block->U);
+    shares_of(code[0], exponent, block->width, g, z, x, y, w, wanted, shares, share);
+    for (size_t k = 0; k < n; k++) {
+        if (wanted >> k & 1) {
+            add_shares(block, slots[k], share[k], assign >> k & 1);
+        }
+    }
+}
+
+/* --- single samples of a block --- */
+
+static inline double number_at(const Block *block, int32_t slot, size_t i)
+{
+    const int32_t uniform = block->tape->uniform_count;
+    return slot < uniform ? block->U[slot] : block->V[(size_t)(slot - uniform) * BLOCK + i];
+}
+
+static inline double *adjoint_at(const Block *block, int32_t slot, size_t i)
+{
+    const int32_t uniform = block->tape->uniform_count;
+    return slot < uniform ? block->G + slot : block->A + (size_t)(slot - uniform) * BLOCK + i;
+}
+
+static inline void gather(const Block *block, const int32_t *slots, size_t n, size_t i, double *xs)
+{
+    for (size_t k = 0; k < n; k++) {
+        xs[k] = number_at(block, slots[k], i);
+    }
+}
+
+/* The caller has checked the index. */
+TARGET static void forward_take(const Block *block, const int32_t *code)
+{
+    double *z = varying(block->tape, block->V, code[1]);
+    for (size_t i = 0; i < block->width; i++) {
+        z[i] = number_at(block, code[4 + (size_t)number_at(block, code[3], i)], i);
+    }
+}
+
+TARGET static void backward_take(const Block *block, const int32_t *code)
+{
+    const double *g = varying(block->tape, block->A, code[1]);
+    for (size_t i = 0; i < block->width; i++) {
+        *adjoint_at(block, code[4 + (size_t)number_at(block, code[3], i)], i) += g[i];
+    }
+}
+
+/* --- operations over sequences, sample by sample --- */
+
+TARGET static void forward_sequence(const Block *block, const int32_t *code)
+{
+    const size_t n = (size_t)code[2];
+    const int32_t *slots = code + 3;
+    double *z = varying(block->tape, block->V, code[1]), *xs = block->scratch;
+    for (size_t i = 0; i < block->width; i++) {
+        gather(block, slots, n, i, xs);
+        z[i] = sequence_number((Op)code[0], xs, n, xs + n);
+    }
+    mark_suspicious(block, z);
+}
+
+TARGET static void backward_sequence(const Block *block, const int32_t *code)
+{
+    const size_t n = (size_t)code[2];
+    const int32_t *slots = code + 3;
+    const double *z = varying(block->tape, block->V, code[1]), *g = varying(block->tape, block->A, code[1]);
+    double *xs = block->scratch, *slopes = xs + n, *rest = xs + 2 * n;
+    for (size_t i = 0; i < block->width; i++) {
+        if (g[i] == 0.0) {
+            continue;
+        }
+        gather(block, slots, n, i, xs);
+        sequence_slopes((Op)code[0], z[i], xs, n, slopes, rest);
+        for (size_t k = 0; k < n; k++) {
+            *adjoint_at(block, slots[k], i) += share_of(g[i], slopes[k]);
+        }
+    }
+}
