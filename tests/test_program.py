@@ -27,6 +27,11 @@ from microgrud.tape.recorder import TAKE, record
 from microgrud.tape.signature import read_arguments
 
 IN_C = native.engine is not None
+#: The codes of instructions that the builder treats in a way of their own.
+CODES = [
+    getattr(executors.native_tape, f"CODE_{name}", 1)
+    for name in ("LINEAR", "MATRIX", "TAKE", "SOFTMAX", "LOG_SOFTMAX", "TANH")
+]
 CUBE = custom_op("cube", lambda x: x * x * x, lambda z, x: 3.0 * x * x)
 SHIFT = custom_op("shift", lambda x, y: x + y, (lambda z, x, y: 1.0, lambda z, x, y: 1.0))
 
@@ -393,15 +398,13 @@ def test_a_long_program_runs_forward_in_few_slots() -> None:
 @pytest.mark.skipif(not IN_C, reason="there is one builder without the engine in C")
 @given(st.data())
 def test_code_that_is_none_is_refused_or_renumbered(data: st.DataObject) -> None:
-    numbers = data.draw(st.lists(st.integers(-3, 12), max_size=40))
+    numbers = data.draw(st.lists(st.integers(-3, 12) | st.sampled_from(CODES), max_size=40))
     starts = sorted(data.draw(st.lists(st.integers(-1, 41), max_size=8)))
     inputs = data.draw(st.lists(st.integers(-1, 9), max_size=4))
     pinned = np.zeros(data.draw(st.integers(0, 9)), dtype=np.uint8)
     engine: Any = native.engine
     with contextlib.suppress(ValueError):
-        engine.reuse(
-            *map(graph.as_ints, (numbers, starts, inputs)), pinned, data.draw(st.integers(-1, 4)), (1, 2, 3, 4, 5)
-        )
+        engine.reuse(*map(graph.as_ints, (numbers, starts, inputs)), pinned, data.draw(st.integers(-1, 4)))
 
 
 def test_c_and_python_build_the_same_of_whole_networks() -> None:
@@ -456,13 +459,10 @@ def test_arrays_that_are_none_of_a_program_are_refused_or_lowered(data: st.DataO
             )
     arrays[which] = spoilt if data.draw(st.booleans()) else spoilt[:-1]
     varies = np.array(data.draw(st.lists(st.integers(0, 1), min_size=1, max_size=90)), dtype=np.uint8)
-    kinds = np.array([4 if k % 7 == 0 else k % 5 for k in range(len(KNOWN))], dtype=np.int8)
+    native_codes = np.array([CODES[k % 7] if k % 7 < len(CODES) else k for k in range(len(KNOWN))], dtype=np.int32)
     engine: Any = native.engine
     with contextlib.suppress(ValueError):
-        engine.lower(
-            *arrays, varies, np.zeros(data.draw(st.integers(0, 9)), dtype=np.int32),
-            np.arange(len(KNOWN), dtype=np.int32), kinds, (1000, 1001, 1004, 1007, 2, 2, 4),
-        )  # fmt: skip
+        engine.lower(*arrays, varies, np.zeros(data.draw(st.integers(0, 9)), dtype=np.int32), native_codes)
 
 
 def every_allocation_fails_once() -> None:
@@ -478,17 +478,18 @@ def every_allocation_fails_once() -> None:
     count, _, _, constant_slots, constants, *instructions = engine.build(
         codes, starts, operands, numbers, data, leaf_slots, places, roles, len(ends), linear
     )
-    kinds = np.array([{LINEAR: 1, TABLE["softmax"]: 3}.get(operation, 0) for operation in KNOWN] + [0], dtype=np.int8)
+    tape: Any = executors.native_tape
+    special = {LINEAR: tape.CODE_LINEAR, TABLE["softmax"]: tape.CODE_SOFTMAX}
+    native_codes = graph.as_ints([special.get(operation, 1) for operation in (*KNOWN, CUBE)])
     own = dict(zip(graph.as_ints(constant_slots).tolist(), graph.as_doubles(constants).tolist()))
     steps_of = Instructions((*KNOWN, CUBE), *map(graph.as_ints, instructions))
     indices = graph.as_ints([int(own[step.operands[0]]) for step in steps_of if step.operation is TABLE["softmax"]])
     varies = np.zeros(count, dtype=np.uint8)
     varies[0] = 1
-    native_codes, figures = np.arange(len(kinds), dtype=np.int32), (1000, 1001, 1004, 1007, 2, 2, 4)
     calls: list[Callable[[], Any]] = [
         lambda: engine.flatten(ends, KNOWN),
         lambda: engine.build(codes, starts, operands, numbers, data, leaf_slots, places, roles, len(ends), linear),
-        lambda: engine.lower(*instructions, varies, indices, native_codes, kinds, figures),
+        lambda: engine.lower(*instructions, varies, indices, native_codes),
     ]
     for call in calls:
         expected, failures = call(), 0

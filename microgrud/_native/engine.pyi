@@ -52,8 +52,6 @@ def lower(
     varies: npt.NDArray[np.uint8],
     indices: npt.NDArray[np.int32],
     native_codes: npt.NDArray[np.int32],
-    kinds: npt.NDArray[np.int8],
-    figures: tuple[int, ...],
     /,
 ) -> tuple[Any, ...]: ...
 def reuse(
@@ -62,6 +60,5 @@ def reuse(
     inputs: npt.NDArray[np.int32],
     pinned: npt.NDArray[np.uint8],
     uniform: int,
-    codes: tuple[int, ...],
     /,
 ) -> tuple[Any, ...]: ...

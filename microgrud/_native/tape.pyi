@@ -6,6 +6,9 @@ import numpy.typing as npt
 OPERATION_CODES: dict[str, int]
 VARIANTS: list[str]
 BLOCK: int
+ARGUMENT_KINDS: tuple[str, ...]
+MOST_AXES: int
+MOST_REPLAYS: int
 CODE_LINEAR: int
 CODE_MATRIX: int
 CODE_TAKE: int

@@ -26,7 +26,7 @@ __all__ = ["ROLES", "SLOT_OF_CONSTANT", "SLOT_OF_LEAF", "assemble"]
 #: In place of the slot of an argument: the leaf is read at every call; the leaf is a constant.
 SLOT_OF_LEAF, SLOT_OF_CONSTANT = -1, -2
 
-# The role of an operation in a program. Keep in step with the enum in _native/building.h.
+# The role of an operation in a program. Keep in step with the enum in _native/src/builder/building.c.
 _ORDINARY, _IDENTITY, _MULTIPLY, _ADD, _DOT, _JUMP, _WHERE, _TAKE = range(8)
 _JUMPS = (ops.FLOOR, ops.CEIL, ops.ROUND, ops.TRUNC, ops.SIGN, ops.MODULO, ops.FLOOR_DIVIDE, ops.ROUND_DIGITS)
 _ROLES = {

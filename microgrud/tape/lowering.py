@@ -16,20 +16,15 @@ import numpy as np
 
 from ..common.forking import CachedAttribute
 from ..engine import native
-from ..engine.ops import LOG_SOFTMAX, SOFTMAX, TABLE, TANH
+from ..engine.ops import LOG_SOFTMAX, SOFTMAX, TABLE
 from .graph import Ints, as_ints
 from .program import LINEAR, SYMBOLS, Instructions, Program
 from .recorder import DETACH, TAKE
 
 __all__ = ["Forward", "Lowered", "NotLoweredError", "lower"]
 
-#: Fusing sums into one MATRIX pays from this number of sums on, and of terms in each; reading slots in a row, from this
-#: number of slots on.
-_FEWEST_ROWS, _FEWEST_COLUMNS, _FEWEST_IN_A_ROW = 2, 2, 4
 #: The codes of the operations that are not of the table, or that have an instruction of their own.
 _SPECIAL = {TAKE: "TAKE", DETACH: "DETACH", LINEAR: "LINEAR", SOFTMAX: "SOFTMAX", LOG_SOFTMAX: "LOG_SOFTMAX"}
-#: Keep in step with `enum { KIND_SIMPLE, ... }` in lowering.h.
-_KINDS = {LINEAR: 1, TAKE: 2, SOFTMAX: 3, LOG_SOFTMAX: 3, TANH: 4}
 
 
 class NotLoweredError(Exception):
@@ -78,7 +73,6 @@ class Lowered:
         uniform_guards: those over slots that are the same for all samples, likewise.
         batch_numbers: the numbers of the guards of the batch among all guards, counted from 1.
         uniform_numbers: those of the others.
-        codes: the interpreter's codes of LINEAR, MATRIX, SOFTMAX, LOG_SOFTMAX and TANH.
     """
 
     uniform: int
@@ -87,7 +81,6 @@ class Lowered:
     constants: dict[int, float]
     alone: Code
     batch: Code
-    codes: tuple[int, ...]
     inputs: list[int] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
     guards: list[tuple[int, int, int, int]] = field(default_factory=list)
@@ -107,7 +100,7 @@ class Lowered:
         pinned[[slot - self.uniform for slot in (*self.outputs, *compared) if slot >= self.uniform]] = 1
         inputs = as_ints([slot - self.uniform for slot in self.inputs])
         numbers, count, reused = native.engine.reuse(  # type: ignore[union-attr]
-            self.batch.numbers, self.batch.starts, inputs, pinned, self.uniform, self.codes
+            self.batch.numbers, self.batch.starts, inputs, pinned, self.uniform
         )
         slots = np.concatenate([np.arange(self.uniform, dtype=np.int32), as_ints(reused)])
         slots[self.uniform :][slots[self.uniform :] >= 0] += np.int32(self.uniform)
@@ -127,12 +120,8 @@ def lower(program: Program, varying_slots: Sequence[int], tape: Any) -> Lowered:
         NotLoweredError: for an operation that is not of the table.
     """
     instructions = Instructions.of(program.instructions)
-    operations = instructions.operations
     varies = np.zeros(program.slots, dtype=np.uint8)
     varies[list(varying_slots)] = 1
-    linear, matrix, dot, softmax, log_softmax, tanh = (
-        getattr(tape, f"CODE_{name}") for name in ("LINEAR", "MATRIX", "DOT", "SOFTMAX", "LOG_SOFTMAX", "TANH")
-    )
     uniform, varying, new_slots, *numbers = native.engine.lower(  # type: ignore[union-attr]
         instructions.codes,
         instructions.outs,
@@ -142,8 +131,6 @@ def lower(program: Program, varying_slots: Sequence[int], tape: Any) -> Lowered:
         varies,
         _softmax_indices(program, instructions),
         _native_codes(instructions, tape),
-        np.array([_KINDS.get(operation, 0) for operation in operations], dtype=np.int8),
-        (linear, matrix, dot, tanh, _FEWEST_ROWS, _FEWEST_COLUMNS, _FEWEST_IN_A_ROW),
     )
     slots = as_ints(new_slots)
     alone, alone_starts, batch, batch_starts = map(as_ints, numbers)
@@ -154,7 +141,6 @@ def lower(program: Program, varying_slots: Sequence[int], tape: Any) -> Lowered:
         {uniform - 1: -0.0, **dict(zip(slots[list(program.constants)].tolist(), program.constants.values()))},
         Code(alone, alone_starts),
         Code(batch, batch_starts),
-        (linear, matrix, softmax, log_softmax, tanh),
         inputs=slots[list(varying_slots)].tolist(),
         outputs=slots[program.outputs].tolist(),
     )

@@ -14,13 +14,6 @@ from .signature import ArgumentPart
 
 __all__ = ["replay_of", "tree_of"]
 
-#: The kinds of parts in the order of `ArgumentKind` in _native/src/replay/replay.h.
-_KINDS = (
-    "number", "integer", "list", "tuple", "list of numbers", "tuple of numbers", "list of integers",
-    "tuple of integers", "array of numbers", "array of integers", "batch of numbers", "batch of integers",
-)  # fmt: skip
-_MOST_AXES = 8
-_MOST_TOGETHER = 256
 _GREATEST = 2**63 - 1
 
 
@@ -29,7 +22,7 @@ def replay_of(executor: Any, parts: Sequence[ArgumentPart], mean: bool, ignore: 
     if not isinstance(executor, NativeExecutor) or any(part.kind == "other" for part in parts):
         return None
     program, lowered = executor.program, executor.lowered
-    if any(len(part.shape) > _MOST_AXES for part in parts) or any(
+    if any(len(part.shape) > native_tape.MOST_AXES for part in parts) or any(
         abs(number) > _GREATEST for number in program.static_integers.values()
     ):
         return None
@@ -72,7 +65,7 @@ def replay_of(executor: Any, parts: Sequence[ArgumentPart], mean: bool, ignore: 
 
 def tree_of(replays: Sequence[Any]) -> Any:
     """Return replays for one signature as one, in which each sample takes its own; None if they are too many."""
-    return native_tape.Tree(tuple(replays)) if len(replays) <= _MOST_TOGETHER else None
+    return native_tape.Tree(tuple(replays)) if len(replays) <= native_tape.MOST_REPLAYS else None
 
 
 def _entries(parts: Sequence[ArgumentPart]) -> tuple[list[tuple[int, int, int, tuple[int, ...]]], int]:
@@ -89,7 +82,7 @@ def _entries(parts: Sequence[ArgumentPart]) -> tuple[list[tuple[int, int, int, t
             items = parts[end : end + part.size]
             if items and all(item.kind == items[0].kind and item.kind in ("number", "integer") for item in items):
                 kind, first, end = f"{kind} of {items[0].kind}s", items[0].first, end + part.size
-        entries.append((_KINDS.index(kind), part.size, first, part.shape))
+        entries.append((native_tape.ARGUMENT_KINDS.index(kind), part.size, first, part.shape))
         for _ in range(part.size if kind in ("list", "tuple") else 0):
             end = add(end)
         return end

@@ -2,6 +2,7 @@
  * reader is done.
  */
 #include "builder/build.h"
+#include "tape/instructions.h"
 
 /* The results and the operands of an instruction, as indices into the code. */
 typedef struct {
@@ -17,7 +18,6 @@ typedef struct {
     GivenInts starts;
     Ints numbers;
     int32_t uniform, varying;
-    int linear, matrix, softmax, log_softmax, tanh;
     uint8_t *pinned; /* by varying slot: it keeps its number to the end */
     int32_t *last;   /* the last instruction that reads it; -1 if there is none */
     int32_t *given;  /* its new slot */
@@ -38,7 +38,7 @@ static bool find_references(const Liveness *l, size_t k, References *found)
     const int32_t *code = l->numbers.items + start;
     const size_t length = end - start;
     *found = (References){start + 1, 1, {{end, 0, l->uniform}, {end, 0, l->uniform}, {end, 0, 0}}, 0};
-    if (code[0] == l->linear) {
+    if (code[0] == CODE_LINEAR) {
         if (length < 6 || code[3] < 0 || code[4] < 0 || code[5] < 0) {
             return false;
         }
@@ -51,7 +51,7 @@ static bool find_references(const Liveness *l, size_t k, References *found)
         found->reads[2].count = weighted;
         return 6 + plain + 2 * weighted + 2 * products == length;
     }
-    if (code[0] == l->matrix) {
+    if (code[0] == CODE_MATRIX) {
         if (code[1] < 0 || code[2] < 0) {
             return false;
         }
@@ -62,7 +62,7 @@ static bool find_references(const Liveness *l, size_t k, References *found)
         found->reads[2].count = columns;
         return 3 + 2 * rows + columns + rows * columns == length;
     }
-    if (code[0] == l->softmax || code[0] == l->log_softmax) {
+    if (code[0] == CODE_SOFTMAX || code[0] == CODE_LOG_SOFTMAX) {
         if (code[1] < 0) {
             return false;
         }
@@ -74,7 +74,7 @@ static bool find_references(const Liveness *l, size_t k, References *found)
     }
     found->reads[0].place = start + 3;
     found->reads[0].count = length - 3;
-    if (code[0] == l->tanh) {
+    if (code[0] == CODE_TANH) {
         found->reads[0].count = 1;
         found->scratch = start + 4;
         return length == 5;
@@ -196,14 +196,14 @@ static Built reuse_all(Liveness *l, const GivenInts *inputs)
     return built;
 }
 
-/* reuse(numbers, starts, inputs, pinned, uniform, codes): see liveness.py. */
+/* reuse(numbers, starts, inputs, pinned, uniform): return the new numbers, the number of slots, and the new slot of
+ * each varying slot; -1 for one that was reused. */
 PyObject *reuse_slots(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Py_buffer v[4];
     Liveness l;
     memset(&l, 0, sizeof l);
-    if (!PyArg_ParseTuple(args, "y*y*y*y*i(iiiii):reuse", &v[0], &v[1], &v[2], &v[3], &l.uniform, &l.linear, &l.matrix,
-                          &l.softmax, &l.log_softmax, &l.tanh)) {
+    if (!PyArg_ParseTuple(args, "y*y*y*y*i:reuse", &v[0], &v[1], &v[2], &v[3], &l.uniform)) {
         return NULL;
     }
     l.starts = ints_of_view(&v[1]);

@@ -4,9 +4,13 @@
  * numbers wait for each other, and become one product of a matrix.
  */
 #include "builder/build.h"
+#include "tape/instructions.h"
 
-/* The kinds of instructions, as in microgrud/tape/lowering.py. */
-enum { KIND_SIMPLE, KIND_SUM, KIND_TAKE, KIND_SOFTMAX, KIND_TANH };
+/* The kinds of instructions, by the interpreter's codes of their operations. */
+typedef enum { KIND_SIMPLE, KIND_SUM, KIND_TAKE, KIND_SOFTMAX, KIND_TANH } Kind;
+
+/* A matrix pays from this number of sums on, and of terms in each; a dot from this number of consecutive slots on. */
+enum { FEWEST_ROWS = 2, FEWEST_COLUMNS = 2, FEWEST_PER_DOT = 4 };
 
 typedef struct {
     Ints numbers, starts;
@@ -31,10 +35,7 @@ typedef struct {
     uint8_t *varies;   /* by slot */
     size_t slots;
     const int32_t *native_codes; /* the interpreter's codes, by code */
-    const int8_t *kinds;         /* by code */
-    size_t kind_count;
-    int linear, matrix, dot, tanh;                     /* codes of the interpreter */
-    int fewest_rows, fewest_columns, fewest_in_a_row; /* from which on a matrix, and a dot, pay */
+    size_t code_count;
     /* the result */
     int32_t uniform, varying, zero, next_base;
     Ints new_slots;
@@ -50,9 +51,21 @@ typedef struct {
     HashTable seen;
 } Lowering;
 
-static inline int kind_of(const Lowering *l, int32_t code)
+static inline Kind kind_of(const Lowering *l, int32_t code)
 {
-    return l->kinds[code];
+    switch (l->native_codes[code]) {
+    case CODE_LINEAR:
+        return KIND_SUM;
+    case CODE_TAKE:
+        return KIND_TAKE;
+    case CODE_SOFTMAX:
+    case CODE_LOG_SOFTMAX:
+        return KIND_SOFTMAX;
+    case OP_TANH:
+        return KIND_TANH;
+    default:
+        return KIND_SIMPLE;
+    }
 }
 
 static inline int32_t lowered_slot(const Lowering *l, int32_t slot)
@@ -108,14 +121,14 @@ static Built add_sum(Lowering *l, int32_t out, const Ints *plain, const Ints *xs
     if (built != BUILT) {
         return built;
     }
-    if (pairs >= (size_t)l->fewest_in_a_row && plain->count < 2 && are_consecutive(xs->items, pairs) &&
+    if (pairs >= FEWEST_PER_DOT && plain->count < 2 && are_consecutive(xs->items, pairs) &&
         are_consecutive(ys->items, pairs) && (size_t)labs((long)xs->items[0] - ys->items[0]) >= pairs) {
-        const int32_t dot[] = {l->dot, out, plain->count > 0 ? plain->items[0] : l->zero, (int32_t)pairs, xs->items[0],
-                               ys->items[0]};
+        const int32_t bias = plain->count > 0 ? plain->items[0] : l->zero;
+        const int32_t dot[] = {CODE_DOT, out, bias, (int32_t)pairs, xs->items[0], ys->items[0]};
         put_ints(numbers, dot, 6);
         return BUILT;
     }
-    const int32_t head[] = {l->linear, out, (int32_t)plain->count, (int32_t)pairs};
+    const int32_t head[] = {CODE_LINEAR, out, (int32_t)plain->count, (int32_t)pairs};
     put_ints(numbers, head, 4);
     put_ints(numbers, plain->items, plain->count);
     put_ints(numbers, xs->items, pairs);
@@ -141,7 +154,7 @@ static Built add_tanh(Lowering *l, int32_t out, int32_t x)
     Code *code = code_of_batch(l);
     Built built = begin_instruction(code, 5);
     if (built == BUILT) {
-        const int32_t numbers[] = {l->tanh, lowered_slot(l, out), 1, lowered_slot(l, x), l->uniform + l->varying++};
+        const int32_t numbers[] = {CODE_TANH, lowered_slot(l, out), 1, lowered_slot(l, x), l->uniform + l->varying++};
         put_ints(&code->numbers, numbers, 5);
     }
     return built;
@@ -240,7 +253,7 @@ static Built write_linear(const Lowering *l, Code *code, int32_t out, int32_t ba
 {
     Built built = begin_instruction(code, 6 + terms->count + 2 * weighted->count + 2 * xs->count);
     if (built == BUILT) {
-        const int32_t head[] = {l->linear, out, base, (int32_t)terms->count, (int32_t)weighted->count,
+        const int32_t head[] = {CODE_LINEAR, out, base, (int32_t)terms->count, (int32_t)weighted->count,
                                 (int32_t)xs->count};
         put_ints(&code->numbers, head, 6);
         put_ints(&code->numbers, terms->items, terms->count);
@@ -258,7 +271,7 @@ static Built write_matrix(Lowering *l)
     Ints *numbers = &l->batch.numbers;
     Built built = begin_instruction(&l->batch, 3 + 2 * rows->count + rows->weighted.count + rows->weights.count);
     if (built == BUILT) {
-        const int32_t head[] = {l->matrix, (int32_t)rows->count, (int32_t)rows->weighted.count};
+        const int32_t head[] = {CODE_MATRIX, (int32_t)rows->count, (int32_t)rows->weighted.count};
         put_ints(numbers, head, 3);
         put_ints(numbers, rows->outs.items, rows->count);
         put_ints(numbers, rows->bases.items, rows->count);
@@ -291,7 +304,7 @@ static Built flush(Lowering *l)
     Rows *rows = &l->rows;
     const Ints none = {NULL, 0, 0};
     Built built = BUILT;
-    if (rows->count >= (size_t)l->fewest_rows) {
+    if (rows->count >= FEWEST_ROWS) {
         built = write_matrix(l);
     } else {
         for (size_t r = 0; r < rows->count && built == BUILT; r++) {
@@ -386,7 +399,7 @@ static Built add_varying_sum(Lowering *l, size_t k)
     if (built != BUILT || (built = base_of_sum(l, &base)) != BUILT) {
         return built;
     }
-    if (l->terms.count == 0 && l->xs.count == 0 && l->weighted.count >= (size_t)l->fewest_columns && distinct) {
+    if (l->terms.count == 0 && l->xs.count == 0 && l->weighted.count >= FEWEST_COLUMNS && distinct) {
         return add_row(l, out, base);
     }
     return write_linear(l, code_of_batch(l), out, base, &l->terms, &l->weighted, l->weights.items, &l->xs, &l->ys);
@@ -477,7 +490,7 @@ static bool program_is_valid(const Lowering *l)
     for (size_t k = 0; k < count; k++) {
         const int32_t code = l->codes.items[k], out = l->outs.items[k], plain = l->plains.items[k];
         const int32_t start = l->starts.items[k], end = l->starts.items[k + 1];
-        if (code < 0 || (size_t)code >= l->kind_count || out < 0 || (size_t)out >= l->slots || start >= end ||
+        if (code < 0 || (size_t)code >= l->code_count || out < 0 || (size_t)out >= l->slots || start >= end ||
             (size_t)end > l->operands.count) {
             return false;
         }
@@ -527,15 +540,13 @@ static void free_lowering(Lowering *l)
     PyMem_RawFree(l->varies);
 }
 
-/* lower(codes, outs, starts, operands, plains, varies, indices, native_codes, kinds, figures): see lowering.py. */
+/* lower(codes, outs, starts, operands, plains, varies, indices, native_codes): see lowering.py. */
 PyObject *lower_program(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    Py_buffer v[9];
+    Py_buffer v[8];
     Lowering l;
     memset(&l, 0, sizeof l);
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*y*(iiiiiii):lower", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6],
-                          &v[7], &v[8], &l.linear, &l.matrix, &l.dot, &l.tanh, &l.fewest_rows, &l.fewest_columns,
-                          &l.fewest_in_a_row)) {
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*:lower", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7])) {
         return NULL;
     }
     l.codes = ints_of_view(&v[0]);
@@ -546,12 +557,9 @@ PyObject *lower_program(PyObject *Py_UNUSED(module), PyObject *args)
     l.slots = (size_t)v[5].len;
     l.indices = ints_of_view(&v[6]);
     l.native_codes = v[7].buf;
-    l.kinds = v[8].buf;
-    l.kind_count = (size_t)v[8].len;
+    l.code_count = (size_t)v[7].len / sizeof(int32_t);
     l.varies = PyMem_RawMalloc(l.slots + 1);
-    Built built = l.varies == NULL ? NO_MEMORY
-                  : (size_t)v[7].len / sizeof(int32_t) == l.kind_count && l.fewest_in_a_row > 0 ? BUILT
-                                                                                                 : NOT_VALID;
+    Built built = l.varies == NULL ? NO_MEMORY : BUILT;
     if (built == BUILT) {
         for (size_t k = 0; k < l.slots; k++) {
             l.varies[k] = ((const uint8_t *)v[5].buf)[k] != 0;
@@ -569,7 +577,7 @@ PyObject *lower_program(PyObject *Py_UNUSED(module), PyObject *args)
                                bytes_of_ints(&l.batch.numbers), bytes_of_ints(&l.batch.starts));
     }
     free_lowering(&l);
-    for (int k = 0; k < 9; k++) {
+    for (int k = 0; k < 8; k++) {
         PyBuffer_Release(&v[k]);
     }
     return result;

@@ -202,11 +202,11 @@ static PyMethodDef module_methods[] = {
      "build($module, codes, starts, operands, numbers, data, leaf_slots, ends, roles, outputs, linear, /)\n--\n\n"
      "Return the instructions of a flattened recording, as microgrud.tape.building does."},
     {"lower", lower_program, METH_VARARGS,
-     "lower($module, codes, outs, starts, operands, plains, varies, indices, native_codes, kinds, figures, /)\n--\n\n"
-     "Return instructions as the numbers that the tape's interpreter reads, as microgrud.tape.lowering does."},
+     "lower($module, codes, outs, starts, operands, plains, varies, indices, native_codes, /)\n--\n\n"
+     "Return instructions as the numbers that the tape's interpreter reads."},
     {"reuse", reuse_slots, METH_VARARGS,
-     "reuse($module, numbers, starts, inputs, pinned, uniform, codes, /)\n--\n\n"
-     "Return instructions where later results have the slots of earlier ones, as microgrud.tape.liveness does."},
+     "reuse($module, numbers, starts, inputs, pinned, uniform, /)\n--\n\n"
+     "Return instructions where later results reuse the slots of earlier ones."},
     {NULL, NULL, 0, NULL},
 };
 

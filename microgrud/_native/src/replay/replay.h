@@ -10,22 +10,26 @@
 
 #include "tape/run.h"
 
-/* The kinds of the parts that arguments are made of, in the order of reading: the parts of a LIST or a TUPLE follow it.
- */
+/* The kinds of the parts that arguments are made of. They are in the order of reading: the parts of a LIST or a TUPLE
+ * follow it. The first axis of a batch is that of the samples. X(identifier, name) */
+#define ARGUMENT_KINDS(X)                                                                                              \
+    X(NUMBER, "number")                                                                                                \
+    X(INTEGER, "integer")                                                                                              \
+    X(LIST, "list")                                                                                                    \
+    X(TUPLE, "tuple")                                                                                                  \
+    X(LIST_OF_NUMBERS, "list of numbers")                                                                              \
+    X(TUPLE_OF_NUMBERS, "tuple of numbers")                                                                            \
+    X(LIST_OF_INTEGERS, "list of integers")                                                                            \
+    X(TUPLE_OF_INTEGERS, "tuple of integers")                                                                          \
+    X(ARRAY_OF_NUMBERS, "array of numbers")                                                                            \
+    X(ARRAY_OF_INTEGERS, "array of integers")                                                                          \
+    X(BATCH_OF_NUMBERS, "batch of numbers")                                                                            \
+    X(BATCH_OF_INTEGERS, "batch of integers")
+
 typedef enum {
-    NUMBER,
-    INTEGER,
-    LIST,
-    TUPLE,
-    LIST_OF_NUMBERS,
-    TUPLE_OF_NUMBERS,
-    LIST_OF_INTEGERS,
-    TUPLE_OF_INTEGERS,
-    ARRAY_OF_NUMBERS,
-    ARRAY_OF_INTEGERS,
-    BATCH_OF_NUMBERS, /* its first axis is that of the samples */
-    BATCH_OF_INTEGERS,
-    ARGUMENT_KINDS
+#define ENUMERATE(identifier, name) identifier,
+    ARGUMENT_KINDS(ENUMERATE) ARGUMENT_KIND_COUNT
+#undef ENUMERATE
 } ArgumentKind;
 
 #define MOST_AXES 8

@@ -80,7 +80,7 @@ static int read_parts(Replay *replay, PyObject *list)
         if (!PyArg_ParseTuple(entry, "innO!", &kind, &count, &first, &PyTuple_Type, &shape)) {
             return -1;
         }
-        if (kind < 0 || kind >= ARGUMENT_KINDS || count < 0 || first < 0 || PyTuple_GET_SIZE(shape) > MOST_AXES) {
+        if (kind < 0 || kind >= ARGUMENT_KIND_COUNT || count < 0 || first < 0 || PyTuple_GET_SIZE(shape) > MOST_AXES) {
             PyErr_SetString(PyExc_ValueError,
                             "a damaged recording: arguments: expected a kind, a count, a place and up to 8 axes");
             return -1;

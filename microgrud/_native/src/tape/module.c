@@ -26,6 +26,16 @@ static PyObject *operation_codes(void)
     return codes;
 }
 
+/* Return the names of the kinds of parts of arguments, in the order of their numbers. */
+static PyObject *argument_kinds(void)
+{
+#define NAME(identifier, name) , name
+#define FORMAT(identifier, name) "s"
+    return Py_BuildValue("(" ARGUMENT_KINDS(FORMAT) ")" ARGUMENT_KINDS(NAME));
+#undef NAME
+#undef FORMAT
+}
+
 static int add(PyObject *module, const char *name, PyObject *object)
 {
     int status = object == NULL ? -1 : PyModule_AddObjectRef(module, name, object);
@@ -47,6 +57,8 @@ static int execute(PyObject *module)
         return -1;
     }
     if (add(module, "OPERATION_CODES", operation_codes()) < 0 || add(module, "VARIANTS", names_of_sets()) < 0 ||
+        add(module, "ARGUMENT_KINDS", argument_kinds()) < 0 || PyModule_AddIntMacro(module, MOST_AXES) < 0 ||
+        PyModule_AddIntMacro(module, MOST_REPLAYS) < 0 ||
         PyModule_AddIntMacro(module, CODE_LINEAR) < 0 || PyModule_AddIntMacro(module, CODE_MATRIX) < 0 ||
         PyModule_AddIntMacro(module, CODE_DOT) < 0 || PyModule_AddIntMacro(module, CODE_SOFTMAX) < 0 ||
         PyModule_AddIntMacro(module, CODE_LOG_SOFTMAX) < 0 || PyModule_AddIntMacro(module, CODE_TANH) < 0 ||
