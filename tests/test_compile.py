@@ -585,7 +585,9 @@ def test_a_result_keeps_the_sign_of_its_zero() -> None:
 def test_integers_are_not_differentiated_by() -> None:
     f = compile(lambda x: x * x)
     for call in (lambda: f.value_and_grad(3), lambda: f.hvp(3, 1.0), lambda: f.hessian(3)):
-        with pytest.raises(TypeError, match="expected floats to differentiate by, got the integer 3 .*; write 3.0"):
+        with pytest.raises(
+            TypeError, match="expected floats to differentiate with respect to, got the integer 3 .*; write 3.0"
+        ):
             call()
 
 

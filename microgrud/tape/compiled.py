@@ -98,7 +98,8 @@ class Compiled(ShownInNotebooks):
             except TypeError:
                 raise TypeError(
                     f"compile: a method of {type(instance).__name__} cannot be kept with its instance, which takes no "
-                    "weak reference: add '__weakref__' to its __slots__, or compile that of one: f = compile(x.method)"
+                    "weak reference: add '__weakref__' to its __slots__, or compile the method of one instance: "
+                    "f = compile(x.method)"
                 ) from None
             made = Compiled(partial(self.function, weakref.proxy(instance)), self._recordings.settings)
             made._bound = self, reference
@@ -194,7 +195,8 @@ class Compiled(ShownInNotebooks):
         positions, single = positions_of(argnums, len(args), "hvp"), not isinstance(argnums, (tuple, list))
         if len(directions) != len(positions):
             raise ValueError(
-                f"tangents: expected {len(positions)}, one for each argument to differentiate by, got {len(directions)}"
+                f"tangents: expected {len(positions)}, one for each argument to differentiate with respect to, got "
+                f"{len(directions)}"
             )
         gradient = self._gradient_of(positions[0] if single else positions)._recordings
         pairs = list(zip(positions, directions))
@@ -386,7 +388,9 @@ class Compiled(ShownInNotebooks):
         """Return the compiled gradient of the function, for `hvp` and `hessian`."""
         found = self._gradients.get(argnums)
         if found is None:
-            refuse_if_absent(self.function, f"of the derivatives of .hvp or .hessian by argument {argnums}")
+            refuse_if_absent(
+                self.function, f"of the derivatives with respect to argument {argnums} for .hvp or .hessian"
+            )
             made = Compiled(transforms.grad(self.function, argnums), self._recordings.settings)
             found = self._gradients.setdefault(argnums, made)
         return found

@@ -260,8 +260,8 @@ def refuse_integers(args: Sequence[Any], positions: Sequence[int]) -> None:
         integers = read_arguments(["x"], [args[position]], {}, ()).integers
         if integers:
             raise TypeError(
-                f"expected floats to differentiate by, got the integer {integers[0]} in argument {position}: integers "
-                f"belong to the recording; write {float(integers[0])}"
+                f"expected floats to differentiate with respect to, got the integer {integers[0]} in argument "
+                f"{position}: integers belong to the recording; write {float(integers[0])}"
             )
 
 
