@@ -1,4 +1,4 @@
-"""What Graphviz understood of a drawing, for tests that look into pictures of graphs."""
+"""The parts of a drawing as Graphviz lays it out, for tests of pictures of graphs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from microgrud.draw import Drawing
 
 
 def objects(drawing: Drawing) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
-    """The nodes by name, and the edges with the names of their ends."""
+    """Return the nodes by name, and the edges with the names of their ends."""
     found = json.loads(drawing.pipe("json", encoding="utf-8"))
     nodes = {o["_gvid"]: o for o in found.get("objects", []) if "nodes" not in o}
     edges = [e | {"tail": nodes[e["tail"]]["name"], "head": nodes[e["head"]]["name"]} for e in found.get("edges", [])]
@@ -20,25 +20,25 @@ def objects(drawing: Drawing) -> tuple[dict[str, dict[str, Any]], list[dict[str,
 
 
 def cells(node: dict[str, Any]) -> list[str]:
-    """The texts of a box, cell by cell."""
+    """Return the texts of a box, cell by cell."""
     label = re.sub(r"<[^>]+>", "|", node["label"])
     return [text.strip() for text in label.split("|") if text.strip()]
 
 
 def boxes(drawing: Drawing) -> dict[str, dict[str, Any]]:
-    """The boxes with a title, by it."""
+    """Return the boxes that have a title, by title."""
     return {cells(node)[0]: node for node in objects(drawing)[0].values() if len(cells(node)) > 2}
 
 
 def titled_edges(drawing: Drawing) -> list[tuple[str, str]]:
-    """The edges that are seen, by the titles of their ends."""
+    """Return the visible edges, by the titles of their ends."""
     nodes, edges = objects(drawing)
     titles = {name: (cells(node) or [""])[0] for name, node in nodes.items()}
     return [(titles[e["tail"]], titles[e["head"]]) for e in edges if e.get("style") != "invis"]
 
 
 def texts(drawing: Drawing) -> tuple[list[str], list[str]]:
-    """The texts and the tooltips of a picture, as a reader of the SVG finds them."""
+    """Return the texts and the tooltips in the SVG of a picture."""
     root = ElementTree.fromstring(drawing.pipe("svg", encoding="utf-8").replace("\u200b", ""))
     written = [(text.text or "").replace("\xa0", " ") for text in root.iter("{http://www.w3.org/2000/svg}text")]
     links = root.iter("{http://www.w3.org/2000/svg}a")
@@ -46,10 +46,10 @@ def texts(drawing: Drawing) -> tuple[list[str], list[str]]:
 
 
 def colours(node: dict[str, Any]) -> list[str]:
-    """The colours behind the texts of a box, in the order of its cells."""
+    """Return the background colours of a box, in the order of its cells."""
     return re.findall(r'BGCOLOR="(#\w+)"', html.unescape(node["label"]))
 
 
 def is_warm(colour: str) -> bool:
-    """Whether a colour is on the side of orange, that of what is below 0, and not of blue."""
+    """Return whether a colour tends to orange, the colour of numbers below 0, rather than to blue."""
     return int(colour[1:3], 16) > int(colour[5:7], 16)

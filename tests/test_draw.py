@@ -1,4 +1,4 @@
-"""Pictures of graphs: what is drawn, how it is told apart, and that large graphs stay readable."""
+"""Pictures of graphs: their contents, the looks of the kinds of values, and the readability of large graphs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from drawings import boxes, cells, is_warm, objects, texts
+from graphviz.backend import dot_command
 from hypothesis import given, settings
 
 import microgrud as mg
@@ -148,7 +149,7 @@ def test_any_text_can_be_a_label_and_the_name_of_an_operation(label: str, shown:
     assert written[0] == shown
     assert shown in written[3:]  # in the circle
     assert " ".join(tooltips[0].split()).startswith(f"{shown}: data=1.0")
-    assert f"{shown} of what is not drawn" in texts(draw(Value(2.0, (x,), label), depth=0))[0]
+    assert f"{shown}(\u2026), inputs not drawn" in texts(draw(Value(2.0, (x,), label), depth=0))[0]
 
 
 def test_labels_of_white_space_alone_are_drawn() -> None:
@@ -202,7 +203,7 @@ def test_a_gradient_is_a_dash_where_no_backward_pass_has_been() -> None:
     inner = (Value(-1.0, label="y").relu() * 2.0).exp()
     inner.label = "inner"
     inner.backward()
-    found = boxes(draw(inner + 1.0))  # below what has a grad, 0 is one
+    found = boxes(draw(inner + 1.0))  # a grad of 0 below a node with a grad is shown as 0
     assert [cells(found[title])[-1] for title in ("y", "inner", "root")] == ["0", "1", "\u2013"]
 
 
@@ -256,7 +257,7 @@ def test_local_derivatives_of_what_has_none_on_record() -> None:
     assert local_derivatives((x - 3.0).relu()) == [0.0]
     assert local_derivatives(x) == []
     replaced = x * 3.0
-    replaced._backward = lambda: None  # what the operation would pass on says nothing of this node
+    replaced._backward = lambda: None  # the rule of the operation no longer applies to this node
     assert local_derivatives(replaced) == [None, None]
 
 
@@ -294,7 +295,7 @@ def test_neurons_fold_into_boxes_that_say_what_they_hold(network: tuple[MLP, Val
 
 
 def along(rankdir: str, node: dict[str, Any]) -> tuple[float, float]:
-    """Where a box is: along the direction in which the graph grows, and across it."""
+    """Return the position of a box along the direction in which the graph grows, and across it."""
     x, y = map(float, node["pos"].split(","))
     return {"LR": (x, -y), "RL": (-x, -y), "TB": (-y, x), "BT": (y, x)}[rankdir]
 
@@ -312,7 +313,7 @@ def test_folded_neurons_and_inputs_keep_their_order(width: int, rankdir: str) ->
         assert across == sorted(across)
     starts = [places[column[0]][0] for column in [["x1"], *columns]]
     assert starts == sorted(starts)
-    assert "splines=line" in drawing.source  # bent, these edges went around whole layers
+    assert "splines=line" in drawing.source  # curved edges would run around whole layers
 
 
 def test_neurons_that_are_fed_with_their_own_outputs_keep_their_order() -> None:
@@ -326,7 +327,7 @@ def test_neurons_that_are_fed_with_their_own_outputs_keep_their_order() -> None:
     ends = [(e["tail"], e["head"]) for e in objects(drawing)[1] if e.get("style") != "invis"]
     assert (first["name"], second["name"]) in ends
     assert (second["name"], first["name"]) in ends
-    assert "outputorder=edgesfirst" in drawing.source  # what crosses a box lies under it
+    assert "outputorder=edgesfirst" in drawing.source  # an edge that crosses a box lies below it
 
 
 def test_layers_fold_into_boxes_with_the_range_of_their_outputs(network: tuple[MLP, Value]) -> None:
@@ -374,7 +375,7 @@ def test_depth_bounds_what_is_drawn() -> None:
     drawing = draw(y, depth=3)
     assert len([n for name, n in objects(drawing)[0].items() if name.startswith("v") and len(cells(n)) > 2]) == 4
     assert "not drawn: 7 nodes" in drawing.source
-    assert "* of what is not drawn" in drawing.source
+    assert "*(\u2026), inputs not drawn" in drawing.source
     assert "x" in boxes(draw(y))
 
 
@@ -417,7 +418,7 @@ def test_a_summary_counts_nodes_depth_and_width() -> None:
 
 def test_the_level_of_a_node_is_the_longest_path_to_it_from_a_leaf() -> None:
     x = Value(1.0)
-    found = summary([x.exp().log() + x, x.exp()])  # the sum lies 3 operations above x, by the other way 1
+    found = summary([x.exp().log() + x, x.exp()])  # the sum is 3 operations above x on one path, 1 on the other
     assert (found.depth, found.widest, found.widest_level) == (3, 2, 1)
 
 
@@ -431,16 +432,23 @@ def test_of_levels_of_the_same_width_the_first_is_the_widest() -> None:
 
 @pytest.fixture(params=["wheel", "dot"])
 def renderer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    """Without Graphviz, and with its program; where that is not installed, the wheel's under the name `dot`."""
+    """Render without Graphviz, or with its program; if that is missing, with the wheel's under the name `dot`."""
     if request.param == "wheel":
-        monkeypatch.setattr(rendering, "_has_dot", lambda: False)
-    elif shutil.which("dot") is None:
-        programs = tmp_path.with_name(f"{tmp_path.name}-programs")
-        programs.mkdir()
-        programs.joinpath("dot").symlink_to(rendering._program())
-        monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
-        assert rendering._has_dot()
+        without_graphviz(monkeypatch)
+    else:
+        monkeypatch.setattr(dot_command, "DOT_BINARY", Path("dot"))
+        if shutil.which("dot") is None:
+            programs = tmp_path.with_name(f"{tmp_path.name}-programs")
+            programs.mkdir()
+            programs.joinpath("dot").symlink_to(rendering._pure_program())
+            monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+            assert shutil.which("dot") is not None
     return str(request.param)
+
+
+def without_graphviz(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide Graphviz's own program."""
+    monkeypatch.setattr(dot_command, "DOT_BINARY", Path("no-such-dot"))
 
 
 def files_in(folder: Path) -> list[str]:
@@ -505,7 +513,7 @@ def test_a_format_that_there_is_not_is_answered_with_those_there_are(renderer: s
 
 
 def test_options_of_graphviz_work_for_a_picture_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rendering, "_has_dot", lambda: False)
+    without_graphviz(monkeypatch)
     drawing = draw(Value(2.0) * 3.0)
     opened: list[str] = []
     monkeypatch.setattr(Drawing, "_view", lambda self, path, **options: opened.append(path))
@@ -517,23 +525,23 @@ def test_options_of_graphviz_work_for_a_picture_alone(tmp_path: Path, monkeypatc
         drawing.render(path, renderer="cairo")
     with pytest.raises(TypeError, match="renderer cannot be given without Graphviz's dot"):
         drawing.render(tmp_path / "graph.gv", renderer="cairo")
-    with pytest.raises(ValueError, match="outfile: expected another file than that of the source"):
+    with pytest.raises(ValueError, match="y.gv.* must be different from input file"):
         drawing.render(outfile=tmp_path / "y.gv", cleanup=False)
 
 
 def test_a_pdf_without_graphviz_says_what_it_takes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(rendering, "_has_dot", lambda: False)
+    without_graphviz(monkeypatch)
     with pytest.raises(
-        RuntimeError, match=r"PDF file takes Graphviz itself.*apt-get install graphviz.*or draw one of: svg"
+        RuntimeError, match=r"PDF file needs Graphviz itself.*apt-get install graphviz.*or draw one of: svg"
     ):
         draw(Value(2.0) * 3.0, format="pdf").pipe()
-    with pytest.raises(RuntimeError, match="drawing a PDF file takes Graphviz itself"):
+    with pytest.raises(RuntimeError, match="drawing a PDF file needs Graphviz itself"):
         draw(Value(2.0) * 3.0).render(tmp_path / "y.pdf")
     assert files_in(tmp_path) == []
 
 
 def test_without_any_program_the_error_has_the_line_for_pip(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rendering, "_has_dot", lambda: False)
+    without_graphviz(monkeypatch)
     monkeypatch.setattr(rendering.shutil, "which", lambda name: None)
     monkeypatch.setattr(rendering.importlib.metadata, "files", lambda name: [])
     value = Value(2.0) * 3.0
@@ -667,7 +675,7 @@ def test_weights_leave_neurons_and_inputs_on_the_right(network: tuple[MLP, Value
     _, edges = objects(draw(network[0]))
     weights = [e for e in edges if e.get("arrowhead") == "none"]
     assert len(weights) == 2 * 3 + 3 * 2
-    assert {e["tailport"] for e in weights} == {"e"}  # from a corner, lines crossed the boxes of other inputs
+    assert {e["tailport"] for e in weights} == {"e"}  # lines from a corner would cross the boxes of other inputs
 
 
 def test_names_may_come_as_the_columns_of_a_table_or_an_array() -> None:
@@ -695,7 +703,7 @@ def test_a_wide_network_leaves_the_middle_of_its_layers_out() -> None:
         (lambda v: draw([]), ValueError, "root: expected at least one Value, got none"),
         (lambda v: draw(v, rankdir="up"), ValueError, "rankdir: expected one of LR, TB, RL, BT, got 'up'"),
         (lambda v: draw(v, fold="all"), ValueError, "fold: expected 'neurons', 'layers', 'nothing' or None, got 'all'"),
-        (lambda v: draw(v, fold="layers"), ValueError, "fold='layers': expected the model too"),
+        (lambda v: draw(v, fold="layers"), ValueError, "fold='layers': expected a model as well"),
         (lambda v: draw(v, model=3), TypeError, "model: expected a Module, got int"),
         (lambda v: draw(v, max_nodes=0), ValueError, "^max_nodes: expected at least 1, got 0$"),
         (lambda v: draw(v, digits=-2), ValueError, "^digits: expected at least 1, got -2$"),
@@ -719,7 +727,7 @@ def test_a_wide_network_leaves_the_middle_of_its_layers_out() -> None:
         (lambda v: draw(v, parameters=3), TypeError, "^parameters: expected a Value or a sequence of them, got int$"),
         (lambda v: summary([]), ValueError, "root: expected at least one Value, got none"),
         (lambda v: draw(v, parameters="w"), TypeError, "parameters: expected a Value or a sequence of them, got str"),
-        (lambda v: draw(Module()), ValueError, "a module with neurons in it, got Module without any"),
+        (lambda v: draw(Module()), ValueError, "a module that holds neurons, got Module with none"),
         (lambda v: draw(MLP(2, [1]), inputs=["a"]), ValueError, "inputs: expected 2 names, one for each input, got 1"),
         (lambda v: draw(MLP(2, [1]), inputs="ab"), TypeError, "inputs: expected a list of names, got str"),
         (lambda v: draw(MLP(2, [1]), inputs=v), TypeError, "inputs: expected a list of names, got Value"),
@@ -732,7 +740,7 @@ def test_a_wide_network_leaves_the_middle_of_its_layers_out() -> None:
         (
             lambda v: draw(v, outputs=["y"]),
             ValueError,
-            "outputs: expected none but for a network; give the root a label",
+            "outputs: expected names for a network only; to name the root of a graph, give it a label",
         ),
     ],
 )

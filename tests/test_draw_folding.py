@@ -1,4 +1,4 @@
-"""Large graphs in pictures: neurons and layers as boxes, very many operands, and what lies too deep."""
+"""Large graphs in pictures: neurons and layers as boxes, very many operands, and nodes that lie too deep."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_what_uses_a_root_that_a_layer_made_is_joined_to_the_root() -> None:
     assert ("layer 2", "*") not in edges
 
 
-# --- what a box says ---
+# --- the text of a box ---
 
 
 def test_a_penalty_on_the_parameters_is_no_output_of_a_neuron() -> None:
@@ -123,7 +123,7 @@ def test_a_function_of_an_output_that_is_not_the_activation_of_its_neuron_is_not
     model = MLP(1, [2, 1], activation="relu", rng=0)
     for neuron in model.layers[1].neurons:
         assert not neuron.nonlin
-        neuron.activation = model.layers[0].neurons[0].activation  # which it does not apply
+        neuron.activation = model.layers[0].neurons[0].activation  # a linear neuron does not apply it
     out = model([Value(1.0, label="x")])
     once, again = out.relu(), out.tanh()  # the last layer is linear
     edges = titled_edges(draw(once + again, model=model, fold="layers"))
@@ -170,7 +170,7 @@ def test_an_edge_into_a_group_says_how_often_it_is_used(layer: tuple[MLP, Value]
         assert {e["tooltip"] for e in edges} == {words}
 
 
-# --- very many operands, and what lies too deep ---
+# --- very many operands, and nodes that lie too deep ---
 
 
 @pytest.mark.parametrize("expand", ["dot", ()])
@@ -212,7 +212,7 @@ def test_what_lies_too_deep_is_one_box_that_says_what_it_holds() -> None:
     drawing = draw(y, depth=3, parameters=[w])
     rest = cells(boxes(drawing)["not drawn"])
     assert rest == ["not drawn", *"nodes 1,503 depth 1,501 parameters 1 leaves 1 * 1,500 + 1".split()]
-    assert [tail for tail, head in titled_edges(drawing) if head == "exp of what is not drawn"] == ["not drawn"]
+    assert [tail for tail, head in titled_edges(drawing) if head == "exp(\u2026), inputs not drawn"] == ["not drawn"]
     assert "not drawn" not in boxes(draw(y, max_nodes=2_000))
 
 

@@ -1,4 +1,4 @@
-"""Pictures of networks: what weights look like, and any names."""
+"""Pictures of networks: the lines of weights, and names of all kinds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from microgrud.nn import MLP
 
 
 def lines(model: MLP, **options: Any) -> dict[tuple[str, str], dict[str, Any]]:
-    """The lines for weights, by the names of their ends."""
+    """Return the lines for weights, by the names of their ends."""
     return {(e["tail"], e["head"]): e for e in objects(draw(model, **options))[1] if e.get("arrowhead") == "none"}
 
 
@@ -104,7 +104,8 @@ def test_names_that_no_picture_can_hold_are_replaced_and_long_ones_shortened() -
     ],
 )
 def test_what_is_for_graphs_is_refused_by_name(name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=f"^{name}: expected none for a network; it is for the graph of a Value$"):
+    match = f"^{name}: expected the default for a network; it is for the graph of a Value only$"
+    with pytest.raises(ValueError, match=match):
         draw(MLP(1, [1]), **{name: value})
 
 

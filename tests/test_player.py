@@ -24,7 +24,7 @@ from microgrud.testing import Expression, expressions
 
 @pytest.fixture
 def steps() -> BackpropSteps:
-    """The steps of a neuron with a penalty on its input, so that x is used three times; every node has a label."""
+    """Return the steps of a neuron with a penalty on its input: x is used three times, and every node has a label."""
     x, w, b = Value(2.0, label="x"), Value(-0.75, label="w"), Value(1.0, label="b")
     loss = (tanh(w * x + b) - 1.0) ** 2 + x * x
     loss.label = "loss"
@@ -57,16 +57,16 @@ def test_a_sentence_says_what_is_multiplied_and_that_uses_add_up(steps: Backprop
     ]
     assert [share.total for share in square.shares] == [2.0, 4.0]
     assert [share.before for share in square.shares] == [0.0, 2.0]
-    assert "it gets 1 \u00d7 2 = 2 once more, which makes 4: uses add up." in square.sentence
+    assert "x gets 1 \u00d7 2 = 2 once more, in total 4: the shares of all uses add up." in square.sentence
     assert "Gradients add up." not in square.sentence
     (product,) = [frame for frame in steps if frame.node is not None and frame.node.label == "n2"]
     adjoint, slope = product.adjoint, -0.75
-    by_x = f"it gets {short(adjoint, 4)} \u00d7 \u22120.75 = {short(adjoint * slope, 4)}, on top of the 4 it had: "
-    assert by_x + f"{short(4.0 + adjoint * slope, 4)}. Gradients add up." in product.sentence
-    assert "had" not in product.sentence.split("by x")[0]  # to w nothing had come
+    gets = f"x gets {short(adjoint, 4)} \u00d7 \u22120.75 = {short(adjoint * slope, 4)}, in addition to its 4: "
+    assert gets + f"{short(4.0 + adjoint * slope, 4)}. Gradients add up." in product.sentence
+    assert "in addition" not in product.sentence.split("with respect to x")[0]  # w had received nothing before
     leaves = ", ".join(f"{x.label}: {short(grad, 4)}" for x, grad in steps[-1].grads.items() if x.is_leaf)
     assert sorted(steps[-1].sentence.rstrip(".").split(": ", 1)[1].split(", ")) == sorted(leaves.split(", "))
-    assert steps[-1].sentence.startswith("Done. The derivatives of loss by the leaves: w: ")
+    assert steps[-1].sentence.startswith("Done. The derivatives of loss with respect to the leaves: w: ")
 
 
 @settings(max_examples=50)
@@ -102,12 +102,12 @@ def test_nodes_built_by_hand_tell_what_they_add() -> None:
 
     frames = backprop_steps(node + (x + 2.0) * 1e16)
     (by_hand,) = [frame for frame in frames if frame.node is node]
-    assert by_hand.sentence.endswith("Its own rule takes the grad of x from 1e+16 to 1e+16.")
+    assert by_hand.sentence.endswith("Its own rule changes the grad of x from 1e+16 to 1e+16.")
     frames = backprop_steps((x + 2.0) * 1e16 + node)
     (by_hand,) = [frame for frame in frames if frame.node is node]
     assert by_hand.sentence.endswith("Its own rule adds 6 to x.")
     (after,) = [frame for frame in frames if frame.node is not None and frame.node._op == "+" and x in frame.node._prev]
-    assert after.sentence.endswith("it gets 1e+16 \u00d7 1 = 1e+16, on top of the 6 it had: 1e+16. Gradients add up.")
+    assert after.sentence.endswith("x gets 1e+16 \u00d7 1 = 1e+16, in addition to its 6: 1e+16. Gradients add up.")
 
 
 def test_a_node_built_by_hand_says_where_what_it_adds_is_lost_in_what_there_was() -> None:
@@ -123,21 +123,21 @@ def test_a_node_built_by_hand_says_where_what_it_adds_is_lost_in_what_there_was(
     last = root + x.sqrt()
     frames = backprop_steps(last)
     (by_hand,) = [frame for frame in frames if frame.node is root]
-    assert "Its own rule takes the grad of x from inf to inf." in by_hand.sentence
+    assert "Its own rule changes the grad of x from inf to inf." in by_hand.sentence
     assert "Its own rule adds 1 to s." in by_hand.sentence
 
 
 def test_infinite_gradients_add_up_to_infinite_ones() -> None:
     x = Value(0.0, label="x")
     frames = backprop_steps(x.sqrt() + x.sqrt())
-    assert "it gets 1 \u00d7 inf = inf, on top of the inf it had: inf. Gradients add up." in frames[-2].sentence
+    assert "x gets 1 \u00d7 inf = inf, in addition to its inf: inf. Gradients add up." in frames[-2].sentence
 
 
 def test_where_the_result_does_not_depend_on_an_operand_not_even_an_infinite_adjoint_comes_to_it() -> None:
     x = Value(0.0, label="x")
     root = x.relu().sqrt()
     frames = backprop_steps(root)
-    assert "Through ReLU nothing comes to x: the result does not depend on it there." in frames[-2].sentence
+    assert "x gets nothing through ReLU: the result does not depend on it here." in frames[-2].sentence
     root.backward()
     assert (frames[-1].grads[x], x.grad, frames[-2].shares[0].total) == (0.0, 0.0, 0.0)
 
@@ -145,10 +145,10 @@ def test_where_the_result_does_not_depend_on_an_operand_not_even_an_infinite_adj
 def test_leaves_to_which_nothing_came_are_not_listed() -> None:
     x, y = Value(-1.0, label="x"), Value(2.0, label="y")
     (*_, last) = backprop_steps((x * 2.0).relu() * 3.0 + y)
-    assert last.sentence.endswith("by the leaves: y: 1; to the others, whose derivatives are 0, nothing came.")
+    assert last.sentence.endswith("leaves: y: 1; the other leaves received nothing, so their derivatives are 0.")
     assert x not in last.grads
     (*_, last) = backprop_steps((x * 2.0).relu() * 3.0)
-    assert last.sentence == "Done. Nothing came to a leaf: the derivatives of v3 by them are 0."
+    assert last.sentence == "Done. No leaf received anything: the derivatives of v3 with respect to them are 0."
     many = [Value(1.0, label=f"x{k}") for k in range(10)]
     (*_, last) = backprop_steps(mg.sum(many))
     assert last.sentence.endswith(", ".join(f"x{k}: 1" for k in range(8)) + " and 2 more.")
@@ -157,9 +157,9 @@ def test_leaves_to_which_nothing_came_are_not_listed() -> None:
 def test_a_node_without_a_label_has_a_name_that_no_other_has() -> None:
     x = Value(3.0, label="v2")
     sentences = str(backprop_steps(((x + 1.0) * 2.0).exp()))
-    assert "Through * the local derivative by v1 is 2" in sentences
-    assert "Through exp the local derivative by v3 is" in sentences
-    assert "Through + the local derivative by v2 is 1" in sentences
+    assert "The local derivative of * with respect to v1 is 2" in sentences
+    assert "The local derivative of exp with respect to v3 is" in sentences
+    assert "The local derivative of + with respect to v2 is 1" in sentences
 
 
 def test_a_zero_adjoint_passes_nothing_on_and_grads_come_back_also_after_an_error() -> None:
@@ -179,7 +179,7 @@ def test_a_graph_that_no_one_could_follow_is_refused() -> None:
     y = Value(1.0)
     for _ in range(100):
         y = y * 2.0
-    with pytest.raises(ValueError, match="a graph of 101 nodes has as many steps.*max_nodes .now 60."):
+    with pytest.raises(ValueError, match="^backprop_steps: expected a graph of at most 60 nodes, got 101.*max_nodes$"):
         backprop_steps(y)
 
 
@@ -204,7 +204,7 @@ def test_wrong_arguments_are_refused(call: Callable[[Any], object], error: type[
 def test_the_page_needs_nothing_from_elsewhere_and_is_the_same_every_time(steps: BackpropSteps, tmp_path: Path) -> None:
     steps.save(tmp_path / "steps.html")
     page = (tmp_path / "steps.html").read_text(encoding="utf-8")
-    # Names of XML's own namespaces are no addresses.
+    # The names of XML's own namespaces are not addresses of other files.
     assert set(re.findall(r'https?://[^"\s<]+', page)) <= {
         "http://www.w3.org/2000/svg",
         "http://www.w3.org/1999/xlink",
@@ -262,7 +262,7 @@ def test_a_tint_has_its_sign_and_grows_over_four_powers_of_ten() -> None:
     assert tint(5.0, 5.0) == tint(math.inf, 5.0) == hue(1.0, 0.45)
     assert tint(-5e-2, 5.0) == hue(-1.0, 0.45 / 2)
     assert tint(5e-3, 5.0) == hue(1.0, 0.45 / 4)
-    assert tint(5e-4, 5.0) == tint(5e-300, 5.0) == hue(1.0, 0.45 * 0.12)  # told from 0 however small
+    assert tint(5e-4, 5.0) == tint(5e-300, 5.0) == hue(1.0, 0.45 * 0.12)  # distinct from 0 however small
     assert hue(1.0, 1.0) == "#0072b2"
     assert hue(-1.0, 1.0) == "#d55e00"
     assert hue(1.0, 0.0) == "#ffffff"
@@ -285,10 +285,10 @@ def test_of_very_many_operands_those_in_the_middle_are_left_out_here_too() -> No
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A headless Chromium."""
+    """Start a headless Chromium."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver is None:
-        pytest.skip("takes Chromium and its driver (on Debian: apt-get install chromium chromium-driver)")
+        pytest.skip("needs Chromium and its driver (on Debian: apt-get install chromium chromium-driver)")
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
@@ -303,7 +303,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any, steps: BackpropSteps, tmp_path: Path) -> Any:
-    """The player of `steps` in the browser."""
+    """Open the player of `steps` in the browser."""
     steps.save(tmp_path / "steps.html")
     browser.get((tmp_path / "steps.html").as_uri())
     yield browser
@@ -311,13 +311,13 @@ def page(browser: Any, steps: BackpropSteps, tmp_path: Path) -> Any:
 
 
 def step_of(page: Any) -> tuple[str, str]:
-    """The number of the step, and the sentence."""
+    """Return the number of the step, and the sentence."""
     return page.find_element("css selector", "output").text, page.find_element("css selector", ".sentence").text
 
 
-#: What is to be seen of the picture: of each box its texts, the colour under its last one, and its tooltip; of what has
-#: the colour of the node whose turn it is, the texts, the tooltip, and how thick it is; and numbers out of their cells.
-LOOK = """
+#: Returns the texts, the colour of the last cell and the tooltip of each box; the texts, the tooltip and the thickness
+#: of everything that is highlighted; and the numbers that do not fit into their cells.
+READ_PICTURE = """
 const colour = "rgb(166, 0, 79)", boxes = [], lit = [], outside = [];
 const stroked = e => getComputedStyle(e).stroke === colour;
 document.querySelectorAll("svg g g").forEach(g => {
@@ -340,7 +340,7 @@ return [boxes, lit, outside];
 
 
 def expected_boxes(steps: BackpropSteps, k: int) -> dict[str, tuple[str, str, str, str]]:
-    """By the label of each node what its box shows in a step: data, grad, tint and tooltip."""
+    """Return the contents of each box in a step by the label of its node: data, grad, tint and tooltip."""
     largest = max(abs(grad) for frame in steps for grad in frame.grads.values())
     found = {}
     for node in topological_order(steps.root):
@@ -351,8 +351,8 @@ def expected_boxes(steps: BackpropSteps, k: int) -> dict[str, tuple[str, str, st
     return found
 
 
-def expected_light(frame: Frame) -> list[list[Any]]:
-    """What has the colour of the node whose turn it is: its box, its operation, and the edges into and out of that."""
+def expected_highlights(frame: Frame) -> list[list[Any]]:
+    """Return the highlighted parts other than the box: the operation of the node, and the edges into and out of it."""
     if frame.node is None:
         return []
     into = [[[short(s.slope or 0.0, 4)], f"local derivative {s.slope!r}", True, "2.5px"] for s in frame.shares]
@@ -360,7 +360,7 @@ def expected_light(frame: Frame) -> list[list[Any]]:
 
 
 def assert_picture_is_of_step(page: Any, steps: BackpropSteps, k: int) -> None:
-    boxes, lit, outside = page.execute_script(LOOK)
+    boxes, lit, outside = page.execute_script(READ_PICTURE)
     assert {texts[0]: (texts[-3], texts[-1], colour, title) for texts, colour, title in boxes} == expected_boxes(
         steps, k
     )
@@ -368,7 +368,7 @@ def assert_picture_is_of_step(page: Any, steps: BackpropSteps, k: int) -> None:
     node = steps[k].node
     own = [group for group in lit if "grad" in group[0]]
     assert [(texts[0], width) for texts, _, _, *width in own] == ([] if node is None else [(node.label, ["3.5px"])])
-    assert sorted(group for group in lit if group not in own) == sorted(expected_light(steps[k]))
+    assert sorted(group for group in lit if group not in own) == sorted(expected_highlights(steps[k]))
 
 
 def test_each_step_has_the_numbers_of_the_engine_at_their_nodes_and_shows_whose_turn_it_is(
@@ -421,13 +421,13 @@ def test_the_keyboard_and_the_slider_step_through(page: Any, steps: BackpropStep
     for key, k in ((Keys.ARROW_RIGHT, 1), (Keys.ARROW_RIGHT, 2), (Keys.ARROW_LEFT, 1), (Keys.ARROW_UP, 2)):
         slider.send_keys(key)
         assert_at(k)
-    slider.send_keys(Keys.SPACE)  # means nothing there
+    slider.send_keys(Keys.SPACE)  # has no effect on the slider
     assert page.find_element("css selector", "[data-go=play]").text == "play"
     player.send_keys(Keys.SPACE)
     assert page.find_element("css selector", "[data-go=play]").text == "pause"
 
 
-#: A clock that is turned by hand.
+#: A clock that the test advances.
 CLOCK = """
 window.setInterval = (call, time) => { window.turn = call; window.pace = time; return 7; };
 window.clearInterval = id => { if (id === 7) { window.turn = null; } };
@@ -472,7 +472,7 @@ def test_colours_fade_but_not_for_those_who_ask_for_no_motion(page: Any) -> None
 
 @contextmanager
 def seen_as(browser: Any, width: int, motion: str = "no-preference") -> Iterator[None]:
-    """The page at a width, for someone who would or would not rather have nothing move."""
+    """Show the page at a width, to a reader who does or does not prefer reduced motion."""
     metrics = {"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     features = [{"name": "prefers-reduced-motion", "value": motion}]
@@ -485,7 +485,7 @@ def seen_as(browser: Any, width: int, motion: str = "no-preference") -> Iterator
 
 
 def extent(browser: Any, selector: str) -> tuple[float, float]:
-    """Where a thing begins and ends, from the left edge of the window."""
+    """Return the left and the right end of an element, measured from the left edge of the window."""
     script = "const r = document.querySelector(arguments[0]).getBoundingClientRect(); return [r.left, r.right]"
     left, right = browser.execute_script(script, selector)
     return left, right
@@ -493,7 +493,7 @@ def extent(browser: Any, selector: str) -> tuple[float, float]:
 
 @pytest.fixture
 def wide() -> BackpropSteps:
-    """The steps of a neuron written out, whose graph is wider than a page of 760 pixels."""
+    """Return the steps of a neuron in single operations, whose graph is wider than a page of 760 pixels."""
     x1, x2 = Value(2.0, label="x1"), Value(0.0, label="x2")
     w1, w2, b = Value(-3.0, label="w1"), Value(1.0, label="w2"), Value(6.8813735870195432, label="b")
     n = x1 * w1 + x2 * w2 + b
@@ -531,12 +531,12 @@ def test_on_a_narrow_page_the_player_scrolls_to_what_it_speaks_of(
 
     def in_sight(_: Any) -> bool:
         left, right = extent(browser, ".picture")
-        node = extent(browser, ".looked-at")
+        node = extent(browser, ".focus")
         return left <= node[0] and node[1] <= right
 
     with seen_as(browser, 500, motion):
         browser.get((tmp_path / "steps.html").as_uri())
-        assert extent(browser, ".picture svg")[0] < extent(browser, ".picture")[0]  # wider: it can be read no smaller
+        assert extent(browser, ".picture svg")[0] < extent(browser, ".picture")[0]  # smaller would be illegible
         assert in_sight(browser)
         player = browser.find_element("css selector", ".microgrud-backprop")
         for _ in wide[1:-1]:
@@ -569,7 +569,7 @@ def test_players_on_one_page_step_by_themselves_also_those_of_the_same_steps(
 def test_a_script_that_runs_elsewhere_and_twice_starts_the_player_once(
     browser: Any, steps: BackpropSteps, tmp_path: Path
 ) -> None:
-    """As notebooks do it, which take scripts out of what they show and run them at another place of the page."""
+    """Run the script as notebooks do, which take scripts out of the output and run them elsewhere in the page."""
     (tmp_path / "elsewhere.html").write_text('<meta charset="utf-8"><main></main>', encoding="utf-8")
     browser.get((tmp_path / "elsewhere.html").as_uri())
     again = """

@@ -14,7 +14,7 @@ from .rendering import Drawing
 from .style import FAINT, INK, LOOKS, PORTS, escaped, literal, plain, short, tint
 
 _FONT = "Helvetica"
-#: Of what lies too deep to be drawn: how many operations its box names.
+#: The most operations that the box for the nodes that are not drawn names.
 _MOST_OPERATIONS = 6
 _DASHED = {"style": "dashed", "color": FAINT}
 
@@ -33,28 +33,28 @@ class Picture:
     ) -> None:
         self.view, self.drawing, self.digits, self.slopes = view, drawing, digits, slopes
         self.expand = frozenset(expand)
-        #: Of the edges into groups.
-        self.into_groups = dict(zip(("tailport", "headport"), PORTS[rankdir]))
+        self.ports_into_groups = dict(zip(("tailport", "headport"), PORTS[rankdir]))
         self.ids: dict[Box, str] = {}
-        #: The id of the box for what lies too deep, if there is one.
-        self.beyond = "beyond" if view.beyond else ""
+        #: The id of the box for the nodes that lie too deep, if there are any.
+        self.too_deep_id = "beyond" if view.too_deep else ""
         self.used_outside = _used_outside(view)
         shown = [*view.drawn, *(node for group in view.groups for node in group.nodes)]
-        #: The grads that are known; one that is not is drawn as a dash.
+        #: The grads that a backward pass has computed; the others are drawn as dashes.
         self.grads = {x: x.grad for x in shown if view.graph.shows_grad(x)}
         self.largest = max((abs(g) for g in self.grads.values() if math.isfinite(g)), default=0.0)
-        #: The numbers and, where they were noted before, the local derivatives; those that were not are those of now.
         self.data: Mapping[Value, float] = {x: x.data for x in shown}
-        self.slopes_noted: Mapping[Value, Sequence[float | None]] = {}
-        #: The operations that have an edge from what lies too deep: one, however many of their operands it holds.
-        self.from_beyond: set[str] = set()
-        #: Whether elements have classes by which a script finds the box of a node, `box-v3`, and what is its turn in
-        #: the backward pass, `turn-v3`; and the least width of a number's cell, in points.
+        #: Local derivatives from a snapshot. Those of other nodes are computed from the present numbers.
+        self.known_slopes: Mapping[Value, Sequence[float | None]] = {}
+        #: The operations that already have an edge from the nodes that lie too deep: each gets at most one.
+        self.joined_to_too_deep: set[str] = set()
+        #: True if elements get classes for a script: `box-v3` for the box of a node, `turn-v3` for everything that is
+        #: highlighted when the backward pass visits the node.
         self.marked = False
+        #: The least width of a number's cell, in points.
         self.width = 0
 
     def write(self) -> None:
-        """Write all of it."""
+        """Write boxes, operations and edges into the drawing."""
         view = self.view
         for node in view.drawn:
             self.ids[node] = f"v{len(self.ids)}"
@@ -63,12 +63,12 @@ class Picture:
             self.ids[group] = f"g{len(self.ids)}"
             self._group(group)
         self._keep_in_order(view.groups)
-        if self.beyond:
-            self._beyond()
+        if self.too_deep_id:
+            self._draw_too_deep()
         for node in view.drawn:
             if node in view.cut:
-                self.drawing.edge(self.beyond, self.ids[node], **_DASHED)
-            elif node in view.group_of:  # a root: its operation is in the box of the neuron or layer that made it
+                self.drawing.edge(self.too_deep_id, self.ids[node], **_DASHED)
+            elif node in view.group_of:  # a root: the box of the neuron or layer that made it shows its operation
                 self.drawing.edge(self.ids[view.group_of[node]], self.ids[node])
             elif not node.is_leaf:
                 self._operation(node)
@@ -86,9 +86,8 @@ class Picture:
         name = graph.names.get(node, "")
         rows = [_title(escaped(name), kind)] if name or kind in (Kind.ROOT, Kind.INPUT, Kind.PARAMETER) else []
         if node in self.view.cut:
-            rows.append(
-                f'<TR><TD COLSPAN="2"><FONT COLOR="{FAINT}">{escaped(node._op)} of what is not drawn</FONT></TD></TR>'
-            )
+            text = f"{escaped(node._op)}(\u2026), inputs not drawn"
+            rows.append(f'<TR><TD COLSPAN="2"><FONT COLOR="{FAINT}">{text}</FONT></TD></TR>')
         rows += [_row("data", short(self.data[node], self.digits), width=self.width), self._grad_row(node)]
         attributes = dict(LOOKS[kind].attributes)
         attributes.setdefault("style", "filled")
@@ -114,10 +113,10 @@ class Picture:
 
     # --- operations ---
 
-    def _beyond(self) -> None:
-        """Draw one box for all that lies too deep, which says what it holds."""
-        counts = summarise(self.view.beyond)
-        kinds = Counter(self.view.graph.kinds[node] for node in self.view.beyond)
+    def _draw_too_deep(self) -> None:
+        """Draw one box for all nodes that lie too deep, with counts of what it holds."""
+        counts = summarise(self.view.too_deep)
+        kinds = Counter(self.view.graph.kinds[node] for node in self.view.too_deep)
         rows = [f'<TR><TD COLSPAN="2"><FONT COLOR="{FAINT}">not drawn</FONT></TD></TR>']
         figures = [("nodes", counts.nodes), ("depth", counts.depth)]
         figures += [(plural, kinds[kind]) for kind, plural in _LEAVES.items() if kinds[kind]]
@@ -127,7 +126,7 @@ class Picture:
         others = sum(count for _, count in operations[_MOST_OPERATIONS:])
         rows += [_row("other operations", f"{others:,}")] if others else []
         look = {"shape": "box3d", "style": "filled,dashed", "fillcolor": "#ffffff", "color": FAINT, "margin": "0.1"}
-        self.drawing.node(self.beyond, _table(rows), tooltip=f"{counted(counts.nodes, 'node')} not drawn", **look)
+        self.drawing.node(self.too_deep_id, _table(rows), tooltip=f"{counted(counts.nodes, 'node')} not drawn", **look)
 
     def _operation(self, node: Value) -> None:
         """Draw the circle of the operation that made a node, and the edges into and out of it."""
@@ -150,7 +149,7 @@ class Picture:
 
     def _operands(self, node: Value, id: str) -> None:
         shown = shown_operands(node)
-        slopes = self.slopes_noted[node] if node in self.slopes_noted else local_derivatives(node)
+        slopes = self.known_slopes[node] if node in self.known_slopes else local_derivatives(node)
         for k in shown:
             self._edge(node._operands[k], id, k, slopes[k], node)
         hidden = self._hidden(node, shown, id)
@@ -158,7 +157,7 @@ class Picture:
             self._rest(id, f"{hidden:,} more operands")
 
     def _dot(self, node: Value, id: str) -> None:
-        """Draw a sum of products as what it is: a circle for each product, and one for the sum."""
+        """Draw a sum of products in parts: a circle for each product, and one for the sum."""
         bias, *factors = node._operands
         width, shown = len(factors) // 2, shown_operands(node)
         self._circle(id, "+", node)
@@ -177,12 +176,12 @@ class Picture:
             self._hidden(node, shown, f"{id}rest")
 
     def _rest(self, id: str, text: str) -> None:
-        """Say in place of what there are too many of how many they are."""
+        """Draw a text that counts operands in the place of those that are left out."""
         self.drawing.node(f"{id}rest", text, shape="plaintext", fontcolor=FAINT)
         self.drawing.edge(f"{id}rest", id, **_DASHED)
 
     def _hidden(self, node: Value, shown: Collection[int], id: str) -> int:
-        """Draw an edge from each group that only operands in the middle are in, and count those in none."""
+        """Draw an edge from each group that holds hidden operands only, and count the hidden operands in no group."""
         operands = node._operands
         joined = {self.view.box_of(x) for k in shown if isinstance(x := operands[k], Value)}
         hidden = 0
@@ -203,9 +202,9 @@ class Picture:
             tail = self.ids.get(self.view.box_of(operand))
             if tail is not None:
                 self.drawing.edge(tail, id, **(self._slope(slope) if labelled else {}), **self._turn(node))
-            elif id not in self.from_beyond:
-                self.from_beyond.add(id)
-                self.drawing.edge(self.beyond, id, **_DASHED)
+            elif id not in self.joined_to_too_deep:
+                self.joined_to_too_deep.add(id)
+                self.drawing.edge(self.too_deep_id, id, **_DASHED)
             return
         constant = f"{id}c{k}"
         self._constant(constant, operand)
@@ -215,11 +214,8 @@ class Picture:
         if not self.slopes:
             return {}
         text = "?" if slope is None else short(slope, self.digits)
-        return {
-            "label": f" {text} ",
-            "tooltip": f"local derivative {slope!r}",
-            "labeltooltip": f"local derivative {slope!r}",
-        }
+        tooltip = f"local derivative {slope!r}"
+        return {"label": f" {text} ", "tooltip": tooltip, "labeltooltip": tooltip}
 
     # --- groups ---
 
@@ -243,11 +239,11 @@ class Picture:
         )
 
     def _keep_in_order(self, groups: Sequence[Group]) -> None:
-        """Put the neurons of a layer, and what they were given, side by side, the first one first.
+        """Put the neurons of a layer into one rank in their order, and likewise the leaves that they use.
 
-        Graphviz alone takes the order in which the fewest edges cross. Edges from all neurons to all of the next layer
-        are straight: bent, they lie over each other, and go around the first and the last; they have the more room the
-        more there are, and lie under the boxes that they cross.
+        Without this, Graphviz chooses the order in which the fewest edges cross. Edges between layers are straight,
+        since bent ones overlap and run around the first and the last neuron. Ranks are further apart for wider layers,
+        and edges lie below the boxes that they cross.
         """
         columns: list[list[str]] = []
         placed: set[Value] = set()
@@ -256,9 +252,9 @@ class Picture:
             neurons = list(layer)
             inside = set(neurons[0].nodes)
             operands = dict.fromkeys(x for node in neurons[0].nodes for x in node._operands if isinstance(x, Value))
-            given = [x for x in operands if x.is_leaf and x in self.ids and x not in inside and x not in placed]
-            placed.update(given)
-            columns += [[self.ids[x] for x in given], [self.ids[neuron] for neuron in neurons]]
+            leaves = [x for x in operands if x.is_leaf and x in self.ids and x not in inside and x not in placed]
+            placed.update(leaves)
+            columns += [[self.ids[x] for x in leaves], [self.ids[neuron] for neuron in neurons]]
             widest = max(widest, len(neurons))
         for column in columns:
             if len(column) > 1:
@@ -270,33 +266,33 @@ class Picture:
             self.drawing.attr(splines="line", outputorder="edgesfirst", ranksep=f"{min(0.3 + 0.05 * widest, 0.8):.2f}")
 
     def _outputs(self, group: Group) -> list[Value]:
-        """Return the nodes of a group that something outside of it was computed from, or that are roots."""
+        """Return the nodes of a group that nodes outside of it use, or that are roots."""
         return [x for x in group.nodes if not x.is_leaf and x in self.used_outside] or group.nodes[-1:]
 
     def _edges_into(self, group: Group) -> None:
-        """Draw one edge from each box to a group, however many nodes in it use what the box stands for."""
+        """Draw one edge from each box to a group, however many nodes of the group use the box."""
         id = self.ids[group]
-        beside = {self.ids[other] for other in self.view.groups if other.place[0] == group.place[0]}
+        same_layer = {self.ids[other] for other in self.view.groups if other.place[0] == group.place[0]}
         tails: Counter[str] = Counter()
         for x, count in self.view.inputs_of(group).items():
-            tails[self.ids.get(self.view.box_of(x), self.beyond)] += count
+            tails[self.ids.get(self.view.box_of(x), self.too_deep_id)] += count
         for tail, count in tails.items():
             times = "once" if count == 1 else f"{count} times"
-            # A layer that is fed with what it gave before keeps its order all the same.
-            placing = {"constraint": "false"} if tail in beside else self.into_groups
-            look = _DASHED if tail == self.beyond else {}
+            # A layer whose outputs are fed back into it keeps the order of its neurons.
+            placing = {"constraint": "false"} if tail in same_layer else self.ports_into_groups
+            look = _DASHED if tail == self.too_deep_id else {}
             self.drawing.edge(tail, id, tooltip=f"used {times}", **placing, **look)
         hidden = self.view.count_hidden(group)
         if hidden:
             self._rest(id, f"{hidden:,} more operands")
 
 
-#: What leaves are called where they are counted.
+#: The words for leaves in the box that counts them.
 _LEAVES = {Kind.PARAMETER: "parameters", Kind.INPUT: "inputs", Kind.LEAF: "leaves"}
 
 
 def _used_outside(view: View) -> set[Value]:
-    """Return the nodes that a node in another group, or in none, was computed from, and the roots."""
+    """Return the roots, and the nodes that a node in another group, or in no group, uses."""
     used = set(view.graph.roots)
     for node in view.graph.order:
         group = view.group_of.get(node)
@@ -317,7 +313,7 @@ def _title(name: str, kind: Kind) -> str:
 
 
 def _row(name: str, text: str, colour: str = "", width: int = 0) -> str:
-    # Where numbers change, in cells of one width, colours do: the cell has one then also while it is white.
+    # Cells of a fixed width are those that a script recolours: they need a background even while it is white.
     background = f' BGCOLOR="{colour}"' if colour and (width or colour != "#ffffff") else ""
     least = f' WIDTH="{width}"' if width else ""
     return (

@@ -1,6 +1,6 @@
-"""Which part of a graph is drawn: all of it, what lies near the root, or neurons and layers as one box each.
+"""Choose the part of a graph to draw: all of it, the nodes near the root, or one box for each neuron or layer.
 
-Folding assigns nodes to groups; a group is drawn as one box, and the nodes in it are not.
+Folding assigns nodes to groups. A group is drawn as one box, without the nodes in it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ..engine import Value
 from ..nn.layers import MLP, Layer, Neuron
 from ..nn.module import Module
-from .graph import MOST_OPERANDS, Graph, Kind, is_dot, shown_of, shown_operands
+from .graph import MOST_OPERANDS, Graph, Kind, counted, is_dot, shown_of, shown_operands
 
 
 @dataclass(eq=False)
@@ -20,10 +20,10 @@ class Group:
     """Nodes that are drawn as one box.
 
     Attributes:
-        title: what they are.
-        lines: what the box says of them.
-        place: the numbers of its layer and its neuron, from 0; of a layer that of its first neuron seen.
-        nodes: the nodes in it, in topological order.
+        title: the name of the neuron or the layer.
+        lines: the text in the box.
+        place: the numbers of the layer and the neuron, from 0; a group for a layer has that of its first neuron found.
+        nodes: the nodes in the group, in topological order.
     """
 
     title: str
@@ -34,16 +34,16 @@ class Group:
 
 @dataclass
 class View:
-    """What is drawn of a graph.
+    """The part of a graph that is drawn.
 
     Attributes:
-        graph: all of it.
+        graph: the whole graph.
         drawn: the nodes that have a box of their own, in topological order.
         groups: the groups that are drawn, in topological order of their last nodes.
         group_of: the group that a node is in, drawn or not.
-        cut: nodes among the drawn ones of whose operands none is drawn, because they lie too deep.
-        beyond: the nodes that lie too deep, in topological order.
-        left_out: how many nodes are neither drawn nor in a group that is.
+        cut: the drawn nodes whose operands all lie too deep to be drawn.
+        too_deep: the nodes that lie too deep, in topological order.
+        left_out: the number of nodes that are neither drawn nor in a group that is drawn.
     """
 
     graph: Graph
@@ -51,19 +51,19 @@ class View:
     groups: list[Group] = field(default_factory=list)
     group_of: dict[Value, Group] = field(default_factory=dict)
     cut: set[Value] = field(default_factory=set)
-    beyond: list[Value] = field(default_factory=list)
+    too_deep: list[Value] = field(default_factory=list)
     left_out: int = 0
 
     def __post_init__(self) -> None:
-        """Note which nodes are roots: those have a box of their own also where the group that made them has one."""
+        """Collect the roots, which have a box of their own even if they belong to a group."""
         self._roots = set(self.graph.roots)
 
     def box_of(self, node: Value) -> Box:
-        """Return what stands for a node where it is an operand: its group, or itself."""
+        """Return the box that stands for a node as an operand: its group, or the node itself."""
         return node if node in self._roots else self.group_of.get(node, node)
 
     def makers(self, box: Box) -> list[Box]:
-        """Return the boxes that a box was made of; of very many operands those that are shown, and all groups."""
+        """Return the boxes of a box's operands; if there are very many, the shown ones and all groups."""
         if isinstance(box, Group):
             return list(dict.fromkeys(self.box_of(x) for x in self.inputs_of(box)))
         if box in self.group_of:  # a root that a group has made
@@ -73,21 +73,21 @@ class View:
         return [maker for is_shown, x, maker in operands if is_shown or maker is not x]
 
     def inputs_of(self, group: Group) -> dict[Value, int]:
-        """Return what the nodes of a group were computed from, and how many times each was used.
+        """Return the operands of a group that lie outside of it, and how many times the group uses each.
 
-        Of very many with a box of their own they are the first and the last.
+        If very many of them have a box of their own, only the first and the last of these are returned.
         """
         used = _used_by(group)
-        alone = [x for x in used if self.box_of(x) is x]
-        shown = {alone[k] for k in shown_of(len(alone), MOST_OPERANDS)}
+        ungrouped = [x for x in used if self.box_of(x) is x]
+        shown = {ungrouped[k] for k in shown_of(len(ungrouped), MOST_OPERANDS)}
         return {x: count for x, count in used.items() if self.box_of(x) is not x or x in shown}
 
     def count_hidden(self, group: Group) -> int:
-        """Count what the nodes of a group were computed from and a picture leaves out."""
+        """Count the operands of a group that `inputs_of` leaves out."""
         return len(_used_by(group)) - len(self.inputs_of(group))
 
 
-#: What has a place of its own in a picture.
+#: A value or a group, each drawn as one box.
 Box = Value | Group
 
 
@@ -97,31 +97,30 @@ def _used_by(group: Group) -> Counter[Value]:
 
 
 def view(graph: Graph, model: Module | None, fold: str | None, depth: int | None, max_nodes: int) -> View:
-    """Choose what to draw, so that there are no more than `max_nodes` boxes.
+    """Choose the nodes and groups to draw, at most `max_nodes` boxes.
 
     Args:
         graph: the graph.
         model: the module whose neurons and layers may be folded.
         fold: "neurons", "layers", "nothing", or None for the first of nothing, neurons, layers that fits.
-        depth: how many operations below a root are drawn; None for as many as fit.
-        max_nodes: how many boxes there may be.
+        depth: the number of operations below a root to draw; None for as many as fit.
+        max_nodes: the most boxes.
     """
     chosen = View(graph, [])
     if model is not None and fold != "nothing":
-        ways = [fold] if fold else [None, "neurons", "layers"]
-        for way in ways:
-            chosen.group_of = {} if way is None else _groups(graph, model, way)
+        for unit in [fold] if fold else [None, "neurons", "layers"]:
+            chosen.group_of = {} if unit is None else _groups(graph, model, unit)
             if len({chosen.box_of(node) for node in graph.order}.union(chosen.group_of.values())) <= max_nodes:
                 break
     distance = _distances(chosen)
-    near = {box for box, d in distance.items() if d <= depth} if depth is not None else _that_fit(distance, max_nodes)
+    near = {box for box, d in distance.items() if d <= depth} if depth is not None else _nearest(distance, max_nodes)
     chosen.drawn = [node for node in graph.order if node in near]
     groups = [(k, chosen.group_of.get(node)) for k, node in enumerate(graph.order)]
     last = {group: k for k, group in groups if group is not None and group in near}
     chosen.groups = sorted(last, key=last.__getitem__)
     makers = {node: chosen.makers(node) for node in chosen.drawn}
     chosen.cut = {node for node, boxes in makers.items() if boxes and near.isdisjoint(boxes)}
-    chosen.beyond = _beyond(chosen, near)
+    chosen.too_deep = _too_deep(chosen, near)
     shown = {*chosen.drawn, *(node for group in chosen.groups for node in group.nodes)}
     chosen.left_out = len(graph.order) - len(shown)
     return chosen
@@ -132,7 +131,7 @@ def _parents(node: Value) -> list[Value]:
 
 
 def _distances(chosen: View) -> dict[Box, int]:
-    """Return how many operations lie between each box and the nearest root, nearest first; a group counts as one."""
+    """Return the number of operations from each box to the nearest root, nearest first; a group counts as one."""
     distance: dict[Box, int] = dict.fromkeys(chosen.graph.roots, 0)
     waiting = deque(distance)
     while waiting:
@@ -144,11 +143,11 @@ def _distances(chosen: View) -> dict[Box, int]:
     return distance
 
 
-def _that_fit(distance: dict[Box, int], max_nodes: int) -> set[Box]:
-    """Return the boxes within the largest distance at which there are no more than `max_nodes`.
+def _nearest(distance: dict[Box, int], max_nodes: int) -> set[Box]:
+    """Return the boxes up to the largest distance within which there are at most `max_nodes`.
 
-    Where that is nothing but roots, or not even all of those, it is as many as there may be, in the order in which they
-    were found: a root alone is no picture of a graph.
+    If only roots, or not even all roots, lie within such a distance, return the first `max_nodes` boxes found: roots
+    alone are no picture of a graph.
     """
     nearest = list(distance)
     if len(nearest) <= max_nodes:
@@ -159,8 +158,8 @@ def _that_fit(distance: dict[Box, int], max_nodes: int) -> set[Box]:
     return {box for box, d in distance.items() if d <= limit}
 
 
-def _beyond(chosen: View, near: set[Box]) -> list[Value]:
-    """Return the nodes that those which are drawn depend on, and that are not drawn."""
+def _too_deep(chosen: View, near: set[Box]) -> list[Value]:
+    """Return the nodes that the drawn ones depend on but that are not drawn themselves."""
     waiting = [maker for box in near for maker in chosen.makers(box) if maker not in near]
     seen = {*near, *waiting}
     found: set[Value] = set()
@@ -177,21 +176,21 @@ def _beyond(chosen: View, near: set[Box]) -> list[Value]:
 # --- neurons and layers ---
 
 
-def _groups(graph: Graph, model: Module, way: str) -> dict[Value, Group]:
-    """Assign the nodes that a model's neurons, or layers, have made to a group each."""
+def _groups(graph: Graph, model: Module, unit: str) -> dict[Value, Group]:
+    """Return the group of each node that a neuron of the model made: one group for each neuron, or for each layer."""
     layers = neurons_by_layer(model)
     owner = _owners_of_parameters(layers)
     group_of: dict[Value, Group] = {}
     groups: dict[tuple[int, ...], Group] = {}
     for node, (k, n, _) in _owners(graph.order, owner).items():
-        key = (k,) if way == "layers" else (k, n)
+        key = (k,) if unit == "layers" else (k, n)
         if key not in groups:
-            groups[key] = Group(*_words(layers, k, n, way), (k, n))
+            groups[key] = Group(*_title_and_lines(layers, k, n, unit), (k, n))
         groups[key].nodes.append(node)
         group_of[node] = groups[key]
     parameters: dict[Group, list[Value]] = {}
     for parameter, (k, n, _) in owner.items():
-        group = groups.get((k,) if way == "layers" else (k, n))
+        group = groups.get((k,) if unit == "layers" else (k, n))
         if group is not None and graph.kinds.get(parameter) is Kind.PARAMETER:
             parameters.setdefault(group, []).append(parameter)
             group_of[parameter] = group
@@ -201,7 +200,7 @@ def _groups(graph: Graph, model: Module, way: str) -> dict[Value, Group]:
 
 
 def neuron_of_each(order: Sequence[Value], model: Module) -> dict[Value, tuple[int, int]]:
-    """Tell which neuron of a model made each node that one of them made: the layer and the neuron, counted from 1."""
+    """Return the numbers of the layer and the neuron, from 1, for each node that a neuron of the model made."""
     owners = _owners(order, _owners_of_parameters(neurons_by_layer(model)))
     return {node: (k + 1, n + 1) for node, (k, n, _) in owners.items()}
 
@@ -215,9 +214,9 @@ def _owners_of_parameters(layers: Sequence[Sequence[Neuron]]) -> dict[Value, tup
 def _owners(
     order: Sequence[Value], of_parameter: dict[Value, tuple[int, int, Neuron]]
 ) -> dict[Value, tuple[int, int, Neuron]]:
-    """Tell which neuron made each node, in topological order: its weighted sum, and its activation of that.
+    """Return the neuron that made each node, in topological order: its weighted sum, and the activation of the sum.
 
-    What else was computed from parameters, such as a penalty on them, is no output of a neuron.
+    Other nodes that use parameters, such as a penalty on them, belong to no neuron.
     """
     owners: dict[Value, tuple[int, int, Neuron]] = {}
     sums: set[Value] = set()
@@ -237,7 +236,7 @@ def _owners(
 
 
 def _summed(node: Value, of_parameter: dict[Value, tuple[int, int, Neuron]]) -> tuple[int, int, Neuron] | None:
-    """Return the neuron whose weighted sum a node is: a dot of all its weights with what is no parameter."""
+    """Return the neuron whose weighted sum a node is: a dot of all its weights with operands that are no parameters."""
     if not is_dot(node):
         return None
     bias, *factors = node._operands
@@ -255,7 +254,7 @@ def _summed(node: Value, of_parameter: dict[Value, tuple[int, int, Neuron]]) -> 
 
 
 def neurons_by_layer(model: Module) -> list[list[Neuron]]:
-    """Return the neurons of a model by layers: of an MLP its own, of another module those found in it."""
+    """Return the neurons of a model by layers: the layers of an MLP, or those found inside of another module."""
     if isinstance(model, MLP):
         return [layer.neurons for layer in model.layers]
     if isinstance(model, Layer):
@@ -268,15 +267,17 @@ def neurons_by_layer(model: Module) -> list[list[Neuron]]:
     return found
 
 
-def _words(layers: Sequence[Sequence[Neuron]], k: int, n: int, way: str) -> tuple[str, list[str]]:
-    """Return the title of a neuron's or a layer's box, and what it holds."""
+def function_of(neuron: Neuron) -> str:
+    """Return the name of a neuron's activation, "linear" if it has none."""
+    return (neuron.activation.name or neuron.activation.label) if neuron.nonlin else "linear"
+
+
+def _title_and_lines(layers: Sequence[Sequence[Neuron]], k: int, n: int, unit: str) -> tuple[str, list[str]]:
+    """Return the title of the box of a neuron or a layer, and the lines below it."""
     neuron = layers[k][n]
-    activation = neuron.activation.name or neuron.activation.label
-    function = activation if neuron.nonlin else "linear"
-    if way == "layers":
+    function = function_of(neuron)
+    if unit == "layers":
         parameters = sum(len(each.parameters()) for each in layers[k])
-        many = len(layers[k])
-        return f"layer {k + 1}", [f"{many} neuron{'s' * (many > 1)}, {function}", f"{parameters:,} parameters"]
+        return f"layer {k + 1}", [f"{counted(len(layers[k]), 'neuron')}, {function}", f"{parameters:,} parameters"]
     bias = ", a bias" if neuron.b is not None else ""
-    many = len(neuron.w)
-    return f"layer {k + 1}, neuron {n + 1}", [f"{many} weight{'s' * (many > 1)}{bias}", function]
+    return f"layer {k + 1}, neuron {n + 1}", [f"{counted(len(neuron.w), 'weight')}{bias}", function]

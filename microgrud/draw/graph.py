@@ -1,4 +1,4 @@
-"""What there is to draw of a graph: its nodes in topological order, what each is, and the local derivatives."""
+"""Graphs to draw: their nodes in topological order, the kind of each node, and the local derivatives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..nn.module import Module
 
 
 class Kind(enum.Enum):
-    """What a value is in the graph."""
+    """The kind of a value in a graph."""
 
     ROOT = "root"
     PARAMETER = "parameter"
@@ -27,12 +27,12 @@ class Graph:
     """A graph to be drawn.
 
     Attributes:
-        roots: the nodes it was asked for.
-        order: every node that these depend on, each after its parents.
-        kinds: what each node is.
-        names: what each node with a name is called.
-        differentiated: the nodes that a backward pass has been through: those with a grad other than 0, and what they
-            were computed from.
+        roots: the nodes that the graph was read from.
+        order: the roots and every node that they depend on, each after its parents.
+        kinds: the kind of each node.
+        names: the names of the nodes that have one.
+        differentiated: the nodes that a backward pass has visited: those with a grad other than 0, and every node that
+            these depend on.
     """
 
     roots: list[Value]
@@ -42,24 +42,24 @@ class Graph:
     differentiated: set[Value] = field(default_factory=set)
 
     def shows_grad(self, node: Value) -> bool:
-        """Tell whether the grad of a node is known: a 0 is one where a backward pass has been, and else a dash."""
+        """Return whether a backward pass has computed the grad of a node; it is drawn as a dash otherwise."""
         return node in self.differentiated
 
 
 def read_graph(
     root: Value | Sequence[Value], parameters: Any = None, inputs: Any = None, names: Mapping[Value, str] | None = None
 ) -> Graph:
-    """Collect the nodes that one root or several depend on, and tell what each is.
+    """Collect the nodes that one root or several depend on, with the kind and the name of each.
 
     Args:
         root: a Value, or several.
-        parameters: a Module, or Values: the leaves among them are parameters, and have the names the module gives them.
-        inputs: a Value or Values, nested as you like: the leaves that are the inputs.
+        parameters: a Module, or Values: the leaves among them are parameters, named as in the module.
+        inputs: a Value, or Values in lists nested as you like: the leaves among them are inputs.
         names: more names.
 
     Raises:
-        TypeError: for what is neither a Value nor a sequence of them, and for names that are not a mapping from Values.
-        ValueError: for no Value at all.
+        TypeError: if `root` is neither a Value nor a sequence of them, or `names` is no mapping from Values.
+        ValueError: if `root` is an empty sequence.
     """
     roots = list(dict.fromkeys(_values(root, "root")))
     if not roots:
@@ -78,7 +78,7 @@ def read_graph(
         known_parameters = set(parameters.parameters())
     else:
         known_parameters = set(_values(parameters, "parameters")) if parameters is not None else set()
-    own_names.update(_checked(names))  # later than the module's: who names a parameter means it
+    own_names.update(_checked(names))  # names given explicitly override those of the module
     known_inputs = set(_values(inputs, "inputs")) if inputs is not None else set()
     for node in graph.order:
         graph.kinds[node] = _kind(node, known_parameters, known_inputs)
@@ -90,7 +90,7 @@ def read_graph(
 
 
 def _differentiated(order: Sequence[Value]) -> set[Value]:
-    """Return the nodes whose grad a backward pass has computed, be it 0: those below any that has received one."""
+    """Return the nodes with a grad other than 0 and all nodes below them: a backward pass has visited these."""
     found: set[Value] = set()
     for node in reversed(order):
         if node.grad != 0.0:
@@ -119,10 +119,10 @@ def _kind(node: Value, parameters: set[Value], inputs: set[Value]) -> Kind:
     return Kind.PARAMETER if node in parameters else Kind.LEAF
 
 
-def _values(given: Any, argument: str) -> list[Value]:
-    """Flatten Values and nested sequences of them; numbers among inputs, which have no node, are left out."""
+def _values(nested: Any, argument: str) -> list[Value]:
+    """Flatten Values and nested sequences of them; numbers among inputs have no node and are left out."""
     found: list[Value] = []
-    waiting = [given]
+    waiting = [nested]
     while waiting:
         item = waiting.pop()
         if isinstance(item, Value):
@@ -135,15 +135,16 @@ def _values(given: Any, argument: str) -> list[Value]:
 
 
 class _Nothing(float):
-    """A local derivative of 0 through which nothing is passed on, not even an infinite adjoint."""
+    """A local derivative of 0 that passes nothing on, not even an infinite adjoint."""
 
 
-#: Where the result does not depend on an operand: the rules say None there, and 0 where the derivative happens to be 0.
+#: The local derivative with respect to an operand that the result does not depend on. The rules of operations return
+#: None for it, and 0 for a derivative that happens to be 0.
 NOTHING = _Nothing(0.0)
 
 
 def times(adjoint: float, slope: float) -> float:
-    """Return what is passed on: the product, as the engine has it.
+    """Return the share that is passed on: the product, or NOTHING if either factor is, as in the engine.
 
     >>> times(float("inf"), 0.0), times(float("inf"), NOTHING)
     (nan, 0.0)
@@ -152,10 +153,9 @@ def times(adjoint: float, slope: float) -> float:
 
 
 def local_derivatives(node: Value) -> list[float | None]:
-    """Return the derivative of a node by each of its operands, the numbers as they stand.
+    """Return the derivative of a node with respect to each of its operands, at their present numbers.
 
-    None stands for what is no operand to differentiate by (a constant), and for what is not known (a node built by
-    hand, a rule that raises).
+    It is None for a constant, and where it is unknown because the node was built by hand or its rule raises.
 
     >>> x, y = Value(3.0), Value(4.0)
     >>> local_derivatives(x * y), local_derivatives(x * 2.0)
@@ -170,24 +170,24 @@ def local_derivatives(node: Value) -> list[float | None]:
     wanted = [k for k, x in enumerate(operands) if isinstance(x, Value)]
     try:
         found = operation.local_derivatives(node.data, xs, wanted)
-    except Exception:  # the rule may be the user's own; a picture has no place for what it raises
+    except Exception:  # the rule may be the user's own; a picture is drawn even if it fails
         return slopes
     for k, slope in zip(wanted, found):
         slopes[k] = NOTHING if slope is None else float(slope)
     return slopes
 
 
-#: Of more operands than this, those in the middle are left out of a picture.
+#: The most operands that are drawn; of more, those in the middle are left out.
 MOST_OPERANDS = 24
 
 
 def is_dot(node: Value) -> bool:
-    """Tell whether a node is a sum of products: of a bias, all the first factors and all the second ones."""
+    """Return whether a node is a sum of products; its operands are a bias, all first factors and all second ones."""
     return getattr(node._operation, "name", "") == "dot"
 
 
 def shown_of(count: int, most: int) -> list[int]:
-    """Return so many indices: all, or the first and the last of very many.
+    """Return all indices below `count` if there are at most `most`, or else the first and the last ones.
 
     >>> shown_of(5, 6), shown_of(100, 6)
     ([0, 1, 2, 3, 4], [0, 1, 2, 97, 98, 99])
@@ -200,7 +200,7 @@ def shown_of(count: int, most: int) -> list[int]:
 def shown_operands(node: Value) -> list[int]:
     """Return the indices of the operands that a picture shows: all, or the first and the last of very many.
 
-    Of a dot they are the first and the last pairs: a factor without the other says nothing.
+    For a dot these are the first and the last pairs of factors.
 
     >>> from microgrud import dot, sum
     >>> xs = [Value(1.0)] * 1000
@@ -217,14 +217,15 @@ def shown_operands(node: Value) -> list[int]:
 
 @dataclass
 class Summary:
-    """A graph in figures.
+    """The size of a graph in figures.
 
     Attributes:
-        nodes: how many nodes it has.
-        leaves: how many of them are leaves.
-        operations: how many nodes each operation made, the most frequent first.
-        depth: how many operations lie on the longest path from a leaf to a root.
-        widest: how many nodes the widest level has; a node's level is the longest path to it from a leaf.
+        nodes: the number of nodes.
+        leaves: the number of leaves among them.
+        operations: the number of nodes that each operation made, the most frequent first.
+        depth: the number of operations on the longest path from a leaf to a root.
+        widest: the number of nodes on the widest level; the level of a node is the length of the longest path to it
+            from a leaf.
         widest_level: the number of that level.
     """
 
@@ -236,7 +237,7 @@ class Summary:
     widest_level: int
 
     def lines(self) -> list[str]:
-        """Return the figures in words, for a person."""
+        """Return the figures as lines of text."""
         most = list(self.operations.items())
         shown = ", ".join(f"{count:,} {symbol or 'built by hand'}" for symbol, count in most[:8])
         more = f", {sum(count for _, count in most[8:]):,} others" if len(most) > 8 else ""
@@ -249,21 +250,21 @@ class Summary:
         return "\n".join(self.lines())
 
 
-def counted(count: int, what: str) -> str:
-    """Return a number with a noun, in the plural where it takes that."""
-    plural = "leaves" if what == "leaf" else f"{what}s"
-    return f"{count:,} {what if count == 1 else plural}"
+def counted(count: int, noun: str) -> str:
+    """Return a number with a noun, in the plural unless the number is 1."""
+    plural = "leaves" if noun == "leaf" else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else plural}"
 
 
 def summary(root: Value | Sequence[Value]) -> Summary:
-    """Count what a graph is made of: its nodes by operation, its depth, its widest level.
+    """Count the nodes of a graph by operation, its depth and its widest level.
 
     Args:
         root: a Value, or several.
 
     Raises:
-        TypeError: for what is neither a Value nor a sequence of them.
-        ValueError: for no Value at all.
+        TypeError: if `root` is neither a Value nor a sequence of them.
+        ValueError: if `root` is an empty sequence.
 
     >>> x = Value(2.0)
     >>> print(summary(x * x + x * 3.0))
@@ -274,7 +275,7 @@ def summary(root: Value | Sequence[Value]) -> Summary:
 
 
 def summarise(order: Sequence[Value]) -> Summary:
-    """Count what nodes in topological order are made of; operands that are not among them do not count."""
+    """Count nodes in topological order, by operation and by level; operands that are not among them do not count."""
     levels: dict[Value, int] = {}
     for node in order:
         levels[node] = max((levels[x] + 1 for x in node._operands if isinstance(x, Value) and x in levels), default=0)

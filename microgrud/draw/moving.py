@@ -1,7 +1,7 @@
 """One picture of a graph for all steps of the backward pass: a script changes its numbers, tints and outlines.
 
-Graphviz draws it once. What it writes is made smaller here, for a notebook keeps it: each box, circle and edge becomes
-one group of shapes and texts, with a tooltip, and with the numbers of the nodes that a script goes by.
+Graphviz draws it once. The SVG is stripped down because notebooks store it: each box, circle and edge becomes one group
+of shapes and texts, with a tooltip, and with the number of its node as an attribute for the script.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from xml.etree import ElementTree
 Element = ElementTree.Element
 
 _TITLE = "{http://www.w3.org/1999/xlink}title"
-#: What inline SVG does without, or has once for all texts; ids would stand twice where two pictures are on a page.
+#: Attributes that inline SVG does not need, or that are set once for all texts. Ids would clash between two pictures.
 _DROPPED = {"id", "font-family", "{http://www.w3.org/XML/1998/namespace}space"}
 #: The distance of text from the edge of its cell, in points: Graphviz's CELLPADDING of the boxes.
 _PADDING = 3.0
 
 
 def moving_picture(svg: str, exact: Mapping[int, str]) -> str:
-    """Return a picture of which a script can change the grads, and which is a picture without one too.
+    """Return the SVG of a picture in which a script can change the grads; without the script it is a plain picture.
 
-    The group of a box has `data-node`, the number k of its node `vk`, and `data-says`, its tooltip without the grad; in
-    it are the number `.grad`, which keeps its place at the right whatever its length, and the cell `.tint`. Whatever is
-    emphasised at the turn of a node has its number as `data-turn`.
+    The group of a box has the attributes `data-node`, the number k of its node `vk`, and `data-says`, its tooltip
+    without the grad. It contains the number `.grad`, which stays right-aligned whatever its length, and the cell
+    `.tint`. Everything that is highlighted at the turn of a node has the number of the node as `data-turn`.
 
     Args:
-        svg: what Graphviz wrote of a Picture that is marked.
-        exact: the grads that are shown, in full, for the tooltips.
+        svg: the output of Graphviz for a Picture whose `marked` is True.
+        exact: the grads in full, for the tooltips.
     """
     drawn = ElementTree.fromstring(svg)
     (graph,) = (child for child in drawn if _tag(child) == "g")
@@ -47,7 +47,7 @@ def moving_picture(svg: str, exact: Mapping[int, str]) -> str:
 
 
 def _group(drawn: Element, exact: Mapping[int, str]) -> Element:
-    """Return a box, a circle or an edge."""
+    """Return the stripped group of a box, a circle or an edge."""
     numbers = dict(re.findall(r"\b(box|turn)-v(\d+)", drawn.get("class", "")))
     group = Element("g")
     says = next((each.attrib[_TITLE] for each in drawn.iter() if _TITLE in each.attrib), "")
@@ -70,7 +70,7 @@ def _group(drawn: Element, exact: Mapping[int, str]) -> Element:
 
 
 def _free_grad(box: Element) -> None:
-    """Mark what changes in a box: the last row is that of the grad, and the row before it that of the data."""
+    """Mark the parts of a box that change: its last row is the grad, the row before it the data."""
     texts, cell = box.findall("text"), box.findall("polygon")[-1]
     right = max(float(point.split(",")[0]) for point in cell.attrib["points"].split())
     for number in (texts[-3], texts[-1]):
@@ -78,17 +78,17 @@ def _free_grad(box: Element) -> None:
         number.set("text-anchor", "end")
     texts[-1].set("class", "grad")
     cell.set("class", "tint")
-    for round_one in box.findall("path"):  # its corners are drawn over those of the cells, which would cut them
-        ElementTree.SubElement(box, "path", round_one.attrib | {"fill": "none"})
-        round_one.set("stroke", "none")
+    for rounded in box.findall("path"):  # a rounded outline is drawn again, over the corners of the cells
+        ElementTree.SubElement(box, "path", rounded.attrib | {"fill": "none"})
+        rounded.set("stroke", "none")
 
 
 def _bare(drawn: Element) -> Element:
-    """Return a shape or a text with what there is to see of it."""
+    """Return a shape or a text with its visible attributes only."""
     attributes = {name: value for name, value in drawn.attrib.items() if name not in _DROPPED}
     if attributes.get("text-anchor") == "start":
         del attributes["text-anchor"]
-    if attributes.get("stroke") == "transparent":  # so older versions of Graphviz say that there is none
+    if attributes.get("stroke") == "transparent":  # older versions of Graphviz write this for "none"
         attributes["stroke"] = "none"
     bare = Element(_tag(drawn), attributes)
     bare.text = drawn.text

@@ -5,19 +5,18 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..nn.layers import MLP, Neuron
 from ..nn.module import Module
-from .folding import neurons_by_layer
+from .folding import function_of, neurons_by_layer
+from .graph import counted, shown_of
+from .rendering import Drawing
 from .style import BROKEN, FAINT, PORTS, hue, literal, plain, short
 
-if TYPE_CHECKING:
-    from .rendering import Drawing
-
-#: Of a layer with more neurons than this, those in the middle are left out.
+#: The most neurons of a layer that are drawn; a larger layer is drawn without its middle.
 _MOST_NEURONS = 10
-#: Of a neuron, in inches.
+#: The diameter of a neuron, in inches.
 _DIAMETER = "0.62"
 _BROKEN_NEURON = {"style": "filled,dotted", "color": BROKEN, "penwidth": "2.5"}
 
@@ -32,23 +31,23 @@ def draw_network(
 ) -> None:
     """Draw the neurons of a model in layers, and its weights as lines: the thicker the larger, dashed below 0.
 
-    Weights and biases that have become NaN or infinite are dotted, and counted below the picture.
+    Weights and biases that are NaN or infinite are dotted, and counted below the picture.
 
     Args:
         model: a model that holds neurons.
-        drawing: where to.
-        digits: how many digits numbers have.
-        names: names of the inputs, which are x1, x2, ... without any, as in decision regions.
-        outputs: names of the outputs, which stand behind them.
-        rankdir: where the drawing grows to.
+        drawing: the drawing to add them to.
+        digits: the number of significant digits.
+        names: the names of the inputs, by default x1, x2, ... as in decision regions.
+        outputs: the names of the outputs, written behind the last layer.
+        rankdir: the direction in which the drawing grows.
 
     Raises:
-        ValueError: for a model without neurons, or another number of names than inputs, or than outputs.
+        ValueError: for a model without neurons, or if the number of names is not that of inputs or outputs.
     """
     layers = neurons_by_layer(model)
     if not layers:
         raise ValueError(
-            f"draw: expected a Value, or a module with neurons in it, got {type(model).__name__} without any"
+            f"draw: expected a Value, or a module that holds neurons, got {type(model).__name__} with none"
         )
     inputs = len(layers[0][0].w)
     if names and len(names) != inputs:
@@ -76,20 +75,13 @@ def draw_network(
 
 
 def _broken(layers: Sequence[Sequence[Neuron]]) -> list[str]:
-    """Say how many parameters of the neurons are no finite numbers."""
+    """Return a line that counts the weights and biases that are NaN or infinite, if there are any."""
     neurons = [neuron for layer in layers for neuron in layer]
     weights = sum(not math.isfinite(w.data) for neuron in neurons for w in neuron.w)
     biases = sum(neuron.b is not None and not math.isfinite(neuron.b.data) for neuron in neurons)
-    words = [f"{weights:,} weight{'s' * (weights > 1)}"] if weights else []
+    words = [counted(weights, "weight")] if weights else []
     words += [f"{biases:,} bias{'es' * (biases > 1)}"] if biases else []
     return [f"dotted: {' and '.join(words)} NaN or infinite"] if words else []
-
-
-def _shown(count: int) -> list[int]:
-    if count <= _MOST_NEURONS:
-        return list(range(count))
-    half = _MOST_NEURONS // 2
-    return [*range(half), *range(count - half, count)]
 
 
 def _column(
@@ -101,7 +93,7 @@ def _column(
     **attributes: Any,
 ) -> list[str | None]:
     """Draw a column of nodes in their order, and return their ids; None for those that are left out."""
-    shown = _shown(len(labels))
+    shown = shown_of(len(labels), _MOST_NEURONS)
     ids = {k: f"{prefix}{k}" for k in shown}
     column = list(ids.values())
     with drawing.subgraph() as rank:
@@ -113,7 +105,7 @@ def _column(
             rest = f"{prefix}rest"
             rank.node(rest, f"{len(labels) - len(shown):,} more", shape="plaintext", fontcolor=FAINT, height="0.2")
             column.insert(len(shown) // 2, rest)
-        for upper, lower in itertools.pairwise(column):  # they keep the order
+        for upper, lower in itertools.pairwise(column):  # invisible edges keep the order
             rank.edge(upper, lower, style="invis")
     return [ids.get(k) for k in range(len(labels))]
 
@@ -122,7 +114,7 @@ def _neurons(drawing: Drawing, number: int, neurons: Sequence[Neuron], digits: i
     """Draw a layer, and return the ids of its neurons."""
     functions, tooltips, looks = [], [], []
     for k, neuron in enumerate(neurons, 1):
-        function = (neuron.activation.name or neuron.activation.label) if neuron.nonlin else "linear"
+        function = function_of(neuron)
         bias = "none" if neuron.b is None else short(neuron.b.data, digits)
         functions.append(function)
         tooltips.append(f"layer {number}, neuron {k}: bias {bias}, {function}")
@@ -147,7 +139,7 @@ def _weights(
                 "color": hue(weight.data, 0.35 + 0.65 * size),
             }
         tooltip = f"weight {weight.data!r}, grad {weight.grad!r}"
-        # From one port, so that no line crosses the boxes of other inputs.
+        # All lines leave from one port, so that none crosses the boxes of other inputs.
         drawing.edge(tail, head, arrowhead="none", tailport=port, tooltip=tooltip, **look)
 
 

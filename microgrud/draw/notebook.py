@@ -1,4 +1,4 @@
-"""What a notebook shows of a Value, a Module or a compiled function that ends a cell."""
+"""Notebook display of a Value, a Module or a compiled function at the end of a cell."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .rendering import fitting
 
 
 def mimebundle(shown: Value | Module | Compiled) -> dict[str, str]:
-    """Return the picture of a graph, a network or a recording, and its text, for the display of a notebook.
+    """Return the picture of a graph, a network or a recording, and its text, for the display in a notebook.
 
-    Large graphs are drawn in part, with a box that says what the rest holds, and large layers without their middle. A
-    leaf, which has no graph, a module without neurons and a function without recordings are shown as text.
+    Large graphs are drawn in part, with a box that counts the rest, and large layers without their middle. A leaf,
+    which has no graph, a module without neurons and a function without recordings are shown as text.
 
     >>> list(mimebundle(Value(2.0) * 3.0))
     ['text/plain', 'image/svg+xml']

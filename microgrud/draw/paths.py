@@ -1,4 +1,4 @@
-"""`explain`: along which paths a leaf acts on a root, and how much of the gradient each carries."""
+"""`explain`: the paths along which a leaf influences a root, and the share of the gradient that each carries."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from .folding import neuron_of_each
 from .graph import NOTHING, local_derivatives, read_graph, times
 from .style import short
 
-#: Of a path with more steps, or more factors, than this, those in the middle are left out of its line.
+#: The most steps, or factors, in the line of a path; of more, those in the middle are left out.
 _MOST_STEPS = 12
 
 
 @dataclass(frozen=True, eq=False)
-class Path:
-    """One path from a leaf to a root.
+class GradientPath:
+    """One path from a leaf to a root, public as `microgrud.draw.Path`.
 
     Attributes:
-        nodes: from the leaf to the root.
-        slopes: the local derivatives on the way, one fewer than nodes.
-        product: their product: what the path adds to the gradient.
-        share: the product as a part of the gradient; NaN where that is 0, infinite or NaN.
-        steps: the way in words: what each node is called, or, of a model that is known, which neuron made it.
+        nodes: the nodes from the leaf to the root.
+        slopes: the local derivatives along the path, one fewer than nodes.
+        product: the product of the slopes: the part of the gradient that the path contributes.
+        share: the product divided by the gradient; NaN if the gradient is 0, infinite or NaN.
+        steps: the path in words: the name of each node or, with a model, the neuron that made it.
     """
 
     nodes: tuple[Value, ...]
@@ -47,18 +47,17 @@ class Path:
 
 @dataclass(frozen=True)
 class Explanation:
-    """How a leaf acts on a root.
+    """The influence of a leaf on a root.
 
     Attributes:
-        gradient: the derivative of the root by the leaf: the sum over all paths.
-        paths: the strongest of them, the strongest first.
-        path_count: how many paths there are in all, but for those that nothing comes along: through a node whose own
-            gradient is 0.
-        depends: whether the root depends on the leaf, be it along such paths alone.
+        gradient: the derivative of the root with respect to the leaf: the sum over all paths.
+        paths: the strongest paths, the strongest first.
+        path_count: the number of all paths, without those through a node whose own gradient is 0, which carry nothing.
+        depends: whether the root depends on the leaf, even if only along paths that carry nothing.
     """
 
     gradient: float
-    paths: tuple[Path, ...]
+    paths: tuple[GradientPath, ...]
     path_count: int
     depends: bool = True
 
@@ -72,12 +71,12 @@ class Explanation:
     def _heading(self) -> str:
         words = f"gradient {short(self.gradient, 4)} over {_count(self.path_count)} path{'s' * (self.path_count != 1)}"
         if self.path_count == 1:
-            return f"{words}; it is"
+            return words
         one = len(self.paths) == 1
         strongest = "the strongest" if one else f"the strongest {len(self.paths)}"
         if self.gradient == 0.0 and self.paths[0].product != 0.0:
             return f"{words}, which cancel; {strongest}"
-        if self.gradient == 0.0 or not math.isfinite(self.gradient):  # there is nothing that they could be a part of
+        if self.gradient == 0.0 or not math.isfinite(self.gradient):  # the paths have no shares then
             return f"{words}; {strongest}"
         carried = _percent(sum(path.share for path in self.paths))
         return f"{words}; {strongest} {'carries' if one else 'carry'} {carried}"
@@ -96,24 +95,24 @@ def explain(
 ) -> Explanation:
     """Find the strongest paths from a leaf to a root: those with the largest products of local derivatives.
 
-    The derivative of the root by the leaf is the sum of the products of the local derivatives along all paths between
-    them (the chain rule, for many variables). An MLP has more paths than can be listed; the k strongest of each node
-    are those of its parents, prolonged, so that they are found in one walk over the graph. As in the backward pass, a
-    node whose own gradient is 0 passes nothing on: there are no paths through it.
+    The derivative of the root with respect to the leaf is the sum, over all paths between them, of the product of the
+    local derivatives along the path (the chain rule for many variables). An MLP has more paths than can be listed. The
+    k strongest paths to a node extend the k strongest paths to its parents, so that one walk over the graph finds them.
+    As in the backward pass, a node whose own gradient is 0 passes nothing on: no path leads through it.
 
     Args:
-        root: the node that is differentiated.
+        root: the node to differentiate.
         leaf: the leaf, or a node in between.
-        k: how many paths are kept: an integer, at least 1.
-        model: the Module that made the graph: paths tell which of its neurons they go through.
+        k: the number of paths to keep: an integer, at least 1.
+        model: the Module that made the graph: paths name the neurons that they go through.
         names: names for nodes without a label.
 
     Returns:
-        the gradient, the strongest paths, and how many paths there are.
+        the gradient, the strongest paths, and the number of paths.
 
     Raises:
-        TypeError: for a root, a leaf or a model that is none, or a k that is no integer.
-        ValueError: if k is less than 1, or a node on the way was built by hand, and has no local derivatives on record.
+        TypeError: if the root or the leaf is no Value, the model no Module, or k no integer.
+        ValueError: if k is less than 1, or a node on a path was built by hand and has no known local derivatives.
 
     >>> x = Value(3.0, label="x")
     >>> print(explain(x * x + 2.0 * x, x))
@@ -127,19 +126,19 @@ def explain(
     >>> explain(model([x]), x, model=model).paths[0].steps
     ('x', 'layer 1, neuron 3 (dot, tanh)', 'layer 2, neuron 1 (dot)')
     """
-    for name, given in (("root", root), ("leaf", leaf)):
-        if not isinstance(given, Value):
-            raise TypeError(f"{name}: expected a Value, got {type(given).__name__}")
+    for name, node in (("root", root), ("leaf", leaf)):
+        if not isinstance(node, Value):
+            raise TypeError(f"{name}: expected a Value, got {type(node).__name__}")
     if model is not None and not isinstance(model, Module):
         raise TypeError(f"model: expected a Module, got {type(model).__name__}")
     check_numbers(k=k)
     graph = read_graph(root, model, None, names)
     order = graph.order
-    slopes_of = _slopes_on_the_way(order, leaf)
+    slopes_of = _slopes_after(leaf, order)
     if root is not leaf and root not in slopes_of:
         return Explanation(0.0, (), 0, depends=False)
     adjoints = _adjoints(order, slopes_of)
-    # A path to a node: its product, then the operand and the rank among that operand's paths that it prolongs.
+    # A path to a node: its product, the operand before the node, the rank of the path to that operand, the last slope.
     best: dict[Value, list[tuple[float, Value | None, int, float]]] = {leaf: [(1.0, None, 0, 1.0)]}
     counts: dict[Value, int] = {leaf: 1}
     for node, slopes in slopes_of.items():
@@ -147,12 +146,12 @@ def explain(
         if not parents or adjoints.get(node, 0.0) == 0.0:
             continue
         counts[node] = sum(counts[x] for _, x in parents)
-        prolonged = (
-            (_prolonged(product, slopes[i]), x, rank, slopes[i])
+        extended = (
+            (_extended(product, slopes[i]), x, rank, slopes[i])
             for i, x in parents
             for rank, (product, *_) in enumerate(best[x])
         )
-        best[node] = heapq.nlargest(k, prolonged, key=lambda path: _strength(path[0]))
+        best[node] = heapq.nlargest(k, extended, key=lambda path: _strength(path[0]))
     gradient = adjoints.get(leaf, 0.0)
     if root not in counts:
         return Explanation(gradient, (), 0)
@@ -161,25 +160,25 @@ def explain(
     for rank in range(len(best[root])):
         nodes, slopes, product = _walked_back(best, root, rank)
         share = product / gradient if gradient and math.isfinite(gradient) else math.nan
-        paths.append(Path(nodes, slopes, product, share, _steps(nodes, graph.names, neurons)))
+        paths.append(GradientPath(nodes, slopes, product, share, _steps(nodes, graph.names, neurons)))
     return Explanation(gradient, tuple(paths), counts[root])
 
 
-def _prolonged(product: float, slope: float) -> float:
-    """Return the product along a path that goes on towards the root.
+def _extended(product: float, slope: float) -> float:
+    """Return the product along a path after one more step towards the root.
 
-    A backward pass comes from there: behind a slope of 0 nothing is passed on, not even through an infinite one.
+    The backward pass runs from the root: after a slope of 0 it passes nothing on, not even through an infinite slope.
     """
     found = times(product, slope)
     return 0.0 if slope == 0.0 and found is not NOTHING else found
 
 
 def _strength(product: float) -> float:
-    """Return by what paths are ranked: one that makes the gradient NaN comes before all others."""
+    """Return the sort key of a path: a path that makes the gradient NaN comes first."""
     return math.inf if math.isnan(product) else abs(product)
 
 
-def _slopes_on_the_way(order: Sequence[Value], leaf: Value) -> dict[Value, Sequence[float]]:
+def _slopes_after(leaf: Value, order: Sequence[Value]) -> dict[Value, Sequence[float]]:
     """Return the local derivatives of the nodes that depend on a leaf, in topological order."""
     slopes: dict[Value, Sequence[float]] = {}
     for node in order:
@@ -189,9 +188,9 @@ def _slopes_on_the_way(order: Sequence[Value], leaf: Value) -> dict[Value, Seque
 
 
 def _adjoints(order: Sequence[Value], slopes_of: Mapping[Value, Sequence[float]]) -> dict[Value, float]:
-    """Return the derivative of the last node by each that something comes to, summed in the order of the engine.
+    """Return the derivatives of the last node with respect to the others, summed in the order of the engine.
 
-    Nodes that do not depend on the leaf are left out: nothing comes through them to those that do.
+    Nodes that do not depend on the leaf pass nothing on here: they cannot contribute to those that do.
     """
     adjoints = {order[-1]: 1.0}
     for node in reversed(order):
@@ -208,8 +207,8 @@ def _slopes(node: Value) -> Sequence[float]:
     slopes = local_derivatives(node)
     if any(slope is None and isinstance(x, Value) for slope, x in zip(slopes, node._operands)):
         raise ValueError(
-            f"the node {node._op or 'built by hand'!r} has no local derivatives on record: it was built by hand, or "
-            "its rule raises; make the operation with microgrud.custom_op"
+            f"explain: expected operations with known local derivatives, got a node {node._op or 'without a name'!r} "
+            "that was built by hand, or whose rule raises; make the operation with microgrud.custom_op"
         )
     return [0.0 if slope is None else slope for slope in slopes]
 
@@ -217,7 +216,7 @@ def _slopes(node: Value) -> Sequence[float]:
 def _walked_back(
     best: dict[Value, list[tuple[float, Value | None, int, float]]], root: Value, rank: int
 ) -> tuple[tuple[Value, ...], tuple[float, ...], float]:
-    """Follow a path back from the root; return its nodes and slopes, from the leaf on, and its product."""
+    """Follow a path back from the root; return its nodes and slopes, in order from the leaf, and its product."""
     product = best[root][rank][0]
     nodes, slopes = [root], []
     node: Value | None = root
@@ -236,7 +235,7 @@ def _walked_back(
 def _steps(
     nodes: Sequence[Value], names: Mapping[Value, str], neurons: Mapping[Value, tuple[int, int]]
 ) -> tuple[str, ...]:
-    """Say what a path goes through; the nodes that one neuron made are one step, with its operations behind it."""
+    """Return the steps of a path in words; the nodes of one neuron are one step, with its operations in brackets."""
     steps: list[str] = []
     for place, made in itertools.groupby(nodes, neurons.get):
         if place is None:
@@ -256,7 +255,7 @@ def _named(node: Value, name: str) -> str:
 
 
 def _shortened(words: Sequence[str]) -> list[str]:
-    """Return words that fit into a line: of very many the first and the last, and between them how many there are."""
+    """Return words that fit into a line: if there are very many, the first, a count of the middle, and the last."""
     if len(words) <= _MOST_STEPS:
         return list(words)
     half = _MOST_STEPS // 2
@@ -264,7 +263,7 @@ def _shortened(words: Sequence[str]) -> list[str]:
 
 
 def _count(paths: int) -> str:
-    """Write a count, of very many its size alone; there may be more than a float can hold."""
+    """Write a count, rounded to a power of ten if it is huge; it may be larger than any float."""
     if paths < 10**15:
         return f"{paths:,}"
     size = math.log10(paths)

@@ -1,4 +1,4 @@
-"""`backprop_steps`: the backward pass as a player for a notebook or a page of its own."""
+"""`backprop_steps`: the backward pass as a player, for a notebook or for a page of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..engine import Value
 from .digraph import Picture
 from .drawing import check_settings, new_drawing
 from .folding import view
-from .frames import Frame, Moment, frames_of, names_of_all
+from .frames import Frame, Snapshot, frames_of, names_of_all
 from .graph import Graph, read_graph
 from .moving import moving_picture
 from .rendering import fitting
@@ -28,7 +28,7 @@ from .style import ACTIVE, short, tint
 class BackpropSteps(Sequence[Frame]):
     """The frames of a backward pass: a sequence, and in a notebook a player.
 
-    They are those of the graph as it was when they were made, whatever a program sets its numbers to afterwards.
+    The frames keep the numbers that the graph had when they were made.
 
     Attributes:
         root: the root.
@@ -36,10 +36,10 @@ class BackpropSteps(Sequence[Frame]):
     """
 
     def __init__(
-        self, root: Value, graph: Graph, moment: Moment, frames: list[Frame], rankdir: str, digits: int
+        self, root: Value, graph: Graph, snapshot: Snapshot, frames: list[Frame], rankdir: str, digits: int
     ) -> None:
         self.root, self.frames = root, frames
-        self._graph, self._moment, self._rankdir, self._digits = graph, moment, rankdir, digits
+        self._graph, self._snapshot, self._rankdir, self._digits = graph, snapshot, rankdir, digits
 
     @overload
     def __getitem__(self, index: int) -> Frame: ...
@@ -58,7 +58,7 @@ class BackpropSteps(Sequence[Frame]):
         return "\n".join(f"{k}. {frame.sentence}" for k, frame in enumerate(self.frames))
 
     def html(self) -> str:
-        """Return the player as HTML that needs nothing from elsewhere: buttons, a slider, the arrow keys, space.
+        """Return the player as self-contained HTML, controlled by buttons, a slider, the arrow keys and space.
 
         Without scripts it shows the last picture, which has all gradients, and all sentences.
         """
@@ -80,11 +80,11 @@ class BackpropSteps(Sequence[Frame]):
         """Write the player as a page of its own.
 
         Args:
-            path: where to write; the name ends in .html or .htm.
+            path: the file to write; its name ends in .html or .htm.
 
         Raises:
-            ValueError: for another ending, under which no browser would show the page.
-            OSError: if it cannot be written.
+            ValueError: for another ending, since a browser would not show the page.
+            OSError: if the file cannot be written.
         """
         if Path(path).suffix.lower() not in (".html", ".htm"):
             raise ValueError(f"path: expected a name that ends in .html or .htm, got {os.fspath(path)!r}")
@@ -103,11 +103,11 @@ class BackpropSteps(Sequence[Frame]):
         printer.text(str(self))
 
     def _picture(self) -> tuple[str, dict[Value, int]]:
-        """Draw the last step, and tell by which number a script knows each node."""
+        """Draw the last step; return the picture, and the number that identifies each node for the script."""
         drawing = new_drawing("svg", self._rankdir)
         graph = self._graph
         picture = Picture(view(graph, None, None, None, len(graph.order)), drawing, self._digits, rankdir=self._rankdir)
-        picture.data, picture.slopes_noted = self._moment.data, self._moment.slopes
+        picture.data, picture.known_slopes = self._snapshot.data, self._snapshot.slopes
         picture.grads, picture.largest = self.frames[-1].grads, self._largest
         picture.marked, picture.width = True, self._width
         picture.write()
@@ -116,12 +116,9 @@ class BackpropSteps(Sequence[Frame]):
         return fitting(moving_picture(drawing.pipe("svg", encoding="utf-8"), exact)), numbers
 
     def _steps(self, numbers: dict[Value, int]) -> Iterator[str]:
-        """Write each step: its sentence, whose turn it is, and the grads that are others than the step before.
-
-        And the node to look at, which at first is the root.
-        """
+        """Yield the HTML of each step: its sentence, its node, the node to scroll to, and the grads that it changes."""
         before: dict[Value, str] = {}
-        look = str(numbers[self.root])
+        focus = str(numbers[self.root])  # the first step scrolls to the root, later ones to their own node
         for frame in self.frames:
             now = {node: repr(grad) for node, grad in frame.grads.items()}
             changed = [
@@ -131,23 +128,23 @@ class BackpropSteps(Sequence[Frame]):
             ]
             before = now
             turn = "" if frame.node is None else numbers.get(frame.node, "")
-            # Numbers and colours: there is no quote or bracket in them that could end the attribute.
+            # Numbers and colours contain no quote or bracket that could end the attribute.
             grads = json.dumps(sorted(changed), ensure_ascii=False, separators=(",", ":"))
             words = html.escape(frame.sentence)
-            yield f'<li data-turn="{turn}" data-look="{look or turn}" data-grads=\'{grads}\'>{words}</li>'
-            look = ""
+            yield f'<li data-turn="{turn}" data-focus="{focus or turn}" data-grads=\'{grads}\'>{words}</li>'
+            focus = ""
 
     @CachedAttribute
     def _largest(self) -> float:
-        """The grad that has the full tint: the largest that is finite, so that colours mean the same in all steps."""
+        """The largest finite grad of all steps: it has the full tint, so that colours mean the same in each step."""
         grads = [abs(grad) for frame in self.frames for grad in frame.grads.values()]
         return max((grad for grad in grads if math.isfinite(grad)), default=0.0)
 
     @CachedAttribute
     def _width(self) -> int:
-        """The width of the widest number, so that all of them find room in the one picture."""
+        """The width of the widest number of all steps, in points."""
         numbers = [grad for frame in self.frames for grad in frame.grads.values()]
-        numbers += self._moment.data.values()
+        numbers += self._snapshot.data.values()
         return 4 + max(len(short(x, self._digits)) for x in numbers) * 6
 
 
@@ -162,23 +159,24 @@ def backprop_steps(
 ) -> BackpropSteps:
     """Run the backward pass from a root one node at a time, and show each step.
 
-    The engine runs it, in its own order, from gradients of 0; when it is done every grad is as it was before.
+    The engine runs the pass, in its own order, starting from gradients of 0. Afterwards every grad has its former
+    value.
 
     Args:
         root: the root.
         parameters: a Module or Values whose leaves are marked as parameters; see `draw`.
         inputs: Values that are marked as inputs.
-        rankdir: where the graph grows to; see `draw`.
-        digits: how many digits numbers have.
-        max_nodes: how large a graph may be.
+        rankdir: the direction in which the graph grows; see `draw`.
+        digits: the number of significant digits.
+        max_nodes: the most nodes that the graph may have.
 
     Returns:
         the frames: a sequence, which in a notebook is a player; `.save("steps.html")` writes a page, and
-        `print(steps)` all sentences.
+        `print(steps)` prints all sentences.
 
     Raises:
-        TypeError: for what is no Value: steps are those of one root.
-        ValueError: for a graph that is too large for anyone to follow, or for arguments other than these.
+        TypeError: if the root is no Value.
+        ValueError: for a graph with more than `max_nodes` nodes, and for invalid arguments.
 
     >>> x = Value(3.0, label="x")
     >>> steps = backprop_steps(x * x)
@@ -193,9 +191,9 @@ def backprop_steps(
     graph = read_graph(root, parameters, inputs)
     if len(graph.order) > max_nodes:
         raise ValueError(
-            f"backprop_steps: a graph of {len(graph.order):,} nodes has as many steps; take a part of it, or set "
-            f"max_nodes (now {max_nodes}) if you mean it"
+            f"backprop_steps: expected a graph of at most {max_nodes} nodes, got {len(graph.order):,}, and each "
+            "operation would be a step; pass an inner node as root, or raise max_nodes"
         )
     graph.names = names_of_all(graph)
-    moment = Moment.of(graph)
-    return BackpropSteps(root, graph, moment, frames_of(root, graph, moment), rankdir, digits)
+    snapshot = Snapshot.of(graph)
+    return BackpropSteps(root, graph, snapshot, frames_of(root, graph, snapshot), rankdir, digits)

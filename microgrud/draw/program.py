@@ -1,23 +1,21 @@
-"""The picture of a compiled function: what each of its recordings computes, and the branches that it took."""
+"""The picture of a compiled function: the instructions of each recording, and the branches that it took."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..tape.compiled import Compiled
 from ..tape.listing import chosen
 from ..tape.recordings import counted
 from .graph import Kind
 from .programs import ProgramBox, ProgramView, heading, program_view
+from .rendering import Drawing
 from .style import ACTIVE, FAINT, INK, LOOKS, escaped, literal, plain
 
-if TYPE_CHECKING:
-    from .rendering import Drawing
-
-#: Of more recordings than this, where no one asks for a certain one, the first are drawn.
+#: The most recordings that are drawn, unless `path` selects one.
 _MOST_RECORDINGS = 4
 _FONT = "Helvetica"
-_TEST = {"shape": "hexagon", "style": "filled", "fillcolor": "#ffffff", "color": ACTIVE, "penwidth": "1.2"}
+_GUARD = {"shape": "hexagon", "style": "filled", "fillcolor": "#ffffff", "color": ACTIVE, "penwidth": "1.2"}
 _DASHED = {"style": "dashed", "color": ACTIVE, "arrowhead": "none"}
 
 
@@ -36,17 +34,17 @@ def draw_program(
 
     Args:
         compiled: the function.
-        drawing: where to.
-        digits: how many digits numbers have.
+        drawing: the drawing to add them to.
+        digits: the number of significant digits.
         path: the number of one recording, from 1; None for all of them, or the first four.
-        fold: "nothing", "layers", or None for what fits.
-        max_nodes: how many boxes there may be, in all.
+        fold: "nothing", "layers", or None for the first that fits.
+        max_nodes: the most boxes of all recordings together.
         model: a Module whose parameters are named.
         names: more names.
-        rankdir: where the drawing grows to.
+        rankdir: the direction in which the drawing grows.
 
     Raises:
-        ValueError: if nothing is recorded, or not the recording that was asked for.
+        ValueError: if there is no recording, or none with the number `path`.
     """
     recordings = chosen(compiled._recordings, path, model, names)
     count = len(compiled._recordings.all())
@@ -54,7 +52,7 @@ def draw_program(
         raise ValueError(f"draw: {compiled._recordings.name}: nothing is recorded yet; call it once")
     shown = list(recordings.items())[:_MOST_RECORDINGS]
     most = max(1, max_nodes // len(shown))
-    # Graphviz begins at the bottom where the graph grows to the side.
+    # In a graph that grows to the side, Graphviz places the first cluster at the bottom.
     upwards = rankdir in ("LR", "RL")
     for number, formulas in reversed(shown) if upwards else shown:
         view = program_view(formulas, fold, most, digits)
@@ -69,7 +67,7 @@ def draw_program(
             cluster.attr(**look, color=FAINT, style="rounded", penwidth="0.8", margin="10")
             _write(cluster, view, f"r{number}")
     if len(recordings) > len(shown):
-        text = f"{counted(len(recordings) - len(shown), 'more recording')}; path=... draws any one of them"
+        text = f"{counted(len(recordings) - len(shown), 'more recording')}; choose one with path=..."
         drawing.node("more", text, shape="plaintext", fontcolor=FAINT)
 
 
@@ -81,16 +79,16 @@ def _write(drawing: Any, view: ProgramView, prefix: str) -> None:
         for maker, count in box.uses.items():
             times = "once" if count == 1 else f"{count:,} times"
             drawing.edge(ids[maker], id, tooltip=f"used {times}")
-    for k, (text, looked_at) in enumerate(view.tests):
+    for k, (text, operands) in enumerate(view.guards):
         id = f"{prefix}t{k}"
-        drawing.node(id, plain(f"requires {text}"), tooltip=literal(f"requires {text}"), **_TEST)
-        for box in looked_at:
+        drawing.node(id, plain(f"requires {text}"), tooltip=literal(f"requires {text}"), **_GUARD)
+        for box in operands:
             drawing.edge(ids[box], id, **_DASHED)
 
 
 def _box(drawing: Any, box: ProgramBox, id: str) -> None:
     attributes = dict(LOOKS[box.kind].attributes)
-    if box.kind is Kind.LEAF:  # for what is not drawn
+    if box.kind is Kind.LEAF:  # the box that counts the instructions that are not drawn
         attributes = {"shape": "box3d", "style": "filled,dashed", "color": FAINT}
     attributes.setdefault("style", "filled")
     attributes |= {"width": "0.3", "height": "0.3"}  # no wider than the title

@@ -1,8 +1,8 @@
-"""What there is to draw of a recording: boxes for arguments, parameters and instructions, folded where there are many.
+"""Boxes for a recording: its arguments, parameters and instructions, folded if there are many.
 
-An instruction is one box, a sum of products too, with its formula. Where all boxes are more than there may be,
-parameters go into the boxes that use them; then instructions of one kind at one level become one box, and the arguments
-another; and then what lies in the middle is one box that says how much it is.
+Each instruction, also a sum of products, is one box with its formula. If there are too many boxes, parameters move into
+the boxes that use them. If there are still too many, the instructions of one kind at one level become one box, and so
+do the arguments. Finally, one box that counts them stands for the boxes in the middle.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from ..tape.recordings import counted
 from .graph import Kind
 from .style import short
 
-#: Ways to fold, each with fewer boxes than the one before.
-WAYS = ("nothing", "parameters", "layers")
-#: A parameter that no one uses but instructions with more of them than this is in their boxes.
+#: The degrees of folding, each with fewer boxes than the one before.
+FOLDS = ("nothing", "parameters", "layers")
+#: Parameters have boxes of their own if an instruction with at most this many of them uses them.
 _MOST_PARAMETERS = 8
-#: Of more branches than this, the others are counted.
-_MOST_TESTS = 12
-#: How long a formula may be; a longer one says what it is of.
+#: The most branches that are drawn; the others are counted.
+_MOST_GUARDS = 12
+#: The longest formula that is written out; a longer one is described by its operands.
 _LONGEST = 40
 
 
@@ -35,13 +35,13 @@ class ProgramBox:
     """A box of the picture.
 
     Attributes:
-        kind: what it stands for.
-        title: what it is called.
-        lines: what else it says.
-        level: how many instructions lie at most between it and the arguments.
-        slots: those that it stands for.
-        uses: from which boxes it takes how many numbers.
-        instruction: the one whose formula it shows.
+        kind: the kind of the values that it stands for.
+        title: the name of the first value, or of all of them.
+        lines: the lines of text below the title.
+        level: the largest number of instructions between it and the arguments.
+        slots: the slots of the values that it stands for.
+        uses: the boxes whose values it uses, and the number of uses.
+        instruction: the instruction whose formula it shows.
     """
 
     kind: Kind
@@ -55,25 +55,25 @@ class ProgramBox:
 
 @dataclass
 class ProgramView:
-    """What is drawn of a recording.
+    """The boxes and branches that are drawn of a recording.
 
     Attributes:
-        boxes: in the order of their levels.
-        tests: branches, each with the boxes that it looks at.
+        boxes: the boxes in the order of their levels.
+        guards: the branches, each with the boxes of the values that it compares.
     """
 
     boxes: list[ProgramBox]
-    tests: list[tuple[str, list[ProgramBox]]]
+    guards: list[tuple[str, list[ProgramBox]]]
 
 
 def program_view(formulas: Formulas, fold: str | None, max_nodes: int, digits: int) -> ProgramView:
-    """Choose the boxes, so that there are no more than `max_nodes`, but for one for what is left out.
+    """Choose the boxes: at most `max_nodes`, and one for those that are left out.
 
     Args:
         formulas: the recording.
-        fold: one of the ways; None for the first that fits.
-        max_nodes: how many boxes there may be.
-        digits: of the numbers of parameters.
+        fold: one of `FOLDS`; None for the first that fits.
+        max_nodes: the most boxes.
+        digits: the number of significant digits of parameters.
     """
     view = _chosen_view(formulas, fold, max_nodes, digits)
     for box in view.boxes:
@@ -83,45 +83,45 @@ def program_view(formulas: Formulas, fold: str | None, max_nodes: int, digits: i
 
 
 def _chosen_view(formulas: Formulas, fold: str | None, max_nodes: int, digits: int) -> ProgramView:
-    ways = WAYS if fold is None else (fold,)
+    folds = FOLDS if fold is None else (fold,)
     if fold is None and len(formulas.program.instructions) > max_nodes:
-        ways = WAYS[-1:]
-    for way in ways:
-        view = _with_fewer_tests(_Folding(formulas, way, digits, all_leaves=fold is not None).view, _MOST_TESTS)
-        if len(view.boxes) + len(view.tests) <= max_nodes:
+        folds = FOLDS[-1:]
+    for chosen in folds:
+        view = _with_fewer_guards(_Folding(formulas, chosen, digits, all_leaves=fold is not None).view, _MOST_GUARDS)
+        if len(view.boxes) + len(view.guards) <= max_nodes:
             return view
     if len(view.boxes) > max_nodes:
         view = _without_middle(view, max_nodes)
-    return _with_fewer_tests(view, max(1, min(_MOST_TESTS, max_nodes // 2)))
+    return _with_fewer_guards(view, max(1, min(_MOST_GUARDS, max_nodes // 2)))
 
 
 class _Folding:
-    def __init__(self, formulas: Formulas, way: str, digits: int, all_leaves: bool) -> None:
-        self.formulas, self.way, self.digits = formulas, way, digits
+    def __init__(self, formulas: Formulas, fold: str, digits: int, all_leaves: bool) -> None:
+        self.formulas, self.fold, self.digits = formulas, fold, digits
         self.outputs = set(formulas.program.outputs)
-        self.of: dict[int, ProgramBox] = {}  # by slot
+        self.box_of: dict[int, ProgramBox] = {}  # by slot
         self.levels: dict[int, int] = {}
         self.view = ProgramView([], [])
         self.add_inputs()
-        if way == "nothing":
+        if fold == "nothing":
             drawn = set(formulas.leaves) if all_leaves else self.leaves_of_their_own()
             for slot in formulas.leaves:
                 if slot in drawn:
                     self.add(self.leaf(slot))
         for instruction, slots in self.groups():
-            self.add(self.steps(instruction, slots))
+            self.add(self.instructions(instruction, slots))
         self.add_returns()
         self.join()
         self.view.boxes.sort(key=lambda box: box.level)
-        self.add_tests()
+        self.add_guards()
 
     def add(self, box: ProgramBox) -> None:
         self.view.boxes.append(box)
-        self.of.update(dict.fromkeys(box.slots, box))
+        self.box_of.update(dict.fromkeys(box.slots, box))
 
     def add_inputs(self) -> None:
         slots = self.formulas.inputs
-        if self.way == "layers" and len(slots) > 1:
+        if self.fold == "layers" and len(slots) > 1:
             names = [self.formulas.operand(slot) for slot in slots]
             lines = [", ".join(names)] if len(", ".join(names)) <= _LONGEST else [f"{names[0]} to {names[-1]}"]
             self.add(ProgramBox(Kind.INPUT, f"{len(slots):,} inputs", lines, 0, list(slots)))
@@ -130,7 +130,7 @@ class _Folding:
             self.add(ProgramBox(Kind.INPUT, self.formulas.operand(slot), [], 0, [slot]))
 
     def leaves_of_their_own(self) -> set[int]:
-        """Return the leaves that an instruction with few of them uses, or a branch, or that are returned."""
+        """Return the leaves that an instruction with few leaves or a branch uses, or that are returned."""
         program = self.formulas.program
         drawn = {*program.outputs, *(slot for guard in program.guards for slot in (guard.x, guard.y))}
         for instruction in program.instructions:
@@ -144,44 +144,44 @@ class _Folding:
         return ProgramBox(Kind.PARAMETER, self.formulas.operand(slot), [number], 0, [slot])
 
     def groups(self) -> Iterable[tuple[Instruction, list[int]]]:
-        """Return the instructions that have a box, the first of those in it, and the slots of their results."""
+        """Return for each box of instructions the first of them, and the slots of the results of all."""
         found: dict[Any, tuple[Instruction, list[int]]] = {}
         for instruction in self.formulas.program.instructions:
             level = 1 + max((self.levels.get(slot, 0) for slot in instruction.operands), default=0)
             self.levels[instruction.out] = level
-            alike = (level, instruction.operation, instruction.out in self.outputs)
-            key = alike if self.way == "layers" else instruction.out
+            kind = (level, instruction.operation, instruction.out in self.outputs)
+            key = kind if self.fold == "layers" else instruction.out
             found.setdefault(key, (instruction, []))[1].append(instruction.out)
         return found.values()
 
-    def steps(self, instruction: Instruction, slots: list[int]) -> ProgramBox:
+    def instructions(self, instruction: Instruction, slots: list[int]) -> ProgramBox:
         names = [self.formulas.operand(slot) for slot in slots]
         kind = Kind.ROOT if instruction.out in self.outputs else Kind.RESULT
         level = self.levels[instruction.out]
         if len(slots) == 1:
             return ProgramBox(kind, names[0], [], level, slots, instruction=instruction)
-        what = "sums of products" if instruction.operation is LINEAR else instruction.operation.name
-        return ProgramBox(kind, f"{names[0]} to {names[-1]}", [f"{len(slots):,} {what}"], level, slots)
+        operation = "sums of products" if instruction.operation is LINEAR else instruction.operation.name
+        return ProgramBox(kind, f"{names[0]} to {names[-1]}", [f"{len(slots):,} {operation}"], level, slots)
 
     def add_returns(self) -> None:
-        """Add a box for what the function returns as it is, without an instruction: an argument, a number."""
+        """Add a box for each returned value that no instruction computes: an argument or a number."""
         computed = {instruction.out for instruction in self.formulas.program.instructions}
         others = [slot for slot in dict.fromkeys(self.formulas.program.outputs) if slot not in computed]
         deepest = max(self.levels.values(), default=0)
         for slot in others:
             box = ProgramBox(Kind.ROOT, "returned", [self.formulas.operand(slot)], deepest + 1, [])
-            if slot in self.of:
-                box.uses[self.of[slot]] = 1
+            if slot in self.box_of:
+                box.uses[self.box_of[slot]] = 1
             self.view.boxes.append(box)
 
     def join(self) -> None:
-        """Note what each box takes its numbers from, and how many parameters without a box."""
+        """Count for each box the uses of other boxes, and the parameters that have no box."""
         unseen: dict[ProgramBox, set[int]] = {}
         leaves = self.formulas.program.leaves
         for instruction in self.formulas.program.instructions:
-            box = self.of[instruction.out]
+            box = self.box_of[instruction.out]
             for slot in instruction.operands:
-                maker = self.of.get(slot)
+                maker = self.box_of.get(slot)
                 if maker is not None and maker is not box:
                     box.uses[maker] = box.uses.get(maker, 0) + 1
                 elif slot in leaves:
@@ -189,21 +189,19 @@ class _Folding:
         for box, slots in unseen.items():
             box.lines.append(counted(len(slots), "parameter"))
 
-    def add_tests(self) -> None:
-        """Add the branches; where boxes stand for many, one for all that look at the same ones."""
+    def add_guards(self) -> None:
+        """Add the branches; if layers are folded, one for all branches that compare the same boxes."""
         found: dict[Any, list[str]] = {}
         for k, guard in enumerate(self.formulas.program.guards):
-            looked_at = tuple(dict.fromkeys(self.of[slot] for slot in (guard.x, guard.y) if slot in self.of))
-            found.setdefault(looked_at if self.way == "layers" else (*looked_at, k), []).append(
-                self.formulas.guard(guard)
-            )
-        for key, texts in found.items():
-            boxes = [x for x in key if isinstance(x, ProgramBox)]
-            self.view.tests.append((texts[0] if len(texts) == 1 else counted(len(texts), "condition"), boxes))
+            slots = [slot for slot in (guard.x, guard.y) if slot in self.box_of]
+            boxes = tuple(dict.fromkeys(self.box_of[slot] for slot in slots))
+            found.setdefault((boxes, None if self.fold == "layers" else k), []).append(self.formulas.guard(guard))
+        for (boxes, _), texts in found.items():
+            self.view.guards.append((texts[0] if len(texts) == 1 else counted(len(texts), "condition"), list(boxes)))
 
 
 def formula_of(formulas: Formulas, instruction: Instruction) -> str:
-    """Return the formula of an instruction, or of a long one what it is of."""
+    """Return the formula of an instruction, or a description of its operands if the formula is long."""
     text = formulas.formula(instruction)
     if len(text) <= _LONGEST:
         return text
@@ -217,7 +215,7 @@ def formula_of(formulas: Formulas, instruction: Instruction) -> str:
 
 
 def _without_middle(view: ProgramView, most: int) -> ProgramView:
-    """Put the boxes in the middle into one."""
+    """Replace the boxes in the middle by one that counts them."""
     first = (most + 1) // 2
     last = len(view.boxes) - (most - first)
     middle = view.boxes[first:last]
@@ -226,33 +224,32 @@ def _without_middle(view: ProgramView, most: int) -> ProgramView:
     lines = [counted(instructions, "instruction"), *(counted(count, kind) for kind, count in others.items())]
     rest = ProgramBox(Kind.LEAF, "not drawn", lines, middle[0].level, [])
     hidden = set(middle)
-
     for box in view.boxes:
         uses, box.uses = box.uses, {}
         for maker, count in uses.items():
             own, tail = (rest if x in hidden else x for x in (box, maker))
             if own is not tail:
                 own.uses[tail] = own.uses.get(tail, 0) + count
-    shown = [(text, looked_at) for text, looked_at in view.tests if hidden.isdisjoint(looked_at)]
-    if len(shown) < len(view.tests):
-        rest.lines.append(counted(len(view.tests) - len(shown), "condition"))
+    shown = [(text, boxes) for text, boxes in view.guards if hidden.isdisjoint(boxes)]
+    if len(shown) < len(view.guards):
+        rest.lines.append(counted(len(view.guards) - len(shown), "condition"))
     return ProgramView([*view.boxes[:first], rest, *view.boxes[last:]], shown)
 
 
-def _with_fewer_tests(view: ProgramView, most: int) -> ProgramView:
-    """Count the branches that are too many to be drawn."""
-    if len(view.tests) <= most:
+def _with_fewer_guards(view: ProgramView, most: int) -> ProgramView:
+    """Return a view with at most `most` branches, the last of which counts those left out."""
+    if len(view.guards) <= most:
         return view
-    left_out: tuple[str, list[ProgramBox]] = (f"{len(view.tests) - most + 1:,} more conditions", [])
-    return ProgramView(view.boxes, [*view.tests[: most - 1], left_out])
+    left_out: tuple[str, list[ProgramBox]] = (f"{len(view.guards) - most + 1:,} more conditions", [])
+    return ProgramView(view.boxes, [*view.guards[: most - 1], left_out])
 
 
 def heading(name: str, number: int, count: int, formulas: Formulas) -> list[str]:
-    """Return what stands below a recording."""
+    """Return the lines below the picture of a recording."""
     program = formulas.program
-    which = f"{name}, recording {number} of {count}" if count > 1 else name
+    recording = f"{name}, recording {number} of {count}" if count > 1 else name
     figures = f"{counted(program.nodes, 'node')} in {counted(len(program.instructions), 'instruction')}"
-    return [f"{which}: {figures}", *(f"requires {test}" for test in _few(formulas.fixed()))]
+    return [f"{recording}: {figures}", *(f"requires {condition}" for condition in _few(formulas.fixed()))]
 
 
 def _few(texts: Sequence[str], most: int = 4) -> list[str]:

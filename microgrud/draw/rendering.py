@@ -1,4 +1,4 @@
-"""From a drawing to bytes: the system's `dot` where there is one, the graphviz-pure wheel where there is not."""
+"""Drawings to bytes: by Graphviz's own `dot` if it is installed, or else by the program of the graphviz-pure wheel."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import re
 import shutil
-import subprocess
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,42 +14,39 @@ from ..common.files import write_atomically
 
 try:
     import graphviz
+    from graphviz.backend import dot_command
 except ImportError as error:
     raise ImportError("microgrud.draw needs graphviz; install it with: pip install 'microgrud[draw]'") from error
 
-#: What graphviz-pure writes, of what people ask for.
+#: The program of the wheel, the common formats that it writes, and the options of graphviz that work with it.
+_PURE = "graphviz-pure"
 _PURE_FORMATS = ("svg", "png", "jpeg", "jpg", "dot", "gv", "xdot", "json", "plain", "canon")
-#: Endings of names that are those of pictures; the others are formats of the source.
+_PURE_OPTIONS = ("quiet", "encoding", "raise_if_result_exists", "overwrite_source")
+#: The formats of pictures; the others are formats of the source.
 _PICTURES = graphviz.FORMATS - {"dot", "gv"}
 
-#: How small a picture may become to fit the width of a page: letters of 10 points are 9 pixels high then. Over what is
-#: wider still the page scrolls.
+#: The smallest scale to which a picture shrinks to fit into a page: letters of 10 points are 9 pixels high then. The
+#: page scrolls over a picture that is wider still.
 _SMALLEST = 0.7
-#: The width of what a notebook's page has room for, in points.
+#: The width of a notebook's page, in points.
 _PAGE = 700.0
 
 
 class Drawing(graphviz.Digraph):  # type: ignore[misc]
-    """A `graphviz.Digraph` that is rendered also where no Graphviz is installed.
+    """A `graphviz.Digraph` that can be rendered even where Graphviz is not installed.
 
-    `render`, `view`, `pipe` and the display in a notebook use the system's `dot`; where there is none they use the
+    `render`, `view`, `pipe` and the display in a notebook use the system's `dot`; where it is missing they use the
     program of the wheel `graphviz-pure`, which pip installs with `microgrud[draw]`.
     """
 
     def __repr__(self) -> str:
-        return (
-            f"<{type(self).__name__} of {len(self.body)} lines>"  # without the address, so that outputs can be compared
-        )
+        return f"<{type(self).__name__} of {len(self.body)} lines>"  # outputs can be compared without the address
 
-    def pipe(self, format: str | None = None, *args: Any, encoding: str | None = None, **kwargs: Any) -> Any:
+    def pipe(self, format: str | None = None, *args: Any, engine: str | None = None, **options: Any) -> Any:
         """Return the picture as bytes, or as text if an encoding is given; see `graphviz.Digraph.pipe`."""
-        if _has_dot():
-            return super().pipe(format, *args, encoding=encoding, **kwargs)
-        unknown = [name for name, given in kwargs.items() if name not in ("engine", "quiet") and given is not None]
-        if args or unknown:
-            raise TypeError(f"{', '.join(unknown) or 'these arguments'} cannot be given without Graphviz's dot")
-        data = _by_wheel(self.source, kwargs.get("engine") or self.engine, format or self.format)
-        return data if encoding is None else data.decode(encoding)
+        given = [name for name, option in options.items() if option is not None]
+        _choose_program(format or self.format, ["these arguments"] if args else given)
+        return super().pipe(format, *args, engine=engine, **options)
 
     def _repr_image_svg_xml(self) -> str:
         """Return the picture for a notebook, in which it takes no more than the width of the page."""
@@ -70,44 +67,42 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
     ) -> str:
         """Write the picture to a file, and return its path: `render("graph.svg")`, or `render(outfile="graph.svg")`.
 
-        The ending is the format. The picture alone is written, unless `cleanup=False` or a `filename` beside the
+        The ending is the format. Only the picture is written, unless `cleanup=False` or a `filename` in addition to
         `outfile` asks for the source too. A filename with another ending is that of the source, as in
         `graphviz.Digraph.render`: `render("graph.gv")` writes the source there and the picture to `graph.gv.svg`.
 
         Args:
-            filename: where to write: the picture, if the ending is a format, and the source otherwise.
-            directory: where these lie.
-            view: whether the picture is opened.
-            cleanup: whether the source is removed; by default where the picture has a name of its own.
+            filename: the file to write: the picture if the ending is a format, or else the source.
+            directory: the folder of both files.
+            view: whether to open the picture.
+            cleanup: whether to remove the source; by default it is removed if the picture has a name of its own.
             format: by default the ending of the picture's name, or else the format of the drawing.
-            outfile: where to write the picture.
-            engine: how the graph is laid out.
+            outfile: the file to write the picture to.
+            engine: the layout program, such as "dot" or "neato".
             quiet_view: as `view`, without the messages of the program that shows the picture.
             **options: see `graphviz.Digraph.render`.
 
         Raises:
-            ValueError: for a format that there is not.
-            RuntimeError: for a format that takes Graphviz's own program, where that is not installed.
+            ValueError: for an unknown format.
+            RuntimeError: for a format that needs Graphviz's own program if that is not installed.
         """
         if outfile is None and filename is not None and _ending(filename) in _PICTURES:
             outfile, filename = filename, None
-            alone = cleanup is not False
-            if not alone:
+            picture_only = cleanup is not False
+            if not picture_only:
                 outfile, directory = Path(directory or self.directory or "", outfile), None
         else:
-            alone = outfile is not None and (cleanup or (cleanup is None and filename is None))
+            picture_only = outfile is not None and (cleanup or (cleanup is None and filename is None))
         if outfile is not None:
             format = format or _ending(outfile) or self.format
             if format.lower() not in graphviz.FORMATS:
                 raise ValueError(f"outfile: expected a name that ends in {_known()}, got {os.fspath(outfile)!r}")
-        if alone:
-            picture = Path(directory or self.directory or "", outfile or "")
-            self._write_picture(picture, format, engine, **options)
-        elif _has_dot():
+        if not picture_only:
+            _choose_program(format or self.format, options)
             options |= {"view": view, "cleanup": bool(cleanup), "format": format, "outfile": outfile, "engine": engine}
             return str(super().render(filename, directory=directory, quiet_view=quiet_view, **options))
-        else:
-            picture = self._render_by_wheel(filename, directory, bool(cleanup), format, outfile, engine, **options)
+        picture = Path(directory or self.directory or "", outfile or "")
+        self._write_picture(picture, format, engine, **options)
         if view or quiet_view:
             self._view(os.fspath(picture), format=format or self.format, quiet=quiet_view)
         return os.fspath(picture)
@@ -120,7 +115,7 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
         raise_if_result_exists: bool = False,
         **options: Any,
     ) -> None:
-        """Write the picture and nothing else: no source that would have to be removed, or might replace a file."""
+        """Write the picture only: a source file would have to be removed, and might replace a file of the user."""
         options.pop("overwrite_source", None)
         if raise_if_result_exists and picture.exists():
             raise graphviz.FileExistsError(f"output file exists: {os.fspath(picture)!r}")
@@ -128,43 +123,11 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
         picture.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(picture, data)
 
-    def _render_by_wheel(
-        self,
-        filename: Any,
-        directory: Any,
-        cleanup: bool,
-        format: str | None,
-        outfile: Any,
-        engine: str | None,
-        **options: Any,
-    ) -> Path:
-        """Write the source, and the picture beside it, as `graphviz.Digraph.render` does."""
-        unknown = [name for name in options if name != "quiet"]
-        if unknown:
-            raise TypeError(f"render: {', '.join(unknown)} cannot be given without Graphviz's dot")
-        format = format or self.format
-        if outfile is not None:
-            picture = Path(directory or "", outfile)
-            source = picture.with_suffix(".gv") if filename is None else Path(directory or "", filename)
-        else:
-            source = Path(directory or self.directory or "", filename or self.filename)
-            picture = source.with_name(f"{source.name}.{format}")
-        if source == picture:
-            raise ValueError(f"outfile: expected another file than that of the source, got {os.fspath(picture)!r}")
-        data = _by_wheel(self.source, engine or self.engine, format)
-        source.parent.mkdir(parents=True, exist_ok=True)
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(source, self.source.encode())
-        write_atomically(picture, data)
-        if cleanup:
-            source.unlink()
-        return picture
-
 
 def fitting(svg: str) -> str:
-    """Let a picture shrink with the page that it is on, down to a scale at which it can be read.
+    """Let a picture shrink with the page, down to a scale at which it is legible.
 
-    On a page that takes no notice of the style, such as one of nbconvert, it is at most as wide as a page is.
+    A page that ignores the style, such as one of nbconvert, shows it at most as wide as a page.
 
     >>> fitting('<svg width="800pt" height="100pt" viewBox="0 0 800 100">')
     '<svg width="700pt" height="88pt" style="max-width: 100%; min-width: 560pt; height: auto" viewBox="0 0 800 100">'
@@ -183,7 +146,7 @@ def fitting(svg: str) -> str:
 
 
 def check_format(format: str) -> None:
-    """Refuse a format that Graphviz does not have either."""
+    """Raise an error for a format that Graphviz does not know."""
     if not isinstance(format, str):
         raise TypeError(f"format: expected a str, got {type(format).__name__}")
     if format.lower() not in graphviz.FORMATS:
@@ -198,39 +161,39 @@ def _known() -> str:
     return f"{', '.join(_PURE_FORMATS[:4])} or, with Graphviz's own program installed, pdf"
 
 
-def _has_dot() -> bool:
-    return shutil.which("dot") is not None
+def _choose_program(format: str, options: Collection[str]) -> None:
+    """Let graphviz run Graphviz's own `dot`, or else the program of the graphviz-pure wheel.
 
-
-def _by_wheel(source: str, engine: str, format: str) -> bytes:
-    """Lay a graph out and draw it with the program of the graphviz-pure wheel."""
+    Raises:
+        TypeError, ValueError, RuntimeError: for options and formats that the program does not have.
+        ImportError: if there is no program.
+    """
     check_format(format)
-    format = format.lower()
-    if format not in _PURE_FORMATS:
+    if shutil.which(os.fspath(dot_command.DOT_BINARY)) is None:
+        dot_command.DOT_BINARY = _pure_program()
+    if Path(dot_command.DOT_BINARY).stem != _PURE:
+        return
+    unknown = [name for name in options if name not in _PURE_OPTIONS]
+    if unknown:
+        raise TypeError(f"{', '.join(unknown)} cannot be given without Graphviz's dot")
+    if format.lower() not in _PURE_FORMATS:
         raise RuntimeError(
-            f"drawing a {format.upper()} file takes Graphviz itself, whose program dot was not found; install it (on "
+            f"drawing a {format.upper()} file needs Graphviz itself, whose program dot was not found; install it (on "
             f"Debian and Ubuntu: sudo apt-get install graphviz), or draw one of: {', '.join(_PURE_FORMATS[:3])}"
         )
-    command = [_program(), f"-K{engine}", f"-T{format}"]
-    run = subprocess.run(command, input=source.encode(), capture_output=True, check=False)
-    if run.returncode:
-        raise RuntimeError(f"graphviz-pure failed: {run.stderr.decode(errors='replace').strip()}")
-    return run.stdout
 
 
-def _program() -> str:
-    """Return the path of graphviz-pure: where the wheel was installed, which need not be on PATH."""
+def _pure_program() -> Path:
+    """Return the path of graphviz-pure: in the folder of the installed wheel, which may not be on PATH, or on PATH."""
     try:
-        files = importlib.metadata.files("graphviz-pure") or []
+        files = importlib.metadata.files(_PURE) or []
     except importlib.metadata.PackageNotFoundError:
         files = []
-    for file in files:
-        if file.stem == "graphviz-pure" and file.parent.name in ("bin", "Scripts"):
-            return str(file.locate())
-    found = shutil.which("graphviz-pure")
+    installed = (file for file in files if file.stem == _PURE and file.parent.name in ("bin", "Scripts"))
+    found = next((str(file.locate()) for file in installed), None) or shutil.which(_PURE)
     if found is None:
         raise ImportError(
             "there is no program to draw graphs with, neither Graphviz's dot nor graphviz-pure; "
             "install one with: pip install 'microgrud[draw]'"
         )
-    return found
+    return Path(found).absolute()  # graphviz changes the folder before it runs the program
