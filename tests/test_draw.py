@@ -464,6 +464,13 @@ def test_svg_and_png_are_written(renderer: str, format: str, magic: bytes, tmp_p
     assert files_in(tmp_path) == [f"graph.gv.{format}"]
 
 
+def test_a_format_may_be_in_capitals_without_graphviz(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    without_graphviz(monkeypatch)
+    drawing = draw(Value(2.0) * 3.0, format="PNG")
+    assert drawing.pipe().startswith(b"\x89PNG")
+    assert Path(drawing.render(directory=tmp_path)).read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize(("name", "magic"), [("y.svg", b"<?xml"), ("Y.PNG", b"\x89PNG"), ("made/y.jpg", b"\xff\xd8")])
 def test_a_name_with_the_ending_of_a_format_is_that_of_the_picture(
     renderer: str, name: str, magic: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
