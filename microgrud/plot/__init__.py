@@ -1,16 +1,16 @@
-"""Pictures: loss surfaces and the walks over them, learning curves, decision regions, what a network is doing.
+"""Pictures: loss surfaces and walks over them, learning curves, decision regions, parameters and gradients.
 
-Every function draws on the matplotlib Axes it is given, or on ones of its own, and returns them. Those of its own
-belong to a Figure that no pyplot knows of; at the end of a notebook's cell they show themselves, and
-`ax.figure.savefig("picture.png")` writes them to a file. No global setting of matplotlib is read with side effects or
-changed. Form tells apart what colour does: markers, dashes and hatches survive greyscale and colour blindness.
+Every function draws on the matplotlib Axes that it is given, or on new ones, and returns them. New Axes belong to a
+Figure outside of pyplot. They show themselves at the end of a notebook's cell, and
+`ax.figure.savefig("picture.png")` writes them to a file. No global setting of matplotlib changes. Markers, dashes and
+hatches make the same distinctions as colours, for greyscale prints and colour-blind readers.
 
 * `loss_surface`, `Trajectory`, `race`, `animate`: the loss over a plane through parameter space, and walks over it.
 * `rosenbrock`, `himmelblau`, `beale`, `saddle`, `ravine`, `quadratic`: landscapes to walk on.
-* `learning_curve`, `learning_rate_range`: how training goes, and with which rate it might.
-* `decision_regions`, `parameter_histograms`, `gradient_flow`: what a network has learnt, holds, and is told.
+* `learning_curve`, `learning_rate_range`: the course of training, and the choice of a learning rate.
+* `decision_regions`, `parameter_histograms`, `gradient_flow`: a network's predictions, parameters and gradients.
 
-They need matplotlib (`pip install 'microgrud[plot]'`); recording and evaluating do not.
+The pictures need matplotlib (`pip install 'microgrud[plot]'`); recording walks and evaluating losses do not.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A walk as a film: a GIF, or a page that plays it."""
+"""Animations of a walk: a GIF, or a page that plays it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from ..common.checks import real, whole
 from ..common.files import naming, write_atomically
 from ..common.numbers import Interval
 from ..engine.vectors import Vector
-from .axes import axes_for, need_matplotlib
+from .axes import axes_for
+from .figure import need_matplotlib
 from .paths import place_legend
 from .scales import drawable
 from .style import outline, style
@@ -25,7 +26,7 @@ from .walks import Trajectories, by_name
 
 __all__ = ["animate"]
 
-#: What stands for the pictures of buttons, which the page of matplotlib would fetch from the network.
+#: Texts in place of the button icons, which matplotlib's page would fetch from the network.
 _BUTTONS = {
     "fa-minus": "&minus;",
     "fa-fast-backward": "|&#x25C0;",
@@ -50,22 +51,22 @@ def animate(
 ) -> Path:
     """Write an animation of a walk, or of several at once, over the contours of a surface.
 
-    Equal walks give equal bytes with the same version of matplotlib. The file appears whole or not at all.
+    Equal walks give equal bytes with the same version of matplotlib. The file is written whole or not at all.
 
     Args:
-        surface: what they walk on.
+        surface: the surface below the walks.
         trajectory: the walk, or several by name; those of the surface if None.
-        path: what to write: `.gif`, or `.html` for a page with a player that needs no network. Missing folders are
-            made.
-        fps: how many frames to show in a second, above 0.
-        dpi: how many pixels to an inch of the Figure.
-        most_frames: a longer walk is shown in as many frames, at least 2, of several steps each.
+        path: the file to write: `.gif`, or `.html` for a page with a player that needs no network. Missing folders are
+            created.
+        fps: the number of frames in a second, above 0.
+        dpi: the number of pixels to an inch of the Figure.
+        most_frames: the most frames, at least 2; in a longer walk each frame stands for several steps.
 
     Returns:
         The path. In a notebook, `IPython.display.Image(filename)` or `IPython.display.HTML(path.read_text())` shows it.
 
     Raises:
-        TypeError, ValueError: for another kind of file, and invalid arguments.
+        TypeError, ValueError: for another kind of file, and for invalid arguments.
         OSError: if the file cannot be written.
         ImportError: without matplotlib.
 
@@ -97,19 +98,19 @@ def animate(
     dpi = whole(1)(f"{where}: dpi", dpi)
     paths = {name: drawable(surface.path(walk)) for name, walk in walks.items()}
     steps = _steps(max(map(len, paths.values())), whole(2)(f"{where}: most_frames", most_frames))
-    target.parent.mkdir(parents=True, exist_ok=True)  # what cannot be written should fail before all frames are drawn
+    target.parent.mkdir(parents=True, exist_ok=True)  # fails before the frames are drawn, which takes long
     write_atomically(target, _film(_frames(surface, paths, steps, dpi), target.suffix.lower(), fps, dpi))
     return target
 
 
 def _steps(places: int, most_frames: int) -> list[int]:
-    """Return up to which place each frame shows the walks: evenly spaced, the first and the last among them."""
+    """Return the last step that each frame shows: evenly spaced, with the first and the last step of the walk."""
     spaced = np.linspace(0, places - 1, min(places, most_frames)).round()
     return sorted({int(step) for step in spaced})
 
 
 def _frames(surface: LossSurface, paths: Mapping[str, Vector], steps: list[int], dpi: int) -> Iterator[Any]:
-    """Yield each frame as an array of pixels; the ground, which takes longest, is drawn once for all of them."""
+    """Yield each frame as an array of pixels; the surface, which takes longest, is drawn once for all of them."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     ax = surface.contour(axes_for("animate", None, 6.4, 4.8), trajectory={})
@@ -128,12 +129,12 @@ def _frames(surface: LossSurface, paths: Mapping[str, Vector], steps: list[int],
             markeredgecolor="white", zorder=5,
         )  # fmt: skip
     place_legend(ax, lines, list(paths.values()))
-    # Not the title, which finds its place only when all the Axes are drawn.
+    # A title would not do: matplotlib places it only when all of the Axes are drawn.
     count = ax.text(0.5, 1.02, f"step {steps[-1]}", transform=ax.transAxes, ha="center", va="bottom")
     moving = (*lines, *heads, count, ax.get_legend())
     canvas: Any = FigureCanvasAgg(figure)
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # laid out with everything in it, so that nothing trembles
+    figure.set_layout_engine("none")  # the layout is fixed with all artists, so that frames do not jitter
     for artist in moving:
         artist.set_visible(False)
     canvas.draw()
@@ -161,7 +162,7 @@ def _film(frames: Iterator[Any], suffix: str, fps: float, dpi: int) -> bytes:
     speed: Any = fps
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"film{suffix}"
-        # No limit: frames left out in silence would be a walk that was not walked.
+        # Without a limit, since matplotlib drops the frames beyond its limit and shows a shorter walk.
         writer: Any = PillowWriter(speed) if suffix == ".gif" else HTMLWriter(speed, embed_frames=True, embed_limit=1e9)
         with naming(file), writer.saving(figure, file, dpi):
             writer.grab_frame()
@@ -174,7 +175,7 @@ def _film(frames: Iterator[Any], suffix: str, fps: float, dpi: int) -> bytes:
 
 
 def _self_contained(page: str) -> str:
-    """Return the page with buttons that need no font from the network, and names that do not change from run to run."""
+    """Return the page with buttons that need no font from the network, and with ids that are the same in every run."""
     page = re.sub(r'<link rel="stylesheet"\s+href="[^"]*font-awesome[^"]*">\s*', "", page)
     for name, text in _BUTTONS.items():
         page = page.replace(f'<i class="fa {name}"></i>', text)

@@ -1,20 +1,20 @@
-"""Axes to draw on: those given, or ones of our own that show themselves in a notebook."""
+"""Axes to draw on: the caller's, or new ones that show themselves in a notebook."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from .figure import new_figure, png
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-__all__ = ["Panels", "axes_3d_for", "axes_for", "need_matplotlib", "new_figure", "png", "several_axes"]
+__all__ = ["Panels", "axes_3d_for", "axes_for", "several_axes"]
 
 
 class Panels(tuple[Any, ...]):
-    """Several Axes of one figure, which a notebook shows as that picture."""
+    """Several Axes of one Figure; a notebook shows the Figure."""
 
     __slots__ = ()
 
@@ -23,16 +23,16 @@ class Panels(tuple[Any, ...]):
 
 
 def axes_for(where: str, ax: Axes | None, width: float = 6.0, height: float = 4.2) -> Axes:
-    """Return the Axes given, checked; those of a new Figure if None.
+    """Return the given Axes after a check, or the Axes of a new Figure if None.
 
     The new Figure belongs to no window and no pyplot. Its Axes show themselves at the end of a notebook's cell, and
     `ax.figure.savefig("picture.png")` writes them to a file.
 
     Args:
-        where: who asks, for the message.
+        where: the caller's name, for the message.
         ax: the Axes to draw on, or None.
-        width: of the new Figure, in inches.
-        height: likewise.
+        width: the width of the new Figure, in inches.
+        height: its height, in inches.
 
     Raises:
         TypeError: for anything else, such as a Figure.
@@ -47,13 +47,13 @@ def axes_for(where: str, ax: Axes | None, width: float = 6.0, height: float = 4.
 
 
 def axes_3d_for(where: str, ax: Any) -> Any:
-    """Return the three-dimensional Axes given, checked; those of a new Figure if None."""
+    """Return the given three-dimensional Axes after a check, or those of a new Figure if None."""
     if ax is None:
         figure = new_figure(where, 6.4, 5.4)
         from .notebook import NotebookAxes3D
 
         axes: Any = figure.add_subplot(axes_class=NotebookAxes3D)
-        axes.set_box_aspect(None, zoom=0.88)  # or else long labels are cut
+        axes.set_box_aspect(None, zoom=0.88)  # leaves room for long labels
         return axes
     if not hasattr(_checked(where, ax), "get_zlim"):
         raise TypeError(
@@ -64,14 +64,14 @@ def axes_3d_for(where: str, ax: Any) -> Any:
 
 
 def several_axes(where: str, axes: Any, rows: int, columns: int, count: int, size: tuple[float, float]) -> Any:
-    """Return `count` Axes: those given, checked, or those of a new Figure of `rows` by `columns` as `Panels`.
+    """Return `count` Axes: the given ones after a check, or `Panels` of a new Figure of `rows` by `columns`.
 
     Args:
-        where: who asks, for the message.
+        where: the caller's name, for the message.
         axes: a sequence or an array of Axes, or None.
-        rows: of the new Figure.
-        columns: likewise.
-        count: how many Axes are wanted, at most `rows * columns`.
+        rows: the number of rows in the new Figure.
+        columns: the number of columns.
+        count: the number of Axes, at most `rows * columns`.
         size: width and height of the new Figure, in inches.
 
     Raises:
@@ -88,37 +88,6 @@ def several_axes(where: str, axes: Any, rows: int, columns: int, count: int, siz
     if len(given) != count:
         raise ValueError(f"{where}: axes: expected {count} Axes, got {len(given)}")
     return tuple(_checked(where, ax) for ax in given)
-
-
-def new_figure(where: str, width: float, height: float) -> Figure:
-    """Return a new Figure that belongs to no window and no pyplot.
-
-    Raises:
-        ImportError: without matplotlib.
-    """
-    need_matplotlib(where)
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def need_matplotlib(where: str) -> None:
-    """Raise an ImportError that says what to install, if matplotlib is missing.
-
-    Args:
-        where: who asks, for the message.
-    """
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise ImportError(f"{where} needs matplotlib; install it with: pip install 'microgrud[plot]'") from error
-
-
-def png(figure: Any) -> bytes:
-    """Return a Figure as the bytes of a PNG file, the same ones every time."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return buffer.getvalue()
 
 
 def _checked(where: str, ax: Any) -> Axes:

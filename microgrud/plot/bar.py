@@ -14,17 +14,17 @@ Item = TypeVar("Item")
 
 
 def with_progress(where: str, items: list[Item], visible: bool | None, unit: str) -> Iterable[Item]:
-    """Return an iterable over the items that shows how many of them are done.
+    """Return an iterable over the items that shows a progress bar.
 
     Args:
-        where: who asks, for the message and the bar.
-        items: what to go through.
-        visible: whether to show a bar; None to show it after two seconds, where tqdm is installed and somebody looks
-            on, in a terminal or a notebook.
-        unit: what an item is called.
+        where: the caller's name, for the message and the bar.
+        items: the items to iterate over.
+        visible: whether to show a bar; None to show it after two seconds if tqdm is installed and the program runs in a
+            terminal or a notebook.
+        unit: the name of an item.
 
     Raises:
-        ImportError: if tqdm is needed and not there.
+        ImportError: if tqdm is needed and not installed.
     """
     if visible is None and not (find_spec("tqdm") is not None and is_interactive()):
         return items
@@ -34,7 +34,6 @@ def with_progress(where: str, items: list[Item], visible: bool | None, unit: str
         from tqdm import tqdm
     except ImportError as error:
         raise ImportError(
-            f"{where}: the progress bar needs tqdm; install it with: pip install 'microgrud[plot]', or leave progress "
-            "out"
+            f"{where}: the progress bar needs tqdm; install it with: pip install 'microgrud[plot]', or omit progress"
         ) from error
     return tqdm(items, desc=where, unit=unit, dynamic_ncols=True, delay=0.0 if visible else 2.0)

@@ -1,4 +1,4 @@
-"""Which plane through parameter space: the one asked for, or the one that shows most."""
+"""The choice of a plane through parameter space: the requested one, or the one that shows most of a walk."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ __all__ = ["chosen_plane"]
 def chosen_plane(
     source: Any, parameters: list[Value], directions: Any, walks: Mapping[str, Trajectory], seed: int
 ) -> Plane:
-    """Return the plane that `loss_surface` is asked for.
+    """Return the plane for the arguments of `loss_surface`.
 
     Args:
-        source: the Module or the list that the parameters are of.
+        source: the Module or the list that holds the parameters.
         parameters: the n Values.
         directions: as given to `loss_surface`.
-        walks: by name.
-        seed: where the drawing of random directions starts.
+        walks: the walks by name.
+        seed: the seed for random directions.
 
     Raises:
-        TypeError, ValueError: if that is none.
+        TypeError, ValueError: if the arguments define no plane.
     """
     if len(parameters) < 2:
         raise ValueError(f"loss_surface: expected at least 2 parameters to span a plane, got {len(parameters)}")
@@ -70,11 +70,11 @@ def _through(source: Any, parameters: list[Value], directions: Sequence[Any]) ->
             if p is chosen or (isinstance(chosen, str) and (chosen in (names[i], p.label) or dotted.get(chosen) is p))
         ]
         if len(matches) != 1:
-            what = repr(chosen) if isinstance(chosen, str) else "a Value"
-            shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+            name = repr(chosen) if isinstance(chosen, str) else "a Value"
+            known = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
             raise ValueError(
-                f"loss_surface: directions: expected one of the parameters, {shown}; got {what}, which "
-                f"{'none of them is' if not matches else f'{len(matches)} of them are called'}"
+                f"loss_surface: directions: expected one of the parameters {known}; got {name}, which is "
+                f"{'none of them' if not matches else f'the name of {len(matches)} of them'}"
             )
         indices.append(matches[0])
     if indices[0] == indices[1]:

@@ -1,4 +1,4 @@
-"""How the loss went while training, step by step and epoch by epoch."""
+"""Learning curves: the loss and other figures of a training run, by step and by epoch."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ __all__ = ["learning_curve", "logarithmic_loss"]
 
 
 def learning_curve(history: History, ax: Axes | None = None, *, what: str = "loss", scale: str = "auto") -> Axes:
-    """Draw how a figure went while training: at each step, its mean over each epoch, and on the validation data.
+    """Draw the course of a figure during training: at each step, its mean over each epoch, and on the validation data.
 
-    What `History.plot` draws, on Axes of its own that need no pyplot, with the epochs along the top, on the scale that
-    the numbers ask for, and a mark at the epoch that early stopping found best.
+    The curves are those of `History.plot`. In addition, the Axes are independent of pyplot, the epochs stand along the
+    top, the scale suits the numbers, and the best epoch of early stopping is marked.
 
     Args:
-        history: what `fit` returned.
+        history: the result of `fit`.
         ax: the Axes to draw on; those of a new Figure, which show themselves in a notebook, if None.
         what: `"loss"`, `"metric"`, `"learning_rate"` or `"gradient_norm"`.
-        scale: `"linear"`, `"log"`, or `"auto"` for what the range of numbers asks for.
+        scale: `"linear"`, `"log"`, or `"auto"` to choose by the range of numbers.
 
     Returns:
         The Axes, labelled.
 
     Raises:
-        TypeError, ValueError: for anything but a History with something to draw, and invalid arguments.
+        TypeError, ValueError: for anything but a History with numbers to draw, and for invalid arguments.
         ImportError: without matplotlib.
 
     >>> history = History()
@@ -55,7 +55,7 @@ def learning_curve(history: History, ax: Axes | None = None, *, what: str = "los
     try:
         history.plot(ax, what)
     except ValueError as error:
-        raise ValueError(str(error).replace("History.plot", where, 1)) from None  # the name that was called
+        raise ValueError(str(error).replace("History.plot", where, 1)) from None  # names the function that was called
     curves = ax.get_lines()[others:]
     for curve in curves:
         heights = np.asarray(curve.get_ydata(), dtype=np.float64)
@@ -64,7 +64,7 @@ def learning_curve(history: History, ax: Axes | None = None, *, what: str = "los
             ax.relim()
     values = drawable([x for x in getattr(history, what) if x is not None])
     if len(values) == 1:
-        curves[0].set(marker="o", markersize=11)  # a line of one point is none
+        curves[0].set(marker="o", markersize=11)  # a line of one point is invisible
     if len(history) == 1:
         ax.set_xlim(0.0, 2.0)
     ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
@@ -85,14 +85,14 @@ def learning_curve(history: History, ax: Axes | None = None, *, what: str = "los
 
 
 def logarithmic_loss(ax: Axes, losses: Any, means: Any) -> None:
-    """Set a logarithmic scale that a single lucky step does not stretch.
+    """Set a logarithmic scale that a single small loss does not stretch.
 
-    A last batch of one or two rows has a loss near 0 by chance, which must not set the scale.
+    A last batch of one or two rows may have a loss near 0 by chance.
 
     Args:
-        ax: where the losses are drawn.
-        losses: that of each step.
-        means: that of each epoch.
+        ax: the Axes with the losses.
+        losses: the loss of each step.
+        means: the mean loss of each epoch.
     """
     ax.set_yscale("log", nonpositive="mask")
     positive = [x for x in losses if x > 0.0]
@@ -100,7 +100,7 @@ def logarithmic_loss(ax: Axes, losses: Any, means: Any) -> None:
 
 
 def _epochs_along_the_top(ax: Axes, history: History) -> None:
-    """Draw a second axis with the epochs, where some are finished and all have as many steps."""
+    """Draw a second axis with the epochs if there are finished ones, and all have the same number of steps."""
     if not history.epochs:
         return
     per_epoch = history.epochs[0].step / history.epochs[0].epoch

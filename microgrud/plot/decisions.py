@@ -1,4 +1,4 @@
-"""What a network says everywhere in the plane of two features, and the samples that it was to learn from."""
+"""The predictions of a network everywhere in the plane of two features, and its samples."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["decision_regions"]
 
 _MARGIN = 0.08
-#: As far ahead as contours can be drawn of.
-_AHEAD = 1e100
+#: The largest lead that contours can be drawn of.
+_LARGEST_LEAD = 1e100
 
 
 def decision_regions(
@@ -41,36 +41,36 @@ def decision_regions(
     feature_names: Sequence[str] | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Axes:
-    """Draw what a model of two features predicts everywhere, and the samples over it.
+    """Draw the predictions of a model of two features everywhere, and the samples over them.
 
-    In classification each class has its region, with a colour and a hatch, and its samples a marker; the line between
-    two regions is where the model is undecided. In regression the prediction is a heat map with contours, and the
-    samples are filled with the colours of their targets. Where the model gives no finite prediction the picture is
-    hatched, and its legend says so. The legend is in a corner without samples, or else beside the picture.
+    In classification each class has a region with a colour and a hatch, and its samples have a marker; the model is
+    undecided on the lines between regions. In regression the prediction is a heat map with contours, and each sample is
+    filled with the colour of its target. Places without a finite prediction are hatched, and the legend says so. The
+    legend is in a corner without samples, or else next to the picture.
 
     Args:
-        model: called with a row of two numbers, it gives its prediction. Several outputs are one for each class:
-            logits, probabilities or log-probabilities, of which the largest wins, and the first of equals. A single
-            output speaks for the second of two classes where it is above the threshold. A `Module` is put into
-            evaluation mode meanwhile.
+        model: a function that returns the prediction for a row of two numbers. Several outputs are one for each class:
+            logits, probabilities or log-probabilities. The largest output wins, and the first of equal ones. A single
+            output stands for the second of two classes if it is above the threshold. A `Module` is in evaluation mode
+            while it is called.
         X: n rows of 2 numbers each: lists, a NumPy array or a pandas table.
         y: n targets: class indices from 0, -1 and 1 for two classes and one output, or numbers in regression.
         ax: the Axes to draw on; those of a new Figure, which show themselves in a notebook, if None.
         task: `"classification"` or `"regression"`; by default classification for several outputs, and for one output
-            where the targets are 0 and 1, or -1 and 1.
-        threshold: of a single output in classification. By default 0.5 where the output is a probability (its
-            activation is `"sigmoid"`; for a model that is no MLP: all outputs are between 0 and 1), else 0, that of
-            logits and of scores for `hinge`.
-        points: along each side of the grid of places where the model is asked, at least 2.
-        feature_names: what the axes are called; the columns of a pandas table, or `x1` and `x2`, if None.
-        class_names: what the classes are called, in ascending order of their targets.
+            if the targets are 0 and 1, or -1 and 1.
+        threshold: the threshold of a single output in classification. By default 0.5 if the output is a probability
+            (its activation is `"sigmoid"`; for a model that is no MLP: all outputs are between 0 and 1), or else 0, for
+            logits and for scores of `hinge`.
+        points: the number of grid points along each side, at least 2; the model is called at each point of the grid.
+        feature_names: the names of the axes; the columns of a pandas table, or `x1` and `x2`, if None.
+        class_names: the names of the classes, in ascending order of their targets.
 
     Returns:
         The Axes, labelled.
 
     Raises:
-        TypeError, ValueError: for data of other than two columns, targets that do not fit the outputs, and invalid
-            arguments.
+        TypeError, ValueError: for data with another number of columns than two, for targets that do not fit the
+            outputs, and for invalid arguments.
         ImportError: without matplotlib.
 
     >>> from microgrud.nn import MLP
@@ -107,7 +107,7 @@ def decision_regions(
         labels: list[str] = []
     else:
         scores, classes = _scores(where, model, outputs, samples, cut)
-        # An infinite score wins or loses; only where two are, or one is no number, nobody knows.
+        # An infinite score wins or loses. The winner is unknown if two scores are infinite, or one is NaN.
         leads = _leads(scores.reshape(*shape, len(classes)))
         defined = ~np.isnan(leads).any(axis=2)
         given = classes if class_names is None else as_sequence(class_names, f"{where}: class_names", "names")
@@ -127,7 +127,7 @@ def decision_regions(
     return ax
 
 
-# --- asking the model ---
+# --- evaluating the model ---
 
 
 def _grid(column: Vector, points: int) -> Vector:
@@ -150,8 +150,9 @@ def _outputs(where: str, model: Callable[[Any], Any], rows: list[list[float]]) -
 
 
 def _several(where: str, prediction: Any) -> Sequence[Any]:
-    alone = is_real_scalar(number(prediction))
-    return [prediction] if alone else as_sequence(prediction, f"{where}: the prediction of the model")
+    if is_real_scalar(number(prediction)):
+        return [prediction]
+    return as_sequence(prediction, f"{where}: the prediction of the model")
 
 
 def _task(where: str, task: str | None, outputs: int, targets: list[Any]) -> Literal["classification", "regression"]:
@@ -166,7 +167,7 @@ def _task(where: str, task: str | None, outputs: int, targets: list[Any]) -> Lit
 def _scores(
     where: str, model: Any, outputs: Vector, samples: Samples, threshold: float | None
 ) -> tuple[Vector, list[int]]:
-    """Return a score for each class at each place, of which the largest wins, and the classes as the targets say."""
+    """Return a score for each class at each place, the largest of which wins, and the classes among the targets."""
     found = sorted({_class(where, target) for target in samples.targets})
     count = outputs.shape[1]
     if count > 1:
@@ -187,15 +188,15 @@ def _scores(
 
 
 def _leads(scores: Vector) -> Vector:
-    """Return by how much each class is ahead of the best of the others; NaN where that is no number.
+    """Return the difference of the score of each class to the best other score; NaN where that is no number.
 
-    Of equals the first is ahead, by so little that the border, which is drawn where a lead is 0, stays where it is.
+    The first of equal classes has a lead too small to move the border, which is drawn where a lead is 0.
     """
     leads = np.empty_like(scores)
-    with np.errstate(invalid="ignore", over="ignore"):  # of two infinite scores none is ahead
+    with np.errstate(invalid="ignore", over="ignore"):  # the difference of two infinite scores is NaN
         for k in range(scores.shape[2]):
             leads[:, :, k] = scores[:, :, k] - np.delete(scores, k, axis=2).max(axis=2)
-    leads = np.clip(leads, -_AHEAD, _AHEAD)
+    leads = np.clip(leads, -_LARGEST_LEAD, _LARGEST_LEAD)
     tied = leads == 0.0
     smallest = float(np.min(np.abs(leads), where=np.abs(leads) > 0.0, initial=1.0))
     little = 1e-6 * smallest or smallest
@@ -214,7 +215,7 @@ def _is_probability(model: Any, outputs: Vector) -> bool:
 def _class(where: str, target: Any) -> int:
     index = as_float(target, f"{where}: y: class")
     if not index.is_integer():
-        raise ValueError(f"{where}: y: expected integers as classes, got {target}; say task='regression' for numbers")
+        raise ValueError(f"{where}: y: expected integers as classes, got {target}; pass task='regression' for numbers")
     return int(index)
 
 
@@ -230,7 +231,7 @@ def _feature_names(where: str, X: Any, names: Any) -> tuple[str, str]:
 
 
 def _begin(ax: Axes, across: Vector, up: Vector, defined: Vector) -> None:
-    """Set the limits, and hatch the ground if there are places where the model says nothing."""
+    """Set the limits, and hatch the ground if there are places without a finite prediction."""
     ax.set(xlim=(across[0], across[-1]), ylim=(up[0], up[-1]), autoscale_on=False)
     if not defined.all():
         hatch_ground(ax, (across[0], across[-1]), (up[0], up[-1]))
@@ -254,7 +255,7 @@ def _draw_classes(
         inside = np.isfinite(lead).any() and np.nanmax(lead) > 0.0
         if inside:
             high = float(np.nanmax(lead))
-            # Hatches of contours have no colour argument before matplotlib 3.11: their setting, for this one call.
+            # Before matplotlib 3.11 only this setting changes the colour of hatches in contours.
             with matplotlib.rc_context({"hatch.color": HATCH}):
                 ax.contourf(
                     across, up, lead, levels=[0.0, 2.0 * high], colors=[look.tint], hatches=[look.hatch or None],
@@ -283,7 +284,7 @@ def _draw_regression(
     low, high = float(everything.min()), float(everything.max())
     points = np.array(rows)
     norm = Normalize(low, high if high > low else low + 1.0)
-    # An image in an SVG or PDF file too, where two triangles a place would take seconds and megabytes.
+    # An image in SVG and PDF files as well, since two triangles for each place would take seconds and megabytes.
     heat = ax.pcolormesh(
         across, up, np.ma.masked_invalid(predictions), norm=norm, cmap="cividis", shading="gouraud", zorder=0.5,
         rasterized=True,

@@ -1,9 +1,9 @@
-"""The grid in a plane: from where to where it goes, and the loss at each of its points."""
+"""The grid in a plane: its extent, and the loss at each of its points."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,17 +16,39 @@ from ..train.evaluation import number
 from .bar import with_progress
 from .planes import Plane
 from .replay import replayed
-from .scales import LARGEST
+from .scales import LARGEST, drawable
 
-__all__ = ["Extent", "around", "checked_extent", "default_extent", "evaluate"]
+__all__ = ["Extent", "GridLosses", "around", "checked_extent", "default_extent", "evaluate"]
 
 _BOUND = real(Interval(-LARGEST, LARGEST))
 
 Extent: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
 
 
+class GridLosses(NamedTuple):
+    """The losses at the points of a grid, to be drawn.
+
+    Attributes:
+        x: the horizontal coordinates, nx numbers, ascending.
+        y: the vertical coordinates, ny numbers, ascending.
+        losses: an array of shape (ny, nx).
+        labels: the names of the two axes.
+        failure: the first error that the loss raised, None if it raised none.
+    """
+
+    x: Vector
+    y: Vector
+    losses: Vector
+    labels: tuple[str, str]
+    failure: str | None
+
+    def drawable(self) -> Vector:
+        """Return the losses within the range of matplotlib, and NaN for those that are not finite."""
+        return drawable(np.where(np.isfinite(self.losses), self.losses, np.nan))
+
+
 def default_extent(plane: Plane, center: Vector, paths: Sequence[Vector]) -> Extent:
-    """Return from where to where to go: over the walks with a margin, or else around where the parameters are."""
+    """Return the box around the walks with a margin or, without walks, around the present parameters."""
     if paths:
         return around(np.concatenate(paths))
     (here,) = plane.project(center[None, :])
@@ -37,10 +59,10 @@ def default_extent(plane: Plane, center: Vector, paths: Sequence[Vector]) -> Ext
 
 
 def around(places: Vector) -> Extent:
-    """Return the box around the finite ones of some places in a plane, with a margin.
+    """Return the box around the finite places among those given, with a margin.
 
     Raises:
-        ValueError: if none is finite.
+        ValueError: if no place is finite.
 
     >>> around(np.array([[0.0, 0.0], [1.0, 2.0]]))
     ((-0.4, 1.4), (-0.4, 2.4))
@@ -51,7 +73,7 @@ def around(places: Vector) -> Extent:
     low, high = finite.min(axis=0), finite.max(axis=0)
     widest = float(np.max(high - low)) or 1.0
     margin = 0.2 * widest
-    # A walk along one axis is in the middle of a picture that is not too narrow to be seen.
+    # A walk along one axis runs through the middle of a box with a reasonable width.
     narrow = np.maximum(0.3 * widest - (high - low), 0.0) / 2.0
     return _as_extent(np.array([low - margin - narrow, high + margin + narrow]))
 
@@ -62,7 +84,7 @@ def _as_extent(box: Vector) -> Extent:
 
 
 def checked_extent(extent: Any) -> Extent:
-    """Return `(low, high)` for both axes, or a pair of such pairs, as a pair of pairs; or say what is wrong."""
+    """Return `(low, high)` for both axes, or a pair of such pairs, as a pair of pairs, after a check."""
     where = "loss_surface: extent"
     nested = isinstance(extent, Iterable) and any(isinstance(side, Iterable) for side in extent)
     sides = pair(pair(_BOUND))(where, extent) if nested else (pair(_BOUND)(where, extent),) * 2
@@ -75,7 +97,7 @@ def checked_extent(extent: Any) -> Extent:
 def evaluate(
     loss: Callable[[], Any], parameters: list[Value], plane: Plane, x: Vector, y: Vector, progress: bool | None
 ) -> tuple[Vector, str | None]:
-    """Return the loss at each point of the grid, and what it first raised at one."""
+    """Return the loss at each point of the grid, and the first error that it raised at one."""
     data, gradients = read_data(parameters), read_gradients(parameters)
     losses = np.full((len(y), len(x)), np.nan)
     failure: Exception | None = None
@@ -94,5 +116,5 @@ def evaluate(
         write_data(parameters, data)
         write_gradients(parameters, gradients)
     if failure is not None and failures == losses.size:
-        raise failure  # a mistake in the loss, rather than places where it is undefined
+        raise failure  # a loss that fails at every point has a mistake, rather than points where it is undefined
     return losses, None if failure is None else f"{type(failure).__name__}: {failure}"

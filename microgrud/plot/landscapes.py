@@ -1,7 +1,7 @@
-"""The landscapes that optimizers are tried on: functions of two numbers with known minima.
+"""Landscapes to test optimizers on: functions of two numbers with known minima.
 
-Each is a function of two Values, floats or NumPy arrays alike, so that what an optimizer walks down and what is drawn
-are one and the same. `quadratic` makes such a function.
+Each function takes two Values, floats or NumPy arrays, so that an optimizer and a picture use the same function.
+`quadratic` makes such a function.
 """
 
 from __future__ import annotations
@@ -74,10 +74,10 @@ def saddle(x: Any, y: Any) -> Any:
 def ravine(x: Any, y: Any) -> Any:
     """Compute `(x**2 + 50 y**2) / 2`, a long valley with steep sides: `quadratic(50)`.
 
-    The minimum is 0 at (0, 0). Gradient descent with a rate just below `2/50` leaps from side to side, which is what
-    momentum damps.
+    The minimum is 0 at (0, 0). Gradient descent with a rate just below `2/50` leaps from side to side; momentum damps
+    these leaps.
 
-    Source: the picture in Sutton, "Two problems with backpropagation and other steepest-descent learning procedures
+    Source: the figure in Sutton, "Two problems with backpropagation and other steepest-descent learning procedures
     for networks", 1986.
 
     >>> ravine(0.0, 0.0), ravine(2.0, 1.0)

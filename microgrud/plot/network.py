@@ -1,4 +1,4 @@
-"""What a network holds and what it is told: its parameters and their gradients, a layer at a time."""
+"""The parameters of a network and their gradients, by layer."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 __all__ = ["gradient_flow", "parameter_histograms"]
 
-#: The factor between the mean gradients of the first and the last layer from which on one speaks of vanishing.
+#: Gradients vanish if the mean of the first layer is below that of the last one times this factor.
 VANISHING = 1e-3
 
 
 def parameter_histograms(model: Module, axes: Sequence[Axes] | None = None, *, bins: int = 25) -> Sequence[Axes]:
-    """Draw how the parameters of each layer are distributed, weights and biases apart, all on one scale.
+    """Draw the distribution of the parameters of each layer, weights and biases apart, all on one scale.
 
     Args:
-        model: a Module; its layers are its `Layer`s, or what other modules hold themselves.
+        model: a Module; its layers are its `Layer`s, and the parameters that other modules hold themselves.
         axes: one Axes for each layer; those of a new Figure, which show themselves in a notebook, if None.
-        bins: how many bars there may be, at least 1.
+        bins: the number of bars, at least 1.
 
     Returns:
         The Axes, one for each layer, labelled.
@@ -66,10 +66,10 @@ def parameter_histograms(model: Module, axes: Sequence[Axes] | None = None, *, b
         )
         for label, chosen, look in looks:
             counts, _ = np.histogram(chosen, edges)
-            there = counts > 0  # an empty bar would be a line
-            if there.any():
+            filled = counts > 0  # an empty bar would be a line
+            if filled.any():
                 ax.bar(
-                    edges[:-1][there], counts[there], np.diff(edges)[there], align="edge",
+                    edges[:-1][filled], counts[filled], np.diff(edges)[filled], align="edge",
                     label=f"{label} ({len(chosen)})", **look,
                 )  # fmt: skip
         ax.set_xlim(edges[0], edges[-1])
@@ -84,9 +84,9 @@ def parameter_histograms(model: Module, axes: Sequence[Axes] | None = None, *, b
 def gradient_flow(model: Module, ax: Axes | None = None) -> Axes:
     """Draw the mean and the largest |gradient| of each layer, from the inputs to the outputs, on a logarithmic axis.
 
-    Where gradients vanish the bars of the first layers are orders of magnitude shorter than those of the last; where
-    they explode, longer. The title says which, from a factor of 1000 between the means of the first and the last
-    layer. A layer whose gradients are all 0, or not finite, is marked so.
+    If gradients vanish, the bars of the first layers are orders of magnitude shorter than those of the last; if they
+    explode, the bars are longer. The title names either case from a factor of 1000 between the means of the first and
+    the last layer. A layer whose gradients are all 0, or not finite, has that number in the place of a bar.
 
     Source: the diagnosis of Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural
     networks", AISTATS 2010, section 4.
@@ -136,7 +136,7 @@ def _draw_flow(ax: Axes, names: list[str], means: Vector, largest: Vector) -> No
         for place, height in zip(places + offset, heights):
             if not (math.isfinite(height) and height > 0.0):
                 ax.text(place, floor * 1.15, f"{height:g}", ha="center", va="bottom", weight="bold")
-    ax.set_xlim(-0.6, len(names) - 0.4)  # a layer without bars has its place too
+    ax.set_xlim(-0.6, len(names) - 0.4)  # a layer without bars keeps its place
     ax.set_yscale("log")
     ax.set_ylim(floor, 8.0 * float(shown.max()) if len(shown) else 1.0)
     long = max(map(len, names)) * len(names) > 90
@@ -149,7 +149,7 @@ def _draw_flow(ax: Axes, names: list[str], means: Vector, largest: Vector) -> No
 
 
 def _verdict(means: Vector) -> str:
-    """Say in a line how the gradients of the first layer compare with those of the last."""
+    """Return a line that compares the gradients of the first layer with those of the last one."""
     if not np.isfinite(means).all():
         return "gradients are not finite"
     if len(means) == 1:
@@ -165,5 +165,5 @@ def _verdict(means: Vector) -> str:
 
 
 def _biases(model: Module) -> set[int]:
-    """Return the ids of what neurons call their bias."""
+    """Return the ids of the parameters that are called "b", which are the biases of neurons."""
     return {id(p) for name, p in model.named_parameters() if name.rpartition(".")[2] == "b"}

@@ -1,6 +1,6 @@
-"""Axes that show their Figure at the end of a notebook's cell, though no pyplot knows of it.
+"""Axes that show their Figure at the end of a notebook's cell without pyplot.
 
-Imported where Axes are made, and not before: this needs matplotlib.
+This module needs matplotlib, so that `axes_for` imports it only when it makes Axes.
 """
 
 from __future__ import annotations
@@ -8,20 +8,20 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from mpl_toolkits.mplot3d.axes3d import Axes3D  # type: ignore[import-untyped]
 
-from .axes import png
+from .figure import png
 
 __all__ = ["NotebookAxes", "NotebookAxes3D"]
 
 
 class NotebookAxes(Axes):
-    """Axes with a picture."""
+    """Axes that a notebook shows as a picture."""
 
     def _repr_png_(self) -> bytes:
         return png(self.figure)
 
 
 class NotebookAxes3D(Axes3D):  # type: ignore[misc]
-    """Three-dimensional Axes with a picture."""
+    """Three-dimensional Axes that a notebook shows as a picture."""
 
     def _repr_png_(self) -> bytes:
         return png(self.figure)

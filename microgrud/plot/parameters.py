@@ -1,4 +1,4 @@
-"""Which parameters a picture is about, what they are called, and how they belong together."""
+"""The parameters of a model for pictures: their names, their filters and their layers."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["filters_of", "layers_of", "named_parameters", "parameters_of"]
 
 
 def parameters_of(where: str, source: Any) -> list[Value]:
-    """Return the parameters of a Module or an optimizer, or a list of them, checked.
+    """Return the parameters of a Module or an optimizer, or those in a list, after a check.
 
     Args:
-        where: who asks, for the message.
+        where: the caller's name, for the message.
         source: a Module, an Optimizer, or an iterable of Values.
 
     Raises:
@@ -33,7 +33,7 @@ def parameters_of(where: str, source: Any) -> list[Value]:
 
 
 def named_parameters(source: Any, parameters: Sequence[Value]) -> list[str]:
-    """Return what to call each parameter: by its label, its name in the Module, or its index."""
+    """Return the name of each parameter: its label, its name in the Module, or its index."""
     names = {id(p): name for name, p in source.named_parameters()} if isinstance(source, Module) else {}
     return [p.label or names.get(id(p)) or f"parameter {i}" for i, p in enumerate(parameters)]
 
@@ -41,8 +41,8 @@ def named_parameters(source: Any, parameters: Sequence[Value]) -> list[str]:
 def filters_of(source: Any, parameters: Sequence[Value]) -> list[list[int]]:
     """Return the indices of the parameters that belong to each filter.
 
-    In a Module the weights of each neuron are one, and biases belong to none, as in the authors' own pictures; what a
-    module of another kind holds itself is one as well. A list of Values is one.
+    In a Module the weights of each neuron are a filter, and biases belong to none, as in the pictures of the method's
+    authors. The parameters that another module holds itself are a filter as well, and so is a list of Values.
     """
     if not isinstance(source, Module):
         return [list(range(len(parameters)))]
@@ -64,7 +64,7 @@ def filters_of(source: Any, parameters: Sequence[Value]) -> list[list[int]]:
 
 
 def modules_of(module: Module) -> list[Module]:
-    """Return a module and all below it, each once, a module before what it holds."""
+    """Return a module and all modules inside of it, each once, and before the modules that it holds."""
     found: dict[int, Module] = {}
     waiting = [module]
     while waiting:
@@ -76,18 +76,19 @@ def modules_of(module: Module) -> list[Module]:
 
 
 def layers_of(where: str, model: Any) -> list[tuple[str, list[Value]]]:
-    """Return the parameters of a model a layer at a time, from the inputs on, with the names of the layers.
+    """Return the name and the parameters of each layer of a model, in order from the inputs.
 
-    A layer is a `Layer`, a `Neuron` outside of any, or what a module of another kind holds itself. Those of an MLP are
-    called as in the pictures of `microgrud.draw`, counted from 1; others by their path, such as `encoder.layers.0`.
+    A layer is a `Layer`, a `Neuron` outside of a Layer, or the parameters that another module holds itself. The layers
+    of an MLP are counted from 1, as in the pictures of `microgrud.draw`; others are named by their path, such as
+    `encoder.layers.0`.
 
     Args:
-        where: who asks, for the message.
+        where: the caller's name, for the message.
         model: a Module.
 
     Raises:
         TypeError: for anything but a Module.
-        ValueError: for one without parameters.
+        ValueError: for a Module without parameters.
 
     >>> from microgrud.nn import MLP
     >>> [(name, len(parameters)) for name, parameters in layers_of("gradient_flow", MLP(2, [3, 1]))]
@@ -112,6 +113,6 @@ def layers_of(where: str, model: Any) -> list[tuple[str, list[Value]]]:
 
 
 def _name(module: Module, names: dict[int, str]) -> str:
-    """Return the name of a module: that of its first parameter, without what the module itself calls it."""
+    """Return the path of a module: that of its first parameter, without the parameter's name inside of the module."""
     inner, parameter = module.named_parameters()[0]
     return names[id(parameter)].removesuffix(inner).rstrip(".") or type(module).__name__

@@ -1,4 +1,4 @@
-"""Walks over a surface, as lines: each step marked, start and end above all, and a legend where there is room."""
+"""Walks over a surface as lines with a mark at each step, at the start and at the end, and legends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_paths", "legend_as_written", "legend_off_points", "mark_every", "place_legend"]
 
-#: More steps than this and their marks would hide the line.
+#: The most steps with large marks; those of more steps would hide the line.
 _LARGE_MARKS = 60
 _START: dict[str, Any] = {
     "linestyle": "none", "marker": "o", "markersize": 10, "markerfacecolor": "white", "markeredgecolor": "black",
@@ -26,7 +26,7 @@ _END: dict[str, Any] = {
     "linestyle": "none", "marker": "*", "markersize": 15, "markerfacecolor": "black", "markeredgecolor": "white",
     "markeredgewidth": 1.0,
 }  # fmt: skip
-#: Where a legend may be, the first of equals preferred, and about what part of the Axes it covers there.
+#: The places for a legend, in order of preference, and the part of the Axes that it covers there.
 _PLACES = {
     "upper right": (0.7, 1.0, 0.6, 1.0),
     "upper left": (0.0, 0.3, 0.6, 1.0),
@@ -41,8 +41,8 @@ def draw_paths(ax: Any, paths: Mapping[str, Vector]) -> list[Any]:
     """Draw walks, on flat Axes or three-dimensional ones.
 
     Args:
-        ax: where to draw.
-        paths: by name, the places of each: an array of shape (places, 2), or (places, 3).
+        ax: the Axes to draw on.
+        paths: the places of each walk by its name: an array of shape (places, 2), or (places, 3).
 
     Returns:
         The entries for a legend: one for each walk, one for all starts, one for all ends.
@@ -68,7 +68,7 @@ def draw_paths(ax: Any, paths: Mapping[str, Vector]) -> list[Any]:
 
 
 def mark_every(count: int, marks: int = 12) -> int:
-    """Return each how many-th of `count` points of a curve to mark, so that there are about `marks`.
+    """Return the step between the marked points of a curve of `count` points that has about `marks` marks.
 
     >>> mark_every(100), mark_every(5)
     (8, 1)
@@ -77,21 +77,21 @@ def mark_every(count: int, marks: int = 12) -> int:
 
 
 def place_legend(ax: Axes, entries: list[Any], curves: Sequence[Vector]) -> None:
-    """Draw the legend where it hides the least of the curves; none if it has no entries.
+    """Draw the legend where it hides the least of the curves; without entries draw none.
 
     Args:
-        ax: where to draw, with its limits set.
+        ax: the Axes to draw on, with its limits set.
         entries: the artists with labels.
-        curves: the points of lines that it should not hide, arrays of shape (points, 2).
+        curves: the points of the lines that it should not hide, arrays of shape (points, 2).
     """
     if not entries:
         return
-    ax.get_xlim(), ax.get_ylim()  # which sees to it that limits left to matplotlib are set
+    ax.get_xlim(), ax.get_ylim()  # matplotlib sets automatic limits when they are read
     crowds = dict.fromkeys(_PLACES, 0)
     for curve in curves:
-        with np.errstate(all="ignore"):  # a number that has no place on a logarithmic axis
+        with np.errstate(all="ignore"):  # numbers up to 0 have no place on a logarithmic axis
             points = ax.transAxes.inverted().transform(ax.transData.transform(curve))
-            # A line is more than its points: four to a segment.
+            # Four points to a segment stand for the line between its points.
             steps = np.diff(points, axis=0)
             between = np.concatenate([points, *(points[:-1] + t * steps for t in (0.25, 0.5, 0.75))])
         for name, (left, right, low, high) in _PLACES.items():
@@ -104,9 +104,9 @@ def place_legend(ax: Axes, entries: list[Any], curves: Sequence[Vector]) -> None
 
 
 def legend_as_written(ax: Any, entries: list[Any], labels: Sequence[str], **place: Any) -> Any:
-    """Draw a legend whose labels, which users chose, are read letter by letter, and return it.
+    """Draw a legend that shows its labels literally, since users chose them, and return it.
 
-    matplotlib would read what is between dollar signs as a formula, and leave out what begins with an underscore.
+    matplotlib would read text between dollar signs as a formula, and omit labels that begin with an underscore.
     """
     legend = ax.legend(entries, ["label"] * len(entries), fontsize="small", framealpha=0.9, **place)
     for text, label in zip(legend.get_texts(), labels):
@@ -118,35 +118,35 @@ def legend_as_written(ax: Any, entries: list[Any], labels: Sequence[str], **plac
 def legend_off_points(
     ax: Axes, entries: list[Any], labels: list[str], points: Vector, *, title: str | None, widen: bool
 ) -> None:
-    """Draw a legend in a corner where it hides none of some points, or beside the Axes if there is none.
+    """Draw a legend in a corner where it hides none of the points, or to the right of the Axes if there is none.
 
-    In a Figure without a layout, where it might be cut off there, it is in the corner where it hides the fewest.
+    In a Figure without a layout engine, which might cut it off there, it is in the corner where it hides the fewest.
 
     Args:
-        ax: where to draw, with its limits set.
-        entries: the artists, or tuples of them; none, no legend.
-        labels: what each says, to be read letter by letter.
+        ax: the Axes to draw on, with its limits set.
+        entries: the artists, or tuples of them; without any there is no legend.
+        labels: the label of each entry, shown literally.
         points: an array of shape (points, 2).
-        title: of the legend.
-        widen: whether to make room beside the Axes by a wider Figure.
+        title: the title of the legend.
+        widen: whether to widen the Figure for a legend to the right of the Axes.
     """
     if not entries:
         return
-    figure: Any = ax.figure.figure  # of the Axes of a subfigure too
+    figure: Any = ax.figure.figure  # the whole Figure, also for Axes in a subfigure
     layout = figure.get_layout_engine()
 
     def drawn(**place: Any) -> Any:
         return legend_as_written(ax, entries, labels, title=title, **place)
 
     if layout is not None:
-        layout.execute(figure)  # or else the Axes have another size than when they are drawn
+        layout.execute(figure)  # gives the Axes the size that they will be drawn with
     own, whole = drawn(loc="upper right").get_window_extent(), ax.get_window_extent()
     width, height = own.width / whole.width + 0.04, own.height / whole.height + 0.04  # with the gap to the edge
     x, y = ax.transAxes.inverted().transform(ax.transData.transform(points)).T
     hidden = {
-        f"{row} {column}": int(np.sum(beside & along))
-        for row, along in (("upper", y > 1.0 - height), ("lower", y < height))
-        for column, beside in (("right", x > 1.0 - width), ("left", x < width))
+        f"{row} {column}": int(np.sum(in_row & in_column))
+        for row, in_row in (("upper", y > 1.0 - height), ("lower", y < height))
+        for column, in_column in (("right", x > 1.0 - width), ("left", x < width))
     }
     best = min(hidden, key=lambda place: hidden[place])
     if hidden[best] and layout is not None:

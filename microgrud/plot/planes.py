@@ -1,4 +1,4 @@
-"""Planes through parameter space: a point, two directions, and what the axes along them are called."""
+"""Planes through parameter space: a point, two directions, and the names of the axes along them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Plane:
     Attributes:
         origin: n numbers, the point with the coordinates (0, 0).
         directions: two vectors of n numbers, an array of shape (2, n).
-        labels: what each axis is called.
-        variance: the shares of a walk's variance that lie along each direction; None if they are not those of a walk.
+        labels: the name of each axis.
+        variance: the shares of a walk's variance along each direction; None unless the plane was made for a walk.
     """
 
     origin: Vector
@@ -37,7 +37,7 @@ class Plane:
         return point
 
     def project(self, points: Vector) -> Vector:
-        """Return the coordinates of the places in the plane that are nearest to some points.
+        """Return the coordinates of the places in the plane that are nearest to the given points.
 
         Args:
             points: an array of shape (m, n).
@@ -45,7 +45,7 @@ class Plane:
         Returns:
             An array of shape (m, 2).
         """
-        with np.errstate(all="ignore"):  # a walk may have run away
+        with np.errstate(all="ignore"):  # the places of a diverging walk may overflow
             components = (points - self.origin) @ self.directions.T
         gram = self.directions @ self.directions.T
         projected: Vector = np.linalg.solve(gram, components.T).T
@@ -53,29 +53,29 @@ class Plane:
 
 
 def coordinate_plane(center: Vector, indices: tuple[int, int], labels: tuple[str, str]) -> Plane:
-    """Return the plane in which two parameters vary and the others stay: its coordinates are those two parameters."""
+    """Return the plane in which two parameters vary and the others are constant: its coordinates are these two."""
     directions = np.zeros((2, len(center)))
     directions[0, indices[0]] = directions[1, indices[1]] = 1.0
-    # The origin is 0 in both, so that 0 + a * 1 + b * 0 gives the parameter itself, to the bit.
+    # The origin is 0 in both parameters, so that 0 + a * 1 + b * 0 gives the parameter to the bit.
     origin = center.copy()
     origin[list(indices)] = 0.0
     return Plane(origin, directions, labels)
 
 
 def filter_normalized_plane(center: Vector, filters: Sequence[Sequence[int]], seed: int) -> Plane:
-    """Return a plane through `center` along two random directions, each filter as long as that of the parameters.
+    """Return a plane through `center` along two random directions whose filters are as long as those of `center`.
 
     Li, Xu, Taylor, Studer & Goldstein, "Visualizing the loss landscape of neural nets", NeurIPS 2018, section 4:
     `d_f <- d_f / ||d_f|| * ||p_f||` for each filter `f` of a normally distributed direction `d`. A parameter that
-    belongs to no filter stays where it is. Distances in such pictures can be compared between networks.
+    belongs to no filter is constant. Distances in such pictures can be compared between networks.
 
     Args:
         center: n numbers.
         filters: the indices of the parameters of each filter.
-        seed: where the drawing of directions starts.
+        seed: the seed for the directions.
 
     Raises:
-        ValueError: if all filters are zero, so that there is no length to go by.
+        ValueError: if fewer than two parameters in filters are not 0, so that the directions have no length.
     """
     rng = np.random.default_rng(seed)
     directions = np.zeros((2, len(center)))
@@ -86,8 +86,8 @@ def filter_normalized_plane(center: Vector, filters: Sequence[Sequence[int]], se
             direction[indices] = drawn[indices] / length * np.linalg.norm(center[indices])
     if np.linalg.matrix_rank(directions) < 2:
         raise ValueError(
-            "loss_surface: directions: expected weights to give random directions their lengths, got fewer than two "
-            "that are not 0; name two parameters instead"
+            "loss_surface: directions: expected at least two weights other than 0 to scale random directions, got "
+            "fewer; name two parameters as directions instead"
         )
     return Plane(center, directions, ("random direction 1", "random direction 2"))
 
@@ -95,38 +95,38 @@ def filter_normalized_plane(center: Vector, filters: Sequence[Sequence[int]], se
 def principal_plane(trajectory: Trajectory, positions: Vector) -> Plane:
     """Return the plane through the end of a walk along the two directions in which it varies most.
 
-    Principal component analysis of the places, as in Li et al. 2018, section 7.2. The directions are orthonormal, each
-    with its largest entry positive, and know what share of the walk's variance lies along them.
+    The directions are the principal components of the places, as in Li et al. 2018, section 7.2. They are orthonormal,
+    and the largest entry of each is positive. The plane holds the shares of the walk's variance along them.
 
     Args:
         trajectory: the walk, for the message.
-        positions: its places, an array of shape (places, n).
+        positions: the places of the walk, an array of shape (places, n).
 
     Raises:
-        ValueError: for a walk that goes nowhere, or to places that are not finite.
+        ValueError: for a walk that does not move, or has places that are not finite.
     """
     if len(positions) == 0 or not (np.abs(positions) <= LARGEST).all():
         raise ValueError(
-            f"loss_surface: trajectory: expected finite places, of numbers up to {LARGEST:g}, got {trajectory!r} with "
-            "none, or others"
+            f"loss_surface: trajectory: expected places, all with numbers up to {LARGEST:g}, got {trajectory!r} with "
+            "none, or with larger or infinite ones"
         )
     centered = positions - positions.mean(axis=0)
     _, lengths, rows = np.linalg.svd(centered, full_matrices=False)
-    # The variance of equal numbers is seldom 0, since their mean is rounded.
+    # The computed variance of equal numbers is seldom 0, since their mean is rounded.
     if (positions == positions[0]).all() or lengths[0] == 0.0:
         raise ValueError(f"loss_surface: trajectory: expected a walk that moves, got {trajectory!r} at one place")
     directions = rows[:2] * np.where(rows[:2].max(axis=1) < -rows[:2].min(axis=1), -1.0, 1.0)[:, None]
-    lengths /= lengths[0]  # so that no square overflows
+    lengths /= lengths[0]  # no square overflows then
     shares = lengths[:2] ** 2 / np.sum(lengths**2)
     labels = tuple(f"principal direction {i} ({share:.1%} of the walk)" for i, share in enumerate(shares, start=1))
     return Plane(positions[-1], directions, (labels[0], labels[1]), (float(shares[0]), float(shares[1])))
 
 
 def read_center(parameters: Sequence[Value]) -> Vector:
-    """Return where the parameters stand.
+    """Return the numbers of the parameters.
 
     Raises:
-        ValueError: if that is not finite.
+        ValueError: if one of them is not finite.
     """
     center = read_data(parameters)
     if not np.isfinite(center).all():

@@ -1,4 +1,4 @@
-"""Several optimizers on one surface: the same start, the same number of steps, and all their ways in one picture."""
+"""A race of optimizers on one surface: the same start, the same number of steps, and all walks in one picture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from ..engine import Value
 from ..engine.vectors import Vector
 from ..optim.optimizer import Optimizer
 from ..train.evaluation import number
-from .axes import png, several_axes
+from .axes import several_axes
+from .figure import png
 from .grid import around
 from .paths import mark_every, place_legend
 from .scales import LOG_NOTE, asks_for_log, drawable, log_floor
@@ -28,20 +29,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Race", "race"]
 
-#: Beside the start, the number that makes ten times as much of it.
+#: The picture ends at the start plus this many times its size, that is at ten times the start.
 _DECADE = 9.0
-#: Makes an optimizer of a list of parameters: a class such as `Adam`, or `lambda parameters: SGD(parameters, lr=0.1)`.
+#: A function from parameters to an optimizer: a class such as `Adam`, or `lambda parameters: SGD(parameters, lr=0.1)`.
 Factory: TypeAlias = Callable[[list[Value]], Optimizer]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Race:
-    """What a race of optimizers led to; at the end of a notebook's cell it shows itself.
+    """The result of a race of optimizers; at the end of a notebook's cell it shows itself.
 
     Attributes:
         surface: the `LossSurface` around the start and the walks.
         trajectories: the walk of each optimizer, by name: a place for the start and each step, with loss and gradient.
-        ended: why the walk of an optimizer ended early, by name; those that took all their steps are not in it.
+        ended: the reasons of walks that ended early, by name; optimizers that took all their steps are not in it.
     """
 
     surface: LossSurface
@@ -49,10 +50,10 @@ class Race:
     ended: dict[str, str]
 
     def plot(self, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
-        """Draw the walks over the contours of the surface, and the loss at each step beside them.
+        """Draw the walks over the contours of the surface on the left, and the loss at each step on the right.
 
-        A loss that climbs far above the start leaves the picture: where it does there is a triangle at the upper edge,
-        and the legend says so.
+        A loss that climbs far above the start leaves the picture. A triangle at the upper edge marks the place, and the
+        legend says so.
 
         Args:
             axes: two Axes to draw on; those of a new Figure, which show themselves in a notebook, if None.
@@ -73,7 +74,7 @@ class Race:
         from matplotlib.ticker import MaxNLocator
 
         everything = drawable(np.concatenate([trajectory.losses for trajectory in self.trajectories.values()]))
-        log, low, high = _shown(float(everything[0]), everything)
+        log, low, high = _scale_and_limits(float(everything[0]), everything)
         if log:
             ax.set_yscale("log", nonpositive="mask")
         curves, lines = [], []
@@ -81,15 +82,15 @@ class Race:
             losses = drawable(trajectory.losses)
             curves.append(np.column_stack([np.arange(len(losses)), np.fmin(losses, high)]))
             look = style(i)
-            beyond = np.flatnonzero((losses > high) & math.isfinite(high))
-            notes = ["leaves the picture"] * bool(len(beyond)) + ["ended early"] * (name in self.ended)
+            above = np.flatnonzero((losses > high) & math.isfinite(high))
+            notes = ["leaves the picture"] * bool(len(above)) + ["ended early"] * (name in self.ended)
             lines += ax.plot(
                 losses, color=look.color, linestyle=look.dashes, marker=look.marker, markersize=4.5,
                 markevery=mark_every(len(trajectory)), label=f"{name} ({', '.join(notes)})" if notes else name,
             )  # fmt: skip
-            if len(beyond):
+            if len(above):
                 ax.plot(
-                    [_crossing(losses, int(beyond[0]), high, log)], [high], linestyle="none", marker="^", markersize=11,
+                    [_crossing(losses, int(above[0]), high, log)], [high], linestyle="none", marker="^", markersize=11,
                     color=look.color, markeredgecolor="white", clip_on=False, zorder=5, label=f"_{name} leaves here",
                 )  # fmt: skip
         if math.isfinite(high):
@@ -121,18 +122,18 @@ def race(
 ) -> Race:
     """Let several optimizers walk down one surface of two numbers from the same start.
 
-    A walk ends early where the loss or its gradient is not finite any more, or the loss raises an ArithmeticError or a
+    A walk ends early where the loss or its gradient is no longer finite, or the loss raises an ArithmeticError or a
     ValueError.
 
     Args:
         loss: a function of two Values, such as `rosenbrock`.
-        start: the pair (x, y) where all begin.
-        optimizers: by name, what makes each of a list of parameters: a class such as `Adam` for its defaults, or a
-            function such as `lambda parameters: SGD(parameters, lr=0.01)`.
-        steps: how many steps each takes, at least 1. One of L-BFGS makes up to `max_iter` iterations.
-        extent: from where to where the surface goes: `(low, high)` for both axes, or a pair of such pairs. By default
+        start: the pair (x, y) where all walks begin.
+        optimizers: for each name a function from the list of parameters to an optimizer: a class such as `Adam` for its
+            defaults, or a function such as `lambda parameters: SGD(parameters, lr=0.01)`.
+        steps: the number of steps of each walk, at least 1. One step of L-BFGS makes up to `max_iter` iterations.
+        extent: the range of the surface: `(low, high)` for both axes, or a pair of such pairs. By default the box
             around the start and all places that are not higher.
-        points: of the grid, along both axes or each.
+        points: the number of grid points along both axes, or a pair of numbers.
 
     Returns:
         A `Race`: its `plot()` draws it.
@@ -199,7 +200,7 @@ def _made(name: str, factory: Any, parameters: list[Value]) -> Optimizer:
 def _run(
     loss: Callable[[Any, Any], Any], parameters: list[Value], optimizer: Optimizer, steps: int
 ) -> tuple[Trajectory, str | None]:
-    """Walk, and return the walk, with why it ended early if it did."""
+    """Return the walk of an optimizer, and the reason if it ended early."""
     trajectory = Trajectory(optimizer)
 
     def closure() -> Value:
@@ -215,7 +216,7 @@ def _run(
             height = closure()
         except (ArithmeticError, ValueError) as error:
             if step == 0:
-                raise  # it cannot even begin: the start, or the loss, is wrong
+                raise  # the walk cannot begin: the start, or the loss, is wrong
             return trajectory, f"step {step}: {error}"
         figure = as_float(number(height), "race: loss")
         trajectory.record(figure)
@@ -227,7 +228,7 @@ def _run(
 
 
 def _extent(trajectories: Mapping[str, Trajectory]) -> Any:
-    """Return the box around the places that are not higher than the start: a walk that runs away does not set it."""
+    """Return the box around the places that are not higher than the start, whatever places a diverging walk visits."""
     lower: list[Vector] = []
     for trajectory in trajectories.values():
         losses = trajectory.losses
@@ -235,15 +236,15 @@ def _extent(trajectories: Mapping[str, Trajectory]) -> Any:
     return around(np.concatenate(lower))
 
 
-def _shown(start: float, losses: Vector) -> tuple[bool, float, float]:
-    """Return whether a logarithmic scale shows the losses better, and its limits, where a walk runs away.
+def _scale_and_limits(start: float, losses: Vector) -> tuple[bool, float, float]:
+    """Return whether a logarithmic scale shows the losses better, and the limits of the scale.
 
-    One that leaps out of all bounds must not flatten the others: if it comes above ten times the start, the picture
-    ends there, on a linear scale at twice the start.
+    A walk that diverges must not flatten the others: if one climbs above ten times the start, the picture ends there,
+    or on a linear scale at twice the start.
 
-    >>> _shown(4.0, np.array([4.0, 3.0, 4.0, 9.0]))
+    >>> _scale_and_limits(4.0, np.array([4.0, 3.0, 4.0, 9.0]))
     (False, -inf, inf)
-    >>> _shown(4.0, np.array([4.0, 0.25, 4.0, 1e9]))
+    >>> _scale_and_limits(4.0, np.array([4.0, 0.25, 4.0, 1e9]))
     (True, 0.125, 40.0)
     """
     lowest = float(np.nanmin(losses))
@@ -258,9 +259,9 @@ def _shown(start: float, losses: Vector) -> tuple[bool, float, float]:
     return log, lowest - 0.1 * reach, start + reach
 
 
-def _crossing(losses: Vector, beyond: int, high: float, log: bool) -> float:
-    """Return where between two steps the line to the first loss above `high` leaves the picture."""
-    before, after = float(losses[beyond - 1]), float(losses[beyond])
+def _crossing(losses: Vector, above: int, high: float, log: bool) -> float:
+    """Return the place between two steps where the line to the first loss above `high` leaves the picture."""
+    before, after = float(losses[above - 1]), float(losses[above])
     if log and before > 0.0:
         before, after, high = math.log(before), math.log(after), math.log(high)
-    return beyond - 1 + (high - before) / (after - before)
+    return above - 1 + (high - before) / (after - before)

@@ -1,4 +1,4 @@
-"""Which learning rate: a sweep from rates that do nothing to rates that throw the parameters away."""
+"""The choice of a learning rate: a sweep from rates that change nothing to rates that make training diverge."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from ..engine import Value, topological_order
 from ..engine.grad_mode import no_grad
 from ..engine.vectors import Vector, read_data, read_gradients, write_data, write_gradients
 from ..optim.optimizer import Optimizer
-from .axes import axes_for, png
+from .axes import axes_for
 from .bar import with_progress
+from .figure import png
 from .paths import place_legend
 from .scales import LOG_NOTE, asks_for_log, drawable, three_digits
 from .style import style
@@ -26,42 +27,43 @@ if TYPE_CHECKING:
 
 __all__ = ["LearningRateRange", "learning_rate_range"]
 
-#: The sweep ends where the smoothed loss is so many times its lowest, as far as that is from where it started.
+#: The sweep ends where the smoothed loss has risen above its lowest point by this many times its fall up to there.
 _DIVERGED = 4.0
-#: The share of the whole fall of the loss with which a rate begins to be good.
+#: Good rates begin where this share of the whole fall of the loss is done.
 _BEGUN = 0.1
-#: A fall of fewer times the usual change from step to step may be chance.
+#: A fall below this many times the usual change from step to step may be chance.
 _NOISE = 3.0
-#: A fall of a smaller part of the loss is rounding, of which the moving average alone has some.
+#: A fall below this part of the loss is rounding; the moving average alone causes some.
 _ROUNDING = 1e-9
-#: How many steps a trial of one rate takes: at a quarter above 2/L the loss along a direction of curvature L grows by
-#: the factor 1.5**2 a step, which in 50 of them brings up what was 1e-17 of the loss.
+#: The number of steps in a trial of one rate. A quarter above 2/L the loss along a direction of curvature L grows by
+#: the factor 1.5**2 a step, so that 50 steps bring up a part that was 1e-17 of the loss.
 _TRIAL = 50
-#: A rate is good if one by so much higher passes its trial: just beyond the limit a walk diverges too slowly to tell.
+#: A rate is good if this many times the rate passes its trial: just above the limit a walk diverges too slowly to tell.
 _MARGIN = 1.25
-#: The part of the highest good rate that is suggested at most. On a bowl of curvature L walks diverge from 2/L on, and
+#: The suggestion is at most this part of the highest good rate. On a bowl of curvature L walks diverge from 2/L on, and
 #: 1/L, half of that, leads to the bottom at once.
 _SAFE = 0.5
-#: How often the loss is looked at before the first step, if it is that of random batches.
-_LOOKS = 10
-#: How many trials a rate has to pass if the batches are random: a walk may escape once by chance.
+#: The number of losses evaluated before the first step, if they are those of random batches.
+_EVALUATIONS = 10
+#: The number of trials that a rate must pass if the batches are random: a walk may fail to diverge once by chance.
 _BATCH_TRIALS = 3
-#: A trial ends where the loss has risen by so many times its size.
+#: A trial ends where the loss has risen by this many times its size.
 _LOST = 100.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LearningRateRange:
-    """What a sweep of learning rates met; at the end of a notebook's cell it shows itself.
+    """The result of a sweep of learning rates; at the end of a notebook's cell it shows itself.
 
     Attributes:
-        rates: the rates that were tried, ascending: those up to where the loss diverged.
-        losses: the loss at each, before its step.
-        smoothed: its exponential moving average.
-        good: from which rate to which the loss falls; None if it never does.
-        suggestion: the rate at which it falls most steeply, at most half the highest good one; None if it never does.
-        highest: the highest rate that was asked for.
-        diverged: whether the sweep ended early because the loss ran away.
+        rates: the rates that were tried, ascending, up to the one where the loss diverged.
+        losses: the loss before the step of each rate.
+        smoothed: the exponential moving average of the losses.
+        good: the lowest and the highest rate at which the loss falls; None if it never does.
+        suggestion: the rate at which the loss falls most steeply, at most half the highest good one; None if it never
+            does.
+        highest: the highest rate that was requested.
+        diverged: whether the sweep ended early because the loss diverged.
     """
 
     rates: Vector
@@ -96,7 +98,7 @@ class LearningRateRange:
             ax.set_yscale("log", nonpositive="mask")
         else:
             reach = float(finite.max() - finite.min()) or 1.0
-            # A single step that ran away must not flatten the rest.
+            # The limits are those of the smoothed loss: a single large loss must not flatten the rest.
             ax.set_ylim(float(finite.min()) - 0.25 * reach, float(finite.max()) + 0.25 * reach)
         ax.set_xlim(self.rates[0], self.highest)
         self._mark_ranges(ax)
@@ -108,13 +110,13 @@ class LearningRateRange:
             )  # fmt: skip
         ax.set(xlabel=f"learning rate{LOG_NOTE}", ylabel=f"loss{LOG_NOTE if log else ''}")
         curves = [np.column_stack([self.rates, line]) for line in (smoothed, losses)]
+        # The legend should not hide the names of the ranges along the top either.
         names = np.column_stack([np.geomspace(self.rates[0], self.highest, 200), np.full(200, ax.get_ylim()[1])])
-        curves.append(names)  # along the top
-        place_legend(ax, ax.get_legend_handles_labels()[0], curves)
+        place_legend(ax, ax.get_legend_handles_labels()[0], [*curves, names])
         return ax
 
     def _mark_ranges(self, ax: Axes) -> None:
-        """Shade and name the ranges of rates, in a line above the curve."""
+        """Shade the ranges of rates, and write their names above the curve."""
         if self.good is None:
             ranges = [(self.rates[0], self.highest, "no rate makes the loss fall", "", "#eeeeee")]
         else:
@@ -122,7 +124,7 @@ class LearningRateRange:
             ranges = [
                 (self.rates[0], begin, "too small", "", "#eeeeee"),
                 (begin, end, "good", "", style(2).tint),
-                # Not "diverging": the sweep falls on for a while where a walk from the start would not.
+                # Not "diverging": the loss of the sweep still falls at rates at which a walk from the start diverges.
                 (end, self.highest, "too large", "///", "#ffffff"),
             ]
         width = math.log(self.highest / self.rates[0])
@@ -157,46 +159,45 @@ def learning_rate_range(
     smoothing: float = 0.8,
     progress: bool | None = None,
 ) -> LearningRateRange:
-    """Try learning rates from low to high, a step each, and see with which ones the loss falls.
+    """Try learning rates from low to high, one step each, and find those with which the loss falls.
 
     The rate of step `i` is `lowest * (highest/lowest)**(i/(steps - 1))`. The loss is smoothed by an exponential moving
     average, corrected for its start; the sweep ends where it is not finite, or has risen to four times its fall.
 
-    Where the good rates end, the sweep alone cannot tell: it comes to the rates that are too large when it already
-    stands at the bottom, and takes many steps to be thrown out again. So rates up to that of the lowest smoothed loss
-    are tried, by bisection: 50 steps from the start, all with 1.25 times the rate, must not lead to a higher loss than
-    that at the start. The highest rate that passes is the end of the good ones; on a bowl of curvature L, where
-    gradient descent diverges from 2/L on, it lies below that. They begin where a tenth of the fall of the smoothed
-    loss up to there is done. The suggestion is where it falls most steeply over the logarithm of the rate, taken over
-    a tenth of the steps on either side, but at most half the highest good rate.
+    The sweep alone cannot show where the good rates end: it reaches the rates that are too large only after the loss
+    has come down, and takes many steps to climb again. So rates up to that of the lowest smoothed loss are tried, by
+    bisection: 50 steps from the start, all with 1.25 times the rate, must not lead to a higher loss than that at the
+    start. The highest rate that passes is the end of the good ones; on a bowl of curvature L, where gradient descent
+    diverges from 2/L on, it lies below 2/L. The good rates begin where a tenth of the fall of the smoothed loss up to
+    their end is done. The suggestion is the rate at which the loss falls most steeply over the logarithm of the rate,
+    measured over a tenth of the steps on either side, but at most half the highest good rate.
 
-    Parameters, the gradients of all that the loss depends on and the optimizer are put back as they were, to the bit,
-    whatever happens on the way.
+    The parameters, the gradients of everything that the loss depends on, and the optimizer are restored to the bit,
+    also after an error.
 
     Source: Smith, "Cyclical learning rates for training neural networks", WACV 2017, section 3.3 (2015 as a preprint).
 
     Args:
-        loss: called without arguments, it computes the loss from the parameters as they are, a Value; of the next
-            mini-batch, if training goes by mini-batches. It is called once a step, and for the trials some hundred
-            times more.
-        optimizer: what takes the steps; all its groups have the rate.
+        loss: a function without arguments that computes the loss from the present parameters, a Value; if training uses
+            mini-batches, the loss of the next one. It is called once a step, and some hundred times more in trials.
+        optimizer: the optimizer that takes the steps; all its groups have the same rate.
         lowest: the first rate, above 0.
-        highest: the last one, above `lowest`.
-        steps: how many rates to try, at least 2.
-        smoothing: how much of the average to keep at each step, from 0 to below 1.
-        progress: whether to show a progress bar; by default where it takes more than two seconds and somebody looks
-            on.
+        highest: the last rate, above `lowest`.
+        steps: the number of rates to try, at least 2.
+        smoothing: the part of the average to keep at each step, from 0 to below 1.
+        progress: whether to show a progress bar; by default after two seconds in a terminal or a notebook.
 
     Returns:
         A `LearningRateRange`: its `plot()` draws it, its `suggestion` is a rate.
 
     Raises:
-        TypeError, ValueError: for invalid arguments. What the loss raises at the very start it raises here too.
+        TypeError, ValueError: for invalid arguments.
+        Exception: any error of the loss at its first call.
 
     >>> from microgrud.optim import SGD
     >>> x = Value(1.0)
     >>> result = learning_rate_range(lambda: 50 * x * x, SGD([x]), lowest=1e-4, highest=1.0, steps=60)
-    >>> 0.001 < result.suggestion < result.good[1] <= 0.02, x.data    # 0.02 is where it begins to diverge
+    >>> 0.001 < result.suggestion < result.good[1] <= 0.02, x.data    # from 0.02 on it diverges
     (True, 1.0)
     """
     where = "learning_rate_range"
@@ -215,13 +216,13 @@ def learning_rate_range(
         rates = rates[: len(losses)]
         highest_good = sweep.highest_that_passes(rates, smoothed, progress) if _falls(smoothed) else 0
     finally:
-        sweep.put_back()
+        sweep.restore()
     good, suggestion = _judged(rates, smoothed, highest_good)
     return LearningRateRange(rates, losses, smoothed, good, suggestion, high, diverged)
 
 
 class _Sweep:
-    """Steps of an optimizer with rates of our choice, and the way back to where it stood."""
+    """Steps of an optimizer with chosen rates, and the restoring of its former state."""
 
     def __init__(self, loss: Callable[[], Any], optimizer: Optimizer) -> None:
         self._loss = loss
@@ -231,14 +232,14 @@ class _Sweep:
         self._data, self._gradients = read_data(self._parameters), read_gradients(self._parameters)
         self._state = optimizer.state_dict()
 
-    def put_back(self) -> None:
-        """Put parameters, gradients and the optimizer back as they were."""
+    def restore(self) -> None:
+        """Restore the parameters, the gradients and the optimizer."""
         self._optimizer.load_state_dict(self._state)
         write_data(self._parameters, self._data)
         write_gradients(self._parameters, self._gradients)
 
     def rising(self, rates: Vector, keep: float, progress: bool | None) -> tuple[Vector, Vector, bool]:
-        """Take a step with each rate; return the loss before each, smoothed too, and whether it ran away."""
+        """Take a step with each rate; return the losses before the steps, their average, and whether they diverged."""
         losses: list[float] = []
         smoothed: list[float] = []
         average = _MovingAverage(keep)
@@ -257,7 +258,7 @@ class _Sweep:
                 self._step(rate)
             except (ArithmeticError, ValueError):
                 if not losses:
-                    raise  # it cannot even begin: the loss is wrong, or where it starts
+                    raise  # the sweep cannot begin: the loss, or the start, is wrong
                 break
         else:
             diverged = False
@@ -266,8 +267,8 @@ class _Sweep:
         return np.array(losses), np.array(smoothed), diverged
 
     def highest_that_passes(self, rates: Vector, smoothed: Vector, progress: bool | None) -> int:
-        """Return the index of the highest rate, up to that of the lowest loss, with a margin to those that fail."""
-        self.put_back()
+        """Return the index of the highest rate, up to that of the lowest loss, that passes its trials with a margin."""
+        self.restore()
         start, spread = self._at_the_start()
         size = max(abs(start), float(smoothed[0] - smoothed.min()))
         passing, failing = 0, int(smoothed.argmin()) + 1
@@ -284,16 +285,16 @@ class _Sweep:
         return passing
 
     def _at_the_start(self) -> tuple[float, float]:
-        """Return the loss at the start and by how much it varies from batch to batch."""
+        """Return the mean loss at the start, and its standard deviation from batch to batch."""
         with no_grad():
-            looks = [self._loss().data for _ in range(2)]
-            if looks[0] != looks[1]:
-                looks += [self._loss().data for _ in range(_LOOKS - 2)]
-        return float(np.mean(looks)), float(np.std(looks))
+            losses = [self._loss().data for _ in range(2)]
+            if losses[0] != losses[1]:
+                losses += [self._loss().data for _ in range(_EVALUATIONS - 2)]
+        return float(np.mean(losses)), float(np.std(losses))
 
     def _passes(self, rate: float, start: float, spread: float, size: float) -> bool:
-        """Tell whether steps from the start with one rate lead to a loss that is not higher, as far as one can tell."""
-        self.put_back()
+        """Return whether steps from the start with one rate lead to a loss that is no higher, apart from chance."""
+        self.restore()
         losses: list[float] = []
         try:
             for _ in range(_TRIAL):
@@ -305,7 +306,7 @@ class _Sweep:
         except (ArithmeticError, ValueError):
             return False
         end = losses[-(_TRIAL // 3) :]
-        chance = _NOISE * spread * math.sqrt(1 / len(end) + 1 / _LOOKS)
+        chance = _NOISE * spread * math.sqrt(1 / len(end) + 1 / _EVALUATIONS)
         return float(np.mean(end)) <= start + chance + 1e-12 * size
 
     def _step(self, rate: float) -> None:
@@ -318,7 +319,7 @@ class _Sweep:
         result = self._loss()
         if not isinstance(result, Value):
             raise TypeError(f"learning_rate_range: loss: expected it to return a Value, got a {type(result).__name__}")
-        # What the optimizer does not train, such as frozen layers, would add up the gradients of all steps.
+        # Values that the optimizer does not train, such as frozen layers, would add up the gradients of all steps.
         others = [node for node in topological_order(result) if node not in self._own]
         gradients = read_gradients(others)
         try:
@@ -329,12 +330,12 @@ class _Sweep:
 
 
 def _has_diverged(first: float, lowest: float, last: float) -> bool:
-    """Tell whether the loss is further above its lowest than four times as far as it fell, or as its size at first."""
+    """Return whether the loss has risen by four times its fall up to the lowest point, or four times its size there."""
     return last > lowest + _DIVERGED * max(first - lowest, abs(lowest))
 
 
 class _MovingAverage:
-    """The exponential moving average of numbers, each as if the first had been there ever since.
+    """The exponential moving average of numbers, corrected for its start from 0.
 
     >>> average = _MovingAverage(0.5)
     >>> average.add(1.0), average.add(3.0)
@@ -347,14 +348,14 @@ class _MovingAverage:
         self._count = 0
 
     def add(self, x: float) -> float:
-        """Take in a number, and return the average up to it."""
+        """Add a number, and return the average up to it."""
         self._sum = self._keep * self._sum + (1.0 - self._keep) * x
         self._count += 1
         return self._sum / (1.0 - self._keep**self._count)
 
 
 def _start(smoothed: Vector) -> float:
-    """Return where the loss starts: a loss of mini-batches jumps about, so it is the middle of its first numbers."""
+    """Return the loss at the start: the median of the first losses, since those of mini-batches vary."""
     return float(np.median(smoothed[: _window(smoothed)]))
 
 
@@ -363,7 +364,7 @@ def _window(smoothed: Vector) -> int:
 
 
 def _falls(smoothed: Vector) -> bool:
-    """Tell whether the loss falls by more than chance and rounding make it fall."""
+    """Return whether the loss falls by more than chance and rounding can explain."""
     lowest = int(smoothed.argmin())
     fall = _start(smoothed) - float(smoothed[lowest])
     noise = float(np.median(np.abs(np.diff(smoothed)))) if len(smoothed) > 1 else 0.0
@@ -371,12 +372,12 @@ def _falls(smoothed: Vector) -> bool:
 
 
 def _judged(rates: Vector, smoothed: Vector, highest: int) -> tuple[tuple[float, float] | None, float | None]:
-    """Return the range of good rates and the one to suggest, None each if the loss never falls.
+    """Return the range of good rates and the suggestion, both None if the loss never falls.
 
     Args:
-        rates: ascending.
-        smoothed: the loss at each.
-        highest: the index of the highest rate that may be called good.
+        rates: the rates, ascending.
+        smoothed: the smoothed loss at each rate.
+        highest: the index of the highest rate that passed its trials.
     """
     if not _falls(smoothed):
         return None, None
@@ -386,7 +387,7 @@ def _judged(rates: Vector, smoothed: Vector, highest: int) -> tuple[tuple[float,
     if end < 1 or fall <= 0.0:
         return None, None
     begin = 1 + int(np.flatnonzero(smoothed[:end] > start - _BEGUN * fall).max(initial=0))
-    # Half the highest good rate is good as well, however late in the sweep the loss began to fall.
+    # Half the highest good rate is good as well, even if the loss of the sweep began to fall later.
     safe = max(0, int(np.searchsorted(rates, _SAFE * rates[end], side="right")) - 1)
     begin = min(begin, safe)
     places = np.arange(begin, safe + 1)

@@ -8,53 +8,52 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..engine.vectors import Vector
-from .axes import axes_3d_for, need_matplotlib
+from .axes import axes_3d_for
+from .figure import need_matplotlib
+from .grid import GridLosses
 from .paths import draw_paths, legend_as_written
-from .scales import LOG_NOTE, Scale, chosen_scale, drawable, log_floor, three_digits
+from .scales import LOG_NOTE, Scale, chosen_scale, log_floor, three_digits
 from .style import undefined_patch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from .surface import LossSurface
-
 __all__ = ["draw_relief", "height_at"]
 
 
-def draw_relief(surface: LossSurface, ax: Any, paths: Mapping[str, Vector], scale: str) -> Axes:
+def draw_relief(grid: GridLosses, ax: Any, paths: Mapping[str, Vector], scale: str) -> Axes:
     """Draw a surface and the walks on it; see `LossSurface.surface`."""
     where = "LossSurface.surface"
     need_matplotlib(where)
     from matplotlib.ticker import MaxNLocator
 
-    losses = drawable(np.where(np.isfinite(surface.losses), surface.losses, np.nan))
+    losses = grid.drawable()
     if not np.isfinite(losses).any():
-        raise ValueError(f"{where}: expected a finite loss somewhere on the grid, got none ({surface.failure})")
+        raise ValueError(f"{where}: expected a finite loss somewhere on the grid, got none ({grid.failure})")
     chosen = chosen_scale(where, scale, losses)
     axes = axes_3d_for(where, ax)
-    # mplot3d has no logarithmic axis of its own: the heights are logarithms, and the ticks say of what.
+    # mplot3d has no logarithmic axis: the heights are logarithms, and the tick labels show the losses.
     heights = np.log10(np.maximum(losses, log_floor(losses))) if chosen == "log" else losses
-    axes.computed_zorder = False  # the walks lie on the surface, which would hide them by halves
+    axes.computed_zorder = False  # otherwise the surface would hide parts of the walks that lie on it
     axes.plot_surface(  # with a hole where a height is NaN
-        *np.meshgrid(surface.x, surface.y), heights, rstride=1, cstride=1,
+        *np.meshgrid(grid.x, grid.y), heights, rstride=1, cstride=1,
         cmap="viridis", vmin=float(np.nanmin(heights)), vmax=float(np.nanmax(heights)), linewidth=0,
         antialiased=False, zorder=1,
     )  # fmt: skip
     lifted = {
-        name: np.column_stack([places, height_at(surface.x, surface.y, heights, places)])
-        for name, places in paths.items()
+        name: np.column_stack([places, height_at(grid.x, grid.y, heights, places)]) for name, places in paths.items()
     }
     entries = draw_paths(axes, lifted)
-    # A long label has two lines, since the edges of the box are short.
-    across, up = (label.replace(" (", "\n(", 1) for label in surface.plane.labels)
+    # A long label is broken into two lines, since the edges of the box are short.
+    across, up = (label.replace(" (", "\n(", 1) for label in grid.labels)
     axes.set_xlabel(across, labelpad=14 if "\n" in across else 8, parse_math=False)
     axes.set_ylabel(up, labelpad=18 if "\n" in up else 8, parse_math=False)
-    axes.set_xlim(surface.x[0], surface.x[-1])
-    axes.set_ylim(surface.y[0], surface.y[-1])
-    axes.xaxis.set_major_locator(MaxNLocator(5, prune="upper"))  # the two axes meet in a corner, where one label fits
+    axes.set_xlim(grid.x[0], grid.x[-1])
+    axes.set_ylim(grid.y[0], grid.y[-1])
+    axes.xaxis.set_major_locator(MaxNLocator(5, prune="upper"))  # the corner of the two axes has room for one label
     axes.yaxis.set_major_locator(MaxNLocator(5))
     _label_heights(axes, chosen)
-    if surface.undefined:
+    if np.isnan(losses).any():
         entries.append(undefined_patch("loss"))
     if entries:
         legend_as_written(axes, entries, [entry.get_label() for entry in entries], loc="upper left")
@@ -62,16 +61,16 @@ def draw_relief(surface: LossSurface, ax: Any, paths: Mapping[str, Vector], scal
 
 
 def height_at(x: Vector, y: Vector, heights: Vector, places: Vector) -> Vector:
-    """Return the height of the surface at some places, between the points of the grid bilinearly.
+    """Return the height of the surface at some places, by bilinear interpolation between the points of the grid.
 
     Args:
-        x: the grid's coordinates across, nx numbers, ascending.
-        y: those upwards, ny numbers, ascending.
+        x: the grid's horizontal coordinates, nx numbers, ascending.
+        y: the grid's vertical coordinates, ny numbers, ascending.
         heights: an array of shape (ny, nx).
         places: an array of shape (m, 2).
 
     Returns:
-        m heights; NaN outside of the grid, and beside a point without a height.
+        m heights; NaN outside of the grid, and next to a point without a height.
 
     >>> corner = np.array([[0.0, 1.0], [2.0, 3.0]])
     >>> height_at(np.array([0.0, 1.0]), np.array([0.0, 1.0]), corner, np.array([[0.5, 0.5], [1.0, 1.0], [2.0, 0.0]]))
@@ -79,7 +78,7 @@ def height_at(x: Vector, y: Vector, heights: Vector, places: Vector) -> Vector:
     """
     i = np.clip(np.searchsorted(x, places[:, 0], side="right") - 1, 0, len(x) - 2)
     j = np.clip(np.searchsorted(y, places[:, 1], side="right") - 1, 0, len(y) - 2)
-    with np.errstate(all="ignore"):  # of places far outside, whose heights are not taken
+    with np.errstate(all="ignore"):  # places far outside of the grid overflow; their heights are not used
         u = (places[:, 0] - x[i]) / (x[i + 1] - x[i])
         v = (places[:, 1] - y[j]) / (y[j + 1] - y[j])
         inside = (u >= 0.0) & (u <= 1.0) & (v >= 0.0) & (v <= 1.0)
@@ -89,18 +88,18 @@ def height_at(x: Vector, y: Vector, heights: Vector, places: Vector) -> Vector:
 
 
 def _power_of_ten(height: float, _: Any) -> str:
-    with np.errstate(over="ignore"):  # of ticks beyond the end of the axis
+    with np.errstate(over="ignore"):  # ticks beyond the end of the axis overflow
         return three_digits(np.power(10.0, height))
 
 
 def _label_heights(axes: Any, scale: Scale) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+    from matplotlib.ticker import MaxNLocator
 
     if scale == "log":
         low, high = axes.get_zlim()
         axes.zaxis.set_major_locator(MaxNLocator(6, integer=high - low > 2.0))
-        axes.zaxis.set_major_formatter(FuncFormatter(_power_of_ten))
-    # The labels are centred beside the axis, and long ones would run into it: a letter is about 6 points wide.
+        axes.zaxis.set_major_formatter(_power_of_ten)
+    # The labels are centred next to the axis, and long ones would run into it: a letter is about 6 points wide.
     longest = max(map(len, axes.zaxis.get_major_formatter().format_ticks(axes.get_zticks())))
     room = 3.0 * max(0, longest - 4)
     axes.tick_params(axis="z", pad=4.0 + room)

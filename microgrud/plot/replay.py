@@ -1,4 +1,4 @@
-"""A loss at many places: recorded once and replayed, where it is on the list of what `fit` records."""
+"""Evaluate a loss at many places: record it once and replay it, if it is of a kind that `fit` records."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from ..train.objective import MeanLoss
 
 __all__ = ["replayed"]
 
-#: Places, below which recording takes longer than it saves: measured, as long as the loss at 30 to 80 places.
+#: The fewest places for which recording pays: it was measured to take as long as the loss at 30 to 80 places.
 _FEWEST_PLACES = 200
-#: Operands of the operations of the loss, below which a call of it takes no longer than a replay.
+#: The fewest operands in the loss for which a replay is faster than a call.
 _FEWEST_OPERANDS = 100
-#: Ways through the branches of the loss, each recorded by itself.
-_MOST_WAYS = 4
+#: The most branch paths of the loss that are recorded, each by itself.
+_MOST_PATHS = 4
 
 
 def replayed(loss: Callable[[], Any], places: int) -> Callable[[], Any]:
-    """Return a function that gives the same numbers as a loss, to rounding, and the same errors.
+    """Return a function with the same numbers as a loss, apart from rounding, and the same errors.
 
-    Where the loss cannot be recorded it is the loss itself. (The interpreter in NumPy is no faster at one place than
-    the loss.)
+    If the loss cannot be recorded, the function is the loss itself. (Without the C extension it always is: the
+    interpreter in NumPy is no faster at one place than the loss.)
 
     Args:
-        loss: without arguments, of Values that it closes over.
-        places: how often it is going to be called.
+        loss: a function without arguments that depends on Values in its closure.
+        places: the number of calls to come.
 
     >>> x = Value(2.0)
     >>> square = replayed(lambda: x * x, places=1000)
@@ -39,7 +39,7 @@ def replayed(loss: Callable[[], Any], places: int) -> Callable[[], Any]:
     >>> square().data
     9.0
     """
-    if places < _FEWEST_PLACES or native_tape is None or isinstance(loss, MeanLoss):  # which is replayed already
+    if places < _FEWEST_PLACES or native_tape is None or isinstance(loss, MeanLoss):  # a MeanLoss replays by itself
         return loss
     return _Replayed(loss)
 
@@ -47,7 +47,7 @@ def replayed(loss: Callable[[], Any], places: int) -> Callable[[], Any]:
 class _Replayed:
     def __init__(self, loss: Callable[[], Any]) -> None:
         self.loss = loss
-        self.compiled: Callable[[], Any] | None = compile(self._recorded, max_paths=_MOST_WAYS)
+        self.compiled: Callable[[], Any] | None = compile(self._recorded, max_paths=_MOST_PATHS)
         self.listed: Listed | None = None
 
     def __call__(self) -> Any:
@@ -60,7 +60,7 @@ class _Replayed:
                 raise CompileError(f"{changed} has changed")
             return self.compiled()
         except Exception:
-            expected = self.loss()  # which has its own errors
+            expected = self.loss()  # raises the errors of the loss itself
             self.compiled = None
             return expected
 

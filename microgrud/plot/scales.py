@@ -1,4 +1,4 @@
-"""Linear or logarithmic: which scale a range of numbers asks for, and the levels of contours on it."""
+"""Linear and logarithmic scales: the choice of a scale for a range of numbers, and levels of contours on it."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ __all__ = [
 
 Scale: TypeAlias = Literal["linear", "log"]
 
-#: What the label of a logarithmic axis says.
+#: The end of the label of a logarithmic axis.
 LOG_NOTE = " (logarithmic scale)"
-#: The largest over the smallest number from which on a logarithmic scale shows more.
+#: A logarithmic scale shows more from this ratio of the largest to the smallest number on.
 WIDE = 10.0
-#: The largest number that is drawn: matplotlib adds margins to what it draws, and takes sums and differences, which
-#: must not overflow. A walk that runs away passes by such numbers on its way to infinity.
+#: The largest number that is drawn: matplotlib adds margins to numbers, and takes sums and differences of them, which
+#: must not overflow. A walk that diverges passes through such numbers on the way to infinity.
 LARGEST = 1e250
-#: Likewise the smallest on a logarithmic scale, below which floats lose their digits.
+#: The smallest number on a logarithmic scale, above those at which floats lose their digits.
 _SMALLEST = 1e-250
-#: The share of the smallest numbers that do not set the scale: the point of a grid that hits a minimum of 0, say.
+#: The share of the smallest numbers that do not set the scale, such as a grid point that hits a minimum of 0.
 _LOWEST = 0.005
-#: What differs by a smaller part is the same.
+#: Numbers that differ by a smaller part are equal apart from rounding.
 _ROUNDING = 1e-12
 
 
 def asks_for_log(numbers: Any) -> bool:
-    """Tell whether numbers are better shown on a logarithmic scale: none negative, and over a wide range.
+    """Return whether a logarithmic scale shows the numbers better: none is negative, and their range is wide.
 
     >>> asks_for_log([1.0, 9.0]), asks_for_log([0.0, 0.01, 10.0]), asks_for_log([-1.0, 100.0])
     (False, True, False)
@@ -51,23 +51,23 @@ def asks_for_log(numbers: Any) -> bool:
 
 
 def log_floor(numbers: Any) -> float:
-    """Return where a logarithmic scale for these numbers begins: what lies below, zeros too, is shown as this."""
+    """Return the lower end of a logarithmic scale for these numbers; smaller ones, also zeros, are drawn there."""
     positive = _finite(numbers)
     positive = positive[positive > 0.0]
     return max(float(np.quantile(positive, _LOWEST, method="lower")), _SMALLEST)
 
 
 def chosen_scale(where: str, scale: str, numbers: Any) -> Scale:
-    """Return the scale asked for, or for `"auto"` the one that the numbers ask for.
+    """Return the given scale after a check, or for `"auto"` the one that shows the numbers better.
 
     Raises:
-        ValueError: for another scale, and for a logarithmic one where there is nothing positive.
+        ValueError: for an unknown scale, and for a logarithmic one if no number is positive.
     """
     chosen = one_of("auto", "linear", "log")(f"{where}: scale", scale)
     if chosen == "auto":
         return "log" if asks_for_log(numbers) else "linear"
     if chosen == "log" and not np.any(_finite(numbers) > 0.0):
-        raise ValueError(f"{where}: scale: expected 'linear' where no number is positive, got 'log'")
+        raise ValueError(f"{where}: scale: expected 'linear' or 'auto', since no number is positive, got 'log'")
     return chosen  # type: ignore[no-any-return]
 
 
@@ -75,9 +75,9 @@ def contour_levels(numbers: Any, scale: Scale, count: int) -> Vector:
     """Return levels from the lowest to the highest finite number, evenly spaced on the scale.
 
     Args:
-        numbers: what is to be drawn, with a finite number among them.
-        scale: on a linear scale the levels are round numbers, the outermost beyond the numbers.
-        count: how many levels, on a linear scale about.
+        numbers: the numbers to draw, at least one of them finite.
+        scale: on a linear scale the levels are round numbers, and the outermost ones enclose the numbers.
+        count: the number of levels, which a linear scale meets only roughly.
 
     >>> contour_levels([1.0, 2.0, 100.0], "log", 3)
     array([  1.,  10., 100.])
@@ -90,7 +90,7 @@ def contour_levels(numbers: Any, scale: Scale, count: int) -> Vector:
 
     finite = _finite(numbers)
     low, high = float(finite.min()), float(finite.max())
-    constant = is_constant(finite)  # levels as close as such numbers would be labelled 1e-13+1
+    constant = is_constant(finite)  # levels as close as such numbers would have labels such as 1e-13+1
     if scale == "linear":
         if constant:
             around = 0.1 * abs(low) or 0.1
@@ -104,7 +104,7 @@ def contour_levels(numbers: Any, scale: Scale, count: int) -> Vector:
 
 
 def drawable(numbers: Any) -> Vector:
-    """Return numbers with those that are too large to be drawn, infinities aside, as the largest that can be.
+    """Return numbers with finite ones that are too large to be drawn replaced by the largest that can be.
 
     >>> drawable([1.0, -1.7e308, np.inf])
     array([ 1.e+000, -1.e+250,      inf])
@@ -114,13 +114,13 @@ def drawable(numbers: Any) -> Vector:
 
 
 def is_constant(numbers: Any) -> bool:
-    """Tell whether all finite numbers are the same but for rounding."""
+    """Return whether all finite numbers are the same apart from rounding."""
     finite = _finite(numbers)
     return bool(finite.max() - finite.min() <= _ROUNDING * np.abs(finite).max())
 
 
 def three_digits(x: float) -> str:
-    """Write a number short, for a tick.
+    """Write a number with three significant digits, for the label of a tick.
 
     >>> three_digits(1377.9), three_digits(0.0012345), three_digits(3.0)
     ('1380', '0.00123', '3')

@@ -1,4 +1,4 @@
-"""Colours, markers, dashes and hatches: in greyscale and to colour-blind readers, form tells apart what colour does."""
+"""Colours, markers, dashes and hatches; the forms make the same distinctions as the colours."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 class Style(NamedTuple):
-    """How one of several things is drawn."""
+    """The looks of one of several walks, classes or curves."""
 
     color: str
     marker: str
@@ -44,30 +44,30 @@ STYLES = (
     Style("#56B4E9", "X", (0, (2, 2)), "--", "#e0f2fc"),
     Style("#7A5C00", "*", (0, (4, 1)), "||", "#ece3c8"),
 )
-#: For grids and what stands behind.
+#: The colour of grids and other things in the background.
 FAINT = "#8a8a8a"
-#: For the hatches of regions.
+#: The colour of the hatches of regions.
 HATCH = "#b4b4b4"
-#: Over what has no number to show.
+#: The hatch over places without a finite number.
 UNDEFINED_HATCH = "xxxx"
 
 
 def style(index: int) -> Style:
-    """Return the style of the i-th of several things; from the ninth on the markers come with other colours."""
+    """Return the style with an index; from the ninth on the markers have other colours."""
     first = STYLES[index % len(STYLES)]
     rounds = index // len(STYLES)
     return first if not rounds else first._replace(color=STYLES[(index + rounds) % len(STYLES)].color)
 
 
 def outline(width: float, color: str = "white") -> list[Any]:
-    """Return path effects that draw a line or a text with a border, so that it stands out from any ground."""
+    """Return path effects that draw a line or a text with a border, so that it stands out from any background."""
     from matplotlib.patheffects import Normal, Stroke
 
-    return [Stroke(linewidth=width, foreground=color), Normal()]
+    return [Stroke(linewidth=width, foreground=color), Normal()]  # two effects, so that no border covers a marker
 
 
 def pale_greys() -> Colormap:
-    """Return a colour map from white to middle grey, over which lines of any colour can be seen."""
+    """Return a colour map from white to middle grey, on which lines of any colour are visible."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("microgrud_greys", ["#ffffff", "#d9d9d9", "#7f7f7f"])
@@ -83,7 +83,7 @@ def undefined_patch(what: str) -> Patch:
 
 
 def hatch_ground(ax: Axes, across: tuple[float, float], up: tuple[float, float]) -> None:
-    """Hatch the whole ground, which is then covered where there is something to show."""
+    """Hatch the whole background; finite numbers are drawn over it later."""
     from matplotlib.patches import Rectangle
 
     ax.add_patch(

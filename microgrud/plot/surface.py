@@ -12,11 +12,14 @@ from ..common.checks import flag, optional, pair, whole
 from ..engine import Value
 from ..engine.vectors import Vector, read_data
 from ..nn.module import Module
-from .axes import png
+
 from .choosing import chosen_plane
-from .grid import checked_extent, default_extent, evaluate
+from .contours import draw_contours
+from .figure import png
+from .grid import GridLosses, checked_extent, default_extent, evaluate
 from .parameters import parameters_of
 from .planes import Plane
+from .relief import draw_relief
 from .trajectory import Trajectory
 from .walks import Trajectories, by_name, positions_of
 
@@ -35,14 +38,14 @@ class LossSurface:
 
     Attributes:
         x: the coordinates along the first direction, nx numbers.
-        y: those along the second, ny numbers.
-        losses: the loss at each point, an array of shape (ny, nx): `losses[j, i]` is that at `plane.point(x[i], y[j])`.
-            NaN where the loss raised an ArithmeticError or a ValueError.
-        plane: the `Plane`: its origin, its two directions, their labels, and the shares of a walk's variance that they
-            hold.
+        y: the coordinates along the second direction, ny numbers.
+        losses: the loss at each point, an array of shape (ny, nx): `losses[j, i]` is the loss at
+            `plane.point(x[i], y[j])`. NaN where the loss raised an ArithmeticError or a ValueError.
+        plane: the `Plane`: its origin, its two directions, their labels, and the shares of a walk's variance that lie
+            along them.
         parameters: the n Values that span the space.
-        trajectories: the walks that are drawn over it, by name.
-        failure: what the loss first raised at a point of the grid, None if it raised nothing.
+        trajectories: the walks to draw over the surface, by name.
+        failure: the first error that the loss raised at a point of the grid, None if it raised none.
     """
 
     x: Vector
@@ -65,7 +68,7 @@ class LossSurface:
             An array of shape (places, 2).
 
         Raises:
-            TypeError, ValueError: if it is no walk, or one of other parameters.
+            TypeError, ValueError: if the argument is no walk, or a walk of other parameters.
         """
         return self.plane.project(positions_of(trajectory, self.parameters))
 
@@ -78,16 +81,16 @@ class LossSurface:
         levels: int | Sequence[float] = 16,
         colorbar: bool = True,
     ) -> Axes:
-        """Draw the surface from above, with the walks over it: each step marked, start and end above all.
+        """Draw the surface from above, with the walks over it and marks at each step, at the start and at the end.
 
-        Where there is no finite loss the picture is hatched, and its legend says so.
+        Points without a finite loss are hatched, and the legend says so.
 
         Args:
             ax: the Axes to draw on; those of a new Figure, which show themselves in a notebook, if None.
             trajectory: a walk, or several by name; those of the surface if None, and none for an empty dict.
-            scale: of the levels: `"linear"`, `"log"`, or `"auto"` for what the range of losses asks for.
-            levels: how many contours, at least 2, or the losses to draw them at, ascending.
-            colorbar: whether to draw one, which takes its place from the Axes.
+            scale: the scale of the levels: `"linear"`, `"log"`, or `"auto"` to choose by the range of losses.
+            levels: the number of contours, at least 2, or the losses to draw them at, ascending.
+            colorbar: whether to draw a colour bar, which takes some room from the Axes.
 
         Returns:
             The Axes, labelled.
@@ -96,20 +99,18 @@ class LossSurface:
             TypeError, ValueError: for invalid arguments.
             ImportError: without matplotlib.
         """
-        from .contours import draw_contours
-
-        return draw_contours(self, ax, self._paths(trajectory), scale, levels, colorbar)
+        return draw_contours(self._grid(), ax, self._paths(trajectory), scale, levels, colorbar)
 
     def surface(self, ax: Any = None, *, trajectory: Trajectories = None, scale: str = "auto") -> Axes:
         """Draw the surface as a landscape in three dimensions, with the walks on it.
 
-        The walks are drawn at the height of the surface below (or above) them, and before everything else, so that no
-        mountain hides them. Where there is no finite loss the surface has a hole, and the picture says so.
+        The walks are drawn at the height of the surface, and in front of everything else, so that no mountain hides
+        them. The surface has a hole where no loss is finite, and the legend says so.
 
         Args:
             ax: three-dimensional Axes to draw on; those of a new Figure, which show themselves in a notebook, if None.
             trajectory: a walk, or several by name; those of the surface if None, and none for an empty dict.
-            scale: of the heights: `"linear"`, `"log"`, or `"auto"` for what the range of losses asks for.
+            scale: the scale of the heights: `"linear"`, `"log"`, or `"auto"` to choose by the range of losses.
 
         Returns:
             The Axes, labelled.
@@ -118,9 +119,10 @@ class LossSurface:
             TypeError, ValueError: for invalid arguments.
             ImportError: without matplotlib.
         """
-        from .relief import draw_relief
+        return draw_relief(self._grid(), ax, self._paths(trajectory), scale)
 
-        return draw_relief(self, ax, self._paths(trajectory), scale)
+    def _grid(self) -> GridLosses:
+        return GridLosses(self.x, self.y, self.losses, self.plane.labels, self.failure)
 
     def _paths(self, trajectory: Trajectories) -> dict[str, Vector]:
         walks = self.trajectories if trajectory is None else by_name("LossSurface: trajectory", trajectory)
@@ -150,33 +152,32 @@ def loss_surface(
 ) -> LossSurface:
     """Evaluate a loss over a plane through parameter space.
 
-    The parameters, and their gradients, are put back as they were, to the bit, whatever happens on the way. Nothing is
-    recorded for `backward()` meanwhile.
+    Parameters and gradients are restored to the bit, also after an error. Nothing is recorded for `backward()`.
 
     Li, Xu, Taylor, Studer & Goldstein, "Visualizing the loss landscape of neural nets", NeurIPS 2018.
 
     Args:
-        loss: called without arguments, it computes the loss from the parameters as they are: a Value or a number.
+        loss: a function without arguments that computes the loss from the present parameters: a Value or a number.
         parameters: a Module, or a list of Values.
-        directions: what spans the plane.
-            A pair of parameters, each a Value, its label, or its name in the Module: the axes are these parameters;
-            the others stay as they are. The default for two parameters.
+        directions: the two directions that span the plane.
+            A pair of parameters, each a Value, its label, or its name in the Module: these parameters are the axes, the
+            others keep their values. The default for two parameters.
             `"principal"`: the two directions in which `trajectory` varies most, through its end. The default for more
             than two parameters with one trajectory.
-            `"random"`: two random directions through where the parameters are, normalised by filter: in each neuron
-            the direction of the weights is as long as the weights, and the bias stays. In units of those lengths. The
-            default otherwise.
+            `"random"`: two random directions through the present parameters, normalised by filter: in each neuron the
+            direction of the weights is as long as the weights, and the bias is constant. The coordinates are in units
+            of those lengths. The default otherwise.
         trajectory: a walk of these parameters to draw over the surface, or several by name.
-        extent: from where to where: `(low, high)` for both axes, or a pair of such pairs. By default the walks with a
-            margin; without any, from -1 to 1, or around each of two parameters as far as its size, at least 1.
-        points: of the grid, along both axes or each; at least 2.
-        seed: where the drawing of random directions starts.
-        progress: whether to show a progress bar; by default where it takes more than two seconds and somebody looks
-            on.
+        extent: the range of the coordinates: `(low, high)` for both axes, or a pair of such pairs. By default the walks
+            with a margin; without walks, from -1 to 1, or around each of two parameters as far as its size, at least 1.
+        points: the number of grid points along both axes, or a pair of numbers; at least 2.
+        seed: the seed for random directions.
+        progress: whether to show a progress bar; by default after two seconds in a terminal or a notebook.
 
     Raises:
-        TypeError, ValueError: for invalid arguments. What the loss raises at every point of the grid, or other than
-            an ArithmeticError or a ValueError, it raises here too.
+        TypeError, ValueError: for invalid arguments.
+        Exception: any error of the loss that is neither an ArithmeticError nor a ValueError, and any error that it
+            raises at every point of the grid.
 
     >>> from microgrud.plot import himmelblau
     >>> x, y = Value(0.0, label="x"), Value(0.0, label="y")

@@ -1,4 +1,4 @@
-"""The record of a walk over a loss surface: where it was at each step, and what it met there."""
+"""The record of a walk over a loss surface: its places, and the loss, the gradient and the learning rate at each."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ __all__ = ["Trajectory"]
 class Trajectory:
     """Record a walk: the parameters at each place, and the loss, the gradient's norm and the learning rate there.
 
-    A callback of `fit` (`fit(..., callbacks=trajectory)`), or called by hand in a loop of one's own: `record(loss)`
-    after `backward()` and before `step()`. The numbers are copies, exact to the bit, of one walk of one optimizer.
+    Pass it to `fit` as a callback (`fit(..., callbacks=trajectory)`), or call `record(loss)` in a loop of your own,
+    after `backward()` and before `step()`. Make it before the walk starts, since it reads the start. It copies the
+    numbers of one walk of one optimizer, to the bit.
 
-    `fit` calls it after each step, with the figures of the place that the step started from. So the last place is that
-    after the last step, where nothing was measured any more: its figures are NaN.
+    `fit` calls it after each step, with the loss and the gradient of the place where the step started. Nothing is
+    measured at the place after the last step, so that its figures are NaN.
 
     Args:
-        parameters: what walks: an optimizer, a Module, or a list of Values. It is made before the walk starts, since
-            it reads the start.
-        every: of the steps of `fit`, each how many-th to record: the first, and from there on every so many. Its end
-            is recorded always. A walk of s steps takes `8 * n * s / every` bytes.
+        parameters: the parameters that walk: an optimizer, a Module, or a list of Values.
+        every: record the first step of `fit`, and from there on every so many steps; the end is always recorded. A walk
+            of s steps takes `8 * n * s / every` bytes.
 
     Attributes:
         parameters: the n Values that walk.
-        every: as given.
+        every: the interval between the recorded steps of `fit`.
 
     Raises:
         TypeError, ValueError: for anything else.
@@ -64,18 +64,18 @@ class Trajectory:
         self.parameters = parameters_of("Trajectory", parameters)
         self.every = whole(1)("Trajectory: every", every)
         self._optimizer = parameters if isinstance(parameters, Optimizer) else None
-        self._here = read_data(self.parameters)  # where the walk stands, as far as is known
+        self._here = read_data(self.parameters)  # the last known place
         self._positions: list[Vector] = []
         self._figures: list[tuple[float, float, float]] = []
-        self._steps = 0  # of `fit`, which were seen from their start
-        self._end: Vector | None = None  # where the last of them led to, nothing having been measured there
+        self._steps = 0  # the steps of `fit` whose start is known
+        self._end: Vector | None = None  # the place after the last of them, where nothing was measured
 
     def record(self, loss: Any, learning_rate: float | None = None) -> None:
-        """Record the place where the parameters stand, and their gradients as they are.
+        """Record the present parameters and the norm of their gradient.
 
         Args:
             loss: the loss at this place, a Value or a number.
-            learning_rate: the rate of the step to come; that of the optimizer if None (NaN if none was given).
+            learning_rate: the rate of the next step; that of the optimizer if None, and NaN without an optimizer.
 
         Raises:
             TypeError: for a loss or a rate that is not a number.
@@ -91,10 +91,10 @@ class Trajectory:
         self._figures.append((figure, gradient_norm(self.parameters), rate))
 
     def __call__(self, event: TrainingEvent) -> None:
-        """Record a step of `fit`: the figures of the place it started from, and the place it led to."""
+        """Record a step of `fit`: the figures of the place where it started, and the place where it ended."""
         if event.kind != "step":
             return
-        resumed = not len(self) and event.step > 1  # where earlier steps went was not seen
+        resumed = not len(self) and event.step > 1  # the start of this step is unknown
         if not resumed:
             if self._steps % self.every == 0:
                 history = event.history
@@ -104,7 +104,7 @@ class Trajectory:
         self._here = self._end = read_data(self.parameters)
 
     def __len__(self) -> int:
-        """Return the number of places, the start among them."""
+        """Return the number of places, including the start."""
         return len(self._positions) + (self._end is not None)
 
     @property
@@ -125,7 +125,7 @@ class Trajectory:
 
     @property
     def learning_rates(self) -> Vector:
-        """The learning rate of the step that starts at each place; NaN where none did, or where it is not known."""
+        """The learning rate of the step that starts at each place; NaN if there is none, or if it is unknown."""
         return self._column(2)
 
     def _column(self, index: int) -> Vector:

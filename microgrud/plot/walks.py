@@ -1,4 +1,4 @@
-"""Walks as an argument: one, several by name, or none; and their places in the order of some parameters."""
+"""Walks as an argument: one, several by name, or none; and the places of a walk in the order of given parameters."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Trajectories: TypeAlias = Trajectory | Mapping[str, Trajectory] | None
 
 
 def by_name(where: str, trajectory: Any) -> dict[str, Trajectory]:
-    """Return walks by name: those given as such, or the one given as `"walk"`.
+    """Return walks by name; a single Trajectory gets the name `"walk"`.
 
     Raises:
-        TypeError: for anything else.
+        TypeError: for anything but a Trajectory or a mapping of them.
         ValueError: for a walk without places.
     """
     if trajectory is None:
@@ -34,7 +34,7 @@ def by_name(where: str, trajectory: Any) -> dict[str, Trajectory]:
 
 
 def positions_of(trajectory: Trajectory, parameters: Sequence[Value]) -> Vector:
-    """Return the places of a walk with the parameters in the order of these, which must be the same Values."""
+    """Return the places of a walk with its parameters in the given order; they must be the same Values."""
     if not isinstance(trajectory, Trajectory):
         raise TypeError(f"trajectory: expected a Trajectory, got an object of type {type(trajectory).__name__}")
     indices = {id(p): i for i, p in enumerate(trajectory.parameters)}
