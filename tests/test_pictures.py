@@ -42,7 +42,7 @@ def pictures(iris: Run) -> dict[str, charts.Picture]:
 
 @pytest.fixture(scope="module")
 def plain() -> Run:
-    """A regression on two columns of numbers, of different sizes."""
+    """Train a regression on two columns of numbers of different sizes."""
     rng = np.random.default_rng(0)
     width, height = 100.0 + 20.0 * rng.normal(size=60), 0.01 * rng.normal(size=60)
     table = a_table(width=width, height=height, area=width + 1000.0 * height)

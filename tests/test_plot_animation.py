@@ -1,4 +1,4 @@
-"""Films of walks: what is in the files, and that they are the same ones every time."""
+"""Animations of walks: the contents of the files, and equal bytes in every run."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_each_frame_shows_the_walks_as_far_as_they_have_come() -> None:
     first, second, again = (frame.astype(int) for frame in _frames(walked, paths, [0, 3, 0], 40))
     assert np.array_equal(first, again)
     changed = np.argwhere(np.abs(first - second).max(axis=2) > 30)
-    # What changes lies in the picture's upper and middle part, where the walks are, and in the line above.
+    # The pixels that change are those of the walks and of the count above them.
     assert 50 < len(changed) < 0.2 * first.shape[0] * first.shape[1]
 
 

@@ -1,4 +1,4 @@
-"""What holds for every picture: the Axes it is given, a notebook, matplotlib's settings, and matplotlib missing."""
+"""Properties of all pictures: the Axes they are drawn on, notebooks, matplotlib's settings, and matplotlib missing."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def contest() -> plot.Race:
     return plot.race(plot.ravine, (2.0, 1.0), {"Adam": Adam, "SGD": SGD}, steps=3, points=5)
 
 
-#: Every function that draws on one Axes.
+#: The functions that draw on one Axes.
 SINGLE: dict[str, Callable[..., Any]] = {
     "contour": lambda ax=None: surface().contour(ax),
     "learning_curve": lambda ax=None: plot.learning_curve(history(), ax),
@@ -68,7 +68,7 @@ SINGLE: dict[str, Callable[..., Any]] = {
     "gradient_flow": lambda ax=None: plot.gradient_flow(network(), ax),
     "rates": lambda ax=None: sweep().plot(ax),
 }
-#: The others, which have three-dimensional Axes or several.
+#: The functions that draw on three-dimensional Axes or on several.
 OTHERS: dict[str, Callable[[], Any]] = {
     "surface": lambda: surface().surface(),
     "race": lambda: contest().plot(),
@@ -108,7 +108,7 @@ def test_a_picture_shows_itself_in_a_notebook_with_every_label_inside(name: str)
     assert not hasattr(drawn, "_repr_html_")
     whole = figure.get_tightbbox()
     width, height = figure.get_size_inches()
-    # A constrained layout keeps all within the page; three-dimensional Axes are not in its care.
+    # A constrained layout keeps everything within the page, except for three-dimensional Axes.
     if not isinstance(drawn, Axes3D):
         assert whole.x0 >= -0.03
         assert whole.y0 >= -0.03
@@ -242,7 +242,7 @@ def with_gradients(*numbers: float) -> MLP:
     return model
 
 
-#: Numbers close to the largest float, and to the smallest: what a walk that runs away leaves.
+#: Numbers close to the largest and the smallest float, as a diverging walk meets them.
 EXTREMES: dict[str, Callable[[], Any]] = {
     "contour": lambda: tall(lambda: HUGE * (1 - abs(X.data))).contour(),
     "contour, both signs": lambda: tall(lambda: HUGE * X.data).contour(),
@@ -274,7 +274,7 @@ def test_numbers_at_the_ends_of_the_floats_are_drawn_without_an_overflow(name: s
     figure_of(EXTREMES[name]()).savefig(io.BytesIO())  # warnings are errors
 
 
-#: No formula, though it looks like the beginning of one; and a name that matplotlib leaves out of legends.
+#: A text that looks like the beginning of a formula, and a name that matplotlib omits from legends.
 ODD, HIDDEN = r"$\foo$", "_hidden $"
 
 
@@ -301,7 +301,7 @@ def odd_network() -> Odd:
     return model
 
 
-#: Each picture in which there is a text of its user's, with those texts that it should show.
+#: The pictures with texts of the user, and the texts that each should show.
 NAMED: dict[str, tuple[Callable[[], Any], set[str]]] = {
     "contour": (lambda: odd_surface().contour(), {ODD, r"$\frac$", HIDDEN}),
     "surface": (lambda: odd_surface().surface(), {ODD, r"$\frac$", HIDDEN}),
@@ -443,7 +443,7 @@ def regions_with(**arguments: Any) -> Any:
     return plot.decision_regions(lambda row: row[0], **{"X": ROWS, "y": CLASSES, "points": 3, **arguments})
 
 
-#: Each argument with a function that takes it alone, and things that it cannot be.
+#: Each argument with a function of this argument, and with invalid values.
 WRONG: list[tuple[str, Callable[..., Any], list[Any]]] = [
     ("parameters", surface_with, [3, "ab", None, [1, 2], Value(1.0)]),
     ("directions", surface_with, [3, ("x",), ("x", None), np.array(["x", "y"])]),

@@ -1,4 +1,4 @@
-"""Learning curves: what `History.plot` draws, with epochs along the top, on the scale that the numbers ask for."""
+"""Learning curves: the curves of `History.plot`, with epochs along the top, on the scale that suits the numbers."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_single_step_can_be_seen_and_its_ticks_are_whole_numbers() -> None:
     ax.figure.draw_without_rendering()  # type: ignore[union-attr]
     batches, epochs, _ = ax.get_lines()
     assert batches.get_marker() == "o"
-    assert float(batches.get_markersize()) > float(epochs.get_markersize())  # beside which it can be seen
+    assert float(batches.get_markersize()) > float(epochs.get_markersize())  # neither mark hides the other
     low, high = ax.get_xlim()
     assert (low, high) == (0.0, 2.0)
     for axis in (ax.xaxis, ax.child_axes[0].xaxis):

@@ -1,4 +1,4 @@
-"""Decision regions: each place has the region of the class that the model gives it."""
+"""Decision regions: each place lies in the region of the class that the model predicts for it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def flat() -> Any:
 
 
 def color_at(ax: Any, x: float, y: float) -> np.ndarray[Any, Any]:
-    """Return the colour of the ground at a place: the lightest around it, which hatches and lines are not."""
+    """Return the background colour at a place: the lightest around it, since hatches and lines are darker."""
     ax.get_legend().set_visible(False)
     canvas: Any = FigureCanvasAgg(ax.figure)
     canvas.draw()
@@ -59,7 +59,7 @@ def test_a_probability_above_one_half_is_the_second_class() -> None:
 
 
 def test_an_mlp_says_by_its_activation_whether_its_output_is_a_probability() -> None:
-    # Both put out numbers between 0 and 1 for these weights.
+    # Both models return numbers between 0 and 1 for these weights.
     for output, second in (("sigmoid", False), ("linear", True)):
         model = MLP(2, [1], output=output, init="zeros")
         model.layers[0].neurons[0].b.data = 0.3 if output == "linear" else -1.0  # type: ignore[union-attr]
@@ -119,7 +119,7 @@ def test_regression_is_a_heat_map_of_the_predictions_with_the_samples_in_the_col
 
 
 def test_a_heat_map_is_an_image_in_vector_files_too() -> None:
-    # As triangles it took 64 MB.
+    # With triangles the file took 64 MB.
     ax = decision_regions(lambda row: row[0] * row[1], X, [0.5 * a - b for a, b in X])
     file = io.BytesIO()
     ax.figure.savefig(file, format="svg")
@@ -133,14 +133,14 @@ CENTERS = np.array([[0.0, 0.0], [3.0, 3.0], [-3.0, 3.0], [3.0, -3.0], [-3.0, -3.
 
 
 def clouds() -> tuple[Any, Any, Any]:
-    """Return five classes in the middle and in the corners, and a model that knows them."""
+    """Return five classes in the middle and in the corners, and a model that predicts them."""
     y = np.repeat(np.arange(5), 20)
     rows = CENTERS[y] + np.random.default_rng(0).standard_normal((100, 2))
     return lambda row: (-((CENTERS - row) ** 2).sum(axis=1)).tolist(), rows, y
 
 
 def hidden_samples(ax: Any, rows: Any) -> int:
-    """Return how many samples are under the legend."""
+    """Return the number of samples under the legend."""
     FigureCanvasAgg(ax.figure.figure).draw()
     box = ax.get_legend().get_window_extent()
     return sum(box.contains(*place) for place in ax.transData.transform(rows))
@@ -221,7 +221,7 @@ def test_where_all_is_finite_nothing_is_hatched() -> None:
     [
         (lambda row: 0.0, None, (0, 0)),
         (lambda row: 0.5, 0.5, (0, 0)),
-        (lambda row: float(row[0] > 0.5), 0.0, (0, 1)),  # at the threshold is not above it
+        (lambda row: float(row[0] > 0.5), 0.0, (0, 1)),  # a score equal to the threshold is not above it
         (lambda row: float(row[0] < 0.5) - 1.0, -1.0, (1, 0)),
         (lambda row: 2.0 - 1.0 * (row[0] > 0.5), 2.0, (0, 0)),
         (lambda row: [1.0, 1.0, 1.0], None, (0, 0)),

@@ -1,4 +1,4 @@
-"""The pictures of the README: what is in them can be seen."""
+"""The pictures of the README: everything in them is visible."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_each_of_the_four_walks_is_seen_from_its_start_to_its_end(
     assert len(panels) == len(page["RATES"]) == 4
     for ax, rate, look in zip(panels, page["RATES"], STYLES):
         places, losses = page["walk"](rate)
-        line, start, end = ax.get_lines()  # the marks above the line, and no other walk to cover it
+        line, start, end = ax.get_lines()  # the marks lie above the line, and no other walk covers it
         assert [tuple(place) for place in line.get_xydata().tolist()] == places
         assert start.get_xydata().tolist() == [list(places[0])]
         assert end.get_xydata().tolist() == [list(places[-1])]
@@ -37,5 +37,5 @@ def test_each_of_the_four_walks_is_seen_from_its_start_to_its_end(
         assert f"learning rate {rate:g}\n" in ax.get_title()
         (curve,) = [line for line in curves.get_lines() if line.get_label() == f"{rate:g}"]
         assert curve.get_ydata().tolist() == losses
-    # The good one arrives.
+    # The walk with the good rate arrives at the minimum.
     assert panels[1].get_lines()[2].get_xydata()[0] == pytest.approx([-3.779310, -3.283186], abs=1e-6)

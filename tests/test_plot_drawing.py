@@ -1,4 +1,4 @@
-"""What is drawn where: contours, the relief, and the walks over them."""
+"""The contents of pictures of surfaces: contours, the relief, and the walks over them."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_what_cannot_be_drawn_is_refused(change: dict[str, Any], message: str) -
 def test_a_logarithmic_scale_needs_something_positive() -> None:
     x, y = Value(0.0), Value(0.0)
     surface = loss_surface(lambda: -1.0, [x, y], points=3)
-    with pytest.raises(ValueError, match="scale: expected 'linear' where no number is positive, got 'log'"):
+    with pytest.raises(ValueError, match="scale: expected 'linear' or 'auto', since no number is positive, got 'log'"):
         surface.contour(scale="log")
 
 
@@ -187,7 +187,7 @@ def test_the_legend_is_where_no_curve_is(right: bool, upper: bool) -> None:
 
     ax: Any = Figure().add_subplot()
     t = np.linspace(0.02, 0.98, 200)
-    # Along two edges, which leave free the opposite corner alone.
+    # The curve runs along two edges, which leaves only the opposite corner free.
     curve = np.concatenate([
         np.column_stack([t, np.full(200, 0.1 if upper else 0.9)]),
         np.column_stack([np.full(200, 0.1 if right else 0.9), t]),
@@ -245,7 +245,7 @@ def test_the_one_point_of_a_grid_that_hits_a_minimum_does_not_set_the_scale() ->
     assert log_floor(losses) > 0.9
     assert asks_for_log(losses)
     assert not asks_for_log([math.nan])
-    assert not asks_for_log([-1.0, 0.01, 100.0])  # though the numbers above 0 alone would
+    assert not asks_for_log([-1.0, 0.01, 100.0])  # although the range of the numbers above 0 is wide
     assert not asks_for_log([0.0, 0.0])
     assert chosen_scale("here", "auto", [math.inf, math.nan, 2.0]) == "linear"
 
@@ -290,8 +290,8 @@ def test_the_numbers_along_the_heights_do_not_run_into_the_axis(scale: float, ki
     ax: Any = surface.surface(scale=kind)
     FigureCanvasAgg(ax.figure).draw()
     line = ax.zaxis.line.get_window_extent()
-    # The ticks as they were drawn: get_zticklabels() would put their labels where those of flat axes are. Ticks beyond
-    # the ends of the axis are somewhere else.
+    # These are the ticks as drawn: get_zticklabels() would move their labels to the places of flat axes. Ticks beyond
+    # the ends of the axis lie elsewhere and are left out.
     boxes = [tick.label1.get_window_extent() for tick in ax.zaxis.majorTicks]
     shown = [box for box in boxes if line.x0 - 60 < box.x0 < line.x1 + 60]
     assert len(shown) >= 3

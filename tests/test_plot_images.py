@@ -1,11 +1,11 @@
-"""Pictures against reference pictures.
+"""Comparison of pictures with reference pictures.
 
-The references have no text, whose shapes depend on fonts and on the version of FreeType: what is compared is areas,
-lines and markers. There is none in three dimensions, where matplotlib has changed the margins of its box between
-versions. Between matplotlib 3.6 and 3.11 the same picture differs by a root mean square below 1 of 255, and the
-smallest of the faults planted below makes one of 7: TOLERANCE is between the two.
+The pictures are compared by areas, lines and markers, without text, whose shapes depend on fonts and on the version of
+FreeType. There is no reference in three dimensions, since versions of matplotlib have different margins there. Between
+matplotlib 3.6 and 3.11 the same picture differs by a root mean square below 1 of 255, and the smallest of the faults
+planted below makes a difference of 7: TOLERANCE lies between the two.
 
-`python tests/test_plot_images.py` draws the references anew; look at them before they are committed.
+`python tests/test_plot_images.py` draws the references again; check them before you commit them.
 """
 
 from __future__ import annotations

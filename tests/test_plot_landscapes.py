@@ -1,4 +1,4 @@
-"""The landscapes: their minima, and that Values, floats and arrays see the same one."""
+"""The landscapes: their minima, and equal numbers for Values, floats and arrays."""
 
 from __future__ import annotations
 

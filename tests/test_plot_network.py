@@ -1,4 +1,4 @@
-"""Histograms of parameters and the flow of gradients: the numbers in the bars are those of the network."""
+"""Histograms of parameters and the flow of gradients: the bars show the numbers of the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Races: each optimizer walks as it would alone, and all are in one picture."""
+"""Races: each optimizer walks as it would by itself, and all walks are in one picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from microgrud.plot.grid import around
 RACERS: dict[str, Any] = {"gradient descent": lambda p: SGD(p, lr=0.002), "Adam": Adam, "L-BFGS": LBFGS}
 
 
-def alone(make: Any, steps: int) -> list[list[float]]:
+def walk_of(make: Any, steps: int) -> list[list[float]]:
     x, y = Value(-1.2), Value(1.0)
     optimizer: Optimizer = make([x, y])
 
@@ -37,7 +37,7 @@ def test_each_walks_as_it_would_alone_from_the_same_start() -> None:
     result = race(rosenbrock, (-1.2, 1.0), RACERS, steps=8, points=5)
     assert list(result.trajectories) == list(RACERS)
     for name, trajectory in result.trajectories.items():
-        assert trajectory.positions.tolist() == alone(RACERS[name], 8)
+        assert trajectory.positions.tolist() == walk_of(RACERS[name], 8)
         assert trajectory.losses.tolist() == [rosenbrock(*place) for place in trajectory.positions.tolist()]
         assert np.isfinite(trajectory.gradient_norms).all()
     assert result.ended == {}
@@ -101,7 +101,7 @@ def test_a_loss_that_runs_away_leaves_the_picture_which_shows_the_others_and_say
     low, high = right.get_ylim()
     start = rosenbrock(-1.2, 1.0)
     assert start < high <= 10.0 * start
-    # The others take up most of the height up to their start.
+    # The other walks take up most of the height below the start.
     assert 0.0 < start - low < 1.3 * (start - min(result.trajectories[name].losses.min() for name in ("calm", "Adam")))
     names = [text.get_text() for text in right.get_legend().get_texts()]  # type: ignore[union-attr]
     assert names == ["calm", "Adam", "wild (leaves the picture, ended early)"]

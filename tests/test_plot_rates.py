@@ -1,4 +1,4 @@
-"""The rate sweep: exponential rates, the ranges that it finds, and that it leaves no trace."""
+"""The sweep of learning rates: exponential rates, the ranges that it finds, and restored parameters."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_ranges_lie_where_theory_puts_them(curvature: float) -> None:
     result = learning_rate_range(loss, SGD(parameters), lowest=1e-6, highest=1e3, steps=200)
     assert result.good is not None
     assert result.suggestion is not None
-    # From 2/curvature on gradient descent on a bowl diverges; the sweep runs on some steps before the loss shows it.
+    # Gradient descent on a bowl diverges from 2/curvature on; the loss of the sweep shows it some steps later.
     assert 1e-3 / curvature < result.good[0] < result.suggestion <= 1.0 / curvature
     assert 1.4 / curvature < result.good[1] <= 2.0 / curvature < result.rates[-1]
     assert result.diverged
@@ -55,7 +55,7 @@ def test_the_ranges_lie_where_theory_puts_them(curvature: float) -> None:
 
 
 def stretched(curvature: float, condition_number: float, start: tuple[float, float]) -> tuple[Any, list[Value]]:
-    """Return a bowl with this curvature along y, and less by the condition number along x."""
+    """Return a bowl with this curvature along y, and with the curvature over the condition number along x."""
     x, y = Value(start[0]), Value(start[1])
     return lambda: 0.5 * curvature * (x * x / condition_number + y * y), [x, y]
 
@@ -109,10 +109,10 @@ def test_the_fit_of_a_line_is_not_called_good_beyond_what_theory_allows() -> Non
     )
     assert result.good is not None
     assert 0.2 < result.good[1] <= 0.5
-    assert result.rates[int(result.smoothed.argmin())] > 0.5  # where the sweep alone would end it
+    assert result.rates[int(result.smoothed.argmin())] > 0.5  # the end of the good rates by the sweep alone
 
 
-# On the engine in Python a sweep over batches of 20 takes a quarter of a minute.
+# A sweep over batches of 20 takes a quarter of a minute on the engine in Python.
 RANDOM_BATCHES = [(batch, seed) for batch in (20, 4) for seed in range(4)] if backend == "c" else [(4, 0)]
 
 
@@ -216,7 +216,7 @@ def test_gradients_of_what_the_optimizer_does_not_train_come_back_too(error: Bas
     model = MLP(2, [3, 1], activation="tanh", rng=random.Random(0))
     frozen, trained = model.layers[0].parameters(), model.layers[1].parameters()
     scale = Value(2.0)
-    between = scale * scale  # made once, before the sweep
+    between = scale * scale  # computed once, before the sweep
     between.backward()
     for i, p in enumerate(frozen):
         p.grad = 0.1 * i
@@ -242,7 +242,7 @@ def test_a_loss_that_diverges_at_the_very_last_rate_has_diverged(last: float) ->
     x = Value(0.0)
     heights = iter([1.0, 0.9, 0.8, 0.7, 100.0 * last])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("microgrud.plot.rates._falls", lambda smoothed: False)  # which would ask for more heights
+        patch.setattr("microgrud.plot.rates._falls", lambda smoothed: False)  # trials would need more heights
         assert learning_rate_range(lambda: x + next(heights), SGD([x]), steps=5).diverged
         heights = iter([1.0, 0.9, 0.8, 0.7, 0.6])
         assert not learning_rate_range(lambda: x + next(heights), SGD([x]), steps=5).diverged
@@ -259,7 +259,7 @@ def test_the_loss_is_smoothed_by_its_formula_each_number_taken_in_once(monkeypat
         [0.7 ** (i - j) if j <= i else 0.0 for j in range(len(result.losses))] for i in range(len(result.losses))
     ]
     assert result.smoothed == pytest.approx((weights @ result.losses) / np.sum(weights, axis=1))
-    assert taken == result.losses.tolist()  # or else a long sweep takes time by the square of its steps
+    assert taken == result.losses.tolist()  # otherwise the time of a sweep grows with the square of its steps
 
 
 def test_a_sweep_ends_where_the_loss_leaves_its_domain_or_overflows() -> None:

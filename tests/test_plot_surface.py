@@ -1,4 +1,4 @@
-"""The loss over a plane: each height is that of a direct evaluation, and nothing is left changed."""
+"""The loss over a plane: each height equals a direct evaluation, and nothing is left changed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def two() -> tuple[Value, Value]:
 
 
 def walk_of(parameters: list[Value], places: Any) -> Trajectory:
-    """Return a recorded walk over these places; the parameters are left as they are."""
+    """Return a recorded walk over these places; the parameters keep their values."""
     before = read_data(parameters)
     trajectory = Trajectory(parameters)
     for i, place in enumerate(places):
@@ -101,7 +101,7 @@ def test_nothing_is_recorded_meanwhile() -> None:
     assert not (x * y).is_leaf
 
 
-# --- what is left behind ---
+# --- parameters and gradients afterwards ---
 
 
 def stop(error: BaseException, after: int) -> Any:
@@ -140,7 +140,7 @@ def test_gradients_come_back_though_the_loss_clears_them() -> None:
     assert {p.grad for p in model.parameters()} == {0.5}
 
 
-# --- where there is no loss ---
+# --- places without a loss ---
 
 
 def test_places_without_a_finite_loss_are_nan_or_infinite_and_counted() -> None:
@@ -219,7 +219,7 @@ def test_what_a_module_of_another_kind_holds_itself_is_a_filter_and_so_is_a_list
 
 
 def test_weights_that_are_all_zero_give_no_directions() -> None:
-    with pytest.raises(ValueError, match="expected weights to give random directions their lengths"):
+    with pytest.raises(ValueError, match="expected at least two weights other than 0 to scale random directions"):
         filter_normalized_plane(np.zeros(3), [[0, 1, 2]], 0)
 
 
@@ -290,12 +290,12 @@ def test_a_progress_bar_is_shown_on_request_and_not_otherwise(capsys: pytest.Cap
 
 
 def test_no_bar_is_made_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
-    # One that is not asked for appears after two seconds, so that what a short run prints proves nothing.
+    # An automatic bar appears after two seconds, so that the output of a short run proves nothing.
     items = [1, 2, 3]
-    for looks_on in (True, False):
-        monkeypatch.setattr("microgrud.plot.bar.is_interactive", lambda looks_on=looks_on: looks_on)
+    for interactive in (True, False):
+        monkeypatch.setattr("microgrud.plot.bar.is_interactive", lambda interactive=interactive: interactive)
         assert with_progress("here", items, False, "item") is items
-        assert (with_progress("here", items, None, "item") is items) is not looks_on
+        assert (with_progress("here", items, None, "item") is items) is not interactive
 
 
 def test_without_tqdm_the_bar_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,7 +305,7 @@ def test_without_tqdm_the_bar_says_what_to_install(monkeypatch: pytest.MonkeyPat
         loss_surface(lambda: x + y, [x, y], points=2, progress=True)
 
 
-# --- what is refused ---
+# --- invalid arguments ---
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_without_tqdm_the_bar_says_what_to_install(monkeypatch: pytest.MonkeyPat
         ({"directions": "steepest"}, "directions: expected one of 'random', 'principal', got 'steepest'"),
         ({"directions": "principal"}, "directions: expected one trajectory with 'principal', got 0"),
         ({"directions": ("x",)}, "directions: expected two parameters, got 1"),
-        ({"directions": ("x", "z")}, "expected one of the parameters, x, y; got 'z', which none of them is"),
+        ({"directions": ("x", "z")}, "expected one of the parameters x, y; got 'z', which is none of them$"),
         ({"directions": ("x", "x")}, "expected two different parameters, got x twice"),
         ({"directions": (1, 2)}, "expected Values, labels or names, got an object of type int"),
         ({"directions": 7}, "directions: expected 'random', 'principal' or a pair"),
@@ -347,11 +347,11 @@ def test_a_walk_that_goes_nowhere_or_has_one_parameter_spans_no_plane() -> None:
     with pytest.raises(ValueError, match="expected a walk that moves"):
         loss_surface(lambda: x, [x, y], directions="principal", trajectory=walk_of([x, y], [[1.0, 2.0]] * 3))
     z = Value(0.0)
-    with pytest.raises(ValueError, match="expected a walk that moves"):  # though the mean of three is rounded
+    with pytest.raises(ValueError, match="expected a walk that moves"):  # although the mean of three is rounded
         loss_surface(lambda: x, [x, y, z], trajectory=walk_of([x, y, z], [[0.1, 0.2, 0.7]] * 3))
     with pytest.raises(ValueError, match="expected at least 2 parameters to span a plane, got 1"):
         loss_surface(lambda: x, [x], directions="principal", trajectory=walk_of([x], [[1.0], [2.0]]))
-    with pytest.raises(ValueError, match="expected finite places"):
+    with pytest.raises(ValueError, match="expected places, all with numbers up to"):
         loss_surface(lambda: x, [x, y], directions="principal", trajectory=walk_of([x, y], [[1.0, math.nan]]))
     with pytest.raises(ValueError, match="expected a walk with at least one finite place"):
         loss_surface(lambda: x, [x, y], trajectory=walk_of([x, y], [[1.0, math.nan]]))
@@ -363,7 +363,7 @@ def test_a_walk_that_is_on_its_way_to_infinity_sets_no_extent_and_spans_no_plane
     walk = walk_of([x, y], [[0.0, 0.0], [1.0, 1.0], [-far, far]])
     assert loss_surface(lambda: x + y, [x, y], trajectory=walk, points=2).x.tolist() == pytest.approx([-0.2, 1.2])
     lost = walk_of([x, y, z], [[0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [-far, far, 1.0]])
-    with pytest.raises(ValueError, match="expected finite places, of numbers up to"):
+    with pytest.raises(ValueError, match="expected places, all with numbers up to"):
         loss_surface(lambda: x, [x, y, z], trajectory=lost)
     x.data = far
     with pytest.raises(ValueError, match="parameters: expected numbers up to"):
@@ -387,7 +387,7 @@ def test_a_model_that_has_run_away_is_refused() -> None:
 
 def test_two_labels_alike_cannot_be_told_apart() -> None:
     a, b, c = Value(1.0, label="w"), Value(2.0, label="w"), Value(3.0, label="b")
-    with pytest.raises(ValueError, match="got 'w', which 2 of them are called"):
+    with pytest.raises(ValueError, match="got 'w', which is the name of 2 of them$"):
         loss_surface(lambda: a + b + c, [a, b, c], directions=("w", "b"))
 
 
@@ -404,7 +404,7 @@ def test_a_surface_is_a_record_of_what_was_evaluated() -> None:
     assert repr(nowhere).endswith("no finite loss, 4 without a finite loss)")
 
 
-# --- replayed ---
+# --- replays ---
 
 
 def a_network_and_its_loss() -> tuple[MLP, Callable[[], Value]]:

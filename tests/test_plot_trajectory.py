@@ -1,4 +1,4 @@
-"""A trajectory holds the walk that was walked, to the bit."""
+"""Trajectories: they hold the places of a walk to the bit."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_a_resumed_run_is_recorded_from_where_it_was_seen(tmp_path: Any) -> None
     model = network()
     trajectory = Trajectory(model)
     history = fit(model, X, Y, epochs=5, resume=True, callbacks=trajectory, **settings)
-    # The start that it read before is not where the third step began.
+    # The trajectory cannot know the place where the third step began.
     assert trajectory.losses[:-1].tolist() == history.loss[3:]
     assert same(trajectory.positions[-1], read_data(model.parameters()))
 
