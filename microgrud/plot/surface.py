@@ -12,7 +12,6 @@ from ..common.checks import flag, optional, pair, whole
 from ..engine import Value
 from ..engine.vectors import Vector, read_data
 from ..nn.module import Module
-
 from .choosing import chosen_plane
 from .contours import draw_contours
 from .figure import png
