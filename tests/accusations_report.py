@@ -1,8 +1,8 @@
-"""The evidence that no right gradient is accused: `python tests/accusations_report.py` in the root of the repository.
+"""A long test that no right gradient is called wrong: `python tests/accusations_report.py` in the repository's root.
 
-Draws 100,000 right gradients (`--count`, `--seed`), checks each, and prints the verdicts by library and method, and
-the source of each that is called wrong or unstable. Then it plants an error into some of them (`--planted`), and
-prints how many are caught: a checker that accuses no one would be of no use.
+It draws 100,000 right gradients (`--count`, `--seed`), checks each, and prints the verdicts by library and method, and
+the source of each gradient that is called wrong or unstable. Then it plants an error into some of them (`--planted`),
+and prints the number of errors found: a checker that finds nothing would be useless.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ ERRORS: dict[str, Callable[[float], float]] = {
 
 
 def report_of(case: RightGradient, change: Callable[[float], float] = float) -> GradientReport | None:
-    """Check one gradient; None where the method is not to be had.
+    """Check one gradient; return None if the method is not available.
 
     Raises:
-        GradientError: where the check ends before there is a report: forward and reverse mode disagree, for example.
+        GradientError: if the check ends without a report, for example since forward and reverse mode disagree.
     """
     try:
         return check_gradients(case.function, *case.arguments, grad=case.gradient(change), method=case.method)
@@ -42,30 +42,30 @@ def report_of(case: RightGradient, change: Callable[[float], float] = float) -> 
             raise
         return error.report
     except ValueError as error:
-        if "is not to be had" in str(error):
+        if "is not available for" in str(error):
             return None
         raise
 
 
 def is_ordinary(case: RightGradient) -> bool:
-    """Tell whether all numbers are of a size that leaves differences their digits."""
+    """Return whether differences keep their digits for numbers of these sizes."""
     return all(1e-6 < abs(x) < 1e6 for x in (*case.point, *case.slopes))
 
 
 def report_right(cases: Iterable[RightGradient]) -> int:
-    """Check right gradients; return how many are accused."""
+    """Check right gradients; return the number of those that are called wrong."""
     start, accused, count = time.perf_counter(), 0, 0
     kinds: collections.Counter[tuple[str, str, str]] = collections.Counter()
     for case in cases:
         count += 1
         try:
             report = report_of(case)
-        except Exception as error:  # of whatever kind: the gradient is right
+        except Exception as error:  # the gradient is right, so that any error is a mistake of the checker
             accused += 1
             print(f"ACCUSED {case}\n{type(error).__name__}: {error}\n", flush=True)
             continue
         if report is None:
-            kinds[case.library, case.method, "not to be had"] += 1
+            kinds[case.library, case.method, "not available"] += 1
             continue
         kinds.update((case.library, report.method, verdict.kind) for verdict in report.verdicts)
         if report.failures:
@@ -79,7 +79,7 @@ def report_right(cases: Iterable[RightGradient]) -> int:
 
 
 def report_planted(cases: Iterable[RightGradient], seed: int) -> None:
-    """Check wrong gradients, and print how many are caught."""
+    """Check wrong gradients, and print the number of those that are caught."""
     rng = random.Random(seed)
     kinds: collections.Counter[tuple[str, bool, str]] = collections.Counter()
     for case in cases:
@@ -100,10 +100,10 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=100_000, help="right gradients to check")
     parser.add_argument("--planted", type=int, default=5_000, help="wrong gradients to check")
-    parser.add_argument("--seed", type=int, default=0, help="where drawing starts")
-    given = parser.parse_args(arguments)
-    accused = report_right(itertools.islice(right_gradients(given.seed), given.count))
-    report_planted(itertools.islice(right_gradients(given.seed + 1), given.planted), given.seed)
+    parser.add_argument("--seed", type=int, default=0, help="seed for the random gradients")
+    options = parser.parse_args(arguments)
+    accused = report_right(itertools.islice(right_gradients(options.seed), options.count))
+    report_planted(itertools.islice(right_gradients(options.seed + 1), options.planted), options.seed)
     return int(accused > 0)
 
 

@@ -1,4 +1,4 @@
-"""What the tests of training share: the smallest model, data that it fits, and a short way to call `fit`."""
+"""Helpers for tests of training: the smallest model, data that it fits, and a short call of `fit`."""
 
 from __future__ import annotations
 

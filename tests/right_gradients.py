@@ -1,8 +1,8 @@
 """Random programs with right gradients: the derivative at hundreds of digits, rounded to floats.
 
 A program is an expression over a few inputs. It is evaluated by one of several libraries (`math`, NumPy, microgrud),
-so that the checker has to take each of its ways to the truth; its gradient is computed by forward differentiation of
-the same expression on mpmath numbers. Inputs are drawn from the whole range of floats, the ends most of all.
+so that the checker has to use each of its sources of the truth. Its gradient is computed by forward differentiation of
+the same expression on mpmath numbers. Inputs are drawn from the whole range of floats, and mostly from its ends.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mpmath import mp
 
 import microgrud as mg
 
-#: Numbers of digits that have to give the same floats: the second suffices for sums of numbers of any size.
+#: Numbers of digits that must yield the same floats: the second suffices for sums of numbers of any size.
 _DIGITS = (60, 700)
 _LARGE = 1e5
 
@@ -91,8 +91,8 @@ RULES: dict[str, Rule] = {
 }
 CONSTANTS = (0.5, 2.0, -1.0, 3.0, 0.1, 1.0, 1e-3, 100.0)
 
-#: What computes a program, with the methods to ask for. `values` checks microgrud's own gradient where that is right;
-#: `array` takes one array, `sum` and `elementwise` apply a program of one input to each element of one.
+#: The libraries that compute a program, and the methods to check it with. `values` checks microgrud's own gradient if
+#: that is right; `array` takes one array, `sum` and `elementwise` apply a program of one input to each element of one.
 METHODS = {
     "math": ("auto", "differences"),
     "numpy": ("auto", "complex step", "differences"),
@@ -107,7 +107,7 @@ _MAPPED = ("sum", "elementwise")
 
 @dataclass(frozen=True)
 class RightGradient:
-    """A program with its right gradient at one point, and how it is to be checked."""
+    """A program with its right gradient at one point, and the method to check it with."""
 
     tree: Tree
     library: str
@@ -132,7 +132,7 @@ class RightGradient:
         return evaluate(self.tree, f"of_{library}", xs)
 
     def gradient(self, change: Callable[[float], float] = float) -> Callable[..., Any] | None:
-        """Return the gradient as a function, with each slope changed; None where microgrud's own is checked."""
+        """Return the gradient as a function, with each slope changed; None if microgrud's own is checked."""
         if self.library == "values":
             return None
 
@@ -161,7 +161,7 @@ def evaluate(tree: Tree, library: str, xs: Sequence[Any]) -> Any:
 
 
 def shown(tree: Tree) -> str:
-    """Write a program as one would call it."""
+    """Write a program as nested calls."""
     if tree[0] == "x":
         return f"x{tree[1]}"
     if tree[0] == "constant":
@@ -173,7 +173,7 @@ def exact(tree: Tree, library: str, point: Sequence[float]) -> tuple[list[float]
     """Return the values and the slopes, rounded to floats.
 
     Raises:
-        ArithmeticError, ValueError: where there are none, or where digits do not suffice.
+        ArithmeticError, ValueError: if there are none, or the digits do not suffice.
     """
     points = [[x] for x in point] if library in _MAPPED else [list(point)]
     results = []
@@ -196,7 +196,7 @@ def _dual(tree: Tree, xs: Sequence[Any], floats: Sequence[Any]) -> tuple[Any, li
     """Return the value of a program with its derivatives at the working precision, and the value in floats.
 
     Raises:
-        ValueError: where floats do not compute it.
+        ValueError: if floats compute something else.
     """
     if tree[0] == "x":
         return xs[tree[1]], [mp.mpf(i == tree[1]) for i in range(len(xs))], floats[tree[1]]
@@ -207,10 +207,10 @@ def _dual(tree: Tree, xs: Sequence[Any], floats: Sequence[Any]) -> tuple[Any, li
     if (tree[0] == "absolute" and numbers[0] == 0) or (tree[0] == "maximum" and numbers[0] == numbers[1]):
         raise ValueError("a kink")
     if tree[0] in ("exp", "expm1", "sinh", "cosh") and abs(numbers[0]) > _LARGE:
-        raise ValueError("its digits take hours")
+        raise ValueError("its digits would take hours")
     result, in_floats = rule.of_mpmath(*numbers), rule.of_numpy(*(part[2] for part in parts))
     if not isinstance(result, mp.mpf) or not mp.isfinite(result) or abs(mp.mag(result)) > 10**4:
-        raise ValueError("complex, or of no use")
+        raise ValueError("complex, infinite or too large")
     if not _is_same(float(in_floats), float(result)):
         raise ValueError("floats compute something else")
     partials = rule.partials(result, *numbers)
@@ -240,7 +240,7 @@ def random_input(rng: random.Random) -> float:
 
 
 def random_tree(rng: random.Random, inputs: int, size: int) -> Tree:
-    """Draw a program of so many operations."""
+    """Draw a program of `size` operations."""
     if size <= 0:
         if rng.random() < 0.2:
             return ("constant", rng.choice(CONSTANTS))
@@ -253,10 +253,10 @@ def random_tree(rng: random.Random, inputs: int, size: int) -> Tree:
 
 
 def right_gradients(seed: int) -> Iterator[RightGradient]:
-    """Yield right gradients without end, of programs that floats compute where they are checked.
+    """Yield right gradients without end, of programs that floats compute correctly at the point.
 
-    Each result on the way is right to one in a million, or underflows: cos(x**2) at 1e37 is a number in floats, and
-    another one than that of the program, of which no one sees anything in floats.
+    Each intermediate result is right to one in a million, or underflows. A program such as cos(x**2) at 1e37 is left
+    out, since its result in floats has nothing to do with the true one.
     """
     rng = random.Random(seed)
     while True:
@@ -270,7 +270,7 @@ def right_gradients(seed: int) -> Iterator[RightGradient]:
                 with np.errstate(all="ignore"):
                     found = np.ravel(candidate.function(*candidate.arguments)).tolist()
                 values, slopes = exact(tree, library, point)
-            except (ArithmeticError, ValueError, TypeError):  # mpmath and Python go on with complex numbers
+            except (ArithmeticError, ValueError, TypeError):  # a TypeError comes from complex numbers
                 continue
             if all(map(_is_same, found, values)) and (library != "values" or _own_is_right(tree, point, slopes)):
                 yield RightGradient(tree, library, candidate.method, point, slopes)
@@ -278,7 +278,7 @@ def right_gradients(seed: int) -> Iterator[RightGradient]:
 
 
 def _is_same(found: float, value: float) -> bool:
-    """Tell whether floats compute a number."""
+    """Return whether floats compute a number correctly."""
     return isinstance(found, float) and math.isfinite(found) and abs(found - value) <= 1e-6 * abs(value) + 1e-100
 
 

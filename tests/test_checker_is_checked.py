@@ -1,6 +1,6 @@
-"""The checker is checked: it finds every wrong rule that is planted in the table, and calls nothing right wrong.
+"""Checks of the checker: it finds every wrong rule that is planted in the table, and raises no false alarm.
 
-A mutation counts where it changes a derivative that microgrud computes; then the check must fail.
+A mutation counts if it changes a derivative that microgrud computes; then the check must fail.
 """
 
 from __future__ import annotations
@@ -57,20 +57,20 @@ POINTS_OF = {name: list(operands_of(operation)) for name, operation in ops.TABLE
 
 
 def applied(operation: Operation) -> Callable[..., Any]:
-    """The operation as a function of the operands to differentiate by."""
+    """Return the operation as a function of the operands to differentiate with respect to."""
     constants = CONSTANTS.get(operation.name, ())
     return lambda *xs: operation(*constants, *xs)
 
 
 def slopes(operation: Operation, xs: list[float]) -> list[float]:
-    """What a backward pass through the operation gives."""
+    """Return the gradients that a backward pass through the operation computes."""
     leaves = [Value(x) for x in xs]
     applied(operation)(*leaves).backward()
     return [leaf.grad for leaf in leaves]
 
 
 def changes(mutant: Operation, name: str) -> bool:
-    """Whether a derivative at one of the points is another one."""
+    """Return whether the mutant has another derivative at one of the points."""
     for xs in POINTS_OF[name]:
         try:
             mutated = slopes(mutant, xs)
@@ -89,7 +89,7 @@ def is_caught(mutant: Operation, name: str) -> bool:
 def _fails(mutant: Operation, xs: list[float]) -> bool:
     try:
         check_gradients(applied(mutant), *xs)
-    except Exception:  # a GradientError; or a mutant may do anything, and an error is no gradient
+    except Exception:  # a GradientError, or any error of the mutant, which may do anything
         return True
     return False
 
@@ -170,11 +170,11 @@ def test_every_operation_that_has_slopes_was_mutated() -> None:
     assert set(ops.TABLE) - mutated == {"sign", "floor", "ceil", "trunc", "round", "round_digits", "floor_divide"}
 
 
-# --- rules of which a term is dropped ---
+# --- rules without one of their terms ---
 
 
 def without_a_term() -> Iterator[tuple[str, ast.Module]]:
-    """Yield the module of the table with one term of one sum or difference left out, and where that was."""
+    """Yield the module of the table without one term of one sum or difference, and a description of the change."""
     tree = ast.parse(Path(ops.__file__).read_text(encoding="utf-8"))
     sums = [node for node in ast.walk(tree) if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub))]
     for k, node in enumerate(sums):
@@ -214,11 +214,11 @@ def test_a_dropped_term_is_caught() -> None:
     assert not missed
 
 
-# --- and no false alarm ---
+# --- no false alarm ---
 
 
 def raises_no_false_alarm(f: Callable[..., Any], point: Sequence[float], **options: Any) -> bool:
-    """Whether nothing is called wrong. A program that loses its digits may be called unstable, which it is."""
+    """Return whether nothing is called wrong; a program that loses its digits may be called unstable."""
     try:
         return not check_gradients(f, *point, **options).failures
     except GradientError as error:

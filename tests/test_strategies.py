@@ -1,4 +1,4 @@
-"""The strategies: what they draw lies in its domain, comes from the hard places too, and shrinks to readable things."""
+"""The strategies: their examples lie in the domain, include the hard places, and shrink to readable ones."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_expressions_share_nodes_and_reach_any_size_asked_for() -> None:
 
 
 def graph_size(expression: Expression) -> int:
-    """How many nodes the result depends on."""
+    """Return the number of nodes that the result depends on."""
     output = expression(*map(Value, expression.inputs))
     return len(topological_order(output)) if isinstance(output, Value) else 0
 

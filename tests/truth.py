@@ -1,7 +1,7 @@
-"""The truth that the suite measures against: textbook derivatives in mpmath, and where each operation is sampled.
+"""The truth for the test suite: textbook derivatives in mpmath, and the points at which operations are sampled.
 
-Nothing here shares a formula with the package: values come from mpmath's own functions, derivatives from a table of
-derivatives, both at 60 digits.
+No formula is shared with the package: values come from mpmath's own functions, derivatives from a table of derivatives,
+both at 60 digits.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _logistic(x: Any) -> Any:
 
 
 def _floor_of_quotient(x: Any, y: Any) -> Any:
-    with mp.workdps(700):  # the quotient of two floats may have as many digits before the point
+    with mp.workdps(700):  # the quotient of two floats may have this many digits before the point
         return mp.floor(x / y)
 
 
@@ -48,7 +48,7 @@ def _remainder(x: Any, y: Any) -> Any:
         return x - y * mp.floor(x / y)
 
 
-# name: (value, derivative by each operand)
+# name: (value, derivative with respect to each operand)
 TRUTH: dict[str, tuple[Formula, ...]] = {
     "add": (lambda x, y: x + y, lambda x, y: mpf(1), lambda x, y: mpf(1)),
     "subtract": (lambda x, y: x - y, lambda x, y: mpf(1), lambda x, y: mpf(-1)),
@@ -127,7 +127,7 @@ TRUTH: dict[str, tuple[Formula, ...]] = {
 }
 
 
-# name: the second derivatives by each pair of operands: 11, or 11, 12, 22; those of all other operations are 0
+# name: the second derivatives for each pair of operands: 11, or 11, 12, 22; those of all other operations are 0
 SECOND: dict[str, tuple[Formula, ...]] = {
     "multiply": (_step, lambda x, y: mpf(1), _step),
     "divide": (_step, lambda x, y: -1 / y**2, lambda x, y: 2 * x / y**3),
@@ -183,19 +183,19 @@ SECOND: dict[str, tuple[Formula, ...]] = {
 }
 
 
-#: Operands before those to differentiate by: which of the results is meant, and the powers of private operations.
+#: Constant operands before the others: the index of the result, and the powers of private operations.
 CONSTANTS: dict[str, tuple[float, ...]] = {
     "softmax": (1.0,),
     "log_softmax": (1.0,),
     "radial": (2.0, 1.0, 0.0),
     "power_log": (1.0, 1.0),
 }
-#: How many others operations over sequences have, of those that do not take any number of them.
+#: The number of other operands for those operations over sequences that need a certain number.
 COUNTS = {"dot": 5, "radial": 2, "power_log": 2}
 
 
 def exact(formula: Formula, *operands: float) -> Any:
-    """Evaluate a formula of TRUTH at 60 digits, and more where operands differ widely in size."""
+    """Evaluate a formula of TRUTH at 60 digits."""
     with mp.workdps(DIGITS):
         return formula(*[mpf(x) for x in operands])
 
@@ -205,13 +205,13 @@ def ulp_error(computed: float, true: Any) -> float:
     with mp.workdps(DIGITS):
         nearest = float(true)
         if math.isinf(nearest) or math.isinf(computed):
-            # The greatest float and infinity are neighbours where the truth lies about there.
+            # The greatest float and infinity are neighbours if the truth lies close to them.
             same_side = computed * nearest > 0 and abs(computed) >= 1.79769313486231e308 <= abs(nearest)
             return 0.0 if same_side else math.inf
         return float(abs(mpf(computed) - true) / mpf(math.ulp(nearest)))
 
 
-# --- where to look --------------------------------------------------------------------------------------------------
+# --- points -----------------------------------------------------------------------------------------------------------
 
 _HARD = [0.5, 1.0, 2.0, 3.0, 0.1, 1e-5, 1e5, 5e-324, 2.2250738585072014e-308, 1e-300, 1e-160, 1e154, 1.4e154, 1e300]
 
@@ -222,7 +222,7 @@ def any_size(rng: random.Random) -> float:
 
 
 def ordinary_size(rng: random.Random) -> float:
-    """Draw a number of either sign such as programs meet: from about 1e-6 to 1e3."""
+    """Draw a number of either sign of a size common in programs: from about 1e-6 to 1e3."""
     return rng.choice((-1.0, 1.0)) * math.ldexp(rng.uniform(0.5, 1.0), rng.randint(-20, 10))
 
 
@@ -273,7 +273,7 @@ def sample(name: str, arity: int, rng: random.Random) -> list[float]:
     draws = [any_size, ordinary_size, lambda r: near(r, *SPECIAL_PLACES.get(name, (0.0,)))]
     draws += [lambda r: r.choice(_HARD) * r.choice((-1.0, 1.0)), lambda r: r.uniform(-50.0, 50.0)]
     operands = [rng.choice(draws)(rng) for _ in range(arity)]
-    if arity == 2 and rng.random() < 0.3:  # operands of one size: where quotients and squares under- or overflow
+    if arity == 2 and rng.random() < 0.3:  # operands of one size, at which quotients and squares under- or overflow
         operands[1] = operands[0] * rng.uniform(-4.0, 4.0)
     if name == "pow":
         operands = _power_operands(rng)

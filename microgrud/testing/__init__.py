@@ -1,8 +1,8 @@
-"""Property-test any gradient: microgrud's own, a hand-written one, or one of another library.
+"""Checks of gradients: microgrud's own, hand-written ones, and those of other libraries.
 
-* `check_gradients`: is this the derivative of that function, at this point?
-* `given_gradients`: a property test of it, in one line.
-* `reals`, `points`, `values`, `expressions`, `mlps`, `datasets`: strategies for Hypothesis.
+* `check_gradients` checks that a gradient is the derivative of its function at a point.
+* `given_gradients` makes a property test of it in one line.
+* `reals`, `points`, `values`, `expressions`, `mlps`, `datasets` are strategies for Hypothesis.
 
 Needs the extra `testing`: pip install 'microgrud[testing]'
 """

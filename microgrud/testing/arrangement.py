@@ -1,4 +1,4 @@
-"""Which number in the result of a gradient is the derivative of which output by which input."""
+"""The arrangement of derivatives: match the numbers in the result of a gradient to outputs and inputs."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ def arranged(
 ) -> list[list[float]]:
     """Put derivatives into one row for each output, in the order of the inputs.
 
-    In the place of each leaf of the outputs (a number, an array) stand the derivatives by the arguments: one structure
-    like that of the argument, or a tuple of them for several; keys of dicts may come in another order. Lists for
-    arrays, one flat list for all, and the like are taken too, as long as the numbers are as many.
+    A gradient has the structure of the outputs, with derivatives in the place of each leaf (a number, an array): one
+    structure like that of the argument, or a tuple of such structures for several arguments. Keys of dicts may be in
+    another order. Lists in the place of arrays, one flat list of all numbers and the like are accepted if the number of
+    numbers is right.
 
     Args:
         slopes: the numbers of the gradient.
-        structure: its structure.
+        structure: the structure of the gradient.
         outputs: the structure of the function's result.
-        arguments: the structures of the arguments to differentiate by.
+        arguments: the structures of the arguments to differentiate with respect to.
 
     Raises:
-        ValueError: if there are not as many numbers as derivatives, or they are named, or shaped, in another way.
+        ValueError: if the number of numbers, the keys or the shapes do not match.
     """
     places = [
         (output + (f"[{i}]" if len(arguments) > 1 else "") + path, output_shape or (), shape or ())
@@ -59,7 +60,7 @@ def _per_output(arguments: Sequence[Structure]) -> int:
 
 
 def _check_keys(expected: Sequence[str], got: Sequence[str]) -> None:
-    """Raise if there are keys, and others than those of the arguments."""
+    """Raise if there are keys that differ from those of the arguments."""
     missing, unknown = [p for p in expected if p not in got], [p for p in got if p not in expected]
     keyed = [place for place in (*missing, *unknown) if "['" in place]
     if keyed and missing and unknown:
@@ -70,7 +71,7 @@ def _check_keys(expected: Sequence[str], got: Sequence[str]) -> None:
 
 
 def _check_shape(place: str, got: Shape | None, expected: Shape, block: Sequence[float]) -> None:
-    """Raise for an array of another shape, unless they differ in axes of length 1 alone."""
+    """Raise for an array of another shape, unless only axes of length 1 differ."""
     if len(block) != math.prod(expected) or [n for n in got or () if n != 1] != [n for n in expected if n != 1]:
         where = f" at {place}" if place else ""
         raise ValueError(f"check_gradients: grad: expected the shape {expected}{where}, got {got or ()}")

@@ -1,4 +1,4 @@
-"""Which operation is to blame: the local derivatives of a recorded graph, each against its own textbook formula."""
+"""The search for the operation to blame: compare the local derivatives in a graph with textbook formulas."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .multiprecision import exact
 from .slopes import Slope
 from .verdicts import UNDERFLOW
 
-#: Graphs larger than this are not searched: at about 1 ms a derivative it would take longer than anyone waits.
+#: The most nodes that are searched: at about 1 ms a derivative more would take too long.
 _MOST_NODES = 2_000
 _MOST_NAMED = 3
 
@@ -23,7 +23,7 @@ def blame(outputs: Iterable[Value], rtol: float) -> list[str]:
     """Name the operations in the graphs of some nodes whose local derivatives are off by more than `rtol`.
 
     Returns:
-        A line for each, the worst first: the operation with its operands, which derivative, and what it should be.
+        A line for each, the worst first: the operation with its operands, its derivative, and the true one.
     """
     nodes = list(dict.fromkeys(node for output in outputs for node in topological_order(output) if node._operands))
     found = [fault for node in nodes[:_MOST_NODES] for fault in _faults(node, rtol)]
@@ -46,9 +46,10 @@ def _faults(node: Value, rtol: float) -> Iterator[tuple[float, str]]:
         tolerance = rtol * scale + 10.0 * slope.error + UNDERFLOW
         if math.isnan(claimed) or not slope.admits(claimed, tolerance):
             off = abs(claimed - float(slope.value)) / scale if scale and math.isfinite(claimed) else math.inf
-            which = "its operand" if len(xs) == 1 else f"operand {i + 1}"
+            operand = "its operand" if len(xs) == 1 else f"operand {i + 1}"
             call = f"{operation.name}({describe_operands(node._operands)})"
-            yield off, f"{call} has the local derivative {claimed!r} by {which}; it should be {float(slope.value)!r}"
+            true = float(slope.value)
+            yield off, f"{call} has the local derivative {claimed!r} with respect to {operand}; it should be {true!r}"
 
 
 def _true_slope(operation: Operation, xs: Sequence[float], index: int) -> Slope:

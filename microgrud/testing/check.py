@@ -1,4 +1,4 @@
-"""`check_gradients`: is a gradient the derivative of its function?"""
+"""`check_gradients`: a check that a gradient is the derivative of its function."""
 
 from __future__ import annotations
 
@@ -36,34 +36,35 @@ def check_gradients(
 ) -> GradientReport:
     """Check that a gradient is the derivative of its function at a point, and raise `GradientError` if it is not.
 
-    The truth is found without differentiating any code: at 50 digits where the function takes mpmath numbers (those of
-    microgrud and of Python's operators do) or Values, by the complex step or by extrapolated differences of floats
-    elsewhere. A claim that merely suffers from rounding is not called wrong; one that agrees within what can be known
-    is not called right if that is little: such entries are `undecided` in the report.
+    The true derivative (the truth) is computed without differentiating any code: at 50 digits if the function takes
+    mpmath numbers (functions of microgrud's operations and of Python's operators do) or Values, otherwise by the
+    complex step or by extrapolated differences of floats. A gradient that is off by nothing but rounding is not called
+    wrong. An entry whose truth is not known well enough is neither right nor wrong: it is `undecided` in the report.
 
     Args:
-        f: a function of Values, whose gradient is microgrud's; or, with `grad`, one of floats, sequences, NumPy arrays
-            or double-precision tensors. It returns a number, or a structure of them.
-        point: the arguments to call it with.
-        grad: the gradient under test: takes the same arguments, and returns the derivatives in their structure (a tuple
-            for several arguments; of a function of several results, one such structure in the place of each).
-        order: how often to differentiate; 2 and above check that gradients of gradients are right.
+        f: a function of Values, whose gradient is microgrud's; or, with `grad`, a function of floats, sequences, NumPy
+            arrays or double-precision tensors. It returns a number, or a structure of numbers.
+        point: the arguments of the call.
+        grad: the gradient under test: a function of the same arguments that returns the derivatives in their structure
+            (a tuple for several arguments; if `f` has several results, one such structure in the place of each).
+        order: the number of differentiations; 2 and above check that gradients of gradients are right.
         rtol: the relative error to allow.
         atol: the absolute error to allow.
-        method: where the truth is to come from: `"mpmath"`, `"graph"`, `"complex step"`, `"differences"`; `"auto"` for
-            the best that can be had.
-        argnums: the positions of the arguments to differentiate by; all of them by default.
-        parameters: leaves that a function of Values closes over, to differentiate by as well: those of a model, say.
+        method: the source of the truth: `"mpmath"`, `"graph"`, `"complex step"` or `"differences"`; `"auto"` for the
+            best one that the function allows.
+        argnums: the positions of the arguments to differentiate with respect to; all of them by default.
+        parameters: leaves in the closure of a function of Values, to differentiate with respect to as well, such as
+            those of a model.
         strict: whether a kink, where there is no derivative but only subgradients, is an error.
 
     Returns:
-        A report, true in a condition if every entry is right: `assert check_gradients(...)` also fails where the truth
-        cannot be told, while the call alone raises only where something is wrong.
+        A report, true in a condition if every entry is right: `assert check_gradients(...)` also fails for undecided
+        entries, while the call alone raises only if an entry is wrong.
 
     Raises:
         GradientError: if an entry is wrong or unstable; if forward and reverse mode disagree; if the function or the
-            gradient gives other bits when called again.
-        TypeError, ValueError: for arguments that make no sense.
+            gradient returns other bits when it is called again.
+        TypeError, ValueError: for invalid arguments.
 
     >>> from microgrud import tanh
     >>> print(check_gradients(lambda x, y: tanh(x) * y, 0.5, 2.0))
@@ -89,7 +90,7 @@ class Options:
     """The options of `check_gradients`.
 
     Raises:
-        TypeError, ValueError: if they make no sense, whatever the function and the point.
+        TypeError, ValueError: for options that are invalid for any function and point.
     """
 
     grad: Callable[..., Any] | None = None
@@ -109,11 +110,12 @@ class Options:
             raise TypeError(f"check_gradients: grad: expected a function, got an object of type {type(grad).__name__}")
         if grad is not None and order > 1:
             raise ValueError(
-                "check_gradients: order: expected 1 with grad; check grad itself, with the Hessian as its grad"
+                f"check_gradients: order: expected 1 with grad, got {order}; to check the second derivatives, pass the "
+                "gradient as the function, and the Hessian as grad"
             )
         if grad is not None and self.parameters:
             raise ValueError(
-                "check_gradients: parameters: expected none with grad; make them arguments of both functions"
+                "check_gradients: parameters: expected none with grad; make them arguments of the function and of grad"
             )
         for name, tolerance in (("rtol", self.rtol), ("atol", self.atol)):
             if not isinstance(tolerance, (int, float)) or not tolerance >= 0.0:
@@ -129,14 +131,14 @@ class Options:
 def run_check(
     f: Callable[..., Any], point: tuple[Any, ...], options: Options, to_first_failure: bool = False
 ) -> GradientReport:
-    """Check as `check_gradients` does; on request up to the first failure, where no one will read the report.
+    """Check as `check_gradients` does, on request only up to the first failure.
 
     Raises:
         GradientError: as `check_gradients` does.
     """
     __tracebackhide__ = True
     subject = make_subject(f, point, options.argnums, options.parameters)
-    with subject.keeping_parameters(), np.errstate(all="ignore"):  # near poles, probes overflow: that is no news
+    with subject.keeping_parameters(), np.errstate(all="ignore"):  # points tried near a pole may overflow
         for order in range(1, options.order + 1):
             report = _check(options.claim(subject, order), order, options, to_first_failure)
             if report.failures:
@@ -145,10 +147,10 @@ def run_check(
 
 
 def call_function(f: Callable[..., Any], point: tuple[Any, ...], options: Options) -> None:
-    """Call the function at the point as a check would, so that what it raises can be told from what `grad` raises.
+    """Call the function at the point as a check does, to separate its errors from those of `grad`.
 
     Raises:
-        Exception: whatever the function raises.
+        Exception: any error of the function.
     """
     subject = make_subject(f, point, options.argnums, options.parameters)
     with subject.keeping_parameters(), np.errstate(all="ignore"):
@@ -166,8 +168,9 @@ def _check(claim: OwnClaim | GivenClaim, order: int, options: Options, to_first_
     deviation = deviation_from_floats(claim, point, values) if isinstance(claim, OwnClaim) else None
     if deviation:
         raise GradientError(
-            f"{subject.name} computes something else of Values than of floats\n  at {shown}, or nearby\n  {deviation}\n"
-            "  the gradient is the derivative of the former: let the function do the same with both"
+            f"{subject.name} computes something else from Values than from floats\n  at {shown}, or nearby\n"
+            f"  {deviation}\n  the gradient is the derivative of the function of Values: let it compute the same from "
+            "both"
         )
     disagreement = claim.disagreement(point)
     if disagreement:
@@ -175,15 +178,15 @@ def _check(claim: OwnClaim | GivenClaim, order: int, options: Options, to_first_
     truth = choose_truth(claim, point, options.method)
     if order > 1 and not truth.is_exact:
         raise ValueError(
-            f"check_gradients: order: expected 1 for {subject.name}, of which there is no truth at 50 digits "
-            f"({truth.method}); custom_op takes a definition= for that"
+            f"check_gradients: order: expected 1 for {subject.name}, got {order}: higher orders need a truth at 50 "
+            f"digits, and here it comes from {truth.method}; pass definition= to custom_op for operations of your own"
         )
-    judge, asked = Judge(options.rtol, options.atol, options.strict), _Asked(claim, truth, order)
+    judge, evidence = Judge(options.rtol, options.atol, options.strict), _Evidence(claim, truth, order)
     outputs = places(claim.output_structure(point), "")
     verdicts: list[Verdict] = []
     for entry, indices in enumerate(itertools.product(range(len(point)), repeat=order)):
         for output, name in enumerate(outputs):
-            question = asked.about(output, entry, indices, values[output], rows[output][entry])
+            question = evidence.about(output, entry, indices, values[output], rows[output][entry])
             verdicts.append(_verdict(judge, question, truth, (name, tuple(subject.inputs[i] for i in indices))))
             if to_first_failure and verdicts[-1].is_failure:
                 return GradientReport(subject.name, shown, order, truth.method, verdicts)
@@ -202,11 +205,11 @@ def _verdict(judge: Judge, question: Question, truth: Truth, named: tuple[str, t
     return Verdict(output, inputs, question.claimed, slope, kind, reason)
 
 
-class _Asked:
-    """Answers the judge's questions about one claim at one point; what takes long is found once, or not at all."""
+class _Evidence:
+    """The evidence for the judge about one claim at one point; expensive parts are computed once, and on demand."""
 
-    #: Failing entries beyond these are not looked at by differences as well, at some 400 calls each: a function that
-    #: does another thing with floats does so in the first ones already.
+    #: The most failing entries that are also checked by differences, at some 400 calls each: a function that computes
+    #: something else from floats shows it in the first ones.
     most_in_floats = 10
 
     def __init__(self, claim: OwnClaim | GivenClaim, truth: Truth, order: int) -> None:
@@ -240,10 +243,10 @@ def _check_determinism(
 ) -> None:
     __tracebackhide__ = True
     again, rows_again = claim.values(claim.subject.point), claim.rows(claim.subject.point)
-    for what, first, second in (("", [values], [again]), ("the gradient of ", rows, rows_again)):
+    for subject, first, second in (("", [values], [again]), ("the gradient of ", rows, rows_again)):
         if [[x.hex() for x in row] for row in first] != [[x.hex() for x in row] for row in second]:
             raise GradientError(
-                f"{what}{claim.subject.name} gives other bits when it is called again\n  at {shown}\n"
-                f"  first    {first}\n  then     {second}\n  a gradient can be checked where the function is one: "
-                "seed what is random inside it, and keep nothing from call to call (a buffer that adds up)"
+                f"{subject}{claim.subject.name} returns other bits when it is called again\n  at {shown}\n"
+                f"  first    {first}\n  then     {second}\n  to be checked, it must return the same for the same "
+                "arguments: seed random numbers inside it, and keep no state between calls, such as a running sum"
             )

@@ -1,4 +1,4 @@
-"""What is claimed: the derivatives under test, microgrud's own or those of a function that the user gives."""
+"""Claims: the derivatives under test, computed by microgrud or by a function of the user."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class OwnClaim:
 
     Args:
         subject: the function under test.
-        order: how often to differentiate.
+        order: the number of differentiations.
     """
 
     def __init__(self, subject: Subject, order: int) -> None:
@@ -43,13 +43,13 @@ class OwnClaim:
                 outputs, _ = self.subject(self.subject.leaves(numbers))
         except (TypeError, AttributeError) as error:
             raise TypeError(
-                f"check_gradients: {self.subject.name} fails on Values ({error}); of a function of floats, arrays or "
-                "tensors, give the gradient under test as grad="
+                f"check_gradients: {self.subject.name} fails on Values ({error}); for a function of floats, arrays or "
+                "tensors, pass the gradient under test as grad="
             ) from error
         return [x.data if isinstance(x, Value) else float(x) for x in outputs]
 
     def values_of_floats(self, numbers: Sequence[float]) -> list[float] | None:
-        """Return the numbers of the result where the arguments are floats, not Values; None if it takes no floats."""
+        """Return the numbers of the result for floats instead of Values; None if the function takes no floats."""
         try:
             with no_grad():
                 outputs, _ = self.subject(list(numbers))
@@ -70,29 +70,29 @@ class OwnClaim:
         return leaves, [x if isinstance(x, Value) else Value(x) for x in outputs]
 
     def differentiated(self, numbers: Sequence[float], order: int) -> tuple[list[Value], list[list[Value]]]:
-        """Return leaves with these numbers, and the derivatives of some order as nodes, a row an output."""
+        """Return leaves with these numbers, and the derivatives of some order as nodes, one row for each output."""
         leaves, outputs = self.record(numbers)
         rows = [[output] for output in outputs]
         with enable_grad():
             for _ in range(order):
                 rows = [[slope for node in row for slope in gradient(node, leaves)] for row in rows]
-        # Each step put the newest index last; the first index is to vary slowest, as it does.
+        # Each step appends its index as the last one, so that the first index varies slowest, as it should.
         return leaves, rows
 
     def rows(self, numbers: Sequence[float]) -> Rows:
-        """Return the derivatives of each output: by `backward()`, or of higher order by `gradient`."""
+        """Return the derivatives of each output, computed by `backward()`, or for higher orders by `gradient`."""
         if self.order > 1:
             return [[slope.data for slope in row] for row in self.differentiated(numbers, self.order)[1]]
         leaves, outputs = self.record(numbers)
         return [_by_backward(output, leaves) for output in outputs]
 
     def disagreement(self, numbers: Sequence[float]) -> str | None:
-        """Say where forward mode, `gradient` and `backward()` differ by more than rounding; None if they agree."""
+        """Describe where forward mode, `gradient` and `backward()` differ by more than rounding; None if they agree."""
         if self.order > 1:
             return None
         leaves, outputs = self.record(numbers)
         if any(node._closure is not None for output in outputs for node in topological_order(output)):
-            return None  # a node built by hand knows `backward()` alone
+            return None  # a node built by hand has a rule for `backward()` only
         rng = random.Random(0)
         direction = [rng.uniform(0.5, 1.0) * rng.choice((-1.0, 1.0)) for _ in leaves]
         forward = pushforward(outputs, dict(zip(leaves, direction)))
@@ -106,24 +106,24 @@ class OwnClaim:
             errors = [1e-9 * size + lost for size, lost in zip(known.sizes, known.lost_in_reverse)]
             summed = sum(slope * d for slope, d in zip(by_gradient, direction))
             if math.isfinite(summed) and abs(moved - summed) > sum(errors) + known.lost_in_forward:
-                return f"jvp gives {moved!r} in the direction {direction}, and the gradient {summed!r}"
+                return f"jvp returns {moved!r} in the direction {direction}, but the gradient gives {summed!r}"
             if any(abs(a - b) > 2.0 * error for a, b, error in zip(by_gradient, by_backward, errors)):
-                return f"gradient() gives {by_gradient}, and backward() {by_backward}"
+                return f"gradient() returns {by_gradient}, but backward() {by_backward}"
         return None
 
     def noise(self, numbers: Sequence[float]) -> Rows:
-        """Return for each derivative how far rounding may take it."""
+        """Return the largest rounding error to expect in each derivative."""
         leaves, rows = self.differentiated(numbers, self.order - 1)
         return [[size for node in row for size in noise(node, leaves)] for row in rows]
 
     def blame(self, numbers: Sequence[float], rtol: float) -> list[str]:
-        """Name the operations whose local derivatives are off, in words."""
+        """Return a line for each operation whose local derivative is off."""
         _, rows = self.differentiated(numbers, self.order - 1)
         return blame([node for row in rows for node in row], rtol)
 
 
 def _by_backward(output: Value, leaves: Sequence[Value]) -> list[float]:
-    """Return what `backward()` puts into the leaves, and leave every other gradient as it was."""
+    """Return the gradients that `backward()` computes for the leaves, and restore all gradients."""
     kept = [(node, node.grad) for node in topological_order(output)]
     for leaf in leaves:
         leaf.grad = 0.0
@@ -136,12 +136,12 @@ def _by_backward(output: Value, leaves: Sequence[Value]) -> list[float]:
 
 
 class GivenClaim:
-    """The derivatives that a function of the user's computes.
+    """The derivatives that a function of the user computes.
 
     Args:
         subject: the function under test.
-        grad: takes the same arguments, and returns the derivatives in the structure of the argument; for a result of
-            several numbers, in place of each of them.
+        grad: a function of the same arguments that returns the derivatives in the structure of the argument; if the
+            result has several numbers, one such structure in the place of each.
     """
 
     def __init__(self, subject: Subject, grad: Callable[..., Any]) -> None:
@@ -160,7 +160,7 @@ class GivenClaim:
         """Return the derivatives of each output.
 
         Raises:
-            ValueError: if they are not those of the outputs by the inputs: too few, in other places, in another shape.
+            ValueError: if there are too few or too many, or they have other places or another shape.
         """
         structure_of_outputs = self.output_structure(numbers)
         claimed, structure = flatten_result(self.grad(*self.subject.arguments(numbers)), "the result of grad")
@@ -168,14 +168,14 @@ class GivenClaim:
         return arranged(slopes, structure, structure_of_outputs, self.subject.structures)
 
     def disagreement(self, numbers: Sequence[float]) -> None:
-        """Return None: there is one gradient to look at."""
+        """Return None, since there is only one gradient."""
 
     def noise(self, numbers: Sequence[float]) -> Rows:
-        """Return for each derivative how far rounding takes it, to judge by points nearby."""
+        """Estimate the rounding error in each derivative from points nearby."""
         return noise_nearby(self.rows, numbers)
 
     def blame(self, numbers: Sequence[float], rtol: float) -> None:
-        """Return None: there is no graph to look at."""
+        """Return None, since there is no graph to search."""
 
 
 def _real(x: Number, name: str) -> float:

@@ -1,13 +1,13 @@
 """The truth by the complex step: the imaginary part of f(x + ih), divided by h.
 
-Nothing is subtracted, so that h can be so small that no term of the series but the first is seen (Squire and Trapp
-1998). The imaginary part is smaller still, and may underflow, also on the way to a result that does not: therefore two
-steps have to agree. It holds for analytic functions alone: `abs`, a comparison or a conjugate inside `f` spoils it.
-Therefore what it finds is believed only where differences find the same.
+Nothing is subtracted, so that h can be small enough for all terms of the series but the first to vanish (Squire and
+Trapp 1998). The imaginary part is smaller still, and it or an intermediate result may underflow. Therefore two steps
+must agree. The method holds for analytic functions only: `abs`, a comparison or a conjugate inside `f` spoils it.
+Therefore its result counts only where differences find the same.
 
-It is the derivative of each operation where its rounded operands are, not where they should be: that of cos(x**3) at
-2000 is off by the last digit of x**3 times the curvature. So it is known no better than to what it changes where the
-inputs move by a last digit.
+The result is the derivative at the rounded operands of each operation, not at the exact ones: for cos(x**3) at 2000 it
+is off by the last digit of x**3 times the curvature. So its error is at least its change where the inputs move by a
+last digit.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from typing import Any
 from .rounding import moved_by_last_digits
 from .slopes import Slope
 
-#: A function of complex numbers to one of them.
+#: A function from complex numbers to a complex number.
 Function = Callable[[Sequence[complex]], Any]
 
-#: Steps in proportion to the input.
+#: The steps in proportion to the input.
 _STEPS = (1e-100, 1e-60, 1e-30)
-#: Imaginary parts below this may have lost digits to underflow.
+#: Smaller imaginary parts may have lost digits to underflow.
 _LEAST = 1e-290
 _AGREEMENT = 1e-13
 
 
 def slope(f: Function, point: Sequence[float], index: int) -> Slope | None:
-    """Find the partial derivative by one input; None where no two steps agree, or complex numbers are not taken.
+    """Find the partial derivative with respect to one input; None if no two steps agree, or `f` takes no complex ones.
 
     Args:
         f: the function.
-        point: where.
-        index: the input to differentiate by.
+        point: the point.
+        index: the input to differentiate with respect to.
     """
     found = ((h := step * (abs(point[index]) or 1.0), _at_step(f, point, index, h)) for step in _STEPS)
     for (h, smaller), (_, larger) in itertools.pairwise(found):
@@ -49,7 +49,7 @@ def slope(f: Function, point: Sequence[float], index: int) -> Slope | None:
 
 
 def _at_step(f: Function, point: Sequence[float], index: int, h: float) -> float | None:
-    """Return the imaginary part over the step; None where one of them is too small, or it is not finite."""
+    """Return the imaginary part over the step; None if one of them is too small, or the quotient is not finite."""
     if h < sys.float_info.min:  # a subnormal step has lost digits
         return None
     moved: list[complex] = [complex(x) for x in point]

@@ -1,4 +1,4 @@
-"""The definitions of the user's own operations: errors inside them are shown, and so is what is another function."""
+"""Checks of the definitions of custom operations: they must not raise, and must be the same function as the value."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .multiprecision import digits_of, exact, is_exact
 
 
 def roughness(f: Callable[[Sequence[float]], Sequence[float]], point: Sequence[float]) -> list[float]:
-    """Return the fourth differences of a function over neighbours: of a smooth one, little but its lost digits.
+    """Return the fourth differences of a function around a point, which for smooth functions show the lost digits.
 
     For each component: the greatest |f(x - 2h) - 4 f(x - h) + 6 f(x) - 4 f(x + h) + f(x + 2h)|, with h = x / 100,
-    x / 37 and x / 13; nothing where the function cannot be evaluated.
+    x / 37 and x / 13; an empty list if the function cannot be evaluated there.
 
     >>> roughness(lambda xs: [xs[0] ** 3], [1.0])[0] < 1e-14
     True
@@ -33,10 +33,10 @@ def roughness(f: Callable[[Sequence[float]], Sequence[float]], point: Sequence[f
 
 
 def check_definitions(outputs: Iterable[Value]) -> None:
-    """Evaluate the definition of each operation of `custom_op` in the graphs of some nodes, where the graph does.
+    """Evaluate the definitions of all operations of `custom_op` in the graphs of some nodes, at the graphs' operands.
 
     Raises:
-        ValueError: if a definition raises, gives no real number, or another one than the value of its operation.
+        ValueError: if a definition raises, returns no real number, or another number than the value of its operation.
     """
     for node in dict.fromkeys(node for output in outputs for node in topological_order(output)):
         operation = node._operation
@@ -51,26 +51,26 @@ def check_definitions(outputs: Iterable[Value]) -> None:
                 found = operation.definition(exact, *map(exact.mpf, numbers))
         except Exception as error:
             raise ValueError(
-                f"{where}, raises {type(error).__name__}: {error}; it receives mpmath's context, and for each operand "
-                "a number of mpmath that cannot be rounded to a float"
+                f"{where}, raises {type(error).__name__}: {error}; its arguments are mpmath's context and a number of "
+                "mpmath for each operand, and these numbers cannot be rounded to floats"
             ) from error
         if not is_exact(found) and not isinstance(found, (int, float)):
-            raise ValueError(f"{where}, gives {found!r}; expected a real number of mpmath")
-        lost = 1e-12 * max(1.0, *map(abs, numbers))  # the two may be different formulas, and lose different digits
+            raise ValueError(f"{where}, returns {found!r}; expected a real number of mpmath")
+        lost = 1e-12 * max(1.0, *map(abs, numbers))  # different formulas lose different digits
         apart = abs(found - node.data) - 1e-6 * max(abs(found), abs(node.data)) - lost
         if apart <= 0.0:
             continue
-        # Digits that the value has lost come and go from one point to the next; another function does not.
+        # Lost digits differ from point to point, while a different function is smooth.
         rough = roughness(partial(_apart, operation), numbers)
         if rough and not apart <= 10.0 * rough[0]:
             raise ValueError(
-                f"{where}, gives {exact.nstr(exact.convert(found), 17)}, and its value {node.data!r}; expected one and "
-                "the same function"
+                f"{where}, returns {exact.nstr(exact.convert(found), 17)}, and the operation's value is {node.data!r}; "
+                "expected the same function"
             )
 
 
 def _apart(operation: Operation, numbers: Sequence[float]) -> list[float]:
-    """Return the definition less the value."""
+    """Return the difference of the definition and the value."""
     assert operation.definition is not None
     with digits_of(50):
         difference = operation.definition(exact, *map(exact.mpf, numbers)) - exact.mpf(operation.value(*numbers))

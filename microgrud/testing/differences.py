@@ -1,9 +1,9 @@
 """The truth by differences of floats, with an estimate of its own error.
 
 Quotients at steps that shrink by half are extrapolated to step zero (Richardson 1911; the tableau and its error
-estimate are those of Ridders 1982). Large steps may skip over what a function does nearby, a kink or a whole period;
-small ones drown in rounding. So the search begins with the smallest steps, whose error is the noise of the function
-over the step, and goes on to larger ones as long as each new estimate lies within the error of the one before.
+estimate are those of Ridders 1982). Large steps may skip over a kink or a whole period of the function; small steps
+drown in rounding. So the search begins with the smallest steps, whose error is the noise of the function over the step,
+and continues with larger ones as long as each new estimate lies within the error of the one before.
 """
 
 from __future__ import annotations
@@ -21,37 +21,38 @@ from .slopes import Slope
 Function = Callable[[Sequence[float]], float]
 
 _EPS = sys.float_info.epsilon
-#: Steps are the size of the input times this and 2**-k; tableaus of so many rows begin at these k. Not a power of two:
-#: such steps would be whole periods of what goes by powers of two, as the digits of floats do.
+#: Steps are the size of the input times this factor and 2**-k. It is not a power of two, since such steps would be
+#: whole periods of functions that repeat by powers of two, as the digits of floats do.
 _FACTOR = 0.7390851332151607
+#: The k at which tableaus begin, and the number of their rows.
 _STARTS = (43, 39, 35, 31, 27, 23, 19, 15, 11, 7, 3)
 _ROWS = 8
-#: Noise beyond this part of the values hides a relative error of 1e-6 in a slope, whatever the step.
+#: Noise above this part of the values hides a relative error of 1e-6 in a slope, whatever the step.
 _ROUGH = 1e-7
-#: Jumps of numbers on the way that are larger than this part of the values are those of the function.
+#: Jumps above this part of the values belong to the function, not to its intermediate results.
 _STAIRS = 1e-5
-#: An error of this part of a slope that does not come from noise says that the function is not smooth at these steps.
+#: An error above this part of a slope that does not come from noise shows that the function is not smooth here.
 _UNSURE = 1e-3
-#: No result is known better than to a last digit of the least numbers.
+#: No result is known better than to the least positive float.
 _LEAST = math.ulp(0.0)
-#: An input below so many last digits of another one may be lost beside it.
+#: An input below this many last digits of another one may be lost when the two are added.
 _LOST = 1e3
-#: A function that stands still may be off by so many last digits: its input may be added to a larger constant, and a
-#: root makes 1e-8 of the last digit of 1, as in acos(cos(1e-9)).
+#: A constant function may be off by this many last digits: its input may be added to a larger constant, and a root
+#: turns the last digit of 1 into 1e-8, as in acos(cos(1e-9)).
 _HIDDEN = 1e8
-#: A number on the way that underflows may take so much from a value: the fourth root of the least float.
+#: The most that an underflow in an intermediate result may take from a value: the fourth root of the least float.
 _UNDERFLOW = 1e-80
-#: A difference of the two limits by less than this part of the slopes around is no kink, but a curve not resolved.
+#: Two limits that differ by less than this part of the slopes around are an unresolved curve, not a kink.
 _SLIGHT = 1e-6
 
 
 def slope(f: Function, point: Sequence[float], index: int) -> Slope:
-    """Find the limits of the partial derivative by one input from below and from above, and how far they may be off.
+    """Find the limits of the partial derivative with respect to one input, from below and from above, and their error.
 
     Args:
         f: the function.
-        point: where.
-        index: the input to differentiate by.
+        point: the point.
+        index: the input to differentiate with respect to.
     """
     along = _Line(f, point, index)
     if along.is_rough():
@@ -65,12 +66,12 @@ def _limits(along: _Line) -> Slope:
     (left, left_error), (right, right_error) = _estimate(along, -1), _estimate(along, 1)
     both = math.isfinite(left_error) and math.isfinite(right_error)
     known = [(value, e) for value, e in ((left, left_error), (right, right_error)) if math.isfinite(e)]
-    # Where a kink lies within a few floats, one side alone has a limit, and differences to both sides its mean with
-    # the slope beyond the kink.
+    # If a kink lies within a few floats, only one side has a limit, and central differences give the mean of this limit
+    # and the slope beyond the kink.
     agree = all(abs(value - middle) <= 4.0 * (e + error) for value, e in known)
     sides_agree = not both or abs(right - left) <= 4.0 * (left_error + right_error)
     if math.isfinite(error) and sides_agree and agree:
-        # A kink may be as large as what the better known side leaves open.
+        # A kink may be as large as the error of the better known side.
         return Slope(middle, middle, error, "differences", lambda: min(left_error, right_error))
     if math.isfinite(error) and sides_agree:
         return Slope(None, None, math.inf, "differences")
@@ -87,7 +88,7 @@ def _limits(along: _Line) -> Slope:
 
 
 class _Line:
-    """The function along one input, with its values kept: tableaus of different sizes share points."""
+    """The function along one input, with a cache of its values: tableaus of different sizes share points."""
 
     def __init__(self, f: Function, point: Sequence[float], index: int) -> None:
         self.f, self.point, self.index = f, list(point), index
@@ -98,7 +99,7 @@ class _Line:
         self.quotients: dict[tuple[float, int], float] = {}
         self.is_flat = self.grows = False
         self.noise = self._noise()
-        # Rounding on the way, in steps of x times a number near 1, may go along with x and show no jump.
+        # Rounding of intermediate results may change smoothly with x over the steps and show no jump.
         self.unseen = max(self.noise, self._change_by_last_digits())
 
     def __call__(self, x: float) -> float:
@@ -112,13 +113,13 @@ class _Line:
         return self.known[x]
 
     def quotient(self, step: float, side: int) -> float:
-        """Return the difference quotient: central for side 0, else between the point and one on that side."""
+        """Return the difference quotient: central for side 0, otherwise between the point and one on that side."""
         if (step, side) not in self.quotients:
             self.quotients[step, side] = self._quotient(step, side)
         return self.quotients[step, side]
 
     def _quotient(self, step: float, side: int) -> float:
-        step = (self.x + step) - self.x  # as it came to be, rounded
+        step = (self.x + step) - self.x  # the step after rounding
         if step == 0.0 or not math.isfinite(step):
             return math.nan
         low = self.x - step if side <= 0 else self.x
@@ -129,41 +130,42 @@ class _Line:
         return found
 
     def is_defined(self, side: float) -> bool:
-        """Tell whether there are values on one side of the point."""
+        """Return whether the function has values on one side of the point."""
         return any(math.isfinite(self(self.x + side * self.size * 2.0**-k)) for k in (43, 27, 11))
 
     def is_rough(self) -> bool:
-        """Tell whether neighbouring values jump by more than what differences could see through.
+        """Return whether neighbouring values jump too much for differences.
 
-        A function that goes through its ups and downs within a few floats does not differ from noise, and steps that
-        skip over them give slopes that agree by chance.
+        A function that oscillates within a few floats looks like noise, and steps that skip over the oscillations give
+        slopes that agree by chance.
         """
         return self.noise > max(_ROUGH * self._reach(), _EPS)
 
     def _reach(self) -> float:
-        """Return the greatest size of the values around."""
+        """Return the greatest size of the values around the point."""
         steps = [self.size * _FACTOR * 2.0**-k for k in (0, 3, 7, 20, 43)]
         reach = [abs(self(self.x + sign * step)) for step in steps for sign in (1.0, -1.0)]
         return max(filter(math.isfinite, reach), default=0.0)
 
     def doubt(self) -> float:
-        """Return how large a slope may be of which the values show nothing, not even at the steps taken.
+        """Return the largest slope that the values may hide at all steps taken.
 
-        What is added to a larger number is lost: to another input, to a number computed from one (a last digit of the
-        inputs then moves the value), to a constant (the values then stand still), or, where a float is larger than the
-        periods of a function, to the value itself. So is what underflows, as in maximum(x, sqrt(x * x * x)) at 1e-200.
+        A term is lost if it is added to a larger number: to another input, to a number computed from one (a last digit
+        of the inputs then moves the value), to a constant (the values are then constant), or, if the spacing of floats
+        exceeds the periods of a function, to the value itself. Terms that underflow are lost as well, as in
+        maximum(x, sqrt(x * x * x)) at 1e-200.
         """
         if self.size < _LOST * _EPS * max(map(abs, self.point)):
             return math.inf
         hidden = max(self.unseen, _HIDDEN * self.noise if self.is_flat else 0.0)
         underflow = _UNDERFLOW / self.size
-        # Values that jump within a few floats may be the function itself, beside a pole or a root.
+        # Values that jump within a few floats may be the function itself, next to a pole or a root.
         unresolved = self.grows or (not self.is_flat and self.noise > _ROUGH * self._reach())
         scale = min(1.0, self.size * (217.0 * _EPS if unresolved else 1.0))
         return max(40.0 * hidden / scale, underflow, 40.0 * self._stairs()) if scale else math.inf
 
     def _change_by_last_digits(self) -> float:
-        """Return the greatest change of the value where all inputs move by a last digit."""
+        """Return the greatest change of the value when all inputs move by a last digit."""
         value, greatest = self(self.x), 0.0
         for moved in moved_by_last_digits(self.point):
             try:
@@ -174,24 +176,24 @@ class _Line:
         return greatest
 
     def _noise(self) -> float:
-        """Estimate how far a value is off: from third differences of values a few floats apart (More and Wild 2011).
+        """Estimate the error of a value from third differences of values a few floats apart (More and Wild 2011).
 
-        Rounding makes neighbouring values jump; the function itself hardly changes over so little. Where it is so flat
-        that even rounded values stay the same, it takes values further apart to see a jump; where none is to be seen,
-        what the input adds may be lost beside a number of the size of 1, as in log(1 + exp(-40)).
+        Rounding makes neighbouring values jump; the function itself hardly changes over such a distance. If it is so
+        flat that even rounded values are equal, jumps show only in values further apart. If there are none, the
+        contribution of the input may be lost in a sum with a number of the size of 1, as in log(1 + exp(-40)).
         """
         value = abs(self(self.x))
         least, plateau = max(_EPS * value, _LEAST), _EPS * max(value, 1.0)
         for side in (1.0, -1.0):
             spacing = 7.0 * _EPS * self.size
-            while 0.0 < spacing < 1e-3 * self.size:  # 0 beside subnormal numbers
+            while 0.0 < spacing < 1e-3 * self.size:  # the spacing is 0 next to subnormal numbers
                 values = [self(self.x + side * i * spacing) for i in range(7)]
                 if not all(map(math.isfinite, values)):
                     break
                 if any(value != values[0] for value in values):
-                    # By chance, rounded values may lie on a straight line; hardly so at three distances.
+                    # Rounded values may lie on a straight line by chance, but hardly at three distances.
                     near, further, apart = (self._jumps(side * spacing * factor) for factor in (1.0, 5.0, 31.0))
-                    # Rounding is the same at all distances.
+                    # Rounding errors are equal at all distances; jumps that grow belong to the function.
                     self.grows = apart > 8.0 * further > 64.0 * max(least, near)
                     return max(least, near, further, apart)
                 spacing *= 16.0
@@ -201,12 +203,12 @@ class _Line:
         return math.inf  # not defined at neighbouring floats, on either side
 
     def _stairs(self) -> float:
-        """Return how steep the function may be between values further apart, if these jump.
+        """Return the steepness that jumps of intermediate results may hide between values further apart.
 
-        Some number on the way may hardly change with the input, and stand still over many floats, as x - hypot(x, 1e-3)
-        does: until it jumps, x * (x - hypot(x, 1e-3)) is a straight line of another slope. Such jumps are of one size
-        at any distance, as are the waves of x + 1e-9 * sin(1e9 * x); what grows with the distance (by 64 at a kink, by
-        64**3 in a curve) is not meant, nor what is large.
+        An intermediate result that hardly changes with the input, such as x - hypot(x, 1e-3), is constant over many
+        floats. Until it jumps, x * (x - hypot(x, 1e-3)) is a straight line of another slope. Such jumps have one size
+        at any distance, as do the waves of x + 1e-9 * sin(1e9 * x). Differences that grow with the distance (by 64 at a
+        kink, by 64**3 in a curve) do not count, and neither do large ones.
         """
         largest, steepest = _STAIRS * self._reach(), 0.0
         for side in (1.0, -1.0):
@@ -220,7 +222,7 @@ class _Line:
         return steepest
 
     def _jumps(self, spacing: float) -> float:
-        """Return how far values are off that lie so far apart, by the size of their third differences."""
+        """Estimate the error of values with this spacing by the size of their third differences."""
         differences = [self(self.x + i * spacing) for i in range(7)]
         for _ in range(3):
             differences = [b - a for a, b in itertools.pairwise(differences)]
@@ -232,9 +234,9 @@ class _Line:
 def _estimate(along: _Line, side: int) -> tuple[float, float]:
     """Return the best estimate of a limit and its error, from small steps to large ones.
 
-    Its error is infinite where no other steps confirm it, since a few last digits may still be too large a step for a
-    function that changes that fast; and where larger steps agree on another one, since some part of the function may be
-    so flat that it stands still between rounded values.
+    The error is infinite if no other steps confirm the estimate, since even a few last digits may be too large a step
+    for the function. It is also infinite if larger steps agree on another estimate, since some part of the function may
+    be so flat that it is constant between rounded values.
     """
     best, least, confirmed = math.nan, math.inf, False
     others: list[tuple[float, float]] = []
@@ -256,7 +258,7 @@ def _estimate(along: _Line, side: int) -> tuple[float, float]:
 
 
 def _contradict(best: float, least: float, one: tuple[float, float], other: tuple[float, float]) -> bool:
-    """Tell whether two estimates from larger steps agree with each other, and not with the best one."""
+    """Return whether two estimates from larger steps agree with each other, but not with the best one."""
     agree = abs(one[0] - other[0]) <= 2.0 * (one[1] + other[1])
     return agree and all(abs(value - best) > 10.0 * (least + error) for value, error in (one, other))
 
@@ -264,9 +266,9 @@ def _contradict(best: float, least: float, one: tuple[float, float], other: tupl
 def _tableau(along: _Line, step: float, side: int) -> tuple[float, float]:
     """Extrapolate the quotients at steps h, h/2, h/4, ... to zero; return the best entry and its error.
 
-    The error is infinite where it is large and not that of noise: where steps so large tell nothing.
+    The error is infinite if it is large and does not come from noise, since the steps are too large then.
     """
-    power = 4.0 if side == 0 else 2.0  # the error of a central quotient goes with h**2, that of a one-sided one with h
+    power = 4.0 if side == 0 else 2.0  # the error of a central quotient is of order h**2, of a one-sided one of order h
     best, least, of_noise = math.nan, math.inf, 0.0
     previous: list[float] = []
     for _ in range(_ROWS):

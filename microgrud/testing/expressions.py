@@ -1,8 +1,8 @@
 """A strategy for random programs: expression graphs with shared nodes, well inside the domain of each operation.
 
 An expression is a list of steps, each an operation on inputs or on results of earlier steps. It runs on floats, on
-Values and on mpmath numbers, comes with inputs at which it is well-behaved, and shrinks to fewer and simpler steps. Its
-repr is a Python program.
+Values and on mpmath numbers, has inputs at which it is well-behaved, and shrinks to fewer and simpler steps. Its repr
+is a Python program.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from .. import functions
 from .numbers import points
 
-#: Numbers stay within this size, and slopes within about as much: what rounding does to a gradient is then bounded.
+#: The largest size of numbers, and roughly of slopes; it bounds the rounding errors in a gradient.
 LARGEST = 10.0
 
 Test = Callable[..., bool]
@@ -28,11 +28,11 @@ class Move:
     """An operation that a step of an expression may take.
 
     Attributes:
-        name: what it goes by.
-        function: on floats, Values and mpmath numbers alike.
-        code: how a program writes it, `"{}"` in the place of each operand.
+        name: its name.
+        function: the function of floats, Values or mpmath numbers.
+        code: its Python code, with `"{}"` in the place of each operand.
         arity: the number of operands.
-        accepts: whether floats are well inside its domain.
+        accepts: a function that returns whether floats are well inside its domain.
         smooth: whether it has derivatives of every order wherever it accepts its operands.
     """
 
@@ -65,7 +65,7 @@ def _between_integers(x: float) -> bool:
 
 
 def _round(x: Any) -> Any:
-    # round() makes integers of floats, and does not know the numbers of mpmath.
+    # round() returns integers for floats, and does not support the numbers of mpmath.
     return (x.context.nint(x) if hasattr(x, "context") else round(x)) + 0.0
 
 
@@ -192,11 +192,11 @@ class Step:
 
 @dataclass(frozen=True, repr=False)
 class Expression:
-    """A program: called with as many numbers as it has inputs, it returns the result of its last step.
+    """A program: a function of as many numbers as it has inputs that returns the result of its last step.
 
     Attributes:
-        inputs: numbers at which it is well-behaved.
-        steps: its steps.
+        inputs: the numbers at which it is well-behaved.
+        steps: the steps.
 
     >>> import math
     >>> add, tanh = MOVES["add"], MOVES["tanh"]
@@ -245,12 +245,12 @@ class Expression:
         return self.code()
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """Show the program in the messages of Hypothesis, which would otherwise take the dataclass apart."""
+        """Show the program in the messages of Hypothesis, which would otherwise print the fields of the dataclass."""
         printer.text("\n" + self.code() + "\n")
 
 
 def _letters(i: int) -> str:
-    """Return a, b, ..., z, aa, ab, ...; those that Python reserves get an underscore."""
+    """Return a, b, ..., z, aa, ab, ...; keywords of Python get an underscore."""
     name = ""
     i += 1
     while i > 0:
@@ -272,15 +272,15 @@ def expressions(
 
     Args:
         draw: given by Hypothesis.
-        operations: the names of the operations to use, among those of `MOVES`; all by default. With a choice so narrow
-            that none fits at some point, the expression ends there.
-        max_nodes: the greatest number of steps.
+        operations: the names of the operations to use, from `MOVES`; all by default. If none of them fits at some
+            point, the expression ends there.
+        max_nodes: the largest number of steps.
         n_inputs: the number of inputs; 1 to 3 by default.
         smooth: whether to use only operations that have derivatives of every order.
-        inputs: where it is to be well-behaved; drawn between -3 and 3 by default.
+        inputs: the numbers at which the expression is well-behaved; drawn between -3 and 3 by default.
 
     Raises:
-        ValueError: for a name that is not known, and if no operation is left.
+        ValueError: for an unknown name, and if no operation is left.
 
     >>> from hypothesis import given
     >>> from microgrud.testing import check_gradients
@@ -317,7 +317,8 @@ def _chosen(operations: Iterable[str] | None, smooth: bool) -> list[Move]:
     return moves
 
 
-#: How far back operands lie: the first one mostly a recent result, so that what is computed is used; 5 is an input.
+#: The distances of operands from the last result. The first operand is mostly a recent result, so that results are
+#: used; the distance 5 stands for an input.
 _FIRST = st.sampled_from((1, 1, 1, 2, 3))
 _OTHER = st.integers(1, 5)
 
@@ -328,7 +329,7 @@ def _position(back: int, known: int, inputs: int) -> int:
 
 
 def _fitting_step(moves: Sequence[Move], numbers: Sequence[float], operands: Sequence[int]) -> Step | None:
-    """Return a step of the first of the moves to which the operands (as many of them as it takes) are fit."""
+    """Return a step of the first move that accepts the operands (as many of them as it takes)."""
     for move in moves:
         xs = [numbers[i] for i in operands[: move.arity]]
         if move.accepts(*xs) and abs(move.function(*xs)) <= LARGEST:

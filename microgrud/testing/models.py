@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ..nn import ACTIVATIONS, MLP
 from .numbers import reals
 
-#: Those that neither overflow nor have poles or infinite slopes at the sizes that ordinary weights and inputs lead to.
+#: The activations that neither overflow nor have poles or infinite slopes for ordinary weights and inputs.
 _STEADY = sorted(set(ACTIVATIONS) - {"tan", "exp", "expm1", "sinh", "cosh", "square", "cbrt"})
 
 
@@ -30,8 +30,8 @@ def mlps(
         draw: given by Hypothesis.
         n_inputs: the number of inputs; 1 to `max_width` by default.
         n_outputs: the number of outputs likewise.
-        max_width: the most neurons of a hidden layer.
-        max_layers: the most layers, the last included.
+        max_width: the largest number of neurons in a hidden layer.
+        max_layers: the largest number of layers, including the last one.
 
     >>> from hypothesis import given
     >>> @given(mlps(n_inputs=2))
@@ -55,9 +55,9 @@ def datasets(draw: st.DrawFn, n_features: int = 2, classes: int | None = None, m
 
     Args:
         draw: given by Hypothesis.
-        n_features: how many numbers there are in a row.
-        classes: how many classes the targets are to name, from 0; None for targets that are numbers.
-        max_rows: the most rows, of at least 1.
+        n_features: the number of features in a row.
+        classes: the number of classes, which the targets name from 0; None for targets that are numbers.
+        max_rows: the largest number of rows; the smallest is 1.
 
     >>> from hypothesis import given
     >>> @given(datasets(n_features=3, classes=2))

@@ -1,9 +1,9 @@
-"""The truth at 50 digits: differences of a function that takes mpmath numbers, with steps far below any rounding.
+"""The truth at 50 digits: differences of a function of mpmath numbers, with steps far below any rounding of floats.
 
-With 60 digits a step of 1e-20 leaves a truncation error of about 1e-40: for floats, none. The precision is doubled,
-and the step squared, until two results agree, so that a term of 1e300 beside one of 1 is seen too. The limits from
-either side are taken at points beside the one in question, and not at it, so that a jump (`floor` at an integer) has
-the slopes that it has beside it.
+With 60 digits a step of 1e-20 leaves a truncation error of about 1e-40, far below the precision of floats. The
+precision is doubled, and the step squared, until two results agree, so that a term of 1 next to one of 1e300 counts as
+well. The limits from either side are taken at points next to the given one, so that a jump (`floor` at an integer) has
+the slopes of its two sides.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from mpmath import MPContext, mp, mpf
 from ..common.forking import Lock
 from .slopes import Slope
 
-#: A function of mpmath numbers to one of them.
+#: A function from mpmath numbers to an mpmath number.
 Function = Callable[[Sequence[Any]], Any]
 
 DIGITS = (60, 120, 240, 480, 960, 1920)
 _AGREEMENT = 1e-14
-#: What is below the least positive float is 0.
+#: Results below this size, which is below the least positive float, count as 0.
 _NOTHING = mpf(10) ** -330
 
 
@@ -32,28 +32,28 @@ def _refuse(x: Any) -> NoReturn:
     raise TypeError("a number of many digits was about to be rounded to a float")
 
 
-#: A context of mpmath whose numbers cannot be rounded to floats: `math.sin(x)` inside a function fails, and does not
-#: pass for a constant between one float and the next.
+#: A context of mpmath whose numbers cannot be rounded to floats: `math.sin(x)` inside a function raises an error, and
+#: does not act as a constant between one float and the next.
 exact: Any = MPContext()
 exact.mpf.__float__ = exact.mpf.__complex__ = _refuse
-# One precision for both contexts: what `mpmath.diff(f, x)` adds in more digits is not to be rounded to those of x.
+# Both contexts share one precision, so that the additional digits of `mpmath.diff(f, x)` are not rounded away.
 exact._prec_rounding = mp._prec_rounding
 exact.mpf._ctxdata[2] = exact.mpc._ctxdata[2] = mp._prec_rounding
 
 
-#: The precision of mpmath is one for all threads.
+#: All threads share the precision of mpmath, so that only one may change it at a time.
 _one_at_a_time = Lock()
 
 
 @contextmanager
 def digits_of(digits: int) -> Iterator[None]:
-    """Work with so many digits, in this module's context and in the one that `mpmath.sin` and the like use."""
+    """Compute with this many digits, in the context of this module and in that of `mpmath.sin` and the like."""
     with _one_at_a_time, exact.workdps(digits), mp.workdps(digits):
         yield
 
 
 def is_exact(x: object) -> bool:
-    """Tell whether `x` is a real number of mpmath, of whatever context."""
+    """Return whether `x` is a real number of mpmath, in any context."""
     return hasattr(x, "_mpf_")
 
 
@@ -63,10 +63,10 @@ def _plain(x: Any) -> Any:
 
 
 def central(f: Function, point: Sequence[float], indices: Sequence[int], digits: int = DIGITS[0]) -> Any:
-    """Compute the mixed partial derivative by the inputs at `indices`, from points on both sides of the one given.
+    """Compute the mixed partial derivative with respect to the inputs at `indices`, from points on both sides.
 
     Raises:
-        ArithmeticError, ValueError: where the function is not defined on both sides.
+        ArithmeticError, ValueError: if the function is not defined on both sides.
     """
     with digits_of(_working_digits(point, indices, digits)):
         at = _exact(point)
@@ -103,10 +103,11 @@ def slope(f: Function, point: Sequence[float], indices: Sequence[int], method: s
     """Find the limits of a partial derivative from below and from above, in the direction of the last of `indices`.
 
     Args:
-        f: the function, on mpmath numbers.
-        point: where.
-        indices: the inputs to differentiate by, one after the other: `[i]` for the first derivative by input i.
-        method: what the result says of how it was found.
+        f: the function of mpmath numbers.
+        point: the point.
+        indices: the inputs to differentiate with respect to, in order: `[i]` for the first derivative with respect to
+            input i.
+        method: the name of the method in the result.
     """
     left = _limit(f, point, indices, -1)
     right = _limit(f, point, indices, 1)
@@ -116,11 +117,11 @@ def slope(f: Function, point: Sequence[float], indices: Sequence[int], method: s
 
 
 def _limit(f: Function, point: Sequence[float], indices: Sequence[int], side: int) -> Any:
-    """Return the limit from one side; infinity where it grows without bound, None where there is none.
+    """Return the limit from one side; infinity if the derivative grows without bound, None if there is no limit.
 
-    It takes two results that agree; or, at the greatest precisions, three that grow, or shrink, by a million each.
-    Before, they may do so because the steps are still too large for the function: those for sin(1e200 x) begin to be
-    small enough at 960 digits.
+    A limit needs two results that agree; or, at the greatest precisions, three of which each is a million times larger,
+    or smaller, than the one before. At lower precisions the steps may still be too large for the function: for
+    sin(1e200 x) they are small enough from 960 digits on.
     """
     previous, trend, before = None, 0, 0
     for digits in DIGITS:
@@ -131,7 +132,7 @@ def _limit(f: Function, point: Sequence[float], indices: Sequence[int], side: in
         except (ArithmeticError, ValueError, TypeError):
             return None
         if abs(present) + _plain(noise) < _NOTHING:
-            # Unless more digits show something: 1 + 1e-70 is 1 with 60 of them.
+            # More digits may show a slope: 1 + 1e-70 is 1 with 60 digits.
             previous, trend, before = mpf(0), 0, 0
             continue
         if _plain(noise) <= _AGREEMENT * abs(present):
@@ -146,14 +147,14 @@ def _limit(f: Function, point: Sequence[float], indices: Sequence[int], side: in
 
 
 def _trend(previous: Any, present: Any) -> int:
-    """Return 1 for a result that is a million times larger than the one before, -1 for one so much smaller, else 0."""
+    """Return 1 for a result a million times larger than the one before, -1 for one a million times smaller, else 0."""
     if abs(present) > 1e6 * abs(previous):
         return 1
     return -1 if abs(present) < 1e-6 * abs(previous) else 0
 
 
 def _beside(f: Function, point: list[Any], indices: list[int], digits: int, side: int) -> tuple[Any, Any]:
-    """Return the derivative at a point so little beside the one given that it is the limit there, and its noise."""
+    """Return the derivative at a point so close to the given one that it is the limit there, and its noise."""
     steps = _steps(point, indices, digits)
     point[indices[-1]] += 2 * side * steps[-1]
     noise = abs(_value(f, point)) * exact.mpf(10) ** (5 - exact.dps)
@@ -163,7 +164,7 @@ def _beside(f: Function, point: list[Any], indices: list[int], digits: int, side
 
 
 def _nested(f: Function, point: list[Any], indices: list[int], steps: list[Any]) -> Any:
-    """Return the central difference of central differences of ..., one for each of the indices."""
+    """Return the nested central differences, one for each of the indices."""
     if not indices:
         return _value(f, point)
     ends = []
@@ -175,17 +176,17 @@ def _nested(f: Function, point: list[Any], indices: list[int], steps: list[Any])
 
 
 def _working_digits(point: Sequence[float], indices: Sequence[int], digits: int) -> int:
-    """Return how many digits to work with, so that steps are seen beside large numbers, those of other inputs too."""
+    """Return the number of digits to compute with, so that steps are not lost next to large inputs."""
     largest = max(map(abs, point))
     before_the_point = math.ceil(math.log10(largest)) if largest > 1.0 else 0
     return (digits + before_the_point) * len(indices)
 
 
 def _steps(point: list[Any], indices: list[int], digits: int) -> list[Any]:
-    """Return a step for each index, of a third of the digits: in proportion to a small number, and not to a large one.
+    """Return a step for each index, a third of the digits below the input, or below 1 if the input is larger.
 
-    Functions such as the sine and the floor do the same things at 1e50 as at 1, in steps of 1. The last one, in whose
-    direction a limit is taken, is the largest: the others have to stay on their side of whatever it looks for.
+    Functions such as the sine and the floor vary over distances of 1 at 1e50 as well. The last step, in whose direction
+    the limit is taken, is the largest, so that the other steps stay on one side of a kink or jump.
     """
     steps = []
     for outer, i in zip(reversed(range(len(indices))), indices):

@@ -1,4 +1,4 @@
-"""Strategies for numbers: where gradients go wrong more often than they do in between."""
+"""Strategies for numbers, with many of those at which gradients often go wrong."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ..common.numbers import Interval
 from ..engine import Value
 
-#: What `reals` takes as a domain: an interval, its two (closed) ends, or None for all reals.
+#: A domain for `reals`: an interval, its two (closed) ends, or None for all reals.
 Domain: TypeAlias = Interval | tuple[float, float] | None
 
 _HARD = (
@@ -27,20 +27,20 @@ def reals(domain: Domain = None, near: Iterable[float] = (), moderate: bool = Fa
     """Draw finite floats, often from the hard places of a domain.
 
     Half of them come from hard places: zeros of both signs, ones, subnormal and nearly overflowing numbers, the ends of
-    the domain, and the neighbours of kinks and poles. The others are of ordinary size, or of any.
+    the domain, and the neighbours of kinks and poles. The others are of ordinary size, or of any size.
 
     Args:
         domain: an `Interval`, a pair of (closed) ends, or None for all reals.
-        near: kinks, poles and other places to come near to, from both sides and in steps of one float up.
-        moderate: whether to leave out what is larger than 1e3, or smaller than 1e-3 and not 0: for functions whose
-            intermediate results overflow.
+        near: kinks, poles and other places to approach, from both sides and down to the next float.
+        moderate: whether to leave out sizes above 1e3, and below 1e-3 except 0, for functions whose intermediate
+            results overflow.
 
     Returns:
         A strategy for floats.
 
     Raises:
-        TypeError: if the domain is none.
-        ValueError: if there is no float in it.
+        TypeError: if the domain is of another kind.
+        ValueError: if there is no float in the domain.
 
     >>> from hypothesis import given
     >>> @given(reals((0.5, 2.0)))
@@ -67,17 +67,16 @@ def reals(domain: Domain = None, near: Iterable[float] = (), moderate: bool = Fa
 def points(
     n: int, domain: Domain = None, near: Iterable[float] = (), moderate: bool = True
 ) -> st.SearchStrategy[list[float]]:
-    """Draw points: lists of n numbers, as `reals` draws them, and of moderate size unless told otherwise.
+    """Draw points: lists of n numbers, as `reals` draws them, by default of moderate size.
 
     Args:
-        n: how many numbers there are in a point.
+        n: the number of numbers in a point.
         domain: as for `reals`.
         near: as for `reals`.
         moderate: as for `reals`.
 
     Raises:
-        TypeError: if the domain is none.
-        ValueError: if there is no float in it.
+        TypeError, ValueError: as `reals` does.
 
     >>> from hypothesis import given
     >>> @given(points(3, (0.0, 1.0)))
@@ -86,21 +85,20 @@ def points(
     >>> test_the_mean_lies_between()
     """
     if isinstance(n, bool) or not isinstance(n, int) or n < 0:
-        raise TypeError(f"points: n: expected how many numbers there are in a point, got {n!r}")
+        raise TypeError(f"points: n: expected the number of numbers in a point, an integer of at least 0, got {n!r}")
     return st.lists(reals(domain, near, moderate), min_size=n, max_size=n)
 
 
 def values(domain: Domain = None, near: Iterable[float] = (), moderate: bool = True) -> st.SearchStrategy[Value]:
-    """Draw leaves of graphs: Values that hold numbers as `reals` draws them.
+    """Draw leaves of graphs: Values with numbers as `reals` draws them, by default of moderate size.
 
     Args:
         domain: as for `reals`.
         near: as for `reals`.
-        moderate: as for `reals`; true unless told otherwise.
+        moderate: as for `reals`.
 
     Raises:
-        TypeError: if the domain is none.
-        ValueError: if there is no float in it.
+        TypeError, ValueError: as `reals` does.
 
     >>> from hypothesis import given
     >>> @given(values((1.0, 2.0)))
@@ -131,7 +129,7 @@ def _closed_ends(interval: Interval) -> tuple[float, float]:
 
 
 def _neighbours(place: float) -> list[float]:
-    """Return a place, and numbers ever nearer to it on both sides, down to the next float."""
+    """Return a place, and numbers that approach it from both sides, down to the next float."""
     distances = [1e-2, 1e-5, 1e-9, 1e-12]
     around = [place + sign * d * (abs(place) or 1.0) for d in distances for sign in (1.0, -1.0)]
     return [place, *around, math.nextafter(place, math.inf), math.nextafter(place, -math.inf)]

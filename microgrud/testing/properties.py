@@ -1,4 +1,4 @@
-"""A property test of a gradient in one line, and the profiles it may run under."""
+"""A property test of a gradient in one line, and profiles of Hypothesis for it."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ for name, profile in PROFILES.items():
 
 
 def _without_explaining(chosen: settings) -> settings:
-    """Leave out the phase in which Hypothesis varies parts of a failing example: the report says more of it.
+    """Leave out the phase in which Hypothesis varies parts of a failing example: the report explains it better.
 
-    To explain, Hypothesis traces each line of a failing test (`sys.settrace` before Python 3.12) and calls it some
-    hundred times: 86,587 calls and 14 s where shrinking alone takes 9,768 and 0.4 s.
+    To explain a failure, Hypothesis traces each line of the test (`sys.settrace` before Python 3.12) and calls it some
+    hundred times: 86,587 calls and 14 s, while shrinking alone takes 9,768 calls and 0.4 s.
     """
     return settings(chosen, phases=[phase for phase in chosen.phases if phase is not Phase.explain])
 
 
-#: How many points may be refused, with none accepted, before what the function says of them is an error.
+#: The number of points at which the function may raise, if it accepts none, before the test fails.
 _MOST_REFUSED = 40
 
 
@@ -41,22 +41,22 @@ def given_gradients(
     settings: settings | None = None,
     **options: Any,
 ) -> Callable[[], None]:
-    """Make a property test: the gradient of a function is right wherever its arguments are drawn from.
+    """Make a property test: the gradient of a function is right at all points that are drawn from the domains.
 
     Args:
         f: the function, as for `check_gradients`.
         domains: for each argument an interval, a pair of ends, None for all reals, or a strategy that draws it.
-        settings: those of Hypothesis; the profile's by default, without a deadline.
-        options: `grad`, `order`, `rtol` and the others of `check_gradients`.
+        settings: the settings of Hypothesis; those of the profile by default, without a deadline.
+        options: `grad`, `order`, `rtol` and the other options of `check_gradients`.
 
     Returns:
-        A test without arguments, for pytest to find under the name it is given; in a class, put it into
-        `staticmethod`. Points where the function is not defined are passed over, as those that Hypothesis' `assume`
-        refuses; so are those where the truth cannot be told.
+        A test without arguments. pytest finds it under the name that you assign it to; in a class, wrap it in
+        `staticmethod`. Points where the function is not defined, or the truth is not known well enough, are skipped as
+        by `assume` of Hypothesis.
 
     Raises:
         ValueError: if no domain is given.
-        TypeError, ValueError: for options that `check_gradients` does not take.
+        TypeError, ValueError: for options that `check_gradients` does not accept.
 
     >>> from microgrud import softplus
     >>> test_softplus = given_gradients(softplus, (-700.0, 700.0))
@@ -83,7 +83,7 @@ def given_gradients(
                     f"given_gradients: {name} is defined at no point that was tried, such as {point!r}: {error}"
                 ) from error
             assume(False)
-        # Hypothesis shows the point that fails a second time; of others on the way to it, one failing entry will do.
+        # Hypothesis runs the point that it shows a second time; for other failing points one failing entry suffices.
         to_first_failure = bool(failing) and repr(point) not in failing
         try:
             report = run_check(f, point, chosen, to_first_failure)

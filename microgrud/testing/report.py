@@ -1,4 +1,4 @@
-"""What a check has to say: a report, and an error that a newcomer can act on."""
+"""The result of a check: a report, and an error with hints for a beginner."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_NUMBERS = 12
 
 
 class GradientError(AssertionError):
-    """A gradient that is not the derivative of its function; `report` has the details where there are any."""
+    """Raised for a gradient that is not the derivative of its function; `report` has the details, or is None."""
 
     def __init__(self, message: str, report: GradientReport | None = None) -> None:
         super().__init__(message)
@@ -27,10 +27,10 @@ class GradientReport:
     Attributes:
         function: the name of the function under test.
         point: the arguments, as text.
-        order: how often it was differentiated.
-        method: where the truth came from.
-        verdicts: one for each derivative.
-        blamed: the operations whose local derivatives are off, in words; None where there is no graph to search.
+        order: the number of differentiations.
+        method: the source of the truth.
+        verdicts: a verdict for each derivative.
+        blamed: a line for each operation whose local derivative is off; None if there is no graph to search.
     """
 
     function: str
@@ -47,7 +47,7 @@ class GradientReport:
 
     @property
     def undecided(self) -> list[Verdict]:
-        """The derivatives of which the truth is not known well enough."""
+        """The derivatives whose truth is not known well enough."""
         return [verdict for verdict in self.verdicts if verdict.kind == "undecided"]
 
     @property
@@ -56,11 +56,11 @@ class GradientReport:
         return not self.undecided
 
     def __bool__(self) -> bool:
-        """Tell whether every derivative was found right."""
+        """Return whether every derivative was found right."""
         return not self.failures and not self.undecided
 
     def __repr__(self) -> str:
-        return f"<{self}>"  # what pytest shows of `assert check_gradients(...)`
+        return f"<{self}>"  # pytest shows this for a failing `assert check_gradients(...)`
 
     def __str__(self) -> str:
         failures, undecided = self.failures, self.undecided
@@ -70,7 +70,7 @@ class GradientReport:
             text = f"the {what} of {self.function} is right in {count - len(undecided)} of {count} entries"
             text += f" ({self.method})"
             if undecided:
-                text += "; the others cannot be told here\n" + "\n".join(map(_undecided, undecided[:_MOST_SHOWN]))
+                text += "; the others are undecided here\n" + "\n".join(map(_undecided, undecided[:_MOST_SHOWN]))
             return text
         kinds = {verdict.kind for verdict in failures}
         how = "unstable" if kinds == {"unstable"} else "wrong"
@@ -107,14 +107,14 @@ class GradientReport:
 
 
 def derivative(verdict: Verdict) -> str:
-    """Write which derivative it is: `d f / d x[0]`, `d2 f / d x[0] d x[1]`."""
+    """Return the name of a derivative: `d f / d x[0]`, `d2 f / d x[0] d x[1]`."""
     order = len(verdict.inputs)
     power = "" if order == 1 else str(order)
     return f"d{power} f{verdict.output} / {' '.join(f'd {name}' for name in verdict.inputs)}"
 
 
 def shown_point(names: Sequence[str], point: Sequence[float]) -> str:
-    """Write a point as assignments that can be read back; cut short where there are many."""
+    """Write a point as assignments that Python can read, shortened if there are many."""
     text = ", ".join(f"{name} = {x!r}" for name, x in list(zip(names, point))[:_MOST_NUMBERS])
     return text + (f", ... {len(point)} numbers in all" if len(point) > _MOST_NUMBERS else "")
 
@@ -136,7 +136,7 @@ def _rank(verdict: Verdict) -> float:
 
 
 def _hint(verdict: Verdict, all_verdicts: Sequence[Verdict]) -> str:
-    """Say what a wrong number looks like: of the wrong sign, a multiple, that of another input."""
+    """Describe a wrong number: one of the wrong sign, a multiple, or the derivative of another input."""
     true, claimed = float(verdict.slope.value), verdict.claimed
     if not math.isfinite(claimed) or not math.isfinite(true) or true == 0.0:
         return ""

@@ -1,7 +1,7 @@
-"""What rounding does to a gradient: the sizes of the terms that are added up, and how far a result jumps.
+"""The effect of rounding on a gradient: the sizes of the terms that are added up, and the jumps of the result.
 
-Where there is a graph, it is computed again with results rounded at random; elsewhere the gradient is looked at where
-its inputs differ by a few last digits.
+If there is a graph, it is computed again with results rounded at random. Otherwise the gradient is evaluated at inputs
+that differ by a few last digits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..engine.by_hand import LocalGradients
 from ..engine.operation import Operation
 
 _EPS = 2.0**-52
-#: What a product may lose by underflow, of the several that a rule may compute.
+#: The most that the products in one rule may lose by underflow.
 _LEAST = 16.0 * math.ulp(0.0)
 _REPLAYS = 12
 _NEIGHBOURS = 7
@@ -27,15 +27,15 @@ _NEIGHBOURS = 7
 
 @dataclass(frozen=True)
 class Paths:
-    """The sizes of the terms that are added up in a derivative, and what underflow may take from them.
+    """The sizes of the terms that are added up in a derivative, and their losses to underflow.
 
     The derivative is the sum, over all paths from a leaf to the output, of the product of the local derivatives.
 
     Attributes:
-        sizes: for each leaf the same sum of absolute values: rounding is small in proportion to this one, and not
-            always to the derivative.
-        lost_in_reverse: for each leaf how much smaller reverse mode may find the derivative. A product that underflows
-            may lose the least float, which the local derivatives that follow may enlarge to any size.
+        sizes: for each leaf the same sum of absolute values. Rounding errors are small in proportion to this sum, but
+            not always to the derivative.
+        lost_in_reverse: for each leaf the most that reverse mode may lose to underflow. A product that underflows may
+            lose the least float, which the local derivatives that follow may multiply by any number.
         lost_in_forward: the same for the derivative in a direction in forward mode.
     """
 
@@ -57,11 +57,11 @@ def paths(output: Value, leaves: Sequence[Value]) -> Paths:
 
 
 def noise(output: Value, leaves: Sequence[Value]) -> list[float]:
-    """Estimate for each leaf how far rounding may take the gradient.
+    """Estimate the rounding error in the gradient with respect to each leaf.
 
-    The graph is computed again and differentiated with each result, and each share of an adjoint, moved by a last digit
-    up, down or not at all, at random (stochastic arithmetic: Vignes 1993): the greatest change of the gradient among a
-    few such replays.
+    The graph is computed again and differentiated, with each result and each share of an adjoint moved at random by one
+    last digit up, down or not at all (stochastic arithmetic: Vignes 1993). The estimate is the greatest change of the
+    gradient among a few such replays.
     """
     order = topological_order(output)
     rng = random.Random(0)
@@ -74,7 +74,7 @@ def noise(output: Value, leaves: Sequence[Value]) -> list[float]:
     for _ in range(_REPLAYS):
         try:
             moved = _swept(output, _replayed(order, rng), rounded_share)
-        except (ArithmeticError, ValueError):  # over the edge of a domain
+        except (ArithmeticError, ValueError):  # the replay leaves the domain of an operation
             continue
         changes = [abs(moved.get(leaf, 0.0) - exact.get(leaf, 0.0)) for leaf in leaves]
         greatest = [max(old, new) if new == new else old for old, new in zip(greatest, changes)]
@@ -86,13 +86,13 @@ def _rounded_at_random(x: float, rng: random.Random) -> float:
 
 
 def _replayed(order: Sequence[Value], rng: random.Random) -> dict[Value, float]:
-    """Compute a graph again, with the results of its operations rounded in another way."""
+    """Compute a graph again, with the results of its operations rounded at random."""
     numbers: dict[Value, float] = {}
     for node in order:
         if isinstance(node._operation, Operation) and not isinstance(node._operation, LocalGradients):
             xs = [numbers[x] if isinstance(x, Value) else x for x in node._operands]
             result = node._operation.evaluate(xs)
-            # What was chosen among the operands was not rounded; a rule may look which one it was.
+            # A result that equals an operand was chosen, not rounded; the rule may compare the two.
             numbers[node] = result if result in xs else _rounded_at_random(result, rng)
         else:
             numbers[node] = node.data
@@ -100,12 +100,12 @@ def _replayed(order: Sequence[Value], rng: random.Random) -> dict[Value, float]:
 
 
 def _swept(output: Value, numbers: dict[Value, float], share: Callable[[float, float], float]) -> dict[Any, float]:
-    """Return the derivative by each node on which the output depends, where the nodes hold these numbers.
+    """Return the derivative of the output with respect to each node that it depends on, at these numbers.
 
     Args:
         output: the node to differentiate.
-        numbers: what each node holds.
-        share: makes of a node's adjoint and a local derivative what a parent gets; their product, as a rule.
+        numbers: the number of each node.
+        share: computes the share of a parent from the adjoint of a node and a local derivative, usually their product.
     """
     adjoints: dict[Any, float] = {output: 1.0}
     for node in reversed(topological_order(output)):
@@ -122,23 +122,23 @@ def _swept(output: Value, numbers: dict[Value, float], share: Callable[[float, f
 
 
 def moved_by_last_digits(point: Sequence[float]) -> Iterator[list[float]]:
-    """Yield a few points around the one given, with each input the next float above or below."""
+    """Yield a few points around the given one, with each input replaced by the next float above or below."""
     rng = random.Random(0)
     for _ in range(4):
         yield [math.nextafter(x, rng.choice((-math.inf, math.inf))) for x in point]
 
 
 def noise_nearby(claims: Callable[[Sequence[float]], list[list[float]]], point: Sequence[float]) -> list[list[float]]:
-    """Estimate for each derivative how far rounding takes it, from third differences at points that hardly differ.
+    """Estimate the rounding error in each derivative from third differences at points that hardly differ.
 
-    Over a few last digits the derivative itself is a straight line; what jumps is rounding. Where it stands still, as
-    1 - exp(-40) does, points further apart are looked at, and a jump counts if it is one of the last binary digit of
-    something; those of decimals, or of a function that merely changes fast, do not. What never moves may be lost beside
-    a number of the size of 1.
+    Over a few last digits the derivative itself is a straight line; its jumps are rounding errors. If it is constant,
+    as 1 - exp(-40) is, points further apart are compared. There a jump counts only if it is a last binary digit, since
+    a function may change fast, or be rounded to decimals. The error in a derivative that never moves may be a last
+    digit of a number of the size of 1.
 
     Args:
-        claims: the derivatives at a point, a row for each output.
-        point: where.
+        claims: a function that returns the derivatives at a point, a row for each output.
+        point: the point.
     """
     rng = random.Random(0)
     direction = [rng.uniform(0.5, 1.0) * rng.choice((-1.0, 1.0)) for _ in point]
@@ -162,16 +162,16 @@ def noise_nearby(claims: Callable[[Sequence[float]], list[list[float]]], point: 
 def _rows_along(
     claims: Callable[[Sequence[float]], list[list[float]]], point: Sequence[float], steps: Sequence[float]
 ) -> list[list[list[float]]]:
-    """Return the derivatives at points in a row; none if the row leaves the domain."""
+    """Return the derivatives at points in a row; an empty list if the row leaves the domain."""
     row = [[x * (1.0 + k * step) for x, step in zip(point, steps)] for k in range(_NEIGHBOURS)]
     try:
         return [claims(at) for at in row]
-    except (ArithmeticError, ValueError, TypeError):  # over the edge of a domain
+    except (ArithmeticError, ValueError, TypeError):  # a point lies outside of the domain
         return []
 
 
 def _jump(claimed: Sequence[float], is_nearest: bool) -> float:
-    """Return the size of the jumps in a row of numbers that differ; 0 if they are none of rounding."""
+    """Return the size of the jumps in a row of numbers that differ; 0 if they do not come from rounding."""
     if not all(map(math.isfinite, claimed)):
         return 0.0
     steps = [abs(b - a) for a, b in itertools.pairwise(claimed) if a != b]
@@ -185,5 +185,5 @@ def _jump(claimed: Sequence[float], is_nearest: bool) -> float:
 
 
 def _is_binary_digit(x: float) -> bool:
-    """Tell whether a number is a small multiple of a power of two."""
+    """Return whether a number is a small multiple of a power of two."""
     return (math.frexp(x)[0] * 256.0).is_integer()

@@ -1,4 +1,4 @@
-"""What is known of one partial derivative: its limits from either side, and how far they may be off."""
+"""A partial derivative as far as it is known: its limits from either side, and their error."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Slope:
-    """The derivative of a function by one input at one point, as found without differentiating its code.
+    """The derivative of a function with respect to one input at one point, found without differentiating its code.
 
     Attributes:
-        left: the limit of the derivative from below; None where the function is not defined there.
+        left: the limit of the derivative from below; None if the function is not defined there.
         right: the limit from above, likewise.
-        error: by how much either may be off, in the units of the derivative.
-        method: how it was found: `"mpmath"`, `"graph in mpmath"`, `"complex step"` or `"differences"`.
-        doubt: finds the distance within which a claim is not refuted, however small the error seems: a part of the
-            function that floats do not show may have a slope of this size.
+        error: the absolute error that either limit may have.
+        method: the method that found it: `"mpmath"`, `"graph in mpmath"`, `"complex step"` or `"differences"`.
+        doubt: a function that returns the distance within which the slope does not refute a claim, even if the error is
+            smaller: a part of the function that floats do not show may have a slope of this size.
     """
 
     left: Any
@@ -34,14 +34,14 @@ class Slope:
 
     @property
     def value(self) -> Any:
-        """The derivative: the middle of the two limits, or the one that exists; NaN where none does."""
+        """The derivative: the middle of the two limits, or the one that exists; NaN if none exists."""
         if len(self.sides) < 2 or self.left == self.right:
             return self.sides[0] if self.sides else math.nan
         return self.left / 2 + self.right / 2  # the sum may overflow
 
     @property
     def is_kink(self) -> bool:
-        """Whether the limits differ by more than they may be off."""
+        """Whether the limits differ by more than their errors."""
         if len(self.sides) < 2:
             return False
         left, right = self.sides
@@ -50,7 +50,7 @@ class Slope:
         return bool(abs(right - left) > 4 * self.error + 1e-9 * max(abs(left), abs(right)))
 
     def admits(self, claimed: float, tolerance: float) -> bool:
-        """Tell whether `claimed` lies between the limits, as any subgradient does, or within `tolerance` of them."""
+        """Return whether `claimed` lies between the limits, as any subgradient does, or within `tolerance` of them."""
         if not self.sides:
             return False
         low, high = min(self.sides), max(self.sides)

@@ -1,4 +1,4 @@
-"""The function under test, called on floats, complex numbers, mpmath numbers or Values in the places of its numbers."""
+"""The function under test, which can be called with floats, complex numbers, mpmath numbers or Values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..common.numbers import Number
 from ..engine import Value
 from ..engine.vectors import check_parameters
 
-#: Precisions in which a relative error of 1e-6 cannot be told from rounding.
+#: The precisions in which a relative error of 1e-6 cannot be distinguished from rounding.
 _TOO_COARSE = ("float16", "bfloat16", "float32", "complex64")
 _SCALAR = flatten(0.0, "a number")[1]
 
@@ -29,13 +29,14 @@ class Subject:
 
     Attributes:
         f: the function.
-        args: the arguments as the user gave them; tensors as arrays.
-        positions: the arguments to differentiate by.
-        structures: the structure of each of these.
-        makers: for each of these, what turns the array at each of its leaves into the kind of tensor that stood there.
-        parameters: the leaves to differentiate by that the function closes over.
+        args: the arguments of the user; tensors as arrays.
+        positions: the positions of the arguments to differentiate with respect to.
+        structures: the structure of each of these arguments.
+        makers: for each of these arguments, a function for each leaf that converts an array into a tensor of the kind
+            of the leaf.
+        parameters: the leaves in the function's closure to differentiate with respect to.
         point: the numbers in the arguments, flat, and those of the parameters.
-        inputs: where each number stands, such as `x[0]['w'][1, 2]`.
+        inputs: the name of each number, such as `x[0]['w'][1, 2]`.
     """
 
     f: Callable[..., Any]
@@ -49,11 +50,11 @@ class Subject:
 
     @CachedAttribute
     def name(self) -> str:
-        """What to call the function; an operation of `custom_op` has a name of its own."""
+        """The name of the function; an operation of `custom_op` has a name of its own."""
         return str(getattr(self.f, "__name__", getattr(self.f, "name", type(self.f).__name__)))
 
     def arguments(self, numbers: Sequence[Any]) -> list[Any]:
-        """Return the arguments with other numbers in the places of those to differentiate by."""
+        """Return the arguments with these numbers in the place of those to differentiate with respect to."""
         built, start = list(self.args), 0
         if self._takes_scalars:
             for position, x in zip(self.positions, numbers):
@@ -66,7 +67,7 @@ class Subject:
             start += size
         return built
 
-    # Kept, since differences call the function some 150 times for each derivative.
+    # These are cached, since differences call the function some 150 times for each derivative.
 
     @CachedAttribute
     def _takes_scalars(self) -> bool:
@@ -89,7 +90,7 @@ class Subject:
 
     @contextmanager
     def keeping_parameters(self) -> Iterator[None]:
-        """Give the parameters back the numbers that they held before."""
+        """Restore the numbers of the parameters afterwards."""
         before = [parameter.data for parameter in self.parameters]
         try:
             yield
@@ -101,7 +102,7 @@ class Subject:
         """Call the function, and return the numbers of its result with their structure.
 
         Raises:
-            TypeError: for numbers that a parameter cannot hold: it holds a float.
+            TypeError: if a parameter, which holds a float, is to hold another number.
         """
         own = len(numbers) - len(self.parameters)
         for parameter, x in zip(self.parameters, numbers[own:]):
@@ -115,15 +116,15 @@ class Subject:
 def make_subject(
     f: Callable[..., Any], args: tuple[Any, ...], argnums: int | tuple[int, ...] | None, parameters: Sequence[Value]
 ) -> Subject:
-    """Take the arguments apart.
+    """Make a Subject from a function and its arguments.
 
     Raises:
-        TypeError, ValueError: if an argument is not made of numbers, or `argnums` names none.
+        TypeError, ValueError: if an argument does not consist of numbers, or `argnums` are no positions of arguments.
     """
     if not callable(f):
         raise TypeError(f"check_gradients: expected a function, got an object of type {type(f).__name__}")
     if not args and not parameters:
-        raise ValueError("check_gradients: expected a point, the arguments to call the function with, or parameters")
+        raise ValueError("check_gradients: expected a point (the arguments of the function) or parameters, got neither")
     _check_call(f, args)
     leaves = tuple(check_parameters("check_gradients: parameters", parameters)) if parameters else ()
     positions = _positions(args, argnums)
@@ -140,30 +141,30 @@ def make_subject(
     point.extend(leaf.data for leaf in leaves)
     inputs.extend(leaf.label or f"parameters[{i}]" for i, leaf in enumerate(leaves))
     if not point:
-        raise ValueError("check_gradients: expected at least one number to differentiate by, got none")
+        raise ValueError("check_gradients: expected at least one number to differentiate with respect to, got none")
     makers = tuple(list(_makers_like(args[position])) for position in positions)
     kept = tuple(plain[i] if i in positions else args[i] for i in range(len(args)))
     return Subject(f, kept, positions, tuple(structures), makers, leaves, tuple(point), tuple(inputs))
 
 
 def _check_call(f: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    """Raise if the function does not take so many arguments."""
+    """Raise if the function does not take this number of arguments."""
     try:
         signature = inspect.signature(f)
-    except (TypeError, ValueError):  # some functions of C tell nothing
+    except (TypeError, ValueError):  # some functions in C have no signature
         return
     try:
         signature.bind(*args)
     except TypeError as error:
         raise TypeError(
             f"check_gradients: {getattr(f, '__name__', 'the function')}{signature} cannot be called with "
-            f"{len(args)} argument{'s' * (len(args) != 1)}: {error}. Each argument of the function follows by itself; "
-            "a list is one argument"
+            f"{len(args)} argument{'s' * (len(args) != 1)}: {error}. Pass each argument of the function by itself; a "
+            "list is one argument"
         ) from None
 
 
 def _positions(args: tuple[Any, ...], argnums: int | tuple[int, ...] | None) -> tuple[int, ...]:
-    """Return the positions to differentiate by: all but arrays and tensors of integers, unless some are asked for."""
+    """Return the positions to differentiate with respect to; by default all except arrays and tensors of integers."""
     if argnums is None:
         return tuple(i for i, arg in enumerate(args) if not _is_of_integers(arg))
     wanted = argnums if isinstance(argnums, (tuple, list)) else (argnums,)
@@ -184,7 +185,7 @@ def _is_of_integers(arg: Any) -> bool:
 
 
 def flatten_result(result: Any, where: str) -> tuple[list[Number], Structure]:
-    """Take a result of floats, Values, complex or mpmath numbers, arrays or tensors of them, apart."""
+    """Return the numbers of a result (floats, Values, complex or mpmath numbers, arrays, tensors) and its structure."""
     if isinstance(result, (Value, complex)):
         return [result], _SCALAR
     if isinstance(result, float):
@@ -212,8 +213,8 @@ def as_plain(x: Any, where: str) -> Any:
     kind = str(getattr(x, "dtype", "")).rsplit(".", 1)[-1]
     if kind in _TOO_COARSE:
         raise TypeError(
-            f"check_gradients: {where}: expected double precision, got {kind}, whose rounding hides what is to be "
-            "found; use float64 (in JAX: jax.config.update('jax_enable_x64', True))"
+            f"check_gradients: {where}: expected double precision, got {kind}, whose rounding hides small errors; use "
+            "float64 (in JAX: jax.config.update('jax_enable_x64', True))"
         )
     if hasattr(x, "detach"):
         x = x.detach()
@@ -221,9 +222,9 @@ def as_plain(x: Any, where: str) -> Any:
 
 
 def _makers_like(arg: Any) -> Iterator[Callable[[Any], Any]]:
-    """Yield for each leaf of an argument what turns an array into the tensor of PyTorch that it is, if it is one.
+    """Yield for each leaf of an argument a function that converts an array into a tensor of PyTorch if the leaf is one.
 
-    Functions of JAX and HIPS autograd take NumPy arrays; those of PyTorch take tensors alone.
+    Functions of JAX and HIPS autograd take NumPy arrays, while those of PyTorch only take tensors.
     """
     if isinstance(arg, dict):
         arg = list(arg.values())
@@ -237,15 +238,15 @@ def _makers_like(arg: Any) -> Iterator[Callable[[Any], Any]]:
 
 
 def _tensor_like(tensor: Any, array: Any) -> Any:
-    """Return a leaf tensor with the numbers of an array, on which gradients are recorded as on the one given."""
+    """Return a leaf tensor with the numbers of an array that records gradients if the given one does."""
     torch: Any = sys.modules["torch"]
     if array.dtype == object:
-        raise TypeError("a tensor of PyTorch holds no such numbers; give the gradient under test as grad=")
+        raise TypeError("a tensor of PyTorch holds no such numbers; pass the gradient under test as grad=")
     return torch.tensor(array).requires_grad_(tensor.requires_grad)
 
 
 def places(structure: Structure, name: str) -> list[str]:
-    """Name the place of each number of a structure: `w`, `w[0]`, `w['b'][1, 2]`."""
+    """Return the name of each number of a structure: `w`, `w[0]`, `w['b'][1, 2]`."""
     named = []
     for path, shape in zip(structure.paths, structure.shapes):
         if shape is None or shape == ():
@@ -256,10 +257,10 @@ def places(structure: Structure, name: str) -> list[str]:
 
 
 def _names(f: Callable[..., Any], count: int) -> list[str]:
-    """Return the names of the first parameters of a function, as far as it tells."""
+    """Return the names of the first parameters of a function, or numbers if they are unknown."""
     try:
         parameters = inspect.signature(f).parameters.values()
-    except (TypeError, ValueError):  # some functions of C tell nothing
+    except (TypeError, ValueError):  # some functions in C have no signature
         parameters = {}.values()
     names: list[str] = []
     for parameter in parameters:

@@ -1,10 +1,10 @@
-"""Where the truth comes from: the best of four ways that the function under test allows.
+"""Sources of the truth: the best of four methods that the function under test allows.
 
 1. `mpmath`: the function itself takes mpmath numbers.
-2. `graph`: it takes Values; the graph that it recorded is computed anew with mpmath, by the textbook formulas that
-   stand in the table of operations beside the rules under test. Branches of the program stay as they were taken.
-3. `complex step`: it takes complex numbers, and differences of floats agree.
-4. `differences`: extrapolated differences of floats, which know how far they may be off.
+2. `graph`: the function takes Values; its graph is computed again with mpmath, by the textbook formulas in the table of
+   operations, which are independent of the rules under test. Branches of the program stay as they were taken.
+3. `complex step`: the function takes complex numbers, and differences of floats agree.
+4. `differences`: extrapolated differences of floats, with an estimate of their error.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ from .definitions import roughness
 from .multiprecision import exact
 from .slopes import Slope
 
-#: The complex step is confirmed where differences know the slope to this part of it.
+#: Differences confirm the complex step if their relative error is at most this.
 _CONFIRMED = 0.1
 METHODS = ("auto", "mpmath", "graph", "complex step", "differences")
 
 
 class Truth(Protocol):
-    """A way to find partial derivatives of one point's function without differentiating its code.
+    """A method to find the partial derivatives of a function without differentiating its code.
 
     Attributes:
-        method: what the report calls it.
-        is_exact: whether it has 50 digits.
+        method: the name of the method in the report.
+        is_exact: whether its results have 50 digits.
     """
 
     method: str
     is_exact: bool
 
     def quick(self, output: int, point: Sequence[float], indices: Sequence[int]) -> float | None:
-        """Return the derivative as a first look gives it; None where that does not tell."""
+        """Return a quick approximation of the derivative; None if there is none."""
 
     def slope(self, output: int, point: Sequence[float], indices: Sequence[int]) -> Slope:
-        """Return what is known of the derivative of one output by some inputs, one after the other."""
+        """Return the derivative of one output with respect to some inputs, one after the other."""
 
     def jumps(self, output: int, point: Sequence[float], indices: Sequence[int]) -> bool:
-        """Tell whether the function is known to jump at the point."""
+        """Return whether the function is known to jump at the point."""
 
 
 class Multiprecision:
-    """The truth of a function from lists of mpmath numbers to lists of them."""
+    """The truth for a function from lists of mpmath numbers to lists of mpmath numbers."""
 
     is_exact = True
 
@@ -64,14 +64,14 @@ class Multiprecision:
     def _output(self, output: int) -> Callable[[Sequence[Any]], Any]:
         def one(numbers: Sequence[Any]) -> Any:
             key = (multiprecision.exact.prec, *numbers)
-            if key != self._key:  # the outputs of one point are asked for one after the other
+            if key != self._key:  # all outputs at one point are needed, one after the other
                 self._results, self._key = self.f(numbers), key
             return self._results[output]
 
         return one
 
     def quick(self, output: int, point: Sequence[float], indices: Sequence[int]) -> float | None:
-        """Return the central difference of the least precision."""
+        """Return the central difference at the lowest precision."""
         try:
             found = multiprecision.central(self._output(output), point, indices)
         except (ArithmeticError, ValueError, TypeError):
@@ -83,12 +83,12 @@ class Multiprecision:
         return multiprecision.slope(self._output(output), point, indices, self.method)
 
     def jumps(self, output: int, point: Sequence[float], indices: Sequence[int]) -> bool:
-        """Tell whether differences across the point go with one over the step."""
+        """Return whether difference quotients across the point grow like one over the step."""
         return multiprecision.jumps(self._output(output), point, indices)
 
 
 class Floats:
-    """The truth of a function of floats, by complex step where it takes complex numbers, else by differences."""
+    """The truth for a function of floats, by the complex step if it takes complex numbers, otherwise by differences."""
 
     is_exact = False
 
@@ -99,11 +99,11 @@ class Floats:
         self.method = "differences" if complex_values is None else "complex step"
 
     def quick(self, output: int, point: Sequence[float], indices: Sequence[int]) -> float | None:
-        """Return None: differences have to be looked at closely."""
+        """Return None, since differences need many steps."""
         return None
 
     def slope(self, output: int, point: Sequence[float], indices: Sequence[int]) -> Slope:
-        """Return what differences tell, made sharper by the complex step where the two agree."""
+        """Return the derivative by differences, or by the more precise complex step if the two agree."""
         (index,) = indices
         found = differences.slope(lambda numbers: self.values(numbers)[output], point, index)
         if self.complex_values is None or found.is_kink or len(found.sides) == 1:
@@ -114,17 +114,17 @@ class Floats:
             return found
         if math.isfinite(found.error) and abs(sharp.value - found.value) > 4.0 * (found.error + sharp.error):
             return found
-        # Differences as of sin at 1e12, which goes up and down within a few floats, confirm nothing.
+        # Differences of a function that oscillates within a few floats, such as sin at 1e12, confirm nothing.
         confirmed = found.error <= _CONFIRMED * abs(sharp.value)
         return dataclasses.replace(sharp, doubt=lambda: max(0.0 if confirmed else found.error, found.doubt()))
 
     def jumps(self, output: int, point: Sequence[float], indices: Sequence[int]) -> bool:
-        """Return False: where there may be a jump, differences find no slope."""
+        """Return False, since differences find no slope at a jump."""
         return False
 
 
 def choose_truth(claim: OwnClaim | GivenClaim, point: Sequence[float], method: str) -> Truth:
-    """Return the best truth that the function allows, or the one asked for.
+    """Return the best truth that the function allows, or that of the given method.
 
     Raises:
         ValueError: for a method that the function does not allow.
@@ -142,47 +142,48 @@ def choose_truth(claim: OwnClaim | GivenClaim, point: Sequence[float], method: s
             if truth is not None:
                 return truth
     raise ValueError(
-        f"check_gradients: method: {method!r} is not to be had for {claim.subject.name}, which {_LACKING[method]}; "
-        "try 'auto'"
+        f"check_gradients: method: {method!r} is not available for {claim.subject.name}, which {_LACKING[method]}; "
+        "use 'auto'"
     )
 
 
-#: Why a method is not to be had.
+#: The reasons for which a method is not available.
 _LACKING = {
-    "mpmath": "does not take mpmath numbers, or does another thing with them than with floats",
-    "graph": "does not record all that it computes, or holds operations of which no formula is known",
-    "complex step": "does not take complex numbers, or does another thing with them than with floats",
+    "mpmath": "does not take mpmath numbers, or computes something else from them than from floats",
+    "graph": "does not record everything that it computes, or uses operations without a known formula",
+    "complex step": "does not take complex numbers, or computes something else from them than from floats",
 }
 
 
 def deviation_from_floats(claim: OwnClaim, point: Sequence[float], values: Sequence[float]) -> str | None:
-    """Say where a function computes something else of Values than of floats; None where it does not, or takes none."""
+    """Describe where a function computes something else from Values than from floats; None if it does not."""
     for at, expected in [(point, values), *_nearby(claim, point, 1e-5)]:
         found = claim.values_of_floats(at)
         if found is None:
             continue
-        lost = 1e-12 * max(1.0, *map(abs, at))  # the two may be different formulas, and lose different digits
+        lost = 1e-12 * max(1.0, *map(abs, at))  # different formulas lose different digits
         apart = [
             0.0 if x == y or x != x or y != y else abs(x - y) - 1e-6 * max(abs(x), abs(y)) - lost
             for x, y in zip(found, expected)
         ]
+        description = f"of Values  {_number_or_list(expected)}\n  of floats  {_number_or_list(found)}"
         if len(found) != len(expected):
-            return f"of Values  {_shown(expected)}\n  of floats  {_shown(found)}"
+            return description
         if max(apart, default=0.0) <= 0.0:
             continue
-        # Digits that one formula has lost come and go from one point to the next; another function does not.
+        # Lost digits differ from point to point, while a different function is smooth.
         rough = roughness(lambda xs: [x - y for x, y in zip(claim.values(xs), claim.values_of_floats(xs) or [])], at)
         if rough and not all(x <= 10.0 * y for x, y in zip(apart, rough)):
-            return f"of Values  {_shown(expected)}\n  of floats  {_shown(found)}"
+            return description
     return None
 
 
-def _shown(values: Sequence[float]) -> str:
+def _number_or_list(values: Sequence[float]) -> str:
     return repr(values[0]) if len(values) == 1 else repr(list(values))
 
 
 def _generic(claim: OwnClaim | GivenClaim, point: Sequence[float], values: Sequence[float]) -> Truth | None:
-    """The function itself on mpmath numbers, if it takes them, gives them back, and is the same function."""
+    """Return the truth by mpmath if the function takes mpmath numbers, returns them, and computes the same."""
 
     def f(numbers: Sequence[Any]) -> list[Any]:
         return claim.subject(numbers)[0]
@@ -194,7 +195,7 @@ def _generic(claim: OwnClaim | GivenClaim, point: Sequence[float], values: Seque
                 return None
             if not all(_is_same(found, x) for found, x in zip(results, expected)):
                 return None
-        # A number that was rounded on the way comes back as a float; one that depends on nothing does so too.
+        # A result that was rounded is a float, and so is one that does not depend on the inputs.
         if any(not multiprecision.is_exact(found) and x != y for found, x, y in zip(results, expected, values)):
             return None
     return Multiprecision(f, "mpmath")
@@ -209,7 +210,7 @@ def _is_same(found: Any, x: float) -> bool:
 def _nearby(
     claim: OwnClaim | GivenClaim, point: Sequence[float], distance: float
 ) -> Iterator[tuple[list[float], list[float]]]:
-    """Yield points on two sides of this one, with the values there; those that are defined."""
+    """Yield points on two sides of this one with their values, if they are defined."""
     rng = random.Random(0)
     direction = [rng.uniform(0.5, 1.0) * rng.choice((-1.0, 1.0)) for _ in point]
     for sign in (1.0, -1.0):
@@ -221,17 +222,17 @@ def _nearby(
 
 
 def _tried(f: Callable[[Sequence[Any]], list[Any]], numbers: Sequence[Any]) -> list[Any] | None:
-    """Return what a function makes of numbers that it may not know; None if it fails, or warns of what it does."""
+    """Call a function with numbers that it may not support; return None if it raises or warns."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             return f(numbers)
-    except Exception:  # whatever a function does with numbers that it does not know
+    except Exception:  # a function may raise anything for numbers that it does not support
         return None
 
 
 def _graph(claim: OwnClaim | GivenClaim, point: Sequence[float]) -> Truth | None:
-    """The graph that the function records, on mpmath numbers, if it is the whole of the function."""
+    """Return the truth by the function's graph in mpmath if the graph holds everything that the function computes."""
     if not isinstance(claim, OwnClaim):
         return None
     leaves, outputs = claim.record(point)
@@ -246,7 +247,7 @@ def _graph(claim: OwnClaim | GivenClaim, point: Sequence[float]) -> Truth | None
                 known[node] = compute(node, known)
         return [known[output] for output in outputs]
 
-    # Where `x.data` or a copy of it went into the result, it is no part of the graph, and stays as it was here.
+    # If the function used `x.data`, or a copy of it, the graph holds it as a constant, and a replay gives other values.
     for moved, values in _nearby(claim, point, 1e-6):
         try:
             again = replay(moved, _in_floats)
@@ -271,7 +272,7 @@ def _in_multiprecision(node: Value, known: dict[Value, Any]) -> Any:
 
 
 def _complex(claim: OwnClaim | GivenClaim, point: Sequence[float], values: Sequence[float]) -> Truth | None:
-    """The function on complex numbers, if it takes them and gives the same real ones."""
+    """Return the truth by the complex step if the function takes complex numbers and computes the same real ones."""
 
     def f(numbers: Sequence[complex]) -> list[Any]:
         return claim.subject(numbers)[0]

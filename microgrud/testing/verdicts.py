@@ -1,8 +1,8 @@
-"""The verdict on one derivative: is what is claimed the truth, as far as floats and the truth itself can tell?
+"""The verdict on one derivative: the claim compared with the truth, within the errors of floats and of the truth.
 
-A claim that is off by more than the tolerance may be wrong, or it may be right and merely rounded: `rounding.py` says
-how far rounding goes. Rounding is no error of the rule, unless it leaves hardly a digit: then the formula is unstable,
-right on paper and useless in floating point.
+A claim that is off by more than the tolerance may be wrong, or right and merely rounded: `rounding.py` estimates the
+error by rounding. Rounding is no error of the rule unless it leaves hardly a correct digit. Then the formula is
+unstable: right on paper and useless in floating point.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from .slopes import Slope
 
 _EPS = sys.float_info.epsilon
-#: Below this floats lose their digits one by one.
+#: Floats below this lose their digits one by one.
 UNDERFLOW = 1e-310
-#: How many times the change that rounding was seen to make is still put down to rounding.
+#: An error up to this many times the estimated rounding error is attributed to rounding.
 _MOST_NOISE = 50.0
-#: How many times its own estimate the error of a truth may be.
+#: The error of a truth may be this many times its own estimate.
 _SAFETY = 10.0
-#: What a truth may be off, in proportion to what it is to decide: whether a claim is wrong, whether it is right.
+#: The largest error of a truth that refutes a claim, in proportion to the distance of the claim.
 _KNOWN_TO_REFUTE = 0.1
+#: The largest relative error of a truth that confirms a claim.
 _KNOWN_TO_CONFIRM = 1e-6
-#: A relative error by rounding beyond which no one could use the derivative.
+#: The relative error by rounding above which a derivative is useless.
 _USELESS = 1e-3
-#: A derivative that changes the function by less than this part, where its input changes by as much as itself (by 1, if
-#: it is smaller).
+#: The largest relative change of the function that is negligible.
 _NEGLIGIBLE = 64.0 * _EPS
 
 Kind = Literal["right", "kink", "wrong", "unstable", "undecided"]
@@ -36,16 +36,16 @@ Kind = Literal["right", "kink", "wrong", "unstable", "undecided"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found out about one derivative.
+    """The verdict on one derivative.
 
     Attributes:
-        output: where the number that was differentiated stands in the result; empty if it is the result.
-        inputs: the names of the inputs it was differentiated by, one after the other.
+        output: the place of the differentiated number in the result; empty if it is the whole result.
+        inputs: the names of the inputs that it was differentiated with respect to, in order.
         claimed: the derivative under test.
         slope: the truth.
-        kind: `"right"`; `"kink"`, a subgradient where there is no derivative; `"wrong"`; `"unstable"`, off by nothing
-            but rounding, and hardly a digit left; `"undecided"`, where the truth is not known well enough.
-        reason: why, where it is not plain.
+        kind: `"right"`; `"kink"`, a subgradient where there is no derivative; `"wrong"`; `"unstable"`, off by rounding
+            alone, with hardly a correct digit; `"undecided"`, if the truth is not known well enough.
+        reason: the reason for the kind, if it is not obvious.
     """
 
     output: str
@@ -63,36 +63,38 @@ class Verdict:
     @property
     def relative_error(self) -> float:
         """The distance of the claim from the nearest limit, in proportion to it; infinite if that is 0."""
-        if not self.slope.sides or math.isnan(self.claimed):
-            return math.nan
-        nearest = min(self.slope.sides, key=lambda side: abs(_difference(self.claimed, side)))
-        difference = abs(_difference(self.claimed, nearest))
-        if difference == 0:
+        nearest, difference = self._nearest()
+        if not difference:
             return 0.0
         return float(difference / abs(nearest)) if nearest and not math.isinf(nearest) else math.inf
 
     @property
     def ulp_error(self) -> float:
-        """The distance of the claim from the nearest limit, in units of that one's last place."""
-        if not self.slope.sides or math.isnan(self.claimed):
-            return math.nan
-        nearest = min(self.slope.sides, key=lambda side: abs(_difference(self.claimed, side)))
-        return float(abs(_difference(self.claimed, nearest)) / math.ulp(float(nearest)))
+        """The distance of the claim from the nearest limit, in units of the last place of the limit."""
+        nearest, difference = self._nearest()
+        return float(difference / math.ulp(float(nearest)))
+
+    def _nearest(self) -> tuple[Any, Any]:
+        """Return the limit nearest to the claim, and the distance between them; NaN if there is none."""
+        if math.isnan(self.claimed):
+            return math.nan, math.nan
+        distances = ((side, abs(_difference(self.claimed, side))) for side in self.slope.sides)
+        return min(distances, key=lambda pair: pair[1], default=(math.nan, math.nan))
 
 
 @dataclass(frozen=True)
 class Question:
-    """One derivative to decide on, and who can be asked about it.
+    """One derivative to decide on, and functions that compute the evidence.
 
     Attributes:
         claimed: the derivative under test.
         value: the number that was differentiated.
-        sizes: the sizes of the inputs that it was differentiated by.
-        quick: a first look at the truth, if there is one.
+        sizes: the sizes of the inputs that it was differentiated with respect to.
+        quick: a quick approximation of the truth, if there is one.
         truth: finds the derivative.
-        noise: finds how far rounding may take the claim.
-        jumps: tells whether the function jumps here.
-        in_floats: finds the derivative by differences of floats, where the truth comes from elsewhere.
+        noise: estimates the rounding error in the claim.
+        jumps: returns whether the function jumps here.
+        in_floats: finds the derivative by differences of floats if the truth has another source.
     """
 
     claimed: float
@@ -106,13 +108,13 @@ class Question:
 
     @property
     def negligible(self) -> float:
-        """What is nothing beside the value of the function, were each input to change by as much as itself, or 1."""
+        """The largest negligible error: it changes f by less than 64 eps of f if each input x moves by max(|x|, 1)."""
         return abs(self.value) * _NEGLIGIBLE / math.prod(max(size, 1.0) for size in self.sizes)
 
 
 @dataclass(frozen=True)
 class Judge:
-    """Decides on derivatives.
+    """Decisions on derivatives.
 
     Attributes:
         rtol: the relative error to allow.
@@ -125,26 +127,26 @@ class Judge:
     strict: bool
 
     def looks_right(self, question: Question) -> bool:
-        """Tell whether a first look at the truth settles it."""
+        """Return whether a quick approximation of the truth confirms the claim."""
         claimed, quick = question.claimed, question.quick
         if self.strict or quick is None or not math.isfinite(claimed) or not math.isfinite(quick):
             return False
         return abs(claimed - quick) <= self.rtol * abs(quick) + self.atol
 
     def decide(self, question: Question) -> tuple[Kind, Slope, str]:
-        """Decide on one claim, and say why: first what cannot be known, then jumps, then the numbers."""
+        """Decide on one claim, and give the reason: check for an unknown truth first, then for jumps, then numbers."""
         slope = question.truth()
         if math.isnan(question.value):
             return "undecided", slope, "the function is not a number here"
         if not slope.sides or not math.isfinite(slope.error):
-            return "undecided", slope, "the truth could not be found here"
+            return "undecided", slope, "no method finds the true derivative here"
         if len(question.sizes) == 1 and question.jumps():
             if self.strict:
                 return "wrong", slope, "there is no derivative at a jump"
             return "undecided", slope, "the function jumps here, and has no derivative"
         kind, reason = self._compared(question, slope)
         if kind == "wrong" and self._floats_back(question, slope):
-            return "undecided", slope, "the function does another thing with floats than with numbers of 50 digits"
+            return "undecided", slope, "the function computes something else from floats than from numbers of 50 digits"
         return kind, slope, reason
 
     def _compared(self, question: Question, slope: Slope) -> tuple[Kind, str]:
@@ -174,7 +176,7 @@ class Judge:
     def _doubted(self, slope: Slope) -> str:
         if _SAFETY * slope.error > slope.doubt():
             return f"{slope.method} may be off by {slope.error:.1e}"
-        return f"floats do not show the function here well enough to refute it by {slope.method}"
+        return f"floats are too coarse here for {slope.method} to refute it"
 
     def _at_kink(self, claimed: float, slope: Slope) -> tuple[Kind, str]:
         low, high = min(slope.sides), max(slope.sides)
@@ -185,10 +187,10 @@ class Judge:
             return "kink", "a subgradient at a kink"
         if slope.admits(claimed, tolerance + slope.doubt() / _KNOWN_TO_REFUTE):
             return "undecided", self._doubted(slope)
-        return "wrong", f"it is no subgradient: at this kink they lie between {float(low):g} and {float(high):g}"
+        return "wrong", f"it is no subgradient: at this kink those lie between {float(low):g} and {float(high):g}"
 
     def _floats_back(self, question: Question, slope: Slope) -> bool:
-        """Tell whether differences of floats find what is claimed, and not what was found at 50 digits."""
+        """Return whether differences of floats confirm the claim, and contradict the truth at 50 digits."""
         found = question.in_floats()
         if found is None or len(found.sides) < 2 or found.is_kink or not math.isfinite(question.claimed):
             return False
