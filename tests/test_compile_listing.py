@@ -291,7 +291,7 @@ def test_of_very_many_recordings_some_are_drawn() -> None:
         f(1.5, k)
     drawing = draw.draw(f)
     assert drawing.source.count("subgraph cluster_") == 4
-    assert "3 more recordings; path=... draws any one of them" in texts(drawing)[0]
+    assert "3 more recordings; choose one with path=..." in texts(drawing)[0]
     assert "requires k == 8" in texts(draw.draw(f, path=7))[0]
     with pytest.raises(ValueError, match="path: expected the number of one of 7 recordings, got 8"):
         draw.draw(f, path=8)
@@ -373,17 +373,17 @@ def test_labels_may_be_anything() -> None:
 
 def test_arguments_of_other_drawings_are_refused(three_ways: Any) -> None:
     for arguments, message in (
-        ({"parameters": [w]}, "parameters: expected none for a compiled function"),
-        ({"inputs": ["x"]}, "inputs: expected none for a compiled function"),
-        ({"outputs": ["y"]}, "outputs: expected none for a compiled function"),
-        ({"depth": 2}, "depth: expected none for a compiled function"),
-        ({"slopes": False}, "slopes: expected none for a compiled function"),
-        ({"expand": ["dot"]}, "expand: expected none for a compiled function"),
+        ({"parameters": [w]}, "parameters: expected the default for a compiled function"),
+        ({"inputs": ["x"]}, "inputs: expected the default for a compiled function"),
+        ({"outputs": ["y"]}, "outputs: expected the default for a compiled function"),
+        ({"depth": 2}, "depth: expected the default for a compiled function"),
+        ({"slopes": False}, "slopes: expected the default for a compiled function"),
+        ({"expand": ["dot"]}, "expand: expected the default for a compiled function"),
         ({"fold": "neurons"}, "fold: expected 'layers', 'nothing' or None for a compiled function, got 'neurons'"),
     ):
         with pytest.raises(ValueError, match=re.escape(message)):
             draw.draw(three_ways, **arguments)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="path: expected none but for a compiled function"):
+    with pytest.raises(ValueError, match="path: expected None for anything but a compiled function, got 1"):
         draw.draw(w * 2.0, path=1)
     with pytest.raises(ValueError, match="nothing is recorded yet; call it once"):
         draw.draw(compile(branch))

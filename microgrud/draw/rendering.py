@@ -45,8 +45,8 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
     def pipe(self, format: str | None = None, *args: Any, engine: str | None = None, **options: Any) -> Any:
         """Return the picture as bytes, or as text if an encoding is given; see `graphviz.Digraph.pipe`."""
         given = [name for name, option in options.items() if option is not None]
-        known = _choose_program(format or self.format, ["these arguments"] if args else given)
-        return super().pipe(known, *args, engine=engine, **options)
+        options |= _choose_program(format or self.format, ["these arguments"] if args else given)
+        return super().pipe(options.pop("format"), *args, engine=engine, **options)
 
     def _repr_image_svg_xml(self) -> str:
         """Return the picture for a notebook, in which it takes no more than the width of the page."""
@@ -98,8 +98,8 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
             if format.lower() not in graphviz.FORMATS:
                 raise ValueError(f"outfile: expected a name that ends in {_known()}, got {os.fspath(outfile)!r}")
         if not picture_only:
-            format = _choose_program(format or self.format, options)
-            options |= {"view": view, "cleanup": bool(cleanup), "format": format, "outfile": outfile, "engine": engine}
+            options |= _choose_program(format or self.format, options)
+            options |= {"view": view, "cleanup": bool(cleanup), "outfile": outfile, "engine": engine}
             return str(super().render(filename, directory=directory, quiet_view=quiet_view, **options))
         picture = Path(directory or self.directory or "", outfile or "")
         self._write_picture(picture, format, engine, **options)
@@ -161,8 +161,8 @@ def _known() -> str:
     return f"{', '.join(_PURE_FORMATS[:4])} or, with Graphviz's own program installed, pdf"
 
 
-def _choose_program(format: str, options: Collection[str]) -> str:
-    """Let graphviz run Graphviz's own `dot`, or else the program of the graphviz-pure wheel; return the format's name.
+def _choose_program(format: str, options: Collection[str]) -> dict[str, Any]:
+    """Let graphviz run Graphviz's own `dot`, or else the program of the wheel; return the options for the program.
 
     Raises:
         TypeError, ValueError, RuntimeError: for options and formats that the program does not have.
@@ -172,7 +172,7 @@ def _choose_program(format: str, options: Collection[str]) -> str:
     if shutil.which(os.fspath(dot_command.DOT_BINARY)) is None:
         dot_command.DOT_BINARY = _pure_program()
     if Path(dot_command.DOT_BINARY).stem != _PURE:
-        return format
+        return {"format": format}
     unknown = [name for name in options if name not in _PURE_OPTIONS]
     if unknown:
         raise TypeError(f"{', '.join(unknown)} cannot be given without Graphviz's dot")
@@ -181,7 +181,7 @@ def _choose_program(format: str, options: Collection[str]) -> str:
             f"drawing a {format.upper()} file needs Graphviz itself, whose program dot was not found; install it (on "
             f"Debian and Ubuntu: sudo apt-get install graphviz), or draw one of: {', '.join(_PURE_FORMATS[:3])}"
         )
-    return format.lower()
+    return {"format": format.lower(), "quiet": True}  # it warns of letters whose widths it does not know
 
 
 def _pure_program() -> Path:
