@@ -11,9 +11,8 @@ from ..engine import Value
 from .folding import Box, Group, View
 from .graph import Kind, counted, is_dot, local_derivatives, shown_operands, summarise
 from .rendering import Drawing
-from .style import FAINT, INK, LOOKS, PORTS, escaped, literal, plain, short, tint
+from .style import BOX_STYLES, FAINT, PORTS, caption, escaped, literal, plain, short, table, tint
 
-_FONT = "Helvetica"
 #: The most operations that the box for the nodes that are not drawn names.
 _MOST_OPERATIONS = 6
 _DASHED = {"style": "dashed", "color": FAINT}
@@ -75,9 +74,8 @@ class Picture:
         for group in view.groups:
             self._edges_into(group)
         if view.left_out:
-            lines = [*summarise(view.graph.order).lines(), f"not drawn: {counted(view.left_out, 'node')}"]
-            label = "".join(f'{literal(line)}<BR ALIGN="LEFT"/>' for line in lines)
-            self.drawing.attr(label=f"<{label}>", labeljust="l", fontname=_FONT, fontsize="11", fontcolor=INK)
+            left_out = f"not drawn: {counted(view.left_out, 'node')}"
+            self.drawing.attr(**caption([*summarise(view.graph.order).lines(), left_out]))
 
     # --- values ---
 
@@ -89,7 +87,7 @@ class Picture:
             text = f"{escaped(node._op)}(\u2026), inputs not drawn"
             rows.append(f'<TR><TD COLSPAN="2"><FONT COLOR="{FAINT}">{text}</FONT></TD></TR>')
         rows += [_row("data", short(self.data[node], self.digits), width=self.width), self._grad_row(node)]
-        attributes = dict(LOOKS[kind].attributes)
+        attributes = dict(BOX_STYLES[kind].attributes)
         attributes.setdefault("style", "filled")
         if self.marked:
             attributes["class"] = f"box-{self.ids[node]} turn-{self.ids[node]}"
@@ -98,7 +96,7 @@ class Picture:
         tooltip = f"{name or kind.value}: data={self.data[node]!r}"
         if not self.marked:
             tooltip += f", grad={node.grad!r}"
-        self.drawing.node(self.ids[node], _table(rows), fillcolor="#ffffff", tooltip=literal(tooltip), **attributes)
+        self.drawing.node(self.ids[node], table(rows), fillcolor="#ffffff", tooltip=literal(tooltip), **attributes)
 
     def _grad_row(self, node: Value) -> str:
         grad = self.grads.get(node)
@@ -126,7 +124,7 @@ class Picture:
         others = sum(count for _, count in operations[_MOST_OPERATIONS:])
         rows += [_row("other operations", f"{others:,}")] if others else []
         look = {"shape": "box3d", "style": "filled,dashed", "fillcolor": "#ffffff", "color": FAINT, "margin": "0.1"}
-        self.drawing.node(self.too_deep_id, _table(rows), tooltip=f"{counted(counts.nodes, 'node')} not drawn", **look)
+        self.drawing.node(self.too_deep_id, table(rows), tooltip=f"{counted(counts.nodes, 'node')} not drawn", **look)
 
     def _operation(self, node: Value) -> None:
         """Draw the circle of the operation that made a node, and the edges into and out of it."""
@@ -220,7 +218,9 @@ class Picture:
     # --- groups ---
 
     def _group(self, group: Group) -> None:
-        rows = [f'<TR><TD COLSPAN="2" BGCOLOR="{LOOKS[Kind.PARAMETER].title}"><B>{escaped(group.title)}</B></TD></TR>']
+        rows = [
+            f'<TR><TD COLSPAN="2" BGCOLOR="{BOX_STYLES[Kind.PARAMETER].title}"><B>{escaped(group.title)}</B></TD></TR>'
+        ]
         rows += [f'<TR><TD COLSPAN="2">{escaped(line)}</TD></TR>' for line in group.lines]
         outputs = self._outputs(group)
         data = [x.data for x in outputs]
@@ -231,7 +231,7 @@ class Picture:
         rows.append(_row("grad" if len(data) == 1 else "grads", text, tint(strongest, self.largest)))
         self.drawing.node(
             self.ids[group],
-            _table(rows),
+            table(rows),
             shape="box3d",
             style="filled",
             fillcolor="#ffffff",
@@ -300,16 +300,11 @@ def _used_outside(view: View) -> set[Value]:
     return used
 
 
-def _table(rows: list[str]) -> str:
-    body = "".join(rows)
-    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3">{body}</TABLE>>'
-
-
 def _title(name: str, kind: Kind) -> str:
     word = "" if kind in (Kind.RESULT, Kind.LEAF) and name else kind.value
     parts = [f"<B>{name}</B>"] if name else []
     parts += [f'<FONT POINT-SIZE="10" COLOR="{FAINT}">{word}</FONT>'] if word else []
-    return f'<TR><TD COLSPAN="2" BGCOLOR="{LOOKS[kind].title}">{" ".join(parts)}</TD></TR>'
+    return f'<TR><TD COLSPAN="2" BGCOLOR="{BOX_STYLES[kind].title}">{" ".join(parts)}</TD></TR>'
 
 
 def _row(name: str, text: str, colour: str = "", width: int = 0) -> str:

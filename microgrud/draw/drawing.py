@@ -15,6 +15,7 @@ from .graph import read_graph
 from .network import draw_network
 from .program import draw_program
 from .rendering import Drawing, check_format
+from .style import FONT
 
 _DIRECTIONS = ("LR", "TB", "RL", "BT")
 _MAX_NODES = 60
@@ -179,8 +180,8 @@ def new_drawing(format: str, rankdir: str) -> Drawing:
     """Return an empty drawing with the fonts and distances that all pictures share."""
     drawing = Drawing("graph", format=format)
     drawing.attr(rankdir=rankdir, ranksep="0.35", nodesep="0.18", bgcolor="transparent")
-    drawing.attr("node", fontname="Helvetica", fontsize="11", margin="0.04")
-    drawing.attr("edge", fontname="Helvetica", fontsize="10", arrowsize="0.6", penwidth="0.8")
+    drawing.attr("node", fontname=FONT, fontsize="11", margin="0.04")
+    drawing.attr("edge", fontname=FONT, fontsize="10", arrowsize="0.6", penwidth="0.8")
     return drawing
 
 

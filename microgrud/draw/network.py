@@ -12,7 +12,7 @@ from ..nn.module import Module
 from .folding import function_of, neurons_by_layer
 from .graph import counted, shown_of
 from .rendering import Drawing
-from .style import BROKEN, FAINT, PORTS, hue, literal, plain, short
+from .style import BROKEN, FAINT, FONT, PORTS, hue, literal, plain, short
 
 #: The most neurons of a layer that are drawn; a larger layer is drawn without its middle.
 _MOST_NEURONS = 10
@@ -71,7 +71,7 @@ def draw_network(
     lines = [f"outputs through {model.output}"] if isinstance(model, MLP) and model.output else []
     lines += _broken(layers)
     if lines:
-        drawing.attr(label="\\n".join(map(literal, lines)), fontname="Helvetica", fontsize="11")
+        drawing.attr(label="\\n".join(map(literal, lines)), fontname=FONT, fontsize="11")
 
 
 def _broken(layers: Sequence[Sequence[Neuron]]) -> list[str]:
@@ -89,7 +89,7 @@ def _column(
     prefix: str,
     labels: Sequence[str],
     tooltips: Sequence[str],
-    looks: Sequence[dict[str, str]] = (),
+    styles: Sequence[dict[str, str]] = (),
     **attributes: Any,
 ) -> list[str | None]:
     """Draw a column of nodes in their order, and return their ids; None for those that are left out."""
@@ -99,8 +99,8 @@ def _column(
     with drawing.subgraph() as rank:
         rank.attr(rank="same")
         for k, id in ids.items():
-            look = attributes | (looks[k] if looks else {})
-            rank.node(id, plain(labels[k]), tooltip=literal(tooltips[k]), **look)
+            style = attributes | (styles[k] if styles else {})
+            rank.node(id, plain(labels[k]), tooltip=literal(tooltips[k]), **style)
         if len(shown) < len(labels):
             rest = f"{prefix}rest"
             rank.node(rest, f"{len(labels) - len(shown):,} more", shape="plaintext", fontcolor=FAINT, height="0.2")
@@ -112,15 +112,15 @@ def _column(
 
 def _neurons(drawing: Drawing, number: int, neurons: Sequence[Neuron], digits: int) -> list[str | None]:
     """Draw a layer, and return the ids of its neurons."""
-    functions, tooltips, looks = [], [], []
+    functions, tooltips, styles = [], [], []
     for k, neuron in enumerate(neurons, 1):
         function = function_of(neuron)
         bias = "none" if neuron.b is None else short(neuron.b.data, digits)
         functions.append(function)
         tooltips.append(f"layer {number}, neuron {k}: bias {bias}, {function}")
-        looks.append({} if neuron.b is None or math.isfinite(neuron.b.data) else _BROKEN_NEURON)
+        styles.append({} if neuron.b is None or math.isfinite(neuron.b.data) else _BROKEN_NEURON)
     return _column(
-        drawing, f"n{number}_", functions, tooltips, looks, shape="circle", fixedsize="true", width=_DIAMETER
+        drawing, f"n{number}_", functions, tooltips, styles, shape="circle", fixedsize="true", width=_DIAMETER
     )
 
 
@@ -130,17 +130,17 @@ def _weights(
     for weight, tail in zip(neuron.w, tails):
         if tail is None:
             continue
-        look = {"penwidth": "2.5", "style": "dotted", "color": BROKEN}
+        style = {"penwidth": "2.5", "style": "dotted", "color": BROKEN}
         if math.isfinite(weight.data):
             size = abs(weight.data) / largest
-            look = {
+            style = {
                 "penwidth": f"{0.3 + 2.7 * size:.2f}",
                 "style": "dashed" if weight.data < 0.0 else "solid",
                 "color": hue(weight.data, 0.35 + 0.65 * size),
             }
         tooltip = f"weight {weight.data!r}, grad {weight.grad!r}"
         # All lines leave from one port, so that none crosses the boxes of other inputs.
-        drawing.edge(tail, head, arrowhead="none", tailport=port, tooltip=tooltip, **look)
+        drawing.edge(tail, head, arrowhead="none", tailport=port, tooltip=tooltip, **style)
 
 
 def _name_outputs(drawing: Drawing, names: Sequence[str], neurons: Sequence[str | None]) -> None:

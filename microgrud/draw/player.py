@@ -51,9 +51,6 @@ class BackpropSteps(Sequence[Frame]):
     def __len__(self) -> int:
         return len(self.frames)
 
-    def __iter__(self) -> Iterator[Frame]:
-        return iter(self.frames)
-
     def __str__(self) -> str:
         return "\n".join(f"{k}. {frame.sentence}" for k, frame in enumerate(self.frames))
 

@@ -6,15 +6,14 @@ from typing import Any
 
 from ..tape.compiled import Compiled
 from ..tape.listing import chosen
-from ..tape.recordings import counted
-from .graph import Kind
-from .programs import ProgramBox, ProgramView, heading, program_view
+from .graph import Kind, counted
+from .programs import ProgramBox, ProgramView, heading_lines, program_view
 from .rendering import Drawing
-from .style import ACTIVE, FAINT, INK, LOOKS, escaped, literal, plain
+from .style import ACTIVE, BOX_STYLES, FAINT, caption, escaped, literal, plain, table
 
 #: The most recordings that are drawn, unless `path` selects one.
 _MOST_RECORDINGS = 4
-_FONT = "Helvetica"
+
 _GUARD = {"shape": "hexagon", "style": "filled", "fillcolor": "#ffffff", "color": ACTIVE, "penwidth": "1.2"}
 _DASHED = {"style": "dashed", "color": ACTIVE, "arrowhead": "none"}
 
@@ -56,15 +55,13 @@ def draw_program(
     upwards = rankdir in ("LR", "RL")
     for number, formulas in reversed(shown) if upwards else shown:
         view = program_view(formulas, fold, most, digits)
-        lines = heading(compiled._recordings.name, number, count, formulas)
-        label = "".join(f'{literal(line)}<BR ALIGN="LEFT"/>' for line in lines)
-        look = {"label": f"<{label}>", "labeljust": "l", "fontname": _FONT, "fontsize": "11", "fontcolor": INK}
+        heading = caption(heading_lines(compiled._recordings.name, number, count, formulas))
         if len(shown) == 1:
-            drawing.attr(**look)
+            drawing.attr(**heading)
             _write(drawing, view, f"r{number}")
             continue
         with drawing.subgraph(name=f"cluster_{number}") as cluster:
-            cluster.attr(**look, color=FAINT, style="rounded", penwidth="0.8", margin="10")
+            cluster.attr(**heading, color=FAINT, style="rounded", penwidth="0.8", margin="10")
             _write(cluster, view, f"r{number}")
     if len(recordings) > len(shown):
         text = f"{counted(len(recordings) - len(shown), 'more recording')}; choose one with path=..."
@@ -87,14 +84,13 @@ def _write(drawing: Any, view: ProgramView, prefix: str) -> None:
 
 
 def _box(drawing: Any, box: ProgramBox, id: str) -> None:
-    attributes = dict(LOOKS[box.kind].attributes)
+    attributes = dict(BOX_STYLES[box.kind].attributes)
     if box.kind is Kind.LEAF:  # the box that counts the instructions that are not drawn
         attributes = {"shape": "box3d", "style": "filled,dashed", "color": FAINT}
     attributes.setdefault("style", "filled")
     attributes |= {"width": "0.3", "height": "0.3"}  # no wider than the title
     title = f"<B>{escaped(box.title)}</B>"
-    rows = [f'<TR><TD BGCOLOR="{LOOKS[box.kind].title}">{title}</TD></TR>']
+    rows = [f'<TR><TD BGCOLOR="{BOX_STYLES[box.kind].title}">{title}</TD></TR>']
     rows += [f"<TR><TD>{escaped(line)}</TD></TR>" for line in box.lines]
-    table = f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3">{"".join(rows)}</TABLE>>'
     tooltip = literal(f"{box.title}: {', '.join(box.lines) or box.kind.value}")
-    drawing.node(id, table, fillcolor="#ffffff", tooltip=tooltip, **attributes)
+    drawing.node(id, table(rows), fillcolor="#ffffff", tooltip=tooltip, **attributes)

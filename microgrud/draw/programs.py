@@ -16,8 +16,7 @@ from ..engine.ops import LOG_SOFTMAX, SOFTMAX
 from ..tape.listing import Formulas
 from ..tape.program import LINEAR, Instruction
 from ..tape.recorder import TAKE
-from ..tape.recordings import counted
-from .graph import Kind
+from .graph import Kind, counted
 from .style import short
 
 #: The degrees of folding, each with fewer boxes than the one before.
@@ -244,7 +243,7 @@ def _with_fewer_guards(view: ProgramView, most: int) -> ProgramView:
     return ProgramView(view.boxes, [*view.guards[: most - 1], left_out])
 
 
-def heading(name: str, number: int, count: int, formulas: Formulas) -> list[str]:
+def heading_lines(name: str, number: int, count: int, formulas: Formulas) -> list[str]:
     """Return the lines below the picture of a recording."""
     program = formulas.program
     recording = f"{name}, recording {number} of {count}" if count > 1 else name

@@ -5,13 +5,14 @@ from __future__ import annotations
 import html
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .graph import Kind
 
 
 @dataclass(frozen=True)
-class Look:
+class BoxStyle:
     """The outline of a box and the colour of its title. The outlines alone distinguish the kinds of values."""
 
     title: str
@@ -19,15 +20,16 @@ class Look:
 
 
 #: The colours are tints of the palette of Okabe and Ito, which colour-blind readers can distinguish.
-LOOKS = {
-    Kind.ROOT: Look("#f6cfa3", {"shape": "box", "peripheries": "2", "penwidth": "1.4"}),
-    Kind.PARAMETER: Look("#bfdcf2", {"shape": "box", "style": "rounded,filled", "penwidth": "2.2"}),
-    Kind.INPUT: Look("#b9e3d2", {"shape": "note", "penwidth": "1.2"}),
-    Kind.LEAF: Look("#e4e4e4", {"shape": "box", "style": "filled,dashed", "penwidth": "1.2"}),
-    Kind.RESULT: Look("#ffffff", {"shape": "box", "penwidth": "0.8"}),
+BOX_STYLES = {
+    Kind.ROOT: BoxStyle("#f6cfa3", {"shape": "box", "peripheries": "2", "penwidth": "1.4"}),
+    Kind.PARAMETER: BoxStyle("#bfdcf2", {"shape": "box", "style": "rounded,filled", "penwidth": "2.2"}),
+    Kind.INPUT: BoxStyle("#b9e3d2", {"shape": "note", "penwidth": "1.2"}),
+    Kind.LEAF: BoxStyle("#e4e4e4", {"shape": "box", "style": "filled,dashed", "penwidth": "1.2"}),
+    Kind.RESULT: BoxStyle("#ffffff", {"shape": "box", "penwidth": "0.8"}),
 }
 #: Written after a backslash, so that the backslash starts no escape sequence of Graphviz, such as that for a node name.
 _ZERO_WIDTH_SPACE = "\u200b"
+FONT = "Helvetica"
 INK, FAINT = "#1f2328", "#6a737d"
 #: The sides of a box at which edges leave and arrive, by the direction in which the graph grows.
 PORTS = {"LR": ("e", "w"), "RL": ("w", "e"), "TB": ("s", "n"), "BT": ("n", "s")}
@@ -69,6 +71,17 @@ def hue(number: float, strength: float) -> str:
     colour = RISING if number > 0.0 else FALLING
     red, green, blue = (round(255 + (channel - 255) * strength) for channel in colour)
     return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def caption(lines: Iterable[str]) -> dict[str, str]:
+    """Return the attributes of a graph with lines of text below it."""
+    label = "".join(f'{literal(line)}<BR ALIGN="LEFT"/>' for line in lines)
+    return {"label": f"<{label}>", "labeljust": "l", "fontname": FONT, "fontsize": "11", "fontcolor": INK}
+
+
+def table(rows: Iterable[str]) -> str:
+    """Return the label of a box with rows of Graphviz's HTML."""
+    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3">{"".join(rows)}</TABLE>>'
 
 
 def escaped(text: str) -> str:

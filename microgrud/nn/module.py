@@ -177,14 +177,14 @@ Named = list[tuple[str, Value]]
 
 
 def modules_of(module: Module) -> list[Module]:
-    """Return a module and all below it, each once."""
+    """Return a module and all below it, each once, in order and before the modules that it holds."""
     reached: dict[int, Module] = {}
     waiting = [module]
     while waiting:
         each = waiting.pop()
         if id(each) not in reached:
             reached[id(each)] = each
-            waiting.extend(each.children())
+            waiting.extend(reversed(each.children()))
     return list(reached.values())
 
 

@@ -26,9 +26,7 @@ def with_progress(where: str, items: list[Item], visible: bool | None, unit: str
     Raises:
         ImportError: if tqdm is needed and not installed.
     """
-    if visible is None and not (find_spec("tqdm") is not None and is_interactive()):
-        return items
-    if visible is False:
+    if visible is False or (visible is None and not (find_spec("tqdm") is not None and is_interactive())):
         return items
     try:
         from tqdm import tqdm

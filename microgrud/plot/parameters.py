@@ -8,7 +8,7 @@ from typing import Any
 from ..engine import Value
 from ..engine.vectors import check_parameters
 from ..nn.layers import MLP, Layer, Neuron
-from ..nn.module import Module
+from ..nn.module import Module, modules_of
 from ..optim.optimizer import Optimizer
 
 __all__ = ["filters_of", "layers_of", "named_parameters", "parameters_of"]
@@ -61,18 +61,6 @@ def filters_of(source: Any, parameters: Sequence[Value]) -> list[list[int]]:
         if members:
             filters.append(members)
     return filters
-
-
-def modules_of(module: Module) -> list[Module]:
-    """Return a module and all modules inside of it, each once, and before the modules that it holds."""
-    found: dict[int, Module] = {}
-    waiting = [module]
-    while waiting:
-        here = waiting.pop()
-        if id(here) not in found:
-            found[id(here)] = here
-            waiting.extend(reversed(here.children()))
-    return list(found.values())
 
 
 def layers_of(where: str, model: Any) -> list[tuple[str, list[Value]]]:

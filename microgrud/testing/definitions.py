@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 from ..common.numbers import describe_operands
 from ..engine import Value, topological_order
@@ -56,20 +57,40 @@ def check_definitions(outputs: Iterable[Value]) -> None:
             ) from error
         if not is_exact(found) and not isinstance(found, (int, float)):
             raise ValueError(f"{where}, returns {found!r}; expected a real number of mpmath")
-        lost = 1e-12 * max(1.0, *map(abs, numbers))  # different formulas lose different digits
-        apart = abs(found - node.data) - 1e-6 * max(abs(found), abs(node.data)) - lost
-        if apart <= 0.0:
-            continue
-        # Lost digits differ from point to point, while a different function is smooth.
-        rough = roughness(partial(_apart, operation), numbers)
-        if rough and not apart <= 10.0 * rough[0]:
+        if is_another_function([found], [node.data], partial(_difference, operation), numbers):
             raise ValueError(
                 f"{where}, returns {exact.nstr(exact.convert(found), 17)}, and the operation's value is {node.data!r}; "
                 "expected the same function"
             )
 
 
-def _apart(operation: Operation, numbers: Sequence[float]) -> list[float]:
+def is_another_function(
+    found: Sequence[Any],
+    expected: Sequence[float],
+    difference: Callable[[Sequence[float]], Sequence[float]],
+    point: Sequence[float],
+) -> bool:
+    """Return whether two functions with these results at a point differ by more than the digits that they lose there.
+
+    Args:
+        found: the results of one function.
+        expected: those of the other.
+        difference: the difference of the two functions.
+        point: the point.
+    """
+    lost = 1e-12 * max(1.0, *map(abs, point))  # different formulas lose different digits
+    apart = [
+        0.0 if x == y or x != x or y != y else abs(x - y) - 1e-6 * max(abs(x), abs(y)) - lost
+        for x, y in zip(found, expected)
+    ]
+    if max(apart, default=0.0) <= 0.0:
+        return False
+    # Lost digits differ from point to point, while the difference of two functions is smooth.
+    rough = roughness(difference, point)
+    return bool(rough) and not all(x <= 10.0 * y for x, y in zip(apart, rough))
+
+
+def _difference(operation: Operation, numbers: Sequence[float]) -> list[float]:
     """Return the difference of the definition and the value."""
     assert operation.definition is not None
     with digits_of(50):

@@ -14,7 +14,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 
-from .rounding import moved_by_last_digits
+from .rounding import error_of, moved_by_last_digits
 from .slopes import Slope
 
 #: A function of floats to a float.
@@ -222,12 +222,8 @@ class _Line:
         return steepest
 
     def _jumps(self, spacing: float) -> float:
-        """Estimate the error of values with this spacing by the size of their third differences."""
-        differences = [self(self.x + i * spacing) for i in range(7)]
-        for _ in range(3):
-            differences = [b - a for a, b in itertools.pairwise(differences)]
-        # The variance of a third difference is 1 + 9 + 9 + 1 = 20 times that of a value.
-        size = math.hypot(*differences) / math.sqrt(20.0 * len(differences))
+        """Estimate the error of values with this spacing; 0 if they are not finite."""
+        size = error_of([self(self.x + i * spacing) for i in range(7)])
         return size if math.isfinite(size) else 0.0
 
 

@@ -75,7 +75,7 @@ def central(f: Function, point: Sequence[float], indices: Sequence[int], digits:
 
 @functools.lru_cache(maxsize=1)
 def _converted(point: tuple[float, ...]) -> tuple[Any, ...]:
-    """Convert a point once, for its derivatives by a thousand inputs: a third of their time."""
+    """Convert a point once for all derivatives at it: this saves a third of the time with a thousand inputs."""
     return tuple(exact.mpf(x) for x in point)
 
 
@@ -84,18 +84,18 @@ def _exact(point: Sequence[float]) -> list[Any]:
 
 
 def jumps(f: Function, point: Sequence[float], indices: Sequence[int]) -> bool:
-    """Tell whether the function jumps at the point: differences across it go with one over the step.
+    """Return whether the function jumps at the point: quotients across it grow like one over the step.
 
     Args:
-        f: the function, on mpmath numbers.
-        point: where.
-        indices: the inputs to differentiate by, as for `slope`.
+        f: the function of mpmath numbers.
+        point: the point.
+        indices: the inputs to differentiate with respect to, as for `slope`.
     """
     try:
         first, second = (central(f, point, indices, digits) for digits in DIGITS[-2:])
     except (ArithmeticError, ValueError, TypeError):
         return False
-    # Steps go with a third of the digits; where the slope is infinite, as that of a root, it goes with a sixth.
+    # Steps shrink with a third of the digits. An infinite slope, such as that of a root, grows with only a sixth.
     return bool(abs(second) > abs(first) * mpf(10) ** ((DIGITS[-1] - DIGITS[-2]) // 4) > 0)
 
 
@@ -127,7 +127,7 @@ def _limit(f: Function, point: Sequence[float], indices: Sequence[int], side: in
     for digits in DIGITS:
         try:
             with digits_of(_working_digits(point, indices, digits)):
-                found, noise = _beside(f, _exact(point), list(indices), digits, side)
+                found, noise = _derivative_near(f, _exact(point), list(indices), digits, side)
                 present = _plain(found)
         except (ArithmeticError, ValueError, TypeError):
             return None
@@ -153,7 +153,7 @@ def _trend(previous: Any, present: Any) -> int:
     return -1 if abs(present) < 1e-6 * abs(previous) else 0
 
 
-def _beside(f: Function, point: list[Any], indices: list[int], digits: int, side: int) -> tuple[Any, Any]:
+def _derivative_near(f: Function, point: list[Any], indices: list[int], digits: int, side: int) -> tuple[Any, Any]:
     """Return the derivative at a point so close to the given one that it is the limit there, and its noise."""
     steps = _steps(point, indices, digits)
     point[indices[-1]] += 2 * side * steps[-1]

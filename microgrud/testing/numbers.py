@@ -56,11 +56,9 @@ def reals(domain: Domain = None, near: Iterable[float] = (), moderate: bool = Fa
     hard = [x for x in (*_HARD, *(y for place in places for y in _neighbours(place))) if x in interval]
     size = 1e3 if moderate else math.inf
     within = [x for x in hard if _is_moderate(x)] if moderate else hard
-    usual = st.floats(max(low, -10.0), min(high, 10.0)) if max(low, -10.0) <= min(high, 10.0) else None
-    ordinary = [usual] if usual is not None else []
+    ordinary = [st.floats(max(low, -10.0), min(high, 10.0))] if max(low, -10.0) <= min(high, 10.0) else []
     anything = st.floats(max(low, -size), min(high, size), allow_nan=False, allow_infinity=False)
-    choices = [*ordinary, *ordinary, anything, *([st.sampled_from(within)] * 3 if within else [])]
-    drawn = st.one_of(choices)
+    drawn = st.one_of([*ordinary, *ordinary, anything, *([st.sampled_from(within)] * 3 if within else [])])
     return drawn.filter(_is_moderate) if moderate else drawn
 
 

@@ -52,7 +52,7 @@ class GradientReport:
 
     @property
     def decided(self) -> bool:
-        """Whether every derivative was found right or wrong."""
+        """True if every derivative was found right or wrong."""
         return not self.undecided
 
     def __bool__(self) -> bool:

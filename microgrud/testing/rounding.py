@@ -175,9 +175,12 @@ def _jump(claimed: Sequence[float], is_nearest: bool) -> float:
     if not all(map(math.isfinite, claimed)):
         return 0.0
     steps = [abs(b - a) for a, b in itertools.pairwise(claimed) if a != b]
-    if not (is_nearest or _is_binary_digit(min(steps))):
-        return 0.0
-    differences = list(claimed)
+    return error_of(claimed) if is_nearest or _is_binary_digit(min(steps)) else 0.0
+
+
+def error_of(numbers: Sequence[float]) -> float:
+    """Estimate the error of numbers at even distances by the size of their third differences."""
+    differences = list(numbers)
     for _ in range(3):
         differences = [b - a for a, b in itertools.pairwise(differences)]
     # The variance of a third difference is 1 + 9 + 9 + 1 = 20 times that of a number.

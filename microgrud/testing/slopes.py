@@ -41,7 +41,7 @@ class Slope:
 
     @property
     def is_kink(self) -> bool:
-        """Whether the limits differ by more than their errors."""
+        """True if the limits differ by more than their errors."""
         if len(self.sides) < 2:
             return False
         left, right = self.sides

@@ -147,14 +147,19 @@ def make_subject(
     return Subject(f, kept, positions, tuple(structures), makers, leaves, tuple(point), tuple(inputs))
 
 
+def _signature(f: Callable[..., Any]) -> inspect.Signature | None:
+    try:
+        return inspect.signature(f)
+    except (TypeError, ValueError):  # some functions in C have none
+        return None
+
+
 def _check_call(f: Callable[..., Any], args: tuple[Any, ...]) -> None:
     """Raise if the function does not take this number of arguments."""
+    signature = _signature(f)
     try:
-        signature = inspect.signature(f)
-    except (TypeError, ValueError):  # some functions in C have no signature
-        return
-    try:
-        signature.bind(*args)
+        if signature is not None:
+            signature.bind(*args)
     except TypeError as error:
         raise TypeError(
             f"check_gradients: {getattr(f, '__name__', 'the function')}{signature} cannot be called with "
@@ -258,12 +263,9 @@ def places(structure: Structure, name: str) -> list[str]:
 
 def _names(f: Callable[..., Any], count: int) -> list[str]:
     """Return the names of the first parameters of a function, or numbers if they are unknown."""
-    try:
-        parameters = inspect.signature(f).parameters.values()
-    except (TypeError, ValueError):  # some functions in C have no signature
-        parameters = {}.values()
+    signature = _signature(f)
     names: list[str] = []
-    for parameter in parameters:
+    for parameter in signature.parameters.values() if signature is not None else ():
         if parameter.kind is parameter.VAR_POSITIONAL:
             names += [f"{parameter.name}[{i}]" for i in range(count - len(names))]
         elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):

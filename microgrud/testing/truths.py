@@ -21,7 +21,7 @@ from ..engine import Value, topological_order
 from ..engine.operation import Operation
 from . import complexstep, differences, multiprecision
 from .claims import GivenClaim, OwnClaim
-from .definitions import roughness
+from .definitions import is_another_function
 from .multiprecision import exact
 from .slopes import Slope
 
@@ -161,20 +161,10 @@ def deviation_from_floats(claim: OwnClaim, point: Sequence[float], values: Seque
         found = claim.values_of_floats(at)
         if found is None:
             continue
-        lost = 1e-12 * max(1.0, *map(abs, at))  # different formulas lose different digits
-        apart = [
-            0.0 if x == y or x != x or y != y else abs(x - y) - 1e-6 * max(abs(x), abs(y)) - lost
-            for x, y in zip(found, expected)
-        ]
-        description = f"of Values  {_number_or_list(expected)}\n  of floats  {_number_or_list(found)}"
-        if len(found) != len(expected):
-            return description
-        if max(apart, default=0.0) <= 0.0:
-            continue
-        # Lost digits differ from point to point, while a different function is smooth.
-        rough = roughness(lambda xs: [x - y for x, y in zip(claim.values(xs), claim.values_of_floats(xs) or [])], at)
-        if rough and not all(x <= 10.0 * y for x, y in zip(apart, rough)):
-            return description
+        if len(found) != len(expected) or is_another_function(
+            found, expected, lambda xs: [x - y for x, y in zip(claim.values(xs), claim.values_of_floats(xs) or [])], at
+        ):
+            return f"of Values  {_number_or_list(expected)}\n  of floats  {_number_or_list(found)}"
     return None
 
 

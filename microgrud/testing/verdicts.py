@@ -57,7 +57,7 @@ class Verdict:
 
     @property
     def is_failure(self) -> bool:
-        """Whether the derivative is not what it should be."""
+        """True if the derivative is wrong or unstable."""
         return self.kind in ("wrong", "unstable")
 
     @property
