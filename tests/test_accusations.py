@@ -79,7 +79,7 @@ test_the_slope_of_x_sin_x_is_right_everywhere = given_gradients(times_sine, (-5.
         (lambda x: np.exp(x), np.exp, (-745.0,)),
     ],
 )
-def test_what_underflows_or_is_lost_beside_a_larger_number_refutes_nothing(
+def test_terms_that_floats_lose_refute_nothing(
     f: Callable[..., Any], grad: Callable[..., Any], point: tuple[float, ...], method: str
 ) -> None:
     assert not check_gradients(f, *point, grad=grad, method=method).failures
@@ -95,7 +95,7 @@ def test_a_kink_within_a_few_floats_is_not_averaged_with_the_slope_beyond() -> N
 
 
 @pytest.mark.parametrize("method", ["auto", "complex step", "differences"])
-def test_a_slope_where_a_last_digit_of_the_input_moves_it_is_not_known_beyond_that(method: str) -> None:
+def test_a_slope_is_known_only_up_to_its_change_by_a_last_digit_of_the_input(method: str) -> None:
     def f(x: Any) -> Any:
         return np.sum(np.cos(np.cos(x**3)) - x)
 
@@ -112,7 +112,7 @@ def test_a_slope_where_a_last_digit_of_the_input_moves_it_is_not_known_beyond_th
 @pytest.mark.parametrize(
     "f", [lambda x: mg.cosh(x) * 1e-140 * 1e140, lambda x: (mg.cosh(x * 1e140) - 1.0) * 1e100 * 1e-240]
 )
-def test_what_underflows_in_one_mode_alone_is_no_disagreement(f: Callable[[Any], Any]) -> None:
+def test_an_underflow_in_one_mode_is_no_disagreement(f: Callable[[Any], Any]) -> None:
     assert not check_gradients(f, 4.06e-190).failures
 
 
@@ -165,7 +165,7 @@ def test_rounding_that_goes_along_with_the_input_is_no_slope() -> None:
 
 
 @pytest.mark.parametrize("large", [3.917484041587219e300, 1e120])
-def test_digits_suffice_for_inputs_that_are_not_differentiated_by(large: float) -> None:
+def test_digits_suffice_for_large_inputs_other_than_the_differentiated_one(large: float) -> None:
     with mpmath.workdps(700):
         slope = float(mpmath.sin(mpmath.mpf(1e-9) - mpmath.mpf(large)))
     f, point = (lambda x, y: mg.cos(x - y) - x), (1e-9, large)
@@ -174,7 +174,7 @@ def test_digits_suffice_for_inputs_that_are_not_differentiated_by(large: float) 
         check_gradients(f, *point, grad=lambda x, y: (-1.0, slope), method="mpmath")
 
 
-def test_a_limit_of_nothing_that_seemed_to_grow_is_nothing() -> None:
+def test_a_limit_of_0_that_seemed_to_grow_is_0() -> None:
     def f(x: Any, y: Any) -> Any:
         return mg.maximum(y, x**1.5) ** 0.25
 
@@ -245,7 +245,7 @@ def test_a_planted_error_in_a_property_is_found_and_shrunk_to_a_whole_report_in_
     ],
 )
 @pytest.mark.parametrize("x", [1.0, 2.0])
-def test_a_function_that_computes_something_else_of_floats_is_no_one_function(
+def test_a_function_that_computes_something_else_from_floats_is_reported(
     f: Callable[[Any], Any], x: float, method: str
 ) -> None:
     with pytest.raises(
@@ -282,7 +282,7 @@ def test_functions_of_values_alone_and_other_formulas_for_floats_are_checked(f: 
     ],
 )
 @pytest.mark.parametrize("order", [1, 2])
-def test_what_is_wrong_with_a_definition_is_shown(definition: Callable[..., Any], message: str, order: int) -> None:
+def test_mistakes_in_a_definition_are_shown(definition: Callable[..., Any], message: str, order: int) -> None:
     operation = custom_op("mine", math.sin, lambda z, x: mg.cos(x), definition=definition)
     for f in (operation, lambda x: operation(x) * 2.0):
         with pytest.raises(ValueError, match=rf"custom_op 'mine': its definition, called as .*\(mp, 0.5\), {message}"):
@@ -323,7 +323,7 @@ def test_str_of_a_case_can_be_read() -> None:
     assert str(case) == "multiply(x0, 2.0) at (1.0,) by math, auto: (2.0,)"
 
 
-def test_formulas_that_lose_other_digits_are_one_function() -> None:
+def test_formulas_that_lose_different_digits_are_the_same_function() -> None:
     def versine(x: Any) -> Any:
         return 2e20 * mg.sin(x / 2) ** 2 if isinstance(x, Value) else 1e20 * (1.0 - math.cos(x))
 

@@ -115,7 +115,7 @@ def test_own_gradients_are_right(f: Callable[[Any], Any], x: float) -> None:
     ],
 )
 @pytest.mark.parametrize("strict", [False, True])
-def test_gradients_of_functions_that_know_floats_alone_are_not_called_wrong(
+def test_gradients_of_functions_of_floats_are_not_called_wrong(
     f: Callable[[float], float], grad: Callable[[float], float], x: float, strict: bool
 ) -> None:
     if strict and (x == 0.0 or f in (math.floor,)):
@@ -184,7 +184,7 @@ def test_a_slope_that_belongs_to_another_input_is_recognised() -> None:
         (lambda x: math.inf, "claimed  inf"),
     ],
 )
-def test_the_message_says_what_an_error_looks_like(grad: Callable[[float], float], hint: str) -> None:
+def test_the_message_describes_the_error(grad: Callable[[float], float], hint: str) -> None:
     fails(hint, lambda x: x * x, 3.0, grad=grad)
 
 
@@ -258,12 +258,12 @@ def test_forward_and_reverse_mode_must_agree(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("grad", [None, lambda x: 1.0])
-def test_a_function_that_is_none_is_reported_as_such(grad: Any) -> None:
+def test_a_function_with_random_results_is_reported(grad: Any) -> None:
     rng = random.Random(0)
     fails("returns other bits when it is called again.*first .*then", lambda x: x * rng.random(), 1.0, grad=grad)
 
 
-def test_a_gradient_that_is_no_function_is_reported_as_such() -> None:
+def test_a_gradient_with_random_results_is_reported() -> None:
     rng = random.Random(0)
     fails(
         "the gradient of <lambda> returns other bits", lambda x: x * x, 1.0, grad=lambda x: 2 * x + 1e-12 * rng.random()
@@ -280,7 +280,7 @@ def test_any_subgradient_is_right_at_a_kink(slope: float) -> None:
 
 
 @pytest.mark.parametrize("slope", [-0.01, 1.01, math.inf])
-def test_what_is_no_subgradient_is_wrong(slope: float) -> None:
+def test_a_slope_that_is_no_subgradient_is_wrong(slope: float) -> None:
     fails("it is no subgradient: at this kink those lie between 0 and 1", mg.relu, 0.0, grad=lambda x: slope)
 
 
@@ -306,7 +306,7 @@ def test_an_infinite_slope_must_be_claimed_as_such() -> None:
         (lambda x: float(math.floor(x)), lambda x: 0.0, 2.0),
     ],
 )
-def test_what_differences_cannot_tell_is_neither_right_nor_wrong(
+def test_slopes_that_differences_cannot_find_are_undecided(
     f: Callable[[float], float], grad: Callable[[float], float], x: float
 ) -> None:
     report = check_gradients(f, x, grad=grad, method="differences")
@@ -315,7 +315,7 @@ def test_what_differences_cannot_tell_is_neither_right_nor_wrong(
     assert "the others are undecided here" in str(report)
 
 
-def test_where_there_is_no_limit_nothing_is_said() -> None:
+def test_slopes_without_a_limit_are_undecided() -> None:
     assert verdict(lambda x: x * mg.log(x), 1e-300) == "right"
     assert verdict(lambda x: mg.sqrt(-x * x), 0.0) == "undecided"  # defined at this one point
 
@@ -334,7 +334,7 @@ def test_the_best_truth_is_taken() -> None:
 
 
 @pytest.mark.parametrize("method", ["mpmath", "graph", "complex step", "differences"])
-def test_a_way_can_be_asked_for(method: str) -> None:
+def test_a_method_can_be_chosen(method: str) -> None:
     def f(x: Any) -> Any:
         return np.sin(x) * x if isinstance(x, (float, complex)) else mg.sin(x) * x
 
@@ -370,7 +370,7 @@ class Line(NamedTuple):
     offset: float
 
 
-def test_any_structure_of_arguments_will_do() -> None:
+def test_any_structure_of_arguments_works() -> None:
     def f(line: Any, x: Any, scale: Any) -> Any:
         return mg.tanh(line.slope * x["at"][0] + line.offset) * scale[0, 1]
 
@@ -408,7 +408,7 @@ def test_functions_of_several_results_have_a_jacobian(f: Any, jacobian: Any) -> 
     fails(r"d f.*\[1\] / d x\[", f, point, grad=wrong)
 
 
-def test_several_arguments_and_results_are_told_apart() -> None:
+def test_several_arguments_and_results_are_distinguished() -> None:
     def f(a: Any, b: Any) -> Any:
         return np.array([a[0] * b, a[1] * b, a[0] + a[1]])
 
@@ -442,7 +442,7 @@ def test_parameters_of_a_model_are_checked_where_they_are() -> None:
     assert [p.grad for p in model.parameters()] == [7.0, *[0.0] * 12]
 
 
-def test_a_node_built_by_hand_is_checked_too() -> None:
+def test_a_node_built_by_hand_is_checked() -> None:
     def by_hand(x: Value, slope: float) -> Value:
         out = Value(math.tanh(x.data), (x,), "tanh")
 
@@ -544,12 +544,12 @@ def test_tolerances_are_the_users() -> None:
         ),
     ],
 )
-def test_calls_that_make_no_sense_are_refused(call: Callable[[], Any], error: type[Exception], message: str) -> None:
+def test_invalid_calls_are_refused(call: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
 
 
-def test_an_error_of_the_function_is_the_users_to_see() -> None:
+def test_an_error_of_the_function_is_raised() -> None:
     with pytest.raises(ZeroDivisionError, match="divide"):
         check_gradients(lambda x: 1 / x, 0.0)
 
@@ -559,7 +559,7 @@ def test_an_error_of_the_function_is_the_users_to_see() -> None:
 
 @pytest.mark.parametrize("x", [1e-20, 1e-300, 0.0])
 @pytest.mark.parametrize("claimed", [5.0, 1e250])
-def test_what_does_not_depend_on_a_tiny_input_has_no_slope_by_it(claimed: float, x: float) -> None:
+def test_a_tiny_input_that_does_not_matter_has_no_slope(claimed: float, x: float) -> None:
     fails("claimed", lambda x, y: y, x, 1.0, grad=lambda x, y: (claimed, 1.0))
 
 
@@ -590,7 +590,7 @@ def test_shapes_are_compared() -> None:
         check_gradients(lambda x: (x * x).sum(), matrix, grad=lambda x: 2.0 * x.T)
 
 
-def test_arrays_of_integers_are_not_differentiated_by() -> None:
+def test_arrays_of_integers_have_no_derivatives() -> None:
     report = check_gradients(
         lambda x, i: x[i].sum(), np.array([1.0, 2.0]), np.array([1, 1]), grad=lambda x, i: np.array([0.0, 2.0])
     )
@@ -627,21 +627,21 @@ def test_a_strict_kink_is_not_blamed_on_rounding() -> None:
     assert "off by" not in str(error)
 
 
-def test_what_cannot_be_told_is_no_assertion_that_holds() -> None:
+def test_an_undecided_report_is_false() -> None:
     report = check_gradients(lambda x: math.nan, 1.0, grad=lambda x: 5.0)
     assert not report
     assert not report.failures
     assert "the function is not a number here" in repr(report)
 
 
-def test_warnings_of_numpy_near_a_pole_are_no_ones_business() -> None:
+def test_warnings_of_numpy_near_a_pole_are_silenced() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert check_gradients(np.log, 0.5, grad=lambda x: 1 / x)
         assert check_gradients(np.exp, 700.0, grad=np.exp)
 
 
-def test_a_second_derivative_that_is_lost_beside_its_function_is_not_called_wrong() -> None:
+def test_a_second_derivative_that_floats_lose_is_not_called_wrong() -> None:
     assert check_gradients(lambda x: mg.log(1.0 + mg.exp(x)), 40.0, order=2)  # claimed 0, true 4e-18
 
 

@@ -248,7 +248,7 @@ def test_no_false_alarm_for_an_operation_anywhere_in_its_domain(data: st.DataObj
 
 @settings(max_examples=20_000 if NIGHTLY else 100)
 @given(expressions(max_nodes=12))
-def test_no_false_alarm_for_programs_that_know_floats_alone(program: Expression) -> None:
+def test_no_false_alarm_for_programs_of_floats(program: Expression) -> None:
     def on_floats(*xs: float) -> float:
         return float(program(*map(float, xs)))
 

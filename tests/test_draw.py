@@ -91,7 +91,7 @@ def test_constants_are_numbers_without_a_box() -> None:
     assert [e.get("label", "") for e in edges if e["tail"] == constant["name"]] == [""]
 
 
-def test_kinds_are_told_apart_without_colour(neuron: dict[str, Value]) -> None:
+def test_kinds_differ_without_colour(neuron: dict[str, Value]) -> None:
     leaf = Value(0.5, label="leaf")
     drawing = draw(neuron["loss"] * leaf, parameters=[neuron["w"], neuron["b"]], inputs=[[neuron["x"]]])
     found = boxes(drawing)
@@ -112,7 +112,7 @@ def test_gradients_are_tinted_by_sign_and_size(neuron: dict[str, Value]) -> None
     assert not is_warm(rising)
 
 
-def test_the_docstring_says_what_inputs_look_like(neuron: dict[str, Value]) -> None:
+def test_the_docstring_describes_the_shape_of_inputs(neuron: dict[str, Value]) -> None:
     (looks,) = [
         node["shape"] for node in boxes(draw(neuron["loss"], inputs=neuron["x"])).values() if cells(node)[0] == "x"
     ]
@@ -179,7 +179,7 @@ def test_parameters_and_inputs_without_a_name_have_their_kind_for_a_title() -> N
     assert cells(found["input"])[:3] == ["input", "data", "3"]
 
 
-def test_what_is_given_as_an_input_is_one_even_if_it_is_a_parameter_too() -> None:
+def test_an_input_is_marked_as_one_even_if_it_is_also_a_parameter() -> None:
     x = Value(2.0, label="x")
     assert cells(boxes(draw(x * 3.0, parameters=[x], inputs=[x]))["x"])[:2] == ["x", "input"]
 
@@ -248,7 +248,7 @@ def test_any_program_is_drawn_with_all_its_nodes_and_edges(program: Expression) 
 # --- local derivatives ---
 
 
-def test_local_derivatives_of_what_has_none_on_record() -> None:
+def test_unknown_local_derivatives_are_none() -> None:
     x = Value(2.0)
     by_hand = Value(4.0, (x,), "square")
     assert local_derivatives(by_hand) == [None]
@@ -278,7 +278,7 @@ def network() -> tuple[MLP, Value]:
     return model, loss
 
 
-def test_neurons_fold_into_boxes_that_say_what_they_hold(network: tuple[MLP, Value]) -> None:
+def test_neurons_fold_into_boxes_that_describe_them(network: tuple[MLP, Value]) -> None:
     model, loss = network
     found = boxes(draw(loss, model=model, fold="neurons"))
     folded = [title for title in found if title.startswith("layer")]
@@ -367,7 +367,7 @@ def test_the_bias_of_an_expanded_dot_may_be_a_number_and_is_none_if_it_is_zero(b
     assert [e["head"] for e in edges if e["tail"] in constants] == [plus] * len(numbers)
 
 
-def test_depth_bounds_what_is_drawn() -> None:
+def test_depth_limits_the_drawn_nodes() -> None:
     x = Value(1.0, label="x")
     y = x
     for _ in range(10):
@@ -422,7 +422,7 @@ def test_the_level_of_a_node_is_the_longest_path_to_it_from_a_leaf() -> None:
     assert (found.depth, found.widest, found.widest_level) == (3, 2, 1)
 
 
-def test_of_levels_of_the_same_width_the_first_is_the_widest() -> None:
+def test_the_first_of_equally_wide_levels_is_the_widest() -> None:
     found = summary(Value(1.0).exp() * Value(2.0).exp())
     assert (found.widest, found.widest_level) == (2, 0)
 
@@ -488,7 +488,7 @@ def test_a_name_with_the_ending_of_a_format_is_that_of_the_picture(
     assert Path(elsewhere).read_bytes().startswith(b"<?xml")
 
 
-def test_the_source_is_kept_beside_a_picture_for_those_who_ask(renderer: str, tmp_path: Path) -> None:
+def test_the_source_is_kept_next_to_a_picture_on_request(renderer: str, tmp_path: Path) -> None:
     drawing = draw(Value(2.0) * 3.0)
     drawing.render(tmp_path / "a.svg", cleanup=False)
     drawing.render(outfile=tmp_path / "b.svg", cleanup=False)
@@ -506,7 +506,7 @@ def test_another_name_is_that_of_the_source_as_in_graphviz(renderer: str, name: 
     assert (tmp_path / name).read_text(encoding="utf-8") == drawing.source
 
 
-def test_a_format_that_there_is_not_is_answered_with_those_there_are(renderer: str, tmp_path: Path) -> None:
+def test_an_unknown_format_is_refused_with_the_known_ones(renderer: str, tmp_path: Path) -> None:
     drawing = draw(Value(2.0) * 3.0)
     known = "svg, png, jpeg, jpg or, with Graphviz's own program installed, pdf"
     with pytest.raises(ValueError, match=f"^outfile: expected a name that ends in {known}, got '.*y.txt'$"):
@@ -519,7 +519,9 @@ def test_a_format_that_there_is_not_is_answered_with_those_there_are(renderer: s
     assert files_in(tmp_path) == ["y.txt"]
 
 
-def test_options_of_graphviz_work_for_a_picture_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_of_graphviz_work_for_a_picture_without_its_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     without_graphviz(monkeypatch)
     drawing = draw(Value(2.0) * 3.0)
     opened: list[str] = []
@@ -536,7 +538,7 @@ def test_options_of_graphviz_work_for_a_picture_alone(tmp_path: Path, monkeypatc
         drawing.render(outfile=tmp_path / "y.gv", cleanup=False)
 
 
-def test_a_pdf_without_graphviz_says_what_it_takes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_pdf_without_graphviz_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     without_graphviz(monkeypatch)
     with pytest.raises(
         RuntimeError, match=r"PDF file needs Graphviz itself.*apt-get install graphviz.*or draw one of: svg"
@@ -547,7 +549,7 @@ def test_a_pdf_without_graphviz_says_what_it_takes(monkeypatch: pytest.MonkeyPat
     assert files_in(tmp_path) == []
 
 
-def test_without_any_program_the_error_has_the_line_for_pip(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_program_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     without_graphviz(monkeypatch)
     monkeypatch.setattr(rendering.shutil, "which", lambda name: None)
     monkeypatch.setattr(rendering.importlib.metadata, "files", lambda name: [])
@@ -592,7 +594,7 @@ def test_a_notebook_does_not_take_errors_of_drawing_for_a_module_without_neurons
             shown._repr_mimebundle_()
 
 
-def test_a_large_value_in_a_notebook_says_what_the_rest_of_it_holds() -> None:
+def test_a_large_value_in_a_notebook_counts_the_nodes_that_are_not_drawn() -> None:
     y = Value(1.0)
     for _ in range(1_000):
         y = y * 2.0
@@ -669,7 +671,7 @@ def test_a_network_without_names_for_its_outputs_has_none() -> None:
     assert not [name for name in nodes if name.startswith("o")]
 
 
-def test_of_many_named_outputs_the_middle_is_left_out() -> None:
+def test_the_middle_of_many_named_outputs_is_left_out() -> None:
     nodes, edges = objects(draw(MLP(2, [3, 14], rng=0), outputs=[f"class {k}" for k in range(14)]))
     shown = [*range(5), *range(9, 14)]
     assert [n["label"] for name, n in nodes.items() if re.match(r"o\d", name)] == [f"class {k}" for k in shown]

@@ -21,7 +21,7 @@ def inputs_of(model: MLP) -> list[Value]:
 
 
 @pytest.mark.parametrize("fold", [None, "neurons"])
-def test_no_neuron_is_lost_of_a_layer_with_more_than_a_picture_shows_of_operands(fold: str | None) -> None:
+def test_all_neurons_of_a_wide_layer_are_drawn(fold: str | None) -> None:
     model = MLP(2, [16, 16, 1], rng=0)
     drawing = draw(model(inputs_of(model)), model=model, fold=fold)
     found = boxes(drawing)
@@ -59,7 +59,7 @@ def test_a_layer_among_very_many_operands_has_one_edge_for_those_in_the_middle()
     assert edges.count(("layer 1", "sum")) == 1
 
 
-def test_of_very_many_inputs_of_a_neuron_the_first_and_the_last_are_drawn() -> None:
+def test_the_first_and_the_last_of_very_many_inputs_of_a_neuron_are_drawn() -> None:
     model = MLP(100, [2], rng=0)
     first, second = model(inputs_of(model))
     drawing = draw(first * second, model=model, fold="neurons")
@@ -91,7 +91,7 @@ def test_a_root_has_a_box_of_its_own_behind_the_neuron_that_made_it(fold: str | 
         assert [tail for tail, head in titled_edges(drawing) if head == cells(box)[0]] == [maker.format(k)]
 
 
-def test_what_uses_a_root_that_a_layer_made_is_joined_to_the_root() -> None:
+def test_an_operation_on_a_root_that_a_layer_made_is_joined_to_the_root() -> None:
     model = MLP(2, [3, 1], rng=0)
     prediction = model(inputs_of(model))
     prediction.label = "prediction"
@@ -174,7 +174,7 @@ def test_an_edge_into_a_group_says_how_often_it_is_used(layer: tuple[MLP, Value]
 
 
 @pytest.mark.parametrize("expand", ["dot", ()])
-def test_of_a_wide_dot_whole_products_are_drawn(expand: str) -> None:
+def test_a_wide_dot_is_drawn_with_whole_products(expand: str) -> None:
     ws, xs = ([Value(float(k), label=f"{name}{k}") for k in range(100)] for name in "wx")
     drawing = draw(dot(ws, xs, bias=Value(1.0, label="b")), expand=expand)
     shown = [*range(6), *range(94, 100)]
@@ -204,7 +204,7 @@ def chain(length: int) -> Value:
     return y
 
 
-def test_what_lies_too_deep_is_one_box_that_says_what_it_holds() -> None:
+def test_nodes_that_lie_too_deep_are_counted_in_one_box() -> None:
     w = Value(3.0, label="w")
     y = (chain(1_500) + w).exp()
     for _ in range(3):
@@ -247,7 +247,7 @@ def test_there_are_no_more_boxes_than_may_be(most: int) -> None:
             assert boxes_of(chosen) > 0
 
 
-def test_a_few_of_the_operands_are_drawn_where_not_all_may_be() -> None:
+def test_some_operands_are_drawn_if_not_all_fit() -> None:
     xs = [Value(float(k), label=f"x{k}") for k in range(20)]
     drawing = draw(mg.sum(xs), max_nodes=10)
     assert [title for title in boxes(drawing) if title.startswith("x")] == [f"x{k}" for k in range(9)]
@@ -255,7 +255,7 @@ def test_a_few_of_the_operands_are_drawn_where_not_all_may_be() -> None:
     assert titled_edges(drawing).count(("not drawn", "sum")) == 1
 
 
-def test_of_more_roots_than_boxes_the_first_are_drawn() -> None:
+def test_the_first_of_too_many_roots_are_drawn() -> None:
     drawing = draw([Value(float(k), label=f"y{k}").exp() for k in range(500)])
     assert len(re.findall(r"^\tv\d+ \[", drawing.source, re.MULTILINE)) == 60
     assert "not drawn: 940 nodes" in drawing.source

@@ -60,7 +60,7 @@ def test_a_network_that_has_diverged_is_drawn_with_its_broken_numbers_dotted(num
 
 
 @pytest.mark.parametrize("rankdir", ["LR", "RL", "TB", "BT"])
-def test_a_network_grows_to_where_it_is_told(rankdir: str) -> None:
+def test_a_network_grows_in_the_given_direction(rankdir: str) -> None:
     nodes, edges = objects(draw(MLP(2, [3, 1], rng=0), rankdir=rankdir, outputs=["y"]))
     places = [tuple(map(float, nodes[name]["pos"].split(","))) for name in ("i0", "n1_0", "n2_0", "o0")]
     along = {"LR": 1, "BT": 1, "RL": -1, "TB": -1}[rankdir]
@@ -103,12 +103,12 @@ def test_names_that_no_picture_can_hold_are_replaced_and_long_ones_shortened() -
         ("slopes", False),
     ],
 )
-def test_what_is_for_graphs_is_refused_by_name(name: str, value: Any) -> None:
+def test_arguments_for_graphs_are_refused_by_name(name: str, value: Any) -> None:
     match = f"^{name}: expected the default for a network; it is for the graph of a Value only$"
     with pytest.raises(ValueError, match=match):
         draw(MLP(1, [1]), **{name: value})
 
 
-def test_a_value_takes_them_all() -> None:
+def test_a_value_accepts_all_these_arguments() -> None:
     x = Value(2.0)
     assert draw(x * 3.0, parameters=[x], names={x: "x"}, fold="nothing", depth=3, expand="dot", max_nodes=10).source

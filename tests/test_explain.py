@@ -90,7 +90,7 @@ def test_a_node_with_an_adjoint_of_zero_passes_nothing_on_as_in_the_engine() -> 
     )
 
 
-def test_behind_a_slope_of_zero_nothing_is_passed_on_to_an_infinite_one() -> None:
+def test_a_slope_of_zero_passes_nothing_on_to_an_infinite_one() -> None:
     x = Value(0.0, label="x")
     s = mg.sqrt(x)
     root = s * 0.0 + s
@@ -100,7 +100,7 @@ def test_behind_a_slope_of_zero_nothing_is_passed_on_to_an_infinite_one() -> Non
     assert [path.product for path in found.paths] == [math.inf, 0.0]
 
 
-def test_where_the_result_does_not_depend_on_an_operand_an_infinite_adjoint_is_not_passed_on() -> None:
+def test_an_infinite_adjoint_is_not_passed_on_to_an_operand_that_does_not_matter() -> None:
     x = Value(0.0, label="x")
     root = x.relu().sqrt()
     root.backward()
@@ -147,7 +147,7 @@ def test_it_works_on_an_mlp_with_more_paths_than_could_be_listed() -> None:
     assert "over 281,474,976,710,656 paths" in str(found)
 
 
-def test_a_node_in_between_can_be_asked_for_and_one_that_does_not_matter_says_so() -> None:
+def test_explain_accepts_inner_nodes_and_nodes_that_do_not_matter() -> None:
     x = Value(0.5)
     h = tanh(x)
     assert explain(h * h, h).gradient == 2.0 * h.data
@@ -155,7 +155,7 @@ def test_a_node_in_between_can_be_asked_for_and_one_that_does_not_matter_says_so
     assert str(explain(h, h)) == "gradient 1 over 1 path:\n  tanh: 1 = 1 (100%)"
 
 
-def test_of_a_gradient_of_zero_there_are_no_parts() -> None:
+def test_a_gradient_of_zero_has_no_shares() -> None:
     x = Value(2.0, label="x")
     cancelling = explain(x - x, x)
     assert cancelling.gradient == 0.0
@@ -167,7 +167,7 @@ def test_of_a_gradient_of_zero_there_are_no_parts() -> None:
     assert str(explain((x * 0.0) + (x * 0.0), x)).splitlines()[0] == "gradient 0 over 2 paths; the strongest 2:"
 
 
-def test_of_a_gradient_that_is_no_number_there_are_no_parts_and_what_makes_it_so_comes_first() -> None:
+def test_a_gradient_that_is_no_number_has_no_shares_and_the_paths_to_blame_come_first() -> None:
     a = Value(0.0, label="a")
     found = explain((a * a) ** 0.5 + 3.0 * a, a, k=2)
     assert math.isnan(found.gradient)
@@ -192,7 +192,7 @@ def test_the_middle_of_a_long_path_is_left_out_of_its_line() -> None:
     assert "\u2192 \u2026 4,989 more \u2026 \u2192" in str(path)
 
 
-def test_labels_and_names_of_nodes_on_the_way_are_said() -> None:
+def test_paths_show_the_labels_and_names_of_nodes() -> None:
     x, w = Value(3.0, label="x"), Value(2.0)
     s = w * x
     s.label = "s"
@@ -234,7 +234,7 @@ def test_paths_through_a_model_say_which_neurons_they_take() -> None:
         (lambda y, x: explain(y, x, model="net"), "model: expected a Module, got str"),
     ],
 )
-def test_what_is_no_value_and_no_model_is_refused(call: Callable[[Value, Value], object], match: str) -> None:
+def test_other_types_than_values_and_models_are_refused(call: Callable[[Value, Value], object], match: str) -> None:
     x = Value(2.0)
     with pytest.raises(TypeError, match=match):
         call(x * 2.0, x)

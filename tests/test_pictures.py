@@ -86,9 +86,7 @@ def test_the_surface_is_that_of_the_training_loss(name: str, request: pytest.Fix
     assert np.asarray(walk.get_xydata()) == pytest.approx(surface.path(run.trajectory))
 
 
-def test_where_all_rows_would_take_long_the_surface_is_that_of_some(
-    plain: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_surface_uses_some_rows_of_a_large_table(plain: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("microgrud.cli.walk._FEWEST_ROWS", 10)
     monkeypatch.setattr("microgrud.cli.walk._MOST_WORK", 10)
     some = measured_samples(plain)
@@ -229,7 +227,7 @@ def test_the_network_has_the_names_of_its_inputs_and_its_classes(pictures: dict[
     assert texts >= {"sepal length (cm)", "petal width (cm)", "setosa", "versicolor", "virginica", "tanh", "linear"}
 
 
-def test_a_run_is_not_lost_for_the_want_of_a_program_that_draws(iris: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_survives_without_a_program_that_draws(iris: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: Any, **__: Any) -> bytes:
         raise RuntimeError("no <dot> here")
 

@@ -51,7 +51,7 @@ def test_nodes_come_in_the_order_of_the_engine_each_with_its_complete_adjoint(st
     assert [frame.adjoint for frame in steps[1:-1]] == [node.grad for node in order]
 
 
-def test_a_sentence_says_what_is_multiplied_and_that_uses_add_up(steps: BackpropSteps) -> None:
+def test_a_sentence_names_the_factors_and_adds_up_uses(steps: BackpropSteps) -> None:
     (square,) = [
         frame for frame in steps if frame.node is not None and frame.node._prev == (frame.shares[0].parent,) * 2
     ]
@@ -87,7 +87,7 @@ def test_the_frames_of_any_program_end_with_the_gradients_of_the_engine(program:
         assert {x: repr(total) for x, total in had.items()} == {x: repr(frame.grads[x]) for x in had}
 
 
-def test_nodes_built_by_hand_tell_what_they_add() -> None:
+def test_sentences_name_the_share_of_a_node_built_by_hand() -> None:
     x = Value(3.0, label="x")
     node = Value(9.0, (x, x), "square")
 
@@ -110,7 +110,7 @@ def test_nodes_built_by_hand_tell_what_they_add() -> None:
     assert after.sentence.endswith("x gets 1e+16 \u00d7 1 = 1e+16, in addition to its 6: 1e+16. Gradients add up.")
 
 
-def test_a_node_built_by_hand_says_where_what_it_adds_is_lost_in_what_there_was() -> None:
+def test_a_share_that_is_lost_in_an_infinite_grad_is_described_by_totals() -> None:
     x = Value(0.0, label="x")
     root = Value(1.0, (x.sqrt(), x), "by hand")
     root._prev[0].label = "s"
@@ -133,7 +133,7 @@ def test_infinite_gradients_add_up_to_infinite_ones() -> None:
     assert "x gets 1 \u00d7 inf = inf, in addition to its inf: inf. Gradients add up." in frames[-2].sentence
 
 
-def test_where_the_result_does_not_depend_on_an_operand_not_even_an_infinite_adjoint_comes_to_it() -> None:
+def test_an_operand_that_does_not_matter_gets_nothing_from_an_infinite_adjoint() -> None:
     x = Value(0.0, label="x")
     root = x.relu().sqrt()
     frames = backprop_steps(root)
@@ -142,7 +142,7 @@ def test_where_the_result_does_not_depend_on_an_operand_not_even_an_infinite_adj
     assert (frames[-1].grads[x], x.grad, frames[-2].shares[0].total) == (0.0, 0.0, 0.0)
 
 
-def test_leaves_to_which_nothing_came_are_not_listed() -> None:
+def test_leaves_that_received_nothing_are_not_listed() -> None:
     x, y = Value(-1.0, label="x"), Value(2.0, label="y")
     (*_, last) = backprop_steps((x * 2.0).relu() * 3.0 + y)
     assert last.sentence.endswith("leaves: y: 1; the other leaves received nothing, so their derivatives are 0.")
@@ -154,7 +154,7 @@ def test_leaves_to_which_nothing_came_are_not_listed() -> None:
     assert last.sentence.endswith(", ".join(f"x{k}: 1" for k in range(8)) + " and 2 more.")
 
 
-def test_a_node_without_a_label_has_a_name_that_no_other_has() -> None:
+def test_a_node_without_a_label_has_a_unique_name() -> None:
     x = Value(3.0, label="v2")
     sentences = str(backprop_steps(((x + 1.0) * 2.0).exp()))
     assert "The local derivative of * with respect to v1 is 2" in sentences
@@ -162,7 +162,7 @@ def test_a_node_without_a_label_has_a_name_that_no_other_has() -> None:
     assert "The local derivative of + with respect to v2 is 1" in sentences
 
 
-def test_a_zero_adjoint_passes_nothing_on_and_grads_come_back_also_after_an_error() -> None:
+def test_a_zero_adjoint_passes_nothing_on_and_grads_are_restored_after_an_error() -> None:
     x = Value(-1.0, label="x")
     frames = backprop_steps((x * 2.0).relu() * 3.0)
     assert [frame.sentence for frame in frames if "is 0: it passes nothing on" in frame.sentence]
@@ -175,7 +175,7 @@ def test_a_zero_adjoint_passes_nothing_on_and_grads_come_back_also_after_an_erro
     assert x.grad == 5.0
 
 
-def test_a_graph_that_no_one_could_follow_is_refused() -> None:
+def test_a_graph_that_is_too_large_to_follow_is_refused() -> None:
     y = Value(1.0)
     for _ in range(100):
         y = y * 2.0
@@ -201,7 +201,7 @@ def test_wrong_arguments_are_refused(call: Callable[[Any], object], error: type[
 # --- the page ---
 
 
-def test_the_page_needs_nothing_from_elsewhere_and_is_the_same_every_time(steps: BackpropSteps, tmp_path: Path) -> None:
+def test_the_page_is_self_contained_and_reproducible(steps: BackpropSteps, tmp_path: Path) -> None:
     steps.save(tmp_path / "steps.html")
     page = (tmp_path / "steps.html").read_text(encoding="utf-8")
     # The names of XML's own namespaces are not addresses of other files.
@@ -268,7 +268,7 @@ def test_a_tint_has_its_sign_and_grows_over_four_powers_of_ten() -> None:
     assert hue(1.0, 0.0) == "#ffffff"
 
 
-def test_round_outlines_lie_over_the_cells_whose_corners_would_cut_them(steps: BackpropSteps) -> None:
+def test_round_outlines_lie_over_the_corners_of_cells(steps: BackpropSteps) -> None:
     (box,) = re.findall(r'<g [^>]*data-says="w: .*?</g>', steps.html())
     outlines = re.findall(r"<(?:path|polygon)[^>]*>", box)
     assert len(outlines) == 4
@@ -276,7 +276,7 @@ def test_round_outlines_lie_over_the_cells_whose_corners_would_cut_them(steps: B
     assert re.match('<path fill="none" stroke="black"', outlines[-1])
 
 
-def test_of_very_many_operands_those_in_the_middle_are_left_out_here_too() -> None:
+def test_the_player_leaves_out_the_middle_of_very_many_operands() -> None:
     page = backprop_steps(mg.sum([Value(float(k), label=f"x{k}") for k in range(30)])).html()
     assert "6 more operands" in page
     assert 'data-says="x29: data=29.0"' in page
@@ -371,9 +371,7 @@ def assert_picture_is_of_step(page: Any, steps: BackpropSteps, k: int) -> None:
     assert sorted(group for group in lit if group not in own) == sorted(expected_highlights(steps[k]))
 
 
-def test_each_step_has_the_numbers_of_the_engine_at_their_nodes_and_shows_whose_turn_it_is(
-    page: Any, steps: BackpropSteps
-) -> None:
+def test_each_step_shows_the_numbers_of_the_engine_and_highlights_its_node(page: Any, steps: BackpropSteps) -> None:
     on, back = (page.find_element("css selector", f"[data-go={name}]") for name in ("on", "back"))
     with seen_as(page, 1000, "reduce"):  # colours do not fade in
         for k, frame in enumerate(steps):
@@ -434,7 +432,7 @@ window.clearInterval = id => { if (id === 7) { window.turn = null; } };
 """
 
 
-def test_it_plays_to_the_end_pauses_and_begins_anew(page: Any, steps: BackpropSteps) -> None:
+def test_it_plays_to_the_end_pauses_and_starts_again(page: Any, steps: BackpropSteps) -> None:
     page.execute_script(CLOCK)
     play = page.find_element("css selector", "[data-go=play]")
     last = len(steps) - 1
@@ -462,7 +460,7 @@ def test_it_plays_to_the_end_pauses_and_begins_anew(page: Any, steps: BackpropSt
     assert play.text == "play"
 
 
-def test_colours_fade_but_not_for_those_who_ask_for_no_motion(page: Any) -> None:
+def test_colours_fade_unless_the_reader_prefers_reduced_motion(page: Any) -> None:
     fade = "return getComputedStyle(document.querySelector('.tint')).transitionDuration"
     with seen_as(page, 1000):
         assert page.execute_script(fade) != "0s"
@@ -521,7 +519,7 @@ def test_pictures_fit_the_width_of_the_page_with_the_root_in_sight(
 
 
 @pytest.mark.parametrize("motion", ["no-preference", "reduce"])
-def test_on_a_narrow_page_the_player_scrolls_to_what_it_speaks_of(
+def test_on_a_narrow_page_the_player_scrolls_to_the_node_of_the_step(
     browser: Any, wide: BackpropSteps, motion: str, tmp_path: Path
 ) -> None:
     from selenium.webdriver.common.keys import Keys

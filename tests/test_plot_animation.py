@@ -120,7 +120,7 @@ def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
     assert path.read_bytes().startswith(b"GIF89a")
 
 
-def test_where_no_folder_can_be_made_it_fails_before_it_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unwritable_path_fails_before_anything_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setattr("microgrud.plot.animation._frames", lambda *_: pytest.fail("it drew"))
     with pytest.raises(OSError, match="file"):

@@ -121,13 +121,13 @@ def test_a_picture_is_the_same_bytes_every_time(name: str) -> None:
     assert PICTURES[name]()._repr_png_() == PICTURES[name]()._repr_png_()
 
 
-def test_results_show_themselves_in_a_notebook_as_what_they_draw() -> None:
+def test_results_show_their_picture_in_a_notebook() -> None:
     assert surface()._repr_png_() == surface().contour()._repr_png_()  # type: ignore[attr-defined]
     assert contest()._repr_png_() == contest().plot()._repr_png_()  # type: ignore[attr-defined]
     assert sweep()._repr_png_() == sweep().plot()._repr_png_()  # type: ignore[attr-defined]
 
 
-def test_axes_that_were_given_are_left_to_whoever_made_them_to_show() -> None:
+def test_given_axes_do_not_show_themselves() -> None:
     axes = Figure().subplots(1, 2)
     assert not hasattr(contest().plot(axes), "_repr_png_")
     assert not hasattr(surface().contour(axes[0]), "_repr_png_")
@@ -324,7 +324,7 @@ NAMED: dict[str, tuple[Callable[[], Any], set[str]]] = {
 
 
 @pytest.mark.parametrize("name", list(NAMED))
-def test_names_that_users_give_are_drawn_letter_by_letter(name: str) -> None:
+def test_names_of_users_are_drawn_literally(name: str) -> None:
     from matplotlib.text import Text
 
     draw, expected = NAMED[name]
@@ -334,7 +334,7 @@ def test_names_that_users_give_are_drawn_letter_by_letter(name: str) -> None:
     assert expected <= {text.get_text() for text in shown if not text.get_parse_math()}
 
 
-def test_a_film_has_its_names_letter_by_letter_too(tmp_path: Path) -> None:
+def test_an_animation_shows_names_literally(tmp_path: Path) -> None:
     assert plot.animate(odd_surface(), None, tmp_path / "walk.gif", dpi=20).exists()
 
 
@@ -488,7 +488,7 @@ WRONG: list[tuple[str, Callable[..., Any], list[Any]]] = [
 
 
 @pytest.mark.parametrize(("argument", "function", "wrong"), WRONG)
-def test_what_an_argument_cannot_be_is_refused_by_its_name(
+def test_invalid_values_are_refused_with_the_name_of_the_argument(
     argument: str, function: Callable[..., Any], wrong: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -74,7 +74,7 @@ def test_a_threshold_may_be_chosen_and_scores_of_hinge_have_the_classes_minus_1_
 
 
 @pytest.mark.parametrize("kind", [list, tuple, np.array])
-def test_of_several_outputs_the_largest_wins(kind: Any) -> None:
+def test_the_largest_of_several_outputs_wins(kind: Any) -> None:
     def model(row: list[float]) -> Any:
         return kind([0.0, 3.0 * (row[0] - 0.4), 6.0 * (row[0] - 0.7)])
 
@@ -146,7 +146,7 @@ def hidden_samples(ax: Any, rows: Any) -> int:
     return sum(box.contains(*place) for place in ax.transData.transform(rows))
 
 
-def test_where_no_corner_is_free_the_legend_is_beside_the_picture() -> None:
+def test_the_legend_is_next_to_the_picture_if_no_corner_is_free() -> None:
     model, rows, y = clouds()
     ax: Any = decision_regions(model, rows, y, class_names=["a", "b", "the class with the longest name", "d", "e"])
     assert hidden_samples(ax, rows) == 0
@@ -156,7 +156,7 @@ def test_where_no_corner_is_free_the_legend_is_beside_the_picture() -> None:
 
 
 @pytest.mark.parametrize("free", [(1, 1), (-1, 1), (1, -1), (-1, -1)])
-def test_where_a_corner_is_free_the_legend_is_there(free: tuple[int, int]) -> None:
+def test_the_legend_is_in_a_free_corner(free: tuple[int, int]) -> None:
     model, rows, y = clouds()
     kept = (rows * free).min(axis=1) < 0.3
     ax: Any = decision_regions(model, rows[kept], y[kept])
@@ -165,7 +165,7 @@ def test_where_a_corner_is_free_the_legend_is_there(free: tuple[int, int]) -> No
     assert inside.x0 < box.x0 < box.x1 < inside.x1
 
 
-def test_axes_of_a_subfigure_have_their_legend_beside_them_too() -> None:
+def test_axes_of_a_subfigure_have_their_legend_next_to_them() -> None:
     model, rows, y = clouds()
     ax: Any = Figure(figsize=(12, 4), layout="constrained").subfigures(1, 2)[0].add_subplot()
     decision_regions(model, rows, y, ax, class_names=["a", "b", "the class with the longest name", "d", "e"])
@@ -202,14 +202,14 @@ def hatched(ax: Any) -> int:
         (lambda row: math.inf, [0.1, 0.2, 0.3, 0.4, 0.5]),
     ],
 )
-def test_where_the_model_gives_no_finite_number_the_picture_is_hatched_and_says_so(model: Any, y: Any) -> None:
+def test_places_without_a_finite_prediction_are_hatched_and_in_the_legend(model: Any, y: Any) -> None:
     ax = regions(model, y)
     assert hatched(ax) == 1
     assert ax.get_legend().get_texts()[-1].get_text() == "no finite prediction here"
     ax.figure.draw_without_rendering()
 
 
-def test_where_all_is_finite_nothing_is_hatched() -> None:
+def test_finite_predictions_are_not_hatched() -> None:
     assert hatched(regions(lambda row: row[0], [0, 0, 1, 1, 1])) == 0
     ax = regions(lambda row: row[0], [0.1, 0.2, 0.3, 0.4, 0.5])
     assert hatched(ax) == 0
@@ -231,7 +231,7 @@ def test_where_all_is_finite_nothing_is_hatched() -> None:
         (lambda row: [0.0, 5e-324 * (row[0] > 0.5)], None, (0, 1)),
     ],
 )
-def test_of_equals_the_first_wins_so_that_no_ground_stays_white(model: Any, threshold: Any, expected: Any) -> None:
+def test_the_first_of_equal_classes_wins(model: Any, threshold: Any, expected: Any) -> None:
     several = isinstance(model([0.0, 0.0]), list)
     y = [0, 0, 1, 1, 2] if several and len(model([0.0, 0.0])) == 3 else [0, 0, 1, 1, 1]
     ax = regions(model, y, threshold=threshold)
@@ -245,7 +245,7 @@ def test_a_model_whose_weights_are_all_zero_gives_the_first_class_everywhere() -
         assert color_at(ax, 0.3, 0.7) == tint(0)
 
 
-def test_a_tie_is_decided_by_so_little_that_the_border_stays_where_it_is() -> None:
+def test_a_tie_is_decided_without_moving_the_border() -> None:
     scores = np.array([[[0.0, -0.5], [0.0, 0.0], [0.0, 0.5]], [[2.0, 2.0], [math.nan, 2.0], [5e-324, 0.0]]])
     first, second = np.moveaxis(_leads(scores), 2, 0)
     assert (first > 0).tolist() == [[True, True, False], [True, False, True]]

@@ -324,6 +324,6 @@ def test_heights_between_the_points_of_a_plane_are_on_it(a: float, b: float) -> 
     assert height_at(x, y, heights, np.array([[a, b]]))[0] == pytest.approx(3.0 + 2.0 * a - b)
 
 
-def test_a_place_beside_the_grid_has_no_height() -> None:
+def test_a_place_outside_of_the_grid_has_no_height() -> None:
     grid = np.array([0.0, 1.0])
     assert np.isnan(height_at(grid, grid, np.zeros((2, 2)), np.array([[1.1, 0.5], [0.5, -0.1], [np.nan, 0.0]]))).all()

@@ -161,6 +161,6 @@ def test_what_is_no_network_is_refused(draw: Any) -> None:
         draw(Module())
 
 
-def test_a_network_before_backward_is_refused_with_what_to_do() -> None:
+def test_a_network_before_backward_is_refused_with_advice() -> None:
     with pytest.raises(ValueError, match=r"expected gradients, got 0 everywhere; call backward\(\) on the loss first"):
         gradient_flow(MLP(2, [1], rng=0))

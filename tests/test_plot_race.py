@@ -43,7 +43,7 @@ def test_each_walks_as_it_would_alone_from_the_same_start() -> None:
     assert result.ended == {}
 
 
-def test_all_walks_are_on_one_contour_and_the_losses_beside_it() -> None:
+def test_all_walks_are_on_one_contour_with_the_losses_on_the_right() -> None:
     figure = Figure()
     axes = figure.subplots(1, 2)
     result = race(rosenbrock, (-1.2, 1.0), RACERS, steps=8, points=5)

@@ -193,7 +193,7 @@ def test_parameters_gradients_and_optimizer_come_back_as_they_were(kind: Any) ->
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), TypeError("mistake")])
-def test_they_come_back_after_an_error_too(error: BaseException) -> None:
+def test_they_are_restored_after_an_error(error: BaseException) -> None:
     x = Value(1.0)
     calls = []
 
@@ -212,7 +212,7 @@ def test_they_come_back_after_an_error_too(error: BaseException) -> None:
 
 
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt()])
-def test_gradients_of_what_the_optimizer_does_not_train_come_back_too(error: BaseException | None) -> None:
+def test_gradients_of_untrained_values_are_restored(error: BaseException | None) -> None:
     model = MLP(2, [3, 1], activation="tanh", rng=random.Random(0))
     frozen, trained = model.layers[0].parameters(), model.layers[1].parameters()
     scale = Value(2.0)
@@ -295,7 +295,7 @@ def test_rounding_is_not_a_fall() -> None:
         assert (result.good, result.suggestion) == (None, None)
 
 
-def test_where_the_lowest_rate_is_too_high_none_is_good() -> None:
+def test_no_rate_is_good_if_the_lowest_is_too_high() -> None:
     loss, parameters = bowl(100.0)
     assert learning_rate_range(loss, SGD(parameters), lowest=0.03, highest=1.0, steps=20).good is None
 
@@ -320,7 +320,7 @@ def test_the_picture_marks_the_ranges_and_the_suggestion() -> None:
     assert result._repr_png_().startswith(b"\x89PNG")
 
 
-def test_where_no_rate_is_too_high_the_good_ones_go_up_to_the_highest() -> None:
+def test_good_rates_reach_the_highest_if_none_is_too_high() -> None:
     loss, parameters = bowl(1.0)
     result = learning_rate_range(loss, SGD(parameters), lowest=1e-4, highest=1.0, steps=30)
     assert result.good is not None

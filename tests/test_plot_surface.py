@@ -207,7 +207,7 @@ def test_random_directions_depend_on_the_seed_alone() -> None:
     assert first.tolist() != other.tolist()
 
 
-def test_what_a_module_of_another_kind_holds_itself_is_a_filter_and_so_is_a_list() -> None:
+def test_parameters_of_another_module_are_a_filter_and_so_is_a_list() -> None:
     class Scaled(Module):
         def __init__(self) -> None:
             self.scale, self.shift = Value(2.0), Value(3.0)
@@ -289,7 +289,7 @@ def test_a_progress_bar_is_shown_on_request_and_not_otherwise(capsys: pytest.Cap
     assert "2/2" in capsys.readouterr().err
 
 
-def test_no_bar_is_made_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_bar_is_made_unless_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     # An automatic bar appears after two seconds, so that the output of a short run proves nothing.
     items = [1, 2, 3]
     for interactive in (True, False):
@@ -335,7 +335,7 @@ def test_without_tqdm_the_bar_says_what_to_install(monkeypatch: pytest.MonkeyPat
         ({"loss": lambda: None}, "the loss that the function returned: expected a real number, got None"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_a_message_for_people(change: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_refused_with_a_clear_message(change: dict[str, Any], message: str) -> None:
     x, y = two()
     arguments: dict[str, Any] = {"loss": lambda: x + y, "parameters": [x, y], "points": 3}
     with pytest.raises((TypeError, ValueError), match=message):
@@ -385,7 +385,7 @@ def test_a_model_that_has_run_away_is_refused() -> None:
         loss_surface(lambda: x + y, [x, y])
 
 
-def test_two_labels_alike_cannot_be_told_apart() -> None:
+def test_equal_labels_are_ambiguous() -> None:
     a, b, c = Value(1.0, label="w"), Value(2.0, label="w"), Value(3.0, label="b")
     with pytest.raises(ValueError, match="got 'w', which is the name of 2 of them$"):
         loss_surface(lambda: a + b + c, [a, b, c], directions=("w", "b"))

@@ -80,7 +80,7 @@ def test_a_walk_of_fit_is_that_of_a_hand_loop_with_its_start_and_its_end() -> No
         assert np.isfinite(figures[:-1]).all()
 
 
-def test_of_a_long_walk_each_so_manieth_place_is_kept_and_its_end() -> None:
+def test_a_thinned_walk_keeps_every_nth_place_and_the_end() -> None:
     settings: dict[str, Any] = {"loss": squared_error, "epochs": 4, "batch_size": 2, "seed": 1}
     model, again = network(), network()
     whole, thinned = Trajectory(model), Trajectory(again, every=5)
@@ -131,7 +131,7 @@ def test_the_learning_rate_is_unknown_without_an_optimizer_unless_it_is_given() 
     assert trajectory.losses.tolist() == [4.0, 4.0]
 
 
-def test_what_was_recorded_does_not_change_with_the_parameters_or_with_what_is_handed_out() -> None:
+def test_recorded_places_are_copies() -> None:
     x = Value(2.0)
     trajectory = Trajectory([x])
     trajectory.record(1.0)

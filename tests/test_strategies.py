@@ -94,7 +94,7 @@ def test_every_operation_of_the_table_has_a_move() -> None:
 
 
 @given(expressions(max_nodes=200))
-def test_expressions_stay_where_they_are_well_behaved(expression: Expression) -> None:
+def test_expressions_are_well_behaved_at_their_inputs(expression: Expression) -> None:
     results = expression.results(expression.inputs)
     assert all(abs(x) <= LARGEST for x in results[len(expression.inputs) :])
     for step, result in zip(expression.steps, results[len(expression.inputs) :]):
@@ -120,7 +120,7 @@ def test_the_repr_of_an_expression_is_a_program_that_computes_it(expression: Exp
     assert scope["f"](*expression.inputs).hex() == expression(*expression.inputs).hex()
 
 
-def test_expressions_share_nodes_and_reach_any_size_asked_for() -> None:
+def test_expressions_share_nodes_and_reach_any_requested_size() -> None:
     quick = settings(max_examples=500, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     without_shrinking = settings(quick, phases=[Phase.generate])
     find(expressions(max_nodes=200), lambda e: graph_size(e) >= 150, settings=without_shrinking)
@@ -169,7 +169,7 @@ def test_smooth_expressions_have_no_kinks(expression: Expression) -> None:
         ({"operations": ["relu"], "smooth": True}, "expected at least one that is smooth"),
     ],
 )
-def test_operations_that_are_none_are_refused(options: dict[str, Any], message: str) -> None:
+def test_unknown_operations_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         find(expressions(**options), lambda e: True)
 
@@ -189,7 +189,7 @@ def test_networks_and_data_go_together(model: Any, data: Any) -> None:
 
 
 @given(mlps(), datasets(n_features=3, classes=4, max_rows=2))
-def test_their_sizes_are_those_asked_for(model: Any, data: Any) -> None:
+def test_networks_and_data_have_the_requested_sizes(model: Any, data: Any) -> None:
     assert 1 <= len(model.layers) <= 3
     assert all(len(row) == 3 for row in data.rows)
     assert all(target in range(4) for target in data.targets)
@@ -213,11 +213,11 @@ def test_a_wrong_gradient_fails_at_the_simplest_point() -> None:
         wrong()
 
 
-def test_points_where_the_function_is_not_defined_are_passed_over() -> None:
+def test_points_where_the_function_is_not_defined_are_skipped() -> None:
     given_gradients(microgrud.log, (-1.0, 1.0))()
 
 
-def test_what_the_gradient_raises_is_not_passed_over() -> None:
+def test_errors_of_the_gradient_are_not_skipped() -> None:
     def grad(x: float) -> float:
         return 2 * x if x < 2 else math.log(-x)
 
@@ -240,7 +240,7 @@ def test_there_is_no_deadline_unless_one_is_set() -> None:
     assert given_gradients(abs, (0.0, 1.0))._hypothesis_internal_use_settings.deadline is None  # type: ignore
 
 
-def test_a_call_that_makes_no_sense_is_not_passed_over() -> None:
+def test_an_invalid_call_is_not_skipped() -> None:
     with pytest.raises(ValueError, match="method"):
         given_gradients(microgrud.tanh, None, method="guess")
     with pytest.raises(TypeError, match="gradient"):
