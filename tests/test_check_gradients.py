@@ -281,7 +281,7 @@ def test_any_subgradient_is_right_at_a_kink(slope: float) -> None:
 
 @pytest.mark.parametrize("slope", [-0.01, 1.01, math.inf])
 def test_a_slope_that_is_no_subgradient_is_wrong(slope: float) -> None:
-    fails("it is no subgradient: at this kink those lie between 0 and 1", mg.relu, 0.0, grad=lambda x: slope)
+    fails("it is not between 0 and 1, as the subgradients at this kink are", mg.relu, 0.0, grad=lambda x: slope)
 
 
 def test_strict_refuses_kinks_and_leaves_smooth_places_alone() -> None:

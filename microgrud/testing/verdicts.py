@@ -187,7 +187,7 @@ class Judge:
             return "kink", "a subgradient at a kink"
         if slope.admits(claimed, tolerance + slope.doubt() / _KNOWN_TO_REFUTE):
             return "undecided", self._doubted(slope)
-        return "wrong", f"it is no subgradient: at this kink those lie between {float(low):g} and {float(high):g}"
+        return "wrong", f"it is not between {float(low):g} and {float(high):g}, as the subgradients at this kink are"
 
     def _floats_back(self, question: Question, slope: Slope) -> bool:
         """Return whether differences of floats confirm the claim, and contradict the truth at 50 digits."""
