@@ -53,8 +53,8 @@ def clone(tmp_path: Path) -> Path:
 def table(clone: Path, *arguments: str) -> dict[tuple[str, str], list[str]]:
     command = [sys.executable, str(clone / "tools" / "lines.py"), *arguments]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    rows = (line[28:].replace("C, Python", "both").split() for line in printed.splitlines()[1:])
-    names = (line[:28].strip() for line in printed.splitlines()[1:])
+    rows = (line[32:].replace("C, Python", "both").split() for line in printed.splitlines()[1:])
+    names = (line[:32].strip() for line in printed.splitlines()[1:])
     return {(name, language): numbers for name, (language, *numbers) in zip(names, rows)}
 
 

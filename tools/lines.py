@@ -87,10 +87,10 @@ def main(revision: str | None = None) -> None:
         sums = [sum(column[key] for key in inside if key[1] in language) for column in columns]
         rows.append(("microgrud in all", language, sums))
     rows += [(*key, [column[key] for column in columns]) for key in keys if key not in inside]
-    print(f"{'package':28}{'language':10}" + ("   lines" if revision is None else "  before   after  change"))
+    print(f"{'package':32}{'language':10}" + ("   lines" if revision is None else "  before   after  change"))
     for package, language, numbers in rows:
         change = f"{numbers[1] - numbers[0]:+8,}" if len(numbers) > 1 else ""
-        print(f"{package:28}{language:10}" + "".join(f"{number:8,}" for number in numbers) + change)
+        print(f"{package:32}{language:10}" + "".join(f"{number:8,}" for number in numbers) + change)
 
 
 if __name__ == "__main__":
