@@ -2,13 +2,13 @@
 
 The life of a call, file by file; each file imports only from files before it:
 
-1. signature.py takes the arguments apart: numbers, integers, and a signature of everything else.
+1. signature.py takes the arguments apart: numbers, integers, and a signature of everything else (states.py).
 2. recorder.py calls the function on Values, and notes what it does: a *trace*, with a *guard* for each comparison.
 3. graph.py turns the trace into arrays of nodes; building.py numbers their results and merges sums of products.
 4. program.py holds the result, a *program*: instructions over numbered slots, and the guards as pairs of slots.
 
         def f(x):                       slots     0: x    1: w    3: the number 1.0    6: the number 0.0
-            y = w * x + 1.0             program   4 = linear(3; 1, 0)     the sum of 3 and of 1 times 0
+            y = w * x + 1.0             program   4 = linear(3; 1, 0)     slot 3 plus slot 1 times slot 0
             if x > 0.0:                           5 = tanh(4)
                 return tanh(y)          guard     0 > 6 was true
             return y                    output    5
