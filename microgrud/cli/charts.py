@@ -20,20 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = [
-    "DARK",
-    "LIGHT",
-    "Picture",
-    "Theme",
-    "confusion_matrix",
-    "figure",
-    "loss_curve",
-    "predicted_against_true",
-    "render",
-    "themed",
-    "themed_files",
-]
-
 #: Maximum number of classes for which the numbers of a confusion matrix fit into its cells.
 _MOST_NUMBERED_CLASSES = 20
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from ..nn.modelfile import ModelFileError
+from ..common.jsonfile import ModelFileError
 from ..optim import OPTIMIZERS
 from ..version import __version__
 from .pipeline import SCHEDULES, Run, Settings, SettingsError, train_on_table
@@ -21,8 +21,6 @@ from .preprocessing import NumberColumn, Target
 from .runfolder import check_free, check_output, next_free, write_predictions, write_run
 from .scores import LABELS, behind_baseline, behind_linear, figures, setting
 from .tables import TableError, closest, counted, iris_table, left_out, read_table
-
-__all__ = ["app"]
 
 
 class _OneLineErrors(TyperGroup):

@@ -10,8 +10,6 @@ import numpy as np
 from ..engine.vectors import Vector
 from .preprocessing import NumberColumn, Preprocessing
 
-__all__ = ["InputPlane", "plane_of"]
-
 
 @dataclass(frozen=True, eq=False)
 class InputPlane:

@@ -13,8 +13,6 @@ from .preprocessing import Target
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["linear_predictions"]
-
 
 def linear_predictions(
     target: Target, inputs: NDArray[np.float64], known: Sequence[float], held_out: NDArray[np.float64]

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from .pipeline import Run
 
-__all__ = ["draw_pictures", "loss_chart", "regions_chart", "result_chart"]
-
 #: Maximum number of held-out rows to draw: more would hide the regions below them.
 _MOST_MARKERS = 600
 #: Number of points along each side of the grid on which the network is evaluated.

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["Run", "Settings", "SettingsError", "sample_loss", "train_on_table"]
-
 #: The default learning rate of each optimizer, which suits standardised inputs and batches of 16.
 LEARNING_RATES = {"adam": 0.01, "adamw": 0.01, "adagrad": 0.05, "rmsprop": 0.005, "sgd": 0.05, "lbfgs": 1.0}
 SCHEDULES = ("constant", "cosine", "exponential", "one-cycle", "plateau", "step", "warmup")

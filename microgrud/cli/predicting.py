@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..common.jsonfile import ModelFileError
 from ..engine.grad_mode import no_grad
 from ..functions import softmax
 from ..nn import MLP
-from ..nn.modelfile import ModelFileError, load_model
+from ..nn.modelfile import load_model
 from .preprocessing import Preprocessing
 from .stored import check_stored
 from .tables import Table, TableError, why_unreadable
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = ["Predictor"]
 
 
 @dataclass(frozen=True)

@@ -21,17 +21,6 @@ from .tables import Table, TableError, and_more, counted, number
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "TASKS",
-    "CategoryColumn",
-    "NumberColumn",
-    "Preprocessing",
-    "Target",
-    "class_names",
-    "inspect_target",
-    "refuse_missing",
-]
-
 Task = Literal["classification", "regression"]
 TASKS: tuple[Task, ...] = get_args(Task)
 

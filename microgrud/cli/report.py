@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from .charts import Picture
     from .pipeline import Run
 
-__all__ = ["report_page"]
-
 #: Number of rows in the table of the worst predictions.
 _SHOWN_ROWS = 15
 _SHOWN_CATEGORIES = 12

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from .pipeline import Run
 
-__all__ = ["check_free", "check_output", "next_free", "write_predictions", "write_run"]
-
 #: The files in a run folder: always the first four, and those of the pictures that the run has data for.
 _RUN_FILES = (
     *("model.json", "history.csv", "predictions.csv", "report.html"),

@@ -13,8 +13,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LABELS", "behind_baseline", "behind_linear", "figures", "score_classes", "score_numbers", "setting"]
-
 #: The printed name of each score, and whether higher is better.
 LABELS = {
     "accuracy": ("accuracy", True),

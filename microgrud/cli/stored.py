@@ -8,8 +8,6 @@ from ..common.documents import COUNT, FLAG, NUMBER, OBJECT, SIZE, TEXT, Form, Ki
 from ..nn import MLP
 from .preprocessing import TASKS
 
-__all__ = ["check_stored"]
-
 _REAL = Kind("a number", lambda x: type(x) in (int, float))
 _SCALE = Kind("a number above 0 with a decimal point or an exponent", lambda x: NUMBER.fits(x) and x > 0)
 _TASK = Kind(" or ".join(map(repr, TASKS)), lambda x: x in TASKS)

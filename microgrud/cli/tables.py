@@ -26,19 +26,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = [
-    "Table",
-    "TableError",
-    "and_more",
-    "closest",
-    "counted",
-    "iris_table",
-    "left_out",
-    "number",
-    "read_table",
-    "why_unreadable",
-]
-
 #: Cells that mean a missing value: pandas's own list, and the question mark of the UCI tables.
 MISSING = frozenset(
     [

@@ -23,8 +23,6 @@ from .tables import counted
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["flow_chart", "flow_picture", "surface_chart", "surface_of", "surface_picture"]
-
 #: Maximum of samples times parameters times points of a surface: measured, 1 to 2 s, without C half a minute.
 _MOST_WORK = 25_000_000
 #: Minimum and maximum number of points along each side of the grid.

@@ -7,8 +7,6 @@ import reprlib
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
-__all__ = ["COUNT", "FLAG", "NUMBER", "OBJECT", "SIZE", "TEXT", "Form", "Kind", "check_entry"]
-
 
 class Kind(NamedTuple):
     """A kind of entry: the words for it in a message, and the test."""

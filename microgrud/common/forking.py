@@ -8,8 +8,6 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-__all__ = ["CachedAttribute", "Lock", "in_forked_child"]
-
 Result = TypeVar("Result")
 
 

@@ -13,8 +13,6 @@ from typing import Any
 from ..common.arrays import is_array
 from ..engine import Value
 
-__all__ = ["leaves_and", "of_library"]
-
 #: Libraries whose objects are not part of a model, or hold no Values.
 _LIBRARIES = frozenset([*sys.stdlib_module_names, "numpy", "pandas", "scipy", "sklearn", "matplotlib", "torch"])
 #: The classes of most attributes. Skipping them at once takes 2.8 ms instead of 4.8 in a model of 300 modules.

@@ -10,17 +10,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from ..common.jsonfile import ModelFileError
+from ..common.jsonfile import ModelFileError as ModelFileError
 from .layers import MLP, Layer, Neuron
 from .modelformat import read_model
 from .module import Module, build_module, save_module
-
-__all__ = [
-    "ModelFileError",
-    "load_model",
-    "load_state",
-    "save_model",
-]
 
 
 def save_model(path: str | os.PathLike[str], model: Module, extra: Mapping[str, Any] | None = None) -> None:

@@ -28,8 +28,6 @@ from ..optim.optimizer import plain
 from ..tape.compiled import Compiled
 from .journal import dumps
 
-__all__ = ["PARTS", "Attributes", "item_path", "pack"]
-
 _PLAIN = {type(None), bool, int, float, str}
 _NAMED = (type, types.ModuleType, types.FunctionType, np.ufunc, enum.Enum, bytes, complex)
 #: Types whose objects never change, with the attributes whose objects may.

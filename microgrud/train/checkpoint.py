@@ -32,8 +32,6 @@ from .journal import Journal, check_target, dumps, read_journal
 from .restoring import plan, unpack
 from .state import RunState
 
-__all__ = ["Checkpoint", "CheckpointError", "load_checkpoint"]
-
 FORMAT = "microgrud checkpoint"
 VERSION = 2
 

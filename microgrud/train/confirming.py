@@ -15,8 +15,6 @@ from ..tape.recorder import CompileError
 from .evaluation import number
 from .recorded import Measured, RecordedLoss
 
-__all__ = ["confirm"]
-
 
 def confirm(
     recorded: RecordedLoss, indices: Sequence[int], found: Measured, parameters: Sequence[Value] | None, whole: bool

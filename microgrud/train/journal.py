@@ -22,8 +22,6 @@ from typing import Any
 from ..common.files import write_atomically
 from ..common.jsonfile import ModelFileError
 
-__all__ = ["Journal", "check_target", "dumps", "read_journal"]
-
 _START = b'{"checksum": "'
 _HEX = 64
 

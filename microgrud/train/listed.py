@@ -17,9 +17,7 @@ import numpy as np
 from ..engine import native
 from ..tape.recorder import CompileError
 from .reached import Reached, content_of
-from .usage import UnlistedError, Usage
-
-__all__ = ["Listed", "UnlistedError"]
+from .usage import Usage
 
 
 class Listed:

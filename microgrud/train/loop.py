@@ -39,8 +39,6 @@ from .state import RunState
 from .stopping import EarlyStopping
 from .untrained import Untrained
 
-__all__ = ["fit"]
-
 
 def fit(
     model: Any,

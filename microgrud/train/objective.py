@@ -17,11 +17,10 @@ from .batches import Samples
 from .confirming import confirm
 from .evaluation import Loss, mode, predict
 from .history import Engine
-from .listed import Listed, UnlistedError
+from .listed import Listed
 from .recorded import Measured, RecordedLoss
 from .untrained import Untrained
-
-__all__ = ["MeanLoss", "Objective"]
+from .usage import UnlistedError
 
 #: Minimum number of operands in a batch for which recordings pay off. Measured with the engine in C, for loss and
 #: gradient: a step by the model takes 0.04 to 0.2 us per operand, a replay 80 us and little more.

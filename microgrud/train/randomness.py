@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["GlobalState"]
-
 
 class GlobalState:
     """A context manager that restores the global generators to their states at the first `save()` inside it.

@@ -27,8 +27,6 @@ from ..nn.contents import of_library
 from ..nn.module import Module
 from .usage import UnlistedError, Usage, usage_of
 
-__all__ = ["Reached"]
-
 _NUMBERS = frozenset([float, int, bool, str, type(None), np.float64])
 #: Maximum number of numbers to compare before each step: a comparison takes 25 ns.
 _MOST_NUMBERS = 10_000

@@ -23,8 +23,6 @@ from .evaluation import Loss
 from .listed import Listed
 from .randomness import GlobalState
 
-__all__ = ["Measured", "RecordedLoss"]
-
 
 class Measured(NamedTuple):
     """The mean loss over some samples.

@@ -22,8 +22,6 @@ from ..engine import Value
 from .attributes import PARTS, Attributes, item_path
 from .journal import dumps
 
-__all__ = ["plan", "unpack"]
-
 #: Stands for a missing attribute or item.
 _MISSING = object()
 

@@ -19,8 +19,6 @@ from .objective import Objective
 from .stopping import EarlyStopping
 from .untrained import Untrained
 
-__all__ = ["RunState"]
-
 
 @dataclass(eq=False)
 class RunState:

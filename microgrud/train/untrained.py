@@ -12,8 +12,6 @@ from ..engine import Value
 from ..nn.contents import leaves_and
 from ..nn.module import Module
 
-__all__ = ["Untrained"]
-
 #: Maximum number of leaves that the warning names.
 _MOST_NAMES = 10
 

@@ -14,8 +14,6 @@ from typing import NamedTuple
 
 from ..tape.recorder import CompileError
 
-__all__ = ["UnlistedError", "Usage", "usage_of"]
-
 #: The instructions of plain code, in CPython 3.10 to 3.13; a new one of a later version has to be added here.
 _PLAIN = re.compile(
     r"(LOAD|STORE|DELETE)_FAST\w*|(LOAD|STORE|DELETE)_DEREF|(STORE|DELETE)_(SUBSCR|SLICE)|(BINARY|INPLACE|UNARY)_\w+"
