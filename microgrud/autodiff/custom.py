@@ -112,20 +112,20 @@ class _Looks:
 
     what: str | None = None
 
-    def compared(self, x: Value, symbol: str, y: object, outcome: bool) -> None:
+    def on_comparison(self, x: Value, symbol: str, y: object, outcome: bool) -> None:
         """Note nothing: a rule may branch."""
 
-    def looked_at(self, x: Value | None, what: str) -> None:
+    def on_read(self, x: Value | None, what: str) -> None:
         """Note the look."""
         self.what = f"it asks for .{what}"
 
-    def made(self, x: Value) -> None:
+    def on_result(self, x: Value) -> None:
         """Note nothing."""
 
-    def failed(self, operation: Operation, xs: Sequence[float]) -> float | None:
+    def on_failure(self, operation: Operation, xs: Sequence[float]) -> float | None:
         """Let the operation raise."""
 
-    def detached(self, x: Value) -> Value:
+    def on_detach(self, x: Value) -> Value:
         """Return a leaf, as without a watcher."""
         return Value(x._data)
 

@@ -111,8 +111,8 @@ def copy_node(node: NodeT) -> NodeT:
 
 def _carried(node: NodeT) -> NodeT:
     """Return a node with the same number that passes its gradient on to the node."""
-    if tracing._watched:
-        tracing.looked_at(node, "copy")
+    if tracing._tracers:
+        tracing.report_read(node, "copy")
     twin: NodeT = IDENTITY(node)
     return twin
 
@@ -230,8 +230,8 @@ def _extra(node: Node) -> dict[str, Any] | None:
 
 
 def _refuse_what_cannot_be_copied(node: Node, done: str) -> None:
-    if tracing._watched:
-        tracing.looked_at(node, "copy")
+    if tracing._tracers:
+        tracing.report_read(node, "copy")
     if node._closure is not None:
         raise TypeError(
             f"a node built by hand ({node._op or 'without an _op'}) cannot be {done}: its _backward refers to the "

@@ -35,9 +35,9 @@ class _Recording:
             raise TypeError(f"{name}: expected no arguments; write @{name}() above a function, with parentheses")
 
     def __enter__(self) -> None:
-        watcher = tracing.current()
-        if watcher is not None and not self._flag:
-            watcher.looked_at(None, "no_grad")  # inside of which numbers lose their history
+        tracer = tracing.current()
+        if tracer is not None and not self._flag:
+            tracer.on_read(None, "no_grad")  # inside of which numbers lose their history
         if not _switched:
             _switched.append(True)
         _outer.set((*_outer.get(), _recording.get()))

@@ -93,7 +93,7 @@ class Operation:
         try:
             result = self.value(*xs)
         except (ValueError, ArithmeticError) as error:
-            instead = tracing.failed(self, xs)
+            instead = tracing.report_failure(self, xs)
             if instead is None:
                 raise self._explained(error, operands or xs) from None
             return instead

@@ -135,15 +135,15 @@ class Operators(ShownInNotebooks):
 
     def _told(self, symbol: str, other: Number, outcome: bool) -> bool:
         """Return the outcome of a comparison, of which whoever watches is told."""
-        if tracing._watched:
-            tracing.compared(self, symbol, other, outcome)  # type: ignore[arg-type]
+        if tracing._tracers:
+            tracing.report_comparison(self, symbol, other, outcome)  # type: ignore[arg-type]
         return outcome
 
     # --- conversions, which would lose the gradient ---
 
     def __float__(self) -> NoReturn:
-        if tracing._watched:
-            tracing.looked_at(self, "float")  # type: ignore[arg-type]
+        if tracing._tracers:
+            tracing.report_read(self, "float")  # type: ignore[arg-type]
         raise TypeError(
             f"expected a plain number, got a {type(self).__name__}: a float has no gradient; for a function of math or "
             f"cmath use microgrud's own of that name, such as microgrud.exp, and {_NUMBER_ALONE}"
@@ -152,8 +152,8 @@ class Operators(ShownInNotebooks):
     __complex__ = __float__
 
     def __int__(self) -> NoReturn:
-        if tracing._watched:
-            tracing.looked_at(self, "int")  # type: ignore[arg-type]
+        if tracing._tracers:
+            tracing.report_read(self, "int")  # type: ignore[arg-type]
         raise TypeError(
             f"int: expected a plain number, got a {type(self).__name__}: an integer has no gradient; use "
             "microgrud.trunc, floor or round for a Value, and int(value.data) for the number alone"
@@ -173,8 +173,8 @@ class Operators(ShownInNotebooks):
             ) from None
 
     def __format__(self, spec: str) -> str:
-        if tracing._watched:
-            tracing.peeked(self, sys._getframe(1), "format")  # type: ignore[arg-type]
+        if tracing._tracers:
+            tracing.report_raw_read(self, sys._getframe(1), "format")  # type: ignore[arg-type]
         return format(self._data, spec) if spec else repr(self)
 
 

@@ -1,8 +1,8 @@
-"""Tracing hooks: `compile` watches a program while it records it.
+"""Tracing hooks: `compile` follows a program while it records it.
 
-A graph remembers operations, and not what the program decided by them. So that a recording knows its branches, every
-comparison, `bool()`, `.data` access and failed operation is reported to the watcher of the present thread or task, if
-there is one.
+A graph remembers operations, but not the decisions that the program based on their results. So that a recording knows
+its branches, every comparison, `bool()`, `.data` access and failed operation is reported to the tracer that is active
+in the present thread or task, if there is one.
 """
 
 from __future__ import annotations
@@ -17,111 +17,114 @@ from typing import Any, Protocol
 from .node import Node
 
 __all__ = [
-    "Watcher",
-    "compared",
+    "Tracer",
     "current",
-    "detached",
-    "failed",
-    "looked_at",
-    "made",
     "paused",
-    "peeked",
+    "report_comparison",
+    "report_detach",
+    "report_failure",
+    "report_raw_read",
+    "report_read",
+    "report_result",
     "reporting_to",
 ]
 
 
-class Watcher(Protocol):
-    """The object that a program's reads of numbers are reported to.
+class Tracer(Protocol):
+    """The receiver of the reports.
 
-    Each `x` is a Value; it is typed loosely, since `Value` stands in a file that imports this one.
+    Each `x` is a Value; it is typed loosely, since `value.py` imports this file.
     """
 
-    def compared(self, x: Any, symbol: str, y: Any, outcome: bool) -> None:
-        """Note that `x symbol y` was asked for, and what the answer was."""
+    def on_comparison(self, x: Any, symbol: str, y: Any, outcome: bool) -> None:
+        """Note that the program has compared `x symbol y`, with this outcome."""
 
-    def looked_at(self, x: Any, what: str) -> None:
-        """Note that the number itself was asked for, or refuse."""
+    def on_read(self, x: Any, what: str) -> None:
+        """Note that the program reads or writes a plain number of x, or raise an error that forbids it."""
 
-    def made(self, x: Any) -> None:
-        """Note a result of an operation that raises for some operands: the program may depend on its not raising."""
+    def on_result(self, x: Any) -> None:
+        """Note a result of an operation that raises for some operands: the program may catch the error."""
 
-    def failed(self, operation: Any, xs: Sequence[float]) -> float | None:
-        """Note that an operation raises, which the program may catch; return a number to go on with, or None."""
+    def on_failure(self, operation: Any, xs: Sequence[float]) -> float | None:
+        """Note that an operation is about to raise; return a number to continue with instead, or None to let it."""
 
-    def detached(self, x: Any) -> Any:
-        """Return what stands for the number of x without its history."""
-
-
-_watcher: ContextVar[Watcher | None] = ContextVar("microgrud_watcher", default=None)
-#: Non-empty while any watcher is active in any thread: looking at the context takes 30 ns an operation.
-_watched: list[Watcher] = []
+    def on_detach(self, x: Any) -> Any:
+        """Return the result of `x.detach()`."""
 
 
-def current() -> Watcher | None:
-    """Return the watcher of the present thread or task."""
-    return _watcher.get() if _watched else None
+_tracer: ContextVar[Tracer | None] = ContextVar("microgrud_tracer", default=None)
+#: The tracers that are active in any thread. Testing this list avoids a look-up of the context: 30 ns an operation.
+_tracers: list[Tracer] = []
+
+
+def current() -> Tracer | None:
+    """Return the tracer that is active in the present thread or task."""
+    return _tracer.get() if _tracers else None
 
 
 @contextmanager
 def paused() -> Iterator[None]:
     """Report nothing that happens in this thread or task inside the block."""
-    token = _watcher.set(None)
+    token = _tracer.set(None)
     try:
         yield
     finally:
-        _watcher.reset(token)
+        _tracer.reset(token)
 
 
 @contextmanager
-def reporting_to(watcher: Watcher) -> Iterator[None]:
-    """Report what happens in this thread or task inside the block to this watcher alone."""
-    _watched.append(watcher)
-    token = _watcher.set(watcher)
+def reporting_to(tracer: Tracer) -> Iterator[None]:
+    """Report everything that happens in this thread or task inside the block to this tracer alone."""
+    _tracers.append(tracer)
+    token = _tracer.set(tracer)
     try:
         yield
     finally:
-        _watcher.reset(token)
-        _watched.remove(watcher)
+        _tracer.reset(token)
+        _tracers.remove(tracer)
 
 
-def compared(x: Node, symbol: str, y: Any, outcome: bool) -> None:
-    """Tell the watcher, if there is one, of a comparison."""
-    watcher = _watcher.get()
-    if watcher is not None:
-        watcher.compared(x, symbol, y, bool(outcome))
+def report_comparison(x: Node, symbol: str, y: Any, outcome: bool) -> None:
+    """Report a comparison and its outcome."""
+    tracer = _tracer.get()
+    if tracer is not None:
+        tracer.on_comparison(x, symbol, y, bool(outcome))
 
 
-def looked_at(x: Node, what: str) -> None:
-    """Tell the watcher, if there is one, that somebody asks for a number."""
-    watcher = _watcher.get()
-    if watcher is not None:
-        watcher.looked_at(x, what)
+def report_read(x: Node, what: str) -> None:
+    """Report an access to a plain number of x, or an assignment to it; `what` names the attribute or conversion."""
+    tracer = _tracer.get()
+    if tracer is not None:
+        tracer.on_read(x, what)
 
 
-def detached(x: Node) -> Any:
-    """Return what the watcher, if there is one, has in place of `x.detach()`."""
-    watcher = _watcher.get()
-    return None if watcher is None else watcher.detached(x)
+def report_raw_read(x: Node, frame: FrameType | None = None, what: str = "_data") -> None:
+    """Report an access to `x._data`, or to the text of x, unless the package itself needs it, as for its messages.
 
-
-def peeked(x: Node, frame: FrameType | None = None, what: str = "_data") -> None:
-    """Report an access to the raw number of x, or its text, by code outside the package; `frame` is that of the access.
-
-    The package itself writes Values into the messages of its errors.
+    Args:
+        x: a Value.
+        frame: the frame that the access comes from; that of the caller by default.
+        what: as in `report_read`.
     """
     frame = frame or sys._getframe(1)
     if not frame.f_globals.get("__name__", "").startswith("microgrud."):
-        looked_at(x, what)
+        report_read(x, what)
 
 
-def made(x: Node) -> None:
+def report_result(x: Node) -> None:
     """Report the result of an operation that raises for some operands."""
-    watcher = _watcher.get()
-    if watcher is not None:
-        watcher.made(x)
+    tracer = _tracer.get()
+    if tracer is not None:
+        tracer.on_result(x)
 
 
-def failed(operation: Any, xs: Sequence[float]) -> float | None:
-    """Report that an operation raises an error; return the number to go on with in its place, if there is to be one."""
-    watcher = current()
-    return None if watcher is None else watcher.failed(operation, xs)
+def report_failure(operation: Any, xs: Sequence[float]) -> float | None:
+    """Report an operation that is about to raise; return the tracer's number to continue with, or None to raise."""
+    tracer = current()
+    return None if tracer is None else tracer.on_failure(operation, xs)
+
+
+def report_detach(x: Node) -> Any:
+    """Return the tracer's result of `x.detach()`, or None without a tracer."""
+    tracer = _tracer.get()
+    return None if tracer is None else tracer.on_detach(x)

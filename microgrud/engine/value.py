@@ -1,17 +1,17 @@
-"""The engine: a node class that records how each number was made, and a backward pass that applies the chain rule.
+"""The engine: a node class that records how each number was computed, and a backward pass: the chain rule.
 
 Every operation on a `Value` makes a new Value that remembers its operands. The result of a program is thus the root
 of a graph whose leaves are the inputs. `backward()` visits that graph from the root to the leaves, each node after
-everything that was computed from it, and hands each operand its share of the gradient:
+everything that was computed from it, and adds to the gradient of each operand:
 
-    operand.grad  +=  node.grad * (local derivative of node by operand)
+    operand.grad  +=  node.grad * (local derivative of the node with respect to the operand)
 
 That line is backpropagation; it stands in `Value._pass_on`. The rest of this file is bookkeeping around it.
 
-An operation is a rule for its value and one for each local derivative, its `partials` (`operation.py`); `ops.py` holds
-all of them. `x * y` reaches `Value._record` through `operators.py`, and `x.tanh()` through
-`methods.py`: one line for each, and nothing else. Names that begin with an underscore and are not explained here,
-`_prev`, `_op`, `_children` and `_backward`, are those of micrograd, whose programs run unchanged.
+An operation has a rule for its value and one for each local derivative, its `partials` (`operation.py`); `ops.py` is
+the table of all operations. `x * y` reaches `Value._record` through one line of `operators.py`, and `x.tanh()` through
+one line of `methods.py`. The names `_prev`, `_op`, `_children` and `_backward` are those of micrograd, whose programs
+run unchanged.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ from .operators import Operators
 class Value(Operators, OperationMethods):
     """One number in a computation graph, and the gradient of a later result with respect to it.
 
-    In arithmetic and comparisons, `==` included, it behaves as its number does. Its hash is that of the node: a set or
-    a dict tells nodes apart that hold the same number, and finds no Value among plain numbers; `is` asks whether two
-    names are one node. (A list is searched by `==`: `x in [y]` asks for equal numbers.)
+    In arithmetic and comparisons, `==` included, a Value behaves as its number does. Its hash is that of the node: a
+    set or a dict keeps nodes apart that hold equal numbers, and finds no Value among plain numbers. `x is y` compares
+    nodes. (A list is searched with `==`: `x in [y]` compares numbers.)
 
-    Attributes of one's own take a subclass, `class Value(microgrud.Value): pass`. Inherited operators and methods give
-    plain Values, and `-`, `/` and `sum` do not ask the `__add__` and `__mul__` of a subclass that overrides them.
+    To add attributes, derive a class: `class Value(microgrud.Value): pass`. Inherited operators and methods return
+    plain Values, and `-`, `/` and `sum` do not call the `__add__` and `__mul__` that a subclass overrides.
 
     Args:
-        data: the number; anything with `__float__` or `__index__` that is one real number.
-        _children: the parents of a node built by hand, which then gets its `_backward` by assignment, if it has no
-            local gradients. One with neither raises when it should pass a gradient on.
-        _op: the short name of the operation that a node built by hand stands for; or its local gradients.
+        data: the number: one real number of any type with `__float__` or `__index__`.
+        _children: the parents of a node that is built by hand, by this call instead of an operation. Such a node needs
+            `local_grads`, or a `_backward` that is assigned to it later; without both it cannot pass a gradient on.
+        _op: a short name for the operation that a node built by hand stands for; or its local gradients.
         label: a name to show in drawings and error messages.
         children: another name of `_children`, as in microgpt.
-        local_grads: the derivatives by the children, one for each: numbers, or Values for derivatives of higher order.
+        local_grads: the derivative of `data` with respect to each child: numbers, or Values for higher derivatives.
 
     Raises:
-        TypeError: if `data` is not one real number, a child is not a Value, or `_op` neither a string nor local
-            gradients.
-        ValueError: if there is not one local gradient for each child.
+        TypeError: if `data` is not one real number, if a child is not a Value, or if `_op` is neither a string nor
+            local gradients.
+        ValueError: if the number of local gradients differs from the number of children.
 
     >>> x, y = Value(2.0), Value(3.0)
     >>> z = x * y + x
@@ -61,14 +61,14 @@ class Value(Operators, OperationMethods):
     Value(data=4.0, grad=0.0)
     """
 
-    __module__ = __package__  # where users import it from, and what pickles name
+    __module__ = __package__  # the module that users import it from, and that pickles name
     __slots__ = ("__weakref__", "_closure", "_grad", "_number", "_operands", "_operation", "label")
 
     _number: float
     _grad: float
-    _operands: tuple[Value | float, ...]  # parents, and the plain numbers that stood beside them
-    _operation: Operation | str  # a string for nodes built by hand
-    _closure: Callable[[], None] | None  # what a node built by hand does in the backward pass
+    _operands: tuple[Value | float, ...]  # the parents, and the plain numbers among the operands
+    _operation: Operation | str  # a string, the `_op`, for a leaf or a node built by hand
+    _closure: Callable[[], None] | None  # the `_backward` that was assigned to a node built by hand
 
     def __init__(
         self,
@@ -98,9 +98,9 @@ class Value(Operators, OperationMethods):
 
     @staticmethod
     def _record(operation: Operation, *operands: Number) -> Value:
-        """Compute the result of an operation, and make it a node that remembers its operands."""
+        """Compute the result of an operation, and return it as a node that remembers its operands."""
         xs: list[Any] = [x if type(x) is float else x._number if isinstance(x, Value) else None for x in operands]
-        if None in xs:  # integers, NumPy scalars, ... and what is no number at all: made floats, or refused
+        if None in xs:  # an operand is an integer, a NumPy scalar, ...: convert it to a float, or raise
             operands = tuple([x if isinstance(x, Value) else as_float(x, operation.name) for x in operands])
             return Value._record(operation, *operands)
         node = Value.__new__(Value)
@@ -110,10 +110,10 @@ class Value(Operators, OperationMethods):
         node._operands = operands
         node._closure = None
         node.label = ""
-        if node._number - node._number != 0.0:  # true for inf and NaN alone
+        if node._number - node._number != 0.0:  # only for infinity and NaN
             anomaly.check_forward(node)
-        if tracing._watched and not operation.total:
-            tracing.made(node)
+        if tracing._tracers and not operation.total:
+            tracing.report_result(node)
         if not is_recording():
             node._operation, node._operands = "", ()
         return node
@@ -121,45 +121,45 @@ class Value(Operators, OperationMethods):
     @property
     def data(self) -> float:
         """The number."""
-        if tracing._watched:
-            tracing.looked_at(self, "data")
+        if tracing._tracers:
+            tracing.report_read(self, "data")
         return self._number
 
     @data.setter
     def data(self, number: Any) -> None:
-        if tracing._watched:
-            tracing.looked_at(self, "data =")
+        if tracing._tracers:
+            tracing.report_read(self, "data =")
         self._number = as_float(number, "data")
 
     @property
     def _data(self) -> float:
-        """The number, for the package's own use."""
-        if tracing._watched:
-            tracing.peeked(self, sys._getframe(1))
+        """The number, as read by code inside the package."""
+        if tracing._tracers:
+            tracing.report_raw_read(self, sys._getframe(1))
         return self._number
 
     @_data.setter
     def _data(self, number: float) -> None:
-        if tracing._watched:
-            tracing.peeked(self, sys._getframe(1))
+        if tracing._tracers:
+            tracing.report_raw_read(self, sys._getframe(1))
         self._number = number
 
     @property
     def grad(self) -> float:
-        """The derivative of the root of the last backward pass by this node; on a leaf it adds up over passes."""
-        if tracing._watched:
-            tracing.looked_at(self, "grad")
+        """The derivative of the root of the last backward pass with respect to this node; a leaf sums over passes."""
+        if tracing._tracers:
+            tracing.report_read(self, "grad")
         return self._grad
 
     @grad.setter
     def grad(self, number: Any) -> None:
-        if tracing._watched:
-            tracing.looked_at(self, "grad =")
+        if tracing._tracers:
+            tracing.report_read(self, "grad =")
         self._grad = as_float(number, "grad")
 
     @property
     def is_leaf(self) -> bool:
-        """Whether the node has no operands on record: made by the user, by `detach()`, or inside `no_grad()`."""
+        """True if no operands are on record: the user made the node, or `detach()`, or an operation in `no_grad()`."""
         return not self._operands
 
     @property
@@ -178,28 +178,27 @@ class Value(Operators, OperationMethods):
 
     def detach(self) -> Value:
         """Return a leaf with the same number and label, through which no gradient flows."""
-        instead = tracing.detached(self) if tracing._watched else None
-        return Value(self._number, label=self.label) if instead is None else instead
+        traced = tracing.report_detach(self) if tracing._tracers else None
+        return Value(self._number, label=self.label) if traced is None else traced
 
     # --- the backward pass ---------------------------------------------------------------------------------------
 
     def backward(self) -> None:
-        """Compute the derivative of this node by every node it depends on, into their `grad`.
+        """Compute the derivative of this node with respect to every node it depends on, and store it in their `grad`.
 
-        Leaves add the new derivative to what their `grad` held (`zero_grad()` clears it before the next step); the
-        nodes in between hold that of this pass, whatever they held before, so that a second pass counts nothing twice.
-        Takes time linear in the number of operands. If a rule raises, or Ctrl-C ends the pass, the leaves keep the
-        gradients they had.
+        A leaf adds the new derivative to its `grad` (`zero_grad()` clears it before the next step). The nodes in
+        between replace theirs, so that a second pass counts nothing twice. The pass takes time linear in the number of
+        operands. If a rule raises, or Ctrl-C ends the pass, the leaves keep the gradients that they had before.
         """
         order = topological_order(self)
-        before = [(node, node._grad) for node in order if not node._operands]  # the leaves, with what they hold so far
+        before = [(node, node._grad) for node in order if not node._operands]  # the leaves, with their gradients so far
         checking = anomaly.is_detecting()
         try:
             for node in order:
                 node._grad = 0.0
-            self._grad = 1.0  # the derivative of a number by itself
+            self._grad = 1.0  # the derivative of a number with respect to itself
             for node in reversed(order):
-                if node._grad != 0.0:  # a zero adjoint passes nothing on, not even through an infinite slope
+                if node._grad != 0.0:  # a zero passes nothing on, not even through an infinite local derivative
                     pass_on = node._pass_on if node._closure is None else node._closure
                     if checking:
                         anomaly.pass_on_checked(node, pass_on)
@@ -215,26 +214,26 @@ class Value(Operators, OperationMethods):
     def _pass_on(self) -> None:
         """Add to each parent's grad this node's grad times the local derivative: the chain rule."""
         operation, operands = self._operation, self._operands
-        if isinstance(operation, str):  # a leaf, or a node built by hand without a rule
+        if isinstance(operation, str):  # a leaf, or a node built by hand without local gradients
             if operands and self._grad != 0.0:
                 raise by_hand.without_rule(self)
             return
-        out, adjoint = self._number, self._grad
+        out, grad = self._number, self._grad
         xs = [x._number if isinstance(x, Value) else x for x in operands]
         if callable(operation.partials):
             for x, slope in zip(operands, operation.partials(out, *xs)):
                 if isinstance(x, Value) and slope is not None:
-                    x._grad += adjoint * slope
+                    x._grad += grad * slope
         else:
             for x, partial in zip(operands, operation.partials):
                 if isinstance(x, Value):
                     slope = partial(out, *xs)
-                    if slope is not None:  # where it is, the result does not depend on x
-                        x._grad += adjoint * slope
+                    if slope is not None:  # None says that the result does not depend on x here
+                        x._grad += grad * slope
 
     @property
     def _backward(self) -> Callable[[], None]:
-        """What passes this node's grad on to its parents; assign a closure to a node built by hand."""
+        """The function that passes this node's grad on to its parents; assign one to a node built by hand."""
         return self._pass_on if self._closure is None else self._closure
 
     @_backward.setter
@@ -247,8 +246,8 @@ class Value(Operators, OperationMethods):
             node._grad = 0.0
 
     def __repr__(self) -> str:
-        if tracing._watched:
-            tracing.peeked(self, sys._getframe(1), "format")
+        if tracing._tracers:
+            tracing.report_raw_read(self, sys._getframe(1), "format")
         return f"{type(self).__name__}(data={self._number}, grad={self._grad})"
 
     def __copy__(self) -> Value:
@@ -264,10 +263,10 @@ class Value(Operators, OperationMethods):
 def topological_order(root: Value, known: Container[int] = ()) -> list[Value]:
     """Return every node that `root` depends on, each after its parents; `root` comes last.
 
-    Nodes whose `id` is in `known` are left out, with what they alone depend on.
+    Nodes whose `id` is in `known` are left out, together with the nodes that only they depend on.
 
-    A depth-first walk that keeps its own stack, so that the depth of the graph is bounded by memory alone. The order
-    is the same in every run: it follows the order of the operands.
+    The walk is depth-first and keeps its own stack, so that only memory limits the depth of the graph. It follows the
+    order of the operands, so that the result is the same in every run.
 
     >>> x = Value(2.0)
     >>> [node._op for node in topological_order(x * x + 1.0)]
@@ -291,6 +290,6 @@ def topological_order(root: Value, known: Container[int] = ()) -> list[Value]:
     return order
 
 
-if native.engine is not None:  # its twin in C, of the same name: this file stays the specification
+if native.engine is not None:  # the engine in C takes the place of both; this file is its specification
     topological_order = native.engine.adopt(Value, topological_order)
     Value = native.engine.Value  # type: ignore[misc]

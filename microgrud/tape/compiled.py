@@ -21,7 +21,7 @@ from ..common.display import ShownInNotebooks
 from ..common.numbers import as_sequence
 from ..engine import Value, tracing
 from ..engine.copying import _in_progress_anywhere as _transforms, is_differentiating
-from ..engine.tracing import _watched
+from ..engine.tracing import _tracers
 from ..engine.vectors import Vector, add_to_gradients
 from .absent import AbsentFunction, refuse_if_absent
 from .listing import listing
@@ -75,7 +75,7 @@ class Compiled(ShownInNotebooks):
         nodes of the graph, connected with the arguments and with the leaves that the function closes over.
         """
         recordings = self._recordings
-        inside = (_watched or _transforms) and _is_inside()
+        inside = (_tracers or _transforms) and _is_inside()
         if not inside and not kwargs:
             given, listed = recordings.as_arrays(args)
             found = recordings.replayed("values", given, listed=listed)
@@ -137,7 +137,7 @@ class Compiled(ShownInNotebooks):
             TypeError: if the result is not one number.
         """
         recordings = self._recordings
-        if (_watched or _transforms) and _is_inside():
+        if (_tracers or _transforms) and _is_inside():
             raise CompileError(
                 f".backward of {self!r} inside a transform or another compiled function: call it as a function, and "
                 "differentiate the result with microgrud.grad or another transform"
@@ -167,7 +167,7 @@ class Compiled(ShownInNotebooks):
         """
         recordings = self._recordings
         positions, single = positions_of(argnums, len(args), "value_and_grad"), not isinstance(argnums, (tuple, list))
-        inside = (_watched or _transforms) and _is_inside()
+        inside = (_tracers or _transforms) and _is_inside()
         if not kwargs and not inside:
             found = recordings.replayed("gradients", args, positions, None)
             if found is not None:

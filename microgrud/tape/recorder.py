@@ -100,14 +100,14 @@ class _Recorder:
         self.refusal: CompileError | None = None
         self.fallible: list[Value] = []  # results of operations that raise for some operands
 
-    def compared(self, x: Value, symbol: str, y: Any, outcome: bool) -> None:
+    def on_comparison(self, x: Value, symbol: str, y: Any, outcome: bool) -> None:
         try:
             bound = y if isinstance(y, Value) else float(y)
         except OverflowError:  # an integer beyond all floats compares as infinity does
             bound = math.inf if y > 0 else -math.inf
         self.guards.append(Guard(x, symbol, bound, outcome))
 
-    def looked_at(self, x: Value | None, what: str) -> None:
+    def on_read(self, x: Value | None, what: str) -> None:
         try:
             self.refuse(x, what)
         except CompileError as error:
@@ -141,10 +141,10 @@ class _Recorder:
             "Value as it is, x.detach() for one without a gradient, or compute the number before the call"
         )
 
-    def made(self, x: Value) -> None:
+    def on_result(self, x: Value) -> None:
         self.fallible.append(x)
 
-    def failed(self, operation: Operation, xs: Sequence[float]) -> float | None:
+    def on_failure(self, operation: Operation, xs: Sequence[float]) -> float | None:
         if self.instead is not None:
             return self.instead(operation, xs)
         self.failures += 1
@@ -163,7 +163,7 @@ class _Recorder:
         unused = [x for x, count in zip(self.fallible, references) if count == references[-1]]
         self.guards += [Guard(x, "==", x, x._data == x._data) for x in unused[:-1]]
 
-    def detached(self, x: Value) -> Value:
+    def on_detach(self, x: Value) -> Value:
         return Value._record(DETACH, x)
 
     def seen(self, place: int, number: int) -> None:
@@ -192,14 +192,8 @@ def record(
     inputs = [Value(x._data if isinstance(x, Value) else x) for x in numbers]
     wrapped = [IntegerArgument(k, place, recorder.seen) for place, k in enumerate(integers)]
     args, kwargs = arguments.rebuild(inputs, wrapped)
-    token = tracing._watcher.set(recorder)
-    tracing._watched.append(recorder)
-    try:
-        with enable_grad():
-            result = f(*args, **kwargs)
-    finally:
-        tracing._watched.remove(recorder)
-        tracing._watcher.reset(token)
+    with tracing.reporting_to(recorder), enable_grad():
+        result = f(*args, **kwargs)
     if recorder.refusal is not None:
         raise recorder.refusal
     if recorder.failures:

@@ -99,13 +99,14 @@ PyObject *value_absolute(PyObject *self)
     return unary_operator(OP_ABS, self);
 }
 
-/* Report a comparison and its answer to the watcher. Return the answer, or NULL on error. */
+/* Report a comparison and its answer to the tracer. Return the answer, or NULL on error. */
 static PyObject *report_comparison(State *state, PyObject *self, int comparison, PyObject *other, PyObject *answer)
 {
     static const char *const symbols[] = {[Py_LT] = "<",  [Py_LE] = "<=", [Py_EQ] = "==",
                                           [Py_NE] = "!=", [Py_GT] = ">",  [Py_GE] = ">="};
     if (answer != NULL && answer != Py_NotImplemented) {
-        PyObject *done = PyObject_CallFunction(state->compared, "OsOO", self, symbols[comparison], other, answer);
+        PyObject *done =
+            PyObject_CallFunction(state->report_comparison, "OsOO", self, symbols[comparison], other, answer);
         if (done == NULL) {
             Py_CLEAR(answer);
         }
@@ -118,7 +119,7 @@ int value_bool(PyObject *self)
 {
     int answer = as_node(self)->data != 0.0;
     State *state = state_of(self);
-    if (is_watched(state)) {
+    if (is_traced(state)) {
         PyObject *zero = PyFloat_FromDouble(0.0);
         PyObject *reported = zero == NULL ? NULL : report_comparison(state, self, Py_NE, zero, PyBool_FromLong(answer));
         Py_XDECREF(zero);
@@ -171,7 +172,7 @@ PyObject *value_compare(PyObject *self, PyObject *other, int comparison)
         }
     }
     PyObject *answer = compare_numbers(self, other, comparison);
-    return is_watched(state) ? report_comparison(state, self, comparison, other, answer) : answer;
+    return is_traced(state) ? report_comparison(state, self, comparison, other, answer) : answer;
 }
 
 Py_hash_t value_hash(PyObject *self)

@@ -51,10 +51,10 @@ static int set_number(PyObject *self, double *field, PyObject *number, void *clo
 int report_peek(PyObject *self, const char *what)
 {
     State *state = state_of(self);
-    if (!is_watched(state)) {
+    if (!is_traced(state)) {
         return 0;
     }
-    PyObject *done = PyObject_CallFunction(state->peeked, "OOs", self, Py_None, what);
+    PyObject *done = PyObject_CallFunction(state->report_raw_read, "OOs", self, Py_None, what);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }
@@ -69,14 +69,14 @@ static int set_raw_data(PyObject *self, PyObject *number, void *closure)
     return report_peek(self, "_data") < 0 ? -1 : set_number(self, &as_node(self)->data, number, closure);
 }
 
-/* Report the use of an attribute to the watcher. Return -1 if that is refused. */
+/* Report the use of an attribute to the tracer. Return -1 if that is refused. */
 static int report_access(PyObject *self, const char *what)
 {
     State *state = state_of(self);
-    if (!is_watched(state)) {
+    if (!is_traced(state)) {
         return 0;
     }
-    PyObject *done = PyObject_CallFunction(state->looked_at, "Os", self, what);
+    PyObject *done = PyObject_CallFunction(state->report_read, "Os", self, what);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }
@@ -373,19 +373,21 @@ int value_setattro(PyObject *self, PyObject *name, PyObject *object)
 PyGetSetDef value_getset[] = {
     {"data", get_data, set_data, "The number.", "data"},
     {"grad", get_grad, set_grad,
-     "The derivative of the root of the last backward pass by this node; on a leaf it adds up over passes.", "grad"},
-    {"_data", get_number, set_raw_data, "The number, for the package's own use.", "_data"},
+     "The derivative of the root of the last backward pass with respect to this node; a leaf sums over passes.",
+     "grad"},
+    {"_data", get_number, set_raw_data, "The number, as read by code inside the package.", "_data"},
     {"_number", get_number, set_raw_data, NULL, "_number"}, /* a slot in Python */
     {"_grad", get_derivative, set_derivative, NULL, "_grad"},
     {"label", get_label, set_label, NULL, "label"},
     {"is_leaf", get_is_leaf, set_through_twin,
-     "Whether the node has no operands on record: made by the user, by `detach()`, or inside `no_grad()`.", "is_leaf"},
+     "True if no operands are on record: the user made the node, or `detach()`, or an operation in `no_grad()`.",
+     "is_leaf"},
     {"_prev", get_parents, set_through_twin, "The parents in order, one entry per use: `(a, a)` for `a * a`.", "_prev"},
     {"_op", get_op, set_through_twin, "The short name of the operation that made the node, empty for a leaf.", "_op"},
     {"_operands", get_operands, set_operands, NULL, "_operands"},
     {"_operation", get_operation, set_operation, NULL, "_operation"},
     {"_closure", get_closure, set_closure, NULL, "_closure"},
     {"_backward", get_backward, set_backward,
-     "What passes this node's grad on to its parents; assign a closure to a node built by hand.", "_backward"},
+     "The function that passes this node's grad on to its parents; assign one to a node built by hand.", "_backward"},
     {NULL, NULL, NULL, NULL, NULL},
 };

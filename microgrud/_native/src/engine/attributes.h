@@ -6,7 +6,7 @@
 
 /* --- attributes.c --- */
 
-/* Report a use of the number, or of its text, by other code to the watcher. Return -1 if that is refused. */
+/* Report a use of the number, or of its text, by other code to the tracer. Return -1 if that is refused. */
 INTERNAL int report_peek(PyObject *self, const char *what);
 INTERNAL PyObject *get_data(PyObject *self, void *Py_UNUSED(closure));
 INTERNAL PyObject *get_derivative(PyObject *self, void *Py_UNUSED(closure));

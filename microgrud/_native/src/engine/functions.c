@@ -112,7 +112,7 @@ static PyObject *apply(PyObject *self, PyObject *const *operands, size_t count, 
         return recording < 0 ? NULL : (PyObject *)new_node(state, data);
     }
     PyObject *node = (PyObject *)node_with(state, NULL, op, data, operands, count);
-    return recording == WATCHED ? report_result(state, op, node) : node;
+    return recording == TRACED ? report_result(state, op, node) : node;
 }
 
 static PyObject *call_ternary(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)

@@ -76,11 +76,11 @@ typedef struct Page Page; /* memory for nodes: pages.h */
     X(check_forward, "microgrud.engine.anomaly", "check_forward")                                                      \
     X(watching, "microgrud.engine.anomaly", "is_detecting")                                                            \
     X(pass_on_checked, "microgrud.engine.anomaly", "pass_on_checked")                                                  \
-    X(compared, "microgrud.engine.tracing", "compared")                                                                \
-    X(looked_at, "microgrud.engine.tracing", "looked_at")                                                              \
-    X(detached, "microgrud.engine.tracing", "detached")                                                                \
-    X(peeked, "microgrud.engine.tracing", "peeked")                                                                    \
-    X(made, "microgrud.engine.tracing", "made")                                                                        \
+    X(report_comparison, "microgrud.engine.tracing", "report_comparison")                                              \
+    X(report_read, "microgrud.engine.tracing", "report_read")                                                          \
+    X(report_detach, "microgrud.engine.tracing", "report_detach")                                                      \
+    X(report_raw_read, "microgrud.engine.tracing", "report_raw_read")                                                  \
+    X(report_result, "microgrud.engine.tracing", "report_result")                                                      \
     X(copy_node, "microgrud.engine.copying", "copy_node")                                                              \
     X(deepcopy_graph, "microgrud.engine.copying", "deepcopy_graph")                                                    \
     X(reduce_graph, "microgrud.engine.copying", "reduce_graph")
@@ -93,7 +93,7 @@ typedef struct {
     PyObject *indices;              /* from an Operation of the table to its Op, as an int */
     PyObject *empty;                /* "" */
     PyObject *switched;             /* list of grad_mode.py; empty until recording is switched */
-    PyObject *watched;              /* list of tracing.py; empty unless a watcher is active */
+    PyObject *tracers;              /* list of tracing.py; empty unless a tracer is active */
     PyObject *pass_on_name, *record_name;   /* "_pass_on" and "_record" */
     PyObject *twin, *topological_order;     /* the Python class, and the function in C */
 #define FIELD(field, module, name) PyObject *field;
@@ -187,9 +187,9 @@ static inline State *state_of_module(PyObject *module)
     return PyModule_GetState(module);
 }
 
-static inline bool is_watched(const State *state)
+static inline bool is_traced(const State *state)
 {
-    return PyList_GET_SIZE(state->watched) != 0;
+    return PyList_GET_SIZE(state->tracers) != 0;
 }
 
 /* Grow an array to twice its size. Return -1, without an exception, if there is no memory. */

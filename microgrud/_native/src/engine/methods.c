@@ -52,8 +52,8 @@ static PyObject *value_item(PyObject *self)
 static PyObject *value_detach(PyObject *self)
 {
     State *state = state_of(self);
-    if (is_watched(state)) {
-        PyObject *instead = PyObject_CallOneArg(state->detached, self);
+    if (is_traced(state)) {
+        PyObject *instead = PyObject_CallOneArg(state->report_detach, self);
         if (instead != Py_None) {
             return instead;
         }
@@ -115,14 +115,13 @@ PyMethodDef value_methods[] = {
 #undef METHOD
     {"_record", (PyCFunction)(void (*)(void))value_record, METH_FASTCALL | METH_CLASS,
      "_record($type, operation, /, *operands)\n--\n\n"
-     "Compute the result of an operation, and make it a node that remembers its operands."},
+     "Compute the result of an operation, and return it as a node that remembers its operands."},
     {"backward", (PyCFunction)(void (*)(void))value_method_backward, METH_FASTCALL | METH_KEYWORDS,
      "backward($self)\n--\n\n"
-     "Compute the derivative of this node by every node it depends on, into their `grad`.\n\n"
-     "Leaves add the new derivative to what their `grad` held (`zero_grad()` clears it before the next step); the\n"
-     "nodes in between hold that of this pass, whatever they held before, so that a second pass counts nothing twice.\n"
-     "Takes time linear in the number of operands. If a rule raises, or Ctrl-C ends the pass, the leaves keep the\n"
-     "gradients they had."},
+     "Compute the derivative of this node with respect to every node it depends on, and store it in their `grad`.\n\n"
+     "A leaf adds the new derivative to its `grad` (`zero_grad()` clears it before the next step). The nodes in\n"
+     "between replace theirs, so that a second pass counts nothing twice. The pass takes time linear in the number of\n"
+     "operands. If a rule raises, or Ctrl-C ends the pass, the leaves keep the gradients that they had before."},
     {"zero_grad", (PyCFunction)(void (*)(void))value_method_zero_grad, METH_FASTCALL | METH_KEYWORDS,
      "zero_grad($self)\n--\n\nSet the grad of this node and of everything it depends on to zero."},
     {"_pass_on", (PyCFunction)(void (*)(void))value_method__pass_on, METH_FASTCALL | METH_KEYWORDS,

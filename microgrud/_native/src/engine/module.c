@@ -302,7 +302,7 @@ static int collector_header_fits(const State *state)
     X(indices)                                                                                                         \
     X(empty)                                                                                                           \
     X(switched)                                                                                                        \
-    X(watched)                                                                                                         \
+    X(tracers)                                                                                                         \
     X(pass_on_name)                                                                                                    \
     X(record_name)                                                                                                     \
     X(twin)                                                                                                            \
@@ -335,13 +335,13 @@ static int execute(PyObject *module)
     if (state->switched == NULL) {
         return -1;
     }
-    state->watched = import_from("microgrud.engine.tracing", "_watched");
-    if (state->watched == NULL) {
+    state->tracers = import_from("microgrud.engine.tracing", "_tracers");
+    if (state->tracers == NULL) {
         return -1;
     }
-    if (!PyList_CheckExact(state->switched) || !PyList_CheckExact(state->watched)) {
+    if (!PyList_CheckExact(state->switched) || !PyList_CheckExact(state->tracers)) {
         PyErr_SetString(PyExc_TypeError,
-                        "microgrud.engine.grad_mode._switched and microgrud.engine.tracing._watched: expected lists");
+                        "microgrud.engine.grad_mode._switched and microgrud.engine.tracing._tracers: expected lists");
         return -1;
     }
     if (bind_operations(state) < 0 || make_types(module, state) < 0) {

@@ -574,7 +574,7 @@ PyObject *clear_gradients(PyObject *module, PyObject *parameters)
     int status = zero == NULL ? -1 : 0;
     for (Py_ssize_t k = 0; status == 0 && k < PyList_GET_SIZE(sequence); k++) {
         PyObject *parameter = PyList_GET_ITEM(sequence, k);
-        if (is_plain_value(parameter) && !is_watched(state)) {
+        if (is_plain_value(parameter) && !is_traced(state)) {
             as_node(parameter)->grad = 0.0;
             continue;
         }

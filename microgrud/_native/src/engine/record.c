@@ -16,7 +16,7 @@ PyObject *report_result(const State *state, Op op, PyObject *node)
         is_total = answer;
     }
     if (node != NULL && !is_total) {
-        PyObject *done = PyObject_CallOneArg(state->made, node);
+        PyObject *done = PyObject_CallOneArg(state->report_result, node);
         if (done == NULL) {
             Py_DECREF(node);
             return NULL;
@@ -78,7 +78,7 @@ static PyObject *finished(State *state, Node *node)
     }
     int recording = is_recording(state);
     if (recording > 0) {
-        return recording == WATCHED ? report_result(state, (Op)node->op, (PyObject *)node) : (PyObject *)node;
+        return recording == TRACED ? report_result(state, (Op)node->op, (PyObject *)node) : (PyObject *)node;
     }
     Node *leaf = recording < 0 ? NULL : new_node(state, node->data);
     Py_DECREF(node);

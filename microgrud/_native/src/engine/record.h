@@ -8,9 +8,9 @@
 
 #include "engine/node.h"
 
-enum { WATCHED = 2 };
+enum { TRACED = 2 };
 
-/* Return 1 by default and inside enable_grad, 0 inside no_grad, -1 on error, and WATCHED instead of 1 while a watcher
+/* Return 1 by default and inside enable_grad, 0 inside no_grad, -1 on error, and TRACED instead of 1 while a tracer
  * is active (which always enables recording, so that `switched` is not empty). */
 ALWAYS_INLINE int is_recording(const State *state)
 {
@@ -23,12 +23,12 @@ ALWAYS_INLINE int is_recording(const State *state)
     }
     int recording = flag == Py_True;
     Py_XDECREF(flag);
-    return recording && PyList_GET_SIZE(state->watched) != 0 ? WATCHED : recording;
+    return recording && PyList_GET_SIZE(state->tracers) != 0 ? TRACED : recording;
 }
 
 /* --- record.c --- */
 
-/* Report the result of an operation to the watcher if the operation raises for some operands. Return it, or NULL on
+/* Report the result of an operation to the tracer if the operation raises for some operands. Return it, or NULL on
  * error. */
 INTERNAL PyObject *report_result(const State *state, Op op, PyObject *node);
 /* Compute the value of Values and floats by the kernel. Return -1 if there is no memory. */
@@ -88,7 +88,7 @@ ALWAYS_INLINE PyObject *record_unary(State *state, Op op, double data, Node *ope
             collect(node);
         }
     }
-    return recording == WATCHED ? report_result(state, op, (PyObject *)node) : (PyObject *)node;
+    return recording == TRACED ? report_result(state, op, (PyObject *)node) : (PyObject *)node;
 }
 
 /* The same for a binary operation. An operand is a node, or, where that is NULL, the number. */
@@ -123,7 +123,7 @@ ALWAYS_INLINE PyObject *record_binary(State *state, Op op, double data, Node *fi
             collect(node);
         }
     }
-    return recording == WATCHED ? report_result(state, op, (PyObject *)node) : (PyObject *)node;
+    return recording == TRACED ? report_result(state, op, (PyObject *)node) : (PyObject *)node;
 }
 
 #endif
