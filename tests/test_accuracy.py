@@ -68,7 +68,7 @@ def test_value_and_derivatives_are_within_four_ulp_of_the_truth(name: str) -> No
             if error >= worst.get(i, (0.0,))[0]:
                 worst[i] = (error, xs, computed)
     for i, (error, xs, computed) in sorted(worst.items()):
-        what = "value" if i < 0 else f"derivative by operand {i + 1}"
+        what = "value" if i < 0 else f"derivative with respect to operand {i + 1}"
         print(f"{name:12} {what:24} worst {error:6.2f} ulp at {xs} ({computed!r})")
     assert max(error for error, *_ in worst.values()) <= BOUND
 

@@ -490,5 +490,5 @@ def test_no_grad_keeps_no_children_of_a_node_with_local_gradients() -> None:
     ],
 )
 def test_local_gradients_come_in_an_order(children: Any, local_grads: Any, what: str) -> None:
-    with pytest.raises(TypeError, match=f"Value: {what}: expected a list or a tuple, whose order tells which is whose"):
+    with pytest.raises(TypeError, match=f"Value: {what}: expected a list or a tuple, since the order counts"):
         Value(3.0, children, local_grads)

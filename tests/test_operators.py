@@ -92,19 +92,19 @@ def test_rounding_is_pythons(x: float, digits: int) -> None:
 @pytest.mark.parametrize(
     ("convert", "instead"),
     [
-        (int, "use microgrud.trunc, floor or round for a Value, and int(value.data) for the number alone"),
-        (float, "for the number alone the Value's .data"),
-        (complex, "for the number alone the Value's .data"),
-        (math.exp, "use microgrud's own of that name, such as microgrud.exp"),
-        (cmath.exp, "use microgrud's own of that name, such as microgrud.exp"),
+        (int, "use microgrud.trunc, floor or round for a Value, and int(value.data) for the plain number"),
+        (float, "use .data for the plain number"),
+        (complex, "use .data for the plain number"),
+        (math.exp, "use microgrud's function of the same name, such as microgrud.exp"),
+        (cmath.exp, "use microgrud's function of the same name, such as microgrud.exp"),
         (
             np.isnan,
-            "numpy.isnan of a Value: .*use microgrud's function of that name if there is one, and for the number",
+            "numpy.isnan of a Value: .*use microgrud's function of that name if there is one; use .data",
         ),
-        (np.logaddexp2.reduce, "numpy.logaddexp2 of a Value: .*for the number alone the Value's .data"),
-        (lambda x: np.asarray([x], dtype=float), "for the number alone the Value's .data"),
+        (np.logaddexp2.reduce, "numpy.logaddexp2 of a Value: .*use .data for the plain number"),
+        (lambda x: np.asarray([x], dtype=float), "use .data for the plain number"),
         ("{:d}".format, "Unknown format code"),
-        ("%.2f".__mod__, "for the number alone the Value's .data"),
+        ("%.2f".__mod__, "use .data for the plain number"),
         (range, "cannot be interpreted as an integer"),
     ],
 )

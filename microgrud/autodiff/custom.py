@@ -65,7 +65,8 @@ def custom_op(
             what = "value" if i == 0 else f"partials[{i - 1}]"
             raise TypeError(f"custom_op {name!r}: expected a function as {what}, got {type(function).__name__}")
     checked = tuple(
-        _CheckedRule(rule, f"the derivative of {name} by operand {i + 1}", len(rules)) for i, rule in enumerate(rules)
+        _CheckedRule(rule, f"the derivative of {name} with respect to operand {i + 1}", len(rules))
+        for i, rule in enumerate(rules)
     )
     return Operation(name, symbol or name, len(rules), value, checked, definition, (Interval(),) * len(rules))
 

@@ -34,7 +34,7 @@ def reached_outside(outputs: list[Value], inputs: list[Value]) -> Value | None:
 
 
 def keeps_results(ends: list[Value], inputs: list[Value]) -> bool:
-    """Tell whether a node that depends on an input is held by more than its graph: a function has kept it.
+    """Return whether a node that depends on an input is held by more than its graph: a function has kept it.
 
     Args:
         ends: the inputs and results, once for each reference that the caller holds beside this list.

@@ -25,7 +25,7 @@ from typing import Any
 
 from ..common.numbers import Number, is_real_scalar
 from ..engine import Value, ops, tracing
-from ..engine.copying import carrying, variables
+from ..engine.copying import differentiating, variables
 from ..engine.grad_mode import enable_grad, is_recording
 from ..engine.operation import Operation
 from .gradients import gradient, numbers_of_gradient, pushforward
@@ -319,7 +319,7 @@ def _call_recorded(
         recorded[position] = structure.rebuild(nodes)
         structures.append(structure)
         inputs.extend(nodes)
-    with carrying(inputs), enable_grad():
+    with differentiating(inputs), enable_grad():
         numbers, structure = flatten(_one_number(f(*recorded, **kwargs), name, scalar), f"the result of {name}")
     outputs = [_as_node(x) for x in numbers]
     del numbers  # which would count as somebody who holds the outputs

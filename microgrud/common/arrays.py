@@ -15,7 +15,7 @@ NUMPY_IS_MISSING = (
 
 
 def is_array(x: object) -> TypeGuard[np.ndarray]:
-    """Tell whether an object is an array of NumPy.
+    """Return whether an object is an array of NumPy.
 
     >>> is_array([1.0])
     False

@@ -33,7 +33,7 @@ class Lock:
         self._owner, self._depth = 0, 0
 
     def is_own(self) -> bool:
-        """Tell whether the present thread holds the lock."""
+        """Return whether the present thread holds the lock."""
         return self._owner == threading.get_ident()
 
     def __enter__(self) -> None:

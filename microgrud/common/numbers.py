@@ -65,7 +65,7 @@ def describe_operands(operands: Sequence[Number]) -> str:
 
 
 def is_real_scalar(x: object) -> bool:
-    """Tell whether `x` is one real number: it has `__float__` or `__index__`, and is no array and not complex."""
+    """Return whether `x` is one real number: it has `__float__` or `__index__`, and is no array and not complex."""
     kind = type(x)
     if kind is float or kind is int:
         return True

@@ -22,8 +22,8 @@ class AnomalyError(ArithmeticError):
 def detect_anomaly() -> Iterator[None]:
     """Raise `AnomalyError` at the first operation that turns finite operands into infinity or NaN.
 
-    The error names the operation, forward or backward, its operands with their labels, and a path to a leaf. It
-    applies to the current thread (or asynchronous task) alone, to what is computed inside the `with` block.
+    The error names the operation, forward or backward, its operands with their labels, and a path to a leaf. Only
+    computations inside the `with` block are checked, in the present thread or asynchronous task.
 
     >>> from microgrud import Value
     >>> x = Value(1e200, label="x")
@@ -41,12 +41,12 @@ def detect_anomaly() -> Iterator[None]:
 
 
 def is_detecting() -> bool:
-    """Tell whether the current context is inside `detect_anomaly()`."""
+    """Return whether the current context is inside `detect_anomaly()`."""
     return _detecting.get()
 
 
 def check_forward(node: Node) -> None:
-    """Raise if watching, and a node that is not finite was computed from operands that are."""
+    """Raise inside `detect_anomaly()`, for a node that is not finite, if its operands are."""
     if not _detecting.get():
         return
     numbers = [x if isinstance(x, float) else x._data for x in node._operands]
@@ -55,9 +55,9 @@ def check_forward(node: Node) -> None:
 
 
 def pass_on_checked(node: Node, pass_on: Callable[[], None]) -> None:
-    """Let a node pass its adjoint on; raise if a parent's gradient was finite before, and is not after.
+    """Let a node pass its gradient on; raise if that turns a parent's gradient from finite to not finite.
 
-    A node that holds infinity or NaN, or was computed from such, is not the first one: it passes unchecked.
+    A node whose own gradient or operands are not finite is not the first one: it is not checked.
     """
     xs = [x if isinstance(x, float) else x._data for x in node._operands]
     before = [0.0 if isinstance(x, float) else x._grad for x in node._operands]
@@ -74,7 +74,7 @@ def pass_on_checked(node: Node, pass_on: Callable[[], None]) -> None:
 
 
 def _slope(node: Node, xs: list[float], i: int) -> str:
-    """Say what the local derivative is; a node built by hand has none on record."""
+    """Describe the local derivative; a node built by hand has none on record."""
     if isinstance(node._operation, str):
         return ""
     return f", local derivative {node._operation.local_derivatives(node._data, xs, [i])[0]}"
@@ -87,12 +87,12 @@ def _call(node: Node) -> str:
 
 
 def path_to_leaf(node: Node, operand: int | None = None, most: int = 12) -> str:
-    """Describe a way from a node down to a leaf, along first parents: `log <- * <- x`; long ways are cut short.
+    """Describe a path from a node down to a leaf, along first parents: `log <- * <- x`; long paths are cut short.
 
     Args:
-        node: where the way starts.
-        operand: the index of the operand to take first; the first parent if None.
-        most: how many nodes to show.
+        node: the start of the path.
+        operand: the index of the operand to follow first; the first parent if None.
+        most: the maximum number of nodes to show.
     """
     names = []
     while node._operands:

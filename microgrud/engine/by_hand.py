@@ -1,8 +1,10 @@
-"""Nodes built by hand: `Value(number, children, ...)`, with the local derivatives of the number if they were given.
+"""Nodes built by hand: `Value(number, children, ...)`, with local gradients or without.
 
-The local derivatives are operands of the node, behind its children: so they are copied, pickled and reached with it,
-and where they are Values, they can be differentiated again. Nothing else is known of such a node: its number was
-computed elsewhere, and does not follow its operands.
+"By hand" means that the caller computes the number, and perhaps its local derivatives, and no operation of the table
+does. The node cannot compute its number again when its children change.
+
+Local gradients are stored as operands of the node, after its children. So they are copied and pickled with the node,
+and if they are Values, they can be differentiated again.
 """
 
 from __future__ import annotations
@@ -20,44 +22,46 @@ from .operation import Operation
 T = TypeVar("T")
 
 
-def _number(*operands: Number) -> NoReturn:
-    raise ValueError("expected an operation that is known; the number of a node built by hand was computed elsewhere")
+def _refuse_value(*operands: Number) -> NoReturn:
+    raise ValueError("expected an operation of microgrud; the number of a node built by hand was computed elsewhere")
 
 
-def _given(out: Number, *operands: Number) -> list[Number]:
-    """Return the derivatives that were given; a number among them is a node that cannot be differentiated again."""
+def _stored_slopes(out: Number, *operands: Number) -> list[Number]:
+    """Return the local gradients; on Values a plain number among them becomes a node without a derivative."""
     count = len(operands) // 2
     children, slopes = operands[:count], operands[count:]
-    if hasattr(out, "_record"):  # a Value, whose class cannot be imported here: the engine imports this module
-        slopes = tuple([slope if hasattr(slope, "_record") else _PLAIN(slope, *children) for slope in slopes])
+    if hasattr(out, "_record"):  # a Value, whose class this file cannot import: `value.py` imports this file
+        slopes = tuple([slope if hasattr(slope, "_record") else _PLAIN_SLOPE(slope, *children) for slope in slopes])
     return [*slopes, *[None] * count]
 
 
-def _plain(out: Number, slope: Number, *children: Number) -> NoReturn:
+def _no_derivative(out: Number, slope: Number, *children: Number) -> NoReturn:
     raise TypeError(
-        f"a node built by hand has the number {slope} among its local_grads, from which nobody can tell the derivative "
-        "of that: for derivatives of higher order give Values, as in 2 * a for 2 * a.data (Value(1.0) for a constant), "
-        "or make the operation with microgrud.custom_op"
+        f"a node built by hand has the number {slope} among its local_grads, whose own derivative is not known: for "
+        "derivatives of higher order give Values, such as 2 * a instead of 2 * a.data (Value(1.0) for a constant), or "
+        "make the operation with microgrud.custom_op"
     )
 
 
-#: A local derivative that was given as a plain number, which may have been computed from the children.
-_PLAIN = Operation("local_grad", "local_grad", None, lambda slope, *_: slope, _plain, None, (), total=True)
+#: A local gradient that is a plain number. It may have been computed from the children, which are operands therefore.
+_PLAIN_SLOPE = Operation(
+    "local_grad", "local_grad", None, lambda slope, *_: slope, _no_derivative, None, (), total=True
+)
 
 
 @dataclass(frozen=True, eq=False)
 class LocalGradients(Operation):
-    """The operation of nodes built by hand with local derivatives."""
+    """The operation of nodes built by hand with local gradients."""
 
 
 @functools.lru_cache(maxsize=256)
 def _local_gradients(op: str) -> LocalGradients:
-    # The name is that of no operation of the table, by which pictures and pickles know these.
-    return LocalGradients(f"by-hand {op}".strip(), op, None, _number, _given, None, ())
+    # No operation of the table has such a name: pictures and pickles recognise those by name.
+    return LocalGradients(f"by-hand {op}".strip(), op, None, _refuse_value, _stored_slopes, None, ())
 
 
 def keyword_children(given: Iterable[Node], children: Iterable[Node]) -> Iterable[Node]:
-    """Return the children of a node by keyword, which must not have been given in their place as well."""
+    """Return the children given by keyword; raise if the positional argument was given too."""
     if not isinstance(given, tuple) or given:
         raise TypeError("Value: expected either _children or children, got both")
     return children
@@ -66,17 +70,17 @@ def keyword_children(given: Iterable[Node], children: Iterable[Node]) -> Iterabl
 def with_gradients(
     given: object, children: tuple[Any, ...], op: object, local_grads: object
 ) -> tuple[Operation | str, tuple[Any, ...]]:
-    """Return operation and operands of a node with local derivatives.
+    """Return the operation and the operands of a node with local gradients.
 
     Args:
-        given: the children as they were given.
-        children: the node's.
-        op: the third argument of `Value`: a name, or the local derivatives.
-        local_grads: these by keyword, else None.
+        given: the children as the caller passed them.
+        children: the same as a tuple.
+        op: the third argument of `Value`: a name, or the local gradients.
+        local_grads: the local gradients by keyword, or None.
 
     Raises:
-        TypeError: if the local derivatives are no sequence of numbers and Values, or were given twice.
-        ValueError: if there is not one for each child.
+        TypeError: if the local gradients are not a sequence of numbers and Values, or were given twice.
+        ValueError: if their number differs from the number of children.
     """
     by_place = not isinstance(op, str)
     if by_place and (local_grads is not None or not isinstance(op, Iterable)):
@@ -86,11 +90,11 @@ def with_gradients(
             f"got {got}"
         )
     name = "" if by_place else str(op)
-    if not by_place and local_grads is None:  # a string of a type of its own
+    if not by_place and local_grads is None:  # an instance of a subclass of str
         return name, children
     for what, x in (("children", given), ("local_grads", op if by_place else local_grads)):
         if isinstance(x, (Set, Mapping)):
-            raise TypeError(f"Value: {what}: expected a list or a tuple, whose order tells which is whose, got {x!r}")
+            raise TypeError(f"Value: {what}: expected a list or a tuple, since the order counts, got {x!r}")
     slopes = as_sequence(op if by_place else local_grads, "local_grads")
     if len(slopes) != len(children):
         raise ValueError(f"local_grads: expected one for each child, got {len(slopes)} for {len(children)} children")
@@ -101,7 +105,7 @@ def with_gradients(
 
 
 def children(operation: Operation | str, operands: Sequence[T]) -> Sequence[T]:
-    """Return the operands without the local derivatives that were given."""
+    """Return the operands without the local gradients."""
     return operands[: len(operands) // 2] if isinstance(operation, LocalGradients) else operands
 
 
@@ -111,7 +115,7 @@ def describe(op: str) -> str:
 
 
 def without_rule(node: Node) -> TypeError:
-    """Return the error of a node that has a gradient to pass on, and nothing that says how."""
+    """Return the error for a node that has a gradient to pass on, but no rule to do so."""
     return TypeError(
         f"{describe(node._op)} has children, and no rule by which to pass its gradient on to them: set its _backward, "
         "or give its local_grads, one for each child; to stop the gradient, set _backward = lambda: None"

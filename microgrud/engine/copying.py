@@ -1,12 +1,12 @@
-"""Deep copies and pickles of graphs, without recursion, so that a chain of a million nodes can be copied.
+"""Copies and pickles of graphs, without recursion, so that a chain of a million nodes can be copied.
 
-Both keep what is shared shared, also between several nodes in one list or module: each node goes through the memo
-of the copy or the pickler. `pickle` recurses into what an object's `__reduce__` returns; to keep that shallow, the
-first node that it meets hands over its ancestors in topological order, so that each one finds its parents done. Of a
-list of many nodes of one chain, put the last node first: each one hands over its ancestors anew, known or not.
+Shared nodes stay shared, also between several nodes in one list or module: each node is in the memo of the copy or the
+pickler. `pickle` recurses into everything that an object's `__reduce__` returns. To keep that shallow, the first node
+that it meets returns its ancestors in topological order, so that the pickler knows the parents of each node already.
+In a list of many nodes of one chain, put the last node first: otherwise each node returns all its ancestors again.
 
-Inside a transform (`grad` and its kin) a copy of a node that depends on the variable is a node that passes its gradient
-on: a copy of the number alone would cut the derivative in silence.
+Inside a transform (`grad`, `jacobian` and the like) the copy of a node that depends on the variable is a node that
+passes its gradient on to the original: a copy of the number would silently cut the derivative.
 """
 
 from __future__ import annotations
@@ -23,25 +23,26 @@ from contextvars import ContextVar
 from typing import Any
 
 from . import tracing
+from .by_hand import describe
 from .node import Node, NodeT
 from .operation import Operation
 from .ops import IDENTITY, TABLE
 
 #: The variables of all transforms in progress, in the present thread or task.
 _variables: ContextVar[tuple[Node, ...]] = ContextVar("microgrud_variables", default=())
-#: Non-empty while a transform is in progress in any thread: looking at the context takes 30 ns a call of a replay.
-_in_progress_anywhere: list[None] = []
+#: Non-empty while a transform is in progress in any thread. Testing it avoids a look-up of the context: 30 ns a replay.
+_transforms: list[None] = []
 
 
 @contextmanager
-def carrying(variables: Sequence[Node]) -> Iterator[None]:
-    """Let copies of nodes that depend on these variables pass their gradient on."""
+def differentiating(variables: Sequence[Node]) -> Iterator[None]:
+    """Let copies of nodes that depend on these variables pass their gradient on: a transform is in progress."""
     token = _variables.set((*_variables.get(), *variables))
-    _in_progress_anywhere.append(None)
+    _transforms.append(None)
     try:
         yield
     finally:
-        _in_progress_anywhere.pop()
+        _transforms.pop()
         _variables.reset(token)
 
 
@@ -51,12 +52,12 @@ def variables() -> tuple[Any, ...]:
 
 
 def is_differentiating() -> bool:
-    """Tell whether a transform is in progress, in the present thread or task."""
-    return bool(_in_progress_anywhere and _variables.get())
+    """Return whether a transform is in progress, in the present thread or task."""
+    return bool(_transforms and _variables.get())
 
 
 def _depends_on_variable(node: Node) -> bool:
-    variables = {id(x) for x in _variables.get()} if _in_progress_anywhere else set()
+    variables = {id(x) for x in _variables.get()} if _transforms else set()
     seen: set[int] = set()
     waiting = [node] if variables else []
     while waiting:
@@ -69,73 +70,73 @@ def _depends_on_variable(node: Node) -> bool:
     return False
 
 
-class _InProgress(threading.local):
-    """The lists of nodes that picklers in this thread have been handed, and have not been through yet."""
+class _Pickling(threading.local):
+    """The lists of ancestors that picklers in this thread have received and not finished."""
 
     def __init__(self) -> None:
         self.lists: list[weakref.ref[_Ancestors]] = []
 
     def holds(self, node: Node) -> bool:
-        """Tell whether a node is in one of them; a pickler that failed has dropped its own."""
+        """Return whether a node is in one of them; a pickler that fails drops its list."""
         return any(id(node) in own.nodes for own in [reference() for reference in self.lists] if own is not None)
 
 
-_in_progress = _InProgress()
+_pickling = _Pickling()
 
 
 class _Ancestors:
-    """Ends a list of nodes: they are in progress until the pickler reaches this object, or drops it on a failure.
+    """The end of a list of ancestors, which are in progress until the pickler reaches or drops this object.
 
-    There is no `__del__`, which Python would have to call where the stack has no room for it.
+    A weak reference notices the drop: `__del__` would be called where the stack may have no room for it.
     """
 
     def __init__(self, nodes: list[Node]) -> None:
         self.nodes = {id(node): node for node in nodes}
-        _in_progress.lists = [other for other in _in_progress.lists if other() is not None]
-        _in_progress.lists.append(weakref.ref(self))
+        _pickling.lists = [other for other in _pickling.lists if other() is not None]
+        _pickling.lists.append(weakref.ref(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
         self.nodes = {}
-        _in_progress.lists = [other for other in _in_progress.lists if other() is not self]
+        _pickling.lists = [other for other in _pickling.lists if other() is not self]
         return str, ()
 
 
 def copy_node(node: NodeT) -> NodeT:
-    """Copy one node, which keeps its parents; attributes of a subclass are shared."""
-    if any(node is variable for variable in _variables.get()):  # what depends on one keeps its parents in any case
-        return _carried(node)
+    """Copy one node, with the same parents; the copy shares attributes of a subclass."""
+    if any(node is variable for variable in _variables.get()):  # nodes that depend on one keep their parents below
+        return _connected_copy(node)
     _refuse_what_cannot_be_copied(node, "copied")
-    extra = _extra(node)
+    extra = _added_attributes(node)
     return restore(type(node), (), node._data, node._grad, node.label, node._operation, node._operands, extra)
 
 
-def _carried(node: NodeT) -> NodeT:
-    """Return a node with the same number that passes its gradient on to the node."""
+def _connected_copy(node: NodeT) -> NodeT:
+    """Return a node with the same number, whose gradient flows on to the original."""
     if tracing._tracers:
         tracing.report_read(node, "copy")
-    twin: NodeT = IDENTITY(node)
-    return twin
+    connected: NodeT = IDENTITY(node)
+    return connected
 
 
 def deepcopy_graph(order: list[NodeT], memo: dict[int, Any]) -> NodeT:
-    """Copy nodes in topological order, but for those that the memo has copies of, and return the copy of the last."""
+    """Copy nodes in topological order, except those with a copy in the memo, and return the copy of the last."""
     if _depends_on_variable(order[-1]):
-        memo[id(order[-1])] = _carried(order[-1])
+        memo[id(order[-1])] = _connected_copy(order[-1])
         order = order[-1:]
     for node in order:
         if id(node) in memo:
             continue
         _refuse_what_cannot_be_copied(node, "copied")
-        operation, operands = _in_full(node)
+        operation, operands = _expanded(node)
         operands = tuple(memo[id(x)] if id(x) in memo else copy.deepcopy(x, memo) for x in operands)
-        extra = copy.deepcopy(_extra(node), memo)
+        extra = copy.deepcopy(_added_attributes(node), memo)
         memo[id(node)] = restore(type(node), (), node._data, node._grad, node.label, operation, operands, extra)
     result: NodeT = memo[id(order[-1])]
     return result
 
 
 def reduce_graph(node: NodeT, topological_order: Callable[[NodeT], list[NodeT]]) -> tuple[Any, ...]:
-    """Return what `__reduce__` should: how to restore the node, after its ancestors."""
+    """Return the result of `__reduce__`: a function and its arguments that restore the node, after its ancestors."""
     if _depends_on_variable(node):
         raise TypeError(
             f"pickle: a Value with the number {node._data} that depends on the variable of a derivative in progress "
@@ -143,21 +144,21 @@ def reduce_graph(node: NodeT, topological_order: Callable[[NodeT], list[NodeT]])
         )
     _refuse_what_cannot_be_copied(node, "pickled")
     ancestors: list[Any] = []
-    if node._operands and not _in_progress.holds(node):
+    if node._operands and not _pickling.holds(node):
         ancestors = [x for x in topological_order(node)[:-1] if x._operands]
         ancestors.append(_Ancestors(list(ancestors)))
-    extra = _extra(node)
-    operation, operands = _in_full(node)
+    extra = _added_attributes(node)
+    operation, operands = _expanded(node)
     if isinstance(operation, Operation) and TABLE.get(operation.name) is operation:
         operation = (operation.name,)  # type: ignore[assignment]
     state = (node._data, node._grad, node.label, operation, operands, extra)
     return unpickle, (type(node), ancestors, *state)
 
 
-def _in_full(node: Node) -> tuple[Operation | str, tuple[Any, ...]]:
-    """Return operation and operands for a copy: for a node that stands for a whole graph the root of that graph.
+def _expanded(node: Node) -> tuple[Operation | str, tuple[Any, ...]]:
+    """Return operation and operands for a copy; a node that stands for a whole graph is replaced by the root of it.
 
-    The derivatives of such a node are bound to its own operands, and would not follow the copy of these.
+    The derivatives of such a node belong to the original operands, and would not follow the copied ones.
     """
     expand = getattr(node._operation, "expand", None)
     if expand is None:
@@ -166,8 +167,8 @@ def _in_full(node: Node) -> tuple[Operation | str, tuple[Any, ...]]:
 
 
 def with_operands(root: NodeT, before: Sequence[Node], after: Sequence[Any]) -> NodeT:
-    """Return a copy of a graph in which other nodes stand in the place of some of its leaves."""
-    token = _variables.set(())  # the copy is one, whatever depends on a variable
+    """Return a copy of a graph in which other nodes replace some of its leaves."""
+    token = _variables.set(())  # copy nodes that depend on a variable too
     try:
         return copy.deepcopy(root, {id(x): y for x, y in zip(before, after)})
     finally:
@@ -184,9 +185,9 @@ def restore(
     operands: tuple[Any, ...],
     extra: dict[str, Any] | None,
 ) -> NodeT:
-    """Make a node from its parts; an operation of the table comes by name, in a tuple.
+    """Make a node from its parts; an operation of the table is given by its name, in a tuple.
 
-    The `ancestors` were restored before the node, and need no more than that.
+    The `ancestors` are not used: they are an argument so that pickle restores them before the node.
     """
     node = kind.__new__(kind)
     node._data, node._grad, node.label = data, grad, label
@@ -201,7 +202,7 @@ def unpickle(*parts: Any) -> Any:
     """Restore a node from a pickle.
 
     Raises:
-        pickle.UnpicklingError: if the parts are none of a node.
+        pickle.UnpicklingError: if the parts do not make a node.
     """
     try:
         return restore(*parts)
@@ -211,7 +212,7 @@ def unpickle(*parts: Any) -> Any:
         ) from None
 
 
-#: The slots of the engine in Python; that in C has none.
+#: The slots of Value in Python; Value in C has none.
 _OWN_SLOTS = frozenset({"_closure", "_number", "_grad", "_operands", "_operation", "label"})
 
 
@@ -221,8 +222,8 @@ def _added_slots(kind: type[Node]) -> tuple[str, ...]:
     return tuple(name for name in names if name not in _OWN_SLOTS)
 
 
-def _extra(node: Node) -> dict[str, Any] | None:
-    """Return the attributes that a subclass has added, in its dictionary and in slots of its own."""
+def _added_attributes(node: Node) -> dict[str, Any] | None:
+    """Return the attributes that a subclass has added, in its dictionary and in its slots."""
     kind: Any = type(node)
     slots = {name: getattr(node, name) for name in _added_slots(kind) if hasattr(node, name)}
     own: dict[str, Any] | None = getattr(node, "__dict__", None)
@@ -234,6 +235,6 @@ def _refuse_what_cannot_be_copied(node: Node, done: str) -> None:
         tracing.report_read(node, "copy")
     if node._closure is not None:
         raise TypeError(
-            f"a node built by hand ({node._op or 'without an _op'}) cannot be {done}: its _backward refers to the "
-            "nodes it was made for; make the operation with microgrud.custom_op instead"
+            f"{describe(node._op)} cannot be {done}: its _backward refers to the nodes it was made for; make the "
+            "operation with microgrud.custom_op instead"
         )

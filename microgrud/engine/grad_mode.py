@@ -1,4 +1,4 @@
-"""Whether operations are recorded: `no_grad()` and `enable_grad()`."""
+"""Gradient mode: `no_grad()` and `enable_grad()` switch the recording of operations off and on."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from . import tracing
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _recording: ContextVar[bool] = ContextVar("microgrud_recording", default=True)
-#: What it was outside of each `with` that this thread or task is in: one `no_grad()` may serve several of them at once.
-_outer: ContextVar[tuple[bool, ...]] = ContextVar("microgrud_outer", default=())
-#: Holds something once recording has been switched anywhere: until then the engine in C need not look at the context.
+#: The mode to return to after each enclosing `with` of this thread or task. A stack in the context and no attribute,
+#: because one `no_grad()` object may be entered several times.
+_saved: ContextVar[tuple[bool, ...]] = ContextVar("microgrud_saved", default=())
+#: Non-empty once recording has been switched in any thread: until then the engine in C does not look up the context.
 _switched: list[bool] = []
 
 
 def is_recording() -> bool:
-    """Tell whether results remember their operands, in the present thread or task."""
+    """Return whether results remember their operands, in the present thread or task."""
     return _recording.get()
 
 
-class _Recording:
-    """A context manager and a decorator that switches recording on or off, in the present thread or task alone."""
+class _GradMode:
+    """A context manager and a decorator that switches recording on or off in the present thread or task."""
 
     _flag: bool
 
@@ -37,15 +38,15 @@ class _Recording:
     def __enter__(self) -> None:
         tracer = tracing.current()
         if tracer is not None and not self._flag:
-            tracer.on_read(None, "no_grad")  # inside of which numbers lose their history
+            tracer.on_read(None, "no_grad")  # a replay would lose the history of numbers computed inside
         if not _switched:
             _switched.append(True)
-        _outer.set((*_outer.get(), _recording.get()))
+        _saved.set((*_saved.get(), _recording.get()))
         _recording.set(self._flag)
 
     def __exit__(self, *error: object) -> None:
-        *outer, before = _outer.get()
-        _outer.set(tuple(outer))
+        *outer, before = _saved.get()
+        _saved.set(tuple(outer))
         _recording.set(before)
 
     def __call__(self, function: Function) -> Function:
@@ -72,10 +73,10 @@ class _Recording:
         return wrapped  # type: ignore[return-value]
 
 
-class no_grad(_Recording):  # noqa: N801 - it is used as a statement, not as a class
-    """Compute without recording: results made inside are leaves, and nothing flows back through them.
+class no_grad(_GradMode):  # noqa: N801 - it is used as a statement, not as a class
+    """Compute without recording: results are leaves, and no gradient flows through them.
 
-    A context manager and a decorator; it applies to the current thread (or asynchronous task) alone.
+    A context manager and a decorator; it applies to the present thread or asynchronous task only.
 
     >>> from microgrud import Value
     >>> x = Value(3.0)
@@ -88,8 +89,8 @@ class no_grad(_Recording):  # noqa: N801 - it is used as a statement, not as a c
     _flag = False
 
 
-class enable_grad(_Recording):  # noqa: N801
-    """Record again inside a `no_grad()` block; a context manager and a decorator, as `no_grad` is.
+class enable_grad(_GradMode):  # noqa: N801
+    """Record again inside a `no_grad()` block; a context manager and a decorator like `no_grad`.
 
     >>> from microgrud import Value
     >>> x = Value(3.0)

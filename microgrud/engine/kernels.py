@@ -1,4 +1,4 @@
-"""Float kernels: values that Python's `math` does not have, computed so that they stay accurate in the tails.
+"""Float kernels: functions that Python's `math` lacks, computed so that they stay accurate in the tails.
 
 Every function takes and returns floats. Errors stay below 4 units in the last place (ulp) where the underlying C
 library's stay below 2; `tests/test_accuracy.py` measures them against mpmath.
@@ -29,7 +29,7 @@ def _two_product(a: float, b: float) -> tuple[float, float]:
 
 
 def divide(x: float, y: float) -> float:
-    """Return x / y by the rules of IEEE 754: infinity or NaN, where Python raises ZeroDivisionError."""
+    """Return x / y by the rules of IEEE 754: infinity or NaN where Python raises ZeroDivisionError."""
     if y == 0.0:
         return math.nan if x == 0.0 or math.isnan(x) else math.copysign(math.inf, x) * math.copysign(1.0, y)
     return x / y
@@ -48,7 +48,7 @@ def power(x: float, y: float) -> float:
 
 
 def power_ieee(x: float, y: float) -> float:
-    """Return x ** y by the rules of IEEE 754: infinity where Python raises, NaN outside the domain."""
+    """Return x ** y by the rules of IEEE 754: infinity where Python raises, and NaN outside the domain."""
     try:
         return power(x, y)
     except ValueError:
@@ -61,8 +61,8 @@ def power_ieee(x: float, y: float) -> float:
 def power_over(x: float, y: float, n: float) -> float:
     """Return x**y / x**n, the power x**(y - n), by the rules of IEEE 754.
 
-    The rounding error of y - n would be multiplied by log(x) (170 ulp at 1e300**1e-5); it is computed (Knuth's TwoSum)
-    and put back instead.
+    The rounding error of y - n would be multiplied by log(x) (170 ulp at 1e300**1e-5). It is computed (Knuth's TwoSum)
+    and added back.
     """
     exponent = y - n
     if exponent == 2.0:
@@ -82,7 +82,7 @@ def power_over(x: float, y: float, n: float) -> float:
 def power_log(k: float, n: float, x: float, y: float) -> float:
     """Return x**(y - n) * log(x)**k, its limit at 0, and NaN for a negative x.
 
-    At 0 with both y and n equal to 0 it is 0, as x**y is taken for constant there.
+    At 0 with both y and n equal to 0 it is 0, because x**y counts as constant there.
     """
     if not (0.0 <= k <= _MOST_POWERS and k.is_integer()):
         raise ValueError(f"expected a whole exponent from 0 to {_MOST_POWERS:g} for the logarithm")
@@ -101,13 +101,13 @@ def power_log(k: float, n: float, x: float, y: float) -> float:
     return root * logarithms * root
 
 
-_MOST_POWERS = 512.0  # of a number between 1/2 and 1, which is then still no subnormal one
+_MOST_POWERS = 512.0  # to this power a number between 1/2 and 1 is not subnormal yet
 
 
 def radial(n: float, *operands: float) -> float:
-    """Return x1**e1 * x2**e2 * ... / r**n, with r the norm of all x; operands are all the e, then all the x.
+    """Return x1**e1 * x2**e2 * ... / r**n, where r is the norm of all x; the operands are all e, then all x.
 
-    Powers of two are kept apart, so that nothing overflows but the result, and nothing loses digits to underflow. At
+    Powers of two are kept separately, so that only the result can overflow, and no digits are lost to underflow. At
     infinity the value is 0 where the denominator outgrows the numerator, and NaN elsewhere.
     """
     half = len(operands) // 2
@@ -137,7 +137,7 @@ def radial(n: float, *operands: float) -> float:
 
 
 def cbrt(x: float) -> float:
-    """Return the real cube root: the power, then one step of Newton's method."""
+    """Return the real cube root: the power 1/3, improved by one step of Newton's method."""
     if x == 0.0 or not math.isfinite(x):
         return x
     root = math.copysign(abs(x) ** (1.0 / 3.0), x)
@@ -147,7 +147,7 @@ def cbrt(x: float) -> float:
 def gaussian(x: float, scale: float) -> float:
     """Return exp(-scale * x**2) for a scale that is a power of two.
 
-    The rounding error of x**2 would be multiplied by x**2 (350 ulp at x = 26); it is computed and put back instead.
+    The rounding error of x**2 would be multiplied by x**2 (350 ulp at x = 26). It is computed and corrected for.
     """
     if abs(x) > 1e6 or x != x:
         return 0.0 if x == x else x
@@ -157,7 +157,7 @@ def gaussian(x: float, scale: float) -> float:
 
 
 def sech_squared(x: float) -> float:
-    """Return 1 / cosh(x)**2 = 4e / (1 + e)**2 with e = exp(-2|x|): right in the tails, where 1 - tanh(x)**2 is 0."""
+    """Return 1 / cosh(x)**2 = 4e / (1 + e)**2 with e = exp(-2|x|): accurate in the tails, where 1 - tanh(x)**2 is 0."""
     e = math.exp(-2.0 * abs(x))
     return 4.0 * e / ((1.0 + e) * (1.0 + e))
 
@@ -179,7 +179,7 @@ def softplus(x: float) -> float:
 
 def silu(x: float) -> float:
     """Return x * sigmoid(x)."""
-    if x < -700.0:  # exp(x) is subnormal: half of it at a time keeps the digits
+    if x < -700.0:  # exp(x) is subnormal: two factors of exp(x/2) keep the digits
         half = math.exp(0.5 * x)
         return 0.0 if math.isinf(x) else (x * half) * half
     return x * sigmoid(x)
@@ -201,7 +201,7 @@ def normal_density(x: float) -> float:
 
 
 def _density_series(x: float, factor: float, coefficients: tuple[float, ...]) -> float:
-    """Return factor * density(x) * (c0 + c1/x**2 + c2/x**4 + ...): below -30 eight terms give every digit."""
+    """Return factor * density(x) * (c0 + c1/x**2 + c2/x**4 + ...): below -30, eight terms give every digit."""
     if x < -40.0:
         return 0.0
     u = 1.0 / (x * x)
@@ -210,7 +210,7 @@ def _density_series(x: float, factor: float, coefficients: tuple[float, ...]) ->
         total = total * u + coefficient
     if x > -37.0:
         return factor * normal_density(x) * total
-    # The density is subnormal: its square root twice keeps the digits.
+    # The density is subnormal: its square root as two factors keeps the digits.
     half = gaussian(x, 0.25)
     return (half * (factor * ONE_OVER_SQRT_TWO_PI * total)) * half
 
@@ -222,7 +222,7 @@ def gelu(x: float) -> float:
     return x * normal_cdf(x)
 
 
-# Taylor coefficients of gelu' at its only root, computed with mpmath at 60 digits: near the root the two terms of
+# Taylor coefficients of gelu' at its only root, computed with mpmath at 60 digits. Near the root the two terms of
 # normal_cdf(x) + x * normal_density(x) cancel, and the series keeps the digits that they lose.
 _GELU_SLOPE_ROOT = -0.7517915246935645, 1.4956759177009883e-17
 _GELU_SLOPE_SERIES = (
@@ -275,7 +275,7 @@ def gelu_slope(x: float) -> float:
 
 
 def _exact_total(xs: Sequence[float]) -> Fraction | float:
-    """Return the sum as a fraction, or the infinity or NaN that float addition makes of what is not finite."""
+    """Return the sum as a fraction, or the infinity or NaN to which float addition adds up the non-finite numbers."""
     special = [x for x in xs if not math.isfinite(x)]
     result = 0.0
     for x in special:
@@ -291,23 +291,23 @@ def _round(exact: Fraction | float) -> float:
 
 
 def total(xs: Sequence[float]) -> float:
-    """Return the correctly rounded sum, the same whatever the order; inf and NaN as float addition gives them."""
+    """Return the correctly rounded sum, whatever the order; infinity and NaN as float addition gives them."""
     try:
         return math.fsum(xs)
-    except (OverflowError, ValueError):  # fsum refuses an overflow on the way, and inf - inf
+    except (OverflowError, ValueError):  # fsum raises for intermediate overflow, and for inf - inf
         return _round(_exact_total(xs))
 
 
 def mean(xs: Sequence[float]) -> float:
-    """Return the mean, also where the sum overflows."""
+    """Return the mean, even where the sum overflows."""
     result = total(xs) / len(xs)
     return _round(_exact_total(xs) / len(xs)) if math.isinf(result) else result
 
 
 def dot(bias: float, *operands: float) -> float:
-    """Return bias + x1*y1 + x2*y2 + ..., added from left to right; operands are all the x, then all the y."""
+    """Return bias + x1*y1 + x2*y2 + ..., added from left to right; the operands are all x, then all y."""
     half = len(operands) // 2
-    # Not sum(): from Python 3.12 on it compensates, and the bits would depend on the version.
+    # Not sum(): from Python 3.12 on it compensates for rounding, so that the bits would depend on the version.
     for x, y in zip(operands[:half], operands[half:]):
         bias += x * y
     return bias
@@ -324,7 +324,7 @@ def smallest(xs: Sequence[float]) -> float:
 
 
 def _shifted_exponentials(xs: Sequence[float], shift: float) -> list[float]:
-    """Return exp(x - shift) of each x, with the rounding error of the difference put back."""
+    """Return exp(x - shift) for each x, corrected for the rounding error of the difference."""
     result = []
     for x in xs:
         difference = x - shift
@@ -336,7 +336,7 @@ def _shifted_exponentials(xs: Sequence[float], shift: float) -> list[float]:
 
 
 def _rest(xs: Sequence[float], top: float) -> float:
-    """Return the sum of exp(x - top) over all x but one that equals top."""
+    """Return the sum of exp(x - top) over all x except one that equals top."""
     exponentials = _shifted_exponentials(xs, top)
     del exponentials[list(xs).index(top)]
     return total(exponentials)
@@ -351,7 +351,7 @@ def logsumexp(xs: Sequence[float]) -> float:
 
 
 def softmax(xs: Sequence[float]) -> list[float]:
-    """Return exp(x) / (exp(x1) + exp(x2) + ...) of each x, without overflow."""
+    """Return exp(x) / (exp(x1) + exp(x2) + ...) for each x, without overflow."""
     top = largest(xs)
     if not math.isfinite(top):
         return [math.nan] * len(xs)

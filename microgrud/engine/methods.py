@@ -1,7 +1,7 @@
 """The operations of the table as methods, in the order of `microgrud.functions`, where each is documented.
 
-A method carries NumPy's name as well where the two differ, since NumPy's functions look for the method of their own
-name when they meet an object array: `np.arcsin(array_of_values)` calls `.arcsin()` on each element.
+Where NumPy has another name for a function, the method has that name too: on an object array NumPy's functions call the
+method of their own name, so that `np.arcsin(array_of_values)` calls `.arcsin()` on each element.
 """
 
 from __future__ import annotations
@@ -209,11 +209,11 @@ class OperationMethods:
         return self._record(ops.POW, 2.0, self)
 
     def degrees(self: RecordsOperations[T]) -> T:
-        """Return this angle, taken to be in radians, in degrees."""
+        """Convert this angle from radians to degrees."""
         return self._record(ops.MULTIPLY, self, 180.0 / math.pi)
 
     def radians(self: RecordsOperations[T]) -> T:
-        """Return this angle, taken to be in degrees, in radians."""
+        """Convert this angle from degrees to radians."""
         return self._record(ops.MULTIPLY, self, math.pi / 180.0)
 
     rad2deg, deg2rad = degrees, radians

@@ -1,11 +1,11 @@
-"""Which engine runs: the one in C where it was built, or the one in plain Python; MICROGRUD_BACKEND chooses.
+"""The choice of the engine: the one in C if it was built, else the one in Python; MICROGRUD_BACKEND overrides it.
 
-`engine` is the extension module, or None. The modules that have a twin in C ask for it in their last lines.
+`engine` is the extension module, or None. Modules with a twin in C replace their functions in their last lines.
 
-`microgrud.backend`, "c" or "python", speaks of the engine. Compiled functions are replayed in C by a second extension,
-`microgrud._native.tape`, if the engine in C runs and that extension is there. It takes the vector extensions of GCC or
-Clang; where another compiler built the engine alone, or there was none, the interpreter in NumPy replays them, and
-`stats["block_size"]` of a compiled function is 0. A wheel without extensions is tagged `py3-none-any`.
+`microgrud.backend` is "c" or "python". With the engine in C, a second extension, `microgrud._native.tape`, replays
+compiled functions. It needs the vector extensions of GCC or Clang to build. Without it, the interpreter in NumPy
+replays them, and `stats["block_size"]` of a compiled function is 0. A wheel without extensions is tagged
+`py3-none-any`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CHOICES = ("", "python", "c")
 
 
 def _chosen() -> ModuleType | None:
-    """Import the extension as the environment variable asks for it: `python`, `c`, or whatever there is."""
+    """Return the extension, or None, as MICROGRUD_BACKEND demands: `python`, `c`, or whichever is available."""
     choice = os.environ.get("MICROGRUD_BACKEND", "")
     if choice not in _CHOICES:
         raise ImportError(f"MICROGRUD_BACKEND: expected python or c, got {choice!r}")
@@ -37,13 +37,13 @@ def _chosen() -> ModuleType | None:
         reason = (
             f"is not in {folder}: in a clone of the repository type pip install -e . there; elsewhere install a C "
             "compiler and Python's headers (on Debian and Ubuntu: sudo apt-get install gcc python3-dev), and then "
-            "microgrud anew, from where you had it, with the options --force-reinstall --no-cache-dir of pip"
+            "install microgrud again from the same source, with pip's options --force-reinstall --no-cache-dir"
         )
     except (ImportError, AttributeError, LookupError) as error:
-        # Built for another Python or for an older microgrud, say, or this is an interpreter with a lock of its own.
+        # Built for another Python or for an older microgrud, or this is a subinterpreter with a lock of its own.
         reason = f"does not load here: {error!r}"
         if not choice:
-            warnings.warn(f"the engine in C {reason}; the one in Python runs", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"the engine in C {reason}; using the engine in Python", RuntimeWarning, stacklevel=2)
     if choice == "c":
         raise ImportError(f"MICROGRUD_BACKEND=c asks for the engine in C, which {reason}")
     return None
@@ -55,13 +55,13 @@ backend = "python" if engine is None else "c"
 
 
 def accelerate(namespace: dict[str, Any], table: Mapping[str, Any]) -> None:
-    """Put callables of C in the place of a module's functions, where the engine in C runs.
+    """Replace a module's functions by callables in C, if the engine in C runs.
 
-    Each does at once what is usual, and asks the function it stands for in all other cases.
+    Each callable handles the common arguments itself, and calls the function that it replaces for all others.
 
     Args:
         namespace: the globals of the module.
-        table: the operations by the names of their functions.
+        table: a dict from the names of functions to their operations.
     """
     for name, operation in table.items() if engine is not None else ():
         function = namespace.get(name)

@@ -16,7 +16,7 @@ class Node(Protocol):
 
     _data: float
     _grad: float
-    _operation: Any  # an Operation, or a string for a node built by hand
+    _operation: Any  # an Operation, or a string for a leaf or a node built by hand
     _operands: Any  # the parents, and the plain numbers among the operands
     _closure: Callable[[], None] | None
     label: str
@@ -31,8 +31,8 @@ class Node(Protocol):
 
 
 class RecordsOperations(Protocol[RecordedT_co]):
-    """The receiver of an operator or a method: its class records operations as nodes."""
+    """The `self` of an operator or a method: its class records operations as nodes."""
 
     @staticmethod
     def _record(operation: Any, *operands: Number) -> RecordedT_co:
-        """Apply the operation, and record it."""
+        """Compute the result of an operation, and return it as a node."""

@@ -1,8 +1,8 @@
-"""Operations: a value rule, its derivative rules, and the numbers it takes.
+"""Operations: each has a value rule, derivative rules and a domain.
 
-An `Operation` is callable on plain floats, on mpmath numbers and on nodes of a graph alike. A derivative rule
-written with operations is therefore generic: on floats it yields numbers, on Values it yields a graph, so that
-higher derivatives need no second set of rules.
+An `Operation` can be called with floats, mpmath numbers and nodes of a graph. A derivative rule written with operations
+is therefore generic: on floats it yields numbers, on Values it yields a graph, so that higher derivatives need no
+second set of rules.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ class Operation:
 
     Attributes:
         name: the name of the public function and of the method, e.g. `"tanh"`.
-        symbol: what a node shows as its `_op`, e.g. `"+"`.
+        symbol: the `_op` of a node, e.g. `"+"`.
         arity: the number of operands; None for an operation over a sequence.
-        value: floats to a float; raises what `math` raises.
-        partials: one rule per operand, `rule(out, *operands)` to the local derivative with respect to that operand, or
-            to None where the result does not depend on it. For a sequence operation a single rule that gives the local
-            derivatives of all operands, in order.
-        definition: the textbook formula, `definition(mp, *operands)`, evaluated on mpmath numbers; None where `value`
+        value: the function of floats that computes the result; it raises as `math` does.
+        partials: one rule per operand. `rule(out, *operands)` returns the local derivative with respect to the operand,
+            or None where the result does not depend on it. A sequence operation has a single rule instead, which
+            returns the local derivatives with respect to all operands, in order.
+        definition: the textbook formula, `definition(mp, *operands)`, evaluated on mpmath numbers; None if `value`
             itself is generic.
-        domain: one interval per operand (one for all of them, for a sequence operation).
-        total: whether `value` gives a number for any floats, and raises for none.
+        domain: one interval per operand (for a sequence operation, one for all of them).
+        total: True if `value` returns a number for all floats and never raises.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Operation:
     total: bool = field(default=False, kw_only=True)
 
     def __call__(self, *operands: Number) -> Number:
-        """Apply the operation: a node if any operand is one, else an mpmath number if any is, else a float."""
+        """Return the result: a node if any operand is one, else an mpmath number if any is one, else a float."""
         if self.arity is not None and len(operands) != self.arity:
             raise TypeError(f"{self.name}: expected {self.arity} operand(s), got {len(operands)}")
         multiprecision = None
@@ -64,17 +64,18 @@ class Operation:
             return self.value(*operands)
         except TypeError as error:
             raise TypeError(
-                f"{self.name}: its value takes floats and no mpmath numbers ({error}); give custom_op a definition="
+                f"{self.name}: expected floats, got mpmath numbers, which its value rule does not take ({error}); "
+                "give custom_op a definition="
             ) from error
 
     def _defined(self, definition: Callable[..., Number], mp: Number, operands: Sequence[Number]) -> Number:
-        """Compute the definition on mpmath numbers, with the domain and the errors that floats have."""
+        """Compute the definition on mpmath numbers, with the same domain and the same errors as on floats."""
         xs = [mp.convert(x) for x in operands]
         try:
             if any(x not in interval and x == x for x, interval in zip(xs, self._intervals(len(xs)))):
                 raise ValueError
             result = mp.convert(definition(mp, *xs))
-            if not hasattr(result, "_mpf_"):  # a complex number, or an infinity of them
+            if not hasattr(result, "_mpf_"):  # a complex number, or a complex infinity
                 raise ValueError("expected operands with a real result")
         except (ValueError, ArithmeticError) as error:
             raise self._explained(error, xs) from None
@@ -84,23 +85,23 @@ class Operation:
         return self.domain * count if self.arity is None else self.domain
 
     def evaluate(self, xs: Sequence[float], operands: Sequence[Number] = ()) -> float:
-        """Compute the value on floats; `operands` are what an error message shows in place of the bare numbers.
+        """Compute the value on floats; an error message shows `operands`, if given, with their labels.
 
         Raises:
-            ValueError, ZeroDivisionError, OverflowError: as Python's float and math would, with a message that names
+            ValueError, ZeroDivisionError, OverflowError: as Python's float and math do, with a message that names
                 the operation and its operands.
         """
         try:
             result = self.value(*xs)
         except (ValueError, ArithmeticError) as error:
-            instead = tracing.report_failure(self, xs)
-            if instead is None:
+            substitute = tracing.report_failure(self, xs)
+            if substitute is None:
                 raise self._explained(error, operands or xs) from None
-            return instead
+            return substitute
         return result if type(result) is float else as_float(result, f"the value of {self.name}")
 
     def local_derivatives(self, out: Number, operands: Sequence[Number], wanted: Sequence[int]) -> list[Number]:
-        """Return the local derivative (or None) by each operand whose index is in `wanted`, in that order."""
+        """Return the local derivative (or None) with respect to each operand whose index is in `wanted`, in order."""
         if callable(self.partials):
             rules = self.partials(out, *operands)
             return [rules[i] for i in wanted]
@@ -115,7 +116,7 @@ class Operation:
     def _reason(self, operands: Sequence[Number], error: Exception) -> str:
         if isinstance(error, ZeroDivisionError):
             return "division by zero; expected a divisor other than 0"
-        if str(error).startswith("expected"):  # a value rule of our own, and not one of Python's
+        if str(error).startswith("expected"):  # a message of our own value rules, and not one of Python's
             return str(error)
         xs: list[Number] = [getattr(operand, "_data", operand) for operand in operands]
         intervals = self._intervals(len(xs))
@@ -124,7 +125,7 @@ class Operation:
             if x not in interval and x == x:
                 return f"expected {interval.describe(name)}, got {x}"
         for name, x in zip(names, xs):
-            if x - x != 0:  # true for infinities and NaN alone, of mpmath too
+            if x - x != 0:  # only for infinities and NaN, of floats and of mpmath
                 return f"expected a finite {name}, got {x}"
         if isinstance(error, OverflowError):
             return "the result is too large for a float; scale the operands down, or clip them"

@@ -11,14 +11,14 @@ from ..common.numbers import Number, is_real_scalar
 from . import ops, tracing
 from .node import RecordedT_co as T, RecordsOperations
 
-_NUMBER_ALONE = "for the number alone the Value's .data; grad and its kin give floats inside `with no_grad():`"
+_PLAIN_NUMBER = "use .data for the plain number, and call grad and the like inside `with no_grad():` to get floats"
 
 
 class Operators(ShownInNotebooks):
     """The behaviour of a node under `+`, `<`, `==`, `round()`, `bool()`, `format()` and the like.
 
-    A conversion to a plain number is an error that says what to write: `math.exp(value)` must not drop the gradient in
-    silence.
+    A conversion to a plain number raises an error that says what to write instead: `math.exp(value)` would silently
+    drop the gradient.
     """
 
     __slots__ = ()
@@ -103,50 +103,49 @@ class Operators(ShownInNotebooks):
     def __trunc__(self: RecordsOperations[T]) -> T:
         return self._record(ops.TRUNC, self)
 
-    # Comparisons compare numbers. The hash is that of the object: sets and dicts go by node, and `is` asks whether two
-    # names are one node.
+    # Comparisons compare numbers; the hash is that of the object, so that sets and dicts tell nodes apart.
 
     def __eq__(self, other: object) -> bool:
         if not _is_number(other):
             return NotImplemented
-        return self._told("==", other, self._data == (other._data if isinstance(other, Operators) else other))
+        return self._reported("==", other, self._data == (other._data if isinstance(other, Operators) else other))
 
     def __ne__(self, other: object) -> bool:
         if not _is_number(other):
             return NotImplemented
-        return self._told("!=", other, self._data != (other._data if isinstance(other, Operators) else other))
+        return self._reported("!=", other, self._data != (other._data if isinstance(other, Operators) else other))
 
     __hash__ = object.__hash__
 
     def __lt__(self, other: Number) -> bool:
-        return self._told("<", other, self._data < (other._data if isinstance(other, Operators) else other))
+        return self._reported("<", other, self._data < (other._data if isinstance(other, Operators) else other))
 
     def __le__(self, other: Number) -> bool:
-        return self._told("<=", other, self._data <= (other._data if isinstance(other, Operators) else other))
+        return self._reported("<=", other, self._data <= (other._data if isinstance(other, Operators) else other))
 
     def __gt__(self, other: Number) -> bool:
-        return self._told(">", other, self._data > (other._data if isinstance(other, Operators) else other))
+        return self._reported(">", other, self._data > (other._data if isinstance(other, Operators) else other))
 
     def __ge__(self, other: Number) -> bool:
-        return self._told(">=", other, self._data >= (other._data if isinstance(other, Operators) else other))
+        return self._reported(">=", other, self._data >= (other._data if isinstance(other, Operators) else other))
 
     def __bool__(self) -> bool:
-        return self._told("!=", 0.0, self._data != 0.0)
+        return self._reported("!=", 0.0, self._data != 0.0)
 
-    def _told(self, symbol: str, other: Number, outcome: bool) -> bool:
-        """Return the outcome of a comparison, of which whoever watches is told."""
+    def _reported(self, symbol: str, other: Number, outcome: bool) -> bool:
+        """Report a comparison to the active tracer, and return its outcome."""
         if tracing._tracers:
             tracing.report_comparison(self, symbol, other, outcome)  # type: ignore[arg-type]
         return outcome
 
-    # --- conversions, which would lose the gradient ---
+    # --- conversions to plain numbers, which would lose the gradient ---
 
     def __float__(self) -> NoReturn:
         if tracing._tracers:
             tracing.report_read(self, "float")  # type: ignore[arg-type]
         raise TypeError(
-            f"expected a plain number, got a {type(self).__name__}: a float has no gradient; for a function of math or "
-            f"cmath use microgrud's own of that name, such as microgrud.exp, and {_NUMBER_ALONE}"
+            f"expected a plain number, got a {type(self).__name__}: a float has no gradient; instead of a function of "
+            f"math or cmath use microgrud's function of the same name, such as microgrud.exp; {_PLAIN_NUMBER}"
         )
 
     __complex__ = __float__
@@ -156,12 +155,12 @@ class Operators(ShownInNotebooks):
             tracing.report_read(self, "int")  # type: ignore[arg-type]
         raise TypeError(
             f"int: expected a plain number, got a {type(self).__name__}: an integer has no gradient; use "
-            "microgrud.trunc, floor or round for a Value, and int(value.data) for the number alone"
+            "microgrud.trunc, floor or round for a Value, and int(value.data) for the plain number"
         )
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        """Apply a function of NumPy to the Value as to an element of an array, by the method of its name."""
-        import numpy as np  # loaded already: it makes this call
+        """Apply a NumPy function to the Value as to an element of an object array: call the method of the same name."""
+        import numpy as np  # loaded already, since NumPy makes this call
 
         elements = [np.asarray(x, dtype=object) if isinstance(x, Operators) else x for x in inputs]
         try:
@@ -169,7 +168,7 @@ class Operators(ShownInNotebooks):
         except TypeError as error:
             raise TypeError(
                 f"numpy.{ufunc.__name__} of a {type(self).__name__}: {error}; use microgrud's function of that name if "
-                f"there is one, and {_NUMBER_ALONE}"
+                f"there is one; {_PLAIN_NUMBER}"
             ) from None
 
     def __format__(self, spec: str) -> str:
@@ -179,5 +178,5 @@ class Operators(ShownInNotebooks):
 
 
 def _is_number(operand: object) -> bool:
-    """Tell whether an operator takes the operand; if not (an array, say), its own reflected method has a try."""
+    """Return whether an operator takes the operand; if not (an array, say), Python tries its reflected method."""
     return isinstance(operand, (Operators, float, int)) or is_real_scalar(operand)

@@ -1,14 +1,15 @@
-"""The operation table: one entry an operation, its value rule beside its derivative rules.
+"""The operation table: one entry per operation, with its value rule and its derivative rules.
 
 Read an entry as mathematics: `TANH` says how to compute tanh(x), and that its derivative is sech(x)**2. In a
-derivative rule `z` is the result and `x`, `y` are the operands. Rules are written with operations of this table and
-with `+ - * /` and comparisons, so that they work on floats and on Values alike. Two laws keep them right:
+derivative rule `z` is the result and `x`, `y` are the operands. Rules are written with operations of this table,
+`+ - * /` and comparisons, so that they work on floats and on Values. Two laws keep them right:
 
 * a rule branches with `if`, never with `abs` or `max`: a kink in a rule would be a wrong second derivative;
 * a division that may meet a zero is `DIVIDE_IEEE`, which gives the limit (infinity) or NaN where Python raises.
 
-A rule that yields None says that the result does not depend on that operand there: nothing is passed on, not even an
-infinite adjoint, whose product with a computed 0 would be NaN.
+A rule that yields None says that the result does not depend on that operand at this point. Then nothing is passed on,
+not even an infinite adjoint, whose product with a computed 0 would be NaN. (The adjoint of a node is the derivative of
+the root with respect to it.)
 """
 
 from __future__ import annotations
@@ -30,15 +31,15 @@ AT_LEAST_ONE = Interval(1.0, math.inf)
 UNIT = Interval(-1.0, 1.0)
 OPEN_UNIT = Interval(-1.0, 1.0, low_open=True, high_open=True)
 
-# Below this a float is subnormal or close to it, and has lost digits that a scaled computation keeps.
+# A result below _TINY is close to subnormal and may have lost digits that a computation scaled by _SCALE keeps.
 _TINY = 2.0**-960
 _HUGE = 2.0**960
 _SCALE = 2.0**600
-# The square of a number below which digits may soon be lost.
+# A number whose square is below this may soon lose digits to underflow.
 _SMALL_SQUARE = 2.0**-800
 
-# The longest norm whose derivatives are written with RADIAL, so that their own derivatives keep every digit: the time
-# of all second derivatives grows with the cube of the length.
+# The longest norm whose derivatives are written with RADIAL, so that second derivatives keep every digit. The time of
+# all second derivatives then grows with the cube of the length.
 _MOST_RADIAL = 8
 
 TABLE: dict[str, Operation] = {}
@@ -53,9 +54,9 @@ def _operation(
     domain: Interval | tuple[Interval, ...] = REALS,
     total: bool = False,
 ) -> Operation:
-    """Enter an operation with a fixed number of operands, one derivative rule for each."""
+    """Add an operation with a fixed number of operands to the table; it has one derivative rule per operand."""
     intervals = domain if isinstance(domain, tuple) else (domain,) * len(partials)
-    if definition is None:  # mpmath has a function of this name
+    if definition is None:  # then mpmath has a function of this name
         definition = _same_name(name)
     entry = Operation(name, symbol or name, len(partials), value, partials, definition, intervals, total=total)
     TABLE[name] = entry
@@ -69,7 +70,7 @@ def _sequence_operation(
     definition: Callable[..., Number],
     total: bool = False,
 ) -> Operation:
-    """Enter an operation over a sequence, with one rule for the derivatives by all its operands."""
+    """Add an operation over a sequence to the table; one rule returns the derivatives with respect to all operands."""
     entry = Operation(name, name, None, value, partials, definition, (REALS,), total=total)
     TABLE[name] = entry
     return entry
@@ -93,8 +94,8 @@ def _one(z: Number, *_: Number) -> float:
 def _quotient_by_divisor(z: Number, x: Number, y: Number) -> Number:
     """d(x/y)/dy = -(x/y)/y; where x/y has lost digits to underflow, it is computed again at a larger scale.
 
-    An exact 0 has lost none: scaled again by each further derivative, it would overflow. Where the quotient by y is
-    smaller still, what has been lost does not matter. Squares are compared: a recording then holds for both signs.
+    An exact 0 has lost none, and would overflow if each further derivative scaled it again. For |y| >= 1 the result is
+    smaller still, and the lost digits do not matter. Squares are compared so that a recording holds for both signs.
     """
     raised = z * 2.0**500
     if raised * raised < 2.0**-920 and y * y < 1.0 and z != 0.0:  # that is, |z| < 2**-960
@@ -104,15 +105,15 @@ def _quotient_by_divisor(z: Number, x: Number, y: Number) -> Number:
 
 def _times_power(factor: Number, x: Number, y: Number, n: float, k: float) -> Number:
     """factor * x**(y - n) * log(x)**k, right also where the power alone under- or overflows; 0 for a factor of 0."""
-    if not hasattr(y, "_record") and not k and y - n in (0.0, 1.0):  # as the derivatives of x**2: pow takes 20 ns
+    if not hasattr(y, "_record") and not k and y - n in (0.0, 1.0):  # such as those of x**2: this avoids pow, 20 ns
         return factor * x if y > n else factor
     power = POWER_LOG(k, n, x, y) if k else POWER_OVER(x, y, n)
     if not hasattr(factor, "_record") and 0.25 <= abs(factor) <= 8.0:  # the product is out of range as the power is
         return factor * power
-    # Between these, the next power is no overflow either where its product with a small factor is none. The square has
-    # no sign, so that a recording holds for both.
+    # Within this range the power of the next derivative does not overflow unless its product with a small factor does.
+    # The square has no sign, so that a recording holds for both signs.
     in_range = _SMALL_SQUARE <= power * power <= 1.0 / _SMALL_SQUARE
-    if in_range or x == 0.0 or not power <= math.inf:  # the last is true for NaN alone
+    if in_range or x == 0.0 or not power <= math.inf:  # the last is true only for NaN
         return CHAIN(factor, power) if hasattr(factor, "_record") else factor * power
     size, sign = (x, 1.0) if x > 0.0 else (-x, POWER_OVER(-1.0, y, n))
     root = POWER_OVER(size, 0.5 * y, 0.5 * n)
@@ -150,7 +151,7 @@ DIVIDE_IEEE: Operation = _operation(
     definition=_divide_ieee_definition,
     total=True,
 )
-# x**(y - n) * log(x)**k, at 0 its limit: operands are k, n, x, y, of which k and n are constants.
+# x**(y - n) * log(x)**k, and its limit at 0. The operands are k, n, x, y; k and n are constants.
 POWER_LOG: Operation = _sequence_operation(
     "power_log",
     kernels.power_log,
@@ -158,7 +159,7 @@ POWER_LOG: Operation = _sequence_operation(
     definition=lambda mp, k, n, x, y: x ** (y - n) * mp.log(x) ** k,
     total=True,
 )
-# x**y / x**n = x**(y - n) by the rules of IEEE 754: the powers in the derivatives of x**y, whose n is a constant.
+# x**y / x**n = x**(y - n) by the rules of IEEE 754: the powers in the derivatives of x**y. n is a constant.
 POWER_OVER: Operation = _operation(
     "power_over",
     kernels.power_over,
@@ -170,7 +171,7 @@ POWER_OVER: Operation = _operation(
     domain=(NONNEGATIVE, REALS, REALS),
     total=True,
 )
-# The product of an adjoint and a local derivative that is infinite or NaN, where the adjoint is 0.
+# The product of an adjoint and a local derivative: 0 if the adjoint is 0, even if the local derivative is not finite.
 CHAIN: Operation = _operation(
     "chain",
     kernels.multiply_zero_wins,
@@ -233,7 +234,7 @@ RECIPROCAL = _operation("reciprocal", lambda x: 1.0 / x, lambda z, x: -z * z, de
 SQRT: Operation = _operation(
     "sqrt",
     math.sqrt,
-    lambda z, x: DIVIDE_IEEE(0.5, z + 0.0),  # the root of -0.0 is -0.0, and its slope +inf all the same
+    lambda z, x: DIVIDE_IEEE(0.5, z + 0.0),  # the root of -0.0 is -0.0, but its slope is +inf too
     domain=NONNEGATIVE,
 )
 CBRT = _operation(
@@ -253,7 +254,7 @@ def _sign(x: Number) -> Number:
 
 
 def _least_slope(slope: Number) -> Number:
-    """The number of least magnitude between `slope` and 1: the subgradient at a kink between these two slopes."""
+    """The number of least magnitude between `slope` and 1: the subgradient at a kink with these slopes on its sides."""
     if slope <= 0.0:
         return 0.0
     return slope if slope < 1.0 else 1.0
@@ -268,13 +269,13 @@ def _leaky_relu_slope(z: Number, x: Number, slope: Number) -> Number:
 def _elu_slope(z: Number, x: Number, alpha: Number) -> Number:
     if x == 0.0:
         return _least_slope(alpha)
-    if x < -700.0:  # exp(x) is subnormal: half of it at a time keeps the digits
+    if x < -700.0:  # exp(x) is subnormal: two factors of exp(x/2) keep the digits
         return alpha * EXP(0.5 * x) * EXP(0.5 * x)
     return alpha * EXP(x) if x < 0.0 else 1.0
 
 
 def _share(x: Number, other: Number, wins: bool) -> float | None:
-    """How much of the adjoint an operand gets that competes with another: all or nothing, half on a tie; NaN wins."""
+    """The share of the adjoint for an operand that competes with another: all or nothing, half on a tie; NaN wins."""
     if x == other or (x != x and other != other):
         return 0.5
     if x != x or other != other:
@@ -391,7 +392,7 @@ LOG10 = _operation(
 
 
 def _one_minus_square(x: Number) -> Number:
-    """1 - x**2: in factors near 1, where it cancels; as it stands elsewhere, so that its own derivative does not."""
+    """1 - x**2: in factors near 1, where the difference cancels; expanded near 0, where its derivative would cancel."""
     return 1.0 - x * x if -0.5 <= x <= 0.5 else (1.0 - x) * (1.0 + x)
 
 
@@ -444,18 +445,18 @@ _SILU_ROOT = -1.2784645427610737, -1.0946994183093437e-16  # where silu' is 0, a
 def _silu_slope(z: Number, x: Number) -> Number:
     """sigmoid(x) * (1 + x * sigmoid(-x)).
 
-    For negative x that is e * (1 + x + e) / (1 + e)**2 with e = exp(x), whose second factor cancels around its root r.
-    With d = x - r it equals d + exp(r) * expm1(d), two terms of one sign, exact to the last digits everywhere.
+    For negative x this is e * (1 + x + e) / (1 + e)**2 with e = exp(x). Its second factor cancels around its root r.
+    With d = x - r that factor equals d + exp(r) * expm1(d), two terms of one sign, which keep their digits everywhere.
     """
-    if x > 760.0 or x < -760.0:  # to the last digit the limits, also at infinity
+    if x > 760.0 or x < -760.0:  # equal to the limits in every digit, also at infinity
         return 1.0 if x > 0.0 else 0.0
-    if x > 700.0:  # exp(-x) is subnormal: half of it at a time keeps the digits of what this rule's own derivative is
+    if x > 700.0:  # exp(-x) is subnormal: two factors of exp(-x/2) keep the digits of this rule's own derivative
         return 1.0 + (x - 1.0) * EXP(-0.5 * x) * EXP(-0.5 * x)
     if x >= -0.5:
         return SIGMOID(x) * (1.0 + x * SIGMOID(-x))
     offset = (x - _SILU_ROOT[0]) - _SILU_ROOT[1]
     factor = offset + 0.2784645427610738 * EXPM1(offset)  # exp(r) = -(1 + r)
-    if x < -700.0:  # exp(x) is subnormal: half of it at a time keeps the digits
+    if x < -700.0:  # exp(x) is subnormal: two factors of exp(x/2) keep the digits
         return EXP(0.5 * x) * factor * EXP(0.5 * x)
     e = EXP(x)
     return e * factor / ((1.0 + e) * (1.0 + e))
@@ -464,12 +465,12 @@ def _silu_slope(z: Number, x: Number) -> Number:
 def _gelu_curvature(z: Number, x: Number) -> Number:
     """(2 - x**2) times the normal density, with 2 - x**2 in factors that keep their digits around +-sqrt(2).
 
-    Near 0 it is computed as it stands, so that its own derivative keeps its digits.
+    Near 0 it is not factored, so that its own derivative keeps its digits.
     """
     if -0.5 <= x <= 0.5:
         return (2.0 - x * x) * (kernels.ONE_OVER_SQRT_TWO_PI * GAUSSIAN(x, 0.5))
     left, right = (_SQRT_TWO[0] - x) + _SQRT_TWO[1], (_SQRT_TWO[0] + x) + _SQRT_TWO[1]
-    if x < -37.0 or x > 37.0:  # the density is subnormal: its square root twice keeps the digits
+    if x < -37.0 or x > 37.0:  # the density is subnormal: its square root as two factors keeps the digits
         root = GAUSSIAN(x, 0.25)
         return left * (kernels.ONE_OVER_SQRT_TWO_PI * root) * (right * root)
     return left * right * (kernels.ONE_OVER_SQRT_TWO_PI * GAUSSIAN(x, 0.5))
@@ -519,7 +520,7 @@ SILU = _operation("silu", kernels.silu, _silu_slope, definition=lambda mp, x: x 
 
 
 def _shares_of_extreme(z: Number, *xs: Number) -> list[Number]:
-    """1/k to each of the k operands that equal the result (or are NaN, if one is), and nothing to the others."""
+    """1/k for each of the k operands that equal the result (or are NaN, if it is), and None for the others."""
     chosen = [x == z or (x != x and z != z) for x in xs]
     return [1.0 / chosen.count(True) if c else None for c in chosen]
 
@@ -529,7 +530,7 @@ def _extreme(mp: Number, choose: Callable[[Sequence[Number]], Number], xs: Seque
 
 
 def _products_of_others(z: Number, *xs: Number) -> list[Number]:
-    """For each operand the product of all the others, from products of those before it and of those after it."""
+    """For each operand the product of all others: those before it times those after it."""
     before: list[Number] = [1.0]
     for x in xs[:-1]:
         before.append(before[-1] * x)
@@ -549,10 +550,10 @@ def _with_powers(exponents: Sequence[float], *changes: tuple[int, float]) -> lis
 
 
 def _radial_slope(n: float, exponents: Sequence[float], xs: Sequence[Number], i: int) -> Number:
-    """The derivative of x1**e1 * x2**e2 * ... / r**n by xi.
+    """The derivative of x1**e1 * x2**e2 * ... / r**n with respect to xi.
 
-    It is ((ei - n) * xi**2 + ei * (the other squares)) / (xi * r**2) times the function itself: quotients of the same
-    kind, of which those with a factor of 0 are left out, so that nothing cancels that does not cancel in the truth.
+    It is ((ei - n) * xi**2 + ei * (the other squares)) / (xi * r**2) times the function itself: a sum of quotients of
+    the same kind. Those with a factor of 0 are left out, so that nothing cancels that does not cancel mathematically.
     """
     e = exponents[i]
     terms: list[Number] = []
@@ -576,12 +577,12 @@ def _radial_definition(mp: Number, n: Number, *operands: Number) -> Number:
 
 
 def _norm_partials(z: Number, *xs: Number) -> list[Number]:
-    """Each x / z, and 0 at the origin, where least norm decides."""
+    """x / z for each x; 0 at the origin, the subgradient of least norm."""
     if z == 0.0:
         return [0.0] * len(xs)
     if len(xs) <= _MOST_RADIAL:
         return [RADIAL(1.0, *(float(i == j) for j in range(len(xs))), *xs) for i in range(len(xs))]
-    if not _TINY <= z <= _HUGE:  # too small for a quotient with all its digits, or overflowed
+    if not _TINY <= z <= _HUGE:  # too small for a quotient with all digits, or overflowed
         scale = _SCALE if z < _TINY else 1.0 / _SCALE
         xs = tuple(x * scale for x in xs)
         z = NORM(*xs)
@@ -594,22 +595,22 @@ def _dot_partials(z: Number, bias: Number, *operands: Number) -> list[Number]:
 
 
 def _softmax(xs: Sequence[Number]) -> list[Number]:
-    """The softmax of all operands: on floats the exponentials are computed once, not once an operand."""
+    """The softmax of all operands; on floats the exponentials are computed only once."""
     if all(type(x) is float for x in xs):
         return list(kernels.softmax(xs))
     return [SOFTMAX(float(i), *xs) for i in range(len(xs))]
 
 
 def _softmax_partials(z: Number, i: Number, *xs: Number) -> list[Number]:
-    """s_i * (1 - s_i) by x_i, and -s_i * s_j by x_j."""
+    """s_i * (1 - s_i) with respect to x_i, and -s_i * s_j with respect to x_j."""
     return [0.0, *(z * slope for slope in _log_softmax_partials(LOG_SOFTMAX(i, *xs), i, *xs)[1:])]
 
 
 def _log_softmax_partials(z: Number, i: Number, *xs: Number) -> list[Number]:
-    """1 - s_i by x_i, and -s_j by x_j.
+    """1 - s_i with respect to x_i, and -s_j with respect to x_j.
 
-    The first is -expm1(log(s_i)): 1 - s_i would cancel where s_i is near 1, and in the derivatives of a sum of the s_j
-    these would cancel to s_i, which may be far smaller.
+    The first is computed as -expm1(log(s_i)): 1 - s_i would cancel where s_i is near 1, and so would a sum of the other
+    s_j in its own derivatives.
     """
     slopes = [-share for share in _softmax(xs)]
     slopes[int(i)] = -EXPM1(z)
@@ -648,8 +649,8 @@ DOT = _sequence_operation(
     definition=lambda mp, bias, *xs: bias + mp.fdot(xs[: len(xs) // 2], xs[len(xs) // 2 :]),
     total=True,
 )
-# x1**e1 * x2**e2 * ... / r**n, with r the norm of all x: operands are n, then all the e, then all the x. Numbers n and
-# e are constants. The derivatives of whatever is made of lengths and angles, which are of this kind again.
+# x1**e1 * x2**e2 * ... / r**n, where r is the norm of all x. The operands are n, then all e, then all x; n and all e
+# are constants. The derivatives of lengths and angles are of this kind, and so are their own derivatives.
 RADIAL: Operation = _sequence_operation(
     "radial", kernels.radial, _radial_partials, definition=_radial_definition, total=True
 )

@@ -1,7 +1,7 @@
 """Conversion between lists of parameters and NumPy vectors: one vector for their data, one for their gradients.
 
-An optimizer reads both vectors, computes its update on them as a whole, and writes the data back. Where NumPy is not
-installed, `PlainVector` has the arithmetic that the formulas of the optimizers need.
+An optimizer reads both vectors, computes its update on whole vectors, and writes the data back. Without NumPy,
+`PlainVector` provides the arithmetic that the formulas of the optimizers need.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _adding = Lock()
 
 
 class PlainVector(list[float]):
-    """A list of floats with the arithmetic of a vector of NumPy, by IEEE 754: `/` gives infinities in place of errors.
+    """A list of floats with the arithmetic of a NumPy vector, by IEEE 754: `/` gives infinities instead of errors.
 
     >>> 2.0 / PlainVector([4.0, 0.0]) - 1.0
     [-0.5, inf]
@@ -65,7 +65,7 @@ class PlainVector(list[float]):
     __radd__, __rmul__ = __add__, __mul__
 
     def tolist(self) -> list[float]:
-        """Return the numbers in a plain list."""
+        """Return the numbers as a plain list."""
         return list(self)
 
 
@@ -77,7 +77,7 @@ def as_vector(numbers: Iterable[float]) -> Vector:
 
 
 def ieee_arithmetic() -> AbstractContextManager[Any]:
-    """Return a context in which NumPy does not warn of infinities and NaN."""
+    """Return a context in which NumPy does not warn about infinities and NaN."""
     return np.errstate(all="ignore") if _HAS_NUMPY else nullcontext()
 
 
@@ -93,7 +93,7 @@ def square_root(x: Vector) -> Vector:
 
 
 def at_least(x: Vector, floor: Vector | float) -> Vector:
-    """Compute the larger of each number and that of `floor`; NaN where either is NaN.
+    """Compute the maximum of each number and that of `floor`; NaN where either is NaN.
 
     >>> at_least(as_vector([-1.0, 2.0]), 0.0)
     array([0., 2.])

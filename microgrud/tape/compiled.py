@@ -20,7 +20,7 @@ from ..common.checks import one_of, optional, whole
 from ..common.display import ShownInNotebooks
 from ..common.numbers import as_sequence
 from ..engine import Value, tracing
-from ..engine.copying import _in_progress_anywhere as _transforms, is_differentiating
+from ..engine.copying import _transforms, is_differentiating
 from ..engine.tracing import _tracers
 from ..engine.vectors import Vector, add_to_gradients
 from .absent import AbsentFunction, refuse_if_absent

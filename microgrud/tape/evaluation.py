@@ -12,7 +12,7 @@ import numpy as np
 from ..autodiff.gradients import gradient
 from ..autodiff.trees import Structure, flatten
 from ..engine import Value, topological_order
-from ..engine.copying import carrying
+from ..engine.copying import differentiating
 from ..engine.grad_mode import enable_grad
 from ..engine.vectors import Vector
 from .branches import Branches, Recording, integers_fit
@@ -230,7 +230,7 @@ class _Run:
         inputs = [Value(x._data if isinstance(x, Value) else x) for x in numbers]
         args, kwargs = self.arguments.rebuild(inputs, integers)
         try:
-            with carrying(inputs), enable_grad():
+            with differentiating(inputs), enable_grad():
                 result = self.branches.f(*args, **kwargs)
         except (ArithmeticError, ValueError) as error:
             self.name_sample(error, sample)
