@@ -208,3 +208,37 @@ def test_every_bit_of_a_leaf_survives(data: float, grad: float, label: str) -> N
     x.grad = grad
     for twin in (copy.deepcopy(x), pickle.loads(pickle.dumps(x)), copy.copy(x)):
         assert (twin.data.hex(), twin.grad.hex(), twin.label) == (data.hex(), grad.hex(), label)
+
+
+#: `(x * y + 1).tanh() * x` after a backward pass, pickled by version 0.1 while `copying` was a module of the top level.
+EARLIER_PICKLE = (
+    b"\x80\x04\x95\\\x01\x00\x00\x00\x00\x00\x00\x8c\x11microgrud.copying\x94\x8c\x08unpickle\x94\x93\x94(\x8c\x10microgr"
+    b"ud.engine\x94\x8c\x05Value\x94\x93\x94]\x94(h\x02(h\x05]\x94G\xc0\x18\x00\x00\x00\x00\x00\x00G?7\xcc\xec\x13\xa9"
+    b"\xe8E\x8c\x00\x94\x8c\x08multiply\x94\x85\x94h\x02(h\x05]\x94G@\x00\x00\x00\x00\x00\x00\x00G\xbf\xf0\x04\x177x\x1f"
+    b"d\x8c\x01x\x94h\x08)Nt\x94R\x94h\x02(h\x05]\x94G\xc0\x08\x00\x00\x00\x00\x00\x00G?G\xcc\xec\x13\xa9\xe8Eh\x08h\x08"
+    b")Nt\x94R\x94\x86\x94Nt\x94R\x94h\x02(h\x05]\x94G\xc0\x14\x00\x00\x00\x00\x00\x00G?7\xcc\xec\x13\xa9\xe8Eh\x08\x8c"
+    b"\x03add\x94\x85\x94h\x14G?\xf0\x00\x00\x00\x00\x00\x00\x86\x94Nt\x94R\x94h\x02(h\x05]\x94G\xbf\xef\xffA\x96h\xdf\x11"
+    b"G@\x00\x00\x00\x00\x00\x00\x00h\x08\x8c\x04tanh\x94\x85\x94h\x1a\x85\x94Nt\x94R\x94\x8c\x08builtins\x94\x8c\x03str"
+    b"\x94\x93\x94)R\x94eG\xbf\xff\xffA\x96h\xdf\x11G?\xf0\x00\x00\x00\x00\x00\x00\x8c\x04root\x94h\t\x85\x94h h\x0e"
+    b"\x86\x94Nt\x94R\x94."
+)
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [EARLIER_PICKLE, EARLIER_PICKLE.replace(b"\x95\\", b"\x95[").replace(b"\x08unpickle", b"\x07restore")],
+    ids=["unpickle", "restore"],
+)
+def test_a_pickle_of_an_earlier_version_loads(pickled: bytes) -> None:
+    loaded = pickle.loads(pickled)
+    x, y = Value(2.0, label="x"), Value(-3.0)
+    root = (x * y + 1.0).tanh() * x
+    root.label = "root"
+    root.backward()
+    for _ in range(2):  # as it was, and after one more backward pass
+        nodes, expected = topological_order(loaded), topological_order(root)
+        assert [(type(n), n.data, n.grad, n.label, n._op) for n in nodes] == [
+            (Value, n.data, n.grad, n.label, n._op) for n in expected
+        ]
+        loaded.backward()
+        root.backward()
