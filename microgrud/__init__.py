@@ -1,10 +1,12 @@
-"""microgrud: a scalar autograd engine that one can read, import, look at and property-test with.
+"""microgrud: a scalar autograd engine to read, import, visualise, and property-test gradients with.
 
-`Value` records a graph and `backward()` differentiates it; the functions (`exp`, `tanh`, `dot`, ...) work on Values,
-floats and mpmath numbers alike; `grad`, `jacobian` and their kin differentiate functions. On top of that stand
-`microgrud.nn` (neurons, layers, MLPs), `microgrud.losses`, `microgrud.optim`, `microgrud.train` (`fit`),
-`microgrud.draw` (graphs, step by step) and `microgrud.plot` (loss surfaces, walks, learning curves). `compile` records
-a function once, and replays it.
+`Value` records a graph and `backward()` differentiates it. The functions (`exp`, `tanh`, `dot`, ...) take Values,
+floats and mpmath numbers. `grad`, `jacobian` and the like differentiate functions. `compile` records a function once
+and replays it.
+
+These packages build on that: `microgrud.nn` (neurons, layers, MLPs), `microgrud.losses`, `microgrud.optim`,
+`microgrud.train` (`fit`), `microgrud.draw` (graphs, step by step), `microgrud.plot` (loss surfaces, learning curves)
+and `microgrud.testing` (checks of gradients).
 """
 
 from __future__ import annotations
@@ -167,7 +169,7 @@ __all__ = [
 
 
 def _mimebundle(shown: Any) -> dict[str, str]:
-    """Draw for a notebook; `microgrud.draw` is imported at the first picture."""
+    """Return the representations of an object for a notebook; the first call imports `microgrud.draw`."""
     bundle: dict[str, str] = importlib.import_module(f"{__name__}.draw.notebook").mimebundle(shown)
     return bundle
 
@@ -176,7 +178,7 @@ display.register(_mimebundle)
 
 
 def __getattr__(name: str) -> Any:
-    """Import `microgrud.nn` and the like at their first use: `import microgrud` alone takes a third of the time."""
+    """Import `microgrud.nn` and the like at their first use, so that `import microgrud` takes a third of the time."""
     if name in ("draw", "losses", "nn", "optim", "plot", "tape", "train"):
         return importlib.import_module(f"{__name__}.{name}")
     if name in ("CompileError", "compile"):

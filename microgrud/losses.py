@@ -1,9 +1,9 @@
-"""Losses: how far predictions are from their targets, as one number to minimise.
+"""Losses: the distance of predictions from their targets, as one number to minimise.
 
-A loss takes the prediction for one sample (a number, or a sequence of them) and its target, or a list of predictions
-and the list of their targets; it returns the mean over samples and elements. On Values the result is a Value; plain
-floats give a float, and mpmath numbers an mpmath number. Every formula is chosen so that it neither overflows nor loses
-its digits at the extremes: logits of 1000 are as good as logits of 1.
+A loss takes the prediction for one sample (a number, or a sequence of numbers) and its target, or a list of predictions
+and the list of their targets. It returns the mean over samples and elements. On Values the result is a Value; plain
+floats give a float, and mpmath numbers an mpmath number. No formula overflows or loses digits at the extremes: logits
+of 1000 are as good as logits of 1.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .engine import Value, ops, tracing
 from .engine.integers import IntegerArgument, take
 
 _FOR_TWO_CLASSES = "for two classes and one output, use binary_cross_entropy_with_logits"
-# How far the sum of soft targets may be from 1, and a log-probability above 0: room for single precision.
+# Tolerance for sums of soft targets other than 1 and for log-probabilities above 0: room for single precision.
 _TOLERANCE = 1e-6
 
 # --- regression ---
@@ -66,7 +66,7 @@ def huber(prediction: Any, target: Any, delta: float = 1.0) -> Number:
     Args:
         prediction: a number, or a sequence of numbers, nested or not.
         target: numbers in the same arrangement.
-        delta: where the parabola goes over into straight lines, above 0.
+        delta: the residual at which the parabola turns into straight lines; above 0.
 
     Raises:
         ValueError: if the two differ in length or arrangement, or are empty; for delta <= 0.
@@ -95,7 +95,7 @@ def hinge(prediction: Any, target: Any) -> Number:
     Source: Cortes and Vapnik (1995), Support-vector networks.
 
     Args:
-        prediction: a score, or a sequence of scores, nested or not: positive for the one class, negative for the other.
+        prediction: a score, or a sequence of scores, nested or not: positive for one class, negative for the other.
         target: -1 or 1 for each score.
 
     Raises:
@@ -107,7 +107,7 @@ def hinge(prediction: Any, target: Any) -> Number:
     """
     terms = []
     for score, t in _pairs(prediction, target, "hinge"):
-        if functions.abs(t) != 1.0:  # of the absolute value, so that both classes are one branch of a recording
+        if functions.abs(t) != 1.0:  # the absolute value makes both classes one branch of a recording
             raise ValueError(f"hinge: expected targets -1 or 1, got {describe_operands([t])}")
         terms.append(functions.relu(1.0 - score * t))
     return _mean(terms)
@@ -116,14 +116,14 @@ def hinge(prediction: Any, target: Any) -> Number:
 def binary_cross_entropy(prediction: Any, target: Any) -> Number:
     """Compute the mean of -(target*log(p) + (1 - target)*log(1 - p)) over probabilities p.
 
-    Prefer `binary_cross_entropy_with_logits`: a probability that has been rounded to 0 or 1 has lost what this needs.
+    Prefer `binary_cross_entropy_with_logits`: for a probability that was rounded to 0 or 1 the loss cannot be computed.
 
     Args:
         prediction: a probability, or a sequence of probabilities, nested or not.
         target: a number from 0 to 1 for each: how likely the event is, or whether it happened.
 
     Raises:
-        ValueError: for a probability or target outside [0, 1], or a probability of 0 or 1 that the target gainsays
+        ValueError: for a probability or target outside [0, 1], or a probability of 0 or 1 that the target contradicts
             (the loss is infinite); if the two differ in length or arrangement, or are empty.
         TypeError: for what is not a number.
 
@@ -146,13 +146,14 @@ def binary_cross_entropy(prediction: Any, target: Any) -> Number:
             terms.append(functions.log1p(-p))
         else:
             terms.append(functions.dot([t, 1.0 - t], [functions.log(p), functions.log1p(-p)]))
-    return 0.0 - _mean(terms)  # and not -_mean(terms), which shows a perfect loss as -0.0
+    return 0.0 - _mean(terms)  # -_mean(terms) would show a perfect loss as -0.0
 
 
 def binary_cross_entropy_with_logits(prediction: Any, target: Any) -> Number:
     """Compute the binary cross-entropy of p = sigmoid(logit) without computing p.
 
-    The mean of target*softplus(-logit) + (1 - target)*softplus(logit); the derivative is sigmoid(logit) - target.
+    It is the mean of target*softplus(-logit) + (1 - target)*softplus(logit); the derivative of a term with respect to
+    the logit is sigmoid(logit) - target.
 
     Args:
         prediction: a logit, or a sequence of logits, nested or not.
@@ -169,8 +170,8 @@ def binary_cross_entropy_with_logits(prediction: Any, target: Any) -> Number:
     terms = []
     for logit, t in _pairs(prediction, target, where):
         _check_probability(t, f"{where}: expected targets between 0 and 1")
-        # Sums of positive terms: softplus(logit) - target*logit would cancel for large logits. One term is enough where
-        # the target is 0 or 1, unless it is a Value: then it has a derivative, and is one branch of a recording.
+        # Add positive terms: softplus(logit) - target*logit would cancel for large logits. One term is enough if the
+        # target is 0 or 1, unless it is a Value, which has a derivative and should be one branch of a recording.
         if not isinstance(t, Value) and t >= 1.0:
             terms.append(functions.softplus(-logit))
         elif not isinstance(t, Value) and t <= 0.0:
@@ -186,11 +187,12 @@ def binary_cross_entropy_with_logits(prediction: Any, target: Any) -> Number:
 def cross_entropy(prediction: Any, target: Any) -> Number:
     """Compute the cross-entropy of softmax(logits): logsumexp(logits) - logits[target], the mean over samples.
 
-    For soft targets t it is -t . log_softmax(logits). The derivative by each logit is its softmax minus its target. One
-    node a sample; for soft targets one for each class that has a share, and one for the product with t.
+    For soft targets t it is -t . log_softmax(logits). The derivative of a sample's loss with respect to each logit is
+    its softmax minus its target. The graph has one node per sample; for soft targets, one for each class with a share
+    above 0, and one for the product with t.
 
     Args:
-        prediction: the logits of one sample, a sequence with one number a class; or a list of such sequences.
+        prediction: the logits of one sample, a sequence with one number per class; or a list of such sequences.
         target: the index of the right class, or a sequence with a probability for each class; a list of these for a
             list of samples.
 
@@ -211,16 +213,16 @@ def cross_entropy(prediction: Any, target: Any) -> Number:
 def _log_likelihood(logits: Sequence[Number], target: Any, where: str) -> Number:
     if _is_number(target):
         # One node with all its digits: logsumexp(logits) - logits[target] cancels where the loss is small.
-        of_any = _left_open((ops.LOG_SOFTMAX(float(i), *logits) for i in range(len(logits))), target)
-        if of_any is not None:
-            return of_any
+        looked_up = _looked_up((ops.LOG_SOFTMAX(float(i), *logits) for i in range(len(logits))), target)
+        if looked_up is not None:
+            return looked_up
         return ops.LOG_SOFTMAX(float(_class_index(target, len(logits), where)), *logits)
     if isinstance(target, str):
         raise TypeError(f"{where}: expected a class index or soft targets, got {target!r}; number the classes from 0")
     soft = as_sequence(target, f"{where}: soft targets")
     weights = [t if isinstance(t, Value) else as_float(t, f"{where}: soft target") for t in soft]
     if len(weights) != len(logits):
-        raise ValueError(f"{where}: expected {len(logits)} soft targets, one a logit, got {len(weights)}")
+        raise ValueError(f"{where}: expected {len(logits)} soft targets, one per logit, got {len(weights)}")
     for t in weights:
         _check_probability(t, f"{where}: expected soft targets between 0 and 1")
     total = functions.sum(weights)
@@ -229,16 +231,16 @@ def _log_likelihood(logits: Sequence[Number], target: Any, where: str) -> Number
             f"{where}: expected soft targets that sum to 1, got a sum of {describe_operands([total])}; a list of "
             "numbers is one sample, with a logit and a target for each class"
         )
-    # As above, and terms of one sign. A share of exactly 0 that is no Value needs no node: it has no derivative either.
+    # All terms have one sign, so that nothing cancels. A plain share of 0 needs no node: it has no derivative.
     shares = [(t, i) for i, t in enumerate(weights) if isinstance(t, Value) or t > 0.0]
     return functions.dot([t for t, _ in shares], [ops.LOG_SOFTMAX(float(i), *logits) for _, i in shares])
 
 
 def negative_log_likelihood(prediction: Any, target: Any) -> Number:
-    """Compute -log_probabilities[target], the mean over samples; for the outputs of `log_softmax`.
+    """Compute the mean of -log_probabilities[target] over samples, for outputs of `log_softmax`.
 
     Args:
-        prediction: the log-probabilities of one sample, one a class; or a list of such sequences.
+        prediction: the log-probabilities of one sample, one per class; or a list of such sequences.
         target: the index of the right class; a list of these for a list of samples.
 
     Raises:
@@ -257,8 +259,8 @@ def negative_log_likelihood(prediction: Any, target: Any) -> Number:
                     f"{where}: expected log-probabilities, which are at most 0, got {describe_operands([x])}; "
                     "give logits to cross_entropy, or take log_softmax of them"
                 )
-        of_any = _left_open(log_probabilities, t)
-        found = log_probabilities[_class_index(t, len(log_probabilities), where)] if of_any is None else of_any
+        looked_up = _looked_up(log_probabilities, t)
+        found = log_probabilities[_class_index(t, len(log_probabilities), where)] if looked_up is None else looked_up
         chosen.append(found)
     return 0.0 - _mean(chosen)
 
@@ -267,7 +269,7 @@ def negative_log_likelihood(prediction: Any, target: Any) -> Number:
 
 
 def l1_penalty(parameters: Iterable[Number], strength: float) -> Number:
-    """Compute strength * (|p1| + |p2| + ...), which draws parameters to exactly 0.
+    """Compute strength * (|p1| + |p2| + ...), which pulls parameters to exactly 0.
 
     Source: Tibshirani (1996), Regression shrinkage and selection via the lasso.
 
@@ -287,7 +289,7 @@ def l1_penalty(parameters: Iterable[Number], strength: float) -> Number:
 
 
 def l2_penalty(parameters: Iterable[Number], strength: float) -> Number:
-    """Compute strength * (p1**2 + p2**2 + ...), which keeps parameters small; note that there is no factor 1/2.
+    """Compute strength * (p1**2 + p2**2 + ...), which keeps parameters small; there is no factor 1/2.
 
     Source: Hoerl and Kennard (1970), Ridge regression.
 
@@ -319,7 +321,7 @@ def _mean(terms: list[Number]) -> Number:
 
 
 def _pairs(prediction: Any, target: Any, where: str) -> list[tuple[Number, Number]]:
-    """Return each predicted number with its target, from numbers or sequences in the same arrangement."""
+    """Pair each predicted number with its target, from numbers or sequences in the same arrangement."""
     if _is_number(prediction) and _is_number(target):
         return [(prediction, target)]
     if _is_number(prediction) or _is_number(target):
@@ -332,7 +334,7 @@ def _pairs(prediction: Any, target: Any, where: str) -> list[tuple[Number, Numbe
 
 
 def _samples(prediction: Any, target: Any, where: str) -> list[tuple[tuple[Number, ...], Any]]:
-    """Return the numbers predicted for each sample, one a class, with the target of the sample."""
+    """Pair the numbers predicted for each sample, one per class, with the target of the sample."""
     if _is_number(prediction):
         raise ValueError(f"{where}: expected a number for each class, got one number; {_FOR_TWO_CLASSES}")
     predictions = as_sequence(prediction, f"{where}: prediction")
@@ -372,7 +374,7 @@ def _class_index(target: Any, classes: int, where: str) -> int:
     return int(number)
 
 
-def _left_open(items: Iterable[Number], target: Any) -> Number | None:
+def _looked_up(items: Iterable[Number], target: Any) -> Number | None:
     """Look up by a class index that is an argument of a function being recorded, so that one recording serves all.
 
     Returns:

@@ -351,7 +351,7 @@ def test_penalties_pull_parameters_to_zero() -> None:
         ),
         (lambda: cross_entropy([0.0, 1.0], [0.5, 0.6]), ValueError, "soft targets that sum to 1, got a sum of 1.1"),
         (lambda: cross_entropy([0.0, 1.0], [-0.5, 1.5]), ValueError, "soft targets between 0 and 1, got -0.5"),
-        (lambda: cross_entropy([0.0, 1.0], [1.0]), ValueError, "expected 2 soft targets, one a logit, got 1"),
+        (lambda: cross_entropy([0.0, 1.0], [1.0]), ValueError, "expected 2 soft targets, one per logit, got 1"),
         (lambda: cross_entropy([[0.0, 1.0]], [0, 1]), ValueError, "as many targets as predictions, got 1 and 2"),
         (lambda: cross_entropy([[]], [0]), ValueError, "expected a number for each of at least 2 classes, got 0"),
         (

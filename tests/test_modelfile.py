@@ -585,7 +585,7 @@ def test_a_file_that_may_not_be_written_is_left_alone(path: Path, monkeypatch: p
     Neuron(1).save(path)
     monkeypatch.setattr(os, "access", lambda *_: False)  # the superuser may write to anything
 
-    with pytest.raises(PermissionError, match="the file is there and may not be written to"):
+    with pytest.raises(PermissionError, match="the file exists and is not writable"):
         Neuron(2).save(path)
 
 

@@ -482,8 +482,16 @@ def test_positions_must_exist_be_integers_and_differ(transform: Any) -> None:
 @pytest.mark.parametrize(
     ("primals", "tangents", "complaint"),
     [
-        ((2.0, 3.0), (1.0,), "tangents: expected 2, one for each argument to differentiate by, got 1; argnums"),
-        ((2.0, 3.0), 1.0, "tangents: expected 2, one for each argument to differentiate by, got 1; argnums"),
+        (
+            (2.0, 3.0),
+            (1.0,),
+            "tangents: expected 2, one for each argument to differentiate with respect to, got 1; argnums",
+        ),
+        (
+            (2.0, 3.0),
+            1.0,
+            "tangents: expected 2, one for each argument to differentiate with respect to, got 1; argnums",
+        ),
         (([2.0, 3.0],), ([1.0],), r"tangents\[0\]: expected the structure of its argument"),
         (([2.0, 3.0],), (np.ones(2),), r"tangents\[0\]: expected the structure of its argument"),
         ((np.ones((2, 1)),), (np.ones((1, 2)),), r"tangents\[0\]: expected the structure .*\(2, 1\).*got.*\(1, 2\)"),
@@ -557,7 +565,9 @@ def test_positions_beyond_the_arguments_are_refused(position: int) -> None:
 
 @pytest.mark.parametrize("tangents", [(), (1.0, 2.0, 3.0)])
 def test_as_many_tangents_as_arguments_are_expected(tangents: tuple[float, ...]) -> None:
-    with pytest.raises(ValueError, match=f"expected 2, one for each argument to differentiate by, got {len(tangents)}"):
+    with pytest.raises(
+        ValueError, match=f"expected 2, one for each argument to differentiate with respect to, got {len(tangents)}"
+    ):
         jvp(lambda x, y: x * y, (2.0, 3.0), tangents)
 
 

@@ -1,4 +1,4 @@
-"""Operations of one's own, of the same standing as those of the table."""
+"""Custom operations, with the same rights as those of the table."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ def custom_op(
 ) -> Operation:
     """Make an operation from a plain function and its partial derivatives.
 
-    The result is called like a function of microgrud: on Values it records one node, on floats it computes. Written
-    with microgrud's functions, `+ - * /` and comparisons, the partial derivatives can be differentiated again.
+    Call the result like a function of microgrud: on Values it records one node, on floats it computes a float. Partial
+    derivatives written with microgrud's functions, `+ - * /` and comparisons can be differentiated again.
 
     Args:
-        name: what error messages call the operation.
+        name: the name of the operation in error messages.
         value: a function of floats that returns a float.
         partials: for each operand a rule `rule(result, *operands)` that returns the derivative with respect to that
-            operand; for a function of one operand the rule alone will do. A rule receives floats in `backward()` and
-            `grad`, and Values from `gradient`, inside a recording and for derivatives of higher order. Where it cannot
-            take Values, as SciPy's functions cannot, it is evaluated on their numbers: first derivatives are right,
-            and those of higher order raise a TypeError.
-        symbol: what nodes show as `_op`; the name by default.
-        definition: `definition(mp, *operands)`, the function on mpmath numbers, where `value` cannot take them;
-            `mp` is mpmath's context: `mp.sin(x)` and `mpmath.sin(x)` do the same. `microgrud.testing` shows what it
-            raises, and where it is another function than `value`.
+            operand; for a function of one operand, the rule itself or a list of it. A rule receives floats in
+            `backward()` and `grad`, and Values in `gradient`, in a recording and for derivatives of higher order. A
+            rule that cannot take Values, such as a function of SciPy, is evaluated on their numbers: first derivatives
+            are right, and those of higher order raise a TypeError.
+        symbol: the `_op` of nodes; the name by default.
+        definition: `definition(mp, *operands)`, the function on mpmath numbers, if `value` cannot take them. `mp` is
+            mpmath's context: `mp.sin(x)` and `mpmath.sin(x)` do the same. `microgrud.testing` reports the errors that
+            it raises, and points where it differs from `value`.
 
     Returns:
         The operation. To pickle a graph that contains it, keep `value` and the rules at the top level of a module.
@@ -73,7 +73,13 @@ def custom_op(
 
 @dataclass(frozen=True)
 class _CheckedRule:
-    """A derivative rule whose result is made sure to be a number: a float, or a node where an operand is one."""
+    """A derivative rule with a check of its result, which must be a float, or a node if an operand is one.
+
+    Attributes:
+        rule: the user's rule.
+        what: the words for its result in messages.
+        count: the number of operands of the operation.
+    """
 
     rule: Callable[..., Number]
     what: str
@@ -83,42 +89,42 @@ class _CheckedRule:
         if not any(isinstance(x, Value) for x in operands):
             return as_float(self.rule(*operands), self.what)
         if self._reason_for_floats(operands) is not None:
-            return self._of_floats(*operands)
+            return self._on_floats(*operands)
         slope = self.rule(*operands)
         return slope if isinstance(slope, Value) else as_float(slope, self.what)
 
     def _reason_for_floats(self, operands: Sequence[Number]) -> Exception | str | None:
-        """Return the reason that the rule takes floats alone: its error with Values, or a look at their numbers."""
-        looks = _Looks()
-        with tracing.reporting_to(looks):
+        """Return the reason why the rule takes floats only: its error on Values, or its access to their numbers."""
+        tracer = _ReadTracer()
+        with tracing.reporting_to(tracer):
             try:
                 self.rule(*(Value(x._data) if isinstance(x, Value) else x for x in operands))
-            except Exception as error:  # of a rule of floats: it has no error with the numbers, or it is raised there
+            except Exception as error:  # on floats the rule raises no error, or raises it again
                 return error
-        return looks.what
+        return tracer.reason
 
     @CachedAttribute
-    def _of_floats(self) -> Operation:
-        """The rule as an operation of its own, which computes with floats and cannot be differentiated again."""
+    def _on_floats(self) -> Operation:
+        """The rule as an operation of its own, which computes on floats and cannot be differentiated again."""
         count = self.count + 1
-        return Operation(self.what, self.what, count, self, (_Refusal(self),) * count, None, (Interval(),) * count)
+        return Operation(self.what, self.what, count, self, (_NoDerivative(self),) * count, None, (Interval(),) * count)
 
 
-class _Looks:
-    """A watcher of a rule that notes a look at the number of a Value, from which no derivative is to be had.
+class _ReadTracer:
+    """A tracer that notes whether a rule reads the number of a Value, which cuts the derivative.
 
     Attributes:
-        what: the words for the look; None if there was none.
+        reason: the words for the access; None if there was none.
     """
 
-    what: str | None = None
+    reason: str | None = None
 
     def on_comparison(self, x: Value, symbol: str, y: object, outcome: bool) -> None:
         """Note nothing: a rule may branch."""
 
     def on_read(self, x: Value | None, what: str) -> None:
-        """Note the look."""
-        self.what = f"it asks for .{what}"
+        """Note the access."""
+        self.reason = f"it asks for .{what}"
 
     def on_result(self, x: Value) -> None:
         """Note nothing."""
@@ -127,13 +133,13 @@ class _Looks:
         """Let the operation raise."""
 
     def on_detach(self, x: Value) -> Value:
-        """Return a leaf, as without a watcher."""
+        """Return a leaf, as without a tracer."""
         return Value(x._data)
 
 
 @dataclass(frozen=True)
-class _Refusal:
-    """The derivative of a rule that computes with floats: an error that says so."""
+class _NoDerivative:
+    """The derivative of a rule that computes on floats: calling it raises a TypeError that says so."""
 
     checked: _CheckedRule
 
@@ -141,7 +147,6 @@ class _Refusal:
         reason = self.checked._reason_for_floats([Value(float(x)) if isinstance(x, float) else x for x in operands])
         raise TypeError(
             f"{self.checked.what} cannot be differentiated again, as its rule takes floats alone "
-            f"({reason or 'for other operands'}). A rule receives the result and the operands, as Values where "
-            "derivatives of higher order are asked for; write it with microgrud's functions, + - * / and other "
-            "operations of custom_op"
+            f"({reason or 'for other operands'}). A rule receives the result and the operands, as Values for "
+            "derivatives of higher order; write it with microgrud's functions, + - * / and other custom operations"
         ) from (reason if isinstance(reason, Exception) else None)

@@ -1,9 +1,11 @@
 """The chain rule on a recorded graph, with results that are themselves nodes: derivatives of any order.
 
-`Value.backward` computes numbers. The two functions here apply the same rules to nodes: `gradient` from the output to
-the inputs (reverse mode), `pushforward` from the inputs to the outputs (forward mode). Their results can be
-differentiated again; `numbers_of_gradient` gives floats where nobody asks for that. None of them changes a node's
-`grad`.
+`Value.backward` computes numbers. Two functions here apply the same rules to nodes: `gradient` from the output to the
+inputs (reverse mode), `pushforward` from the inputs to the outputs (forward mode). Their results can be differentiated
+again; `numbers_of_gradient` computes floats, if nothing has to be. None of them changes a node's `grad`.
+
+In reverse mode the *adjoint* of a node is the derivative of the output with respect to it; in forward mode its
+*tangent* is its derivative in the given direction. A *slope* is a local derivative.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ def gradient(output: Value, inputs: Value) -> Value: ...
 @overload
 def gradient(output: Value, inputs: Iterable[Value]) -> list[Value]: ...
 def gradient(output: Value, inputs: Value | Iterable[Value]) -> Value | list[Value]:
-    """Compute the partial derivatives of a node by others, as Values that can be differentiated again.
+    """Compute the partial derivatives of a node with respect to others, as Values that can be differentiated again.
 
     For each input x: d output / dx = the sum, over all paths from x to the output, of the product of the local
     derivatives along the path.
@@ -31,10 +33,10 @@ def gradient(output: Value, inputs: Value | Iterable[Value]) -> Value | list[Val
         inputs: one node, or several; leaves or nodes in between.
 
     Returns:
-        A Value for one input, a list of them for several; 0 for an input that the output does not depend on.
+        A Value for one input, a list of Values for several; 0 for an input that the output does not depend on.
 
     Raises:
-        TypeError: if an argument is not a Value, or a node between was built by hand without local gradients: a
+        TypeError: if an argument is not a Value, or a node in between was built by hand without local gradients: a
             `_backward` yields numbers only.
 
     >>> x = Value(2.0)
@@ -53,7 +55,7 @@ def gradient(output: Value, inputs: Value | Iterable[Value]) -> Value | list[Val
 
 
 def numbers_of_gradient(output: Value, inputs: Sequence[Value]) -> list[float]:
-    """Compute the partial derivatives of a node as floats, without a graph of them.
+    """Compute the partial derivatives of a node as floats, without a graph for them.
 
     >>> x, y = Value(2.0), Value(3.0)
     >>> numbers_of_gradient(x * y, [x, y])
@@ -64,18 +66,18 @@ def numbers_of_gradient(output: Value, inputs: Sequence[Value]) -> list[float]:
 
 
 def pushforward(outputs: Sequence[Value], tangents: Mapping[Value, Number], as_numbers: bool = False) -> list[Number]:
-    """Compute the directional derivatives of nodes, given those of the nodes they depend on (forward mode).
+    """Compute the directional derivatives of nodes from those of the nodes they depend on (forward mode).
 
     d output = the sum, over the given nodes x, of (d output / dx) * tangent of x.
 
     Args:
         outputs: the nodes to differentiate.
-        tangents: a number or a Value for each node whose direction counts; all others stay as they are, as does a node
-            with the plain number 0.
-        as_numbers: whether to compute with floats alone, without a graph of the tangents, which are then floats too.
+        tangents: a number or a Value for each node that varies. All others are constant, and so is a node with the
+            plain number 0.
+        as_numbers: True to compute with floats only, without a graph of the tangents, which are then floats too.
 
     Returns:
-        A tangent for each output: a float, or a Value where it depends on one.
+        A tangent for each output: a float, or a Value if it depends on one.
 
     >>> x, y = Value(2.0), Value(3.0)
     >>> pushforward([x * y], {x: 1.0, y: 10.0})
@@ -88,8 +90,8 @@ def pushforward(outputs: Sequence[Value], tangents: Mapping[Value, Number], as_n
         for node in topological_order(output):
             if node in known:
                 continue
-            # The slope takes the part of the adjoint, so that a slope of 0 stops an infinite tangent, as the zero
-            # adjoint that it makes does in reverse mode. A tangent that has become 0 stops nothing.
+            # The slope is passed in the place of the adjoint, so that a slope of 0 stops an infinite tangent. In
+            # reverse mode the zero adjoint that it makes does the same. A tangent that has become 0 stops nothing.
             terms = [chain(slope, known[x]) for x, slope in slopes_of(node, moving)]
             if terms:
                 known[node] = _add_up(terms)
@@ -98,12 +100,12 @@ def pushforward(outputs: Sequence[Value], tangents: Mapping[Value, Number], as_n
 
 
 def chain(adjoint: Number, slope: Number) -> Number:
-    """Multiply an adjoint (or a tangent) by a local derivative: a zero passes nothing on, whatever the slope is."""
+    """Multiply an adjoint by a slope; an adjoint of 0 passes nothing on, whatever the slope is."""
     if _is_constant(adjoint, 0.0) or _is_constant(slope, 1.0):
         return adjoint
     if _is_constant(adjoint, 1.0):
         return slope
-    if tracing.current():  # whether the adjoint is 0 may change from call to call
+    if tracing.current():  # the adjoint may be 0 in one replay and not in another
         return ops.CHAIN(adjoint, slope)
     if adjoint == 0.0 and not math.isfinite(slope._data if isinstance(slope, Value) else slope):
         return ops.CHAIN(adjoint, slope)
@@ -115,7 +117,7 @@ def _pull_back(
     wanted: Sequence[Value],
     slopes_of: Callable[[Value, Container[Value]], list[tuple[Value, Number]]],
 ) -> dict[Value, Number]:
-    """Return the adjoint of every node on a path from one of the wanted nodes to the output."""
+    """Return the adjoint of every node on a path from a wanted node to the output."""
     order = topological_order(output)
     on_path = set(wanted)
     for node in order:
@@ -134,12 +136,12 @@ def _pull_back(
 
 
 def _slopes(node: Value, among: Container[Value]) -> list[tuple[Value, Number]]:
-    """Pair each parent that is among these nodes, once a use, with the local derivative by that use, as a node."""
+    """Pair each parent that is among these nodes, once per use, with the slope of that use, as a node."""
     return _paired(node, among, node, node._operands)
 
 
 def _numbers_of_slopes(node: Value, among: Container[Value]) -> list[tuple[Value, Number]]:
-    """Do as `_slopes` does, with local derivatives that are floats."""
+    """Return the same pairs as `_slopes`, with slopes that are floats."""
     return _paired(node, among, node._data, [x._data if isinstance(x, Value) else x for x in node._operands])
 
 

@@ -1,10 +1,10 @@
-"""Values from outside: whether a computation depends on a Value that somebody else holds.
+"""Values from outside: does a computation depend on a Value that something other than its graph refers to?
 
-A derivative has to stay connected with every Value of which somebody may ask for the gradient later on: a parameter
-that the function closes over, a Value among its arguments, a variable of a transform around it. A Value that the
-function made for itself, such as the `Value(0.0)` that a sum begins with, dies with the graph, and nobody can ask.
-Reference counts tell the two apart: only the graph refers to the latter. (A Value in a reference cycle counts as held
-until the collector has found the cycle.)
+A derivative has to stay connected with every Value whose gradient may be needed later: a parameter that the function
+closes over, a Value among its arguments, a variable of a transform around it. A Value that the function makes for
+itself, such as the `Value(0.0)` that a sum begins with, dies with the graph, and nothing can read its gradient.
+Reference counts distinguish the two: only the graph refers to a Value of the second kind. (A Value in a reference cycle
+counts as held until the garbage collector has found the cycle.)
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ..engine import Value, native, topological_order
 
 
 def reached_outside(outputs: list[Value], inputs: list[Value]) -> Value | None:
-    """Return a Value that outputs depend on, other than through the inputs, and that is held by more than their graph.
+    """Return a Value that outputs depend on, not through the inputs, and that more than their graph refers to.
 
     Args:
-        outputs: nodes, to which the caller holds no reference but this list.
+        outputs: nodes; this list must be the caller's only reference to them.
         inputs: the nodes of the variables.
 
     >>> w = Value(3.0)
@@ -34,10 +34,10 @@ def reached_outside(outputs: list[Value], inputs: list[Value]) -> Value | None:
 
 
 def keeps_results(ends: list[Value], inputs: list[Value]) -> bool:
-    """Return whether a node that depends on an input is held by more than its graph: a function has kept it.
+    """Return whether more than its graph refers to a node that depends on an input: a function has kept it.
 
     Args:
-        ends: the inputs and results, once for each reference that the caller holds beside this list.
+        ends: the inputs and results, once for each reference that the caller holds in addition to this list.
         inputs: the nodes of the variables.
 
     >>> x, kept = [Value(2.0)], []
@@ -54,20 +54,20 @@ def keeps_results(ends: list[Value], inputs: list[Value]) -> bool:
 def _held_in_python(
     order: list[Value], holding: list[Value], weight: int, inputs: list[Value], dependent: bool
 ) -> Value | None:
-    """Return the first node that is held by more than its graph and the lists given.
+    """Return the first node that more than its graph and the given lists refer to.
 
     Args:
-        order: the nodes, in topological order; a list that nobody needs any more.
-        holding: nodes to which references are known beside those of operands.
-        weight: how many references each item of `holding` stands for, that of this list included.
+        order: the nodes, in topological order; the list is changed.
+        holding: nodes with known references in addition to those of operands.
+        weight: the number of references that each item of `holding` stands for, including that of this list.
         inputs: the nodes of the variables.
-        dependent: whether nodes that depend on an input are meant, or those that do not.
+        dependent: True to search the nodes that depend on an input, False to search the others.
     """
     variable = {id(x) for x in inputs}
     uses = {place: weight * count for place, count in Counter(map(id, holding)).items()}
     for node in inputs:
         uses[id(node)] = uses.get(id(node), 0) + 1
-    meant: list[Value] = []
+    searched: list[Value] = []
     for node in order:
         places = [id(x) for x in node._operands if isinstance(x, Value)]
         for place in places:
@@ -75,17 +75,17 @@ def _held_in_python(
         if not variable.isdisjoint(places):
             variable.add(id(node))
         if (id(node) in variable) == dependent:
-            meant.append(node)
-    if not meant:
+            searched.append(node)
+    if not searched:
         return None
-    # A node that nobody else holds is counted with the others: its references are those of the lists and the loop.
+    # A node without other references is counted too: it shows how many references the lists and the loop hold.
     unheld = [Value(0.0)]
     order += unheld
-    meant += unheld
+    searched += unheld
     del node
     uses[id(unheld.pop())] = 0
-    held = [sys.getrefcount(x) - uses.get(id(x), 0) for x in meant]
-    return next((x for x, count in zip(meant, held) if count > held[-1]), None)
+    held = [sys.getrefcount(x) - uses.get(id(x), 0) for x in searched]
+    return next((x for x, count in zip(searched, held) if count > held[-1]), None)
 
 
 _held_outside: Any = _held_in_python if native.engine is None else native.engine.held_outside

@@ -1,18 +1,18 @@
 """Derivatives of functions: `grad`, `value_and_grad`, `jacobian`, `hessian`, `jvp` and `hvp`.
 
-Each takes a function of numbers, NumPy arrays, or lists, tuples and dicts of them, and works by calling it with
-Values in the place of the numbers. Arrays in give arrays out. They nest: the derivative of a function that itself
-takes derivatives is right, also where an inner function closes over the argument of an outer one, since each
-transform makes nodes of its own for its arguments.
+Each takes a function of numbers, NumPy arrays, or lists, tuples and dicts of them, and calls it with Values in place of
+the numbers. For arrays the results are arrays. Transforms nest: the derivative of a function that itself takes
+derivatives is right, even if an inner function closes over the argument of an outer one, since each transform makes
+nodes of its own for its arguments.
 
-Results are floats, and arrays of floats, where the function computes with its own numbers alone. Where it reaches a
-Value from outside (one that it was given, a parameter of a model that it closes over, an argument of a transform around
-this one), all results are Values connected with it: a loss made of derivatives has a gradient with respect to the
-parameters. Inside `with no_grad():` results are floats in any case. (A Value in a reference cycle counts as held by
-somebody until the cycle is collected.)
+Results are floats and arrays of floats if the function computes with its own numbers only. If it reaches a Value from
+outside (an argument that is a Value, a parameter of a model that it closes over, an argument of a transform around this
+one), all results are Values connected with that Value: a loss made of derivatives has a gradient with respect to the
+parameters. Inside `with no_grad():` results are always floats. (A Value in a reference cycle counts as one from outside
+until the cycle is collected.)
 
-A transform in progress is known to its own thread, or asynchronous task: a copy of its variable, or a compiled function
-that closes over it, belongs into no other.
+Only its own thread or asynchronous task knows of a transform in progress: do not use a copy of its variable, or a
+compiled function that closes over it, in another one.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def _nothing(z: Number, *_: Number) -> None:
     return None
 
 
-#: A number computed by a function that reached the second operand, which the number itself need not depend on: the
-#: derivative of `w + x**2` is `2 x`. A transform around it knows by the operand that its results are to be Values.
+#: The first operand, in a function that reached the second one. The number need not depend on the second operand: the
+#: derivative of `w + x**2` is `2 x`. The operand shows a transform around this one that its results have to be Values.
 _ANCHORED = Operation("anchored", "=", 2, _first, (_one, _nothing), None, (), total=True)
 
 
@@ -55,15 +55,15 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
 
     Args:
         f: a function whose result is one number.
-        argnums: the position of the argument to differentiate by, or a tuple of positions.
+        argnums: the position of the argument to differentiate with respect to, or a tuple of positions.
 
     Returns:
-        A function of the same arguments; its result has the structure of the argument (a tuple of results for a
-        tuple of positions), with Values in it where `f` reaches Values from outside, else floats.
+        A function of the same arguments. Its result has the structure of the argument (a tuple of results for a tuple
+        of positions), of Values if `f` reaches Values from outside, otherwise of floats.
 
     Raises:
-        TypeError: (from the function returned) if an argument is not made of numbers, or the result is not one number.
-        ValueError: (from the function returned) if there is no argument at a position.
+        TypeError: (by the returned function) if an argument is not made of numbers, or the result is not one number.
+        ValueError: (by the returned function) if there is no argument at a position.
 
     >>> grad(lambda x: x**3)(2.0)
     12.0
@@ -87,7 +87,7 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
 
 
 def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., tuple[Any, Any]]:
-    """Make the function that computes `f` and its gradient in one go; arguments as for `grad`.
+    """Make the function that computes `f` and its gradient together; arguments as for `grad`.
 
     >>> value_and_grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 3.0)
     (6.0, (3.0, 2.0))
@@ -108,11 +108,11 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
 
     Args:
         f: a function whose result is a number, an array, or a structure of them.
-        argnums: the position of the argument to differentiate by, or a tuple of positions.
+        argnums: the position of the argument to differentiate with respect to, or a tuple of positions.
 
     Returns:
-        A function whose result has the structure of the output of `f`, with in place of each leaf a structure like
-        the argument: an array of shape output.shape + argument.shape, or a number where both are numbers.
+        A function whose result has the structure of the output of `f`, with a structure like the argument in place of
+        each leaf: an array of shape output.shape + argument.shape, or a number if both are numbers.
 
     >>> jacobian(lambda x: [x[0] * x[1], x[0] + x[1]])([2.0, 3.0])
     [[3.0, 2.0], [1.0, 1.0]]
@@ -147,12 +147,12 @@ def jvp(
 
     Args:
         f: a function of one or more arguments.
-        primals: the arguments, as a tuple; an argument that is alone and no tuple may stand by itself.
-        tangents: the direction v: for each argument that varies a structure of numbers like it.
+        primals: the arguments, as a tuple; a single argument that is not a tuple may be given as it is.
+        tangents: the direction v: for each argument that varies, a structure of numbers like it.
         argnums: the positions of the arguments that vary; all of them by default.
 
     Returns:
-        The result of `f`, and its directional derivative, in the same structure.
+        The result of `f`, and its directional derivative in the same structure.
 
     Raises:
         TypeError, ValueError: if the tangents do not fit the primals.
@@ -173,9 +173,9 @@ def hvp(f: Callable[..., Any], primals: Any, tangents: Any, argnums: int | tuple
 
     Args:
         f: a function whose result is one number.
-        primals: the arguments, as a tuple; an argument that is alone and no tuple may stand by itself.
-        tangents: the vector v: for each argument to differentiate by a structure of numbers like it.
-        argnums: the position of the argument to differentiate by, or a tuple of positions.
+        primals: the arguments, as a tuple; a single argument that is not a tuple may be given as it is.
+        tangents: the vector v: for each argument at `argnums`, a structure of numbers like it.
+        argnums: the position of the argument to differentiate with respect to, or a tuple of positions.
 
     Returns:
         H v, in the structure of the argument (a tuple of them for a tuple of positions).
@@ -200,13 +200,13 @@ class _RecordedCall:
 
     Attributes:
         positions: the positions of the arguments to differentiate with respect to.
-        single: whether `argnums` was one position and not a tuple.
+        single: True if `argnums` was one position and not a tuple.
         structures: the structures of these arguments.
         inputs: the nodes in them.
         outputs: the nodes in the result.
         structure: the structure of the result.
-        connected: whether results are Values, since the function reached Values from outside.
-        anchor: such a Value that no transform in progress has for its variable, if there is one.
+        connected: True if results are Values, since the function reached Values from outside.
+        anchor: such a Value that is no variable of a transform in progress; None if there is none.
     """
 
     positions: tuple[int, ...]
@@ -220,30 +220,30 @@ class _RecordedCall:
 
     @property
     def as_numbers(self) -> bool:
-        """True if nobody can differentiate the results again, so that there need be no graph of them."""
+        """True if nothing can differentiate the results again, so that they need no graph."""
         return not self.connected and tracing.current() is None
 
     def gradient_of(self, output: Value) -> list[Number]:
-        """Return the derivative of an output with respect to each input, as the caller is given it."""
+        """Return the derivative of an output with respect to each input, in the form that the caller receives."""
         numbers: list[Number]
         numbers = numbers_of_gradient(output, self.inputs) if self.as_numbers else gradient(output, self.inputs)
         return self.results(numbers)
 
     def results(self, numbers: Sequence[Number]) -> list[Number]:
-        """Return numbers as what the caller is given: all Values, or all floats.
+        """Return numbers in the form that the caller receives: all Values, or all floats.
 
-        A recording takes both as they are: to read a number of it would freeze a parameter.
+        In a recording they stay as they are, since reading the number of a Value would freeze a parameter.
         """
         if tracing.current() is not None:
             return list(numbers)
         if self.anchor is not None:
             return [_ANCHORED(x, self.anchor) for x in numbers]
-        if self.connected:  # no result is a node of the user's, which an assignment to its .data would change
+        if self.connected:  # new nodes, so that an assignment to a result's .data changes none of the user's
             return [ops.IDENTITY(x) if isinstance(x, Value) else Value(x) for x in numbers]
         return [x.data if isinstance(x, Value) else float(x) for x in numbers]
 
     def rebuild_arguments(self, numbers: Sequence[Number]) -> Any:
-        """Put a number for each input into the structure of the arguments."""
+        """Put one number per input into the structure of the arguments."""
         rebuilt = [structure.rebuild(own) for structure, own in zip(self.structures, self._split(numbers))]
         return self._one_or_all(rebuilt)
 
@@ -258,14 +258,14 @@ class _RecordedCall:
         )
 
     def _one_or_all(self, rebuilt: list[Any]) -> Any:
-        """Return a tuple if `argnums` was one, and else the one there is."""
+        """Return a tuple if `argnums` is one, otherwise its only item."""
         if not self.single:
             return tuple(rebuilt)
         (only,) = rebuilt
         return only
 
     def _split(self, items: Sequence[Any]) -> list[Sequence[Any]]:
-        """Cut a sequence with one item for each input into one part for each argument."""
+        """Cut a sequence with one item per input into one part per argument."""
         parts = []
         start = 0
         for structure in self.structures:
@@ -274,12 +274,12 @@ class _RecordedCall:
         return parts
 
     def directions(self, tangents: Any) -> dict[Value, Number]:
-        """Pair every input with its tangent, or say which tangents do not fit."""
+        """Pair every input with its tangent; raise an error that says which tangents do not fit."""
         parts = tangents if isinstance(tangents, tuple) else (tangents,)
         if len(parts) != len(self.positions):
             raise ValueError(
-                f"tangents: expected {len(self.positions)}, one for each argument to differentiate by, got "
-                f"{len(parts)}; argnums chooses the arguments"
+                f"tangents: expected {len(self.positions)}, one for each argument to differentiate with respect to, "
+                f"got {len(parts)}; argnums chooses the arguments"
             )
         numbers: list[Number] = []
         for i, (part, structure) in enumerate(zip(parts, self.structures)):
@@ -302,7 +302,7 @@ def _call_recorded(
     argnums: int | tuple[int, ...],
     scalar: bool = False,
 ) -> _RecordedCall:
-    """Call `f` with fresh nodes in place of the numbers of the arguments at `argnums`.
+    """Call `f` with new nodes in place of the numbers of the arguments at `argnums`.
 
     With `scalar` the result has to be one number.
     """
@@ -322,9 +322,9 @@ def _call_recorded(
     with differentiating(inputs), enable_grad():
         numbers, structure = flatten(_one_number(f(*recorded, **kwargs), name, scalar), f"the result of {name}")
     outputs = [_as_node(x) for x in numbers]
-    del numbers  # which would count as somebody who holds the outputs
-    given = any(not x.is_leaf for x in inputs)  # Values, of which the inputs are copies
-    connected = is_recording() and (given or reached_outside(outputs, inputs) is not None)
+    del numbers  # its references to the outputs would count as references from outside
+    given_values = any(not x.is_leaf for x in inputs)  # an input that copies a Value is no leaf
+    connected = is_recording() and (given_values or reached_outside(outputs, inputs) is not None)
     outer = list(variables())
     anchor = reached_outside(outputs, inputs + outer) if connected and outer and tracing.current() is None else None
     single = not isinstance(argnums, (tuple, list))
@@ -332,7 +332,7 @@ def _call_recorded(
 
 
 def _one_number(result: Any, name: str, wanted: bool) -> Any:
-    """Return the result of a function as it is; raise if one number is wanted and it is not one."""
+    """Return the result of a function unchanged; raise if one number is wanted and it is not one."""
     is_number = isinstance(result, Value) or is_real_scalar(result)
     if wanted and not is_number and getattr(result, "shape", None) != ():
         raise TypeError(

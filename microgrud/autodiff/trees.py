@@ -1,4 +1,4 @@
-"""Nested structures of numbers: taken apart into a flat list, and put together again."""
+"""Nested structures of numbers: `flatten` makes a flat list of them, and `Structure` rebuilds them from such a list."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Structure:
-    """What remains of a nested structure without its numbers.
+    """A nested structure without its numbers; its leaves are single numbers and arrays.
 
     Attributes:
         shapes: for each leaf in order, the shape of an array, or None for a single number.
-        paths: for each leaf in order, where it stands: `"['w'][1]"`.
-        assemble: puts one object for each leaf (a number, an array, or anything else) where the leaf was.
+        paths: for each leaf in order, its place: `"['w'][1]"`.
+        assemble: a function of one object per leaf (a number, an array, or anything else) that puts each in the place
+            of its leaf.
     """
 
     shapes: tuple[tuple[int, ...] | None, ...]
@@ -30,14 +31,14 @@ class Structure:
     assemble: Callable[[Sequence[Any]], Any]
 
     def rebuild(self, numbers: Sequence[Number]) -> Any:
-        """Make a structure of the same shape from as many numbers: arrays where there were arrays."""
+        """Make the same structure with other numbers; leaves that were arrays become arrays."""
         leaves = [
             own[0] if shape is None else as_array(own, shape) for own, shape in zip(self.split(numbers), self.shapes)
         ]
         return self.assemble(leaves)
 
     def split(self, numbers: Sequence[Any]) -> list[Sequence[Any]]:
-        """Cut a sequence with one item for each number into one part for each leaf."""
+        """Cut a sequence with one item per number into one part per leaf."""
         parts = []
         start = 0
         for shape in self.shapes:
@@ -47,7 +48,7 @@ class Structure:
         return parts
 
     def rebuild_rows(self, rows: Sequence[Sequence[Number]], shape: tuple[int, ...]) -> Any:
-        """Make a structure of several rows of numbers: for each leaf an array of `shape` plus its own."""
+        """Make one structure from several rows of numbers: each leaf becomes an array of `shape` + its own shape."""
         columns = range(self.size)
         return self.assemble(
             [
@@ -58,12 +59,12 @@ class Structure:
 
     @property
     def size(self) -> int:
-        """How many numbers the structure holds."""
+        """The number of numbers in the structure."""
         return sum(1 if shape is None else math.prod(shape) for shape in self.shapes)
 
 
 def even_array(x: Any, where: str) -> np.ndarray:
-    """Return an array of a nested list; a ValueError that names the row if its rows differ in shape.
+    """Convert a nested list to an array; if its rows differ in shape, the ValueError names the row.
 
     >>> even_array([[1.0, 2.0], [3.0]], "x")
     Traceback (most recent call last):
@@ -78,7 +79,7 @@ def even_array(x: Any, where: str) -> np.ndarray:
 
 
 def _uneven(x: Any, where: str) -> ValueError:
-    """Return the error for a nested list that is no array, which names the first row that differs from row 0."""
+    """Return the error for a nested list with uneven rows; it names the first row that differs from row 0."""
     np = _numpy()
     expected: tuple[int, ...] = ()
     for i, row in enumerate(x):
@@ -110,7 +111,7 @@ def check_unmasked(x: object, where: str) -> None:
 place of masked elements, or .compressed() to leave them out
     """
     kinds = set(map(type, x)) if isinstance(x, (list, tuple)) else {type(x)}
-    # numpy.ma is not asked, which NumPy imports only for those who use it; no other class has both attributes.
+    # NumPy imports numpy.ma only where it is used; no other class has both attributes.
     if any(hasattr(kind, "filled") and hasattr(kind, "compressed") for kind in kinds):
         raise TypeError(
             f"{where}: expected an array without a mask, got a masked array; write .filled(number) to put a number in "
@@ -119,15 +120,15 @@ place of masked elements, or .compressed() to leave them out
 
 
 def flatten(tree: Any, where: str, exact: bool = False) -> tuple[list[Number], Structure]:
-    """Take a structure apart into its numbers, in order, and the structure without them.
+    """Split a nested structure into its numbers, in order, and the structure without them.
 
     Args:
         tree: a number, a Value, a NumPy array, or a list, tuple, named tuple or dict of structures.
         where: the name of the argument, for error messages.
-        exact: whether to keep complex and mpmath numbers as they are, in place of refusing or rounding them.
+        exact: True to keep complex and mpmath numbers as they are, instead of refusing or rounding them.
 
     Returns:
-        The numbers (floats or Values), and the structure to put other numbers into.
+        The numbers (floats or Values), and the structure that other numbers can be put into.
 
     Raises:
         TypeError: for masked arrays and anything else, naming the place: `x['w'][1]: expected ...`.
@@ -140,7 +141,7 @@ def flatten(tree: Any, where: str, exact: bool = False) -> tuple[list[Number], S
         return [tree], Structure((None,), ("",), lambda leaves: leaves[0])
     if is_array(tree):
         check_unmasked(tree, where)
-        # NumPy keeps a 0-d array that was put into an object array as an element.
+        # A 0-d array can be an element of an object array.
         numbers = [x.item() if is_array(x) and x.ndim == 0 else x for x in tree.ravel().tolist()]
         elements = [_number(x, where, exact) for x in numbers]
         return elements, Structure((tree.shape,), ("",), lambda leaves: leaves[0])
@@ -151,7 +152,7 @@ def flatten(tree: Any, where: str, exact: bool = False) -> tuple[list[Number], S
         items = [(f"[{key!r}]", tree[key]) for key in keys]
         return _flatten_parts(items, where, exact, lambda parts: dict(zip(keys, parts)))
     if isinstance(tree, (list, tuple)):
-        # A named tuple takes its items one by one.
+        # The class of a named tuple takes its items as separate arguments.
         kind: Any = type(tree)
         make = kind._make if hasattr(kind, "_make") else kind
         return _flatten_parts([(f"[{i}]", x) for i, x in enumerate(tree)], where, exact, make)
@@ -161,7 +162,7 @@ def flatten(tree: Any, where: str, exact: bool = False) -> tuple[list[Number], S
 
 
 def as_array(numbers: Sequence[Number], shape: tuple[int, ...]) -> Any:
-    """Make an array of floats or complex numbers, or an object array if any of the numbers is a Value or the like.
+    """Make an array of floats or complex numbers, or an object array if there are Values or mpmath numbers.
 
     >>> as_array([1.0, 2.0], (2, 1))
     array([[1.],

@@ -1,1 +1,4 @@
-"""The ground floor: numbers, argument checks, files, locks and the display hook, which every other package may use."""
+"""The lowest package, which every other may import: numbers, argument checks, files, locks and the display hook.
+
+Read `numbers.py` first; the other files are independent of one another, except that `jsonfile.py` builds on `files.py`.
+"""

@@ -1,4 +1,4 @@
-"""Arrays of NumPy: recognised without importing it, since nobody can have made one before somebody imported it."""
+"""Recognition of NumPy arrays without importing NumPy: an array can exist only once NumPy has been imported."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NUMPY_IS_MISSING = (
 
 
 def is_array(x: object) -> TypeGuard[np.ndarray]:
-    """Return whether an object is an array of NumPy.
+    """Return whether an object is a NumPy array.
 
     >>> is_array([1.0])
     False
@@ -25,7 +25,7 @@ def is_array(x: object) -> TypeGuard[np.ndarray]:
 
 
 class MissingNumPy:
-    """The module `numpy` where it is not installed: each use of it says what to do."""
+    """A stand-in for the module `numpy` if it is not installed: each use raises an error that says what to install."""
 
     def __getattr__(self, name: str) -> Any:
         raise ImportError(NUMPY_IS_MISSING)

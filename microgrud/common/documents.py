@@ -1,4 +1,4 @@
-"""Documents from files: a check of every entry against its kind, with an error that names the entry."""
+"""Checks of documents read from files: every entry has the expected kind, or an error names the entry."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 
 class Kind(NamedTuple):
-    """A kind of entry: the words for it in a message, and the test."""
+    """A kind of entry: its description for messages, and its test."""
 
     words: str
     fits: Callable[[Any], bool]

@@ -1,9 +1,9 @@
-"""Files that are whole or not there: at every moment the old file or the new one is in place.
+"""Atomic writes of files and folders: at every moment the old one or the new one is in place, and it is complete.
 
-What is being written stands beside its target under a temporary name, which carries that of the target: `model.json` is
-written as `.model.json.<16 hex digits>.tmp`. Its writer holds a lock on it. A process that is killed leaves it behind
-without the lock, and the next write to the same target deletes it. Where the system has no such locks (some network
-folders), it is left; on Windows a file that is open cannot be deleted.
+The new content is first written next to the target under a temporary name that contains the target's: `model.json` is
+written as `.model.json.<16 hex digits>.tmp`. Its writer holds a lock on it. A process that is killed leaves the
+temporary file behind without the lock, and the next write to the same target deletes it. On systems without such locks
+(some network folders), it stays; on Windows a file that is open cannot be deleted.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ except ImportError:  # on Windows
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file so that at every moment the old one or the new one is there, and never a part of it.
 
-    The bytes go to a new file beside the old one, are flushed to the disk, and then take its name. A symbolic link is
-    followed; the permissions of a file that is replaced are kept. If anything fails the old file is left as it is.
-    Of several that write to the same target at once, the last to finish wins.
+    The bytes are written to a new file next to the old one and flushed to the disk; then the new file is renamed to the
+    old name. A symbolic link is followed; the permissions of a replaced file are kept. If anything fails, the old file
+    stays as it is. If several processes write to the same target at once, the last to finish wins.
 
     Args:
-        path: where to write.
-        content: all that the file is to hold.
+        path: the target.
+        content: the complete content of the file.
 
     Raises:
         OSError: if the file cannot be written; the error names it.
@@ -57,10 +57,10 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
 
 @contextmanager
 def write_folder_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Make a new folder that is whole or not there: the body of the `with` fills it under a temporary name.
+    """Make a new folder atomically: the body of the `with` fills it under a temporary name.
 
     Raises:
-        OSError: if the folder cannot be made, or something that is no empty folder is in its place.
+        OSError: if the folder cannot be made, or if its name is taken by anything but an empty folder.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as place:
@@ -74,7 +74,7 @@ def write_folder_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
     _remove_abandoned(target, "partial")
     partial, descriptor = _temporary_beside(target, "partial"), None
     try:
-        while not partial.is_dir():  # before the lock was taken another process may take it for an abandoned one
+        while not partial.is_dir():  # until it is locked, another process may take it for abandoned and delete it
             if descriptor is not None:
                 os.close(descriptor)
             partial.mkdir()
@@ -83,7 +83,7 @@ def write_folder_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
                 _lock(descriptor)
         yield partial
         if target.is_dir():
-            target.rmdir()  # an empty one; Windows does not rename over it
+            target.rmdir()  # an empty folder; Windows does not rename over it
         os.rename(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -93,7 +93,7 @@ def write_folder_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Let an OSError name the file that was to be written, and not a temporary one or, on a full disk, none.
+    """Make an OSError name the target, instead of the temporary file or, on a full disk, no file.
 
     >>> with naming("model.json"):
     ...     raise OSError(errno.ENOSPC, "No space left on device")
@@ -110,10 +110,10 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _replaced(target: Path, content: bytes, mode: int | None) -> bool:
-    """Write a temporary file and give it the name of the target; False if another process has deleted it meanwhile."""
+    """Write a temporary file and rename it to the target; return False if another process has deleted it meanwhile."""
     temporary = _temporary_beside(target, "tmp")
     try:
-        # Not `tempfile`, whose files can be read by their owner alone: this one gets the permissions any new file gets.
+        # Not `tempfile`, whose files only their owner can read: this one gets the usual permissions of a new file.
         with open(temporary, "xb") as file:
             _lock(file.fileno())
             file.write(content)
@@ -121,7 +121,7 @@ def _replaced(target: Path, content: bytes, mode: int | None) -> bool:
             if mode is not None:
                 os.chmod(temporary, mode)
             os.fsync(file.fileno())
-            if not fcntl:  # Windows renames no file that is open
+            if not fcntl:  # Windows cannot rename an open file
                 file.close()
             return _renamed(temporary, target)
     except BaseException:
@@ -134,20 +134,20 @@ def _renamed(temporary: Path, target: Path) -> bool:
     try:
         os.replace(temporary, target)
     except FileNotFoundError:
-        return False  # before the lock was taken, another process took it for an abandoned one
+        return False  # before it was locked, another process took it for abandoned and deleted it
     return True
 
 
-# --- what is left by a process that was killed ------------------------------------------------------------------------
+# --- leftovers of killed processes ------------------------------------------------------------------------------------
 
 
 def _temporary_beside(target: Path, suffix: str) -> Path:
-    """Return a new name for what will become the target."""
+    """Return an unused temporary name for the future target."""
     return target.with_name(f".{_label(target)}.{secrets.token_hex(8)}.{suffix}")
 
 
 def _remove_abandoned(target: Path, suffix: str) -> None:
-    """Delete what killed processes have left of `_temporary_beside(target, suffix)`, files and folders."""
+    """Delete the files and folders named by `_temporary_beside(target, suffix)` that killed processes have left."""
     pattern = re.compile(rf"\.{re.escape(_label(target))}\.[0-9a-f]{{16}}\.{suffix}")
     with contextlib.suppress(OSError):
         for name in filter(pattern.fullmatch, os.listdir(target.parent)):
@@ -156,19 +156,19 @@ def _remove_abandoned(target: Path, suffix: str) -> None:
 
 
 def _label(target: Path) -> str:
-    """Return the name of a target, or its checksum if there is no room for more characters in the name of a file."""
+    """Return the name of a target, or its checksum if a longer file name would exceed the system's limit."""
     name = os.fsencode(target.name)
     return target.name if len(name) <= 200 else hashlib.sha256(name).hexdigest()
 
 
 def _remove_unless_locked(path: Path) -> None:
-    """Delete a file or a folder, unless a process is writing to it; raise an OSError if that cannot be known."""
+    """Delete a file or a folder that no process is writing to; raise an OSError if one is, or if that is unknown."""
     is_folder = path.is_dir() and not path.is_symlink()
     if not fcntl:
-        if not is_folder:  # Windows refuses to delete a file that is open, but not a folder
+        if not is_folder:  # Windows refuses to delete an open file, but not the folder of one
             path.unlink()
         return
-    # Network file systems lock only what is open for writing.
+    # Network file systems lock only files that are open for writing.
     descriptor = os.open(path, os.O_NOFOLLOW | os.O_NONBLOCK | (os.O_RDONLY if is_folder else os.O_RDWR))
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -181,17 +181,17 @@ def _remove_unless_locked(path: Path) -> None:
 
 
 def _lock(descriptor: int | None) -> None:
-    """Lock a file or a folder until it is closed, where the system has such locks."""
+    """Lock a file or a folder until it is closed, if the system has such locks."""
     if fcntl and descriptor is not None:
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
-# --- what is in place -------------------------------------------------------------------------------------------------
+# --- the target -------------------------------------------------------------------------------------------------------
 
 
 def _mode_of_replaced(target: Path, path: str | os.PathLike[str]) -> int | None:
-    """Return the permissions of the file that is to be replaced, None if there is none; raise if it must not be."""
+    """Return the permissions of the file to replace, None if there is none; raise if it cannot be replaced."""
     try:
         status = target.stat()
     except FileNotFoundError:
@@ -202,12 +202,12 @@ def _mode_of_replaced(target: Path, path: str | os.PathLike[str]) -> int | None:
         found = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
         raise OSError(f"{path}: expected the name of a file to write, got {found} of that name; choose another name")
     if not os.access(target, os.W_OK):
-        raise PermissionError(f"{path}: the file is there and may not be written to")
+        raise PermissionError(f"{path}: the file exists and is not writable; make it writable, or choose another name")
     return stat.S_IMODE(status.st_mode)
 
 
 def _flush_folder(folder: Path) -> None:
-    """Bring the new name to the disk too; where folders cannot be opened the system sees to it."""
+    """Flush the new name to the disk too; a system on which folders cannot be opened does so itself."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

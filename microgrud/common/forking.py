@@ -1,4 +1,4 @@
-"""Locks that a forked process finds free: of its parent's threads it has the one that forked, and no other."""
+"""Locks that are free in a forked process, in which only the thread that forked goes on."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Result = TypeVar("Result")
 
 
 def in_forked_child(renew: Callable[[], None]) -> Callable[[], None]:
-    """Have a function called in every process that is forked off this one; a decorator."""
+    """Register a function to be called in every process that is forked from this one; a decorator."""
     if hasattr(os, "register_at_fork"):  # not on Windows
         os.register_at_fork(after_in_child=renew)
     return renew
 
 
 class Lock:
-    """A reentrant lock for `with`; a fork renews it in the child, unless the thread that forks holds it itself."""
+    """A reentrant lock for `with`; a fork renews it in the child, unless the forking thread itself holds it."""
 
     __slots__ = ("__weakref__", "_depth", "_lock", "_owner")
 
@@ -28,7 +28,7 @@ class Lock:
         _locks.add(self)
 
     def renew(self) -> None:
-        """Put a lock that nobody holds in the place of one that another thread of the parent may have held."""
+        """Replace the lock, which another thread of the parent may have held, by one that is free."""
         self._lock = threading.RLock()
         self._owner, self._depth = 0, 0
 
@@ -59,9 +59,9 @@ def _renew_locks() -> None:
 
 
 class CachedAttribute(Generic[Result]):
-    """A method as an attribute that is computed at its first use: `functools.cached_property` without its lock.
+    """An attribute that a method computes at its first use: `functools.cached_property` without its lock.
 
-    Before Python 3.12 that is one lock for all instances, which a fork may leave held in the child.
+    Before Python 3.12 that lock is shared by all instances, and a fork may leave it held in the child.
     """
 
     def __init__(self, compute: Callable[[Any], Result]) -> None:
@@ -69,7 +69,7 @@ class CachedAttribute(Generic[Result]):
         self.__doc__ = compute.__doc__
 
     def __get__(self, instance: Any, owner: type | None = None) -> Result:
-        """Compute the attribute, and put it where the next access finds it first; on the class, return this."""
+        """Compute the attribute, and store it where the next access finds it; return self for a class."""
         if instance is None:
             return self  # type: ignore[return-value]
         result: Result = vars(instance).setdefault(self.compute.__name__, self.compute(instance))

@@ -1,8 +1,8 @@
-"""JSON files that are whole or not there, with a format, a version and a checksum.
+"""JSON files with a format, a version and a checksum, written atomically; model files are of this kind.
 
-The format of model files. A document is a dict that JSON can hold, with a `"format"` (what kind of file it is) and a
-`"format_version"`; floats are written so that they come back bit for bit. The bytes of a file are a function of its
-document, so that equal documents give equal files, and a reader can tell any damage.
+A document is a dict that JSON can hold, with a `"format"` (the kind of file) and a `"format_version"`. Floats are
+written so that they are read back bit for bit. The bytes of a file are a function of its document, so that equal
+documents give equal files, and a reader notices any damage.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from .files import write_atomically
 
 
 class ModelFileError(ValueError):
-    """A file that is not what it should be: damaged, truncated, of another kind, or of a newer version."""
+    """A file that cannot be read: damaged, truncated, of another kind, or of a newer version."""
 
 
 def checksum(document: Mapping[str, Any]) -> str:
     """Return the SHA-256 of a document without its entry `"checksum"`, in hexadecimal.
 
     Raises:
-        TypeError, ValueError: if the document holds what JSON cannot.
+        TypeError, ValueError: if the document holds anything that JSON cannot.
 
     >>> checksum({"a": 1.0}) == checksum({"checksum": "of old", "a": 1.0})
     True
@@ -39,13 +39,13 @@ def write_json_atomically(path: str | os.PathLike[str], document: Mapping[str, A
     """Write a document and its checksum to a file, as `microgrud.common.files.write_atomically` does.
 
     Args:
-        path: where to write.
-        document: a dict with entries `"format"` (a string) and `"format_version"` (an integer), of what JSON can
-            hold: None, bool, int, finite float, string, list, tuple (comes back as a list) and dict with string keys.
+        path: the file to write.
+        document: a dict with entries `"format"` (a string) and `"format_version"` (an integer). It may hold None, bool,
+            int, finite float, string, list, tuple (which is read back as a list) and dict with string keys.
 
     Raises:
-        TypeError: for anything else in the document; the message says where.
-        ValueError: for infinity and NaN, and for what is nested too deeply.
+        TypeError: for anything else in the document; the message names the place.
+        ValueError: for infinity and NaN, and for a document that is nested too deeply.
         OSError: if the file cannot be written.
     """
     _check_storable(document)
@@ -53,11 +53,11 @@ def write_json_atomically(path: str | os.PathLike[str], document: Mapping[str, A
 
 
 def read_json(path: str | os.PathLike[str], format: str, newest_version: int) -> dict[str, Any]:
-    """Read a document that `write_json_atomically` wrote, and check that it is whole and of the right kind.
+    """Read a document that `write_json_atomically` wrote, and check that it is complete and of the right kind.
 
     Args:
         path: the file.
-        format: what its entry `"format"` must be.
+        format: the expected entry `"format"`.
         newest_version: the greatest `"format_version"` that the caller understands; the least is 1.
 
     Raises:
@@ -77,8 +77,8 @@ def read_json(path: str | os.PathLike[str], format: str, newest_version: int) ->
             f"{path}: written in version {version} of the {format} format by a newer microgrud; this one reads "
             f"versions up to {newest_version}; upgrade microgrud to read it"
         )
-    # Byte for byte, since some damage would not show in the parsed document: 1E-05 for 1e-05. Git may change the ends
-    # of lines, and does no harm by it.
+    # Compare bytes, since some damage does not show in the parsed document: 1E-05 for 1e-05. Line ends may differ: Git
+    # changes them, which does no harm.
     try:
         whole = _is_encoding(document, content.replace(b"\r\n", b"\n"))
         whole = whole and document.get("checksum") == checksum(document)
@@ -97,9 +97,9 @@ def _encode(document: Mapping[str, Any]) -> bytes:
 
 
 def _is_encoding(document: Mapping[str, Any], content: bytes) -> bool:
-    """Return whether a document is encoded as `content`, in no more memory than that takes.
+    """Return whether `content` is the encoding of a document, without holding another encoding in memory.
 
-    The encoding of a hostile file may be a thousand times as long, for the indentation of what is nested.
+    The encoding of a hostile file may be a thousand times as long, because nested entries are indented.
     """
     end = 0
     for piece in _ENCODER.iterencode(document):
@@ -124,7 +124,7 @@ def _decode(content: bytes, path: str | os.PathLike[str], format: str) -> Any:
 
 
 def _check_storable(document: Mapping[str, Any]) -> None:
-    """Raise unless JSON gives back what is stored, saying where it would not."""
+    """Raise an error that names the place, unless JSON reads back exactly what is stored."""
     waiting: list[tuple[str, Any, int]] = [("", document, 0)]
     while waiting:
         where, item, depth = waiting.pop()
@@ -148,5 +148,5 @@ def _check_storable(document: Mapping[str, Any]) -> None:
             )
 
 
-# A document that nests this deep can be encoded and parsed within Python's default limit on recursion.
+# Python's default recursion limit allows documents of this depth to be encoded and parsed.
 _DEEPEST = 100

@@ -1,4 +1,4 @@
-"""The first import of each package that computes with arrays: without NumPy it raises, and says what to install."""
+"""A test import of NumPy, which each package that needs arrays imports first: the error says what to install."""
 
 from __future__ import annotations
 

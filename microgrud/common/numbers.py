@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# The type of whatever an operation is applied to: a Value, a float, or an mpmath number.
+# The type of an operand: a Value, a float, or an mpmath number.
 Number = Any
 
 
@@ -33,7 +33,7 @@ class Interval:
         return above and below
 
     def describe(self, name: str = "x") -> str:
-        """Say in words of mathematics which numbers belong to the interval, e.g. `-1 <= x <= 1`."""
+        """Write the interval as an inequality, e.g. `-1 <= x <= 1`."""
         low = f"{self.low:g} {'<' if self.low_open else '<='} {name}"
         high = f"{'<' if self.high_open else '<='} {self.high:g}"
         if math.isinf(self.low) and math.isinf(self.high):
@@ -49,7 +49,7 @@ class Interval:
 
 
 def describe_operands(operands: Sequence[Number]) -> str:
-    """Write operands for an error message: `x=0.5` for a node with a label, `0.5` otherwise; long lists cut short.
+    """Write operands for an error message: `x=0.5` for a node with a label, else `0.5`; long lists are cut short.
 
     >>> describe_operands([1.0, 2.0])
     '1.0, 2.0'
@@ -65,19 +65,19 @@ def describe_operands(operands: Sequence[Number]) -> str:
 
 
 def is_real_scalar(x: object) -> bool:
-    """Return whether `x` is one real number: it has `__float__` or `__index__`, and is no array and not complex."""
+    """Return whether `x` is one real number: it has `__float__` or `__index__`, and is neither an array nor complex."""
     kind = type(x)
     if kind is float or kind is int:
         return True
     convertible = hasattr(kind, "__float__") or hasattr(kind, "__index__")
     # NumPy's complex scalars have __float__, which would drop the imaginary part; arrays have __len__.
     complex_like = isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "") == "c"
-    # A Value has __float__ to say in its error what to write.
+    # A Value has __float__ only to raise an error that says what to write instead.
     return convertible and not complex_like and not hasattr(kind, "__len__") and not hasattr(kind, "_record")
 
 
 def as_float(x: object, where: str) -> float:
-    """Convert one real number to a float, or say what is wrong with it and what to do.
+    """Convert one real number to a float, or raise an error that says what is wrong and what to do.
 
     Args:
         x: anything with `__float__` or `__index__`: int, bool, NumPy scalars, Fraction, Decimal.
@@ -93,7 +93,7 @@ def as_float(x: object, where: str) -> float:
     if type(x) is float:
         return x
     if not is_real_scalar(x):
-        raise TypeError(f"{where}: expected a real number, got {_what(x)}")
+        raise TypeError(f"{where}: expected a real number, got {_described(x)}")
     try:
         return float(x)  # type: ignore[arg-type]
     except OverflowError:
@@ -104,15 +104,15 @@ def as_float(x: object, where: str) -> float:
 
 
 def as_sequence(xs: object, where: str, of: str = "numbers") -> tuple[Any, ...]:
-    """Return the items of a list, a tuple, an array or any other iterable as a tuple, or say that it is none.
+    """Return the items of a list, a tuple, an array or any other iterable as a tuple.
 
     Args:
-        xs: what should be a sequence of numbers (or of sequences of them).
+        xs: the sequence.
         where: the name of the argument or operation, for the message.
-        of: what it should be a sequence of, likewise.
+        of: the plural noun for its items, for the message.
 
     Raises:
-        TypeError: for a string, and for what cannot be iterated over.
+        TypeError: for a string, and for an object that is not iterable.
 
     >>> as_sequence([1.0, 2.0], "sum")
     (1.0, 2.0)
@@ -125,12 +125,12 @@ def as_sequence(xs: object, where: str, of: str = "numbers") -> tuple[Any, ...]:
         raise TypeError(f"{where}: expected a sequence of {of}, got an object of type {type(xs).__name__}") from None
 
 
-def _what(x: object) -> str:
+def _described(x: object) -> str:
     kind = type(x).__name__
     if hasattr(type(x), "_record"):
-        return f"a {kind}; use it as it is, or its .data for the number alone"
+        return f"a {kind}; use it as it is, or its .data for the plain number"
     if x is None:
-        return "None; give a number, or see to it that the function that should have made one returns it"
+        return "None; give a number, or check that the function that computed it returns it"
     if isinstance(x, str):
         return f"the string {x!r}; convert it with float()"
     if isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "") == "c":

@@ -1,11 +1,13 @@
-"""The operations as functions: on Values they record, on floats they compute, on mpmath numbers they are exact.
+"""The operations as functions: they record on Values, compute on floats, and are exact on mpmath numbers.
 
-Every function of one number takes a `Value`, any real number, or an mpmath number, and gives back a Value, a float or
-an mpmath number; mixed with a Value, plain numbers are constants. Errors are those of Python's `math`, with a message
-that names the operation and its operands: ValueError outside the domain, ZeroDivisionError, OverflowError.
-Gradients at kinks and singular points are documented in `docs/conventions.md`.
+Every function of one number takes a `Value`, a real number or an mpmath number, and returns a Value, a float or an
+mpmath number. Plain numbers next to a Value are constants. Errors are those of Python's `math`, with a message that
+names the operation and its operands: ValueError outside the domain, ZeroDivisionError, OverflowError.
+`docs/conventions.md` lists the gradients at kinks and singular points.
 
-The functions named `abs`, `max`, `min`, `pow` and `sum` are meant to be used as `microgrud.sum(...)`.
+Call `abs`, `max`, `min`, `pow` and `sum` as `microgrud.sum(...)`: imported, they would hide Python's.
+
+`elementwise.py` has the functions of a fixed number of operands, `sequences.py` those of a sequence.
 """
 
 from .elementwise import (

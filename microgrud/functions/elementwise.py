@@ -1,4 +1,4 @@
-"""The functions of a fixed number of operands: one line of `microgrud.engine.ops` each, with its formula."""
+"""The functions of a fixed number of operands; each calls its operation in `microgrud.engine.ops`."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ def atan2(y: Number, x: Number) -> Number:
 
 
 def hypot(x: Number, y: Number) -> Number:
-    """Compute sqrt(x**2 + y**2) without overflow or underflow on the way.
+    """Compute sqrt(x**2 + y**2) without intermediate overflow or underflow.
 
     d hypot/dx = x/hypot, d hypot/dy = y/hypot; 0 at the origin (the subgradient of least norm).
 
@@ -416,7 +416,7 @@ def relu(x: Number) -> Number:
 def leaky_relu(x: Number, slope: Number = 0.01) -> Number:
     """Compute x for x >= 0, and slope * x below.
 
-    The derivative is 1 for x > 0 and `slope` for x < 0; at 0 the one of least norm between the two.
+    The derivative is 1 for x > 0 and `slope` for x < 0; at 0, the number of least magnitude between the two.
 
     Source: Maas, Hannun and Ng (2013), Rectifier nonlinearities improve neural network acoustic models.
 
@@ -429,7 +429,7 @@ def leaky_relu(x: Number, slope: Number = 0.01) -> Number:
 def elu(x: Number, alpha: Number = 1.0) -> Number:
     """Compute the exponential linear unit: x for x >= 0, and alpha * (exp(x) - 1) below.
 
-    The derivative is 1 for x > 0 and alpha exp(x) for x < 0; at 0 the one of least norm between 1 and alpha.
+    The derivative is 1 for x > 0 and alpha exp(x) for x < 0; at 0, the number of least magnitude between 1 and alpha.
 
     Source: Clevert, Unterthiner and Hochreiter (2015), arXiv:1511.07289.
 
@@ -469,7 +469,7 @@ def silu(x: Number) -> Number:
 
 
 def sign(x: Number) -> Number:
-    """Compute -1, 0 or 1 by the sign of x.
+    """Compute the sign of x: -1, 0 or 1.
 
     The derivative is 0 everywhere.
 
@@ -535,7 +535,8 @@ def abs(x: Number) -> Number:
 def minimum(x: Number, y: Number) -> Number:
     """Compute the lesser of two numbers.
 
-    The derivative goes to the lesser; on a tie each gets 0.5. NaN wins over a number.
+    The derivative is 1 with respect to the lesser and 0 with respect to the other; on a tie both are 0.5. NaN counts as
+    the lesser.
 
     >>> minimum(1.0, 2.0)
     1.0
@@ -546,7 +547,8 @@ def minimum(x: Number, y: Number) -> Number:
 def maximum(x: Number, y: Number) -> Number:
     """Compute the greater of two numbers.
 
-    The derivative goes to the greater; on a tie each gets 0.5. NaN wins over a number.
+    The derivative is 1 with respect to the greater and 0 with respect to the other; on a tie both are 0.5. NaN counts
+    as the greater.
 
     >>> maximum(1.0, 2.0)
     2.0
@@ -557,7 +559,7 @@ def maximum(x: Number, y: Number) -> Number:
 def clip(x: Number, low: Number, high: Number) -> Number:
     """Limit x to the interval from low to high.
 
-    The derivative by x is 1 inside, and 0 outside and at both bounds.
+    The derivative with respect to x is 1 inside, and 0 outside and at both bounds.
 
     Raises:
         ValueError: for low > high.
@@ -571,7 +573,8 @@ def clip(x: Number, low: Number, high: Number) -> Number:
 def where(condition: Number, x: Number, y: Number) -> Number:
     """Choose x where the condition holds, and y where it does not.
 
-    The derivative goes to the one chosen. Both are computed before the choice: an error in either is an error.
+    The derivative is 1 with respect to the chosen operand, and 0 with respect to the other. Both operands are computed
+    before the choice, so that an error in either is raised.
 
     >>> where(2.0 > 1.0, 10.0, 20.0)
     10.0

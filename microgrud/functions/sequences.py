@@ -1,6 +1,6 @@
 """The operations over sequences: each result is one node with as many parents as there are numbers.
 
-They are part of `microgrud.functions`, and take Values, floats and mpmath numbers as all functions there do.
+Like all functions of `microgrud.functions`, they take Values, floats and mpmath numbers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ..engine import native, ops
 
 
 def _at_least_one(xs: Iterable[Number], name: str) -> tuple[Number, ...]:
-    """Return the numbers as a tuple, of at least one."""
+    """Return the numbers as a tuple; raise if there are none."""
     numbers = as_sequence(xs, name)
     if not numbers:
         raise ValueError(f"{name}: expected at least one number, got an empty sequence")
@@ -20,9 +20,9 @@ def _at_least_one(xs: Iterable[Number], name: str) -> tuple[Number, ...]:
 
 
 def sum(xs: Iterable[Number]) -> Number:
-    """Compute the sum x1 + x2 + ... as one node, correctly rounded whatever the order; 0.0 for no numbers.
+    """Compute the sum x1 + x2 + ... as one node, correctly rounded in any order; 0.0 for an empty sequence.
 
-    The derivative by each is 1.
+    The derivative with respect to each number is 1.
 
     Source: Shewchuk (1997), Adaptive precision floating-point arithmetic, through `math.fsum`.
 
@@ -36,7 +36,7 @@ def sum(xs: Iterable[Number]) -> Number:
 def mean(xs: Iterable[Number]) -> Number:
     """Compute the mean (x1 + ... + xn)/n as one node.
 
-    The derivative by each is 1/n.
+    The derivative with respect to each number is 1/n.
 
     Raises:
         ValueError: for an empty sequence.
@@ -48,9 +48,9 @@ def mean(xs: Iterable[Number]) -> Number:
 
 
 def prod(xs: Iterable[Number]) -> Number:
-    """Compute the product x1 * x2 * ... as one node; 1.0 for no numbers.
+    """Compute the product x1 * x2 * ... as one node; 1.0 for an empty sequence.
 
-    The derivative by each is the product of the others, right even where some are 0.
+    The derivative with respect to each number is the product of the others, right even if some are 0.
 
     >>> prod([2.0, 3.0, 4.0])
     24.0
@@ -62,7 +62,7 @@ def prod(xs: Iterable[Number]) -> Number:
 def dot(xs: Iterable[Number], ys: Iterable[Number], bias: Number = 0.0) -> Number:
     """Compute bias + x1*y1 + x2*y2 + ... as one node, added from left to right.
 
-    The derivative by xi is yi, by yi it is xi, and by the bias 1.
+    The derivative with respect to xi is yi, with respect to yi it is xi, and with respect to the bias it is 1.
 
     Raises:
         ValueError: if the two sequences differ in length.
@@ -77,9 +77,9 @@ def dot(xs: Iterable[Number], ys: Iterable[Number], bias: Number = 0.0) -> Numbe
 
 
 def norm(xs: Iterable[Number]) -> Number:
-    """Compute the Euclidean norm sqrt(x1**2 + x2**2 + ...) as one node, without overflow on the way.
+    """Compute the Euclidean norm sqrt(x1**2 + x2**2 + ...) as one node, without intermediate overflow.
 
-    The derivative by xi is xi/norm; 0 for a norm of 0 (the subgradient of least norm).
+    The derivative with respect to xi is xi/norm; 0 for a norm of 0 (the subgradient of least norm).
 
     Raises:
         ValueError: for an empty sequence.
@@ -93,7 +93,8 @@ def norm(xs: Iterable[Number]) -> Number:
 def max(xs: Iterable[Number]) -> Number:
     """Compute the greatest of the numbers as one node.
 
-    The derivative is shared evenly among those that equal it; NaN wins over numbers.
+    The derivative is 1/k with respect to each of the k numbers that equal it, and 0 for the others. NaN wins over
+    numbers.
 
     Raises:
         ValueError: for an empty sequence.
@@ -107,7 +108,8 @@ def max(xs: Iterable[Number]) -> Number:
 def min(xs: Iterable[Number]) -> Number:
     """Compute the least of the numbers as one node.
 
-    The derivative is shared evenly among those that equal it; NaN wins over numbers.
+    The derivative is 1/k with respect to each of the k numbers that equal it, and 0 for the others. NaN wins over
+    numbers.
 
     Raises:
         ValueError: for an empty sequence.
