@@ -18,7 +18,7 @@ from microgrud.tape import executors
 
 
 def names_of(program: Program) -> list[str]:
-    """Return the names of the positional arguments, or of as many as have one that can be used as a keyword."""
+    """Return the names of the leading positional arguments that can be given by keyword."""
     try:
         parameters = inspect.signature(program.make(*program.leaves)).parameters.values()
     except ValueError:
@@ -28,7 +28,7 @@ def names_of(program: Program) -> list[str]:
 
 
 def named(program: Program) -> bool:
-    """Tell whether all arguments can be given by keyword."""
+    """Return whether all arguments can be given by keyword."""
     return len(names_of(program)) == len(program.points[0]) > 0
 
 
@@ -37,19 +37,19 @@ def _batched(program: Program, kinds: tuple[type, ...]) -> bool:
 
 
 def in_arrays(program: Program) -> bool:
-    """Tell whether a sample of arrays is what the function takes."""
+    """Return whether a sample of arrays is what the function takes."""
     return _batched(program, (float, int, np.ndarray))
 
 
 def in_lists(program: Program) -> bool:
-    """Tell whether a sample of lists is what the function takes."""
+    """Return whether a sample of lists is what the function takes."""
     return _batched(program, (float, int, list)) and all(
         all(isinstance(y, (float, int)) for y in x) for x in program.points[0] if isinstance(x, list)
     )
 
 
 def several_in_arrays(program: Program) -> bool:
-    """Tell whether one of several arguments can be a batch."""
+    """Return whether one of several arguments can be a batch."""
     return in_arrays(program) and len(program.points[0]) > 1 and isinstance(program.points[0][0], (float, np.ndarray))
 
 
@@ -147,7 +147,7 @@ def inside_compiled(case: Case) -> Iterator[Finding]:
     yield "grad of leaves", [x.grad for x in leaves], [2.0 * x for x in case.truth().gradient[case.truth().count :]]
 
 
-# --- derivatives by its own methods ---------------------------------------------------------------------------------
+# --- derivatives by methods of compiled functions -------------------------------------------------------------------
 
 
 @way("compile, .value_and_grad", differentiable)
@@ -279,7 +279,7 @@ def _stacked(case: Case, as_lists: bool) -> list[Any]:
 
 
 def _per_sample(case: Case, columns: Sequence[Any]) -> Numbers:
-    """Return derivatives by batches as numbers, sample by sample, by the arguments that hold floats."""
+    """Return derivatives with respect to batches as numbers, sample by sample, for the arguments that hold floats."""
     return [x for i in range(3) for column in columns for x in data(np.ravel(np.asarray(column, dtype=object)[i]))]
 
 
@@ -310,7 +310,7 @@ def _replayed_batches(as_lists: bool) -> Run:
 
 
 def _arrays(tree: Any) -> list[Any]:
-    """Return the arrays of a structure, each with one entry a sample."""
+    """Return the arrays of a structure, each with one entry per sample."""
     if isinstance(tree, dict):
         return [x for item in tree.values() for x in _arrays(item)]
     if isinstance(tree, (list, tuple)):
@@ -389,7 +389,7 @@ def _batches_on_values(case: Case) -> Iterator[Finding]:
 
 
 def _second_by_first_batch(case: Case) -> Numbers:
-    """Return the derivatives by the first batch of all samples' gradients, as `_batches_on_values` adds them up."""
+    """Return the derivatives with respect to the first batch of all gradients, summed as in `_batches_on_values`."""
     truths = [case.truth(k) for k in range(3)]
     sizes = [len(numbers_of(case.args()[i])) for i in case.program.argnums]
     by = iter(weights(3 * sum(sizes)))
@@ -408,7 +408,7 @@ way("a batched compiled function inside transforms", in_arrays)(_batches_on_valu
 
 
 def _in_numpy(run: Run) -> Run:
-    """Let a way run on the interpreter in NumPy, which is there where nothing was built in C."""
+    """Run a way on the interpreter in NumPy, which replaces the one in C if that is not built."""
 
     def in_numpy(case: Case) -> Iterator[Finding]:
         with pytest.MonkeyPatch.context() as patch:

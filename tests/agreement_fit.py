@@ -1,4 +1,4 @@
-"""Models with losses, which `fit` trains on recordings and without: the parameters are those of training by hand.
+"""Models with losses, which `fit` trains on recordings and without: the parameters are those of plain gradient descent.
 
 To add a program, write a class or function here and an entry in FITTED.
 """
@@ -28,7 +28,7 @@ SETTINGS: tuple[Any, ...] = (False, "auto", True)
 
 
 class Model(Module):
-    """A model of a few parameters, whose prediction is a function of these and of a row."""
+    """A model of a few parameters, whose prediction is a function of them and of a row."""
 
     def __init__(self, predict: Callable[[Any, Any], Any], count: int = 3) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ def _copying(w: Any, row: Any) -> Any:
 
 
 def _with_inner_step(w: Any, row: Any) -> Any:
-    """A step of training inside, with a learning rate that is learnt."""
+    """A training step inside the model, with a learning rate that is learnt."""
     inner = w[0] - w[1] * microgrud.grad(lambda v: (v * row[0] - row[1]) ** 2)(w[0])
     return inner * row[0] + w[2]
 
@@ -104,7 +104,7 @@ def _around_a_compiled_function() -> Model:
 
 
 def _around_a_compiled_closure() -> Model:
-    # A compiled function of numbers alone gives numbers, outside of a transform.
+    # Outside a transform, a compiled function of plain numbers returns plain numbers.
     model = Model(lambda w, row: compiled(w[2] * row[0]) + w[2] * row[1])
     compiled = microgrud.compile(lambda x: tanh(model.w[0] * x + model.w[1]))
     return model
@@ -142,7 +142,7 @@ FITTED: dict[str, Fitted] = {
 
 
 def by_hand(fitted: Fitted) -> Numbers:
-    """Train by plain gradient descent on all rows, with derivatives by differences of numbers alone."""
+    """Train by plain gradient descent on all rows, with derivatives by finite differences."""
     model = fitted.make()
     parameters = model.parameters()
     for _ in range(2):
@@ -161,7 +161,7 @@ def by_hand(fitted: Fitted) -> Numbers:
 
 
 def trained(fitted: Fitted, compile: Any) -> Numbers:
-    """Return the parameters after two steps of `fit`, which is to record small models too."""
+    """Return the parameters after two steps of `fit`, which records small models too."""
     model = fitted.make()
     settings: dict[str, Any] = {"optimizer": "sgd", "lr": 0.1, "epochs": 2, "batch_size": None, "progress": False}
     with pytest.MonkeyPatch.context() as patch:
@@ -172,7 +172,7 @@ def trained(fitted: Fitted, compile: Any) -> Numbers:
 
 
 def fit_outcome(fitted: Fitted, compile: Any) -> str:
-    """Return what is wrong with `fit` under a setting: an empty string if nothing is."""
+    """Return an error of `fit` under a setting in words; an empty string if there is none."""
     try:
         found = trained(fitted, compile)
     except CompileError as error:

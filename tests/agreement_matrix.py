@@ -1,4 +1,4 @@
-"""The matrix of agreement: its rows and columns, and which pairs of them say something."""
+"""The matrix of agreement: its rows and columns, and the pairs of them that apply."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ ROWS: list[Program] = [*PROGRAMS, *SPECIAL, *NESTED, *OPERATIONS]
 
 
 def applies(way: Way, program: Program) -> bool:
-    """Tell whether a way says something about a program."""
+    """Return whether a way applies to a program."""
     return way.fits(program) and not any(fnmatch.fnmatchcase(way.name, pattern) for pattern in program.without)
 
 
 def cells() -> list[tuple[Way, Program]]:
-    """Return all pairs of a way and a program that say something."""
+    """Return all pairs of a program and a way that applies to it."""
     return [(way, program) for program in ROWS for way in WAYS.values() if applies(way, program)]
 
 
 def sampled_cells() -> list[tuple[Way, Program]]:
-    """Return half of the cells, the other half on the other engine; with AGREEMENT=all in the environment all."""
+    """Return half of the cells, and on the other engine the other half; with AGREEMENT=all in the environment, all."""
     every = cells()
     if os.environ.get("AGREEMENT") == "all":
         return every

@@ -1,6 +1,6 @@
-"""Rows of the matrix: programs that differentiate, or call compiled functions, inside.
+"""Rows of the matrix: programs that differentiate, or call compiled functions.
 
-mpmath numbers go through none of these, so that each one comes with the same function worked out by hand.
+mpmath numbers cannot pass through these, so that each one comes with the same function derived on paper.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Make = Callable[..., Callable[..., Any]]
 def same_as(
     by_hand: Make, *points: tuple[Any, ...], leaves: tuple[float, ...] = (), **settings: Any
 ) -> Callable[[Make], Make]:
-    """Add a row, as a decorator of a maker, with the maker of the same function worked out by hand."""
+    """Add a row: a decorator of a maker, with the maker of the same function derived on paper."""
 
     def register(make: Make) -> Make:
         name = f"inside: {make.__name__.replace('_', ' ')}"

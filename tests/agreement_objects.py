@@ -46,7 +46,7 @@ class Affine:
 
 
 class Shifted(Affine):
-    """A model that calls the one that it derives from."""
+    """A model that calls its base class."""
 
     def __call__(self, x: Any) -> Any:
         return super().__call__(x) * self.w + super().slope(x)
@@ -80,7 +80,7 @@ class Pair:
 
 @dataclasses.dataclass(frozen=True)
 class FrozenPair:
-    """A frozen dataclass, with the equality that it brings."""
+    """A frozen dataclass, with the equality that it generates."""
 
     x: Any
     y: Any
@@ -312,7 +312,7 @@ def context_managers(w):
     return f
 
 
-# --- methods and objects ----------------------------------------------------------------------------------------------
+# --- methods and objects --------------------------------------------------------------------------------------------
 
 
 @program(*ONE, leaves=LEAVES)

@@ -33,7 +33,7 @@ def _of_move(move: Move) -> Program:
 
 
 def _row(name: str, f: Callable[..., Any], *points: tuple[Any, ...], **settings: Any) -> Program:
-    """Make a row of a function that closes over nothing."""
+    """Make a row from a function that closes over nothing."""
     return Program(f"operation: {name}", lambda: f, points, **settings)
 
 

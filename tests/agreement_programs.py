@@ -1,7 +1,7 @@
-"""Rows of the matrix: every kind of Python that a function may be written in.
+"""Rows of the matrix: every kind of Python code that a function may contain.
 
 To add one, write a function of the leaves that returns the program's function, with `@program` and three points above.
-Points lie at least 0.05 away from where a program jumps or has a kink, but for rows that say so.
+Points are at least 0.05 away from jumps and kinks of a program, except in rows that say otherwise.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Make = Callable[..., Callable[..., Any]]
 
 
 def program(*points: tuple[Any, ...], leaves: tuple[float, ...] = (), **settings: Any) -> Callable[[Make], Make]:
-    """Add a row, as a decorator of a function that makes the program's function from its leaves."""
+    """Add a row: a decorator of a function that makes the program's function from its leaves."""
 
     def register(make: Make) -> Make:
         PROGRAMS.append(Program(make.__name__.replace("_", " "), make, points, leaves, **settings))
@@ -57,7 +57,7 @@ def closure_over_a_list_of_leaves(w, b):
 @program(
     *ONE,
     leaves=LEAVES,
-    without=("*updated between calls",),  # the node's number stays what it is
+    without=("*updated between calls",),  # the node's number does not change
     refused=in_recordings("compute it inside", "a node closed over may be computed anew before the next call"),
 )
 def closure_over_a_node(w, b):
@@ -347,14 +347,14 @@ def median_by_bisect():
     return f
 
 
-#: A recording does not know which numbers raise: there it is the function that answers, which a pickle does not hold.
+#: A recording does not know which numbers raise: then the function itself is called, which a pickle does not contain.
 PICKLED = {
     "compile, pickled": Refusal(
         CompileError, "compile (it|the function) again", "a pickle holds recordings, and no function"
     )
 }
 
-#: With errors="ignore" the logarithm of a negative number is NaN, and no error that could be caught.
+#: With errors="ignore" the logarithm of a negative number is NaN, so that there is no error to catch.
 IGNORED = ("compile, errors ignored",)
 
 

@@ -1,8 +1,8 @@
-"""Random programs that mix kinds of Python: branches and loops led by data, sorting, errors, containers, recursion.
+"""Random programs that mix kinds of Python code: data-dependent branches and loops, sorting, errors, containers, ...
 
-A program is drawn statement by statement. Each statement is run on floats at three points first, and dropped if it
-leaves the domain of an operation, comes within 0.05 of a jump or a kink, or gives large numbers. What is left is real
-source, which a failure prints: it can be pasted and run.
+A program is drawn statement by statement. Each statement is first run on floats at three points, and dropped if it
+leaves the domain of an operation, comes within 0.05 of a jump or a kink, or gives large numbers. A failure prints the
+source of the program, which can be pasted and run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from microgrud import functions
 from microgrud.testing import MOVES
 from microgrud.testing.expressions import LARGEST, Move
 
-#: What a program imports.
+#: The imports of a program.
 HEADER = """import dataclasses
 import functools
 import itertools
@@ -45,7 +45,7 @@ class Pair:
 """
 
 _MARGIN = 0.05
-_MOVES = [move for name, move in MOVES.items() if name != "round"]  # the builtin knows no numbers of mpmath
+_MOVES = [move for name, move in MOVES.items() if name != "round"]  # the builtin does not take mpmath numbers
 
 #: Statements, and conditions (as expressions) that have to hold at every point.
 Snippet = tuple[list[str], list[str]]
@@ -53,7 +53,7 @@ Snippet = tuple[list[str], list[str]]
 
 @dataclasses.dataclass
 class _Draft:
-    """A program as far as it is drawn: its lines, the names of its numbers, and what they are at each point."""
+    """A partly drawn program: its lines, the names of its numbers, and their values at each point."""
 
     rng: random.Random
     lines: list[str]
@@ -67,11 +67,11 @@ class _Draft:
         return f"v{self.count}"
 
     def pick(self) -> str:
-        """Return the name of a number, mostly a recent one."""
+        """Return the name of a number, usually a recent one."""
         return self.rng.choice(self.names[-3:] if self.rng.random() < 0.6 else self.names)
 
     def several(self, count: int) -> list[str]:
-        """Return names of different numbers, as far as there are so many."""
+        """Return names of different numbers: the number asked for, or fewer if there are not enough."""
         return self.rng.sample(self.names, min(count, len(self.names)))
 
     def operation(self) -> str:
@@ -83,7 +83,7 @@ class _Draft:
                 return code_of(move).format(*operands)
 
     def add(self, kind: Callable[[_Draft, str], Snippet]) -> bool:
-        """Add a statement that gives a new number, unless it will not do at some point."""
+        """Add a statement that computes a new number, unless it is unsuitable at some point."""
         name = self.new()
         lines, conditions = kind(self, name)
         source, scopes = "\n".join(lines), [dict(scope) for scope in self.scopes]
@@ -108,12 +108,12 @@ def _fits(move: Move, numbers: Sequence[float]) -> bool:
 
 @functools.cache
 def code_of(move: Move) -> str:
-    """Return how a program writes an operation, where microgrud's functions are those of `mg`."""
+    """Return the source of an operation; microgrud's functions are those of `mg`."""
     return re.sub(r"\b([a-z_]\w*)\(", lambda m: f"mg.{m[0]}" if hasattr(functions, m[1]) else m[0], move.code)
 
 
 def apart(*expressions: str) -> list[str]:
-    """Return the conditions that some numbers are no closer than the margin to each other."""
+    """Return the conditions that some numbers differ by at least the margin."""
     return [f"abs({a} - {b}) >= {_MARGIN}" for a, b in itertools.combinations(expressions, 2)]
 
 
@@ -316,7 +316,7 @@ _SIGNATURES: list[tuple[str, list[str], Callable[[Callable[[], float]], tuple[An
 
 
 def mixed_program(seed: object, most: int = 6) -> Program:
-    """Draw a program of up to so many statements, at three points of its own."""
+    """Draw a program with a limited number of statements, at three points of its own."""
     rng = random.Random(f"mixed {seed}")
     signature, inputs, arguments = rng.choice(_SIGNATURES)
 
@@ -350,7 +350,7 @@ def _refused(source: str) -> dict[str, Refusal]:
     """Return the documented errors of a program that catches errors."""
     if "except" not in source:
         return {}
-    # Where no point raises, there is nothing to ask the function for.
+    # If no point raises, the function need not be called.
     return {way: dataclasses.replace(refusal, always=False) for way, refusal in PICKLED.items()}
 
 
@@ -379,7 +379,7 @@ def _indented(lines: Sequence[str], by: int) -> list[str]:
 
 
 def _returned(draft: _Draft, inputs: Sequence[str]) -> list[str]:
-    """Return the last statements: everything that was computed last, and all inputs, so that nothing is for nothing."""
+    """Return the last statements, which use everything computed last and all inputs, so that nothing is unused."""
     terms = [*draft.names[-2:], *[f"{0.25 * (i + 1)} * {name}" for i, name in enumerate(inputs)]]
     lines = [f"return {' + '.join(terms)}"]
     last = draft.names[-1]
@@ -389,7 +389,7 @@ def _returned(draft: _Draft, inputs: Sequence[str]) -> list[str]:
 
 
 def expression_program(expression: Any) -> Program:
-    """Make a row of a program of the strategy `expressions`: at its inputs and at points next to them."""
+    """Make a row from a program of the strategy `expressions`: at its inputs and at points near them."""
     parameters = ", ".join(f"x{i}" for i in range(len(expression.inputs)))
     f = eval(f"lambda {parameters}: expression({parameters})", {"expression": expression})
     points = tuple(_nearby(expression, shift) for shift in (0.0, 1e-4, -1e-4))

@@ -1,8 +1,8 @@
-"""The evidence that there is one meaning: `python tests/agreement_report.py` in the root of the repository.
+"""A report on the agreement of all ways to compute: run `python tests/agreement_report.py` in the repository root.
 
-Without options it goes through the matrix, and prints the number of cells and the documented errors. With
-`--expressions 100000 --mixed 20000 --seed 0` random programs as well, each on a few ways in turn; prints counts, time,
-and the source of every program for which some way gives another number.
+Without options it checks the matrix, and prints the number of cells and the documented errors. With
+`--expressions 100000 --mixed 20000 --seed 0` it checks random programs as well, each on a few ways in turn. It prints
+counts, time, and the source of every program for which some way gives a wrong number.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 import microgrud
 from microgrud.testing import expressions
 
-#: Every so many programs the engine's own derivatives, which the other ways are held to, are held to mpmath's.
+#: Of this many programs, one is also compared with mpmath; the others only with the engine's own derivatives.
 _EXACT = 5
 
 
 def said_of(name: str, program: Program) -> str:
-    """Return what is wrong with a cell; an error that is not documented is."""
+    """Return an error of a cell in words; exceptions that are not documented count."""
     try:
         return outcome(name, WAYS[name].run, Case(program))
     except Exception as error:
@@ -37,7 +37,7 @@ def said_of(name: str, program: Program) -> str:
 
 
 def said_of_fit(name: str, setting: Any) -> str:
-    """Return what is wrong with `fit` under a setting; an error that is not documented is."""
+    """Return an error of `fit` under a setting in words; exceptions that are not documented count."""
     try:
         return fit_outcome(FITTED[name], setting)
     except Exception as error:
@@ -45,14 +45,14 @@ def said_of_fit(name: str, setting: Any) -> str:
 
 
 def wrong_truth(program: Program) -> str:
-    """Compare the engine's derivatives with those of mpmath, and say what differs."""
+    """Compare the engine's derivatives with those of mpmath; return the difference in words."""
     point = program.points[0]
     engine, true = EagerTruth(program, point, program.leaves), Truth(program, point, program.leaves)
     return difference([*engine.values, *engine.gradient], [*true.values, *true.gradient])
 
 
 def disagreements(program: Program, number: int, ways: int) -> Iterator[tuple[str, str]]:
-    """Try a random program on some ways, which go round as programs are numbered; yield those that differ, and how."""
+    """Try a random program on some ways, which rotate with its number; yield those that differ, with the difference."""
     if number % _EXACT == 0:
         said = wrong_truth(program)
         if said:
@@ -83,13 +83,13 @@ def random_expressions(count: int, number: int) -> list[Program]:
 
 
 def all_expressions(count: int, number: int) -> Iterator[Program]:
-    """Draw as many programs as are asked for, a thousand at a time."""
+    """Draw a number of programs, a thousand at a time."""
     for batch in range(0, count, 1000):
         yield from random_expressions(min(1000, count - batch), number * 1_000_003 + batch)
 
 
 def all_mixed(count: int, number: int) -> Iterator[Program]:
-    """Draw as many programs of mixed kinds of Python."""
+    """Draw a number of programs of mixed kinds of Python code."""
     return (mixed_program(f"{number} {k}") for k in range(count))
 
 
@@ -97,7 +97,7 @@ def all_mixed(count: int, number: int) -> Iterator[Program]:
 
 
 def report_matrix() -> int:
-    """Go through the matrix; return how many cells are wrong."""
+    """Check the matrix; return the number of wrong cells."""
     start, wrong, pairs = time.perf_counter(), 0, cells()
     refused: collections.Counter[tuple[str, str]] = collections.Counter()
     for way, program in pairs:
@@ -123,7 +123,7 @@ def report_matrix() -> int:
 
 
 def refused_by(name: str, program: Program) -> Refusal | None:
-    """Return the documented error, if that is what a right cell is, and not the number."""
+    """Return the documented error if a correct cell raises it instead of giving a number."""
     refusal = program.refusal(name)
     if refusal is None:
         return None
@@ -135,7 +135,7 @@ def refused_by(name: str, program: Program) -> Refusal | None:
 
 
 def report_random(kind: str, programs: Iterable[Program], ways: int) -> int:
-    """Try random programs; return how many are wrong on some way."""
+    """Try random programs; return the number of those that are wrong for some way."""
     start, wrong, count = time.perf_counter(), 0, 0
     by_way: collections.Counter[str] = collections.Counter()
     for number, program in enumerate(programs):

@@ -1,7 +1,7 @@
-"""Rows of the matrix: equality of numbers, copies, numbers that are cut off, and what is refused.
+"""Rows of the matrix: equality of numbers, copies, detached numbers, and errors.
 
-Equality is tried where it holds: at points at which the program jumps. Each of these programs is written with two names
-for each argument, one that is compared and one that is computed with, so that the truth can hold the former still.
+Equality is tested at points where it holds, at which the program jumps. Each of these programs has two names for each
+argument, one for comparisons and one for computations, so that the truth can keep the first one constant.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SPECIAL: list[Program] = []
 
 
 def row(*points: tuple[Any, ...], **settings: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add a program that closes over nothing, as a decorator."""
+    """Add a program that closes over nothing: a decorator."""
 
     def register(f: Callable[..., Any]) -> Callable[..., Any]:
         SPECIAL.append(Program(f.__name__.replace("_", " "), lambda: f, points, **settings))
@@ -38,7 +38,7 @@ def row(*points: tuple[Any, ...], **settings: Any) -> Callable[[Callable[..., An
 
 
 def compared(*points: tuple[Any, ...]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add a program of twice as many arguments: first those to compare, then those to compute with."""
+    """Add a program with each argument twice: first all to compare, then all to compute with."""
 
     def register(body: Callable[..., Any]) -> Callable[..., Any]:
         both: dict[int, Callable[..., Any]] = {1: lambda x: body(x, x), 2: lambda x, y: body(x, y, x, y)}
@@ -168,11 +168,11 @@ def found_by_identity(x, y):
     return x * y if x in seen and x + 0.0 not in seen else x + y
 
 
-# --- numbers that are cut off ---------------------------------------------------------------------------------------
+# --- detached numbers -----------------------------------------------------------------------------------------------
 
 
 def detached(x: Any) -> Any:
-    """Cut a number off: a Value by `detach`; one of mpmath by rounding, which hides the steps of differences."""
+    """Detach a number: a Value by `detach`; an mpmath number by rounding, which hides the steps of differences."""
     return x.detach() if isinstance(x, Value) else mpf(float(x)) if hasattr(x, "_mpf_") else x
 
 
@@ -217,7 +217,7 @@ def text(x, y):
 
 # --- copies ---------------------------------------------------------------------------------------------------------
 
-#: A copy of a leaf is a new leaf where neither a transform nor a recording is in progress.
+#: A copy of a leaf is a new leaf unless a transform or a recording is in progress.
 OUTSIDE = ("backward", "backward, detect_anomaly", "gradient")
 COPIED = in_recordings(r"\+x", "a copy would be frozen")
 
@@ -251,7 +251,7 @@ def copies_of_lists(xs):
     return own[-1] * xs[2] + tuple(xs)[-2]
 
 
-# --- what is refused ------------------------------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------------------------
 
 _NO_FLOAT = {"*": Refusal((TypeError, CompileError), r"microgrud\.\w+|\.data", "a plain number is asked for")}
 
@@ -277,7 +277,7 @@ def numpy_isnan(x):
 
 
 class Remembering:
-    """A callable object that writes to itself, and reads what it wrote in the same call."""
+    """A callable object that writes to its attribute, and reads it in the same call."""
 
     def __init__(self) -> None:
         self.cache: dict[int, Any] = {}

@@ -1,8 +1,8 @@
 """The matrix of agreement: programs, the truth about each, and the one tolerance of every comparison.
 
-A program is a function, made anew for each cell from the leaves that it closes over, and points at which to call it.
-The truth comes from central differences with mpmath, at as many digits as it takes; where a program cannot run on
-mpmath numbers, from the engine's own backward pass, which is held to differences of floats.
+A program is a function, made again for each cell from the leaves that it closes over, and points at which to call it.
+The truth comes from central differences with mpmath, with as many digits as needed. If a program cannot run on mpmath
+numbers, it comes from the engine's own backward pass, which is compared with differences of floats.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Refusal:
-    """A documented error in the place of a number.
+    """A documented error instead of a number.
 
     Attributes:
         error: its type.
         match: a regular expression for the part of the message that says what to write.
         reason: one line for the summary.
-        always: whether the error has to come; otherwise the right number will do as well.
+        always: True if the error has to be raised; False if the right number is allowed too.
     """
 
     error: type[Exception] | tuple[type[Exception], ...]
@@ -51,7 +51,7 @@ class Refusal:
 
 
 def in_recordings(match: str, reason: str) -> dict[str, Refusal]:
-    """Return the refusal of whatever records a function that a recording cannot stand for, unless it is right there."""
+    """Return the errors of ways that record, if no recording can represent a function; right numbers are allowed."""
     return dict.fromkeys(RECORDING, Refusal(CompileError, match, reason, always=False))
 
 
@@ -60,16 +60,16 @@ class Program:
     """A row of the matrix.
 
     Attributes:
-        name: what it goes by.
-        make: takes the leaves, and returns the function that closes over them.
-        points: tuples of positional arguments: three, which serve as the samples of a batch as well.
+        name: the name of the row.
+        make: a function of the leaves that returns the function that closes over them.
+        points: three tuples of positional arguments, which are the samples of a batch too.
         leaves: the numbers of the leaves.
         keywords: further arguments, which are the same at every call.
         refused: the documented errors, by patterns of names of ways.
-        without: patterns of names of ways that say nothing about this program.
-        exact: whether it runs on mpmath numbers.
-        instead: takes the arguments of a point, and returns the maker of the function that the program is there, for
-            differences that must not cross the jump at it.
+        without: patterns of names of ways that do not apply to this program.
+        exact: True if it runs on mpmath numbers.
+        instead: a function of the arguments of a point that returns the maker of a function equal to the program there,
+            for differences that must not cross the jump at the point.
     """
 
     name: str
@@ -89,12 +89,12 @@ class Program:
 
     @cached_property
     def argnums(self) -> tuple[int, ...]:
-        """The positions of arguments that hold floats, by which one can differentiate."""
+        """The positions of the arguments that hold floats, which can be differentiated."""
         return tuple(i for i, x in enumerate(self.points[0]) if numbers_of(x))
 
     @cached_property
     def result(self) -> Any:
-        """The result at the first point: of floats, or of Values where the function calls their methods."""
+        """The result at the first point: on floats, or on Values if the function calls their methods."""
         f, args = self.make(*self.leaves), copy.deepcopy(self.points[0])
         try:
             return f(*args, **self.keywords)
@@ -108,11 +108,11 @@ class Program:
 
     @cached_property
     def truths(self) -> dict[Any, Truth]:
-        """The truths that cells of this row have asked for, by arguments."""
+        """The truths that cells of this row have needed so far, by arguments."""
         return {}
 
     def scalar(self, f: Function) -> Function:
-        """Make a function with one number as result: `f` itself, or a weighted sum of what it returns."""
+        """Make a function whose result is one number: `f` itself, or a weighted sum of its results."""
         if self.is_scalar:
             return f
 
@@ -127,12 +127,12 @@ class Program:
 
 
 def is_number(x: Any) -> bool:
-    """Tell whether `x` is a number that may vary: a float, a Value or a number of mpmath, but no integer."""
+    """Return whether `x` is a number that may vary: a float, a Value or a number of mpmath, but no integer."""
     return isinstance(x, (float, Value)) or hasattr(x, "_mpf_")
 
 
 def mapped(f: Callable[[Any], Any], tree: Any) -> Any:
-    """Put f(x) in the place of every number x of a structure."""
+    """Replace every number x of a structure by f(x)."""
     if is_number(tree):
         return f(tree)
     if isinstance(tree, np.ndarray) and tree.dtype.kind in "fO":
@@ -155,7 +155,7 @@ def numbers_of(tree: Any) -> list[Any]:
 
 
 def replaced(tree: Any, numbers: Sequence[Any]) -> Any:
-    """Put other numbers into a structure: as many, in order."""
+    """Put other numbers into a structure, in order."""
     rest = iter(numbers)
     return mapped(lambda _: next(rest), tree)
 
@@ -171,7 +171,7 @@ def weights(count: int) -> Numbers:
 
 
 def weighted_sum(numbers: Sequence[Any], by: Sequence[float] | None = None) -> Any:
-    """Add numbers up, each times its weight; float, Value or mpmath number as they are."""
+    """Return the weighted sum of numbers: a float, Value or mpmath number."""
     return sum((w * x for w, x in zip(by or weights(len(numbers)), numbers)), start=0.0)
 
 
@@ -179,11 +179,11 @@ def weighted_sum(numbers: Sequence[Any], by: Sequence[float] | None = None) -> A
 
 
 class Truth:
-    """The numbers of a program at a point, and its derivatives by the numbers in its arguments, then by its leaves.
+    """The numbers of a program at a point, and its derivatives with respect to its inputs: arguments, then leaves.
 
     Attributes:
         values: the numbers of the result.
-        value: the one of the program's scalar.
+        value: the number of the program's scalar.
     """
 
     def __init__(self, program: Program, args: tuple[Any, ...], leaves: Sequence[float]) -> None:
@@ -192,11 +192,11 @@ class Truth:
         self.count = len(self.inputs) - len(self.leaves)
 
     def padded(self, direction: Sequence[float]) -> Numbers:
-        """Return a direction of the arguments as one of all inputs, along which the leaves stay."""
+        """Extend a direction of the arguments to one of all inputs, in which the leaves are constant."""
         return [*direction, *[0.0] * (len(self.inputs) - len(direction))]
 
     def along(self, *directions: Sequence[float]) -> Numbers:
-        """Return the derivatives by all inputs of the scalar's derivative in some directions of the arguments."""
+        """Return the derivatives with respect to all inputs of the scalar's derivative in some directions."""
         return [self.scalar_slope(*map(self.padded, directions), unit) for unit in np.eye(len(self.inputs)).tolist()]
 
     @cached_property
@@ -205,7 +205,7 @@ class Truth:
 
     @cached_property
     def jacobian(self) -> list[Numbers]:
-        """A row for each number of the result, with the derivatives by all inputs."""
+        """The derivatives with respect to all inputs, one row for each number of the result."""
         columns = [self._slopes(unit) for unit in np.eye(len(self.inputs)).tolist()]
         return [list(row) for row in zip(*columns)] if columns else [[] for _ in self.values]
 
@@ -215,13 +215,13 @@ class Truth:
 
     @cached_property
     def gradient(self) -> Numbers:
-        """The derivatives of the scalar by all inputs."""
+        """The derivatives of the scalar with respect to all inputs."""
         rows = self.jacobian
         return rows[0] if self.program.is_scalar else [weighted_sum(column) for column in zip(*rows)]
 
     @cached_property
     def hessian(self) -> list[Numbers]:
-        """The second derivatives of the scalar by the numbers of the arguments."""
+        """The second derivatives of the scalar with respect to the numbers of the arguments."""
         return [self.along(unit)[: self.count] for unit in np.eye(self.count).tolist()]
 
     def scalar_slope(self, *directions: Sequence[float]) -> float:
@@ -239,7 +239,7 @@ class Truth:
     def _slopes(self, *directions: Sequence[float]) -> Numbers:
         """Return the derivative of every number of the result in several directions, one after the other.
 
-        With steps of 1e-20 differences have an error of 1e-40; each order takes 20 digits more.
+        With steps of 1e-20 the differences have an error of 1e-40; each order needs 20 digits more.
         """
         with mp.workdps(40 + 25 * len(directions)):
             return [float(x) for x in self._differences([mpf(x) for x in self.inputs], directions)]
@@ -260,7 +260,7 @@ class Truth:
 class EagerTruth(Truth):
     """The engine's own derivatives, for programs that do not run on mpmath numbers, and for speed."""
 
-    @microgrud.enable_grad()  # the way that asks may be under no_grad
+    @microgrud.enable_grad()  # the calling way may be inside no_grad
     def _slopes(self, *directions: Sequence[float]) -> Numbers:
         leaves = [Value(x) for x in self.leaves]
         inputs = [Value(x) for x in self.inputs[: self.count]]
@@ -273,7 +273,7 @@ class EagerTruth(Truth):
 
     @cached_property
     def jacobian(self) -> list[Numbers]:
-        """A row for each number of the result, by a backward pass each."""
+        """The derivatives with respect to all inputs, one backward pass for each number of the result."""
         return [self._backward(i) for i in range(len(self.values))]
 
     @microgrud.enable_grad()
@@ -286,17 +286,17 @@ class EagerTruth(Truth):
 
 
 def as_value(x: Any) -> Value:
-    """Return a number as a node; a constant is one that depends on nothing."""
+    """Return a number as a node; a constant becomes a leaf."""
     return x if isinstance(x, Value) else Value(float(x))
 
 
 def slopes_by_differences(truth: Truth) -> list[Numbers]:
-    """Return the Jacobian by central differences of floats, good to 1e-6 or so: a loose check of an eager truth."""
+    """Return the Jacobian by central differences of floats, accurate to about 1e-6: a loose check of an eager truth."""
     program, h = truth.program, 1e-5
 
     def values(inputs: Sequence[float]) -> Numbers:
         args = replaced(copy.deepcopy(truth.args), inputs[: truth.count])
-        # With Values, as `detach` and the like ask for them.
+        # On Values, since `detach` and the like need them.
         made = program.make(*[Value(x) for x in inputs[truth.count :]])
         return data(numbers_of(made(*mapped(Value, args), **program.keywords)))
 
@@ -309,12 +309,12 @@ def slopes_by_differences(truth: Truth) -> list[Numbers]:
 
 # --- a cell ---------------------------------------------------------------------------------------------------------
 
-#: A label, what was found, and what is right.
+#: A label, the numbers found, and the right numbers.
 Finding = tuple[str, Sequence[Any], Sequence[float]]
 
 
 class Case:
-    """A program as a way takes it: functions, arguments and leaves that no other cell has touched."""
+    """A program as input of a way: functions, arguments and leaves of its own."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -350,16 +350,16 @@ class Case:
             leaf.data += 0.01
 
     def args(self, k: int = 0) -> tuple[Any, ...]:
-        """Return arguments of one's own."""
+        """Return new arguments."""
         return copy.deepcopy(self.program.points[k])
 
     def values(self, k: int = 0) -> tuple[tuple[Any, ...], list[Value]]:
-        """Return arguments with Values in the place of numbers, and these Values."""
+        """Return arguments with Values in place of numbers, and these Values."""
         args = mapped(Value, self.args(k))
         return args, numbers_of(args)
 
     def tangents(self, direction: Sequence[float], k: int = 0) -> tuple[Any, ...]:
-        """Return a direction in the structure of the arguments that one can differentiate by."""
+        """Return a direction in the structure of the arguments that can be differentiated."""
         moved = replaced(self.args(k), direction)
         return tuple(_floats(moved[i]) for i in self.program.argnums)
 
@@ -369,7 +369,7 @@ def _floats(tree: Any) -> Any:
 
 
 def difference(found: Sequence[Any], expected: Sequence[float]) -> str:
-    """Compare numbers with the truth, and say what differs: an empty string if nothing does."""
+    """Compare numbers with the truth; return the difference in words, or an empty string."""
     numbers = data(found)
     if len(numbers) != len(expected):
         return f"expected {len(expected)} numbers, got {len(numbers)}: {numbers}"
@@ -381,7 +381,7 @@ def difference(found: Sequence[Any], expected: Sequence[float]) -> str:
 
 
 def disagreement(run: Callable[[Case], Iterator[Finding]], case: Case) -> str:
-    """Return the first finding of a way that is not the truth, in words; an empty string if all are."""
+    """Return the first wrong finding of a way in words, or an empty string."""
     for label, found, expected in run(case):
         said = difference(found, expected)
         if said:
@@ -390,7 +390,7 @@ def disagreement(run: Callable[[Case], Iterator[Finding]], case: Case) -> str:
 
 
 def outcome(name: str, run: Callable[[Case], Iterator[Finding]], case: Case) -> str:
-    """Return what is wrong with a cell: an empty string for right numbers, or for the documented error."""
+    """Return the error of a cell in words; an empty string for right numbers, or for the documented exception."""
     refusal = case.program.refusal(name)
     if refusal is None:
         return disagreement(run, case)

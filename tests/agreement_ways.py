@@ -1,7 +1,7 @@
 """Columns of the matrix: backward passes and transforms, of plain functions and of compiled ones.
 
-A way takes a `Case`, computes something, and yields findings: a label, what came out, and what is right. To add a way,
-write one with `@way(name)`; `fits` tells which programs it says something about.
+A way takes a `Case`, computes something, and yields findings: a label, the result, and the right result. To add a way,
+write a function with `@way(name)`; `fits` selects the programs that it applies to.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Fits = Callable[[Program], bool]
 
 @dataclass(frozen=True)
 class Way:
-    """A column of the matrix: how it computes, and which programs it fits."""
+    """A column of the matrix: a function that computes, and one that selects programs."""
 
     name: str
     run: Run
@@ -45,22 +45,22 @@ WAYS: dict[str, Way] = {}
 
 
 def differentiable(program: Program) -> bool:
-    """Tell whether there is an argument to differentiate by."""
+    """Return whether an argument can be differentiated."""
     return bool(program.argnums)
 
 
 def with_leaves(program: Program) -> bool:
-    """Tell whether the function closes over leaves, and has arguments to differentiate by."""
+    """Return whether the function closes over leaves, and has arguments that can be differentiated."""
     return differentiable(program) and bool(program.leaves)
 
 
 def anything(program: Program) -> bool:
-    """Let a way be tried on every program."""
+    """Apply a way to every program."""
     return True
 
 
 def way(name: str, fits: Fits = anything) -> Callable[[Run], Run]:
-    """Register a way, as a decorator."""
+    """Register a way: a decorator."""
 
     def register(run: Run) -> Run:
         assert name not in WAYS, f"there are two ways of the name {name!r}"
@@ -71,7 +71,7 @@ def way(name: str, fits: Fits = anything) -> Callable[[Run], Run]:
 
 
 def types_are(kind: type, numbers: Sequence[Any], label: str) -> Finding:
-    """Check that all numbers are of one type: 1.0 where they are."""
+    """Check that all numbers have this type: 1.0 if they have."""
     return f"{label}: {kind.__name__}s", [float(all(isinstance(x, kind) for x in numbers))], [1.0]
 
 
@@ -130,7 +130,7 @@ def gradient(case: Case) -> Iterator[Finding]:
 
 
 def matrix(result: Any, output: Any) -> list[list[Any]]:
-    """Return the rows of a Jacobian, of a result that has the structure of `output` with arguments in its leaves."""
+    """Return the rows of a Jacobian, whose structure is that of `output` with arguments in its leaves."""
     if isinstance(output, dict):
         return [row for key in output for row in matrix(result[key], output[key])]
     if isinstance(output, (list, tuple)):
@@ -152,13 +152,13 @@ def _leaves(tree: Any) -> list[Any]:
 
 @dataclass(frozen=True)
 class Transform:
-    """A transform of the public interface, what it gives, and the derivatives of a weighted sum of that.
+    """A transform of the public interface, its result, and the derivatives of a weighted sum of that result.
 
     Attributes:
-        apply: calls it on a function, and returns the numbers that come out in one list.
+        apply: a function that applies it to a function, and returns the resulting numbers in one list.
         expected: these numbers.
         weights: one for each of them.
-        slopes: the derivatives of their weighted sum by all inputs, the leaves among them.
+        slopes: the derivatives of their weighted sum with respect to all inputs, including leaves.
     """
 
     apply: Callable[[Case, Function, tuple[Any, ...]], list[Any]]
@@ -168,7 +168,7 @@ class Transform:
 
 
 def _bound(case: Case, f: Function) -> Function:
-    """Return a function without keywords, for transforms that pass none on."""
+    """Return a function without keywords, for transforms that pass no keywords on."""
     return functools.partial(f, **case.program.keywords) if case.program.keywords else f
 
 
@@ -263,7 +263,7 @@ TRANSFORMS: dict[str, Transform] = {
     ),
 }
 
-#: Functions that a transform may be given, made of the plain one: to add one is to add a column for each transform.
+#: Functions to apply a transform to, made from the plain one; each adds a column for each transform.
 SUBJECTS: dict[str, Callable[[Function], Function]] = {
     "a function": lambda f: f,
     "a compiled function": lambda f: microgrud.compile(f),
@@ -272,7 +272,7 @@ SUBJECTS: dict[str, Callable[[Function], Function]] = {
 
 
 def _apply(subject: Callable[[Function], Function], transform: Transform) -> Run:
-    """Make the way that applies a transform to numbers: at one point, again, at another, and at the first."""
+    """Make the way that applies a transform to numbers: at one point twice, at another, and at the first again."""
     points = (0, 1) if subject is SUBJECTS["a function compiled inside"] else (0, 0, 1, 0)
 
     def run(case: Case) -> Iterator[Finding]:
@@ -289,7 +289,7 @@ def _apply(subject: Callable[[Function], Function], transform: Transform) -> Run
 
 
 def _backward_through(subject: Callable[[Function], Function], transform: Transform) -> Run:
-    """Make the way that differentiates what a transform gives once more, by its arguments and by leaves."""
+    """Make the way that differentiates the result of a transform, with respect to its arguments and leaves."""
 
     def run(case: Case) -> Iterator[Finding]:
         f, leaves = case.made()
@@ -309,7 +309,7 @@ def _backward_through(subject: Callable[[Function], Function], transform: Transf
 
 
 def _backward_to_leaves(subject: Callable[[Function], Function], transform: Transform) -> Run:
-    """Make the way that calls a transform with numbers, and differentiates by what the function closes over."""
+    """Make the way that calls a transform with numbers, and differentiates with respect to leaves of the function."""
 
     def run(case: Case) -> Iterator[Finding]:
         f, leaves = case.made()
@@ -323,7 +323,7 @@ def _backward_to_leaves(subject: Callable[[Function], Function], transform: Tran
 
 
 def _without_grad(subject: Callable[[Function], Function], transform: Transform) -> Run:
-    """Make the way that calls a transform where nothing is recorded outside: floats come out."""
+    """Make the way that calls a transform inside `no_grad()`: the results are floats."""
 
     def run(case: Case) -> Iterator[Finding]:
         f, _ = case.made()
@@ -336,7 +336,7 @@ def _without_grad(subject: Callable[[Function], Function], transform: Transform)
 
 
 def _inside_another(subject: Callable[[Function], Function], transform: Transform) -> Run:
-    """Make the way that differentiates a transform by `grad`, at numbers."""
+    """Make the way that applies `grad` to a transform, at numbers."""
 
     def run(case: Case) -> Iterator[Finding]:
         f, _ = case.made()
@@ -359,7 +359,7 @@ def _register_transforms() -> None:
 
 
 def _unit_directions(subject: Callable[[Function], Function]) -> Run:
-    """Make the way that takes `jvp` and `hvp` along one input after the other."""
+    """Make the way that computes `jvp` and `hvp` along one input after another."""
 
     def run(case: Case) -> Iterator[Finding]:
         f, _ = case.made()

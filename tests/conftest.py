@@ -1,4 +1,4 @@
-"""What tests share: the engine under test, and reports that are drawn in little time."""
+"""Shared fixtures: the engine under test, and quick reports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import microgrud
 
 @pytest.fixture(scope="session", autouse=True)
 def engine() -> type[microgrud.Value]:
-    """The `Value` class under test: that of the engine which MICROGRUD_BACKEND asks for, or of the one there is."""
+    """The `Value` class under test: that of the engine that MICROGRUD_BACKEND selects, or of the available one."""
     built = importlib.util.find_spec("microgrud._native.engine") is not None
     assert microgrud.backend == (os.environ.get("MICROGRUD_BACKEND") or ("c" if built else "python"))
     return microgrud.Value
@@ -21,7 +21,7 @@ def engine() -> type[microgrud.Value]:
 
 @pytest.fixture(scope="module")
 def coarse_reports() -> Iterator[None]:
-    """Evaluate surfaces and regions of reports at few places: on the Python engine all of them take half a minute."""
+    """Evaluate surfaces and regions of reports at few places: all of them take half a minute on the Python engine."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("microgrud.cli.walk._MOST_POINTS", 9)
         patch.setattr("microgrud.cli.walk._FEWEST_POINTS", 5)

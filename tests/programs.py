@@ -1,4 +1,4 @@
-"""Random programs for the laws: expressions that are called with the list of their inputs."""
+"""Random programs for the laws: expressions as functions of the list of their inputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from microgrud.testing import Expression, expressions
 from microgrud.testing.expressions import Step
 
 MOST_STEPS = 6
-#: mpmath has // from version 1.4 on.
+#: mpmath supports // from version 1.4 on.
 MPMATH_FLOORS = hasattr(mpf, "__floordiv__")
 
 # Six steps amplify an error of 1e-16 by at most 10**6, over a few dozen paths at the very most. A wrong rule is off by
@@ -21,13 +21,13 @@ ROUNDING = 1e-7
 
 
 class Program(Expression):
-    """An expression that takes the list of its inputs, with other ways to compute the same."""
+    """An expression as a function of the list of its inputs, with other ways to compute it."""
 
     def __call__(self, xs: Sequence[Any]) -> Any:  # type: ignore[override]
         return self.results(xs)[-1]
 
     def without_sharing(self, xs: Sequence[Any], position: int | None = None) -> Any:
-        """Return the result, with every step computed anew wherever it is used."""
+        """Return the result, with every step computed again at each use."""
         position = len(xs) + len(self.steps) - 1 if position is None else position
         if position < len(xs):
             return xs[position]
@@ -35,7 +35,7 @@ class Program(Expression):
         return step.move.function(*[self.without_sharing(xs, i) for i in step.operands])
 
     def in_order(self, priorities: Sequence[int]) -> Program:
-        """Return the program with its steps in another order that computes operands first; its last step stays last."""
+        """Return the program with its steps in another valid order, which has the same last step."""
         count = len(self.inputs)
         new_position = {i: i for i in range(count)}
         steps: list[Step] = []
@@ -72,7 +72,7 @@ def points(draw: st.DrawFn, least: int = 1, most: int = 3) -> tuple[float, ...]:
 
 
 def programs(inputs: tuple[float, ...] | None = None) -> st.SearchStrategy[Program]:
-    """Draw a program, at given inputs or at ones of its own."""
+    """Draw a program, with given inputs or with new ones."""
     drawn = expressions(max_nodes=MOST_STEPS, inputs=inputs)
     return drawn.map(lambda expression: Program(expression.inputs, expression.steps))
 

@@ -41,7 +41,7 @@ def truth_operands(name: str, xs: list[float]) -> list[float]:
     return xs[:1] if name == "gaussian" else xs
 
 
-#: Forms of an operation that is measured: for derivative rules, and for round(x, digits).
+#: Variants of measured operations, for derivative rules and round(x, digits).
 PRIVATE_FORMS = {"divide_ieee": "divide", "power_over": "pow", "chain": "multiply", "round_digits": "round"}
 
 
@@ -74,7 +74,7 @@ def test_value_and_derivatives_are_within_four_ulp_of_the_truth(name: str) -> No
 
 
 def at_kink(name: str, xs: list[float]) -> bool:
-    """Whether the derivative does not exist there: those points are in the table of conventions."""
+    """True if the derivative does not exist there: such points are in the table of conventions."""
     if name in ("minimum", "maximum"):
         return xs[0] == xs[1]
     if name == "clip":
@@ -85,7 +85,7 @@ def at_kink(name: str, xs: list[float]) -> bool:
 
 
 def _out_of_reach(name: str, xs: list[float]) -> bool:
-    """Whether mpmath cannot tell: it has no signed zero, and no error function of arguments beyond its series."""
+    """True if mpmath has no truth: it lacks a signed zero, and the error function of arguments beyond its series."""
     if name == "atan2":
         return 0.0 in xs
     return name in ("erf", "erfc", "gelu", "gelu_slope") and abs(xs[0]) > 1e4

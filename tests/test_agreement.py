@@ -1,9 +1,9 @@
-"""One meaning, however it is computed: a matrix of ways by programs, in which no number may differ.
+"""A matrix of ways to compute and programs: all ways must give the same numbers.
 
 The columns are in agreement_ways.py and agreement_compiled.py; the rows in agreement_operations.py (operations),
 agreement_programs.py, agreement_objects.py, agreement_nested.py and agreement_special.py (kinds of Python), and
-agreement_fit.py (training). Whoever adds a way or a program adds one entry there. A run
-tests half of the cells, the other half on the other engine, and all with AGREEMENT=all in the environment;
+agreement_fit.py (training). To add a way or a program, add one entry there. A run tests half of the cells, and on the
+other engine the other half; with AGREEMENT=all in the environment it tests all.
 `python tests/agreement_report.py` counts them, lists the documented errors, and tries more random programs.
 """
 
@@ -40,7 +40,7 @@ def test_fit_goes_down_the_gradient_of_the_program(name: str, setting: Any) -> N
 
 
 def wrong(programs: Iterable[Program], ways: int) -> Iterator[str]:
-    """Yield the ways that give another number for a random program, with its source."""
+    """Yield the ways that give a wrong number for a random program, with its source."""
     for number, program in enumerate(programs):
         for name, said in disagreements(program, number, ways):
             yield f"{name}: {said}\n{program.source}"
@@ -58,7 +58,7 @@ def test_random_programs_of_mixed_python_have_one_meaning(seed: int) -> None:
         pytest.fail(found, pytrace=False)
 
 
-# --- the matrix is checked ------------------------------------------------------------------------------------------
+# --- checks of the matrix -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("program", [p for p in ROWS if not p.exact and "*" not in p.refused], ids=lambda p: p.name)

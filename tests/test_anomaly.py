@@ -1,4 +1,4 @@
-"""detect_anomaly(): the first operation that turns finite numbers into infinity or NaN is named."""
+"""detect_anomaly(): the error names the first operation that turns finite numbers into infinity or NaN."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes built by hand: with local gradients, with a `_backward`, and with neither, in every way to differentiate."""
+"""Nodes built by hand: with local gradients, with a `_backward`, or with neither, under every way to differentiate."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def squared(x: Value) -> Value:
 
 
 def squared_again(x: Value) -> Value:
-    """The square with a local gradient that can be differentiated again, as often as one likes."""
+    """The square, with a local gradient that can be differentiated any number of times."""
     return Value(x.data**2, (x,), (2 * x,))
 
 
@@ -105,7 +105,7 @@ def test_a_zero_adjoint_raises_nothing() -> None:
     with pytest.raises(TypeError, match="triple"):  # forward mode knows no adjoints
         jvp(lambda x: ruleless(x) * 0.0 + x, 2.0, 1.0)
     node = ruleless(x)
-    node._backward()  # nothing has come to it
+    node._backward()  # no gradient reaches it
     node.grad = 1.0
     with pytest.raises(TypeError, match="triple"):
         node._backward()
@@ -141,13 +141,13 @@ def test_a_recording_refuses_nodes_built_by_hand(way: str) -> None:
             CompileError, match=r"built by hand \(.*\) has a number that a recording cannot compute again"
         ):
             calls[way](lambda x, op=op: Value(6.0, (x,), op) * x)
-    for f in (squared, squared_again):  # a local gradient that a replay would not follow
+    for f in (squared, squared_again):  # a replay would not recompute this local gradient
         with pytest.raises(CompileError, match=r"\.data of"):
             calls[way](f)
 
 
 class Scaled(Module):
-    """A model with one parameter, whose answer passes through a function."""
+    """A model with one parameter, whose output passes through a function."""
 
     def __init__(self, through: Callable[[Value], Value]) -> None:
         self.w = Value(0.5)
@@ -230,7 +230,7 @@ def test_a_plain_number_has_no_second_derivative_and_says_so(way: str) -> None:
     with pytest.raises(TypeError, match=r"the number 6\.0 among its local_grads.*2 \* a.*custom_op"):
         SECOND[way](squared)
     assert SECOND[way](squared_again) == 2.0
-    # A constant is one where it is given as one; a plain 1 may be 2 * a at a = 0.5.
+    # Only Value(1.0) is known to be constant; a plain 1 may be 2 * a at a = 0.5.
     with pytest.raises(TypeError, match="the number 3 among|the number 3.0 among"):
         SECOND[way](lambda x: Value(3 * x.data, (x,), (3,)))
 
@@ -248,7 +248,7 @@ def test_backward_through_a_derivative_by_a_plain_number_says_so() -> None:
 
 def test_derivatives_that_do_not_go_through_a_plain_number_are_right() -> None:
     w = Value(4.0)
-    slope = grad(lambda x: w * squared(x))(3.0)  # 6 w, of which backward() wants the derivative by x too
+    slope = grad(lambda x: w * squared(x))(3.0)  # 6 w; backward() needs its derivative with respect to x too
     with pytest.raises(TypeError, match="the number 6.0 among its local_grads"):
         slope.backward()
     assert (slope.data, gradient(slope, w).data, w.grad) == (24.0, 6.0, 0.0)
@@ -326,7 +326,7 @@ def test_a_leaf_may_be_written_in_full() -> None:
         assert leaf.grad == 1.0
 
 
-# --- what a node with local gradients shows ---------------------------------------------------------------------------
+# --- the attributes of a node with local gradients --------------------------------------------------------------------
 
 
 def test_children_are_the_parents_and_local_gradients_are_not() -> None:
@@ -414,7 +414,7 @@ def test_given_gradients_are_checked() -> None:
     check_gradients(lambda x: squared_again(x) * 3.0, 0.7)
 
 
-# --- classes of one's own ---------------------------------------------------------------------------------------------
+# --- subclasses -------------------------------------------------------------------------------------------------------
 
 
 def test_an_attribute_of_ones_own_takes_a_class_of_ones_own() -> None:
@@ -451,7 +451,7 @@ def test_the_class_that_takes_attributes_works_like_value() -> None:
 
 
 class Counted(microgrud.Value):
-    """A class with operators of its own, which the inherited ones do not use."""
+    """A class that overrides operators; the inherited operators do not use them."""
 
     def __add__(self, other: Any) -> Value:
         return Counted((Value.__add__(self, other)).data, (self,), (1.0,))

@@ -1,4 +1,4 @@
-"""Pickles and copies keep a graph intact, and what is shared shared."""
+"""Pickles and copies keep a graph intact, and shared nodes shared."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COPIERS: list[Callable[[Any], Any]] = [
 
 
 def _python_pickle(x: Any) -> bytes:
-    """Pickle with the pickler written in Python, which batches lists in another way than the one in C."""
+    """Pickle with the pickler in Python, which does not batch lists as the one in C does."""
     buffer = io.BytesIO()
     pickle._Pickler(buffer).dump(x)  # type: ignore[attr-defined]
     return buffer.getvalue()
@@ -94,7 +94,9 @@ def test_pickling_one_node_twice_gives_the_same_bytes_and_leaves_nothing_behind(
     for _ in range(100_000):
         deep = deep + 1.0
     pickle.dumps([deep, root])
-    assert pickle.loads(pickle.dumps(deep)).data == deep.data  # had it stayed marked, this would recurse
+    assert (
+        pickle.loads(pickle.dumps(deep)).data == deep.data
+    )  # if nodes were still marked as in progress, this would recurse
 
 
 @pytest.mark.parametrize("dump", [pickle.dumps, _python_pickle], ids=["C", "Python"])
@@ -105,7 +107,7 @@ def test_a_pickle_that_failed_on_the_way_leaves_nothing_behind(dump: Any) -> Non
         node = node + 1.0
     with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
         dump(cannot_be_pickled(node) * 2.0)
-    assert pickle.loads(dump(node)).data == 5_001.0  # had it stayed marked, this would recurse
+    assert pickle.loads(dump(node)).data == 5_001.0  # if nodes were still marked as in progress, this would recurse
 
 
 @pytest.mark.parametrize("dump", [pickle.dumps, _python_pickle], ids=["C", "Python"])
@@ -117,7 +119,7 @@ def test_a_pickle_that_runs_out_of_stack_prints_nothing(dump: Any, monkeypatch: 
     failed: list[int] = []
 
     def descend() -> int:
-        """Go to the end of the stack, and pickle at each of the last levels on the way back; return how many."""
+        """Recurse to the end of the stack, and pickle at each of the last levels on return; return their number."""
         try:
             below = descend()
         except RecursionError:

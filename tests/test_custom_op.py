@@ -1,4 +1,4 @@
-"""`custom_op`: operations of one's own have the same standing as those of the table."""
+"""`custom_op`: custom operations have the same rights as those of the table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mpmath import mp, mpf
 import microgrud as mg
 from microgrud import Value, custom_op, gradient
 
-# The bell curve exp(-x**2), of one operand, and x * exp(y), of two. All rules stand at the top level of the module,
+# The bell curve exp(-x**2), of one operand, and x * exp(y), of two. All rules are at the top level of the module,
 # so that graphs of these operations can be pickled.
 
 
@@ -47,7 +47,7 @@ picklable_bell = custom_op("bell", bell_value, bell_slope)
 numbers = st.floats(-3.0, 3.0)
 
 
-# --- of the same standing ---
+# --- the same rights ---
 
 
 def test_on_values_it_records_one_node_with_its_symbol() -> None:
@@ -129,7 +129,7 @@ def test_numpy_functions_may_be_used_in_the_rules() -> None:
     assert gradient(gradient(z, x), x).data == pytest.approx(-math.sin(0.5), rel=1e-15, abs=0.0)
 
 
-# --- what value and rules may return ---
+# --- results of value and rules ---
 
 
 @pytest.mark.parametrize("result", [3, True, np.float32(3.0), np.int64(3)])
@@ -279,7 +279,7 @@ def test_rules_that_are_no_module_level_functions_cannot_be_pickled_but_copied()
     assert copy.deepcopy(node)._op == "local"
 
 
-# --- rules that take floats alone, as SciPy's functions do ---
+# --- rules that take floats only, like SciPy's functions ---
 
 
 def sine_value(x: float) -> float:

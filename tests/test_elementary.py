@@ -87,7 +87,7 @@ def evaluate(library: ctypes.CDLL) -> Evaluate:
         assert done >= 0
         if not done:
             pytest.skip(f"{variant} does not run here")
-        assert ys[-1] == 12345.0  # nothing is written past the end
+        assert ys[-1] == 12345.0  # nothing is written beyond the end
         return ys[:-1]
 
     return evaluate
@@ -109,7 +109,7 @@ def angle(eighths: int) -> float:
 
 
 def hard_places(function: str, rng: random.Random) -> list[float]:
-    """Return where the function is hard: its ends, its roots, and where one reduced argument gives way to the next."""
+    """Return the difficult arguments: the ends of the domain, roots, and the borders between reduced arguments."""
     halves_of_log_2 = [(rng.randrange(-2150, 2048) + 0.5) * math.log(2) for _ in range(150)]
     quarters = [angle(2 * rng.randrange(1, 2 ** rng.randint(1, 29))) for _ in range(200)]
     eighths = [angle(rng.randrange(1, 2 ** rng.randint(1, 30), 2)) for _ in range(200)]
@@ -151,7 +151,7 @@ RANGES = {
 
 @functools.cache
 def arguments(function: str) -> np.ndarray:
-    """Return finite arguments of all sizes, and more where it matters."""
+    """Return finite arguments of all sizes, with more near difficult ones."""
     rng = random.Random(function)
     xs = [any_size(rng) for _ in range(1500)]
     xs += [rng.choice((-1, 1)) * 2.0 ** rng.uniform(-60, 10) for _ in range(1500)]
@@ -243,7 +243,7 @@ def test_stays_within_two_ulp_of_the_truth(evaluate: Evaluate, function: str) ->
     ],
 )
 def test_is_right_at_the_ends_of_its_domain(evaluate: Evaluate, function: str, x: float, expected: float) -> None:
-    for count in (1, 8):  # in what remains of a block, and in a vector
+    for count in (1, 8):  # in the remainder of a block, and in a vector
         assert bits(evaluate(function, np.full(count, x))) == bits(np.full(count, expected))
 
 

@@ -1,4 +1,4 @@
-"""The Value class: what it takes, what it remembers, and how the backward pass fills in gradients."""
+"""The Value class: its arguments, the operands that it remembers, and the gradients of the backward pass."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from microgrud import Value, custom_op, enable_grad, maximum, no_grad, tanh
 from microgrud.engine import topological_order
 
-# --- construction -----------------------------------------------------------------------------------------------
+# --- construction --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_repr_and_format(engine: type[Value]) -> None:
     assert f"{engine(1234.5):>10,.1f}" == "   1,234.5"
 
 
-# --- what a node remembers -----------------------------------------------------------------------------------------
+# --- the memory of a node ------------------------------------------------------------------------------------------
 
 
 def test_a_node_remembers_its_parents_in_order_and_its_operation(engine: type[Value]) -> None:
@@ -225,7 +225,7 @@ def test_an_error_in_the_backward_pass_leaves_the_leaves_as_they_were(engine: ty
     assert (x.grad, y.grad) == (5.0, 7.0)
 
 
-# --- nodes built by hand ------------------------------------------------------------------------------------------
+# --- nodes built by hand -------------------------------------------------------------------------------------------
 
 
 def hand_built_tanh(x: Value) -> Value:
@@ -306,10 +306,10 @@ def test_a_rule_that_raises_passes_on_what_those_before_it_gave(engine: type[Val
     node = product(inner, y)
     with pytest.raises(ArithmeticError):
         node.backward()
-    assert (inner.grad, x.grad, y.grad) == (3.0, 0.0, 0.0)  # leaves keep what they had
+    assert (inner.grad, x.grad, y.grad) == (3.0, 0.0, 0.0)  # leaves keep their gradients
 
 
-# --- no_grad ------------------------------------------------------------------------------------------------------
+# --- no_grad -------------------------------------------------------------------------------------------------------
 
 
 def test_no_grad_records_nothing_and_ends_with_its_block(engine: type[Value]) -> None:

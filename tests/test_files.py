@@ -1,4 +1,4 @@
-"""Files are whole or not there: full disks, strange targets, killed writers, and several writers at once."""
+"""Atomic writes: full disks, unusual targets, killed writers, and several writers at once."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def write_a_film(path: Path) -> None:
     animate(loss_surface(lambda: ravine(x, y), [x, y], trajectory=trajectory, points=5), trajectory, path)
 
 
-#: All that writes a file, by the name of the file.
+#: All functions that write a file, by the name of the file.
 WRITERS: dict[str, Callable[[Path], Any]] = {
     "whole.bin": lambda path: files.write_atomically(path, b"whole" * 1000),
     "model.json": MLP(8, [8, 1], rng=0).save,
@@ -64,7 +64,7 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
 writers = pytest.mark.parametrize("name", WRITERS)
 
 
-# --- targets that are no files ---
+# --- targets that are not files ---
 
 
 @writers
@@ -173,7 +173,7 @@ def test_killed_writers_and_damaged_files_do_no_harm() -> None:
     report = Path(__file__).with_name("attacks_report.py")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     seen = 0
-    for seed in range(5):  # until some were hit while writing, which depends on the machine
+    for seed in range(5):  # until some were killed while writing, which depends on the machine
         command = [sys.executable, report, "--kills", "20", "--flips", "300", "--seed", str(seed)]
         run = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
         assert run.returncode == 0, run.stdout + run.stderr
@@ -186,7 +186,7 @@ def test_killed_writers_and_damaged_files_do_no_harm() -> None:
 
 
 def leave(folder: Path, name: str) -> Path:
-    """Make the file that a killed process leaves behind."""
+    """Make the temporary file that a killed process leaves behind."""
     left = files._temporary_beside(folder / name, "tmp")
     left.write_bytes(b"part")
     return left
@@ -207,7 +207,7 @@ def test_what_a_killed_writer_left_of_this_target_is_deleted_and_nothing_else(na
 
 @posix
 def test_a_temporary_file_that_is_being_written_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other saves to the same target come and go while one of them writes."""
+    """Other saves to the same target begin and end while one of them writes."""
     path, fsync = tmp_path / "model.json", os.fsync
     writing, go_on = threading.Event(), threading.Event()
 
@@ -236,7 +236,7 @@ def test_a_temporary_file_that_is_being_written_is_left_alone(tmp_path: Path, mo
 def test_a_writer_whose_temporary_file_was_deleted_writes_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a network folder whose locks do not hold between machines."""
+    """The situation of a network folder whose locks do not hold between machines."""
     path, rename, deleted = tmp_path / "model.json", os.replace, []
 
     def deleting_replace(source: Path, target: Path) -> None:

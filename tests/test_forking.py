@@ -1,4 +1,4 @@
-"""A fork while other threads are at work: the child has the locks, the collector and the recordings to itself."""
+"""A fork while other threads are at work: in the child all locks are free, and the collector and recordings work."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = [
 
 
 def in_child(work: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Fork, and do something in the child; fail if it is false, or does not end."""
+    """Fork, and call the function in the child; fail if it returns False, or does not end."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -56,7 +56,7 @@ def in_child(work: Callable[[], bool], seconds: float = 20.0) -> None:
 
 @contextmanager
 def another_thread(work: Callable[[Callable[[], None]], object]) -> Iterator[None]:
-    """Have another thread do something up to the call of its argument, and go on with that at the end."""
+    """Let another thread run a function up to the call of its argument, and let it continue at the end."""
     reached, go_on = threading.Event(), threading.Event()
 
     def pause() -> None:
@@ -149,7 +149,7 @@ def test_a_child_checks_gradients_while_another_thread_does() -> None:
 
 
 def test_forks_in_the_midst_of_everything() -> None:
-    """Two threads record all the time; forty children record too, whatever these were at."""
+    """Two threads record all the time; forty children record too, at whatever point the threads were."""
     w = Value(2.0)
     shared = compile(lambda xs: sum((x * w for x in xs), Value(0.0)))
     stop = threading.Event()
@@ -157,7 +157,7 @@ def test_forks_in_the_midst_of_everything() -> None:
     def work(first: int) -> None:
         size = first
         while not stop.is_set():
-            size = size % 80 + 1  # more than are kept: each is recorded anew
+            size = size % 80 + 1  # more than the cache holds: each is recorded again
             assert shared([1.0] * size) == 2.0 * size
             compile(lambda x: x * w, batched="x").value_and_grad(np.ones(3))
 
@@ -197,7 +197,7 @@ def test_a_cached_attribute_is_computed_once_and_has_no_lock() -> None:
 
         @CachedAttribute
         def part(self) -> object:
-            """A part."""
+            """Make a new object."""
             self.pause()
             return object()
 

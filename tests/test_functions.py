@@ -1,4 +1,4 @@
-"""The public functions: each stands in the table, is a method too, and takes floats and mpmath numbers."""
+"""The public functions: each is in the table, is a method too, and takes floats and mpmath numbers."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from microgrud.engine import ops
 from microgrud.engine.operation import Operation
 
 # Points inside the domain, on every branch of every rule, away from kinks. The operands in brackets are not
-# differentiated: they choose (the condition of where, the index of softmax, the number of digits).
+# differentiated: they select (the condition of where, the index of softmax, the number of digits).
 POINTS: dict[str, list[tuple[Any, ...]]] = {
     "divide_ieee": [(0.7, -1.3)],
     "power_over": [(0.7, -1.3, [1.0]), (2.5, 2.2, [2.0]), (2.5, 1e-3, [1.0])],
@@ -85,7 +85,7 @@ def cases() -> list[Any]:
 def test_derivatives_of_each_operation_are_those_of_its_definition(
     name: str, point: tuple[Any, ...], order: int
 ) -> None:
-    """All partial derivatives of this order, mixed ones in every order of differentiation, against 60 digits."""
+    """All partial derivatives of this order, mixed ones in every order of differentiation, compared at 60 digits."""
     operation = ops.TABLE[name]
     xs = [x[0] if isinstance(x, list) else Value(x) for x in point]
     variables = [i for i, x in enumerate(xs) if isinstance(x, Value)]
@@ -102,7 +102,7 @@ def plain(point: tuple[Any, ...]) -> list[float]:
 
 
 def true_derivative(operation: Operation, point: tuple[Any, ...], positions: tuple[int, ...]) -> float:
-    """Differentiate the definition by finite differences at 60 digits and more; some forty of them are right."""
+    """Differentiate the definition by finite differences at 60 digits and more; about forty digits are right."""
     assert operation.definition is not None
     numbers = plain(point)
     variables = sorted(set(positions))
@@ -123,14 +123,14 @@ def true_derivative(operation: Operation, point: tuple[Any, ...], positions: tup
 @pytest.mark.parametrize("scale", [2.0**-990, 2.0**1010])
 @pytest.mark.parametrize("length", [lambda x, y: mg.hypot(x, y), lambda x, y: mg.norm([x, y])])
 def test_second_derivatives_of_a_length_scale_with_the_operands(length: Any, scale: float) -> None:
-    """d2 |v| / dx dy = -x y / |v|**3, also where the squares would under- or overflow; a power of two is exact."""
+    """d2 |v| / dx dy = -x y / |v|**3, even if squares under- or overflow; a power of 2 scales exactly."""
     x, y = Value(3.0 * scale), Value(4.0 * scale)
     slope = gradient(length(x, y), x)
     assert slope.data == 0.6
     assert gradient(slope, y).data * scale == pytest.approx(-12.0 / 125.0, rel=1e-14, abs=0.0)
 
 
-# --- what may be differentiated by what ---
+# --- outputs and inputs ---
 
 
 def test_one_input_gives_a_value_and_several_give_a_list() -> None:
@@ -232,7 +232,7 @@ def test_a_node_built_by_hand_off_the_path_does_no_harm() -> None:
     assert gradient(y * y + 0.0 * node_built_by_hand(x).detach(), [y, x])[0].data == 4.0
 
 
-# --- a zero adjoint passes nothing on, in graphs of derivatives too ---
+# --- a zero adjoint passes nothing on, even in graphs of derivatives ---
 
 
 def test_the_infinite_slope_of_a_branch_not_taken_never_shows() -> None:
@@ -252,11 +252,11 @@ def test_the_branch_not_taken_adds_nothing_to_any_derivative(at: float) -> None:
 
 
 def test_an_adjoint_that_is_zero_by_chance_stops_an_infinite_slope() -> None:
-    """x * sqrt(z) at x = 0 is 0 for every z, and so is its derivative by z, where x times the slope is 0 * inf."""
+    """At x = 0, x * sqrt(z) is 0 for every z, and its derivative with respect to z is 0 too, even at z = 0."""
     x, z = Value(0.0), Value(0.0)
     by_x, by_z = gradient(x * mg.sqrt(z), [x, z])
     assert (by_x.data, by_z.data) == (0.0, 0.0)
-    # The mixed derivative is infinite, by whichever variable first.
+    # The mixed derivative is infinite, in either order.
     assert gradient(by_x, z).data == math.inf
     assert gradient(by_z, x).data == math.inf
     assert gradient(by_z, z).data == 0.0

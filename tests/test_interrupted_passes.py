@@ -1,4 +1,4 @@
-"""Ctrl-C in the middle of a walk over a graph, or of a replay: it takes effect there, and all is whole afterwards."""
+"""Ctrl-C in the middle of a walk over a graph, or of a replay: it takes effect there, and leaves no damage."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ import pytest
 import microgrud as mg
 from microgrud import Value, backend, compile
 
-#: The engine in C looks for Ctrl-C once in 65,536 nodes.
+#: The engine in C checks for Ctrl-C once in 65,536 nodes.
 LENGTH = 200_000 if backend == "c" else 2_000
-#: Pressed by functions of C alone, so that Python has no chance to handle it before the engine does.
+#: Only functions in C send it, so that Python cannot handle it before the engine does.
 press: Callable[[], None] = _thread.interrupt_main
 call = operator.methodcaller("__call__")
 
 
 @pytest.fixture
 def presses() -> Iterator[list[int]]:
-    """A handler that notes Ctrl-C and lets the program go on."""
+    """A handler that notes Ctrl-C and lets the program continue."""
     noted: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, frame: noted.append(number))
     yield noted
@@ -39,7 +39,7 @@ def chain(first: Value, length: int = LENGTH) -> Value:
 
 
 def pressing(below: Value) -> Value:
-    """Return a node by hand that presses Ctrl-C in the backward pass."""
+    """Return a node built by hand that sends Ctrl-C in the backward pass."""
     node = Value(0.0, (below,))
     node._backward = press
     return node
@@ -49,7 +49,7 @@ def test_ctrl_c_ends_a_backward_pass_and_the_next_one_is_right() -> None:
     x = Value(3.0)
     x.grad = 0.5
     trigger = pressing(x)
-    # The trigger passes on first, since it comes last in the order.
+    # The trigger comes first in the backward pass, since it is last in the order.
     y = mg.sum([chain(x * x), trigger])
     with pytest.raises(KeyboardInterrupt):
         y.backward()

@@ -1,4 +1,4 @@
-"""Laws of the engine on random programs: what holds for derivatives must hold for every program."""
+"""Laws of the engine on random programs: rules of calculus must hold for every program."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def close(numbers: float | list[float]) -> object:
     return pytest.approx(numbers, rel=1e-9, abs=ROUNDING)
 
 
-# --- every way to differentiate gives the truth ---
+# --- every way to differentiate is right ---
 
 
 @given(programs())
@@ -135,19 +135,19 @@ def test_chain_rule(data: st.DataObject) -> None:
 
 @given(programs())
 def test_the_gradient_flows_through_any_cut_of_the_graph(program: Program) -> None:
-    """d out/d x is the same whether taken at once, or to the result of the first step and from there."""
+    """d out/d x is the same in one go as through the result of the first step."""
     xs = leaves(program.inputs)
     numbers = program.results(xs)
     output, cut = numbers[-1], numbers[len(xs)]
     to_cut = mg.gradient(output, cut).data
     # The result of the first step becomes one more input, so that the other steps find their operands where they were.
     rest = Program((*program.inputs, cut.data), program.steps[1:])
-    beside = slopes(rest)[:-1]
+    direct = slopes(rest)[:-1]
     through = [to_cut * slope.data for slope in mg.gradient(cut, xs)]
-    assert slopes(program) == close([a + b for a, b in zip(through, beside)])
+    assert slopes(program) == close([a + b for a, b in zip(through, direct)])
 
 
-# --- what must not matter ---
+# --- invariances ---
 
 
 @given(programs(), st.permutations(range(6)))
@@ -209,7 +209,7 @@ def test_two_processes_with_different_hash_seeds_give_the_same_bits() -> None:
     assert len(runs[0].split()) == 20
 
 
-# --- what backward() leaves behind ---
+# --- gradients after backward() ---
 
 
 @given(programs())

@@ -1,6 +1,6 @@
-"""Losses agree with their textbook formulas in many digits, at the extremes too, and refuse targets that make no sense.
+"""Losses agree with their textbook formulas in many digits, even at the extremes, and refuse invalid targets.
 
-The truth is the textbook formula on mpmath numbers, with enough digits that it may overflow and cancel as it likes.
+The truth is the textbook formula on mpmath numbers, with so many digits that overflow and cancellation do no harm.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ ELEMENTWISE: list[tuple[Callable[..., Any], Callable[..., Any]]] = [
 
 
 def value_and_gradient(loss: Callable[..., Any], xs: Sequence[float], target: Any) -> tuple[float, list[float]]:
-    """Evaluate a loss of one sample; a single number is handed over as such."""
+    """Evaluate a loss of one sample; a single number is passed as it is."""
     values = [Value(x) for x in xs]
     out = loss(values if len(values) > 1 else values[0], target)
     assert isinstance(out, Value)
@@ -71,7 +71,7 @@ def value_and_gradient(loss: Callable[..., Any], xs: Sequence[float], target: An
 
 
 def truth(formula: Callable[..., Any], xs: Sequence[float], target: Any, digits: int) -> tuple[float, list[float]]:
-    """Evaluate a textbook formula and its derivatives, these by central differences with that many digits."""
+    """Evaluate a textbook formula, and its derivatives by central differences, with that many digits."""
     with mp.workdps(digits):
         points = [mp.mpf(x) for x in xs]
         step = mp.mpf(10) ** -(digits // 4)
@@ -310,7 +310,7 @@ def test_penalties_pull_parameters_to_zero() -> None:
     assert [p.grad for p in ps] == [0.5 + 3.0, -0.5 - 2.0, 0.0]
 
 
-# --- what is refused --------------------------------------------------------------------------------------------------
+# --- errors -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Masked arrays and columns with missing values are refused by name: nothing here knows what a mask means."""
+"""Masked arrays and columns with missing values are refused by name: no function here handles masks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def product(x: Any) -> Any:
 
 @pytest.fixture(params=["first", "replay"])
 def compiled(request: pytest.FixtureRequest) -> Any:
-    """A compiled function that was called before, or was not."""
+    """A compiled function, called before or not."""
     f = compile(product)
     for _ in range(3 if request.param == "replay" else 0):
         f(PLAIN), f([1.0, 2.0]), f.value_and_grad(PLAIN), f.hvp(PLAIN, PLAIN)

@@ -1,4 +1,4 @@
-"""What the engine in C promises beyond the bits: memory, the collector, threads, and no crash whatever is done."""
+"""Promises of the engine in C beyond its bits: memory, garbage collection, threads, and no crashes."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_ten_million_nodes_are_freed_without_recursion_in_a_thread_with_a_small_
         y.backward()
         assert x.grad == 1.0
 
-    # The least that a system takes is 128 KiB on arm64, in pages of 64; a call a node would need 160 MB.
+    # The smallest stack is 128 KiB on arm64, with pages of 64 KiB; one call per node would need 160 MB.
     threading.stack_size(256 * 1024)
     try:
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -229,7 +229,7 @@ def test_a_node_that_was_brought_back_to_life_by_its_class_is_freed_as_any_other
     total = mg.sum([leaf * leaf for leaf in leaves])
     total.backward()
     assert leaves[3].grad == 6.0
-    for _ in range(3):  # and each of the places knows nothing of that any more
+    for _ in range(3):  # and at each address nothing remembers the earlier node
         node = Value(1.0)
         node.__class__ = Cat
         del node
@@ -364,7 +364,7 @@ print(work()[0])
     assert (run.stdout, run.stderr) == ("c\n", "")
 
 
-# --- memory that does not grow ---
+# --- no growth of memory ---
 
 
 def a_round() -> None:
@@ -430,7 +430,7 @@ print(resident() - before)
     assert int(out) <= 4 * 2**20
 
 
-# --- whatever is done to it ---
+# --- misuse ---
 
 
 def test_memory_that_runs_out_is_a_memory_error_and_leaks_nothing() -> None:
@@ -497,7 +497,7 @@ def test_a_page_that_cannot_be_had_is_a_memory_error(make: Callable[[Any, Any], 
     kept = fresh(0.5)
 
     def without_memory(allocations: int) -> Any:
-        """What is made if the allocation after so many fails; None if that is a MemoryError."""
+        """The result if the allocation after so many fails; None for a MemoryError."""
         testcapi.set_nomemory(allocations, allocations + 1)
         try:
             node = make(fresh, kept)
@@ -509,7 +509,7 @@ def test_a_page_that_cannot_be_had_is_a_memory_error(make: Callable[[Any, Any], 
 
     def check() -> None:
         make(fresh, kept)
-        # What Python takes for itself in a call: nothing most often, but that depends on where its stack is.
+        # The memory that Python itself takes in a call: mostly none, but that depends on the place of its stack.
         own = next(k for k in range(20) if without_memory(k) is not None)
         nodes = [make(fresh, kept)]
         while nodes[-1] is not None and len(nodes) < 1_000:  # until the page is full
@@ -647,7 +647,7 @@ def test_a_node_whose_class_is_changed_stays_a_node() -> None:
     del other
     root.backward()
     assert x.grad == 7.0
-    for _ in range(1_000):  # the memory of both is used again
+    for _ in range(1_000):  # the memory of both is reused
         root = root * 1.0
     root.backward()
     assert x.grad == 11.0

@@ -1,4 +1,4 @@
-"""Object arrays of Values under NumPy's own functions, and NumPy scalars and arrays beside a Value."""
+"""NumPy's functions on object arrays of Values, and NumPy scalars and arrays as operands of a Value."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_ufuncs_of_two_operands_work_on_object_arrays_beside_numbers(ufunc: Any)
     expected = pytest.approx(list(ufunc(np.array(x), np.array(y))), rel=1e-15, abs=0.0)
     assert data(ufunc(values(x), values(y))) == expected
     assert data(ufunc(values(x), np.array(y))) == expected
-    if ufunc in (np.arctan2, np.hypot):  # NumPy calls the method of the left operand, and a float has none
+    if ufunc in (np.arctan2, np.hypot):  # NumPy calls the method of the left operand; a float has none
         with pytest.raises((AttributeError, TypeError)):
             ufunc(np.array(x), values(y))
     else:

@@ -1,4 +1,4 @@
-"""Every operation of the table against the truth at 50 digits, to second order, and the checker against wrong rules."""
+"""Every operation of the table against the truth at 50 digits, to second order; the checker against wrong rules."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_every_operation_is_right_to_second_order(name: str, order: int) -> None
 
 
 def points_of_entry(operation: Operation, count: int) -> Iterator[list[float]]:
-    """Yield points in the domain of an entry of the table, those that have no function of their own among them."""
+    """Yield points in the domain of an entry of the table, even one without a public function."""
     rng = random.Random(operation.name)
     width = 4 if operation.name == "power_log" else operation.arity or 5
     intervals = operation.domain if operation.arity else operation.domain * width
@@ -61,7 +61,7 @@ def points_of_entry(operation: Operation, count: int) -> Iterator[list[float]]:
             xs[:3] = float(rng.randrange(4)), float(rng.randrange(4)), abs(xs[2])
         if operation.name == "radial":  # a whole number for the norm, and for each of two numbers
             xs[:3] = (float(rng.randrange(4)) for _ in range(3))
-        if operation.name == "gaussian":  # of which the scale is a power of 2
+        if operation.name == "gaussian":  # the scale is a power of 2
             xs[1] = 2.0 ** rng.randrange(-2, 2)
         if not all(x in interval for x, interval in zip(xs, intervals)):
             continue
@@ -80,22 +80,22 @@ def test_the_value_of_every_operation_is_that_of_its_textbook_formula(name: str)
     for xs in points_of_entry(operation, 50):
         with exact.workdps(50):
             true = operation.definition(exact, *map(exact.mpf, xs))
-            # Plain sums and products have lost what cancels; all others keep nearly every digit.
+            # Plain sums and products lose digits to cancellation; all others keep nearly every digit.
             size = max(abs(true), *map(abs, xs)) if name in ("sum", "mean", "dot") else abs(true)
             assert exact.isfinite(true)
             assert abs(operation.evaluate(xs) - true) <= 8.0 * EPS * size
 
 
-# --- random graphs, with a bound that goes by the paths through each ---
+# --- random graphs, with an error bound from the paths through each ---
 
 
 def bounds(output: Value, leaves: Sequence[Value]) -> list[float]:
-    """8 eps times the sum, over all paths from a leaf to the output, of the product of the local derivatives' sizes."""
+    """8 eps times the sum over all paths from a leaf to the output of the product of the absolute local derivatives."""
     return [8.0 * EPS * size for size in paths(output, leaves).sizes]
 
 
 def exact_adjoints(output: Value, leaves: Sequence[Value], order: Sequence[Value]) -> list[Any]:
-    """The derivatives by the leaves in mpmath, of a graph whose nodes hold the numbers that they hold."""
+    """The derivatives with respect to the leaves in mpmath, given the numbers of the nodes."""
     with exact.workdps(60):
         adjoints: dict[Value, Any] = {output: exact.mpf(1)}
         for node in reversed(order):
@@ -120,7 +120,7 @@ def test_gradients_of_random_graphs_are_within_the_bound_of_their_paths(
 ) -> None:
     leaves = [engine(x) for x in program.inputs]
     output = program(*leaves)
-    if not isinstance(output, Value):  # a program that never touches its inputs has a number for a result
+    if not isinstance(output, Value):  # the result of a program that does not use its inputs is a plain number
         return
     order = topological_order(output)
     output.backward()
@@ -135,7 +135,7 @@ def test_random_programs_are_right_to_second_order(program: Expression) -> None:
     check_gradients(program, *program.inputs, order=2, rtol=1e-6)
 
 
-# --- what mutation testing found untested ---
+# --- cases that mutation testing found untested ---
 
 
 @pytest.mark.parametrize(("slope", "least"), [(-0.5, 0.0), (0.0, 0.0), (0.25, 0.25), (1.0, 1.0), (3.0, 1.0)])
@@ -177,7 +177,7 @@ def test_two_that_are_no_numbers_share_evenly(operation: Operation) -> None:
 HARD = (0.0, -0.0, -1.0, 0.5, 1.0, -2.5, math.inf, -math.inf, math.nan, 1000.0, 1e300, -1e308, 5e-324)
 
 
-#: Operands that are constants of a rule, and never anything else.
+#: Operands that are always constants of a rule.
 CONSTANTS = {"softmax": (1.0,), "log_softmax": (1.0,), "power_log": (1.0, 1.0), "radial": (1.0, 1.0, 0.0)}
 
 

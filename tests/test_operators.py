@@ -1,4 +1,4 @@
-"""In arithmetic, ordering, rounding and errors a Value behaves like the float that it holds."""
+"""A Value behaves like the float that it holds: arithmetic, comparisons, rounding and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Derivatives of orders 1 to 6 of every operation, at ordinary points and at exact zeros, by every way of nesting.
+"""Derivatives of orders 1 to 6 of every operation, at ordinary points and at exact zeros, with every way of nesting.
 
 The truth is mpmath's derivative of the textbook formula, at 50 digits.
 """
@@ -34,7 +34,7 @@ def _radial(n: Any, *operands: Any) -> Any:
     return mp.fprod(x**e for x, e in zip(xs, operands)) / mp.sqrt(mp.fsum(x * x for x in xs)) ** n
 
 
-#: The formulas of operations that truth.py does not have, and of those that have to be smooth around the point.
+#: Formulas of operations that truth.py lacks, and of those that have to be smooth around the point.
 FORMULAS: dict[str, Formula] = {
     "atan2": lambda y, x: mp.atan(y / x) if abs(x) > abs(y) else -mp.atan(x / y),  # and a constant
     "chain": lambda x, y: x * y,
@@ -55,7 +55,7 @@ FORMULAS: dict[str, Formula] = {
     "softmax": _softmax,
     "log_softmax": lambda i, *xs: mp.log(_softmax(i, *xs)),
 }
-#: Operands that are constants: these in place of what is drawn.
+#: Operands that are constants: these replace the drawn ones.
 CONSTANTS: dict[str, dict[int, float]] = {
     "gaussian": {1: 0.5},
     "power_over": {2: 2.0},
@@ -79,7 +79,7 @@ ZERO_RESULTS = {
 
 
 def has_derivatives(name: str, xs: Sequence[float]) -> bool:
-    """Tell whether all derivatives are finite at a point; those at other points are in the table of conventions."""
+    """Return whether all derivatives are finite at a point; those at other points are in the table of conventions."""
     if name in ("relu", "leaky_relu", "elu", "abs", "cbrt", "sqrt", "floor", "ceil", "trunc", "sign"):
         return xs[0] != 0.0
     if name in ("maximum", "minimum", "max", "min"):
@@ -127,7 +127,7 @@ def formula_of(name: str) -> Formula:
 
 @functools.cache
 def true_derivative(name: str, point: tuple[float, ...], positions: tuple[int, ...]) -> Any:
-    """Differentiate the formula at a point by the operands at these positions."""
+    """Differentiate the formula at a point with respect to the operands at these positions."""
     variables = sorted(set(positions))
 
     def f(*moving: Any) -> Any:
@@ -163,7 +163,7 @@ def test_all_partial_derivatives_by_gradient_again_and_again(name: str, point: t
         below, level = level, {}
         for positions, node in below.items():
             later = [i for i in variables if not positions or i >= positions[-1]]
-            if len(variables) > 2 and order > 3:  # of all the others there are too many
+            if len(variables) > 2 and order > 3:  # the others have too many
                 later = later[:1]
             for i in later:
                 level[(*positions, i)] = gradient(node, xs[i])
@@ -172,7 +172,7 @@ def test_all_partial_derivatives_by_gradient_again_and_again(name: str, point: t
 
 
 def along_a_line(name: str, point: tuple[float, ...]) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-    """Return an operation, and its formula, as functions of the way from a point in a direction."""
+    """Return an operation, and its formula, as functions of the distance from a point in a direction."""
     constants = CONSTANTS.get(name, {})
     direction = [0.0 if i in constants else (1.0, -0.5, 0.75, 0.25, -1.25)[i] for i in range(len(point))]
 
@@ -269,7 +269,7 @@ def test_compositions_at_zero(way: str, f: Callable[[Any], Any], formula: Formul
 
 @pytest.mark.parametrize("positions", [*{*itertools.permutations((0, 0, 0, 1)), *itertools.permutations((0, 0, 1))}])
 def test_a_power_at_zero_with_a_variable_exponent(positions: tuple[int, ...]) -> None:
-    """At x = 0, n = 3, d³xⁿ/dx²dn is 0 and d⁴xⁿ/dx³dn minus infinity, in whichever order they are taken."""
+    """At x = 0, n = 3, d³xⁿ/dx²dn is 0 and d⁴xⁿ/dx³dn minus infinity, in any order of differentiation."""
     xs = [Value(0.0), Value(3.0)]
     node = xs[0] ** xs[1]
     for i in positions:

@@ -1,6 +1,6 @@
 """The engine in C against the one in Python, its specification: the same bits, texts, signatures and pickles.
 
-Both are loaded side by side: the package is imported twice, each time with another choice of the engine.
+Both are loaded at once: the package is imported twice, with each choice of the engine.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 
 @contextlib.contextmanager
 def installed(modules: dict[str, ModuleType]) -> Iterator[None]:
-    """Let `import microgrud` find these modules, and put back what was there."""
+    """Let `import microgrud` find these modules, and restore the earlier ones afterwards."""
     before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "microgrud"}
     for name in before:
         del sys.modules[name]
@@ -46,7 +46,7 @@ def installed(modules: dict[str, ModuleType]) -> Iterator[None]:
 
 
 def load(backend: str) -> tuple[ModuleType, dict[str, ModuleType]]:
-    """Import the package anew with this engine."""
+    """Import the package again, with this engine."""
     modules: dict[str, ModuleType] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MICROGRUD_BACKEND", backend)
@@ -69,12 +69,12 @@ BOTH = (PYTHON, C)
 
 
 def bits(x: float) -> bytes:
-    """The bits of a float; one NaN is like another."""
+    """The bits of a float; all NaN count as equal."""
     return b"nan" if x != x else struct.pack("<d", x)
 
 
 def outcome(call: Callable[[], Any]) -> Any:
-    """What a call gives: bits, or the type and the text of an error."""
+    """The outcome of a call: bits, or the type and the text of an error."""
     try:
         result = call()
     except Exception as error:
@@ -107,7 +107,7 @@ HARD += [math.inf, -math.inf, math.nan, -0.7517915246935645, -1.2784645427610737
 
 
 def operand_lists(name: str, arity: int | None, count: int) -> Iterator[list[float]]:
-    """Hard and ordinary operands of an operation."""
+    """Difficult and ordinary operands of an operation."""
     rng = random.Random(name)
     for k in range(count):
         width = arity or rng.choice((1, 2, 3, 4, 5, 9, 40))
@@ -131,7 +131,7 @@ def operand_lists(name: str, arity: int | None, count: int) -> Iterator[list[flo
 
 
 def count_constants(name: str, operands: int) -> int:
-    """Return how many operands, the first ones, are no Values: which result is meant, or the powers of radial."""
+    """Return the number of leading operands that are not Values: the index of a result, or the powers of radial."""
     return {"softmax": 1, "log_softmax": 1, "radial": (operands + 1) // 2, "power_log": 2}.get(name, 0)
 
 
@@ -186,9 +186,9 @@ def test_random_programs_have_the_same_bits(program: Expression) -> None:
 
 
 def renamed(program: Expression, mg: ModuleType) -> Callable[..., Any]:
-    """The program with the functions of one of the packages: its text, run."""
+    """The program with the functions of one of the packages: its source, executed."""
     space: dict[str, Any] = {}
-    _, definition, body = program.code().partition("def f")  # without the line that imports
+    _, definition, body = program.code().partition("def f")  # without the import line
     exec(definition + body, {name: getattr(mg, name) for name in mg.__all__}, space)
     return space["f"]
 
@@ -268,7 +268,7 @@ def cubed(mg: ModuleType) -> Any:
     return mg.gradient(x**3, x)
 
 
-#: What is public and no operation of the table, each used once; a name that is added has to be added here too.
+#: Each public name that is no operation of the table, used once; add new names here too.
 OTHERS: dict[str, Callable[[ModuleType], Any]] = {
     "AnomalyError": lambda mg: mg.AnomalyError("x"),
     "Value": lambda mg: mg.Value(2.0, label="x"),

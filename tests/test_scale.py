@@ -68,8 +68,8 @@ def test_it_is_freed_also_in_a_thread_with_a_small_stack() -> None:
         del node
         gc.collect()
 
-    # CPython 3.13 crashes with 512 KiB when 250,000 nested tuples and slotted objects of any class are freed, and does
-    # not with 1 MiB; 3.10 to 3.12 free them with 256 KiB.
+    # CPython 3.13 crashes with 512 KiB, but not with 1 MiB, when 250,000 nested tuples and slotted objects of any class
+    # are freed; 3.10 to 3.12 free them with 256 KiB.
     kibibytes = 1024 if sys.version_info >= (3, 13) else 256
     size = threading.stack_size(kibibytes * 1024)
     try:

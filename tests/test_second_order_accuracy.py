@@ -1,4 +1,4 @@
-"""Second derivatives stay within 16 ulp of the truth, and what one ulp of each operand changes, over the whole domain.
+"""Second derivatives stay within 16 ulp of the truth, plus the effect of one ulp of each operand, in the whole domain.
 
 Run `pytest tests/test_second_order_accuracy.py -s` to see the worst case of each.
 """
@@ -21,14 +21,14 @@ from microgrud.engine import ops
 
 BOUND = 16.0
 SAMPLES = 500
-#: By how many ulp an operand may change, where it is not 1: near the inflection points of these, two terms cancel.
+#: The ulp by which an operand may change, if not 1: near the inflection points of these, two terms cancel.
 ULPS = {"sech_squared": 2.0, "silu": 2.0}
-#: From here on a second derivative may come out as infinite.
+#: A second derivative above this may come out as infinite.
 LARGEST = mpf(2) ** 1022
 
 
 def error_in_ulp(computed: float, formula: Formula, xs: list[float], ulps: float = 1.0) -> float:
-    """Return the error less what a change of each operand by `ulps` ulp makes, in units of the truth's last place."""
+    """Return the error minus the effect of `ulps` ulp of each operand, in units of the truth's last place."""
     true = exact(formula, *xs)
     with mp.workdps(DIGITS):
         nearest = float(true)
@@ -39,7 +39,7 @@ def error_in_ulp(computed: float, formula: Formula, xs: list[float], ulps: float
 
 
 def _change(formula: Formula, xs: list[float], k: int) -> Any:
-    """Return by how much the truth changes with operand k, an ulp of it: the derivative times the ulp."""
+    """Return the change of the truth for one ulp of operand k: the derivative times the ulp."""
     part = mpf(2) ** -20
     moved = list(map(mpf, xs))
     moved[k] += part * mpf(math.ulp(xs[k]))
@@ -61,7 +61,7 @@ def test_second_derivatives_are_within_sixteen_ulp_and_an_ulp_of_the_operands(na
         for (i, j), formula in zip(ways, formulas, strict=True):
             for computed in {seconds[i][j].data, seconds[j][i].data}:
                 if name == "atan2" and math.isnan(computed) and math.hypot(*xs) < 7.5e-155:
-                    continue  # the page of conventions says so
+                    continue  # docs/conventions.md says so
                 error = error_in_ulp(computed, formula, truth_operands(name, xs), ULPS.get(name, 1.0))
                 if error >= pairs.get((i, j), (0.0,))[0]:
                     pairs[i, j] = (error, xs, computed)
@@ -75,7 +75,7 @@ def _share(xs: list[Any], i: int) -> Any:
 
 
 def _of_log_share(i: int, j: int, xs: list[Any]) -> Any:
-    """Return the derivative of the logarithm of a share: 1 - s by its own number, and -s by another."""
+    """Return the derivative of the logarithm of a share: 1 - s with respect to its own number, and -s to another."""
     return mp.fsum(_share(xs, k) for k in range(len(xs)) if k != i) if i == j else -_share(xs, j)
 
 
@@ -92,13 +92,13 @@ def _of_norm(i: int, j: int, xs: list[Any]) -> Any:
     return (mp.fsum(squares) if i == j else -xs[i] * xs[j]) / mp.norm(xs) ** 3
 
 
-#: Second derivatives over sequences by the numbers at two places; of softmax and log_softmax those of the first result.
+#: Second derivatives with respect to the numbers at two places of a sequence; of (log_)softmax for the first result.
 OVER_SEQUENCES: dict[str, Callable[[int, int, list[Any]], Any]] = {
     "norm": _of_norm,
     "logsumexp": _of_logsumexp,
     "softmax": _of_softmax,
     "log_softmax": lambda i, j, xs: -_of_logsumexp(i, j, xs),
-    # Two terms, of which the second derivative of softmax is the difference: the error is measured by the larger one.
+    # The second derivative of softmax is a difference of two terms: the error is relative to the larger one.
     "softmax, terms": lambda i, j, xs: (
         _share(xs, 0) * max(abs(_of_log_share(0, i, xs) * _of_log_share(0, j, xs)), abs(_of_logsumexp(i, j, xs)))
     ),

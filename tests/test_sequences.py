@@ -1,8 +1,8 @@
 """Operations over sequences: single nodes with n parents, accurate over the whole range of a float.
 
 Values and derivatives are measured against mpmath at 60 digits. The bound is 4 ulp, as for all operations, except where
-the condition of the problem rules that out; there the bound is 4 ulp of the largest number that takes part, and the
-test says why.
+the condition of the problem rules that out. There the bound is 4 ulp of the largest number involved, and the test
+says why.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from microgrud import Value
 INF, NAN = math.inf, math.nan
 BOUND = 4.0
 
-# One number out of a sequence; softmax and log_softmax give n, of which the tests of structure take the first.
+# One number from a sequence. softmax and log_softmax return n numbers; the tests of structure use the first.
 TO_ONE_NUMBER: dict[str, Callable[[Any], Any]] = {
     "sum": mg.sum,
     "mean": mg.mean,
@@ -44,7 +44,7 @@ logits = st.lists(moderate | st.sampled_from([0.0, 1000.0, -1000.0, 5e-324, 1e-3
 
 
 def slopes(output: Any, leaves: Sequence[Value]) -> list[float]:
-    """The derivatives of an output by leaves, by a backward pass that starts afresh."""
+    """The derivatives of an output with respect to leaves, by a backward pass that starts from zero."""
     for leaf in leaves:
         leaf.grad = 0.0
     output.backward()
@@ -115,7 +115,7 @@ def test_one_node_may_stand_at_several_places(name: str) -> None:
     assert slopes(function([x, x, -1.3]), [x]) == [math.fsum(slopes(function(places), places)[:2])]
 
 
-# --- what is refused ---
+# --- errors ---
 
 
 @every_function
@@ -161,7 +161,7 @@ def test_dot_needs_two_sequences_of_one_length() -> None:
 
 @given(sequences)
 def test_the_sum_is_correctly_rounded(xs: list[float]) -> None:
-    """Where terms cancel, too: the sum is exact but for its one rounding, so its condition does not matter."""
+    """This holds even if terms cancel: the sum is rounded only once, so its condition does not matter."""
     assert_accurate(mg.sum(xs), exact_sum(xs), 0.5)
 
 
@@ -205,7 +205,7 @@ def test_infinite_and_undefined_sums_are_those_of_float_addition() -> None:
 
 @given(st.lists(st.tuples(moderate, moderate), max_size=8), moderate)
 def test_dot_is_as_accurate_as_its_terms(pairs: list[tuple[float, float]], bias: float) -> None:
-    """Terms may cancel, so the bound is not in ulp of the result: each of n additions rounds a partial sum."""
+    """Terms may cancel. So the bound is not in ulp of the result: each of n additions rounds a partial sum."""
     xs, ys = [x for x, _ in pairs], [y for _, y in pairs]
     with mp.workdps(60):
         true = mpf(bias) + mp.fsum(mpf(x) * mpf(y) for x, y in pairs)
@@ -248,7 +248,7 @@ def test_the_product_is_that_of_math_prod(xs: list[float]) -> None:
 
 @given(st.lists(st.floats(1e-50, 1e50) | st.floats(-1e50, -1e-50), min_size=1, max_size=6))
 def test_the_derivatives_of_a_product_are_the_products_of_the_others(xs: list[float]) -> None:
-    """Six factors of at most 1e50 stay in range on the way; each multiplication rounds by half an ulp."""
+    """Six factors of at most 1e50 do not overflow; each multiplication rounds by half an ulp."""
     values = [Value(x) for x in xs]
     node = mg.prod(values)
     assert_accurate(node.data, exact(lambda *ys: mp.fprod(ys), *xs))
@@ -368,7 +368,7 @@ def exact_at(formula: Callable[..., Any], i: int, xs: Sequence[float]) -> Any:
 
 @given(logits)
 def test_logsumexp_is_accurate(xs: list[float]) -> None:
-    """Where the greatest operand is about -log(n) it cancels, and the result is at best as accurate as that operand."""
+    """If the greatest operand is about -log(n), it cancels, and the result is at best as accurate as that operand."""
     with mp.workdps(700):
         true = true_logsumexp(*map(mpf, xs))
     computed = mg.logsumexp(xs)
@@ -404,8 +404,8 @@ def test_log_softmax_is_accurate(xs: list[float]) -> None:
 def test_the_derivatives_of_softmax_and_log_softmax_are_accurate(xs: list[float]) -> None:
     """d si/dxj = si (1 - si) or -si sj, d log(si)/dxj = 1 - si or -sj, with 1 - si as the sum of the others.
 
-    Each share is within 2.5 ulp. A product of two rounds once more, hence the wider bound for softmax itself: 4.3 ulp
-    is the worst that a search over 5,000 examples found.
+    Each share is within 2.5 ulp. A product of two is rounded once more, hence the wider bound for softmax itself: a
+    search over 5,000 examples found at most 4.3 ulp.
     """
     values = [Value(x) for x in xs]
     places = range(len(xs))
@@ -473,7 +473,7 @@ def test_infinite_operands() -> None:
     assert mg.logsumexp([-INF, 2.0]) == 2.0
     assert mg.logsumexp([-INF, -INF]) == -INF
     assert mg.logsumexp([INF, 0.0]) == INF
-    # What share an infinite operand has of infinity is not defined; NaN operands stay NaN.
+    # The share of an infinite operand is not defined; NaN operands give NaN.
     for undefined in ([INF, 0.0], [-INF, -INF], [NAN, 0.0]):
         assert all(map(math.isnan, mg.softmax(undefined)))
         assert all(map(math.isnan, mg.log_softmax(undefined)))
@@ -481,7 +481,7 @@ def test_infinite_operands() -> None:
 
 
 def test_a_masked_operand_gets_no_gradient() -> None:
-    """Minus infinity masks an operand of a softmax: its share and the derivatives by it are 0."""
+    """Minus infinity masks an operand of a softmax: its share and the derivatives with respect to it are 0."""
     xs = [Value(-INF), Value(1.0), Value(2.0)]
     for output in (mg.logsumexp(xs), mg.softmax(xs)[1], mg.log_softmax(xs)[1]):
         assert slopes(output, xs)[0] == 0.0

@@ -1,4 +1,4 @@
-"""`grad`, `value_and_grad`, `jacobian`, `hessian`, `jvp` and `hvp`: on every kind of argument, nested, and refused."""
+"""`grad`, `value_and_grad`, `jacobian`, `hessian`, `jvp` and `hvp`: all kinds of arguments, nesting, and errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Line(NamedTuple):
 
 
 def rosenbrock(x: Any, y: Any) -> Any:
-    """The banana-shaped valley (1 - x)**2 + 100 (y - x**2)**2 of Rosenbrock (1960)."""
+    """The function of Rosenbrock (1960), a banana-shaped valley: (1 - x)**2 + 100 (y - x**2)**2."""
     return (1.0 - x) ** 2 + 100.0 * (y - x**2) ** 2
 
 
@@ -286,7 +286,7 @@ def test_hvp_is_the_hessian_times_the_direction_and_the_hessian_is_symmetric(
 ) -> None:
     x, v = list(program.inputs), direction[: len(program.inputs)]
     matrix = np.array(hessian(program)(x))
-    # Second derivatives of six steps may be large: what rounding leaves is measured against the largest.
+    # Second derivatives of six steps may be large: rounding errors are relative to the largest.
     rounding = ROUNDING * (1.0 + np.abs(matrix).max())
     np.testing.assert_allclose(matrix, matrix.T, rtol=1e-9, atol=rounding)
     np.testing.assert_allclose(hvp(program, x, v), matrix @ v, rtol=1e-9, atol=rounding)
@@ -307,7 +307,7 @@ def test_grad_nests_to_any_order() -> None:
 
 
 def test_an_inner_derivative_closes_over_the_argument_of_an_outer_one() -> None:
-    """Perturbation confusion: an inner derivative must not take the outer one's direction for its own."""
+    """Perturbation confusion: an inner derivative must not confuse the outer direction with its own."""
     assert grad(lambda x: x * grad(lambda y: x + y)(x))(2.0) == 1.0
     assert grad(lambda x: x * grad(lambda y: x * y)(x))(2.0) == 4.0
     assert grad(lambda x: grad(lambda y: x * x * y)(3.0))(2.0) == 4.0
@@ -359,7 +359,7 @@ def test_one_step_of_gradient_descent_can_be_differentiated_by_its_rate() -> Non
     assert slope == pytest.approx(-(2.0 * (x1 - 3.0)) * -4.0, rel=1e-14, abs=0.0)
 
 
-# --- plain floats, or Values where they were passed in ---
+# --- floats for floats, and Values for Values ---
 
 
 def test_results_are_plain_floats() -> None:
@@ -518,7 +518,7 @@ def test_results_at_singular_points_follow_the_conventions() -> None:
 
 
 def test_forward_mode_stops_an_infinite_tangent_where_reverse_mode_does() -> None:
-    """x * sqrt(x) at 0: the root has an infinite slope, but what it is multiplied by is 0."""
+    """x * sqrt(x) at 0: the root has an infinite slope, but its factor is 0."""
     assert grad(lambda x: x * mg.sqrt(x))(0.0) == 0.0
     assert jvp(lambda x: x * mg.sqrt(x), 0.0, 1.0) == (0.0, 0.0)
 
@@ -545,7 +545,7 @@ def test_an_infinite_adjoint_stops_where_the_result_does_not_depend_on_the_opera
     assert x.grad == 0.0
 
 
-# --- which arguments: what mutation testing found untested ---
+# --- the choice of arguments: cases that mutation testing found untested ---
 
 
 def test_hvp_differentiates_by_the_first_argument_unless_told_otherwise() -> None:

@@ -1,4 +1,4 @@
-"""Transforms of functions that reach Values from outside: results stay connected with them, and the type says so."""
+"""Transforms of functions that reach Values from outside: results stay connected with them, and their type shows it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def first(tree: Any) -> Any:
     return tree
 
 
-#: Ways to the derivative of w t**2 (4 w) or to its second derivative (2 w) at t = 2.
+#: Ways to compute the derivative of w t**2 (4 w) or its second derivative (2 w) at t = 2.
 WAYS: dict[str, tuple[Callable[[Any], Any], float]] = {
     "grad": (lambda f: grad(f)(2.0), 4.0),
     "value_and_grad": (lambda f: value_and_grad(f)(2.0)[1], 4.0),
@@ -159,7 +159,7 @@ def test_the_grad_of_parameters_is_left_alone() -> None:
 
 
 def test_a_physics_informed_loss_finds_the_slope_of_the_differential_equation() -> None:
-    """u' = 3 u, u(0) = 1 with u(t) = exp(w t): the loss depends on the derivative by t alone."""
+    """u' = 3 u, u(0) = 1 with u(t) = exp(w t): the loss depends only on the derivative with respect to t."""
     w = Value(0.5)
     for _ in range(60):
         u = value_and_grad(lambda t: mg.exp(w * t))
@@ -215,7 +215,7 @@ def test_scipy_minimises_a_loss_that_closes_over_a_model() -> None:
     )
 
 
-# --- copies inside of a transform ---
+# --- copies inside a transform ---
 
 
 @dataclasses.dataclass

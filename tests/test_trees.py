@@ -1,4 +1,4 @@
-"""`flatten` takes nested structures of numbers apart, and what it returns puts other numbers in their places."""
+"""`flatten` splits nested structures of numbers, and its result rebuilds them with other numbers."""
 
 from __future__ import annotations
 

@@ -269,7 +269,7 @@ SPECIAL_PLACES: dict[str, tuple[float, ...]] = {
 
 
 def sample(name: str, arity: int, rng: random.Random) -> list[float]:
-    """Draw operands for an operation: of any size, of ordinary size, near special places, and hard ones."""
+    """Draw operands for an operation: of any size, of ordinary size, near special places, and difficult ones."""
     draws = [any_size, ordinary_size, lambda r: near(r, *SPECIAL_PLACES.get(name, (0.0,)))]
     draws += [lambda r: r.choice(_HARD) * r.choice((-1.0, 1.0)), lambda r: r.uniform(-50.0, 50.0)]
     operands = [rng.choice(draws)(rng) for _ in range(arity)]
@@ -281,7 +281,7 @@ def sample(name: str, arity: int, rng: random.Random) -> list[float]:
 
 
 def _power_operands(rng: random.Random) -> list[float]:
-    """Draw a positive base of any size, and an exponent that keeps the power about the range of a float."""
+    """Draw a positive base of any size, and an exponent with which the power is about in the range of floats."""
     base = abs(rng.choice((any_size, ordinary_size))(rng))
     widest = min(1e300, 800.0 / max(abs(math.log(base)), 1e-300)) if base > 0 else 10.0
     return [base, rng.choice((rng.uniform(-widest, widest), float(rng.randint(-5, 5)), ordinary_size(rng)))]
