@@ -307,9 +307,7 @@ def _call_recorded(
     With `scalar` the result has to be one number.
     """
     name = getattr(f, "__name__", type(f).__name__)
-    positions = positions_of(argnums, len(args), name)
-    if len(set(positions)) < len(positions):
-        raise ValueError(f"{name}: expected distinct positions in argnums, got {argnums!r}")
+    positions = distinct_positions(argnums, len(args), name)
     structures: list[Structure] = []
     inputs: list[Value] = []
     recorded = list(args)
@@ -352,6 +350,14 @@ def positions_of(argnums: int | tuple[int, ...], count: int, name: str) -> tuple
         if not -count <= position < count:
             raise ValueError(f"{name}: expected an argument at position {position}, got {count} arguments")
     return tuple(position % count for position in given)
+
+
+def distinct_positions(argnums: int | tuple[int, ...], count: int, name: str) -> tuple[int, ...]:
+    """Return the positions of arguments as integers from 0; raise an error if one occurs twice, too."""
+    positions = positions_of(argnums, count, name)
+    if len(set(positions)) < len(positions):
+        raise ValueError(f"{name}: expected distinct positions in argnums, got {argnums!r}")
+    return positions
 
 
 def _leaves(structure: Structure) -> str:

@@ -6,8 +6,9 @@ local derivative), `ops.py` (the table of all operations) and `kernels.py` (the 
 
 The rest in any order: `grad_mode.py` switches recording off and on, `tracing.py` reports to `compile` what a program
 compares and reads, `anomaly.py` finds the first operation that makes a NaN, `copying.py` copies and pickles graphs,
-`by_hand.py` makes nodes without an operation, `vectors.py` moves the numbers of many Values at once, `node.py` is the
-protocol that these files know a Value by, and `native.py` loads the engine in C.
+`by_hand.py` makes nodes without an operation, `integers.py` has integer arguments of `compile` and `take`, `vectors.py`
+moves the numbers of many Values at once, `node.py` is the protocol that these files know a Value by, and `native.py`
+loads the engine in C.
 """
 
 from .native import backend

@@ -16,13 +16,13 @@ __all__ = ["IntegerArgument", "take"]
 class IntegerArgument:
     """An integer argument, as a compiled function sees it while it is recorded.
 
-    In arithmetic, comparisons, `range` and as an index it acts as its number, and the recording then holds for that
-    number alone: another integer makes another recording. `take(table, index)` leaves the index open.
+    In arithmetic, comparisons, `range` and as an index it acts as its number. The recording then holds for that number
+    only: another integer makes another recording. `take(table, index)` keeps one recording for all indices.
 
     Args:
         number: the integer.
-        place: its place among the integers of the arguments.
-        seen: called with the place and the number when the program uses the number.
+        place: its index among the integers of the arguments.
+        seen: a function that is called with the place and the number when the program uses the number.
     """
 
     __slots__ = ("_number", "_seen", "place")
@@ -108,10 +108,10 @@ def take(table: Any, index: Any) -> Any:
     rows = as_sequence(table, "take: table")
     if not isinstance(index, IntegerArgument) and not is_real_scalar(index):
         return [take(rows, i) for i in as_sequence(index, "take: index", "integers")]
-    watcher = tracing.current()
-    if isinstance(index, IntegerArgument) and watcher is not None:
+    tracer = tracing.current()
+    if isinstance(index, IntegerArgument) and tracer is not None:
         check_index(index._number, len(rows), f"take: index {index._number}")
-        return _looked_up(watcher, rows, index)
+        return _looked_up(tracer, rows, index)
     try:
         place = operator.index(index)
     except TypeError:
@@ -126,9 +126,9 @@ def check_index(index: int, count: int, where: str) -> None:
         raise IndexError(f"{where}: expected an index from 0 to {count - 1}, one of the {count} items of the table")
 
 
-def _looked_up(watcher: Any, rows: Sequence[Any], index: IntegerArgument) -> Any:
+def _looked_up(tracer: Any, rows: Sequence[Any], index: IntegerArgument) -> Any:
     if not any(hasattr(row, "__len__") for row in rows):
-        return watcher.taken(rows, index)
+        return tracer.taken(rows, index)
     columns = [_as_list(row) for row in rows]
     width = len(columns[0])
     for i, row in enumerate(columns):
@@ -136,7 +136,7 @@ def _looked_up(watcher: Any, rows: Sequence[Any], index: IntegerArgument) -> Any
             raise ValueError(
                 f"take: table: expected rows of one length, got {width} numbers in row 0, {len(row)} in {i}"
             )
-    return [watcher.taken([row[j] for row in columns], index) for j in range(width)]
+    return [tracer.taken([row[j] for row in columns], index) for j in range(width)]
 
 
 def _as_list(row: Any) -> Any:

@@ -50,13 +50,20 @@ def _operation(
     value: Callable[..., float],
     *partials: Callable[..., Number],
     definition: Callable[..., Number] | None = None,
+    generic: bool = False,
     symbol: str = "",
     domain: Interval | tuple[Interval, ...] = REALS,
     total: bool = False,
 ) -> Operation:
-    """Add an operation with a fixed number of operands to the table; it has one derivative rule per operand."""
+    """Add an operation with a fixed number of operands to the table; it has one derivative rule per operand.
+
+    With `generic` the value rule takes mpmath numbers too, and is the definition. Without both, mpmath has a function
+    of this name.
+    """
     intervals = domain if isinstance(domain, tuple) else (domain,) * len(partials)
-    if definition is None:  # then mpmath has a function of this name
+    if generic:
+        definition = _without_context(value)
+    elif definition is None:
         definition = _same_name(name)
     entry = Operation(name, symbol or name, len(partials), value, partials, definition, intervals, total=total)
     TABLE[name] = entry
@@ -78,6 +85,10 @@ def _sequence_operation(
 
 def _same_name(name: str) -> Callable[..., Number]:
     return lambda mp, *xs: getattr(mp, name)(*xs)
+
+
+def _without_context(value: Callable[..., Number]) -> Callable[..., Number]:
+    return lambda mp, *xs: mp.convert(value(*xs))
 
 
 def _nothing(z: Number, *_: Number) -> None:
@@ -181,33 +192,12 @@ CHAIN: Operation = _operation(
     definition=lambda mp, adjoint, slope: adjoint * slope if adjoint != 0 else mp.zero,
     total=True,
 )
-ADD = _operation("add", operator.add, _one, _one, symbol="+", definition=lambda mp, x, y: x + y, total=True)
-SUBTRACT = _operation(
-    "subtract",
-    operator.sub,
-    _one,
-    lambda z, x, y: -1.0,
-    symbol="-",
-    definition=lambda mp, x, y: x - y,
-    total=True,
-)
+ADD = _operation("add", operator.add, _one, _one, symbol="+", generic=True, total=True)
+SUBTRACT = _operation("subtract", operator.sub, _one, lambda z, x, y: -1.0, symbol="-", generic=True, total=True)
 MULTIPLY = _operation(
-    "multiply",
-    operator.mul,
-    lambda z, x, y: y,
-    lambda z, x, y: x,
-    symbol="*",
-    definition=lambda mp, x, y: x * y,
-    total=True,
+    "multiply", operator.mul, lambda z, x, y: y, lambda z, x, y: x, symbol="*", generic=True, total=True
 )
-DIVIDE = _operation(
-    "divide",
-    operator.truediv,
-    lambda z, x, y: 1.0 / y,
-    _quotient_by_divisor,
-    symbol="/",
-    definition=lambda mp, x, y: x / y,
-)
+DIVIDE = _operation("divide", operator.truediv, lambda z, x, y: 1.0 / y, _quotient_by_divisor, symbol="/", generic=True)
 POW = _operation(
     "pow",
     kernels.power,
@@ -227,10 +217,10 @@ MODULO = _operation(
     symbol="%",
     definition=_modulo,
 )
-NEGATE = _operation("negate", operator.neg, lambda z, x: -1.0, symbol="-", definition=lambda mp, x: -x, total=True)
+NEGATE = _operation("negate", operator.neg, lambda z, x: -1.0, symbol="-", generic=True, total=True)
 IDENTITY = _operation("identity", operator.pos, _one, symbol="=", definition=lambda mp, x: x, total=True)
-SQUARE = _operation("square", lambda x: x * x, lambda z, x: 2.0 * x, definition=lambda mp, x: x * x, total=True)
-RECIPROCAL = _operation("reciprocal", lambda x: 1.0 / x, lambda z, x: -z * z, definition=lambda mp, x: 1 / x)
+SQUARE = _operation("square", lambda x: x * x, lambda z, x: 2.0 * x, generic=True, total=True)
+RECIPROCAL = _operation("reciprocal", lambda x: 1.0 / x, lambda z, x: -z * z, generic=True)
 SQRT: Operation = _operation(
     "sqrt",
     math.sqrt,
@@ -289,7 +279,7 @@ def _clip(x: Number, low: Number, high: Number) -> Number:
     return low if x < low else high if x > high else x
 
 
-ABS = _operation("abs", abs, lambda z, x: float(_sign(x)), definition=lambda mp, x: abs(x), total=True)
+ABS = _operation("abs", abs, lambda z, x: float(_sign(x)), generic=True, total=True)
 SIGN = _operation("sign", lambda x: float(_sign(x)), _nothing, total=True)
 FLOOR = _operation("floor", lambda x: float(math.floor(x)), _nothing)
 CEIL = _operation("ceil", lambda x: float(math.ceil(x)), _nothing)
@@ -313,7 +303,7 @@ RELU = _operation(
     lambda x: 0.0 if x <= 0.0 else x,
     lambda z, x: None if x <= 0.0 else 1.0,
     symbol="ReLU",
-    definition=lambda mp, x: mp.zero if x <= 0 else x,
+    generic=True,
     total=True,
 )
 LEAKY_RELU = _operation(
@@ -321,7 +311,7 @@ LEAKY_RELU = _operation(
     lambda x, slope: slope * x if x < 0.0 else x,
     _leaky_relu_slope,
     lambda z, x, slope: x if x < 0.0 else None,
-    definition=lambda mp, x, slope: slope * x if x < 0 else x,
+    generic=True,
     total=True,
 )
 ELU = _operation(
@@ -337,7 +327,7 @@ MAXIMUM = _operation(
     lambda x, y: x if x >= y or x != x else y,
     lambda z, x, y: _share(x, y, x > y),
     lambda z, x, y: _share(y, x, y > x),
-    definition=lambda mp, x, y: x if x >= y or x != x else y,
+    generic=True,
     total=True,
 )
 MINIMUM = _operation(
@@ -345,7 +335,7 @@ MINIMUM = _operation(
     lambda x, y: x if x <= y or x != x else y,
     lambda z, x, y: _share(x, y, x < y),
     lambda z, x, y: _share(y, x, y < x),
-    definition=lambda mp, x, y: x if x <= y or x != x else y,
+    generic=True,
     total=True,
 )
 CLIP = _operation(
@@ -354,7 +344,7 @@ CLIP = _operation(
     lambda z, x, low, high: None if x <= low or x >= high else 1.0,
     lambda z, x, low, high: 1.0 if x < low else None,
     lambda z, x, low, high: 1.0 if x > high else None,
-    definition=lambda mp, x, low, high: _clip(x, low, high),
+    generic=True,
 )
 WHERE = _operation(
     "where",
@@ -362,7 +352,7 @@ WHERE = _operation(
     _nothing,
     lambda z, condition, x, y: 1.0 if condition else None,
     lambda z, condition, x, y: None if condition else 1.0,
-    definition=lambda mp, condition, x, y: x if condition else y,
+    generic=True,
     total=True,
 )
 

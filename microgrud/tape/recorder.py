@@ -85,7 +85,7 @@ class Trace:
 
 
 class _Recorder:
-    """The watcher of one call (see `microgrud.engine.tracing`).
+    """The tracer of one call (see `microgrud.engine.tracing`).
 
     Args:
         integers: the integers of the arguments.

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autodiff.transforms import distinct_positions
 from ..autodiff.trees import Structure, as_array, flatten
 from ..common.forking import CachedAttribute
 from ..common.numbers import Number
@@ -172,16 +173,7 @@ def _positions(args: tuple[Any, ...], argnums: int | tuple[int, ...] | None) -> 
     """Return the positions to differentiate with respect to; by default all except arrays and tensors of integers."""
     if argnums is None:
         return tuple(i for i, arg in enumerate(args) if not _is_of_integers(arg))
-    wanted = argnums if isinstance(argnums, (tuple, list)) else (argnums,)
-    for position in wanted:
-        if isinstance(position, bool) or not isinstance(position, int):
-            raise TypeError(f"check_gradients: argnums: expected an integer or a tuple of them, got {argnums!r}")
-        if not -len(args) <= position < len(args):
-            raise ValueError(f"check_gradients: argnums: expected positions of {len(args)} arguments, got {position}")
-    positions = tuple(position % len(args) for position in wanted)
-    if len(set(positions)) < len(positions):
-        raise ValueError(f"check_gradients: argnums: expected distinct positions, got {argnums!r}")
-    return positions
+    return distinct_positions(argnums, len(args), "check_gradients")
 
 
 def _is_of_integers(arg: Any) -> bool:
