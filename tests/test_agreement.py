@@ -32,7 +32,7 @@ def test_a_way_gives_the_numbers_of_the_program(way: Way, program: Program) -> N
 
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("name", FITTED)
-def test_fit_goes_down_the_gradient_of_the_program(name: str, setting: Any) -> None:
+def test_fit_descends_along_the_gradient_of_the_program(name: str, setting: Any) -> None:
     assert fit_outcome(FITTED[name], setting) == ""
 
 
@@ -62,7 +62,7 @@ def test_random_programs_of_mixed_python_have_one_meaning(seed: int) -> None:
 
 
 @pytest.mark.parametrize("program", [p for p in ROWS if not p.exact and "*" not in p.refused], ids=lambda p: p.name)
-def test_what_stands_for_the_truth_is_what_differences_give(program: Program) -> None:
+def test_the_truth_by_the_engine_agrees_with_differences(program: Program) -> None:
     truth = EagerTruth(program, program.points[0], program.leaves)
     found = list(itertools.chain(*truth.jacobian))
     assert found == pytest.approx(list(itertools.chain(*slopes_by_differences(truth))), rel=1e-5, abs=1e-5)
@@ -92,6 +92,6 @@ def test_a_documented_error_that_does_not_say_what_to_write_is_noticed() -> None
         outcome("backward", refuse, Case(program))
 
 
-def test_every_row_has_its_own_name_and_every_way_says_something() -> None:
+def test_every_row_has_its_own_name_and_every_way_applies_to_some() -> None:
     assert len({program.name for program in ROWS}) == len(ROWS)
     assert all(any(applies(way, program) for program in ROWS) for way in WAYS.values())

@@ -10,7 +10,7 @@ import pytest
 from microgrud import AnomalyError, Value, detect_anomaly, gradient
 
 
-def test_forward_the_operation_its_operands_and_the_path_are_named() -> None:
+def test_the_error_of_the_forward_pass_names_operation_operands_and_path() -> None:
     x = Value(1e200, label="x")
     y = x + 0.0
     y.label = "y"
@@ -19,7 +19,7 @@ def test_forward_the_operation_its_operands_and_the_path_are_named() -> None:
     assert str(caught.value) == "multiply(y=1e+200, x=1e+200) is inf; path to a leaf: * <- + y <- x"
 
 
-def test_backward_the_operation_adjoint_slope_and_path_are_named() -> None:
+def test_the_error_of_the_backward_pass_names_operation_adjoint_slope_and_path() -> None:
     x = Value(0.0, label="x")
     y = (x * 1.0).sqrt()
     with detect_anomaly(), pytest.raises(AnomalyError) as caught:
@@ -44,7 +44,7 @@ def test_an_overflowing_sum_of_adjoints_is_found() -> None:
         (x * 1e308 + x * 1e308).backward()
 
 
-def test_what_was_infinite_before_is_not_blamed() -> None:
+def test_an_operand_that_was_infinite_before_is_not_blamed() -> None:
     with detect_anomaly():
         assert (Value(math.inf) + 1.0).data == math.inf
         x = Value(0.0)
@@ -75,7 +75,7 @@ def test_a_node_built_by_hand_is_blamed_for_what_it_passes_on() -> None:
     assert x.grad == 0.0
 
 
-def test_what_was_infinite_before_is_not_blamed_on_the_operations_below() -> None:
+def test_a_node_that_was_infinite_before_is_not_blamed_on_the_operations_below() -> None:
     x = Value(2.0)
     y = x * 3.0
     root = Value(math.inf, (y,), "mine")
@@ -88,7 +88,7 @@ def test_what_was_infinite_before_is_not_blamed_on_the_operations_below() -> Non
     assert x.grad == math.inf
 
 
-def test_derivatives_as_nodes_are_watched_too() -> None:
+def test_derivatives_as_nodes_are_checked_too() -> None:
     x = Value(0.0)
     y = x.sqrt()
     with detect_anomaly(), pytest.raises(AnomalyError, match="divide_ieee"):

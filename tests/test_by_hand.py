@@ -162,7 +162,7 @@ def squares(p: Value, t: float) -> Value:
 
 
 @pytest.mark.parametrize("way", ["auto", False])
-def test_fit_raises_in_place_of_training_nothing(way: Any) -> None:
+def test_fit_raises_instead_of_training_nothing(way: Any) -> None:
     with pytest.raises(TypeError, match=r"built by hand \(triple\) has children, and no rule"):
         fit(Scaled(ruleless), [[1.0], [2.0]], [3.0, 6.0], loss=squares, epochs=2, compile=way)
 
@@ -398,7 +398,7 @@ def test_a_long_chain_is_differentiated_copied_and_freed() -> None:
     twin.backward()
 
 
-def test_nodes_by_hand_are_freed() -> None:
+def test_nodes_built_by_hand_are_freed() -> None:
     x = Value(1.0)
     node = squared_again(x)
     gone = weakref.ref(node)
@@ -417,7 +417,7 @@ def test_given_gradients_are_checked() -> None:
 # --- subclasses -------------------------------------------------------------------------------------------------------
 
 
-def test_an_attribute_of_ones_own_takes_a_class_of_ones_own() -> None:
+def test_an_added_attribute_needs_a_subclass() -> None:
     p: Any = Value(1.0)
     with pytest.raises(AttributeError, match="'Value' object has no attribute 'm'") as error:
         p.m = 0.0

@@ -57,7 +57,7 @@ def test_a_copy_differentiates_on_its_own(copied: Callable[[Any], Any]) -> None:
 
 
 @copier
-def test_what_is_shared_within_a_graph_or_a_list_stays_shared(copied: Callable[[Any], Any]) -> None:
+def test_nodes_shared_within_a_graph_or_a_list_stay_shared(copied: Callable[[Any], Any]) -> None:
     x = Value(2.0)
     inner = x * 3.0
     root = inner * inner + x
@@ -168,7 +168,7 @@ class Quantity(Value):
 
 
 @copier
-def test_subclasses_keep_what_is_in_their_slots(copied: Callable[[Any], Any]) -> None:
+def test_subclasses_keep_the_contents_of_their_slots(copied: Callable[[Any], Any]) -> None:
     length, other = Quantity(1.5), Quantity(2.0)
     length.unit = "m"
     twin, other_twin = copied(length * other)._prev
@@ -188,7 +188,7 @@ CUBE = custom_op("cube", cube, cube_slope)
 
 
 @copier
-def test_operations_of_ones_own_come_along(copied: Callable[[Any], Any]) -> None:
+def test_custom_operations_are_copied_too(copied: Callable[[Any], Any]) -> None:
     twin = copied(CUBE(Value(2.0)) + 1.0)
     twin.backward()
     assert twin._prev[0]._op == "cube"

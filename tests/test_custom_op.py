@@ -101,7 +101,7 @@ def test_two_operands_have_one_rule_each(a: float, b: float) -> None:
     assert mg.jvp(scaled_exp, (a, b), (1.0, 0.0)) == (a * math.exp(b), math.exp(b))
 
 
-def test_the_derivative_by_a_constant_operand_is_not_asked_for() -> None:
+def test_the_rule_of_a_constant_operand_is_not_called() -> None:
     def must_not_run(z: Any, x: Any, y: Any) -> Any:
         raise AssertionError("the rule of a constant operand was called")
 
@@ -329,7 +329,7 @@ def test_rules_of_floats_give_first_derivatives_wherever_rules_of_values_do(oper
 
 
 @FLOAT_ONLY
-def test_replays_evaluate_rules_of_floats_anew(operation: Any) -> None:
+def test_replays_evaluate_rules_of_floats_again(operation: Any) -> None:
     slope = mg.compile(mg.grad(lambda x: operation(x * x)))
     for at in (0.5, 0.7, -1.3):
         assert slope(at) == pytest.approx(2.0 * at * math.cos(at * at), rel=1e-15)
@@ -354,7 +354,7 @@ def test_derivatives_of_higher_order_need_rules_that_take_values(operation: Any,
         differentiate(lambda x: operation(x) * 3.0)
 
 
-def test_a_rule_of_values_beside_one_of_floats_is_differentiated_again() -> None:
+def test_a_rule_of_values_next_to_one_of_floats_is_differentiated_again() -> None:
     second = mg.hessian(half_float, argnums=1)(2.0, 0.5)
     assert second == pytest.approx(-2.0 * math.sin(0.5), rel=1e-15)
     with pytest.raises(

@@ -128,7 +128,7 @@ def test_arrays_compare_each_of_their_elements(engine: type[Value]) -> None:
         assert np.where(array != 0, 1.0, 2.0).tolist() == [2.0, 1.0]
 
 
-def test_sets_and_dicts_go_by_node(engine: type[Value]) -> None:
+def test_sets_and_dicts_tell_nodes_apart(engine: type[Value]) -> None:
     a, b = engine(1.0), engine(1.0)
     assert len({a, b, a}) == 2
     assert {a: "a", b: "b"}[b] == "b"
@@ -247,7 +247,7 @@ def test_a_node_built_by_hand_takes_part_in_the_backward_pass(engine: type[Value
     assert (y._prev[0]._op, y._prev[0]._prev[0]._op) == ("tanh", "*")
 
 
-def test_a_node_built_by_hand_with_zero_adjoint_is_not_asked(engine: type[Value]) -> None:
+def test_the_backward_of_a_node_with_zero_adjoint_is_not_called(engine: type[Value]) -> None:
     x = engine(1.0)
     node = engine(5.0, (x,), "poison")
     node._backward = lambda: pytest.fail("a zero adjoint passes nothing on")
@@ -255,7 +255,7 @@ def test_a_node_built_by_hand_with_zero_adjoint_is_not_asked(engine: type[Value]
     assert x.grad == 1.0
 
 
-def test_a_node_built_by_hand_is_what_it_was_given(engine: type[Value]) -> None:
+def test_a_node_built_by_hand_keeps_its_arguments(engine: type[Value]) -> None:
     x = engine(1.0)
     node = engine(5.0, [x], "opaque")
     assert (node._prev, node._op, node.data, node.grad) == ((x,), "opaque", 5.0, 0.0)
@@ -268,7 +268,7 @@ def test_children_must_be_values(engine: type[Value]) -> None:
         engine(1.0, 2.0)  # type: ignore[arg-type]
 
 
-def test_backward_can_be_run_by_hand_node_by_node(engine: type[Value]) -> None:
+def test_backward_can_be_run_node_by_node(engine: type[Value]) -> None:
     x = engine(3.0)
     y = x * x
     z = y.exp()

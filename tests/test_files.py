@@ -70,7 +70,7 @@ writers = pytest.mark.parametrize("name", WRITERS)
 @writers
 @posix
 @pytest.mark.parametrize("kind", ["folder", "pipe", "device", "link to a device", "file in no folder"])
-def test_what_is_no_file_is_refused_by_name_and_left_alone(name: str, kind: str, tmp_path: Path) -> None:
+def test_a_target_that_is_not_a_file_is_refused_by_name_and_left_alone(name: str, kind: str, tmp_path: Path) -> None:
     path = tmp_path / name
     if kind == "folder":
         path.mkdir()
@@ -193,7 +193,7 @@ def leave(folder: Path, name: str) -> Path:
 
 
 @pytest.mark.parametrize("name", ["model.json", "a[b]*?.json" if sys.platform != "win32" else "a[b].json", "ä" * 120])
-def test_what_a_killed_writer_left_of_this_target_is_deleted_and_nothing_else(name: str, tmp_path: Path) -> None:
+def test_leftovers_of_killed_writers_of_this_target_are_deleted_and_nothing_else(name: str, tmp_path: Path) -> None:
     kept = [leave(tmp_path, other) for other in ("other.json", "model", "x.model.json", f"{'ä' * 119}b")]
     kept += [tmp_path / f".{name[:20]}.tmp", tmp_path / f".{name[:20]}.0123456789abcde.tmp"]
     for path in kept[4:]:

@@ -110,7 +110,7 @@ def test_a_child_uses_what_another_thread_was_recording(use: Callable[[Any], boo
     assert made[0](3.0) == 6.0
 
 
-def test_a_thread_that_forks_goes_on_with_what_it_records() -> None:
+def test_a_thread_that_forks_continues_its_recording() -> None:
     w = Value(2.0)
 
     def f(x: Any) -> Any:
@@ -148,7 +148,7 @@ def test_a_child_checks_gradients_while_another_thread_does() -> None:
         in_child(lambda: bool(check_gradients(lambda x: x[0] * x[0], [3.0])) or True)
 
 
-def test_forks_in_the_midst_of_everything() -> None:
+def test_forks_at_any_moment() -> None:
     """Two threads record all the time; forty children record too, at whatever point the threads were."""
     w = Value(2.0)
     shared = compile(lambda xs: sum((x * w for x in xs), Value(0.0)))

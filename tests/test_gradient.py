@@ -153,7 +153,7 @@ def test_nodes_in_between_are_inputs_like_any_other() -> None:
     assert gradient(by_square, x).data == 1.0
 
 
-def test_what_the_output_does_not_depend_on_has_derivative_zero() -> None:
+def test_an_input_that_the_output_does_not_depend_on_has_derivative_zero() -> None:
     x, stranger = Value(2.0), Value(3.0)
     later = x * 2.0
     slopes = gradient(x * x, [stranger, later, x.detach()])

@@ -59,7 +59,7 @@ def test_ctrl_c_ends_a_backward_pass_and_the_next_one_is_right() -> None:
     assert x.grad == 6.5
 
 
-def test_a_handler_that_returns_lets_the_pass_go_on(presses: list[int]) -> None:
+def test_a_handler_that_returns_lets_the_pass_continue(presses: list[int]) -> None:
     x = Value(3.0)
     mg.sum([chain(x * x), pressing(x)]).backward()
     assert x.grad == 6.0
@@ -79,7 +79,7 @@ def test_ctrl_c_ends_a_walk_and_the_marks_are_gone() -> None:
     assert x.grad == y.grad == 0.0
 
 
-def test_a_handler_that_returns_lets_the_walk_begin_anew(presses: list[int]) -> None:
+def test_a_handler_that_returns_lets_the_walk_begin_again(presses: list[int]) -> None:
     x = Value(3.0)
     y = chain(x * x)
     y.backward()

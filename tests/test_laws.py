@@ -62,7 +62,7 @@ def test_data_have_the_bits_of_the_same_program_on_plain_floats(program: Program
 
 
 @given(programs())
-def test_gradient_and_grad_give_the_very_numbers_of_backward(program: Program) -> None:
+def test_gradient_and_grad_give_the_same_numbers_as_backward(program: Program) -> None:
     xs = leaves(program.inputs)
     by_gradient = [slope.data for slope in mg.gradient(program(xs), xs)]
     assert by_gradient == slopes(program)
@@ -254,7 +254,7 @@ def test_inner_nodes_hold_the_gradient_of_the_last_pass(program: Program) -> Non
 
 
 @given(programs())
-def test_zero_grad_clears_every_node_and_the_next_pass_starts_afresh(program: Program) -> None:
+def test_zero_grad_clears_every_node_and_the_next_pass_starts_from_zero(program: Program) -> None:
     xs = leaves(program.inputs)
     numbers = program.results(xs)
     output = numbers[-1]
@@ -288,7 +288,7 @@ def test_no_grad_computes_the_same_numbers_without_a_graph(program: Program) -> 
 
 
 @given(points(least=2), factors)
-def test_constants_beside_values_are_no_nodes(xs: tuple[float, ...], c: float) -> None:
+def test_constants_next_to_values_are_no_nodes(xs: tuple[float, ...], c: float) -> None:
     values = leaves(xs)
     total = mg.dot(values, [c] * len(xs), bias=c)
     assert total._prev == tuple(values)

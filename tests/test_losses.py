@@ -371,6 +371,6 @@ def test_penalties_pull_parameters_to_zero() -> None:
         (lambda: l2_penalty(3.0, 0.1), TypeError, "l2_penalty: parameters: expected a sequence of numbers"),
     ],
 )
-def test_what_makes_no_sense_is_refused(call: Callable[[], Any], error: type[Exception], message: str) -> None:
+def test_invalid_arguments_are_refused(call: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()

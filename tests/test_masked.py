@@ -94,7 +94,7 @@ def test_fit_refuses_masks() -> None:
         fit(Neuron(2), MANY.filled(0.0), MASKED, loss=squared_error)
 
 
-def test_what_the_message_says_to_write_works() -> None:
+def test_the_advice_of_the_message_works() -> None:
     assert list(grad(product)(MASKED.filled(3.0))) == [6.0, 1.0]
     assert compile(lambda x: microgrud.sum(list(x)))(MASKED.compressed()) == 1.0
 

@@ -49,7 +49,7 @@ def test_a_node_with_two_operands_takes_80_bytes() -> None:
     assert sys.getsizeof(mg.sum([x, x, x])) > 80
 
 
-def test_a_number_beside_a_node_is_no_object_of_its_own() -> None:
+def test_a_plain_operand_is_not_stored_as_an_object() -> None:
     x, number = Value(1.5), 2.0**0.5
     before = sys.getrefcount(number)
     nodes = [x * number for _ in range(10)]
@@ -491,7 +491,7 @@ def test_memory_that_runs_out_is_a_memory_error_and_leaks_nothing() -> None:
         lambda fresh, kept: kept.exp(),
     ],
 )
-def test_a_page_that_cannot_be_had_is_a_memory_error(make: Callable[[Any, Any], Any]) -> None:
+def test_a_page_that_cannot_be_allocated_is_a_memory_error(make: Callable[[Any, Any], Any]) -> None:
     testcapi = pytest.importorskip("_testcapi")
     fresh = another_engine().Value
     kept = fresh(0.5)
@@ -709,7 +709,7 @@ def test_the_environment_chooses_the_engine(choice: str, expected: str) -> None:
     assert run.stdout.strip() == expected
 
 
-def test_engines_that_cannot_be_had_are_errors_that_say_so(tmp_path: Path) -> None:
+def test_a_missing_engine_is_an_error_that_says_so(tmp_path: Path) -> None:
     package = Path(mg.__file__).parent
     (tmp_path / "microgrud").mkdir()
     for path in package.rglob("*.py"):

@@ -40,7 +40,7 @@ def test_arccosh_works_on_object_arrays() -> None:
 
 
 @pytest.mark.parametrize("ufunc", BINARY_UFUNCS, ids=lambda f: f.__name__)
-def test_ufuncs_of_two_operands_work_on_object_arrays_beside_numbers(ufunc: Any) -> None:
+def test_ufuncs_of_two_operands_work_on_object_arrays_and_numbers(ufunc: Any) -> None:
     x, y = [0.25, 0.5, 4.0], [2.0, 0.5, 3.0]
     expected = pytest.approx(list(ufunc(np.array(x), np.array(y))), rel=1e-15, abs=0.0)
     assert data(ufunc(values(x), values(y))) == expected

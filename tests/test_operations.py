@@ -168,7 +168,7 @@ def test_the_formula_of_the_quotient_knows_zero(x: float, y: float) -> None:
 
 
 @pytest.mark.parametrize("operation", [ops.MAXIMUM, ops.MINIMUM])
-def test_two_that_are_no_numbers_share_evenly(operation: Operation) -> None:
+def test_two_nan_operands_share_evenly(operation: Operation) -> None:
     x, y = Value(math.nan), Value(math.nan)
     operation(x, y).backward()
     assert (x.grad, y.grad) == (0.5, 0.5)

@@ -113,7 +113,7 @@ def test_no_conversion_drops_the_gradient_in_silence(convert: Callable[[Any], An
         convert(Value(2.0))
 
 
-def test_a_value_is_taken_for_a_plain_number_nowhere() -> None:
+def test_no_function_takes_a_value_for_a_plain_number() -> None:
     x, y = Value(2.0), Value(1.0)
     with pytest.raises(TypeError, match="data: expected a real number, got a Value"):
         Value(x)

@@ -277,7 +277,7 @@ def test_a_power_at_zero_with_a_variable_exponent(positions: tuple[int, ...]) ->
     assert node.data == (-math.inf if len(positions) == 4 else 0.0)
 
 
-def test_the_derivatives_of_a_negative_base_by_its_exponent_are_nan_to_every_order() -> None:
+def test_derivatives_with_respect_to_the_exponent_of_a_negative_base_are_nan_to_every_order() -> None:
     base, exponent = Value(-2.0), Value(2.0)
     first = gradient(base**exponent, exponent)
     assert all(math.isnan(node.data) for node in (first, gradient(first, exponent), gradient(first, base)))

@@ -313,7 +313,7 @@ def test_every_public_name_is_compared() -> None:
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_what_is_no_operation_agrees(name: str) -> None:
+def test_other_public_names_agree(name: str) -> None:
     assert same(OTHERS[name])[0] not in ("TypeError", "AttributeError", "function")
 
 

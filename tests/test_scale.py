@@ -57,7 +57,7 @@ def test_it_is_printed(chain: tuple[Value, Value]) -> None:
     assert path_to_leaf(node).endswith(f"+ <- ({LENGTH - 11} more) <- a leaf holding 1.0")
 
 
-def test_it_is_freed_also_in_a_thread_with_a_small_stack() -> None:
+def test_it_is_freed_even_in_a_thread_with_a_small_stack() -> None:
     freed = []
 
     def build_and_free() -> None:

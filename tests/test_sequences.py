@@ -120,7 +120,7 @@ def test_one_node_may_stand_at_several_places(name: str) -> None:
 
 @every_function
 @pytest.mark.parametrize("wrong", [3, 1.5, None])
-def test_what_is_no_sequence_is_refused(name: str, wrong: Any) -> None:
+def test_an_object_that_is_no_sequence_is_refused(name: str, wrong: Any) -> None:
     with pytest.raises(TypeError, match=f"{name}: expected a sequence of numbers, got .*{type(wrong).__name__}"):
         TO_ONE_NUMBER[name](wrong)
 

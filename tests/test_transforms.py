@@ -190,7 +190,7 @@ def test_jacobians_between_numbers_and_arrays(f: Any, argument: Any, expected: A
     assert_same_array(jacobian(f)(argument), expected)
 
 
-def test_the_jacobian_of_an_array_by_a_structure_is_a_structure_of_arrays() -> None:
+def test_the_jacobian_of_an_array_with_respect_to_a_structure_is_a_structure_of_arrays() -> None:
     result = jacobian(lambda p: np.array([p["a"] * 2.0, p["v"][1]]))({"a": 3.0, "v": np.array([1.0, 2.0])})
     assert_same_array(result["a"], [2.0, 0.0])
     assert_same_array(result["v"], [[0.0, 0.0], [0.0, 1.0]])
@@ -246,7 +246,7 @@ def test_jvp_of_arrays_gives_arrays() -> None:
     assert_same_array(slope, w @ [0.5, 2.0])
 
 
-def test_jvp_by_some_arguments_alone() -> None:
+def test_jvp_with_respect_to_some_arguments() -> None:
     assert jvp(lambda x, y: x * y, (2.0, 3.0), 1.0, argnums=0) == (6.0, 3.0)
     assert jvp(lambda x, y: x * y, (2.0, 3.0), (1.0,), argnums=-1) == (6.0, 2.0)
     assert jvp(lambda x, y: x * y, (2.0, 3.0), (1.0, 10.0), argnums=(1, 0)) == (6.0, 32.0)
@@ -348,7 +348,7 @@ def test_the_jacobian_of_a_gradient_is_the_hessian() -> None:
     assert_same_array(jacobian(lambda x: value_and_grad(f)(x)[0])(x), grad(f)(x))
 
 
-def test_one_step_of_gradient_descent_can_be_differentiated_by_its_rate() -> None:
+def test_a_step_of_gradient_descent_can_be_differentiated_with_respect_to_its_rate() -> None:
     """x1 = x0 - rate * f'(x0), so d f(x1)/d rate = -f'(x1) f'(x0)."""
 
     def f(x: Any) -> Any:
@@ -548,7 +548,7 @@ def test_an_infinite_adjoint_stops_where_the_result_does_not_depend_on_the_opera
 # --- the choice of arguments: cases that mutation testing found untested ---
 
 
-def test_hvp_differentiates_by_the_first_argument_unless_told_otherwise() -> None:
+def test_hvp_differentiates_with_respect_to_the_first_argument_by_default() -> None:
     assert hvp(lambda x, y: x**3 * y, (2.0, 5.0), 1.0) == 60.0
 
 

@@ -51,7 +51,7 @@ def test_a_loss_made_of_derivatives_has_the_gradient_of_its_parameters(way: str)
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_a_function_makes_for_itself_is_a_constant(way: str) -> None:
+def test_a_value_that_a_function_makes_for_itself_is_a_constant(way: str) -> None:
     derivative, factor = WAYS[way]
     number = derivative(lambda t: sum([Value(3.0) * t * t], Value(0.0)))
     assert type(number) is float
@@ -173,7 +173,7 @@ def test_a_physics_informed_loss_finds_the_slope_of_the_differential_equation() 
     assert w.data == pytest.approx(3.0, abs=1e-6)
 
 
-def test_meta_learning_differentiates_an_inner_step_by_the_learning_rate_and_by_the_start() -> None:
+def test_meta_learning_differentiates_an_inner_step_with_respect_to_rate_and_start() -> None:
     rate, start = Value(0.1), Value(2.0)
     moved = start - rate * grad(lambda w: (w - 1.0) ** 2)(start)
     loss = (moved - 1.0) ** 2
@@ -243,7 +243,7 @@ def test_a_copy_of_the_variable_passes_its_gradient_on(copied: Callable[[Any], A
     assert grad(lambda x: grad(lambda y: copied(x) * y * y)(2.0))(3.0) == 4.0
 
 
-def test_a_deep_copy_shares_what_was_shared() -> None:
+def test_a_deep_copy_keeps_shared_nodes_shared() -> None:
     def f(x: Any) -> Any:
         y = x * x
         left, right = copy.deepcopy((y, y))

@@ -48,7 +48,7 @@ def test_other_numbers_take_the_same_places(tree: Any) -> None:
     assert same.paths == structure.paths
 
 
-def test_the_paths_say_where_each_number_stands() -> None:
+def test_the_paths_give_the_place_of_each_number() -> None:
     tree = {"w": [1, (2, 3)], "b": Point(4, np.zeros(2)), 7: 5}
     numbers, structure = flatten(tree, "tree")
     assert numbers == [1.0, 2.0, 3.0, 4.0, 0.0, 0.0, 5.0]
@@ -128,7 +128,7 @@ def test_anything_may_stand_in_for_the_leaves() -> None:
         ((x for x in [1.0]), r"^p: expected a number, .* got generator$"),
     ],
 )
-def test_what_is_not_made_of_numbers_is_named_with_its_place(tree: Any, complaint: str) -> None:
+def test_an_object_that_is_not_made_of_numbers_is_named_with_its_place(tree: Any, complaint: str) -> None:
     with pytest.raises(TypeError, match=complaint):
         flatten(tree, "p")
 

@@ -1,4 +1,4 @@
-"""The engine: a node class that records how each number was computed, and a backward pass: the chain rule.
+"""The engine: a node class that records how each number was computed, and a backward pass by the chain rule.
 
 Every operation on a `Value` makes a new Value that remembers its operands. The result of a program is thus the root
 of a graph whose leaves are the inputs. `backward()` visits that graph from the root to the leaves, each node after
@@ -6,7 +6,7 @@ everything that was computed from it, and adds to the gradient of each operand:
 
     operand.grad  +=  node.grad * (local derivative of the node with respect to the operand)
 
-That line is backpropagation; it stands in `Value._pass_on`. The rest of this file is bookkeeping around it.
+That line is backpropagation; it is in `Value._pass_on`. The rest of this file is bookkeeping around it.
 
 An operation has a rule for its value and one for each local derivative, its `partials` (`operation.py`); `ops.py` is
 the table of all operations. `x * y` reaches `Value._record` through one line of `operators.py`, and `x.tanh()` through
@@ -42,7 +42,7 @@ class Value(Operators, OperationMethods):
         data: the number: one real number of any type with `__float__` or `__index__`.
         _children: the parents of a node that is built by hand, by this call instead of an operation. Such a node needs
             `local_grads`, or a `_backward` that is assigned to it later; without both it cannot pass a gradient on.
-        _op: a short name for the operation that a node built by hand stands for; or its local gradients.
+        _op: a short name for the operation behind a node built by hand; or its local gradients.
         label: a name to show in drawings and error messages.
         children: another name of `_children`, as in microgpt.
         local_grads: the derivative of `data` with respect to each child: numbers, or Values for higher derivatives.
