@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 import microgrud
 from microgrud.testing import expressions
 
-#: Of this many programs, one is also compared with mpmath; the others only with the engine's own derivatives.
+#: One in this many programs also compares the engine's own derivatives, to which other ways are held, with mpmath's.
 _EXACT = 5
 
 

@@ -84,7 +84,7 @@ WAYS: dict[str, Callable[[Callable[[Value], Value]], Any]] = {
 def test_a_gradient_that_would_be_lost_is_an_error(way: str, op: str) -> None:
     with pytest.raises(TypeError) as error:
         WAYS[way](lambda x: Value(6.0, (x,), op))
-    assert f"({op or 'without an _op'}) has children, and no rule" in str(error.value)
+    assert f"({op or 'without an _op'}) has children, but no rule" in str(error.value)
     assert "_backward, or give its local_grads" in str(error.value)
     assert "set _backward = lambda: None" in str(error.value)
 
@@ -163,7 +163,7 @@ def squares(p: Value, t: float) -> Value:
 
 @pytest.mark.parametrize("way", ["auto", False])
 def test_fit_raises_instead_of_training_nothing(way: Any) -> None:
-    with pytest.raises(TypeError, match=r"built by hand \(triple\) has children, and no rule"):
+    with pytest.raises(TypeError, match=r"built by hand \(triple\) has children, but no rule"):
         fit(Scaled(ruleless), [[1.0], [2.0]], [3.0, 6.0], loss=squares, epochs=2, compile=way)
 
 

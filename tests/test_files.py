@@ -111,7 +111,7 @@ def files_of_at_most(size: int) -> Iterator[None]:
 def test_a_write_that_is_cut_off_names_the_file_and_keeps_the_old_one(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(b"old")
-    named = "film.gif" if name == "walk.gif" else str(path)  # where frames are collected
+    named = "film.gif" if name == "walk.gif" else str(path)  # frames are collected under that name
     with files_of_at_most(600), pytest.raises(OSError, match=re.escape(named)) as caught:
         WRITERS[name](path)
 

@@ -438,7 +438,7 @@ def test_attributes_and_methods_agree(code: str) -> None:
         return eval(code, space)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of int(v), before Python 3.14
+        warnings.simplefilter("ignore")  # int(v) warns before Python 3.14
         same(run)
 
 

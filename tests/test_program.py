@@ -307,7 +307,7 @@ def weighted(f: Random) -> Callable[..., Any]:
 
 
 def eagerly(f: Random, x: float, y: float, k: int) -> tuple[list[float], list[float], float]:
-    """The results of the engine, the gradient of their weighted sum by x, y and the parameters, and a size.
+    """The engine's results, the gradient of their weighted sum with respect to x, y and the parameters, and a size.
 
     The size is the largest absolute number or derivative of a node of the graph.
     """

@@ -117,6 +117,6 @@ def describe(op: str) -> str:
 def without_rule(node: Node) -> TypeError:
     """Return the error for a node that has a gradient to pass on, but no rule to do so."""
     return TypeError(
-        f"{describe(node._op)} has children, and no rule by which to pass its gradient on to them: set its _backward, "
+        f"{describe(node._op)} has children, but no rule to pass its gradient on to them: set its _backward, "
         "or give its local_grads, one for each child; to stop the gradient, set _backward = lambda: None"
     )
