@@ -16,7 +16,7 @@ from typing import Any
 from ..engine import Value, native, topological_order
 
 
-def reached_outside(outputs: list[Value], inputs: list[Value]) -> Value | None:
+def value_from_outside(outputs: list[Value], inputs: list[Value]) -> Value | None:
     """Return a Value that outputs depend on, not through the inputs, and that more than their graph refers to.
 
     Args:
@@ -25,7 +25,7 @@ def reached_outside(outputs: list[Value], inputs: list[Value]) -> Value | None:
 
     >>> w = Value(3.0)
     >>> x = Value(2.0)
-    >>> reached_outside([w * x], [x]) is w, reached_outside([Value(3.0) * x], [x])
+    >>> value_from_outside([w * x], [x]) is w, value_from_outside([Value(3.0) * x], [x])
     (True, None)
     """
     order = topological_order(Value(0.0, outputs))

@@ -29,7 +29,7 @@ from ..engine.copying import differentiating, variables
 from ..engine.grad_mode import enable_grad, is_recording
 from ..engine.operation import Operation
 from .gradients import gradient, numbers_of_gradient, pushforward
-from .outside import reached_outside
+from .outside import value_from_outside
 from .trees import Structure, flatten
 
 
@@ -322,9 +322,9 @@ def _call_recorded(
     outputs = [_as_node(x) for x in numbers]
     del numbers  # its references to the outputs would count as references from outside
     given_values = any(not x.is_leaf for x in inputs)  # an input that copies a Value is no leaf
-    connected = is_recording() and (given_values or reached_outside(outputs, inputs) is not None)
+    connected = is_recording() and (given_values or value_from_outside(outputs, inputs) is not None)
     outer = list(variables())
-    anchor = reached_outside(outputs, inputs + outer) if connected and outer and tracing.current() is None else None
+    anchor = value_from_outside(outputs, inputs + outer) if connected and outer and tracing.current() is None else None
     single = not isinstance(argnums, (tuple, list))
     return _RecordedCall(positions, single, tuple(structures), inputs, outputs, structure, connected, anchor)
 
