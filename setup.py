@@ -35,18 +35,21 @@ class BuildIfPossible(build_ext):
         name = ext.name.rpartition(".")[2]
         options = OPTIONS.get(kind, []) + (VECTORS.get(kind, []) if name == "tape" else [])
         ext.libraries = ["m"] if kind == "unix" else []
-        sources, ext.sources = ext.sources, []
+        sources = ext.sources
         try:
             if kind == "msvc" and name == "tape":
                 raise NotImplementedError("it needs the vector extensions of GCC or Clang")
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 ext.extra_objects = list(pool.map(lambda source: self._object(source, options), sources))
+            ext.sources = []
             super().build_extension(ext)
         except Exception as error:  # anything can keep a compiler from working
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             if reason.startswith("Command '["):  # the whole command line; the compiler has printed its errors already
                 reason = "the compiler failed"
             print(f"microgrud: {NAMES[name]} in C was not built ({reason}); {SUBSTITUTES[name]} will run")
+        finally:
+            ext.sources = sources
 
     def run(self) -> None:
         """Build the extensions that can be built; tag a wheel without any of them for all machines."""
