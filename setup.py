@@ -79,7 +79,7 @@ class BuildIfPossible(build_ext):
         """
         include_dirs = [str(SOURCES), *self.include_dirs]
         command = repr([getattr(self.compiler, "compiler_so", ""), options, include_dirs, Path(__file__).read_text()])
-        folder = Path("build", f"{Path(self.build_temp).name}-{hashlib.sha256(command.encode()).hexdigest()[:8]}")
+        folder = Path("build", f"objects-{hashlib.sha256(command.encode()).hexdigest()[:8]}")
         (name,) = self.compiler.object_filenames([source], output_dir=str(folder))
         rule = Path(name).with_suffix(".d")
         if rule.exists() and _is_newer(name, rule.read_text().replace("\\\n", " ").split()[1:]):
