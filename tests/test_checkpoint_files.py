@@ -131,9 +131,9 @@ def never(event: TrainingEvent) -> None:
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda path: os.mkdir(path), IsADirectoryError, "expected the path of a file, got a folder"),
-        (lambda path: os.mkfifo(path), OSError, "got a device or a FIFO"),
-        (lambda path: os.symlink("/dev/full", path), OSError, "got a device or a FIFO"),
+        (lambda path: os.mkdir(path), IsADirectoryError, "expected the name of a file to write, got a folder"),
+        (lambda path: os.mkfifo(path), OSError, "got a pipe or a device"),
+        (lambda path: os.symlink("/dev/full", path), OSError, "got a pipe or a device"),
         (lambda path: os.symlink(path.parent / "no" / "folder", path), FileNotFoundError, "a folder that exists"),
     ],
 )

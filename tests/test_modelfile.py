@@ -575,7 +575,7 @@ def test_a_folder_is_not_replaced_by_a_file(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     with pytest.raises(OSError, match="expected the name of a file to write, got a folder of that name"):
         Neuron(1).save(tmp_path / "runs")
-    with pytest.raises(FileNotFoundError, match="No such folder: .*missing'"):
+    with pytest.raises(FileNotFoundError, match="expected a path in a folder that exists: .*missing"):
         Neuron(1).save(tmp_path / "missing" / "model.json")
 
     assert os.listdir(tmp_path) == ["runs"]

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..engine.vectors import Vector
 from .preprocessing import Target
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
-
-def linear_predictions(
-    target: Target, inputs: NDArray[np.float64], known: Sequence[float], held_out: NDArray[np.float64]
-) -> NDArray[np.float64] | None:
+def linear_predictions(target: Target, inputs: Vector, known: Sequence[float], held_out: Vector) -> Vector | None:
     """Fit a linear model, and predict held-out rows.
 
     Args:
@@ -32,7 +27,7 @@ def linear_predictions(
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LinearRegression, LogisticRegression
 
-    answers: NDArray[np.float64]
+    answers: Vector
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", ConvergenceWarning)  # it does not improve after so many iterations
         if target.task == "regression":

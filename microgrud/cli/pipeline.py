@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import losses
 from ..engine import Value
+from ..engine.vectors import Vector
 from ..nn import MLP
 from ..nn.activations import ACTIVATIONS
 from ..optim import LBFGS, OPTIMIZERS, schedules
@@ -30,7 +31,6 @@ from .tables import Table, closest, counted, left_out
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
 
 #: The default learning rate of each optimizer, which suits standardised inputs and batches of 16.
 LEARNING_RATES = {"adam": 0.01, "adamw": 0.01, "adagrad": 0.05, "rmsprop": 0.005, "sgd": 0.05, "lbfgs": 1.0}
@@ -311,7 +311,7 @@ def train_on_table(
         raise _diverged(settings, "(its answers to held-out rows are not finite numbers)")
     linear = linear_predictions(preprocessing.target, inputs[train], known, inputs[test])
     with np.errstate(over="ignore"):  # squares may overflow; the next condition finds that
-        predictor.details["scores"] = _scores(table, preprocessing.target, train, test, predictions, linear)
+        predictor.details["scores"] = _scores(table, preprocessing.target, targets, train, test, predictions, linear)
     numbers = table.row_numbers
     predictions.insert(0, "row", [numbers[i] for i in test])
     predictions.insert(1, "true", _true_targets(table, target, test))
@@ -358,9 +358,7 @@ def _advice(run: Run, known: Sequence[float]) -> str:
 
 def _complete(table: Table, settings: Settings, notes: list[str]) -> Table:
     """Return the table without the columns to ignore, and without missing cells."""
-    table.require(settings.target)
-    for name in settings.categorical:
-        table.require(name)
+    table.require(settings.target, *settings.categorical)
     table = table.without_columns(settings.ignore)
     if not settings.drop_missing:
         refuse_missing(
@@ -511,15 +509,15 @@ def _true_targets(table: Table, target: Target, rows: list[int]) -> list[Any]:
 def _scores(
     table: Table,
     target: Target,
+    targets: Sequence[Any],
     train: list[int],
     test: list[int],
     predictions: pd.DataFrame,
-    linear: NDArray[np.float64] | None,
+    linear: Vector | None,
 ) -> dict[str, Any]:
-    known, true = _true_targets(table, target, train), _true_targets(table, target, test)
     if target.task == "regression":
+        known, true = _true_targets(table, target, train), _true_targets(table, target, test)
         return score_numbers(known, true, predictions["predicted"].tolist(), linear)
-    index = {name: i for i, name in enumerate(target.classes)}
+    known, true = [targets[i] for i in train], [targets[i] for i in test]
     probabilities = predictions[[f"probability {name}" for name in target.classes]].to_numpy()
-    known, true = [index[name] for name in known], [index[name] for name in true]
     return score_classes(known, true, probabilities, target.classes, linear)

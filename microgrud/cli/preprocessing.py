@@ -11,15 +11,13 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
+from ..engine.vectors import Vector
 from .scores import figures
 from .tables import Table, TableError, and_more, counted, number
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 Task = Literal["classification", "regression"]
 TASKS: tuple[Task, ...] = get_args(Task)
@@ -125,7 +123,7 @@ class Preprocessing:
         """Return the name of the column from which the network's input at `position` comes."""
         return [column.name for column in self.columns for _ in column.inputs][position]
 
-    def features(self, table: Table) -> NDArray[np.float64]:
+    def features(self, table: Table) -> Vector:
         """Return the inputs of the network, one row per row of the table; other columns are ignored.
 
         Raises:
@@ -162,8 +160,8 @@ class Preprocessing:
             known = ", ".join(map(repr, column.categories[:8])) + (", ..." if len(column.categories) > 8 else "")
             more = and_more(len(unseen) - 1, "such cell")
             raise TableError(
-                f"column {column.name!r}, {table.place(row)}: {table.cell(column.name, row)!r} is a category that the "
-                f"model has not seen{more}; change it to one of {known}, or delete the row"
+                f"{table.quote(column.name, row)} is a category that the model has not seen{more}; change it to one of "
+                f"{known}, or delete the row"
             )
 
     def targets(self, table: Table) -> list[int] | list[float]:
@@ -284,15 +282,12 @@ def _is_numeric(table: Table, name: str) -> bool:
         row, more = int(odd[0]), and_more(len(odd) - 1, "such cell")
         kinds = ("text", "numbers") if odd_is_text else ("a number", "text")
         raise TableError(
-            f"column {name!r}, {table.place(row)}: {table.cell(name, row)!r} is {kinds[0]} where other rows hold "
-            f"{kinds[1]}{more}; correct the cell, or pass --categorical {name!r} if the column holds categories"
+            f"{table.quote(name, row)} is {kinds[0]} where other rows hold {kinds[1]}{more}; correct the cell, or pass "
+            f"--categorical {name!r} if the column holds categories"
         )
     if np.isinf(numbers).any():
         row = int(np.argmax(np.isinf(numbers)))
-        raise TableError(
-            f"column {name!r}, {table.place(row)}: {table.cell(name, row)!r} is not a finite number; "
-            "correct the cell, or delete the row"
-        )
+        raise TableError(f"{table.quote(name, row)} is not a finite number; correct the cell, or delete the row")
     return True
 
 
@@ -302,15 +297,12 @@ def _mean_and_scale(table: Table, name: str, train: Sequence[int]) -> tuple[floa
     numbers = table.numbers(name)
     row = int(np.abs(numbers).argmax())
     if abs(numbers[row]) > _LARGEST:
-        raise TableError(
-            f"column {name!r}, {table.place(row)}: {table.cell(name, row)!r} is larger than {_LARGEST:g}; "
-            "give the column in a larger unit"
-        )
+        raise TableError(f"{table.quote(name, row)} is larger than {_LARGEST:g}; give the column in a larger unit")
     scaler = StandardScaler().fit(_as_column(numbers[np.asarray(train)]))
     return float(scaler.mean_[0]), float(scaler.scale_[0])
 
 
-def _as_column(values: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
+def _as_column(values: Sequence[Any] | Vector) -> Any:
     """Return the values as a matrix of one column, as scikit-learn expects them; texts stay Python objects."""
     return np.asarray(values, dtype=object if isinstance(values, list) else None).reshape(-1, 1)
 
@@ -342,7 +334,7 @@ def _as_a_number(table: Table, name: str) -> str:
     return f"make numbers of the cells, such as {found[0]['number'].replace(',', '')} of {found[0][0]!r}"
 
 
-def _standardised(table: Table, column: NumberColumn) -> NDArray[np.float64]:
+def _standardised(table: Table, column: NumberColumn) -> Vector:
     numbers = table.numbers(column.name)
     odd = np.flatnonzero(~np.isfinite(numbers))
     if len(odd):
@@ -351,19 +343,19 @@ def _standardised(table: Table, column: NumberColumn) -> NDArray[np.float64]:
             f"column {column.name!r}, {table.place(odd[0])}: expected a number, got {cell!r}{more}; correct it"
         )
     with np.errstate(over="ignore"):
-        standardised: NDArray[np.float64] = (numbers - column.mean) / column.scale
+        standardised: Vector = (numbers - column.mean) / column.scale
     if not np.isfinite(standardised).all():
         row = int(np.isfinite(standardised).argmin())
         raise TableError(
-            f"column {column.name!r}, {table.place(row)}: {table.cell(column.name, row)!r} is too far from the "
-            f"{figures(column.mean)} give or take {figures(column.scale)} of the training rows; correct it"
+            f"{table.quote(column.name, row)} is too far from the {figures(column.mean)} give or take "
+            f"{figures(column.scale)} of the training rows; correct it"
         )
     return standardised[:, None]
 
 
-def _one_hot(table: Table, column: CategoryColumn) -> NDArray[np.float64]:
+def _one_hot(table: Table, column: CategoryColumn) -> Vector:
     from sklearn.preprocessing import OneHotEncoder
 
     encoder = OneHotEncoder(categories=[column.categories], sparse_output=False)
-    encoded: NDArray[np.float64] = encoder.fit_transform(_as_column(class_names(table, column.name)))
+    encoded: Vector = encoder.fit_transform(_as_column(class_names(table, column.name)))
     return encoded

@@ -12,16 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from string import Template
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from ..version import __version__
+from .charts import Picture
+from .pipeline import Run
 from .preprocessing import NumberColumn, Target
 from .scores import LABELS, figures, setting
 from .tables import counted
-
-if TYPE_CHECKING:
-    from .charts import Picture
-    from .pipeline import Run
 
 #: Number of rows in the table of the worst predictions.
 _SHOWN_ROWS = 15
@@ -118,15 +116,10 @@ def _figure(picture: Picture) -> str:
     if not picture.files:
         return f'<p class="missing">{html.escape(picture.caption)}</p>'
     themes = ("light", "dark") if len(picture.files) == 2 else ("both",)
-    inlined = (
-        f'<img class="{theme}" src="data:image/svg+xml;base64,{_base64(svg)}" alt="{html.escape(picture.alt)}">'
-        for theme, svg in zip(themes, picture.files)
-    )
+    sources = (f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" for svg in picture.files)
+    alt = html.escape(picture.alt)
+    inlined = (f'<img class="{theme}" src="{source}" alt="{alt}">' for theme, source in zip(themes, sources))
     return f"<figure>{''.join(inlined)}<figcaption>{html.escape(picture.caption)}</figcaption></figure>"
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
 
 
 def _worst(run: Run) -> str:

@@ -6,12 +6,11 @@ scikit-learn computes them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from ..engine.vectors import Vector
 
 #: The printed name of each score, and whether higher is better.
 LABELS = {
@@ -91,9 +90,9 @@ def setting(value: str | float | int) -> str:
 def score_classes(
     train: Sequence[int],
     true: Sequence[int],
-    probabilities: NDArray[np.float64],
+    probabilities: Vector,
     classes: Sequence[str],
-    linear: NDArray[np.float64] | None = None,
+    linear: Vector | None = None,
 ) -> dict[str, Any]:
     """Score a classification.
 
@@ -127,7 +126,7 @@ def score_classes(
     }
 
 
-def _class_scores(true: Sequence[int], probabilities: NDArray[np.float64]) -> dict[str, float]:
+def _class_scores(true: Sequence[int], probabilities: Vector) -> dict[str, float]:
     from sklearn.metrics import accuracy_score, f1_score, log_loss
 
     predicted = probabilities.argmax(axis=1)
@@ -143,7 +142,7 @@ def score_numbers(
     train: Sequence[float],
     true: Sequence[float],
     predicted: Sequence[float],
-    linear: Sequence[float] | NDArray[np.float64] | None = None,
+    linear: Sequence[float] | Vector | None = None,
 ) -> dict[str, Any]:
     """Score a regression.
 
@@ -164,7 +163,7 @@ def score_numbers(
     }
 
 
-def _number_scores(true: Sequence[float], predicted: Sequence[float] | NDArray[np.float64]) -> dict[str, float]:
+def _number_scores(true: Sequence[float], predicted: Sequence[float] | Vector) -> dict[str, float]:
     from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
     return {

@@ -42,7 +42,8 @@ def check_stored(extra: dict[str, Any], model: MLP) -> None:
         check_entry(f"extra.preprocessing.columns[{k}]", column, form)
     names = [column["name"] for column in columns] + [target["name"]]
     check_entry("the names of the columns in extra.preprocessing", names, _NAMES)
-    _check_size("columns of extra.preprocessing", _inputs(columns), "inputs", len(model.layers[0].neurons[0].w))
+    inputs = sum(len(column.get("categories", [None])) for column in columns)
+    _check_size("columns of extra.preprocessing", inputs, "inputs", len(model.layers[0].neurons[0].w))
     outputs = len(target["classes"]) if target["task"] == "classification" else 1
     _check_size("target of extra.preprocessing", outputs, "outputs", len(model.layers[-1].neurons))
     check_entry("extra.settings", extra["settings"], _SETTINGS)
@@ -51,10 +52,6 @@ def check_stored(extra: dict[str, Any], model: MLP) -> None:
     others = dict.fromkeys(("baseline", *(["linear"] if "linear" in scores else [])), figures)
     classes: dict[str, Form] = {"per_class": [_PER_CLASS], "confusion": [[COUNT]]} if figures is _OF_CLASSES else {}
     check_entry("extra.scores", scores, {**figures, **others, **classes})
-
-
-def _inputs(columns: list[dict[str, Any]]) -> int:
-    return sum(len(column.get("categories", [None])) for column in columns)
 
 
 def _check_size(where: str, size: int, what: str, expected: int) -> None:

@@ -14,17 +14,17 @@ import math
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..common.forking import CachedAttribute
+from ..engine.vectors import Vector
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
 
 #: Cells that mean a missing value: pandas's own list, and the question mark of the UCI tables.
 MISSING = frozenset(
@@ -83,6 +83,10 @@ class Table:
         """Return the text of one cell."""
         return str(self.cells[column].iloc[row])
 
+    def quote(self, column: str, row: int) -> str:
+        """Return the start of a message on one cell: its column, its place and its text."""
+        return f"column {column!r}, {self.place(row)}: {self.cell(column, row)!r}"
+
     @CachedAttribute
     def _lines(self) -> list[int]:
         """Return the line in the file at which each record starts, the header first."""
@@ -91,28 +95,25 @@ class Table:
 
     def without_columns(self, names: Sequence[str]) -> Table:
         """Return the table without the columns `names`; raise a TableError for an unknown name."""
-        for name in names:
-            self.require(name)
-        return self._with(self.cells.drop(columns=list(names)))
+        self.require(*names)
+        return replace(self, cells=self.cells.drop(columns=list(names)))
 
     def without_missing(self, columns: Sequence[str]) -> Table:
         """Return the table without the rows in which a cell of `columns` is missing."""
-        return self._with(self.cells[~self.cells[list(columns)].isin(MISSING).any(axis=1)])
+        return replace(self, cells=self.cells[~self.cells[list(columns)].isin(MISSING).any(axis=1)])
 
-    def require(self, name: str) -> None:
-        """Raise a TableError that suggests the closest name unless there is a column called `name`."""
-        if name not in self.columns:
-            raise TableError(f"{self.name}: there is no column {name!r}{closest(name, self.columns)}")
-
-    def _with(self, cells: pd.DataFrame) -> Table:
-        return Table(self.name, cells, self.notes, self.text, self.delimiter)
+    def require(self, *names: str) -> None:
+        """Raise a TableError that suggests the closest name unless there are columns of these names."""
+        for name in names:
+            if name not in self.columns:
+                raise TableError(f"{self.name}: there is no column {name!r}{closest(name, self.columns)}")
 
     def missing(self, columns: Sequence[str]) -> list[tuple[str, int]]:
         """Return the column and row of each missing cell in `columns`, row by row."""
         missing = self.cells[list(columns)].isin(MISSING).to_numpy()
         return [(columns[column], row) for row, column in np.argwhere(missing).tolist()]
 
-    def numbers(self, column: str) -> NDArray[np.float64]:
+    def numbers(self, column: str) -> Vector:
         """Return a column as floats: NaN for text, infinity for a cell that says so or overflows.
 
         A decimal comma is accepted in a file whose cells are not separated by commas.

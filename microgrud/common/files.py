@@ -47,7 +47,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     (b'whole', ['a.txt'])
     """
     target = Path(os.path.realpath(path))
-    mode = _mode_of_replaced(target, path)
+    mode = check_replaceable(path)
     with naming(path):
         _remove_abandoned(target, "tmp")
         while not _replaced(target, content, mode):
@@ -123,19 +123,15 @@ def _replaced(target: Path, content: bytes, mode: int | None) -> bool:
             os.fsync(file.fileno())
             if not fcntl:  # Windows cannot rename an open file
                 file.close()
-            return _renamed(temporary, target)
+            try:
+                os.replace(temporary, target)
+            except FileNotFoundError:
+                return False  # before it was locked, another process took it for abandoned and deleted it
+            return True
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-
-
-def _renamed(temporary: Path, target: Path) -> bool:
-    try:
-        os.replace(temporary, target)
-    except FileNotFoundError:
-        return False  # before it was locked, another process took it for abandoned and deleted it
-    return True
 
 
 # --- leftovers of killed processes ------------------------------------------------------------------------------------
@@ -190,17 +186,23 @@ def _lock(descriptor: int | None) -> None:
 # --- the target -------------------------------------------------------------------------------------------------------
 
 
-def _mode_of_replaced(target: Path, path: str | os.PathLike[str]) -> int | None:
-    """Return the permissions of the file to replace, None if there is none; raise if it cannot be replaced."""
+def check_replaceable(path: str | os.PathLike[str]) -> int | None:
+    """Return the permissions of the file at this path, None if there is none; raise if no file can be written there.
+
+    Raises:
+        OSError: for a folder, device or pipe, a file that is read-only, and in a folder that does not exist; it names
+            the path.
+    """
+    target = Path(os.path.realpath(path))
     try:
         status = target.stat()
     except FileNotFoundError:
         if not target.parent.is_dir():
-            raise FileNotFoundError(errno.ENOENT, "No such folder", str(target.parent)) from None
+            raise FileNotFoundError(errno.ENOENT, "expected a path in a folder that exists", os.fspath(path)) from None
         return None
     if not stat.S_ISREG(status.st_mode):
-        found = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
-        raise OSError(f"{path}: expected the name of a file to write, got {found} of that name; choose another name")
+        kind, found = (IsADirectoryError, "a folder") if target.is_dir() else (OSError, "a pipe or a device")
+        raise kind(f"{path}: expected the name of a file to write, got {found} of that name; choose another name")
     if not os.access(target, os.W_OK):
         raise PermissionError(f"{path}: the file exists and is not writable; make it writable, or choose another name")
     return stat.S_IMODE(status.st_mode)

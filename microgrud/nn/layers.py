@@ -186,9 +186,7 @@ class MLP(Module):
         hidden, last = get_activation(activation), get_activation("linear" if self.output else output)
         kwargs = {"init": init, "bias": bias, "rng": get_random_source(rng)}
         self.layers = [Layer(m, n, activation=hidden, **kwargs) for m, n in itertools.pairwise(sizes[:-1])]
-        self.layers.append(
-            Layer(sizes[-2], sizes[-1], nonlin=last.name != "linear", activation=last, **kwargs),
-        )
+        self.layers.append(Layer(sizes[-2], sizes[-1], nonlin=last.name != "linear", activation=last, **kwargs))
 
     def __call__(self, x: Any) -> Any:
         """Compute the list of outputs for one sample; a single output is returned without a list.

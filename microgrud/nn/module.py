@@ -59,7 +59,9 @@ class Module(ShownInNotebooks):
 
     def named_parameters(self) -> list[tuple[str, Value]]:
         """Return the parameters with their names, such as `layers.0.neurons.1.w.2`; a shared one has its first name."""
-        return _without_duplicates(_named(self, "", {}))
+        named = _named(self, "", {})
+        first = {id(pair[1]): pair for pair in reversed(named)}
+        return [pair for pair in named if first[id(pair[1])] is pair]
 
     def children(self) -> list[Module]:
         """Return the modules among the attributes and in the containers there, each once."""
@@ -218,11 +220,6 @@ def _named(module: Module, prefix: str, seen: dict[int, Module]) -> Named:
         seen[id(module)] = module
         return [(names.get(id(p), f"{prefix}parameters.{i}"), p) for i, p in enumerate(module.parameters())]
     return _found_in(module, prefix, seen)
-
-
-def _without_duplicates(named: Named) -> Named:
-    first = {id(pair[1]): pair for pair in reversed(named)}
-    return [pair for pair in named if first[id(pair[1])] is pair]
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

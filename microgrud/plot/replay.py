@@ -8,7 +8,7 @@ from typing import Any
 from ..engine import Value, topological_order
 from ..tape import CompileError, compile
 from ..tape.executors import native_tape
-from ..train.listed import Listed
+from ..train.dependencies import Dependencies
 from ..train.objective import MeanLoss
 
 __all__ = ["replayed"]
@@ -48,15 +48,15 @@ class _Replayed:
     def __init__(self, loss: Callable[[], Any]) -> None:
         self.loss = loss
         self.compiled: Callable[[], Any] | None = compile(self._recorded, max_paths=_MOST_PATHS)
-        self.listed: Listed | None = None
+        self.dependencies: Dependencies | None = None
 
     def __call__(self) -> Any:
         if self.compiled is None:
             return self.loss()
         try:
-            if self.listed is None:
-                self.listed = Listed({"loss": self.loss})
-            elif (changed := self.listed.change()) is not None:
+            if self.dependencies is None:
+                self.dependencies = Dependencies({"loss": self.loss})
+            elif (changed := self.dependencies.change()) is not None:
                 raise CompileError(f"{changed} has changed")
             return self.compiled()
         except Exception:
@@ -66,8 +66,8 @@ class _Replayed:
 
     def _recorded(self) -> Value:
         loss = self.loss()
-        if self.listed is not None:
-            self.listed.check_unchanged()
+        if self.dependencies is not None:
+            self.dependencies.check_unchanged()
         if not isinstance(loss, Value):
             raise CompileError(f"expected a Value as loss, got {loss!r}")
         if sum(len(node._operands) for node in topological_order(loss)) < _FEWEST_OPERANDS:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import enum
 import hashlib
+import json
 import pickle
 import random
 import types
@@ -26,7 +27,6 @@ from ..engine import Value
 from ..nn.contents import of_library
 from ..optim.optimizer import plain
 from ..tape.compiled import Compiled
-from .journal import dumps
 
 _PLAIN = {type(None), bool, int, float, str}
 _NAMED = (type, types.ModuleType, types.FunctionType, np.ufunc, enum.Enum, bytes, complex)
@@ -101,7 +101,7 @@ class Attributes:
         """Return the items of an object, by attribute, position or the key as JSON."""
         kind = type(x)
         if kind is dict:
-            return {dumps(self._child(key, "")): item for key, item in x.items()}
+            return {json.dumps(self._child(key, "")): item for key, item in x.items()}
         if kind in (list, deque, set):
             return dict(enumerate(sorted(x, key=lambda each: repr(self._child(each, ""))) if kind is set else x))
         if kind in PARTS:

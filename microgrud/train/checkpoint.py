@@ -25,10 +25,9 @@ from ..common.jsonfile import ModelFileError
 from ..engine.vectors import read_data, read_gradients, write_data, write_gradients
 from ..optim.optimizer import plain
 from .attributes import Attributes, pack
-from .batches import Samples
 from .divergence import DivergenceGuard
 from .history import History, RunningMeans
-from .journal import Journal, check_target, dumps, read_journal
+from .journal import Journal, check_target, read_journal
 from .restoring import plan, unpack
 from .state import RunState
 
@@ -89,7 +88,7 @@ class Checkpoint:
         self._pause_until = 0.0
         self._run = _description(training)
         self._begin(self._attributes.read())
-        check_target(path, len(self._journal.header) + len(dumps(self._record({}, 0, 0))))
+        check_target(path, len(self._journal.header) + len(json.dumps(self._record({}, 0, 0))))
 
     def resume(self) -> None:
         """Restore the state of the run from the file; on an error nothing is changed.
@@ -147,7 +146,7 @@ class Checkpoint:
         if self._journal.size <= 2 * self._live + _SLACK:
             record = self._record(changed, self._steps, self._epochs)
             if self._journal.append(record):
-                self._remember(texts, len(dumps(record["history"])))
+                self._remember(texts, len(json.dumps(record["history"])))
                 return
         new = {path: nodes[path] for path, text in texts.items() if text != self._first.get(path)}
         self._live = 0
@@ -176,7 +175,10 @@ class Checkpoint:
 
     def _restore(self, header: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> None:
         training, last = self.training, records[-1]
-        _check_description(header["run"], self._run)
+        for name, value in self._run.items():
+            before = header["run"].get(name)
+            if before != value:
+                raise ValueError(f"it belongs to a run with {name} {brief(before)}, and this one has {brief(value)}")
         first = header["first"]
         saved = dict(first)
         for record in records:
@@ -206,27 +208,18 @@ class Checkpoint:
         training.guard = DivergenceGuard(training.parameters, training.optimizer)
 
 
-def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the newest record of a checkpoint.
-
-    Raises:
-        ModelFileError: if the file is damaged, of another kind or version.
-        OSError: if it cannot be read.
-    """
-    return read_journal(path, FORMAT, VERSION)[1][-1]
-
-
 def _description(training: RunState) -> dict[str, Any]:
     """Return the description that a run and the run that resumes it must share, in addition to their nodes."""
 
     def name(x: Any) -> str | None:
         return None if x is None else getattr(x, "__qualname__", type(x).__qualname__)
 
+    data = json.dumps((training.samples, training.held_out), default=lambda x: type(x).__name__)
     return {
         "parameters": len(training.parameters),
         "samples": len(training.samples),
         "validation samples": len(training.held_out or ()),
-        "data": _fingerprint(training.samples, training.held_out),
+        "data": hashlib.sha256(data.encode()).hexdigest(),
         "batch_size": training.batch_size,
         "shuffle": training.shuffle,
         "seed": training.seed,
@@ -238,16 +231,3 @@ def _description(training: RunState) -> dict[str, Any]:
         "schedule": name(training.schedule),
         "early stopping": name(training.stopping),
     }
-
-
-def _check_description(saved: Mapping[str, Any], present: Mapping[str, Any]) -> None:
-    for name, value in present.items():
-        before = saved.get(name)
-        if before != value:
-            raise ValueError(f"it belongs to a run with {name} {brief(before)}, and this one has {brief(value)}")
-
-
-def _fingerprint(*data: Samples | None) -> str:
-    """Return a checksum of the data, so that a run does not continue with other data."""
-    text = json.dumps(data, default=lambda x: type(x).__name__)
-    return hashlib.sha256(text.encode()).hexdigest()

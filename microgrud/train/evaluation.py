@@ -41,11 +41,7 @@ def evaluate(model: Any, X: Any, y: Any, *, loss: Loss, metric: Metric | None = 
     >>> evaluate(lambda row: 2 * row[0], [[1.0], [2.0]], [2.0, 5.0], loss=squared_error)
     (0.5, None)
     """
-    return measure(model, check_samples("evaluate", X, y), loss, metric)
-
-
-def measure(model: Any, samples: Samples, loss: Loss, metric: Metric | None) -> tuple[float, float | None]:
-    """Do what `evaluate` does, on data that has been checked."""
+    samples = check_samples("evaluate", X, y)
     mean_loss, predictions = predict(model, samples, loss)
     return mean_loss, score(metric, predictions, samples.targets)
 

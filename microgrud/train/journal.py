@@ -3,36 +3,26 @@
 The first line is a header with the format and its version, each further line a record. A line starts with the SHA-256
 of everything up to the end of the line, except the checksum itself, so that a lost, changed or foreign line is noticed.
 Header and first record are written atomically; later records are appended. If the process is killed meanwhile, the last
-line is torn, and a reader drops it: the record before it is complete.
+line is torn, and a reader drops it: the record before it is complete. Unlike model files, journals may hold infinity
+and NaN.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
-import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..common.files import write_atomically
+from ..common.files import check_replaceable, write_atomically
 from ..common.jsonfile import ModelFileError
 
 _START = b'{"checksum": "'
 _HEX = 64
-
-
-def dumps(document: Any) -> str:
-    """Return a document as JSON in one line; unlike in model files, infinity and NaN are allowed.
-
-    >>> dumps({"best": float("inf")})
-    '{"best": Infinity}'
-    """
-    return json.dumps(document)
 
 
 def check_target(path: str | os.PathLike[str], size: int) -> None:
@@ -44,20 +34,12 @@ def check_target(path: str | os.PathLike[str], size: int) -> None:
     >>> check_target(os.devnull, 100)
     Traceback (most recent call last):
         ...
-    OSError: expected the path of a regular or new file, got a device or a FIFO: '/dev/null'
+    OSError: /dev/null: expected the name of a file to write, got a pipe or a device of that name; choose another name
     """
-    name, target = os.fspath(path), Path(os.path.realpath(path))
-    if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "expected the path of a file, got a folder", name)
-    if not target.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "expected a path in a folder that exists", name)
-    if target.exists():
-        if not stat.S_ISREG(target.stat().st_mode):
-            raise OSError(f"expected the path of a regular or new file, got a device or a FIFO: {name!r}")
-        if not os.access(target, os.W_OK):
-            raise PermissionError(errno.EACCES, "expected a writable file", name)
+    check_replaceable(path)
+    name, folder = os.fspath(path), os.path.dirname(os.path.realpath(path))
     try:  # in the same folder: on most systems this file has no name, so that a kill leaves nothing behind
-        with tempfile.TemporaryFile(dir=target.parent) as file:
+        with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"\n" * size)
             file.flush()
             os.fsync(file.fileno())
@@ -85,7 +67,7 @@ class Journal:
     """
 
     def __init__(self, path: str | os.PathLike[str], header: Mapping[str, Any]) -> None:
-        self.path, self.header = path, dumps(header)
+        self.path, self.header = path, json.dumps(header)
         self.size = 0
         self._written: tuple[int, ...] | None = None  # identifies the file as this writer left it
         self._digest = hashlib.sha256()
@@ -97,7 +79,7 @@ class Journal:
             OSError: if the file cannot be written; the old one is unchanged.
         """
         digest = hashlib.sha256()
-        content = _line(self.header, digest) + _line(dumps(record), digest)
+        content = _line(self.header, digest) + _line(json.dumps(record), digest)
         self._written = None
         write_atomically(self.path, content)
         self._digest, self.size, self._written = digest, len(content), _identity(os.stat(self.path))
@@ -117,7 +99,7 @@ class Journal:
                 return False
             self._written = None
             digest = self._digest.copy()
-            line = _line(dumps(record), digest)
+            line = _line(json.dumps(record), digest)
             try:
                 file.seek(self.size)
                 rest = memoryview(line)

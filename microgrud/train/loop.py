@@ -16,17 +16,7 @@ from ..engine.vectors import read_data
 from ..optim.clipping import clip_grad_norm
 from ..optim.optimizer import Optimizer
 from ..optim.schedules import Schedule
-from .arguments import (
-    all_parameters,
-    check_checkpoint,
-    check_function,
-    check_functions,
-    chosen_optimizer,
-    chosen_schedule,
-    chosen_stopping,
-    type_name,
-    with_validation,
-)
+from . import arguments
 from .batches import Samples, check_samples
 from .checkpoint import Checkpoint
 from .divergence import check_finite
@@ -140,26 +130,26 @@ def fit(
     21.0
     """
     seed = whole(0)("fit: seed", seed)
-    samples, held_out = with_validation(check_samples("fit", X, y), validation, seed if shuffle else None)
-    check_checkpoint(checkpoint, resume)
-    chosen = chosen_optimizer(optimizer, model, lr)
+    samples, held_out = arguments.with_validation(check_samples("fit", X, y), validation, seed if shuffle else None)
+    arguments.check_checkpoint(checkpoint, resume)
+    chosen = arguments.chosen_optimizer(optimizer, model, lr)
     if chosen.needs_closure and clip_norm is not None:
-        raise ValueError(f"fit: clip_norm: expected None with {type_name(chosen)}, which needs the whole gradient")
+        raise ValueError(f"fit: clip_norm: expected None with {type(chosen).__name__}, which needs the whole gradient")
     training = Training(
         model=model,
-        parameters=all_parameters(model, chosen),
+        parameters=arguments.all_parameters(model, chosen),
         samples=samples,
         held_out=held_out,
-        loss=check_function("loss", loss),
-        metric=None if metric is None else check_function("metric", metric),
+        loss=arguments.check_function("loss", loss),
+        metric=None if metric is None else arguments.check_function("metric", metric),
         optimizer=chosen,
-        schedule=chosen_schedule(schedule, chosen),
-        stopping=chosen_stopping(early_stopping),
+        schedule=arguments.chosen_schedule(schedule, chosen),
+        stopping=arguments.chosen_stopping(early_stopping),
         epochs=whole(0)("fit: epochs", epochs),
         batch_size=optional(whole(1))("fit: batch_size", batch_size) or len(samples),
         shuffle=flag("fit: shuffle", shuffle),
         clip_norm=optional(real(POSITIVE))("fit: clip_norm", clip_norm),
-        callbacks=check_functions("callbacks", callbacks),
+        callbacks=arguments.check_functions("callbacks", callbacks),
         seed=seed,
         checkpoint_every=whole(1)("fit: checkpoint_every", checkpoint_every),
         compile=one_of(True, False, "auto")("fit: compile", compile),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..common.numbers import is_real_scalar
@@ -15,9 +16,9 @@ from ..tape.executors import native_tape
 from ..tape.recorder import CompileError
 from .batches import Samples
 from .confirming import confirm
+from .dependencies import Dependencies
 from .evaluation import Loss, mode, predict
 from .history import Engine
-from .listed import Listed
 from .recorded import Measured, RecordedLoss
 from .untrained import Untrained
 from .usage import UnlistedError
@@ -40,6 +41,7 @@ _TOO_LITTLE_WORK = "too little work to gain from a recording"
 _SLOW_SECONDS = 10.0
 
 
+@dataclass(eq=False)
 class Objective:
     """The mean loss of batches, and that of samples to validate on.
 
@@ -61,23 +63,19 @@ class Objective:
         untrained: collects the leaves that the losses of the first two batches reach; None afterwards.
     """
 
-    def __init__(
-        self,
-        model: Any,
-        loss: Loss,
-        samples: Samples,
-        batch_size: int,
-        clear: Callable[[], object],
-        with_predictions: bool,
-        compile: bool | Literal["auto"],
-        parameters: Sequence[Value] = (),
-    ) -> None:
-        self.parameters = parameters
-        self.model, self.loss, self.samples = model, loss, samples
-        self.batch_size = min(batch_size, len(samples))
-        self.clear, self.with_predictions, self.compile = clear, with_predictions, compile
-        self.engine: Engine | None = None if compile else "eager"
-        self.reason: str | None = None if compile else "compile=False"
+    model: Any
+    loss: Loss
+    samples: Samples
+    batch_size: int
+    clear: Callable[[], object]
+    with_predictions: bool
+    compile: bool | Literal["auto"]
+    parameters: Sequence[Value] = ()
+
+    def __post_init__(self) -> None:
+        self.batch_size = min(self.batch_size, len(self.samples))
+        self.engine: Engine | None = None if self.compile else "eager"
+        self.reason: str | None = None if self.compile else "compile=False"
         self.untrained: Untrained | None = None
         self._training: RecordedLoss | None = None
         self._validation: RecordedLoss | None = None
@@ -226,13 +224,13 @@ class Objective:
         return found
 
     def _record(self, samples: Samples, most_paths: int, check: Callable[[int], object]) -> RecordedLoss:
-        listed: Listed | None = None
+        dependencies: Dependencies | None = None
         try:
-            listed = Listed({"model": self.model, "loss": self.loss})
+            dependencies = Dependencies({"model": self.model, "loss": self.loss})
         except UnlistedError:
             if self.compile is not True:
                 raise
-        return RecordedLoss(self.model, self.loss, samples, self.with_predictions, most_paths, check, listed)
+        return RecordedLoss(self.model, self.loss, samples, self.with_predictions, most_paths, check, dependencies)
 
     def _check_worthwhile(self, operands: int) -> None:
         """Raise unless a batch is so large that a replay is faster, or the user demands a recording."""

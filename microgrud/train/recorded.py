@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,8 +20,8 @@ from ..tape.evaluation import Evaluation
 from ..tape.recorder import CompileError
 from ..tape.verified import VerifiedRecordings
 from .batches import Samples
+from .dependencies import Dependencies
 from .evaluation import Loss
-from .listed import Listed
 from .randomness import GlobalState
 
 
@@ -51,6 +52,7 @@ class Measured(NamedTuple):
         return [leaf for leaves, numbers in self.gradient for leaf, number in zip(leaves, numbers.tolist()) if number]
 
 
+@dataclass(eq=False)
 class RecordedLoss:
     """The mean loss over samples, from recordings.
 
@@ -61,7 +63,7 @@ class RecordedLoss:
         with_predictions: whether predictions are needed.
         most_paths: the maximum number of branch paths in a batch with a gradient.
         check: called before anything is recorded, with the number of operands of the operations on a sample.
-        listed: detects changes in what model and loss depend on; None if the user vouches for them.
+        dependencies: detects changes in what model and loss depend on; None if the user vouches for them.
 
     Attributes:
         scale: the largest absolute loss so far: differences far below it are rounding.
@@ -71,24 +73,21 @@ class RecordedLoss:
         CompileError: if the loss cannot be recorded. Errors of model and loss are raised unchanged.
     """
 
-    def __init__(
-        self,
-        model: Any,
-        loss: Loss,
-        samples: Samples,
-        with_predictions: bool,
-        most_paths: int,
-        check: Callable[[int], object],
-        listed: Listed | None,
-    ) -> None:
-        self.model, self.loss, self.samples = model, loss, samples
-        self.with_predictions, self.most_paths, self.listed = with_predictions, most_paths, listed
+    model: Any
+    loss: Loss
+    samples: Samples
+    with_predictions: bool
+    most_paths: int
+    check: Callable[[int], object]
+    dependencies: Dependencies | None
+
+    def __post_init__(self) -> None:
         self.random = GlobalState()
         self.scale = 0.0
         with self.random:
-            first, _ = self.by_model(samples.rows[0], samples.targets[0])
-            check(sum(len(node._operands) for node in topological_order(first)))
-            self.recordings = self._record_by_type_of_targets(samples, first._data)
+            first, _ = self.by_model(self.samples.rows[0], self.samples.targets[0])
+            self.check(sum(len(node._operands) for node in topological_order(first)))
+            self.recordings = self._record_by_type_of_targets(first._data)
 
     def __call__(self, indices: Sequence[int], gradient: bool) -> Measured:
         """Evaluate the mean loss over samples.
@@ -105,36 +104,40 @@ class RecordedLoss:
         return Measured(math.fsum(losses) / len(losses), self._predictions(result), result.leaves)
 
     def change(self) -> str | None:
-        """Return the name of something that has changed and that the recordings depend on; see `Listed.change`."""
-        return None if self.listed is None else self.listed.change()
+        """Return the name of something that the recordings depend on and that has changed, None if nothing has."""
+        return None if self.dependencies is None else self.dependencies.change()
 
     # --- recording ---
 
     def _sample(self, row: Any, target: Any) -> Any:
         """Return the loss of a sample, and the prediction if it is needed."""
-        recording = tracing.current() is not None
-        if recording:
-            self.random.save()
-        target = _with_tuples(self.samples.targets[0], target)  # recorded targets are lists
+        loss, prediction = self._evaluate(row, _with_tuples(self.samples.targets[0], target))  # targets come as lists
+        if not self.with_predictions:
+            return (loss,)
+        if tracing.current() is not None:
+            _check_prediction(prediction)
+        return loss, prediction
+
+    def _evaluate(self, row: Any, target: Any) -> tuple[Value, Any]:
+        """Return the loss of a sample and the prediction; raise if the call changes what they depend on."""
+        self.random.save()
         try:
             prediction = self.model(row)
             loss = self.loss(prediction, target)
         finally:
-            if recording and self.listed is not None:
-                self.listed.check_unchanged()
-        if recording:
-            if not isinstance(loss, Value):
-                raise CompileError(f"expected a Value as loss, got {loss!r}")
-            if self.with_predictions:
-                _check_prediction(prediction)
-        return (loss, prediction) if self.with_predictions else (loss,)
+            if self.dependencies is not None:
+                self.dependencies.check_unchanged()
+        if not isinstance(loss, Value):
+            raise CompileError(f"expected a Value as loss, got {loss!r}")
+        return loss, prediction
 
-    def _record_by_type_of_targets(self, samples: Samples, expected: float) -> VerifiedRecordings:
+    def _record_by_type_of_targets(self, expected: float) -> VerifiedRecordings:
         """Return a recording of the first sample, for all samples; whole targets become floats or integers.
 
         With floats, one recording serves all targets. Class indices for a look-up have to be integers; if
         the loss computes with integers, each needs a recording of its own, which works for a few.
         """
+        samples = self.samples
         targets, example = _as_array(samples.targets), samples.targets[0]
         if any(_nested_types(target) != _nested_types(example) for target in samples.targets):
             raise CompileError("some targets are lists and others tuples")
@@ -146,7 +149,7 @@ class RecordedLoss:
             given = {"row": samples.rows, "target": targets.astype(kind).tolist()}
             recordings = VerifiedRecordings(self._sample, given, self.most_paths, self._verify)
             try:
-                self._record_first(recordings, samples, expected)
+                self._record_first(recordings, expected)
             except Exception as error:
                 refusal = error
                 continue
@@ -158,10 +161,11 @@ class RecordedLoss:
             return recordings
         raise refusal or CompileError("it cannot be recorded")
 
-    def _record_first(self, recordings: VerifiedRecordings, samples: Samples, expected: float) -> None:
+    def _record_first(self, recordings: VerifiedRecordings, expected: float) -> None:
         given = recordings.first_sample()
-        as_given = repr(given) == repr([samples.rows[0], samples.targets[0]])
-        if not as_given and self.by_model(given[0], _with_tuples(samples.targets[0], given[1]))[0]._data != expected:
+        row, target = self.samples.rows[0], self.samples.targets[0]
+        as_given = repr(given) == repr([row, target])
+        if not as_given and self.by_model(given[0], _with_tuples(target, given[1]))[0]._data != expected:
             raise CompileError("it gives another loss for lists instead of tuples, or for floats instead of integers")
         self._check_close(recordings.record_first(), expected)
 
@@ -182,18 +186,10 @@ class RecordedLoss:
 
     def by_model(self, row: Any, target: Any) -> tuple[Value, Any]:
         """Return the loss of a sample and the prediction, computed by the model with plain numbers."""
-        self.random.save()
         given = copy.deepcopy((row, target))
-        try:
-            prediction = self.model(given[0])
-            loss = self.loss(prediction, given[1])
-        finally:
-            if self.listed is not None:
-                self.listed.check_unchanged()
+        loss, prediction = self._evaluate(*given)
         if given != (row, target):
             raise CompileError("a call changes the row or the target that it is given")
-        if not isinstance(loss, Value):
-            raise CompileError(f"expected a Value as loss, got {loss!r}")
         self.scale = max(self.scale, abs(loss._data))
         return loss, prediction
 

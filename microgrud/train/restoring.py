@@ -20,7 +20,6 @@ import numpy as np
 from ..common.checks import brief
 from ..engine import Value
 from .attributes import PARTS, Attributes, item_path
-from .journal import dumps
 
 #: Stands for a missing attribute or item.
 _MISSING = object()
@@ -135,7 +134,7 @@ class _Restoring:
 
 def _equal(one: Any, other: Any) -> bool:
     """Return whether two entries are equal to the bit."""
-    return _MISSING not in (one, other) and dumps(one) == dumps(other)
+    return _MISSING not in (one, other) and json.dumps(one) == json.dumps(other)
 
 
 def _items(node: Mapping[str, Any]) -> dict[Any, Any]:

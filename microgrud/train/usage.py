@@ -82,7 +82,7 @@ def usage_of(code: types.CodeType) -> Usage:
         steps = [step for step in dis.get_instructions(one) if step.opname not in _FILLERS]
         targets = _jump_targets(one)
         for i, step in enumerate(steps):
-            line = _line(step) or line
+            line = getattr(step, "line_number", step.starts_line) or line  # in Python 3.13 `starts_line` is a bool
             reason = _reason(steps, i, i in targets, one)
             if reason is not None:
                 raise UnlistedError(f"line {line} {reason}")
@@ -132,9 +132,3 @@ def _jump_targets(code: types.CodeType) -> set[int]:
             targets.add(place)
         place += step.opname not in _FILLERS
     return targets
-
-
-def _line(step: dis.Instruction) -> int | None:
-    # In Python 3.13 `starts_line` is a bool.
-    number: int | None = getattr(step, "line_number", step.starts_line)
-    return number

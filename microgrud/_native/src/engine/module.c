@@ -194,7 +194,7 @@ static PyMethodDef module_methods[] = {
      "Return a node that is referenced from outside of a graph, or None; see microgrud.autodiff.outside."},
     {"all_identical", (PyCFunction)(void (*)(void))all_identical, METH_FASTCALL,
      "all_identical($module, containers, contents, /)\n--\n\n"
-     "Tell whether lists, tuples and dicts hold the very things that they held; see microgrud.train.listed."},
+     "Tell whether lists, tuples and dicts hold the very things that they held; see microgrud.train.dependencies."},
     {"flatten", flatten, METH_VARARGS,
      "flatten($module, ends, known, /)\n--\n\n"
      "Return all that ends, a tuple of Values and floats, depend on, as the fields of microgrud.tape.graph.Graph."},

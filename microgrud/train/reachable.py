@@ -63,7 +63,7 @@ _COMPARISONS = ("__eq__", "__lt__", "__le__", "__gt__", "__ge__")
 _ABSENT = object()
 
 
-class Reached:
+class Reachable:
     """Everything that functions and objects can reach, in its present state.
 
     Attributes:
@@ -87,7 +87,6 @@ class Reached:
         self.classes: list[type] = []
         self.variables: tuple[list[dict[str, Any]], list[str]] = ([], [])
         self._usages = usages
-        self._roots = {id(x) for x in roots.values()}
         self._kept: dict[int, Any] = {}  # keeps each object alive, so that no other gets its id
         self._attributes: dict[str, str] = {}  # the names of attributes, each with the function that uses it
         self._packaged: set[type] = set()  # classes of this package
@@ -210,7 +209,7 @@ class Reached:
                 raise UnlistedError(f"{name} has a class of the metaclass {type(kind).__qualname__}")
             own = vars(kind)
             self._visit_class(kind)
-            if _is_of_package(kind):
+            if kind.__module__.startswith("microgrud."):
                 self._visit_class_of_package(kind)
                 continue
             if of_library(kind) or {"__getattr__", "__getattribute__"} & own.keys():
@@ -372,7 +371,3 @@ def _attributes_of(x: Any) -> dict[str, Any]:
 
 def _classes(x: Any) -> list[type]:
     return [kind for kind in type(x).__mro__ if kind is not object and kind.__module__ not in ("abc", "typing")]
-
-
-def _is_of_package(kind: type) -> bool:
-    return kind.__module__.startswith("microgrud.")

@@ -16,11 +16,11 @@ import numpy as np
 
 from ..engine import native
 from ..tape.recorder import CompileError
-from .reached import Reached, content_of
+from .reachable import Reachable, content_of
 from .usage import Usage
 
 
-class Listed:
+class Dependencies:
     """A snapshot of everything that a model and a loss depend on; both must be on the list.
 
     Args:
@@ -38,11 +38,11 @@ class Listed:
     ...     def __call__(self, row):
     ...         return self.w * row[0] * self.scale
     >>> model = Scaled()
-    >>> listed = Listed({"model": model})
+    >>> dependencies = Dependencies({"model": model})
     >>> model.w.data, model.unused = 3.0, 1
-    >>> listed.change()
+    >>> dependencies.change()
     >>> model.scale = 4.0
-    >>> listed.change()
+    >>> dependencies.change()
     'model.scale'
     """
 
@@ -59,9 +59,9 @@ class Listed:
         """
         if self._is_untouched():
             return None
-        before = self._reached  # keeps alive the objects whose ids are in its signature
+        before = self._reachable  # keeps alive the objects whose ids are in its signature
         self._take_snapshot()
-        pairs = zip_longest(before.signature.items(), self._reached.signature.items(), fillvalue=("", None))
+        pairs = zip_longest(before.signature.items(), self._reachable.signature.items(), fillvalue=("", None))
         return next((old[0] or new[0] for old, new in pairs if old != new), None)
 
     def check_unchanged(self) -> None:
@@ -70,15 +70,15 @@ class Listed:
             raise CompileError(f"a call changes {self._restore()}, which a replay would not")
 
     def _take_snapshot(self) -> None:
-        reached = self._reached = Reached(self._roots, self._usages)
-        self._containers = [x for x in reached.dicts if type(x) is dict] + [x for _, x in reached.containers]
+        reachable = self._reachable = Reachable(self._roots, self._usages)
+        self._containers = [x for x in reachable.dicts if type(x) is dict] + [x for _, x in reachable.containers]
         self._contents = [_contents_of(x) for x in self._containers]
-        self._classes: list[Any] = [x for x in reached.dicts if type(x) is not dict]  # their dicts are proxies
+        self._classes: list[Any] = [x for x in reachable.dicts if type(x) is not dict]  # their dicts are proxies
         self._members = [_contents_of(own.copy()) for own in self._classes]
-        self._objects = [x for _, x in reached.objects]
+        self._objects = [x for _, x in reachable.objects]
         self._with_dicts = [x for x in self._objects if hasattr(x, "__dict__")]
         self._seen = self._other_references()
-        self._arrays = [content_of(x) for _, x in reached.arrays]
+        self._arrays = [content_of(x) for _, x in reachable.arrays]
 
     def _is_untouched(self) -> bool:
         """Return whether each object is the same as before; takes 8 us for a network of 337 parameters."""
@@ -88,16 +88,16 @@ class Listed:
             and _all_identical([own.copy() for own in self._classes], self._members)
             and len(now) == len(self._seen)
             and all(map(is_, now, self._seen))
-            and all(content_of(x) == before for (_, x), before in zip(self._reached.arrays, self._arrays))
+            and all(content_of(x) == before for (_, x), before in zip(self._reachable.arrays, self._arrays))
         )
 
     def _other_references(self) -> list[Any]:
         """Return each object that was reached outside of containers."""
         now: list[Any] = list(map(type, self._objects))
         now += map(vars, self._with_dicts)
-        now += [kind.__mro__ for kind in self._reached.classes]
-        now += map(dict.get, *self._reached.variables)
-        for f in self._reached.functions:
+        now += [kind.__mro__ for kind in self._reachable.classes]
+        now += map(dict.get, *self._reachable.variables)
+        for f in self._reachable.functions:
             now += [f.__code__, f.__defaults__, *(f.__kwdefaults__ or {}), *(f.__kwdefaults__ or {}).values()]
             now += [cell.cell_contents for cell in f.__closure__ or ()]
         return now
@@ -105,8 +105,8 @@ class Listed:
     def _restore(self) -> str:
         """Restore the contents of containers; return the name of one that was changed."""
         changed = "something"
-        first = len(self._containers) - len(self._reached.containers)
-        for (name, x), before in zip(self._reached.containers, self._contents[first:]):
+        first = len(self._containers) - len(self._reachable.containers)
+        for (name, x), before in zip(self._reachable.containers, self._contents[first:]):
             if not _all_identical([x], [before]):
                 changed = name
                 x.clear()
@@ -114,7 +114,7 @@ class Listed:
                     x.update(zip(before[::2], before[1::2]))
                 else:
                     x.extend(before)
-        for (name, x), content in zip(self._reached.arrays, self._arrays):
+        for (name, x), content in zip(self._reachable.arrays, self._arrays):
             if content_of(x) != content:
                 changed = name
                 np.copyto(x, np.frombuffer(content[2], x.dtype).reshape(x.shape))
