@@ -132,12 +132,11 @@ def test_equal_numbers_and_many_rows_can_be_drawn() -> None:
 
 
 @pytest.mark.parametrize("name", ["loss", "confusion", "scatter"])
-def test_pictures_are_svg_and_png_and_the_same_bytes_every_time(name: str) -> None:
+def test_pictures_are_svg_and_the_same_bytes_every_time(name: str) -> None:
     first, second = drawn()[name], drawn()[name]
     svg = charts.render(first)
     assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
     assert svg == charts.render(second)
-    assert charts.render(first, "png").startswith(b"\x89PNG")
 
 
 def test_the_picture_in_the_docs_is_the_same_bytes_every_time(tmp_path: Path) -> None:

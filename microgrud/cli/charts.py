@@ -70,17 +70,16 @@ def figure(width: float = 6.4, height: float = 4.0, theme: Theme = LIGHT) -> Axe
     return Figure(figsize=(width, height), layout="constrained", facecolor=theme.page).add_subplot()
 
 
-def render(axes: Axes, format: str = "svg") -> bytes:
-    """Return the picture that contains `axes` as the bytes of an SVG or PNG file, the same bytes every time."""
+def render(axes: Axes) -> bytes:
+    """Return the picture that contains `axes` as the bytes of an SVG file, the same bytes every time."""
     import matplotlib
 
     buffer = io.BytesIO()
     figure: Figure = axes.figure  # type: ignore[assignment]
-    metadata: dict[str, Any] = {"Date": None} if format == "svg" else {}
     # Text stays text in an SVG, so that the reader's fonts supply missing glyphs, such as Chinese ones.
     with matplotlib.rc_context({"svg.hashsalt": "microgrud", "svg.fonttype": "none"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
-        figure.savefig(buffer, format=format, dpi=160, metadata=metadata, bbox_inches="tight", pad_inches=0.06)
+        figure.savefig(buffer, format="svg", dpi=160, metadata={"Date": None}, bbox_inches="tight", pad_inches=0.06)
     return buffer.getvalue()
 
 

@@ -120,16 +120,11 @@ class Settings:
         ):
             if name not in known:
                 raise SettingsError(f"{option}: there is no {name!r}{closest(str(name), filter(None, known))}")
-        sizes = ",".join(map(str, self.hidden))
+        sizes, lr, decay = ",".join(map(str, self.hidden)), self.lr, self.weight_decay
         for option, ok, wanted, value in (
             ("--hidden", all(size >= 1 for size in self.hidden), "sizes of at least 1, such as 16,8, or none", sizes),
-            ("--lr", self.lr is None or 0 < self.lr < math.inf, "a number above 0", self.lr),
-            (
-                "--weight-decay",
-                self.weight_decay is None or 0 <= self.weight_decay < math.inf,
-                "a number of at least 0",
-                self.weight_decay,
-            ),
+            ("--lr", lr is None or 0 < lr < math.inf, "a number above 0", lr),
+            ("--weight-decay", decay is None or 0 <= decay < math.inf, "a number of at least 0", decay),
             ("--epochs", self.epochs is None or self.epochs >= 1, "at least 1", self.epochs),
             ("--batch-size", self.batch_size is None or self.batch_size >= 1, "at least 1", self.batch_size),
             ("--test-size", 0 < self.test_size < 1, "a share between 0 and 1, such as 0.2", self.test_size),

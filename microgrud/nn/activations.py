@@ -48,39 +48,35 @@ def linear(x: Number) -> Number:
     return x
 
 
-def _table() -> dict[str, Activation]:
-    """Return every function of one real number whose domain is all reals and whose slope is not 0 everywhere."""
-    by_label = {
-        "Linear": linear,
-        "ReLU": functions.relu,
-        "LeakyReLU": functions.leaky_relu,
-        "ELU": functions.elu,
-        "GELU": functions.gelu,
-        "SiLU": functions.silu,
-        "Sigmoid": functions.sigmoid,
-        "LogSigmoid": functions.logsigmoid,
-        "Softplus": functions.softplus,
-        "Tanh": functions.tanh,
-        "Sin": functions.sin,
-        "Cos": functions.cos,
-        "Tan": functions.tan,
-        "Atan": functions.atan,
-        "Sinh": functions.sinh,
-        "Cosh": functions.cosh,
-        "Asinh": functions.asinh,
-        "Erf": functions.erf,
-        "Erfc": functions.erfc,
-        "Exp": functions.exp,
-        "Expm1": functions.expm1,
-        "Square": functions.square,
-        "Cbrt": functions.cbrt,
-        "Abs": functions.abs,
-    }
-    return {f.__name__: Activation(f.__name__, label, f) for label, f in by_label.items()}
-
-
+#: The functions of one real number whose domain is all reals and whose slope is not 0 everywhere, by their labels.
+_BY_LABEL = {
+    "Linear": linear,
+    "ReLU": functions.relu,
+    "LeakyReLU": functions.leaky_relu,
+    "ELU": functions.elu,
+    "GELU": functions.gelu,
+    "SiLU": functions.silu,
+    "Sigmoid": functions.sigmoid,
+    "LogSigmoid": functions.logsigmoid,
+    "Softplus": functions.softplus,
+    "Tanh": functions.tanh,
+    "Sin": functions.sin,
+    "Cos": functions.cos,
+    "Tan": functions.tan,
+    "Atan": functions.atan,
+    "Sinh": functions.sinh,
+    "Cosh": functions.cosh,
+    "Asinh": functions.asinh,
+    "Erf": functions.erf,
+    "Erfc": functions.erfc,
+    "Exp": functions.exp,
+    "Expm1": functions.expm1,
+    "Square": functions.square,
+    "Cbrt": functions.cbrt,
+    "Abs": functions.abs,
+}
 #: The activations that microgrud knows by name.
-ACTIVATIONS = _table()
+ACTIVATIONS = {f.__name__: Activation(f.__name__, label, f) for label, f in _BY_LABEL.items()}
 
 
 def get_activation(activation: str | Callable[[Number], Number]) -> Activation:

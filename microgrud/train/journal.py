@@ -140,10 +140,21 @@ def read_journal(
         if document is None:
             break
         documents.append(document)
+    if not content:
+        raise ModelFileError(f"{path}: the file is empty")
+    header = documents[0] if documents else _any_json(lines[0]) or _any_json(content)
+    found = header.get("format") if isinstance(header, dict) else None
+    if found != format:
+        but = f", but a {found!r}" if isinstance(found, str) else ", or damaged or truncated"
+        raise ModelFileError(f"{path}: not a {format} file{but}; to start over, delete it or leave resume out")
+    written = header.get("format_version")
+    if written != version:
+        raise ModelFileError(
+            f"{path}: expected version {version} of the {format} format, got version {written!r}; read it with the "
+            "microgrud that wrote it, or start over"
+        )
     if not documents:
-        _check_header(path, _any_json(lines[0] if lines else b"") or _any_json(content), format, version, content)
         raise ModelFileError(f"{path}: damaged: line 1 does not agree with its checksum")
-    _check_header(path, documents[0], format, version, content)
     if len(documents) == 1:
         raise ModelFileError(f"{path}: damaged: line 2, the first record, is missing or torn")
     torn = not content.endswith(b"\n")
@@ -176,21 +187,6 @@ def _any_json(text: bytes) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-def _check_header(path: Any, header: Any, format: str, version: int, content: bytes) -> None:
-    if not content:
-        raise ModelFileError(f"{path}: the file is empty")
-    found = header.get("format") if isinstance(header, dict) else None
-    if found != format:
-        but = f", but a {found!r}" if isinstance(found, str) else ", or damaged or truncated"
-        raise ModelFileError(f"{path}: not a {format} file{but}; to start over, delete it or leave resume out")
-    written = header.get("format_version")
-    if written != version:
-        raise ModelFileError(
-            f"{path}: expected version {version} of the {format} format, got version {written!r}; read it with the "
-            "microgrud that wrote it, or start over"
-        )
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:

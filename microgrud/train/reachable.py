@@ -11,6 +11,7 @@ import abc
 import builtins
 import dataclasses
 import functools
+import inspect
 import math
 import types
 from collections.abc import Mapping
@@ -172,12 +173,9 @@ class Reachable:
             except ValueError:  # not assigned yet
                 x = _ABSENT
             self._follow(name, path, x)
-        defaults = f.__defaults__ or ()
-        arguments = f.__code__.co_varnames[: f.__code__.co_argcount]
-        for key, default in zip(arguments[len(arguments) - len(defaults) :], defaults):
-            self._visit(f"{name}: {key}", default)
-        for key, default in (f.__kwdefaults__ or {}).items():
-            self._visit(f"{name}: {key}", default)
+        for key, parameter in inspect.signature(f, follow_wrapped=False).parameters.items():
+            if parameter.default is not parameter.empty:
+                self._visit(f"{name}: {key}", parameter.default)
 
     def _follow(self, name: str, path: tuple[str, ...], x: Any) -> None:
         """Visit a variable, or the attribute of a module that follows its name."""
