@@ -43,8 +43,7 @@ def follow(copy: Path) -> None:
     entry, function, method, line, formulas = recipe()
     value, second, places = (f"    {formula}\n" for formula in formulas.splitlines())
     insert(package / "engine" / "ops.py", f"\n{entry}")
-    insert(package / "functions" / "elementwise.py", f"{function}\n\n", before="native.accelerate(")
-    insert(package / "functions" / "__init__.py", "    haversine as haversine,\n", after="    gelu as gelu,")
+    insert(package / "functions.py", f"{function}\n\n", before="native.accelerate(")
     insert(package / "__init__.py", "    haversine,\n", after="    gelu,")
     insert(package / "__init__.py", '    "haversine",\n', after='    "gradient",')
     insert(
@@ -83,7 +82,7 @@ def run(copy: Path, *command: str, backend: str) -> None:
 
 def run_tests(copy: Path, backend: str) -> None:
     """Run the tests of the operation in the copy, those of all operations among them."""
-    paths = [f"tests/test_{name}.py" for name in TESTS] + ["microgrud/functions"]
+    paths = [f"tests/test_{name}.py" for name in TESTS] + ["microgrud/functions.py"]
     options = ["-q", "-k", "haversine or public or table", "-p", "no:cacheprovider", "--doctest-modules"]
     run(copy, "-m", "pytest", *options, *paths, backend=backend)
 

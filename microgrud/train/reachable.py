@@ -22,7 +22,6 @@ import numpy as np
 from .. import functions, losses
 from ..autodiff import gradients, transforms
 from ..engine import Value, integers
-from ..functions import elementwise, sequences
 from ..nn import activations
 from ..nn.contents import of_library
 from ..nn.module import Module
@@ -36,7 +35,7 @@ _FUNCTIONS = (types.FunctionType, type(functions.tanh))
 #: Functions of this package that return the same for the same numbers, and change nothing.
 _PURE = frozenset(
     f
-    for module in (elementwise, sequences, losses, transforms, gradients, activations, integers)
+    for module in (functions, losses, transforms, gradients, activations, integers)
     for f in vars(module).values()
     if isinstance(f, _FUNCTIONS) and f.__module__ == module.__name__
 )
