@@ -30,10 +30,11 @@ def cells() -> list[tuple[Way, Program]]:
     return [(way, program) for program in ROWS for way in WAYS.values() if applies(way, program)]
 
 
-def sampled_cells() -> list[tuple[Way, Program]]:
-    """Return half of the cells, and on the other engine the other half; with AGREEMENT=all in the environment, all."""
-    every = cells()
-    if os.environ.get("AGREEMENT") == "all":
-        return every
-    random.Random(0).shuffle(every)
-    return every[microgrud.backend == "c" :: 2]
+def ways_of(program: Program) -> list[Way]:
+    """Return half of the ways of a program in random order, and on the other engine the other half.
+
+    With AGREEMENT=all in the environment, return all of them.
+    """
+    ways = [way for way in WAYS.values() if applies(way, program)]
+    random.Random(program.name).shuffle(ways)
+    return ways if os.environ.get("AGREEMENT") == "all" else ways[microgrud.backend == "c" :: 2]

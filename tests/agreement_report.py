@@ -11,6 +11,7 @@ import argparse
 import collections
 import sys
 import time
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -32,8 +33,8 @@ def said_of(name: str, program: Program) -> str:
     """Return an error of a cell in words; exceptions that are not documented count."""
     try:
         return outcome(name, WAYS[name].run, Case(program))
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return traceback.format_exc()
 
 
 def said_of_fit(name: str, setting: Any) -> str:

@@ -149,25 +149,15 @@ MUTATIONS: dict[str, Mutation] = {
 }
 
 
-def mutants() -> Iterator[Any]:
-    for name, operation in ops.TABLE.items():
-        for what, mutate in MUTATIONS.items():
-            mutant = mutate(operation)
-            if mutant is not None and changes(mutant, name):
-                yield pytest.param(mutant, name, id=f"{name}, {what}")
+WITHOUT_SLOPES = {"sign", "floor", "ceil", "trunc", "round", "round_digits", "floor_divide"}
 
 
-MUTANTS = list(mutants())
-
-
-@pytest.mark.parametrize(("mutant", "name"), MUTANTS)
-def test_a_wrong_rule_is_caught(mutant: Operation, name: str) -> None:
-    assert is_caught(mutant, name)
-
-
-def test_every_operation_that_has_slopes_was_mutated() -> None:
-    mutated = {param.values[1] for param in MUTANTS}
-    assert set(ops.TABLE) - mutated == {"sign", "floor", "ceil", "trunc", "round", "round_digits", "floor_divide"}
+@pytest.mark.parametrize("name", ops.TABLE)
+def test_a_wrong_rule_is_caught(name: str) -> None:
+    mutants = {what: mutate(ops.TABLE[name]) for what, mutate in MUTATIONS.items()}
+    wrong = {what: mutant for what, mutant in mutants.items() if mutant is not None and changes(mutant, name)}
+    assert bool(wrong) is (name not in WITHOUT_SLOPES)
+    assert [what for what, mutant in wrong.items() if not is_caught(mutant, name)] == []
 
 
 # --- rules without one of their terms ---
@@ -207,8 +197,9 @@ def test_a_dropped_term_is_caught() -> None:
         exec(compile(tree, "ops_without_a_term", "exec"), module.__dict__)
         for name, mutant in module.TABLE.items():
             if changes(mutant, name):
-                caught += is_caught(mutant, name)
-                missed += [] if is_caught(mutant, name) else [f"{name}, {where}"]
+                found = is_caught(mutant, name)
+                caught += found
+                missed += [] if found else [f"{name}, {where}"]
     print(f"{caught} operations without a term were caught")
     assert caught > 40
     assert not missed
