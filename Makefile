@@ -15,12 +15,13 @@ export PYTHONWARNINGS = ignore:Editable installation
 # The sources of the engine in C. Without a C compiler, only the engine in Python runs.
 NATIVE := setup.py $(wildcard microgrud/_native/src/*/*.[ch])
 
-.PHONY: train test bench lint types format lines clean help
+.PHONY: train test test-all bench lint types format lines clean help
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make train   train on iris and write a report (ARGS=\"table.csv --target column\" for a table of yours)"
-	@echo "make test    run the tests with coverage, on both engines"
+	@echo "make test    run all tests but the slow ones, on both engines"
+	@echo "make test-all  run all tests on both engines, with coverage"
 	@echo "make bench   compare engines and recorded functions with each other and with other installed libraries"
 	@echo "make lint    check style        make types   check types"
 	@echo "make format  format the code"
@@ -30,15 +31,24 @@ help:
 train: $(VENV)/.train
 	@$(BIN)/python -m microgrud train $(ARGS) $(if $(OUT),--out "$(OUT)")
 
-# All tests on both engines: the one in Python, then the one in C if it was built.
+PYTEST   := $(BIN)/python -m pytest -n auto --dist worksteal
+HAS_C    := $(BIN)/python -c 'import microgrud._native.engine' 2>/dev/null
+LACKS_C  := The engine in C was not built (it takes a C compiler and the headers of Python), and not tested.
+SAY_TIME  = status=$$?; echo "make $@: $$(($$(date +%s) - start)) seconds"; exit $$status
+
+# The engine in C runs every kind of test, the one in Python the tests that can tell engines apart.
 test: $(VENV)/.test
-	MICROGRUD_BACKEND=python $(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term
-	@if $(BIN)/python -c 'import microgrud._native.engine' 2>/dev/null; then \
-	  echo "== and on the engine in C"; \
-	  MICROGRUD_BACKEND=c $(BIN)/python -m pytest -n auto --dist worksteal; \
+	@start=$$(date +%s); if $(HAS_C); then \
+	  MICROGRUD_BACKEND=c $(PYTEST) -m "not slow" && \
+	  MICROGRUD_BACKEND=python $(PYTEST) -m "not slow and not any_engine"; \
 	else \
-	  echo "The engine in C was not built (it takes a C compiler and Python's headers), and not tested."; \
-	fi
+	  echo "$(LACKS_C)"; MICROGRUD_BACKEND=python $(PYTEST) -m "not slow"; \
+	fi; $(SAY_TIME)
+
+test-all: $(VENV)/.test
+	@start=$$(date +%s); \
+	MICROGRUD_BACKEND=python $(PYTEST) --cov --cov-report=term && \
+	if $(HAS_C); then MICROGRUD_BACKEND=c $(PYTEST); else echo "$(LACKS_C)"; fi; $(SAY_TIME)
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import importlib.util
 import os
 from collections.abc import Iterator
@@ -9,6 +10,18 @@ from collections.abc import Iterator
 import pytest
 
 import microgrud
+
+#: Tests of what is built on an engine and of tools, which do not tell one engine from the other.
+ANY_ENGINE = """
+    accusations benchmarks charts check_gradients checker_is_checked checkpoint_files cli draw* explain files history
+    initializers modelfile notebooks package pictures player plot_* report schedules stored strategies tables
+""".split()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark the tests of these files."""
+    if any(fnmatch.fnmatchcase(item.path.stem, f"test_{pattern}") for pattern in ANY_ENGINE):
+        item.add_marker("any_engine")
 
 
 @pytest.fixture(scope="session", autouse=True)
