@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import doctest
 import gc
+import importlib.util
 import os
 import signal
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from hypothesis import settings
 
-from microgrud.testing.properties import PROFILES
+#: Packages without which tests are skipped: those of the extras, and what the tests themselves use.
+OPTIONAL = """
+    graphviz hypothesis ipykernel matplotlib micrograd mpmath nbclient nbformat pandas selenium sklearn tqdm typer
+""".split()
+MISSING = [name for name in OPTIONAL if importlib.util.find_spec(name) is None]
 
-# CI runs the same examples every time; `HYPOTHESIS_PROFILE=nightly` looks for new ones.
-settings.register_profile("chosen", PROFILES[f"microgrud-{os.environ.get('HYPOTHESIS_PROFILE', 'ci')}"])
-settings.load_profile("chosen")
+if not {"hypothesis", "mpmath"} & set(MISSING):
+    from hypothesis import settings
+
+    from microgrud.testing.properties import PROFILES
+
+    # CI runs the same examples every time; `HYPOTHESIS_PROFILE=nightly` looks for new ones.
+    settings.register_profile("chosen", PROFILES[f"microgrud-{os.environ.get('HYPOTHESIS_PROFILE', 'ci')}"])
+    settings.load_profile("chosen")
 
 # A shell starts what it runs in the background with Ctrl-C ignored; some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -30,3 +42,30 @@ def pytest_collection_finish() -> None:
     """Leave what was collected out of garbage collections, of which some tests demand many."""
     gc.collect()
     gc.freeze()
+
+
+def skip_what_needs_a_missing_package(report: Any, error: BaseException | None) -> None:
+    """Turn a failure to import a package that is not installed into a skip."""
+    while error is not None and MISSING:
+        if isinstance(error, doctest.UnexpectedException):
+            error = error.exc_info[1]
+        for name in MISSING if isinstance(error, ImportError) else ():
+            if name in str(error):
+                report.outcome = "skipped"
+                report.longrepr = (report.nodeid, None, f"Skipped: {name} is not installed")
+                return
+        error = error.__cause__ or error.__context__
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report() -> Iterator[None]:
+    report = (yield).get_result()  # type: ignore[misc]
+    if report.failed:
+        skip_what_needs_a_missing_package(report, report.call.excinfo.value)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = (yield).get_result()  # type: ignore[misc]
+    if report.failed and call.excinfo is not None:
+        skip_what_needs_a_missing_package(report, call.excinfo.value)
