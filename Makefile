@@ -12,6 +12,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # pip warns about ./microgrud shadowing the editable install. They are the same folder, so silence it.
 export PYTHONWARNINGS = ignore:Editable installation
 
+# Python compiles the tests once rather than in each process of each run.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The sources of the engine in C. Without a C compiler, only the engine in Python runs.
 NATIVE := setup.py $(wildcard microgrud/_native/src/*/*.[ch])
 

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 #: Packages without which tests are skipped: those of the extras, and what the tests themselves use.
-OPTIONAL = """
-    graphviz hypothesis ipykernel matplotlib micrograd mpmath nbclient nbformat pandas selenium sklearn tqdm typer
-""".split()
+OPTIONAL = ["graphviz", "hypothesis", "ipykernel", "matplotlib", "micrograd", "mpmath", "nbclient", "nbformat"]
+OPTIONAL += ["pandas", "selenium", "sklearn", "tqdm", "typer"]
 MISSING = [name for name in OPTIONAL if importlib.util.find_spec(name) is None]
 
 if not {"hypothesis", "mpmath"} & set(MISSING):
@@ -59,6 +58,7 @@ def skip_what_needs_a_missing_package(report: Any, error: BaseException | None) 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_make_collect_report() -> Iterator[None]:
+    """Skip modules that need a missing package."""
     report = (yield).get_result()  # type: ignore[misc]
     if report.failed:
         skip_what_needs_a_missing_package(report, report.call.excinfo.value)
@@ -66,6 +66,7 @@ def pytest_make_collect_report() -> Iterator[None]:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Skip tests that turn out to need a missing package."""
     report = (yield).get_result()  # type: ignore[misc]
     if report.failed and call.excinfo is not None:
         skip_what_needs_a_missing_package(report, call.excinfo.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable
@@ -18,19 +19,22 @@ import microgrud as mg
 from microgrud import Value, custom_op
 from microgrud.testing import GradientError, check_gradients, claims, given_gradients, reals
 
-CASES = list(itertools.islice(right_gradients(2024), 250))
+
+@functools.cache
+def cases() -> list[RightGradient]:
+    return list(itertools.islice(right_gradients(2024), 250))
 
 
 def test_no_right_gradient_of_a_random_program_is_accused() -> None:
-    accused = [str(case) for case in CASES if (report := report_of(case)) is not None and report.failures]
+    accused = [str(case) for case in cases() if (report := report_of(case)) is not None and report.failures]
     assert accused == []
     expected = {(library, method) for library, methods in METHODS.items() for method in methods}
-    assert {(case.library, case.method) for case in CASES} == expected
+    assert {(case.library, case.method) for case in cases()} == expected
 
 
 @pytest.mark.parametrize("change", [lambda slope: 2.0 * slope, lambda slope: -slope, lambda slope: slope * 1.001])
 def test_most_wrong_gradients_of_random_programs_are_caught(change: Callable[[float], float]) -> None:
-    ordinary = [case for case in CASES if is_ordinary(case) and case.library != "values"]
+    ordinary = [case for case in cases() if is_ordinary(case) and case.library != "values"]
     reports = [report for case in ordinary if (report := report_of(case, change)) is not None]
     assert len(reports) > 30
     assert sum(bool(report.failures) for report in reports) >= 0.9 * len(reports)

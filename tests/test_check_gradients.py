@@ -155,6 +155,7 @@ def test_an_error_of_one_in_a_million_is_found_by_differences(
     assert error.report.method == "differences"
 
 
+@pytest.mark.slow("8 s: two checks of a thousand derivatives each")
 def test_an_error_of_one_in_a_million_in_one_entry_of_a_thousand_is_found() -> None:
     point = np.linspace(-0.5, 0.5, 1000)
 

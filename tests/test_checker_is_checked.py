@@ -189,6 +189,7 @@ def _replace(tree: ast.AST, old: ast.AST, new: ast.AST) -> None:
                 field[:] = [new if item is old else item for item in field]
 
 
+@pytest.mark.slow("5 s: each term of each rule of the table is left out in turn")
 def test_a_dropped_term_is_caught() -> None:
     caught, missed = 0, []
     for where, tree in without_a_term():

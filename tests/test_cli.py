@@ -388,6 +388,7 @@ def test_at_least_one_complete_row_is_needed(trained: str) -> None:
     fails(["predict", trained, table, "--drop-missing"], message)
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_nothing_is_noted_of_rows_where_no_cell_is_missing(trained: str) -> None:
     assert "left out" not in succeed("predict", trained, "table.csv", "--drop-missing").stderr
     succeed("train", "table.csv", "--target", "class", *LEARNED, "--drop-missing", "--out", "other")
@@ -427,6 +428,7 @@ def test_show_tells_the_architecture_the_columns_and_the_training() -> None:
     assert "predicts size: a number, about " in succeed("show", "numbers/model.json").output
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_names_and_categories_of_several_lines_are_shown_in_one() -> None:
     written({"a\nb": [f"x\ny {i % 2}" for i in range(30)], "z\n": [f"c\nd {i % 2}" for i in range(30)]})
     succeed("train", "table.csv", "--target", "z", *LEARNED, "--out", "run")
@@ -614,6 +616,7 @@ def test_the_folder_one_is_in_is_not_replaced() -> None:
         fails(["train", table, "--target", "class", "--out", out], f"--out: {Path(out)} is the current folder")
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_nothing_is_left_behind_when_the_report_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_room(*args: object) -> str:
         raise OSError(28, "No space left on device")
@@ -685,6 +688,7 @@ def test_only_files_are_replaced(trained: str) -> None:
     assert not Path("pipe").is_file()
 
 
+@pytest.mark.usefixtures("without_pictures")
 @pytest.mark.parametrize("activation", ["tanh", "square", "sinh"])
 def test_a_number_too_large_for_the_network_is_one_line(activation: str) -> None:
     table = a_table(size=[0.001 * i for i in range(30)])
@@ -698,6 +702,7 @@ def test_a_number_too_large_for_the_network_is_one_line(activation: str) -> None
         fails(["predict", "run/model.json", rows], where, "correct")
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_narrow_stdout_is_no_place_for_predictions(trained: str) -> None:
     written({"size": range(30), "class": ["é", "o"] * 15})
     succeed("train", "table.csv", "--target", "class", *QUICK, "--out", "accents")

@@ -38,7 +38,14 @@ def texts(cell: Any) -> str:
 
 
 @pytest.mark.skipif(microgrud.backend == "python", reason="takes minutes on the engine in Python")
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(p, marks=pytest.mark.slow("5 to 10 s each; three are not slow") if p.stem[0] in "234" else ())
+        for p in NOTEBOOKS
+    ],
+    ids=lambda path: path.stem,
+)
 def test_a_notebook_runs_and_shows_what_it_showed(path: Path) -> None:
     stored = nbformat.read(path, as_version=4)
     executed = nbformat.from_dict(stored)

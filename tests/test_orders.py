@@ -190,6 +190,7 @@ def nested_jvp(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda t: mg.jvp(f, (t,), (1.0,))[1]
 
 
+@pytest.mark.slow("8 s; partial derivatives of the same orders are not slow")
 @pytest.mark.parametrize("way", [nested_grad, nested_jvp])
 @pytest.mark.parametrize("name", ops.TABLE)
 def test_derivatives_along_a_line_by_nested_transforms(name: str, way: Any) -> None:

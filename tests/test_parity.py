@@ -172,9 +172,19 @@ def test_the_names_of_the_table_are_those_of_the_c_engine() -> None:
 # --- programs ---
 
 
-@settings(max_examples=100_000 if NIGHTLY else 2_000)
 @given(expressions(max_nodes=20))
 def test_random_programs_have_the_same_bits(program: Expression) -> None:
+    check_bits(program)
+
+
+@pytest.mark.slow("14 s; a hundred programs are not slow")
+@settings(max_examples=100_000 if NIGHTLY else 2_000)
+@given(expressions(max_nodes=20))
+def test_many_random_programs_have_the_same_bits(program: Expression) -> None:
+    check_bits(program)
+
+
+def check_bits(program: Expression) -> None:
     def run(mg: ModuleType) -> Any:
         own = renamed(program, mg)
         leaves = [mg.Value(x) for x in program.inputs]

@@ -521,8 +521,8 @@ def test_no_memory_is_an_error_wherever_it_is_missing() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tests.parent)
 
 
-def test_a_million_nodes_are_ready_in_no_time() -> None:
-    count = 500_000 if IN_C else 2_000
+def test_many_nodes_are_ready_in_no_time() -> None:
+    count = 100_000 if IN_C else 2_000
 
     def f(x: Any) -> Any:
         for _ in range(count):
@@ -536,7 +536,7 @@ def test_a_million_nodes_are_ready_in_no_time() -> None:
     expected = f(1.0)
     assert result == pytest.approx(expected, rel=1e-9)
     assert compiled.stats["nodes"] == 2 * count + 1
-    assert taken < 20.0  # 0.5 s on a laptop; a walk that is not linear, or objects for all nodes, take minutes
+    assert taken < 4.0  # 0.1 s on a laptop; a walk that is not linear, or objects for all nodes, take minutes
 
 
 def test_every_role_is_that_of_a_known_operation() -> None:

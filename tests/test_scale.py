@@ -1,4 +1,4 @@
-"""Nothing recurses: graphs a million operations deep are built, differentiated, copied, printed and freed."""
+"""Nothing recurses: graphs a hundred thousand operations deep are built, differentiated, copied, printed and freed."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from microgrud.autodiff.gradients import pushforward
 from microgrud.engine import topological_order
 from microgrud.engine.anomaly import path_to_leaf
 
-LENGTH = 1_000_000
+LENGTH = 100_000
 STEPS = 10_000
 
 
 @pytest.fixture(scope="module")
 def chain() -> tuple[Value, Value]:
-    """A leaf, and the end of a chain of a million operations on it."""
+    """A leaf, and the end of a chain of as many operations on it."""
     x = node = Value(1.0)
     for _ in range(LENGTH):
         node = node + 1.0
     return x, node
 
 
-def test_a_chain_of_a_million_operations_is_built_and_differentiated(chain: tuple[Value, Value]) -> None:
+def test_a_long_chain_is_built_and_differentiated(chain: tuple[Value, Value]) -> None:
     x, node = chain
     x.grad = 0.0
     node.backward()
@@ -53,7 +53,7 @@ def test_it_is_differentiated_into_a_graph_in_both_modes(chain: tuple[Value, Val
 
 def test_it_is_printed(chain: tuple[Value, Value]) -> None:
     _, node = chain
-    assert repr(node).startswith("Value(data=1000001.0, grad=")
+    assert repr(node).startswith(f"Value(data={LENGTH + 1.0}, grad=")
     assert path_to_leaf(node).endswith(f"+ <- ({LENGTH - 11} more) <- a leaf holding 1.0")
 
 
@@ -63,7 +63,7 @@ def test_it_is_freed_even_in_a_thread_with_a_small_stack() -> None:
     def build_and_free() -> None:
         node = Value(1.0)
         weakref.finalize(node, freed.append, "leaf")
-        for _ in range(LENGTH // 4):
+        for _ in range(250_000):
             node = node * 1.0
         del node
         gc.collect()

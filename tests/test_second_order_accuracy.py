@@ -46,6 +46,7 @@ def _change(formula: Formula, xs: list[float], k: int) -> Any:
     return (formula(*moved) - formula(*map(mpf, xs))) / part
 
 
+@pytest.mark.slow("5 s: hundreds of second derivatives at 60 digits for each function")
 @pytest.mark.parametrize("name", sorted(TRUTH))
 def test_second_derivatives_are_within_sixteen_ulp_and_an_ulp_of_the_operands(name: str) -> None:
     pairs: dict[tuple[int, int], tuple[float, list[float], float]] = {}
@@ -110,6 +111,7 @@ def formula_at(name: str, i: int, j: int) -> Formula:
     return lambda *xs: OVER_SEQUENCES[name](i, j, list(xs))
 
 
+@pytest.mark.slow("4 s: hundreds of second derivatives at 60 digits for each function")
 @pytest.mark.parametrize("name", [name for name in OVER_SEQUENCES if "," not in name])
 def test_second_derivatives_over_sequences_are_within_the_same_bound(name: str) -> None:
     rng = random.Random(name)

@@ -66,6 +66,7 @@ def changed(document: dict[str, Any], where: tuple[Any, ...], change: Callable[[
     return made
 
 
+@pytest.mark.slow("4 s: every entry of two model files is damaged in several ways")
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_any_entry_may_be_junk_or_missing(task: str, documents: dict[str, Any], table: Table, tmp_path: Path) -> None:
     """Check that any accepted model file can be shown, and predicts."""
