@@ -1,4 +1,4 @@
-"""The tests on every supported Python: `nox`, or `nox -s tests-3.12` for one.
+"""The tests on every supported Python, but the slow ones: `nox`, or `nox -s tests-3.12` for one.
 
 On the oldest Python NumPy is as old as pyproject.toml allows, on the others as new as can be.
 """
@@ -24,14 +24,9 @@ ENGINE_TESTS = [
     )
 ]
 
-#: Pictures depend on matplotlib and Chromium, and the matrix of agreement on arithmetic, rather than on Python: these
-#: are tested on the oldest Python, and left out elsewhere.
-LEFT_OUT = [
-    "--ignore-glob=tests/test_plot_*",
-    "--ignore=tests/test_player.py",
-    "--ignore=tests/test_notebooks.py",
-    "--ignore=tests/test_agreement.py",
-]
+#: Pictures depend on matplotlib and Chromium rather than on Python: these are tested on the oldest, and left out
+#: elsewhere.
+LEFT_OUT = ["--ignore-glob=tests/test_plot_*", "--ignore=tests/test_player.py", "--ignore=tests/test_notebooks.py"]
 
 nox.options.sessions = ["tests"]
 
@@ -50,7 +45,7 @@ def tests(session: nox.Session) -> None:
     pinned = [oldest_numpy()] if is_oldest else []
     session.install("--editable", ".", "--group", "test", *pinned)
     left_out = [] if is_oldest else LEFT_OUT
-    options = ["-n", "auto", "--dist", "worksteal", *left_out]
+    options = ["-n", "auto", "--dist", "worksteal", "-m", "not slow", *left_out]
     session.run("pytest", *options, *session.posargs, env={"MICROGRUD_BACKEND": "c"})
     # What the engine in C leaves to the one in Python is tested above; here the latter by itself.
     session.run("pytest", *options, "-q", *ENGINE_TESTS, env={"MICROGRUD_BACKEND": "python"})

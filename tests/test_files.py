@@ -167,7 +167,6 @@ def test_a_full_disk_is_an_error_that_names_the_file(tmp_path: Path) -> None:
 # --- killed writers, and several at once ---
 
 
-@pytest.mark.slow("2 s: many processes that are killed")
 @posix
 def test_killed_writers_and_damaged_files_do_no_harm() -> None:
     """A sample of the attacks; `python tests/attacks_report.py` makes ten times as many."""

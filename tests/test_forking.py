@@ -148,7 +148,6 @@ def test_a_child_checks_gradients_while_another_thread_does() -> None:
         in_child(lambda: bool(check_gradients(lambda x: x[0] * x[0], [3.0])) or True)
 
 
-@pytest.mark.slow("4 s: forty processes")
 def test_forks_in_the_midst_of_everything() -> None:
     """Two threads record all the time; forty children record too, whatever these were at."""
     w = Value(2.0)

@@ -120,6 +120,7 @@ def test_the_repr_of_an_expression_is_a_program_that_computes_it(expression: Exp
     assert scope["f"](*expression.inputs).hex() == expression(*expression.inputs).hex()
 
 
+@pytest.mark.slow("6 s of shrinking")
 def test_expressions_share_nodes_and_reach_any_requested_size() -> None:
     quick = settings(max_examples=500, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     without_shrinking = settings(quick, phases=[Phase.generate])
@@ -138,6 +139,7 @@ def graph_size(expression: Expression) -> int:
     return len(topological_order(output)) if isinstance(output, Value) else 0
 
 
+@pytest.mark.slow("5 s of shrinking")
 def test_a_failing_expression_shrinks_to_a_few_readable_lines() -> None:
     def has_tanh_of_a_sum(e: Expression) -> bool:
         sums = {len(e.inputs) + k for k, step in enumerate(e.steps) if step.move.name == "add"}
