@@ -25,6 +25,7 @@ def cases() -> list[RightGradient]:
     return list(itertools.islice(right_gradients(2024), 250))
 
 
+@pytest.mark.slow("4 s: 250 random programs at many digits")
 def test_no_right_gradient_of_a_random_program_is_accused() -> None:
     accused = [str(case) for case in cases() if (report := report_of(case)) is not None and report.failures]
     assert accused == []
@@ -32,6 +33,7 @@ def test_no_right_gradient_of_a_random_program_is_accused() -> None:
     assert {(case.library, case.method) for case in cases()} == expected
 
 
+@pytest.mark.slow("2 s: 250 random programs at many digits")
 @pytest.mark.parametrize("change", [lambda slope: 2.0 * slope, lambda slope: -slope, lambda slope: slope * 1.001])
 def test_most_wrong_gradients_of_random_programs_are_caught(change: Callable[[float], float]) -> None:
     ordinary = [case for case in cases() if is_ordinary(case) and case.library != "values"]

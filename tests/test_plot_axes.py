@@ -116,6 +116,7 @@ def test_a_picture_shows_itself_in_a_notebook_with_every_label_inside(name: str)
         assert whole.y1 <= height + 0.03
 
 
+@pytest.mark.slow("3 s: every kind of picture, twice")
 @pytest.mark.parametrize("name", list(PICTURES))
 def test_a_picture_is_the_same_bytes_every_time(name: str) -> None:
     assert PICTURES[name]()._repr_png_() == PICTURES[name]()._repr_png_()

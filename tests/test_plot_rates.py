@@ -116,6 +116,7 @@ def test_the_fit_of_a_line_is_not_called_good_beyond_what_theory_allows() -> Non
 RANDOM_BATCHES = [(batch, seed) for batch in (20, 4) for seed in range(4)] if backend == "c" else [(4, 0)]
 
 
+@pytest.mark.slow("3 s: sweeps over many seeds")
 @pytest.mark.parametrize("kind", [SGD, Adam])
 @pytest.mark.parametrize(("batch", "seed"), RANDOM_BATCHES)
 def test_the_suggestion_keeps_away_from_the_cliff_though_batches_are_random(kind: Any, batch: int, seed: int) -> None:
