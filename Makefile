@@ -41,7 +41,7 @@ SAY_TIME  = status=$$?; echo "make $@: $$(($$(date +%s) - start)) seconds"; exit
 
 # The engine in C runs every kind of test, the one in Python the tests that can tell engines apart.
 test: $(VENV)/.test
-	@start=$$(date +%s); if $(HAS_C); then \
+	@start=$$(date +%s); export HYPOTHESIS_PROFILE=quick; if $(HAS_C); then \
 	  MICROGRUD_BACKEND=c $(PYTEST) -m "not slow" && \
 	  MICROGRUD_BACKEND=python $(PYTEST) -m "not slow and not any_engine"; \
 	else \

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import doctest
-import gc
 import importlib.util
 import os
 import signal
@@ -22,9 +21,11 @@ if not {"hypothesis", "mpmath"} & set(MISSING):
 
     from microgrud.testing.properties import PROFILES
 
-    # CI runs the same examples every time; `HYPOTHESIS_PROFILE=nightly` looks for new ones.
-    settings.register_profile("chosen", PROFILES[f"microgrud-{os.environ.get('HYPOTHESIS_PROFILE', 'ci')}"])
-    settings.load_profile("chosen")
+    # CI runs the same examples every time; `HYPOTHESIS_PROFILE=nightly` looks for new ones. `make test` runs fewer.
+    settings.register_profile("ci", PROFILES["microgrud-ci"])
+    settings.register_profile("quick", PROFILES["microgrud-ci"], max_examples=30)
+    settings.register_profile("nightly", PROFILES["microgrud-nightly"])
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 # A shell starts what it runs in the background with Ctrl-C ignored; some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -35,12 +36,6 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     for mark in item.iter_markers("slow"):
         if not mark.args or not isinstance(mark.args[0], str):
             raise pytest.UsageError(f"{item.nodeid}: pytest.mark.slow takes a reason")
-
-
-def pytest_collection_finish() -> None:
-    """Leave what was collected out of garbage collections, of which some tests demand many."""
-    gc.collect()
-    gc.freeze()
 
 
 def skip_what_needs_a_missing_package(report: Any, error: BaseException | None) -> None:

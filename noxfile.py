@@ -46,6 +46,6 @@ def tests(session: nox.Session) -> None:
     session.install("--editable", ".", "--group", "test", *pinned)
     left_out = [] if is_oldest else LEFT_OUT
     options = ["-n", "auto", "--dist", "worksteal", "-m", "not slow", *left_out]
-    session.run("pytest", *options, *session.posargs, env={"MICROGRUD_BACKEND": "c"})
+    session.run("pytest", *options, *session.posargs, env={"MICROGRUD_BACKEND": "c", "HYPOTHESIS_PROFILE": "quick"})
     # What the engine in C leaves to the one in Python is tested above; here the latter by itself.
     session.run("pytest", *options, "-q", *ENGINE_TESTS, env={"MICROGRUD_BACKEND": "python"})

@@ -41,7 +41,7 @@ def texts(cell: Any) -> str:
 @pytest.mark.parametrize(
     "path",
     [
-        pytest.param(p, marks=pytest.mark.slow("5 to 10 s each; three are not slow") if p.stem[0] in "234" else ())
+        pytest.param(p, marks=pytest.mark.slow("2 to 10 s each; two are not slow") if p.stem[0] in "2345" else ())
         for p in NOTEBOOKS
     ],
     ids=lambda path: path.stem,

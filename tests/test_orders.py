@@ -146,6 +146,7 @@ def assert_close(computed: float, true: Any, order: int, what: Any) -> None:
     assert abs(mpf(computed) - true) <= tolerance, f"{what}: {computed!r}, but the truth is {mp.nstr(true, 17)}"
 
 
+@pytest.mark.slow("6 s: orders to 6; those to 3 are not slow, in test_gradient.py")
 @pytest.mark.parametrize("name", ops.TABLE)
 def test_all_partial_derivatives_by_gradient_again_and_again(name: str) -> None:
     points = list(points_of(name))
@@ -190,7 +191,7 @@ def nested_jvp(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda t: mg.jvp(f, (t,), (1.0,))[1]
 
 
-@pytest.mark.slow("8 s; partial derivatives of the same orders are not slow")
+@pytest.mark.slow("8 s: orders to 6; those to 3 are not slow, in test_gradient.py")
 @pytest.mark.parametrize("way", [nested_grad, nested_jvp])
 @pytest.mark.parametrize("name", ops.TABLE)
 def test_derivatives_along_a_line_by_nested_transforms(name: str, way: Any) -> None:

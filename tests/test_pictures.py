@@ -98,6 +98,7 @@ def test_the_surface_uses_some_rows_of_a_large_table(plain: Run, monkeypatch: py
     assert "the mean loss of 10 of the 48 training rows" in surface_picture(plain).caption
 
 
+@pytest.mark.slow("2 s: every picture of a report")
 def test_a_network_that_is_too_large_for_a_surface_has_the_reason_in_its_place(
     plain: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +154,7 @@ def test_the_flow_is_that_of_the_gradients_before_and_after(iris: Run) -> None:
     assert [text for text in texts if text in titles] == titles
 
 
+@pytest.mark.slow("2 s: every picture of a report")
 def test_pictures_leave_the_model_as_it_is(iris: Run) -> None:
     parameters = iris.predictor.model.parameters()
     for i, parameter in enumerate(parameters):
@@ -195,6 +197,7 @@ def test_more_inputs_are_drawn_in_the_plane_of_their_principal_components(
     assert f"goes through the mean of the 4 inputs and holds {plane.share:.0%} of their variance" in caption
 
 
+@pytest.mark.slow("2 s: every picture of a report")
 def test_a_single_input_spans_no_plane() -> None:
     table = a_table(x=range(20), y=[2 * i + i % 3 for i in range(20)])
     run = train_on_table(table, Settings("y", hidden=(2,), epochs=1), progress=False)
@@ -227,6 +230,7 @@ def test_the_network_has_the_names_of_its_inputs_and_its_classes(pictures: dict[
     assert texts >= {"sepal length (cm)", "petal width (cm)", "setosa", "versicolor", "virginica", "tanh", "linear"}
 
 
+@pytest.mark.slow("2 s: every picture of a report")
 def test_a_run_survives_without_a_program_that_draws(iris: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: Any, **__: Any) -> bytes:
         raise RuntimeError("no <dot> here")

@@ -100,7 +100,9 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-@pytest.fixture(scope="module", params=["iris", "numbers", "hostile"])
+@pytest.fixture(
+    scope="module", params=["iris", pytest.param("numbers", marks=pytest.mark.slow("2 s: one more report")), "hostile"]
+)
 def run(request: pytest.FixtureRequest) -> Run:
     found: Run = request.getfixturevalue(request.param)
     return found

@@ -61,6 +61,7 @@ def test_reals_come_from_the_hard_places_often(is_hard: Callable[[float], bool])
     find(reals(near=[2.5]), is_hard, settings=settings(max_examples=2_000, database=None, derandomize=True))
 
 
+@pytest.mark.slow("2 s: thousands of draws")
 def test_the_ends_of_a_domain_are_drawn_unless_they_are_open() -> None:
     quick = settings(max_examples=2_000, database=None, derandomize=True)
     assert find(reals((0.25, 4.0)), lambda x: x == 4.0, settings=quick) == 4.0
