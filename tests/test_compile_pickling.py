@@ -495,6 +495,7 @@ def test_what_is_whole_comes_back() -> None:
 
 def test_damaged_programs_are_refused_or_run_and_nothing_crashes() -> None:
     for seed in range(300):
+        print("seed", seed)
         refuse_or_run_damage(random.Random(seed))
 
 

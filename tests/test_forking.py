@@ -148,8 +148,8 @@ def test_a_child_checks_gradients_while_another_thread_does() -> None:
         in_child(lambda: bool(check_gradients(lambda x: x[0] * x[0], [3.0])) or True)
 
 
-def test_forks_in_the_midst_of_everything() -> None:
-    """Two threads record all the time; forty children record too, whatever these were at."""
+def test_forks_at_any_moment() -> None:
+    """Two threads record all the time; forty children record too, at whatever point the threads were."""
     w = Value(2.0)
     shared = compile(lambda xs: sum((x * w for x in xs), Value(0.0)))
     stop = threading.Event()

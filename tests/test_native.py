@@ -160,7 +160,7 @@ def test_a_million_nodes_are_freed_without_recursion_in_a_thread_with_a_small_st
         y.backward()
         assert x.grad == 1.0
 
-    # The least that a system takes is 128 KiB on arm64, in pages of 64; a call a node would need 16 MB.
+    # The smallest stack is 128 KiB on arm64, with pages of 64 KiB; one call per node would need 16 MB.
     threading.stack_size(256 * 1024)
     try:
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
