@@ -9,7 +9,6 @@ import base64
 import html
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from importlib.resources import files
 from string import Template
 from typing import TypeAlias
@@ -174,8 +173,7 @@ def _network(run: Run) -> str:
 
 
 def _training(run: Run) -> str:
-    shown = {name: value for name, value in asdict(run.settings).items() if name in _SHOWN_SETTINGS}
-    rows = [(_SHOWN_SETTINGS[name], setting(value)) for name, value in shown.items()]
+    rows = [(label, setting(getattr(run.settings, name))) for name, label in _SHOWN_SETTINGS.items()]
     # Without the duration, so that the same seed gives the same page.
     return _table(counted(len(run.history), "step"), ["setting", "value"], rows)
 
