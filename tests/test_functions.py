@@ -14,7 +14,11 @@ import microgrud
 from microgrud import Value, functions
 from microgrud.engine import ops
 
-PUBLIC = [name for name, f in vars(functions).items() if inspect.isfunction(inspect.unwrap(f)) and name[0] != "_"]
+PUBLIC = [
+    name
+    for name, f in vars(functions).items()
+    if inspect.isfunction(inspect.unwrap(f)) and f.__module__ == functions.__name__ and name[0] != "_"
+]
 OVER_SEQUENCES = ["sum", "mean", "prod", "dot", "norm", "max", "min", "logsumexp", "softmax", "log_softmax"]
 OF_NUMBERS = [name for name in PUBLIC if name not in OVER_SEQUENCES]
 
