@@ -24,8 +24,6 @@ from .style import outline, style
 from .surface import LossSurface
 from .walks import Trajectories, by_name
 
-__all__ = ["animate"]
-
 #: Texts in place of the button icons, which matplotlib's page would fetch from the network.
 _BUTTONS = {
     "fa-minus": "&minus;",

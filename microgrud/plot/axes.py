@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from .figure import new_figure, png
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-__all__ = ["Panels", "axes_3d_for", "axes_for", "several_axes"]
+    from matplotlib.axes import Axes as Axes
+else:
+    Axes = Any  # matplotlib is imported when something is drawn
 
 
 class Panels(tuple[Any, ...]):

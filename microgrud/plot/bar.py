@@ -8,8 +8,6 @@ from typing import TypeVar
 
 from ..train.progress import is_interactive
 
-__all__ = ["with_progress"]
-
 Item = TypeVar("Item")
 
 

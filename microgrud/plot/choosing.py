@@ -13,8 +13,6 @@ from .planes import Plane, coordinate_plane, filter_normalized_plane, principal_
 from .trajectory import Trajectory
 from .walks import positions_of
 
-__all__ = ["chosen_plane"]
-
 
 def chosen_plane(
     source: Any, parameters: list[Value], directions: Any, walks: Mapping[str, Trajectory], seed: int

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..common.checks import flag, whole
 from ..common.numbers import as_float, as_sequence
 from ..engine.vectors import Vector
-from .axes import axes_for
+from .axes import Axes, axes_for
 from .figure import need_matplotlib
 from .grid import GridLosses
 from .paths import draw_paths, place_legend
 from .scales import LARGEST, LOG_NOTE, Scale, chosen_scale, contour_levels, is_constant, three_digits
 from .style import FAINT, hatch_ground, pale_greys, undefined_patch
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-__all__ = ["draw_contours"]
 
 
 def draw_contours(

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..common.checks import one_of
 from ..train.history import History
-from .axes import axes_for
+from .axes import Axes, axes_for
 from .paths import place_legend
 from .scales import LARGEST, LOG_NOTE, chosen_scale, drawable
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-__all__ = ["learning_curve", "logarithmic_loss"]
 
 
 def learning_curve(history: History, ax: Axes | None = None, *, what: str = "loss", scale: str = "auto") -> Axes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,15 +14,10 @@ from ..engine.vectors import Vector
 from ..nn.layers import MLP
 from ..train.batches import Samples, check_samples
 from ..train.evaluation import mode, number
-from .axes import axes_for
+from .axes import Axes, axes_for
 from .paths import legend_off_points
 from .scales import LARGEST, drawable
 from .style import HATCH, hatch_ground, outline, style, undefined_patch
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-__all__ = ["decision_regions"]
 
 _MARGIN = 0.08
 #: The largest lead that contours can be drawn of.

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["need_matplotlib", "new_figure", "png"]
-
 
 def new_figure(where: str, width: float, height: float) -> Figure:
     """Return a new Figure that belongs to no window and no pyplot.

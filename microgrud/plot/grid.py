@@ -18,8 +18,6 @@ from .planes import Plane
 from .replay import replayed
 from .scales import LARGEST, drawable
 
-__all__ = ["Extent", "GridLosses", "around", "checked_extent", "default_extent", "evaluate"]
-
 _BOUND = real(Interval(-LARGEST, LARGEST))
 
 Extent: TypeAlias = tuple[tuple[float, float], tuple[float, float]]

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..common.checks import whole
 from ..engine.vectors import Vector, read_data, read_gradients
 from ..nn.module import Module
-from .axes import axes_for, several_axes
+from .axes import Axes, axes_for, several_axes
 from .parameters import layers_of
 from .scales import LARGEST, LOG_NOTE, drawable
 from .style import style
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-__all__ = ["gradient_flow", "parameter_histograms"]
 
 #: Gradients vanish if the mean of the first layer is below that of the last one times this factor.
 VANISHING = 1e-3

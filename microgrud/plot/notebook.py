@@ -10,8 +10,6 @@ from mpl_toolkits.mplot3d.axes3d import Axes3D  # type: ignore[import-untyped]
 
 from .figure import png
 
-__all__ = ["NotebookAxes", "NotebookAxes3D"]
-
 
 class NotebookAxes(Axes):
     """Axes that a notebook shows as a picture."""

@@ -11,8 +11,6 @@ from ..nn.layers import MLP, Layer, Neuron
 from ..nn.module import Module, modules_of
 from ..optim.optimizer import Optimizer
 
-__all__ = ["filters_of", "layers_of", "named_parameters", "parameters_of"]
-
 
 def parameters_of(where: str, source: Any) -> list[Value]:
     """Return the parameters of a Module or an optimizer, or those in a list, after a check.

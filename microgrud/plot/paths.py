@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..engine.vectors import Vector
+from .axes import Axes
 from .scales import drawable
 from .style import outline, style
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-__all__ = ["draw_paths", "legend_as_written", "legend_off_points", "mark_every", "place_legend"]
 
 #: The most steps with large marks; those of more steps would hide the line.
 _LARGE_MARKS = 60

@@ -12,8 +12,6 @@ from ..engine.vectors import Vector, read_data
 from .scales import LARGEST
 from .trajectory import Trajectory
 
-__all__ = ["Plane", "coordinate_plane", "filter_normalized_plane", "principal_plane", "read_center"]
-
 
 @dataclass(frozen=True, eq=False)
 class Plane:

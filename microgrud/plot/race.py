@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from ..engine import Value
 from ..engine.vectors import Vector
 from ..optim.optimizer import Optimizer
 from ..train.evaluation import number
-from .axes import several_axes
+from .axes import Axes, several_axes
 from .figure import png
 from .grid import around
 from .paths import mark_every, place_legend
@@ -23,11 +23,6 @@ from .scales import LOG_NOTE, asks_for_log, drawable, log_floor
 from .style import style
 from .surface import LossSurface, loss_surface
 from .trajectory import Trajectory
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-__all__ = ["Race", "race"]
 
 #: The picture ends at the start plus this many times its size, that is at ten times the start.
 _DECADE = 9.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,19 +15,15 @@ from ..engine import Value, topological_order
 from ..engine.grad_mode import no_grad
 from ..engine.vectors import Vector, read_data, read_gradients, write_data, write_gradients
 from ..optim.optimizer import Optimizer
-from .axes import axes_for
+from .axes import Axes, axes_for
 from .bar import with_progress
 from .figure import png
 from .paths import place_legend
 from .scales import LOG_NOTE, asks_for_log, drawable, three_digits
 from .style import style
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-__all__ = ["LearningRateRange", "learning_rate_range"]
-
-#: The sweep ends where the smoothed loss has risen above its lowest point by this many times its fall up to there.
+#: The sweep ends where the smoothed loss has risen above its lowest point by this many times its fall up to there, or
+#: by this many times its size there.
 _DIVERGED = 4.0
 #: Good rates begin where this share of the whole fall of the loss is done.
 _BEGUN = 0.1
@@ -242,8 +238,7 @@ class _Sweep:
         """Take a step with each rate; return the losses before the steps, their average, and whether they diverged."""
         losses: list[float] = []
         smoothed: list[float] = []
-        average = _MovingAverage(keep)
-        lowest = math.inf
+        total, lowest = 0.0, math.inf
         diverged = True
         for rate in with_progress("learning_rate_range", rates.tolist(), progress, "rate"):
             try:
@@ -251,9 +246,10 @@ class _Sweep:
                 if not math.isfinite(height):
                     break
                 losses.append(height)
-                smoothed.append(average.add(height))
+                total = keep * total + (1.0 - keep) * height
+                smoothed.append(total / (1.0 - keep ** len(losses)))  # corrected for the start from 0
                 lowest = min(lowest, smoothed[-1])
-                if _has_diverged(smoothed[0], lowest, smoothed[-1]):
+                if smoothed[-1] > lowest + _DIVERGED * max(smoothed[0] - lowest, abs(lowest)):
                     break
                 self._step(rate)
             except (ArithmeticError, ValueError):
@@ -327,31 +323,6 @@ class _Sweep:
         finally:
             write_gradients(others, gradients)
         return result
-
-
-def _has_diverged(first: float, lowest: float, last: float) -> bool:
-    """Return whether the loss has risen by four times its fall up to the lowest point, or four times its size there."""
-    return last > lowest + _DIVERGED * max(first - lowest, abs(lowest))
-
-
-class _MovingAverage:
-    """The exponential moving average of numbers, corrected for its start from 0.
-
-    >>> average = _MovingAverage(0.5)
-    >>> average.add(1.0), average.add(3.0)
-    (1.0, 2.3333333333333335)
-    """
-
-    def __init__(self, keep: float) -> None:
-        self._keep = keep
-        self._sum = 0.0
-        self._count = 0
-
-    def add(self, x: float) -> float:
-        """Add a number, and return the average up to it."""
-        self._sum = self._keep * self._sum + (1.0 - self._keep) * x
-        self._count += 1
-        return self._sum / (1.0 - self._keep**self._count)
 
 
 def _start(smoothed: Vector) -> float:

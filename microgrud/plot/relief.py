@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..engine.vectors import Vector
-from .axes import axes_3d_for
+from .axes import Axes, axes_3d_for
 from .figure import need_matplotlib
 from .grid import GridLosses
 from .paths import draw_paths, legend_as_written
 from .scales import LOG_NOTE, Scale, chosen_scale, log_floor, three_digits
 from .style import undefined_patch
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-__all__ = ["draw_relief", "height_at"]
 
 
 def draw_relief(grid: GridLosses, ax: Any, paths: Mapping[str, Vector], scale: str) -> Axes:

@@ -11,8 +11,6 @@ from ..tape.executors import native_tape
 from ..train.dependencies import Dependencies
 from ..train.objective import MeanLoss
 
-__all__ = ["replayed"]
-
 #: The fewest places for which recording pays: it was measured to take as long as the loss at 30 to 80 places.
 _FEWEST_PLACES = 200
 #: The fewest operands in the loss for which a replay is faster than a call.

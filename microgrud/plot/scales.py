@@ -9,18 +9,6 @@ import numpy as np
 from ..common.checks import one_of
 from ..engine.vectors import Vector
 
-__all__ = [
-    "LARGEST",
-    "Scale",
-    "asks_for_log",
-    "chosen_scale",
-    "contour_levels",
-    "drawable",
-    "is_constant",
-    "log_floor",
-    "three_digits",
-]
-
 Scale: TypeAlias = Literal["linear", "log"]
 
 #: The end of the label of a logarithmic axis.

@@ -9,19 +9,6 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.patches import Patch
 
-__all__ = [
-    "FAINT",
-    "HATCH",
-    "STYLES",
-    "UNDEFINED_HATCH",
-    "Style",
-    "hatch_ground",
-    "outline",
-    "pale_greys",
-    "style",
-    "undefined_patch",
-]
-
 
 class Style(NamedTuple):
     """The looks of one of several walks, classes or curves."""

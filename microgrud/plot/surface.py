@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ..common.checks import flag, optional, pair, whole
 from ..engine import Value
 from ..engine.vectors import Vector, read_data
 from ..nn.module import Module
+from .axes import Axes
 from .choosing import chosen_plane
 from .contours import draw_contours
 from .figure import png
@@ -21,11 +22,6 @@ from .planes import Plane
 from .relief import draw_relief
 from .trajectory import Trajectory
 from .walks import Trajectories, by_name, positions_of
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-__all__ = ["LossSurface", "loss_surface"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -19,8 +19,6 @@ from ..train.evaluation import number
 from ..train.events import TrainingEvent
 from .parameters import parameters_of
 
-__all__ = ["Trajectory"]
-
 
 class Trajectory:
     """Record a walk: the parameters at each place, and the loss, the gradient's norm and the learning rate there.

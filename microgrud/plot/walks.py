@@ -9,8 +9,6 @@ from ..engine import Value
 from ..engine.vectors import Vector
 from .trajectory import Trajectory
 
-__all__ = ["Trajectories", "by_name", "positions_of"]
-
 #: One walk, several by name, or None.
 Trajectories: TypeAlias = Trajectory | Mapping[str, Trajectory] | None
 
