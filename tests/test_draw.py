@@ -513,7 +513,7 @@ def test_an_unknown_format_is_refused_with_the_known_ones(renderer: str, tmp_pat
         drawing.render(outfile=tmp_path / "y.txt")
     with pytest.raises(ValueError, match=f"^format: expected {known}, got 'txt'$"):
         draw(Value(2.0) * 3.0, format="txt")
-    with pytest.raises(TypeError, match="^format: expected a str, got int$"):
+    with pytest.raises(TypeError, match="^format: expected a str, got an object of type int$"):
         draw(Value(2.0) * 3.0, format=3)  # type: ignore[arg-type]
     drawing.render(outfile=tmp_path / "y.txt", format="svg")
     assert files_in(tmp_path) == ["y.txt"]
@@ -710,16 +710,16 @@ def test_a_wide_network_leaves_the_middle_of_its_layers_out() -> None:
         (lambda v: draw(3.0), TypeError, "root: expected a Value or a sequence of them, got float"),
         (lambda v: draw("abc"), TypeError, "root: expected a Value or a sequence of them, got str"),
         (lambda v: draw([]), ValueError, "root: expected at least one Value, got none"),
-        (lambda v: draw(v, rankdir="up"), ValueError, "rankdir: expected one of LR, TB, RL, BT, got 'up'"),
+        (lambda v: draw(v, rankdir="up"), ValueError, "rankdir: expected one of 'LR', 'RL', 'TB', 'BT', got 'up'"),
         (lambda v: draw(v, fold="all"), ValueError, "fold: expected 'neurons', 'layers', 'nothing' or None, got 'all'"),
         (lambda v: draw(v, fold="layers"), ValueError, "fold='layers': expected a model as well"),
-        (lambda v: draw(v, model=3), TypeError, "model: expected a Module, got int"),
+        (lambda v: draw(v, model=3), TypeError, "model: expected a Module, got an object of type int"),
         (lambda v: draw(v, max_nodes=0), ValueError, "^max_nodes: expected at least 1, got 0$"),
         (lambda v: draw(v, digits=-2), ValueError, "^digits: expected at least 1, got -2$"),
         (lambda v: draw(v, depth=-1), ValueError, "^depth: expected at least 0, got -1$"),
         (lambda v: draw(v, digits=2.5), TypeError, "^digits: expected an integer, got 2.5$"),
-        (lambda v: draw(v, digits="4"), TypeError, "^digits: expected a number, got str$"),
-        (lambda v: draw(v, max_nodes="all"), TypeError, "^max_nodes: expected a number, got str$"),
+        (lambda v: draw(v, digits="4"), TypeError, "^digits: expected a number, got an object of type str$"),
+        (lambda v: draw(v, max_nodes="all"), TypeError, "^max_nodes: expected a number, got an object of type str$"),
         (lambda v: draw(v, expand="sum"), ValueError, "expand: expected 'dot'"),
         (
             lambda v: draw(v, expand=[["dot"], "sum"]),
@@ -729,10 +729,14 @@ def test_a_wide_network_leaves_the_middle_of_its_layers_out() -> None:
         (
             lambda v: draw(v, expand=None),
             TypeError,
-            r"expand: expected operations, as in expand=\['dot'\], got NoneType$",
+            r"expand: expected operations, as in expand=\['dot'\], got an object of type NoneType$",
         ),
-        (lambda v: draw(v, names=["a"]), TypeError, "^names: expected a mapping from Values to names, got list$"),
-        (lambda v: draw(v, names={"x": "a"}), TypeError, "^names: expected Values as keys, got str$"),
+        (
+            lambda v: draw(v, names=["a"]),
+            TypeError,
+            "^names: expected a mapping from Values to names, got an object of type list$",
+        ),
+        (lambda v: draw(v, names={"x": "a"}), TypeError, "^names: expected Values as keys, got an object of type str$"),
         (lambda v: draw(v, parameters=3), TypeError, "^parameters: expected a Value or a sequence of them, got int$"),
         (lambda v: summary([]), ValueError, "root: expected at least one Value, got none"),
         (lambda v: draw(v, parameters="w"), TypeError, "parameters: expected a Value or a sequence of them, got str"),

@@ -228,10 +228,10 @@ def test_paths_through_a_model_say_which_neurons_they_take() -> None:
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (lambda y, x: explain(y, "x"), "leaf: expected a Value, got str"),
-        (lambda y, x: explain("y", x), "root: expected a Value, got str"),
-        (lambda y, x: explain([y], x), "root: expected a Value, got list"),
-        (lambda y, x: explain(y, x, model="net"), "model: expected a Module, got str"),
+        (lambda y, x: explain(y, "x"), "leaf: expected a Value, got an object of type str"),
+        (lambda y, x: explain("y", x), "root: expected a Value, got an object of type str"),
+        (lambda y, x: explain([y], x), "root: expected a Value, got an object of type list"),
+        (lambda y, x: explain(y, x, model="net"), "model: expected a Module, got an object of type str"),
     ],
 )
 def test_other_types_than_values_and_models_are_refused(call: Callable[[Value, Value], object], match: str) -> None:

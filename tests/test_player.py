@@ -186,9 +186,13 @@ def test_a_graph_that_is_too_large_to_follow_is_refused() -> None:
 @pytest.mark.parametrize(
     ("call", "error", "match"),
     [
-        (lambda v: backprop_steps([v, v]), TypeError, "^root: expected a Value, got list$"),
-        (lambda v: backprop_steps(3.0), TypeError, "^root: expected a Value, got float$"),
-        (lambda v: backprop_steps(v, rankdir="up"), ValueError, "^rankdir: expected one of LR, TB, RL, BT, got 'up'$"),
+        (lambda v: backprop_steps([v, v]), TypeError, "^root: expected a Value, got an object of type list$"),
+        (lambda v: backprop_steps(3.0), TypeError, "^root: expected a Value, got an object of type float$"),
+        (
+            lambda v: backprop_steps(v, rankdir="up"),
+            ValueError,
+            "^rankdir: expected one of 'LR', 'RL', 'TB', 'BT', got 'up'$",
+        ),
         (lambda v: backprop_steps(v, digits=0), ValueError, "^digits: expected at least 1, got 0$"),
         (lambda v: backprop_steps(v, digits=2.5), TypeError, "^digits: expected an integer, got 2.5$"),
     ],

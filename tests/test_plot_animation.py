@@ -100,7 +100,7 @@ def test_a_long_walk_is_shown_in_fewer_frames_with_its_first_and_its_last_place(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"surface": 3}, "animate: surface: expected a LossSurface, got a int"),
+        ({"surface": 3}, "animate: surface: expected a LossSurface, got an object of type int"),
         ({"path": "walk.mp4"}, "animate: path: expected a file name that ends in .gif or .html, got 'walk.mp4'"),
         ({"trajectory": {}}, "animate: trajectory: expected at least one walk, got none"),
         ({"fps": 0}, "animate: fps: expected a finite number"),

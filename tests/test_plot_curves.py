@@ -99,7 +99,10 @@ def test_the_best_epoch_is_marked() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"history": [1.0, 0.5]}, "learning_curve: history: expected the History that fit returns, got a list"),
+        (
+            {"history": [1.0, 0.5]},
+            "learning_curve: history: expected the History that fit returns, got an object of type list",
+        ),
         ({"history": History()}, "^learning_curve: expected at least one step with a loss, got none"),
         ({"what": "speed"}, "^learning_curve: what: expected one of 'loss'"),
         ({"scale": "cubic"}, "learning_curve: scale: expected one of"),

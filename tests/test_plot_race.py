@@ -155,8 +155,8 @@ def test_a_start_outside_the_domain_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"loss": 1.0}, "race: loss: expected a function of two Values, got a float"),
-        ({"loss": lambda x, y: 1.0}, "race: loss: expected it to return a Value, got a float"),
+        ({"loss": 1.0}, "race: loss: expected a function of two Values, got an object of type float"),
+        ({"loss": lambda x, y: 1.0}, "race: loss: expected it to return a Value, got an object of type float"),
         ({"start": (1.0,)}, "race: start: expected a pair of numbers"),
         ({"optimizers": {}}, "optimizers: expected a dict such as .*, got an empty one"),
         ({"optimizers": [Adam]}, "optimizers: expected a dict such as .*, got a list"),

@@ -327,8 +327,11 @@ def test_good_rates_reach_the_highest_if_none_is_too_high() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"loss": 1.0}, "learning_rate_range: loss: expected a function without arguments, got a float"),
-        ({"loss": lambda: 1.0}, "loss: expected it to return a Value, got a float"),
+        (
+            {"loss": 1.0},
+            "learning_rate_range: loss: expected a function without arguments, got an object of type float",
+        ),
+        ({"loss": lambda: 1.0}, "loss: expected it to return a Value, got an object of type float"),
         ({"optimizer": [Value(1.0)]}, "optimizer: expected an Optimizer, got an object of type list"),
         ({"lowest": 0.0}, "lowest: expected a finite number x > 0"),
         ({"highest": 1e-9}, "highest: expected a finite number"),

@@ -78,6 +78,23 @@ def one_of(*choices: Any) -> Check:
     return check
 
 
+def instance(kind: Any, expected: str) -> Check:
+    """Make the check for an object of a class, or of one of several in a tuple; the message calls it `expected`.
+
+    >>> instance(float, "a float")("scale: by", "2")
+    Traceback (most recent call last):
+        ...
+    TypeError: scale: by: expected a float, got an object of type str
+    """
+
+    def check(where: str, setting: Any) -> Any:
+        if not isinstance(setting, kind):
+            raise TypeError(f"{where}: expected {expected}, got an object of type {type(setting).__name__}")
+        return setting
+
+    return check
+
+
 def pair(check_each: Check) -> Check:
     """Make the check for two settings in a tuple or a list."""
 

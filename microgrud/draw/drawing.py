@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
+from ..common.checks import instance, one_of, optional
 from ..engine import Value
 from ..nn.module import Module
 from ..tape.compiled import Compiled
@@ -15,9 +16,8 @@ from .graph import read_graph
 from .network import draw_network
 from .program import draw_program
 from .rendering import Drawing, check_format
-from .style import FONT
+from .style import FONT, PORTS
 
-_DIRECTIONS = ("LR", "TB", "RL", "BT")
 _MAX_NODES = 60
 #: The least values of arguments.
 _LEAST = {"max_nodes": 1, "digits": 1, "depth": 0, "k": 1}
@@ -109,8 +109,7 @@ def draw(
         raise ValueError(f"path: expected None for anything but a compiled function, got {path!r}")
     if fold in ("neurons", "layers") and model is None:
         raise ValueError(f"fold={fold!r}: expected a model as well; write draw(root, model=model, fold={fold!r})")
-    if model is not None and not isinstance(model, Module):
-        raise TypeError(f"model: expected a Module, got {type(model).__name__}")
+    optional(instance(Module, "a Module"))("model", model)
     parts = _operations(expand)
     if isinstance(root, Module):
         unused = {"model": model, "parameters": parameters, "names": names, "fold": fold, "depth": depth}
@@ -147,9 +146,7 @@ def _operations(expand: Any) -> set[str]:
     """Return the operations that are drawn in parts."""
     if isinstance(expand, str):
         expand = [expand]
-    if not isinstance(expand, Iterable):
-        raise TypeError(f"expand: expected operations, as in expand=['dot'], got {type(expand).__name__}")
-    operations = list(expand)
+    operations = list(instance(Iterable, "operations, as in expand=['dot']")("expand", expand))
     wrong = [operation for operation in operations if operation != "dot"]
     if wrong:
         raise ValueError(f"expand: expected 'dot', the only operation that can be drawn in parts, got {wrong}")
@@ -158,8 +155,7 @@ def _operations(expand: Any) -> set[str]:
 
 def check_settings(rankdir: str, **numbers: int | None) -> None:
     """Raise an error for an unknown direction, and for numbers as `check_numbers` does."""
-    if rankdir not in _DIRECTIONS:
-        raise ValueError(f"rankdir: expected one of {', '.join(_DIRECTIONS)}, got {rankdir!r}")
+    one_of(*PORTS)("rankdir", rankdir)
     check_numbers(**numbers)
 
 
@@ -168,8 +164,7 @@ def check_numbers(**numbers: int | None) -> None:
     for name, number in numbers.items():
         if number is None:
             continue
-        if not isinstance(number, Real):
-            raise TypeError(f"{name}: expected a number, got {type(number).__name__}")
+        instance(Real, "a number")(name, number)
         if name not in _MAY_BE_INFINITE and not isinstance(number, Integral):
             raise TypeError(f"{name}: expected an integer, got {number!r}")
         if not number >= _LEAST[name]:

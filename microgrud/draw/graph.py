@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..common.checks import instance
 from ..engine import Value, topological_order
 from ..nn.module import Module
 
@@ -103,11 +104,8 @@ def _differentiated(order: Sequence[Value]) -> set[Value]:
 def _checked(names: Mapping[Value, str] | None) -> Mapping[Value, str]:
     if names is None:
         return {}
-    if not isinstance(names, Mapping):
-        raise TypeError(f"names: expected a mapping from Values to names, got {type(names).__name__}")
-    for node in names:
-        if not isinstance(node, Value):
-            raise TypeError(f"names: expected Values as keys, got {type(node).__name__}")
+    for node in instance(Mapping, "a mapping from Values to names")("names", names):
+        instance(Value, "Values as keys")("names", node)
     return names
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..common.checks import instance, optional
 from ..engine import Value
 from ..nn.module import Module
 from .drawing import check_numbers
@@ -127,10 +128,8 @@ def explain(
     ('x', 'layer 1, neuron 3 (dot, tanh)', 'layer 2, neuron 1 (dot)')
     """
     for name, node in (("root", root), ("leaf", leaf)):
-        if not isinstance(node, Value):
-            raise TypeError(f"{name}: expected a Value, got {type(node).__name__}")
-    if model is not None and not isinstance(model, Module):
-        raise TypeError(f"model: expected a Module, got {type(model).__name__}")
+        instance(Value, "a Value")(name, node)
+    optional(instance(Module, "a Module"))("model", model)
     check_numbers(k=k)
     graph = read_graph(root, model, None, names)
     order = graph.order

@@ -12,6 +12,7 @@ from pathlib import Path
 from string import Template
 from typing import Any, overload
 
+from ..common.checks import instance
 from ..common.files import write_atomically
 from ..common.forking import CachedAttribute
 from ..engine import Value
@@ -182,8 +183,7 @@ def backprop_steps(
     >>> x.grad
     0.0
     """
-    if not isinstance(root, Value):
-        raise TypeError(f"root: expected a Value, got {type(root).__name__}")
+    instance(Value, "a Value")("root", root)
     check_settings(rankdir, digits=digits, max_nodes=max_nodes)
     graph = read_graph(root, parameters, inputs)
     if len(graph.order) > max_nodes:

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from ..common.checks import instance
 from ..common.files import write_atomically
 
 try:
@@ -147,9 +148,7 @@ def fitting(svg: str) -> str:
 
 def check_format(format: str) -> None:
     """Raise an error for a format that Graphviz does not know."""
-    if not isinstance(format, str):
-        raise TypeError(f"format: expected a str, got {type(format).__name__}")
-    if format.lower() not in graphviz.FORMATS:
+    if instance(str, "a str")("format", format).lower() not in graphviz.FORMATS:
         raise ValueError(f"format: expected {_known()}, got {format!r}")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import real, whole
+from ..common.checks import instance, real, whole
 from ..common.files import naming, write_atomically
 from ..common.numbers import Interval
 from ..engine.vectors import Vector
@@ -82,14 +82,11 @@ def animate(
     """
     where = "animate"
     need_matplotlib(where)
-    if not isinstance(surface, LossSurface):
-        raise TypeError(f"{where}: surface: expected a LossSurface, got a {type(surface).__name__}")
+    instance(LossSurface, "a LossSurface")(f"{where}: surface", surface)
     walks = surface.trajectories if trajectory is None else by_name(f"{where}: trajectory", trajectory)
     if not walks:
         raise ValueError(f"{where}: trajectory: expected at least one walk, got none")
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"{where}: path: expected the name of a file, got an object of type {type(path).__name__}")
-    target = Path(path)
+    target = Path(instance((str, os.PathLike), "the name of a file")(f"{where}: path", path))
     if target.suffix.lower() not in (".gif", ".html"):
         raise ValueError(f"{where}: path: expected a file name that ends in .gif or .html, got {os.fspath(path)!r}")
     fps = real(Interval(0.0, 1000.0, low_open=True))(f"{where}: fps", fps)

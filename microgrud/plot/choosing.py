@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..common.checks import one_of
+from ..common.checks import instance, one_of
 from ..engine import Value
 from ..nn.module import Module
 from .parameters import filters_of, named_parameters
@@ -36,11 +36,7 @@ def chosen_plane(
         directions = tuple(parameters) if len(parameters) == 2 else chosen
     if isinstance(directions, (tuple, list)):
         return _through(source, parameters, directions)
-    if not isinstance(directions, str):
-        raise TypeError(
-            "loss_surface: directions: expected 'random', 'principal' or a pair of parameters, got an object of type "
-            f"{type(directions).__name__}"
-        )
+    instance(str, "'random', 'principal' or a pair of parameters")("loss_surface: directions", directions)
     if one_of("random", "principal")("loss_surface: directions", directions) == "random":
         return filter_normalized_plane(read_center(parameters), filters_of(source, parameters), seed)
     if len(walks) != 1:
@@ -57,11 +53,7 @@ def _through(source: Any, parameters: list[Value], directions: Sequence[Any]) ->
     dotted = dict(source.named_parameters()) if isinstance(source, Module) else {}
     indices = []
     for chosen in directions:
-        if not isinstance(chosen, (Value, str)):
-            raise TypeError(
-                f"loss_surface: directions: expected Values, labels or names, got an object of type "
-                f"{type(chosen).__name__}"
-            )
+        instance((Value, str), "Values, labels or names")("loss_surface: directions", chosen)
         matches = [
             i
             for i, p in enumerate(parameters)

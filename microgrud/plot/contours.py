@@ -11,7 +11,6 @@ from ..common.checks import flag, whole
 from ..common.numbers import as_float, as_sequence
 from ..engine.vectors import Vector
 from .axes import Axes, axes_for
-from .figure import need_matplotlib
 from .grid import GridLosses
 from .paths import draw_paths, place_legend
 from .scales import LARGEST, LOG_NOTE, Scale, chosen_scale, contour_levels, is_constant, three_digits
@@ -28,9 +27,6 @@ def draw_contours(
 ) -> Axes:
     """Draw a surface and the walks over it; see `LossSurface.contour`."""
     where = "LossSurface.contour"
-    need_matplotlib(where)
-    from matplotlib.ticker import MaxNLocator
-
     losses = grid.drawable()
     chosen = chosen_scale(where, scale, losses)
     explicit = _explicit_levels(where, levels)
@@ -40,6 +36,8 @@ def draw_contours(
         chosen = "linear"
     flag(f"{where}: colorbar", colorbar)
     ax = axes_for(where, ax, 6.4, 4.8)
+    from matplotlib.ticker import MaxNLocator
+
     across, up = (grid.x[0], grid.x[-1]), (grid.y[0], grid.y[-1])
     undefined = np.isnan(losses).any()
     if undefined:

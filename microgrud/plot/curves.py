@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import one_of
+from ..common.checks import instance, one_of
 from ..train.history import History
 from .axes import Axes, axes_for
 from .paths import place_legend
@@ -40,8 +40,7 @@ def learning_curve(history: History, ax: Axes | None = None, *, what: str = "los
     ('log', 'step')
     """
     where = "learning_curve"
-    if not isinstance(history, History):
-        raise TypeError(f"{where}: history: expected the History that fit returns, got a {type(history).__name__}")
+    instance(History, "the History that fit returns")(f"{where}: history", history)
     one_of("loss", "metric", "learning_rate", "gradient_norm")(f"{where}: what", what)
     ax = axes_for(where, ax)
     from matplotlib.ticker import MaxNLocator

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..common.checks import ANY, one_of, optional, real, whole
+from ..common.checks import ANY, instance, one_of, optional, real, whole
 from ..common.numbers import as_float, as_sequence, is_real_scalar
 from ..engine.grad_mode import no_grad
 from ..engine.vectors import Vector
@@ -74,8 +74,7 @@ def decision_regions(
     ['0', '1']
     """
     where = "decision_regions"
-    if not callable(model):
-        raise TypeError(f"{where}: model: expected a function of a row, got an object of type {type(model).__name__}")
+    instance(Callable, "a function of a row")(f"{where}: model", model)
     samples = check_samples(where, X, y)
     columns = len(samples.rows[0])
     if columns != 2:

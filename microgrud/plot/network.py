@@ -52,7 +52,7 @@ def parameter_histograms(model: Module, axes: Sequence[Axes] | None = None, *, b
     drawn = several_axes(where, axes, rows, columns, len(layers), (3.6 * columns, 2.9 * rows))
     from matplotlib.ticker import MaxNLocator
 
-    biases = _biases(model)
+    biases = {id(p) for name, p in model.named_parameters() if name.rpartition(".")[2] == "b"}  # those of neurons
     for ax, (name, parameters), own in zip(drawn, layers, numbers):
         is_bias = np.array([id(p) in biases for p in parameters])
         looks: tuple[tuple[str, Vector, dict[str, Any]], ...] = (
@@ -157,8 +157,3 @@ def _verdict(means: Vector) -> str:
     else:
         word = "gradients explode towards the inputs" if ratio > 1.0 / VANISHING else "gradients reach all layers"
     return f"{word}: first / last layer = {ratio:.2g}"
-
-
-def _biases(model: Module) -> set[int]:
-    """Return the ids of the parameters that are called "b", which are the biases of neurons."""
-    return {id(p) for name, p in model.named_parameters() if name.rpartition(".")[2] == "b"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..common.checks import instance
 from ..engine import Value
 from ..engine.vectors import check_parameters
 from ..nn.layers import MLP, Layer, Neuron
@@ -80,8 +81,7 @@ def layers_of(where: str, model: Any) -> list[tuple[str, list[Value]]]:
     >>> [(name, len(parameters)) for name, parameters in layers_of("gradient_flow", MLP(2, [3, 1]))]
     [('layer 1', 9), ('layer 2', 4)]
     """
-    if not isinstance(model, Module):
-        raise TypeError(f"{where}: model: expected a Module, got an object of type {type(model).__name__}")
+    instance(Module, "a Module")(f"{where}: model", model)
     names = {id(p): name for name, p in model.named_parameters()}
     numbered = {id(layer): f"layer {k}" for k, layer in enumerate(model.layers if isinstance(model, MLP) else (), 1)}
     found: list[tuple[str, list[Value]]] = []

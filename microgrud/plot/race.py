@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..common.checks import ANY, pair, real, whole
+from ..common.checks import ANY, instance, pair, real, whole
 from ..common.numbers import as_float
 from ..engine import Value
 from ..engine.vectors import Vector
@@ -145,8 +145,7 @@ def race(
     True
     """
     where = "race"
-    if not callable(loss):
-        raise TypeError(f"{where}: loss: expected a function of two Values, got a {type(loss).__name__}")
+    instance(Callable, "a function of two Values")(f"{where}: loss", loss)
     begin: tuple[float, float] = pair(real(ANY))(f"{where}: start", start)
     if not isinstance(optimizers, Mapping) or not optimizers:
         raise TypeError(
@@ -167,7 +166,7 @@ def race(
         lambda: loss(x, y),
         [x, y],
         trajectory=trajectories,
-        extent=_extent(trajectories) if extent is None else extent,
+        extent=_around_low_places(trajectories) if extent is None else extent,
         points=points,
         progress=False,
     )
@@ -181,12 +180,8 @@ def _made(name: str, factory: Any, parameters: list[Value]) -> Optimizer:
             f"race: optimizers: {name}: expected a class or a function that makes an optimizer, got an object of type "
             f"{kind}; write lambda parameters: {kind if isinstance(factory, Optimizer) else 'SGD'}(parameters, lr=...)"
         )
-    made = factory(parameters)
-    if not isinstance(made, Optimizer):
-        raise TypeError(
-            f"race: optimizers: {name}: expected a function that returns an Optimizer, got one that returns a "
-            f"{type(made).__name__}"
-        )
+    expected = instance(Optimizer, "a function that returns an Optimizer")
+    made: Optimizer = expected(f"race: optimizers: {name}", factory(parameters))
     if made.parameters() != parameters:
         raise ValueError(f"race: optimizers: {name}: expected an optimizer of the parameters that it is given")
     return made
@@ -200,9 +195,7 @@ def _run(
 
     def closure() -> Value:
         optimizer.zero_grad()
-        height = loss(*parameters)
-        if not isinstance(height, Value):
-            raise TypeError(f"race: loss: expected it to return a Value, got a {type(height).__name__}")
+        height: Value = instance(Value, "it to return a Value")("race: loss", loss(*parameters))
         height.backward()
         return height
 
@@ -222,13 +215,9 @@ def _run(
     return trajectory, None
 
 
-def _extent(trajectories: Mapping[str, Trajectory]) -> Any:
+def _around_low_places(trajectories: Mapping[str, Trajectory]) -> Any:
     """Return the box around the places that are not higher than the start, whatever places a diverging walk visits."""
-    lower: list[Vector] = []
-    for trajectory in trajectories.values():
-        losses = trajectory.losses
-        lower.append(trajectory.positions[losses <= losses[0]])
-    return around(np.concatenate(lower))
+    return around(np.concatenate([walk.positions[walk.losses <= walk.losses[0]] for walk in trajectories.values()]))
 
 
 def _scale_and_limits(start: float, losses: Vector) -> tuple[bool, float, float]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import FRACTION, POSITIVE, flag, optional, real, whole
+from ..common.checks import FRACTION, POSITIVE, flag, instance, optional, real, whole
 from ..common.numbers import Interval
 from ..engine import Value, topological_order
 from ..engine.grad_mode import no_grad
@@ -197,10 +197,8 @@ def learning_rate_range(
     (True, 1.0)
     """
     where = "learning_rate_range"
-    if not callable(loss):
-        raise TypeError(f"{where}: loss: expected a function without arguments, got a {type(loss).__name__}")
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"{where}: optimizer: expected an Optimizer, got an object of type {type(optimizer).__name__}")
+    instance(Callable, "a function without arguments")(f"{where}: loss", loss)
+    instance(Optimizer, "an Optimizer")(f"{where}: optimizer", optimizer)
     low = real(POSITIVE)(f"{where}: lowest", lowest)
     high = real(Interval(low, math.inf, low_open=True, high_open=True))(f"{where}: highest", highest)
     rates = np.geomspace(low, high, whole(2)(f"{where}: steps", steps))
@@ -312,9 +310,7 @@ class _Sweep:
 
     def _closure(self) -> Value:
         self._optimizer.zero_grad()
-        result = self._loss()
-        if not isinstance(result, Value):
-            raise TypeError(f"learning_rate_range: loss: expected it to return a Value, got a {type(result).__name__}")
+        result: Value = instance(Value, "it to return a Value")("learning_rate_range: loss", self._loss())
         # Values that the optimizer does not train, such as frozen layers, would add up the gradients of all steps.
         others = [node for node in topological_order(result) if node not in self._own]
         gradients = read_gradients(others)

@@ -9,7 +9,6 @@ import numpy as np
 
 from ..engine.vectors import Vector
 from .axes import Axes, axes_3d_for
-from .figure import need_matplotlib
 from .grid import GridLosses
 from .paths import draw_paths, legend_as_written
 from .scales import LOG_NOTE, Scale, chosen_scale, log_floor, three_digits
@@ -19,14 +18,13 @@ from .style import undefined_patch
 def draw_relief(grid: GridLosses, ax: Any, paths: Mapping[str, Vector], scale: str) -> Axes:
     """Draw a surface and the walks on it; see `LossSurface.surface`."""
     where = "LossSurface.surface"
-    need_matplotlib(where)
-    from matplotlib.ticker import MaxNLocator
-
     losses = grid.drawable()
     if not np.isfinite(losses).any():
         raise ValueError(f"{where}: expected a finite loss somewhere on the grid, got none ({grid.failure})")
     chosen = chosen_scale(where, scale, losses)
     axes = axes_3d_for(where, ax)
+    from matplotlib.ticker import MaxNLocator
+
     # mplot3d has no logarithmic axis: the heights are logarithms, and the tick labels show the losses.
     heights = np.log10(np.maximum(losses, log_floor(losses))) if chosen == "log" else losses
     axes.computed_zorder = False  # otherwise the surface would hide parts of the walks that lie on it

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import flag, optional, pair, whole
+from ..common.checks import flag, instance, optional, pair, whole
 from ..engine import Value
 from ..engine.vectors import Vector, read_data
 from ..nn.module import Module
@@ -184,11 +184,7 @@ def loss_surface(
     ('x', 'y')
     """
     where = "loss_surface"
-    if not callable(loss):
-        raise TypeError(
-            f"{where}: loss: expected a function without arguments that computes the loss, got an object of type "
-            f"{type(loss).__name__}; write lambda: ..."
-        )
+    instance(Callable, "a function without arguments such as lambda: ...")(f"{where}: loss", loss)
     found = parameters_of(f"{where}: parameters", parameters)
     progress = optional(flag)(f"{where}: progress", progress)
     walks = by_name(f"{where}: trajectory", trajectory)

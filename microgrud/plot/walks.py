@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from ..common.checks import instance
 from ..engine import Value
 from ..engine.vectors import Vector
 from .trajectory import Trajectory
@@ -24,8 +25,7 @@ def by_name(where: str, trajectory: Any) -> dict[str, Trajectory]:
         return {}
     walks = dict(trajectory) if isinstance(trajectory, Mapping) else {"walk": trajectory}
     for walk in walks.values():
-        if not isinstance(walk, Trajectory):
-            raise TypeError(f"{where}: expected a Trajectory or a dict of them, got a {type(walk).__name__}")
+        instance(Trajectory, "a Trajectory or a dict of them")(where, walk)
         if not len(walk):
             raise ValueError(f"{where}: expected a walk with at least one place, got {walk!r}; record one first")
     return {str(name): walk for name, walk in walks.items()}
@@ -33,8 +33,7 @@ def by_name(where: str, trajectory: Any) -> dict[str, Trajectory]:
 
 def positions_of(trajectory: Trajectory, parameters: Sequence[Value]) -> Vector:
     """Return the places of a walk with its parameters in the given order; they must be the same Values."""
-    if not isinstance(trajectory, Trajectory):
-        raise TypeError(f"trajectory: expected a Trajectory, got an object of type {type(trajectory).__name__}")
+    instance(Trajectory, "a Trajectory")("trajectory", trajectory)
     indices = {id(p): i for i, p in enumerate(trajectory.parameters)}
     if len(indices) != len(parameters) or any(id(p) not in indices for p in parameters):
         raise ValueError(
