@@ -39,7 +39,7 @@ class Picture:
         self.used_outside = _used_outside(view)
         shown = [*view.drawn, *(node for group in view.groups for node in group.nodes)]
         #: The grads that a backward pass has computed; the others are drawn as dashes.
-        self.grads = {x: x.grad for x in shown if view.graph.shows_grad(x)}
+        self.grads = {x: x.grad for x in shown if x in view.graph.differentiated}
         self.largest = max((abs(g) for g in self.grads.values() if math.isfinite(g)), default=0.0)
         self.data: Mapping[Value, float] = {x: x.data for x in shown}
         #: Local derivatives from a snapshot. Those of other nodes are computed from the present numbers.
@@ -86,7 +86,10 @@ class Picture:
         if node in self.view.cut:
             text = f"{escaped(node._op)}(\u2026), inputs not drawn"
             rows.append(f'<TR><TD COLSPAN="2"><FONT COLOR="{FAINT}">{text}</FONT></TD></TR>')
-        rows += [_row("data", short(self.data[node], self.digits), width=self.width), self._grad_row(node)]
+        rows.append(_row("data", short(self.data[node], self.digits), width=self.width))
+        grad = self.grads.get(node)
+        text, colour = ("\u2013", "#ffffff") if grad is None else (short(grad, self.digits), tint(grad, self.largest))
+        rows.append(_row("grad", text, colour, self.width))
         attributes = dict(BOX_STYLES[kind].attributes)
         attributes.setdefault("style", "filled")
         if self.marked:
@@ -97,17 +100,6 @@ class Picture:
         if not self.marked:
             tooltip += f", grad={node.grad!r}"
         self.drawing.node(self.ids[node], table(rows), fillcolor="#ffffff", tooltip=literal(tooltip), **attributes)
-
-    def _grad_row(self, node: Value) -> str:
-        grad = self.grads.get(node)
-        if grad is None:
-            return _row("grad", "\u2013", "#ffffff", self.width)
-        return _row("grad", short(grad, self.digits), tint(grad, self.largest), self.width)
-
-    def _constant(self, id: str, number: float) -> None:
-        size = {"margin": "0.02", "width": "0.1", "height": "0.2"}
-        text, tooltip = short(number, self.digits), f"constant {number!r}"
-        self.drawing.node(id, text, shape="plaintext", fontcolor=FAINT, tooltip=tooltip, **size)
 
     # --- operations ---
 
@@ -204,8 +196,9 @@ class Picture:
                 self.joined_to_too_deep.add(id)
                 self.drawing.edge(self.too_deep_id, id, **_DASHED)
             return
-        constant = f"{id}c{k}"
-        self._constant(constant, operand)
+        constant, text, tooltip = f"{id}c{k}", short(operand, self.digits), f"constant {operand!r}"
+        size = {"margin": "0.02", "width": "0.1", "height": "0.2"}
+        self.drawing.node(constant, text, shape="plaintext", fontcolor=FAINT, tooltip=tooltip, **size)
         self.drawing.edge(constant, id, **_DASHED)
 
     def _slope(self, slope: float | None) -> dict[str, str]:
@@ -222,7 +215,7 @@ class Picture:
             f'<TR><TD COLSPAN="2" BGCOLOR="{BOX_STYLES[Kind.PARAMETER].title}"><B>{escaped(group.title)}</B></TD></TR>'
         ]
         rows += [f'<TR><TD COLSPAN="2">{escaped(line)}</TD></TR>' for line in group.lines]
-        outputs = self._outputs(group)
+        outputs = [x for x in group.nodes if not x.is_leaf and x in self.used_outside] or group.nodes[-1:]
         data = [x.data for x in outputs]
         rows.append(_row("out" if len(data) == 1 else "outputs", _range(data, self.digits)))
         grads = [self.grads[x] for x in outputs if x in self.grads]
@@ -264,10 +257,6 @@ class Picture:
                         rank.edge(first, second, style="invis")
         if widest > 1:
             self.drawing.attr(splines="line", outputorder="edgesfirst", ranksep=f"{min(0.3 + 0.05 * widest, 0.8):.2f}")
-
-    def _outputs(self, group: Group) -> list[Value]:
-        """Return the nodes of a group that nodes outside of it use, or that are roots."""
-        return [x for x in group.nodes if not x.is_leaf and x in self.used_outside] or group.nodes[-1:]
 
     def _edges_into(self, group: Group) -> None:
         """Draw one edge from each box to a group, however many nodes of the group use the box."""

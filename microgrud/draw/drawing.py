@@ -97,12 +97,12 @@ def draw(
     check_settings(rankdir, max_nodes=max_nodes, digits=digits, depth=depth)
     if fold not in (None, "neurons", "layers", "nothing"):
         raise ValueError(f"fold: expected 'neurons', 'layers', 'nothing' or None, got {fold!r}")
+    drawing = new_drawing(format, rankdir)
     if isinstance(root, Compiled):
         unused = {"parameters": parameters, "inputs": inputs, "depth": depth}
         _refuse("a compiled function", unused, outputs=outputs, expand=_operations(expand), slopes=not slopes)
         if fold == "neurons":
             raise ValueError("fold: expected 'layers', 'nothing' or None for a compiled function, got 'neurons'")
-        drawing = new_drawing(format, rankdir)
         draw_program(root, drawing, digits, path, fold, max_nodes, model, names, rankdir)
         return drawing
     if path is not None:
@@ -114,13 +114,11 @@ def draw(
     if isinstance(root, Module):
         unused = {"model": model, "parameters": parameters, "names": names, "fold": fold, "depth": depth}
         _refuse("a network", unused, expand=parts, max_nodes=max_nodes != _MAX_NODES, slopes=not slopes)
-        drawing = new_drawing(format, rankdir)
         draw_network(root, drawing, digits, _names(inputs, "inputs"), _names(outputs, "outputs"), rankdir)
         return drawing
     if _names(outputs, "outputs"):
         raise ValueError("outputs: expected names for a network only; to name the root of a graph, give it a label")
     graph = read_graph(root, model if parameters is None else parameters, inputs, names)
-    drawing = new_drawing(format, rankdir)
     Picture(view(graph, model, fold, depth, max_nodes), drawing, digits, parts, slopes, rankdir).write()
     return drawing
 

@@ -33,7 +33,7 @@ class Graph:
         kinds: the kind of each node.
         names: the names of the nodes that have one.
         differentiated: the nodes that a backward pass has visited: those with a grad other than 0, and every node that
-            these depend on.
+            these depend on. The grad of other nodes is drawn as a dash.
     """
 
     roots: list[Value]
@@ -41,10 +41,6 @@ class Graph:
     kinds: dict[Value, Kind] = field(default_factory=dict)
     names: dict[Value, str] = field(default_factory=dict)
     differentiated: set[Value] = field(default_factory=set)
-
-    def shows_grad(self, node: Value) -> bool:
-        """Return whether a backward pass has computed the grad of a node; it is drawn as a dash otherwise."""
-        return node in self.differentiated
 
 
 def read_graph(
@@ -76,9 +72,8 @@ def read_graph(
     own_names: dict[Value, str] = {}
     if isinstance(parameters, Module):
         own_names.update({p: name for name, p in parameters.named_parameters()})
-        known_parameters = set(parameters.parameters())
-    else:
-        known_parameters = set(_values(parameters, "parameters")) if parameters is not None else set()
+        parameters = parameters.parameters()
+    known_parameters = set(_values(parameters, "parameters")) if parameters is not None else set()
     own_names.update(_checked(names))  # names given explicitly override those of the module
     known_inputs = set(_values(inputs, "inputs")) if inputs is not None else set()
     for node in graph.order:

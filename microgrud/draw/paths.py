@@ -7,7 +7,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..common.checks import instance, optional
 from ..engine import Value
@@ -137,8 +137,7 @@ def explain(
     if root is not leaf and root not in slopes_of:
         return Explanation(0.0, (), 0, depends=False)
     adjoints = _adjoints(order, slopes_of)
-    # A path to a node: its product, the operand before the node, the rank of the path to that operand, the last slope.
-    best: dict[Value, list[tuple[float, Value | None, int, float]]] = {leaf: [(1.0, None, 0, 1.0)]}
+    best = {leaf: [_Trail(1.0, leaf, 1.0, None)]}
     counts: dict[Value, int] = {leaf: 1}
     for node, slopes in slopes_of.items():
         parents = [(i, x) for i, x in enumerate(node._operands) if isinstance(x, Value) and x in counts]
@@ -146,21 +145,38 @@ def explain(
             continue
         counts[node] = sum(counts[x] for _, x in parents)
         extended = (
-            (_extended(product, slopes[i]), x, rank, slopes[i])
+            _Trail(_extended(before.product, slopes[i]), node, slopes[i], before)
             for i, x in parents
-            for rank, (product, *_) in enumerate(best[x])
+            for before in best[x]
         )
-        best[node] = heapq.nlargest(k, extended, key=lambda path: _strength(path[0]))
+        best[node] = heapq.nlargest(k, extended, key=lambda trail: _strength(trail.product))
     gradient = adjoints.get(leaf, 0.0)
     if root not in counts:
         return Explanation(gradient, (), 0)
     neurons = {} if model is None else neuron_of_each(order, model)
     paths = []
-    for rank in range(len(best[root])):
-        nodes, slopes, product = _walked_back(best, root, rank)
-        share = product / gradient if gradient and math.isfinite(gradient) else math.nan
-        paths.append(GradientPath(nodes, slopes, product, share, _steps(nodes, graph.names, neurons)))
+    for trail in best[root]:
+        trails = trail.from_the_leaf()
+        nodes, along = tuple(each.node for each in trails), tuple(each.slope for each in trails[1:])
+        share = trail.product / gradient if gradient and math.isfinite(gradient) else math.nan
+        paths.append(GradientPath(nodes, along, trail.product, share, _steps(nodes, graph.names, neurons)))
     return Explanation(gradient, tuple(paths), counts[root])
+
+
+class _Trail(NamedTuple):
+    """A path from the leaf to a node: its product, its last slope, and the path to the operand before the node."""
+
+    product: float
+    node: Value
+    slope: float
+    before: _Trail | None
+
+    def from_the_leaf(self) -> list[_Trail]:
+        """Return the trails to each node of the path, in order from the leaf."""
+        trails = [self]
+        while (before := trails[-1].before) is not None:
+            trails.append(before)
+        return trails[::-1]
 
 
 def _extended(product: float, slope: float) -> float:
@@ -210,22 +226,6 @@ def _slopes(node: Value) -> Sequence[float]:
             "that was built by hand, or whose rule raises; make the operation with microgrud.custom_op"
         )
     return [0.0 if slope is None else slope for slope in slopes]
-
-
-def _walked_back(
-    best: dict[Value, list[tuple[float, Value | None, int, float]]], root: Value, rank: int
-) -> tuple[tuple[Value, ...], tuple[float, ...], float]:
-    """Follow a path back from the root; return its nodes and slopes, in order from the leaf, and its product."""
-    product = best[root][rank][0]
-    nodes, slopes = [root], []
-    node: Value | None = root
-    while node is not None:
-        _, parent, rank, slope = best[node][rank]
-        if parent is not None:
-            nodes.append(parent)
-            slopes.append(slope)
-        node = parent
-    return tuple(reversed(nodes)), tuple(reversed(slopes)), product
 
 
 # --- in words ---

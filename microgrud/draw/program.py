@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..tape.compiled import Compiled
-from ..tape.listing import chosen
+from ..tape.listing import Formulas, chosen
 from .graph import Kind, counted
-from .programs import ProgramBox, ProgramView, heading_lines, program_view
+from .programs import ProgramBox, ProgramView, formula_of, heading_lines, program_view
 from .rendering import Drawing
 from .style import ACTIVE, BOX_STYLES, FAINT, caption, escaped, literal, plain, table
 
@@ -58,19 +58,21 @@ def draw_program(
         heading = caption(heading_lines(compiled._recordings.name, number, count, formulas))
         if len(shown) == 1:
             drawing.attr(**heading)
-            _write(drawing, view, f"r{number}")
+            _write(drawing, formulas, view, f"r{number}")
             continue
         with drawing.subgraph(name=f"cluster_{number}") as cluster:
             cluster.attr(**heading, color=FAINT, style="rounded", penwidth="0.8", margin="10")
-            _write(cluster, view, f"r{number}")
+            _write(cluster, formulas, view, f"r{number}")
     if len(recordings) > len(shown):
         text = f"{counted(len(recordings) - len(shown), 'more recording')}; choose one with path=..."
         drawing.node("more", text, shape="plaintext", fontcolor=FAINT)
 
 
-def _write(drawing: Any, view: ProgramView, prefix: str) -> None:
+def _write(drawing: Any, formulas: Formulas, view: ProgramView, prefix: str) -> None:
     ids = {box: f"{prefix}b{k}" for k, box in enumerate(view.boxes)}
     for box, id in ids.items():
+        if box.instruction is not None:
+            box.lines.insert(0, formula_of(formulas, box.instruction))
         _box(drawing, box, id)
     for box, id in ids.items():
         for maker, count in box.uses.items():

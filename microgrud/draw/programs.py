@@ -74,14 +74,6 @@ def program_view(formulas: Formulas, fold: str | None, max_nodes: int, digits: i
         max_nodes: the most boxes.
         digits: the number of significant digits of parameters.
     """
-    view = _chosen_view(formulas, fold, max_nodes, digits)
-    for box in view.boxes:
-        if box.instruction is not None:
-            box.lines.insert(0, formula_of(formulas, box.instruction))
-    return view
-
-
-def _chosen_view(formulas: Formulas, fold: str | None, max_nodes: int, digits: int) -> ProgramView:
     folds = FOLDS if fold is None else (fold,)
     if fold is None and len(formulas.program.instructions) > max_nodes:
         folds = FOLDS[-1:]
@@ -96,7 +88,7 @@ def _chosen_view(formulas: Formulas, fold: str | None, max_nodes: int, digits: i
 
 class _Folding:
     def __init__(self, formulas: Formulas, fold: str, digits: int, all_leaves: bool) -> None:
-        self.formulas, self.fold, self.digits = formulas, fold, digits
+        self.formulas, self.fold = formulas, fold
         self.outputs = set(formulas.program.outputs)
         self.box_of: dict[int, ProgramBox] = {}  # by slot
         self.levels: dict[int, int] = {}
@@ -106,7 +98,8 @@ class _Folding:
             drawn = set(formulas.leaves) if all_leaves else self.leaves_of_their_own()
             for slot in formulas.leaves:
                 if slot in drawn:
-                    self.add(self.leaf(slot))
+                    number = short(formulas.program.leaves[slot].data, digits)
+                    self.add(ProgramBox(Kind.PARAMETER, formulas.operand(slot), [number], 0, [slot]))
         for instruction, slots in self.groups():
             self.add(self.instructions(instruction, slots))
         self.add_returns()
@@ -137,10 +130,6 @@ class _Folding:
             if len(own) <= _MOST_PARAMETERS:
                 drawn |= own
         return drawn
-
-    def leaf(self, slot: int) -> ProgramBox:
-        number = short(self.formulas.program.leaves[slot].data, self.digits)
-        return ProgramBox(Kind.PARAMETER, self.formulas.operand(slot), [number], 0, [slot])
 
     def groups(self) -> Iterable[tuple[Instruction, list[int]]]:
         """Return for each box of instructions the first of them, and the slots of the results of all."""

@@ -87,42 +87,30 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
             ValueError: for an unknown format.
             RuntimeError: for a format that needs Graphviz's own program if that is not installed.
         """
-        if outfile is None and filename is not None and _ending(filename) in _PICTURES:
+        names_picture = outfile is None and filename is not None and _ending(filename) in _PICTURES
+        if names_picture:
             outfile, filename = filename, None
-            picture_only = cleanup is not False
-            if not picture_only:
-                outfile, directory = Path(directory or self.directory or "", outfile), None
-        else:
-            picture_only = outfile is not None and (cleanup or (cleanup is None and filename is None))
+        picture = Path(directory or self.directory or "", outfile or "")
         if outfile is not None:
             format = format or _ending(outfile) or self.format
             if format.lower() not in graphviz.FORMATS:
                 raise ValueError(f"outfile: expected a name that ends in {_known()}, got {os.fspath(outfile)!r}")
-        if not picture_only:
+        if outfile is None or cleanup is False or (filename is not None and not cleanup):
+            if names_picture:
+                outfile, directory = picture, None
             options |= _choose_program(format or self.format, options)
             options |= {"view": view, "cleanup": bool(cleanup), "outfile": outfile, "engine": engine}
             return str(super().render(filename, directory=directory, quiet_view=quiet_view, **options))
-        picture = Path(directory or self.directory or "", outfile or "")
-        self._write_picture(picture, format, engine, **options)
-        if view or quiet_view:
-            self._view(os.fspath(picture), format=format or self.format, quiet=quiet_view)
-        return os.fspath(picture)
-
-    def _write_picture(
-        self,
-        picture: Path,
-        format: str | None,
-        engine: str | None,
-        raise_if_result_exists: bool = False,
-        **options: Any,
-    ) -> None:
-        """Write the picture only: a source file would have to be removed, and might replace a file of the user."""
+        # The picture only: a source file would have to be removed, and might replace a file of the user.
         options.pop("overwrite_source", None)
-        if raise_if_result_exists and picture.exists():
+        if options.pop("raise_if_result_exists", False) and picture.exists():
             raise graphviz.FileExistsError(f"output file exists: {os.fspath(picture)!r}")
         data = self.pipe(format, engine=engine, **options)
         picture.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(picture, data)
+        if view or quiet_view:
+            self._view(os.fspath(picture), format=format or self.format, quiet=quiet_view)
+        return os.fspath(picture)
 
 
 def fitting(svg: str) -> str:
