@@ -17,10 +17,10 @@ from microgrud.engine.vectors import read_data, read_gradients, write_data
 from microgrud.losses import squared_error
 from microgrud.nn import MLP, Module
 from microgrud.plot import LossSurface, Trajectory, beale, himmelblau, loss_surface, replay
-from microgrud.plot.bar import with_progress
 from microgrud.plot.parameters import filters_of
 from microgrud.plot.planes import filter_normalized_plane
 from microgrud.tape.executors import native_tape
+from microgrud.train.progress import with_progress
 
 X = [[0.1 * i, -0.3 * i] for i in range(4)]
 Y = [0.2 * i for i in range(4)]
@@ -293,7 +293,7 @@ def test_no_bar_is_made_unless_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> 
     # An automatic bar appears after two seconds, so that the output of a short run proves nothing.
     items = [1, 2, 3]
     for interactive in (True, False):
-        monkeypatch.setattr("microgrud.plot.bar.is_interactive", lambda interactive=interactive: interactive)
+        monkeypatch.setattr("microgrud.train.progress.is_interactive", lambda interactive=interactive: interactive)
         assert with_progress("here", items, False, "item") is items
         assert (with_progress("here", items, None, "item") is items) is not interactive
 

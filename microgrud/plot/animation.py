@@ -22,7 +22,7 @@ from .paths import place_legend
 from .scales import drawable
 from .style import outline, style
 from .surface import LossSurface
-from .walks import Trajectories, by_name
+from .trajectory import Trajectories, by_name
 
 #: Texts in place of the button icons, which matplotlib's page would fetch from the network.
 _BUTTONS = {

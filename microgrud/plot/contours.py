@@ -13,7 +13,7 @@ from ..engine.vectors import Vector
 from .axes import Axes, axes_for
 from .grid import GridLosses
 from .paths import draw_paths, place_legend
-from .scales import LARGEST, LOG_NOTE, Scale, chosen_scale, contour_levels, is_constant, three_digits
+from .scales import LARGEST, LOG_NOTE, Scale, chosen_scale, contour_levels, finite_or_nan, is_constant, three_digits
 from .style import FAINT, hatch_ground, pale_greys, undefined_patch
 
 
@@ -27,7 +27,7 @@ def draw_contours(
 ) -> Axes:
     """Draw a surface and the walks over it; see `LossSurface.contour`."""
     where = "LossSurface.contour"
-    losses = grid.drawable()
+    losses = finite_or_nan(grid.losses)
     chosen = chosen_scale(where, scale, losses)
     explicit = _explicit_levels(where, levels)
     if explicit is not None and explicit[0] <= 0.0:
@@ -49,8 +49,8 @@ def draw_contours(
     ax.xaxis.set_major_locator(MaxNLocator(6))
     # The grid sets the limits: a walk that leaves it leaves the picture.
     ax.set(xlim=across, ylim=up)
-    ax.set_xlabel(grid.labels[0], parse_math=False)
-    ax.set_ylabel(grid.labels[1], parse_math=False)
+    ax.set_xlabel(grid.plane.labels[0], parse_math=False)
+    ax.set_ylabel(grid.plane.labels[1], parse_math=False)
     if undefined:
         entries.append(undefined_patch("loss"))
     place_legend(ax, entries, list(paths.values()))

@@ -102,12 +102,7 @@ def _epochs_along_the_top(ax: Axes, history: History) -> None:
         return
     from matplotlib.ticker import MaxNLocator
 
-    def to_epochs(step: Any) -> Any:
-        return step / per_epoch
-
-    def to_steps(epoch: Any) -> Any:
-        return epoch * per_epoch
-
-    top = ax.secondary_xaxis("top", functions=(to_epochs, to_steps))
+    to_epochs_and_back = (lambda step: step / per_epoch, lambda epoch: epoch * per_epoch)
+    top = ax.secondary_xaxis("top", functions=to_epochs_and_back)
     top.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
     top.set_xlabel("epoch")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -13,36 +14,24 @@ from ..engine import Value
 from ..engine.grad_mode import no_grad
 from ..engine.vectors import Vector, read_data, read_gradients, write_data, write_gradients
 from ..train.evaluation import number
-from .bar import with_progress
+from ..train.progress import with_progress
 from .planes import Plane
 from .replay import replayed
-from .scales import LARGEST, drawable
+from .scales import LARGEST
 
 _BOUND = real(Interval(-LARGEST, LARGEST))
 
 Extent: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
 
 
-class GridLosses(NamedTuple):
-    """The losses at the points of a grid, to be drawn.
-
-    Attributes:
-        x: the horizontal coordinates, nx numbers, ascending.
-        y: the vertical coordinates, ny numbers, ascending.
-        losses: an array of shape (ny, nx).
-        labels: the names of the two axes.
-        failure: the first error that the loss raised, None if it raised none.
-    """
+@dataclass(frozen=True, eq=False, repr=False)
+class GridLosses:
+    """The losses at the points of a grid in a plane, as `LossSurface` describes them."""
 
     x: Vector
     y: Vector
     losses: Vector
-    labels: tuple[str, str]
-    failure: str | None
-
-    def drawable(self) -> Vector:
-        """Return the losses within the range of matplotlib, and NaN for those that are not finite."""
-        return drawable(np.where(np.isfinite(self.losses), self.losses, np.nan))
+    plane: Plane
 
 
 def default_extent(plane: Plane, center: Vector, paths: Sequence[Vector]) -> Extent:

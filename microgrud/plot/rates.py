@@ -15,8 +15,8 @@ from ..engine import Value, topological_order
 from ..engine.grad_mode import no_grad
 from ..engine.vectors import Vector, read_data, read_gradients, write_data, write_gradients
 from ..optim.optimizer import Optimizer
+from ..train.progress import with_progress
 from .axes import Axes, axes_for
-from .bar import with_progress
 from .figure import png
 from .paths import place_legend
 from .scales import LOG_NOTE, asks_for_log, drawable, three_digits

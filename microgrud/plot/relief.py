@@ -11,16 +11,14 @@ from ..engine.vectors import Vector
 from .axes import Axes, axes_3d_for
 from .grid import GridLosses
 from .paths import draw_paths, legend_as_written
-from .scales import LOG_NOTE, Scale, chosen_scale, log_floor, three_digits
+from .scales import LOG_NOTE, Scale, chosen_scale, finite_or_nan, log_floor, three_digits
 from .style import undefined_patch
 
 
 def draw_relief(grid: GridLosses, ax: Any, paths: Mapping[str, Vector], scale: str) -> Axes:
     """Draw a surface and the walks on it; see `LossSurface.surface`."""
     where = "LossSurface.surface"
-    losses = grid.drawable()
-    if not np.isfinite(losses).any():
-        raise ValueError(f"{where}: expected a finite loss somewhere on the grid, got none ({grid.failure})")
+    losses = finite_or_nan(grid.losses)
     chosen = chosen_scale(where, scale, losses)
     axes = axes_3d_for(where, ax)
     from matplotlib.ticker import MaxNLocator
@@ -38,7 +36,7 @@ def draw_relief(grid: GridLosses, ax: Any, paths: Mapping[str, Vector], scale: s
     }
     entries = draw_paths(axes, lifted)
     # A long label is broken into two lines, since the edges of the box are short.
-    across, up = (label.replace(" (", "\n(", 1) for label in grid.labels)
+    across, up = (label.replace(" (", "\n(", 1) for label in grid.plane.labels)
     axes.set_xlabel(across, labelpad=14 if "\n" in across else 8, parse_math=False)
     axes.set_ylabel(up, labelpad=18 if "\n" in up else 8, parse_math=False)
     axes.set_xlim(grid.x[0], grid.x[-1])

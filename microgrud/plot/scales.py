@@ -101,6 +101,11 @@ def drawable(numbers: Any) -> Vector:
     return np.where(np.isinf(array), array, np.clip(array, -LARGEST, LARGEST))
 
 
+def finite_or_nan(numbers: Any) -> Vector:
+    """Return numbers that can be drawn, and NaN for those that are not finite."""
+    return drawable(np.where(np.isfinite(numbers), numbers, np.nan))
+
+
 def is_constant(numbers: Any) -> bool:
     """Return whether all finite numbers are the same apart from rounding."""
     finite = _finite(numbers)

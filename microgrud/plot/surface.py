@@ -13,19 +13,17 @@ from ..engine import Value
 from ..engine.vectors import Vector, read_data
 from ..nn.module import Module
 from .axes import Axes
-from .choosing import chosen_plane
 from .contours import draw_contours
 from .figure import png
 from .grid import GridLosses, checked_extent, default_extent, evaluate
 from .parameters import parameters_of
-from .planes import Plane
+from .planes import chosen_plane
 from .relief import draw_relief
-from .trajectory import Trajectory
-from .walks import Trajectories, by_name, positions_of
+from .trajectory import Trajectories, Trajectory, by_name, positions_of
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LossSurface:
+class LossSurface(GridLosses):
     """The loss at the points of a grid in a plane through parameter space.
 
     At the end of a notebook's cell it shows its contours. `surface.contour().figure.savefig("surface.png")` writes
@@ -43,10 +41,6 @@ class LossSurface:
         failure: the first error that the loss raised at a point of the grid, None if it raised none.
     """
 
-    x: Vector
-    y: Vector
-    losses: Vector
-    plane: Plane
     parameters: list[Value]
     trajectories: dict[str, Trajectory]
     failure: str | None = None
@@ -94,7 +88,7 @@ class LossSurface:
             TypeError, ValueError: for invalid arguments.
             ImportError: without matplotlib.
         """
-        return draw_contours(self._grid(), ax, self._paths(trajectory), scale, levels, colorbar)
+        return draw_contours(self, ax, self._paths(trajectory), scale, levels, colorbar)
 
     def surface(self, ax: Any = None, *, trajectory: Trajectories = None, scale: str = "auto") -> Axes:
         """Draw the surface as a landscape in three dimensions, with the walks on it.
@@ -114,10 +108,11 @@ class LossSurface:
             TypeError, ValueError: for invalid arguments.
             ImportError: without matplotlib.
         """
-        return draw_relief(self._grid(), ax, self._paths(trajectory), scale)
-
-    def _grid(self) -> GridLosses:
-        return GridLosses(self.x, self.y, self.losses, self.plane.labels, self.failure)
+        if self.undefined == self.losses.size:
+            raise ValueError(
+                f"LossSurface.surface: expected a finite loss somewhere on the grid, got none ({self.failure})"
+            )
+        return draw_relief(self, ax, self._paths(trajectory), scale)
 
     def _paths(self, trajectory: Trajectories) -> dict[str, Vector]:
         walks = self.trajectories if trajectory is None else by_name("LossSurface: trajectory", trajectory)

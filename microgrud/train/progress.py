@@ -1,14 +1,16 @@
-"""The progress bar of `fit`, drawn by tqdm."""
+"""Progress bars, drawn by tqdm: over the steps of `fit`, and over the items of a long computation."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
 from .events import Callback, TrainingEvent
+
+Item = TypeVar("Item")
 
 
 @contextmanager
@@ -24,19 +26,47 @@ def progress_bar(total: int, done: int = 0, visible: bool | None = None) -> Iter
     Raises:
         ImportError: if tqdm is needed and not installed.
     """
+    tqdm = _tqdm_for("fit", visible, "train")
+    if tqdm is None:
+        yield lambda event: None
+        return
+    with tqdm(total=total, initial=done, unit="step", dynamic_ncols=True) as bar:
+        yield lambda event: _show(bar, event)
+
+
+def with_progress(where: str, items: list[Item], visible: bool | None, unit: str) -> Iterable[Item]:
+    """Return an iterable over the items that shows a progress bar, by default after two seconds.
+
+    Args:
+        where: the caller's name, for the message and the bar.
+        items: the items to iterate over.
+        visible: whether to show the bar, and at once; None as in `progress_bar`.
+        unit: the name of an item.
+
+    Raises:
+        ImportError: if tqdm is needed and not installed.
+    """
+    tqdm = _tqdm_for(where, visible, "plot")
+    if tqdm is None:
+        return items
+    bar: Iterable[Item] = tqdm(items, desc=where, unit=unit, dynamic_ncols=True, delay=0.0 if visible else 2.0)
+    return bar
+
+
+def _tqdm_for(where: str, visible: bool | None, extra: str) -> Any:
+    """Return the class of the bar to show, None for no bar."""
     if visible is None:
         visible = find_spec("tqdm") is not None and is_interactive()
     if not visible:
-        yield lambda event: None
-        return
+        return None
     try:
         from tqdm import tqdm
     except ImportError as error:
+        what = f"{where}: the progress bar needs tqdm"
         raise ImportError(
-            "fit: the progress bar needs tqdm; install it with: pip install 'microgrud[train]', or leave progress out"
+            f"{what}; install it with: pip install 'microgrud[{extra}]', or leave progress out"
         ) from error
-    with tqdm(total=total, initial=done, unit="step", dynamic_ncols=True) as bar:
-        yield lambda event: _show(bar, event)
+    return tqdm
 
 
 def _show(bar: Any, event: TrainingEvent) -> None:
