@@ -711,7 +711,11 @@ def test_a_wide_network_leaves_the_middle_of_its_layers_out() -> None:
         (lambda v: draw("abc"), TypeError, "root: expected a Value or a sequence of them, got str"),
         (lambda v: draw([]), ValueError, "root: expected at least one Value, got none"),
         (lambda v: draw(v, rankdir="up"), ValueError, "rankdir: expected one of 'LR', 'RL', 'TB', 'BT', got 'up'"),
-        (lambda v: draw(v, fold="all"), ValueError, "fold: expected 'neurons', 'layers', 'nothing' or None, got 'all'"),
+        (
+            lambda v: draw(v, fold="all"),
+            ValueError,
+            "fold: expected one of 'neurons', 'layers', 'nothing', None, got 'all'",
+        ),
         (lambda v: draw(v, fold="layers"), ValueError, "fold='layers': expected a model as well"),
         (lambda v: draw(v, model=3), TypeError, "model: expected a Module, got an object of type int"),
         (lambda v: draw(v, max_nodes=0), ValueError, "^max_nodes: expected at least 1, got 0$"),

@@ -22,16 +22,10 @@ class Picture:
     """Writes a view of a graph into a drawing."""
 
     def __init__(
-        self,
-        view: View,
-        drawing: Drawing,
-        digits: int,
-        expand: Collection[str] = (),
-        slopes: bool = True,
-        rankdir: str = "LR",
+        self, view: View, drawing: Drawing, digits: int, rankdir: str, expand_dot: bool = False, slopes: bool = True
     ) -> None:
         self.view, self.drawing, self.digits, self.slopes = view, drawing, digits, slopes
-        self.expand = frozenset(expand)
+        self.expand_dot = expand_dot
         self.ports_into_groups = dict(zip(("tailport", "headport"), PORTS[rankdir]))
         self.ids: dict[Box, str] = {}
         #: The id of the box for the nodes that lie too deep, if there are any.
@@ -121,7 +115,7 @@ class Picture:
     def _operation(self, node: Value) -> None:
         """Draw the circle of the operation that made a node, and the edges into and out of it."""
         id = f"{self.ids[node]}o"
-        if "dot" in self.expand and is_dot(node):
+        if self.expand_dot and is_dot(node):
             self._dot(node, id)
         else:
             self._circle(id, node._op or "by hand", node)
@@ -222,14 +216,9 @@ class Picture:
         strongest = max(grads, key=abs, default=0.0)
         text = _range(grads, self.digits) if grads else "\u2013"
         rows.append(_row("grad" if len(data) == 1 else "grads", text, tint(strongest, self.largest)))
-        self.drawing.node(
-            self.ids[group],
-            table(rows),
-            shape="box3d",
-            style="filled",
-            fillcolor="#ffffff",
-            tooltip=literal(f"{group.title}: {counted(len(group.nodes), 'node')}"),
-        )
+        look = {"shape": "box3d", "style": "filled", "fillcolor": "#ffffff"}
+        tooltip = literal(f"{group.title}: {counted(len(group.nodes), 'node')}")
+        self.drawing.node(self.ids[group], table(rows), tooltip=tooltip, **look)
 
     def _keep_in_order(self, groups: Sequence[Group]) -> None:
         """Put the neurons of a layer into one rank in their order, and likewise the leaves that they use.

@@ -95,12 +95,11 @@ def draw(
     """
     check_format(format)
     check_settings(rankdir, max_nodes=max_nodes, digits=digits, depth=depth)
-    if fold not in (None, "neurons", "layers", "nothing"):
-        raise ValueError(f"fold: expected 'neurons', 'layers', 'nothing' or None, got {fold!r}")
+    one_of("neurons", "layers", "nothing", None)("fold", fold)
     drawing = new_drawing(format, rankdir)
     if isinstance(root, Compiled):
         unused = {"parameters": parameters, "inputs": inputs, "depth": depth}
-        _refuse("a compiled function", unused, outputs=outputs, expand=_operations(expand), slopes=not slopes)
+        _refuse("a compiled function", unused, outputs=outputs, expand=_expands_dot(expand), slopes=not slopes)
         if fold == "neurons":
             raise ValueError("fold: expected 'layers', 'nothing' or None for a compiled function, got 'neurons'")
         draw_program(root, drawing, digits, path, fold, max_nodes, model, names, rankdir)
@@ -110,16 +109,16 @@ def draw(
     if fold in ("neurons", "layers") and model is None:
         raise ValueError(f"fold={fold!r}: expected a model as well; write draw(root, model=model, fold={fold!r})")
     optional(instance(Module, "a Module"))("model", model)
-    parts = _operations(expand)
+    expand_dot = _expands_dot(expand)
     if isinstance(root, Module):
         unused = {"model": model, "parameters": parameters, "names": names, "fold": fold, "depth": depth}
-        _refuse("a network", unused, expand=parts, max_nodes=max_nodes != _MAX_NODES, slopes=not slopes)
+        _refuse("a network", unused, expand=expand_dot, max_nodes=max_nodes != _MAX_NODES, slopes=not slopes)
         draw_network(root, drawing, digits, _names(inputs, "inputs"), _names(outputs, "outputs"), rankdir)
         return drawing
     if _names(outputs, "outputs"):
         raise ValueError("outputs: expected names for a network only; to name the root of a graph, give it a label")
     graph = read_graph(root, model if parameters is None else parameters, inputs, names)
-    Picture(view(graph, model, fold, depth, max_nodes), drawing, digits, parts, slopes, rankdir).write()
+    Picture(view(graph, model, fold, depth, max_nodes), drawing, digits, rankdir, expand_dot, slopes).write()
     return drawing
 
 
@@ -140,15 +139,15 @@ def _names(given: Any, argument: str) -> list[str]:
     return [str(name) for name in given]
 
 
-def _operations(expand: Any) -> set[str]:
-    """Return the operations that are drawn in parts."""
+def _expands_dot(expand: Any) -> bool:
+    """Return whether sums of products are drawn in parts, after a check of the operations."""
     if isinstance(expand, str):
         expand = [expand]
     operations = list(instance(Iterable, "operations, as in expand=['dot']")("expand", expand))
     wrong = [operation for operation in operations if operation != "dot"]
     if wrong:
         raise ValueError(f"expand: expected 'dot', the only operation that can be drawn in parts, got {wrong}")
-    return set(operations)
+    return bool(operations)
 
 
 def check_settings(rankdir: str, **numbers: int | None) -> None:

@@ -95,14 +95,11 @@ def _run(root: Value, graph: Graph, snapshot: Snapshot) -> Iterator[Frame]:
     for node in graph.order:
         node.grad = 0.0
     root.grad = 1.0
-    yield Frame(
-        None,
-        1.0,
-        (),
-        {root: 1.0},
+    words = (
         f"The backward pass begins at {name[root]}: the derivative of a number with respect to itself is 1. Every node "
-        "is visited after all nodes that were computed from it, so its grad is complete when it is passed on.",
+        "is visited after all nodes that were computed from it, so its grad is complete when it is passed on."
     )
+    yield Frame(None, 1.0, (), {root: 1.0}, words)
     for node in reversed(graph.order):
         if node.is_leaf:
             continue

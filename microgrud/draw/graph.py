@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..common.checks import instance
+from ..common.checks import instance, optional
 from ..engine import Value, topological_order
 from ..nn.module import Module
 
@@ -74,7 +74,10 @@ def read_graph(
         own_names.update({p: name for name, p in parameters.named_parameters()})
         parameters = parameters.parameters()
     known_parameters = set(_values(parameters, "parameters")) if parameters is not None else set()
-    own_names.update(_checked(names))  # names given explicitly override those of the module
+    names = optional(instance(Mapping, "a mapping from Values to names"))("names", names) or {}
+    for node in names:
+        instance(Value, "Values as keys")("names", node)
+    own_names.update(names)  # names given explicitly override those of the module
     known_inputs = set(_values(inputs, "inputs")) if inputs is not None else set()
     for node in graph.order:
         graph.kinds[node] = _kind(node, known_parameters, known_inputs)
@@ -94,14 +97,6 @@ def _differentiated(order: Sequence[Value]) -> set[Value]:
         if node in found:
             found.update(x for x in node._operands if isinstance(x, Value))
     return found
-
-
-def _checked(names: Mapping[Value, str] | None) -> Mapping[Value, str]:
-    if names is None:
-        return {}
-    for node in instance(Mapping, "a mapping from Values to names")("names", names):
-        instance(Value, "Values as keys")("names", node)
-    return names
 
 
 def _kind(node: Value, parameters: set[Value], inputs: set[Value]) -> Kind:
@@ -275,11 +270,5 @@ def summarise(order: Sequence[Value]) -> Summary:
     operations = Counter(node._op for node in order if not node.is_leaf)
     widths = Counter(levels.values())
     widest_level, widest = max(widths.items(), key=lambda item: (item[1], -item[0]))
-    return Summary(
-        nodes=len(order),
-        leaves=sum(node.is_leaf for node in order),
-        operations=dict(operations.most_common()),
-        depth=max(widths),
-        widest=widest,
-        widest_level=widest_level,
-    )
+    leaves = sum(node.is_leaf for node in order)
+    return Summary(len(order), leaves, dict(operations.most_common()), max(widths), widest, widest_level)

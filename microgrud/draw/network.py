@@ -22,12 +22,7 @@ _BROKEN_NEURON = {"style": "filled,dotted", "color": BROKEN, "penwidth": "2.5"}
 
 
 def draw_network(
-    model: Module,
-    drawing: Drawing,
-    digits: int,
-    names: Sequence[str] = (),
-    outputs: Sequence[str] = (),
-    rankdir: str = "LR",
+    model: Module, drawing: Drawing, digits: int, names: Sequence[str], outputs: Sequence[str], rankdir: str
 ) -> None:
     """Draw the neurons of a model in layers, and its weights as lines: the thicker the larger, dashed below 0.
 
@@ -67,7 +62,10 @@ def draw_network(
                 _weights(drawing, neuron, previous, id, largest, PORTS[rankdir][0])
         previous = ids
     if outputs:
-        _name_outputs(drawing, outputs, previous)
+        behind = _column(drawing, "o", outputs, outputs, shape="plaintext", height=_DIAMETER, margin="0.06,0.02")
+        for neuron_id, label_id in zip(previous, behind):
+            if neuron_id is not None and label_id is not None:
+                drawing.edge(neuron_id, label_id, arrowsize="0.5", minlen="1")
     lines = [f"outputs through {model.output}"] if isinstance(model, MLP) and model.output else []
     lines += _broken(layers)
     if lines:
@@ -141,11 +139,3 @@ def _weights(
         tooltip = f"weight {weight.data!r}, grad {weight.grad!r}"
         # All lines leave from one port, so that none crosses the boxes of other inputs.
         drawing.edge(tail, head, arrowhead="none", tailport=port, tooltip=tooltip, **style)
-
-
-def _name_outputs(drawing: Drawing, names: Sequence[str], neurons: Sequence[str | None]) -> None:
-    """Write the name of each output behind its neuron."""
-    labels = _column(drawing, "o", names, names, shape="plaintext", height=_DIAMETER, margin="0.06,0.02")
-    for neuron, label in zip(neurons, labels):
-        if neuron is not None and label is not None:
-            drawing.edge(neuron, label, arrowsize="0.5", minlen="1")

@@ -104,7 +104,7 @@ class BackpropSteps(Sequence[Frame]):
         """Draw the last step; return the picture, and the number that identifies each node for the script."""
         drawing = new_drawing("svg", self._rankdir)
         graph = self._graph
-        picture = Picture(view(graph, None, None, None, len(graph.order)), drawing, self._digits, rankdir=self._rankdir)
+        picture = Picture(view(graph, None, None, None, len(graph.order)), drawing, self._digits, self._rankdir)
         picture.data, picture.known_slopes = self._snapshot.data, self._snapshot.slopes
         picture.grads, picture.largest = self.frames[-1].grads, self._largest
         picture.marked, picture.width = True, self._width

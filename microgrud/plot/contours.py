@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,7 @@ from .style import FAINT, hatch_ground, pale_greys, undefined_patch
 
 
 def draw_contours(
-    grid: GridLosses,
-    ax: Axes | None,
-    paths: Mapping[str, Vector],
-    scale: str,
-    levels: int | Sequence[float],
-    colorbar: bool,
+    grid: GridLosses, ax: Axes | None, paths: Mapping[str, Vector], scale: str, levels: Any, colorbar: bool
 ) -> Axes:
     """Draw a surface and the walks over it; see `LossSurface.contour`."""
     where = "LossSurface.contour"
@@ -43,7 +38,7 @@ def draw_contours(
     if undefined:
         hatch_ground(ax, across, up)
     if np.isfinite(losses).any():
-        heights = contour_levels(losses, chosen, int(levels)) if explicit is None else explicit  # type: ignore[arg-type]
+        heights = contour_levels(losses, chosen, int(levels)) if explicit is None else explicit
         _fill(ax, grid, losses, heights, chosen, colorbar)
     entries = draw_paths(ax, paths)
     ax.xaxis.set_major_locator(MaxNLocator(6))

@@ -162,13 +162,10 @@ def race(
         if reason is not None:
             ended[str(name)] = reason
     x.data, y.data = begin
+    if extent is None:
+        extent = _around_low_places(trajectories)
     surface = loss_surface(
-        lambda: loss(x, y),
-        [x, y],
-        trajectory=trajectories,
-        extent=_around_low_places(trajectories) if extent is None else extent,
-        points=points,
-        progress=False,
+        lambda: loss(x, y), [x, y], trajectory=trajectories, extent=extent, points=points, progress=False
     )
     return Race(surface, trajectories, ended)
 
