@@ -96,9 +96,8 @@ def decision_regions(
         ax = axes_for(where, ax, 6.0, 4.6)
         defined: Any = np.isfinite(outputs).reshape(shape)
         _begin(ax, across, up, defined)
-        _draw_regression(ax, across, up, outputs.reshape(shape), samples.rows, targets)
-        entries: list[Any] = []
-        labels: list[str] = []
+        _draw_regression(ax, across, up, outputs.reshape(shape), rows, targets)
+        entries, labels, title = [], [], None
     else:
         scores, classes = _scores(where, model, outputs, samples, cut)
         # An infinite score wins or loses. The winner is unknown if two scores are infinite, or one is NaN.
@@ -111,10 +110,10 @@ def decision_regions(
         ax = axes_for(where, ax, 5.6, 4.6)
         _begin(ax, across, up, defined)
         entries = _draw_classes(ax, across, up, leads, samples, classes, labels)
+        title = "class"
     if not defined.all():
         entries.append(undefined_patch("prediction"))
-        labels = [*labels, entries[-1].get_label()]
-    title = "class" if chosen == "classification" else None
+        labels.append(entries[-1].get_label())
     legend_off_points(ax, entries, labels, rows, title=title, widen=own)
     ax.set_xlabel(names[0], parse_math=False)
     ax.set_ylabel(names[1], parse_math=False)
@@ -246,8 +245,7 @@ def _draw_classes(
     for k, (label, target) in enumerate(zip(labels, classes)):
         look = style(k)
         lead = leads[:, :, k]
-        inside = np.isfinite(lead).any() and np.nanmax(lead) > 0.0
-        if inside:
+        if np.isfinite(lead).any() and np.nanmax(lead) > 0.0:
             high = float(np.nanmax(lead))
             # Before matplotlib 3.11 only this setting changes the colour of hatches in contours.
             with matplotlib.rc_context({"hatch.color": HATCH}):
@@ -269,14 +267,13 @@ def _draw_classes(
 
 
 def _draw_regression(
-    ax: Axes, across: Vector, up: Vector, predictions: Vector, rows: list[list[float]], targets: Vector
+    ax: Axes, across: Vector, up: Vector, predictions: Vector, points: Vector, targets: Vector
 ) -> None:
     from matplotlib.colors import Normalize
 
     predictions, targets = drawable(predictions), drawable(targets)
     everything = np.concatenate([predictions[np.isfinite(predictions)], targets])
     low, high = float(everything.min()), float(everything.max())
-    points = np.array(rows)
     norm = Normalize(low, high if high > low else low + 1.0)
     # An image in SVG and PDF files as well, since two triangles for each place would take seconds and megabytes.
     heat = ax.pcolormesh(
