@@ -30,7 +30,7 @@ from ..engine.grad_mode import enable_grad, is_recording
 from ..engine.operation import Operation
 from .gradients import gradient, numbers_of_gradient, pushforward
 from .outside import value_from_outside
-from .trees import Structure, flatten
+from .trees import Structure, flatten, flatten_parts
 
 
 def _first(x: float, _: float) -> float:
@@ -199,9 +199,9 @@ class _RecordedCall:
     """One call of a function with nodes in place of the numbers of some of its arguments.
 
     Attributes:
-        positions: the positions of the arguments to differentiate with respect to.
+        arguments: the structure of the tuple of the arguments to differentiate with respect to.
+        count: their number.
         single: True if `argnums` was one position and not a tuple.
-        structures: the structures of these arguments.
         inputs: the nodes in them.
         outputs: the nodes in the result.
         structure: the structure of the result.
@@ -209,9 +209,9 @@ class _RecordedCall:
         anchor: such a Value that is no variable of a transform in progress; None if there is none.
     """
 
-    positions: tuple[int, ...]
+    arguments: Structure
+    count: int
     single: bool
-    structures: tuple[Structure, ...]
     inputs: list[Value]
     outputs: list[Value]
     structure: Structure
@@ -244,53 +244,34 @@ class _RecordedCall:
 
     def rebuild_arguments(self, numbers: Sequence[Number]) -> Any:
         """Put one number per input into the structure of the arguments."""
-        rebuilt = [structure.rebuild(own) for structure, own in zip(self.structures, self._split(numbers))]
-        return self._one_or_all(rebuilt)
+        rebuilt = self.arguments.rebuild(numbers)
+        return rebuilt[0] if self.single else rebuilt
 
     def rebuild_blocks(self, rows: Sequence[list[Number]], shape: tuple[int, ...] | None) -> Any:
         """Put the derivatives of one output (a number, or an array of this shape) into the arguments' structure."""
         if shape is None:
             (row,) = rows
             return self.rebuild_arguments(row)
-        parts = zip(self.structures, self._split(range(len(self.inputs))))
-        return self._one_or_all(
-            [structure.rebuild_rows([[row[i] for i in own] for row in rows], shape) for structure, own in parts]
-        )
-
-    def _one_or_all(self, rebuilt: list[Any]) -> Any:
-        """Return a tuple if `argnums` is one, otherwise its only item."""
-        if not self.single:
-            return tuple(rebuilt)
-        (only,) = rebuilt
-        return only
-
-    def _split(self, items: Sequence[Any]) -> list[Sequence[Any]]:
-        """Cut a sequence with one item per input into one part per argument."""
-        parts = []
-        start = 0
-        for structure in self.structures:
-            parts.append(items[start : start + structure.size])
-            start += structure.size
-        return parts
+        blocks = self.arguments.rebuild_rows(rows, shape)
+        return blocks[0] if self.single else blocks
 
     def directions(self, tangents: Any) -> dict[Value, Number]:
         """Pair every input with its tangent; raise an error that says which tangents do not fit."""
         parts = tangents if isinstance(tangents, tuple) else (tangents,)
-        if len(parts) != len(self.positions):
+        if len(parts) != self.count:
             raise ValueError(
-                f"tangents: expected {len(self.positions)}, one for each argument to differentiate with respect to, "
+                f"tangents: expected {self.count}, one for each argument to differentiate with respect to, "
                 f"got {len(parts)}; argnums chooses the arguments"
             )
-        numbers: list[Number] = []
-        for i, (part, structure) in enumerate(zip(parts, self.structures)):
-            own, own_structure = flatten(part, f"tangents[{i}]")
-            leaves = dict(zip(own_structure.paths, zip(own_structure.shapes, own_structure.split(own))))
-            if {path: shape for path, (shape, _) in leaves.items()} != dict(zip(structure.paths, structure.shapes)):
-                raise ValueError(
-                    f"tangents[{i}]: expected the structure of its argument, with {_leaves(structure)}; "
-                    f"got {_leaves(own_structure)}"
-                )
-            numbers.extend(x for path in structure.paths for x in leaves[path][1])  # a dict may be in another order
+        given, structure = flatten(tuple(parts), "tangents")
+        leaves = dict(zip(structure.paths, zip(structure.shapes, structure.split(given))))
+        wanted = dict(zip(self.arguments.paths, self.arguments.shapes))
+        if {path: shape for path, (shape, _) in leaves.items()} != wanted:
+            raise ValueError(
+                f"tangents: expected the structure of the arguments, with {_leaves(self.arguments)}; "
+                f"got {_leaves(structure)}"
+            )
+        numbers = [x for path in wanted for x in leaves[path][1]]  # a dict may be in another order
         self.connected |= is_recording() and any(isinstance(x, Value) for x in numbers)
         return dict(zip(self.inputs, numbers))
 
@@ -308,15 +289,12 @@ def _call_recorded(
     """
     name = getattr(f, "__name__", type(f).__name__)
     positions = distinct_positions(argnums, len(args), name)
-    structures: list[Structure] = []
-    inputs: list[Value] = []
+    varying = [(f"[{i}]", f"argument {p} of {name}", args[p]) for i, p in enumerate(positions)]
+    numbers, arguments = flatten_parts(varying, tuple)
+    inputs = [ops.IDENTITY(x) if isinstance(x, Value) else Value(x) for x in numbers]
     recorded = list(args)
-    for position in positions:
-        numbers, structure = flatten(args[position], f"argument {position} of {name}")
-        nodes = [ops.IDENTITY(x) if isinstance(x, Value) else Value(x) for x in numbers]
-        recorded[position] = structure.rebuild(nodes)
-        structures.append(structure)
-        inputs.extend(nodes)
+    for position, argument in zip(positions, arguments.rebuild(inputs)):
+        recorded[position] = argument
     with differentiating(inputs), enable_grad():
         numbers, structure = flatten(_one_number(f(*recorded, **kwargs), name, scalar), f"the result of {name}")
     outputs = [_as_node(x) for x in numbers]
@@ -326,7 +304,7 @@ def _call_recorded(
     outer = list(variables())
     anchor = value_from_outside(outputs, inputs + outer) if connected and outer and tracing.current() is None else None
     single = not isinstance(argnums, (tuple, list))
-    return _RecordedCall(positions, single, tuple(structures), inputs, outputs, structure, connected, anchor)
+    return _RecordedCall(arguments, len(positions), single, inputs, outputs, structure, connected, anchor)
 
 
 def _one_number(result: Any, name: str, wanted: bool) -> Any:
@@ -361,7 +339,7 @@ def distinct_positions(argnums: int | tuple[int, ...], count: int, name: str) ->
 
 
 def _leaves(structure: Structure) -> str:
-    leaves = [f"{p or 'it'}: {s or 'number'}" for p, s in zip(structure.paths, structure.shapes)]
+    leaves = [f"{path}: {shape or 'number'}" for path, shape in zip(structure.paths, structure.shapes)]
     return ", ".join(leaves) or "no numbers"
 
 

@@ -149,13 +149,13 @@ def flatten(tree: Any, where: str, exact: bool = False) -> tuple[list[Number], S
         return [_number(tree, where, exact)], Structure((None,), ("",), lambda leaves: leaves[0])
     if isinstance(tree, dict):
         keys = list(tree)
-        items = [(f"[{key!r}]", tree[key]) for key in keys]
-        return _flatten_parts(items, where, exact, lambda parts: dict(zip(keys, parts)))
+        items = [(f"[{key!r}]", f"{where}[{key!r}]", tree[key]) for key in keys]
+        return flatten_parts(items, lambda parts: dict(zip(keys, parts)), exact)
     if isinstance(tree, (list, tuple)):
         # The class of a named tuple takes its items as separate arguments.
         kind: Any = type(tree)
         make = kind._make if hasattr(kind, "_make") else kind
-        return _flatten_parts([(f"[{i}]", x) for i, x in enumerate(tree)], where, exact, make)
+        return flatten_parts([(f"[{i}]", f"{where}[{i}]", x) for i, x in enumerate(tree)], make, exact)
     raise TypeError(
         f"{where}: expected a number, a NumPy array, or a list, tuple or dict of them, got {type(tree).__name__}"
     )
@@ -189,14 +189,21 @@ def _number(x: Any, where: str, exact: bool) -> Number:
     return as_float(x, where)
 
 
-def _flatten_parts(
-    items: Sequence[tuple[str, Any]], where: str, exact: bool, combine: Callable[[list[Any]], Any]
+def flatten_parts(
+    items: Sequence[tuple[str, str, Any]], combine: Callable[[list[Any]], Any], exact: bool = False
 ) -> tuple[list[Number], Structure]:
+    """Split several structures as `flatten` does.
+
+    Args:
+        items: the place of each part in the whole, its name for error messages, and the part.
+        combine: makes the whole from its parts.
+        exact: as for `flatten`.
+    """
     numbers: list[Number] = []
     parts: list[Structure] = []
     paths: list[str] = []
-    for place, tree in items:
-        own, structure = flatten(tree, where + place, exact)
+    for place, where, tree in items:
+        own, structure = flatten(tree, where, exact)
         numbers.extend(own)
         parts.append(structure)
         paths.extend(place + path for path in structure.paths)
