@@ -110,7 +110,7 @@ class _CheckedRule:
         return Operation(self.what, self.what, count, self, (_NoDerivative(self),) * count, None, (Interval(),) * count)
 
 
-class _ReadTracer:
+class _ReadTracer(tracing.Tracer):
     """A tracer that notes whether a rule reads the number of a Value, which cuts the derivative.
 
     Attributes:
@@ -119,18 +119,9 @@ class _ReadTracer:
 
     reason: str | None = None
 
-    def on_comparison(self, x: Value, symbol: str, y: object, outcome: bool) -> None:
-        """Note nothing: a rule may branch."""
-
     def on_read(self, x: Value | None, what: str) -> None:
         """Note the access."""
         self.reason = f"it asks for .{what}"
-
-    def on_result(self, x: Value) -> None:
-        """Note nothing."""
-
-    def on_failure(self, operation: Operation, xs: Sequence[float]) -> float | None:
-        """Let the operation raise."""
 
     def on_detach(self, x: Value) -> Value:
         """Return a leaf, as without a tracer."""

@@ -50,7 +50,7 @@ def gradient(output: Value, inputs: Value | Iterable[Value]) -> Value | list[Val
             where = "output" if i == 0 else f"inputs[{i - 1}]"
             raise TypeError(f"gradient: expected a Value for {where}, got {type(node).__name__}")
     adjoints = _pull_back(output, wanted, _slopes)
-    results = [_as_value(adjoints.get(node, 0.0)) for node in wanted]
+    results = [as_value(adjoints.get(node, 0.0)) for node in wanted]
     return results[0] if isinstance(inputs, Value) else results
 
 
@@ -175,5 +175,6 @@ def _is_constant(x: Number, number: float) -> bool:
     return not isinstance(x, Value) and float(x) == number
 
 
-def _as_value(x: Number) -> Value:
+def as_value(x: Number) -> Value:
+    """Return a Value as it is, and a number as a leaf."""
     return x if isinstance(x, Value) else Value(x)

@@ -28,7 +28,7 @@ from ..engine import Value, ops, tracing
 from ..engine.copying import differentiating, variables
 from ..engine.grad_mode import enable_grad, is_recording
 from ..engine.operation import Operation
-from .gradients import gradient, numbers_of_gradient, pushforward
+from .gradients import as_value, gradient, numbers_of_gradient, pushforward
 from .outside import value_from_outside
 from .trees import Structure, flatten, flatten_parts
 
@@ -249,9 +249,6 @@ class _RecordedCall:
 
     def rebuild_blocks(self, rows: Sequence[list[Number]], shape: tuple[int, ...] | None) -> Any:
         """Put the derivatives of one output (a number, or an array of this shape) into the arguments' structure."""
-        if shape is None:
-            (row,) = rows
-            return self.rebuild_arguments(row)
         blocks = self.arguments.rebuild_rows(rows, shape)
         return blocks[0] if self.single else blocks
 
@@ -297,7 +294,7 @@ def _call_recorded(
         recorded[position] = argument
     with differentiating(inputs), enable_grad():
         numbers, structure = flatten(_one_number(f(*recorded, **kwargs), name, scalar), f"the result of {name}")
-    outputs = [_as_node(x) for x in numbers]
+    outputs = [as_value(x) for x in numbers]
     del numbers  # its references to the outputs would count as references from outside
     given_values = any(not x.is_leaf for x in inputs)  # an input that copies a Value is no leaf
     connected = is_recording() and (given_values or value_from_outside(outputs, inputs) is not None)
@@ -341,7 +338,3 @@ def distinct_positions(argnums: int | tuple[int, ...], count: int, name: str) ->
 def _leaves(structure: Structure) -> str:
     leaves = [f"{path}: {shape or 'number'}" for path, shape in zip(structure.paths, structure.shapes)]
     return ", ".join(leaves) or "no numbers"
-
-
-def _as_node(x: Number) -> Value:
-    return x if isinstance(x, Value) else Value(x)

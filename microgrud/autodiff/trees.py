@@ -47,8 +47,13 @@ class Structure:
             start = end
         return parts
 
-    def rebuild_rows(self, rows: Sequence[Sequence[Number]], shape: tuple[int, ...]) -> Any:
-        """Make one structure from several rows of numbers: each leaf becomes an array of `shape` + its own shape."""
+    def rebuild_rows(self, rows: Sequence[Sequence[Number]], shape: tuple[int, ...] | None) -> Any:
+        """Make one structure from several rows of numbers: each leaf becomes an array of `shape` + its own shape.
+
+        None instead of a shape stands for a single row, and keeps the leaves as they are.
+        """
+        if shape is None:
+            return self.rebuild(rows[0])
         columns = range(self.size)
         return self.assemble(
             [

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 from .node import Node
 
@@ -30,8 +30,8 @@ __all__ = [
 ]
 
 
-class Tracer(Protocol):
-    """The receiver of the reports.
+class Tracer:
+    """The receiver of the reports, which ignores those that a subclass does not handle.
 
     Each `x` is a Value; it is typed loosely, since `value.py` imports this file.
     """

@@ -232,9 +232,7 @@ class Compiled(ShownInNotebooks):
             products = gradient.products(args, (0,), seeds)
             rows.append([float(x) for x in flatten(products[0], "hessian")[0]])
         parts = zip(structure.split(rows), structure.shapes)
-        return structure.assemble(
-            [structure.rebuild(own[0]) if shape is None else structure.rebuild_rows(own, shape) for own, shape in parts]
-        )
+        return structure.assemble([structure.rebuild_rows(own, shape) for own, shape in parts])
 
     @property
     def function(self) -> Callable[..., Any]:

@@ -84,7 +84,7 @@ class Trace:
     guards: list[Guard]
 
 
-class _Recorder:
+class _Recorder(tracing.Tracer):
     """The tracer of one call (see `microgrud.engine.tracing`).
 
     Args:
