@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 
@@ -48,15 +47,12 @@ def arranged(
     for place, output_shape, shape in places:
         _check_shape(place, blocks[place][0], output_shape + shape, blocks[place][1])
     rows = []
-    for _, of_output in itertools.groupby(enumerate(places), lambda pair: pair[0] // _per_output(arguments)):
-        own = [(blocks[place][1], math.prod(shape)) for _, (place, _, shape) in of_output]
+    per_output = sum(len(argument.paths) for argument in arguments)
+    for start in range(0, len(places), per_output or 1):
+        own = [(blocks[place][1], math.prod(shape)) for place, _, shape in places[start : start + per_output]]
         count = len(own[0][0]) // own[0][1] if own and own[0][1] else 0
         rows += [[x for block, n in own for x in block[k * n : (k + 1) * n]] for k in range(count)]
     return rows
-
-
-def _per_output(arguments: Sequence[Structure]) -> int:
-    return sum(len(argument.paths) for argument in arguments)
 
 
 def _check_keys(expected: Sequence[str], got: Sequence[str]) -> None:

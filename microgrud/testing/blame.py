@@ -11,8 +11,7 @@ from ..engine import Value, topological_order
 from ..engine.operation import Operation
 from . import differences, multiprecision
 from .multiprecision import exact
-from .slopes import Slope
-from .verdicts import UNDERFLOW
+from .slopes import UNDERFLOW, Slope
 
 #: The most nodes that are searched: at about 1 ms a derivative more would take too long.
 _MOST_NODES = 2_000

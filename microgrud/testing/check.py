@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,13 +11,11 @@ from typing import Any
 import numpy as np
 
 from ..engine import Value
-from . import differences
 from .claims import GivenClaim, OwnClaim
 from .definitions import check_definitions
 from .report import GradientError, GradientReport, shown_point
-from .slopes import Slope
 from .subject import Subject, make_subject, places
-from .truths import METHODS, Truth, choose_truth, deviation_from_floats
+from .truths import METHODS, choose_truth, deviation_from_floats
 from .verdicts import Judge, Question, Verdict
 
 
@@ -181,61 +178,20 @@ def _check(claim: OwnClaim | GivenClaim, order: int, options: Options, to_first_
             f"check_gradients: order: expected 1 for {subject.name}, got {order}: higher orders need a truth at 50 "
             f"digits, and here it comes from {truth.method}; pass definition= to custom_op for operations of your own"
         )
-    judge, evidence = Judge(options.rtol, options.atol, options.strict), _Evidence(claim, truth, order)
+    judge = Judge(claim, truth, options.rtol, options.atol, options.strict)
     outputs = places(claim.output_structure(point), "")
     verdicts: list[Verdict] = []
     for entry, indices in enumerate(itertools.product(range(len(point)), repeat=order)):
+        inputs = tuple(subject.inputs[i] for i in indices)
         for output, name in enumerate(outputs):
-            question = evidence.about(output, entry, indices, values[output], rows[output][entry])
-            verdicts.append(_verdict(judge, question, truth, (name, tuple(subject.inputs[i] for i in indices))))
+            question = Question(output, indices, entry, values[output], rows[output][entry])
+            verdicts.append(judge.verdict(question, name, inputs))
             if to_first_failure and verdicts[-1].is_failure:
                 return GradientReport(subject.name, shown, order, truth.method, verdicts)
     report = GradientReport(subject.name, shown, order, truth.method, verdicts)
     if report.failures:
         return dataclasses.replace(report, blamed=claim.blame(point, options.rtol))
     return report
-
-
-def _verdict(judge: Judge, question: Question, truth: Truth, named: tuple[str, tuple[str, ...]]) -> Verdict:
-    output, inputs = named
-    if judge.looks_right(question):
-        quick = question.quick
-        return Verdict(output, inputs, question.claimed, Slope(quick, quick, 0.0, truth.method), "right")
-    kind, slope, reason = judge.decide(question)
-    return Verdict(output, inputs, question.claimed, slope, kind, reason)
-
-
-class _Evidence:
-    """The evidence for the judge about one claim at one point; expensive parts are computed once, and on demand."""
-
-    #: The most failing entries that are also checked by differences, at some 400 calls each: a function that computes
-    #: something else from floats shows it in the first ones.
-    most_in_floats = 10
-
-    def __init__(self, claim: OwnClaim | GivenClaim, truth: Truth, order: int) -> None:
-        self.claim, self.truth, self.order = claim, truth, order
-        self.point = claim.subject.point
-        self.noise = functools.cache(lambda: claim.noise(self.point))
-        self.in_floats = 0
-
-    def about(self, output: int, entry: int, indices: tuple[int, ...], value: float, claimed: float) -> Question:
-        """Return the question about one derivative."""
-        return Question(
-            claimed,
-            value,
-            [abs(self.point[i]) for i in indices],
-            self.truth.quick(output, self.point, indices),
-            lambda: self.truth.slope(output, self.point, indices),
-            lambda: self.noise()[output][entry],
-            lambda: self.truth.jumps(output, self.point, indices),
-            lambda: self._in_floats(output, indices),
-        )
-
-    def _in_floats(self, output: int, indices: tuple[int, ...]) -> Slope | None:
-        self.in_floats += 1
-        if self.order > 1 or not self.truth.is_exact or self.in_floats > self.most_in_floats:
-            return None
-        return differences.slope(lambda numbers: self.claim.values(numbers)[output], self.point, indices[0])
 
 
 def _check_determinism(

@@ -9,6 +9,7 @@ and continues with larger ones as long as each new estimate lies within the erro
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
 import sys
@@ -96,7 +97,8 @@ class _Line:
         self.size = abs(self.x) or 1.0
         self.steepest = 0.0
         self.known: dict[float, float] = {}
-        self.quotients: dict[tuple[float, int], float] = {}
+        #: The difference quotient: central for side 0, otherwise between the point and one on that side.
+        self.quotient = functools.cache(self._quotient)
         self.is_flat = self.grows = False
         self.noise = self._noise()
         # Rounding of intermediate results may change smoothly with x over the steps and show no jump.
@@ -104,19 +106,14 @@ class _Line:
 
     def __call__(self, x: float) -> float:
         if x not in self.known:
-            moved = list(self.point)
-            moved[self.index] = x
-            try:
-                self.known[x] = float(self.f(moved))
-            except (ValueError, ArithmeticError, TypeError):  # a root of Python may become complex
-                self.known[x] = math.nan
+            self.known[x] = self._at([*self.point[: self.index], x, *self.point[self.index + 1 :]])
         return self.known[x]
 
-    def quotient(self, step: float, side: int) -> float:
-        """Return the difference quotient: central for side 0, otherwise between the point and one on that side."""
-        if (step, side) not in self.quotients:
-            self.quotients[step, side] = self._quotient(step, side)
-        return self.quotients[step, side]
+    def _at(self, point: Sequence[float]) -> float:
+        try:
+            return float(self.f(point))
+        except (ValueError, ArithmeticError, TypeError):  # a root of Python may become complex
+            return math.nan
 
     def _quotient(self, step: float, side: int) -> float:
         step = (self.x + step) - self.x  # the step after rounding
@@ -168,10 +165,7 @@ class _Line:
         """Return the greatest change of the value when all inputs move by a last digit."""
         value, greatest = self(self.x), 0.0
         for moved in moved_by_last_digits(self.point):
-            try:
-                change = abs(self.f(moved) - value)
-            except (ValueError, ArithmeticError, TypeError):  # a root of Python may become complex
-                continue
+            change = abs(self._at(moved) - value)
             greatest = max(greatest, change) if change == change else greatest
         return greatest
 

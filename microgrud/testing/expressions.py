@@ -23,6 +23,10 @@ LARGEST = 10.0
 Test = Callable[..., bool]
 
 
+def _anywhere(*xs: float) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Move:
     """An operation that a step of an expression may take.
@@ -40,12 +44,8 @@ class Move:
     function: Callable[..., Any]
     code: str
     arity: int
-    accepts: Test
+    accepts: Test = _anywhere
     smooth: bool = True
-
-
-def _anywhere(*xs: float) -> bool:
-    return True
 
 
 def _between(low: float, high: float) -> Test:
@@ -64,9 +64,21 @@ def _between_integers(x: float) -> bool:
     return 0.05 <= x % 1.0 <= 0.95
 
 
+def _quotient_between_integers(x: float, y: float) -> bool:
+    return abs(y) >= 1.0 and _between_integers(x / y)
+
+
 def _round(x: Any) -> Any:
     # round() returns integers for floats, and does not support the numbers of mpmath.
     return (x.context.nint(x) if hasattr(x, "context") else round(x)) + 0.0
+
+
+def _clip(x: Any) -> Any:
+    return functions.clip(x, -1.0, 1.0)
+
+
+def _where(c: Any, x: Any, y: Any) -> Any:
+    return functions.where(c > 0, x, y)
 
 
 def _unary(name: str, accepts: Test = _anywhere, smooth: bool = True) -> Move:
@@ -82,14 +94,14 @@ def _over(name: str, accepts: Test = _anywhere, smooth: bool = True) -> Move:
 MOVES: dict[str, Move] = {
     move.name: move
     for move in (
-        Move("add", operator.add, "{} + {}", 2, _anywhere),
-        Move("multiply", operator.mul, "{} * {}", 2, _anywhere),
-        Move("subtract", operator.sub, "{} - {}", 2, _anywhere),
-        Move("negate", operator.neg, "-{}", 1, _anywhere),
-        Move("identity", operator.pos, "+{}", 1, _anywhere),
+        Move("add", operator.add, "{} + {}", 2),
+        Move("multiply", operator.mul, "{} * {}", 2),
+        Move("subtract", operator.sub, "{} - {}", 2),
+        Move("negate", operator.neg, "-{}", 1),
+        Move("identity", operator.pos, "+{}", 1),
         Move("divide", operator.truediv, "{} / {}", 2, lambda x, y: abs(y) >= 1.0),
-        Move("add a constant", lambda x: x + 0.5, "{} + 0.5", 1, _anywhere),
-        Move("subtract from a constant", lambda x: 2.0 - x, "2.0 - {}", 1, _anywhere),
+        Move("add a constant", lambda x: x + 0.5, "{} + 0.5", 1),
+        Move("subtract from a constant", lambda x: 2.0 - x, "2.0 - {}", 1),
         Move("cube", lambda x: x**3, "{}**3", 1, _between(-1.8, 1.8)),
         Move("power of 2", lambda x: 2.0**x, "2.0**{}", 1, _between(-10.0, 3.3)),
         Move("pow", functions.pow, "pow({}, {})", 2, lambda x, y: 0.7 <= x <= 3.0 and abs(y) <= 2.0),
@@ -129,15 +141,9 @@ MOVES: dict[str, Move] = {
         _over("prod", _between(-3.1, 3.1)),
         _over("norm", lambda *xs: sum(map(abs, xs)) >= 0.2),
         _over("logsumexp"),
-        Move("softmax", lambda *xs: functions.softmax(xs)[0], "softmax([{}, {}, {}])[0]", 3, _anywhere),
-        Move("log_softmax", lambda *xs: functions.log_softmax(xs)[1], "log_softmax([{}, {}, {}])[1]", 3, _anywhere),
-        Move(
-            "dot",
-            lambda x, y, z: functions.dot([x, y], [y, z], x),
-            "dot([{0}, {1}], [{1}, {2}], bias={0})",
-            3,
-            _anywhere,
-        ),
+        Move("softmax", lambda *xs: functions.softmax(xs)[0], "softmax([{}, {}, {}])[0]", 3),
+        Move("log_softmax", lambda *xs: functions.log_softmax(xs)[1], "log_softmax([{}, {}, {}])[1]", 3),
+        Move("dot", lambda x, y, z: functions.dot([x, y], [y, z], x), "dot([{0}, {1}], [{1}, {2}], bias={0})", 3),
         _unary("abs", _away_from_zero, smooth=False),
         _unary("relu", _away_from_zero, smooth=False),
         _unary("leaky_relu", _away_from_zero, smooth=False),
@@ -151,33 +157,10 @@ MOVES: dict[str, Move] = {
         Move("minimum", functions.minimum, "minimum({}, {})", 2, _apart, smooth=False),
         _over("max", _apart, smooth=False),
         _over("min", _apart, smooth=False),
-        Move(
-            "clip",
-            lambda x: functions.clip(x, -1.0, 1.0),
-            "clip({}, -1.0, 1.0)",
-            1,
-            lambda x: abs(abs(x) - 1.0) >= 0.05,
-            smooth=False,
-        ),
-        Move(
-            "where",
-            lambda c, x, y: functions.where(c > 0, x, y),
-            "where({} > 0, {}, {})",
-            3,
-            lambda c, x, y: abs(c) >= 0.05,
-            smooth=False,
-        ),
-        Move(
-            "floor_divide",
-            operator.floordiv,
-            "{} // {}",
-            2,
-            lambda x, y: abs(y) >= 1.0 and _between_integers(x / y),
-            smooth=False,
-        ),
-        Move(
-            "modulo", operator.mod, "{} % {}", 2, lambda x, y: abs(y) >= 1.0 and _between_integers(x / y), smooth=False
-        ),
+        Move("clip", _clip, "clip({}, -1.0, 1.0)", 1, lambda x: _apart(abs(x), 1.0), smooth=False),
+        Move("where", _where, "where({} > 0, {}, {})", 3, lambda c, x, y: _away_from_zero(c), smooth=False),
+        Move("floor_divide", operator.floordiv, "{} // {}", 2, _quotient_between_integers, smooth=False),
+        Move("modulo", operator.mod, "{} % {}", 2, _quotient_between_integers, smooth=False),
     )
 }
 

@@ -69,18 +69,14 @@ def central(f: Function, point: Sequence[float], indices: Sequence[int], digits:
         ArithmeticError, ValueError: if the function is not defined on both sides.
     """
     with digits_of(_working_digits(point, indices, digits)):
-        at = _exact(point)
+        at = list(_exact(tuple(point)))
         return _plain(_nested(f, at, list(indices), _steps(at, list(indices), digits)))
 
 
 @functools.lru_cache(maxsize=1)
-def _converted(point: tuple[float, ...]) -> tuple[Any, ...]:
+def _exact(point: tuple[float, ...]) -> tuple[Any, ...]:
     """Convert a point once for all derivatives at it: this saves a third of the time with a thousand inputs."""
     return tuple(exact.mpf(x) for x in point)
-
-
-def _exact(point: Sequence[float]) -> list[Any]:
-    return list(_converted(tuple(point)))
 
 
 def jumps(f: Function, point: Sequence[float], indices: Sequence[int]) -> bool:
@@ -127,7 +123,7 @@ def _limit(f: Function, point: Sequence[float], indices: Sequence[int], side: in
     for digits in DIGITS:
         try:
             with digits_of(_working_digits(point, indices, digits)):
-                found, noise = _derivative_near(f, _exact(point), list(indices), digits, side)
+                found, noise = _derivative_near(f, list(_exact(tuple(point))), list(indices), digits, side)
                 present = _plain(found)
         except (ArithmeticError, ValueError, TypeError):
             return None

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+#: Floats below this lose their digits one by one.
+UNDERFLOW = 1e-310
+
 
 @dataclass(frozen=True)
 class Slope:

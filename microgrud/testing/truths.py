@@ -15,7 +15,7 @@ import random
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from ..engine import Value, topological_order
 from ..engine.operation import Operation
@@ -30,30 +30,15 @@ _CONFIRMED = 0.1
 METHODS = ("auto", "mpmath", "graph", "complex step", "differences")
 
 
-class Truth(Protocol):
-    """A method to find the partial derivatives of a function without differentiating its code.
+class Multiprecision:
+    """The truth for a function from lists of mpmath numbers to lists of mpmath numbers.
 
-    Attributes:
+    Args:
+        f: the function.
         method: the name of the method in the report.
-        is_exact: whether its results have 50 digits.
     """
 
-    method: str
-    is_exact: bool
-
-    def quick(self, output: int, point: Sequence[float], indices: Sequence[int]) -> float | None:
-        """Return a quick approximation of the derivative; None if there is none."""
-
-    def slope(self, output: int, point: Sequence[float], indices: Sequence[int]) -> Slope:
-        """Return the derivative of one output with respect to some inputs, one after the other."""
-
-    def jumps(self, output: int, point: Sequence[float], indices: Sequence[int]) -> bool:
-        """Return whether the function is known to jump at the point."""
-
-
-class Multiprecision:
-    """The truth for a function from lists of mpmath numbers to lists of mpmath numbers."""
-
+    #: True if the results have 50 digits.
     is_exact = True
 
     def __init__(self, f: Callable[[Sequence[Any]], list[Any]], method: str) -> None:
@@ -63,7 +48,7 @@ class Multiprecision:
 
     def _output(self, output: int) -> Callable[[Sequence[Any]], Any]:
         def one(numbers: Sequence[Any]) -> Any:
-            key = (multiprecision.exact.prec, *numbers)
+            key = (exact.prec, *numbers)
             if key != self._key:  # all outputs at one point are needed, one after the other
                 self._results, self._key = self.f(numbers), key
             return self._results[output]
@@ -73,13 +58,12 @@ class Multiprecision:
     def quick(self, output: int, point: Sequence[float], indices: Sequence[int]) -> float | None:
         """Return the central difference at the lowest precision."""
         try:
-            found = multiprecision.central(self._output(output), point, indices)
+            return float(multiprecision.central(self._output(output), point, indices))
         except (ArithmeticError, ValueError, TypeError):
             return None
-        return float(found)
 
     def slope(self, output: int, point: Sequence[float], indices: Sequence[int]) -> Slope:
-        """Return the limits from either side."""
+        """Return the limits from either side of the derivative of one output with respect to some inputs, in order."""
         return multiprecision.slope(self._output(output), point, indices, self.method)
 
     def jumps(self, output: int, point: Sequence[float], indices: Sequence[int]) -> bool:
@@ -121,6 +105,9 @@ class Floats:
     def jumps(self, output: int, point: Sequence[float], indices: Sequence[int]) -> bool:
         """Return False, since differences find no slope at a jump."""
         return False
+
+
+Truth: TypeAlias = Multiprecision | Floats
 
 
 def choose_truth(claim: OwnClaim | GivenClaim, point: Sequence[float], method: str) -> Truth:

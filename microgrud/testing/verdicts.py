@@ -7,17 +7,18 @@ unstable: right on paper and useless in floating point.
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .slopes import Slope
+from . import differences
+from .claims import GivenClaim, OwnClaim
+from .slopes import UNDERFLOW, Slope
+from .truths import Truth
 
 _EPS = sys.float_info.epsilon
-#: Floats below this lose their digits one by one.
-UNDERFLOW = 1e-310
 #: An error up to this many times the estimated rounding error is attributed to rounding.
 _MOST_NOISE = 50.0
 #: The error of a truth may be this many times its own estimate.
@@ -84,63 +85,67 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Question:
-    """One derivative to decide on, and functions that compute the evidence.
+    """One derivative to decide on.
 
     Attributes:
-        claimed: the derivative under test.
+        output: the index of the differentiated number in the result.
+        indices: the inputs that it was differentiated with respect to, in order.
+        entry: the index of the derivative among those of the output.
         value: the number that was differentiated.
-        sizes: the sizes of the inputs that it was differentiated with respect to.
-        quick: a quick approximation of the truth, if there is one.
-        truth: finds the derivative.
-        noise: estimates the rounding error in the claim.
-        jumps: returns whether the function jumps here.
-        in_floats: finds the derivative by differences of floats if the truth has another source.
+        claimed: the derivative under test.
     """
 
-    claimed: float
+    output: int
+    indices: tuple[int, ...]
+    entry: int
     value: float
-    sizes: Sequence[float]
-    quick: float | None
-    truth: Callable[[], Slope]
-    noise: Callable[[], float]
-    jumps: Callable[[], bool]
-    in_floats: Callable[[], Slope | None]
-
-    @property
-    def negligible(self) -> float:
-        """The largest negligible error: it changes f by less than 64 eps of f if each input x moves by max(|x|, 1)."""
-        return abs(self.value) * _NEGLIGIBLE / math.prod(max(size, 1.0) for size in self.sizes)
+    claimed: float
 
 
-@dataclass(frozen=True)
 class Judge:
-    """Decisions on derivatives.
+    """Decisions on the derivatives that a claim has at its point; expensive evidence is computed on demand.
 
-    Attributes:
+    Args:
+        claim: the derivatives under test.
+        truth: finds the true ones.
         rtol: the relative error to allow.
         atol: the absolute error to allow.
         strict: whether a kink, where there is no derivative, is an error.
     """
 
-    rtol: float
-    atol: float
-    strict: bool
+    #: The most failing entries that are also checked by differences, at some 400 calls each: a function that computes
+    #: something else from floats shows it in the first ones.
+    most_in_floats = 10
 
-    def looks_right(self, question: Question) -> bool:
+    def __init__(self, claim: OwnClaim | GivenClaim, truth: Truth, rtol: float, atol: float, strict: bool) -> None:
+        self.claim, self.truth, self.rtol, self.atol, self.strict = claim, truth, rtol, atol, strict
+        self.point = claim.subject.point
+        self.noise = functools.cache(lambda: claim.noise(self.point))
+        self.in_floats = 0
+
+    def verdict(self, question: Question, output: str, inputs: tuple[str, ...]) -> Verdict:
+        """Return the verdict on one derivative, with the names of its output and its inputs."""
+        quick = self.truth.quick(question.output, self.point, question.indices)
+        if quick is not None and self._looks_right(question.claimed, quick):
+            return Verdict(output, inputs, question.claimed, Slope(quick, quick, 0.0, self.truth.method), "right")
+        kind, slope, reason = self._decide(question)
+        return Verdict(output, inputs, question.claimed, slope, kind, reason)
+
+    def _looks_right(self, claimed: float, quick: float) -> bool:
         """Return whether a quick approximation of the truth confirms the claim."""
-        claimed, quick = question.claimed, question.quick
-        if self.strict or quick is None or not math.isfinite(claimed) or not math.isfinite(quick):
+        if self.strict or not math.isfinite(claimed) or not math.isfinite(quick):
             return False
         return abs(claimed - quick) <= self.rtol * abs(quick) + self.atol
 
-    def decide(self, question: Question) -> tuple[Kind, Slope, str]:
+    def _decide(self, question: Question) -> tuple[Kind, Slope, str]:
         """Decide on one claim, and give the reason: check for an unknown truth first, then for jumps, then numbers."""
-        slope = question.truth()
+        output, indices = question.output, question.indices
+        slope = self.truth.slope(output, self.point, indices)
         if math.isnan(question.value):
             return "undecided", slope, "the function is not a number here"
         if not slope.sides or not math.isfinite(slope.error):
             return "undecided", slope, "no method finds the true derivative here"
-        if len(question.sizes) == 1 and question.jumps():
+        if len(indices) == 1 and self.truth.jumps(output, self.point, indices):
             if self.strict:
                 return "wrong", slope, "there is no derivative at a jump"
             return "undecided", slope, "the function jumps here, and has no derivative"
@@ -161,15 +166,18 @@ class Judge:
                 return "undecided", self._doubted(slope)
             return ("right" if claimed == true else "wrong"), ""
         off = float(abs(claimed - true))
+        # A negligible error changes f by less than 64 eps of f if each input x moves by max(|x|, 1).
+        sizes = (max(abs(self.point[i]), 1.0) for i in question.indices)
+        negligible = abs(question.value) * _NEGLIGIBLE / math.prod(sizes)
         if off <= self.rtol * abs(true) + self.atol + known + UNDERFLOW:
-            if off != 0 and known > max(_KNOWN_TO_CONFIRM * abs(true), self.atol, question.negligible):
+            if off != 0 and known > max(_KNOWN_TO_CONFIRM * abs(true), self.atol, negligible):
                 return "undecided", f"it agrees, but {slope.method} may be off by {slope.error:.1e}"
             return "right", ""
         if max(known, slope.doubt()) > _KNOWN_TO_REFUTE * off:
             return "undecided", self._doubted(slope)
-        if off > _MOST_NOISE * question.noise():
+        if off > _MOST_NOISE * self.noise()[question.output][question.entry]:
             return "wrong", ""
-        if off <= max(_USELESS * float(abs(true)), self.atol, question.negligible):
+        if off <= max(_USELESS * float(abs(true)), self.atol, negligible):
             return "right", "rounding"
         return "unstable", "it is off by rounding alone, which leaves it hardly a digit"
 
@@ -191,8 +199,13 @@ class Judge:
 
     def _floats_back(self, question: Question, slope: Slope) -> bool:
         """Return whether differences of floats confirm the claim, and contradict the truth at 50 digits."""
-        found = question.in_floats()
-        if found is None or len(found.sides) < 2 or found.is_kink or not math.isfinite(question.claimed):
+        self.in_floats += 1
+        if len(question.indices) > 1 or not self.truth.is_exact or self.in_floats > self.most_in_floats:
+            return False
+        found = differences.slope(
+            lambda numbers: self.claim.values(numbers)[question.output], self.point, question.indices[0]
+        )
+        if len(found.sides) < 2 or found.is_kink or not math.isfinite(question.claimed):
             return False
         near = _SAFETY * found.error + self.rtol * abs(found.value)
         return bool(abs(question.claimed - found.value) <= near and abs(slope.value - found.value) > 10.0 * near)
