@@ -396,5 +396,5 @@ def test_parameters_removed_behind_its_back_are_missed() -> None:
     optimizer = LBFGS([Value(-1.2), Value(1.0)], max_iter=2)
     optimizer.step(minimise(optimizer, rosenbrock))
     del optimizer.param_groups[0]["params"][0]
-    with pytest.raises(ValueError, match="LBFGS: the optimizer has 1 parameters, and had 2"):
+    with pytest.raises(ValueError, match="LBFGS: parameter group 0 has 1 parameters, and had 2"):
         optimizer.step(lambda: 0.0)

@@ -149,20 +149,12 @@ class LBFGS(Optimizer):
     def _checked_entry(self, where: str, name: str, entry: Any, size: int) -> Any:
         if name in ("steps", "changes"):
             return [as_vector(numbers(size)(f"{where}: {name}", vector)) for vector in entry]
-        return (
-            whole(0)(f"{where}: {name}", entry)
-            if name == "evaluations"
-            else super()._checked_entry(where, name, entry, size)
-        )
+        if name == "evaluations":
+            return whole(0)(f"{where}: {name}", entry)
+        return super()._checked_entry(where, name, entry, size)
 
-    def _check_size(self, index: int) -> None:
-        size = len(self.param_groups[index]["params"])
-        for vector in self.state[index]["steps"]:
-            if len(vector) != size:
-                raise ValueError(
-                    f"LBFGS: the optimizer has {size} parameters, and had {len(vector)} at its last step; "
-                    "make a new optimizer"
-                )
+    def _kept_vectors(self, state: dict[str, Any]) -> list[Vector]:
+        return list(state["steps"])
 
 
 class _Run:

@@ -139,15 +139,14 @@ class Optimizer:
 
         The parameters themselves are not included: they belong to the model.
         """
-        groups = []
-        for group, state in zip(self.param_groups, self.state):
-            groups.append(
-                {
-                    "size": len(group["params"]),
-                    "settings": {name: plain(group[name]) for name in self.settings},
-                    "state": {name: plain(entry) for name, entry in state.items()},
-                }
-            )
+        groups = [
+            {
+                "size": len(group["params"]),
+                "settings": {name: plain(group[name]) for name in self.settings},
+                "state": plain(state),
+            }
+            for group, state in zip(self.param_groups, self.state)
+        ]
         return {"optimizer": type(self).__name__, "groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -192,13 +191,16 @@ class Optimizer:
     def _check_size(self, index: int) -> None:
         """Raise if parameters were added to a group, or taken from it, behind the optimizer's back."""
         size = len(self.param_groups[index]["params"])
-        for name in self.vectors:
-            vector = self.state[index].get(name)
-            if vector is not None and len(vector) != size:
+        for vector in self._kept_vectors(self.state[index]):
+            if len(vector) != size:
                 raise ValueError(
                     f"{type(self).__name__}: parameter group {index} has {size} parameters, and had {len(vector)} at "
-                    "its last step; make a new optimizer, or call add_param_group for new parameters"
+                    "its last step; make a new optimizer for other parameters"
                 )
+
+    def _kept_vectors(self, state: dict[str, Any]) -> list[Vector]:
+        """Return the vectors in the state of a group."""
+        return [state[name] for name in self.vectors if name in state]
 
     def _settings_among(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings among the arguments of a constructor, which `locals()` holds at its start."""
