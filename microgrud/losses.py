@@ -9,7 +9,7 @@ of 1000 are as good as logits of 1.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from . import functions
@@ -213,10 +213,7 @@ def cross_entropy(prediction: Any, target: Any) -> Number:
 def _log_likelihood(logits: Sequence[Number], target: Any, where: str) -> Number:
     if _is_number(target):
         # One node with all its digits: logsumexp(logits) - logits[target] cancels where the loss is small.
-        looked_up = _looked_up((ops.LOG_SOFTMAX(float(i), *logits) for i in range(len(logits))), target)
-        if looked_up is not None:
-            return looked_up
-        return ops.LOG_SOFTMAX(float(_class_index(target, len(logits), where)), *logits)
+        return _at_class(lambda i: ops.LOG_SOFTMAX(float(i), *logits), len(logits), target, where)
     if isinstance(target, str):
         raise TypeError(f"{where}: expected a class index or soft targets, got {target!r}; number the classes from 0")
     soft = as_sequence(target, f"{where}: soft targets")
@@ -259,9 +256,7 @@ def negative_log_likelihood(prediction: Any, target: Any) -> Number:
                     f"{where}: expected log-probabilities, which are at most 0, got {describe_operands([x])}; "
                     "give logits to cross_entropy, or take log_softmax of them"
                 )
-        looked_up = _looked_up(log_probabilities, t)
-        found = log_probabilities[_class_index(t, len(log_probabilities), where)] if looked_up is None else looked_up
-        chosen.append(found)
+        chosen.append(_at_class(log_probabilities.__getitem__, len(log_probabilities), t, where))
     return 0.0 - _mean(chosen)
 
 
@@ -365,28 +360,19 @@ def _check_probability(x: Number, expected: str) -> None:
         raise ValueError(f"{expected}, got {describe_operands([x])}")
 
 
-def _class_index(target: Any, classes: int, where: str) -> int:
+def _at_class(item: Callable[[int], Number], classes: int, target: Any, where: str) -> Number:
+    """Return the item of a class; one recording serves all classes if the index is an argument of its function."""
+    if tracing.current() is not None and isinstance(target, IntegerArgument):
+        try:
+            return take([item(i) for i in range(classes)], target)
+        except IndexError:
+            pass  # reported below
     number = as_float(target, f"{where}: class index")
     if not number.is_integer():
         raise ValueError(f"{where}: expected an integer as class index, got {target}")
     if not 0 <= number < classes:
         raise ValueError(f"{where}: expected a class index from 0 to {classes - 1}, got {target}")
-    return int(number)
-
-
-def _looked_up(items: Iterable[Number], target: Any) -> Number | None:
-    """Look up by a class index that is an argument of a function being recorded, so that one recording serves all.
-
-    Returns:
-        The item; None for any other index, and for one out of range, which the caller reports.
-    """
-    if tracing.current() is None or not isinstance(target, IntegerArgument):
-        return None
-    try:
-        found: Number = take(list(items), target)
-    except IndexError:
-        return None
-    return found
+    return item(int(number))
 
 
 def _strength(strength: Any, where: str) -> float:

@@ -11,7 +11,7 @@ In reverse mode the *adjoint* of a node is the derivative of the output with res
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import overload
 
 from ..common.numbers import Number
@@ -49,7 +49,7 @@ def gradient(output: Value, inputs: Value | Iterable[Value]) -> Value | list[Val
         if not isinstance(node, Value):
             where = "output" if i == 0 else f"inputs[{i - 1}]"
             raise TypeError(f"gradient: expected a Value for {where}, got {type(node).__name__}")
-    adjoints = _pull_back(output, wanted, _slopes)
+    adjoints = _pull_back(output, wanted, as_numbers=False)
     results = [as_value(adjoints.get(node, 0.0)) for node in wanted]
     return results[0] if isinstance(inputs, Value) else results
 
@@ -61,7 +61,7 @@ def numbers_of_gradient(output: Value, inputs: Sequence[Value]) -> list[float]:
     >>> numbers_of_gradient(x * y, [x, y])
     [3.0, 2.0]
     """
-    adjoints = _pull_back(output, inputs, _numbers_of_slopes)
+    adjoints = _pull_back(output, inputs, as_numbers=True)
     return [float(adjoints.get(node, 0.0)) for node in inputs]
 
 
@@ -83,7 +83,6 @@ def pushforward(outputs: Sequence[Value], tangents: Mapping[Value, Number], as_n
     >>> pushforward([x * y], {x: 1.0, y: 10.0})
     [Value(data=23.0, grad=0.0)]
     """
-    slopes_of = _numbers_of_slopes if as_numbers else _slopes
     known: dict[Value, Number] = dict(tangents)
     moving = {node for node, tangent in known.items() if not _is_constant(tangent, 0.0)}
     for output in outputs:
@@ -92,7 +91,7 @@ def pushforward(outputs: Sequence[Value], tangents: Mapping[Value, Number], as_n
                 continue
             # The slope is passed in the place of the adjoint, so that a slope of 0 stops an infinite tangent. In
             # reverse mode the zero adjoint that it makes does the same. A tangent that has become 0 stops nothing.
-            terms = [chain(slope, known[x]) for x, slope in slopes_of(node, moving)]
+            terms = [chain(slope, known[x]) for x, slope in _slopes(node, moving, as_numbers)]
             if terms:
                 known[node] = _add_up(terms)
                 moving.add(node)
@@ -112,11 +111,7 @@ def chain(adjoint: Number, slope: Number) -> Number:
     return adjoint * slope
 
 
-def _pull_back(
-    output: Value,
-    wanted: Sequence[Value],
-    slopes_of: Callable[[Value, Container[Value]], list[tuple[Value, Number]]],
-) -> dict[Value, Number]:
+def _pull_back(output: Value, wanted: Sequence[Value], as_numbers: bool) -> dict[Value, Number]:
     """Return the adjoint of every node on a path from a wanted node to the output."""
     order = topological_order(output)
     on_path = set(wanted)
@@ -130,24 +125,13 @@ def _pull_back(
             continue
         adjoint = adjoints[node] = _add_up(contributions.pop(node, [0.0]))
         if not _is_constant(adjoint, 0.0):
-            for parent, slope in slopes_of(node, on_path):
+            for parent, slope in _slopes(node, on_path, as_numbers):
                 contributions.setdefault(parent, []).append(chain(adjoint, slope))
     return adjoints
 
 
-def _slopes(node: Value, among: Container[Value]) -> list[tuple[Value, Number]]:
-    """Pair each parent that is among these nodes, once per use, with the slope of that use, as a node."""
-    return _paired(node, among, node, node._operands)
-
-
-def _numbers_of_slopes(node: Value, among: Container[Value]) -> list[tuple[Value, Number]]:
-    """Return the same pairs as `_slopes`, with slopes that are floats."""
-    return _paired(node, among, node._data, [x._data if isinstance(x, Value) else x for x in node._operands])
-
-
-def _paired(
-    node: Value, among: Container[Value], out: Number, operands: Sequence[Number]
-) -> list[tuple[Value, Number]]:
+def _slopes(node: Value, among: Container[Value], as_numbers: bool) -> list[tuple[Value, Number]]:
+    """Pair each parent that is among these nodes, once per use, with the slope of that use: a node, or a float."""
     parents = node._operands
     wanted = [i for i, x in enumerate(parents) if isinstance(x, Value) and x in among]
     if not wanted:
@@ -160,7 +144,8 @@ def _paired(
         )
     if isinstance(operation, str):
         raise by_hand.without_rule(node)
-    slopes = operation.local_derivatives(out, operands, wanted)
+    operands = [x._data if isinstance(x, Value) else x for x in parents] if as_numbers else parents
+    slopes = operation.local_derivatives(node._data if as_numbers else node, operands, wanted)
     return [(parents[i], slope) for i, slope in zip(wanted, slopes) if slope is not None]  # type: ignore[misc]
 
 

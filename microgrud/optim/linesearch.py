@@ -62,8 +62,7 @@ def strong_wolfe(
     >>> round(strong_wolfe(line, line(0.0), step=0.01, c2=0.1).step, 9)
     2.0
     """
-    search = _Search(line, start, c1, c2, max_evaluations)
-    return search.bracket(step)
+    return _Search(line, start, c1, c2, max_evaluations).bracket(step)
 
 
 class _Search:

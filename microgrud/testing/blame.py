@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from ..common.numbers import describe_operands
 from ..engine import Value, topological_order
@@ -54,13 +53,5 @@ def _faults(node: Value, rtol: float) -> Iterator[tuple[float, str]]:
 def _true_slope(operation: Operation, xs: Sequence[float], index: int) -> Slope:
     definition = operation.definition
     if definition is None:
-
-        def value(numbers: Sequence[float]) -> float:
-            return operation.value(*numbers)
-
-        return differences.slope(value, xs, index)
-
-    def formula(numbers: Sequence[Any]) -> Any:
-        return definition(exact, *numbers)
-
-    return multiprecision.slope(formula, xs, [index])
+        return differences.slope(lambda numbers: operation.value(*numbers), xs, index)
+    return multiprecision.slope(lambda numbers: definition(exact, *numbers), xs, [index])

@@ -96,12 +96,11 @@ class GradientReport:
         lines = [
             f"  {derivative(verdict)}",
             f"    claimed  {verdict.claimed!r}",
-            f"    true     {_true(verdict)}",
+            f"    true     {_true(verdict)}  ({slope.method}{_accuracy(verdict)})",
         ]
         if math.isfinite(verdict.relative_error) and not slope.is_kink:
             ulps = f"{verdict.ulp_error:.3g} units in the last place"
             lines.append(f"    off by   {verdict.relative_error:.3g} of the truth, {ulps}")
-        lines[2] += f"  ({slope.method}{_accuracy(verdict)})"
         hint = verdict.reason or _hint(verdict, self.verdicts)
         return [*lines, f"    {hint}"] if hint else lines
 
