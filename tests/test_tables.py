@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -76,6 +77,13 @@ def test_every_kind_of_line_end_is_read(write: Write, newline: str) -> None:
     assert cells(read_table(write(newline.join(["a,b", "1,2", "3,4"])))) == [["1", "2"], ["3", "4"]]
 
 
+def test_a_long_cell_is_read_and_counts_its_lines(write: Write) -> None:
+    limit = csv.field_size_limit()
+    table = read_table(write('a,b\n"' + "x\n" * 100_000 + '",2\n3,4\n'))
+    assert [len(cell) for cell in table.cells["a"]] == [199_999, 1]
+    assert (table.place(1), csv.field_size_limit()) == ("row 2 (line 100003)", limit)
+
+
 def test_a_decimal_comma_is_read_where_commas_do_not_separate_cells(write: Write) -> None:
     assert read_table(write("a;b\n1,5;2\n-2,25e1;3\n")).numbers("a").tolist() == [1.5, -22.5]
 
@@ -120,6 +128,7 @@ def test_missing_cells_are_found_row_by_row(write: Write, missing: str) -> None:
 BROKEN = {
     "empty": ("", "the file is empty"),
     "blank": ("\n \n", "the file is empty"),
+    "delimiters only": (";;\n;", "the file is empty"),
     "header only": ("a,b\n", "the table has a header and no rows"),
     "too many cells": (lines("1,2,3,4"), "line 14 has 4 cells and the header 3 (split at each comma)"),
     "too many cells below a line break": (lines('"a\nb",2,3', "1,2,3,4"), "line 16 has 4 cells"),
@@ -168,8 +177,6 @@ def test_an_unknown_column_is_answered_with_the_closest_one(write: Write) -> Non
 def test_numbers_and_texts_survive_a_file(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[float, str]]
 ) -> None:
-    import csv
-
     path = tmp_path_factory.mktemp("csv") / "table.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("number", "text"), *((repr(x), "t" + text.replace("\0", "")) for x, text in rows)])

@@ -110,12 +110,12 @@ class Predictor:
 
         target = self.preprocessing.target
         answers = [self.answer(row) for row in features]
-        columns: dict[str, list[Any]]
+        frame: pd.DataFrame
         if target.task == "regression":
-            columns = {"predicted": [answer for (answer,) in answers]}
+            frame = pd.DataFrame(answers, columns=["predicted"])
         else:
-            columns = _class_columns(target.classes, answers)
-        frame: pd.DataFrame = pd.DataFrame(columns)
+            frame = pd.DataFrame(map(softmax, answers), columns=[f"probability {name}" for name in target.classes])
+            frame.insert(0, "predicted", [target.classes[i] for i in frame.to_numpy().argmax(axis=1)])
         return frame
 
     def answer(self, row: Sequence[float]) -> list[float]:
@@ -144,12 +144,3 @@ class Predictor:
             )
             for i, layer in enumerate(self.model.layers, 1)
         ]
-
-
-def _class_columns(classes: Sequence[str], logits: list[list[float]]) -> dict[str, list[Any]]:
-    rows = [softmax(row) for row in logits]
-    predicted = [classes[max(range(len(row)), key=row.__getitem__)] for row in rows]
-    return {
-        "predicted": predicted,
-        **{f"probability {name}": [row[i] for row in rows] for i, name in enumerate(classes)},
-    }

@@ -1,8 +1,8 @@
 """Preprocessing: from the text of a table to the inputs of a network, and back to the user's units.
 
 Numbers are standardised (mean 0, standard deviation 1 over the training rows), categories become one 0/1 input each,
-and a regression's target is standardised too. scikit-learn's StandardScaler and OneHotEncoder find the figures; they
-are kept as plain JSON in the model file, from which `Preprocessing.from_json` rebuilds the same transformation.
+and a regression's target is standardised too. scikit-learn's StandardScaler finds the figures; they are kept as plain
+JSON in the model file, from which `Preprocessing.from_json` rebuilds the same transformation.
 """
 
 from __future__ import annotations
@@ -95,8 +95,6 @@ class Preprocessing:
         Raises:
             TableError: if a column is constant, mixed, infinite, or text with too many categories.
         """
-        from sklearn.preprocessing import OneHotEncoder
-
         columns: list[NumberColumn | CategoryColumn] = []
         for name in table.columns:
             if name == target.name:
@@ -104,8 +102,7 @@ class Preprocessing:
             _refuse_constant(table, name)
             if name in categorical or not _is_numeric(table, name):
                 _refuse_too_many_categories(table, name)
-                encoder = OneHotEncoder().fit(_as_column(class_names(table, name)))
-                columns.append(CategoryColumn(name, [str(category) for category in encoder.categories_[0]]))
+                columns.append(CategoryColumn(name, sorted(set(class_names(table, name)))))
             else:
                 columns.append(NumberColumn(name, *_mean_and_scale(table, name, train)))
         if not columns:
@@ -159,12 +156,10 @@ class Preprocessing:
             row, column = unseen[0]
             known = ", ".join(map(repr, column.categories[:8])) + (", ..." if len(column.categories) > 8 else "")
             more = and_more(len(unseen) - 1, "such cell")
-            raise TableError(
-                f"{table.quote(column.name, row)} is a category that the model has not seen{more}; change it to one of "
-                f"{known}, or delete the row"
-            )
+            message = f"is a category that the model has not seen{more}; change it to one of {known}, or delete the row"
+            raise table.error(column.name, row, message)
 
-    def targets(self, table: Table) -> list[int] | list[float]:
+    def targets(self, table: Table) -> list[Any]:
         """Return class indices in classification, standardised numbers in regression."""
         target = self.target
         if target.task == "classification":
@@ -280,14 +275,12 @@ def _is_numeric(table: Table, name: str) -> bool:
         odd_is_text = text.mean() <= 0.5
         odd = np.flatnonzero(text if odd_is_text else ~text)
         row, more = int(odd[0]), and_more(len(odd) - 1, "such cell")
-        kinds = ("text", "numbers") if odd_is_text else ("a number", "text")
-        raise TableError(
-            f"{table.quote(name, row)} is {kinds[0]} where other rows hold {kinds[1]}{more}; correct the cell, or pass "
-            f"--categorical {name!r} if the column holds categories"
-        )
+        kinds = "text where other rows hold numbers" if odd_is_text else "a number where other rows hold text"
+        advice = f"correct the cell, or pass --categorical {name!r} if the column holds categories"
+        raise table.error(name, row, f"is {kinds}{more}; {advice}")
     if np.isinf(numbers).any():
         row = int(np.argmax(np.isinf(numbers)))
-        raise TableError(f"{table.quote(name, row)} is not a finite number; correct the cell, or delete the row")
+        raise table.error(name, row, "is not a finite number; correct the cell, or delete the row")
     return True
 
 
@@ -297,14 +290,9 @@ def _mean_and_scale(table: Table, name: str, train: Sequence[int]) -> tuple[floa
     numbers = table.numbers(name)
     row = int(np.abs(numbers).argmax())
     if abs(numbers[row]) > _LARGEST:
-        raise TableError(f"{table.quote(name, row)} is larger than {_LARGEST:g}; give the column in a larger unit")
-    scaler = StandardScaler().fit(_as_column(numbers[np.asarray(train)]))
+        raise table.error(name, row, f"is larger than {_LARGEST:g}; give the column in a larger unit")
+    scaler = StandardScaler().fit(numbers[np.asarray(train), None])
     return float(scaler.mean_[0]), float(scaler.scale_[0])
-
-
-def _as_column(values: Sequence[Any] | Vector) -> Any:
-    """Return the values as a matrix of one column, as scikit-learn expects them; texts stay Python objects."""
-    return np.asarray(values, dtype=object if isinstance(values, list) else None).reshape(-1, 1)
 
 
 def _refuse_constant(table: Table, name: str) -> None:
@@ -345,17 +333,13 @@ def _standardised(table: Table, column: NumberColumn) -> Vector:
     with np.errstate(over="ignore"):
         standardised: Vector = (numbers - column.mean) / column.scale
     if not np.isfinite(standardised).all():
+        usual = f"{figures(column.mean)} give or take {figures(column.scale)}"
         row = int(np.isfinite(standardised).argmin())
-        raise TableError(
-            f"{table.quote(column.name, row)} is too far from the {figures(column.mean)} give or take "
-            f"{figures(column.scale)} of the training rows; correct it"
-        )
+        raise table.error(column.name, row, f"is too far from the {usual} of the training rows; correct it")
     return standardised[:, None]
 
 
 def _one_hot(table: Table, column: CategoryColumn) -> Vector:
-    from sklearn.preprocessing import OneHotEncoder
-
-    encoder = OneHotEncoder(categories=[column.categories], sparse_output=False)
-    encoded: Vector = encoder.fit_transform(_as_column(class_names(table, column.name)))
+    names = np.array(class_names(table, column.name), dtype=object)
+    encoded: Vector = (names[:, None] == np.array(column.categories, dtype=object)).astype(float)
     return encoded

@@ -39,9 +39,9 @@ def behind_baseline(scores: Mapping[str, Any]) -> str:
     ''
     """
     worse = [
-        f"worse than {baseline} ({LABELS[key][0]} {figures(scores[key])} against {figures(scores['baseline'][key])})"
+        f"worse than {baseline} {comparison}"
         for key, baseline in _BASELINES.items()
-        if key in scores and _is_worse(scores[key], scores["baseline"][key], higher_is_better=LABELS[key][1])
+        if key in scores and (comparison := _worse(key, scores[key], scores["baseline"][key]))
     ]
     return ", and ".join(worse)
 
@@ -55,16 +55,17 @@ def behind_linear(scores: Mapping[str, Any]) -> str:
     ('', '')
     """
     key = "accuracy" if "accuracy" in scores else "r2"
-    linear = scores.get("linear", scores)[key]
-    if not _is_worse(scores[key], linear, higher_is_better=True):
+    comparison = _worse(key, scores[key], scores["linear"][key]) if "linear" in scores else ""
+    return f"behind a linear model {comparison}" if comparison else ""
+
+
+def _worse(key: str, score: float, other: float) -> str:
+    """Return both scores as text if the first one is worse in the printed digits; otherwise an empty text."""
+    label, higher_is_better = LABELS[key]
+    is_worse = score < other if higher_is_better else score > other
+    if not is_worse or figures(score) == figures(other):
         return ""
-    return f"behind a linear model ({LABELS[key][0]} {figures(scores[key])} against {figures(linear)})"
-
-
-def _is_worse(score: float, baseline: float, higher_is_better: bool) -> bool:
-    if figures(score) == figures(baseline):  # in the printed digits
-        return False
-    return score < baseline if higher_is_better else score > baseline
+    return f"({label} {figures(score)} against {figures(other)})"
 
 
 def figures(value: str | float | int) -> str:
@@ -139,10 +140,10 @@ def _class_scores(true: Sequence[int], probabilities: Vector) -> dict[str, float
 
 
 def score_numbers(
-    train: Sequence[float],
-    true: Sequence[float],
-    predicted: Sequence[float],
-    linear: Sequence[float] | Vector | None = None,
+    train: Vector | Sequence[float],
+    true: Vector | Sequence[float],
+    predicted: Vector | Sequence[float],
+    linear: Vector | Sequence[float] | None = None,
 ) -> dict[str, Any]:
     """Score a regression.
 
@@ -163,7 +164,7 @@ def score_numbers(
     }
 
 
-def _number_scores(true: Sequence[float], predicted: Sequence[float] | Vector) -> dict[str, float]:
+def _number_scores(true: Vector | Sequence[float], predicted: Vector | Sequence[float]) -> dict[str, float]:
     from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
     return {

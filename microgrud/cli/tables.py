@@ -1,15 +1,15 @@
 """Tables: a CSV file as named columns of text, which can name the row and line of a cell in every message.
 
 A table keeps the text of the file: `microgrud.cli.preprocessing` decides whether a column holds numbers or categories.
-pandas does the parsing.
+Python's csv module does the parsing.
 """
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import difflib
 import io
+import itertools
 import math
 import os
 import re
@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..common.forking import CachedAttribute
 from ..engine.vectors import Vector
 
 if TYPE_CHECKING:
@@ -51,14 +50,14 @@ class Table:
         name: the name of the table, such as the file's name without its suffix.
         cells: one column of stripped text per column of the file; the index counts the data rows from 0.
         notes: remarks for the reader of the results, such as a guessed encoding.
-        text: the text of the file, from which `place` finds line numbers; None for a table that is not from a file.
-        delimiter: the character between two cells of the text.
+        lines: the line of the file at which each data row starts, from 1; empty for a table that is not from a file.
+        delimiter: the character between two cells of the file.
     """
 
     name: str
     cells: pd.DataFrame
     notes: list[str] = field(default_factory=list)
-    text: str | None = field(default=None, repr=False)
+    lines: Sequence[int] = field(default=(), repr=False)
     delimiter: str = ","
 
     def __len__(self) -> int:
@@ -71,8 +70,8 @@ class Table:
 
     def place(self, row: int) -> str:
         """Return the place in the file of the row at position `row`: the data row and the line, both from 1."""
-        record = int(self.cells.index[row]) + 1
-        return f"row {record}" + (f" (line {self._lines[record]})" if record < len(self._lines) else "")
+        record = int(self.cells.index[row])
+        return f"row {record + 1}" + (f" (line {self.lines[record]})" if self.lines else "")
 
     @property
     def row_numbers(self) -> list[int]:
@@ -83,15 +82,9 @@ class Table:
         """Return the text of one cell."""
         return str(self.cells[column].iloc[row])
 
-    def quote(self, column: str, row: int) -> str:
-        """Return the start of a message on one cell: its column, its place and its text."""
-        return f"column {column!r}, {self.place(row)}: {self.cell(column, row)!r}"
-
-    @CachedAttribute
-    def _lines(self) -> list[int]:
-        """Return the line in the file at which each record starts, the header first."""
-        records = _records(self.text or "", self.delimiter)
-        return [line for line, record in records if any(cell.strip() for cell in record)]
+    def error(self, column: str, row: int, message: str) -> TableError:
+        """Return the error that names a cell by its column, its place and its text, and continues with `message`."""
+        return TableError(f"column {column!r}, {self.place(row)}: {self.cell(column, row)!r} {message}")
 
     def without_columns(self, names: Sequence[str]) -> Table:
         """Return the table without the columns `names`; raise a TableError for an unknown name."""
@@ -208,6 +201,8 @@ def read_table(path: str | Path, delimiter: str | None = None) -> Table:
     Raises:
         TableError: if there is no such file, or it does not hold a table.
     """
+    import pandas as pd
+
     if delimiter is not None:
         delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
         if len(delimiter) != 1 or delimiter in '"\r\n':
@@ -215,20 +210,17 @@ def read_table(path: str | Path, delimiter: str | None = None) -> Table:
     path = Path(path)
     notes: list[str] = []
     text = _text(path, notes)
-    if not text.strip():
-        raise TableError(f"{path}: the file is empty; expected a header line with column names, and rows below it")
     if delimiter is None:
-        header = io.StringIO(text[_blank_start(text) :], newline=None).readline()
+        header = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
         if len(header) >= csv.field_size_limit():
             raise TableError(f"{path}: the first line has {len(header)} characters; expected a header of column names")
         delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([header], delimiter=mark))))
-    cells = _parse(path, text, delimiter)
-    names = [str(name) for name in cells.iloc[0]]
+    (_, names), *records = _records(path, text, delimiter)
     _check_names(path, names)
-    cells = cells.iloc[1:].set_axis(names, axis=1).reset_index(drop=True)
-    if cells.empty:
+    if not records:
         raise TableError(f"{path}: the table has a header and no rows; add the rows to learn from or to predict")
-    return Table(path.stem, cells, notes, text, delimiter)
+    cells = pd.DataFrame([record for _, record in records], columns=names)
+    return Table(path.stem, cells, notes, [line for line, _ in records], delimiter)
 
 
 def why_unreadable(path: str | Path, error: OSError, wanted: str) -> str:
@@ -265,55 +257,34 @@ def _text(path: Path, notes: list[str]) -> str:
     return text
 
 
-def _parse(path: Path, text: str, delimiter: str) -> pd.DataFrame:
-    """Return the records of the file that are not blank, the header among them, as stripped text."""
-    import pandas as pd
-
-    body = text[_blank_start(text) :]
-    options = {"header": None, "dtype": str, "keep_default_na": False, "skip_blank_lines": False}
+def _records(path: Path, text: str, delimiter: str) -> list[tuple[int, list[str]]]:
+    """Return the header and the rows that are not blank, as stripped cells with the line at which each starts."""
+    found, start = [], 1
+    limit = csv.field_size_limit(len(text) + 2)  # cells may be long
     try:
-        cells: pd.DataFrame = pd.read_csv(io.StringIO(body), sep=delimiter, **options)  # type: ignore[call-overload]
-    except pd.errors.ParserError as error:
-        raise TableError(f"{path}: {_parser_complaint(str(error), text, delimiter)}") from None
-    stripped = pd.DataFrame({column: cells[column].str.strip() for column in cells})
-    filled = (stripped != "").to_numpy().any(axis=1)
-    records: pd.DataFrame = stripped.loc[filled]
-    return records
-
-
-def _parser_complaint(message: str, text: str, delimiter: str) -> str:
-    """Translate pandas's message, which counts records, to lines of the file."""
-    lines = [line for line, _ in _records(text, delimiter)]
-    first = len(_records(text[: _blank_start(text)], delimiter))
-    fields = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", message)
-    if fields:
-        expected, record, saw = map(int, fields.groups())
-        mark = DELIMITERS.get(delimiter, repr(delimiter))
-        line = lines[min(first + record, len(lines)) - 1]
-        return f"line {line} has {saw} cells and the header {expected} (split at each {mark}); quote or correct it"
-    quote = re.search(r"EOF inside string starting at row (\d+)", message)
-    if quote:
-        line = lines[min(first + int(quote[1]), len(lines) - 1)]
-        return f"the quotation mark opened in line {line} is never closed; close it or remove it"
-    return f"is not a table ({' '.join(message.split())}); save it as CSV"
-
-
-def _records(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
-    """Return each record of the text with the line at which it starts, from 1; blank lines are empty records."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    records, line = [], 1
-    # The reader fails at a cell of more than csv.field_size_limit() characters; the lines above it are known.
-    with contextlib.suppress(csv.Error):
+        # The line at the end is a record of its own, unless it is inside a quotation.
+        reader = csv.reader(io.StringIO(f"{text}\nx", newline=""), delimiter=delimiter)
         for record in reader:
-            records.append((line, record))
-            line = reader.line_num + 1
-    return records
-
-
-def _blank_start(text: str) -> int:
-    """Return the number of characters in the blank lines at the start of the text."""
-    match = re.match(r"\s*[\r\n]", text)
-    return match.end() if match else 0
+            found.append((start, [cell.strip() for cell in record]))
+            start = reader.line_num + 1
+    finally:
+        csv.field_size_limit(limit)
+    last, _ = found.pop()
+    found = list(itertools.dropwhile(lambda record: not any(record[1]), found))
+    width = len(found[0][1]) if found else 0
+    for line, cells in found:
+        if len(cells) > width:
+            mark = DELIMITERS.get(delimiter, repr(delimiter))
+            raise TableError(
+                f"{path}: line {line} has {len(cells)} cells and the header {width} (split at each {mark}); quote or "
+                "correct it"
+            )
+        cells += [""] * (width - len(cells))
+    if last < reader.line_num:
+        raise TableError(f"{path}: the quotation mark opened in line {last} is never closed; close it or remove it")
+    if not found:
+        raise TableError(f"{path}: the file is empty; expected a header line with column names, and rows below it")
+    return [(line, cells) for line, cells in found if any(cells)]
 
 
 def _check_names(path: Path, names: list[str]) -> None:
