@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 
 import microgrud
 from microgrud import cli
-from microgrud.cli import commands, pipeline, scores
+from microgrud.cli import commands, pipeline, scores, settings
 from microgrud.cli.predicting import Predictor
 from microgrud.cli.tables import read_table
 from microgrud.nn import MLP, load_model, save_model
@@ -158,23 +158,23 @@ def test_the_network_and_its_training_are_what_the_options_say() -> None:
     history = pd.read_csv("run/history.csv")
     assert len(history) == 3 * 2
     assert (history["learning_rate"] == 0.02).all()
-    settings = predictor.details["settings"]
-    assert {name: settings[name] for name in ("optimizer", "batch_size", "test_size", "seed")} == {
+    stored = predictor.details["settings"]
+    assert {name: stored[name] for name in ("optimizer", "batch_size", "test_size", "seed")} == {
         "optimizer": "adam", "batch_size": 8, "test_size": 0.5, "seed": 3,
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("optimizer", pipeline.OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", settings.OPTIMIZERS)
 def test_every_optimizer_trains(optimizer: str) -> None:
-    settings = pipeline.Settings("class", optimizer=optimizer, hidden=(4,), epochs=5)
-    run = pipeline.train_on_table(read_table(a_table()), settings, progress=False)
+    chosen = settings.Settings("class", optimizer=optimizer, hidden=(4,), epochs=5)
+    run = pipeline.train_on_table(read_table(a_table()), chosen, progress=False)
     assert run.history.epochs[-1].loss < run.history.epochs[0].loss
 
 
-@pytest.mark.parametrize("schedule", pipeline.SCHEDULES)
+@pytest.mark.parametrize("schedule", settings.SCHEDULES)
 def test_every_schedule_trains(schedule: str) -> None:
-    settings = pipeline.Settings("class", schedule=schedule, hidden=(4,), epochs=2)
-    run = pipeline.train_on_table(read_table(a_table()), settings, progress=False)
+    chosen = settings.Settings("class", schedule=schedule, hidden=(4,), epochs=2)
+    run = pipeline.train_on_table(read_table(a_table()), chosen, progress=False)
     changes = schedule not in ("constant", "plateau")
     assert (len(set(run.history.learning_rate)) > 1) == changes
 
@@ -244,8 +244,8 @@ def test_rows_with_missing_cells_and_columns_can_be_left_out() -> None:
 @pytest.mark.usefixtures("without_pictures")
 def test_few_rows_get_more_epochs_and_many_get_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
     succeed("train", a_table(), "--target", "class", "--hidden", "", "--out", "small")
-    assert len(pd.read_csv("small/history.csv")) == pipeline.LEAST_STEPS
-    monkeypatch.setattr(pipeline, "MOST_WORK", 1000)
+    assert len(pd.read_csv("small/history.csv")) == settings.LEAST_STEPS
+    monkeypatch.setattr(settings, "MOST_WORK", 1000)
     result = succeed("train", a_table(), "--target", "class", "--hidden", "2", "--out", "large")
     assert "The table is large: 2 epochs rather than 240; --epochs chooses another number." in result.output
 

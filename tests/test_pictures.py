@@ -13,8 +13,10 @@ import pytest
 from microgrud.cli import charts
 from microgrud.cli.inputplane import plane_of
 from microgrud.cli.pictures import draw_pictures, regions_chart
-from microgrud.cli.pipeline import Run, Settings, train_on_table
+from microgrud.cli.pipeline import train_on_table
 from microgrud.cli.report import report_page
+from microgrud.cli.run import Run
+from microgrud.cli.settings import Settings
 from microgrud.cli.tables import Table, iris_table
 from microgrud.cli.walk import flow_chart, flow_picture, measured_samples, surface_chart, surface_of, surface_picture
 from microgrud.engine.vectors import read_data, read_gradients, write_data
@@ -78,7 +80,7 @@ def test_the_surface_is_that_of_the_training_loss(name: str, request: pytest.Fix
     try:
         for i, j in ((0, 0), (4, 2), (8, 7)):
             write_data(model.parameters(), surface.plane.point(surface.x[i], surface.y[j]))
-            expected = evaluate(model, run.inputs, run.targets, loss=loss)[0]
+            expected = evaluate(model, run.learned.rows, run.learned.targets, loss=loss)[0]
             assert surface.losses[j, i] == pytest.approx(expected, rel=1e-12)
     finally:
         write_data(model.parameters(), trained)
@@ -93,7 +95,7 @@ def test_the_surface_uses_some_rows_of_a_large_table(plain: Run, monkeypatch: py
     assert len(some) == 10
     assert some == measured_samples(plain)
     for row, target in zip(some.rows, some.targets):
-        assert target == plain.targets[plain.inputs.index(row)]
+        assert target == plain.learned.targets[plain.learned.rows.index(row)]
     assert surface_of(plain).losses.shape == (5, 5)
     assert "the mean loss of 10 of the 48 training rows" in surface_picture(plain).caption
 
@@ -135,7 +137,9 @@ def test_the_flow_is_that_of_the_gradients_before_and_after(iris: Run) -> None:
     for place in (0, -1):
         other = MLP(4, (5, 3), "tanh")
         write_data(other.parameters(), iris.trajectory.positions[place])
-        loss = sum(cross_entropy(other(row), target) for row, target in zip(iris.inputs, iris.targets)) / 120
+        loss = (
+            sum(cross_entropy(other(row), target) for row, target in zip(iris.learned.rows, iris.learned.targets)) / 120
+        )
         loss.backward()
         drawn.append(read_gradients(other.parameters()))
     chart = flow_chart(iris, {"one": drawn[0], "other": drawn[1]})
@@ -169,53 +173,54 @@ def test_pictures_leave_the_model_as_it_is(iris: Run) -> None:
 
 
 def test_two_columns_of_numbers_are_drawn_in_their_own_units(plain: Run) -> None:
-    plane = plane_of(plain.predictor.preprocessing, np.array(plain.inputs))
+    plane = plane_of(plain.predictor.preprocessing, np.array(plain.learned.rows))
     assert plane is not None
-    assert plane.names == ("width", "height")
-    places = plane.places_of(np.array(plain.held_out))
+    assert plane.labels == ("width", "height")
+    places = plane.project(np.array(plain.held_out))
     assert 40.0 < places[:, 0].min() < places[:, 0].max() < 180.0
     assert np.abs(places[:, 1]).max() < 0.05
     for place, inputs, predicted in zip(places, plain.held_out, plain.predictions["predicted"]):
-        assert plane.inputs_at(place) == pytest.approx(inputs, rel=1e-9, abs=1e-9)
-        assert plain.predictor.answer(plane.inputs_at(place)) == pytest.approx([predicted])
+        assert plane.point(*place) == pytest.approx(inputs, rel=1e-9, abs=1e-9)
+        assert plain.predictor.answer(plane.point(*place).tolist()) == pytest.approx([predicted])
 
 
 def test_more_inputs_are_drawn_in_the_plane_of_their_principal_components(
     iris: Run, pictures: dict[str, charts.Picture]
 ) -> None:
-    rows = np.array(iris.inputs)
+    rows = np.array(iris.learned.rows)
     plane = plane_of(iris.predictor.preprocessing, rows)
     assert plane is not None
+    assert plane.variance is not None
     centered = rows - rows.mean(axis=0)
     _, lengths, directions = np.linalg.svd(centered, full_matrices=False)
-    assert plane.share == pytest.approx((lengths[:2] ** 2).sum() / (lengths**2).sum())
+    assert sum(plane.variance) == pytest.approx((lengths[:2] ** 2).sum() / (lengths**2).sum())
     assert np.abs(plane.directions @ directions[:2].T) == pytest.approx(np.eye(2), abs=1e-9)
-    assert plane.inputs_at((0.0, 0.0)) == pytest.approx(rows.mean(axis=0))
-    on_it = np.array([plane.inputs_at(place) for place in ((1.0, 0.0), (-0.5, 2.0))])
-    assert plane.places_of(on_it) == pytest.approx(np.array([(1.0, 0.0), (-0.5, 2.0)]))
+    assert plane.point(0.0, 0.0) == pytest.approx(rows.mean(axis=0))
+    on_it = np.array([plane.point(*place) for place in ((1.0, 0.0), (-0.5, 2.0))])
+    assert plane.project(on_it) == pytest.approx(np.array([(1.0, 0.0), (-0.5, 2.0)]))
     caption = pictures["regions"].caption
-    assert f"goes through the mean of the 4 inputs and holds {plane.share:.0%} of their variance" in caption
+    assert f"goes through the mean of the 4 inputs and holds {sum(plane.variance):.0%} of their variance" in caption
 
 
 @pytest.mark.slow("2 s: every picture of a report")
 def test_a_single_input_spans_no_plane() -> None:
     table = a_table(x=range(20), y=[2 * i + i % 3 for i in range(20)])
     run = train_on_table(table, Settings("y", hidden=(2,), epochs=1), progress=False)
-    assert plane_of(run.predictor.preprocessing, np.array(run.inputs)) is None
+    assert plane_of(run.predictor.preprocessing, np.array(run.learned.rows)) is None
     assert "regions" not in draw_pictures(run)
 
 
 def test_the_regions_have_the_held_out_rows_of_each_class_over_them(iris: Run) -> None:
-    plane = plane_of(iris.predictor.preprocessing, np.array(iris.inputs))
+    plane = plane_of(iris.predictor.preprocessing, np.array(iris.learned.rows))
     assert plane is not None
-    axes = regions_chart(iris, plane, lambda *place: iris.predictor.answer(plane.inputs_at(place)), charts.DARK)
+    axes = regions_chart(iris, plane, lambda *place: iris.predictor.answer(plane.point(*place).tolist()), charts.DARK)
     legend = axes.get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["setosa", "versicolor", "virginica"]
     marks = {
         c.get_label(): np.asarray(c.get_offsets()) for c in axes.collections if c.get_label() in iris.target.classes
     }
-    places = plane.places_of(np.array(iris.held_out))
+    places = plane.project(np.array(iris.held_out))
     for name, own in marks.items():
         assert own.tolist() == places[(iris.predictions["true"] == name).to_numpy()].tolist()
     assert axes.get_xlabel().startswith("principal component 1 (")

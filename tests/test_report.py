@@ -17,12 +17,14 @@ import pytest
 from microgrud.cli import charts
 from microgrud.cli.linear import linear_predictions
 from microgrud.cli.pictures import draw_pictures, loss_chart, result_chart
-from microgrud.cli.pipeline import Run, Settings, train_on_table
+from microgrud.cli.pipeline import train_on_table
 from microgrud.cli.predicting import Predictor
 from microgrud.cli.preprocessing import Target
 from microgrud.cli.report import command, report_page
+from microgrud.cli.run import Run
 from microgrud.cli.runfolder import write_run
 from microgrud.cli.scores import LABELS, behind_baseline, behind_linear, figures, score_classes, score_numbers
+from microgrud.cli.settings import Settings
 from microgrud.cli.tables import Table, iris_table, read_table
 
 pytestmark = pytest.mark.usefixtures("coarse_reports")

@@ -13,8 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from microgrud.cli import commands
-from microgrud.cli.pipeline import Settings, train_on_table
+from microgrud.cli.pipeline import train_on_table
 from microgrud.cli.predicting import Predictor
+from microgrud.cli.settings import Settings
 from microgrud.cli.tables import Table, read_table
 from microgrud.common.jsonfile import checksum
 from microgrud.nn import MLP, ModelFileError, save_model

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..plot.curves import logarithmic_loss
+from ..plot.figure import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,12 +63,9 @@ def themed_files(draw: Callable[[Theme], Axes]) -> tuple[bytes, ...]:
 
 def figure(width: float = 6.4, height: float = 4.0, theme: Theme = LIGHT) -> Axes:
     """Return the Axes of a new Figure of `width` by `height` inches, which belongs to no window and no pyplot."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("charts need matplotlib: pip install 'microgrud[train]'") from error
-
-    return Figure(figsize=(width, height), layout="constrained", facecolor=theme.page).add_subplot()
+    figure = new_figure("the report", width, height)
+    figure.set_facecolor(theme.page)
+    return figure.add_subplot()
 
 
 def render(axes: Axes) -> bytes:
@@ -107,10 +105,8 @@ def loss_curve(
     values = np.asarray(losses, dtype=float)
     epochs = np.arange(1, len(values) + 1) / steps_per_epoch
     axes.plot(epochs, values, color=theme.first, alpha=0.35, linewidth=0.8, label="each step")
-    whole = steps_per_epoch
-    starts = range(0, len(values), whole)
-    means = [values[start : start + whole].mean() for start in starts]
-    ends = [epochs[min(start + whole, len(values)) - 1] for start in starts]
+    parts = [slice(start, start + steps_per_epoch) for start in range(0, len(values), steps_per_epoch)]
+    means, ends = [values[part].mean() for part in parts], [epochs[part][-1] for part in parts]
     axes.plot(ends, means, color=theme.first, linewidth=2, marker="o" if len(means) == 1 else None, label="epoch mean")
     if held_out is not None:
         axes.axhline(held_out, color=theme.second, linestyle="--", linewidth=1.5, label="held-out rows, at the end")

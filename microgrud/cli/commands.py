@@ -6,29 +6,35 @@ Every error in the input of the user (an option, a table, a model file) gives on
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer import Argument, Option
 from typer.core import TyperGroup
 
 from ..common.jsonfile import ModelFileError
 from ..optim import OPTIMIZERS
 from ..version import __version__
-from .pipeline import SCHEDULES, Run, Settings, SettingsError, train_on_table
+from .pipeline import train_on_table
 from .predicting import Predictor
-from .preprocessing import NumberColumn, Target
+from .preprocessing import CategoryColumn, NumberColumn, Target
+from .run import Run
 from .runfolder import check_free, check_output, next_free, write_predictions, write_run
 from .scores import LABELS, behind_baseline, behind_linear, figures, setting
+from .settings import SCHEDULES, Settings, SettingsError
 from .tables import TableError, closest, counted, iris_table, left_out, read_table
+
+_A_NUMBER = "a number such as 0.01"
+_A_WHOLE_NUMBER = "a whole number such as 16"
 
 
 class _OneLineErrors(TyperGroup):
     """A group of commands that reports an error of the user in one line."""
 
-    def main(self, *args: Any, **options: Any) -> Any:
+    def main(self, *args: Any, **options: Any) -> NoReturn:
         """Run the command line; see `click.Command.main`."""
-        standalone = options.get("standalone_mode", True)
         try:
             result = super().main(*args, **{**options, "standalone_mode": False})
         except (TableError, SettingsError, ModelFileError, OSError) as error:
@@ -41,9 +47,7 @@ class _OneLineErrors(TyperGroup):
             if message is None:
                 raise
             _fail(message(), 2)
-        if standalone:
-            sys.exit(result if isinstance(result, int) else 0)
-        return result
+        sys.exit(result if isinstance(result, int) else 0)
 
 
 def _fail(message: str, code: int = 2) -> NoReturn:
@@ -87,7 +91,7 @@ def _version(wanted: bool) -> None:
 def _options(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+        bool, Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:
@@ -97,79 +101,59 @@ def _options(
 def _sizes(text: str) -> tuple[int, ...]:
     if text.strip() in ("", "0", "none"):
         return ()
+    return tuple(int(size) for size in text.split(",") if size.strip())
+
+
+def _parsed(option: str, text: str | None, parse: Callable[[str], Any], expected: str) -> Any:
+    """Return the number in an option; typer's own messages name neither the given text nor a valid example."""
     try:
-        return tuple(int(size) for size in text.split(",") if size.strip())
+        return None if text is None else parse(text)
     except ValueError:
-        raise SettingsError(
-            f"--hidden: expected whole numbers such as 16,8, or none for no hidden layer, got {text!r}"
-        ) from None
-
-
-# Numbers are parsed here, not by typer, whose messages name neither the given text nor a valid example.
-
-
-def _number(option: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise SettingsError(f"{option}: expected a number such as 0.01, got {text!r}") from None
-
-
-def _whole(option: str, text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise SettingsError(f"{option}: expected a whole number such as 16, got {text!r}") from None
+        raise SettingsError(f"{option}: expected {expected}, got {text!r}") from None
 
 
 @app.command(short_help="Train a network on a table, and write a report.", context_settings={"allow_extra_args": True})
 def train(
     context: typer.Context,
-    table: Annotated[
-        Path | None, typer.Argument(metavar="TABLE", help="A CSV file.  [default: scikit-learn's iris]")
-    ] = None,
-    target: Annotated[str | None, typer.Option(help="Column to predict.")] = None,
-    task: Annotated[str | None, typer.Option(help="classification or regression.  [default: by the target]")] = None,
+    table: Annotated[Path | None, Argument(metavar="TABLE", help="A CSV file.  [default: scikit-learn's iris]")] = None,
+    target: Annotated[str | None, Option(help="Column to predict.")] = None,
+    task: Annotated[str | None, Option(help="classification or regression.  [default: by the target]")] = None,
     hidden: Annotated[
-        str, typer.Option(metavar="SIZES", help="Sizes of the hidden layers, or none for a linear model.")
+        str, Option(metavar="SIZES", help="Sizes of the hidden layers, or none for a linear model.")
     ] = ",".join(map(str, Settings.hidden)),
     activation: Annotated[
-        str, typer.Option(help="Activation of the hidden layers: tanh, relu, gelu, silu, ...")
+        str, Option(help="Activation of the hidden layers: tanh, relu, gelu, silu, ...")
     ] = Settings.activation,
-    optimizer: Annotated[str, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}.")] = Settings.optimizer,
+    optimizer: Annotated[str, Option(help=f"One of {', '.join(OPTIMIZERS)}.")] = Settings.optimizer,
     lr: Annotated[
-        str | None, typer.Option(metavar="NUMBER", help="Learning rate.  [default: depends on the optimizer]")
+        str | None, Option(metavar="NUMBER", help="Learning rate.  [default: depends on the optimizer]")
     ] = None,
     schedule: Annotated[
-        str, typer.Option(help=f"Schedule of the learning rate: one of {', '.join(SCHEDULES)}.")
+        str, Option(help=f"Schedule of the learning rate: one of {', '.join(SCHEDULES)}.")
     ] = Settings.schedule,
     weight_decay: Annotated[
         str | None,
-        typer.Option(metavar="NUMBER", help="Decay of the weights to 0.  [default: smaller for larger tables]"),
+        Option(metavar="NUMBER", help="Decay of the weights to 0.  [default: smaller for larger tables]"),
     ] = None,
     epochs: Annotated[
         str | None,
-        typer.Option(metavar="COUNT", help="Passes over the training rows.  [default: 60, or what suits the table]"),
+        Option(metavar="COUNT", help="Passes over the training rows.  [default: 60, or what suits the table]"),
     ] = None,
     batch_size: Annotated[
-        str | None, typer.Option(metavar="COUNT", help="Rows per step.  [default: 16; all with lbfgs]")
+        str | None, Option(metavar="COUNT", help="Rows per step.  [default: 16; all with lbfgs]")
     ] = None,
-    test_size: Annotated[str, typer.Option(metavar="SHARE", help="Rows to hold out.")] = str(Settings.test_size),
+    test_size: Annotated[str, Option(metavar="SHARE", help="Rows to hold out.")] = str(Settings.test_size),
     seed: Annotated[
-        str, typer.Option(metavar="NUMBER", help="Seed of the split, the initial weights and the shuffling.")
+        str, Option(metavar="NUMBER", help="Seed of the split, the initial weights and the shuffling.")
     ] = str(Settings.seed),
-    out: Annotated[
-        Path | None, typer.Option(help="New folder for the results.  [default: runs/NAME-1, -2, ...]")
-    ] = None,
-    ignore: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Column to leave out; may be repeated.")
-    ] = None,
+    out: Annotated[Path | None, Option(help="New folder for the results.  [default: runs/NAME-1, -2, ...]")] = None,
+    ignore: Annotated[list[str] | None, Option(metavar="NAME", help="Column to leave out; may be repeated.")] = None,
     categorical: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Column of numbers that are categories; may be repeated.")
+        list[str] | None, Option(metavar="NAME", help="Column of numbers that are categories; may be repeated.")
     ] = None,
-    drop_missing: Annotated[bool, typer.Option("--drop-missing", help="Leave out rows with missing cells.")] = False,
-    delimiter: Annotated[str | None, typer.Option(help="Character between cells.  [default: from the header]")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bar and no table of results.")] = False,
+    drop_missing: Annotated[bool, Option("--drop-missing", help="Leave out rows with missing cells.")] = False,
+    delimiter: Annotated[str | None, Option(help="Character between cells.  [default: from the header]")] = None,
+    quiet: Annotated[bool, Option("--quiet", help="Show no progress bar and no table of results.")] = False,
 ) -> None:
     """Train a network to predict a column of TABLE from the others, and write a report."""
     if context.args:
@@ -191,16 +175,16 @@ def train(
     settings = Settings(
         target=target,
         task=task,  # type: ignore[arg-type]  # Settings checks it
-        hidden=_sizes(hidden),
+        hidden=_parsed("--hidden", hidden, _sizes, "whole numbers such as 16,8, or none for no hidden layer"),
         activation=activation,
         optimizer=optimizer,
-        lr=None if lr is None else _number("--lr", lr),
+        lr=_parsed("--lr", lr, float, _A_NUMBER),
         schedule=schedule,
-        weight_decay=None if weight_decay is None else _number("--weight-decay", weight_decay),
-        epochs=None if epochs is None else _whole("--epochs", epochs),
-        batch_size=None if batch_size is None else _whole("--batch-size", batch_size),
-        test_size=_number("--test-size", test_size),
-        seed=_whole("--seed", seed),
+        weight_decay=_parsed("--weight-decay", weight_decay, float, _A_NUMBER),
+        epochs=_parsed("--epochs", epochs, int, _A_WHOLE_NUMBER),
+        batch_size=_parsed("--batch-size", batch_size, int, _A_WHOLE_NUMBER),
+        test_size=_parsed("--test-size", test_size, float, _A_NUMBER),
+        seed=_parsed("--seed", seed, int, _A_WHOLE_NUMBER),
         ignore=tuple(ignore or ()),
         categorical=tuple(categorical or ()),
         drop_missing=drop_missing,
@@ -250,13 +234,13 @@ def _result(run: Run) -> str:
 
 @app.command(short_help="Predict the target for each row of a table.")
 def predict(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model.json of a run.")],
+    model: Annotated[Path, Argument(metavar="MODEL", help="The model.json of a run.")],
     table: Annotated[
-        Path, typer.Argument(metavar="TABLE", help="A CSV file with the columns that the model was trained on.")
+        Path, Argument(metavar="TABLE", help="A CSV file with the columns that the model was trained on.")
     ],
-    out: Annotated[Path | None, typer.Option(help="CSV file to write.  [default: stdout]")] = None,
-    drop_missing: Annotated[bool, typer.Option("--drop-missing", help="Leave out rows with missing cells.")] = False,
-    delimiter: Annotated[str | None, typer.Option(help="Character between cells.  [default: from the header]")] = None,
+    out: Annotated[Path | None, Option(help="CSV file to write.  [default: stdout]")] = None,
+    drop_missing: Annotated[bool, Option("--drop-missing", help="Leave out rows with missing cells.")] = False,
+    delimiter: Annotated[str | None, Option(help="Character between cells.  [default: from the header]")] = None,
 ) -> None:
     """Predict the target for each row of TABLE: a class with the probability of each class, or a number."""
     predictor = Predictor.load(model)
@@ -280,10 +264,6 @@ def predict(
         print(f"{counted(len(predictions), 'prediction')}: {out}")
 
 
-def _mean_and_spread(column: NumberColumn | Target) -> str:
-    return f"about {figures(column.mean)} give or take {figures(column.scale)}"
-
-
 def _print_exactly(text: str) -> None:
     """Print text for another program, without replacing any character."""
     try:
@@ -296,7 +276,7 @@ def _print_exactly(text: str) -> None:
 
 
 @app.command(short_help="Describe a model and its training.")
-def show(model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model.json of a run.")]) -> None:
+def show(model: Annotated[Path, Argument(metavar="MODEL", help="The model.json of a run.")]) -> None:
     """Describe a model: its layers, its inputs, its target, and its training."""
     import pandas as pd
 
@@ -306,14 +286,8 @@ def show(model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model.
     print(layers.to_string(index=False))
     print(f"{counted(layers['parameters'].sum(), 'parameter')}\n")
     for column in predictor.preprocessing.columns:
-        if isinstance(column, NumberColumn):
-            print(_one_line(f"takes {column.name}: a number, {_mean_and_spread(column)}"))
-        else:
-            print(_one_line(f"takes {column.name}: one of {', '.join(column.categories)}"))
-    if target.task == "classification":
-        print(_one_line(f"predicts {target.name}: one of {', '.join(target.classes)}"))
-    else:
-        print(_one_line(f"predicts {target.name}: a number, {_mean_and_spread(target)}"))
+        print(_one_line(f"takes {column.name}: {_values(column)}"))
+    print(_one_line(f"predicts {target.name}: {_values(target)}"))
     trained, settings = details["trained"], details["settings"]
     state = ", interrupted" if trained["interrupted"] else ""
     rows, steps = counted(trained["rows"], "row"), counted(trained["steps"], "step")
@@ -325,3 +299,11 @@ def show(model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model.
     behind = ", and ".join(filter(None, (behind_baseline(scores), settings["hidden"] and behind_linear(scores))))
     shown_scores = ", ".join(f"{LABELS[key][0]} {figures(scores[key])}" for key in LABELS if key in scores)
     print(f"on held-out rows: {shown_scores}" + (f"; {behind}" if behind else ""))
+
+
+def _values(column: NumberColumn | CategoryColumn | Target) -> str:
+    if isinstance(column, CategoryColumn):
+        return f"one of {', '.join(column.categories)}"
+    if isinstance(column, Target) and column.classes:
+        return f"one of {', '.join(column.classes)}"
+    return f"a number, about {figures(column.mean)} give or take {figures(column.scale)}"

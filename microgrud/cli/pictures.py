@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..plot import decision_regions
+from ..plot.planes import Plane
 from . import charts
 from .charts import Picture, themed_files
-from .inputplane import InputPlane, plane_of
+from .inputplane import plane_of
+from .run import Run
 from .scores import figures
 from .walk import flow_picture, surface_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from .pipeline import Run
 
 #: Maximum number of held-out rows to draw: more would hide the regions below them.
 _MOST_MARKERS = 600
@@ -56,8 +56,8 @@ def _loss(run: Run) -> Picture:
 
 def loss_chart(run: Run, theme: charts.Theme = charts.LIGHT) -> Axes:
     """Draw the loss curve of `run`."""
-    axes = charts.figure(5.4, 4.0, theme)
-    return charts.loss_curve(run.history.loss, run.steps_per_epoch, axes, run.held_out_loss, theme)
+    axes, steps_per_epoch = charts.figure(5.4, 4.0, theme), run.settings.steps_per_epoch(run.train_rows)
+    return charts.loss_curve(run.history.loss, steps_per_epoch, axes, run.held_out_loss, theme)
 
 
 def _result(run: Run) -> Picture:
@@ -87,29 +87,30 @@ def result_chart(run: Run, theme: charts.Theme = charts.LIGHT) -> Axes:
 
 
 def _regions(run: Run) -> Picture | None:
-    plane = plane_of(run.predictor.preprocessing, np.array(run.inputs))
+    plane = plane_of(run.predictor.preprocessing, np.array(run.learned.rows))
     if plane is None:
         return None
     what, marked = ("class", "class") if run.target.classes else ("number", "number, with the same colours")
+    title = " and ".join(plane.labels) if plane.variance is None else "the first two principal components of the inputs"
     caption = (
-        f"The {what} that the network predicts at each point of the plane of {plane.title}. Markers are held-out rows, "
+        f"The {what} that the network predicts at each point of the plane of {title}. Markers are held-out rows, "
         f"coloured by their true {marked}."
     )
-    if len(plane.origin) > 2:
+    if plane.variance is not None:
         caption += (
-            f" The plane goes through the mean of the {len(plane.origin)} inputs and holds {plane.share:.0%} of their "
-            "variance: the prediction for a row outside of it may differ from that at its marker."
+            f" The plane goes through the mean of the {len(plane.origin)} inputs and holds {sum(plane.variance):.0%} "
+            "of their variance: the prediction for a row outside of it may differ from that at its marker."
         )
-    answer = functools.cache(lambda *place: run.predictor.answer(plane.inputs_at(place)))  # once for both themes
+    answer = functools.cache(lambda *place: run.predictor.answer(plane.point(*place).tolist()))  # once for both themes
     return Picture(
         themed_files(lambda theme: regions_chart(run, plane, answer, theme)),
-        f"Decision regions: the predictions of the network in the plane of {plane.title}, with the held-out rows.",
+        f"Decision regions: the predictions of the network in the plane of {title}, with the held-out rows.",
         caption,
     )
 
 
 def regions_chart(
-    run: Run, plane: InputPlane, answer: Callable[..., list[float]], theme: charts.Theme = charts.LIGHT
+    run: Run, plane: Plane, answer: Callable[..., list[float]], theme: charts.Theme = charts.LIGHT
 ) -> Axes:
     """Draw the predictions of the network in a plane of its inputs, and held-out rows.
 
@@ -124,12 +125,12 @@ def regions_chart(
     true = run.predictions["true"].tolist()[shown]
     axes = decision_regions(
         lambda place: answer(*place),
-        plane.places_of(np.array(run.held_out[shown])),
+        plane.project(np.array(run.held_out[shown])),
         [classes.index(name) for name in true] if classes else true,
         charts.figure(5.4, 4.6, theme),
         task=run.target.task,
         points=_REGION_POINTS,
-        feature_names=plane.names,
+        feature_names=plane.labels,
         class_names=classes or None,
     )
     axes.set_title("Predictions of the network, and held-out rows")

@@ -5,9 +5,9 @@ Every text from the table is escaped; pictures are inlined, each for light and f
 
 from __future__ import annotations
 
-import base64
 import html
 import shlex
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from string import Template
@@ -15,25 +15,19 @@ from typing import TypeAlias
 
 from ..version import __version__
 from .charts import Picture
-from .pipeline import Run
 from .preprocessing import NumberColumn, Target
+from .run import Run
 from .scores import LABELS, figures, setting
 from .tables import counted
 
 #: Number of rows in the table of the worst predictions.
 _SHOWN_ROWS = 15
 _SHOWN_CATEGORIES = 12
+#: The settings in the report, with their labels.
 _SHOWN_SETTINGS = {
-    "task": "task",
-    "activation": "activation",
-    "optimizer": "optimizer",
-    "lr": "learning rate",
-    "schedule": "learning rate schedule",
-    "weight_decay": "weight decay",
-    "epochs": "epochs",
-    "batch_size": "batch size",
-    "test_size": "share of rows held out",
-    "seed": "seed",
+    **{"task": "task", "activation": "activation", "optimizer": "optimizer", "lr": "learning rate"},
+    **{"schedule": "learning rate schedule", "weight_decay": "weight decay", "epochs": "epochs"},
+    **{"batch_size": "batch size", "test_size": "share of rows held out", "seed": "seed"},
 }
 
 Cell: TypeAlias = str | float | int
@@ -115,7 +109,7 @@ def _figure(picture: Picture) -> str:
     if not picture.files:
         return f'<p class="missing">{html.escape(picture.caption)}</p>'
     themes = ("light", "dark") if len(picture.files) == 2 else ("both",)
-    sources = (f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" for svg in picture.files)
+    sources = (f"data:image/svg+xml;base64,{b64encode(svg).decode()}" for svg in picture.files)
     alt = html.escape(picture.alt)
     inlined = (f'<img class="{theme}" src="{source}" alt="{alt}">' for theme, source in zip(themes, sources))
     return f"<figure>{''.join(inlined)}<figcaption>{html.escape(picture.caption)}</figcaption></figure>"

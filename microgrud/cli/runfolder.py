@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,10 @@ from ..common.files import write_atomically, write_folder_atomically
 from ..nn.modelfile import save_model
 from .pictures import draw_pictures
 from .report import report_page
+from .run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
-
-    from .pipeline import Run
 
 #: The files in a run folder: always the first four, and those of the pictures that the run has data for.
 _RUN_FILES = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 from collections.abc import Mapping
@@ -9,14 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..engine.vectors import Vector, read_data, read_gradients, write_data, write_gradients
+from ..engine.vectors import Vector, read_gradients, write_data, write_gradients
 from ..functions import mean
 from ..plot import LossSurface, gradient_flow, loss_surface
 from ..train.batches import Samples
 from ..train.objective import MeanLoss
 from . import charts
 from .charts import Picture, themed_files
-from .pipeline import Run, sample_loss
+from .pipeline import sample_loss
+from .run import Run
 from .scores import figures
 from .tables import counted
 
@@ -82,8 +84,7 @@ def measured_samples(run: Run) -> Samples:
     """Return the training samples on which the loss is measured: all, or a sample if all would take too long."""
     rows, parameters = run.train_rows, len(run.trajectory.parameters)
     most = max(_FEWEST_ROWS, _MOST_WORK // (_FEWEST_POINTS**2 * parameters))
-    samples = Samples(run.inputs, run.targets)
-    return samples if rows <= most else samples.take(random.Random(run.settings.seed).sample(range(rows), most))
+    return run.learned if rows <= most else run.learned.take(random.Random(run.settings.seed).sample(range(rows), most))
 
 
 def _surface_caption(run: Run, surface: LossSurface) -> str:
@@ -137,20 +138,16 @@ def flow_picture(run: Run) -> Picture | None:
 
 def flow_chart(run: Run, gradients: Mapping[str, Vector], theme: charts.Theme = charts.LIGHT) -> Axes:
     """Draw gradients layer by layer, in one panel per title, all on one scale."""
-    parameters = run.trajectory.parameters
+    model = copy.deepcopy(run.predictor.model)
     figure = charts.figure(4.6 * len(gradients), 4.0, theme).figure
     figure.clear()
     panels = [figure.add_subplot(1, len(gradients), i + 1) for i in range(len(gradients))]
-    kept = read_gradients(parameters)
-    try:
-        for ax, (title, gradient) in zip(panels, gradients.items()):
-            write_gradients(parameters, gradient)
-            gradient_flow(run.predictor.model, ax)
-            ax.set_title(f"{title}:\n{ax.get_title()}", fontsize="medium")
-            for text in ax.texts:
-                text.set_color(theme.ink)
-    finally:
-        write_gradients(parameters, kept)
+    for ax, (title, gradient) in zip(panels, gradients.items()):
+        write_gradients(model.parameters(), gradient)
+        gradient_flow(model, ax)
+        ax.set_title(f"{title}:\n{ax.get_title()}", fontsize="medium")
+        for text in ax.texts:
+            text.set_color(theme.ink)
     low, high = zip(*(ax.get_ylim() for ax in panels))
     for ax in panels:
         ax.set_ylim(min(low), max(high))
@@ -160,15 +157,9 @@ def flow_chart(run: Run, gradients: Mapping[str, Vector], theme: charts.Theme = 
 
 
 def _gradient_at(run: Run, place: Vector) -> Vector:
-    """Return the gradient of the training loss at `place` in parameter space; the parameters keep their values."""
-    parameters, samples, loss = run.trajectory.parameters, measured_samples(run), sample_loss(run.settings)
-    data, kept = read_data(parameters), read_gradients(parameters)
-    try:
-        write_data(parameters, place)
-        write_gradients(parameters, np.zeros_like(kept))
-        losses = [loss(run.predictor.model(row), target) for row, target in zip(samples.rows, samples.targets)]
-        mean(losses).backward()
-        return read_gradients(parameters)
-    finally:
-        write_data(parameters, data)
-        write_gradients(parameters, kept)
+    """Return the gradient of the training loss at `place` in parameter space."""
+    samples, loss, model = measured_samples(run), sample_loss(run.settings), copy.deepcopy(run.predictor.model)
+    write_data(model.parameters(), place)
+    model.zero_grad()
+    mean([loss(model(row), target) for row, target in zip(samples.rows, samples.targets)]).backward()
+    return read_gradients(model.parameters())
