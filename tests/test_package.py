@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import importlib.util
 import inspect
 import os
 import shutil
@@ -109,69 +107,6 @@ def test_public_functions_and_classes_are_documented_with_an_example(name: str) 
     assert documentation, name
     if inspect.isfunction(public):
         assert ">>> " in documentation, f"{name} has no example"
-
-
-def test_imports_make_no_circle() -> None:
-    """Lazy imports and those for types count too; `from ..engine import Value` is an import of `engine/__init__.py`."""
-    waiting = imports = _imports()
-    while ready := {module for module, imported in waiting.items() if not imported & waiting.keys()}:
-        waiting = {module: imported for module, imported in waiting.items() if module not in ready}
-    assert not waiting, f"these modules import each other: {_circle(waiting)}"
-    assert "microgrud.engine.value" in imports["microgrud.engine"]
-
-
-def test_packages_import_only_what_lies_below_them() -> None:
-    order = [  # from the ground floor up
-        *(
-            "version",
-            "common",
-            "engine",
-            "copying",
-            "functions",
-            "autodiff",
-            "losses",
-            "nn",
-            "optim",
-            "tape",
-            "testing",
-            "train",
-        ),
-        *("draw", "plot", "cli", "__main__"),
-    ]
-    floor = {name: i for i, name in enumerate(order)}
-    for module, imported in _imports().items():
-        for other in imported if "." in module else ():
-            ours, theirs = module.split(".")[1], other.partition("microgrud.")[2].partition(".")[0]
-            assert ours == theirs or floor[theirs] < floor[ours], f"{module} imports {other}, which stands above it"
-
-
-def _imports() -> dict[str, set[str]]:
-    """Return for each module the modules of the package that it imports, wherever in its text."""
-    files = {}
-    for path in ROOT.rglob("*.py"):
-        parts = ("microgrud", *path.relative_to(ROOT).with_suffix("").parts)
-        files[".".join(parts).removesuffix(".__init__")] = path
-    imports: dict[str, set[str]] = {}
-    for module, path in files.items():
-        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-        found = imports[module] = set()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                found |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-                names = [f"{base}.{alias.name}" for alias in node.names]
-                found |= {name if name in files else base for name in names}
-        found &= files.keys() - {module}
-    return imports
-
-
-def _circle(imports: dict[str, set[str]]) -> str:
-    """Follow imports, each of which leads to a module that has some too, until one comes again."""
-    path = [min(imports)]
-    while path[-1] not in path[:-1]:
-        path.append(min(imports[path[-1]] & imports.keys()))
-    return " -> ".join(path[path.index(path[-1]) :])
 
 
 @pytest.mark.skipif(sys.platform == "win32" or shutil.which("cc") is None, reason="takes a C compiler")
