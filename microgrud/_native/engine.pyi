@@ -7,7 +7,7 @@ import numpy.typing as npt
 from ..engine import Value as Value
 from ..engine.operation import Operation
 
-#: Of data and grad in a Value, in bytes.
+#: Byte offsets of data and grad in a Value.
 NUMBER_OFFSETS: tuple[int, int]
 
 class Function:

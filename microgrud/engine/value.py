@@ -32,8 +32,8 @@ class Value(Operators, OperationMethods):
     """One number in a computation graph, and the gradient of a later result with respect to it.
 
     In arithmetic and comparisons, `==` included, a Value behaves as its number does. Its hash is that of the node: a
-    set or a dict keeps nodes apart that hold equal numbers, and finds no Value among plain numbers. `x is y` compares
-    nodes. (A list is searched with `==`: `x in [y]` compares numbers.)
+    set or a dict distinguishes nodes that hold equal numbers, and never matches a Value with a plain number. `x is y`
+    compares nodes. (A list is searched with `==`: `x in [y]` compares numbers.)
 
     To add attributes, derive a class: `class Value(microgrud.Value): pass`. Inherited operators and methods return
     plain Values, and `-`, `/` and `sum` do not call the `__add__` and `__mul__` that a subclass overrides.
@@ -110,7 +110,7 @@ class Value(Operators, OperationMethods):
         node._operands = operands
         node._closure = None
         node.label = ""
-        if node._number - node._number != 0.0:  # only for infinity and NaN
+        if node._number - node._number != 0.0:  # true only for infinity and NaN
             anomaly.check_forward(node)
         if tracing._tracers and not operation.total:
             tracing.report_result(node)
@@ -146,7 +146,7 @@ class Value(Operators, OperationMethods):
 
     @property
     def grad(self) -> float:
-        """The derivative of the root of the last backward pass with respect to this node; a leaf sums over passes."""
+        """Derivative of the last backward pass's root with respect to this node; a leaf accumulates it over passes."""
         if tracing._tracers:
             tracing.report_read(self, "grad")
         return self._grad
@@ -159,7 +159,7 @@ class Value(Operators, OperationMethods):
 
     @property
     def is_leaf(self) -> bool:
-        """True if no operands are on record: the user made the node, or `detach()`, or an operation in `no_grad()`."""
+        """True if no operands are on record: the user, `detach()` or an operation inside `no_grad()` made the node."""
         return not self._operands
 
     @property

@@ -1,4 +1,4 @@
-/* The builder: from a recorded graph to the programs of a tape, in steps that microgrud/tape calls one after the other.
+/* The builder translates a recorded graph to the programs of a tape, in steps that microgrud/tape calls in this order:
  *
  *   - flatten.c writes the graph as arrays, in topological order;
  *   - building.c gives each node a slot, shares equal operations, and collects sums of products;

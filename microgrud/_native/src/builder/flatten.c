@@ -2,7 +2,7 @@
  *
  * Nodes are numbered in topological order: depth first along the operands, from first to last, each node after its
  * operands, as in microgrud/engine/value.py. During the walk a node holds its number, so that the number of an operand
- * is found without a look-up: 25 ns a node. An operand that is a number is written as -1 minus its index among the
+ * is found without a look-up: 25 ns per node. An operand that is a number is written as -1 minus its index among the
  * numbers.
  *
  * The walk calls no Python code. Whatever it has found is referenced before any Python code runs.

@@ -1,4 +1,4 @@
-/* From instructions to the codes that the interpreter reads, those of tape/instructions.h.
+/* Translate instructions to the interpreter's codes (tape/instructions.h).
  *
  * What depends only on uniform slots becomes a program of its own. In the program of the batch, sums over the same
  * numbers wait for each other, and become one product of a matrix.
@@ -427,7 +427,7 @@ static Built add_uniform_sum(Lowering *l, size_t k)
 
 /* --- all of it --- */
 
-/* Find the varying slots, and number all slots anew: uniform ones first. */
+/* Find the varying slots, and renumber all slots: uniform ones first. */
 static Built renumber(Lowering *l)
 {
     size_t uniform = 0, bases = 0;

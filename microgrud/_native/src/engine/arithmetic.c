@@ -17,7 +17,7 @@ PyObject *record_of(State *state, PyObject *self, Op op, PyObject *const *operan
     return result;
 }
 
-/* Return the result of an operator on anything; NotImplemented if an operand is no number, so that an array's own
+/* Return the result of an operator on anything; NotImplemented if an operand is not a number, so that an array's own
  * operator is called. */
 static PyObject *operator_any(Op op, PyObject *left, PyObject *right)
 {

@@ -373,14 +373,14 @@ int value_setattro(PyObject *self, PyObject *name, PyObject *object)
 PyGetSetDef value_getset[] = {
     {"data", get_data, set_data, "The number.", "data"},
     {"grad", get_grad, set_grad,
-     "The derivative of the root of the last backward pass with respect to this node; a leaf sums over passes.",
+     "Derivative of the last backward pass's root with respect to this node; a leaf accumulates it over passes.",
      "grad"},
     {"_data", get_number, set_raw_data, "The number, as read by code inside the package.", "_data"},
     {"_number", get_number, set_raw_data, NULL, "_number"}, /* a slot in Python */
     {"_grad", get_derivative, set_derivative, NULL, "_grad"},
     {"label", get_label, set_label, NULL, "label"},
     {"is_leaf", get_is_leaf, set_through_twin,
-     "True if no operands are on record: the user made the node, or `detach()`, or an operation in `no_grad()`.",
+     "True if no operands are on record: the user, `detach()` or an operation inside `no_grad()` made the node.",
      "is_leaf"},
     {"_prev", get_parents, set_through_twin, "The parents in order, one entry per use: `(a, a)` for `a * a`.", "_prev"},
     {"_op", get_op, set_through_twin, "The short name of the operation that made the node, empty for a leaf.", "_op"},

@@ -345,7 +345,7 @@ static int pass_on_detailed(Node *node)
 }
 
 /* Pass the adjoint of a node on by its kernel: add it times the local derivative to the grad of each operand. Return 1
- * if that needs Python: for a closure, for rules of the user's or missing ones, for a slope that is infinite or NaN. */
+ * if that needs Python: for a closure, for user-defined or missing rules, for a slope that is infinite or NaN. */
 ALWAYS_INLINE int pass_on_by_kernel(Node *node)
 {
     unsigned flags = node->flags;
@@ -411,11 +411,11 @@ static int pass_on(const State *state, Node *node)
 
 /* Let a node pass its adjoint on through Python: by its closure, its method or its rules, with checks if anomalies are
  * detected. */
-static int pass_on_by_python(const State *state, Node *node, bool watching)
+static int pass_on_by_python(const State *state, Node *node, bool checking)
 {
     PyObject *closure = has_closure(node) ? Py_NewRef(node->details->closure) : NULL, *result;
     if (closure == NULL) {
-        if (!watching && is_plain_value((PyObject *)node)) {
+        if (!checking && is_plain_value((PyObject *)node)) {
             return pass_on(state, node);
         }
         closure = PyObject_GetAttr((PyObject *)node, state->pass_on_name);
@@ -423,7 +423,7 @@ static int pass_on_by_python(const State *state, Node *node, bool watching)
             return -1;
         }
     }
-    result = watching ? PyObject_CallFunctionObjArgs(state->pass_on_checked, (PyObject *)node, closure, NULL)
+    result = checking ? PyObject_CallFunctionObjArgs(state->pass_on_checked, (PyObject *)node, closure, NULL)
                       : PyObject_CallNoArgs(closure);
     Py_DECREF(closure);
     Py_XDECREF(result);
@@ -438,7 +438,7 @@ static int handle_interrupt(void)
 }
 
 /* Let all nodes pass their adjoints on, from the root to the leaves. */
-static Walked pass_all_on(Walk *walk, bool watching)
+static Walked pass_all_on(Walk *walk, bool checking)
 {
     for (size_t k = walk->count; k-- > 0;) {
         if (k % NODES_PER_CHECK == 0 && is_interrupted(walk)) {
@@ -457,10 +457,10 @@ static Walked pass_all_on(Walk *walk, bool watching)
         if (node->grad == 0.0) {
             continue;
         }
-        int status = watching || !is_plain_value((PyObject *)node) ? 1 : pass_on_by_kernel(node);
+        int status = checking || !is_plain_value((PyObject *)node) ? 1 : pass_on_by_kernel(node);
         if (status > 0) {
             hold_nodes(walk);
-            status = pass_on_by_python(walk->state, node, watching);
+            status = pass_on_by_python(walk->state, node, checking);
         }
         if (status < 0) {
             return FAILED;
@@ -471,18 +471,18 @@ static Walked pass_all_on(Walk *walk, bool watching)
 
 static Walked differentiate(Walk *walk, Node *root)
 {
-    PyObject *answer = PyObject_CallNoArgs(walk->state->watching);
+    PyObject *answer = PyObject_CallNoArgs(walk->state->is_detecting);
     if (answer == NULL) {
         return FAILED;
     }
-    bool watching = answer == Py_True;
+    bool checking = answer == Py_True;
     Py_DECREF(answer);
     Walked result = walk_from(walk, root);
     if (result != WALKED) {
         return result;
     }
     root->grad = 1.0;
-    result = pass_all_on(walk, watching);
+    result = pass_all_on(walk, checking);
     for (size_t k = 0; k < walk->leaf_count; k++) {
         Leaf *leaf = &walk->leaves[k];
         leaf->node->grad = result == WALKED ? leaf->node->grad + leaf->before : leaf->before;

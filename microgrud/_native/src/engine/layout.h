@@ -2,7 +2,7 @@
  *
  * A node with up to two operands is one block of 80 bytes with the collector's header. The flags tell whether an
  * operand is a node or a number, so that a number costs no object. The rest, which few nodes have (a label, a closure,
- * an operation of the user's, more than two operands), is in a block of its own, the Details.
+ * a user-defined operation, more than two operands), is in a block of its own, the Details.
  */
 #ifndef MICROGRUD_LAYOUT_H
 #define MICROGRUD_LAYOUT_H
@@ -74,7 +74,7 @@ typedef struct Page Page; /* memory for nodes: pages.h */
     X(as_sequence, "microgrud.common.numbers", "as_sequence")                                                          \
     X(is_number, "microgrud.engine.operators", "_is_number")                                                           \
     X(check_forward, "microgrud.engine.anomaly", "check_forward")                                                      \
-    X(watching, "microgrud.engine.anomaly", "is_detecting")                                                            \
+    X(is_detecting, "microgrud.engine.anomaly", "is_detecting")                                                        \
     X(pass_on_checked, "microgrud.engine.anomaly", "pass_on_checked")                                                  \
     X(report_comparison, "microgrud.engine.tracing", "report_comparison")                                              \
     X(report_read, "microgrud.engine.tracing", "report_read")                                                          \

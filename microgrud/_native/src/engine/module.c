@@ -58,7 +58,7 @@
  *   - A walk borrows the nodes it has found. Before Python code runs, it takes references to all of them.
  *   - Arithmetic makes no cycles, and the garbage collector does not track its nodes. It tracks nodes that can be part
  *     of a cycle: manually built ones, instances of subclasses, those with a closure, with a label that refers to
- *     something or with an operation of the user's, and whatever is computed from them. If such a node already has
+ *     something or with a user-defined operation, and whatever is computed from them. If such a node already has
  *     dependents, all existing nodes become tracked.
  *
  * Threads: the GIL guards all state. All interpreters that can load the module share it.

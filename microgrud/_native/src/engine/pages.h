@@ -3,7 +3,7 @@
  * Python's allocator hands out the nodes of a second graph in the order in which those of the first one died, and after
  * a few rounds the neighbours in a graph are anywhere in memory. Here a page is filled before the next one is used, and
  * a page that became empty is filled from its beginning, so that a graph lies in memory as it was made. The backward
- * pass of the benchmarks' network then takes 11 to 12 ns a node, where it took 14 to 17 with one list of all free
+ * pass of the benchmarks' network then takes 11 to 12 ns per node, where it took 14 to 17 with one list of all free
  * nodes; that of the transformer takes 14, where it took 20 to 24; the gain is larger if other code uses the cache.
  * With Python's allocator, which counts each node for the collector, an operation takes 33 ns more than with either.
  *

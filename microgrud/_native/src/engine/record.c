@@ -1,10 +1,10 @@
-/* Recording of any operands: numbers of all kinds, sequences, operations of the user's. */
+/* Recording of any operands: numbers of all kinds, sequences, user-defined operations. */
 #include "engine/record.h"
 
 PyObject *report_result(const State *state, Op op, PyObject *node)
 {
     bool is_total = state->is_total[op];
-    /* an operation of the user's, or of a recording */
+    /* a user-defined operation, or one of a recording */
     if (node != NULL && op == OP_NONE && as_node(node)->count != 0) {
         PyObject *total = PyObject_GetAttrString(as_node(node)->details->operation, "total");
         int answer = total == NULL ? -1 : PyObject_IsTrue(total);

@@ -14,7 +14,7 @@ enum { TRACED = 2 };
  * is active (which always enables recording, so that `switched` is not empty). */
 ALWAYS_INLINE int is_recording(const State *state)
 {
-    if (PyList_GET_SIZE(state->switched) == 0) { /* recording was never switched: this saves 5 ns an operation */
+    if (PyList_GET_SIZE(state->switched) == 0) { /* recording was never switched: this saves 5 ns per operation */
         return 1;
     }
     PyObject *flag;
@@ -33,12 +33,12 @@ ALWAYS_INLINE int is_recording(const State *state)
 INTERNAL PyObject *report_result(const State *state, Op op, PyObject *node);
 /* Compute the value of Values and floats by the kernel. Return -1 if there is no memory. */
 INTERNAL int kernel_value(Op op, PyObject *const *operands, size_t count, double *data);
-/* Return a node with Values and floats as operands; op is OP_NONE for an Operation of the user's. The operands may be
+/* Return a node with Values and floats as operands; op is OP_NONE for a user-defined Operation. The operands may be
  * borrowed from a list: references are taken before anything is allocated that the collector counts, because before
  * Python 3.12 a collection, and so any code, may run then. */
 INTERNAL Node *node_with(State *state, PyObject *operation, Op op, double data, PyObject *const *operands,
                          size_t count);
-/* Return the result of an operation on anything: numbers of all kinds become floats, and whatever is no number is
+/* Return the result of an operation on anything: numbers of all kinds become floats, and whatever is not a number is
  * refused. */
 INTERNAL PyObject *record_any(State *state, PyObject *operation, Op op, PyObject *const *operands, size_t count);
 /* Return the Op of an Operation; OP_NONE if it is not in the table, -1 on error. */

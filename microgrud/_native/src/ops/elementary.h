@@ -1,13 +1,14 @@
 /* Elementary functions of one double that compilers vectorise: exp, log, tanh, sigmoid, sin, cos.
  *
- * libm takes 4 to 10 ns a number, and is called for one number at a time. These functions have no branch, no table and
- * no call: a plain loop over an array becomes a loop over vectors, and takes 0.9 to 1.5 ns a number with AVX-512 and
- * 1.1 to 2.1 with AVX2 (blocks of 64, GCC 12, a Zen 4 of 3.5 GHz).
+ * libm takes 4 to 10 ns per number, and is called for one number at a time. These functions have no branch, no table
+ * and no call: a plain loop over an array becomes a loop over vectors, and takes 0.9 to 1.5 ns per number with AVX-512
+ * and 1.1 to 2.1 with AVX2 (blocks of 64, GCC 12, a Zen 4 of 3.5 GHz).
  *
  * The bits depend on the argument alone: not on the instruction set, the place in the array or the compiler, as long as
  * it does not contract x * y + z by itself (-ffp-contract=off). Fused multiply-adds are asked for by name; where there
- * is no instruction they are done by hand, in 55 to 110 ns a function, where libm's would take 1 to 2 microseconds.
- * What the bits of a NaN are is not promised; and sin and cos of more than 2**30 in size are those of the C library.
+ * is no instruction they are computed in software, in 55 to 110 ns per function, where libm's would take 1 to 2
+ * microseconds. The bits of a NaN are not promised; and sin and cos of more than 2**30 in size are those of the C
+ * library.
  *
  * GCC vectorises the selections only with -fno-trapping-math. -ffast-math is an error.
  *
@@ -19,8 +20,8 @@
  * The methods are those of the books: Cody and Waite, "Software Manual for the Elementary Functions" (1980), for the
  * reductions; Muller et al., "Handbook of Floating-Point Arithmetic" (2018), for sums and products with their errors.
  * The polynomials are minimax: Remez's exchange at 80 digits, then each coefficient rounded to a double; the errors
- * beside them are those of the rounded ones. They are summed in pairs (Estrin): by Horner's rule, where each step waits
- * for the one before, exp takes 12 % longer.
+ * noted next to them are those of the rounded coefficients. They are summed in pairs (Estrin): by Horner's rule, where
+ * each step waits for the one before, exp takes 12 % longer.
  */
 #ifndef MICROGRUD_ELEMENTARY_H
 #define MICROGRUD_ELEMENTARY_H
@@ -300,11 +301,11 @@ LANE double lane_log(double x, bool has_fma)
     double p4 = fused(0x1.39baac9449168p-3, z, 0x1.74653475aa02cp-3);
     double p = fused(fused(fused(0x1.2e1991cb03a80p-3, z2, p4), z2, p2), z2, p0);
     double square = 0.5 * f * f;
-    /* log(2) in two parts, of which the first has 32 bits: its product with k is exact. */
+    /* log(2) in two parts; the first has 32 bits, so that its product with k is exact. */
     double sum = fused(k, 0x1.62e42fee00000p-1, f), sum_low = f - (sum - k * 0x1.62e42fee00000p-1);
     double low = fused(k, 0x1.a39ef35793c76p-33, sum_low);
     double result = sum - (square - fused(s, fused(z, p, square), low));
-    /* What is not positive and finite: -infinity of 0, infinity of infinity, and NaN. */
+    /* Arguments that are not positive and finite: log(0) is -infinity, log(infinity) is infinity, others give NaN. */
     double other = choose(mask_if(x > 0.0), x, choose(mask_if(x == 0.0), -(double)INFINITY, (double)NAN));
     return choose(mask_if(x > 0.0) & mask_if(x < (double)INFINITY), result, other);
 }
@@ -322,9 +323,9 @@ LANE Circle reduce_circle(double magnitude, bool has_fma)
     double n = shifted - TO_INTEGER;
     circle.n = bits_of(shifted);
     /* pi/2 in three parts of 53 bits: what is left out of n * pi/2 is below 2**-130, and no double up to the limit
-     * comes nearer to a multiple than 2**-60.5 (by its continued fraction). The first step is exact; of the second the
-     * errors are kept. In `first - second` the one is a multiple of the last bit of the other, so that two subtractions
-     * give the error whichever is larger. */
+     * comes nearer to a multiple than 2**-60.5 (by its continued fraction). The first step is exact; the errors of
+     * the second step are kept. In `first - second`, one number is a multiple of the last bit of the other, so that two
+     * subtractions give the error whichever is larger. */
     double first = fused(n, -0x1.921fb54442d18p+0, magnitude);
     double second = n * 0x1.1a62633145c07p-54, second_low = fused(n, 0x1.1a62633145c07p-54, -second);
     double r = first - second;

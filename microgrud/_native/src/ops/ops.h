@@ -114,7 +114,7 @@ typedef enum {
 } Op;
 #undef ENUMERATE
 
-/* The names of the operations in ops.TABLE; NULL for numbers that are no operation. */
+/* The names of the operations in ops.TABLE; NULL for numbers that are not operations. */
 static const char *const OPERATION_NAMES[OP_COUNT] = {
 #define NAME(identifier, name, ...) [OP_##identifier] = #name,
     UNARY_OPERATIONS(NAME) BINARY_OPERATIONS(NAME) TERNARY_OPERATIONS(NAME) SEQUENCE_OPERATIONS(NAME)
@@ -221,7 +221,7 @@ static inline bool has_index(Op op)
     return op == OP_SOFTMAX || op == OP_LOG_SOFTMAX;
 }
 
-/* Return the index in operand 0, or n if it is no index of the n numbers that follow. */
+/* Return the index in operand 0, or n if it is not an index of the n numbers that follow. */
 static inline size_t index_in(double x, size_t n)
 {
     return x >= 0.0 && x < (double)n ? (size_t)x : n;

@@ -280,7 +280,7 @@ static PyObject *gradient_of_batch(const Replay *replay, Frame *frame, const Arg
     return array;
 }
 
-/* Return the derivatives with respect to a part that is no batch; *next is then the next part. */
+/* Return the derivatives with respect to a part that is not a batch; *next is then the next part. */
 static PyObject *gradient_of_part(const Replay *replay, Frame *frame, const ArgumentPart **next)
 {
     const ArgumentPart *part = (*next)++;

@@ -3,7 +3,7 @@
  * Recordings share the branches before the one at which they part. So a sample that fails a guard of one recording is
  * tried only by recordings that agree with it up to this guard, and have the other outcome there. Like a replay, a tree
  * returns NotImplemented for whatever it cannot do: a sample that no recording holds for, or a number that is not
- * finite. tape/evaluation.py does the same in Python, and takes over then: 10,000 paths of an option that may end at 24
+ * finite. tape/evaluation.py does the same in Python, and then takes over: 10,000 paths of an option that may end at 24
  * times took 43 ms there, and 2.3 here.
  */
 #include "replay/replay.h"
@@ -22,7 +22,7 @@ typedef struct {
 
 enum { NOT_BEGUN = -2, NOT_FINITE = -1 };
 
-/* --- what there is for a call --- */
+/* --- begin and end a call --- */
 
 static void end_run(TreeRun *run)
 {
@@ -104,7 +104,7 @@ static void begin_replay(TreeRun *run, size_t p)
     memset(frame->G, 0, (size_t)replay->uniform->uniform_count * sizeof(double));
 }
 
-/* --- some samples by one replay --- */
+/* --- run samples with one replay --- */
 
 static double each_of(const TreeRun *run)
 {
@@ -168,12 +168,12 @@ static void take_outputs(TreeRun *run, size_t p, const int32_t *rows, size_t cou
     }
 }
 
-/* --- along the tree --- */
+/* --- descend the tree --- */
 
 static int run_group(TreeRun *run, const int32_t *rows, size_t count, const uint8_t *candidates);
 
-/* Tell whether samples that leave a replay at a guard may continue with another: all guards before have the same
- * outcomes in both, and this one has not. */
+/* Tell whether samples that leave a replay at a guard may continue with another: all earlier guards have the
+ * same outcomes in both, and this guard has different ones. */
 static bool may_continue(const Replay *replay, const Replay *left, size_t number)
 {
     return replay->outcome_count >= number && memcmp(replay->outcomes, left->outcomes, number - 1) == 0 &&
@@ -245,7 +245,7 @@ static bool sort_by_status(const Frame *frame, const int32_t *rows, size_t count
     return true;
 }
 
-/* Run samples by replay p that were LEFT because of others in their batch: now all of them must be DONE. */
+/* Run again, with replay p, the samples that were LEFT because of others in their batch: now all must be DONE. */
 static int run_left(TreeRun *run, size_t p, const int32_t *rows, size_t count)
 {
     if (run_rows(run, p, rows, count, true) < 0) {
@@ -260,7 +260,7 @@ static int run_left(TreeRun *run, size_t p, const int32_t *rows, size_t count)
     return 1;
 }
 
-/* Run samples by replay p, and those that leave it by others. */
+/* Run samples with replay p; run the samples that leave it with other replays. */
 static int run_fitting(TreeRun *run, size_t p, const int32_t *rows, size_t count, const uint8_t *candidates)
 {
     const Replay *replay = run->tree->replays[p];
@@ -423,7 +423,7 @@ PyObject *tree_backward(PyObject *self, PyObject *args)
     return value;
 }
 
-/* Have the derivatives with respect to batches written to the arrays of the first replay. */
+/* Write the derivatives with respect to batches to the arrays of the first replay. */
 static void direct_as_first(TreeRun *run, size_t p)
 {
     const Replay *replay = run->tree->replays[p];
@@ -457,7 +457,7 @@ static double *sums_of_gradients(const TreeRun *run)
     return sums;
 }
 
-/* gradients(args, positions, weights): as the method of a replay. */
+/* gradients(args, positions, weights): like `Replay.gradients`. */
 PyObject *tree_gradients(PyObject *self, PyObject *arguments)
 {
     const Tree *tree = (Tree *)self;

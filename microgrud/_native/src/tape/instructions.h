@@ -6,7 +6,7 @@
 
 #include "tape/tape.h"
 
-/* The codes of instructions that are no operations of the table. */
+/* The codes of instructions that are not operations of the table. */
 enum {
     CODE_LINEAR = 1000,
     CODE_MATRIX,

@@ -25,7 +25,7 @@ static size_t stretches_of(const int32_t *code, Stretch found[3])
         return 2;
     case CODE_SOFTMAX:
     case CODE_LOG_SOFTMAX:
-        found[0] = (Stretch){2, 2 * (size_t)code[1]}; /* -1 among them is no slot */
+        found[0] = (Stretch){2, 2 * (size_t)code[1]}; /* -1 among them is not a slot */
         return 1;
     case CODE_WIDE:
         found[0] = (Stretch){WIDE_HEAD, (size_t)code[3] * ((size_t)code[2] + 1)};

@@ -124,8 +124,8 @@ static void clear_adjoints(const Block *block)
     }
 }
 
-/* Give the outputs of samples that are DONE their adjoints. The others get 0, from which 0 comes, or NaN where their
- * numbers are not finite. */
+/* Give the outputs of samples that are DONE their adjoints. The others get an adjoint of 0, which yields 0, or NaN
+ * where their numbers are not finite. */
 static void seed(const Block *block, const Batch *batch, size_t start, size_t lanes)
 {
     const Tape *tape = block->tape;
@@ -234,7 +234,7 @@ static bool is_interrupted(InterruptCheck *check, size_t work)
 
 /* Run the samples from `start` to `stop`, and add the derivatives of those that are DONE to G, which holds zeros.
  * Return false if the derivatives are not finite. The other samples may be to blame, so that those that were DONE
- * become LEFT, and are run again without the others. With `ignore` that takes others: they do not count as ignored.
+ * become LEFT, and are run again without the others. With `ignore`, only samples that are not DONE can cause this.
  * After Ctrl-C nothing that was written counts. */
 static bool run_chunk(const Tape *tape, const Batch *batch, size_t start, size_t stop, double *workspace, double *G,
                       InterruptCheck *check)
