@@ -1,4 +1,4 @@
-"""What holds for the tests and for the examples in docstrings and documents alike."""
+"""Shared pytest configuration for tests, docstrings and documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tests on every supported Python, but the slow ones: `nox`, or `nox -s tests-3.12` for one.
+"""Run all but the slow tests on every supported Python: `nox`, or `nox -s tests-3.12` for one.
 
 On the oldest Python NumPy is as old as pyproject.toml allows, on the others as new as can be.
 """
@@ -60,5 +60,5 @@ def tests(session: nox.Session) -> None:
     left_out = [] if is_oldest else LEFT_OUT
     options = ["-n", "auto", "--dist", "worksteal", "-m", "not slow", *left_out]
     session.run("pytest", *options, *session.posargs, env={"MICROGRUD_BACKEND": "c", "HYPOTHESIS_PROFILE": "quick"})
-    # What the engine in C leaves to the one in Python is tested above; here the latter by itself.
+    # The run above covers the C engine and what it delegates to Python; this one runs the Python engine alone.
     session.run("pytest", *options, "-q", *ENGINE_TESTS, env={"MICROGRUD_BACKEND": "python"})

@@ -91,7 +91,7 @@ class BuildIfPossible(build_ext):
 
 
 def _is_newer(name: str, others: list[str]) -> bool:
-    """Tell whether a file is there, and newer than all others, which are there as well."""
+    """Return whether a file exists and is newer than all others, which must exist too."""
     try:
         return os.stat(name).st_mtime > max(os.stat(other).st_mtime for other in others)
     except OSError:

@@ -47,7 +47,7 @@ bump = mg.custom_op("bump", lambda x: x * x, lambda z, x: 2.0 * x)
 
 
 def by_hand() -> Value:
-    """Build a node in the way of micrograd, a cycle with its closure."""
+    """Build a node as in micrograd, a cycle with its closure."""
     node = Value(1.0, (x, y), "hand")
 
     def backward() -> None:
@@ -85,7 +85,7 @@ both.map([0.1, 0.2, 0.3], [0, 1, 2])
 mg.compile(lambda a: bump(a) * w + a)(1.0)
 del chain
 
-# Recorded: a batch of another width than a block, branches, an index out of range, many numbers alike.
+# Recordings: a batch whose size is not that of a block, branches, an index out of range, and many similar operations.
 rows, names = np.linspace(-1.0, 1.0, 300).reshape(100, 3), np.arange(100) % 3
 batch = mg.compile(
     lambda r, k: mg.tanh(x * r[0] + y * r[1]) * mg.take(list(r), k) if r[2] > 0 else mg.exp(-r[0]), batched=("r", "k")
@@ -103,7 +103,7 @@ gc.collect()
 
 
 class Mixed(Module):
-    """Holds a container that is searched in Python, a module whose class has the last word, and one twice."""
+    """Holds a container that Python has to search, a module that overrides `parameters()`, and one module twice."""
 
     def __init__(self) -> None:
         self.inner = [MLP(2, [3, 1]), {"a": Neuron(1)}]
@@ -111,7 +111,7 @@ class Mixed(Module):
 
 
 class Own(Module):
-    """Says itself what its parameters are."""
+    """A module that overrides `parameters()`."""
 
     def parameters(self) -> list[Value]:
         """Return the two leaves, one of them twice."""

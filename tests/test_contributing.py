@@ -15,7 +15,7 @@ import pytest
 pytestmark = pytest.mark.slow("30 s: it builds both extensions in C, and runs tests of a copy")
 
 ROOT = Path(__file__).resolve().parent.parent
-#: Of these files the tests of operations that the recipe names are run.
+#: Test files that check the operations named in the recipe.
 TESTS = ["functions", "operations", "accuracy", "parity", "orders", "conventions", "gradient", "compile_listing"]
 
 

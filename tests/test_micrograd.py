@@ -326,7 +326,7 @@ def test_the_backward_pass_may_be_walked_by_hand() -> None:
 def test_what_differs_from_micrograd_is_what_the_readme_names() -> None:
     x, y = Value(3.0), Value(4.0)
 
-    assert ((x + 1.0)._prev, (x * y)._prev) == ((x,), (x, y))  # plain numbers are no nodes, and a tuple keeps order
+    assert ((x + 1.0)._prev, (x * y)._prev) == ((x,), (x, y))  # plain numbers are not nodes, and a tuple keeps order
     assert [z._op for z in (x**2, x / y, x - y, -x)] == ["**", "/", "-", "-"]
     assert [bool(Value(0.0)), bool(x)] == [False, True]
     for data in (None, "1", [1.0], [[1.0]]):

@@ -17,13 +17,12 @@ import microgrud
 
 NOTEBOOKS = sorted(Path(__file__).parent.parent.joinpath("notebooks").glob("*.ipynb"))
 
-#: Seconds that a notebook may take, each of which runs in a few: a limit that ends one that hangs, or has come to take
-#: longer than a reader waits.
+#: Time limit per notebook, in seconds. Each takes a few; the limit ends one that hangs or has become too slow.
 LIMIT = 60.0
 
 
 def time_left() -> Callable[[Any], float]:
-    """What each cell may take of the time that all of a notebook has."""
+    """Return a function that gives the seconds left for a cell, of the limit for the whole notebook."""
     end = time.monotonic() + LIMIT
     return lambda cell: max(1.0, end - time.monotonic())
 

@@ -277,7 +277,7 @@ def cubed(mg: ModuleType) -> Any:
     return mg.gradient(x**3, x)
 
 
-#: Each public name that is no operation of the table, used once; add new names here too.
+#: Each public name that is not an operation of the table, used once; add new names here too.
 OTHERS: dict[str, Callable[[ModuleType], Any]] = {
     "AnomalyError": lambda mg: mg.AnomalyError("x"),
     "Value": lambda mg: mg.Value(2.0, label="x"),

@@ -83,7 +83,7 @@ def test_the_largest_of_several_outputs_wins(kind: Any) -> None:
     assert color_at(ax, 0.7, 0.6) == tint(1)
     assert color_at(ax, 1.05, 0.6) == tint(2)
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["low", "$middle", "high"]
-    ax.figure.draw_without_rendering()  # a dollar sign is no formula
+    ax.figure.draw_without_rendering()  # a dollar sign does not begin a formula
 
 
 def test_samples_are_drawn_by_class_each_with_a_marker_of_its_own() -> None:

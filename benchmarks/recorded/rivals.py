@@ -69,7 +69,8 @@ def _jax() -> str:
     return str(jax.__version__)
 
 
-#: By rival: a function that imports it, sets it up and returns its version, or raises ImportError if not installed.
+#: For each rival, a function that imports it, sets it up and returns its version, or raises ImportError if it is not
+#: installed.
 RIVALS: dict[str, Callable[[], str]] = {
     "microgrud": _microgrud,
     "microgrud, 2 threads": _microgrud,
