@@ -1,3 +1,3 @@
-"""The former module of `microgrud.engine.copying`, which pickles of Values name."""
+"""Alias of `microgrud.engine.copying`: older pickles of Values name this module."""
 
 from .engine.copying import restore as restore, unpickle as unpickle

@@ -2,5 +2,5 @@
 
 Read `gradients.py` first: the chain rule on nodes, for derivatives of any order. `transforms.py` builds `grad`,
 `jacobian` and the other public functions on it; `trees.py` flattens their nested arguments, and `outside.py` finds
-Values that the differentiated function does not own. `custom.py` makes operations from the user's own functions.
+Values that the differentiated function does not own. `custom.py` makes operations from user-defined functions.
 """

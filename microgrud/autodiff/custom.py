@@ -76,7 +76,7 @@ class _CheckedRule:
     """A derivative rule with a check of its result, which must be a float, or a node if an operand is one.
 
     Attributes:
-        rule: the user's rule.
+        rule: the user-defined rule.
         what: the words for its result in messages.
         count: the number of operands of the operation.
     """

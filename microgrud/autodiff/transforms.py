@@ -206,7 +206,7 @@ class _RecordedCall:
         outputs: the nodes in the result.
         structure: the structure of the result.
         connected: True if results are Values, since the function reached Values from outside.
-        anchor: such a Value that is no variable of a transform in progress; None if there is none.
+        anchor: such a Value that is not a variable of a transform in progress; None if there is none.
     """
 
     arguments: Structure
@@ -296,7 +296,7 @@ def _call_recorded(
         numbers, structure = flatten(_one_number(f(*recorded, **kwargs), name, scalar), f"the result of {name}")
     outputs = [as_value(x) for x in numbers]
     del numbers  # its references to the outputs would count as references from outside
-    given_values = any(not x.is_leaf for x in inputs)  # an input that copies a Value is no leaf
+    given_values = any(not x.is_leaf for x in inputs)  # an input that copies a Value is not a leaf
     connected = is_recording() and (given_values or value_from_outside(outputs, inputs) is not None)
     outer = list(variables())
     anchor = value_from_outside(outputs, inputs + outer) if connected and outer and tracing.current() is None else None

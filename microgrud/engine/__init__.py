@@ -1,14 +1,14 @@
 """The engine: `Value`, the operations that it records, and the backward pass.
 
-Read `value.py` first: it is the whole idea. Then `operation.py` (an operation has a rule for its value and one for each
-local derivative), `ops.py` (the table of all operations) and `kernels.py` (the longer value rules). `operators.py` and
-`methods.py` let a Value behave like a number.
+Read `value.py` first: it is the whole idea. Then read `operation.py` (an operation has a rule for its value and one for
+each local derivative), `ops.py` (the table of all operations) and `kernels.py` (the longer value rules). `operators.py`
+and `methods.py` let a Value behave like a number.
 
-The rest in any order: `grad_mode.py` switches recording off and on, `tracing.py` reports to `compile` what a program
-compares and reads, `anomaly.py` finds the first operation that makes a NaN, `copying.py` copies and pickles graphs,
-`by_hand.py` makes nodes without an operation, `integers.py` has integer arguments of `compile` and `take`, `vectors.py`
-moves the numbers of many Values at once, `node.py` is the protocol that these files know a Value by, and `native.py`
-loads the engine in C.
+Read the rest in any order: `grad_mode.py` switches recording off and on, `tracing.py` reports to `compile` what a
+program compares and reads, `anomaly.py` finds the first operation that makes a NaN, `copying.py` copies and pickles
+graphs, `by_hand.py` makes nodes without an operation, `integers.py` has integer arguments of `compile` and `take`,
+`vectors.py` moves the numbers of many Values at once, `node.py` is the protocol of a Value for files that cannot import
+it, and `native.py` loads the engine in C.
 """
 
 from .native import backend

@@ -98,7 +98,8 @@ class Branches:
                 second = record(self.f, arguments, numbers, integers, instead)
                 if first is None or second is None:
                     return None
-                kept = has_kept(second)  # a function that keeps the first alone differs in the second
+                # Checking the second is enough: if only the first call stores a number, the two recordings differ.
+                kept = has_kept(second)
                 graph, again = flatten(first), flatten(second)
                 made_inside = leaves_made_inside(graph, again)
                 if made_inside is None:
@@ -143,7 +144,7 @@ class Branches:
         return None
 
     def _missing(self, integers: Sequence[int]) -> str:
-        """Return what there is no recording for, where none of them is right for a sample."""
+        """Describe, for an error message, the path or the integers that no recording serves."""
         if not integers or any(integers_fit(own.program, integers, None) for own in self.recordings):
             return "for the path that these arguments take through its branches"
         return f"for the integers {', '.join(map(str, integers[:8]))}{', ...' if len(integers) > 8 else ''}"

@@ -188,7 +188,7 @@ def _exact_slots(steps: Sequence[_Step], compared: Sequence[int]) -> set[int]:
 
 
 def _plain_terms(role: int, operands: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the terms of an operation that are no products: all of a sum, the first of a dot product."""
+    """Return the terms of an operation that are not products: all of a sum, the first of a dot product."""
     return operands if role == _ADD else operands[:1] if role == _DOT else ()
 
 

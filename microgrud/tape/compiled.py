@@ -63,7 +63,8 @@ class Compiled(ShownInNotebooks):
         """Set the state that no two compiled functions share."""
         self._recordings = recordings
         self._gradients: dict[Any, Compiled] = {}
-        #: By id(instance): a weak reference that removes the entry when the instance dies, and the compiled method.
+        #: Maps id(instance) to a weak reference, which removes the entry when the instance dies, and to the compiled
+        #: method.
         self._methods: dict[int, tuple[weakref.ref[Any], Compiled]] = {}
         #: For a method of an instance: the compiled function of the class, and the instance.
         self._bound: tuple[Compiled, weakref.ref[Any]] | None = None
@@ -112,7 +113,7 @@ class Compiled(ShownInNotebooks):
             del self._methods[key]
 
     def map(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the result of the function for each sample: an array with one number a sample for each number."""
+        """Return the result of the function for each sample: an array with one number per sample for each number."""
         arguments = self._recordings.read(args, kwargs)
         if _is_inside() or arguments.has_values:
             rows, structure = rows_of_function(self._recordings, arguments)
@@ -528,7 +529,7 @@ def _direction(primal: Any, tangent: Any) -> Vector:
 
 
 def _directions(primal: Any, tangent: Any) -> list[Vector]:
-    """Return the numbers of a direction for each sample of a batch: an array with one number a sample for each."""
+    """Return the numbers of a direction for each sample of a batch: an array with one number per sample for each."""
     check_unmasked(tangent, "tangents")
     wanted = np.shape(primal.to_numpy() if hasattr(primal, "to_numpy") else primal)
     array = np.asarray(tangent.to_numpy() if hasattr(tangent, "to_numpy") else tangent, dtype=np.float64)

@@ -31,7 +31,7 @@ class Evaluation:
         structure: the structure that held the outputs.
         outputs: an array of shape (outputs, samples); one sample without a batch.
         gradients: derivatives with respect to the numbers of the arguments: a float, or for a batched one an array with
-            one number a sample.
+            one number per sample.
         leaves: derivatives with respect to the Values that the function closes over: in parts, each a list of Values
             and a vector with one number for each; a Value may be in several.
         served: the recordings that served the samples, each with its executor.
@@ -52,7 +52,7 @@ def evaluate(branches: Branches, arguments: Arguments, seeds: Sequence[Any] | No
     Args:
         branches: the recordings, to which new ones are added as they are needed.
         arguments: the arguments of the call.
-        seeds: a number for each output, or an array with one number a sample for each; None for no derivatives.
+        seeds: a number for each output, or an array with one number per sample for each; None for no derivatives.
         errors: `"raise"`: the function itself evaluates a sample whose numbers are not finite, and may raise an error;
             `"ignore"`: the sample stays as it is.
 

@@ -20,7 +20,7 @@ from .program import COMPARISONS, SYMBOLS, Instruction, Program
 
 __all__ = ["NativeExecutor", "executor_for", "in_ieee_arithmetic", "native_tape", "total_of"]
 
-#: Slots that vary, of which a block takes 256 KB: a run without a backward pass reuses slots from here on.
+#: Minimum number of varying slots for which a forward-only run reuses slots; a block of that many takes 256 KB.
 _FEWEST_TO_REUSE = 256
 
 native_tape: Any = None
@@ -60,7 +60,7 @@ def in_ieee_arithmetic(operation: Operation, xs: Sequence[float]) -> float:
 
 
 def total_of(numbers: Vector) -> float:
-    """Return the sum of numbers, one a sample: the same bits as a replay gives, where there are replays."""
+    """Return the sum of numbers, one per sample: the same bits as a replay gives, where there are replays."""
     if native_tape is not None:
         return float(native_tape.total(np.ascontiguousarray(numbers)))
     return float(np.sum(numbers, initial=-0.0))  # an initial 0.0 would turn a single -0.0 into 0.0

@@ -1,7 +1,7 @@
 """Translate a program to the numbers that the interpreter in C reads.
 
 Slots are renumbered: slots that are the same for all samples come first. The instructions over such slots alone become
-a program of their own, which runs once a call. A `LINEAR` that varies is split in three: its part that does not vary
+a program of their own, which runs once per call. A `LINEAR` that varies is split in three: its part that does not vary
 (one more slot, the `base`), products of a number that varies with one that does not, and products of two numbers that
 vary. Neighbouring ones over the same numbers that vary become one `MATRIX`.
 """
@@ -180,5 +180,5 @@ def _softmax_indices(program: Program, instructions: Instructions) -> Ints:
     places = np.flatnonzero(np.isin(instructions.codes, codes))
     slots = instructions.operands[instructions.starts[places]].tolist()
     if not all(map(program.constants.__contains__, slots)):
-        raise NotLoweredError("softmax at an index that is no constant")
+        raise NotLoweredError("softmax at an index that is not a constant")
     return as_ints([int(program.constants[slot]) for slot in slots])

@@ -1,6 +1,6 @@
 """Run a program in NumPy, over all samples at once: the executor where the interpreter in C is missing.
 
-A slot holds a float that is the same for all samples, or an array with one number a sample. Operations on arrays have
+A slot holds a float that is the same for all samples, or an array with one number per sample. Operations on arrays have
 rules of their own here; an operation without one goes through the rules of `microgrud.engine.ops`, one sample after
 another, as all operations on floats do.
 """
@@ -48,7 +48,7 @@ class Outcome:
 
 
 class Executor(Protocol):
-    """Runs one program, for arguments of which always the same ones have a number for each sample.
+    """Runs one program; the arguments that vary by sample are the same in every call.
 
     Attributes:
         program: the program.
@@ -64,8 +64,8 @@ class Executor(Protocol):
         """Run the program.
 
         Args:
-            numbers: those of the arguments: a float, or an array with one number a sample.
-            integers: those of the arguments: an int, or an array with one a sample.
+            numbers: those of the arguments: a float, or an array with one number per sample.
+            integers: those of the arguments: an int, or an array with one per sample.
             samples: how many there are; None for a call without a batch.
             seeds: an array of shape (outputs, samples), to run backward too; None to run forward alone.
             ignore: whether infinity and NaN are numbers like others, and no reason to be suspicious.

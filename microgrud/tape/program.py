@@ -42,7 +42,7 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 SYMBOLS = tuple(COMPARISONS)
 #: Merged sums leave unused slots behind. A program with more slots than this, for each number in it, is damaged, and
-#: would take memory in vain.
+#: would waste memory.
 _MOST_UNUSED = 64
 
 

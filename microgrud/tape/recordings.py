@@ -103,7 +103,7 @@ class Recordings:
         }
 
     def is_batch(self, position: int) -> bool:
-        """Return whether an argument has one number a sample."""
+        """Return whether an argument has one number per sample."""
         return position in self._batched_places
 
     # --- evaluating a call ---
@@ -135,7 +135,7 @@ class Recordings:
 
         Args:
             arguments: the arguments.
-            seeds: a weight for each number of the result, or an array with one a sample; None for no derivatives.
+            seeds: a weight for each number of the result, or an array with one per sample; None for no derivatives.
         """
         if seeds is not None and self.settings.reduction == "mean":
             weight = 1.0 / (arguments.samples or 1)
@@ -166,8 +166,8 @@ class Recordings:
         Args:
             args: the arguments.
             positions: the positions of the arguments to differentiate with respect to.
-            seeds: a vector of weights, one for each number of the result; or a list of them, of which each may be an
-                array with one weight a sample.
+            seeds: a vector of weights, one for each number of the result; or a list whose items may be arrays
+                with one weight per sample.
         """
         if isinstance(seeds, np.ndarray):
             found = self.replayed("gradients", tuple(args), positions, seeds)
@@ -268,7 +268,7 @@ def refuse_integers(args: Sequence[Any], positions: Sequence[int]) -> None:
 def as_floats(tree: Any) -> Any:
     """Return a structure with arrays of numbers in place of object arrays; samples come first, in memory too."""
     if isinstance(tree, np.ndarray) and tree.dtype == object:
-        if tree.size and isinstance(tree.flat[0], np.ndarray):  # one number a sample
+        if tree.size and isinstance(tree.flat[0], np.ndarray):  # one number per sample
             return np.moveaxis(np.array(tree.ravel().tolist()).reshape(*tree.shape, -1), -1, 0).copy(order="C")
         return tree.astype(np.float64)
     if isinstance(tree, dict):
@@ -282,7 +282,7 @@ def as_floats(tree: Any) -> Any:
 
 
 def _varies_by_sample(tree: Any) -> bool:
-    """Return whether the numbers of nested lists are arrays with one number a sample."""
+    """Return whether the numbers of nested lists are arrays with one number per sample."""
     while isinstance(tree, list):
         tree = tree[0]
     return isinstance(tree, np.ndarray) and tree.dtype != object and tree.ndim == 1

@@ -52,8 +52,8 @@ class Arguments:
         signature: what another call must have in common to use the same recording: structure, lengths, and everything
             that is neither a number nor an integer.
         samples: how many samples there are; None without a batched argument.
-        numbers: one entry a number, in order: a float, a Value, or an array with one of them for each sample.
-        integers: one entry an integer, in order: an int, or an array with one entry a sample.
+        numbers: one entry per number, in order: a float, a Value, or an array with one of them for each sample.
+        integers: one entry per integer, in order: an int, or an array with one entry per sample.
         rebuild: puts other numbers and integers in their places, and returns the positional arguments as a list and the
             keyword arguments as a dict.
         parts: the parts of the arguments.
@@ -158,7 +158,7 @@ class _Reader:
         return ("array", whole, x.shape), self._in_array(first, x.shape, whole)
 
     def batch(self, x: Any, where: str) -> tuple[Hashable, Callable[..., Any]]:
-        """Read an argument whose first axis is that of the samples, as arrays with one number a sample."""
+        """Read an argument whose first axis is that of the samples, as arrays with one number per sample."""
         given_list = not hasattr(x, "dtype") and not hasattr(x, "to_numpy")
         check_unmasked(x, f"compile: {where}")
         array = _as_array(x, where) if hasattr(x, "to_numpy") else even_array(x, f"compile: {where}")

@@ -70,7 +70,7 @@ class VerifiedRecordings:
 
     @property
     def holds_for_integers(self) -> bool:
-        """Whether the recording of the first sample holds for its integers alone."""
+        """True if the recording of the first sample is valid only for that sample's integers."""
         return bool(self.branches.recordings[0].program.static_integers)
 
     def __call__(self, indices: Sequence[int], gradient: bool) -> Evaluation:
