@@ -60,8 +60,8 @@ def draw(
 
     Args:
         root: a Value or several, a Module, or a compiled function.
-        format: the format of the file that `render()` writes if its name has no ending for one: "svg", "png", or with
-            Graphviz installed "pdf".
+        format: the format of the file that `render()` writes if the extension of its name does not select one: "svg",
+            "png", or with Graphviz installed "pdf".
         rankdir: the direction in which the graph grows: "LR", "TB", "RL" or "BT".
         model: the Module that made the graph: its parameters are marked and named, and its neurons and layers can be
             folded.
@@ -157,7 +157,7 @@ def check_settings(rankdir: str, **numbers: int | None) -> None:
 
 
 def check_numbers(**numbers: int | None) -> None:
-    """Raise an error for arguments that are no numbers, or too small; None stands for a default."""
+    """Raise an error for arguments that are not numbers, or are too small; None stands for a default."""
     for name, number in numbers.items():
         if number is None:
             continue

@@ -147,7 +147,7 @@ def _nearest(distance: dict[Box, int], max_nodes: int) -> set[Box]:
     """Return the boxes up to the largest distance within which there are at most `max_nodes`.
 
     If only roots, or not even all roots, lie within such a distance, return the first `max_nodes` boxes found: roots
-    alone are no picture of a graph.
+    alone do not make a picture of a graph.
     """
     nearest = list(distance)
     if len(nearest) <= max_nodes:
@@ -236,7 +236,7 @@ def _owners(
 
 
 def _summed(node: Value, of_parameter: dict[Value, tuple[int, int, Neuron]]) -> tuple[int, int, Neuron] | None:
-    """Return the neuron whose weighted sum a node is: a dot of all its weights with operands that are no parameters."""
+    """Return the neuron whose weighted sum a node is: a dot of all its weights with operands other than parameters."""
     if not is_dot(node):
         return None
     bias, *factors = node._operands

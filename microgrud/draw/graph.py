@@ -55,7 +55,7 @@ def read_graph(
         names: more names.
 
     Raises:
-        TypeError: if `root` is neither a Value nor a sequence of them, or `names` is no mapping from Values.
+        TypeError: if `root` is neither a Value nor a sequence of them, or `names` is not a mapping from Values.
         ValueError: if `root` is an empty sequence.
     """
     roots = list(dict.fromkeys(_values(root, "root")))
@@ -158,14 +158,14 @@ def local_derivatives(node: Value) -> list[float | None]:
     wanted = [k for k, x in enumerate(operands) if isinstance(x, Value)]
     try:
         found = operation.local_derivatives(node.data, xs, wanted)
-    except Exception:  # the rule may be the user's own; a picture is drawn even if it fails
+    except Exception:  # the rule may be user-defined; a picture is drawn even if it fails
         return slopes
     for k, slope in zip(wanted, found):
         slopes[k] = NOTHING if slope is None else float(slope)
     return slopes
 
 
-#: The most operands that are drawn; of more, those in the middle are left out.
+#: Maximum number of operands drawn; longer lists are drawn without their middle.
 MOST_OPERANDS = 24
 
 

@@ -14,7 +14,7 @@ from .graph import counted, shown_of
 from .rendering import Drawing
 from .style import BROKEN, FAINT, FONT, PORTS, hue, literal, plain, short
 
-#: The most neurons of a layer that are drawn; a larger layer is drawn without its middle.
+#: Maximum number of neurons drawn of a layer; a larger layer is drawn without its middle.
 _MOST_NEURONS = 10
 #: The diameter of a neuron, in inches.
 _DIAMETER = "0.62"
@@ -24,20 +24,20 @@ _BROKEN_NEURON = {"style": "filled,dotted", "color": BROKEN, "penwidth": "2.5"}
 def draw_network(
     model: Module, drawing: Drawing, digits: int, names: Sequence[str], outputs: Sequence[str], rankdir: str
 ) -> None:
-    """Draw the neurons of a model in layers, and its weights as lines: the thicker the larger, dashed below 0.
+    """Draw the neurons of a model in layers, and its weights as lines: thick for large ones, dashed for negative ones.
 
     Weights and biases that are NaN or infinite are dotted, and counted below the picture.
 
     Args:
         model: a model that holds neurons.
-        drawing: the drawing to add them to.
+        drawing: the drawing to draw in.
         digits: the number of significant digits.
         names: the names of the inputs, by default x1, x2, ... as in decision regions.
-        outputs: the names of the outputs, written behind the last layer.
+        outputs: the names of the outputs, written after the last layer.
         rankdir: the direction in which the drawing grows.
 
     Raises:
-        ValueError: for a model without neurons, or if the number of names is not that of inputs or outputs.
+        ValueError: for a model without neurons, or if the number of names does not match that of inputs or outputs.
     """
     layers = neurons_by_layer(model)
     if not layers:
@@ -62,8 +62,8 @@ def draw_network(
                 _weights(drawing, neuron, previous, id, largest, PORTS[rankdir][0])
         previous = ids
     if outputs:
-        behind = _column(drawing, "o", outputs, outputs, shape="plaintext", height=_DIAMETER, margin="0.06,0.02")
-        for neuron_id, label_id in zip(previous, behind):
+        after = _column(drawing, "o", outputs, outputs, shape="plaintext", height=_DIAMETER, margin="0.06,0.02")
+        for neuron_id, label_id in zip(previous, after):
             if neuron_id is not None and label_id is not None:
                 drawing.edge(neuron_id, label_id, arrowsize="0.5", minlen="1")
     lines = [f"outputs through {model.output}"] if isinstance(model, MLP) and model.output else []

@@ -17,7 +17,7 @@ from .folding import neuron_of_each
 from .graph import NOTHING, local_derivatives, read_graph, times
 from .style import short
 
-#: The most steps, or factors, in the line of a path; of more, those in the middle are left out.
+#: Maximum number of steps or factors shown for a path; longer paths are shown without their middle.
 _MOST_STEPS = 12
 
 
@@ -112,7 +112,7 @@ def explain(
         the gradient, the strongest paths, and the number of paths.
 
     Raises:
-        TypeError: if the root or the leaf is no Value, the model no Module, or k no integer.
+        TypeError: if the root or the leaf is not a Value, the model not a Module, or k not an integer.
         ValueError: if k is less than 1, or a node on a path was built by hand and has no known local derivatives.
 
     >>> x = Value(3.0, label="x")

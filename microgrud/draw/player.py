@@ -81,7 +81,7 @@ class BackpropSteps(Sequence[Frame]):
             path: the file to write; its name ends in .html or .htm.
 
         Raises:
-            ValueError: for another ending, since a browser would not show the page.
+            ValueError: for another extension, since a browser would not show the page.
             OSError: if the file cannot be written.
         """
         if Path(path).suffix.lower() not in (".html", ".htm"):
@@ -173,7 +173,7 @@ def backprop_steps(
         `print(steps)` prints all sentences.
 
     Raises:
-        TypeError: if the root is no Value.
+        TypeError: if the root is not a Value.
         ValueError: for a graph with more than `max_nodes` nodes, and for invalid arguments.
 
     >>> x = Value(3.0, label="x")

@@ -26,8 +26,8 @@ _PURE_OPTIONS = ("quiet", "encoding", "raise_if_result_exists", "overwrite_sourc
 #: The formats of pictures; the others are formats of the source.
 _PICTURES = graphviz.FORMATS - {"dot", "gv"}
 
-#: The smallest scale to which a picture shrinks to fit into a page: letters of 10 points are 9 pixels high then. The
-#: page scrolls over a picture that is wider still.
+#: The smallest scale to which a picture shrinks to fit into a page. At this scale, 10-point text is 9 pixels high; the
+#: page scrolls if the picture is still wider.
 _SMALLEST = 0.7
 #: The width of a notebook's page, in points.
 _PAGE = 700.0
@@ -68,16 +68,16 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
     ) -> str:
         """Write the picture to a file, and return its path: `render("graph.svg")`, or `render(outfile="graph.svg")`.
 
-        The ending is the format. Only the picture is written, unless `cleanup=False` or a `filename` in addition to
-        `outfile` asks for the source too. A filename with another ending is that of the source, as in
+        The file extension selects the format. Only the picture is written, unless `cleanup=False` or a `filename` in
+        addition to `outfile` asks for the source too. A filename with another extension is that of the source, as in
         `graphviz.Digraph.render`: `render("graph.gv")` writes the source there and the picture to `graph.gv.svg`.
 
         Args:
-            filename: the file to write: the picture if the ending is a format, or else the source.
+            filename: the file to write: the picture if the extension is a format, or else the source.
             directory: the folder of both files.
             view: whether to open the picture.
             cleanup: whether to remove the source; by default it is removed if the picture has a name of its own.
-            format: by default the ending of the picture's name, or else the format of the drawing.
+            format: by default the extension of the picture's name, or else the format of the drawing.
             outfile: the file to write the picture to.
             engine: the layout program, such as "dot" or "neato".
             quiet_view: as `view`, without the messages of the program that shows the picture.
@@ -87,12 +87,12 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
             ValueError: for an unknown format.
             RuntimeError: for a format that needs Graphviz's own program if that is not installed.
         """
-        names_picture = outfile is None and filename is not None and _ending(filename) in _PICTURES
+        names_picture = outfile is None and filename is not None and _extension(filename) in _PICTURES
         if names_picture:
             outfile, filename = filename, None
         picture = Path(directory or self.directory or "", outfile or "")
         if outfile is not None:
-            format = format or _ending(outfile) or self.format
+            format = format or _extension(outfile) or self.format
             if format.lower() not in graphviz.FORMATS:
                 raise ValueError(f"outfile: expected a name that ends in {_known()}, got {os.fspath(outfile)!r}")
         if outfile is None or cleanup is False or (filename is not None and not cleanup):
@@ -101,7 +101,7 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
             options |= _choose_program(format or self.format, options)
             options |= {"view": view, "cleanup": bool(cleanup), "outfile": outfile, "engine": engine}
             return str(super().render(filename, directory=directory, quiet_view=quiet_view, **options))
-        # The picture only: a source file would have to be removed, and might replace a file of the user.
+        # The picture only: a source file would have to be removed, and might replace a user's file.
         options.pop("overwrite_source", None)
         if options.pop("raise_if_result_exists", False) and picture.exists():
             raise graphviz.FileExistsError(f"output file exists: {os.fspath(picture)!r}")
@@ -116,7 +116,7 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
 def fitting(svg: str) -> str:
     """Let a picture shrink with the page, down to a scale at which it is legible.
 
-    A page that ignores the style, such as one of nbconvert, shows it at most as wide as a page.
+    A page that ignores the style, such as one produced by nbconvert, shows it at most as wide as a page.
 
     >>> fitting('<svg width="800pt" height="100pt" viewBox="0 0 800 100">')
     '<svg width="700pt" height="88pt" style="max-width: 100%; min-width: 560pt; height: auto" viewBox="0 0 800 100">'
@@ -140,7 +140,7 @@ def check_format(format: str) -> None:
         raise ValueError(f"format: expected {_known()}, got {format!r}")
 
 
-def _ending(path: str | os.PathLike[str]) -> str:
+def _extension(path: str | os.PathLike[str]) -> str:
     return Path(path).suffix.lstrip(".").lower()
 
 
@@ -184,4 +184,4 @@ def _pure_program() -> Path:
             "there is no program to draw graphs with, neither Graphviz's dot nor graphviz-pure; "
             "install one with: pip install 'microgrud[draw]'"
         )
-    return Path(found).absolute()  # graphviz changes the folder before it runs the program
+    return Path(found).absolute()  # graphviz changes the working directory before it runs the program

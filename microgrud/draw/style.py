@@ -1,4 +1,4 @@
-"""Shapes and colours of boxes, distinguishable in greyscale and by colour-blind readers, and labels of Graphviz."""
+"""Shapes and colours of boxes, distinguishable in greyscale and by colour-blind readers, and Graphviz labels."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def short(number: float, digits: int) -> str:
 
 
 def tint(grad: float, largest: float) -> str:
-    """Return a colour for a gradient: the hue shows its sign, the strength its size over four powers of ten.
+    """Return a colour for a gradient: the hue shows its sign, the strength its size over four orders of magnitude.
 
     >>> tint(0.0, 1.0), tint(1.0, 1.0), tint(-1.0, 1.0)
     ('#ffffff', '#8cc0dc', '#ecb78c')
@@ -120,6 +120,6 @@ def _stand_in(match: re.Match[str]) -> str:
 
 
 def _readable(text: str) -> str:
-    """Return text in one line, the beginning of a long text, and one space for white space only."""
+    """Return text on one line, shortened to 40 characters; text of white space only becomes one space."""
     one_line = _FORBIDDEN.sub(_stand_in, " ".join(text.split()) or " " * bool(text))
     return one_line if len(one_line) <= 40 else f"{one_line[:39]}\u2026"

@@ -54,8 +54,8 @@ def decision_regions(
         task: `"classification"` or `"regression"`; by default classification for several outputs, and for one output
             if the targets are 0 and 1, or -1 and 1.
         threshold: the threshold of a single output in classification. By default 0.5 if the output is a probability
-            (its activation is `"sigmoid"`; for a model that is no MLP: all outputs are between 0 and 1), or else 0, for
-            logits and for scores of `hinge`.
+            (its activation is `"sigmoid"`; for a model that is not an MLP: all outputs are between 0 and 1), or else 0,
+            for logits and for scores of `hinge`.
         points: the number of grid points along each side, at least 2; the model is called at each point of the grid.
         feature_names: the names of the axes; the columns of a pandas table, or `x1` and `x2`, if None.
         class_names: the names of the classes, in ascending order of their targets.
@@ -181,7 +181,7 @@ def _scores(
 
 
 def _leads(scores: Vector) -> Vector:
-    """Return the difference of the score of each class to the best other score; NaN where that is no number.
+    """Return the difference of the score of each class to the best other score; NaN where that is not a number.
 
     The first of equal classes has a lead too small to move the border, which is drawn where a lead is 0.
     """

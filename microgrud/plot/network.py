@@ -55,17 +55,17 @@ def parameter_histograms(model: Module, axes: Sequence[Axes] | None = None, *, b
     biases = {id(p) for name, p in model.named_parameters() if name.rpartition(".")[2] == "b"}  # those of neurons
     for ax, (name, parameters), own in zip(drawn, layers, numbers):
         is_bias = np.array([id(p) in biases for p in parameters])
-        looks: tuple[tuple[str, Vector, dict[str, Any]], ...] = (
+        series: tuple[tuple[str, Vector, dict[str, Any]], ...] = (
             ("weights", own[~is_bias], {"color": style(0).color, "edgecolor": "white", "linewidth": 0.4}),
             ("biases", own[is_bias], {"facecolor": "none", "edgecolor": style(1).color, "hatch": style(1).hatch}),
         )
-        for label, chosen, look in looks:
+        for label, chosen, options in series:
             counts, _ = np.histogram(chosen, edges)
             filled = counts > 0  # an empty bar would be a line
             if filled.any():
                 ax.bar(
                     edges[:-1][filled], counts[filled], np.diff(edges)[filled], align="edge",
-                    label=f"{label} ({len(chosen)})", **look,
+                    label=f"{label} ({len(chosen)})", **options,
                 )  # fmt: skip
         ax.set_xlim(edges[0], edges[-1])
         ax.set_ylim(0.0, 1.45 * ax.dataLim.ymax)  # room for the legend

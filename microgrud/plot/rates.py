@@ -175,7 +175,7 @@ def learning_rate_range(
 
     Args:
         loss: a function without arguments that computes the loss from the present parameters, a Value; if training uses
-            mini-batches, the loss of the next one. It is called once a step, and some hundred times more in trials.
+            mini-batches, the loss of the next one. It is called once per step, and some hundred times more in trials.
         optimizer: the optimizer that takes the steps; all its groups have the same rate.
         lowest: the first rate, above 0.
         highest: the last rate, above `lowest`.

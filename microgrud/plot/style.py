@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Style(NamedTuple):
-    """The looks of one of several walks, classes or curves."""
+    """The style of one of several walks, classes or curves."""
 
     color: str
     marker: str

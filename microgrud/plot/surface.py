@@ -57,7 +57,7 @@ class LossSurface(GridLosses):
             An array of shape (places, 2).
 
         Raises:
-            TypeError, ValueError: if the argument is no walk, or a walk of other parameters.
+            TypeError, ValueError: if the argument is not a walk, or is a walk of other parameters.
         """
         return self.plane.project(positions_of(trajectory, self.parameters))
 
