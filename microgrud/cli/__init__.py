@@ -13,7 +13,7 @@ _NEEDED = {"typer": "typer", "pandas": "pandas", "sklearn": "scikit-learn", "mat
 
 
 def main() -> None:
-    """Run the command line on `sys.argv`, and exit with 0, or with 2 after an error in the input of the user."""
+    """Run the command line on `sys.argv`, and exit with 0, or with 2 after an error in the user's input."""
     missing = [name for module, name in _NEEDED.items() if importlib.util.find_spec(module) is None]
     if missing:
         names = ", ".join(missing)

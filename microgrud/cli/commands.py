@@ -1,6 +1,6 @@
 """The commands: `microgrud train`, `microgrud predict` and `microgrud show`.
 
-Every error in the input of the user (an option, a table, a model file) gives one line on stderr and exit code 2.
+Every error in the user's input (an option, a table, a model file) gives one line on stderr and exit code 2.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _A_WHOLE_NUMBER = "a whole number such as 16"
 
 
 class _OneLineErrors(TyperGroup):
-    """A group of commands that reports an error of the user in one line."""
+    """A group of commands that reports an error in the user's input in one line."""
 
     def main(self, *args: Any, **options: Any) -> NoReturn:
         """Run the command line; see `click.Command.main`."""

@@ -29,7 +29,7 @@ def linear_predictions(target: Target, inputs: Vector, known: Sequence[float], h
 
     answers: Vector
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore", ConvergenceWarning)  # it does not improve after so many iterations
+        warnings.simplefilter("ignore", ConvergenceWarning)  # more iterations would not improve it
         if target.task == "regression":
             answers = LinearRegression().fit(inputs, known).predict(held_out) * target.scale + target.mean
         elif len(set(known)) == 1:

@@ -188,7 +188,7 @@ def inspect_target(table: Table, name: str, task: Task | None = None, categorica
     Args:
         table: the rows, without missing cells.
         name: the column to predict.
-        task: the decision of the user, if there is one.
+        task: the user's decision, if there is one.
         categorical: whether the user has declared the column categorical.
 
     Raises:

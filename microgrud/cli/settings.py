@@ -28,7 +28,7 @@ SCHEDULES: dict[str, Callable[[Optimizer, float, int], Schedule | None]] = {
 }
 
 #: The default number of epochs. A small table gets more, for at least LEAST_STEPS steps; a large one gets fewer, for at
-#: most MOST_WORK samples times parameters. Measured, a parameter costs 1 to 2 us a sample, forward and backward: so
+#: most MOST_WORK samples times parameters. Measured, a parameter costs 1 to 2 us per sample, forward and backward: so
 #: training takes a minute or two at most.
 DEFAULT_EPOCHS = 60
 LEAST_STEPS = 480

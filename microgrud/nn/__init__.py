@@ -1,6 +1,6 @@
 """Networks: the neuron, the layer and the multilayer perceptron, the initialization of their weights, and model files.
 
-* `Module`: holds parameters and finds them; the base class of the others and of a user's own modules.
+* `Module`: holds parameters and finds them; the base class of the others and of user-defined modules.
 * `Neuron`, `Layer`, `MLP`: networks built from Values.
 * `ACTIVATIONS`, `INITIALIZERS`: activation functions and weight distributions, by name.
 * `save_model`, `load_model`, `load_state`: model files.

@@ -15,7 +15,7 @@ class Activation:
     """A function of one number, with its names.
 
     Attributes:
-        name: the name in `ACTIVATIONS` and in model files; None for a function of the user's own.
+        name: the name in `ACTIVATIONS` and in model files; None for a user-defined function.
         label: the name in the repr of a neuron, such as `"ReLU"`.
         function: from a Value to a Value.
     """
@@ -28,7 +28,7 @@ class Activation:
         """Apply the function.
 
         Raises:
-            TypeError: if a function of the user's own returns anything but a Value, since the gradient would be lost.
+            TypeError: if a user-defined function returns anything but a Value, since the gradient would be lost.
         """
         result = self.function(x)
         if not isinstance(result, Value):

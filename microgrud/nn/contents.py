@@ -77,7 +77,7 @@ def _inside(x: object) -> Items | None:
 
 
 def _is_plain(x: object) -> bool:
-    """Return whether the attributes of an object are searched: an object of a user's class, or a mere namespace."""
+    """Return whether the attributes of an object are searched: one of a user-defined class, or a mere namespace."""
     kind = type(x)
     if kind is types.SimpleNamespace or (kind.__module__ == "types" and dataclasses.is_dataclass(kind)):
         return True  # the second condition holds for classes from `make_dataclass`

@@ -26,7 +26,7 @@ def save_model(path: str | os.PathLike[str], model: Module, extra: Mapping[str, 
             strings, and lists and dicts of these. (Tuples come back as lists.)
 
     Raises:
-        ValueError: if a number is infinite or NaN, or an activation is a function of the user's own.
+        ValueError: if a number is infinite or NaN, or an activation is a user-defined function.
         TypeError: if `extra` holds something that JSON cannot.
         OSError: if the file cannot be written. On any error the old file stays unchanged.
 

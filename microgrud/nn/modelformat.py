@@ -10,7 +10,7 @@
      "state": {"layers.0.neurons.0.b": 0.0, ...}
     }
 
-The arguments are null for a class of the user's own: such a file holds a state, which `load_state` reads.
+The arguments are null for a user-defined class: such a file holds a state, which `load_state` reads.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class StoredModel:
     Attributes:
         path: the file.
         class_name: the name of the model's class.
-        arguments: the arguments of its constructor, or None for a class of the user's own.
+        arguments: the arguments of its constructor, or None for a user-defined class.
         state: the number that each parameter holds, by name.
         extra: the additional content.
     """

@@ -145,7 +145,7 @@ number, got an object of type list)
         equal bytes.
 
         Raises:
-            ValueError: if a parameter is infinite or NaN, or an activation is a function of the user's own.
+            ValueError: if a parameter is infinite or NaN, or an activation is a user-defined function.
             OSError: if the file cannot be written.
         """
         save_module(path, self, {})
@@ -154,7 +154,7 @@ number, got an object of type list)
     def load(cls: type[Self], path: str | os.PathLike[str]) -> Self:
         """Make the MLP, Layer or Neuron that `save` wrote to a model file: `MLP.load("model.json")`.
 
-        For a class of the user's own, make a model and call `model.load_state_dict(load_state(path))` on it, with
+        For a user-defined class, make a model and call `model.load_state_dict(load_state(path))` on it, with
         `load_state` from `microgrud.nn.modelfile`.
 
         Raises:

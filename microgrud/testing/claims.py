@@ -1,4 +1,4 @@
-"""Claims: the derivatives under test, computed by microgrud or by a function of the user."""
+"""Claims: the derivatives under test, computed by microgrud or by a user-defined function."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _by_backward(output: Value, leaves: Sequence[Value]) -> list[float]:
 
 
 class GivenClaim:
-    """The derivatives that a function of the user computes.
+    """The derivatives that a user-defined function computes.
 
     Args:
         subject: the function under test.

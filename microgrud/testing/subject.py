@@ -30,7 +30,7 @@ class Subject:
 
     Attributes:
         f: the function.
-        args: the arguments of the user; tensors as arrays.
+        args: the user's arguments; tensors as arrays.
         positions: the positions of the arguments to differentiate with respect to.
         structures: the structure of each of these arguments.
         makers: for each of these arguments, a function for each leaf that converts an array into a tensor of the kind
@@ -120,7 +120,7 @@ def make_subject(
     """Make a Subject from a function and its arguments.
 
     Raises:
-        TypeError, ValueError: if an argument does not consist of numbers, or `argnums` are no positions of arguments.
+        TypeError, ValueError: if an argument does not consist of numbers, or `argnums` are not positions of arguments.
     """
     if not callable(f):
         raise TypeError(f"check_gradients: expected a function, got an object of type {type(f).__name__}")

@@ -1,7 +1,7 @@
 """The verdict on one derivative: the claim compared with the truth, within the errors of floats and of the truth.
 
 A claim that is off by more than the tolerance may be wrong, or right and merely rounded: `rounding.py` estimates the
-error by rounding. Rounding is no error of the rule unless it leaves hardly a correct digit. Then the formula is
+error by rounding. Rounding is not an error of the rule unless it leaves hardly a correct digit. Then the formula is
 unstable: right on paper and useless in floating point.
 """
 

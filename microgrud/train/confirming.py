@@ -32,7 +32,7 @@ def confirm(
         CompileError: if they differ by more than rounding.
     """
     if not whole:
-        indices = [random.Random(repr(found.loss)).choice(list(indices))]  # draws from no generator of the user
+        indices = [random.Random(repr(found.loss)).choice(list(indices))]  # leaves the user's generators alone
         found = recorded(indices, parameters is not None)
     recorded.random.save_and_seed(repr(found.loss))
     results = [recorded.by_model(recorded.samples.rows[i], recorded.samples.targets[i]) for i in indices]
