@@ -13,7 +13,7 @@ from .graph import Kind, counted, is_dot, local_derivatives, shown_operands, sum
 from .rendering import Drawing
 from .style import BOX_STYLES, FAINT, PORTS, caption, escaped, literal, plain, short, table, tint
 
-#: The most operations that the box for the nodes that are not drawn names.
+#: Maximum number of operations named in the box for the nodes that are not drawn.
 _MOST_OPERATIONS = 6
 _DASHED = {"style": "dashed", "color": FAINT}
 

@@ -19,7 +19,7 @@ from .rendering import Drawing, check_format
 from .style import FONT, PORTS
 
 _MAX_NODES = 60
-#: The least values of arguments.
+#: Minimum values of arguments.
 _LEAST = {"max_nodes": 1, "digits": 1, "depth": 0, "k": 1}
 #: The arguments that may be infinite.
 _MAY_BE_INFINITE = ("max_nodes", "depth")

@@ -11,7 +11,7 @@ from .programs import ProgramBox, ProgramView, formula_of, heading_lines, progra
 from .rendering import Drawing
 from .style import ACTIVE, BOX_STYLES, FAINT, caption, escaped, literal, plain, table
 
-#: The most recordings that are drawn, unless `path` selects one.
+#: Maximum number of recordings drawn, unless `path` selects one.
 _MOST_RECORDINGS = 4
 
 _GUARD = {"shape": "hexagon", "style": "filled", "fillcolor": "#ffffff", "color": ACTIVE, "penwidth": "1.2"}

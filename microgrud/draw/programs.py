@@ -23,7 +23,7 @@ from .style import short
 FOLDS = ("nothing", "parameters", "layers")
 #: Parameters have boxes of their own if an instruction with at most this many of them uses them.
 _MOST_PARAMETERS = 8
-#: The most branches that are drawn; the others are counted.
+#: Maximum number of branches drawn; the others are counted.
 _MOST_GUARDS = 12
 #: The longest formula that is written out; a longer one is described by its operands.
 _LONGEST = 40

@@ -20,7 +20,7 @@ from .scales import LARGEST, drawable
 from .style import HATCH, hatch_ground, outline, style, undefined_patch
 
 _MARGIN = 0.08
-#: The largest lead that contours can be drawn of.
+#: The largest lead for which contours can be drawn.
 _LARGEST_LEAD = 1e100
 
 

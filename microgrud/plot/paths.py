@@ -12,7 +12,7 @@ from .axes import Axes
 from .scales import drawable
 from .style import outline, style
 
-#: The most steps with large marks; those of more steps would hide the line.
+#: Maximum number of steps drawn with large marks; the marks of more steps would hide the line.
 _LARGE_MARKS = 60
 _START: dict[str, Any] = {
     "linestyle": "none", "marker": "o", "markersize": 10, "markerfacecolor": "white", "markeredgecolor": "black",

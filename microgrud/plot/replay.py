@@ -11,11 +11,11 @@ from ..tape.executors import native_tape
 from ..train.dependencies import Dependencies
 from ..train.objective import MeanLoss
 
-#: The fewest places for which recording pays: it was measured to take as long as the loss at 30 to 80 places.
+#: Minimum number of places for which recording pays: it was measured to take as long as the loss at 30 to 80 places.
 _FEWEST_PLACES = 200
-#: The fewest operands in the loss for which a replay is faster than a call.
+#: Minimum number of operands in the loss for which a replay is faster than a call.
 _FEWEST_OPERANDS = 100
-#: The most branch paths of the loss that are recorded, each by itself.
+#: Maximum number of branch paths of the loss that are recorded, each by itself.
 _MOST_PATHS = 4
 
 

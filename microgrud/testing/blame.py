@@ -12,7 +12,7 @@ from . import differences, multiprecision
 from .multiprecision import exact
 from .slopes import UNDERFLOW, Slope
 
-#: The most nodes that are searched: at about 1 ms per derivative more would take too long.
+#: Maximum number of nodes searched: at about 1 ms per derivative more would take too long.
 _MOST_NODES = 2_000
 _MOST_NAMED = 3
 

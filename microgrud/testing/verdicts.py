@@ -113,8 +113,8 @@ class Judge:
         strict: whether a kink, where there is no derivative, is an error.
     """
 
-    #: The most failing entries that are also checked by differences, at some 400 calls each: a function that computes
-    #: something else from floats shows it in the first ones.
+    #: Maximum number of failing entries that are also checked by differences, at some 400 calls each: a function that
+    #: computes something else from floats shows it in the first ones.
     most_in_floats = 10
 
     def __init__(self, claim: OwnClaim | GivenClaim, truth: Truth, rtol: float, atol: float, strict: bool) -> None:
