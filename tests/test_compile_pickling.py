@@ -684,7 +684,7 @@ def test_the_interpreter_takes_what_is_whole_and_no_other_ends() -> None:
         ({"guards": ints(1, 4, 0)}, "guards: expected four numbers for each, got 3"),
         ({"guards": ints(1, 6, 0, 1)}, "guards: expected a comparison and 0 or 1, got 6 and 1"),
         ({"guards": ints(1, 4, 9, 1)}, "guards: expected slots that are written to, got 9"),
-        ({"constants": ints(1)}, "constants: expected slots that are the same for all samples"),
+        ({"constants": ints(1)}, "constants: expected uniform slots"),
         ({"code": ints(1006, 2, 1, 1, 0), "inputs": ints(), "varying": 0}, "Tape"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -1,25 +1,25 @@
-/* The engine in C: the twin of microgrud/engine.
+/* The C engine: the twin of microgrud/engine.
  *
  * The Python engine is the specification. This one is the same class with the same bits, and an operation costs about
  * as much as one or two of floats. It needs the Python engine: everything rare is left to Python, where it is decided
  * and worded once.
  *
- *   layout.h          nodes, and the state of the module
- *   pages.h,          .c     the memory of nodes
- *   node.h,           .c      creating and freeing a node
- *   record.h,         .c    from operands to a node that remembers them
- *   arithmetic.h,     .c  the operators
- *   backward.c        walks over a graph, and the chain rule
- *   attributes.c      attributes of a Value
- *   construction.c    Value(...)
- *   methods.c         methods of a Value
- *   functions.c       microgrud.functions as callables of C
- *   parameters.c      the parameters of a Module
- *   vectors.c         numbers of a list of Values to and from a vector
- *   outside.c         a search for Values of a graph that others refer to
- *   identity.c        a comparison of containers by identity
- *   ../ops/           the operation table, from which the kernels are made
- *   ../builder/       from a recorded graph to the programs of ../tape/
+ *   layout.h                    nodes, and the state of the module
+ *   pages.h, pages.c            the memory of nodes
+ *   node.h, node.c              creating and freeing a node
+ *   record.h, record.c          from operands to a node that remembers them
+ *   arithmetic.h, arithmetic.c  the operators
+ *   backward.c                  walks over a graph, and the chain rule
+ *   attributes.c                attributes of a Value
+ *   construction.c              Value(...)
+ *   methods.c                   methods of a Value
+ *   functions.c                 microgrud.functions as callables of C
+ *   parameters.c                the parameters of a Module
+ *   vectors.c                   numbers of a list of Values to and from a vector
+ *   outside.c                   a search for Values of a graph that others refer to
+ *   identity.c                  a comparison of containers by identity
+ *   ../ops/                     the operation table, from which the kernels are made
+ *   ../builder/                 from a recorded graph to the programs of ../tape/
  *
  * A node with two operands, as memory:
  *
@@ -433,7 +433,7 @@ static PyModuleDef_Slot module_slots[] = {
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "microgrud._native.engine",
-    .m_doc = "The engine in C: the same class as in Python, and the same bits.",
+    .m_doc = "The C engine: the same class as in Python, and the same bits.",
     .m_size = sizeof(State),
     .m_methods = module_methods,
     .m_slots = module_slots,

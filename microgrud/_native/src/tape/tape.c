@@ -93,7 +93,7 @@ static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
     }
     for (size_t k = 0; k < tape->constants; k++) {
         if (tape->constant_slots[k] < 0 || tape->constant_slots[k] >= uniform_count) {
-            PyErr_SetString(PyExc_ValueError, "Tape: constants: expected slots that are the same for all samples");
+            PyErr_SetString(PyExc_ValueError, "Tape: constants: expected uniform slots");
             Py_DECREF(tape);
             return NULL;
         }
@@ -109,7 +109,7 @@ static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
     }
     tape->blocks = find_blocks(variant);
     if (tape->blocks == NULL) {
-        PyErr_Format(PyExc_ValueError, "Tape: the variant %s does not run here", variant);
+        PyErr_Format(PyExc_ValueError, "Tape: this processor or build does not support the variant %s", variant);
         Py_DECREF(tape);
         return NULL;
     }
@@ -167,7 +167,7 @@ static PyObject *tape_run(PyObject *self, PyObject *args)
     }
     ok = ok && PyObject_GetBuffer(status_object, &views[6], PyBUF_CONTIG) == 0;
     if (ok && ((size_t)views[6].len < n * sizeof(int32_t) || views[6].itemsize != sizeof(int32_t))) {
-        PyErr_SetString(PyExc_ValueError, "Tape: status: expected an int32 a sample");
+        PyErr_SetString(PyExc_ValueError, "Tape: status: expected one int32 per sample");
         ok = false;
     }
     if (ok && (numbers[0] == NULL || numbers[1] == NULL || numbers[3] == NULL ||
@@ -218,7 +218,7 @@ static PyObject *tape_run_alone(PyObject *self, PyObject *args)
         return NULL;
     }
     if (tape->varying_count > 0) {
-        PyErr_SetString(PyExc_ValueError, "Tape: run_alone: expected a program of which nothing varies");
+        PyErr_SetString(PyExc_ValueError, "Tape: run_alone: expected a program without varying slots");
         return NULL;
     }
     Py_buffer views[2];

@@ -16,12 +16,14 @@
  *               uniform: U                       varying: V, a column of a block for each slot
  *             0     1     2     3         4      5      6       7        8       9      10        11
  *          +-----+-----+-----+-----+   +------+------+------+---------+------+-------+---------+-------+
- *          |  w  |  b  |  2  |  0  |   | x[0] | t[0] | w*x  | w*x + b |  y   | y - t | ( )**2  | slope |  sample 0
+ *          |  w  |  b  |  2  | -0.0|   | x[0] | t[0] | w*x  | w*x + b |  y   | y - t | ( )**2  | slope |  sample 0
  *          +-----+-----+-----+-----+   | x[1] | t[1] |      |         |      |       |         |       |  sample 1
  *             G: their adjoints        |  :   |  :   |  :   |    :    |  :   |   :   |    :    |   :   |
  *                                      |      |      |      |         |      |       |         |       |  sample 127
  *                                      +------+------+------+---------+------+-------+---------+-------+
  *                                         A: their adjoints, in a block of the same shape
+ *
+ * Slot 3, the last uniform slot, is always -0.0: the start of a sum that has no other.
  *
  * Programs. A program is a list of instructions. An instruction is a few integers: its code, the slots that it writes,
  * the slots that it reads. A recording has two programs. One computes the uniform slots that depend on no sample, once
