@@ -1,4 +1,4 @@
-"""`fit` with and without recordings: the same course to rounding, the same errors, and the name of the engine."""
+"""`fit` with and without recordings: the same course up to rounding, the same errors, and the name of the engine."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_each_sample_takes_its_own_branch() -> None:
     both(lambda: Line(1.0, 0.5), loss=steep, batch_size=None, epochs=5)
 
 
-# --- resumed runs, to the same bits ---
+# --- resumed runs, with bit-identical results ---
 
 
 def three_ways(p: Value, t: Any) -> Value:
@@ -550,7 +550,7 @@ def test_each_whole_target_that_a_loss_uses_has_a_recording_if_they_are_few() ->
         return -p[t]
 
     both(lambda: network(3, "log_softmax"), CLASSES, loss=chosen)
-    with pytest.raises(CompileError, match="a recording for each of 10 whole targets; look up with microgrud.take"):
+    with pytest.raises(CompileError, match="a recording for each of 10 integer targets; look up with microgrud.take"):
         train(network(10, "log_softmax"), y=list(range(10)), loss=chosen, compile=True)
 
 

@@ -1,8 +1,8 @@
 """`fit` trains the same model as with `compile=False`: models and losses that keep state in many ways.
 
 Each case is trained eagerly, with `compile="auto"` and with `compile=True`. The history and the parameters are the same
-to rounding, or there is an error, which only `compile=True` may raise. The second argument of `case` is the engine that
-"auto" chooses.
+up to rounding, or there is an error, which only `compile=True` may raise. The second argument of `case` is the engine
+that "auto" chooses.
 """
 
 from __future__ import annotations

@@ -137,7 +137,7 @@ class _NoDerivative:
     def __call__(self, slope: Number, *operands: Number) -> Number:
         reason = self.checked._reason_for_floats([Value(float(x)) if isinstance(x, float) else x for x in operands])
         raise TypeError(
-            f"{self.checked.what} cannot be differentiated again, as its rule takes floats alone "
+            f"{self.checked.what} cannot be differentiated again, because its rule takes only floats "
             f"({reason or 'for other operands'}). A rule receives the result and the operands, as Values for "
             "derivatives of higher order; write it with microgrud's functions, + - * / and other custom operations"
         ) from (reason if isinstance(reason, Exception) else None)

@@ -179,7 +179,7 @@ class Judge:
             return "wrong", ""
         if off <= max(_USELESS * float(abs(true)), self.atol, negligible):
             return "right", "rounding"
-        return "unstable", "it is off by rounding alone, which leaves it hardly a digit"
+        return "unstable", "rounding alone causes the error, and leaves hardly a correct digit"
 
     def _doubted(self, slope: Slope) -> str:
         if _SAFETY * slope.error > slope.doubt():

@@ -42,7 +42,7 @@ class Measured(NamedTuple):
         """Add the derivatives to the `grad` of the leaves.
 
         The parts come in the order in which branches were first taken. They are added in an order that does not depend
-        on it, so that a resumed run, whose recordings are new, continues to the same bits.
+        on it, so that a resumed run, whose recordings are new, continues with bit-identical results.
         """
         for leaves, numbers in sorted(self.gradient, key=lambda part: part[1].tobytes()):
             write_gradients(leaves, read_gradients(leaves) + numbers)
@@ -132,7 +132,7 @@ class RecordedLoss:
         return loss, prediction
 
     def _record_by_type_of_targets(self, expected: float) -> VerifiedRecordings:
-        """Return a recording of the first sample, for all samples; whole targets become floats or integers.
+        """Return a recording of the first sample, for all samples; integer targets become floats or integers.
 
         With floats, one recording serves all targets. Class indices for a look-up have to be integers; if
         the loss computes with integers, each needs a recording of its own, which works for a few.
@@ -156,7 +156,7 @@ class RecordedLoss:
             classes = len(np.unique(targets)) if recordings.holds_for_integers else 0
             if classes > self.most_paths:
                 raise CompileError(
-                    f"it needs a recording for each of {classes} whole targets; look up with microgrud.take(table, k)"
+                    f"it needs a recording for each of {classes} integer targets; look up with microgrud.take(table, k)"
                 )
             return recordings
         raise refusal or CompileError("it cannot be recorded")
