@@ -1,4 +1,4 @@
-"""Check an installation without extras: NumPy is all that is needed, and importing is quick.
+"""Check an installation without extras: the library works with NumPy alone, and importing it is quick.
 
 The time is the least of several fresh processes, and starts when NumPy has been imported.
 """

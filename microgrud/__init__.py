@@ -1,4 +1,4 @@
-"""microgrud: a scalar autograd engine to read, import, visualise, and property-test gradients with.
+"""microgrud: a readable scalar autograd engine, with pictures of graphs and property tests of gradients.
 
 `Value` records a graph and `backward()` differentiates it. The functions (`exp`, `tanh`, `dot`, ...) take Values,
 floats and mpmath numbers. `grad`, `jacobian` and the like differentiate functions. `compile` records a function once

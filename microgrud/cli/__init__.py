@@ -13,7 +13,7 @@ _NEEDED = {"typer": "typer", "pandas": "pandas", "sklearn": "scikit-learn", "mat
 
 
 def main() -> None:
-    """Run the command line on `sys.argv`, and exit with 0, or with 2 after an error in the user's input."""
+    """Run the command line on `sys.argv`; exit with 0, with 2 after an error in the input, or with 130 after Ctrl-C."""
     missing = [name for module, name in _NEEDED.items() if importlib.util.find_spec(module) is None]
     if missing:
         names = ", ".join(missing)

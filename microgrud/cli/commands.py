@@ -133,7 +133,11 @@ def train(
     ] = Settings.schedule,
     weight_decay: Annotated[
         str | None,
-        Option(metavar="NUMBER", help="Decay of the weights to 0.  [default: smaller for larger tables]"),
+        Option(
+            metavar="NUMBER",
+            help="Strength of the weight decay (an L2 penalty, except with adamw).  "
+            "[default: smaller for larger tables]",
+        ),
     ] = None,
     epochs: Annotated[
         str | None,
@@ -142,7 +146,7 @@ def train(
     batch_size: Annotated[
         str | None, Option(metavar="COUNT", help="Rows per step.  [default: 16; all with lbfgs]")
     ] = None,
-    test_size: Annotated[str, Option(metavar="SHARE", help="Rows to hold out.")] = str(Settings.test_size),
+    test_size: Annotated[str, Option(metavar="SHARE", help="Share of the rows to hold out.")] = str(Settings.test_size),
     seed: Annotated[
         str, Option(metavar="NUMBER", help="Seed of the split, the initial weights and the shuffling.")
     ] = str(Settings.seed),

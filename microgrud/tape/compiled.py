@@ -39,9 +39,10 @@ __all__ = ["Compiled", "compile"]
 class Compiled(ShownInNotebooks):
     """A function that is recorded at its first call and replayed from then on; see `compile`.
 
-    A pickle holds the recordings, and the leaves that they read, but not the function: unpickled, in another process
-    too, it replays them, to the same bits on the same machine. A call that it has no recording for is a CompileError. A
-    model that is pickled along, as in `pickle.dumps((model, loss))`, shares its parameters with the recordings.
+    A pickle holds the recordings, and the leaves that they read, but not the function. Unpickled, in another process
+    too, it replays them; on the same machine the results are bit-identical. A call that it has no recording for is a
+    CompileError. A model that is pickled along, as in `pickle.dumps((model, loss))`, shares its parameters with the
+    recordings.
 
     `copy.deepcopy` keeps the function. Where the deep copy of the function is another function (a method of an object
     that is copied, a Module), the copy records it again; a plain function still reads the leaves that it closes over.
@@ -423,7 +424,7 @@ def compile(
     errors: str = "raise",
     max_paths: int = 64,
 ) -> Any:
-    """Record a function at its first call, and replay it from then on, correctly also where it branches.
+    """Record a function at its first call and replay it from then on; branches are handled correctly.
 
     The recording holds the operations on numbers. Floats in the function are constants; leaves that it closes over,
     such as the parameters of a model, are read again at every call. A branch (`if x > 0`, `max`, sorting) is part of
@@ -446,7 +447,8 @@ def compile(
     without fused multiply-adds sums of products differ in their last digits, in batches and in single calls.
 
     Args:
-        f: a function of numbers, and lists, tuples, dicts and arrays of them; its results are numbers or such, too.
+        f: a function of numbers, and lists, tuples, dicts and arrays of them; it returns numbers, or the same
+            containers of them.
         batched: the names of arguments whose first axis is that of samples; the function is given one sample.
         reduction: `"mean"` or `"sum"` over the samples.
         threads: how many threads may work on a batch at once, on 4,096 samples each; None for as many as there are

@@ -46,7 +46,7 @@ class Same:
 
 
 def state_of(x: Any, reached: tuple[int, ...] = ()) -> Hashable:
-    """Return the state of an object as something hashable: numbers and texts by equality, Values by identity.
+    """Return the state of an object as something hashable: numbers and strings by equality, Values by identity.
 
     Args:
         x: the object.
@@ -64,7 +64,7 @@ def state_of(x: Any, reached: tuple[int, ...] = ()) -> Hashable:
         return type(x), x.hex() if isinstance(x, float) else x.tobytes()  # -0.0 is not 0.0, and NaN equals NaN
     if type(x) in _ATOMS:
         return type(x), x
-    if isinstance(x, _OPAQUE) or not isinstance(type(x).__module__, str):  # such as functions of the engine in C
+    if isinstance(x, _OPAQUE) or not isinstance(type(x).__module__, str):  # such as functions of the C engine
         return Same(x)
     if id(x) in reached:
         return "reached", reached.index(id(x))

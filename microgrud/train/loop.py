@@ -88,19 +88,19 @@ def fit(
             epochs are shorter than 30 saves, some saves are left out.
         checkpoint_every: the number of epochs between two saves, at least 1; the last epoch is saved in any case.
         resume: whether to continue from the checkpoint, if there is one, with the same program (more epochs are fine):
-            the result is that of a run that was never stopped, to the bit on one machine. Restored are parameters,
+            the result is that of a run that was never stopped, to the bit on one machine. It restores parameters,
             history, the global generators of `random` and `numpy.random`, and the attributes of model, loss, metric,
             optimizer, schedule and early stopping, and of objects of your own among these: numbers, strings, lists,
-            tuples, dicts, sets, deques, arrays, generators of random numbers and Values. State that the run had not
-            changed is a setting, and has to be the same. A change of any other object is an error, if the object can
-            be pickled and so compared. Not restored: callbacks, globals, attributes of classes and of functions, and
-            variables that functions close over.
+            tuples, dicts, sets, deques, arrays, generators of random numbers and Values. State that the run has not
+            changed counts as a setting, and must be the same. A change of any other object is an error, if the object
+            can be pickled and so compared. It does not restore callbacks, globals, attributes of classes and of
+            functions, or variables that functions close over.
         compile: whether to record model and loss, and replay them over each batch, as `microgrud.compile` does: the
-            same figures to rounding, many times as fast. `"auto"` records models and losses of this package, and
+            same figures up to rounding, many times as fast. `"auto"` records models and losses of this package, and
             functions and Modules whose code is on the list in docs/recording.md, if there is enough work; it evaluates
             all others sample by sample. `history.engine` says which of the two, and `history.eager_because` why. True
-            takes your word that the others can be recorded too, and compares the recording with the model on the
-            first batch and on one sample in every epoch. False never records.
+            takes your word that the others can be recorded too, and compares the recording with the model on the first
+            batch and on one sample in every epoch. False never records.
 
     Returns:
         The history of the run. Ctrl-C stops after the current step (a second one at once), and the history says so.
