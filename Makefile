@@ -12,34 +12,34 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # pip warns about ./microgrud shadowing the editable install. They are the same folder, so silence it.
 export PYTHONWARNINGS = ignore:Editable installation
 
-# Python compiles the tests once rather than in each process of each run.
+# Let Python cache the tests' bytecode, so that it is not compiled again in each process.
 unexport PYTHONDONTWRITEBYTECODE
 
-# The sources of the engine in C. Without a C compiler, only the engine in Python runs.
+# The sources of the C engine. Without a C compiler, only the Python engine runs.
 NATIVE := setup.py $(wildcard microgrud/_native/src/*/*.[ch])
 
 .PHONY: train test test-all bench lint types format lines clean help
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make train   train on iris and write a report (ARGS=\"table.csv --target column\" for a table of yours)"
-	@echo "make test    run all tests but the slow ones, on both engines"
+	@echo "make train     train on iris and write a report (ARGS=\"table.csv --target column\" for a table of yours)"
+	@echo "make test      run all tests but the slow ones, on both engines"
 	@echo "make test-all  run all tests on both engines, with coverage"
-	@echo "make bench   compare engines and recorded functions with each other and with other installed libraries"
-	@echo "make lint    check style        make types   check types"
-	@echo "make format  format the code"
-	@echo "make lines   print the lines of code by package (ARGS=REVISION compares with that git revision)"
-	@echo "make clean   remove the environment and all build products"
+	@echo "make bench     compare engines and recorded functions with each other and with other installed libraries"
+	@echo "make lint      check style        make types   check types"
+	@echo "make format    format the code"
+	@echo "make lines     print the lines of code by package (ARGS=REVISION compares with that git revision)"
+	@echo "make clean     remove the environment and all build products"
 
 train: $(VENV)/.train
 	@$(BIN)/python -m microgrud train $(ARGS) $(if $(OUT),--out "$(OUT)")
 
 PYTEST   := $(BIN)/python -m pytest -n auto --dist worksteal
 HAS_C    := $(BIN)/python -c 'import microgrud._native.engine' 2>/dev/null
-LACKS_C  := The engine in C was not built (it takes a C compiler and the headers of Python), and not tested.
+LACKS_C  := The C engine was not built (that needs a C compiler and the Python headers), so it is not tested.
 SAY_TIME  = status=$$?; echo "make $@: $$(($$(date +%s) - start)) seconds"; exit $$status
 
-# The engine in C runs every kind of test, the one in Python the tests that can tell engines apart.
+# The C engine runs every kind of test; the Python engine runs those that depend on the engine.
 test: $(VENV)/.test
 	@start=$$(date +%s); export HYPOTHESIS_PROFILE=quick; if $(HAS_C); then \
 	  MICROGRUD_BACKEND=c $(PYTEST) -m "not slow" && \
@@ -70,10 +70,10 @@ format: $(VENV)/.dev
 lines:
 	@$(PYTHON) tools/lines.py $(ARGS)
 
-# Report a missing engine in C: pip hides the output of the build.
+# Report a missing C engine: pip hides the output of the build.
 define say_engine
 @$(BIN)/python -c 'import microgrud._native.engine' 2>/dev/null || \
-  echo "microgrud: the engine in C was not built, so the one in Python will run; after installing a C compiler: make clean"
+  echo "microgrud: the C engine was not built, so the Python engine will run; after installing a C compiler: make clean"
 endef
 
 # Each stamp file marks a set of installed packages; after a change of pyproject.toml it is out of date.

@@ -21,9 +21,9 @@ UNIX = ["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden"]
 OPTIONS = {"unix": UNIX, "mingw32": UNIX, "msvc": ["/std:c11", "/fp:precise"]}
 #: GCC vectorises selections only if it may ignore floating-point traps.
 VECTORS = {"unix": ["-fno-trapping-math"], "mingw32": ["-fno-trapping-math"]}
-NAMES = {"engine": "the engine", "tape": "the tape's interpreter"}
+NAMES = {"engine": "the C engine", "tape": "the tape's interpreter in C"}
 #: These run where an extension was not built.
-SUBSTITUTES = {"engine": "the one in Python", "tape": "the one in NumPy"}
+SUBSTITUTES = {"engine": "the Python engine", "tape": "the interpreter in NumPy"}
 
 
 class BuildIfPossible(build_ext):
@@ -47,7 +47,7 @@ class BuildIfPossible(build_ext):
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             if reason.startswith("Command '["):  # the whole command line; the compiler has printed its errors already
                 reason = "the compiler failed"
-            print(f"microgrud: {NAMES[name]} in C was not built ({reason}); {SUBSTITUTES[name]} will run")
+            print(f"microgrud: {NAMES[name]} was not built ({reason}); {SUBSTITUTES[name]} will run")
         finally:
             ext.sources = sources
 

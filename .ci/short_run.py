@@ -1,4 +1,4 @@
-"""A little of everything that the engine in C does, for valgrind, under which Python is fifty times slower."""
+"""A little of everything that the C engine does, for valgrind, under which Python is fifty times slower."""
 
 from __future__ import annotations
 

@@ -408,7 +408,7 @@ way("a batched compiled function inside transforms", in_arrays)(_batches_on_valu
 
 
 def _in_numpy(run: Run) -> Run:
-    """Run a way on the interpreter in NumPy, which replaces the one in C if that is not built."""
+    """Run a way on the interpreter in NumPy, which replaces the interpreter in C if that is not built."""
 
     def in_numpy(case: Case) -> Iterator[Finding]:
         with pytest.MonkeyPatch.context() as patch:

@@ -22,7 +22,7 @@ ROUNDS = {"version": "1", "first": 0.5, "seconds": 1e-3, "quartiles": [0.4, 0.6]
 @pytest.mark.parametrize("rival", ["microgrud", "microgrud eager"])
 def test_results_are_those_by_hand(name, case, rival):
     if microgrud.backend == "python" and name in ("lorenz", "rosenbrock"):
-        pytest.skip("takes the engine in Python seconds")
+        pytest.skip("takes the Python engine seconds")
     workload = WORKLOADS[name]
     if rival not in workload.programs:
         pytest.skip("there is none")

@@ -26,7 +26,7 @@ COPIERS: list[Callable[[Any], Any]] = [
 
 
 def _python_pickle(x: Any) -> bytes:
-    """Pickle with the pickler in Python, which does not batch lists as the one in C does."""
+    """Pickle with the pickler in Python, which does not batch lists as the pickler in C does."""
     buffer = io.BytesIO()
     pickle._Pickler(buffer).dump(x)  # type: ignore[attr-defined]
     return buffer.getvalue()

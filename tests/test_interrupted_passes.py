@@ -15,7 +15,7 @@ import pytest
 import microgrud as mg
 from microgrud import Value, backend, compile
 
-#: The engine in C checks for Ctrl-C once in 65,536 nodes.
+#: The C engine checks for Ctrl-C once in 65,536 nodes.
 LENGTH = 200_000 if backend == "c" else 2_000
 #: Only functions in C send it, so that Python cannot handle it before the engine does.
 press: Callable[[], None] = _thread.interrupt_main
@@ -126,7 +126,7 @@ def test_ctrl_c_ends_a_replay_before_it_adds_to_a_gradient(samples: int, threads
     assert w.grad == expected
 
 
-@pytest.mark.skipif(backend != "c", reason="the engine in Python has one thread")
+@pytest.mark.skipif(backend != "c", reason="the Python engine has one thread")
 def test_threads_finish_what_they_are_in() -> None:
     w = Value(1.0)
 

@@ -1,4 +1,4 @@
-"""Promises of the engine in C beyond its bits: memory, garbage collection, threads, and no crashes."""
+"""Promises of the C engine beyond its bits: memory, garbage collection, threads, and no crashes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from microgrud import Value
 from microgrud.engine import native
 from microgrud.nn import MLP
 
-pytestmark = pytest.mark.skipif(mg.backend != "c", reason="of the engine in C")
+pytestmark = pytest.mark.skipif(mg.backend != "c", reason="tests the C engine")
 
 
 def resident() -> int:
@@ -724,9 +724,9 @@ def test_a_missing_engine_is_an_error_that_says_so(tmp_path: Path) -> None:
         return run.stdout + run.stderr.strip().rpartition("\n")[2]
 
     assert error("") == "python\n"
-    assert f"MICROGRUD_BACKEND=c asks for the engine in C, which is not in {tmp_path / 'microgrud'}" in error("c")
+    assert f"MICROGRUD_BACKEND=c asks for the C engine, which is not in {tmp_path / 'microgrud'}" in error("c")
     assert "expected python or c, got 'rust'" in error("rust")
 
     (tmp_path / "microgrud" / "_native" / f"engine{sysconfig.get_config_var('EXT_SUFFIX')}").write_bytes(b"")
     assert error("").startswith("python\n")
-    assert "MICROGRUD_BACKEND=c asks for the engine in C, which does not load here: " in error("c")
+    assert "MICROGRUD_BACKEND=c asks for the C engine, which does not load here: " in error("c")

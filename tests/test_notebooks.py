@@ -36,7 +36,7 @@ def texts(cell: Any) -> str:
     return re.sub(r"engine: \w+|[\d.]+ ms|\d+ bytes", "", found)
 
 
-@pytest.mark.skipif(microgrud.backend == "python", reason="takes minutes on the engine in Python")
+@pytest.mark.skipif(microgrud.backend == "python", reason="takes minutes on the Python engine")
 @pytest.mark.parametrize(
     "path",
     [

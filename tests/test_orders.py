@@ -244,7 +244,7 @@ def test_powers_at_zero(way: str, zero: float) -> None:
         assert WAYS[way](lambda x, e=exponent: x**e, zero, order) == true
 
 
-@pytest.mark.slow("12 s on the engine in Python; powers at zero, in the same ways, are not slow")
+@pytest.mark.slow("12 s on the Python engine; powers at zero, in the same ways, are not slow")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     ("f", "formula"),

@@ -1,4 +1,4 @@
-"""The two searches of a module: `parameters()`, which the engine in C implements itself, and `named_parameters()`."""
+"""The two searches of a module: `parameters()`, which the C engine implements itself, and `named_parameters()`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine in C against the one in Python, its specification: the same bits, texts, signatures and pickles.
+"""The C engine against the Python engine, its specification: the same bits, texts, signatures and pickles.
 
 Both are loaded at once: the package is imported twice, with each choice of the engine.
 """
@@ -61,7 +61,7 @@ def load(backend: str) -> tuple[ModuleType, dict[str, ModuleType]]:
 
 
 if microgrud.backend != "c":
-    pytest.skip("both engines are compared where the one in C runs", allow_module_level=True)
+    pytest.skip("both engines are compared where the C engine runs", allow_module_level=True)
 try:
     C, C_MODULES = load("c")
 except ImportError as error:

@@ -112,7 +112,7 @@ def test_the_fit_of_a_line_is_not_called_good_beyond_what_theory_allows() -> Non
     assert result.rates[int(result.smoothed.argmin())] > 0.5  # the end of the good rates by the sweep alone
 
 
-# A sweep over batches of 20 takes a quarter of a minute on the engine in Python.
+# A sweep over batches of 20 takes a quarter of a minute on the Python engine.
 RANDOM_BATCHES = [(batch, seed) for batch in (20, 4) for seed in range(4)] if backend == "c" else [(4, 0)]
 
 

@@ -180,7 +180,7 @@ def test_gradients_and_graphs_outlive_a_recording() -> None:
     assert w.grad == 3.0
 
 
-@pytest.mark.skipif(not IN_C, reason="the engine in Python does not look for cycles")
+@pytest.mark.skipif(not IN_C, reason="the Python engine does not look for cycles")
 def test_a_node_that_depends_on_itself_is_refused() -> None:
     a = Value(1.0) + 1.0
     b = a * 2.0
@@ -229,7 +229,7 @@ def test_a_program_of_plain_objects_is_lowered_too() -> None:
     assert outcome.outputs.tolist() == [[1.0, 2.0]]
 
 
-# --- the builder in C and the one in Python ---
+# --- the builder in C and the builder in Python ---
 
 MOST = 40
 
@@ -395,7 +395,7 @@ def test_a_long_program_runs_forward_in_few_slots() -> None:
     assert lowered.forward.varying < 12
 
 
-@pytest.mark.skipif(not IN_C, reason="there is one builder without the engine in C")
+@pytest.mark.skipif(not IN_C, reason="there is one builder without the C engine")
 @given(st.data())
 def test_code_that_is_none_is_refused_or_renumbered(data: st.DataObject) -> None:
     numbers = data.draw(st.lists(st.integers(-3, 12) | st.sampled_from(CODES), max_size=40))
@@ -424,7 +424,7 @@ def test_c_and_python_build_the_same_of_whole_networks() -> None:
     assert not IN_C or counts["build"] == 3
 
 
-@pytest.mark.skipif(not IN_C, reason="there is one builder without the engine in C")
+@pytest.mark.skipif(not IN_C, reason="there is one builder without the C engine")
 @given(st.data())
 def test_arrays_that_are_none_of_a_recording_are_refused_or_built(data: st.DataObject) -> None:
     """The builder stays within its arrays, whatever they hold: the sanitizers would report it."""
@@ -445,7 +445,7 @@ def test_arrays_that_are_none_of_a_recording_are_refused_or_built(data: st.DataO
         engine.build(*given, building.ROLES, data.draw(st.integers(0, 3)), KNOWN.index(LINEAR))
 
 
-@pytest.mark.skipif(not IN_C, reason="there is one builder without the engine in C")
+@pytest.mark.skipif(not IN_C, reason="there is one builder without the C engine")
 @given(st.data())
 def test_arrays_that_are_none_of_a_program_are_refused_or_lowered(data: st.DataObject) -> None:
     steps_of = Instructions.of(program_of(Random(data.draw(steps())), 0.3, -0.7, 1).instructions)
@@ -510,7 +510,7 @@ def every_allocation_fails_once() -> None:
     assert x.grad != 0.0
 
 
-@pytest.mark.skipif(not IN_C, reason="there is one builder without the engine in C")
+@pytest.mark.skipif(not IN_C, reason="there is one builder without the C engine")
 def test_no_memory_is_an_error_wherever_it_is_missing() -> None:
     """In a separate process, since the lock is released meanwhile, and an allocation of another thread might fail."""
     pytest.importorskip("_testcapi")

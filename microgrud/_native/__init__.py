@@ -1,1 +1,1 @@
-"""The engine in C, which is optional: `microgrud.engine.native` loads it where it was built."""
+"""The C engine, which is optional: `microgrud.engine.native` loads it where it was built."""

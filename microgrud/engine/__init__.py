@@ -8,7 +8,7 @@ Read the rest in any order: `grad_mode.py` switches recording off and on, `traci
 program compares and reads, `anomaly.py` finds the first operation that makes a NaN, `copying.py` copies and pickles
 graphs, `by_hand.py` makes nodes without an operation, `integers.py` has integer arguments of `compile` and `take`,
 `vectors.py` moves the numbers of many Values at once, `node.py` is the protocol of a Value for files that cannot import
-it, and `native.py` loads the engine in C.
+it, and `native.py` loads the C engine.
 """
 
 from .native import backend

@@ -16,7 +16,7 @@ _recording: ContextVar[bool] = ContextVar("microgrud_recording", default=True)
 #: The mode to return to after each enclosing `with` of this thread or task. A stack in the context and no attribute,
 #: because one `no_grad()` object may be entered several times.
 _saved: ContextVar[tuple[bool, ...]] = ContextVar("microgrud_saved", default=())
-#: Non-empty once recording has been switched in any thread: until then the engine in C does not look up the context.
+#: Non-empty once recording has been switched in any thread: until then the C engine does not look up the context.
 _switched: list[bool] = []
 
 

@@ -1,8 +1,8 @@
-"""The choice of the engine: the one in C if it was built, else the one in Python; MICROGRUD_BACKEND overrides it.
+"""The choice of the engine: the C engine if it was built, else the Python engine; MICROGRUD_BACKEND overrides it.
 
 `engine` is the extension module, or None. Modules with a twin in C replace their functions in their last lines.
 
-`microgrud.backend` is "c" or "python". With the engine in C, a second extension, `microgrud._native.tape`, replays
+`microgrud.backend` is "c" or "python". With the C engine, a second extension, `microgrud._native.tape`, replays
 compiled functions. It needs the vector extensions of GCC or Clang to build. Without it, the interpreter in NumPy
 replays them, and `stats["block_size"]` of a compiled function is 0. A wheel without extensions is tagged
 `py3-none-any`.
@@ -43,9 +43,9 @@ def _chosen() -> ModuleType | None:
         # Built for another Python or for an older microgrud, or this is a subinterpreter with a lock of its own.
         reason = f"does not load here: {error!r}"
         if not choice:
-            warnings.warn(f"the engine in C {reason}; using the engine in Python", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"the C engine {reason}; using the Python engine", RuntimeWarning, stacklevel=2)
     if choice == "c":
-        raise ImportError(f"MICROGRUD_BACKEND=c asks for the engine in C, which {reason}")
+        raise ImportError(f"MICROGRUD_BACKEND=c asks for the C engine, which {reason}")
     return None
 
 
@@ -55,7 +55,7 @@ backend = "python" if engine is None else "c"
 
 
 def accelerate(namespace: dict[str, Any], table: Mapping[str, Any]) -> None:
-    """Replace a module's functions by callables in C, if the engine in C runs.
+    """Replace a module's functions by callables in C, if the C engine runs.
 
     Each callable handles the common arguments itself, and calls the function that it replaces for all others.
 

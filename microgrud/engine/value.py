@@ -290,6 +290,6 @@ def topological_order(root: Value, known: Container[int] = ()) -> list[Value]:
     return order
 
 
-if native.engine is not None:  # the engine in C takes the place of both; this file is its specification
+if native.engine is not None:  # the C engine takes the place of both; this file is its specification
     topological_order = native.engine.adopt(Value, topological_order)
     Value = native.engine.Value  # type: ignore[misc]

@@ -127,7 +127,7 @@ class Layer(Module):
             TypeError: for inputs that are not real numbers.
         """
         xs = _sample(x, len(self.neurons[0].w), self)
-        # The inputs are checked once, not by each neuron: that was half the time of a call on the engine in C.
+        # The inputs are checked once, not by each neuron: that was half the time of a call on the C engine.
         out = [neuron._output(xs) if type(neuron) is Neuron else neuron(xs) for neuron in self.neurons]
         return out[0] if len(out) == 1 else out
 

@@ -1,4 +1,4 @@
-"""Build the instructions of a program from a graph in arrays, in Python; the engine in C has a twin.
+"""Build the instructions of a program from a graph in arrays, in Python; the C engine has a twin.
 
 The first pass gives every node its slot: equal operations on equal operands share one, and an operation on constants is
 a constant. The second pass, from the last step to the first, finds the slots whose exact bits decide a branch. The

@@ -1,7 +1,7 @@
 """A trace as arrays: its nodes numbered in topological order, each after its operands.
 
 The code of a leaf is -1, and that of another node the place of its operation among the `KNOWN` ones and the `others`.
-An operand is the number of a node, or -1 minus its place among `numbers`. Where the engine in C runs, it makes the
+An operand is the number of a node, or -1 minus its place among `numbers`. Where the C engine runs, it makes the
 arrays, as it can read its nodes fastest.
 """
 

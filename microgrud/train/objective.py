@@ -23,11 +23,11 @@ from .recorded import Measured, RecordedLoss
 from .untrained import Untrained
 from .usage import UnlistedError
 
-#: Minimum number of operands in a batch for which recordings pay off. Measured with the engine in C, for loss and
+#: Minimum number of operands in a batch for which recordings pay off. Measured with the C engine, for loss and
 #: gradient: a step by the model takes 0.04 to 0.2 us per operand, a replay 80 us and little more.
 _LEAST_WORK = 2_000
 #: Minimum number of samples in a batch: with one sample, a replay of long sums is no faster; the interpreter in NumPy
-#: takes as long for any number of samples as the engine in Python for six.
+#: takes as long for any number of samples as the Python engine for six.
 _LEAST_SAMPLES = 8 if native_tape is None else 2
 #: Minimum number of samples to replay for which recording again after a change pays off. Measured, a recording takes as
 #: long as the model for 276 samples with 17 parameters, for 104 with 337, for 51 with 8,500.
