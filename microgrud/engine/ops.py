@@ -115,7 +115,7 @@ def _quotient_by_divisor(z: Number, x: Number, y: Number) -> Number:
 
 
 def _times_power(factor: Number, x: Number, y: Number, n: float, k: float) -> Number:
-    """factor * x**(y - n) * log(x)**k, right also where the power alone under- or overflows; 0 for a factor of 0."""
+    """factor * x**(y - n) * log(x)**k, correct even where the power alone under- or overflows; 0 for a factor of 0."""
     if not hasattr(y, "_record") and not k and y - n in (0.0, 1.0):  # such as those of x**2: this avoids pow, 20 ns
         return factor * x if y > n else factor
     power = POWER_LOG(k, n, x, y) if k else POWER_OVER(x, y, n)

@@ -191,7 +191,7 @@ def modules_of(module: Module) -> list[Module]:
 
 
 def leaves_of(module: Module) -> list[Value]:
-    """Return the leaves that a module and those below it hold, also where a class declares others its parameters."""
+    """Return the leaves that a module and those below it hold, even if a class declares others its parameters."""
     return [x for each in modules_of(module) for _, x in leaves_and(Module, each) if isinstance(x, Value)]
 
 

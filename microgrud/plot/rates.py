@@ -169,7 +169,7 @@ def learning_rate_range(
     measured over a tenth of the steps on either side, but at most half the highest good rate.
 
     The parameters, the gradients of everything that the loss depends on, and the optimizer are restored to the bit,
-    also after an error.
+    even after an error.
 
     Source: Smith, "Cyclical learning rates for training neural networks", WACV 2017, section 3.3 (2015 as a preprint).
 

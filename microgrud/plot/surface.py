@@ -142,7 +142,7 @@ def loss_surface(
 ) -> LossSurface:
     """Evaluate a loss over a plane through parameter space.
 
-    Parameters and gradients are restored to the bit, also after an error. Nothing is recorded for `backward()`.
+    Parameters and gradients are restored to the bit, even after an error. Nothing is recorded for `backward()`.
 
     Li, Xu, Taylor, Studer & Goldstein, "Visualizing the loss landscape of neural nets", NeurIPS 2018.
 
