@@ -85,7 +85,7 @@ def _printed(program: str, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", ["compile", "train", "draw", "plot", "testing"])
+@pytest.mark.parametrize("name", ["compile", "train", "draw", "plot", "testing", "optim; optim.LBFGS([])"])
 def test_without_numpy_an_error_says_what_to_install(name: str) -> None:
     program = f"import sys; sys.modules['numpy'] = None; from microgrud import {name}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

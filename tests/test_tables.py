@@ -60,6 +60,10 @@ def test_the_delimiter_can_be_given(write: Write) -> None:
     assert read_table(write("a:b\n1:2\n"), ":").columns == ["a", "b"]
 
 
+def test_several_byte_order_marks_are_no_part_of_a_name(write: Write) -> None:
+    assert list(read_table(write(b"\xef\xbb\xbf" * 2 + b"a,b\n1,2\n")).columns) == ["a", "b"]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_unicode_is_read_in_its_encodings(write: Write, encoding: str) -> None:
     table = read_table(write("größe,ζ\n1,ü\n".encode(encoding)))

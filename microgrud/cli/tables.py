@@ -254,7 +254,7 @@ def _text(path: Path, notes: list[str]) -> str:
         text = data.decode("cp1252", errors="replace")
     if "\0" in text:
         raise TableError(f"{path}: is not a text file (it has NUL bytes in it); save the table as CSV first")
-    return text
+    return text.lstrip("\ufeff")  # a file may begin with several byte order marks
 
 
 def _records(path: Path, text: str, delimiter: str) -> list[tuple[int, list[str]]]:

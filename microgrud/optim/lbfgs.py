@@ -70,6 +70,7 @@ class LBFGS(Optimizer):
         history_size: Count = 100,
         line_search_fn: Annotated[str | None, one_of("strong_wolfe", None)] = "strong_wolfe",
     ) -> None:
+        np.empty(0)  # which raises, and says what to install, if NumPy is missing
         super().__init__(parameters, **self._settings_among(locals()))
 
     settings = declared(__init__)
