@@ -12,6 +12,7 @@ import gc
 import importlib.util
 import itertools
 import math
+import os
 import pickle
 import random
 import threading
@@ -43,7 +44,7 @@ from microgrud import (
 )
 from microgrud.losses import cross_entropy, squared_error
 from microgrud.nn import MLP
-from microgrud.tape import evaluation, executors
+from microgrud.tape import Compiled, evaluation, executors
 from microgrud.testing import expressions
 
 RNG = np.random.default_rng(0)
@@ -461,6 +462,48 @@ def test_threads_share_a_compiled_function() -> None:
         thread.join()
     assert len(found) == 4
     assert np.abs(found).max() < 1e-12
+
+
+def test_settings_that_are_changed_hold_for_the_recordings_too() -> None:
+    f = compile(lambda x, y: x * x * y if x > 0.0 else log(y), batched="x", reduction="mean", threads=2)
+    xs, x = np.array([1.0, 2.0, 3.0]), Value(2.0)
+    for _ in range(2):  # the second call is a replay
+        assert f(xs, 3.0) == 14.0
+        assert f.hvp((xs, 3.0), np.ones(3)).tolist() == [2.0, 2.0, 2.0]
+    assert f(xs, x).data == pytest.approx(28.0 / 3.0)
+    f.reduction, f.threads, f.errors, f.max_paths = "sum", 1, "ignore", 2
+    assert (f.reduction, f.threads, f.errors, f.max_paths) == ("sum", 1, "ignore", 2)
+    assert f.stats["paths"] == 1
+    for _ in range(2):
+        assert f(xs, 3.0) == 42.0
+        assert f.value_and_grad(xs, 3.0, argnums=1) == (42.0, 14.0)
+        assert f.hvp((xs, 3.0), np.ones(3)).tolist() == [6.0, 6.0, 6.0]
+    assert f(xs, x).data == 28.0
+    assert math.isnan(f(np.array([-1.0]), -1.0))
+    assert pickle.loads(pickle.dumps(f)).errors == "ignore"
+    f.errors = "raise"
+    with pytest.raises(ValueError, match="log"):
+        f(np.array([-1.0]), -1.0)
+
+
+def test_the_largest_number_of_paths_can_be_raised() -> None:
+    f = compile(lambda x: x if x > 0.0 else -x, max_paths=1)
+    assert f(1.0) == 1.0
+    with pytest.raises(CompileError, match="raise max_paths"):
+        f(-1.0)
+    f.max_paths = 2
+    assert f(-1.0) == 1.0
+    f.threads = None
+    assert f.threads == (os.cpu_count() or 1)
+    with pytest.raises(ValueError, match="compile: reduction: "):
+        f.reduction = "median"
+    with pytest.raises(ValueError, match="compile: max_paths: "):
+        f.max_paths = 0
+
+
+def test_a_compiled_function_can_be_made_without_compile() -> None:
+    f = Compiled(lambda x: x * x, ["x"], "sum", 1, "raise", 4)
+    assert f([1.0, 2.0]) == 5.0
 
 
 # --- the law ---

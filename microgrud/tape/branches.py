@@ -58,10 +58,11 @@ class Recording:
     def executor(self, numbers: Sequence[Any], integers: Sequence[Any]) -> Executor:
         """Return the executor of the program for such arguments."""
         flags = tuple(isinstance(x, np.ndarray) for x in (*numbers, *integers))
-        if flags not in self.executors:
+        executors = self.executors  # another thread may replace it
+        if flags not in executors:
             count = len(numbers)
-            self.executors[flags] = executor_for(self.program, flags[:count], flags[count:], self.threads)
-        return self.executors[flags]
+            executors[flags] = executor_for(self.program, flags[:count], flags[count:], self.threads)
+        return executors[flags]
 
 
 @dataclass(eq=False)

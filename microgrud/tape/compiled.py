@@ -36,6 +36,30 @@ if TYPE_CHECKING:
 __all__ = ["Compiled", "compile"]
 
 
+#: The checks of the settings that can be changed later.
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "reduction": one_of("mean", "sum"),
+    "errors": one_of("raise", "ignore"),
+    "max_paths": whole(1),
+    "threads": lambda name, x: optional(whole(1))(name, x) or os.cpu_count() or 1,
+}
+
+
+def _setting(name: str, doc: str) -> Any:
+    """Return a property for a setting of a compiled function: setting it keeps the recordings."""
+
+    def get(compiled: Compiled) -> Any:
+        return getattr(compiled._recordings.settings, name)
+
+    def put(compiled: Compiled, x: Any) -> None:
+        checked = _CHECKS[name](f"compile: {name}", x)
+        compiled._recordings.change(name, checked)
+        for gradient in list(compiled._gradients.values()):
+            gradient._recordings.change(name, checked)
+
+    return property(get, put, doc=doc)
+
+
 class Compiled(ShownInNotebooks):
     """A function that is recorded at its first call and replayed from then on; see `compile`.
 
@@ -56,8 +80,11 @@ class Compiled(ShownInNotebooks):
     (16.0, 8.0)
     """
 
-    def __init__(self, f: Callable[..., Any], settings: Settings) -> None:
+    def __init__(
+        self, f: Callable[..., Any], batched: Sequence[str], reduction: str, threads: int, errors: str, max_paths: int
+    ) -> None:
         functools.update_wrapper(self, f)
+        settings = Settings(tuple(batched), reduction, threads, errors, max_paths)
         self._begin(Recordings(f, settings, _parameter_names(f, settings.batched)))
 
     def _begin(self, recordings: Recordings) -> None:
@@ -103,7 +130,7 @@ class Compiled(ShownInNotebooks):
                     "weak reference: add '__weakref__' to its __slots__, or compile the method of one instance: "
                     "f = compile(x.method)"
                 ) from None
-            made = Compiled(partial(self.function, weakref.proxy(instance)), self._recordings.settings)
+            made = Compiled(partial(self.function, weakref.proxy(instance)), *self._recordings.settings)
             made._bound = self, reference
             entry = self._methods.setdefault(id(instance), (reference, made))  # the first thread's
         return CompiledMethod(entry[1], instance)
@@ -246,25 +273,12 @@ class Compiled(ShownInNotebooks):
         """The names of arguments whose first axis is that of samples."""
         return self._recordings.settings.batched
 
-    @property
-    def reduction(self) -> str:
-        """`"mean"` or `"sum"` over the samples."""
-        return self._recordings.settings.reduction
-
-    @property
-    def threads(self) -> int:
-        """The number of threads that may work on a batch at once."""
-        return self._recordings.settings.threads
-
-    @property
-    def errors(self) -> str:
-        """`"raise"` or `"ignore"`."""
-        return self._recordings.settings.errors
-
-    @property
-    def max_paths(self) -> int:
-        """The largest number of paths through the branches for arguments of one signature."""
-        return self._recordings.settings.max_paths
+    reduction: str = _setting("reduction", '`"mean"` or `"sum"` over the samples.')
+    threads: int = _setting("threads", "The number of threads that may work on a batch at once.")
+    errors: str = _setting("errors", '`"raise"` or `"ignore"`.')
+    max_paths: int = _setting(
+        "max_paths", "The largest number of paths through the branches for arguments of one signature."
+    )
 
     @property
     def stats(self) -> dict[str, int]:
@@ -391,7 +405,7 @@ class Compiled(ShownInNotebooks):
             refuse_if_absent(
                 self.function, f"of the derivatives with respect to argument {argnums} for .hvp or .hessian"
             )
-            made = Compiled(transforms.grad(self.function, argnums), self._recordings.settings)
+            made = Compiled(transforms.grad(self.function, argnums), *self._recordings.settings)
             found = self._gradients.setdefault(argnums, made)
         return found
 
@@ -477,16 +491,13 @@ def compile(
     0.097524 0.450193
     """
     names = (batched,) if isinstance(batched, str) else as_sequence(batched, "compile: batched", "names")
-    one_of("mean", "sum")("compile: reduction", reduction)
-    one_of("raise", "ignore")("compile: errors", errors)
-    most = whole(1)("compile: max_paths", max_paths)
-    workers = optional(whole(1))("compile: threads", threads) or os.cpu_count() or 1
-    settings = Settings(tuple(names), reduction, workers, errors, most)
+    given = {"reduction": reduction, "threads": threads, "errors": errors, "max_paths": max_paths}
+    settings = {name: check(f"compile: {name}", given[name]) for name, check in _CHECKS.items()}
     if f is None:
-        return lambda function: Compiled(function, settings)
+        return lambda function: Compiled(function, names, **settings)
     if not callable(f):
         raise TypeError(f"compile: expected a function, got an object of type {type(f).__name__}")
-    return Compiled(f, settings)
+    return Compiled(f, names, **settings)
 
 
 def _parameter_names(f: Callable[..., Any], batched: Sequence[str]) -> list[str]:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -37,8 +36,7 @@ _MOST_REPLAYS = 64
 Replayed: TypeAlias = tuple[Any, tuple[Recording, ...]]
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """The settings of a compiled function; see `compile`."""
 
     batched: tuple[str, ...]
@@ -101,6 +99,20 @@ class Recordings:
             "bytes": sum(map(_bytes_of, recordings)),
             "block_size": 0 if native_tape is None else int(native_tape.BLOCK),
         }
+
+    def change(self, name: str, setting: Any) -> None:
+        """Change a setting: the recordings stay, and run with it from the next call on."""
+        with self.lock:
+            self.settings = self.settings._replace(**{name: setting})
+            for branches in self.branches.values():
+                branches.max_paths, branches.threads = self.settings.max_paths, self.settings.threads
+                branches.lenient = self.settings.errors == "ignore"
+                for recording in branches.recordings:
+                    recording.threads, recording.executors = self.settings.threads, {}
+            self.replays = {}
+            slopes = list(self.slopes.values())
+        for recordings in slopes:
+            recordings.change(name, setting)
 
     def is_batch(self, position: int) -> bool:
         """Return whether an argument has one number per sample."""

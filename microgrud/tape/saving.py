@@ -45,7 +45,6 @@ def pack_recordings(recordings: Recordings, attributes: dict[str, Any], gradient
     """
     with recordings.lock:
         found = [(signature, list(branches.recordings)) for signature, branches in recordings.branches.items()]
-    settings = recordings.settings
     state = {
         "version": _VERSION,
         "name": recordings.name,
@@ -54,7 +53,7 @@ def pack_recordings(recordings: Recordings, attributes: dict[str, Any], gradient
             for name in ("__module__", "__qualname__", "__doc__")
             if isinstance(attributes.get(name), str)
         },
-        "settings": (settings.batched, settings.reduction, settings.threads, settings.errors, settings.max_paths),
+        "settings": tuple(recordings.settings),
         "names": list(recordings.names),
         "families": [(signature, [_packed(recording) for recording in own]) for signature, own in found],
         "gradients": list(gradients.items()),
