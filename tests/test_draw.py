@@ -10,9 +10,11 @@ import shutil
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import graphviz
 import numpy as np
 import pytest
 from drawings import boxes, cells, is_warm, objects, texts
@@ -536,6 +538,37 @@ def test_options_of_graphviz_work_for_a_picture_without_its_source(
         drawing.render(tmp_path / "graph.gv", renderer="cairo")
     with pytest.raises(ValueError, match="y.gv.* must be different from input file"):
         drawing.render(outfile=tmp_path / "y.gv", cleanup=False)
+
+
+def test_drawings_of_others_are_not_rendered_by_the_wheel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    without_graphviz(monkeypatch)
+    drawing = draw(Value(2.0) * 3.0)
+    drawing.pipe()
+    drawing.render(tmp_path / "graph.gv")
+    with pytest.raises(graphviz.CalledProcessError):
+        graphviz_failure(drawing)
+    assert Path("no-such-dot") == dot_command.DOT_BINARY
+    with pytest.raises(graphviz.ExecutableNotFound):
+        graphviz.Digraph().pipe()
+    with ThreadPoolExecutor(4) as pool:
+        pictures = list(pool.map(lambda _: drawing.pipe("svg"), range(8)))
+    assert pictures == [drawing.pipe("svg")] * 8
+    assert Path("no-such-dot") == dot_command.DOT_BINARY
+
+
+def test_errors_of_the_program_are_those_of_graphviz(renderer: str, tmp_path: Path) -> None:
+    drawing = draw(Value(2.0) * 3.0)
+    with pytest.raises(ValueError, match="unknown engine: 'no-such-engine'"):
+        drawing.pipe(engine="no-such-engine")
+    with pytest.raises(graphviz.CalledProcessError, match="syntax error"):
+        graphviz_failure(drawing)
+
+
+def graphviz_failure(drawing: Drawing) -> None:
+    """Render the drawing with a line that is no DOT."""
+    broken = drawing.copy()
+    broken.body.append("-> ->")
+    broken.pipe()
 
 
 def test_a_pdf_without_graphviz_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,12 +6,14 @@ import importlib.metadata
 import os
 import re
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..common.checks import instance
 from ..common.files import write_atomically
+from ..common.forking import Lock
 
 try:
     import graphviz
@@ -25,6 +27,9 @@ _PURE_FORMATS = ("svg", "png", "jpeg", "jpg", "dot", "gv", "xdot", "json", "plai
 _PURE_OPTIONS = ("quiet", "encoding", "raise_if_result_exists", "overwrite_source")
 #: The formats of pictures; the others are formats of the source.
 _PICTURES = graphviz.FORMATS - {"dot", "gv"}
+
+#: Held while graphviz is set to the program of the wheel, which is a setting of the whole process.
+_lock = Lock()
 
 #: The smallest scale to which a picture shrinks to fit into a page. At this scale, 10-point text is 9 pixels high; the
 #: page scrolls if the picture is still wider.
@@ -46,8 +51,9 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
     def pipe(self, format: str | None = None, *args: Any, engine: str | None = None, **options: Any) -> Any:
         """Return the picture as bytes, or as text if an encoding is given; see `graphviz.Digraph.pipe`."""
         given = [name for name, option in options.items() if option is not None]
-        options |= _choose_program(format or self.format, ["these arguments"] if args else given)
-        return super().pipe(options.pop("format"), *args, engine=engine, **options)
+        with _chosen_program(format or self.format, ["these arguments"] if args else given) as more:
+            options |= more
+            return super().pipe(options.pop("format"), *args, engine=engine, **options)
 
     def _repr_image_svg_xml(self) -> str:
         """Return the picture for a notebook, in which it takes no more than the width of the page."""
@@ -84,7 +90,8 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
             **options: see `graphviz.Digraph.render`.
 
         Raises:
-            ValueError: for an unknown format.
+            ValueError: for an unknown format or layout program.
+            graphviz.CalledProcessError: if the program fails.
             RuntimeError: for a format that needs Graphviz's own program if that is not installed.
         """
         names_picture = outfile is None and filename is not None and _extension(filename) in _PICTURES
@@ -98,9 +105,9 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
         if outfile is None or cleanup is False or (filename is not None and not cleanup):
             if names_picture:
                 outfile, directory = picture, None
-            options |= _choose_program(format or self.format, options)
-            options |= {"view": view, "cleanup": bool(cleanup), "outfile": outfile, "engine": engine}
-            return str(super().render(filename, directory=directory, quiet_view=quiet_view, **options))
+            with _chosen_program(format or self.format, options) as more:
+                options |= {"view": view, "cleanup": bool(cleanup), "outfile": outfile, "engine": engine, **more}
+                return str(super().render(filename, directory=directory, quiet_view=quiet_view, **options))
         # The picture only: a source file would have to be removed, and might replace a user's file.
         options.pop("overwrite_source", None)
         if options.pop("raise_if_result_exists", False) and picture.exists():
@@ -148,18 +155,22 @@ def _known() -> str:
     return f"{', '.join(_PURE_FORMATS[:4])} or, with Graphviz's own program installed, pdf"
 
 
-def _choose_program(format: str, options: Collection[str]) -> dict[str, Any]:
-    """Let graphviz run Graphviz's own `dot`, or else the program of the wheel; return the options for the program.
+@contextmanager
+def _chosen_program(format: str, options: Collection[str]) -> Iterator[dict[str, Any]]:
+    """Let graphviz run the program of the wheel inside the `with` if `dot` is missing; yield options for the program.
 
     Raises:
         TypeError, ValueError, RuntimeError: for options and formats that the program does not have.
         ImportError: if there is no program.
     """
     check_format(format)
-    if shutil.which(os.fspath(dot_command.DOT_BINARY)) is None:
-        dot_command.DOT_BINARY = _pure_program()
-    if Path(dot_command.DOT_BINARY).stem != _PURE:
-        return {"format": format}
+    with _lock:  # another thread may be using the program of the wheel
+        program = dot_command.DOT_BINARY
+    if shutil.which(os.fspath(program)) is None:
+        program = _pure_program()
+    if Path(program).stem != _PURE:
+        yield {"format": format}
+        return
     unknown = [name for name in options if name not in _PURE_OPTIONS]
     if unknown:
         raise TypeError(f"{', '.join(unknown)} cannot be given without Graphviz's dot")
@@ -168,7 +179,12 @@ def _choose_program(format: str, options: Collection[str]) -> dict[str, Any]:
             f"drawing a {format.upper()} file needs Graphviz itself, whose program dot was not found; install it (on "
             f"Debian and Ubuntu: sudo apt-get install graphviz), or draw one of: {', '.join(_PURE_FORMATS[:3])}"
         )
-    return {"format": format.lower(), "quiet": True}  # it warns of letters whose widths it does not know
+    with _lock:
+        usual, dot_command.DOT_BINARY = dot_command.DOT_BINARY, program
+        try:
+            yield {"format": format.lower(), "quiet": True}  # it warns of letters whose widths it does not know
+        finally:
+            dot_command.DOT_BINARY = usual
 
 
 def _pure_program() -> Path:
