@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import math
 import os
@@ -585,8 +586,9 @@ def test_a_file_that_may_not_be_written_is_left_alone(path: Path, monkeypatch: p
     Neuron(1).save(path)
     monkeypatch.setattr(os, "access", lambda *_: False)  # the superuser may write to anything
 
-    with pytest.raises(PermissionError, match="the file exists and is not writable"):
+    with pytest.raises(PermissionError, match="the file exists and is not writable") as caught:
         Neuron(2).save(path)
+    assert (caught.value.errno, caught.value.filename) == (errno.EACCES, str(path))
 
 
 def test_other_documents_can_be_kept_the_same_way(path: Path) -> None:

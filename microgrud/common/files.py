@@ -201,10 +201,12 @@ def check_replaceable(path: str | os.PathLike[str]) -> int | None:
             raise FileNotFoundError(errno.ENOENT, "expected a path in a folder that exists", os.fspath(path)) from None
         return None
     if not stat.S_ISREG(status.st_mode):
-        kind, found = (IsADirectoryError, "a folder") if target.is_dir() else (OSError, "a pipe or a device")
-        raise kind(f"{path}: expected the name of a file to write, got {found} of that name; choose another name")
+        number, found = (errno.EISDIR, "a folder") if target.is_dir() else (errno.EINVAL, "a pipe or a device")
+        wanted = f"expected the name of a file to write, got {found} of that name; choose another name"
+        raise OSError(number, wanted, os.fspath(path))
     if not os.access(target, os.W_OK):
-        raise PermissionError(f"{path}: the file exists and is not writable; make it writable, or choose another name")
+        wanted = "the file exists and is not writable; make it writable, or choose another name"
+        raise PermissionError(errno.EACCES, wanted, os.fspath(path))
     return stat.S_IMODE(status.st_mode)
 
 

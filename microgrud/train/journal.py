@@ -31,10 +31,10 @@ def check_target(path: str | os.PathLike[str], size: int) -> None:
     Raises:
         OSError: for a folder, device or FIFO, and in a folder that is missing, read-only or full; it names the file.
 
-    >>> check_target(os.devnull, 100)
+    >>> check_target(os.devnull, 100)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    OSError: /dev/null: expected the name of a file to write, got a pipe or a device of that name; choose another name
+    OSError: [Errno 22] expected the name of a file to write, got a pipe or a device of that name; ...: '/dev/null'
     """
     check_replaceable(path)
     name, folder = os.fspath(path), os.path.dirname(os.path.realpath(path))
