@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -83,6 +85,16 @@ def _printed(program: str, *arguments: str) -> str:
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.parametrize("numpy", [None, ModuleType("numpy")], ids=["blocked", "being imported"])
+def test_numbers_and_lists_work_while_numpy_has_no_arrays(numpy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, slope = microgrud.nn.MLP(1, [1], rng=0), microgrud.grad(lambda p: p["w"][0] * p["b"])
+    output = model([0.5]).data  # everything has been imported before NumPy is taken away
+    assert slope({"w": [2.0], "b": 3.0}) == {"w": [3.0], "b": 2.0}
+    monkeypatch.setitem(sys.modules, "numpy", numpy)
+    assert slope({"w": [2.0], "b": 3.0}) == {"w": [3.0], "b": 2.0}
+    assert model([0.5]).data == output
 
 
 @pytest.mark.parametrize("name", ["compile", "train", "draw", "plot", "testing", "optim; optim.LBFGS([])"])

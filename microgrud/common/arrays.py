@@ -20,8 +20,8 @@ def is_array(x: object) -> TypeGuard[np.ndarray]:
     >>> is_array([1.0])
     False
     """
-    numpy = sys.modules.get("numpy")
-    return numpy is not None and isinstance(x, numpy.ndarray)
+    # While another thread imports NumPy, the module is there without its types.
+    return isinstance(x, getattr(sys.modules.get("numpy"), "ndarray", ()))
 
 
 class MissingNumPy:
