@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -86,6 +88,32 @@ def test_a_long_cell_is_read_and_counts_its_lines(write: Write) -> None:
     table = read_table(write('a,b\n"' + "x\n" * 100_000 + '",2\n3,4\n'))
     assert [len(cell) for cell in table.cells["a"]] == [199_999, 1]
     assert (table.place(1), csv.field_size_limit()) == ("row 2 (line 100003)", limit)
+
+
+def test_threads_that_read_tables_leave_each_other_and_the_csv_module_alone(write: Write, tmp_path: Path) -> None:
+    limit, interval = csv.field_size_limit(), sys.getswitchinterval()
+    long = write("a,b\n" + "x" * 200_000 + ",2\n")
+    short = tmp_path / "short.csv"
+    short.write_text("a,b\n" + "1,2\n" * 2_000)
+    done: list[int] = []
+
+    def read(path: Path) -> None:
+        done.append(sum(len(read_table(path)) for _ in range(20)))
+
+    def parse() -> None:
+        done.append(sum(len(next(csv.reader(["y" * 100_000]))) for _ in range(1_000)))
+
+    threads = [threading.Thread(target=read, args=(path,)) for path in (long, short)] + [threading.Thread(target=parse)]
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert sorted(done) == [20, 1_000, 40_000]
+    assert csv.field_size_limit() == limit
 
 
 def test_a_decimal_comma_is_read_where_commas_do_not_separate_cells(write: Write) -> None:

@@ -13,13 +13,15 @@ import itertools
 import math
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..common.forking import Lock
 from ..engine.vectors import Vector
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ MISSING = frozenset(
     ]
 )
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+#: The largest number of characters in a line that may be a header.
+_LONGEST_HEADER = 2**17 - 1
+_lock = Lock()
 _BINARY = {b"PK\x03\x04": "an Excel workbook or a zip archive", b"\x1f\x8b": "a gzip archive", b"%PDF": "a PDF"}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
@@ -210,12 +215,15 @@ def read_table(path: str | Path, delimiter: str | None = None) -> Table:
     path = Path(path)
     notes: list[str] = []
     text = _text(path, notes)
-    if delimiter is None:
-        header = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
-        if len(header) >= csv.field_size_limit():
-            raise TableError(f"{path}: the first line has {len(header)} characters; expected a header of column names")
-        delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([header], delimiter=mark))))
-    (_, names), *records = _records(path, text, delimiter)
+    with _cells_of(len(text) + 2):
+        if delimiter is None:
+            header = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
+            if len(header) > _LONGEST_HEADER:
+                raise TableError(
+                    f"{path}: the first line has {len(header)} characters; expected a header of column names"
+                )
+            delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([header], delimiter=mark))))
+        (_, names), *records = _records(path, text, delimiter)
     _check_names(path, names)
     if not records:
         raise TableError(f"{path}: the table has a header and no rows; add the rows to learn from or to predict")
@@ -257,18 +265,26 @@ def _text(path: Path, notes: list[str]) -> str:
     return text.lstrip("\ufeff")  # a file may begin with several byte order marks
 
 
+@contextmanager
+def _cells_of(size: int) -> Iterator[None]:
+    """Let the csv module read cells of this many characters: its limit is one for all threads, and is never lowered."""
+    with _lock:
+        limit = csv.field_size_limit()
+        csv.field_size_limit(max(limit, size))
+        try:
+            yield
+        finally:
+            csv.field_size_limit(limit)
+
+
 def _records(path: Path, text: str, delimiter: str) -> list[tuple[int, list[str]]]:
     """Return the header and the rows that are not blank, as stripped cells with the line at which each starts."""
     found, start = [], 1
-    limit = csv.field_size_limit(len(text) + 2)  # cells may be long
-    try:
-        # The line at the end is a record of its own, unless it is inside a quotation.
-        reader = csv.reader(io.StringIO(f"{text}\nx", newline=""), delimiter=delimiter)
-        for record in reader:
-            found.append((start, [cell.strip() for cell in record]))
-            start = reader.line_num + 1
-    finally:
-        csv.field_size_limit(limit)
+    # The line at the end is a record of its own, unless it is inside a quotation.
+    reader = csv.reader(io.StringIO(f"{text}\nx", newline=""), delimiter=delimiter)
+    for record in reader:
+        found.append((start, [cell.strip() for cell in record]))
+        start = reader.line_num + 1
     last, _ = found.pop()
     found = list(itertools.dropwhile(lambda record: not any(record[1]), found))
     width = len(found[0][1]) if found else 0
