@@ -12,6 +12,8 @@ from typing import Any
 from ..common.checks import real
 from ..common.numbers import Interval
 
+__all__ = ["beale", "himmelblau", "quadratic", "ravine", "rosenbrock", "saddle"]
+
 
 def rosenbrock(x: Any, y: Any) -> Any:
     """Compute `(1 - x)**2 + 100 (y - x**2)**2`, a narrow valley in the form of a banana.
