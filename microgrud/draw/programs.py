@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..engine.ops import LOG_SOFTMAX, SOFTMAX
+from ..tape.graph import LINEAR
 from ..tape.listing import Formulas
-from ..tape.program import LINEAR, Instruction
+from ..tape.program import Instruction
 from ..tape.recorder import TAKE
 from .graph import Kind, counted
 from .style import short

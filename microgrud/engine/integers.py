@@ -10,8 +10,6 @@ from typing import Any
 from ..common.numbers import as_sequence, is_real_scalar
 from . import tracing
 
-__all__ = ["IntegerArgument", "take"]
-
 
 class IntegerArgument:
     """An integer argument, as a compiled function sees it while it is recorded.

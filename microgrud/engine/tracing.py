@@ -16,19 +16,6 @@ from typing import Any
 
 from .node import Node
 
-__all__ = [
-    "Tracer",
-    "current",
-    "paused",
-    "report_comparison",
-    "report_detach",
-    "report_failure",
-    "report_raw_read",
-    "report_read",
-    "report_result",
-    "reporting_to",
-]
-
 
 class Tracer:
     """The receiver of the reports, which ignores those that a subclass does not handle.

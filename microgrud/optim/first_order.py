@@ -13,8 +13,6 @@ from ..engine import Value
 from ..engine.vectors import Vector, at_least, square_root
 from .optimizer import Optimizer
 
-__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "RMSprop"]
-
 Parameters: TypeAlias = Iterable[Value] | Iterable[Mapping[str, Any]]
 
 

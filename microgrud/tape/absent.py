@@ -6,8 +6,6 @@ from typing import Any, NoReturn
 
 from .recorder import CompileError
 
-__all__ = ["AGAIN", "NOT_FINITE", "PART_OF_ANOTHER", "AbsentFunction", "refuse_if_absent"]
-
 #: Advice for a missing recording.
 AGAIN = "call it so once before it is pickled, or compile the function again in this process"
 #: The reasons for which the function itself would be called, and what to do instead.

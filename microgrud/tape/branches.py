@@ -22,8 +22,6 @@ from .program import Program, build
 from .recorder import ClosedOverResultError, CompileError, has_kept, record
 from .signature import Arguments
 
-__all__ = ["Branches", "Recording", "integers_fit"]
-
 #: The number of recordings that are kept for one signature, for all integers together.
 _MOST_RECORDINGS = 256
 

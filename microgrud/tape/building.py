@@ -21,8 +21,6 @@ from ..engine import ops
 from .graph import KNOWN, Doubles, Ints
 from .recorder import TAKE
 
-__all__ = ["ROLES", "SLOT_OF_CONSTANT", "SLOT_OF_LEAF", "assemble"]
-
 #: In place of the slot of an argument: the leaf is read at every call; the leaf is a constant.
 SLOT_OF_LEAF, SLOT_OF_CONSTANT = -1, -2
 

@@ -33,9 +33,6 @@ from .saving import copy_with_leaves, copy_without_leaves, pack_recordings, unpa
 if TYPE_CHECKING:
     from ..nn.module import Module
 
-__all__ = ["Compiled", "compile"]
-
-
 #: The checks of the settings that can be changed later.
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "reduction": one_of("mean", "sum"),

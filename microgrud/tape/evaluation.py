@@ -20,8 +20,6 @@ from .numpy_executor import DONE, LEFT, SUSPICIOUS, Executor, Outcome
 from .recorder import CompileError
 from .signature import Arguments
 
-__all__ = ["Evaluation", "evaluate"]
-
 
 @dataclass
 class Evaluation:

@@ -18,8 +18,6 @@ from .lowering import NotLoweredError, lower
 from .numpy_executor import DONE, LEFT, SUSPICIOUS, Executor, NumpyExecutor, Outcome, all_finite, within_tables
 from .program import COMPARISONS, SYMBOLS, Instruction, Program
 
-__all__ = ["NativeExecutor", "executor_for", "in_ieee_arithmetic", "native_tape", "total_of"]
-
 #: Minimum number of varying slots for which a forward-only run reuses slots; a block of that many takes 256 KB.
 _FEWEST_TO_REUSE = 256
 

@@ -20,8 +20,6 @@ from ..engine.operation import Operation
 from ..engine.ops import TABLE
 from .recorder import DETACH, TAKE, Guard, Trace
 
-__all__ = ["KNOWN", "LINEAR", "Doubles", "Graph", "Ints", "as_doubles", "as_ints", "flatten", "leaves_made_inside"]
-
 Ints: TypeAlias = npt.NDArray[np.int32]
 Doubles: TypeAlias = npt.NDArray[np.float64]
 

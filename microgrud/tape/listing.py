@@ -10,12 +10,11 @@ from typing import Any
 from ..common.checks import whole
 from ..engine import Value, ops
 from .branches import Recording
-from .program import LINEAR, Instruction, Program, SlotGuard
+from .graph import LINEAR
+from .program import Instruction, Program, SlotGuard
 from .recorder import TAKE
 from .recordings import Recordings, counted
 from .signature import argument_names
-
-__all__ = ["Formulas", "chosen", "listing", "shortened", "sum_of"]
 
 #: Recordings that are listed, unless one of them is asked for.
 _MOST_RECORDINGS = 8

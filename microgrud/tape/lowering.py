@@ -17,11 +17,9 @@ import numpy as np
 from ..common.forking import CachedAttribute
 from ..engine import native
 from ..engine.ops import LOG_SOFTMAX, SOFTMAX, TABLE
-from .graph import Ints, as_ints
-from .program import LINEAR, SYMBOLS, Instructions, Program
+from .graph import LINEAR, Ints, as_ints
+from .program import SYMBOLS, Instructions, Program
 from .recorder import DETACH, TAKE
-
-__all__ = ["Forward", "Lowered", "NotLoweredError", "lower"]
 
 #: The codes of the operations that are not of the table, or that have an instruction of their own.
 _SPECIAL = {TAKE: "TAKE", DETACH: "DETACH", LINEAR: "LINEAR", SOFTMAX: "SOFTMAX", LOG_SOFTMAX: "LOG_SOFTMAX"}

@@ -33,8 +33,6 @@ from .recordings import MOST_SIGNATURES, Recordings, structure_of
 from .signature import Arguments, read_arguments
 from .states import Same
 
-__all__ = ["result_as_nodes", "rows_of_function"]
-
 
 def result_as_nodes(recordings: Recordings, arguments: Arguments) -> Any:
     """Return the result of a call as nodes of the graph that holds its arguments and the leaves it closes over."""

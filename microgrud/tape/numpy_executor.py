@@ -18,10 +18,9 @@ import numpy.typing as npt
 from ..engine import ops
 from ..engine.operation import Operation
 from ..engine.vectors import Vector
-from .program import COMPARISONS, LINEAR, Program
+from .graph import LINEAR
+from .program import COMPARISONS, Program
 from .recorder import DETACH, TAKE
-
-__all__ = ["DONE", "LEFT", "SUSPICIOUS", "Executor", "NumpyExecutor", "Outcome", "all_finite", "within_tables"]
 
 #: The status of a sample. DONE; SUSPICIOUS: a number is not finite, where the eager function might have raised; LEFT:
 #: the outputs are right, but the derivatives are missing, and to be computed without the suspicious samples. A status

@@ -17,10 +17,9 @@ import numpy as np
 from ..engine import Value
 from ..engine.operation import Operation
 from ..engine.ops import TABLE
-from .program import LINEAR, SYMBOLS, Instruction, Program, SlotGuard, check_program, table_sizes
+from .graph import LINEAR
+from .program import SYMBOLS, Instruction, Program, SlotGuard, check_program, table_sizes
 from .recorder import DETACH, TAKE
-
-__all__ = ["pack_floats", "pack_integers", "pack_program", "unpack_floats", "unpack_integers", "unpack_program"]
 
 #: The operations that only the tape has.
 _OF_THE_TAPE = {operation.name: operation for operation in (LINEAR, TAKE, DETACH)}

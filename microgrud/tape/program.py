@@ -23,19 +23,6 @@ from .building import ROLES, SLOT_OF_CONSTANT, SLOT_OF_LEAF, assemble
 from .graph import KNOWN, LINEAR, Graph, Ints, as_doubles, as_ints
 from .recorder import DETACH, TAKE, CompileError
 
-__all__ = [
-    "COMPARISONS",
-    "LINEAR",
-    "SYMBOLS",
-    "Instruction",
-    "Instructions",
-    "Program",
-    "SlotGuard",
-    "build",
-    "check_program",
-    "table_sizes",
-]
-
 #: Comparisons by their symbols, in the order of Python's own numbers for them (Py_LT, ...), which the C code has too.
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt, "<=": operator.le, "==": operator.eq, "!=": operator.ne, ">": operator.gt, ">=": operator.ge,

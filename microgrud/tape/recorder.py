@@ -18,9 +18,6 @@ from ..engine.integers import IntegerArgument
 from ..engine.operation import Operation
 from .signature import Arguments
 
-__all__ = ["DETACH", "TAKE", "ClosedOverResultError", "CompileError", "Guard", "Trace", "has_kept", "record"]
-
-
 #: Computes the number to go on with where an operation on floats raises.
 Substitute = Callable[[Operation, Sequence[float]], float]
 

@@ -25,8 +25,6 @@ from .numpy_executor import Executor
 from .replays import replay_of, tree_of
 from .signature import Arguments, read_arguments
 
-__all__ = ["Recordings", "Settings", "as_floats", "counted", "refuse_integers"]
-
 #: The numbers of signatures and of replays that are kept; the least recently used goes. Trying a replay that does not
 #: fit takes 0.1 microseconds.
 MOST_SIGNATURES = 64

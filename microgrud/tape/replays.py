@@ -12,8 +12,6 @@ from .executors import NativeExecutor, native_tape
 from .graph import as_ints
 from .signature import ArgumentPart
 
-__all__ = ["replay_of", "tree_of"]
-
 _GREATEST = 2**63 - 1
 
 

@@ -27,8 +27,6 @@ from .packing import pack_program, unpack_program
 from .recordings import Recordings, Settings
 from .signature import argument_counts, argument_shapes
 
-__all__ = ["copy_with_leaves", "copy_without_leaves", "pack_recordings", "unpack_recordings"]
-
 _VERSION = 2
 
 

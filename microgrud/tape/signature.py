@@ -20,8 +20,6 @@ from ..engine import Value
 from ..engine.integers import IntegerArgument
 from .states import state_of
 
-__all__ = ["ArgumentPart", "Arguments", "argument_counts", "argument_names", "argument_shapes", "read_arguments"]
-
 _STATIC = (str, bytes, bool, type(None), type(...))
 
 

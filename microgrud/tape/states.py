@@ -18,8 +18,6 @@ import numpy as np
 
 from ..engine import Value
 
-__all__ = ["Same", "state_of"]
-
 _ATOMS = (str, bytes, bool, int, complex, type(None), type(...))
 #: Objects without state that can be compared.
 _OPAQUE = (Value, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)

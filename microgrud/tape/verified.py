@@ -20,8 +20,6 @@ from .evaluation import Evaluation, evaluate
 from .recorder import CompileError
 from .signature import read_arguments
 
-__all__ = ["VerifiedRecordings"]
-
 #: Maximum number of recordings to keep for later batches.
 _MOST_RECORDINGS = 128
 #: Maximum number of paths for the same integers: unlimited here, since there is a limit per batch.
