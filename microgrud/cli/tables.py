@@ -16,11 +16,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..common import words
 from ..common.forking import Lock
 from ..engine.vectors import Vector
 
@@ -38,6 +40,8 @@ DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 #: The largest number of characters in a line that may be a header.
 _LONGEST_HEADER = 2**17 - 1
 _lock = Lock()
+#: A count with its noun, without thousands separators.
+counted = partial(words.counted, separator="")
 _BINARY = {b"PK\x03\x04": "an Excel workbook or a zip archive", b"\x1f\x8b": "a gzip archive", b"%PDF": "a PDF"}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
@@ -152,15 +156,6 @@ def closest(name: str, names: Iterable[str]) -> str:
         return f"; did you mean {lowered[match]!r}?"
     shown = ", ".join(map(repr, known[:12])) + (", ..." if len(known) > 12 else "")
     return f"; choose one of {shown}"
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a count with its noun.
-
-    >>> counted(1, "row"), counted(2, "row")
-    ('1 row', '2 rows')
-    """
-    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def and_more(count: int, noun: str) -> str:

@@ -7,9 +7,10 @@ import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
+from ..common.words import counted
 from ..engine import Value
 from .folding import Box, Group, View
-from .graph import Kind, counted, is_dot, local_derivatives, shown_operands, summarise
+from .graph import Kind, is_dot, local_derivatives, shown_operands, summarise
 from .rendering import Drawing
 from .style import BOX_STYLES, FAINT, PORTS, caption, escaped, literal, plain, short, table, tint
 

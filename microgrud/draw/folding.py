@@ -9,10 +9,11 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ..common.words import counted
 from ..engine import Value
 from ..nn.layers import MLP, Layer, Neuron
 from ..nn.module import Module
-from .graph import MOST_OPERANDS, Graph, Kind, counted, is_dot, shown_of, shown_operands
+from .graph import MOST_OPERANDS, Graph, Kind, is_dot, shown_of, shown_operands
 
 
 @dataclass(eq=False)

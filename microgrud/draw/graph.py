@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..common.checks import instance, optional
+from ..common.words import counted
 from ..engine import Value, topological_order
 from ..nn.module import Module
 
@@ -236,12 +237,6 @@ class Summary:
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a number with a noun, in the plural unless the number is 1."""
-    plural = "leaves" if noun == "leaf" else f"{noun}s"
-    return f"{count:,} {noun if count == 1 else plural}"
 
 
 def summary(root: Value | Sequence[Value]) -> Summary:

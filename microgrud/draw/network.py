@@ -7,10 +7,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from ..common.words import counted
 from ..nn.layers import MLP, Neuron
 from ..nn.module import Module
 from .folding import function_of, neurons_by_layer
-from .graph import counted, shown_of
+from .graph import shown_of
 from .rendering import Drawing
 from .style import BROKEN, FAINT, FONT, PORTS, hue, literal, plain, short
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..common.words import counted
 from ..tape.compiled import Compiled
 from ..tape.listing import Formulas, chosen
-from .graph import Kind, counted
+from .graph import Kind
 from .programs import ProgramBox, ProgramView, formula_of, heading_lines, program_view
 from .rendering import Drawing
 from .style import ACTIVE, BOX_STYLES, FAINT, caption, escaped, literal, plain, table

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..common.words import counted
 from ..engine.ops import LOG_SOFTMAX, SOFTMAX
 from ..tape.graph import LINEAR
 from ..tape.listing import Formulas
 from ..tape.program import Instruction
 from ..tape.recorder import TAKE
-from .graph import Kind, counted
+from .graph import Kind
 from .style import short
 
 #: The degrees of folding, each with fewer boxes than the one before.

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..common.checks import whole
+from ..common.words import counted
 from ..engine import Value, ops
 from .branches import Recording
 from .graph import LINEAR
 from .program import Instruction, Program, SlotGuard
 from .recorder import TAKE
-from .recordings import Recordings, counted
+from .recordings import Recordings
 from .signature import argument_names
 
 #: Recordings that are listed, unless one of them is asked for.

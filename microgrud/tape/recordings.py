@@ -16,6 +16,7 @@ import numpy as np
 
 from ..autodiff.trees import Structure, check_unmasked
 from ..common.forking import Lock
+from ..common.words import counted
 from ..engine.vectors import Vector
 from .absent import refuse_if_absent
 from .branches import Branches, Recording
@@ -296,15 +297,6 @@ def _varies_by_sample(tree: Any) -> bool:
     while isinstance(tree, list):
         tree = tree[0]
     return isinstance(tree, np.ndarray) and tree.dtype != object and tree.ndim == 1
-
-
-def counted(count: int, what: str) -> str:
-    """Return a number with a noun.
-
-    >>> counted(1, "node"), counted(2000, "node")
-    ('1 node', '2,000 nodes')
-    """
-    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def _bytes_of(recording: Recording) -> int:
