@@ -285,7 +285,7 @@ def _call_recorded(
     With `scalar` the result has to be one number.
     """
     name = getattr(f, "__name__", type(f).__name__)
-    positions = distinct_positions(argnums, len(args), name)
+    positions, single = distinct_positions(argnums, len(args), name)
     varying = [(f"[{i}]", f"argument {p} of {name}", args[p]) for i, p in enumerate(positions)]
     numbers, arguments = flatten_parts(varying, tuple)
     inputs = [ops.IDENTITY(x) if isinstance(x, Value) else Value(x) for x in numbers]
@@ -300,7 +300,6 @@ def _call_recorded(
     connected = is_recording() and (given_values or value_from_outside(outputs, inputs) is not None)
     outer = list(variables())
     anchor = value_from_outside(outputs, inputs + outer) if connected and outer and tracing.current() is None else None
-    single = not isinstance(argnums, (tuple, list))
     return _RecordedCall(arguments, len(positions), single, inputs, outputs, structure, connected, anchor)
 
 
@@ -315,24 +314,29 @@ def _one_number(result: Any, name: str, wanted: bool) -> Any:
     return result
 
 
-def positions_of(argnums: int | tuple[int, ...], count: int, name: str) -> tuple[int, ...]:
-    """Return the positions of arguments as integers from 0; raise an error unless there are such arguments."""
+def positions_of(argnums: int | tuple[int, ...], count: int, name: str) -> tuple[tuple[int, ...], bool]:
+    """Return the positions of arguments as integers from 0, and whether `argnums` is one position and not a tuple.
+
+    Raises:
+        TypeError, ValueError: if it is neither, or there is no such argument.
+    """
+    single = not isinstance(argnums, (tuple, list))
     try:
-        given = tuple(map(operator.index, argnums if isinstance(argnums, (tuple, list)) else (argnums,)))
+        given = tuple(map(operator.index, (argnums,) if single else argnums))  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"{name}: expected argnums to be an integer or a tuple of integers, got {argnums!r}") from None
     for position in given:
         if not -count <= position < count:
             raise ValueError(f"{name}: expected an argument at position {position}, got {count} arguments")
-    return tuple(position % count for position in given)
+    return tuple(position % count for position in given), single
 
 
-def distinct_positions(argnums: int | tuple[int, ...], count: int, name: str) -> tuple[int, ...]:
-    """Return the positions of arguments as integers from 0; raise an error if one occurs twice, too."""
-    positions = positions_of(argnums, count, name)
+def distinct_positions(argnums: int | tuple[int, ...], count: int, name: str) -> tuple[tuple[int, ...], bool]:
+    """Do the same as `positions_of`, and raise a ValueError if a position occurs twice, too."""
+    positions, single = positions_of(argnums, count, name)
     if len(set(positions)) < len(positions):
         raise ValueError(f"{name}: expected distinct positions in argnums, got {argnums!r}")
-    return positions
+    return positions, single
 
 
 def _leaves(structure: Structure) -> str:

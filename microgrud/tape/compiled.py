@@ -192,7 +192,7 @@ class Compiled(ShownInNotebooks):
             ValueError: if there is no argument at a position.
         """
         recordings = self._recordings
-        positions, single = positions_of(argnums, len(args), "value_and_grad"), not isinstance(argnums, (tuple, list))
+        positions, single = positions_of(argnums, len(args), "value_and_grad")
         inside = (_tracers or _transforms) and _is_inside()
         if not kwargs and not inside:
             found = recordings.replayed("gradients", args, positions, None)
@@ -218,7 +218,7 @@ class Compiled(ShownInNotebooks):
         if self._is_connected(args) or _has_values(tangents):
             return transforms.hvp(self, primals, tangents, argnums)
         directions = tangents if isinstance(tangents, tuple) else (tangents,)
-        positions, single = positions_of(argnums, len(args), "hvp"), not isinstance(argnums, (tuple, list))
+        positions, single = positions_of(argnums, len(args), "hvp")
         if len(directions) != len(positions):
             raise ValueError(
                 f"tangents: expected {len(positions)}, one for each argument to differentiate with respect to, got "

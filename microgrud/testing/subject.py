@@ -173,7 +173,7 @@ def _positions(args: tuple[Any, ...], argnums: int | tuple[int, ...] | None) -> 
     """Return the positions to differentiate with respect to; by default all except arrays and tensors of integers."""
     if argnums is None:
         return tuple(i for i, arg in enumerate(args) if not _is_of_integers(arg))
-    return distinct_positions(argnums, len(args), "check_gradients")
+    return distinct_positions(argnums, len(args), "check_gradients")[0]
 
 
 def _is_of_integers(arg: Any) -> bool:
