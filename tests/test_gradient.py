@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import pytest
+from cells import every_cell
 from hypothesis import given, strategies as st
 from mpmath import mp, mpf
 from programs import ROUNDING, Program, programs
@@ -75,17 +76,23 @@ ANYWHERE = [(0.4,), (1.7,)]  # the points of operations that are not in the tabl
 @pytest.mark.parametrize("name", ops.TABLE)
 def test_derivatives_of_each_operation_are_those_of_its_definition(name: str) -> None:
     """All partial derivatives of orders 1 to 3, mixed ones in every order of differentiation, at 60 digits."""
-    operation = ops.TABLE[name]
-    for point in POINTS.get(name, ANYWHERE):
-        xs = [x[0] if isinstance(x, list) else Value(x) for x in point]
-        variables = [i for i, x in enumerate(xs) if isinstance(x, Value)]
-        tolerance = 1e-15 * abs(float(operation(*plain(point))))
-        for positions in (p for order in (1, 2, 3) for p in itertools.product(variables, repeat=order)):
-            node = operation(*xs)
-            for i in positions:
-                node = gradient(node, xs[i])
-            true = true_derivative(operation, point, positions)
-            assert node.data == pytest.approx(true, rel=1e-12, abs=tolerance), (point, positions)
+    with every_cell() as cell:
+        for point in POINTS.get(name, ANYWHERE):
+            variables = [i for i, x in enumerate(point) if not isinstance(x, list)]
+            for positions in (p for order in (1, 2, 3) for p in itertools.product(variables, repeat=order)):
+                with cell(point, positions):
+                    check_derivative(ops.TABLE[name], point, positions)
+
+
+def check_derivative(operation: Operation, point: tuple[Any, ...], positions: tuple[int, ...]) -> None:
+    """Compare the derivative with respect to the operands at these positions, one after the other, with the truth."""
+    xs = [x[0] if isinstance(x, list) else Value(x) for x in point]
+    tolerance = 1e-15 * abs(float(operation(*plain(point))))
+    node = operation(*xs)
+    for i in positions:
+        node = gradient(node, xs[i])
+    true = true_derivative(operation, point, positions)
+    assert node.data == pytest.approx(true, rel=1e-12, abs=tolerance)
 
 
 def plain(point: tuple[Any, ...]) -> list[float]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
+from cells import Cell, every_cell
 from mpmath import mp, mpf
 from truth import TRUTH, Formula
 
@@ -141,9 +142,9 @@ def true_derivative(name: str, point: tuple[float, ...], positions: tuple[int, .
         return slope if abs(slope) > mpf(10) ** (10 - DIGITS) else mpf(0)
 
 
-def assert_close(computed: float, true: Any, order: int, what: Any) -> None:
+def assert_close(computed: float, true: Any, order: int) -> None:
     tolerance = (1e-13 if order <= 2 else 1e-10) * abs(true)
-    assert abs(mpf(computed) - true) <= tolerance, f"{what}: {computed!r}, but the truth is {mp.nstr(true, 17)}"
+    assert abs(mpf(computed) - true) <= tolerance, f"{computed!r}, but the truth is {mp.nstr(true, 17)}"
 
 
 @pytest.mark.slow("6 s: orders to 6; those to 3 are not slow, in test_gradient.py")
@@ -151,11 +152,13 @@ def assert_close(computed: float, true: Any, order: int, what: Any) -> None:
 def test_all_partial_derivatives_by_gradient_again_and_again(name: str) -> None:
     points = list(points_of(name))
     assert points
-    for point in points:
-        check_all_partial_derivatives(name, point)
+    with every_cell() as cell:
+        for point in points:
+            with cell(point):
+                check_all_partial_derivatives(name, point, cell)
 
 
-def check_all_partial_derivatives(name: str, point: tuple[float, ...]) -> None:
+def check_all_partial_derivatives(name: str, point: tuple[float, ...], cell: Cell) -> None:
     constants = CONSTANTS.get(name, {})
     xs = [x if i in constants else Value(x) for i, x in enumerate(point)]
     variables = [i for i in range(len(xs)) if i not in constants]
@@ -169,7 +172,8 @@ def check_all_partial_derivatives(name: str, point: tuple[float, ...]) -> None:
             for i in later:
                 level[(*positions, i)] = gradient(node, xs[i])
         for positions, node in level.items():
-            assert_close(node.data, true_derivative(name, point, positions), order, (point, positions))
+            with cell(point, positions):
+                assert_close(node.data, true_derivative(name, point, positions), order)
 
 
 def along_a_line(name: str, point: tuple[float, ...]) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
@@ -195,13 +199,15 @@ def nested_jvp(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
 @pytest.mark.parametrize("way", [nested_grad, nested_jvp])
 @pytest.mark.parametrize("name", ops.TABLE)
 def test_derivatives_along_a_line_by_nested_transforms(name: str, way: Any) -> None:
-    for point in points_of(name):
-        f, formula = along_a_line(name, point)
-        with mp.workdps(DIGITS):
-            truths = [mp.diff(formula, mpf(0), order) for order in ORDERS]
-        for order, true in zip(ORDERS, truths):
-            f = way(f)
-            assert_close(f(0.0), true if abs(true) > mpf(10) ** (10 - DIGITS) else mpf(0), order, (point, order))
+    with every_cell() as cell:
+        for point in points_of(name):
+            f, formula = along_a_line(name, point)
+            for order in ORDERS:
+                f = way(f)
+                with cell(point, order):
+                    with mp.workdps(DIGITS):
+                        true = mp.diff(formula, mpf(0), order)
+                    assert_close(f(0.0), true if abs(true) > mpf(10) ** (10 - DIGITS) else mpf(0), order)
 
 
 def by_gradient(f: Callable[[Any], Any], at: float, order: int) -> float:
@@ -239,9 +245,11 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("zero", [0.0, -0.0])
 def test_powers_at_zero(way: str, zero: float) -> None:
-    for exponent, order in itertools.product(range(9), ORDERS):
-        true = math.factorial(exponent) if exponent == order else 0
-        assert WAYS[way](lambda x, e=exponent: x**e, zero, order) == true
+    with every_cell() as cell:
+        for exponent, order in itertools.product(range(9), ORDERS):
+            with cell(exponent, order):
+                true = math.factorial(exponent) if exponent == order else 0
+                assert WAYS[way](lambda x, e=exponent: x**e, zero, order) == true
 
 
 @pytest.mark.slow("12 s on the Python engine; powers at zero, in the same ways, are not slow")
@@ -264,11 +272,12 @@ def test_powers_at_zero(way: str, zero: float) -> None:
     ],
 )
 def test_compositions_at_zero(way: str, f: Callable[[Any], Any], formula: Formula) -> None:
-    for order in ORDERS:
-        with mp.workdps(DIGITS):
-            true = mp.diff(formula, 0, order)
-        for zero in (0.0, -0.0):
-            assert WAYS[way](f, zero, order) == pytest.approx(float(true), rel=1e-10, abs=1e-13)
+    with every_cell() as cell:
+        for order, zero in itertools.product(ORDERS, (0.0, -0.0)):
+            with cell(order, zero):
+                with mp.workdps(DIGITS):
+                    true = mp.diff(formula, 0, order)
+                assert WAYS[way](f, zero, order) == pytest.approx(float(true), rel=1e-10, abs=1e-13)
 
 
 @pytest.mark.parametrize("positions", [*{*itertools.permutations((0, 0, 0, 1)), *itertools.permutations((0, 0, 1))}])

@@ -23,6 +23,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from cells import every_cell
 from hypothesis import given, settings
 
 import microgrud
@@ -95,10 +96,10 @@ def described(result: Any) -> Any:
     return type(result).__name__, repr(result)
 
 
-def same(call: Callable[[ModuleType], Any], about: object = "") -> Any:
+def same(call: Callable[[ModuleType], Any]) -> Any:
     """Demand the same outcome of both engines, and return it."""
     first, second = (outcome(lambda mg=mg: call(mg)) for mg in BOTH)
-    assert first == second, about
+    assert first == second
     return first
 
 
@@ -140,16 +141,18 @@ def count_constants(name: str, operands: int) -> int:
 @pytest.mark.parametrize("name", PYTHON.engine.ops.TABLE)
 def test_every_entry_of_the_table_has_a_twin_of_the_same_bits(name: str) -> None:
     operation = PYTHON.engine.ops.TABLE[name]
-    for xs in operand_lists(name, operation.arity, 3000 if NIGHTLY else 300):
 
-        def run(mg: ModuleType, xs: list[float] = xs) -> Any:
-            leaves = [mg.Value(x) for x in xs]
-            constants = count_constants(name, len(xs))
-            result = mg.engine.ops.TABLE[name](*xs[:constants], *leaves[constants:])
-            result.backward()
-            return [result, *leaves]
+    def run(mg: ModuleType, xs: list[float]) -> Any:
+        leaves = [mg.Value(x) for x in xs]
+        constants = count_constants(name, len(xs))
+        result = mg.engine.ops.TABLE[name](*xs[:constants], *leaves[constants:])
+        result.backward()
+        return [result, *leaves]
 
-        same(run, xs)
+    with every_cell() as cell:
+        for xs in operand_lists(name, operation.arity, 3000 if NIGHTLY else 300):
+            with cell(xs):
+                same(lambda mg, xs=xs: run(mg, xs))
 
 
 def test_every_entry_of_the_table_is_known_to_the_c_engine() -> None:
@@ -231,10 +234,12 @@ BINARY = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "lt", "le", 
 @pytest.mark.parametrize("name", BINARY)
 def test_operators_agree_on_everything(name: str) -> None:
     operation = getattr(operator, name)
-    for left, right in itertools.product(OPERANDS, repeat=2):
-        if name in ("pow", "mul") and "huge int" in (left, right):
-            continue  # takes Python a while
-        same(lambda mg, x=left, y=right: operation(OPERANDS[x](mg), OPERANDS[y](mg)), (left, right))
+    with every_cell() as cell:
+        for left, right in itertools.product(OPERANDS, repeat=2):
+            if name in ("pow", "mul") and "huge int" in (left, right):
+                continue  # takes Python a while
+            with cell(left, right):
+                same(lambda mg, x=left, y=right: operation(OPERANDS[x](mg), OPERANDS[y](mg)))
 
 
 @pytest.mark.parametrize(
@@ -242,14 +247,19 @@ def test_operators_agree_on_everything(name: str) -> None:
 )
 def test_functions_agree_on_everything(name: str) -> None:
     width = len(inspect.signature(getattr(PYTHON, name)).parameters)
+    calls: dict[str, Callable[[ModuleType, Any], Any]] = {
+        "operands": lambda mg, make: getattr(mg, name)(*[make(mg)] * width),
+        "lists": lambda mg, make: getattr(mg, name)([make(mg)] * 3, [make(mg)] * 3),
+        "generator": lambda mg, make: getattr(mg, name)(x for x in [make(mg)] * 3),
+        "unknown keyword": lambda mg, make: getattr(mg, name)(make(mg), nonsense=1),
+        "method": lambda mg, make: getattr(mg.Value(0.5), name)(*[make(mg)] * (width - 1)),
+    }
     same(lambda mg: getattr(mg, name)())
     same(lambda mg: getattr(mg.Value(0.5), name)(nonsense=1))
-    for operand, make in OPERANDS.items():
-        same(lambda mg, make=make: getattr(mg, name)(*[make(mg)] * width), operand)
-        same(lambda mg, make=make: getattr(mg, name)([make(mg)] * 3, [make(mg)] * 3), operand)
-        same(lambda mg, make=make: getattr(mg, name)(x for x in [make(mg)] * 3), operand)
-        same(lambda mg, make=make: getattr(mg, name)(make(mg), nonsense=1), operand)
-        same(lambda mg, make=make: getattr(mg.Value(0.5), name)(*[make(mg)] * (width - 1)), operand)
+    with every_cell() as cell:
+        for (operand, make), (form, call) in itertools.product(OPERANDS.items(), calls.items()):
+            with cell(operand, form):
+                same(lambda mg, make=make, call=call: call(mg, make))
 
 
 def custom(mg: ModuleType) -> Any:
