@@ -216,6 +216,14 @@ def test_nodes_that_lie_too_deep_are_counted_in_one_box() -> None:
     assert "not drawn" not in boxes(draw(chain(400).tanh(), max_nodes=500))
 
 
+@pytest.mark.slow("4 s; 400 nodes are not slow")
+def test_a_deep_graph_is_drawn_whole_if_max_nodes_allows() -> None:
+    nodes, _ = objects(draw(chain(1_500).tanh(), max_nodes=4_000))
+    titles = [(cells(node) or [""])[0] for node in nodes.values()]
+    assert "not drawn" not in titles
+    assert titles.count("*") == 1_500
+
+
 def test_an_operation_with_some_operands_too_deep_shows_the_others() -> None:
     x = Value(2.0, label="x")
     y = (x.exp().log() * x + x).tanh()

@@ -258,6 +258,31 @@ def test_the_loss_is_smoothed_by_its_formula() -> None:
     assert result.smoothed == pytest.approx((weights @ result.losses) / np.sum(weights, axis=1))
 
 
+def test_each_loss_enters_the_average_once() -> None:
+    """An average computed anew at each step would multiply each loss at every later step: quadratic time."""
+    heights: list[Counted] = []
+
+    class Height(Value):
+        @property
+        def data(self) -> float:  # type: ignore[override]
+            heights.append(Counted(1.0))
+            return heights[-1]
+
+    result = learning_rate_range(lambda: Height(1.0), SGD([Value(1.0)]), steps=50, smoothing=0.7)
+    assert len(result.losses) == 50
+    assert [height.products for height in heights] == [1] * 50
+
+
+class Counted(float):
+    """A number that counts the products in which it is the second factor."""
+
+    products = 0
+
+    def __rmul__(self, factor: float) -> float:
+        self.products += 1
+        return factor * float(self)
+
+
 def test_a_sweep_ends_where_the_loss_leaves_its_domain_or_overflows() -> None:
     x = Value(5.0)
     result = learning_rate_range(lambda: x - log(x), SGD([x]), lowest=0.01, highest=1e6, steps=60)

@@ -321,6 +321,16 @@ def eagerly(f: Random, x: float, y: float, k: int) -> tuple[list[float], list[fl
     return results, [x.grad for x in (*inputs, *f.parameters)], size
 
 
+def runs_in_c(compiled: Any) -> bool:
+    """Return whether all recordings were run, and in C but for those with custom operations."""
+    for _, path in compiled._recordings.all():
+        is_custom = {step.operation for step in path.program.instructions} & {CUBE, SHIFT}
+        expected = executors.NumpyExecutor if is_custom else executors.NativeExecutor
+        if set(map(type, path.executors.values())) != {expected}:
+            return False
+    return True
+
+
 @given(steps(), st.lists(st.booleans(), min_size=3, max_size=3), st.booleans())
 def test_recordings_give_what_the_function_gives(
     drawn: list[tuple[int, list[int]]], varies: list[bool], in_numpy: bool
@@ -357,6 +367,7 @@ def test_recordings_give_what_the_function_gives(
     if IN_C:
         assert counts["flatten"] >= 2
         assert counts["build"] >= 1
+        assert in_numpy or all(map(runs_in_c, (results, total)))
 
 
 @pytest.mark.skipif(not IN_C, reason="the interpreter in NumPy keeps what it needs")
@@ -418,10 +429,12 @@ def test_c_and_python_build_the_same_of_whole_networks() -> None:
     with compared() as counts:
         compiled = compile(loss, batched=("x", "k"))
         assert compiled(np.ones((5, 3)), np.array([0, 1, 2, 1, 0])) > 0.0
-        assert compile(lambda xs: sum(a * b for a, b in zip(xs, reversed(xs))))([1.0, 2.0, 3.0]) == 10.0
+        product = compile(lambda xs: sum(a * b for a, b in zip(xs, reversed(xs))))
+        assert product([1.0, 2.0, 3.0]) == 10.0
         twice = compile(lambda x: (x * w + x * v, x * 0.5 + x * 0.25), batched="x")
         assert twice([1.0, 2.0]) == (7.5, 1.125)
     assert not IN_C or counts["build"] == 3
+    assert not IN_C or all(map(runs_in_c, (compiled, product, twice)))
 
 
 @pytest.mark.skipif(not IN_C, reason="there is one builder without the C engine")
