@@ -39,15 +39,17 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def skip_what_needs_a_missing_package(report: Any, error: BaseException | None) -> None:
-    """Turn a failure to import a package that is not installed into a skip."""
-    while error is not None and MISSING:
-        if isinstance(error, doctest.UnexpectedException):
-            error = error.exc_info[1]
-        for name in MISSING if isinstance(error, ImportError) else ():
-            if name in str(error):
-                report.outcome = "skipped"
-                report.longrepr = (report.nodeid, None, f"Skipped: {name} is not installed")
-                return
+    """Turn a failure to import a package that is not installed into a skip; other errors after it are failures."""
+    if isinstance(error, doctest.UnexpectedException):
+        error = error.exc_info[1]
+    if isinstance(error, pytest.Collector.CollectError):
+        error = error.__cause__
+    while isinstance(error, ImportError):  # one that says what to install has the one of the import as its cause
+        name = (error.name or "").partition(".")[0]
+        if name in MISSING:
+            report.outcome = "skipped"
+            report.longrepr = (report.nodeid, None, f"Skipped: {name} is not installed")
+            return
         error = error.__cause__ or error.__context__
 
 
