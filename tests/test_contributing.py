@@ -17,13 +17,14 @@ pytestmark = pytest.mark.slow("30 s: it builds both extensions in C, and runs te
 ROOT = Path(__file__).resolve().parent.parent
 #: Test files that check the operations named in the recipe.
 TESTS = ["functions", "operations", "accuracy", "parity", "orders", "conventions", "gradient", "compile_listing"]
+TESTS += ["strategies", "checker_is_checked", "variants"]
+BLOCK = re.compile(r"^ *```\w+\n(.*?)^ *```$", re.M | re.S)
 
 
-def recipe() -> list[str]:
-    """Return the blocks of code of the recipe, in order, without their indentation."""
+def recipe() -> str:
+    """Return the section of CONTRIBUTING with the recipe."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    section = text.partition("## Add an operation")[2].partition("\n## ")[0]
-    return [textwrap.dedent(block) for block in re.findall(r"^ *```\w+\n(.*?)^ *```$", section, re.M | re.S)]
+    return text.partition("## Add an operation")[2].partition("\n## ")[0]
 
 
 def insert(path: Path, block: str, before: str = "", after: str = "") -> None:
@@ -40,7 +41,7 @@ def insert(path: Path, block: str, before: str = "", after: str = "") -> None:
 def follow(copy: Path) -> None:
     """Do what the recipe says."""
     package = copy / "microgrud"
-    entry, function, method, line, formulas = recipe()
+    entry, function, method, line, formulas = map(textwrap.dedent, BLOCK.findall(recipe()))
     value, second, places = (f"    {formula}\n" for formula in formulas.splitlines())
     insert(package / "engine" / "ops.py", f"\n{entry}")
     insert(package / "functions.py", f"{function}\n\n", before="native.accelerate(")
@@ -85,6 +86,12 @@ def run_tests(copy: Path, backend: str) -> None:
     paths = [f"tests/test_{name}.py" for name in TESTS] + ["microgrud/functions.py"]
     options = ["-q", "-k", "haversine or public or table", "-p", "no:cacheprovider", "--doctest-modules"]
     run(copy, "-m", "pytest", *options, *paths, backend=backend)
+
+
+def test_the_recipe_names_files_that_exist(copy: Path) -> None:
+    named = re.findall(r"`([\w/]+\.\w+)`", BLOCK.sub("", recipe()))
+    assert len(named) > 5
+    assert [name for name in named if not (copy / name).is_file()] == []
 
 
 def test_a_new_operation_works_on_the_engine_in_python(copy: Path) -> None:
