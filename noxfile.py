@@ -26,7 +26,7 @@ ENGINE_TESTS = [
 
 #: Pictures depend on matplotlib and Chromium rather than on Python: these tests run on the oldest Python, and are left
 #: out elsewhere. So are two files about digits, which depend on the C library; test_accuracy runs everywhere, because
-#: `math.hypot` and a few others are algorithms of CPython.
+#: `math.hypot` is an algorithm of CPython.
 LEFT_OUT = [
     f"--ignore-glob=tests/test_{name}.py"
     for name in [
