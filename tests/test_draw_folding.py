@@ -12,7 +12,7 @@ import microgrud as mg
 from microgrud import Value, dot
 from microgrud.draw import draw
 from microgrud.draw.folding import View, view
-from microgrud.draw.graph import read_graph
+from microgrud.draw.value_graph import read_graph
 from microgrud.nn import MLP
 
 

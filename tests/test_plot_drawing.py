@@ -14,10 +14,10 @@ from matplotlib.patches import Rectangle
 
 from microgrud import Value, log
 from microgrud.plot import LossSurface, Trajectory, himmelblau, loss_surface, saddle
-from microgrud.plot.paths import place_legend
 from microgrud.plot.relief import height_at
 from microgrud.plot.scales import asks_for_log, chosen_scale, contour_levels, log_floor
 from microgrud.plot.style import STYLES, style
+from microgrud.plot.walks import place_legend
 
 WALK = [[-1.0, -0.5], [1.0, 0.5], [2.0, 1.0], [3.0, 2.0]]
 

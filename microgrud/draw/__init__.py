@@ -8,11 +8,11 @@ Needs the extra `draw`: pip install 'microgrud[draw]'
 
 from ..common import needs_numpy as needs_numpy
 from .drawing import draw, draw_dot, trace
+from .explanation import Explanation, GradientPath as Path, explain
 from .frames import Frame, Share
-from .graph import Summary, local_derivatives, summary
-from .paths import Explanation, GradientPath as Path, explain
 from .player import BackpropSteps, backprop_steps
 from .rendering import Drawing
+from .value_graph import Summary, local_derivatives, summary
 
 __all__ = [
     "BackpropSteps",

@@ -10,16 +10,16 @@ from collections.abc import Collection, Mapping, Sequence
 from ..common.words import counted
 from ..engine import Value
 from .folding import Box, Group, View
-from .graph import Kind, is_dot, local_derivatives, shown_operands, summarise
 from .rendering import Drawing
 from .style import BOX_STYLES, FAINT, PORTS, caption, escaped, literal, plain, short, table, tint
+from .value_graph import Kind, is_dot, local_derivatives, shown_operands, summarise
 
 #: Maximum number of operations named in the box for the nodes that are not drawn.
 _MOST_OPERATIONS = 6
 _DASHED = {"style": "dashed", "color": FAINT}
 
 
-class Picture:
+class GraphWriter:
     """Writes a view of a graph into a drawing."""
 
     def __init__(

@@ -10,13 +10,13 @@ from ..common.checks import instance, one_of, optional
 from ..engine import Value
 from ..nn.module import Module
 from ..tape.compiled import Compiled
-from .digraph import Picture
+from .compiled import draw_compiled
+from .digraph import GraphWriter
 from .folding import view
-from .graph import read_graph
 from .network import draw_network
-from .program import draw_program
 from .rendering import Drawing, check_format
 from .style import FONT, PORTS
+from .value_graph import read_graph
 
 _MAX_NODES = 60
 #: Minimum values of arguments.
@@ -102,7 +102,7 @@ def draw(
         _refuse("a compiled function", unused, outputs=outputs, expand=_expands_dot(expand), slopes=not slopes)
         if fold == "neurons":
             raise ValueError("fold: expected 'layers', 'nothing' or None for a compiled function, got 'neurons'")
-        draw_program(root, drawing, digits, path, fold, max_nodes, model, names, rankdir)
+        draw_compiled(root, drawing, digits, path, fold, max_nodes, model, names, rankdir)
         return drawing
     if path is not None:
         raise ValueError(f"path: expected None for anything but a compiled function, got {path!r}")
@@ -118,7 +118,7 @@ def draw(
     if _names(outputs, "outputs"):
         raise ValueError("outputs: expected names for a network only; to name the root of a graph, give it a label")
     graph = read_graph(root, model if parameters is None else parameters, inputs, names)
-    Picture(view(graph, model, fold, depth, max_nodes), drawing, digits, rankdir, expand_dot, slopes).write()
+    GraphWriter(view(graph, model, fold, depth, max_nodes), drawing, digits, rankdir, expand_dot, slopes).write()
     return drawing
 
 

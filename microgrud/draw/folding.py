@@ -13,7 +13,7 @@ from ..common.words import counted
 from ..engine import Value
 from ..nn.layers import MLP, Layer, Neuron
 from ..nn.module import Module
-from .graph import MOST_OPERANDS, Graph, Kind, is_dot, shown_of, shown_operands
+from .value_graph import MOST_OPERANDS, Kind, ValueGraph, is_dot, shown_of, shown_operands
 
 
 @dataclass(eq=False)
@@ -47,7 +47,7 @@ class View:
         left_out: the number of nodes that are neither drawn nor in a group that is drawn.
     """
 
-    graph: Graph
+    graph: ValueGraph
     drawn: list[Value]
     groups: list[Group] = field(default_factory=list)
     group_of: dict[Value, Group] = field(default_factory=dict)
@@ -97,7 +97,7 @@ def _used_by(group: Group) -> Counter[Value]:
     return Counter(x for node in group.nodes for x in _parents(node) if x not in inside)
 
 
-def view(graph: Graph, model: Module | None, fold: str | None, depth: int | None, max_nodes: int) -> View:
+def view(graph: ValueGraph, model: Module | None, fold: str | None, depth: int | None, max_nodes: int) -> View:
     """Choose the nodes and groups to draw, at most `max_nodes` boxes.
 
     Args:
@@ -177,7 +177,7 @@ def _too_deep(chosen: View, near: set[Box]) -> list[Value]:
 # --- neurons and layers ---
 
 
-def _groups(graph: Graph, model: Module, unit: str) -> dict[Value, Group]:
+def _groups(graph: ValueGraph, model: Module, unit: str) -> dict[Value, Group]:
     """Return the group of each node that a neuron of the model made: one group for each neuron, or for each layer."""
     layers = neurons_by_layer(model)
     owner = _owners_of_parameters(layers)

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..engine import Value
-from .graph import NOTHING, Graph, local_derivatives, times
 from .style import short
+from .value_graph import NOTHING, ValueGraph, local_derivatives, times
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Snapshot:
     slopes: Mapping[Value, list[float | None]]
 
     @classmethod
-    def of(cls, graph: Graph) -> Snapshot:
+    def of(cls, graph: ValueGraph) -> Snapshot:
         """Copy the present numbers of a graph."""
         return cls({x: x.data for x in graph.order}, {x: local_derivatives(x) for x in graph.order})
 
@@ -70,7 +70,7 @@ class Frame:
     sentence: str
 
 
-def frames_of(root: Value, graph: Graph, snapshot: Snapshot) -> list[Frame]:
+def frames_of(root: Value, graph: ValueGraph, snapshot: Snapshot) -> list[Frame]:
     """Run the backward pass node by node and record each step; afterwards every grad has its former value.
 
     Args:
@@ -89,7 +89,7 @@ def frames_of(root: Value, graph: Graph, snapshot: Snapshot) -> list[Frame]:
             node.grad = grad
 
 
-def _run(root: Value, graph: Graph, snapshot: Snapshot) -> Iterator[Frame]:
+def _run(root: Value, graph: ValueGraph, snapshot: Snapshot) -> Iterator[Frame]:
     name = graph.names
     reached = {root}
     for node in graph.order:
@@ -130,10 +130,10 @@ def _shares(node: Value, slopes: list[float | None]) -> tuple[Share, ...]:
     return *shares, *(Share(x, None, x.grad - totals[x], totals[x], x.grad) for x in unknown)
 
 
-def names_of_all(graph: Graph) -> dict[Value, str]:
+def names_of_all(graph: ValueGraph) -> dict[Value, str]:
     """Name every node: by its label, or else v1, v2, ... in topological order, without the names in use.
 
-    >>> from microgrud.draw.graph import read_graph
+    >>> from microgrud.draw.value_graph import read_graph
     >>> x = Value(2.0, label="v1")
     >>> list(names_of_all(read_graph(x * x * x)).values())
     ['v1', 'v2', 'v3']
@@ -146,7 +146,7 @@ def names_of_all(graph: Graph) -> dict[Value, str]:
 # --- in words ---
 
 
-def _end(root: Value, graph: Graph, reached: set[Value]) -> str:
+def _end(root: Value, graph: ValueGraph, reached: set[Value]) -> str:
     """Return the sentence of the last frame: the derivatives with respect to the leaves."""
     leaves = [x for x in graph.order if x.is_leaf]
     found = [x for x in leaves if x in reached]

@@ -27,7 +27,7 @@ def moving_picture(svg: str, exact: Mapping[int, str]) -> str:
     `.tint`. Everything that is highlighted at the turn of a node has the number of the node as `data-turn`.
 
     Args:
-        svg: the output of Graphviz for a Picture whose `marked` is True.
+        svg: the output of Graphviz for a GraphWriter whose `marked` is True.
         exact: the grads in full, for the tooltips.
     """
     drawn = ElementTree.fromstring(svg)

@@ -11,9 +11,9 @@ from ..common.words import counted
 from ..nn.layers import MLP, Neuron
 from ..nn.module import Module
 from .folding import function_of, neurons_by_layer
-from .graph import shown_of
 from .rendering import Drawing
 from .style import BROKEN, FAINT, FONT, PORTS, hue, literal, plain, short
+from .value_graph import shown_of
 
 #: Maximum number of neurons drawn of a layer; a larger layer is drawn without its middle.
 _MOST_NEURONS = 10

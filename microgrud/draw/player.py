@@ -16,14 +16,14 @@ from ..common.checks import instance
 from ..common.files import write_atomically
 from ..common.forking import CachedAttribute
 from ..engine import Value
-from .digraph import Picture
+from .digraph import GraphWriter
 from .drawing import check_settings, new_drawing
 from .folding import view
 from .frames import Frame, Snapshot, frames_of, names_of_all
-from .graph import Graph, read_graph
 from .moving import moving_picture
 from .rendering import fitting
 from .style import ACTIVE, short, tint
+from .value_graph import ValueGraph, read_graph
 
 
 class BackpropSteps(Sequence[Frame]):
@@ -37,7 +37,7 @@ class BackpropSteps(Sequence[Frame]):
     """
 
     def __init__(
-        self, root: Value, graph: Graph, snapshot: Snapshot, frames: list[Frame], rankdir: str, digits: int
+        self, root: Value, graph: ValueGraph, snapshot: Snapshot, frames: list[Frame], rankdir: str, digits: int
     ) -> None:
         self.root, self.frames = root, frames
         self._graph, self._snapshot, self._rankdir, self._digits = graph, snapshot, rankdir, digits
@@ -104,7 +104,7 @@ class BackpropSteps(Sequence[Frame]):
         """Draw the last step; return the picture, and the number that identifies each node for the script."""
         drawing = new_drawing("svg", self._rankdir)
         graph = self._graph
-        picture = Picture(view(graph, None, None, None, len(graph.order)), drawing, self._digits, self._rankdir)
+        picture = GraphWriter(view(graph, None, None, None, len(graph.order)), drawing, self._digits, self._rankdir)
         picture.data, picture.known_slopes = self._snapshot.data, self._snapshot.slopes
         picture.grads, picture.largest = self.frames[-1].grads, self._largest
         picture.marked, picture.width = True, self._width

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .graph import Kind
+from .value_graph import Kind
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ from ..common.numbers import Interval
 from ..engine.vectors import Vector
 from .axes import axes_for
 from .figure import need_matplotlib
-from .paths import place_legend
 from .scales import drawable
 from .style import outline, style
 from .surface import LossSurface
 from .trajectory import Trajectories, by_name
+from .walks import place_legend
 
 #: Texts in place of the button icons, which matplotlib's page would fetch from the network.
 _BUTTONS = {

@@ -12,9 +12,9 @@ from ..common.numbers import as_float, as_sequence
 from ..engine.vectors import Vector
 from .axes import Axes, axes_for
 from .grid import GridLosses
-from .paths import draw_paths, place_legend
 from .scales import LARGEST, LOG_NOTE, Scale, chosen_scale, contour_levels, finite_or_nan, is_constant, three_digits
 from .style import FAINT, hatch_ground, pale_greys, undefined_patch
+from .walks import draw_walks, place_legend
 
 
 def draw_contours(
@@ -40,7 +40,7 @@ def draw_contours(
     if np.isfinite(losses).any():
         heights = contour_levels(losses, chosen, int(levels)) if explicit is None else explicit
         _fill(ax, grid, losses, heights, chosen, colorbar)
-    entries = draw_paths(ax, paths)
+    entries = draw_walks(ax, paths)
     ax.xaxis.set_major_locator(MaxNLocator(6))
     # The grid sets the limits: a walk that leaves it leaves the picture.
     ax.set(xlim=across, ylim=up)

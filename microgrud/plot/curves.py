@@ -9,8 +9,8 @@ import numpy as np
 from ..common.checks import instance, one_of
 from ..train.history import History
 from .axes import Axes, axes_for
-from .paths import place_legend
 from .scales import LARGEST, LOG_NOTE, chosen_scale, drawable
+from .walks import place_legend
 
 
 def learning_curve(history: History, ax: Axes | None = None, *, what: str = "loss", scale: str = "auto") -> Axes:

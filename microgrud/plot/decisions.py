@@ -15,9 +15,9 @@ from ..nn.layers import MLP
 from ..train.batches import Samples, check_samples
 from ..train.evaluation import mode, number
 from .axes import Axes, axes_for
-from .paths import legend_off_points
 from .scales import LARGEST, drawable
 from .style import HATCH, hatch_ground, outline, style, undefined_patch
+from .walks import legend_off_points
 
 _MARGIN = 0.08
 #: The largest lead for which contours can be drawn.

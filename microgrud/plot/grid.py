@@ -16,7 +16,7 @@ from ..engine.vectors import Vector, read_data, read_gradients, write_data, writ
 from ..train.evaluation import number
 from ..train.progress import with_progress
 from .planes import Plane
-from .replay import replayed
+from .replayed_loss import replayed
 from .scales import LARGEST
 
 _BOUND = real(Interval(-LARGEST, LARGEST))

@@ -18,11 +18,11 @@ from ..train.evaluation import number
 from .axes import Axes, several_axes
 from .figure import png
 from .grid import around
-from .paths import mark_every, place_legend
 from .scales import LOG_NOTE, asks_for_log, drawable, log_floor
 from .style import style
 from .surface import LossSurface, loss_surface
 from .trajectory import Trajectory
+from .walks import mark_every, place_legend
 
 #: The picture ends at the start plus this many times its size, that is at ten times the start.
 _DECADE = 9.0

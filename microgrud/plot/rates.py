@@ -18,9 +18,9 @@ from ..optim.optimizer import Optimizer
 from ..train.progress import with_progress
 from .axes import Axes, axes_for
 from .figure import png
-from .paths import place_legend
 from .scales import LOG_NOTE, asks_for_log, drawable, three_digits
 from .style import style
+from .walks import place_legend
 
 #: The sweep ends where the smoothed loss has risen above its lowest point by this many times its fall up to there, or
 #: by this many times its size there.

@@ -10,9 +10,9 @@ import numpy as np
 from ..engine.vectors import Vector
 from .axes import Axes, axes_3d_for
 from .grid import GridLosses
-from .paths import draw_paths, legend_as_written
 from .scales import LOG_NOTE, Scale, chosen_scale, finite_or_nan, log_floor, three_digits
 from .style import undefined_patch
+from .walks import draw_walks, legend_as_written
 
 
 def draw_relief(grid: GridLosses, ax: Any, paths: Mapping[str, Vector], scale: str) -> Axes:
@@ -34,7 +34,7 @@ def draw_relief(grid: GridLosses, ax: Any, paths: Mapping[str, Vector], scale: s
     lifted = {
         name: np.column_stack([places, height_at(grid.x, grid.y, heights, places)]) for name, places in paths.items()
     }
-    entries = draw_paths(axes, lifted)
+    entries = draw_walks(axes, lifted)
     # A long label is broken into two lines, since the edges of the box are short.
     across, up = (label.replace(" (", "\n(", 1) for label in grid.plane.labels)
     axes.set_xlabel(across, labelpad=14 if "\n" in across else 8, parse_math=False)

@@ -33,7 +33,7 @@ _PLACES = {
 }
 
 
-def draw_paths(ax: Any, paths: Mapping[str, Vector]) -> list[Any]:
+def draw_walks(ax: Any, paths: Mapping[str, Vector]) -> list[Any]:
     """Draw walks, on flat Axes or three-dimensional ones.
 
     Args:

@@ -7,10 +7,10 @@ from typing import Any
 from ..common.words import counted
 from ..tape.compiled import Compiled
 from ..tape.listing import Formulas, chosen
-from .graph import Kind
-from .programs import ProgramBox, ProgramView, formula_of, heading_lines, program_view
+from .program_boxes import ProgramBox, ProgramView, formula_of, heading_lines, program_view
 from .rendering import Drawing
 from .style import ACTIVE, BOX_STYLES, FAINT, caption, escaped, literal, plain, table
+from .value_graph import Kind
 
 #: Maximum number of recordings drawn, unless `path` selects one.
 _MOST_RECORDINGS = 4
@@ -19,7 +19,7 @@ _GUARD = {"shape": "hexagon", "style": "filled", "fillcolor": "#ffffff", "color"
 _DASHED = {"style": "dashed", "color": ACTIVE, "arrowhead": "none"}
 
 
-def draw_program(
+def draw_compiled(
     compiled: Compiled,
     drawing: Drawing,
     digits: int,

@@ -14,8 +14,8 @@ from ..engine import Value
 from ..nn.module import Module
 from .drawing import check_numbers
 from .folding import neuron_of_each
-from .graph import NOTHING, local_derivatives, read_graph, times
 from .style import short
+from .value_graph import NOTHING, local_derivatives, read_graph, times
 
 #: Maximum number of steps or factors shown for a path; longer paths are shown without their middle.
 _MOST_STEPS = 12

@@ -25,7 +25,7 @@ class Kind(enum.Enum):
 
 
 @dataclass(eq=False)
-class Graph:
+class ValueGraph:
     """A graph to be drawn.
 
     Attributes:
@@ -46,7 +46,7 @@ class Graph:
 
 def read_graph(
     root: Value | Sequence[Value], parameters: Any = None, inputs: Any = None, names: Mapping[Value, str] | None = None
-) -> Graph:
+) -> ValueGraph:
     """Collect the nodes that one root or several depend on, with the kind and the name of each.
 
     Args:
@@ -69,7 +69,7 @@ def read_graph(
             found = topological_order(each, known)
             order += found
             known.update(map(id, found))
-    graph = Graph(roots, order, differentiated=_differentiated(order))
+    graph = ValueGraph(roots, order, differentiated=_differentiated(order))
     own_names: dict[Value, str] = {}
     if isinstance(parameters, Module):
         own_names.update({p: name for name, p in parameters.named_parameters()})

@@ -18,8 +18,8 @@ from ..tape.graph import LINEAR
 from ..tape.listing import Formulas
 from ..tape.program import Instruction
 from ..tape.recorder import TAKE
-from .graph import Kind
 from .style import short
+from .value_graph import Kind
 
 #: The degrees of folding, each with fewer boxes than the one before.
 FOLDS = ("nothing", "parameters", "layers")
