@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from PIL import Image
@@ -57,10 +58,16 @@ def test_a_page_holds_its_frames_and_needs_no_network(tmp_path: Path) -> None:
     assert "fa-" not in page.replace("".join(frames), "")
 
 
+def pixels(figure: Any) -> Any:
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba()).astype(int)
+
+
 def test_each_frame_shows_the_walks_as_far_as_they_have_come() -> None:
     walked = surface()
     paths = {name: walked.path(trajectory) for name, trajectory in walked.trajectories.items()}
-    first, second, again = (frame.astype(int) for frame in _frames(walked, paths, [0, 3, 0], 40))
+    first, second, again = (pixels(figure) for figure in _frames(walked, paths, [0, 3, 0], 40))
     assert np.array_equal(first, again)
     changed = np.argwhere(np.abs(first - second).max(axis=2) > 30)
     # The pixels that change are those of the walks and of the count above them.

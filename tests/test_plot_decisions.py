@@ -146,7 +146,7 @@ def hidden_samples(ax: Any, rows: Any) -> int:
     return sum(box.contains(*place) for place in ax.transData.transform(rows))
 
 
-def test_the_legend_is_next_to_the_picture_if_no_corner_is_free() -> None:
+def test_the_legend_is_next_to_the_picture_if_no_place_is_free() -> None:
     model, rows, y = clouds()
     ax: Any = decision_regions(model, rows, y, class_names=["a", "b", "the class with the longest name", "d", "e"])
     assert hidden_samples(ax, rows) == 0
@@ -177,10 +177,13 @@ def test_in_a_figure_without_a_layout_the_legend_hides_the_fewest_samples() -> N
     model, rows, y = clouds()
     kept = (rows.min(axis=1) < 0) | (np.arange(100) % 4 == 0)  # few in the upper right corner
     ax: Any = decision_regions(model, rows[kept], y[kept], Figure(figsize=(5, 4)).add_subplot())
-    box, inside = ax.get_legend().get_window_extent(), ax.get_window_extent()
-    assert (box.x1, box.y1) < (inside.x1, inside.y1)
-    assert box.x0 > (inside.x0 + inside.x1) / 2
-    assert box.y0 > (inside.y0 + inside.y1) / 2
+    fewest = hidden_samples(ax, rows[kept])
+    box = ax.get_legend().get_window_extent()
+    assert ax.get_window_extent().count_contains([box.min, box.max]) == 2
+    for corner in ("upper right", "upper left", "lower left", "lower right"):
+        ax.get_legend().set_loc(corner)
+        assert fewest <= hidden_samples(ax, rows[kept])
+    assert fewest < len(rows[kept]) / 10
 
 
 # --- no finite prediction ---

@@ -8,7 +8,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -22,7 +22,10 @@ from .scales import drawable
 from .style import outline, style
 from .surface import LossSurface
 from .trajectory import Trajectories, by_name
-from .walks import place_legend
+from .walks import draw_legend
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 #: Texts in place of the button icons, which matplotlib's page would fetch from the network.
 _BUTTONS = {
@@ -104,69 +107,60 @@ def _steps(places: int, most_frames: int) -> list[int]:
     return sorted({int(step) for step in spaced})
 
 
-def _frames(surface: LossSurface, paths: Mapping[str, Vector], steps: list[int], dpi: int) -> Iterator[Any]:
-    """Yield each frame as an array of pixels; the surface, which takes longest, is drawn once for all of them."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+def _frames(surface: LossSurface, paths: Mapping[str, Vector], steps: list[int], dpi: int) -> Iterator[Figure]:
+    """Yield the Figure of each frame, always the same one: an image of the surface, and the walks up to a step.
 
-    ax = surface.contour(axes_for("animate", None, 6.4, 4.8), trajectory={})
-    figure: Any = ax.figure
-    figure.set_dpi(dpi)
+    The surface, which takes longest, is drawn once for all frames.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    below: Any = surface.contour(axes_for("animate", None, 6.4, 4.8), trajectory={})
+    below.figure.set_dpi(dpi)
+    below.set_title(" ")  # room for the count
+    canvas: Any = FigureCanvasAgg(below.figure)
+    canvas.draw()
+    figure = Figure(figsize=(6.4, 4.8), dpi=dpi)
+    figure.figimage(np.array(canvas.buffer_rgba()), resize=False, zorder=-1)
+    ax: Any = figure.add_axes(below.get_position(), xlim=below.get_xlim(), ylim=below.get_ylim())
+    ax.set_axis_off()
     lines: list[Any] = []
     heads: list[Any] = []
-    for i, name in enumerate(paths):
+    for i, (name, places) in enumerate(paths.items()):
         look = style(i)
         lines += ax.plot(
-            [], [], color=look.color, linestyle=look.dashes, linewidth=1.4, marker=look.marker, markersize=3.0,
+            *places.T, color=look.color, linestyle=look.dashes, linewidth=1.4, marker=look.marker, markersize=3.0,
             label=name, zorder=4, path_effects=outline(3.0),
         )  # fmt: skip
         heads += ax.plot(
             [], [], linestyle="none", marker=look.marker, markersize=10, markerfacecolor=look.color,
             markeredgecolor="white", zorder=5,
         )  # fmt: skip
-    place_legend(ax, lines, list(paths.values()))
-    # A title would not do: matplotlib places it only when all of the Axes are drawn.
-    count = ax.text(0.5, 1.02, f"step {steps[-1]}", transform=ax.transAxes, ha="center", va="bottom")
-    moving = (*lines, *heads, count, ax.get_legend())
-    canvas: Any = FigureCanvasAgg(figure)
+    legend = draw_legend(ax, lines)
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # the layout is fixed with all artists, so that frames do not jitter
-    for artist in moving:
-        artist.set_visible(False)
-    canvas.draw()
-    ground = canvas.copy_from_bbox(figure.bbox)
+    legend.set_loc(tuple(ax.transAxes.inverted().transform(legend.get_window_extent().min)))  # the same in all frames
     for step in steps:
         for places, line, head in zip(paths.values(), lines, heads):
             line.set_data(*places[: step + 1].T)
             head.set_data(*places[min(step, len(places) - 1)][:, None])
-        count.set_text(f"step {step}")
-        canvas.restore_region(ground)
-        for artist in moving:
-            artist.set_visible(True)
-            ax.draw_artist(artist)
-        yield np.array(canvas.buffer_rgba())
+        ax.set_title(f"step {step}", fontsize="medium")
+        yield figure
 
 
-def _film(frames: Iterator[Any], suffix: str, fps: float, dpi: int) -> bytes:
+def _film(frames: Iterator[Figure], suffix: str, fps: float, dpi: int) -> bytes:
     """Return the frames as the bytes of a GIF file or of a page."""
     from matplotlib.animation import HTMLWriter, PillowWriter
-    from matplotlib.figure import Figure
 
-    first = next(frames)
-    figure = Figure(figsize=(first.shape[1] / dpi, first.shape[0] / dpi), dpi=dpi)
-    image: Any = figure.figimage(first, resize=False)
-    speed: Any = fps
+    figure, speed = next(frames), cast(int, fps)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"film{suffix}"
         # Without a limit, since matplotlib drops the frames beyond its limit and shows a shorter walk.
         writer: Any = PillowWriter(speed) if suffix == ".gif" else HTMLWriter(speed, embed_frames=True, embed_limit=1e9)
         with naming(file), writer.saving(figure, file, dpi):
             writer.grab_frame()
-            for frame in frames:
-                image.set_data(frame)
+            for _ in frames:
                 writer.grab_frame()
-        if suffix == ".gif":
-            return file.read_bytes()
-        return _self_contained(file.read_text(encoding="utf-8")).encode("utf-8")
+        return file.read_bytes() if suffix == ".gif" else _self_contained(file.read_text(encoding="utf-8")).encode()
 
 
 def _self_contained(page: str) -> str:

@@ -14,7 +14,7 @@ from .axes import Axes, axes_for
 from .grid import GridLosses
 from .scales import LARGEST, LOG_NOTE, Scale, chosen_scale, contour_levels, finite_or_nan, is_constant, three_digits
 from .style import FAINT, hatch_ground, pale_greys, undefined_patch
-from .walks import draw_walks, place_legend
+from .walks import draw_legend, draw_walks
 
 
 def draw_contours(
@@ -48,7 +48,7 @@ def draw_contours(
     ax.set_ylabel(grid.plane.labels[1], parse_math=False)
     if undefined:
         entries.append(undefined_patch("loss"))
-    place_legend(ax, entries, list(paths.values()))
+    draw_legend(ax, entries)
     return ax
 
 

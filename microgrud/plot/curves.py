@@ -10,7 +10,7 @@ from ..common.checks import instance, one_of
 from ..train.history import History
 from .axes import Axes, axes_for
 from .scales import LARGEST, LOG_NOTE, chosen_scale, drawable
-from .walks import place_legend
+from .walks import draw_legend
 
 
 def learning_curve(history: History, ax: Axes | None = None, *, what: str = "loss", scale: str = "auto") -> Axes:
@@ -72,7 +72,7 @@ def learning_curve(history: History, ax: Axes | None = None, *, what: str = "los
             step, color="black", linestyle=(0, (1, 2)), linewidth=1.2, label=f"best epoch ({history.best_epoch})"
         )
     if ax.get_legend() is not None or history.best_epoch is not None:
-        place_legend(ax, ax.get_legend_handles_labels()[0], [np.asarray(line.get_xydata()) for line in curves])
+        draw_legend(ax, ax.get_legend_handles_labels()[0])
     ax.grid(alpha=0.4, linewidth=0.6)
     _epochs_along_the_top(ax, history)
     return ax

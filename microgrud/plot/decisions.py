@@ -17,7 +17,7 @@ from ..train.evaluation import mode, number
 from .axes import Axes, axes_for
 from .scales import LARGEST, drawable
 from .style import HATCH, hatch_ground, outline, style, undefined_patch
-from .walks import legend_off_points
+from .walks import draw_legend_off_points
 
 _MARGIN = 0.08
 #: The largest lead for which contours can be drawn.
@@ -41,7 +41,7 @@ def decision_regions(
     In classification each class has a region with a colour and a hatch, and its samples have a marker; the model is
     undecided on the lines between regions. In regression the prediction is a heat map with contours, and each sample is
     filled with the colour of its target. Places without a finite prediction are hatched, and the legend says so. The
-    legend is in a corner without samples, or else next to the picture.
+    legend is in a place without samples, or else next to the picture.
 
     Args:
         model: a function that returns the prediction for a row of two numbers. Several outputs are one for each class:
@@ -114,7 +114,7 @@ def decision_regions(
     if not defined.all():
         entries.append(undefined_patch("prediction"))
         labels.append(entries[-1].get_label())
-    legend_off_points(ax, entries, labels, rows, title=title, widen=own)
+    draw_legend_off_points(ax, entries, labels, rows, title=title, widen=own)
     ax.set_xlabel(names[0], parse_math=False)
     ax.set_ylabel(names[1], parse_math=False)
     return ax

@@ -22,7 +22,7 @@ from .scales import LOG_NOTE, asks_for_log, drawable, log_floor
 from .style import style
 from .surface import LossSurface, loss_surface
 from .trajectory import Trajectory
-from .walks import mark_every, place_legend
+from .walks import draw_legend, mark_every
 
 #: The picture ends at the start plus this many times its size, that is at ten times the start.
 _DECADE = 9.0
@@ -72,10 +72,9 @@ class Race:
         log, low, high = _scale_and_limits(float(everything[0]), everything)
         if log:
             ax.set_yscale("log", nonpositive="mask")
-        curves, lines = [], []
+        lines = []
         for i, (name, trajectory) in enumerate(self.trajectories.items()):
             losses = drawable(trajectory.losses)
-            curves.append(np.column_stack([np.arange(len(losses)), np.fmin(losses, high)]))
             look = style(i)
             above = np.flatnonzero((losses > high) & math.isfinite(high))
             notes = ["leaves the picture"] * bool(len(above)) + ["ended early"] * (name in self.ended)
@@ -93,7 +92,7 @@ class Race:
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         ax.set(xlabel="step", ylabel=f"loss{LOG_NOTE if log else ''}")
         ax.grid(alpha=0.4, linewidth=0.6)
-        place_legend(ax, lines, curves)
+        draw_legend(ax, lines)
 
     def _repr_png_(self) -> bytes:
         return png(self.plot()[0].figure)

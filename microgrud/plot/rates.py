@@ -20,7 +20,7 @@ from .axes import Axes, axes_for
 from .figure import png
 from .scales import LOG_NOTE, asks_for_log, drawable, three_digits
 from .style import style
-from .walks import place_legend
+from .walks import draw_legend
 
 #: The sweep ends where the smoothed loss has risen above its lowest point by this many times its fall up to there, or
 #: by this many times its size there.
@@ -105,10 +105,8 @@ class LearningRateRange:
                 markeredgecolor="white", label=f"suggested: {three_digits(self.suggestion)}", zorder=5,
             )  # fmt: skip
         ax.set(xlabel=f"learning rate{LOG_NOTE}", ylabel=f"loss{LOG_NOTE if log else ''}")
-        curves = [np.column_stack([self.rates, line]) for line in (smoothed, losses)]
-        # The legend should not hide the names of the ranges along the top either.
-        names = np.column_stack([np.geomspace(self.rates[0], self.highest, 200), np.full(200, ax.get_ylim()[1])])
-        place_legend(ax, ax.get_legend_handles_labels()[0], [*curves, names])
+        # The names of the ranges stand along the top.
+        draw_legend(ax, ax.get_legend_handles_labels()[0], bbox_to_anchor=(0.0, 0.0, 1.0, 0.92))
         return ax
 
     def _mark_ranges(self, ax: Axes) -> None:

@@ -12,7 +12,7 @@ from .axes import Axes, axes_3d_for
 from .grid import GridLosses
 from .scales import LOG_NOTE, Scale, chosen_scale, finite_or_nan, log_floor, three_digits
 from .style import undefined_patch
-from .walks import draw_walks, legend_as_written
+from .walks import draw_legend, draw_walks
 
 
 def draw_relief(grid: GridLosses, ax: Any, paths: Mapping[str, Vector], scale: str) -> Axes:
@@ -46,8 +46,7 @@ def draw_relief(grid: GridLosses, ax: Any, paths: Mapping[str, Vector], scale: s
     _label_heights(axes, chosen)
     if np.isnan(losses).any():
         entries.append(undefined_patch("loss"))
-    if entries:
-        legend_as_written(axes, entries, [entry.get_label() for entry in entries], loc="upper left")
+    draw_legend(axes, entries, loc="upper left")
     return axes  # type: ignore[no-any-return]
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from ..engine.vectors import Vector
 from .axes import Axes
 from .scales import drawable
@@ -22,15 +20,8 @@ _END: dict[str, Any] = {
     "linestyle": "none", "marker": "*", "markersize": 15, "markerfacecolor": "black", "markeredgecolor": "white",
     "markeredgewidth": 1.0,
 }  # fmt: skip
-#: The places for a legend, in order of preference, and the part of the Axes that it covers there.
-_PLACES = {
-    "upper right": (0.7, 1.0, 0.6, 1.0),
-    "upper left": (0.0, 0.3, 0.6, 1.0),
-    "lower left": (0.0, 0.3, 0.0, 0.4),
-    "lower right": (0.7, 1.0, 0.0, 0.4),
-    "center right": (0.7, 1.0, 0.3, 0.7),
-    "center left": (0.0, 0.3, 0.3, 0.7),
-}
+#: The distance that a legend keeps from points, in inches: more than the radius of a marker.
+_ROOM = 0.06
 
 
 def draw_walks(ax: Any, paths: Mapping[str, Vector]) -> list[Any]:
@@ -72,51 +63,34 @@ def mark_every(count: int, marks: int = 12) -> int:
     return max(1, count // marks)
 
 
-def place_legend(ax: Axes, entries: list[Any], curves: Sequence[Vector]) -> None:
-    """Draw the legend where it hides the least of the curves; without entries draw none.
-
-    Args:
-        ax: the Axes to draw on, with its limits set.
-        entries: the artists with labels.
-        curves: the points of the lines that it should not hide, arrays of shape (points, 2).
-    """
-    if not entries:
-        return
-    ax.get_xlim(), ax.get_ylim()  # matplotlib sets automatic limits when they are read
-    crowds = dict.fromkeys(_PLACES, 0)
-    for curve in curves:
-        with np.errstate(all="ignore"):  # numbers up to 0 have no place on a logarithmic axis
-            points = ax.transAxes.inverted().transform(ax.transData.transform(curve))
-            # Four points to a segment stand for the line between its points.
-            steps = np.diff(points, axis=0)
-            between = np.concatenate([points, *(points[:-1] + t * steps for t in (0.25, 0.5, 0.75))])
-        for name, (left, right, low, high) in _PLACES.items():
-            x, y = between.T
-            crowds[name] += int(
-                np.sum((x >= left - 0.01) & (x <= right + 0.01) & (y >= low - 0.01) & (y <= high + 0.01))
-            )
-    best: Any = min(crowds, key=lambda name: crowds[name])
-    legend_as_written(ax, entries, [entry.get_label() for entry in entries], loc=best)
-
-
-def legend_as_written(ax: Any, entries: list[Any], labels: Sequence[str], **place: Any) -> Any:
-    """Draw a legend that shows its labels literally, since users chose them, and return it.
+def draw_legend(ax: Any, entries: list[Any], labels: Sequence[str] = (), loc: str = "best", **options: Any) -> Any:
+    """Draw a legend that shows its labels literally, since users chose them, and return it; without entries draw none.
 
     matplotlib would read text between dollar signs as a formula, and omit labels that begin with an underscore.
+
+    Args:
+        ax: the Axes to draw on, flat or three-dimensional ones.
+        entries: the artists, or tuples of them.
+        labels: the label of each entry; by default those of the artists.
+        loc: the place; by default the one where the legend hides the least of lines, points and texts.
+        **options: more arguments of `Axes.legend`.
     """
-    legend = ax.legend(entries, ["label"] * len(entries), fontsize="small", framealpha=0.9, **place)
+    if not entries:
+        return None
+    labels = labels or [entry.get_label() for entry in entries]
+    legend = ax.legend(entries, ["label"] * len(entries), loc=loc, fontsize="small", framealpha=0.9, **options)
     for text, label in zip(legend.get_texts(), labels):
         text.set_parse_math(False)
         text.set_text(label)
     return legend
 
 
-def legend_off_points(
+def draw_legend_off_points(
     ax: Axes, entries: list[Any], labels: list[str], points: Vector, *, title: str | None, widen: bool
 ) -> None:
-    """Draw a legend in a corner where it hides none of the points, or to the right of the Axes if there is none.
+    """Draw a legend where it hides none of the points, or to the right of the Axes if there is no such place.
 
-    In a Figure without a layout engine, which might cut it off there, it is in the corner where it hides the fewest.
+    In a Figure without a layout engine, which might cut it off there, it is where it hides the fewest.
 
     Args:
         ax: the Axes to draw on, with its limits set.
@@ -130,24 +104,10 @@ def legend_off_points(
         return
     figure: Any = ax.figure.figure  # the whole Figure, also for Axes in a subfigure
     layout = figure.get_layout_engine()
-
-    def drawn(**place: Any) -> Any:
-        return legend_as_written(ax, entries, labels, title=title, **place)
-
     if layout is not None:
         layout.execute(figure)  # gives the Axes the size that they will be drawn with
-    own, whole = drawn(loc="upper right").get_window_extent(), ax.get_window_extent()
-    width, height = own.width / whole.width + 0.04, own.height / whole.height + 0.04  # with the gap to the edge
-    x, y = ax.transAxes.inverted().transform(ax.transData.transform(points)).T
-    hidden = {
-        f"{row} {column}": int(np.sum(in_row & in_column))
-        for row, in_row in (("upper", y > 1.0 - height), ("lower", y < height))
-        for column, in_column in (("right", x > 1.0 - width), ("left", x < width))
-    }
-    best = min(hidden, key=lambda place: hidden[place])
-    if hidden[best] and layout is not None:
+    box = draw_legend(ax, entries, labels, title=title).get_window_extent()
+    if layout is not None and box.padded(_ROOM * figure.dpi).count_contains(ax.transData.transform(points)):
         if widen:
-            figure.set_figwidth(figure.get_figwidth() + own.width / figure.dpi)
-        drawn(loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0.0)
-    else:
-        drawn(loc=best)
+            figure.set_figwidth(figure.get_figwidth() + box.width / figure.dpi)
+        draw_legend(ax, entries, labels, "upper left", title=title, bbox_to_anchor=(1.02, 1.0), borderaxespad=0.0)
