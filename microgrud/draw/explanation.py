@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ..autodiff.gradients import numbers_of_gradient
 from ..common.checks import instance, optional
 from ..engine import Value
 from ..nn.module import Module
@@ -136,12 +137,13 @@ def explain(
     slopes_of = _slopes_after(leaf, order)
     if root is not leaf and root not in slopes_of:
         return Explanation(0.0, (), 0, depends=False)
-    adjoints = _adjoints(order, slopes_of)
+    nodes = [leaf, *slopes_of]
+    adjoints = dict(zip(nodes, numbers_of_gradient(root, nodes)))
     best = {leaf: [_Trail(1.0, leaf, 1.0, None)]}
     counts: dict[Value, int] = {leaf: 1}
     for node, slopes in slopes_of.items():
         parents = [(i, x) for i, x in enumerate(node._operands) if isinstance(x, Value) and x in counts]
-        if not parents or adjoints.get(node, 0.0) == 0.0:
+        if not parents or adjoints[node] == 0.0:
             continue
         counts[node] = sum(counts[x] for _, x in parents)
         extended = (
@@ -150,16 +152,16 @@ def explain(
             for before in best[x]
         )
         best[node] = heapq.nlargest(k, extended, key=lambda trail: _strength(trail.product))
-    gradient = adjoints.get(leaf, 0.0)
+    gradient = 0.0 + adjoints[leaf]  # a grad is never -0.0, since backward() adds to 0.0
     if root not in counts:
         return Explanation(gradient, (), 0)
     neurons = {} if model is None else neuron_of_each(order, model)
     paths = []
     for trail in best[root]:
         trails = trail.from_the_leaf()
-        nodes, along = tuple(each.node for each in trails), tuple(each.slope for each in trails[1:])
+        path, along = tuple(each.node for each in trails), tuple(each.slope for each in trails[1:])
         share = trail.product / gradient if gradient and math.isfinite(gradient) else math.nan
-        paths.append(GradientPath(nodes, along, trail.product, share, _steps(nodes, graph.names, neurons)))
+        paths.append(GradientPath(path, along, trail.product, share, _steps(path, graph.names, neurons)))
     return Explanation(gradient, tuple(paths), counts[root])
 
 
@@ -200,22 +202,6 @@ def _slopes_after(leaf: Value, order: Sequence[Value]) -> dict[Value, Sequence[f
         if node is not leaf and any(x is leaf or x in slopes for x in node._operands if isinstance(x, Value)):
             slopes[node] = _slopes(node)
     return slopes
-
-
-def _adjoints(order: Sequence[Value], slopes_of: Mapping[Value, Sequence[float]]) -> dict[Value, float]:
-    """Return the derivatives of the last node with respect to the others, summed in the order of the engine.
-
-    Nodes that do not depend on the leaf pass nothing on here: they cannot contribute to those that do.
-    """
-    adjoints = {order[-1]: 1.0}
-    for node in reversed(order):
-        adjoint = adjoints.get(node, 0.0)
-        if node not in slopes_of or adjoint == 0.0:
-            continue
-        for slope, x in zip(slopes_of[node], node._operands):
-            if isinstance(x, Value):
-                adjoints[x] = adjoints.get(x, 0.0) + times(adjoint, slope)
-    return adjoints
 
 
 def _slopes(node: Value) -> Sequence[float]:

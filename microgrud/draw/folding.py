@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ..common.words import counted
 from ..engine import Value
-from ..nn.layers import MLP, Layer, Neuron
+from ..nn.layers import Layer, Neuron
 from ..nn.module import Module
 from .value_graph import MOST_OPERANDS, Kind, ValueGraph, is_dot, shown_of, shown_operands
 
@@ -255,17 +255,12 @@ def _summed(node: Value, of_parameter: dict[Value, tuple[int, int, Neuron]]) -> 
 
 
 def neurons_by_layer(model: Module) -> list[list[Neuron]]:
-    """Return the neurons of a model by layers: the layers of an MLP, or those found inside of another module."""
-    if isinstance(model, MLP):
-        return [layer.neurons for layer in model.layers]
-    if isinstance(model, Layer):
-        return [model.neurons]
+    """Return the neurons of a model by the layers found in it."""
     if isinstance(model, Neuron):
         return [[model]]
-    found: list[list[Neuron]] = []
-    for child in model.children():
-        found.extend(neurons_by_layer(child))
-    return found
+    if isinstance(model, Layer):
+        return [model.neurons]
+    return [neurons for child in model.children() for neurons in neurons_by_layer(child)]
 
 
 def function_of(neuron: Neuron) -> str:

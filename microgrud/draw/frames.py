@@ -6,28 +6,14 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ..engine import Value
 from .style import short
-from .value_graph import NOTHING, ValueGraph, local_derivatives, times
+from .value_graph import NOTHING, ValueGraph, times
 
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The numbers of a graph when the backward pass ran; a program may change them before they are shown.
-
-    Attributes:
-        data: the number of each node.
-        slopes: the local derivatives of each node with respect to its operands, as `local_derivatives` returns them.
-    """
-
-    data: Mapping[Value, float]
-    slopes: Mapping[Value, list[float | None]]
-
-    @classmethod
-    def of(cls, graph: ValueGraph) -> Snapshot:
-        """Copy the present numbers of a graph."""
-        return cls({x: x.data for x in graph.order}, {x: local_derivatives(x) for x in graph.order})
+#: The local derivatives of each node with respect to its operands, as `local_derivatives` returns them.
+Slopes: TypeAlias = Mapping[Value, list[float | None]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,26 +56,26 @@ class Frame:
     sentence: str
 
 
-def frames_of(root: Value, graph: ValueGraph, snapshot: Snapshot) -> list[Frame]:
+def frames_of(root: Value, graph: ValueGraph, slopes: Slopes) -> list[Frame]:
     """Run the backward pass node by node and record each step; afterwards every grad has its former value.
 
     Args:
         root: the root.
         graph: the graph of the root, with a name for every node.
-        snapshot: the numbers of the graph.
+        slopes: the local derivatives of each node.
 
     Returns:
         a frame for the start, one for each operation, in the order of the engine, and one for the end.
     """
     before = [(node, node.grad) for node in graph.order]
     try:
-        return list(_run(root, graph, snapshot))
+        return list(_run(root, graph, slopes))
     finally:
         for node, grad in before:
             node.grad = grad
 
 
-def _run(root: Value, graph: ValueGraph, snapshot: Snapshot) -> Iterator[Frame]:
+def _run(root: Value, graph: ValueGraph, slopes: Slopes) -> Iterator[Frame]:
     name = graph.names
     reached = {root}
     for node in graph.order:
@@ -107,7 +93,7 @@ def _run(root: Value, graph: ValueGraph, snapshot: Snapshot) -> Iterator[Frame]:
             words = f"The grad of {name[node]} is 0: it passes nothing on."
             yield Frame(node, 0.0, (), {x: x.grad for x in reached}, words)
             continue
-        shares = _shares(node, snapshot.slopes[node])
+        shares = _shares(node, slopes[node])
         reached.update(share.parent for share in shares)
         yield Frame(node, node.grad, shares, {x: x.grad for x in reached}, _sentence(node, shares, name))
     yield Frame(None, 0.0, (), {x: x.grad for x in reached}, _end(root, graph, reached))

@@ -19,11 +19,11 @@ from ..engine import Value
 from .digraph import GraphWriter
 from .drawing import check_settings, new_drawing
 from .folding import view
-from .frames import Frame, Snapshot, frames_of, names_of_all
+from .frames import Frame, frames_of, names_of_all
 from .moving import moving_picture
 from .rendering import fitting
 from .style import ACTIVE, short, tint
-from .value_graph import ValueGraph, read_graph
+from .value_graph import ValueGraph, local_derivatives, read_graph
 
 
 class BackpropSteps(Sequence[Frame]):
@@ -36,11 +36,12 @@ class BackpropSteps(Sequence[Frame]):
         frames: the frames.
     """
 
-    def __init__(
-        self, root: Value, graph: ValueGraph, snapshot: Snapshot, frames: list[Frame], rankdir: str, digits: int
-    ) -> None:
-        self.root, self.frames = root, frames
-        self._graph, self._snapshot, self._rankdir, self._digits = graph, snapshot, rankdir, digits
+    def __init__(self, root: Value, graph: ValueGraph, rankdir: str, digits: int) -> None:
+        self.root = root
+        self._graph, self._rankdir, self._digits = graph, rankdir, digits
+        self._data = {x: x.data for x in graph.order}
+        self._slopes = {x: local_derivatives(x) for x in graph.order}
+        self.frames = frames_of(root, graph, self._slopes)
 
     @overload
     def __getitem__(self, index: int) -> Frame: ...
@@ -64,14 +65,18 @@ class BackpropSteps(Sequence[Frame]):
 
     @CachedAttribute
     def _html(self) -> str:
-        picture, numbers = self._picture()
+        grads = [grad for frame in self.frames for grad in frame.grads.values()]
+        # The largest finite grad of all steps has the full tint, so that colours mean the same in each step.
+        largest = max((abs(grad) for grad in grads if math.isfinite(grad)), default=0.0)
+        widest = max(len(short(x, self._digits)) for x in (*grads, *self._data.values()))
+        picture, numbers = self._picture(largest, widest)
         template = Template(resources.files(__package__).joinpath("player.html").read_text(encoding="utf-8"))
         return template.substitute(
             active=ACTIVE,
             last=len(self.frames) - 1,
             sentence=html.escape(self.frames[-1].sentence),
             picture=picture,
-            steps="\n".join(self._steps(numbers)),
+            steps="\n".join(self._steps(numbers, largest)),
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -100,27 +105,32 @@ class BackpropSteps(Sequence[Frame]):
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(str(self))
 
-    def _picture(self) -> tuple[str, dict[Value, int]]:
-        """Draw the last step; return the picture, and the number that identifies each node for the script."""
+    def _picture(self, largest: float, widest: int) -> tuple[str, dict[Value, int]]:
+        """Draw the last step; return the picture, and the number that identifies each node for the script.
+
+        Args:
+            largest: the grad with the full tint.
+            widest: the number of characters in the widest number.
+        """
         drawing = new_drawing("svg", self._rankdir)
         graph = self._graph
         picture = GraphWriter(view(graph, None, None, None, len(graph.order)), drawing, self._digits, self._rankdir)
-        picture.data, picture.known_slopes = self._snapshot.data, self._snapshot.slopes
-        picture.grads, picture.largest = self.frames[-1].grads, self._largest
-        picture.marked, picture.width = True, self._width
+        picture.data, picture.known_slopes = self._data, self._slopes
+        picture.grads, picture.largest = self.frames[-1].grads, largest
+        picture.marked, picture.width = True, 4 + 6 * widest
         picture.write()
         numbers = {node: int(picture.ids[node].lstrip("v")) for node in picture.view.drawn}
         exact = {numbers[node]: repr(grad) for node, grad in picture.grads.items() if node in numbers}
         return fitting(moving_picture(drawing.pipe("svg", encoding="utf-8"), exact)), numbers
 
-    def _steps(self, numbers: dict[Value, int]) -> Iterator[str]:
+    def _steps(self, numbers: dict[Value, int], largest: float) -> Iterator[str]:
         """Yield the HTML of each step: its sentence, its node, the node to scroll to, and the grads that it changes."""
         before: dict[Value, str] = {}
         focus = str(numbers[self.root])  # the first step scrolls to the root, later ones to their own node
         for frame in self.frames:
             now = {node: repr(grad) for node, grad in frame.grads.items()}
             changed = [
-                (numbers[node], short(frame.grads[node], self._digits), tint(frame.grads[node], self._largest), exact)
+                (numbers[node], short(frame.grads[node], self._digits), tint(frame.grads[node], largest), exact)
                 for node, exact in now.items()
                 if node in numbers and before.get(node) != exact
             ]
@@ -131,19 +141,6 @@ class BackpropSteps(Sequence[Frame]):
             words = html.escape(frame.sentence)
             yield f'<li data-turn="{turn}" data-focus="{focus or turn}" data-grads=\'{grads}\'>{words}</li>'
             focus = ""
-
-    @CachedAttribute
-    def _largest(self) -> float:
-        """The largest finite grad of all steps: it has the full tint, so that colours mean the same in each step."""
-        grads = [abs(grad) for frame in self.frames for grad in frame.grads.values()]
-        return max((grad for grad in grads if math.isfinite(grad)), default=0.0)
-
-    @CachedAttribute
-    def _width(self) -> int:
-        """The width of the widest number of all steps, in points."""
-        numbers = [grad for frame in self.frames for grad in frame.grads.values()]
-        numbers += self._snapshot.data.values()
-        return 4 + max(len(short(x, self._digits)) for x in numbers) * 6
 
 
 def backprop_steps(
@@ -192,5 +189,4 @@ def backprop_steps(
             "operation would be a step; pass an inner node as root, or raise max_nodes"
         )
     graph.names = names_of_all(graph)
-    snapshot = Snapshot.of(graph)
-    return BackpropSteps(root, graph, snapshot, frames_of(root, graph, snapshot), rankdir, digits)
+    return BackpropSteps(root, graph, rankdir, digits)
