@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from ..common.checks import real
+from ..common.checks import instance, real
 from ..common.numbers import Interval, as_sequence
 from ..engine import Value
 from ..engine.vectors import check_parameters
@@ -17,7 +17,7 @@ from ..optim.schedules import Schedule
 from .batches import Samples, check_samples, split
 from .stopping import EarlyStopping
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+check_function = instance(Callable, "a function")
 
 
 def with_validation(samples: Samples, validation: Any, seed: int | None) -> tuple[Samples, Samples | None]:
@@ -39,7 +39,7 @@ def with_validation(samples: Samples, validation: Any, seed: int | None) -> tupl
             )
         return samples, held_out
     if isinstance(validation, (tuple, list)):
-        raise TypeError(f"fit: validation: expected a pair (X, y) or a fraction, got a {type_name(validation)}")
+        raise TypeError(f"fit: validation: expected a pair (X, y) or a fraction, got a {type(validation).__name__}")
     fraction = real(Interval(0.0, 1.0, low_open=True, high_open=True))("fit: validation", validation)
     return split(samples, fraction, None if seed is None else random.Random(seed))
 
@@ -47,7 +47,8 @@ def with_validation(samples: Samples, validation: Any, seed: int | None) -> tupl
 def chosen_optimizer(optimizer: Optimizer | str, model: Any, lr: float | None) -> Optimizer:
     """Return the optimizer of a model: the given one, or a new one by its name."""
     if not callable(model) or not callable(getattr(model, "parameters", None)):
-        raise TypeError(f"fit: model: expected a function with parameters(), got an object of type {type_name(model)}")
+        got = f"an object of type {type(model).__name__}"
+        raise TypeError(f"fit: model: expected a function with parameters(), got {got}")
     if isinstance(optimizer, Optimizer):
         if lr is not None:
             raise ValueError(f"fit: lr: expected None with an optimizer that has its own rate, got {lr!r}")
@@ -70,9 +71,8 @@ def chosen_schedule(schedule: Any, optimizer: Optimizer) -> Schedule | None:
     """Return the schedule of an optimizer: the given one, or the one that the given function makes."""
     if schedule is None:
         return None
-    made = schedule if isinstance(schedule, Schedule) or not callable(schedule) else schedule(optimizer)
-    if not isinstance(made, Schedule):
-        raise TypeError(f"fit: schedule: expected a Schedule, or a function that makes one, got a {type_name(made)}")
+    given = schedule if isinstance(schedule, Schedule) or not callable(schedule) else schedule(optimizer)
+    made: Schedule = instance(Schedule, "a Schedule, or a function that makes one")("fit: schedule", given)
     if made.optimizer is not optimizer:
         raise ValueError(
             "fit: schedule: expected a schedule of the same optimizer, got one of another; give a function instead: "
@@ -90,28 +90,16 @@ def chosen_stopping(stopping: EarlyStopping | int | None) -> EarlyStopping | Non
     return made
 
 
-def check_function(name: str, function: Function) -> Function:
-    """Return the argument `name`; raise if it is not a function."""
-    if not callable(function):
-        raise TypeError(f"fit: {name}: expected a function, got a {type_name(function)}")
-    return function
-
-
 def check_functions(name: str, given: Any) -> list[Callable[..., Any]]:
     """Return the argument `name`, a function or several, as a list of functions."""
     several = [given] if callable(given) else as_sequence(given, f"fit: {name}", "functions")
-    return [check_function(name, f) for f in several]
+    return [check_function(f"fit: {name}", f) for f in several]
 
 
 def check_checkpoint(path: str | os.PathLike[str] | None, resume: bool) -> None:
     """Raise if the checkpoint is not a path, or if there is none to resume from."""
     if path is not None:
-        if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
-            raise TypeError(f"fit: checkpoint: expected the path of a file, got an object of type {type_name(path)}")
+        name = os.fspath(path) if isinstance(path, os.PathLike) else path
+        instance(str, "the path of a file")("fit: checkpoint", name)
     elif resume:
         raise ValueError("fit: resume: expected a checkpoint to resume from, got checkpoint=None")
-
-
-def type_name(x: object) -> str:
-    """Return the name of the type of an object."""
-    return type(x).__name__

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from ..common.checks import POSITIVE, flag, one_of, optional, real, whole
 from ..engine import Value
@@ -27,7 +27,9 @@ from .interrupts import Interrupts
 from .progress import progress_bar
 from .state import RunState
 from .stopping import EarlyStopping
-from .untrained import Untrained
+
+#: Loss and metric, and those on the validation data.
+Figures: TypeAlias = tuple[float, float | None, float | None, float | None]
 
 
 def fit(
@@ -140,8 +142,8 @@ def fit(
         parameters=arguments.all_parameters(model, chosen),
         samples=samples,
         held_out=held_out,
-        loss=arguments.check_function("loss", loss),
-        metric=None if metric is None else arguments.check_function("metric", metric),
+        loss=arguments.check_function("fit: loss", loss),
+        metric=optional(arguments.check_function)("fit: metric", metric),
         optimizer=chosen,
         schedule=arguments.chosen_schedule(schedule, chosen),
         stopping=arguments.chosen_stopping(early_stopping),
@@ -210,8 +212,9 @@ class Training(RunState):
         with self.guard.watch(where, lambda: self.objective.with_gradient(batch)):
             loss, predictions = self.objective.with_gradient(batch, self.batch == 0, self.batch + 1 == self.batches)
             norm = self.guard.check(loss)
-        if self.objective.untrained is not None:
-            self.warn_of_untrained(self.objective.untrained)
+        if self.objective.untrained is not None and self.objective.untrained.batches >= 2:
+            self.objective.untrained.warn(self.model, self.loss, stacklevel=5)  # at the call of `fit`
+            self.objective.untrained = None
         if self.clip_norm is not None:
             clip_grad_norm(self.optimizer.parameters(), self.clip_norm)
         with self.guard.step(where):
@@ -222,13 +225,7 @@ class Training(RunState):
         self.batch += 1
         if self.schedule is not None and self.schedule.interval == "step":
             self.schedule.step(loss)
-        self.notify("step", loss, metric)
-
-    def warn_of_untrained(self, untrained: Untrained) -> None:
-        """After two batches, warn of Values that the loss depends on and that are not trained."""
-        if untrained.batches >= 2:
-            self.objective.untrained = None
-            untrained.warn(self.model, self.loss, stacklevel=6)  # at the call of `fit`
+        self.notify("step", (loss, metric, None, None))
 
     def loss_and_gradient(self, batch: list[int]) -> Value:
         """Evaluate the loss and its gradient again, for an optimizer that tries several points in a step."""
@@ -250,7 +247,7 @@ class Training(RunState):
             self.history.best_epoch = self.stopping.best_epoch
             self.history.stopped_by = "early stopping" if self.stopping.should_stop else None
         self.epoch, self.batch, self.means, self.random_state = epoch, 0, RunningMeans(), self.rng.getstate()
-        self.notify("epoch", record.loss, record.metric, *validation)
+        self.notify("epoch", (record.loss, record.metric, *validation))
 
     def validate(self, held_out: Samples) -> tuple[float, float | None]:
         """Return loss and metric on the validation data."""
@@ -264,30 +261,12 @@ class Training(RunState):
             check_finite("the loss on the validation data", loss)
         return loss, metric
 
-    def notify(
-        self,
-        kind: Literal["step", "epoch"],
-        loss: float,
-        metric: float | None,
-        validation_loss: float | None = None,
-        validation_metric: float | None = None,
-    ) -> None:
+    def notify(self, kind: Literal["step", "epoch"], figures: Figures) -> None:
         """Call the callbacks, and note a request to stop by one of them or by Ctrl-C."""
         self.copy_engine_to_history()
-        event = TrainingEvent(
-            kind=kind,
-            epoch=self.history.epoch[-1],
-            batch=self.batch if kind == "step" else self.batches,
-            batches=self.batches,
-            step=len(self.history),
-            loss=loss,
-            metric=metric,
-            validation_loss=validation_loss,
-            validation_metric=validation_metric,
-            model=self.model,
-            optimizer=self.optimizer,
-            history=self.history,
-        )
+        batch = self.batch if kind == "step" else self.batches
+        place = (self.history.epoch[-1], batch, self.batches, len(self.history))
+        event = TrainingEvent(kind, *place, *figures, self.model, self.optimizer, self.history)
         for callback in self.callbacks:
             callback(event)
         self.show(event)
