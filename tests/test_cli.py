@@ -641,7 +641,7 @@ BAD_ROWS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "text for a number": (
         {"size": ["big"], "colour": ["red"]},
-        "column 'size', row 1 (line 2): expected a number, got 'big'",
+        "column 'size', row 1 (line 2): 'big' is not a finite number",
     ),
     "missing cells": ({"size": [1, None], "colour": ["red"] * 2}, "column 'size', row 2 (line 3): the cell is missing"),
 }

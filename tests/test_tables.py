@@ -390,13 +390,13 @@ UNFIT_ROWS = {
     ),
     "text for a number": (
         {"size": [1, "big"], "colour": ["red"] * 2},
-        "column 'size', row 2: expected a number, got 'big'; correct it",
+        "column 'size', row 2: 'big' is not a finite number; correct it",
     ),
     "several texts for numbers": (
         {"size": ["big", 1, "small"], "colour": ["red"] * 3},
-        "column 'size', row 1: expected a number, got 'big' (and 1 more such cell); correct it",
+        "column 'size', row 1: 'big' is not a finite number (and 1 more such cell); correct it",
     ),
-    "an infinite number": ({"size": ["inf"], "colour": ["red"]}, "column 'size', row 1: expected a number, got 'inf'"),
+    "an infinite number": ({"size": ["inf"], "colour": ["red"]}, "column 'size', row 1: 'inf' is not a finite number"),
     "several unseen categories": (
         {"size": [1, 2, 3], "colour": ["pink", "red", "grey"]},
         "column 'colour', row 1: 'pink' is a category that the model has not seen (and 1 more such cell); change it",

@@ -49,6 +49,17 @@ class NumberColumn:
         """Return the name of the one input."""
         return [self.name]
 
+    def encode(self, table: Table) -> Vector:
+        """Return the input for each row; raise a TableError for a cell that is no number, or far too large a one."""
+        numbers = table.numbers(self.name)
+        table.refuse(self.name, ~np.isfinite(numbers), "is not a finite number", "correct it")
+        with np.errstate(over="ignore"):
+            standardised: Vector = (numbers - self.mean) / self.scale
+        usual = f"{figures(self.mean)} give or take {figures(self.scale)}"
+        far = ~np.isfinite(standardised)
+        table.refuse(self.name, far, f"is too far from the {usual} of the training rows", "correct it")
+        return standardised[:, None]
+
 
 @dataclass(frozen=True)
 class CategoryColumn:
@@ -61,6 +72,15 @@ class CategoryColumn:
     def inputs(self) -> list[str]:
         """Return a name for each input, such as `colour = red`."""
         return [f"{self.name} = {category}" for category in self.categories]
+
+    def encode(self, table: Table) -> Vector:
+        """Return the inputs for each row; raise a TableError for a category that training has not seen."""
+        names = class_names(table, self.name)
+        known = ", ".join(map(repr, self.categories[:8])) + (", ..." if len(self.categories) > 8 else "")
+        advice = f"change it to one of {known}, or delete the row"
+        unseen = [name not in self.categories for name in names]
+        table.refuse(self.name, unseen, "is a category that the model has not seen", advice)
+        return np.array([[float(name == category) for category in self.categories] for name in names])
 
 
 @dataclass(frozen=True)
@@ -127,12 +147,7 @@ class Preprocessing:
             TableError: if a column is missing, or holds a cell that the training table could not have held.
         """
         refuse_missing(table, self.require_columns(table), "fill it in, or leave out such rows with --drop-missing")
-        self._refuse_unseen(table)
-        blocks = [
-            _standardised(table, column) if isinstance(column, NumberColumn) else _one_hot(table, column)
-            for column in self.columns
-        ]
-        return np.hstack(blocks)
+        return np.hstack([column.encode(table) for column in self.columns])
 
     def require_columns(self, table: Table) -> list[str]:
         """Return the names of the columns; raise a TableError unless all of them are in the table."""
@@ -142,22 +157,6 @@ class Preprocessing:
             names = ", ".join(map(repr, absent))
             raise TableError(f"{table.name}: the model needs the columns {names}, which the table lacks; add them")
         return needed
-
-    def _refuse_unseen(self, table: Table) -> None:
-        """Raise a TableError that names the first cell with a category that training has not seen."""
-        unseen = [
-            (row, column)
-            for column in self.columns
-            if isinstance(column, CategoryColumn)
-            for row, name in enumerate(class_names(table, column.name))
-            if name not in column.categories
-        ]
-        if unseen:
-            row, column = unseen[0]
-            known = ", ".join(map(repr, column.categories[:8])) + (", ..." if len(column.categories) > 8 else "")
-            more = and_more(len(unseen) - 1, "such cell")
-            message = f"is a category that the model has not seen{more}; change it to one of {known}, or delete the row"
-            raise table.error(column.name, row, message)
 
     def targets(self, table: Table) -> list[Any]:
         """Return class indices in classification, standardised numbers in regression."""
@@ -271,16 +270,12 @@ def _is_numeric(table: Table, name: str) -> bool:
     text = np.isnan(numbers)
     if text.all():
         return False
-    if text.any():
-        odd_is_text = text.mean() <= 0.5
-        odd = np.flatnonzero(text if odd_is_text else ~text)
-        row, more = int(odd[0]), and_more(len(odd) - 1, "such cell")
-        kinds = "text where other rows hold numbers" if odd_is_text else "a number where other rows hold text"
-        advice = f"correct the cell, or pass --categorical {name!r} if the column holds categories"
-        raise table.error(name, row, f"is {kinds}{more}; {advice}")
-    if np.isinf(numbers).any():
-        row = int(np.argmax(np.isinf(numbers)))
-        raise table.error(name, row, "is not a finite number; correct the cell, or delete the row")
+    advice = f"correct the cell, or pass --categorical {name!r} if the column holds categories"
+    if text.mean() <= 0.5:
+        table.refuse(name, text, "is text where other rows hold numbers", advice)
+    else:
+        table.refuse(name, ~text, "is a number where other rows hold text", advice)
+    table.refuse(name, np.isinf(numbers), "is not a finite number", "correct the cell, or delete the row")
     return True
 
 
@@ -288,9 +283,8 @@ def _mean_and_scale(table: Table, name: str, train: Sequence[int]) -> tuple[floa
     from sklearn.preprocessing import StandardScaler
 
     numbers = table.numbers(name)
-    row = int(np.abs(numbers).argmax())
-    if abs(numbers[row]) > _LARGEST:
-        raise table.error(name, row, f"is larger than {_LARGEST:g}; give the column in a larger unit")
+    too_large = np.abs(numbers) > _LARGEST
+    table.refuse(name, too_large, f"is larger than {_LARGEST:g}", "give the column in a larger unit")
     scaler = StandardScaler().fit(numbers[np.asarray(train), None])
     return float(scaler.mean_[0]), float(scaler.scale_[0])
 
@@ -320,26 +314,3 @@ def _as_a_number(table: Table, name: str) -> str:
     if len(found) < 0.5 * len(table) or not np.isnan(table.numbers(name)).all():
         return ""
     return f"make numbers of the cells, such as {found[0]['number'].replace(',', '')} of {found[0][0]!r}"
-
-
-def _standardised(table: Table, column: NumberColumn) -> Vector:
-    numbers = table.numbers(column.name)
-    odd = np.flatnonzero(~np.isfinite(numbers))
-    if len(odd):
-        cell, more = table.cell(column.name, odd[0]), and_more(len(odd) - 1, "such cell")
-        raise TableError(
-            f"column {column.name!r}, {table.place(odd[0])}: expected a number, got {cell!r}{more}; correct it"
-        )
-    with np.errstate(over="ignore"):
-        standardised: Vector = (numbers - column.mean) / column.scale
-    if not np.isfinite(standardised).all():
-        usual = f"{figures(column.mean)} give or take {figures(column.scale)}"
-        row = int(np.isfinite(standardised).argmin())
-        raise table.error(column.name, row, f"is too far from the {usual} of the training rows; correct it")
-    return standardised[:, None]
-
-
-def _one_hot(table: Table, column: CategoryColumn) -> Vector:
-    names = np.array(class_names(table, column.name), dtype=object)
-    encoded: Vector = (names[:, None] == np.array(column.categories, dtype=object)).astype(float)
-    return encoded

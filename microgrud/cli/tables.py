@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -91,9 +91,12 @@ class Table:
         """Return the text of one cell."""
         return str(self.cells[column].iloc[row])
 
-    def error(self, column: str, row: int, message: str) -> TableError:
-        """Return the error that names a cell by its column, its place and its text, and continues with `message`."""
-        return TableError(f"column {column!r}, {self.place(row)}: {self.cell(column, row)!r} {message}")
+    def refuse(self, column: str, odd: Any, what: str, advice: str) -> None:
+        """Raise a TableError that names the first cell of a column for which `odd` is true, if there is one."""
+        rows = np.flatnonzero(odd)
+        if len(rows):
+            cell, more = f"{self.place(rows[0])}: {self.cell(column, rows[0])!r}", and_more(len(rows) - 1, "such cell")
+            raise TableError(f"column {column!r}, {cell} {what}{more}; {advice}")
 
     def without_columns(self, names: Sequence[str]) -> Table:
         """Return the table without the columns `names`; raise a TableError for an unknown name."""

@@ -114,13 +114,9 @@ class Reachable:
         if kind is Value:
             if not x.is_leaf:
                 raise UnlistedError(f"it uses {name} (a Value that was computed from others before the call)")
-        elif kind in (list, tuple):
+        elif kind in (list, tuple) or (kind is dict and all(type(key) is str for key in x)):
             self.containers.append((name, x))
-            for i, item in enumerate(x):
-                self._visit(f"{name}[{i}]", item)
-        elif kind is dict and all(type(key) is str for key in x):
-            self.containers.append((name, x))
-            for key, item in x.items():
+            for key, item in x.items() if kind is dict else enumerate(x):
                 self._visit(f"{name}[{key!r}]", item)
         elif kind is np.ndarray and x.dtype == np.float64:
             self.arrays.append((name, x))
@@ -260,15 +256,12 @@ class Reachable:
         """Visit each attribute of each object whose name is used anywhere; raise for names that no object has."""
         found: set[str] = set()
         done: set[tuple[int, str]] = set()
-        while True:
-            pending = [
-                (name, x, key)
-                for name, x in self.objects
-                for key in {**self._attributes, **self._used_by_package(x)}
-                if (id(x), key) not in done
-            ]
-            if not pending:
-                break
+        while pending := [
+            (name, x, key)
+            for name, x in self.objects
+            for key in {**self._attributes, **self._used_by_package(x)}
+            if (id(x), key) not in done
+        ]:
             for name, x, key in pending:
                 done.add((id(x), key))
                 if self._visit_attribute(name, x, key):
