@@ -86,7 +86,7 @@ class Checkpoint:
         roots["parameters"] = {i: vars(p) for i, p in enumerate(training.parameters) if hasattr(p, "__dict__")}
         self._attributes = Attributes(roots, training.parameters)
         self._pause_until = 0.0
-        self._run = _description(training)
+        self._run = _description(training, roots)
         self._begin(self._attributes.read())
         check_target(path, len(self._journal.header) + len(json.dumps(self._record({}, 0, 0))))
 
@@ -208,7 +208,7 @@ class Checkpoint:
         training.guard = DivergenceGuard(training.parameters, training.optimizer)
 
 
-def _description(training: RunState) -> dict[str, Any]:
+def _description(training: RunState, roots: Mapping[str, Any]) -> dict[str, Any]:
     """Return the description that a run and the run that resumes it must share, in addition to their nodes."""
 
     def name(x: Any) -> str | None:
@@ -220,14 +220,8 @@ def _description(training: RunState) -> dict[str, Any]:
         "samples": len(training.samples),
         "validation samples": len(training.held_out or ()),
         "data": hashlib.sha256(data.encode()).hexdigest(),
-        "batch_size": training.batch_size,
-        "shuffle": training.shuffle,
-        "seed": training.seed,
-        "clip_norm": training.clip_norm,
-        "loss": name(training.loss),
-        "metric": name(training.metric),
-        "optimizer": name(training.optimizer),
+        **{setting: getattr(training, setting) for setting in ("batch_size", "shuffle", "seed", "clip_norm")},
+        **{role: name(roots[role]) for role in ("loss", "metric", "optimizer")},
         **{f"{setting} of the optimizer": plain(x) for setting, x in training.optimizer.defaults.items()},
-        "schedule": name(training.schedule),
-        "early stopping": name(training.stopping),
+        **{role: name(roots[role]) for role in ("schedule", "early stopping")},
     }

@@ -15,7 +15,6 @@ from ..functions import mean
 from ..tape.executors import native_tape
 from ..tape.recorder import CompileError
 from .batches import Samples
-from .confirming import confirm
 from .dependencies import Dependencies
 from .evaluation import Loss, mode, predict
 from .history import Engine
@@ -220,7 +219,7 @@ class Objective:
         with recorded.random:
             found = recorded(indices, gradient)
             if is_new or last:
-                confirm(recorded, indices, found, self.parameters if gradient else None, whole=is_new)
+                recorded.confirm(indices, found, self.parameters if gradient else None, whole=is_new)
         return found
 
     def _record(self, samples: Samples, most_paths: int, check: Callable[[int], object]) -> RecordedLoss:
