@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..engine import Value
+from ..engine.vectors import restored
 from .style import short
 from .value_graph import NOTHING, ValueGraph, times
 
@@ -67,12 +68,8 @@ def frames_of(root: Value, graph: ValueGraph, slopes: Slopes) -> list[Frame]:
     Returns:
         a frame for the start, one for each operation, in the order of the engine, and one for the end.
     """
-    before = [(node, node.grad) for node in graph.order]
-    try:
+    with restored(graph.order):
         return list(_run(root, graph, slopes))
-    finally:
-        for node, grad in before:
-            node.grad = grad
 
 
 def _run(root: Value, graph: ValueGraph, slopes: Slopes) -> Iterator[Frame]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..common.arrays import MissingNumPy
@@ -126,6 +126,18 @@ def write_data(parameters: Sequence[Value], vector: Vector) -> None:
 def write_gradients(parameters: Sequence[Value], vector: Vector) -> None:
     """Set the parameters' gradients, in order, from a vector of the same length."""
     _write(parameters, vector, of_gradients=True)
+
+
+@contextmanager
+def restored(nodes: Sequence[Value], data: bool = False) -> Iterator[None]:
+    """Restore the gradients of nodes, and with `data` their numbers too, at the end of an experiment."""
+    numbers, gradients = read_data(nodes) if data else None, read_gradients(nodes)
+    try:
+        yield
+    finally:
+        if numbers is not None:
+            write_data(nodes, numbers)
+        write_gradients(nodes, gradients)
 
 
 def clear_gradients(parameters: Iterable[Value]) -> None:

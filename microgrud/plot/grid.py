@@ -12,7 +12,7 @@ from ..common.checks import pair, real
 from ..common.numbers import Interval, as_float
 from ..engine import Value
 from ..engine.grad_mode import no_grad
-from ..engine.vectors import Vector, read_data, read_gradients, write_data, write_gradients
+from ..engine.vectors import Vector, restored, write_data
 from ..train.evaluation import number
 from ..train.progress import with_progress
 from .planes import Plane
@@ -85,23 +85,18 @@ def evaluate(
     loss: Callable[[], Any], parameters: list[Value], plane: Plane, x: Vector, y: Vector, progress: bool | None
 ) -> tuple[Vector, str | None]:
     """Return the loss at each point of the grid, and the first error that it raised at one."""
-    data, gradients = read_data(parameters), read_gradients(parameters)
     losses = np.full((len(y), len(x)), np.nan)
     failure: Exception | None = None
     failures = 0
     loss = replayed(loss, losses.size)
-    try:
-        with no_grad():
-            for j in with_progress("loss_surface", list(range(len(y))), progress, "row"):
-                for i in range(len(x)):
-                    write_data(parameters, plane.point(x[i], y[j]))
-                    try:
-                        losses[j, i] = as_float(number(loss()), "loss_surface: the loss that the function returned")
-                    except (ArithmeticError, ValueError) as error:  # overflow, or outside the domain of the loss
-                        failure, failures = failure or error, failures + 1
-    finally:
-        write_data(parameters, data)
-        write_gradients(parameters, gradients)
+    with restored(parameters, data=True), no_grad():
+        for j in with_progress("loss_surface", list(range(len(y))), progress, "row"):
+            for i in range(len(x)):
+                write_data(parameters, plane.point(x[i], y[j]))
+                try:
+                    losses[j, i] = as_float(number(loss()), "loss_surface: the loss that the function returned")
+                except (ArithmeticError, ValueError) as error:  # overflow, or outside the domain of the loss
+                    failure, failures = failure or error, failures + 1
     if failure is not None and failures == losses.size:
         raise failure  # a loss that fails at every point has a mistake, rather than points where it is undefined
     return losses, None if failure is None else f"{type(failure).__name__}: {failure}"

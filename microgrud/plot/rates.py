@@ -13,7 +13,7 @@ from ..common.checks import FRACTION, POSITIVE, flag, instance, optional, real, 
 from ..common.numbers import Interval
 from ..engine import Value, topological_order
 from ..engine.grad_mode import no_grad
-from ..engine.vectors import Vector, read_data, read_gradients, write_data, write_gradients
+from ..engine.vectors import Vector, read_data, read_gradients, restored, write_data, write_gradients
 from ..optim.optimizer import Optimizer
 from ..train.progress import with_progress
 from .axes import Axes, axes_for
@@ -311,11 +311,8 @@ class _Sweep:
         result: Value = instance(Value, "it to return a Value")("learning_rate_range: loss", self._loss())
         # Values that the optimizer does not train, such as frozen layers, would add up the gradients of all steps.
         others = [node for node in topological_order(result) if node not in self._own]
-        gradients = read_gradients(others)
-        try:
+        with restored(others):
             result.backward()
-        finally:
-            write_gradients(others, gradients)
         return result
 
 

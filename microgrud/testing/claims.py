@@ -12,6 +12,7 @@ from ..autodiff.trees import Structure
 from ..common.numbers import Number
 from ..engine import Value, topological_order
 from ..engine.grad_mode import enable_grad, no_grad
+from ..engine.vectors import restored
 from .arrangement import arranged
 from .blame import blame
 from .rounding import noise, noise_nearby, paths
@@ -124,15 +125,11 @@ class OwnClaim:
 
 def _by_backward(output: Value, leaves: Sequence[Value]) -> list[float]:
     """Return the gradients that `backward()` computes for the leaves, and restore all gradients."""
-    kept = [(node, node.grad) for node in topological_order(output)]
-    for leaf in leaves:
-        leaf.grad = 0.0
-    try:
+    with restored(topological_order(output)):
+        for leaf in leaves:
+            leaf.grad = 0.0
         output.backward()
         return [leaf.grad for leaf in leaves]
-    finally:
-        for node, grad in kept:
-            node.grad = grad
 
 
 class GivenClaim:

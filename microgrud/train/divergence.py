@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from ..engine import Value
-from ..engine.vectors import read_data, write_data
+from ..engine.vectors import read_data, restored, write_data
 from ..optim.clipping import gradient_norm
 from ..optim.optimizer import Optimizer
 
@@ -104,14 +104,12 @@ class DivergenceGuard:
             raise self._diverged(where, reason)
 
     def _fails_at_the_start(self, attempt: Callable[[], object]) -> bool:
-        present = read_data(self.parameters)
-        write_data(self.parameters, self.initial)
-        try:
-            attempt()
-        except (ArithmeticError, ValueError):
-            return True
-        finally:
-            write_data(self.parameters, present)
+        with restored(self.parameters, data=True):
+            write_data(self.parameters, self.initial)
+            try:
+                attempt()
+            except (ArithmeticError, ValueError):
+                return True
         return False
 
     def _diverged(self, where: str, reason: str) -> TrainingDivergedError:
