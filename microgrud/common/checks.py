@@ -129,7 +129,9 @@ Positive: TypeAlias = Annotated[float, real(POSITIVE)]
 NotNegative: TypeAlias = Annotated[float, real(NOT_NEGATIVE)]
 Fraction: TypeAlias = Annotated[float, real(FRACTION)]
 Fractions: TypeAlias = Annotated[tuple[float, float], pair(real(FRACTION))]
+Part: TypeAlias = Annotated[float, real(Interval(0.0, 1.0))]
 Count: TypeAlias = Annotated[int, whole(1)]
+CountFromZero: TypeAlias = Annotated[int, whole(0)]
 Flag: TypeAlias = Annotated[bool, flag]
 
 
@@ -142,6 +144,19 @@ def declared(function: Callable[..., Any]) -> Mapping[str, Check]:
     """
     annotations = {name: p.annotation for name, p in inspect.signature(function, eval_str=True).parameters.items()}
     return {name: x.__metadata__[0] for name, x in annotations.items() if get_origin(x) is Annotated}
+
+
+def checked(settings: Mapping[str, Any], checks: Mapping[str, Check], where: str) -> dict[str, Any]:
+    """Return the settings as plain Python, in the order of their checks.
+
+    Raises:
+        TypeError: for a setting without a check.
+        TypeError, ValueError: as the checks do.
+    """
+    for name in settings:
+        if name not in checks:
+            raise TypeError(f"{where}: expected settings among {list(checks)}, got {name!r}")
+    return {name: check(f"{where}: {name}", settings[name]) for name, check in checks.items()}
 
 
 def brief(setting: object) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
-from ..common.checks import Check, numbers, whole
+from ..common.checks import Check, checked, numbers, whole
 from ..engine import Value
 from ..engine.vectors import (
     Vector,
@@ -163,12 +163,12 @@ class Optimizer:
             expected = [len(group["params"]) for group in self.param_groups]
             if sizes != expected:
                 raise ValueError(f"{where}: expected groups of {expected} parameters, got {sizes}")
-            checked = [self._checked_group(where, group) for group in state_dict["groups"]]
+            restored = [self._checked_group(where, group) for group in state_dict["groups"]]
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{where}: expected what state_dict() returned, got a damaged one ({error!r})") from error
-        for group, (settings, _) in zip(self.param_groups, checked):
+        for group, (settings, _) in zip(self.param_groups, restored):
             group.update(settings)
-        self.state = [state for _, state in checked]
+        self.state = [state for _, state in restored]
 
     def _checked_group(self, where: str, saved: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         missing = [name for name in self.settings if name not in saved["settings"]]
@@ -208,10 +208,7 @@ class Optimizer:
 
     def _checked(self, settings: Mapping[str, Any], where: str) -> dict[str, Any]:
         """Return the settings as plain numbers and flags; subclasses add checks that involve more than one setting."""
-        for name in settings:
-            if name not in self.settings:
-                raise TypeError(f"{where}: expected settings among {list(self.settings)}, got {name!r}")
-        return {name: check(f"{where}: {name}", settings[name]) for name, check in self.settings.items()}
+        return checked(settings, self.settings, where)
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__}("]

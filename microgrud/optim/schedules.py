@@ -13,21 +13,25 @@ each `step()` the rate for the next t. Names, settings and values are PyTorch's,
 [0.1]
 """
 
-from __future__ import annotations
+# Without `from __future__ import annotations`, so that a field of a dataclass holds the check in its annotation.
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, ClassVar, get_origin
 
-from ..common.checks import FRACTION, NOT_NEGATIVE, POSITIVE, Check, brief, flag, numbers, one_of, optional, real, whole
+from ..common import checks
+from ..common.checks import POSITIVE, Check, Count, CountFromZero, Flag, Fraction, NotNegative, Part, Positive, real
 from ..common.numbers import Interval
 from .optimizer import Optimizer
 
-_UNIT = Interval(0.0, 1.0)
 
-
+@dataclass(init=False, eq=False, repr=False)
 class Schedule:
     """Base class of the schedules.
+
+    A subclass is a formula, `rate`, and may be a dataclass with a field for each setting; where the annotation of a
+    field holds a check, the setting is checked.
 
     Args:
         optimizer: whose rates to set.
@@ -43,20 +47,30 @@ class Schedule:
         TypeError, ValueError: for invalid settings, or something other than an optimizer.
     """
 
-    interval: str = "epoch"
+    optimizer: Optimizer
+    #: When `step` is called; in a class, the default, or an empty text for that of the class that it is derived from.
+    interval = ""
+    _default_interval = "epoch"
     #: The attributes that change from step to step, with the checks that they have to pass when restored.
-    progress: ClassVar[Mapping[str, Check]] = {"steps": whole(0)}
+    progress: ClassVar[Mapping[str, Check]] = {"steps": checks.whole(0)}
 
     def __init__(
         self, optimizer: Optimizer, interval: str | None = None, base_rates: list[float] | None = None
     ) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{self._name}: expected an Optimizer, got an object of type {type(optimizer).__name__}")
-        self.optimizer = optimizer
-        self.interval = one_of("step", "epoch")(f"{self._name}: interval", interval or type(self).interval)
-        self.base_rates = base_rates or [float(group["lr"]) for group in optimizer.param_groups]
+        self.optimizer = checks.instance(Optimizer, "an Optimizer")(self._name, optimizer)
+        self.interval = checks.one_of("step", "epoch")(
+            f"{self._name}: interval", interval or type(self).interval or self._default_interval
+        )
+        self.base_rates = base_rates or self._bases()
         self.steps = 0
         self._apply()
+
+    def __post_init__(self) -> None:
+        for name, annotation in [(each.name, each.type) for each in fields(self)]:
+            if get_origin(annotation) is Annotated:
+                (check,) = annotation.__metadata__  # type: ignore[union-attr]
+                setattr(self, name, check(f"{self._name}: {name}", getattr(self, name)))
+        Schedule.__init__(self, self.optimizer, self.interval)
 
     @property
     def rates(self) -> list[float]:
@@ -75,6 +89,9 @@ class Schedule:
         """
         self.steps += 1
         self._apply()
+
+    def _bases(self) -> list[float]:
+        return [float(group["lr"]) for group in self.optimizer.param_groups]
 
     def _apply(self) -> None:
         for group, rate in zip(self.optimizer.param_groups, [self._finite_rate(base) for base in self.base_rates]):
@@ -112,15 +129,15 @@ class Schedule:
         """Return the attributes in a saved state; raise a ValueError if it is damaged."""
         where = f"{self._name}.load_state_dict"
         if not isinstance(state, Mapping) or set(state) != {"schedule", "base_rates", *self.progress}:
-            raise ValueError(f"{where}: expected what state_dict() returned, got {brief(state)}")
+            raise ValueError(f"{where}: expected what state_dict() returned, got {checks.brief(state)}")
         if state["schedule"] != self._name:
             raise ValueError(f"{where}: expected the state of {self._name}, got that of {state['schedule']}")
-        base_rates = numbers(len(self.base_rates))(f"{where}: base_rates", state["base_rates"])
+        base_rates = checks.numbers(len(self.base_rates))(f"{where}: base_rates", state["base_rates"])
         try:
-            checked = {name: check(f"{where}: {name}", state[name]) for name, check in self.progress.items()}
+            progress = checks.checked({name: state[name] for name in self.progress}, self.progress, where)
         except TypeError as error:
             raise ValueError(str(error)) from error
-        return {"base_rates": base_rates, **checked}
+        return {"base_rates": base_rates, **progress}
 
     def _restore(self, attributes: Mapping[str, Any]) -> None:
         for name, entry in attributes.items():
@@ -132,6 +149,7 @@ class Schedule:
         return type(self).__name__
 
 
+@dataclass(eq=False, repr=False)
 class ConstantLR(Schedule):
     """Keep the rate constant, or at a part of its base for the first steps.
 
@@ -144,18 +162,16 @@ class ConstantLR(Schedule):
         interval: `"step"` or `"epoch"`.
     """
 
-    def __init__(
-        self, optimizer: Optimizer, factor: float = 1.0, total_iters: int = 5, interval: str | None = None
-    ) -> None:
-        self.factor = real(Interval(0.0, 1.0, low_open=True))("ConstantLR: factor", factor)
-        self.total_iters = whole(0)("ConstantLR: total_iters", total_iters)
-        super().__init__(optimizer, interval)
+    factor: Annotated[float, real(Interval(0.0, 1.0, low_open=True))] = 1.0
+    total_iters: CountFromZero = 5
+    interval: str = ""
 
     def rate(self, base: float, t: int) -> float:
         """Return `base * factor` for t < total_iters, and `base` later."""
         return base * self.factor if t < self.total_iters else base
 
 
+@dataclass(eq=False, repr=False)
 class StepLR(Schedule):
     """Multiply the rate by a factor every `step_size` steps.
 
@@ -168,16 +184,16 @@ class StepLR(Schedule):
         interval: `"step"` or `"epoch"`.
     """
 
-    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, interval: str | None = None) -> None:
-        self.step_size = whole(1)("StepLR: step_size", step_size)
-        self.gamma = real(POSITIVE)("StepLR: gamma", gamma)
-        super().__init__(optimizer, interval)
+    step_size: Count
+    gamma: Positive = 0.1
+    interval: str = ""
 
     def rate(self, base: float, t: int) -> float:
         """Return base * gamma^floor(t / step_size)."""
         return float(base * self.gamma ** (t // self.step_size))
 
 
+@dataclass(eq=False, repr=False)
 class ExponentialLR(Schedule):
     """Multiply the rate by a factor at each step.
 
@@ -189,15 +205,15 @@ class ExponentialLR(Schedule):
         interval: `"step"` or `"epoch"`.
     """
 
-    def __init__(self, optimizer: Optimizer, gamma: float, interval: str | None = None) -> None:
-        self.gamma = real(POSITIVE)("ExponentialLR: gamma", gamma)
-        super().__init__(optimizer, interval)
+    gamma: Positive
+    interval: str = ""
 
     def rate(self, base: float, t: int) -> float:
         """Return base * gamma^t."""
         return float(base * self.gamma**t)
 
 
+@dataclass(eq=False, repr=False)
 class CosineAnnealingLR(Schedule):
     """Lower the rate from its base to its minimum along half a cosine; raise it again after that.
 
@@ -212,16 +228,16 @@ class CosineAnnealingLR(Schedule):
         interval: `"step"` or `"epoch"`.
     """
 
-    def __init__(self, optimizer: Optimizer, t_max: int, eta_min: float = 0.0, interval: str | None = None) -> None:
-        self.t_max = whole(1)("CosineAnnealingLR: t_max", t_max)
-        self.eta_min = real(NOT_NEGATIVE)("CosineAnnealingLR: eta_min", eta_min)
-        super().__init__(optimizer, interval)
+    t_max: Count
+    eta_min: NotNegative = 0.0
+    interval: str = ""
 
     def rate(self, base: float, t: int) -> float:
         """Return eta_min + (base - eta_min) (1 + cos(pi t / t_max)) / 2."""
         return float(self.eta_min + (base - self.eta_min) * (1.0 + math.cos(math.pi * t / self.t_max)) / 2.0)
 
 
+@dataclass(eq=False, repr=False)
 class LinearWarmup(Schedule):
     """Raise the rate from a part of its base to the whole in equal steps; then follow another schedule, if given.
 
@@ -238,24 +254,23 @@ class LinearWarmup(Schedule):
         interval: `"step"` (the default here) or `"epoch"`; with `after`, that of `after`.
     """
 
-    interval = "step"
+    total_iters: Count = 5
+    start_factor: Part = 1.0 / 3.0
+    after: Schedule | None = None
+    interval: str = ""
+    _default_interval = "step"
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        total_iters: int = 5,
-        start_factor: float = 1.0 / 3.0,
-        after: Schedule | None = None,
-        interval: str | None = None,
-    ) -> None:
-        self.total_iters = whole(1)("LinearWarmup: total_iters", total_iters)
-        self.start_factor = real(_UNIT)("LinearWarmup: start_factor", start_factor)
-        if after is not None and (not isinstance(after, Schedule) or after.optimizer is not optimizer):
-            raise ValueError(f"LinearWarmup: after: expected a schedule of the same optimizer, got {after!r}")
-        if after is not None and interval not in (None, after.interval):
-            raise ValueError(f"LinearWarmup: expected the interval of `after` ({after.interval!r}), got {interval!r}")
-        self.after = after
-        super().__init__(optimizer, interval or (after.interval if after else None))
+    def __post_init__(self) -> None:
+        after = self.after
+        if after is not None:
+            if not isinstance(after, Schedule) or after.optimizer is not self.optimizer:
+                raise ValueError(f"LinearWarmup: after: expected a schedule of the same optimizer, got {after!r}")
+            self.interval = self.interval or after.interval
+            if self.interval != after.interval:
+                raise ValueError(
+                    f"LinearWarmup: expected the interval of `after` ({after.interval!r}), got {self.interval!r}"
+                )
+        super().__post_init__()
 
     def rate(self, base: float, t: int) -> float:
         """Return base * (start_factor + (1 - start_factor) * min(t, total_iters) / total_iters)."""
@@ -276,7 +291,9 @@ class LinearWarmup(Schedule):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned; on an error nothing is changed."""
         if not isinstance(state, Mapping) or (state.get("after") is None) != (self.after is None):
-            raise ValueError(f"LinearWarmup.load_state_dict: expected what state_dict() returned, got {brief(state)}")
+            raise ValueError(
+                f"LinearWarmup.load_state_dict: expected what state_dict() returned, got {checks.brief(state)}"
+            )
         own = self._checked({name: entry for name, entry in state.items() if name != "after"})
         if self.after is not None:
             self.after.load_state_dict(state["after"])
@@ -287,6 +304,7 @@ class LinearWarmup(Schedule):
             super()._apply()
 
 
+@dataclass(eq=False, repr=False)
 class OneCycleLR(Schedule):
     """Raise the rate to its maximum, then lower it almost to 0, while momentum moves in the opposite direction.
 
@@ -312,36 +330,24 @@ class OneCycleLR(Schedule):
         interval: `"step"` (the default here) or `"epoch"`.
     """
 
-    interval = "step"
+    max_lr: float | Iterable[float]
+    total_steps: Count
+    pct_start: Part = 0.3
+    anneal_strategy: Annotated[str, checks.one_of("cos", "linear")] = "cos"
+    cycle_momentum: Flag = True
+    base_momentum: Fraction = 0.85
+    max_momentum: Fraction = 0.95
+    div_factor: Positive = 25.0
+    final_div_factor: Positive = 1e4
+    interval: str = ""
+    _default_interval = "step"
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        max_lr: float | Iterable[float],
-        total_steps: int,
-        pct_start: float = 0.3,
-        anneal_strategy: str = "cos",
-        cycle_momentum: bool = True,
-        base_momentum: float = 0.85,
-        max_momentum: float = 0.95,
-        div_factor: float = 25.0,
-        final_div_factor: float = 1e4,
-        interval: str | None = None,
-    ) -> None:
-        where = self._name
-        self.total_steps = whole(1)(f"{where}: total_steps", total_steps)
-        self.pct_start = real(_UNIT)(f"{where}: pct_start", pct_start)
-        self.anneal_strategy = one_of("cos", "linear")(f"{where}: anneal_strategy", anneal_strategy)
-        self.cycle_momentum = flag(f"{where}: cycle_momentum", cycle_momentum)
-        self.base_momentum = real(FRACTION)(f"{where}: base_momentum", base_momentum)
-        self.max_momentum = real(FRACTION)(f"{where}: max_momentum", max_momentum)
-        self.div_factor = real(POSITIVE)(f"{where}: div_factor", div_factor)
-        self.final_div_factor = real(POSITIVE)(f"{where}: final_div_factor", final_div_factor)
-        groups = optimizer.param_groups if isinstance(optimizer, Optimizer) else []
-        highest = list(max_lr) if isinstance(max_lr, Iterable) else [max_lr] * len(groups)
-        if len(highest) != len(groups):
-            raise ValueError(f"{where}: max_lr: expected one rate, or one for each of {len(groups)} parameter groups")
-        super().__init__(optimizer, interval, [real(POSITIVE)(f"{where}: max_lr", rate) for rate in highest])
+    def _bases(self) -> list[float]:
+        groups = len(self.optimizer.param_groups)
+        highest = list(self.max_lr) if isinstance(self.max_lr, Iterable) else [self.max_lr] * groups
+        if len(highest) != groups:
+            raise ValueError(f"OneCycleLR: max_lr: expected one rate, or one for each of {groups} parameter groups")
+        return [real(POSITIVE)("OneCycleLR: max_lr", rate) for rate in highest]
 
     def rate(self, base: float, t: int) -> float:
         """Return the rate after `t` steps of a group whose highest rate is `base`."""
@@ -373,6 +379,7 @@ class OneCycleLR(Schedule):
                 group["momentum"] = self.momentum(self.steps)
 
 
+@dataclass(eq=False, repr=False)
 class ReduceLROnPlateau(Schedule):
     """Lower the rate by a factor when the metric has not improved for a while.
 
@@ -395,37 +402,23 @@ class ReduceLROnPlateau(Schedule):
     """
 
     progress: ClassVar[Mapping[str, Check]] = {
-        "steps": whole(0),
-        "best": optional(real(Interval())),
-        "bad_steps": whole(0),
-        "cooling": whole(0),
+        "steps": checks.whole(0),
+        "best": checks.optional(real(Interval())),
+        "bad_steps": checks.whole(0),
+        "cooling": checks.whole(0),
     }
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        mode: str = "min",
-        factor: float = 0.1,
-        patience: int = 10,
-        threshold: float = 1e-4,
-        threshold_mode: str = "rel",
-        cooldown: int = 0,
-        min_lr: float = 0.0,
-        eps: float = 1e-8,
-        interval: str | None = None,
-    ) -> None:
-        where = self._name
-        self.mode = one_of("min", "max")(f"{where}: mode", mode)
-        self.factor = real(Interval(0.0, 1.0, low_open=True, high_open=True))(f"{where}: factor", factor)
-        self.patience = whole(0)(f"{where}: patience", patience)
-        self.threshold = real(NOT_NEGATIVE)(f"{where}: threshold", threshold)
-        self.threshold_mode = one_of("rel", "abs")(f"{where}: threshold_mode", threshold_mode)
-        self.cooldown = whole(0)(f"{where}: cooldown", cooldown)
-        self.min_lr = real(NOT_NEGATIVE)(f"{where}: min_lr", min_lr)
-        self.eps = real(NOT_NEGATIVE)(f"{where}: eps", eps)
-        self.best: float | None = None
-        self.bad_steps = self.cooling = 0
-        super().__init__(optimizer, interval)
+    mode: Annotated[str, checks.one_of("min", "max")] = "min"
+    factor: Annotated[float, real(Interval(0.0, 1.0, low_open=True, high_open=True))] = 0.1
+    patience: CountFromZero = 10
+    threshold: NotNegative = 1e-4
+    threshold_mode: Annotated[str, checks.one_of("rel", "abs")] = "rel"
+    cooldown: CountFromZero = 0
+    min_lr: NotNegative = 0.0
+    eps: NotNegative = 1e-8
+    interval: str = ""
+    best: float | None = field(default=None, init=False)
+    bad_steps = cooling = 0
 
     def step(self, metric: float | None = None) -> None:
         """Compare the metric with the best so far, and lower the rates if it has not improved for too long.
