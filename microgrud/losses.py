@@ -8,11 +8,11 @@ of 1000 are as good as logits of 1.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from . import functions
+from .common.checks import NOT_NEGATIVE, POSITIVE, real
 from .common.numbers import Number, as_float, as_sequence, describe_operands, is_real_scalar
 from .engine import Value, ops, tracing
 from .engine.integers import IntegerArgument, take
@@ -75,9 +75,7 @@ def huber(prediction: Any, target: Any, delta: float = 1.0) -> Number:
     >>> huber([0.5, 3.0], [0.0, 0.0])
     1.3125
     """
-    delta = as_float(delta, "huber: delta")
-    if not 0.0 < delta < math.inf:
-        raise ValueError(f"huber: expected delta > 0, got {delta}")
+    delta = real(POSITIVE)("huber: delta", delta)
     terms = []
     for p, t in _pairs(prediction, target, "huber"):
         residual = p - t
@@ -279,7 +277,7 @@ def l1_penalty(parameters: Iterable[Number], strength: float) -> Number:
     >>> l1_penalty([1.0, -2.0], 0.5)
     1.5
     """
-    strength = _strength(strength, "l1_penalty")
+    strength = real(NOT_NEGATIVE)("l1_penalty: strength", strength)
     return strength * functions.sum([functions.abs(p) for p in as_sequence(parameters, "l1_penalty: parameters")])
 
 
@@ -299,7 +297,7 @@ def l2_penalty(parameters: Iterable[Number], strength: float) -> Number:
     >>> l2_penalty([1.0, -2.0], 0.5)
     2.5
     """
-    strength = _strength(strength, "l2_penalty")
+    strength = real(NOT_NEGATIVE)("l2_penalty: strength", strength)
     ps = as_sequence(parameters, "l2_penalty: parameters")
     return strength * functions.dot(ps, ps)
 
@@ -373,10 +371,3 @@ def _at_class(item: Callable[[int], Number], classes: int, target: Any, where: s
     if not 0 <= number < classes:
         raise ValueError(f"{where}: expected a class index from 0 to {classes - 1}, got {target}")
     return item(int(number))
-
-
-def _strength(strength: Any, where: str) -> float:
-    number = as_float(strength, f"{where}: strength")
-    if not 0.0 <= number < math.inf:
-        raise ValueError(f"{where}: expected a strength of at least 0, got {number}")
-    return number

@@ -48,35 +48,13 @@ def linear(x: Number) -> Number:
     return x
 
 
-#: The functions of one real number whose domain is all reals and whose slope is not 0 everywhere, by their labels.
-_BY_LABEL = {
-    "Linear": linear,
-    "ReLU": functions.relu,
-    "LeakyReLU": functions.leaky_relu,
-    "ELU": functions.elu,
-    "GELU": functions.gelu,
-    "SiLU": functions.silu,
-    "Sigmoid": functions.sigmoid,
-    "LogSigmoid": functions.logsigmoid,
-    "Softplus": functions.softplus,
-    "Tanh": functions.tanh,
-    "Sin": functions.sin,
-    "Cos": functions.cos,
-    "Tan": functions.tan,
-    "Atan": functions.atan,
-    "Sinh": functions.sinh,
-    "Cosh": functions.cosh,
-    "Asinh": functions.asinh,
-    "Erf": functions.erf,
-    "Erfc": functions.erfc,
-    "Exp": functions.exp,
-    "Expm1": functions.expm1,
-    "Square": functions.square,
-    "Cbrt": functions.cbrt,
-    "Abs": functions.abs,
-}
-#: The activations that microgrud knows by name.
-ACTIVATIONS = {f.__name__: Activation(f.__name__, label, f) for label, f in _BY_LABEL.items()}
+#: The functions of one real number whose domain is all reals and whose slope is not 0 everywhere.
+_NAMES = (
+    *("relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "logsigmoid", "softplus", "tanh", "sin", "cos", "tan"),
+    *("atan", "sinh", "cosh", "asinh", "erf", "erfc", "exp", "expm1", "square", "cbrt", "abs"),
+)
+_LABELS = {"relu": "ReLU", "leaky_relu": "LeakyReLU", "elu": "ELU", "gelu": "GELU", "silu": "SiLU"}
+_LABELS["logsigmoid"] = "LogSigmoid"
 
 
 def get_activation(activation: str | Callable[[Number], Number]) -> Activation:
@@ -113,3 +91,10 @@ def _label(function: Callable[..., Number]) -> str:
     """Return the label of a function, made from its name: `MySwish` for `my_swish`; `Custom` if it has no name."""
     name = getattr(function, "__name__", "")
     return "".join(word[0].upper() + word[1:] for word in name.split("_") if word) if name.isidentifier() else "Custom"
+
+
+#: The activations that microgrud knows by name.
+ACTIVATIONS = {
+    f.__name__: Activation(f.__name__, _LABELS.get(f.__name__) or _label(f), f)
+    for f in (linear, *(getattr(functions, name) for name in _NAMES))
+}

@@ -45,6 +45,7 @@ _HIDDEN = 1e8
 _UNDERFLOW = 1e-80
 #: Two limits that differ by less than this part of the slopes around are an unresolved curve, not a kink.
 _SLIGHT = 1e-6
+_UNKNOWN = Slope(None, None, math.inf, "differences")
 
 
 def slope(f: Function, point: Sequence[float], index: int) -> Slope:
@@ -57,35 +58,31 @@ def slope(f: Function, point: Sequence[float], index: int) -> Slope:
     """
     along = _Line(f, point, index)
     if along.is_rough():
-        return Slope(None, None, math.inf, "differences")
+        return _UNKNOWN
     found = _limits(along)
     return dataclasses.replace(found, doubt=lambda: max(found.doubt(), along.doubt()))
 
 
 def _limits(along: _Line) -> Slope:
     middle, error = _estimate(along, 0)
-    (left, left_error), (right, right_error) = _estimate(along, -1), _estimate(along, 1)
-    both = math.isfinite(left_error) and math.isfinite(right_error)
-    known = [(value, e) for value, e in ((left, left_error), (right, right_error)) if math.isfinite(e)]
+    sides = {side: _estimate(along, side) for side in (-1, 1)}
+    known = {side: (value, e) for side, (value, e) in sides.items() if math.isfinite(e)}
     # If a kink lies within a few floats, only one side has a limit, and central differences give the mean of this limit
     # and the slope beyond the kink.
-    agree = all(abs(value - middle) <= 4.0 * (e + error) for value, e in known)
-    sides_agree = not both or abs(right - left) <= 4.0 * (left_error + right_error)
+    agree = all(abs(value - middle) <= 4.0 * (e + error) for value, e in known.values())
+    apart = abs(sides[1][0] - sides[-1][0]) if len(known) == 2 else 0.0
+    sides_agree = apart <= 4.0 * sum(e for _, e in known.values())
     if math.isfinite(error) and sides_agree and agree:
         # A kink may be as large as the error of the better known side.
-        return Slope(middle, middle, error, "differences", lambda: min(left_error, right_error))
-    if math.isfinite(error) and sides_agree:
-        return Slope(None, None, math.inf, "differences")
-    if any(math.isinf(e) and along.is_defined(side) for e, side in ((left_error, -1.0), (right_error, 1.0))):
-        return Slope(None, None, math.inf, "differences")
-    if both and abs(right - left) < _SLIGHT * along.steepest:
-        return Slope(None, None, math.inf, "differences")
-    return Slope(
-        left if math.isfinite(left_error) else None,
-        right if math.isfinite(right_error) else None,
-        max((e for e in (left_error, right_error) if math.isfinite(e)), default=math.inf),
-        "differences",
-    )
+        return Slope(middle, middle, error, "differences", lambda: min(e for _, e in sides.values()))
+    if (
+        (math.isfinite(error) and sides_agree)
+        or any(side not in known and along.is_defined(side) for side in sides)
+        or (len(known) == 2 and apart < _SLIGHT * along.steepest)
+    ):
+        return _UNKNOWN
+    left, right = (known[side][0] if side in known else None for side in sides)
+    return Slope(left, right, max((e for _, e in known.values()), default=math.inf), "differences")
 
 
 class _Line:
