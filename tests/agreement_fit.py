@@ -11,14 +11,14 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from agreement_truth import Numbers, Refusal, difference
+from inside import thresholds
 
 import microgrud
 from microgrud import CompileError, Value, log, sin, tanh
 from microgrud.losses import squared_error
 from microgrud.nn import MLP, Module
-from microgrud.train import fit, objective
+from microgrud.train import fit
 
 ROWS = [[0.1 * k - 0.35, 0.9 - 0.2 * k] for k in range(8)]
 TARGETS = [0.3 * x - 0.5 * y + 0.1 for x, y in ROWS]
@@ -164,9 +164,7 @@ def trained(fitted: Fitted, compile: Any) -> Numbers:
     """Return the parameters after two steps of `fit`, which records small models too."""
     model = fitted.make()
     settings: dict[str, Any] = {"optimizer": "sgd", "lr": 0.1, "epochs": 2, "batch_size": None, "progress": False}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(objective, "_LEAST_WORK", 0)
-        patch.setattr(objective, "_LEAST_SAMPLES", 0)
+    with thresholds(least_work=0, least_samples=0):
         fit(model, ROWS, TARGETS, loss=fitted.loss, compile=compile, **settings)
     return [p.data for p in model.parameters()]
 

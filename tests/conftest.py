@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from inside import thresholds
 
 import microgrud
 
@@ -44,8 +45,5 @@ def few_objects() -> None:
 @pytest.fixture(scope="module")
 def coarse_reports() -> Iterator[None]:
     """Evaluate surfaces and regions of reports at few places: all of them take half a minute on the Python engine."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("microgrud.cli.walk._MOST_POINTS", 9)
-        patch.setattr("microgrud.cli.walk._FEWEST_POINTS", 5)
-        patch.setattr("microgrud.cli.pictures._REGION_POINTS", 20)
+    with thresholds(most_points=9, fewest_points=5, region_points=20):
         yield

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from inside import thresholds
 
 #: Kinds of runs: a recorded network; one with other state; L-BFGS; one whose file is rewritten at every save.
 KINDS = ("recorded", "stateful", "lbfgs", "rewritten")
@@ -25,7 +26,7 @@ def run(path: Path, kind: str) -> str:
     """Train with a checkpoint, resuming if there is one; return a digest of the final state."""
     from microgrud.losses import squared_error
     from microgrud.nn import MLP
-    from microgrud.train import checkpoint, fit
+    from microgrud.train import fit
 
     class Stateful(MLP):
         """A network that draws from three generators and counts its calls."""
@@ -40,9 +41,6 @@ def run(path: Path, kind: str) -> str:
                 0.001 * random.random() + 1e-5 * self.calls[0]
             )
 
-    checkpoint._PAUSE = 0  # saves after every epoch, so that more kills strike a save
-    if kind == "rewritten":
-        checkpoint._SLACK = -(1 << 40)
     random.seed(1)
     rows = [[i / 40, (i % 7) / 7] for i in range(40)]
     targets = [a * b for a, b in rows]
@@ -50,8 +48,10 @@ def run(path: Path, kind: str) -> str:
     optimizer = "lbfgs" if kind == "lbfgs" else "adam"
     epochs = {"lbfgs": 8, "rewritten": 20}.get(kind, 60)
     settings: dict[str, Any] = {"epochs": epochs, "batch_size": 40 if kind == "lbfgs" else 8}
-    history = fit(model, rows, targets, loss=squared_error, optimizer=optimizer, validation=0.2, early_stopping=50,
-                  progress=False, checkpoint=path, resume=True, **settings)  # fmt: skip
+    rewritten = {"slack": -(1 << 40)} if kind == "rewritten" else {}
+    with thresholds(pause=0, **rewritten):  # saves after every epoch, so that more kills strike a save
+        history = fit(model, rows, targets, loss=squared_error, optimizer=optimizer, validation=0.2, early_stopping=50,
+                      progress=False, checkpoint=path, resume=True, **settings)  # fmt: skip
     end = [[p.data.hex() for p in model.parameters()], history.to_dict(), random.random()]
     return hashlib.sha256(repr(end).encode()).hexdigest()
 

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from inside import PLACES, thresholds
 from kills import killed, uninterrupted
 
 from microgrud.common.files import write_atomically
 from microgrud.common.jsonfile import ModelFileError
 from microgrud.losses import squared_error
 from microgrud.nn import MLP
-from microgrud.train import CheckpointError, History, TrainingEvent, checkpoint as checkpoint_module, fit
+from microgrud.train import CheckpointError, History, TrainingEvent, fit
 from microgrud.train.checkpoint import FORMAT, VERSION
 from microgrud.train.journal import Journal, check_target, read_journal
 
@@ -40,9 +41,10 @@ def network(seed: int = 0) -> MLP:
 
 
 @pytest.fixture
-def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+def every_epoch() -> Iterator[None]:
     """Save after each epoch, even after a short one."""
-    monkeypatch.setattr(checkpoint_module, "_PAUSE", 0)
+    with thresholds(pause=0):
+        yield
 
 
 @contextmanager
@@ -191,7 +193,7 @@ def test_a_disk_that_is_full_in_mid_run_loses_nothing(
 ) -> None:
     path, model, whole = tmp_path / "run.json", network(), network()
     if rewritten:
-        monkeypatch.setattr(checkpoint_module, "_SLACK", -(1 << 40))
+        monkeypatch.setattr(PLACES["slack"], -(1 << 40))
     limits = []
 
     def fill(event: TrainingEvent) -> None:
@@ -278,7 +280,7 @@ def test_the_file_grows_with_what_is_new_and_is_rewritten_at_twice_its_live_size
     grown = [b - a for a, b in itertools.pairwise(sizes) if b != a]
     assert max(grown) < 6_000  # a record of the 13 parameters, of Adam's 26 numbers and of the shuffling
     assert sizes[-1] > 29 * min(grown)
-    monkeypatch.setattr(checkpoint_module, "_SLACK", 0)
+    monkeypatch.setattr(PLACES["slack"], 0)
     rewritten = tmp_path / "small.json"
     largest = 0
 

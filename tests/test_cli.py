@@ -312,9 +312,12 @@ def test_l_bfgs_learns_a_noisy_table_as_well_as_a_linear_model_and_in_few_passes
     passes: list[int] = []
 
     class Counted(pipeline.PenalisedLBFGS):
-        def _with_penalty(self, loss: Any) -> Any:
-            passes.append(1)
-            return super()._with_penalty(loss)
+        def step(self, closure: Any = None) -> Any:
+            def counted() -> Any:
+                passes.append(1)
+                return closure()
+
+            return super().step(counted)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "PenalisedLBFGS", Counted)

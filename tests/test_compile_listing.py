@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from drawings import cells, objects, texts
+from inside import recordings
 from truth import CONSTANTS, COUNTS
 
 import microgrud as mg
@@ -202,7 +203,7 @@ def test_stats_say_how_large_the_recordings_are() -> None:
     once = f.stats
     assert (once["paths"], once["instructions"]) == (1, 3)
     code_and_constant = 4 * (3 + 3 + 3 + 1 + 3 + 2) + 8
-    ((_, path),) = f._recordings.all()
+    (path,) = recordings(f)
     (executor,) = path.executors.values()
     if executors.native_tape is None:
         working = 2 * 8 * once["slots"]
@@ -358,7 +359,7 @@ def test_very_many_branches_are_counted() -> None:
     f(list(np.random.default_rng(0).normal(size=12)))
     found = [text for (text, *_) in labelled(draw.draw(f)).values() if text.startswith("requires")]
     assert len(found) == 12
-    ((_, path),) = f._recordings.all()
+    (path,) = recordings(f)
     assert f"requires {len(path.program.guards) - 11} more conditions" in found
 
 

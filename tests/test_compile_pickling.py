@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from cells import every_cell
+from inside import recordings
 from truth import CONSTANTS, COUNTS
 
 import microgrud
@@ -300,7 +301,7 @@ def test_operations_at_the_top_of_a_module_come_back_as_they_are() -> None:
     f(2.0)
     twin = through_pickle(f)
     assert twin.value_and_grad(3.0) == (28.0, 27.0)
-    ((_, path),) = twin._recordings.all()
+    (path,) = recordings(twin)
     assert any(instruction.operation is cubed for instruction in path.program.instructions)
 
 
@@ -483,7 +484,7 @@ def a_state() -> tuple[Any, ...]:
 
     compiled = compile(f)
     compiled([0.5, 0.75], 1)
-    ((_, path),) = compiled._recordings.all()
+    (path,) = recordings(compiled)
     return pack_program(path.program)
 
 

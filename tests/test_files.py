@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -187,7 +188,11 @@ def test_killed_writers_and_damaged_files_do_no_harm() -> None:
 
 def leave(folder: Path, name: str) -> Path:
     """Make the temporary file that a killed process leaves behind."""
-    left = files._temporary_beside(folder / name, "tmp")
+    with tempfile.TemporaryDirectory() as other, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", lambda source, target: written.append(source.name))
+        written: list[str] = []
+        files.write_atomically(Path(other, name), b"part")
+    left = folder / written[0]
     left.write_bytes(b"part")
     return left
 
@@ -255,7 +260,8 @@ def test_a_writer_whose_temporary_file_was_deleted_writes_another(
 
 @posix
 def test_folders_that_killed_writers_left_are_deleted_and_no_others(tmp_path: Path) -> None:
-    left = files._temporary_beside(tmp_path / "run", "partial")
+    with pytest.raises(KeyboardInterrupt), files.write_folder_atomically(tmp_path / "run") as left:
+        raise KeyboardInterrupt
     left.mkdir()
     (left / "part").write_bytes(b"part")
     with files.write_folder_atomically(tmp_path / "run") as partial:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import functools
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from inside import thresholds
 from lines import ROWS, TARGETS, Line, at_step, mean_absolute_error, train
 
 from microgrud import CompileError, Value, custom_op, detect_anomaly, exp, log, losses, no_grad
 from microgrud.losses import cross_entropy, squared_error
 from microgrud.nn import MLP
 from microgrud.optim import LBFGS, SGD, OneCycleLR, StepLR
-from microgrud.train import EarlyStopping, History, TrainingDivergedError, TrainingEvent
+from microgrud.train import EarlyStopping, History, TrainingDivergedError, TrainingEvent, objective
 
 CLASSES = [0, 1, 2, 1, 0, 2, 2, 1, 0, 1]
 SIGNS = [1.0, -1.0] * 5
@@ -95,17 +97,20 @@ def test_every_loss_takes_the_same_course(loss: str, output: str, y: Any, output
     both(lambda: network(outputs, output), y, loss=getattr(losses, loss))
 
 
+@contextmanager
+def recorded_losses() -> Iterator[list[Any]]:
+    """Collect the recorded losses that `fit` makes."""
+    made: list[Any] = []
+    real = objective.RecordedLoss
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(objective, "RecordedLoss", lambda *args: made.append(real(*args)) or made[-1])
+        yield made
+
+
 def test_one_recording_serves_every_class() -> None:
-    model = network(3)
-    once: list[int] = []
-    patched = pytest.MonkeyPatch()
-    real = losses._log_likelihood
-    with patched.context() as patch:
-        patch.setattr(losses, "_log_likelihood", lambda *args: (once.append(0), real(*args))[1])
-        patch.setattr("microgrud.train.objective._LEAST_WORK", 0)
-        patch.setattr("microgrud.train.objective._LEAST_SAMPLES", 0)
-        assert train(model, y=CLASSES, loss=cross_entropy).engine == "tape"
-    assert len(once) == 5  # two calls of the model, one refused with a Value as class, and two recordings
+    with thresholds(least_work=0, least_samples=0), recorded_losses() as made:
+        assert train(network(3), y=CLASSES, loss=cross_entropy).engine == "tape"
+    assert [len(each.recordings.branches.recordings) for each in made] == [1]
 
 
 @pytest.mark.parametrize(
@@ -323,9 +328,7 @@ def test_a_model_that_cannot_be_recorded_is_trained_eagerly_with_a_reason(case: 
         random.seed(5)
         np.random.seed(5)
         model = Line(*[0.1] * 2, b=0.4)
-        with pytest.MonkeyPatch().context() as patch:
-            patch.setattr("microgrud.train.objective._LEAST_WORK", 0)
-            patch.setattr("microgrud.train.objective._LEAST_SAMPLES", 0)
+        with thresholds(least_work=0, least_samples=0):
             history = train(model, loss=loss, batch_size=5, compile=way)
         runs.append((model.numbers, figures(history), random.random(), np.random.random()))
     assert history.eager_because == "compile=False"
@@ -336,12 +339,9 @@ def test_a_model_that_cannot_be_recorded_is_trained_eagerly_with_a_reason(case: 
     assert reason in str(caught.value)
 
 
+@thresholds(least_work=0, least_samples=0)
 @pytest.mark.parametrize("loss", [by_equality, by_inequality_of_what_is_computed])
-def test_equality_with_a_number_is_a_branch_like_any_other(
-    monkeypatch: pytest.MonkeyPatch, loss: Callable[[Value, Any], Value]
-) -> None:
-    monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
-    monkeypatch.setattr("microgrud.train.objective._LEAST_SAMPLES", 0)
+def test_equality_with_a_number_is_a_branch_like_any_other(loss: Callable[[Value, Any], Value]) -> None:
     ends = {}
     for way in ("auto", True, False):
         model = Line(*[0.1] * 2, b=0.4)
@@ -351,8 +351,8 @@ def test_equality_with_a_number_is_a_branch_like_any_other(
     assert ends["auto"] == ends[True] == pytest.approx(ends[False], rel=1e-9)
 
 
-def test_targets_that_are_no_numbers_are_trained_on_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
+@thresholds(least_work=0)
+def test_targets_that_are_no_numbers_are_trained_on_as_before() -> None:
     history = train(
         Line(0.0, 0.0), y=["one", "two"] * 5, loss=lambda p, t: (p - len(t)) ** 2, batch_size=None, epochs=1
     )
@@ -429,6 +429,7 @@ def grow(model: Counting) -> None:
     model.layers[0].neurons[0].history = [*getattr(model.layers[0].neurons[0], "history", []), 1.0]
 
 
+@thresholds(least_work=0)
 @pytest.mark.parametrize(
     ("keep", "why"),
     [
@@ -441,11 +442,7 @@ def grow(model: Counting) -> None:
         (grow, "the code of model.__call__: keep (grow) in line"),
     ],
 )
-def test_a_model_that_keeps_something_is_trained_as_before(
-    keep: Callable[[Counting], None], why: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
-
+def test_a_model_that_keeps_something_is_trained_as_before(keep: Callable[[Counting], None], why: str) -> None:
     class Keeping(Counting):
         def __call__(self, x: Any) -> Any:
             keep(self)
@@ -506,6 +503,7 @@ def test_a_change_by_a_callback_is_recorded_again() -> None:
     assert runs[0].loss[1] > 1.5 * runs[2].loss[1]
 
 
+@thresholds(least_work=0)
 @pytest.mark.parametrize(
     ("kind", "rows", "batch_size", "engine"),
     [
@@ -517,9 +515,8 @@ def test_a_change_by_a_callback_is_recorded_again() -> None:
     ],
 )
 def test_a_changed_model_is_recorded_again_if_there_are_enough_replays(
-    kind: str, rows: int, batch_size: int | None, engine: str, monkeypatch: pytest.MonkeyPatch
+    kind: str, rows: int, batch_size: int | None, engine: str
 ) -> None:
-    monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
     weight = [1.0]
 
     def change(event: TrainingEvent) -> None:
@@ -598,8 +595,8 @@ def test_an_index_out_of_range_is_said_to_be_one() -> None:
         assert not isinstance(caught.value, TrainingDivergedError)
 
 
-def test_a_branch_that_cannot_be_recorded_ends_the_replays_from_there_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
+@thresholds(least_work=0)
+def test_a_branch_that_cannot_be_recorded_ends_the_replays_from_there_on() -> None:
     seen: list[float] = []
 
     def loss(p: Value, t: float) -> Value:
@@ -633,9 +630,8 @@ def test_recordings_of_later_branches_are_compared_with_the_model_as_well() -> N
         train(Line(0.0, 0.0, b=1.0), loss=typed, compile=True, **settings)
 
 
-def test_new_and_known_paths_are_counted_in_the_same_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
-
+@thresholds(least_work=0)
+def test_new_and_known_paths_are_counted_in_the_same_way(tmp_path: Path) -> None:
     def steps(p: Value, t: float) -> Value:  # the lower the prediction, the more branches
         return sum([0.1 * p if p > k / 5 else 0.0 for k in range(8)], (p - t) ** 2)
 
@@ -658,19 +654,13 @@ def test_new_and_known_paths_are_counted_in_the_same_way(monkeypatch: pytest.Mon
 
 
 def test_few_recordings_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    from microgrud.train import objective
-
-    monkeypatch.setattr("microgrud.tape.verified._MOST_RECORDINGS", 2)
-    made: list[Any] = []
-    real = objective.RecordedLoss
-    monkeypatch.setattr(objective, "RecordedLoss", lambda *args: made.append(real(*args)) or made[-1])
-    train(Line(0.3, 0.3), loss=three_ways, batch_size=2, lr=0.3, epochs=4, compile=True)
+    with thresholds(most_recordings=2), recorded_losses() as made:
+        train(Line(0.3, 0.3), loss=three_ways, batch_size=2, lr=0.3, epochs=4, compile=True)
     assert len(made[0].recordings.branches.recordings) == 2
 
 
-def test_a_reason_in_validation_says_that_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("microgrud.train.objective._LEAST_WORK", 0)
-
+@thresholds(least_work=0)
+def test_a_reason_in_validation_says_that_it_is_there() -> None:
     class Counting(MLP):
         seen: ClassVar[list[float]] = []
 

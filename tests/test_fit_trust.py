@@ -27,6 +27,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from inside import thresholds
 from lines import ROWS, TARGETS, Line, train
 
 import microgrud
@@ -1409,10 +1410,9 @@ def _() -> Any:
 
 
 @pytest.fixture(autouse=True)
-def _small_models_are_recorded_too(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("_LEAST_WORK", "_LEAST_SAMPLES", "_LEAST_REPLAYS"):
-        monkeypatch.setattr(f"microgrud.train.objective.{name}", 0)
-    yield
+def _small_models_are_recorded_too() -> Iterator[None]:
+    with thresholds(least_work=0, least_samples=0, least_replays=0):
+        yield
     while UNDO:
         UNDO.pop()()
 
@@ -1607,8 +1607,8 @@ def test_the_check_draws_no_random_numbers_of_the_user() -> None:
 # --- warnings and reasons ---
 
 
-def test_a_slow_run_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("microgrud.train.objective._SLOW_SECONDS", 0.0)
+@thresholds(slow_seconds=0.0)
+def test_a_slow_run_says_why() -> None:
     with pytest.warns(
         UserWarning, match="fit: evaluates each sample with the model, which is slow: it uses loss: random"
     ):
@@ -1634,13 +1634,10 @@ def test_fit_inside_no_grad_is_refused_and_inside_enable_grad_trains() -> None:
     assert [p.data for p in model.parameters()] != before
 
 
+@thresholds(least_replays=100)
 @pytest.mark.parametrize("stop", [1, 2, 5])
 @pytest.mark.parametrize("kind", ["step", "epoch"])
-def test_a_resumed_run_takes_the_engine_that_the_whole_run_took(
-    kind: str, stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("microgrud.train.objective._LEAST_REPLAYS", 100)
-
+def test_a_resumed_run_takes_the_engine_that_the_whole_run_took(kind: str, stop: int, tmp_path: Path) -> None:
     def run(path: Path | None, stop: int = 0) -> tuple[list[Any], ...]:
         model = scaled()
         engines: list[Any] = []
@@ -1706,7 +1703,7 @@ def test_a_variable_that_is_not_assigned_yet_is_a_reason() -> None:
 
 
 def test_a_method_of_this_package_that_is_no_function_any_more_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Neuron, "_output", functools.partialmethod(Neuron._output))
+    monkeypatch.setattr(Layer, "__call__", functools.partialmethod(Layer.__call__))
     monkeypatch.setattr(MLP, "shown", functools.partial(print), raising=False)
     assert refused(squared_error).startswith("it uses")
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from inside import thresholds
 
 from microgrud.cli import charts
 from microgrud.cli.inputplane import plane_of
@@ -62,8 +63,8 @@ def test_the_walk_goes_from_the_first_weights_to_the_trained_ones(iris: Run) -> 
     assert positions[-1].tolist() == read_data(iris.predictor.model.parameters()).tolist()
 
 
-def test_a_long_walk_of_a_large_network_is_thinned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("microgrud.cli.pipeline._MOST_PLACES", 10)
+@thresholds(most_places=10)
+def test_a_long_walk_of_a_large_network_is_thinned() -> None:
     run = train_on_table(iris_table(), Settings("species", hidden=(), epochs=6), progress=False)
     assert (run.trajectory.every, len(run.trajectory)) == (5, 11)
     assert "Marks show every 5th step." in surface_picture(run).caption
@@ -88,9 +89,8 @@ def test_the_surface_is_that_of_the_training_loss(name: str, request: pytest.Fix
     assert np.asarray(walk.get_xydata()) == pytest.approx(surface.path(run.trajectory))
 
 
-def test_the_surface_uses_some_rows_of_a_large_table(plain: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("microgrud.cli.walk._FEWEST_ROWS", 10)
-    monkeypatch.setattr("microgrud.cli.walk._MOST_WORK", 10)
+@thresholds(fewest_rows=10, most_work=10)
+def test_the_surface_uses_some_rows_of_a_large_table(plain: Run) -> None:
     some = measured_samples(plain)
     assert len(some) == 10
     assert some == measured_samples(plain)
@@ -100,11 +100,9 @@ def test_the_surface_uses_some_rows_of_a_large_table(plain: Run, monkeypatch: py
     assert "the mean loss of 10 of the 48 training rows" in surface_picture(plain).caption
 
 
+@thresholds(most_parameters=12)
 @pytest.mark.slow("2 s: every picture of a report")
-def test_a_network_that_is_too_large_for_a_surface_has_the_reason_in_its_place(
-    plain: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("microgrud.cli.walk._MOST_PARAMETERS", 12)
+def test_a_network_that_is_too_large_for_a_surface_has_the_reason_in_its_place(plain: Run) -> None:
     pictures = draw_pictures(plain)
     assert pictures["surface"].files == ()
     page = report_page(plain, pictures)

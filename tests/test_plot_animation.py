@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from PIL import Image
 
 from microgrud import Value
 from microgrud.plot import LossSurface, Trajectory, animate, loss_surface, ravine
-from microgrud.plot.animation import _frames, _steps
 
 
 def surface(places: int = 4) -> LossSurface:
@@ -48,60 +48,83 @@ def test_equal_walks_give_equal_bytes(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / name]
 
 
+FRAME = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\\\s]+)\"")
+
+
+def frames_of(page: Path) -> list[Any]:
+    """Return the frames of a page as arrays of pixels."""
+    encoded = [text.replace("\\\n", "") for text in FRAME.findall(page.read_text(encoding="utf-8"))]
+    return [np.array(Image.open(io.BytesIO(base64.b64decode(text))).convert("RGBA"), int) for text in encoded]
+
+
 def test_a_page_holds_its_frames_and_needs_no_network(tmp_path: Path) -> None:
-    page = animate(surface(), None, tmp_path / "walk.html", dpi=40).read_text(encoding="utf-8")
-    frames = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=\\\s]+)\"", page)
-    assert len(frames) == 4
-    assert Image.open(io.BytesIO(base64.b64decode(frames[0].replace("\\\n", "")))).size == (256, 192)
+    path = animate(surface(), None, tmp_path / "walk.html", dpi=40)
+    assert [frame.shape for frame in frames_of(path)] == [(192, 256, 4)] * 4
+    page = path.read_text(encoding="utf-8")
+    frames = FRAME.findall(page)
     assert not re.search(r"(https?:)?//(?!www\.w3\.org)[a-z]+\.[a-z]+", page.split("data:image")[0])
     assert "font-awesome" not in page
     assert "fa-" not in page.replace("".join(frames), "")
 
 
-def pixels(figure: Any) -> Any:
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba()).astype(int)
-
-
-def test_each_frame_shows_the_walks_as_far_as_they_have_come() -> None:
+def test_each_frame_shows_the_walks_as_far_as_they_have_come(tmp_path: Path) -> None:
     walked = surface()
-    paths = {name: walked.path(trajectory) for name, trajectory in walked.trajectories.items()}
-    first, second, again = (pixels(figure) for figure in _frames(walked, paths, [0, 3, 0], 40))
-    assert np.array_equal(first, again)
-    changed = np.argwhere(np.abs(first - second).max(axis=2) > 30)
+    first, *_, last = frames_of(animate(walked, None, tmp_path / "walk.html", dpi=40))
+    ends = frames_of(animate(walked, None, tmp_path / "ends.html", dpi=40, most_frames=2))
+    assert np.array_equal(ends, [first, last])
+    changed = np.argwhere(np.abs(first - last).max(axis=2) > 30)
     # The pixels that change are those of the walks and of the count above them.
     assert 50 < len(changed) < 0.2 * first.shape[0] * first.shape[1]
 
 
-def test_at_each_step_the_lines_go_up_to_it_and_the_count_says_which_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_each_step_the_lines_go_up_to_it_and_the_count_says_which_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     walked = surface()
     paths = {name: walked.path(trajectory) for name, trajectory in walked.trajectories.items()}
-    drawn: list[Any] = []
-    said: list[str] = []
-    monkeypatch.setattr(
-        Line2D, "set_data", lambda line, *data, set_data=Line2D.set_data: (drawn.append(data), set_data(line, *data))
-    )
-    monkeypatch.setattr(Text, "set_text", lambda text, s, set_text=Text.set_text: (said.append(s), set_text(text, s)))
-    frames = _frames(walked, paths, [0, 2, 3], 40)
-    next(frames)
+    shown = shown_at_steps(monkeypatch)
+    animate(walked, None, tmp_path / "walk.gif", dpi=40)
+    assert shown.keys() == {0, 1, 2, 3}
     for step in (2, 3):
-        drawn.clear(), said.clear()
-        next(frames)
-        short, short_head, long, long_head = (np.column_stack(data).tolist() for data in drawn)
+        short, short_head, long, long_head = (np.column_stack(data).tolist() for data in shown[step])
         assert short == paths["short"].tolist()
         assert short_head == paths["short"][1:].tolist()
         assert long == paths["long"][: step + 1].tolist()
         assert long_head == [paths["long"][step].tolist()]
-        # Older versions of matplotlib set texts again and again while they lay a figure out.
-        assert {text for text in said if text.startswith("step ")} == {f"step {step}"}
 
 
-def test_a_long_walk_is_shown_in_fewer_frames_with_its_first_and_its_last_place() -> None:
-    assert _steps(5, 150) == [0, 1, 2, 3, 4]
-    steps = _steps(1001, 11)
-    assert steps == list(range(0, 1001, 100))
-    assert _steps(1, 5) == [0]
+def shown_at_steps(monkeypatch: pytest.MonkeyPatch) -> dict[int, list[Any]]:
+    """Collect the data of the lines of each frame, two for each walk, by the step that the count shows."""
+    drawn: list[Any] = []
+    shown: dict[int, list[Any]] = {}
+
+    def set_data(line: Line2D, *data: Any, real: Any = Line2D.set_data) -> None:
+        drawn.append(data)
+        real(line, *data)
+
+    def set_text(text: Text, said: Any, real: Any = Text.set_text) -> None:
+        # The first text is there before any frame; older versions of matplotlib set texts again for the layout.
+        if str(said).startswith("step ") and drawn:
+            shown[int(said.split()[1])] = drawn.copy()
+        if str(said).startswith("step "):
+            drawn.clear()
+        real(text, said)
+
+    monkeypatch.setattr(Line2D, "set_data", set_data)
+    monkeypatch.setattr(Text, "set_text", set_text)
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("places", "most_frames", "steps"), [(5, 150, range(5)), (1001, 11, range(0, 1001, 100)), (1, 5, [0])]
+)
+def test_a_long_walk_is_shown_in_fewer_frames_with_its_first_and_its_last_place(
+    places: int, most_frames: int, steps: Sequence[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    walked = surface(places)
+    shown = shown_at_steps(monkeypatch)
+    animate(walked, walked.trajectories["long"], tmp_path / "walk.gif", dpi=20, most_frames=most_frames)
+    assert sorted(shown) == list(steps)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +152,6 @@ def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
 
 def test_an_unwritable_path_fails_before_anything_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setattr("microgrud.plot.animation._frames", lambda *_: pytest.fail("it drew"))
+    monkeypatch.setattr(FigureCanvasAgg, "draw", lambda *_: pytest.fail("it drew"))
     with pytest.raises(OSError, match="file"):
         animate(surface(), None, tmp_path / "file" / "walk.gif", dpi=20)

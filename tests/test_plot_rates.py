@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from typing import Any
@@ -16,7 +17,6 @@ from microgrud.losses import squared_error
 from microgrud.nn import MLP
 from microgrud.optim import LBFGS, SGD, Adam
 from microgrud.plot import LearningRateRange, learning_rate_range, quadratic
-from microgrud.plot.rates import _judged
 
 X = [[0.1 * i, -0.3 * i] for i in range(6)]
 Y = [0.2 * i * i for i in range(6)]
@@ -148,23 +148,37 @@ def test_the_suggestion_keeps_away_from_the_cliff_though_batches_are_random(kind
     assert np.mean(losses[-20:]) < 0.8 * before
 
 
+def judged(rates: Any, losses: Any) -> tuple[Any, Any]:
+    """Return the good rates and the suggestion for these losses, at a start from which every trial passes."""
+    x, heights = Value(0.0), itertools.chain(losses, itertools.repeat(1.0))
+    found = learning_rate_range(
+        lambda: x * 0.0 + next(heights),
+        SGD([x]),
+        lowest=rates[0],
+        highest=rates[-1],
+        steps=len(rates),
+        smoothing=0.0,
+    )
+    return found.good, found.suggestion
+
+
 def test_noise_at_the_start_is_not_taken_for_a_fall() -> None:
     rng = np.random.default_rng(0)
     rates = np.geomspace(1e-5, 1.0, 100)
     clean = np.where(rates < 1e-2, 1.0, 1.0 - 0.4 * np.log10(np.minimum(rates, 0.3) / 1e-2)) + 3.0 * (rates > 0.5)
-    good, suggestion = _judged(rates, clean + 0.02 * rng.standard_normal(100), 99)
+    good, suggestion = judged(rates, clean + 0.02 * rng.standard_normal(100))
     assert good is not None
     assert suggestion is not None
     assert 0.5e-2 < good[0] < 3e-2
     assert good[0] <= suggestion <= good[1]
-    assert _judged(rates, 1.0 + 0.02 * rng.standard_normal(100), 99) == (None, None)
+    assert judged(rates, 1.0 + 0.02 * rng.standard_normal(100)) == (None, None)
 
 
 @pytest.mark.parametrize("flat", [10, 41])
 def test_good_rates_begin_with_the_first_from_which_on_a_tenth_of_the_fall_is_done(flat: int) -> None:
     rates = np.geomspace(1e-5, 10.0, 100)
     smoothed = np.concatenate([np.ones(flat), 1.0 - 0.01 * np.arange(100 - flat)])  # down to the last
-    good, _ = _judged(rates, smoothed, 99)
+    good, _ = judged(rates, smoothed)
     done = 1.0 - smoothed >= 0.1 * (1.0 - smoothed[-1])
     assert good == (rates[np.argmax(done)], rates[-1])
 
@@ -241,12 +255,10 @@ def test_gradients_of_untrained_values_are_restored(error: BaseException | None)
 @pytest.mark.parametrize("last", [2.0, math.inf])
 def test_a_loss_that_diverges_at_the_very_last_rate_has_diverged(last: float) -> None:
     x = Value(0.0)
-    heights = iter([1.0, 0.9, 0.8, 0.7, 100.0 * last])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("microgrud.plot.rates._falls", lambda smoothed: False)  # trials would need more heights
-        assert learning_rate_range(lambda: x + next(heights), SGD([x]), steps=5).diverged
-        heights = iter([1.0, 0.9, 0.8, 0.7, 0.6])
-        assert not learning_rate_range(lambda: x + next(heights), SGD([x]), steps=5).diverged
+    heights = itertools.chain([1.0, 0.9, 0.8, 0.7, 100.0 * last], itertools.repeat(1.0))
+    assert learning_rate_range(lambda: x + next(heights), SGD([x]), steps=5).diverged
+    heights = itertools.chain([1.0, 0.9, 0.8, 0.7, 0.6], itertools.repeat(1.0))
+    assert not learning_rate_range(lambda: x + next(heights), SGD([x]), steps=5).diverged
 
 
 def test_the_loss_is_smoothed_by_its_formula() -> None:

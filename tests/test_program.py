@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from builders import compared
 from hypothesis import given, strategies as st
+from inside import recordings
 
 import microgrud
 from microgrud import CompileError, Value, compile, custom_op, softmax, take, where
@@ -323,7 +324,7 @@ def eagerly(f: Random, x: float, y: float, k: int) -> tuple[list[float], list[fl
 
 def runs_in_c(compiled: Any) -> bool:
     """Return whether all recordings were run, and in C but for those with custom operations."""
-    for _, path in compiled._recordings.all():
+    for path in recordings(compiled):
         is_custom = {step.operation for step in path.program.instructions} & {CUBE, SHIFT}
         expected = executors.NumpyExecutor if is_custom else executors.NativeExecutor
         if set(map(type, path.executors.values())) != {expected}:
@@ -381,8 +382,7 @@ def test_runs_without_a_backward_pass_give_the_same_in_fewer_slots(drawn: list[t
         expected = compiled.map(x, 0.25, k)
     except (ValueError, ArithmeticError):
         return
-    paths = [path for _, path in compiled._recordings.all()]
-    for path in paths:
+    for path in recordings(compiled):
         for executor in path.executors.values():
             lowered: Any = executor.lowered  # type: ignore[attr-defined]
             assert lowered.forward.varying <= lowered.varying
@@ -399,7 +399,7 @@ def test_a_long_program_runs_forward_in_few_slots() -> None:
 
     compiled = compile(f, batched=("x", "y"))
     compiled.map([0.1, 0.2], [0.3, 0.4])
-    ((_, path),) = compiled._recordings.all()
+    (path,) = recordings(compiled)
     (executor,) = path.executors.values()
     lowered: Any = executor.lowered  # type: ignore[attr-defined]
     assert lowered.varying > 2_000
