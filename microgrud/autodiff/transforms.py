@@ -30,7 +30,7 @@ from ..engine.grad_mode import enable_grad, is_recording
 from ..engine.operation import Operation
 from .gradients import as_value, gradient, numbers_of_gradient, pushforward
 from .outside import value_from_outside
-from .trees import Structure, flatten, flatten_parts
+from .trees import Structure, flatten, joined
 
 
 def _first(x: float, _: float) -> float:
@@ -98,7 +98,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
         call = _call_recorded(f, args, kwargs, argnums, scalar=True)
         (output,) = call.outputs
         (value,) = call.results([output])
-        return value, call.rebuild_arguments(call.gradient_of(output))
+        return value, call.arguments.rebuild(call.gradient_of(output))
 
     return value_and_gradient_of_f
 
@@ -121,10 +121,7 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
     @functools.wraps(f)
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
         call = _call_recorded(f, args, kwargs, argnums)
-        structure = call.structure
-        rows = [call.gradient_of(output) for output in call.outputs]
-        blocks = [call.rebuild_blocks(own, shape) for own, shape in zip(structure.split(rows), structure.shapes)]
-        return structure.assemble(blocks)
+        return call.structure.jacobian([call.gradient_of(output) for output in call.outputs], call.arguments)
 
     return jacobian_of_f
 
@@ -191,7 +188,7 @@ def hvp(f: Callable[..., Any], primals: Any, tangents: Any, argnums: int | tuple
     directions = call.directions(tangents)
     with enable_grad():
         products = pushforward(gradient(call.outputs[0], call.inputs), directions, call.as_numbers)
-    return call.rebuild_arguments(call.results(products))
+    return call.arguments.rebuild(call.results(products))
 
 
 @dataclass(eq=False)
@@ -199,9 +196,9 @@ class _RecordedCall:
     """One call of a function with nodes in place of the numbers of some of its arguments.
 
     Attributes:
-        arguments: the structure of the tuple of the arguments to differentiate with respect to.
-        count: their number.
-        single: True if `argnums` was one position and not a tuple.
+        arguments: the structure of the arguments to differentiate with respect to: a tuple, unless `argnums` was one
+            position. The paths in it begin with their positions in the tuple in either case.
+        count: the number of these arguments.
         inputs: the nodes in them.
         outputs: the nodes in the result.
         structure: the structure of the result.
@@ -211,7 +208,6 @@ class _RecordedCall:
 
     arguments: Structure
     count: int
-    single: bool
     inputs: list[Value]
     outputs: list[Value]
     structure: Structure
@@ -241,16 +237,6 @@ class _RecordedCall:
         if self.connected:  # new nodes, so that an assignment to a result's .data changes none of the user's
             return [ops.IDENTITY(x) if isinstance(x, Value) else Value(x) for x in numbers]
         return [x.data if isinstance(x, Value) else float(x) for x in numbers]
-
-    def rebuild_arguments(self, numbers: Sequence[Number]) -> Any:
-        """Put one number per input into the structure of the arguments."""
-        rebuilt = self.arguments.rebuild(numbers)
-        return rebuilt[0] if self.single else rebuilt
-
-    def rebuild_blocks(self, rows: Sequence[list[Number]], shape: tuple[int, ...] | None) -> Any:
-        """Put the derivatives of one output (a number, or an array of this shape) into the arguments' structure."""
-        blocks = self.arguments.rebuild_rows(rows, shape)
-        return blocks[0] if self.single else blocks
 
     def directions(self, tangents: Any) -> dict[Value, Number]:
         """Pair every input with its tangent; raise an error that says which tangents do not fit."""
@@ -285,12 +271,13 @@ def _call_recorded(
     With `scalar` the result has to be one number.
     """
     name = getattr(f, "__name__", type(f).__name__)
-    positions, single = distinct_positions(argnums, len(args), name)
-    varying = [(f"[{i}]", f"argument {p} of {name}", args[p]) for i, p in enumerate(positions)]
-    numbers, arguments = flatten_parts(varying, tuple)
-    inputs = [ops.IDENTITY(x) if isinstance(x, Value) else Value(x) for x in numbers]
+    positions, single = positions_of(argnums, len(args), name)
+    parts = [flatten(args[p], f"argument {p} of {name}") for p in positions]
+    inputs = [ops.IDENTITY(x) if isinstance(x, Value) else Value(x) for numbers, _ in parts for x in numbers]
+    arguments = joined([structure for _, structure in parts], single)
     recorded = list(args)
-    for position, argument in zip(positions, arguments.rebuild(inputs)):
+    varying = arguments.rebuild(inputs)
+    for position, argument in zip(positions, (varying,) if single else varying):
         recorded[position] = argument
     with differentiating(inputs), enable_grad():
         numbers, structure = flatten(_one_number(f(*recorded, **kwargs), name, scalar), f"the result of {name}")
@@ -300,7 +287,7 @@ def _call_recorded(
     connected = is_recording() and (given_values or value_from_outside(outputs, inputs) is not None)
     outer = list(variables())
     anchor = value_from_outside(outputs, inputs + outer) if connected and outer and tracing.current() is None else None
-    return _RecordedCall(arguments, len(positions), single, inputs, outputs, structure, connected, anchor)
+    return _RecordedCall(arguments, len(positions), inputs, outputs, structure, connected, anchor)
 
 
 def _one_number(result: Any, name: str, wanted: bool) -> Any:
@@ -314,11 +301,14 @@ def _one_number(result: Any, name: str, wanted: bool) -> Any:
     return result
 
 
-def positions_of(argnums: int | tuple[int, ...], count: int, name: str) -> tuple[tuple[int, ...], bool]:
+def positions_of(
+    argnums: int | tuple[int, ...], count: int, name: str, distinct: bool = True
+) -> tuple[tuple[int, ...], bool]:
     """Return the positions of arguments as integers from 0, and whether `argnums` is one position and not a tuple.
 
     Raises:
-        TypeError, ValueError: if it is neither, or there is no such argument.
+        TypeError, ValueError: if it is neither, or there is no such argument, or a position occurs twice and positions
+            have to be distinct.
     """
     single = not isinstance(argnums, (tuple, list))
     try:
@@ -328,13 +318,8 @@ def positions_of(argnums: int | tuple[int, ...], count: int, name: str) -> tuple
     for position in given:
         if not -count <= position < count:
             raise ValueError(f"{name}: expected an argument at position {position}, got {count} arguments")
-    return tuple(position % count for position in given), single
-
-
-def distinct_positions(argnums: int | tuple[int, ...], count: int, name: str) -> tuple[tuple[int, ...], bool]:
-    """Do the same as `positions_of`, and raise a ValueError if a position occurs twice, too."""
-    positions, single = positions_of(argnums, count, name)
-    if len(set(positions)) < len(positions):
+    positions = tuple(position % count for position in given)
+    if distinct and len(set(positions)) < len(positions):
         raise ValueError(f"{name}: expected distinct positions in argnums, got {argnums!r}")
     return positions, single
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,20 +22,21 @@ class Structure:
     Attributes:
         shapes: for each leaf in order, the shape of an array, or None for a single number.
         paths: for each leaf in order, its place: `"['w'][1]"`.
-        assemble: a function of one object per leaf (a number, an array, or anything else) that puts each in the place
-            of its leaf.
+        template: the lists, tuples and dicts, with None in the place of each leaf.
     """
 
     shapes: tuple[tuple[int, ...] | None, ...]
     paths: tuple[str, ...]
-    assemble: Callable[[Sequence[Any]], Any]
+    template: Any
+
+    def assemble(self, leaves: Iterable[Any]) -> Any:
+        """Put one object per leaf (a number, an array, or anything else) in the place of each leaf."""
+        return filled(self.template, iter(leaves))
 
     def rebuild(self, numbers: Sequence[Number]) -> Any:
         """Make the same structure with other numbers; leaves that were arrays become arrays."""
-        leaves = [
-            own[0] if shape is None else as_array(own, shape) for own, shape in zip(self.split(numbers), self.shapes)
-        ]
-        return self.assemble(leaves)
+        parts = zip(self.split(numbers), self.shapes)
+        return filled(self.template, iter([x[0] if shape is None else as_array(x, shape) for x, shape in parts]))
 
     def split(self, numbers: Sequence[Any]) -> list[Sequence[Any]]:
         """Cut a sequence with one item per number into one part per leaf."""
@@ -47,25 +48,80 @@ class Structure:
             start = end
         return parts
 
-    def rebuild_rows(self, rows: Sequence[Sequence[Number]], shape: tuple[int, ...] | None) -> Any:
-        """Make one structure from several rows of numbers: each leaf becomes an array of `shape` + its own shape.
+    def jacobian(self, rows: Sequence[Sequence[Number]], inputs: Structure) -> Any:
+        """Arrange derivatives of the numbers of this structure with respect to those of another.
 
-        None instead of a shape stands for a single row, and keeps the leaves as they are.
+        Args:
+            rows: the derivatives of each number of this structure.
+            inputs: the structure of the numbers to differentiate with respect to.
+
+        Returns:
+            This structure with `inputs` in place of each leaf; an array in it has the shape of the leaf + its own one.
         """
-        if shape is None:
-            return self.rebuild(rows[0])
-        columns = range(self.size)
-        return self.assemble(
-            [
-                as_array([row[i] for row in rows for i in own], shape + (leaf_shape or ()))
-                for own, leaf_shape in zip(self.split(columns), self.shapes)
-            ]
-        )
+        places = inputs.split(range(inputs.size))
+        blocks = [
+            inputs.rebuild(own[0])
+            if shape is None
+            else inputs.assemble(
+                as_array([row[i] for row in own for i in columns], shape + (leaf_shape or ()))
+                for columns, leaf_shape in zip(places, inputs.shapes)
+            )
+            for own, shape in zip(self.split(rows), self.shapes)
+        ]
+        return self.assemble(blocks)
 
     @property
     def size(self) -> int:
         """The number of numbers in the structure."""
         return sum(1 if shape is None else math.prod(shape) for shape in self.shapes)
+
+
+def opened(tree: Any) -> tuple[Sequence[Any], Iterable[Any], Callable[[list[Any]], Any]] | None:
+    """Open a list, tuple, named tuple or dict; return None for anything else, which is a leaf.
+
+    Returns:
+        The keys (or indices) of the items, the items, and a function that makes the same of other items.
+    """
+    if isinstance(tree, (list, tuple)):
+        kind: Any = type(tree)  # the class of a named tuple takes its items as separate arguments
+        return range(len(tree)), tree, getattr(kind, "_make", kind)
+    if isinstance(tree, dict):
+        keys = list(tree)
+        return keys, tree.values(), lambda items: dict(zip(keys, items))
+    return None
+
+
+def map_leaves(f: Callable[[Any, str], Any], tree: Any, where: str = "") -> Any:
+    """Return the same lists, tuples and dicts with `f(leaf, place)` in place of each leaf.
+
+    >>> map_leaves(lambda x, place: f"{place} = {x}", {"w": [1.0, 2.0]}, "x")
+    {'w': ["x['w'][0] = 1.0", "x['w'][1] = 2.0"]}
+    """
+    found = opened(tree)
+    if found is None:
+        return f(tree, where)
+    keys, items, make = found
+    return make([map_leaves(f, item, f"{where}[{key!r}]") for key, item in zip(keys, items)])
+
+
+def leaves_of(tree: Any) -> list[Any]:
+    """Return the leaves of lists, tuples and dicts, in order."""
+    found: list[Any] = []
+    map_leaves(lambda leaf, _: found.append(leaf), tree)
+    return found
+
+
+def template_of(tree: Any) -> Any:
+    """Return the same lists, tuples and dicts with None in place of each leaf."""
+    return map_leaves(lambda *_: None, tree)
+
+
+def filled(template: Any, leaves: Iterator[Any]) -> Any:
+    """Return a template with leaves in place of None."""
+    if template is None:
+        return next(leaves)
+    _, items, make = opened(template)  # type: ignore[misc]  # it has no other leaves
+    return make([filled(item, leaves) for item in items])
 
 
 def even_array(x: Any, where: str) -> np.ndarray:
@@ -142,27 +198,40 @@ def flatten(tree: Any, where: str, exact: bool = False) -> tuple[list[Number], S
     >>> numbers, structure.rebuild([10.0, 20.0, 30.0])
     ([1.0, 2.0, 3.0], {'w': [10.0, 20.0], 'b': 30.0})
     """
-    if isinstance(tree, Value):
-        return [tree], Structure((None,), ("",), lambda leaves: leaves[0])
-    if is_array(tree):
-        check_unmasked(tree, where)
-        # A 0-d array can be an element of an object array.
-        numbers = [x.item() if is_array(x) and x.ndim == 0 else x for x in tree.ravel().tolist()]
-        elements = [_number(x, where, exact) for x in numbers]
-        return elements, Structure((tree.shape,), ("",), lambda leaves: leaves[0])
-    if is_real_scalar(tree) or (exact and isinstance(tree, complex)):
-        return [_number(tree, where, exact)], Structure((None,), ("",), lambda leaves: leaves[0])
-    if isinstance(tree, dict):
-        keys = list(tree)
-        items = [(f"[{key!r}]", f"{where}[{key!r}]", tree[key]) for key in keys]
-        return flatten_parts(items, lambda parts: dict(zip(keys, parts)), exact)
-    if isinstance(tree, (list, tuple)):
-        # The class of a named tuple takes its items as separate arguments.
-        kind: Any = type(tree)
-        make = kind._make if hasattr(kind, "_make") else kind
-        return flatten_parts([(f"[{i}]", f"{where}[{i}]", x) for i, x in enumerate(tree)], make, exact)
-    raise TypeError(
-        f"{where}: expected a number, a NumPy array, or a list, tuple or dict of them, got {type(tree).__name__}"
+    numbers: list[Number] = []
+    shapes: list[tuple[int, ...] | None] = []
+    paths: list[str] = []
+
+    def add(leaf: Any, path: str) -> None:
+        shape = None
+        if isinstance(leaf, Value):
+            numbers.append(leaf)
+        elif is_array(leaf):
+            check_unmasked(leaf, where + path)
+            shape = leaf.shape
+            # A 0-d array can be an element of an object array.
+            items = [x.item() if is_array(x) and x.ndim == 0 else x for x in leaf.ravel().tolist()]
+            numbers.extend([_number(x, where + path, exact) for x in items])
+        elif is_real_scalar(leaf) or (exact and isinstance(leaf, complex)):
+            numbers.append(_number(leaf, where + path, exact))
+        else:
+            raise TypeError(
+                f"{where}{path}: expected a number, a NumPy array, or a list, tuple or dict of them, got "
+                f"{type(leaf).__name__}"
+            )
+        shapes.append(shape)
+        paths.append(path)
+
+    template = map_leaves(add, tree)
+    return numbers, Structure(tuple(shapes), tuple(paths), template)
+
+
+def joined(structures: Sequence[Structure], single: bool = False) -> Structure:
+    """Return the structure of a tuple of structures; if `single`, the only one, with paths as if in a tuple."""
+    return Structure(
+        tuple(shape for part in structures for shape in part.shapes),
+        tuple(f"[{i}]{path}" for i, part in enumerate(structures) for path in part.paths),
+        structures[0].template if single else tuple([part.template for part in structures]),
     )
 
 
@@ -192,33 +261,3 @@ def _number(x: Any, where: str, exact: bool) -> Number:
     if isinstance(x, Value) or (exact and (isinstance(x, complex) or hasattr(x, "context"))):
         return x
     return as_float(x, where)
-
-
-def flatten_parts(
-    items: Sequence[tuple[str, str, Any]], combine: Callable[[list[Any]], Any], exact: bool = False
-) -> tuple[list[Number], Structure]:
-    """Split several structures as `flatten` does.
-
-    Args:
-        items: the place of each part in the whole, its name for error messages, and the part.
-        combine: makes the whole from its parts.
-        exact: as for `flatten`.
-    """
-    numbers: list[Number] = []
-    parts: list[Structure] = []
-    paths: list[str] = []
-    for place, where, tree in items:
-        own, structure = flatten(tree, where, exact)
-        numbers.extend(own)
-        parts.append(structure)
-        paths.extend(place + path for path in structure.paths)
-
-    def assemble(leaves: Sequence[Any]) -> Any:
-        built, start = [], 0
-        for structure in parts:
-            end = start + len(structure.shapes)
-            built.append(structure.assemble(leaves[start:end]))
-            start = end
-        return combine(built)
-
-    return numbers, Structure(tuple(shape for part in parts for shape in part.shapes), tuple(paths), assemble)

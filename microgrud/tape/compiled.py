@@ -27,7 +27,7 @@ from .absent import AbsentFunction, refuse_if_absent
 from .listing import listing
 from .nodes import result_as_nodes, rows_of_function
 from .recorder import CompileError
-from .recordings import Recordings, Settings, as_floats, refuse_integers, structure_of
+from .recordings import Recordings, Settings, refuse_integers, structure_of
 from .saving import copy_with_leaves, copy_without_leaves, pack_recordings, unpack_recordings
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ class Compiled(ShownInNotebooks):
             ValueError: if there is no argument at a position.
         """
         recordings = self._recordings
-        positions, single = positions_of(argnums, len(args), "value_and_grad")
+        positions, single = positions_of(argnums, len(args), "value_and_grad", distinct=False)
         inside = (_tracers or _transforms) and _is_inside()
         if not kwargs and not inside:
             found = recordings.replayed("gradients", args, positions, None)
@@ -204,8 +204,7 @@ class Compiled(ShownInNotebooks):
         if inside or arguments.has_values:
             return transforms.value_and_grad(self, argnums)(*args, **kwargs)
         result = recordings.with_gradient(arguments)
-        rebuilt, _ = arguments.rebuild(result.gradients, [0] * len(arguments.integers))
-        gradients = tuple(as_floats(rebuilt[position]) for position in positions)
+        gradients = recordings.gradients(arguments, result, positions)
         return structure_of(result).rebuild(recordings.totals(result)), gradients[0] if single else gradients
 
     def hvp(self, primals: Any, tangents: Any, argnums: int | tuple[int, ...] = 0) -> Any:
@@ -218,7 +217,7 @@ class Compiled(ShownInNotebooks):
         if self._is_connected(args) or _has_values(tangents):
             return transforms.hvp(self, primals, tangents, argnums)
         directions = tangents if isinstance(tangents, tuple) else (tangents,)
-        positions, single = positions_of(argnums, len(args), "hvp")
+        positions, single = positions_of(argnums, len(args), "hvp", distinct=False)
         if len(directions) != len(positions):
             raise ValueError(
                 f"tangents: expected {len(positions)}, one for each argument to differentiate with respect to, got "
@@ -257,8 +256,7 @@ class Compiled(ShownInNotebooks):
         for seeds in np.eye(len(numbers)):
             products = gradient.products(args, (0,), seeds)
             rows.append([float(x) for x in flatten(products[0], "hessian")[0]])
-        parts = zip(structure.split(rows), structure.shapes)
-        return structure.assemble([structure.rebuild_rows(own, shape) for own, shape in parts])
+        return structure.jacobian(rows, structure)
 
     @property
     def function(self) -> Callable[..., Any]:

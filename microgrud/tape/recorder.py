@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ..autodiff.outside import keeps_results
-from ..autodiff.trees import Structure, flatten
+from ..autodiff.trees import Structure, flatten, opened
 from ..common.numbers import Number
 from ..engine import Value, ops, tracing
 from ..engine.grad_mode import enable_grad
@@ -229,10 +229,7 @@ def _is_identical(one: Any, other: Any) -> bool:
         return True
     if type(one) is not type(other):
         return False
-    if isinstance(one, dict):
-        return list(one) == list(other) and all(_is_identical(one[key], other[key]) for key in one)
     if hasattr(one, "ravel"):
-        return one.shape == other.shape and all(_is_identical(a, b) for a, b in zip(one.ravel(), other.ravel()))
-    if isinstance(one, (list, tuple)):
-        return len(one) == len(other) and all(map(_is_identical, one, other))
-    return False
+        return one.shape == other.shape and all(map(_is_identical, one.ravel(), other.ravel()))
+    a, b = opened(one), opened(other)
+    return a is not None and b is not None and list(a[0]) == list(b[0]) and all(map(_is_identical, a[1], b[1]))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..autodiff.trees import Structure, check_unmasked
+from ..autodiff.trees import Structure, check_unmasked, map_leaves
 from ..common.forking import Lock
 from ..common.words import counted
 from ..engine.vectors import Vector
@@ -187,9 +187,14 @@ class Recordings:
                 return products
         refuse_integers(args, positions)
         arguments = self.read(args, {})
-        result = self.evaluate(arguments, list(seeds))
+        return self.gradients(arguments, self.evaluate(arguments, list(seeds)), positions)
+
+    def gradients(self, arguments: Arguments, result: Evaluation, positions: Sequence[int]) -> tuple[Any, ...]:
+        """Return the derivatives with respect to arguments, in their structure; those of a batch in an array."""
         rebuilt, _ = arguments.rebuild(result.gradients, [0] * len(arguments.integers))
-        return tuple(as_floats(rebuilt[position]) for position in positions)
+        return tuple(
+            _samples_first(rebuilt[k]) if self.is_batch(k) else map_leaves(_as_floats, rebuilt[k]) for k in positions
+        )
 
     # --- replays ---
 
@@ -276,27 +281,15 @@ def refuse_integers(args: Sequence[Any], positions: Sequence[int]) -> None:
             )
 
 
-def as_floats(tree: Any) -> Any:
-    """Return a structure with arrays of numbers in place of object arrays; samples come first, in memory too."""
-    if isinstance(tree, np.ndarray) and tree.dtype == object:
-        if tree.size and isinstance(tree.flat[0], np.ndarray):  # one number per sample
-            return np.moveaxis(np.array(tree.ravel().tolist()).reshape(*tree.shape, -1), -1, 0).copy(order="C")
-        return tree.astype(np.float64)
-    if isinstance(tree, dict):
-        return {key: as_floats(item) for key, item in tree.items()}
-    if isinstance(tree, (list, tuple)) and not hasattr(tree, "_make"):
-        items = [as_floats(item) for item in tree]
-        if items and all(isinstance(item, np.ndarray) for item in items) and type(tree) is list:
-            return np.stack(items, axis=1) if _varies_by_sample(tree) else items
-        return type(tree)(items)
-    return tree
+def _as_floats(x: Any, _: str) -> Any:
+    """Return an array of numbers in place of an object array."""
+    return x.astype(np.float64) if isinstance(x, np.ndarray) else x
 
 
-def _varies_by_sample(tree: Any) -> bool:
-    """Return whether the numbers of nested lists are arrays with one number per sample."""
-    while isinstance(tree, list):
-        tree = tree[0]
-    return isinstance(tree, np.ndarray) and tree.dtype != object and tree.ndim == 1
+def _samples_first(x: Any) -> Any:
+    """Return numbers that are arrays with one number per sample as one array; samples come first, in memory too."""
+    rows = x.tolist() if isinstance(x, np.ndarray) and x.dtype == object else x
+    return np.moveaxis(np.array(rows), -1, 0).copy(order="C")
 
 
 def _bytes_of(recording: Recording) -> int:

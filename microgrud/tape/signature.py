@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..autodiff.trees import check_unmasked, even_array
+from ..autodiff.trees import check_unmasked, even_array, opened
 from ..common.numbers import as_float
 from ..engine import Value
 from ..engine.integers import IntegerArgument
@@ -112,10 +112,9 @@ class _Reader:
         if isinstance(x, np.ndarray):
             check_unmasked(x, f"compile: {where}")
             return self.array(x, where)
-        if isinstance(x, dict):
-            return self.mapping(x, where)
-        if isinstance(x, (list, tuple)):
-            return self.sequence(x, where)
+        found = opened(x)
+        if found is not None:
+            return self.container(type(x), *found, where)
         if hasattr(x, "to_numpy") and not isinstance(x, type):
             return self.array(_as_array(x, where), where)
         try:
@@ -125,21 +124,15 @@ class _Reader:
             return ("static", state_of(x)), lambda numbers, integers: x
         return self.number(number)
 
-    def mapping(self, x: dict[Any, Any], where: str) -> tuple[Hashable, Callable[..., Any]]:
-        self.parts.append(ArgumentPart("other"))
-        parts = {key: self.read(item, f"{where}[{key!r}]") for key, item in x.items()}
-        return ("dict", tuple((key, part[0]) for key, part in parts.items())), lambda numbers, integers: {
-            key: part[1](numbers, integers) for key, part in parts.items()
-        }
-
-    def sequence(self, x: Any, where: str) -> tuple[Hashable, Callable[..., Any]]:
-        kind = type(x)
-        self.parts.append(ArgumentPart(kind.__name__ if kind in (list, tuple) else "other", size=len(x)))
-        parts = [self.read(item, f"{where}[{i}]") for i, item in enumerate(x)]
-        make: Any = kind._make if hasattr(kind, "_make") else kind
-        return (kind, tuple(part[0] for part in parts)), lambda numbers, integers: make(
-            [part[1](numbers, integers) for part in parts]
-        )
+    def container(
+        self, kind: type, keys: Sequence[Any], items: Iterable[Any], make: Callable[..., Any], where: str
+    ) -> tuple[Hashable, Callable[..., Any]]:
+        """Read what `opened` has returned for a list, tuple or dict."""
+        self.parts.append(ArgumentPart(kind.__name__ if kind in (list, tuple) else "other", size=len(keys)))
+        parts = [self.read(item, f"{where}[{key!r}]") for key, item in zip(keys, items)]
+        own = tuple([part[0] for part in parts])
+        signature = ("dict", tuple(zip(keys, own))) if issubclass(kind, dict) else (kind, own)
+        return signature, lambda numbers, integers: make([part[1](numbers, integers) for part in parts])
 
     def array(self, x: np.ndarray, where: str) -> tuple[Hashable, Callable[..., Any]]:
         """Read an array: one number, or one integer, for each element."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autodiff.trees import map_leaves
 from ..engine import Value, tracing
 from ..engine.integers import IntegerArgument
 from .branches import Branches
@@ -106,17 +107,15 @@ class VerifiedRecordings:
             raise self._too_many_paths()
         result = self.f(*args)
         if recording:
-            self._recorded.append(([_plain_numbers(x) for x in args], result[0]._data))
+            self._recorded.append((map_leaves(_plain_number, list(args)), result[0]._data))
         return result
 
     def _too_many_paths(self) -> CompileError:
         return CompileError(f"a batch takes more than {self.most_paths} paths through its branches, or integers")
 
 
-def _plain_numbers(x: Any) -> Any:
-    """Return the numbers of a sample that is being recorded as plain numbers, in the same lists."""
-    if isinstance(x, Value):
-        return x._data
+def _plain_number(x: Any, _: str) -> Any:
+    """Return a number of a sample that is being recorded as a plain number."""
     if isinstance(x, IntegerArgument):
         return x._number  # reading its index would tie the recording to this integer
-    return type(x)([_plain_numbers(item) for item in x]) if isinstance(x, (list, tuple)) else x
+    return x._data if isinstance(x, Value) else x

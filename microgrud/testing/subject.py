@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..autodiff.transforms import distinct_positions
-from ..autodiff.trees import Structure, as_array, flatten
+from ..autodiff.transforms import positions_of
+from ..autodiff.trees import Structure, as_array, flatten, joined, leaves_of, map_leaves
 from ..common.forking import CachedAttribute
 from ..common.numbers import Number
 from ..engine import Value
@@ -33,8 +33,8 @@ class Subject:
         args: the user's arguments; tensors as arrays.
         positions: the positions of the arguments to differentiate with respect to.
         structures: the structure of each of these arguments.
-        makers: for each of these arguments, a function for each leaf that converts an array into a tensor of the kind
-            of the leaf.
+        makers: for each leaf of these arguments, a function that converts an array into a tensor of the kind of the
+            leaf.
         parameters: the leaves in the function's closure to differentiate with respect to.
         point: the numbers in the arguments, flat, and those of the parameters.
         inputs: the name of each number, such as `x[0]['w'][1, 2]`.
@@ -44,7 +44,7 @@ class Subject:
     args: tuple[Any, ...]
     positions: tuple[int, ...]
     structures: tuple[Structure, ...]
-    makers: tuple[list[Callable[[Any], Any]], ...]
+    makers: tuple[Callable[[Any], Any], ...]
     parameters: tuple[Value, ...]
     point: tuple[float, ...]
     inputs: tuple[str, ...]
@@ -56,16 +56,13 @@ class Subject:
 
     def arguments(self, numbers: Sequence[Any]) -> list[Any]:
         """Return the arguments with these numbers in the place of those to differentiate with respect to."""
-        built, start = list(self.args), 0
-        if self._takes_scalars:
-            for position, x in zip(self.positions, numbers):
-                built[position] = x
-            return built
-        for position, structure, size, makers in zip(self.positions, self.structures, self._sizes, self.makers):
-            own = structure.split(list(numbers[start : start + size]))
-            leaves = [x[0] if shape is None else as_array(x, shape) for x, shape in zip(own, structure.shapes)]
-            built[position] = structure.assemble([make(leaf) for make, leaf in zip(makers, leaves)])
-            start += size
+        built, varying = list(self.args), numbers
+        if not self._takes_scalars:
+            structure = self._structure
+            own = zip(self.makers, structure.split(numbers), structure.shapes)
+            varying = structure.assemble(make(x[0] if shape is None else as_array(x, shape)) for make, x, shape in own)
+        for position, argument in zip(self.positions, varying):
+            built[position] = argument
         return built
 
     # These are cached, since differences call the function some 150 times for each derivative.
@@ -75,8 +72,8 @@ class Subject:
         return all(structure.shapes == (None,) and structure.paths == ("",) for structure in self.structures)
 
     @CachedAttribute
-    def _sizes(self) -> list[int]:
-        return [structure.size for structure in self.structures]
+    def _structure(self) -> Structure:
+        return joined(self.structures)
 
     @CachedAttribute
     def _result(self) -> str:
@@ -143,7 +140,7 @@ def make_subject(
     inputs.extend(leaf.label or f"parameters[{i}]" for i, leaf in enumerate(leaves))
     if not point:
         raise ValueError("check_gradients: expected at least one number to differentiate with respect to, got none")
-    makers = tuple(list(_makers_like(args[position])) for position in positions)
+    makers = tuple(_maker_like(leaf) for leaf in leaves_of([args[position] for position in positions]))
     kept = tuple(plain[i] if i in positions else args[i] for i in range(len(args)))
     return Subject(f, kept, positions, tuple(structures), makers, leaves, tuple(point), tuple(inputs))
 
@@ -173,7 +170,7 @@ def _positions(args: tuple[Any, ...], argnums: int | tuple[int, ...] | None) -> 
     """Return the positions to differentiate with respect to; by default all except arrays and tensors of integers."""
     if argnums is None:
         return tuple(i for i, arg in enumerate(args) if not _is_of_integers(arg))
-    return distinct_positions(argnums, len(args), "check_gradients")[0]
+    return positions_of(argnums, len(args), "check_gradients")[0]
 
 
 def _is_of_integers(arg: Any) -> bool:
@@ -196,11 +193,10 @@ def as_plain(x: Any, where: str) -> Any:
     Raises:
         TypeError: for tensors of single precision.
     """
-    if isinstance(x, dict):
-        return {key: as_plain(value, where) for key, value in x.items()}
-    if isinstance(x, (list, tuple)):
-        parts = [as_plain(value, where) for value in x]
-        return x._make(parts) if hasattr(x, "_make") else type(x)(parts)
+    return map_leaves(lambda leaf, _: _plain_leaf(leaf, where), x)
+
+
+def _plain_leaf(x: Any, where: str) -> Any:
     if (
         isinstance(x, (Value, float, int))
         or (type(x) is np.ndarray and x.dtype == np.float64)
@@ -218,20 +214,14 @@ def as_plain(x: Any, where: str) -> Any:
     return x if isinstance(x, np.ndarray) else np.asarray(x)
 
 
-def _makers_like(arg: Any) -> Iterator[Callable[[Any], Any]]:
-    """Yield for each leaf of an argument a function that converts an array into a tensor of PyTorch if the leaf is one.
+def _maker_like(leaf: Any) -> Callable[[Any], Any]:
+    """Return a function that converts an array into a tensor of PyTorch if the leaf of an argument is one.
 
     Functions of JAX and HIPS autograd take NumPy arrays, while those of PyTorch only take tensors.
     """
-    if isinstance(arg, dict):
-        arg = list(arg.values())
-    if isinstance(arg, (list, tuple)):
-        for part in arg:
-            yield from _makers_like(part)
-    elif type(arg).__module__.partition(".")[0] != "torch":
-        yield lambda leaf: leaf
-    else:
-        yield functools.partial(_tensor_like, arg)
+    if type(leaf).__module__.partition(".")[0] != "torch":
+        return lambda array: array
+    return functools.partial(_tensor_like, leaf)
 
 
 def _tensor_like(tensor: Any, array: Any) -> Any:

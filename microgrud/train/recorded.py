@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..autodiff.gradients import numbers_of_gradient
-from ..autodiff.trees import flatten
+from ..autodiff.trees import filled, flatten, leaves_of, template_of
 from ..engine import Value, topological_order, tracing
 from ..engine.vectors import Vector, read_gradients, write_gradients
 from ..functions import mean
@@ -142,8 +142,8 @@ class RecordedLoss:
         the loss computes with integers, each needs a recording of its own, which works for a few.
         """
         samples = self.samples
-        targets, example = _as_array(samples.targets), samples.targets[0]
-        if any(_nested_types(target) != _nested_types(example) for target in samples.targets):
+        targets, nestings = _as_array(samples.targets), template_of(samples.targets)
+        if any(nesting != nestings[0] for nesting in nestings):
             raise CompileError("some targets are lists and others tuples")
         refusal: Exception | None = None
         kinds: list[Any] = [np.float64]
@@ -261,16 +261,9 @@ def _as_array(targets: list[Any]) -> Any:
     return array
 
 
-def _nested_types(x: Any) -> Any:
-    """Return the types of nested lists and tuples."""
-    return (type(x), *map(_nested_types, x)) if isinstance(x, (list, tuple)) else None
-
-
 def _with_tuples(example: Any, x: Any) -> Any:
     """Return nested lists of numbers with tuples where the example has tuples."""
-    if not isinstance(example, (list, tuple)):
-        return x
-    return type(example)([_with_tuples(e, item) for e, item in zip(example, x)])
+    return filled(template_of(example), iter(leaves_of(x)))
 
 
 def _check_prediction(prediction: Any) -> None:
