@@ -862,7 +862,7 @@ def test_the_interpreter_goes_with_the_engine_where_it_was_built() -> None:
 @pytest.mark.parametrize("variant", getattr(executors.native_tape, "VARIANTS", []))
 def test_all_instruction_sets_agree_with_the_engine(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     native = executors.native_tape
-    made = SimpleNamespace(**{**vars(native), "Tape": lambda *own: native.Tape(*own[:8], variant, *own[9:])})
+    made = SimpleNamespace(**{**vars(native), "Tapes": lambda *own: native.Tapes(*own, variant)})
     monkeypatch.setattr(executors, "native_tape", made)
     model, X, y = a_network()
 

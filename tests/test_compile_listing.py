@@ -208,8 +208,8 @@ def test_stats_say_how_large_the_recordings_are() -> None:
     if executors.native_tape is None:
         working = 2 * 8 * once["slots"]
     else:  # x, the sum, tanh with its slope, and the product vary
-        assert executor.lowered.varying == 5  # type: ignore[attr-defined]
-        working = 2 * 8 * (executor.lowered.uniform + executors.native_tape.BLOCK * 5)  # type: ignore[attr-defined]
+        assert executor.tapes.varying == 5  # type: ignore[attr-defined]
+        working = 2 * 8 * (len(executor.constants) + executors.native_tape.BLOCK * 5)  # type: ignore[attr-defined]
     assert once["bytes"] == code_and_constant + working
     f([1.0, 2.0, 3.0])
     assert f.stats == once

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import inspect
 import math
 import multiprocessing
@@ -42,8 +43,10 @@ from microgrud.engine.ops import TABLE
 from microgrud.losses import cross_entropy, squared_error
 from microgrud.nn import MLP, Module
 from microgrud.tape import Compiled, executors
+from microgrud.tape.graph import LINEAR
 from microgrud.tape.packing import pack_program, unpack_program
-from microgrud.tape.program import check_program
+from microgrud.tape.program import Instruction, Program, SlotGuard, check_program
+from microgrud.tape.recorder import DETACH, TAKE
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(150, 2)), RNG.normal(size=150)
@@ -620,93 +623,58 @@ def test_damaged_parts_of_a_value_are_refused(parts: tuple[Any, ...]) -> None:
 needs_c = pytest.mark.skipif(executors.native_tape is None, reason="takes the interpreter in C")
 
 
-def ints(*numbers: int) -> Any:
-    return np.array(numbers, dtype=np.int32)
+RELU, TANH, PRODUCTS, SOFTMAX = (TABLE[name] for name in ("relu", "tanh", "dot", "softmax"))
 
 
 @needs_c
+@pytest.mark.parametrize("varies", [False, True])
 @pytest.mark.parametrize(
-    ("code", "message"),
+    "changes",
     [
-        ([-1, 2, 1, 0], "the number of an instruction, got -1"),
-        ([0, 2, 1, 0], "the number of an instruction, got 0"),
-        ([999, 2, 1, 0], "the number of an instruction, got 999"),
-        (["tanh", 4, 1, 0], "a slot for its result, got 4"),
-        (["tanh", 0, 1, 1], "a slot for its result, got 0"),
-        (["tanh", 2, 1, 2], "a slot that has been written to, got 2"),
-        (["tanh", 2, 1, -1], "an existing slot, got -1"),
-        (["tanh", 2, 1, 3], "a slot that has been written to, got 3"),
-        (["tanh", 2, 2, 0, 1], "as many operands as the operation takes, got 2"),
-        (["tanh", 2, 1], "expected 4 numbers, got 3"),
-        (["tanh", 2, 1, 1, 1], "expected 4 numbers, got 5"),
-        (["sum", 2, 0, 1], "as many operands as the operation takes, got 0"),
-        ([1000, 2, 0, -1, 0, 0], "a count of 0 or more, got -1"),
-        ([1000, 2, 1, 0, 0, 0], "a slot that is the same for all samples, got 1"),
-        ([1000, 2, 0, 0, 1, 0, 7, 0], "an index of a slot that varies, got 7"),
-        ([1000, 2, 0, 0, 1, 0, 0, 1], "a slot that is the same for all samples, got 1"),
-        ([1000, 2, 0, 1, 0, 0, 0], "a slot that varies, got 0"),
-        ([1001, 1, 2, 2, 0, 0, 1, 0, 0], "a slot that has been written to"),
-        ([1001, 2**31 - 1, 2**31 - 1, 2], "as many numbers as rows and columns say"),
-        ([1002, 2, 1, 2, 0], "a slot that has been written to, got 2"),
-        ([1002, 2, 0, 0, 0], "a count of 1 or more, got 0"),
-        ([1003, 2, 1, 0], "a slot that varies, got 0"),
-        ([1004, 2, 0, 1, 0, 0], "an instruction of a batch, got 1004"),
-        ([1005, 2, 2, 3, 1], "expected 6 numbers, got 5"),
-        ([1005, 1, -2, 1], "a slot for its result, got -2"),
-        ([1007, 2, 2, 1, 3], "one operand, got 2"),
+        {"instructions": [Instruction(TANH, 4, (4,))]},
+        {"instructions": [Instruction(TANH, 4, (-1,))]},
+        {"instructions": [Instruction(TANH, 4, (6,))]},
+        {"instructions": [Instruction(TANH, 4, (5,)), Instruction(TANH, 5, (4,))]},
+        {"instructions": [Instruction(TANH, -1, (0,))]},
+        {"instructions": [Instruction(TANH, 6, (0,))]},
+        {"instructions": [Instruction(TANH, 0, (0,))]},
+        {"instructions": [Instruction(TANH, 2, (0,))]},
+        {"instructions": [Instruction(TANH, 4, (0,)), Instruction(RELU, 4, (0,))]},
+        {"instructions": [Instruction(TANH, 4, (0, 0))]},
+        {"instructions": [Instruction(TANH, 4, ())]},
+        {"instructions": [Instruction(DETACH, 4, (0, 0))]},
+        {"instructions": [Instruction(LINEAR, 4, (0, 0, 0), 2)]},
+        {"instructions": [Instruction(LINEAR, 4, (0, 0, 0), 5)]},
+        {"instructions": [Instruction(LINEAR, 4, (0, 0, 0), -1)]},
+        {"instructions": [Instruction(TAKE, 4, (1,))]},
+        {"instructions": [Instruction(TAKE, 4, (0, 0, 2))]},
+        {"instructions": [Instruction(TANH, 4, (1,)), Instruction(TAKE, 5, (4, 0, 2))]},
+        {"instructions": [Instruction(SOFTMAX, 4, (2, 0, 0))]},
+        {"instructions": [Instruction(SOFTMAX, 4, (3, 0, 0))]},
+        {"outputs": [4]},
+        {"outputs": [-1]},
+        {"guards": [SlotGuard(0, "<", 4, True)]},
+        {"guards": [SlotGuard(6, "<", 0, True)]},
+        {"numbers": [1]},
+        {"numbers": [6]},
+        {"constants": {0: 1.0}},
+        {"slots": 3},
     ],
 )
-def test_the_interpreter_takes_no_damaged_code(code: list[Any], message: str) -> None:
-    native = executors.native_tape
-    code = [native.OPERATION_CODES.get(x, x) for x in code]
-    # One slot that is the same for all samples, an input, and two more slots that vary.
-    with pytest.raises(ValueError, match=f"Tape: instruction 0: expected .*{message}|Tape: instruction 0: {message}"):
-        native.Tape(1, 3, ints(*code), ints(0), ints(1), ints(2), ints(), ints())
+def test_the_interpreter_takes_no_damaged_program(changes: dict[str, Any], varies: bool) -> None:
+    """The check in C does not depend on that of the pickle."""
+    # A number, an integer, two constants, and two slots for results.
+    program = Program(constants={2: 7.0, 3: -1.0}, numbers=[0], integers=[1], outputs=[0], slots=6)
+    executors.NativeExecutor(program, [varies], [varies], 1)
+    with pytest.raises(ValueError, match="expected the arrays of one recording"):
+        executors.NativeExecutor(dataclasses.replace(program, **changes), [varies], [varies], 1)
 
 
 @needs_c
-def test_the_interpreter_takes_what_is_whole_and_no_other_ends() -> None:
-    native = executors.native_tape
-    code = ints(native.OPERATION_CODES["tanh"], 2, 1, 1)
-
-    def tape(**changes: Any) -> Any:
-        parts = {"uniform": 1, "varying": 2, "code": code, "starts": ints(0), "inputs": ints(1), "outputs": ints(2)}
-        return native.Tape(*{**parts, "guards": ints(1, 4, 0, 1), "constants": ints(), **changes}.values())
-
-    tape()
-    for changes, message in (
-        ({"uniform": -1}, "expected numbers of slots, got -1 and 2"),
-        ({"varying": 2**31 - 1}, "expected numbers of slots"),
-        ({"starts": ints(1)}, "the first of them 0"),
-        ({"starts": ints()}, "the first of them 0"),
-        ({"starts": ints(0, 0)}, "expected instruction 0 to end within 4 numbers, got 0"),
-        ({"starts": ints(0, 9)}, "expected instruction 0 to end within 4 numbers, got 9"),
-        ({"inputs": ints(0)}, "inputs: expected distinct varying slots, got 0"),
-        ({"inputs": ints(1, 1)}, "inputs: expected distinct varying slots, got 1"),
-        ({"inputs": ints(3)}, "inputs: expected distinct varying slots, got 3"),
-        ({"outputs": ints(0)}, "outputs: expected varying slots that are written to, got 0"),
-        ({"guards": ints(1, 4, 0)}, "guards: expected four numbers for each, got 3"),
-        ({"guards": ints(1, 6, 0, 1)}, "guards: expected a comparison and 0 or 1, got 6 and 1"),
-        ({"guards": ints(1, 4, 9, 1)}, "guards: expected slots that are written to, got 9"),
-        ({"constants": ints(1)}, "constants: expected uniform slots"),
-        ({"code": ints(1006, 2, 1, 1, 0), "inputs": ints(), "varying": 0}, "Tape"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            tape(**changes)
-
-
-@needs_c
-def test_no_instruction_writes_to_what_is_given() -> None:
-    """An index that the caller has checked against the number of items stays unchanged, even where slots are reused."""
-    native = executors.native_tape
-    tanh = native.OPERATION_CODES["tanh"]
-    code, starts = ints(tanh, 2, 1, 1, tanh, 1, 1, 2), ints(0, 4)
-    with pytest.raises(ValueError, match="instruction 1: expected an unused slot .*, got 1"):
-        native.Tape(1, 2, code, starts, ints(1), ints(2), ints(), ints(), None, True)
-    again = ints(tanh, 2, 1, 1, tanh, 2, 1, 1)
-    native.Tape(1, 2, again, starts, ints(1), ints(2), ints(), ints(), None, True)
-    with pytest.raises(ValueError, match="instruction 1: expected an unused slot .*, got 2"):
-        native.Tape(1, 2, again, starts, ints(1), ints(2), ints(), ints())
+def test_a_softmax_without_a_constant_index_is_left_to_numpy() -> None:
+    steps = [Instruction(SOFTMAX, 1, (0, 0, 0)), Instruction(PRODUCTS, 2, (1, 1, 1))]
+    program = Program(numbers=[0], outputs=[2], instructions=steps, slots=3)
+    assert type(executors.executor_for(program, [False], [], 1)) is executors.NumpyExecutor
 
 
 # --- threads ---

@@ -348,7 +348,7 @@ def test_a_long_program_runs_forward_in_the_slots_that_are_still_needed() -> Non
     assert short(x, y) == loss == pytest.approx(long(x, y), rel=1e-13)
     for path in replays(short)[0]:
         (executor,) = path.executors.values()
-        assert executor.forward is not executor.batch  # type: ignore[attr-defined]
+        assert executor.tapes.reused > 0  # type: ignore[attr-defined]
 
 
 def test_each_sample_tries_no_more_recordings_than_branches_that_it_leaves(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,11 +29,7 @@ from microgrud.tape.recorder import TAKE, record
 from microgrud.tape.signature import read_arguments
 
 IN_C = native.engine is not None
-#: The codes of instructions that the builder treats in a way of their own.
-CODES = [
-    getattr(executors.native_tape, f"CODE_{name}", 1)
-    for name in ("LINEAR", "MATRIX", "TAKE", "SOFTMAX", "LOG_SOFTMAX", "TANH")
-]
+NATIVE: Any = executors.native_tape
 CUBE = custom_op("cube", lambda x: x * x * x, lambda z, x: 3.0 * x * x)
 SHIFT = custom_op("shift", lambda x, y: x + y, (lambda z, x, y: 1.0, lambda z, x, y: 1.0))
 
@@ -384,10 +381,16 @@ def test_runs_without_a_backward_pass_give_the_same_in_fewer_slots(drawn: list[t
         return
     for path in recordings(compiled):
         for executor in path.executors.values():
-            lowered: Any = executor.lowered  # type: ignore[attr-defined]
-            assert lowered.forward.varying <= lowered.varying
-            executor.batch = executor.reusing_slots()  # type: ignore[attr-defined]
-    assert repr(compiled.map(x, 0.25, k)) == repr(expected)
+            assert executor.tapes.reused == 0  # type: ignore[attr-defined]
+        path.executors.clear()
+    compiled._recordings.replays.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(executors, "_FEWEST_TO_REUSE", 0)
+        assert repr(compiled.map(x, 0.25, k)) == repr(expected)
+    for path in paths:
+        for executor in path.executors.values():
+            tapes: Any = executor.tapes  # type: ignore[attr-defined]
+            assert tapes.reused <= tapes.varying
 
 
 @pytest.mark.skipif(not IN_C, reason="the interpreter in NumPy keeps what it needs")
@@ -401,21 +404,9 @@ def test_a_long_program_runs_forward_in_few_slots() -> None:
     compiled.map([0.1, 0.2], [0.3, 0.4])
     (path,) = recordings(compiled)
     (executor,) = path.executors.values()
-    lowered: Any = executor.lowered  # type: ignore[attr-defined]
-    assert lowered.varying > 2_000
-    assert lowered.forward.varying < 12
-
-
-@pytest.mark.skipif(not IN_C, reason="there is one builder without the C engine")
-@given(st.data())
-def test_code_that_is_none_is_refused_or_renumbered(data: st.DataObject) -> None:
-    numbers = data.draw(st.lists(st.integers(-3, 12) | st.sampled_from(CODES), max_size=40))
-    starts = sorted(data.draw(st.lists(st.integers(-1, 41), max_size=8)))
-    inputs = data.draw(st.lists(st.integers(-1, 9), max_size=4))
-    pinned = np.zeros(data.draw(st.integers(0, 9)), dtype=np.uint8)
-    engine: Any = native.engine
-    with contextlib.suppress(ValueError):
-        engine.reuse(*map(graph.as_ints, (numbers, starts, inputs)), pinned, data.draw(st.integers(-1, 4)))
+    tapes: Any = executor.tapes  # type: ignore[attr-defined]
+    assert tapes.varying > 2_000
+    assert 0 < tapes.reused < 12
 
 
 def test_c_and_python_build_the_same_of_whole_networks() -> None:
@@ -458,24 +449,47 @@ def test_arrays_that_are_none_of_a_recording_are_refused_or_built(data: st.DataO
         engine.build(*given, building.ROLES, data.draw(st.integers(0, 3)), KNOWN.index(LINEAR))
 
 
-@pytest.mark.skipif(not IN_C, reason="there is one builder without the C engine")
+def tapes_arguments(built: Program, varies: bool) -> list[Any]:
+    """The arguments of `Tapes` for the program of a function of x, y and k."""
+    given: list[Any] = []
+
+    def tapes(*own: Any) -> Any:
+        given.extend(own)
+        return NATIVE.Tapes(*own)
+
+    with pytest.MonkeyPatch.context() as patch, contextlib.suppress(NotImplementedError):
+        patch.setattr(executors, "native_tape", SimpleNamespace(**{**vars(NATIVE), "Tapes": tapes}))
+        executors.NativeExecutor(built, [varies, False], [varies], 1)
+    return given
+
+
+@pytest.mark.skipif(not IN_C, reason="the interpreter in NumPy checks as it goes")
 @given(st.data())
-def test_arrays_that_are_none_of_a_program_are_refused_or_lowered(data: st.DataObject) -> None:
-    steps_of = Instructions.of(program_of(Random(data.draw(steps())), 0.3, -0.7, 1).instructions)
-    arrays = [steps_of.codes, steps_of.outs, steps_of.starts, steps_of.operands, steps_of.plain]
-    which = data.draw(st.integers(0, 4))
+def test_arrays_that_are_none_of_a_program_are_refused_or_run(data: st.DataObject) -> None:
+    """A program stays within its slots, whatever its arrays hold: the sanitizers would report it."""
+    arrays = tapes_arguments(program_of(Random(data.draw(steps())), 0.3, -0.7, 1), data.draw(st.booleans()))
+    which = data.draw(st.sampled_from([k for k, array in enumerate(arrays) if isinstance(array, np.ndarray)]))
     spoilt = arrays[which].copy()
     if len(spoilt):
         for _ in range(data.draw(st.integers(1, 3))):
             spoilt[data.draw(st.integers(0, len(spoilt) - 1))] = data.draw(
-                st.integers(-5, 90) | st.integers(-(2**31), 2**31 - 1)
+                st.integers(-5, 90) | st.sampled_from([1000, 1001, 1002, 1003, 1007, 2**31 - 1, -(2**31)])
             )
     arrays[which] = spoilt if data.draw(st.booleans()) else spoilt[:-1]
-    varies = np.array(data.draw(st.lists(st.integers(0, 1), min_size=1, max_size=90)), dtype=np.uint8)
-    native_codes = np.array([CODES[k % 7] if k % 7 < len(CODES) else k for k in range(len(KNOWN))], dtype=np.int32)
-    engine: Any = native.engine
-    with contextlib.suppress(ValueError):
-        engine.lower(*arrays, varies, np.zeros(data.draw(st.integers(0, 9)), dtype=np.int32), native_codes)
+    with contextlib.suppress(ValueError, NotImplementedError, OverflowError):
+        tapes = NATIVE.Tapes(*arrays)
+        uniform, outputs = np.frombuffer(tapes.constants).copy(), np.empty((len(arrays[13]), 3))
+        inputs, status = np.zeros((tapes.inputs, 3)), np.empty(3, dtype=np.int32)
+        slopes = np.zeros_like(uniform), np.zeros_like(inputs)
+        tapes.run(uniform, inputs, np.ones_like(outputs), outputs, *slopes, status, 1, True)
+        assert set(status.tolist()) <= {0, *range(1, len(arrays[14]) + 1)}
+
+
+def whole_program(x: Any, y: Any, k: Any) -> Any:
+    """A function with sums, a matrix, a table, a softmax, wide instructions and guards."""
+    scores = [x * float(i) + y for i in range(10)]
+    rows = [y * x + 0.5 * microgrud.tanh(x), y * x + 0.25 * microgrud.tanh(x)]
+    return sum(softmax(scores)) + sum(map(microgrud.sin, scores)) + take(rows, k) * (x if x > 0.0 else y)
 
 
 def every_allocation_fails_once() -> None:
@@ -488,21 +502,13 @@ def every_allocation_fails_once() -> None:
     codes, starts, operands, numbers, data, _, places, _ = parts[3:]
     leaf_slots = np.array([0, building.SLOT_OF_LEAF], dtype=np.int32)
     roles, linear = building.ROLES, KNOWN.index(LINEAR)
-    count, _, _, constant_slots, constants, *instructions = engine.build(
-        codes, starts, operands, numbers, data, leaf_slots, places, roles, len(ends), linear
-    )
-    tape: Any = executors.native_tape
-    special = {LINEAR: tape.CODE_LINEAR, TABLE["softmax"]: tape.CODE_SOFTMAX}
-    native_codes = graph.as_ints([special.get(operation, 1) for operation in (*KNOWN, CUBE)])
-    own = dict(zip(graph.as_ints(constant_slots).tolist(), graph.as_doubles(constants).tolist()))
-    steps_of = Instructions((*KNOWN, CUBE), *map(graph.as_ints, instructions))
-    indices = graph.as_ints([int(own[step.operands[0]]) for step in steps_of if step.operation is TABLE["softmax"]])
-    varies = np.zeros(count, dtype=np.uint8)
-    varies[0] = 1
+    given = tapes_arguments(program_of(whole_program, 0.5, -0.25, 1), True)
+    fixed = tapes_arguments(program_of(whole_program, 0.5, -0.25, 1), False)
     calls: list[Callable[[], Any]] = [
         lambda: engine.flatten(ends, KNOWN),
         lambda: engine.build(codes, starts, operands, numbers, data, leaf_slots, places, roles, len(ends), linear),
-        lambda: engine.lower(*instructions, varies, indices, native_codes),
+        lambda: NATIVE.Tapes(*given[:15], 0).argument_slots,
+        lambda: NATIVE.Tapes(*fixed).argument_slots,
     ]
     for call in calls:
         expected, failures = call(), 0

@@ -34,7 +34,7 @@ Numbers = list[float]
 @pytest.fixture
 def in_variant(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[], Numbers]], Numbers]:
     def run(variant: str, work: Callable[[], Numbers]) -> Numbers:
-        made = SimpleNamespace(**{**vars(native), "Tape": lambda *own: native.Tape(*own[:8], variant, *own[9:])})
+        made = SimpleNamespace(**{**vars(native), "Tapes": lambda *own: native.Tapes(*own, variant)})
         monkeypatch.setattr(executors, "native_tape", made)
         return work()
 

@@ -13,7 +13,7 @@ The life of a call, file by file; each step imports only from its own files and 
                 return tanh(y)          guard     0 > 6 was true
             return y                    output    5
 
-5. executors.py runs a program in C (lowering.py writes the code for it), numpy_executor.py in NumPy: forward for all
+5. executors.py runs a program in C (_native/src/tape lowers it to code), numpy_executor.py in NumPy: forward for all
    samples at once, then the guards, then backward. A sample at which a guard does not hold takes another path.
 6. branches.py keeps one *recording* for each path, and evaluation.py finds the one for each sample: it tries those that
    there are, records the path of a sample that none serves, and calls the function itself where numbers are not finite.

@@ -9,7 +9,6 @@ import numpy as np
 
 from ..engine import native
 from .executors import NativeExecutor, native_tape
-from .graph import as_ints
 from .signature import ArgumentPart
 
 _GREATEST = 2**63 - 1
@@ -19,39 +18,18 @@ def replay_of(executor: Any, parts: Sequence[ArgumentPart], mean: bool, ignore: 
     """Return the replay of a program for arguments made of such parts; None if C cannot run it or read them."""
     if not isinstance(executor, NativeExecutor) or any(part.kind == "other" for part in parts):
         return None
-    program, lowered = executor.program, executor.lowered
+    program = executor.program
     if any(len(part.shape) > native_tape.MOST_AXES for part in parts) or any(
         abs(number) > _GREATEST for number in program.static_integers.values()
     ):
         return None
-    entries, arguments = _entries(parts)
-    rows = {given: row for row, given in enumerate(executor.inputs)}
-
-    def place(kind: str, number: int, slot: int | None) -> int:
-        return -1 if slot is None else rows.get((kind, number), int(lowered.slots[slot]))
-
     fixed, limits = program.static_integers, program.table_sizes
+    rules = [(k in fixed, fixed.get(k, 0), limits.get(k, -1)) for k in range(len(program.integers))]
     return native_tape.Replay(
-        executor.alone,
-        executor.batch,
-        executor.forward,
-        executor.constants,
+        executor.tapes,
         tuple(executor.leaves),
-        executor.leaf_slots,
-        entries,
-        arguments,
-        as_ints([place("number", k, slot) for k, slot in enumerate(program.numbers)]),
-        np.array(
-            [
-                (place("integer", k, slot), k in fixed, fixed.get(k, 0), limits.get(k, -1))
-                for k, slot in enumerate(program.integers)
-            ],
-            dtype=np.int64,
-        ),
-        as_ints(executor.outputs),
-        as_ints(lowered.uniform_guards).ravel(),
-        as_ints([*lowered.uniform_numbers, *lowered.batch_numbers]),
-        bytes(guard.outcome for guard in program.guards),
+        _entries(parts),
+        np.array(rules, dtype=np.int64),
         mean,
         ignore,
         threads,
@@ -66,8 +44,8 @@ def tree_of(replays: Sequence[Any]) -> Any:
     return native_tape.Tree(tuple(replays)) if len(replays) <= native_tape.MOST_REPLAYS else None
 
 
-def _entries(parts: Sequence[ArgumentPart]) -> tuple[list[tuple[int, int, int, tuple[int, ...]]], int]:
-    """Return the parts as `Replay` expects them, a list of numbers alone as one part, and the number of arguments."""
+def _entries(parts: Sequence[ArgumentPart]) -> list[tuple[int, int, int, tuple[int, ...]]]:
+    """Return the parts as `Replay` expects them, a list of numbers alone as one part."""
     entries: list[tuple[int, int, int, tuple[int, ...]]] = []
 
     def add(k: int) -> int:
@@ -85,8 +63,7 @@ def _entries(parts: Sequence[ArgumentPart]) -> tuple[list[tuple[int, int, int, t
             end = add(end)
         return end
 
-    k = arguments = 0
+    k = 0
     while k < len(parts):
         k = add(k)
-        arguments += 1
-    return entries, arguments
+    return entries

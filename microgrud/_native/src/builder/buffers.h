@@ -1,4 +1,5 @@
-/* Growing lists of numbers, and hash tables, for the builder. Their memory is not Python's: they grow without the GIL.
+/* Growing lists of numbers, and hash tables, for the builder and for lowering. Their memory is not Python's: they grow
+ * without the GIL. Both extensions include this file.
  */
 #ifndef MICROGRUD_BUFFERS_H
 #define MICROGRUD_BUFFERS_H
@@ -11,7 +12,7 @@
 /* All indices are int32, because those of the interpreter are. */
 enum { MOST_ITEMS = INT32_MAX - 1 };
 
-typedef enum { BUILT, NO_MEMORY, TOO_LARGE, NOT_VALID } Built;
+typedef enum { BUILT, NO_MEMORY, TOO_LARGE, NOT_VALID, NOT_LOWERED } Built;
 
 typedef struct {
     const int32_t *items;
@@ -33,7 +34,21 @@ typedef struct {
     size_t count, capacity;
 } Doubles;
 
-INTERNAL Built grow_items(void **items, size_t *capacity, size_t needed, size_t size);
+static inline Built grow_items(void **items, size_t *capacity, size_t needed, size_t size)
+{
+    if (needed > MOST_ITEMS) {
+        return TOO_LARGE;
+    }
+    size_t wanted = *capacity < 64 ? 64 : *capacity * 2;
+    wanted = wanted < needed ? needed : wanted;
+    void *grown = PyMem_RawRealloc(*items, wanted * size);
+    if (grown == NULL) {
+        return NO_MEMORY;
+    }
+    *items = grown;
+    *capacity = wanted;
+    return BUILT;
+}
 
 /* Make room for `more` items, which put_int and the like then write without a check. */
 ALWAYS_INLINE Built reserve_ints(Ints *ints, size_t more)
@@ -89,7 +104,19 @@ static inline PyObject *bytes_of_doubles(const Doubles *doubles)
 }
 
 /* Set the exception for a failure. */
-INTERNAL void set_build_error(Built built, const char *what);
+static inline void set_build_error(Built built)
+{
+    if (built == NO_MEMORY) {
+        PyErr_NoMemory();
+    } else if (built == TOO_LARGE) {
+        PyErr_SetString(PyExc_OverflowError,
+                        "compile: expected less than 2**31 operands in a recording; record a part of it");
+    } else if (built == NOT_LOWERED) {
+        PyErr_SetString(PyExc_NotImplementedError, "compile: an operation has no instruction in C");
+    } else {
+        PyErr_SetString(PyExc_ValueError, "compile: expected the arrays of one recording");
+    }
+}
 
 /* --- hash tables --- */
 
@@ -158,8 +185,41 @@ ALWAYS_INLINE void add_entry(HashTable *seen, const Search *search, size_t entry
 }
 
 /* Make a table for `count` entries. */
-INTERNAL Built table_of_size(HashTable *seen, size_t count);
+static inline Built table_of_size(HashTable *seen, size_t count)
+{
+    size_t size = 64;
+    while (size < 2 * count) {
+        size *= 2;
+    }
+    seen->cells = PyMem_RawCalloc(size, sizeof *seen->cells);
+    seen->mask = size - 1;
+    return seen->cells == NULL ? NO_MEMORY : BUILT;
+}
+
 /* Make room for one more entry. The table stays at most half full: a search ends at the first empty cell. */
-INTERNAL Built reserve_entry(HashTable *seen);
+static inline Built reserve_entry(HashTable *seen)
+{
+    if (seen->cells != NULL && seen->count < seen->mask / 2) {
+        return BUILT;
+    }
+    size_t size = seen->cells == NULL ? 64 : (seen->mask + 1) * 2;
+    uint64_t *cells = PyMem_RawCalloc(size, sizeof *cells);
+    if (cells == NULL) {
+        return NO_MEMORY;
+    }
+    HashTable grown = {cells, size - 1, seen->count};
+    for (size_t k = 0; seen->cells != NULL && k <= seen->mask; k++) {
+        if (seen->cells[k] != 0) {
+            size_t cell = cell_of_hash(&grown, seen->cells[k]);
+            while (cells[cell] != 0) {
+                cell = (cell + 1) & grown.mask;
+            }
+            cells[cell] = seen->cells[k];
+        }
+    }
+    PyMem_RawFree(seen->cells);
+    *seen = grown;
+    return BUILT;
+}
 
 #endif

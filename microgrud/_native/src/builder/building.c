@@ -501,7 +501,7 @@ PyObject *build_program(PyObject *Py_UNUSED(module), PyObject *args)
     }
     PyObject *result = NULL;
     if (built != BUILT) {
-        set_build_error(built, "compile");
+        set_build_error(built);
     } else {
         result = Py_BuildValue("iNNNNNNNNN", b.slots, bytes_of_ints(&b.slot_of_leaf), bytes_of_ints(&b.slot_of_end),
                                bytes_of_ints(&b.constant_slots), bytes_of_doubles(&b.constants),

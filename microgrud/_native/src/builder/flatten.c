@@ -295,7 +295,7 @@ PyObject *flatten(PyObject *module, PyObject *args)
     }
     PyObject *result = NULL;
     if (built != BUILT) {
-        set_build_error(built, "compile");
+        set_build_error(built);
     } else if (f.cyclic) {
         PyErr_SetString(PyExc_ValueError, "compile: a node depends on itself; expected a graph without cycles");
     } else {

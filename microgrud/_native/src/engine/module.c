@@ -201,12 +201,6 @@ static PyMethodDef module_methods[] = {
     {"build", build_program, METH_VARARGS,
      "build($module, codes, starts, operands, numbers, data, leaf_slots, ends, roles, outputs, linear, /)\n--\n\n"
      "Return the instructions of a flattened recording, as microgrud.tape.building does."},
-    {"lower", lower_program, METH_VARARGS,
-     "lower($module, codes, outs, starts, operands, plains, varies, indices, native_codes, /)\n--\n\n"
-     "Return instructions as the numbers that the tape's interpreter reads."},
-    {"reuse", reuse_slots, METH_VARARGS,
-     "reuse($module, numbers, starts, inputs, pinned, uniform, /)\n--\n\n"
-     "Return instructions where later results reuse the slots of earlier ones."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -72,30 +72,29 @@ typedef struct {
 
 typedef struct {
     PyObject_HEAD
-    Tape *uniform; /* the program of the uniform slots */
-    Tape *batch;
-    Tape *forward; /* the batch for runs without a backward pass, or the same tape as `batch` */
-    PyObject *leaves; /* a tuple of Values */
-    int32_t *leaf_slots;
+    Tapes *tapes;
+    Tape *uniform, *batch, *forward; /* those of `tapes` */
+    PyObject *leaves;                /* a tuple of Values */
+    const int32_t *leaf_slots;       /* here and below: of `tapes` */
     size_t leaf_count;
     size_t data_offset, grad_offset; /* of the numbers in a Value, in bytes */
     ArgumentPart *parts;
     size_t part_count, array_count;
     size_t *arguments; /* the first part of each argument */
     size_t argument_count;
-    int32_t *number_slots; /* the input of a number in a batch, the slot of any other; -1 if it is not used */
+    const int32_t *number_slots; /* the input of a number in a batch, the slot of any other; -1 if it is not used */
     size_t number_count;
     IntegerRule *integers;
     size_t integer_count;
-    int32_t *output_slots;
+    const int32_t *output_slots;
     size_t output_count;
-    Guard *guards; /* those of uniform slots */
-    Guard *sorted_guards;  /* the same, sorted by comparison and outcome */
+    const Guard *guards;  /* those of uniform slots */
+    Guard *sorted_guards; /* the same, sorted by comparison and outcome */
     size_t guard_count;
-    int32_t *guard_numbers; /* the numbers, from 1, of these guards and then of those of the batch */
-    uint8_t *outcomes;      /* of all guards of the recording */
+    const int32_t *guard_numbers; /* the numbers, from 1, of these guards and then of those of the batch */
+    const uint8_t *outcomes;      /* of all guards of the recording */
     size_t outcome_count;
-    double *constants;
+    const double *constants;
     bool mean, ignore;
     size_t threads;
     PyObject *array_type, *zeros; /* NumPy's */

@@ -15,48 +15,16 @@ static void replay_dealloc(PyObject *self)
     Replay *replay = (Replay *)self;
     PyTypeObject *type = Py_TYPE(self);
     free_frame(replay->spare);
-    PyMem_Free(replay->leaf_slots);
     PyMem_Free(replay->parts);
     PyMem_Free(replay->arguments);
-    PyMem_Free(replay->number_slots);
     PyMem_Free(replay->integers);
-    PyMem_Free(replay->output_slots);
-    PyMem_Free(replay->guards);
     PyMem_Free(replay->sorted_guards);
-    PyMem_Free(replay->guard_numbers);
-    PyMem_Free(replay->outcomes);
-    PyMem_Free(replay->constants);
     Py_XDECREF(replay->leaves);
     Py_XDECREF(replay->array_type);
     Py_XDECREF(replay->zeros);
-    Py_XDECREF((PyObject *)replay->uniform);
-    Py_XDECREF((PyObject *)replay->batch);
-    Py_XDECREF((PyObject *)replay->forward);
+    Py_XDECREF((PyObject *)replay->tapes);
     type->tp_free(self);
     Py_DECREF(type);
-}
-
-/* Copy an array with items of `item` bytes. */
-static int copy_array(PyObject *object, size_t item, void **numbers, size_t *count, const char *what)
-{
-    Py_buffer view;
-    if (PyObject_GetBuffer(object, &view, PyBUF_CONTIG_RO) < 0) {
-        return -1;
-    }
-    if ((size_t)view.itemsize > item || (size_t)view.len % item != 0) {
-        PyErr_Format(PyExc_TypeError, "a damaged recording: %s: expected an array of items of %zu bytes", what, item);
-        PyBuffer_Release(&view);
-        return -1;
-    }
-    *count = (size_t)view.len / item;
-    *numbers = PyMem_Malloc((size_t)view.len + 1);
-    if (*numbers == NULL) {
-        PyErr_NoMemory();
-    } else {
-        memcpy(*numbers, view.buf, (size_t)view.len);
-    }
-    PyBuffer_Release(&view);
-    return *numbers == NULL ? -1 : 0;
 }
 
 /* Read a list of (kind, count, first, shape). */
@@ -103,18 +71,6 @@ static int read_parts(Replay *replay, PyObject *list)
     return 0;
 }
 
-static int check_slots(const int32_t *slots, size_t count, int32_t least, int64_t bound, const char *what)
-{
-    for (size_t k = 0; k < count; k++) {
-        if (slots[k] < least || slots[k] >= bound) {
-            PyErr_Format(PyExc_ValueError,
-                         "a damaged recording: %s: expected slots of the program, got %d", what, (int)slots[k]);
-            return -1;
-        }
-    }
-    return 0;
-}
-
 /* Check that a part, and the parts in it, name existing numbers and integers; *k is then the next part. Return -1 with
  * an exception. */
 static int check_part(const Replay *replay, size_t *k)
@@ -148,94 +104,63 @@ static int check_part(const Replay *replay, size_t *k)
     return 0;
 }
 
-static int check_replay(Replay *replay)
+/* Find the first part of each argument. Return -1 with an exception unless all parts fit the tapes. */
+static int find_arguments(Replay *replay)
 {
-    const int32_t uniform = replay->uniform->uniform_count;
-    const int64_t slots = (int64_t)uniform + replay->batch->varying_count;
-    const Tape *batch = replay->batch, *forward = replay->forward;
-    if (batch->uniform_count != uniform || replay->uniform->varying_count > 0 || batch->forward_only ||
-        forward->uniform_count != uniform || forward->inputs != batch->inputs || forward->outputs != batch->outputs ||
-        forward->guards != batch->guards) {
-        PyErr_SetString(PyExc_ValueError, "a damaged recording: expected tapes of one program");
+    replay->arguments = PyMem_Calloc(replay->part_count + 1, sizeof(size_t));
+    if (replay->arguments == NULL) {
+        PyErr_NoMemory();
         return -1;
     }
-    size_t outputs = 0;
-    for (size_t k = 0; k < replay->output_count; k++) {
-        outputs += replay->output_slots[k] >= uniform;
-    }
-    if (outputs != replay->batch->outputs) {
-        PyErr_SetString(PyExc_ValueError, "a damaged recording: outputs: expected those of the batch among them");
-        return -1;
-    }
-    for (size_t k = 0; k < replay->guard_count; k++) {
-        const int32_t own[] = {replay->guards[k].x, replay->guards[k].y};
-        if (check_slots(own, 2, 0, uniform, "guards") < 0) {
-            return -1;
-        }
-    }
-    size_t part = 0;
-    for (size_t k = 0; k < replay->argument_count; k++) {
-        replay->arguments[k] = part;
+    for (size_t part = 0; part < replay->part_count;) {
+        replay->arguments[replay->argument_count++] = part;
         if (check_part(replay, &part) < 0) {
             return -1;
         }
     }
-    return check_slots(replay->leaf_slots, replay->leaf_count, 0, uniform, "leaves") < 0 ||
-                   check_slots(replay->output_slots, replay->output_count, 0, slots, "outputs") < 0
-               ? -1
-               : 0;
+    return 0;
 }
 
-static int check_guard_numbers(const Replay *replay, size_t count)
+/* Read the rules of integers: three numbers for each, as in IntegerRule. Return -1 with an exception on error. */
+static int read_rules(Replay *replay, const Py_buffer *view)
 {
-    bool fine = count == replay->outcome_count && count == replay->guard_count + replay->batch->guards;
-    for (size_t k = 0; k < count && fine; k++) {
-        fine = replay->guard_numbers[k] >= 1 && (size_t)replay->guard_numbers[k] <= count;
-    }
-    if (!fine) {
-        PyErr_SetString(PyExc_ValueError, "a damaged recording: expected a number and an outcome for each guard");
-    }
-    return fine ? 0 : -1;
-}
-
-/* Use the slots of the uniform program's new order; return -1 with an exception on error. */
-static int reorder_slots_of_replay(Replay *replay)
-{
-    const Tape *tape = replay->uniform;
-    if (tape->new_slots == NULL) {
-        return 0;
-    }
-    if (replay->batch->varying_count > 0 || replay->batch->inputs > 0) {
-        PyErr_SetString(PyExc_ValueError,
-                        "a damaged recording: expected slots in their own order in a recording with a batch");
+    const int64_t *numbers = view->buf;
+    const int32_t *slots = replay->number_slots + replay->number_count;
+    if ((size_t)view->len != replay->integer_count * 3 * sizeof *numbers) {
+        PyErr_SetString(PyExc_ValueError, "a damaged recording: integers: expected three numbers for each");
         return -1;
     }
-    const size_t uniform = (size_t)tape->uniform_count;
-    double *constants = PyMem_Malloc((uniform + 1) * sizeof *constants);
-    if (constants == NULL) {
+    replay->integers = PyMem_Calloc(replay->integer_count + 1, sizeof *replay->integers);
+    if (replay->integers == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    reorder_numbers(tape, replay->constants, constants, false);
-    PyMem_Free(replay->constants);
-    replay->constants = constants;
-    for (size_t k = 0; k < replay->leaf_count; k++) {
-        replay->leaf_slots[k] = new_slot(tape, replay->leaf_slots[k]);
-    }
-    for (size_t k = 0; k < replay->number_count; k++) {
-        replay->number_slots[k] = new_slot(tape, replay->number_slots[k]);
-    }
     for (size_t k = 0; k < replay->integer_count; k++) {
-        replay->integers[k].slot = new_slot(tape, (int32_t)replay->integers[k].slot);
-    }
-    for (size_t k = 0; k < replay->output_count; k++) {
-        replay->output_slots[k] = new_slot(tape, replay->output_slots[k]);
-    }
-    for (size_t k = 0; k < replay->guard_count; k++) {
-        replay->guards[k].x = new_slot(tape, replay->guards[k].x);
-        replay->guards[k].y = new_slot(tape, replay->guards[k].y);
+        replay->integers[k] = (IntegerRule){slots[k], numbers[3 * k], numbers[3 * k + 1], numbers[3 * k + 2]};
     }
     return 0;
+}
+
+/* Refer to the arrays of the tapes. */
+static void take_tapes(Replay *replay, Tapes *tapes)
+{
+    replay->tapes = (Tapes *)Py_NewRef((PyObject *)tapes);
+    replay->uniform = &tapes->uniform;
+    replay->batch = &tapes->batch;
+    replay->forward = tapes->forward;
+    replay->constants = (const double *)(const void *)PyBytes_AS_STRING(tapes->constants);
+    replay->leaf_slots = (const int32_t *)(const void *)PyBytes_AS_STRING(tapes->leaf_slots);
+    replay->leaf_count = (size_t)PyBytes_GET_SIZE(tapes->leaf_slots) / sizeof(int32_t);
+    replay->number_slots = (const int32_t *)(const void *)PyBytes_AS_STRING(tapes->argument_slots);
+    replay->number_count = tapes->numbers;
+    replay->integer_count = (size_t)PyBytes_GET_SIZE(tapes->argument_slots) / sizeof(int32_t) - tapes->numbers;
+    replay->output_slots = tapes->output_slots;
+    replay->output_count = tapes->outputs;
+    replay->guards = tapes->guards;
+    replay->guard_count = tapes->guard_count;
+    replay->guard_numbers = tapes->guard_numbers;
+    replay->outcomes = tapes->outcomes;
+    replay->outcome_count = tapes->guard_count + tapes->batch.guards;
 }
 
 static int compare_guards(const void *one, const void *other)
@@ -284,61 +209,40 @@ static int read_engine(Replay *replay, PyObject *engine)
 
 static PyObject *replay_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
 {
-    PyObject *uniform, *batch, *forward, *constants, *leaves, *leaf_slots, *parts, *number_slots, *integers, *outputs;
-    PyObject *guards, *guard_numbers, *outcomes, *engine, *array_type, *zeros;
-    Py_ssize_t argument_count, threads;
+    PyObject *tapes, *leaves, *parts, *engine, *array_type, *zeros;
+    Py_buffer integers;
+    Py_ssize_t threads;
     int mean, ignore;
-    if (!PyArg_ParseTuple(args, "OOOOO!OO!nOOOOOOppnOOO:Replay", &uniform, &batch, &forward, &constants, &PyTuple_Type,
-                          &leaves, &leaf_slots, &PyList_Type, &parts, &argument_count, &number_slots, &integers,
-                          &outputs, &guards, &guard_numbers, &outcomes, &mean, &ignore, &threads, &engine, &array_type,
-                          &zeros)) {
+    if (!PyArg_ParseTuple(args, "OO!O!y*ppnOOO:Replay", &tapes, &PyTuple_Type, &leaves, &PyList_Type, &parts, &integers,
+                          &mean, &ignore, &threads, &engine, &array_type, &zeros)) {
         return NULL;
     }
-    if (!is_tape(uniform) || !is_tape(batch) || !is_tape(forward) || threads < 1 || argument_count < 0) {
-        PyErr_SetString(PyExc_TypeError, "a damaged recording: expected three tapes, and at least one thread");
-        return NULL;
+    Replay *replay = NULL;
+    if (!is_tapes(tapes) || threads < 1) {
+        PyErr_SetString(PyExc_TypeError, "a damaged recording: expected tapes, and at least one thread");
+    } else {
+        replay = (Replay *)type->tp_alloc(type, 0);
     }
-    Replay *replay = (Replay *)type->tp_alloc(type, 0);
-    if (replay == NULL) {
-        return NULL;
-    }
-    replay->uniform = (Tape *)Py_NewRef(uniform);
-    replay->batch = (Tape *)Py_NewRef(batch);
-    replay->forward = (Tape *)Py_NewRef(forward);
-    replay->leaves = Py_NewRef(leaves);
-    replay->array_type = Py_NewRef(array_type);
-    replay->zeros = Py_NewRef(zeros);
-    replay->mean = mean != 0;
-    replay->ignore = ignore != 0;
-    replay->threads = (size_t)threads;
-    replay->argument_count = (size_t)argument_count;
-    replay->arguments = PyMem_Calloc(replay->argument_count + 1, sizeof(size_t));
-    size_t constant_count, number_count;
-    if (replay->arguments == NULL) {
-        PyErr_NoMemory();
-    } else if (copy_array(constants, 8, (void **)&replay->constants, &constant_count, "constants") == 0 &&
-               copy_array(leaf_slots, 4, (void **)&replay->leaf_slots, &replay->leaf_count, "leaf_slots") == 0 &&
-               copy_array(number_slots, 4, (void **)&replay->number_slots, &replay->number_count, "numbers") == 0 &&
-               copy_array(integers, sizeof(IntegerRule), (void **)&replay->integers, &replay->integer_count,
-                          "integers") == 0 &&
-               copy_array(outputs, 4, (void **)&replay->output_slots, &replay->output_count, "outputs") == 0 &&
-               copy_array(guards, sizeof(Guard), (void **)&replay->guards, &replay->guard_count, "guards") == 0 &&
-               copy_array(guard_numbers, 4, (void **)&replay->guard_numbers, &number_count, "guard_numbers") == 0 &&
-               copy_array(outcomes, 1, (void **)&replay->outcomes, &replay->outcome_count, "outcomes") == 0 &&
-               check_guard_numbers(replay, number_count) == 0 &&
-               read_parts(replay, parts) == 0 && check_replay(replay) == 0 && read_engine(replay, engine) == 0) {
-        if (constant_count == (size_t)replay->uniform->uniform_count &&
-            replay->leaf_count == (size_t)PyTuple_GET_SIZE(leaves)) {
-            if (reorder_slots_of_replay(replay) == 0 && sort_guards(replay) == 0) {
-                return (PyObject *)replay;
-            }
-        } else {
-            PyErr_SetString(PyExc_ValueError,
-                            "a damaged recording: expected a number for each slot, and a slot for each leaf");
+    if (replay != NULL) {
+        take_tapes(replay, (Tapes *)tapes);
+        replay->leaves = Py_NewRef(leaves);
+        replay->array_type = Py_NewRef(array_type);
+        replay->zeros = Py_NewRef(zeros);
+        replay->mean = mean != 0;
+        replay->ignore = ignore != 0;
+        replay->threads = (size_t)threads;
+        bool fine = replay->leaf_count == (size_t)PyTuple_GET_SIZE(leaves);
+        if (!fine) {
+            PyErr_SetString(PyExc_ValueError, "a damaged recording: expected a slot for each leaf");
+        }
+        fine = fine && read_rules(replay, &integers) == 0 && read_parts(replay, parts) == 0 &&
+               find_arguments(replay) == 0 && read_engine(replay, engine) == 0 && sort_guards(replay) == 0;
+        if (!fine) {
+            Py_CLEAR(replay);
         }
     }
-    Py_DECREF(replay);
-    return NULL;
+    PyBuffer_Release(&integers);
+    return (PyObject *)replay;
 }
 
 static PyMethodDef replay_methods[] = {
@@ -352,9 +256,7 @@ static PyMethodDef replay_methods[] = {
 };
 
 static PyType_Slot replay_slots[] = {
-    {Py_tp_doc, "Replay(uniform, batch, forward, constants, leaves, leaf_slots, parts, argument_count, number_slots, "
-                "integers, outputs, guards, guard_numbers, outcomes, mean, ignore, threads, engine, array_type, zeros, /)"
-                "\n--\n\n"
+    {Py_tp_doc, "Replay(tapes, leaves, parts, integers, mean, ignore, threads, engine, array_type, zeros, /)\n--\n\n"
                 "A recording with all that a call does."},
     {Py_tp_new, replay_new},
     {Py_tp_dealloc, replay_dealloc},

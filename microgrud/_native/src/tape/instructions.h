@@ -1,5 +1,4 @@
-/* The instructions of a program: their codes, and readers of their numbers. The builder writes them, check.c checks
- * them.
+/* The instructions of a program: their codes, and readers of their numbers. lowering.c writes them.
  */
 #ifndef MICROGRUD_INSTRUCTIONS_H
 #define MICROGRUD_INSTRUCTIONS_H

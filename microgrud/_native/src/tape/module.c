@@ -12,9 +12,10 @@
 /* Return the codes of the operations that C has rules for, by name. */
 static PyObject *operation_codes(void)
 {
-    PyObject *codes = PyDict_New();
+    PyObject *codes = Py_BuildValue("{s:i,s:i,s:i,s:i,s:i}", "linear", CODE_LINEAR, "take", CODE_TAKE, "detach",
+                                    CODE_DETACH, "softmax", CODE_SOFTMAX, "log_softmax", CODE_LOG_SOFTMAX);
     for (int op = 0; codes != NULL && op < OP_COUNT; op++) {
-        if (OPERATION_NAMES[op] == NULL || is_left_to_python((Op)op)) {
+        if (OPERATION_NAMES[op] == NULL || is_left_to_python((Op)op) || has_index((Op)op)) {
             continue;
         }
         PyObject *number = PyLong_FromLong(op);
@@ -53,17 +54,14 @@ static int add_type(PyObject *module, PyType_Spec *spec)
 
 static int execute(PyObject *module)
 {
-    if (add_type(module, &tape_spec) < 0 || add_type(module, &replay_spec) < 0 || add_type(module, &tree_spec) < 0) {
+    if (add_type(module, &tapes_spec) < 0 || add_type(module, &replay_spec) < 0 || add_type(module, &tree_spec) < 0) {
         return -1;
     }
     if (add(module, "OPERATION_CODES", operation_codes()) < 0 || add(module, "VARIANTS", names_of_sets()) < 0 ||
         add(module, "ARGUMENT_KINDS", argument_kinds()) < 0 || PyModule_AddIntMacro(module, MOST_AXES) < 0 ||
         PyModule_AddIntMacro(module, MOST_REPLAYS) < 0 ||
-        PyModule_AddIntMacro(module, CODE_LINEAR) < 0 || PyModule_AddIntMacro(module, CODE_MATRIX) < 0 ||
-        PyModule_AddIntMacro(module, CODE_DOT) < 0 || PyModule_AddIntMacro(module, CODE_SOFTMAX) < 0 ||
-        PyModule_AddIntMacro(module, CODE_LOG_SOFTMAX) < 0 || PyModule_AddIntMacro(module, CODE_TANH) < 0 ||
-        PyModule_AddIntMacro(module, CODE_TAKE) < 0 || PyModule_AddIntMacro(module, CODE_DETACH) < 0 ||
-        PyModule_AddIntMacro(module, BLOCK) < 0) {
+        PyModule_AddIntMacro(module, DONE) < 0 || PyModule_AddIntMacro(module, SUSPICIOUS) < 0 ||
+        PyModule_AddIntMacro(module, LEFT) < 0 || PyModule_AddIntMacro(module, BLOCK) < 0) {
         return -1;
     }
     return 0;
@@ -73,17 +71,11 @@ static int execute(PyObject *module)
 static PyObject *total_of_array(PyObject *Py_UNUSED(module), PyObject *object)
 {
     Py_buffer view;
-    double *numbers;
-    if (read_doubles(object, &view, &numbers, 0, PyBUF_CONTIG_RO, "numbers") < 0) {
-        if (view.obj != NULL) {
-            PyBuffer_Release(&view);
-        }
+    if (PyObject_GetBuffer(object, &view, PyBUF_SIMPLE) < 0) {
         return NULL;
     }
-    const double sum = numbers == NULL ? 0.0 : sum_in_order(numbers, 1, (size_t)view.len / sizeof(double));
-    if (view.obj != NULL) {
-        PyBuffer_Release(&view);
-    }
+    const double sum = sum_in_order(view.buf, 1, (size_t)view.len / sizeof(double));
+    PyBuffer_Release(&view);
     return PyFloat_FromDouble(sum);
 }
 

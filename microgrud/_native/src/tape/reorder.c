@@ -1,8 +1,7 @@
 /* A new order of the slots of a program without a batch, in which a wide instruction reads and writes consecutive
  * slots: vectors are then loaded where numbers were gathered one by one.
  *
- * The results of wide instructions come last, in their order; all other slots keep theirs. The tape knows the new place
- * of each slot (new_slots), and its callers use the old numbers.
+ * The results of wide instructions come last, in their order; all other slots keep theirs.
  */
 #include "tape/instructions.h"
 
@@ -110,9 +109,8 @@ static void find_new_slots(const Tape *tape, int32_t *new_slots)
 }
 
 /* Write the new slots into the code, and mark rows again. */
-static void renumber(Tape *tape)
+static void renumber(Tape *tape, const int32_t *new_slots)
 {
-    const int32_t *new_slots = tape->new_slots;
     for (size_t k = 0; k < tape->count; k++) {
         int32_t *code = tape->code + tape->starts[k];
         Stretch stretches[3];
@@ -133,34 +131,14 @@ static void renumber(Tape *tape)
     }
 }
 
-int reorder_slots(Tape *tape)
+void reorder_slots(Tape *tape, int32_t *new_slots)
 {
-    bool any = false;
-    for (size_t k = 0; k < tape->count && !any; k++) {
-        any = wide_results(tape->code + tape->starts[k]).count > 0;
-    }
-    if (!any) {
-        return 0;
-    }
-    int32_t *new_slots = PyMem_Malloc(((size_t)tape->uniform_count + 1) * sizeof *new_slots);
-    if (new_slots == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
     find_new_slots(tape, new_slots);
     if (rows_stay(tape, new_slots)) {
-        tape->new_slots = new_slots;
-        renumber(tape);
+        renumber(tape, new_slots);
     } else {
-        PyMem_Free(new_slots);
-    }
-    return 0;
-}
-
-void reorder_numbers(const Tape *tape, const double *from, double *to, bool back)
-{
-    for (int32_t slot = 0; slot < tape->uniform_count; slot++) {
-        const int32_t now = new_slot(tape, slot);
-        to[back ? slot : now] = from[back ? now : slot];
+        for (int32_t slot = 0; slot < tape->uniform_count; slot++) {
+            new_slots[slot] = slot;
+        }
     }
 }

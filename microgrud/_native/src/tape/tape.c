@@ -1,284 +1,478 @@
-/* The type Tape: a program is read, checked and prepared; two methods run it. */
+/* The type Tapes: a program is checked, lowered and prepared; one method runs it. */
 #include "tape/tape.h"
 
+#include <structmember.h>
+
+#include "replay/replay.h"
 #include "tape/blocks.h"
 #include "tape/instructions.h"
-#include "tape/run.h"
+#include "tape/lowering.h"
 
-static int copy_ints(PyObject *object, int32_t **numbers, size_t *count, const char *what)
-{
-    Py_buffer view;
-    if (PyObject_GetBuffer(object, &view, PyBUF_CONTIG_RO | PyBUF_FORMAT) < 0) {
-        return -1;
-    }
-    if (view.itemsize != sizeof(int32_t) || view.format == NULL || strcmp(view.format, "i") != 0) {
-        PyErr_Format(PyExc_TypeError, "Tape: %s: expected an array of int32", what);
-        PyBuffer_Release(&view);
-        return -1;
-    }
-    *count = (size_t)view.len / sizeof(int32_t);
-    *numbers = PyMem_Malloc((size_t)view.len + sizeof(int32_t));
-    if (*numbers == NULL) {
-        PyBuffer_Release(&view);
-        PyErr_NoMemory();
-        return -1;
-    }
-    memcpy(*numbers, view.buf, (size_t)view.len);
-    PyBuffer_Release(&view);
-    return 0;
-}
+/* --- from a program to tapes --- */
 
-static void tape_dealloc(PyObject *self)
+static void free_tape(Tape *tape)
 {
-    Tape *tape = (Tape *)self;
-    PyTypeObject *type = Py_TYPE(self);
-    PyMem_Free(tape->code);
-    PyMem_Free(tape->starts);
+    PyMem_RawFree(tape->code);
+    PyMem_RawFree(tape->starts);
     PyMem_Free(tape->input_slots);
     PyMem_Free(tape->output_slots);
     PyMem_Free(tape->guard_list);
-    PyMem_Free(tape->constant_slots);
-    PyMem_Free(tape->is_constant);
     PyMem_Free(tape->first_writes);
-    PyMem_Free(tape->new_slots);
     PyMem_Free(tape->cleared_slots);
     free(tape->spare);
+}
+
+static void tapes_dealloc(PyObject *self)
+{
+    Tapes *tapes = (Tapes *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    PyMem_Free(tapes->uniform.constant_slots);
+    PyMem_Free(tapes->uniform.is_constant);
+    free_tape(&tapes->uniform);
+    free_tape(&tapes->batch);
+    free_tape(&tapes->reusing);
+    Py_XDECREF(tapes->constants);
+    Py_XDECREF(tapes->leaf_slots);
+    Py_XDECREF(tapes->argument_slots);
+    PyMem_Free(tapes->output_slots);
+    PyMem_Free(tapes->guards);
+    PyMem_Free(tapes->guard_numbers);
+    PyMem_Free(tapes->outcomes);
     type->tp_free(self);
     Py_DECREF(type);
 }
 
-bool is_tape(PyObject *object)
+bool is_tapes(PyObject *object)
 {
-    return Py_TYPE(object)->tp_dealloc == tape_dealloc;
+    return Py_TYPE(object)->tp_dealloc == tapes_dealloc;
 }
 
-static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
+/* Return memory for `count` items, or NULL with an exception. */
+static void *new_items(size_t count, size_t size)
 {
-    int uniform_count, varying_count;
-    PyObject *code, *starts, *inputs, *outputs, *guards, *constants;
-    const char *variant = NULL;
-    int forward_only = 0, movable = 0;
-    if (!PyArg_ParseTuple(args, "iiOOOOOO|zpp:Tape", &uniform_count, &varying_count, &code, &starts, &inputs, &outputs,
-                          &guards, &constants, &variant, &forward_only, &movable)) {
-        return NULL;
+    void *items = PyMem_Calloc(count + 1, size);
+    if (items == NULL) {
+        PyErr_NoMemory();
     }
-    Tape *tape = (Tape *)type->tp_alloc(type, 0);
-    if (tape == NULL) {
-        return NULL;
+    return items;
+}
+
+/* Return the new numbers of slots, or NULL with an exception. */
+static int32_t *renumbered(const int32_t *slots, size_t count, const int32_t *new_slots)
+{
+    int32_t *numbers = new_items(count, sizeof *numbers);
+    for (size_t k = 0; numbers != NULL && k < count; k++) {
+        numbers[k] = new_slots[slots[k]];
     }
-    tape->uniform_count = uniform_count;
-    tape->varying_count = varying_count;
-    tape->forward_only = forward_only != 0;
-    size_t guard_numbers;
-    int32_t *guard_list = NULL;
-    if (copy_ints(code, &tape->code, &tape->length, "code") < 0 ||
-        copy_ints(starts, &tape->starts, &tape->count, "starts") < 0 ||
-        copy_ints(inputs, &tape->input_slots, &tape->inputs, "inputs") < 0 ||
-        copy_ints(outputs, &tape->output_slots, &tape->outputs, "outputs") < 0 ||
-        copy_ints(guards, &guard_list, &guard_numbers, "guards") < 0 ||
-        copy_ints(constants, &tape->constant_slots, &tape->constants, "constants") < 0) {
-        Py_DECREF(tape);
-        return NULL;
-    }
-    tape->guard_list = (Guard *)guard_list;
-    tape->guards = guard_numbers / 4;
-    if (!check_tape(tape, guard_numbers)) {
-        Py_DECREF(tape);
-        return NULL;
-    }
-    tape->is_constant = PyMem_Calloc((size_t)uniform_count + 1, sizeof(bool));
-    if (tape->is_constant == NULL) {
-        Py_DECREF(tape);
-        return PyErr_NoMemory();
-    }
-    for (size_t k = 0; k < tape->constants; k++) {
-        if (tape->constant_slots[k] < 0 || tape->constant_slots[k] >= uniform_count) {
-            PyErr_SetString(PyExc_ValueError, "Tape: constants: expected uniform slots");
-            Py_DECREF(tape);
-            return NULL;
-        }
-        tape->is_constant[tape->constant_slots[k]] = true;
-    }
+    return numbers;
+}
+
+/* Let a tape take over the arrays of a code. */
+static void take_code(Tape *tape, Code *code)
+{
+    tape->code = code->numbers.items;
+    tape->length = code->numbers.count;
+    tape->starts = code->starts.items;
+    tape->count = code->starts.count;
+    memset(code, 0, sizeof *code);
     for (size_t k = 0; k < tape->count; k++) {
         const int32_t *instruction = tape->code + tape->starts[k];
         const bool softmax = instruction[0] == CODE_SOFTMAX || instruction[0] == CODE_LOG_SOFTMAX;
         const size_t length = instruction[0] < OP_COUNT ? (size_t)instruction[2] : softmax ? (size_t)instruction[1] : 0;
-        if (length > tape->longest) {
-            tape->longest = length;
+        tape->longest = length > tape->longest ? length : tape->longest;
+    }
+}
+
+/* Make the tape of uniform slots, and give slots their last numbers. */
+static bool make_uniform(Tapes *tapes, const Program *program, Lowered *lowered)
+{
+    Tape *tape = &tapes->uniform;
+    const size_t uniform = (size_t)lowered->uniform;
+    tape->constant_slots = new_items(program->constant_slots.count + 1, sizeof *tape->constant_slots);
+    tape->is_constant = new_items(uniform, sizeof *tape->is_constant);
+    tapes->constants = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(uniform * sizeof(double)));
+    int32_t *new_slots = new_items(uniform, sizeof *new_slots);
+    bool ok = tape->constant_slots != NULL && tape->is_constant != NULL && tapes->constants != NULL && new_slots != NULL;
+    if (ok) {
+        tape->constants = program->constant_slots.count + 1;
+        for (size_t k = 0; k < tape->constants; k++) {
+            const int32_t slot = k == 0 ? lowered->uniform - 1 : lowered->slots.items[program->constant_slots.items[k - 1]];
+            tape->constant_slots[k] = slot;
+            tape->is_constant[slot] = true;
+        }
+        tape->uniform_count = lowered->uniform;
+        take_code(tape, &lowered->alone);
+        ok = find_first_writes(tape) == 0 && (lowered->varying > 0 || widen(tape) == 0);
+    }
+    if (ok && lowered->varying == 0) {
+        reorder_slots(tape, new_slots);
+        for (size_t k = 0; k < lowered->slots.count; k++) {
+            lowered->slots.items[k] = new_slots[lowered->slots.items[k]];
         }
     }
-    tape->blocks = find_blocks(variant);
-    if (tape->blocks == NULL) {
-        PyErr_Format(PyExc_ValueError, "Tape: this processor or build does not support the variant %s", variant);
-        Py_DECREF(tape);
-        return NULL;
-    }
-    if (find_first_writes(tape) < 0 || widen(tape) < 0 || (movable && reorder_slots(tape) < 0)) {
-        Py_DECREF(tape);
-        return NULL;
-    }
-    return (PyObject *)tape;
-}
-
-int read_doubles(PyObject *object, Py_buffer *view, double **numbers, size_t least, int flags, const char *what)
-{
-    *numbers = NULL;
-    view->obj = NULL;
-    if (object == Py_None) {
-        return 0;
-    }
-    if (PyObject_GetBuffer(object, view, flags | PyBUF_FORMAT) < 0) {
-        return -1;
-    }
-    if (view->itemsize != sizeof(double) || view->format == NULL || strcmp(view->format, "d") != 0 ||
-        (size_t)view->len < least * sizeof(double)) {
-        PyErr_Format(PyExc_ValueError, "Tape: %s: expected an array of %zu doubles", what, least);
-        return -1;
-    }
-    *numbers = view->buf;
-    return 0;
-}
-
-/* run(samples, inputs, uniform, seeds, outputs, gradients, uniform_gradients, status, ignore, threads) */
-static PyObject *tape_run(PyObject *self, PyObject *args)
-{
-    Tape *tape = (Tape *)self;
-    Py_ssize_t samples, threads;
-    PyObject *objects[6], *status_object;
-    int ignore;
-    if (!PyArg_ParseTuple(args, "nOOOOOOOpn:run", &samples, &objects[0], &objects[1], &objects[2], &objects[3],
-                          &objects[4], &objects[5], &status_object, &ignore, &threads)) {
-        return NULL;
-    }
-    if (samples < 1 || threads < 1 || tape->varying_count == 0) {
-        PyErr_SetString(PyExc_ValueError, "Tape: run: expected at least one sample, one thread, and slots that vary");
-        return NULL;
-    }
-    static const char *const names[] = {"inputs", "uniform", "seeds", "outputs", "gradients", "uniform_gradients"};
-    const size_t n = (size_t)samples, uniform = (size_t)tape->uniform_count;
-    const size_t least[] = {tape->inputs * n, uniform, tape->outputs * n, tape->outputs * n, tape->inputs * n, uniform};
-    Py_buffer views[7];
-    double *numbers[6];
-    memset(views, 0, sizeof views);
-    bool ok = true;
-    for (int k = 0; ok && k < 6; k++) {
-        ok = read_doubles(objects[k], &views[k], &numbers[k], least[k], k < 3 ? PyBUF_CONTIG_RO : PyBUF_CONTIG,
-                          names[k]) == 0;
-    }
-    ok = ok && PyObject_GetBuffer(status_object, &views[6], PyBUF_CONTIG) == 0;
-    if (ok && ((size_t)views[6].len < n * sizeof(int32_t) || views[6].itemsize != sizeof(int32_t))) {
-        PyErr_SetString(PyExc_ValueError, "Tape: status: expected one int32 per sample");
-        ok = false;
-    }
-    if (ok && (numbers[0] == NULL || numbers[1] == NULL || numbers[3] == NULL ||
-               (numbers[2] != NULL && (numbers[4] == NULL || numbers[5] == NULL)))) {
-        PyErr_SetString(PyExc_TypeError, "Tape: run: expected arrays");
-        ok = false;
-    }
-    if (ok && tape->forward_only && numbers[2] != NULL) {
-        PyErr_SetString(PyExc_ValueError, "Tape: run: expected no seeds for a program that runs forward only");
-        ok = false;
-    }
-    Column *columns = ok ? PyMem_Calloc(tape->inputs + 1, sizeof *columns) : NULL;
-    GradientColumn *gradients = ok ? PyMem_Calloc(tape->inputs + 1, sizeof *gradients) : NULL;
-    if (ok && (columns == NULL || gradients == NULL)) {
-        PyErr_NoMemory();
-        ok = false;
-    }
-    for (size_t k = 0; ok && k < tape->inputs; k++) {
-        const Column column = {numbers[0] + k * n, 1, false};
-        columns[k] = column;
-        gradients[k].numbers = numbers[4] == NULL ? NULL : numbers[4] + k * n;
-        gradients[k].stride = 1;
-    }
     if (ok) {
-        const Batch batch = {NULL, columns, gradients, numbers[1], numbers[2], NULL, numbers[3], views[6].buf, n,
-                             ignore != 0};
-        ok = run_batch(tape, &batch, (size_t)threads, numbers[5]) == 0;
+        double *constants = (double *)(void *)PyBytes_AS_STRING(tapes->constants);
+        memset(constants, 0, uniform * sizeof *constants);
+        for (size_t k = 0; k < tape->constants; k++) {
+            constants[tape->constant_slots[k]] = k == 0 ? -0.0 : program->constants[k - 1];
+        }
+    }
+    PyMem_Free(new_slots);
+    return ok;
+}
+
+/* Return slots of the program as slots of the tapes, in bytes. */
+static PyObject *lowered_slots(const Lowered *lowered, GivenInts slots)
+{
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(slots.count * sizeof(int32_t)));
+    int32_t *numbers = bytes == NULL ? NULL : (int32_t *)(void *)PyBytes_AS_STRING(bytes);
+    for (size_t k = 0; numbers != NULL && k < slots.count; k++) {
+        numbers[k] = slots.items[k] < 0 ? -1 : lowered->slots.items[slots.items[k]];
+    }
+    return bytes;
+}
+
+/* Sort the guards by whether they take varying slots: those go to the batch. */
+static bool take_guards(Tapes *tapes, const Program *program, const Lowered *lowered)
+{
+    const size_t count = program->guards.count / 4;
+    const Guard *given = (const Guard *)(const void *)program->guards.items;
+    tapes->guards = new_items(count, sizeof *tapes->guards);
+    tapes->batch.guard_list = new_items(count, sizeof *tapes->guards);
+    tapes->guard_numbers = new_items(count, sizeof *tapes->guard_numbers);
+    tapes->outcomes = new_items(count, sizeof *tapes->outcomes);
+    if (tapes->guards == NULL || tapes->batch.guard_list == NULL || tapes->guard_numbers == NULL ||
+        tapes->outcomes == NULL) {
+        return false;
+    }
+    size_t number = 0;
+    for (int varies = 0; varies < 2; varies++) {
+        for (size_t k = 0; k < count; k++) {
+            Guard guard = given[k];
+            guard.x = lowered->slots.items[guard.x];
+            guard.y = lowered->slots.items[guard.y];
+            if ((guard.x >= lowered->uniform || guard.y >= lowered->uniform) == varies) {
+                *(varies ? &tapes->batch.guard_list[tapes->batch.guards++] : &tapes->guards[tapes->guard_count++]) =
+                    guard;
+                tapes->guard_numbers[number++] = (int32_t)k + 1;
+            }
+            tapes->outcomes[k] = (uint8_t)guard.outcome;
+        }
+    }
+    return true;
+}
+
+/* Return a tape without instructions over the uniform slots of another. */
+static Tape tape_beside(const Tape *tape, int32_t varying)
+{
+    return (Tape){.uniform_count = tape->uniform_count,
+                  .varying_count = varying,
+                  .constant_slots = tape->constant_slots,
+                  .constants = tape->constants,
+                  .is_constant = tape->is_constant,
+                  .blocks = tape->blocks};
+}
+
+/* Make the tape of varying slots, and sort the arguments by whether they are its inputs. */
+static bool make_batch(Tapes *tapes, const Program *program, Lowered *lowered)
+{
+    Tape *batch = &tapes->batch;
+    int32_t *arguments = (int32_t *)(void *)PyBytes_AS_STRING(tapes->argument_slots);
+    batch->input_slots = new_items(program->arguments.count, sizeof *batch->input_slots);
+    batch->output_slots = new_items(tapes->outputs, sizeof *batch->output_slots);
+    if (batch->input_slots == NULL || batch->output_slots == NULL) {
+        return false;
+    }
+    for (size_t k = 0; k < program->arguments.count; k++) {
+        if (arguments[k] >= lowered->uniform) {
+            batch->input_slots[batch->inputs] = arguments[k];
+            arguments[k] = (int32_t)batch->inputs++;
+        }
+    }
+    for (size_t k = 0; k < tapes->outputs; k++) {
+        if (tapes->output_slots[k] >= lowered->uniform) {
+            batch->output_slots[batch->outputs++] = tapes->output_slots[k];
+        }
+    }
+    return true;
+}
+
+/* Make the batch in fewer slots. */
+static bool make_reusing(Tapes *tapes, const Lowered *lowered)
+{
+    const Tape *batch = &tapes->batch;
+    Tape *tape = &tapes->reusing;
+    Code code = {{NULL, 0, 0}, {NULL, 0, 0}};
+    int32_t *slots = new_items((size_t)lowered->uniform + (size_t)lowered->varying, sizeof *slots);
+    if (slots == NULL) {
+        return false;
+    }
+    *tape = tape_beside(batch, 0);
+    const Built built = reuse_slots(lowered, batch, &code, slots, &tape->varying_count);
+    take_code(tape, &code);
+    tape->inputs = batch->inputs;
+    tape->outputs = batch->outputs;
+    tape->guards = batch->guards;
+    tape->input_slots = renumbered(batch->input_slots, batch->inputs, slots);
+    tape->output_slots = renumbered(batch->output_slots, batch->outputs, slots);
+    tape->guard_list = new_items(batch->guards, sizeof *tape->guard_list);
+    for (size_t k = 0; k < batch->guards && tape->guard_list != NULL; k++) {
+        const Guard guard = batch->guard_list[k];
+        tape->guard_list[k] = (Guard){slots[guard.x], guard.symbol, slots[guard.y], guard.outcome};
+    }
+    PyMem_Free(slots);
+    if (built != BUILT) {
+        set_build_error(built);
+    }
+    return built == BUILT && tape->input_slots != NULL && tape->output_slots != NULL && tape->guard_list != NULL;
+}
+
+/* Make all tapes of a lowered program. Return false with an exception on error. */
+static bool make_tapes(Tapes *tapes, const Program *program, Lowered *lowered, Py_ssize_t fewest)
+{
+    if (!make_uniform(tapes, program, lowered)) {
+        return false;
+    }
+    tapes->batch = tape_beside(&tapes->uniform, lowered->varying);
+    tapes->numbers = program->numbers;
+    tapes->outputs = program->outputs.count;
+    tapes->leaf_slots = lowered_slots(lowered, program->leaves);
+    tapes->argument_slots = lowered_slots(lowered, program->arguments);
+    tapes->output_slots = renumbered(program->outputs.items, tapes->outputs, lowered->slots.items);
+    if (tapes->leaf_slots == NULL || tapes->argument_slots == NULL || tapes->output_slots == NULL ||
+        !take_guards(tapes, program, lowered) || !make_batch(tapes, program, lowered)) {
+        return false;
+    }
+    const bool reuses = lowered->varying >= fewest;
+    tapes->forward = reuses ? &tapes->reusing : &tapes->batch;
+    if (reuses && !make_reusing(tapes, lowered)) {
+        return false;
+    }
+    take_code(&tapes->batch, &lowered->batch);
+    return find_first_writes(&tapes->batch) == 0;
+}
+
+/* Tapes(codes, ...): see NativeExecutor in microgrud/tape/executors.py. */
+static PyObject *tapes_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
+{
+    Py_buffer v[13];
+    Py_ssize_t slots, numbers, fewest;
+    const char *variant = NULL;
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*ny*y*y*y*ny*y*y*n|z:Tapes", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5],
+                          &slots, &v[6], &v[7], &v[8], &v[9], &numbers, &v[10], &v[11], &v[12], &fewest, &variant)) {
+        return NULL;
+    }
+    const Program program = {
+        ints_of_view(&v[0]), ints_of_view(&v[1]),  ints_of_view(&v[2]), ints_of_view(&v[3]), ints_of_view(&v[4]),
+        ints_of_view(&v[5]), (size_t)slots,        ints_of_view(&v[6]), v[7].buf,            ints_of_view(&v[8]),
+        ints_of_view(&v[9]), (size_t)numbers,      v[10].buf,           ints_of_view(&v[11]), ints_of_view(&v[12])};
+    const bool fits = slots >= 0 && numbers >= 0 && (size_t)numbers <= program.arguments.count &&
+                      (size_t)v[7].len == program.constant_slots.count * sizeof(double) &&
+                      (size_t)v[10].len == program.arguments.count;
+    Lowered lowered;
+    memset(&lowered, 0, sizeof lowered);
+    Built built = NOT_VALID;
+    if (fits) {
+        Py_BEGIN_ALLOW_THREADS
+        built = lower(&program, &lowered);
+        Py_END_ALLOW_THREADS
+    }
+    const Blocks *blocks = find_blocks(variant);
+    Tapes *tapes = NULL;
+    if (built != BUILT) {
+        set_build_error(built);
+    } else if (blocks == NULL) {
+        PyErr_Format(PyExc_ValueError, "Tapes: this processor or build does not support the variant %s", variant);
+    } else {
+        tapes = (Tapes *)type->tp_alloc(type, 0);
+    }
+    if (tapes != NULL) {
+        tapes->uniform.blocks = blocks;
+        if (!make_tapes(tapes, &program, &lowered, fewest)) {
+            Py_CLEAR(tapes);
+        }
+    }
+    Ints *ints[] = {&lowered.slots, &lowered.alone.numbers, &lowered.alone.starts, &lowered.batch.numbers,
+                    &lowered.batch.starts};
+    for (size_t k = 0; k < sizeof ints / sizeof *ints; k++) {
+        PyMem_RawFree(ints[k]->items);
+    }
+    for (int k = 0; k < 13; k++) {
+        PyBuffer_Release(&v[k]);
+    }
+    return (PyObject *)tapes;
+}
+
+/* --- runs --- */
+
+/* Run the program of uniform slots forward. Return the status that all samples have then: see tape.h. */
+static int32_t begin_run(const Tapes *tapes, double *U, double *scratch, bool ignore)
+{
+    const bool fine = forward_uniform(&tapes->uniform, U, scratch) || ignore;
+    for (size_t k = 0; k < tapes->guard_count; k++) {
+        if (!holds(&tapes->guards[k], U[tapes->guards[k].x], U[tapes->guards[k].y])) {
+            return tapes->guard_numbers[k];
+        }
+    }
+    return fine ? DONE : SUSPICIOUS;
+}
+
+/* The arrays of a run. */
+typedef struct {
+    size_t samples;
+    double *U, *inputs, *seeds, *outputs, *G, *gradients; /* a row for each input or output; `seeds` may be NULL */
+    int32_t *status;
+} Run;
+
+/* Run the batch. `rows` has room for the outputs that vary and for their seeds. */
+static bool run_varying(Tapes *tapes, const Run *run, double *rows, size_t threads, bool ignore)
+{
+    Tape *batch = run->seeds == NULL ? tapes->forward : &tapes->batch;
+    const size_t n = run->samples, uniform = (size_t)batch->uniform_count;
+    double *seeds = run->seeds == NULL ? NULL : rows + batch->outputs * n;
+    Column *columns = new_items(batch->inputs, sizeof *columns);
+    GradientColumn *gradients = new_items(batch->inputs, sizeof *gradients);
+    bool ok = columns != NULL && gradients != NULL;
+    for (size_t k = 0; ok && k < batch->inputs; k++) {
+        columns[k] = (Column){run->inputs + k * n, 1, false};
+        gradients[k] = (GradientColumn){run->gradients + k * n, 1};
+    }
+    size_t row = 0;
+    for (size_t k = 0; seeds != NULL && k < tapes->outputs; k++) {
+        if (tapes->output_slots[k] >= (int32_t)uniform) {
+            memcpy(seeds + row++ * n, run->seeds + k * n, n * sizeof *seeds);
+        }
+    }
+    const Batch own = {NULL, columns, gradients, run->U, seeds, NULL, rows, run->status, n, ignore};
+    ok = ok && run_batch(batch, &own, threads, run->G) == 0;
+    row = 0;
+    for (size_t k = 0; ok && k < tapes->outputs; k++) {
+        if (tapes->output_slots[k] >= (int32_t)uniform) {
+            memcpy(run->outputs + k * n, rows + row++ * n, n * sizeof *rows);
+        }
+    }
+    for (size_t i = 0; ok && i < n; i++) {
+        if (run->status[i] > 0) {
+            run->status[i] = tapes->guard_numbers[tapes->guard_count + (size_t)run->status[i] - 1];
+        }
     }
     PyMem_Free(columns);
     PyMem_Free(gradients);
-    for (int k = 0; k < 7; k++) {
-        if (views[k].obj != NULL) {
-            PyBuffer_Release(&views[k]);
-        }
-    }
-    if (!ok) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    return ok;
 }
 
-/* run_alone(uniform, gradients): run a program without a batch forward, or with gradients backward. */
-static PyObject *tape_run_alone(PyObject *self, PyObject *args)
+/* Finish the backward pass with the uniform slots. `numbers` has room for one number per sample. */
+static void finish_run(const Tapes *tapes, const Run *run, double *numbers, double *scratch)
 {
-    const Tape *tape = (Tape *)self;
-    PyObject *uniform_object, *gradients_object;
-    if (!PyArg_ParseTuple(args, "OO:run_alone", &uniform_object, &gradients_object)) {
-        return NULL;
-    }
-    if (tape->varying_count > 0) {
-        PyErr_SetString(PyExc_ValueError, "Tape: run_alone: expected a program without varying slots");
-        return NULL;
-    }
-    Py_buffer views[2];
-    double *U, *G = NULL;
-    memset(views, 0, sizeof views);
-    const size_t n = (size_t)tape->uniform_count;
-    int fine = -1;
-    if (read_doubles(uniform_object, &views[0], &U, n, PyBUF_CONTIG, "uniform") == 0 &&
-        read_doubles(gradients_object, &views[1], &G, n, PyBUF_CONTIG, "gradients") == 0) {
-        double *scratch = PyMem_RawMalloc((3 * tape->longest + 2 * n + 1) * sizeof(double));
-        if (scratch == NULL || U == NULL) {
-            PyErr_NoMemory();
-        } else {
-            double *numbers = scratch, *adjoints = numbers + n, *rest = adjoints + n;
-            Py_BEGIN_ALLOW_THREADS
-            reorder_numbers(tape, U, numbers, false);
-            fine = 1;
-            if (G == NULL) {
-                fine = forward_uniform(tape, numbers, rest);
-                reorder_numbers(tape, numbers, U, true);
-            } else {
-                reorder_numbers(tape, G, adjoints, false);
-                backward_uniform(tape, numbers, adjoints, rest);
-                reorder_numbers(tape, adjoints, G, true);
+    for (size_t k = 0; k < tapes->outputs; k++) {
+        if (tapes->output_slots[k] < tapes->uniform.uniform_count) {
+            size_t done = 0;
+            for (size_t i = 0; i < run->samples; i++) {
+                if (run->status[i] == DONE) {
+                    numbers[done++] = run->seeds[k * run->samples + i];
+                }
             }
-            Py_END_ALLOW_THREADS
-        }
-        PyMem_RawFree(scratch);
-    }
-    for (int k = 0; k < 2; k++) {
-        if (views[k].obj != NULL) {
-            PyBuffer_Release(&views[k]);
+            run->G[tapes->output_slots[k]] += sum_in_order(numbers, 1, done);
         }
     }
-    return fine < 0 ? NULL : PyBool_FromLong(fine);
+    backward_uniform(&tapes->uniform, run->U, run->G, scratch);
 }
 
-static PyMethodDef tape_methods[] = {
-    {"run", tape_run, METH_VARARGS,
-     "run($self, samples, inputs, uniform, seeds, outputs, gradients, uniform_gradients, status, ignore, threads, /)\n"
-     "--\n\n"
-     "Run the program over a batch; without seeds only forward."},
-    {"run_alone", tape_run_alone, METH_VARARGS,
-     "run_alone($self, uniform, gradients, /)\n--\n\nRun it without a batch: forward, or with gradients backward."},
+static bool run_all(Tapes *tapes, const Run *run, size_t threads, bool ignore)
+{
+    const size_t n = run->samples;
+    double *scratch = new_items(3 * tapes->uniform.longest, sizeof *scratch);
+    double *rows = new_items((2 * tapes->batch.outputs + 1) * n, sizeof *rows);
+    bool ok = scratch != NULL && rows != NULL;
+    int32_t status = DONE;
+    if (ok) {
+        Py_BEGIN_ALLOW_THREADS
+        status = begin_run(tapes, run->U, scratch, ignore);
+        Py_END_ALLOW_THREADS
+        for (size_t i = 0; i < n; i++) {
+            run->status[i] = status;
+        }
+        if (status == DONE && tapes->batch.varying_count > 0) {
+            ok = run_varying(tapes, run, rows, threads, ignore);
+        }
+        for (size_t k = 0; k < tapes->outputs; k++) {
+            for (size_t i = 0; tapes->output_slots[k] < tapes->uniform.uniform_count && i < n; i++) {
+                run->outputs[k * n + i] = run->U[tapes->output_slots[k]];
+            }
+        }
+    }
+    if (ok && status == DONE && run->seeds != NULL) {
+        Py_BEGIN_ALLOW_THREADS
+        finish_run(tapes, run, rows, scratch);
+        Py_END_ALLOW_THREADS
+    }
+    PyMem_Free(scratch);
+    PyMem_Free(rows);
+    return ok;
+}
+
+static PyObject *tapes_run(PyObject *self, PyObject *args)
+{
+    Tapes *tapes = (Tapes *)self;
+    Py_buffer v[7];
+    Py_ssize_t threads;
+    int ignore;
+    if (!PyArg_ParseTuple(args, "w*y*z*w*w*w*w*np:run", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &threads,
+                          &ignore)) {
+        return NULL;
+    }
+    const size_t n = (size_t)v[6].len / sizeof(int32_t), uniform = (size_t)tapes->uniform.uniform_count;
+    const size_t inputs = tapes->batch.inputs * n, outputs = tapes->outputs * n;
+    const size_t counts[] = {uniform, inputs, v[2].buf == NULL ? 0 : outputs, outputs, uniform, inputs};
+    bool ok = n > 0 && threads > 0;
+    for (int k = 0; k < 6; k++) {
+        ok = ok && (size_t)v[k].len == counts[k] * sizeof(double);
+    }
+    if (ok) {
+        const Run run = {n, v[0].buf, v[1].buf, v[2].buf, v[3].buf, v[4].buf, v[5].buf, v[6].buf};
+        ok = run_all(tapes, &run, (size_t)threads, ignore != 0);
+    } else {
+        PyErr_SetString(PyExc_ValueError, "Tapes: run: expected arrays of one program, and at least one thread");
+    }
+    for (int k = 0; k < 7; k++) {
+        PyBuffer_Release(&v[k]);
+    }
+    return ok ? Py_NewRef(Py_None) : NULL;
+}
+
+static PyMethodDef tapes_methods[] = {
+    {"run", tapes_run, METH_VARARGS,
+     "run($self, uniform, inputs, seeds, outputs, uniform_gradients, gradients, status, threads, ignore, /)\n--\n\n"
+     "Run the program for all samples; forward only if seeds is None."},
     {NULL, NULL, 0, NULL},
 };
 
-static PyType_Slot tape_slots[] = {
-    {Py_tp_doc, "Tape(uniform_count, varying_count, code, starts, inputs, outputs, guards, constants, "
-                "variant=None, forward_only=False, movable=False, /)\n--\n\n"
-                "A program for the interpreter."},
-    {Py_tp_new, tape_new},
-    {Py_tp_dealloc, tape_dealloc},
-    {Py_tp_methods, tape_methods},
+static PyMemberDef tapes_members[] = {
+    {"constants", T_OBJECT_EX, offsetof(Tapes, constants), READONLY, "The numbers of uniform slots before a call."},
+    {"leaf_slots", T_OBJECT_EX, offsetof(Tapes, leaf_slots), READONLY, "The slots of the leaves."},
+    {"argument_slots", T_OBJECT_EX, offsetof(Tapes, argument_slots), READONLY,
+     "The row of an argument that varies, the slot of any other; -1 for one that is not used."},
+    {"inputs", T_PYSSIZET, offsetof(Tapes, batch.inputs), READONLY, "The number of arguments that vary."},
+    {"varying", T_INT, offsetof(Tapes, batch.varying_count), READONLY, "The number of varying slots."},
+    {"reused", T_INT, offsetof(Tapes, reusing.varying_count), READONLY,
+     "Their number in runs without a backward pass; 0 if it is the same."},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot tapes_slots[] = {
+    {Py_tp_doc, "Tapes(codes, outs, starts, operands, plain, native_codes, slots, constant_slots, constants, leaves, "
+                "arguments, numbers, varies, outputs, guards, fewest_to_reuse, variant=None, /)\n--\n\n"
+                "A program as it runs, for arguments of which some vary."},
+    {Py_tp_new, tapes_new},
+    {Py_tp_dealloc, tapes_dealloc},
+    {Py_tp_methods, tapes_methods},
+    {Py_tp_members, tapes_members},
     {0, NULL},
 };
 
-PyType_Spec tape_spec = {
-    .name = "microgrud._native.tape.Tape",
-    .basicsize = sizeof(Tape),
+PyType_Spec tapes_spec = {
+    .name = "microgrud._native.tape.Tapes",
+    .basicsize = sizeof(Tapes),
     .flags = Py_TPFLAGS_DEFAULT,
-    .slots = tape_slots,
+    .slots = tapes_slots,
 };

@@ -1,7 +1,7 @@
 /* The tape: recorded programs, and how they run.
  *
- * compile() records a function once, as a graph. The builder (builder/build.h) turns the graph into programs, and this
- * folder runs them for other arguments: without nodes, without Python, and for many samples at a time.
+ * compile() records a function once, as a graph. The builder (builder/build.h) turns the graph into a program, and this
+ * folder runs it for other arguments: without nodes, without Python, and for many samples at a time.
  *
  * Slots. A program computes with numbered slots. A slot holds a number of the computation: an argument, a parameter, a
  * constant, a result. A *uniform* slot holds one number, which is the same for all samples of a batch. A *varying* slot
@@ -37,7 +37,7 @@
  *
  * The backward pass runs the list from its end, and adds adjoints instead of values. The codes are the operations of
  * ops/ops.h and those of instructions.h: sums of products, products of matrices, tables, softmax. A program that runs
- * forward only may write several results into one slot, one after the other (builder/liveness.c).
+ * forward only may write several results into one slot, one after the other (liveness.c).
  *
  * Guards. The recording holds for samples that take the branches it has taken. A guard is such a branch, `8 > 5 was
  * true`, and is checked once the values are there. A sample that fails one is left to another recording, or to the
@@ -50,8 +50,9 @@
  *
  * From Python's numbers to a run, by file:
  *
- *   - tape.c reads the arrays that make a Tape, and has the methods of the type;
- *   - check.c refuses whatever would read or write outside of the slots;
+ *   - lowering.c checks a program in Python's arrays, refuses whatever would read or write outside of the slots, and
+ *     writes its instructions; liveness.c writes them again with fewer slots;
+ *   - tape.c makes the tapes of a program, and has the type of which they are;
  *   - first_writes.c finds adjoints that can be assigned instead of cleared and added to;
  *   - wide.c and reorder.c turn many equal instructions of a program without a batch into vector loops;
  *   - uniform.c runs a program without a batch; run.c runs blocks, chunks and threads;
@@ -78,14 +79,12 @@ typedef struct {
     int32_t x, symbol, y, outcome;
 } Guard;
 
-typedef struct Tape Tape;
 typedef struct Blocks Blocks;
 
-struct Tape {
-    PyObject_HEAD
+/* A program of one kind of slots, in instructions. */
+typedef struct {
     int32_t uniform_count, varying_count;
-    bool forward_only; /* its slots are reused: there is no backward pass */
-    size_t count;      /* of instructions */
+    size_t count; /* of instructions */
     int32_t *code;
     size_t length; /* of the code */
     int32_t *starts;
@@ -94,15 +93,32 @@ struct Tape {
     Guard *guard_list;
     int32_t *constant_slots; /* their adjoints are not wanted, and may be infinite where all others are finite */
     size_t constants;
-    bool *is_constant; /* the same, by slot */
-    int32_t *new_slots;    /* the place of each slot (reorder.c); NULL if none has moved */
+    bool *is_constant; /* the same, by slot; the tapes of a program share both */
     uint8_t *first_writes; /* for each instruction, bits of the operands whose adjoints the backward pass assigns */
     int32_t *cleared_slots; /* their adjoints have to be cleared before a backward pass */
     size_t cleared;
     size_t longest; /* number of operands of an operation over a sequence */
     const Blocks *blocks; /* the loops for an instruction set */
     double *spare; /* a workspace, kept for the next call */
-};
+} Tape;
+
+/* A recorded program as it runs, for arguments of which some vary. Its arrays hold slots of the tapes. */
+typedef struct {
+    PyObject_HEAD
+    Tape uniform, batch;
+    Tape reusing;  /* the batch in fewer slots; empty if it has only a few */
+    Tape *forward; /* the batch for runs without a backward pass: one of the two */
+    PyObject *constants;      /* doubles in bytes: the numbers of the uniform slots before a call */
+    PyObject *leaf_slots;     /* int32 in bytes */
+    PyObject *argument_slots; /* likewise: the input of an argument that varies, the slot of any other; -1 if unused */
+    size_t numbers;           /* the first arguments are numbers, the others integers */
+    int32_t *output_slots;
+    size_t outputs;
+    Guard *guards; /* those of uniform slots */
+    size_t guard_count;
+    int32_t *guard_numbers; /* the numbers, from 1, of these guards and then of those of the batch */
+    uint8_t *outcomes;      /* of all guards */
+} Tapes;
 
 static inline bool holds(const Guard *guard, double x, double y)
 {
@@ -129,23 +145,12 @@ static inline bool holds(const Guard *guard, double x, double y)
     return answer == (bool)guard->outcome;
 }
 
-/* check.c: tell whether a tape can be run; set an error if not. */
-INTERNAL bool check_tape(const Tape *tape, size_t guard_numbers);
-
-/* first_writes.c, wide.c, reorder.c: prepare a checked tape. Return -1 with an exception if there is no memory. */
+/* first_writes.c, wide.c: prepare a tape. Return -1 with an exception if there is no memory. */
 INTERNAL int find_first_writes(Tape *tape);
 INTERNAL int widen(Tape *tape);
 INTERNAL void mark_rows(int32_t *code);
-INTERNAL int reorder_slots(Tape *tape);
-
-/* reorder.c: copy the numbers of all slots to their places, or back. */
-INTERNAL void reorder_numbers(const Tape *tape, const double *from, double *to, bool back);
-
-/* Return the place of a slot. */
-static inline int32_t new_slot(const Tape *tape, int32_t slot)
-{
-    return tape->new_slots == NULL || slot < 0 ? slot : tape->new_slots[slot];
-}
+/* reorder.c: give the slots of a program without a batch another order, and write the new place of each. */
+INTERNAL void reorder_slots(Tape *tape, int32_t *new_slots);
 
 /* uniform.c: run a program without a batch. The forward pass tells whether all numbers are finite where the eager
  * program may raise otherwise. `scratch` has room for three times the numbers of the longest sequence. */
@@ -153,11 +158,7 @@ INTERNAL bool forward_uniform(const Tape *tape, double *U, double *scratch);
 INTERNAL void backward_uniform(const Tape *tape, const double *U, double *G, double *scratch);
 
 /* tape.c */
-extern INTERNAL PyType_Spec tape_spec;
-INTERNAL bool is_tape(PyObject *object);
-
-/* Get the numbers of an array of at least `least` doubles; NULL for None. Return -1 on error. */
-INTERNAL int read_doubles(PyObject *object, Py_buffer *view, double **numbers, size_t least, int flags,
-                          const char *what);
+extern INTERNAL PyType_Spec tapes_spec;
+INTERNAL bool is_tapes(PyObject *object);
 
 #endif

@@ -195,8 +195,8 @@ static void rewrite(Tape *tape, const Rank *ranks, int32_t *code, int32_t *start
         to += end - start;
         k++;
     }
-    PyMem_Free(tape->code);
-    PyMem_Free(tape->starts);
+    PyMem_RawFree(tape->code);
+    PyMem_RawFree(tape->starts);
     tape->code = code;
     tape->starts = starts;
     tape->length = (size_t)(to - code);
@@ -212,8 +212,8 @@ int widen(Tape *tape)
     int32_t *levels = PyMem_Calloc((size_t)tape->uniform_count + 1, sizeof *levels);
     Rank *ranks = PyMem_Malloc(count * sizeof *ranks);
     /* wide instructions are shorter than what they replace */
-    int32_t *code = PyMem_Malloc((tape->length + 1) * sizeof *code);
-    int32_t *starts = PyMem_Malloc(count * sizeof *starts);
+    int32_t *code = PyMem_RawMalloc((tape->length + 1) * sizeof *code);
+    int32_t *starts = PyMem_RawMalloc(count * sizeof *starts);
     int status = -1;
     if (levels == NULL || ranks == NULL || code == NULL || starts == NULL) {
         PyErr_NoMemory();
@@ -233,7 +233,7 @@ int widen(Tape *tape)
     }
     PyMem_Free(levels);
     PyMem_Free(ranks);
-    PyMem_Free(code);
-    PyMem_Free(starts);
+    PyMem_RawFree(code);
+    PyMem_RawFree(starts);
     return status;
 }

@@ -3,18 +3,19 @@
  * What depends only on uniform slots becomes a program of its own. In the program of the batch, sums over the same
  * numbers wait for each other, and become one product of a matrix.
  */
-#include "builder/build.h"
+#include "tape/lowering.h"
+
+#include "tape/blocks.h"
 #include "tape/instructions.h"
 
 /* The kinds of instructions, by the interpreter's codes of their operations. */
 typedef enum { KIND_SIMPLE, KIND_SUM, KIND_TAKE, KIND_SOFTMAX, KIND_TANH } Kind;
 
+/* The states of a slot of the program so far. */
+typedef enum { UNKNOWN = 0, WRITTEN, CONSTANT, INDEX } SlotState;
+
 /* A matrix pays from this number of sums on, and of terms in each; a dot from this number of consecutive slots on. */
 enum { FEWEST_ROWS = 2, FEWEST_COLUMNS = 2, FEWEST_PER_DOT = 4 };
-
-typedef struct {
-    Ints numbers, starts;
-} Code;
 
 /* Sums over the same numbers, which become one matrix. */
 typedef struct {
@@ -29,31 +30,28 @@ typedef struct {
 } Softmaxes;
 
 typedef struct {
-    /* the program */
-    GivenInts codes, outs, starts, operands, plains;
-    GivenInts indices; /* for each result of a softmax, in order, its index */
-    uint8_t *varies;   /* by slot */
-    size_t slots;
-    const int32_t *native_codes; /* the interpreter's codes, by code */
-    size_t code_count;
-    /* the result */
-    int32_t uniform, varying, zero, next_base;
-    Ints new_slots;
-    Code alone, batch, waiting;
-    /* in between */
+    const Program *program;
+    GivenInts codes, outs, starts, operands, plains; /* the instructions of the program */
+    Lowered *lowered;
+    uint8_t *states; /* by slot of the program: a SlotState */
+    uint8_t *varies; /* by slot of the program */
+    int32_t zero, next_base;
+    Code waiting;
     Rows rows;
     Ints terms, fixed, xs, ys, weighted, weights, fixed_xs, fixed_ys;
     int32_t *met; /* for each slot, the last sum in which it was weighted */
     int32_t sums;
+    int32_t *constant_indices; /* for each slot of a constant, the constant as an index; -1 if it is none */
     Softmaxes *softmaxes;
     size_t softmax_count, softmax_capacity;
-    Ints softmax_of, out_of_result, next_result; /* by number of the result, in the order of the instructions */
+    /* by number of the result, in the order of the instructions */
+    Ints softmax_of, out_of_result, index_of_result, next_result;
     HashTable seen;
 } Lowering;
 
 static inline Kind kind_of(const Lowering *l, int32_t code)
 {
-    switch (l->native_codes[code]) {
+    switch (l->program->native_codes.items[code]) {
     case CODE_LINEAR:
         return KIND_SUM;
     case CODE_TAKE:
@@ -70,7 +68,7 @@ static inline Kind kind_of(const Lowering *l, int32_t code)
 
 static inline int32_t lowered_slot(const Lowering *l, int32_t slot)
 {
-    return l->new_slots.items[slot];
+    return l->lowered->slots.items[slot];
 }
 
 /* Begin an instruction of `count` numbers, which are then put there. */
@@ -84,7 +82,7 @@ static Built begin_instruction(Code *code, size_t count)
  * too. */
 static inline Code *code_of_batch(Lowering *l)
 {
-    return l->rows.count > 0 ? &l->waiting : &l->batch;
+    return l->rows.count > 0 ? &l->waiting : &l->lowered->batch;
 }
 
 static void put_lowered(const Lowering *l, Ints *numbers, const int32_t *slots, size_t count)
@@ -98,7 +96,7 @@ static void put_lowered(const Lowering *l, Ints *numbers, const int32_t *slots, 
 static void put_indices(const Lowering *l, Ints *numbers, const Ints *slots)
 {
     for (size_t k = 0; k < slots->count; k++) {
-        put_int(numbers, slots->items[k] - l->uniform);
+        put_int(numbers, slots->items[k] - l->lowered->uniform);
     }
 }
 
@@ -116,8 +114,8 @@ static bool are_consecutive(const int32_t *slots, size_t count)
 static Built add_sum(Lowering *l, int32_t out, const Ints *plain, const Ints *xs, const Ints *ys)
 {
     const size_t pairs = xs->count;
-    Ints *numbers = &l->alone.numbers;
-    Built built = begin_instruction(&l->alone, 6 + plain->count + 2 * pairs);
+    Ints *numbers = &l->lowered->alone.numbers;
+    Built built = begin_instruction(&l->lowered->alone, 6 + plain->count + 2 * pairs);
     if (built != BUILT) {
         return built;
     }
@@ -154,7 +152,7 @@ static Built add_tanh(Lowering *l, int32_t out, int32_t x)
     Code *code = code_of_batch(l);
     Built built = begin_instruction(code, 5);
     if (built == BUILT) {
-        const int32_t numbers[] = {CODE_TANH, lowered_slot(l, out), 1, lowered_slot(l, x), l->uniform + l->varying++};
+        const int32_t numbers[] = {CODE_TANH, lowered_slot(l, out), 1, lowered_slot(l, x), l->lowered->uniform + l->lowered->varying++};
         put_ints(&code->numbers, numbers, 5);
     }
     return built;
@@ -204,14 +202,18 @@ static Built group_softmaxes(Lowering *l)
             continue;
         }
         const size_t result = l->softmax_of.count;
-        const int32_t count = l->starts.items[k + 1] - l->starts.items[k] - 1;
-        if (result >= l->indices.count || l->indices.items[result] < 0 || l->indices.items[result] >= count) {
+        const int32_t slot = l->operands.items[l->starts.items[k]], index = l->constant_indices[slot];
+        if (l->states[slot] != CONSTANT) {
+            return NOT_LOWERED;
+        }
+        if (index < 0 || index >= l->starts.items[k + 1] - l->starts.items[k] - 1) {
             return NOT_VALID;
         }
         int32_t group = 0;
         built = group_of_softmax(l, k, &group);
         if (built != BUILT || (built = push_int(&l->softmax_of, group)) != BUILT ||
             (built = push_int(&l->out_of_result, l->outs.items[k])) != BUILT ||
+            (built = push_int(&l->index_of_result, index)) != BUILT ||
             (built = push_int(&l->next_result, l->softmaxes[group].result)) != BUILT) {
             return built;
         }
@@ -233,14 +235,14 @@ static Built add_softmax(Lowering *l, size_t k, size_t result, Code *code)
     if (built != BUILT) {
         return built;
     }
-    put_int(&code->numbers, l->native_codes[l->codes.items[k]]);
+    put_int(&code->numbers, l->program->native_codes.items[l->codes.items[k]]);
     put_int(&code->numbers, (int32_t)count);
     int32_t *outs = code->numbers.items + code->numbers.count;
     for (size_t j = 0; j < count; j++) {
         put_int(&code->numbers, -1);
     }
     for (int32_t r = l->softmaxes[group].result; r >= 0; r = l->next_result.items[r]) {
-        outs[l->indices.items[r]] = lowered_slot(l, l->out_of_result.items[r]);
+        outs[l->index_of_result.items[r]] = lowered_slot(l, l->out_of_result.items[r]);
     }
     put_lowered(l, &code->numbers, xs, count);
     return BUILT;
@@ -268,8 +270,8 @@ static Built write_linear(const Lowering *l, Code *code, int32_t out, int32_t ba
 static Built write_matrix(Lowering *l)
 {
     const Rows *rows = &l->rows;
-    Ints *numbers = &l->batch.numbers;
-    Built built = begin_instruction(&l->batch, 3 + 2 * rows->count + rows->weighted.count + rows->weights.count);
+    Ints *numbers = &l->lowered->batch.numbers;
+    Built built = begin_instruction(&l->lowered->batch, 3 + 2 * rows->count + rows->weighted.count + rows->weights.count);
     if (built == BUILT) {
         const int32_t head[] = {CODE_MATRIX, (int32_t)rows->count, (int32_t)rows->weighted.count};
         put_ints(numbers, head, 3);
@@ -284,7 +286,7 @@ static Built write_matrix(Lowering *l)
 /* Append what has waited for the rows. */
 static Built append_waiting(Lowering *l)
 {
-    Code *batch = &l->batch, *waiting = &l->waiting;
+    Code *batch = &l->lowered->batch, *waiting = &l->waiting;
     const int32_t shift = (int32_t)batch->numbers.count;
     Built built = reserve_ints(&batch->numbers, waiting->numbers.count);
     if (built != BUILT || (built = reserve_ints(&batch->starts, waiting->starts.count)) != BUILT) {
@@ -308,7 +310,7 @@ static Built flush(Lowering *l)
         built = write_matrix(l);
     } else {
         for (size_t r = 0; r < rows->count && built == BUILT; r++) {
-            built = write_linear(l, &l->batch, rows->outs.items[r], rows->bases.items[r], &none, &rows->weighted,
+            built = write_linear(l, &l->lowered->batch, rows->outs.items[r], rows->bases.items[r], &none, &rows->weighted,
                                  rows->weights.items + r * rows->weighted.count, &none, &none);
         }
     }
@@ -425,7 +427,7 @@ static Built add_uniform_sum(Lowering *l, size_t k)
     return add_sum(l, lowered_slot(l, l->outs.items[k]), &l->fixed, &l->fixed_xs, &l->fixed_ys);
 }
 
-/* --- all of it --- */
+/* --- slots and instructions --- */
 
 /* Find the varying slots, and renumber all slots: uniform ones first. */
 static Built renumber(Lowering *l)
@@ -439,20 +441,21 @@ static Built renumber(Lowering *l)
         }
         bases += *varies && kind_of(l, l->codes.items[k]) == KIND_SUM;
     }
-    for (size_t slot = 0; slot < l->slots; slot++) {
+    for (size_t slot = 0; slot < l->program->slots; slot++) {
         uniform += !l->varies[slot];
     }
-    if (l->slots + bases >= MOST_ITEMS / 2) { /* a tanh has two slots */
+    const size_t most = SIZE_MAX / (32 * BLOCK * sizeof(double)); /* so that a block with its adjoints has a size */
+    if (l->program->slots + bases >= (most < MOST_ITEMS / 2 ? most : MOST_ITEMS / 2)) { /* a tanh has two slots */
         return TOO_LARGE;
     }
     l->next_base = (int32_t)uniform;
-    l->uniform = (int32_t)(uniform + bases + 1);
-    l->zero = l->uniform - 1;
-    l->varying = (int32_t)(l->slots - uniform);
-    int32_t counts[] = {0, l->uniform};
-    Built built = reserve_ints(&l->new_slots, l->slots);
-    for (size_t slot = 0; slot < l->slots && built == BUILT; slot++) {
-        put_int(&l->new_slots, counts[l->varies[slot]]++);
+    l->lowered->uniform = (int32_t)(uniform + bases + 1);
+    l->zero = l->lowered->uniform - 1;
+    l->lowered->varying = (int32_t)(l->program->slots - uniform);
+    int32_t counts[] = {0, l->lowered->uniform};
+    Built built = reserve_ints(&l->lowered->slots, l->program->slots);
+    for (size_t slot = 0; slot < l->program->slots && built == BUILT; slot++) {
+        put_int(&l->lowered->slots, counts[l->varies[slot]]++);
     }
     return built;
 }
@@ -466,7 +469,7 @@ static Built add_instruction(Lowering *l, size_t k, size_t *result)
     case KIND_SUM:
         return varies ? add_varying_sum(l, k) : add_uniform_sum(l, k);
     case KIND_SOFTMAX:
-        return add_softmax(l, k, (*result)++, varies ? code_of_batch(l) : &l->alone);
+        return add_softmax(l, k, (*result)++, varies ? code_of_batch(l) : &l->lowered->alone);
     case KIND_TANH:
         if (varies) {
             return add_tanh(l, out, operands[0]);
@@ -475,47 +478,119 @@ static Built add_instruction(Lowering *l, size_t k, size_t *result)
     default:
         break;
     }
-    return add_simple(l, varies ? code_of_batch(l) : &l->alone, l->native_codes[code], out, operands, count,
-                      kind_of(l, code) == KIND_TAKE);
+    return add_simple(l, varies ? code_of_batch(l) : &l->lowered->alone, l->program->native_codes.items[code], out,
+                      operands, count, kind_of(l, code) == KIND_TAKE);
 }
 
-/* Tell whether the arrays are those of a program: no index in them is out of bounds. */
-static bool program_is_valid(const Lowering *l)
+/* --- the check --- */
+
+/* Tell whether slots exist and were written to. */
+static bool are_read(const Lowering *l, const int32_t *slots, size_t count)
 {
-    const size_t count = l->codes.count;
-    if (l->outs.count != count || l->plains.count != count || l->starts.count != count + 1 ||
-        l->starts.items[0] != 0 || (size_t)l->starts.items[count] != l->operands.count) {
-        return false;
-    }
     for (size_t k = 0; k < count; k++) {
-        const int32_t code = l->codes.items[k], out = l->outs.items[k], plain = l->plains.items[k];
-        const int32_t start = l->starts.items[k], end = l->starts.items[k + 1];
-        if (code < 0 || (size_t)code >= l->code_count || out < 0 || (size_t)out >= l->slots || start >= end ||
-            (size_t)end > l->operands.count) {
-            return false;
-        }
-        if (kind_of(l, code) == KIND_SUM && (plain < 0 || plain > end - start || (end - start - plain) % 2 != 0)) {
-            return false;
-        }
-    }
-    for (size_t k = 0; k < l->operands.count; k++) {
-        if (l->operands.items[k] < 0 || (size_t)l->operands.items[k] >= l->slots) {
+        if (slots[k] < 0 || (size_t)slots[k] >= l->program->slots || l->states[slots[k]] == UNKNOWN) {
             return false;
         }
     }
     return true;
 }
 
-static Built lower_all(Lowering *l)
+/* Write to slots, all but those that are -1. Tell whether they exist and were not written to. */
+static bool are_written(const Lowering *l, const int32_t *slots, size_t count, SlotState state)
 {
-    if (!program_is_valid(l)) {
+    for (size_t k = 0; k < count; k++) {
+        if (slots[k] < -1 || slots[k] >= (int64_t)l->program->slots || (slots[k] >= 0 && l->states[slots[k]] != UNKNOWN)) {
+            return false;
+        }
+        if (slots[k] >= 0) {
+            l->states[slots[k]] = (uint8_t)state;
+        }
+    }
+    return true;
+}
+
+/* Tell whether an operation takes so many operands, which were all written to. */
+static bool operands_fit(const Lowering *l, int32_t native, const int32_t *operands, size_t count, int32_t plain)
+{
+    const size_t arity = native == CODE_DETACH ? 1 : native < OP_COUNT ? arity_of((Op)native) : 0;
+    switch (native) {
+    case CODE_LINEAR:
+        return plain >= 0 && (size_t)plain <= count && (count - (size_t)plain) % 2 == 0;
+    case CODE_TAKE: /* the caller compares an argument, and nothing else, with the number of items */
+        return count >= 2 && l->states[operands[0]] == INDEX;
+    default:
+        return arity == 0 || count == arity;
+    }
+}
+
+static Built check_instruction(const Lowering *l, size_t k)
+{
+    const Program *p = l->program;
+    const int32_t code = p->codes.items[k], start = p->starts.items[k], end = p->starts.items[k + 1];
+    const int32_t *operands = p->operands.items + start;
+    if (code < 0 || start >= end || (size_t)end > p->operands.count || p->outs.items[k] < 0 ||
+        !are_read(l, operands, (size_t)(end - start))) {
         return NOT_VALID;
     }
-    l->met = PyMem_RawCalloc(l->slots + 1, sizeof *l->met);
-    if (l->met == NULL) {
+    if ((size_t)code >= p->native_codes.count || p->native_codes.items[code] < 0) {
+        return NOT_LOWERED;
+    }
+    return operands_fit(l, p->native_codes.items[code], operands, (size_t)(end - start), p->plains.items[k]) &&
+                   are_written(l, p->outs.items + k, 1, WRITTEN)
+               ? BUILT
+               : NOT_VALID;
+}
+
+/* Check that the arrays are those of a program: every slot is written to once, before it is read, and operations fit
+ * their operands. */
+static Built check_program(const Lowering *l)
+{
+    const Program *p = l->program;
+    const size_t count = p->codes.count;
+    if (p->outs.count != count || p->plains.count != count || p->starts.count != count + 1 ||
+        p->starts.items[0] != 0 || (size_t)p->starts.items[count] != p->operands.count || p->guards.count % 4 != 0 ||
+        !are_written(l, p->constant_slots.items, p->constant_slots.count, CONSTANT) ||
+        !are_written(l, p->leaves.items, p->leaves.count, WRITTEN) ||
+        !are_written(l, p->arguments.items, p->numbers, WRITTEN) ||
+        !are_written(l, p->arguments.items + p->numbers, p->arguments.count - p->numbers, INDEX)) {
+        return NOT_VALID;
+    }
+    Built built = BUILT;
+    for (size_t k = 0; k < count && built == BUILT; k++) {
+        built = check_instruction(l, k);
+    }
+    bool fine = are_read(l, p->outputs.items, p->outputs.count);
+    for (size_t k = 0; k < p->guards.count && fine; k += 4) {
+        const Guard *guard = (const Guard *)(const void *)(p->guards.items + k);
+        fine = are_read(l, &guard->x, 1) && are_read(l, &guard->y, 1) && guard->symbol >= Py_LT &&
+               guard->symbol <= Py_GE && (guard->outcome == 0 || guard->outcome == 1);
+    }
+    return built == BUILT && !fine ? NOT_VALID : built;
+}
+
+/* --- all of it --- */
+
+static Built lower_all(Lowering *l)
+{
+    const Program *p = l->program;
+    l->states = PyMem_RawCalloc(p->slots + 1, 1);
+    l->varies = PyMem_RawCalloc(p->slots + 1, 1);
+    l->met = PyMem_RawCalloc(p->slots + 1, sizeof *l->met);
+    l->constant_indices = PyMem_RawMalloc((p->slots + 1) * sizeof *l->constant_indices);
+    if (l->states == NULL || l->varies == NULL || l->met == NULL || l->constant_indices == NULL) {
         return NO_MEMORY;
     }
-    Built built = renumber(l);
+    Built built = check_program(l);
+    for (size_t k = 0; k < p->constant_slots.count && built == BUILT; k++) {
+        const double x = p->constants[k];
+        l->constant_indices[p->constant_slots.items[k]] = x >= 0.0 && x < MOST_ITEMS ? (int32_t)x : -1;
+    }
+    for (size_t k = 0; k < p->arguments.count && built == BUILT; k++) {
+        if (p->arguments.items[k] >= 0) {
+            l->varies[p->arguments.items[k]] = p->varies[k] != 0;
+        }
+    }
+    built = built == BUILT ? renumber(l) : built;
     built = built == BUILT ? group_softmaxes(l) : built;
     size_t result = 0;
     for (size_t k = 0; k < l->codes.count && built == BUILT; k++) {
@@ -524,61 +599,30 @@ static Built lower_all(Lowering *l)
     return built == BUILT ? flush(l) : built;
 }
 
-static void free_lowering(Lowering *l)
+Built lower(const Program *program, Lowered *lowered)
 {
-    Ints *ints[] = {&l->new_slots,      &l->alone.numbers, &l->alone.starts,  &l->batch.numbers,   &l->batch.starts,
-                    &l->waiting.numbers, &l->waiting.starts, &l->rows.outs,     &l->rows.bases,      &l->rows.weighted,
-                    &l->rows.weights,   &l->terms,         &l->fixed,         &l->xs,              &l->ys,
-                    &l->weighted,       &l->weights,       &l->fixed_xs,      &l->fixed_ys,        &l->softmax_of,
-                    &l->out_of_result,  &l->next_result};
+    Lowering l;
+    memset(&l, 0, sizeof l);
+    l.program = program;
+    l.codes = program->codes;
+    l.outs = program->outs;
+    l.starts = program->starts;
+    l.operands = program->operands;
+    l.plains = program->plains;
+    l.lowered = lowered;
+    const Built built = lower_all(&l);
+    Ints *ints[] = {&l.waiting.numbers, &l.waiting.starts, &l.rows.outs,    &l.rows.bases,       &l.rows.weighted,
+                    &l.rows.weights,    &l.terms,          &l.fixed,        &l.xs,               &l.ys,
+                    &l.weighted,        &l.weights,        &l.fixed_xs,     &l.fixed_ys,         &l.softmax_of,
+                    &l.out_of_result,   &l.index_of_result, &l.next_result};
     for (size_t k = 0; k < sizeof ints / sizeof *ints; k++) {
         PyMem_RawFree(ints[k]->items);
     }
-    PyMem_RawFree(l->met);
-    PyMem_RawFree(l->softmaxes);
-    PyMem_RawFree(l->seen.cells);
-    PyMem_RawFree(l->varies);
-}
-
-/* lower(codes, outs, starts, operands, plains, varies, indices, native_codes): see lowering.py. */
-PyObject *lower_program(PyObject *Py_UNUSED(module), PyObject *args)
-{
-    Py_buffer v[8];
-    Lowering l;
-    memset(&l, 0, sizeof l);
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*:lower", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7])) {
-        return NULL;
-    }
-    l.codes = ints_of_view(&v[0]);
-    l.outs = ints_of_view(&v[1]);
-    l.starts = ints_of_view(&v[2]);
-    l.operands = ints_of_view(&v[3]);
-    l.plains = ints_of_view(&v[4]);
-    l.slots = (size_t)v[5].len;
-    l.indices = ints_of_view(&v[6]);
-    l.native_codes = v[7].buf;
-    l.code_count = (size_t)v[7].len / sizeof(int32_t);
-    l.varies = PyMem_RawMalloc(l.slots + 1);
-    Built built = l.varies == NULL ? NO_MEMORY : BUILT;
-    if (built == BUILT) {
-        for (size_t k = 0; k < l.slots; k++) {
-            l.varies[k] = ((const uint8_t *)v[5].buf)[k] != 0;
-        }
-        Py_BEGIN_ALLOW_THREADS
-        built = lower_all(&l);
-        Py_END_ALLOW_THREADS
-    }
-    PyObject *result = NULL;
-    if (built != BUILT) {
-        set_build_error(built, "compile");
-    } else {
-        result = Py_BuildValue("iiNNNNN", l.uniform, l.varying, bytes_of_ints(&l.new_slots),
-                               bytes_of_ints(&l.alone.numbers), bytes_of_ints(&l.alone.starts),
-                               bytes_of_ints(&l.batch.numbers), bytes_of_ints(&l.batch.starts));
-    }
-    free_lowering(&l);
-    for (int k = 0; k < 8; k++) {
-        PyBuffer_Release(&v[k]);
-    }
-    return result;
+    PyMem_RawFree(l.states);
+    PyMem_RawFree(l.varies);
+    PyMem_RawFree(l.met);
+    PyMem_RawFree(l.constant_indices);
+    PyMem_RawFree(l.softmaxes);
+    PyMem_RawFree(l.seen.cells);
+    return built;
 }

@@ -1,0 +1,44 @@
+/* From a program to code.
+ *
+ * lowering.c checks the arrays of a program (microgrud/tape/program.py), and writes the instructions that the tapes run
+ * (instructions.h). liveness.c writes those of a batch again with fewer slots, for runs without a backward pass.
+ */
+#ifndef MICROGRUD_LOWERING_H
+#define MICROGRUD_LOWERING_H
+
+#include "builder/buffers.h"
+#include "tape/tape.h"
+
+/* A program in arrays that belong to Python. */
+typedef struct {
+    GivenInts codes, outs, starts, operands, plains; /* the instructions */
+    GivenInts native_codes; /* those of operations, by their codes in the program; -1 if there is none */
+    size_t slots;
+    GivenInts constant_slots;
+    const double *constants;
+    GivenInts leaves;
+    GivenInts arguments; /* the slots of all numbers, and then of all integers; -1 for one that is not used */
+    size_t numbers;
+    const uint8_t *varies; /* for each argument */
+    GivenInts outputs, guards; /* a guard is four numbers */
+} Program;
+
+typedef struct {
+    Ints numbers, starts;
+} Code;
+
+typedef struct {
+    int32_t uniform, varying; /* numbers of slots; the last uniform one is always -0.0 */
+    Ints slots;               /* the new number of each slot: uniform ones come first */
+    Code alone, batch;        /* the instructions over uniform slots, and the others */
+} Lowered;
+
+/* Return NOT_VALID for arrays that are none of a program: nothing is checked while it runs. Return NOT_LOWERED if an
+ * operation has no instruction. */
+INTERNAL Built lower(const Program *program, Lowered *lowered);
+
+/* Write the instructions of a batch into `code` again, with fewer varying slots. Inputs, outputs and what guards compare
+ * keep their numbers to the end. Write the new number of each slot, and how many vary. */
+INTERNAL Built reuse_slots(const Lowered *lowered, const Tape *batch, Code *code, int32_t *slots, int32_t *varying);
+
+#endif
