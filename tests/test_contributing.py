@@ -47,11 +47,7 @@ def follow(copy: Path) -> None:
     insert(package / "functions.py", f"{function}\n\n", before="native.accelerate(")
     insert(package / "__init__.py", "    haversine,\n", after="    gelu,")
     insert(package / "__init__.py", '    "haversine",\n', after='    "gradient",')
-    insert(
-        package / "engine" / "methods.py",
-        "\n" + textwrap.indent(method, "    "),
-        after="        return self._record(ops.CLIP",
-    )
+    insert(package / "engine" / "methods.py", f"    {method}", after="    abs = ")
     insert(package / "_native" / "src" / "ops" / "ops.h", line, after="#define UNARY_METHODS(X)")
     insert(copy / "tests" / "truth.py", value, after="TRUTH: ")
     insert(copy / "tests" / "truth.py", second, after="SECOND: ")

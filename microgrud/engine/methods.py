@@ -7,10 +7,24 @@ method of their own name, so that `np.arcsin(array_of_values)` calls `.arcsin()`
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from ..common.numbers import Number
 from . import ops
 from .node import RecordedT_co as T, RecordsOperations
+from .operation import Operation
+
+
+def _unary(operation: Operation) -> Callable[[RecordsOperations[T]], T]:
+    """Return the method of an operation on one number."""
+
+    def method(self: RecordsOperations[T]) -> T:
+        return self._record(operation, self)
+
+    method.__name__ = operation.name
+    method.__qualname__ = f"OperationMethods.{operation.name}"
+    method.__doc__ = f"Return `microgrud.{operation.name}` of this node."
+    return method
 
 
 class OperationMethods:
@@ -18,145 +32,41 @@ class OperationMethods:
 
     __slots__ = ()
 
-    def exp(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.exp` of this node."""
-        return self._record(ops.EXP, self)
-
-    def expm1(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.expm1` of this node."""
-        return self._record(ops.EXPM1, self)
-
-    def log(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.log` of this node."""
-        return self._record(ops.LOG, self)
-
-    def log1p(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.log1p` of this node."""
-        return self._record(ops.LOG1P, self)
-
-    def log2(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.log2` of this node."""
-        return self._record(ops.LOG2, self)
-
-    def log10(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.log10` of this node."""
-        return self._record(ops.LOG10, self)
-
-    def sqrt(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.sqrt` of this node."""
-        return self._record(ops.SQRT, self)
-
-    def cbrt(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.cbrt` of this node."""
-        return self._record(ops.CBRT, self)
-
-    def square(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.square` of this node."""
-        return self._record(ops.SQUARE, self)
-
-    def reciprocal(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.reciprocal` of this node."""
-        return self._record(ops.RECIPROCAL, self)
-
-    def sin(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.sin` of this node."""
-        return self._record(ops.SIN, self)
-
-    def cos(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.cos` of this node."""
-        return self._record(ops.COS, self)
-
-    def tan(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.tan` of this node."""
-        return self._record(ops.TAN, self)
-
-    def asin(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.asin` of this node."""
-        return self._record(ops.ASIN, self)
-
-    def acos(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.acos` of this node."""
-        return self._record(ops.ACOS, self)
-
-    def atan(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.atan` of this node."""
-        return self._record(ops.ATAN, self)
-
-    def sinh(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.sinh` of this node."""
-        return self._record(ops.SINH, self)
-
-    def cosh(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.cosh` of this node."""
-        return self._record(ops.COSH, self)
-
-    def tanh(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.tanh` of this node."""
-        return self._record(ops.TANH, self)
-
-    def asinh(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.asinh` of this node."""
-        return self._record(ops.ASINH, self)
-
-    def acosh(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.acosh` of this node."""
-        return self._record(ops.ACOSH, self)
-
-    def atanh(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.atanh` of this node."""
-        return self._record(ops.ATANH, self)
-
-    def erf(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.erf` of this node."""
-        return self._record(ops.ERF, self)
-
-    def erfc(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.erfc` of this node."""
-        return self._record(ops.ERFC, self)
-
-    def sigmoid(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.sigmoid` of this node."""
-        return self._record(ops.SIGMOID, self)
-
-    def logsigmoid(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.logsigmoid` of this node."""
-        return self._record(ops.LOGSIGMOID, self)
-
-    def softplus(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.softplus` of this node."""
-        return self._record(ops.SOFTPLUS, self)
-
-    def relu(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.relu` of this node."""
-        return self._record(ops.RELU, self)
-
-    def gelu(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.gelu` of this node."""
-        return self._record(ops.GELU, self)
-
-    def silu(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.silu` of this node."""
-        return self._record(ops.SILU, self)
-
-    def sign(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.sign` of this node."""
-        return self._record(ops.SIGN, self)
-
-    def floor(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.floor` of this node."""
-        return self._record(ops.FLOOR, self)
-
-    def ceil(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.ceil` of this node."""
-        return self._record(ops.CEIL, self)
-
-    def trunc(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.trunc` of this node."""
-        return self._record(ops.TRUNC, self)
-
-    def abs(self: RecordsOperations[T]) -> T:
-        """Return `microgrud.abs` of this node."""
-        return self._record(ops.ABS, self)
+    exp = _unary(ops.EXP)
+    expm1 = _unary(ops.EXPM1)
+    log = _unary(ops.LOG)
+    log1p = _unary(ops.LOG1P)
+    log2 = _unary(ops.LOG2)
+    log10 = _unary(ops.LOG10)
+    sqrt = _unary(ops.SQRT)
+    cbrt = _unary(ops.CBRT)
+    square = _unary(ops.SQUARE)
+    reciprocal = _unary(ops.RECIPROCAL)
+    sin = _unary(ops.SIN)
+    cos = _unary(ops.COS)
+    tan = _unary(ops.TAN)
+    asin = _unary(ops.ASIN)
+    acos = _unary(ops.ACOS)
+    atan = _unary(ops.ATAN)
+    sinh = _unary(ops.SINH)
+    cosh = _unary(ops.COSH)
+    tanh = _unary(ops.TANH)
+    asinh = _unary(ops.ASINH)
+    acosh = _unary(ops.ACOSH)
+    atanh = _unary(ops.ATANH)
+    erf = _unary(ops.ERF)
+    erfc = _unary(ops.ERFC)
+    sigmoid = _unary(ops.SIGMOID)
+    logsigmoid = _unary(ops.LOGSIGMOID)
+    softplus = _unary(ops.SOFTPLUS)
+    relu = _unary(ops.RELU)
+    gelu = _unary(ops.GELU)
+    silu = _unary(ops.SILU)
+    sign = _unary(ops.SIGN)
+    floor = _unary(ops.FLOOR)
+    ceil = _unary(ops.CEIL)
+    trunc = _unary(ops.TRUNC)
+    abs = _unary(ops.ABS)
 
     def leaky_relu(self: RecordsOperations[T], slope: Number = 0.01) -> T:
         """Return `microgrud.leaky_relu` with this node as its first operand."""
