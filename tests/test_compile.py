@@ -256,6 +256,32 @@ def test_every_operation_of_the_table(name: str) -> None:
     assert gradient == pytest.approx(np.array([[x.grad for x in row] for row in inputs]), rel=1e-12, abs=1e-300)
 
 
+NOT_FINITE = (0.0, -2.5, 0.5, math.inf, -math.inf, math.nan, 1e300)
+
+
+@pytest.mark.parametrize(
+    "operation", [op for op in microgrud.engine.ops.TABLE.values() if op.total and op.arity is not None], ids=str
+)
+def test_an_operation_that_never_raises_is_replayed_on_infinities(operation: Any) -> None:
+    calls = 0
+
+    def f(x: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return operation(*x)
+
+    rows = list(itertools.product(NOT_FINITE, repeat=operation.arity))
+    if operation.name == "power_over":
+        rows = [(x, y, n) for x, y, n in rows if n == 0.0]
+    compiled, single = compile(f, batched="x"), compile(f)
+    compiled.map([[0.5] * operation.arity] * len(rows))
+    single([0.5] * operation.arity)
+    before = calls
+    found = [*compiled.map(rows), *map(single, map(list, rows))]
+    assert calls == before
+    assert found == pytest.approx([operation.evaluate(row) for row in rows] * 2, rel=1e-15, nan_ok=True)
+
+
 # --- branches ---
 
 

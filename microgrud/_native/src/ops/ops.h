@@ -140,25 +140,6 @@ static inline bool is_left_to_python(Op op)
     }
 }
 
-/* Tell whether an operation never raises, so that a result that is not finite is what the eager program has too. */
-static inline bool never_raises(int op)
-{
-    switch (op) {
-    case OP_ADD:
-    case OP_SUBTRACT:
-    case OP_MULTIPLY:
-    case OP_NEGATE:
-    case OP_SQUARE:
-    case OP_ABS:
-    case OP_RELU:
-    case OP_TANH:
-    case OP_SIGMOID:
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* Return how many operands an operation takes; 0 for any number of them, at least one. */
 static inline unsigned arity_of(Op op)
 {

@@ -312,7 +312,7 @@ TARGET static void forward_simple(const Block *block, const int32_t *code)
     }
     const int exponent = small_exponent(block->tape, code, block->U);
     values_of(code[0], exponent, block->width, x, y, w, z);
-    if (!never_raises(code[0])) {
+    if (!never_raises[code[0]]) {
         mark_suspicious(block, z);
     }
 }

@@ -75,7 +75,7 @@ TARGET static bool forward_wide(const int32_t *code, double *U)
                 U[piece.slots[0][i]] = z[i];
             }
         }
-        if (!never_raises(wide.op)) {
+        if (!never_raises[wide.op]) {
             double doubt = 0.0;
             for (size_t i = 0; i < width; i++) {
                 doubt += z[i] - z[i];

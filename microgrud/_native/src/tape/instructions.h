@@ -21,6 +21,10 @@ enum {
     CODE_WIDE_DOT
 };
 
+/* For each operation on one to three numbers, `total` of its entry in microgrud/engine/ops.py: it never raises, so that
+ * a result that is not finite is what the eager program has too. module.c reads it. */
+extern INTERNAL bool never_raises[OP_COUNT];
+
 /* out = U[base] + plain terms + weighted v * u + products x * y */
 typedef struct {
     int32_t out, base;

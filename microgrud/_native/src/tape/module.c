@@ -9,21 +9,34 @@
 #include "tape/blocks.h"
 #include "tape/instructions.h"
 
-/* Return the codes of the operations that C has rules for, by name. */
+bool never_raises[OP_COUNT];
+
+/* Return the codes of the operations that C has rules for, by name; fill never_raises. */
 static PyObject *operation_codes(void)
 {
-    PyObject *codes = Py_BuildValue("{s:i,s:i,s:i,s:i,s:i}", "linear", CODE_LINEAR, "take", CODE_TAKE, "detach",
-                                    CODE_DETACH, "softmax", CODE_SOFTMAX, "log_softmax", CODE_LOG_SOFTMAX);
+    PyObject *ops = PyImport_ImportModule("microgrud.engine.ops");
+    PyObject *table = ops == NULL ? NULL : PyObject_GetAttrString(ops, "TABLE");
+    PyObject *codes = table == NULL ? NULL
+                                    : Py_BuildValue("{s:i,s:i,s:i,s:i,s:i}", "linear", CODE_LINEAR, "take", CODE_TAKE,
+                                                    "detach", CODE_DETACH, "softmax", CODE_SOFTMAX, "log_softmax",
+                                                    CODE_LOG_SOFTMAX);
     for (int op = 0; codes != NULL && op < OP_COUNT; op++) {
         if (OPERATION_NAMES[op] == NULL || is_left_to_python((Op)op) || has_index((Op)op)) {
             continue;
         }
-        PyObject *number = PyLong_FromLong(op);
+        PyObject *operation = PyMapping_GetItemString(table, OPERATION_NAMES[op]);
+        PyObject *total = operation == NULL ? NULL : PyObject_GetAttrString(operation, "total");
+        PyObject *number = total == NULL ? NULL : PyLong_FromLong(op);
         if (number == NULL || PyDict_SetItemString(codes, OPERATION_NAMES[op], number) < 0) {
             Py_CLEAR(codes);
         }
+        never_raises[op] = total == Py_True && op < OP_LAST_TERNARY;
+        Py_XDECREF(operation);
+        Py_XDECREF(total);
         Py_XDECREF(number);
     }
+    Py_XDECREF(ops);
+    Py_XDECREF(table);
     return codes;
 }
 

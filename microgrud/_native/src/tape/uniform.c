@@ -167,7 +167,7 @@ bool forward_uniform(const Tape *tape, double *U, double *scratch)
             z = sequence_number(op, scratch, n, scratch + n);
         }
         U[code[1]] = z;
-        fine &= never_raises(op) || z - z == 0.0;
+        fine &= never_raises[op] || z - z == 0.0;
     }
     return fine;
 }
