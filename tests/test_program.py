@@ -387,7 +387,7 @@ def test_runs_without_a_backward_pass_give_the_same_in_fewer_slots(drawn: list[t
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(executors, "_FEWEST_TO_REUSE", 0)
         assert repr(compiled.map(x, 0.25, k)) == repr(expected)
-    for path in paths:
+    for path in recordings(compiled):
         for executor in path.executors.values():
             tapes: Any = executor.tapes  # type: ignore[attr-defined]
             assert tapes.reused <= tapes.varying
