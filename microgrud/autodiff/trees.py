@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -109,6 +110,12 @@ def leaves_of(tree: Any) -> list[Any]:
     found: list[Any] = []
     map_leaves(lambda leaf, _: found.append(leaf), tree)
     return found
+
+
+def indexed(name: str, shape: tuple[int, ...]) -> list[str]:
+    """Return a name for each element of an array: `x[0, 1]`; of an array without axes, the name alone."""
+    places = itertools.product(*map(range, shape))
+    return [f"{name}[{', '.join(map(str, place))}]" if place else name for place in places]
 
 
 def template_of(tree: Any) -> Any:

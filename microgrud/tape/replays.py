@@ -28,7 +28,7 @@ def replay_of(executor: Any, parts: Sequence[ArgumentPart], mean: bool, ignore: 
     return native_tape.Replay(
         executor.tapes,
         tuple(executor.leaves),
-        _entries(parts),
+        [(native_tape.ARGUMENT_KINDS.index(part.kind), *part[1:]) for part in parts],
         np.array(rules, dtype=np.int64),
         mean,
         ignore,
@@ -42,28 +42,3 @@ def replay_of(executor: Any, parts: Sequence[ArgumentPart], mean: bool, ignore: 
 def tree_of(replays: Sequence[Any]) -> Any:
     """Return replays for one signature as one, in which each sample takes its own; None if they are too many."""
     return native_tape.Tree(tuple(replays)) if len(replays) <= native_tape.MOST_REPLAYS else None
-
-
-def _entries(parts: Sequence[ArgumentPart]) -> list[tuple[int, int, int, tuple[int, ...]]]:
-    """Return the parts as `Replay` expects them, a list of numbers alone as one part."""
-    entries: list[tuple[int, int, int, tuple[int, ...]]] = []
-
-    def add(k: int) -> int:
-        """Add the part at a position with all that is in it, and return the position of the next."""
-        part = parts[k]
-        kind, first, end = part.kind, part.first, k + 1
-        if kind in ("array", "batch"):
-            kind += " of integers" if part.whole else " of numbers"
-        elif kind in ("list", "tuple"):
-            items = parts[end : end + part.size]
-            if items and all(item.kind == items[0].kind and item.kind in ("number", "integer") for item in items):
-                kind, first, end = f"{kind} of {items[0].kind}s", items[0].first, end + part.size
-        entries.append((native_tape.ARGUMENT_KINDS.index(kind), part.size, first, part.shape))
-        for _ in range(part.size if kind in ("list", "tuple") else 0):
-            end = add(end)
-        return end
-
-    k = 0
-    while k < len(parts):
-        k = add(k)
-    return entries

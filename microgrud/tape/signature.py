@@ -6,7 +6,6 @@ lists, the shapes of arrays and the state of other objects, is the signature: a 
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..autodiff.trees import check_unmasked, even_array, opened
+from ..autodiff.trees import check_unmasked, even_array, flatten, indexed, opened
 from ..common.numbers import as_float
 from ..engine import Value
 from ..engine.integers import IntegerArgument
@@ -27,16 +26,15 @@ class ArgumentPart(NamedTuple):
     """A part of the arguments of a call, in the order in which they are read.
 
     Attributes:
-        kind: `"number"`, `"integer"`, `"list"` or `"tuple"`, whose items follow, `"array"`, `"batch"` (an array whose
-            first axis is that of the samples), or `"other"`, for parts that only Python can read.
-        whole: whether an array is one of integers.
+        kind: one of the kinds that C can read (see `ARGUMENT_KINDS` in `_native/src/replay/replay.h`), such as
+            `"number"`, `"list"`, whose items follow, or `"list of numbers"`; or `"other"`, for parts that only Python
+            can read.
         size: how many items, or numbers (of a sample).
         first: the place of the first among the numbers, or integers, of all arguments.
         shape: the shape of an array, without the axis of the samples.
     """
 
     kind: str
-    whole: bool = False
     size: int = 1
     first: int = 0
     shape: tuple[int, ...] = ()
@@ -88,13 +86,13 @@ class _Reader:
 
     def number(self, x: Any) -> tuple[Hashable, Callable[..., Any]]:
         place = len(self.numbers)
-        self.parts.append(ArgumentPart("number" if isinstance(x, float) else "other", first=place))
+        self.parts.append(ArgumentPart("number" if isinstance(x, float) else "other", 1, place))
         self.numbers.append(x)
         return "number", lambda numbers, integers: numbers[place]
 
     def integer(self, x: Any) -> tuple[Hashable, Callable[..., Any]]:
         place = len(self.integers)
-        self.parts.append(ArgumentPart("integer", True, first=place))
+        self.parts.append(ArgumentPart("integer", 1, place))
         self.integers.append(x)
         return "integer", lambda numbers, integers: integers[place]
 
@@ -128,8 +126,14 @@ class _Reader:
         self, kind: type, keys: Sequence[Any], items: Iterable[Any], make: Callable[..., Any], where: str
     ) -> tuple[Hashable, Callable[..., Any]]:
         """Read what `opened` has returned for a list, tuple or dict."""
-        self.parts.append(ArgumentPart(kind.__name__ if kind in (list, tuple) else "other", size=len(keys)))
+        start = len(self.parts)
         parts = [self.read(item, f"{where}[{key!r}]") for key, item in zip(keys, items)]
+        name, inside = kind.__name__ if kind in (list, tuple) else "other", {part.kind for part in self.parts[start:]}
+        if inside == {"number"} or inside == {"integer"}:
+            name = f"{name} of {inside.pop()}s" if name != "other" else name
+            self.parts[start:] = [ArgumentPart(name, len(keys), self.parts[start].first)]
+        else:
+            self.parts.insert(start, ArgumentPart(name, len(keys)))
         own = tuple([part[0] for part in parts])
         signature = ("dict", tuple(zip(keys, own))) if issubclass(kind, dict) else (kind, own)
         return signature, lambda numbers, integers: make([part[1](numbers, integers) for part in parts])
@@ -137,16 +141,8 @@ class _Reader:
     def array(self, x: np.ndarray, where: str) -> tuple[Hashable, Callable[..., Any]]:
         """Read an array: one number, or one integer, for each element."""
         whole = x.dtype.kind in "iu"
-        first = len(self.integers if whole else self.numbers)
-        self.parts.append(
-            ArgumentPart("array" if x.dtype in (np.float64, np.int64) else "other", whole, x.size, first, x.shape)
-        )
-        items = x.ravel().tolist()
-        if whole:
-            self.integers += items
-        else:
-            self.numbers += [item if isinstance(item, (float, Value)) else as_float(item, where) for item in items]
-        return ("array", whole, x.shape), self._in_array(first, x.shape, whole)
+        items = x.ravel().tolist() if whole else flatten(x, where)[0]
+        return ("array", whole, x.shape), self.elements("array", x, items, x.shape, whole)
 
     def batch(self, x: Any, where: str) -> tuple[Hashable, Callable[..., Any]]:
         """Read an argument whose first axis is that of the samples, as arrays with one number per sample."""
@@ -154,7 +150,8 @@ class _Reader:
         check_unmasked(x, f"compile: {where}")
         array = _as_array(x, where) if hasattr(x, "to_numpy") else even_array(x, f"compile: {where}")
         if array.ndim and array.dtype == object:
-            array = _with_values(array, where)
+            numbers, structure = flatten(array, f"compile: {where}")
+            array = structure.rebuild(numbers)
         elif array.ndim == 0 or array.dtype.kind not in "fiub":
             raise TypeError(
                 f"compile: {where}: expected an array of numbers whose first axis is that of the samples, "
@@ -170,43 +167,28 @@ class _Reader:
         shape, whole = array.shape[1:], array.dtype.kind in "iu"
         kind: Any = np.int64 if whole else array.dtype if array.dtype == object else np.float64
         columns = np.ascontiguousarray(array.reshape(len(array), -1).T, dtype=kind)
-        first = len(self.integers if whole else self.numbers)
-        self.parts.append(
-            ArgumentPart(_kind("batch", array if type(x) is list else x), whole, len(columns), first, shape)
-        )
-        (self.integers if whole else self.numbers).extend(columns)
+        rebuild = self.elements("batch", array if type(x) is list else x, columns, shape, whole)
         if given_list or not shape:
-            return ("batch", whole, shape, "list"), self._in_lists(first, shape, whole)
-        return ("batch", whole, shape), self._in_array(first, shape, whole)
+            return ("batch", whole, shape, "list"), lambda numbers, integers: rebuild(numbers, integers).tolist()
+        return ("batch", whole, shape), rebuild
 
-    @staticmethod
-    def _in_array(first: int, shape: tuple[int, ...], whole: bool) -> Callable[..., Any]:
-        count = int(np.prod(shape))
+    def elements(
+        self, kind: str, x: Any, items: Iterable[Any], shape: tuple[int, ...], whole: bool
+    ) -> Callable[..., np.ndarray]:
+        """Add the numbers (or integers) of an array or a batch; return the function that rebuilds the array."""
+        own, count = self.integers if whole else self.numbers, math.prod(shape)
+        first = len(own)
+        own.extend(items)
+        readable = type(x) is np.ndarray and x.dtype in (np.float64, np.int64)
+        kind = f"{kind} of {'integers' if whole else 'numbers'}" if readable else "other"
+        self.parts.append(ArgumentPart(kind, count, first, shape))
 
-        def rebuild(numbers: Sequence[Any], integers: Sequence[Any]) -> Any:
+        def rebuild(numbers: Sequence[Any], integers: Sequence[Any]) -> np.ndarray:
             array = np.empty(count, dtype=object)
             array[:] = (integers if whole else numbers)[first : first + count]
             return array.reshape(shape)
 
         return rebuild
-
-    @staticmethod
-    def _in_lists(first: int, shape: tuple[int, ...], whole: bool) -> Callable[..., Any]:
-        as_array = _Reader._in_array(first, shape, whole)
-        return lambda numbers, integers: as_array(numbers, integers).tolist()
-
-
-def _with_values(array: np.ndarray, where: str) -> np.ndarray:
-    """Return an array of Values and real numbers as one of Values and floats."""
-    flat = [x if isinstance(x, Value) else as_float(x, f"compile: {where}") for x in array.ravel().tolist()]
-    made = np.empty(len(flat), dtype=object)
-    made[:] = flat
-    return made.reshape(array.shape)
-
-
-def _kind(kind: str, x: Any) -> str:
-    """Return the kind of a part that is an array: `kind` if C can read its numbers, else `"other"`."""
-    return kind if type(x) is np.ndarray and x.dtype in (np.float64, np.int64) else "other"
 
 
 def _as_array(x: Any, where: str) -> np.ndarray:
@@ -286,8 +268,7 @@ def argument_names(signature: Any, names: Sequence[str]) -> tuple[list[str], lis
     numbers: list[str] = []
     integers: list[str] = []
     for name, whole, shape in _arrays(signature, names):
-        places = itertools.product(*map(range, shape))
-        (integers if whole else numbers).extend(f"{name}{_index(place)}" for place in places)
+        (integers if whole else numbers).extend(indexed(name, shape))
     return numbers, integers
 
 
@@ -336,7 +317,3 @@ def _arrays_in(part: Any, name: str) -> Iterator[tuple[str, bool, tuple[int, ...
             yield from _arrays_in(item, f"{name}[{i}]" if fields is None else f"{name}.{fields[i]}")
     elif kind != "static":
         raise ValueError(f"expected a signature, got {part!r}")
-
-
-def _index(place: tuple[int, ...]) -> str:
-    return f"[{', '.join(map(str, place))}]" if place else ""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..autodiff.transforms import positions_of
-from ..autodiff.trees import Structure, as_array, flatten, joined, leaves_of, map_leaves
+from ..autodiff.trees import Structure, as_array, flatten, indexed, joined, leaves_of, map_leaves
 from ..common.forking import CachedAttribute
 from ..common.numbers import Number
 from ..engine import Value
@@ -234,13 +234,9 @@ def _tensor_like(tensor: Any, array: Any) -> Any:
 
 def places(structure: Structure, name: str) -> list[str]:
     """Return the name of each number of a structure: `w`, `w[0]`, `w['b'][1, 2]`."""
-    named = []
-    for path, shape in zip(structure.paths, structure.shapes):
-        if shape is None or shape == ():
-            named.append(name + path)
-        else:
-            named += [f"{name}{path}[{', '.join(map(str, index))}]" for index in np.ndindex(*shape)]
-    return named
+    return [
+        text for path, shape in zip(structure.paths, structure.shapes) for text in indexed(name + path, shape or ())
+    ]
 
 
 def _names(f: Callable[..., Any], count: int) -> list[str]:
