@@ -20,7 +20,6 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..common.numbers import Number, is_real_scalar
@@ -95,7 +94,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
 
     @functools.wraps(f)
     def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        call = _call_recorded(f, args, kwargs, argnums, scalar=True)
+        call = _RecordedCall(f, args, kwargs, argnums, scalar=True)
         (output,) = call.outputs
         (value,) = call.results([output])
         return value, call.arguments.rebuild(call.gradient_of(output))
@@ -120,7 +119,7 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
 
     @functools.wraps(f)
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
-        call = _call_recorded(f, args, kwargs, argnums)
+        call = _RecordedCall(f, args, kwargs, argnums)
         return call.structure.jacobian([call.gradient_of(output) for output in call.outputs], call.arguments)
 
     return jacobian_of_f
@@ -158,7 +157,7 @@ def jvp(
     (6.0, 23.0)
     """
     args = primals if isinstance(primals, tuple) else (primals,)
-    call = _call_recorded(f, args, {}, tuple(range(len(args))) if argnums is None else argnums)
+    call = _RecordedCall(f, args, {}, tuple(range(len(args))) if argnums is None else argnums)
     directions = call.directions(tangents)
     with enable_grad():
         slopes = pushforward(call.outputs, directions, call.as_numbers)
@@ -184,16 +183,22 @@ def hvp(f: Callable[..., Any], primals: Any, tangents: Any, argnums: int | tuple
     [46.0, 4.0]
     """
     args = primals if isinstance(primals, tuple) else (primals,)
-    call = _call_recorded(f, args, {}, argnums, scalar=True)
+    call = _RecordedCall(f, args, {}, argnums, scalar=True)
     directions = call.directions(tangents)
     with enable_grad():
         products = pushforward(gradient(call.outputs[0], call.inputs), directions, call.as_numbers)
     return call.arguments.rebuild(call.results(products))
 
 
-@dataclass(eq=False)
 class _RecordedCall:
-    """One call of a function with nodes in place of the numbers of some of its arguments.
+    """One call of a function with nodes in place of the numbers of the arguments at `argnums`.
+
+    Args:
+        f: the function.
+        args: its positional arguments.
+        kwargs: its keyword arguments.
+        argnums: the position of the argument to differentiate with respect to, or a tuple of positions.
+        scalar: whether the result has to be one number.
 
     Attributes:
         arguments: the structure of the arguments to differentiate with respect to: a tuple, unless `argnums` was one
@@ -206,13 +211,35 @@ class _RecordedCall:
         anchor: such a Value that is not a variable of a transform in progress; None if there is none.
     """
 
-    arguments: Structure
-    count: int
-    inputs: list[Value]
-    outputs: list[Value]
-    structure: Structure
-    connected: bool
-    anchor: Value | None
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        argnums: int | tuple[int, ...],
+        scalar: bool = False,
+    ) -> None:
+        name = getattr(f, "__name__", type(f).__name__)
+        positions, single = positions_of(argnums, len(args), name)
+        parts = [flatten(args[p], f"argument {p} of {name}") for p in positions]
+        self.inputs = inputs = [ops.IDENTITY(x) if isinstance(x, Value) else Value(x) for own, _ in parts for x in own]
+        self.arguments = joined([structure for _, structure in parts], single)
+        self.count = len(positions)
+        recorded = list(args)
+        varying = self.arguments.rebuild(inputs)
+        for position, argument in zip(positions, (varying,) if single else varying):
+            recorded[position] = argument
+        with differentiating(inputs), enable_grad():
+            result = _one_number(f(*recorded, **kwargs), name, scalar)
+            numbers, self.structure = flatten(result, f"the result of {name}")
+        self.outputs = [as_value(x) for x in numbers]
+        del numbers, result  # their references to the outputs would count as references from outside
+        given_values = any(not x.is_leaf for x in inputs)  # an input that copies a Value is not a leaf
+        self.connected = is_recording() and (given_values or value_from_outside(self.outputs, inputs) is not None)
+        self.anchor: Value | None = None
+        outer = list(variables())
+        if self.connected and outer and tracing.current() is None:
+            self.anchor = value_from_outside(self.outputs, inputs + outer)
 
     @property
     def as_numbers(self) -> bool:
@@ -257,37 +284,6 @@ class _RecordedCall:
         numbers = [x for path in wanted for x in leaves[path][1]]  # a dict may be in another order
         self.connected |= is_recording() and any(isinstance(x, Value) for x in numbers)
         return dict(zip(self.inputs, numbers))
-
-
-def _call_recorded(
-    f: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    argnums: int | tuple[int, ...],
-    scalar: bool = False,
-) -> _RecordedCall:
-    """Call `f` with new nodes in place of the numbers of the arguments at `argnums`.
-
-    With `scalar` the result has to be one number.
-    """
-    name = getattr(f, "__name__", type(f).__name__)
-    positions, single = positions_of(argnums, len(args), name)
-    parts = [flatten(args[p], f"argument {p} of {name}") for p in positions]
-    inputs = [ops.IDENTITY(x) if isinstance(x, Value) else Value(x) for numbers, _ in parts for x in numbers]
-    arguments = joined([structure for _, structure in parts], single)
-    recorded = list(args)
-    varying = arguments.rebuild(inputs)
-    for position, argument in zip(positions, (varying,) if single else varying):
-        recorded[position] = argument
-    with differentiating(inputs), enable_grad():
-        numbers, structure = flatten(_one_number(f(*recorded, **kwargs), name, scalar), f"the result of {name}")
-    outputs = [as_value(x) for x in numbers]
-    del numbers  # its references to the outputs would count as references from outside
-    given_values = any(not x.is_leaf for x in inputs)  # an input that copies a Value is not a leaf
-    connected = is_recording() and (given_values or value_from_outside(outputs, inputs) is not None)
-    outer = list(variables())
-    anchor = value_from_outside(outputs, inputs + outer) if connected and outer and tracing.current() is None else None
-    return _RecordedCall(arguments, len(positions), inputs, outputs, structure, connected, anchor)
 
 
 def _one_number(result: Any, name: str, wanted: bool) -> Any:
