@@ -20,6 +20,7 @@ from .graph import flatten, leaves_made_inside, result_from_outside
 from .numpy_executor import Executor
 from .program import Program, build
 from .recorder import ClosedOverResultError, CompileError, has_kept, record
+from .settings import Settings
 from .signature import Arguments
 
 #: The number of recordings that are kept for one signature, for all integers together.
@@ -38,7 +39,6 @@ class Recording:
     program: Program
     structure: Structure
     used: float = 0.0
-    threads: int = 1
     executors: dict[Any, Executor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -53,13 +53,13 @@ class Recording:
         own, left = self.outcomes[:number], other.outcomes[:number]
         return not number or (len(own) == number and own[:-1] == left[:-1] and own != left)
 
-    def executor(self, numbers: Sequence[Any], integers: Sequence[Any]) -> Executor:
-        """Return the executor of the program for such arguments."""
+    def executor(self, numbers: Sequence[Any], integers: Sequence[Any], threads: int) -> Executor:
+        """Return the executor of the program for such arguments; as many threads may work on a batch at once."""
         flags = tuple(isinstance(x, np.ndarray) for x in (*numbers, *integers))
         executors = self.executors  # another thread may replace it
         if flags not in executors:
             count = len(numbers)
-            executors[flags] = executor_for(self.program, flags[:count], flags[count:], self.threads)
+            executors[flags] = executor_for(self.program, flags[:count], flags[count:], threads)
         return executors[flags]
 
 
@@ -69,15 +69,11 @@ class Branches:
 
     Args:
         f: the function.
-        max_paths: how many paths through the branches there may be, for the same integers.
-        threads: how many may work on a batch at once.
-        lenient: whether operations are recorded in IEEE arithmetic, in which none raises.
+        settings: the settings of `compile`.
     """
 
     f: Callable[..., Any]
-    max_paths: int
-    threads: int = 1
-    lenient: bool = False
+    settings: Settings
     recordings: list[Recording] = field(default_factory=list)
     lock: Lock = field(default_factory=Lock)
 
@@ -92,7 +88,7 @@ class Branches:
             refuse_if_absent(self.f, self._missing(integers))
         with self.lock:
             with _collector_paused():
-                instead = in_ieee_arithmetic if self.lenient else None
+                instead = in_ieee_arithmetic if self.settings.errors == "ignore" else None
                 first = record(self.f, arguments, numbers, integers, instead)
                 second = record(self.f, arguments, numbers, integers, instead)
                 if first is None or second is None:
@@ -127,7 +123,7 @@ class Branches:
             if known is not None:
                 return known
             self._make_room(program.static_integers)
-            recording = Recording(program, first.structure, threads=self.threads)
+            recording = Recording(program, first.structure)
             self.recordings.append(recording)
             return recording
 
@@ -160,12 +156,13 @@ class Branches:
         Raises:
             CompileError: if there are too many paths through the branches for the same integers.
         """
-        if sum(own.program.static_integers == static_integers for own in self.recordings) >= self.max_paths:
+        most = self.settings.max_paths
+        if sum(own.program.static_integers == static_integers for own in self.recordings) >= most:
             raise CompileError(
-                f"expected at most {self.max_paths} paths through the branches of the function, and this would be one "
+                f"expected at most {most} paths through the branches of the function, and this would be one "
                 "more; raise max_paths, or write the branch as an operation: where(), relu(), maximum(), clip()"
             )
-        if len(self.recordings) >= max(_MOST_RECORDINGS, self.max_paths):
+        if len(self.recordings) >= max(_MOST_RECORDINGS, most):
             self.recordings.remove(min(self.recordings, key=lambda own: own.used))
 
 

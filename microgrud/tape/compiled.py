@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -16,7 +15,6 @@ import numpy as np
 from ..autodiff import transforms
 from ..autodiff.transforms import positions_of
 from ..autodiff.trees import as_array, check_unmasked, flatten
-from ..common.checks import one_of, optional, whole
 from ..common.display import ShownInNotebooks
 from ..common.numbers import as_sequence
 from ..engine import Value, tracing
@@ -27,19 +25,12 @@ from .absent import AbsentFunction, refuse_if_absent
 from .listing import listing
 from .nodes import result_as_nodes, rows_of_function
 from .recorder import CompileError
-from .recordings import Recordings, Settings, refuse_integers, structure_of
+from .recordings import Recordings, refuse_integers, structure_of
 from .saving import copy_with_leaves, copy_without_leaves, pack_recordings, unpack_recordings
+from .settings import CHECKS, Settings
 
 if TYPE_CHECKING:
     from ..nn.module import Module
-
-#: The checks of the settings that can be changed later.
-_CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "reduction": one_of("mean", "sum"),
-    "errors": one_of("raise", "ignore"),
-    "max_paths": whole(1),
-    "threads": lambda name, x: optional(whole(1))(name, x) or os.cpu_count() or 1,
-}
 
 
 def _setting(name: str, doc: str) -> Any:
@@ -49,7 +40,7 @@ def _setting(name: str, doc: str) -> Any:
         return getattr(compiled._recordings.settings, name)
 
     def put(compiled: Compiled, x: Any) -> None:
-        checked = _CHECKS[name](f"compile: {name}", x)
+        checked = CHECKS[name](f"compile: {name}", x)
         compiled._recordings.change(name, checked)
         for gradient in list(compiled._gradients.values()):
             gradient._recordings.change(name, checked)
@@ -487,7 +478,7 @@ def compile(
     """
     names = (batched,) if isinstance(batched, str) else as_sequence(batched, "compile: batched", "names")
     given = {"reduction": reduction, "threads": threads, "errors": errors, "max_paths": max_paths}
-    settings = {name: check(f"compile: {name}", given[name]) for name, check in _CHECKS.items()}
+    settings = {name: check(f"compile: {name}", given[name]) for name, check in CHECKS.items()}
     if f is None:
         return lambda function: Compiled(function, names, **settings)
     if not callable(f):

@@ -44,20 +44,18 @@ class Evaluation:
     by_recordings: bool = True
 
 
-def evaluate(branches: Branches, arguments: Arguments, seeds: Sequence[Any] | None, errors: str) -> Evaluation:
+def evaluate(branches: Branches, arguments: Arguments, seeds: Sequence[Any] | None) -> Evaluation:
     """Compute the outputs, and with seeds the derivatives of their sum, each times its seed.
 
     Args:
         branches: the recordings, to which new ones are added as they are needed.
         arguments: the arguments of the call.
         seeds: a number for each output, or an array with one number per sample for each; None for no derivatives.
-        errors: `"raise"`: the function itself evaluates a sample whose numbers are not finite, and may raise an error;
-            `"ignore"`: the sample stays as it is.
 
     Raises:
         CompileError: if the function cannot be recorded. Its own errors are raised too.
     """
-    run = _Run(branches, arguments, seeds, errors)
+    run = _Run(branches, arguments, seeds)
     run.all_samples()
     return run.result
 
@@ -79,8 +77,8 @@ class _Group(NamedTuple):
 class _Run:
     """One call in progress."""
 
-    def __init__(self, branches: Branches, arguments: Arguments, seeds: Sequence[Any] | None, errors: str) -> None:
-        self.branches, self.arguments, self.seeds, self.errors = branches, arguments, seeds, errors
+    def __init__(self, branches: Branches, arguments: Arguments, seeds: Sequence[Any] | None) -> None:
+        self.branches, self.arguments, self.seeds, self.settings = branches, arguments, seeds, branches.settings
         self.count = 1 if arguments.samples is None else arguments.samples
         self.numbers = list(map(_without_history, arguments.numbers))
         self.result = Evaluation()
@@ -189,9 +187,9 @@ class _Run:
             seeds = np.empty((len(recording.program.outputs), len(samples)))
             for row, seed in zip(seeds, self.seeds):
                 row[:] = seed[samples] if isinstance(seed, np.ndarray) else seed
-        executor = recording.executor(numbers, integers)
+        executor = recording.executor(numbers, integers, self.settings.threads)
         count = None if self.arguments.samples is None else len(samples)
-        return executor.run(numbers, integers, count, seeds, self.errors == "ignore")
+        return executor.run(numbers, integers, count, seeds, self.settings.errors == "ignore")
 
     def take(self, recording: Recording, outcome: Outcome, samples: Any, done: Any) -> None:
         """Copy the outputs and the derivatives of the samples that are done."""
@@ -199,7 +197,8 @@ class _Run:
         own = samples[done]
         recording.used = time.monotonic()
         if len(own):
-            self.result.served[recording] = recording.executor(self.numbers, self.arguments.integers)
+            executor = recording.executor(self.numbers, self.arguments.integers, self.settings.threads)
+            self.result.served[recording] = executor
         self.result.outputs[:, own] = outcome.outputs[:, done]
         if self.seeds is None or not len(own):
             return

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from .evaluation import Evaluation, evaluate
 from .executors import native_tape, total_of
 from .numpy_executor import Executor
 from .replays import replay_of, tree_of
+from .settings import Settings
 from .signature import Arguments, read_arguments
 
 #: The numbers of signatures and of replays that are kept; the least recently used goes. Trying a replay that does not
@@ -33,16 +34,6 @@ _MOST_REPLAYS = 64
 
 #: A replay, and the recordings that it is made of.
 Replayed: TypeAlias = tuple[Any, tuple[Recording, ...]]
-
-
-class Settings(NamedTuple):
-    """The settings of a compiled function; see `compile`."""
-
-    batched: tuple[str, ...]
-    reduction: str
-    threads: int
-    errors: str
-    max_paths: int
 
 
 class Recordings:
@@ -104,10 +95,9 @@ class Recordings:
         with self.lock:
             self.settings = self.settings._replace(**{name: setting})
             for branches in self.branches.values():
-                branches.max_paths, branches.threads = self.settings.max_paths, self.settings.threads
-                branches.lenient = self.settings.errors == "ignore"
+                branches.settings = self.settings
                 for recording in branches.recordings:
-                    recording.threads, recording.executors = self.settings.threads, {}
+                    recording.executors = {}
             self.replays = {}
             slopes = list(self.slopes.values())
         for recordings in slopes:
@@ -132,10 +122,7 @@ class Recordings:
             branches = self.branches.get(signature)
             if branches is None:
                 refuse_if_absent(self.function, "for arguments of this structure")
-                settings = self.settings
-                lenient = settings.errors == "ignore"
-                branches = Branches(self.function, settings.max_paths, settings.threads, lenient=lenient)
-                self.branches[signature] = branches
+                branches = self.branches[signature] = Branches(self.function, self.settings)
                 while len(self.branches) > MOST_SIGNATURES:
                     self.branches.popitem(last=False)
             self.branches.move_to_end(signature)
@@ -151,7 +138,7 @@ class Recordings:
         if seeds is not None and self.settings.reduction == "mean":
             weight = 1.0 / (arguments.samples or 1)
             seeds = [seed * weight for seed in seeds]
-        result = evaluate(self.branches_for(arguments.signature), arguments, seeds, self.settings.errors)
+        result = evaluate(self.branches_for(arguments.signature), arguments, seeds)
         if result.by_recordings:
             self.keep_replay(result.served, arguments)
         return result

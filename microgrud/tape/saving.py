@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 
 from ..autodiff.trees import flatten
-from ..common.checks import one_of, whole
 from ..common.forking import Lock
 from .absent import NOT_FINITE, PART_OF_ANOTHER, AbsentFunction
 from .branches import Branches, Recording
 from .packing import pack_program, unpack_program
-from .recordings import Recordings, Settings
+from .recordings import Recordings
+from .settings import CHECKS, Settings
 from .signature import argument_counts, argument_shapes
 
 _VERSION = 2
@@ -95,24 +95,14 @@ def unpack_recordings(state: Any, gradient_type: type) -> tuple[Recordings, dict
         if state["checksum"] != _checksum(state):
             raise ValueError("its content does not agree with its checksum")
         name = str(state["name"])
-        batched, reduction, threads, errors, max_paths = state["settings"]
-        settings = Settings(
-            tuple(map(str, batched)),
-            one_of("mean", "sum")("reduction", reduction),
-            whole(1)("threads", threads),
-            one_of("raise", "ignore")("errors", errors),
-            whole(1)("max_paths", max_paths),
-        )
+        batched, *others = state["settings"]
+        checked = [check(name, x) for (name, check), x in zip(CHECKS.items(), others, strict=True)]
+        settings = Settings(tuple(map(str, batched)), *checked)
         recordings = Recordings(AbsentFunction(name, PART_OF_ANOTHER), settings, list(map(str, state["names"])))
         for signature, packed in state["families"]:
             counts = argument_counts(signature)
-            recordings.branches[signature] = Branches(
-                AbsentFunction(name, NOT_FINITE),
-                settings.max_paths,
-                settings.threads,
-                settings.errors == "ignore",
-                [_unpacked(recording, settings.threads, counts) for recording in packed],
-            )
+            own = [_unpacked(recording, counts) for recording in packed]
+            recordings.branches[signature] = Branches(AbsentFunction(name, NOT_FINITE), settings, own)
         attributes = {"__name__": name, **{key: str(x) for key, x in state["attributes"].items()}}
         gradients = dict(state["gradients"])
         for gradient in gradients.values():
@@ -129,9 +119,9 @@ def _packed(recording: Recording) -> tuple[Any, ...]:
     return pack_program(recording.program), recording.leaves, template
 
 
-def _unpacked(packed: Any, threads: int, counts: Sequence[int]) -> Recording:
+def _unpacked(packed: Any, counts: Sequence[int]) -> Recording:
     program, leaves, template = packed
-    recording = Recording(unpack_program(program, leaves), flatten(template, "the result")[1], threads=threads)
+    recording = Recording(unpack_program(program, leaves), flatten(template, "the result")[1])
     own = [len(recording.program.numbers), len(recording.program.integers), len(recording.program.outputs)]
     if own != [*counts, recording.structure.size]:
         raise ValueError(f"expected numbers, integers and results {[*counts, recording.structure.size]}, got {own}")
@@ -155,6 +145,6 @@ def copy_with_leaves(recordings: Recordings, memo: dict[int, Any]) -> Recordings
         for recording in own.recordings:
             leaves = [copy.deepcopy(leaf, memo) for leaf in recording.leaves]
             program = unpack_program(pack_program(recording.program), leaves)
-            copies.append(Recording(program, recording.structure, threads=recording.threads))
+            copies.append(Recording(program, recording.structure))
         made.branches[copy.deepcopy(signature, memo)] = dataclasses.replace(own, recordings=copies, lock=Lock())
     return made

@@ -19,6 +19,7 @@ from ..engine.integers import IntegerArgument
 from .branches import Branches
 from .evaluation import Evaluation, evaluate
 from .recorder import CompileError
+from .settings import Settings
 from .signature import read_arguments
 
 #: Maximum number of recordings to keep for later batches.
@@ -47,7 +48,7 @@ class VerifiedRecordings:
     ) -> None:
         self.f, self.most_paths, self.verify = f, most_paths, verify
         self.arguments = read_arguments(list(samples), list(samples.values()), {}, list(samples))
-        self.branches = Branches(self._call, _NO_LIMIT, os.cpu_count() or 1)
+        self.branches = Branches(self._call, Settings(threads=os.cpu_count() or 1, max_paths=_NO_LIMIT))
         self._numbers, self._integers = np.array(self.arguments.numbers), np.array(self.arguments.integers)
         self._recorded: list[tuple[list[Any], float]] = []  # calls that were recorded for the present batch
 
@@ -89,7 +90,7 @@ class VerifiedRecordings:
         seeds = None
         if gradient:
             seeds = [1.0 / len(indices)] + [0.0] * (self.branches.recordings[0].structure.size - 1)
-        result = evaluate(self.branches, arguments, seeds, "raise")
+        result = evaluate(self.branches, arguments, seeds)
         # Recordings with a part in the gradient: a resumed run, whose recordings are new, counts the same.
         if len(result.leaves) > self.most_paths:
             raise self._too_many_paths()
