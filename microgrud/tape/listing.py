@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..common.checks import whole
@@ -50,28 +49,46 @@ def sum_of(terms: Sequence[str]) -> str:
     return text
 
 
-@dataclass
 class Formulas:
     """A recording with a name for each slot.
 
-    Attributes:
+    Args:
         recording: the recording.
+        signature: the signature of its arguments.
+        arguments: the names of the positional arguments.
+        model: a Module that names its parameters.
+        names: more names for Values: a mapping. A label goes before all others.
+
+    Attributes:
+        program: the program of the recording.
         names: names by slots: of an argument or a parameter, a number, or `v7` for the result of the 7th instruction.
         inputs: the slots of the numbers and the integers of the arguments that are used.
         leaves: the slots of the Values that it reads, in the order in which it uses them.
         integers: the names of all integers of the arguments.
+
+    Raises:
+        TypeError: if the model has no parameters, or names is not a mapping.
     """
 
-    recording: Recording
-    names: dict[int, str] = field(default_factory=dict)
-    inputs: list[int] = field(default_factory=list)
-    leaves: list[int] = field(default_factory=list)
-    integers: list[str] = field(default_factory=list)
-
-    @property
-    def program(self) -> Program:
-        """The program of the recording."""
-        return self.recording.program
+    def __init__(
+        self, recording: Recording, signature: Hashable, arguments: Sequence[str], model: Any = None, names: Any = None
+    ) -> None:
+        self.recording, self.program = recording, recording.program
+        program = self.program
+        numbers, self.integers = argument_names(signature, arguments)
+        given = [*zip(program.numbers, numbers), *zip(program.integers, self.integers)]
+        self.names = {slot: name for slot, name in given if slot is not None}
+        self.inputs = list(self.names)
+        self.names |= {slot: repr(number) for slot, number in program.constants.items()}
+        letter = _free_letter(set(self.names.values()))
+        self.names |= {instruction.out: f"{letter}{k}" for k, instruction in enumerate(program.instructions, 1)}
+        taken = dict.fromkeys(self.names.values(), 1)
+        known = _known_names(model, names)
+        self.leaves = _by_first_use(program)
+        for k, slot in enumerate(self.leaves, 1):
+            leaf = program.leaves[slot]
+            name = " ".join(str(leaf.label or known.get(leaf, f"p{k}")).split())
+            self.names[slot] = _one_of_its_own(name, taken)
 
     def operand(self, slot: int, tight: bool = False) -> str:
         """Return the name of a slot; a negative number in brackets, where the operation binds more tightly."""
@@ -128,44 +145,6 @@ class Formulas:
             text = names[0] if shape is None else f"array([{', '.join(shortened(names))}])"
             texts.append(f"{place} = {text}" if place else text)
         return texts
-
-    @staticmethod
-    def of(
-        recording: Recording, signature: Hashable, arguments: Sequence[str], model: Any = None, names: Any = None
-    ) -> Formulas:
-        """Give names to the slots of a recording.
-
-        Args:
-            recording: the recording.
-            signature: the signature of its arguments.
-            arguments: the names of the positional arguments.
-            model: a Module that names its parameters.
-            names: more names for Values: a mapping. A label goes before all others.
-
-        Raises:
-            TypeError: if the model has no parameters, or names is not a mapping.
-        """
-        program = recording.program
-        number_names, integer_names = argument_names(signature, arguments)
-        formulas = Formulas(recording, integers=integer_names)
-        for slots, own in ((program.numbers, number_names), (program.integers, integer_names)):
-            for slot, name in zip(slots, own):
-                if slot is not None:
-                    formulas.names[slot] = name
-                    formulas.inputs.append(slot)
-        for slot, number in program.constants.items():
-            formulas.names[slot] = repr(number)
-        results = [instruction.out for instruction in program.instructions]
-        letter = _free_letter(set(formulas.names.values()))
-        formulas.names.update({slot: f"{letter}{k}" for k, slot in enumerate(results, 1)})
-        taken = dict.fromkeys(formulas.names.values(), 1)
-        known = _known_names(model, names)
-        formulas.leaves = _by_first_use(program)
-        for k, slot in enumerate(formulas.leaves, 1):
-            leaf = program.leaves[slot]
-            name = _one_of_its_own(" ".join(str(leaf.label or known.get(leaf, f"p{k}")).split()), taken)
-            formulas.names[slot] = name
-        return formulas
 
 
 def _by_first_use(program: Program) -> list[int]:
@@ -247,7 +226,7 @@ def chosen(recordings: Recordings, path: int | None, model: Any = None, names: A
             raise ValueError(f"path: expected the number of one of {len(found)} recordings, got {number}")
         numbers = range(number, number + 1)
     signed = [(number, *found[number - 1]) for number in numbers]
-    return {number: Formulas.of(own, signature, recordings.names, model, names) for number, signature, own in signed}
+    return {number: Formulas(own, signature, recordings.names, model, names) for number, signature, own in signed}
 
 
 def _lines(formulas: Formulas, limit: int | None) -> Iterator[str]:

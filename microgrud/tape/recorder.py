@@ -7,7 +7,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from ..autodiff.outside import keeps_results
 from ..autodiff.trees import Structure, flatten, opened
@@ -23,6 +23,27 @@ Substitute = Callable[[Operation, Sequence[float]], float]
 
 #: Up to here every integer is a float. A larger one is out of the range of every table.
 _WHOLE = 2**53
+
+_ASSIGNED = (
+    ".{attribute} of {x!r} is assigned inside a compiled function, which a replay would not do; assign before the call"
+)
+_CONVERTED = (
+    "{what}() of {x!r} inside a compiled function: the number would be frozen into the recording; use microgrud's own "
+    "functions, such as microgrud.exp or microgrud.trunc, or compute the number before the call"
+)
+#: Why an access to a number cannot be recorded, and what to write instead.
+_ADVICE = {
+    "no_grad": "no_grad inside a compiled function: numbers would lose their history; write x.detach()",
+    "copy": "a copy of {x!r} inside a compiled function would be frozen into the recording; use +x",
+    "data =": _ASSIGNED,
+    "grad =": _ASSIGNED,
+    "float": _CONVERTED,
+    "int": _CONVERTED,
+    "format": "{x!r} is written as text inside a compiled function, where it would be frozen into the recording; write "
+    "it before or after the call",
+    "data": ".{what} of {x!r} inside a compiled function: the number would be frozen into the recording; use the Value "
+    "as it is, x.detach() for one without a gradient, or compute the number before the call",
+}
 
 
 class CompileError(RuntimeError):
@@ -105,38 +126,9 @@ class _Recorder(tracing.Tracer):
         self.guards.append(Guard(x, symbol, bound, outcome))
 
     def on_read(self, x: Value | None, what: str) -> None:
-        try:
-            self.refuse(x, what)
-        except CompileError as error:
-            self.refusal = error  # raised again at the end, as the function may catch it
-            raise
-
-    def refuse(self, x: Value | None, what: str) -> NoReturn:
-        """Raise a CompileError that says why an access to a number cannot be recorded, and what to write instead."""
-        if what == "no_grad":
-            raise CompileError("no_grad inside a compiled function: numbers would lose their history; write x.detach()")
-        if what == "copy":
-            raise CompileError(f"a copy of {x!r} inside a compiled function would be frozen into the recording; use +x")
-        if what in ("data =", "grad ="):
-            raise CompileError(
-                f".{what[:4]} of {x!r} is assigned inside a compiled function, which a replay would not do; assign "
-                "before the call"
-            )
-        if what in ("float", "int"):
-            raise CompileError(
-                f"{what}() of {x!r} inside a compiled function: the number would be frozen into the recording; use "
-                "microgrud's own functions, such as microgrud.exp or microgrud.trunc, or compute the number before the "
-                "call"
-            )
-        if what == "format":
-            raise CompileError(
-                f"{x!r} is written as text inside a compiled function, where it would be frozen into the recording; "
-                "write it before or after the call"
-            )
-        raise CompileError(
-            f".{what} of {x!r} inside a compiled function: the number would be frozen into the recording; use the "
-            "Value as it is, x.detach() for one without a gradient, or compute the number before the call"
-        )
+        advice = _ADVICE.get(what, _ADVICE["data"])
+        self.refusal = CompileError(advice.format(x=x, what=what, attribute=what[:4]))
+        raise self.refusal  # and again at the end, as the function may catch it
 
     def on_result(self, x: Value) -> None:
         self.fallible.append(x)
