@@ -753,10 +753,10 @@ def test_a_wide_network_leaves_the_middle_of_its_layers_out() -> None:
         (lambda v: draw(v, fold="layers"), ValueError, "fold='layers': expected a model as well"),
         (lambda v: draw(v, model=3), TypeError, "model: expected a Module, got an object of type int"),
         (lambda v: draw(v, max_nodes=0), ValueError, "^max_nodes: expected at least 1, got 0$"),
-        (lambda v: draw(v, digits=-2), ValueError, "^digits: expected at least 1, got -2$"),
+        (lambda v: draw(v, digits=-2), ValueError, "^digits: expected an integer of at least 1, got -2$"),
         (lambda v: draw(v, depth=-1), ValueError, "^depth: expected at least 0, got -1$"),
         (lambda v: draw(v, digits=2.5), TypeError, "^digits: expected an integer, got 2.5$"),
-        (lambda v: draw(v, digits="4"), TypeError, "^digits: expected a number, got an object of type str$"),
+        (lambda v: draw(v, digits="4"), TypeError, "^digits: expected an integer, got '4'$"),
         (lambda v: draw(v, max_nodes="all"), TypeError, "^max_nodes: expected a number, got an object of type str$"),
         (lambda v: draw(v, expand="sum"), ValueError, "expand: expected 'dot'"),
         (

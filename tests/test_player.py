@@ -193,7 +193,7 @@ def test_a_graph_that_is_too_large_to_follow_is_refused() -> None:
             ValueError,
             "^rankdir: expected one of 'LR', 'RL', 'TB', 'BT', got 'up'$",
         ),
-        (lambda v: backprop_steps(v, digits=0), ValueError, "^digits: expected at least 1, got 0$"),
+        (lambda v: backprop_steps(v, digits=0), ValueError, "^digits: expected an integer of at least 1, got 0$"),
         (lambda v: backprop_steps(v, digits=2.5), TypeError, "^digits: expected an integer, got 2.5$"),
     ],
 )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
-from ..common.checks import instance, one_of, optional
+from ..common.checks import instance, one_of, optional, whole
 from ..engine import Value
 from ..nn.module import Module
 from ..tape.compiled import Compiled
@@ -19,10 +19,6 @@ from .style import FONT, PORTS
 from .value_graph import read_graph
 
 _MAX_NODES = 60
-#: Minimum values of arguments.
-_LEAST = {"max_nodes": 1, "digits": 1, "depth": 0, "k": 1}
-#: The arguments that may be infinite.
-_MAY_BE_INFINITE = ("max_nodes", "depth")
 
 
 def draw(
@@ -94,7 +90,7 @@ def draw(
     3
     """
     check_format(format)
-    check_settings(rankdir, max_nodes=max_nodes, digits=digits, depth=depth)
+    check_settings(rankdir, digits, max_nodes, depth)
     one_of("neurons", "layers", "nothing", None)("fold", fold)
     drawing = new_drawing(format, rankdir)
     if isinstance(root, Compiled):
@@ -150,22 +146,13 @@ def _expands_dot(expand: Any) -> bool:
     return bool(operations)
 
 
-def check_settings(rankdir: str, **numbers: int | None) -> None:
-    """Raise an error for an unknown direction, and for numbers as `check_numbers` does."""
+def check_settings(rankdir: str, digits: int, max_nodes: float, depth: float | None = None) -> None:
+    """Raise an error for an unknown direction and for numbers that are too small; nodes and depth may be infinite."""
     one_of(*PORTS)("rankdir", rankdir)
-    check_numbers(**numbers)
-
-
-def check_numbers(**numbers: int | None) -> None:
-    """Raise an error for arguments that are not numbers, or are too small; None stands for a default."""
-    for name, number in numbers.items():
-        if number is None:
-            continue
-        instance(Real, "a number")(name, number)
-        if name not in _MAY_BE_INFINITE and not isinstance(number, Integral):
-            raise TypeError(f"{name}: expected an integer, got {number!r}")
-        if not number >= _LEAST[name]:
-            raise ValueError(f"{name}: expected at least {_LEAST[name]}, got {number}")
+    whole(1)("digits", digits)
+    for name, number, least in (("max_nodes", max_nodes, 1), ("depth", depth, 0)):
+        if number is not None and not instance(Real, "a number")(name, number) >= least:
+            raise ValueError(f"{name}: expected at least {least}, got {number}")
 
 
 def new_drawing(format: str, rankdir: str) -> Drawing:

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..autodiff.gradients import numbers_of_gradient
-from ..common.checks import instance, optional
+from ..common.checks import instance, optional, whole
 from ..engine import Value
 from ..nn.module import Module
-from .drawing import check_numbers
 from .folding import neuron_of_each
 from .style import short
 from .value_graph import NOTHING, local_derivatives, read_graph, times
@@ -131,7 +130,7 @@ def explain(
     for name, node in (("root", root), ("leaf", leaf)):
         instance(Value, "a Value")(name, node)
     optional(instance(Module, "a Module"))("model", model)
-    check_numbers(k=k)
+    whole(1)("k", k)
     graph = read_graph(root, model, None, names)
     order = graph.order
     slopes_of = _slopes_after(leaf, order)

@@ -23,8 +23,8 @@ class Group:
     Attributes:
         title: the name of the neuron or the layer.
         lines: the text in the box.
-        place: the numbers of the layer and the neuron, from 0; a group for a layer has that of its first neuron found.
-        nodes: the nodes in the group, in topological order.
+        place: the numbers of the layer and the neuron, from 0; a group for a layer has that of its first neuron.
+        nodes: the nodes in the group, parameters first, and the others in topological order.
     """
 
     title: str
@@ -181,22 +181,18 @@ def _groups(graph: ValueGraph, model: Module, unit: str) -> dict[Value, Group]:
     """Return the group of each node that a neuron of the model made: one group for each neuron, or for each layer."""
     layers = neurons_by_layer(model)
     owner = _owners_of_parameters(layers)
+    made = _owners(graph.order, owner)
+    drawn = {(k, n if unit == "neurons" else 0) for k, n, _ in made.values()}
+    parameters = {p: found for p, found in owner.items() if graph.kinds.get(p) is Kind.PARAMETER}
     group_of: dict[Value, Group] = {}
-    groups: dict[tuple[int, ...], Group] = {}
-    for node, (k, n, _) in _owners(graph.order, owner).items():
-        key = (k,) if unit == "layers" else (k, n)
-        if key not in groups:
-            groups[key] = Group(*_title_and_lines(layers, k, n, unit), (k, n))
-        groups[key].nodes.append(node)
-        group_of[node] = groups[key]
-    parameters: dict[Group, list[Value]] = {}
-    for parameter, (k, n, _) in owner.items():
-        group = groups.get((k,) if unit == "layers" else (k, n))
-        if group is not None and graph.kinds.get(parameter) is Kind.PARAMETER:
-            parameters.setdefault(group, []).append(parameter)
-            group_of[parameter] = group
-    for group, leaves in parameters.items():
-        group.nodes = leaves + group.nodes
+    groups: dict[tuple[int, int], Group] = {}
+    for node, (k, n, _) in (parameters | made).items():
+        place = (k, n if unit == "neurons" else 0)
+        if place in drawn:
+            if place not in groups:
+                groups[place] = Group(*_title_and_lines(layers, *place, unit), place)
+            groups[place].nodes.append(node)
+            group_of[node] = groups[place]
     return group_of
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from ..common.words import counted
 from ..nn.layers import MLP, Neuron
@@ -52,18 +51,20 @@ def draw_network(
         raise ValueError(f"outputs: expected {len(layers[-1])} names, one for each output, got {len(outputs)}")
     drawing.attr(ranksep="1.5", nodesep="0.12", splines="line", outputorder="edgesfirst")
     drawing.attr("node", fontsize="10", style="filled", fillcolor="#ffffff")
-    labels = list(names) or [f"x{k}" for k in range(1, inputs + 1)]
-    previous = _column(drawing, "i", labels, labels, shape="note", height="0.25", margin="0.06,0.02")
+    boxes = [_box(name) for name in names or [f"x{k}" for k in range(1, inputs + 1)]]
+    previous = _column(drawing, "i", boxes, shape="note", height="0.25", margin="0.06,0.02")
     for number, neurons in enumerate(layers, 1):
         sizes = [abs(w.data) for neuron in neurons for w in neuron.w]
         largest = max((size for size in sizes if math.isfinite(size)), default=0.0) or 1.0
-        ids = _neurons(drawing, number, neurons, digits)
+        circles = [_circle(f"layer {number}, neuron {k}", neuron, digits) for k, neuron in enumerate(neurons, 1)]
+        ids = _column(drawing, f"n{number}_", circles, shape="circle", fixedsize="true", width=_DIAMETER)
         for neuron, id in zip(neurons, ids):
             if id is not None and len(neuron.w) == len(previous):
                 _weights(drawing, neuron, previous, id, largest, PORTS[rankdir][0])
         previous = ids
     if outputs:
-        after = _column(drawing, "o", outputs, outputs, shape="plaintext", height=_DIAMETER, margin="0.06,0.02")
+        boxes = [_box(name) for name in outputs]
+        after = _column(drawing, "o", boxes, shape="plaintext", height=_DIAMETER, margin="0.06,0.02")
         for neuron_id, label_id in zip(previous, after):
             if neuron_id is not None and label_id is not None:
                 drawing.edge(neuron_id, label_id, arrowsize="0.5", minlen="1")
@@ -83,44 +84,33 @@ def _broken(layers: Sequence[Sequence[Neuron]]) -> list[str]:
     return [f"dotted: {' and '.join(words)} NaN or infinite"] if words else []
 
 
-def _column(
-    drawing: Drawing,
-    prefix: str,
-    labels: Sequence[str],
-    tooltips: Sequence[str],
-    styles: Sequence[dict[str, str]] = (),
-    **attributes: Any,
-) -> list[str | None]:
+def _box(name: str) -> dict[str, str]:
+    return {"label": plain(name), "tooltip": literal(name)}
+
+
+def _circle(name: str, neuron: Neuron, digits: int) -> dict[str, str]:
+    function = function_of(neuron)
+    bias = "none" if neuron.b is None else short(neuron.b.data, digits)
+    style = {} if neuron.b is None or math.isfinite(neuron.b.data) else _BROKEN_NEURON
+    return {"label": plain(function), "tooltip": literal(f"{name}: bias {bias}, {function}"), **style}
+
+
+def _column(drawing: Drawing, prefix: str, nodes: Sequence[dict[str, str]], **attributes: str) -> list[str | None]:
     """Draw a column of nodes in their order, and return their ids; None for those that are left out."""
-    shown = shown_of(len(labels), _MOST_NEURONS)
+    shown = shown_of(len(nodes), _MOST_NEURONS)
     ids = {k: f"{prefix}{k}" for k in shown}
     column = list(ids.values())
     with drawing.subgraph() as rank:
         rank.attr(rank="same")
         for k, id in ids.items():
-            style = attributes | (styles[k] if styles else {})
-            rank.node(id, plain(labels[k]), tooltip=literal(tooltips[k]), **style)
-        if len(shown) < len(labels):
+            rank.node(id, **(attributes | nodes[k]))
+        if len(shown) < len(nodes):
             rest = f"{prefix}rest"
-            rank.node(rest, f"{len(labels) - len(shown):,} more", shape="plaintext", fontcolor=FAINT, height="0.2")
+            rank.node(rest, f"{len(nodes) - len(shown):,} more", shape="plaintext", fontcolor=FAINT, height="0.2")
             column.insert(len(shown) // 2, rest)
         for upper, lower in itertools.pairwise(column):  # invisible edges keep the order
             rank.edge(upper, lower, style="invis")
-    return [ids.get(k) for k in range(len(labels))]
-
-
-def _neurons(drawing: Drawing, number: int, neurons: Sequence[Neuron], digits: int) -> list[str | None]:
-    """Draw a layer, and return the ids of its neurons."""
-    functions, tooltips, styles = [], [], []
-    for k, neuron in enumerate(neurons, 1):
-        function = function_of(neuron)
-        bias = "none" if neuron.b is None else short(neuron.b.data, digits)
-        functions.append(function)
-        tooltips.append(f"layer {number}, neuron {k}: bias {bias}, {function}")
-        styles.append({} if neuron.b is None or math.isfinite(neuron.b.data) else _BROKEN_NEURON)
-    return _column(
-        drawing, f"n{number}_", functions, tooltips, styles, shape="circle", fixedsize="true", width=_DIAMETER
-    )
+    return [ids.get(k) for k in range(len(nodes))]
 
 
 def _weights(

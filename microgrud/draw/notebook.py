@@ -7,7 +7,6 @@ from ..nn.module import Module
 from ..tape.compiled import Compiled
 from .drawing import draw
 from .folding import neurons_by_layer
-from .rendering import fitting
 
 
 def mimebundle(shown: Value | Module | Compiled) -> dict[str, str]:
@@ -20,13 +19,8 @@ def mimebundle(shown: Value | Module | Compiled) -> dict[str, str]:
     ['text/plain', 'image/svg+xml']
     """
     text = {"text/plain": repr(shown)}
-    if not _has_picture(shown):
-        return text
-    picture = fitting(draw(shown).pipe("svg", encoding="utf-8"))
-    return {**text, "image/svg+xml": picture}
-
-
-def _has_picture(shown: Value | Module | Compiled) -> bool:
     if isinstance(shown, Value):
-        return not shown.is_leaf
-    return bool(shown._recordings.all() if isinstance(shown, Compiled) else neurons_by_layer(shown))
+        has_picture = not shown.is_leaf
+    else:
+        has_picture = bool(shown._recordings.all() if isinstance(shown, Compiled) else neurons_by_layer(shown))
+    return {**text, "image/svg+xml": draw(shown)._repr_image_svg_xml()} if has_picture else text

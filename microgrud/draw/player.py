@@ -181,7 +181,7 @@ def backprop_steps(
     0.0
     """
     instance(Value, "a Value")("root", root)
-    check_settings(rankdir, digits=digits, max_nodes=max_nodes)
+    check_settings(rankdir, digits, max_nodes)
     graph = read_graph(root, parameters, inputs)
     if len(graph.order) > max_nodes:
         raise ValueError(

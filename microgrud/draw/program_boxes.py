@@ -8,7 +8,7 @@ do the arguments. Finally, one box that counts them stands for the boxes in the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -239,8 +239,7 @@ def heading_lines(name: str, number: int, count: int, formulas: Formulas) -> lis
     program = formulas.program
     recording = f"{name}, recording {number} of {count}" if count > 1 else name
     figures = f"{counted(program.nodes, 'node')} in {counted(len(program.instructions), 'instruction')}"
-    return [f"{recording}: {figures}", *(f"requires {condition}" for condition in _few(formulas.fixed()))]
-
-
-def _few(texts: Sequence[str], most: int = 4) -> list[str]:
-    return list(texts) if len(texts) <= most else [*texts[: most - 1], f"and {len(texts) - most + 1} more integers"]
+    fixed = [f"requires {condition}" for condition in formulas.fixed()]
+    if len(fixed) > 4:
+        fixed[3:] = [f"and {len(fixed) - 3} more integers"]
+    return [f"{recording}: {figures}", *fixed]

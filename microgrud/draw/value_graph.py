@@ -81,7 +81,8 @@ def read_graph(
     own_names.update(names)  # names given explicitly override those of the module
     known_inputs = set(_values(inputs, "inputs")) if inputs is not None else set()
     for node in graph.order:
-        graph.kinds[node] = _kind(node, known_parameters, known_inputs)
+        leaf = Kind.INPUT if node in known_inputs else Kind.PARAMETER if node in known_parameters else Kind.LEAF
+        graph.kinds[node] = leaf if node.is_leaf else Kind.RESULT
         name = node.label if node.label != "" else own_names.get(node, "")
         if name != "":
             graph.names[node] = str(name)
@@ -98,14 +99,6 @@ def _differentiated(order: Sequence[Value]) -> set[Value]:
         if node in found:
             found.update(x for x in node._operands if isinstance(x, Value))
     return found
-
-
-def _kind(node: Value, parameters: set[Value], inputs: set[Value]) -> Kind:
-    if not node.is_leaf:
-        return Kind.RESULT
-    if node in inputs:
-        return Kind.INPUT
-    return Kind.PARAMETER if node in parameters else Kind.LEAF
 
 
 def _values(nested: Any, argument: str) -> list[Value]:
