@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..plot.axes import new_figure
 from ..plot.curves import logarithmic_loss
-from ..plot.figure import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,7 +17,6 @@ from ..common.files import naming, write_atomically
 from ..common.numbers import Interval
 from ..engine.vectors import Vector
 from .axes import axes_for
-from .figure import need_matplotlib
 from .scales import drawable
 from .style import outline, style
 from .surface import LossSurface
@@ -84,7 +83,7 @@ def animate(
     b'GIF89a'
     """
     where = "animate"
-    need_matplotlib(where)
+    ax = axes_for(where, None, 6.4, 4.8)
     instance(LossSurface, "a LossSurface")(f"{where}: surface", surface)
     walks = surface.trajectories if trajectory is None else by_name(f"{where}: trajectory", trajectory)
     if not walks:
@@ -97,7 +96,8 @@ def animate(
     paths = {name: drawable(surface.path(walk)) for name, walk in walks.items()}
     steps = _steps(max(map(len, paths.values())), whole(2)(f"{where}: most_frames", most_frames))
     target.parent.mkdir(parents=True, exist_ok=True)  # fails before the frames are drawn, which takes long
-    write_atomically(target, _film(_frames(surface, paths, steps, dpi), target.suffix.lower(), fps, dpi))
+    below = surface.contour(ax, trajectory={})
+    write_atomically(target, _film(_frames(below, paths, steps, dpi), target.suffix.lower(), fps, dpi))
     return target
 
 
@@ -107,20 +107,19 @@ def _steps(places: int, most_frames: int) -> list[int]:
     return sorted({int(step) for step in spaced})
 
 
-def _frames(surface: LossSurface, paths: Mapping[str, Vector], steps: list[int], dpi: int) -> Iterator[Figure]:
-    """Yield the Figure of each frame, always the same one: an image of the surface, and the walks up to a step.
+def _frames(below: Any, paths: Mapping[str, Vector], steps: list[int], dpi: int) -> Iterator[Figure]:
+    """Yield the Figure of each frame, always the same one: an image of the Axes below, and the walks up to a step.
 
-    The surface, which takes longest, is drawn once for all frames.
+    The surface in the Axes, which takes longest, is drawn once for all frames.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    below: Any = surface.contour(axes_for("animate", None, 6.4, 4.8), trajectory={})
     below.figure.set_dpi(dpi)
     below.set_title(" ")  # room for the count
     canvas: Any = FigureCanvasAgg(below.figure)
     canvas.draw()
-    figure = Figure(figsize=(6.4, 4.8), dpi=dpi)
+    figure = Figure(figsize=below.figure.get_size_inches(), dpi=dpi)
     figure.figimage(np.array(canvas.buffer_rgba()), resize=False, zorder=-1)
     ax: Any = figure.add_axes(below.get_position(), xlim=below.get_xlim(), ylim=below.get_ylim())
     ax.set_axis_off()

@@ -15,8 +15,7 @@ from ..engine import Value
 from ..engine.vectors import Vector
 from ..optim.optimizer import Optimizer
 from ..train.evaluation import number
-from .axes import Axes, several_axes
-from .figure import png
+from .axes import Axes, png, several_axes
 from .grid import around
 from .scales import LOG_NOTE, asks_for_log, drawable, log_floor
 from .style import style

@@ -16,8 +16,7 @@ from ..engine.grad_mode import no_grad
 from ..engine.vectors import Vector, read_data, read_gradients, restored, write_data, write_gradients
 from ..optim.optimizer import Optimizer
 from ..train.progress import with_progress
-from .axes import Axes, axes_for
-from .figure import png
+from .axes import Axes, axes_for, png
 from .scales import LOG_NOTE, asks_for_log, drawable, three_digits
 from .style import style
 from .walks import draw_legend

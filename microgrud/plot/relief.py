@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.vectors import Vector
-from .axes import Axes, axes_3d_for
+from .axes import Axes, axes_for
 from .grid import GridLosses
 from .scales import LOG_NOTE, Scale, chosen_scale, finite_or_nan, log_floor, three_digits
 from .style import undefined_patch
@@ -20,7 +20,7 @@ def draw_relief(grid: GridLosses, ax: Any, paths: Mapping[str, Vector], scale: s
     where = "LossSurface.surface"
     losses = finite_or_nan(grid.losses)
     chosen = chosen_scale(where, scale, losses)
-    axes = axes_3d_for(where, ax)
+    axes: Any = axes_for(where, ax, 6.4, 5.4, "3d")
     from matplotlib.ticker import MaxNLocator
 
     # mplot3d has no logarithmic axis: the heights are logarithms, and the tick labels show the losses.

@@ -12,9 +12,8 @@ from ..common.checks import flag, instance, optional, pair, whole
 from ..engine import Value
 from ..engine.vectors import Vector, read_data
 from ..nn.module import Module
-from .axes import Axes
+from .axes import Axes, png
 from .contours import draw_contours
-from .figure import png
 from .grid import GridLosses, checked_extent, default_extent, evaluate
 from .parameters import parameters_of
 from .planes import chosen_plane
