@@ -31,12 +31,6 @@ def parameters_of(where: str, source: Any) -> list[Value]:
     return check_parameters(where, source.parameters() if isinstance(source, (Module, Optimizer)) else source)
 
 
-def named_parameters(source: Any, parameters: Sequence[Value]) -> list[str]:
-    """Return the name of each parameter: its label, its name in the Module, or its index."""
-    names = {id(p): name for name, p in source.named_parameters()} if isinstance(source, Module) else {}
-    return [p.label or names.get(id(p)) or f"parameter {i}" for i, p in enumerate(parameters)]
-
-
 def filters_of(source: Any, parameters: Sequence[Value]) -> list[list[int]]:
     """Return the indices of the parameters that belong to each filter.
 
@@ -45,21 +39,15 @@ def filters_of(source: Any, parameters: Sequence[Value]) -> list[list[int]]:
     """
     if not isinstance(source, Module):
         return [list(range(len(parameters)))]
-    indices = {id(p): i for i, p in enumerate(parameters)}
+    indices = {p: i for i, p in enumerate(parameters)}
     filters: list[list[int]] = []
-    taken: set[int] = set()
+    taken: set[Value] = set()
     for module in modules_of(source):
-        if isinstance(module, Neuron):
-            own = module.w
-            taken.update(id(p) for p in (module.b,) if p is not None)
-        else:
-            below = {id(p) for child in module.children() for p in child.parameters()}
-            own = [p for p in module.parameters() if id(p) not in below]
-        members = [indices[id(p)] for p in own if id(p) in indices and id(p) not in taken]
-        taken.update(id(p) for p in own)
-        if members:
-            filters.append(members)
-    return filters
+        own = _own(module)
+        members = module.w if isinstance(module, Neuron) else own
+        filters.append([indices[p] for p in members if p in indices and p not in taken])
+        taken.update(own)
+    return [members for members in filters if members]
 
 
 def layers_of(where: str, model: Any) -> list[tuple[str, list[Value]]]:
@@ -82,15 +70,14 @@ def layers_of(where: str, model: Any) -> list[tuple[str, list[Value]]]:
     [('layer 1', 9), ('layer 2', 4)]
     """
     instance(Module, "a Module")(f"{where}: model", model)
-    names = {id(p): name for name, p in model.named_parameters()}
+    names = {p: name for name, p in model.named_parameters()}
     numbered = {id(layer): f"layer {k}" for k, layer in enumerate(model.layers if isinstance(model, MLP) else (), 1)}
     found: list[tuple[str, list[Value]]] = []
-    taken: set[int] = set()
+    taken: set[Value] = set()
     for module in modules_of(model):
-        whole = isinstance(module, (Layer, Neuron)) or not module.children()
-        below = set() if whole else {id(p) for child in module.children() for p in child.parameters()}
-        own = [p for p in module.parameters() if id(p) not in below and id(p) not in taken and id(p) in names]
-        taken.update(id(p) for p in own)
+        own = module.parameters() if isinstance(module, (Layer, Neuron)) else _own(module)
+        own = [p for p in own if p not in taken and p in names]
+        taken.update(own)
         if own:
             found.append((numbered.get(id(module)) or _name(module, names), own))
     if not found:
@@ -98,7 +85,13 @@ def layers_of(where: str, model: Any) -> list[tuple[str, list[Value]]]:
     return found
 
 
-def _name(module: Module, names: dict[int, str]) -> str:
+def _own(module: Module) -> list[Value]:
+    """Return the parameters of a module that none of the modules in it holds."""
+    below = {p for child in module.children() for p in child.parameters()}
+    return [p for p in module.parameters() if p not in below]
+
+
+def _name(module: Module, names: dict[Value, str]) -> str:
     """Return the path of a module: that of its first parameter, without the parameter's name inside of the module."""
     inner, parameter = module.named_parameters()[0]
-    return names[id(parameter)].removesuffix(inner).rstrip(".") or type(module).__name__
+    return names[parameter].removesuffix(inner).rstrip(".") or type(module).__name__

@@ -12,7 +12,7 @@ from ..common.checks import instance, one_of
 from ..engine import Value
 from ..engine.vectors import Vector, read_data
 from ..nn.module import Module
-from .parameters import filters_of, named_parameters
+from .parameters import filters_of
 from .scales import LARGEST
 from .trajectory import Trajectory, positions_of
 
@@ -87,20 +87,19 @@ def chosen_plane(
 
 def _through(source: Any, parameters: list[Value], directions: Sequence[Any]) -> Plane:
     """Return the plane of two parameters, given as Values, by label, or by name in the Module."""
-    names = named_parameters(source, parameters)
+    dotted = {p: name for name, p in source.named_parameters()} if isinstance(source, Module) else {}
+    names = [p.label or dotted.get(p) or f"parameter {i}" for i, p in enumerate(parameters)]
     if len(directions) != 2:
         raise ValueError(f"loss_surface: directions: expected two parameters, got {len(directions)}")
-    dotted = dict(source.named_parameters()) if isinstance(source, Module) else {}
     indices = []
     for chosen in directions:
         instance((Value, str), "Values, labels or names")("loss_surface: directions", chosen)
+        named = isinstance(chosen, str)
         matches = [
-            i
-            for i, p in enumerate(parameters)
-            if p is chosen or (isinstance(chosen, str) and (chosen in (names[i], p.label) or dotted.get(chosen) is p))
+            i for i, p in enumerate(parameters) if p is chosen or (named and chosen in (names[i], dotted.get(p)))
         ]
         if len(matches) != 1:
-            name = repr(chosen) if isinstance(chosen, str) else "a Value"
+            name = repr(chosen) if named else "a Value"
             known = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
             raise ValueError(
                 f"loss_surface: directions: expected one of the parameters {known}; got {name}, which is "

@@ -54,13 +54,13 @@ def draw_walks(ax: Any, paths: Mapping[str, Vector]) -> list[Any]:
     return entries
 
 
-def mark_every(count: int, marks: int = 12) -> int:
-    """Return the step between the marked points of a curve of `count` points that has about `marks` marks.
+def mark_every(count: int) -> int:
+    """Return the step between the marked points of a curve of `count` points that has about twelve marks.
 
     >>> mark_every(100), mark_every(5)
     (8, 1)
     """
-    return max(1, count // marks)
+    return max(1, count // 12)
 
 
 def draw_legend(ax: Any, entries: list[Any], labels: Sequence[str] = (), loc: str = "best", **options: Any) -> Any:
