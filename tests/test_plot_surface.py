@@ -16,7 +16,7 @@ from microgrud import Value, exp, log
 from microgrud.engine.vectors import read_data, read_gradients, write_data
 from microgrud.losses import squared_error
 from microgrud.nn import MLP, Module
-from microgrud.plot import LossSurface, Trajectory, beale, himmelblau, loss_surface, replay
+from microgrud.plot import LossSurface, Trajectory, beale, himmelblau, loss_surface, replayed_loss
 from microgrud.plot.parameters import filters_of
 from microgrud.plot.planes import filter_normalized_plane
 from microgrud.tape.executors import native_tape
@@ -437,12 +437,12 @@ def test_a_loss_is_replayed_where_it_is_on_the_list_to_the_same_surface(
         "few places": loss,
     }
     made: list[Any] = []
-    real = replay._Replayed
-    monkeypatch.setattr(replay, "_Replayed", lambda loss: made.append(real(loss)) or made[-1])
+    real = replayed_loss._Replayed
+    monkeypatch.setattr(replayed_loss, "_Replayed", lambda loss: made.append(real(loss)) or made[-1])
     points = 13 if case == "few places" else 15
     found = loss_surface(losses[case], model, points=points, progress=False).losses
     assert [each.compiled is not None for each in made] == ([] if case == "few places" else [case == "network"])
-    monkeypatch.setattr(replay, "native_tape", None)
+    monkeypatch.setattr(replayed_loss, "native_tape", None)
     expected = loss_surface(losses[case], model, points=points, progress=False).losses
     assert found == pytest.approx(expected, rel=1e-10, nan_ok=True)
     assert np.ptp(found) > 0.1
