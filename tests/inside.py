@@ -13,6 +13,7 @@ MODULES = {
     "microgrud.cli.pictures": ("_REGION_POINTS",),
     "microgrud.cli.pipeline": ("_MOST_PLACES",),
     "microgrud.cli.walk": ("_FEWEST_POINTS", "_FEWEST_ROWS", "_MOST_PARAMETERS", "_MOST_POINTS", "_MOST_WORK"),
+    "microgrud.tape.executors": ("_FEWEST_TO_REUSE",),
     "microgrud.tape.verified": ("_MOST_RECORDINGS",),
     "microgrud.train.checkpoint": ("_PAUSE", "_SLACK"),
     "microgrud.train.objective": ("_LEAST_REPLAYS", "_LEAST_SAMPLES", "_LEAST_WORK", "_SLOW_SECONDS"),

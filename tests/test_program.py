@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from builders import compared
 from hypothesis import given, strategies as st
-from inside import recordings
+from inside import recordings, thresholds
 
 import microgrud
 from microgrud import CompileError, Value, compile, custom_op, softmax, take, where
@@ -379,18 +379,13 @@ def test_runs_without_a_backward_pass_give_the_same_in_fewer_slots(drawn: list[t
         expected = compiled.map(x, 0.25, k)
     except (ValueError, ArithmeticError):
         return
-    for path in recordings(compiled):
-        for executor in path.executors.values():
-            assert executor.tapes.reused == 0  # type: ignore[attr-defined]
-        path.executors.clear()
-    compiled._recordings.replays.clear()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(executors, "_FEWEST_TO_REUSE", 0)
+    assert all(executor.tapes.reused == 0 for path in recordings(compiled) for executor in path.executors.values())
+    compiled.max_paths = compiled.max_paths  # a change of a setting leaves no replays and no executors
+    with thresholds(fewest_to_reuse=0):
         assert repr(compiled.map(x, 0.25, k)) == repr(expected)
     for path in recordings(compiled):
         for executor in path.executors.values():
-            tapes: Any = executor.tapes  # type: ignore[attr-defined]
-            assert tapes.reused <= tapes.varying
+            assert executor.tapes.reused <= executor.tapes.varying
 
 
 @pytest.mark.skipif(not IN_C, reason="the interpreter in NumPy keeps what it needs")
@@ -404,9 +399,8 @@ def test_a_long_program_runs_forward_in_few_slots() -> None:
     compiled.map([0.1, 0.2], [0.3, 0.4])
     (path,) = recordings(compiled)
     (executor,) = path.executors.values()
-    tapes: Any = executor.tapes  # type: ignore[attr-defined]
-    assert tapes.varying > 2_000
-    assert 0 < tapes.reused < 12
+    assert executor.tapes.varying > 2_000
+    assert 0 < executor.tapes.reused < 12
 
 
 def test_c_and_python_build_the_same_of_whole_networks() -> None:
