@@ -86,9 +86,7 @@ class Neuron(Module):
             raise _explained(error, xs) from None
         return self.activation(out) if self.nonlin else out
 
-    def _arguments(self) -> dict[str, Any] | None:
-        if type(self) is not Neuron:
-            return None  # a subclass may have other arguments
+    def _arguments(self) -> dict[str, Any]:
         arguments = {"nin": len(self.w), "nonlin": bool(self.nonlin), "bias": self.b is not None}
         return {**arguments, "activation": _stored_name(self.activation)}
 
@@ -131,10 +129,8 @@ class Layer(Module):
         out = [neuron._output(xs) if type(neuron) is Neuron else neuron(xs) for neuron in self.neurons]
         return out[0] if len(out) == 1 else out
 
-    def _arguments(self) -> dict[str, Any] | None:
-        if type(self) is not Layer:
-            return None
-        return {**_arguments_of(self.neurons[0]), "nout": len(self.neurons)}
+    def _arguments(self) -> dict[str, Any]:
+        return {**self.neurons[0]._arguments(), "nout": len(self.neurons)}
 
     def __repr__(self) -> str:
         return f"Layer of [{', '.join(str(neuron) for neuron in self.neurons)}]"
@@ -203,10 +199,8 @@ class MLP(Module):
             x = layer(x)
         return _OVER_OUTPUTS[self.output](x) if self.output else x
 
-    def _arguments(self) -> dict[str, Any] | None:
-        if type(self) is not MLP:
-            return None
-        first, last = (_arguments_of(layer.neurons[0]) for layer in (self.layers[0], self.layers[-1]))
+    def _arguments(self) -> dict[str, Any]:
+        first, last = (layer.neurons[0]._arguments() for layer in (self.layers[0], self.layers[-1]))
         return {
             "nin": first["nin"],
             "nouts": [len(layer.neurons) for layer in self.layers],
@@ -224,13 +218,6 @@ _OVER_OUTPUTS: dict[str, Callable[[Iterable[Number]], list[Number]]] = {
     "softmax": functions.softmax,
     "log_softmax": functions.log_softmax,
 }
-
-
-def _arguments_of(neuron: Neuron) -> dict[str, Any]:
-    arguments = neuron._arguments()
-    if arguments is None:
-        raise AttributeError(f"{neuron!r} is of the class {type(neuron).__name__}")
-    return arguments
 
 
 def _stored_name(activation: Activation) -> str:

@@ -163,10 +163,6 @@ number, got an object of type list)
         """
         return build_module(read_model(path), (cls,))
 
-    def _arguments(self) -> dict[str, Any] | None:
-        """Return the arguments with which the class makes such a module again, None if they are not known."""
-        return None
-
 
 def _shortened(names: Sequence[str], most: int = 10) -> str:
     text = ", ".join(names[:most])
@@ -230,7 +226,8 @@ def save_module(path: str | os.PathLike[str], module: Module, extra: Mapping[str
     name, state = type(module).__name__, module.state_dict()
     make: Callable[..., Module] = type(module)
     try:
-        arguments = module._arguments()
+        # The class itself must say with which arguments it makes such a module again: a subclass may take others.
+        arguments = module._arguments() if "_arguments" in vars(type(module)) else None  # type: ignore[attr-defined]
         same = arguments is None or _have_same_structure(make(**arguments, init="zeros"), module)
     except (AttributeError, IndexError):
         same = False
