@@ -34,6 +34,7 @@ class Evaluation:
             and a vector with one number for each; a Value may be in several.
         served: the recordings that served the samples, each with its executor.
         by_recordings: whether they served all samples.
+        recorded: the samples that were recorded, or could not be.
     """
 
     structure: Structure | None = None
@@ -42,22 +43,29 @@ class Evaluation:
     leaves: list[tuple[list[Value], Vector]] = field(default_factory=list)
     served: dict[Recording, Executor] = field(default_factory=dict)
     by_recordings: bool = True
+    recorded: list[int] = field(default_factory=list)
 
 
-def evaluate(branches: Branches, arguments: Arguments, seeds: Sequence[Any] | None) -> Evaluation:
+def evaluate(branches: Branches, arguments: Arguments, seeds: Sequence[Any] | None, most: int = -1) -> Evaluation:
     """Compute the outputs, and with seeds the derivatives of their sum, each times its seed.
 
     Args:
         branches: the recordings, to which new ones are added as they are needed.
         arguments: the arguments of the call.
         seeds: a number for each output, or an array with one number per sample for each; None for no derivatives.
+        most: the maximum number of samples to record; -1 for no limit.
 
     Raises:
         CompileError: if the function cannot be recorded. Its own errors are raised too.
     """
-    run = _Run(branches, arguments, seeds)
+    run = _Run(branches, arguments, seeds, most)
     run.all_samples()
     return run.result
+
+
+def too_many_paths(most: int) -> CompileError:
+    """Return the error for a batch that needs too many recordings."""
+    return CompileError(f"a batch takes more than {most} paths through its branches, or integers")
 
 
 class _Group(NamedTuple):
@@ -77,8 +85,9 @@ class _Group(NamedTuple):
 class _Run:
     """One call in progress."""
 
-    def __init__(self, branches: Branches, arguments: Arguments, seeds: Sequence[Any] | None) -> None:
-        self.branches, self.arguments, self.seeds, self.settings = branches, arguments, seeds, branches.settings
+    def __init__(self, branches: Branches, arguments: Arguments, seeds: Sequence[Any] | None, most: int) -> None:
+        self.branches, self.arguments, self.seeds, self.most = branches, arguments, seeds, most
+        self.settings = branches.settings
         self.count = 1 if arguments.samples is None else arguments.samples
         self.numbers = list(map(_without_history, arguments.numbers))
         self.result = Evaluation()
@@ -121,6 +130,9 @@ class _Run:
 
     def record(self, sample: int) -> Recording | None:
         """Record the path of a sample; return None if it cannot be replayed."""
+        if len(self.result.recorded) == self.most:
+            raise too_many_paths(self.most)
+        self.result.recorded.append(sample)
         try:
             return self.branches.record(self.arguments, *self.arguments.sample(sample))
         except (ArithmeticError, ValueError) as error:

@@ -103,7 +103,7 @@ class RecordedLoss:
         Raises:
             CompileError: if the loss cannot be recorded. Errors of model and loss are raised unchanged.
         """
-        result = self.recordings(indices, gradient)
+        result = self.recordings(indices, gradient, self._verify)
         losses = result.outputs[0].tolist()
         return Measured(math.fsum(losses) / len(losses), self._predictions(result), result.leaves)
 
@@ -151,7 +151,7 @@ class RecordedLoss:
             kinds.append(np.int64)
         for kind in kinds:
             given = {"row": samples.rows, "target": targets.astype(kind).tolist()}
-            recordings = VerifiedRecordings(self._sample, given, self.most_paths, self._verify)
+            recordings = VerifiedRecordings(self._sample, given, self.most_paths)
             try:
                 self._record_first(recordings, expected)
             except Exception as error:
@@ -171,7 +171,7 @@ class RecordedLoss:
         as_given = repr(given) == repr([row, target])
         if not as_given and self.by_model(given[0], _with_tuples(target, given[1]))[0]._data != expected:
             raise CompileError("it gives another loss for lists instead of tuples, or for floats instead of integers")
-        self._check_close(recordings.record_first(), expected)
+        recordings.record_first(lambda _, loss: self._check_close(loss, expected))
 
     def _predictions(self, result: Evaluation) -> list[Any]:
         assert result.structure is not None
@@ -197,10 +197,9 @@ class RecordedLoss:
         self.scale = max(self.scale, abs(loss._data))
         return loss, prediction
 
-    def _verify(self, sample: Sequence[Any], loss: float) -> None:
+    def _verify(self, index: int, loss: float) -> None:
         """Raise a CompileError unless the model gives the loss of a recorded sample."""
-        row, target = sample
-        self._check_close(loss, self.by_model(row, _with_tuples(self.samples.targets[0], target))[0]._data)
+        self._check_close(loss, self.by_model(self.samples.rows[index], self.samples.targets[index])[0]._data)
 
     def _check_close(self, loss: float, expected: float) -> None:
         if not math.isclose(loss, expected, rel_tol=1e-6, abs_tol=1e-9 * self.scale):
