@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ..common.words import counted
 from ..engine import Value
 from .folding import Box, Group, View
-from .rendering import Drawing
+from .rendering import Drawing, keep_in_order
 from .style import BOX_STYLES, FAINT, PORTS, caption, escaped, literal, plain, short, table, tint
 from .value_graph import Kind, is_dot, local_derivatives, shown_operands, summarise
 
@@ -37,8 +37,7 @@ class GraphWriter:
         self.grads = {x: x.grad for x in shown if x in view.graph.differentiated}
         self.largest = max((abs(g) for g in self.grads.values() if math.isfinite(g)), default=0.0)
         self.data: Mapping[Value, float] = {x: x.data for x in shown}
-        #: Local derivatives from a snapshot. Those of other nodes are computed from the present numbers.
-        self.known_slopes: Mapping[Value, Sequence[float | None]] = {}
+        self.slopes_of: Callable[[Value], Sequence[float | None]] = local_derivatives
         #: The operations that already have an edge from the nodes that lie too deep: each gets at most one.
         self.joined_to_too_deep: set[str] = set()
         #: True if elements get classes for a script: `box-v3` for the box of a node, `turn-v3` for everything that is
@@ -107,9 +106,9 @@ class GraphWriter:
         figures += [(plural, kinds[kind]) for kind, plural in _LEAVES.items() if kinds[kind]]
         operations = list(counts.operations.items())
         figures += [(symbol or "by hand", count) for symbol, count in operations[:_MOST_OPERATIONS]]
-        rows += [_row(escaped(name), f"{count:,}") for name, count in figures]
         others = sum(count for _, count in operations[_MOST_OPERATIONS:])
-        rows += [_row("other operations", f"{others:,}")] if others else []
+        figures += [("other operations", others)] if others else []
+        rows += [_row(escaped(name), f"{count:,}") for name, count in figures]
         look = {"shape": "box3d", "style": "filled,dashed", "fillcolor": "#ffffff", "color": FAINT, "margin": "0.1"}
         self.drawing.node(self.too_deep_id, table(rows), tooltip=f"{counted(counts.nodes, 'node')} not drawn", **look)
 
@@ -120,7 +119,12 @@ class GraphWriter:
             self._dot(node, id)
         else:
             self._circle(id, node._op or "by hand", node)
-            self._operands(node, id)
+            shown, slopes = shown_operands(node), self.slopes_of(node)
+            for k in shown:
+                self._edge(node._operands[k], id, k, slopes[k], node)
+            hidden = self._hidden(node, shown, id)
+            if hidden:
+                self._rest(id, f"{hidden:,} more operands")
         self.drawing.edge(id, self.ids[node], **self._turn(node))
 
     def _turn(self, node: Value) -> dict[str, str]:
@@ -131,15 +135,6 @@ class GraphWriter:
         shape = "circle" if len(symbol) <= 2 else "ellipse"
         attributes = {"style": "filled", "fillcolor": "#f3f3f3", **size, **self._turn(node)}
         self.drawing.node(id, plain(symbol), shape=shape, **attributes)
-
-    def _operands(self, node: Value, id: str) -> None:
-        shown = shown_operands(node)
-        slopes = self.known_slopes[node] if node in self.known_slopes else local_derivatives(node)
-        for k in shown:
-            self._edge(node._operands[k], id, k, slopes[k], node)
-        hidden = self._hidden(node, shown, id)
-        if hidden:
-            self._rest(id, f"{hidden:,} more operands")
 
     def _dot(self, node: Value, id: str) -> None:
         """Draw a sum of products in parts: a circle for each product, and one for the sum."""
@@ -240,11 +235,7 @@ class GraphWriter:
             columns += [[self.ids[x] for x in leaves], [self.ids[neuron] for neuron in neurons]]
             widest = max(widest, len(neurons))
         for column in columns:
-            if len(column) > 1:
-                with self.drawing.subgraph() as rank:
-                    rank.attr(rank="same")
-                    for first, second in itertools.pairwise(column):
-                        rank.edge(first, second, style="invis")
+            keep_in_order(self.drawing, column)
         if widest > 1:
             self.drawing.attr(splines="line", outputorder="edgesfirst", ranksep=f"{min(0.3 + 0.05 * widest, 0.8):.2f}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 
@@ -10,7 +9,7 @@ from ..common.words import counted
 from ..nn.layers import MLP, Neuron
 from ..nn.module import Module
 from .folding import function_of, neurons_by_layer
-from .rendering import Drawing
+from .rendering import Drawing, keep_in_order
 from .style import BROKEN, FAINT, FONT, PORTS, hue, literal, plain, short
 from .value_graph import shown_of
 
@@ -100,16 +99,13 @@ def _column(drawing: Drawing, prefix: str, nodes: Sequence[dict[str, str]], **at
     shown = shown_of(len(nodes), _MOST_NEURONS)
     ids = {k: f"{prefix}{k}" for k in shown}
     column = list(ids.values())
-    with drawing.subgraph() as rank:
-        rank.attr(rank="same")
-        for k, id in ids.items():
-            rank.node(id, **(attributes | nodes[k]))
-        if len(shown) < len(nodes):
-            rest = f"{prefix}rest"
-            rank.node(rest, f"{len(nodes) - len(shown):,} more", shape="plaintext", fontcolor=FAINT, height="0.2")
-            column.insert(len(shown) // 2, rest)
-        for upper, lower in itertools.pairwise(column):  # invisible edges keep the order
-            rank.edge(upper, lower, style="invis")
+    for k, id in ids.items():
+        drawing.node(id, **(attributes | nodes[k]))
+    if len(shown) < len(nodes):
+        rest = f"{prefix}rest"
+        drawing.node(rest, f"{len(nodes) - len(shown):,} more", shape="plaintext", fontcolor=FAINT, height="0.2")
+        column.insert(len(shown) // 2, rest)
+    keep_in_order(drawing, column)
     return [ids.get(k) for k in range(len(nodes))]
 
 

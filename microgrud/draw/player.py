@@ -115,7 +115,7 @@ class BackpropSteps(Sequence[Frame]):
         drawing = new_drawing("svg", self._rankdir)
         graph = self._graph
         picture = GraphWriter(view(graph, None, None, None, len(graph.order)), drawing, self._digits, self._rankdir)
-        picture.data, picture.known_slopes = self._data, self._slopes
+        picture.data, picture.slopes_of = self._data, self._slopes.__getitem__
         picture.grads, picture.largest = self.frames[-1].grads, largest
         picture.marked, picture.width = True, 4 + 6 * widest
         picture.write()

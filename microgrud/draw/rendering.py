@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,14 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
         if view or quiet_view:
             self._view(os.fspath(picture), format=format or self.format, quiet=quiet_view)
         return os.fspath(picture)
+
+
+def keep_in_order(drawing: Drawing, column: Sequence[str]) -> None:
+    """Put nodes into one rank in their order, which invisible edges keep."""
+    with drawing.subgraph() as rank:
+        rank.attr(rank="same")
+        for upper, lower in itertools.pairwise(column):
+            rank.edge(upper, lower, style="invis")
 
 
 def fitting(svg: str) -> str:
