@@ -33,17 +33,16 @@ def draw_contours(
     ax = axes_for(where, ax, 6.4, 4.8)
     from matplotlib.ticker import MaxNLocator
 
-    across, up = (grid.x[0], grid.x[-1]), (grid.y[0], grid.y[-1])
     undefined = np.isnan(losses).any()
     if undefined:
-        hatch_ground(ax, across, up)
+        hatch_ground(ax)
     if np.isfinite(losses).any():
         heights = contour_levels(losses, chosen, int(levels)) if explicit is None else explicit
         _fill(ax, grid, losses, heights, chosen, colorbar)
     entries = draw_walks(ax, paths)
     ax.xaxis.set_major_locator(MaxNLocator(6))
     # The grid sets the limits: a walk that leaves it leaves the picture.
-    ax.set(xlim=across, ylim=up)
+    ax.set(xlim=(grid.x[0], grid.x[-1]), ylim=(grid.y[0], grid.y[-1]))
     ax.set_xlabel(grid.plane.labels[0], parse_math=False)
     ax.set_ylabel(grid.plane.labels[1], parse_math=False)
     if undefined:

@@ -76,13 +76,13 @@ def decision_regions(
     where = "decision_regions"
     instance(Callable, "a function of a row")(f"{where}: model", model)
     samples = check_samples(where, X, y)
-    columns = len(samples.rows[0])
-    if columns != 2:
-        raise ValueError(f"{where}: X: expected rows of 2 numbers, which span a plane, got {columns}")
+    if len(samples.rows[0]) != 2:
+        raise ValueError(f"{where}: X: expected rows of 2 numbers, which span a plane, got {len(samples.rows[0])}")
     rows = np.array(samples.rows)
     if np.abs(rows).max() > LARGEST:
         raise ValueError(f"{where}: X: expected numbers up to {LARGEST:g}, got {np.abs(rows).max():g}")
-    names = _feature_names(where, X, feature_names)
+    columns = getattr(X, "columns", ("x1", "x2"))
+    names = _names(f"{where}: feature_names", columns if feature_names is None else feature_names, 2)
     across, up = (_grid(column, whole(2)(f"{where}: points", points)) for column in rows.T)
     outputs = _outputs(where, model, [[a, b] for b in up.tolist() for a in across.tolist()])
     shape = (len(up), len(across))
@@ -93,24 +93,22 @@ def decision_regions(
         targets = np.array([as_float(t, f"{where}: y") for t in samples.targets])
         if outputs.shape[1] != 1:
             raise ValueError(f"{where}: expected a model of one output in regression, got {outputs.shape[1]}")
-        ax = axes_for(where, ax, 6.0, 4.6)
         defined: Any = np.isfinite(outputs).reshape(shape)
-        _begin(ax, across, up, defined)
-        _draw_regression(ax, across, up, outputs.reshape(shape), rows, targets)
-        entries, labels, title = [], [], None
     else:
         scores, classes = _scores(where, model, outputs, samples, cut)
         # An infinite score wins or loses. The winner is unknown if two scores are infinite, or one is NaN.
         leads = _leads(scores.reshape(*shape, len(classes)))
         defined = ~np.isnan(leads).any(axis=2)
-        given = classes if class_names is None else as_sequence(class_names, f"{where}: class_names", "names")
-        labels = [str(name) for name in given]
-        if len(labels) != len(classes):
-            raise ValueError(f"{where}: class_names: expected {len(classes)} of them, got {len(labels)}")
-        ax = axes_for(where, ax, 5.6, 4.6)
-        _begin(ax, across, up, defined)
-        entries = _draw_classes(ax, across, up, leads, samples, classes, labels)
-        title = "class"
+        labels = _names(f"{where}: class_names", classes if class_names is None else class_names, len(classes))
+    ax = axes_for(where, ax, 6.0 if chosen == "regression" else 5.6, 4.6)
+    ax.set(xlim=(across[0], across[-1]), ylim=(up[0], up[-1]), autoscale_on=False)
+    if not defined.all():
+        hatch_ground(ax)
+    if chosen == "regression":
+        _draw_regression(ax, across, up, outputs.reshape(shape), rows, targets)
+        entries, labels, title = [], [], None
+    else:
+        entries, title = _draw_classes(ax, across, up, leads, samples, classes, labels), "class"
     if not defined.all():
         entries.append(undefined_patch("prediction"))
         labels.append(entries[-1].get_label())
@@ -212,22 +210,14 @@ def _class(where: str, target: Any) -> int:
     return int(index)
 
 
-def _feature_names(where: str, X: Any, names: Any) -> tuple[str, str]:
-    given = getattr(X, "columns", ("x1", "x2")) if names is None else names
-    found = [str(name) for name in as_sequence(given, f"{where}: feature_names", "names")]
-    if len(found) != 2:
-        raise ValueError(f"{where}: feature_names: expected 2 of them, got {len(found)}")
-    return found[0], found[1]
+def _names(where: str, given: Any, count: int) -> list[str]:
+    found = [str(name) for name in as_sequence(given, where, "names")]
+    if len(found) != count:
+        raise ValueError(f"{where}: expected {count} of them, got {len(found)}")
+    return found
 
 
 # --- drawing ---
-
-
-def _begin(ax: Axes, across: Vector, up: Vector, defined: Vector) -> None:
-    """Set the limits, and hatch the ground if there are places without a finite prediction."""
-    ax.set(xlim=(across[0], across[-1]), ylim=(up[0], up[-1]), autoscale_on=False)
-    if not defined.all():
-        hatch_ground(ax, (across[0], across[-1]), (up[0], up[-1]))
 
 
 def _draw_classes(

@@ -69,13 +69,9 @@ def undefined_patch(what: str) -> Patch:
     )
 
 
-def hatch_ground(ax: Axes, across: tuple[float, float], up: tuple[float, float]) -> None:
+def hatch_ground(ax: Axes) -> None:
     """Hatch the whole background; finite numbers are drawn over it later."""
     from matplotlib.patches import Rectangle
 
-    ax.add_patch(
-        Rectangle(
-            (across[0], up[0]), across[1] - across[0], up[1] - up[0], facecolor="white", edgecolor=FAINT,
-            hatch=UNDEFINED_HATCH, linewidth=0.0, zorder=0.1,
-        )
-    )  # fmt: skip
+    look: Any = {"facecolor": "white", "edgecolor": FAINT, "hatch": UNDEFINED_HATCH, "linewidth": 0.0, "zorder": 0.1}
+    ax.add_patch(Rectangle((0.0, 0.0), 1.0, 1.0, transform=ax.transAxes, **look))
