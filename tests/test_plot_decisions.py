@@ -17,7 +17,6 @@ from matplotlib.patches import Rectangle
 from microgrud import Value, relu
 from microgrud.nn import MLP, Module
 from microgrud.plot import decision_regions
-from microgrud.plot.decisions import _leads
 from microgrud.plot.style import style
 
 X = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.5, 0.2]]
@@ -248,13 +247,15 @@ def test_a_model_whose_weights_are_all_zero_gives_the_first_class_everywhere() -
         assert color_at(ax, 0.3, 0.7) == tint(0)
 
 
-def test_a_tie_is_decided_without_moving_the_border() -> None:
-    scores = np.array([[[0.0, -0.5], [0.0, 0.0], [0.0, 0.5]], [[2.0, 2.0], [math.nan, 2.0], [5e-324, 0.0]]])
-    first, second = np.moveaxis(_leads(scores), 2, 0)
-    assert (first > 0).tolist() == [[True, True, False], [True, False, True]]
-    assert (second > 0).tolist() == [[False, False, True], [False, False, False]]
-    assert np.abs([first[0, 1], second[0, 1], first[1, 0]]).max() < 1e-5
-    assert np.isnan([first[1, 1], second[1, 1]]).all()
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_tie_is_decided_without_moving_the_border(first: int) -> None:
+    def model(row: list[float]) -> list[float]:
+        lead = round(row[0] - 0.5, 9) * (-1) ** first
+        return [0.0, lead]
+
+    ax = decision_regions(model, X, [0, 0, 1, 1, 1], flat(), points=5)  # 0.29 apart, with one at the tie
+    assert color_at(ax, 0.42, 0.6) == tint(first)
+    assert color_at(ax, 0.58, 0.6) == tint(1 - first)
 
 
 def test_an_infinite_score_wins_and_hides_nothing() -> None:

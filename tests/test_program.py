@@ -194,12 +194,14 @@ def test_a_node_that_depends_on_itself_is_refused() -> None:
 
 
 def test_instructions_are_made_when_they_are_asked_for() -> None:
-    built = program_of(lambda x, y: x.exp() * y + CUBE(x) + x.sin(), 1.0, 2.0)
-    steps = built.instructions
-    assert isinstance(steps, Instructions)
-    assert len(steps) == 4
-    assert steps._made is None
-    assert [step.out for step in reversed(steps)] == [step.out for step in steps][::-1]
+    made: list[Instruction] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(program, "Instruction", lambda *parts: made.append(Instruction(*parts)) or made[-1])
+        steps = program_of(lambda x, y: x.exp() * y + CUBE(x) + x.sin(), 1.0, 2.0).instructions
+        assert isinstance(steps, Instructions)
+        assert (len(steps), made) == (4, [])
+        assert [step.out for step in reversed(steps)] == [step.out for step in steps][::-1]
+        assert list(steps) == made
     assert steps[0] == Instruction(TABLE["exp"], steps[0].out, (0,))
     assert steps[-1].operation is LINEAR
     assert [step.operation for step in steps[1:3]] == [CUBE, TABLE["sin"]]
