@@ -8,11 +8,12 @@ of 1000 are as good as logits of 1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from . import functions
-from .common.checks import NOT_NEGATIVE, POSITIVE, real
+from .common.checks import NOT_NEGATIVE, real
 from .common.numbers import Number, as_float, as_sequence, describe_operands, is_real_scalar
 from .engine import Value, ops, tracing
 from .engine.integers import IntegerArgument, take
@@ -75,7 +76,9 @@ def huber(prediction: Any, target: Any, delta: float = 1.0) -> Number:
     >>> huber([0.5, 3.0], [0.0, 0.0])
     1.3125
     """
-    delta = real(POSITIVE)("huber: delta", delta)
+    delta = as_float(delta, "huber: delta")
+    if not 0.0 < delta < math.inf:
+        raise ValueError(f"huber: expected delta > 0, got {delta}")
     terms = []
     for p, t in _pairs(prediction, target, "huber"):
         residual = p - t

@@ -437,8 +437,8 @@ def test_a_loss_is_replayed_where_it_is_on_the_list_to_the_same_surface(
         "few places": loss,
     }
     made: list[Any] = []
-    real = replayed_loss._Replayed
-    monkeypatch.setattr(replayed_loss, "_Replayed", lambda loss: made.append(real(loss)) or made[-1])
+    real = replayed_loss.ReplayedLoss
+    monkeypatch.setattr(replayed_loss, "ReplayedLoss", lambda loss: made.append(real(loss)) or made[-1])
     points = 13 if case == "few places" else 15
     found = loss_surface(losses[case], model, points=points, progress=False).losses
     assert [each.compiled is not None for each in made] == ([] if case == "few places" else [case == "network"])

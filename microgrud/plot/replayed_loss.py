@@ -39,16 +39,19 @@ def replayed(loss: Callable[[], Any], places: int) -> Callable[[], Any]:
     """
     if places < _FEWEST_PLACES or native_tape is None or isinstance(loss, MeanLoss):  # a MeanLoss replays by itself
         return loss
-    return _Replayed(loss)
+    return ReplayedLoss(loss)
 
 
-class _Replayed:
+class ReplayedLoss:
+    """A loss that is replayed from its recordings as long as what it depends on stays as it was."""
+
     def __init__(self, loss: Callable[[], Any]) -> None:
         self.loss = loss
         self.compiled: Callable[[], Any] | None = compile(self._recorded, max_paths=_MOST_PATHS)
         self.dependencies: Dependencies | None = None
 
     def __call__(self) -> Any:
+        """Return the loss at the present parameters."""
         if self.compiled is None:
             return self.loss()
         try:
