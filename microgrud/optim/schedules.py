@@ -13,12 +13,12 @@ each `step()` the rate for the next t. Names, settings and values are PyTorch's,
 [0.1]
 """
 
-# Without `from __future__ import annotations`, so that a field of a dataclass holds the check in its annotation.
+from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Annotated, Any, ClassVar, get_origin
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
 from ..common import checks
 from ..common.checks import POSITIVE, Check, Count, CountFromZero, Flag, Fraction, NotNegative, Part, Positive, real
@@ -30,8 +30,7 @@ from .optimizer import Optimizer
 class Schedule:
     """Base class of the schedules.
 
-    A subclass is a formula, `rate`, and may be a dataclass with a field for each setting; where the annotation of a
-    field holds a check, the setting is checked.
+    A subclass is a formula, `rate`, and may be a dataclass with a field for each setting.
 
     Args:
         optimizer: whose rates to set.
@@ -51,6 +50,8 @@ class Schedule:
     #: When `step` is called; in a class, the default, or an empty text for that of the class that it is derived from.
     interval = ""
     _default_interval = "epoch"
+    #: The checks of the settings, by name.
+    settings: ClassVar[Mapping[str, Check]] = {}
     #: The attributes that change from step to step, with the checks that they have to pass when restored.
     progress: ClassVar[Mapping[str, Check]] = {"steps": checks.whole(0)}
 
@@ -66,10 +67,8 @@ class Schedule:
         self._apply()
 
     def __post_init__(self) -> None:
-        for name, annotation in [(each.name, each.type) for each in fields(self)]:
-            if get_origin(annotation) is Annotated:
-                (check,) = annotation.__metadata__  # type: ignore[union-attr]
-                setattr(self, name, check(f"{self._name}: {name}", getattr(self, name)))
+        given = {name: getattr(self, name) for name in self.settings}
+        vars(self).update(checks.checked(given, self.settings, self._name))
         Schedule.__init__(self, self.optimizer, self.interval)
 
     @property
@@ -417,8 +416,11 @@ class ReduceLROnPlateau(Schedule):
     min_lr: NotNegative = 0.0
     eps: NotNegative = 1e-8
     interval: str = ""
-    best: float | None = field(default=None, init=False)
-    bad_steps = cooling = 0
+
+    def __post_init__(self) -> None:
+        self.best: float | None = None
+        self.bad_steps = self.cooling = 0
+        super().__post_init__()
 
     def step(self, metric: float | None = None) -> None:
         """Compare the metric with the best so far, and lower the rates if it has not improved for too long.
@@ -451,3 +453,7 @@ class ReduceLROnPlateau(Schedule):
 
     def _apply(self) -> None:
         """Leave the rates unchanged: the optimizer saves and restores them."""
+
+
+for _kind in Schedule.__subclasses__():
+    _kind.settings = checks.declared(_kind)
