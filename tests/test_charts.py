@@ -89,7 +89,8 @@ def test_long_names_are_cut_and_slanted_and_many_classes_have_no_numbers() -> No
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
 def test_numbers_of_a_confusion_matrix_stand_out_from_their_cells(theme: Theme) -> None:
-    axes = charts.confusion_matrix([[9, 1], [5, 5]], ["a", "b"], charts.figure(theme=theme), theme)
+    with theme.applied():
+        axes = charts.confusion_matrix([[9, 1], [5, 5]], ["a", "b"], charts.figure(), theme)
     (image,) = axes.get_images()
     cells = image.cmap(image.norm(np.asarray(image.get_array()))).reshape(-1, 4)
     for text, cell in zip(axes.texts, cells):
@@ -149,13 +150,15 @@ def test_the_picture_in_the_docs_is_the_same_bytes_every_time(tmp_path: Path) ->
 def test_drawing_needs_no_pyplot_and_leaves_matplotlibs_settings_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     before = dict(matplotlib.rcParams)
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.pyplot", None)
-    for axes in drawn().values():
-        charts.render(axes)
+    with DARK.applied():
+        for axes in drawn().values():
+            charts.render(axes)
     assert dict(matplotlib.rcParams) == before
 
 
 def test_a_page_and_its_picture_have_one_colour() -> None:
-    axes = charts.loss_curve([1.0, 0.5], 1, charts.figure(theme=DARK), theme=DARK)
+    with DARK.applied():
+        axes = charts.loss_curve([1.0, 0.5], 1, charts.figure(), theme=DARK)
     assert colors.to_hex(axes.get_facecolor()) == DARK.page
     assert colors.to_hex(axes.figure.get_facecolor()) == DARK.page  # type: ignore[union-attr]
     assert colors.to_hex(axes.title.get_color()) == DARK.ink

@@ -211,7 +211,7 @@ def test_a_single_input_spans_no_plane() -> None:
 def test_the_regions_have_the_held_out_rows_of_each_class_over_them(iris: Run) -> None:
     plane = plane_of(iris.predictor.preprocessing, np.array(iris.learned.rows))
     assert plane is not None
-    axes = regions_chart(iris, plane, lambda *place: iris.predictor.answer(plane.point(*place).tolist()), charts.DARK)
+    axes = regions_chart(iris, plane, lambda *place: iris.predictor.answer(plane.point(*place).tolist()))
     legend = axes.get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["setosa", "versicolor", "virginica"]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,19 @@ class Theme:
     second: str
     deep: str
 
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Draw and render pictures in these colours, which replace those of matplotlib's global settings."""
+        import matplotlib
+
+        colors: dict[Any, Any] = {
+            **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), self.ink),
+            **dict.fromkeys(("figure.facecolor", "axes.facecolor", "legend.facecolor"), self.page),
+            **dict.fromkeys(("axes.edgecolor", "legend.edgecolor"), self.faint),
+        }
+        with matplotlib.rc_context({**colors, "axes.axisbelow": True}):
+            yield
+
 
 LIGHT = Theme(page="#ffffff", ink="#1f2328", faint="#d0d7de", first="#0b62c4", second="#c2410c", deep="#0b4a94")
 DARK = Theme(page="#161b22", ink="#e6edf3", faint="#3d444d", first="#6cb6ff", second="#ffa657", deep="#9ecbff")
@@ -58,14 +72,16 @@ class Picture:
 
 def themed_files(draw: Callable[[Theme], Axes]) -> tuple[bytes, ...]:
     """Return the SVG files that `draw(theme)` draws, for light pages and for dark ones."""
-    return tuple(render(draw(theme)) for theme in (LIGHT, DARK))
+    files = []
+    for theme in (LIGHT, DARK):
+        with theme.applied():
+            files.append(render(draw(theme)))
+    return tuple(files)
 
 
-def figure(width: float = 6.4, height: float = 4.0, theme: Theme = LIGHT) -> Axes:
+def figure(width: float = 6.4, height: float = 4.0) -> Axes:
     """Return the Axes of a new Figure of `width` by `height` inches, which belongs to no window and no pyplot."""
-    figure = new_figure("the report", width, height)
-    figure.set_facecolor(theme.page)
-    return figure.add_subplot()
+    return new_figure("the report", width, height).add_subplot()
 
 
 def render(axes: Axes) -> bytes:
@@ -116,7 +132,7 @@ def loss_curve(
     axes.set(xlabel="epoch", ylabel="loss", title="Loss while training")
     axes.grid(color=theme.faint, linewidth=0.6)
     axes.legend()
-    return themed(axes, theme)
+    return axes
 
 
 def confusion_matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], axes: Axes, theme: Theme = LIGHT) -> Axes:
@@ -151,7 +167,7 @@ def confusion_matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], ax
     axes.grid(which="minor", color=theme.faint, linewidth=1)
     axes.tick_params(which="minor", length=0)
     axes.set(xlabel="predicted", ylabel="true", title="Confusion matrix, held-out rows")
-    return themed(axes, theme)
+    return axes
 
 
 def predicted_against_true(
@@ -183,22 +199,4 @@ def predicted_against_true(
     axes.set_ylabel(f"predicted {name}", parse_math=False)
     axes.grid(color=theme.faint, linewidth=0.6)
     axes.legend(loc="upper left")
-    return themed(axes, theme)
-
-
-def themed(axes: Axes, theme: Theme) -> Axes:
-    """Colour everything in the picture that matplotlib would otherwise take from its global settings; return `axes`."""
-    for ax in axes.figure.axes:  # also those of colour bars
-        ax.set_facecolor(theme.page)
-        ax.tick_params(which="both", colors=theme.ink)
-        for text in (ax.xaxis.label, ax.yaxis.label, ax.title):
-            text.set_color(theme.ink)
-        for spine in ax.spines.values():
-            spine.set_color(theme.faint)
-        ax.set_axisbelow(True)
-        legend = ax.get_legend()
-        if legend is not None:
-            legend.get_frame().set(facecolor=theme.page, edgecolor=theme.faint)
-            for text in (legend.get_title(), *legend.get_texts()):
-                text.set_color(theme.ink)
     return axes

@@ -56,7 +56,7 @@ def _loss(run: Run) -> Picture:
 
 def loss_chart(run: Run, theme: charts.Theme = charts.LIGHT) -> Axes:
     """Draw the loss curve of `run`."""
-    axes, steps_per_epoch = charts.figure(5.4, 4.0, theme), run.settings.steps_per_epoch(run.train_rows)
+    axes, steps_per_epoch = charts.figure(5.4, 4.0), run.settings.steps_per_epoch(run.train_rows)
     return charts.loss_curve(run.history.loss, steps_per_epoch, axes, run.held_out_loss, theme)
 
 
@@ -77,9 +77,9 @@ def result_chart(run: Run, theme: charts.Theme = charts.LIGHT) -> Axes:
     target = run.target
     if target.task == "regression":
         true, predicted = run.predictions["true"].tolist(), run.predictions["predicted"].tolist()
-        return charts.predicted_against_true(true, predicted, target.name, charts.figure(4.8, 4.8, theme), theme)
+        return charts.predicted_against_true(true, predicted, target.name, charts.figure(4.8, 4.8), theme)
     size = min(9.0, 3.4 + 0.45 * len(target.classes))
-    axes = charts.figure(size, size, theme)
+    axes = charts.figure(size, size)
     return charts.confusion_matrix(run.scores["confusion"], target.classes, axes, theme)
 
 
@@ -103,22 +103,19 @@ def _regions(run: Run) -> Picture | None:
         )
     answer = functools.cache(lambda *place: run.predictor.answer(plane.point(*place).tolist()))  # once for both themes
     return Picture(
-        themed_files(lambda theme: regions_chart(run, plane, answer, theme)),
+        themed_files(lambda theme: regions_chart(run, plane, answer)),
         f"Decision regions: the predictions of the network in the plane of {title}, with the held-out rows.",
         caption,
     )
 
 
-def regions_chart(
-    run: Run, plane: Plane, answer: Callable[..., list[float]], theme: charts.Theme = charts.LIGHT
-) -> Axes:
+def regions_chart(run: Run, plane: Plane, answer: Callable[..., list[float]]) -> Axes:
     """Draw the predictions of the network in a plane of its inputs, and held-out rows.
 
     Args:
         run: the run.
         plane: the plane.
         answer: `answer(a, b)` gives the output of the network there: a logit for each class, or the number.
-        theme: the colours.
     """
     classes = run.target.classes
     shown = slice(_MOST_MARKERS)
@@ -127,14 +124,14 @@ def regions_chart(
         lambda place: answer(*place),
         plane.project(np.array(run.held_out[shown])),
         [classes.index(name) for name in true] if classes else true,
-        charts.figure(5.4, 4.6, theme),
+        charts.figure(5.4, 4.6),
         task=run.target.task,
         points=_REGION_POINTS,
         feature_names=plane.labels,
         class_names=classes or None,
     )
     axes.set_title("Predictions of the network, and held-out rows")
-    return charts.themed(axes, theme)
+    return axes
 
 
 # --- the network itself ---

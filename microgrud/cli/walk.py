@@ -48,18 +48,18 @@ def surface_picture(run: Run) -> Picture:
     surface = surface_of(run)
     finite = surface.losses[np.isfinite(surface.losses)]
     return Picture(
-        themed_files(lambda theme: surface_chart(surface, theme)),
+        themed_files(lambda theme: surface_chart(surface)),
         f"Loss surface: contours of losses from {figures(float(finite.min()))} to {figures(float(finite.max()))}, and "
         "the walk of the parameters over it, from the initial weights to the trained ones.",
         _surface_caption(run, surface),
     )
 
 
-def surface_chart(surface: LossSurface, theme: charts.Theme = charts.LIGHT) -> Axes:
+def surface_chart(surface: LossSurface) -> Axes:
     """Draw the contours of a surface and the walk over it."""
-    axes = surface.contour(charts.figure(5.4, 4.2, theme))
+    axes = surface.contour(charts.figure(5.4, 4.2))
     axes.set_title("Loss surface, and the walk over it" if surface.trajectories else "Loss surface")
-    return charts.themed(axes, theme)
+    return axes
 
 
 def surface_of(run: Run) -> LossSurface:
@@ -129,31 +129,29 @@ def flow_picture(run: Run) -> Picture | None:
     if not gradients:
         return None
     return Picture(
-        themed_files(lambda theme: flow_chart(run, gradients, theme)),
+        themed_files(lambda theme: flow_chart(run, gradients)),
         "Gradient flow: the mean and the largest gradient of each layer, before the first step and after the last.",
         f"The gradients of the mean loss of {_measured_rows(run)}, layer by layer. Before the first step they should "
         "reach all layers; after the last step they are small if training has converged.",
     )
 
 
-def flow_chart(run: Run, gradients: Mapping[str, Vector], theme: charts.Theme = charts.LIGHT) -> Axes:
+def flow_chart(run: Run, gradients: Mapping[str, Vector]) -> Axes:
     """Draw gradients layer by layer, in one panel per title, all on one scale."""
     model = copy.deepcopy(run.predictor.model)
-    figure = charts.figure(4.6 * len(gradients), 4.0, theme).figure
+    figure = charts.figure(4.6 * len(gradients), 4.0).figure
     figure.clear()
     panels = [figure.add_subplot(1, len(gradients), i + 1) for i in range(len(gradients))]
     for ax, (title, gradient) in zip(panels, gradients.items()):
         write_gradients(model.parameters(), gradient)
         gradient_flow(model, ax)
         ax.set_title(f"{title}:\n{ax.get_title()}", fontsize="medium")
-        for text in ax.texts:
-            text.set_color(theme.ink)
     low, high = zip(*(ax.get_ylim() for ax in panels))
     for ax in panels:
         ax.set_ylim(min(low), max(high))
     for ax in panels[1:]:
         ax.set_ylabel("")
-    return charts.themed(panels[0], theme)
+    return panels[0]
 
 
 def _gradient_at(run: Run, place: Vector) -> Vector:
