@@ -71,8 +71,7 @@ class Dependencies:
 
     def _take_snapshot(self) -> None:
         reachable = self._reachable = Reachable(self._roots, self._usages)
-        self._containers = [x for x in reachable.dicts if type(x) is dict] + [x for _, x in reachable.containers]
-        self._classes: list[Any] = [x for x in reachable.dicts if type(x) is not dict]  # their dicts are proxies
+        self._containers = [x for _, x in reachable.containers]
         self._objects = [x for _, x in reachable.objects]
         self._with_dicts = [x for x in self._objects if hasattr(x, "__dict__")]
         self._contents = [_contents_of(x) for x in self._everything()]
@@ -85,7 +84,7 @@ class Dependencies:
 
     def _everything(self) -> list[Any]:
         """Return the containers, copies of the attributes of classes, and a list of what was reached otherwise."""
-        return [*self._containers, *(own.copy() for own in self._classes), self._other_references()]
+        return [*self._containers, *(vars(kind).copy() for kind in self._reachable.classes), self._other_references()]
 
     def _other_references(self) -> list[Any]:
         """Return each object that was reached outside of containers."""
@@ -101,8 +100,7 @@ class Dependencies:
     def _restore(self) -> str:
         """Restore the contents of containers; return the name of one that was changed."""
         changed = "something"
-        first = len(self._containers) - len(self._reachable.containers)
-        for (name, x), before in zip(self._reachable.containers, self._contents[first:]):
+        for (name, x), before in zip(self._reachable.containers, self._contents):
             if not _all_identical([x], [before]):
                 changed = name
                 x.clear()

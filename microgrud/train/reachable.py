@@ -69,8 +69,8 @@ class Reachable:
     Attributes:
         signature: the state that a recording depends on, by name: numbers by type and text, everything else by id.
         objects, functions, containers, arrays: the reached objects of each kind; all but functions with their names.
+            Among the containers are the attributes of objects and functions.
         classes: the classes of the objects, and others whose attributes are used.
-        dicts: the attributes of objects, functions and classes.
         variables: modules' dicts, and the name that is looked up in each of them.
 
     Raises:
@@ -83,7 +83,6 @@ class Reachable:
         self.functions: list[types.FunctionType] = []
         self.containers: list[tuple[str, Any]] = []
         self.arrays: list[tuple[str, Any]] = []
-        self.dicts: list[Mapping[str, Any]] = []
         self.classes: list[type] = []
         self.variables: tuple[list[dict[str, Any]], list[str]] = ([], [])
         self._usages = usages
@@ -143,7 +142,7 @@ class Reachable:
         if vars(f).keys() - {"__wrapped__", "__isabstractmethod__"}:
             raise UnlistedError(f"it uses {name} (a function with attributes)")
         self.signature[f"{name}.__code__"] = id(f.__code__)
-        self.dicts.append(vars(f))
+        self.containers.append((f"the attributes of {name}", vars(f)))
         self.functions.append(f)
         if f.__code__ not in self._usages:
             try:
@@ -210,7 +209,7 @@ class Reachable:
             for key, member in own.items():
                 if key.startswith("__") and key not in _UNCALLED and (callable(member) or hasattr(member, "__get__")):
                     self._visit_special(name, x, key, member)
-        self.dicts.append(_attributes_of(x))
+        self.containers.append((f"the attributes of {name}", _attributes_of(x)))
         self.objects.append((name, x))
 
     def _visit_special(self, name: str, x: Any, key: str, member: Any) -> None:
@@ -237,7 +236,6 @@ class Reachable:
     def _visit_class(self, kind: type) -> None:
         if kind not in self.classes:
             self.classes.append(kind)
-            self.dicts.append(vars(kind))
 
     def _visit_class_of_package(self, kind: type) -> None:
         """Visit the methods by which users have replaced those of a class of this package."""
