@@ -166,14 +166,14 @@ def test_the_network_and_its_training_are_what_the_options_say() -> None:
 
 @pytest.mark.parametrize("optimizer", settings.OPTIMIZERS)
 def test_every_optimizer_trains(optimizer: str) -> None:
-    chosen = settings.Settings("class", optimizer=optimizer, hidden=(4,), epochs=5)
+    chosen = settings.RunSettings("class", optimizer=optimizer, hidden=(4,), epochs=5)
     run = pipeline.train_on_table(read_table(a_table()), chosen, progress=False)
     assert run.history.epochs[-1].loss < run.history.epochs[0].loss
 
 
 @pytest.mark.parametrize("schedule", settings.SCHEDULES)
 def test_every_schedule_trains(schedule: str) -> None:
-    chosen = settings.Settings("class", schedule=schedule, hidden=(4,), epochs=2)
+    chosen = settings.RunSettings("class", schedule=schedule, hidden=(4,), epochs=2)
     run = pipeline.train_on_table(read_table(a_table()), chosen, progress=False)
     changes = schedule not in ("constant", "plateau")
     assert (len(set(run.history.learning_rate)) > 1) == changes

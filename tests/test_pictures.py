@@ -17,7 +17,7 @@ from microgrud.cli.pictures import draw_pictures, regions_chart
 from microgrud.cli.pipeline import train_on_table
 from microgrud.cli.report import report_page
 from microgrud.cli.run import Run
-from microgrud.cli.settings import Settings
+from microgrud.cli.settings import RunSettings
 from microgrud.cli.tables import Table, iris_table
 from microgrud.cli.walk import flow_chart, flow_picture, measured_samples, surface_chart, surface_of, surface_picture
 from microgrud.engine.vectors import read_data, read_gradients, write_data
@@ -35,7 +35,7 @@ def a_table(**columns: Any) -> Table:
 
 @pytest.fixture(scope="module")
 def iris() -> Run:
-    return train_on_table(iris_table(), Settings("species", hidden=(5,), epochs=6), progress=False)
+    return train_on_table(iris_table(), RunSettings("species", hidden=(5,), epochs=6), progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def plain() -> Run:
     rng = np.random.default_rng(0)
     width, height = 100.0 + 20.0 * rng.normal(size=60), 0.01 * rng.normal(size=60)
     table = a_table(width=width, height=height, area=width + 1000.0 * height)
-    return train_on_table(table, Settings("area", hidden=(3,), epochs=3, batch_size=8), progress=False)
+    return train_on_table(table, RunSettings("area", hidden=(3,), epochs=3, batch_size=8), progress=False)
 
 
 # --- the surface and the walk ---
@@ -65,7 +65,7 @@ def test_the_walk_goes_from_the_first_weights_to_the_trained_ones(iris: Run) -> 
 
 @thresholds(most_places=10)
 def test_a_long_walk_of_a_large_network_is_thinned() -> None:
-    run = train_on_table(iris_table(), Settings("species", hidden=(), epochs=6), progress=False)
+    run = train_on_table(iris_table(), RunSettings("species", hidden=(), epochs=6), progress=False)
     assert (run.trajectory.every, len(run.trajectory)) == (5, 11)
     assert "Marks show every 5th step." in surface_picture(run).caption
 
@@ -111,7 +111,7 @@ def test_a_network_that_is_too_large_for_a_surface_has_the_reason_in_its_place(p
 
 def test_two_parameters_are_the_axes_of_the_surface() -> None:
     table = a_table(x=range(20), y=[2 * i + i % 3 for i in range(20)])
-    run = train_on_table(table, Settings("y", hidden=(), epochs=2), progress=False)
+    run = train_on_table(table, RunSettings("y", hidden=(), epochs=2), progress=False)
     surface = surface_of(run)
     assert surface.plane.labels == ("layers.0.neurons.0.w.0", "layers.0.neurons.0.b")
     assert "The network has only these two parameters." in surface_picture(run).caption
@@ -203,7 +203,7 @@ def test_more_inputs_are_drawn_in_the_plane_of_their_principal_components(
 @pytest.mark.slow("2 s: every picture of a report")
 def test_a_single_input_spans_no_plane() -> None:
     table = a_table(x=range(20), y=[2 * i + i % 3 for i in range(20)])
-    run = train_on_table(table, Settings("y", hidden=(2,), epochs=1), progress=False)
+    run = train_on_table(table, RunSettings("y", hidden=(2,), epochs=1), progress=False)
     assert plane_of(run.predictor.preprocessing, np.array(run.learned.rows)) is None
     assert "regions" not in draw_pictures(run)
 

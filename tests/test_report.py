@@ -24,7 +24,7 @@ from microgrud.cli.report import command, report_page
 from microgrud.cli.run import Run
 from microgrud.cli.runfolder import write_run
 from microgrud.cli.scores import LABELS, behind_baseline, behind_linear, figures, score_classes, score_numbers
-from microgrud.cli.settings import Settings
+from microgrud.cli.settings import RunSettings
 from microgrud.cli.tables import Table, iris_table, read_table
 
 pytestmark = pytest.mark.usefixtures("coarse_reports")
@@ -39,21 +39,21 @@ def a_table(**columns: Any) -> Table:
 
 @pytest.fixture(scope="module")
 def iris() -> Run:
-    return train_on_table(iris_table(), Settings("species", hidden=(6,), epochs=4), progress=False)
+    return train_on_table(iris_table(), RunSettings("species", hidden=(6,), epochs=4), progress=False)
 
 
 @pytest.fixture(scope="module")
 def numbers() -> Run:
     x = [0.1 * i for i in range(40)]
     table = a_table(x=x, price=[2 * a + 0.01 * (i % 3) for i, a in enumerate(x)])
-    return train_on_table(table, Settings("price", hidden=(4,), epochs=5), progress=False)
+    return train_on_table(table, RunSettings("price", hidden=(4,), epochs=5), progress=False)
 
 
 @pytest.fixture(scope="module")
 def hostile() -> Run:
     kinds = [f"{HOSTILE} {i % 15}" for i in range(60)]
     table = a_table(**{HOSTILE: range(60), "kind": kinds, "y": [f"{HOSTILE} {i % 7 % 3}" for i in range(60)]})
-    settings = Settings("y", hidden=(2,), epochs=1)
+    settings = RunSettings("y", hidden=(2,), epochs=1)
     run = train_on_table(table, settings, source=f"{HOSTILE}.csv", progress=False)
     return replace(run, notes=[HOSTILE])
 
@@ -234,7 +234,7 @@ def test_advice_differs_for_an_overfitted_network_and_one_that_learned_nothing()
     coins = np.random.default_rng(1).integers(0, 2, 40)
     table = a_table(x=np.random.default_rng(2).normal(size=40), y=["heads" if coin else "tails" for coin in coins])
     said: list[str] = []
-    settings = Settings("y", hidden=(12,), epochs=60, lr=0.1, weight_decay=0.0, seed=1)
+    settings = RunSettings("y", hidden=(12,), epochs=60, lr=0.1, weight_decay=0.0, seed=1)
     learned = train_on_table(table, settings, progress=False, say=said.append)
     assert learned.notes == said
     assert "It does better on the rows that it was trained on: try a smaller --hidden" in said[0]
@@ -284,13 +284,13 @@ def test_the_columns_the_layers_and_the_settings_are_listed(hostile: Run) -> Non
 
 def test_the_command_names_what_the_user_chose() -> None:
     table = a_table(x=range(30), code=[1, 2, 3] * 10, y=[0.5 * i for i in range(30)], z=range(30))
-    settings = Settings(
+    settings = RunSettings(
         "y", hidden=(2,), epochs=1, optimizer="lbfgs", ignore=("z",), categorical=("code",), drop_missing=True,
         delimiter=":",
     )  # fmt: skip
     words = command(train_on_table(table, settings, source="my table.csv", progress=False))
     assert words[:5] == ["microgrud", "train", "my table.csv", "--target", "y"]
-    assert words[-7:] == ["--ignore", "z", "--categorical", "code", "--delimiter", ":", "--drop-missing"]
+    assert words[-7:] == ["--ignore", "z", "--categorical", "code", "--drop-missing", "--delimiter", ":"]
     assert words[words.index("--weight-decay") + 1] == str(7 / 24)
 
 
@@ -400,7 +400,7 @@ def test_there_is_no_linear_model_of_one_class_nor_one_whose_answers_are_not_fin
 def test_a_network_behind_a_linear_model_says_so_and_names_the_simpler_choice() -> None:
     x = np.random.default_rng(0).normal(size=(60, 2))
     table = a_table(a=x[:, 0], b=x[:, 1], y=x @ [1.0, -2.0])
-    settings = Settings("y", hidden=(2,), epochs=30)
+    settings = RunSettings("y", hidden=(2,), epochs=30)
     run = train_on_table(table, settings, progress=False)
     behind = f"behind a linear model (R² {figures(run.scores['r2'])} against 1.000)"
     assert run.notes[-1] == (
@@ -418,7 +418,7 @@ def test_a_network_behind_a_linear_model_says_so_and_names_the_simpler_choice() 
 def test_l_bfgs_has_the_penalty_of_the_others_and_is_named_where_it_learned_by_heart() -> None:
     rng = np.random.default_rng(3)
     table = a_table(**{name: rng.normal(size=40) for name in "abcd"}, y=rng.normal(size=40))
-    settings = Settings("y", hidden=(8,), optimizer="lbfgs", epochs=20, weight_decay=0.0)
+    settings = RunSettings("y", hidden=(8,), optimizer="lbfgs", epochs=20, weight_decay=0.0)
     by_heart = train_on_table(table, settings, progress=False)
     assert "try --optimizer adamw, since L-BFGS fits them closely, a smaller --hidden" in by_heart.notes[0]
     drawn = train_on_table(table, replace(settings, weight_decay=1e3), progress=False)

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from microgrud.cli import commands
 from microgrud.cli.pipeline import train_on_table
 from microgrud.cli.predicting import Predictor
-from microgrud.cli.settings import Settings
+from microgrud.cli.settings import RunSettings
 from microgrud.cli.tables import Table, read_table
 from microgrud.common.jsonfile import checksum
 from microgrud.nn import MLP, ModelFileError, save_model
@@ -37,7 +37,7 @@ def documents(table: Table, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     """Return the content of two model files: of a classification with categories, and of a regression."""
     found, path = {}, tmp_path_factory.mktemp("stored") / "model.json"
     for task, target in (("classification", "kind"), ("regression", "size")):
-        predictor = train_on_table(table, Settings(target, hidden=(2,), epochs=1), progress=False).predictor
+        predictor = train_on_table(table, RunSettings(target, hidden=(2,), epochs=1), progress=False).predictor
         save_model(path, predictor.model, predictor.extra())
         found[task] = json.loads(path.read_bytes())
     return found

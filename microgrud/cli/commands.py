@@ -5,8 +5,10 @@ Every error in the user's input (an option, a table, a model file) gives one lin
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -15,7 +17,6 @@ from typer import Argument, Option
 from typer.core import TyperGroup
 
 from ..common.jsonfile import ModelFileError
-from ..optim import OPTIMIZERS
 from ..version import __version__
 from .pipeline import train_on_table
 from .predicting import Predictor
@@ -23,11 +24,8 @@ from .preprocessing import CategoryColumn, NumberColumn, Target
 from .run import Run
 from .runfolder import check_free, check_output, next_free, write_predictions, write_run
 from .scores import LABELS, behind_baseline, behind_linear, figures, setting
-from .settings import SCHEDULES, Settings, SettingsError
+from .settings import RunSettings, SettingsError, option_name, option_text
 from .tables import TableError, closest, counted, iris_table, left_out, read_table
-
-_A_NUMBER = "a number such as 0.01"
-_A_WHOLE_NUMBER = "a whole number such as 16"
 
 
 class _OneLineErrors(TyperGroup):
@@ -98,68 +96,33 @@ def _options(
         print(context.get_help())
 
 
-def _sizes(text: str) -> tuple[int, ...]:
-    if text.strip() in ("", "0", "none"):
-        return ()
-    return tuple(int(size) for size in text.split(",") if size.strip())
-
-
-def _parsed(option: str, text: str | None, parse: Callable[[str], Any], expected: str) -> Any:
-    """Return the number in an option; typer's own messages name neither the given text nor a valid example."""
-    try:
-        return None if text is None else parse(text)
-    except ValueError:
-        raise SettingsError(f"{option}: expected {expected}, got {text!r}") from None
+def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for each setting, in place of its `**options`."""
+    context, table, out, quiet, _ = inspect.signature(command, eval_str=True).parameters.values()
+    options = []
+    for each in fields(RunSettings):
+        kind = {"bool": bool, "tuple[str, ...]": list[str] | None}.get(str(each.type), str | None)
+        empty = each.default in (None, MISSING, ())
+        default = None if empty else each.default if kind is bool else option_text(each.default)
+        option = Option(option_name(each.name), metavar=each.metadata["metavar"], help=each.metadata["help"])
+        annotation: Any = Annotated[kind, option]
+        options.append(table.replace(name=each.name, kind=out.kind, default=default, annotation=annotation))
+    command.__signature__ = inspect.Signature([context, table, *options, out, quiet])  # type: ignore[attr-defined]
+    return command
 
 
 @app.command(short_help="Train a network on a table, and write a report.", context_settings={"allow_extra_args": True})
+@_with_settings
 def train(
     context: typer.Context,
     table: Annotated[Path | None, Argument(metavar="TABLE", help="A CSV file.  [default: scikit-learn's iris]")] = None,
-    target: Annotated[str | None, Option(help="Column to predict.")] = None,
-    task: Annotated[str | None, Option(help="classification or regression.  [default: by the target]")] = None,
-    hidden: Annotated[
-        str, Option(metavar="SIZES", help="Sizes of the hidden layers, or none for a linear model.")
-    ] = ",".join(map(str, Settings.hidden)),
-    activation: Annotated[
-        str, Option(help="Activation of the hidden layers: tanh, relu, gelu, silu, ...")
-    ] = Settings.activation,
-    optimizer: Annotated[str, Option(help=f"One of {', '.join(OPTIMIZERS)}.")] = Settings.optimizer,
-    lr: Annotated[
-        str | None, Option(metavar="NUMBER", help="Learning rate.  [default: depends on the optimizer]")
-    ] = None,
-    schedule: Annotated[
-        str, Option(help=f"Schedule of the learning rate: one of {', '.join(SCHEDULES)}.")
-    ] = Settings.schedule,
-    weight_decay: Annotated[
-        str | None,
-        Option(
-            metavar="NUMBER",
-            help="Strength of the weight decay (an L2 penalty, except with adamw).  "
-            "[default: smaller for larger tables]",
-        ),
-    ] = None,
-    epochs: Annotated[
-        str | None,
-        Option(metavar="COUNT", help="Passes over the training rows.  [default: 60, or what suits the table]"),
-    ] = None,
-    batch_size: Annotated[
-        str | None, Option(metavar="COUNT", help="Rows per step.  [default: 16; all with lbfgs]")
-    ] = None,
-    test_size: Annotated[str, Option(metavar="SHARE", help="Share of the rows to hold out.")] = str(Settings.test_size),
-    seed: Annotated[
-        str, Option(metavar="NUMBER", help="Seed of the split, the initial weights and the shuffling.")
-    ] = str(Settings.seed),
+    *,
     out: Annotated[Path | None, Option(help="New folder for the results.  [default: runs/NAME-1, -2, ...]")] = None,
-    ignore: Annotated[list[str] | None, Option(metavar="NAME", help="Column to leave out; may be repeated.")] = None,
-    categorical: Annotated[
-        list[str] | None, Option(metavar="NAME", help="Column of numbers that are categories; may be repeated.")
-    ] = None,
-    drop_missing: Annotated[bool, Option("--drop-missing", help="Leave out rows with missing cells.")] = False,
-    delimiter: Annotated[str | None, Option(help="Character between cells.  [default: from the header]")] = None,
     quiet: Annotated[bool, Option("--quiet", help="Show no progress bar and no table of results.")] = False,
+    **options: Any,
 ) -> None:
     """Train a network to predict a column of TABLE from the others, and write a report."""
+    target = options["target"]
     if context.args:
         raise SettingsError(
             f"TABLE: expected one file, got {context.args[0]!r} too; the column to predict is given by name, as in "
@@ -175,25 +138,8 @@ def train(
     elif target is None:
         raise SettingsError(f"--target: say which column of {table} to predict, as in --target NAME")
     else:
-        data = read_table(table, delimiter)
-    settings = Settings(
-        target=target,
-        task=task,  # type: ignore[arg-type]  # Settings checks it
-        hidden=_parsed("--hidden", hidden, _sizes, "whole numbers such as 16,8, or none for no hidden layer"),
-        activation=activation,
-        optimizer=optimizer,
-        lr=_parsed("--lr", lr, float, _A_NUMBER),
-        schedule=schedule,
-        weight_decay=_parsed("--weight-decay", weight_decay, float, _A_NUMBER),
-        epochs=_parsed("--epochs", epochs, int, _A_WHOLE_NUMBER),
-        batch_size=_parsed("--batch-size", batch_size, int, _A_WHOLE_NUMBER),
-        test_size=_parsed("--test-size", test_size, float, _A_NUMBER),
-        seed=_parsed("--seed", seed, int, _A_WHOLE_NUMBER),
-        ignore=tuple(ignore or ()),
-        categorical=tuple(categorical or ()),
-        drop_missing=drop_missing,
-        delimiter=delimiter,
-    )
+        data = read_table(table, options["delimiter"])
+    settings = RunSettings.from_options({**options, "target": target})
     folder = out or next_free(Path("runs"), data.name)
     check_free(folder)
     run = train_on_table(

@@ -26,7 +26,7 @@ from .predicting import Predictor
 from .preprocessing import Preprocessing, Target, class_names, inspect_target, refuse_missing
 from .run import Run
 from .scores import behind_baseline, score_classes, score_numbers
-from .settings import LBFGS_ITERATIONS, SCHEDULES, Settings, SettingsError, with_defaults
+from .settings import LBFGS_ITERATIONS, SCHEDULES, RunSettings, SettingsError, with_defaults
 from .tables import Table, counted, left_out
 
 #: Maximum number of positions, and of numbers in all, that are kept of the path of the parameters.
@@ -39,7 +39,7 @@ _HE_ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus")
 
 def train_on_table(
     table: Table,
-    settings: Settings,
+    settings: RunSettings,
     source: str | None = None,
     progress: bool = True,
     say: Callable[[str], object] = lambda note: None,
@@ -126,7 +126,7 @@ def train_on_table(
     return run
 
 
-def _diverged(settings: Settings, how: str) -> SettingsError:
+def _diverged(settings: RunSettings, how: str) -> SettingsError:
     decay = settings.weight_decay or 0.0
     strong = f", or a --weight-decay below {decay:g}" if decay > 1 else ""  # no default is above 1
     return SettingsError(
@@ -150,7 +150,7 @@ def _advice(run: Run) -> str:
     return "It has not learned the rows that it was trained on either: try a lower --lr, or more --epochs."
 
 
-def _complete(table: Table, settings: Settings, notes: list[str]) -> Table:
+def _complete(table: Table, settings: RunSettings, notes: list[str]) -> Table:
     """Return the table without the columns to ignore, and without missing cells."""
     table.require(settings.target, *settings.categorical)
     table = table.without_columns(settings.ignore)
@@ -164,7 +164,7 @@ def _complete(table: Table, settings: Settings, notes: list[str]) -> Table:
     return complete
 
 
-def _split(table: Table, target: Target, settings: Settings) -> tuple[list[int], list[int]]:
+def _split(table: Table, target: Target, settings: RunSettings) -> tuple[list[int], list[int]]:
     """Return the positions of the training rows and the held-out rows; each class has the same share in both."""
     from sklearn.model_selection import train_test_split
 
@@ -180,7 +180,7 @@ def _split(table: Table, target: Target, settings: Settings) -> tuple[list[int],
     return list(train), sorted(test)
 
 
-def _network(preprocessing: Preprocessing, settings: Settings) -> MLP:
+def _network(preprocessing: Preprocessing, settings: RunSettings) -> MLP:
     sizes = [len(preprocessing.inputs), *settings.hidden, max(1, len(preprocessing.target.classes))]
     parameters = sum((before + 1) * after for before, after in itertools.pairwise(sizes))
     if parameters > MOST_PARAMETERS:
@@ -192,7 +192,7 @@ def _network(preprocessing: Preprocessing, settings: Settings) -> MLP:
     return MLP(sizes[0], sizes[1:], settings.activation, init=init, rng=settings.seed)
 
 
-def _fit(model: MLP, samples: Samples, settings: Settings, trajectory: Trajectory, progress: bool) -> History:
+def _fit(model: MLP, samples: Samples, settings: RunSettings, trajectory: Trajectory, progress: bool) -> History:
     parameters, lr, decay = model.parameters(), settings.lr or 0.0, settings.weight_decay or 0.0
     optimizer: Optimizer
     if settings.optimizer == "lbfgs":
@@ -216,7 +216,7 @@ def _fit(model: MLP, samples: Samples, settings: Settings, trajectory: Trajector
     )
 
 
-def sample_loss(settings: Settings) -> Loss:
+def sample_loss(settings: RunSettings) -> Loss:
     """Return the loss of a sample, whose mean training lowers."""
     return losses.squared_error if settings.task == "regression" else losses.cross_entropy
 

@@ -9,6 +9,7 @@ import html
 import shlex
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from importlib.resources import files
 from string import Template
 from typing import TypeAlias
@@ -18,6 +19,7 @@ from .charts import Picture
 from .preprocessing import NumberColumn, Target
 from .run import Run
 from .scores import LABELS, figures, setting
+from .settings import RunSettings, option_name, option_text
 from .tables import counted
 
 #: Number of rows in the table of the worst predictions.
@@ -184,14 +186,13 @@ def _usage(run: Run) -> str:
 
 def command(run: Run) -> list[str]:
     """Return the command that repeats `run`, with all defaults."""
-    settings = run.settings
-    words = ["microgrud", "train", *([run.source] if run.source else []), "--target", settings.target]
-    words += ["--hidden", ",".join(map(str, settings.hidden)) or "none"]
-    for name in _SHOWN_SETTINGS:
-        words += ["--" + name.replace("_", "-"), str(getattr(settings, name))]
-    for option, names in (("--ignore", settings.ignore), ("--categorical", settings.categorical)):
-        for name in names:
-            words += [option, name]
-    if settings.delimiter is not None:
-        words += ["--delimiter", settings.delimiter]
-    return words + (["--drop-missing"] if settings.drop_missing else [])
+    words = ["microgrud", "train", *([run.source] if run.source else [])]
+    for each in fields(RunSettings):
+        setting, option = getattr(run.settings, each.name), option_name(each.name)
+        if each.default == ():
+            words += [word for name in setting for word in (option, name)]
+        elif isinstance(setting, bool):
+            words += [option] * setting
+        elif setting is not None:
+            words += [option, option_text(setting)]
+    return words

@@ -11,7 +11,7 @@ from ..train.history import History
 from .predicting import Predictor
 from .preprocessing import Target
 from .scores import behind_baseline, behind_linear, figures
-from .settings import Settings
+from .settings import RunSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ class Run:
 
     table_name: str
     source: str | None
-    settings: Settings
+    settings: RunSettings
     predictor: Predictor
     history: History
     predictions: pd.DataFrame

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+from typing import Any
 
 from ..nn.activations import ACTIVATIONS
 from ..optim import OPTIMIZERS, schedules
@@ -52,9 +53,28 @@ class SettingsError(ValueError):
     """An invalid setting; the message is one line and says what was expected."""
 
 
+def _sizes(text: str) -> tuple[int, ...]:
+    if text.strip() in ("", "0", "none"):
+        return ()
+    return tuple(int(size) for size in text.split(",") if size.strip())
+
+
+#: How the texts of options are read, by the type of the setting, and what each is expected to be.
+_READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "float": (float, "a number such as 0.01"),
+    "int": (int, "a whole number such as 16"),
+    "tuple[int, ...]": (_sizes, "whole numbers such as 16,8, or none for no hidden layer"),
+    "tuple[str, ...]": (tuple, "names"),
+}
+
+
+def _option(default: Any, help: str, metavar: str | None = None) -> Any:
+    return field(default=default, metadata={"help": help, "metavar": metavar})
+
+
 @dataclass(frozen=True)
-class Settings:
-    """The settings of a training run.
+class RunSettings:
+    """The settings of a training run; `microgrud train` has an option for each.
 
     Args:
         target: the column to predict.
@@ -78,22 +98,42 @@ class Settings:
         SettingsError: for invalid settings.
     """
 
-    target: str
-    task: Task | None = None
-    hidden: tuple[int, ...] = (16, 8)
-    activation: str = "tanh"
-    optimizer: str = "adamw"
-    lr: float | None = None
-    schedule: str = "cosine"
-    weight_decay: float | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    test_size: float = 0.2
-    seed: int = 0
-    ignore: tuple[str, ...] = ()
-    categorical: tuple[str, ...] = ()
-    drop_missing: bool = False
-    delimiter: str | None = None
+    target: str = _option(MISSING, "Column to predict.")
+    task: Task | None = _option(None, "classification or regression.  [default: by the target]")  # noqa: RUF009
+    hidden: tuple[int, ...] = _option((16, 8), "Sizes of the hidden layers, or none for a linear model.", "SIZES")
+    activation: str = _option("tanh", "Activation of the hidden layers: tanh, relu, gelu, silu, ...")
+    optimizer: str = _option("adamw", f"One of {', '.join(OPTIMIZERS)}.")
+    lr: float | None = _option(None, "Learning rate.  [default: depends on the optimizer]", "NUMBER")
+    schedule: str = _option("cosine", f"Schedule of the learning rate: one of {', '.join(SCHEDULES)}.")
+    weight_decay: float | None = _option(
+        None,
+        "Strength of the weight decay (an L2 penalty, except with adamw).  [default: smaller for larger tables]",
+        "NUMBER",
+    )
+    epochs: int | None = _option(
+        None, "Passes over the training rows.  [default: 60, or what suits the table]", "COUNT"
+    )
+    batch_size: int | None = _option(None, "Rows per step.  [default: 16; all with lbfgs]", "COUNT")
+    test_size: float = _option(0.2, "Share of the rows to hold out.", "SHARE")
+    seed: int = _option(0, "Seed of the split, the initial weights and the shuffling.", "NUMBER")
+    ignore: tuple[str, ...] = _option((), "Column to leave out; may be repeated.", "NAME")
+    categorical: tuple[str, ...] = _option((), "Column of numbers that are categories; may be repeated.", "NAME")
+    drop_missing: bool = _option(False, "Leave out rows with missing cells.")
+    delimiter: str | None = _option(None, "Character between cells.  [default: from the header]")
+
+    @classmethod
+    def from_options(cls, given: Mapping[str, Any]) -> RunSettings:
+        """Return the settings for options: texts, lists of texts and flags, by name; None stands for the default."""
+        settings = {}
+        for each in fields(cls):
+            option = given[each.name]
+            read, expected = _READERS.get(str(each.type).removesuffix(" | None"), (lambda option: option, ""))
+            try:
+                if option is not None:
+                    settings[each.name] = read(option)
+            except ValueError:
+                raise SettingsError(f"{option_name(each.name)}: expected {expected}, got {option!r}") from None
+        return cls(**settings)
 
     def __post_init__(self) -> None:
         for option, name, known in (
@@ -104,7 +144,7 @@ class Settings:
         ):
             if name not in known:
                 raise SettingsError(f"{option}: there is no {name!r}{closest(str(name), filter(None, known))}")
-        sizes, smallest = ",".join(map(str, self.hidden)), min(self.hidden, default=1)
+        sizes, smallest = option_text(self.hidden), min(self.hidden, default=1)
         for option, value, fits, wanted in (
             ("--hidden", sizes, lambda _: smallest >= 1, "sizes of at least 1, such as 16,8, or none"),
             ("--lr", self.lr, lambda x: 0 < x < math.inf, "a number above 0"),
@@ -128,7 +168,17 @@ class Settings:
         return (self.epochs or 1) * self.steps_per_epoch(rows)
 
 
-def with_defaults(settings: Settings, task: Task, rows: int, parameters: int, notes: list[str]) -> Settings:
+def option_name(setting: str) -> str:
+    """Return the name of the option for a setting."""
+    return "--" + setting.replace("_", "-")
+
+
+def option_text(setting: Any) -> str:
+    """Return the text of the option for a setting."""
+    return ",".join(map(str, setting)) or "none" if isinstance(setting, tuple) else str(setting)
+
+
+def with_defaults(settings: RunSettings, task: Task, rows: int, parameters: int, notes: list[str]) -> RunSettings:
     """Return the settings with every None replaced by a value that suits the table."""
     whole = settings.optimizer == "lbfgs"
     batch_size = min(settings.batch_size or (rows if whole else 16), rows)
