@@ -15,6 +15,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -134,12 +135,8 @@ def read_journal(
     if not lines[-1]:
         lines.pop()
     digest = hashlib.sha256()
-    documents: list[dict[str, Any]] = []
-    for line in lines:
-        document = _parsed(line, digest)
-        if document is None:
-            break
-        documents.append(document)
+    parsed = (_parsed(line, digest) for line in lines)
+    documents: list[dict[str, Any]] = list(takewhile(lambda x: x is not None, parsed))
     if not content:
         raise ModelFileError(f"{path}: the file is empty")
     header = documents[0] if documents else _any_json(lines[0]) or _any_json(content)
@@ -172,7 +169,7 @@ def _line(text: str, digest: Any) -> bytes:
     return b'%s%s", %s\n' % (_START, digest.hexdigest().encode(), body[1:])
 
 
-def _parsed(line: bytes, digest: Any) -> dict[str, Any] | None:
+def _parsed(line: bytes, digest: Any) -> Any:
     """Return the document in a line, without its checksum; None if the checksum is wrong."""
     body = b"{" + line[len(_START) + _HEX + 3 :]
     digest.update(body)

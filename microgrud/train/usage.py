@@ -79,8 +79,13 @@ def usage_of(code: types.CodeType) -> Usage:
         waiting.extend(x for x in one.co_consts if isinstance(x, types.CodeType))
         line = one.co_firstlineno
         kind, path = "", [""]  # the variable that the last instruction loaded, with its attributes
-        steps = [step for step in dis.get_instructions(one) if step.opname not in _FILLERS]
-        targets = _jump_targets(one)
+        steps: list[dis.Instruction] = []
+        targets: set[int] = set()
+        for step in dis.get_instructions(one):
+            if step.is_jump_target:
+                targets.add(len(steps))
+            if step.opname not in _FILLERS:
+                steps.append(step)
         for i, step in enumerate(steps):
             line = getattr(step, "line_number", step.starts_line) or line  # in Python 3.13 `starts_line` is a bool
             reason = _reason(steps, i, i in targets, one)
@@ -121,14 +126,3 @@ def _reason(steps: list[dis.Instruction], i: int, is_target: bool, code: types.C
     if plain:
         return None
     return next((reason for kind, reason in _REASONS.items() if re.fullmatch(kind, name)), f"executes {name}")
-
-
-def _jump_targets(code: types.CodeType) -> set[int]:
-    """Return the positions, counted without fillers, of the instructions that are jump targets."""
-    targets: set[int] = set()
-    place = 0
-    for step in dis.get_instructions(code):
-        if step.is_jump_target:
-            targets.add(place)
-        place += step.opname not in _FILLERS
-    return targets
