@@ -202,7 +202,7 @@ class Checkpoint:
         training.rng.setstate(random_state)
         training.epoch, training.batch, training.means = epoch, batch, means
         training.random_state, training.history = random_state, history
-        training.objective.restore_engine(history.engine, history.eager_because)
+        training.objective.history = history
         if history.stopped_by != "early stopping":
             history.stopped_by = None
         training.guard = DivergenceGuard(training.parameters, training.optimizer)

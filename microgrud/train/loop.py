@@ -263,7 +263,6 @@ class Training(RunState):
 
     def notify(self, kind: Literal["step", "epoch"], figures: Figures) -> None:
         """Call the callbacks, and note a request to stop by one of them or by Ctrl-C."""
-        self.copy_engine_to_history()
         batch = self.batch if kind == "step" else self.batches
         place = (self.history.epoch[-1], batch, self.batches, len(self.history))
         event = TrainingEvent(kind, *place, *figures, self.model, self.optimizer, self.history)
@@ -276,14 +275,8 @@ class Training(RunState):
             elif self.interrupts.requested:
                 self.history.stopped_by = "interrupt"
 
-    def copy_engine_to_history(self) -> None:
-        """Note in the history which engine evaluates, and why."""
-        if self.objective.engine is not None:
-            self.history.engine, self.history.eager_because = self.objective.engine, self.objective.reason
-
     def save(self, at_once: bool) -> None:
         """Write the checkpoint, if there is one."""
         if self.checkpoint is not None:
             self.objective.choose_engine(first=self.batch % self.batches == 0)
-            self.copy_engine_to_history()
             self.checkpoint.save(at_once)

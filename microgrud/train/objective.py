@@ -17,7 +17,7 @@ from ..tape.recorder import CompileError
 from .batches import Samples
 from .dependencies import Dependencies
 from .evaluation import Loss, mode, predict
-from .history import Engine
+from .history import History
 from .recorded import Measured, RecordedLoss
 from .untrained import Untrained
 from .usage import UnlistedError
@@ -54,11 +54,10 @@ class Objective:
         clear: sets the gradients to zero.
         with_predictions: whether predictions are needed.
         compile: the argument of `fit`.
+        history: the history that names the engine, and the reason that it is not the tape.
         parameters: the leaves whose derivatives are compared if the user vouches for model and loss.
 
     Attributes:
-        engine: the engine that evaluates; None before the first evaluation.
-        reason: the reason that it is not the tape.
         untrained: collects the leaves that the losses of the first two batches reach; None afterwards.
     """
 
@@ -69,22 +68,15 @@ class Objective:
     clear: Callable[[], object]
     with_predictions: bool
     compile: bool | Literal["auto"]
+    history: History
     parameters: Sequence[Value] = ()
 
     def __post_init__(self) -> None:
         self.batch_size = min(self.batch_size, len(self.samples))
-        self.engine: Engine | None = None if self.compile else "eager"
-        self.reason: str | None = None if self.compile else "compile=False"
         self.untrained: Untrained | None = None
         self._training: RecordedLoss | None = None
         self._validation: RecordedLoss | None = None
         self._seconds_until_warning: float | None = None  # before the warning that it is slow
-
-    def restore_engine(self, engine: Engine | None, reason: str | None) -> None:
-        """Take over the engine of the run that is resumed, unless the user has chosen one."""
-        if self.compile == "auto":
-            self.engine, self.reason = engine, reason
-            self._start_slow_timer()
 
     def with_gradient(self, indices: Sequence[int], first: bool = False, last: bool = False) -> tuple[float, list[Any]]:
         """Return the mean loss of a batch and the predictions, and leave its gradient in the parameters' `grad`.
@@ -106,7 +98,8 @@ class Objective:
             self._seconds_until_warning -= time.perf_counter() - started
             if self._seconds_until_warning < 0.0:
                 self._seconds_until_warning = None
-                warnings.warn(f"fit: evaluates each sample with the model, which is slow: {self.reason}", stacklevel=6)
+                reason = self.history.eager_because
+                warnings.warn(f"fit: evaluates each sample with the model, which is slow: {reason}", stacklevel=6)
         return found
 
     def without_gradient(self, held_out: Samples) -> tuple[float, list[Any]]:
@@ -117,7 +110,8 @@ class Objective:
 
     def resume(self) -> None:
         """Record what the resumed run had recorded, before anything changes."""
-        if self.compile == "auto" and self.engine == "tape":
+        self._start_slow_timer()
+        if self.compile == "auto" and self.history.engine == "tape":
             try:
                 self._training = self._record_training()
             except Exception as error:  # the model raises it again, if the error is its own
@@ -129,7 +123,7 @@ class Objective:
         Args:
             first: whether that batch is the first of an epoch.
         """
-        if self.compile == "auto" and self.engine == "tape":
+        if self.compile == "auto" and self.history.engine == "tape":
             try:
                 self._drop_stale_recording(first)
             except CompileError as error:
@@ -141,7 +135,10 @@ class Objective:
         self, replay: Callable[[], Measured], by_model: Callable[[], tuple[float, list[Any]]], where: str
     ) -> tuple[float, list[Any]]:
         """Replay if possible. On any error evaluate the model, which raises its own errors, and give up recording."""
-        if self.engine == "eager":
+        history = self.history
+        if not self.compile:
+            history.engine, history.eager_because = "eager", "compile=False"
+        if history.engine == "eager" and self.compile is not True:
             return by_model()
         try:
             found = replay()
@@ -149,7 +146,7 @@ class Objective:
             outcome = by_model()
             self._give_up(error, where)
             return outcome
-        self.engine = "tape"
+        history.engine, history.eager_because = "tape", None
         return found.loss, found.predictions
 
     def _give_up(self, error: Exception, where: str) -> None:
@@ -164,14 +161,15 @@ class Objective:
             ) from error
         if isinstance(error, UnlistedError):
             reason += _COMPILE_HINT
-        self.engine, self.reason = "eager", reason
+        self.history.engine, self.history.eager_because = "eager", reason
         self._start_slow_timer()
         self._training = self._validation = None
 
     def _start_slow_timer(self) -> None:
         """Start the countdown to the warning that the run is slow, if the user can do something about it."""
-        known = self.engine == "eager" and self.compile == "auto"
-        self._seconds_until_warning = _SLOW_SECONDS if known and _TOO_LITTLE_WORK not in str(self.reason) else None
+        known = self.history.engine == "eager" and self.compile == "auto"
+        is_small = _TOO_LITTLE_WORK in str(self.history.eager_because)
+        self._seconds_until_warning = _SLOW_SECONDS if known and not is_small else None
 
     # --- by the tape ---
 
@@ -233,7 +231,7 @@ class Objective:
 
     def _check_worthwhile(self, operands: int) -> None:
         """Raise unless a batch is so large that a replay is faster, or the user demands a recording."""
-        if self.compile is True or self.engine == "tape":
+        if self.compile is True or self.history.engine == "tape":
             return
         if self.batch_size < _LEAST_SAMPLES or self.batch_size * operands < _LEAST_WORK:
             raise CompileError(
@@ -278,7 +276,7 @@ class MeanLoss:
 
     def __init__(self, model: Any, samples: Samples, loss: Loss) -> None:
         self.samples = samples
-        self.objective = Objective(model, loss, samples, len(samples), lambda: None, False, "auto")
+        self.objective = Objective(model, loss, samples, len(samples), lambda: None, False, "auto", History())
 
     def __call__(self) -> float:
         """Return the mean loss, in evaluation mode."""

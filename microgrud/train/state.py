@@ -53,7 +53,7 @@ class RunState:
         self.guard = DivergenceGuard(self.parameters, self.optimizer)
         self.objective = Objective(
             self.model, self.loss, self.samples, self.batch_size, self.optimizer.zero_grad, self.metric is not None,
-            self.compile, self.parameters,
+            self.compile, self.history, self.parameters,
         )  # fmt: skip
         held = leaves_of(self.model) if isinstance(self.model, Module) else []
         self.objective.untrained = Untrained([*self.parameters, *held])
