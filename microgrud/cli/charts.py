@@ -11,16 +11,12 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ..plot.axes import new_figure
+from ..plot.axes import Axes, new_figure
 from ..plot.curves import logarithmic_loss
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 #: Maximum number of classes for which the numbers of a confusion matrix fit into its cells.
 _MOST_NUMBERED_CLASSES = 20
@@ -89,7 +85,7 @@ def render(axes: Axes) -> bytes:
     import matplotlib
 
     buffer = io.BytesIO()
-    figure: Figure = axes.figure  # type: ignore[assignment]
+    figure: Any = axes.figure
     # Text stays text in an SVG, so that the reader's fonts supply missing glyphs, such as Chinese ones.
     with matplotlib.rc_context({"svg.hashsalt": "microgrud", "svg.fonttype": "none"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)

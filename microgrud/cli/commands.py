@@ -12,6 +12,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
+import pandas as pd
 import typer
 from typer import Argument, Option
 from typer.core import TyperGroup
@@ -159,8 +160,6 @@ def train(
 
 def _result(run: Run) -> str:
     """Return the results as text: a description of the run, and the scores."""
-    import pandas as pd
-
     preprocessing, keys = run.predictor.preprocessing, [key for key in LABELS if key in run.scores]
     columns, inputs = len(preprocessing.columns), len(preprocessing.inputs)
     how = f"{len(run.target.classes)} classes" if run.target.classes else "a number"
@@ -228,8 +227,6 @@ def _print_exactly(text: str) -> None:
 @app.command(short_help="Describe a model and its training.")
 def show(model: Annotated[Path, Argument(metavar="MODEL", help="The model.json of a run.")]) -> None:
     """Describe a model: its layers, its inputs, its target, and its training."""
-    import pandas as pd
-
     predictor = Predictor.load(model)
     target, details = predictor.preprocessing.target, predictor.details
     layers = pd.DataFrame(predictor.layers(), columns=["layer", "inputs", "neurons", "activation", "parameters"])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import subprocess
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..plot import decision_regions
+from ..plot.axes import Axes
 from ..plot.planes import Plane
 from . import charts
 from .charts import Picture, themed_files
@@ -17,9 +17,6 @@ from .inputplane import plane_of
 from .run import Run
 from .scores import figures
 from .walk import flow_picture, surface_picture
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 #: Maximum number of held-out rows to draw: more would hide the regions below them.
 _MOST_MARKERS = 600

@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ..common.jsonfile import ModelFileError
 from ..engine.grad_mode import no_grad
@@ -18,9 +19,6 @@ from ..nn.modelfile import load_model
 from .preprocessing import Preprocessing
 from .stored import check_stored
 from .tables import Table, TableError, why_unreadable
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -106,8 +104,6 @@ class Predictor:
 
     def predict_features(self, features: Sequence[Sequence[float]]) -> pd.DataFrame:
         """Return predictions as `predict` does, from rows of the network's inputs; NaN where the network fails."""
-        import pandas as pd
-
         target = self.preprocessing.target
         answers = [self.answer(row) for row in features]
         frame: pd.DataFrame

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from ..plot import Trajectory
 from ..train.batches import Samples
@@ -12,9 +14,6 @@ from .predicting import Predictor
 from .preprocessing import Target
 from .scores import behind_baseline, behind_linear, figures
 from .settings import RunSettings
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)

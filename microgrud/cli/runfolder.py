@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from ..common.files import write_atomically, write_folder_atomically
 from ..nn.modelfile import save_model
 from .pictures import draw_pictures
 from .report import report_page
 from .run import Run
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 #: The files in a run folder: always the first four, and those of the pictures that the run has data for.
 _RUN_FILES = (

@@ -18,16 +18,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ..common import words
 from ..common.forking import Lock
 from ..engine.vectors import Vector
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 #: Cells that mean a missing value: pandas's own list, and the question mark of the UCI tables.
 MISSING = frozenset(
@@ -204,8 +202,6 @@ def read_table(path: str | Path, delimiter: str | None = None) -> Table:
     Raises:
         TableError: if there is no such file, or it does not hold a table.
     """
-    import pandas as pd
-
     if delimiter is not None:
         delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
         if len(delimiter) != 1 or delimiter in '"\r\n':

@@ -6,13 +6,13 @@ import copy
 import math
 import random
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..engine.vectors import Vector, read_gradients, write_data, write_gradients
 from ..functions import mean
 from ..plot import LossSurface, gradient_flow, loss_surface
+from ..plot.axes import Axes
 from ..train.batches import Samples
 from ..train.objective import MeanLoss
 from . import charts
@@ -21,9 +21,6 @@ from .pipeline import sample_loss
 from .run import Run
 from .scores import figures
 from .tables import counted
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 #: Maximum of samples times parameters times points of a surface: measured, 1 to 2 s, without C half a minute.
 _MOST_WORK = 25_000_000
