@@ -43,7 +43,7 @@ from microgrud.engine.ops import TABLE
 from microgrud.losses import cross_entropy, squared_error
 from microgrud.nn import MLP, Module
 from microgrud.tape import Compiled, executors
-from microgrud.tape.graph import LINEAR
+from microgrud.tape.building import LINEAR
 from microgrud.tape.packing import pack_program, unpack_program
 from microgrud.tape.program import Instruction, Program, SlotGuard, check_program
 from microgrud.tape.recorder import DETACH, TAKE

@@ -18,7 +18,7 @@ FLOORS = ["version", "common", "engine", "_native", "copying", "functions", "aut
 FLOORS += ["testing", "train", "draw", "plot", "cli", "__main__"]
 #: Modules that may import by a name in a string: the extensions in C, functions named in a pickle, and what the package
 #: root imports at its first use.
-BY_NAME = {"microgrud", "microgrud.engine.native", "microgrud.tape.executors", "microgrud.tape.packing"}
+BY_NAME = {"microgrud", "microgrud.engine.native", "microgrud.tape.native", "microgrud.tape.packing"}
 
 
 def imports_of(root: Path) -> dict[str, set[str]]:

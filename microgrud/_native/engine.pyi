@@ -1,7 +1,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from ..engine import Value as Value
@@ -9,6 +8,10 @@ from ..engine.operation import Operation
 
 #: Byte offsets of data and grad in a Value.
 NUMBER_OFFSETS: tuple[int, int]
+#: The names of the roles of operations in a program, by their numbers.
+ROLES: tuple[str, ...]
+#: The symbols of comparisons, by their numbers in guards of the tape.
+COMPARISONS: tuple[str, ...]
 
 class Function:
     """A function of microgrud as a callable of C; it has the signature and the docstring of the one it stands for."""
@@ -29,36 +32,13 @@ def held_outside(
     order: list[Value], holding: list[Value], weight: int, inputs: list[Value], dependent: bool, /
 ) -> Value | None: ...
 def all_identical(containers: list[Any], contents: list[tuple[Any, ...]], /) -> bool: ...
-def flatten(ends: tuple[Value | float, ...], known: tuple[Operation, ...], /) -> tuple[Any, ...]: ...
 def build(
-    codes: npt.NDArray[np.int32],
-    starts: npt.NDArray[np.int32],
-    operands: npt.NDArray[np.int32],
-    numbers: npt.NDArray[np.float64],
-    data: npt.NDArray[np.float64],
-    leaf_slots: npt.NDArray[np.int32],
-    ends: npt.NDArray[np.int32],
-    roles: npt.NDArray[np.int8],
+    known: tuple[Operation, ...],
+    roles: bytes,
+    ends: tuple[Value | float, ...],
+    inputs: tuple[Value, ...],
+    ends_again: tuple[Value | float, ...],
+    inputs_again: tuple[Value, ...],
     outputs: int,
-    linear: int,
     /,
-) -> tuple[Any, ...]: ...
-def lower(
-    codes: npt.NDArray[np.int32],
-    outs: npt.NDArray[np.int32],
-    starts: npt.NDArray[np.int32],
-    operands: npt.NDArray[np.int32],
-    plains: npt.NDArray[np.int32],
-    varies: npt.NDArray[np.uint8],
-    indices: npt.NDArray[np.int32],
-    native_codes: npt.NDArray[np.int32],
-    /,
-) -> tuple[Any, ...]: ...
-def reuse(
-    numbers: npt.NDArray[np.int32],
-    starts: npt.NDArray[np.int32],
-    inputs: npt.NDArray[np.int32],
-    pinned: npt.NDArray[np.uint8],
-    uniform: int,
-    /,
-) -> tuple[Any, ...]: ...
+) -> tuple[Any, ...] | None: ...

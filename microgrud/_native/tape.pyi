@@ -9,70 +9,64 @@ BLOCK: int
 ARGUMENT_KINDS: tuple[str, ...]
 MOST_AXES: int
 MOST_REPLAYS: int
-CODE_LINEAR: int
-CODE_MATRIX: int
-CODE_TAKE: int
-CODE_DETACH: int
-CODE_DOT: int
-CODE_SOFTMAX: int
-CODE_LOG_SOFTMAX: int
-CODE_TANH: int
+#: The statuses of a sample that no guard has left: done, suspicious, left; see `microgrud/tape/numpy_executor.py`.
+STATUSES: tuple[int, int, int]
 
 def total(numbers: npt.NDArray[Any], /) -> float: ...
 
-class Tape:
-    """A program for the interpreter."""
+class Tapes:
+    """A program as it runs, for arguments of which some vary; see `NativeExecutor`."""
 
+    constants: bytes
+    leaf_slots: bytes
+    argument_slots: bytes
+    inputs: int
+    varying: int
+    reused: int
     def __init__(
         self,
-        uniform_count: int,
-        varying_count: int,
-        code: npt.NDArray[Any],
+        codes: npt.NDArray[Any],
+        outs: npt.NDArray[Any],
         starts: npt.NDArray[Any],
-        inputs: npt.NDArray[Any],
+        operands: npt.NDArray[Any],
+        plain: npt.NDArray[Any],
+        native_codes: npt.NDArray[Any],
+        slots: int,
+        constant_slots: npt.NDArray[Any],
+        constants: npt.NDArray[Any],
+        leaves: npt.NDArray[Any],
+        arguments: npt.NDArray[Any],
+        numbers: int,
+        varies: bytes,
         outputs: npt.NDArray[Any],
         guards: npt.NDArray[Any],
-        constants: npt.NDArray[Any],
+        fewest_to_reuse: int,
         variant: str | None = None,
-        forward_only: bool = False,
-        movable: bool = False,
         /,
     ) -> None: ...
     def run(
         self,
-        samples: int,
-        inputs: npt.NDArray[Any],
         uniform: npt.NDArray[Any],
+        inputs: npt.NDArray[Any],
         seeds: npt.NDArray[Any] | None,
         outputs: npt.NDArray[Any],
-        gradients: npt.NDArray[Any] | None,
-        uniform_gradients: npt.NDArray[Any] | None,
+        uniform_gradients: npt.NDArray[Any],
+        gradients: npt.NDArray[Any],
         status: npt.NDArray[Any],
-        ignore: bool,
         threads: int,
+        ignore: bool,
         /,
     ) -> None: ...
-    def run_alone(self, uniform: npt.NDArray[Any], gradients: npt.NDArray[Any] | None, /) -> bool: ...
 
 class Replay:
     """A recording with all that a call does; see `microgrud/tape/replays.py`."""
 
     def __init__(
         self,
-        uniform: Tape,
-        batch: Tape,
-        forward: Tape,
-        constants: npt.NDArray[Any],
+        tapes: Tapes,
         leaves: tuple[Any, ...],
-        leaf_slots: npt.NDArray[Any],
         parts: list[tuple[int, int, int, tuple[int, ...]]],
-        argument_count: int,
-        number_slots: npt.NDArray[Any],
         integers: npt.NDArray[Any],
-        outputs: npt.NDArray[Any],
-        guards: npt.NDArray[Any],
-        guard_numbers: npt.NDArray[Any],
-        outcomes: bytes,
         mean: bool,
         ignore: bool,
         threads: int,

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..common.words import counted
 from ..engine.ops import LOG_SOFTMAX, SOFTMAX
-from ..tape.graph import LINEAR
+from ..tape.building import LINEAR
 from ..tape.listing import Formulas
 from ..tape.program import Instruction
 from ..tape.recorder import TAKE

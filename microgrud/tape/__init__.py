@@ -4,7 +4,7 @@ The life of a call, file by file; each step imports only from its own files and 
 
 1. signature.py takes the arguments apart: numbers, integers, and a signature of everything else (states.py).
 2. recorder.py calls the function on Values, and notes what it does: a *trace*, with a *guard* for each comparison.
-3. graph.py turns the trace into arrays of nodes; building.py numbers their results and merges sums of products.
+3. building.py compares the traces of two such calls, numbers the results of nodes and merges sums of products.
 4. program.py holds the result, a *program*: instructions over numbered slots, and the guards as pairs of slots.
 
         def f(x):                       slots     0: x    1: w    3: the number 1.0    6: the number 0.0

@@ -16,7 +16,6 @@ from ..common.forking import Lock, in_forked_child
 from ..engine.copying import variables
 from .absent import AbsentFunction, refuse_if_absent
 from .executors import executor_for, in_ieee_arithmetic
-from .graph import flatten, leaves_made_inside, result_from_outside
 from .numpy_executor import Executor
 from .program import Program, build
 from .recorder import ClosedOverResultError, CompileError, has_kept, record
@@ -95,22 +94,7 @@ class Branches:
                     return None
                 # Checking the second is enough: if only the first call stores a number, the two recordings differ.
                 kept = has_kept(second)
-                graph, again = flatten(first), flatten(second)
-                made_inside = leaves_made_inside(graph, again)
-                if made_inside is None:
-                    raise CompileError(
-                        "two recordings of one call differ: the function draws random numbers, or changes what it "
-                        "reads; draw before the call and pass the random numbers as an argument"
-                    )
-                outside = result_from_outside(graph, again)
-                if outside is not None:
-                    raise ClosedOverResultError(
-                        f"the function closes over {f'{outside.label}, ' if outside.label else ''}the result of an "
-                        f"operation ({outside._op!r}, with the number {outside._data}), which may have been computed "
-                        "again by the next call; compute it inside the function, pass it as an argument, or write "
-                        ".detach() where it was computed, to use its present number"
-                    )
-                program = build(graph, made_inside)
+                program = build(first, second)
                 changing = {id(x) for x in variables()}
                 if any(id(leaf) in changing for leaf in program.leaves.values()):
                     raise ClosedOverResultError("the function closes over the variable of a derivative in progress")

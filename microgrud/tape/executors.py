@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,19 +11,13 @@ import numpy as np
 from ..engine import native
 from ..engine.operation import Operation
 from ..engine.vectors import Vector, read_data
-from .graph import KNOWN, Ints, as_doubles, as_ints
+from .building import KNOWN, Ints, as_doubles, as_ints
+from .native import native_tape as native_tape
 from .numpy_executor import DONE, LEFT, SUSPICIOUS, Executor, NumpyExecutor, Outcome, all_finite, within_tables
-from .program import SYMBOLS, Instruction, Instructions, Program
+from .program import Instruction, Instructions, Program
 
 #: Minimum number of varying slots for which a forward-only run reuses slots; a block of that many takes 256 KB.
 _FEWEST_TO_REUSE = 256
-
-native_tape: Any = None
-if native.engine is not None:
-    try:
-        native_tape = importlib.import_module("microgrud._native.tape")
-    except ImportError:
-        native_tape = None
 
 
 def executor_for(program: Program, varying: Sequence[bool], varying_integers: Sequence[bool], threads: int) -> Executor:
@@ -85,7 +78,8 @@ class NativeExecutor:
         self.replay: Any = None
         self.varies = bytes((*varying, *varying_integers))
         steps = Instructions.of(program.instructions)
-        guards = [(guard.x, SYMBOLS.index(guard.symbol), guard.y, int(guard.outcome)) for guard in program.guards]
+        symbols: tuple[str, ...] = native.engine.COMPARISONS  # type: ignore[union-attr]
+        guards = [(own.x, symbols.index(own.symbol), own.y, int(own.outcome)) for own in program.guards]
         self.tapes = native_tape.Tapes(
             steps.codes, steps.outs, steps.starts, steps.operands, steps.plain, _native_codes(), program.slots,
             as_ints(list(program.constants)), as_doubles(list(program.constants.values())),

@@ -10,7 +10,7 @@ from ..common.checks import whole
 from ..common.words import counted
 from ..engine import Value, ops
 from .branches import Recording
-from .graph import LINEAR
+from .building import LINEAR
 from .program import Instruction, Program, SlotGuard
 from .recorder import TAKE
 from .recordings import Recordings

@@ -18,14 +18,16 @@ import numpy.typing as npt
 from ..engine import ops
 from ..engine.operation import Operation
 from ..engine.vectors import Vector
-from .graph import LINEAR
+from .building import LINEAR
+from .native import native_tape
 from .program import COMPARISONS, Program
 from .recorder import DETACH, TAKE
 
 #: The status of a sample. DONE; SUSPICIOUS: a number is not finite, where the eager function might have raised; LEFT:
 #: the outputs are right, but the derivatives are missing, and to be computed without the suspicious samples. A status
-#: above 0 is the number of the first guard, counted from 1, that does not hold.
-DONE, SUSPICIOUS, LEFT = 0, -1, -2
+#: above 0 is the number of the first guard, counted from 1, that does not hold. Without the interpreter in C, whose
+#: numbers these are, any others do.
+DONE, SUSPICIOUS, LEFT = (0, -1, -2) if native_tape is None else native_tape.STATUSES
 
 
 @dataclass

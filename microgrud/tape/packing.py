@@ -17,7 +17,7 @@ import numpy as np
 from ..engine import Value
 from ..engine.operation import Operation
 from ..engine.ops import TABLE
-from .graph import LINEAR
+from .building import LINEAR
 from .program import SYMBOLS, Instruction, Program, SlotGuard, check_program, table_sizes
 from .recorder import DETACH, TAKE
 

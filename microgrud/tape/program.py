@@ -15,15 +15,14 @@ from typing import Any, overload
 
 import numpy as np
 
-from ..engine import Value, native
+from ..engine import Value
 from ..engine.by_hand import LocalGradients, describe
 from ..engine.operation import Operation
 from ..engine.ops import DOT, LOG_SOFTMAX, SOFTMAX
-from .building import ROLES, SLOT_OF_CONSTANT, SLOT_OF_LEAF, assemble
-from .graph import KNOWN, LINEAR, Graph, Ints, as_doubles, as_ints
-from .recorder import DETACH, TAKE, CompileError
+from .building import KNOWN, LINEAR, Ints, as_doubles, as_ints, build_instructions
+from .recorder import DETACH, TAKE, ClosedOverResultError, CompileError, Guard, Trace
 
-#: Comparisons by their symbols, in the order of Python's own numbers for them (Py_LT, ...), which the C code has too.
+#: Comparisons by their symbols, in the order in which pickles number them.
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt, "<=": operator.le, "==": operator.eq, "!=": operator.ne, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
@@ -170,59 +169,76 @@ class Program:
     nodes: int = 0
 
 
-def build(graph: Graph, made_inside: set[int]) -> Program:
-    """Make the program of a graph.
-
-    Args:
-        graph: the graph of one call.
-        made_inside: which of the leaves are constants, since the function makes them itself.
+def build(first: Trace, second: Trace) -> Program:
+    """Make the program of a call that was recorded twice.
 
     Raises:
-        CompileError: for nodes that were built manually.
+        CompileError: if the two recordings differ, if the function closes over the result of an operation, and for
+            nodes that were built manually.
     """
-    by_hand = [operation.symbol for operation in graph.others if isinstance(operation, LocalGradients)]
-    if graph.by_hand is not None:
-        by_hand.append(graph.by_hand._op)
-    if by_hand:
+    ends, comparisons = _ends_of(first)
+    inputs, inputs_again = (*first.numbers, *first.integers), (*second.numbers, *second.integers)
+    found = None
+    if first.structure.shapes == second.structure.shapes and _outcomes_of(first) == _outcomes_of(second):
+        found = build_instructions(ends, inputs, _ends_of(second)[0], inputs_again, len(first.outputs))
+    if found is None:
         raise CompileError(
-            f"{describe(by_hand[0])} has a number that a recording cannot compute again; make the operation with "
-            "custom_op"
+            "two recordings of one call differ: the function draws random numbers, or changes what it reads; draw "
+            "before the call and pass the random numbers as an argument"
         )
-    trace = graph.trace
-    places = {id(leaf): k for k, leaf in enumerate(graph.leaves)}
-    leaf_slots = np.full(len(places), SLOT_OF_LEAF, dtype=np.int32)
-    leaf_slots[list(made_inside)] = SLOT_OF_CONSTANT
-    used = [id(x) for x in (*trace.numbers, *trace.integers) if id(x) in places]
-    leaf_slots[[places[x] for x in used]] = range(len(used))
-    slots = dict(zip(used, range(len(used))))
-    count, of_leaves, of_ends, constant_slots, constants, *instructions = _assemble(
-        graph.codes, graph.starts, graph.operands, graph.numbers, graph.data, leaf_slots, graph.ends, ROLES,
-        len(trace.outputs), KNOWN.index(LINEAR),
-    )  # fmt: skip
-    live = np.flatnonzero(leaf_slots == SLOT_OF_LEAF)
+    outside, by_hand, others, leaves, nodes, instructions = found
+    if outside is not None:
+        raise ClosedOverResultError(
+            f"the function closes over {f'{outside.label}, ' if outside.label else ''}the result of an operation "
+            f"({outside._op!r}, with the number {outside._data}), which may have been computed again by the next call; "
+            "compute it inside the function, pass it as an argument, or write .detach() where it was computed, to use "
+            "its present number"
+        )
+    manual = [operation.symbol for operation in others if isinstance(operation, LocalGradients)]
+    if manual or by_hand is not None:
+        raise CompileError(
+            f"{describe(manual[0] if manual else by_hand._op)} has a number that a recording cannot compute again; "
+            "make the operation with custom_op"
+        )
+    slots, of_inputs, of_leaves, of_ends, of_constants, constants, *steps = instructions
+    given: list[int | None] = [None if slot < 0 else slot for slot in as_ints(of_inputs).tolist()]
+    sides = as_ints(of_ends).tolist()
     program = Program(
-        constants=dict(zip(as_ints(constant_slots).tolist(), as_doubles(constants).tolist())),
-        leaves=dict(zip(as_ints(of_leaves)[live].tolist(), map(graph.leaves.__getitem__, live.tolist()))),
-        numbers=[slots.get(id(x)) for x in trace.numbers],
-        integers=[slots.get(id(x)) for x in trace.integers],
-        instructions=Instructions((*KNOWN, *graph.others), *map(as_ints, instructions)),
-        slots=count,
-        nodes=len(graph.codes),
+        constants=dict(zip(as_ints(of_constants).tolist(), as_doubles(constants).tolist())),
+        leaves=dict(zip(as_ints(of_leaves).tolist(), leaves)),
+        numbers=given[: len(first.numbers)],
+        integers=given[len(first.numbers) :],
+        instructions=Instructions((*KNOWN, *others), *map(as_ints, steps)),
+        outputs=sides[: len(first.outputs)],
+        slots=slots,
+        nodes=nodes,
     )
-    ends = as_ints(of_ends).tolist()
-    program.outputs = ends[: len(trace.outputs)]
-    _add_guards(program, graph, ends[len(trace.outputs) :])
+    _add_guards(program, first, comparisons, sides[len(first.outputs) :])
     program.table_sizes = table_sizes(program.instructions, program.integers)
     return program
 
 
-def _add_guards(program: Program, graph: Graph, sides: Sequence[int]) -> None:
+def _ends_of(trace: Trace) -> tuple[tuple[Value | float, ...], list[Guard]]:
+    """Return the outputs and then both sides of each comparison, and the comparisons: the guards but for integers."""
+    comparisons = [guard for guard in trace.guards if not isinstance(guard.x, int)]
+    compared = [x for guard in comparisons for x in (guard.x, guard.y)]
+    return tuple([x if isinstance(x, Value) else float(x) for x in (*trace.outputs, *compared)]), comparisons
+
+
+def _outcomes_of(trace: Trace) -> list[tuple[Any, ...]]:
+    return [
+        (guard.symbol, guard.outcome, *((guard.x, guard.y) if isinstance(guard.x, int) else ()))
+        for guard in trace.guards
+    ]
+
+
+def _add_guards(program: Program, trace: Trace, comparisons: Sequence[Guard], sides: Sequence[int]) -> None:
     """Add each comparison of numbers that are not all constants, once, and the integers that were used."""
-    for guard in graph.trace.guards:
+    for guard in trace.guards:
         if isinstance(guard.x, int):
             program.static_integers[guard.x] = int(guard.y)
     seen: dict[SlotGuard, None] = {}
-    for guard, x, y in zip(graph.comparisons, sides[::2], sides[1::2]):
+    for guard, x, y in zip(comparisons, sides[::2], sides[1::2]):
         if not (x in program.constants and y in program.constants):
             seen[SlotGuard(x, guard.symbol, y, guard.outcome)] = None
     program.guards = list(seen)
@@ -238,9 +254,6 @@ def table_sizes(instructions: Sequence[Instruction], integers: Sequence[int | No
         if place is not None:  # None only in a damaged pickle
             sizes[place] = min(end - start - 1, sizes.get(place, end - start))
     return sizes
-
-
-_assemble: Any = assemble if native.engine is None else native.engine.build
 
 
 # --- checks of programs that come out of pickles ----------------------------------------------------------------------

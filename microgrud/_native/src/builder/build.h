@@ -1,18 +1,42 @@
-/* The builder translates a recorded graph to a program, in two steps:
+/* The builder translates a recorded graph to a program, in one call: build(). A call is recorded twice, to tell what the
+ * function makes itself from what it closes over.
  *
- *   - flatten.c writes the graph as arrays, in topological order;
- *   - building.c gives each node a slot, shares equal operations, and collects sums of products.
+ *   - flatten.c writes a graph as arrays, in topological order;
+ *   - building.c compares the two graphs, gives each node a slot, shares equal operations, and collects sums of products.
  *
- * These are functions of the module microgrud._native.engine. The tape lowers programs (tape/lowering.h).
+ * The tape then lowers the program (tape/lowering.h).
  */
 #ifndef MICROGRUD_BUILD_H
 #define MICROGRUD_BUILD_H
 
 #include "builder/buffers.h"
+#include "engine/node.h"
 
-/* flatten.c */
-INTERNAL PyObject *flatten(PyObject *module, PyObject *args);
-/* building.c */
-INTERNAL PyObject *build_program(PyObject *Py_UNUSED(module), PyObject *args);
+/* In place of the code of an operation. */
+enum { CODE_LEAF = -1, CODE_BY_HAND = -2 };
+
+/* A graph as arrays. An operand is the number of a node, or -1 minus its index among the numbers. */
+typedef struct {
+    Node **order; /* borrowed */
+    size_t order_capacity;
+    Ints codes;    /* of the operations of nodes */
+    Ints starts;   /* where the operands of each node begin, and at last how many there are */
+    Ints operands; /* of all nodes */
+    Ints ends;     /* as operands */
+    Ints inputs;   /* the node of each input; -1 if it is not used */
+    Doubles numbers, data;
+    PyObject **operations; /* the known ones, and then others as they are met; borrowed */
+    size_t operation_count, operation_capacity, known;
+    HashTable seen; /* operations */
+} Graph;
+
+/* flatten.c: write all nodes that `ends` depend on; a tuple of Values and floats. Return false with an exception on
+ * error. The caller frees the graph in any case. */
+INTERNAL bool flatten(State *state, PyObject *ends, PyObject *inputs, PyObject *known, Graph *graph);
+INTERNAL void free_graph(Graph *graph);
+
+/* building.c: functions of the module microgrud._native.engine. */
+INTERNAL PyObject *build_program(PyObject *module, PyObject *args);
+INTERNAL PyObject *names_of_roles(void);
 
 #endif

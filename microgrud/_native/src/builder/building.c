@@ -1,16 +1,37 @@
-/* The twin of microgrud/tape/building.py: from a flattened graph to instructions.
+/* The twin of microgrud/tape/building.py: from two graphs of one call to instructions.
  *
- * There are three passes, each linear in the number of operands. The first one gives each node a slot: equal operations
+ * If the two agree, there are three passes, each linear in the number of operands. The first one gives each node a slot: equal operations
  * on equal operands share a slot, and a result of constants is a constant. The second one goes from the last step to
  * the first, and finds the slots whose exact bits decide a branch. The third one merges sums into sums. Their terms are
  * linked lists, so that a long sum is not copied when it grows at either end.
  */
 #include "builder/build.h"
 
-/* The roles of operations, as in building.py. */
-enum { ORDINARY, IDENTITY, MULTIPLY, ADD, DOT, JUMP, WHERE, TAKE };
+/* The roles of operations in a program. X(identifier, name) */
+#define ROLES(X)                                                                                                       \
+    X(ORDINARY, "ordinary")                                                                                            \
+    X(IDENTITY, "identity")                                                                                            \
+    X(MULTIPLY, "multiply")                                                                                            \
+    X(ADD, "add")                                                                                                      \
+    X(DOT, "dot")                                                                                                      \
+    X(JUMP, "jump")                                                                                                    \
+    X(WHERE, "where")                                                                                                  \
+    X(TAKE, "take")
 
-enum { SLOT_OF_LEAF = -1, SLOT_OF_CONSTANT = -2 }; /* in place of the slot of an argument */
+enum {
+#define ENUMERATE(identifier, name) identifier,
+    ROLES(ENUMERATE)
+#undef ENUMERATE
+};
+
+PyObject *names_of_roles(void)
+{
+#define NAME(identifier, name) , name
+#define FORMAT(identifier, name) "s"
+    return Py_BuildValue("(" ROLES(FORMAT) ")" ROLES(NAME));
+#undef NAME
+#undef FORMAT
+}
 
 /* A term of a sum (y is -1), or a product. */
 typedef struct {
@@ -27,17 +48,17 @@ typedef struct {
 } Form;
 
 typedef struct {
-    /* the recording */
-    GivenInts codes, starts, operands, leaf_slots, ends;
-    const double *numbers, *data;
-    size_t number_count;
-    const int8_t *roles;
-    size_t role_count;
-    int32_t linear; /* the code of a sum of products */
+    const Graph *graph;
+    Node *const *again; /* the nodes of the second graph: other leaves at the places of those that the function makes */
+    const uint8_t *roles; /* of the known operations */
+    int32_t linear; /* the code of a sum of products: the last known operation */
     size_t outputs; /* number of ends that are outputs; the others are compared by guards */
     /* the first pass */
     int32_t slots;
-    Ints slot_of_node, slot_of_leaf, slot_of_end, step_of_slot; /* -1: a constant, -2: a leaf or an argument */
+    Ints slot_of_node; /* -1 before it has one */
+    Ints slot_of_input; /* -1 for one that is not used */
+    Ints slot_of_leaf; /* of a leaf that the function closes over, in order */
+    Ints slot_of_end, step_of_slot; /* the step may be one of those below */
     Ints constant_slots;
     Doubles constants;
     HashTable seen_constants, seen_steps;
@@ -58,7 +79,7 @@ enum { STEP_CONSTANT = -1, STEP_GIVEN = -2 };
 
 static inline int role_of(const Building *b, int32_t code)
 {
-    return (size_t)code < b->role_count ? b->roles[code] : ORDINARY;
+    return (size_t)code < b->graph->known ? b->roles[code] : ORDINARY;
 }
 
 /* --- slots --- */
@@ -103,7 +124,7 @@ static Built slot_of_operand(Building *b, int32_t operand, int32_t *slot)
         *slot = b->slot_of_node.items[operand];
         return BUILT;
     }
-    return slot_of_constant(b, b->numbers[-1 - operand], slot);
+    return slot_of_constant(b, b->graph->numbers.items[-1 - operand], slot);
 }
 
 /* Find the slot of the step that was just written: that of an equal step, if there is one, which replaces it. */
@@ -146,11 +167,15 @@ static Built slot_of_step(Building *b, int32_t code, double data, int32_t *slot)
 
 static Built slot_of_operation(Building *b, size_t node, int32_t *slot)
 {
-    const int32_t *operands = b->operands.items + b->starts.items[node];
-    const size_t count = (size_t)(b->starts.items[node + 1] - b->starts.items[node]);
-    const int32_t code = b->codes.items[node];
-    if (role_of(b, code) == IDENTITY) {
+    const int32_t *operands = b->graph->operands.items + b->graph->starts.items[node];
+    const size_t count = (size_t)(b->graph->starts.items[node + 1] - b->graph->starts.items[node]);
+    const int32_t code = b->graph->codes.items[node];
+    const int role = role_of(b, code);
+    if (role == IDENTITY) {
         return slot_of_operand(b, operands[0], slot);
+    }
+    if ((role == MULTIPLY && count != 2) || (role == DOT && count % 2 != 1)) {
+        return NOT_VALID; /* a node with operands that somebody has assigned */
     }
     Built built = reserve_ints(&b->step_operands, count);
     for (size_t k = 0; k < count && built == BUILT; k++) {
@@ -158,38 +183,58 @@ static Built slot_of_operation(Building *b, size_t node, int32_t *slot)
         built = slot_of_operand(b, operands[k], &place);
         put_int(&b->step_operands, place);
     }
-    return built == BUILT ? slot_of_step(b, code, b->data[node], slot) : built;
+    return built == BUILT ? slot_of_step(b, code, b->graph->data.items[node], slot) : built;
 }
 
-static Built slot_of_given_leaf(Building *b, size_t node, int32_t given, int32_t *slot)
+/* Tell whether a node is a leaf that the function closes over: the same one in both graphs. */
+static inline bool is_closed_over(const Building *b, size_t node)
 {
-    *slot = given;
-    Built built = given == SLOT_OF_LEAF       ? new_slot(b, STEP_GIVEN, slot)
-                  : given == SLOT_OF_CONSTANT ? slot_of_constant(b, b->data[node], slot)
-                                              : BUILT;
+    return b->graph->codes.items[node] == CODE_LEAF && b->graph->order[node] == b->again[node];
+}
+
+static Built slot_of_graph_leaf(Building *b, size_t node, int32_t *slot)
+{
+    if (!is_closed_over(b, node)) {
+        return slot_of_constant(b, b->graph->data.items[node], slot);
+    }
+    Built built = new_slot(b, STEP_GIVEN, slot);
     return built == BUILT ? push_int(&b->slot_of_leaf, *slot) : built;
+}
+
+/* Give the inputs that are used the first slots. */
+static Built give_inputs_slots(Building *b)
+{
+    const size_t nodes = b->graph->codes.count;
+    Built built = reserve_ints(&b->slot_of_node, nodes);
+    for (size_t node = 0; node < nodes && built == BUILT; node++) {
+        put_int(&b->slot_of_node, -1);
+    }
+    for (size_t k = 0; k < b->graph->inputs.count && built == BUILT; k++) {
+        const int32_t node = b->graph->inputs.items[k];
+        int32_t slot = -1;
+        if (node >= 0 && (built = new_slot(b, STEP_GIVEN, &slot)) == BUILT) {
+            b->slot_of_node.items[node] = slot;
+        }
+        built = built == BUILT ? push_int(&b->slot_of_input, slot) : built;
+    }
+    return built;
 }
 
 static Built give_slots(Building *b)
 {
+    const Graph *g = b->graph;
     Built built = push_int(&b->step_starts, 0);
-    built = built == BUILT ? table_of_size(&b->seen_steps, b->codes.count + 1) : built;
-    for (size_t k = 0; k < b->leaf_slots.count && built == BUILT; k++) { /* those of the arguments come first */
-        int32_t slot;
-        if (b->leaf_slots.items[k] >= 0) {
-            built = new_slot(b, STEP_GIVEN, &slot);
+    built = built == BUILT ? table_of_size(&b->seen_steps, g->codes.count + 1) : built;
+    built = built == BUILT ? give_inputs_slots(b) : built;
+    for (size_t node = 0; node < g->codes.count && built == BUILT; node++) {
+        int32_t *slot = &b->slot_of_node.items[node];
+        if (*slot < 0) {
+            built = g->codes.items[node] < 0 ? slot_of_graph_leaf(b, node, slot) : slot_of_operation(b, node, slot);
         }
     }
-    size_t leaf = 0;
-    for (size_t node = 0; node < b->codes.count && built == BUILT; node++) {
+    for (size_t k = 0; k < b->graph->ends.count && built == BUILT; k++) {
         int32_t slot = 0;
-        built = b->codes.items[node] < 0 ? slot_of_given_leaf(b, node, b->leaf_slots.items[leaf++], &slot)
-                                         : slot_of_operation(b, node, &slot);
-        built = built == BUILT ? push_int(&b->slot_of_node, slot) : built;
-    }
-    for (size_t k = 0; k < b->ends.count && built == BUILT; k++) {
-        int32_t slot = 0;
-        built = slot_of_operand(b, b->ends.items[k], &slot);
+        built = slot_of_operand(b, b->graph->ends.items[k], &slot);
         built = built == BUILT ? push_int(&b->slot_of_end, slot) : built;
     }
     return built;
@@ -199,7 +244,7 @@ static Built give_slots(Building *b)
 
 static void find_exact(Building *b)
 {
-    for (size_t k = b->outputs; k < b->ends.count; k++) {
+    for (size_t k = b->outputs; k < b->graph->ends.count; k++) {
         b->exact[b->slot_of_end.items[k]] = 1;
     }
     for (size_t step = b->step_codes.count; step-- > 0;) {
@@ -223,7 +268,7 @@ static void count_uses(Building *b)
         uint8_t *uses = &b->uses[b->step_operands.items[k]];
         *uses = (uint8_t)(*uses + (*uses < 2));
     }
-    for (size_t k = 0; k < b->ends.count; k++) {
+    for (size_t k = 0; k < b->graph->ends.count; k++) {
         b->uses[b->slot_of_end.items[k]] = 2; /* a result that is wanted is not merged */
     }
 }
@@ -384,55 +429,8 @@ static Built write_instructions(Building *b)
 
 /* --- all of it --- */
 
-/* Tell whether the arrays are those of a recording: no index in them is out of bounds. */
-static bool recording_is_valid(const Building *b)
-{
-    const size_t nodes = b->codes.count;
-    size_t leaves = 0, arguments = 0;
-    if (b->starts.count != nodes + 1 || b->starts.items[0] != 0 || b->outputs > b->ends.count ||
-        (size_t)b->starts.items[nodes] != b->operands.count) {
-        return false;
-    }
-    for (size_t node = 0; node < nodes; node++) {
-        const int32_t start = b->starts.items[node], end = b->starts.items[node + 1];
-        const int32_t code = b->codes.items[node];
-        leaves += code < 0;
-        if (end < start || (size_t)end > b->operands.count || (code < 0) != (start == end) || code < -1) {
-            return false;
-        }
-        for (int32_t k = start; k < end; k++) {
-            const int64_t operand = b->operands.items[k];
-            if (operand >= (int64_t)node || -1 - operand >= (int64_t)b->number_count) {
-                return false;
-            }
-        }
-        const int role = code < 0 ? ORDINARY : role_of(b, code);
-        if ((role == MULTIPLY && end - start != 2) || (role == DOT && (end - start) % 2 != 1)) {
-            return false;
-        }
-    }
-    for (size_t k = 0; k < b->leaf_slots.count; k++) {
-        arguments += b->leaf_slots.items[k] >= 0;
-    }
-    for (size_t k = 0; k < b->leaf_slots.count; k++) {
-        if (b->leaf_slots.items[k] < SLOT_OF_CONSTANT || b->leaf_slots.items[k] >= (int64_t)arguments) {
-            return false;
-        }
-    }
-    for (size_t k = 0; k < b->ends.count; k++) {
-        const int64_t end = b->ends.items[k];
-        if (end >= (int64_t)nodes || -1 - end >= (int64_t)b->number_count) {
-            return false;
-        }
-    }
-    return leaves == b->leaf_slots.count;
-}
-
 static Built build_all(Building *b)
 {
-    if (!recording_is_valid(b)) {
-        return NOT_VALID;
-    }
     Built built = give_slots(b);
     if (built != BUILT) {
         return built;
@@ -454,7 +452,7 @@ static Built build_all(Building *b)
 static void free_building(Building *b)
 {
     Ints *ints[] = {&b->slot_of_node,   &b->slot_of_leaf, &b->slot_of_end,   &b->step_of_slot, &b->constant_slots,
-                    &b->step_codes,     &b->step_outs,    &b->step_starts,   &b->step_operands, &b->out_codes,
+                    &b->slot_of_input,  &b->step_codes,     &b->step_outs,    &b->step_starts,   &b->step_operands, &b->out_codes,
                     &b->outs,           &b->out_starts,   &b->out_operands,  &b->plains};
     for (size_t k = 0; k < sizeof ints / sizeof *ints; k++) {
         PyMem_RawFree(ints[k]->items);
@@ -469,48 +467,156 @@ static void free_building(Building *b)
     PyMem_RawFree(b->cells);
 }
 
-/* build(codes, starts, operands, numbers, data, leaf_slots, ends, roles, outputs, linear): see building.py. */
-PyObject *build_program(PyObject *Py_UNUSED(module), PyObject *args)
+/* --- two graphs of one call --- */
+
+static bool are_equal_ints(const Ints *x, const Ints *y)
 {
-    Py_buffer v[8];
-    Py_ssize_t outputs;
-    int linear;
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*ni:build", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7],
-                          &outputs, &linear)) {
-        return NULL;
+    return x->count == y->count && (x->count == 0 || memcmp(x->items, y->items, x->count * sizeof *x->items) == 0);
+}
+
+static inline bool are_equal_numbers(double x, double y)
+{
+    return x == y || (x != x && y != y);
+}
+
+/* Tell whether two graphs have the same structure, and the same numbers but for the inputs. */
+static bool graphs_agree(const Graph *g, const Graph *h)
+{
+    bool equal = are_equal_ints(&g->codes, &h->codes) && are_equal_ints(&g->starts, &h->starts) &&
+                 are_equal_ints(&g->operands, &h->operands) && are_equal_ints(&g->ends, &h->ends) &&
+                 are_equal_ints(&g->inputs, &h->inputs) && g->numbers.count == h->numbers.count &&
+                 g->operation_count == h->operation_count &&
+                 memcmp(g->operations, h->operations, g->operation_count * sizeof(PyObject *)) == 0;
+    for (size_t k = 0; k < g->numbers.count && equal; k++) {
+        equal = are_equal_numbers(g->numbers.items[k], h->numbers.items[k]);
     }
-    Building b;
-    memset(&b, 0, sizeof b);
-    b.codes = ints_of_view(&v[0]);
-    b.starts = ints_of_view(&v[1]);
-    b.operands = ints_of_view(&v[2]);
-    b.numbers = v[3].buf;
-    b.number_count = (size_t)v[3].len / sizeof(double);
-    b.data = v[4].buf;
-    b.leaf_slots = ints_of_view(&v[5]);
-    b.ends = ints_of_view(&v[6]);
-    b.roles = v[7].buf;
-    b.role_count = (size_t)v[7].len;
-    b.outputs = (size_t)outputs;
-    b.linear = linear;
-    Built built = (size_t)v[4].len / sizeof(double) == b.codes.count ? BUILT : NOT_VALID;
-    if (built == BUILT) {
-        Py_BEGIN_ALLOW_THREADS
-        built = build_all(&b);
-        Py_END_ALLOW_THREADS
+    for (size_t node = 0; node < g->codes.count && equal; node++) {
+        equal = g->codes.items[node] != CODE_LEAF || are_equal_numbers(g->data.items[node], h->data.items[node]);
     }
-    PyObject *result = NULL;
+    return equal;
+}
+
+/* Return the last node that both graphs have, and that is not a leaf: the result of an operation from before the
+ * recording. Return NULL if there is none. */
+static Node *result_from_outside(const Graph *g, const Graph *h)
+{
+    for (size_t node = g->codes.count; node-- > 0;) {
+        if (g->codes.items[node] != CODE_LEAF && g->order[node] == h->order[node]) {
+            return g->order[node];
+        }
+    }
+    return NULL;
+}
+
+/* Return the first manually built node; NULL if there is none. */
+static Node *first_by_hand(const Graph *g)
+{
+    for (size_t node = 0; node < g->codes.count; node++) {
+        if (g->codes.items[node] == CODE_BY_HAND) {
+            return g->order[node];
+        }
+    }
+    return NULL;
+}
+
+/* Return a list of objects, which takes over their references. */
+static PyObject *list_of_held(PyObject **objects, size_t count)
+{
+    PyObject *list = PyList_New((Py_ssize_t)count);
+    for (size_t k = 0; k < count; k++) {
+        if (list == NULL) {
+            Py_DECREF(objects[k]);
+        } else {
+            PyList_SET_ITEM(list, (Py_ssize_t)k, objects[k]);
+        }
+    }
+    return list;
+}
+
+/* Return a list of the leaves that the function closes over. All are held before any Python code runs. */
+static PyObject *closed_over_leaves(const Building *b)
+{
+    PyObject **leaves = PyMem_RawMalloc((b->graph->codes.count + 1) * sizeof *leaves);
+    size_t count = 0;
+    if (leaves == NULL) {
+        return PyErr_NoMemory();
+    }
+    for (size_t node = 0; node < b->graph->codes.count; node++) {
+        if (is_closed_over(b, node)) {
+            leaves[count++] = Py_NewRef((PyObject *)b->graph->order[node]);
+        }
+    }
+    PyObject *list = list_of_held(leaves, count);
+    PyMem_RawFree(leaves);
+    return list;
+}
+
+static PyObject *instructions_of(Building *b)
+{
+    Built built;
+    Py_BEGIN_ALLOW_THREADS
+    built = build_all(b);
+    Py_END_ALLOW_THREADS
     if (built != BUILT) {
         set_build_error(built);
-    } else {
-        result = Py_BuildValue("iNNNNNNNNN", b.slots, bytes_of_ints(&b.slot_of_leaf), bytes_of_ints(&b.slot_of_end),
-                               bytes_of_ints(&b.constant_slots), bytes_of_doubles(&b.constants),
-                               bytes_of_ints(&b.out_codes), bytes_of_ints(&b.outs), bytes_of_ints(&b.out_starts),
-                               bytes_of_ints(&b.out_operands), bytes_of_ints(&b.plains));
+        return NULL;
     }
-    free_building(&b);
-    for (int k = 0; k < 8; k++) {
-        PyBuffer_Release(&v[k]);
+    return Py_BuildValue("iNNNNNNNNNN", b->slots, bytes_of_ints(&b->slot_of_input), bytes_of_ints(&b->slot_of_leaf),
+                         bytes_of_ints(&b->slot_of_end), bytes_of_ints(&b->constant_slots),
+                         bytes_of_doubles(&b->constants), bytes_of_ints(&b->out_codes), bytes_of_ints(&b->outs),
+                         bytes_of_ints(&b->out_starts), bytes_of_ints(&b->out_operands), bytes_of_ints(&b->plains));
+}
+
+/* Return the result of build() for two graphs that agree. The objects in them are held before any Python code runs. */
+static PyObject *program_of(Building *b, const Graph *h)
+{
+    const Graph *g = b->graph;
+    Node *outside = result_from_outside(g, h), *by_hand = first_by_hand(g);
+    Py_XINCREF((PyObject *)outside);
+    Py_XINCREF((PyObject *)by_hand);
+    for (size_t k = g->known; k < g->operation_count; k++) {
+        Py_INCREF(g->operations[k]);
     }
+    PyObject *leaves = closed_over_leaves(b);
+    PyObject *others = list_of_held(g->operations + g->known, g->operation_count - g->known);
+    const bool is_whole = leaves != NULL && others != NULL && outside == NULL && by_hand == NULL;
+    PyObject *instructions = is_whole ? instructions_of(b) : leaves == NULL || others == NULL ? NULL : Py_NewRef(Py_None);
+    return Py_BuildValue("NNNNnN", outside == NULL ? Py_NewRef(Py_None) : (PyObject *)outside,
+                         by_hand == NULL ? Py_NewRef(Py_None) : (PyObject *)by_hand, others, leaves,
+                         (Py_ssize_t)g->codes.count, instructions);
+}
+
+/* build(known, roles, ends, inputs, ends_again, inputs_again, outputs): see assemble() in building.py. */
+PyObject *build_program(PyObject *module, PyObject *args)
+{
+    PyObject *ends, *inputs, *ends_again, *inputs_again, *known;
+    Py_ssize_t outputs, role_count;
+    const char *roles;
+    if (!PyArg_ParseTuple(args, "O!y#O!O!O!O!n:build", &PyTuple_Type, &known, &roles, &role_count, &PyTuple_Type,
+                          &ends, &PyTuple_Type, &inputs, &PyTuple_Type, &ends_again, &PyTuple_Type, &inputs_again,
+                          &outputs)) {
+        return NULL;
+    }
+    if (outputs < 0 || outputs > PyTuple_GET_SIZE(ends) || role_count < 1 || role_count != PyTuple_GET_SIZE(known)) {
+        PyErr_SetString(PyExc_ValueError, "build: expected outputs among the ends, and a role for each operation");
+        return NULL;
+    }
+    State *state = state_of_module(module);
+    Graph graphs[2];
+    memset(graphs, 0, sizeof graphs);
+    PyObject *result = NULL;
+    if (flatten(state, ends, inputs, known, &graphs[0]) && flatten(state, ends_again, inputs_again, known, &graphs[1])) {
+        Building b;
+        memset(&b, 0, sizeof b);
+        b.graph = &graphs[0];
+        b.again = graphs[1].order;
+        b.roles = (const uint8_t *)roles;
+        b.linear = (int32_t)role_count - 1;
+        b.outputs = (size_t)outputs;
+        result = graphs_agree(&graphs[0], &graphs[1]) ? program_of(&b, &graphs[1]) : Py_NewRef(Py_None);
+        free_building(&b);
+    }
+    free_graph(&graphs[0]);
+    free_graph(&graphs[1]);
     return result;
 }

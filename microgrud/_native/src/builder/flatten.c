@@ -2,17 +2,13 @@
  *
  * Nodes are numbered in topological order: depth first along the operands, from first to last, each node after its
  * operands, as in microgrud/engine/value.py. During the walk a node holds its number, so that the number of an operand
- * is found without a look-up: 25 ns per node. An operand that is a number is written as -1 minus its index among the
- * numbers.
+ * is found without a look-up: 25 ns per node.
  *
- * The walk calls no Python code. Whatever it has found is referenced before any Python code runs.
+ * The walk calls no Python code. The caller refers to whatever it has found before any Python code runs.
  */
 #include "builder/build.h"
-#include "engine/node.h"
 
 #define ON_THE_WAY UINT32_MAX /* the mark of a node some of whose operands are not written */
-
-enum { CODE_LEAF = -1, CODE_BY_HAND = -2 };
 
 typedef struct {
     Node *node;
@@ -21,41 +17,35 @@ typedef struct {
 
 typedef struct {
     State *state;
-    Node **order;
-    size_t order_capacity;
+    Graph *graph;
     Step *stack;
     size_t depth, stack_capacity;
-    Ints codes, starts, operands, ends, leaves;
-    Doubles numbers, data;
     int32_t table_codes[OP_COUNT]; /* of the engine's operations; -1 if not known */
-    PyObject **operations;         /* the known ones, and then others as they are met; borrowed */
-    size_t operation_count, operation_capacity, known;
-    HashTable seen; /* operations */
     bool cyclic;
 } Flattening;
 
 /* Write the code of an Operation to *code: its index among the known ones, or after them. */
-static Built code_of_operation(Flattening *f, PyObject *operation, int32_t *code)
+static Built code_of_operation(Graph *g, PyObject *operation, int32_t *code)
 {
-    Built built = reserve_entry(&f->seen);
+    Built built = reserve_entry(&g->seen);
     if (built != BUILT) {
         return built;
     }
-    Search search = search_for(&f->seen, mixed(0, (uint64_t)(uintptr_t)operation));
-    while ((*code = next_with_hash(&f->seen, &search)) >= 0) {
-        if (f->operations[*code] == operation) {
+    Search search = search_for(&g->seen, mixed(0, (uint64_t)(uintptr_t)operation));
+    while ((*code = next_with_hash(&g->seen, &search)) >= 0) {
+        if (g->operations[*code] == operation) {
             return BUILT;
         }
     }
-    if (f->operation_count == f->operation_capacity) {
-        built = grow_items((void **)&f->operations, &f->operation_capacity, f->operation_count + 1, sizeof(PyObject *));
+    if (g->operation_count == g->operation_capacity) {
+        built = grow_items((void **)&g->operations, &g->operation_capacity, g->operation_count + 1, sizeof(PyObject *));
         if (built != BUILT) {
             return built;
         }
     }
-    add_entry(&f->seen, &search, f->operation_count);
-    *code = (int32_t)f->operation_count;
-    f->operations[f->operation_count++] = operation;
+    add_entry(&g->seen, &search, g->operation_count);
+    *code = (int32_t)g->operation_count;
+    g->operations[g->operation_count++] = operation;
     return BUILT;
 }
 
@@ -63,7 +53,7 @@ static Built code_of_node(Flattening *f, const Node *node, int32_t *code)
 {
     if (node->count == 0) {
         *code = CODE_LEAF;
-        return push_int(&f->leaves, (int32_t)f->codes.count);
+        return BUILT;
     }
     *code = CODE_BY_HAND;
     if (has_closure(node)) {
@@ -74,37 +64,38 @@ static Built code_of_node(Flattening *f, const Node *node, int32_t *code)
         return BUILT;
     }
     PyObject *operation = operation_object(f->state, node);
-    return PyUnicode_Check(operation) ? BUILT : code_of_operation(f, operation, code);
+    return PyUnicode_Check(operation) ? BUILT : code_of_operation(f->graph, operation, code);
 }
 
 /* Write a node whose operands are written. */
 static Built write_node(Flattening *f, Node *node)
 {
-    const size_t count = count_of(node), number = f->codes.count;
+    Graph *g = f->graph;
+    const size_t count = count_of(node), number = g->codes.count;
     int32_t code;
     Built built = code_of_node(f, node, &code);
-    if (number == f->order_capacity && built == BUILT) {
-        built = grow_items((void **)&f->order, &f->order_capacity, number + 1, sizeof *f->order);
+    if (number == g->order_capacity && built == BUILT) {
+        built = grow_items((void **)&g->order, &g->order_capacity, number + 1, sizeof *g->order);
     }
-    if (built != BUILT || (built = reserve_ints(&f->operands, count)) != BUILT ||
-        (built = reserve_doubles(&f->numbers, count)) != BUILT || (built = reserve_doubles(&f->data, 1)) != BUILT ||
-        (built = push_int(&f->starts, (int32_t)f->operands.count)) != BUILT ||
-        (built = push_int(&f->codes, code)) != BUILT) {
+    if (built != BUILT || (built = reserve_ints(&g->operands, count)) != BUILT ||
+        (built = reserve_doubles(&g->numbers, count)) != BUILT || (built = reserve_doubles(&g->data, 1)) != BUILT ||
+        (built = push_int(&g->starts, (int32_t)g->operands.count)) != BUILT ||
+        (built = push_int(&g->codes, code)) != BUILT) {
         return built;
     }
     for (size_t k = 0; k < count; k++) {
         double x = 0.0;
         Node *operand = operand_of(node, k, &x);
         if (operand == NULL) {
-            put_int(&f->operands, (int32_t)(-1 - (int64_t)f->numbers.count));
-            put_double(&f->numbers, x);
+            put_int(&g->operands, (int32_t)(-1 - (int64_t)g->numbers.count));
+            put_double(&g->numbers, x);
             continue;
         }
         f->cyclic |= operand->progress == ON_THE_WAY;
-        put_int(&f->operands, (int32_t)(operand->progress - 1));
+        put_int(&g->operands, (int32_t)(operand->progress - 1));
     }
-    put_double(&f->data, node->data);
-    f->order[number] = node;
+    put_double(&g->data, node->data);
+    g->order[number] = node;
     node->progress = (uint32_t)number + 1;
     return BUILT;
 }
@@ -148,26 +139,30 @@ static Built flatten_from(Flattening *f, Node *root)
     return built;
 }
 
-static Built flatten_ends(Flattening *f, PyObject *ends)
+static Built flatten_ends(Flattening *f, PyObject *ends, PyObject *inputs)
 {
+    Graph *g = f->graph;
     const Py_ssize_t count = PyTuple_GET_SIZE(ends);
     Built built = BUILT;
     for (Py_ssize_t k = 0; k < count && built == BUILT; k++) {
         PyObject *end = PyTuple_GET_ITEM(ends, k);
         built = PyFloat_CheckExact(end) ? BUILT : flatten_from(f, as_node(end));
     }
-    if (built != BUILT || (built = push_int(&f->starts, (int32_t)f->operands.count)) != BUILT ||
-        (built = reserve_ints(&f->ends, (size_t)count)) != BUILT) {
+    if (built != BUILT || (built = push_int(&g->starts, (int32_t)g->operands.count)) != BUILT ||
+        (built = reserve_ints(&g->ends, (size_t)count)) != BUILT) {
         return built;
     }
     for (Py_ssize_t k = 0; k < count && built == BUILT; k++) {
         PyObject *end = PyTuple_GET_ITEM(ends, k);
         if (!PyFloat_CheckExact(end)) {
-            put_int(&f->ends, (int32_t)(as_node(end)->progress - 1));
-        } else if ((built = reserve_doubles(&f->numbers, 1)) == BUILT) {
-            put_int(&f->ends, (int32_t)(-1 - (int64_t)f->numbers.count));
-            put_double(&f->numbers, PyFloat_AS_DOUBLE(end));
+            put_int(&g->ends, (int32_t)(as_node(end)->progress - 1));
+        } else if ((built = reserve_doubles(&g->numbers, 1)) == BUILT) {
+            put_int(&g->ends, (int32_t)(-1 - (int64_t)g->numbers.count));
+            put_double(&g->numbers, PyFloat_AS_DOUBLE(end));
         }
+    }
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(inputs) && built == BUILT; k++) {
+        built = push_int(&g->inputs, (int32_t)((int64_t)as_node(PyTuple_GET_ITEM(inputs, k))->progress - 1));
     }
     return built;
 }
@@ -182,134 +177,65 @@ static Built add_known_operations(Flattening *f, PyObject *known)
     for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(known) && built == BUILT; k++) {
         PyObject *operation = PyTuple_GET_ITEM(known, k);
         int32_t code;
-        built = code_of_operation(f, operation, &code);
+        built = code_of_operation(f->graph, operation, &code);
         for (int op = 0; op < OP_COUNT && built == BUILT; op++) {
             if (f->state->operations[op] == operation) {
                 f->table_codes[op] = code;
             }
         }
     }
-    f->known = f->operation_count;
+    f->graph->known = f->graph->operation_count;
     return built;
 }
 
-/* Return the first manually built node, borrowed; NULL if there is none. */
-static Node *first_by_hand(const Flattening *f)
+static bool are_values(State *state, PyObject *objects, bool or_floats)
 {
-    for (size_t k = 0; k < f->codes.count; k++) {
-        if (f->codes.items[k] == CODE_BY_HAND) {
-            return f->order[k];
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(objects); k++) {
+        PyObject *object = PyTuple_GET_ITEM(objects, k);
+        if (!is_value(state, object) && !(or_floats && PyFloat_CheckExact(object))) {
+            PyErr_Format(PyExc_TypeError, "build: expected Values and floats, got an object of type %.200s",
+                         Py_TYPE(object)->tp_name);
+            return false;
         }
     }
-    return NULL;
+    return true;
 }
 
-/* Return a list of objects, which takes over their references. */
-static PyObject *list_of_held(PyObject **objects, size_t count)
+bool flatten(State *state, PyObject *ends, PyObject *inputs, PyObject *known, Graph *graph)
 {
-    PyObject *list = PyList_New((Py_ssize_t)count);
-    for (size_t k = 0; k < count; k++) {
-        if (list == NULL) {
-            Py_DECREF(objects[k]);
-        } else {
-            PyList_SET_ITEM(list, (Py_ssize_t)k, objects[k]);
-        }
-    }
-    return list;
-}
-
-/* Return the result. The marks are gone, and no Python code has run since the walk. */
-static PyObject *flattened(Flattening *f)
-{
-    const size_t leaf_count = f->leaves.count, others = f->operation_count - f->known;
-    PyObject **leaves = PyMem_RawMalloc((leaf_count + 1) * sizeof *leaves);
-    if (leaves == NULL) {
-        return PyErr_NoMemory();
-    }
-    for (size_t k = 0; k < leaf_count; k++) {
-        leaves[k] = Py_NewRef(f->order[f->leaves.items[k]]);
-    }
-    for (size_t k = f->known; k < f->operation_count; k++) {
-        Py_INCREF(f->operations[k]);
-    }
-    Node *node = first_by_hand(f);
-    PyObject *by_hand = Py_NewRef(node == NULL ? Py_None : (PyObject *)node);
-    PyObject *results[] = {
-        list_of_held(leaves, leaf_count),
-        list_of_held(f->operations + f->known, others),
-        by_hand,
-        bytes_of_ints(&f->codes),
-        bytes_of_ints(&f->starts),
-        bytes_of_ints(&f->operands),
-        bytes_of_doubles(&f->numbers),
-        bytes_of_doubles(&f->data),
-        bytes_of_ints(&f->leaves),
-        bytes_of_ints(&f->ends),
-        PyBytes_FromStringAndSize((const char *)f->order, (Py_ssize_t)(f->codes.count * sizeof *f->order)),
-    };
-    enum { COUNT = sizeof results / sizeof *results };
-    PyMem_RawFree(leaves);
-    bool whole = true;
-    for (int k = 0; k < COUNT; k++) {
-        whole &= results[k] != NULL;
-    }
-    PyObject *tuple = whole ? PyTuple_New(COUNT) : NULL;
-    for (int k = 0; k < COUNT; k++) {
-        if (tuple != NULL) {
-            PyTuple_SET_ITEM(tuple, k, results[k]);
-        } else {
-            Py_XDECREF(results[k]);
-        }
-    }
-    return tuple;
-}
-
-/* flatten(ends, known): return the fields of microgrud.tape.graph.Graph as a tuple. */
-PyObject *flatten(PyObject *module, PyObject *args)
-{
-    State *state = state_of_module(module);
-    PyObject *ends, *known;
-    if (!PyArg_ParseTuple(args, "O!O!:flatten", &PyTuple_Type, &ends, &PyTuple_Type, &known)) {
-        return NULL;
-    }
-    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(ends); k++) {
-        PyObject *end = PyTuple_GET_ITEM(ends, k);
-        if (!PyFloat_CheckExact(end) && !is_value(state, end)) {
-            PyErr_Format(PyExc_TypeError, "flatten: expected Values and floats, got an object of type %.200s",
-                         Py_TYPE(end)->tp_name);
-            return NULL;
-        }
+    if (!are_values(state, ends, true) || !are_values(state, inputs, false)) {
+        return false;
     }
     Flattening f;
     memset(&f, 0, sizeof f);
     f.state = state;
+    f.graph = graph;
     Built built = add_known_operations(&f, known);
-    if (built == BUILT) {
-        built = flatten_ends(&f, ends);
-    }
-    for (size_t k = 0; k < f.codes.count; k++) {
-        f.order[k]->progress = 0;
+    built = built == BUILT ? flatten_ends(&f, ends, inputs) : built;
+    for (size_t k = 0; k < graph->codes.count; k++) {
+        graph->order[k]->progress = 0;
     }
     for (size_t k = 0; k < f.depth; k++) {
         f.stack[k].node->progress = 0;
     }
-    PyObject *result = NULL;
+    PyMem_RawFree(f.stack);
     if (built != BUILT) {
         set_build_error(built);
     } else if (f.cyclic) {
         PyErr_SetString(PyExc_ValueError, "compile: a node depends on itself; expected a graph without cycles");
-    } else {
-        result = flattened(&f);
     }
-    PyMem_RawFree(f.order);
-    PyMem_RawFree(f.stack);
-    PyMem_RawFree(f.operations);
-    PyMem_RawFree(f.seen.cells);
-    Ints *ints[] = {&f.codes, &f.starts, &f.operands, &f.ends, &f.leaves};
+    return built == BUILT && !f.cyclic;
+}
+
+void free_graph(Graph *graph)
+{
+    Ints *ints[] = {&graph->codes, &graph->starts, &graph->operands, &graph->ends, &graph->inputs};
     for (size_t k = 0; k < sizeof ints / sizeof *ints; k++) {
         PyMem_RawFree(ints[k]->items);
     }
-    PyMem_RawFree(f.numbers.items);
-    PyMem_RawFree(f.data.items);
-    return result;
+    PyMem_RawFree(graph->order);
+    PyMem_RawFree(graph->operations);
+    PyMem_RawFree(graph->seen.cells);
+    PyMem_RawFree(graph->numbers.items);
+    PyMem_RawFree(graph->data.items);
 }

@@ -99,11 +99,18 @@ PyObject *value_absolute(PyObject *self)
     return unary_operator(OP_ABS, self);
 }
 
+/* The symbols of comparisons, by Python's numbers for them. */
+static const char *const symbols[] = {[Py_LT] = "<",  [Py_LE] = "<=", [Py_EQ] = "==",
+                                      [Py_NE] = "!=", [Py_GT] = ">",  [Py_GE] = ">="};
+
+PyObject *names_of_comparisons(void)
+{
+    return Py_BuildValue("ssssss", symbols[0], symbols[1], symbols[2], symbols[3], symbols[4], symbols[5]);
+}
+
 /* Report a comparison and its answer to the tracer. Return the answer, or NULL on error. */
 static PyObject *report_comparison(State *state, PyObject *self, int comparison, PyObject *other, PyObject *answer)
 {
-    static const char *const symbols[] = {[Py_LT] = "<",  [Py_LE] = "<=", [Py_EQ] = "==",
-                                          [Py_NE] = "!=", [Py_GT] = ">",  [Py_GE] = ">="};
     if (answer != NULL && answer != Py_NotImplemented) {
         PyObject *done =
             PyObject_CallFunction(state->report_comparison, "OsOO", self, symbols[comparison], other, answer);

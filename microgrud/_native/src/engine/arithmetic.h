@@ -30,6 +30,7 @@ INTERNAL PyObject *value_identity(PyObject *self);
 INTERNAL PyObject *value_absolute(PyObject *self);
 INTERNAL int value_bool(PyObject *self);
 /* Comparisons, == and != too, compare the numbers; the hash is that of the object. */
+INTERNAL PyObject *names_of_comparisons(void);
 INTERNAL PyObject *value_compare(PyObject *self, PyObject *other, int comparison);
 INTERNAL Py_hash_t value_hash(PyObject *self);
 

@@ -195,12 +195,9 @@ static PyMethodDef module_methods[] = {
     {"all_identical", (PyCFunction)(void (*)(void))all_identical, METH_FASTCALL,
      "all_identical($module, containers, contents, /)\n--\n\n"
      "Tell whether lists, tuples and dicts hold the very things that they held; see microgrud.train.dependencies."},
-    {"flatten", flatten, METH_VARARGS,
-     "flatten($module, ends, known, /)\n--\n\n"
-     "Return all that ends, a tuple of Values and floats, depend on, as the fields of microgrud.tape.graph.Graph."},
     {"build", build_program, METH_VARARGS,
-     "build($module, codes, starts, operands, numbers, data, leaf_slots, ends, roles, outputs, linear, /)\n--\n\n"
-     "Return the instructions of a flattened recording, as microgrud.tape.building does."},
+     "build($module, known, roles, ends, inputs, ends_again, inputs_again, outputs, /)\n--\n\n"
+     "Return the program of a call that was recorded twice; see microgrud.tape.building.assemble."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -302,6 +299,14 @@ static int collector_header_fits(const State *state)
     X(twin)                                                                                                            \
     X(topological_order)
 
+/* Add an object to the module, which takes it over. */
+static int add_constant(PyObject *module, const char *name, PyObject *object)
+{
+    int status = object == NULL ? -1 : PyModule_AddObjectRef(module, name, object);
+    Py_XDECREF(object);
+    return status;
+}
+
 static int execute(PyObject *module)
 {
     State *state = state_of_module(module);
@@ -343,8 +348,11 @@ static int execute(PyObject *module)
     }
     /* The offsets of data and grad in a Value, which the tape reads and writes at every step. */
     PyObject *offsets = Py_BuildValue("nn", (Py_ssize_t)offsetof(Node, data), (Py_ssize_t)offsetof(Node, grad));
-    int added = offsets == NULL ? -1 : PyModule_AddObjectRef(module, "NUMBER_OFFSETS", offsets);
-    Py_XDECREF(offsets);
+    const int added = add_constant(module, "NUMBER_OFFSETS", offsets) < 0 ||
+                              add_constant(module, "ROLES", names_of_roles()) < 0 ||
+                              add_constant(module, "COMPARISONS", names_of_comparisons()) < 0
+                          ? -1
+                          : 0;
     int fits = added < 0 ? -1 : collector_header_fits(state);
     if (fits < 0) {
         return -1;

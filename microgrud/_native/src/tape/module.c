@@ -73,8 +73,8 @@ static int execute(PyObject *module)
     if (add(module, "OPERATION_CODES", operation_codes()) < 0 || add(module, "VARIANTS", names_of_sets()) < 0 ||
         add(module, "ARGUMENT_KINDS", argument_kinds()) < 0 || PyModule_AddIntMacro(module, MOST_AXES) < 0 ||
         PyModule_AddIntMacro(module, MOST_REPLAYS) < 0 ||
-        PyModule_AddIntMacro(module, DONE) < 0 || PyModule_AddIntMacro(module, SUSPICIOUS) < 0 ||
-        PyModule_AddIntMacro(module, LEFT) < 0 || PyModule_AddIntMacro(module, BLOCK) < 0) {
+        add(module, "STATUSES", Py_BuildValue("iii", DONE, SUSPICIOUS, LEFT)) < 0 ||
+        PyModule_AddIntMacro(module, BLOCK) < 0) {
         return -1;
     }
     return 0;
