@@ -22,7 +22,7 @@ import microgrud
 from microgrud import CompileError, Value, compile, custom_op, softmax, take, where
 from microgrud.engine import native, topological_order
 from microgrud.engine.ops import DOT, IDENTITY, LOG_SOFTMAX, PROD, SUM, TABLE
-from microgrud.tape import building, executors
+from microgrud.tape import building, executors, program
 from microgrud.tape.building import KNOWN, LINEAR
 from microgrud.tape.program import Instruction, Instructions, Program, build
 from microgrud.tape.recorder import TAKE, record
