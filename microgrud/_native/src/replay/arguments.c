@@ -1,5 +1,5 @@
-/* The arguments of a call, read into the slots of a program. All functions return as read_arguments does. */
-#include "replay/replay.h"
+/* All functions return as read_arguments does. */
+#include "replay/arguments.h"
 
 static int read_number(const Replay *replay, Frame *frame, size_t place, PyObject *x)
 {

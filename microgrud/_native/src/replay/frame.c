@@ -1,5 +1,4 @@
-/* Frames: the numbers of a call. A replay keeps one for the next call. */
-#include "replay/replay.h"
+#include "replay/frame.h"
 
 void free_frame(Frame *frame)
 {
@@ -12,7 +11,6 @@ void free_frame(Frame *frame)
         PyMem_Free(frame->gradients);
         PyMem_Free(frame->views);
         PyMem_Free(frame->batches);
-        PyMem_Free(frame->arrays);
         PyMem_Free(frame->outputs);
         PyMem_Free(frame->status);
         PyMem_Free(frame);
@@ -35,10 +33,8 @@ static Frame *new_frame(const Replay *replay)
     frame->gradients = PyMem_Calloc(inputs + 1, sizeof(GradientColumn));
     frame->views = PyMem_Calloc(2 * replay->array_count + 1, sizeof(Py_buffer));
     frame->batches = PyMem_Calloc(replay->part_count + 1, sizeof *frame->batches);
-    frame->arrays = PyMem_Calloc(replay->part_count + 1, sizeof *frame->arrays);
     if (frame->U == NULL || frame->G == NULL || frame->scratch == NULL || frame->weights == NULL ||
-        frame->columns == NULL || frame->gradients == NULL || frame->views == NULL || frame->batches == NULL ||
-        frame->arrays == NULL) {
+        frame->columns == NULL || frame->gradients == NULL || frame->views == NULL || frame->batches == NULL) {
         free_frame(frame);
         PyErr_NoMemory();
         return NULL;

@@ -1,42 +1,44 @@
-/* A tree of recordings for arguments of one structure. Each sample is run by the recording whose branches it takes.
- *
- * Recordings share the branches before the one at which they part. So a sample that fails a guard of one recording is
- * tried only by recordings that agree with it up to this guard, and have the other outcome there. Like a replay, a tree
- * returns NotImplemented for whatever it cannot do: a sample that no recording holds for, or a number that is not
- * finite. tape/evaluation.py does the same in Python, and then takes over: 10,000 paths of an option that may end at 24
- * times took 43 ms there, and 2.3 here.
- */
-#include "replay/replay.h"
+#include "replay/tree.h"
+#include "replay/arguments.h"
 
-/* The state of a call. */
-typedef struct {
-    const Tree *tree;
-    Frame **frames;    /* for each replay */
-    /* for each replay: NOT_BEGUN, NOT_FINITE, 0, or the number of a guard that fails for all samples */
-    int32_t *failed;
-    size_t samples;
-    double *outputs; /* a row for each output */
-    double *scratch; /* the adjoints of a run */
-    const double *weights;
-} TreeRun;
+#define ALL_HOLD(comparison)                                                                                           \
+    for (; k < end; k++) {                                                                                             \
+        const double x = U[guards[k].x], y = U[guards[k].y];                                                           \
+        wrong |= (comparison) != outcome;                                                                              \
+    }                                                                                                                  \
+    break
 
-enum { NOT_BEGUN = -2, NOT_FINITE = -1 };
-
-/* --- begin and end a call --- */
-
-static void end_run(TreeRun *run)
+/* Tell whether all guards hold. A recorded gradient has some for each node: the loops have no branches. */
+static bool all_hold(const Guard *guards, size_t count, const double *U)
 {
-    for (size_t p = 0; p < run->tree->count && run->frames != NULL; p++) {
-        if (run->frames[p] != NULL) {
-            run->frames[p]->lenient = false;
-            give_frame_back(run->tree->replays[p], run->frames[p]);
+    bool wrong = false;
+    for (size_t k = 0; k < count && !wrong;) {
+        const int32_t symbol = guards[k].symbol;
+        const bool outcome = guards[k].outcome;
+        size_t end = k + 1;
+        while (end < count && guards[end].symbol == symbol && guards[end].outcome == guards[k].outcome) {
+            end++;
+        }
+        switch (symbol) {
+        case Py_LT:
+            ALL_HOLD(x < y);
+        case Py_LE:
+            ALL_HOLD(x <= y);
+        case Py_GT:
+            ALL_HOLD(x > y);
+        case Py_GE:
+            ALL_HOLD(x >= y);
+        case Py_EQ:
+            ALL_HOLD(x == y);
+        default:
+            ALL_HOLD(x != y);
         }
     }
-    PyMem_Free(run->frames);
-    PyMem_Free(run->failed);
-    PyMem_Free(run->outputs);
-    PyMem_Free(run->scratch);
+    return !wrong;
 }
+#undef ALL_HOLD
+
+/* --- begin and end a call --- */
 
 static int no_memory(void)
 {
@@ -44,78 +46,96 @@ static int no_memory(void)
     return -1;
 }
 
-/* Read the arguments for each replay. */
-static int begin_run(TreeRun *run, const Tree *tree, PyObject *args, const double *weights)
+int begin_call(Call *call, const Tree *tree, PyObject *args, const double *weights)
 {
-    memset(run, 0, sizeof *run);
-    run->tree = tree;
-    run->weights = weights;
-    run->frames = PyMem_Calloc(tree->count, sizeof *run->frames);
-    run->failed = PyMem_Calloc(tree->count, sizeof *run->failed);
-    if (run->frames == NULL || run->failed == NULL) {
-        return no_memory();
-    }
-    size_t most = 0;
-    for (size_t p = 0; p < tree->count; p++) {
-        Replay *replay = tree->replays[p];
-        run->failed[p] = NOT_BEGUN;
-        run->frames[p] = take_frame(replay);
-        if (run->frames[p] == NULL) {
+    call->tree = tree;
+    call->outputs = NULL;
+    call->weights = weights;
+    call->begun = 0;
+    while (call->begun < tree->count) {
+        Replay *replay = tree->replays[call->begun];
+        Frame *frame = take_frame(replay);
+        if (frame == NULL) {
             return -1;
         }
-        run->frames[p]->lenient = true;
-        memset(run->frames[p]->gradients, 0, replay->batch->inputs * sizeof(GradientColumn));
-        memset(run->frames[p]->arrays, 0, replay->part_count * sizeof(double *));
-        const int status = read_arguments(replay, run->frames[p], args);
+        call->frames[call->begun++] = frame;
+        frame->failed = NOT_BEGUN;
+        frame->has_sums = false;
+        frame->lenient = tree->count > 1;
+        memset(frame->gradients, 0, replay->batch->inputs * sizeof(GradientColumn));
+        const int status = read_arguments(replay, frame, args);
         if (status != 1) {
             return status;
         }
-        most = (size_t)replay->uniform->uniform_count > most ? (size_t)replay->uniform->uniform_count : most;
     }
-    run->samples = run->frames[0]->samples < 0 ? 1 : (size_t)run->frames[0]->samples;
-    if (run->samples > INT32_MAX) {
+    call->samples = call->frames[0]->samples < 0 ? 1 : (size_t)call->frames[0]->samples;
+    if (tree->count == 1) {
+        return 1;
+    }
+    if (call->samples > INT32_MAX) {
         return 0;
     }
-    run->outputs = PyMem_Malloc((tree->replays[0]->output_count * run->samples + 1) * sizeof(double));
-    run->scratch = PyMem_Malloc((most + 1) * sizeof(double));
-    return run->outputs == NULL || run->scratch == NULL ? no_memory() : 1;
+    call->outputs = PyMem_Malloc((tree->replays[0]->output_count * call->samples + 1) * sizeof(double));
+    return call->outputs == NULL ? no_memory() : 1;
+}
+
+void end_call(Call *call)
+{
+    for (size_t p = 0; p < call->begun; p++) {
+        give_frame_back(call->tree->replays[p], call->frames[p]);
+    }
+    PyMem_Free(call->outputs);
+}
+
+/* Release the GIL for a pass over a program, unless that takes less time than the release itself, 30 ns. */
+static PyThreadState *release_for(const Tape *tape)
+{
+    return tape->length > 64 ? PyEval_SaveThread() : NULL;
+}
+
+static void take_again(PyThreadState *state)
+{
+    if (state != NULL) {
+        PyEval_RestoreThread(state);
+    }
 }
 
 /* Run the program of uniform slots, before the first sample needs this replay. */
-static void begin_replay(TreeRun *run, size_t p)
+static void begin_replay(const Call *call, size_t p)
 {
-    const Replay *replay = run->tree->replays[p];
-    Frame *frame = run->frames[p];
+    const Replay *replay = call->tree->replays[p];
+    Frame *frame = call->frames[p];
     for (size_t k = 0; k < replay->leaf_count; k++) {
         frame->U[replay->leaf_slots[k]] = *number_of_leaf(replay, k, replay->data_offset);
     }
-    bool fine;
-    Py_BEGIN_ALLOW_THREADS
-    fine = forward_uniform(replay->uniform, frame->U, frame->scratch) || replay->ignore;
-    Py_END_ALLOW_THREADS
-    run->failed[p] = fine ? 0 : NOT_FINITE;
-    for (size_t k = 0; k < replay->guard_count; k++) {
-        const Guard *guard = &replay->guards[k];
-        if (!holds(guard, frame->U[guard->x], frame->U[guard->y])) {
-            run->failed[p] = replay->guard_numbers[k];
-            break;
+    PyThreadState *state = release_for(replay->uniform);
+    frame->failed = forward_uniform(replay->uniform, frame->U, frame->scratch) || replay->ignore ? 0 : NOT_FINITE;
+    if (!all_hold(replay->sorted_guards, replay->guard_count, frame->U)) {
+        size_t k = 0;
+        while (all_hold(&replay->guards[k], 1, frame->U)) {
+            k++;
         }
+        frame->failed = replay->guard_numbers[k];
     }
-    memset(frame->G, 0, (size_t)replay->uniform->uniform_count * sizeof(double));
+    if (call->weights != NULL) {
+        memset(frame->G, 0, (size_t)replay->uniform->uniform_count * sizeof(double));
+    }
+    take_again(state);
 }
 
 /* --- run samples with one replay --- */
 
-static double each_of(const TreeRun *run)
+static double each_of(const Call *call)
 {
-    return run->tree->replays[0]->mean ? 1.0 / (double)run->samples : 1.0;
+    return call->tree->replays[0]->mean ? 1.0 / (double)call->samples : 1.0;
 }
 
-/* Run some rows of the batch; with `backward` add the sums of their derivatives to those of the replay. */
-static int run_rows(TreeRun *run, size_t p, const int32_t *rows, size_t count, bool backward)
+/* Run some rows of the batch, or all for NULL; with `backward` add the sums of their derivatives to those of the replay.
+ */
+static int run_rows(const Call *call, size_t p, const int32_t *rows, size_t count, bool backward)
 {
-    const Replay *replay = run->tree->replays[p];
-    Frame *frame = run->frames[p];
+    const Replay *replay = call->tree->replays[p];
+    Frame *frame = call->frames[p];
     const size_t uniform = (size_t)replay->uniform->uniform_count;
     if (reserve_samples(replay, frame, count) < 0) {
         return -1;
@@ -127,42 +147,56 @@ static int run_rows(TreeRun *run, size_t p, const int32_t *rows, size_t count, b
     size_t varying_outputs = 0;
     for (size_t k = 0; k < replay->output_count && backward; k++) {
         if (replay->output_slots[k] >= replay->uniform->uniform_count) {
-            frame->weights[varying_outputs++] = run->weights[k] * each_of(run);
+            frame->weights[varying_outputs++] = call->weights[k] * each_of(call);
         }
     }
-    memset(run->scratch, 0, uniform * sizeof(double));
+    double *before = NULL; /* the sums of earlier samples; a batch begins with zeros */
+    if (backward && frame->has_sums) {
+        before = PyMem_Malloc(uniform * sizeof *before);
+        if (before == NULL) {
+            return no_memory();
+        }
+        memcpy(before, frame->G, uniform * sizeof *before);
+        memset(frame->G, 0, uniform * sizeof *before);
+    }
     const Batch batch = {rows, frame->columns, frame->gradients, frame->U, NULL, backward ? frame->weights : NULL,
                          frame->outputs, frame->status, count, replay->ignore};
-    if (run_batch(backward ? replay->batch : replay->forward, &batch, replay->threads, run->scratch) < 0) {
-        return -1;
+    const int status = run_batch(backward ? replay->batch : replay->forward, &batch, replay->threads, frame->G);
+    for (size_t k = 0; k < uniform && before != NULL; k++) {
+        frame->G[k] += before[k];
     }
-    for (size_t k = 0; k < uniform && backward; k++) {
-        frame->G[k] += run->scratch[k];
+    PyMem_Free(before);
+    frame->has_sums = true;
+    return status;
+}
+
+static size_t count_done(const Frame *frame, size_t count)
+{
+    size_t done = 0;
+    for (size_t i = 0; i < count; i++) {
+        done += frame->status[i] == DONE;
     }
-    return 0;
+    return done;
 }
 
 /* Write the outputs of the samples that are DONE, and give outputs in uniform slots their adjoints. */
-static void take_outputs(TreeRun *run, size_t p, const int32_t *rows, size_t count)
+static void take_outputs(const Call *call, size_t p, const int32_t *rows, size_t count, size_t done)
 {
-    const Replay *replay = run->tree->replays[p];
-    const Frame *frame = run->frames[p];
+    const Replay *replay = call->tree->replays[p];
+    const Frame *frame = call->frames[p];
     const double *varying_row = frame->outputs;
     for (size_t k = 0; k < replay->output_count; k++) {
         const int32_t slot = replay->output_slots[k];
         const bool varies = slot >= replay->uniform->uniform_count;
-        double *to = run->outputs + k * run->samples;
-        size_t done = 0;
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; i < count && call->outputs != NULL; i++) {
             if (frame->status[i] == DONE) {
-                to[rows[i]] = varies ? varying_row[i] : frame->U[slot];
-                done++;
+                call->outputs[k * call->samples + (size_t)rows[i]] = varies ? varying_row[i] : frame->U[slot];
             }
         }
         if (varies) {
             varying_row += count;
-        } else if (run->weights != NULL) {
-            const double weight = run->weights[k] * each_of(run);
+        } else if (call->weights != NULL) {
+            const double weight = call->weights[k] * each_of(call);
             frame->G[slot] += sum_in_order(&weight, 0, done);
         }
     }
@@ -170,7 +204,7 @@ static void take_outputs(TreeRun *run, size_t p, const int32_t *rows, size_t cou
 
 /* --- descend the tree --- */
 
-static int run_group(TreeRun *run, const int32_t *rows, size_t count, const uint8_t *candidates);
+static int run_group(const Call *call, const int32_t *rows, size_t count, const uint8_t *candidates);
 
 /* Tell whether samples that leave a replay at a guard may continue with another: all earlier guards have the
  * same outcomes in both, and this guard has different ones. */
@@ -181,15 +215,15 @@ static bool may_continue(const Replay *replay, const Replay *left, size_t number
 }
 
 /* Run samples that leave a replay at a guard by the replays that they may continue with. */
-static int run_leaving(TreeRun *run, size_t p, size_t number, const int32_t *rows, size_t count,
+static int run_leaving(const Call *call, size_t p, size_t number, const int32_t *rows, size_t count,
                        const uint8_t *candidates)
 {
     uint8_t others[MOST_REPLAYS];
-    for (size_t q = 0; q < run->tree->count; q++) {
+    for (size_t q = 0; q < call->tree->count; q++) {
         others[q] = q != p && candidates[q] &&
-                    (number == 0 || may_continue(run->tree->replays[q], run->tree->replays[p], number));
+                    (number == 0 || may_continue(call->tree->replays[q], call->tree->replays[p], number));
     }
-    return run_group(run, rows, count, others);
+    return run_group(call, rows, count, others);
 }
 
 /* Tell whether a replay holds for the integers in a row of the batches; -1 for an index outside of its table. */
@@ -246,52 +280,59 @@ static bool sort_by_status(const Frame *frame, const int32_t *rows, size_t count
 }
 
 /* Run again, with replay p, the samples that were LEFT because of others in their batch: now all must be DONE. */
-static int run_left(TreeRun *run, size_t p, const int32_t *rows, size_t count)
+static int run_left(const Call *call, size_t p, const int32_t *rows, size_t count)
 {
-    if (run_rows(run, p, rows, count, true) < 0) {
+    if (run_rows(call, p, rows, count, true) < 0) {
         return -1;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (run->frames[p]->status[i] != DONE) {
-            return 0;
-        }
+    if (count_done(call->frames[p], count) < count) {
+        return 0;
     }
-    take_outputs(run, p, rows, count);
+    take_outputs(call, p, rows, count, count);
     return 1;
 }
 
 /* Run samples with replay p; run the samples that leave it with other replays. */
-static int run_fitting(TreeRun *run, size_t p, const int32_t *rows, size_t count, const uint8_t *candidates)
+static int run_fitting(const Call *call, size_t p, const int32_t *rows, size_t count, const uint8_t *candidates)
 {
-    const Replay *replay = run->tree->replays[p];
-    if (run->failed[p] == NOT_BEGUN) {
-        begin_replay(run, p);
+    const Replay *replay = call->tree->replays[p];
+    const Frame *frame = call->frames[p];
+    if (frame->failed == NOT_BEGUN) {
+        begin_replay(call, p);
     }
-    if (run->failed[p] == NOT_FINITE) {
+    if (frame->failed == NOT_FINITE) {
         return 0;
     }
-    if (run->failed[p] > 0) {
-        return run_leaving(run, p, (size_t)run->failed[p], rows, count, candidates);
+    if (frame->failed > 0) {
+        return run_leaving(call, p, (size_t)frame->failed, rows, count, candidates);
     }
-    if (run_rows(run, p, rows, count, run->weights != NULL) < 0) {
+    if (run_rows(call, p, rows, count, call->weights != NULL) < 0) {
         return -1;
+    }
+    const size_t done = count_done(frame, count);
+    if (done == count) {
+        take_outputs(call, p, rows, count, done);
+        return 1;
+    }
+    if (call->tree->count == 1) {
+        return 0;
     }
     const size_t guards = replay->batch->guards;
     int32_t *sorted = PyMem_Malloc(count * sizeof *sorted);
     size_t *bounds = PyMem_Malloc((guards + 2) * sizeof *bounds);
     int status = sorted == NULL || bounds == NULL ? no_memory() : 1;
-    if (status == 1 && !sort_by_status(run->frames[p], rows, count, guards, sorted, bounds)) {
+    if (status == 1 && !sort_by_status(frame, rows, count, guards, sorted, bounds)) {
         status = 0;
     }
     if (status == 1) {
-        take_outputs(run, p, rows, count);
-        status = bounds[1] > 0 ? run_left(run, p, sorted, bounds[1]) : 1;
+        take_outputs(call, p, rows, count, done);
+        status = bounds[1] > 0 ? run_left(call, p, sorted, bounds[1]) : 1;
     }
     for (size_t k = 1; k <= guards && status == 1; k++) {
         const size_t some = bounds[k + 1] - bounds[k];
         if (some > 0) {
             const size_t number = (size_t)replay->guard_numbers[replay->guard_count + k - 1];
-            status = run_leaving(run, p, number, sorted + bounds[k], some, candidates);
+            status = run_leaving(call, p, number, sorted + bounds[k], some, candidates);
         }
     }
     PyMem_Free(sorted);
@@ -299,20 +340,21 @@ static int run_fitting(TreeRun *run, size_t p, const int32_t *rows, size_t count
     return status;
 }
 
-/* Run samples by the first candidate that holds for their integers, and the rest by the other candidates. */
-static int run_group(TreeRun *run, const int32_t *rows, size_t count, const uint8_t *candidates)
+/* Run samples, NULL for all, by the first candidate that holds for their integers, and the rest by the other candidates.
+ */
+static int run_group(const Call *call, const int32_t *rows, size_t count, const uint8_t *candidates)
 {
     size_t p = 0;
-    while (p < run->tree->count && !candidates[p]) {
+    while (p < call->tree->count && !candidates[p]) {
         p++;
     }
-    if (p == run->tree->count) {
+    if (p == call->tree->count) {
         return 0;
     }
-    const Replay *replay = run->tree->replays[p];
-    const Frame *frame = run->frames[p];
+    const Replay *replay = call->tree->replays[p];
+    const Frame *frame = call->frames[p];
     if (frame->unfit) {
-        return run_leaving(run, p, 0, rows, count, candidates);
+        return run_leaving(call, p, 0, rows, count, candidates);
     }
     int32_t *split = PyMem_Malloc((count + 1) * sizeof *split);
     if (split == NULL) {
@@ -321,9 +363,10 @@ static int run_group(TreeRun *run, const int32_t *rows, size_t count, const uint
     size_t fitting = 0, others = count; /* filled from the end */
     int status = 1;
     for (size_t i = 0; i < count && status == 1; i++) {
-        const int fits = fits_row(replay, frame, rows[i]);
+        const int32_t row = rows == NULL ? (int32_t)i : rows[i];
+        const int fits = fits_row(replay, frame, row);
         status = fits < 0 ? 0 : 1;
-        split[fits == 1 ? fitting++ : --others] = rows[i];
+        split[fits == 1 ? fitting++ : --others] = row;
     }
     for (size_t i = others, j = count; status == 1 && i + 1 < j; i++) { /* restore their order */
         const int32_t row = split[i];
@@ -331,174 +374,30 @@ static int run_group(TreeRun *run, const int32_t *rows, size_t count, const uint
         split[j] = row;
     }
     if (status == 1 && fitting > 0) {
-        status = run_fitting(run, p, split, fitting, candidates);
+        status = run_fitting(call, p, split, fitting, candidates);
     }
     if (status == 1 && fitting < count) {
-        status = run_leaving(run, p, 0, split + fitting, count - fitting, candidates);
+        status = run_leaving(call, p, 0, split + fitting, count - fitting, candidates);
     }
     PyMem_Free(split);
     return status;
 }
 
-/* Run all samples, and then the backward passes over uniform slots. */
-static int run_tree(TreeRun *run)
+int run_call(const Call *call)
 {
     uint8_t all[MOST_REPLAYS];
-    memset(all, 1, sizeof all);
-    int32_t *rows = PyMem_Malloc(run->samples * sizeof *rows);
-    if (rows == NULL) {
-        return no_memory();
-    }
-    for (size_t i = 0; i < run->samples; i++) {
-        rows[i] = (int32_t)i;
-    }
-    int status = run_group(run, rows, run->samples, all);
-    PyMem_Free(rows);
-    for (size_t p = 0; p < run->tree->count && status == 1 && run->weights != NULL; p++) {
-        const Replay *replay = run->tree->replays[p];
-        if (run->failed[p] == 0) {
-            Frame *frame = run->frames[p];
-            Py_BEGIN_ALLOW_THREADS
+    memset(all, 1, call->tree->count);
+    int status = call->tree->count == 1 ? run_fitting(call, 0, NULL, call->samples, all)
+                                        : run_group(call, NULL, call->samples, all);
+    for (size_t p = 0; p < call->tree->count && status == 1 && call->weights != NULL; p++) {
+        const Replay *replay = call->tree->replays[p];
+        Frame *frame = call->frames[p];
+        if (frame->failed == 0) {
+            PyThreadState *state = release_for(replay->uniform);
             backward_uniform(replay->uniform, frame->U, frame->G, frame->scratch);
             status = replay->ignore || all_finite(frame->G, (size_t)replay->uniform->uniform_count);
-            Py_END_ALLOW_THREADS
+            take_again(state);
         }
     }
     return status;
-}
-
-/* --- results --- */
-
-static PyObject *tree_output(const TreeRun *run, size_t k)
-{
-    const double sum = sum_in_order(run->outputs + k * run->samples, 1, run->samples);
-    return PyFloat_FromDouble(run->tree->replays[0]->mean ? sum / (double)run->samples : sum);
-}
-
-/* values(args): return the outputs, or NotImplemented. */
-PyObject *tree_values(PyObject *self, PyObject *args)
-{
-    const Tree *tree = (Tree *)self;
-    TreeRun run;
-    int status = begin_run(&run, tree, args, NULL);
-    status = status == 1 ? run_tree(&run) : status;
-    PyObject *values = NULL;
-    if (status == 1) {
-        const Py_ssize_t count = (Py_ssize_t)tree->replays[0]->output_count;
-        values = PyList_New(count);
-        for (Py_ssize_t k = 0; values != NULL && k < count; k++) {
-            PyObject *output = tree_output(&run, (size_t)k);
-            if (output == NULL) {
-                Py_CLEAR(values);
-            } else {
-                PyList_SET_ITEM(values, k, output);
-            }
-        }
-    } else {
-        values = not_implemented_unless_error(status);
-    }
-    end_run(&run);
-    return values;
-}
-
-/* backward(args): return the only output, and add its derivatives to `grad` of the leaves; or return NotImplemented. */
-PyObject *tree_backward(PyObject *self, PyObject *args)
-{
-    const Tree *tree = (Tree *)self;
-    if (tree->replays[0]->output_count != 1) {
-        Py_RETURN_NOTIMPLEMENTED;
-    }
-    const double weight = 1.0;
-    TreeRun run;
-    int status = begin_run(&run, tree, args, &weight);
-    status = status == 1 ? run_tree(&run) : status;
-    PyObject *value = status == 1 ? tree_output(&run, 0) : not_implemented_unless_error(status);
-    for (size_t p = 0; status == 1 && value != NULL && p < tree->count; p++) {
-        const Replay *replay = tree->replays[p];
-        for (size_t k = 0; run.failed[p] == 0 && k < replay->leaf_count; k++) {
-            *number_of_leaf(replay, k, replay->grad_offset) += run.frames[p]->G[replay->leaf_slots[k]];
-        }
-    }
-    end_run(&run);
-    return value;
-}
-
-/* Write the derivatives with respect to batches to the arrays of the first replay. */
-static void direct_as_first(TreeRun *run, size_t p)
-{
-    const Replay *replay = run->tree->replays[p];
-    for (size_t k = 0; k < replay->part_count; k++) {
-        if (run->frames[0]->arrays[k] != NULL) {
-            direct_gradients(replay, run->frames[p], &replay->parts[k], run->frames[0]->arrays[k]);
-        }
-    }
-}
-
-/* Return the sums, over all replays, of the derivatives with respect to the numbers outside of batches; NULL with an
- * exception on error. */
-static double *sums_of_gradients(const TreeRun *run)
-{
-    const Replay *first = run->tree->replays[0];
-    double *sums = PyMem_Calloc(first->number_count + 1, sizeof *sums);
-    if (sums == NULL) {
-        PyErr_NoMemory();
-        return NULL;
-    }
-    for (size_t k = 0; k < first->part_count; k++) {
-        const ArgumentPart *part = &first->parts[k];
-        const bool numbers = !is_nested(part->kind) && !is_integer(part->kind) && !is_batch(part->kind);
-        for (size_t j = 0; numbers && j < part->count; j++) {
-            const size_t place = part->first + j;
-            for (size_t p = 0; p < run->tree->count; p++) {
-                sums[place] += run->failed[p] == 0 ? gradient_at(run->tree->replays[p], run->frames[p], place) : 0.0;
-            }
-        }
-    }
-    return sums;
-}
-
-/* gradients(args, positions, weights): like `Replay.gradients`. */
-PyObject *tree_gradients(PyObject *self, PyObject *arguments)
-{
-    const Tree *tree = (Tree *)self;
-    PyObject *args, *positions, *weights_object;
-    if (!PyArg_ParseTuple(arguments, "O!O!O:gradients", &PyTuple_Type, &args, &PyTuple_Type, &positions,
-                          &weights_object)) {
-        return NULL;
-    }
-    Py_buffer view;
-    const double *weights = read_weights(tree->replays[0], weights_object, &view);
-    PyObject *result = NULL, *gradients = NULL;
-    TreeRun run;
-    int status = weights == NULL ? 0 : begin_run(&run, tree, args, weights);
-    if (status == 1) {
-        gradients = prepare_gradients(tree->replays[0], run.frames[0], positions);
-        status = gradients != NULL ? 1 : PyErr_Occurred() ? -1 : 0;
-    }
-    for (size_t p = 1; status == 1 && p < tree->count; p++) {
-        direct_as_first(&run, p);
-    }
-    status = status == 1 ? run_tree(&run) : status;
-    if (status == 1) {
-        double *sums = sums_of_gradients(&run);
-        run.frames[0]->number_gradients = sums;
-        status = sums == NULL || finish_gradients(tree->replays[0], run.frames[0], positions, gradients) < 0 ? -1 : 1;
-        run.frames[0]->number_gradients = NULL;
-        PyMem_Free(sums);
-    }
-    if (status == 1) {
-        PyObject *value = tree->replays[0]->output_count > 0 ? tree_output(&run, 0) : Py_NewRef(Py_None);
-        result = value == NULL ? NULL : PyTuple_Pack(2, value, gradients);
-        Py_XDECREF(value);
-    } else {
-        result = not_implemented_unless_error(status);
-    }
-    Py_XDECREF(gradients);
-    if (weights != NULL) {
-        end_run(&run);
-    }
-    if (view.obj != NULL) {
-        PyBuffer_Release(&view);
-    }
-    return result;
 }

@@ -1,5 +1,6 @@
 /* The types Replay and Tree; microgrud/tape/replays.py makes them. */
-#include "replay/replay.h"
+#include "replay/calls.h"
+#include "replay/frame.h"
 
 /* leaves of a subclass may refer to the compiled function */
 static int replay_traverse(PyObject *self, visitproc visit, void *arg)
@@ -224,6 +225,9 @@ static PyObject *replay_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
         replay = (Replay *)type->tp_alloc(type, 0);
     }
     if (replay != NULL) {
+        replay->itself = replay;
+        replay->tree.replays = &replay->itself;
+        replay->tree.count = 1;
         take_tapes(replay, (Tapes *)tapes);
         replay->leaves = Py_NewRef(leaves);
         replay->array_type = Py_NewRef(array_type);
@@ -345,22 +349,12 @@ static PyObject *tree_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
     return (PyObject *)tree;
 }
 
-static PyMethodDef tree_methods_of_replays[] = {
-    {"values", tree_values, METH_O, "values($self, args, /)\n--\n\nReturn the outputs, or NotImplemented."},
-    {"backward", tree_backward, METH_O,
-     "backward($self, args, /)\n--\n\nReturn the output, and add to the gradients of the leaves; or NotImplemented."},
-    {"gradients", tree_gradients, METH_VARARGS,
-     "gradients($self, args, positions, weights, /)\n--\n\n"
-     "Return the first output, and derivatives with respect to arguments at positions; or NotImplemented."},
-    {NULL, NULL, 0, NULL},
-};
-
 static PyType_Slot tree_slots[] = {
     {Py_tp_doc, "Tree(replays, /)\n--\n\nRecordings for arguments of one structure, from which each sample takes its own."},
     {Py_tp_new, tree_new},
     {Py_tp_dealloc, tree_dealloc},
     {Py_tp_traverse, tree_traverse},
-    {Py_tp_methods, tree_methods_of_replays},
+    {Py_tp_methods, replay_methods},
     {0, NULL},
 };
 

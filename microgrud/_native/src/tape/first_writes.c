@@ -55,59 +55,29 @@ static uint8_t all_first(Touches *touches, const int32_t *v, size_t n)
     return 0;
 }
 
-static uint8_t first_writes_of_linear(Touches *touches, const int32_t *code)
-{
-    const Linear f = read_linear(code);
-    clear_first(touches, f.out);
-    clear_all_first(touches, f.terms, f.plain);
-    clear_all_first(touches, f.x, f.products);
-    clear_all_first(touches, f.y, f.products);
-    return all_first(touches, f.v, f.weighted);
-}
-
-static uint8_t first_writes_of_simple(Touches *touches, const int32_t *code)
-{
-    const int32_t n = code[2];
-    uint8_t first = 0;
-    clear_first(touches, code[1]);
-    for (int32_t k = 0; k < n; k++) {
-        first |= (uint8_t)(touches_first(touches, code[3 + k]) << k);
-    }
-    return first;
-}
-
 static uint8_t first_writes_of(Touches *touches, const int32_t *code)
 {
-    switch (code[0]) {
-    case CODE_LINEAR:
-        return first_writes_of_linear(touches, code);
-    case CODE_MATRIX: {
-        const Matrix m = read_matrix(code);
-        clear_all_first(touches, m.out, m.rows);
-        return all_first(touches, m.v, m.columns);
-    }
-    case CODE_SOFTMAX:
-    case CODE_LOG_SOFTMAX: {
-        const Softmax s = read_softmax(code);
-        clear_all_first(touches, s.out, s.n);
-        clear_all_first(touches, s.x, s.n);
+    if (code[0] == CODE_DETACH) { /* the pass does not touch it */
         return 0;
     }
-    case CODE_TAKE:
-        clear_first(touches, code[1]);
-        clear_all_first(touches, code + 3, (size_t)code[2] + 1);
-        return 0;
-    case CODE_DETACH:
-        return 0;
-    default:
-        break;
-    }
+    uint8_t first = 0;
     if (code[0] < OP_LAST_TERNARY || code[0] == CODE_TANH) {
-        return first_writes_of_simple(touches, code);
+        clear_first(touches, code[1]);
+        for (int32_t k = 0; k < code[2]; k++) {
+            first |= (uint8_t)(touches_first(touches, code[3 + k]) << k);
+        }
+        return first;
     }
-    clear_first(touches, code[1]);
-    clear_all_first(touches, code + 3, (size_t)code[2]);
-    return 0;
+    Stretch stretches[MOST_STRETCHES];
+    const size_t count = stretches_of(code, false, stretches);
+    for (const Stretch *s = stretches; s < stretches + count; s++) {
+        if (s->role == PLACE) {
+            first = all_first(touches, code + s->first, s->count);
+        } else {
+            clear_all_first(touches, code + s->first, s->count);
+        }
+    }
+    return first;
 }
 
 int find_first_writes(Tape *tape)

@@ -1,4 +1,5 @@
-/* The instructions of a program: their codes, and readers of their numbers. lowering.c writes them.
+/* The instructions of a program: their codes, where their slots are, and readers of their numbers. lowering.c writes
+ * them.
  */
 #ifndef MICROGRUD_INSTRUCTIONS_H
 #define MICROGRUD_INSTRUCTIONS_H
@@ -24,6 +25,86 @@ enum {
 /* For each operation on one to three numbers, `total` of its entry in microgrud/engine/ops.py: it never raises, so that
  * a result that is not finite is what the eager program has too. module.c reads it. */
 extern INTERNAL bool never_raises[OP_COUNT];
+
+enum { WIDE_HEAD = 8 }; /* the numbers of CODE_WIDE before its slots */
+
+/* --- the slots of an instruction --- */
+
+typedef enum {
+    RESULT, /* -1 for a result of softmax that is not used */
+    OPERAND,
+    PLACE,   /* a varying slot, given as an index among them */
+    ROW,     /* the first slot of a row */
+    SCRATCH, /* written for the backward pass alone */
+} Role;
+
+/* Slots of one role: `count` of the numbers of an instruction, from `first` on. */
+typedef struct {
+    Role role;
+    size_t first, count;
+} Stretch;
+
+enum { MOST_STRETCHES = 4 };
+
+/* Find the slots among the numbers of an instruction; in a batch, not those that are uniform in any case. Without a batch
+ * (`alone`) sums have another form. Return the number of stretches. */
+static inline size_t stretches_of(const int32_t *code, bool alone, Stretch found[MOST_STRETCHES])
+{
+    found[0] = (Stretch){RESULT, 1, 1};
+    switch (code[0]) {
+    case CODE_LINEAR: {
+        if (alone) {
+            found[1] = (Stretch){OPERAND, 4, (size_t)code[2] + 2 * (size_t)code[3]};
+            return 2;
+        }
+        const size_t plain = (size_t)code[3], weighted = (size_t)code[4];
+        found[1] = (Stretch){OPERAND, 6, plain};
+        found[2] = (Stretch){OPERAND, 6 + plain + 2 * weighted, 2 * (size_t)code[5]};
+        found[3] = (Stretch){PLACE, 6 + plain, weighted};
+        return 4;
+    }
+    case CODE_MATRIX:
+        found[0] = (Stretch){RESULT, 3, (size_t)code[1]};
+        found[1] = (Stretch){PLACE, 3 + 2 * (size_t)code[1], (size_t)code[2]};
+        return 2;
+    case CODE_DOT:
+        found[1] = (Stretch){OPERAND, 2, 1};
+        found[2] = (Stretch){ROW, 4, 2};
+        return 3;
+    case CODE_SOFTMAX:
+    case CODE_LOG_SOFTMAX:
+        found[0] = (Stretch){RESULT, 2, (size_t)code[1]};
+        found[1] = (Stretch){OPERAND, 2 + (size_t)code[1], (size_t)code[1]};
+        return 2;
+    case CODE_TANH:
+        found[1] = (Stretch){OPERAND, 3, 1};
+        found[2] = (Stretch){SCRATCH, 4, 1}; /* its derivative */
+        return 3;
+    case CODE_WIDE:
+        found[0] = (Stretch){OPERAND, 7, 1}; /* the exponent, or -1 */
+        found[1] = (Stretch){RESULT, WIDE_HEAD, (size_t)code[3]};
+        found[2] = (Stretch){OPERAND, WIDE_HEAD + (size_t)code[3], (size_t)code[3] * (size_t)code[2]};
+        return 3;
+    case CODE_WIDE_LINEAR: {
+        const size_t n = (size_t)code[3];
+        found[0] = (Stretch){RESULT, 4, n};
+        found[1] = (Stretch){OPERAND, 4 + n, n * ((size_t)code[1] + 2 * (size_t)code[2])};
+        return 2;
+    }
+    case CODE_WIDE_DOT: {
+        const size_t n = (size_t)code[2];
+        found[0] = (Stretch){RESULT, 3, n};
+        found[1] = (Stretch){OPERAND, 3 + n, n};
+        found[2] = (Stretch){ROW, 3 + 2 * n, 2 * n};
+        return 3;
+    }
+    default: /* a table has its index before its items */
+        found[1] = (Stretch){OPERAND, 3, (size_t)code[2] + (code[0] == CODE_TAKE)};
+        return 2;
+    }
+}
+
+/* --- the numbers of an instruction --- */
 
 /* out = U[base] + plain terms + weighted v * u + products x * y */
 typedef struct {
@@ -82,8 +163,6 @@ static inline Dot read_dot(const int32_t *code)
 }
 
 /* One operation on up to three operands, n times. The slots of the results come first, then those of each operand. */
-enum { WIDE_HEAD = 8 }; /* numbers before the slots */
-
 typedef struct {
     int op;
     size_t arity, n;

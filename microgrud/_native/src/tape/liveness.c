@@ -4,18 +4,6 @@
 #include "tape/instructions.h"
 #include "tape/lowering.h"
 
-/* The results and the operands of an instruction. */
-typedef struct {
-    int32_t *outs;
-    size_t out_count;
-    struct {
-        int32_t *slots;
-        size_t count;
-        int32_t first; /* the slot that is written as 0 there */
-    } reads[3];
-    int32_t *scratch; /* a slot that only the backward pass reads; NULL if there is none */
-} References;
-
 typedef struct {
     const Lowered *lowered;
     Code *code;
@@ -28,40 +16,10 @@ typedef struct {
 
 enum { NOBODY = -1 };
 
-/* Return the slots of an instruction. */
-static References references_of(const Liveness *l, size_t k)
+/* Return the number that is written for the first varying slot. */
+static int32_t first_varying(const Liveness *l, Role role)
 {
-    int32_t *code = l->code->numbers.items + l->code->starts.items[k];
-    const int32_t uniform = l->lowered->uniform;
-    References found = {code + 1, 1, {{code + 3, 0, uniform}, {NULL, 0, uniform}, {NULL, 0, 0}}, NULL};
-    switch (code[0]) {
-    case CODE_LINEAR: {
-        const size_t plain = (size_t)code[3], weighted = (size_t)code[4];
-        found.reads[0].slots = code + 6;
-        found.reads[0].count = plain;
-        found.reads[1].slots = code + 6 + plain + 2 * weighted;
-        found.reads[1].count = 2 * (size_t)code[5];
-        found.reads[2].slots = code + 6 + plain;
-        found.reads[2].count = weighted;
-        break;
-    }
-    case CODE_MATRIX:
-        found.outs = code + 3;
-        found.out_count = (size_t)code[1];
-        found.reads[2].slots = code + 3 + 2 * found.out_count;
-        found.reads[2].count = (size_t)code[2];
-        break;
-    case CODE_SOFTMAX:
-    case CODE_LOG_SOFTMAX:
-        found.outs = code + 2;
-        found.out_count = found.reads[0].count = (size_t)code[1];
-        found.reads[0].slots = code + 2 + found.out_count;
-        break;
-    default:
-        found.reads[0].count = (size_t)code[2] + (code[0] == CODE_TAKE);
-        found.scratch = code[0] == CODE_TANH ? code + 4 : NULL;
-    }
-    return found;
+    return role == PLACE ? 0 : l->lowered->uniform;
 }
 
 /* Find the last instruction that reads each slot. */
@@ -71,10 +29,12 @@ static void find_last_reads(Liveness *l)
         l->last[slot] = l->given[slot] = NOBODY;
     }
     for (size_t k = 0; k < l->code->starts.count; k++) {
-        const References found = references_of(l, k);
-        for (int j = 0; j < 3; j++) {
-            for (size_t i = 0; i < found.reads[j].count; i++) {
-                const int32_t slot = found.reads[j].slots[i] - found.reads[j].first;
+        const int32_t *code = l->code->numbers.items + l->code->starts.items[k];
+        Stretch stretches[MOST_STRETCHES];
+        const size_t count = stretches_of(code, false, stretches);
+        for (const Stretch *s = stretches + 1; s < stretches + count; s++) {
+            for (size_t j = s->first; s->role != SCRATCH && j < s->first + s->count; j++) {
+                const int32_t slot = code[j] - first_varying(l, s->role);
                 if (slot >= 0) {
                     l->last[slot] = (int32_t)k;
                 }
@@ -98,34 +58,37 @@ static Built release(Liveness *l, int32_t slot)
 static Built redirect(Liveness *l, size_t k)
 {
     const int32_t uniform = l->lowered->uniform;
-    const References found = references_of(l, k);
+    int32_t *code = l->code->numbers.items + l->code->starts.items[k];
+    Stretch stretches[MOST_STRETCHES];
+    const size_t count = stretches_of(code, false, stretches);
+    const size_t results = stretches[0].first, end = results + stretches[0].count;
     Built built = BUILT;
-    for (size_t i = 0; i < found.out_count; i++) {
-        if (found.outs[i] >= 0) {
-            l->given[found.outs[i] - uniform] = take_idle(l);
+    for (size_t j = results; j < end; j++) {
+        if (code[j] >= 0) {
+            l->given[code[j] - uniform] = take_idle(l);
         }
     }
-    if (found.scratch != NULL) {
+    if (code[0] == CODE_TANH) {
         l->scratch = l->scratch == NOBODY ? l->slots++ : l->scratch;
-        *found.scratch = uniform + l->scratch;
+        code[4] = uniform + l->scratch;
     }
-    for (int j = 0; j < 3; j++) {
-        for (size_t i = 0; i < found.reads[j].count && built == BUILT; i++) {
-            const int32_t slot = found.reads[j].slots[i] - found.reads[j].first;
+    for (const Stretch *s = stretches + 1; s < stretches + count; s++) {
+        for (size_t j = s->first; s->role != SCRATCH && j < s->first + s->count && built == BUILT; j++) {
+            const int32_t slot = code[j] - first_varying(l, s->role);
             if (slot < 0) {
                 continue; /* uniform */
             }
-            found.reads[j].slots[i] = l->given[slot] + found.reads[j].first;
+            code[j] = l->given[slot] + first_varying(l, s->role);
             if (l->last[slot] == (int32_t)k) {
                 l->last[slot] = NOBODY - 1; /* it may be read twice here */
                 built = release(l, slot);
             }
         }
     }
-    for (size_t i = 0; i < found.out_count && built == BUILT; i++) {
-        if (found.outs[i] >= 0) {
-            const int32_t slot = found.outs[i] - uniform;
-            found.outs[i] = uniform + l->given[slot];
+    for (size_t j = results; j < end && built == BUILT; j++) {
+        if (code[j] >= 0) {
+            const int32_t slot = code[j] - uniform;
+            code[j] = uniform + l->given[slot];
             built = l->last[slot] == NOBODY ? release(l, slot) : BUILT;
         }
     }

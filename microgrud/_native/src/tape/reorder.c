@@ -5,54 +5,14 @@
  */
 #include "tape/instructions.h"
 
-/* Slots of an instruction: `count` of its numbers, from `first` on. */
-typedef struct {
-    size_t first, count;
-} Stretch;
-
-/* Find the slots among the numbers of an instruction, results first. Return the number of stretches. */
-static size_t stretches_of(const int32_t *code, Stretch found[3])
-{
-    switch (code[0]) {
-    case CODE_LINEAR:
-        found[0] = (Stretch){1, 1};
-        found[1] = (Stretch){4, (size_t)code[2] + 2 * (size_t)code[3]};
-        return 2;
-    case CODE_DOT:
-        found[0] = (Stretch){1, 2};
-        found[1] = (Stretch){4, 2};
-        return 2;
-    case CODE_SOFTMAX:
-    case CODE_LOG_SOFTMAX:
-        found[0] = (Stretch){2, 2 * (size_t)code[1]}; /* -1 among them is not a slot */
-        return 1;
-    case CODE_WIDE:
-        found[0] = (Stretch){WIDE_HEAD, (size_t)code[3] * ((size_t)code[2] + 1)};
-        found[1] = (Stretch){7, 1}; /* the exponent, or -1 */
-        return 2;
-    case CODE_WIDE_LINEAR:
-        found[0] = (Stretch){4, (size_t)code[3] * (1 + (size_t)code[1] + 2 * (size_t)code[2])};
-        return 1;
-    case CODE_WIDE_DOT:
-        found[0] = (Stretch){3, 4 * (size_t)code[2]};
-        return 1;
-    default:
-        found[0] = (Stretch){1, 1};
-        found[1] = (Stretch){3, (size_t)code[2] + (code[0] == CODE_TAKE)};
-        return 2;
-    }
-}
-
 /* Return the results of a wide instruction; an empty stretch for other instructions. */
 static Stretch wide_results(const int32_t *code)
 {
-    const Stretch results = {code[0] == CODE_WIDE          ? WIDE_HEAD
-                             : code[0] == CODE_WIDE_LINEAR ? 4
-                                                           : 3,
-                             code[0] == CODE_WIDE || code[0] == CODE_WIDE_LINEAR ? (size_t)code[3]
-                             : code[0] == CODE_WIDE_DOT                         ? (size_t)code[2]
-                                                                                : 0};
-    return results;
+    Stretch found[MOST_STRETCHES] = {{RESULT, 0, 0}};
+    if (code[0] >= CODE_WIDE) {
+        stretches_of(code, true, found);
+    }
+    return found[code[0] == CODE_WIDE];
 }
 
 static bool is_row(const int32_t *new_slots, int32_t first, int32_t length)
@@ -113,8 +73,8 @@ static void renumber(Tape *tape, const int32_t *new_slots)
 {
     for (size_t k = 0; k < tape->count; k++) {
         int32_t *code = tape->code + tape->starts[k];
-        Stretch stretches[3];
-        const size_t count = stretches_of(code, stretches);
+        Stretch stretches[MOST_STRETCHES];
+        const size_t count = stretches_of(code, true, stretches);
         for (size_t s = 0; s < count; s++) {
             for (size_t j = stretches[s].first; j < stretches[s].first + stretches[s].count; j++) {
                 code[j] = code[j] < 0 ? code[j] : new_slots[code[j]];

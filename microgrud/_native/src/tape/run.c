@@ -180,6 +180,22 @@ bool all_finite(const double *numbers, size_t count)
     return doubt == 0.0;
 }
 
+double sum_in_order(const double *numbers, size_t stride, size_t count)
+{
+    double sums[8] = {-0.0, -0.0, -0.0, -0.0, -0.0, -0.0, -0.0, -0.0};
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        for (size_t k = 0; k < 8; k++) {
+            sums[k] += numbers[(i + k) * stride];
+        }
+    }
+    double rest = count > 0 ? -0.0 : 0.0;
+    for (; i < count; i++) {
+        rest += numbers[i * stride];
+    }
+    return total(sums) + rest;
+}
+
 static bool all_done(const Batch *batch, size_t start, size_t stop)
 {
     while (start < stop && batch->status[start] == DONE) {

@@ -39,4 +39,9 @@ INTERNAL int run_batch(Tape *tape, const Batch *batch, size_t threads, double *G
 
 INTERNAL bool all_finite(const double *numbers, size_t count);
 
+/* Return the sum of numbers[i * stride]. The order depends only on the count, so that a number repeated (a stride of 0)
+ * gives the same bits as an array of it. The sum begins with -0.0, which changes no number, where 0.0 would make 0.0 of
+ * -0.0. */
+INTERNAL double sum_in_order(const double *numbers, size_t stride, size_t count);
+
 #endif

@@ -3,10 +3,10 @@
 
 #include <structmember.h>
 
-#include "replay/replay.h"
 #include "tape/blocks.h"
 #include "tape/instructions.h"
 #include "tape/lowering.h"
+#include "tape/run.h"
 
 /* --- from a program to tapes --- */
 

@@ -18,63 +18,35 @@ typedef struct {
     int32_t place;               /* in the original order */
 } Rank;
 
-static int32_t greatest_level(const int32_t *levels, const int32_t *slots, size_t count)
-{
-    int32_t level = 0;
-    for (size_t k = 0; k < count; k++) {
-        level = levels[slots[k]] > level ? levels[slots[k]] : level;
-    }
-    return level;
-}
-
 /* Return the rank of an instruction, and write the level of its results. */
 static Rank rank_of(const Tape *tape, const int32_t *code, int32_t *levels)
 {
     Rank rank = {0, code[0], 0, 0, 0};
-    switch (code[0]) {
-    case CODE_LINEAR: {
-        const size_t terms = (size_t)code[2] + 2 * (size_t)code[3];
-        rank.level = 1 + greatest_level(levels, code + 4, terms);
-        rank.first = code[2];
-        rank.second = code[3];
-        break;
-    }
-    case CODE_DOT: {
-        const Dot d = read_dot(code);
-        const int32_t x = levels[d.bias];
-        int32_t level = x;
-        for (size_t k = 0; k < d.n; k++) {
-            level = levels[d.x + (int32_t)k] > level ? levels[d.x + (int32_t)k] : level;
-            level = levels[d.y + (int32_t)k] > level ? levels[d.y + (int32_t)k] : level;
-        }
-        rank.level = 1 + level;
-        rank.first = (int32_t)d.n;
-        break;
-    }
-    case CODE_SOFTMAX:
-    case CODE_LOG_SOFTMAX: {
-        const Softmax s = read_softmax(code);
-        rank.level = 1 + greatest_level(levels, s.x, s.n);
-        for (size_t k = 0; k < s.n; k++) {
-            if (s.out[k] >= 0) {
-                levels[s.out[k]] = rank.level;
+    Stretch stretches[MOST_STRETCHES];
+    const size_t count = stretches_of(code, true, stretches);
+    for (const Stretch *s = stretches; s < stretches + count; s++) {
+        for (size_t j = s->first; s->role != RESULT && j < s->first + s->count; j++) {
+            for (int32_t k = 0; k < (s->role == ROW ? code[3] : 1); k++) {
+                const int32_t level = levels[code[j] + k];
+                rank.level = level > rank.level ? level : rank.level;
             }
         }
-        return rank;
     }
-    case CODE_TAKE:
-        rank.level = 1 + greatest_level(levels, code + 3, (size_t)code[2] + 1);
-        break;
-    default: {
-        const size_t n = (size_t)code[2];
-        rank.level = 1 + greatest_level(levels, code + 3, n);
-        if (code[0] < OP_LAST_TERNARY) {
-            rank.first = (int32_t)wanted_slopes(tape, code + 3, n);
-            rank.second = is_power(code[0]) && tape->is_constant[code[4]] ? code[4] : -1; /* the exponent */
+    rank.level++;
+    for (size_t j = stretches[0].first; j < stretches[0].first + stretches[0].count; j++) {
+        if (code[j] >= 0) {
+            levels[code[j]] = rank.level;
         }
     }
+    if (code[0] == CODE_LINEAR) {
+        rank.first = code[2];
+        rank.second = code[3];
+    } else if (code[0] == CODE_DOT) {
+        rank.first = code[3];
+    } else if (code[0] < OP_LAST_TERNARY) {
+        rank.first = (int32_t)wanted_slopes(tape, code + 3, (size_t)code[2]);
+        rank.second = is_power(code[0]) && tape->is_constant[code[4]] ? code[4] : -1; /* the exponent */
     }
-    levels[code[1]] = rank.level;
     return rank;
 }
 

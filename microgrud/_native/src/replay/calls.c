@@ -1,0 +1,129 @@
+#include "replay/calls.h"
+#include "replay/gradients.h"
+#include "replay/tree.h"
+
+/* Return output k; for a batch, its sum or mean over the samples. */
+static PyObject *output_of(const Call *call, size_t k)
+{
+    const Replay *replay = call->tree->replays[0];
+    const double *numbers;
+    size_t stride = 1;
+    if (call->outputs != NULL) {
+        numbers = call->outputs + k * call->samples;
+    } else {
+        const int32_t uniform = replay->uniform->uniform_count;
+        size_t row = 0;
+        for (size_t before = 0; before < k; before++) {
+            row += replay->output_slots[before] >= uniform;
+        }
+        stride = replay->output_slots[k] >= uniform;
+        numbers = stride == 0 ? &call->frames[0]->U[replay->output_slots[k]]
+                              : call->frames[0]->outputs + row * call->samples;
+    }
+    const double sum = sum_in_order(numbers, stride, call->samples);
+    return PyFloat_FromDouble(replay->mean ? sum / (double)call->samples : sum);
+}
+
+static PyObject *not_implemented_unless_error(int status)
+{
+    return status < 0 ? NULL : Py_NewRef(Py_NotImplemented);
+}
+
+PyObject *replay_values(PyObject *self, PyObject *args)
+{
+    Call call;
+    int status = begin_call(&call, (Tree *)self, args, NULL);
+    status = status == 1 ? run_call(&call) : status;
+    PyObject *values = NULL;
+    if (status == 1) {
+        const Py_ssize_t count = (Py_ssize_t)call.tree->replays[0]->output_count;
+        values = PyList_New(count);
+        for (Py_ssize_t k = 0; values != NULL && k < count; k++) {
+            PyObject *output = output_of(&call, (size_t)k);
+            if (output == NULL) {
+                Py_CLEAR(values);
+            } else {
+                PyList_SET_ITEM(values, k, output);
+            }
+        }
+    } else {
+        values = not_implemented_unless_error(status);
+    }
+    end_call(&call);
+    return values;
+}
+
+PyObject *replay_backward(PyObject *self, PyObject *args)
+{
+    const Tree *tree = (Tree *)self;
+    if (tree->replays[0]->output_count != 1) {
+        Py_RETURN_NOTIMPLEMENTED;
+    }
+    const double weight = 1.0;
+    Call call;
+    int status = begin_call(&call, tree, args, &weight);
+    status = status == 1 ? run_call(&call) : status;
+    PyObject *value = status == 1 ? output_of(&call, 0) : not_implemented_unless_error(status);
+    for (size_t p = 0; status == 1 && value != NULL && p < tree->count; p++) {
+        const Replay *replay = tree->replays[p];
+        for (size_t k = 0; call.frames[p]->failed == 0 && k < replay->leaf_count; k++) {
+            *number_of_leaf(replay, k, replay->grad_offset) += call.frames[p]->G[replay->leaf_slots[k]];
+        }
+    }
+    end_call(&call);
+    return value;
+}
+
+/* Return the weights of the outputs; for None that of a single output. Return NULL if they do not fit. */
+static const double *read_weights(const Replay *replay, PyObject *object, Py_buffer *view)
+{
+    static const double one = 1.0;
+    view->obj = NULL;
+    if (object == Py_None) {
+        return replay->output_count == 1 ? &one : NULL;
+    }
+    if (PyObject_GetBuffer(object, view, PyBUF_CONTIG_RO | PyBUF_FORMAT) < 0) {
+        PyErr_Clear();
+        return NULL;
+    }
+    const bool fits = view->format != NULL && strcmp(view->format, "d") == 0 &&
+                      (size_t)view->len == replay->output_count * sizeof(double);
+    return fits ? view->buf : NULL;
+}
+
+PyObject *replay_gradients(PyObject *self, PyObject *arguments)
+{
+    const Tree *tree = (Tree *)self;
+    PyObject *args, *positions, *weights_object;
+    if (!PyArg_ParseTuple(arguments, "O!O!O:gradients", &PyTuple_Type, &args, &PyTuple_Type, &positions,
+                          &weights_object)) {
+        return NULL;
+    }
+    Py_buffer view;
+    const double *weights = read_weights(tree->replays[0], weights_object, &view);
+    PyObject *result = NULL, *gradients = NULL;
+    Call call;
+    int status = weights == NULL ? 0 : begin_call(&call, tree, args, weights);
+    if (status == 1) {
+        gradients = prepare_gradients(&call, positions);
+        status = gradients != NULL ? run_call(&call) : PyErr_Occurred() ? -1 : 0;
+    }
+    if (status == 1) {
+        status = finish_gradients(&call, positions, gradients) < 0 ? -1 : 1;
+    }
+    if (status == 1) {
+        PyObject *value = tree->replays[0]->output_count > 0 ? output_of(&call, 0) : Py_NewRef(Py_None);
+        result = value == NULL ? NULL : PyTuple_Pack(2, value, gradients);
+        Py_XDECREF(value);
+    } else {
+        result = not_implemented_unless_error(status);
+    }
+    Py_XDECREF(gradients);
+    if (weights != NULL) {
+        end_call(&call);
+    }
+    if (view.obj != NULL) {
+        PyBuffer_Release(&view);
+    }
+    return result;
+}

@@ -1,0 +1,18 @@
+/* The methods of the types Replay and Tree. Each of them serves the frequent case. For other arguments, a sample that no
+ * recording holds for, or a number that is not finite it returns NotImplemented and leaves no trace; Python
+ * (tape/evaluation.py) then evaluates the call, which takes 80 microseconds more.
+ */
+#ifndef MICROGRUD_CALLS_H
+#define MICROGRUD_CALLS_H
+
+#include "replay/replay.h"
+
+/* values(args): return the outputs. */
+INTERNAL PyObject *replay_values(PyObject *self, PyObject *args);
+/* backward(args): return the only output, and add its derivatives to `grad` of the leaves. */
+INTERNAL PyObject *replay_backward(PyObject *self, PyObject *args);
+/* gradients(args, positions, weights): return the first output, and a tuple of the derivatives of the weighted sum of
+ * all outputs with respect to the arguments at these positions. */
+INTERNAL PyObject *replay_gradients(PyObject *self, PyObject *arguments);
+
+#endif

@@ -1,0 +1,46 @@
+/* Frames: the numbers of a call. A replay keeps one for the next call. */
+#ifndef MICROGRUD_FRAME_H
+#define MICROGRUD_FRAME_H
+
+#include "replay/replay.h"
+
+enum { NOT_BEGUN = -2, NOT_FINITE = -1 };
+
+/* The numbers of a call, for one replay. */
+struct Frame {
+    double *U, *G;
+    double *scratch; /* for operations over sequences */
+    double *weights;
+    Column *columns;
+    GradientColumn *gradients;
+    Py_buffer *views;
+    size_t view_count;
+    double *outputs;
+    int32_t *status;
+    size_t capacity; /* of `outputs` and `status`, in samples */
+    Py_ssize_t samples; /* of the call; -1 without a batch */
+    const int64_t **batches; /* for each part that is a batch of integers, its first one */
+    int32_t failed;  /* NOT_BEGUN, NOT_FINITE, 0, or the number of a guard that fails for all samples */
+    bool has_sums;   /* G holds derivatives of samples */
+    bool lenient;    /* go on reading after an integer that the recording does not hold for, */
+    bool unfit;      /* and say here that there was one outside of batches */
+};
+
+/* A call of all replays of a tree. */
+typedef struct {
+    const Tree *tree;
+    Frame *frames[MOST_REPLAYS]; /* for each replay */
+    size_t begun;                /* number of frames */
+    size_t samples;
+    double *outputs;       /* a row for each output; NULL if there is one replay, whose frame has them */
+    const double *weights; /* of the outputs; NULL if no derivatives are wanted */
+} Call;
+
+INTERNAL void free_frame(Frame *frame);
+INTERNAL Frame *take_frame(Replay *replay);
+/* Release the arguments, and keep the frame for the next call, without the memory of a very large batch. */
+INTERNAL void give_frame_back(Replay *replay, Frame *frame);
+/* Make room for the outputs of `samples` samples. */
+INTERNAL int reserve_samples(const Replay *replay, Frame *frame, size_t samples);
+
+#endif

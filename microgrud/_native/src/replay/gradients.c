@@ -1,0 +1,160 @@
+#include "replay/gradients.h"
+
+/* Return the first part after a part and all that is in it. */
+static const ArgumentPart *end_of_part(const ArgumentPart *part)
+{
+    const ArgumentPart *next = part + 1;
+    for (size_t k = 0; is_nested(part->kind) && k < part->count; k++) {
+        next = end_of_part(next);
+    }
+    return next;
+}
+
+static bool has_integers(const ArgumentPart *part)
+{
+    const ArgumentPart *end = end_of_part(part);
+    for (const ArgumentPart *own = part; own < end; own++) {
+        if (is_integer(own->kind)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Return a new array of zeros with the shape of a part, after the axis of the samples for a batch, and a view of it. */
+static PyObject *new_array(const Call *call, const ArgumentPart *part, Py_buffer **view)
+{
+    const int before = is_batch(part->kind);
+    Frame *frame = call->frames[0];
+    PyObject *shape = PyTuple_New(part->axes + before);
+    for (int axis = 0; shape != NULL && axis < part->axes + before; axis++) {
+        PyObject *length = PyLong_FromSsize_t(axis < before ? frame->samples : part->shape[axis - before]);
+        if (length == NULL) {
+            Py_CLEAR(shape);
+        } else {
+            PyTuple_SET_ITEM(shape, axis, length);
+        }
+    }
+    PyObject *array = shape == NULL ? NULL : PyObject_CallOneArg(call->tree->replays[0]->zeros, shape); /* of float64 */
+    Py_XDECREF(shape);
+    *view = &frame->views[frame->view_count];
+    if (array == NULL || PyObject_GetBuffer(array, *view, PyBUF_CONTIG) < 0) {
+        Py_XDECREF(array);
+        return NULL;
+    }
+    frame->view_count++;
+    return array;
+}
+
+/* Return the array that the derivatives with respect to a batch will be written into, by all replays. */
+static PyObject *gradient_of_batch(const Call *call, const ArgumentPart *part)
+{
+    Py_buffer *view;
+    PyObject *array = new_array(call, part, &view);
+    for (size_t p = 0; array != NULL && p < call->tree->count; p++) {
+        for (size_t k = 0; k < part->count; k++) {
+            const int32_t input = call->tree->replays[p]->number_slots[part->first + k];
+            if (input >= 0) {
+                call->frames[p]->gradients[input].numbers = (double *)view->buf + k;
+                call->frames[p]->gradients[input].stride = part->count;
+            }
+        }
+    }
+    return array;
+}
+
+/* Write the derivatives with respect to numbers outside of batches: the sums over all replays. */
+static void write_gradients(const Call *call, size_t first, size_t count, double *sums)
+{
+    memset(sums, 0, count * sizeof *sums);
+    for (size_t p = 0; p < call->tree->count; p++) {
+        const int32_t *slots = call->tree->replays[p]->number_slots + first;
+        const double *G = call->frames[p]->G;
+        for (size_t k = 0; call->frames[p]->failed == 0 && k < count; k++) {
+            sums[k] += slots[k] < 0 ? 0.0 : G[slots[k]];
+        }
+    }
+}
+
+static PyObject *gradient_of_number(const Call *call, size_t place)
+{
+    double sum;
+    write_gradients(call, place, 1, &sum);
+    return PyFloat_FromDouble(sum);
+}
+
+/* Return the derivatives with respect to a part that is not a batch; *next is then the next part. */
+static PyObject *gradient_of_part(const Call *call, const ArgumentPart **next)
+{
+    const ArgumentPart *part = (*next)++;
+    if (part->kind == NUMBER) {
+        return gradient_of_number(call, part->first);
+    }
+    if (part->kind == ARRAY_OF_NUMBERS) {
+        Py_buffer *view;
+        PyObject *array = new_array(call, part, &view);
+        if (array != NULL) {
+            write_gradients(call, part->first, part->count, view->buf);
+        }
+        return array;
+    }
+    const bool is_list = part->kind == LIST || part->kind == LIST_OF_NUMBERS;
+    const bool nested = is_nested(part->kind);
+    const Py_ssize_t count = (Py_ssize_t)part->count;
+    PyObject *items = is_list ? PyList_New(count) : PyTuple_New(count);
+    for (Py_ssize_t k = 0; items != NULL && k < count; k++) {
+        PyObject *item = nested ? gradient_of_part(call, next)
+                                : gradient_of_number(call, part->first + (size_t)k);
+        if (item == NULL) {
+            Py_CLEAR(items);
+        } else if (is_list) {
+            PyList_SET_ITEM(items, k, item);
+        } else {
+            PyTuple_SET_ITEM(items, k, item);
+        }
+    }
+    return items;
+}
+
+PyObject *prepare_gradients(const Call *call, PyObject *positions)
+{
+    const Replay *replay = call->tree->replays[0];
+    const Py_ssize_t count = PyTuple_GET_SIZE(positions);
+    PyObject *gradients = PyTuple_New(count);
+    for (Py_ssize_t k = 0; gradients != NULL && k < count; k++) {
+        const Py_ssize_t position = PyLong_AsSsize_t(PyTuple_GET_ITEM(positions, k));
+        bool fits = position >= 0 && (size_t)position < replay->argument_count;
+        for (Py_ssize_t before = 0; before < k && fits; before++) {
+            fits = PyLong_AsSsize_t(PyTuple_GET_ITEM(positions, before)) != position;
+        }
+        const ArgumentPart *part = fits ? replay->parts + replay->arguments[position] : NULL;
+        PyObject *gradient = NULL;
+        if (fits && !has_integers(part)) {
+            gradient = is_batch(part->kind) ? gradient_of_batch(call, part) : Py_NewRef(Py_None);
+        }
+        if (gradient == NULL) {
+            Py_CLEAR(gradients);
+            break;
+        }
+        PyTuple_SET_ITEM(gradients, k, gradient);
+    }
+    return gradients;
+}
+
+int finish_gradients(const Call *call, PyObject *positions, PyObject *gradients)
+{
+    const Replay *replay = call->tree->replays[0];
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(positions); k++) {
+        const Py_ssize_t position = PyLong_AsSsize_t(PyTuple_GET_ITEM(positions, k));
+        const ArgumentPart *part = replay->parts + replay->arguments[position];
+        if (!is_batch(part->kind)) {
+            PyObject *gradient = gradient_of_part(call, &part);
+            if (gradient == NULL) {
+                return -1;
+            }
+            Py_DECREF(PyTuple_GET_ITEM(gradients, k)); /* None */
+            PyTuple_SET_ITEM(gradients, k, gradient);
+        }
+    }
+    return 0;
+}

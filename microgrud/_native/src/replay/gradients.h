@@ -1,0 +1,12 @@
+/* Derivatives with respect to the arguments of a call. */
+#ifndef MICROGRUD_GRADIENTS_H
+#define MICROGRUD_GRADIENTS_H
+
+#include "replay/frame.h"
+
+/* Prepare the derivatives with respect to the arguments at `positions`: an array for a batch, None for anything else
+ * until finish_gradients. Return NULL, without an exception, for arguments that have no derivatives. */
+INTERNAL PyObject *prepare_gradients(const Call *call, PyObject *positions);
+INTERNAL int finish_gradients(const Call *call, PyObject *positions, PyObject *gradients);
+
+#endif
