@@ -1,9 +1,13 @@
-"""The imports of the package: no circle of any kind, and each package imports only from those below it."""
+"""The imports of the package: no circle of any kind, and each package imports only from those below it.
+
+The same holds for the files in C, where a file needs those that it includes and those whose functions it calls.
+"""
 
 from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,6 +56,35 @@ def names_imported(tree: ast.Module, package: str) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
             yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+#: A comment or a text of C; an included header; a definition of a function, its type and its name;
+#: a declaration.
+C_TEXT = re.compile(r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.DOTALL)
+C_INCLUDE = re.compile(r'^ *# *include "(.+)\.h"', re.MULTILINE)
+C_FUNCTION = re.compile(r"^([A-Za-z_][\w *]*?)\b(\w+)\([^;{}]*\)\s*\{", re.MULTILINE)
+C_DECLARATION = re.compile(r"^(?:extern )?INTERNAL\b[^;{]*;", re.MULTILINE)
+
+
+def includes_of(root: Path) -> dict[str, set[str]]:
+    """Return for each file in C the others that it needs: those that it includes, or whose functions it calls.
+
+    A `.c` file and the header of its name are one. A header that only declares a function does not need its file.
+    """
+    texts = {path: path.read_text(encoding="utf-8") for path in [*root.rglob("*.h"), *root.rglob("*.c")]}
+    names = {path: path.relative_to(root).with_suffix("").as_posix() for path in texts}
+    code = {path: C_DECLARATION.sub("", C_TEXT.sub("", text)) for path, text in texts.items()}
+    homes = {
+        name: names[path]
+        for path in texts
+        for kind, name in C_FUNCTION.findall(code[path])
+        if path.suffix == ".h" or "static" not in kind
+    }
+    needed: dict[str, set[str]] = {name: set() for name in names.values()}
+    for path, text in texts.items():
+        found = {homes[name] for name in re.findall(r"\b(\w+)\(", code[path]) if name in homes}
+        needed[names[path]] |= ({*C_INCLUDE.findall(text)} | found) & needed.keys() - {names[path]}
+    return needed
 
 
 def circle(imports: dict[str, set[str]]) -> str:
@@ -134,3 +167,39 @@ def test_a_planted_circle_is_found(place: str, line: str, tmp_path: Path) -> Non
     assert steps_up(imports_of(root)) == []
     (root / place).write_text(f"{house[place]}\n{line}", encoding="utf-8")
     assert circle(imports_of(root)) or steps_up(imports_of(root))
+
+
+def test_includes_make_no_circle() -> None:
+    needed = includes_of(ROOT / "_native" / "src")
+    assert len(needed) > 50
+    assert "replay/arguments" in needed["replay/tree"]
+    assert circle(needed) == ""
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ("ops/ops.h", '#include "tape/run.h"'),
+        ("tape/tape.h", '#  include "tape/run.h"'),
+        ("tape/tape.h", "static inline int twice(void)\n{\n    return 2 * run();\n}"),
+        ("tape/tape.c", "int go(Tape *tape)\n{\n    return run(tape);\n}"),
+        ("tape/blocks.h", "static int first(void)\n{\n    return 1;\n}"),
+    ],
+)
+def test_a_planted_circle_of_includes_is_found(place: str, text: str, tmp_path: Path) -> None:
+    files = {
+        "ops/ops.h": "enum { ADD };",
+        "tape/tape.h": '#include "ops/ops.h"\nINTERNAL int check(\n    Tape *tape);\nINTERNAL int run(void);',
+        "tape/tape.c": '#include "tape/tape.h"',
+        "tape/check.c": '#include "tape/tape.h"\n/* before run() */\nint check(Tape *tape)\n{\n    return ADD;\n}',
+        "tape/run.h": '#include "tape/tape.h"',
+        "tape/blocks.h": '#include "tape/sums.h"',
+        "tape/sums.h": "TARGET static int sum(void)\n{\n    return first();\n}",
+        "tape/run.c": '#include "tape/run.h"\nint run(void)\n{\n    return check(NULL);\n}',
+    }
+    for name, own in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(own, encoding="utf-8")
+    assert circle(includes_of(tmp_path)) == ""
+    (tmp_path / place).write_text(f"{files[place]}\n{text}", encoding="utf-8")
+    assert circle(includes_of(tmp_path))

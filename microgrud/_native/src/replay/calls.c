@@ -66,7 +66,7 @@ PyObject *replay_backward(PyObject *self, PyObject *args)
     PyObject *value = status == 1 ? output_of(&call, 0) : not_implemented_unless_error(status);
     for (size_t p = 0; status == 1 && value != NULL && p < tree->count; p++) {
         const Replay *replay = tree->replays[p];
-        for (size_t k = 0; call.frames[p]->failed == 0 && k < replay->leaf_count; k++) {
+        for (size_t k = 0; call.frames[p]->status_of_all == DONE && k < replay->leaf_count; k++) {
             *number_of_leaf(replay, k, replay->grad_offset) += call.frames[p]->G[replay->leaf_slots[k]];
         }
     }

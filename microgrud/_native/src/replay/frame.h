@@ -4,7 +4,7 @@
 
 #include "replay/replay.h"
 
-enum { NOT_BEGUN = -2, NOT_FINITE = -1 };
+enum { NOT_BEGUN = -3 };
 
 /* The numbers of a call, for one replay. */
 struct Frame {
@@ -20,10 +20,10 @@ struct Frame {
     size_t capacity; /* of `outputs` and `status`, in samples */
     Py_ssize_t samples; /* of the call; -1 without a batch */
     const int64_t **batches; /* for each part that is a batch of integers, its first one */
-    int32_t failed;  /* NOT_BEGUN, NOT_FINITE, 0, or the number of a guard that fails for all samples */
-    bool has_sums;   /* G holds derivatives of samples */
-    bool lenient;    /* go on reading after an integer that the recording does not hold for, */
-    bool unfit;      /* and say here that there was one outside of batches */
+    int32_t status_of_all;   /* the status that all samples have by the uniform slots, or NOT_BEGUN */
+    bool has_sums;           /* G holds derivatives of samples */
+    bool lenient;            /* go on reading after an integer that the recording does not hold for, */
+    bool unfit;              /* and say here that there was one outside of batches */
 };
 
 /* A call of all replays of a tree. */

@@ -70,7 +70,7 @@ static void write_gradients(const Call *call, size_t first, size_t count, double
     for (size_t p = 0; p < call->tree->count; p++) {
         const int32_t *slots = call->tree->replays[p]->number_slots + first;
         const double *G = call->frames[p]->G;
-        for (size_t k = 0; call->frames[p]->failed == 0 && k < count; k++) {
+        for (size_t k = 0; call->frames[p]->status_of_all == DONE && k < count; k++) {
             sums[k] += slots[k] < 0 ? 0.0 : G[slots[k]];
         }
     }

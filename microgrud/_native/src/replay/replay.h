@@ -86,8 +86,6 @@ struct Replay {
     size_t integer_count;
     const int32_t *output_slots;
     size_t output_count;
-    const Guard *guards;  /* those of uniform slots */
-    Guard *sorted_guards; /* the same, sorted by comparison and outcome */
     size_t guard_count;
     const int32_t *guard_numbers; /* the numbers, from 1, of these guards and then of those of the batch */
     const uint8_t *outcomes;      /* of all guards of the recording */

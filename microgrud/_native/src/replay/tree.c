@@ -1,43 +1,6 @@
 #include "replay/tree.h"
 #include "replay/arguments.h"
 
-#define ALL_HOLD(comparison)                                                                                           \
-    for (; k < end; k++) {                                                                                             \
-        const double x = U[guards[k].x], y = U[guards[k].y];                                                           \
-        wrong |= (comparison) != outcome;                                                                              \
-    }                                                                                                                  \
-    break
-
-/* Tell whether all guards hold. A recorded gradient has some for each node: the loops have no branches. */
-static bool all_hold(const Guard *guards, size_t count, const double *U)
-{
-    bool wrong = false;
-    for (size_t k = 0; k < count && !wrong;) {
-        const int32_t symbol = guards[k].symbol;
-        const bool outcome = guards[k].outcome;
-        size_t end = k + 1;
-        while (end < count && guards[end].symbol == symbol && guards[end].outcome == guards[k].outcome) {
-            end++;
-        }
-        switch (symbol) {
-        case Py_LT:
-            ALL_HOLD(x < y);
-        case Py_LE:
-            ALL_HOLD(x <= y);
-        case Py_GT:
-            ALL_HOLD(x > y);
-        case Py_GE:
-            ALL_HOLD(x >= y);
-        case Py_EQ:
-            ALL_HOLD(x == y);
-        default:
-            ALL_HOLD(x != y);
-        }
-    }
-    return !wrong;
-}
-#undef ALL_HOLD
-
 /* --- begin and end a call --- */
 
 static int no_memory(void)
@@ -59,7 +22,7 @@ int begin_call(Call *call, const Tree *tree, PyObject *args, const double *weigh
             return -1;
         }
         call->frames[call->begun++] = frame;
-        frame->failed = NOT_BEGUN;
+        frame->status_of_all = NOT_BEGUN;
         frame->has_sums = false;
         frame->lenient = tree->count > 1;
         memset(frame->gradients, 0, replay->batch->inputs * sizeof(GradientColumn));
@@ -109,14 +72,7 @@ static void begin_replay(const Call *call, size_t p)
         frame->U[replay->leaf_slots[k]] = *number_of_leaf(replay, k, replay->data_offset);
     }
     PyThreadState *state = release_for(replay->uniform);
-    frame->failed = forward_uniform(replay->uniform, frame->U, frame->scratch) || replay->ignore ? 0 : NOT_FINITE;
-    if (!all_hold(replay->sorted_guards, replay->guard_count, frame->U)) {
-        size_t k = 0;
-        while (all_hold(&replay->guards[k], 1, frame->U)) {
-            k++;
-        }
-        frame->failed = replay->guard_numbers[k];
-    }
+    frame->status_of_all = forward_uniform(replay->tapes, frame->U, frame->scratch, replay->ignore);
     if (call->weights != NULL) {
         memset(frame->G, 0, (size_t)replay->uniform->uniform_count * sizeof(double));
     }
@@ -297,14 +253,14 @@ static int run_fitting(const Call *call, size_t p, const int32_t *rows, size_t c
 {
     const Replay *replay = call->tree->replays[p];
     const Frame *frame = call->frames[p];
-    if (frame->failed == NOT_BEGUN) {
+    if (frame->status_of_all == NOT_BEGUN) {
         begin_replay(call, p);
     }
-    if (frame->failed == NOT_FINITE) {
+    if (frame->status_of_all == SUSPICIOUS) {
         return 0;
     }
-    if (frame->failed > 0) {
-        return run_leaving(call, p, (size_t)frame->failed, rows, count, candidates);
+    if (frame->status_of_all > 0) {
+        return run_leaving(call, p, (size_t)frame->status_of_all, rows, count, candidates);
     }
     if (run_rows(call, p, rows, count, call->weights != NULL) < 0) {
         return -1;
@@ -392,7 +348,7 @@ int run_call(const Call *call)
     for (size_t p = 0; p < call->tree->count && status == 1 && call->weights != NULL; p++) {
         const Replay *replay = call->tree->replays[p];
         Frame *frame = call->frames[p];
-        if (frame->failed == 0) {
+        if (frame->status_of_all == DONE) {
             PyThreadState *state = release_for(replay->uniform);
             backward_uniform(replay->uniform, frame->U, frame->G, frame->scratch);
             status = replay->ignore || all_finite(frame->G, (size_t)replay->uniform->uniform_count);

@@ -19,7 +19,6 @@ static void replay_dealloc(PyObject *self)
     PyMem_Free(replay->parts);
     PyMem_Free(replay->arguments);
     PyMem_Free(replay->integers);
-    PyMem_Free(replay->sorted_guards);
     Py_XDECREF(replay->leaves);
     Py_XDECREF(replay->array_type);
     Py_XDECREF(replay->zeros);
@@ -157,29 +156,10 @@ static void take_tapes(Replay *replay, Tapes *tapes)
     replay->integer_count = (size_t)PyBytes_GET_SIZE(tapes->argument_slots) / sizeof(int32_t) - tapes->numbers;
     replay->output_slots = tapes->output_slots;
     replay->output_count = tapes->outputs;
-    replay->guards = tapes->guards;
     replay->guard_count = tapes->guard_count;
     replay->guard_numbers = tapes->guard_numbers;
     replay->outcomes = tapes->outcomes;
     replay->outcome_count = tapes->guard_count + tapes->batch.guards;
-}
-
-static int compare_guards(const void *one, const void *other)
-{
-    const Guard *x = one, *y = other;
-    return x->symbol != y->symbol ? x->symbol - y->symbol : x->outcome - y->outcome;
-}
-
-static int sort_guards(Replay *replay)
-{
-    replay->sorted_guards = PyMem_Malloc((replay->guard_count + 1) * sizeof *replay->sorted_guards);
-    if (replay->sorted_guards == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    memcpy(replay->sorted_guards, replay->guards, replay->guard_count * sizeof *replay->sorted_guards);
-    qsort(replay->sorted_guards, replay->guard_count, sizeof *replay->sorted_guards, compare_guards);
-    return 0;
 }
 
 /* Ask the engine for the offsets of the numbers in a Value. Return -1 with an exception unless all leaves are Values.
@@ -240,7 +220,7 @@ static PyObject *replay_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
             PyErr_SetString(PyExc_ValueError, "a damaged recording: expected a slot for each leaf");
         }
         fine = fine && read_rules(replay, &integers) == 0 && read_parts(replay, parts) == 0 &&
-               find_arguments(replay) == 0 && read_engine(replay, engine) == 0 && sort_guards(replay) == 0;
+               find_arguments(replay) == 0 && read_engine(replay, engine) == 0;
         if (!fine) {
             Py_CLEAR(replay);
         }

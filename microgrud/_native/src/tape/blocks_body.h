@@ -1,50 +1,10 @@
 /* The loops of the interpreter over blocks of samples, for one instruction set, whose settings (such as those of
- * ops/avx2.h) come before.
+ * ops/avx2.h) come before. Each of blocks_vectors.h, blocks_sums.h, blocks_operations.h, blocks_wide.h and this file
+ * includes the one before.
  */
-#include "tape/blocks.h"
-#include "tape/instructions.h"
-
-#define FAST OF_SET(elementary)
-#define WIDTH(block) ((block)->width & ~(size_t)7) /* tells the compiler that no samples are left over */
-#define EIGHT_TIMES(x) ((Vec){(x), (x), (x), (x), (x), (x), (x), (x)})
-#define EACH(expression)                                                                                               \
-    for (size_t i = 0; i < width; i++) {                                                                               \
-        expression;                                                                                                    \
-    }
-
-/* Mark samples with a number that is not finite: `suspicious` becomes NaN. */
-TARGET static void mark_suspicious(const Block *block, const double *restrict z)
-{
-    double *restrict suspicious = block->suspicious;
-    for (size_t i = 0; i < block->width; i += 8) {
-        store(suspicious + i, load(suspicious + i) + (load(z + i) - load(z + i)));
-    }
-}
-
-TARGET static void fill(const Block *block, double *restrict z, double number)
-{
-    const Vec all = EIGHT_TIMES(number);
-    for (size_t i = 0; i < block->width; i += 8) {
-        store(z + i, all);
-    }
-}
-
-#include "tape/blocks_sums.h"
-
-#include "tape/blocks_operations.h"
-
 #include "tape/blocks_wide.h"
 
-/* --- guards --- */
-
 /* Put the number of a guard that does not hold into `failed`, unless an earlier one has failed. */
-#define CHECK(comparison)                                                                                              \
-    if (guard->outcome) {                                                                                              \
-        EACH(failed[i] = failed[i] != 0.0 || (comparison) ? failed[i] : number)                                        \
-    } else {                                                                                                           \
-        EACH(failed[i] = failed[i] != 0.0 || !(comparison) ? failed[i] : number)                                       \
-    }
-
 TARGET static void check_guards(const Block *block, double *restrict failed)
 {
     const size_t width = WIDTH(block);
@@ -55,27 +15,19 @@ TARGET static void check_guards(const Block *block, double *restrict failed)
         const double *restrict y = operand(block, guard->y, buffers[1]);
         const double number = (double)(k + 1);
         switch (guard->symbol) {
-        case Py_LT:
-            CHECK(x[i] < y[i])
-            break;
-        case Py_LE:
-            CHECK(x[i] <= y[i])
-            break;
-        case Py_GT:
-            CHECK(x[i] > y[i])
-            break;
-        case Py_GE:
-            CHECK(x[i] >= y[i])
-            break;
-        case Py_EQ:
-            CHECK(x[i] == y[i])
-            break;
-        default:
-            CHECK(x[i] != y[i])
+#define CHECK(symbol, operator)                                                                                        \
+    case symbol:                                                                                                       \
+        if (guard->outcome) {                                                                                          \
+            EACH(failed[i] = failed[i] != 0.0 || x[i] operator y[i] ? failed[i] : number)                              \
+        } else {                                                                                                       \
+            EACH(failed[i] = failed[i] != 0.0 || !(x[i] operator y[i]) ? failed[i] : number)                           \
+        }                                                                                                              \
+        break;
+            COMPARISONS(CHECK)
+#undef CHECK
         }
     }
 }
-#undef CHECK
 
 /* --- a block --- */
 

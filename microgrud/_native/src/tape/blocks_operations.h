@@ -1,4 +1,5 @@
 /* The operations of the table, for the instruction set of blocks_body.h, and softmax, tables and sequences. */
+#include "tape/blocks_sums.h"
 
 /* Return the numbers of an operand in a block; that of a uniform slot is written into a buffer as often. */
 TARGET static const double *operand(const Block *block, int32_t slot, double *buffer)
@@ -143,78 +144,39 @@ TARGET static void tanh_and_slope(size_t width, const double *restrict x, double
     }
 }
 
-/* Compute z = op(x, y, w) for `width` numbers. */
-TARGET static void values_of(int op, int exponent, size_t width, const double *restrict x, const double *restrict y,
-                             const double *restrict w, double *restrict z)
+/* Compute z = op(x, y, w) for `width` numbers: a loop for each operation. */
+TARGET static void values_of(int op, int exponent, size_t width, const double *restrict xs, const double *restrict ys,
+                             const double *restrict ws, double *restrict z)
 {
     width &= ~(size_t)7;
     switch (op) {
-    case OP_ADD:
-        EACH(z[i] = x[i] + y[i])
+#define FUNCTION(identifier, name)                                                                                     \
+    case OP_##identifier:                                                                                              \
+        FAST.name(xs, z, width);                                                                                       \
         return;
-    case OP_SUBTRACT:
-        EACH(z[i] = x[i] - y[i])
-        return;
-    case OP_MULTIPLY:
-        EACH(z[i] = x[i] * y[i])
-        return;
-    case OP_NEGATE:
-        EACH(z[i] = -x[i])
-        return;
-    case OP_SQUARE:
-        EACH(z[i] = x[i] * x[i])
-        return;
-    case OP_ABS:
-        EACH(z[i] = fabs(x[i]))
-        return;
-    case OP_RELU:
-        EACH(z[i] = x[i] <= 0.0 ? 0.0 : x[i])
-        return;
-    case OP_CHAIN:
-        EACH(z[i] = x[i] == 0.0 ? 0.0 : x[i] * y[i])
-        return;
-    case OP_MAXIMUM:
-        EACH(z[i] = x[i] >= y[i] || x[i] != x[i] ? x[i] : y[i])
-        return;
-    case OP_MINIMUM:
-        EACH(z[i] = x[i] <= y[i] || x[i] != x[i] ? x[i] : y[i])
-        return;
-    case OP_TANH:
-        FAST.tanh(x, z, width);
-        return;
-    case OP_SIGMOID:
-        FAST.sigmoid(x, z, width);
-        return;
-    case OP_DIVIDE:
-        EACH(z[i] = x[i] / y[i])
-        return;
-    case OP_RECIPROCAL:
-        EACH(z[i] = 1.0 / x[i])
-        return;
-    case OP_SQRT:
-        EACH(z[i] = sqrt(x[i]))
-        return;
-    case OP_EXP:
-        FAST.exp(x, z, width);
-        return;
-    case OP_LOG:
-        FAST.log(x, z, width);
-        return;
-    case OP_SIN:
-        FAST.sin(x, z, width);
-        return;
-    case OP_COS:
-        FAST.cos(x, z, width);
-        return;
+        FUNCTION(EXP, exp)
+        FUNCTION(LOG, log)
+        FUNCTION(TANH, tanh)
+        FUNCTION(SIGMOID, sigmoid)
+        FUNCTION(SIN, sin)
+        FUNCTION(COS, cos)
+#undef FUNCTION
     default:
         break;
     }
-    if (exponent == 2) {
-        EACH(z[i] = x[i] * x[i])
-    } else if (exponent == 1) {
-        EACH(z[i] = x[i])
-    } else {
-        EACH(z[i] = value_of((Op)op, x[i], y[i], w[i]))
+    switch (exponent == 2 ? OP_SQUARE : exponent == 1 ? OP_IDENTITY : op) {
+#define LOOP(identifier, name, value, ...)                                                                             \
+    case OP_##identifier:                                                                                              \
+        for (size_t i = 0; i < width; i++) {                                                                           \
+            const double x = xs[i], y = ys[i], w = ws[i];                                                              \
+            z[i] = value;                                                                                              \
+            (void)x, (void)y, (void)w;                                                                                 \
+        }                                                                                                              \
+        return;
+        UNARY_OPERATIONS(LOOP) BINARY_OPERATIONS(LOOP) TERNARY_OPERATIONS(LOOP)
+#undef LOOP
+    default:
+        return;
     }
 }
 
@@ -228,37 +190,13 @@ TARGET static void shares_of(int op, int exponent, size_t width, const double *r
         share[k] = buffers[k];
     }
     width &= ~(size_t)7;
-    switch (op) {
+    switch (exponent == 2 ? OP_SQUARE : op) {
     case OP_ADD:
         share[0] = share[1] = g;
         return;
     case OP_SUBTRACT:
         share[0] = g;
         EACH(second[i] = -g[i])
-        return;
-    case OP_NEGATE:
-        EACH(first[i] = -g[i])
-        return;
-    case OP_MULTIPLY:
-        EACH(first[i] = g[i] * y[i]; second[i] = g[i] * x[i])
-        return;
-    case OP_CHAIN:
-        EACH(first[i] = share_of(g[i], y[i]); second[i] = share_of(g[i], x[i]))
-        return;
-    case OP_SQUARE:
-        EACH(first[i] = g[i] * (2.0 * x[i]))
-        return;
-    case OP_RELU:
-        EACH(first[i] = x[i] <= 0.0 ? 0.0 : g[i])
-        return;
-    case OP_EXP:
-        EACH(first[i] = g[i] * z[i])
-        return;
-    case OP_LOG:
-        EACH(first[i] = g[i] / x[i])
-        return;
-    case OP_DIVIDE:
-        EACH(first[i] = g[i] / y[i]; second[i] = share_of(g[i], quotient_by_divisor(z[i], x[i], y[i])))
         return;
     case OP_TANH:
         tanh_and_slope(width, x, other, spare);
@@ -277,12 +215,21 @@ TARGET static void shares_of(int op, int exponent, size_t width, const double *r
         FAST.sin(x, spare, width);
         EACH(first[i] = -(g[i] * spare[i]))
         return;
+#define SHARES(identifier, expressions)                                                                                \
+    case OP_##identifier:                                                                                              \
+        EACH(expressions)                                                                                              \
+        return;
+        SHARES(NEGATE, first[i] = -g[i])
+        SHARES(MULTIPLY, first[i] = g[i] * y[i]; second[i] = g[i] * x[i])
+        SHARES(CHAIN, first[i] = share_of(g[i], y[i]); second[i] = share_of(g[i], x[i]))
+        SHARES(SQUARE, first[i] = g[i] * (2.0 * x[i]))
+        SHARES(RELU, first[i] = x[i] <= 0.0 ? 0.0 : g[i])
+        SHARES(EXP, first[i] = g[i] * z[i])
+        SHARES(LOG, first[i] = g[i] / x[i])
+        SHARES(DIVIDE, first[i] = g[i] / y[i]; second[i] = share_of(g[i], quotient_by_divisor(z[i], x[i], y[i])))
+#undef SHARES
     default:
         break;
-    }
-    if (exponent == 2) {
-        EACH(first[i] = g[i] * (2.0 * x[i]))
-        return;
     }
     if (exponent == 1) {
         share[0] = g;

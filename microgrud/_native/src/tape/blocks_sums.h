@@ -1,4 +1,5 @@
 /* Sums of products, for the instruction set of blocks_body.h: linear instructions and matrices. */
+#include "tape/blocks_vectors.h"
 
 TARGET static double sum_of(const Block *block, const double *x)
 {

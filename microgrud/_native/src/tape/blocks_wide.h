@@ -1,4 +1,5 @@
 /* Wide instructions of programs without a batch, for the instruction set of blocks_body.h. */
+#include "tape/blocks_operations.h"
 
 /* Return `count` numbers, gathered in a buffer, where the last one is repeated up to a multiple of 8. Consecutive slots
  * are read in place. */

@@ -52,7 +52,7 @@
  *
  *   - lowering.c checks a program in Python's arrays, refuses whatever would read or write outside of the slots, and
  *     writes its instructions; liveness.c writes them again with fewer slots;
- *   - tape.c makes the tapes of a program, and has the type of which they are;
+ *   - type.c makes the tapes of a program, and has the type of which they are;
  *   - first_writes.c finds adjoints that can be assigned instead of cleared and added to;
  *   - wide.c and reorder.c turn many equal instructions of a program without a batch into vector loops;
  *   - uniform.c runs a program without a batch; run.c runs blocks, chunks and threads;
@@ -114,36 +114,15 @@ typedef struct {
     size_t numbers;           /* the first arguments are numbers, the others integers */
     int32_t *output_slots;
     size_t outputs;
-    Guard *guards; /* those of uniform slots */
+    Guard *guards;        /* those of uniform slots */
+    Guard *sorted_guards; /* the same, sorted by comparison and outcome */
     size_t guard_count;
     int32_t *guard_numbers; /* the numbers, from 1, of these guards and then of those of the batch */
     uint8_t *outcomes;      /* of all guards */
 } Tapes;
 
-static inline bool holds(const Guard *guard, double x, double y)
-{
-    bool answer;
-    switch (guard->symbol) {
-    case Py_LT:
-        answer = x < y;
-        break;
-    case Py_LE:
-        answer = x <= y;
-        break;
-    case Py_GT:
-        answer = x > y;
-        break;
-    case Py_GE:
-        answer = x >= y;
-        break;
-    case Py_EQ:
-        answer = x == y;
-        break;
-    default:
-        answer = x != y;
-    }
-    return answer == (bool)guard->outcome;
-}
+/* X(symbol, operator) of each comparison. */
+#define COMPARISONS(X) X(Py_LT, <) X(Py_LE, <=) X(Py_EQ, ==) X(Py_NE, !=) X(Py_GT, >) X(Py_GE, >=)
 
 /* first_writes.c, wide.c: prepare a tape. Return -1 with an exception if there is no memory. */
 INTERNAL int find_first_writes(Tape *tape);
@@ -152,12 +131,12 @@ INTERNAL void mark_rows(int32_t *code);
 /* reorder.c: give the slots of a program without a batch another order, and write the new place of each. */
 INTERNAL void reorder_slots(Tape *tape, int32_t *new_slots);
 
-/* uniform.c: run a program without a batch. The forward pass tells whether all numbers are finite where the eager
- * program may raise otherwise. `scratch` has room for three times the numbers of the longest sequence. */
-INTERNAL bool forward_uniform(const Tape *tape, double *U, double *scratch);
+/* uniform.c: run the program without a batch. The forward pass returns the status that all samples have then. `scratch`
+ * has room for three times the numbers of the longest sequence. */
+INTERNAL int32_t forward_uniform(const Tapes *tapes, double *U, double *scratch, bool ignore);
 INTERNAL void backward_uniform(const Tape *tape, const double *U, double *G, double *scratch);
 
-/* tape.c */
+/* type.c */
 extern INTERNAL PyType_Spec tapes_spec;
 INTERNAL bool is_tapes(PyObject *object);
 

@@ -112,7 +112,8 @@ static void backward_wide_dot(const Tape *tape, const int32_t *code, const doubl
     }
 }
 
-bool forward_uniform(const Tape *tape, double *U, double *scratch)
+/* Tell whether all numbers are finite where the eager program may raise otherwise. */
+static bool run_forward(const Tape *tape, double *U, double *scratch)
 {
     bool fine = true;
     for (size_t k = 0; k < tape->count; k++) {
@@ -170,6 +171,44 @@ bool forward_uniform(const Tape *tape, double *U, double *scratch)
         fine &= never_raises[op] || z - z == 0.0;
     }
     return fine;
+}
+
+/* Tell whether all guards hold. A recorded gradient has some for each node: the loops have no branches. */
+static bool all_hold(const Guard *guards, size_t count, const double *U)
+{
+    bool wrong = false;
+    for (size_t k = 0; k < count && !wrong;) {
+        const int32_t symbol = guards[k].symbol;
+        const bool outcome = guards[k].outcome;
+        size_t end = k + 1;
+        while (end < count && guards[end].symbol == symbol && guards[end].outcome == guards[k].outcome) {
+            end++;
+        }
+        switch (symbol) {
+#define ALL_HOLD(own, operator)                                                                                        \
+    case own:                                                                                                          \
+        for (; k < end; k++) {                                                                                         \
+            wrong |= (U[guards[k].x] operator U[guards[k].y]) != outcome;                                              \
+        }                                                                                                              \
+        break;
+            COMPARISONS(ALL_HOLD)
+#undef ALL_HOLD
+        }
+    }
+    return !wrong;
+}
+
+int32_t forward_uniform(const Tapes *tapes, double *U, double *scratch, bool ignore)
+{
+    const bool fine = run_forward(&tapes->uniform, U, scratch) || ignore;
+    if (all_hold(tapes->sorted_guards, tapes->guard_count, U)) {
+        return fine ? DONE : SUSPICIOUS;
+    }
+    size_t k = 0;
+    while (all_hold(&tapes->guards[k], 1, U)) {
+        k++;
+    }
+    return tapes->guard_numbers[k];
 }
 
 void backward_uniform(const Tape *tape, const double *U, double *G, double *scratch)

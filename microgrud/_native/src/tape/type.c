@@ -36,6 +36,7 @@ static void tapes_dealloc(PyObject *self)
     Py_XDECREF(tapes->argument_slots);
     PyMem_Free(tapes->output_slots);
     PyMem_Free(tapes->guards);
+    PyMem_Free(tapes->sorted_guards);
     PyMem_Free(tapes->guard_numbers);
     PyMem_Free(tapes->outcomes);
     type->tp_free(self);
@@ -132,17 +133,24 @@ static PyObject *lowered_slots(const Lowered *lowered, GivenInts slots)
     return bytes;
 }
 
+static int compare_guards(const void *one, const void *other)
+{
+    const Guard *x = one, *y = other;
+    return x->symbol != y->symbol ? x->symbol - y->symbol : x->outcome - y->outcome;
+}
+
 /* Sort the guards by whether they take varying slots: those go to the batch. */
 static bool take_guards(Tapes *tapes, const Program *program, const Lowered *lowered)
 {
     const size_t count = program->guards.count / 4;
     const Guard *given = (const Guard *)(const void *)program->guards.items;
     tapes->guards = new_items(count, sizeof *tapes->guards);
+    tapes->sorted_guards = new_items(count, sizeof *tapes->guards);
     tapes->batch.guard_list = new_items(count, sizeof *tapes->guards);
     tapes->guard_numbers = new_items(count, sizeof *tapes->guard_numbers);
     tapes->outcomes = new_items(count, sizeof *tapes->outcomes);
-    if (tapes->guards == NULL || tapes->batch.guard_list == NULL || tapes->guard_numbers == NULL ||
-        tapes->outcomes == NULL) {
+    if (tapes->guards == NULL || tapes->sorted_guards == NULL || tapes->batch.guard_list == NULL ||
+        tapes->guard_numbers == NULL || tapes->outcomes == NULL) {
         return false;
     }
     size_t number = 0;
@@ -159,6 +167,8 @@ static bool take_guards(Tapes *tapes, const Program *program, const Lowered *low
             tapes->outcomes[k] = (uint8_t)guard.outcome;
         }
     }
+    memcpy(tapes->sorted_guards, tapes->guards, tapes->guard_count * sizeof *tapes->guards);
+    qsort(tapes->sorted_guards, tapes->guard_count, sizeof *tapes->guards, compare_guards);
     return true;
 }
 
@@ -305,18 +315,6 @@ static PyObject *tapes_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUS
 
 /* --- runs --- */
 
-/* Run the program of uniform slots forward. Return the status that all samples have then: see tape.h. */
-static int32_t begin_run(const Tapes *tapes, double *U, double *scratch, bool ignore)
-{
-    const bool fine = forward_uniform(&tapes->uniform, U, scratch) || ignore;
-    for (size_t k = 0; k < tapes->guard_count; k++) {
-        if (!holds(&tapes->guards[k], U[tapes->guards[k].x], U[tapes->guards[k].y])) {
-            return tapes->guard_numbers[k];
-        }
-    }
-    return fine ? DONE : SUSPICIOUS;
-}
-
 /* The arrays of a run. */
 typedef struct {
     size_t samples;
@@ -387,7 +385,7 @@ static bool run_all(Tapes *tapes, const Run *run, size_t threads, bool ignore)
     int32_t status = DONE;
     if (ok) {
         Py_BEGIN_ALLOW_THREADS
-        status = begin_run(tapes, run->U, scratch, ignore);
+        status = forward_uniform(tapes, run->U, scratch, ignore);
         Py_END_ALLOW_THREADS
         for (size_t i = 0; i < n; i++) {
             run->status[i] = status;
