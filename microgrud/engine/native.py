@@ -14,7 +14,7 @@ import importlib
 import os
 import warnings
 from collections.abc import Mapping
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 _CHOICES = ("", "python", "c")
@@ -67,3 +67,14 @@ def accelerate(namespace: dict[str, Any], table: Mapping[str, Any]) -> None:
         function = namespace.get(name)
         if function is not None and function.__module__ == namespace["__name__"]:
             namespace[name] = engine.accelerate(function, operation)  # type: ignore[union-attr]
+
+
+def adopted(value: type[Any]) -> type[Any]:
+    """Return Value in C, after it has taken over from the Python class what it does not have itself."""
+    engine.adopt(value)  # type: ignore[union-attr]
+    native: type[Any] = engine.Value  # type: ignore[union-attr]
+    native.__name__, native.__doc__ = value.__name__, value.__doc__
+    for name, attribute in vars(value).items():
+        if isinstance(attribute, (FunctionType, property)) and name not in vars(native):
+            setattr(native, name, engine.accelerate(attribute, name))  # type: ignore[union-attr]
+    return native

@@ -173,7 +173,7 @@ class Operators(ShownInNotebooks):
 
     def __format__(self, spec: str) -> str:
         if tracing._tracers:
-            tracing.report_raw_read(self, sys._getframe(1), "format")  # type: ignore[arg-type]
+            tracing.report_raw_read(self, "format", sys._getframe(1))  # type: ignore[arg-type]
         return format(self._data, spec) if spec else repr(self)
 
 

@@ -85,13 +85,13 @@ def report_read(x: Node, what: str) -> None:
         tracer.on_read(x, what)
 
 
-def report_raw_read(x: Node, frame: FrameType | None = None, what: str = "_data") -> None:
+def report_raw_read(x: Node, what: str = "_data", frame: FrameType | None = None) -> None:
     """Report an access to `x._data`, or to the text of x, unless the package itself needs it, as for its messages.
 
     Args:
         x: a Value.
-        frame: the frame that the access comes from; that of the caller by default.
         what: as in `report_read`.
+        frame: the frame that the access comes from; that of the caller by default.
     """
     frame = frame or sys._getframe(1)
     if not frame.f_globals.get("__name__", "").startswith("microgrud."):

@@ -83,14 +83,14 @@ class Value(Operators, OperationMethods):
         self._number = as_float(data, "data")
         self._grad = 0.0
         given = _children if children is None else by_hand.keyword_children(_children, children)
-        self._operands = given if type(given) is tuple else as_sequence(given, "_children", "Values")
-        for child in self._operands:
+        operands = given if type(given) is tuple else as_sequence(given, "_children", "Values")
+        for child in operands:
             if not isinstance(child, Value):
                 raise TypeError(f"_children: expected Values, got an object of type {type(child).__name__}")
         if type(_op) is str and local_grads is None:
-            self._operation = _op
+            self._operation, self._operands = _op, operands
         else:
-            self._operation, self._operands = by_hand.with_gradients(given, self._operands, _op, local_grads)
+            self._operation, self._operands = by_hand.with_gradients(given, operands, _op, local_grads)
         self._closure = None
         self.label = label
 
@@ -135,13 +135,13 @@ class Value(Operators, OperationMethods):
     def _data(self) -> float:
         """The number, as read by code inside the package."""
         if tracing._tracers:
-            tracing.report_raw_read(self, sys._getframe(1))
+            tracing.report_raw_read(self, "_data", sys._getframe(1))
         return self._number
 
     @_data.setter
     def _data(self, number: float) -> None:
         if tracing._tracers:
-            tracing.report_raw_read(self, sys._getframe(1))
+            tracing.report_raw_read(self, "_data", sys._getframe(1))
         self._number = number
 
     @property
@@ -247,7 +247,7 @@ class Value(Operators, OperationMethods):
 
     def __repr__(self) -> str:
         if tracing._tracers:
-            tracing.report_raw_read(self, sys._getframe(1), "format")
+            tracing.report_raw_read(self, "format", sys._getframe(1))
         return f"{type(self).__name__}(data={self._number}, grad={self._grad})"
 
     def __copy__(self) -> Value:
@@ -291,5 +291,5 @@ def topological_order(root: Value, known: Container[int] = ()) -> list[Value]:
 
 
 if native.engine is not None:  # the C engine takes the place of both; this file is its specification
-    topological_order = native.engine.adopt(Value, topological_order)
-    Value = native.engine.Value  # type: ignore[misc]
+    topological_order = native.engine.accelerate(topological_order, "topological_order")
+    Value = native.adopted(Value)  # type: ignore[misc]

@@ -56,25 +56,19 @@ ALWAYS_INLINE PyObject *binary_operator(Op op, PyObject *left, PyObject *right)
     return record_binary(state, op, z, first, x, second, y);
 }
 
-PyObject *value_add(PyObject *left, PyObject *right)
-{
-    return binary_operator(OP_ADD, left, right);
-}
+#define DEFINE_BINARY(slot, operation)                                                                                 \
+    PyObject *value_##slot(PyObject *left, PyObject *right)                                                            \
+    {                                                                                                                  \
+        return binary_operator(OP_##operation, left, right);                                                           \
+    }
+BINARY_SLOTS(DEFINE_BINARY)
 
-PyObject *value_subtract(PyObject *left, PyObject *right)
-{
-    return binary_operator(OP_SUBTRACT, left, right);
-}
-
-PyObject *value_multiply(PyObject *left, PyObject *right)
-{
-    return binary_operator(OP_MULTIPLY, left, right);
-}
-
-PyObject *value_divide(PyObject *left, PyObject *right)
-{
-    return binary_operator(OP_DIVIDE, left, right);
-}
+#define DEFINE_UNARY(slot, operation)                                                                                  \
+    PyObject *value_##slot(PyObject *self)                                                                             \
+    {                                                                                                                  \
+        return unary_operator(OP_##operation, self);                                                                   \
+    }
+UNARY_SLOTS(DEFINE_UNARY)
 
 PyObject *value_power(PyObject *base, PyObject *exponent, PyObject *modulus)
 {
@@ -84,102 +78,34 @@ PyObject *value_power(PyObject *base, PyObject *exponent, PyObject *modulus)
     return binary_operator(OP_POW, base, exponent);
 }
 
-PyObject *value_negate(PyObject *self)
-{
-    return unary_operator(OP_NEGATE, self);
-}
-
-PyObject *value_identity(PyObject *self)
-{
-    return unary_operator(OP_IDENTITY, self);
-}
-
-PyObject *value_absolute(PyObject *self)
-{
-    return unary_operator(OP_ABS, self);
-}
-
-/* The symbols of comparisons, by Python's numbers for them. */
-static const char *const symbols[] = {[Py_LT] = "<",  [Py_LE] = "<=", [Py_EQ] = "==",
-                                      [Py_NE] = "!=", [Py_GT] = ">",  [Py_GE] = ">="};
-
-PyObject *names_of_comparisons(void)
-{
-    return Py_BuildValue("ssssss", symbols[0], symbols[1], symbols[2], symbols[3], symbols[4], symbols[5]);
-}
-
-/* Report a comparison and its answer to the tracer. Return the answer, or NULL on error. */
-static PyObject *report_comparison(State *state, PyObject *self, int comparison, PyObject *other, PyObject *answer)
-{
-    if (answer != NULL && answer != Py_NotImplemented) {
-        PyObject *done =
-            PyObject_CallFunction(state->report_comparison, "OsOO", self, symbols[comparison], other, answer);
-        if (done == NULL) {
-            Py_CLEAR(answer);
-        }
-        Py_XDECREF(done);
-    }
-    return answer;
-}
-
 int value_bool(PyObject *self)
 {
-    int answer = as_node(self)->data != 0.0;
     State *state = state_of(self);
-    if (is_traced(state)) {
-        PyObject *zero = PyFloat_FromDouble(0.0);
-        PyObject *reported = zero == NULL ? NULL : report_comparison(state, self, Py_NE, zero, PyBool_FromLong(answer));
-        Py_XDECREF(zero);
-        Py_XDECREF(reported);
-        return reported == NULL ? -1 : answer;
+    if (!is_traced(state)) {
+        return as_node(self)->data != 0.0;
     }
-    return answer;
-}
-
-static PyObject *compare_numbers(PyObject *self, PyObject *other, int comparison)
-{
-    double x = as_node(self)->data;
-    if (PyFloat_CheckExact(other) || is_plain_value(other)) {
-        double y = PyFloat_CheckExact(other) ? PyFloat_AS_DOUBLE(other) : as_node(other)->data;
-        Py_RETURN_RICHCOMPARE(x, y, comparison);
-    }
-    PyObject *left = PyFloat_FromDouble(x), *right = NULL, *answer = NULL;
-    if (left != NULL && is_value(state_of(self), other)) {
-        right = PyFloat_FromDouble(as_node(other)->data);
-    } else if (left != NULL) {
-        right = Py_NewRef(other);
-    }
-    if (right != NULL) {
-        answer = PyObject_RichCompare(left, right, comparison);
-    }
-    Py_XDECREF(left);
-    Py_XDECREF(right);
-    return answer;
-}
-
-/* Tell whether == and != compare nodes with an object: a Value, or a real number. Return -1 on error. */
-static int is_comparable(State *state, PyObject *other)
-{
-    if (PyFloat_CheckExact(other) || PyLong_CheckExact(other) || is_value(state, other)) {
-        return 1;
-    }
-    PyObject *answer = PyObject_CallOneArg(state->is_number, other);
-    int yes = answer == NULL ? -1 : PyObject_IsTrue(answer);
+    PyObject *answer = PyObject_CallMethod(state->twin, "__bool__", "O", self);
+    int is_true = answer == NULL ? -1 : PyObject_IsTrue(answer);
     Py_XDECREF(answer);
-    return yes;
+    return is_true;
 }
 
 PyObject *value_compare(PyObject *self, PyObject *other, int comparison)
 {
+    static const char *const names[] = {[Py_LT] = "__lt__", [Py_LE] = "__le__", [Py_EQ] = "__eq__",
+                                        [Py_NE] = "__ne__", [Py_GT] = "__gt__", [Py_GE] = "__ge__"};
     State *state = state_of(self);
-    if (comparison == Py_EQ || comparison == Py_NE) {
-        int comparable = is_comparable(state, other);
-        if (comparable <= 0) {
-            return comparable < 0 ? NULL : Py_NewRef(Py_NotImplemented);
-        }
+    double x = as_node(self)->data;
+    if (is_traced(state) || !(PyFloat_Check(other) || PyLong_CheckExact(other) || is_value(state, other))) {
+        return PyObject_CallMethod(state->twin, names[comparison], "OO", self, other);
     }
-    PyObject *answer = compare_numbers(self, other, comparison);
-    return is_traced(state) ? report_comparison(state, self, comparison, other, answer) : answer;
+    if (PyFloat_CheckExact(other) || is_value(state, other)) {
+        Py_RETURN_RICHCOMPARE(x, number_of(other), comparison);
+    }
+    PyObject *number = PyFloat_FromDouble(x);
+    PyObject *answer = number == NULL ? NULL : PyObject_RichCompare(number, other, comparison);
+    Py_XDECREF(number);
+    return answer;
 }
 
 Py_hash_t value_hash(PyObject *self)

@@ -20,17 +20,16 @@ ALWAYS_INLINE PyObject *unary_operator(Op op, PyObject *self)
 
 /* --- the slots of the type --- */
 
-INTERNAL PyObject *value_add(PyObject *left, PyObject *right);
-INTERNAL PyObject *value_subtract(PyObject *left, PyObject *right);
-INTERNAL PyObject *value_multiply(PyObject *left, PyObject *right);
-INTERNAL PyObject *value_divide(PyObject *left, PyObject *right);
+/* X(slot, operation) for Py_nb_slot. */
+#define BINARY_SLOTS(X) X(add, ADD) X(subtract, SUBTRACT) X(multiply, MULTIPLY) X(true_divide, DIVIDE)
+#define UNARY_SLOTS(X) X(negative, NEGATE) X(positive, IDENTITY) X(absolute, ABS)
+#define DECLARE_BINARY(slot, operation) INTERNAL PyObject *value_##slot(PyObject *left, PyObject *right);
+#define DECLARE_UNARY(slot, operation) INTERNAL PyObject *value_##slot(PyObject *self);
+BINARY_SLOTS(DECLARE_BINARY)
+UNARY_SLOTS(DECLARE_UNARY)
 INTERNAL PyObject *value_power(PyObject *base, PyObject *exponent, PyObject *modulus);
-INTERNAL PyObject *value_negate(PyObject *self);
-INTERNAL PyObject *value_identity(PyObject *self);
-INTERNAL PyObject *value_absolute(PyObject *self);
 INTERNAL int value_bool(PyObject *self);
 /* Comparisons, == and != too, compare the numbers; the hash is that of the object. */
-INTERNAL PyObject *names_of_comparisons(void);
 INTERNAL PyObject *value_compare(PyObject *self, PyObject *other, int comparison);
 INTERNAL Py_hash_t value_hash(PyObject *self);
 

@@ -3,11 +3,11 @@
  * A walk goes depth first along the operands, from first to last, and finishes a node after its operands, as
  * microgrud/engine/value.py does. The number of visited operands is stored in each node: there is no set, and no
  * look-up. The backward pass, which clears the gradients anyway, links the nodes on its stack through them, and needs
- * memory only for the order. A walk calls no Python code, so that nobody sees a graph in the middle of it. It checks
- * for Ctrl-C every NODES_PER_CHECK nodes, without running Python code. After Ctrl-C the walk is undone, Python handles
- * the signal, and the walk starts again if the handler returns.
+ * memory only for the order. A walk calls no Python code, so that nobody sees a graph in the middle of it; it takes
+ * 15 ns per node. After it, and every NODES_PER_CHECK nodes of the backward pass, Python handles a Ctrl-C.
  */
 #include "engine/backward.h"
+#include "engine/record.h"
 
 typedef struct {
     Node *node;
@@ -23,11 +23,10 @@ typedef struct {
     Leaf *leaves;
     size_t leaf_count, leaf_capacity;
     bool holds_nodes; /* marks are removed and the nodes referenced: Python code may run */
-    bool is_last; /* the last attempt: Ctrl-C waits until the walk has ended */
 } Walk;
 
-/* NODES_PER_CHECK nodes take 1 to 5 ms. After Ctrl-C a walk starts again, at most MOST_ATTEMPTS times. */
-enum { LARGEST_KEPT_ORDER = 1 << 17, NODES_PER_CHECK = 1 << 16, MOST_ATTEMPTS = 8 };
+/* NODES_PER_CHECK nodes take 1 to 5 ms. */
+enum { LARGEST_KEPT_ORDER = 1 << 17, NODES_PER_CHECK = 1 << 16 };
 
 ALWAYS_INLINE int append_node(Walk *walk, Node *node)
 {
@@ -59,6 +58,13 @@ ALWAYS_INLINE int enter_leaf(Walk *walk, Node *node)
     node->progress = 1;
     node->grad = 0.0;
     return has_closure(node) || !is_plain_value((PyObject *)node) ? append_node(walk, node) : 0;
+}
+
+static void restore_leaves(Walk *walk)
+{
+    for (size_t k = 0; k < walk->leaf_count; k++) {
+        walk->leaves[k].node->grad = walk->leaves[k].before;
+    }
 }
 
 /* Visit an operand of the node on top of the stack. Return 1 if the walk must go there first, 0 if not, -1 if there is
@@ -106,67 +112,34 @@ ALWAYS_INLINE int visit_operands(Walk *walk, Node **stack)
     return found;
 }
 
-typedef enum { WALKED, INTERRUPTED, FAILED /* with an exception */ } Walked;
-
-static bool is_interrupted(const Walk *walk)
-{
-    return !walk->is_last && PyOS_InterruptOccurred(); /* which clears the flag */
-}
-
-/* Find everything that root depends on, and set all gradients to 0. If the walk fails, the gradients of leaves are
+/* Find everything that root depends on, and set all gradients to 0. If there is no memory, the gradients of leaves are
  * unchanged, and those of other visited nodes are 0. */
-static Walked walk_from(Walk *walk, Node *root)
+static int walk_from(Walk *walk, Node *root)
 {
     Node *stack = NULL;
-    Walked result = FAILED;
-    uint32_t steps = 0;
-    if (root->count == 0) {
-        if (enter_leaf(walk, root) < 0) {
-            goto failed;
-        }
-        return WALKED;
-    }
-    root->progress = 1;
-    root->link = NULL;
-    stack = root;
-    while (stack != NULL) {
-        if (++steps % NODES_PER_CHECK == 0 && is_interrupted(walk)) {
-            result = INTERRUPTED;
-            goto failed;
-        }
-        int found = visit_operands(walk, &stack);
+    int found = visit_operand(walk, &stack, root);
+    while (found >= 0 && stack != NULL) {
+        found = visit_operands(walk, &stack);
         if (found == 0) {
-            if (append_node(walk, stack) < 0) {
-                goto failed;
+            found = append_node(walk, stack);
+            if (found == 0) {
+                Node *below = stack->link;
+                stack->grad = 0.0;
+                stack = below;
             }
-            Node *below = stack->link;
-            stack->grad = 0.0;
-            stack = below;
-        } else if (found < 0) {
-            goto failed;
         }
     }
     walk->marked = walk->count;
-    return WALKED;
-failed:
-    while (stack != NULL) {
+    while (stack != NULL) { /* there was no memory */
         Node *node = stack;
         stack = node->link;
         node->progress = 0;
         node->grad = 0.0;
     }
-    for (size_t k = 0; k < walk->count; k++) {
-        walk->order[k]->progress = 0;
-    }
-    for (size_t k = 0; k < walk->leaf_count; k++) {
-        walk->leaves[k].node->progress = 0;
-        walk->leaves[k].node->grad = walk->leaves[k].before;
-    }
-    walk->count = walk->leaf_count = 0;
-    if (result == FAILED) {
+    if (found < 0) {
         PyErr_NoMemory();
     }
-    return result;
+    return found;
 }
 
 static void begin(Walk *walk, State *state)
@@ -197,21 +170,24 @@ static void hold_nodes(Walk *walk)
     }
 }
 
-static void end(Walk *walk)
+/* Free the walk, and return its result; after a failure the leaves have the gradients that they had before. */
+static PyObject *end(Walk *walk, int status)
 {
     State *state = walk->state;
+    if (status < 0) {
+        restore_leaves(walk);
+    }
     for (size_t k = 0; k < walk->marked; k++) {
         walk->order[k]->progress = 0;
     }
+    for (size_t k = 0; k < walk->leaf_count; k++) {
+        walk->leaves[k].node->progress = 0;
+    }
+    for (size_t k = 0; k < walk->leaf_count && walk->holds_nodes; k++) {
+        Py_DECREF(walk->leaves[k].node);
+    }
     for (size_t k = 0; k < walk->count && walk->holds_nodes; k++) {
         Py_DECREF(walk->order[k]);
-    }
-    for (size_t k = 0; k < walk->leaf_count; k++) {
-        if (walk->holds_nodes) {
-            Py_DECREF(walk->leaves[k].node);
-        } else {
-            walk->leaves[k].node->progress = 0;
-        }
     }
     PyMem_Free(walk->leaves);
     if (state->order == NULL && walk->capacity <= LARGEST_KEPT_ORDER) {
@@ -220,80 +196,51 @@ static void end(Walk *walk)
     } else {
         PyMem_Free(walk->order);
     }
+    if (status < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
 }
 
 /* --- the chain rule --- */
 
-/* Add the adjoint times the slope to the grad of an operand; None as a slope means that there is no dependence. */
-static int add_share(PyObject *operand, double adjoint, PyObject *slope)
-{
-    double number = slope == Py_None ? 0.0 : PyFloat_AsDouble(slope);
-    if (number == -1.0 && PyErr_Occurred()) {
-        return -1;
-    }
-    if (slope != Py_None) {
-        as_node(operand)->grad += adjoint * number;
-    }
-    return 0;
-}
-
 /* Pass the adjoint on by a rule for all operands, or by one for each. As in Python's zip, surplus rules or operands are
  * ignored. */
-static int pass_on_by_partials(PyObject *partials, PyObject *operands, PyObject *args, double adjoint)
+static int pass_on_by_rules(Node *node, PyObject *operation)
 {
-    bool at_once = PyCallable_Check(partials);
-    PyObject *given = at_once ? PyObject_CallObject(partials, args) : Py_NewRef(partials);
-    PyObject *iterator = given == NULL ? NULL : PyObject_GetIter(given);
-    Py_XDECREF(given);
+    double adjoint = node->grad;
+    PyObject *operands = operands_of(node), *iterator = NULL;
+    PyObject *args = operands == NULL ? NULL : numbers_of(&node->data, operands);
+    PyObject *rules = args == NULL ? NULL : PyObject_GetAttrString(operation, "partials");
+    bool at_once = rules != NULL && PyCallable_Check(rules);
+    if (at_once) {
+        Py_SETREF(rules, PyObject_CallObject(rules, args));
+    }
+    iterator = rules == NULL ? NULL : PyObject_GetIter(rules);
     int status = iterator == NULL ? -1 : 0;
-    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(operands) && status == 0; k++) {
-        PyObject *operand = PyTuple_GET_ITEM(operands, k), *next = PyIter_Next(iterator);
-        if (next == NULL) {
+    for (Py_ssize_t k = 0; status == 0 && k < PyTuple_GET_SIZE(operands); k++) {
+        PyObject *operand = PyTuple_GET_ITEM(operands, k), *slope = PyIter_Next(iterator);
+        if (slope == NULL) {
             status = PyErr_Occurred() ? -1 : 0;
             break;
         }
         if (!PyFloat_CheckExact(operand)) {
-            PyObject *slope = at_once ? Py_NewRef(next) : PyObject_CallObject(next, args);
-            status = slope == NULL ? -1 : add_share(operand, adjoint, slope);
-            Py_XDECREF(slope);
+            if (!at_once) {
+                Py_SETREF(slope, PyObject_CallObject(slope, args));
+            }
+            if (slope != NULL && slope != Py_None) { /* None: there is no dependence */
+                double number = PyFloat_AsDouble(slope);
+                status = number == -1.0 && PyErr_Occurred() ? -1 : 0;
+                as_node(operand)->grad += status == 0 ? adjoint * number : 0.0;
+            }
+            status = slope == NULL ? -1 : status;
         }
-        Py_DECREF(next);
+        Py_XDECREF(slope);
     }
-    Py_XDECREF(iterator);
-    return status;
-}
-
-static int pass_on_by_rules(Node *node, PyObject *operation)
-{
-    double adjoint = node->grad;
-    PyObject *operands = operands_of(node), *args = NULL, *partials = NULL;
-    int status = -1;
-    if (operands == NULL) {
-        return -1;
-    }
-    Py_ssize_t count = PyTuple_GET_SIZE(operands);
-    args = PyTuple_New(1 + count);
-    PyObject *out = args == NULL ? NULL : PyFloat_FromDouble(node->data);
-    if (out == NULL) {
-        goto done;
-    }
-    PyTuple_SET_ITEM(args, 0, out);
-    for (Py_ssize_t k = 0; k < count; k++) {
-        PyObject *operand = PyTuple_GET_ITEM(operands, k);
-        PyObject *x = PyFloat_CheckExact(operand) ? Py_NewRef(operand) : PyFloat_FromDouble(as_node(operand)->data);
-        if (x == NULL) {
-            goto done;
-        }
-        PyTuple_SET_ITEM(args, 1 + k, x);
-    }
-    partials = PyObject_GetAttrString(operation, "partials");
-    if (partials != NULL) {
-        status = pass_on_by_partials(partials, operands, args, adjoint);
-    }
-done:
-    Py_DECREF(operands);
+    Py_XDECREF(operands);
     Py_XDECREF(args);
-    Py_XDECREF(partials);
+    Py_XDECREF(rules);
+    Py_XDECREF(iterator);
     return status;
 }
 
@@ -316,7 +263,7 @@ static int pass_on_detailed(Node *node)
     }
     double *slopes = xs + count, *scratch = slopes + count;
     for (size_t k = 0; k < count; k++) {
-        xs[k] = PyFloat_CheckExact(operands[k]) ? PyFloat_AS_DOUBLE(operands[k]) : as_node(operands[k])->data;
+        xs[k] = number_of(operands[k]);
     }
     Op op = (Op)node->op;
     if (op < OP_LAST_TERNARY) {
@@ -430,24 +377,24 @@ static int pass_on_by_python(const State *state, Node *node, bool checking)
     return result == NULL ? -1 : 0;
 }
 
-/* Let Python handle a Ctrl-C whose flag was cleared. Return -1 if the handler raises. */
-static int handle_interrupt(void)
+/* Let Python handle a Ctrl-C. Return -1 if the handler raises. */
+static int handle_interrupt(Walk *walk)
 {
+    if (!PyOS_InterruptOccurred()) { /* which clears the flag */
+        return 0;
+    }
+    hold_nodes(walk);
     PyErr_SetInterrupt();
     return PyErr_CheckSignals();
 }
 
 /* Let all nodes pass their adjoints on, from the root to the leaves. */
-static Walked pass_all_on(Walk *walk, bool checking)
+static int pass_all_on(Walk *walk, bool checking)
 {
-    for (size_t k = walk->count; k-- > 0;) {
-        if (k % NODES_PER_CHECK == 0 && is_interrupted(walk)) {
-            if (!walk->holds_nodes) {
-                return INTERRUPTED;
-            }
-            if (handle_interrupt() < 0) { /* closures and rules are not called twice */
-                return FAILED;
-            }
+    int status = 0;
+    for (size_t k = walk->count; k-- > 0 && status == 0;) {
+        if (k % NODES_PER_CHECK == 0 && handle_interrupt(walk) < 0) {
+            return -1;
         }
         Node *node = walk->order[k];
         if (!walk->holds_nodes) {
@@ -457,65 +404,42 @@ static Walked pass_all_on(Walk *walk, bool checking)
         if (node->grad == 0.0) {
             continue;
         }
-        int status = checking || !is_plain_value((PyObject *)node) ? 1 : pass_on_by_kernel(node);
+        status = checking || !is_plain_value((PyObject *)node) ? 1 : pass_on_by_kernel(node);
         if (status > 0) {
             hold_nodes(walk);
             status = pass_on_by_python(walk->state, node, checking);
         }
-        if (status < 0) {
-            return FAILED;
-        }
     }
-    return WALKED;
-}
-
-static Walked differentiate(Walk *walk, Node *root)
-{
-    PyObject *answer = PyObject_CallNoArgs(walk->state->is_detecting);
-    if (answer == NULL) {
-        return FAILED;
-    }
-    bool checking = answer == Py_True;
-    Py_DECREF(answer);
-    Walked result = walk_from(walk, root);
-    if (result != WALKED) {
-        return result;
-    }
-    root->grad = 1.0;
-    result = pass_all_on(walk, checking);
-    for (size_t k = 0; k < walk->leaf_count; k++) {
-        Leaf *leaf = &walk->leaves[k];
-        leaf->node->grad = result == WALKED ? leaf->node->grad + leaf->before : leaf->before;
-    }
-    return result;
-}
-
-/* Walk over a graph, again after each Ctrl-C whose handler returns. */
-static PyObject *walk_whole(PyObject *self, Walked (*attempt)(Walk *, Node *))
-{
-    Walked result;
-    int attempts = 0;
-    do {
-        Walk walk;
-        begin(&walk, state_of(self));
-        walk.is_last = ++attempts == MOST_ATTEMPTS;
-        result = attempt(&walk, as_node(self));
-        end(&walk);
-    } while (result == INTERRUPTED && handle_interrupt() == 0);
-    if (result != WALKED) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    return status;
 }
 
 PyObject *value_backward(PyObject *self)
 {
-    return walk_whole(self, differentiate);
+    Walk walk;
+    State *state = state_of(self);
+    PyObject *answer = PyObject_CallNoArgs(state->is_detecting);
+    if (answer == NULL) {
+        return NULL;
+    }
+    Py_DECREF(answer);
+    begin(&walk, state);
+    int status = walk_from(&walk, as_node(self));
+    if (status == 0) {
+        as_node(self)->grad = 1.0;
+        status = pass_all_on(&walk, answer == Py_True);
+        for (size_t k = 0; k < walk.leaf_count && status == 0; k++) {
+            walk.leaves[k].node->grad += walk.leaves[k].before;
+        }
+    }
+    return end(&walk, status);
 }
 
 PyObject *value_zero_grad(PyObject *self)
 {
-    return walk_whole(self, walk_from);
+    Walk walk;
+    begin(&walk, state_of(self));
+    int status = walk_from(&walk, as_node(self));
+    return end(&walk, status == 0 ? handle_interrupt(&walk) : status);
 }
 
 PyObject *value_pass_on(PyObject *self)

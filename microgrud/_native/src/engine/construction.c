@@ -1,5 +1,6 @@
 /* Value(...): the constructor. */
 #include "engine/attributes.h"
+#include "engine/record.h"
 
 PyObject *value_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
 {
@@ -14,99 +15,55 @@ PyObject *value_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_
     return self;
 }
 
-static int init_node(State *state, Node *node, PyObject *data, PyObject *children, PyObject *op, PyObject *label)
+/* Tell whether children are a tuple of Values, which need no check by Python. */
+static bool are_usual(const State *state, PyObject *children)
 {
-    PyObject *number = NULL, *parents = NULL;
-    int status = -1;
-    if (PyFloat_CheckExact(data)) {
-        number = Py_NewRef(data);
-    } else {
-        number = PyObject_CallFunction(state->as_float, "Os", data, "data");
+    bool usual = PyTuple_CheckExact(children);
+    for (Py_ssize_t k = 0; usual && k < PyTuple_GET_SIZE(children); k++) {
+        usual = is_value(state, PyTuple_GET_ITEM(children, k));
     }
-    if (number == NULL) {
-        goto done;
-    }
-    parents = children == NULL || (PyTuple_CheckExact(children) && PyTuple_GET_SIZE(children) == 0)
-                  ? PyTuple_New(0)
-                  : PyObject_CallFunction(state->as_sequence, "Oss", children, "_children", "Values");
-    if (parents == NULL) {
-        goto done;
-    }
-    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(parents); k++) {
-        PyObject *child = PyTuple_GET_ITEM(parents, k);
-        if (!is_value(state, child)) {
-            PyObject *name = PyObject_GetAttrString((PyObject *)Py_TYPE(child), "__name__");
-            if (name != NULL) {
-                PyErr_Format(PyExc_TypeError, "_children: expected Values, got an object of type %U", name);
-                Py_DECREF(name);
-            }
-            goto done;
-        }
-    }
-    node->data = PyFloat_AS_DOUBLE(number);
-    node->grad = 0.0;
-    bool is_ready = give_operands(state, node, parents) == 0 && give_closure(node, NULL) == 0 &&
-                    give_operation(state, node, op) == 0 && give_label(node, label) == 0;
-    status = is_ready ? 0 : -1;
-done:
-    Py_XDECREF(number);
-    Py_XDECREF(parents);
-    return status;
+    return usual;
 }
 
 int value_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"data", "_children", "_op", "label", NULL};
     State *state = state_of(self);
-    PyObject *data, *children = NULL, *op = NULL, *label = NULL;
-    bool parsed = PyArg_ParseTupleAndKeywords(args, kwargs, "O|OOO", names, &data, &children, &op, &label);
-    if (!parsed || (op != NULL && !PyUnicode_Check(op))) {
-        if (!parsed && !PyErr_ExceptionMatches(PyExc_TypeError)) {
+    Node *node = as_node(self);
+    PyObject *data, *children = state->no_operands, *op = state->empty, *label = state->empty;
+    double number;
+    if (PyArg_ParseTupleAndKeywords(args, kwargs, "O|OOO", names, &data, &children, &op, &label) &&
+        PyUnicode_Check(op) && are_usual(state, children)) {
+        if (read_number(state, data, "data", &number) < 0) {
             return -1;
         }
-        PyErr_Clear(); /* local gradients, or an error: both are Python's */
-        PyObject *method = PyObject_GetAttrString(state->twin, "__init__");
-        PyObject *bound = method == NULL ? NULL : PyMethod_New(method, self);
-        PyObject *result = bound == NULL ? NULL : PyObject_Call(bound, args, kwargs);
-        Py_XDECREF(method);
-        Py_XDECREF(bound);
-        Py_XDECREF(result);
-        return result == NULL ? -1 : 0;
+        node->data = number;
+        node->grad = 0.0;
+        bool is_done = give_operands(state, node, children) == 0 && give_closure(state, node, Py_None) == 0 &&
+                       give_operation(state, node, op) == 0 && give_label(state, node, label) == 0;
+        return is_done ? 0 : -1;
     }
-    return init_node(state, as_node(self), data, children, op, label);
+    PyErr_Clear(); /* local gradients, another sequence of children, or an error: all are Python's */
+    PyObject *method = PyObject_GetAttrString(state->twin, "__init__");
+    PyObject *bound = method == NULL ? NULL : PyMethod_New(method, self);
+    PyObject *result = bound == NULL ? NULL : PyObject_Call(bound, args, kwargs);
+    Py_XDECREF(method);
+    Py_XDECREF(bound);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
 }
 
-/* Value(...); the frequent Value(2.0) needs no tuple of arguments. */
+/* Value(...); the frequent Value(2.0) and Value(2) need no tuple of arguments. */
 PyObject *value_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *names)
 {
-    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
-    if (nargs == 1 && names == NULL && PyFloat_CheckExact(args[0])) {
-        return (PyObject *)new_node(state_of_type((PyTypeObject *)type), PyFloat_AS_DOUBLE(args[0]));
+    State *state = state_of_type((PyTypeObject *)type);
+    double number;
+    Node *node;
+    if (PyVectorcall_NARGS(nargsf) == 1 && names == NULL && read_operand(args[0], &number, &node) && node == NULL) {
+        return (PyObject *)new_node(state, number);
     }
-    PyObject *self = NULL, *kwargs = NULL, *tuple = PyTuple_New(nargs);
-    if (tuple == NULL) {
-        return NULL;
-    }
-    for (Py_ssize_t k = 0; k < nargs; k++) {
-        PyTuple_SET_ITEM(tuple, k, Py_NewRef(args[k]));
-    }
-    if (names != NULL) {
-        kwargs = PyDict_New();
-        for (Py_ssize_t k = 0; kwargs != NULL && k < PyTuple_GET_SIZE(names); k++) {
-            if (PyDict_SetItem(kwargs, PyTuple_GET_ITEM(names, k), args[nargs + k]) < 0) {
-                Py_CLEAR(kwargs);
-            }
-        }
-        if (kwargs == NULL) {
-            goto done;
-        }
-    }
-    self = value_new((PyTypeObject *)type, NULL, NULL);
-    if (self != NULL && value_init(self, tuple, kwargs) < 0) {
-        Py_CLEAR(self);
-    }
-done:
-    Py_DECREF(tuple);
-    Py_XDECREF(kwargs);
+    PyObject *bound = PyMethod_New(state->type_call, type);
+    PyObject *self = bound == NULL ? NULL : PyObject_Vectorcall(bound, args, nargsf, names);
+    Py_XDECREF(bound);
     return self;
 }

@@ -1,4 +1,4 @@
-/* The functions of microgrud.functions as callables of C.
+/* The functions of microgrud.functions, and the methods of a Value, as callables of C.
  *
  * A Function stands in front of a Python function, its twin. It serves Values, floats and lists of them, and delegates
  * everything else (other numbers, generators, keywords, mistakes) to the twin. So the signature, the docstring and the
@@ -6,13 +6,14 @@
  */
 #include "engine/functions.h"
 #include "engine/arithmetic.h"
+#include "engine/attributes.h"
 #include "engine/backward.h"
 
 typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall;
     PyObject *twin;
-    Op op; /* OP_NONE for topological_order */
+    Op op; /* OP_NONE for a function without an operation */
     PyObject *weakrefs;
 } Function;
 
@@ -31,9 +32,17 @@ static PyObject *call_twin(PyObject *self, PyObject *const *args, size_t nargsf,
     return PyObject_Vectorcall(as_function(self)->twin, args, nargsf, names);
 }
 
+/* Tell whether there are so many arguments, and none by keyword. */
+static inline bool are_given(Py_ssize_t count, size_t nargsf, PyObject *names)
+{
+    return names == NULL && PyVectorcall_NARGS(nargsf) == count;
+}
+
+/* --- operations --- */
+
 static PyObject *call_unary(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
 {
-    if (names == NULL && PyVectorcall_NARGS(nargsf) == 1) {
+    if (are_given(1, nargsf, names)) {
         Op op = as_function(self)->op;
         if (is_plain_value(args[0])) {
             return unary_operator(op, args[0]);
@@ -52,8 +61,7 @@ static PyObject *call_binary(PyObject *self, PyObject *const *args, size_t nargs
 {
     double x, y;
     Node *first, *second;
-    if (names == NULL && PyVectorcall_NARGS(nargsf) == 2 && read_operand(args[0], &x, &first) &&
-        read_operand(args[1], &y, &second)) {
+    if (are_given(2, nargsf, names) && read_operand(args[0], &x, &first) && read_operand(args[1], &y, &second)) {
         Op op = as_function(self)->op;
         double z = value_of(op, x, y, 0.0);
         if (isfinite(z)) {
@@ -67,19 +75,6 @@ static PyObject *call_binary(PyObject *self, PyObject *const *args, size_t nargs
     return call_twin(self, args, nargsf, names);
 }
 
-/* Tell whether all items are plain Values or floats; count the Values. */
-static bool are_ready(PyObject *const *items, size_t count, size_t *values)
-{
-    for (size_t k = 0; k < count; k++) {
-        if (is_plain_value(items[k])) {
-            ++*values;
-        } else if (!PyFloat_CheckExact(items[k])) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Return the items of a list or a tuple; NULL for anything else. */
 static PyObject *const *items_of(PyObject *sequence, size_t *count)
 {
@@ -90,21 +85,24 @@ static PyObject *const *items_of(PyObject *sequence, size_t *count)
     return PySequence_Fast_ITEMS(sequence);
 }
 
-/* Return the result over plain Values and floats; `values` is the number of Values. Set *handled to false if the twin
- * must compute it. */
-static PyObject *apply(PyObject *self, PyObject *const *operands, size_t count, size_t values, bool *handled)
+/* Return the result over plain Values and floats; NULL, without an exception, if the twin must compute it. */
+static PyObject *apply(PyObject *self, PyObject *const *operands, size_t count)
 {
     Op op = as_function(self)->op;
     State *state = state_of_function(self);
     double data;
-    if (kernel_value(op, operands, count, &data) < 0) {
+    bool is_recorded = false;
+    for (size_t k = 0; k < count; k++) {
+        bool is_node = is_plain_value(operands[k]);
+        if (!is_node && !PyFloat_CheckExact(operands[k])) {
+            return NULL;
+        }
+        is_recorded |= is_node;
+    }
+    if (kernel_value(op, operands, count, &data) < 0 || !isfinite(data)) {
         return NULL;
     }
-    if (!isfinite(data)) {
-        *handled = false;
-        return NULL;
-    }
-    if (values == 0) {
+    if (!is_recorded) {
         return PyFloat_FromDouble(data);
     }
     int recording = is_recording(state);
@@ -115,101 +113,58 @@ static PyObject *apply(PyObject *self, PyObject *const *operands, size_t count, 
     return recording == TRACED ? report_result(state, op, node) : node;
 }
 
+/* Return a result of `apply`, or that of the twin. */
+static PyObject *result_or_twin(PyObject *result, PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
+{
+    return result != NULL || PyErr_Occurred() ? result : call_twin(self, args, nargsf, names);
+}
+
 static PyObject *call_ternary(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
 {
-    size_t values = 0;
-    if (names == NULL && PyVectorcall_NARGS(nargsf) == 3 && are_ready(args, 3, &values)) {
-        bool handled = true;
-        PyObject *result = apply(self, args, 3, values, &handled);
-        if (handled) {
-            return result;
-        }
-    }
-    return call_twin(self, args, nargsf, names);
+    PyObject *result = are_given(3, nargsf, names) ? apply(self, args, 3) : NULL;
+    return result_or_twin(result, self, args, nargsf, names);
 }
 
 static PyObject *call_sequence(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
 {
-    size_t count = 0, values = 0;
-    if (names == NULL && PyVectorcall_NARGS(nargsf) == 1) {
-        PyObject *const *items = items_of(args[0], &count);
-        if (items != NULL && count > 0 && are_ready(items, count, &values)) {
-            bool handled = true;
-            PyObject *result = apply(self, items, count, values, &handled);
-            if (handled) {
-                return result;
-            }
-        }
-    }
-    return call_twin(self, args, nargsf, names);
+    size_t count = 0;
+    PyObject *const *items = are_given(1, nargsf, names) ? items_of(args[0], &count) : NULL;
+    return result_or_twin(count > 0 ? apply(self, items, count) : NULL, self, args, nargsf, names);
 }
 
 /* dot(xs, ys, bias=0.0): the operands are the bias, then all the x, then all the y. */
 static PyObject *call_dot(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
 {
-    size_t nargs = (size_t)PyVectorcall_NARGS(nargsf), width = 0, height = 0, values = 0;
+    size_t nargs = (size_t)PyVectorcall_NARGS(nargsf), width = 0, height = 0;
     bool bias_is_named = names != NULL && PyTuple_GET_SIZE(names) == 1 &&
                          PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "bias") == 0;
     size_t given = nargs + (bias_is_named ? 1 : 0);
-    if (nargs < 2 || given > 3 || (names != NULL && !bias_is_named)) {
+    PyObject *const *xs = nargs < 2 ? NULL : items_of(args[0], &width);
+    PyObject *const *ys = nargs < 2 ? NULL : items_of(args[1], &height);
+    if (xs == NULL || ys == NULL || width != height || given > 3 || (names != NULL && !bias_is_named)) {
         return call_twin(self, args, nargsf, names);
     }
-    PyObject *const *xs = items_of(args[0], &width);
-    PyObject *const *ys = items_of(args[1], &height);
-    if (xs == NULL || ys == NULL || width != height || (given == 3 && !are_ready(args + 2, 1, &values)) ||
-        !are_ready(xs, width, &values) || !are_ready(ys, width, &values)) {
-        return call_twin(self, args, nargsf, names);
-    }
-    PyObject *few[65], *zero = NULL, *bias = given == 3 ? args[2] : NULL, *result = NULL;
-    PyObject **operands = few;
     size_t count = 1 + 2 * width;
-    bool handled = true;
-    if (bias == NULL) {
-        bias = zero = PyFloat_FromDouble(0.0);
-        if (zero == NULL) {
-            return NULL;
-        }
+    PyObject *few[65], **operands = count <= 65 ? few : PyMem_New(PyObject *, count);
+    if (operands == NULL) {
+        return PyErr_NoMemory();
     }
-    if (count > 65) {
-        operands = PyMem_New(PyObject *, count);
-        if (operands == NULL) {
-            Py_XDECREF(zero);
-            return PyErr_NoMemory();
-        }
+    PyObject *bias = given == 3 ? Py_NewRef(args[2]) : PyFloat_FromDouble(0.0), *result = NULL;
+    if (bias != NULL) {
+        operands[0] = bias;
+        memcpy(operands + 1, xs, width * sizeof *operands);
+        memcpy(operands + 1 + width, ys, width * sizeof *operands);
+        result = apply(self, operands, count);
     }
-    operands[0] = bias;
-    memcpy(operands + 1, xs, width * sizeof *operands);
-    memcpy(operands + 1 + width, ys, width * sizeof *operands);
-    result = apply(self, operands, count, values, &handled);
     if (operands != few) {
         PyMem_Free(operands);
     }
-    Py_XDECREF(zero);
-    return handled ? result : call_twin(self, args, nargsf, names);
-}
-
-/* topological_order(root, known=()), if nothing is known. */
-static PyObject *call_topological_order(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
-{
-    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
-    State *state = state_of_function(self);
-    if (names == NULL && nargs >= 1 && nargs <= 2 && is_value(state, args[0])) {
-        int knows = nargs == 2 ? PyObject_IsTrue(args[1]) : 0;
-        if (knows < 0) {
-            return NULL;
-        }
-        if (!knows) {
-            return topological_order_of(as_node(args[0]));
-        }
-    }
-    return call_twin(self, args, nargsf, names);
+    Py_XDECREF(bias);
+    return result_or_twin(result, self, args, nargsf, names);
 }
 
 static vectorcallfunc call_for(Op op)
 {
-    if (op == OP_NONE) {
-        return call_topological_order;
-    }
     if (op == OP_DOT) {
         return call_dot;
     }
@@ -220,19 +175,80 @@ static vectorcallfunc call_for(Op op)
     return calls[arity_of(op)];
 }
 
-/* --- the type --- */
+/* --- walks, and methods that need no operation --- */
 
-PyObject *function_new(State *state, PyObject *twin, Op op)
+/* topological_order(root, known=()), if nothing is known. */
+static PyObject *call_topological_order(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
 {
+    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+    int knows = 1;
+    if (names == NULL && nargs >= 1 && nargs <= 2 && is_value(state_of_function(self), args[0])) {
+        knows = nargs == 2 ? PyObject_IsTrue(args[1]) : 0;
+    }
+    return knows < 0 ? NULL : knows ? call_twin(self, args, nargsf, names) : topological_order_of(as_node(args[0]));
+}
+
+#define METHOD(name)                                                                                                   \
+    static PyObject *call_##name(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)                \
+    {                                                                                                                  \
+        bool is_usual = are_given(1, nargsf, names) && is_value(state_of_function(self), args[0]);                     \
+        return is_usual ? value_##name(args[0]) : call_twin(self, args, nargsf, names);                                \
+    }
+METHOD(backward)
+METHOD(zero_grad)
+METHOD(pass_on)
+#undef METHOD
+
+static PyObject *call_detach(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
+{
+    State *state = state_of_function(self);
+    if (!are_given(1, nargsf, names) || !is_value(state, args[0]) || is_traced(state)) {
+        return call_twin(self, args, nargsf, names);
+    }
+    Node *leaf = new_node(state, as_node(args[0])->data);
+    PyObject *label = leaf == NULL ? NULL : get_label(args[0], NULL);
+    if (label == NULL || give_label(state, leaf, label) < 0) {
+        Py_CLEAR(leaf);
+    }
+    Py_XDECREF(label);
+    return (PyObject *)leaf;
+}
+
+static const struct {
+    const char *name;
+    vectorcallfunc call;
+} OTHERS[] = {
+    {"topological_order", call_topological_order}, {"backward", call_backward}, {"zero_grad", call_zero_grad},
+    {"_pass_on", call_pass_on}, {"detach", call_detach},
+};
+
+/* accelerate(function, key): the key is an operation of the table, or the name of another function. */
+PyObject *accelerate(PyObject *module, PyObject *args)
+{
+    State *state = state_of_module(module);
+    PyObject *twin, *key;
+    int op = PyArg_ParseTuple(args, "OO:accelerate", &twin, &key) ? op_of(state, key) : -1;
+    if (op < 0) {
+        return NULL;
+    }
+    vectorcallfunc call = op == OP_NONE ? NULL : call_for((Op)op);
+    for (size_t k = 0; PyUnicode_Check(key) && k < Py_ARRAY_LENGTH(OTHERS); k++) {
+        call = PyUnicode_CompareWithASCIIString(key, OTHERS[k].name) == 0 ? OTHERS[k].call : call;
+    }
+    if (call == NULL) { /* unknown to this engine */
+        return Py_NewRef(twin);
+    }
     Function *self = (Function *)state->function_type->tp_alloc(state->function_type, 0);
     if (self != NULL) {
-        self->vectorcall = call_for(op);
+        self->vectorcall = call;
         self->twin = Py_NewRef(twin);
-        self->op = op;
+        self->op = (Op)op;
         self->weakrefs = NULL;
     }
     return (PyObject *)self;
 }
+
+/* --- the type --- */
 
 static void function_dealloc(PyObject *self)
 {
@@ -269,11 +285,6 @@ static PyObject *function_of_twin(PyObject *self, void *name)
     return PyObject_GetAttrString(as_function(self)->twin, name);
 }
 
-static PyObject *function_wrapped(PyObject *self, void *Py_UNUSED(closure))
-{
-    return Py_NewRef(as_function(self)->twin);
-}
-
 static PyObject *function_repr(PyObject *self)
 {
     return PyObject_Repr(as_function(self)->twin);
@@ -296,6 +307,7 @@ static PyMethodDef function_methods[] = {
 };
 
 static PyMemberDef function_members[] = {
+    {"__wrapped__", T_OBJECT_EX, offsetof(Function, twin), READONLY, NULL},
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(Function, vectorcall), READONLY, NULL},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(Function, weakrefs), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
@@ -304,7 +316,6 @@ static PyMemberDef function_members[] = {
 static PyGetSetDef function_getset[] = {
     {"__doc__", function_of_twin, NULL, NULL, "__doc__"},
     {"__module__", function_of_twin, NULL, NULL, "__module__"},
-    {"__wrapped__", function_wrapped, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

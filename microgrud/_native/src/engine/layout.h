@@ -66,36 +66,32 @@ struct Node {
 
 typedef struct Page Page; /* memory for nodes: pages.h */
 
-/* Objects of Python modules, which the engine uses for rare cases: conversions, errors, anomalies, copies. X(field,
- * module, name) */
+/* Objects of Python modules, which the engine uses for rare cases: conversions, errors, anomalies. X(field, module, name)
+ */
 #define IMPORTED_OBJECTS(X)                                                                                            \
     X(recording, "microgrud.engine.grad_mode", "_recording")                                                           \
     X(as_float, "microgrud.common.numbers", "as_float")                                                                \
-    X(as_sequence, "microgrud.common.numbers", "as_sequence")                                                          \
     X(is_number, "microgrud.engine.operators", "_is_number")                                                           \
     X(check_forward, "microgrud.engine.anomaly", "check_forward")                                                      \
     X(is_detecting, "microgrud.engine.anomaly", "is_detecting")                                                        \
     X(pass_on_checked, "microgrud.engine.anomaly", "pass_on_checked")                                                  \
-    X(report_comparison, "microgrud.engine.tracing", "report_comparison")                                              \
     X(report_read, "microgrud.engine.tracing", "report_read")                                                          \
-    X(report_detach, "microgrud.engine.tracing", "report_detach")                                                      \
     X(report_raw_read, "microgrud.engine.tracing", "report_raw_read")                                                  \
-    X(report_result, "microgrud.engine.tracing", "report_result")                                                      \
-    X(copy_node, "microgrud.engine.copying", "copy_node")                                                              \
-    X(deepcopy_graph, "microgrud.engine.copying", "deepcopy_graph")                                                    \
-    X(reduce_graph, "microgrud.engine.copying", "reduce_graph")
+    X(report_result, "microgrud.engine.tracing", "report_result")
 
 /* The state of the module in an interpreter. */
 typedef struct {
     PyTypeObject *value_type, *function_type;
+    PyObject *indices;     /* from an Operation of the table to its Op, as an int */
+    PyObject *empty;       /* "" */
+    PyObject *no_operands; /* () */
+    PyObject *type_call;   /* type.__call__ */
+    PyObject *switched;    /* list of grad_mode.py; empty until recording is switched */
+    PyObject *tracers;     /* list of tracing.py; empty unless a tracer is active */
+    PyObject *pass_on_name, *record_name; /* "_pass_on" and "_record" */
+    /* From here to `pages` are objects that can be part of a cycle. */
+    PyObject *twin;                 /* the Python class */
     PyObject *operations[OP_COUNT]; /* entries of ops.TABLE; None where there is none */
-    bool is_total[OP_COUNT];        /* raises for no operands */
-    PyObject *indices;              /* from an Operation of the table to its Op, as an int */
-    PyObject *empty;                /* "" */
-    PyObject *switched;             /* list of grad_mode.py; empty until recording is switched */
-    PyObject *tracers;              /* list of tracing.py; empty unless a tracer is active */
-    PyObject *pass_on_name, *record_name;   /* "_pass_on" and "_record" */
-    PyObject *twin, *topological_order;     /* the Python class, and the function in C */
 #define FIELD(field, module, name) PyObject *field;
     IMPORTED_OBJECTS(FIELD)
 #undef FIELD
@@ -107,6 +103,7 @@ typedef struct {
     bool header_fits; /* the collector's header has the size that pages.h assumes */
     Node **order;     /* the buffer of the backward pass, kept between passes */
     size_t order_capacity;
+    bool is_total[OP_COUNT]; /* raises for no operands */
 } State;
 
 INTERNAL void value_dealloc(PyObject *self); /* node.c */
@@ -180,6 +177,12 @@ static inline Node *operand_of(const Node *node, size_t k, double *number)
         return NULL;
     }
     return node->operands[k].node;
+}
+
+/* Return the number of an operand: of a Value or a float. */
+static inline double number_of(PyObject *operand)
+{
+    return PyFloat_CheckExact(operand) ? PyFloat_AS_DOUBLE(operand) : as_node(operand)->data;
 }
 
 static inline State *state_of_module(PyObject *module)

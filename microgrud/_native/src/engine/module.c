@@ -12,8 +12,7 @@
  *   backward.c                  walks over a graph, and the chain rule
  *   attributes.c                attributes of a Value
  *   construction.c              Value(...)
- *   methods.c                   methods of a Value
- *   functions.c                 microgrud.functions as callables of C
+ *   functions.c                 microgrud.functions and the methods of a Value as callables of C
  *   parameters.c                the parameters of a Module
  *   vectors.c                   numbers of a list of Values to and from a vector
  *   outside.c                   a search for Values of a graph that others refer to
@@ -98,21 +97,17 @@ static PyType_Slot value_slots[] = {
     {Py_tp_dealloc, value_dealloc},
     {Py_tp_traverse, value_traverse},
     {Py_tp_clear, value_clear},
-    {Py_tp_repr, value_repr},
     {Py_tp_setattro, value_setattro},
     {Py_tp_hash, value_hash},
     {Py_tp_richcompare, value_compare},
     {Py_tp_methods, value_methods},
     {Py_tp_members, value_members},
     {Py_tp_getset, value_getset},
-    {Py_nb_add, value_add},
-    {Py_nb_subtract, value_subtract},
-    {Py_nb_multiply, value_multiply},
-    {Py_nb_true_divide, value_divide},
+#define SLOT_OF(slot, operation) {Py_nb_##slot, value_##slot},
+    BINARY_SLOTS(SLOT_OF)
+    UNARY_SLOTS(SLOT_OF)
+#undef SLOT_OF
     {Py_nb_power, value_power},
-    {Py_nb_negative, value_negate},
-    {Py_nb_positive, value_identity},
-    {Py_nb_absolute, value_absolute},
     {Py_nb_bool, value_bool},
     {0, NULL},
 };
@@ -126,75 +121,33 @@ static PyType_Spec value_spec = {
 
 /* --- the module --- */
 
-/* adopt(python_value, topological_order): take over what only the Python engine has. */
-static PyObject *adopt(PyObject *module, PyObject *args)
+/* adopt(python_value): keep the Python class, which has the words for what is wrong. */
+static PyObject *adopt(PyObject *module, PyObject *python_value)
 {
-    State *state = state_of_module(module);
-    PyObject *twin, *order;
-    if (!PyArg_ParseTuple(args, "OO:adopt", &twin, &order)) {
-        return NULL;
-    }
-    PyObject *doc = PyObject_GetAttrString(twin, "__doc__");
-    PyObject *function = function_new(state, order, OP_NONE);
-    int status = -1;
-    if (doc != NULL && function != NULL) {
-        Py_XSETREF(state->twin, Py_NewRef(twin));
-        Py_XSETREF(state->topological_order, Py_NewRef(function));
-        status = PyObject_SetAttrString((PyObject *)state->value_type, "__doc__", doc);
-    }
-    Py_XDECREF(doc);
-    if (status < 0) {
-        Py_XDECREF(function);
-        return NULL;
-    }
-    return function;
+    Py_SETREF(state_of_module(module)->twin, Py_NewRef(python_value));
+    Py_RETURN_NONE;
 }
 
-/* accelerate(function, operation): the function as a callable of C. */
-static PyObject *accelerate(PyObject *module, PyObject *args)
-{
-    State *state = state_of_module(module);
-    PyObject *twin, *operation;
-    if (!PyArg_ParseTuple(args, "OO:accelerate", &twin, &operation)) {
-        return NULL;
-    }
-    int op = op_of(state, operation);
-    if (op < 0) {
-        return NULL;
-    }
-    if (op == OP_NONE) { /* an operation that this engine does not know */
-        return Py_NewRef(twin);
-    }
-    return function_new(state, twin, (Op)op);
-}
+#define FUNCTION(name, flags, parameters, doc)                                                                         \
+    {#name, (PyCFunction)(void (*)(void))name, flags, #name "($module, " parameters ", /)\n--\n\n" doc}
 
 static PyMethodDef module_methods[] = {
-    {"adopt", adopt, METH_VARARGS,
-     "adopt($module, python_value, topological_order, /)\n--\n\n"
-     "Take the docstring of the Python engine and the words for wrong calls; return its topological_order in C."},
-    {"accelerate", accelerate, METH_VARARGS,
-     "accelerate($module, function, operation, /)\n--\n\n"
-     "Return a function of an operation of the table as a callable of C; one of another operation as it is."},
-    {"read_numbers", (PyCFunction)(void (*)(void))read_numbers, METH_FASTCALL,
-     "read_numbers($module, parameters, of_gradients, vector, /)\n--\n\n"
-     "Copy the data, or the gradients, of Values into a vector of doubles."},
-    {"add_to_numbers", (PyCFunction)(void (*)(void))add_to_numbers, METH_FASTCALL,
-     "add_to_numbers($module, parameters, of_gradients, vector, /)\n--\n\n"
-     "Add a vector to the parameters' data or gradients, at once for all other threads."},
-    {"write_numbers", (PyCFunction)(void (*)(void))write_numbers, METH_FASTCALL,
-     "write_numbers($module, parameters, of_gradients, vector, /)\n--\n\n"
-     "Set the data, or the gradients, of Values from a vector of doubles."},
-    {"find_parameters", (PyCFunction)(void (*)(void))find_parameters, METH_FASTCALL,
-     "find_parameters($module, module, kind, leaves_and, named, /)\n--\n\n"
-     "Return the parameters found in a Module, each once, as microgrud.nn.module does; `kind` is the class Module."},
-    {"clear_gradients", clear_gradients, METH_O,
-     "clear_gradients($module, parameters, /)\n--\n\nSet the grad of every parameter to zero."},
-    {"held_outside", held_outside, METH_VARARGS,
-     "held_outside($module, order, holding, weight, inputs, dependent, /)\n--\n\n"
-     "Return a node that is referenced from outside of a graph, or None; see microgrud.autodiff.outside."},
-    {"all_identical", (PyCFunction)(void (*)(void))all_identical, METH_FASTCALL,
-     "all_identical($module, containers, contents, /)\n--\n\n"
-     "Tell whether lists, tuples and dicts hold the very things that they held; see microgrud.train.dependencies."},
+    FUNCTION(adopt, METH_O, "python_value", "Take the Python class for calls that this engine leaves to it."),
+    FUNCTION(accelerate, METH_VARARGS, "function, key",
+             "Return the function as a callable of C, or as it is; the key is its operation, or a name."),
+    FUNCTION(read_numbers, METH_FASTCALL, "parameters, of_gradients, vector",
+             "Copy the data, or the gradients, of Values into a vector of doubles."),
+    FUNCTION(add_to_numbers, METH_FASTCALL, "parameters, of_gradients, vector",
+             "Add a vector to the parameters' data or gradients, at once for all other threads."),
+    FUNCTION(write_numbers, METH_FASTCALL, "parameters, of_gradients, vector",
+             "Set the data, or the gradients, of Values from a vector of doubles."),
+    FUNCTION(find_parameters, METH_FASTCALL, "module, kind, leaves_and, named",
+             "Return the parameters found in a Module, each once, as microgrud.nn.module does; `kind` is Module."),
+    FUNCTION(clear_gradients, METH_O, "parameters", "Set the grad of every parameter to zero."),
+    FUNCTION(held_outside, METH_VARARGS, "order, holding, weight, inputs, dependent",
+             "Return a node that is referenced from outside of a graph, or None; see microgrud.autodiff.outside."),
+    FUNCTION(all_identical, METH_FASTCALL, "containers, contents",
+             "Tell whether containers hold the very things that they held; see microgrud.train.dependencies."),
     {"build", build_program, METH_VARARGS,
      "build($module, known, roles, ends, inputs, ends_again, inputs_again, outputs, /)\n--\n\n"
      "Return the program of a call that was recorded twice; see microgrud.tape.building.assemble."},
@@ -228,9 +181,7 @@ static int bind_operations(State *state)
         state->is_total[op] = status > 0;
         Py_XDECREF(total);
         Py_XDECREF(index);
-        if (operation != NULL) {
-            Py_SETREF(state->operations[op], operation);
-        }
+        Py_XSETREF(state->operations[op], operation);
         if (status < 0) {
             Py_DECREF(table);
             return -1;
@@ -261,11 +212,7 @@ static int make_types(PyObject *module, State *state)
         return -1;
     }
     state->value_type->tp_vectorcall = value_vectorcall;
-    /* Errors of Python name a type by this, and a class statement gives a short name. */
-    PyObject *name = PyUnicode_FromString("Value");
-    int status = name == NULL ? -1 : PyObject_SetAttrString((PyObject *)state->value_type, "__name__", name);
-    Py_XDECREF(name);
-    return status;
+    return 0;
 }
 
 /* Tell whether the collector's header has the size that pages.h assumes: sys.getsizeof adds it to __sizeof__. If not,
@@ -288,54 +235,41 @@ static int collector_header_fits(const State *state)
     return size < 0 ? -1 : size == SLOT;
 }
 
-/* All objects that the State holds, without the types: X(field). */
-#define HELD_OBJECTS(X)                                                                                                \
-    X(indices)                                                                                                         \
-    X(empty)                                                                                                           \
-    X(switched)                                                                                                        \
-    X(tracers)                                                                                                         \
-    X(pass_on_name)                                                                                                    \
-    X(record_name)                                                                                                     \
-    X(twin)                                                                                                            \
-    X(topological_order)
-
-/* Add an object to the module, which takes it over. */
-static int add_constant(PyObject *module, const char *name, PyObject *object)
+/* Put an object, unless it is NULL, into a field of the State. */
+static bool hold(PyObject **field, PyObject *object)
 {
-    int status = object == NULL ? -1 : PyModule_AddObjectRef(module, name, object);
+    if (object != NULL) {
+        Py_XSETREF(*field, object);
+    }
+    return object != NULL;
+}
+
+/* Add an object, unless it is NULL, to the module, which takes it over. */
+static bool add_constant(PyObject *module, const char *name, PyObject *object)
+{
+    bool is_added = object != NULL && PyModule_AddObjectRef(module, name, object) == 0;
     Py_XDECREF(object);
-    return status;
+    return is_added;
 }
 
 static int execute(PyObject *module)
 {
     State *state = state_of_module(module);
     memset(state, 0, sizeof *state);
+#define IMPORT(field, module_name, name) &&hold(&state->field, import_from(module_name, name))
+    bool is_complete = hold(&state->indices, PyDict_New()) && hold(&state->empty, PyUnicode_FromString("")) &&
+                       hold(&state->no_operands, PyTuple_New(0)) && hold(&state->twin, Py_NewRef(Py_None)) &&
+                       hold(&state->type_call, PyObject_GetAttrString((PyObject *)&PyType_Type, "__call__")) &&
+                       hold(&state->pass_on_name, PyUnicode_InternFromString("_pass_on")) &&
+                       hold(&state->record_name, PyUnicode_InternFromString("_record")) &&
+                       hold(&state->switched, import_from("microgrud.engine.grad_mode", "_switched")) &&
+                       hold(&state->tracers, import_from("microgrud.engine.tracing", "_tracers"))
+                           IMPORTED_OBJECTS(IMPORT);
+#undef IMPORT
     for (int op = 0; op < OP_COUNT; op++) {
         state->operations[op] = Py_NewRef(Py_None);
     }
-    state->twin = Py_NewRef(Py_None);
-    state->topological_order = Py_NewRef(Py_None);
-    state->indices = PyDict_New();
-    state->empty = PyUnicode_FromString("");
-    state->pass_on_name = PyUnicode_InternFromString("_pass_on");
-    state->record_name = PyUnicode_InternFromString("_record");
-    if (state->indices == NULL || state->empty == NULL || state->pass_on_name == NULL || state->record_name == NULL) {
-        return -1;
-    }
-#define IMPORT(field, module_name, name)                                                                               \
-    state->field = import_from(module_name, name);                                                                     \
-    if (state->field == NULL) {                                                                                        \
-        return -1;                                                                                                     \
-    }
-    IMPORTED_OBJECTS(IMPORT)
-#undef IMPORT
-    state->switched = import_from("microgrud.engine.grad_mode", "_switched");
-    if (state->switched == NULL) {
-        return -1;
-    }
-    state->tracers = import_from("microgrud.engine.tracing", "_tracers");
-    if (state->tracers == NULL) {
+    if (!is_complete || bind_operations(state) < 0 || make_types(module, state) < 0) {
         return -1;
     }
     if (!PyList_CheckExact(state->switched) || !PyList_CheckExact(state->tracers)) {
@@ -343,17 +277,13 @@ static int execute(PyObject *module)
                         "microgrud.engine.grad_mode._switched and microgrud.engine.tracing._tracers: expected lists");
         return -1;
     }
-    if (bind_operations(state) < 0 || make_types(module, state) < 0) {
-        return -1;
-    }
     /* The offsets of data and grad in a Value, which the tape reads and writes at every step. */
     PyObject *offsets = Py_BuildValue("nn", (Py_ssize_t)offsetof(Node, data), (Py_ssize_t)offsetof(Node, grad));
-    const int added = add_constant(module, "NUMBER_OFFSETS", offsets) < 0 ||
-                              add_constant(module, "ROLES", names_of_roles()) < 0 ||
-                              add_constant(module, "COMPARISONS", names_of_comparisons()) < 0
-                          ? -1
-                          : 0;
-    int fits = added < 0 ? -1 : collector_header_fits(state);
+    bool is_added = add_constant(module, "NUMBER_OFFSETS", offsets) && add_constant(module, "ROLES", names_of_roles());
+    /* in the order of Py_LT, Py_LE, ... */
+    PyObject *symbols = Py_BuildValue("ssssss", "<", "<=", "==", "!=", ">", ">=");
+    is_added = add_constant(module, "COMPARISONS", symbols) && is_added;
+    int fits = is_added ? collector_header_fits(state) : -1;
     if (fits < 0) {
         return -1;
     }
@@ -366,20 +296,19 @@ static int execute(PyObject *module)
     return 0;
 }
 
+/* The objects of a State after the types, and those of them that can be part of a cycle. */
+#define FOR_OBJECTS_FROM(first, object)                                                                                \
+    for (PyObject **object = &state->first; object != (PyObject **)&state->pages; object++)
+
 static int module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     State *state = state_of_module(module);
     Py_VISIT(state->value_type);
     Py_VISIT(state->function_type);
-    for (int op = 0; op < OP_COUNT; op++) {
-        Py_VISIT(state->operations[op]);
+    FOR_OBJECTS_FROM(indices, object)
+    {
+        Py_VISIT(*object);
     }
-#define VISIT(field) Py_VISIT(state->field);
-#define VISIT_IMPORTED(field, source, name) VISIT(field)
-    HELD_OBJECTS(VISIT)
-    IMPORTED_OBJECTS(VISIT_IMPORTED)
-#undef VISIT
-#undef VISIT_IMPORTED
     return 0;
 }
 
@@ -388,14 +317,10 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
 static int module_clear(PyObject *module)
 {
     State *state = state_of_module(module);
-    for (int op = 0; op < OP_COUNT; op++) {
-        Py_XSETREF(state->operations[op], Py_NewRef(Py_None));
+    FOR_OBJECTS_FROM(twin, object)
+    {
+        Py_XSETREF(*object, Py_NewRef(Py_None));
     }
-#define FORGET(field, ...) Py_XSETREF(state->field, Py_NewRef(Py_None));
-    IMPORTED_OBJECTS(FORGET)
-#undef FORGET
-    Py_XSETREF(state->twin, Py_NewRef(Py_None));
-    Py_XSETREF(state->topological_order, Py_NewRef(Py_None));
     return 0;
 }
 
@@ -411,15 +336,10 @@ static void module_free(void *module)
     }
     leave_all_pages(state);
     PyMem_Free(state->order);
-    for (int op = 0; op < OP_COUNT; op++) {
-        Py_CLEAR(state->operations[op]);
+    FOR_OBJECTS_FROM(indices, object)
+    {
+        Py_CLEAR(*object);
     }
-#define CLEAR(field) Py_CLEAR(state->field);
-#define CLEAR_IMPORTED(field, source, name) CLEAR(field)
-    HELD_OBJECTS(CLEAR)
-    IMPORTED_OBJECTS(CLEAR_IMPORTED)
-#undef CLEAR
-#undef CLEAR_IMPORTED
     Py_CLEAR(state->value_type);
     Py_CLEAR(state->function_type);
 }

@@ -42,7 +42,7 @@ void collect_late(Node *node)
     run_collector(state);
 }
 
-Details *new_details(size_t count)
+Details *new_details(PyObject *const *operands, size_t count)
 {
     if (count >= UINT32_MAX - 1 || count > ((size_t)PY_SSIZE_T_MAX - sizeof(Details)) / sizeof(PyObject *)) {
         PyErr_NoMemory();
@@ -54,70 +54,68 @@ Details *new_details(size_t count)
         return NULL;
     }
     details->label = details->operation = details->closure = NULL;
-    return details;
-}
-
-/* Return a new reference to operand k as an object: a Value or a float. */
-static PyObject *operand_object(const Node *node, size_t k)
-{
-    double number = 0.0;
-    Node *operand = operand_of(node, k, &number);
-    if (operand == NULL) {
-        return PyFloat_FromDouble(number);
+    for (size_t k = 0; k < count; k++) {
+        details->operands[k] = Py_NewRef(operands[k]);
+        if (!PyFloat_CheckExact(operands[k])) {
+            as_node(operands[k])->flags |= USED;
+        }
     }
-    return Py_NewRef(operand);
+    return details;
 }
 
 PyObject *operands_of(const Node *node)
 {
-    for (;;) {
-        size_t count = count_of(node);
-        PyObject *operands = PyTuple_New((Py_ssize_t)count);
-        if (operands == NULL || count == count_of(node)) {
-            for (size_t k = 0; k < count && operands != NULL; k++) {
-                PyObject *operand = operand_object(node, k);
-                if (operand == NULL) {
-                    Py_CLEAR(operands);
-                } else {
-                    PyTuple_SET_ITEM(operands, (Py_ssize_t)k, operand);
-                }
-            }
-            return operands;
-        }
-        Py_DECREF(operands);
+    size_t count = count_of(node);
+    PyObject *operands = PyTuple_New((Py_ssize_t)count);
+    for (; operands != NULL && count != count_of(node); count = count_of(node)) {
+        Py_SETREF(operands, PyTuple_New((Py_ssize_t)count_of(node)));
     }
+    for (size_t k = 0; k < count && operands != NULL; k++) {
+        double number = 0.0;
+        Node *operand = operand_of(node, k, &number);
+        PyObject *object = operand != NULL ? Py_NewRef(operand) : PyFloat_FromDouble(number);
+        if (object == NULL) {
+            Py_CLEAR(operands);
+        } else {
+            PyTuple_SET_ITEM(operands, (Py_ssize_t)k, object);
+        }
+    }
+    return operands;
+}
+
+int put_operands(Node *node, PyObject *operands)
+{
+    Node before = *node, *dying = NULL;
+    Details *details = new_details(&PyTuple_GET_ITEM(operands, 0), (size_t)PyTuple_GET_SIZE(operands));
+    if (details == NULL) {
+        return -1;
+    }
+    if (before.flags & DETAILED) {
+        Details *old = before.details;
+        details->label = old->label;
+        details->operation = old->operation;
+        details->closure = old->closure;
+        old->label = old->operation = old->closure = NULL;
+    }
+    node->flags = (uint8_t)((node->flags & ~(FIRST_IS_NUMBER | SECOND_IS_NUMBER)) | DETAILED);
+    node->details = details;
+    set_detailed_count(node, (size_t)PyTuple_GET_SIZE(operands));
+    release_contents(&before, &dying);
+    bury(dying);
+    return 0;
 }
 
 Details *detailed(Node *node)
 {
-    if (node->flags & DETAILED) {
-        return node->details;
-    }
-    size_t count = node->count;
-    Details *details = new_details(count);
-    if (details == NULL) {
-        return NULL;
-    }
-    for (size_t k = 0; k < count; k++) {
-        if (node->flags & (FIRST_IS_NUMBER << k)) {
-            details->operands[k] = PyFloat_FromDouble(node->operands[k].number);
-            if (details->operands[k] == NULL) {
-                while (k-- > 0) {
-                    if (node->flags & (FIRST_IS_NUMBER << k)) {
-                        Py_DECREF(details->operands[k]);
-                    }
-                }
-                PyMem_Free(details);
-                return NULL;
-            }
-        } else {
-            details->operands[k] = (PyObject *)node->operands[k].node; /* the reference moves */
+    if (!(node->flags & DETAILED)) {
+        PyObject *operands = operands_of(node);
+        int status = operands == NULL ? -1 : put_operands(node, operands);
+        Py_XDECREF(operands);
+        if (status < 0) {
+            return NULL;
         }
     }
-    node->flags = (uint8_t)((node->flags & ~(FIRST_IS_NUMBER | SECOND_IS_NUMBER)) | DETAILED);
-    node->details = details;
-    set_detailed_count(node, count);
-    return details;
+    return node->details;
 }
 
 /* Tell whether the collector tracks a node, for its own sake or that of a former class. */

@@ -74,10 +74,13 @@ static inline PyObject *operation_object(const State *state, const Node *node)
 /* Let the collector track a node that was given something, and may have become part of a cycle. If the node has
  * dependents, any node may be one of them, and all nodes become tracked. May run any code. */
 INTERNAL void collect_late(Node *node);
-INTERNAL Details *new_details(size_t count);
+/* Return Details with references to these operands. */
+INTERNAL Details *new_details(PyObject *const *operands, size_t count);
 /* Return the operands as a tuple. Before Python 3.12 the allocation of the tuple may run a collection, and code that
  * replaces the operands: then the tuple is made again. */
 INTERNAL PyObject *operands_of(const Node *node);
+/* Replace the operands of a node by those of a tuple, in its Details. Runs any code at the end. */
+INTERNAL int put_operands(Node *node, PyObject *operands);
 /* Return the Details of a node. If it has none, make them, and move its operands there. */
 INTERNAL Details *detailed(Node *node);
 /* Release what a node holds; operands that die are added to the list. The node is dying itself, or is a copy of a node

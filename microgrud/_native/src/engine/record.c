@@ -3,42 +3,30 @@
 
 PyObject *report_result(const State *state, Op op, PyObject *node)
 {
-    bool is_total = state->is_total[op];
+    int is_total = node == NULL || state->is_total[op];
     /* a user-defined operation, or one of a recording */
     if (node != NULL && op == OP_NONE && as_node(node)->count != 0) {
         PyObject *total = PyObject_GetAttrString(as_node(node)->details->operation, "total");
-        int answer = total == NULL ? -1 : PyObject_IsTrue(total);
+        is_total = total == NULL ? -1 : PyObject_IsTrue(total);
         Py_XDECREF(total);
-        if (answer < 0) {
-            Py_DECREF(node);
-            return NULL;
-        }
-        is_total = answer;
     }
-    if (node != NULL && !is_total) {
-        PyObject *done = PyObject_CallOneArg(state->report_result, node);
-        if (done == NULL) {
-            Py_DECREF(node);
-            return NULL;
-        }
-        Py_DECREF(done);
+    PyObject *done = is_total == 0 ? PyObject_CallOneArg(state->report_result, node) : NULL;
+    if (is_total < 0 || (is_total == 0 && done == NULL)) {
+        Py_CLEAR(node);
     }
+    Py_XDECREF(done);
     return node;
 }
 
 Node *node_with(State *state, PyObject *operation, Op op, double data, PyObject *const *operands, size_t count)
 {
-    Details *details = new_details(count);
+    Details *details = new_details(operands, count);
     if (details == NULL) {
         return NULL;
     }
     bool collected = op == OP_NONE; /* the user's rules may refer to nodes */
     for (size_t k = 0; k < count; k++) {
-        details->operands[k] = Py_NewRef(operands[k]);
-        if (!PyFloat_CheckExact(operands[k])) {
-            as_node(operands[k])->flags |= USED;
-            collected |= as_node(operands[k])->flags & COLLECTED;
-        }
+        collected |= !PyFloat_CheckExact(operands[k]) && (as_node(operands[k])->flags & COLLECTED);
     }
     Node *node = new_node(state, data);
     if (node == NULL) {
@@ -70,11 +58,11 @@ static PyObject *finished(State *state, Node *node)
     }
     if (!isfinite(node->data)) {
         PyObject *checked = PyObject_CallOneArg(state->check_forward, (PyObject *)node);
+        Py_XDECREF(checked);
         if (checked == NULL) {
             Py_DECREF(node);
             return NULL;
         }
-        Py_DECREF(checked);
     }
     int recording = is_recording(state);
     if (recording > 0) {
@@ -85,37 +73,30 @@ static PyObject *finished(State *state, Node *node)
     return (PyObject *)leaf;
 }
 
-/* Compute the value in Python, which raises where floats do. */
-static int evaluate(PyObject *operation, PyObject *const *operands, size_t count, double *data)
+PyObject *numbers_of(const double *first, PyObject *operands)
 {
-    int status = -1;
-    PyObject *xs = PyList_New((Py_ssize_t)count), *originals = PyTuple_New((Py_ssize_t)count), *result = NULL;
-    if (xs == NULL || originals == NULL) {
-        goto done;
-    }
-    for (size_t k = 0; k < count; k++) {
-        PyObject *x;
-        if (PyFloat_CheckExact(operands[k])) {
-            x = Py_NewRef(operands[k]);
+    Py_ssize_t given = first != NULL, count = PyTuple_GET_SIZE(operands);
+    PyObject *numbers = PyTuple_New(given + count);
+    for (Py_ssize_t k = 0; numbers != NULL && k < given + count; k++) {
+        PyObject *number = PyFloat_FromDouble(k < given ? *first : number_of(PyTuple_GET_ITEM(operands, k - given)));
+        if (number == NULL) {
+            Py_CLEAR(numbers);
         } else {
-            x = PyFloat_FromDouble(as_node(operands[k])->data);
-            if (x == NULL) {
-                goto done;
-            }
+            PyTuple_SET_ITEM(numbers, k, number);
         }
-        PyList_SET_ITEM(xs, (Py_ssize_t)k, x);
-        PyTuple_SET_ITEM(originals, (Py_ssize_t)k, Py_NewRef(operands[k]));
     }
-    result = PyObject_CallMethod(operation, "evaluate", "OO", xs, originals);
-    if (result != NULL) {
-        *data = PyFloat_AsDouble(result);
-        status = *data == -1.0 && PyErr_Occurred() ? -1 : 0;
-    }
-done:
+    return numbers;
+}
+
+/* Compute the value in Python, which raises where floats do. */
+static int evaluate(PyObject *operation, PyObject *operands, double *data)
+{
+    PyObject *xs = numbers_of(NULL, operands);
+    PyObject *result = xs == NULL ? NULL : PyObject_CallMethod(operation, "evaluate", "OO", xs, operands);
+    *data = result == NULL ? -1.0 : PyFloat_AsDouble(result);
     Py_XDECREF(xs);
-    Py_XDECREF(originals);
     Py_XDECREF(result);
-    return status;
+    return *data == -1.0 && PyErr_Occurred() ? -1 : 0;
 }
 
 int kernel_value(Op op, PyObject *const *operands, size_t count, double *data)
@@ -130,8 +111,7 @@ int kernel_value(Op op, PyObject *const *operands, size_t count, double *data)
         }
     }
     for (size_t k = 0; k < count; k++) {
-        PyObject *operand = operands[k];
-        numbers[k] = PyFloat_CheckExact(operand) ? PyFloat_AS_DOUBLE(operand) : as_node(operand)->data;
+        numbers[k] = number_of(operands[k]);
     }
     if (op < OP_LAST_TERNARY) {
         numbers[count] = numbers[count + 1] = 0.0; /* operands that the operation does not have */
@@ -145,60 +125,44 @@ int kernel_value(Op op, PyObject *const *operands, size_t count, double *data)
     return 0;
 }
 
-/* Return the result of an operation on as many Values and floats as it takes. */
-static PyObject *record_ready(State *state, PyObject *operation, Op op, PyObject *const *operands, size_t count)
+/* Return the operands as a tuple of Values and floats. */
+static PyObject *ready_operands(const State *state, PyObject *operation, PyObject *const *operands, size_t count)
 {
-    double data = BY_PYTHON;
-    if (op != OP_NONE && kernel_value(op, operands, count, &data) < 0) {
-        return NULL;
+    PyObject *ready = PyTuple_New((Py_ssize_t)count), *name = NULL;
+    for (size_t k = 0; ready != NULL && k < count; k++) {
+        PyObject *operand = operands[k];
+        if (PyFloat_CheckExact(operand) || is_value(state, operand)) {
+            Py_INCREF(operand);
+        } else {
+            name = name != NULL ? name : PyObject_GetAttrString(operation, "name");
+            operand = name == NULL ? NULL : PyObject_CallFunctionObjArgs(state->as_float, operand, name, NULL);
+        }
+        if (operand == NULL) {
+            Py_CLEAR(ready);
+        } else {
+            PyTuple_SET_ITEM(ready, (Py_ssize_t)k, operand);
+        }
     }
-    if (!isfinite(data) && evaluate(operation, operands, count, &data) < 0) {
-        return NULL;
-    }
-    return finished(state, node_with(state, operation, op, data, operands, count));
+    Py_XDECREF(name);
+    return ready;
 }
 
 PyObject *record_any(State *state, PyObject *operation, Op op, PyObject *const *operands, size_t count)
 {
-    PyObject *few[8] = {NULL};
-    PyObject **ready = few;
-    PyObject *result = NULL, *name = NULL;
-    size_t made = 0;
-    if (count > 8) {
-        ready = PyMem_New(PyObject *, count);
-        if (ready == NULL) {
-            return PyErr_NoMemory();
-        }
+    PyObject *ready = ready_operands(state, operation, operands, count), *result = NULL;
+    double data = BY_PYTHON;
+    if (ready == NULL) {
+        return NULL;
     }
-    for (; made < count; made++) {
-        PyObject *operand = operands[made];
-        if (PyFloat_CheckExact(operand) || is_value(state, operand)) {
-            ready[made] = Py_NewRef(operand);
-            continue;
-        }
-        if (name == NULL) {
-            name = PyObject_GetAttrString(operation, "name");
-            if (name == NULL) {
-                goto done;
-            }
-        }
-        ready[made] = PyObject_CallFunctionObjArgs(state->as_float, operand, name, NULL);
-        if (ready[made] == NULL) {
-            goto done;
-        }
+    if (op != OP_NONE && !fits_arity(op, count)) {
+        op = OP_NONE; /* Python has the error */
     }
-    if (op != OP_NONE && (arity_of(op) != 0 ? arity_of(op) != count : count == 0)) {
-        op = OP_NONE; /* a wrong number of operands: Python has the error */
+    PyObject *const *items = &PyTuple_GET_ITEM(ready, 0);
+    bool is_computed = op == OP_NONE || kernel_value(op, items, count, &data) == 0;
+    if (is_computed && (isfinite(data) || evaluate(operation, ready, &data) == 0)) {
+        result = finished(state, node_with(state, operation, op, data, items, count));
     }
-    result = record_ready(state, operation, op, ready, count);
-done:
-    while (made-- > 0) {
-        Py_DECREF(ready[made]);
-    }
-    if (ready != few) {
-        PyMem_Free(ready);
-    }
-    Py_XDECREF(name);
+    Py_DECREF(ready);
     return result;
 }
 

@@ -31,6 +31,8 @@ ALWAYS_INLINE int is_recording(const State *state)
 /* Report the result of an operation to the tracer if the operation raises for some operands. Return it, or NULL on
  * error. */
 INTERNAL PyObject *report_result(const State *state, Op op, PyObject *node);
+/* Return the numbers of a tuple of Values and floats, as a tuple that begins with *first unless that is NULL. */
+INTERNAL PyObject *numbers_of(const double *first, PyObject *operands);
 /* Compute the value of Values and floats by the kernel. Return -1 if there is no memory. */
 INTERNAL int kernel_value(Op op, PyObject *const *operands, size_t count, double *data);
 /* Return a node with Values and floats as operands; op is OP_NONE for a user-defined Operation. The operands may be
@@ -45,6 +47,12 @@ INTERNAL PyObject *record_any(State *state, PyObject *operation, Op op, PyObject
 INTERNAL int op_of(const State *state, PyObject *operation);
 /* Value._record(operation, *operands) */
 INTERNAL PyObject *value_record(PyObject *type, PyObject *const *args, Py_ssize_t nargs);
+
+/* Tell whether an operation of the table takes so many operands. */
+static inline bool fits_arity(Op op, size_t count)
+{
+    return arity_of(op) != 0 ? arity_of(op) == count : count > 0;
+}
 
 /* --- the fast paths --- */
 
