@@ -96,11 +96,11 @@ PyObject *value_compare(PyObject *self, PyObject *other, int comparison)
                                         [Py_NE] = "__ne__", [Py_GT] = "__gt__", [Py_GE] = "__ge__"};
     State *state = state_of(self);
     double x = as_node(self)->data;
-    if (is_traced(state) || !(PyFloat_Check(other) || PyLong_CheckExact(other) || is_value(state, other))) {
-        return PyObject_CallMethod(state->twin, names[comparison], "OO", self, other);
-    }
-    if (PyFloat_CheckExact(other) || is_value(state, other)) {
+    if (!is_traced(state) && (PyFloat_CheckExact(other) || is_value(state, other))) {
         Py_RETURN_RICHCOMPARE(x, number_of(other), comparison);
+    }
+    if (is_traced(state) || !(PyLong_CheckExact(other) || PyFloat_Check(other))) {
+        return PyObject_CallMethod(state->twin, names[comparison], "OO", self, other);
     }
     PyObject *number = PyFloat_FromDouble(x);
     PyObject *answer = number == NULL ? NULL : PyObject_RichCompare(number, other, comparison);

@@ -12,55 +12,20 @@
 #include "engine/node.h"
 #include "builder/buffers.h"
 
-/* Python searches deeper containers, with a stack of its own. */
-enum { MOST_NESTED = 32, MOST_TYPES = 16 };
+/* Python searches deeper or more containers, with a stack and a set of its own. */
+enum { MOST_NESTED = 32, MOST_ITEMS_OF_MODULE = 1 << 20, MOST_TYPES = 16 };
 
-/* A growing list that owns references to its objects. */
+/* A growing array that owns references to its objects. */
 typedef struct {
     PyObject **items;
     size_t count, capacity;
 } Objects;
 
-/* A set of addresses, each with the number of the round in which it was last marked. Open addressing. */
-typedef struct {
-    const void *address; /* NULL in a free cell */
-    size_t round;
-} Mark;
-
-typedef struct {
-    Mark *cells;
-    size_t mask, count;
-} Marks;
-
-/* The meaning of an object for the walk, by its type. */
-typedef enum { IS_UNKNOWN, IS_EMPTY, IS_LEAF, IS_MODULE, IS_LIST, IS_TUPLE, IS_DICT, IS_UNUSUAL } Role;
-
-/* A type that the walk has met, with its roles; IS_UNKNOWN until they are needed. */
-typedef struct {
-    PyTypeObject *type; /* referenced, so that no other type gets its address */
-    Role role;
-    Role class_role;    /* IS_EMPTY if the classes of an instance hold no attributes to search */
-    Role override_role; /* IS_UNUSUAL for a class of modules that overrides parameters() or named_parameters() */
-} KnownType;
-
-typedef struct {
-    State *state;
-    PyTypeObject *module_type;
-    PyObject *leaves_and, *named; /* of nn/contents.py and nn/module.py */
-    Objects members;              /* everything found, with repetitions, in the order of discovery */
-    PyObject **found;             /* the parameters among them, in their order, with repetitions */
-    size_t found_count, found_capacity;
-    Marks seen;     /* the searched modules */
-    Marks searched; /* the containers, with the number of the module where they were last met */
-    size_t round;
-    KnownType types[MOST_TYPES];
-    unsigned type_count;
-} ModuleSearch;
-
 ALWAYS_INLINE int hold(Objects *objects, PyObject *object)
 {
     if (objects->count == objects->capacity &&
         grow((void **)&objects->items, &objects->capacity, sizeof *objects->items) < 0) {
+        PyErr_NoMemory();
         return -1;
     }
     objects->items[objects->count++] = Py_NewRef(object);
@@ -75,56 +40,44 @@ static void drop_from(Objects *objects, size_t start)
     }
 }
 
-static int grow_marks(Marks *marks, size_t size)
+/* The meaning of an object for the walk, by its type; Python gathers what the last two hold. */
+typedef enum { IS_EMPTY, IS_LEAF, IS_MODULE, IS_LIST, IS_TUPLE, IS_DICT, IS_UNUSUAL_MODULE, IS_UNUSUAL } Role;
+
+/* A type that the walk has met. */
+typedef struct {
+    PyTypeObject *type; /* referenced, so that no other type gets its address */
+    Role role;
+    bool overrides; /* parameters() or named_parameters() of Module */
+} KnownType;
+
+typedef struct {
+    State *state;
+    PyTypeObject *module_type;
+    PyObject *leaves_and, *named; /* of nn/contents.py and nn/module.py */
+    Objects members; /* everything found, with repetitions, in the order of discovery */
+    Objects found;   /* the parameters among them, in their order, with repetitions */
+    Objects modules; /* the searched modules */
+    HashTable seen;  /* of their addresses */
+    Py_ssize_t items_left; /* that may be gathered for the module */
+    KnownType types[MOST_TYPES];
+    unsigned type_count;
+} ModuleSearch;
+
+/* Add a module to those that were searched. Return 1, 0 if it is one of them, -1 on error. */
+static int add_module(ModuleSearch *search, PyObject *module)
 {
-    Mark *cells = PyMem_Calloc(size, sizeof *cells), *old = marks->cells;
-    if (cells == NULL) {
+    if (reserve_entry(&search->seen) != BUILT) {
+        PyErr_NoMemory();
         return -1;
     }
-    for (size_t k = 0; old != NULL && k <= marks->mask; k++) {
-        if (old[k].address != NULL) {
-            size_t cell = mixed(0, (uintptr_t)old[k].address) & (size - 1);
-            while (cells[cell].address != NULL) {
-                cell = (cell + 1) & (size - 1);
-            }
-            cells[cell] = old[k];
+    Search cells = search_for(&search->seen, mixed(0, (uintptr_t)module));
+    for (int32_t k = next_with_hash(&search->seen, &cells); k >= 0; k = next_with_hash(&search->seen, &cells)) {
+        if (search->modules.items[k] == module) {
+            return 0;
         }
     }
-    PyMem_Free(old);
-    marks->cells = cells;
-    marks->mask = size - 1;
-    return 0;
-}
-
-static bool is_marked(const Marks *marks, const void *address)
-{
-    size_t cell = mixed(0, (uintptr_t)address) & marks->mask;
-    while (marks->cells[cell].address != NULL && marks->cells[cell].address != address) {
-        cell = (cell + 1) & marks->mask;
-    }
-    return marks->cells[cell].address != NULL;
-}
-
-/* Mark an address. Return 1 if it was not marked in this round, 0 if it was, -1 if there is no memory. */
-ALWAYS_INLINE int mark(Marks *marks, const void *address, size_t round)
-{
-    if (marks->cells == NULL || marks->count > marks->mask / 2) {
-        if (grow_marks(marks, marks->cells == NULL ? 64 : 2 * (marks->mask + 1)) < 0) {
-            return -1;
-        }
-    }
-    size_t cell = mixed(0, (uintptr_t)address) & marks->mask;
-    while (marks->cells[cell].address != NULL && marks->cells[cell].address != address) {
-        cell = (cell + 1) & marks->mask;
-    }
-    Mark *found = &marks->cells[cell];
-    if (found->address != NULL && found->round == round) {
-        return 0;
-    }
-    marks->count += found->address == NULL;
-    found->address = address;
-    found->round = round;
-    return 1;
+    add_entry(&search->seen, &cells, search->modules.count);
+    return hold(&search->modules, module) < 0 ? -1 : 1;
 }
 
 /* --- types --- */
@@ -135,21 +88,6 @@ static void forget_types(ModuleSearch *search)
     while (search->type_count > 0) {
         Py_DECREF(search->types[--search->type_count].type);
     }
-}
-
-static KnownType *known_type(ModuleSearch *search, PyTypeObject *type)
-{
-    for (unsigned k = 0; k < search->type_count; k++) {
-        if (search->types[k].type == type) {
-            return &search->types[k];
-        }
-    }
-    if (search->type_count == MOST_TYPES) { /* rare: start again */
-        forget_types(search);
-    }
-    KnownType *known = &search->types[search->type_count++];
-    *known = (KnownType){(PyTypeObject *)Py_NewRef(type), IS_UNKNOWN, IS_UNKNOWN, IS_UNKNOWN};
-    return known;
 }
 
 /* Return the attribute of a type or its bases, borrowed; NULL if there is none. Runs no code and sets no error. */
@@ -188,7 +126,18 @@ static bool are_own_classes(PyTypeObject *type)
     return true;
 }
 
-static Role role_of_rare_type(const ModuleSearch *search, PyTypeObject *type)
+/* Tell whether a class of modules has methods of its own in place of those of Module. */
+static bool overrides_methods(const ModuleSearch *search, PyTypeObject *type)
+{
+    PyTypeObject *module_type = search->module_type;
+    return Py_TYPE(type)->tp_getattro != PyType_Type.tp_getattro || /* its metaclass may answer anything */
+           in_classes(type, "parameters") != in_classes(module_type, "parameters") ||
+           in_classes(type, "named_parameters") != in_classes(module_type, "named_parameters");
+}
+
+static bool hold_no_contents(ModuleSearch *search, PyObject *classes);
+
+static Role role_of_rare_type(ModuleSearch *search, PyTypeObject *type)
 {
     if (type == &PyClassMethod_Type || type == &PyStaticMethod_Type || type == &PyCFunction_Type ||
         type == &PyMethod_Type) {
@@ -203,9 +152,32 @@ static Role role_of_rare_type(const ModuleSearch *search, PyTypeObject *type)
         return in_classes(type, "is_leaf") == in_classes(value_type, "is_leaf") ? IS_LEAF : IS_UNUSUAL;
     }
     if (PyType_IsSubtype(type, search->module_type)) {
-        return IS_MODULE;
+        return hold_no_contents(search, type->tp_mro) ? IS_MODULE : IS_UNUSUAL_MODULE;
     }
     return are_own_classes(type) ? IS_EMPTY : IS_UNUSUAL;
+}
+
+static KnownType known_type(ModuleSearch *search, PyTypeObject *type)
+{
+    for (unsigned k = 0; k < search->type_count; k++) {
+        if (search->types[k].type == type) {
+            return search->types[k];
+        }
+    }
+    if (search->type_count == MOST_TYPES) { /* rare: start again */
+        forget_types(search);
+    }
+    /* An instance may be among the attributes of its own class, which is unusual. */
+    KnownType known = {(PyTypeObject *)Py_NewRef(type), IS_UNUSUAL, true};
+    search->types[search->type_count++] = known;
+    known.role = role_of_rare_type(search, type);
+    known.overrides = overrides_methods(search, type);
+    for (unsigned k = 0; k < search->type_count; k++) {
+        if (search->types[k].type == type) { /* the table may have been emptied */
+            search->types[k] = known;
+        }
+    }
+    return known;
 }
 
 ALWAYS_INLINE Role role_of_object(ModuleSearch *search, PyObject *object)
@@ -221,11 +193,7 @@ ALWAYS_INLINE Role role_of_object(ModuleSearch *search, PyObject *object)
     if (type == &PyList_Type || type == &PyTuple_Type || type == &PyDict_Type) {
         return type == &PyList_Type ? IS_LIST : type == &PyTuple_Type ? IS_TUPLE : IS_DICT;
     }
-    KnownType *known = known_type(search, type);
-    if (known->role == IS_UNKNOWN) {
-        known->role = role_of_rare_type(search, type);
-    }
-    return known->role;
+    return known_type(search, type).role;
 }
 
 /* Tell whether the attributes of a foreign class hold nothing to search: methods and plain numbers. */
@@ -252,54 +220,15 @@ static bool is_without_contents(ModuleSearch *search, PyTypeObject *type)
     return true;
 }
 
-static Role class_role_of(ModuleSearch *search, PyTypeObject *type)
+static bool hold_no_contents(ModuleSearch *search, PyObject *classes)
 {
-    KnownType *known = known_type(search, type);
-    if (known->class_role != IS_UNKNOWN) {
-        return known->class_role;
-    }
-    Role role = IS_EMPTY;
-    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(type->tp_mro) && role == IS_EMPTY; k++) {
-        PyTypeObject *each = (PyTypeObject *)PyTuple_GET_ITEM(type->tp_mro, k);
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(classes); k++) {
+        PyTypeObject *each = (PyTypeObject *)PyTuple_GET_ITEM(classes, k);
         if (each != &PyBaseObject_Type && !is_own_class(each) && !is_without_contents(search, each)) {
-            role = IS_UNUSUAL;
+            return false;
         }
     }
-    known_type(search, type)->class_role = role; /* looked up again: the table may have been emptied */
-    return role;
-}
-
-/* Tell whether a class has the two methods of Module: 1, 0, or -1 on error. May run code of a metaclass. */
-static int has_own_methods(const ModuleSearch *search, PyTypeObject *type)
-{
-    static const char *const names[] = {"named_parameters", "parameters"};
-    int same = 1;
-    for (int k = 0; k < 2 && same == 1; k++) {
-        PyObject *one = PyObject_GetAttrString((PyObject *)type, names[k]);
-        PyObject *other = one == NULL ? NULL : PyObject_GetAttrString((PyObject *)search->module_type, names[k]);
-        same = other == NULL ? -1 : one == other;
-        Py_XDECREF(one);
-        Py_XDECREF(other);
-    }
-    return same;
-}
-
-static Role override_role_of(ModuleSearch *search, PyTypeObject *type)
-{
-    KnownType *known = known_type(search, type);
-    if (known->override_role != IS_UNKNOWN) {
-        return known->override_role;
-    }
-    Py_INCREF(type);
-    int same = has_own_methods(search, type);
-    Role role = same < 0 ? IS_UNKNOWN : same ? IS_EMPTY : IS_UNUSUAL;
-    if (PyType_CheckExact(type)) {
-        known_type(search, type)->override_role = role;
-    } else {
-        forget_types(search); /* its metaclass may have changed anything */
-    }
-    Py_DECREF(type);
-    return role;
+    return true;
 }
 
 /* --- one module --- */
@@ -345,223 +274,176 @@ static bool gather(ModuleSearch *search, PyObject *object, unsigned depth)
     if (role == IS_EMPTY || role == IS_UNUSUAL) {
         return role == IS_EMPTY;
     }
-    if (role == IS_LEAF || role == IS_MODULE) {
-        bool is_wanted = role == IS_MODULE || as_node(object)->count == 0;
-        return !is_wanted || hold(&search->members, object) == 0;
+    if (role != IS_LIST && role != IS_TUPLE && role != IS_DICT) {
+        return (role == IS_LEAF && as_node(object)->count != 0) || hold(&search->members, object) == 0;
     }
-    int is_new = depth == MOST_NESTED ? -1 : mark(&search->searched, object, search->round);
-    if (is_new <= 0) {
-        return is_new == 0;
+    /* A container that is met again is gathered again: repetitions do no harm, and there are not too many. */
+    search->items_left -= role == IS_DICT ? PyDict_GET_SIZE(object) : Py_SIZE(object);
+    if (depth == MOST_NESTED || search->items_left < 0) {
+        return false;
     }
     if (role == IS_DICT) {
         return gather_mapping(search, object, depth + 1);
     }
-    PyObject *const *items = role == IS_LIST ? ((PyListObject *)object)->ob_item : ((PyTupleObject *)object)->ob_item;
-    return gather_items(search, items, Py_SIZE(object), depth + 1);
+    return gather_items(search, PySequence_Fast_ITEMS(object), Py_SIZE(object), depth + 1);
 }
 
-/* Gather the leaves and modules that a module holds. Return false if that needs Python. */
+/* Gather the leaves and modules among the attributes of a module. Return false if that needs Python. */
 static bool gather_attributes(ModuleSearch *search, PyObject *module)
 {
-    PyTypeObject *type = Py_TYPE(module);
-    if (class_role_of(search, type) != IS_EMPTY) {
-        return false;
-    }
-    if (type->tp_dictoffset == 0) {
+    if (Py_TYPE(module)->tp_dictoffset == 0) {
         return true;
     }
     PyObject *attributes = PyObject_GenericGetDict(module, NULL);
-    if (attributes == NULL) {
-        PyErr_Clear();
-        return false;
-    }
-    search->round++;
-    bool done = PyDict_CheckExact(attributes) && gather_mapping(search, attributes, 0);
-    Py_DECREF(attributes);
+    search->items_left = MOST_ITEMS_OF_MODULE;
+    bool done = attributes != NULL && PyDict_CheckExact(attributes) && gather_mapping(search, attributes, 0);
+    Py_XDECREF(attributes);
     return done;
 }
 
-/* Add the second entry of each pair in a list from Python to the members. */
-static int hold_seconds(ModuleSearch *search, PyObject *pairs)
+/* Hold the second entry of each pair in a list from Python. */
+static int hold_seconds(Objects *objects, PyObject *pairs)
 {
-    if (pairs == NULL) {
-        return -1;
-    }
-    bool fits = PyList_CheckExact(pairs);
-    int status = 0;
-    for (Py_ssize_t k = 0; fits && status == 0 && k < PyList_GET_SIZE(pairs); k++) {
+    int status = pairs == NULL ? -1 : 0;
+    for (Py_ssize_t k = 0; status == 0 && PyList_CheckExact(pairs) && k < PyList_GET_SIZE(pairs); k++) {
         PyObject *pair = PyList_GET_ITEM(pairs, k);
-        fits = PyTuple_CheckExact(pair) && PyTuple_GET_SIZE(pair) == 2;
-        status = fits ? hold(&search->members, PyTuple_GET_ITEM(pair, 1)) : 0;
+        if (!PyTuple_CheckExact(pair) || PyTuple_GET_SIZE(pair) != 2) {
+            PyErr_SetString(PyExc_TypeError, "find_parameters: expected lists of pairs");
+            status = -1;
+        } else {
+            status = hold(objects, PyTuple_GET_ITEM(pair, 1));
+        }
     }
-    Py_DECREF(pairs);
-    if (!fits) {
-        PyErr_SetString(PyExc_TypeError, "find_parameters: expected lists of pairs");
-    } else if (status < 0) {
-        PyErr_NoMemory();
-    }
-    return fits ? status : -1;
+    Py_XDECREF(pairs);
+    return status;
 }
 
 /* --- modules in modules --- */
 
-ALWAYS_INLINE int note_parameter(ModuleSearch *search, PyObject *parameter)
+/* Find the parameters of a module whose class overrides the methods: the last one that was added. */
+static int search_overriding(ModuleSearch *search, PyObject *module)
 {
-    if (search->found_count == search->found_capacity &&
-        grow((void **)&search->found, &search->found_capacity, sizeof *search->found) < 0) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    search->found[search->found_count++] = parameter; /* referenced by the members */
-    return 0;
-}
-
-/* Return the searched modules by their ids, as in nn/module.py. */
-static PyObject *seen_modules(const ModuleSearch *search)
-{
-    PyObject *seen = PyDict_New();
-    for (size_t k = 0; seen != NULL && search->seen.cells != NULL && k <= search->seen.mask; k++) {
-        PyObject *module = (PyObject *)search->seen.cells[k].address;
-        PyObject *id = module == NULL ? NULL : PyLong_FromVoidPtr(module);
-        if (module != NULL && (id == NULL || PyDict_SetItem(seen, id, module) < 0)) {
+    PyObject *seen = PyDict_New(), *pairs = NULL; /* the others by their ids, as in nn/module.py */
+    for (size_t k = 0; seen != NULL && k + 1 < search->modules.count; k++) {
+        PyObject *id = PyLong_FromVoidPtr(search->modules.items[k]);
+        if (id == NULL || PyDict_SetItem(seen, id, search->modules.items[k]) < 0) {
             Py_CLEAR(seen);
         }
         Py_XDECREF(id);
     }
-    return seen;
-}
-
-/* Find the parameters of a module whose class overrides the methods. */
-static int search_overriding(ModuleSearch *search, PyObject *module)
-{
-    size_t start = search->members.count;
-    PyObject *seen = seen_modules(search);
-    PyObject *pairs = seen == NULL ? NULL : PyObject_CallFunction(search->named, "OsO", module, ".", seen);
+    if (seen != NULL) {
+        pairs = PyObject_CallFunction(search->named, "OsO", module, ".", seen);
+    }
     Py_XDECREF(seen);
     forget_types(search);
-    if (hold_seconds(search, pairs) < 0) {
-        return -1;
-    }
-    for (size_t k = start; k < search->members.count; k++) {
-        if (note_parameter(search, search->members.items[k]) < 0) {
-            return -1;
-        }
-    }
-    if (mark(&search->seen, module, 1) < 0) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    return 0;
+    return hold_seconds(&search->found, pairs);
 }
 
-/* Find the parameters of a module, to which the caller has a reference, and of the modules in it. */
-static int search_module(ModuleSearch *search, PyObject *module)
+static int search_member(ModuleSearch *search, PyObject *module);
+
+/* Find the parameters of a module, and of the modules in it. */
+static int search_module(ModuleSearch *search, PyObject *module, Role role)
 {
-    if (mark(&search->seen, module, 1) < 0) {
-        PyErr_NoMemory();
-        return -1;
-    }
     size_t start = search->members.count;
-    bool gathered = gather_attributes(search, module);
+    bool gathered = role == IS_MODULE && gather_attributes(search, module);
     if (!gathered) {
+        PyErr_Clear();
         drop_from(&search->members, start);
         forget_types(search);
-        PyObject *pairs = PyObject_CallFunctionObjArgs(search->leaves_and, search->module_type, module, NULL);
-        if (hold_seconds(search, pairs) < 0) {
+        PyObject *pairs = PyObject_CallFunction(search->leaves_and, "OO", search->module_type, module);
+        if (hold_seconds(&search->members, pairs) < 0) {
             return -1;
         }
     }
     size_t stop = search->members.count;
-    for (size_t k = start; k < stop; k++) {
-        PyObject *member = search->members.items[k];
-        int is_parameter = is_plain_value(member) || is_value(search->state, member);
-        if (!is_parameter && !gathered) { /* as isinstance() does */
-            is_parameter = PyObject_IsInstance(member, (PyObject *)search->state->value_type);
-        }
-        if (is_parameter != 0) {
-            if (is_parameter < 0 || note_parameter(search, member) < 0) {
-                return -1;
-            }
-            continue;
-        }
-        if (is_marked(&search->seen, member)) {
-            continue;
-        }
-        Role role = override_role_of(search, Py_TYPE(member));
-        if (role == IS_UNKNOWN || Py_EnterRecursiveCall(" while parameters were searched for")) {
-            return -1;
-        }
-        int status = role == IS_UNUSUAL ? search_overriding(search, member) : search_module(search, member);
-        Py_LeaveRecursiveCall();
-        if (status < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-/* Keep the first occurrence of each object that was found: Values are marked, other objects are put into a table. */
-static int keep_each_once(ModuleSearch *search)
-{
-    Marks others = {NULL, 0, 0};
-    size_t count = 0;
     int status = 0;
-    for (size_t k = 0; k < search->found_count && status >= 0; k++) {
-        PyObject *object = search->found[k];
-        if (is_value(search->state, object)) {
-            status = (as_node(object)->flags & LISTED) == 0;
-            as_node(object)->flags |= LISTED;
-        } else {
-            status = mark(&others, object, 1);
+    for (size_t k = start; k < stop && status >= 0; k++) {
+        PyObject *member = search->members.items[k];
+        status = is_value(search->state, member);
+        if (status == 0 && !gathered) { /* as isinstance() does */
+            status = PyObject_IsInstance(member, (PyObject *)search->state->value_type);
         }
-        search->found[count] = object;
-        count += status == 1;
-    }
-    search->found_count = count;
-    for (size_t k = 0; k < count; k++) {
-        if (is_value(search->state, search->found[k])) {
-            as_node(search->found[k])->flags &= (uint8_t)~LISTED;
+        if (status >= 0) {
+            status = status ? hold(&search->found, member) : search_member(search, member);
         }
-    }
-    PyMem_Free(others.cells);
-    if (status < 0) {
-        PyErr_NoMemory();
     }
     return status < 0 ? -1 : 0;
 }
 
-/* Return the found parameters as a list, each once. */
-static PyObject *each_once(ModuleSearch *search)
+/* Find the parameters of a module in a module, unless it was searched before. */
+static int search_member(ModuleSearch *search, PyObject *module)
 {
-    PyObject *list = keep_each_once(search) < 0 ? NULL : PyList_New((Py_ssize_t)search->found_count);
-    for (size_t k = 0; list != NULL && k < search->found_count; k++) {
-        PyList_SET_ITEM(list, (Py_ssize_t)k, Py_NewRef(search->found[k]));
+    int is_new = add_module(search, module);
+    if (is_new <= 0) {
+        return is_new;
     }
+    if (Py_EnterRecursiveCall(" while parameters were searched for")) {
+        return -1;
+    }
+    KnownType known = known_type(search, Py_TYPE(module));
+    int status = known.overrides ? search_overriding(search, module) : search_module(search, module, known.role);
+    Py_LeaveRecursiveCall();
+    return status;
+}
+
+/* Return the objects as a list, each once. */
+static PyObject *each_once(Objects *found, const State *state)
+{
+    size_t count = 0;
+    for (size_t k = 0; k < found->count; k++) {
+        PyObject *object = found->items[k];
+        bool is_new = true;
+        if (is_value(state, object)) {
+            is_new = !(as_node(object)->flags & LISTED);
+            as_node(object)->flags |= LISTED;
+        } else { /* rare */
+            for (size_t i = 0; i < count && is_new; i++) {
+                is_new = found->items[i] != object;
+            }
+        }
+        if (is_new) {
+            found->items[k] = found->items[count];
+            found->items[count++] = object;
+        }
+    }
+    drop_from(found, count);
+    for (size_t k = 0; k < count; k++) {
+        if (is_value(state, found->items[k])) {
+            as_node(found->items[k])->flags &= (uint8_t)~LISTED;
+        }
+    }
+    PyObject *list = PyList_New((Py_ssize_t)count);
+    for (size_t k = 0; list != NULL && k < count; k++) {
+        PyList_SET_ITEM(list, (Py_ssize_t)k, found->items[k]);
+    }
+    found->count = list != NULL ? 0 : count; /* the references have moved */
     return list;
 }
 
 /* find_parameters(module, kind, leaves_and, named) */
 PyObject *find_parameters(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
-    State *state = state_of_module(module);
     if (nargs != 4 || !PyType_Check(args[1]) || !PyObject_TypeCheck(args[0], (PyTypeObject *)args[1])) {
         PyErr_SetString(PyExc_TypeError, "find_parameters: expected a module, its class, and two functions");
         return NULL;
     }
     ModuleSearch search;
     memset(&search, 0, offsetof(ModuleSearch, types));
-    search.state = state;
+    search.type_count = 0;
+    search.state = state_of_module(module);
     search.module_type = (PyTypeObject *)args[1];
     search.leaves_and = args[2];
     search.named = args[3];
-    search.type_count = 0;
-    PyObject *parameters = search_module(&search, args[0]) < 0 ? NULL : each_once(&search);
+    bool is_found = add_module(&search, args[0]) >= 0 &&
+                    search_module(&search, args[0], known_type(&search, Py_TYPE(args[0])).role) == 0;
+    PyObject *parameters = is_found ? each_once(&search.found, search.state) : NULL;
     forget_types(&search);
-    drop_from(&search.members, 0);
-    PyMem_Free(search.members.items);
-    PyMem_Free(search.found);
-    PyMem_Free(search.seen.cells);
-    PyMem_Free(search.searched.cells);
+    PyMem_RawFree(search.seen.cells);
+    Objects *const all[] = {&search.members, &search.found, &search.modules};
+    for (int k = 0; k < 3; k++) {
+        drop_from(all[k], 0);
+        PyMem_Free(all[k]->items);
+    }
     return parameters;
 }
 
