@@ -160,38 +160,14 @@ static inline double kernel_gelu_slope(double x)
 {
     static const double tail[8] = {1.0, -1.0, 1.0, -3.0, 15.0, -105.0, 945.0, -10395.0};
     static const double series[] = {
-        0.0,
-        0.4314939923140469,
-        0.388284982990552,
-        -0.018199676398671087,
-        -0.1140082332972217,
-        -0.014771522148244337,
-        0.019421679838189067,
-        0.004539228379125415,
-        -0.002239538068073497,
-        -0.0007448268386746817,
-        0.00018633974623233514,
-        8.615947861116571e-05,
-        -1.121438018842664e-05,
-        -7.74846130700372e-06,
-        4.3284506257392273e-07,
-        5.702764979242107e-07,
-        -1.6044265494246427e-09,
-        -3.5459866461783865e-08,
-        -1.396942086426202e-09,
-        1.90319840501314e-09,
-        1.4506418938779426e-10,
-        -8.950037692726255e-11,
-        -9.950340824808053e-12,
-        3.725967039270119e-12,
-        5.482292964742324e-13,
-        -1.3820118240601056e-13,
-        -2.5871508475507507e-14,
-        4.578167824271334e-15,
-        1.0789662518230159e-15,
-        -1.3507094681149317e-16,
-        -4.0514385281601486e-17,
-        3.508210778008599e-18,
+        0.0, 0.4314939923140469, 0.388284982990552, -0.018199676398671087,
+        -0.1140082332972217, -0.014771522148244337, 0.019421679838189067, 0.004539228379125415,
+        -0.002239538068073497, -0.0007448268386746817, 0.00018633974623233514, 8.615947861116571e-05,
+        -1.121438018842664e-05, -7.74846130700372e-06, 4.3284506257392273e-07, 5.702764979242107e-07,
+        -1.6044265494246427e-09, -3.5459866461783865e-08, -1.396942086426202e-09, 1.90319840501314e-09,
+        1.4506418938779426e-10, -8.950037692726255e-11, -9.950340824808053e-12, 3.725967039270119e-12,
+        5.482292964742324e-13, -1.3820118240601056e-13, -2.5871508475507507e-14, 4.578167824271334e-15,
+        1.0789662518230159e-15, -1.3507094681149317e-16, -4.0514385281601486e-17, 3.508210778008599e-18,
     };
     if (x < -30.0) {
         return density_series(x, x, tail);
@@ -382,28 +358,15 @@ static inline double kernel_dot(const double *xs, size_t n)
     return sum;
 }
 
-static inline double kernel_max(const double *xs, size_t n)
+/* The greatest of the numbers, or the least. */
+static inline double kernel_extreme(const double *xs, size_t n, bool greatest)
 {
     double best = xs[0];
     for (size_t k = 0; k < n; k++) {
         if (xs[k] != xs[k]) {
             return BY_PYTHON;
         }
-        if (xs[k] > best) {
-            best = xs[k];
-        }
-    }
-    return best;
-}
-
-static inline double kernel_min(const double *xs, size_t n)
-{
-    double best = xs[0];
-    for (size_t k = 0; k < n; k++) {
-        if (xs[k] != xs[k]) {
-            return BY_PYTHON;
-        }
-        if (xs[k] < best) {
+        if (greatest ? xs[k] > best : xs[k] < best) {
             best = xs[k];
         }
     }
@@ -436,7 +399,7 @@ static inline double rest_of_exponentials(const double *xs, size_t n, double top
 
 static inline double kernel_logsumexp(const double *xs, size_t n, double *scratch)
 {
-    double top = kernel_max(xs, n);
+    double top = kernel_extreme(xs, n, true);
     if (!isfinite(top)) {
         return BY_PYTHON;
     }
@@ -446,7 +409,7 @@ static inline double kernel_logsumexp(const double *xs, size_t n, double *scratc
 /* Write the softmax of xs into shares; NaN everywhere if the greatest is not finite. */
 static inline void kernel_softmax(const double *xs, size_t n, double *shares)
 {
-    double top = kernel_max(xs, n);
+    double top = kernel_extreme(xs, n, true);
     if (!isfinite(top)) {
         for (size_t k = 0; k < n; k++) {
             shares[k] = BY_PYTHON;
@@ -464,7 +427,7 @@ static inline void kernel_softmax(const double *xs, size_t n, double *shares)
 
 static inline double kernel_log_softmax(const double *xs, size_t n, size_t i, double *scratch)
 {
-    double top = kernel_max(xs, n);
+    double top = kernel_extreme(xs, n, true);
     if (!isfinite(top)) {
         return BY_PYTHON;
     }

@@ -98,11 +98,14 @@
     X(NORM, norm, BY_PYTHON)                                                                                           \
     X(RADIAL, radial, kernel_radial(xs, n))                                                                            \
     X(POWER_LOG, power_log, n == 4 ? kernel_power_log(xs[0], xs[1], xs[2], xs[3]) : BY_PYTHON)                         \
-    X(MAX, max, kernel_max(xs, n))                                                                                     \
-    X(MIN, min, kernel_min(xs, n))                                                                                     \
+    X(MAX, max, kernel_extreme(xs, n, true))                                                                           \
+    X(MIN, min, kernel_extreme(xs, n, false))                                                                          \
     X(LOGSUMEXP, logsumexp, kernel_logsumexp(xs, n, scratch))                                                          \
     X(SOFTMAX, softmax, indexed_softmax(xs, n, scratch))                                                               \
     X(LOG_SOFTMAX, log_softmax, indexed_log_softmax(xs, n, scratch))
+
+/* X(identifier, name, value, ...) of all operations. */
+#define OPERATIONS(X) UNARY_OPERATIONS(X) BINARY_OPERATIONS(X) TERNARY_OPERATIONS(X) SEQUENCE_OPERATIONS(X)
 
 #define ENUMERATE(identifier, ...) OP_##identifier,
 typedef enum {
@@ -117,27 +120,20 @@ typedef enum {
 /* The names of the operations in ops.TABLE; NULL for numbers that are not operations. */
 static const char *const OPERATION_NAMES[OP_COUNT] = {
 #define NAME(identifier, name, ...) [OP_##identifier] = #name,
-    UNARY_OPERATIONS(NAME) BINARY_OPERATIONS(NAME) TERNARY_OPERATIONS(NAME) SEQUENCE_OPERATIONS(NAME)
+    OPERATIONS(NAME)
 #undef NAME
 };
 
-/* Tell whether the table leaves the value of an operation to Python, whatever the operands are. */
-static inline bool is_left_to_python(Op op)
+/* Tell whether the rules of an operation are all in C, or over a sequence those for some lengths. */
+static inline bool is_in_c(Op op)
 {
-    switch (op) {
-#define LEFT(identifier, name, value, ...)                                                                             \
-    case OP_##identifier:                                                                                              \
-        return strcmp(#value, "BY_PYTHON") == 0;
-        UNARY_OPERATIONS(LEFT) BINARY_OPERATIONS(LEFT) TERNARY_OPERATIONS(LEFT)
-#undef LEFT
-#define LEFT(identifier, name, value)                                                                                  \
-    case OP_##identifier:                                                                                              \
-        return strcmp(#value, "BY_PYTHON") == 0;
-        SEQUENCE_OPERATIONS(LEFT)
-#undef LEFT
-    default:
-        return false;
-    }
+    static const char *const rules[OP_COUNT] = {
+#define RULES(identifier, name, ...) [OP_##identifier] = #__VA_ARGS__,
+        OPERATIONS(RULES)
+#undef RULES
+    };
+    const char *left = rules[op] == NULL ? NULL : strstr(rules[op], "BY_PYTHON");
+    return rules[op] != NULL && (left == NULL || (op > OP_LAST_TERNARY && left != rules[op]));
 }
 
 /* Return how many operands an operation takes; 0 for any number of them, at least one. */
@@ -150,15 +146,11 @@ static inline unsigned arity_of(Op op)
 ALWAYS_INLINE double value_of(Op op, double x, double y, double w)
 {
     switch (op) {
-#define UNARY(identifier, name, value, slope)                                                                          \
+#define VALUE(identifier, name, value, ...)                                                                            \
     case OP_##identifier:                                                                                              \
         return value;
-#define BINARY(identifier, name, value, ...)                                                                           \
-    case OP_##identifier:                                                                                              \
-        return value;
-        UNARY_OPERATIONS(UNARY) BINARY_OPERATIONS(BINARY) TERNARY_OPERATIONS(BINARY)
-#undef UNARY
-#undef BINARY
+        UNARY_OPERATIONS(VALUE) BINARY_OPERATIONS(VALUE) TERNARY_OPERATIONS(VALUE)
+#undef VALUE
     default:
         return BY_PYTHON;
     }

@@ -240,7 +240,7 @@ static inline double sequence_number(Op op, const double *xs, size_t n, double *
     if (op == OP_SUM || op == OP_MEAN) {
         return sum_out_of_range(xs, n, op == OP_SUM ? 1.0 : (double)n);
     }
-    const double greatest = op == OP_LOGSUMEXP ? kernel_max(xs, n) : z;
+    const double greatest = op == OP_LOGSUMEXP ? kernel_extreme(xs, n, true) : z;
     return isinf(greatest) ? greatest : z;
 }
 
