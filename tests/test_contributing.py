@@ -52,8 +52,6 @@ def follow(copy: Path) -> None:
     insert(copy / "tests" / "truth.py", value, after="TRUTH: ")
     insert(copy / "tests" / "truth.py", second, after="SECOND: ")
     insert(copy / "tests" / "truth.py", places, after="SPECIAL_PLACES: ")
-    insert(package / "testing" / "expressions.py", '        *_unary("haversine"),\n', after='        *_unary("atan")')
-    insert(copy / "tests" / "test_functions.py", "        haversine\n", after='    expected = """')
 
 
 @pytest.fixture(scope="module")

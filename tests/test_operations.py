@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from mpmath import mp
 from programs import MPMATH_FLOORS
+from truth import CONSTANTS
 
 from microgrud import Value
 from microgrud.engine import ops, topological_order
@@ -175,10 +176,6 @@ def test_two_nan_operands_share_evenly(operation: Operation) -> None:
 
 
 HARD = (0.0, -0.0, -1.0, 0.5, 1.0, -2.5, math.inf, -math.inf, math.nan, 1000.0, 1e300, -1e308, 5e-324)
-
-
-#: Operands that are always constants of a rule.
-CONSTANTS = {"softmax": (1.0,), "log_softmax": (1.0,), "power_log": (1.0, 1.0), "radial": (1.0, 1.0, 0.0)}
 
 
 @pytest.mark.parametrize("operation", ops.TABLE.values(), ids=str)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from mpmath import mp, mpf
 from test_accuracy import at_kink, operands_of, truth_operands
-from truth import DIGITS, SECOND, TRUTH, Formula, exact
+from truth import DIGITS, SECOND, TRUTH, Formula, error_beyond_operands, exact
 
 from microgrud import Value, gradient
 from microgrud.engine import ops
@@ -23,27 +23,6 @@ BOUND = 16.0
 SAMPLES = 500
 #: The ulp by which an operand may change, if not 1: near the inflection points of these, two terms cancel.
 ULPS = {"sech_squared": 2.0, "silu": 2.0}
-#: A second derivative above this may come out as infinite.
-LARGEST = mpf(2) ** 1022
-
-
-def error_in_ulp(computed: float, formula: Formula, xs: list[float], ulps: float = 1.0) -> float:
-    """Return the error minus the effect of `ulps` ulp of each operand, in units of the truth's last place."""
-    true = exact(formula, *xs)
-    with mp.workdps(DIGITS):
-        nearest = float(true)
-        allowed = ulps * sum((abs(_change(formula, xs, k)) for k in range(len(xs))), mpf(0))
-        if math.isinf(nearest) or not math.isfinite(computed):
-            return 0.0 if abs(true) + allowed >= LARGEST and not abs(computed) < LARGEST else math.inf
-        return float(max(abs(mpf(computed) - true) - allowed, mpf(0)) / mpf(math.ulp(nearest)))
-
-
-def _change(formula: Formula, xs: list[float], k: int) -> Any:
-    """Return the change of the truth for one ulp of operand k: the derivative times the ulp."""
-    part = mpf(2) ** -20
-    moved = list(map(mpf, xs))
-    moved[k] += part * mpf(math.ulp(xs[k]))
-    return (formula(*moved) - formula(*map(mpf, xs))) / part
 
 
 @pytest.mark.slow("5 s: hundreds of second derivatives at 60 digits for each function")
@@ -63,7 +42,7 @@ def test_second_derivatives_are_within_sixteen_ulp_and_an_ulp_of_the_operands(na
             for computed in {seconds[i][j].data, seconds[j][i].data}:
                 if name == "atan2" and math.isnan(computed) and math.hypot(*xs) < 7.5e-155:
                     continue  # docs/conventions.md says so
-                error = error_in_ulp(computed, formula, truth_operands(name, xs), ULPS.get(name, 1.0))
+                error = error_beyond_operands(computed, formula, truth_operands(name, xs), ULPS.get(name, 1.0))
                 if error >= pairs.get((i, j), (0.0,))[0]:
                     pairs[i, j] = (error, xs, computed)
     for (i, j), (error, xs, computed) in sorted(pairs.items()):
@@ -124,7 +103,7 @@ def test_second_derivatives_over_sequences_are_within_the_same_bound(name: str) 
         firsts = gradient(ops.TABLE[name](*[0.0] * name.endswith("softmax"), *nodes), nodes)
         for i, first in enumerate(firsts):
             for j, second in enumerate(gradient(first, nodes)):
-                error = error_in_ulp(second.data, formula_at(name, i, j), xs)
+                error = error_beyond_operands(second.data, formula_at(name, i, j), xs)
                 if name == "softmax" and error > BOUND:
                     error *= abs(
                         float(exact(formula_at(name, i, j), *xs) / exact(formula_at("softmax, terms", i, j), *xs))
@@ -145,4 +124,4 @@ def test_a_norm_of_many_numbers_loses_the_digits_that_the_conventions_say(size: 
         with mp.workdps(DIGITS):
             bound = BOUND + 2.0 * (mp.norm(xs) / mp.norm(xs[1:])) ** 2
             for j, second in enumerate(seconds):
-                assert error_in_ulp(second.data, lambda *xs, j=j: _of_norm(0, j, list(xs)), xs) <= bound
+                assert error_beyond_operands(second.data, lambda *xs, j=j: _of_norm(0, j, list(xs)), xs) <= bound

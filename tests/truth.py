@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mpmath import mp, mpf
@@ -183,6 +183,12 @@ SECOND: dict[str, tuple[Formula, ...]] = {
 }
 
 
+#: Operations without a function or an operator, for the rules of others and for round(x, digits).
+PRIVATE = {"chain", "divide_ieee", "gaussian", "gelu_slope", "power_log", "power_over", "radial", "round_digits"}
+PRIVATE |= {"sech_squared"}
+#: Operations whose derivative has infinitely many roots. Near a root it is as far from the truth as the rounding of the
+#: operand makes it, as second derivatives are.
+OSCILLATING: set[str] = set()
 #: Constant operands before the others: the index of the result, and the powers of private operations.
 CONSTANTS: dict[str, tuple[float, ...]] = {
     "softmax": (1.0,),
@@ -209,6 +215,29 @@ def ulp_error(computed: float, true: Any) -> float:
             same_side = computed * nearest > 0 and abs(computed) >= 1.79769313486231e308 <= abs(nearest)
             return 0.0 if same_side else math.inf
         return float(abs(mpf(computed) - true) / mpf(math.ulp(nearest)))
+
+
+def error_beyond_operands(computed: float, formula: Formula, xs: Sequence[float], ulps: float = 1.0) -> float:
+    """Return the error minus the effect of `ulps` ulp of each operand, in units of the truth's last place."""
+    true = exact(formula, *xs)
+    with mp.workdps(DIGITS):
+        nearest = float(true)
+        allowed = ulps * sum((abs(_change(formula, xs, k)) for k in range(len(xs))), mpf(0))
+        if math.isinf(nearest) or not math.isfinite(computed):
+            return 0.0 if abs(true) + allowed >= LARGEST and not abs(computed) < LARGEST else math.inf
+        return float(max(abs(mpf(computed) - true) - allowed, mpf(0)) / mpf(math.ulp(nearest)))
+
+
+#: A derivative above this may come out as infinite.
+LARGEST = mpf(2) ** 1022
+
+
+def _change(formula: Formula, xs: Sequence[float], k: int) -> Any:
+    """Return the change of the truth for one ulp of operand k: the derivative times the ulp."""
+    part = mpf(2) ** -20
+    moved = list(map(mpf, xs))
+    moved[k] += part * mpf(math.ulp(xs[k]))
+    return (formula(*moved) - formula(*map(mpf, xs))) / part
 
 
 # --- points -----------------------------------------------------------------------------------------------------------

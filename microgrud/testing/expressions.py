@@ -7,13 +7,14 @@ is a Python program.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
 
 from .. import functions
+from ..engine.ops import TABLE
 from .numbers import points
 
 #: The largest size of numbers, and roughly of slopes; it bounds the rounding errors in a gradient.
@@ -87,62 +88,66 @@ def _over(name: str, accepts: Test = _anywhere, smooth: bool = True) -> Move:
     return _move(name, f"{name}([{{}}, {{}}, {{}}])", accepts, smooth)
 
 
+_SMOOTH = (
+    _move("add", "{} + {}"),
+    _move("multiply", "{} * {}"),
+    _move("subtract", "{} - {}"),
+    _move("negate", "-{}"),
+    _move("identity", "+{}"),
+    _move("divide", "{} / {}", lambda x, y: abs(y) >= 1.0),
+    _move("add a constant", "{} + 0.5"),
+    _move("subtract from a constant", "2.0 - {}"),
+    _move("cube", "{}**3", _between(-1.8, 1.8)),
+    _move("power of 2", "2.0**{}", _between(-10.0, 3.3)),
+    _move("pow", "pow({}, {})", lambda x, y: 0.7 <= x <= 3.0 and abs(y) <= 2.0),
+    *_unary("square", accepts=_between(-3.1, 3.1)),
+    *_unary("reciprocal", accepts=lambda x: abs(x) >= 0.4),
+    *_unary("sqrt", accepts=lambda x: x >= 0.01),
+    *_unary("cbrt", accepts=_away_from_zero),
+    *_unary("exp", "expm1", accepts=_between(-10.0, 2.3)),
+    *_unary("log", accepts=lambda x: x >= 0.1),
+    *_unary("log1p", accepts=lambda x: x >= -0.9),
+    *_unary("log2", accepts=lambda x: x >= 0.2),
+    *_unary("log10", accepts=lambda x: x >= 0.1),
+    *_unary("tan", accepts=_between(-1.2, 1.2)),
+    *_unary("sinh", "cosh", accepts=_between(-2.9, 2.9)),
+    *_unary("atanh", accepts=_between(-0.9, 0.9)),
+    _move("atan2", "atan2({}, {})", lambda y, x: abs(y) >= 0.2),
+    _move("hypot", "hypot({}, {})", lambda x, y: abs(x) + abs(y) >= 0.2),
+    _over("sum"),
+    _over("mean"),
+    _over("prod", _between(-3.1, 3.1)),
+    _over("norm", lambda *xs: sum(map(abs, xs)) >= 0.2),
+    _over("logsumexp"),
+    _move("softmax", "softmax([{}, {}, {}])[0]"),
+    _move("log_softmax", "log_softmax([{}, {}, {}])[1]"),
+    _move("dot", "dot([{0}, {1}], [{1}, {2}], bias={0})"),
+)
+_KINKED = (
+    *_unary("abs", "relu", "leaky_relu", "elu", "sign", accepts=_away_from_zero, smooth=False),
+    *_unary("floor", "ceil", "trunc", accepts=_between_integers, smooth=False),
+    _move("round", "round({}) + 0.0", lambda x: _between_integers(x + 0.5), smooth=False),
+    _move("maximum", "maximum({}, {})", _apart, smooth=False),
+    _move("minimum", "minimum({}, {})", _apart, smooth=False),
+    _over("max", _apart, smooth=False),
+    _over("min", _apart, smooth=False),
+    _move("clip", "clip({}, -1.0, 1.0)", lambda x: _apart(abs(x), 1.0), smooth=False),
+    _move("where", "where({} > 0, {}, {})", lambda c, x, y: _away_from_zero(c), smooth=False),
+    _move("floor_divide", "{} // {}", _quotient_between_integers, smooth=False),
+    _move("modulo", "{} % {}", _quotient_between_integers, smooth=False),
+)
+
+
+def _others() -> Iterator[Move]:
+    """Yield moves for the other functions of one number: smooth wherever they are defined."""
+    known = {move.name for move in (*_SMOOTH, *_KINKED)}
+    for name, operation in TABLE.items():
+        if operation.arity == 1 and hasattr(functions, name) and name not in known:
+            yield from _unary(name, accepts=lambda x, i=operation.domain[0]: x - 0.05 in i and x + 0.05 in i)
+
+
 #: Every operation, by name, in the order in which a failing example shrinks: simpler ones first.
-MOVES: dict[str, Move] = {
-    move.name: move
-    for move in (
-        _move("add", "{} + {}"),
-        _move("multiply", "{} * {}"),
-        _move("subtract", "{} - {}"),
-        _move("negate", "-{}"),
-        _move("identity", "+{}"),
-        _move("divide", "{} / {}", lambda x, y: abs(y) >= 1.0),
-        _move("add a constant", "{} + 0.5"),
-        _move("subtract from a constant", "2.0 - {}"),
-        _move("cube", "{}**3", _between(-1.8, 1.8)),
-        _move("power of 2", "2.0**{}", _between(-10.0, 3.3)),
-        _move("pow", "pow({}, {})", lambda x, y: 0.7 <= x <= 3.0 and abs(y) <= 2.0),
-        *_unary("square", accepts=_between(-3.1, 3.1)),
-        *_unary("reciprocal", accepts=lambda x: abs(x) >= 0.4),
-        *_unary("sqrt", accepts=lambda x: x >= 0.01),
-        *_unary("cbrt", accepts=_away_from_zero),
-        *_unary("exp", "expm1", accepts=_between(-10.0, 2.3)),
-        *_unary("log", accepts=lambda x: x >= 0.1),
-        *_unary("log1p", accepts=lambda x: x >= -0.9),
-        *_unary("log2", accepts=lambda x: x >= 0.2),
-        *_unary("log10", accepts=lambda x: x >= 0.1),
-        *_unary("sin", "cos"),
-        *_unary("tan", accepts=_between(-1.2, 1.2)),
-        *_unary("asin", "acos", accepts=_between(-0.95, 0.95)),
-        *_unary("atan"),
-        *_unary("sinh", "cosh", accepts=_between(-2.9, 2.9)),
-        *_unary("tanh", "asinh"),
-        *_unary("acosh", accepts=lambda x: x >= 1.05),
-        *_unary("atanh", accepts=_between(-0.9, 0.9)),
-        *_unary("erf", "erfc", "sigmoid", "logsigmoid", "softplus", "gelu", "silu"),
-        _move("atan2", "atan2({}, {})", lambda y, x: abs(y) >= 0.2),
-        _move("hypot", "hypot({}, {})", lambda x, y: abs(x) + abs(y) >= 0.2),
-        _over("sum"),
-        _over("mean"),
-        _over("prod", _between(-3.1, 3.1)),
-        _over("norm", lambda *xs: sum(map(abs, xs)) >= 0.2),
-        _over("logsumexp"),
-        _move("softmax", "softmax([{}, {}, {}])[0]"),
-        _move("log_softmax", "log_softmax([{}, {}, {}])[1]"),
-        _move("dot", "dot([{0}, {1}], [{1}, {2}], bias={0})"),
-        *_unary("abs", "relu", "leaky_relu", "elu", "sign", accepts=_away_from_zero, smooth=False),
-        *_unary("floor", "ceil", "trunc", accepts=_between_integers, smooth=False),
-        _move("round", "round({}) + 0.0", lambda x: _between_integers(x + 0.5), smooth=False),
-        _move("maximum", "maximum({}, {})", _apart, smooth=False),
-        _move("minimum", "minimum({}, {})", _apart, smooth=False),
-        _over("max", _apart, smooth=False),
-        _over("min", _apart, smooth=False),
-        _move("clip", "clip({}, -1.0, 1.0)", lambda x: _apart(abs(x), 1.0), smooth=False),
-        _move("where", "where({} > 0, {}, {})", lambda c, x, y: _away_from_zero(c), smooth=False),
-        _move("floor_divide", "{} // {}", _quotient_between_integers, smooth=False),
-        _move("modulo", "{} % {}", _quotient_between_integers, smooth=False),
-    )
-}
+MOVES: dict[str, Move] = {move.name: move for move in (*_SMOOTH, *_others(), *_KINKED)}
 
 
 @dataclass(frozen=True)
