@@ -18,6 +18,7 @@ import functools
 import math
 import operator
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..common.numbers import Interval, Number
 from . import kernels
@@ -48,47 +49,30 @@ TABLE: dict[str, Operation] = {}
 def _operation(
     name: str,
     value: Callable[..., float],
-    *partials: Callable[..., Number],
+    *partials: Callable[..., Any],
     definition: Callable[..., Number] | None = None,
     generic: bool = False,
     symbol: str = "",
     domain: Interval | tuple[Interval, ...] = REALS,
     total: bool = False,
+    over_sequence: bool = False,
 ) -> Operation:
-    """Add an operation with a fixed number of operands to the table; it has one derivative rule per operand.
+    """Add an operation to the table.
 
-    With `generic` the value rule takes mpmath numbers too, and is the definition. Without both, mpmath has a function
-    of this name.
+    It has one derivative rule per operand; over a sequence, a single rule returns the derivatives with respect to all
+    operands. With `generic` the value rule takes mpmath numbers too, and is the definition. Without both, mpmath has a
+    function of this name.
     """
     intervals = domain if isinstance(domain, tuple) else (domain,) * len(partials)
-    if generic:
-        definition = _without_context(value)
-    elif definition is None:
-        definition = _same_name(name)
-    entry = Operation(name, symbol or name, len(partials), value, partials, definition, intervals, total=total)
-    TABLE[name] = entry
-    return entry
+    arity, rules = (None, partials[0]) if over_sequence else (len(partials), partials)
+    if definition is None:
+        definition = (lambda mp, *xs: mp.convert(value(*xs))) if generic else (lambda mp, *xs: getattr(mp, name)(*xs))
+    TABLE[name] = Operation(name, symbol or name, arity, value, rules, definition, intervals, total=total)
+    return TABLE[name]
 
 
-def _sequence_operation(
-    name: str,
-    value: Callable[..., float],
-    partials: Callable[..., Sequence[Number]],
-    definition: Callable[..., Number],
-    total: bool = False,
-) -> Operation:
-    """Add an operation over a sequence to the table; one rule returns the derivatives with respect to all operands."""
-    entry = Operation(name, name, None, value, partials, definition, (REALS,), total=total)
-    TABLE[name] = entry
-    return entry
-
-
-def _same_name(name: str) -> Callable[..., Number]:
-    return lambda mp, *xs: getattr(mp, name)(*xs)
-
-
-def _without_context(value: Callable[..., Number]) -> Callable[..., Number]:
-    return lambda mp, *xs: mp.convert(value(*xs))
+#: Add an operation over a sequence; the value rules of all of them take any numbers.
+_sequence_operation = functools.partial(_operation, over_sequence=True, total=True)
 
 
 def _nothing(z: Number, *_: Number) -> None:
@@ -168,7 +152,6 @@ POWER_LOG: Operation = _sequence_operation(
     kernels.power_log,
     _power_log_partials,
     definition=lambda mp, k, n, x, y: x ** (y - n) * mp.log(x) ** k,
-    total=True,
 )
 # x**y / x**n = x**(y - n) by the rules of IEEE 754: the powers in the derivatives of x**y. n is a constant.
 POWER_OVER: Operation = _operation(
@@ -616,65 +599,53 @@ SUM: Operation = _sequence_operation(
     lambda *xs: kernels.total(xs),
     lambda z, *xs: [1.0] * len(xs),
     definition=lambda mp, *xs: mp.fsum(xs),
-    total=True,
 )
 MEAN = _sequence_operation(
     "mean",
     lambda *xs: kernels.mean(xs),
     lambda z, *xs: [1.0 / len(xs)] * len(xs),
     definition=lambda mp, *xs: mp.fsum(xs) / len(xs),
-    total=True,
 )
 PROD = _sequence_operation(
     "prod",
     lambda *xs: math.prod(xs, start=1.0),
     _products_of_others,
     definition=lambda mp, *xs: mp.fprod(xs),
-    total=True,
 )
 DOT = _sequence_operation(
     "dot",
     kernels.dot,
     _dot_partials,
     definition=lambda mp, bias, *xs: bias + mp.fdot(xs[: len(xs) // 2], xs[len(xs) // 2 :]),
-    total=True,
 )
 # x1**e1 * x2**e2 * ... / r**n, where r is the norm of all x. The operands are n, then all e, then all x; n and all e
 # are constants. The derivatives of lengths and angles are of this kind, and so are their own derivatives.
-RADIAL: Operation = _sequence_operation(
-    "radial", kernels.radial, _radial_partials, definition=_radial_definition, total=True
-)
-NORM: Operation = _sequence_operation(
-    "norm", math.hypot, _norm_partials, definition=lambda mp, *xs: mp.norm(xs), total=True
-)
+RADIAL: Operation = _sequence_operation("radial", kernels.radial, _radial_partials, definition=_radial_definition)
+NORM: Operation = _sequence_operation("norm", math.hypot, _norm_partials, definition=lambda mp, *xs: mp.norm(xs))
 MAX = _sequence_operation(
     "max",
     lambda *xs: kernels.largest(xs),
     _shares_of_extreme,
     definition=lambda mp, *xs: _extreme(mp, max, xs),
-    total=True,
 )
 MIN = _sequence_operation(
     "min",
     lambda *xs: kernels.smallest(xs),
     _shares_of_extreme,
     definition=lambda mp, *xs: _extreme(mp, min, xs),
-    total=True,
 )
 LOGSUMEXP = _sequence_operation(
     "logsumexp",
     lambda *xs: kernels.logsumexp(xs),
     lambda z, *xs: _softmax(xs),
     definition=lambda mp, *xs: mp.log(mp.fsum(mp.exp(x) for x in xs)),
-    total=True,
 )
 SOFTMAX: Operation = _sequence_operation(
-    "softmax", lambda i, *xs: kernels.softmax(xs)[int(i)], _softmax_partials, definition=_softmax_definition, total=True
+    "softmax", lambda i, *xs: kernels.softmax(xs)[int(i)], _softmax_partials, definition=_softmax_definition
 )
 LOG_SOFTMAX: Operation = _sequence_operation(
     "log_softmax",
     lambda i, *xs: kernels.log_softmax(int(i), xs),
     _log_softmax_partials,
     definition=lambda mp, i, *xs: mp.log(_softmax_definition(mp, i, *xs)),
-    total=True,
 )
