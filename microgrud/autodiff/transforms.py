@@ -267,13 +267,7 @@ class _RecordedCall:
 
     def directions(self, tangents: Any) -> dict[Value, Number]:
         """Pair every input with its tangent; raise an error that says which tangents do not fit."""
-        parts = tangents if isinstance(tangents, tuple) else (tangents,)
-        if len(parts) != self.count:
-            raise ValueError(
-                f"tangents: expected {self.count}, one for each argument to differentiate with respect to, "
-                f"got {len(parts)}; argnums chooses the arguments"
-            )
-        given, structure = flatten(tuple(parts), "tangents")
+        given, structure = flatten(tangents_of(tangents, self.count), "tangents")
         leaves = dict(zip(structure.paths, zip(structure.shapes, structure.split(given))))
         wanted = dict(zip(self.arguments.paths, self.arguments.shapes))
         if {path: shape for path, (shape, _) in leaves.items()} != wanted:
@@ -314,10 +308,25 @@ def positions_of(
     for position in given:
         if not -count <= position < count:
             raise ValueError(f"{name}: expected an argument at position {position}, got {count} arguments")
-    positions = tuple(position % count for position in given)
+    positions = tuple([position % count for position in given])
     if distinct and len(set(positions)) < len(positions):
         raise ValueError(f"{name}: expected distinct positions in argnums, got {argnums!r}")
     return positions, single
+
+
+def tangents_of(tangents: Any, count: int) -> tuple[Any, ...]:
+    """Return the tangents of `count` arguments, given as a tuple, or one that is not a tuple as it is.
+
+    Raises:
+        ValueError: if there are more or fewer.
+    """
+    parts = tangents if isinstance(tangents, tuple) else (tangents,)
+    if len(parts) != count:
+        raise ValueError(
+            f"tangents: expected {count}, one for each argument to differentiate with respect to, got {len(parts)}; "
+            "argnums chooses the arguments"
+        )
+    return parts
 
 
 def _leaves(structure: Structure) -> str:

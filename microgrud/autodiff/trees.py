@@ -36,6 +36,8 @@ class Structure:
 
     def rebuild(self, numbers: Sequence[Number]) -> Any:
         """Make the same structure with other numbers; leaves that were arrays become arrays."""
+        if self.shapes == (None,):  # 0.2 us instead of 0.6
+            return filled(self.template, iter(numbers))
         parts = zip(self.split(numbers), self.shapes)
         return filled(self.template, iter([x[0] if shape is None else as_array(x, shape) for x, shape in parts]))
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..autodiff import transforms
-from ..autodiff.transforms import positions_of
+from ..autodiff.transforms import positions_of, tangents_of
 from ..autodiff.trees import as_array, check_unmasked, flatten
 from ..common.display import ShownInNotebooks
 from ..common.numbers import as_sequence
@@ -94,8 +94,7 @@ class Compiled(ShownInNotebooks):
         recordings = self._recordings
         inside = (_tracers or _transforms) and _is_inside()
         if not inside and not kwargs:
-            given, listed = recordings.as_arrays(args)
-            found = recordings.replayed("values", given, listed=listed)
+            found = recordings.replayed("values", args)
             if found is not None:
                 return found[1][0].structure.rebuild(found[0])
         arguments = recordings.read(args, kwargs)
@@ -160,8 +159,7 @@ class Compiled(ShownInNotebooks):
                 "differentiate the result with microgrud.grad or another transform"
             )
         if not kwargs:
-            given, listed = recordings.as_arrays(args)
-            found = recordings.replayed("backward", given, listed=listed)
+            found = recordings.replayed("backward", args)
             if found is not None:
                 return found[0]
         arguments = recordings.read(args, kwargs)
@@ -207,25 +205,16 @@ class Compiled(ShownInNotebooks):
         args = primals if isinstance(primals, tuple) else (primals,)
         if self._is_connected(args) or _has_values(tangents):
             return transforms.hvp(self, primals, tangents, argnums)
-        directions = tangents if isinstance(tangents, tuple) else (tangents,)
         positions, single = positions_of(argnums, len(args), "hvp", distinct=False)
-        if len(directions) != len(positions):
-            raise ValueError(
-                f"tangents: expected {len(positions)}, one for each argument to differentiate with respect to, got "
-                f"{len(directions)}"
-            )
+        directions = tangents_of(tangents, len(positions))
         gradient = self._gradient_of(positions[0] if single else positions)._recordings
-        pairs = list(zip(positions, directions))
-        if any(gradient.is_batch(position) for position in positions):
-            seeds = [
-                seed
-                for position, direction in pairs
-                for seed in (_directions if gradient.is_batch(position) else _direction)(args[position], direction)
-            ]
-            products = gradient.products(args, positions, seeds)
-        else:
-            numbers = np.concatenate([_direction(args[position], direction) for position, direction in pairs])
-            products = gradient.products(args, positions, numbers)
+        batches = [gradient.is_batch(k) for k in positions]
+        found = [
+            (_directions if batch else _direction)(args[k], direction)
+            for k, direction, batch in zip(positions, directions, batches)
+        ]
+        seeds = [seed for each in found for seed in each] if any(batches) else np.concatenate(found)
+        products = gradient.products(args, positions, seeds)
         return products[0] if single else products
 
     def hessian(self, *args: Any) -> Any:

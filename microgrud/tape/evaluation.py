@@ -18,7 +18,7 @@ from ..engine.vectors import Vector
 from .branches import Branches, Recording, integers_fit
 from .numpy_executor import DONE, LEFT, SUSPICIOUS, Executor, Outcome
 from .recorder import CompileError
-from .signature import Arguments
+from .signature import Arguments, without_values
 
 
 @dataclass
@@ -89,7 +89,7 @@ class _Run:
         self.branches, self.arguments, self.seeds, self.most = branches, arguments, seeds, most
         self.settings = branches.settings
         self.count = 1 if arguments.samples is None else arguments.samples
-        self.numbers = list(map(_without_history, arguments.numbers))
+        self.numbers = list(map(without_values, arguments.numbers))
         self.result = Evaluation()
         self.result.gradients = [np.zeros(self.count) if isinstance(x, np.ndarray) else 0.0 for x in self.numbers]
 
@@ -272,10 +272,3 @@ class _Run:
                 self.result.gradients[place][sample] += weight * grad
             else:
                 self.result.gradients[place] += weight * grad
-
-
-def _without_history(x: Any) -> Any:
-    """Return the number of a Value, and an array of Values as an array of their numbers."""
-    if isinstance(x, np.ndarray) and x.dtype == object:
-        return np.array([_without_history(item) for item in x], dtype=np.float64)
-    return x._data if isinstance(x, Value) else x

@@ -30,7 +30,7 @@ from ..functions import mean, sum as total
 from .evaluation import Evaluation
 from .recorder import ClosedOverResultError, CompileError
 from .recordings import MOST_SIGNATURES, Recordings, structure_of
-from .signature import Arguments, read_arguments
+from .signature import Arguments, read_arguments, without_values
 from .states import Same
 
 
@@ -129,8 +129,8 @@ class _Call:
     def __init__(self, recordings: Recordings, arguments: Arguments, leaves: Sequence[Value]) -> None:
         self.recordings, self.name = recordings, recordings.name
         # Copies of all numbers, as the caller may change its arrays before a derivative is computed.
-        self.numbers = list(map(_without_values, arguments.numbers))
-        integers = [np.array(x) if isinstance(x, np.ndarray) else x for x in arguments.integers]
+        self.numbers = list(map(_copied, map(without_values, arguments.numbers)))
+        integers = list(map(_copied, arguments.integers))
         self.arguments = replace(arguments, numbers=self.numbers, integers=integers)
         self.places = [(place, i) for place, i, _ in _values_in(arguments.numbers)]
         self.leaves = list({id(leaf): leaf for leaf in leaves}.values())
@@ -273,10 +273,5 @@ def _values_in(numbers: Sequence[Any]) -> Any:
             yield from ((place, i, item) for i, item in enumerate(x) if isinstance(item, Value))
 
 
-def _without_values(x: Any) -> Any:
-    """Return a number, or a new array of the numbers of samples, with floats in the place of Values."""
-    if isinstance(x, Value):
-        return x._data
-    if isinstance(x, np.ndarray):
-        return np.array([_without_values(item) for item in x]) if x.dtype == object else np.array(x)
-    return x
+def _copied(x: Any) -> Any:
+    return np.array(x) if isinstance(x, np.ndarray) else x

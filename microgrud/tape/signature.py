@@ -75,6 +75,13 @@ class Arguments:
         return numbers, [int(k[i]) if isinstance(k, np.ndarray) else k for k in self.integers]
 
 
+def without_values(x: Any) -> Any:
+    """Return the number of a Value, and an array of Values as an array of their numbers."""
+    if isinstance(x, np.ndarray) and x.dtype == object:
+        return np.array([without_values(item) for item in x], dtype=np.float64)
+    return x._data if isinstance(x, Value) else x
+
+
 @dataclass
 class _Reader:
     """Reads arguments one after another, and collects their numbers, integers and parts."""
