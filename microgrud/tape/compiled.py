@@ -25,7 +25,7 @@ from .absent import AbsentFunction, refuse_if_absent
 from .listing import listing
 from .nodes import result_as_nodes, rows_of_function
 from .recorder import CompileError
-from .recordings import Recordings, refuse_integers, structure_of
+from .recordings import Recordings, refuse_integers
 from .saving import copy_with_leaves, copy_without_leaves, pack_recordings, unpack_recordings
 from .settings import CHECKS, Settings
 
@@ -101,7 +101,7 @@ class Compiled(ShownInNotebooks):
         if inside or arguments.has_values:
             return result_as_nodes(recordings, arguments)
         result = recordings.evaluate(arguments, None)
-        return structure_of(result).rebuild(recordings.totals(result))
+        return result.structure.rebuild(recordings.totals(result))
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """Return the method of an instance, compiled by itself and kept as long as the instance."""
@@ -135,7 +135,7 @@ class Compiled(ShownInNotebooks):
             outputs = [as_array([row[k] for row in rows], (len(rows),)) for k in range(structure.size)]
         else:
             result = self._recordings.evaluate(arguments, None)
-            outputs, structure = list(result.outputs), structure_of(result)
+            outputs, structure = list(result.outputs), result.structure
         return structure.assemble(
             [
                 own[0] if shape is None else np.array(own).T.reshape(-1, *shape)
@@ -171,7 +171,7 @@ class Compiled(ShownInNotebooks):
             add_to_gradients(leaves, slopes)
         own = [(x, slope) for x, slope in zip(arguments.numbers, result.gradients) if isinstance(x, Value)]
         add_to_gradients([x for x, _ in own], np.array([slope for _, slope in own], dtype=np.float64))
-        return structure_of(result).rebuild(recordings.totals(result))
+        return result.structure.rebuild(recordings.totals(result))
 
     def value_and_grad(self, *args: Any, argnums: int | tuple[int, ...] = 0, **kwargs: Any) -> tuple[Any, Any]:
         """Return the result and its gradient with respect to an argument, or several, as `microgrud.value_and_grad`.
@@ -194,7 +194,7 @@ class Compiled(ShownInNotebooks):
             return transforms.value_and_grad(self, argnums)(*args, **kwargs)
         result = recordings.with_gradient(arguments)
         gradients = recordings.gradients(arguments, result, positions)
-        return structure_of(result).rebuild(recordings.totals(result)), gradients[0] if single else gradients
+        return result.structure.rebuild(recordings.totals(result)), gradients[0] if single else gradients
 
     def hvp(self, primals: Any, tangents: Any, argnums: int | tuple[int, ...] = 0) -> Any:
         """Return the product of the Hessian with a direction; arguments and result are those of `microgrud.hvp`.

@@ -20,6 +20,9 @@ from .numpy_executor import DONE, LEFT, SUSPICIOUS, Executor, Outcome
 from .recorder import CompileError
 from .signature import Arguments, without_values
 
+#: The structure of a result before that of the first sample is known.
+_UNKNOWN = Structure((), (), None)
+
 
 @dataclass
 class Evaluation:
@@ -37,7 +40,7 @@ class Evaluation:
         recorded: the samples that were recorded, or could not be.
     """
 
-    structure: Structure | None = None
+    structure: Structure = _UNKNOWN
     outputs: Vector = field(default_factory=lambda: np.empty((0, 0)))
     gradients: list[Any] = field(default_factory=list)
     leaves: list[tuple[list[Value], Vector]] = field(default_factory=list)
@@ -224,7 +227,7 @@ class _Run:
 
     def check_structure(self, structure: Structure, outputs: int) -> None:
         """Raise unless a result has the structure of those before; the first makes room for the outputs."""
-        if self.result.structure is None:
+        if self.result.structure is _UNKNOWN:
             self.result.structure = structure
             self.result.outputs = np.full((outputs, self.count), np.nan)
         elif (self.result.structure.shapes, self.result.structure.paths) != (structure.shapes, structure.paths):

@@ -29,7 +29,7 @@ from ..engine.operation import Operation
 from ..functions import mean, sum as total
 from .evaluation import Evaluation
 from .recorder import ClosedOverResultError, CompileError
-from .recordings import MOST_SIGNATURES, Recordings, structure_of
+from .recordings import MOST_SIGNATURES, Recordings
 from .signature import Arguments, read_arguments, without_values
 from .states import Same
 
@@ -41,7 +41,7 @@ def result_as_nodes(recordings: Recordings, arguments: Arguments) -> Any:
         numbers, structure = _mean_of_function(recordings, arguments)
         return structure.rebuild(numbers)
     call = _Call(recordings, arguments, [leaf for recording in result.served for leaf in recording.leaves])
-    return structure_of(result).rebuild(call.nodes(arguments.numbers, recordings.totals(result)))
+    return result.structure.rebuild(call.nodes(arguments.numbers, recordings.totals(result)))
 
 
 def rows_of_function(recordings: Recordings, arguments: Arguments) -> tuple[list[list[Any]], Structure]:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..autodiff.trees import Structure, check_unmasked, map_leaves
+from ..autodiff.trees import check_unmasked, map_leaves
 from ..common.forking import Lock
 from ..common.words import counted
 from ..engine.vectors import Vector
@@ -146,7 +146,7 @@ class Recordings:
     def with_gradient(self, arguments: Arguments) -> Evaluation:
         """Evaluate a call whose result is one number, and its derivatives."""
         result = self.evaluate(arguments, [1.0])
-        size = structure_of(result).size
+        size = result.structure.size
         if size != 1:
             raise TypeError(f"{self!r}: expected a function of one result to differentiate, got {size} results")
         return result
@@ -247,12 +247,6 @@ class Recordings:
         if replay is not None and all(replay is not other for other, _ in replays):
             others = [entry for entry in replays if len(made) == 1 or together.keys().isdisjoint(entry[1])]
             self.replays[arguments.listed] = [(replay, recordings), *others][:_MOST_REPLAYS]
-
-
-def structure_of(result: Evaluation) -> Structure:
-    """Return the structure of the result of a call."""
-    assert result.structure is not None  # there is at least one sample
-    return result.structure
 
 
 def refuse_integers(args: Sequence[Any], positions: Sequence[int]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..engine import Value
+from ..engine.vectors import restored
 from .claims import GivenClaim, OwnClaim
 from .definitions import check_definitions
 from .report import GradientError, GradientReport, shown_point
@@ -135,7 +136,7 @@ def run_check(
     """
     __tracebackhide__ = True
     subject = make_subject(f, point, options.argnums, options.parameters)
-    with subject.keeping_parameters(), np.errstate(all="ignore"):  # points tried near a pole may overflow
+    with restored(subject.parameters, data=True), np.errstate(all="ignore"):  # points tried near a pole may overflow
         for order in range(1, options.order + 1):
             report = _check(options.claim(subject, order), order, options, to_first_failure)
             if report.failures:
@@ -150,7 +151,7 @@ def call_function(f: Callable[..., Any], point: tuple[Any, ...], options: Option
         Exception: any error of the function.
     """
     subject = make_subject(f, point, options.argnums, options.parameters)
-    with subject.keeping_parameters(), np.errstate(all="ignore"):
+    with restored(subject.parameters, data=True), np.errstate(all="ignore"):
         options.claim(subject, 1).values(subject.point)
 
 

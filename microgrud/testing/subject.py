@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,16 +84,6 @@ class Subject:
         for parameter, x in zip(self.parameters, numbers[own:]):
             parameter.data = x
         return [*map(Value, numbers[:own]), *self.parameters]
-
-    @contextmanager
-    def keeping_parameters(self) -> Iterator[None]:
-        """Restore the numbers of the parameters afterwards."""
-        before = [parameter.data for parameter in self.parameters]
-        try:
-            yield
-        finally:
-            for parameter, x in zip(self.parameters, before):
-                parameter.data = x
 
     def __call__(self, numbers: Sequence[Any]) -> tuple[list[Number], Structure]:
         """Call the function, and return the numbers of its result with their structure.

@@ -174,7 +174,6 @@ class RecordedLoss:
         recordings.record_first(lambda _, loss: self._check_close(loss, expected))
 
     def _predictions(self, result: Evaluation) -> list[Any]:
-        assert result.structure is not None
         if not self.with_predictions:
             return []
         paths = result.structure.paths
