@@ -12,8 +12,7 @@ import pytest
 from inside import thresholds
 
 from microgrud.cli import charts
-from microgrud.cli.inputplane import plane_of
-from microgrud.cli.pictures import draw_pictures, regions_chart
+from microgrud.cli.pictures import draw_pictures, plane_of, regions_chart
 from microgrud.cli.pipeline import train_on_table
 from microgrud.cli.report import report_page
 from microgrud.cli.run import Run

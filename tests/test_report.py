@@ -15,9 +15,8 @@ import pandas as pd
 import pytest
 
 from microgrud.cli import charts
-from microgrud.cli.linear import linear_predictions
 from microgrud.cli.pictures import draw_pictures, loss_chart, result_chart
-from microgrud.cli.pipeline import train_on_table
+from microgrud.cli.pipeline import linear_predictions, train_on_table
 from microgrud.cli.predicting import Predictor
 from microgrud.cli.preprocessing import Target
 from microgrud.cli.report import command, report_page

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from .. import losses
 from ..engine import Value
+from ..engine.vectors import Vector
 from ..nn import MLP
 from ..optim import LBFGS, OPTIMIZERS
 from ..optim.optimizer import Optimizer
@@ -21,7 +23,6 @@ from ..train import TrainingDivergedError, fit
 from ..train.batches import Samples
 from ..train.evaluation import Loss
 from ..train.history import History
-from .linear import linear_predictions
 from .predicting import Predictor
 from .preprocessing import Preprocessing, Target, class_names, inspect_target, refuse_missing
 from .run import Run
@@ -240,6 +241,36 @@ class PenalisedLBFGS(LBFGS):
         for p in parameters:
             p.grad += self._weight_decay * p.data
         return loss + 0.5 * self._weight_decay * math.fsum(p.data * p.data for p in parameters)
+
+
+def linear_predictions(target: Target, inputs: Vector, known: Sequence[float], held_out: Vector) -> Vector | None:
+    """Fit the linear model that a network is compared with, scikit-learn's, and predict held-out rows.
+
+    Args:
+        target: the target; LinearRegression predicts a number, LogisticRegression a class.
+        inputs: the inputs of the network, one row per training row.
+        known: the targets of the training rows, as the network got them.
+        held_out: the inputs of the rows to predict.
+
+    Returns:
+        A number per row in the units of the table, or a row of probabilities, one per class. None if the training rows
+        are all of one class, or if a prediction is not finite.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+
+    answers: Vector
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", ConvergenceWarning)  # more iterations would not improve it
+        if target.task == "regression":
+            answers = LinearRegression().fit(inputs, known).predict(held_out) * target.scale + target.mean
+        elif len(set(known)) == 1:
+            return None
+        else:
+            model = LogisticRegression(max_iter=1000).fit(inputs, known)
+            answers = np.zeros((len(held_out), len(target.classes)))
+            answers[:, model.classes_] = model.predict_proba(held_out)  # a rare class may not be in the training rows
+        return answers if np.isfinite(answers).all() and np.isfinite(answers**2).all() else None
 
 
 def _accuracy(predictions: list[Any], targets: list[Any]) -> float:
