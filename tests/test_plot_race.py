@@ -84,7 +84,7 @@ def test_places_that_are_higher_than_the_start_do_not_set_the_extent_though_they
     result = race(quadratic(10.0), (1.0, 1.0), racers, steps=5, points=5)
     assert np.abs(result.trajectories["up"].positions).max() == 32.0
     lower = np.concatenate([t.positions[t.losses <= 5.5] for t in result.trajectories.values()])
-    across, up = around(lower)
+    across, up = map(tuple, around(lower))
     assert (result.surface.x[0], result.surface.x[-1]) == across
     assert (result.surface.y[0], result.surface.y[-1]) == up
 

@@ -121,7 +121,7 @@ class GraphWriter:
             self._circle(id, node._op or "by hand", node)
             shown, slopes = shown_operands(node), self.slopes_of(node)
             for k in shown:
-                self._edge(node._operands[k], id, k, slopes[k], node)
+                self._edge(node, k, id, slopes[k])
             hidden = self._hidden(node, shown, id)
             if hidden:
                 self._rest(id, f"{hidden:,} more operands")
@@ -142,14 +142,14 @@ class GraphWriter:
         width, shown = len(factors) // 2, shown_operands(node)
         self._circle(id, "+", node)
         if isinstance(bias, Value) or bias != 0.0:
-            self._edge(bias, id, 0, 1.0, node)
+            self._edge(node, 0, id, 1.0)
         numbers = [x.data if isinstance(x, Value) else x for x in factors]
         pairs = [k - 1 for k in shown if 0 < k <= width]
         for k in pairs:
             product = f"{id}p{k}"
             self._circle(product, "*", node)
-            self._edge(factors[k], product, 1 + k, numbers[width + k], node)
-            self._edge(factors[width + k], product, 1 + width + k, numbers[k], node)
+            self._edge(node, 1 + k, product, numbers[width + k])
+            self._edge(node, 1 + width + k, product, numbers[k])
             self.drawing.edge(product, id, **self._slope(1.0), **self._turn(node))
         if len(pairs) < width:
             self._rest(id, f"{width - len(pairs):,} more products")
@@ -172,12 +172,12 @@ class GraphWriter:
                 hidden += 1
             elif box not in joined:
                 joined.add(box)
-                self._edge(operand, id, k, None, node, labelled=False)
+                self._edge(node, k, id, None, labelled=False)
         return hidden
 
-    def _edge(
-        self, operand: Value | float, id: str, k: int, slope: float | None, node: Value, labelled: bool = True
-    ) -> None:
+    def _edge(self, node: Value, k: int, id: str, slope: float | None, labelled: bool = True) -> None:
+        """Draw an edge from the operand k of a node to the circle with this id."""
+        operand = node._operands[k]
         if isinstance(operand, Value):
             tail = self.ids.get(self.view.box_of(operand))
             if tail is not None:

@@ -55,13 +55,9 @@ class View:
     too_deep: list[Value] = field(default_factory=list)
     left_out: int = 0
 
-    def __post_init__(self) -> None:
-        """Collect the roots, which have a box of their own even if they belong to a group."""
-        self._roots = set(self.graph.roots)
-
     def box_of(self, node: Value) -> Box:
-        """Return the box that stands for a node as an operand: its group, or the node itself."""
-        return node if node in self._roots else self.group_of.get(node, node)
+        """Return the box that stands for a node as an operand: its group, or the node itself, as for every root."""
+        return node if self.graph.kinds[node] is Kind.ROOT else self.group_of.get(node, node)
 
     def makers(self, box: Box) -> list[Box]:
         """Return the boxes of a box's operands; if there are very many, the shown ones and all groups."""

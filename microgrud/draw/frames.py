@@ -84,15 +84,10 @@ def _run(root: Value, graph: ValueGraph, slopes: Slopes) -> Iterator[Frame]:
     )
     yield Frame(None, 1.0, (), {root: 1.0}, words)
     for node in reversed(graph.order):
-        if node.is_leaf:
-            continue
-        if node.grad == 0.0:
-            words = f"The grad of {name[node]} is 0: it passes nothing on."
-            yield Frame(node, 0.0, (), {x: x.grad for x in reached}, words)
-            continue
-        shares = _shares(node, slopes[node])
-        reached.update(share.parent for share in shares)
-        yield Frame(node, node.grad, shares, {x: x.grad for x in reached}, _sentence(node, shares, name))
+        if not node.is_leaf:
+            shares = () if node.grad == 0.0 else _shares(node, slopes[node])
+            reached.update(share.parent for share in shares)
+            yield Frame(node, node.grad, shares, {x: x.grad for x in reached}, _sentence(node, shares, name))
     yield Frame(None, 0.0, (), {x: x.grad for x in reached}, _end(root, graph, reached))
 
 
@@ -143,12 +138,14 @@ def _end(root: Value, graph: ValueGraph, reached: set[Value]) -> str:
 
 def _sentence(node: Value, shares: tuple[Share, ...], name: Mapping[Value, str]) -> str:
     """Return the sentence of a step: what the node passes on, and to which operands."""
+    if node.grad == 0.0:
+        return f"The grad of {name[node]} is 0: it passes nothing on."
     adjoint = short(node.grad, 4)
     words = [f"The grad of {name[node]} is complete: {adjoint}."]
     seen: set[Value] = set()
     for share in shares:
-        parent, amount, total = name[share.parent], short(share.amount, 4), short(share.total, 4)
-        before = short(share.before, 4)
+        parent = name[share.parent]
+        amount, before, total = (short(x, 4) for x in (share.amount, share.before, share.total))
         if share.slope is None:
             if share.before == 0.0:
                 words.append(f"Its own rule adds {total} to {parent}.")

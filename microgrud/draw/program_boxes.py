@@ -50,7 +50,7 @@ class ProgramBox:
     lines: list[str]
     level: int
     slots: list[int]
-    uses: dict[ProgramBox, int] = field(default_factory=dict)
+    uses: Counter[ProgramBox] = field(default_factory=Counter)
     instruction: Instruction | None = None
 
 
@@ -173,7 +173,7 @@ class _Folding:
             for slot in instruction.operands:
                 maker = self.box_of.get(slot)
                 if maker is not None and maker is not box:
-                    box.uses[maker] = box.uses.get(maker, 0) + 1
+                    box.uses[maker] += 1
                 elif slot in leaves:
                     unseen.setdefault(box, set()).add(slot)
         for box, slots in unseen.items():
@@ -215,11 +215,11 @@ def _without_middle(view: ProgramView, most: int) -> ProgramView:
     rest = ProgramBox(Kind.LEAF, "not drawn", lines, middle[0].level, [])
     hidden = set(middle)
     for box in view.boxes:
-        uses, box.uses = box.uses, {}
+        uses, box.uses = box.uses, Counter()
         for maker, count in uses.items():
             own, tail = (rest if x in hidden else x for x in (box, maker))
             if own is not tail:
-                own.uses[tail] = own.uses.get(tail, 0) + count
+                own.uses[tail] += count
     shown = [(text, boxes) for text, boxes in view.guards if hidden.isdisjoint(boxes)]
     if len(shown) < len(view.guards):
         rest.lines.append(counted(len(view.guards) - len(shown), "condition"))

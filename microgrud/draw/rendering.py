@@ -123,10 +123,11 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
 
 def keep_in_order(drawing: Drawing, column: Sequence[str]) -> None:
     """Put nodes into one rank in their order, which invisible edges keep."""
-    with drawing.subgraph() as rank:
-        rank.attr(rank="same")
-        for upper, lower in itertools.pairwise(column):
-            rank.edge(upper, lower, style="invis")
+    if len(column) > 1:
+        with drawing.subgraph() as rank:
+            rank.attr(rank="same")
+            for upper, lower in itertools.pairwise(column):
+                rank.edge(upper, lower, style="invis")
 
 
 def fitting(svg: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -21,8 +21,6 @@ from .scales import LARGEST
 
 _BOUND = real(Interval(-LARGEST, LARGEST))
 
-Extent: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GridLosses:
@@ -34,25 +32,25 @@ class GridLosses:
     plane: Plane
 
 
-def default_extent(plane: Plane, center: Vector, paths: Sequence[Vector]) -> Extent:
-    """Return the box around the walks with a margin or, without walks, around the present parameters."""
+def default_extent(plane: Plane, center: Vector, paths: Sequence[Vector]) -> Any:
+    """Return the two ranges of the box around the walks or, without walks, around the present parameters."""
     if paths:
         return around(np.concatenate(paths))
     (here,) = plane.project(center[None, :])
     if np.abs(here).max() > LARGEST:
         raise ValueError(f"loss_surface: parameters: expected numbers up to {LARGEST:g}, got {np.abs(here).max()}")
     reach = np.maximum(np.abs(here), 1.0)
-    return _as_extent(np.array([here - reach, here + reach]))
+    return np.array([here - reach, here + reach]).T
 
 
-def around(places: Vector) -> Extent:
-    """Return the box around the finite places among those given, with a margin.
+def around(places: Vector) -> Any:
+    """Return the two ranges of the box around the finite places among those given, with a margin.
 
     Raises:
         ValueError: if no place is finite.
 
-    >>> around(np.array([[0.0, 0.0], [1.0, 2.0]]))
-    ((-0.4, 1.4), (-0.4, 2.4))
+    >>> around(np.array([[0.0, 0.0], [1.0, 2.0]])).tolist()
+    [[-0.4, 1.4], [-0.4, 2.4]]
     """
     finite = places[(np.abs(places) <= LARGEST).all(axis=1)]
     if not len(finite):
@@ -62,15 +60,10 @@ def around(places: Vector) -> Extent:
     margin = 0.2 * widest
     # A walk along one axis runs through the middle of a box with a reasonable width.
     narrow = np.maximum(0.3 * widest - (high - low), 0.0) / 2.0
-    return _as_extent(np.array([low - margin - narrow, high + margin + narrow]))
+    return np.array([low - margin - narrow, high + margin + narrow]).T
 
 
-def _as_extent(box: Vector) -> Extent:
-    (left, bottom), (right, top) = box.tolist()
-    return (left, right), (bottom, top)
-
-
-def checked_extent(extent: Any) -> Extent:
+def checked_extent(extent: Any) -> Any:
     """Return `(low, high)` for both axes, or a pair of such pairs, as a pair of pairs, after a check."""
     where = "loss_surface: extent"
     nested = isinstance(extent, Iterable) and any(isinstance(side, Iterable) for side in extent)

@@ -10,11 +10,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..common.checks import ANY, instance, pair, real, whole
-from ..common.numbers import as_float
 from ..engine import Value
 from ..engine.vectors import Vector
 from ..optim.optimizer import Optimizer
-from ..train.evaluation import number
 from .axes import Axes, png, several_axes
 from .grid import around
 from .scales import LOG_NOTE, asks_for_log, drawable, log_floor
@@ -201,10 +199,10 @@ def _run(
             if step == 0:
                 raise  # the walk cannot begin: the start, or the loss, is wrong
             return trajectory, f"step {step}: {error}"
-        figure = as_float(number(height), "race: loss")
-        trajectory.record(figure)
-        if not (math.isfinite(figure) and math.isfinite(trajectory.gradient_norms[-1])):
-            return trajectory, f"step {step}: the loss is {figure}, the gradient's norm {trajectory.gradient_norms[-1]}"
+        trajectory.record(height)
+        norm = trajectory.gradient_norms[-1]
+        if not (math.isfinite(height.data) and math.isfinite(norm)):
+            return trajectory, f"step {step}: the loss is {height.data}, the gradient's norm {norm}"
         if step < steps:
             optimizer.step(closure if optimizer.needs_closure else None)
     return trajectory, None

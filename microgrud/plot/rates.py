@@ -269,10 +269,8 @@ class _Sweep:
             if middle == passing:
                 break
             rate = _MARGIN * float(rates[middle])
-            if all(self._passes(rate, start, spread, size) for _ in range(_BATCH_TRIALS if spread else 1)):
-                passing = middle
-            else:
-                failing = middle
+            passes = all(self._passes(rate, start, spread, size) for _ in range(_BATCH_TRIALS if spread else 1))
+            passing, failing = (middle, failing) if passes else (passing, middle)
         return passing
 
     def _at_the_start(self) -> tuple[float, float]:

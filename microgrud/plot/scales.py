@@ -86,9 +86,7 @@ def contour_levels(numbers: Any, scale: Scale, count: int) -> Vector:
         return np.asarray(MaxNLocator(max(1, count - 1), min_n_ticks=2).tick_values(low, high), dtype=np.float64)
     low = log_floor(finite)
     high = max(high, low * (1.25 if constant else 1.001))
-    levels = np.geomspace(low, high, count)
-    levels[0], levels[-1] = low, high
-    return levels
+    return np.geomspace(low, high, count)
 
 
 def drawable(numbers: Any) -> Vector:

@@ -188,7 +188,8 @@ def loss_surface(
     else:
         columns = rows = whole(2)(f"{where}: points", points)
     paths = [plane.project(positions_of(walk, found)) for walk in walks.values()]
-    across, up = default_extent(plane, read_data(found), paths) if extent is None else checked_extent(extent)
-    x, y = np.linspace(*across, columns), np.linspace(*up, rows)
+    box = default_extent(plane, read_data(found), paths) if extent is None else checked_extent(extent)
+    (left, right), (bottom, top) = box
+    x, y = np.linspace(left, right, columns), np.linspace(bottom, top, rows)
     losses, failure = evaluate(loss, found, plane, x, y, progress)
     return LossSurface(x, y, losses, plane, found, walks, failure)
