@@ -89,22 +89,18 @@ class _Line:
     """The function along one input, with a cache of its values: tableaus of different sizes share points."""
 
     def __init__(self, f: Function, point: Sequence[float], index: int) -> None:
-        self.f, self.point, self.index = f, list(point), index
+        self.f, self.point = f, list(point)
         self.x = self.point[index]
         self.size = abs(self.x) or 1.0
         self.steepest = 0.0
-        self.known: dict[float, float] = {}
+        #: The value at a number in the place of the input.
+        self.value = functools.cache(lambda x: self._at([*self.point[:index], x, *self.point[index + 1 :]]))
         #: The difference quotient: central for side 0, otherwise between the point and one on that side.
         self.quotient = functools.cache(self._quotient)
         self.is_flat = self.grows = False
         self.noise = self._noise()
         # Rounding of intermediate results may change smoothly with x over the steps and show no jump.
         self.unseen = max(self.noise, self._change_by_last_digits())
-
-    def __call__(self, x: float) -> float:
-        if x not in self.known:
-            self.known[x] = self._at([*self.point[: self.index], x, *self.point[self.index + 1 :]])
-        return self.known[x]
 
     def _at(self, point: Sequence[float]) -> float:
         try:
@@ -118,14 +114,14 @@ class _Line:
             return math.nan
         low = self.x - step if side <= 0 else self.x
         high = self.x + step if side >= 0 else self.x
-        found = (self(high) - self(low)) / (high - low)
+        found = (self.value(high) - self.value(low)) / (high - low)
         if math.isfinite(found):
             self.steepest = max(self.steepest, abs(found))
         return found
 
     def is_defined(self, side: float) -> bool:
         """Return whether the function has values on one side of the point."""
-        return any(math.isfinite(self(self.x + side * self.size * 2.0**-k)) for k in (43, 27, 11))
+        return any(math.isfinite(self.value(self.x + side * self.size * 2.0**-k)) for k in (43, 27, 11))
 
     def is_rough(self) -> bool:
         """Return whether neighbouring values jump too much for differences.
@@ -138,7 +134,7 @@ class _Line:
     def _reach(self) -> float:
         """Return the greatest size of the values around the point."""
         steps = [self.size * _FACTOR * 2.0**-k for k in (0, 3, 7, 20, 43)]
-        reach = [abs(self(self.x + sign * step)) for step in steps for sign in (1.0, -1.0)]
+        reach = [abs(self.value(self.x + sign * step)) for step in steps for sign in (1.0, -1.0)]
         return max(filter(math.isfinite, reach), default=0.0)
 
     def doubt(self) -> float:
@@ -160,7 +156,7 @@ class _Line:
 
     def _change_by_last_digits(self) -> float:
         """Return the greatest change of the value when all inputs move by a last digit."""
-        value, greatest = self(self.x), 0.0
+        value, greatest = self.value(self.x), 0.0
         for moved in moved_by_last_digits(self.point):
             change = abs(self._at(moved) - value)
             greatest = max(greatest, change) if change == change else greatest
@@ -173,12 +169,12 @@ class _Line:
         flat that even rounded values are equal, jumps show only in values further apart. If there are none, the
         contribution of the input may be lost in a sum with a number of the size of 1, as in log(1 + exp(-40)).
         """
-        value = abs(self(self.x))
+        value = abs(self.value(self.x))
         least, plateau = max(_EPS * value, _LEAST), _EPS * max(value, 1.0)
         for side in (1.0, -1.0):
             spacing = 7.0 * _EPS * self.size
             while 0.0 < spacing < 1e-3 * self.size:  # the spacing is 0 next to subnormal numbers
-                values = [self(self.x + side * i * spacing) for i in range(7)]
+                values = [self.value(self.x + side * i * spacing) for i in range(7)]
                 if not all(map(math.isfinite, values)):
                     break
                 if any(value != values[0] for value in values):
@@ -214,7 +210,7 @@ class _Line:
 
     def _jumps(self, spacing: float) -> float:
         """Estimate the error of values with this spacing; 0 if they are not finite."""
-        size = error_of([self(self.x + i * spacing) for i in range(7)])
+        size = error_of([self.value(self.x + i * spacing) for i in range(7)])
         return size if math.isfinite(size) else 0.0
 
 

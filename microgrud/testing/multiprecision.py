@@ -135,18 +135,12 @@ def _limit(f: Function, point: Sequence[float], indices: Sequence[int], side: in
             if previous:
                 if abs(present - previous) <= _AGREEMENT * abs(present):
                     return present
-                before, trend = trend, _trend(previous, present)
+                # A result a million times larger than the one before, or smaller, has the trend 1, or -1.
+                before, trend = trend, (abs(present) > 1e6 * abs(previous)) - (abs(present) < 1e-6 * abs(previous))
             previous = present
     if trend and trend == before:
         return previous * mp.inf if trend > 0 else mpf(0)
     return previous if previous == 0 else None
-
-
-def _trend(previous: Any, present: Any) -> int:
-    """Return 1 for a result a million times larger than the one before, -1 for one a million times smaller, else 0."""
-    if abs(present) > 1e6 * abs(previous):
-        return 1
-    return -1 if abs(present) < 1e-6 * abs(previous) else 0
 
 
 def _derivative_near(f: Function, point: list[Any], indices: list[int], digits: int, side: int) -> tuple[Any, Any]:

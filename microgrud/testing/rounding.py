@@ -147,7 +147,11 @@ def noise_nearby(claims: Callable[[Sequence[float]], list[list[float]]], point: 
     places = [(o, e) for o, row in enumerate(here) for e in range(len(row))]
     spacing, is_nearest = 7.0 * _EPS, True
     while spacing < 1e-3 and len(found) < len(places):
-        near = _rows_along(claims, point, [spacing * d for d in direction])
+        row = [[x * (1.0 + k * (spacing * d)) for x, d in zip(point, direction)] for k in range(_NEIGHBOURS)]
+        try:
+            near = [claims(at) for at in row]
+        except (ArithmeticError, ValueError, TypeError):  # a point lies outside of the domain
+            near = []
         for o, e in places if near else ():
             claimed = [rows[o][e] for rows in near]
             if (o, e) not in found and any(x != claimed[0] for x in claimed):
@@ -157,17 +161,6 @@ def noise_nearby(claims: Callable[[Sequence[float]], list[list[float]]], point: 
         [found.get((o, e), _EPS * max(abs(claimed), 1.0)) for e, claimed in enumerate(row)]
         for o, row in enumerate(here)
     ]
-
-
-def _rows_along(
-    claims: Callable[[Sequence[float]], list[list[float]]], point: Sequence[float], steps: Sequence[float]
-) -> list[list[list[float]]]:
-    """Return the derivatives at points in a row; an empty list if the row leaves the domain."""
-    row = [[x * (1.0 + k * step) for x, step in zip(point, steps)] for k in range(_NEIGHBOURS)]
-    try:
-        return [claims(at) for at in row]
-    except (ArithmeticError, ValueError, TypeError):  # a point lies outside of the domain
-        return []
 
 
 def _jump(claimed: Sequence[float], is_nearest: bool) -> float:
