@@ -7,13 +7,13 @@ same inputs. An MLP is a list of layers; the outputs of one are the inputs of th
 from __future__ import annotations
 
 import itertools
-import operator
 import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .. import functions
 from ..common.arrays import is_array
+from ..common.checks import whole
 from ..common.numbers import Number, as_sequence, is_real_scalar
 from ..engine import Value
 from .activations import Activation, get_activation
@@ -218,6 +218,7 @@ _OVER_OUTPUTS: dict[str, Callable[[Iterable[Number]], list[Number]]] = {
     "softmax": functions.softmax,
     "log_softmax": functions.log_softmax,
 }
+_at_least_1 = whole(1)
 
 
 def _stored_name(activation: Activation) -> str:
@@ -258,12 +259,7 @@ def _explained(error: TypeError, xs: Sequence[Any]) -> TypeError:
 
 
 def _count(n: Any, where: str) -> int:
-    try:
-        if type(n).__name__ in ("bool", "bool_"):  # operator.index of older NumPy accepts bool_, with a warning
-            raise TypeError
-        count = operator.index(n)
-    except TypeError:
-        raise TypeError(f"{where}: expected an integer, got {n!r}") from None
-    if count < 1:
-        raise ValueError(f"{where}: expected at least 1, got {count}")
+    if type(n).__name__ in ("bool", "bool_"):  # operator.index of older NumPy accepts bool_, with a warning
+        raise TypeError(f"{where}: expected an integer, got {n!r}")
+    count: int = _at_least_1(where, n)
     return count
