@@ -78,7 +78,7 @@ def includes_of(root: Path) -> dict[str, set[str]]:
         name: names[path]
         for path in texts
         for kind, name in C_FUNCTION.findall(code[path])
-        if path.suffix == ".h" or "static" not in kind
+        if path.suffix == ".h" or not {"static", "ALWAYS_INLINE"} & {*kind.split()}  # the latter is static inline
     }
     needed: dict[str, set[str]] = {name: set() for name in names.values()}
     for path, text in texts.items():
