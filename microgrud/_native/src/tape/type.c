@@ -88,7 +88,7 @@ static void take_code(Tape *tape, Code *code)
 static bool make_uniform(Tapes *tapes, const Program *program, Lowered *lowered)
 {
     Tape *tape = &tapes->uniform;
-    const size_t uniform = (size_t)lowered->uniform;
+    const size_t uniform = (size_t)lowered->uniform, instructions = lowered->alone.starts.count;
     tape->constant_slots = new_items(program->constant_slots.count + 1, sizeof *tape->constant_slots);
     tape->is_constant = new_items(uniform, sizeof *tape->is_constant);
     tapes->constants = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(uniform * sizeof(double)));
@@ -105,7 +105,7 @@ static bool make_uniform(Tapes *tapes, const Program *program, Lowered *lowered)
         take_code(tape, &lowered->alone);
         ok = find_first_writes(tape) == 0 && (lowered->varying > 0 || widen(tape) == 0);
     }
-    if (ok && lowered->varying == 0) {
+    if (ok && tape->count < instructions) { /* some are wide */
         reorder_slots(tape, new_slots);
         for (size_t k = 0; k < lowered->slots.count; k++) {
             lowered->slots.items[k] = new_slots[lowered->slots.items[k]];
