@@ -1,8 +1,9 @@
-/* The builder translates a recorded graph to a program, in one call: build(). A call is recorded twice, to tell what the
- * function makes itself from what it closes over.
+/* The builder translates a recorded graph to a program, in one call: build(). A call is recorded twice, to tell what
+ * the function makes itself from what it closes over.
  *
  *   - flatten.c writes a graph as arrays, in topological order;
- *   - building.c compares the two graphs, gives each node a slot, shares equal operations, and collects sums of products.
+ *   - building.c compares the two graphs, gives each node a slot, shares equal operations, and collects sums of
+ *     products.
  *
  * The tape then lowers the program (tape/lowering.h).
  */

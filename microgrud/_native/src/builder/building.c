@@ -1,9 +1,9 @@
 /* The twin of microgrud/tape/building.py: from two graphs of one call to instructions.
  *
- * If the two agree, there are three passes, each linear in the number of operands. The first one gives each node a slot: equal operations
- * on equal operands share a slot, and a result of constants is a constant. The second one goes from the last step to
- * the first, and finds the slots whose exact bits decide a branch. The third one merges sums into sums. Their terms are
- * linked lists, so that a long sum is not copied when it grows at either end.
+ * If the two agree, there are three passes, each linear in the number of operands. The first one gives each node a
+ * slot: equal operations on equal operands share a slot, and a result of constants is a constant. The second one goes
+ * from the last step to the first, and finds the slots whose exact bits decide a branch. The third one merges sums into
+ * sums. Their terms are linked lists, so that a long sum is not copied when it grows at either end.
  */
 #include "builder/build.h"
 
@@ -452,7 +452,8 @@ static Built build_all(Building *b)
 static void free_building(Building *b)
 {
     Ints *ints[] = {&b->slot_of_node,   &b->slot_of_leaf, &b->slot_of_end,   &b->step_of_slot, &b->constant_slots,
-                    &b->slot_of_input,  &b->step_codes,     &b->step_outs,    &b->step_starts,   &b->step_operands, &b->out_codes,
+                    &b->slot_of_input,  &b->step_codes,   &b->step_outs,     &b->step_starts,  &b->step_operands,
+                    &b->out_codes,
                     &b->outs,           &b->out_starts,   &b->out_operands,  &b->plains};
     for (size_t k = 0; k < sizeof ints / sizeof *ints; k++) {
         PyMem_RawFree(ints[k]->items);
@@ -579,8 +580,9 @@ static PyObject *program_of(Building *b, const Graph *h)
     }
     PyObject *leaves = closed_over_leaves(b);
     PyObject *others = list_of_held(g->operations + g->known, g->operation_count - g->known);
-    const bool is_whole = leaves != NULL && others != NULL && outside == NULL && by_hand == NULL;
-    PyObject *instructions = is_whole ? instructions_of(b) : leaves == NULL || others == NULL ? NULL : Py_NewRef(Py_None);
+    PyObject *instructions = leaves == NULL || others == NULL      ? NULL
+                             : outside != NULL || by_hand != NULL ? Py_NewRef(Py_None)
+                                                                  : instructions_of(b);
     return Py_BuildValue("NNNNnN", outside == NULL ? Py_NewRef(Py_None) : (PyObject *)outside,
                          by_hand == NULL ? Py_NewRef(Py_None) : (PyObject *)by_hand, others, leaves,
                          (Py_ssize_t)g->codes.count, instructions);
@@ -605,7 +607,8 @@ PyObject *build_program(PyObject *module, PyObject *args)
     Graph graphs[2];
     memset(graphs, 0, sizeof graphs);
     PyObject *result = NULL;
-    if (flatten(state, ends, inputs, known, &graphs[0]) && flatten(state, ends_again, inputs_again, known, &graphs[1])) {
+    if (flatten(state, ends, inputs, known, &graphs[0]) &&
+        flatten(state, ends_again, inputs_again, known, &graphs[1])) {
         Building b;
         memset(&b, 0, sizeof b);
         b.graph = &graphs[0];

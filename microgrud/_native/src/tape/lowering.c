@@ -25,13 +25,12 @@ typedef struct {
 
 /* All results of a softmax over the same numbers. */
 typedef struct {
-    int32_t first;  /* index of the instruction of the first one */
-    int32_t result; /* the last one; the others follow in `next_result` */
+    int32_t first; /* index of the instruction of the first one */
+    size_t outs;   /* where their slots begin in `softmax_outs`; -1 for one that is not used */
 } Softmaxes;
 
 typedef struct {
-    const Program *program;
-    GivenInts codes, outs, starts, operands, plains; /* the instructions of the program */
+    Program p;
     Lowered *lowered;
     uint8_t *states; /* by slot of the program: a SlotState */
     uint8_t *varies; /* by slot of the program */
@@ -42,16 +41,15 @@ typedef struct {
     int32_t *met; /* for each slot, the last sum in which it was weighted */
     int32_t sums;
     int32_t *constant_indices; /* for each slot of a constant, the constant as an index; -1 if it is none */
-    Softmaxes *softmaxes;
-    size_t softmax_count, softmax_capacity;
-    /* by number of the result, in the order of the instructions */
-    Ints softmax_of, out_of_result, index_of_result, next_result;
+    Softmaxes *softmaxes; /* in the order of their first instructions */
+    size_t softmax_count, softmax_capacity, next_softmax;
+    Ints softmax_outs;
     HashTable seen;
 } Lowering;
 
 static inline Kind kind_of(const Lowering *l, int32_t code)
 {
-    switch (l->program->native_codes.items[code]) {
+    switch (l->p.native_codes.items[code]) {
     case CODE_LINEAR:
         return KIND_SUM;
     case CODE_TAKE:
@@ -64,6 +62,16 @@ static inline Kind kind_of(const Lowering *l, int32_t code)
     default:
         return KIND_SIMPLE;
     }
+}
+
+static inline size_t operand_count(const Lowering *l, size_t k)
+{
+    return (size_t)(l->p.starts.items[k + 1] - l->p.starts.items[k]);
+}
+
+static inline const int32_t *operands_of(const Lowering *l, size_t k)
+{
+    return l->p.operands.items + l->p.starts.items[k];
 }
 
 static inline int32_t lowered_slot(const Lowering *l, int32_t slot)
@@ -152,7 +160,8 @@ static Built add_tanh(Lowering *l, int32_t out, int32_t x)
     Code *code = code_of_batch(l);
     Built built = begin_instruction(code, 5);
     if (built == BUILT) {
-        const int32_t numbers[] = {CODE_TANH, lowered_slot(l, out), 1, lowered_slot(l, x), l->lowered->uniform + l->lowered->varying++};
+        const int32_t slope = l->lowered->uniform + l->lowered->varying++;
+        const int32_t numbers[] = {CODE_TANH, lowered_slot(l, out), 1, lowered_slot(l, x), slope};
         put_ints(&code->numbers, numbers, 5);
     }
     return built;
@@ -167,85 +176,77 @@ static Built group_of_softmax(Lowering *l, size_t k, int32_t *group)
     if (built != BUILT) {
         return built;
     }
-    const int32_t *xs = l->operands.items + l->starts.items[k] + 1;
-    const size_t count = (size_t)(l->starts.items[k + 1] - l->starts.items[k]) - 1;
-    uint64_t hash = mixed((uint64_t)l->codes.items[k], count);
+    const int32_t *xs = operands_of(l, k) + 1;
+    const size_t count = operand_count(l, k) - 1;
+    uint64_t hash = mixed((uint64_t)l->p.codes.items[k], count);
     for (size_t j = 0; j < count; j++) {
         hash = mixed(hash, (uint64_t)xs[j]);
     }
     Search search = search_for(&l->seen, hash);
     while ((*group = next_with_hash(&l->seen, &search)) >= 0) {
         const int32_t other = l->softmaxes[*group].first;
-        if (l->codes.items[other] == l->codes.items[k] &&
-            (size_t)(l->starts.items[other + 1] - l->starts.items[other]) - 1 == count &&
-            memcmp(l->operands.items + l->starts.items[other] + 1, xs, count * sizeof *xs) == 0) {
+        if (l->p.codes.items[other] == l->p.codes.items[k] &&
+            operand_count(l, (size_t)other) - 1 == count &&
+            memcmp(operands_of(l, (size_t)other) + 1, xs, count * sizeof *xs) == 0) {
             return BUILT;
         }
     }
-    if (l->softmax_count == l->softmax_capacity) {
+    built = reserve_ints(&l->softmax_outs, count);
+    if (built == BUILT && l->softmax_count == l->softmax_capacity) {
         built = grow_items((void **)&l->softmaxes, &l->softmax_capacity, l->softmax_count + 1, sizeof *l->softmaxes);
-        if (built != BUILT) {
-            return built;
+    }
+    if (built == BUILT) {
+        add_entry(&l->seen, &search, l->softmax_count);
+        *group = (int32_t)l->softmax_count;
+        l->softmaxes[l->softmax_count++] = (Softmaxes){(int32_t)k, l->softmax_outs.count};
+        for (size_t j = 0; j < count; j++) {
+            put_int(&l->softmax_outs, -1);
         }
     }
-    add_entry(&l->seen, &search, l->softmax_count);
-    *group = (int32_t)l->softmax_count;
-    l->softmaxes[l->softmax_count++] = (Softmaxes){(int32_t)k, -1};
-    return BUILT;
+    return built;
 }
 
 static Built group_softmaxes(Lowering *l)
 {
     Built built = BUILT;
-    for (size_t k = 0; k < l->codes.count && built == BUILT; k++) {
-        if (kind_of(l, l->codes.items[k]) != KIND_SOFTMAX) {
+    for (size_t k = 0; k < l->p.codes.count && built == BUILT; k++) {
+        if (kind_of(l, l->p.codes.items[k]) != KIND_SOFTMAX) {
             continue;
         }
-        const size_t result = l->softmax_of.count;
-        const int32_t slot = l->operands.items[l->starts.items[k]], index = l->constant_indices[slot];
+        const int32_t slot = *operands_of(l, k), index = l->constant_indices[slot];
         if (l->states[slot] != CONSTANT) {
             return NOT_LOWERED;
         }
-        if (index < 0 || index >= l->starts.items[k + 1] - l->starts.items[k] - 1) {
+        if (index < 0 || index >= l->p.starts.items[k + 1] - l->p.starts.items[k] - 1) {
             return NOT_VALID;
         }
         int32_t group = 0;
-        built = group_of_softmax(l, k, &group);
-        if (built != BUILT || (built = push_int(&l->softmax_of, group)) != BUILT ||
-            (built = push_int(&l->out_of_result, l->outs.items[k])) != BUILT ||
-            (built = push_int(&l->index_of_result, index)) != BUILT ||
-            (built = push_int(&l->next_result, l->softmaxes[group].result)) != BUILT) {
-            return built;
+        if ((built = group_of_softmax(l, k, &group)) == BUILT) {
+            l->softmax_outs.items[l->softmaxes[group].outs + (size_t)index] = l->p.outs.items[k];
         }
-        l->softmaxes[group].result = (int32_t)result;
     }
     return built;
 }
 
 /* Write all results over the same numbers in place of the first one. */
-static Built add_softmax(Lowering *l, size_t k, size_t result, Code *code)
+static Built add_softmax(Lowering *l, size_t k, Code *code)
 {
-    const int32_t group = l->softmax_of.items[result];
-    if ((size_t)l->softmaxes[group].first != k) {
+    if (l->next_softmax == l->softmax_count || (size_t)l->softmaxes[l->next_softmax].first != k) {
         return BUILT;
     }
-    const int32_t *xs = l->operands.items + l->starts.items[k] + 1;
-    const size_t count = (size_t)(l->starts.items[k + 1] - l->starts.items[k]) - 1;
+    const int32_t *xs = operands_of(l, k) + 1;
+    const int32_t *outs = l->softmax_outs.items + l->softmaxes[l->next_softmax++].outs;
+    const size_t count = operand_count(l, k) - 1;
     Built built = begin_instruction(code, 2 + 2 * count);
-    if (built != BUILT) {
-        return built;
+    if (built == BUILT) {
+        put_int(&code->numbers, l->p.native_codes.items[l->p.codes.items[k]]);
+        put_int(&code->numbers, (int32_t)count);
+        for (size_t j = 0; j < count; j++) {
+            put_int(&code->numbers, outs[j] < 0 ? -1 : lowered_slot(l, outs[j]));
+        }
+        put_lowered(l, &code->numbers, xs, count);
     }
-    put_int(&code->numbers, l->program->native_codes.items[l->codes.items[k]]);
-    put_int(&code->numbers, (int32_t)count);
-    int32_t *outs = code->numbers.items + code->numbers.count;
-    for (size_t j = 0; j < count; j++) {
-        put_int(&code->numbers, -1);
-    }
-    for (int32_t r = l->softmaxes[group].result; r >= 0; r = l->next_result.items[r]) {
-        outs[l->index_of_result.items[r]] = lowered_slot(l, l->out_of_result.items[r]);
-    }
-    put_lowered(l, &code->numbers, xs, count);
-    return BUILT;
+    return built;
 }
 
 /* --- sums that vary --- */
@@ -271,7 +272,8 @@ static Built write_matrix(Lowering *l)
 {
     const Rows *rows = &l->rows;
     Ints *numbers = &l->lowered->batch.numbers;
-    Built built = begin_instruction(&l->lowered->batch, 3 + 2 * rows->count + rows->weighted.count + rows->weights.count);
+    const size_t count = 3 + 2 * rows->count + rows->weighted.count + rows->weights.count;
+    Built built = begin_instruction(&l->lowered->batch, count);
     if (built == BUILT) {
         const int32_t head[] = {CODE_MATRIX, (int32_t)rows->count, (int32_t)rows->weighted.count};
         put_ints(numbers, head, 3);
@@ -310,8 +312,8 @@ static Built flush(Lowering *l)
         built = write_matrix(l);
     } else {
         for (size_t r = 0; r < rows->count && built == BUILT; r++) {
-            built = write_linear(l, &l->lowered->batch, rows->outs.items[r], rows->bases.items[r], &none, &rows->weighted,
-                                 rows->weights.items + r * rows->weighted.count, &none, &none);
+            built = write_linear(l, &l->lowered->batch, rows->outs.items[r], rows->bases.items[r], &none,
+                                 &rows->weighted, rows->weights.items + r * rows->weighted.count, &none, &none);
         }
     }
     rows->count = rows->outs.count = rows->bases.count = rows->weighted.count = rows->weights.count = 0;
@@ -356,8 +358,8 @@ static Built base_of_sum(Lowering *l, int32_t *base)
 /* Sort the terms of a sum by which factors vary. *distinct tells whether no slot is weighted twice. */
 static Built sort_terms(Lowering *l, size_t k, bool *distinct)
 {
-    const int32_t *operands = l->operands.items + l->starts.items[k];
-    const size_t count = (size_t)(l->starts.items[k + 1] - l->starts.items[k]), plain = (size_t)l->plains.items[k];
+    const int32_t *operands = operands_of(l, k);
+    const size_t count = operand_count(l, k), plain = (size_t)l->p.plains.items[k];
     const size_t pairs = (count - plain) / 2;
     Ints *lists[] = {&l->terms, &l->fixed, &l->xs, &l->ys, &l->weighted, &l->weights, &l->fixed_xs, &l->fixed_ys};
     for (size_t j = 0; j < sizeof lists / sizeof *lists; j++) {
@@ -392,12 +394,15 @@ static Built sort_terms(Lowering *l, size_t k, bool *distinct)
     return BUILT;
 }
 
-static Built add_varying_sum(Lowering *l, size_t k)
+static Built add_linear(Lowering *l, size_t k, bool varies)
 {
-    const int32_t out = lowered_slot(l, l->outs.items[k]);
+    const int32_t out = lowered_slot(l, l->p.outs.items[k]);
     bool distinct = false;
     int32_t base = 0;
     Built built = sort_terms(l, k, &distinct);
+    if (built == BUILT && !varies) {
+        return add_sum(l, out, &l->fixed, &l->fixed_xs, &l->fixed_ys);
+    }
     if (built != BUILT || (built = base_of_sum(l, &base)) != BUILT) {
         return built;
     }
@@ -407,69 +412,49 @@ static Built add_varying_sum(Lowering *l, size_t k)
     return write_linear(l, code_of_batch(l), out, base, &l->terms, &l->weighted, l->weights.items, &l->xs, &l->ys);
 }
 
-/* Add a sum over uniform slots only. */
-static Built add_uniform_sum(Lowering *l, size_t k)
-{
-    const int32_t *operands = l->operands.items + l->starts.items[k];
-    const size_t count = (size_t)(l->starts.items[k + 1] - l->starts.items[k]), plain = (size_t)l->plains.items[k];
-    const size_t pairs = (count - plain) / 2;
-    Ints *lists[] = {&l->fixed, &l->fixed_xs, &l->fixed_ys};
-    const size_t counts[] = {plain, pairs, pairs};
-    for (size_t j = 0; j < 3; j++) {
-        lists[j]->count = 0;
-        Built built = reserve_ints(lists[j], counts[j]);
-        if (built != BUILT) {
-            return built;
-        }
-        put_lowered(l, lists[j], operands, counts[j]);
-        operands += counts[j];
-    }
-    return add_sum(l, lowered_slot(l, l->outs.items[k]), &l->fixed, &l->fixed_xs, &l->fixed_ys);
-}
-
 /* --- slots and instructions --- */
 
 /* Find the varying slots, and renumber all slots: uniform ones first. */
 static Built renumber(Lowering *l)
 {
     size_t uniform = 0, bases = 0;
-    for (size_t k = 0; k < l->codes.count; k++) {
-        uint8_t *varies = &l->varies[l->outs.items[k]];
+    for (size_t k = 0; k < l->p.codes.count; k++) {
+        uint8_t *varies = &l->varies[l->p.outs.items[k]];
         *varies = 0;
-        for (int32_t j = l->starts.items[k]; j < l->starts.items[k + 1]; j++) {
-            *varies |= l->varies[l->operands.items[j]];
+        for (int32_t j = l->p.starts.items[k]; j < l->p.starts.items[k + 1]; j++) {
+            *varies |= l->varies[l->p.operands.items[j]];
         }
-        bases += *varies && kind_of(l, l->codes.items[k]) == KIND_SUM;
+        bases += *varies && kind_of(l, l->p.codes.items[k]) == KIND_SUM;
     }
-    for (size_t slot = 0; slot < l->program->slots; slot++) {
+    for (size_t slot = 0; slot < l->p.slots; slot++) {
         uniform += !l->varies[slot];
     }
     const size_t most = SIZE_MAX / (32 * BLOCK * sizeof(double)); /* so that a block with its adjoints has a size */
-    if (l->program->slots + bases >= (most < MOST_ITEMS / 2 ? most : MOST_ITEMS / 2)) { /* a tanh has two slots */
+    if (l->p.slots + bases >= (most < MOST_ITEMS / 2 ? most : MOST_ITEMS / 2)) { /* a tanh has two slots */
         return TOO_LARGE;
     }
     l->next_base = (int32_t)uniform;
     l->lowered->uniform = (int32_t)(uniform + bases + 1);
     l->zero = l->lowered->uniform - 1;
-    l->lowered->varying = (int32_t)(l->program->slots - uniform);
+    l->lowered->varying = (int32_t)(l->p.slots - uniform);
     int32_t counts[] = {0, l->lowered->uniform};
-    Built built = reserve_ints(&l->lowered->slots, l->program->slots);
-    for (size_t slot = 0; slot < l->program->slots && built == BUILT; slot++) {
+    Built built = reserve_ints(&l->lowered->slots, l->p.slots);
+    for (size_t slot = 0; slot < l->p.slots && built == BUILT; slot++) {
         put_int(&l->lowered->slots, counts[l->varies[slot]]++);
     }
     return built;
 }
 
-static Built add_instruction(Lowering *l, size_t k, size_t *result)
+static Built add_instruction(Lowering *l, size_t k)
 {
-    const int32_t code = l->codes.items[k], out = l->outs.items[k], *operands = l->operands.items + l->starts.items[k];
-    const size_t count = (size_t)(l->starts.items[k + 1] - l->starts.items[k]);
+    const int32_t code = l->p.codes.items[k], out = l->p.outs.items[k], *operands = operands_of(l, k);
+    const size_t count = operand_count(l, k);
     const bool varies = l->varies[out];
     switch (kind_of(l, code)) {
     case KIND_SUM:
-        return varies ? add_varying_sum(l, k) : add_uniform_sum(l, k);
+        return add_linear(l, k, varies);
     case KIND_SOFTMAX:
-        return add_softmax(l, k, (*result)++, varies ? code_of_batch(l) : &l->lowered->alone);
+        return add_softmax(l, k, varies ? code_of_batch(l) : &l->lowered->alone);
     case KIND_TANH:
         if (varies) {
             return add_tanh(l, out, operands[0]);
@@ -478,7 +463,7 @@ static Built add_instruction(Lowering *l, size_t k, size_t *result)
     default:
         break;
     }
-    return add_simple(l, varies ? code_of_batch(l) : &l->lowered->alone, l->program->native_codes.items[code], out,
+    return add_simple(l, varies ? code_of_batch(l) : &l->lowered->alone, l->p.native_codes.items[code], out,
                       operands, count, kind_of(l, code) == KIND_TAKE);
 }
 
@@ -488,7 +473,7 @@ static Built add_instruction(Lowering *l, size_t k, size_t *result)
 static bool are_read(const Lowering *l, const int32_t *slots, size_t count)
 {
     for (size_t k = 0; k < count; k++) {
-        if (slots[k] < 0 || (size_t)slots[k] >= l->program->slots || l->states[slots[k]] == UNKNOWN) {
+        if (slots[k] < 0 || (size_t)slots[k] >= l->p.slots || l->states[slots[k]] == UNKNOWN) {
             return false;
         }
     }
@@ -499,7 +484,7 @@ static bool are_read(const Lowering *l, const int32_t *slots, size_t count)
 static bool are_written(const Lowering *l, const int32_t *slots, size_t count, SlotState state)
 {
     for (size_t k = 0; k < count; k++) {
-        if (slots[k] < -1 || slots[k] >= (int64_t)l->program->slots || (slots[k] >= 0 && l->states[slots[k]] != UNKNOWN)) {
+        if (slots[k] < -1 || slots[k] >= (int64_t)l->p.slots || (slots[k] >= 0 && l->states[slots[k]] != UNKNOWN)) {
             return false;
         }
         if (slots[k] >= 0) {
@@ -525,7 +510,7 @@ static bool operands_fit(const Lowering *l, int32_t native, const int32_t *opera
 
 static Built check_instruction(const Lowering *l, size_t k)
 {
-    const Program *p = l->program;
+    const Program *p = &l->p;
     const int32_t code = p->codes.items[k], start = p->starts.items[k], end = p->starts.items[k + 1];
     const int32_t *operands = p->operands.items + start;
     if (code < 0 || start >= end || (size_t)end > p->operands.count || p->outs.items[k] < 0 ||
@@ -545,7 +530,7 @@ static Built check_instruction(const Lowering *l, size_t k)
  * their operands. */
 static Built check_program(const Lowering *l)
 {
-    const Program *p = l->program;
+    const Program *p = &l->p;
     const size_t count = p->codes.count;
     if (p->outs.count != count || p->plains.count != count || p->starts.count != count + 1 ||
         p->starts.items[0] != 0 || (size_t)p->starts.items[count] != p->operands.count || p->guards.count % 4 != 0 ||
@@ -572,7 +557,7 @@ static Built check_program(const Lowering *l)
 
 static Built lower_all(Lowering *l)
 {
-    const Program *p = l->program;
+    const Program *p = &l->p;
     l->states = PyMem_RawCalloc(p->slots + 1, 1);
     l->varies = PyMem_RawCalloc(p->slots + 1, 1);
     l->met = PyMem_RawCalloc(p->slots + 1, sizeof *l->met);
@@ -592,9 +577,8 @@ static Built lower_all(Lowering *l)
     }
     built = built == BUILT ? renumber(l) : built;
     built = built == BUILT ? group_softmaxes(l) : built;
-    size_t result = 0;
-    for (size_t k = 0; k < l->codes.count && built == BUILT; k++) {
-        built = add_instruction(l, k, &result);
+    for (size_t k = 0; k < l->p.codes.count && built == BUILT; k++) {
+        built = add_instruction(l, k);
     }
     return built == BUILT ? flush(l) : built;
 }
@@ -603,18 +587,12 @@ Built lower(const Program *program, Lowered *lowered)
 {
     Lowering l;
     memset(&l, 0, sizeof l);
-    l.program = program;
-    l.codes = program->codes;
-    l.outs = program->outs;
-    l.starts = program->starts;
-    l.operands = program->operands;
-    l.plains = program->plains;
+    l.p = *program;
     l.lowered = lowered;
     const Built built = lower_all(&l);
     Ints *ints[] = {&l.waiting.numbers, &l.waiting.starts, &l.rows.outs,    &l.rows.bases,       &l.rows.weighted,
                     &l.rows.weights,    &l.terms,          &l.fixed,        &l.xs,               &l.ys,
-                    &l.weighted,        &l.weights,        &l.fixed_xs,     &l.fixed_ys,         &l.softmax_of,
-                    &l.out_of_result,   &l.index_of_result, &l.next_result};
+                    &l.weighted,        &l.weights,        &l.fixed_xs,     &l.fixed_ys,         &l.softmax_outs};
     for (size_t k = 0; k < sizeof ints / sizeof *ints; k++) {
         PyMem_RawFree(ints[k]->items);
     }

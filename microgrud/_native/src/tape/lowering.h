@@ -37,8 +37,8 @@ typedef struct {
  * operation has no instruction. */
 INTERNAL Built lower(const Program *program, Lowered *lowered);
 
-/* Write the instructions of a batch into `code` again, with fewer varying slots. Inputs, outputs and what guards compare
- * keep their numbers to the end. Write the new number of each slot, and how many vary. */
+/* Write the instructions of a batch into `code` again, with fewer varying slots. Inputs, outputs and what guards
+ * compare keep their numbers to the end. Write the new number of each slot, and how many vary. */
 INTERNAL Built reuse_slots(const Lowered *lowered, const Tape *batch, Code *code, int32_t *slots, int32_t *varying);
 
 #endif

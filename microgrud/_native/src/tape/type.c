@@ -93,11 +93,13 @@ static bool make_uniform(Tapes *tapes, const Program *program, Lowered *lowered)
     tape->is_constant = new_items(uniform, sizeof *tape->is_constant);
     tapes->constants = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(uniform * sizeof(double)));
     int32_t *new_slots = new_items(uniform, sizeof *new_slots);
-    bool ok = tape->constant_slots != NULL && tape->is_constant != NULL && tapes->constants != NULL && new_slots != NULL;
+    bool ok =
+        tape->constant_slots != NULL && tape->is_constant != NULL && tapes->constants != NULL && new_slots != NULL;
     if (ok) {
         tape->constants = program->constant_slots.count + 1;
         for (size_t k = 0; k < tape->constants; k++) {
-            const int32_t slot = k == 0 ? lowered->uniform - 1 : lowered->slots.items[program->constant_slots.items[k - 1]];
+            const int32_t slot =
+                k == 0 ? lowered->uniform - 1 : lowered->slots.items[program->constant_slots.items[k - 1]];
             tape->constant_slots[k] = slot;
             tape->is_constant[slot] = true;
         }
