@@ -218,15 +218,13 @@ def chosen(recordings: Recordings, path: int | None, model: Any = None, names: A
     Raises:
         TypeError, ValueError: if there is none with this number.
     """
-    found = recordings.all()
-    numbers = range(1, len(found) + 1)
+    found = dict(enumerate(recordings.all(), 1))
     if path is not None:
         number = whole(1)("path", path)
-        if number > len(found):
+        if number not in found:
             raise ValueError(f"path: expected the number of one of {len(found)} recordings, got {number}")
-        numbers = range(number, number + 1)
-    signed = [(number, *found[number - 1]) for number in numbers]
-    return {number: Formulas(own, signature, recordings.names, model, names) for number, signature, own in signed}
+        found = {number: found[number]}
+    return {k: Formulas(own, signature, recordings.names, model, names) for k, (signature, own) in found.items()}
 
 
 def _lines(formulas: Formulas, limit: int | None) -> Iterator[str]:
@@ -251,14 +249,9 @@ def _lines(formulas: Formulas, limit: int | None) -> Iterator[str]:
 def _steps(program: Program) -> list[Instruction | SlotGuard]:
     """Return the instructions, each followed by the branches that depend on its result."""
     place = {instruction.out: k for k, instruction in enumerate(program.instructions, 1)}
-    tests: dict[int, list[SlotGuard]] = {}
-    for guard in program.guards:
-        tests.setdefault(max(place.get(guard.x, 0), place.get(guard.y, 0)), []).append(guard)
-    steps: list[Instruction | SlotGuard] = [*tests.pop(0, [])]
-    for k, instruction in enumerate(program.instructions, 1):
-        steps.append(instruction)
-        steps += tests.get(k, [])
-    return steps
+    steps: list[tuple[int, Instruction | SlotGuard]] = [*enumerate(program.instructions, 1)]
+    steps += [(max(place.get(guard.x, 0), place.get(guard.y, 0)), guard) for guard in program.guards]
+    return [step for _, step in sorted(steps, key=lambda step: step[0])]
 
 
 def _without_middle(lines: Sequence[Any], limit: int | None) -> Sequence[Any]:

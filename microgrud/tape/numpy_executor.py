@@ -249,17 +249,14 @@ def _sigmoid_slope(z: Vector, x: Vector) -> Vector:
     return e / ((1.0 + e) * (1.0 + e))
 
 
+#: Operations whose value and derivative rules are plain arithmetic, which arrays do as floats do.
+_ARITHMETIC = (ops.ADD, ops.SUBTRACT, ops.MULTIPLY, ops.NEGATE, ops.SQUARE, ops.RECIPROCAL, DETACH)
 #: Values and local derivatives on arrays.
-_RULES: dict[Operation, tuple[Callable[..., Any], tuple[Callable[..., Any], ...]]] = {
-    ops.ADD: (np.add, (lambda z, x, y: 1.0, lambda z, x, y: 1.0)),
-    ops.SUBTRACT: (np.subtract, (lambda z, x, y: 1.0, lambda z, x, y: -1.0)),
-    ops.MULTIPLY: (np.multiply, (lambda z, x, y: y, lambda z, x, y: x)),
+_RULES: dict[Operation, tuple[Callable[..., Any], Any]] = {
+    **{operation: (operation.value, operation.partials) for operation in _ARITHMETIC},
     ops.DIVIDE: (np.divide, (lambda z, x, y: 1.0 / y, lambda z, x, y: -z / y)),
-    ops.NEGATE: (np.negative, (lambda z, x: -1.0,)),
-    ops.SQUARE: (np.square, (lambda z, x: 2.0 * x,)),
-    ops.RECIPROCAL: (np.reciprocal, (lambda z, x: -z * z,)),
-    ops.EXP: (np.exp, (lambda z, x: z,)),
-    ops.LOG: (np.log, (lambda z, x: 1.0 / x,)),
+    ops.EXP: (np.exp, ops.EXP.partials),
+    ops.LOG: (np.log, ops.LOG.partials),
     ops.SQRT: (np.sqrt, (lambda z, x: 0.5 / (z + 0.0),)),
     ops.SIN: (np.sin, (lambda z, x: np.cos(x),)),
     ops.COS: (np.cos, (lambda z, x: -np.sin(x),)),
@@ -267,7 +264,6 @@ _RULES: dict[Operation, tuple[Callable[..., Any], tuple[Callable[..., Any], ...]
     ops.SIGMOID: (_sigmoid, (_sigmoid_slope,)),
     ops.RELU: (lambda x: np.where(x <= 0.0, 0.0, x), (lambda z, x: np.where(x <= 0.0, 0.0, 1.0),)),
     ops.ABS: (np.abs, (lambda z, x: np.sign(x),)),
-    DETACH: (lambda x: x, (lambda z, x: None,)),
 }
 #: NumPy's names of functions, where they differ; an operation without a function in NumPy is NaN where Python raises.
 _NUMPY_NAMES = {
