@@ -48,21 +48,6 @@ static PyObject *get_number(PyObject *self, void *closure)
     return report(self, number, number->read) < 0 ? NULL : PyFloat_FromDouble(*place_of(self, number));
 }
 
-int read_number(State *state, PyObject *object, const char *name, double *number)
-{
-    if (PyFloat_CheckExact(object)) {
-        *number = PyFloat_AS_DOUBLE(object);
-        return 0;
-    }
-    PyObject *converted = PyObject_CallFunction(state->as_float, "Os", object, name);
-    if (converted == NULL) {
-        return -1;
-    }
-    *number = PyFloat_AS_DOUBLE(converted);
-    Py_DECREF(converted);
-    return 0;
-}
-
 static int set_number(PyObject *self, PyObject *object, void *closure)
 {
     const Number *number = closure;

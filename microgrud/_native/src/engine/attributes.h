@@ -7,7 +7,21 @@
 /* --- attributes.c --- */
 
 /* Read a float, or anything that Python converts to one. */
-INTERNAL int read_number(State *state, PyObject *object, const char *name, double *number);
+static inline int read_number(State *state, PyObject *object, const char *name, double *number)
+{
+    if (PyFloat_CheckExact(object)) {
+        *number = PyFloat_AS_DOUBLE(object);
+        return 0;
+    }
+    PyObject *converted = PyObject_CallFunction(state->as_float, "Os", object, name);
+    if (converted == NULL) {
+        return -1;
+    }
+    *number = PyFloat_AS_DOUBLE(converted);
+    Py_DECREF(converted);
+    return 0;
+}
+
 INTERNAL PyObject *get_label(PyObject *self, void *Py_UNUSED(closure));
 INTERNAL int give_label(State *state, Node *node, PyObject *label);
 INTERNAL int give_closure(State *state, Node *node, PyObject *closure);

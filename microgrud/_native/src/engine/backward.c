@@ -117,16 +117,22 @@ ALWAYS_INLINE int visit_operands(Walk *walk, Node **stack)
 static int walk_from(Walk *walk, Node *root)
 {
     Node *stack = NULL;
-    int found = visit_operand(walk, &stack, root);
-    while (found >= 0 && stack != NULL) {
-        found = visit_operands(walk, &stack);
-        if (found == 0) {
-            found = append_node(walk, stack);
-            if (found == 0) {
-                Node *below = stack->link;
-                stack->grad = 0.0;
-                stack = below;
-            }
+    int status = 0;
+    if (root->count == 0) {
+        status = enter_leaf(walk, root);
+    } else {
+        root->progress = 1;
+        root->link = NULL;
+        stack = root;
+    }
+    while (stack != NULL && status == 0) {
+        int found = visit_operands(walk, &stack);
+        if (found < 0 || (found == 0 && append_node(walk, stack) < 0)) {
+            status = -1;
+        } else if (found == 0) {
+            Node *node = stack;
+            stack = node->link;
+            node->grad = 0.0;
         }
     }
     walk->marked = walk->count;
@@ -136,10 +142,10 @@ static int walk_from(Walk *walk, Node *root)
         node->progress = 0;
         node->grad = 0.0;
     }
-    if (found < 0) {
+    if (status < 0) {
         PyErr_NoMemory();
     }
-    return found;
+    return status;
 }
 
 static void begin(Walk *walk, State *state)
@@ -170,13 +176,9 @@ static void hold_nodes(Walk *walk)
     }
 }
 
-/* Free the walk, and return its result; after a failure the leaves have the gradients that they had before. */
-static PyObject *end(Walk *walk, int status)
+static void free_walk(Walk *walk)
 {
     State *state = walk->state;
-    if (status < 0) {
-        restore_leaves(walk);
-    }
     for (size_t k = 0; k < walk->marked; k++) {
         walk->order[k]->progress = 0;
     }
@@ -196,10 +198,16 @@ static PyObject *end(Walk *walk, int status)
     } else {
         PyMem_Free(walk->order);
     }
+}
+
+/* End a walk, and return None or NULL; after a failure the leaves have the gradients that they had before. */
+static PyObject *end(Walk *walk, int status)
+{
     if (status < 0) {
-        return NULL;
+        restore_leaves(walk);
     }
-    Py_RETURN_NONE;
+    free_walk(walk);
+    return status < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 /* --- the chain rule --- */
@@ -391,8 +399,7 @@ static int handle_interrupt(Walk *walk)
 /* Let all nodes pass their adjoints on, from the root to the leaves. */
 static int pass_all_on(Walk *walk, bool checking)
 {
-    int status = 0;
-    for (size_t k = walk->count; k-- > 0 && status == 0;) {
+    for (size_t k = walk->count; k-- > 0;) {
         if (k % NODES_PER_CHECK == 0 && handle_interrupt(walk) < 0) {
             return -1;
         }
@@ -404,13 +411,16 @@ static int pass_all_on(Walk *walk, bool checking)
         if (node->grad == 0.0) {
             continue;
         }
-        status = checking || !is_plain_value((PyObject *)node) ? 1 : pass_on_by_kernel(node);
+        int status = checking || !is_plain_value((PyObject *)node) ? 1 : pass_on_by_kernel(node);
         if (status > 0) {
             hold_nodes(walk);
             status = pass_on_by_python(walk->state, node, checking);
         }
+        if (status < 0) {
+            return -1;
+        }
     }
-    return status;
+    return 0;
 }
 
 PyObject *value_backward(PyObject *self)
@@ -453,50 +463,35 @@ PyObject *value_pass_on(PyObject *self)
 PyObject *topological_order_of(Node *root)
 {
     PyObject *order = PyList_New(0);
-    Node **stack = NULL;
-    size_t depth = 0, capacity = 0;
-    bool failed = order == NULL || grow((void **)&stack, &capacity, sizeof *stack) < 0;
-    if (!failed) {
-        root->progress = 1;
-        stack[depth++] = root;
-    }
-    while (depth > 0 && !failed) {
-        Node *node = stack[depth - 1];
+    Walk stack;
+    begin(&stack, state_of((PyObject *)root));
+    int status = order == NULL ? -1 : append_node(&stack, root);
+    root->progress = status == 0;
+    while (status == 0 && stack.count > 0) {
+        Node *node = stack.order[stack.count - 1], *operand = NULL;
         size_t count = count_of(node), k = node->progress - 1;
-        bool descended = false;
-        for (; k < count && !descended; k++) {
-            double number = 0.0;
-            Node *operand = operand_of(node, k, &number);
-            if (operand == NULL || operand->progress != 0) {
-                continue;
-            }
-            if (depth == capacity && grow((void **)&stack, &capacity, sizeof *stack) < 0) {
-                failed = true;
-                break;
-            }
-            operand->progress = 1;
-            stack[depth++] = operand;
-            descended = true;
+        double number = 0.0;
+        for (; k < count && operand == NULL; k++) {
+            operand = operand_of(node, k, &number);
+            operand = operand != NULL && operand->progress == 0 ? operand : NULL;
         }
         node->progress = (uint32_t)(k + 1);
-        if (!descended && !failed) {
-            depth--;
-            if (PyList_Append(order, (PyObject *)node) < 0) {
-                node->progress = 0; /* no longer on the stack, and not in the list */
-                failed = true;
-            }
+        if (operand != NULL) {
+            status = append_node(&stack, operand);
+            operand->progress = status == 0;
+        } else {
+            status = PyList_Append(order, (PyObject *)node);
+            stack.count -= status == 0;
         }
     }
-    for (size_t k = 0; k < depth; k++) {
-        stack[k]->progress = 0;
-    }
+    stack.marked = stack.count;
+    free_walk(&stack);
     for (Py_ssize_t k = 0; order != NULL && k < PyList_GET_SIZE(order); k++) {
         as_node(PyList_GET_ITEM(order, k))->progress = 0;
     }
-    PyMem_Free(stack);
-    if (failed) {
-        Py_XDECREF(order);
-        return PyErr_Occurred() ? NULL : PyErr_NoMemory();
+    if (status < 0) {
+        Py_CLEAR(order);
+        PyErr_NoMemory();
     }
     return order;
 }

@@ -69,6 +69,10 @@ typedef struct Page Page; /* memory for nodes: pages.h */
 /* Objects of Python modules, which the engine uses for rare cases: conversions, errors, anomalies. X(field, module, name)
  */
 #define IMPORTED_OBJECTS(X)                                                                                            \
+    X(table, "microgrud.engine.ops", "TABLE")                                                                          \
+    X(operators, "microgrud.engine.operators", "Operators")                                                            \
+    X(methods, "microgrud.engine.methods", "OperationMethods")                                                         \
+    X(getsizeof, "sys", "getsizeof")                                                                                   \
     X(recording, "microgrud.engine.grad_mode", "_recording")                                                           \
     X(as_float, "microgrud.common.numbers", "as_float")                                                                \
     X(is_number, "microgrud.engine.operators", "_is_number")                                                           \

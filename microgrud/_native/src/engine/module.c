@@ -165,15 +165,11 @@ static PyObject *import_from(const char *module_name, const char *name)
 /* Find every operation of the table in ops.TABLE. */
 static int bind_operations(State *state)
 {
-    PyObject *table = import_from("microgrud.engine.ops", "TABLE");
-    if (table == NULL) {
-        return -1;
-    }
     for (int op = 0; op < OP_COUNT; op++) {
         if (OPERATION_NAMES[op] == NULL) {
             continue;
         }
-        PyObject *operation = PyMapping_GetItemString(table, OPERATION_NAMES[op]);
+        PyObject *operation = PyMapping_GetItemString(state->table, OPERATION_NAMES[op]);
         PyObject *index = operation == NULL ? NULL : PyLong_FromLong(op);
         int status = index == NULL ? -1 : PyDict_SetItem(state->indices, operation, index);
         PyObject *total = status < 0 ? NULL : PyObject_GetAttrString(operation, "total");
@@ -183,22 +179,16 @@ static int bind_operations(State *state)
         Py_XDECREF(index);
         Py_XSETREF(state->operations[op], operation);
         if (status < 0) {
-            Py_DECREF(table);
             return -1;
         }
     }
-    Py_DECREF(table);
     return 0;
 }
 
 /* Make the two types. */
 static int make_types(PyObject *module, State *state)
 {
-    PyObject *operators = import_from("microgrud.engine.operators", "Operators");
-    PyObject *methods = operators == NULL ? NULL : import_from("microgrud.engine.methods", "OperationMethods");
-    PyObject *bases = methods == NULL ? NULL : PyTuple_Pack(2, operators, methods);
-    Py_XDECREF(operators);
-    Py_XDECREF(methods);
+    PyObject *bases = PyTuple_Pack(2, state->operators, state->methods);
     if (bases == NULL) {
         return -1;
     }
@@ -219,18 +209,14 @@ static int make_types(PyObject *module, State *state)
  * nodes come from Python's allocator. Return -1 on error. */
 static int collector_header_fits(const State *state)
 {
-    PyObject *node = state->value_type->tp_alloc(state->value_type, 0), *whole = NULL;
+    PyObject *node = state->value_type->tp_alloc(state->value_type, 0);
     if (node == NULL) {
         return -1;
     }
     as_node(node)->flags = COLLECTED; /* as tp_alloc leaves it */
-    PyObject *getsizeof = import_from("sys", "getsizeof");
-    if (getsizeof != NULL) {
-        whole = PyObject_CallOneArg(getsizeof, node);
-    }
+    PyObject *whole = PyObject_CallOneArg(state->getsizeof, node);
     Py_ssize_t size = whole == NULL ? -1 : PyLong_AsSsize_t(whole);
     Py_DECREF(node);
-    Py_XDECREF(getsizeof);
     Py_XDECREF(whole);
     return size < 0 ? -1 : size == SLOT;
 }

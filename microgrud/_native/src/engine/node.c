@@ -65,11 +65,12 @@ Details *new_details(PyObject *const *operands, size_t count)
 
 PyObject *operands_of(const Node *node)
 {
-    size_t count = count_of(node);
-    PyObject *operands = PyTuple_New((Py_ssize_t)count);
-    for (; operands != NULL && count != count_of(node); count = count_of(node)) {
-        Py_SETREF(operands, PyTuple_New((Py_ssize_t)count_of(node)));
-    }
+    PyObject *operands = NULL;
+    size_t count;
+    do {
+        count = count_of(node);
+        Py_XSETREF(operands, PyTuple_New((Py_ssize_t)count));
+    } while (operands != NULL && count != count_of(node));
     for (size_t k = 0; k < count && operands != NULL; k++) {
         double number = 0.0;
         Node *operand = operand_of(node, k, &number);
