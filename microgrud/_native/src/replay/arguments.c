@@ -20,8 +20,8 @@ static int place_integer(const Replay *replay, Frame *frame, size_t place, int64
         frame->unfit = true;
         return frame->lenient;
     }
-    if (rule->slot >= 0) {
-        frame->U[rule->slot] = (double)number;
+    if (replay->integer_slots[place] >= 0) {
+        frame->U[replay->integer_slots[place]] = (double)number;
     }
     return 1;
 }
@@ -96,7 +96,7 @@ static int read_batch(const Replay *replay, Frame *frame, const ArgumentPart *pa
     }
     for (size_t k = 0; k < part->count; k++) {
         const size_t place = part->first + k;
-        const int64_t input = whole ? replay->integers[place].slot : replay->number_slots[place];
+        const int32_t input = (whole ? replay->integer_slots : replay->number_slots)[place];
         const int64_t *numbers = (const int64_t *)view->buf + k;
         for (size_t i = 0; whole && !frame->lenient && i < (size_t)frame->samples; i++) {
             const int64_t number = numbers[i * part->count];

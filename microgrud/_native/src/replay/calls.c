@@ -6,18 +6,19 @@
 static PyObject *output_of(const Call *call, size_t k)
 {
     const Replay *replay = call->tree->replays[0];
+    const Tapes *tapes = replay->tapes;
     const double *numbers;
     size_t stride = 1;
     if (call->outputs != NULL) {
         numbers = call->outputs + k * call->samples;
     } else {
-        const int32_t uniform = replay->uniform->uniform_count;
+        const int32_t uniform = tapes->uniform.uniform_count;
         size_t row = 0;
         for (size_t before = 0; before < k; before++) {
-            row += replay->output_slots[before] >= uniform;
+            row += tapes->output_slots[before] >= uniform;
         }
-        stride = replay->output_slots[k] >= uniform;
-        numbers = stride == 0 ? &call->frames[0]->U[replay->output_slots[k]]
+        stride = tapes->output_slots[k] >= uniform;
+        numbers = stride == 0 ? &call->frames[0]->U[tapes->output_slots[k]]
                               : call->frames[0]->outputs + row * call->samples;
     }
     const double sum = sum_in_order(numbers, stride, call->samples);
@@ -36,7 +37,7 @@ PyObject *replay_values(PyObject *self, PyObject *args)
     status = status == 1 ? run_call(&call) : status;
     PyObject *values = NULL;
     if (status == 1) {
-        const Py_ssize_t count = (Py_ssize_t)call.tree->replays[0]->output_count;
+        const Py_ssize_t count = (Py_ssize_t)call.tree->replays[0]->tapes->outputs;
         values = PyList_New(count);
         for (Py_ssize_t k = 0; values != NULL && k < count; k++) {
             PyObject *output = output_of(&call, (size_t)k);
@@ -56,7 +57,7 @@ PyObject *replay_values(PyObject *self, PyObject *args)
 PyObject *replay_backward(PyObject *self, PyObject *args)
 {
     const Tree *tree = (Tree *)self;
-    if (tree->replays[0]->output_count != 1) {
+    if (tree->replays[0]->tapes->outputs != 1) {
         Py_RETURN_NOTIMPLEMENTED;
     }
     const double weight = 1.0;
@@ -80,14 +81,14 @@ static const double *read_weights(const Replay *replay, PyObject *object, Py_buf
     static const double one = 1.0;
     view->obj = NULL;
     if (object == Py_None) {
-        return replay->output_count == 1 ? &one : NULL;
+        return replay->tapes->outputs == 1 ? &one : NULL;
     }
     if (PyObject_GetBuffer(object, view, PyBUF_CONTIG_RO | PyBUF_FORMAT) < 0) {
         PyErr_Clear();
         return NULL;
     }
     const bool fits = view->format != NULL && strcmp(view->format, "d") == 0 &&
-                      (size_t)view->len == replay->output_count * sizeof(double);
+                      (size_t)view->len == replay->tapes->outputs * sizeof(double);
     return fits ? view->buf : NULL;
 }
 
@@ -112,7 +113,7 @@ PyObject *replay_gradients(PyObject *self, PyObject *arguments)
         status = finish_gradients(&call, positions, gradients) < 0 ? -1 : 1;
     }
     if (status == 1) {
-        PyObject *value = tree->replays[0]->output_count > 0 ? output_of(&call, 0) : Py_NewRef(Py_None);
+        PyObject *value = tree->replays[0]->tapes->outputs > 0 ? output_of(&call, 0) : Py_NewRef(Py_None);
         result = value == NULL ? NULL : PyTuple_Pack(2, value, gradients);
         Py_XDECREF(value);
     } else {

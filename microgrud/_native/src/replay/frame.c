@@ -19,7 +19,8 @@ void free_frame(Frame *frame)
 
 static Frame *new_frame(const Replay *replay)
 {
-    const size_t uniform = (size_t)replay->uniform->uniform_count, inputs = replay->batch->inputs;
+    const Tapes *tapes = replay->tapes;
+    const size_t uniform = (size_t)tapes->uniform.uniform_count, inputs = tapes->batch.inputs;
     Frame *frame = PyMem_Calloc(1, sizeof *frame);
     if (frame == NULL) {
         PyErr_NoMemory();
@@ -27,8 +28,8 @@ static Frame *new_frame(const Replay *replay)
     }
     frame->U = PyMem_Malloc((uniform + 1) * sizeof(double));
     frame->G = PyMem_Malloc((uniform + 1) * sizeof(double));
-    frame->scratch = PyMem_Malloc((3 * replay->uniform->longest + 1) * sizeof(double));
-    frame->weights = PyMem_Malloc((replay->output_count + 1) * sizeof(double));
+    frame->scratch = PyMem_Malloc((3 * tapes->uniform.longest + 1) * sizeof(double));
+    frame->weights = PyMem_Malloc((tapes->outputs + 1) * sizeof(double));
     frame->columns = PyMem_Calloc(inputs + 1, sizeof(Column));
     frame->gradients = PyMem_Calloc(inputs + 1, sizeof(GradientColumn));
     frame->views = PyMem_Calloc(2 * replay->array_count + 1, sizeof(Py_buffer));
@@ -39,7 +40,7 @@ static Frame *new_frame(const Replay *replay)
         PyErr_NoMemory();
         return NULL;
     }
-    memcpy(frame->U, replay->constants, uniform * sizeof(double));
+    memcpy(frame->U, PyBytes_AS_STRING(tapes->constants), uniform * sizeof(double));
     return frame;
 }
 
@@ -55,7 +56,7 @@ void give_frame_back(Replay *replay, Frame *frame)
     while (frame->view_count > 0) {
         PyBuffer_Release(&frame->views[--frame->view_count]);
     }
-    if (frame->capacity * (replay->batch->outputs + 1) > MOST_SPARE) {
+    if (frame->capacity * (replay->tapes->batch.outputs + 1) > MOST_SPARE) {
         PyMem_Free(frame->outputs);
         PyMem_Free(frame->status);
         frame->outputs = NULL;
@@ -74,7 +75,7 @@ int reserve_samples(const Replay *replay, Frame *frame, size_t samples)
     if (samples <= frame->capacity) {
         return 0;
     }
-    double *outputs = PyMem_Realloc(frame->outputs, (replay->batch->outputs * samples + 1) * sizeof(double));
+    double *outputs = PyMem_Realloc(frame->outputs, (replay->tapes->batch.outputs * samples + 1) * sizeof(double));
     if (outputs != NULL) {
         frame->outputs = outputs;
     }

@@ -47,10 +47,9 @@ typedef struct {
     size_t first; /* index of its first number, or integer, among those of all arguments */
 } ArgumentPart;
 
-/* The condition on an integer argument, and its slot. */
+/* The condition on an integer argument. */
 typedef struct {
-    int64_t slot;   /* -1 if it has none */
-    int64_t fixed;  /* 1 if the recording holds only for `number` */
+    int64_t fixed; /* 1 if the recording holds only for `number` */
     int64_t number;
     int64_t limit; /* of an index, the length of its smallest table; -1 for none */
 } IntegerRule;
@@ -71,9 +70,8 @@ struct Replay {
     Tree tree;    /* of `itself` */
     Replay *itself;
     Tapes *tapes;
-    Tape *uniform, *batch, *forward; /* those of `tapes` */
-    PyObject *leaves;                /* a tuple of Values */
-    const int32_t *leaf_slots;       /* here and below: of `tapes` */
+    PyObject *leaves;          /* a tuple of Values */
+    const int32_t *leaf_slots; /* of `tapes` */
     size_t leaf_count;
     size_t data_offset, grad_offset; /* of the numbers in a Value, in bytes */
     ArgumentPart *parts;
@@ -82,15 +80,10 @@ struct Replay {
     size_t argument_count;
     const int32_t *number_slots; /* the input of a number in a batch, the slot of any other; -1 if it is not used */
     size_t number_count;
-    IntegerRule *integers;
+    const int32_t *integer_slots; /* likewise */
     size_t integer_count;
-    const int32_t *output_slots;
-    size_t output_count;
-    size_t guard_count;
-    const int32_t *guard_numbers; /* the numbers, from 1, of these guards and then of those of the batch */
-    const uint8_t *outcomes;      /* of all guards of the recording */
-    size_t outcome_count;
-    const double *constants;
+    PyObject *rules;           /* bytes, */
+    const IntegerRule *integers; /* of which these are */
     bool mean, ignore;
     size_t threads;
     PyObject *array_type, *zeros; /* NumPy's */

@@ -25,7 +25,7 @@ int begin_call(Call *call, const Tree *tree, PyObject *args, const double *weigh
         frame->status_of_all = NOT_BEGUN;
         frame->has_sums = false;
         frame->lenient = tree->count > 1;
-        memset(frame->gradients, 0, replay->batch->inputs * sizeof(GradientColumn));
+        memset(frame->gradients, 0, replay->tapes->batch.inputs * sizeof(GradientColumn));
         const int status = read_arguments(replay, frame, args);
         if (status != 1) {
             return status;
@@ -38,7 +38,7 @@ int begin_call(Call *call, const Tree *tree, PyObject *args, const double *weigh
     if (call->samples > INT32_MAX) {
         return 0;
     }
-    call->outputs = PyMem_Malloc((tree->replays[0]->output_count * call->samples + 1) * sizeof(double));
+    call->outputs = PyMem_Malloc((tree->replays[0]->tapes->outputs * call->samples + 1) * sizeof(double));
     return call->outputs == NULL ? no_memory() : 1;
 }
 
@@ -71,10 +71,10 @@ static void begin_replay(const Call *call, size_t p)
     for (size_t k = 0; k < replay->leaf_count; k++) {
         frame->U[replay->leaf_slots[k]] = *number_of_leaf(replay, k, replay->data_offset);
     }
-    PyThreadState *state = release_for(replay->uniform);
+    PyThreadState *state = release_for(&replay->tapes->uniform);
     frame->status_of_all = forward_uniform(replay->tapes, frame->U, frame->scratch, replay->ignore);
     if (call->weights != NULL) {
-        memset(frame->G, 0, (size_t)replay->uniform->uniform_count * sizeof(double));
+        memset(frame->G, 0, (size_t)replay->tapes->uniform.uniform_count * sizeof(double));
     }
     take_again(state);
 }
@@ -86,23 +86,24 @@ static double each_of(const Call *call)
     return call->tree->replays[0]->mean ? 1.0 / (double)call->samples : 1.0;
 }
 
-/* Run some rows of the batch, or all for NULL; with `backward` add the sums of their derivatives to those of the replay.
- */
+/* Run some rows of the batch, or all for NULL; with `backward` add the sums of their derivatives to those of the
+ * replay. */
 static int run_rows(const Call *call, size_t p, const int32_t *rows, size_t count, bool backward)
 {
     const Replay *replay = call->tree->replays[p];
+    Tapes *tapes = replay->tapes;
     Frame *frame = call->frames[p];
-    const size_t uniform = (size_t)replay->uniform->uniform_count;
+    const size_t uniform = (size_t)tapes->uniform.uniform_count;
     if (reserve_samples(replay, frame, count) < 0) {
         return -1;
     }
-    if (replay->batch->varying_count == 0) {
+    if (tapes->batch.varying_count == 0) {
         memset(frame->status, 0, count * sizeof *frame->status);
         return 0;
     }
     size_t varying_outputs = 0;
-    for (size_t k = 0; k < replay->output_count && backward; k++) {
-        if (replay->output_slots[k] >= replay->uniform->uniform_count) {
+    for (size_t k = 0; k < tapes->outputs && backward; k++) {
+        if (tapes->output_slots[k] >= tapes->uniform.uniform_count) {
             frame->weights[varying_outputs++] = call->weights[k] * each_of(call);
         }
     }
@@ -117,7 +118,7 @@ static int run_rows(const Call *call, size_t p, const int32_t *rows, size_t coun
     }
     const Batch batch = {rows, frame->columns, frame->gradients, frame->U, NULL, backward ? frame->weights : NULL,
                          frame->outputs, frame->status, count, replay->ignore};
-    const int status = run_batch(backward ? replay->batch : replay->forward, &batch, replay->threads, frame->G);
+    const int status = run_batch(backward ? &tapes->batch : tapes->forward, &batch, replay->threads, frame->G);
     for (size_t k = 0; k < uniform && before != NULL; k++) {
         frame->G[k] += before[k];
     }
@@ -138,12 +139,12 @@ static size_t count_done(const Frame *frame, size_t count)
 /* Write the outputs of the samples that are DONE, and give outputs in uniform slots their adjoints. */
 static void take_outputs(const Call *call, size_t p, const int32_t *rows, size_t count, size_t done)
 {
-    const Replay *replay = call->tree->replays[p];
+    const Tapes *tapes = call->tree->replays[p]->tapes;
     const Frame *frame = call->frames[p];
     const double *varying_row = frame->outputs;
-    for (size_t k = 0; k < replay->output_count; k++) {
-        const int32_t slot = replay->output_slots[k];
-        const bool varies = slot >= replay->uniform->uniform_count;
+    for (size_t k = 0; k < tapes->outputs; k++) {
+        const int32_t slot = tapes->output_slots[k];
+        const bool varies = slot >= tapes->uniform.uniform_count;
         for (size_t i = 0; i < count && call->outputs != NULL; i++) {
             if (frame->status[i] == DONE) {
                 call->outputs[k * call->samples + (size_t)rows[i]] = varies ? varying_row[i] : frame->U[slot];
@@ -164,10 +165,11 @@ static int run_group(const Call *call, const int32_t *rows, size_t count, const 
 
 /* Tell whether samples that leave a replay at a guard may continue with another: all earlier guards have the
  * same outcomes in both, and this guard has different ones. */
-static bool may_continue(const Replay *replay, const Replay *left, size_t number)
+static bool may_continue(const Tapes *tapes, const Tapes *left, size_t number)
 {
-    return replay->outcome_count >= number && memcmp(replay->outcomes, left->outcomes, number - 1) == 0 &&
-           replay->outcomes[number - 1] != left->outcomes[number - 1];
+    return tapes->guard_count + tapes->batch.guards >= number &&
+           memcmp(tapes->outcomes, left->outcomes, number - 1) == 0 &&
+           tapes->outcomes[number - 1] != left->outcomes[number - 1];
 }
 
 /* Run samples that leave a replay at a guard by the replays that they may continue with. */
@@ -177,7 +179,7 @@ static int run_leaving(const Call *call, size_t p, size_t number, const int32_t 
     uint8_t others[MOST_REPLAYS];
     for (size_t q = 0; q < call->tree->count; q++) {
         others[q] = q != p && candidates[q] &&
-                    (number == 0 || may_continue(call->tree->replays[q], call->tree->replays[p], number));
+                    (number == 0 || may_continue(call->tree->replays[q]->tapes, call->tree->replays[p]->tapes, number));
     }
     return run_group(call, rows, count, others);
 }
@@ -251,7 +253,7 @@ static int run_left(const Call *call, size_t p, const int32_t *rows, size_t coun
 /* Run samples with replay p; run the samples that leave it with other replays. */
 static int run_fitting(const Call *call, size_t p, const int32_t *rows, size_t count, const uint8_t *candidates)
 {
-    const Replay *replay = call->tree->replays[p];
+    const Tapes *tapes = call->tree->replays[p]->tapes;
     const Frame *frame = call->frames[p];
     if (frame->status_of_all == NOT_BEGUN) {
         begin_replay(call, p);
@@ -273,7 +275,7 @@ static int run_fitting(const Call *call, size_t p, const int32_t *rows, size_t c
     if (call->tree->count == 1) {
         return 0;
     }
-    const size_t guards = replay->batch->guards;
+    const size_t guards = tapes->batch.guards;
     int32_t *sorted = PyMem_Malloc(count * sizeof *sorted);
     size_t *bounds = PyMem_Malloc((guards + 2) * sizeof *bounds);
     int status = sorted == NULL || bounds == NULL ? no_memory() : 1;
@@ -287,7 +289,7 @@ static int run_fitting(const Call *call, size_t p, const int32_t *rows, size_t c
     for (size_t k = 1; k <= guards && status == 1; k++) {
         const size_t some = bounds[k + 1] - bounds[k];
         if (some > 0) {
-            const size_t number = (size_t)replay->guard_numbers[replay->guard_count + k - 1];
+            const size_t number = (size_t)tapes->guard_numbers[tapes->guard_count + k - 1];
             status = run_leaving(call, p, number, sorted + bounds[k], some, candidates);
         }
     }
@@ -296,8 +298,8 @@ static int run_fitting(const Call *call, size_t p, const int32_t *rows, size_t c
     return status;
 }
 
-/* Run samples, NULL for all, by the first candidate that holds for their integers, and the rest by the other candidates.
- */
+/* Run samples, NULL for all, by the first candidate that holds for their integers, and the rest by the other
+ * candidates. */
 static int run_group(const Call *call, const int32_t *rows, size_t count, const uint8_t *candidates)
 {
     size_t p = 0;
@@ -347,11 +349,12 @@ int run_call(const Call *call)
                                         : run_group(call, NULL, call->samples, all);
     for (size_t p = 0; p < call->tree->count && status == 1 && call->weights != NULL; p++) {
         const Replay *replay = call->tree->replays[p];
+        const Tape *uniform = &replay->tapes->uniform;
         Frame *frame = call->frames[p];
         if (frame->status_of_all == DONE) {
-            PyThreadState *state = release_for(replay->uniform);
-            backward_uniform(replay->uniform, frame->U, frame->G, frame->scratch);
-            status = replay->ignore || all_finite(frame->G, (size_t)replay->uniform->uniform_count);
+            PyThreadState *state = release_for(uniform);
+            backward_uniform(uniform, frame->U, frame->G, frame->scratch);
+            status = replay->ignore || all_finite(frame->G, (size_t)uniform->uniform_count);
             take_again(state);
         }
     }

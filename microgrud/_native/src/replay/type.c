@@ -18,8 +18,8 @@ static void replay_dealloc(PyObject *self)
     free_frame(replay->spare);
     PyMem_Free(replay->parts);
     PyMem_Free(replay->arguments);
-    PyMem_Free(replay->integers);
     Py_XDECREF(replay->leaves);
+    Py_XDECREF(replay->rules);
     Py_XDECREF(replay->array_type);
     Py_XDECREF(replay->zeros);
     Py_XDECREF((PyObject *)replay->tapes);
@@ -27,205 +27,113 @@ static void replay_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-/* Read a list of (kind, count, first, shape). */
+/* Read part k of a list of (kind, count, first, shape), and the parts in it. Return the index of the next one, or -1
+ * with an exception unless they fit the tapes. */
+static Py_ssize_t read_part(Replay *replay, PyObject *list, Py_ssize_t k)
+{
+    int kind;
+    Py_ssize_t count, first;
+    PyObject *shape, *entry = PyList_GetItem(list, k);
+    if (entry == NULL || !PyArg_ParseTuple(entry, "innO!", &kind, &count, &first, &PyTuple_Type, &shape)) {
+        return -1;
+    }
+    ArgumentPart *part = &replay->parts[k];
+    *part = (ArgumentPart){(ArgumentKind)kind, (int)PyTuple_GET_SIZE(shape), {0}, (size_t)count, (size_t)first};
+    bool fits = kind >= 0 && kind < ARGUMENT_KIND_COUNT && part->axes <= MOST_AXES;
+    for (int axis = 0; axis < part->axes && fits; axis++) {
+        part->shape[axis] = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, axis));
+        fits = part->shape[axis] >= 0;
+    }
+    const Tapes *tapes = replay->tapes;
+    const bool nested = is_nested(part->kind), whole = is_integer(part->kind);
+    const size_t places = whole ? replay->integer_count : replay->number_count;
+    const int32_t *slots = whole ? replay->integer_slots : replay->number_slots;
+    const int64_t bound = is_batch(part->kind) ? (int64_t)tapes->batch.inputs : tapes->uniform.uniform_count;
+    fits = fits && count >= 0 && (nested || (part->first <= places && part->count <= places - part->first));
+    for (size_t item = 0; fits && !nested && item < part->count; item++) {
+        fits = slots[part->first + item] < bound;
+    }
+    if (!fits) {
+        PyErr_SetString(PyExc_ValueError, "Replay: expected parts of arguments that fit the tapes");
+        return -1;
+    }
+    replay->array_count += part->kind >= ARRAY_OF_NUMBERS;
+    Py_ssize_t next = k + 1;
+    for (Py_ssize_t item = 0; nested && item < count && next >= 0; item++) {
+        next = read_part(replay, list, next);
+    }
+    return next;
+}
+
+/* Read the parts of all arguments. Return -1 with an exception on error. */
 static int read_parts(Replay *replay, PyObject *list)
 {
     replay->part_count = (size_t)PyList_GET_SIZE(list);
-    replay->parts = PyMem_Calloc(replay->part_count + 1, sizeof(ArgumentPart));
-    if (replay->parts == NULL) {
+    replay->parts = PyMem_Calloc(replay->part_count + 1, sizeof *replay->parts);
+    replay->arguments = PyMem_Calloc(replay->part_count + 1, sizeof *replay->arguments);
+    if (replay->parts == NULL || replay->arguments == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    for (size_t k = 0; k < replay->part_count; k++) {
-        ArgumentPart *part = &replay->parts[k];
-        int kind;
-        Py_ssize_t count, first;
-        PyObject *shape, *entry = PyList_GET_ITEM(list, (Py_ssize_t)k);
-        if (!PyTuple_Check(entry)) {
-            PyErr_SetString(PyExc_TypeError, "a damaged recording: arguments: expected tuples");
-            return -1;
-        }
-        if (!PyArg_ParseTuple(entry, "innO!", &kind, &count, &first, &PyTuple_Type, &shape)) {
-            return -1;
-        }
-        if (kind < 0 || kind >= ARGUMENT_KIND_COUNT || count < 0 || first < 0 || PyTuple_GET_SIZE(shape) > MOST_AXES) {
-            PyErr_SetString(PyExc_ValueError,
-                            "a damaged recording: arguments: expected a kind, a count, a place and up to 8 axes");
-            return -1;
-        }
-        part->kind = (ArgumentKind)kind;
-        part->count = (size_t)count;
-        part->first = (size_t)first;
-        part->axes = (int)PyTuple_GET_SIZE(shape);
-        for (int axis = 0; axis < part->axes; axis++) {
-            part->shape[axis] = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, axis));
-            if (part->shape[axis] < 0) {
-                if (!PyErr_Occurred()) {
-                    PyErr_SetString(PyExc_ValueError, "a damaged recording: arguments: expected lengths of axes");
-                }
-                return -1;
-            }
-        }
-        replay->array_count += part->kind >= ARRAY_OF_NUMBERS;
-    }
-    return 0;
-}
-
-/* Check that a part, and the parts in it, name existing numbers and integers; *k is then the next part. Return -1 with
- * an exception. */
-static int check_part(const Replay *replay, size_t *k)
-{
-    if (*k >= replay->part_count) {
-        PyErr_SetString(PyExc_ValueError,
-                        "a damaged recording: arguments: expected as many as the lists and tuples say");
-        return -1;
-    }
-    const ArgumentPart *part = &replay->parts[(*k)++];
-    const bool nested = is_nested(part->kind), whole = is_integer(part->kind);
-    for (size_t item = 0; nested && item < part->count; item++) {
-        if (check_part(replay, k) < 0) {
-            return -1;
-        }
-    }
-    const size_t count = whole ? replay->integer_count : replay->number_count;
-    if (!nested && (part->first > count || part->count > count - part->first)) {
-        PyErr_SetString(PyExc_ValueError, "a damaged recording: arguments: expected places of numbers that there are");
-        return -1;
-    }
-    const int64_t bound = is_batch(part->kind) ? (int64_t)replay->batch->inputs : replay->uniform->uniform_count;
-    for (size_t item = 0; !nested && item < part->count; item++) {
-        const size_t place = part->first + item;
-        const int64_t slot = whole ? replay->integers[place].slot : replay->number_slots[place];
-        if (slot < -1 || slot >= bound) {
-            PyErr_SetString(PyExc_ValueError, "a damaged recording: arguments: expected slots of the program");
+    for (Py_ssize_t part = 0; part < PyList_GET_SIZE(list);) {
+        replay->arguments[replay->argument_count++] = (size_t)part;
+        part = read_part(replay, list, part);
+        if (part < 0) {
             return -1;
         }
     }
     return 0;
-}
-
-/* Find the first part of each argument. Return -1 with an exception unless all parts fit the tapes. */
-static int find_arguments(Replay *replay)
-{
-    replay->arguments = PyMem_Calloc(replay->part_count + 1, sizeof(size_t));
-    if (replay->arguments == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    for (size_t part = 0; part < replay->part_count;) {
-        replay->arguments[replay->argument_count++] = part;
-        if (check_part(replay, &part) < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-/* Read the rules of integers: three numbers for each, as in IntegerRule. Return -1 with an exception on error. */
-static int read_rules(Replay *replay, const Py_buffer *view)
-{
-    const int64_t *numbers = view->buf;
-    const int32_t *slots = replay->number_slots + replay->number_count;
-    if ((size_t)view->len != replay->integer_count * 3 * sizeof *numbers) {
-        PyErr_SetString(PyExc_ValueError, "a damaged recording: integers: expected three numbers for each");
-        return -1;
-    }
-    replay->integers = PyMem_Calloc(replay->integer_count + 1, sizeof *replay->integers);
-    if (replay->integers == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    for (size_t k = 0; k < replay->integer_count; k++) {
-        replay->integers[k] = (IntegerRule){slots[k], numbers[3 * k], numbers[3 * k + 1], numbers[3 * k + 2]};
-    }
-    return 0;
-}
-
-/* Refer to the arrays of the tapes. */
-static void take_tapes(Replay *replay, Tapes *tapes)
-{
-    replay->tapes = (Tapes *)Py_NewRef((PyObject *)tapes);
-    replay->uniform = &tapes->uniform;
-    replay->batch = &tapes->batch;
-    replay->forward = tapes->forward;
-    replay->constants = (const double *)(const void *)PyBytes_AS_STRING(tapes->constants);
-    replay->leaf_slots = (const int32_t *)(const void *)PyBytes_AS_STRING(tapes->leaf_slots);
-    replay->leaf_count = (size_t)PyBytes_GET_SIZE(tapes->leaf_slots) / sizeof(int32_t);
-    replay->number_slots = (const int32_t *)(const void *)PyBytes_AS_STRING(tapes->argument_slots);
-    replay->number_count = tapes->numbers;
-    replay->integer_count = (size_t)PyBytes_GET_SIZE(tapes->argument_slots) / sizeof(int32_t) - tapes->numbers;
-    replay->output_slots = tapes->output_slots;
-    replay->output_count = tapes->outputs;
-    replay->guard_count = tapes->guard_count;
-    replay->guard_numbers = tapes->guard_numbers;
-    replay->outcomes = tapes->outcomes;
-    replay->outcome_count = tapes->guard_count + tapes->batch.guards;
-}
-
-/* Ask the engine for the offsets of the numbers in a Value. Return -1 with an exception unless all leaves are Values.
- */
-static int read_engine(Replay *replay, PyObject *engine)
-{
-    PyObject *type = PyObject_GetAttrString(engine, "Value");
-    PyObject *offsets = type == NULL ? NULL : PyObject_GetAttrString(engine, "NUMBER_OFFSETS");
-    int status = -1;
-    Py_ssize_t data, grad;
-    if (offsets != NULL && PyArg_ParseTuple(offsets, "nn", &data, &grad)) {
-        replay->data_offset = (size_t)data;
-        replay->grad_offset = (size_t)grad;
-        status = 0;
-    }
-    for (Py_ssize_t k = 0; status == 0 && k < PyTuple_GET_SIZE(replay->leaves); k++) {
-        PyObject *leaf = PyTuple_GET_ITEM(replay->leaves, k);
-        status = PyObject_IsInstance(leaf, type) - 1;
-        if (status == -1 && !PyErr_Occurred()) {
-            PyErr_Format(PyExc_TypeError, "a damaged recording: leaves: expected Values, got an object of type %.200s",
-                         Py_TYPE(leaf)->tp_name);
-        }
-    }
-    Py_XDECREF(type);
-    Py_XDECREF(offsets);
-    return status < 0 ? -1 : 0;
 }
 
 static PyObject *replay_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
 {
-    PyObject *tapes, *leaves, *parts, *engine, *array_type, *zeros;
-    Py_buffer integers;
-    Py_ssize_t threads;
+    PyObject *tapes_object, *leaves, *parts, *rules, *array_type, *zeros;
+    PyTypeObject *value_type;
+    Py_ssize_t threads, data_offset, grad_offset;
     int mean, ignore;
-    if (!PyArg_ParseTuple(args, "OO!O!y*ppnOOO:Replay", &tapes, &PyTuple_Type, &leaves, &PyList_Type, &parts, &integers,
-                          &mean, &ignore, &threads, &engine, &array_type, &zeros)) {
+    if (!PyArg_ParseTuple(args, "OO!O!SppnO!(nn)OO:Replay", &tapes_object, &PyTuple_Type, &leaves, &PyList_Type, &parts,
+                          &rules, &mean, &ignore, &threads, &PyType_Type, &value_type, &data_offset, &grad_offset,
+                          &array_type, &zeros)) {
         return NULL;
     }
-    Replay *replay = NULL;
-    if (!is_tapes(tapes) || threads < 1) {
-        PyErr_SetString(PyExc_TypeError, "a damaged recording: expected tapes, and at least one thread");
-    } else {
-        replay = (Replay *)type->tp_alloc(type, 0);
+    Tapes *tapes = (Tapes *)tapes_object;
+    bool fits = is_tapes(tapes_object) && threads > 0 &&
+                PyBytes_GET_SIZE(tapes->leaf_slots) == PyTuple_GET_SIZE(leaves) * (Py_ssize_t)sizeof(int32_t);
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(leaves); k++) {
+        fits = fits && PyObject_TypeCheck(PyTuple_GET_ITEM(leaves, k), value_type);
     }
-    if (replay != NULL) {
-        replay->itself = replay;
-        replay->tree.replays = &replay->itself;
-        replay->tree.count = 1;
-        take_tapes(replay, (Tapes *)tapes);
-        replay->leaves = Py_NewRef(leaves);
-        replay->array_type = Py_NewRef(array_type);
-        replay->zeros = Py_NewRef(zeros);
-        replay->mean = mean != 0;
-        replay->ignore = ignore != 0;
-        replay->threads = (size_t)threads;
-        bool fine = replay->leaf_count == (size_t)PyTuple_GET_SIZE(leaves);
-        if (!fine) {
-            PyErr_SetString(PyExc_ValueError, "a damaged recording: expected a slot for each leaf");
-        }
-        fine = fine && read_rules(replay, &integers) == 0 && read_parts(replay, parts) == 0 &&
-               find_arguments(replay) == 0 && read_engine(replay, engine) == 0;
-        if (!fine) {
-            Py_CLEAR(replay);
-        }
+    const size_t arguments = fits ? (size_t)PyBytes_GET_SIZE(tapes->argument_slots) / sizeof(int32_t) : 0;
+    if (!fits || (size_t)PyBytes_GET_SIZE(rules) != (arguments - tapes->numbers) * sizeof(IntegerRule)) {
+        PyErr_SetString(PyExc_TypeError, "Replay: expected tapes, a Value for each leaf, and a rule for each integer");
+        return NULL;
     }
-    PyBuffer_Release(&integers);
+    Replay *replay = (Replay *)type->tp_alloc(type, 0);
+    if (replay == NULL) {
+        return NULL;
+    }
+    replay->itself = replay;
+    replay->tree.replays = &replay->itself;
+    replay->tree.count = 1;
+    replay->tapes = (Tapes *)Py_NewRef(tapes_object);
+    replay->leaves = Py_NewRef(leaves);
+    replay->leaf_slots = (const int32_t *)(const void *)PyBytes_AS_STRING(tapes->leaf_slots);
+    replay->leaf_count = (size_t)PyTuple_GET_SIZE(leaves);
+    replay->data_offset = (size_t)data_offset;
+    replay->grad_offset = (size_t)grad_offset;
+    replay->number_slots = (const int32_t *)(const void *)PyBytes_AS_STRING(tapes->argument_slots);
+    replay->number_count = tapes->numbers;
+    replay->integer_slots = replay->number_slots + tapes->numbers;
+    replay->integer_count = arguments - tapes->numbers;
+    replay->rules = Py_NewRef(rules);
+    replay->integers = (const IntegerRule *)(const void *)PyBytes_AS_STRING(rules);
+    replay->mean = mean != 0;
+    replay->ignore = ignore != 0;
+    replay->threads = (size_t)threads;
+    replay->array_type = Py_NewRef(array_type);
+    replay->zeros = Py_NewRef(zeros);
+    if (read_parts(replay, parts) < 0) {
+        Py_CLEAR(replay);
+    }
     return (PyObject *)replay;
 }
 
@@ -240,7 +148,8 @@ static PyMethodDef replay_methods[] = {
 };
 
 static PyType_Slot replay_slots[] = {
-    {Py_tp_doc, "Replay(tapes, leaves, parts, integers, mean, ignore, threads, engine, array_type, zeros, /)\n--\n\n"
+    {Py_tp_doc, "Replay(tapes, leaves, parts, rules, mean, ignore, threads, value_type, offsets, array_type, zeros, /)"
+                "\n--\n\n"
                 "A recording with all that a call does."},
     {Py_tp_new, replay_new},
     {Py_tp_dealloc, replay_dealloc},
@@ -286,7 +195,7 @@ static bool have_same_structure(const Replay *one, const Replay *other)
 {
     bool same = one->part_count == other->part_count && one->argument_count == other->argument_count &&
                  one->number_count == other->number_count && one->integer_count == other->integer_count &&
-                 one->output_count == other->output_count && one->mean == other->mean;
+                 one->tapes->outputs == other->tapes->outputs && one->mean == other->mean;
     for (size_t k = 0; same && k < one->part_count; k++) {
         const ArgumentPart *x = &one->parts[k], *y = &other->parts[k];
         same = x->kind == y->kind && x->axes == y->axes && x->count == y->count && x->first == y->first &&
@@ -330,7 +239,8 @@ static PyObject *tree_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
 }
 
 static PyType_Slot tree_slots[] = {
-    {Py_tp_doc, "Tree(replays, /)\n--\n\nRecordings for arguments of one structure, from which each sample takes its own."},
+    {Py_tp_doc, "Tree(replays, /)\n--\n\n"
+                "Recordings for arguments of one structure, from which each sample takes its own."},
     {Py_tp_new, tree_new},
     {Py_tp_dealloc, tree_dealloc},
     {Py_tp_traverse, tree_traverse},

@@ -46,8 +46,8 @@ typedef struct {
 
 enum { MOST_STRETCHES = 4 };
 
-/* Find the slots among the numbers of an instruction; in a batch, not those that are uniform in any case. Without a batch
- * (`alone`) sums have another form. Return the number of stretches. */
+/* Find the slots among the numbers of an instruction; in a batch, not those that are uniform in any case. Without a
+ * batch (`alone`) sums have another form. Return the number of stretches. */
 static inline size_t stretches_of(const int32_t *code, bool alone, Stretch found[MOST_STRETCHES])
 {
     found[0] = (Stretch){RESULT, 1, 1};
