@@ -118,6 +118,7 @@ static int read_part(const Replay *replay, Frame *frame, const ArgumentPart **ne
 {
     const ArgumentPart *part = (*next)++;
     const bool is_list = part->kind == LIST || part->kind == LIST_OF_NUMBERS || part->kind == LIST_OF_INTEGERS;
+    const bool nested = is_nested(part->kind), whole = is_integer(part->kind);
     switch (part->kind) {
     case NUMBER:
         return read_number(replay, frame, part->first, x);
@@ -136,27 +137,15 @@ static int read_part(const Replay *replay, Frame *frame, const ArgumentPart **ne
         (size_t)PySequence_Fast_GET_SIZE(x) != part->count) {
         return 0;
     }
-    for (size_t k = 0; k < part->count; k++) {
+    int status = 1;
+    for (size_t k = 0; k < part->count && status == 1; k++) {
         /* no other code runs meanwhile, so that the list stays as it is */
         PyObject *item = PySequence_Fast_GET_ITEM(x, (Py_ssize_t)k);
-        int status;
-        switch (part->kind) {
-        case LIST_OF_NUMBERS:
-        case TUPLE_OF_NUMBERS:
-            status = read_number(replay, frame, part->first + k, item);
-            break;
-        case LIST_OF_INTEGERS:
-        case TUPLE_OF_INTEGERS:
-            status = read_integer(replay, frame, part->first + k, item);
-            break;
-        default:
-            status = read_part(replay, frame, next, item);
-        }
-        if (status != 1) {
-            return status;
-        }
+        status = nested  ? read_part(replay, frame, next, item)
+                 : whole ? read_integer(replay, frame, part->first + k, item)
+                         : read_number(replay, frame, part->first + k, item);
     }
-    return 1;
+    return status;
 }
 
 int read_arguments(const Replay *replay, Frame *frame, PyObject *args)
@@ -167,11 +156,9 @@ int read_arguments(const Replay *replay, Frame *frame, PyObject *args)
     frame->samples = -1;
     frame->unfit = false;
     const ArgumentPart *part = replay->parts;
-    for (size_t k = 0; k < replay->argument_count; k++) {
-        const int status = read_part(replay, frame, &part, PyTuple_GET_ITEM(args, (Py_ssize_t)k));
-        if (status != 1) {
-            return status;
-        }
+    int status = 1;
+    for (size_t k = 0; k < replay->argument_count && status == 1; k++) {
+        status = read_part(replay, frame, &part, PyTuple_GET_ITEM(args, (Py_ssize_t)k));
     }
-    return 1;
+    return status;
 }

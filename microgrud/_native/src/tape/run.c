@@ -54,36 +54,18 @@ static inline size_t row_of(const Batch *batch, size_t i)
     return batch->rows == NULL ? i : (size_t)batch->rows[i];
 }
 
-static void read_chosen_rows(const Batch *batch, const Column *column, size_t start, size_t lanes, double *restrict x)
-{
-    for (size_t i = 0; i < lanes; i++) {
-        const size_t place = row_of(batch, start + i) * column->stride;
-        x[i] = column->whole ? (double)((const int64_t *)column->numbers)[place]
-                             : ((const double *)column->numbers)[place];
-    }
-}
-
 /* Read the samples of a block from `start` on. Lanes that are left over repeat the last sample, which adds no errors of
  * their own. */
 static void read_inputs(const Block *block, const Batch *batch, size_t start, size_t lanes)
 {
     const Tape *tape = block->tape;
     for (size_t k = 0; k < tape->inputs; k++) {
-        double *x = varying(tape, block->V, tape->input_slots[k]);
-        const Column *column = &batch->inputs[k];
-        const size_t stride = column->stride;
-        if (batch->rows != NULL) {
-            read_chosen_rows(batch, column, start, lanes, x);
-        } else if (column->whole) {
-            const int64_t *given = (const int64_t *)column->numbers + start * stride;
-            for (size_t i = 0; i < lanes; i++) {
-                x[i] = (double)given[i * stride];
-            }
-        } else {
-            const double *given = (const double *)column->numbers + start * stride;
-            for (size_t i = 0; i < lanes; i++) {
-                x[i] = given[i * stride];
-            }
+        double *restrict x = varying(tape, block->V, tape->input_slots[k]);
+        const Column column = batch->inputs[k];
+        for (size_t i = 0; i < lanes; i++) {
+            const size_t place = row_of(batch, start + i) * column.stride;
+            x[i] = column.whole ? (double)((const int64_t *)column.numbers)[place]
+                                : ((const double *)column.numbers)[place];
         }
         for (size_t i = lanes; i < block->width; i++) {
             x[i] = x[lanes - 1];
