@@ -114,14 +114,15 @@ class _Folding:
         self.box_of.update(dict.fromkeys(box.slots, box))
 
     def add_inputs(self) -> None:
-        slots = self.formulas.inputs
+        slots = list(self.formulas.inputs)
+        names = [self.formulas.operand(slot) for slot in slots]
         if self.fold == "layers" and len(slots) > 1:
-            names = [self.formulas.operand(slot) for slot in slots]
-            lines = [", ".join(names)] if len(", ".join(names)) <= _LONGEST else [f"{names[0]} to {names[-1]}"]
-            self.add(ProgramBox(Kind.INPUT, f"{len(slots):,} inputs", lines, 0, list(slots)))
-            return
-        for slot in slots:
-            self.add(ProgramBox(Kind.INPUT, self.formulas.operand(slot), [], 0, [slot]))
+            text = ", ".join(names)
+            line = text if len(text) <= _LONGEST else f"{names[0]} to {names[-1]}"
+            self.add(ProgramBox(Kind.INPUT, f"{len(slots):,} inputs", [line], 0, slots))
+        else:
+            for slot, name in zip(slots, names):
+                self.add(ProgramBox(Kind.INPUT, name, [], 0, [slot]))
 
     def leaves_of_their_own(self) -> set[int]:
         """Return the leaves that an instruction with few leaves or a branch uses, or that are returned."""
@@ -155,10 +156,8 @@ class _Folding:
 
     def add_returns(self) -> None:
         """Add a box for each returned value that no instruction computes: an argument or a number."""
-        computed = {instruction.out for instruction in self.formulas.program.instructions}
-        others = [slot for slot in dict.fromkeys(self.formulas.program.outputs) if slot not in computed]
         deepest = max(self.levels.values(), default=0)
-        for slot in others:
+        for slot in sorted(self.outputs - self.levels.keys(), key=self.formulas.program.outputs.index):
             box = ProgramBox(Kind.ROOT, "returned", [self.formulas.operand(slot)], deepest + 1, [])
             if slot in self.box_of:
                 box.uses[self.box_of[slot]] = 1
@@ -183,8 +182,7 @@ class _Folding:
         """Add the branches; if layers are folded, one for all branches that compare the same boxes."""
         found: dict[Any, list[str]] = {}
         for k, guard in enumerate(self.formulas.program.guards):
-            slots = [slot for slot in (guard.x, guard.y) if slot in self.box_of]
-            boxes = tuple(dict.fromkeys(self.box_of[slot] for slot in slots))
+            boxes = tuple(dict.fromkeys(self.box_of[slot] for slot in (guard.x, guard.y) if slot in self.box_of))
             found.setdefault((boxes, None if self.fold == "layers" else k), []).append(self.formulas.guard(guard))
         for (boxes, _), texts in found.items():
             self.view.guards.append((texts[0] if len(texts) == 1 else counted(len(texts), "condition"), list(boxes)))

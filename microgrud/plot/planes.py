@@ -108,17 +108,12 @@ def _through(source: Any, parameters: list[Value], directions: Sequence[Any]) ->
         indices.append(matches[0])
     if indices[0] == indices[1]:
         raise ValueError(f"loss_surface: directions: expected two different parameters, got {names[indices[0]]} twice")
-    return coordinate_plane(read_center(parameters), (indices[0], indices[1]), (names[indices[0]], names[indices[1]]))
-
-
-def coordinate_plane(center: Vector, indices: tuple[int, int], labels: tuple[str, str]) -> Plane:
-    """Return the plane in which two parameters vary and the others are constant: its coordinates are these two."""
-    directions = np.zeros((2, len(center)))
-    directions[0, indices[0]] = directions[1, indices[1]] = 1.0
     # The origin is 0 in both parameters, so that 0 + a * 1 + b * 0 gives the parameter to the bit.
-    origin = center.copy()
-    origin[list(indices)] = 0.0
-    return Plane(origin, directions, labels)
+    origin = read_center(parameters)
+    origin[indices] = 0.0
+    along = np.zeros((2, len(parameters)))
+    along[[0, 1], indices] = 1.0
+    return Plane(origin, along, (names[indices[0]], names[indices[1]]))
 
 
 def filter_normalized_plane(center: Vector, filters: Sequence[Sequence[int]], seed: int) -> Plane:
