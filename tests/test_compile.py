@@ -697,6 +697,16 @@ def test_backward_takes_leaves() -> None:
         compile(lambda x: x * x).backward(Value(3.0) * 2.0)
 
 
+def test_gradients_of_a_named_tuple_hold_arrays_of_floats() -> None:
+    line = collections.namedtuple("line", "weights bias")
+    compiled = compile(lambda x: (x.weights[0] + x.weights[1]) * x.bias)
+    given = line(np.array([1.0, 2.0]), 3.0)
+    for found in (compiled.value_and_grad(given), microgrud.value_and_grad(compiled.function)(given)):
+        assert type(found[1]) is line
+        assert found[1].weights.dtype == np.float64
+        assert (found[1].weights.tolist(), found[1].bias) == ([3.0, 3.0], 3.0)
+
+
 def test_structures_are_compared_with_their_keys() -> None:
     def f(x: Any) -> Any:
         return {"a": x, "b": -x} if x > 0.0 else {"b": -x, "a": x}
