@@ -33,8 +33,8 @@ def replay_of(executor: Any, parts: Sequence[ArgumentPart], mean: bool, ignore: 
         mean,
         ignore,
         threads,
-        native.engine.Value,
-        native.engine.NUMBER_OFFSETS,
+        native.engine.Value,  # type: ignore[union-attr]
+        native.engine.NUMBER_OFFSETS,  # type: ignore[union-attr]
         np.ndarray,
         np.zeros,
     )
