@@ -1,4 +1,4 @@
-"""The engine: `Value`, the operations that it records, and the backward pass.
+"""`Value`, the operations that it records, and the backward pass.
 
 Read `value.py` first: it is the whole idea. Then read `operation.py` (an operation has a rule for its value and one for
 each local derivative), `ops.py` (the table of all operations) and `kernels.py` (the longer value rules). `operators.py`
