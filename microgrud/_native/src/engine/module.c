@@ -265,10 +265,10 @@ static int execute(PyObject *module)
     }
     /* The offsets of data and grad in a Value, which the tape reads and writes at every step. */
     PyObject *offsets = Py_BuildValue("nn", (Py_ssize_t)offsetof(Node, data), (Py_ssize_t)offsetof(Node, grad));
-    bool is_added = add_constant(module, "NUMBER_OFFSETS", offsets) && add_constant(module, "ROLES", names_of_roles());
-    /* in the order of Py_LT, Py_LE, ... */
-    PyObject *symbols = Py_BuildValue("ssssss", "<", "<=", "==", "!=", ">", ">=");
-    is_added = add_constant(module, "COMPARISONS", symbols) && is_added;
+    bool is_added = add_constant(module, "NUMBER_OFFSETS", offsets) &&
+                    add_constant(module, "ROLES", names_of_roles()) &&
+                    /* in the order of Py_LT, Py_LE, ... */
+                    add_constant(module, "COMPARISONS", Py_BuildValue("ssssss", "<", "<=", "==", "!=", ">", ">="));
     int fits = is_added ? collector_header_fits(state) : -1;
     if (fits < 0) {
         return -1;
