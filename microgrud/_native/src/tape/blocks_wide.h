@@ -128,28 +128,27 @@ TARGET static void backward_wide(const int32_t *code, const double *U, double *G
 
 TARGET static bool forward_wide_linear(const int32_t *code, double *U)
 {
-    const WideLinear wide = read_wide_linear(code);
+    const Sums sums = read_sums(code);
     double doubt = 0.0, z[BLOCK] ALIGNED;
-    for (size_t start = 0; start < wide.n; start += BLOCK) {
-        const size_t count = wide.n - start < BLOCK ? wide.n - start : BLOCK;
-        const int32_t *slots = wide.slots + start, *out = slots;
+    for (size_t start = 0; start < sums.n; start += BLOCK) {
+        const size_t count = sums.n - start < BLOCK ? sums.n - start : BLOCK;
         for (size_t i = 0; i < count; i++) {
             z[i] = -0.0;
         }
-        for (size_t k = 0; k < wide.plain; k++) {
-            slots += wide.n;
+        for (size_t k = 0; k < sums.plain; k++) {
+            const int32_t *term = sums.terms + k * sums.n + start;
             for (size_t i = 0; i < count; i++) {
-                z[i] += U[slots[i]];
+                z[i] += U[term[i]];
             }
         }
-        for (size_t k = 0; k < wide.pairs; k++) {
-            const int32_t *x = slots + (k + 1) * wide.n, *y = x + wide.pairs * wide.n;
+        for (size_t k = 0; k < sums.pairs; k++) {
+            const int32_t *x = sums.x + k * sums.n + start, *y = sums.y + k * sums.n + start;
             for (size_t i = 0; i < count; i++) {
                 z[i] += U[x[i]] * U[y[i]];
             }
         }
         for (size_t i = 0; i < count; i++) {
-            U[out[i]] = z[i];
+            U[sums.out[start + i]] = z[i];
             doubt += z[i] - z[i];
         }
     }
@@ -159,7 +158,7 @@ TARGET static bool forward_wide_linear(const int32_t *code, double *U)
 TARGET CONTRACTED static bool forward_wide_dot(const int32_t *code, double *U)
 {
     PRAGMA_CONTRACTED
-    const WideDot wide = read_wide_dot(code);
+    const Dots wide = read_dots(code);
     double doubt = 0.0;
     for (size_t r = 0; r < wide.n; r += 8) {
         const double *x[8], *y[8];

@@ -150,18 +150,6 @@ static inline Softmax read_softmax(const int32_t *code)
     return s;
 }
 
-/* bias plus the inner product of two rows of consecutive slots. */
-typedef struct {
-    int32_t out, bias, x, y;
-    size_t n;
-} Dot;
-
-static inline Dot read_dot(const int32_t *code)
-{
-    Dot d = {code[1], code[2], code[4], code[5], (size_t)code[3]};
-    return d;
-}
-
 /* One operation on up to three operands, n times. The slots of the results come first, then those of each operand. */
 typedef struct {
     int op;
@@ -187,30 +175,36 @@ static inline Wide read_wide(const int32_t *code, const double *U)
     return wide;
 }
 
-/* n sums with the same number of terms and pairs. The slots of the results come first, then those of each term, each x,
- * each y. */
+/* Without a batch. CODE_WIDE_LINEAR: n sums with the same number of terms and pairs; CODE_LINEAR: one. The slots of
+ * each term are n neighbours, and so are those of each x and each y. */
 typedef struct {
     size_t plain, pairs, n;
-    const int32_t *slots;
-} WideLinear;
+    const int32_t *out, *terms, *x, *y;
+} Sums;
 
-static inline WideLinear read_wide_linear(const int32_t *code)
+static inline Sums read_sums(const int32_t *code)
 {
-    const WideLinear wide = {(size_t)code[1], (size_t)code[2], (size_t)code[3], code + 4};
-    return wide;
+    const bool wide = code[0] == CODE_WIDE_LINEAR;
+    const size_t n = wide ? (size_t)code[3] : 1;
+    Sums sums = {(size_t)code[wide ? 1 : 2], (size_t)code[wide ? 2 : 3], n, code + (wide ? 4 : 1), NULL, NULL, NULL};
+    sums.terms = code + 4 + (wide ? n : 0);
+    sums.x = sums.terms + sums.plain * n;
+    sums.y = sums.x + sums.pairs * n;
+    return sums;
 }
 
-/* n inner products of rows of the same length. */
+/* CODE_WIDE_DOT: n times a bias plus the inner product of two rows of consecutive slots, of the same length; CODE_DOT:
+ * once. */
 typedef struct {
     size_t length, n;
     const int32_t *out, *bias, *x, *y;
-} WideDot;
+} Dots;
 
-static inline WideDot read_wide_dot(const int32_t *code)
+static inline Dots read_dots(const int32_t *code)
 {
     const size_t n = (size_t)code[2];
-    const WideDot wide = {(size_t)code[1], n, code + 3, code + 3 + n, code + 3 + 2 * n, code + 3 + 3 * n};
-    return wide;
+    return code[0] == CODE_DOT ? (Dots){(size_t)code[3], 1, code + 1, code + 2, code + 4, code + 5}
+                               : (Dots){(size_t)code[1], n, code + 3, code + 3 + n, code + 3 + 2 * n, code + 3 + 3 * n};
 }
 
 /* The product of an adjoint and a slope; 0 for an adjoint of 0, whatever the slope is, and where there is no

@@ -30,12 +30,13 @@ static bool rows_stay(const Tape *tape, const int32_t *new_slots)
 {
     for (size_t k = 0; k < tape->count; k++) {
         const int32_t *code = tape->code + tape->starts[k];
-        if (code[0] == CODE_DOT && !(is_row(new_slots, code[4], code[3]) && is_row(new_slots, code[5], code[3]))) {
-            return false;
+        if (code[0] != CODE_DOT && code[0] != CODE_WIDE_DOT) {
+            continue;
         }
-        for (int32_t r = 0; code[0] == CODE_WIDE_DOT && r < code[2]; r++) {
-            const WideDot wide = read_wide_dot(code);
-            if (!is_row(new_slots, wide.x[r], code[1]) || !is_row(new_slots, wide.y[r], code[1])) {
+        const Dots dots = read_dots(code);
+        for (size_t r = 0; r < dots.n; r++) {
+            if (!is_row(new_slots, dots.x[r], (int32_t)dots.length) ||
+                !is_row(new_slots, dots.y[r], (int32_t)dots.length)) {
                 return false;
             }
         }

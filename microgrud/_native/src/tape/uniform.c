@@ -2,12 +2,12 @@
 #include "tape/blocks.h"
 #include "tape/instructions.h"
 
-/* Return the value of a sum. Its numbers: out, how many terms, how many pairs, then the slots of the terms, of all x
- * and of all y. There are four partial sums, because a single one would wait for itself at each step. */
+/* Return the value of a sum. There are four partial sums, because a single one would wait for itself at each step. */
 static double linear_of(const int32_t *code, const double *U)
 {
-    const size_t plain = (size_t)code[2], pairs = (size_t)code[3];
-    const int32_t *terms = code + 4, *x = terms + plain, *y = x + pairs;
+    const Sums sums = read_sums(code);
+    const size_t plain = sums.plain, pairs = sums.pairs;
+    const int32_t *terms = sums.terms, *x = sums.x, *y = sums.y;
     double s0 = -0.0, s1 = -0.0, s2 = -0.0, s3 = -0.0; /* so that a sum of only -0.0 is -0.0 */
     size_t j = 0;
     for (; j < plain; j++) {
@@ -79,35 +79,31 @@ static void backward_softmax_uniform(const int32_t *code, const double *U, doubl
     }
 }
 
-static void backward_wide_linear(const int32_t *code, const double *U, double *G)
+/* An adjoint of 0 passes nothing on, here and below. */
+static void backward_sums(const int32_t *code, const double *U, double *G)
 {
-    const WideLinear wide = read_wide_linear(code);
-    const int32_t *terms = wide.slots + wide.n, *x = terms + wide.plain * wide.n, *y = x + wide.pairs * wide.n;
-    for (size_t i = 0; i < wide.n; i++) {
-        const double g = G[wide.slots[i]];
-        if (g == 0.0) {
-            continue;
+    const Sums sums = read_sums(code);
+    for (size_t i = 0; i < sums.n; i++) {
+        const double g = G[sums.out[i]];
+        for (size_t k = i; k < sums.plain * sums.n && g != 0.0; k += sums.n) {
+            G[sums.terms[k]] += g;
         }
-        for (size_t k = 0; k < wide.plain; k++) {
-            G[terms[k * wide.n + i]] += g;
-        }
-        for (size_t k = 0; k < wide.pairs; k++) {
-            const size_t own = k * wide.n + i;
-            G[x[own]] += g * U[y[own]];
-            G[y[own]] += g * U[x[own]];
+        for (size_t k = i; k < sums.pairs * sums.n && g != 0.0; k += sums.n) {
+            G[sums.x[k]] += g * U[sums.y[k]];
+            G[sums.y[k]] += g * U[sums.x[k]];
         }
     }
 }
 
-static void backward_wide_dot(const Tape *tape, const int32_t *code, const double *U, double *G)
+static void backward_dots(const Tape *tape, const int32_t *code, const double *U, double *G)
 {
-    const WideDot wide = read_wide_dot(code);
-    for (size_t i = 0; i < wide.n; i++) {
-        const double g = G[wide.out[i]];
+    const Dots dots = read_dots(code);
+    for (size_t i = 0; i < dots.n; i++) {
+        const double g = G[dots.out[i]];
         if (g != 0.0) {
-            G[wide.bias[i]] += g;
-            tape->blocks->add_scaled(g, U + wide.y[i], G + wide.x[i], wide.length);
-            tape->blocks->add_scaled(g, U + wide.x[i], G + wide.y[i], wide.length);
+            G[dots.bias[i]] += g;
+            tape->blocks->add_scaled(g, U + dots.y[i], G + dots.x[i], dots.length);
+            tape->blocks->add_scaled(g, U + dots.x[i], G + dots.y[i], dots.length);
         }
     }
 }
@@ -127,9 +123,10 @@ static bool run_forward(const Tape *tape, double *U, double *scratch)
             fine &= U[code[1]] - U[code[1]] == 0.0; /* the eager sum, in another order, may be finite */
             continue;
         case CODE_DOT: {
-            const Dot d = read_dot(code);
-            U[d.out] = U[d.bias] + tape->blocks->dot(U + d.x, U + d.y, d.n);
-            fine &= U[d.out] - U[d.out] == 0.0;
+            const Dots d = read_dots(code);
+            z = U[*d.bias] + tape->blocks->dot(U + *d.x, U + *d.y, d.length);
+            U[*d.out] = z;
+            fine &= z - z == 0.0;
             continue;
         }
         case CODE_SOFTMAX:
@@ -215,42 +212,29 @@ void backward_uniform(const Tape *tape, const double *U, double *G, double *scra
 {
     for (size_t k = tape->count; k-- > 0;) {
         const int32_t *code = tape->code + tape->starts[k];
-        if (code[0] == CODE_SOFTMAX || code[0] == CODE_LOG_SOFTMAX) {
+        switch (code[0]) {
+        case CODE_SOFTMAX:
+        case CODE_LOG_SOFTMAX:
             backward_softmax_uniform(code, U, G, scratch);
             continue;
-        }
-        if (code[0] >= CODE_WIDE) {
-            if (code[0] == CODE_WIDE) {
-                tape->blocks->backward_wide(code, U, G);
-            } else if (code[0] == CODE_WIDE_LINEAR) {
-                backward_wide_linear(code, U, G);
-            } else {
-                backward_wide_dot(tape, code, U, G);
-            }
+        case CODE_WIDE:
+            tape->blocks->backward_wide(code, U, G);
             continue;
+        case CODE_LINEAR:
+        case CODE_WIDE_LINEAR:
+            backward_sums(code, U, G);
+            continue;
+        case CODE_DOT:
+        case CODE_WIDE_DOT:
+            backward_dots(tape, code, U, G);
+            continue;
+        case CODE_DETACH:
+            continue;
+        default:
+            break;
         }
         const double g = G[code[1]];
-        if (g == 0.0 || code[0] == CODE_DETACH) {
-            continue; /* an adjoint of 0 passes nothing on */
-        }
-        if (code[0] == CODE_LINEAR) {
-            const size_t plain = (size_t)code[2], pairs = (size_t)code[3];
-            const int32_t *terms = code + 4, *x = terms + plain, *y = x + pairs;
-            for (size_t j = 0; j < plain; j++) {
-                G[terms[j]] += g;
-            }
-            for (size_t j = 0; j < pairs; j++) {
-                const double xj = U[x[j]], yj = U[y[j]];
-                G[x[j]] += g * yj;
-                G[y[j]] += g * xj;
-            }
-            continue;
-        }
-        if (code[0] == CODE_DOT) {
-            const Dot d = read_dot(code);
-            G[d.bias] += g;
-            tape->blocks->add_scaled(g, U + d.y, G + d.x, d.n);
-            tape->blocks->add_scaled(g, U + d.x, G + d.y, d.n);
+        if (g == 0.0) {
             continue;
         }
         if (code[0] == CODE_TAKE) {
