@@ -343,35 +343,18 @@ ALWAYS_INLINE int pass_on_by_kernel(Node *node)
     return 0;
 }
 
-/* Apply the chain rule, as Python's `_pass_on`: do nothing for a leaf, and raise for a node without a rule. */
-static int pass_on(const State *state, Node *node)
-{
-    int status = has_closure(node) ? 1 : pass_on_by_kernel(node);
-    if (status <= 0) {
-        return status;
-    }
-    PyObject *operation = Py_NewRef(operation_object(state, node)); /* rules may run anything */
-    if (!PyUnicode_Check(operation)) {
-        status = pass_on_by_rules(node, operation);
-    } else if (count_of(node) == 0) {
-        status = 0;
-    } else { /* built manually: Python has the error */
-        PyObject *done = PyObject_CallMethod(state->twin, "_pass_on", "O", node);
-        status = done == NULL ? -1 : 0;
-        Py_XDECREF(done);
-    }
-    Py_DECREF(operation);
-    return status;
-}
-
-/* Let a node pass its adjoint on through Python: by its closure, its method or its rules, with checks if anomalies are
+/* Let a node pass its adjoint on through Python: by its closure, its rules or its method, with checks if anomalies are
  * detected. */
 static int pass_on_by_python(const State *state, Node *node, bool checking)
 {
     PyObject *closure = has_closure(node) ? Py_NewRef(node->details->closure) : NULL, *result;
     if (closure == NULL) {
-        if (!checking && is_plain_value((PyObject *)node)) {
-            return pass_on(state, node);
+        PyObject *operation = operation_object(state, node);
+        if (!checking && is_plain_value((PyObject *)node) && !PyUnicode_Check(operation)) {
+            Py_INCREF(operation); /* rules may run anything */
+            int status = pass_on_by_rules(node, operation);
+            Py_DECREF(operation);
+            return status;
         }
         closure = PyObject_GetAttr((PyObject *)node, state->pass_on_name);
         if (closure == NULL) {
@@ -454,10 +437,7 @@ PyObject *value_zero_grad(PyObject *self)
 
 PyObject *value_pass_on(PyObject *self)
 {
-    if (pass_on(state_of(self), as_node(self)) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    return has_closure(as_node(self)) || pass_on_by_kernel(as_node(self)) != 0 ? NULL : Py_NewRef(Py_None);
 }
 
 PyObject *topological_order_of(Node *root)

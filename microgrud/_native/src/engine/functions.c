@@ -113,7 +113,7 @@ static PyObject *apply(PyObject *self, PyObject *const *operands, size_t count)
     return recording == TRACED ? report_result(state, op, node) : node;
 }
 
-/* Return a result of `apply`, or that of the twin. */
+/* Return a result, or, if it is NULL without an exception, that of the twin. */
 static PyObject *result_or_twin(PyObject *result, PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
 {
     return result != NULL || PyErr_Occurred() ? result : call_twin(self, args, nargsf, names);
@@ -192,7 +192,7 @@ static PyObject *call_topological_order(PyObject *self, PyObject *const *args, s
     static PyObject *call_##name(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)                \
     {                                                                                                                  \
         bool is_usual = are_given(1, nargsf, names) && is_value(state_of_function(self), args[0]);                     \
-        return is_usual ? value_##name(args[0]) : call_twin(self, args, nargsf, names);                                \
+        return result_or_twin(is_usual ? value_##name(args[0]) : NULL, self, args, nargsf, names);                     \
     }
 METHOD(backward)
 METHOD(zero_grad)
