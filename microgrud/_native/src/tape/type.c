@@ -105,9 +105,10 @@ static bool make_uniform(Tapes *tapes, const Program *program, Lowered *lowered)
         }
         tape->uniform_count = lowered->uniform;
         take_code(tape, &lowered->alone);
-        ok = find_first_writes(tape) == 0 && (lowered->varying > 0 || widen(tape) == 0);
+        ok = find_first_writes(tape) == 0 && widen(tape) == 0;
     }
-    if (ok && tape->count < instructions) { /* some are wide */
+    /* Some are wide; the code of a batch, which is written already, names the slots as they are. */
+    if (ok && tape->count < instructions && lowered->varying == 0) {
         reorder_slots(tape, new_slots);
         for (size_t k = 0; k < lowered->slots.count; k++) {
             lowered->slots.items[k] = new_slots[lowered->slots.items[k]];
