@@ -108,12 +108,12 @@ def _fits(move: Move, numbers: Sequence[float]) -> bool:
 
 @functools.cache
 def code_of(move: Move) -> str:
-    """Return the source of an operation; microgrud's functions are those of `mg`."""
+    """Return the source of an operation, with `mg.` before each function of microgrud."""
     return re.sub(r"\b([a-z_]\w*)\(", lambda m: f"mg.{m[0]}" if hasattr(functions, m[1]) else m[0], move.code)
 
 
 def apart(*expressions: str) -> list[str]:
-    """Return the conditions that some numbers differ by at least the margin."""
+    """Return the conditions under which every two of these numbers differ by at least the margin."""
     return [f"abs({a} - {b}) >= {_MARGIN}" for a, b in itertools.combinations(expressions, 2)]
 
 
@@ -316,7 +316,7 @@ _SIGNATURES: list[tuple[str, list[str], Callable[[Callable[[], float]], tuple[An
 
 
 def mixed_program(seed: object, most: int = 6) -> Program:
-    """Draw a program with a limited number of statements, at three points of its own."""
+    """Draw a program of at most `most` random statements, and three points for it."""
     rng = random.Random(f"mixed {seed}")
     signature, inputs, arguments = rng.choice(_SIGNATURES)
 
@@ -379,7 +379,7 @@ def _indented(lines: Sequence[str], by: int) -> list[str]:
 
 
 def _returned(draft: _Draft, inputs: Sequence[str]) -> list[str]:
-    """Return the last statements, which use everything computed last and all inputs, so that nothing is unused."""
+    """Return the last statements, which use the last two results and all inputs."""
     terms = [*draft.names[-2:], *[f"{0.25 * (i + 1)} * {name}" for i, name in enumerate(inputs)]]
     lines = [f"return {' + '.join(terms)}"]
     last = draft.names[-1]

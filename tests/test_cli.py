@@ -489,10 +489,10 @@ def fails(words: list[object], *messages: str) -> None:
 
 BAD_TABLES: dict[str, tuple[dict[str, Any], str]] = {
     "missing cells": ({"size": [None, *range(29)]}, "column 'size', row 1 (line 2): the cell is missing; fill it in"),
-    "infinite": ({"size": [*range(29), "inf"]}, "column 'size', row 30 (line 31): 'inf' is not a finite number"),
+    "infinite": ({"size": [*range(29), "inf"]}, "column 'size', row 30 (line 31): expected a finite number, got 'inf'"),
     "mixed": (
         {"size": [*range(29), "x"]},
-        "column 'size', row 30 (line 31): 'x' is text where other rows hold numbers",
+        "column 'size', row 30 (line 31): expected a number, as in other rows, got 'x'",
     ),
     "constant": ({"size": [3] * 30}, "column 'size' is constant: every row is '3'"),
     "names": ({"colour": [f"name {i}" for i in range(30)]}, "column 'colour' has 30 different texts in 30 rows"),
@@ -640,11 +640,11 @@ BAD_ROWS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "unseen category": (
         {"size": [1, 2], "colour": ["red", "pink"]},
-        "column 'colour', row 2 (line 3): 'pink' is a category that the model has not seen",
+        "column 'colour', row 2 (line 3): expected a category that the model has seen, got 'pink'",
     ),
     "text for a number": (
         {"size": ["big"], "colour": ["red"]},
-        "column 'size', row 1 (line 2): 'big' is not a finite number",
+        "column 'size', row 1 (line 2): expected a finite number, got 'big'",
     ),
     "missing cells": ({"size": [1, None], "colour": ["red"] * 2}, "column 'size', row 2 (line 3): the cell is missing"),
 }
@@ -705,8 +705,10 @@ def test_a_number_too_large_for_the_network_is_one_line(activation: str) -> None
     numbers = ["1.7e308"] if activation == "tanh" else ["1.7e308", "1e300"]
     for number in numbers:
         rows = written({"size": ["0.5", number], "colour": ["red"] * 2}, "rows.csv")
-        where = f"column 'size', row 2 (line 3): {'' if number == '1.7e308' else 'with '}'{number}' "
-        fails(["predict", "run/model.json", rows], where, "correct")
+        wrong = (
+            "expected a number closer to those of the training rows (mean" if number == "1.7e308" else "with '1e300' "
+        )
+        fails(["predict", "run/model.json", rows], f"column 'size', row 2 (line 3): {wrong}", "correct")
 
 
 @pytest.mark.usefixtures("without_pictures")

@@ -308,14 +308,17 @@ def many_ways(p: Value, t: float) -> Value:
 
 REASONS: dict[str, tuple[Callable[[Value, Any], Value], str]] = {
     "reads .data": (read_data, ".data of"),
-    "draws random numbers": (drop_out, "or is drawn at random"),
-    "draws those of NumPy": (drop_out_of_numpy, "or is drawn at random"),
-    "looks a number up": (by_table, "with Values instead of the numbers of a sample it is"),
-    "asks for the type": (by_type, "with Values instead of the numbers of a sample it is"),
+    "draws random numbers": (drop_out, "on something that has changed, or on random numbers"),
+    "draws those of NumPy": (drop_out_of_numpy, "on something that has changed, or on random numbers"),
+    "looks a number up": (by_table, "if its numbers are Values, and "),
+    "asks for the type": (by_type, "if its numbers are Values, and "),
     "has no graph": (without_a_graph, "no_grad inside a compiled function"),
     "has a node by hand": (by_hand, "a node built by hand (twice)"),
-    "catches errors": (caught, "it catches the error of an operation"),
-    "branches at will": (many_ways, "takes more than 4 paths through its branches"),
+    "catches errors": (caught, "the model or the loss catches the error that an operation raises"),
+    "branches at will": (
+        many_ways,
+        "expected at most 4 different paths or integer arguments in one batch, got more; write",
+    ),
     "converts Values": (lambda p, t: (p - math.sqrt(t)) ** 2, "float() of Value"),
 }
 
@@ -626,7 +629,9 @@ def test_recordings_of_later_branches_are_compared_with_the_model_as_well() -> N
         return (p - t) ** 2 if p > 0.15 or not isinstance(t, float) else 2.0 * (p - t) ** 2
 
     settings: dict[str, Any] = {"y": [-1.0] * 9 + [-0.5], "batch_size": None, "epochs": 8, "lr": 0.2}
-    with pytest.raises(CompileError, match="with Values instead of the numbers of a sample it is"):
+    with pytest.raises(
+        CompileError, match="the loss of a sample is .* if its numbers are Values, and .* if they are floats"
+    ):
         train(Line(0.0, 0.0, b=1.0), loss=typed, compile=True, **settings)
 
 

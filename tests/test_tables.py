@@ -280,9 +280,9 @@ UNFIT_TARGETS = {
     ),
     "a few amounts": (["1 k", "1 k", "1.5 k", "2 k"] * 3 + ["3 k"], None, "such as '1 k'; make numbers of the cells"),
     "amounts for a regression": (["-3 °C", "4 °C"] * 6, "regression", "such as -3 of '-3 °C'"),
-    "mixed": ([0.5, 1, "a"] * 4, None, "row 3: 'a' is text where other rows hold numbers"),
-    "mostly text": (["a", "b", 1] * 4, None, "row 3: '1' is a number where other rows hold text"),
-    "infinite": ([0.5] * 11 + ["inf"], None, "row 12: 'inf' is not a finite number"),
+    "mixed": ([0.5, 1, "a"] * 4, None, "row 3: expected a number, as in other rows, got 'a'"),
+    "mostly text": (["a", "b", 1] * 4, None, "row 3: expected text, as in other rows, got '1'"),
+    "infinite": ([0.5] * 11 + ["inf"], None, "row 12: expected a finite number, got 'inf'"),
     "few rows": ([0.5] * 9, None, "has 9 rows, fewer than 10"),
     "one row": ([0.5], None, "has 1 row, fewer than 10"),
 }
@@ -362,10 +362,10 @@ UNFIT_COLUMNS = {
     "dates": ([f"2020-01-{i + 10}" for i in range(12)], "too many for categories; leave it out with --ignore 'x'"),
     "mixed": (
         [1, 2, "three"] * 4,
-        "column 'x', row 3: 'three' is text where other rows hold numbers (and 3 more such cells); correct the cell",
+        "column 'x', row 3: expected a number, as in other rows, got 'three' (and 3 more such cells); correct the cell",
     ),
-    "infinite": ([1] * 11 + ["-inf"], "column 'x', row 12: '-inf' is not a finite number"),
-    "too large": ([1] * 11 + ["1e200"], "column 'x', row 12: '1e200' is larger than 1e+100"),
+    "infinite": ([1] * 11 + ["-inf"], "column 'x', row 12: expected a finite number, got '-inf'"),
+    "too large": ([1] * 11 + ["1e200"], "column 'x', row 12: expected a number from -1e+100 to 1e+100, got '1e200'"),
 }
 
 
@@ -386,20 +386,23 @@ UNFIT_ROWS = {
     "columns missing": ({"size": [1]}, "the model needs the columns 'colour', which the table lacks"),
     "an unseen category": (
         {"size": [1, 2], "colour": ["red", "pink"]},
-        "column 'colour', row 2: 'pink' is a category that the model has not seen; change it to one of 'blue', 'red'",
+        "row 2: expected a category that the model has seen, got 'pink'; change it to one of 'blue', 'red'",
     ),
     "text for a number": (
         {"size": [1, "big"], "colour": ["red"] * 2},
-        "column 'size', row 2: 'big' is not a finite number; correct it",
+        "column 'size', row 2: expected a finite number, got 'big'; correct it",
     ),
     "several texts for numbers": (
         {"size": ["big", 1, "small"], "colour": ["red"] * 3},
-        "column 'size', row 1: 'big' is not a finite number (and 1 more such cell); correct it",
+        "column 'size', row 1: expected a finite number, got 'big' (and 1 more such cell); correct it",
     ),
-    "an infinite number": ({"size": ["inf"], "colour": ["red"]}, "column 'size', row 1: 'inf' is not a finite number"),
+    "an infinite number": (
+        {"size": ["inf"], "colour": ["red"]},
+        "column 'size', row 1: expected a finite number, got 'inf'",
+    ),
     "several unseen categories": (
         {"size": [1, 2, 3], "colour": ["pink", "red", "grey"]},
-        "column 'colour', row 1: 'pink' is a category that the model has not seen (and 1 more such cell); change it",
+        "row 1: expected a category that the model has seen, got 'pink' (and 1 more such cell); change it",
     ),
     "a missing cell": ({"size": [1], "colour": [""]}, "column 'colour', row 1: the cell is missing; fill it in"),
     "missing cells": (

@@ -50,14 +50,14 @@ class NumberColumn:
         return [self.name]
 
     def encode(self, table: Table) -> Vector:
-        """Return the input for each row; raise a TableError for a cell that is no number, or far too large a one."""
+        """Return the input for each row; raise a TableError for a cell that is not finite, or is far too large."""
         numbers = table.numbers(self.name)
-        table.refuse(self.name, ~np.isfinite(numbers), "is not a finite number", "correct it")
+        table.refuse(self.name, ~np.isfinite(numbers), "a finite number", "correct it")
         with np.errstate(over="ignore"):
             standardised: Vector = (numbers - self.mean) / self.scale
-        usual = f"{figures(self.mean)} give or take {figures(self.scale)}"
+        usual = f"mean {figures(self.mean)}, standard deviation {figures(self.scale)}"
         far = ~np.isfinite(standardised)
-        table.refuse(self.name, far, f"is too far from the {usual} of the training rows", "correct it")
+        table.refuse(self.name, far, f"a number closer to those of the training rows ({usual})", "correct it")
         return standardised[:, None]
 
 
@@ -79,7 +79,7 @@ class CategoryColumn:
         known = ", ".join(map(repr, self.categories[:8])) + (", ..." if len(self.categories) > 8 else "")
         advice = f"change it to one of {known}, or delete the row"
         unseen = [name not in self.categories for name in names]
-        table.refuse(self.name, unseen, "is a category that the model has not seen", advice)
+        table.refuse(self.name, unseen, "a category that the model has seen", advice)
         return np.array([[float(name == category) for category in self.categories] for name in names])
 
 
@@ -272,10 +272,10 @@ def _is_numeric(table: Table, name: str) -> bool:
         return False
     advice = f"correct the cell, or pass --categorical {name!r} if the column holds categories"
     if text.mean() <= 0.5:
-        table.refuse(name, text, "is text where other rows hold numbers", advice)
+        table.refuse(name, text, "a number, as in other rows", advice)
     else:
-        table.refuse(name, ~text, "is a number where other rows hold text", advice)
-    table.refuse(name, np.isinf(numbers), "is not a finite number", "correct the cell, or delete the row")
+        table.refuse(name, ~text, "text, as in other rows", advice)
+    table.refuse(name, np.isinf(numbers), "a finite number", "correct the cell, or delete the row")
     return True
 
 
@@ -284,7 +284,7 @@ def _mean_and_scale(table: Table, name: str, train: Sequence[int]) -> tuple[floa
 
     numbers = table.numbers(name)
     too_large = np.abs(numbers) > _LARGEST
-    table.refuse(name, too_large, f"is larger than {_LARGEST:g}", "give the column in a larger unit")
+    table.refuse(name, too_large, f"a number from -{_LARGEST:g} to {_LARGEST:g}", "give the column in a larger unit")
     scaler = StandardScaler().fit(numbers[np.asarray(train), None])
     return float(scaler.mean_[0]), float(scaler.scale_[0])
 

@@ -59,7 +59,7 @@ def _sizes(text: str) -> tuple[int, ...]:
     return tuple(int(size) for size in text.split(",") if size.strip())
 
 
-#: How the texts of options are read, by the type of the setting, and what each is expected to be.
+#: Readers of the texts of options, by the type of the setting, each with a description of the text it expects.
 _READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "float": (float, "a number such as 0.01"),
     "int": (int, "a whole number such as 16"),

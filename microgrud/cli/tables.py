@@ -89,12 +89,13 @@ class Table:
         """Return the text of one cell."""
         return str(self.cells[column].iloc[row])
 
-    def refuse(self, column: str, odd: Any, what: str, advice: str) -> None:
+    def refuse(self, column: str, odd: Any, expected: str, advice: str) -> None:
         """Raise a TableError that names the first cell of a column for which `odd` is true, if there is one."""
         rows = np.flatnonzero(odd)
         if len(rows):
-            cell, more = f"{self.place(rows[0])}: {self.cell(column, rows[0])!r}", and_more(len(rows) - 1, "such cell")
-            raise TableError(f"column {column!r}, {cell} {what}{more}; {advice}")
+            cell, more = repr(self.cell(column, rows[0])), and_more(len(rows) - 1, "such cell")
+            place = self.place(rows[0])
+            raise TableError(f"column {column!r}, {place}: expected {expected}, got {cell}{more}; {advice}")
 
     def without_columns(self, names: Sequence[str]) -> Table:
         """Return the table without the columns `names`; raise a TableError for an unknown name."""

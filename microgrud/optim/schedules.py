@@ -47,7 +47,8 @@ class Schedule:
     """
 
     optimizer: Optimizer
-    #: When `step` is called; in a class, the default, or an empty text for that of the class that it is derived from.
+    #: The event after which `fit` calls `step`. In a class it is the default; an empty text means the default of the
+    #: base class.
     interval = ""
     _default_interval = "epoch"
     #: The checks of the settings, by name.

@@ -90,7 +90,8 @@ def draw_legend_off_points(
 ) -> None:
     """Draw a legend where it hides none of the points, or to the right of the Axes if there is no such place.
 
-    In a Figure without a layout engine, which might cut it off there, it is where it hides the fewest.
+    A Figure without a layout engine might cut off a legend to the right, so there the legend goes where it hides the
+    fewest points.
 
     Args:
         ax: the Axes to draw on, with its limits set.

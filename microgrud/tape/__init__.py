@@ -13,11 +13,15 @@ The life of a call, file by file; each step imports only from its own files and 
                 return tanh(y)          guard     0 > 6 was true
             return y                    output    5
 
-5. executors.py runs a program in C (_native/src/tape lowers it to code), numpy_executor.py in NumPy: forward for all
-   samples at once, then the guards, then backward. A sample at which a guard does not hold takes another path.
-6. branches.py keeps one *recording* for each path, and evaluation.py finds the one for each sample: it tries those that
-   there are, records the path of a sample that none serves, and calls the function itself where numbers are not finite.
-   settings.py has the settings of `compile`, and absent.py stands for the function after unpickling.
+   Slot 2, w * x, was merged into the sum in slot 4.
+
+5. executors.py runs a program in C (_native/src/tape lowers it to code), numpy_executor.py in NumPy (native.py loads
+   the C extension, if there is one): forward for all samples at once, then the guards, then backward. A sample at
+   which a guard does not hold takes another path.
+6. branches.py keeps one *recording* for each path, and evaluation.py finds the one for each sample: it tries the
+   existing recordings, records a new path for a sample that fits none of them, and calls the function itself where
+   numbers are not finite. settings.py has the settings of `compile`, and absent.py stands for the function after
+   unpickling.
 7. recordings.py keeps all this by signature. Once recordings have served a call, replays.py makes a *replay* of them:
    the next such call runs in C from the arguments to the result.
 8. nodes.py puts a call into a graph, so that it can be differentiated again; listing.py shows recordings as text;

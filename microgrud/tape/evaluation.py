@@ -68,7 +68,10 @@ def evaluate(branches: Branches, arguments: Arguments, seeds: Sequence[Any] | No
 
 def too_many_paths(most: int) -> CompileError:
     """Return the error for a batch that needs too many recordings."""
-    return CompileError(f"a batch takes more than {most} paths through its branches, or integers")
+    return CompileError(
+        f"expected at most {most} different paths or integer arguments in one batch, got more; write the branch as an "
+        "operation: where(), relu(), maximum(), clip(), or look up with microgrud.take(table, k)"
+    )
 
 
 class _Group(NamedTuple):

@@ -24,9 +24,9 @@ from .program import COMPARISONS, Program
 from .recorder import DETACH, TAKE
 
 #: The status of a sample. DONE; SUSPICIOUS: a number is not finite, where the eager function might have raised; LEFT:
-#: the outputs are right, but the derivatives are missing, and to be computed without the suspicious samples. A status
-#: above 0 is the number of the first guard, counted from 1, that does not hold. Without the interpreter in C, whose
-#: numbers these are, any others do.
+#: the outputs are right, but the derivatives are missing; compute them again without the suspicious samples. A status
+#: above 0 is the number of the first guard, counted from 1, that does not hold. The C interpreter defines the three
+#: numbers; without it, these defaults are used.
 DONE, SUSPICIOUS, LEFT = (0, -1, -2) if native_tape is None else native_tape.STATUSES
 
 

@@ -53,7 +53,7 @@ class VerifiedRecordings:
         """
         self([0], False, verify)
         if not self.branches.recordings:
-            raise CompileError("it catches the error of an operation")
+            raise CompileError("the model or the loss catches the error that an operation raises")
 
     @property
     def holds_for_integers(self) -> bool:

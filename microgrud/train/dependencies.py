@@ -83,7 +83,7 @@ class Dependencies:
         return _all_identical(self._everything(), self._contents) and all(content_of(x) == was for (_, x), was in pairs)
 
     def _everything(self) -> list[Any]:
-        """Return the containers, copies of the attributes of classes, and a list of what was reached otherwise."""
+        """Return the containers, copies of the attributes of classes, and the list of `_other_references`."""
         return [*self._containers, *(vars(kind).copy() for kind in self._reachable.classes), self._other_references()]
 
     def _other_references(self) -> list[Any]:

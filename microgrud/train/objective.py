@@ -152,7 +152,9 @@ class Objective:
     def _give_up(self, error: Exception, where: str) -> None:
         reason = str(error)
         if not isinstance(error, CompileError):
-            reason = f"with Values instead of the numbers of a sample it raises {type(error).__name__}: {error}"
+            reason = (
+                f"the model or the loss raises {type(error).__name__} if the numbers of a sample are Values: {error}"
+            )
         reason = where + reason
         if self.compile is True:
             raise CompileError(

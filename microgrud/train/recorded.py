@@ -194,17 +194,18 @@ class RecordedLoss:
             classes = len(np.unique(targets)) if recordings.holds_for_integers else 0
             if classes > self.most_paths:
                 raise CompileError(
-                    f"it needs a recording for each of {classes} integer targets; look up with microgrud.take(table, k)"
+                    f"the loss needs a recording for each of {classes} integer targets; "
+                    "look up with microgrud.take(table, k)"
                 )
             return recordings
-        raise refusal or CompileError("it cannot be recorded")
+        raise refusal or CompileError("the model or the loss cannot be recorded")
 
     def _record_first(self, recordings: VerifiedRecordings, expected: float) -> None:
         given = recordings.first_sample()
         row, target = self.samples.rows[0], self.samples.targets[0]
         as_given = repr(given) == repr([row, target])
         if not as_given and self.by_model(given[0], _with_tuples(target, given[1]))[0]._data != expected:
-            raise CompileError("it gives another loss for lists instead of tuples, or for floats instead of integers")
+            raise CompileError("the loss differs for lists instead of tuples, or for floats instead of integers")
         recordings.record_first(lambda _, loss: self._check_close(loss, expected))
 
     def _predictions(self, result: Evaluation) -> list[Any]:
@@ -236,7 +237,9 @@ class RecordedLoss:
 
     def _check_close(self, loss: float, expected: float) -> None:
         if not math.isclose(loss, expected, rel_tol=1e-6, abs_tol=1e-9 * self.scale):
-            raise CompileError(f"with Values instead of the numbers of a sample it is {loss}, not {expected}")
+            raise CompileError(
+                f"the loss of a sample is {loss} if its numbers are Values, and {expected} if they are floats"
+            )
 
     def confirm(self, indices: Sequence[int], found: Measured, parameters: Sequence[Value] | None, whole: bool) -> None:
         """Compare the loss of a batch, and its gradient, with those of the model; raise if they differ.
@@ -316,6 +319,6 @@ def _compare(what: str, replayed: float, expected: float, size: float) -> None:
     """Raise if two numbers differ by more than a millionth of the greater one, or of the size of such numbers."""
     if not math.isclose(replayed, expected, rel_tol=1e-6, abs_tol=1e-6 * size):
         raise CompileError(
-            f"{what} is {expected:g} from the model and {replayed:g} from its recording: something that they depend on "
-            "has changed, or is drawn at random"
+            f"{what} is {expected:g} from the model and {replayed:g} from its recording: the model or the loss depends "
+            "on something that has changed, or on random numbers"
         )
