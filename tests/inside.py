@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-#: The modules of the thresholds that keep small examples from code that pays for large ones only.
+#: The thresholds of each module: smaller examples do not reach the code that pays only for large ones.
 MODULES = {
     "microgrud.cli.pictures": ("_REGION_POINTS",),
     "microgrud.cli.pipeline": ("_MOST_PLACES",),
@@ -23,7 +23,7 @@ PLACES = {name.strip("_").lower(): f"{module}.{name}" for module, names in MODUL
 
 @contextmanager
 def thresholds(**changed: float) -> Iterator[None]:
-    """Change thresholds, such as `least_work=0`, in a `with` statement, or in a function that this decorates."""
+    """Change thresholds, such as `least_work=0`, in a `with` statement or, as a decorator, during a function."""
     with pytest.MonkeyPatch.context() as patch:
         for name, number in changed.items():
             patch.setattr(PLACES[name], number)

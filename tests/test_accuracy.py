@@ -44,9 +44,11 @@ def truth_operands(name: str, xs: list[float]) -> list[float]:
 def test_every_operation_is_measured() -> None:
     assert set(TRUTH) <= set(ops.TABLE)
     measured = {ops.TABLE[name].symbol for name in TRUTH}
-    for name in set(ops.TABLE) - set(TRUTH):  # those over sequences are in test_sequences.py
+    for name in set(ops.TABLE) - set(TRUTH):  # sequences: test_sequences.py
         operation = ops.TABLE[name]
-        assert operation.arity is None or (name in PRIVATE and operation.symbol in measured), name  # another form of it
+        assert operation.arity is None or (name in PRIVATE and operation.symbol in measured), (
+            name
+        )  # a form of a measured one
 
 
 @pytest.mark.parametrize("name", sorted(TRUTH))

@@ -980,7 +980,7 @@ def test_recordings_for_other_integers_are_not_tried(monkeypatch: pytest.MonkeyP
     tried: list[Any] = []
     kind: Any = executors.NativeExecutor if executors.native_tape is not None else executors.NumpyExecutor
     monkeypatch.setattr(kind, "run", lambda self, *args, run=kind.run: tried.append(self) or run(self, *args))
-    compiled.max_paths = compiled.max_paths  # a change of a setting leaves no replays
+    compiled.max_paths = compiled.max_paths  # assigning a setting discards the replays
     assert compiled(2.0, 7) == 14.0
     assert len(tried) == 1
 
@@ -1346,7 +1346,7 @@ def test_methods_are_told_apart_by_identity_and_keep_their_instance() -> None:
     kept = Line("c", Value(4.0)).at
     gc.collect()
     assert (kept(1.0), kept.backward(2.0), kept.stats["paths"]) == (4.0, 8.0, 1)
-    assert released() is None  # the recordings of a method go with its instance
+    assert released() is None  # the recordings of a method are freed with its instance
 
     class Slots:
         __slots__ = ("w",)

@@ -662,7 +662,7 @@ RELU, TANH, PRODUCTS, SOFTMAX = (TABLE[name] for name in ("relu", "tanh", "dot",
     ],
 )
 def test_the_interpreter_takes_no_damaged_program(changes: dict[str, Any], varies: bool) -> None:
-    """The check in C does not depend on that of the pickle."""
+    """The check in C does not rely on the check of the pickle."""
     # A number, an integer, two constants, and two slots for results.
     program = Program(constants={2: 7.0, 3: -1.0}, numbers=[0], integers=[1], outputs=[0], slots=6)
     executors.NativeExecutor(program, [varies], [varies], 1)

@@ -26,7 +26,7 @@ TARGETS = np.random.default_rng(1).normal(size=150)
 
 
 class Anew:
-    """A function that is compiled for each call anew, whose first calls are no replays."""
+    """A function that is compiled afresh for each call, so that no call is a replay."""
 
     def __init__(self, f: Any, **options: Any) -> None:
         self.compiled = lambda: compile(f, **options)

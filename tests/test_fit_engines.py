@@ -355,7 +355,7 @@ def test_equality_with_a_number_is_a_branch_like_any_other(loss: Callable[[Value
 
 
 @thresholds(least_work=0)
-def test_targets_that_are_no_numbers_are_trained_on_as_before() -> None:
+def test_targets_that_are_not_numbers_are_trained_on_eagerly() -> None:
     history = train(
         Line(0.0, 0.0), y=["one", "two"] * 5, loss=lambda p, t: (p - len(t)) ** 2, batch_size=None, epochs=1
     )
@@ -665,7 +665,7 @@ def test_few_recordings_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @thresholds(least_work=0)
-def test_a_reason_in_validation_says_that_it_is_there() -> None:
+def test_a_reason_found_in_validation_says_so() -> None:
     class Counting(MLP):
         seen: ClassVar[list[float]] = []
 

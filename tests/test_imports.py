@@ -1,4 +1,4 @@
-"""The imports of the package: no circle of any kind, and each package imports only from those below it.
+"""The imports of the package: there is no cycle, and each package imports only from those below it.
 
 The same holds for the files in C, where a file needs those that it includes and those whose functions it calls.
 """
@@ -78,7 +78,8 @@ def includes_of(root: Path) -> dict[str, set[str]]:
         name: names[path]
         for path in texts
         for kind, name in C_FUNCTION.findall(code[path])
-        if path.suffix == ".h" or not {"static", "ALWAYS_INLINE"} & {*kind.split()}  # the latter is static inline
+        if path.suffix == ".h"
+        or not {"static", "ALWAYS_INLINE"} & {*kind.split()}  # ALWAYS_INLINE functions are static
     }
     needed: dict[str, set[str]] = {name: set() for name in names.values()}
     for path, text in texts.items():
@@ -87,8 +88,8 @@ def includes_of(root: Path) -> dict[str, set[str]]:
     return needed
 
 
-def circle(imports: dict[str, set[str]]) -> str:
-    """Return a circle of imports, or an empty string."""
+def cycle(imports: dict[str, set[str]]) -> str:
+    """Return a cycle of imports, or an empty string."""
     while ready := {module for module, imported in imports.items() if not imported & imports.keys()}:
         imports = {module: imported for module, imported in imports.items() if module not in ready}
     path = [min(imports)] if imports else []  # each of these leads to another one, until one comes again
@@ -120,8 +121,8 @@ def imports_by_name(root: Path) -> set[str]:
     return found
 
 
-def test_imports_make_no_circle() -> None:
-    assert circle(imports_of(ROOT)) == ""
+def test_imports_make_no_cycle() -> None:
+    assert cycle(imports_of(ROOT)) == ""
 
 
 def test_packages_import_only_what_lies_below_them() -> None:
@@ -149,7 +150,7 @@ def test_few_modules_import_by_name() -> None:
         ("nn/module.py", "from .. import Value"),
     ],
 )
-def test_a_planted_circle_is_found(place: str, line: str, tmp_path: Path) -> None:
+def test_a_planted_cycle_is_found(place: str, line: str, tmp_path: Path) -> None:
     root = tmp_path / "microgrud"
     house = {
         "__init__.py": "from .engine import Value\nfrom .nn.module import Module",
@@ -163,17 +164,17 @@ def test_a_planted_circle_is_found(place: str, line: str, tmp_path: Path) -> Non
     for name, text in house.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text, encoding="utf-8")
-    assert circle(imports_of(root)) == ""
+    assert cycle(imports_of(root)) == ""
     assert steps_up(imports_of(root)) == []
     (root / place).write_text(f"{house[place]}\n{line}", encoding="utf-8")
-    assert circle(imports_of(root)) or steps_up(imports_of(root))
+    assert cycle(imports_of(root)) or steps_up(imports_of(root))
 
 
-def test_includes_make_no_circle() -> None:
+def test_includes_make_no_cycle() -> None:
     needed = includes_of(ROOT / "_native" / "src")
     assert len(needed) > 50
     assert "replay/arguments" in needed["replay/tree"]
-    assert circle(needed) == ""
+    assert cycle(needed) == ""
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,7 @@ def test_includes_make_no_circle() -> None:
         ("tape/blocks.h", "static int first(void)\n{\n    return 1;\n}"),
     ],
 )
-def test_a_planted_circle_of_includes_is_found(place: str, text: str, tmp_path: Path) -> None:
+def test_a_planted_cycle_of_includes_is_found(place: str, text: str, tmp_path: Path) -> None:
     files = {
         "ops/ops.h": "enum { ADD };",
         "tape/tape.h": '#include "ops/ops.h"\nINTERNAL int check(\n    Tape *tape);\nINTERNAL int run(void);',
@@ -200,6 +201,6 @@ def test_a_planted_circle_of_includes_is_found(place: str, text: str, tmp_path: 
     for name, own in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(own, encoding="utf-8")
-    assert circle(includes_of(tmp_path)) == ""
+    assert cycle(includes_of(tmp_path)) == ""
     (tmp_path / place).write_text(f"{files[place]}\n{text}", encoding="utf-8")
-    assert circle(includes_of(tmp_path))
+    assert cycle(includes_of(tmp_path))

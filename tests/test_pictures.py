@@ -101,7 +101,7 @@ def test_the_surface_uses_some_rows_of_a_large_table(plain: Run) -> None:
 
 @thresholds(most_parameters=12)
 @pytest.mark.slow("2 s: every picture of a report")
-def test_a_network_that_is_too_large_for_a_surface_has_the_reason_in_its_place(plain: Run) -> None:
+def test_a_network_that_is_too_large_for_a_surface_shows_the_reason_instead(plain: Run) -> None:
     pictures = draw_pictures(plain)
     assert pictures["surface"].files == ()
     page = report_page(plain, pictures)

@@ -77,7 +77,7 @@ def test_each_frame_shows_the_walks_as_far_as_they_have_come(tmp_path: Path) -> 
     assert 50 < len(changed) < 0.2 * first.shape[0] * first.shape[1]
 
 
-def test_at_each_step_the_lines_go_up_to_it_and_the_count_says_which_it_is(
+def test_at_each_step_the_lines_go_up_to_it_and_the_count_gives_its_number(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     walked = surface()

@@ -253,7 +253,7 @@ def test_a_tie_is_decided_without_moving_the_border(first: int) -> None:
         lead = round(row[0] - 0.5, 9) * (-1) ** first
         return [0.0, lead]
 
-    ax = decision_regions(model, X, [0, 0, 1, 1, 1], flat(), points=5)  # 0.29 apart, with one at the tie
+    ax = decision_regions(model, X, [0, 0, 1, 1, 1], flat(), points=5)  # 0.29 apart; one is at the tie
     assert color_at(ax, 0.42, 0.6) == tint(first)
     assert color_at(ax, 0.58, 0.6) == tint(1 - first)
 

@@ -370,7 +370,7 @@ def test_runs_without_a_backward_pass_give_the_same_in_fewer_slots(drawn: list[t
     except (ValueError, ArithmeticError):
         return
     assert all(executor.tapes.reused == 0 for path in recordings(compiled) for executor in path.executors.values())
-    compiled.max_paths = compiled.max_paths  # a change of a setting leaves no replays and no executors
+    compiled.max_paths = compiled.max_paths  # assigning a setting discards replays and executors
     with thresholds(fewest_to_reuse=0):
         assert repr(compiled.map(x, 0.25, k)) == repr(expected)
     for path in recordings(compiled):
@@ -414,7 +414,7 @@ def test_c_and_python_build_the_same_of_whole_networks() -> None:
 
 @pytest.mark.skipif(not IN_C, reason="there is one builder without the C engine")
 @pytest.mark.parametrize("operands", [(Value(2.0),), (Value(2.0), 3.0, Value(4.0))])
-def test_a_product_with_other_operands_than_two_is_refused(operands: tuple[Any, ...]) -> None:
+def test_a_product_without_exactly_two_operands_is_refused(operands: tuple[Any, ...]) -> None:
     def f(x: Any) -> Any:
         product = x * 2.0
         product._operands = operands
@@ -440,7 +440,7 @@ def tapes_arguments(built: Program, varies: bool) -> list[Any]:
 
 @pytest.mark.skipif(not IN_C, reason="the interpreter in NumPy checks as it goes")
 @given(st.data())
-def test_arrays_that_are_none_of_a_program_are_refused_or_run(data: st.DataObject) -> None:
+def test_arbitrary_arrays_are_refused_or_run_within_their_slots(data: st.DataObject) -> None:
     """A program stays within its slots, whatever its arrays hold: the sanitizers would report it."""
     arrays = tapes_arguments(program_of(Random(data.draw(steps())), 0.3, -0.7, 1), data.draw(st.booleans()))
     which = data.draw(st.sampled_from([k for k, array in enumerate(arrays) if isinstance(array, np.ndarray)]))
