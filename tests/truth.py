@@ -186,8 +186,8 @@ SECOND: dict[str, tuple[Formula, ...]] = {
 #: Operations without a function or an operator, for the rules of others and for round(x, digits).
 PRIVATE = {"chain", "divide_ieee", "gaussian", "gelu_slope", "power_log", "power_over", "radial", "round_digits"}
 PRIVATE |= {"sech_squared"}
-#: Operations whose derivative has infinitely many roots. Near a root, rounding the operand alone may change many of its
-#: digits, so it is measured as second derivatives are.
+#: Operations whose derivative has infinitely many roots and misses 4 ulp near them, where rounding the operand alone
+#: changes many digits: the effect of one ulp of the operand is allowed, as for second derivatives.
 OSCILLATING: set[str] = set()
 #: Constant operands before the others: the index of the result, and the powers of private operations.
 CONSTANTS: dict[str, tuple[float, ...]] = {
