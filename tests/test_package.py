@@ -122,9 +122,9 @@ def test_public_functions_and_classes_are_documented_with_an_example(name: str) 
 
 
 @pytest.mark.skipif(sys.platform == "win32" or shutil.which("cc") is None, reason="takes a C compiler")
-def test_a_compiler_without_vectors_is_told_that_the_interpreter_in_numpy_runs() -> None:
+def test_a_compiler_without_vectors_gets_an_error_that_names_numpy() -> None:
     command = ["cc", "-E", "-U__GNUC__", "-U__clang__", str(ROOT / "_native" / "src" / "tape" / "module.c")]
     environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}  # the sanitizers'
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode != 0
-    assert "takes the vector extensions of GCC or Clang; where it is not built, the one in NumPy runs" in done.stderr
+    assert "needs the vector extensions of GCC or Clang; without it, programs run in NumPy" in done.stderr

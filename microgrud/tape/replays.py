@@ -41,5 +41,8 @@ def replay_of(executor: Any, parts: Sequence[ArgumentPart], mean: bool, ignore: 
 
 
 def tree_of(replays: Sequence[Any]) -> Any:
-    """Return replays for one signature as one, in which each sample takes its own; None if they are too many."""
+    """Combine the replays of one signature into a tree; return None if there are too many.
+
+    The tree runs each sample by the replay whose branches it takes.
+    """
     return native_tape.Tree(tuple(replays)) if len(replays) <= native_tape.MOST_REPLAYS else None

@@ -110,7 +110,8 @@ static inline void set_build_error(Built built)
         PyErr_NoMemory();
     } else if (built == TOO_LARGE) {
         PyErr_SetString(PyExc_OverflowError,
-                        "compile: expected less than 2**31 operands in a recording; record a part of it");
+                        "compile: expected fewer than 2**31 operands in a recording, got more; compile a smaller part "
+                        "of the function");
     } else if (built == NOT_LOWERED) {
         PyErr_SetString(PyExc_NotImplementedError, "compile: an operation has no instruction in C");
     } else {

@@ -49,7 +49,7 @@ typedef struct {
 
 typedef struct {
     const Graph *graph;
-    Node *const *again; /* the nodes of the second graph: other leaves at the places of those that the function makes */
+    Node *const *again; /* the nodes of the second graph; a leaf that the function makes is another object there */
     const uint8_t *roles; /* of the known operations */
     int32_t linear; /* the code of a sum of products: the last known operation */
     size_t outputs; /* number of ends that are outputs; the others are compared by guards */
@@ -480,7 +480,7 @@ static inline bool are_equal_numbers(double x, double y)
     return x == y || (x != x && y != y);
 }
 
-/* Tell whether two graphs have the same structure, and the same numbers but for the inputs. */
+/* Tell whether two graphs have the same structure, the same numbers, and the same data in their leaves. */
 static bool graphs_agree(const Graph *g, const Graph *h)
 {
     bool equal = are_equal_ints(&g->codes, &h->codes) && are_equal_ints(&g->starts, &h->starts) &&
@@ -497,8 +497,8 @@ static bool graphs_agree(const Graph *g, const Graph *h)
     return equal;
 }
 
-/* Return the last node that both graphs have, and that is not a leaf: the result of an operation from before the
- * recording. Return NULL if there is none. */
+/* Return the last node that is in both graphs and is not a leaf: an operation before the recording made it. Return NULL
+ * if there is none. */
 static Node *result_from_outside(const Graph *g, const Graph *h)
 {
     for (size_t node = g->codes.count; node-- > 0;) {

@@ -32,7 +32,7 @@ static PyObject *call_twin(PyObject *self, PyObject *const *args, size_t nargsf,
     return PyObject_Vectorcall(as_function(self)->twin, args, nargsf, names);
 }
 
-/* Tell whether there are so many arguments, and none by keyword. */
+/* Tell whether there are `count` arguments, and none by keyword. */
 static inline bool are_given(Py_ssize_t count, size_t nargsf, PyObject *names)
 {
     return names == NULL && PyVectorcall_NARGS(nargsf) == count;

@@ -1,4 +1,4 @@
-/* Nodes, and the state of the module; how either is found from an object.
+/* Nodes, the state of the module, and functions that find both from an object.
  *
  * A node with up to two operands is one block of 80 bytes with the collector's header. The flags tell whether an
  * operand is a node or a number, so that a number costs no object. The rest, which few nodes have (a label, a closure,
@@ -66,8 +66,8 @@ struct Node {
 
 typedef struct Page Page; /* memory for nodes: pages.h */
 
-/* Objects of Python modules, which the engine uses for rare cases: conversions, errors, anomalies. X(field, module, name)
- */
+/* Objects of Python modules, which the engine uses for rare cases: conversions, errors, anomalies.
+ * X(field, module, name) */
 #define IMPORTED_OBJECTS(X)                                                                                            \
     X(table, "microgrud.engine.ops", "TABLE")                                                                          \
     X(operators, "microgrud.engine.operators", "Operators")                                                            \
@@ -103,11 +103,11 @@ typedef struct {
     Page *full_pages;
     size_t empty_pages;
     size_t freed_pages; /* since memory was last returned to the system */
-    size_t late, late_limit; /* nodes tracked late, and their number at which the collector runs */
+    size_t late, late_limit; /* number of nodes tracked late, and the number at which the collector runs */
     bool header_fits; /* the collector's header has the size that pages.h assumes */
     Node **order;     /* the buffer of the backward pass, kept between passes */
     size_t order_capacity;
-    bool is_total[OP_COUNT]; /* raises for no operands */
+    bool is_total[OP_COUNT]; /* never raises, whatever the operands */
 } State;
 
 INTERNAL void value_dealloc(PyObject *self); /* node.c */
@@ -118,8 +118,8 @@ INTERNAL void value_dealloc(PyObject *self); /* node.c */
 extern INTERNAL PyTypeObject *first_type;
 extern INTERNAL State *first_state;
 
-/* Tell whether an object is of the type Value itself, and not of a subclass: the destructor says so, without the state.
- */
+/* Tell whether the type of an object is Value, and not a subclass. The destructor identifies the type, so that the
+ * state is not needed. */
 static inline bool is_plain_value(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);

@@ -1,8 +1,8 @@
 /* The C engine: the twin of microgrud/engine.
  *
- * The Python engine is the specification. This one is the same class with the same bits, and an operation costs about
- * as much as one or two of floats. It needs the Python engine: everything rare is left to Python, where it is decided
- * and worded once.
+ * The Python engine is the specification. This engine has the same class and gives the same bits. One of its operations
+ * takes about as long as one or two operations on floats. It needs the Python engine: everything rare is left to
+ * Python, where it is decided and worded once.
  *
  *   layout.h                    nodes, and the state of the module
  *   pages.h, pages.c            the memory of nodes
@@ -34,7 +34,7 @@
  *      |  operand  |
  *      +-----------+  80 bytes in all
  *
- * What makes it fast
+ * Reasons for the speed
  *
  *   - A number as an operand costs no object.
  *   - A graph lies in memory in the order in which it was made, however many were made and freed before it.
@@ -43,7 +43,7 @@
  *   - A walk keeps its stack and its marks in the nodes: it needs no set, no look-up and no reference counts.
  *   - The destructor keeps its list of dying nodes in the nodes as well.
  *
- * What makes the bits agree
+ * Reasons for equal bits
  *
  *   - Both engines do the same operations in the same order, on IEEE doubles; the compiler may not contract them
  *     (-ffp-contract=off). Both call the same C library. Where Python's math has its own code (hypot, the remainder,
@@ -121,7 +121,7 @@ static PyType_Spec value_spec = {
 
 /* --- the module --- */
 
-/* adopt(python_value): keep the Python class, which has the words for what is wrong. */
+/* adopt(python_value): keep the Python class, which raises the errors for invalid arguments. */
 static PyObject *adopt(PyObject *module, PyObject *python_value)
 {
     Py_SETREF(state_of_module(module)->twin, Py_NewRef(python_value));
@@ -138,7 +138,7 @@ static PyMethodDef module_methods[] = {
     FUNCTION(read_numbers, METH_FASTCALL, "parameters, of_gradients, vector",
              "Copy the data, or the gradients, of Values into a vector of doubles."),
     FUNCTION(add_to_numbers, METH_FASTCALL, "parameters, of_gradients, vector",
-             "Add a vector to the parameters' data or gradients, at once for all other threads."),
+             "Add a vector to the parameters' data or gradients; no other thread sees a part of the sums."),
     FUNCTION(write_numbers, METH_FASTCALL, "parameters, of_gradients, vector",
              "Set the data, or the gradients, of Values from a vector of doubles."),
     FUNCTION(find_parameters, METH_FASTCALL, "module, kind, leaves_and, named",
@@ -147,7 +147,7 @@ static PyMethodDef module_methods[] = {
     FUNCTION(held_outside, METH_VARARGS, "order, holding, weight, inputs, dependent",
              "Return a node that is referenced from outside of a graph, or None; see microgrud.autodiff.outside."),
     FUNCTION(all_identical, METH_FASTCALL, "containers, contents",
-             "Tell whether containers hold the very things that they held; see microgrud.train.dependencies."),
+             "Tell whether containers still hold the same objects; see microgrud.train.dependencies."),
     {"build", build_program, METH_VARARGS,
      "build($module, known, roles, ends, inputs, ends_again, inputs_again, outputs, /)\n--\n\n"
      "Return the program of a call that was recorded twice; see microgrud.tape.building.assemble."},
@@ -282,7 +282,8 @@ static int execute(PyObject *module)
     return 0;
 }
 
-/* The objects of a State after the types, and those of them that can be part of a cycle. */
+/* Loop over the objects of a State from field `first` up to `pages`: from `indices`, all objects but the types; from
+ * `twin`, those that can be part of a cycle. */
 #define FOR_OBJECTS_FROM(first, object)                                                                                \
     for (PyObject **object = &state->first; object != (PyObject **)&state->pages; object++)
 

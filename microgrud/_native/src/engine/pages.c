@@ -68,7 +68,7 @@ static void leave_pages(Page *list)
     while (list != NULL) {
         Page *page = list;
         list = page->next;
-        page->state = NULL; /* the last of its nodes frees it */
+        page->state = NULL; /* its last node frees it */
         if (page->used == 0) {
             free_page(page);
         }

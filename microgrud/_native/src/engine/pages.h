@@ -15,7 +15,7 @@
 
 #include "engine/layout.h"
 
-/* Under the address sanitizer a place is used once, so that uses after the end are found. */
+/* Under the address sanitizer no place is used twice, so that it finds every use of a freed node. */
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 enum { PLACES_ARE_USED_AGAIN = 0, KEPT_PAGES = 0 };
@@ -38,7 +38,7 @@ struct Page {
     Node *free;
     uint32_t carved; /* number of places used since it was empty */
     uint32_t used;   /* number of living nodes */
-    bool has_room;   /* it is in the list of pages with room, which it leaves when it is full and asked for a place */
+    bool has_room;   /* in the list of pages with room; it leaves the list when a place is requested and none is free */
     bool is_swept;   /* all of its nodes that have operands are tracked: see node.c */
 };
 
@@ -76,7 +76,7 @@ INTERNAL void list_page(State *state, Page *page);
 INTERNAL Page *next_page(State *state);
 /* Free a page without nodes, unless it is kept for later. */
 INTERNAL void empty_page(State *state, Page *page);
-/* Free all empty pages, and leave the other pages to the nodes that still live there. */
+/* Free all empty pages. The last node of any other page frees that page. */
 INTERNAL void leave_all_pages(State *state);
 
 /* --- used for every node --- */

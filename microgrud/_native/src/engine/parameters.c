@@ -58,7 +58,7 @@ typedef struct {
     Objects found;   /* the parameters among them, in their order, with repetitions */
     Objects modules; /* the searched modules */
     HashTable seen;  /* of their addresses */
-    Py_ssize_t items_left; /* that may be gathered for the module */
+    Py_ssize_t items_left; /* number of items that may still be gathered for the module */
     KnownType types[MOST_TYPES];
     unsigned type_count;
 } ModuleSearch;
@@ -377,7 +377,7 @@ static int search_member(ModuleSearch *search, PyObject *module)
     if (is_new <= 0) {
         return is_new;
     }
-    if (Py_EnterRecursiveCall(" while parameters were searched for")) {
+    if (Py_EnterRecursiveCall(" while searching for parameters")) {
         return -1;
     }
     KnownType known = known_type(search, Py_TYPE(module));

@@ -1,4 +1,5 @@
-/* Recording: from operands to a node that remembers them. Here are the fast paths; record.c takes anything.
+/* Recording: from operands to a node that remembers them. This file has the fast paths; record.c handles all other
+ * operands.
  *
  * A result that is not finite is left to Python (`Operation.evaluate`), which raises what floats raise, or finds that
  * infinity is right.
@@ -33,7 +34,7 @@ ALWAYS_INLINE int is_recording(const State *state)
 INTERNAL PyObject *report_result(const State *state, Op op, PyObject *node);
 /* Return the numbers of a tuple of Values and floats, as a tuple that begins with *first unless that is NULL. */
 INTERNAL PyObject *numbers_of(const double *first, PyObject *operands);
-/* Compute the value of Values and floats by the kernel. Return -1 if there is no memory. */
+/* Compute the value of an operation on Values and floats with its kernel. Return -1 if there is no memory. */
 INTERNAL int kernel_value(Op op, PyObject *const *operands, size_t count, double *data);
 /* Return a node with Values and floats as operands; op is OP_NONE for a user-defined Operation. The operands may be
  * borrowed from a list: references are taken before anything is allocated that the collector counts, because before
@@ -48,7 +49,7 @@ INTERNAL int op_of(const State *state, PyObject *operation);
 /* Value._record(operation, *operands) */
 INTERNAL PyObject *value_record(PyObject *type, PyObject *const *args, Py_ssize_t nargs);
 
-/* Tell whether an operation of the table takes so many operands. */
+/* Tell whether an operation of the table takes `count` operands. */
 static inline bool fits_arity(Op op, size_t count)
 {
     return arity_of(op) != 0 ? arity_of(op) == count : count > 0;

@@ -1,8 +1,10 @@
-/* The settings of an instruction set: AVX-512. Each set has these, for the loops that are included after it. */
+/* The settings of an instruction set: AVX-512. Each instruction set has a file of these settings, which comes before
+ * the loops that use them. */
 #ifdef __clang__
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx2,fma")))
 #else
-/* GCC takes vectors of 256 bits by itself, which take 1.3 times as long on a Zen 4; clang has no such attribute. */
+/* By default GCC uses vectors of 256 bits, and the loops then take 1.3 times as long on a Zen 4. Clang does not have
+ * the attribute prefer-vector-width. */
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")))
 #endif
 #define OF_SET(name) name##_avx512 /* the name of this set's table of functions */

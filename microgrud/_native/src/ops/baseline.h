@@ -1,4 +1,4 @@
-/* The settings of an instruction set: the one that the compiler takes by itself; see avx512.h. */
+/* The settings of an instruction set: the compiler's default; see avx512.h. */
 #define TARGET
 #define OF_SET(name) name##_baseline
 #define SET_NAME "baseline"

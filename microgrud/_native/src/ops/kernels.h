@@ -19,15 +19,15 @@
 #define ALWAYS_INLINE static inline
 #endif
 
-/* For the declaration of a name that the files of an extension share, and that the extension does not export. */
+/* INTERNAL marks a name that the files of an extension share and that the extension does not export. */
 #if defined(__GNUC__) && !defined(_WIN32)
 #define INTERNAL __attribute__((visibility("hidden")))
 #else
 #define INTERNAL
 #endif
 
-/* The slope for which ops.py has None, because the result does not depend on the operand. A NaN with bits of its own.
- */
+/* NOTHING stands for None in ops.py: the result does not depend on the operand. It is a NaN with a bit pattern that no
+ * other NaN here has. */
 static inline double nothing(void)
 {
     const uint64_t bits = UINT64_C(0x7ff86d6963726f67);
@@ -283,9 +283,8 @@ static inline double kernel_clip(double x, double low, double high)
 
 /* --- over a sequence of n >= 1 numbers --- */
 
-/* The correctly rounded sum (Shewchuk 1997): the running sum as floats that do not overlap. NaN for infinities, which
- * Python treats, and if there are more such floats than `partials` holds, which numbers of very different sizes can
- * cause. */
+/* The correctly rounded sum (Shewchuk 1997): the running sum as floats that do not overlap. Return BY_PYTHON if a
+ * partial sum is not finite, or if `partials` is full. Numbers of very different sizes can fill it. */
 static inline double kernel_total(const double *xs, size_t n)
 {
     double partials[64];

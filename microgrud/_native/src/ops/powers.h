@@ -79,7 +79,8 @@ static inline double power_by_base(double x, double y, double n)
     return y == n ? NOTHING : times_power(y - n, x, y, n + 1.0, 0.0);
 }
 
-/* The same as kernel_power_log(1, 0, x, y), from the power z if that is known; to the power 2 it is x * x there. */
+/* The same as kernel_power_log(1, 0, x, y), where z = x**y is known. For y = 2 it calls the kernel, which computes the
+ * power as x * x. */
 static inline double power_by_exponent(double z, double x, double y)
 {
     return x > 0.0 && y != 2.0 && keeps_digits(z) ? z * log(x) : kernel_power_log(1.0, 0.0, x, y);
@@ -104,13 +105,14 @@ typedef struct {
     size_t count;
 } Radial;
 
-/* Return an exponent, changed by `change` at `place` and by 2 at `other`; `count` as a place stands for no change. */
+/* Return exponent k, plus `change` if k is `place`, plus 2 if k is `other`. `count` as `place` or `other` changes
+ * no exponent. */
 static inline double changed_exponent(const Radial *r, size_t k, size_t place, double change, size_t other)
 {
     return r->exponents[k] + (k == place ? change : 0.0) + (k == other ? 2.0 : 0.0);
 }
 
-/* The value with n, and with the exponents changed so. */
+/* Compute the quotient for this n, and for the exponents that changed_exponent returns. */
 static inline double radial_number(const Radial *r, double n, size_t place, double change, size_t other)
 {
     double largest = 0.0, infinite_degree = 0.0;
@@ -200,7 +202,8 @@ static inline double over_one_and_square(double x, bool root)
     return kernel_radial(operands, 5);
 }
 
-/* The derivatives of the norm of n numbers; BY_PYTHON where the scale of many matters. */
+/* Write the derivatives of the norm of n numbers: BY_PYTHON if there are more than MOST_RADIAL numbers and their norm
+ * is extremely small or large. */
 static inline void norm_slopes(double z, const double *xs, size_t n, double *slopes)
 {
     enum { MOST_RADIAL = 8 };

@@ -22,8 +22,8 @@ struct Frame {
     const int64_t **batches; /* for each part that is a batch of integers, its first one */
     int32_t status_of_all;   /* the status that all samples have by the uniform slots, or NOT_BEGUN */
     bool has_sums;           /* G holds derivatives of samples */
-    bool lenient;            /* go on reading after an integer that the recording does not hold for, */
-    bool unfit;              /* and say here that there was one outside of batches */
+    bool lenient;            /* keep reading after an integer that does not fit the recording */
+    bool unfit;              /* an integer outside of the batches did not fit, while `lenient` */
 };
 
 /* A call of all replays of a tree. */

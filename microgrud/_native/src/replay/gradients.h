@@ -4,8 +4,9 @@
 
 #include "replay/frame.h"
 
-/* Prepare the derivatives with respect to the arguments at `positions`: an array for a batch, None for anything else
- * until finish_gradients. Return NULL, without an exception, for arguments that have no derivatives. */
+/* Prepare the derivatives with respect to the arguments at `positions`. A batch gets its array now. Any other argument
+ * has None in its place until finish_gradients. Return NULL, without an exception, for arguments that have no
+ * derivatives. */
 INTERNAL PyObject *prepare_gradients(const Call *call, PyObject *positions);
 INTERNAL int finish_gradients(const Call *call, PyObject *positions, PyObject *gradients);
 

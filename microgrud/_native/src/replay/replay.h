@@ -82,8 +82,8 @@ struct Replay {
     size_t number_count;
     const int32_t *integer_slots; /* likewise */
     size_t integer_count;
-    PyObject *rules;           /* bytes, */
-    const IntegerRule *integers; /* of which these are */
+    PyObject *rules;             /* a bytes object that owns `integers` */
+    const IntegerRule *integers; /* the rules, a view into `rules` */
     bool mean, ignore;
     size_t threads;
     PyObject *array_type, *zeros; /* NumPy's */

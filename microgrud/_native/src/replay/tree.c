@@ -86,8 +86,8 @@ static double each_of(const Call *call)
     return call->tree->replays[0]->mean ? 1.0 / (double)call->samples : 1.0;
 }
 
-/* Run some rows of the batch, or all for NULL; with `backward` add the sums of their derivatives to those of the
- * replay. */
+/* Run the rows of the batch at `rows`; NULL stands for all. With `backward`, add the sums of their derivatives to those
+ * of the replay. */
 static int run_rows(const Call *call, size_t p, const int32_t *rows, size_t count, bool backward)
 {
     const Replay *replay = call->tree->replays[p];
@@ -298,7 +298,7 @@ static int run_fitting(const Call *call, size_t p, const int32_t *rows, size_t c
     return status;
 }
 
-/* Run samples, NULL for all, by the first candidate that holds for their integers, and the rest by the other
+/* Run samples (NULL: all) with the first candidate that fits their integers, and the remaining samples with the other
  * candidates. */
 static int run_group(const Call *call, const int32_t *rows, size_t count, const uint8_t *candidates)
 {

@@ -240,7 +240,7 @@ static PyObject *tree_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
 
 static PyType_Slot tree_slots[] = {
     {Py_tp_doc, "Tree(replays, /)\n--\n\n"
-                "Recordings for arguments of one structure, from which each sample takes its own."},
+                "Recordings for arguments of one structure; each sample is run by the one whose branches it takes."},
     {Py_tp_new, tree_new},
     {Py_tp_dealloc, tree_dealloc},
     {Py_tp_traverse, tree_traverse},

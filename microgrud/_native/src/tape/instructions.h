@@ -47,13 +47,13 @@ typedef struct {
 enum { MOST_STRETCHES = 4 };
 
 /* Find the slots among the numbers of an instruction; in a batch, not those that are uniform in any case. Without a
- * batch (`alone`) sums have another form. Return the number of stretches. */
-static inline size_t stretches_of(const int32_t *code, bool alone, Stretch found[MOST_STRETCHES])
+ * batch (`uniform`) sums have another form. Return the number of stretches. */
+static inline size_t stretches_of(const int32_t *code, bool uniform, Stretch found[MOST_STRETCHES])
 {
     found[0] = (Stretch){RESULT, 1, 1};
     switch (code[0]) {
     case CODE_LINEAR: {
-        if (alone) {
+        if (uniform) {
             found[1] = (Stretch){OPERAND, 4, (size_t)code[2] + 2 * (size_t)code[3]};
             return 2;
         }

@@ -126,7 +126,7 @@ static Built reuse_all(Liveness *l, const Tape *batch)
 Built reuse_slots(const Lowered *lowered, const Tape *batch, Code *code, int32_t *slots, int32_t *varying)
 {
     const size_t count = (size_t)lowered->varying;
-    const Ints *numbers = &lowered->batch.numbers, *starts = &lowered->batch.starts;
+    const Ints *numbers = &lowered->batch_code.numbers, *starts = &lowered->batch_code.starts;
     Liveness l = {lowered, code, NULL, NULL, slots + lowered->uniform, {NULL, 0, 0}, 0, NOBODY};
     l.kept = PyMem_RawCalloc(count + 1, 1);
     l.last = PyMem_RawMalloc((count + 1) * sizeof *l.last);

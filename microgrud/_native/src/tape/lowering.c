@@ -90,7 +90,7 @@ static Built begin_instruction(Code *code, size_t count)
  * too. */
 static inline Code *code_of_batch(Lowering *l)
 {
-    return l->rows.count > 0 ? &l->waiting : &l->lowered->batch;
+    return l->rows.count > 0 ? &l->waiting : &l->lowered->batch_code;
 }
 
 static void put_lowered(const Lowering *l, Ints *numbers, const int32_t *slots, size_t count)
@@ -122,8 +122,8 @@ static bool are_consecutive(const int32_t *slots, size_t count)
 static Built add_sum(Lowering *l, int32_t out, const Ints *plain, const Ints *xs, const Ints *ys)
 {
     const size_t pairs = xs->count;
-    Ints *numbers = &l->lowered->alone.numbers;
-    Built built = begin_instruction(&l->lowered->alone, 6 + plain->count + 2 * pairs);
+    Ints *numbers = &l->lowered->uniform_code.numbers;
+    Built built = begin_instruction(&l->lowered->uniform_code, 6 + plain->count + 2 * pairs);
     if (built != BUILT) {
         return built;
     }
@@ -271,9 +271,9 @@ static Built write_linear(const Lowering *l, Code *code, int32_t out, int32_t ba
 static Built write_matrix(Lowering *l)
 {
     const Rows *rows = &l->rows;
-    Ints *numbers = &l->lowered->batch.numbers;
+    Ints *numbers = &l->lowered->batch_code.numbers;
     const size_t count = 3 + 2 * rows->count + rows->weighted.count + rows->weights.count;
-    Built built = begin_instruction(&l->lowered->batch, count);
+    Built built = begin_instruction(&l->lowered->batch_code, count);
     if (built == BUILT) {
         const int32_t head[] = {CODE_MATRIX, (int32_t)rows->count, (int32_t)rows->weighted.count};
         put_ints(numbers, head, 3);
@@ -288,7 +288,7 @@ static Built write_matrix(Lowering *l)
 /* Append what has waited for the rows. */
 static Built append_waiting(Lowering *l)
 {
-    Code *batch = &l->lowered->batch, *waiting = &l->waiting;
+    Code *batch = &l->lowered->batch_code, *waiting = &l->waiting;
     const int32_t shift = (int32_t)batch->numbers.count;
     Built built = reserve_ints(&batch->numbers, waiting->numbers.count);
     if (built != BUILT || (built = reserve_ints(&batch->starts, waiting->starts.count)) != BUILT) {
@@ -312,7 +312,7 @@ static Built flush(Lowering *l)
         built = write_matrix(l);
     } else {
         for (size_t r = 0; r < rows->count && built == BUILT; r++) {
-            built = write_linear(l, &l->lowered->batch, rows->outs.items[r], rows->bases.items[r], &none,
+            built = write_linear(l, &l->lowered->batch_code, rows->outs.items[r], rows->bases.items[r], &none,
                                  &rows->weighted, rows->weights.items + r * rows->weighted.count, &none, &none);
         }
     }
@@ -454,7 +454,7 @@ static Built add_instruction(Lowering *l, size_t k)
     case KIND_SUM:
         return add_linear(l, k, varies);
     case KIND_SOFTMAX:
-        return add_softmax(l, k, varies ? code_of_batch(l) : &l->lowered->alone);
+        return add_softmax(l, k, varies ? code_of_batch(l) : &l->lowered->uniform_code);
     case KIND_TANH:
         if (varies) {
             return add_tanh(l, out, operands[0]);
@@ -463,7 +463,7 @@ static Built add_instruction(Lowering *l, size_t k)
     default:
         break;
     }
-    return add_simple(l, varies ? code_of_batch(l) : &l->lowered->alone, l->p.native_codes.items[code], out,
+    return add_simple(l, varies ? code_of_batch(l) : &l->lowered->uniform_code, l->p.native_codes.items[code], out,
                       operands, count, kind_of(l, code) == KIND_TAKE);
 }
 
@@ -480,8 +480,8 @@ static bool are_read(const Lowering *l, const int32_t *slots, size_t count)
     return true;
 }
 
-/* Write to slots, all but those that are -1. Tell whether they exist and were not written to. */
-static bool are_written(const Lowering *l, const int32_t *slots, size_t count, SlotState state)
+/* Mark slots as written; -1 stands for none. Return false if a slot does not exist, or has been written to before. */
+static bool mark_written(const Lowering *l, const int32_t *slots, size_t count, SlotState state)
 {
     for (size_t k = 0; k < count; k++) {
         if (slots[k] < -1 || slots[k] >= (int64_t)l->p.slots || (slots[k] >= 0 && l->states[slots[k]] != UNKNOWN)) {
@@ -494,7 +494,7 @@ static bool are_written(const Lowering *l, const int32_t *slots, size_t count, S
     return true;
 }
 
-/* Tell whether an operation takes so many operands, which were all written to. */
+/* Tell whether an operation takes `count` operands, which were all written to. */
 static bool operands_fit(const Lowering *l, int32_t native, const int32_t *operands, size_t count, int32_t plain)
 {
     const size_t arity = native == CODE_DETACH ? 1 : native < OP_COUNT ? arity_of((Op)native) : 0;
@@ -521,7 +521,7 @@ static Built check_instruction(const Lowering *l, size_t k)
         return NOT_LOWERED;
     }
     return operands_fit(l, p->native_codes.items[code], operands, (size_t)(end - start), p->plains.items[k]) &&
-                   are_written(l, p->outs.items + k, 1, WRITTEN)
+                   mark_written(l, p->outs.items + k, 1, WRITTEN)
                ? BUILT
                : NOT_VALID;
 }
@@ -534,10 +534,10 @@ static Built check_program(const Lowering *l)
     const size_t count = p->codes.count;
     if (p->outs.count != count || p->plains.count != count || p->starts.count != count + 1 ||
         p->starts.items[0] != 0 || (size_t)p->starts.items[count] != p->operands.count || p->guards.count % 4 != 0 ||
-        !are_written(l, p->constant_slots.items, p->constant_slots.count, CONSTANT) ||
-        !are_written(l, p->leaves.items, p->leaves.count, WRITTEN) ||
-        !are_written(l, p->arguments.items, p->numbers, WRITTEN) ||
-        !are_written(l, p->arguments.items + p->numbers, p->arguments.count - p->numbers, INDEX)) {
+        !mark_written(l, p->constant_slots.items, p->constant_slots.count, CONSTANT) ||
+        !mark_written(l, p->leaves.items, p->leaves.count, WRITTEN) ||
+        !mark_written(l, p->arguments.items, p->numbers, WRITTEN) ||
+        !mark_written(l, p->arguments.items + p->numbers, p->arguments.count - p->numbers, INDEX)) {
         return NOT_VALID;
     }
     Built built = BUILT;

@@ -28,13 +28,13 @@ typedef struct {
 } Code;
 
 typedef struct {
-    int32_t uniform, varying; /* numbers of slots; the last uniform one is always -0.0 */
-    Ints slots;               /* the new number of each slot: uniform ones come first */
-    Code alone, batch;        /* the instructions over uniform slots, and the others */
+    int32_t uniform, varying;      /* numbers of slots; the last uniform one is always -0.0 */
+    Ints slots;                    /* the new number of each slot: uniform ones come first */
+    Code uniform_code, batch_code; /* the instructions over uniform slots, and the others */
 } Lowered;
 
-/* Return NOT_VALID for arrays that are none of a program: nothing is checked while it runs. Return NOT_LOWERED if an
- * operation has no instruction. */
+/* Return NOT_VALID if the arrays do not describe a program. They are checked here because nothing is checked while a
+ * program runs. Return NOT_LOWERED if an operation has no instruction. */
 INTERNAL Built lower(const Program *program, Lowered *lowered);
 
 /* Write the instructions of a batch into `code` again, with fewer varying slots. Inputs, outputs and what guards

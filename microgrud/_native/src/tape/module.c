@@ -2,7 +2,7 @@
  * explains what a program is; a Replay (replay/replay.h) does all of a call of a compiled function.
  */
 #if !defined(__GNUC__) && !defined(__clang__)
-#error "The tape's interpreter takes the vector extensions of GCC or Clang; where it is not built, the one in NumPy runs."
+#error "The tape's interpreter needs the vector extensions of GCC or Clang; without it, programs run in NumPy."
 #endif
 
 #include "replay/replay.h"

@@ -45,18 +45,19 @@
  *
  * Blocks. Samples run in blocks of 128: each instruction is decoded once for a block, and its loop works on vectors of
  * samples that stay in the cache. The loops are compiled for each instruction set (blocks_avx512.c, blocks_avx2.c,
- * blocks_baseline.c); dispatch.c chooses the best one for the processor. 32 blocks are a chunk, and chunks run on
- * several threads.
+ * blocks_baseline.c); dispatch.c chooses the best one for the processor. A chunk is 32 blocks, or more in a very large
+ * batch, and chunks run on several threads.
  *
  * From Python's numbers to a run, by file:
  *
  *   - lowering.c checks a program in Python's arrays, refuses whatever would read or write outside of the slots, and
  *     writes its instructions; liveness.c writes them again with fewer slots;
- *   - type.c makes the tapes of a program, and has the type of which they are;
+ *   - type.c makes the tapes of a program, and defines their type, Tapes;
  *   - first_writes.c finds adjoints that can be assigned instead of cleared and added to;
  *   - wide.c and reorder.c turn many equal instructions of a program without a batch into vector loops;
  *   - uniform.c runs a program without a batch; run.c runs blocks, chunks and threads;
- *   - replay/ does all of a call of a compiled function, from its arguments to its result.
+ *   - replay/ does all of a call of a compiled function, from its arguments to its result;
+ *   - module.c has the module microgrud._native.tape.
  */
 #ifndef MICROGRUD_TAPE_H
 #define MICROGRUD_TAPE_H

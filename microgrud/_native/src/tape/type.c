@@ -88,7 +88,7 @@ static void take_code(Tape *tape, Code *code)
 static bool make_uniform(Tapes *tapes, const Program *program, Lowered *lowered)
 {
     Tape *tape = &tapes->uniform;
-    const size_t uniform = (size_t)lowered->uniform, instructions = lowered->alone.starts.count;
+    const size_t uniform = (size_t)lowered->uniform, instructions = lowered->uniform_code.starts.count;
     tape->constant_slots = new_items(program->constant_slots.count + 1, sizeof *tape->constant_slots);
     tape->is_constant = new_items(uniform, sizeof *tape->is_constant);
     tapes->constants = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(uniform * sizeof(double)));
@@ -104,7 +104,7 @@ static bool make_uniform(Tapes *tapes, const Program *program, Lowered *lowered)
             tape->is_constant[slot] = true;
         }
         tape->uniform_count = lowered->uniform;
-        take_code(tape, &lowered->alone);
+        take_code(tape, &lowered->uniform_code);
         ok = find_first_writes(tape) == 0 && widen(tape) == 0;
     }
     /* Some are wide; the code of a batch, which is written already, names the slots as they are. */
@@ -261,7 +261,7 @@ static bool make_tapes(Tapes *tapes, const Program *program, Lowered *lowered, P
     if (reuses && !make_reusing(tapes, lowered)) {
         return false;
     }
-    take_code(&tapes->batch, &lowered->batch);
+    take_code(&tapes->batch, &lowered->batch_code);
     return find_first_writes(&tapes->batch) == 0;
 }
 
@@ -305,8 +305,8 @@ static PyObject *tapes_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUS
             Py_CLEAR(tapes);
         }
     }
-    Ints *ints[] = {&lowered.slots, &lowered.alone.numbers, &lowered.alone.starts, &lowered.batch.numbers,
-                    &lowered.batch.starts};
+    Ints *ints[] = {&lowered.slots, &lowered.uniform_code.numbers, &lowered.uniform_code.starts,
+                    &lowered.batch_code.numbers, &lowered.batch_code.starts};
     for (size_t k = 0; k < sizeof ints / sizeof *ints; k++) {
         PyMem_RawFree(ints[k]->items);
     }
