@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..autodiff.gradients import numbers_of_gradient
-from ..autodiff.trees import filled, flatten, leaves_of, template_of
+from ..autodiff.trees import flatten, opened, template_of
 from ..engine import Value, topological_order, tracing
 from ..engine.vectors import Vector, read_gradients, write_gradients
 from ..functions import mean
@@ -176,7 +176,7 @@ class RecordedLoss:
         the loss computes with integers, each needs a recording of its own, which works for a few.
         """
         samples = self.samples
-        targets, nestings = _as_array(samples.targets), template_of(samples.targets)
+        targets, nestings = _as_array(samples.targets), list(map(template_of, samples.targets))
         if any(nesting != nestings[0] for nesting in nestings):
             raise CompileError("some targets are lists and others tuples")
         refusal: Exception | None = None
@@ -298,7 +298,11 @@ def _as_array(targets: list[Any]) -> Any:
 
 def _with_tuples(example: Any, x: Any) -> Any:
     """Return nested lists of numbers with tuples where the example has tuples."""
-    return filled(template_of(example), iter(leaves_of(x)))
+    found = opened(example)
+    if found is None:
+        return x
+    _, items, make = found
+    return make([_with_tuples(item, part) for item, part in zip(items, x)])
 
 
 def _check_prediction(prediction: Any) -> None:
