@@ -46,6 +46,7 @@ from microgrud import (
 from microgrud.losses import cross_entropy, squared_error
 from microgrud.nn import MLP
 from microgrud.tape import Compiled, executors
+from microgrud.tape.native import native_tape
 from microgrud.testing import expressions
 
 RNG = np.random.default_rng(0)
@@ -888,16 +889,16 @@ def test_hessians_have_the_structure_of_those_of_the_transforms() -> None:
 
 def test_the_interpreter_goes_with_the_engine_where_it_was_built() -> None:
     built = importlib.util.find_spec("microgrud._native.tape") is not None
-    assert (executors.native_tape is not None) == (built and microgrud.backend == "c")
+    assert (native_tape is not None) == (built and microgrud.backend == "c")
     f = compile(lambda x: x * x)
     assert f(3.0) == 9.0
-    assert (f.stats["block_size"] > 0) == (executors.native_tape is not None)
+    assert (f.stats["block_size"] > 0) == (native_tape is not None)
 
 
-@pytest.mark.skipif(executors.native_tape is None, reason="the interpreter in NumPy has no variants")
-@pytest.mark.parametrize("variant", getattr(executors.native_tape, "VARIANTS", []))
+@pytest.mark.skipif(native_tape is None, reason="the interpreter in NumPy has no variants")
+@pytest.mark.parametrize("variant", getattr(native_tape, "VARIANTS", []))
 def test_all_instruction_sets_agree_with_the_engine(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    native = executors.native_tape
+    native = native_tape
     made = SimpleNamespace(**{**vars(native), "Tapes": lambda *own: native.Tapes(*own, variant)})
     monkeypatch.setattr(executors, "native_tape", made)
     model, X, y = a_network()
@@ -978,7 +979,7 @@ def test_recordings_for_other_integers_are_not_tried(monkeypatch: pytest.MonkeyP
     for k in range(100):
         assert compiled(2.0, k) == 2.0 * k
     tried: list[Any] = []
-    kind: Any = executors.NativeExecutor if executors.native_tape is not None else executors.NumpyExecutor
+    kind: Any = executors.NativeExecutor if native_tape is not None else executors.NumpyExecutor
     monkeypatch.setattr(kind, "run", lambda self, *args, run=kind.run: tried.append(self) or run(self, *args))
     compiled.max_paths = compiled.max_paths  # assigning a setting discards the replays
     assert compiled(2.0, 7) == 14.0

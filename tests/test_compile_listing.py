@@ -19,7 +19,7 @@ from microgrud import Value, compile, draw, softmax, take, tanh, where
 from microgrud.draw import Drawing
 from microgrud.losses import squared_error
 from microgrud.nn import MLP
-from microgrud.tape import executors
+from microgrud.tape.native import native_tape
 
 
 def listed(f: Any, *args: Any) -> list[str]:
@@ -197,7 +197,7 @@ def test_stats_say_how_large_the_recordings_are() -> None:
         "instructions": 0,
         "slots": 0,
         "bytes": 0,
-        "block_size": executors.native_tape.BLOCK if executors.native_tape is not None else 0,
+        "block_size": native_tape.BLOCK if native_tape is not None else 0,
     }
     f([1.0, 2.0])
     once = f.stats
@@ -205,11 +205,11 @@ def test_stats_say_how_large_the_recordings_are() -> None:
     code_and_constant = 4 * (3 + 3 + 3 + 1 + 3 + 2) + 8
     (path,) = recordings(f)
     (executor,) = path.executors.values()
-    if executors.native_tape is None:
+    if native_tape is None:
         working = 2 * 8 * once["slots"]
     else:  # x, the sum, tanh with its slope, and the product vary
         assert executor.tapes.varying == 5  # type: ignore[attr-defined]
-        working = 2 * 8 * (len(executor.constants) + executors.native_tape.BLOCK * 5)  # type: ignore[attr-defined]
+        working = 2 * 8 * (len(executor.constants) + native_tape.BLOCK * 5)  # type: ignore[attr-defined]
     assert once["bytes"] == code_and_constant + working
     f([1.0, 2.0, 3.0])
     assert f.stats == once

@@ -44,6 +44,7 @@ from microgrud.losses import cross_entropy, squared_error
 from microgrud.nn import MLP, Module
 from microgrud.tape import Compiled, executors
 from microgrud.tape.building import LINEAR
+from microgrud.tape.native import native_tape
 from microgrud.tape.packing import pack_program, unpack_program
 from microgrud.tape.program import Instruction, Program, SlotGuard, check_program
 from microgrud.tape.recorder import DETACH, TAKE
@@ -455,7 +456,7 @@ def test_another_process_gives_the_same_bits() -> None:
     assert found.tolist() == each.tolist()
 
 
-@pytest.mark.skipif(executors.native_tape is None, reason="takes the interpreter in C")
+@pytest.mark.skipif(native_tape is None, reason="takes the interpreter in C")
 def test_a_process_with_the_other_engine_gives_the_same_numbers() -> None:
     model, f = a_model()
     f(X, Y)
@@ -620,7 +621,7 @@ def test_damaged_parts_of_a_value_are_refused(parts: tuple[Any, ...]) -> None:
 
 # --- damage that only C would notice ---
 
-needs_c = pytest.mark.skipif(executors.native_tape is None, reason="takes the interpreter in C")
+needs_c = pytest.mark.skipif(native_tape is None, reason="takes the interpreter in C")
 
 
 RELU, TANH, PRODUCTS, SOFTMAX = (TABLE[name] for name in ("relu", "tanh", "dot", "softmax"))

@@ -19,8 +19,9 @@ from inside import replays
 import microgrud as mg
 from microgrud import Value, compile, dot, exp, take, tanh
 from microgrud.tape import executors
+from microgrud.tape.native import native_tape
 
-needs_c = pytest.mark.skipif(executors.native_tape is None, reason="the interpreter in NumPy has no replays")
+needs_c = pytest.mark.skipif(native_tape is None, reason="the interpreter in NumPy has no replays")
 ROWS = np.random.default_rng(0).normal(size=(150, 3))
 TARGETS = np.random.default_rng(1).normal(size=150)
 
@@ -363,7 +364,7 @@ def test_each_sample_tries_no_more_recordings_than_branches_that_it_leaves(monke
     xs = np.arange(30.0) - 0.5
     compiled(xs)
     tried: list[int] = []
-    kind: Any = executors.NativeExecutor if executors.native_tape is not None else executors.NumpyExecutor
+    kind: Any = executors.NativeExecutor if native_tape is not None else executors.NumpyExecutor
     run = kind.run
 
     def counted(self: Any, numbers: Any, *others: Any) -> Any:

@@ -19,7 +19,7 @@ from microgrud.nn import MLP, Module
 from microgrud.plot import LossSurface, Trajectory, beale, himmelblau, loss_surface, replayed_loss
 from microgrud.plot.parameters import filters_of
 from microgrud.plot.planes import filter_normalized_plane
-from microgrud.tape.executors import native_tape
+from microgrud.tape.native import native_tape
 from microgrud.train.progress import with_progress
 
 X = [[0.1 * i, -0.3 * i] for i in range(4)]

@@ -24,12 +24,13 @@ from microgrud.engine import native, topological_order
 from microgrud.engine.ops import DOT, IDENTITY, LOG_SOFTMAX, PROD, SUM, TABLE
 from microgrud.tape import building, executors, program
 from microgrud.tape.building import KNOWN, LINEAR
+from microgrud.tape.native import native_tape
 from microgrud.tape.program import Instruction, Instructions, Program, build
 from microgrud.tape.recorder import TAKE, record
 from microgrud.tape.signature import read_arguments
 
 IN_C = native.engine is not None
-NATIVE: Any = executors.native_tape
+NATIVE: Any = native_tape
 CUBE = custom_op("cube", lambda x: x * x * x, lambda z, x: 3.0 * x * x)
 SHIFT = custom_op("shift", lambda x, y: x + y, (lambda z, x, y: 1.0, lambda z, x, y: 1.0))
 

@@ -15,8 +15,9 @@ from microgrud.engine.ops import TABLE
 from microgrud.losses import squared_error
 from microgrud.nn import MLP
 from microgrud.tape import executors
+from microgrud.tape.native import native_tape
 
-native = executors.native_tape
+native = native_tape
 pytestmark = pytest.mark.skipif(native is None, reason="the interpreter in NumPy has no variants")
 
 VARIANTS: list[str] = getattr(native, "VARIANTS", [])

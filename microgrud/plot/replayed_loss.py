@@ -7,7 +7,7 @@ from typing import Any
 
 from ..engine import Value, topological_order
 from ..tape import CompileError, compile
-from ..tape.executors import native_tape
+from ..tape.native import native_tape
 from ..train.dependencies import Dependencies
 from ..train.objective import MeanLoss
 

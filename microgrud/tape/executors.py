@@ -12,7 +12,7 @@ from ..engine import native
 from ..engine.operation import Operation
 from ..engine.vectors import Vector, read_data
 from .building import KNOWN, Ints, as_doubles, as_ints
-from .native import native_tape as native_tape
+from .native import native_tape
 from .numpy_executor import DONE, LEFT, SUSPICIOUS, Executor, NumpyExecutor, Outcome, all_finite, within_tables
 from .program import Instruction, Instructions, Program
 

@@ -26,7 +26,7 @@ from .recorder import DETACH, TAKE
 #: The status of a sample. DONE; SUSPICIOUS: a number is not finite, where the eager function might have raised; LEFT:
 #: the outputs are right, but the derivatives are missing; compute them again without the suspicious samples. A status
 #: above 0 is the number of the first guard, counted from 1, that does not hold. The C interpreter defines the three
-#: numbers; without it, these defaults are used.
+#: numbers; without it, they are arbitrary, as long as DONE is 0 and the others are negative.
 DONE, SUSPICIOUS, LEFT = (0, -1, -2) if native_tape is None else native_tape.STATUSES
 
 

@@ -127,7 +127,7 @@ class _Recorder(tracing.Tracer):
 
     def on_read(self, x: Value | None, what: str) -> None:
         advice = _ADVICE.get(what, _ADVICE["data"])
-        self.refusal = CompileError(advice.format(x=x, what=what, attribute=what[:4]))
+        self.refusal = CompileError(advice.format(x=x, what=what, attribute=what.removesuffix(" =")))
         raise self.refusal  # and again at the end, as the function may catch it
 
     def on_result(self, x: Value) -> None:

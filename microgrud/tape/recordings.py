@@ -21,7 +21,8 @@ from ..engine.vectors import Vector
 from .absent import refuse_if_absent
 from .branches import Branches, Recording
 from .evaluation import Evaluation, evaluate
-from .executors import native_tape, total_of
+from .executors import total_of
+from .native import native_tape
 from .numpy_executor import Executor
 from .replays import replay_of, tree_of
 from .settings import Settings

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..engine import native
-from .executors import NativeExecutor, native_tape
+from .executors import NativeExecutor
+from .native import native_tape
 from .signature import ArgumentPart
 
 _GREATEST = 2**63 - 1

@@ -135,7 +135,8 @@ class _Reader:
         """Read what `opened` has returned for a list, tuple or dict."""
         start = len(self.parts)
         parts = [self.read(item, f"{where}[{key!r}]") for key, item in zip(keys, items)]
-        name, inside = kind.__name__ if kind in (list, tuple) else "other", {part.kind for part in self.parts[start:]}
+        name = kind.__name__ if kind in (list, tuple) else "other"
+        inside = {part.kind for part in self.parts[start:]}
         if inside == {"number"} or inside == {"integer"}:
             name = f"{name} of {inside.pop()}s" if name != "other" else name
             self.parts[start:] = [ArgumentPart(name, len(keys), self.parts[start].first)]

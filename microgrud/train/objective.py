@@ -12,7 +12,7 @@ from ..common.numbers import is_real_scalar
 from ..engine import Value, anomaly, topological_order
 from ..engine.grad_mode import is_recording
 from ..functions import mean
-from ..tape.executors import native_tape
+from ..tape.native import native_tape
 from ..tape.recorder import CompileError
 from .batches import Samples
 from .dependencies import Dependencies
