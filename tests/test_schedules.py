@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 
 from microgrud import Value
+from microgrud.common.checks import Fraction
 from microgrud.optim import (
     SGD,
     Adam,
@@ -168,6 +171,27 @@ def test_one_cycle_may_have_a_highest_rate_for_each_group() -> None:
     schedule.step()
     schedule.step()
     assert schedule.rates == [1.0, 2.0]
+
+
+def test_highest_rates_may_come_from_an_iterator() -> None:
+    schedule = OneCycleLR(optimizer_with(0.1, 0.1), iter([1.0, 2.0]), 10)
+    assert list(schedule.max_lr) == [1.0, 2.0]
+    assert copy.deepcopy(schedule).rates == schedule.rates
+
+
+# --- the interval ---
+
+
+def test_classes_know_their_interval_and_subclasses_may_have_another() -> None:
+    class PerStep(StepLR):
+        interval = "step"
+
+    by_epoch = (Schedule, ConstantLR, StepLR, ExponentialLR, CosineAnnealingLR, ReduceLROnPlateau)
+    assert {kind.interval for kind in by_epoch} == {"epoch"}
+    assert {kind.interval for kind in (LinearWarmup, OneCycleLR, PerStep)} == {"step"}
+    assert PerStep(optimizer_with(0.5), 3).interval == "step"
+    assert PerStep(optimizer_with(0.5), 3, interval="epoch").interval == "epoch"
+    assert StepLR(optimizer_with(0.5), 3, interval=None).interval == "epoch"
 
 
 # --- warm-up, and the schedule after it ---
@@ -338,6 +362,25 @@ def test_a_rate_that_grows_beyond_all_bounds_is_an_error_that_names_the_step(mak
 def test_something_other_than_an_optimizer_is_refused(make: Any) -> None:
     with pytest.raises(TypeError, match="expected an Optimizer, got an object of type float"):
         make(0.1, 1, *([10] if make is OneCycleLR else []))
+
+
+@dataclass(eq=False, repr=False)
+class Lowered(StepLR):
+    """A schedule in another module than the annotations of the fields that it inherits."""
+
+    lowest: Fraction = 0.1
+    interval: str | None = None
+
+
+def test_the_settings_of_a_subclass_are_checked() -> None:
+    schedule = Lowered(optimizer_with(0.5), 3, lowest=0)
+    assert (schedule.lowest, type(schedule.lowest), schedule.interval) == (0.0, float, "epoch")
+    for settings, message in (
+        ({"step_size": 0}, "Lowered: step_size: expected an integer of at least 1, got 0"),
+        ({"step_size": 3, "lowest": 1.0}, "Lowered: lowest: expected a finite number 0 <= x < 1, got 1.0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Lowered(optimizer_with(0.5), **settings)
 
 
 def test_a_subclass_has_to_bring_its_formula() -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, TypeAlias, get_origin
+from typing import Annotated, Any, TypeAlias, get_origin, get_type_hints
 
 from .numbers import Interval, as_float
 
@@ -129,20 +128,22 @@ Positive: TypeAlias = Annotated[float, real(POSITIVE)]
 NotNegative: TypeAlias = Annotated[float, real(NOT_NEGATIVE)]
 Fraction: TypeAlias = Annotated[float, real(FRACTION)]
 Fractions: TypeAlias = Annotated[tuple[float, float], pair(real(FRACTION))]
+OpenFraction: TypeAlias = Annotated[float, real(Interval(0.0, 1.0, low_open=True, high_open=True))]
 Part: TypeAlias = Annotated[float, real(Interval(0.0, 1.0))]
+PositivePart: TypeAlias = Annotated[float, real(Interval(0.0, 1.0, low_open=True))]
 Count: TypeAlias = Annotated[int, whole(1)]
 CountFromZero: TypeAlias = Annotated[int, whole(0)]
 Flag: TypeAlias = Annotated[bool, flag]
 
 
 def declared(function: Callable[..., Any]) -> Mapping[str, Check]:
-    """Return the checks with which a function annotates its parameters, by their names.
+    """Return the checks with which a function annotates its parameters, or a class its fields, by their names.
 
     >>> def scale(x, by: Positive = 2.0): ...
     >>> list(declared(scale))
     ['by']
     """
-    annotations = {name: p.annotation for name, p in inspect.signature(function, eval_str=True).parameters.items()}
+    annotations = get_type_hints(function, include_extras=True)
     return {name: x.__metadata__[0] for name, x in annotations.items() if get_origin(x) is Annotated}
 
 

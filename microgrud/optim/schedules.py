@@ -16,21 +16,39 @@ each `step()` the rate for the next t. Names, settings and values are PyTorch's,
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar, cast
 
 from ..common import checks
-from ..common.checks import POSITIVE, Check, Count, CountFromZero, Flag, Fraction, NotNegative, Part, Positive, real
+from ..common.checks import (
+    Count,
+    CountFromZero,
+    Flag,
+    Fraction,
+    NotNegative,
+    OpenFraction,
+    Part,
+    Positive,
+    PositivePart,
+)
 from ..common.numbers import Interval
 from .optimizer import Optimizer
+
+ScheduleClass = TypeVar("ScheduleClass", bound="type[Schedule]")
+
+#: Annotations of the settings that are one of two names.
+AnnealStrategy: TypeAlias = Annotated[str, checks.one_of("cos", "linear")]
+Mode: TypeAlias = Annotated[str, checks.one_of("min", "max")]
+ThresholdMode: TypeAlias = Annotated[str, checks.one_of("rel", "abs")]
 
 
 @dataclass(init=False, eq=False, repr=False)
 class Schedule:
     """Base class of the schedules.
 
-    A subclass is a formula, `rate`, and may be a dataclass with a field for each setting.
+    A subclass is a formula, `rate`, and may be a dataclass with a field for each setting; a setting that is
+    annotated with its check, `Annotated[type, check]`, is checked.
 
     Args:
         optimizer: whose rates to set.
@@ -47,29 +65,26 @@ class Schedule:
     """
 
     optimizer: Optimizer
-    #: The event after which `fit` calls `step`. In a class it is the default; an empty text means the default of the
-    #: base class.
-    interval = ""
-    _default_interval = "epoch"
-    #: The checks of the settings, by name.
-    settings: ClassVar[Mapping[str, Check]] = {}
+    #: The event after which `fit` calls `step`; in a class, the default. An annotation would make it the second field.
+    interval = cast("str | None", "epoch")
     #: The attributes that change from step to step, with the checks that they have to pass when restored.
-    progress: ClassVar[Mapping[str, Check]] = {"steps": checks.whole(0)}
+    progress: ClassVar[Mapping[str, checks.Check]] = {"steps": checks.whole(0)}
 
     def __init__(
         self, optimizer: Optimizer, interval: str | None = None, base_rates: list[float] | None = None
     ) -> None:
         self.optimizer = checks.instance(Optimizer, "an Optimizer")(self._name, optimizer)
         self.interval = checks.one_of("step", "epoch")(
-            f"{self._name}: interval", interval or type(self).interval or self._default_interval
+            f"{self._name}: interval", interval or type(self).interval or "epoch"
         )
         self.base_rates = base_rates or self._bases()
         self.steps = 0
         self._apply()
 
     def __post_init__(self) -> None:
-        given = {name: getattr(self, name) for name in self.settings}
-        vars(self).update(checks.checked(given, self.settings, self._name))
+        declared = checks.declared(type(self))
+        for name in [each.name for each in fields(self) if each.name in declared]:
+            setattr(self, name, declared[name](f"{self._name}: {name}", getattr(self, name)))
         Schedule.__init__(self, self.optimizer, self.interval)
 
     @property
@@ -149,6 +164,17 @@ class Schedule:
         return type(self).__name__
 
 
+def _called_each(interval: str) -> Callable[[ScheduleClass], ScheduleClass]:
+    """Make the decorator that sets the `interval` of a class, where `dataclass` leaves the None of the constructor."""
+
+    def decorate(schedule: ScheduleClass) -> ScheduleClass:
+        schedule.interval = interval
+        return schedule
+
+    return decorate
+
+
+@_called_each("epoch")
 @dataclass(eq=False, repr=False)
 class ConstantLR(Schedule):
     """Keep the rate constant, or at a part of its base for the first steps.
@@ -162,15 +188,16 @@ class ConstantLR(Schedule):
         interval: `"step"` or `"epoch"`.
     """
 
-    factor: Annotated[float, real(Interval(0.0, 1.0, low_open=True))] = 1.0
+    factor: PositivePart = 1.0
     total_iters: CountFromZero = 5
-    interval: str = ""
+    interval: str | None = None
 
     def rate(self, base: float, t: int) -> float:
         """Return `base * factor` for t < total_iters, and `base` later."""
         return base * self.factor if t < self.total_iters else base
 
 
+@_called_each("epoch")
 @dataclass(eq=False, repr=False)
 class StepLR(Schedule):
     """Multiply the rate by a factor every `step_size` steps.
@@ -186,13 +213,14 @@ class StepLR(Schedule):
 
     step_size: Count
     gamma: Positive = 0.1
-    interval: str = ""
+    interval: str | None = None
 
     def rate(self, base: float, t: int) -> float:
         """Return base * gamma^floor(t / step_size)."""
         return float(base * self.gamma ** (t // self.step_size))
 
 
+@_called_each("epoch")
 @dataclass(eq=False, repr=False)
 class ExponentialLR(Schedule):
     """Multiply the rate by a factor at each step.
@@ -206,13 +234,14 @@ class ExponentialLR(Schedule):
     """
 
     gamma: Positive
-    interval: str = ""
+    interval: str | None = None
 
     def rate(self, base: float, t: int) -> float:
         """Return base * gamma^t."""
         return float(base * self.gamma**t)
 
 
+@_called_each("epoch")
 @dataclass(eq=False, repr=False)
 class CosineAnnealingLR(Schedule):
     """Lower the rate from its base to its minimum along half a cosine; raise it again after that.
@@ -230,13 +259,14 @@ class CosineAnnealingLR(Schedule):
 
     t_max: Count
     eta_min: NotNegative = 0.0
-    interval: str = ""
+    interval: str | None = None
 
     def rate(self, base: float, t: int) -> float:
         """Return eta_min + (base - eta_min) (1 + cos(pi t / t_max)) / 2."""
         return float(self.eta_min + (base - self.eta_min) * (1.0 + math.cos(math.pi * t / self.t_max)) / 2.0)
 
 
+@_called_each("step")
 @dataclass(eq=False, repr=False)
 class LinearWarmup(Schedule):
     """Raise the rate from a part of its base to the whole in equal steps; then follow another schedule, if given.
@@ -257,8 +287,7 @@ class LinearWarmup(Schedule):
     total_iters: Count = 5
     start_factor: Part = 1.0 / 3.0
     after: Schedule | None = None
-    interval: str = ""
-    _default_interval = "step"
+    interval: str | None = None
 
     def __post_init__(self) -> None:
         after = self.after
@@ -304,6 +333,7 @@ class LinearWarmup(Schedule):
             super()._apply()
 
 
+@_called_each("step")
 @dataclass(eq=False, repr=False)
 class OneCycleLR(Schedule):
     """Raise the rate to its maximum, then lower it almost to 0, while momentum moves in the opposite direction.
@@ -333,21 +363,21 @@ class OneCycleLR(Schedule):
     max_lr: float | Iterable[float]
     total_steps: Count
     pct_start: Part = 0.3
-    anneal_strategy: Annotated[str, checks.one_of("cos", "linear")] = "cos"
+    anneal_strategy: AnnealStrategy = "cos"
     cycle_momentum: Flag = True
     base_momentum: Fraction = 0.85
     max_momentum: Fraction = 0.95
     div_factor: Positive = 25.0
     final_div_factor: Positive = 1e4
-    interval: str = ""
-    _default_interval = "step"
+    interval: str | None = None
 
     def _bases(self) -> list[float]:
         groups = len(self.optimizer.param_groups)
         highest = list(self.max_lr) if isinstance(self.max_lr, Iterable) else [self.max_lr] * groups
         if len(highest) != groups:
             raise ValueError(f"OneCycleLR: max_lr: expected one rate, or one for each of {groups} parameter groups")
-        return [real(POSITIVE)("OneCycleLR: max_lr", rate) for rate in highest]
+        self.max_lr = [checks.real(checks.POSITIVE)("OneCycleLR: max_lr", rate) for rate in highest]
+        return list(self.max_lr)
 
     def rate(self, base: float, t: int) -> float:
         """Return the rate after `t` steps of a group whose highest rate is `base`."""
@@ -379,6 +409,7 @@ class OneCycleLR(Schedule):
                 group["momentum"] = self.momentum(self.steps)
 
 
+@_called_each("epoch")
 @dataclass(eq=False, repr=False)
 class ReduceLROnPlateau(Schedule):
     """Lower the rate by a factor when the metric has not improved for a while.
@@ -401,22 +432,22 @@ class ReduceLROnPlateau(Schedule):
         interval: `"step"` or `"epoch"`.
     """
 
-    progress: ClassVar[Mapping[str, Check]] = {
+    progress: ClassVar[Mapping[str, checks.Check]] = {
         "steps": checks.whole(0),
-        "best": checks.optional(real(Interval())),
+        "best": checks.optional(checks.real(Interval())),
         "bad_steps": checks.whole(0),
         "cooling": checks.whole(0),
     }
 
-    mode: Annotated[str, checks.one_of("min", "max")] = "min"
-    factor: Annotated[float, real(Interval(0.0, 1.0, low_open=True, high_open=True))] = 0.1
+    mode: Mode = "min"
+    factor: OpenFraction = 0.1
     patience: CountFromZero = 10
     threshold: NotNegative = 1e-4
-    threshold_mode: Annotated[str, checks.one_of("rel", "abs")] = "rel"
+    threshold_mode: ThresholdMode = "rel"
     cooldown: CountFromZero = 0
     min_lr: NotNegative = 0.0
     eps: NotNegative = 1e-8
-    interval: str = ""
+    interval: str | None = None
 
     def __post_init__(self) -> None:
         self.best: float | None = None
@@ -454,7 +485,3 @@ class ReduceLROnPlateau(Schedule):
 
     def _apply(self) -> None:
         """Leave the rates unchanged: the optimizer saves and restores them."""
-
-
-for _kind in Schedule.__subclasses__():
-    _kind.settings = checks.declared(_kind)
