@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-#: Lists, tuples and dicts without their leaves: a function that makes one of its items, and the templates of the items;
-#: None for a leaf. A class of the user's is called only when it gets numbers.
+#: Lists, tuples and dicts without their leaves: for each, a function that makes it from its items, and the templates of
+#: the items; None for a leaf. Only `filled` calls the function, since a subclass may convert or compare its items.
 Template: TypeAlias = "tuple[Callable[[list[Any]], Any], list[Template]] | None"
 
 
