@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import sys
 import time
 from collections.abc import Callable
@@ -30,7 +31,7 @@ from microgrud.testing import (
     reals,
     values,
 )
-from microgrud.testing.expressions import LARGEST
+from microgrud.testing.expressions import LARGEST, Step
 
 DOMAINS = sorted({interval for operation in ops.TABLE.values() for interval in operation.domain}, key=repr)
 
@@ -119,6 +120,18 @@ def test_the_repr_of_an_expression_is_a_program_that_computes_it(expression: Exp
     scope: dict[str, Any] = {}
     exec(repr(expression), scope)
     assert scope["f"](*expression.inputs).hex() == expression(*expression.inputs).hex()
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_the_code_of_a_move_computes_its_function(name: str) -> None:
+    move, rng, agreed = MOVES[name], random.Random(name), 0
+    while agreed < 20:
+        xs = tuple(rng.uniform(-3.0, 3.0) for _ in range(move.arity))
+        if move.accepts(*xs):
+            scope: dict[str, Any] = {}
+            exec(repr(Expression(xs, (Step(move, tuple(range(move.arity))),))), scope)
+            assert float(scope["f"](*xs)).hex() == float(move.function(*xs)).hex()
+            agreed += 1
 
 
 @pytest.mark.slow("6 s of shrinking")

@@ -7,6 +7,7 @@ is a Python program.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,36 +71,38 @@ def _quotient_between_integers(x: float, y: float) -> bool:
 
 def _round(x: Any) -> Any:
     # round() returns integers for floats, and does not support the numbers of mpmath.
-    return x.context.nint(x) if hasattr(x, "context") else round(x)
+    return (x.context.nint(x) if hasattr(x, "context") else round(x)) + 0.0
+
+
+def _clip(x: Any) -> Any:
+    return functions.clip(x, -1.0, 1.0)
+
+
+def _where(c: Any, x: Any, y: Any) -> Any:
+    return functions.where(c > 0, x, y)
 
 
 def _unary(*names: str, accepts: Test = _anywhere, smooth: bool = True) -> list[Move]:
     return [Move(name, getattr(functions, name), f"{name}({{}})", 1, accepts, smooth) for name in names]
 
 
-def _move(name: str, code: str, accepts: Test = _anywhere, smooth: bool = True) -> Move:
-    """Make a move from its code, whose operands are `{}`, or `{0}`, `{1}` and `{2}`."""
-    arity = code.count("{}") or 3
-    function = eval(f"lambda {', '.join('xyz'[:arity])}: {code.format(*'xyz')}", {**vars(functions), "round": _round})
-    return Move(name, function, code, arity, accepts, smooth)
-
-
 def _over(name: str, accepts: Test = _anywhere, smooth: bool = True) -> Move:
-    return _move(name, f"{name}([{{}}, {{}}, {{}}])", accepts, smooth)
+    function = getattr(functions, name)
+    return Move(name, lambda *xs: function(xs), f"{name}([{{}}, {{}}, {{}}])", 3, accepts, smooth)
 
 
 _SMOOTH = (
-    _move("add", "{} + {}"),
-    _move("multiply", "{} * {}"),
-    _move("subtract", "{} - {}"),
-    _move("negate", "-{}"),
-    _move("identity", "+{}"),
-    _move("divide", "{} / {}", lambda x, y: abs(y) >= 1.0),
-    _move("add a constant", "{} + 0.5"),
-    _move("subtract from a constant", "2.0 - {}"),
-    _move("cube", "{}**3", _between(-1.8, 1.8)),
-    _move("power of 2", "2.0**{}", _between(-10.0, 3.3)),
-    _move("pow", "pow({}, {})", lambda x, y: 0.7 <= x <= 3.0 and abs(y) <= 2.0),
+    Move("add", operator.add, "{} + {}", 2),
+    Move("multiply", operator.mul, "{} * {}", 2),
+    Move("subtract", operator.sub, "{} - {}", 2),
+    Move("negate", operator.neg, "-{}", 1),
+    Move("identity", operator.pos, "+{}", 1),
+    Move("divide", operator.truediv, "{} / {}", 2, lambda x, y: abs(y) >= 1.0),
+    Move("add a constant", lambda x: x + 0.5, "{} + 0.5", 1),
+    Move("subtract from a constant", lambda x: 2.0 - x, "2.0 - {}", 1),
+    Move("cube", lambda x: x**3, "{}**3", 1, _between(-1.8, 1.8)),
+    Move("power of 2", lambda x: 2.0**x, "2.0**{}", 1, _between(-10.0, 3.3)),
+    Move("pow", functions.pow, "pow({}, {})", 2, lambda x, y: 0.7 <= x <= 3.0 and abs(y) <= 2.0),
     *_unary("square", accepts=_between(-3.1, 3.1)),
     *_unary("reciprocal", accepts=lambda x: abs(x) >= 0.4),
     *_unary("sqrt", accepts=lambda x: x >= 0.01),
@@ -112,29 +115,29 @@ _SMOOTH = (
     *_unary("tan", accepts=_between(-1.2, 1.2)),
     *_unary("sinh", "cosh", accepts=_between(-2.9, 2.9)),
     *_unary("atanh", accepts=_between(-0.9, 0.9)),
-    _move("atan2", "atan2({}, {})", lambda y, x: abs(y) >= 0.2),
-    _move("hypot", "hypot({}, {})", lambda x, y: abs(x) + abs(y) >= 0.2),
+    Move("atan2", functions.atan2, "atan2({}, {})", 2, lambda y, x: abs(y) >= 0.2),
+    Move("hypot", functions.hypot, "hypot({}, {})", 2, lambda x, y: abs(x) + abs(y) >= 0.2),
     _over("sum"),
     _over("mean"),
     _over("prod", _between(-3.1, 3.1)),
     _over("norm", lambda *xs: sum(map(abs, xs)) >= 0.2),
     _over("logsumexp"),
-    _move("softmax", "softmax([{}, {}, {}])[0]"),
-    _move("log_softmax", "log_softmax([{}, {}, {}])[1]"),
-    _move("dot", "dot([{0}, {1}], [{1}, {2}], bias={0})"),
+    Move("softmax", lambda *xs: functions.softmax(xs)[0], "softmax([{}, {}, {}])[0]", 3),
+    Move("log_softmax", lambda *xs: functions.log_softmax(xs)[1], "log_softmax([{}, {}, {}])[1]", 3),
+    Move("dot", lambda x, y, z: functions.dot([x, y], [y, z], x), "dot([{0}, {1}], [{1}, {2}], bias={0})", 3),
 )
 _KINKED = (
     *_unary("abs", "relu", "leaky_relu", "elu", "sign", accepts=_away_from_zero, smooth=False),
     *_unary("floor", "ceil", "trunc", accepts=_between_integers, smooth=False),
-    _move("round", "round({}) + 0.0", lambda x: _between_integers(x + 0.5), smooth=False),
-    _move("maximum", "maximum({}, {})", _apart, smooth=False),
-    _move("minimum", "minimum({}, {})", _apart, smooth=False),
+    Move("round", _round, "round({}) + 0.0", 1, lambda x: _between_integers(x + 0.5), smooth=False),
+    Move("maximum", functions.maximum, "maximum({}, {})", 2, _apart, smooth=False),
+    Move("minimum", functions.minimum, "minimum({}, {})", 2, _apart, smooth=False),
     _over("max", _apart, smooth=False),
     _over("min", _apart, smooth=False),
-    _move("clip", "clip({}, -1.0, 1.0)", lambda x: _apart(abs(x), 1.0), smooth=False),
-    _move("where", "where({} > 0, {}, {})", lambda c, x, y: _away_from_zero(c), smooth=False),
-    _move("floor_divide", "{} // {}", _quotient_between_integers, smooth=False),
-    _move("modulo", "{} % {}", _quotient_between_integers, smooth=False),
+    Move("clip", _clip, "clip({}, -1.0, 1.0)", 1, lambda x: _apart(abs(x), 1.0), smooth=False),
+    Move("where", _where, "where({} > 0, {}, {})", 3, lambda c, x, y: _away_from_zero(c), smooth=False),
+    Move("floor_divide", operator.floordiv, "{} // {}", 2, _quotient_between_integers, smooth=False),
+    Move("modulo", operator.mod, "{} % {}", 2, _quotient_between_integers, smooth=False),
 )
 
 
