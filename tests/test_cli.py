@@ -644,7 +644,11 @@ BAD_ROWS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "text for a number": (
         {"size": ["big"], "colour": ["red"]},
-        "column 'size', row 1 (line 2): expected a finite number, got 'big'",
+        "column 'size', row 1 (line 2): expected a number, got 'big'",
+    ),
+    "text for a number, and an unseen category": (
+        {"size": ["big", 2], "colour": ["red", "pink"]},
+        "column 'colour', row 2 (line 3): expected a category that the model has seen, got 'pink'",
     ),
     "missing cells": ({"size": [1, None], "colour": ["red"] * 2}, "column 'size', row 2 (line 3): the cell is missing"),
 }
@@ -765,6 +769,8 @@ def test_help_names_the_commands_and_a_wrong_one_is_one_line() -> None:
     assert all(command in output for command in ("train", "predict", "show"))
     training = succeed("train", "--help").output
     assert "none for a linear model" in " ".join(training.split())
+    assert "[default: 60, or what suits the table]" in " ".join(training.split())
+    assert training.index("--seed") < training.index("--out") < training.index("--ignore")
     assert succeed().output == output
     assert "/ rows" not in training  # the default weight decay depends on the optimizer
     fails(["trian"], "trian")

@@ -365,6 +365,7 @@ UNFIT_COLUMNS = {
         "column 'x', row 3: expected a number, as in other rows, got 'three' (and 3 more such cells); correct the cell",
     ),
     "infinite": ([1] * 11 + ["-inf"], "column 'x', row 12: expected a finite number, got '-inf'"),
+    "the largest of several": ([1] * 10 + ["1e200", "-1e201"], "column 'x', row 12: expected a number from -1e+100"),
     "too large": ([1] * 11 + ["1e200"], "column 'x', row 12: expected a number from -1e+100 to 1e+100, got '1e200'"),
 }
 
@@ -390,11 +391,11 @@ UNFIT_ROWS = {
     ),
     "text for a number": (
         {"size": [1, "big"], "colour": ["red"] * 2},
-        "column 'size', row 2: expected a finite number, got 'big'; correct it",
+        "column 'size', row 2: expected a number, got 'big'; correct it",
     ),
     "several texts for numbers": (
         {"size": ["big", 1, "small"], "colour": ["red"] * 3},
-        "column 'size', row 1: expected a finite number, got 'big' (and 1 more such cell); correct it",
+        "column 'size', row 1: expected a number, got 'big' (and 1 more such cell); correct it",
     ),
     "an infinite number": (
         {"size": ["inf"], "colour": ["red"]},

@@ -99,16 +99,18 @@ def _options(
 
 def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command an option for each setting, in place of its `**options`."""
-    context, table, out, quiet, _ = inspect.signature(command, eval_str=True).parameters.values()
-    options = []
+    given, options = inspect.signature(command, eval_str=True).parameters, []
     for each in fields(RunSettings):
-        kind = {"bool": bool, "tuple[str, ...]": list[str] | None}.get(str(each.type), str | None)
-        empty = each.default in (None, MISSING, ())
+        kind, empty = each.metadata["kind"], each.default in (None, MISSING, ())
         default = None if empty else each.default if kind is bool else option_text(each.default)
         option = Option(option_name(each.name), metavar=each.metadata["metavar"], help=each.metadata["help"])
         annotation: Any = Annotated[kind, option]
-        options.append(table.replace(name=each.name, kind=out.kind, default=default, annotation=annotation))
-    command.__signature__ = inspect.Signature([context, table, *options, out, quiet])  # type: ignore[attr-defined]
+        if each.name == "ignore":  # --out precedes the options on columns
+            options.append(given["out"])
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        options.append(inspect.Parameter(each.name, keyword, default=default, annotation=annotation))
+    parameters = [given["context"], given["table"], *options, given["quiet"]]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return command
 
 

@@ -52,7 +52,8 @@ class NumberColumn:
     def encode(self, table: Table) -> Vector:
         """Return the input for each row; raise a TableError for a cell that is not finite, or is far too large."""
         numbers = table.numbers(self.name)
-        table.refuse(self.name, ~np.isfinite(numbers), "a finite number", "correct it")
+        table.refuse(self.name, np.isnan(numbers), "a number", "correct it")
+        table.refuse(self.name, np.isinf(numbers), "a finite number", "correct it")
         with np.errstate(over="ignore"):
             standardised: Vector = (numbers - self.mean) / self.scale
         usual = f"mean {figures(self.mean)}, standard deviation {figures(self.scale)}"
@@ -147,7 +148,10 @@ class Preprocessing:
             TableError: if a column is missing, or holds a cell that the training table could not have held.
         """
         refuse_missing(table, self.require_columns(table), "fill it in, or leave out such rows with --drop-missing")
-        return np.hstack([column.encode(table) for column in self.columns])
+        # Unseen categories are reported before unusable numbers.
+        categories_first = sorted(self.columns, key=lambda column: isinstance(column, NumberColumn))
+        encoded = {column.name: column.encode(table) for column in categories_first}
+        return np.hstack([encoded[column.name] for column in self.columns])
 
     def require_columns(self, table: Table) -> list[str]:
         """Return the names of the columns; raise a TableError unless all of them are in the table."""
@@ -283,7 +287,8 @@ def _mean_and_scale(table: Table, name: str, train: Sequence[int]) -> tuple[floa
     from sklearn.preprocessing import StandardScaler
 
     numbers = table.numbers(name)
-    too_large = np.abs(numbers) > _LARGEST
+    sizes = np.abs(numbers)
+    too_large = (sizes > _LARGEST) & (sizes == sizes.max())
     table.refuse(name, too_large, f"a number from -{_LARGEST:g} to {_LARGEST:g}", "give the column in a larger unit")
     scaler = StandardScaler().fit(numbers[np.asarray(train), None])
     return float(scaler.mean_[0]), float(scaler.scale_[0])

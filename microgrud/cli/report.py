@@ -192,7 +192,7 @@ def command(run: Run) -> list[str]:
         if each.default == ():
             words += [word for name in setting for word in (option, name)]
         elif isinstance(setting, bool):
-            words += [option] * setting
+            words += [option] if setting else []
         elif setting is not None:
             words += [option, option_text(setting)]
     return words
