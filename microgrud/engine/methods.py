@@ -22,6 +22,7 @@ def _unary(operation: Operation) -> Callable[[RecordsOperations[T]], T]:
         return self._record(operation, self)
 
     method.__name__ = operation.name
+    method.__code__ = method.__code__.replace(co_name=operation.name)  # the name in tracebacks and profiles
     method.__qualname__ = f"OperationMethods.{operation.name}"
     method.__doc__ = f"Return `microgrud.{operation.name}` of this node."
     return method

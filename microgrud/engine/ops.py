@@ -65,13 +65,19 @@ def _operation(
     """
     intervals = domain if isinstance(domain, tuple) else (domain,) * len(partials)
     arity, rules = (None, partials[0]) if over_sequence else (len(partials), partials)
-    if definition is None:
-        definition = (lambda mp, *xs: mp.convert(value(*xs))) if generic else (lambda mp, *xs: getattr(mp, name)(*xs))
+
+    def by_value_rule(mp: Number, *xs: Number) -> Number:
+        return mp.convert(value(*xs))
+
+    def by_mpmath(mp: Number, *xs: Number) -> Number:
+        return getattr(mp, name)(*xs)
+
+    definition = definition or (by_value_rule if generic else by_mpmath)
     TABLE[name] = Operation(name, symbol or name, arity, value, rules, definition, intervals, total=total)
     return TABLE[name]
 
 
-#: Add an operation over a sequence; the value rules of all of them take any numbers.
+#: Add an operation over a sequence. All of them are total: their value rules never raise.
 _sequence_operation = functools.partial(_operation, over_sequence=True, total=True)
 
 

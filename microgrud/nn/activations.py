@@ -50,11 +50,17 @@ def linear(x: Number) -> Number:
 
 #: The functions of one real number whose domain is all reals and whose slope is not 0 everywhere.
 _NAMES = (
-    *("relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "logsigmoid", "softplus", "tanh", "sin", "cos", "tan"),
-    *("atan", "sinh", "cosh", "asinh", "erf", "erfc", "exp", "expm1", "square", "cbrt", "abs"),
-)
-_LABELS = {"relu": "ReLU", "leaky_relu": "LeakyReLU", "elu": "ELU", "gelu": "GELU", "silu": "SiLU"}
-_LABELS["logsigmoid"] = "LogSigmoid"
+    "relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "logsigmoid", "softplus", "tanh", "sin", "cos", "tan",
+    "atan", "sinh", "cosh", "asinh", "erf", "erfc", "exp", "expm1", "square", "cbrt", "abs",
+)  # fmt: skip
+_LABELS = {
+    "relu": "ReLU",
+    "leaky_relu": "LeakyReLU",
+    "elu": "ELU",
+    "gelu": "GELU",
+    "silu": "SiLU",
+    "logsigmoid": "LogSigmoid",
+}
 
 
 def get_activation(activation: str | Callable[[Number], Number]) -> Activation:

@@ -21,17 +21,7 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar, cast
 
 from ..common import checks
-from ..common.checks import (
-    Count,
-    CountFromZero,
-    Flag,
-    Fraction,
-    NotNegative,
-    OpenFraction,
-    Part,
-    Positive,
-    PositivePart,
-)
+from ..common.checks import Count, CountFromZero, Flag, Fraction, NonzeroPart, NotNegative, OpenFraction, Part, Positive
 from ..common.numbers import Interval
 from .optimizer import Optimizer
 
@@ -188,7 +178,7 @@ class ConstantLR(Schedule):
         interval: `"step"` or `"epoch"`.
     """
 
-    factor: PositivePart = 1.0
+    factor: NonzeroPart = 1.0
     total_iters: CountFromZero = 5
     interval: str | None = None
 
