@@ -5,10 +5,10 @@ Every error in the user's input (an option, a table, a model file) gives one lin
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import MISSING, fields
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -99,7 +99,7 @@ def _options(
 
 def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command an option for each setting, in place of its `**options`."""
-    given, options = inspect.signature(command, eval_str=True).parameters, []
+    given, options = signature(command, eval_str=True).parameters, []
     for each in fields(RunSettings):
         kind, empty = each.metadata["kind"], each.default in (None, MISSING, ())
         default = None if empty else each.default if kind is bool else option_text(each.default)
@@ -107,10 +107,9 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
         annotation: Any = Annotated[kind, option]
         if each.name == "ignore":  # --out precedes the options on columns
             options.append(given["out"])
-        keyword = inspect.Parameter.KEYWORD_ONLY
-        options.append(inspect.Parameter(each.name, keyword, default=default, annotation=annotation))
+        options.append(Parameter(each.name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation))
     parameters = [given["context"], given["table"], *options, given["quiet"]]
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     return command
 
 

@@ -59,22 +59,18 @@ def _sizes(text: str) -> tuple[int, ...]:
     return tuple(int(size) for size in text.split(",") if size.strip())
 
 
-#: The kinds of options: the type for typer, the function that reads what typer gives, and what it expects of a text.
-_TEXT: dict[str, Any] = {"metavar": None, "kind": str | None, "read": str}
-_NUMBER = {**_TEXT, "metavar": "NUMBER", "read": float, "expected": "a number such as 0.01"}
-_WHOLE = {**_TEXT, "metavar": "COUNT", "read": int, "expected": "a whole number such as 16"}
-_LAYERS = {
-    **_TEXT,
-    "metavar": "SIZES",
-    "read": _sizes,
-    "expected": "whole numbers such as 16,8, or none for no hidden layer",
-}
+#: Kinds of options: the type for typer, the function that reads what typer gives, and the text that it expects.
+_FLOAT = {"metavar": "NUMBER", "read": float, "expected": "a number such as 0.01"}
+_INT = {"metavar": "COUNT", "read": int, "expected": "a whole number such as 16"}
+_SIZES = {"metavar": "SIZES", "read": _sizes, "expected": "whole numbers such as 16,8, or none for no hidden layer"}
 _NAMES = {"metavar": "NAME", "kind": list[str] | None, "read": tuple}
-_FLAG = {**_TEXT, "kind": bool, "read": bool}
+_FLAG = {"kind": bool, "read": bool}
 
 
-def _option(default: Any, help: str, reader: Mapping[str, Any] = _TEXT, **changes: str) -> Any:
-    return field(default=default, metadata={**reader, **changes, "help": help})
+def _option(default: Any, help: str, **changes: Any) -> Any:
+    """Make a field with its option, which is a text unless `changes` says otherwise."""
+    text = {"metavar": None, "kind": str | None, "read": str}
+    return field(default=default, metadata={"help": help, **text, **changes})
 
 
 @dataclass(frozen=True)
@@ -105,25 +101,25 @@ class RunSettings:
 
     target: str = _option(MISSING, "Column to predict.")
     task: Task | None = _option(None, "classification or regression.  [default: by the target]")  # noqa: RUF009
-    hidden: tuple[int, ...] = _option((16, 8), "Sizes of the hidden layers, or none for a linear model.", _LAYERS)
+    hidden: tuple[int, ...] = _option((16, 8), "Sizes of the hidden layers, or none for a linear model.", **_SIZES)
     activation: str = _option("tanh", "Activation of the hidden layers: tanh, relu, gelu, silu, ...")
     optimizer: str = _option("adamw", f"One of {', '.join(OPTIMIZERS)}.")
-    lr: float | None = _option(None, "Learning rate.  [default: depends on the optimizer]", _NUMBER)
+    lr: float | None = _option(None, "Learning rate.  [default: depends on the optimizer]", **_FLOAT)
     schedule: str = _option("cosine", f"Schedule of the learning rate: one of {', '.join(SCHEDULES)}.")
     weight_decay: float | None = _option(
         None,
         "Strength of the weight decay (an L2 penalty, except with adamw).  [default: smaller for larger tables]",
-        _NUMBER,
+        **_FLOAT,
     )
     epochs: int | None = _option(
-        None, f"Passes over the training rows.  [default: {DEFAULT_EPOCHS}, or what suits the table]", _WHOLE
+        None, f"Passes over the training rows.  [default: {DEFAULT_EPOCHS}, or what suits the table]", **_INT
     )
-    batch_size: int | None = _option(None, "Rows per step.  [default: 16; all with lbfgs]", _WHOLE)
-    test_size: float = _option(0.2, "Share of the rows to hold out.", _NUMBER, metavar="SHARE")
-    seed: int = _option(0, "Seed of the split, the initial weights and the shuffling.", _WHOLE, metavar="NUMBER")
-    ignore: tuple[str, ...] = _option((), "Column to leave out; may be repeated.", _NAMES)
-    categorical: tuple[str, ...] = _option((), "Column of numbers that are categories; may be repeated.", _NAMES)
-    drop_missing: bool = _option(False, "Leave out rows with missing cells.", _FLAG)
+    batch_size: int | None = _option(None, "Rows per step.  [default: 16; all with lbfgs]", **_INT)
+    test_size: float = _option(0.2, "Share of the rows to hold out.", **_FLOAT | {"metavar": "SHARE"})
+    seed: int = _option(0, "Seed of the split, the initial weights and the shuffling.", **_INT | {"metavar": "NUMBER"})
+    ignore: tuple[str, ...] = _option((), "Column to leave out; may be repeated.", **_NAMES)
+    categorical: tuple[str, ...] = _option((), "Column of numbers that are categories; may be repeated.", **_NAMES)
+    drop_missing: bool = _option(False, "Leave out rows with missing cells.", **_FLAG)
     delimiter: str | None = _option(None, "Character between cells.  [default: from the header]")
 
     @classmethod
@@ -136,8 +132,8 @@ class RunSettings:
                 if option is not None:
                     settings[each.name] = each.metadata["read"](option)
             except ValueError:
-                expected = f"{option_name(each.name)}: expected {each.metadata['expected']}"
-                raise SettingsError(f"{expected}, got {option!r}") from None
+                expected = each.metadata["expected"]
+                raise SettingsError(f"{option_name(each.name)}: expected {expected}, got {option!r}") from None
         return cls(**settings)
 
     def __post_init__(self) -> None:

@@ -16,16 +16,14 @@ each `step()` the rate for the next t. Names, settings and values are PyTorch's,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, ClassVar, TypeAlias, cast
 
 from ..common import checks
 from ..common.checks import Count, CountFromZero, Flag, Fraction, NonzeroPart, NotNegative, OpenFraction, Part, Positive
 from ..common.numbers import Interval
 from .optimizer import Optimizer
-
-ScheduleClass = TypeVar("ScheduleClass", bound="type[Schedule]")
 
 #: Annotations of the settings that are one of two names.
 AnnealStrategy: TypeAlias = Annotated[str, checks.one_of("cos", "linear")]
@@ -64,9 +62,8 @@ class Schedule:
         self, optimizer: Optimizer, interval: str | None = None, base_rates: list[float] | None = None
     ) -> None:
         self.optimizer = checks.instance(Optimizer, "an Optimizer")(self._name, optimizer)
-        self.interval = checks.one_of("step", "epoch")(
-            f"{self._name}: interval", interval or type(self).interval or "epoch"
-        )
+        interval = interval or type(self).interval or "epoch"
+        self.interval = checks.one_of("step", "epoch")(f"{self._name}: interval", interval)
         self.base_rates = base_rates or self._bases()
         self.steps = 0
         self._apply()
@@ -154,17 +151,6 @@ class Schedule:
         return type(self).__name__
 
 
-def _called_each(interval: str) -> Callable[[ScheduleClass], ScheduleClass]:
-    """Make the decorator that sets the `interval` of a class, where `dataclass` leaves the None of the constructor."""
-
-    def decorate(schedule: ScheduleClass) -> ScheduleClass:
-        schedule.interval = interval
-        return schedule
-
-    return decorate
-
-
-@_called_each("epoch")
 @dataclass(eq=False, repr=False)
 class ConstantLR(Schedule):
     """Keep the rate constant, or at a part of its base for the first steps.
@@ -187,7 +173,6 @@ class ConstantLR(Schedule):
         return base * self.factor if t < self.total_iters else base
 
 
-@_called_each("epoch")
 @dataclass(eq=False, repr=False)
 class StepLR(Schedule):
     """Multiply the rate by a factor every `step_size` steps.
@@ -210,7 +195,6 @@ class StepLR(Schedule):
         return float(base * self.gamma ** (t // self.step_size))
 
 
-@_called_each("epoch")
 @dataclass(eq=False, repr=False)
 class ExponentialLR(Schedule):
     """Multiply the rate by a factor at each step.
@@ -231,7 +215,6 @@ class ExponentialLR(Schedule):
         return float(base * self.gamma**t)
 
 
-@_called_each("epoch")
 @dataclass(eq=False, repr=False)
 class CosineAnnealingLR(Schedule):
     """Lower the rate from its base to its minimum along half a cosine; raise it again after that.
@@ -256,7 +239,6 @@ class CosineAnnealingLR(Schedule):
         return float(self.eta_min + (base - self.eta_min) * (1.0 + math.cos(math.pi * t / self.t_max)) / 2.0)
 
 
-@_called_each("step")
 @dataclass(eq=False, repr=False)
 class LinearWarmup(Schedule):
     """Raise the rate from a part of its base to the whole in equal steps; then follow another schedule, if given.
@@ -323,7 +305,6 @@ class LinearWarmup(Schedule):
             super()._apply()
 
 
-@_called_each("step")
 @dataclass(eq=False, repr=False)
 class OneCycleLR(Schedule):
     """Raise the rate to its maximum, then lower it almost to 0, while momentum moves in the opposite direction.
@@ -399,7 +380,6 @@ class OneCycleLR(Schedule):
                 group["momentum"] = self.momentum(self.steps)
 
 
-@_called_each("epoch")
 @dataclass(eq=False, repr=False)
 class ReduceLROnPlateau(Schedule):
     """Lower the rate by a factor when the metric has not improved for a while.
@@ -475,3 +455,9 @@ class ReduceLROnPlateau(Schedule):
 
     def _apply(self) -> None:
         """Leave the rates unchanged: the optimizer saves and restores them."""
+
+
+# `dataclass` has set these attributes to None, the default of the parameter; their own default belongs there.
+ConstantLR.interval = StepLR.interval = ExponentialLR.interval = CosineAnnealingLR.interval = "epoch"
+ReduceLROnPlateau.interval = "epoch"
+LinearWarmup.interval = OneCycleLR.interval = "step"
