@@ -14,6 +14,7 @@ from truth import PRIVATE
 import microgrud
 from microgrud import Value, functions
 from microgrud.engine import ops
+from microgrud.engine.methods import OperationMethods
 
 PUBLIC = [
     name
@@ -34,6 +35,12 @@ def test_every_operation_without_an_operator_is_a_public_function() -> None:
     operators = "add subtract multiply divide floor_divide modulo negate identity round".split()
     assert sorted(PUBLIC) == sorted(set(ops.TABLE) - set(operators) - PRIVATE)
     assert set(PUBLIC) <= set(microgrud.__all__)
+
+
+def test_each_method_has_its_own_name_in_a_traceback() -> None:
+    names = {name: f.__code__.co_name for name, f in vars(OperationMethods).items() if name in OF_NUMBERS}
+    assert len(names) > 40
+    assert list(names.values()) == list(names)
 
 
 @pytest.mark.parametrize("name", OF_NUMBERS)
