@@ -185,6 +185,7 @@ def test_highest_rates_may_come_from_an_iterator() -> None:
 def test_classes_know_their_interval_and_subclasses_may_have_another() -> None:
     class PerStep(StepLR):
         interval = "step"
+        note: NotDefinedAtRunTime  # type: ignore[name-defined]  # noqa: F821
 
     by_epoch = (Schedule, ConstantLR, StepLR, ExponentialLR, CosineAnnealingLR, ReduceLROnPlateau)
     assert {kind.interval for kind in by_epoch} == {"epoch"}

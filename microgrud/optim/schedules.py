@@ -69,7 +69,8 @@ class Schedule:
         self._apply()
 
     def __post_init__(self) -> None:
-        declared = checks.declared(type(self))
+        # A derived class that is no dataclass may have annotations that name nothing at run time.
+        declared = checks.declared(next(kind for kind in type(self).__mro__ if "__dataclass_fields__" in vars(kind)))
         for name in [each.name for each in fields(self) if each.name in declared]:
             setattr(self, name, declared[name](f"{self._name}: {name}", getattr(self, name)))
         Schedule.__init__(self, self.optimizer, self.interval)
