@@ -624,7 +624,7 @@ def test_damaged_parts_of_a_value_are_refused(parts: tuple[Any, ...]) -> None:
 needs_c = pytest.mark.skipif(native_tape is None, reason="takes the interpreter in C")
 
 
-RELU, TANH, PRODUCTS, SOFTMAX = (TABLE[name] for name in ("relu", "tanh", "dot", "softmax"))
+ADD, RELU, TANH, PRODUCTS, SOFTMAX = (TABLE[name] for name in ("add", "relu", "tanh", "dot", "softmax"))
 
 
 @needs_c
@@ -659,6 +659,8 @@ RELU, TANH, PRODUCTS, SOFTMAX = (TABLE[name] for name in ("relu", "tanh", "dot",
         {"numbers": [1]},
         {"numbers": [6]},
         {"constants": {0: 1.0}},
+        {"constants": {2: 7.0, 3: -1.0, -1: 5.0}},
+        {"leaves": {-1: Value(1.0)}},
         {"slots": 3},
     ],
 )
@@ -676,6 +678,16 @@ def test_a_softmax_without_a_constant_index_is_left_to_numpy() -> None:
     steps = [Instruction(SOFTMAX, 1, (0, 0, 0)), Instruction(PRODUCTS, 2, (1, 1, 1))]
     program = Program(numbers=[0], outputs=[2], instructions=steps, slots=3)
     assert type(executors.executor_for(program, [False], [], 1)) is executors.NumpyExecutor
+
+
+@needs_c
+@pytest.mark.parametrize("varies", [False, True])
+def test_a_result_of_softmax_in_two_slots_is_left_to_numpy(varies: bool) -> None:
+    steps = [Instruction(SOFTMAX, 3, (0, 1, 2)), Instruction(SOFTMAX, 4, (0, 1, 2)), Instruction(ADD, 5, (3, 4))]
+    program = Program(constants={0: 0.0}, numbers=[1, 2], outputs=[5], instructions=steps, slots=6)
+    executor = executors.executor_for(program, [varies, False], [], 1)
+    outcome = executor.run([np.array([0.1]) if varies else 0.1, 0.0], [], 1, None, False)
+    assert outcome.outputs[0, 0] == pytest.approx(2.0 / (1.0 + math.exp(-0.1)), rel=1e-15)
 
 
 # --- threads ---

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from microgrud import Value, compile, relu
+from microgrud.engine import native
 from microgrud.nn import MLP, Module, Neuron
 from microgrud.optim import SGD
 from microgrud.tape.recorder import CompileError
@@ -231,6 +232,14 @@ def test_values_in_several_places_come_once_where_they_were_found_first() -> Non
     inner = Holder([y, x])
     module = Holder([{"a": [x, (x,)]}, inner, [z, inner], y])
     assert [id(p) for p in module.parameters()] == [id(x), id(y), id(z)]
+
+
+@pytest.mark.skipif(native.engine is None, reason="the walk in Python makes the pairs itself")
+@pytest.mark.parametrize("members", [(), [1.0], [("x",)]])
+def test_members_that_are_no_list_of_pairs_are_refused(members: Any) -> None:
+    engine: Any = native.engine
+    with pytest.raises(TypeError, match="expected lists of pairs"):
+        engine.find_parameters(Disguised([]), Module, lambda *_: members, None)
 
 
 def test_lists_are_read_again_at_every_call() -> None:

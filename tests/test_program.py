@@ -461,6 +461,16 @@ def test_arbitrary_arrays_are_refused_or_run_within_their_slots(data: st.DataObj
         assert set(status.tolist()) <= {0, *range(1, len(arrays[14]) + 1)}
 
 
+@pytest.mark.skipif(not IN_C, reason="the interpreter in NumPy has no codes of its own")
+@pytest.mark.parametrize("code", [0, -2, 1001, 1004, 1008, 2**31 - 1])
+def test_codes_without_an_operation_are_refused(code: int) -> None:
+    arrays = tapes_arguments(program_of(lambda x, y, k: x * y, 1.0, 2.0, 1), False)
+    NATIVE.Tapes(*arrays)
+    arrays[5] = np.append(arrays[5], np.int32(code))
+    with pytest.raises(ValueError, match="expected the arrays of one recording"):
+        NATIVE.Tapes(*arrays)
+
+
 def whole_program(x: Any, y: Any, k: Any) -> Any:
     """A function with sums, a matrix, a table, a softmax, wide instructions and guards."""
     scores = [x * float(i) + y for i in range(10)]

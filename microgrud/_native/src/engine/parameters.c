@@ -304,15 +304,15 @@ static bool gather_attributes(ModuleSearch *search, PyObject *module)
 /* Hold the second entry of each pair in a list from Python. */
 static int hold_seconds(Objects *objects, PyObject *pairs)
 {
-    int status = pairs == NULL ? -1 : 0;
-    for (Py_ssize_t k = 0; status == 0 && PyList_CheckExact(pairs) && k < PyList_GET_SIZE(pairs); k++) {
+    bool fits = pairs != NULL && PyList_CheckExact(pairs);
+    int status = fits ? 0 : -1;
+    for (Py_ssize_t k = 0; status == 0 && k < PyList_GET_SIZE(pairs); k++) {
         PyObject *pair = PyList_GET_ITEM(pairs, k);
-        if (!PyTuple_CheckExact(pair) || PyTuple_GET_SIZE(pair) != 2) {
-            PyErr_SetString(PyExc_TypeError, "find_parameters: expected lists of pairs");
-            status = -1;
-        } else {
-            status = hold(objects, PyTuple_GET_ITEM(pair, 1));
-        }
+        fits = PyTuple_CheckExact(pair) && PyTuple_GET_SIZE(pair) == 2;
+        status = fits ? hold(objects, PyTuple_GET_ITEM(pair, 1)) : -1;
+    }
+    if (pairs != NULL && !fits) {
+        PyErr_SetString(PyExc_TypeError, "find_parameters: expected lists of pairs");
     }
     Py_XDECREF(pairs);
     return status;

@@ -222,7 +222,9 @@ static Built group_softmaxes(Lowering *l)
         }
         int32_t group = 0;
         if ((built = group_of_softmax(l, k, &group)) == BUILT) {
-            l->softmax_outs.items[l->softmaxes[group].outs + (size_t)index] = l->p.outs.items[k];
+            int32_t *out = l->softmax_outs.items + l->softmaxes[group].outs + index;
+            built = *out < 0 ? BUILT : NOT_LOWERED; /* an instruction has one slot for each result */
+            *out = l->p.outs.items[k];
         }
     }
     return built;
@@ -480,11 +482,13 @@ static bool are_read(const Lowering *l, const int32_t *slots, size_t count)
     return true;
 }
 
-/* Mark slots as written; -1 stands for none. Return false if a slot does not exist, or has been written to before. */
-static bool mark_written(const Lowering *l, const int32_t *slots, size_t count, SlotState state)
+/* Mark slots as written; -1 stands for none, if they may be unused. Return false if a slot does not exist, or has been
+ * written to before. */
+static bool mark_written(const Lowering *l, const int32_t *slots, size_t count, SlotState state, bool or_unused)
 {
     for (size_t k = 0; k < count; k++) {
-        if (slots[k] < -1 || slots[k] >= (int64_t)l->p.slots || (slots[k] >= 0 && l->states[slots[k]] != UNKNOWN)) {
+        if (slots[k] < (or_unused ? -1 : 0) || slots[k] >= (int64_t)l->p.slots ||
+            (slots[k] >= 0 && l->states[slots[k]] != UNKNOWN)) {
             return false;
         }
         if (slots[k] >= 0) {
@@ -508,6 +512,22 @@ static bool operands_fit(const Lowering *l, int32_t native, const int32_t *opera
     }
 }
 
+/* Tell whether a number is -1, or the code of an operation that the tapes run: as in OPERATION_CODES of module.c. */
+static bool is_native_code(int32_t code)
+{
+    switch (code) {
+    case -1:
+    case CODE_LINEAR:
+    case CODE_TAKE:
+    case CODE_DETACH:
+    case CODE_SOFTMAX:
+    case CODE_LOG_SOFTMAX:
+        return true;
+    default:
+        return code >= 0 && code < OP_COUNT && is_in_c((Op)code) && !has_index((Op)code);
+    }
+}
+
 static Built check_instruction(const Lowering *l, size_t k)
 {
     const Program *p = &l->p;
@@ -521,7 +541,7 @@ static Built check_instruction(const Lowering *l, size_t k)
         return NOT_LOWERED;
     }
     return operands_fit(l, p->native_codes.items[code], operands, (size_t)(end - start), p->plains.items[k]) &&
-                   mark_written(l, p->outs.items + k, 1, WRITTEN)
+                   mark_written(l, p->outs.items + k, 1, WRITTEN, false)
                ? BUILT
                : NOT_VALID;
 }
@@ -534,13 +554,16 @@ static Built check_program(const Lowering *l)
     const size_t count = p->codes.count;
     if (p->outs.count != count || p->plains.count != count || p->starts.count != count + 1 ||
         p->starts.items[0] != 0 || (size_t)p->starts.items[count] != p->operands.count || p->guards.count % 4 != 0 ||
-        !mark_written(l, p->constant_slots.items, p->constant_slots.count, CONSTANT) ||
-        !mark_written(l, p->leaves.items, p->leaves.count, WRITTEN) ||
-        !mark_written(l, p->arguments.items, p->numbers, WRITTEN) ||
-        !mark_written(l, p->arguments.items + p->numbers, p->arguments.count - p->numbers, INDEX)) {
+        !mark_written(l, p->constant_slots.items, p->constant_slots.count, CONSTANT, false) ||
+        !mark_written(l, p->leaves.items, p->leaves.count, WRITTEN, false) ||
+        !mark_written(l, p->arguments.items, p->numbers, WRITTEN, true) ||
+        !mark_written(l, p->arguments.items + p->numbers, p->arguments.count - p->numbers, INDEX, true)) {
         return NOT_VALID;
     }
     Built built = BUILT;
+    for (size_t k = 0; k < p->native_codes.count && built == BUILT; k++) {
+        built = is_native_code(p->native_codes.items[k]) ? BUILT : NOT_VALID;
+    }
     for (size_t k = 0; k < count && built == BUILT; k++) {
         built = check_instruction(l, k);
     }
