@@ -283,6 +283,16 @@ def test_an_operation_that_never_raises_is_replayed_on_infinities(operation: Any
     assert found == pytest.approx([operation.evaluate(row) for row in rows] * 2, rel=1e-15, nan_ok=True)
 
 
+@pytest.mark.parametrize("power", [microgrud.engine.ops.POW, lambda x, y: microgrud.engine.ops.POWER_OVER(x, y, 1.0)])
+@pytest.mark.parametrize("x", [-math.inf, math.inf, math.nan, 3.0])
+@pytest.mark.parametrize("y", [-math.inf, -2.5, -2.0, 0.0, 0.1, 0.5, 1.5, 2.0, 9.0, 9.5, math.inf, math.nan])
+def test_slopes_of_powers_are_recorded_as_they_are_eager(power: Any, x: float, y: float) -> None:
+    slopes, slope = microgrud.grad(lambda x: power(x[0], x[1])), microgrud.grad(lambda x: power(x, y))
+    assert compile(slopes)([x, y]) == pytest.approx(slopes([x, y]), rel=1e-15, nan_ok=True)
+    assert compile(slope)(x) == pytest.approx(slope(x), rel=1e-15, nan_ok=True)
+    assert not (math.isinf(x) and math.isfinite(y) and math.isnan(slope(x)))
+
+
 # --- branches ---
 
 

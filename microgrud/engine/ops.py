@@ -117,6 +117,8 @@ def _times_power(factor: Number, x: Number, y: Number, n: float, k: float) -> Nu
     if in_range or x == 0.0 or not power <= math.inf:  # the last is true only for NaN
         return CHAIN(factor, power) if hasattr(factor, "_record") else factor * power
     size, sign = (x, 1.0) if x > 0.0 else (-x, POWER_OVER(-1.0, y, n))
+    if sign != sign:  # y is fractional, which only a base of -inf allows: its power is 0 or infinity, both positive
+        sign = 1.0
     root = POWER_OVER(size, 0.5 * y, 0.5 * n)
     return sign * factor * root * (POWER_LOG(k, 0.5 * n, size, 0.5 * y) if k else root)
 
