@@ -268,20 +268,34 @@ static bool make_tapes(Tapes *tapes, const Program *program, Lowered *lowered, P
 /* Tapes(codes, ...): see NativeExecutor in microgrud/tape/executors.py. */
 static PyObject *tapes_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
 {
-    Py_buffer v[13];
+    enum { CODES, OUTS, STARTS, OPERANDS, PLAINS, NATIVE_CODES, CONSTANT_SLOTS, CONSTANTS, LEAVES, ARGUMENTS, VARIES,
+           OUTPUTS, GUARDS, VIEWS };
+    Py_buffer v[VIEWS];
     Py_ssize_t slots, numbers, fewest;
     const char *variant = NULL;
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*ny*y*y*y*ny*y*y*n|z:Tapes", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5],
-                          &slots, &v[6], &v[7], &v[8], &v[9], &numbers, &v[10], &v[11], &v[12], &fewest, &variant)) {
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*ny*y*y*y*ny*y*y*n|z:Tapes", &v[CODES], &v[OUTS], &v[STARTS], &v[OPERANDS],
+                          &v[PLAINS], &v[NATIVE_CODES], &slots, &v[CONSTANT_SLOTS], &v[CONSTANTS], &v[LEAVES],
+                          &v[ARGUMENTS], &numbers, &v[VARIES], &v[OUTPUTS], &v[GUARDS], &fewest, &variant)) {
         return NULL;
     }
-    const Program program = {
-        ints_of_view(&v[0]), ints_of_view(&v[1]),  ints_of_view(&v[2]), ints_of_view(&v[3]), ints_of_view(&v[4]),
-        ints_of_view(&v[5]), (size_t)slots,        ints_of_view(&v[6]), v[7].buf,            ints_of_view(&v[8]),
-        ints_of_view(&v[9]), (size_t)numbers,      v[10].buf,           ints_of_view(&v[11]), ints_of_view(&v[12])};
+    const Program program = {.codes = ints_of_view(&v[CODES]),
+                             .outs = ints_of_view(&v[OUTS]),
+                             .starts = ints_of_view(&v[STARTS]),
+                             .operands = ints_of_view(&v[OPERANDS]),
+                             .plains = ints_of_view(&v[PLAINS]),
+                             .native_codes = ints_of_view(&v[NATIVE_CODES]),
+                             .slots = (size_t)slots,
+                             .constant_slots = ints_of_view(&v[CONSTANT_SLOTS]),
+                             .constants = v[CONSTANTS].buf,
+                             .leaves = ints_of_view(&v[LEAVES]),
+                             .arguments = ints_of_view(&v[ARGUMENTS]),
+                             .numbers = (size_t)numbers,
+                             .varies = v[VARIES].buf,
+                             .outputs = ints_of_view(&v[OUTPUTS]),
+                             .guards = ints_of_view(&v[GUARDS])};
     const bool fits = slots >= 0 && numbers >= 0 && (size_t)numbers <= program.arguments.count &&
-                      (size_t)v[7].len == program.constant_slots.count * sizeof(double) &&
-                      (size_t)v[10].len == program.arguments.count;
+                      (size_t)v[CONSTANTS].len == program.constant_slots.count * sizeof(double) &&
+                      (size_t)v[VARIES].len == program.arguments.count;
     Lowered lowered;
     memset(&lowered, 0, sizeof lowered);
     Built built = NOT_VALID;
@@ -310,7 +324,7 @@ static PyObject *tapes_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUS
     for (size_t k = 0; k < sizeof ints / sizeof *ints; k++) {
         PyMem_RawFree(ints[k]->items);
     }
-    for (int k = 0; k < 13; k++) {
+    for (int k = 0; k < VIEWS; k++) {
         PyBuffer_Release(&v[k]);
     }
     return (PyObject *)tapes;
@@ -344,7 +358,8 @@ static bool run_varying(Tapes *tapes, const Run *run, double *rows, size_t threa
             memcpy(seeds + row++ * n, run->seeds + k * n, n * sizeof *seeds);
         }
     }
-    const Batch own = {NULL, columns, gradients, run->U, seeds, NULL, rows, run->status, n, ignore};
+    const Batch own = {.inputs = columns, .gradients = gradients, .U = run->U, .seeds = seeds, .outputs = rows,
+                       .status = run->status, .samples = n, .ignore = ignore};
     ok = ok && run_batch(batch, &own, threads, run->G) == 0;
     row = 0;
     for (size_t k = 0; ok && k < tapes->outputs; k++) {
@@ -412,30 +427,52 @@ static bool run_all(Tapes *tapes, const Run *run, size_t threads, bool ignore)
     return ok;
 }
 
+/* Open an array whose items have this size, and one of these formats. Return false for any other object, with an
+ * exception if it is no contiguous array at all. */
+static bool open_array(PyObject *array, bool writable, size_t size, const char *formats, Py_buffer *view)
+{
+    return PyObject_GetBuffer(array, view, (writable ? PyBUF_CONTIG : PyBUF_CONTIG_RO) | PyBUF_FORMAT) == 0 &&
+           (size_t)view->itemsize == size && view->format != NULL && strlen(view->format) == 1 &&
+           strchr(formats, view->format[0]) != NULL;
+}
+
 static PyObject *tapes_run(PyObject *self, PyObject *args)
 {
+    enum { UNIFORM, INPUTS, SEEDS, OUTPUTS, UNIFORM_GRADIENTS, GRADIENTS, STATUS, VIEWS };
     Tapes *tapes = (Tapes *)self;
-    Py_buffer v[7];
+    PyObject *arrays[VIEWS];
+    Py_buffer v[VIEWS];
     Py_ssize_t threads;
     int ignore;
-    if (!PyArg_ParseTuple(args, "w*y*z*w*w*w*w*np:run", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &threads,
-                          &ignore)) {
+    memset(v, 0, sizeof v);
+    if (!PyArg_ParseTuple(args, "OOOOOOOnp:run", &arrays[UNIFORM], &arrays[INPUTS], &arrays[SEEDS], &arrays[OUTPUTS],
+                          &arrays[UNIFORM_GRADIENTS], &arrays[GRADIENTS], &arrays[STATUS], &threads, &ignore)) {
         return NULL;
     }
-    const size_t n = (size_t)v[6].len / sizeof(int32_t), uniform = (size_t)tapes->uniform.uniform_count;
+    bool ok = threads > 0 && open_array(arrays[STATUS], true, sizeof(int32_t), "il", &v[STATUS]) && v[STATUS].len > 0;
+    const size_t n = (size_t)v[STATUS].len / sizeof(int32_t), uniform = (size_t)tapes->uniform.uniform_count;
     const size_t inputs = tapes->batch.inputs * n, outputs = tapes->outputs * n;
-    const size_t counts[] = {uniform, inputs, v[2].buf == NULL ? 0 : outputs, outputs, uniform, inputs};
-    bool ok = n > 0 && threads > 0;
-    for (int k = 0; k < 6; k++) {
-        ok = ok && (size_t)v[k].len == counts[k] * sizeof(double);
+    const size_t counts[STATUS] = {uniform, inputs, outputs, outputs, uniform, inputs};
+    for (int k = 0; k < STATUS && ok; k++) {
+        ok = (k == SEEDS && arrays[k] == Py_None) ||
+             (open_array(arrays[k], k != INPUTS && k != SEEDS, sizeof(double), "d", &v[k]) &&
+              (size_t)v[k].len == counts[k] * sizeof(double));
     }
     if (ok) {
-        const Run run = {n, v[0].buf, v[1].buf, v[2].buf, v[3].buf, v[4].buf, v[5].buf, v[6].buf};
+        const Run run = {.samples = n,
+                         .U = v[UNIFORM].buf,
+                         .inputs = v[INPUTS].buf,
+                         .seeds = v[SEEDS].buf,
+                         .outputs = v[OUTPUTS].buf,
+                         .G = v[UNIFORM_GRADIENTS].buf,
+                         .gradients = v[GRADIENTS].buf,
+                         .status = v[STATUS].buf};
         ok = run_all(tapes, &run, (size_t)threads, ignore != 0);
-    } else {
-        PyErr_SetString(PyExc_ValueError, "Tapes: run: expected arrays of one program, and at least one thread");
+    } else if (!PyErr_Occurred()) {
+        PyErr_SetString(PyExc_ValueError, "Tapes: run: expected arrays of doubles of one program, an int32 for the status "
+                                          "of each sample, and at least one thread");
     }
-    for (int k = 0; k < 7; k++) {
+    for (int k = 0; k < VIEWS; k++) {
         PyBuffer_Release(&v[k]);
     }
     return ok ? Py_NewRef(Py_None) : NULL;
