@@ -669,7 +669,7 @@ def test_the_interpreter_takes_no_damaged_program(changes: dict[str, Any], varie
     # A number, an integer, two constants, and two slots for results.
     program = Program(constants={2: 7.0, 3: -1.0}, numbers=[0], integers=[1], outputs=[0], slots=6)
     executors.NativeExecutor(program, [varies], [varies], 1)
-    with pytest.raises(ValueError, match="expected the arrays of one recording"):
+    with pytest.raises(ValueError, match="slots are written once"):
         executors.NativeExecutor(dataclasses.replace(program, **changes), [varies], [varies], 1)
 
 

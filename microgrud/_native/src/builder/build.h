@@ -10,8 +10,8 @@
 #ifndef MICROGRUD_BUILD_H
 #define MICROGRUD_BUILD_H
 
-#include "builder/buffers.h"
 #include "engine/node.h"
+#include "ops/buffers.h"
 
 /* In place of the code of an operation. */
 enum { CODE_LEAF = -1, CODE_BY_HAND = -2 };

@@ -66,6 +66,17 @@ struct Node {
 
 typedef struct Page Page; /* memory for nodes: pages.h */
 
+/* Objects that cannot be part of a cycle. X(field, the object) */
+#define OWN_OBJECTS(X)                                                                                                 \
+    X(indices, PyDict_New()) /* from an Operation of the table to its Op, as an int */                                 \
+    X(empty, PyUnicode_FromString(""))                                                                                 \
+    X(no_operands, PyTuple_New(0))                                                                                     \
+    X(type_call, PyObject_GetAttrString((PyObject *)&PyType_Type, "__call__"))                                         \
+    X(switched, import_from("microgrud.engine.grad_mode", "_switched")) /* empty until recording is switched */        \
+    X(tracers, import_from("microgrud.engine.tracing", "_tracers"))     /* empty unless a tracer is active */          \
+    X(pass_on_name, PyUnicode_InternFromString("_pass_on"))                                                            \
+    X(record_name, PyUnicode_InternFromString("_record"))
+
 /* Objects of Python modules, which the engine uses for rare cases: conversions, errors, anomalies.
  * X(field, module, name) */
 #define IMPORTED_OBJECTS(X)                                                                                            \
@@ -86,17 +97,11 @@ typedef struct Page Page; /* memory for nodes: pages.h */
 /* The state of the module in an interpreter. */
 typedef struct {
     PyTypeObject *value_type, *function_type;
-    PyObject *indices;     /* from an Operation of the table to its Op, as an int */
-    PyObject *empty;       /* "" */
-    PyObject *no_operands; /* () */
-    PyObject *type_call;   /* type.__call__ */
-    PyObject *switched;    /* list of grad_mode.py; empty until recording is switched */
-    PyObject *tracers;     /* list of tracing.py; empty unless a tracer is active */
-    PyObject *pass_on_name, *record_name; /* "_pass_on" and "_record" */
-    /* From here to `pages` are objects that can be part of a cycle. */
+#define FIELD(field, ...) PyObject *field;
+    OWN_OBJECTS(FIELD)
+    /* Objects that can be part of a cycle. */
     PyObject *twin;                 /* the Python class */
     PyObject *operations[OP_COUNT]; /* entries of ops.TABLE; None where there is none */
-#define FIELD(field, module, name) PyObject *field;
     IMPORTED_OBJECTS(FIELD)
 #undef FIELD
     Page *pages; /* pages with free memory; the first one is being filled */

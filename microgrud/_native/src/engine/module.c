@@ -238,19 +238,24 @@ static bool add_constant(PyObject *module, const char *name, PyObject *object)
     return is_added;
 }
 
+/* Return the symbols of comparisons, in the order of Py_LT, Py_LE, ... */
+static PyObject *symbols_of_comparisons(void)
+{
+#define FORMAT(number, operator) "s"
+#define SYMBOL(number, operator) , #operator
+    return Py_BuildValue("(" COMPARISONS(FORMAT) ")" COMPARISONS(SYMBOL));
+#undef FORMAT
+#undef SYMBOL
+}
+
 static int execute(PyObject *module)
 {
     State *state = state_of_module(module);
     memset(state, 0, sizeof *state);
+#define HOLD(field, object) &&hold(&state->field, object)
 #define IMPORT(field, module_name, name) &&hold(&state->field, import_from(module_name, name))
-    bool is_complete = hold(&state->indices, PyDict_New()) && hold(&state->empty, PyUnicode_FromString("")) &&
-                       hold(&state->no_operands, PyTuple_New(0)) && hold(&state->twin, Py_NewRef(Py_None)) &&
-                       hold(&state->type_call, PyObject_GetAttrString((PyObject *)&PyType_Type, "__call__")) &&
-                       hold(&state->pass_on_name, PyUnicode_InternFromString("_pass_on")) &&
-                       hold(&state->record_name, PyUnicode_InternFromString("_record")) &&
-                       hold(&state->switched, import_from("microgrud.engine.grad_mode", "_switched")) &&
-                       hold(&state->tracers, import_from("microgrud.engine.tracing", "_tracers"))
-                           IMPORTED_OBJECTS(IMPORT);
+    bool is_complete = hold(&state->twin, Py_NewRef(Py_None)) OWN_OBJECTS(HOLD) IMPORTED_OBJECTS(IMPORT);
+#undef HOLD
 #undef IMPORT
     for (int op = 0; op < OP_COUNT; op++) {
         state->operations[op] = Py_NewRef(Py_None);
@@ -267,8 +272,7 @@ static int execute(PyObject *module)
     PyObject *offsets = Py_BuildValue("nn", (Py_ssize_t)offsetof(Node, data), (Py_ssize_t)offsetof(Node, grad));
     bool is_added = add_constant(module, "NUMBER_OFFSETS", offsets) &&
                     add_constant(module, "ROLES", names_of_roles()) &&
-                    /* in the order of Py_LT, Py_LE, ... */
-                    add_constant(module, "COMPARISONS", Py_BuildValue("ssssss", "<", "<=", "==", "!=", ">", ">="));
+                    add_constant(module, "COMPARISONS", symbols_of_comparisons());
     int fits = is_added ? collector_header_fits(state) : -1;
     if (fits < 0) {
         return -1;
@@ -282,20 +286,18 @@ static int execute(PyObject *module)
     return 0;
 }
 
-/* Loop over the objects of a State from field `first` up to `pages`: from `indices`, all objects but the types; from
- * `twin`, those that can be part of a cycle. */
-#define FOR_OBJECTS_FROM(first, object)                                                                                \
-    for (PyObject **object = &state->first; object != (PyObject **)&state->pages; object++)
-
 static int module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     State *state = state_of_module(module);
     Py_VISIT(state->value_type);
     Py_VISIT(state->function_type);
-    FOR_OBJECTS_FROM(indices, object)
-    {
-        Py_VISIT(*object);
+    Py_VISIT(state->twin);
+    for (int op = 0; op < OP_COUNT; op++) {
+        Py_VISIT(state->operations[op]);
     }
+#define VISIT(field, ...) Py_VISIT(state->field);
+    OWN_OBJECTS(VISIT) IMPORTED_OBJECTS(VISIT)
+#undef VISIT
     return 0;
 }
 
@@ -304,10 +306,13 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
 static int module_clear(PyObject *module)
 {
     State *state = state_of_module(module);
-    FOR_OBJECTS_FROM(twin, object)
-    {
-        Py_XSETREF(*object, Py_NewRef(Py_None));
+    Py_XSETREF(state->twin, Py_NewRef(Py_None));
+    for (int op = 0; op < OP_COUNT; op++) {
+        Py_XSETREF(state->operations[op], Py_NewRef(Py_None));
     }
+#define REPLACE(field, ...) Py_XSETREF(state->field, Py_NewRef(Py_None));
+    IMPORTED_OBJECTS(REPLACE)
+#undef REPLACE
     return 0;
 }
 
@@ -323,10 +328,13 @@ static void module_free(void *module)
     }
     leave_all_pages(state);
     PyMem_Free(state->order);
-    FOR_OBJECTS_FROM(indices, object)
-    {
-        Py_CLEAR(*object);
+    Py_CLEAR(state->twin);
+    for (int op = 0; op < OP_COUNT; op++) {
+        Py_CLEAR(state->operations[op]);
     }
+#define RELEASE(field, ...) Py_CLEAR(state->field);
+    OWN_OBJECTS(RELEASE) IMPORTED_OBJECTS(RELEASE)
+#undef RELEASE
     Py_CLEAR(state->value_type);
     Py_CLEAR(state->function_type);
 }

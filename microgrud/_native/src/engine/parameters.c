@@ -10,7 +10,7 @@
  */
 #include "engine/module.h"
 #include "engine/node.h"
-#include "builder/buffers.h"
+#include "ops/buffers.h"
 
 /* Python searches deeper or more containers, with a stack and a set of its own. */
 enum { MOST_NESTED = 32, MOST_ITEMS_OF_MODULE = 1 << 20, MOST_TYPES = 16 };

@@ -107,6 +107,9 @@
 /* X(identifier, name, value, ...) of all operations. */
 #define OPERATIONS(X) UNARY_OPERATIONS(X) BINARY_OPERATIONS(X) TERNARY_OPERATIONS(X) SEQUENCE_OPERATIONS(X)
 
+/* X(number, operator) of each comparison. */
+#define COMPARISONS(X) X(Py_LT, <) X(Py_LE, <=) X(Py_EQ, ==) X(Py_NE, !=) X(Py_GT, >) X(Py_GE, >=)
+
 #define ENUMERATE(identifier, ...) OP_##identifier,
 typedef enum {
     OP_NONE, /* a leaf, or a node whose operation is a Python object */
@@ -124,7 +127,8 @@ static const char *const OPERATION_NAMES[OP_COUNT] = {
 #undef NAME
 };
 
-/* Tell whether the rules of an operation are all in C, or over a sequence those for some lengths. */
+/* Tell whether the rules of an operation are all in C, or over a sequence those for some lengths: such a rule ends in
+ * ": BY_PYTHON", and one that begins with BY_PYTHON has no part in C. */
 static inline bool is_in_c(Op op)
 {
     static const char *const rules[OP_COUNT] = {

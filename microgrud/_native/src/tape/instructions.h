@@ -46,8 +46,8 @@ typedef struct {
 
 enum { MOST_STRETCHES = 4 };
 
-/* Find the slots among the numbers of an instruction; in a batch, not those that are uniform in any case. Without a
- * batch (`uniform`) sums have another form. Return the number of stretches. */
+/* Find the slots among the numbers of an instruction, the results first; in a batch, not those that are uniform in any
+ * case. Without a batch (`uniform`) sums have another form. Return the number of stretches. */
 static inline size_t stretches_of(const int32_t *code, bool uniform, Stretch found[MOST_STRETCHES])
 {
     found[0] = (Stretch){RESULT, 1, 1};
@@ -81,8 +81,8 @@ static inline size_t stretches_of(const int32_t *code, bool uniform, Stretch fou
         found[2] = (Stretch){SCRATCH, 4, 1}; /* its derivative */
         return 3;
     case CODE_WIDE:
-        found[0] = (Stretch){OPERAND, 7, 1}; /* the exponent, or -1 */
-        found[1] = (Stretch){RESULT, WIDE_HEAD, (size_t)code[3]};
+        found[0] = (Stretch){RESULT, WIDE_HEAD, (size_t)code[3]};
+        found[1] = (Stretch){OPERAND, 7, 1}; /* the exponent, or -1 */
         found[2] = (Stretch){OPERAND, WIDE_HEAD + (size_t)code[3], (size_t)code[3] * (size_t)code[2]};
         return 3;
     case CODE_WIDE_LINEAR: {

@@ -14,7 +14,7 @@ typedef struct {
     int32_t slots, scratch;
 } Liveness;
 
-enum { NOBODY = -1 };
+enum { NOBODY = -1, RELEASED = -2 }; /* in place of the last instruction that reads a slot */
 
 /* Return the number that is written for the first varying slot. */
 static int32_t first_varying(const Liveness *l, Role role)
@@ -80,7 +80,7 @@ static Built redirect(Liveness *l, size_t k)
             }
             code[j] = l->given[slot] + first_varying(l, s->role);
             if (l->last[slot] == (int32_t)k) {
-                l->last[slot] = NOBODY - 1; /* it may be read twice here */
+                l->last[slot] = RELEASED; /* it may be read twice here */
                 built = release(l, slot);
             }
         }

@@ -6,7 +6,7 @@
 #ifndef MICROGRUD_LOWERING_H
 #define MICROGRUD_LOWERING_H
 
-#include "builder/buffers.h"
+#include "ops/buffers.h"
 #include "tape/tape.h"
 
 /* A program in arrays that belong to Python. */

@@ -12,7 +12,7 @@ static Stretch wide_results(const int32_t *code)
     if (code[0] >= CODE_WIDE) {
         stretches_of(code, true, found);
     }
-    return found[code[0] == CODE_WIDE];
+    return found[0];
 }
 
 static bool is_row(const int32_t *new_slots, int32_t first, int32_t length)

@@ -122,9 +122,6 @@ typedef struct {
     uint8_t *outcomes;      /* of all guards */
 } Tapes;
 
-/* X(symbol, operator) of each comparison. */
-#define COMPARISONS(X) X(Py_LT, <) X(Py_LE, <=) X(Py_EQ, ==) X(Py_NE, !=) X(Py_GT, >) X(Py_GE, >=)
-
 /* first_writes.c, wide.c: prepare a tape. Return -1 with an exception if there is no memory. */
 INTERNAL int find_first_writes(Tape *tape);
 INTERNAL int widen(Tape *tape);

@@ -469,8 +469,8 @@ static PyObject *tapes_run(PyObject *self, PyObject *args)
                          .status = v[STATUS].buf};
         ok = run_all(tapes, &run, (size_t)threads, ignore != 0);
     } else if (!PyErr_Occurred()) {
-        PyErr_SetString(PyExc_ValueError, "Tapes: run: expected arrays of doubles of one program, an int32 for the status "
-                                          "of each sample, and at least one thread");
+        PyErr_SetString(PyExc_ValueError, "Tapes: run: expected arrays of doubles of one program, an int32 for the "
+                                          "status of each sample, and at least one thread");
     }
     for (int k = 0; k < VIEWS; k++) {
         PyBuffer_Release(&v[k]);

@@ -1,5 +1,5 @@
-/* Growing lists of numbers, and hash tables, for the builder and for lowering. Their memory is not Python's: they grow
- * without the GIL. Both extensions include this file.
+/* Growing lists of numbers, and hash tables, for the engine, the builder and lowering. Their memory is not Python's:
+ * they grow without the GIL. Both extensions include this file.
  */
 #ifndef MICROGRUD_BUFFERS_H
 #define MICROGRUD_BUFFERS_H
@@ -115,7 +115,9 @@ static inline void set_build_error(Built built)
     } else if (built == NOT_LOWERED) {
         PyErr_SetString(PyExc_NotImplementedError, "compile: an operation has no instruction in C");
     } else {
-        PyErr_SetString(PyExc_ValueError, "compile: expected the arrays of one recording");
+        PyErr_SetString(PyExc_ValueError,
+                        "compile: expected a program whose slots are written once, before they are read, by operations "
+                        "on as many operands as they take");
     }
 }
 
