@@ -116,8 +116,9 @@ static int run_rows(const Call *call, size_t p, const int32_t *rows, size_t coun
         memcpy(before, frame->G, uniform * sizeof *before);
         memset(frame->G, 0, uniform * sizeof *before);
     }
-    const Batch batch = {rows, frame->columns, frame->gradients, frame->U, NULL, backward ? frame->weights : NULL,
-                         frame->outputs, frame->status, count, replay->ignore};
+    const Batch batch = {.rows = rows, .inputs = frame->columns, .gradients = frame->gradients, .U = frame->U,
+                         .weights = backward ? frame->weights : NULL, .outputs = frame->outputs,
+                         .status = frame->status, .samples = count, .ignore = replay->ignore};
     const int status = run_batch(backward ? &tapes->batch : tapes->forward, &batch, replay->threads, frame->G);
     for (size_t k = 0; k < uniform && before != NULL; k++) {
         frame->G[k] += before[k];
