@@ -1,4 +1,4 @@
-"""Ctrl-C in the middle of a walk over a graph, or of a replay: it takes effect there, and leaves no damage."""
+"""Ctrl-C during a backward pass, a walk over a graph or a replay: it takes effect, and leaves no damage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 import microgrud as mg
 from microgrud import Value, backend, compile
 
-#: The C engine checks for Ctrl-C once in 65,536 nodes.
+#: Enough for a pass that takes some milliseconds.
 LENGTH = 200_000 if backend == "c" else 2_000
 #: Only functions in C send it, so that Python cannot handle it before the engine does.
 press: Callable[[], None] = _thread.interrupt_main
@@ -95,6 +95,25 @@ def test_a_handler_may_differentiate_another_graph(presses: list[int]) -> None:
     mg.sum([y, pressing(x)]).backward()
     assert presses == [signal.SIGINT]
     assert (x.grad, z.grad) == (6.0, 10.0)
+
+
+@pytest.mark.skipif(backend != "c", reason="a handler runs in the middle of a pass of the Python engine")
+def test_a_handler_may_differentiate_the_same_graph(presses: list[int]) -> None:
+    x = Value(3.0)
+    y = mg.sum([chain(x * x), pressing(x)])
+    seen = []
+
+    def handle(number: int, frame: Any) -> None:
+        presses.append(number)
+        if len(presses) == 1:  # its own pass sends Ctrl-C again
+            seen.append(x.grad)
+            y.backward()
+
+    signal.signal(signal.SIGINT, handle)
+    y.backward()
+    assert presses == [signal.SIGINT] * 2
+    assert seen == [6.0]
+    assert x.grad == 12.0
 
 
 @pytest.mark.parametrize("threads", [1, 3])

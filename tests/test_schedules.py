@@ -175,8 +175,9 @@ def test_one_cycle_may_have_a_highest_rate_for_each_group() -> None:
 
 def test_highest_rates_may_come_from_an_iterator() -> None:
     schedule = OneCycleLR(optimizer_with(0.1, 0.1), iter([1.0, 2.0]), 10)
-    assert list(schedule.max_lr) == [1.0, 2.0]
+    assert schedule.base_rates == [1.0, 2.0]
     assert copy.deepcopy(schedule).rates == schedule.rates
+    assert "max_lr" not in vars(schedule)  # nor in a checkpoint, which holds every attribute
 
 
 # --- the interval ---

@@ -96,7 +96,7 @@ def opened(tree: Any) -> tuple[Sequence[Any], Iterable[Any], Callable[[list[Any]
     """
     if isinstance(tree, (list, tuple)):
         kind: Any = type(tree)  # the class of a named tuple takes its items as separate arguments
-        return range(len(tree)), tree, getattr(kind, "_make", kind)
+        return range(len(tree)), tree, kind._make if hasattr(kind, "_fields") else kind
     if isinstance(tree, dict):
         keys = list(tree)
         return keys, tree.values(), lambda items: dict(zip(keys, items))

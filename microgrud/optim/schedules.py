@@ -348,8 +348,8 @@ class OneCycleLR(Schedule):
         highest = list(self.max_lr) if isinstance(self.max_lr, Iterable) else [self.max_lr] * groups
         if len(highest) != groups:
             raise ValueError(f"OneCycleLR: max_lr: expected one rate, or one for each of {groups} parameter groups")
-        self.max_lr = [checks.real(checks.POSITIVE)("OneCycleLR: max_lr", rate) for rate in highest]
-        return list(self.max_lr)
+        del self.max_lr  # a checkpoint holds every attribute; these rates are in `base_rates`
+        return [checks.real(checks.POSITIVE)("OneCycleLR: max_lr", rate) for rate in highest]
 
     def rate(self, base: float, t: int) -> float:
         """Return the rate after `t` steps of a group whose highest rate is `base`."""
