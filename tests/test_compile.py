@@ -672,6 +672,13 @@ def test_integers_are_not_differentiated_by() -> None:
             call()
 
 
+def test_a_range_as_a_batch_is_refused_where_it_is_differentiated() -> None:
+    compiled = compile(lambda x: x * x, batched="x")
+    assert compiled.map(range(1, 3)).tolist() == [1.0, 4.0]
+    with pytest.raises(TypeError, match="got the integer 1 in argument 0"):
+        compiled.value_and_grad(range(1, 3))
+
+
 def test_large_integers_are_told_apart() -> None:
     f = compile(lambda x, n: x * (n % 10))
     assert [f(1.0, 2**53 + 1), f(1.0, 2**53), f(1.0, 10**400 + 3)] == [3.0, 2.0, 3.0]

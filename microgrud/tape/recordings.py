@@ -253,7 +253,8 @@ class Recordings:
 def refuse_integers(args: Sequence[Any], positions: Sequence[int]) -> None:
     """Raise a TypeError if there is an integer among the arguments to differentiate with respect to."""
     for position in positions:
-        integers = read_arguments(["x"], [args[position]], {}, ()).integers
+        given = args[position]
+        integers = read_arguments(["x"], [list(given) if isinstance(given, range) else given], {}, ()).integers
         if integers:
             raise TypeError(
                 f"expected floats to differentiate with respect to, got the integer {integers[0]} in argument "
