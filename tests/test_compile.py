@@ -663,7 +663,7 @@ def test_a_result_keeps_the_sign_of_its_zero() -> None:
         assert [math.copysign(1.0, batch(xs)) for xs in ([0.0, 2.0], [0.0, -0.0])] == [-1.0, 1.0]
 
 
-def test_integers_are_not_differentiated_by() -> None:
+def test_integers_are_not_differentiated_with_respect_to() -> None:
     f = compile(lambda x: x * x)
     for call in (lambda: f.value_and_grad(3), lambda: f.hvp(3, 1.0), lambda: f.hessian(3)):
         with pytest.raises(
