@@ -159,7 +159,8 @@ PyObject *record_any(State *state, PyObject *operation, Op op, PyObject *const *
     }
     PyObject *const *items = &PyTuple_GET_ITEM(ready, 0);
     bool is_computed = op == OP_NONE || kernel_value(op, items, count, &data) == 0;
-    if (is_computed && (isfinite(data) || evaluate(operation, ready, &data) == 0)) {
+    /* For isfinite(BY_PYTHON), gcc -O1 has an instruction that raises the "invalid" flag, of which NumPy warns. */
+    if (is_computed && ((data == data && isfinite(data)) || evaluate(operation, ready, &data) == 0)) {
         result = finished(state, node_with(state, operation, op, data, items, count));
     }
     Py_DECREF(ready);
