@@ -1,8 +1,9 @@
 """Random programs that mix kinds of Python code: data-dependent branches and loops, sorting, errors, containers, ...
 
-A program is drawn statement by statement. Each statement is first run on floats at three points, and dropped if it
-leaves the domain of an operation, comes within 0.05 of a jump or a kink, or gives large numbers. A failure prints the
-source of the program, which can be pasted and run.
+A program is drawn statement by statement. Each statement is first run on floats at three points. It is dropped if, at
+one of them, it leaves the domain of an operation, comes too close to a jump or a kink (0.05 unless its kind says
+otherwise), or gives a number of size above 10. A failing test prints the source of the program, which can be pasted
+and run.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Pair:
 _MARGIN = 0.05
 _MOVES = [move for name, move in MOVES.items() if name != "round"]  # the builtin does not take mpmath numbers
 
-#: Statements, and conditions (as expressions) that have to hold at every point.
+#: The source lines of a statement, and the source of conditions that must hold at every point.
 Snippet = tuple[list[str], list[str]]
 
 
@@ -71,7 +72,7 @@ class _Draft:
         return self.rng.choice(self.names[-3:] if self.rng.random() < 0.6 else self.names)
 
     def several(self, count: int) -> list[str]:
-        """Return names of different numbers: the number asked for, or fewer if there are not enough."""
+        """Return `count` different names of numbers, or all names if there are fewer."""
         return self.rng.sample(self.names, min(count, len(self.names)))
 
     def operation(self) -> str:
@@ -304,7 +305,7 @@ KINDS: list[Callable[[_Draft, str], Snippet]] = [
 
 # --- programs -------------------------------------------------------------------------------------------------------
 
-#: Signatures, and the names that numbers have in them.
+#: Signatures of programs: parameters, expressions that read the numbers in them, and a function that draws arguments.
 _SIGNATURES: list[tuple[str, list[str], Callable[[Callable[[], float]], tuple[Any, ...]]]] = [
     ("x", ["x"], lambda number: (number(),)),
     ("x, y", ["x", "y"], lambda number: (number(), number())),
@@ -347,10 +348,10 @@ def mixed_program(seed: object, most: int = 6) -> Program:
 
 
 def _refused(source: str) -> dict[str, Refusal]:
-    """Return the documented errors of a program that catches errors."""
+    """Return the documented errors of a program: those of `PICKLED` if it catches errors, otherwise none."""
     if "except" not in source:
         return {}
-    # If no point raises, the function need not be called.
+    # If nothing raises at any point, the recordings suffice: the error is allowed, and not required.
     return {way: dataclasses.replace(refusal, always=False) for way, refusal in PICKLED.items()}
 
 
@@ -389,7 +390,7 @@ def _returned(draft: _Draft, inputs: Sequence[str]) -> list[str]:
 
 
 def expression_program(expression: Any) -> Program:
-    """Make a row from a program of the strategy `expressions`: at its inputs and at points near them."""
+    """Make a row of the matrix from an expression of the strategy `expressions`, at its inputs and points near them."""
     parameters = ", ".join(f"x{i}" for i in range(len(expression.inputs)))
     f = eval(f"lambda {parameters}: expression({parameters})", {"expression": expression})
     points = tuple(_nearby(expression, shift) for shift in (0.0, 1e-4, -1e-4))
@@ -397,7 +398,7 @@ def expression_program(expression: Any) -> Program:
 
 
 def _nearby(expression: Any, shift: float) -> tuple[float, ...]:
-    """Return a point close to the inputs of an expression at which it is well-behaved too."""
+    """Return the inputs of an expression, shifted a little; unshifted if it is not well-behaved at the new point."""
     inputs = tuple(x + shift * (1.0 + i) for i, x in enumerate(expression.inputs))
     try:
         results = expression.results(inputs)

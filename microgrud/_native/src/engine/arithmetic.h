@@ -4,8 +4,8 @@
 
 #include "engine/record.h"
 
-/* Return the result of an operator or a method of `self`, one of the operands, through `_record` if it is of a
- * subclass. */
+/* Return the result of an operation on `operands`, called as an operator or method of `self`, which is one of them. If
+ * `self` is an instance of a subclass, its `_record` computes the result. */
 INTERNAL PyObject *record_of(State *state, PyObject *self, Op op, PyObject *const *operands, size_t count);
 
 ALWAYS_INLINE PyObject *unary_operator(Op op, PyObject *self)
@@ -20,7 +20,7 @@ ALWAYS_INLINE PyObject *unary_operator(Op op, PyObject *self)
 
 /* --- the slots of the type --- */
 
-/* X(slot, operation) for Py_nb_slot. */
+/* X(slot, operation): Py_nb_<slot> performs the operation. */
 #define BINARY_SLOTS(X) X(add, ADD) X(subtract, SUBTRACT) X(multiply, MULTIPLY) X(true_divide, DIVIDE)
 #define UNARY_SLOTS(X) X(negative, NEGATE) X(positive, IDENTITY) X(absolute, ABS)
 #define DECLARE_BINARY(slot, operation) INTERNAL PyObject *value_##slot(PyObject *left, PyObject *right);
@@ -29,7 +29,7 @@ BINARY_SLOTS(DECLARE_BINARY)
 UNARY_SLOTS(DECLARE_UNARY)
 INTERNAL PyObject *value_power(PyObject *base, PyObject *exponent, PyObject *modulus);
 INTERNAL int value_bool(PyObject *self);
-/* Comparisons, == and != too, compare the numbers; the hash is that of the object. */
+/* Comparisons, including == and !=, compare the numbers. The hash depends on the identity of the object. */
 INTERNAL PyObject *value_compare(PyObject *self, PyObject *other, int comparison);
 INTERNAL Py_hash_t value_hash(PyObject *self);
 

@@ -1,8 +1,8 @@
 /* Nodes, the state of the module, and functions that find both from an object.
  *
- * A node with up to two operands is one block of 80 bytes with the collector's header. The flags tell whether an
- * operand is a node or a number, so that a number costs no object. The rest, which few nodes have (a label, a closure,
- * a user-defined operation, more than two operands), is in a block of its own, the Details.
+ * A node with up to two operands is one block of 80 bytes, including the collector's header. The flags tell whether an
+ * operand is a node or a number, so that a number needs no object of its own. The rest, which few nodes have (a label,
+ * a closure, a user-defined operation, more than two operands), is in a separate block, the Details.
  */
 #ifndef MICROGRUD_LAYOUT_H
 #define MICROGRUD_LAYOUT_H
@@ -35,11 +35,11 @@ enum {
     FIRST_IS_NUMBER = 1,
     SECOND_IS_NUMBER = 2,
     DETAILED = 4,   /* operands and more are in `details` */
-    BY_RULES = 8,   /* the backward pass asks the Operation, not the kernels */
-    COLLECTED = 16, /* tracked by the garbage collector: it, or an operand, may be part of a cycle */
+    BY_RULES = 8,   /* the backward pass uses the rules of the Operation, not the kernels */
+    COLLECTED = 16, /* tracked by the garbage collector: the node, or an operand, may be part of a cycle */
     USED = 32,      /* is or was an operand of another node */
-    VARIABLE = 64,  /* depends on a variable; only while outside.c searches the graph */
-    LISTED = 128,   /* already in the list; only while parameters.c makes it */
+    VARIABLE = 64,  /* depends on a variable; set only while outside.c searches the graph */
+    LISTED = 128,   /* already in the list of parameters; set only while parameters.c makes that list */
 };
 
 struct Node {
@@ -48,12 +48,12 @@ struct Node {
     double data;
     union {
         double grad;
-        Node *link; /* in a walk or a deallocation: the next node of its list */
+        Node *link; /* the next node of a list: the stack of a walk, the dying nodes, the free nodes of a page */
     };
-    uint32_t progress; /* in a walk: number of visited operands, plus 1; otherwise 0 */
+    uint32_t progress; /* in a backward walk: number of visited operands, plus 1; a count in other walks; otherwise 0 */
     uint8_t op;
     uint8_t flags;
-    uint8_t count; /* of the operands in place; 1 stands for any number of operands in `details` */
+    uint8_t count; /* number of operands in this block; with `details`, 1 if the node has any operands, otherwise 0 */
     uint8_t place; /* in its page, from 1; 0 if the node is in no page */
     union {
         Operand operands[2];
@@ -101,7 +101,7 @@ typedef struct {
     OWN_OBJECTS(FIELD)
     /* Objects that can be part of a cycle. */
     PyObject *twin;                 /* the Python class */
-    PyObject *operations[OP_COUNT]; /* entries of ops.TABLE; None where there is none */
+    PyObject *operations[OP_COUNT]; /* entries of ops.TABLE; None for an Op that is no operation */
     IMPORTED_OBJECTS(FIELD)
 #undef FIELD
     Page *pages; /* pages with free memory; the first one is being filled */
@@ -136,7 +136,7 @@ static inline bool is_value(const State *state, PyObject *object)
     return is_plain_value(object) || PyType_IsSubtype(Py_TYPE(object), state->value_type);
 }
 
-/* Return the type Value that a type is, or inherits from; NULL if there is none. */
+/* Return the type Value, given itself or a type that inherits from it; NULL for any other type. */
 static inline PyTypeObject *plain_type(PyTypeObject *type)
 {
     while (type != NULL && type->tp_dealloc != value_dealloc) {
@@ -188,7 +188,7 @@ static inline Node *operand_of(const Node *node, size_t k, double *number)
     return node->operands[k].node;
 }
 
-/* Return the number of an operand: of a Value or a float. */
+/* Return the number of an operand, which is a Value or a float. */
 static inline double number_of(PyObject *operand)
 {
     return PyFloat_CheckExact(operand) ? PyFloat_AS_DOUBLE(operand) : as_node(operand)->data;

@@ -1,4 +1,4 @@
-/* Nodes: Details, the garbage collector, and the end of a node. */
+/* Nodes: their Details, their tracking by the garbage collector, and their deallocation. */
 #include "engine/node.h"
 
 static void sweep(Page *page)
@@ -12,8 +12,9 @@ static void sweep(Page *page)
     page->is_swept = true;
 }
 
-/* Run the collector when many nodes were tracked late: it counts only what Python's allocator hands out, and a cycle
- * may consist of nodes. If it finds little, it is run more rarely. */
+/* Run the collector once many nodes have been tracked late. It does not start by itself for them, because it counts
+ * only objects from Python's allocator, and a cycle may consist of nodes alone. If it finds little, run it more rarely.
+ */
 static void run_collector(State *state)
 {
     if (++state->late >= state->late_limit) {
@@ -119,14 +120,15 @@ Details *detailed(Node *node)
     return node->details;
 }
 
-/* Tell whether the collector tracks a node, for its own sake or that of a former class. */
+/* Tell whether the collector tracks a node. The flag COLLECTED would not do: a node that was an instance of a subclass
+ * with `__del__`, and survived it, is tracked without the flag. */
 static inline bool is_tracked(Node *node)
 {
-    /* the first word of the header, which saves a call */
+    /* Reading the first word of the header saves a call. */
     return node->place != 0 ? ((const uintptr_t *)node)[-2] != 0 : PyObject_GC_IsTracked((PyObject *)node);
 }
 
-/* Drop the last reference to a node, without the call of the destructor that Py_DECREF makes. */
+/* Drop the last reference to a node. Unlike Py_DECREF, do not call its destructor. */
 static inline void drop_last_reference(PyObject *object)
 {
 #ifdef Py_REF_DEBUG
@@ -222,7 +224,8 @@ void value_dealloc(PyObject *self)
         bury(node);
         return;
     }
-    /* A closure or a label may refer to another node, and so on: the list does not see such a chain. */
+    /* A closure or a label may refer to another node, and so on. Such a chain bypasses the list of dying nodes, so that
+     * the trashcan has to limit the recursion. */
     Py_TRASHCAN_BEGIN(self, value_dealloc);
     node->link = NULL;
     bury(node);

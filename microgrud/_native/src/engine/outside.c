@@ -1,12 +1,12 @@
-/* The search for a Value of a graph that others refer to: the twin of microgrud/autodiff/outside.py, which gives the
- * reasons.
+/* The search of a graph for a Value that something outside of it refers to. The twin is microgrud/autodiff/outside.py,
+ * which gives the reasons.
  *
  * Uses of a node within the graph are counted in its `progress`, which is 0 outside of walks. Nodes that depend on a
- * variable are marked in their flags. No Python code runs meanwhile.
+ * variable are marked in their flags. No Python code runs during the search.
  */
 #include "engine/module.h"
 
-/* Count the uses of a node's operands; tell whether one of them depends on a variable. */
+/* Count one use more of each operand of a node. Tell whether one of the operands depends on a variable. */
 static bool use_operands(const Node *node)
 {
     bool depends = false;
@@ -44,7 +44,7 @@ static void clear_marks(PyObject *list)
 }
 
 /* held_outside(order, holding, weight, inputs, dependent): see microgrud/autodiff/outside.py. The order must contain
- * the operands of all its nodes, because others would keep their marks. */
+ * the operands of all its nodes, because operands outside of it would keep their marks. */
 PyObject *held_outside(PyObject *module, PyObject *args)
 {
     State *state = PyModule_GetState(module);

@@ -1,8 +1,8 @@
 /* Float kernels: the twins of microgrud/engine/kernels.py and of the longer rules of microgrud/engine/ops.py.
  *
- * Each does the same operations in the same order as its twin, so that the bits agree; the reasons for a formula, its
- * accuracy and its sources are in Python. Where the twin would raise, a kernel returns infinity or NaN, and the caller
- * asks Python: errors are worded once.
+ * Each kernel does the same operations in the same order as its twin, so that the bits agree. The twin documents the
+ * reasons for a formula, its accuracy and its sources. Where the twin would raise, a kernel returns infinity or NaN,
+ * and the caller lets Python raise: only Python has the error messages.
  */
 #ifndef MICROGRUD_KERNELS_H
 #define MICROGRUD_KERNELS_H
@@ -44,7 +44,8 @@ static inline bool is_nothing(double x)
 }
 
 #define NOTHING nothing()
-/* A value or a slope that Python must compute: its `hypot` is not libm's, and differs between versions. */
+/* A value or a slope that Python must compute. An example is `hypot`: Python does not use libm's, and its own differs
+ * between versions. */
 #define BY_PYTHON ((double)NAN)
 
 static const double TINY = 0x1p-960;
@@ -281,10 +282,11 @@ static inline double kernel_clip(double x, double low, double high)
     return x < low ? low : x > high ? high : x;
 }
 
-/* --- over a sequence of n >= 1 numbers --- */
+/* --- kernels over a sequence of n >= 1 numbers --- */
 
-/* The correctly rounded sum (Shewchuk 1997): the running sum as floats that do not overlap. Return BY_PYTHON if a
- * partial sum is not finite, or if `partials` is full. Numbers of very different sizes can fill it. */
+/* Return the correctly rounded sum (Shewchuk 1997); `partials` holds the running sum as floats that do not overlap.
+ * Return BY_PYTHON if a partial sum is not finite, or if `partials` is full: numbers of very different sizes can fill
+ * it. */
 static inline double kernel_total(const double *xs, size_t n)
 {
     double partials[64];
@@ -322,7 +324,7 @@ static inline double kernel_total(const double *xs, size_t n)
         sum = before + y;
         rest = y - (sum - before);
     }
-    /* Halfway between two floats, the rest below decides. */
+    /* If `sum` was rounded from halfway between two floats, the sign of the next partial decides the rounding. */
     if (count > 0 && ((rest < 0.0 && partials[count - 1] < 0.0) || (rest > 0.0 && partials[count - 1] > 0.0))) {
         double twice = rest * 2.0, moved = sum + twice;
         if (moved - sum == twice) {
@@ -346,7 +348,7 @@ static inline double kernel_prod(const double *xs, size_t n)
     return product;
 }
 
-/* xs are the bias, then all the x, then all the y. */
+/* `xs` holds the bias, then all the x, then all the y. */
 static inline double kernel_dot(const double *xs, size_t n)
 {
     double sum = xs[0];
@@ -357,7 +359,7 @@ static inline double kernel_dot(const double *xs, size_t n)
     return sum;
 }
 
-/* The greatest of the numbers, or the least. */
+/* Return the greatest of the numbers, or the least; BY_PYTHON if one of them is NaN. */
 static inline double kernel_extreme(const double *xs, size_t n, bool greatest)
 {
     double best = xs[0];
@@ -381,7 +383,7 @@ static inline double shifted_exponential(double x, double shift)
     return e + e * error;
 }
 
-/* The sum of exp(x - top) over all but the first x that equals top; scratch holds n numbers. */
+/* Return the sum of exp(x - top) over all x except the first one equal to top; `scratch` has room for n numbers. */
 static inline double rest_of_exponentials(const double *xs, size_t n, double top, double *scratch)
 {
     size_t kept = 0;
@@ -433,7 +435,8 @@ static inline double kernel_log_softmax(const double *xs, size_t n, size_t i, do
     return (xs[i] - top) - log1p(rest_of_exponentials(xs, n, top, scratch));
 }
 
-/* Write the slopes of log(s_i): 1 - s_i with respect to x_i, -s_j with respect to any other x_j. */
+/* Write the slopes of log(s_i), where s is the softmax of xs: 1 - s_i with respect to x_i, -s_j with respect to any
+ * other x_j. */
 static inline void log_softmax_slopes(double log_share, const double *xs, size_t n, size_t i, double *slopes)
 {
     kernel_softmax(xs, n, slopes);
@@ -456,7 +459,7 @@ static inline void prod_slopes(const double *xs, size_t n, double *slopes)
     }
 }
 
-/* Tell whether x is the extreme z, or NaN where z is NaN. */
+/* Tell whether x equals the extreme z, where NaN counts as equal to NaN. */
 static inline bool has_won(double x, double z)
 {
     return x == z || (x != x && z != z);

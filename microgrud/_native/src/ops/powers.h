@@ -1,5 +1,5 @@
-/* Powers, logarithms times powers, and quotients of powers and a norm: kernels and rules that are each other's
- * derivatives; see kernels.h.
+/* Powers, powers times powers of a logarithm, and products of powers divided by a power of a norm: kernels, and rules
+ * for their derivatives, which are of the same kinds. kernels.h names their twins.
  */
 #ifndef MICROGRUD_POWERS_H
 #define MICROGRUD_POWERS_H
@@ -79,8 +79,8 @@ static inline double power_by_base(double x, double y, double n)
     return y == n ? NOTHING : times_power(y - n, x, y, n + 1.0, 0.0);
 }
 
-/* The same as kernel_power_log(1, 0, x, y), where z = x**y is known. For y = 2 it calls the kernel, which computes the
- * power as x * x. */
+/* Return kernel_power_log(1, 0, x, y), given z = x**y. For y = 2, call that kernel, which computes the power as x * x.
+ */
 static inline double power_by_exponent(double z, double x, double y)
 {
     return x > 0.0 && y != 2.0 && keeps_digits(z) ? z * log(x) : kernel_power_log(1.0, 0.0, x, y);
@@ -98,21 +98,21 @@ static inline void power_log_slopes(double k, double n, double x, double y, doub
 
 /* --- x1**e1 * x2**e2 * ... / r**n --- */
 
-/* The operands of x1**e1 * x2**e2 * ... / r**n, with r the norm of all x. */
+/* The operands of x1**e1 * x2**e2 * ... / r**n, where r is the norm of all x. */
 typedef struct {
     double n;
     const double *exponents, *xs;
     size_t count;
 } Radial;
 
-/* Return exponent k, plus `change` if k is `place`, plus 2 if k is `other`. `count` as `place` or `other` changes
- * no exponent. */
+/* Return exponent k, plus `change` if k is `place`, plus 2 if k is `other`. Pass r->count as
+ * `place` or `other` to match no exponent. */
 static inline double changed_exponent(const Radial *r, size_t k, size_t place, double change, size_t other)
 {
     return r->exponents[k] + (k == place ? change : 0.0) + (k == other ? 2.0 : 0.0);
 }
 
-/* Compute the quotient for this n, and for the exponents that changed_exponent returns. */
+/* Return the quotient with this n instead of r->n, and with the exponents that changed_exponent returns. */
 static inline double radial_number(const Radial *r, double n, size_t place, double change, size_t other)
 {
     double largest = 0.0, infinite_degree = 0.0;
@@ -149,7 +149,7 @@ static inline double radial_number(const Radial *r, double n, size_t place, doub
     return ldexp(product / denominator, shift);
 }
 
-/* xs are n, then all the exponents, then all the numbers. */
+/* `xs` holds n, then all the exponents, then all the numbers. */
 static inline Radial read_radial(const double *xs, size_t length)
 {
     size_t half = (length - 1) / 2;
@@ -163,7 +163,7 @@ static inline double kernel_radial(const double *xs, size_t length)
     return length % 2 == 1 && length > 1 ? radial_number(&r, r.n, r.count, 0.0, r.count) : BY_PYTHON;
 }
 
-/* Tell whether x can be squared without scaling: a formula without scaling then has the bits of the kernel. */
+/* Tell whether x can be squared without scaling. A formula without scaling then gives the same bits as the kernel. */
 static inline bool has_safe_square(double x)
 {
     return (fabs(x) > 0x1p-400 && fabs(x) < 0x1p400) || x == 0.0;
@@ -192,7 +192,7 @@ static inline double over_length(double z, double x, double y, bool of_x)
     return kernel_radial(operands, 5);
 }
 
-/* 1 / (1 + x**2), and its root */
+/* 1 / (1 + x**2), or its square root */
 static inline double over_one_and_square(double x, bool root)
 {
     if (fabs(x) < 0x1p511) {
@@ -221,8 +221,8 @@ static inline void norm_slopes(double z, const double *xs, size_t n, double *slo
     }
 }
 
-/* Write the derivatives with respect to each number, the sum that _radial_slope of ops.py builds; those with respect to
- * n and the exponents are NOTHING. */
+/* Write the derivatives with respect to the numbers, each of them the sum that _radial_slope of ops.py builds; those
+ * with respect to n and the exponents are NOTHING. */
 static inline void radial_slopes(const double *xs, size_t length, double *slopes)
 {
     const Radial r = read_radial(xs, length);
@@ -231,7 +231,7 @@ static inline void radial_slopes(const double *xs, size_t length, double *slopes
     }
     for (size_t i = 0; i < r.count; i++) {
         const double e = r.exponents[i];
-        double sum = -0.0; /* which changes nothing that is added to it */
+        double sum = -0.0; /* -0.0 + x is x, for x = -0.0 too */
         if (e != r.n) {
             sum += (e - r.n) * radial_number(&r, r.n + 2.0, i, 1.0, r.count);
         }

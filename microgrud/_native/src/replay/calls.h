@@ -1,5 +1,5 @@
-/* The methods of the types Replay and Tree. Each of them serves the frequent case. For other arguments, a sample that
- * no recording holds for, or a number that is not finite it returns NotImplemented and leaves no trace; Python
+/* The methods of the types Replay and Tree. Each of them serves the frequent case. For other arguments, if no recording
+ * fits a sample, or if a number is not finite, it returns NotImplemented and leaves no trace; Python
  * (tape/evaluation.py) then evaluates the call, which takes 80 microseconds more.
  */
 #ifndef MICROGRUD_CALLS_H
