@@ -1,5 +1,5 @@
-/* The builder translates a recorded graph to a program, in one call: build(). A call is recorded twice, to tell what
- * the function makes itself from what it closes over.
+/* The builder translates a recorded graph to a program, in one call: build(). A call is recorded twice, to tell
+ * the leaves that the function makes itself from those that it closes over.
  *
  *   - flatten.c writes a graph as arrays, in topological order;
  *   - building.c compares the two graphs, gives each node a slot, shares equal operations, and collects sums of
@@ -21,7 +21,7 @@ typedef struct {
     Node **order; /* borrowed */
     size_t order_capacity;
     Ints codes;    /* of the operations of nodes */
-    Ints starts;   /* where the operands of each node begin, and at last how many there are */
+    Ints starts;   /* where the operands of each node begin, and at the end the number of all operands */
     Ints operands; /* of all nodes */
     Ints ends;     /* as operands */
     Ints inputs;   /* the node of each input; -1 if it is not used */
@@ -31,7 +31,7 @@ typedef struct {
     HashTable seen; /* operations */
 } Graph;
 
-/* flatten.c: write all nodes that `ends` depend on; a tuple of Values and floats. Return false with an exception on
+/* flatten.c: write all nodes that `ends`, a tuple of Values and floats, depend on. Return false with an exception on
  * error. The caller frees the graph in any case. */
 INTERNAL bool flatten(State *state, PyObject *ends, PyObject *inputs, PyObject *known, Graph *graph);
 INTERNAL void free_graph(Graph *graph);

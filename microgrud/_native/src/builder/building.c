@@ -58,7 +58,7 @@ typedef struct {
     Ints slot_of_node; /* -1 before it has one */
     Ints slot_of_input; /* -1 for one that is not used */
     Ints slot_of_leaf; /* of a leaf that the function closes over, in order */
-    Ints slot_of_end, step_of_slot; /* the step may be one of those below */
+    Ints slot_of_end, step_of_slot; /* the step may be a negative STEP_ constant below */
     Ints constant_slots;
     Doubles constants;
     HashTable seen_constants, seen_steps;
@@ -427,7 +427,7 @@ static Built write_instructions(Building *b)
     return built;
 }
 
-/* --- all of it --- */
+/* --- the three passes --- */
 
 static Built build_all(Building *b)
 {
@@ -497,7 +497,7 @@ static bool graphs_agree(const Graph *g, const Graph *h)
     return equal;
 }
 
-/* Return the last node that is in both graphs and is not a leaf: an operation before the recording made it. Return NULL
+/* Return the last node that is in both graphs and is not a leaf: it is a result from before the recording. Return NULL
  * if there is none. */
 static Node *result_from_outside(const Graph *g, const Graph *h)
 {

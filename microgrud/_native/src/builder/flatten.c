@@ -4,11 +4,12 @@
  * operands, as in microgrud/engine/value.py. During the walk a node holds its number, so that the number of an operand
  * is found without a look-up: 25 ns per node.
  *
- * The walk calls no Python code. The caller refers to whatever it has found before any Python code runs.
+ * The walk calls no Python code. The caller takes references to the objects that the walk has found before any
+ * Python code runs.
  */
 #include "builder/build.h"
 
-#define ON_THE_WAY UINT32_MAX /* the mark of a node some of whose operands are not written */
+#define ON_THE_WAY UINT32_MAX /* marks a node that still has operands to be written */
 
 typedef struct {
     Node *node;

@@ -5,9 +5,9 @@
  * and 1.1 to 2.1 with AVX2 (blocks of 64, GCC 12, a Zen 4 of 3.5 GHz).
  *
  * The bits depend on the argument alone: not on the instruction set, the place in the array or the compiler, as long as
- * it does not contract x * y + z by itself (-ffp-contract=off). Fused multiply-adds are asked for by name; where there
- * is no instruction they are computed in software, in 55 to 110 ns per function, where libm's would take 1 to 2
- * microseconds. The bits of a NaN are not promised; and sin and cos of more than 2**30 in size are those of the C
+ * it does not contract x * y + z by itself (-ffp-contract=off). The code asks for fused multiply-adds by name. Without
+ * the instruction they are computed in software: a function then takes 55 to 110 ns, and would take 1 to 2 microseconds
+ * with libm's fma. The bits of a NaN are not promised; and sin and cos of more than 2**30 in size are those of the C
  * library.
  *
  * GCC vectorises the selections only with -fno-trapping-math. -ffast-math is an error.
@@ -44,7 +44,7 @@
 #define INSTRUCTION_FMA fma
 #endif
 
-/* Tell whether code without a target attribute has the instruction. */
+/* Tell whether code without a target attribute has the instruction for fused multiply-adds. */
 #if defined(__FMA__) || defined(__FP_FAST_FMA) || defined(__aarch64__) || defined(_M_ARM64)
 #define BASELINE_HAS_FMA true
 #else
@@ -66,8 +66,8 @@ LANE double of_bits(uint64_t bits)
 }
 
 /* All ones if the condition holds, and zero if not. The comparison gives a double, because SSE2 compares no integers of
- * 64 bits. Its users do not write `condition ? x : y`, because GCC joins the branches of several such before it
- * vectorises, and makes six comparisons of the two that clamp an argument from both sides. */
+ * 64 bits. Its users do not write `condition ? x : y`, because GCC joins the branches of several selections before it
+ * vectorises, and turns the two comparisons that clamp an argument from both sides into six. */
 LANE uint64_t mask_if(int condition)
 {
     return bits_of(condition ? of_bits(~UINT64_C(0)) : 0.0);
@@ -157,11 +157,11 @@ LANE Unrounded exact_product(double x, double y)
     return result;
 }
 
-/* Return x * y + z rounded once, without the instruction: the small parts of the sum are rounded to odd, where the last
- * bit tells that there was more, so that the last rounding does not err. Boldo and Melquiond, "Emulation of FMA and
- * correctly rounded sums: proved algorithms using rounding to odd" (2008). It is right unless x or y is beyond 2**996
- * or the error of their product is subnormal, where it does not matter here: z, or what the result is added to, is then
- * greater by more than the digits of a double, or x and y are short. */
+/* Return x * y + z rounded once, without the instruction. The small parts of the sum are rounded to odd: the last bit
+ * then records that digits were lost, so that the final rounding is right. Boldo and Melquiond, "Emulation of FMA and
+ * correctly rounded sums: proved algorithms using rounding to odd" (2008). The result is right unless x or y is beyond
+ * 2**996 or the error of their product is subnormal. That does not matter here: z, or the number that the result is
+ * added to, is then greater by more than the digits of a double, or x and y are short. */
 LANE double fused_by_hand(double x, double y, double z)
 {
     Unrounded product = exact_product(x, y);
@@ -175,7 +175,7 @@ LANE double fused_by_hand(double x, double y, double z)
 /* x * y + z, where `has_fma` is known when it is compiled. */
 #define fused(x, y, z) (has_fma ? INSTRUCTION_FMA(x, y, z) : fused_by_hand(x, y, z))
 
-/* Added to a number below 2**51, it leaves the nearest integer in the last bits of the sum. */
+/* A constant that leaves the nearest integer in the last bits of its sum with a number below 2**51. */
 #define TO_INTEGER 0x1.8p52
 /* The same for 2**n: the exponent of the power is then in the last bits, and shifted to where it belongs. */
 #define TO_POWER (0x1.8p52 + 1023.0)
@@ -212,8 +212,8 @@ LANE Exponential reduce_exponential(double x, bool has_fma)
     return e;
 }
 
-/* Two powers of two whose product is 2**n, for n from -1077 to 1077. A number near 1 times the first, and that times
- * the second, is rounded once where the result is subnormal, and overflows where it must. */
+/* Two powers of two whose product is 2**n, for n from -1077 to 1077. A number near 1, multiplied by the first and
+ * then by the second, is rounded only once even if the result is subnormal, and overflows only where it must. */
 typedef struct {
     double first, second;
 } Halves;
@@ -235,8 +235,8 @@ LANE double lane_exp(double x, bool has_fma)
     return (one_r + (((1.0 - one_r) + e.r) + e.tail)) * s.first * s.second;
 }
 
-/* Return the quotient of two sums of two doubles, x + x_low and y + y_low with y from 1 to 2, to 0.51 ulp of x / y;
- * from 1 / y, which a derivative wants as well: a division takes as long as sixteen other steps. */
+/* Return the quotient of two sums of two doubles, x + x_low and y + y_low with y from 1 to 2, to 0.51 ulp of x / y.
+ * It uses 1 / y, which the derivative needs too, because a division takes as long as sixteen other steps. */
 LANE double divide_sums(double x, double x_low, double y, double y_low, double reciprocal, bool has_fma)
 {
     double q = x * reciprocal;
@@ -246,11 +246,12 @@ LANE double divide_sums(double x, double x_low, double y, double y_low, double r
 
 LANE double lane_sigmoid(double x, bool has_fma)
 {
-    /* With t = exp(-|x|): t / (1 + t) if x < 0, and else 1 / (1 + t). */
+    /* With t = exp(-|x|), the result is t / (1 + t) if x < 0, and 1 / (1 + t) otherwise. */
     Exponential e = reduce_exponential(-clamp(fabs(x), 746.0), has_fma);
     Halves s = halves_of_power(e.n, has_fma);
     double one_r = 1.0 + e.r, rest = ((1.0 - one_r) + e.r) + e.tail;
-    double t = one_r + rest, t_low = rest - (t - one_r); /* over the power, which a subnormal result gets at the end */
+    /* t without its power of two, by which q is multiplied at the end, where the result may be subnormal */
+    double t = one_r + rest, t_low = rest - (t - one_r);
     double power = s.first * s.second;
     double scaled = power * t;
     double y = 1.0 + scaled, y_low = fused(power, t_low, (1.0 - y) + scaled);
@@ -261,8 +262,8 @@ LANE double lane_sigmoid(double x, bool has_fma)
 
 LANE Tanh lane_tanh_and_slope(double x, bool has_fma)
 {
-    /* With t = exp(-2|x|): (1 - t) / (1 + t), where 1 - t is (1 - 2**n) - 2**n (exp(r) - 1). For |x| < 0.17 the first
-     * difference is 0, and nothing cancels. The derivative is 4 t / (1 + t)**2. */
+    /* With t = exp(-2|x|), the value is (1 - t) / (1 + t), where 1 - t is (1 - 2**n) - 2**n (exp(r) - 1). For
+     * |x| < 0.17 the first difference is 0, and nothing cancels. The derivative is 4 t / (1 + t)**2. */
     Exponential e = reduce_exponential(-2.0 * clamp(fabs(x), TANH_LIMIT), has_fma);
     double power = power_of_two(e.shifted);
     double difference = 1.0 - power, difference_low = (1.0 - difference) - power;
@@ -273,7 +274,7 @@ LANE Tanh lane_tanh_and_slope(double x, bool has_fma)
     double reciprocal = 1.0 / down, t = fused(power, m, power);
     double value = divide_sums(up, up_low, down, down_low, reciprocal, has_fma);
     double rest = fused(-reciprocal, down_low, fused(-reciprocal, down, 1.0));
-    double nearest = fused(reciprocal, rest, reciprocal); /* to half a unit: it counts twice */
+    double nearest = fused(reciprocal, rest, reciprocal); /* to half a unit: its error counts twice */
     Tanh both = {of_bits(bits_of(value) | sign_of(x)), 4.0 * t * (nearest * nearest)};
     return both;
 }
@@ -285,7 +286,7 @@ LANE double lane_tanh(double x, bool has_fma)
 
 LANE double lane_log(double x, bool has_fma)
 {
-    /* x = 2**k * (1 + f), with 1 + f from sqrt(1/2) to sqrt(2), by the bits; subnormal ones are scaled by 2**54. */
+    /* The bits give x = 2**k * (1 + f), with 1 + f from sqrt(1/2) to sqrt(2). A subnormal x is scaled by 2**54. */
     const uint64_t one = UINT64_C(0x3ff0000000000000), sqrt_half = UINT64_C(0x3fe6a09e667f3bcd);
     uint64_t subnormal = mask_if(x < 0x1p-1022);
     double scaled = x * of_bits(one + (subnormal & UINT64_C(54) << 52));

@@ -1,10 +1,10 @@
 /* The functions of elementary.h over arrays, compiled for several instruction sets. The best one is chosen when the
- * program runs: wheels are built for the processors of 2003, which know 2 doubles at a time and no fused multiply-add.
+ * program runs: wheels are built for processors of 2003, which have vectors of 2 doubles and no fused multiply-add.
  *
  *      elementary_avx2.exp(x, y, 64);     y[k] = exp(x[k]); only if runs_here("avx2")
  *
  * For each instruction set there is a small file for each kind of loops: elementary_avx2.c for these,
- * tape/blocks_avx2.c for those of the interpreter. It includes the settings of the set (ops/avx2.h) and the loops
+ * tape/blocks_avx2.c for those of the interpreter. Each includes the settings of its set (ops/avx2.h) and its loops
  * (elementary_body.h).
  *
  * These functions give the same bits in all sets; for sums of products see tape/blocks.h. The choice is made through a

@@ -127,8 +127,8 @@ static const char *const OPERATION_NAMES[OP_COUNT] = {
 #undef NAME
 };
 
-/* Tell whether the rules of an operation are all in C, or over a sequence those for some lengths: such a rule ends in
- * ": BY_PYTHON", and one that begins with BY_PYTHON has no part in C. */
+/* Tell whether C has all rules of an operation. For an operation over a sequence, a rule for some lengths suffices: it
+ * ends in ": BY_PYTHON", and a rule that begins with BY_PYTHON has no part in C. */
 static inline bool is_in_c(Op op)
 {
     static const char *const rules[OP_COUNT] = {
@@ -146,7 +146,7 @@ static inline unsigned arity_of(Op op)
     return op < OP_LAST_UNARY ? 1 : op < OP_LAST_BINARY ? 2 : op < OP_LAST_TERNARY ? 3 : 0;
 }
 
-/* Return the value of an operation on one to three operands. The compiler makes a jump of the switch. */
+/* Return the value of an operation on one to three operands. The compiler turns the switch into a jump. */
 ALWAYS_INLINE double value_of(Op op, double x, double y, double w)
 {
     switch (op) {
@@ -192,7 +192,7 @@ ALWAYS_INLINE void slopes_of(Op op, double z, double x, double y, double w, unsi
     }
 }
 
-/* Tell whether operand 0 is the index of a result. It is a number, and never differentiated. */
+/* Tell whether operand 0 is the index of a result. The index is a number, and has no derivative. */
 static inline bool has_index(Op op)
 {
     return op == OP_SOFTMAX || op == OP_LOG_SOFTMAX;

@@ -75,7 +75,7 @@ PyObject *replay_backward(PyObject *self, PyObject *args)
     return value;
 }
 
-/* Return the weights of the outputs; for None that of a single output. Return NULL if they do not fit. */
+/* Return the weights of the outputs. None is the weight 1 of a single output. Return NULL if they do not fit. */
 static const double *read_weights(const Replay *replay, PyObject *object, Py_buffer *view)
 {
     static const double one = 1.0;

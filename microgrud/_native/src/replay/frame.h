@@ -19,8 +19,8 @@ struct Frame {
     int32_t *status;
     size_t capacity; /* of `outputs` and `status`, in samples */
     Py_ssize_t samples; /* of the call; -1 without a batch */
-    const int64_t **batches; /* for each part that is a batch of integers, its first one */
-    int32_t status_of_all;   /* the status that all samples have by the uniform slots, or NOT_BEGUN */
+    const int64_t **batches; /* for each part that is a batch of integers, its first integer */
+    int32_t status_of_all;   /* the status that the uniform slots give all samples, or NOT_BEGUN */
     bool has_sums;           /* G holds derivatives of samples */
     bool lenient;            /* keep reading after an integer that does not fit the recording */
     bool unfit;              /* an integer outside of the batches did not fit, while `lenient` */

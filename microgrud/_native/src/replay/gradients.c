@@ -1,6 +1,6 @@
 #include "replay/gradients.h"
 
-/* Return the first part after a part and all that is in it. */
+/* Return the next part that is not inside this one. */
 static const ArgumentPart *end_of_part(const ArgumentPart *part)
 {
     const ArgumentPart *next = part + 1;

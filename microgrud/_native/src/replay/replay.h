@@ -1,4 +1,4 @@
-/* Replays: all of a call of a compiled function in C, from its arguments to its result.
+/* Replays: the whole call of a compiled function in C, from its arguments to its result.
  *
  * A Replay is one recording, for arguments of one structure. A Tree has several of them, and runs each sample by the
  * recording whose branches it takes; a Replay is a Tree of one recording. By file:

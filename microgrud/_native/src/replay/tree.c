@@ -185,7 +185,8 @@ static int run_leaving(const Call *call, size_t p, size_t number, const int32_t 
     return run_group(call, rows, count, others);
 }
 
-/* Tell whether a replay holds for the integers in a row of the batches; -1 for an index outside of its table. */
+/* Return 1 if a replay holds for the integers in a row of the batches, 0 if not, and -1 for an index outside of its
+ * table. */
 static int fits_row(const Replay *replay, const Frame *frame, int32_t row)
 {
     for (size_t k = 0; k < replay->part_count; k++) {

@@ -2,7 +2,7 @@
 #include "replay/calls.h"
 #include "replay/frame.h"
 
-/* leaves of a subclass may refer to the compiled function */
+/* Leaves of a subclass may refer to the compiled function. */
 static int replay_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
@@ -28,7 +28,7 @@ static void replay_dealloc(PyObject *self)
 }
 
 /* Read part k of a list of (kind, count, first, shape), and the parts in it. Return the index of the next one, or -1
- * with an exception unless they fit the tapes. */
+ * with an exception if they do not fit the tapes. */
 static Py_ssize_t read_part(Replay *replay, PyObject *list, Py_ssize_t k)
 {
     int kind;

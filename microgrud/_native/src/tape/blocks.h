@@ -1,10 +1,10 @@
 /* A program over blocks of samples, compiled for several instruction sets.
  *
- * Each operation by itself gives the same bits in all sets (on one machine: some call its C library). Sums of products
- * are taken in one order in all of them, and each product is fused with the sum where there are fused multiply-adds
- * (FUSED and CONTRACTED below): so they have the same bits with AVX-512 and AVX2, and differ in the last digits in the
- * baseline of a processor without. That holds for blocks, and for CODE_DOT and CODE_WIDE_DOT, which programs without a
- * batch may have.
+ * Each operation by itself gives the same bits in all sets on one machine; some operations call the machine's C
+ * library. All sets take sums of products in the same order. Each product is fused with the sum if the set has fused
+ * multiply-adds (FUSED and CONTRACTED below). So these sums have the same bits with AVX-512 and AVX2, and differ in the
+ * last digits in a baseline without fused multiply-adds. That holds for blocks, and for CODE_DOT and CODE_WIDE_DOT,
+ * which programs without a batch may have.
  */
 #ifndef MICROGRUD_BLOCKS_H
 #define MICROGRUD_BLOCKS_H
@@ -12,8 +12,8 @@
 #include "ops/elementary_blocks.h"
 #include "tape/tape.h"
 
-/* The samples of a block. A small network takes 8 % longer with half as many, because instructions are decoded more
- * often, and with four times as many, because they do not fit the cache. */
+/* The number of samples in a block. A small network takes 8 % longer with half as many, because instructions are
+ * decoded more often, and with four times as many, because their numbers do not fit in the cache. */
 #define BLOCK 128
 #define ALIGNED __attribute__((aligned(64)))
 
@@ -21,8 +21,8 @@
 #define CONTRACTED __attribute__((noinline))
 #define PRAGMA_CONTRACTED _Pragma("clang fp contract(fast)")
 #else
-/* The compiler fuses products and sums in functions with this attribute only, and in what is inlined into them;
- * elsewhere FUSED asks for it. */
+/* The compiler fuses products and sums only in functions with this attribute, and in code inlined into them; other code
+ * asks for a fused multiply-add with FUSED. */
 #define CONTRACTED __attribute__((optimize("fp-contract=fast"), noinline))
 #define PRAGMA_CONTRACTED
 #endif
@@ -30,7 +30,7 @@
 /* 8 numbers at any address. */
 typedef double LooseVec __attribute__((vector_size(64), aligned(8), may_alias));
 
-/* 8 numbers at an aligned address; where registers are shorter, the compiler takes several. */
+/* 8 numbers at an aligned address; where registers are shorter, the compiler uses several of them. */
 typedef double Vec __attribute__((vector_size(64), aligned(64), may_alias));
 
 #define load(p) (*(const Vec *)(p))
@@ -78,8 +78,8 @@ struct Blocks {
 INSTRUCTION_SETS(DECLARE)
 #undef DECLARE
 
-/* dispatch.c: return the loops for the best instruction set that runs here, or for the named one; NULL if that is
- * unknown or does not run here. */
+/* dispatch.c: return the loops for the best instruction set that runs here, or for the named one. Return NULL if the
+ * named one is unknown or does not run here. */
 INTERNAL const Blocks *find_blocks(const char *set);
 /* Return the names of all sets that run here as a list, the best first. */
 INTERNAL PyObject *names_of_sets(void);

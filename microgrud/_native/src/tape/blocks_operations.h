@@ -1,7 +1,8 @@
 /* The operations of the table, for the instruction set of blocks_body.h, and softmax, tables and sequences. */
 #include "tape/blocks_sums.h"
 
-/* Return the numbers of an operand in a block; that of a uniform slot is written into a buffer as often. */
+/* Return the numbers of an operand, one for each sample of a block. The number of a uniform slot is written to the
+ * buffer once for each sample. */
 TARGET static const double *operand(const Block *block, int32_t slot, double *buffer)
 {
     if (slot >= block->tape->uniform_count) {
@@ -11,7 +12,8 @@ TARGET static const double *operand(const Block *block, int32_t slot, double *bu
     return buffer;
 }
 
-/* Add shares to the adjoint of an operand, or assign them; add their sum to the adjoint of a uniform slot. */
+/* Add the shares of the samples to the adjoints of a varying slot, or assign them; add their sum to that of a uniform
+ * slot. */
 TARGET static void add_shares(const Block *block, int32_t slot, const double *restrict share, bool assign)
 {
     if (slot < block->tape->uniform_count) {
@@ -51,7 +53,7 @@ TARGET static void forward_softmax(const Block *block, const int32_t *code)
     const Softmax s = read_softmax(code);
     const size_t width = WIDTH(block);
     double *e = block->scratch, *most = e + s.n * BLOCK, *others = most + BLOCK, *difference = others + BLOCK;
-    uint8_t counted[BLOCK] = {0}; /* the greatest x was met, whose exponential is 1 */
+    uint8_t counted[BLOCK] = {0}; /* whether the greatest x, whose exponential is 1, was met */
     double copy[BLOCK] ALIGNED;
     for (size_t i = 0; i < width; i++) {
         others[i] = 0.0;
@@ -180,7 +182,7 @@ TARGET static void values_of(int op, int exponent, size_t width, const double *r
     }
 }
 
-/* Compute the shares of the operands that are wanted, share[k] of operand k, from the adjoints g of z = op(x, y, w). */
+/* Compute the wanted shares from the adjoints g of z = op(x, y, w): share[k] is that of operand k. */
 TARGET static void shares_of(int op, int exponent, size_t width, const double *restrict g, const double *restrict z,
                              const double *restrict x, const double *restrict y, const double *restrict w,
                              unsigned wanted, double buffers[3][BLOCK], const double *share[3])

@@ -10,7 +10,7 @@ TARGET static double sum_of(const Block *block, const double *x)
     return total(sum);
 }
 
-/* Write the totals of 8 vectors, added in the order of `total`: each of three steps makes one vector of two. */
+/* Write the totals of 8 vectors, added in the order of `total`: each of three steps combines vectors in pairs. */
 TARGET LANE void totals(const Vec v[8], double sums[8])
 {
     Vec pairs[4], fours[2];
@@ -105,7 +105,7 @@ TARGET CONTRACTED static double inner(const Block *block, const double *restrict
     return total(a);
 }
 
-/* Write the inner products of four x with `columns` y, four or two, to sums[r * columns + k]. */
+/* Write the inner products of four x with `columns` y to sums[r * columns + k]; `columns` is 4 or 2. */
 TARGET LANE void inner_products(const Block *block, const double *const x[4], const double *const y[4],
                                 const int columns, double sums[16])
 {
@@ -141,7 +141,8 @@ TARGET CONTRACTED static void inner_4x2(const Block *block, const double *const 
     inner_products(block, x, y, 2, sums);
 }
 
-/* Add their shares of an adjoint g to eight x at once, and compute the inner products with g for their weights. */
+/* Add the shares of an adjoint g to the adjoints of eight x at once. Compute the inner products of these x with g: the
+ * shares of their weights. */
 TARGET CONTRACTED static void eight_weighted(const Block *block, const double *restrict g, const int32_t *v,
                                              const int32_t *u, bool assign, double sums[8])
 {

@@ -33,7 +33,7 @@ LANE Piece piece_of(const Wide *wide, size_t start)
     return piece;
 }
 
-/* Write out operands that are the same slot for all results, once for all pieces. */
+/* Fill the buffers of operands that are the same slot for all results, once for all pieces. */
 TARGET static void write_same(const Wide *wide, const double *U, double buffers[4][BLOCK])
 {
     for (size_t k = 1; k <= wide->arity; k++) {

@@ -1,5 +1,5 @@
 /* First writes: where a backward pass can assign an adjoint instead of adding to it. Only the other adjoints have to be
- * cleared before the pass, which takes a twentieth of its time.
+ * cleared before the pass; clearing takes a twentieth of its time.
  */
 #include "tape/instructions.h"
 
@@ -8,7 +8,7 @@ typedef struct {
     bool *touched; /* by index among the varying slots: their adjoints hold a number */
 } Touches;
 
-/* Tell whether a slot varies and its adjoint holds nothing yet; mark that it does from now on. */
+/* Tell whether a slot varies and its adjoint holds no number yet; mark that it holds one from now on. */
 static bool touches_first(Touches *touches, int32_t slot)
 {
     const int32_t own = slot - touches->tape->uniform_count;

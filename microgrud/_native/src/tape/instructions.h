@@ -16,14 +16,15 @@ enum {
     CODE_SOFTMAX,
     CODE_LOG_SOFTMAX,
     CODE_TANH,
-    /* made by wide.c of several others */
+    /* wide.c merges several instructions into one of these */
     CODE_WIDE,
     CODE_WIDE_LINEAR,
     CODE_WIDE_DOT
 };
 
-/* For each operation on one to three numbers, `total` of its entry in microgrud/engine/ops.py: it never raises, so that
- * a result that is not finite is what the eager program has too. module.c reads it. */
+/* For each operation on one to three numbers, the attribute `total` of its entry in microgrud/engine/ops.py, which
+ * module.c reads. A total operation never raises, so that the eager program has the same result even if that is not
+ * finite. */
 extern INTERNAL bool never_raises[OP_COUNT];
 
 enum { WIDE_HEAD = 8 }; /* the numbers of CODE_WIDE before its slots */
@@ -33,7 +34,7 @@ enum { WIDE_HEAD = 8 }; /* the numbers of CODE_WIDE before its slots */
 typedef enum {
     RESULT, /* -1 for a result of softmax that is not used */
     OPERAND,
-    PLACE,   /* a varying slot, given as an index among them */
+    PLACE,   /* a varying slot, given as an index among the varying ones */
     ROW,     /* the first slot of a row */
     SCRATCH, /* written for the backward pass alone */
 } Role;
@@ -46,8 +47,8 @@ typedef struct {
 
 enum { MOST_STRETCHES = 4 };
 
-/* Find the slots among the numbers of an instruction, the results first; in a batch, not those that are uniform in any
- * case. Without a batch (`uniform`) sums have another form. Return the number of stretches. */
+/* Find the slots among the numbers of an instruction, the results first. In a batch, leave out slots that are always
+ * uniform. Without a batch (`uniform`) sums have another form. Return the number of stretches. */
 static inline size_t stretches_of(const int32_t *code, bool uniform, Stretch found[MOST_STRETCHES])
 {
     found[0] = (Stretch){RESULT, 1, 1};
@@ -175,8 +176,8 @@ static inline Wide read_wide(const int32_t *code, const double *U)
     return wide;
 }
 
-/* Without a batch. CODE_WIDE_LINEAR: n sums with the same number of terms and pairs; CODE_LINEAR: one. The slots of
- * each term are n neighbours, and so are those of each x and each y. */
+/* Sums without a batch. CODE_WIDE_LINEAR has n sums with the same number of terms and pairs, CODE_LINEAR has one. Each
+ * term has n slots, one after the other in the code, and so have each x and each y. */
 typedef struct {
     size_t plain, pairs, n;
     const int32_t *out, *terms, *x, *y;
@@ -193,8 +194,8 @@ static inline Sums read_sums(const int32_t *code)
     return sums;
 }
 
-/* CODE_WIDE_DOT: n times a bias plus the inner product of two rows of consecutive slots, of the same length; CODE_DOT:
- * once. */
+/* CODE_WIDE_DOT has n sums of a bias and the inner product of two rows of consecutive slots, all of the same length;
+ * CODE_DOT has one such sum. */
 typedef struct {
     size_t length, n;
     const int32_t *out, *bias, *x, *y;
@@ -207,14 +208,14 @@ static inline Dots read_dots(const int32_t *code)
                                : (Dots){(size_t)code[1], n, code + 3, code + 3 + n, code + 3 + 2 * n, code + 3 + 3 * n};
 }
 
-/* The product of an adjoint and a slope; 0 for an adjoint of 0, whatever the slope is, and where there is no
- * dependence. */
+/* Return the product of an adjoint and a slope. It is 0 if the adjoint is 0, whatever the slope is, or if the result
+ * does not depend on the operand. */
 static inline double share_of(double adjoint, double slope)
 {
     return adjoint == 0.0 || is_nothing(slope) ? 0.0 : adjoint * slope;
 }
 
-/* The sum, divided by n, of numbers that are not all finite or whose partial sums overflow. */
+/* Return the sum, divided by `divisor`, of numbers that are not all finite or whose partial sums overflow. */
 static inline double sum_out_of_range(const double *xs, size_t n, double divisor)
 {
     double sum = 0.0;
@@ -224,7 +225,7 @@ static inline double sum_out_of_range(const double *xs, size_t n, double divisor
     return sum / divisor * 0x1p64;
 }
 
-/* The value over a sequence, also where the engine gets NaN and asks Python: nobody asks Python here. */
+/* Return the value over a sequence, also where the engine would get NaN and ask Python: a tape never asks Python. */
 static inline double sequence_number(Op op, const double *xs, size_t n, double *scratch)
 {
     const double z = sequence_value(op, xs, n, scratch);
@@ -253,7 +254,8 @@ static inline bool is_power(int32_t op)
     return op == OP_POW;
 }
 
-/* Return the exponent of a power with the constant exponent 1 or 2, and 0 otherwise: pow takes 20 times as long. */
+/* Return the exponent of a power with the constant exponent 1 or 2, and 0 otherwise. With pow such a power takes 20
+ * times as long. */
 static inline int small_exponent(const Tape *tape, const int32_t *code, const double *U)
 {
     if (!is_power(code[0]) || code[4] >= tape->uniform_count || !tape->is_constant[code[4]]) {

@@ -53,8 +53,8 @@ static Built release(Liveness *l, int32_t slot)
     return l->kept[slot] ? BUILT : push_int(&l->idle, l->given[slot]);
 }
 
-/* Rewrite an instruction. Its results get slots before those of its operands are freed: no instruction writes where it
- * reads. */
+/* Rewrite an instruction. Its results get slots before those of its operands are freed, so that no instruction writes a
+ * slot that it reads. */
 static Built redirect(Liveness *l, size_t k)
 {
     const int32_t uniform = l->lowered->uniform;

@@ -1,7 +1,7 @@
 /* Translate instructions to the interpreter's codes (tape/instructions.h).
  *
- * What depends only on uniform slots becomes a program of its own. In the program of the batch, sums over the same
- * numbers wait for each other, and become one product of a matrix.
+ * Instructions that depend only on uniform slots become a program of their own. In the program of the batch, sums over
+ * the same numbers wait for each other, and become one product with a matrix.
  */
 #include "tape/lowering.h"
 
@@ -14,7 +14,7 @@ typedef enum { KIND_SIMPLE, KIND_SUM, KIND_TAKE, KIND_SOFTMAX, KIND_TANH } Kind;
 /* The states of a slot of the program so far. */
 typedef enum { UNKNOWN = 0, WRITTEN, CONSTANT, INDEX } SlotState;
 
-/* A matrix pays from this number of sums on, and of terms in each; a dot from this number of consecutive slots on. */
+/* The smallest numbers that pay: of sums in a matrix, of terms in each sum, and of consecutive slots in a dot. */
 enum { FEWEST_ROWS = 2, FEWEST_COLUMNS = 2, FEWEST_PER_DOT = 4 };
 
 /* Sums over the same numbers, which become one matrix. */
@@ -86,8 +86,8 @@ static Built begin_instruction(Code *code, size_t count)
     return built == BUILT ? push_int(&code->starts, (int32_t)code->numbers.count) : built;
 }
 
-/* Return the code that an instruction over varying slots is appended to: after rows that wait for a matrix it waits
- * too. */
+/* Return the code that an instruction over varying slots is appended to. While rows wait for a matrix, the instruction
+ * waits too. */
 static inline Code *code_of_batch(Lowering *l)
 {
     return l->rows.count > 0 ? &l->waiting : &l->lowered->batch_code;
@@ -118,7 +118,7 @@ static bool are_consecutive(const int32_t *slots, size_t count)
     return true;
 }
 
-/* Add a sum over uniform slots. Consecutive slots are read eight at a time, where others are gathered one by one. */
+/* Add a sum over uniform slots. Consecutive slots are read eight at a time, others one by one. */
 static Built add_sum(Lowering *l, int32_t out, const Ints *plain, const Ints *xs, const Ints *ys)
 {
     const size_t pairs = xs->count;
@@ -230,7 +230,7 @@ static Built group_softmaxes(Lowering *l)
     return built;
 }
 
-/* Write all results over the same numbers in place of the first one. */
+/* Write one instruction for all results over the same numbers if step k is the first of them, and none otherwise. */
 static Built add_softmax(Lowering *l, size_t k, Code *code)
 {
     if (l->next_softmax == l->softmax_count || (size_t)l->softmaxes[l->next_softmax].first != k) {
@@ -287,7 +287,7 @@ static Built write_matrix(Lowering *l)
     return built;
 }
 
-/* Append what has waited for the rows. */
+/* Append the instructions that have waited for the rows. */
 static Built append_waiting(Lowering *l)
 {
     Code *batch = &l->lowered->batch_code, *waiting = &l->waiting;
@@ -304,7 +304,7 @@ static Built append_waiting(Lowering *l)
     return BUILT;
 }
 
-/* Write the rows that wait, as a matrix or as sums, and what has waited for them. */
+/* Write the waiting rows, as a matrix or as sums, and then the instructions that have waited for them. */
 static Built flush(Lowering *l)
 {
     Rows *rows = &l->rows;
@@ -357,7 +357,7 @@ static Built base_of_sum(Lowering *l, int32_t *base)
     return add_sum(l, *base, &l->fixed, &l->fixed_xs, &l->fixed_ys);
 }
 
-/* Sort the terms of a sum by which factors vary. *distinct tells whether no slot is weighted twice. */
+/* Sort the terms of a sum by which of their factors vary. *distinct tells whether no slot is weighted twice. */
 static Built sort_terms(Lowering *l, size_t k, bool *distinct)
 {
     const int32_t *operands = operands_of(l, k);
@@ -431,7 +431,7 @@ static Built renumber(Lowering *l)
     for (size_t slot = 0; slot < l->p.slots; slot++) {
         uniform += !l->varies[slot];
     }
-    const size_t most = SIZE_MAX / (32 * BLOCK * sizeof(double)); /* so that a block with its adjoints has a size */
+    const size_t most = SIZE_MAX / (32 * BLOCK * sizeof(double)); /* the size of a block with its adjoints fits */
     if (l->p.slots + bases >= (most < MOST_ITEMS / 2 ? most : MOST_ITEMS / 2)) { /* a tanh has two slots */
         return TOO_LARGE;
     }
@@ -482,8 +482,8 @@ static bool are_read(const Lowering *l, const int32_t *slots, size_t count)
     return true;
 }
 
-/* Mark slots as written; -1 stands for none, if they may be unused. Return false if a slot does not exist, or has been
- * written to before. */
+/* Mark slots as written. With `or_unused`, -1 stands for a slot that is not used. Return false if a slot does not
+ * exist, or has been written to before. */
 static bool mark_written(const Lowering *l, const int32_t *slots, size_t count, SlotState state, bool or_unused)
 {
     for (size_t k = 0; k < count; k++) {
@@ -505,7 +505,7 @@ static bool operands_fit(const Lowering *l, int32_t native, const int32_t *opera
     switch (native) {
     case CODE_LINEAR:
         return plain >= 0 && (size_t)plain <= count && (count - (size_t)plain) % 2 == 0;
-    case CODE_TAKE: /* the caller compares an argument, and nothing else, with the number of items */
+    case CODE_TAKE: /* the index is an argument: the caller checks no other index against the number of items */
         return count >= 2 && l->states[operands[0]] == INDEX;
     default:
         return arity == 0 || count == arity;
@@ -576,7 +576,7 @@ static Built check_program(const Lowering *l)
     return built == BUILT && !fine ? NOT_VALID : built;
 }
 
-/* --- all of it --- */
+/* --- the whole program --- */
 
 static Built lower_all(Lowering *l)
 {

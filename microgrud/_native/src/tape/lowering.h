@@ -1,4 +1,4 @@
-/* From a program to code.
+/* Lowering: from a program to code.
  *
  * lowering.c checks the arrays of a program (microgrud/tape/program.py), and writes the instructions that the tapes run
  * (instructions.h). liveness.c writes those of a batch again with fewer slots, for runs without a backward pass.
@@ -12,7 +12,7 @@
 /* A program in arrays that belong to Python. */
 typedef struct {
     GivenInts codes, outs, starts, operands, plains; /* the instructions */
-    GivenInts native_codes; /* those of operations, by their codes in the program; -1 if there is none */
+    GivenInts native_codes; /* the tapes' code of each operation, by its code in the program; -1 for none */
     size_t slots;
     GivenInts constant_slots;
     const double *constants;
@@ -37,8 +37,9 @@ typedef struct {
  * program runs. Return NOT_LOWERED if an operation has no instruction. */
 INTERNAL Built lower(const Program *program, Lowered *lowered);
 
-/* Write the instructions of a batch into `code` again, with fewer varying slots. Inputs, outputs and what guards
- * compare keep their numbers to the end. Write the new number of each slot, and how many vary. */
+/* Write the instructions of a batch again, into `code`, with fewer varying slots. The slots of inputs and outputs, and
+ * those that guards compare, hold their values to the end. Write the new number of each slot, and the count of the
+ * varying ones. */
 INTERNAL Built reuse_slots(const Lowered *lowered, const Tape *batch, Code *code, int32_t *slots, int32_t *varying);
 
 #endif

@@ -1,5 +1,5 @@
 /* The module microgrud._native.tape: its types, and the codes that programs are written with. The essay in tape.h
- * explains what a program is; a Replay (replay/replay.h) does all of a call of a compiled function.
+ * explains what a program is; a Replay (replay/replay.h) runs the whole call of a compiled function.
  */
 #if !defined(__GNUC__) && !defined(__clang__)
 #error "The tape's interpreter needs the vector extensions of GCC or Clang; without it, programs run in NumPy."
@@ -80,7 +80,7 @@ static int execute(PyObject *module)
     return 0;
 }
 
-/* total(numbers): their sum, added in the order of replays. */
+/* total(numbers): return their sum, added in the order in which replays add. */
 static PyObject *total_of_array(PyObject *Py_UNUSED(module), PyObject *object)
 {
     Py_buffer view;

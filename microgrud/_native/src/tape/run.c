@@ -2,15 +2,15 @@
  *
  * The results of a sample depend on that sample and on the instruction set, and not on the rest of its block: they have
  * the same bits in any batch. Without a batch (uniform.c) sums are taken in another order, and may differ in the last
- * digits. Sums over samples are those of the blocks in their order, and of the chunks in theirs, whichever thread they
- * ran on.
+ * digits. Sums over samples add up the blocks in their order, and then the chunks in theirs, whichever threads ran
+ * them.
  */
 #include "tape/run.h"
 #include "tape/blocks.h"
 #include "tape/instructions.h"
 
-/* The samples of a chunk, the work that a thread takes at a time. Chunks are larger if there would be more than
- * MOST_CHUNKS, because each has its own sums. */
+/* The number of samples in a chunk. A thread takes one chunk at a time. Chunks are larger if there would otherwise be
+ * more than MOST_CHUNKS, because each has its own sums. */
 #define CHUNK 4096
 #define MOST_CHUNKS 64
 
@@ -24,7 +24,7 @@ static size_t workspace_size(const Tape *tape)
     return ((size_t)tape->varying_count * 2 + tape->longest + 4) * BLOCK;
 }
 
-/* Return memory for a block, or NULL if there is none. With the GIL. */
+/* Return memory for a block, or NULL if there is none. The caller has the GIL. */
 static double *take_workspace(Tape *tape)
 {
     double *workspace = tape->spare;
@@ -54,8 +54,8 @@ static inline size_t row_of(const Batch *batch, size_t i)
     return batch->rows == NULL ? i : (size_t)batch->rows[i];
 }
 
-/* Read the samples of a block from `start` on. Lanes that are left over repeat the last sample, which adds no errors of
- * their own. */
+/* Read the samples of a block from `start` on. Lanes that are left over repeat the last sample, so that they add no
+ * errors of their own. */
 static void read_inputs(const Block *block, const Batch *batch, size_t start, size_t lanes)
 {
     const Tape *tape = block->tape;
@@ -231,9 +231,9 @@ static bool is_interrupted(InterruptCheck *check, size_t work)
 }
 
 /* Run the samples from `start` to `stop`, and add the derivatives of those that are DONE to G, which holds zeros.
- * Return false if the derivatives are not finite. The other samples may be to blame, so that those that were DONE
- * become LEFT, and are run again without the others. With `ignore`, only samples that are not DONE can cause this.
- * After Ctrl-C nothing that was written counts. */
+ * Return false if the derivatives are not finite. The samples that are not DONE may have caused this; so the DONE ones
+ * become LEFT, and are run again without them. With `ignore`, this happens only if some samples are not DONE. After a
+ * Ctrl-C, the caller uses no results. */
 static bool run_chunk(const Tape *tape, const Batch *batch, size_t start, size_t stop, double *workspace, double *G,
                       InterruptCheck *check)
 {
@@ -347,7 +347,7 @@ static int run_chunks(Chunks *chunks, double *workspace, size_t threads)
     PyEval_RestoreThread(check.called);
     Py_BEGIN_ALLOW_THREADS
     PyThread_acquire_lock(chunks->lock, WAIT_LOCK);
-    chunks->stop = check.raised; /* otherwise the others finish the chunks that they are in */
+    chunks->stop = check.raised; /* if false, the other threads finish their chunks */
     PyThread_release_lock(chunks->lock);
     for (size_t k = 0; k < started; k++) {
         PyThread_acquire_lock(workers[k].running, WAIT_LOCK);

@@ -4,10 +4,10 @@
 
 #include "tape/tape.h"
 
-/* A workspace, and memory for results, of up to this many numbers (4 MB) is kept for the next call. */
+/* A workspace, and memory for results, are kept for the next call if they have at most this many numbers (4 MB). */
 #define MOST_SPARE ((size_t)1 << 19)
 
-/* The numbers of one input. That of sample i is numbers[i * stride], a double, or an int64_t if it is `whole`. */
+/* The numbers of one input. Sample i has numbers[i * stride], which is an int64_t if `whole`, else a double. */
 typedef struct {
     const void *numbers;
     size_t stride;
@@ -40,8 +40,8 @@ INTERNAL int run_batch(Tape *tape, const Batch *batch, size_t threads, double *G
 INTERNAL bool all_finite(const double *numbers, size_t count);
 
 /* Return the sum of numbers[i * stride]. The order depends only on the count, so that a number repeated (a stride of 0)
- * gives the same bits as an array of it. The sum begins with -0.0, which changes no number, where 0.0 would make 0.0 of
- * -0.0. */
+ * gives the same bits as an array of it. The sum begins with -0.0, which changes no number; 0.0 would turn a sum of
+ * -0.0 into 0.0. */
 INTERNAL double sum_in_order(const double *numbers, size_t stride, size_t count);
 
 #endif

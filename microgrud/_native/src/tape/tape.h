@@ -56,7 +56,7 @@
  *   - first_writes.c finds adjoints that can be assigned instead of cleared and added to;
  *   - wide.c and reorder.c turn many equal instructions of a program without a batch into vector loops;
  *   - uniform.c runs a program without a batch; run.c runs blocks, chunks and threads;
- *   - replay/ does all of a call of a compiled function, from its arguments to its result;
+ *   - replay/ runs the whole call of a compiled function, from its arguments to its result;
  *   - module.c has the module microgrud._native.tape.
  */
 #ifndef MICROGRUD_TAPE_H
@@ -68,11 +68,11 @@
 
 #include "ops/ops.h"
 
-/* The status of a sample after a run; a number above 0 is that of the first guard, from 1, that does not hold. */
+/* The status of a sample after a run. A status above 0 is the number, from 1, of the first guard that does not hold. */
 enum {
     DONE = 0,
     SUSPICIOUS = -1, /* a number is not finite: the eager program may have raised */
-    LEFT = -2,       /* its derivatives are missing, because others of its batch are not finite: run it without them */
+    LEFT = -2,       /* no derivatives, because those of other samples are not finite: run it without these samples */
 };
 
 /* A branch that was taken: `x symbol y` was `outcome`. */
@@ -82,7 +82,7 @@ typedef struct {
 
 typedef struct Blocks Blocks;
 
-/* A program of one kind of slots, in instructions. */
+/* The instructions of a program that writes one kind of slots, uniform or varying. */
 typedef struct {
     int32_t uniform_count, varying_count;
     size_t count; /* of instructions */
@@ -98,7 +98,7 @@ typedef struct {
     uint8_t *first_writes; /* for each instruction, bits of the operands whose adjoints the backward pass assigns */
     int32_t *cleared_slots; /* their adjoints have to be cleared before a backward pass */
     size_t cleared;
-    size_t longest; /* number of operands of an operation over a sequence */
+    size_t longest; /* the greatest number of operands of an operation over a sequence */
     const Blocks *blocks; /* the loops for an instruction set */
     double *spare; /* a workspace, kept for the next call */
 } Tape;
@@ -108,7 +108,7 @@ typedef struct {
     PyObject_HEAD
     Tape uniform, batch;
     Tape reusing;  /* the batch in fewer slots; empty if it has only a few */
-    Tape *forward; /* the batch for runs without a backward pass: one of the two */
+    Tape *forward; /* `batch` or `reusing`, for runs without a backward pass */
     PyObject *constants;      /* doubles in bytes: the numbers of the uniform slots before a call */
     PyObject *leaf_slots;     /* int32 in bytes */
     PyObject *argument_slots; /* likewise: the input of an argument that varies, the slot of any other; -1 if unused */

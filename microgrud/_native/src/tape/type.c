@@ -84,7 +84,7 @@ static void take_code(Tape *tape, Code *code)
     }
 }
 
-/* Make the tape of uniform slots, and give slots their last numbers. */
+/* Make the tape of uniform slots, and give slots their final numbers. */
 static bool make_uniform(Tapes *tapes, const Program *program, Lowered *lowered)
 {
     Tape *tape = &tapes->uniform;
@@ -107,7 +107,7 @@ static bool make_uniform(Tapes *tapes, const Program *program, Lowered *lowered)
         take_code(tape, &lowered->uniform_code);
         ok = find_first_writes(tape) == 0 && widen(tape) == 0;
     }
-    /* Some are wide; the code of a batch, which is written already, names the slots as they are. */
+    /* If some instructions are wide, reorder the slots, unless there is a batch: its code already has their numbers. */
     if (ok && tape->count < instructions && lowered->varying == 0) {
         reorder_slots(tape, new_slots);
         for (size_t k = 0; k < lowered->slots.count; k++) {
@@ -142,7 +142,7 @@ static int compare_guards(const void *one, const void *other)
     return x->symbol != y->symbol ? x->symbol - y->symbol : x->outcome - y->outcome;
 }
 
-/* Sort the guards by whether they take varying slots: those go to the batch. */
+/* Sort the guards: those that compare varying slots go to the batch. */
 static bool take_guards(Tapes *tapes, const Program *program, const Lowered *lowered)
 {
     const size_t count = program->guards.count / 4;
@@ -175,7 +175,7 @@ static bool take_guards(Tapes *tapes, const Program *program, const Lowered *low
     return true;
 }
 
-/* Return a tape without instructions over the uniform slots of another. */
+/* Return a tape with the uniform slots of another, and without instructions. */
 static Tape tape_beside(const Tape *tape, int32_t varying)
 {
     return (Tape){.uniform_count = tape->uniform_count,

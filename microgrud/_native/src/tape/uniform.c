@@ -2,7 +2,8 @@
 #include "tape/blocks.h"
 #include "tape/instructions.h"
 
-/* Return the value of a sum. There are four partial sums, because a single one would wait for itself at each step. */
+/* Return the value of a sum. There are four partial sums, because each step of a single one would wait for the step
+ * before. */
 static double linear_of(const int32_t *code, const double *U)
 {
     const Sums sums = read_sums(code);
@@ -108,7 +109,7 @@ static void backward_dots(const Tape *tape, const int32_t *code, const double *U
     }
 }
 
-/* Tell whether all numbers are finite where the eager program may raise otherwise. */
+/* Run the program. Tell whether all results are finite, except those of operations that never raise. */
 static bool run_forward(const Tape *tape, double *U, double *scratch)
 {
     bool fine = true;
@@ -170,7 +171,7 @@ static bool run_forward(const Tape *tape, double *U, double *scratch)
     return fine;
 }
 
-/* Tell whether all guards hold. A recorded gradient has some for each node: the loops have no branches. */
+/* Tell whether all guards hold. A recorded gradient has many guards, some for each node: the loops have no branches. */
 static bool all_hold(const Guard *guards, size_t count, const double *U)
 {
     bool wrong = false;

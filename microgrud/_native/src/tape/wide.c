@@ -9,7 +9,7 @@
 #include "tape/instructions.h"
 
 #define FEWEST_PER_WIDE 5
-/* Sums of more terms than this are efficient without it. */
+/* Sums of more terms than this are efficient without being merged. */
 #define MOST_TERMS 8
 
 typedef struct {
