@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
@@ -143,7 +144,10 @@ def declared(function: Callable[..., Any]) -> Mapping[str, Check]:
     >>> list(declared(scale))
     ['by']
     """
-    annotations = get_type_hints(function, include_extras=True)
+    if isinstance(function, type):
+        annotations = get_type_hints(function, include_extras=True)
+    else:  # get_type_hints of Python 3.10 wraps a parameter whose default is None in Optional, which hides the check
+        annotations = inspect.get_annotations(function, eval_str=True)
     return {name: x.__metadata__[0] for name, x in annotations.items() if get_origin(x) is Annotated}
 
 
