@@ -1,0 +1,1 @@
+"""Real tables: the command line of microgrud against scikit-learn, on the same held-out rows."""
