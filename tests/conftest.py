@@ -15,9 +15,9 @@ import microgrud
 
 #: Tests of what is built on an engine and of tools, which do not tell one engine from the other.
 ANY_ENGINE = """
-    accusations benchmarks charts check_gradients checker_is_checked checkpoint_files cli code_lines contributing draw*
-    explain files history initializers modelfile notebooks package pictures player plot_* report schedules stored
-    tables
+    accusations benchmark_tables benchmarks charts check_gradients checker_is_checked checkpoint_files cli code_lines
+    contributing draw* explain files history initializers modelfile notebooks package pictures player plot_* report
+    schedules stored tables
 """.split()
 
 
