@@ -17,12 +17,12 @@ from microgrud.cli.pipeline import train_on_table
 from microgrud.cli.report import report_page
 from microgrud.cli.run import Run
 from microgrud.cli.settings import RunSettings
-from microgrud.cli.tables import Table, iris_table
 from microgrud.cli.walk import flow_chart, flow_picture, measured_samples, surface_chart, surface_of, surface_picture
 from microgrud.engine.vectors import read_data, read_gradients, write_data
 from microgrud.losses import cross_entropy, squared_error
 from microgrud.nn import MLP
 from microgrud.plot import Trajectory
+from microgrud.tables.table import Table, iris_table
 from microgrud.train import evaluate
 
 pytestmark = pytest.mark.usefixtures("coarse_reports")

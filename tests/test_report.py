@@ -24,7 +24,7 @@ from microgrud.cli.run import Run
 from microgrud.cli.runfolder import write_run
 from microgrud.cli.scores import LABELS, behind_baseline, behind_linear, figures, score_classes, score_numbers
 from microgrud.cli.settings import RunSettings
-from microgrud.cli.tables import Table, iris_table, read_table
+from microgrud.tables.table import Table, iris_table, read_table
 
 pytestmark = pytest.mark.usefixtures("coarse_reports")
 

@@ -16,9 +16,9 @@ from microgrud.cli import commands
 from microgrud.cli.pipeline import train_on_table
 from microgrud.cli.predicting import Predictor
 from microgrud.cli.settings import RunSettings
-from microgrud.cli.tables import Table, read_table
 from microgrud.common.jsonfile import checksum
 from microgrud.nn import MLP, ModelFileError, save_model
+from microgrud.tables.table import Table, read_table
 
 #: Replacements for any entry: every kind of JSON value, and numbers that might pass unnoticed.
 JUNK: list[Any] = [None, True, -1, 1.5, 10**30, "\ud800", ["x", "x"], {"x": 1}]

@@ -17,7 +17,7 @@ from sklearn.datasets import load_iris
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from microgrud.cli.preprocessing import CategoryColumn, NumberColumn, Preprocessing, class_names, inspect_target
-from microgrud.cli.tables import Table, TableError, iris_table, read_table
+from microgrud.tables.table import Table, TableError, iris_table, read_table
 
 Write = Callable[..., Path]
 

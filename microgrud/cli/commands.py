@@ -18,6 +18,7 @@ from typer import Argument, Option
 from typer.core import TyperGroup
 
 from ..common.jsonfile import ModelFileError
+from ..tables.table import TableError, closest, counted, iris_table, left_out, read_table
 from ..version import __version__
 from .pipeline import train_on_table
 from .predicting import Predictor
@@ -26,7 +27,6 @@ from .run import Run
 from .runfolder import check_free, check_output, next_free, write_predictions, write_run
 from .scores import LABELS, behind_baseline, behind_linear, figures, setting
 from .settings import RunSettings, SettingsError, option_name, option_text
-from .tables import TableError, closest, counted, iris_table, left_out, read_table
 
 
 class _OneLineErrors(TyperGroup):

@@ -19,6 +19,7 @@ from ..nn import MLP
 from ..optim import LBFGS, OPTIMIZERS
 from ..optim.optimizer import Optimizer
 from ..plot import Trajectory
+from ..tables.table import Table, counted, left_out
 from ..train import TrainingDivergedError, fit
 from ..train.batches import Samples
 from ..train.evaluation import Loss
@@ -28,7 +29,6 @@ from .preprocessing import Preprocessing, Target, class_names, inspect_target, r
 from .run import Run
 from .scores import behind_baseline, score_classes, score_numbers
 from .settings import LBFGS_ITERATIONS, SCHEDULES, RunSettings, SettingsError, with_defaults
-from .tables import Table, counted, left_out
 
 #: Maximum number of positions, and of numbers in all, that are kept of the path of the parameters.
 _MOST_PLACES = 200

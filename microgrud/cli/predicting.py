@@ -16,9 +16,9 @@ from ..engine.grad_mode import no_grad
 from ..functions import softmax
 from ..nn import MLP
 from ..nn.modelfile import load_model
+from ..tables.table import Table, TableError, why_unreadable
 from .preprocessing import Preprocessing
 from .stored import check_stored
-from .tables import Table, TableError, why_unreadable
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from ..engine.vectors import Vector
+from ..tables.table import Table, TableError, and_more, counted, number
 from .scores import figures
-from .tables import Table, TableError, and_more, counted, number
 
 Task = Literal["classification", "regression"]
 TASKS: tuple[Task, ...] = get_args(Task)

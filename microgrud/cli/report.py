@@ -14,13 +14,13 @@ from importlib.resources import files
 from string import Template
 from typing import TypeAlias
 
+from ..tables.table import counted
 from ..version import __version__
 from .charts import Picture
 from .preprocessing import NumberColumn, Target
 from .run import Run
 from .scores import LABELS, figures, setting
 from .settings import RunSettings, option_name, option_text
-from .tables import counted
 
 #: Number of rows in the table of the worst predictions.
 _SHOWN_ROWS = 15

@@ -11,8 +11,8 @@ from ..nn.activations import ACTIVATIONS
 from ..optim import OPTIMIZERS, schedules
 from ..optim.optimizer import Optimizer
 from ..optim.schedules import Schedule
+from ..tables.table import closest
 from .preprocessing import TASKS, Task
-from .tables import closest
 
 #: The default learning rate of each optimizer, which suits standardised inputs and batches of 16.
 LEARNING_RATES = {"adam": 0.01, "adamw": 0.01, "adagrad": 0.05, "rmsprop": 0.005, "sgd": 0.05, "lbfgs": 1.0}

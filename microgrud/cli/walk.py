@@ -13,6 +13,7 @@ from ..engine.vectors import Vector, read_gradients, write_data, write_gradients
 from ..functions import mean
 from ..plot import LossSurface, gradient_flow, loss_surface
 from ..plot.axes import Axes
+from ..tables.table import counted
 from ..train.batches import Samples
 from ..train.objective import MeanLoss
 from . import charts
@@ -20,7 +21,6 @@ from .charts import Picture, themed_files
 from .pipeline import sample_loss
 from .run import Run
 from .scores import figures
-from .tables import counted
 
 #: Maximum of samples times parameters times points of a surface: measured, 1 to 2 s, without C half a minute.
 _MOST_WORK = 25_000_000

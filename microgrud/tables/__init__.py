@@ -1,0 +1,1 @@
+"""Tables: from files to the inputs of a network."""
