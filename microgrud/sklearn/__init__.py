@@ -1,0 +1,12 @@
+"""Estimators for scikit-learn: networks that train on tables of numbers, in pipelines and searches like any other.
+
+* `MLPClassifier`, `MLPRegressor`: multilayer perceptrons, one or an ensemble.
+"""
+
+from __future__ import annotations
+
+from ..common import needs_numpy as needs_numpy
+from .classifier import MLPClassifier
+from .regressor import MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor"]

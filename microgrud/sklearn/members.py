@@ -1,0 +1,237 @@
+"""The training of one network of an estimator, which may happen in another process."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.model_selection import train_test_split
+
+from ..engine.vectors import Vector, read_data, write_data
+from ..nn import MLP
+from ..optim import LBFGS, OPTIMIZERS
+from ..optim.optimizer import Optimizer
+from ..train import EarlyStopping, History, TrainingDivergedError, TrainingEvent, fit
+from ..train.evaluation import Loss
+from ..train.events import Callback
+from .losses import loss_of_classes, loss_of_numbers
+from .settings import SCHEDULES, Settings
+
+#: Makes callbacks of `fit` for a network, before its first step.
+Watch = Callable[[MLP], "Callback | Iterable[Callback]"]
+#: Number of tries with a lower learning rate after a training diverged, and the factor of the rate.
+_TRIES, _LOWER = 3, 0.1
+
+
+@dataclass(frozen=True)
+class Task:
+    """The data of an estimator, as its networks get them, and the loss of a sample.
+
+    Attributes:
+        inputs: an array with one row per sample.
+        targets: an array with the target of each sample: the index of its class, or one number per output.
+        weights: the weight of each sample; None if all are equal.
+        outputs: the number of outputs of the network.
+        loss: the name of the loss of numbers, or the label smoothing of the cross-entropy of classes.
+    """
+
+    inputs: Vector
+    targets: npt.NDArray[Any]
+    weights: Vector | None
+    outputs: int
+    loss: str | float
+
+    def data(self, rows: npt.NDArray[np.intp]) -> tuple[Loss, Vector, list[Any]]:
+        """Return the loss, and the inputs and targets of some rows; their weights are scaled to a mean of 1."""
+        weights = None if self.weights is None else self.weights[rows] / self.weights[rows].mean()
+        if isinstance(self.loss, str):
+            loss, targets = loss_of_numbers(self.loss, self.targets[rows], weights)
+        else:
+            loss, targets = loss_of_classes(self.outputs, self.loss, self.targets[rows], weights)
+        return loss, self.inputs[rows], targets
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The result of the training of one network.
+
+    Attributes:
+        parameters: the parameters as a vector.
+        history: the history of `fit`.
+        validation: the positions of the rows that were set aside for validation.
+        optimizer: the state of the optimizer.
+        cut: whether `max_seconds` ended the training.
+    """
+
+    parameters: Vector
+    history: History
+    validation: npt.NDArray[np.intp]
+    optimizer: dict[str, Any]
+    cut: bool
+
+
+def make_network(inputs: int, outputs: int, settings: Settings, seed: int = 0) -> MLP:
+    """Make a network for so many inputs and outputs, with the initial weights of a seed."""
+    sizes = [*settings.hidden_layer_sizes, outputs]
+    return MLP(inputs, sizes, settings.activation, init=settings.init, rng=seed)
+
+
+def restored_network(inputs: int, outputs: int, settings: Settings, parameters: Vector) -> MLP:
+    """Make a network with given parameters."""
+    network = make_network(inputs, outputs, settings)
+    write_data(network.parameters(), parameters)
+    return network
+
+
+def make_optimizer(network: MLP, settings: Settings) -> Optimizer:
+    """Make the optimizer of a network's parameters."""
+    parameters, rate = network.parameters(), settings.learning_rate_init
+    if settings.solver == "lbfgs":
+        return PenalisedLBFGS(parameters, rate, settings.alpha)
+    options = {"momentum": 0.9} if settings.solver == "sgd" else {}
+    return OPTIMIZERS[settings.solver](parameters, lr=rate, weight_decay=settings.alpha, **options)
+
+
+class PenalisedLBFGS(LBFGS):
+    """L-BFGS on the loss plus the penalty `(weight_decay / 2) ||p||^2`, which the other optimizers have built in.
+
+    The penalty and its gradient are added as numbers: as Values, they would cost a pass over all parameters.
+    """
+
+    def __init__(self, parameters: list[Any], lr: float, weight_decay: float) -> None:
+        super().__init__(parameters, lr, max_iter=4)
+        self._weight_decay = weight_decay
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Make some iterations; see `LBFGS.step`."""
+        return super().step(closure and (lambda: self._with_penalty(closure())))
+
+    def _with_penalty(self, loss: Any) -> Any:
+        parameters = self.parameters()
+        for p in parameters:
+            p.grad += self._weight_decay * p.data
+        return loss + 0.5 * self._weight_decay * math.fsum(p.data * p.data for p in parameters)
+
+
+def split(task: Task, fraction: float | None, shuffle: bool, seed: int) -> list[npt.NDArray[np.intp]]:
+    """Return the positions of the rows to train on, and of those to validate on; classes keep their shares."""
+    rows = np.arange(len(task.inputs))
+    if fraction is None:
+        return [rows, rows[:0]]
+    held_out, stratify = max(1, round(fraction * len(rows))), None
+    if shuffle and not isinstance(task.loss, str):
+        counts = np.unique(task.targets, return_counts=True)[1]
+        if counts.min() >= 2 and min(held_out, len(rows) - held_out) >= len(counts):
+            stratify = task.targets
+    options = {"shuffle": shuffle, "random_state": seed if shuffle else None, "stratify": stratify}
+    return [np.sort(part) for part in train_test_split(rows, test_size=held_out, **options)]
+
+
+def train(task: Task, settings: Settings, seed: int, start: Vector | None = None, watch: Watch | None = None) -> Trained:
+    """Train one network. If training diverges, it starts again with a tenth of the rate, up to three times.
+
+    Args:
+        task: the data.
+        settings: the settings of the run.
+        seed: the seed of the validation share, the initial weights and the order of the rows.
+        start: the parameters to start from, in place of initial weights.
+        watch: makes callbacks for the network.
+
+    Raises:
+        TrainingDivergedError: if it still diverges with a thousandth of the rate.
+    """
+    for left in reversed(range(_TRIES + 1)):
+        try:
+            return _train(task, settings, seed, start, watch)
+        except TrainingDivergedError as error:
+            if not left:
+                raise
+            lower = settings.learning_rate_init * _LOWER
+            warnings.warn(
+                f"training diverged at {error.where} ({error.reason}); it starts again with the learning rate "
+                f"{lower:g} in place of {settings.learning_rate_init:g}",
+                stacklevel=2,
+            )
+            settings = replace(settings, learning_rate_init=lower)
+    raise AssertionError  # the last try has returned or raised
+
+
+def _train(task: Task, settings: Settings, seed: int, start: Vector | None, watch: Watch | None) -> Trained:
+    network = make_network(task.inputs.shape[1], task.outputs, settings, seed)
+    if start is not None:
+        write_data(network.parameters(), start)
+    learned, held_out = split(task, settings.validation_fraction, settings.shuffle, seed)
+    optimizer = make_optimizer(network, settings)
+    steps = settings.max_iter * math.ceil(len(learned) / settings.batch_size)
+    stopping = EarlyStopping(settings.n_iter_no_change, settings.tol) if len(held_out) else None
+    given = [] if watch is None else watch(network)
+    limit = TimeLimit(settings.max_seconds)
+    loss, inputs, targets = task.data(learned)
+    history = fit(
+        network,
+        inputs,
+        targets,
+        loss=loss,
+        optimizer=optimizer,
+        epochs=settings.max_iter,
+        batch_size=settings.batch_size,
+        shuffle=settings.shuffle,
+        validation=task.data(held_out)[1:] if len(held_out) else None,
+        schedule=SCHEDULES[settings.learning_rate](optimizer, settings.learning_rate_init, steps),
+        early_stopping=stopping,
+        callbacks=[*([given] if callable(given) else given), limit],
+        seed=seed,
+        progress=None if settings.verbose else False,
+    )
+    parameters = network.parameters()
+    if stopping is not None:  # `fit` does that too, but not after an interrupt or a limit of time
+        stopping.restore(parameters)
+    return Trained(read_data(parameters), history, held_out, optimizer.state_dict(), limit.is_over)
+
+
+def train_further(
+    task: Task, settings: Settings, seed: int, start: Vector | None, state: Mapping[str, Any] | None
+) -> Trained:
+    """Train a network for one epoch over all rows, from the parameters and the state of the optimizer it had."""
+    network = make_network(task.inputs.shape[1], task.outputs, settings, seed)
+    if start is not None:
+        write_data(network.parameters(), start)
+    optimizer = make_optimizer(network, settings)
+    if state is not None:
+        optimizer.load_state_dict(state)
+    everything = np.arange(len(task.inputs))
+    loss, inputs, targets = task.data(everything)
+    history = fit(
+        network,
+        inputs,
+        targets,
+        loss=loss,
+        optimizer=optimizer,
+        epochs=1,
+        batch_size=settings.batch_size,
+        shuffle=settings.shuffle,
+        seed=seed,
+        progress=None if settings.verbose else False,
+    )
+    return Trained(read_data(network.parameters()), history, everything[:0], optimizer.state_dict(), False)
+
+
+class TimeLimit:
+    """A callback that stops `fit` once some seconds have passed; without a limit if None."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.end = math.inf if seconds is None else time.perf_counter() + seconds
+        self.is_over = False
+
+    def __call__(self, event: TrainingEvent) -> None:
+        """Stop if time is over."""
+        if time.perf_counter() >= self.end:
+            self.is_over = True
+            event.stop()
+

@@ -1,0 +1,138 @@
+"""The settings of a training run: the checked parameters of an estimator, with defaults that suit the table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..common.checks import NOT_NEGATIVE, POSITIVE, Check, flag, one_of, optional, real, whole
+from ..common.numbers import Interval
+from ..nn.activations import get_activation
+from ..optim import OPTIMIZERS, schedules
+from ..optim.optimizer import Optimizer
+from ..optim.schedules import Schedule
+
+#: The default learning rate of each optimizer, which suits standardised inputs.
+LEARNING_RATES = {"adam": 0.003, "adamw": 0.003, "adagrad": 0.03, "rmsprop": 0.001, "sgd": 0.03, "lbfgs": 1.0}
+
+#: Makes each schedule of an optimizer's rate, from its highest rate and the number of steps; None is a constant rate.
+SCHEDULES: dict[str, Callable[[Optimizer, float, int], Schedule | None]] = {
+    "constant": lambda optimizer, rate, steps: None,
+    "cosine": lambda optimizer, rate, steps: schedules.CosineAnnealingLR(optimizer, steps, interval="step"),
+    "exponential": lambda optimizer, rate, steps: schedules.ExponentialLR(optimizer, 0.01 ** (1 / steps), "step"),
+    "one-cycle": lambda optimizer, rate, steps: schedules.OneCycleLR(optimizer, rate, steps),
+    "plateau": lambda optimizer, rate, steps: schedules.ReduceLROnPlateau(optimizer, patience=5),
+    "step": lambda optimizer, rate, steps: schedules.StepLR(optimizer, max(1, steps // 3), interval="step"),
+    "warmup": lambda optimizer, rate, steps: schedules.LinearWarmup(optimizer, max(1, steps // 10)),
+}
+
+#: Fewer rows than these are all trained on: a validation share of them would say nothing.
+LEAST_ROWS_TO_SPLIT = 20
+
+#: Activations for which weights are drawn by He's rule; for the others, by Glorot's.
+_HE_ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of the training of one network; the names are the parameters of the estimators."""
+
+    hidden_layer_sizes: tuple[int, ...]
+    activation: Any
+    solver: str
+    alpha: float
+    batch_size: int
+    learning_rate: str
+    learning_rate_init: float
+    max_iter: int
+    shuffle: bool
+    tol: float
+    verbose: bool
+    validation_fraction: float | None
+    n_iter_no_change: int
+    max_seconds: float | None
+
+    def with_share_of_seconds(self, share: float) -> Settings:
+        """Return the settings with a share of the limit of time."""
+        return self if self.max_seconds is None else replace(self, max_seconds=share * self.max_seconds)
+
+    @property
+    def init(self) -> str:
+        """The initialiser of the weights."""
+        return "he_uniform" if get_activation(self.activation).name in _HE_ACTIVATIONS else "glorot_uniform"
+
+
+def _sizes(where: str, setting: Any) -> tuple[int, ...]:
+    sizes = setting if isinstance(setting, (list, tuple)) else [setting]
+    return tuple(whole(1)(f"{where}", size) for size in sizes)
+
+
+def _activation(where: str, setting: Any) -> Any:
+    get_activation(setting)
+    return setting
+
+
+def _or(word: str, check: Check) -> Check:
+    return lambda where, setting: word if isinstance(setting, str) and setting == word else check(where, setting)
+
+
+#: The checks of the parameters that both estimators have.
+CHECKS: dict[str, Check] = {
+    "hidden_layer_sizes": _sizes,
+    "activation": _activation,
+    "solver": one_of(*OPTIMIZERS),
+    "alpha": _or("auto", real(NOT_NEGATIVE)),
+    "batch_size": _or("auto", optional(whole(1))),
+    "learning_rate": one_of(*SCHEDULES),
+    "learning_rate_init": optional(real(POSITIVE)),
+    "max_iter": _or("auto", whole(1)),
+    "shuffle": flag,
+    "tol": real(NOT_NEGATIVE),
+    "verbose": lambda where, setting: bool(setting),
+    "warm_start": flag,
+    "early_stopping": flag,
+    "validation_fraction": real(Interval(0.0, 1.0, low_open=True, high_open=True)),
+    "n_iter_no_change": whole(1),
+    "n_estimators": whole(1),
+    "max_seconds": optional(real(POSITIVE)),
+}
+
+
+def settings_for(checked: dict[str, Any], rows: int) -> Settings:
+    """Return the settings of a run with so many training rows: each "auto" and None is replaced by a number.
+
+    Args:
+        checked: the parameters, as `CHECKS` return them.
+        rows: the number of rows.
+    """
+    whole_table = checked["solver"] == "lbfgs"
+    batch_size = checked["batch_size"]
+    if batch_size == "auto":
+        batch_size = rows if whole_table else min(256, max(16, 2 ** round(math.log2(max(1, rows / 40)))))
+    batch_size = min(batch_size or rows, rows)
+    max_iter = checked["max_iter"]
+    if max_iter == "auto":
+        steps = math.ceil(rows / batch_size)
+        max_iter = 50 if whole_table else min(300, max(20, math.ceil(10_000 / steps)))
+    alpha = checked["alpha"]
+    if alpha == "auto":
+        alpha = min(1.0, (10.0 if checked["solver"] == "adamw" else 1.0) / rows)
+    split = checked["early_stopping"] and rows >= LEAST_ROWS_TO_SPLIT
+    return Settings(
+        hidden_layer_sizes=checked["hidden_layer_sizes"],
+        activation=checked["activation"],
+        solver=checked["solver"],
+        alpha=alpha,
+        batch_size=batch_size,
+        learning_rate=checked["learning_rate"],
+        learning_rate_init=checked["learning_rate_init"] or LEARNING_RATES[checked["solver"]],
+        max_iter=max_iter,
+        shuffle=checked["shuffle"],
+        tol=checked["tol"],
+        verbose=checked["verbose"],
+        validation_fraction=checked["validation_fraction"] if split else None,
+        n_iter_no_change=checked["n_iter_no_change"],
+        max_seconds=checked["max_seconds"],
+    )
