@@ -156,7 +156,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     def _outputs(self, member: int, inputs: Vector) -> Vector:
         """Return the outputs of a network, an array (rows, outputs)."""
         if not self._compiled:
-            self._compiled = [_compiled(network) for network in self.networks_]
+            self._compiled.extend(_compiled(network) for network in self.networks_)
         parts = np.array_split(inputs, math.ceil(len(inputs) / _ROWS_AT_ONCE))
         outputs = [np.array(self._compiled[member].map(part)).reshape(self._n_outputs, -1) for part in parts]
         found: Vector = np.concatenate(outputs, axis=1).T

@@ -66,6 +66,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         self.max_seconds = max_seconds
         self.n_jobs = n_jobs
 
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's description of what the estimator can do."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
     @property
     def _n_outputs(self) -> int:
         return len(self.y_mean_)
