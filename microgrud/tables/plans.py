@@ -1,0 +1,157 @@
+"""Plans: for each column of a table, its kind and the figures by which its cells become inputs.
+
+A plan is what training decided about a column, and all that prediction needs: it is stored as JSON.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from ..engine.vectors import Vector
+from .column import Column
+from .dates import Moments, parts_of, read_dates
+from .numbers import read_numbers
+from .spelling import Names
+
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+#: The square of a larger number may overflow, and with it a standard deviation.
+LARGEST = 1e100
+
+
+class Reading(NamedTuple):
+    """The inputs that a plan makes of a column.
+
+    Args:
+        numbers: numbers by row for each input; NaN where missing.
+        names: the category by row, None where missing; or None for a column without categories.
+        odd: which different cells are not of the kind of the column.
+    """
+
+    numbers: dict[str, Vector]
+    names: np.ndarray[Any, Any] | None
+    odd: Flags
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plan for one column; subclasses are its kinds.
+
+    Args:
+        name: the column.
+        said: a sentence about what is done with it.
+        missing: whether an input tells where the cell is missing.
+    """
+
+    name: str
+    said: str
+    missing: bool
+    kind: ClassVar[str]
+    #: The words for a cell that is not of this kind.
+    odd: ClassVar[str] = ""
+
+    def read(self, column: Column) -> Reading:
+        """Return the inputs for the rows of a column."""
+        return Reading({}, None, np.zeros(len(column.different), bool))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as JSON data."""
+        return {"kind": self.kind, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class NumberPlan(Plan):
+    """A column of numbers from `low` to `high`: other numbers count as missing, being misprints."""
+
+    decimal: str
+    unit: list[str]
+    low: float
+    high: float
+    kind = "number"
+    odd = "no usable number"
+
+    def read(self, column: Column) -> Reading:
+        """Return the numbers."""
+        numbers = numbers_in(column, self.decimal, self.unit)
+        odd = ~((numbers >= self.low) & (numbers <= self.high))
+        return Reading({self.name: column.by_row(np.where(odd, math.nan, numbers), math.nan)}, None, odd)
+
+
+@dataclass(frozen=True)
+class DatePlan(Plan):
+    """A column of dates or times, as numbers: those of year, month, weekday, hour and day that vary."""
+
+    day_first: bool
+    first: str
+    parts: list[str]
+    kind = "date"
+    odd = "no date"
+
+    def read(self, column: Column) -> Reading:
+        """Return the parts of the dates."""
+        moments = moments_in(column, self.day_first)
+        parts = parts_of(moments, np.datetime64(self.first, "D"))
+        inputs = {f"{self.name}: {part}": column.by_row(parts[part], math.nan) for part in self.parts}
+        return Reading(inputs, None, np.isnat(moments))
+
+
+@dataclass(frozen=True)
+class CategoryPlan(Plan):
+    """A column of categories: one input for each, and one for all `others` if training had rare ones."""
+
+    categories: list[str]
+    others: bool
+    kind = "category"
+    odd = "a category that training did not see"
+
+    def read(self, column: Column) -> Reading:
+        """Return the names of the categories."""
+        found = Names(self.categories).find_all(column.texts)
+        names = np.array([OTHER if name is None else name for name in found], object)
+        odd = np.array([name is None for name in found], bool) & (not self.others)
+        return Reading({}, column.by_row(names, None), odd)
+
+
+@dataclass(frozen=True)
+class PresencePlan(Plan):
+    """A column that tells by its missing cells alone."""
+
+    kind = "presence"
+
+
+@dataclass(frozen=True)
+class LeftOutPlan(Plan):
+    """A column that is not used."""
+
+    kind = "left out"
+
+
+#: Stands for all categories without an input of their own; no cell is this text, since cells are stripped.
+OTHER = " other"
+PLANS: dict[str, type[Plan]] = {
+    plan.kind: plan for plan in (NumberPlan, DatePlan, CategoryPlan, PresencePlan, LeftOutPlan)
+}
+
+
+def numbers_in(column: Column, decimal: str, unit: Sequence[str]) -> Vector:
+    """Return the number in each different cell; NaN if there is none, or it is too large to be computed with."""
+    if column.different.dtype == float:
+        numbers: Vector = column.different
+    elif column.is_typed:
+        return np.full(len(column.different), math.nan)
+    else:
+        numbers = read_numbers(column.texts, unit=(unit[0], unit[1])).by(decimal)
+    return np.where(np.abs(numbers) <= LARGEST, numbers, math.nan)
+
+
+def moments_in(column: Column, day_first: bool) -> Moments:
+    """Return the moment in each different cell; NaT if there is none."""
+    if column.different.dtype.kind == "M":
+        return column.different
+    if column.is_typed:
+        return np.full(len(column.different), np.datetime64("NaT", "us"))
+    return read_dates(column.texts).by(day_first)

@@ -1,0 +1,94 @@
+"""One spelling for each category or class: stray spaces, letter case, and the ways to write a number or a truth value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+_TRUTH = {"1": "True", "0": "False", "true": "True", "false": "False"}
+
+
+def spelled(text: str) -> str:
+    """Return a text with single spaces, and a number in its shortest form.
+
+    >>> spelled("a  b"), spelled("1.0"), spelled("01"), spelled("2.50"), spelled("12345678901234567890")
+    ('a b', '1', '1', '2.5', '12345678901234567890')
+    """
+    text = " ".join(text.split())
+    if not text[-1:].isdigit() and text[-1:] != ".":
+        return text
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    if "_" in text or not math.isfinite(number) or (abs(number) >= 1e15 and "." not in text):
+        return text
+    return str(int(number)) if number == int(number) and abs(number) < 1e15 else repr(number)
+
+
+def spellings(counts: Mapping[str, int]) -> dict[str, str]:
+    """Return for each text the one name of its category: the most frequent of the spellings that mean the same.
+
+    Texts that differ in letter case mean the same, except single letters both cases of which are frequent (above 5 %).
+    1, true and TRUE are `True` where a column holds nothing but truth values, at least one of them as a word.
+
+    Args:
+        counts: the number of rows of each text.
+
+    >>> spellings({"red": 5, "Red": 2, "RED ": 1, "1.0": 1, "1": 1})
+    {'red': 'red', 'Red': 'red', 'RED ': 'red', '1.0': '1', '1': '1'}
+    >>> spellings({"TRUE": 3, "1": 1, "0": 4})
+    {'TRUE': 'True', '1': 'True', '0': 'False'}
+    """
+    forms = {text: spelled(text) for text in counts}
+    words = {form.casefold() for form in forms.values()}
+    if words <= _TRUTH.keys() and words & {"true", "false"}:
+        return {text: _TRUTH[form.casefold()] for text, form in forms.items()}
+    sums: dict[str, int] = {}
+    for text, form in forms.items():
+        sums[form] = sums.get(form, 0) + counts[text]
+    few = 0.05 * sum(sums.values())
+    apart = {form for form in sums if len(form) == 1 and min(sums[form], sums.get(form.swapcase(), 0)) > few}
+    names: dict[str, str] = {}
+    for form in sorted(sums, key=lambda form: (-sums[form], form)):
+        names.setdefault(form if form in apart else f"={form.casefold()}", form)
+    return {text: names[form if form in apart else f"={form.casefold()}"] for text, form in forms.items()}
+
+
+def merged(names: Mapping[str, str]) -> list[str]:
+    """Return texts that were taken as others although more than spaces and forms of a number differ.
+
+    >>> merged({"red": "red", "Red": "red", "1.0": "1"})
+    ["'Red' as 'red'"]
+    """
+    return [f"{text!r} as {name!r}" for text, name in sorted(names.items()) if spelled(text) != name]
+
+
+class Names:
+    """Known names of categories or classes, found by any of their spellings.
+
+    >>> [Names(["red", "True"]).find(text) for text in ("RED", " red", "1.0", "blue")]
+    ['red', 'red', 'True', None]
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = list(names)
+        self._exact = set(self.names)
+        self._by_case: dict[str, str] = {}
+        for name in self.names:
+            self._by_case.setdefault(name.casefold(), name)
+        for name in ("True", "False"):
+            if name in self._exact:
+                self._by_case.setdefault({"True": "1", "False": "0"}[name], name)
+        for truth, digit in (("true", "1"), ("false", "0")):
+            if digit in self._exact and self._exact <= {"0", "1"}:
+                self._by_case.setdefault(truth, digit)
+
+    def find(self, text: str) -> str | None:
+        """Return the name of which `text` is a spelling, or None."""
+        form = spelled(text)
+        return form if form in self._exact else self._by_case.get(form.casefold())
+
+    def find_all(self, texts: Sequence[str]) -> list[str | None]:
+        """Return the name for each text."""
+        return [self.find(text) for text in texts]
