@@ -21,7 +21,7 @@ def gradient_norm(parameters: Sequence[Value]) -> float:
     >>> gradient_norm([x, y])
     5.0
     """
-    return math.hypot(*[p.grad for p in parameters])
+    return math.hypot(*read_gradients(parameters).tolist())
 
 
 def clip_grad_norm(parameters: Iterable[Value], max_norm: float) -> float:
