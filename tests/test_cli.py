@@ -27,7 +27,7 @@ from microgrud import cli
 from microgrud.cli import commands, pipeline, scores, settings
 from microgrud.cli.predicting import Predictor
 from microgrud.nn import MLP, load_model, save_model
-from microgrud.tables.table import read_table
+from microgrud.tables import read_table
 from microgrud.train import fit
 
 for name in ("graphviz", "matplotlib", "tqdm"):

@@ -24,7 +24,8 @@ from microgrud.cli.run import Run
 from microgrud.cli.runfolder import write_run
 from microgrud.cli.scores import LABELS, behind_baseline, behind_linear, figures, score_classes, score_numbers
 from microgrud.cli.settings import RunSettings
-from microgrud.tables.table import Table, iris_table, read_table
+from microgrud.tables import Table, read_table
+from microgrud.tables.table import iris_table
 
 pytestmark = pytest.mark.usefixtures("coarse_reports")
 

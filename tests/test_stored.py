@@ -18,7 +18,7 @@ from microgrud.cli.predicting import Predictor
 from microgrud.cli.settings import RunSettings
 from microgrud.common.jsonfile import checksum
 from microgrud.nn import MLP, ModelFileError, save_model
-from microgrud.tables.table import Table, read_table
+from microgrud.tables import Table, read_table
 
 #: Replacements for any entry: every kind of JSON value, and numbers that might pass unnoticed.
 JUNK: list[Any] = [None, True, -1, 1.5, 10**30, "\ud800", ["x", "x"], {"x": 1}]
@@ -29,7 +29,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
     rows = {"size": [f"{k}.5" for k in range(20)], "colour": ["red", "blue"] * 10, "kind": ["a", "b"] * 10}
     path = tmp_path_factory.mktemp("stored") / "table.csv"
     pd.DataFrame(rows).to_csv(path, index=False)
-    return read_table(path, None)
+    return read_table(path)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,8 @@ from sklearn.datasets import load_iris
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from microgrud.cli.preprocessing import CategoryColumn, NumberColumn, Preprocessing, class_names, inspect_target
-from microgrud.tables.table import Table, TableError, iris_table, read_table
+from microgrud.tables import Table, TableError, read_table
+from microgrud.tables.table import iris_table
 
 Write = Callable[..., Path]
 
@@ -59,7 +60,7 @@ def test_the_header_tells_the_delimiter(write: Write, delimiter: str) -> None:
 
 
 def test_the_delimiter_can_be_given(write: Write) -> None:
-    assert read_table(write("a:b\n1:2\n"), ":").columns == ["a", "b"]
+    assert read_table(write("a:b\n1:2\n"), delimiter=":").columns == ["a", "b"]
 
 
 def test_several_byte_order_marks_are_no_part_of_a_name(write: Write) -> None:

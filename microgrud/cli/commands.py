@@ -18,7 +18,8 @@ from typer import Argument, Option
 from typer.core import TyperGroup
 
 from ..common.jsonfile import ModelFileError
-from ..tables.table import TableError, closest, counted, iris_table, left_out, read_table
+from ..tables import TableError, read_table
+from ..tables.table import closest, counted, iris_table, left_out
 from ..version import __version__
 from .pipeline import train_on_table
 from .predicting import Predictor
@@ -140,7 +141,7 @@ def train(
     elif target is None:
         raise SettingsError(f"--target: say which column of {table} to predict, as in --target NAME")
     else:
-        data = read_table(table, options["delimiter"])
+        data = read_table(table, delimiter=options["delimiter"])
     settings = RunSettings.from_options({**options, "target": target})
     folder = out or next_free(Path("runs"), data.name)
     check_free(folder)
@@ -194,7 +195,7 @@ def predict(
 ) -> None:
     """Predict the target for each row of TABLE: a class with the probability of each class, or a number."""
     predictor = Predictor.load(model)
-    data = read_table(table, delimiter)
+    data = read_table(table, delimiter=delimiter)
     if out is not None:
         check_output(out, inputs=(model, table))
     complete = predictor.complete(data) if drop_missing else data

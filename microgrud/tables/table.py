@@ -1,20 +1,15 @@
-"""Tables: a CSV file as named columns of text, which can name the row and line of a cell in every message.
+"""Tables: named columns of text, which can name the row, line and file of a cell in every message.
 
-A table keeps the text of the file: `microgrud.cli.preprocessing` decides whether a column holds numbers or categories.
-Python's csv module does the parsing.
+A table keeps the text of its file; the preparation decides whether a column holds numbers or categories.
 """
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
-import itertools
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +19,6 @@ import numpy as np
 import pandas as pd
 
 from ..common import words
-from ..common.forking import Lock
 from ..engine.vectors import Vector
 
 #: Cells that mean a missing value: pandas's own list, and the question mark of the UCI tables.
@@ -34,19 +28,67 @@ MISSING = frozenset(
         *["NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"],
     ]
 )
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
-#: The largest number of characters in a line that may be a header.
-_LONGEST_HEADER = 2**17 - 1
-_lock = Lock()
 #: A count with its noun, without thousands separators.
 counted = partial(words.counted, separator="")
-_BINARY = {b"PK\x03\x04": "an Excel workbook or a zip archive", b"\x1f\x8b": "a gzip archive", b"%PDF": "a PDF"}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 
 
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a table.
+
+    Args:
+        text: the expected and the found, such as `"expected a number, got 'big'"`.
+        advice: the remedy.
+        column: the column that is wrong.
+        rows: the positions of the rows that are wrong, counted from 0 in the cells that were given.
+    """
+
+    text: str
+    advice: str = ""
+    column: str | None = None
+    rows: Sequence[int] = ()
+
+    def line(self, place: Callable[[int], str]) -> str:
+        """Return the problem in one line.
+
+        Args:
+            place: returns the name of the row at a position, such as `Table.place`.
+
+        >>> Problem("expected a number, got 'big'", "correct it", "size", [2, 5]).line(lambda row: f"row {row + 1}")
+        "column 'size', row 3: expected a number, got 'big' (and 1 more such cell); correct it"
+        """
+        where = [f"column {self.column!r}"] * (self.column is not None) + [place(row) for row in self.rows[:1]]
+        text = self.text + and_more(len(self.rows) - 1, "such cell") * (len(self.rows) > 1)
+        return ": ".join(filter(None, [", ".join(where), "; ".join(filter(None, [text, self.advice]))]))
+
+
 class TableError(ValueError):
-    """An unusable table; the message is one line, names column and row, and says what to do."""
+    """An unusable table: everything that is wrong with it, one line each, with what to do.
+
+    Args:
+        problems: the problems, or their lines.
+
+    >>> error = TableError(Problem("expected a number, got 'big'", "correct it", "size", [2]), "it is empty")
+    >>> error.lines(lambda row: f"line {row + 2}")
+    ["column 'size', line 4: expected a number, got 'big'; correct it", 'it is empty']
+    """
+
+    def __init__(self, *problems: Problem | str) -> None:
+        super().__init__(*problems)
+        self.problems = tuple(each if isinstance(each, Problem) else Problem(each) for each in problems)
+
+    def lines(self, place: Callable[[int], str] | None = None) -> list[str]:
+        """Return a line for each problem; `place` names the row at a position, by default from 1."""
+        return [problem.line(place or _row) for problem in self.problems]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+
+def _row(position: int) -> str:
+    return f"row {position + 1}"
 
 
 @dataclass(frozen=True)
@@ -57,8 +99,9 @@ class Table:
         name: the name of the table, such as the file's name without its suffix.
         cells: one column of stripped text per column of the file; the index counts the data rows from 0.
         notes: remarks for the reader of the results, such as a guessed encoding.
-        lines: the line of the file at which each data row starts, from 1; empty for a table that is not from a file.
+        lines: the line of the file at which each data row starts, from 1; empty if the rows are not lines of a file.
         delimiter: the character between two cells of the file.
+        files: the name and the first row of each file; empty for a table that is from one file or none.
     """
 
     name: str
@@ -66,6 +109,7 @@ class Table:
     notes: list[str] = field(default_factory=list)
     lines: Sequence[int] = field(default=(), repr=False)
     delimiter: str = ","
+    files: Sequence[tuple[str, int]] = field(default=(), repr=False)
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -76,9 +120,11 @@ class Table:
         return [str(name) for name in self.cells.columns]
 
     def place(self, row: int) -> str:
-        """Return the place in the file of the row at position `row`: the data row and the line, both from 1."""
+        """Return the place of the row at position `row`: the file, if there are several, the data row and the line."""
         record = int(self.cells.index[row])
-        return f"row {record + 1}" + (f" (line {self.lines[record]})" if self.lines else "")
+        name, first = max((each for each in self.files if each[1] <= record), key=lambda each: each[1], default=("", 0))
+        line = f" (line {self.lines[record]})" if self.lines else ""
+        return f"{name}, " * bool(name) + f"row {record - first + 1}{line}"
 
     @property
     def row_numbers(self) -> list[int]:
@@ -190,42 +236,6 @@ def iris_table() -> Table:
     return Table("iris", cells)
 
 
-def read_table(path: str | Path, delimiter: str | None = None) -> Table:
-    """Read a CSV file into a Table of text.
-
-    Unless it is given, the delimiter is the one of comma, semicolon, tab and bar that splits the header into most
-    columns. The encoding is UTF-8 or, with its byte order mark, UTF-16; otherwise Windows-1252, with a note.
-
-    Args:
-        path: the file; its first line that is not blank holds the names of the columns.
-        delimiter: the one character between cells, or `tab`.
-
-    Raises:
-        TableError: if there is no such file, or it does not hold a table.
-    """
-    if delimiter is not None:
-        delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
-        if len(delimiter) != 1 or delimiter in '"\r\n':
-            raise TableError(f"--delimiter: expected one character, or tab, got {delimiter!r}")
-    path = Path(path)
-    notes: list[str] = []
-    text = _text(path, notes)
-    with _cells_of(len(text) + 2):
-        if delimiter is None:
-            header = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
-            if len(header) > _LONGEST_HEADER:
-                raise TableError(
-                    f"{path}: the first line has {len(header)} characters; expected a header of column names"
-                )
-            delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([header], delimiter=mark))))
-        (_, names), *records = _records(path, text, delimiter)
-    _check_names(path, names)
-    if not records:
-        raise TableError(f"{path}: the table has a header and no rows; add the rows to learn from or to predict")
-    cells = pd.DataFrame([record for _, record in records], columns=names)
-    return Table(path.stem, cells, notes, [line for line, _ in records], delimiter)
-
-
 def why_unreadable(path: str | Path, error: OSError, wanted: str) -> str:
     """Say in one line why a file cannot be read, and what to do.
 
@@ -239,72 +249,3 @@ def why_unreadable(path: str | Path, error: OSError, wanted: str) -> str:
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
         return f"{path}: there is no such file; give the path of a {wanted}"
     return f"{path}: cannot be read ({error.strerror}); check the path and its permissions"
-
-
-def _text(path: Path, notes: list[str]) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise TableError(why_unreadable(path, error, "CSV file")) from None
-    for magic, what in _BINARY.items():
-        if data.startswith(magic):
-            raise TableError(f"{path}: is {what}, not a CSV file; save the table as CSV first")
-    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError:
-        notes.append(f"{path} is not UTF-8; it was read as Windows-1252 (Western European)")
-        text = data.decode("cp1252", errors="replace")
-    if "\0" in text:
-        raise TableError(f"{path}: is not a text file (it has NUL bytes in it); save the table as CSV first")
-    return text.lstrip("\ufeff")  # a file may begin with several byte order marks
-
-
-@contextmanager
-def _cells_of(size: int) -> Iterator[None]:
-    """Let the csv module read cells of this many characters: its limit is one for all threads, and is never lowered."""
-    with _lock:
-        limit = csv.field_size_limit()
-        csv.field_size_limit(max(limit, size))
-        try:
-            yield
-        finally:
-            csv.field_size_limit(limit)
-
-
-def _records(path: Path, text: str, delimiter: str) -> list[tuple[int, list[str]]]:
-    """Return the header and the rows that are not blank, as stripped cells with the line at which each starts."""
-    found, start = [], 1
-    # The line at the end is a record of its own, unless it is inside a quotation.
-    reader = csv.reader(io.StringIO(f"{text}\nx", newline=""), delimiter=delimiter)
-    for record in reader:
-        found.append((start, [cell.strip() for cell in record]))
-        start = reader.line_num + 1
-    last, _ = found.pop()
-    found = list(itertools.dropwhile(lambda record: not any(record[1]), found))
-    width = len(found[0][1]) if found else 0
-    for line, cells in found:
-        if len(cells) > width:
-            mark = DELIMITERS.get(delimiter, repr(delimiter))
-            raise TableError(
-                f"{path}: line {line} has {len(cells)} cells and the header {width} (split at each {mark}); quote or "
-                "correct it"
-            )
-        cells += [""] * (width - len(cells))
-    if last < reader.line_num:
-        raise TableError(f"{path}: the quotation mark opened in line {last} is never closed; close it or remove it")
-    if not found:
-        raise TableError(f"{path}: the file is empty; expected a header line with column names, and rows below it")
-    return [(line, cells) for line, cells in found if any(cells)]
-
-
-def _check_names(path: Path, names: list[str]) -> None:
-    for position, name in enumerate(names):
-        if not name:
-            raise TableError(
-                f"{path}: column {position + 1} of the header has no name; delete the column if it only counts the "
-                "rows, or name it"
-            )
-        if name in names[:position]:
-            where = f"columns {names.index(name) + 1} and {position + 1}"
-            raise TableError(f"{path}: {where} are both called {name!r}; rename or delete one of them")

@@ -1,0 +1,166 @@
+"""Headers: whether the first row of a file holds the names of the columns, and names where it holds none."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import pandas as pd
+
+from .delimited import EMPTY
+from .table import MISSING, TableError
+
+#: Rows that are compared with the first one.
+_COMPARED = 200
+#: A number, an amount, a date or a time.
+_QUANTITY = re.compile(r"[^\w\s]{0,3}\s?\d[\d.,:/' -]*([eE][+-]?\d+)?[TZ:\d.+-]*\s?[^\w\s]{0,3}")
+_YEARS = range(1800, 2101)
+
+
+def with_header(
+    name: str, cells: pd.DataFrame, lines: Sequence[int], header: bool | None, notes: list[str]
+) -> tuple[pd.DataFrame, Sequence[int]]:
+    """Return the rows below the header as named columns, and their lines.
+
+    Rows and unnamed columns without any content are left out. A column without a name gets `column 3`, by its position,
+    and a name that occurs twice a number: both with a note.
+
+    Args:
+        name: the name of the file, for messages.
+        cells: its rows of text, the header among them.
+        lines: the line of each row.
+        header: whether the first row is the header; None to find out, with a note if it is not, or if that is unclear.
+        notes: the list to which remarks are added.
+
+    Raises:
+        TableError: if there are no rows.
+    """
+    cells = cells.apply(lambda column: column.str.strip())
+    blank = (cells == "").all(axis=1)
+    if blank.any():
+        lines = [line for line, empty in zip(lines, blank) if not empty]
+        cells = cells[~blank].reset_index(drop=True)
+    if not len(cells):
+        raise TableError(f"{name}: {EMPTY}")
+    cells, lines = _without_comment(name, cells, lines, header, notes)
+    if header is None:
+        header = _has_header(name, cells, notes)
+    first = list(cells.iloc[0])
+    if header:
+        cells, lines = cells.iloc[1:].reset_index(drop=True), lines[1:]
+    if not len(cells):
+        raise TableError(f"{name}: the table has a header and no rows; add the rows to learn from or to predict")
+    names = first if header else [""] * len(first)
+    kept = [i for i, each in enumerate(names) if each or not header or (cells.iloc[:, i] != "").any()]
+    cells = cells.iloc[:, kept]
+    cells.columns = pd.Index(_unique(name, [(i + 1, names[i]) for i in kept], notes if header else []), dtype=object)
+    return cells, lines
+
+
+def unique_names(name: str, names: Sequence[str], notes: list[str]) -> list[str]:
+    """Return names for columns that have names of their own, as `with_header` does.
+
+    >>> notes = []
+    >>> unique_names("a.csv", ["x", "", "x"], notes), len(notes)
+    (['x', 'column 2', 'x (2)'], 2)
+    """
+    return _unique(name, list(enumerate(names, 1)), notes)
+
+
+def _unique(name: str, numbered: Sequence[tuple[int, str]], notes: list[str]) -> list[str]:
+    given, found = Counter(text for _, text in numbered), dict[str, int]()
+    for position, text in numbered:
+        wanted, count = text or f"column {position}", 1
+        new = wanted
+        while new in found or (new != text and new in given):
+            count += 1
+            new = f"{wanted} ({count})"
+        found[new] = position
+        if not text:
+            notes.append(f"{name}: column {position} has no name in the header; it was named {new!r}")
+        elif new != text:
+            notes.append(f"{name}: column {position} has the same name as column {found[text]}; it was named {new!r}")
+    return list(found)
+
+
+def _without_comment(
+    name: str, cells: pd.DataFrame, lines: Sequence[int], header: bool | None, notes: list[str]
+) -> tuple[pd.DataFrame, Sequence[int]]:
+    """Return the rows without a first row that begins with # above a header; above data it is the header itself."""
+    first = str(cells.iloc[0, 0])
+    if first[:1] != "#" or len(cells) < 3 or header is False or str(cells.iloc[1, 0])[:1] == "#":
+        return cells, lines
+    if _has_header(name, cells.iloc[1:], []):
+        notes.append(f"{name}: line {lines[0]} left out as a comment: {first!r}")
+        return cells.iloc[1:].reset_index(drop=True), lines[1:]
+    cells = cells.copy()
+    cells.iloc[0, 0] = first.lstrip("# ") or first
+    return cells, lines
+
+
+def _has_header(name: str, cells: pd.DataFrame, notes: list[str]) -> bool:
+    """Return whether the first row is a header; a note says so if it is not, or if that is doubtful.
+
+    A row of data has numbers where the rows below it have numbers; a header has words there. In a table without
+    numbers, a row of data repeats cells of the rows below it. Names that are numbers count as words if they are years,
+    or the positions of the columns.
+    """
+    first = [str(cell) for cell in cells.iloc[0]]
+    body = cells.iloc[1 : _COMPARED + 1]
+    if not len(body):
+        return True
+    columns = [[cell for cell in body.iloc[:, i].astype(str) if cell not in MISSING] for i in range(len(first))]
+    numeric = [i for i, column in enumerate(columns) if column and _share_of_quantities(column) > 0.8]
+    like_data = [i for i in numeric if _is_quantity(first[i])]
+    words = [i for i in numeric if first[i] not in MISSING and not _is_quantity(first[i])]
+    others = [i for i in range(len(first)) if i not in numeric and first[i] not in MISSING]
+    repeated = sum(first[i] in columns[i] for i in others)
+    shown = ", ".join(map(repr, first[:4])) + ", ..." * (len(first) > 4)
+    if _are_names([first[i] for i in like_data], [columns[i] for i in like_data], len(first)) and repeated == 0:
+        doubt = bool(like_data)
+    elif like_data:
+        if len(like_data) > len(words):
+            return _no_header(name, shown, notes)
+        doubt = True
+    else:
+        if not numeric and repeated > 0.5 * len(others):
+            return _no_header(name, shown, notes)
+        doubt = False
+    if doubt:
+        notes.append(f"{name}: the first row ({shown}) was taken as the header; if it holds data, use --no-header")
+    return True
+
+
+def _no_header(name: str, shown: str, notes: list[str]) -> bool:
+    notes.append(
+        f"{name}: the first row ({shown}) was taken as data, and the columns were named 'column 1', 'column 2', ...; "
+        "if it is the header, use --header"
+    )
+    return False
+
+
+def _is_quantity(cell: str) -> bool:
+    return _QUANTITY.fullmatch(cell[:100]) is not None
+
+
+def _share_of_quantities(cells: Sequence[str]) -> float:
+    return sum(map(_is_quantity, cells)) / len(cells)
+
+
+def _are_names(texts: Sequence[str], columns: Sequence[Sequence[str]], width: int) -> bool:
+    """Return whether numbers in the first row are names: rising years, or the positions of all columns but one.
+
+    >>> _are_names(["2019", "2020"], [["5.1"], ["4"]], 3), _are_names(["1950"], [["1961", "1974"]], 2)
+    (True, False)
+    >>> _are_names(["0", "1", "2"], [["5"], ["4"], ["7"]], 3), _are_names(["1", "2"], [["5"], ["4"]], 3)
+    (True, False)
+    """
+    if not texts or not all(text.isdecimal() for text in texts):
+        return False
+    numbers = [int(text) for text in texts]
+    if numbers[0] in (0, 1) and len(numbers) >= max(3, width - 1):
+        return numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    years = all(number in _YEARS for number in numbers) and numbers == sorted(set(numbers))
+    below = [cell for column in columns for cell in column]
+    return years and sum(cell.isdecimal() and int(cell) in _YEARS for cell in below) < 0.5 * len(below)

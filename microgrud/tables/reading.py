@@ -1,0 +1,106 @@
+"""Reading of tables: files of any format that people keep tables in, or standard input, as one Table of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from .contents import read_bytes, stem, unpacked
+from .decoding import decoded
+from .delimited import read_delimited
+from .dialect import given_delimiter
+from .header import with_header
+from .table import Problem, Table, TableError
+from .typed import read_json, read_parquet
+from .workbooks import read_workbook
+
+
+def read_table(
+    path: str | Path | Iterable[str | Path],
+    *,
+    delimiter: str | None = None,
+    header: bool | None = None,
+    encoding: str | None = None,
+) -> Table:
+    """Read one or more files as a table of text.
+
+    The format is found in the content: CSV and TSV in any dialect and encoding, JSON lines or an array of records,
+    Excel (.xlsx) and Parquet, each as it is or packed with gzip or zip. Everything that is guessed or left out is in
+    the notes of the table.
+
+    Args:
+        path: the file, `-` for standard input; or several files with the same columns, in any order.
+        delimiter: the one character between cells, or `tab`.
+        header: whether the first row holds the names of the columns. By default this is found out; columns without
+            names are named `column 1`, `column 2`, and so on.
+        encoding: the encoding of the text, such as cp1251.
+
+    Raises:
+        TableError: if a file does not exist or does not hold a table, or if the columns of the files differ; with all
+            problems of all files.
+    """
+    if delimiter is not None:
+        delimiter = given_delimiter(delimiter)
+    paths = [path] if isinstance(path, (str, Path)) else list(path)
+    tables: list[Table] = []
+    problems: list[Problem] = []
+    for each in paths:
+        try:
+            tables.append(_read(each, delimiter, header, encoding))
+        except TableError as error:  # noqa: PERF203
+            problems += error.problems
+    if problems:
+        raise TableError(*problems)
+    if not tables:
+        raise TableError("expected at least one file, got none")
+    return tables[0] if len(tables) == 1 else _joined(paths, tables)
+
+
+def _read(path: str | Path, delimiter: str | None, header: bool | None, encoding: str | None) -> Table:
+    name, notes = str(path) if str(path) != "-" else "stdin", list[str]()
+    data, form = unpacked(name, read_bytes(path))
+    if form == "parquet":
+        return Table(stem(path), read_parquet(name, data, notes), notes)
+    if form == "xlsx":
+        rows = read_workbook(name, data, notes)
+    else:
+        text = decoded(name, data, encoding, notes)
+        start = text[:1000].lstrip()[:10].lower()
+        if start.startswith(("<!doctype", "<html", "<?xml", "<svg")):
+            raise TableError(f"{name}: is a page of HTML or XML; download the table itself, or save it as CSV")
+        if start.startswith(("{", "[")) and (found := read_json(name, text, notes)):
+            return Table(stem(path), found[0], notes, found[1])
+        rows = read_delimited(name, text, delimiter, notes)
+    cells, numbers = with_header(name, rows.cells, rows.lines, header, notes)
+    return Table(stem(path), cells, notes, numbers, rows.delimiter)
+
+
+def _joined(paths: Sequence[str | Path], tables: Sequence[Table]) -> Table:
+    """Return the rows of several tables as one, with the columns in the order of the first."""
+    first, problems = tables[0], []
+    for path, table in zip(paths[1:], tables[1:]):
+        lacking = [name for name in first.columns if name not in table.columns]
+        extra = [name for name in table.columns if name not in first.columns]
+        if lacking or extra:
+            differences = [
+                f"{verb} {', '.join(map(repr, names[:10]))}{', ...' * (len(names) > 10)}"
+                for verb, names in (("lacks", lacking), ("also has", extra))
+                if names
+            ]
+            problems.append(
+                f"{path}: expected the columns of {paths[0]}; {' and '.join(differences)}; make the columns the same"
+            )
+    if problems:
+        raise TableError(*problems)
+    starts, count = [], 0
+    for path, table in zip(paths, tables):
+        starts.append((str(path), count))
+        count += len(table)
+    cells = pd.concat([table.cells[first.columns] for table in tables], ignore_index=True)
+    has_lines = all(table.lines for table in tables)
+    lines = [line for table in tables for line in table.lines] if has_lines else []
+    notes = [note for table in tables for note in table.notes]
+    delimiter = ";" if any(table.delimiter != "," for table in tables) else ","
+    return Table(first.name, cells, notes, lines, delimiter, starts)

@@ -1,0 +1,66 @@
+"""Text of typed cells: every table ends as text, whether its numbers come from Excel, Parquet, JSON or a DataFrame."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+def as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return each cell of a frame as stripped text.
+
+    Numbers become the shortest text that reads back as the same number, so that 1.0 is "1.0" and the integer 1 is "1".
+    Booleans become True and False, dates ISO 8601, durations seconds, bytes UTF-8, lists and dicts JSON; a missing
+    value becomes "".
+
+    >>> frame = pd.DataFrame({"x": [1e99, float("nan")], "n": [1, 2], "d": pd.to_datetime(["2020-02-29", None])})
+    >>> as_text(frame).to_numpy().tolist()
+    [['1e+99', '1', '2020-02-29'], ['', '2', '']]
+    """
+    columns = [_column(frame.iloc[:, position]) for position in range(frame.shape[1])]
+    text: pd.DataFrame = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=frame.index)
+    text.columns = frame.columns
+    return text
+
+
+def _column(column: pd.Series[Any]) -> pd.Series[Any]:
+    kind: Any = column.dtype
+    if isinstance(kind, np.dtype) and kind.kind in "biuf":
+        # str() of a NumPy number is the shortest text for its own precision: "0.1" for the float32 too.
+        numbers: Any = column.to_numpy() if kind.kind == "f" and kind.itemsize != 8 else column.tolist()
+        text: pd.Series[Any] = pd.Series(list(map(str, numbers)), index=column.index, dtype=object)
+        text = text.where(column.notna(), "").astype(str)
+        return text
+    dated = isinstance(kind, pd.DatetimeTZDtype) or (isinstance(kind, np.dtype) and kind.kind == "M")
+    if dated and (column.dropna() == column.dropna().dt.normalize()).all():
+        column = column.dt.date
+    if isinstance(kind, pd.CategoricalDtype):
+        column = column.astype(object)
+    return column.astype(object).map(cell_text).astype(str)
+
+
+def cell_text(cell: Any) -> str:
+    """Return one cell as stripped text, by the rules of `as_text`.
+
+    >>> [cell_text(cell) for cell in (None, True, 2**64, 1.0, " a ", [1, "b"])]
+    ['', 'True', '18446744073709551616', '1.0', 'a', '[1, "b"]']
+    """
+    if isinstance(cell, str):
+        return cell.strip()
+    if isinstance(cell, np.ndarray):
+        cell = cell.tolist()
+    if isinstance(cell, (list, tuple, dict, set)):
+        return json.dumps(list(cell) if isinstance(cell, set) else cell, ensure_ascii=False, default=cell_text)
+    if cell is None or pd.isna(cell):
+        return ""
+    if isinstance(cell, (datetime.datetime, datetime.date, datetime.time)):
+        return cell.isoformat()
+    if isinstance(cell, (datetime.timedelta, np.timedelta64)):
+        return repr(pd.Timedelta(cell).total_seconds())
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8", "replace").strip()
+    return str(bool(cell)) if isinstance(cell, np.bool_) else str(cell).strip()

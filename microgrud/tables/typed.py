@@ -1,0 +1,128 @@
+"""Parquet and JSON: tables whose cells have types, as text."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from .delimited import MOST_COLUMNS
+from .header import unique_names
+from .table import TableError
+from .text import as_text
+
+#: The largest number of cells of a Parquet file: a few bytes can stand for a billion equal cells.
+_MOST_CELLS = 10**8
+NO_PYARROW = "Parquet needs pyarrow; run: pip install 'microgrud[parquet]'"
+
+
+def read_parquet(name: str, data: bytes, notes: list[str]) -> pd.DataFrame:
+    """Return the cells of a Parquet file as text; integers keep all their digits, where some are missing too."""
+    try:
+        from pyarrow import parquet
+    except ImportError:
+        raise TableError(f"{name}: {NO_PYARROW}") from None
+    try:
+        file = parquet.ParquetFile(io.BytesIO(data))
+        rows, columns = file.metadata.num_rows, file.metadata.num_columns
+        if rows * columns <= _MOST_CELLS:
+            table = file.read().replace_schema_metadata()  # pandas keeps its index there
+            frame = table.to_pandas(integer_object_nulls=True, ignore_metadata=True)
+    except Exception as error:  # of pyarrow or pandas, by how the file is damaged
+        why = " ".join(str(error).split())[:100]
+        raise TableError(f"{name}: the Parquet file cannot be read ({why}); write it anew") from None
+    if rows * columns > _MOST_CELLS:
+        raise TableError(f"{name}: has {rows} rows of {columns} columns; expected at most {_MOST_CELLS} cells")
+    names = ["" if str(each).startswith("__index_level_") else str(each).strip() for each in frame.columns]
+    return _named(name, frame, names, notes)
+
+
+def read_json(name: str, text: str, notes: list[str]) -> tuple[pd.DataFrame, Sequence[int]] | None:
+    """Return the cells of JSON lines or of a JSON array of records as text, and the lines of the rows.
+
+    The entries of a nested object become columns such as `address.city`, and lists stay JSON text, both with a note.
+
+    Returns:
+        None if the text is not JSON, but may be of another format.
+
+    Raises:
+        TableError: if the text is JSON without records, or JSON lines with lines that are not: with all of them.
+    """
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    parsed = _parsed(text)
+    single = isinstance(parsed, dict) and len(lines) == 1
+    if single and any(isinstance(value, (list, dict)) for value in parsed.values()):
+        single = False
+    if isinstance(parsed, list) and not (parsed and all(isinstance(record, dict) for record in parsed)):
+        if not parsed or len(lines) > 1 or not isinstance(parsed[0], (str, int, float)):
+            raise TableError(f"{name}: expected a JSON array of records such as {{\"size\": 1}}; save it so, as "
+                             "orient=\"records\" of pandas does")  # fmt: skip
+        return None
+    if isinstance(parsed, dict) and not single:
+        raise TableError(f"{name}: expected JSON lines or an array of records, got one object; save it as "
+                         "orient=\"records\" of pandas does")  # fmt: skip
+    numbers: list[int] = []
+    if isinstance(parsed, list):
+        records = parsed
+    else:
+        records = [parsed] if single else [_parsed(line) for _, line in lines]
+        wrong = [number for (number, _), record in zip(lines, records) if not isinstance(record, dict)]
+        if len(wrong) > 0.5 * len(lines) and not text.lstrip().startswith('{"'):
+            return None
+        if wrong:
+            shown = ", ".join(map(str, wrong[:10])) + ", ..." * (len(wrong) > 10)
+            raise TableError(f"{name}: expected a JSON object in each line; line {shown} is none; correct or delete it")
+        numbers = [number for number, _ in lines]
+    frame = _frame_of_records(name, records, notes)
+    return _named(name, frame, [str(column).strip() for column in frame.columns], notes), numbers
+
+
+def _parsed(text: str) -> Any:
+    """Return the value of a JSON text; None if it is none, or too deep or long."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _frame_of_records(name: str, records: list[dict[str, Any]], notes: list[str]) -> pd.DataFrame:
+    flat = [dict(_entries(record)) for record in records]
+    nested = {column for record in flat for column in record if column.count("\0")}
+    if nested:
+        notes.append(f"{name}: nested objects became columns, such as {min(nested).replace(chr(0), '.')!r}")
+    columns = list(dict.fromkeys(column for record in flat for column in record))
+    if len(columns) > MOST_COLUMNS or len(columns) * len(flat) > _MOST_CELLS:
+        raise TableError(f"{name}: has {len(flat)} records of {len(columns)} names; expected the same names in each")
+    lists = sorted({column for record in flat for column, value in record.items() if isinstance(value, list)})
+    if lists:
+        notes.append(f"{name}: lists were read as text, in {', '.join(map(repr, lists[:5]))}".replace("\\x00", "."))
+    cells = {column: pd.Series([record.get(column) for record in flat], dtype=object) for column in columns}
+    frame: pd.DataFrame = pd.DataFrame(cells)
+    frame.columns = pd.Index([column.replace("\0", ".") for column in columns], dtype=object)
+    return frame
+
+
+def _entries(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    r"""Yield the entries of a record and of the objects in it, whose names are joined by NUL.
+
+    >>> list(_entries({"a": 1, "b": {"c": 2}}))
+    [('a', 1), ('b\x00c', 2)]
+    """
+    for key, value in record.items():
+        if isinstance(value, dict):
+            yield from _entries(value, f"{prefix}{key}\0")
+        else:
+            yield prefix + key, value
+
+
+def _named(name: str, frame: pd.DataFrame, names: Sequence[str], notes: list[str]) -> pd.DataFrame:
+    """Return the frame as text, with unique names and without blank rows."""
+    if not len(frame) or not len(frame.columns):
+        raise TableError(f"{name}: the table has no rows; add the rows to learn from or to predict")
+    cells: pd.DataFrame = as_text(frame)
+    cells.columns = pd.Index(unique_names(name, names, notes), dtype=object)
+    cells = cells.reset_index(drop=True)
+    return cells

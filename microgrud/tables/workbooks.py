@@ -1,0 +1,101 @@
+"""Excel workbooks: the first sheet as rows of text, and a table as a workbook."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import warnings
+from typing import Any
+
+import pandas as pd
+
+from .delimited import MOST_COLUMNS, Rows
+from .table import TableError, counted
+from .text import cell_text
+
+#: Excel's own limit.
+MOST_ROWS = 2**20
+#: Results of formulas that failed; #N/A is among the words for a missing cell.
+_FAILED = frozenset(["#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#SPILL!", "#CALC!", "#GETTING_DATA"])
+
+
+def read_workbook(name: str, data: bytes, notes: list[str]) -> Rows:
+    """Return the rows of the first sheet that is not empty; titles above the table are left out, with a note.
+
+    Raises:
+        TableError: if the workbook is damaged, or holds formulas whose results are not stored.
+    """
+    try:
+        sheets, rows = _first_rows(data, results=True)
+        formulas = _without_result(data, rows) if any(None in cells for _, cells in rows) else []
+    except Exception as error:  # of openpyxl, zipfile or the XML parser, by how the workbook is damaged
+        why = " ".join(str(error).split())[:100] or type(error).__name__
+        raise TableError(f"{name}: the Excel workbook cannot be read ({why}); save it anew, or as CSV") from None
+    if formulas:
+        raise TableError(
+            f"{name}: {counted(len(formulas), 'formula')} without a stored result, the first in cell {formulas[0]}; "
+            "open the workbook in Excel and save it, or save it as CSV"
+        )
+    if len(sheets) > 1:
+        others = ", ".join(map(repr, sheets[1:6])) + ", ..." * (len(sheets) > 6)
+        notes.append(f"{name}: only the sheet {sheets[0]!r} was read, not {others}")
+    if not rows:
+        raise TableError(f"{name}: the workbook is empty; expected a row with column names, and rows below it")
+    width, filled = max(len(cells) for _, cells in rows), [sum(cell is not None for cell in cells) for _, cells in rows]
+    if width > MOST_COLUMNS:
+        raise TableError(f"{name}: the sheet has {width} columns; expected at most {MOST_COLUMNS}")
+    above = next((i for i, count in enumerate(filled) if count > 1), 0) if width > 2 else 0
+    if above:
+        notes.append(f"{name}: row {rows[0][0]} left out as a title above the table: {_first(rows[0][1])[:60]!r}")
+    text = [[cell_text(cell) for cell in cells] + [""] * (width - len(cells)) for _, cells in rows[above:]]
+    failed = sum(cell in _FAILED for cells in text for cell in cells)
+    if failed:
+        notes.append(f"{name}: {counted(failed, 'cell')} with an error of a formula, such as #DIV/0!, read as missing")
+        text = [["" if cell in _FAILED else cell for cell in cells] for cells in text]
+    return Rows(pd.DataFrame(text, dtype=str), [number for number, _ in rows[above:]])
+
+
+def _first(cells: list[Any]) -> str:
+    return next((cell_text(cell) for cell in cells if cell is not None), "")
+
+
+def _first_rows(data: bytes, results: bool) -> tuple[list[str], list[tuple[int, list[Any]]]]:
+    """Return the names of the sheets, the one that is read first, and its rows that are not blank, with their numbers.
+
+    Args:
+        data: the workbook.
+        results: whether to return the results of formulas, and not the formulas.
+    """
+    import openpyxl
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # openpyxl warns about styles and extensions that it does not know
+        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=results)
+        rows: list[tuple[int, list[Any]]] = []
+        sheets = list(book.worksheets)
+        for position, sheet in enumerate(sheets):
+            sheet.reset_dimensions()  # a workbook may declare any size
+            for number, cells in enumerate(itertools.islice(sheet.iter_rows(values_only=True), MOST_ROWS), 1):
+                values = [None if cell == "" else cell for cell in cells]
+                while values and values[-1] is None:
+                    values.pop()
+                if values:
+                    rows.append((number, values))
+            if rows:
+                sheets.insert(0, sheets.pop(position))
+                break
+    return [str(sheet.title) for sheet in sheets], rows
+
+
+def _without_result(data: bytes, rows: list[tuple[int, list[Any]]]) -> list[str]:
+    """Return the names of cells whose formula has no stored result, as other programs than Excel write them."""
+    from openpyxl.utils import get_column_letter
+
+    _, formulas = _first_rows(data, results=False)
+    results = dict(rows)
+    return [
+        f"{get_column_letter(column)}{number}"
+        for number, cells in formulas
+        for column, cell in enumerate(cells, 1)
+        if cell is not None and results.get(number, [])[column - 1 : column] in ([], [None])
+    ]
