@@ -2,6 +2,6 @@
 
 from ..common import needs_numpy as needs_numpy
 from .reading import read_table
-from .table import Problem, Table, TableError
+from .table import Table, TableError
 
-__all__ = ["Problem", "Table", "TableError", "read_table"]
+__all__ = ["Table", "TableError", "read_table"]

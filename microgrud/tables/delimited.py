@@ -183,7 +183,7 @@ def _irregular(name: str, text: str, dialect: Dialect, notes: list[str]) -> Rows
             + f"split at each {dialect.name}); quote or correct {'it' if len(long) == 1 else 'them'}"
         )
     if problems:
-        raise TableError(*problems)
+        raise TableError("\n".join(problems))
     named = max((position for position, cell in enumerate(found[0].cells, 1) if cell), default=0)
     short = [record.line for record in found if len(record.cells) < named]
     if short:

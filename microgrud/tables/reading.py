@@ -12,7 +12,7 @@ from .decoding import decoded
 from .delimited import read_delimited
 from .dialect import given_delimiter
 from .header import with_header
-from .table import Problem, Table, TableError
+from .table import Table, TableError
 from .typed import read_json, read_parquet
 from .workbooks import read_workbook
 
@@ -45,14 +45,14 @@ def read_table(
         delimiter = given_delimiter(delimiter)
     paths = [path] if isinstance(path, (str, Path)) else list(path)
     tables: list[Table] = []
-    problems: list[Problem] = []
+    problems: list[str] = []
     for each in paths:
         try:
             tables.append(_read(each, delimiter, header, encoding))
         except TableError as error:  # noqa: PERF203
-            problems += error.problems
+            problems.append(str(error))
     if problems:
-        raise TableError(*problems)
+        raise TableError("\n".join(problems))
     if not tables:
         raise TableError("expected at least one file, got none")
     return tables[0] if len(tables) == 1 else _joined(paths, tables)
@@ -93,7 +93,7 @@ def _joined(paths: Sequence[str | Path], tables: Sequence[Table]) -> Table:
                 f"{path}: expected the columns of {paths[0]}; {' and '.join(differences)}; make the columns the same"
             )
     if problems:
-        raise TableError(*problems)
+        raise TableError("\n".join(problems))
     starts, count = [], 0
     for path, table in zip(paths, tables):
         starts.append((str(path), count))

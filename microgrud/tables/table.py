@@ -9,7 +9,7 @@ import difflib
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -34,61 +34,8 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong with a table.
-
-    Args:
-        text: the expected and the found, such as `"expected a number, got 'big'"`.
-        advice: the remedy.
-        column: the column that is wrong.
-        rows: the positions of the rows that are wrong, counted from 0 in the cells that were given.
-    """
-
-    text: str
-    advice: str = ""
-    column: str | None = None
-    rows: Sequence[int] = ()
-
-    def line(self, place: Callable[[int], str]) -> str:
-        """Return the problem in one line.
-
-        Args:
-            place: returns the name of the row at a position, such as `Table.place`.
-
-        >>> Problem("expected a number, got 'big'", "correct it", "size", [2, 5]).line(lambda row: f"row {row + 1}")
-        "column 'size', row 3: expected a number, got 'big' (and 1 more such cell); correct it"
-        """
-        where = [f"column {self.column!r}"] * (self.column is not None) + [place(row) for row in self.rows[:1]]
-        text = self.text + and_more(len(self.rows) - 1, "such cell") * (len(self.rows) > 1)
-        return ": ".join(filter(None, [", ".join(where), "; ".join(filter(None, [text, self.advice]))]))
-
-
 class TableError(ValueError):
-    """An unusable table: everything that is wrong with it, one line each, with what to do.
-
-    Args:
-        problems: the problems, or their lines.
-
-    >>> error = TableError(Problem("expected a number, got 'big'", "correct it", "size", [2]), "it is empty")
-    >>> error.lines(lambda row: f"line {row + 2}")
-    ["column 'size', line 4: expected a number, got 'big'; correct it", 'it is empty']
-    """
-
-    def __init__(self, *problems: Problem | str) -> None:
-        super().__init__(*problems)
-        self.problems = tuple(each if isinstance(each, Problem) else Problem(each) for each in problems)
-
-    def lines(self, place: Callable[[int], str] | None = None) -> list[str]:
-        """Return a line for each problem; `place` names the row at a position, by default from 1."""
-        return [problem.line(place or _row) for problem in self.problems]
-
-    def __str__(self) -> str:
-        return "\n".join(self.lines())
-
-
-def _row(position: int) -> str:
-    return f"row {position + 1}"
+    """An unusable table: the message has a line for each thing that is wrong, which says where, and what to do."""
 
 
 @dataclass(frozen=True)
