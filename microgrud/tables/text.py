@@ -51,6 +51,8 @@ def cell_text(cell: Any) -> str:
     """
     if isinstance(cell, str):
         return cell.strip()
+    if isinstance(cell, (float, int)) and cell == cell:
+        return str(cell)
     if isinstance(cell, np.ndarray):
         cell = cell.tolist()
     if isinstance(cell, (list, tuple, dict, set)):

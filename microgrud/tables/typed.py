@@ -89,7 +89,9 @@ def _parsed(text: str) -> Any:
 
 
 def _frame_of_records(name: str, records: list[dict[str, Any]], notes: list[str]) -> pd.DataFrame:
-    flat = [dict(_entries(record)) for record in records]
+    flat = [
+        dict(_entries(record)) if any(isinstance(x, dict) for x in record.values()) else record for record in records
+    ]
     nested = {column for record in flat for column in record if column.count("\0")}
     if nested:
         notes.append(f"{name}: nested objects became columns, such as {min(nested).replace(chr(0), '.')!r}")

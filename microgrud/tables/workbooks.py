@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import itertools
+import math
+import re
 import warnings
 from typing import Any
 
@@ -15,6 +17,11 @@ from .text import cell_text
 
 #: Excel's own limit.
 MOST_ROWS = 2**20
+#: The largest number of characters of a cell, beyond which openpyxl cuts it.
+_LONGEST = 2**15 - 1
+#: Characters that XML cannot hold, or would change, and the beginning of what stands for them in a workbook.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
+_CODE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 #: Results of formulas that failed; #N/A is among the words for a missing cell.
 _FAILED = frozenset(["#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#SPILL!", "#CALC!", "#GETTING_DATA"])
 
@@ -47,12 +54,17 @@ def read_workbook(name: str, data: bytes, notes: list[str]) -> Rows:
     above = next((i for i, count in enumerate(filled) if count > 1), 0) if width > 2 else 0
     if above:
         notes.append(f"{name}: row {rows[0][0]} left out as a title above the table: {_first(rows[0][1])[:60]!r}")
-    text = [[cell_text(cell) for cell in cells] + [""] * (width - len(cells)) for _, cells in rows[above:]]
+    text = [[_text(cell) for cell in cells] + [""] * (width - len(cells)) for _, cells in rows[above:]]
     failed = sum(cell in _FAILED for cells in text for cell in cells)
     if failed:
         notes.append(f"{name}: {counted(failed, 'cell')} with an error of a formula, such as #DIV/0!, read as missing")
         text = [["" if cell in _FAILED else cell for cell in cells] for cells in text]
     return Rows(pd.DataFrame(text, dtype=str), [number for number, _ in rows[above:]])
+
+
+def _text(cell: Any) -> str:
+    text = cell_text(cell)
+    return _CODE.sub(lambda match: chr(int(match[1], 16)), text).strip() if "_x" in text else text
 
 
 def _first(cells: list[Any]) -> str:
@@ -99,3 +111,41 @@ def _without_result(data: bytes, rows: list[tuple[int, list[Any]]]) -> list[str]
         for column, cell in enumerate(cells, 1)
         if cell is not None and results.get(number, [])[column - 1 : column] in ([], [None])
     ]
+
+
+def workbook(frame: pd.DataFrame) -> bytes:
+    """Return an Excel workbook of one sheet, in which no text is a formula.
+
+    Integers of more than 15 digits are text, since Excel rounds them; control characters are written as Excel does.
+
+    Args:
+        frame: numbers and texts, with None or NaN for missing cells.
+
+    Raises:
+        TableError: if the frame exceeds the limits of Excel.
+    """
+    import openpyxl
+    from openpyxl.cell import WriteOnlyCell
+
+    if len(frame) >= MOST_ROWS or frame.shape[1] > 2**14:
+        raise TableError(f"Excel takes {MOST_ROWS} rows and {2**14} columns at most; write a .csv file")
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet("Sheet1")
+
+    def cell(value: Any) -> Any:
+        if pd.isna(value) or (isinstance(value, int) and abs(value) < 10**15):
+            return None if pd.isna(value) else value
+        text = _CONTROL.sub(lambda match: f"_x{ord(match[0]):04X}_", str(value))
+        if len(text) > _LONGEST:
+            raise TableError(f"Excel takes {_LONGEST} characters in a cell at most, got {len(text)}; write a .csv file")
+        found = WriteOnlyCell(sheet, text)
+        # openpyxl itself writes a float with 16 digits, of which it may need 17.
+        found.data_type = "n" if isinstance(value, float) and math.isfinite(value) else "s"
+        return found
+
+    columns: list[Any] = [frame[name].astype(object) for name in frame.columns]
+    for row in itertools.chain([list(frame.columns)], zip(*columns)):
+        sheet.append([cell(value) for value in row])
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
