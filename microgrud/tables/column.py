@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import numbers
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from .table import MISSING
+from .table import MISSING, and_more
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,13 @@ class Column:
         name: the name of the column.
         rows: for each row the position of its cell in `different`; -1 where it is missing.
         different: the different cells in order of appearance: texts, floats or datetime64.
+        index: the labels of the rows.
     """
 
     name: str
     rows: np.ndarray[Any, np.dtype[np.intp]]
     different: np.ndarray[Any, Any]
+    index: pd.Index[Any] = field(repr=False)
 
     @classmethod
     def of(cls, series: pd.Series[Any], name: str) -> Column:
@@ -36,26 +38,8 @@ class Column:
         >>> Column.of(pd.Series([" a", "NA", "a"]), "x")
         Column(name='x', rows=array([ 0, -1,  0]), different=array(['a'], dtype=object))
         """
-        if isinstance(series.dtype, pd.CategoricalDtype):
-            series = series.astype(object)
-        if series.dtype == object:
-            series = series.infer_objects()
-        dtype = series.dtype
-        if types.is_datetime64_any_dtype(dtype):
-            return cls(name, *pd.factorize(_clock_time(series).to_numpy("datetime64[us]")))
-        if types.is_timedelta64_dtype(dtype):
-            return cls(name, *pd.factorize(series.dt.total_seconds().to_numpy(float)))
-        if types.is_bool_dtype(dtype):
-            series = series.astype(object)
-        elif types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype):
-            return cls(name, *pd.factorize(series.to_numpy(float, na_value=np.nan)))
-        rows, different = pd.factorize(series.to_numpy(object, na_value=None))
-        texts = [cell if type(cell) is str else _text(cell) for cell in different]
-        clean = [None if (text := cell.strip()) in MISSING else text for cell in texts]
-        if clean == list(different):
-            return cls(name, rows, different)
-        merged, different = pd.factorize(np.array(clean, object))
-        return cls(name, np.append(merged, -1)[rows], different)
+        rows, different = _factorized(series)
+        return cls(name, np.asarray(rows, np.intp), different, series.index)
 
     @property
     def missing(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -70,7 +54,7 @@ class Column:
     @property
     def is_typed(self) -> bool:
         """Return whether the cells are numbers or moments, and not texts."""
-        return self.different.dtype != object
+        return bool(self.different.dtype != object)
 
     @cached_property
     def texts(self) -> list[str]:
@@ -81,12 +65,56 @@ class Column:
 
     def by_row(self, values: np.ndarray[Any, Any], missing: Any) -> np.ndarray[Any, Any]:
         """Return the value of each row, given one for each different cell and one for missing cells."""
-        result = np.append(values, np.array([missing], values.dtype))[self.rows]
+        result: np.ndarray[Any, Any] = np.append(values, np.array([missing], values.dtype))[self.rows]
         return result
 
-    def first_row(self, position: int) -> int:
-        """Return the first row that holds the different cell at `position`."""
-        return int(np.argmax(self.rows == position))
+    def rows_of(self, positions: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.intp]]:
+        """Return the rows that hold one of the different cells at these positions."""
+        chosen = np.zeros(len(self.different) + 1, bool)
+        chosen[positions] = True
+        return np.flatnonzero(chosen[self.rows])
+
+    def row_number(self, row: int) -> int:
+        """Return the number of a row from 0: its label in the index if that is a whole number, as in a Table."""
+        label = self.index[row]
+        return int(label) if isinstance(label, (int, np.integer)) else row
+
+    def example(self, positions: np.ndarray[Any, Any]) -> str:
+        """Return the first row with one of the cells at `positions`, the cell, and how many more there are."""
+        rows = self.rows_of(positions)
+        cell, more = self.texts[self.rows[rows[0]]], and_more(len(rows) - 1, "such cell")
+        return f"column {self.name!r}, row {self.row_number(rows[0]) + 1}: {shortened(cell)}{more}"
+
+
+def shortened(text: str) -> str:
+    """Return a text in quotation marks, without its middle if it is long.
+
+    >>> shortened("red"), shortened("a" * 100)
+    ("'red'", "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...aaaaa'")
+    """
+    return repr(text if len(text) <= 40 else f"{text[:30]}...{text[-5:]}")
+
+
+def _factorized(series: pd.Series[Any]) -> tuple[Any, Any]:
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        series = series.astype(object)
+    if series.dtype == object:
+        is_decimal = types.infer_dtype(series, skipna=True) == "decimal"
+        series = series.astype(float) if is_decimal else series.infer_objects()
+    dtype = series.dtype
+    if types.is_datetime64_any_dtype(dtype):
+        return pd.factorize(_clock_time(series).to_numpy("datetime64[us]"))
+    if types.is_timedelta64_dtype(dtype):
+        return pd.factorize(series.dt.total_seconds().to_numpy(float))
+    if types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype) and not types.is_complex_dtype(dtype):
+        return pd.factorize(series.to_numpy(float, na_value=np.nan))
+    rows, different = pd.factorize(series.to_numpy(object, na_value=None))
+    texts = [cell if type(cell) is str else _text(cell) for cell in different]
+    clean = [None if (text := cell.strip()) in MISSING else text for cell in texts]
+    if clean == list(different):
+        return rows, different
+    merged, different = pd.factorize(np.array(clean, object))
+    return np.append(merged, -1)[rows], different
 
 
 def _clock_time(series: pd.Series[Any]) -> pd.Series[Any]:
@@ -103,5 +131,6 @@ def _text(cell: Any) -> str:
     if isinstance(cell, (datetime.datetime, datetime.date, datetime.time)):
         return cell.isoformat()
     if isinstance(cell, numbers.Real) and not isinstance(cell, (bool, numbers.Rational)):
-        return repr(float(cell))
+        number = float(cell)
+        return str(int(number)) if abs(number) < 1e15 and number == int(number) else repr(number)
     return str(cell)

@@ -11,15 +11,18 @@ import numpy as np
 
 from ..engine.vectors import Vector
 
+#: The numbers that a date gives.
+PARTS = ("year", "month", "weekday", "hour", "days")
 Moments = np.ndarray[Any, np.dtype[np.datetime64]]
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _MONTH = rf"(?P<name>{'|'.join(_MONTHS)})[a-z]{{0,6}}\.?"
 _WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6}\.?,?\s+)?"
-_TIME = (
-    r"(?:(?:\s+|t|,\s*)(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d(?:[.,]\d{1,9})?))?\s*(?P<half>[ap]\.?m\.?)?"
-    r"\s*(?:z|utc|gmt|[+-]\d\d:?(?:\d\d)?)?)?"
+_CLOCK = (
+    r"(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d(?:[.,]\d{1,9})?))?\s*(?P<half>[ap]\.?m\.?)?"
+    r"\s*(?:z|utc|gmt|[+-]\d\d:?(?:\d\d)?)?"
 )
+_TIME = rf"(?:(?:\s+|t|,\s*){_CLOCK})?"
 _FORMS = [
     rf"(?P<y>\d{{4}})(?P<mark>[-/.])(?P<m>\d{{1,2}})(?:(?P=mark)(?P<d>\d{{1,2}}))?{_TIME}",
     rf"(?P<a>\d{{1,2}})\s?(?P<mark>[-/.])\s?(?P<b>\d{{1,2}})(?P=mark)\s?(?P<y>\d{{4}}|\d\d){_TIME}",
@@ -27,6 +30,8 @@ _FORMS = [
     rf"{_WEEKDAY}(?P<d>\d{{1,2}})(?:st|nd|rd|th)?\.?[\s-]*{_MONTH},?[\s-]*(?P<y>\d{{4}}|\d\d){_TIME}",
     rf"{_MONTH}-(?P<y>\d{{4}}|\d\d)",
     rf"(?P<y>\d{{4}})[\s-]*{_MONTH}",
+    r"(?P<y>(?:19|20)\d\d)(?P<m>[01]\d)(?P<d>[0-3]\d)(?:\.0)?",
+    _CLOCK,
 ]
 _PATTERNS = [re.compile(form, re.IGNORECASE) for form in _FORMS]
 
@@ -68,10 +73,10 @@ def _fields(text: str) -> tuple[float, ...]:
     if match is None:
         return (math.nan,) * 6
     got = {key: value for key, value in match.groupdict().items() if value}
-    year = int(got["y"])
-    if len(got["y"]) == 2:
+    year = int(got.get("y", 1970))
+    if year < 100:
         year += 2000 if year < 69 else 1900
-    month = _MONTHS.index(got["name"].lower()) + 1 if "name" in got else int(got.get("m", 0))
+    month = _MONTHS.index(got["name"].lower()) + 1 if "name" in got else int(got.get("m", "y" not in got))
     hour = int(got.get("hour", 0))
     if "half" in got:
         hour = hour % 12 + 12 * (got["half"][0] in "pP")
@@ -123,11 +128,7 @@ def parts_of(moments: Moments, first: np.datetime64) -> dict[str, Vector]:
     days = moments.astype("datetime64[D]")
     months = days.astype("datetime64[M]").astype("int64")
     numbers = days.astype("int64")
-    parts = {
-        "year": months // 12 + 1970,
-        "month": months % 12 + 1,
-        "weekday": (numbers + 3) % 7,
-        "hour": (moments - days).astype("int64") / 3.6e9,
-        "days": numbers - first.astype("datetime64[D]").astype("int64"),
-    }
-    return {name: np.where(missing, math.nan, part) for name, part in parts.items()}
+    hours = (moments - days).astype("int64") / 3.6e9
+    since = numbers - first.astype("datetime64[D]").astype("int64")
+    parts = (months // 12 + 1970, months % 12 + 1, (numbers + 3) % 7, hours, since)
+    return {name: np.where(missing, math.nan, part) for name, part in zip(PARTS, parts)}

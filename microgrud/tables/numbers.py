@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -42,8 +43,11 @@ def _form(decimal: str, group: str) -> re.Pattern[str]:
 
 _FORMS: dict[str, re.Pattern[str]] = {".": _form(".", ","), ",": _form(",", ".")}
 _DROPPED = {".": str.maketrans({",": "", "'": "", " ": ""}), ",": str.maketrans({".": "", "'": "", " ": "", ",": "."})}
-_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
+
+#: Longer texts are no numbers, and are not searched for one.
+_LONGEST = 60
 
 Unit = tuple[str, str]
 
@@ -66,64 +70,72 @@ class Numbers(NamedTuple):
         return self.point if decimal == "." else self.comma
 
 
-def read_numbers(texts: Sequence[str], counts: Sequence[int] | None = None, unit: Unit | None = None) -> Numbers:
-    """Read the numbers in texts by both readings.
+def read_numbers(texts: Sequence[str], counts: Sequence[int]) -> Numbers:
+    """Read the numbers in texts by both readings; a text whose unit is not that of most rows is no number.
 
     Args:
         texts: the different texts.
         counts: the number of rows of each text, which decide on the unit.
-        unit: the unit; otherwise the one of most rows. Texts with another unit are no numbers.
 
-    >>> read_numbers(["$1,234.50", "($2)"]).point
-    array([1234.5,   -2. ])
-    >>> read_numbers(["1.234,5 kg", "2 g", "17 kg"])
+    >>> read_numbers(["1.234,5 kg", "2 g", "17 kg"], [1, 1, 1])
     Numbers(point=array([nan, nan, 17.]), comma=array([1234.5,    nan,   17. ]), unit=('', 'kg'))
     """
-    plain = _plain(texts) if unit in (None, ("", "")) else None
+    plain = _plain(texts)
     if plain is not None:
-        return Numbers(plain, _by_comma(texts, plain), ("", ""))
-    cells = [_CELL.fullmatch(text.translate(_SAME)) for text in texts]
-    units = [(match["before"], _singular(match["after"])) if match else None for match in cells]
-    if unit is None:
-        votes: dict[Unit, int] = {}
-        for each, count in zip(units, counts if counts is not None else [1] * len(units)):
-            if each is not None:
-                votes[each] = votes.get(each, 0) + int(count)
-        unit = max(votes, key=lambda each: (votes[each], each), default=("", ""))
-    point, comma = np.full(len(texts), math.nan), np.full(len(texts), math.nan)
-    for k, (match, each) in enumerate(zip(cells, units)):
-        if match and each in (unit, ("", "")):
-            sign = -1.0 if "-" in match["sign"] + match["inner"] or match["open"] else 1.0
-            point[k] = sign * _value(match["body"], ".")
-            comma[k] = sign * _value(match["body"], ",")
-        elif _INFINITE.fullmatch(texts[k]):
-            point[k] = comma[k] = -math.inf if texts[k][0] == "-" else math.inf
-    return Numbers(point, comma, unit)
+        comma = [_whole(text) if "." in text else number for text, number in zip(texts, plain.tolist())]
+        return Numbers(plain, np.array(comma, float), ("", ""))
+    votes: Counter[Unit] = Counter()
+    for text, count in zip(texts, counts):
+        match = _match(text)
+        if match:
+            votes[_unit(match)] += count
+    unit = max(votes, key=lambda each: (votes[each], each), default=("", ""))
+    return Numbers(numbers_in_texts(texts, ".", unit), numbers_in_texts(texts, ",", unit), unit)
+
+
+def numbers_in_texts(texts: Sequence[str], decimal: str, unit: Unit) -> Vector:
+    """Return the number in each text, by one reading; NaN where there is none.
+
+    >>> numbers_in_texts(["$1,234.50", "($2)", "2", "2 kg"], ".", ("$", ""))
+    array([1234.5,   -2. ,    2. ,    nan])
+    """
+    plain = _plain(texts) if decimal == "." else None
+    return np.array([_number(text, decimal, unit) for text in texts], float) if plain is None else plain
 
 
 def _plain(texts: Sequence[str]) -> Vector | None:
     """Return texts as numbers if Python reads all of them, which is 20 times as fast as a pattern for each."""
     joined = " ".join(texts)
-    if any(odd in joined for odd in "_nN\n"):  # float("1_0") is 10; inf and nan have a letter n
+    if any(odd in joined for odd in "_nN"):  # float("1_0") is 10; inf and nan have a letter n
         return None
     try:
-        return np.array(list(map(float, texts)))
+        return np.array(list(map(float, texts)), float)
     except ValueError:
         return None
 
 
-def _by_comma(texts: Sequence[str], plain: Vector) -> Vector:
-    """Return the other reading of texts that Python reads; NaN for all those with a point if it is NaN for one."""
-    marked = np.array(["." in text or "e" in text for text in texts], bool)
-    comma = plain.copy()
-    pointed = [text for text, point in zip(texts, marked) if point]
-    groups = all(map(_GROUPS.fullmatch, pointed))  # stops at the first other text
-    comma[marked] = [float(text.replace(".", "")) for text in pointed] if groups else math.nan
-    return comma
+def _whole(text: str) -> float:
+    """Return the whole number in a text such as -1.234, whose point separates thousands; NaN if it cannot be one."""
+    return float(text.replace(".", "")) if len(text) < 9 and _THOUSANDS.fullmatch(text) else math.nan
 
 
-def _value(body: str, decimal: str) -> float:
-    return float(body.translate(_DROPPED[decimal])) if _FORMS[decimal].fullmatch(body) else math.nan
+def _number(text: str, decimal: str, unit: Unit) -> float:
+    match = _match(text)
+    if match is None:
+        return math.copysign(math.inf, -(text[0] == "-")) if _INFINITE.fullmatch(text) else math.nan
+    if _unit(match) not in (unit, ("", "")) or not _FORMS[decimal].fullmatch(match["body"]):
+        return math.nan
+    size = float(match["body"].translate(_DROPPED[decimal]))
+    return -size if match["open"] or "-" in match["sign"] + match["inner"] else size
+
+
+def _match(text: str) -> re.Match[str] | None:
+    match = _CELL.fullmatch(text.translate(_SAME)) if len(text) <= _LONGEST else None
+    return None if match and match["sign"] and match["inner"] else match
+
+
+def _unit(match: re.Match[str]) -> Unit:
+    return match["before"], _singular(match["after"])
 
 
 def _singular(unit: str) -> str:
@@ -151,15 +163,22 @@ def is_ambiguous(numbers: Numbers) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return both & (numbers.point != numbers.comma)
 
 
-def hint_of_whole_numbers(numbers: Numbers) -> Literal["decimals", "thousands"] | None:
-    """Return what whole numbers without a mark tell about the marked ones in an ambiguous column.
+def hint_of_whole_numbers(texts: Sequence[str], numbers: Numbers) -> Literal["decimals", "thousands"] | None:
+    """Return what the cells of an ambiguous column tell about their mark, if there are whole numbers without one.
 
-    Next to 1500, the mark in 1.234 does not separate thousands; next to 950, it probably does.
+    Next to 1500, the mark in 1.234 does not separate thousands. Next to 950, the mark in 1.200 does: with decimals,
+    either 950 would be written 950.000, or 1.200 would be written 1.2.
 
-    >>> hint_of_whole_numbers(read_numbers(["1.234", "1500"])), hint_of_whole_numbers(read_numbers(["1.234", "950"]))
-    ('decimals', 'thousands')
+    >>> for texts in (["1.234", "1500"], ["1.200", "950"], ["1.234", "2"], ["1.200", "1.234"]):
+    ...     print(hint_of_whole_numbers(texts, read_numbers(texts, [1, 1])))
+    decimals
+    thousands
+    None
+    None
     """
+    ambiguous = is_ambiguous(numbers)
     whole = np.abs(numbers.point[(numbers.point == numbers.comma) & (numbers.point != 0)])
-    if not len(whole):
+    padded = any(digits[-1:] == "0" for digits in (re.sub(r"\D", "", texts[k]) for k in np.flatnonzero(ambiguous)))
+    if not len(whole) or (whole >= 1000).any() == padded:
         return None
-    return "decimals" if (whole >= 1000).any() else "thousands"
+    return "thousands" if padded else "decimals"

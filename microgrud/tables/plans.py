@@ -15,7 +15,7 @@ import numpy as np
 from ..engine.vectors import Vector
 from .column import Column
 from .dates import Moments, parts_of, read_dates
-from .numbers import read_numbers
+from .numbers import numbers_in_texts
 from .spelling import Names
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -58,6 +58,11 @@ class Plan:
         """Return the inputs for the rows of a column."""
         return Reading({}, None, np.zeros(len(column.different), bool))
 
+    @property
+    def number_labels(self) -> list[str]:
+        """Return the names of the inputs that are numbers."""
+        return []
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON data."""
         return {"kind": self.kind, **asdict(self)}
@@ -72,7 +77,12 @@ class NumberPlan(Plan):
     low: float
     high: float
     kind = "number"
-    odd = "no usable number"
+    odd = "no number of a size seen in training, counted as missing"
+
+    @property
+    def number_labels(self) -> list[str]:
+        """Return the name of the column."""
+        return [self.name]
 
     def read(self, column: Column) -> Reading:
         """Return the numbers."""
@@ -89,13 +99,18 @@ class DatePlan(Plan):
     first: str
     parts: list[str]
     kind = "date"
-    odd = "no date"
+    odd = "no date, counted as missing"
+
+    @property
+    def number_labels(self) -> list[str]:
+        """Return the name of each part."""
+        return [f"{self.name}: {part}" for part in self.parts]
 
     def read(self, column: Column) -> Reading:
         """Return the parts of the dates."""
         moments = moments_in(column, self.day_first)
         parts = parts_of(moments, np.datetime64(self.first, "D"))
-        inputs = {f"{self.name}: {part}": column.by_row(parts[part], math.nan) for part in self.parts}
+        inputs = {part: column.by_row(parts[part], math.nan) for part in self.parts}
         return Reading(inputs, None, np.isnat(moments))
 
 
@@ -107,6 +122,11 @@ class CategoryPlan(Plan):
     others: bool
     kind = "category"
     odd = "a category that training did not see"
+
+    @property
+    def category_labels(self) -> list[str]:
+        """Return a name for each input, such as `colour = red`."""
+        return [f"{self.name} = {name}" for name in self.categories + ["(other)"] * self.others]
 
     def read(self, column: Column) -> Reading:
         """Return the names of the categories."""
@@ -144,7 +164,7 @@ def numbers_in(column: Column, decimal: str, unit: Sequence[str]) -> Vector:
     elif column.is_typed:
         return np.full(len(column.different), math.nan)
     else:
-        numbers = read_numbers(column.texts, unit=(unit[0], unit[1])).by(decimal)
+        numbers = numbers_in_texts(column.texts, decimal, (unit[0], unit[1]))
     return np.where(np.abs(numbers) <= LARGEST, numbers, math.nan)
 
 
@@ -152,6 +172,6 @@ def moments_in(column: Column, day_first: bool) -> Moments:
     """Return the moment in each different cell; NaT if there is none."""
     if column.different.dtype.kind == "M":
         return column.different
-    if column.is_typed:
+    if column.is_typed and column.different.dtype != float:
         return np.full(len(column.different), np.datetime64("NaT", "us"))
     return read_dates(column.texts).by(day_first)

@@ -1,4 +1,4 @@
-"""One spelling for each category or class: stray spaces, letter case, and the ways to write a number or a truth value."""
+"""One spelling for each category or class: spaces, letter case, and the ways to write a number or a truth value."""
 
 from __future__ import annotations
 
@@ -55,13 +55,27 @@ def spellings(counts: Mapping[str, int]) -> dict[str, str]:
     return {text: names[form if form in apart else f"={form.casefold()}"] for text, form in forms.items()}
 
 
+def grouped(texts: Sequence[str], counts: Sequence[int]) -> tuple[dict[str, str], dict[str, int]]:
+    """Return the name for each text, as `spellings` does, and the number of rows for each name.
+
+    >>> grouped(["a", "b "], [2, 1])
+    ({'a': 'a', 'b ': 'b'}, {'a': 2, 'b': 1})
+    """
+    by_text = dict(zip(texts, counts))
+    names = spellings(by_text)
+    sums: dict[str, int] = dict.fromkeys(names.values(), 0)
+    for text, name in names.items():
+        sums[name] += by_text[text]
+    return names, sums
+
+
 def merged(names: Mapping[str, str]) -> list[str]:
-    """Return texts that were taken as others although more than spaces and forms of a number differ.
+    """Return which texts were taken as one although more than spaces and the form of a number differ.
 
     >>> merged({"red": "red", "Red": "red", "1.0": "1"})
-    ["'Red' as 'red'"]
+    ["'Red' and 'red'"]
     """
-    return [f"{text!r} as {name!r}" for text, name in sorted(names.items()) if spelled(text) != name]
+    return [f"{text!r} and {name!r}" for text, name in sorted(names.items()) if spelled(text) != name]
 
 
 class Names:

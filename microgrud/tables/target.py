@@ -10,13 +10,15 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from .column import Column
-from .kinds import Rules, limits_of, look_at_marks, settle_decimal
-from .numbers import Numbers, decimal_of, read_numbers
+from .column import Column, shortened
+from .kinds import credible_range, decimal_marks, notes_on_odd
+from .looks import MOST, Look, numbers_by_both
+from .numbers import decimal_of
 from .plans import LARGEST, numbers_in
 from .problems import PreparationError, Problem
-from .spelling import Names, merged, spelled, spellings
-from .table import TableError, and_more, counted
+from .rules import Rules, settle_decimal
+from .spelling import Names, grouped, merged, spelled
+from .table import and_more, counted
 
 Task = Literal["classification", "regression"]
 TASKS: tuple[Task, ...] = get_args(Task)
@@ -83,7 +85,7 @@ def inspect_target(
     task: Task | None = None,
     categorical: bool = False,
     *,
-    decimal: str | None = None,
+    decimal_mark: str | None = None,
     delimiter: str | None = None,
     others: pd.DataFrame | None = None,
 ) -> Target:
@@ -97,7 +99,7 @@ def inspect_target(
         name: its name.
         task: the user's decision, if there is one.
         categorical: whether the user has declared the column categorical.
-        decimal: the decimal mark, if the cells can be read either way.
+        decimal_mark: the user's decimal mark, if the cells can be read either way.
         delimiter: the delimiter of the file, which hints at the decimal mark.
         others: the other columns, which may tell the decimal mark.
 
@@ -110,115 +112,65 @@ def inspect_target(
     column = Column.of(cells, name)
     rows = int(column.counts.sum())
     if rows < FEWEST_ROWS:
-        raise TableError(
-            f"column {name!r}: {counted(rows, 'row')} with a target are fewer than {FEWEST_ROWS}; add rows"
-        )
+        raise _error(name, None, f"{counted(rows, 'row')} with a target, fewer than {FEWEST_ROWS}", "add rows")
     notes: list[str] = []
-    numbers = _numbers_of(column)
-    mark = decimal_of(numbers)
-    share = column.counts[np.isfinite(numbers.by(mark or "."))].sum() / rows
-    numeric = task != "classification" and not categorical and share > (0.5 if task else 0.8)
-    if (task == "regression" and not numeric) or column.different.dtype.kind == "M":
-        raise PreparationError(
-            [
-                Problem(
-                    name,
-                    (column.first_row(0),),
-                    f"expected numbers in the target of a regression, got {column.texts[0]!r}",
-                    "choose another target, or leave out --task",
-                )
-            ]
-        )
-    if numeric:
-        rules = Rules(decimal=decimal, delimiter=delimiter)
-        marks = look_at_marks(others) if others is not None and mark is None else set()
-        problems: list[Problem] = []
-        settled = settle_decimal(column, numbers, rules, marks, notes, problems)
-        if settled is None:
-            raise PreparationError(problems)
-        values = numbers.by(settled)
-        usable = np.abs(values) <= LARGEST
-        low, high = limits_of(values[usable], column.counts[usable])
-        usable &= (values >= low) & (values <= high)
-        few = len(np.unique(values[usable])) <= MOST_INTEGER_CLASSES and bool((values[usable] % 1 == 0).all())
-        if task == "regression" or not few:
-            return _quantity(
-                column, Target(name, "regression", [], settled, list(numbers.unit), low, high, notes), usable
-            )
-    return _classes(column, name, task, numeric, notes)
+    if column.missing.any():
+        missing = counted(int(column.missing.sum()), "row")
+        notes.append(f"column {name!r}: {missing} without a target, left out of training")
+    if task == "classification" or categorical:
+        return _classes(column, task or "classification", notes)
+    numbers = numbers_by_both(column)
+    decimal = decimal_of(numbers)
+    share = column.counts[np.isfinite(numbers.by(decimal or "."))].sum() / rows
+    if share < (0.5 if task else MOST):
+        if task or column.different.dtype.kind == "M":
+            hint = "choose another target" + (", or leave out --task" if task else "")
+            raise _error(name, column, f"a regression needs numbers, got {shortened(column.texts[0])}", hint)
+        return _classes(column, task, notes)
+    frame = pd.DataFrame() if others is None or decimal else others
+    looks = (Look(Column.of(frame.iloc[:, k], str(label)), Rules()) for k, label in enumerate(frame.columns))
+    rules = Rules(decimal=decimal_mark, delimiter=delimiter, marks=decimal_marks(looks))
+    settled = settle_decimal(column, numbers, rules, notes)
+    if isinstance(settled, Problem):
+        raise PreparationError([settled])
+    values = numbers.by(settled)
+    low, high = credible_range(values, column.counts)
+    usable = (values >= low) & (values <= high)
+    distinct = np.unique(values[usable])
+    if task is None and len(distinct) <= MOST_INTEGER_CLASSES and bool((distinct % 1 == 0).all()):
+        if len(distinct) > 2:
+            whole = f"the {len(distinct)} different whole numbers in {name!r}"
+            notes.append(f"{whole} were taken as classes; with --task regression they are a quantity")
+        return _classes(column, task, notes)
+    if len(distinct) < 2:
+        raise _error(name, None, f"every target is {shortened(column.texts[0])}", "choose a target that varies")
+    notes += [f"{note} and left out of training" for note in notes_on_odd(column, numbers, settled, ~usable)]
+    return Target(name, "regression", [], settled, list(numbers.unit), low, high, notes)
 
 
-def _numbers_of(column: Column) -> Numbers:
-    if column.different.dtype == float:
-        return Numbers(column.different, column.different, ("", ""))
-    return read_numbers(column.texts, column.counts)
-
-
-def _quantity(column: Column, target: Target, usable: np.ndarray[Any, Any]) -> Target:
-    odd = np.flatnonzero(~usable)
-    if len(odd):
-        first, more = column.first_row(odd[0]), int(column.counts[odd].sum()) - 1
-        target.notes.append(
-            f"column {target.name!r}, row {first + 1}: {column.texts[odd[0]]!r} is no usable number"
-            f"{and_more(more, 'such cell')}; the row is left out of training"
-        )
-    _note_missing(column, target.notes)
-    if len(np.unique(target.values(pd.Series(column.texts)))) - bool(len(odd)) < 2:
-        cell = column.texts[int(np.argmax(usable))]
-        raise PreparationError([Problem(target.name, (), f"every target is {cell!r}", "choose a target that varies")])
-    return target
-
-
-def _classes(column: Column, name: str, task: Task | None, numeric: bool, notes: list[str]) -> Target:
-    rows = int(column.counts.sum())
-    texts = column.texts
-    if (
-        len(texts) > max(MOST_CLASSES, 4 * FEWEST_ROWS)
-        and len({spelled(text).casefold() for text in texts}) > MOST_CLASSES
-    ):
-        raise PreparationError([_too_many(column, name, len(texts), rows)])
-    counts = dict(zip(texts, column.counts.tolist()))
-    names = spellings(counts)
-    sums: dict[str, int] = {}
-    for text, each in names.items():
-        sums[each] = sums.get(each, 0) + counts[text]
-    if len(sums) == 1:
-        raise PreparationError(
-            [Problem(name, (), f"has one class only ({next(iter(sums))!r})", "add rows of another class")]
-        )
-    if len(sums) > max(FEWEST_ROWS, rows / 2):
-        raise PreparationError([_too_many(column, name, len(sums), rows)])
+def _classes(column: Column, task: Task | None, notes: list[str]) -> Target:
+    name, rows = column.name, int(column.counts.sum())
+    different = {spelled(text).casefold() for text in column.texts}
+    if len(different) > min(MOST_CLASSES, max(FEWEST_ROWS, rows // 2)):
+        what = f"{len(different)} different texts in {counted(rows, 'row')}, such as {shortened(column.texts[0])}"
+        hint = "choose another target, or --task regression if it is a quantity" if task else "choose another target"
+        raise _error(name, None, f"{what}, are too many for classes", hint)
+    names, sums = grouped(column.texts, column.counts.tolist())
+    if len(sums) < 2:
+        raise _error(name, None, f"every target is {shortened(column.texts[0])}", "add rows of another class")
     same = merged(names)
     if same:
-        notes.append(f"column {name!r}: took {same[0]}{and_more(len(same) - 1, 'such spelling')}")
-    if numeric and task is None and len(sums) > 2:
-        notes.append(
-            f"the {len(sums)} different whole numbers in {name!r} were taken as classes; with --task regression they are "
-            "a quantity"
-        )
+        notes.append(f"column {name!r}: {same[0]} are one class{and_more(len(same) - 1, 'such spelling')}")
     single = sorted(each for each, count in sums.items() if count == 1)
     if single:
-        notes.append(
-            f"column {name!r}: {single[0]!r} is the class of one row only{and_more(len(single) - 1, 'such class')}"
-        )
-    _note_missing(column, notes)
+        more = and_more(len(single) - 1, "such class")
+        notes.append(f"column {name!r}: only one row has the class {shortened(single[0])}{more}")
     return Target(name, "classification", sorted(sums, key=_sort_key), notes=notes)
 
 
-def _too_many(column: Column, name: str, count: int, rows: int) -> Problem:
-    return Problem(
-        name,
-        (column.first_row(0),),
-        f"{count} different texts in {counted(rows, 'row')}, such as {column.texts[0]!r}, are too many for classes",
-        "choose another target, or --task regression if it is a quantity",
-    )
-
-
-def _note_missing(column: Column, notes: list[str]) -> None:
-    missing = int(column.missing.sum())
-    if missing:
-        verb = "has" if missing == 1 else "have"
-        notes.append(f"{counted(missing, 'row')} {verb} no {column.name!r}, and no part in training")
+def _error(name: str, column: Column | None, text: str, advice: str) -> PreparationError:
+    rows = () if column is None else (column.row_number(int(np.argmax(column.rows == 0))),)
+    return PreparationError([Problem(name, rows, text, advice)])
 
 
 def _sort_key(name: str) -> tuple[float, str]:

@@ -1,0 +1,161 @@
+"""Figures: medians, scales and categories, learned by scikit-learn, whose transformers are rebuilt from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from ..engine.vectors import Vector
+from .column import Column, shortened
+from .plans import OTHER, PLANS, CategoryPlan, LeftOutPlan, Plan, Reading
+from .scaling import learn_scale, scaling_steps, set_figures
+from .table import counted
+
+#: A plan with the column that it was applied to, and the result.
+Read: TypeAlias = "tuple[Plan, Column, Reading]"
+
+
+class Figures:
+    """The figures of a preparation, and the transformer that is built from them alone.
+
+    A preparation that was just learned and one that was stored are thus the same to the bit.
+
+    Args:
+        plans: the plan for each column.
+        numbers: for each input that is a number, its median and the figures of its scaler.
+        fills: for each column of categories, the most frequent one.
+        scaling: the name of the scaler.
+    """
+
+    def __init__(
+        self, plans: Sequence[Plan], numbers: Sequence[dict[str, Any]], fills: Sequence[str], scaling: str
+    ) -> None:
+        self.plans = list(plans)
+        self._numbers = list(numbers)
+        self._most_frequent = list(fills)
+        used = [plan for plan in plans if not isinstance(plan, LeftOutPlan)]
+        encoded = [plan for plan in used if isinstance(plan, CategoryPlan)]
+        labels = [(label, plan.name) for plan in used for label in plan.number_labels]
+        marked = [(f"{plan.name} is missing", plan.name) for plan in used if plan.missing]
+        one_hot = [(label, plan.name) for plan in encoded for label in plan.category_labels]
+        self.inputs = [*labels, *one_hot, *marked]
+        self.fills = {name: f"{figure['median']:g}" for (_, name), figure in zip(labels, numbers)}
+        self.fills |= {plan.name: shortened(fill) for plan, fill in zip(encoded, fills)}
+        self._transformer = self._assemble(encoded, len(marked), scaling)
+
+    def transform(self, reads: Sequence[Read]) -> Vector:
+        """Return the inputs of the network."""
+        result: Vector = np.asarray(self._transformer.transform(_cells(reads)), dtype=float)
+        return result
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as JSON data."""
+        plans = [plan.to_json() for plan in self.plans]
+        return {"columns": plans, "numbers": self._numbers, "most_frequent": self._most_frequent}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any], scaling: str) -> Figures:
+        """Rebuild what `to_json` wrote."""
+        plans = [
+            PLANS[entry["kind"]](**{key: value for key, value in entry.items() if key != "kind"})
+            for entry in document["columns"]
+        ]
+        return cls(plans, document["numbers"], document["most_frequent"], scaling)
+
+    def _assemble(self, encoded: Sequence[CategoryPlan], marks: int, scaling: str) -> ColumnTransformer:
+        """Fit scikit-learn's transformers on rows made up from the figures, and then set the scales.
+
+        In these rows each category is twice, which is frequent, and one that is no cell's text is once, which is rare.
+        """
+        rows = max([1 + 2 * len(plan.categories) for plan in encoded], default=1)
+        cells: list[Any] = [np.full(rows, figure["median"]) for figure in self._numbers]
+        for plan, fill in zip(encoded, self._most_frequent):
+            names = [*plan.categories, *plan.categories, *[OTHER] * plan.others]
+            cells.append(pd.Series(names + [fill] * (rows - len(names)), dtype=object))
+        cells += [np.zeros(rows)] * marks
+        steps = [("fill", SimpleImputer(strategy="median")), *scaling_steps(scaling)]
+        encode = [
+            ("fill", SimpleImputer(strategy="most_frequent", missing_values=None)),
+            ("encode", OneHotEncoder(min_frequency=2, handle_unknown="infrequent_if_exist", sparse_output=False)),
+        ]
+        first, last = len(self._numbers), len(self._numbers) + len(encoded)
+        transformer = ColumnTransformer(
+            [
+                ("numbers", Pipeline(steps), list(range(first))),
+                ("categories", Pipeline(encode), list(range(first, last))),
+                ("missing", "passthrough", list(range(last, last + marks))),
+            ]
+        )
+        transformer.set_output(transform="default").fit(_frame(cells))
+        if self._numbers:
+            set_figures(transformer.named_transformers_["numbers"].named_steps["scale"], self._numbers)
+        return transformer
+
+
+def learn(plans: Sequence[Plan], reads: Sequence[Read], scaling: str, max_categories: int, rarest: int) -> Figures:
+    """Learn the figures with scikit-learn, and complete the plans with the categories to keep and a sentence.
+
+    Args:
+        plans: the plan for each column.
+        reads: the plans that use their columns, with the results of reading them.
+        scaling: the name of the scaler.
+        max_categories: the largest number of inputs for one column of categories.
+        rarest: the smallest number of rows of a category of its own.
+    """
+    vectors = [values for *_, reading in reads for values in reading.numbers.values()]
+    numbers: list[dict[str, Any]] = []
+    if vectors:
+        block = np.column_stack(vectors)
+        imputer = SimpleImputer(strategy="median").fit(block)
+        scales = learn_scale(scaling, imputer.transform(block))
+        numbers = [{"median": median, **scale} for median, scale in zip(imputer.statistics_.tolist(), scales)]
+    done: dict[str, Plan] = {}
+    fills: list[str] = []
+    for plan, _, reading in reads:
+        if isinstance(plan, CategoryPlan):
+            texts = np.asarray(reading.names, object)[:, None]
+            imputer = SimpleImputer(strategy="most_frequent", missing_values=None).fit(texts)
+            encoder = OneHotEncoder(
+                max_categories=max_categories, min_frequency=rarest, handle_unknown="infrequent_if_exist"
+            ).fit(imputer.transform(texts))
+            rare = encoder.infrequent_categories_[0]
+            rare = set() if rare is None else set(rare)
+            kept = [name for name in encoder.categories_[0].tolist() if name not in rare]
+            fills.append(str(imputer.statistics_[0]))
+            said = f"{len(kept)} categories" + (f", and one for {len(rare)} rarer ones" if rare else "")
+            plan = replace(plan, categories=kept, others=bool(rare), said=said)
+        done[plan.name] = plan
+    figures = Figures([done.get(plan.name, plan) for plan in plans], numbers, fills, scaling)
+    gaps = {
+        plan.name: int(column.missing.sum() + reading.odd[column.rows[~column.missing]].sum())
+        for plan, column, reading in reads
+    }
+    for k, plan in enumerate(figures.plans):
+        if plan.missing and plan.name in figures.fills:
+            filled = f"{counted(gaps[plan.name], 'missing cell')} filled with {figures.fills[plan.name]} and marked"
+            figures.plans[k] = replace(plan, said=f"{plan.said}; {filled}")
+    return figures
+
+
+def _cells(reads: Sequence[Read]) -> pd.DataFrame:
+    """Return the cells that scikit-learn takes: numbers, names of categories, and marks of missing cells."""
+    numbers = [values for *_, reading in reads for values in reading.numbers.values()]
+    names = [pd.Series(reading.names, dtype=object) for *_, reading in reads if reading.names is not None]
+    marks = []
+    for plan, column, reading in reads:
+        if plan.missing:
+            odd = reading.odd & (reading.names is None)  # an unknown category is not missing
+            marks.append(np.append(odd, True)[column.rows].astype(float))
+    return _frame([*numbers, *names, *marks])
+
+
+def _frame(columns: Sequence[Any]) -> pd.DataFrame:
+    return pd.DataFrame({str(position): values for position, values in enumerate(columns)})

@@ -1,0 +1,74 @@
+"""Possible leaks: columns that alone tell the target, such as one that was derived from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.tree import DecisionTreeClassifier
+
+from ..engine.vectors import Vector
+
+#: A leak leaves at most this share of the errors of a constant prediction, or of the variance of the ranks.
+_LEFT = 0.01
+#: A category in fewer rows on average may tell the target by chance.
+_GROUP = 5
+_FEWEST_ROWS = 30
+_MOST_CLASSES = 50
+
+
+def tells_target(cells: np.ndarray[Any, Any], target: np.ndarray[Any, Any], is_number: bool) -> bool:
+    """Return whether a column alone tells the target in nearly all rows.
+
+    A number tells numbers by ranks (|Spearman's correlation| >= 0.995), and classes by one threshold for each change of
+    class; a category by the usual target of its rows.
+
+    Args:
+        cells: the numbers or names of the column; NaN or None where missing.
+        target: classes, or floats.
+        is_number: whether `cells` are numbers.
+
+    >>> target = np.array(["a", "b"] * 50)
+    >>> tells_target(np.arange(100.0), target, True), tells_target(np.array(["u", "v"] * 50), target, False)
+    (False, True)
+    """
+    quantity = target.dtype.kind == "f"
+    known = ~pd.isna(target)
+    cells, target = cells[known], target[known]
+    if len(target) < _FEWEST_ROWS:
+        return False
+    if not is_number:
+        return _groups_tell(pd.factorize(cells, use_na_sentinel=False)[0], target, quantity)
+    present = np.isfinite(cells)
+    tells_by_gaps = _groups_tell(present.astype(int), target, quantity)
+    if present.mean() < 0.5 or tells_by_gaps:
+        return tells_by_gaps
+    numbers, target = cells[present], target[present]
+    if quantity:
+        ranks = [pd.Series(values).rank().to_numpy() for values in (numbers, target)]
+        return min(map(np.ptp, ranks)) > 0 and abs(np.corrcoef(*ranks)[0, 1]) >= 1 - _LEFT / 2
+    classes, counts = np.unique(target.astype(str), return_counts=True)
+    constant = len(target) - int(counts.max())
+    if constant < _GROUP or len(classes) > _MOST_CLASSES:
+        return False
+    tree = DecisionTreeClassifier(max_leaf_nodes=len(classes), random_state=0).fit(numbers[:, None], target.astype(str))
+    return bool((tree.predict(numbers[:, None]) != target).sum() <= _LEFT * constant)
+
+
+def _groups_tell(groups: np.ndarray[Any, Any], target: np.ndarray[Any, Any], quantity: bool) -> bool:
+    """Return whether the usual target of each group tells nearly all targets."""
+    number = int(groups.max()) + 1
+    if number < 2 or len(groups) < _GROUP * number:
+        return False
+    if quantity:
+        ranks: Vector = pd.Series(target).rank().to_numpy(float)
+        sizes = np.bincount(groups, minlength=number)
+        means = np.bincount(groups, ranks, number) / np.maximum(sizes, 1)
+        return bool(np.var(ranks - means[groups]) <= _LEFT * np.var(ranks))
+    codes, classes = pd.factorize(target)
+    pairs, rows = np.unique(groups * len(classes) + codes, return_counts=True)
+    usual = np.zeros(number, int)
+    np.maximum.at(usual, pairs // len(classes), rows)
+    constant = len(target) - int(np.bincount(codes).max())
+    return constant >= _GROUP and len(target) - int(usual.sum()) <= _LEFT * constant

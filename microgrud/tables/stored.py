@@ -1,0 +1,95 @@
+"""Checks of a stored preparation: every entry has the expected kind, or an error names the entry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..common.documents import COUNT, FLAG, NUMBER, OBJECT, SIZE, TEXT, Form, Kind, check_entry
+from .dates import PARTS
+from .numbers import DECIMALS
+from .scaling import SCALINGS
+
+_NAMES = Kind(
+    "a list of different strings",
+    lambda x: type(x) is list and all(type(name) is str for name in x) and len(set(x)) == len(x),
+)
+_SOME_NAMES = Kind("a list of at least one string, all different", lambda x: _NAMES.fits(x) and len(x) >= 1)
+_PARTS = Kind(f"a list of some of {', '.join(PARTS)}", lambda x: _SOME_NAMES.fits(x) and set(x) <= set(PARTS))
+_SCALE = Kind("a number above 0 with a decimal point or an exponent", lambda x: NUMBER.fits(x) and x > 0)
+_QUANTILES = Kind(
+    "a list of at least one ascending number",
+    lambda x: type(x) is list and len(x) >= 1 and all(map(NUMBER.fits, x)) and x == sorted(x),
+)
+_DECIMAL = Kind(" or ".join(map(repr, DECIMALS)), lambda x: x in DECIMALS)
+_DAY = Kind(
+    "a day as YYYY-MM-DD",
+    lambda x: type(x) is str and [len(part) for part in x.split("-")] == [4, 2, 2] and x[:4].isdigit(),
+)
+_PAIR = Kind(
+    "a list of two strings", lambda x: type(x) is list and len(x) == 2 and all(type(each) is str for each in x)
+)
+
+
+def _or_null(kind: Kind) -> Kind:
+    return Kind(f"{kind.words}, or null", lambda x: x is None or kind.fits(x))
+
+
+_PLAN: dict[str, Form] = {"kind": TEXT, "name": TEXT, "said": TEXT, "missing": FLAG}
+_PLANS: dict[str, dict[str, Form]] = {
+    "number": {**_PLAN, "decimal": _DECIMAL, "unit": _PAIR, "low": NUMBER, "high": NUMBER},
+    "date": {**_PLAN, "day_first": FLAG, "first": _DAY, "parts": _PARTS},
+    "category": {**_PLAN, "categories": _NAMES, "others": FLAG},
+    "presence": _PLAN,
+    "left out": _PLAN,
+}
+_KIND = Kind(" or ".join(map(repr, _PLANS)), lambda x: x in list(_PLANS))
+_SCALING = Kind(" or ".join(map(repr, SCALINGS)), lambda x: x in SCALINGS)
+_COLUMNS = Kind("a list of strings or numbers", lambda x: type(x) is list)
+_OPTIONS: dict[str, Form] = {
+    **{"categorical": _COLUMNS, "ignore": _COLUMNS, "numerical": _COLUMNS, "decimal": _or_null(_DECIMAL)},
+    **{"delimiter": _or_null(TEXT), "day_first": _or_null(FLAG), "scaling": _SCALING},
+    **{"max_categories": SIZE, "min_frequency": _or_null(COUNT)},
+}
+_FIGURES: dict[str, dict[str, Form]] = {
+    "quantile": {"median": NUMBER, "quantiles": _QUANTILES},
+    "standard": {"median": NUMBER, "center": NUMBER, "scale": _SCALE},
+    "robust": {"median": NUMBER, "center": NUMBER, "scale": _SCALE},
+}
+
+
+def check_preparation(where: str, document: Any) -> None:
+    """Raise a ValueError that names the first entry that `TablePreparation.to_json` would not write.
+
+    >>> check_preparation("preparation", {"options": {}})
+    Traceback (most recent call last):
+        ...
+    ValueError: preparation: expected a dict with the keys 'options', 'columns', 'numbers', 'most_frequent', 'notes', \
+got 'options'
+    """
+    form: dict[str, Form] = {"options": _OPTIONS, "columns": [OBJECT], "numbers": [OBJECT], "most_frequent": [TEXT]}
+    check_entry(where, document, {**form, "notes": [TEXT]})
+    plans = document["columns"]
+    for k, plan in enumerate(plans):
+        check_entry(f"{where}.columns[{k}].kind", plan.get("kind"), _KIND)
+        check_entry(f"{where}.columns[{k}]", plan, _PLANS[plan["kind"]])
+    check_entry(f"the names of {where}.columns", [plan["name"] for plan in plans], _NAMES)
+    figures = _FIGURES[document["options"]["scaling"]]
+    for k, figure in enumerate(document["numbers"]):
+        check_entry(f"{where}.numbers[{k}]", figure, figures)
+    lengths = {len(figure["quantiles"]) for figure in document["numbers"] if "quantiles" in figure}
+    if len(lengths) > 1:
+        raise ValueError(
+            f"{where}.numbers: expected as many quantiles in each, got {', '.join(map(str, sorted(lengths)))}"
+        )
+    needed = sum(len(plan.get("parts", [None])) for plan in plans if plan["kind"] in ("number", "date"))
+    _check_count(f"{where}.numbers", len(document["numbers"]), needed)
+    encoded = [plan for plan in plans if plan["kind"] == "category"]
+    _check_count(f"{where}.most_frequent", len(document["most_frequent"]), len(encoded))
+    for k, (plan, fill) in enumerate(zip(encoded, document["most_frequent"])):
+        if fill not in plan["categories"]:
+            raise ValueError(f"{where}.most_frequent[{k}]: expected a category of {plan['name']!r}, got {fill!r}")
+
+
+def _check_count(where: str, count: int, expected: int) -> None:
+    if count != expected:
+        raise ValueError(f"{where}: expected {expected} entries, as many as the columns need, got {count}")
