@@ -104,11 +104,11 @@ def _factorized(series: pd.Series[Any]) -> tuple[Any, Any]:
     dtype = series.dtype
     if types.is_datetime64_any_dtype(dtype):
         return pd.factorize(_clock_time(series).to_numpy("datetime64[us]"))
-    if types.is_timedelta64_dtype(dtype):
+    if getattr(dtype, "kind", "") == "m":
         return pd.factorize(series.dt.total_seconds().to_numpy(float))
     if types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype) and not types.is_complex_dtype(dtype):
         return pd.factorize(series.to_numpy(float, na_value=np.nan))
-    rows, different = pd.factorize(series.to_numpy(object, na_value=None))
+    rows, different = pd.factorize(np.asarray(series.astype(object).where(series.notna(), None), object))
     texts = [cell if type(cell) is str else _text(cell) for cell in different]
     clean = [None if (text := cell.strip()) in MISSING else text for cell in texts]
     if clean == list(different):
@@ -119,10 +119,10 @@ def _factorized(series: pd.Series[Any]) -> tuple[Any, Any]:
 
 def _clock_time(series: pd.Series[Any]) -> pd.Series[Any]:
     """Return moments without their time zone, as the clock there showed them."""
-    if isinstance(series.dtype, pd.ArrowDtype):
-        series = series.dt.tz_localize(None) if series.dtype.pyarrow_dtype.tz else series
-        return series.astype("datetime64[us]")
-    return series.dt.tz_localize(None)
+    if isinstance(series.dtype, pd.ArrowDtype) and not getattr(series.dtype.pyarrow_dtype, "tz", None):
+        return series
+    clock: pd.Series[Any] = series.dt.tz_localize(None)
+    return clock
 
 
 def _text(cell: Any) -> str:

@@ -158,4 +158,5 @@ def _cells(reads: Sequence[Read]) -> pd.DataFrame:
 
 
 def _frame(columns: Sequence[Any]) -> pd.DataFrame:
-    return pd.DataFrame({str(position): values for position, values in enumerate(columns)})
+    frame: pd.DataFrame = pd.DataFrame({str(position): values for position, values in enumerate(columns)})
+    return frame

@@ -21,6 +21,8 @@ from .table import and_more, counted
 
 #: A cell this many times as far from the median as the next closer one is a misprint or a code for a missing value.
 _GAP = 1e4
+#: A column of texts is left out as free text unless this share of its cells have a text that is not rare.
+_COMMON = 0.1
 _IDENTIFIERS = {
     *("id", "ids", "key", "no", "nr", "num", "number", "index", "idx", "uuid", "guid", "unnamed", "serial"),
     *("identifier", "rowname", "rownames", "rowid", "row", "record"),
@@ -217,7 +219,8 @@ def _category_plan(look: Look, rules: Rules, notes: list[str]) -> Plan | Problem
     missing = bool(column.missing.any())
     if len(sums) == 1:
         return _by_presence(column, f"all its cells are {shortened(next(iter(sums)))}", missing)
-    if max(sums.values()) < rules.rarest:
+    in_common = sum(count for count in sums.values() if count >= rules.rarest)
+    if in_common < _COMMON * look.total:
         different = f"{counted(len(sums), 'different text')} in {counted(look.total, 'row')}"
         return _by_presence(column, f"{different} are free text or an identifier", missing)
     return CategoryPlan(column.name, "categories", missing, sorted(sums), False)

@@ -16,6 +16,8 @@ _LEFT = 0.01
 _GROUP = 5
 _FEWEST_ROWS = 30
 _MOST_CLASSES = 50
+#: More different whole numbers than this are a quantity.
+_FEW = 10
 
 
 def tells_target(cells: np.ndarray[Any, Any], target: np.ndarray[Any, Any], is_number: bool) -> bool:
@@ -26,16 +28,16 @@ def tells_target(cells: np.ndarray[Any, Any], target: np.ndarray[Any, Any], is_n
 
     Args:
         cells: the numbers or names of the column; NaN or None where missing.
-        target: classes, or floats.
+        target: classes, or numbers.
         is_number: whether `cells` are numbers.
 
     >>> target = np.array(["a", "b"] * 50)
     >>> tells_target(np.arange(100.0), target, True), tells_target(np.array(["u", "v"] * 50), target, False)
     (False, True)
     """
-    quantity = target.dtype.kind == "f"
+    quantity = target.dtype.kind == "f" or (target.dtype.kind in "iu" and len(np.unique(target)) > _FEW)
     known = ~pd.isna(target)
-    cells, target = cells[known], target[known]
+    cells, target = cells[known], target[known] if quantity else target[known].astype(str)
     if len(target) < _FEWEST_ROWS:
         return False
     if not is_number:
@@ -47,12 +49,12 @@ def tells_target(cells: np.ndarray[Any, Any], target: np.ndarray[Any, Any], is_n
     numbers, target = cells[present], target[present]
     if quantity:
         ranks = [pd.Series(values).rank().to_numpy() for values in (numbers, target)]
-        return min(map(np.ptp, ranks)) > 0 and abs(np.corrcoef(*ranks)[0, 1]) >= 1 - _LEFT / 2
-    classes, counts = np.unique(target.astype(str), return_counts=True)
+        return bool(min(map(np.ptp, ranks)) > 0 and abs(np.corrcoef(*ranks)[0, 1]) >= 1 - _LEFT / 2)
+    classes, counts = np.unique(target, return_counts=True)
     constant = len(target) - int(counts.max())
     if constant < _GROUP or len(classes) > _MOST_CLASSES:
         return False
-    tree = DecisionTreeClassifier(max_leaf_nodes=len(classes), random_state=0).fit(numbers[:, None], target.astype(str))
+    tree = DecisionTreeClassifier(max_leaf_nodes=len(classes), random_state=0).fit(numbers[:, None], target)
     return bool((tree.predict(numbers[:, None]) != target).sum() <= _LEFT * constant)
 
 

@@ -160,7 +160,8 @@ def decimal_of(numbers: Numbers) -> Decimal | None:
 def is_ambiguous(numbers: Numbers) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Return which texts are two different numbers, one with a decimal point and one with a decimal comma."""
     both = np.isfinite(numbers.point) & np.isfinite(numbers.comma)
-    return both & (numbers.point != numbers.comma)
+    ambiguous: np.ndarray[Any, np.dtype[np.bool_]] = both & (numbers.point != numbers.comma)
+    return ambiguous
 
 
 def hint_of_whole_numbers(texts: Sequence[str], numbers: Numbers) -> Literal["decimals", "thousands"] | None:
@@ -178,7 +179,7 @@ def hint_of_whole_numbers(texts: Sequence[str], numbers: Numbers) -> Literal["de
     """
     ambiguous = is_ambiguous(numbers)
     whole = np.abs(numbers.point[(numbers.point == numbers.comma) & (numbers.point != 0)])
-    padded = any(digits[-1:] == "0" for digits in (re.sub(r"\D", "", texts[k]) for k in np.flatnonzero(ambiguous)))
+    padded = any(re.sub(r"\D", "", text)[-1] == "0" for text, two_ways in zip(texts, ambiguous) if two_ways)
     if not len(whole) or (whole >= 1000).any() == padded:
         return None
     return "thousands" if padded else "decimals"

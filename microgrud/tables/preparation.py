@@ -215,15 +215,17 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _frame(X: Any) -> pd.DataFrame:
+    frame: pd.DataFrame
     if isinstance(X, pd.DataFrame):
-        frame: pd.DataFrame = X
+        frame = X
         return frame
     cells = np.asarray(X)
     if cells.ndim != 2:
         raise ValueError(
             f"expected a DataFrame, or an array with rows and columns, got an array of shape {cells.shape}"
         )
-    return pd.DataFrame(cells, columns=[f"x{k}" for k in range(cells.shape[1])])
+    frame = pd.DataFrame(cells, columns=[f"x{k}" for k in range(cells.shape[1])])
+    return frame
 
 
 def _leaks(reads: Sequence[Read], target: np.ndarray[Any, Any]) -> list[str]:
