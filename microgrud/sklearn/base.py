@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
@@ -13,12 +14,19 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from ..common.checks import Check
+from ..common.documents import TEXT, check_entry
+from ..engine.grad_mode import enable_grad
 from ..engine.vectors import Vector, read_data
 from ..nn import MLP
 from ..tape import compile
 from ..train import History
 from .members import Task, Trained, Watch, restored_network, train, train_further
+from .scale import Scale
 from .settings import CHECKS, Settings, settings_for
+from .stored import FORM, as_json, parameters_from_json, settings_from_json, vectors_from_json
+
+Self = TypeVar("Self", bound="BaseMLP")
 
 #: Number of rows that are predicted at once, which bounds the memory.
 _ROWS_AT_ONCE = 16_384
@@ -27,27 +35,46 @@ _ROWS_AT_ONCE = 16_384
 class BaseMLP(BaseEstimator):  # type: ignore[misc]
     """The base class of the estimators; see `MLPClassifier` and `MLPRegressor`."""
 
-    _checks = CHECKS
-    history_: Any
+    #: The checks of the parameters.
+    _checks: ClassVar[Mapping[str, Check]] = CHECKS
+    #: Options of scikit-learn's check of the targets.
+    _target_options: ClassVar[Mapping[str, Any]] = {}
 
-    # --- training ---
+    def _keep_parameters(self, given: dict[str, Any]) -> None:
+        """Set an attribute for each parameter of the constructor, as scikit-learn expects it: unchanged, unchecked."""
+        for name in self._checks:
+            setattr(self, name, given[name])
 
     def _checked(self) -> dict[str, Any]:
         """Return the parameters as plain Python; raise for the first that is invalid."""
         kind = type(self).__name__
         return {name: check(f"{kind}: {name}", getattr(self, name)) for name, check in self._checks.items()}
 
-    def _rows(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> tuple[Vector, Any, Vector | None]:
-        """Return inputs, targets and weights, without the rows of weight 0; None for equal weights."""
-        options: dict[str, Any] = {"multi_output": True, "y_numeric": True} if self._takes_numbers else {}
-        X, y = validate_data(self, X, y, dtype=np.float64, reset=reset, **options)
-        if sample_weight is None:
-            return X, y, None
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        used = weights > 0.0
-        if not used.any():
-            raise ValueError("sample_weight: expected a weight above 0, got none")
-        return X[used], y[used], weights[used]
+    # --- training ---
+
+    def _read(self, X: Any, y: Any, sample_weight: Any, goes_on: bool) -> tuple[Vector, Any, Vector | None]:
+        """Return scaled inputs, targets and weights, without the rows of weight 0.
+
+        Args:
+            X: the argument of `fit`.
+            y: likewise.
+            sample_weight: likewise.
+            goes_on: whether the training continues that of networks that are there.
+        """
+        X, y = validate_data(self, X, y, dtype=np.float64, reset=not goes_on, **self._target_options)
+        weights = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+            used = weights > 0.0
+            if not used.any():
+                raise ValueError(f"{type(self).__name__}: sample_weight: expected a weight above 0, got only zeros")
+            X, y, weights = X[used], y[used], weights[used]
+        if not goes_on:
+            self.input_scale_ = Scale.of("X", X, weights) if self._checked()["scale_inputs"] else None
+        return self._scaled(X), y, weights
+
+    def _scaled(self, X: Vector) -> Vector:
+        return X if self.input_scale_ is None else self.input_scale_.apply(X)
 
     def _train(self, task: Task, watch: Watch | None) -> None:
         """Train the networks, and set the attributes that tell of it."""
@@ -55,125 +82,149 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         settings = settings_for(checked, len(task.inputs))
         members = checked["n_estimators"]
         if watch is not None and members > 1:
-            raise ValueError(f"{type(self).__name__}: callbacks: expected none with n_estimators={members}")
+            raise ValueError(f"{type(self).__name__}: callbacks: expected None with {members} networks")
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=members).tolist()
-        starts = self._starts(members) if self.warm_start else [None] * members
+        starts = self._present() if self.warm_start else []
+        starts = [*starts, *[None] * members][:members]
         jobs = min(members, effective_n_jobs(self.n_jobs))
-        settings = settings.with_share_of_seconds(1.0 / math.ceil(members / jobs))
-        run = Parallel(n_jobs=jobs) if jobs > 1 else list
-        call: Callable[..., Any] = delayed(train) if jobs > 1 else train
-        self._keep(settings, run(call(task, settings, *each, watch) for each in zip(seeds, starts)))
-
-    def _train_further(self, task: Task) -> None:
-        """Train the networks for one more epoch, or make them first."""
-        checked = self._checked()
-        settings = settings_for(checked, len(task.inputs))
-        members = checked["n_estimators"]
-        starts = self._starts(members)
-        if not hasattr(self, "_seeds"):
-            self._seeds = check_random_state(self.random_state).randint(2**31 - 1, size=members).tolist()
-            self._epoch = 0
-        states = getattr(self, "_optimizers", None) or [None] * members
-        self._epoch += 1
-        trained = [
-            train_further(task, settings, seed + self._epoch - 1, *each)
-            for seed, *each in zip(self._seeds, starts, states)
-        ]
+        share = settings.with_share_of_seconds(1.0 / math.ceil(members / jobs))
+        trained: list[Trained] = []
+        if jobs > 1:
+            trained = Parallel(n_jobs=jobs)(delayed(train)(task, share, *each) for each in zip(seeds, starts))
+        else:
+            for seed, start in zip(seeds, starts):
+                with enable_grad():
+                    trained.append(train(task, share, seed, start, watch))
+                if trained[-1].history.interrupted:
+                    if len(trained) > 1 and not trained[-1].history.epochs:
+                        trained.pop()  # it has hardly begun, and the others are done
+                    break
+        self._further: dict[str, Any] | None = None
         self._keep(settings, trained)
-        self._optimizers = [each.optimizer for each in trained]
+        self._warn(trained)
 
-    def _starts(self, members: int) -> list[Vector | None]:
-        """Return the present parameters of each network, None for those that there are none of yet."""
-        known = [read_data(network.parameters()) for network in getattr(self, "networks_", [])]
-        return [*known, *[None] * members][:members]
-
-    def _keep(self, settings: Settings, trained: list[Trained]) -> None:
-        self._settings = settings
-        self._set_networks([each.parameters for each in trained])
-        self._validation = [each.validation for each in trained]
-        histories = [each.history for each in trained]
-        self.history_ = histories[0] if len(histories) == 1 else histories
+    def _warn(self, trained: list[Trained]) -> None:
+        remarks = [remark for each in trained for remark in each.remarks]
         self.time_limited_ = any(each.cut for each in trained)
         if self.time_limited_:
-            done = ", ".join(str(len(history.epochs)) for history in histories)
-            warnings.warn(
-                f"max_seconds={self.max_seconds} ended the training after {done} of {settings.max_iter} epochs; the "
-                "same seed may give another model next time",
-                stacklevel=4,
+            done = ", ".join(str(len(each.history.epochs)) for each in trained)
+            remarks.append(
+                f"max_seconds={self.max_seconds} ended the training after {done} of at most {self.settings_.max_iter} "
+                "epochs; the same seed may give another model next time"
             )
-        self._set_curves(histories)
+        for remark in remarks:
+            warnings.warn(f"{type(self).__name__}: {remark}", stacklevel=4)
 
-    def _set_curves(self, histories: list[History]) -> None:
+    def _train_further(self, task: Task) -> None:
+        """Train the networks, new or present ones, for one more epoch."""
+        checked = self._checked()
+        settings = settings_for(checked, len(task.inputs))
+        present = self._present()
+        further = getattr(self, "_further", None)
+        if further is None:
+            members = len(present) or checked["n_estimators"]
+            seeds = check_random_state(self.random_state).randint(2**31 - 1, size=members).tolist()
+            further = {"seeds": seeds, "states": [None] * members, "epochs": 0}
+        with enable_grad():
+            trained = [
+                train_further(task, settings, seed + further["epochs"], start, state)
+                for seed, start, state in zip(further["seeds"], present or further["states"], further["states"])
+            ]
+        states = [each.optimizer for each in trained]
+        self._further = {"seeds": further["seeds"], "states": states, "epochs": further["epochs"] + 1}
+        self._keep(settings, trained)
+
+    def _present(self) -> list[Any]:
+        """Return the parameters of each present network."""
+        return [read_data(network.parameters()) for network in getattr(self, "networks_", [])]
+
+    def _keep(self, settings: Settings, trained: list[Trained]) -> None:
+        self.settings_ = settings
+        self._set_networks([each.parameters for each in trained])
+        self._validation = [each.validation for each in trained]
+        self._set_history([each.history for each in trained])
+
+    def _set_history(self, histories: list[History]) -> None:
+        self.history_ = histories[0] if len(histories) == 1 else histories
         self.loss_curve_ = _mean_curve([[epoch.loss for epoch in history.epochs] for history in histories])
         self.validation_loss_curve_ = None
         if all(history.epochs and history.epochs[0].validation_loss is not None for history in histories):
-            self.validation_loss_curve_ = _mean_curve(
-                [[epoch.validation_loss for epoch in history.epochs] for history in histories]
-            )
+            curves = [[epoch.validation_loss for epoch in history.epochs] for history in histories]
+            self.validation_loss_curve_ = _mean_curve(curves)
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else math.nan
         self.best_loss_ = min(self.validation_loss_curve_ or self.loss_curve_, default=math.nan)
-        self.n_iter_ = len(self.loss_curve_)
+        self.n_iter_ = max(len(history.epochs) for history in histories)
 
     def _set_networks(self, parameters: list[Vector]) -> None:
-        shape = self.n_features_in_, self._n_outputs, self._settings
+        shape = self.n_features_in_, self._outputs, self.settings_
         self.networks_ = [restored_network(*shape, vector) for vector in parameters]
-        self._compiled: list[Any] = []
+        self._compiled: list[Callable[..., Any]] = []
 
-    # --- the network ---
+    # --- the networks ---
+
+    @property
+    def _outputs(self) -> int:
+        raise NotImplementedError
+
+    @property
+    def n_outputs_(self) -> int:
+        """The number of outputs of a network: one for each class, or for each predicted number."""
+        check_is_fitted(self)
+        return self._outputs
 
     @property
     def n_layers_(self) -> int:
         """The number of layers, with that of the inputs."""
-        return len(self._settings.hidden_layer_sizes) + 2
-
-    @property
-    def n_outputs_(self) -> int:
-        """The number of outputs of a network: that of the classes, or of the predicted numbers."""
         check_is_fitted(self)
-        return self._n_outputs
+        return len(self.settings_.hidden_layer_sizes) + 2
 
     @property
     def coefs_(self) -> list[Any]:
-        """The weights of each layer, an array (inputs, neurons) each; a list of such lists for several networks."""
+        """The weights of each layer, as arrays (inputs, neurons); a list of such lists for several networks."""
         check_is_fitted(self)
-        found = [[np.array([[w.data for w in n.w] for n in each.neurons]).T for each in m.layers] for m in self.networks_]
+        found = [[_numbers(x.w for x in layer.neurons).T for layer in m.layers] for m in self.networks_]
         return found[0] if len(found) == 1 else found
 
     @property
     def intercepts_(self) -> list[Any]:
-        """The biases of each layer; a list of such lists for several networks."""
+        """The biases of each layer, as arrays; a list of such lists for several networks."""
         check_is_fitted(self)
-        found = [[np.array([n.b.data for n in each.neurons]) for each in m.layers] for m in self.networks_]
+        found = [[_numbers([x.b] for x in layer.neurons)[:, 0] for layer in m.layers] for m in self.networks_]
         return found[0] if len(found) == 1 else found
 
     # --- predicting ---
 
     def _inputs(self, X: Any) -> Vector:
         check_is_fitted(self)
-        inputs: Vector = validate_data(self, X, dtype=np.float64, reset=False)
-        return inputs
+        return self._scaled(validate_data(self, X, dtype=np.float64, reset=False))
 
-    def _outputs(self, member: int, inputs: Vector) -> Vector:
-        """Return the outputs of a network, an array (rows, outputs)."""
+    def _answers(self, member: int, inputs: Vector) -> Vector:
+        """Return the outputs of a network for scaled inputs: an array (rows, outputs).
+
+        Raises:
+            ValueError: if one is not a finite number.
+        """
         if not self._compiled:
             self._compiled.extend(_compiled(network) for network in self.networks_)
         parts = np.array_split(inputs, math.ceil(len(inputs) / _ROWS_AT_ONCE))
-        outputs = [np.array(self._compiled[member].map(part)).reshape(self._n_outputs, -1) for part in parts]
+        outputs = [np.array(self._compiled[member](part)).reshape(self._outputs, -1) for part in parts]
         found: Vector = np.concatenate(outputs, axis=1).T
         finite = np.isfinite(found).all(axis=1)
         if not finite.all():
             raise ValueError(
-                f"X: expected numbers like those in training, got row {int(finite.argmin())}, for which the output of "
-                "the network is not a finite number"
+                f"{type(self).__name__}: X: expected numbers like those in training, got row {int(finite.argmin())}, "
+                "for which an output of the network is not a finite number"
             )
         return found
+
+    # --- pickles and JSON ---
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state that a pickle holds: the networks' parameters as arrays, and no recordings."""
         state: dict[str, Any] = dict(super().__getstate__())
         if "networks_" in state:
             del state["_compiled"]
-            state["networks_"] = [read_data(network.parameters()) for network in self.networks_]
+            state["networks_"] = self._present()
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -182,25 +233,81 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         if "networks_" in state:
             self._set_networks(state["networks_"])
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the trained estimator as plain JSON data, from which `from_json` makes one that predicts the same.
 
-def _compiled(network: MLP) -> Any:
+        It holds no step of the history, only its epochs.
+
+        Raises:
+            NotFittedError: before `fit`.
+            TypeError: if JSON cannot hold a parameter, such as a function of your own as activation.
+        """
+        check_is_fitted(self)
+        histories = self.history_ if isinstance(self.history_, list) else [self.history_]
+        names = getattr(self, "feature_names_in_", None)
+        return {
+            "estimator": type(self).__name__,
+            "parameters": {name: as_json(name, x) for name, x in self.get_params(deep=False).items()},
+            "settings": {name: as_json(name, x) for name, x in asdict(self.settings_).items()},
+            "inputs": self.n_features_in_,
+            "feature_names": None if names is None else names.tolist(),
+            "input_scale": None if self.input_scale_ is None else self.input_scale_.to_json(),
+            "target": self._target_to_json(),
+            "networks": [vector.tolist() for vector in self._present()],
+            "histories": [history.to_dict(steps=len(history)) for history in histories],
+            "time_limited": self.time_limited_,
+        }
+
+    @classmethod
+    def from_json(cls: type[Self], document: Any) -> Self:
+        """Make the trained estimator of which `to_json` returned a description.
+
+        Raises:
+            ValueError: if the description is damaged, or that of another estimator; the message names the entry.
+        """
+        check_entry("", document, FORM)
+        if document["estimator"] != cls.__name__:
+            raise ValueError(f"estimator: expected {cls.__name__!r}, got {document['estimator']!r}")
+        made = cls(**parameters_from_json(document["parameters"], cls._checks))
+        made.settings_ = settings_from_json(document["settings"])
+        made.n_features_in_ = document["inputs"]
+        if document["feature_names"] is not None:
+            check_entry("feature_names", document["feature_names"], [TEXT])
+            made.feature_names_in_ = np.array(document["feature_names"], dtype=object)
+        scale = document["input_scale"]
+        made.input_scale_ = None if scale is None else Scale.from_json("input_scale", scale, made.n_features_in_)
+        made._set_target_from_json(document["target"])
+        shape = made.n_features_in_, made._outputs, made.settings_
+        made._set_networks(vectors_from_json(document["networks"], *shape))
+        if len(document["histories"]) != len(made.networks_):
+            raise ValueError(f"histories: expected one for each of {len(made.networks_)} networks")
+        made._set_history([History.from_dict(each) for each in document["histories"]])
+        made.time_limited_, made._further = document["time_limited"], None
+        return made
+
+
+def _numbers(rows: Iterable[Iterable[Any]]) -> Vector:
+    return np.array([[x.data for x in row] for row in rows])
+
+
+def _compiled(network: MLP) -> Callable[..., Any]:
     def outputs(row: Any) -> Any:
         return network(row)
 
-    return compile(outputs, batched="row", errors="ignore", threads=1)
+    compiled: Any = compile(outputs, batched="row", errors="ignore", threads=1)
+    return compiled.map  # type: ignore[no-any-return]
 
 
 def _mean_curve(curves: list[list[Any]]) -> list[float]:
-    """Return the mean of several curves, epoch by epoch; those that are over count with their last number."""
-    longest = max(map(len, curves))
-    if len(curves) == 1 or not min(map(len, curves)):
+    """Return the mean of several curves, epoch by epoch; a curve that is over counts with its last number."""
+    lengths = list(map(len, curves))
+    if len(curves) == 1 or not min(lengths):
         return curves[0]
-    padded = [curve + curve[-1:] * (longest - len(curve)) for curve in curves]
+    padded = [curve + curve[-1:] * (max(lengths) - len(curve)) for curve in curves]
     means: list[float] = np.mean(padded, axis=0).tolist()
     return means
 
 
-def mean_weights(weights: Vector | None) -> Vector | None:
+def unless_equal(weights: Vector | None) -> Vector | None:
     """Return the weights, or None if all are equal."""
     return None if weights is None or weights.min() == weights.max() else weights
-

@@ -20,12 +20,12 @@ def temperature_of(logits: Vector, targets: npt.NDArray[np.intp], weights: Vecto
     "On calibration of modern neural networks", 2017.
 
     Args:
-        logits: an array (rows, classes), of rows that the network was not trained on, in a random order.
+        logits: an array (rows, classes), of rows that the network was not trained on.
         targets: the index of the class of each row.
         weights: the weight of each row; all are equal if None.
 
-    >>> logits = np.array([[4.0, 0.0], [0.0, 4.0], [4.0, 0.0], [4.0, 0.0]] * 50)
-    >>> round(temperature_of(logits, np.array([0, 1, 1, 0] * 50)), 2)
+    >>> sure = np.repeat([[4.0, 0.0]], 200, axis=0)
+    >>> round(temperature_of(sure, np.repeat([0, 1], [150, 50])), 2)  # right in 3 of 4 cases: 4 / T = log(3)
     3.64
     """
     if len(logits) < _LEAST_ROWS:

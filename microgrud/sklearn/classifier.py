@@ -2,33 +2,92 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from ..common.checks import flag, real
-from ..common.numbers import Interval
+from ..common.checks import FRACTION, flag, real
+from ..common.documents import NUMBER, Kind, check_entry
 from ..engine.vectors import Vector
-from .base import BaseMLP, mean_weights
+from .base import BaseMLP, unless_equal
 from .calibration import temperature_of
 from .members import Task, Watch
-from .settings import CHECKS
+from .settings import CHECKS, class_weight
+from .stored import labels_from_json, labels_to_json
+
+_ANYTHING = Kind("anything", lambda x: True)
+_TEMPERATURE = Kind("a number above 0 with a decimal point or an exponent", lambda x: NUMBER.fits(x) and x > 0.0)
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
-    """DOC"""
+    """A multilayer perceptron, or an ensemble of them, that predicts classes; an estimator for scikit-learn.
 
-    _takes_numbers = False
-    _checks = {
-        **CHECKS,
-        "label_smoothing": real(Interval(0.0, 1.0, high_open=True)),
-        "calibrate": flag,
-        "class_weight": lambda where, setting: setting,
-    }
+    Each network has an output for each class and minimises the cross-entropy. If training diverges, it starts again
+    with a tenth of the learning rate, and warns. Ctrl-C ends `fit` after the present step and keeps what is learned.
+
+    Args:
+        hidden_layer_sizes: the number of neurons in each hidden layer; `()` for a linear model.
+        activation: the activation of the hidden layers: a name in `microgrud.nn.ACTIVATIONS`, or a function.
+        solver: the optimizer: `"adamw"`, `"adam"`, `"sgd"` (with a momentum of 0.9), `"rmsprop"`, `"adagrad"`, or
+            `"lbfgs"`, best with all rows in one batch.
+        alpha: the strength of the weight decay, with adamw, or of the penalty `(alpha / 2) ||p||^2` otherwise;
+            `"auto"`: the smaller, the more rows there are.
+        batch_size: the number of rows per step; all of them if None. `"auto"` suits the number of rows.
+        learning_rate: the schedule of the rate: `"constant"`, `"cosine"`, `"exponential"`, `"one-cycle"`, `"plateau"`,
+            `"step"` or `"warmup"`.
+        learning_rate_init: the highest rate; one that suits the solver if None.
+        max_iter: the largest number of epochs; `"auto"`: the more, the fewer rows there are.
+        shuffle: whether to visit the rows in another order in each epoch, and to choose the validation share at random.
+        random_state: the seed of everything that is random. The same integer gives the same networks, to the bit on
+            one machine, and leaves the global generators alone; None draws the seeds from NumPy's global generator.
+        tol: the smallest decrease of the validation loss that counts as one.
+        verbose: whether to show a progress bar.
+        warm_start: whether `fit` continues with the present networks.
+        early_stopping: whether to set rows aside, to stop when the loss on them no longer falls, and to keep the
+            parameters of the best epoch. With fewer than 20 rows none are set aside.
+        validation_fraction: the share of the rows to set aside.
+        n_iter_no_change: the number of epochs to wait for a lower loss.
+        scale_inputs: whether to standardise each input by its mean and deviation in the training data.
+        class_weight: a weight for each class, as a dict, or `"balanced"`; see scikit-learn.
+        label_smoothing: the share of each target that is spread over all classes.
+        calibrate: whether to divide the outputs by a temperature, found on the validation shares, where that lowers
+            the log loss of other rows. Guo et al., "On calibration of modern neural networks", 2017.
+        n_estimators: the number of networks, each with its own initial weights and its own validation share; their
+            probabilities are averaged.
+        max_seconds: a limit for the time of `fit`. If it ends the training, there is a warning, `time_limited_` is
+            True, and the same seed may give another model next time.
+        n_jobs: the number of networks to train at once, in processes; -1 for one per processor. The result does not
+            depend on it, to the bit.
+
+    Attributes:
+        networks_: the networks, a list of `MLP`; their inputs are scaled by `input_scale_`.
+        coefs_, intercepts_: the weights and biases of each layer, as arrays; a list of such lists for several networks.
+        history_: the `History` of the training; a list of them for several networks.
+        loss_curve_: the mean training loss of each epoch, without the penalty; the mean over several networks.
+        validation_loss_curve_: the loss on the rows set aside after each epoch; None without such rows.
+        loss_: the last training loss.
+        best_loss_: the lowest validation loss; the lowest training loss without validation.
+        n_iter_: the number of epochs, the largest of several networks.
+        settings_: the settings of the training, with a number in place of each `"auto"`.
+        input_scale_: the mean and the deviation of each input; None without `scale_inputs`.
+        classes_: the class labels.
+        temperature_: the number by which outputs are divided before they become probabilities.
+        n_features_in_, feature_names_in_, n_layers_, n_outputs_: as in scikit-learn.
+        time_limited_: True if `max_seconds` ended the training.
+
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = MLPClassifier(random_state=0).fit(X[::2], y[::2])
+    >>> model.score(X[1::2], y[1::2]) > 0.9
+    True
+    """
+
+    _checks: ClassVar = {**CHECKS, "class_weight": class_weight, "label_smoothing": real(FRACTION), "calibrate": flag}
 
     def __init__(
         self,
@@ -49,6 +108,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         early_stopping: bool = True,
         validation_fraction: float = 0.15,
         n_iter_no_change: int = 20,
+        scale_inputs: bool = True,
         class_weight: Any = None,
         label_smoothing: float = 0.0,
         calibrate: bool = True,
@@ -56,68 +116,78 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         max_seconds: float | None = None,
         n_jobs: int | None = None,
     ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.class_weight = class_weight
-        self.label_smoothing = label_smoothing
-        self.calibrate = calibrate
-        self.n_estimators = n_estimators
-        self.max_seconds = max_seconds
-        self.n_jobs = n_jobs
+        self._keep_parameters(locals())
+
+    classes_: npt.NDArray[Any]
 
     @property
-    def _n_outputs(self) -> int:
+    def _outputs(self) -> int:
         return len(self.classes_)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, callbacks: Watch | None = None) -> MLPClassifier:
-        """Train."""
-        again = self.warm_start and hasattr(self, "networks_")
-        X, y, weights = self._rows(X, y, sample_weight, reset=not again)
+        """Train on a table of numbers.
+
+        Args:
+            X: an array or a DataFrame (rows, inputs) of finite numbers.
+            y: the class of each row: strings, numbers or truth values.
+            sample_weight: a weight of 0 or more for each row. With all rows in one batch and no validation share, a
+                whole number is the same as so many rows; a row of weight 0 is left out in any case.
+            callbacks: a function that takes the network, before its first step, and returns a callback of
+                `microgrud.train.fit`, or several; for a single network. `lambda network: Trajectory(network)` records
+                the walk down the loss surface.
+
+        Raises:
+            TypeError, ValueError: for invalid data or parameters.
+            TrainingDivergedError: if training diverges with a thousandth of the learning rate, too.
+        """
+        goes_on = self.warm_start and hasattr(self, "networks_")
+        X, y, weights = self._read(X, y, sample_weight, goes_on)
         check_classification_targets(y)
         classes, targets = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(f"MLPClassifier: y: expected at least 2 classes, got one class: {classes.tolist()[0]!r}")
-        if again and not np.array_equal(classes, self.classes_):
-            raise ValueError(f"warm_start: y: expected the classes {self.classes_}, got {classes}")
+        if goes_on and not np.array_equal(classes, self.classes_):
+            raise ValueError(f"MLPClassifier: warm_start: y: expected the classes {self.classes_}, got {classes}")
         self.classes_ = classes
         task = self._task(X, y, targets, weights)
         self._train(task, callbacks)
         self.temperature_ = 1.0
         if self.calibrate and all(len(rows) for rows in self._validation):
-            outputs = [self._outputs(i, X[rows]) for i, rows in enumerate(self._validation)]
+            outputs = [self._answers(i, X[rows]) for i, rows in enumerate(self._validation)]
             held_out = np.concatenate(self._validation)
             held_out_weights = None if task.weights is None else task.weights[held_out]
             self.temperature_ = temperature_of(np.concatenate(outputs), targets[held_out], held_out_weights)
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MLPClassifier:
-        """Train for one epoch."""
-        first = not hasattr(self, "networks_")
-        X, y, weights = self._rows(X, y, sample_weight, reset=first)
+        """Train for one epoch of all these rows, without validation; the first call makes the networks.
+
+        Inputs are scaled as in the first call, or as in the last `fit`. The optimizer goes on where it was.
+
+        Args:
+            X: as for `fit`.
+            y: likewise; not all classes need to occur.
+            classes: all the classes; in the first call.
+            sample_weight: as for `fit`.
+
+        Raises:
+            TypeError, ValueError: for invalid data or parameters.
+        """
+        goes_on = hasattr(self, "networks_")
+        X, y, weights = self._read(X, y, sample_weight, goes_on)
         check_classification_targets(y)
-        if first:
+        where = "MLPClassifier.partial_fit"
+        if not goes_on:
             if classes is None:
-                raise ValueError("MLPClassifier.partial_fit: classes: expected all classes in the first call, got None")
+                raise ValueError(f"{where}: classes: expected all classes in the first call, got None")
             self.classes_ = np.unique(classes)
+            if len(self.classes_) < 2:
+                raise ValueError(f"{where}: classes: expected at least 2 classes, got {self.classes_}")
         elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(f"MLPClassifier.partial_fit: classes: expected {self.classes_} as before, got {classes}")
+            raise ValueError(f"{where}: classes: expected {self.classes_} as before, got {np.unique(classes)}")
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
-            raise ValueError(f"MLPClassifier.partial_fit: y: expected classes {self.classes_}, got {unknown} as well")
+            raise ValueError(f"{where}: y: expected the classes {self.classes_}, got {unknown} among them")
         self._train_further(self._task(X, y, np.searchsorted(self.classes_, y), weights))
         self.temperature_ = 1.0
         return self
@@ -125,7 +195,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def _task(self, X: Vector, y: Any, targets: npt.NDArray[np.intp], weights: Vector | None) -> Task:
         if self.class_weight is not None:
             weights = compute_sample_weight(self.class_weight, y) * (1.0 if weights is None else weights)
-        return Task(X, targets, mean_weights(weights), self._n_outputs, self._checked()["label_smoothing"])
+        return Task(X, targets, unless_equal(weights), self._outputs, self._checked()["label_smoothing"])
 
     def predict(self, X: Any) -> Any:
         """Return the most probable class of each row."""
@@ -133,11 +203,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         return self.classes_[best]
 
     def predict_proba(self, X: Any) -> Vector:
-        """Return the probability of each class."""
+        """Return the probability of each class, in the order of `classes_`, for each row."""
         inputs = self._inputs(X)
-        found = [_softmax(self._outputs(i, inputs) / self.temperature_) for i in range(len(self.networks_))]
-        mean: Vector = np.mean(found, axis=0)
-        return mean
+        logits = [self._answers(i, inputs) / self.temperature_ for i in range(len(self.networks_))]
+        probabilities: Vector = np.mean([softmax(each, axis=1) for each in logits], axis=0)
+        return probabilities
 
     def predict_log_proba(self, X: Any) -> Vector:
         """Return the logarithms of the probabilities."""
@@ -145,8 +215,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             logarithms: Vector = np.log(self.predict_proba(X))
         return logarithms
 
+    def _target_to_json(self) -> dict[str, Any]:
+        return {**labels_to_json(self.classes_), "temperature": self.temperature_}
 
-def _softmax(logits: Vector) -> Vector:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares: Vector = powers / powers.sum(axis=1, keepdims=True)
-    return shares
+    def _set_target_from_json(self, document: Any) -> None:
+        check_entry("target", document, {"classes": _ANYTHING, "dtype": _ANYTHING, "temperature": _TEMPERATURE})
+        self.classes_ = labels_from_json("target", document["classes"], document["dtype"])
+        self.temperature_ = document["temperature"]

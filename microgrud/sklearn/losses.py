@@ -14,6 +14,7 @@ from ..engine.vectors import Vector
 from ..nn.module import Module
 from ..train.evaluation import Loss
 
+
 class WeightedCrossEntropy(Module):
     """The cross-entropy for a target that holds, for each class, its share times the weight of the sample.
 

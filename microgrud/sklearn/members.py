@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import train_test_split
 
-from ..engine.vectors import Vector, read_data, write_data
+from ..engine.vectors import Vector, add_to_gradients, read_data, write_data
 from ..nn import MLP
 from ..optim import LBFGS, OPTIMIZERS
 from ..optim.optimizer import Optimizer
@@ -25,8 +24,8 @@ from .settings import SCHEDULES, Settings
 
 #: Makes callbacks of `fit` for a network, before its first step.
 Watch = Callable[[MLP], "Callback | Iterable[Callback]"]
-#: Number of tries with a lower learning rate after a training diverged, and the factor of the rate.
-_TRIES, _LOWER = 3, 0.1
+#: The number of times that a diverged training starts again, and the factor of its learning rate each time.
+_RETRIES, _LOWER = 3, 0.1
 
 
 @dataclass(frozen=True)
@@ -65,15 +64,17 @@ class Trained:
         parameters: the parameters as a vector.
         history: the history of `fit`.
         validation: the positions of the rows that were set aside for validation.
-        optimizer: the state of the optimizer.
         cut: whether `max_seconds` ended the training.
+        remarks: sentences for the user, on each start with a lower rate.
+        optimizer: the state of the optimizer, if training may go on.
     """
 
     parameters: Vector
     history: History
     validation: npt.NDArray[np.intp]
-    optimizer: dict[str, Any]
-    cut: bool
+    cut: bool = False
+    remarks: list[str] = field(default_factory=list)
+    optimizer: dict[str, Any] | None = None
 
 
 class Network(MLP):
@@ -126,9 +127,9 @@ class PenalisedLBFGS(LBFGS):
 
     def _with_penalty(self, loss: Any) -> Any:
         parameters = self.parameters()
-        for p in parameters:
-            p.grad += self._weight_decay * p.data
-        return loss + 0.5 * self._weight_decay * math.fsum(p.data * p.data for p in parameters)
+        data = read_data(parameters)
+        add_to_gradients(parameters, self._weight_decay * data)
+        return loss + 0.5 * self._weight_decay * float(data @ data)
 
 
 def split(task: Task, fraction: float | None, shuffle: bool, seed: int) -> list[npt.NDArray[np.intp]]:
@@ -145,7 +146,15 @@ def split(task: Task, fraction: float | None, shuffle: bool, seed: int) -> list[
     return [np.sort(part) for part in train_test_split(rows, test_size=held_out, **options)]
 
 
-def train(task: Task, settings: Settings, seed: int, start: Vector | None = None, watch: Watch | None = None) -> Trained:
+def train(
+    task: Task,
+    settings: Settings,
+    seed: int,
+    start: Vector | None = None,
+    watch: Watch | None = None,
+    limit: TimeLimit | None = None,
+    retries: int = _RETRIES,
+) -> Trained:
     """Train one network. If training diverges, it starts again with a tenth of the rate, up to three times.
 
     Args:
@@ -154,36 +163,36 @@ def train(task: Task, settings: Settings, seed: int, start: Vector | None = None
         seed: the seed of the validation share, the initial weights and the order of the rows.
         start: the parameters to start from, in place of initial weights.
         watch: makes callbacks for the network.
+        limit: stops training when time is over; one with the seconds of the settings if None.
+        retries: how often training may start again.
 
     Raises:
         TrainingDivergedError: if it still diverges with a thousandth of the rate.
     """
-    for left in reversed(range(_TRIES + 1)):
-        try:
-            return _train(task, settings, seed, start, watch)
-        except TrainingDivergedError as error:
-            if not left:
-                raise
-            lower = settings.learning_rate_init * _LOWER
-            warnings.warn(
-                f"training diverged at {error.where} ({error.reason}); it starts again with the learning rate "
-                f"{lower:g} in place of {settings.learning_rate_init:g}",
-                stacklevel=2,
-            )
-            settings = replace(settings, learning_rate_init=lower)
-    raise AssertionError  # the last try has returned or raised
+    limit = limit or TimeLimit(settings.max_seconds)
+    try:
+        return _train(task, settings, seed, start, watch, limit)
+    except TrainingDivergedError as error:
+        if not retries:
+            raise
+        lower = replace(settings, learning_rate_init=settings.learning_rate_init * _LOWER)
+        trained = train(task, lower, seed, start, watch, limit, retries - 1)
+        remark = (
+            f"training diverged at {error.where} ({error.reason}), and started again with the learning rate "
+            f"{lower.learning_rate_init:g} in place of {settings.learning_rate_init:g}"
+        )
+        return replace(trained, remarks=[remark, *trained.remarks])
 
 
-def _train(task: Task, settings: Settings, seed: int, start: Vector | None, watch: Watch | None) -> Trained:
-    network = make_network(task.inputs.shape[1], task.outputs, settings, seed)
-    if start is not None:
-        write_data(network.parameters(), start)
+def _train(
+    task: Task, settings: Settings, seed: int, start: Vector | None, watch: Watch | None, limit: TimeLimit
+) -> Trained:
+    network = _started(task, settings, seed, start)
     learned, held_out = split(task, settings.validation_fraction, settings.shuffle, seed)
     optimizer = make_optimizer(network, settings)
     steps = settings.max_iter * math.ceil(len(learned) / settings.batch_size)
     stopping = EarlyStopping(settings.n_iter_no_change, settings.tol) if len(held_out) else None
     given = [] if watch is None else watch(network)
-    limit = TimeLimit(settings.max_seconds)
     loss, inputs, targets = task.data(learned)
     history = fit(
         network,
@@ -199,21 +208,19 @@ def _train(task: Task, settings: Settings, seed: int, start: Vector | None, watc
         early_stopping=stopping,
         callbacks=[*([given] if callable(given) else given), limit],
         seed=seed,
-        progress=None if settings.verbose else False,
+        progress=settings.verbose,
     )
     parameters = network.parameters()
     if stopping is not None:  # `fit` does that too, but not after an interrupt or a limit of time
         stopping.restore(parameters)
-    return Trained(read_data(parameters), history, held_out, optimizer.state_dict(), limit.is_over)
+    return Trained(read_data(parameters), history, held_out, limit.is_over)
 
 
 def train_further(
     task: Task, settings: Settings, seed: int, start: Vector | None, state: Mapping[str, Any] | None
 ) -> Trained:
-    """Train a network for one epoch over all rows, from the parameters and the state of the optimizer it had."""
-    network = make_network(task.inputs.shape[1], task.outputs, settings, seed)
-    if start is not None:
-        write_data(network.parameters(), start)
+    """Train a network for one epoch over all rows, from the parameters and the state of the optimizer that it had."""
+    network = _started(task, settings, seed, start)
     optimizer = make_optimizer(network, settings)
     if state is not None:
         optimizer.load_state_dict(state)
@@ -229,9 +236,16 @@ def train_further(
         batch_size=settings.batch_size,
         shuffle=settings.shuffle,
         seed=seed,
-        progress=None if settings.verbose else False,
+        progress=settings.verbose,
     )
-    return Trained(read_data(network.parameters()), history, everything[:0], optimizer.state_dict(), False)
+    return Trained(read_data(network.parameters()), history, everything[:0], optimizer=optimizer.state_dict())
+
+
+def _started(task: Task, settings: Settings, seed: int, start: Vector | None) -> MLP:
+    network = make_network(task.inputs.shape[1], task.outputs, settings, seed)
+    if start is not None:
+        write_data(network.parameters(), start)
+    return network
 
 
 class TimeLimit:
@@ -246,4 +260,3 @@ class TimeLimit:
         if time.perf_counter() >= self.end:
             self.is_over = True
             event.stop()
-

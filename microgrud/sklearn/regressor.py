@@ -2,31 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin
 
 from ..common.checks import one_of
+from ..common.documents import FLAG, SIZE, Kind, check_entry
 from ..engine.vectors import Vector
-from .base import BaseMLP, mean_weights
+from .base import BaseMLP, unless_equal
 from .losses import REGRESSION_LOSSES
 from .members import Task, Watch
+from .scale import Scale
 from .settings import CHECKS
+
+_ANYTHING = Kind("anything", lambda x: True)
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
-    """DOC"""
+    """A multilayer perceptron, or an ensemble of them, that predicts numbers; an estimator for scikit-learn.
 
-    _takes_numbers = True
-    _checks = {**CHECKS, "loss": one_of(*REGRESSION_LOSSES)}
+    Targets are standardised for the training, and predictions are in the units of the targets. With several columns of
+    targets, a network has an output for each.
+
+    Args:
+        loss: `"squared_error"`, `"absolute_error"` or `"huber"`, of standardised targets.
+        hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, max_iter: as for
+            `MLPClassifier`.
+        shuffle, random_state, tol, verbose, warm_start, early_stopping, validation_fraction, n_iter_no_change,
+            scale_inputs, n_estimators, max_seconds, n_jobs: likewise; of several networks the predictions are averaged.
+
+    Attributes:
+        target_scale_: the mean and the deviation of each target.
+        networks_: the networks, a list of `MLP`, which predict standardised targets; other attributes are those of
+            `MLPClassifier`, without `classes_` and `temperature_`. Losses are those of standardised targets.
+
+    >>> import numpy as np
+    >>> X = np.linspace(-3.0, 3.0, 100)[:, None]
+    >>> model = MLPRegressor(random_state=0).fit(X, 1000.0 * np.sin(X[:, 0]))
+    >>> model.predict([[0.0], [1.5]]).round(-2) + 0.0
+    array([   0., 1000.])
+    """
+
+    _target_options: ClassVar = {"multi_output": True, "y_numeric": True}
+    _checks: ClassVar = {**CHECKS, "loss": one_of(*REGRESSION_LOSSES)}
 
     def __init__(
         self,
-        loss: str = "squared_error",
         hidden_layer_sizes: Any = (64, 32),
         activation: Any = "silu",
         *,
+        loss: str = "squared_error",
         solver: str = "adamw",
         alpha: Any = "auto",
         batch_size: Any = "auto",
@@ -41,30 +67,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         early_stopping: bool = True,
         validation_fraction: float = 0.15,
         n_iter_no_change: int = 20,
+        scale_inputs: bool = True,
         n_estimators: int = 1,
         max_seconds: float | None = None,
         n_jobs: int | None = None,
     ) -> None:
-        self.loss = loss
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.n_estimators = n_estimators
-        self.max_seconds = max_seconds
-        self.n_jobs = n_jobs
+        self._keep_parameters(locals())
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's description of what the estimator can do."""
@@ -73,47 +81,58 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         return tags
 
     @property
-    def _n_outputs(self) -> int:
-        return len(self.y_mean_)
+    def _outputs(self) -> int:
+        return len(self.target_scale_.mean)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, callbacks: Watch | None = None) -> MLPRegressor:
-        """Train."""
-        again = self.warm_start and hasattr(self, "networks_")
-        X, y, weights = self._rows(X, y, sample_weight, reset=not again)
-        if not again:
-            self._set_scale(y, weights)
-        self._train(self._task(X, y, weights), callbacks)
+        """Train on a table of numbers.
+
+        Args:
+            X: as for `MLPClassifier.fit`.
+            y: a finite number for each row, or an array (rows, targets).
+            sample_weight: as for `MLPClassifier.fit`.
+            callbacks: likewise.
+
+        Raises:
+            TypeError, ValueError: for invalid data or parameters.
+            TrainingDivergedError: if training diverges with a thousandth of the learning rate, too.
+        """
+        goes_on = self.warm_start and hasattr(self, "networks_")
+        self._train(self._task(*self._read(X, y, sample_weight, goes_on), goes_on), callbacks)
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
-        """Train for one epoch."""
-        first = not hasattr(self, "networks_")
-        X, y, weights = self._rows(X, y, sample_weight, reset=first)
-        if first:
-            self._set_scale(y, weights)
-        self._train_further(self._task(X, y, weights))
+        """Train for one epoch of all these rows, without validation; the first call makes the networks.
+
+        Inputs and targets are scaled as in the first call, or as in the last `fit`. The optimizer goes on where it was.
+        """
+        goes_on = hasattr(self, "networks_")
+        self._train_further(self._task(*self._read(X, y, sample_weight, goes_on), goes_on))
         return self
 
-    def _set_scale(self, y: Vector, weights: Vector | None) -> None:
-        columns = y.reshape(len(y), -1)
-        mean = np.average(columns, axis=0, weights=weights)
-        deviation = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=weights))
-        if not np.isfinite(deviation).all():
-            raise ValueError("MLPRegressor: y: expected numbers whose squares are finite, got larger ones")
-        self.y_mean_, self.y_scale_ = mean, np.where(deviation > 0.0, deviation, 1.0)
-        self._flat = y.ndim == 1
-
-    def _task(self, X: Vector, y: Vector, weights: Vector | None) -> Task:
-        columns = y.reshape(len(y), -1)
-        if columns.shape[1] != self._n_outputs:
-            raise ValueError(f"MLPRegressor: y: expected {self._n_outputs} columns as before, got {columns.shape[1]}")
-        scaled = (columns - self.y_mean_) / self.y_scale_
-        targets = scaled[:, 0] if self._n_outputs == 1 else scaled
-        return Task(X, targets, mean_weights(weights), self._n_outputs, self._checked()["loss"])
+    def _task(self, X: Vector, y: Vector, weights: Vector | None, goes_on: bool) -> Task:
+        columns = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
+        if not goes_on:
+            self.target_scale_, self._flat = Scale.of("MLPRegressor: y", columns, weights), y.ndim == 1
+        elif columns.shape[1] != self._outputs:
+            raise ValueError(f"MLPRegressor: y: expected {self._outputs} columns as before, got {columns.shape[1]}")
+        scaled = self.target_scale_.apply(columns)
+        targets = scaled[:, 0] if self._outputs == 1 else scaled
+        return Task(X, targets, unless_equal(weights), self._outputs, self._checked()["loss"])
 
     def predict(self, X: Any) -> Vector:
-        """Return the predicted number of each row, or a row of numbers."""
+        """Return the predicted number for each row, or a row of them if `y` had columns."""
         inputs = self._inputs(X)
-        found = np.mean([self._outputs(i, inputs) for i in range(len(self.networks_))], axis=0)
-        predicted: Vector = found * self.y_scale_ + self.y_mean_
+        answers = np.mean([self._answers(i, inputs) for i in range(len(self.networks_))], axis=0)
+        predicted = self.target_scale_.undo(answers)
         return predicted[:, 0] if self._flat else predicted
+
+    def _target_to_json(self) -> dict[str, Any]:
+        return {"outputs": self._outputs, "flat": self._flat, "scale": self.target_scale_.to_json()}
+
+    def _set_target_from_json(self, document: Any) -> None:
+        check_entry("target", document, {"outputs": SIZE, "flat": FLAG, "scale": _ANYTHING})
+        self.target_scale_ = Scale.from_json("target.scale", document["scale"], document["outputs"])
+        self._flat = document["flat"]
+        if self._flat and self._outputs > 1:
+            raise ValueError(f"target.flat: expected false with {self._outputs} outputs, got true")

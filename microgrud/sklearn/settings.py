@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,7 @@ from ..optim.optimizer import Optimizer
 from ..optim.schedules import Schedule
 
 #: The default learning rate of each optimizer, which suits standardised inputs.
-LEARNING_RATES = {"adam": 0.003, "adamw": 0.003, "adagrad": 0.03, "rmsprop": 0.001, "sgd": 0.03, "lbfgs": 1.0}
+LEARNING_RATES = {"adam": 0.01, "adamw": 0.01, "adagrad": 0.05, "rmsprop": 0.005, "sgd": 0.05, "lbfgs": 1.0}
 
 #: Makes each schedule of an optimizer's rate, from its highest rate and the number of steps; None is a constant rate.
 SCHEDULES: dict[str, Callable[[Optimizer, float, int], Schedule | None]] = {
@@ -74,6 +75,20 @@ def _activation(where: str, setting: Any) -> Any:
     return setting
 
 
+def class_weight(where: str, setting: Any) -> Any:
+    """Check for None, "balanced", or a dict with a weight of 0 or more for each class."""
+    if isinstance(setting, dict):
+        return {label: real(NOT_NEGATIVE)(f"{where}[{label!r}]", weight) for label, weight in setting.items()}
+    return one_of(None, "balanced")(where, setting)
+
+
+def _jobs(where: str, setting: Any) -> int:
+    jobs = operator.index(setting)
+    if jobs == 0:
+        raise ValueError(f"{where}: expected None or a whole number other than 0, got {setting!r}")
+    return jobs
+
+
 def _or(word: str, check: Check) -> Check:
     return lambda where, setting: word if isinstance(setting, str) and setting == word else check(where, setting)
 
@@ -91,12 +106,15 @@ CHECKS: dict[str, Check] = {
     "shuffle": flag,
     "tol": real(NOT_NEGATIVE),
     "verbose": lambda where, setting: bool(setting),
+    "random_state": lambda where, setting: setting,
     "warm_start": flag,
     "early_stopping": flag,
     "validation_fraction": real(Interval(0.0, 1.0, low_open=True, high_open=True)),
     "n_iter_no_change": whole(1),
+    "scale_inputs": flag,
     "n_estimators": whole(1),
     "max_seconds": optional(real(POSITIVE)),
+    "n_jobs": optional(_jobs),
 }
 
 

@@ -1,0 +1,76 @@
+"""Standardisation of columns by their weighted mean and deviation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..common.documents import NUMBER, Kind, check_entry
+from ..engine.vectors import Vector
+
+_ABOVE_0 = Kind("a number above 0 with a decimal point or an exponent", lambda x: NUMBER.fits(x) and x > 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """The mean of each column and its standard deviation, 1 for a constant column.
+
+    >>> scale = Scale.of("X", np.array([[1.0, 7.0], [3.0, 7.0]]), None)
+    >>> scale.apply(np.array([[5.0, 8.0]]))
+    array([[3., 1.]])
+    """
+
+    mean: Vector
+    deviation: Vector
+
+    @classmethod
+    def of(cls, where: str, columns: Vector, weights: Vector | None) -> Scale:
+        """Measure an array (rows, columns).
+
+        Args:
+            where: the name of the array, for the message.
+            columns: the array.
+            weights: the weight of each row; all are equal if None.
+
+        Raises:
+            ValueError: if the square of a number is not finite.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = np.average(columns, axis=0, weights=weights)
+            deviation = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=weights))
+        bad = np.flatnonzero(~np.isfinite(deviation))
+        if len(bad):
+            largest = np.abs(columns[:, bad[0]]).max()
+            raise ValueError(f"{where}: expected numbers whose squares are finite, got {largest:g} in column {bad[0]}")
+        rounding = 10 * np.finfo(np.float64).eps * np.abs(columns).max(axis=0)
+        return cls(mean, np.where(deviation > rounding, deviation, 1.0))
+
+    def apply(self, columns: Vector) -> Vector:
+        """Return the columns with mean 0 and deviation 1."""
+        with np.errstate(over="ignore"):  # the network's answer to an infinity is refused
+            scaled: Vector = (columns - self.mean) / self.deviation
+        return scaled
+
+    def undo(self, scaled: Vector) -> Vector:
+        """Return the columns that `apply` has scaled."""
+        columns: Vector = scaled * self.deviation + self.mean
+        return columns
+
+    def to_json(self) -> dict[str, list[float]]:
+        """Return the numbers in a form that JSON can hold."""
+        return {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
+
+    @classmethod
+    def from_json(cls, where: str, document: Any, columns: int) -> Scale:
+        """Restore what `to_json` returned.
+
+        Raises:
+            ValueError: if it is damaged, or not for so many columns.
+        """
+        check_entry(where, document, {"mean": [NUMBER], "deviation": [_ABOVE_0]})
+        for name, numbers in document.items():
+            if len(numbers) != columns:
+                raise ValueError(f"{where}.{name}: expected {columns} numbers, got {len(numbers)}")
+        return cls(np.array(document["mean"]), np.array(document["deviation"]))
