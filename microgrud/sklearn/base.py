@@ -70,7 +70,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
                 raise ValueError(f"{type(self).__name__}: sample_weight: expected a weight above 0, got only zeros")
             X, y, weights = X[used], y[used], weights[used]
         if not goes_on:
-            self.input_scale_ = Scale.of("X", X, weights) if self._checked()["scale_inputs"] else None
+            self.input_scale_ = Scale.of(X, weights) if self._checked()["scale_inputs"] else None
         return self._scaled(X), y, weights
 
     def _scaled(self, X: Vector) -> Vector:
@@ -294,7 +294,7 @@ def _compiled(network: MLP) -> Callable[..., Any]:
     def outputs(row: Any) -> Any:
         return network(row)
 
-    compiled: Any = compile(outputs, batched="row", errors="ignore", threads=1)
+    compiled: Any = compile(outputs, batched="row", errors="ignore", threads=None)
     return compiled.map  # type: ignore[no-any-return]
 
 

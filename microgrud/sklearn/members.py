@@ -175,13 +175,14 @@ def train(
     except TrainingDivergedError as error:
         if not retries:
             raise
-        lower = replace(settings, learning_rate_init=settings.learning_rate_init * _LOWER)
-        trained = train(task, lower, seed, start, watch, limit, retries - 1)
-        remark = (
-            f"training diverged at {error.where} ({error.reason}), and started again with the learning rate "
-            f"{lower.learning_rate_init:g} in place of {settings.learning_rate_init:g}"
-        )
-        return replace(trained, remarks=[remark, *trained.remarks])
+        diverged = error
+    lower = replace(settings, learning_rate_init=settings.learning_rate_init * _LOWER)
+    trained = train(task, lower, seed, start, watch, limit, retries - 1)
+    remark = (
+        f"training diverged at {diverged.where} ({diverged.reason}), and started again with the learning rate "
+        f"{lower.learning_rate_init:g} in place of {settings.learning_rate_init:g}"
+    )
+    return replace(trained, remarks=[remark, *trained.remarks])
 
 
 def _train(

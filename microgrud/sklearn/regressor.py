@@ -113,7 +113,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     def _task(self, X: Vector, y: Vector, weights: Vector | None, goes_on: bool) -> Task:
         columns = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
         if not goes_on:
-            self.target_scale_, self._flat = Scale.of("MLPRegressor: y", columns, weights), y.ndim == 1
+            self.target_scale_, self._flat = Scale.of(columns, weights), y.ndim == 1
         elif columns.shape[1] != self._outputs:
             raise ValueError(f"MLPRegressor: y: expected {self._outputs} columns as before, got {columns.shape[1]}")
         scaled = self.target_scale_.apply(columns)

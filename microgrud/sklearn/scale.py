@@ -13,11 +13,15 @@ from ..engine.vectors import Vector
 _ABOVE_0 = Kind("a number above 0 with a decimal point or an exponent", lambda x: NUMBER.fits(x) and x > 0.0)
 
 
+#: A deviation up to this part of the largest number of a column is the rounding of its mean.
+_ROUNDING = 1e-14
+
+
 @dataclass(frozen=True, eq=False)
 class Scale:
     """The mean of each column and its standard deviation, 1 for a constant column.
 
-    >>> scale = Scale.of("X", np.array([[1.0, 7.0], [3.0, 7.0]]), None)
+    >>> scale = Scale.of(np.array([[1.0, 7.0], [3.0, 7.0]]), None)
     >>> scale.apply(np.array([[5.0, 8.0]]))
     array([[3., 1.]])
     """
@@ -26,26 +30,15 @@ class Scale:
     deviation: Vector
 
     @classmethod
-    def of(cls, where: str, columns: Vector, weights: Vector | None) -> Scale:
-        """Measure an array (rows, columns).
-
-        Args:
-            where: the name of the array, for the message.
-            columns: the array.
-            weights: the weight of each row; all are equal if None.
-
-        Raises:
-            ValueError: if the square of a number is not finite.
-        """
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean = np.average(columns, axis=0, weights=weights)
-            deviation = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=weights))
-        bad = np.flatnonzero(~np.isfinite(deviation))
-        if len(bad):
-            largest = np.abs(columns[:, bad[0]]).max()
-            raise ValueError(f"{where}: expected numbers whose squares are finite, got {largest:g} in column {bad[0]}")
-        rounding = 10 * np.finfo(np.float64).eps * np.abs(columns).max(axis=0)
-        return cls(mean, np.where(deviation > rounding, deviation, 1.0))
+    def of(cls, columns: Vector, weights: Vector | None) -> Scale:
+        """Measure an array (rows, columns); rows have equal weights if None."""
+        size = np.abs(columns).max(axis=0)
+        unit = np.ldexp(1.0, np.frexp(size)[1] - 1)  # a power of 2: no square overflows or underflows, nothing is rounded
+        reduced = columns / unit
+        mean = np.average(reduced, axis=0, weights=weights)
+        deviation = np.sqrt(np.average((reduced - mean) ** 2, axis=0, weights=weights))
+        is_constant = deviation <= _ROUNDING
+        return cls(mean * unit, np.where(is_constant, 1.0, deviation * unit))
 
     def apply(self, columns: Vector) -> Vector:
         """Return the columns with mean 0 and deviation 1."""
