@@ -404,7 +404,7 @@ def test_nothing_is_noted_of_rows_where_no_cell_is_missing(trained: str) -> None
 
 def test_a_guessed_encoding_is_noted(trained: str) -> None:
     Path("latin.csv").write_bytes("size,colour,größe\n1,red,2\n".encode("latin-1"))
-    assert "latin.csv is not UTF-8" in succeed("predict", trained, "latin.csv").stderr
+    assert "latin.csv: 2 bytes are not UTF-8; the file was read as Windows-1252" in succeed("predict", trained, "latin.csv").stderr
 
 
 def test_neither_the_order_of_columns_nor_other_columns_matter(trained: str) -> None:
@@ -512,8 +512,7 @@ BAD_FILES: dict[str, tuple[str, str]] = {
     "empty": ("", "the file is empty"),
     "header only": ("size,class\n", "has a header and no rows"),
     "few rows": ("size,class\n1,a\n2,b\n", "has 2 rows, fewer than 10"),
-    "a name twice": ("class,class\n1,2\n", "columns 1 and 2 are both called 'class'"),
-    "a long row": ("size,class\n1,a,2\n", "line 2 has 3 cells and the header 2"),
+    "a long row": ("size,class\n1,a,2\n2,b\n", "line 2 has 3 cells and the header 2"),
 }
 
 
@@ -843,7 +842,7 @@ def test_ctrl_c_while_the_command_line_loads_is_one_line(
 
 
 def test_ctrl_c_outside_training_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*args: object) -> None:
+    def interrupted(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     table = a_table()
@@ -854,7 +853,7 @@ def test_ctrl_c_outside_training_leaves_nothing(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_mistake_in_the_program_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    def mistaken(*args: object) -> None:
+    def mistaken(*args: object, **options: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(commands, "read_table", mistaken)

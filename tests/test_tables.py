@@ -1,11 +1,9 @@
-"""Tables: reading them, and converting them to numbers and back."""
+"""Tables of text, and converting them to numbers and back."""
 
 from __future__ import annotations
 
 import csv
 import json
-import sys
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -39,82 +37,7 @@ def lines(*rows: str, header: str = "size,colour,class") -> str:
     return "\n".join([header, *ROWS, *rows]) + "\n"
 
 
-def cells(table: Table) -> list[list[str]]:
-    return [[str(x) for x in row] for row in table.cells.to_numpy()]
-
-
-# --- reading ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_table_keeps_the_names_and_the_stripped_text_of_its_cells(write: Write) -> None:
-    table = read_table(write('size , colour\n 1, light red \n2.50,"a, b"\n', "things.csv"))
-    assert (table.name, table.columns, len(table)) == ("things", ["size", "colour"], 2)
-    assert cells(table) == [["1", "light red"], ["2.50", "a, b"]]
-    assert table.numbers("size").tolist() == [1.0, 2.5]
-
-
-@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_the_header_tells_the_delimiter(write: Write, delimiter: str) -> None:
-    text = "\n".join(["a b,c d", "1,2"]).replace(",", delimiter)
-    assert read_table(write(text)).columns == ["a b", "c d"]
-
-
-def test_the_delimiter_can_be_given(write: Write) -> None:
-    assert read_table(write("a:b\n1:2\n"), delimiter=":").columns == ["a", "b"]
-
-
-def test_several_byte_order_marks_are_no_part_of_a_name(write: Write) -> None:
-    assert list(read_table(write(b"\xef\xbb\xbf" * 2 + b"a,b\n1,2\n")).columns) == ["a", "b"]
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_unicode_is_read_in_its_encodings(write: Write, encoding: str) -> None:
-    table = read_table(write("größe,ζ\n1,ü\n".encode(encoding)))
-    assert (table.columns, cells(table), table.notes) == (["größe", "ζ"], [["1", "ü"]], [])
-
-
-def test_text_that_is_not_unicode_is_read_as_windows_1252_with_a_note(write: Write) -> None:
-    table = read_table(write("größe,b\n1,é\n".encode("cp1252")))
-    assert cells(table) == [["1", "é"]]
-    assert "Windows-1252" in table.notes[0]
-
-
-@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
-def test_every_kind_of_line_end_is_read(write: Write, newline: str) -> None:
-    assert cells(read_table(write(newline.join(["a,b", "1,2", "3,4"])))) == [["1", "2"], ["3", "4"]]
-
-
-def test_a_long_cell_is_read_and_counts_its_lines(write: Write) -> None:
-    limit = csv.field_size_limit()
-    table = read_table(write('a,b\n"' + "x\n" * 100_000 + '",2\n3,4\n'))
-    assert [len(cell) for cell in table.cells["a"]] == [199_999, 1]
-    assert (table.place(1), csv.field_size_limit()) == ("row 2 (line 100003)", limit)
-
-
-def test_threads_that_read_tables_leave_each_other_and_the_csv_module_alone(write: Write, tmp_path: Path) -> None:
-    limit, interval = csv.field_size_limit(), sys.getswitchinterval()
-    long = write("a,b\n" + "x" * 200_000 + ",2\n")
-    short = tmp_path / "short.csv"
-    short.write_text("a,b\n" + "1,2\n" * 2_000)
-    done: list[int] = []
-
-    def read(path: Path) -> None:
-        done.append(sum(len(read_table(path)) for _ in range(20)))
-
-    def parse() -> None:
-        done.append(sum(len(next(csv.reader(["y" * 100_000]))) for _ in range(1_000)))
-
-    threads = [threading.Thread(target=read, args=(path,)) for path in (long, short)] + [threading.Thread(target=parse)]
-    sys.setswitchinterval(1e-5)
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
-    assert sorted(done) == [20, 1_000, 40_000]
-    assert csv.field_size_limit() == limit
+# --- tables -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_decimal_comma_is_read_where_commas_do_not_separate_cells(write: Write) -> None:
@@ -127,11 +50,6 @@ def test_numbers_are_exact_and_text_is_nan(write: Write) -> None:
     assert numbers[:3].tolist() == [0.1, 1e-320, 0.5]
     assert np.isnan(numbers[[3, 4, 7]]).all()
     assert np.isinf(numbers[5:7]).all()
-
-
-def test_places_count_rows_and_lines_past_blank_lines_and_line_breaks_in_cells(write: Write) -> None:
-    table = read_table(write('\n  \na,b\n1,2\n\n"x\ny",3\n,\n4,5\n'))
-    assert [table.place(i) for i in range(len(table))] == ["row 1 (line 4)", "row 2 (line 6)", "row 3 (line 9)"]
 
 
 def test_places_stay_those_of_the_file_when_rows_are_dropped(write: Write) -> None:
@@ -156,44 +74,6 @@ def test_missing_cells_are_found_row_by_row(write: Write, missing: str) -> None:
     assert table.missing(["a", "b"]) == [("b", 1), ("a", 2)]
     assert table.missing(["a"]) == [("a", 2)]
     assert len(table.without_missing(["a"])) == 2
-
-
-BROKEN = {
-    "empty": ("", "the file is empty"),
-    "blank": ("\n \n", "the file is empty"),
-    "delimiters only": (";;\n;", "the file is empty"),
-    "header only": ("a,b\n", "the table has a header and no rows"),
-    "too many cells": (lines("1,2,3,4"), "line 14 has 4 cells and the header 3 (split at each comma)"),
-    "too many cells below a line break": (lines('"a\nb",2,3', "1,2,3,4"), "line 16 has 4 cells"),
-    "too many cells below blank lines": ("\n\n" + lines("1,2,3,4"), "line 16 has 4 cells"),
-    "an open quotation mark": (lines('"1,red,0'), "the quotation mark opened in line 14 is never closed"),
-    "a name twice": ("a,b,a\n1,2,3\n", "columns 1 and 3 are both called 'a'"),
-    "no name": ("a,,b\n1,2,3\n", "column 2 of the header has no name; delete the column if it only counts the rows"),
-    "Excel": (b"PK\x03\x04...", "is an Excel workbook or a zip archive"),
-    "gzip": (b"\x1f\x8b...", "is a gzip archive"),
-    "binary": (b"a,b\n\0,1\n", "is not a text file"),
-    "one endless line": ("a" * 200_000, "the first line has 200000 characters"),
-}
-
-
-@pytest.mark.parametrize("what", BROKEN)
-def test_a_file_that_is_not_a_table_is_one_line_that_says_why(write: Write, what: str) -> None:
-    text, message = BROKEN[what]
-    path = write(text)
-    with pytest.raises(TableError) as caught:
-        read_table(path)
-    assert str(caught.value).startswith(f"{path}: ")
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_paths_that_hold_no_file_are_errors(tmp_path: Path) -> None:
-    with pytest.raises(TableError, match="there is no such file"):
-        read_table(tmp_path / "nothing.csv")
-    with pytest.raises(TableError, match="is a directory"):
-        read_table(tmp_path)
-    with pytest.raises(TableError, match="cannot be read"):
-        read_table(tmp_path / ("x" * 300))
 
 
 def test_an_unknown_column_is_answered_with_the_closest_one(write: Write) -> None:

@@ -81,13 +81,14 @@ def _without_delimiter_line(text: str, delimiter: str | None) -> tuple[str, str 
 def _without_remarks(name: str, text: str, dialect: Dialect, notes: list[str]) -> str:
     """Return the text with blank lines in place of comments and of titles above the table."""
     sample = [record for record in records(text[: 2**16], dialect) if any(record.cells)]
-    width = Counter(len(record.cells) for record in sample).most_common(1)[0][0] if sample else 0
+    widths = Counter(len(record.cells) for record in sample if record.cells[0][:1] != "#")
+    width = max(widths, key=lambda each: (widths[each], each), default=0)
     has_comments = text.startswith("#") or "\n#" in text or "\r#" in text
     found = records(text, dialect) if has_comments else sample
     comments = [r for r in found if r.cells and r.cells[0][:1] == "#" and (len(r.cells) != width or width == 1)]
-    titles: list[Record] = []
+    commented, titles = {comment.line for comment in comments}, list[Record]()
     for record in sample:
-        if record.line not in {comment.line for comment in comments[: len(sample)]}:
+        if record.line not in commented:
             filled = sum(map(bool, record.cells))
             if width == 1 or filled > 1 or len(record.cells) == width < 3:
                 break

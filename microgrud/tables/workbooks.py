@@ -7,6 +7,7 @@ import itertools
 import math
 import re
 import warnings
+import zipfile
 from typing import Any
 
 import pandas as pd
@@ -34,7 +35,7 @@ def read_workbook(name: str, data: bytes, notes: list[str]) -> Rows:
     """
     try:
         sheets, rows = _first_rows(data, results=True)
-        formulas = _without_result(data, rows) if any(None in cells for _, cells in rows) else []
+        formulas = _without_result(data, rows)
     except Exception as error:  # of openpyxl, zipfile or the XML parser, by how the workbook is damaged
         why = " ".join(str(error).split())[:100] or type(error).__name__
         raise TableError(f"{name}: the Excel workbook cannot be read ({why}); save it anew, or as CSV") from None
@@ -103,6 +104,9 @@ def _without_result(data: bytes, rows: list[tuple[int, list[Any]]]) -> list[str]
     """Return the names of cells whose formula has no stored result, as other programs than Excel write them."""
     from openpyxl.utils import get_column_letter
 
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if not any(b"<f" in archive.read(name) for name in archive.namelist() if name.startswith("xl/worksheets/")):
+            return []
     _, formulas = _first_rows(data, results=False)
     results = dict(rows)
     return [
@@ -129,23 +133,30 @@ def workbook(frame: pd.DataFrame) -> bytes:
 
     if len(frame) >= MOST_ROWS or frame.shape[1] > 2**14:
         raise TableError(f"Excel takes {MOST_ROWS} rows and {2**14} columns at most; write a .csv file")
+    rows = [[_content(name) for name in frame.columns]]
+    rows += map(list, zip(*(map(_content, frame[name].astype(object)) for name in frame.columns)))
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("Sheet1")
-
-    def cell(value: Any) -> Any:
-        if pd.isna(value) or (isinstance(value, int) and abs(value) < 10**15):
-            return None if pd.isna(value) else value
-        text = _CONTROL.sub(lambda match: f"_x{ord(match[0]):04X}_", str(value))
-        if len(text) > _LONGEST:
-            raise TableError(f"Excel takes {_LONGEST} characters in a cell at most, got {len(text)}; write a .csv file")
-        found = WriteOnlyCell(sheet, text)
-        # openpyxl itself writes a float with 16 digits, of which it may need 17.
-        found.data_type = "n" if isinstance(value, float) and math.isfinite(value) else "s"
-        return found
-
-    columns: list[Any] = [frame[name].astype(object) for name in frame.columns]
-    for row in itertools.chain([list(frame.columns)], zip(*columns)):
-        sheet.append([cell(value) for value in row])
+    for row in rows:
+        for position, content in enumerate(row):
+            if isinstance(content, tuple):
+                row[position] = WriteOnlyCell(sheet, content[0])
+                row[position].data_type = content[1]
+        sheet.append(row)
     buffer = io.BytesIO()
     book.save(buffer)
     return buffer.getvalue()
+
+
+def _content(value: Any) -> Any:
+    """Return what openpyxl writes as it is, or a text with its type: "s" for text, "n" for a number."""
+    if pd.isna(value):
+        return None
+    if isinstance(value, int) and abs(value) < 10**15:
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return str(value), "n"  # openpyxl itself writes 16 digits, of which a float may need 17
+    text = _CONTROL.sub(lambda match: f"_x{ord(match[0]):04X}_", str(value))
+    if len(text) > _LONGEST:
+        raise TableError(f"Excel takes {_LONGEST} characters in a cell at most, got {len(text)}; write a .csv file")
+    return text, "s"

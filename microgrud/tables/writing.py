@@ -61,7 +61,7 @@ def to_bytes(frame: pd.DataFrame, path: str | Path) -> bytes:
     except TableError as error:
         raise TableError(f"{path}: {error}") from None
     if packing == ".gz":
-        return gzip.compress(content, mtime=0)
+        return gzip.compress(content, 6, mtime=0)
     if packing == ".zip":
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

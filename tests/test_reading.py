@@ -1,0 +1,507 @@
+"""Reading of tables: formats, dialects, encodings and headers; what is guessed or left out is in the notes."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import itertools
+import json
+import sys
+import threading
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from microgrud.tables import Table, TableError, contents, read_table
+from microgrud.tables.writing import to_bytes
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(content: str | bytes, name: str = "table.csv") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def cells(table: Table) -> list[list[str]]:
+    return [[str(x) for x in row] for row in table.cells.to_numpy()]
+
+
+def rows(table: Table) -> list[list[str]]:
+    return [table.columns, *cells(table)]
+
+
+def places(table: Table) -> list[str]:
+    return [table.place(i) for i in range(len(table))]
+
+
+# --- cells and dialects -----------------------------------------------------------------------------------------------
+
+
+def test_a_table_keeps_the_names_and_the_stripped_text_of_its_cells(write: Write) -> None:
+    table = read_table(write('size , colour\n 1, light red \n2.50,"a, b"\n', "things.csv"))
+    assert (table.name, len(table), table.notes) == ("things", 2, [])
+    assert rows(table) == [["size", "colour"], ["1", "light red"], ["2.50", "a, b"]]
+
+
+DIALECTS = {
+    "comma": "a b,c\n1,x\n2,y\n",
+    "semicolon": "a b;c\n1;x\n2;y\n",
+    "tab": "a b\tc\n1\tx\n2\ty\n",
+    "vertical bar": "a b|c\n1|x\n2|y\n",
+    "a line that names the delimiter": "sep=:\na b:c\n1:x\n2:y\n",
+    "quotes": '"a b","c"\n"1","x"\n"2","y"\n',
+    "single quotes": "'a b','c'\n'1','x'\n'2','y'\n",
+    "trailing delimiters": "a b,c,\n1,x,\n2,y,\n",
+    "trailing delimiters but in the header": "a b,c\n1,x,,\n2,y,,\n",
+    "blank lines": "\n  \na b,c\n\n1,x\n,\n2,y\n\n",
+    "carriage returns": "a b,c\r1,x\r2,y\r",
+    "both kinds of line ends": "a b,c\r\n1,x\r\n2,y",
+    "a byte order mark twice": "\ufeff\ufeffa b,c\n1,x\n2,y\n",
+}
+
+
+@pytest.mark.parametrize("what", DIALECTS)
+def test_a_table_in_another_dialect_is_the_same(write: Write, what: str) -> None:
+    table = read_table(write(DIALECTS[what]))
+    assert rows(table) == [["a b", "c"], ["1", "x"], ["2", "y"]]
+    assert table.notes == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x;y\n1,5;2,5\n3,4;5,6\n", [["x", "y"], ["1,5", "2,5"], ["3,4", "5,6"]]),
+        ("1,5;2,5\n3,4;5,6\n", [["column 1", "column 2"], ["1,5", "2,5"], ["3,4", "5,6"]]),
+        ("name\tage\nLee, Ann\t3\nBo, Cy\t4\n", [["name", "age"], ["Lee, Ann", "3"], ["Bo, Cy", "4"]]),
+        ("id,tags\n1,a;b\n2,c;d\n", [["id", "tags"], ["1", "a;b"], ["2", "c;d"]]),
+        ('a,b\n1,"x \\"y\\""\n2,"\\"z\\" w"\n', [["a", "b"], ["1", 'x "y"'], ["2", '"z" w']]),
+        ("a,b\n1,it's\n2,5\" disk\n", [["a", "b"], ["1", "it's"], ["2", '5" disk']]),
+    ],
+)
+def test_the_delimiter_is_the_one_that_splits_all_lines_alike(
+    write: Write, text: str, expected: list[list[str]]
+) -> None:
+    assert rows(read_table(write(text))) == expected
+
+
+def test_runs_of_blanks_separate_cells_if_nothing_else_does(write: Write) -> None:
+    table = read_table(write("x   y  name\n 1  2.5 'a b'\n10  3   c\n".replace("'", '"')))
+    assert rows(table) == [["x", "y", "name"], ["1", "2.5", "a b"], ["10", "3", "c"]]
+    assert "separated by blanks" in table.notes[0]
+
+
+def test_the_delimiter_can_be_given(write: Write) -> None:
+    assert read_table(write("a:b\n1:2\n"), delimiter=":").columns == ["a", "b"]
+    assert read_table(write("a\tb,c\n1\t2\n"), delimiter="tab").columns == ["a", "b,c"]
+    with pytest.raises(TableError, match="--delimiter: expected one character, or tab, got 'ab'"):
+        read_table(write("a\n1\n"), delimiter="ab")
+
+
+def test_a_long_cell_is_read_and_counts_its_lines(write: Write) -> None:
+    limit = csv.field_size_limit()
+    table = read_table(write('a,b\n"' + "x\n" * 100_000 + '",2\n3,4\n'))
+    assert [len(cell) for cell in table.cells["a"]] == [199_999, 1]
+    assert (table.place(1), csv.field_size_limit()) == ("row 2 (line 100003)", limit)
+
+
+def test_threads_that_read_tables_leave_each_other_and_the_csv_module_alone(write: Write) -> None:
+    limit, interval = csv.field_size_limit(), sys.getswitchinterval()
+    long, short = write("a,b\n1\n" + "x" * 200_000 + ",2\n"), write("a,b\n1\n" + "1,2\n" * 2_000, "short.csv")
+    done: list[int] = []
+
+    def read(path: Path) -> None:
+        done.append(sum(len(read_table(path)) for _ in range(5)))
+
+    def parse() -> None:
+        done.append(sum(len(next(csv.reader(["y" * 100_000]))) for _ in range(1_000)))
+
+    threads = [threading.Thread(target=read, args=(path,)) for path in (long, short)] + [threading.Thread(target=parse)]
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert sorted(done) == [10, 1_000, 10_005]
+    assert csv.field_size_limit() == limit
+
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=8)
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(texts, min_size=2, max_size=2), min_size=1, max_size=8), st.sampled_from(",;\t|"))
+def test_cells_are_those_of_the_csv_module_whether_rows_are_lines_or_not(
+    tmp_path_factory: pytest.TempPathFactory, given_cells: list[list[str]], delimiter: str
+) -> None:
+    path = tmp_path_factory.mktemp("csv") / "t.csv"
+    body = [["x" + a, "y" + b] for a, b in given_cells]
+    for extra in ([], [["two\nlines", "z"]]):
+        buffer = io.StringIO()
+        csv.writer(buffer, delimiter=delimiter, lineterminator="\n").writerows([["name one", "n2"], *body, *extra])
+        path.write_text(buffer.getvalue(), encoding="utf-8", newline="")
+        table = read_table(path, delimiter=delimiter, header=True)
+        assert rows(table) == [["name one", "n2"], *([a.strip(), b.strip()] for a, b in body + extra)]
+
+
+# --- lines that are no rows -------------------------------------------------------------------------------------------
+
+
+def test_places_count_rows_and_lines_past_blank_lines_and_line_breaks_in_cells(write: Write) -> None:
+    assert places(read_table(write('\n  \na,b\n1,2\n\n"x\ny",3\n,\n4,5\n'))) == [
+        "row 1 (line 4)",
+        "row 2 (line 6)",
+        "row 3 (line 9)",
+    ]
+
+
+def test_comments_titles_and_footers_are_left_out_with_a_note(write: Write) -> None:
+    table = read_table(write("Sales by region\n# exported\n\na,b,c\n1,2,3\n# half, way\n4,5,6\n\nSource: the web\n"))
+    assert rows(table) == [["a", "b", "c"], ["1", "2", "3"], ["4", "5", "6"]]
+    assert places(table) == ["row 1 (line 5)", "row 2 (line 7)"]
+    comments, titles, footers = table.notes
+    assert "lines 2 and 6 left out as comment, such as '# exported'" in comments
+    assert "line 1 left out as title above the table, such as 'Sales by region'" in titles
+    assert "line 9 below the table left out: 'Source: the web'" in footers
+
+
+def test_a_number_sign_may_begin_a_header_or_a_cell(write: Write) -> None:
+    assert rows(read_table(write("#id,name\n1,x\n2,y\n"))) == [["id", "name"], ["1", "x"], ["2", "y"]]
+    assert cells(read_table(write("colour,n\n#ff0000,1\n#00ff00,2\n"))) == [["#ff0000", "1"], ["#00ff00", "2"]]
+    table = read_table(write("# made, today\na,b\n1,x\n2,y\n"))
+    assert rows(table) == [["a", "b"], ["1", "x"], ["2", "y"]]
+    assert "line 1 left out as a comment" in table.notes[0]
+
+
+def test_missing_cells_at_the_end_of_a_row_are_noted(write: Write) -> None:
+    table = read_table(write("a,b,c\n1,2,3\n4\n5,6\n"))
+    assert cells(table) == [["1", "2", "3"], ["4", "", ""], ["5", "6", ""]]
+    assert "lines 3 and 4 have fewer cells than the header" in table.notes[0]
+
+
+BROKEN: dict[str, tuple[str | bytes, str]] = {
+    "empty": ("", "the file is empty"),
+    "blank": ("\n \n", "the file is empty"),
+    "delimiters only": (";;\n;", "the file is empty"),
+    "header only": ("a,b\n", "the table has a header and no rows"),
+    "blank rows only": ("a,b\n,\n", "the table has a header and no rows"),
+    "a long row": ("a,b,c\n1,2,3\n1,2,3,4\n", "line 3 has 4 cells and the header 3 (split at each comma); quote"),
+    "long rows": (
+        'a,b,c\n1,2,3,4\n"x\ny",2,3\n1,2,3,4,5\n',
+        "lines 2 and 5 have more cells than the header, which has 3 (line 2 has 4; split at each comma)",
+    ),
+    "decimal commas between commas": ("a,b\n1,5,2\n2,5,3\n", "lines 2 and 3 have more cells than the header"),
+    "an open quotation mark": ('a,b\n1,x\n2,"y\n3,z\n', "the quotation mark opened in line 3 is never closed"),
+    "an open quotation mark at the end": ('a,b\n1,x\n2,"y', "the quotation mark opened in line 3 is never closed"),
+    "a quotation mark that swallows lines": ('a,b\n1,"x\n2,"y"\n', "the quotation mark opened in line 2"),
+    "binary": (b"a,b\n\0,1\n", "is not a text file"),
+    "a PDF": (b"%PDF-1.7", "is a PDF"),
+    "a pickle": (b"\x80\x04\x95", "is a pickle, which can run programs and is never opened"),
+    "an old workbook": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "save it as .xlsx"),
+    "a web page": ("\n<!DOCTYPE html><html></html>", "is a page of HTML or XML; download the table itself"),
+    "a damaged archive": (b"\x1f\x8b...", "the gzip archive cannot be unpacked"),
+    "a damaged workbook": (b"PK\x03\x04...", "the zip archive or workbook is damaged"),
+    "damaged Parquet": (b"PAR1....PAR1", "the Parquet file cannot be read"),
+    "one endless line": ("a," * 200_000 + "b\n1\n", "the first line has 200001 cells"),
+    "JSON without records": ("[[1, 2],\n[3, 4]]", "expected a JSON array of records"),
+    "JSON by columns": ('{"a": {"0": 1}, "b": {"0": 2}}', "got one object; save it as orient="),
+    "JSON lines that are none": ('{"a": 1}\n{"a": \n[2]\n', "expected a JSON object in each line; line 2, 3 is none"),
+    "no records": ("[]", "expected a JSON array of records"),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_file_that_is_not_a_table_is_one_line_that_says_why(write: Write, what: str) -> None:
+    content, message = BROKEN[what]
+    path = write(content)
+    with pytest.raises(TableError) as caught:
+        read_table(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_all_that_is_wrong_with_the_lines_is_said_at_once(write: Write) -> None:
+    with pytest.raises(TableError) as caught:
+        read_table(write('a,b\n1,2,3\n4,5\n6,"7\n'))
+    quotation, long = str(caught.value).split("\n")
+    assert "opened in line 4" in quotation
+    assert "line 2 has 3 cells" in long
+
+
+def test_paths_that_hold_no_file_are_errors(tmp_path: Path) -> None:
+    for path, message in [
+        (tmp_path / "nothing.csv", "there is no such file"),
+        (tmp_path, "is a directory"),
+        (tmp_path / ("x" * 300), "cannot be read"),
+        ("a\0b", "there is no such file"),
+    ]:
+        with pytest.raises(TableError, match=message):
+            read_table(path)
+
+
+# --- encodings --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_unicode_is_read_in_its_encodings(write: Write, encoding: str) -> None:
+    table = read_table(write("größe,ζ\n1,ü\n".encode(encoding)))
+    assert (rows(table), table.notes) == ([["größe", "ζ"], ["1", "ü"]], [])
+
+
+@pytest.mark.parametrize(
+    ("content", "note"),
+    [
+        ("größe,b\n1,é\n".encode("cp1252"), "3 bytes are not UTF-8; the file was read as Windows-1252"),
+        ("größe,b\n1,".encode() + b"\xe9\n", "1 byte is not UTF-8; it was read as Windows-1252"),
+        ("größe,b\n1,é\n".encode("utf-16-le"), "the file was read as UTF-16"),
+        ("größe,b\n1,é\n".encode("utf-16-be"), "the file was read as UTF-16"),
+    ],
+)
+def test_a_guessed_encoding_is_noted(write: Write, content: bytes, note: str) -> None:
+    table = read_table(write(content))
+    assert rows(table) == [["größe", "b"], ["1", "é"]]
+    assert note in table.notes[0]
+
+
+def test_the_encoding_can_be_given(write: Write) -> None:
+    table = read_table(write("имя,b\n1,да\n".encode("cp1251")), encoding="cp1251")
+    assert (rows(table), table.notes) == ([["имя", "b"], ["1", "да"]], [])
+    with pytest.raises(TableError, match="--encoding: expected the name of an encoding"):
+        read_table(write("a\n1\n"), encoding="klingon")
+    with pytest.raises(TableError, match=r"is not in the encoding ascii \(byte 1\)"):
+        read_table(write("ä\n1\n"), encoding="ascii")
+
+
+# --- headers ----------------------------------------------------------------------------------------------------------
+
+HEADERS = {
+    "words above numbers": ("x,y\n1,2\n3,4\n", True, None),
+    "words above dates": ("day,n\n2020-01-31,2\n2020-02-01,4\n", True, None),
+    "words above words": ("name,town\nAnn,Rome\nBo,Oslo\n", True, None),
+    "a number among words": ("id,2nd,3rd\n1,2,3\n4,5,6\n", True, None),
+    "years": ("country;2019;2020\nfr;5,1;6,2\nde;4,0;3,1\n", True, "was taken as the header; if it holds data"),
+    "positions": ("0,1,2,3\n5,6,7,8\n9,1,2,3\n", True, "was taken as the header; if it holds data"),
+    "numbers above numbers": ("5.1,3.5,setosa\n4.9,3.0,setosa\n", False, "was taken as data, and the columns"),
+    "years above years": ("1950,a\n1961,b\n1972,c\n", False, "was taken as data"),
+    "a missing cell above numbers": ("5.1,?,setosa\n4.9,3.0,setosa\n", False, "was taken as data"),
+    "words that come again": ("p,x,s\ne,x,s\np,y,s\ne,x,t\n", False, "was taken as data"),
+}
+
+
+@pytest.mark.parametrize("what", HEADERS)
+def test_a_header_is_told_from_a_row_of_data(write: Write, what: str) -> None:
+    text, header, note = HEADERS[what]
+    table, (first, *others) = (
+        read_table(write(text)),
+        list(csv.reader(io.StringIO(text), delimiter=";" if ";" in text else ",")),
+    )
+    names = first if header else [f"column {i}" for i in range(1, len(first) + 1)]
+    assert rows(table) == [names, *others] if header else [names, first, *others]
+    assert [note in each for each in table.notes] == [True] if note else table.notes == []
+
+
+def test_the_user_decides_about_the_header(write: Write) -> None:
+    path = write("1,2\n3,4\n")
+    assert rows(read_table(path, header=True)) == [["1", "2"], ["3", "4"]]
+    assert rows(read_table(path, header=False)) == [["column 1", "column 2"], ["1", "2"], ["3", "4"]]
+    assert read_table(path, header=True).notes == read_table(path, header=False).notes == []
+    assert read_table(write("a\nb\n"), header=False).place(0) == "row 1 (line 1)"
+
+
+def test_columns_without_a_name_get_one_with_a_note(write: Write) -> None:
+    table = read_table(write(",x,,column 1,\n0,5,a,1,\n1,6,b,2,\n"))
+    assert rows(table)[:2] == [["column 1 (2)", "x", "column 3", "column 1"], ["0", "5", "a", "1"]]
+    assert ["column 1 has no name" in table.notes[0], "column 3 has no name" in table.notes[1]] == [True, True]
+
+
+def test_names_of_rows_without_a_name_in_the_header_are_a_column(write: Write) -> None:
+    table = read_table(write("speed,dist\na,4,2\nb,4,10\n"))
+    assert rows(table) == [["column 1", "speed", "dist"], ["a", "4", "2"], ["b", "4", "10"]]
+    assert "one name fewer" in table.notes[0]
+    assert read_table(write("x,y\n" + "".join(f"{i},{i % 3},5\n" for i in range(1, 12)))).columns[0] == "column 1"
+
+
+def test_a_name_that_comes_twice_is_made_unique_with_a_note(write: Write) -> None:
+    table = read_table(write("a,a,a (2),a\n1,2,3,4\n"))
+    assert table.columns == ["a", "a (3)", "a (2)", "a (4)"]
+    assert ["same name as column 1" in note for note in table.notes] == [True, True]
+
+
+# --- archives, and files that name their types ------------------------------------------------------------------------
+
+THINGS = pd.DataFrame({"size": [1.0, 2.5], "n": [2**60, 3], "colour": ["red", None], "on": [True, False]})
+
+
+def zipped(files: dict[str, str | bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".csv.gz", ".csv.zip", ".xlsx", ".parquet", ".json", ".jsonl"])
+@pytest.mark.parametrize("name", ["stdin", "things.csv"])
+def test_the_content_tells_the_format(write: Write, monkeypatch: pytest.MonkeyPatch, ending: str, name: str) -> None:
+    content = to_bytes(THINGS, f"t{ending}")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    table = read_table("-" if name == "stdin" else write(content, name))
+    assert table.name == name.removesuffix(".csv")
+    assert rows(table) == [
+        ["size", "n", "colour", "on"],
+        ["1.0", "1152921504606846976", "red", "True"],
+        ["2.5", "3", "", "False"],
+    ]
+
+
+def test_a_zip_archive_has_one_file_besides_hidden_ones(write: Write) -> None:
+    table = "a,b\n1,2\n"
+    assert len(read_table(write(zipped({"data/t": table, "__MACOSX/t": "x", "data/": "", ".x": ""})))) == 1
+    assert len(read_table(write(gzip.compress(zipped({"t": gzip.compress(table.encode())}))))) == 1
+    with pytest.raises(TableError, match="expected a zip archive of one file, got 2: 'a', 'b'; unpack it"):
+        read_table(write(zipped({"a": table, "b": table})))
+    with pytest.raises(TableError, match="expected a zip archive of one file, got 0: none"):
+        read_table(write(zipped({})))
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "MOST_BYTES", 2**20)
+    bomb = "a,b\n" + "1,2\n" * 2**18
+    for packed in (gzip.compress(bomb.encode()), zipped({"t": bomb}), zipped({"xl/workbook.xml": bomb})):
+        assert len(packed) < 20_000
+        with pytest.raises(TableError, match="unpacks to more than 1 MB"):
+            read_table(write(packed))
+
+
+def book(*sheets: Sequence[Sequence[object]]) -> bytes:
+    workbook, buffer = openpyxl.Workbook(), io.BytesIO()
+    workbook.remove(workbook.active)
+    for i, values in enumerate(sheets, 1):
+        sheet = workbook.create_sheet(f"part {i}")
+        for row in values:
+            sheet.append(row)
+    workbook.save(buffer)
+    return buffer.getvalue()
+
+
+def test_the_first_sheet_with_cells_is_read_with_a_note_on_the_others(write: Write) -> None:
+    day = pd.Timestamp("2020-02-29 12:30").to_pydatetime()
+    table = read_table(
+        write(book([], [["The title"], [], ["x", "when", "z"], [1, day, None], [], [0.1, day, "#DIV/0!"]], [["a"]]))
+    )
+    assert rows(table) == [["x", "when", "z"], ["1", "2020-02-29T12:30:00", ""], ["0.1", "2020-02-29T12:30:00", ""]]
+    assert places(table) == ["row 1 (line 4)", "row 2 (line 6)"]
+    assert "only the sheet 'part 2' was read, not 'part 1', 'part 3'" in table.notes[0]
+    assert "row 1 left out as a title above the table: 'The title'" in table.notes[1]
+    assert "1 cell with an error of a formula" in table.notes[2]
+
+
+def test_formulas_without_results_are_an_error_and_not_missing(write: Write) -> None:
+    with pytest.raises(TableError, match="2 formulas without a stored result, the first in cell B2; open the workbook"):
+        read_table(write(book([["a", "b"], [1, "=A2"], [2, "=A3"]])))
+
+
+def test_an_empty_workbook_is_an_error(write: Write) -> None:
+    with pytest.raises(TableError, match="the workbook is empty"):
+        read_table(write(book([])))
+
+
+def test_a_workbook_that_declares_endless_rows_is_read(write: Write) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(book([["a", "b"], [1, 2]]))) as old, zipfile.ZipFile(buffer, "w") as new:
+        for name in old.namelist():
+            content = old.read(name).replace(b'<row r="2"', b'<row r="99999999"').replace(b"A1:B2", b"A1:XFD99999999")
+            new.writestr(name, content)
+    with pytest.raises(TableError, match="has a header and no rows"):
+        read_table(write(buffer.getvalue()))
+
+
+def test_json_keeps_digits_and_makes_columns_of_nested_objects(write: Write) -> None:
+    records = [{"a": 2**53 + 1, "b": {"c": 1e99, "d": {"e": "x"}}}, {"b": {"c": None}, "f": [1, "two"], "a": True}]
+    for text in (json.dumps(records), json.dumps(records, indent=1), "\n".join(map(json.dumps, records))):
+        table = read_table(write(text))
+        assert rows(table) == [
+            ["a", "b.c", "b.d.e", "f"],
+            ["9007199254740993", "1e+99", "x", ""],
+            ["True", "", "", '[1, "two"]'],
+        ]
+        assert ["'b.c'" in table.notes[0], "lists were read as text, in 'f'" in table.notes[1]] == [True, True]
+
+
+def test_brackets_do_not_make_json(write: Write) -> None:
+    assert rows(read_table(write("[a],b\n1,2\n"))) == [["[a]", "b"], ["1", "2"]]
+
+
+def test_json_that_is_too_deep_or_long_for_python_is_an_error(write: Write) -> None:
+    for text in ("[" * 100_000, '{"a": ' + "9" * 5000 + "}\n" * 2, '{"a": ' * 100_000):
+        with pytest.raises(TableError):
+            read_table(write(text))
+
+
+def test_parquet_keeps_integers_beside_missing_ones_and_an_index_is_a_column(write: Write) -> None:
+    frame = pd.DataFrame({"n": pd.array([2**60 + 1, None], dtype="Int64")}, index=["r1", "r2"])
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer)
+    table = read_table(write(buffer.getvalue()))
+    assert rows(table) == [["n", "column 2"], ["1152921504606846977", "r1"], ["", "r2"]]
+
+
+def test_parquet_without_pyarrow_is_one_line_that_says_what_to_install(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(TableError, match=r"Parquet needs pyarrow; run: pip install 'microgrud\[parquet\]'"):
+        read_table(write(b"PAR1...."))
+
+
+# --- several files ----------------------------------------------------------------------------------------------------
+
+
+def test_files_with_the_same_columns_in_any_order_are_one_table(write: Write) -> None:
+    first, second = write("a,b\n1,2\n\n3,4\n", "one.csv"), write("b;a\n6;5\n", "two.csv")
+    table = read_table([first, second])
+    assert (table.name, table.row_numbers) == ("one", [1, 2, 3])
+    assert rows(table) == [["a", "b"], ["1", "2"], ["3", "4"], ["5", "6"]]
+    assert places(table) == [f"{first}, row 1 (line 2)", f"{first}, row 2 (line 4)", f"{second}, row 1 (line 2)"]
+
+
+def test_files_with_different_columns_are_an_error_for_each(write: Write) -> None:
+    paths = [write(text, f"{i}.csv") for i, text in enumerate(["a,b\n1,2\n", "b,c\n1,2\n", "a,b\n1,2\n", "a\n1\n"])]
+    with pytest.raises(TableError) as caught:
+        read_table(paths)
+    assert str(caught.value).split("\n") == [
+        f"{paths[1]}: expected the columns of {paths[0]}; lacks 'a' and also has 'c'; make the columns the same",
+        f"{paths[3]}: expected the columns of {paths[0]}; lacks 'b'; make the columns the same",
+    ]
+
+
+def test_the_problems_of_all_files_are_said_at_once(write: Write) -> None:
+    with pytest.raises(TableError) as caught:
+        read_table([write("a,b\n1,2\n"), write("", "empty.csv"), "nothing.csv"])
+    assert [line.partition(": ")[2][:20] for line in str(caught.value).split("\n")] == [
+        "the file is empty; e",
+        "there is no such fil",
+    ]
+    with pytest.raises(TableError, match="expected at least one file"):
+        read_table([])
+
+
+def test_rows_without_lines_are_named_by_their_file(write: Write) -> None:
+    table = read_table([write('[{"a": 1}]', "a.json"), write("a\n2\n", "b.csv")])
+    assert list(itertools.chain(table.lines)) == []
+    assert table.place(1).endswith("b.csv, row 1")
