@@ -24,7 +24,7 @@ from ..train import History
 from .members import Task, Trained, Watch, restored_network, train, train_further
 from .scale import Scale
 from .settings import CHECKS, Settings, settings_for
-from .stored import FORM, as_json, parameters_from_json, settings_from_json, vectors_from_json
+from .stored import FORM, as_json, histories_from_json, parameters_from_json, settings_from_json, vectors_from_json
 
 Self = TypeVar("Self", bound="BaseMLP")
 
@@ -65,13 +65,20 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         weights = None
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weights = self._with_class_weights(y, weights)
+        if weights is not None:
             used = weights > 0.0
             if not used.any():
                 raise ValueError(f"{type(self).__name__}: sample_weight: expected a weight above 0, got only zeros")
             X, y, weights = X[used], y[used], weights[used]
+            if weights.min() == weights.max():
+                weights = None
         if not goes_on:
             self.input_scale_ = Scale.of(X, weights) if self._checked()["scale_inputs"] else None
         return self._scaled(X), y, weights
+
+    def _with_class_weights(self, y: Any, weights: Vector | None) -> Vector | None:
+        return weights
 
     def _scaled(self, X: Vector) -> Vector:
         return X if self.input_scale_ is None else self.input_scale_.apply(X)
@@ -279,9 +286,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         made._set_target_from_json(document["target"])
         shape = made.n_features_in_, made._outputs, made.settings_
         made._set_networks(vectors_from_json(document["networks"], *shape))
-        if len(document["histories"]) != len(made.networks_):
-            raise ValueError(f"histories: expected one for each of {len(made.networks_)} networks")
-        made._set_history([History.from_dict(each) for each in document["histories"]])
+        made._set_history(histories_from_json(document["histories"], len(made.networks_)))
         made.time_limited_, made._further = document["time_limited"], None
         return made
 
@@ -306,8 +311,3 @@ def _mean_curve(curves: list[list[Any]]) -> list[float]:
     padded = [curve + curve[-1:] * (max(lengths) - len(curve)) for curve in curves]
     means: list[float] = np.mean(padded, axis=0).tolist()
     return means
-
-
-def unless_equal(weights: Vector | None) -> Vector | None:
-    """Return the weights, or None if all are equal."""
-    return None if weights is None or weights.min() == weights.max() else weights

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from ..common.checks import FRACTION, flag, real
 from ..common.documents import NUMBER, Kind, check_entry
 from ..engine.vectors import Vector
-from .base import BaseMLP, unless_equal
+from .base import BaseMLP
 from .calibration import temperature_of
 from .members import Task, Watch
 from .settings import CHECKS, class_weight
@@ -142,14 +142,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         """
         goes_on = self.warm_start and hasattr(self, "networks_")
         X, y, weights = self._read(X, y, sample_weight, goes_on)
-        check_classification_targets(y)
         classes, targets = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(f"MLPClassifier: y: expected at least 2 classes, got one class: {classes.tolist()[0]!r}")
         if goes_on and not np.array_equal(classes, self.classes_):
             raise ValueError(f"MLPClassifier: warm_start: y: expected the classes {self.classes_}, got {classes}")
         self.classes_ = classes
-        task = self._task(X, y, targets, weights)
+        task = self._task(X, targets, weights)
         self._train(task, callbacks)
         self.temperature_ = 1.0
         if self.calibrate and all(len(rows) for rows in self._validation):
@@ -173,9 +172,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         Raises:
             TypeError, ValueError: for invalid data or parameters.
         """
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"MLPClassifier.partial_fit: class_weight: expected a dict or None, got {self.class_weight!r}, which "
+                "needs all rows"
+            )
         goes_on = hasattr(self, "networks_")
         X, y, weights = self._read(X, y, sample_weight, goes_on)
-        check_classification_targets(y)
         where = "MLPClassifier.partial_fit"
         if not goes_on:
             if classes is None:
@@ -188,14 +191,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(f"{where}: y: expected the classes {self.classes_}, got {unknown} among them")
-        self._train_further(self._task(X, y, np.searchsorted(self.classes_, y), weights))
+        self._train_further(self._task(X, np.searchsorted(self.classes_, y), weights))
         self.temperature_ = 1.0
         return self
 
-    def _task(self, X: Vector, y: Any, targets: npt.NDArray[np.intp], weights: Vector | None) -> Task:
-        if self.class_weight is not None:
-            weights = compute_sample_weight(self.class_weight, y) * (1.0 if weights is None else weights)
-        return Task(X, targets, unless_equal(weights), self._outputs, self._checked()["label_smoothing"])
+    def _with_class_weights(self, y: Any, weights: Vector | None) -> Vector | None:
+        check_classification_targets(y)
+        if self.class_weight is None:
+            return weights
+        of_classes: Vector = compute_sample_weight(self._checked()["class_weight"], y)
+        return of_classes if weights is None else of_classes * weights
+
+    def _task(self, X: Vector, targets: npt.NDArray[np.intp], weights: Vector | None) -> Task:
+        return Task(X, targets, weights, self._outputs, self._checked()["label_smoothing"])
 
     def predict(self, X: Any) -> Any:
         """Return the most probable class of each row."""

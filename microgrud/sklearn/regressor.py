@@ -10,7 +10,7 @@ from sklearn.base import RegressorMixin
 from ..common.checks import one_of
 from ..common.documents import FLAG, SIZE, Kind, check_entry
 from ..engine.vectors import Vector
-from .base import BaseMLP, unless_equal
+from .base import BaseMLP
 from .losses import REGRESSION_LOSSES
 from .members import Task, Watch
 from .scale import Scale
@@ -118,7 +118,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             raise ValueError(f"MLPRegressor: y: expected {self._outputs} columns as before, got {columns.shape[1]}")
         scaled = self.target_scale_.apply(columns)
         targets = scaled[:, 0] if self._outputs == 1 else scaled
-        return Task(X, targets, unless_equal(weights), self._outputs, self._checked()["loss"])
+        return Task(X, targets, weights, self._outputs, self._checked()["loss"])
 
     def predict(self, X: Any) -> Vector:
         """Return the predicted number for each row, or a row of them if `y` had columns."""

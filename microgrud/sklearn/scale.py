@@ -33,7 +33,9 @@ class Scale:
     def of(cls, columns: Vector, weights: Vector | None) -> Scale:
         """Measure an array (rows, columns); rows have equal weights if None."""
         size = np.abs(columns).max(axis=0)
-        unit = np.ldexp(1.0, np.frexp(size)[1] - 1)  # a power of 2: no square overflows or underflows, nothing is rounded
+        unit = np.ldexp(
+            1.0, np.frexp(size)[1] - 1
+        )  # a power of 2: no square overflows or underflows, nothing is rounded
         reduced = columns / unit
         mean = np.average(reduced, axis=0, weights=weights)
         deviation = np.sqrt(np.average((reduced - mean) ** 2, axis=0, weights=weights))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from ..common.checks import NOT_NEGATIVE, POSITIVE, Check, flag, one_of, optional, real, whole
 from ..common.numbers import Interval
@@ -71,7 +72,10 @@ def _sizes(where: str, setting: Any) -> tuple[int, ...]:
 
 
 def _activation(where: str, setting: Any) -> Any:
-    get_activation(setting)
+    try:
+        get_activation(setting)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{where.removesuffix('activation')}{error}") from None
     return setting
 
 
@@ -83,10 +87,9 @@ def class_weight(where: str, setting: Any) -> Any:
 
 
 def _jobs(where: str, setting: Any) -> int:
-    jobs = operator.index(setting)
-    if jobs == 0:
+    if type(setting) is bool or not isinstance(setting, (int, np.integer)) or setting == 0:
         raise ValueError(f"{where}: expected None or a whole number other than 0, got {setting!r}")
-    return jobs
+    return int(setting)
 
 
 def _or(word: str, check: Check) -> Check:

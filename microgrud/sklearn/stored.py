@@ -13,6 +13,7 @@ from ..common.checks import Check
 from ..common.documents import COUNT, FLAG, NUMBER, OBJECT, SIZE, TEXT, Form, Kind, check_entry
 from ..engine.vectors import Vector
 from ..nn.activations import ACTIVATIONS
+from ..train import History
 from .settings import Settings
 
 #: The types of class labels that a description can hold, by the kind of their arrays.
@@ -23,6 +24,9 @@ def _or_none(kind: Kind) -> Kind:
     return Kind(f"{kind.words} or null", lambda x: x is None or kind.fits(x))
 
 
+_ANY = Kind("anything", lambda x: True)
+_NOTHING = Kind("null", lambda x: x is None)
+_NO_STEPS = Kind("an empty list", lambda x: type(x) is list and not x)
 FORM: Form = {
     "estimator": TEXT,
     "parameters": OBJECT,
@@ -32,8 +36,25 @@ FORM: Form = {
     "input_scale": Kind("a dict or null", lambda x: x is None or type(x) is dict),
     "target": OBJECT,
     "networks": Kind("a list of at least one network", lambda x: type(x) is list and len(x) > 0),
-    "histories": [OBJECT],
+    "histories": [_ANY],
     "time_limited": FLAG,
+}
+_EPOCH: dict[str, Form] = {
+    "epoch": SIZE,
+    "step": SIZE,
+    "loss": NUMBER,
+    "metric": _NOTHING,
+    "learning_rate": NUMBER,
+    "validation_loss": _or_none(NUMBER),
+    "validation_metric": _NOTHING,
+}
+_HISTORY: dict[str, Form] = {
+    **dict.fromkeys(("epoch", "loss", "metric", "learning_rate", "gradient_norm"), _NO_STEPS),
+    "epochs": [_EPOCH],
+    "stopped_by": _or_none(TEXT),
+    "best_epoch": _or_none(SIZE),
+    "engine": _or_none(TEXT),
+    "eager_because": _or_none(TEXT),
 }
 _SETTINGS: dict[str, Form] = {
     "hidden_layer_sizes": [SIZE],
@@ -77,7 +98,7 @@ def parameters_from_json(document: Mapping[str, Any], checks: Mapping[str, Check
     Raises:
         ValueError: if one is missing, unknown or invalid.
     """
-    check_entry("parameters", document, dict.fromkeys(checks, Kind("anything", lambda x: True)))
+    check_entry("parameters", document, dict.fromkeys(checks, _ANY))
     parameters = dict(document)
     if type(parameters["hidden_layer_sizes"]) is list:
         parameters["hidden_layer_sizes"] = tuple(parameters["hidden_layer_sizes"])
@@ -110,6 +131,17 @@ def vectors_from_json(networks: list[Any], inputs: int, outputs: int, settings: 
         if len(numbers) != count:
             raise ValueError(f"networks[{i}]: expected {count} parameters for layers of {sizes}, got {len(numbers)}")
     return [np.array(numbers) for numbers in networks]
+
+
+def histories_from_json(documents: list[Any], networks: int) -> list[History]:
+    """Return the history of each network, epoch by epoch; raise a ValueError if one is missing or damaged."""
+    if len(documents) != networks:
+        raise ValueError(f"histories: expected one for each of {networks} networks, got {len(documents)}")
+    for i, document in enumerate(documents):
+        check_entry(f"histories[{i}]", document, _HISTORY)
+        if len({record["validation_loss"] is None for record in document["epochs"]}) > 1:
+            raise ValueError(f"histories[{i}].epochs: expected a validation_loss in every epoch or in none")
+    return [History.from_dict(document) for document in documents]
 
 
 def labels_to_json(labels: npt.NDArray[Any]) -> dict[str, Any]:

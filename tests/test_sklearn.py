@@ -1,0 +1,508 @@
+"""The estimators: scikit-learn's own checks, and what they promise beyond these."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import pickle
+import random
+import re
+import signal
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings, strategies as st
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_sample_weight_equivalence_on_dense_data, parametrize_with_checks
+
+import microgrud
+from microgrud.nn import MLP
+from microgrud.nn.activations import ACTIVATIONS
+from microgrud.optim import OPTIMIZERS
+from microgrud.plot import Trajectory
+from microgrud.sklearn import MLPClassifier, MLPRegressor
+from microgrud.sklearn.calibration import temperature_of
+from microgrud.sklearn.settings import SCHEDULES
+from microgrud.train import TrainingDivergedError
+
+IRIS, SPECIES = load_iris(return_X_y=True)
+DIABETES, PROGRESS = load_diabetes(return_X_y=True)
+NAMES = np.array(["setosa", "versicolor", "virginica"])[SPECIES]
+#: Small networks and few epochs: most laws hold however well a network has learned.
+SMALL: dict[str, Any] = {"hidden_layer_sizes": (6,), "max_iter": 4, "random_state": 0}
+#: Settings with which the order and the grouping of the rows do not matter.
+WHOLE: dict[str, Any] = {"batch_size": None, "early_stopping": False, "alpha": 0.01, "max_iter": 30, "random_state": 0}
+
+
+def classifier(**parameters: Any) -> MLPClassifier:
+    return MLPClassifier(**SMALL | parameters)
+
+
+def regressor(**parameters: Any) -> MLPRegressor:
+    return MLPRegressor(**SMALL | parameters)
+
+
+def same(one: Any, other: Any, X: Any = IRIS) -> bool:
+    """Return whether two estimators predict the same, to the bit."""
+    method = "predict_proba" if hasattr(one, "predict_proba") else "predict"
+    return bool((getattr(one, method)(X) == getattr(other, method)(X)).all())
+
+
+# --- scikit-learn's checks ---
+
+#: With mini-batches, rows that are repeated or left out move the borders of the batches, and the validation share.
+NOT_IN_BATCHES = {"check_sample_weight_equivalence_on_dense_data": "batches of other rows; see the test that follows"}
+
+
+@parametrize_with_checks([MLPClassifier(), MLPRegressor()], expected_failed_checks=lambda estimator: NOT_IN_BATCHES)
+def test_scikit_learns_checks_pass(estimator: Any, check: Callable[[Any], None]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn's own, on checks that it skips
+        check(estimator)
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize("solver", OPTIMIZERS)
+def test_with_full_batches_a_weight_is_a_number_of_rows(kind: Any, solver: str) -> None:
+    max_iter = 5 if solver == "lbfgs" else 30  # a line search amplifies rounding
+    check_sample_weight_equivalence_on_dense_data(
+        kind.__name__, kind(**WHOLE | {"solver": solver, "max_iter": max_iter})
+    )
+
+
+# --- weights ---
+
+
+def test_equal_weights_are_no_weights_and_rows_of_weight_0_are_left_out_to_the_bit() -> None:
+    used = np.arange(150) % 3 > 0
+    for model, y in ((classifier(), NAMES), (regressor(), SPECIES)):
+        plain = clone(model).fit(IRIS, y)
+        assert same(plain, clone(model).fit(IRIS, y, np.full(150, 7.0)))
+        assert not same(plain, clone(model).fit(IRIS, y, used))
+        assert same(clone(model).fit(IRIS[used], y[used]), clone(model).fit(IRIS, y, 3.0 * used))
+
+
+def test_class_weights_are_sample_weights() -> None:
+    weights = {"setosa": 1.0, "versicolor": 4.0, "virginica": 0.5}
+    by_class = classifier(class_weight=weights).fit(IRIS, NAMES)
+    assert same(by_class, classifier().fit(IRIS, NAMES, [weights[name] for name in NAMES]))
+    both = classifier(class_weight=weights).fit(IRIS, NAMES, np.linspace(0.1, 1.0, 150))
+    assert same(both, classifier().fit(IRIS, NAMES, np.linspace(0.1, 1.0, 150) * [weights[name] for name in NAMES]))
+
+
+@pytest.mark.parametrize(
+    "model", [classifier(label_smoothing=0.1), *(regressor(loss=name) for name in ("absolute_error", "huber"))]
+)
+@pytest.mark.parametrize("weights", [None, np.linspace(0.5, 2.0, 150)])
+def test_every_loss_is_recorded(model: Any, weights: Any) -> None:
+    model = clone(model).set_params(hidden_layer_sizes=(32,), batch_size=64)  # enough work to gain from a recording
+    assert model.fit(IRIS, SPECIES, weights).history_.engine == "tape"
+
+
+def test_several_targets_are_weighted_together() -> None:
+    targets = np.column_stack([SPECIES, IRIS[:, 0]])
+    weights = np.linspace(0.5, 2.0, 150)
+    model = regressor(hidden_layer_sizes=(32,), batch_size=64).fit(IRIS, targets, weights)
+    assert model.history_.engine == "tape"
+    assert model.predict(IRIS).shape == (150, 2)
+    assert not same(model, clone(model).fit(IRIS, targets))
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [(np.zeros(150), "weight above 0|non-zero"), (np.full(150, -1.0), "Negative"), ([1.0], "shape")],
+)
+def test_weights_that_cannot_be_used_are_refused(weights: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        classifier().fit(IRIS, NAMES, weights)
+
+
+def test_smoothed_targets_lower_the_confidence() -> None:
+    sure, less = (classifier(max_iter=60, label_smoothing=s, calibrate=False).fit(IRIS, NAMES) for s in (0.0, 0.2))
+    assert less.predict_proba(IRIS).max(axis=1).mean() < 0.85 < 0.9 < sure.predict_proba(IRIS).max(axis=1).mean()
+
+
+# --- the same model again ---
+
+
+@pytest.mark.parametrize("model", [classifier(n_estimators=3), regressor(n_estimators=3)])
+def test_the_same_seed_gives_the_same_model_with_any_number_of_processes(model: Any) -> None:
+    random.seed(1)
+    np.random.seed(1)
+    before = random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[union-attr]
+    one, two = (clone(model).set_params(n_jobs=jobs).fit(IRIS, SPECIES) for jobs in (None, 2))
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before  # type: ignore[union-attr]
+    assert same(one, two)
+    assert [h.to_dict() for h in one.history_] == [h.to_dict() for h in two.history_]
+    assert not same(one, clone(model).set_params(random_state=1).fit(IRIS, SPECIES))
+
+
+def test_it_trains_in_a_thread_and_inside_no_grad() -> None:
+    plain, found = classifier().fit(IRIS, NAMES), []
+    thread = threading.Thread(target=lambda: found.append(classifier().fit(IRIS, NAMES)))
+    thread.start()
+    thread.join()
+    with microgrud.no_grad():
+        found.append(classifier().fit(IRIS, NAMES))
+        assert all(same(plain, model) for model in found)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_copies_predict_the_same_and_train_on_alike(copied: Callable[[Any], Any]) -> None:
+    for model in (classifier(), regressor()):
+        classes = {} if isinstance(model, MLPRegressor) else {"classes": [0, 1, 2]}
+        model.partial_fit(IRIS, SPECIES, **classes)
+        twin = copied(model)
+        assert same(model, twin)
+        model.partial_fit(IRIS, SPECIES)
+        assert not same(model, twin)
+        assert same(model, twin.partial_fit(IRIS, SPECIES))
+
+
+def test_a_pickle_holds_parameters_and_no_recordings() -> None:
+    model = classifier(hidden_layer_sizes=(50, 50), max_iter=1).fit(IRIS, NAMES)
+    model.predict(IRIS)
+    assert len(pickle.dumps(model)) < 8 * sum(w.size for w in [*model.coefs_, *model.intercepts_]) + 4_000
+
+
+# --- JSON ---
+
+LABELS = {
+    "strings": NAMES,
+    "objects": NAMES.astype(object),
+    "integers": SPECIES,
+    "small integers": SPECIES.astype(np.int8),
+    "floats": SPECIES * 1.0,
+    "truth values": SPECIES == 1,
+}
+
+
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
+def test_a_classifier_is_rebuilt_from_json_with_labels_of_their_type(labels: Any) -> None:
+    weight = dict.fromkeys(np.unique(labels).tolist(), 2.0)
+    model = classifier(n_estimators=2, class_weight=weight).fit(IRIS, labels)
+    text = json.dumps(model.to_json(), allow_nan=False)
+    twin = MLPClassifier.from_json(json.loads(text))
+    assert same(model, twin)
+    assert twin.predict(IRIS).dtype == model.predict(IRIS).dtype
+    assert {type(label) for label in twin.predict(IRIS).tolist()} == {type(labels.tolist()[0])}
+    assert twin.get_params() == model.get_params()
+    assert (twin.loss_curve_, twin.n_iter_, twin.settings_) == (model.loss_curve_, model.n_iter_, model.settings_)
+    assert json.dumps(twin.to_json()) == text
+
+
+def test_a_regressor_is_rebuilt_from_json_with_the_names_of_its_inputs() -> None:
+    frame = pd.DataFrame(IRIS, columns=list("abcd"))
+    for y in (SPECIES, np.column_stack([SPECIES, IRIS[:, 0]])):
+        model = regressor(scale_inputs=False).fit(frame, y)
+        twin = MLPRegressor.from_json(json.loads(json.dumps(model.to_json())))
+        assert same(model, twin, frame)
+        assert twin.feature_names_in_.tolist() == list("abcd")
+        with pytest.raises(ValueError, match="feature names"):
+            twin.predict(frame.rename(columns={"a": "z"}))
+        assert same(model.partial_fit(frame, y), twin.partial_fit(frame, y), frame)
+
+
+def places(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path to each entry of a document."""
+    items = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
+    return [found for key, each in items for found in [(*path, key), *places(each, (*path, key))]]
+
+
+DOCUMENTS = [
+    classifier(hidden_layer_sizes=(2,), max_iter=2, class_weight={0: 1.0, 1: 2.0}).fit(IRIS, SPECIES % 2).to_json(),
+    regressor(hidden_layer_sizes=(), max_iter=2).fit(pd.DataFrame(IRIS, columns=list("abcd")), SPECIES).to_json(),
+]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_a_damaged_document_is_an_error_that_names_an_entry(data: st.DataObject) -> None:
+    document = copy.deepcopy(data.draw(st.sampled_from(DOCUMENTS)))
+    *path, key = data.draw(st.sampled_from(places(document)))
+    inner = document
+    for step in path:
+        inner = inner[step]
+    damage = data.draw(st.sampled_from([None, "x", -1, 0, 1.5, math.inf, [], {}, [None], {"x": 1}, "remove"]))
+    if damage == "remove":
+        del inner[key]
+    else:
+        inner[key] = damage
+    kind = MLPClassifier if document.get("estimator") == "MLPClassifier" else MLPRegressor
+    refusal = ""
+    try:
+        made = kind.from_json(document)
+    except ValueError as error:
+        refusal = str(error)
+    if refusal:
+        assert any(str(step) in refusal for step in (*path, key))
+    else:
+        assert len(made.predict(pd.DataFrame(IRIS, columns=made.to_json()["feature_names"]))) == 150
+
+
+@pytest.mark.parametrize(
+    ("parameters", "named"), [({"activation": lambda x: x * x}, "activation"), ({"random_state": np.random}, "random_")]
+)
+def test_what_json_cannot_hold_is_named(parameters: dict[str, Any], named: str) -> None:
+    with pytest.raises(TypeError, match=named):
+        classifier(**parameters).fit(IRIS, NAMES).to_json()
+
+
+def test_only_a_trained_estimator_has_a_description() -> None:
+    with pytest.raises(NotFittedError):
+        classifier().to_json()
+    with pytest.raises(ValueError, match="expected 'MLPRegressor', got 'MLPClassifier'"):
+        MLPRegressor.from_json(DOCUMENTS[0])
+
+
+# --- in scikit-learn's tools ---
+
+
+def test_pipelines_and_searches_in_processes_work() -> None:
+    pipeline = make_pipeline(StandardScaler(), classifier(max_iter=30))
+    search = GridSearchCV(pipeline, {"mlpclassifier__hidden_layer_sizes": [(2,), (8,)]}, n_jobs=2, cv=3)
+    assert search.fit(IRIS, NAMES).score(IRIS, NAMES) > 0.9
+    assert cross_val_score(pipeline, IRIS, NAMES, cv=3).mean() > 0.9
+
+
+# --- predictions ---
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_predictions_are_those_of_the_network(activation: str) -> None:
+    model = regressor(activation=activation, max_iter=1, learning_rate_init=1e-6).fit(IRIS, SPECIES)
+    rows = model.input_scale_.apply(IRIS[::10]).tolist()
+    answers = np.array([[model.networks_[0](row).data] for row in rows])
+    assert model.predict(IRIS[::10]) == pytest.approx(model.target_scale_.undo(answers)[:, 0], rel=1e-12)
+
+
+def test_many_rows_are_predicted_in_parts_as_few_are() -> None:
+    model = classifier().fit(IRIS, NAMES)
+    assert (model.predict_proba(np.tile(IRIS, (300, 1))) == np.tile(model.predict_proba(IRIS), (300, 1))).all()
+
+
+def test_an_ensemble_averages_its_networks() -> None:
+    model = classifier(n_estimators=3, calibrate=False).fit(IRIS, NAMES)
+    probabilities = []
+    for network in model.networks_:
+        logits = np.array([[z.data for z in network(row)] for row in model.input_scale_.apply(IRIS).tolist()])
+        probabilities.append(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True))
+    assert model.predict_proba(IRIS) == pytest.approx(np.mean(probabilities, axis=0), rel=1e-10)
+    assert not np.allclose(probabilities[0], probabilities[1])
+    assert len(model.coefs_) == len(model.history_) == 3
+    assert model.predict_log_proba(IRIS) == pytest.approx(np.log(model.predict_proba(IRIS)))
+
+
+def test_the_layers_are_readable_as_in_scikit_learn() -> None:
+    model = classifier(hidden_layer_sizes=[5, 4], activation="tanh").fit(IRIS, NAMES)
+    assert ([w.shape for w in model.coefs_], [b.shape for b in model.intercepts_]) == (
+        [(4, 5), (5, 4), (4, 3)], [(5,), (4,), (3,)]
+    )  # fmt: skip
+    assert (model.n_layers_, model.n_outputs_, model.n_features_in_) == (4, 3, 4)
+    assert isinstance(model.networks_[0], MLP)
+    hidden = model.input_scale_.apply(IRIS)
+    for w, b in zip(model.coefs_[:-1], model.intercepts_[:-1]):
+        hidden = np.tanh(hidden @ w + b)
+    logits = (hidden @ model.coefs_[-1] + model.intercepts_[-1]) / model.temperature_
+    assert model.predict_proba(IRIS) == pytest.approx(np.exp(logits) / np.exp(logits).sum(axis=1)[:, None], rel=1e-10)
+
+
+@pytest.mark.parametrize("unit", [2.0**-1000, 2.0**-30, 2.0**30, 2.0**1000])
+def test_units_of_inputs_and_targets_do_not_matter(unit: float) -> None:
+    model, other = regressor().fit(IRIS, SPECIES), regressor().fit(IRIS * unit, SPECIES * unit)
+    assert (other.predict(IRIS * unit) == unit * model.predict(IRIS)).all()
+
+
+def test_a_number_far_beyond_the_training_data_is_refused_if_the_network_fails() -> None:
+    model = regressor(activation="exp").fit(IRIS, SPECIES)
+    rows = IRIS.copy()
+    rows[7] *= 1e300
+    with pytest.raises(ValueError, match="row 7, for which an output of the network is not a finite number"):
+        model.predict(rows)
+
+
+# --- training ---
+
+
+def test_training_ends_with_the_parameters_of_the_best_epoch() -> None:
+    model = regressor(max_iter=200, n_iter_no_change=5, learning_rate_init=0.05).fit(DIABETES, PROGRESS)
+    assert model.history_.stopped_by == "early stopping"
+    assert model.n_iter_ == len(model.loss_curve_) == len(model.validation_loss_curve_) < 200
+    assert model.best_loss_ == min(model.validation_loss_curve_) < model.validation_loss_curve_[-1]
+    held_out = model._validation[0]
+    residuals = (PROGRESS - model.predict(DIABETES))[held_out] / model.target_scale_.deviation
+    assert np.mean(residuals**2) == pytest.approx(model.best_loss_)
+
+
+def test_few_rows_are_all_trained_on() -> None:
+    assert classifier().fit(IRIS[::8], NAMES[::8]).validation_loss_curve_ is None
+    assert classifier(early_stopping=False).fit(IRIS, NAMES).validation_loss_curve_ is None
+    assert len(classifier().fit(IRIS[::7], NAMES[::7]).validation_loss_curve_) == 4
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_every_schedule_learns(schedule: str) -> None:
+    assert classifier(learning_rate=schedule, max_iter=40).fit(IRIS, NAMES).score(IRIS, NAMES) > 0.9
+
+
+def test_a_warm_start_goes_on_from_the_present_networks() -> None:
+    model = MLPRegressor((6,), **WHOLE, warm_start=True).fit(IRIS, SPECIES)
+    residuals = (SPECIES - model.predict(IRIS)) / model.target_scale_.deviation
+    assert model.fit(IRIS, SPECIES).history_.loss[0] == pytest.approx(np.mean(residuals**2))
+    assert model.set_params(n_estimators=3).fit(IRIS, SPECIES).loss_curve_[0] < 1.0
+    assert len(model.networks_) == 3
+    with pytest.raises(ValueError, match="expected the classes"):
+        classifier(warm_start=True).fit(IRIS, NAMES).fit(IRIS, SPECIES)
+
+
+def test_partial_fits_learn() -> None:
+    model = classifier(batch_size=15, learning_rate_init=0.02)
+    for _ in range(30):
+        for rows in (slice(0, None, 2), slice(1, None, 2)):
+            model.partial_fit(IRIS[rows], NAMES[rows], classes=np.unique(NAMES))
+    assert model.score(IRIS, NAMES) > 0.9
+    with pytest.raises(ValueError, match="got \\['rose'\\] among them"):
+        model.partial_fit(IRIS, np.full(150, "rose"))
+    with pytest.raises(ValueError, match="expected all classes in the first call"):
+        classifier().partial_fit(IRIS, NAMES)
+
+
+def test_a_limit_of_time_is_reported_when_it_cuts() -> None:
+    with pytest.warns(UserWarning, match=r"max_seconds=1e-09 ended the training after 0, 0 of at most 4 epochs"):
+        model = classifier(max_seconds=1e-9, n_estimators=2).fit(IRIS, NAMES)
+    assert model.time_limited_
+    assert [len(history) for history in model.history_] == [1, 1]
+    assert same(classifier(max_seconds=1e6).fit(IRIS, NAMES), classifier().fit(IRIS, NAMES))
+
+
+def test_a_training_that_diverges_starts_again_with_a_lower_rate() -> None:
+    wild: dict[str, Any] = {"activation": "square", "solver": "sgd"}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = regressor(**wild, learning_rate_init=30.0).fit(IRIS, SPECIES)
+    assert re.match(
+        "MLPRegressor: training diverged at epoch 1.*learning rate 3 in place of 30", str(caught[0].message)
+    )
+    assert {warning.filename for warning in caught} == {__file__}
+    rate = 30.0
+    for _ in caught:
+        rate *= 0.1
+    assert same(model, regressor(**wild, learning_rate_init=rate).fit(IRIS, SPECIES))
+    with pytest.raises(TrainingDivergedError):
+        regressor(**wild, learning_rate_init=1e6).fit(IRIS, SPECIES)
+
+
+def test_ctrl_c_keeps_what_is_learned() -> None:
+    def interrupt(event: Any) -> None:
+        if event.step == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    model = classifier().fit(IRIS, NAMES, callbacks=lambda network: interrupt)
+    assert model.history_.interrupted
+    assert len(model.history_) == 3
+    assert model.predict(IRIS).shape == (150,)
+
+
+def test_a_trajectory_records_the_walk_of_a_network() -> None:
+    walks = []
+
+    def watch(network: MLP) -> Trajectory:
+        walks.append(Trajectory(network))
+        return walks[0]
+
+    model = classifier(early_stopping=False).fit(IRIS, NAMES, callbacks=watch)
+    walk = walks[0].positions
+    assert len(walk) == len(model.history_) + 1
+    assert walk[-1].tolist() == [p.data for p in model.networks_[0].parameters()]
+    with pytest.raises(ValueError, match="callbacks: expected None with 2 networks"):
+        classifier(n_estimators=2).fit(IRIS, NAMES, callbacks=watch)
+
+
+# --- calibration ---
+
+
+def test_probabilities_are_calibrated_where_that_helps_other_rows() -> None:
+    X, y = load_breast_cancer(return_X_y=True)
+    y = np.where(np.random.default_rng(0).random(len(y)) < 0.2, 1 - y, y)  # one label in five is wrong
+    raw, calibrated = (
+        MLPClassifier((32,), alpha=0.0, tol=10.0, n_iter_no_change=200, calibrate=c, random_state=0, max_iter=40)
+        for c in (False, True)
+    )
+    raw.fit(X[::2], y[::2])
+    calibrated.fit(X[::2], y[::2])
+    assert raw.temperature_ == 1.0
+    assert (raw.predict(X) == calibrated.predict(X)).all()
+    assert log_loss(y[1::2], calibrated.predict_proba(X[1::2])) <= log_loss(y[1::2], raw.predict_proba(X[1::2]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0.2, 5.0))
+def test_a_temperature_undoes_a_factor_of_the_logits(seed: int, factor: float) -> None:
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(4000, 3)) * 2.0
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    targets = (shares.cumsum(axis=1) < rng.random((4000, 1))).sum(axis=1)
+    assert temperature_of(logits * factor, targets) == pytest.approx(factor, rel=0.15)
+
+
+def test_temperatures_use_weights_and_need_rows() -> None:
+    logits, targets = np.repeat([[4.0, 0.0]], 200, axis=0), np.repeat([0, 1], [100, 100])
+    weights = np.repeat([3.0, 1.0], [100, 100])
+    assert temperature_of(logits, targets, weights) == pytest.approx(4.0 / math.log(3.0), rel=1e-3)
+    assert temperature_of(logits[:40], targets[:40]) == 1.0
+
+
+# --- what is refused ---
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes: expected an integer of at least 1"),
+        ({"activation": "rely"}, "activation: expected one of"),
+        ({"solver": "adamm"}, "solver: expected one of"),
+        ({"alpha": -1.0}, "alpha: expected a finite number x >= 0"),
+        ({"alpha": "much"}, "alpha: expected"),
+        ({"batch_size": 0}, "batch_size: expected an integer of at least 1"),
+        ({"learning_rate": "fast"}, "learning_rate: expected one of"),
+        ({"max_iter": 0}, "max_iter: expected an integer of at least 1"),
+        ({"validation_fraction": 1.0}, "validation_fraction: expected"),
+        ({"class_weight": "even"}, "class_weight: expected one of"),
+        ({"class_weight": {"setosa": -1.0}}, "class_weight\\['setosa'\\]: expected"),
+        ({"label_smoothing": 1.0}, "label_smoothing: expected"),
+        ({"n_estimators": 0}, "n_estimators: expected"),
+        ({"max_seconds": 0.0}, "max_seconds: expected"),
+        ({"n_jobs": 0}, "n_jobs: expected"),
+    ],
+)
+def test_an_invalid_parameter_is_named_by_fit(parameters: dict[str, Any], message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"MLPClassifier: {message}"):
+        classifier(**parameters).fit(IRIS, NAMES)
+
+
+def test_one_class_is_refused_and_extreme_tables_are_learned() -> None:
+    with pytest.raises(ValueError, match="expected at least 2 classes, got one class: 'setosa'"):
+        classifier().fit(IRIS[:50], NAMES[:50])
+    two = classifier(max_iter=60).fit(IRIS[[0, 100]], NAMES[[0, 100]])
+    assert two.score(IRIS[[0, 100]], NAMES[[0, 100]]) == 1.0
+    constant = np.column_stack([IRIS, np.full(150, 0.1), np.full(150, 1e300)])
+    assert same(
+        classifier(max_iter=5).fit(constant, NAMES), classifier(max_iter=5).fit(constant * 1.0, NAMES), constant
+    )
+    assert regressor().fit(IRIS, np.full(150, 7.0)).predict(IRIS) == pytest.approx(7.0, abs=2.0)
+    rare = np.where(np.arange(150) == 7, "once", NAMES)
+    assert classifier().fit(IRIS, rare).predict_proba(IRIS).shape == (150, 4)
