@@ -75,7 +75,7 @@ class Figures:
 
         In these rows each category is twice, which is frequent, and one that is no cell's text is once, which is rare.
         """
-        rows = max([1 + 2 * len(plan.categories) for plan in encoded], default=1)
+        rows = max([2, *(1 + 2 * len(plan.categories) for plan in encoded)])
         cells: list[Any] = [np.full(rows, figure["median"]) for figure in self._numbers]
         for plan, fill in zip(encoded, self._most_frequent):
             names = [*plan.categories, *plan.categories, *[OTHER] * plan.others]

@@ -121,7 +121,11 @@ class CategoryPlan(Plan):
     categories: list[str]
     others: bool
     kind = "category"
-    odd = "a category that training did not see"
+
+    @property
+    def odd(self) -> str:  # type: ignore[override]
+        """Return the words for a category without an input of its own."""
+        return "a rare or new category, counted as (other)" if self.others else "a category that training did not see"
 
     @property
     def category_labels(self) -> list[str]:
@@ -132,7 +136,7 @@ class CategoryPlan(Plan):
         """Return the names of the categories."""
         found = Names(self.categories).find_all(column.texts)
         names = np.array([OTHER if name is None else name for name in found], object)
-        odd = np.array([name is None for name in found], bool) & (not self.others)
+        odd = np.array([name is None for name in found], bool)
         return Reading({}, column.by_row(names, None), odd)
 
 

@@ -55,7 +55,7 @@ def settle_decimal(column: Column, numbers: Numbers, rules: Rules, notes: list[s
     if by_cells is not None:
         return by_cells
     ambiguous = np.flatnonzero(is_ambiguous(numbers))
-    if not len(ambiguous):
+    if not len(ambiguous) or rules.decimal:
         return rules.mark or "."
     decimal, why = _by_evidence(column, numbers, rules)
     text = column.texts[ambiguous[0]]
@@ -76,8 +76,6 @@ def settle_decimal(column: Column, numbers: Numbers, rules: Rules, notes: list[s
 
 def _by_evidence(column: Column, numbers: Numbers, rules: Rules) -> tuple[str | None, str]:
     """Return the decimal mark of an ambiguous column, and what tells it."""
-    if rules.decimal:
-        return rules.decimal, "--decimal says so"
     if rules.marks:
         return rules.mark, f"other columns have a decimal {'point' if rules.mark == '.' else 'comma'}"
     ambiguous = is_ambiguous(numbers)

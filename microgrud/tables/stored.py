@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..common.documents import COUNT, FLAG, NUMBER, OBJECT, SIZE, TEXT, Form, Kind, check_entry
 from .dates import PARTS
 from .numbers import DECIMALS
@@ -21,13 +23,17 @@ _QUANTILES = Kind(
     lambda x: type(x) is list and len(x) >= 1 and all(map(NUMBER.fits, x)) and x == sorted(x),
 )
 _DECIMAL = Kind(" or ".join(map(repr, DECIMALS)), lambda x: x in DECIMALS)
-_DAY = Kind(
-    "a day as YYYY-MM-DD",
-    lambda x: type(x) is str and [len(part) for part in x.split("-")] == [4, 2, 2] and x[:4].isdigit(),
-)
+_DAY = Kind("a day as YYYY-MM-DD", lambda x: type(x) is str and _is_day(x))
 _PAIR = Kind(
     "a list of two strings", lambda x: type(x) is list and len(x) == 2 and all(type(each) is str for each in x)
 )
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return text == str(np.datetime64(text, "D"))
+    except ValueError:
+        return False
 
 
 def _or_null(kind: Kind) -> Kind:

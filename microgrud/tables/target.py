@@ -91,8 +91,8 @@ def inspect_target(
 ) -> Target:
     """Decide between classification and regression by the cells, and name the classes.
 
-    Text and truth values are classes, and so are at most `MOST_INTEGER_CLASSES` different whole numbers. Other numbers
-    are a quantity.
+    Text and truth values are classes, and so are at most `MOST_INTEGER_CLASSES` different whole numbers without a unit
+    that occur in three rows each on average. Other numbers are a quantity.
 
     Args:
         cells: the column; rows without a target are left out of training.
@@ -137,7 +137,8 @@ def inspect_target(
     low, high = credible_range(values, column.counts)
     usable = (values >= low) & (values <= high)
     distinct = np.unique(values[usable])
-    if task is None and len(distinct) <= MOST_INTEGER_CLASSES and bool((distinct % 1 == 0).all()):
+    few = len(distinct) <= min(MOST_INTEGER_CLASSES, rows // 3) and bool((distinct % 1 == 0).all())
+    if task is None and few and not any(numbers.unit):
         if len(distinct) > 2:
             whole = f"the {len(distinct)} different whole numbers in {name!r}"
             notes.append(f"{whole} were taken as classes; with --task regression they are a quantity")

@@ -1,0 +1,140 @@
+"""The preparation as a transformer of scikit-learn, and as JSON."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from sklearn.pipeline import make_pipeline
+
+from microgrud.tables import TableError
+from microgrud.tables.preparation import TablePreparation
+
+RANDOM = np.random.default_rng(1)
+FRAME = pd.DataFrame(
+    {
+        "size": RANDOM.normal(50, 9, 120).round(1),
+        "colour": RANDOM.choice(["red", "blue", "green", None], 120),
+        "when": pd.date_range("2024-01-01", periods=120, freq="31h"),
+        7: RANDOM.integers(0, 9, 120),
+    }
+)
+CLASSES = np.where(FRAME["size"] + RANDOM.normal(0, 3, 120) > 50, "big", "small")
+
+
+def test_it_works_in_pipelines_searches_and_cross_validation():
+    model = make_pipeline(TablePreparation(), LogisticRegression(max_iter=500))
+    assert cross_val_score(model, FRAME, CLASSES, cv=3).mean() > 0.8
+    grid = {"tablepreparation__scaling": ["robust", "standard", "quantile"]}
+    search = GridSearchCV(model, grid, cv=2).fit(FRAME, CLASSES)
+    assert len(search.cv_results_["params"]) == 3
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.best_estimator_.predict(FRAME.iloc[:5]).shape == (5,)
+    ridge = make_pipeline(TablePreparation(), Ridge()).fit(FRAME, FRAME["size"] * 2)
+    assert ridge.score(FRAME, FRAME["size"] * 2) > 0.9
+
+
+def test_it_gives_data_frames_if_asked():
+    preparation = TablePreparation().set_output(transform="pandas").fit(FRAME)
+    inputs = preparation.transform(FRAME)
+    assert list(inputs.columns) == list(preparation.get_feature_names_out())
+    assert {"size", "colour = red", "colour is missing", "when: days", "7"} <= set(inputs.columns)
+    assert np.array_equal(inputs.to_numpy(), TablePreparation().fit(FRAME).transform(FRAME))
+    assert clone(preparation).get_params() == preparation.get_params()
+
+
+def test_columns_are_found_by_name_in_any_order_and_others_are_ignored():
+    preparation = TablePreparation().fit(FRAME)
+    moved = FRAME.rename(columns=str)[["7", "when", "size", "colour"]].assign(more="text")
+    assert np.array_equal(preparation.transform(moved), preparation.transform(FRAME))
+
+
+def test_all_missing_columns_are_named():
+    preparation = TablePreparation().fit(FRAME)
+    with pytest.raises(TableError, match=r"^the model needs columns that the table lacks: 'size', '7'; add them$"):
+        preparation.transform(FRAME[["colour", "when"]])
+    twice = pd.concat([FRAME, FRAME[["colour"]]], axis=1)
+    for use in (preparation.transform, TablePreparation().fit):
+        with pytest.raises(TableError, match="several columns are called 'colour'"):
+            use(twice)
+
+
+def test_arrays_are_taken_too():
+    numbers = RANDOM.normal(size=(30, 2))
+    assert list(TablePreparation().fit(numbers).get_feature_names_out()) == ["x0", "x1"]
+    with pytest.raises(ValueError, match="expected a DataFrame, or an array with rows and columns"):
+        TablePreparation().fit(numbers[:, 0])
+
+
+def test_rows_are_numbered_as_in_the_whole_table():
+    cells = pd.DataFrame({"x": [str(k * k) for k in range(40)] + ["huge"], "y": RANDOM.normal(size=41).round(3)})
+    _, part = train_test_split(cells, test_size=0.9, random_state=0, stratify=None)
+    part = pd.concat([part.drop(index=40, errors="ignore"), cells.loc[[40]]])
+    assert TablePreparation().fit(part).notes_ == ["column 'x', row 41: 'huge': no number, counted as missing"]
+
+
+def test_names_of_inputs_differ_even_if_columns_are_named_like_inputs():
+    frame = pd.DataFrame({"a": ["x", "", "y"] * 5, "a = x": [1.5, 2, 4] * 5, "a is missing": [1, 2, 3] * 5})
+    names = list(TablePreparation().fit(frame).get_feature_names_out())
+    assert len(set(names)) == len(names)
+    assert "a = x (2)" in names
+
+
+DOCUMENT = TablePreparation(decimal=",").fit(FRAME).to_json()
+
+
+@pytest.mark.parametrize(
+    ("path", "entry", "message"),
+    [
+        (["columns", 0, "kind"], "numbr", "columns[0].kind: expected 'number' or 'date' or"),
+        (["columns", 0, "low"], 1, "columns[0].low: expected a number with a decimal point"),
+        (["columns", 0, "decimal"], ";", "columns[0].decimal: expected '.' or ','"),
+        (["columns", 0, "unit"], ["kg"], "columns[0].unit: expected a list of two strings"),
+        (["columns", 1, "categories"], ["a", "a"], "columns[1].categories: expected a list of different strings"),
+        (["columns", 1, "name"], "size", "the names of preparation.columns: expected a list of different strings"),
+        (["columns", 2, "first"], "yesterday", "columns[2].first: expected a day as YYYY-MM-DD"),
+        (["columns", 2, "first"], "2024-13-77", "columns[2].first: expected a day as YYYY-MM-DD"),
+        (["columns", 2, "parts"], ["century"], "columns[2].parts: expected a list of some of year, month"),
+        (["columns", 2, "parts"], ["year"], "preparation.numbers: expected 3 entries, as many as the columns need"),
+        (["numbers", 0, "scale"], 0.0, "numbers[0].scale: expected a number above 0"),
+        (["numbers", 0, "median"], float("nan"), "numbers[0].median: expected a number with"),
+        (["most_frequent"], ["violet"], "most_frequent[0]: expected a category of 'colour', got 'violet'"),
+        (["most_frequent"], [], "preparation.most_frequent: expected 1 entries"),
+        (["options", "scaling"], "none", "options.scaling: expected 'robust' or 'standard' or 'quantile'"),
+        (["options"], {}, "preparation.options: expected a dict with the keys"),
+        (["notes"], "none", "preparation.notes: expected a list"),
+        (["columns"], [None], "preparation.columns[0]: expected a dict"),
+    ],
+)  # fmt: skip
+def test_a_damaged_document_is_an_error_that_names_the_entry(path, entry, message):
+    document = copy.deepcopy(DOCUMENT)
+    place = document
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = entry
+    with pytest.raises(ValueError, match=f"^[^\n]*{re.escape(message)}[^\n]*$"):
+        TablePreparation.from_json(document)
+
+
+def test_every_scaling_is_restored_from_text():
+    for scaling in ("robust", "standard", "quantile"):
+        preparation = TablePreparation(scaling=scaling).fit(FRAME)
+        restored = TablePreparation.from_json(json.loads(json.dumps(preparation.to_json(), allow_nan=False)))
+        assert np.array_equal(restored.transform(FRAME), preparation.transform(FRAME))
+        assert restored.columns_ == preparation.columns_
+        assert restored.notes_ == preparation.notes_
+
+
+def test_many_different_texts_take_no_quadratic_time():
+    cells = pd.DataFrame({"x": [f"some text {k}" for k in range(100_000)], "y": np.arange(100_000) % 7})
+    started = time.perf_counter()
+    TablePreparation().fit(cells).transform(cells)
+    assert time.perf_counter() - started < 10  # one second on an idle machine; quadratic time is minutes
