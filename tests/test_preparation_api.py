@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 
 from microgrud.tables import TableError
 from microgrud.tables.preparation import TablePreparation
+from microgrud.tables.problems import PreparationError
 
 RANDOM = np.random.default_rng(1)
 FRAME = pd.DataFrame(
@@ -79,6 +80,12 @@ def test_rows_are_numbered_as_in_the_whole_table():
     _, part = train_test_split(cells, test_size=0.9, random_state=0, stratify=None)
     part = pd.concat([part.drop(index=40, errors="ignore"), cells.loc[[40]]])
     assert TablePreparation().fit(part).notes_ == ["column 'x', row 41: 'huge': no number, counted as missing"]
+    ambiguous = pd.DataFrame({"x": ["1", "1.234", "5.678"] * 9}).iloc[2:]
+    with pytest.raises(
+        PreparationError, match=r"^column 'x', row 3 \(and row 5\): '5.678' and '1.234' can be"
+    ) as caught:
+        TablePreparation().fit(ambiguous)
+    assert caught.value.problems[0].rows == (0, 2)
 
 
 def test_names_of_inputs_differ_even_if_columns_are_named_like_inputs():

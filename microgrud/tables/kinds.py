@@ -176,12 +176,11 @@ def _date_plan(look: Look, rules: Rules, notes: list[str]) -> Plan | Problem:
     if day_first is None:
         day_first = rules.day_first
     if day_first is None:
-        rows = [int(column.rows_of(np.array([k]))[0]) for k in np.flatnonzero(dates.by_day != dates.by_month)[:2]]
-        return Problem(
-            column.name,
-            tuple(map(column.row_number, rows)),
-            f"{' and '.join(shortened(column.texts[column.rows[row]]) for row in rows)} may begin with the day or the "
-            "month",
+        cells = np.flatnonzero(dates.by_day != dates.by_month)[:2].tolist()
+        return Problem.of(
+            column,
+            cells,
+            f"{' and '.join(shortened(column.texts[cell]) for cell in cells)} may begin with the day or the month",
             f"say which with --day-first or --month-first, or use --ignore {column.name!r}",
         )
     moments = dates.by(day_first)
@@ -201,11 +200,11 @@ def _category_plan(look: Look, rules: Rules, notes: list[str]) -> Plan | Problem
     forced = column.name in rules.categorical
     clash = look.contradiction
     if clash and not forced:
-        rows = [int(column.rows_of(np.array([k]))[0]) for k in clash]
-        return Problem(
-            column.name,
-            tuple(map(column.row_number, rows)),
-            f"{shortened(column.texts[clash[0]])} has a decimal point and {shortened(column.texts[clash[1]])} a comma",
+        point, comma = (shortened(column.texts[cell]) for cell in clash)
+        return Problem.of(
+            column,
+            clash,
+            f"{point} has a decimal point and {comma} a comma",
             f"write all of them alike, or use --ignore {column.name!r}",
         )
     names, sums = grouped(column.texts, column.counts.tolist())

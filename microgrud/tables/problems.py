@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
+from .column import Column
 from .table import TableError
 
 
-def _row(position: int) -> str:
-    return f"row {position + 1}"
-
-
 class Problem(NamedTuple):
-    """A reason why a column cannot be used: the positions of up to a few rows that show it, and what to do."""
+    """A reason why a column cannot be used, and what to do.
+
+    Args:
+        column: the name of the column.
+        rows: the positions of the rows that show the problem: none, one or two.
+        text: the problem.
+        advice: the remedy.
+        places: the names of these rows, as long as nobody knows better ones.
+    """
 
     column: str
     rows: tuple[int, ...]
     text: str
     advice: str
+    places: tuple[str, ...] = ()
 
-    def sentence(self, place: Callable[[int], str] = _row) -> str:
-        """Return the problem in one line; `place` names a row by its position, as `Table.place` does."""
-        rows = "".join(f", {place(row)}" for row in self.rows[:1])
-        also = f" (and {place(self.rows[1])})" if len(self.rows) > 1 else ""
-        return f"column {self.column!r}{rows}{also}: {self.text}; {self.advice}"
+    @classmethod
+    def of(cls, column: Column, cells: Sequence[int], text: str, advice: str) -> Problem:
+        """Return the problem that some of the different cells of a column show, with the first row of each."""
+        rows = tuple(int(column.rows_of(np.array([cell]))[0]) for cell in cells)
+        return cls(column.name, rows, text, advice, tuple(f"row {column.row_number(row) + 1}" for row in rows))
+
+    def sentence(self, place: Callable[[int], str] | None = None) -> str:
+        """Return the problem in one line; `place` names a row by its position."""
+        places = list(self.places) if place is None else list(map(place, self.rows))
+        rows = "".join(f", {row}" for row in places[:1]) + "".join(f" (and {row})" for row in places[1:])
+        return f"column {self.column!r}{rows}: {self.text}; {self.advice}"
 
 
 class PreparationError(TableError):
     """A table that cannot be prepared; `problems` holds every reason, the message has a line for each.
 
-    >>> PreparationError([Problem("price", (2,), "expected a number, got 'x'", "correct it")])
+    >>> PreparationError([Problem("price", (2,), "expected a number, got 'x'", "correct it", ("row 3",))])
     PreparationError("column 'price', row 3: expected a number, got 'x'; correct it")
     """
 
@@ -39,7 +53,7 @@ class PreparationError(TableError):
         super().__init__("\n".join(problem.sentence() for problem in self.problems))
 
     def sentences(self, place: Callable[[int], str]) -> list[str]:
-        """Return a line for each problem, with rows named by `place`, such as `Table.place`."""
+        """Return a line for each problem; `place` names a row by its position in the cells that were prepared."""
         return [problem.sentence(place) for problem in self.problems]
 
     def __reduce__(self) -> tuple[type[PreparationError], tuple[list[Problem]]]:

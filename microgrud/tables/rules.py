@@ -63,12 +63,11 @@ def settle_decimal(column: Column, numbers: Numbers, rules: Rules, notes: list[s
         read = numbers.by(decimal)[ambiguous[0]]
         notes.append(f"column {column.name!r}: {text!r} was read as {read:g}, because {why}")
         return decimal
-    rows = [int(column.rows_of(position)[0]) for position in ambiguous[:2, None]]
-    cells = " and ".join(shortened(column.texts[column.rows[row]]) for row in rows)
+    cells = " and ".join(shortened(column.texts[position]) for position in ambiguous[:2])
     small, large = sorted((numbers.point[ambiguous[0]], numbers.comma[ambiguous[0]]), key=abs)
-    return Problem(
-        column.name,
-        tuple(map(column.row_number, rows)),
+    return Problem.of(
+        column,
+        ambiguous[:2].tolist(),
         f"{cells} can be read in two ways, the first as {small:g} or {large:g}",
         f"say which mark begins the decimals, with --decimal . or --decimal , or use --ignore {column.name!r}",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
@@ -112,7 +112,7 @@ def inspect_target(
     column = Column.of(cells, name)
     rows = int(column.counts.sum())
     if rows < FEWEST_ROWS:
-        raise _error(name, None, f"{counted(rows, 'row')} with a target, fewer than {FEWEST_ROWS}", "add rows")
+        raise _error(column, [], f"{counted(rows, 'row')} with a target, fewer than {FEWEST_ROWS}", "add rows")
     notes: list[str] = []
     if column.missing.any():
         missing = counted(int(column.missing.sum()), "row")
@@ -125,7 +125,7 @@ def inspect_target(
     if share < (0.5 if task else MOST):
         if task or column.different.dtype.kind == "M":
             hint = "choose another target" + (", or leave out --task" if task else "")
-            raise _error(name, column, f"a regression needs numbers, got {shortened(column.texts[0])}", hint)
+            raise _error(column, [0], f"a regression needs numbers, got {shortened(column.texts[0])}", hint)
         return _classes(column, task, notes)
     frame = pd.DataFrame() if others is None or decimal else others
     looks = (Look(Column.of(frame.iloc[:, k], str(label)), Rules()) for k, label in enumerate(frame.columns))
@@ -144,7 +144,7 @@ def inspect_target(
             notes.append(f"{whole} were taken as classes; with --task regression they are a quantity")
         return _classes(column, task, notes)
     if len(distinct) < 2:
-        raise _error(name, None, f"every target is {shortened(column.texts[0])}", "choose a target that varies")
+        raise _error(column, [], f"every target is {shortened(column.texts[0])}", "choose a target that varies")
     notes += [f"{note} and left out of training" for note in notes_on_odd(column, numbers, settled, ~usable)]
     return Target(name, "regression", [], settled, list(numbers.unit), low, high, notes)
 
@@ -155,10 +155,10 @@ def _classes(column: Column, task: Task | None, notes: list[str]) -> Target:
     if len(different) > min(MOST_CLASSES, max(FEWEST_ROWS, rows // 2)):
         what = f"{len(different)} different texts in {counted(rows, 'row')}, such as {shortened(column.texts[0])}"
         hint = "choose another target, or --task regression if it is a quantity" if task else "choose another target"
-        raise _error(name, None, f"{what}, are too many for classes", hint)
+        raise _error(column, [], f"{what}, are too many for classes", hint)
     names, sums = grouped(column.texts, column.counts.tolist())
     if len(sums) < 2:
-        raise _error(name, None, f"every target is {shortened(column.texts[0])}", "add rows of another class")
+        raise _error(column, [], f"every target is {shortened(column.texts[0])}", "add rows of another class")
     same = merged(names)
     if same:
         notes.append(f"column {name!r}: {same[0]} are one class{and_more(len(same) - 1, 'such spelling')}")
@@ -169,9 +169,8 @@ def _classes(column: Column, task: Task | None, notes: list[str]) -> Target:
     return Target(name, "classification", sorted(sums, key=_sort_key), notes=notes)
 
 
-def _error(name: str, column: Column | None, text: str, advice: str) -> PreparationError:
-    rows = () if column is None else (column.row_number(int(np.argmax(column.rows == 0))),)
-    return PreparationError([Problem(name, rows, text, advice)])
+def _error(column: Column, cells: Sequence[int], text: str, advice: str) -> PreparationError:
+    return PreparationError([Problem.of(column, cells, text, advice)])
 
 
 def _sort_key(name: str) -> tuple[float, str]:
