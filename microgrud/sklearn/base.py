@@ -88,12 +88,12 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         checked = self._checked()
         settings = settings_for(checked, len(task.inputs))
         members = checked["n_estimators"]
-        if watch is not None and members > 1:
-            raise ValueError(f"{type(self).__name__}: callbacks: expected None with {members} networks")
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=members).tolist()
         starts = self._present() if self.warm_start else []
         starts = [*starts, *[None] * members][:members]
         jobs = min(members, effective_n_jobs(self.n_jobs))
+        if watch is not None and jobs > 1:
+            raise ValueError(f"{type(self).__name__}: callbacks: expected None with n_jobs={self.n_jobs}")
         share = settings.with_share_of_seconds(1.0 / math.ceil(members / jobs))
         trained: list[Trained] = []
         if jobs > 1:
@@ -101,7 +101,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         else:
             for seed, start in zip(seeds, starts):
                 with enable_grad():
-                    trained.append(train(task, share, seed, start, watch))
+                    trained.append(train(task, share, seed, start, None if trained else watch))
                 if trained[-1].history.interrupted:
                     if len(trained) > 1 and not trained[-1].history.epochs:
                         trained.pop()  # it has hardly begun, and the others are done
@@ -172,6 +172,11 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     @property
     def _outputs(self) -> int:
         raise NotImplementedError
+
+    @property
+    def validation_rows_(self) -> Any:
+        """The positions in the training data of the rows on which the first network was validated; after `fit`."""
+        return self._validation[0]
 
     @property
     def n_outputs_(self) -> int:
