@@ -7,6 +7,7 @@ An optimizer is a class with a constructor, which declares the settings (see `co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from typing import Any, ClassVar
 
 from ..common.checks import Check, checked, numbers, whole
@@ -84,7 +85,7 @@ class Optimizer:
 
     def parameters(self) -> list[Value]:
         """Return the parameters of all groups, in order."""
-        return [parameter for group in self.param_groups for parameter in group["params"]]
+        return list(chain.from_iterable(group["params"] for group in self.param_groups))
 
     def zero_grad(self) -> None:
         """Set every parameter's grad to zero."""

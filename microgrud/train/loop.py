@@ -219,7 +219,8 @@ class Training(RunState):
             clip_grad_norm(self.optimizer.parameters(), self.clip_norm)
         with self.guard.step(where):
             self.optimizer.step((lambda: self.loss_and_gradient(batch)) if self.optimizer.needs_closure else None)
-        metric = score(self.metric, predictions, [self.samples.targets[i] for i in batch])
+        targets = [] if self.metric is None else [self.samples.targets[i] for i in batch]
+        metric = score(self.metric, predictions, targets)
         self.history.add_step(self.epoch + 1, loss, metric, rate, norm)
         self.means.add(len(batch), loss, metric)
         self.batch += 1
