@@ -25,7 +25,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import check_sample_weight_equivalence_on_dense_data, parametrize_with_checks
+from sklearn.utils.estimator_checks import check_sample_weight_equivalence_on_dense_data, estimator_checks_generator
 
 import microgrud
 from microgrud.nn import MLP
@@ -62,11 +62,17 @@ def same(one: Any, other: Any, X: Any = IRIS) -> bool:
 
 # --- scikit-learn's checks ---
 
-#: With mini-batches, rows that are repeated or left out move the borders of the batches, and the validation share.
-NOT_IN_BATCHES = {"check_sample_weight_equivalence_on_dense_data": "batches of other rows; see the test that follows"}
+#: A weight of 2 is not a row given twice where that moves the borders of the mini-batches, and the validation share.
+NOT_IN_BATCHES = "check_sample_weight_equivalence_on_dense_data"
+CHECKS = [
+    pytest.param(estimator, check, id=f"{type(estimator).__name__}-{check.func.__name__}")
+    for model in (MLPClassifier(max_iter=40), MLPRegressor(max_iter=40))
+    for estimator, check in estimator_checks_generator(model)
+    if check.func.__name__ != NOT_IN_BATCHES  # passed with full batches below
+]
 
 
-@parametrize_with_checks([MLPClassifier(), MLPRegressor()], expected_failed_checks=lambda estimator: NOT_IN_BATCHES)
+@pytest.mark.parametrize(("estimator", "check"), CHECKS)
 def test_scikit_learns_checks_pass(estimator: Any, check: Callable[[Any], None]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn's own, on checks that it skips
@@ -428,8 +434,12 @@ def test_a_trajectory_records_the_walk_of_a_network() -> None:
     walk = walks[0].positions
     assert len(walk) == len(model.history_) + 1
     assert walk[-1].tolist() == [p.data for p in model.networks_[0].parameters()]
-    with pytest.raises(ValueError, match="callbacks: expected None with 2 networks"):
-        classifier(n_estimators=2).fit(IRIS, NAMES, callbacks=watch)
+    walks.clear()
+    first = classifier(early_stopping=False, n_estimators=2).fit(IRIS, NAMES, callbacks=watch)
+    assert len(walks) == 1
+    assert walks[0].positions[-1].tolist() == [p.data for p in first.networks_[0].parameters()]
+    with pytest.raises(ValueError, match="callbacks: expected None with n_jobs=2"):
+        classifier(n_estimators=2, n_jobs=2).fit(IRIS, NAMES, callbacks=watch)
 
 
 # --- calibration ---

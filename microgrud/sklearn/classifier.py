@@ -132,9 +132,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             y: the class of each row: strings, numbers or truth values.
             sample_weight: a weight of 0 or more for each row. With all rows in one batch and no validation share, a
                 whole number is the same as so many rows; a row of weight 0 is left out in any case.
-            callbacks: a function that takes the network, before its first step, and returns a callback of
-                `microgrud.train.fit`, or several; for a single network. `lambda network: Trajectory(network)` records
-                the walk down the loss surface.
+            callbacks: a function that takes the first network, before its first step, and returns a callback of
+                `microgrud.train.fit`, or several: `lambda network: Trajectory(network)` records its walk down the loss
+                surface. There are none in other processes.
 
         Raises:
             TypeError, ValueError: for invalid data or parameters.
