@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import math
+import os
 import pickle
 import random
 import re
 import signal
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -106,6 +109,12 @@ def test_class_weights_are_sample_weights() -> None:
     assert same(by_class, classifier().fit(IRIS, NAMES, [weights[name] for name in NAMES]))
     both = classifier(class_weight=weights).fit(IRIS, NAMES, np.linspace(0.1, 1.0, 150))
     assert same(both, classifier().fit(IRIS, NAMES, np.linspace(0.1, 1.0, 150) * [weights[name] for name in NAMES]))
+
+
+def test_weights_of_any_size_are_shares() -> None:
+    weights = np.linspace(0.5, 1.0, 150)
+    model = regressor().fit(IRIS, SPECIES, weights)
+    assert all(same(model, regressor().fit(IRIS, SPECIES, weights * 2.0**k)) for k in (-1000, 1023))
 
 
 @pytest.mark.parametrize(
@@ -421,6 +430,37 @@ def test_ctrl_c_keeps_what_is_learned() -> None:
     assert model.history_.interrupted
     assert len(model.history_) == 3
     assert model.predict(IRIS).shape == (150,)
+
+
+def test_ctrl_c_ends_the_training_of_an_ensemble_and_keeps_its_trained_networks() -> None:
+    def interrupt_later(network: MLP) -> Callable[[Any], None]:
+        return lambda event: signal.raise_signal(signal.SIGINT) if event.kind == "epoch" and event.epoch == 2 else None
+
+    model = classifier(n_estimators=3).fit(IRIS, NAMES, callbacks=interrupt_later)
+    assert len(model.networks_) == 1
+    assert model.history_.interrupted
+    assert model.history_.best_epoch in (1, 2)
+
+
+def test_after_a_training_that_fails_there_is_no_model_of_another_table() -> None:
+    model = classifier().fit(IRIS, NAMES)
+    with pytest.raises(ValueError, match="at least 2 classes"):
+        model.fit(IRIS[:, :2], np.full(150, "one"))
+    with pytest.raises(NotFittedError):
+        model.predict(IRIS)
+
+
+def test_the_engine_in_python_trains_the_same_network() -> None:
+    program = (
+        "import json, sys; from microgrud.sklearn import MLPRegressor; from sklearn.datasets import load_iris;"
+        "X, y = load_iris(return_X_y=True); model = MLPRegressor((6,), max_iter=2, random_state=0).fit(X[::5], y[::5]);"
+        "print(json.dumps(model.predict(X).tolist()))"
+    )
+    python, default = (
+        json.loads(subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, check=True).stdout)
+        for env in ({**os.environ, "MICROGRUD_BACKEND": "python"}, dict(os.environ))
+    )
+    assert python == pytest.approx(default, rel=1e-9)
 
 
 def test_a_trajectory_records_the_walk_of_a_network() -> None:

@@ -16,7 +16,6 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from ..common.checks import Check
 from ..common.documents import TEXT, check_entry
-from ..engine.grad_mode import enable_grad
 from ..engine.vectors import Vector, read_data
 from ..nn import MLP
 from ..tape import compile
@@ -40,6 +39,10 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     #: Options of scikit-learn's check of the targets.
     _target_options: ClassVar[Mapping[str, Any]] = {}
 
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return whether there are trained networks."""
+        return hasattr(self, "networks_")
+
     def _keep_parameters(self, given: dict[str, Any]) -> None:
         """Set an attribute for each parameter of the constructor, as scikit-learn expects it: unchanged, unchecked."""
         for name in self._checks:
@@ -61,6 +64,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             sample_weight: likewise.
             goes_on: whether the training continues that of networks that are there.
         """
+        if not goes_on:
+            self.__dict__.pop("networks_", None)  # if this training fails, none is left with the attributes of another
         X, y = validate_data(self, X, y, dtype=np.float64, reset=not goes_on, **self._target_options)
         weights = None
         if sample_weight is not None:
@@ -70,8 +75,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             used = weights > 0.0
             if not used.any():
                 raise ValueError(f"{type(self).__name__}: sample_weight: expected a weight above 0, got only zeros")
-            X, y, weights = X[used], y[used], weights[used]
-            if weights.min() == weights.max():
+            X, y, weights = X[used], y[used], weights[used] / weights.max()
+            if weights.min() == 1.0:
                 weights = None
         if not goes_on:
             self.input_scale_ = Scale.of(X, weights) if self._checked()["scale_inputs"] else None
@@ -100,8 +105,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             trained = Parallel(n_jobs=jobs)(delayed(train)(task, share, *each) for each in zip(seeds, starts))
         else:
             for seed, start in zip(seeds, starts):
-                with enable_grad():
-                    trained.append(train(task, share, seed, start, None if trained else watch))
+                trained.append(train(task, share, seed, start, None if trained else watch))
                 if trained[-1].history.interrupted:
                     if len(trained) > 1 and not trained[-1].history.epochs:
                         trained.pop()  # it has hardly begun, and the others are done
@@ -132,11 +136,10 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             members = len(present) or checked["n_estimators"]
             seeds = check_random_state(self.random_state).randint(2**31 - 1, size=members).tolist()
             further = {"seeds": seeds, "states": [None] * members, "epochs": 0}
-        with enable_grad():
-            trained = [
-                train_further(task, settings, seed + further["epochs"], start, state)
-                for seed, start, state in zip(further["seeds"], present or further["states"], further["states"])
-            ]
+        trained = [
+            train_further(task, settings, seed + further["epochs"], start, state)
+            for seed, start, state in zip(further["seeds"], present or further["states"], further["states"])
+        ]
         states = [each.optimizer for each in trained]
         self._further = {"seeds": further["seeds"], "states": states, "epochs": further["epochs"] + 1}
         self._keep(settings, trained)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import train_test_split
 
+from ..engine.grad_mode import enable_grad
 from ..engine.vectors import Vector, add_to_gradients, read_data, write_data
 from ..nn import MLP
 from ..optim import LBFGS, OPTIMIZERS
@@ -146,6 +147,7 @@ def split(task: Task, fraction: float | None, shuffle: bool, seed: int) -> list[
     return [np.sort(part) for part in train_test_split(rows, test_size=held_out, **options)]
 
 
+@enable_grad()
 def train(
     task: Task,
     settings: Settings,
@@ -217,6 +219,7 @@ def _train(
     return Trained(read_data(parameters), history, held_out, limit.is_over)
 
 
+@enable_grad()
 def train_further(
     task: Task, settings: Settings, seed: int, start: Vector | None, state: Mapping[str, Any] | None
 ) -> Trained:
