@@ -228,6 +228,7 @@ def test_a_regressor_is_rebuilt_from_json_with_the_names_of_its_inputs() -> None
         with pytest.raises(ValueError, match="feature names"):
             twin.predict(frame.rename(columns={"a": "z"}))
         assert same(model.partial_fit(frame, y), twin.partial_fit(frame, y), frame)
+        assert same(model, MLPRegressor.from_json(model.to_json()), frame)
 
 
 def places(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

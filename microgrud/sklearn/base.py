@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, ClassVar, TypeVar
 
@@ -17,10 +17,9 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from ..common.checks import Check
 from ..common.documents import TEXT, check_entry
 from ..engine.vectors import Vector, read_data
-from ..nn import MLP
-from ..tape import compile
 from ..train import History
-from .members import Task, Trained, Watch, restored_network, train, train_further
+from .members import Task, Trained, Watch, train, train_further
+from .networks import biases_of, compiled, restored_network, weights_of
 from .scale import Scale
 from .settings import CHECKS, Settings, settings_for
 from .stored import FORM, as_json, histories_from_json, parameters_from_json, settings_from_json, vectors_from_json
@@ -116,7 +115,6 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     def _warn(self, trained: list[Trained]) -> None:
         remarks = [remark for each in trained for remark in each.remarks]
-        self.time_limited_ = any(each.cut for each in trained)
         if self.time_limited_:
             done = ", ".join(str(len(each.history.epochs)) for each in trained)
             remarks.append(
@@ -152,6 +150,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         self.settings_ = settings
         self._set_networks([each.parameters for each in trained])
         self._validation = [each.validation for each in trained]
+        self.time_limited_ = any(each.cut for each in trained)
         self._set_history([each.history for each in trained])
 
     def _set_history(self, histories: list[History]) -> None:
@@ -197,14 +196,14 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     def coefs_(self) -> list[Any]:
         """The weights of each layer, as arrays (inputs, neurons); a list of such lists for several networks."""
         check_is_fitted(self)
-        found = [[_numbers(x.w for x in layer.neurons).T for layer in m.layers] for m in self.networks_]
+        found = [weights_of(network) for network in self.networks_]
         return found[0] if len(found) == 1 else found
 
     @property
     def intercepts_(self) -> list[Any]:
         """The biases of each layer, as arrays; a list of such lists for several networks."""
         check_is_fitted(self)
-        found = [[_numbers([x.b] for x in layer.neurons)[:, 0] for layer in m.layers] for m in self.networks_]
+        found = [biases_of(network) for network in self.networks_]
         return found[0] if len(found) == 1 else found
 
     # --- predicting ---
@@ -220,7 +219,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             ValueError: if one is not a finite number.
         """
         if not self._compiled:
-            self._compiled.extend(_compiled(network) for network in self.networks_)
+            self._compiled.extend(compiled(network) for network in self.networks_)
         parts = np.array_split(inputs, math.ceil(len(inputs) / _ROWS_AT_ONCE))
         outputs = [np.array(self._compiled[member](part)).reshape(self._outputs, -1) for part in parts]
         found: Vector = np.concatenate(outputs, axis=1).T
@@ -297,18 +296,6 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         made._set_history(histories_from_json(document["histories"], len(made.networks_)))
         made.time_limited_, made._further = document["time_limited"], None
         return made
-
-
-def _numbers(rows: Iterable[Iterable[Any]]) -> Vector:
-    return np.array([[x.data for x in row] for row in rows])
-
-
-def _compiled(network: MLP) -> Callable[..., Any]:
-    def outputs(row: Any) -> Any:
-        return network(row)
-
-    compiled: Any = compile(outputs, batched="row", errors="ignore", threads=None)
-    return compiled.map  # type: ignore[no-any-return]
 
 
 def _mean_curve(curves: list[list[Any]]) -> list[float]:

@@ -149,8 +149,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             raise ValueError(f"MLPClassifier: warm_start: y: expected the classes {self.classes_}, got {classes}")
         self.classes_ = classes
         task = self._task(X, targets, weights)
-        self._train(task, callbacks)
         self.temperature_ = 1.0
+        self._train(task, callbacks)
         if self.calibrate and all(len(rows) for rows in self._validation):
             outputs = [self._answers(i, X[rows]) for i, rows in enumerate(self._validation)]
             held_out = np.concatenate(self._validation)

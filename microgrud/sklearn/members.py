@@ -21,6 +21,7 @@ from ..train import EarlyStopping, History, TrainingDivergedError, TrainingEvent
 from ..train.evaluation import Loss
 from ..train.events import Callback
 from .losses import loss_of_classes, loss_of_numbers
+from .networks import make_network
 from .settings import SCHEDULES, Settings
 
 #: Makes callbacks of `fit` for a network, before its first step.
@@ -76,31 +77,6 @@ class Trained:
     cut: bool = False
     remarks: list[str] = field(default_factory=list)
     optimizer: dict[str, Any] | None = None
-
-
-class Network(MLP):
-    """An MLP whose neurons have no mode: none behaves differently in evaluation.
-
-    Setting the mode of each neuron before and after each validation took as long as an epoch of 100 rows.
-    """
-
-    def train(self, mode: bool = True) -> Network:
-        """Set training mode, or evaluation mode, in this module alone."""
-        self.training = mode
-        return self
-
-
-def make_network(inputs: int, outputs: int, settings: Settings, seed: int = 0) -> MLP:
-    """Make a network for so many inputs and outputs, with the initial weights of a seed."""
-    sizes = [*settings.hidden_layer_sizes, outputs]
-    return Network(inputs, sizes, settings.activation, init=settings.init, rng=seed)
-
-
-def restored_network(inputs: int, outputs: int, settings: Settings, parameters: Vector) -> MLP:
-    """Make a network with given parameters."""
-    network = make_network(inputs, outputs, settings)
-    write_data(network.parameters(), parameters)
-    return network
 
 
 def make_optimizer(network: MLP, settings: Settings) -> Optimizer:
