@@ -545,6 +545,13 @@ def test_an_invalid_parameter_is_named_by_fit(parameters: dict[str, Any], messag
         classifier(**parameters).fit(IRIS, NAMES)
 
 
+def test_a_missing_label_is_named() -> None:
+    labels = NAMES.astype(object)
+    labels[7] = None
+    with pytest.raises(ValueError, match=re.escape("and none missing, got NoneType (row 7) and str (row 0)")):
+        classifier().fit(IRIS, labels)
+
+
 def test_one_class_is_refused_and_extreme_tables_are_learned() -> None:
     with pytest.raises(ValueError, match="expected at least 2 classes, got one class: 'setosa'"):
         classifier().fit(IRIS[:50], NAMES[:50])

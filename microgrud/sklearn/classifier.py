@@ -196,6 +196,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         return self
 
     def _with_class_weights(self, y: Any, weights: Vector | None) -> Vector | None:
+        kinds = {type(label).__name__: row for row, label in reversed(list(enumerate(y.tolist())))}
+        if len(kinds) > 1:
+            places = " and ".join(f"{kind} (row {row})" for kind, row in sorted(kinds.items()))
+            raise ValueError(f"MLPClassifier: y: expected labels of one type, and none missing, got {places}")
         check_classification_targets(y)
         if self.class_weight is None:
             return weights
