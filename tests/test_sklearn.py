@@ -564,3 +564,9 @@ def test_one_class_is_refused_and_extreme_tables_are_learned() -> None:
     assert regressor().fit(IRIS, np.full(150, 7.0)).predict(IRIS) == pytest.approx(7.0, abs=2.0)
     rare = np.where(np.arange(150) == 7, "once", NAMES)
     assert classifier().fit(IRIS, rare).predict_proba(IRIS).shape == (150, 4)
+
+
+def test_without_scikit_learn_an_error_says_what_to_install() -> None:
+    program = "import sys; sys.modules['sklearn'] = None; import microgrud.sklearn"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "ImportError: microgrud.sklearn needs scikit-learn; install it with: pip install" in done.stderr

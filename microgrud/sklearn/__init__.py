@@ -6,6 +6,14 @@
 from __future__ import annotations
 
 from ..common import needs_numpy as needs_numpy
+
+try:
+    import sklearn as sklearn
+except ImportError as error:
+    raise ImportError(
+        "microgrud.sklearn needs scikit-learn; install it with: pip install 'microgrud[train]'"
+    ) from error
+
 from .classifier import MLPClassifier
 from .regressor import MLPRegressor
 
