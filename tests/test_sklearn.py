@@ -37,6 +37,7 @@ from microgrud.optim import OPTIMIZERS
 from microgrud.plot import Trajectory
 from microgrud.sklearn import MLPClassifier, MLPRegressor
 from microgrud.sklearn.calibration import temperature_of
+from microgrud.sklearn.encoding import Encoding
 from microgrud.sklearn.settings import SCHEDULES
 from microgrud.train import TrainingDivergedError
 
@@ -300,8 +301,8 @@ def test_pipelines_and_searches_in_processes_work() -> None:
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_predictions_are_those_of_the_network(activation: str) -> None:
-    model = regressor(activation=activation, max_iter=1, learning_rate_init=1e-6).fit(IRIS, SPECIES)
-    rows = model.input_scale_.apply(IRIS[::10]).tolist()
+    model = regressor(activation=activation, max_iter=1, learning_rate_init=1e-6, blend_linear=False).fit(IRIS, SPECIES)
+    rows = model.encoding_.apply(IRIS[::10]).tolist()
     answers = np.array([[model.networks_[0](row).data] for row in rows])
     assert model.predict(IRIS[::10]) == pytest.approx(model.target_scale_.undo(answers)[:, 0], rel=1e-12)
 
@@ -312,10 +313,10 @@ def test_many_rows_are_predicted_in_parts_as_few_are() -> None:
 
 
 def test_an_ensemble_averages_its_networks() -> None:
-    model = classifier(n_estimators=3, calibrate=False).fit(IRIS, NAMES)
+    model = classifier(n_estimators=3, calibrate=False, blend_linear=False).fit(IRIS, NAMES)
     probabilities = []
     for network in model.networks_:
-        logits = np.array([[z.data for z in network(row)] for row in model.input_scale_.apply(IRIS).tolist()])
+        logits = np.array([[z.data for z in network(row)] for row in model.encoding_.apply(IRIS).tolist()])
         probabilities.append(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True))
     assert model.predict_proba(IRIS) == pytest.approx(np.mean(probabilities, axis=0), rel=1e-10)
     assert not np.allclose(probabilities[0], probabilities[1])
@@ -324,17 +325,58 @@ def test_an_ensemble_averages_its_networks() -> None:
 
 
 def test_the_layers_are_readable_as_in_scikit_learn() -> None:
-    model = classifier(hidden_layer_sizes=[5, 4], activation="tanh").fit(IRIS, NAMES)
+    model = classifier(hidden_layer_sizes=[5, 4], activation="tanh", pieces=0, blend_linear=False).fit(IRIS, NAMES)
     assert ([w.shape for w in model.coefs_], [b.shape for b in model.intercepts_]) == (
         [(4, 5), (5, 4), (4, 3)], [(5,), (4,), (3,)]
     )  # fmt: skip
     assert (model.n_layers_, model.n_outputs_, model.n_features_in_) == (4, 3, 4)
     assert isinstance(model.networks_[0], MLP)
-    hidden = model.input_scale_.apply(IRIS)
+    hidden = model.encoding_.apply(IRIS)
     for w, b in zip(model.coefs_[:-1], model.intercepts_[:-1]):
         hidden = np.tanh(hidden @ w + b)
     logits = (hidden @ model.coefs_[-1] + model.intercepts_[-1]) / model.temperature_
     assert model.predict_proba(IRIS) == pytest.approx(np.exp(logits) / np.exp(logits).sum(axis=1)[:, None], rel=1e-10)
+
+
+def test_a_number_that_acts_by_steps_is_learned_from_its_pieces() -> None:
+    x = np.random.default_rng(0).uniform(-1.0, 1.0, (400, 1))
+    y = np.sign(np.sin(9.0 * x[:, 0]))
+    scores = [regressor(pieces=pieces, max_iter=20).fit(x[::2], y[::2]).score(x[1::2], y[1::2]) for pieces in (0, 16)]
+    assert scores[0] < 0.5 < 0.8 < scores[1]
+
+
+@given(st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=30), st.integers(0, 9))
+def test_encoded_inputs_are_bounded_and_never_fall_where_the_number_rises(numbers: list[float], pieces: int) -> None:
+    column = np.sort(np.array(numbers))[:, None]
+    encoding = Encoding.of(column, None, pieces)
+    encoded = encoding.apply(column)
+    assert encoded.shape == (len(column), encoding.size)
+    assert (np.abs(encoded) <= 3.0).all()
+    assert (np.diff(encoded, axis=0) >= 0.0).all()
+
+
+def test_a_row_of_weight_2_is_encoded_as_two_rows() -> None:
+    columns, weights = IRIS[::3], np.arange(50) % 3 + 1.0
+    twice = np.repeat(columns, weights.astype(int), axis=0)
+    one, other = Encoding.of(columns, weights, 5), Encoding.of(twice, None, 5)
+    assert one.apply(IRIS) == pytest.approx(other.apply(IRIS), abs=1e-9)
+
+
+def test_a_linear_truth_is_left_to_the_linear_models() -> None:
+    generator = np.random.default_rng(1)
+    X = generator.normal(size=(120, 10))
+    y = X @ np.arange(10.0) + generator.normal(size=120)
+    model = regressor(n_estimators=8, max_iter=5).fit(X, y)
+    alone = regressor(n_estimators=8, max_iter=5, blend_linear=False).fit(X, y)
+    assert (model.network_share_, alone.network_share_) == (0.0, 1.0)
+    assert model.score(X, y) > 0.99 > alone.score(X, y)
+
+
+def test_eight_networks_are_validated_on_all_rows_once() -> None:
+    model = classifier(n_estimators=8, max_iter=1).fit(IRIS, NAMES)
+    folds = [np.bincount(SPECIES[rows], minlength=3) for rows in model._validation]
+    assert np.sum(folds, axis=0).tolist() == [50, 50, 50]
+    assert {count for fold in folds for count in fold.tolist()} == {6, 7}
 
 
 @pytest.mark.parametrize("unit", [2.0**-1000, 2.0**-30, 2.0**30, 2.0**1000])

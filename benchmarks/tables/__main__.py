@@ -82,6 +82,32 @@ def ranks(results: dict[str, dict[str, list[dict[str, Any]]]]) -> pd.Series:
     return mean
 
 
+def behind_linear(results: dict[str, dict[str, list[dict[str, Any]]]]) -> list[str]:
+    """Name the tables on which microgrud is behind the linear model by more than two standard errors.
+
+    The standard error is that of the mean difference between the two scores of a split.
+    """
+    lines = []
+    for name, found in results.items():
+        if any("refusal" in run for run in found[OURS]):
+            continue
+        differences = np.subtract(*([run["score"] for run in found[rival]] for rival in (OURS, "linear")))
+        error = np.std(differences, ddof=1) / np.sqrt(len(differences)) if len(differences) > 1 else np.nan
+        if np.mean(differences) < -2.0 * error:
+            lines.append(f"{name}: {np.mean(differences):.4f}, standard error {error:.4f}")
+    return lines
+
+
+def gap(results: dict[str, dict[str, list[dict[str, Any]]]], rival: str = "boosting") -> float:
+    """Return the mean over the tables of the difference by which a rival is ahead of microgrud, 0 where it is not."""
+    means = [
+        [np.mean([run["score"] for run in found[each]]) for each in (rival, OURS)]
+        for found in results.values()
+        if not any("refusal" in run for run in found[OURS])
+    ]
+    return float(np.mean([max(0.0, theirs - ours) for theirs, ours in means]))
+
+
 def main(
     half: Annotated[str, typer.Option(help="Half of the tables: tuning or final.")] = "tuning",
     seeds: Annotated[int, typer.Option(min=1, help="Number of splits of each table.")] = 3,
@@ -100,6 +126,9 @@ def main(
     for name, found in results.items():
         for refusal in {run["refusal"] for run in found[OURS] if "refusal" in run}:
             print(f"{name}: {refusal}")
+    for line in behind_linear(results):
+        print(f"behind the linear model by more than two standard errors: {line}")
+    print(f"mean gap to boosting, where microgrud is behind: {gap(results):.4f}")
     print("mean rank: " + ", ".join(f"{rival} {rank:.2f}" for rival, rank in ranks(results).items()))
     if save is not None:
         save.write_text(json.dumps(results, indent=1), encoding="utf-8")

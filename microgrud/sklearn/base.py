@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, ClassVar, TypeVar
 
@@ -16,11 +16,15 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from ..common.checks import Check
 from ..common.documents import TEXT, check_entry
+from ..engine.grad_mode import enable_grad
 from ..engine.vectors import Vector, read_data
+from ..nn import MLP
+from ..tape import compile
 from ..train import History
-from .members import Task, Trained, Watch, train, train_further
-from .networks import biases_of, compiled, restored_network, weights_of
-from .scale import Scale
+from .encoding import Encoding
+from .linear import LinearModel, best_share
+from .members import Task, Trained, Watch, train, train_further, validation_rows
+from .networks import restored_network
 from .settings import CHECKS, Settings, settings_for
 from .stored import FORM, as_json, histories_from_json, parameters_from_json, settings_from_json, vectors_from_json
 
@@ -38,10 +42,6 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     #: Options of scikit-learn's check of the targets.
     _target_options: ClassVar[Mapping[str, Any]] = {}
 
-    def __sklearn_is_fitted__(self) -> bool:
-        """Return whether there are trained networks."""
-        return hasattr(self, "networks_")
-
     def _keep_parameters(self, given: dict[str, Any]) -> None:
         """Set an attribute for each parameter of the constructor, as scikit-learn expects it: unchanged, unchecked."""
         for name in self._checks:
@@ -55,7 +55,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     # --- training ---
 
     def _read(self, X: Any, y: Any, sample_weight: Any, goes_on: bool) -> tuple[Vector, Any, Vector | None]:
-        """Return scaled inputs, targets and weights, without the rows of weight 0.
+        """Return encoded inputs, targets and weights, without the rows of weight 0.
 
         Args:
             X: the argument of `fit`.
@@ -63,8 +63,6 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             sample_weight: likewise.
             goes_on: whether the training continues that of networks that are there.
         """
-        if not goes_on:
-            self.__dict__.pop("networks_", None)  # if this training fails, none is left with the attributes of another
         X, y = validate_data(self, X, y, dtype=np.float64, reset=not goes_on, **self._target_options)
         weights = None
         if sample_weight is not None:
@@ -74,18 +72,19 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             used = weights > 0.0
             if not used.any():
                 raise ValueError(f"{type(self).__name__}: sample_weight: expected a weight above 0, got only zeros")
-            X, y, weights = X[used], y[used], weights[used] / weights.max()
-            if weights.min() == 1.0:
+            X, y, weights = X[used], y[used], weights[used]
+            if weights.min() == weights.max():
                 weights = None
         if not goes_on:
-            self.input_scale_ = Scale.of(X, weights) if self._checked()["scale_inputs"] else None
-        return self._scaled(X), y, weights
+            checked = self._checked()
+            self.encoding_ = Encoding.of(X, weights, checked["pieces"]) if checked["scale_inputs"] else None
+        return self._encoded(X), y, weights
 
     def _with_class_weights(self, y: Any, weights: Vector | None) -> Vector | None:
         return weights
 
-    def _scaled(self, X: Vector) -> Vector:
-        return X if self.input_scale_ is None else self.input_scale_.apply(X)
+    def _encoded(self, X: Vector) -> Vector:
+        return X if self.encoding_ is None else self.encoding_.apply(X)
 
     def _train(self, task: Task, watch: Watch | None) -> None:
         """Train the networks, and set the attributes that tell of it."""
@@ -98,13 +97,16 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         jobs = min(members, effective_n_jobs(self.n_jobs))
         if watch is not None and jobs > 1:
             raise ValueError(f"{type(self).__name__}: callbacks: expected None with n_jobs={self.n_jobs}")
+        held_out = validation_rows(task, settings, members, seeds[0])
+        arguments = zip(seeds, held_out, starts)
         share = settings.with_share_of_seconds(1.0 / math.ceil(members / jobs))
         trained: list[Trained] = []
         if jobs > 1:
-            trained = Parallel(n_jobs=jobs)(delayed(train)(task, share, *each) for each in zip(seeds, starts))
+            trained = Parallel(n_jobs=jobs)(delayed(train)(task, share, *each) for each in arguments)
         else:
-            for seed, start in zip(seeds, starts):
-                trained.append(train(task, share, seed, start, None if trained else watch))
+            for each in arguments:
+                with enable_grad():
+                    trained.append(train(task, share, *each, None if trained else watch))
                 if trained[-1].history.interrupted:
                     if len(trained) > 1 and not trained[-1].history.epochs:
                         trained.pop()  # it has hardly begun, and the others are done
@@ -115,6 +117,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     def _warn(self, trained: list[Trained]) -> None:
         remarks = [remark for each in trained for remark in each.remarks]
+        self.time_limited_ = any(each.cut for each in trained)
         if self.time_limited_:
             done = ", ".join(str(len(each.history.epochs)) for each in trained)
             remarks.append(
@@ -134,10 +137,11 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             members = len(present) or checked["n_estimators"]
             seeds = check_random_state(self.random_state).randint(2**31 - 1, size=members).tolist()
             further = {"seeds": seeds, "states": [None] * members, "epochs": 0}
-        trained = [
-            train_further(task, settings, seed + further["epochs"], start, state)
-            for seed, start, state in zip(further["seeds"], present or further["states"], further["states"])
-        ]
+        with enable_grad():
+            trained = [
+                train_further(task, settings, seed + further["epochs"], start, state)
+                for seed, start, state in zip(further["seeds"], present or further["states"], further["states"])
+            ]
         states = [each.optimizer for each in trained]
         self._further = {"seeds": further["seeds"], "states": states, "epochs": further["epochs"] + 1}
         self._keep(settings, trained)
@@ -150,8 +154,24 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         self.settings_ = settings
         self._set_networks([each.parameters for each in trained])
         self._validation = [each.validation for each in trained]
-        self.time_limited_ = any(each.cut for each in trained)
+        self._linear = [each.linear for each in trained if each.linear is not None]
+        self.network_share_ = 1.0
         self._set_history([each.history for each in trained])
+
+    def _blend(self, task: Task) -> None:
+        """Choose the share of the networks in the predictions, by the loss on the validation rows."""
+        if not self._linear:
+            return
+        rows = np.concatenate(self._validation)
+        parts = [task.inputs[each] for each in self._validation]
+        networks = np.concatenate([self._answers(i, part) for i, part in enumerate(parts)])
+        linear = np.concatenate([model.outputs(part) for model, part in zip(self._linear, parts)])
+        weights = None if task.weights is None else task.weights[rows]
+
+        def loss(predictions: Vector) -> float:
+            return float(np.average(self._losses(predictions, task.targets[rows]), weights=weights))
+
+        self.network_share_ = best_share(self._predictions(networks), self._predictions(linear, 1.0), loss)
 
     def _set_history(self, histories: list[History]) -> None:
         self.history_ = histories[0] if len(histories) == 1 else histories
@@ -165,7 +185,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         self.n_iter_ = max(len(history.epochs) for history in histories)
 
     def _set_networks(self, parameters: list[Vector]) -> None:
-        shape = self.n_features_in_, self._outputs, self.settings_
+        shape = self._network_inputs, self._outputs, self.settings_
         self.networks_ = [restored_network(*shape, vector) for vector in parameters]
         self._compiled: list[Callable[..., Any]] = []
 
@@ -174,6 +194,29 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     @property
     def _outputs(self) -> int:
         raise NotImplementedError
+
+    @property
+    def _network_inputs(self) -> int:
+        return self.n_features_in_ if self.encoding_ is None else self.encoding_.size
+
+    def _predictions(self, outputs: Vector, temperature: float | None = None) -> Vector:
+        """Return predictions in the units of the loss for outputs of a model: numbers, or probabilities."""
+        raise NotImplementedError
+
+    def _losses(self, predictions: Vector, targets: Any) -> Vector:
+        """Return the loss of each row."""
+        raise NotImplementedError
+
+    def _blended(self, inputs: Vector) -> Vector:
+        """Return the mean prediction of the networks and the linear models, by their shares, for encoded inputs."""
+        share, members = self.network_share_, range(len(self.networks_))
+        found: Vector = np.zeros((len(inputs), self._outputs))
+        if share > 0.0:
+            found += share * np.mean([self._predictions(self._answers(i, inputs)) for i in members], axis=0)
+        if share < 1.0:
+            linear = [self._predictions(model.outputs(inputs), 1.0) for model in self._linear]
+            found += (1.0 - share) * np.mean(linear, axis=0)
+        return found
 
     @property
     def validation_rows_(self) -> Any:
@@ -196,30 +239,30 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     def coefs_(self) -> list[Any]:
         """The weights of each layer, as arrays (inputs, neurons); a list of such lists for several networks."""
         check_is_fitted(self)
-        found = [weights_of(network) for network in self.networks_]
+        found = [[_numbers(x.w for x in layer.neurons).T for layer in m.layers] for m in self.networks_]
         return found[0] if len(found) == 1 else found
 
     @property
     def intercepts_(self) -> list[Any]:
         """The biases of each layer, as arrays; a list of such lists for several networks."""
         check_is_fitted(self)
-        found = [biases_of(network) for network in self.networks_]
+        found = [[_numbers([x.b] for x in layer.neurons)[:, 0] for layer in m.layers] for m in self.networks_]
         return found[0] if len(found) == 1 else found
 
     # --- predicting ---
 
     def _inputs(self, X: Any) -> Vector:
         check_is_fitted(self)
-        return self._scaled(validate_data(self, X, dtype=np.float64, reset=False))
+        return self._encoded(validate_data(self, X, dtype=np.float64, reset=False))
 
     def _answers(self, member: int, inputs: Vector) -> Vector:
-        """Return the outputs of a network for scaled inputs: an array (rows, outputs).
+        """Return the outputs of a network for encoded inputs: an array (rows, outputs).
 
         Raises:
             ValueError: if one is not a finite number.
         """
         if not self._compiled:
-            self._compiled.extend(compiled(network) for network in self.networks_)
+            self._compiled.extend(_compiled(network) for network in self.networks_)
         parts = np.array_split(inputs, math.ceil(len(inputs) / _ROWS_AT_ONCE))
         outputs = [np.array(self._compiled[member](part)).reshape(self._outputs, -1) for part in parts]
         found: Vector = np.concatenate(outputs, axis=1).T
@@ -265,9 +308,11 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             "settings": {name: as_json(name, x) for name, x in asdict(self.settings_).items()},
             "inputs": self.n_features_in_,
             "feature_names": None if names is None else names.tolist(),
-            "input_scale": None if self.input_scale_ is None else self.input_scale_.to_json(),
+            "encoding": None if self.encoding_ is None else self.encoding_.to_json(),
             "target": self._target_to_json(),
             "networks": [vector.tolist() for vector in self._present()],
+            "linear": [model.to_json() for model in self._linear],
+            "network_share": self.network_share_,
             "histories": [history.to_dict(steps=len(history)) for history in histories],
             "time_limited": self.time_limited_,
         }
@@ -288,14 +333,31 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         if document["feature_names"] is not None:
             check_entry("feature_names", document["feature_names"], [TEXT])
             made.feature_names_in_ = np.array(document["feature_names"], dtype=object)
-        scale = document["input_scale"]
-        made.input_scale_ = None if scale is None else Scale.from_json("input_scale", scale, made.n_features_in_)
+        encoding, count = document["encoding"], made.n_features_in_
+        made.encoding_ = None if encoding is None else Encoding.from_json("encoding", encoding, count)
         made._set_target_from_json(document["target"])
-        shape = made.n_features_in_, made._outputs, made.settings_
+        shape = made._network_inputs, made._outputs, made.settings_
+        made._linear = [
+            LinearModel.from_json(f"linear[{i}]", each, count, made._outputs)
+            for i, each in enumerate(document["linear"])
+        ]
+        made.network_share_ = document["network_share"]
         made._set_networks(vectors_from_json(document["networks"], *shape))
         made._set_history(histories_from_json(document["histories"], len(made.networks_)))
         made.time_limited_, made._further = document["time_limited"], None
         return made
+
+
+def _numbers(rows: Iterable[Iterable[Any]]) -> Vector:
+    return np.array([[x.data for x in row] for row in rows])
+
+
+def _compiled(network: MLP) -> Callable[..., Any]:
+    def outputs(row: Any) -> Any:
+        return network(row)
+
+    compiled: Any = compile(outputs, batched="row", errors="ignore", threads=None)
+    return compiled.map  # type: ignore[no-any-return]
 
 
 def _mean_curve(curves: list[list[Any]]) -> list[float]:

@@ -50,22 +50,29 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         warm_start: whether `fit` continues with the present networks.
         early_stopping: whether to set rows aside, to stop when the loss on them no longer falls, and to keep the
             parameters of the best epoch. With fewer than 20 rows none are set aside.
-        validation_fraction: the share of the rows to set aside.
+        validation_fraction: the share of the rows to set aside, rounded to 1/2, 1/3, 1/4, ...
         n_iter_no_change: the number of epochs to wait for a lower loss.
-        scale_inputs: whether to standardise each input by its mean and deviation in the training data.
+        scale_inputs: whether to encode each input by `microgrud.sklearn.encoding.Encoding`: standardised, with tails
+            drawn in, and in pieces.
+        pieces: the number of linear pieces into which each number is cut at its quantiles, such that a network learns
+            steps and bends of single numbers as easily as slopes; 0 for none, `"auto"`: from 4 to 16, the more, the
+            more rows there are.
+        blend_linear: whether to blend the networks with linear models of the same training rows (LogisticRegression,
+            Ridge), by the share that is best on the validation rows: a table may hold no more than a linear model
+            learns.
         class_weight: a weight for each class, as a dict, or `"balanced"`; see scikit-learn.
         label_smoothing: the share of each target that is spread over all classes.
         calibrate: whether to divide the outputs by a temperature, found on the validation shares, where that lowers
             the log loss of other rows. Guo et al., "On calibration of modern neural networks", 2017.
-        n_estimators: the number of networks, each with its own initial weights and its own validation share; their
-            probabilities are averaged.
+        n_estimators: the number of networks, each with its own initial weights; their probabilities are averaged. Each
+            is validated on another fold of the rows, so that 8 networks are validated on all rows.
         max_seconds: a limit for the time of `fit`. If it ends the training, there is a warning, `time_limited_` is
             True, and the same seed may give another model next time.
         n_jobs: the number of networks to train at once, in processes; -1 for one per processor. The result does not
             depend on it, to the bit.
 
     Attributes:
-        networks_: the networks, a list of `MLP`; their inputs are scaled by `input_scale_`.
+        networks_: the networks, a list of `MLP`; their inputs are encoded by `encoding_`.
         coefs_, intercepts_: the weights and biases of each layer, as arrays; a list of such lists for several networks.
         history_: the `History` of the training; a list of them for several networks.
         loss_curve_: the mean training loss of each epoch, without the penalty; the mean over several networks.
@@ -74,7 +81,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         best_loss_: the lowest validation loss; the lowest training loss without validation.
         n_iter_: the number of epochs, the largest of several networks.
         settings_: the settings of the training, with a number in place of each `"auto"`.
-        input_scale_: the mean and the deviation of each input; None without `scale_inputs`.
+        encoding_: the encoding of the inputs; None without `scale_inputs`.
+        network_share_: the share of the networks in the predictions; that of the linear models is the rest.
         classes_: the class labels.
         temperature_: the number by which outputs are divided before they become probabilities.
         n_features_in_, feature_names_in_, n_layers_, n_outputs_: as in scikit-learn.
@@ -92,7 +100,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def __init__(
         self,
         hidden_layer_sizes: Any = (64, 32),
-        activation: Any = "silu",
+        activation: Any = "relu",
         *,
         solver: str = "adamw",
         alpha: Any = "auto",
@@ -106,9 +114,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         verbose: bool = False,
         warm_start: bool = False,
         early_stopping: bool = True,
-        validation_fraction: float = 0.15,
-        n_iter_no_change: int = 20,
+        validation_fraction: float = 0.125,
+        n_iter_no_change: int = 15,
         scale_inputs: bool = True,
+        pieces: Any = "auto",
+        blend_linear: bool = True,
         class_weight: Any = None,
         label_smoothing: float = 0.0,
         calibrate: bool = True,
@@ -156,6 +166,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             held_out = np.concatenate(self._validation)
             held_out_weights = None if task.weights is None else task.weights[held_out]
             self.temperature_ = temperature_of(np.concatenate(outputs), targets[held_out], held_out_weights)
+        self._blend(task)
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MLPClassifier:
@@ -207,7 +218,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         return of_classes if weights is None else of_classes * weights
 
     def _task(self, X: Vector, targets: npt.NDArray[np.intp], weights: Vector | None) -> Task:
-        return Task(X, targets, weights, self._outputs, self._checked()["label_smoothing"])
+        return Task(X, targets, weights, self._outputs, self._checked()["label_smoothing"], self.n_features_in_)
 
     def predict(self, X: Any) -> Any:
         """Return the most probable class of each row."""
@@ -216,10 +227,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
     def predict_proba(self, X: Any) -> Vector:
         """Return the probability of each class, in the order of `classes_`, for each row."""
-        inputs = self._inputs(X)
-        logits = [self._answers(i, inputs) / self.temperature_ for i in range(len(self.networks_))]
-        probabilities: Vector = np.mean([softmax(each, axis=1) for each in logits], axis=0)
+        return self._blended(self._inputs(X))
+
+    def _predictions(self, outputs: Vector, temperature: float | None = None) -> Vector:
+        probabilities: Vector = softmax(outputs / (self.temperature_ if temperature is None else temperature), axis=1)
         return probabilities
+
+    def _losses(self, predictions: Vector, targets: Any) -> Vector:
+        of_true_class = predictions[np.arange(len(targets)), targets]
+        losses: Vector = -np.log(np.maximum(of_true_class, np.finfo(float).tiny))
+        return losses
 
     def predict_log_proba(self, X: Any) -> Vector:
         """Return the logarithms of the probabilities."""

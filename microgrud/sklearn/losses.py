@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,13 @@ REGRESSION_LOSSES: dict[str, Loss] = {
     "squared_error": losses.squared_error,
     "absolute_error": losses.absolute_error,
     "huber": losses.huber,
+}
+
+#: The same losses of arrays of absolute errors.
+ERRORS: dict[str, Callable[[Vector], Vector]] = {
+    "squared_error": np.square,
+    "absolute_error": np.abs,
+    "huber": lambda errors: np.where(errors <= 1.0, 0.5 * errors**2, errors - 0.5),
 }
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.model_selection import train_test_split
 
 from ..engine.grad_mode import enable_grad
 from ..engine.vectors import Vector, add_to_gradients, read_data, write_data
@@ -20,6 +19,7 @@ from ..optim.optimizer import Optimizer
 from ..train import EarlyStopping, History, TrainingDivergedError, TrainingEvent, fit
 from ..train.evaluation import Loss
 from ..train.events import Callback
+from .linear import LinearModel
 from .losses import loss_of_classes, loss_of_numbers
 from .networks import make_network
 from .settings import SCHEDULES, Settings
@@ -40,6 +40,7 @@ class Task:
         weights: the weight of each sample; None if all are equal.
         outputs: the number of outputs of the network.
         loss: the name of the loss of numbers, or the label smoothing of the cross-entropy of classes.
+        linear_inputs: the number of inputs, the first ones, that a linear model uses.
     """
 
     inputs: Vector
@@ -47,6 +48,15 @@ class Task:
     weights: Vector | None
     outputs: int
     loss: str | float
+    linear_inputs: int
+
+    def linear_model(self, rows: npt.NDArray[np.intp]) -> LinearModel:
+        """Fit a linear model to some rows."""
+        weights = None if self.weights is None else self.weights[rows] / self.weights[rows].mean()
+        inputs, targets = self.inputs[rows, : self.linear_inputs], self.targets[rows]
+        if isinstance(self.loss, str):
+            return LinearModel.for_numbers(inputs, targets, weights)
+        return LinearModel.for_classes(inputs, targets, weights, self.outputs)
 
     def data(self, rows: npt.NDArray[np.intp]) -> tuple[Loss, Vector, list[Any]]:
         """Return the loss, and the inputs and targets of some rows; their weights are scaled to a mean of 1."""
@@ -66,6 +76,7 @@ class Trained:
         parameters: the parameters as a vector.
         history: the history of `fit`.
         validation: the positions of the rows that were set aside for validation.
+        linear: a linear model of the same training rows, if the estimator blends with one.
         cut: whether `max_seconds` ended the training.
         remarks: sentences for the user, on each start with a lower rate.
         optimizer: the state of the optimizer, if training may go on.
@@ -74,6 +85,7 @@ class Trained:
     parameters: Vector
     history: History
     validation: npt.NDArray[np.intp]
+    linear: LinearModel | None = None
     cut: bool = False
     remarks: list[str] = field(default_factory=list)
     optimizer: dict[str, Any] | None = None
@@ -109,18 +121,28 @@ class PenalisedLBFGS(LBFGS):
         return loss + 0.5 * self._weight_decay * float(data @ data)
 
 
-def split(task: Task, fraction: float | None, shuffle: bool, seed: int) -> list[npt.NDArray[np.intp]]:
-    """Return the positions of the rows to train on, and of those to validate on; classes keep their shares."""
+def validation_rows(task: Task, settings: Settings, members: int, seed: int) -> list[npt.NDArray[np.intp]]:
+    """Return for each network the positions of the rows on which it is validated; none without validation.
+
+    The rows are divided into folds in which classes keep their shares, and each network has another fold, as in
+    cross-validation: so several networks together are validated on all rows. When there are more networks than folds,
+    the rows are divided anew.
+    """
     rows = np.arange(len(task.inputs))
-    if fraction is None:
-        return [rows, rows[:0]]
-    held_out, stratify = max(1, round(fraction * len(rows))), None
-    if shuffle and not isinstance(task.loss, str):
-        counts = np.unique(task.targets, return_counts=True)[1]
-        if counts.min() >= 2 and min(held_out, len(rows) - held_out) >= len(counts):
-            stratify = task.targets
-    options = {"shuffle": shuffle, "random_state": seed if shuffle else None, "stratify": stratify}
-    return [np.sort(part) for part in train_test_split(rows, test_size=held_out, **options)]
+    if settings.validation_fraction is None:
+        return [rows[:0]] * members
+    count = max(2, round(1.0 / settings.validation_fraction))
+    generator = np.random.default_rng(seed)
+    found: list[npt.NDArray[np.intp]] = []
+    while len(found) < members:
+        if settings.shuffle:
+            order = generator.permutation(rows)
+            if not isinstance(task.loss, str):
+                order = order[np.argsort(task.targets[order], kind="stable")]
+            found += [np.sort(order[fold::count]) for fold in range(count)]
+        else:
+            found += np.array_split(rows, count)[::-1]
+    return found[:members]
 
 
 @enable_grad()
@@ -128,6 +150,7 @@ def train(
     task: Task,
     settings: Settings,
     seed: int,
+    held_out: npt.NDArray[np.intp],
     start: Vector | None = None,
     watch: Watch | None = None,
     limit: TimeLimit | None = None,
@@ -138,7 +161,8 @@ def train(
     Args:
         task: the data.
         settings: the settings of the run.
-        seed: the seed of the validation share, the initial weights and the order of the rows.
+        seed: the seed of the initial weights and the order of the rows.
+        held_out: the positions of the rows to validate on; training uses the others.
         start: the parameters to start from, in place of initial weights.
         watch: makes callbacks for the network.
         limit: stops training when time is over; one with the seconds of the settings if None.
@@ -149,13 +173,13 @@ def train(
     """
     limit = limit or TimeLimit(settings.max_seconds)
     try:
-        return _train(task, settings, seed, start, watch, limit)
+        return _train(task, settings, seed, held_out, start, watch, limit)
     except TrainingDivergedError as error:
         if not retries:
             raise
         diverged = error
     lower = replace(settings, learning_rate_init=settings.learning_rate_init * _LOWER)
-    trained = train(task, lower, seed, start, watch, limit, retries - 1)
+    trained = train(task, lower, seed, held_out, start, watch, limit, retries - 1)
     remark = (
         f"training diverged at {diverged.where} ({diverged.reason}), and started again with the learning rate "
         f"{lower.learning_rate_init:g} in place of {settings.learning_rate_init:g}"
@@ -164,10 +188,16 @@ def train(
 
 
 def _train(
-    task: Task, settings: Settings, seed: int, start: Vector | None, watch: Watch | None, limit: TimeLimit
+    task: Task,
+    settings: Settings,
+    seed: int,
+    held_out: npt.NDArray[np.intp],
+    start: Vector | None,
+    watch: Watch | None,
+    limit: TimeLimit,
 ) -> Trained:
     network = _started(task, settings, seed, start)
-    learned, held_out = split(task, settings.validation_fraction, settings.shuffle, seed)
+    learned = np.setdiff1d(np.arange(len(task.inputs)), held_out)
     optimizer = make_optimizer(network, settings)
     steps = settings.max_iter * math.ceil(len(learned) / settings.batch_size)
     stopping = EarlyStopping(settings.n_iter_no_change, settings.tol) if len(held_out) else None
@@ -192,7 +222,8 @@ def _train(
     parameters = network.parameters()
     if stopping is not None:  # `fit` does that too, but not after an interrupt or a limit of time
         stopping.restore(parameters)
-    return Trained(read_data(parameters), history, held_out, limit.is_over)
+    linear = task.linear_model(learned) if settings.blends_linear_model and len(held_out) else None
+    return Trained(read_data(parameters), history, held_out, linear, limit.is_over)
 
 
 @enable_grad()

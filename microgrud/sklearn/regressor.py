@@ -11,7 +11,7 @@ from ..common.checks import one_of
 from ..common.documents import FLAG, SIZE, Kind, check_entry
 from ..engine.vectors import Vector
 from .base import BaseMLP
-from .losses import REGRESSION_LOSSES
+from .losses import ERRORS, REGRESSION_LOSSES
 from .members import Task, Watch
 from .scale import Scale
 from .settings import CHECKS
@@ -30,7 +30,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, max_iter: as for
             `MLPClassifier`.
         shuffle, random_state, tol, verbose, warm_start, early_stopping, validation_fraction, n_iter_no_change,
-            scale_inputs, n_estimators, max_seconds, n_jobs: likewise; of several networks the predictions are averaged.
+            scale_inputs, pieces, blend_linear, n_estimators, max_seconds, n_jobs: likewise; predictions are averaged.
 
     Attributes:
         target_scale_: the mean and the deviation of each target.
@@ -50,7 +50,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     def __init__(
         self,
         hidden_layer_sizes: Any = (64, 32),
-        activation: Any = "silu",
+        activation: Any = "relu",
         *,
         loss: str = "squared_error",
         solver: str = "adamw",
@@ -65,9 +65,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         verbose: bool = False,
         warm_start: bool = False,
         early_stopping: bool = True,
-        validation_fraction: float = 0.15,
-        n_iter_no_change: int = 20,
+        validation_fraction: float = 0.125,
+        n_iter_no_change: int = 15,
         scale_inputs: bool = True,
+        pieces: Any = "auto",
+        blend_linear: bool = True,
         n_estimators: int = 1,
         max_seconds: float | None = None,
         n_jobs: int | None = None,
@@ -98,7 +100,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             TrainingDivergedError: if training diverges with a thousandth of the learning rate, too.
         """
         goes_on = self.warm_start and hasattr(self, "networks_")
-        self._train(self._task(*self._read(X, y, sample_weight, goes_on), goes_on), callbacks)
+        task = self._task(*self._read(X, y, sample_weight, goes_on), goes_on)
+        self._train(task, callbacks)
+        self._blend(task)
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
@@ -118,14 +122,20 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             raise ValueError(f"MLPRegressor: y: expected {self._outputs} columns as before, got {columns.shape[1]}")
         scaled = self.target_scale_.apply(columns)
         targets = scaled[:, 0] if self._outputs == 1 else scaled
-        return Task(X, targets, weights, self._outputs, self._checked()["loss"])
+        return Task(X, targets, weights, self._outputs, self._checked()["loss"], self.n_features_in_)
 
     def predict(self, X: Any) -> Vector:
         """Return the predicted number for each row, or a row of them if `y` had columns."""
-        inputs = self._inputs(X)
-        answers = np.mean([self._answers(i, inputs) for i in range(len(self.networks_))], axis=0)
-        predicted = self.target_scale_.undo(answers)
+        predicted = self.target_scale_.undo(self._blended(self._inputs(X)))
         return predicted[:, 0] if self._flat else predicted
+
+    def _predictions(self, outputs: Vector, temperature: float | None = None) -> Vector:
+        return outputs
+
+    def _losses(self, predictions: Vector, targets: Any) -> Vector:
+        errors = np.abs(predictions - targets.reshape(predictions.shape))
+        losses: Vector = ERRORS[self.loss](errors).sum(axis=1)
+        return losses
 
     def _target_to_json(self) -> dict[str, Any]:
         return {"outputs": self._outputs, "flat": self._flat, "scale": self.target_scale_.to_json()}

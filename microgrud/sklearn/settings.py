@@ -55,6 +55,7 @@ class Settings:
     validation_fraction: float | None
     n_iter_no_change: int
     max_seconds: float | None
+    blends_linear_model: bool
 
     def with_share_of_seconds(self, share: float) -> Settings:
         """Return the settings with a share of the limit of time."""
@@ -115,10 +116,18 @@ CHECKS: dict[str, Check] = {
     "validation_fraction": real(Interval(0.0, 1.0, low_open=True, high_open=True)),
     "n_iter_no_change": whole(1),
     "scale_inputs": flag,
+    "pieces": _or("auto", whole(0)),
+    "blend_linear": flag,
     "n_estimators": whole(1),
     "max_seconds": optional(real(POSITIVE)),
     "n_jobs": optional(_jobs),
 }
+
+
+def _learning_rate(solver: str, batch_size: int) -> float:
+    """Return the default rate of an optimizer; those of Adam's kind take smaller steps with noisier gradients."""
+    rate = LEARNING_RATES[solver]
+    return rate * min(1.0, 0.3 * batch_size / 32) if solver in ("adam", "adamw") else rate
 
 
 def settings_for(checked: dict[str, Any], rows: int) -> Settings:
@@ -131,12 +140,12 @@ def settings_for(checked: dict[str, Any], rows: int) -> Settings:
     whole_table = checked["solver"] == "lbfgs"
     batch_size = checked["batch_size"]
     if batch_size == "auto":
-        batch_size = rows if whole_table else min(256, max(16, 2 ** round(math.log2(max(1, rows / 40)))))
+        batch_size = rows if whole_table else min(256, max(32, 2 ** round(math.log2(max(1, rows / 40)))))
     batch_size = min(batch_size or rows, rows)
     max_iter = checked["max_iter"]
     if max_iter == "auto":
         steps = math.ceil(rows / batch_size)
-        max_iter = 50 if whole_table else min(300, max(20, math.ceil(10_000 / steps)))
+        max_iter = 50 if whole_table else min(60, max(10, 6_000 // steps))
     alpha = checked["alpha"]
     if alpha == "auto":
         alpha = min(1.0, (10.0 if checked["solver"] == "adamw" else 1.0) / rows)
@@ -148,7 +157,7 @@ def settings_for(checked: dict[str, Any], rows: int) -> Settings:
         alpha=alpha,
         batch_size=batch_size,
         learning_rate=checked["learning_rate"],
-        learning_rate_init=checked["learning_rate_init"] or LEARNING_RATES[checked["solver"]],
+        learning_rate_init=checked["learning_rate_init"] or _learning_rate(checked["solver"], batch_size),
         max_iter=max_iter,
         shuffle=checked["shuffle"],
         tol=checked["tol"],
@@ -156,4 +165,5 @@ def settings_for(checked: dict[str, Any], rows: int) -> Settings:
         validation_fraction=checked["validation_fraction"] if split else None,
         n_iter_no_change=checked["n_iter_no_change"],
         max_seconds=checked["max_seconds"],
+        blends_linear_model=checked["blend_linear"] and bool(checked["hidden_layer_sizes"]),
     )

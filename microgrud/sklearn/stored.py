@@ -33,9 +33,11 @@ FORM: Form = {
     "settings": OBJECT,
     "inputs": SIZE,
     "feature_names": Kind("a list or null", lambda x: x is None or type(x) is list),
-    "input_scale": Kind("a dict or null", lambda x: x is None or type(x) is dict),
+    "encoding": Kind("a dict or null", lambda x: x is None or type(x) is dict),
     "target": OBJECT,
     "networks": Kind("a list of at least one network", lambda x: type(x) is list and len(x) > 0),
+    "linear": [OBJECT],
+    "network_share": Kind("a number from 0.0 to 1.0", lambda x: NUMBER.fits(x) and 0.0 <= x <= 1.0),
     "histories": [_ANY],
     "time_limited": FLAG,
 }
@@ -71,6 +73,7 @@ _SETTINGS: dict[str, Form] = {
     "validation_fraction": _or_none(NUMBER),
     "n_iter_no_change": COUNT,
     "max_seconds": _or_none(NUMBER),
+    "blends_linear_model": FLAG,
 }
 
 

@@ -1,0 +1,89 @@
+"""The linear model with which the networks of an estimator are blended."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from ..common.documents import NUMBER, check_entry
+from ..engine.vectors import Vector
+
+#: The logit of a class without training rows, below those of the others.
+_NEVER = -20.0
+
+
+@dataclass(frozen=True, eq=False)
+class LinearModel:
+    """A linear function of the inputs, `inputs @ weights + biases`: logits of classes, or numbers.
+
+    Args:
+        weights: an array (inputs, outputs).
+        biases: one number per output.
+    """
+
+    weights: Vector
+    biases: Vector
+
+    @classmethod
+    def for_numbers(cls, inputs: Vector, targets: Vector, sample_weight: Vector | None) -> LinearModel:
+        """Fit scikit-learn's Ridge."""
+        model = Ridge().fit(inputs, targets.reshape(len(targets), -1), sample_weight)
+        return cls(model.coef_.reshape(-1, inputs.shape[1]).T, np.ravel(model.intercept_))
+
+    @classmethod
+    def for_classes(
+        cls, inputs: Vector, targets: npt.NDArray[np.intp], sample_weight: Vector | None, classes: int
+    ) -> LinearModel:
+        """Fit scikit-learn's LogisticRegression; a class without rows gets a probability of nearly 0."""
+        weights, biases = np.zeros((inputs.shape[1], classes)), np.full(classes, _NEVER)
+        present = np.unique(targets)
+        biases[present] = 0.0
+        if len(present) > 1:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)  # its score on validation rows decides
+                model = LogisticRegression(max_iter=300).fit(inputs, targets, sample_weight)
+            shown = present if len(present) > 2 else present[1:]
+            weights[:, shown], biases[shown] = model.coef_.T, model.intercept_
+        return cls(weights, biases)
+
+    def outputs(self, inputs: Vector) -> Vector:
+        """Return an array (rows, outputs) for the encoded inputs, of which the model uses the first ones."""
+        found: Vector = inputs[:, : len(self.weights)] @ self.weights + self.biases
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the numbers in a form that JSON can hold."""
+        return {"weights": self.weights.tolist(), "biases": self.biases.tolist()}
+
+    @classmethod
+    def from_json(cls, where: str, document: Any, inputs: int, outputs: int) -> LinearModel:
+        """Restore what `to_json` returned.
+
+        Raises:
+            ValueError: if it is damaged, or not for so many inputs and outputs.
+        """
+        check_entry(where, document, {"weights": [[NUMBER]], "biases": [NUMBER]})
+        sizes = [len(document["biases"]), *map(len, document["weights"])]
+        if len(document["weights"]) != inputs or set(sizes) != {outputs}:
+            raise ValueError(f"{where}: expected weights for {inputs} inputs and {outputs} outputs, got another number")
+        return cls(np.array(document["weights"]), np.array(document["biases"]))
+
+
+#: The shares of the networks in a blend that are tried, the preferred one first.
+_SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
+
+
+def best_share(networks: Vector, linear: Vector, loss: Any) -> float:
+    """Return the share w for which `loss(w * networks + (1 - w) * linear)` is the least of w = 0, 1/4, 1/2, 3/4 and 1.
+
+    >>> best_share(np.array([1.0, 3.0]), np.array([3.0, 1.0]), lambda p: ((p - 2.0) ** 2).sum())
+    0.5
+    """
+    losses = [loss(share * networks + (1.0 - share) * linear) for share in _SHARES]
+    return _SHARES[int(np.argmin(losses))]
