@@ -117,7 +117,9 @@ def _has_header(name: str, cells: pd.DataFrame, notes: list[str]) -> bool:
     others = [i for i in range(len(first)) if i not in numeric and first[i] not in MISSING]
     repeated = sum(first[i] in columns[i] for i in others)
     shown = ", ".join(map(repr, first[:4])) + ", ..." * (len(first) > 4)
-    if _are_names([first[i] for i in like_data], [columns[i] for i in like_data], len(first)) and repeated == 0:
+    indexed = first[0] == "" and len(set(columns[0])) == len(body)  # names of rows, without a name of their own
+    years = _are_names([first[i] for i in like_data], [columns[i] for i in like_data], len(first))
+    if (indexed or years) and repeated == 0:
         doubt = bool(like_data)
     elif like_data:
         if len(like_data) > len(words):
