@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..common.forking import Lock
 from .table import TableError
@@ -49,8 +49,7 @@ class Dialect:
         return DELIMITERS.get(self.delimiter, repr(self.delimiter))
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """The stripped cells of one row of a delimited text, and its first and last line, from 1."""
 
     cells: list[str]

@@ -110,7 +110,7 @@ def _has_header(name: str, cells: pd.DataFrame, notes: list[str]) -> bool:
     body = cells.iloc[1 : _COMPARED + 1]
     if not len(body):
         return True
-    columns = [[cell for cell in body.iloc[:, i].astype(str) if cell not in MISSING] for i in range(len(first))]
+    columns = [[str(cell) for cell in cells if cell not in MISSING] for cells in body.to_numpy(object).T]
     numeric = [i for i, column in enumerate(columns) if column and _share_of_quantities(column) > 0.8]
     like_data = [i for i in numeric if _is_quantity(first[i])]
     words = [i for i in numeric if first[i] not in MISSING and not _is_quantity(first[i])]
