@@ -9,7 +9,14 @@ import sys
 __all__ = ["main"]
 
 #: The packages that the commands import, with the names to install.
-_NEEDED = {"typer": "typer", "pandas": "pandas", "sklearn": "scikit-learn", "matplotlib": "matplotlib", "tqdm": "tqdm"}
+_NEEDED = {
+    "typer": "typer",
+    "openpyxl": "openpyxl",
+    "pandas": "pandas",
+    "sklearn": "scikit-learn",
+    "matplotlib": "matplotlib",
+    "tqdm": "tqdm",
+}
 
 
 def main() -> None:
