@@ -293,6 +293,9 @@ HEADERS = {
     "words above numbers": ("x,y\n1,2\n3,4\n", True, None),
     "words above dates": ("day,n\n2020-01-31,2\n2020-02-01,4\n", True, None),
     "words above words": ("name,town\nAnn,Rome\nBo,Oslo\n", True, None),
+    "dates above numbers": ("country,2020-01-31,2020-02-29\nfr,5,6\nde,4,3\n", True, None),
+    "dates above dates": ("2020-01-31,2\n2020-02-01,4\n", False, "was taken as data"),
+    "a missing name above a counter": (",16.5,17.5\n1,2,3\n2,4,5\n", True, "if it holds data, use --no-header"),
     "a number among words": ("id,2nd,3rd\n1,2,3\n4,5,6\n", True, None),
     "years": ("country;2019;2020\nfr;5,1;6,2\nde;4,0;3,1\n", True, "was taken as the header; if it holds data"),
     "positions": ("0,1,2,3\n5,6,7,8\n9,1,2,3\n", True, "was taken as the header; if it holds data"),
@@ -310,9 +313,9 @@ def test_a_header_is_told_from_a_row_of_data(write: Write, what: str) -> None:
         read_table(write(text)),
         list(csv.reader(io.StringIO(text), delimiter=";" if ";" in text else ",")),
     )
-    names = first if header else [f"column {i}" for i in range(1, len(first) + 1)]
+    names = [name if header and name else f"column {i}" for i, name in enumerate(first, 1)]
     assert rows(table) == [names, *others] if header else [names, first, *others]
-    assert [note in each for each in table.notes] == [True] if note else table.notes == []
+    assert note in table.notes[0] if note else table.notes == []
 
 
 def test_the_user_decides_about_the_header(write: Write) -> None:

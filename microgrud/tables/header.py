@@ -13,8 +13,9 @@ from .table import MISSING, TableError
 
 #: Rows that are compared with the first one.
 _COMPARED = 200
-#: A number, an amount, a date or a time.
-_QUANTITY = re.compile(r"[^\w\s]{0,3}\s?\d[\d.,:/' -]*([eE][+-]?\d+)?[TZ:\d.+-]*\s?[^\w\s]{0,3}")
+#: A number or an amount.
+_QUANTITY = re.compile(r"[^\w\s]{0,3}\s?\d[\d.,' ]*([eE][+-]?\d+)?\s?[^\w\s]{0,3}")
+_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}.*|\d{4}-\d\d|\d{1,2}:\d\d.*")
 _YEARS = range(1800, 2101)
 
 
@@ -111,10 +112,10 @@ def _has_header(name: str, cells: pd.DataFrame, notes: list[str]) -> bool:
     if not len(body):
         return True
     columns = [[str(cell) for cell in cells if cell not in MISSING] for cells in body.to_numpy(object).T]
-    numeric = [i for i, column in enumerate(columns) if column and _share_of_quantities(column) > 0.8]
-    like_data = [i for i in numeric if _is_quantity(first[i])]
-    words = [i for i in numeric if first[i] not in MISSING and not _is_quantity(first[i])]
-    others = [i for i in range(len(first)) if i not in numeric and first[i] not in MISSING]
+    kinds = [_main_kind(column) for column in columns]
+    like_data = [i for i, kind in enumerate(kinds) if kind and _kind(first[i]) == kind]
+    words = [i for i, kind in enumerate(kinds) if kind and first[i] not in MISSING and _kind(first[i]) != kind]
+    others = [i for i, kind in enumerate(kinds) if not kind and first[i] not in MISSING]
     repeated = sum(first[i] in columns[i] for i in others)
     shown = ", ".join(map(repr, first[:4])) + ", ..." * (len(first) > 4)
     indexed = first[0] == "" and len(set(columns[0])) == len(body)  # names of rows, without a name of their own
@@ -126,7 +127,7 @@ def _has_header(name: str, cells: pd.DataFrame, notes: list[str]) -> bool:
             return _no_header(name, shown, notes)
         doubt = True
     else:
-        if not numeric and repeated > 0.5 * len(others):
+        if not any(kinds) and repeated > 0.5 * len(others):
             return _no_header(name, shown, notes)
         doubt = False
     if doubt:
@@ -142,12 +143,17 @@ def _no_header(name: str, shown: str, notes: list[str]) -> bool:
     return False
 
 
-def _is_quantity(cell: str) -> bool:
-    return _QUANTITY.fullmatch(cell[:100]) is not None
+def _kind(cell: str) -> str:
+    """Return the kind of a cell: "date" for a date or a time, "number" for a number or an amount, otherwise ""."""
+    if _DATE.fullmatch(cell[:100]):
+        return "date"
+    return "number" if _QUANTITY.fullmatch(cell[:100]) else ""
 
 
-def _share_of_quantities(cells: Sequence[str]) -> float:
-    return sum(map(_is_quantity, cells)) / len(cells)
+def _main_kind(cells: Sequence[str]) -> str:
+    """Return the kind of four fifths of the cells, "" if there is none."""
+    kind, count = Counter(map(_kind, cells)).most_common(1)[0] if cells else ("", 0)
+    return kind if count > 0.8 * len(cells) else ""
 
 
 def _are_names(texts: Sequence[str], columns: Sequence[Sequence[str]], width: int) -> bool:
