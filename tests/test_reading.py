@@ -218,7 +218,7 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
     "damaged Parquet": (b"PAR1....PAR1", "the Parquet file cannot be read"),
     "one endless line": ("a," * 200_000 + "b\n1\n", "the first line has 200001 cells"),
     "JSON without records": ("[[1, 2],\n[3, 4]]", "expected a JSON array of records"),
-    "JSON by columns": ('{"a": {"0": 1}, "b": {"0": 2}}', "got one object; save it as orient="),
+    "JSON by columns": ('{"a": {"0": 1}, "b": {"0": 2}}', "got one object; save rows as"),
     "JSON lines that are none": ('{"a": 1}\n{"a": \n[2]\n', "expected a JSON object in each line; line 2, 3 is none"),
     "no records": ("[]", "expected a JSON array of records"),
 }
@@ -462,6 +462,14 @@ def test_parquet_keeps_integers_beside_missing_ones_and_an_index_is_a_column(wri
     frame.to_parquet(buffer)
     table = read_table(write(buffer.getvalue()))
     assert rows(table) == [["n", "column 2"], ["1152921504606846977", "r1"], ["", "r2"]]
+
+
+def test_lists_in_parquet_are_text_with_a_note(write: Write) -> None:
+    buffer = io.BytesIO()
+    pd.DataFrame({"a": [[1, 2], [3]], "b": [{"c": 1}, None]}).to_parquet(buffer)
+    table = read_table(write(buffer.getvalue()))
+    assert cells(table) == [["[1, 2]", '{"c": 1}'], ["[3]", ""]]
+    assert "read as JSON text, in 'a', 'b'" in table.notes[0]
 
 
 def test_parquet_without_pyarrow_is_one_line_that_says_what_to_install(

@@ -16,6 +16,7 @@ from .text import as_text
 
 #: The largest number of cells of a Parquet file: a few bytes can stand for a billion equal cells.
 _MOST_CELLS = 10**8
+_RECORD = """{"size": 1, "colour": "red"}, as pandas does with orient="records\""""
 NO_PYARROW = "Parquet needs pyarrow; run: pip install 'microgrud[parquet]'"
 
 
@@ -30,12 +31,15 @@ def read_parquet(name: str, data: bytes, notes: list[str]) -> pd.DataFrame:
         rows, columns = file.metadata.num_rows, file.metadata.num_columns
         if rows * columns <= _MOST_CELLS:
             table = file.read().replace_schema_metadata()  # pandas keeps its index there
+            nested = [repr(field.name) for field in table.schema if field.type.num_fields]
             frame = table.to_pandas(integer_object_nulls=True, ignore_metadata=True)
     except Exception as error:  # of pyarrow or pandas, by how the file is damaged
         why = " ".join(str(error).split())[:100]
         raise TableError(f"{name}: the Parquet file cannot be read ({why}); write it anew") from None
     if rows * columns > _MOST_CELLS:
         raise TableError(f"{name}: has {rows} rows of {columns} columns; expected at most {_MOST_CELLS} cells")
+    if nested:
+        notes.append(f"{name}: lists and records were read as JSON text, in {', '.join(nested[:5])}")
     names = ["" if str(each).startswith("__index_level_") else str(each).strip() for each in frame.columns]
     return _named(name, frame, names, notes)
 
@@ -58,12 +62,10 @@ def read_json(name: str, text: str, notes: list[str]) -> tuple[pd.DataFrame, Seq
         single = False
     if isinstance(parsed, list) and not (parsed and all(isinstance(record, dict) for record in parsed)):
         if not parsed or len(lines) > 1 or not isinstance(parsed[0], (str, int, float)):
-            raise TableError(f"{name}: expected a JSON array of records such as {{\"size\": 1}}; save it so, as "
-                             "orient=\"records\" of pandas does")  # fmt: skip
+            raise TableError(f"{name}: expected a JSON array of records such as {_RECORD}")
         return None
     if isinstance(parsed, dict) and not single:
-        raise TableError(f"{name}: expected JSON lines or an array of records, got one object; save it as "
-                         "orient=\"records\" of pandas does")  # fmt: skip
+        raise TableError(f"{name}: expected JSON lines, or an array of records, got one object; save rows as {_RECORD}")
     numbers: list[int] = []
     if isinstance(parsed, list):
         records = parsed
@@ -121,7 +123,7 @@ def _entries(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def _named(name: str, frame: pd.DataFrame, names: Sequence[str], notes: list[str]) -> pd.DataFrame:
-    """Return the frame as text, with unique names and without blank rows."""
+    """Return the frame as text with unique names."""
     if not len(frame) or not len(frame.columns):
         raise TableError(f"{name}: the table has no rows; add the rows to learn from or to predict")
     cells: pd.DataFrame = as_text(frame)
