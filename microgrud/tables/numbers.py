@@ -46,6 +46,11 @@ _DROPPED = {".": str.maketrans({",": "", "'": "", " ": ""}), ",": str.maketrans(
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 
+#: Letters for thousands, millions and billions, and the name of the unit of numbers with several of them.
+_FACTORS = {"": 1.0, "k": 1e3, "m": 1e6, "mn": 1e6, "mio": 1e6, "b": 1e9, "bn": 1e9, "mrd": 1e9}
+SIZES = "k, m, bn"
+#: Units without which a number in the same column may mean another size: 0.5 next to 50 %.
+_NEVER_BARE = {"%", "\u2030", *_FACTORS} - {""}
 #: Longer texts are no numbers, and are not searched for one.
 _LONGEST = 60
 
@@ -90,6 +95,8 @@ def read_numbers(texts: Sequence[str], counts: Sequence[int]) -> Numbers:
         if match:
             votes[_unit(match)] += count
     unit = max(votes, key=lambda each: (votes[each], each), default=("", ""))
+    if _are_sizes(votes):
+        unit = (max(votes)[0], SIZES)
     return Numbers(numbers_in_texts(texts, ".", unit), numbers_in_texts(texts, ",", unit), unit)
 
 
@@ -99,7 +106,7 @@ def numbers_in_texts(texts: Sequence[str], decimal: str, unit: Unit) -> Vector:
     >>> numbers_in_texts(["$1,234.50", "($2)", "2", "2 kg"], ".", ("$", ""))
     array([1234.5,   -2. ,    2. ,    nan])
     """
-    plain = _plain(texts) if decimal == "." else None
+    plain = _plain(texts) if decimal == "." and unit[1] not in _NEVER_BARE else None
     return np.array([_number(text, decimal, unit) for text in texts], float) if plain is None else plain
 
 
@@ -123,15 +130,24 @@ def _number(text: str, decimal: str, unit: Unit) -> float:
     match = _match(text)
     if match is None:
         return math.copysign(math.inf, -(text[0] == "-")) if _INFINITE.fullmatch(text) else math.nan
-    if _unit(match) not in (unit, ("", "")) or not _FORMS[decimal].fullmatch(match["body"]):
+    before, after = _unit(match)
+    known = after in _FACTORS if unit[1] == SIZES else after == unit[1] or not (after or unit[1] in _NEVER_BARE)
+    if before not in (unit[0], "") or not known or not _FORMS[decimal].fullmatch(match["body"]):
         return math.nan
-    size = float(match["body"].translate(_DROPPED[decimal]))
+    size = float(match["body"].translate(_DROPPED[decimal])) * (_FACTORS[after] if unit[1] == SIZES else 1.0)
     return -size if match["open"] or "-" in match["sign"] + match["inner"] else size
 
 
 def _match(text: str) -> re.Match[str] | None:
     match = _CELL.fullmatch(text.translate(_SAME)) if len(text) <= _LONGEST else None
     return None if match and match["sign"] and match["inner"] else match
+
+
+def _are_sizes(votes: Counter[Unit]) -> bool:
+    """Return whether all numbers are written such as 950, 1.2k and $3M, and not in one unit."""
+    before, after = ({unit[side] for unit in votes} for side in (0, 1))
+    several = len(after) > 1 and after <= _FACTORS.keys() and len(before - {""}) <= 1
+    return several and (after != {"", "m"} or before != {""})  # which may be metres
 
 
 def _unit(match: re.Match[str]) -> Unit:
