@@ -17,7 +17,7 @@ import microgrud
 ANY_ENGINE = """
     accusations benchmark_tables benchmarks charts check_gradients checker_is_checked checkpoint_files cli code_lines
     contributing draw* explain files history initializers modelfile notebooks package pictures player plot_* report
-    reading* schedules sklearn stored tables writing
+    preparation* reading* schedules sklearn stored table_* tables writing
 """.split()
 
 

@@ -135,6 +135,13 @@ def test_scaling_is_that_of_scikit_learn(scaling, scaler):
     assert inputs == pytest.approx(expected, rel=1e-12)
 
 
+def test_a_column_of_mostly_one_number_is_scaled_by_the_others():
+    cells = np.array([0.0] * 45 + [1, 2, 3, 4, 5, 6, 7, 8, 9, 1e4])
+    inputs = prepared(cells).transform(table(x=cells))[:, 0]
+    assert inputs[:45].tolist() == [0] * 45
+    assert np.diff(inputs[44:54]).min() > 0.05
+
+
 def test_quantiles_map_any_distribution_to_a_normal_one():
     cells = np.exp(RANDOM.normal(0, 3, 60))
     inputs = np.sort(prepared(cells, scaling="quantile").transform(table(x=cells))[1:-1, 0])
@@ -213,6 +220,7 @@ def test_no_column_is_refused_for_its_many_categories():
         ("loan_id", [f"LP{k:05}" for k in range(50)], "50 different texts in 50 rows are free text or an identifier"),
         ("name", [f"Mr. {k}, of {k * 7} Hill Street" for k in range(50)], "free text or an identifier"),
         ("copy", OTHER[:50], "it says the same as 'other'"),
+        ("copy", [f"{number!r} m" for number in OTHER[:50].tolist()], "it says the same as 'other'"),
     ],
 )  # fmt: skip
 def test_columns_that_say_nothing_are_left_out_with_a_note(name, cells, reason):

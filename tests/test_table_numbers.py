@@ -223,6 +223,13 @@ def test_an_undecided_order_of_day_and_month_is_an_error_unless_it_is_told():
     assert TablePreparation(day_first=False).fit(frame).columns_[0].first == "2019-01-02"
 
 
+def test_dates_with_points_have_the_day_first_with_a_note():
+    preparation = TablePreparation().fit(frame_of(x=["01.02.2019", "03.04.2020"]))
+    assert preparation.columns_[0].first == "2019-02-01"
+    (note,) = preparation.notes_
+    assert note.startswith("column 'x', row 1: '01.02.2019' (and 11 more such cells) was read with the day first")
+
+
 def test_a_date_gives_the_numbers_that_vary():
     days = pd.date_range("2019-12-30", periods=20, freq="D")
     preparation = TablePreparation(scaling="standard").fit(pd.DataFrame({"when": days.astype(str)}))

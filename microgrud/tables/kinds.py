@@ -175,8 +175,12 @@ def _date_plan(look: Look, rules: Rules, notes: list[str]) -> Plan | Problem:
     day_first = decide_order(dates)
     if day_first is None:
         day_first = rules.day_first
+    undecided = np.flatnonzero(dates.by_day != dates.by_month)
+    if day_first is None and all("." in column.texts[cell] for cell in undecided):
+        notes.append(f"{column.example(undecided[:1])} was read with the day first, as dates with points are written")
+        day_first = True
     if day_first is None:
-        cells = np.flatnonzero(dates.by_day != dates.by_month)[:2].tolist()
+        cells = undecided[:2].tolist()
         return Problem.of(
             column,
             cells,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,12 @@ class Look:
     @property
     def signature(self) -> bytes:
         """Return bytes that are the same for columns that say the same: equal numbers, or texts one to one."""
-        return self.column.rows.tobytes() + (self.column.different.tobytes() if self.kind != "category" else b"")
+        rows: np.ndarray[Any, Any] = self.column.rows
+        if self.kind == "number":
+            rows = self.column.by_row(self.numbers.by(self.decimal or "."), np.nan)
+        elif self.dates is not None and self.kind == "date":
+            rows = self.column.by_row(self.dates.by_day, np.datetime64("NaT", "us"))
+        return hashlib.blake2b(rows.tobytes()).digest()
 
 
 def numbers_by_both(column: Column) -> Numbers:

@@ -34,7 +34,10 @@ LARGEST = 1e100
 
 
 def learn_scale(scaling: str, numbers: Vector) -> list[dict[str, Any]]:
-    """Return the figures of a scaler for each column of `numbers`, which has no missing ones.
+    """Return the figures of a scaler for each column of `numbers`, which vary and are not missing.
+
+    The robust scale is the distance between the quartiles. If that is 0, since most numbers are the same, it is half
+    the median distance of the others, so that zeros and ones are 2 apart.
 
     >>> learn_scale("standard", np.array([[1.0], [3.0]])), learn_scale("robust", np.array([[1.0], [3.0]]))
     ([{'center': 2.0, 'scale': 1.0}], [{'center': 2.0, 'scale': 1.0}])
@@ -48,11 +51,12 @@ def learn_scale(scaling: str, numbers: Vector) -> list[dict[str, Any]]:
         centers, scales = fitted.mean_, fitted.scale_
     else:
         fitted = RobustScaler().fit(numbers)
-        centers, scales = fitted.center_, fitted.scale_
-        low, quarter, three_quarters, high = np.percentile(numbers, [0, 25, 75, 100], axis=0)
-        spread = three_quarters - quarter  # which RobustScaler takes for 0 below 2e-15
-        spread = np.where(spread > 0, spread, (high - low) / 2)
-        scales = np.where(spread > 0, spread, scales)
+        centers = fitted.center_
+        quarter, three_quarters = np.percentile(numbers, [25, 75], axis=0)
+        scales = three_quarters - quarter  # which RobustScaler takes for 0 below 2e-15
+        for k in np.flatnonzero(scales == 0):
+            distance = np.abs(numbers[:, k] - centers[k])
+            scales[k] = np.median(distance[distance > 0]) / 2
     return [{"center": center, "scale": scale} for center, scale in zip(centers.tolist(), scales.tolist())]
 
 
