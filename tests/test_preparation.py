@@ -58,6 +58,26 @@ def test_missing_categories_are_filled_with_the_most_frequent_and_marked():
     assert inputs.loc[1, ["x = blue", "x = red", "x is missing"]].tolist() == [0.0, 1.0, 1.0]
 
 
+@pytest.mark.parametrize("rare", [[], ["b", "c", "d"]])
+def test_the_most_frequent_category_fills_gaps_whatever_the_others_are(rare):
+    preparation = TablePreparation(min_frequency=2).fit(
+        table(x=["z"] * 9 + ["a"] * 8 + rare, y=[*"uvuvuvuvuvuvuvuvw", *rare])
+    )
+    gap = pd.DataFrame(preparation.transform(table(x=[""], y=["v"])), columns=preparation.get_feature_names_out())
+    assert gap.loc[0, ["x = a", "x = z"]].tolist() == [0.0, 1.0]
+
+
+def test_one_category_of_many_equally_frequent_ones_fills_gaps():
+    cells = [f"{k % 20:02}" for k in range(40)] + [""]
+    for most in (1, 2, 5, 20, 30):
+        preparation = prepared(cells, categorical=["x"], max_categories=most)
+        inputs = preparation.transform(table(x=cells))[:, 1:-1]
+        assert inputs.shape[1] == min(most, 20)
+        assert inputs.sum(axis=1).tolist() == [1.0] * 41
+        restored = TablePreparation.from_json(preparation.to_json())
+        assert np.array_equal(restored.transform(table(x=cells)), preparation.transform(table(x=cells)))
+
+
 def test_cells_missing_at_prediction_only_are_filled_with_a_remark():
     preparation = prepared(["1", "2", "5", "6"] * 5)
     assert list(preparation.get_feature_names_out()) == ["x", "other"]

@@ -73,9 +73,10 @@ class Figures:
     def _assemble(self, encoded: Sequence[CategoryPlan], marks: int, scaling: str) -> ColumnTransformer:
         """Fit scikit-learn's transformers on rows made up from the figures, and then set the scales.
 
-        In these rows each category is twice, which is frequent, and one that is no cell's text is once, which is rare.
+        In these rows each category is twice, which is frequent, and one that is no cell's text is once, which is rare;
+        all further rows have the most frequent category.
         """
-        rows = max([2, *(1 + 2 * len(plan.categories) for plan in encoded)])
+        rows = max([0, *(len(plan.categories) for plan in encoded)]) * 2 + 2
         cells: list[Any] = [np.full(rows, figure["median"]) for figure in self._numbers]
         for plan, fill in zip(encoded, self._most_frequent):
             names = [*plan.categories, *plan.categories, *[OTHER] * plan.others]
@@ -117,22 +118,22 @@ def learn(plans: Sequence[Plan], reads: Sequence[Read], scaling: str, max_catego
         imputer = SimpleImputer(strategy="median").fit(block)
         scales = learn_scale(scaling, imputer.transform(block))
         numbers = [{"median": median, **scale} for median, scale in zip(imputer.statistics_.tolist(), scales)]
-    done: dict[str, Plan] = {}
+    done: dict[str, Plan] = {plan.name: plan for plan, *_ in reads}
     fills: list[str] = []
-    for plan, _, reading in reads:
-        if isinstance(plan, CategoryPlan):
-            texts = np.asarray(reading.names, object)[:, None]
-            imputer = SimpleImputer(strategy="most_frequent", missing_values=None).fit(texts)
-            encoder = OneHotEncoder(
-                max_categories=max_categories, min_frequency=rarest, handle_unknown="infrequent_if_exist"
-            ).fit(imputer.transform(texts))
-            rare = encoder.infrequent_categories_[0]
-            rare = set() if rare is None else set(rare)
-            kept = [name for name in encoder.categories_[0].tolist() if name not in rare]
-            fills.append(str(imputer.statistics_[0]))
+    encoded = [(plan, np.asarray(reading.names)) for plan, _, reading in reads if isinstance(plan, CategoryPlan)]
+    if encoded:
+        texts = np.column_stack([names for _, names in encoded]).astype(object)
+        frequent = SimpleImputer(strategy="most_frequent", missing_values=None).fit(texts)
+        encoder = OneHotEncoder(
+            max_categories=max_categories, min_frequency=rarest, handle_unknown="infrequent_if_exist"
+        ).fit(frequent.transform(texts))
+        found = zip(encoder.categories_, encoder.infrequent_categories_, frequent.statistics_)
+        for (each, _), (categories, infrequent, fill) in zip(encoded, found):
+            rare = set() if infrequent is None else set(infrequent)
+            kept = [name for name in categories.tolist() if name not in rare]
+            fills.append(str(fill) if fill in kept else (kept or [OTHER])[0])  # of several most frequent ones
             said = f"{len(kept)} categories" + (f", and one for {len(rare)} rarer ones" if rare else "")
-            plan = replace(plan, categories=kept, others=bool(rare), said=said)
-        done[plan.name] = plan
+            done[each.name] = replace(each, categories=kept, others=bool(rare), said=said)
     figures = Figures([done.get(plan.name, plan) for plan in plans], numbers, fills, scaling)
     gaps = {
         plan.name: int(column.missing.sum() + reading.odd[column.rows[~column.missing]].sum())

@@ -9,6 +9,7 @@ import numpy as np
 from ..common.documents import COUNT, FLAG, NUMBER, OBJECT, SIZE, TEXT, Form, Kind, check_entry
 from .dates import PARTS
 from .numbers import DECIMALS
+from .plans import OTHER
 from .scaling import SCALINGS
 
 _NAMES = Kind(
@@ -92,7 +93,7 @@ got 'options'
     encoded = [plan for plan in plans if plan["kind"] == "category"]
     _check_count(f"{where}.most_frequent", len(document["most_frequent"]), len(encoded))
     for k, (plan, fill) in enumerate(zip(encoded, document["most_frequent"])):
-        if fill not in plan["categories"]:
+        if fill not in (plan["categories"] or [OTHER]):
             raise ValueError(f"{where}.most_frequent[{k}]: expected a category of {plan['name']!r}, got {fill!r}")
 
 
