@@ -8,8 +8,13 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import assume, given, settings, strategies as st
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from microgrud.tables.preparation import TablePreparation
 from microgrud.tables.scaling import SCALINGS
@@ -144,3 +149,30 @@ def test_the_order_of_the_rows_does_not_matter(frame, random):
     ]
     assert list(other.get_feature_names_out()) == list(preparation.get_feature_names_out())
     assert np.array_equal(other.transform(frame), preparation.transform(frame))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_inputs_are_those_of_the_usual_transformers_of_scikit_learn(seed):
+    random = np.random.default_rng(seed)
+
+    def drawn(rows, names):
+        colours = random.choice([*names, None], rows)
+        numbers = np.where(random.random(rows) < 0.2 * (seed % 2), np.nan, random.normal(5, 3, rows))
+        return pd.DataFrame({"number": numbers, "colour": pd.Series(colours, dtype=object)})
+
+    frame, others = drawn(60, "abcdefgh" + "z" * 8), drawn(30, "abyz")  # z is the most frequent category, y is new
+    frame.loc[0, "colour"] = "rare"
+    options = {"max_categories": int(random.integers(2, 12)), "min_frequency": int(random.integers(2, 6))}
+    encode = OneHotEncoder(**options, handle_unknown="infrequent_if_exist", sparse_output=False)
+    usual = ColumnTransformer(
+        [
+            ("numbers", make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), ["number"]),
+            ("names", make_pipeline(SimpleImputer(strategy="most_frequent", missing_values=None), encode), ["colour"]),
+            ("gaps", MissingIndicator(), ["number"]),
+            ("more gaps", MissingIndicator(missing_values=None), ["colour"]),
+        ]
+    )
+    preparation = TablePreparation(scaling="standard", **options).fit(frame)
+    expected = usual.fit_transform(frame).astype(float)
+    assert preparation.transform(frame) == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    assert preparation.transform(others) == pytest.approx(usual.transform(others).astype(float), rel=1e-12, abs=1e-12)
