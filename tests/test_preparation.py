@@ -109,7 +109,7 @@ def test_a_few_texts_among_numbers_are_missing_and_named_with_their_row():
 def test_numbers_and_texts_by_halves_are_categories_and_it_is_said():
     preparation = prepared(["1.5", "low", "2.5", "high"] * 8)
     assert plan_of(preparation).kind == "category"
-    note_on(preparation, "50% of its cells are numbers, the others texts; all are categories")
+    note_on(preparation, "50% of the cells are numbers, the others texts: all are categories")
 
 
 def test_few_numbers_beside_a_frequent_text_are_categories():
@@ -175,7 +175,7 @@ def test_quantiles_map_any_distribution_to_a_normal_one():
 def test_categories_are_one_whatever_their_spaces_case_and_form_of_numbers():
     preparation = prepared(["Red", "red ", " RED", "Red", "blue", "blue"] * 4)
     assert plan_of(preparation).categories == ["Red", "blue"]
-    note_on(preparation, "'RED' and 'Red' is taken as one (and 1 more such spelling)")
+    note_on(preparation, "'RED' and 'Red' are taken as one (and 1 more such spelling)")
     inputs = preparation.transform(table(x=["rED", "BLUE "]))
     assert inputs[:, 1:3].tolist() == [[1.0, 0.0], [0.0, 1.0]]
     numbers = prepared(["1", "1.0", "01", "2", "2.0"] * 4, categorical=["x"])
@@ -200,7 +200,7 @@ def test_rare_categories_share_an_input_with_those_that_training_did_not_see():
     cells = ["a"] * 20 + ["b"] * 20 + [f"rare {k}" for k in range(10)]
     preparation = prepared(cells)
     assert list(preparation.get_feature_names_out()) == ["other", "x = a", "x = b", "x = (other)"]
-    assert plan_of(preparation).said == "2 categories, and one for 10 rarer ones"
+    assert plan_of(preparation).said == "2 categories, and one input for 10 rarer"
     new = table(x=["rare 3", "never seen", "a"])
     assert preparation.transform(new)[:, 1:].tolist() == [[0.0, 0.0, 1.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     assert preparation.remarks(new) == [

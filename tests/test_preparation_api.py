@@ -75,6 +75,14 @@ def test_arrays_are_taken_too():
         TablePreparation().fit(numbers[:, 0])
 
 
+def test_cells_of_any_type_are_taken_by_their_text():
+    cells = [["a"], ["b"], None, ["a"], ("a", "b"), 1, 2.0, "2", True, b"x"] * 3
+    frame = pd.DataFrame({"x": pd.Series(cells, dtype=object)})
+    preparation = TablePreparation().fit(frame)
+    assert preparation.columns_[0].categories == ["('a', 'b')", "1", "2", "True", "['a']", "['b']", "b'x'"]
+    assert np.isfinite(preparation.transform(frame)).all()
+
+
 def test_rows_are_numbered_as_in_the_whole_table():
     cells = pd.DataFrame({"x": [str(k * k) for k in range(40)] + ["huge"], "y": RANDOM.normal(size=41).round(3)})
     _, part = train_test_split(cells, test_size=0.9, random_state=0, stratify=None)

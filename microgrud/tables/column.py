@@ -108,7 +108,10 @@ def _factorized(series: pd.Series[Any]) -> tuple[Any, Any]:
         return pd.factorize(series.dt.total_seconds().to_numpy(float))
     if types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype) and not types.is_complex_dtype(dtype):
         return pd.factorize(series.to_numpy(float, na_value=np.nan))
-    rows, different = pd.factorize(np.asarray(series, object))
+    try:
+        rows, different = pd.factorize(np.asarray(series, object))
+    except TypeError:  # for cells that cannot be hashed, such as lists
+        rows, different = pd.factorize(np.array(list(map(_text, series)), object))
     texts = [cell if type(cell) is str else _text(cell) for cell in different]
     clean = [None if (text := cell.strip()) in MISSING else text for cell in texts]
     if clean == list(different):

@@ -47,7 +47,10 @@ class Figures:
         marked = [(f"{plan.name} is missing", plan.name) for plan in used if plan.missing]
         one_hot = [(label, plan.name) for plan in encoded for label in plan.category_labels]
         self.inputs = [*labels, *one_hot, *marked]
-        self.fills = {name: f"{figure['median']:g}" for (_, name), figure in zip(labels, numbers)}
+        self.fills = {
+            name: f"{figure['median']:g}" if label == name else "the medians of its parts"
+            for (label, name), figure in zip(labels, numbers)
+        }
         self.fills |= {plan.name: shortened(fill) for plan, fill in zip(encoded, fills)}
         self._transformer = self._assemble(encoded, len(marked), scaling)
 
@@ -132,7 +135,8 @@ def learn(plans: Sequence[Plan], reads: Sequence[Read], scaling: str, max_catego
             rare = set() if infrequent is None else set(infrequent)
             kept = [name for name in categories.tolist() if name not in rare]
             fills.append(str(fill) if fill in kept else (kept or [OTHER])[0])  # of several most frequent ones
-            said = f"{len(kept)} categories" + (f", and one for {len(rare)} rarer ones" if rare else "")
+            said = "1 category" if len(kept) == 1 else f"{len(kept)} categories"
+            said += f", and one input for {len(rare)} rarer" if rare else ""
             done[each.name] = replace(each, categories=kept, others=bool(rare), said=said)
     figures = Figures([done.get(plan.name, plan) for plan in plans], numbers, fills, scaling)
     gaps = {

@@ -11,7 +11,7 @@ import numpy as np
 
 from .column import Column, shortened
 from .dates import decide_order, parts_of
-from .looks import MOST, Look
+from .evidence import MOST, Evidence
 from .numbers import Numbers
 from .plans import LARGEST, CategoryPlan, DatePlan, LeftOutPlan, NumberPlan, Plan, PresencePlan
 from .problems import Problem
@@ -42,45 +42,44 @@ class Findings:
 def decide_kinds(columns: Iterable[Column], rules: Rules) -> Findings:
     """Decide on the plan for each column."""
     found = Findings()
-    looks = [Look(column, rules) for column in columns]
-    rules = replace(rules, marks=decimal_marks(looks))
+    by_column = [Evidence(column, rules) for column in columns]
+    rules = replace(rules, marks=decimal_marks(by_column))
     first: dict[tuple[str, bytes], str] = {}
-    for look in looks:
-        plan = _plan(look, rules, found.notes)
+    for evidence in by_column:
+        plan = _plan(evidence, rules, found.notes)
         if isinstance(plan, Problem):
             found.problems.append(plan)
             continue
         if not isinstance(plan, (LeftOutPlan, PresencePlan)):
-            twin = first.setdefault((plan.kind, look.signature), plan.name)
-            plan = (
-                plan if twin == plan.name else LeftOutPlan(plan.name, f"left out: it says the same as {twin!r}", False)
-            )
+            twin = first.setdefault((plan.kind, evidence.signature), plan.name)
+            if twin != plan.name:
+                plan = LeftOutPlan(plan.name, f"left out: it says the same as {twin!r}", False)
         found.plans.append(plan)
         if isinstance(plan, (LeftOutPlan, PresencePlan)) and plan.name not in rules.ignore:
             found.notes.append(f"column {plan.name!r} is {plan.said}")
     return found
 
 
-def decimal_marks(looks: Iterable[Look]) -> frozenset[str]:
+def decimal_marks(evidence: Iterable[Evidence]) -> frozenset[str]:
     """Return the decimal marks of the columns that can be read one way only."""
-    return frozenset(look.decimal for look in looks if look.kind == "number" and look.decimal)
+    return frozenset(each.decimal for each in evidence if each.kind == "number" and each.decimal)
 
 
-def _plan(look: Look, rules: Rules, notes: list[str]) -> Plan | Problem:
-    column = look.column
+def _plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan | Problem:
+    column = evidence.column
     if column.name in rules.ignore:
         return LeftOutPlan(column.name, "left out, as asked", False)
-    if not look.total:
+    if not evidence.total:
         return LeftOutPlan(column.name, "left out: all its cells are missing", False)
-    if look.kind == "number":
-        return _number_plan(look, rules, notes)
-    if look.kind == "date":
-        return _date_plan(look, rules, notes)
-    return _category_plan(look, rules, notes)
+    if evidence.kind == "number":
+        return _number_plan(evidence, rules, notes)
+    if evidence.kind == "date":
+        return _date_plan(evidence, rules, notes)
+    return _category_plan(evidence, rules, notes)
 
 
-def _number_plan(look: Look, rules: Rules, notes: list[str]) -> Plan | Problem:
-    column, numbers = look.column, look.numbers
+def _number_plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan | Problem:
+    column, numbers = evidence.column, evidence.numbers
     decimal = settle_decimal(column, numbers, rules, notes)
     if isinstance(decimal, Problem):
         return decimal
@@ -153,7 +152,7 @@ def _why_identifier(name: str, distinct: Any, rows: int) -> str | None:
     if words & _IDENTIFIERS:
         return "an identifier, by its name and its different whole numbers"
     low, high = float(distinct[0]), float(distinct[-1])
-    from_start = -1 <= low <= 5 and rows >= 10
+    from_start = -1 <= low <= 5 and rows >= 15  # of fewer rows, numbers may differ by chance
     elsewhere = rows >= 20 and not (low >= 1500 and high <= 2200)  # which may be years
     if (from_start or elsewhere) and high - low < 2 * rows and not words & _TIMES:
         return f"an identifier: it counts the rows, from {low:g} to {high:g}"
@@ -169,8 +168,8 @@ def words_of(name: str) -> set[str]:
     return set(re.findall(r"[^\W_]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower()))
 
 
-def _date_plan(look: Look, rules: Rules, notes: list[str]) -> Plan | Problem:
-    column, dates = look.column, look.dates
+def _date_plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan | Problem:
+    column, dates = evidence.column, evidence.dates
     assert dates is not None
     day_first = decide_order(dates)
     if day_first is None:
@@ -199,10 +198,10 @@ def _date_plan(look: Look, rules: Rules, notes: list[str]) -> Plan | Problem:
     return DatePlan(column.name, f"dates, as {', '.join(parts)}", missing, day_first, str(first), parts)
 
 
-def _category_plan(look: Look, rules: Rules, notes: list[str]) -> Plan | Problem:
-    column = look.column
+def _category_plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan | Problem:
+    column = evidence.column
     forced = column.name in rules.categorical
-    clash = look.contradiction
+    clash = evidence.contradiction
     if clash and not forced:
         point, comma = (shortened(column.texts[cell]) for cell in clash)
         return Problem.of(
@@ -214,17 +213,16 @@ def _category_plan(look: Look, rules: Rules, notes: list[str]) -> Plan | Problem
     names, sums = grouped(column.texts, column.counts.tolist())
     same = merged(names)
     if same:
-        notes.append(f"column {column.name!r}: {same[0]} is taken as one{and_more(len(same) - 1, 'such spelling')}")
-    if not forced and 1 - MOST < look.share < 1:
-        notes.append(
-            f"column {column.name!r}: {look.share:.0%} of its cells are numbers, the others texts; all are categories"
-        )
+        notes.append(f"column {column.name!r}: {same[0]} are taken as one{and_more(len(same) - 1, 'such spelling')}")
+    if not forced and 1 - MOST < evidence.share < 1:
+        share = f"{evidence.share:.0%} of the cells are numbers, the others texts: all are categories"
+        notes.append(f"column {column.name!r}: {share}")
     missing = bool(column.missing.any())
     if len(sums) == 1:
         return _by_presence(column, f"all its cells are {shortened(next(iter(sums)))}", missing)
     in_common = sum(count for count in sums.values() if count >= rules.rarest)
-    if in_common < _COMMON * look.total:
-        different = f"{counted(len(sums), 'different text')} in {counted(look.total, 'row')}"
+    if in_common < _COMMON * evidence.total:
+        different = f"{counted(len(sums), 'different text')} in {counted(evidence.total, 'row')}"
         return _by_presence(column, f"{different} are free text or an identifier", missing)
     return CategoryPlan(column.name, "categories", missing, sorted(sums), False)
 

@@ -92,7 +92,7 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         frame = _frame(X)
         columns = [Column.of(frame.iloc[:, k], str(name)) for k, name in enumerate(frame.columns)]
-        self._check_options([column.name for column in columns])
+        wrong = self._wrong_options([column.name for column in columns])
         rarest = self.min_frequency or min(max(2, len(frame) // 100), 10)
         rules = Rules(
             categorical=[str(name) for name in self.categorical],
@@ -104,8 +104,8 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             rarest=rarest,
         )
         found = decide_kinds(columns, rules)
-        if found.problems:
-            raise PreparationError(found.problems)
+        if wrong or found.problems:
+            raise PreparationError(found.problems, wrong)
         if all(isinstance(plan, LeftOutPlan) for plan in found.plans):
             reasons = "; ".join(f"{plan.name!r} is {plan.said}" for plan in found.plans)
             raise TableError(f"no column is left to predict from: {reasons or 'the table has no other'}")
@@ -182,7 +182,7 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.columns_: list[Plan] = figures.plans
         self.notes_ = notes
 
-    def _check_options(self, names: list[str]) -> None:
+    def _wrong_options(self, names: list[str]) -> list[str]:
         wrong = [
             f"--{option}: there is no column {name!r}{closest(str(name), names)}"
             for option in _OPTIONS_OF_COLUMNS
@@ -196,21 +196,21 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             wrong.append(f"scaling: expected one of {', '.join(map(repr, SCALINGS))}, got {self.scaling!r}")
         if self.decimal not in (None, ".", ","):
             wrong.append(f"decimal: expected '.' or ',', got {self.decimal!r}")
-        if wrong:
-            raise TableError("\n".join(wrong))
+        return wrong
 
     def _read(self, X: Any) -> list[Read]:
         check_is_fitted(self, "columns_")
         frame = _frame(X)
-        names = list(map(str, frame.columns))
+        counts = Counter(map(str, frame.columns))
+        places = {str(name): position for position, name in enumerate(frame.columns)}
         used = [plan for plan in self.columns_ if not isinstance(plan, LeftOutPlan)]
-        absent = [plan.name for plan in used if plan.name not in names]
-        twice = [plan.name for plan in used if names.count(plan.name) > 1]
+        absent = [plan.name for plan in used if plan.name not in counts]
+        twice = [plan.name for plan in used if counts[plan.name] > 1]
         if absent or twice:
             lacking = f"the model needs columns that the table lacks: {', '.join(map(repr, absent))}; add them"
             double = f"several columns are called {', '.join(map(repr, twice))}; rename all but one of them"
             raise TableError("\n".join([lacking] * bool(absent) + [double] * bool(twice)))
-        columns = [Column.of(frame.iloc[:, names.index(plan.name)], plan.name) for plan in used]
+        columns = [Column.of(frame.iloc[:, places[plan.name]], plan.name) for plan in used]
         return [(plan, column, plan.read(column)) for plan, column in zip(used, columns)]
 
 

@@ -42,19 +42,23 @@ class Problem(NamedTuple):
 
 
 class PreparationError(TableError):
-    """A table that cannot be prepared; `problems` holds every reason, the message has a line for each.
+    """A table that cannot be prepared: the message has a line for each reason.
+
+    Args:
+        problems: the problems with columns.
+        lines: other reasons, such as options that name unknown columns.
 
     >>> PreparationError([Problem("price", (2,), "expected a number, got 'x'", "correct it", ("row 3",))])
     PreparationError("column 'price', row 3: expected a number, got 'x'; correct it")
     """
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = list(problems)
-        super().__init__("\n".join(problem.sentence() for problem in self.problems))
+    def __init__(self, problems: Iterable[Problem], lines: Sequence[str] = ()) -> None:
+        self.problems, self._lines = list(problems), list(lines)
+        super().__init__("\n".join([*self._lines, *(problem.sentence() for problem in self.problems)]))
 
     def sentences(self, place: Callable[[int], str]) -> list[str]:
-        """Return a line for each problem; `place` names a row by its position in the cells that were prepared."""
-        return [problem.sentence(place) for problem in self.problems]
+        """Return a line for each reason; `place` names a row by its position in the cells that were prepared."""
+        return [*self._lines, *(problem.sentence(place) for problem in self.problems)]
 
-    def __reduce__(self) -> tuple[type[PreparationError], tuple[list[Problem]]]:
-        return type(self), (self.problems,)
+    def __reduce__(self) -> tuple[type[PreparationError], tuple[list[Problem], list[str]]]:
+        return type(self), (self.problems, self._lines)

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from .column import Column, shortened
+from .evidence import MOST, Evidence, numbers_by_both
 from .kinds import credible_range, decimal_marks, notes_on_odd
-from .looks import MOST, Look, numbers_by_both
-from .numbers import decimal_of
+from .numbers import decimal_of, is_ambiguous
 from .plans import LARGEST, numbers_in
 from .problems import PreparationError, Problem
 from .rules import Rules, settle_decimal
@@ -127,9 +127,11 @@ def inspect_target(
             hint = "choose another target" + (", or leave out --task" if task else "")
             raise _error(column, [0], f"a regression needs numbers, got {shortened(column.texts[0])}", hint)
         return _classes(column, task, notes)
-    frame = pd.DataFrame() if others is None or decimal else others
-    looks = (Look(Column.of(frame.iloc[:, k], str(label)), Rules()) for k, label in enumerate(frame.columns))
-    rules = Rules(decimal=decimal_mark, delimiter=delimiter, marks=decimal_marks(looks))
+    marks: frozenset[str] = frozenset()
+    if others is not None and is_ambiguous(numbers).any():
+        columns = (Column.of(others.iloc[:, k], str(label)) for k, label in enumerate(others.columns))
+        marks = decimal_marks(Evidence(each, Rules()) for each in columns)
+    rules = Rules(decimal=decimal_mark, delimiter=delimiter, marks=marks)
     settled = settle_decimal(column, numbers, rules, notes)
     if isinstance(settled, Problem):
         raise PreparationError([settled])

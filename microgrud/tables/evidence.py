@@ -1,4 +1,4 @@
-"""A look at a column: which numbers or dates its cells hold, and so which kind it is."""
+"""Evidence for the kind of a column: the numbers or dates that its cells hold."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST = 0.8
 FEW_NUMBERS = 10
 
 
-class Look:
+class Evidence:
     """The numbers or dates in the cells of a column.
 
     Args:
