@@ -237,6 +237,7 @@ def test_no_column_is_refused_for_its_many_categories():
         ("x", RANDOM.permutation(50) + 1, "it counts the rows"),
         ("x", np.arange(1000, 1050), "it counts the rows"),
         ("PassengerId", RANDOM.choice(10**6, 50, replace=False), "by its name and its different whole numbers"),
+        ("Order Number", RANDOM.choice(10**6, 50, replace=False), "by its name and its different whole numbers"),
         ("loan_id", [f"LP{k:05}" for k in range(50)], "50 different texts in 50 rows are free text or an identifier"),
         ("name", [f"Mr. {k}, of {k * 7} Hill Street" for k in range(50)], "free text or an identifier"),
         ("copy", OTHER[:50], "it says the same as 'other'"),
@@ -260,6 +261,8 @@ def test_columns_that_say_nothing_are_left_out_with_a_note(name, cells, reason):
         ("when", [f"2020-01-{k:02}" for k in range(1, 31)]),
         ("bmi index", RANDOM.normal(25, 3, 50)),
         ("population", RANDOM.choice(10**6, 50, replace=False)),
+        ("number of trips", RANDOM.choice(10**6, 50, replace=False)),
+        ("NoVaccinated", RANDOM.choice(10**6, 50, replace=False)),
         ("id", [1, 2, 3, 4, 5] * 10),
     ],
 )

@@ -23,9 +23,10 @@ from .table import and_more, counted
 _GAP = 1e4
 #: A column of texts is left out as free text unless this share of its cells have a text that is not rare.
 _COMMON = 0.1
+#: Last words of names of identifiers: an order number, but not the number of orders.
 _IDENTIFIERS = {
-    *("id", "ids", "key", "no", "nr", "num", "number", "index", "idx", "uuid", "guid", "unnamed", "serial"),
-    *("identifier", "rowname", "rownames", "rowid", "row", "record"),
+    *("id", "ids", "key", "no", "nr", "num", "number", "index", "idx", "uuid", "guid", "serial", "identifier"),
+    *("rowname", "rownames", "rowid", "row", "record"),
 }
 _TIMES = {"year", "years", "time", "t", "date", "day", "month", "week", "hour", "period", "quarter", "age"}
 
@@ -149,23 +150,23 @@ def _why_identifier(name: str, distinct: Any, rows: int) -> str | None:
     if len(distinct) < rows or rows < 3 or not (distinct == np.floor(distinct)).all():
         return None
     words = words_of(name)
-    if words & _IDENTIFIERS:
+    if words and (words[-1] in _IDENTIFIERS or words[0] in ("id", "unnamed")):
         return "an identifier, by its name and its different whole numbers"
     low, high = float(distinct[0]), float(distinct[-1])
     from_start = -1 <= low <= 5 and rows >= 15  # of fewer rows, numbers may differ by chance
     elsewhere = rows >= 20 and not (low >= 1500 and high <= 2200)  # which may be years
-    if (from_start or elsewhere) and high - low < 2 * rows and not words & _TIMES:
+    if (from_start or elsewhere) and high - low < 2 * rows and not _TIMES & {*words}:
         return f"an identifier: it counts the rows, from {low:g} to {high:g}"
     return None
 
 
-def words_of(name: str) -> set[str]:
+def words_of(name: str) -> list[str]:
     """Return the words in a name.
 
-    >>> sorted(words_of("PassengerId")), sorted(words_of("Unnamed: 0")), sorted(words_of("customerID"))
-    (['id', 'passenger'], ['0', 'unnamed'], ['customer', 'id'])
+    >>> words_of("PassengerId"), words_of("Unnamed: 0"), words_of("customer_ID")
+    (['passenger', 'id'], ['unnamed', '0'], ['customer', 'id'])
     """
-    return set(re.findall(r"[^\W_]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower()))
+    return re.findall(r"[^\W_]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower())
 
 
 def _date_plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan | Problem:
