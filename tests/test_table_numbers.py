@@ -70,6 +70,8 @@ def numbers_of(cells, others=None, **options):
         (["5 kg", "7"], [5, 7]),
         (["1.234", "2,500"], None),
         (["A12", "B7", "C3"], None),
+        (["VVS1", "VVS2"], None),
+        (["USD5", "USD 7.5"], [5, 7.5]),
         (["1st", "2nd", "3rd"], None),
         (["10-20", "20-30"], None),
         (["1_000", "2_000"], None),

@@ -20,9 +20,11 @@ Decimal = Literal[".", ","]
 DECIMALS: tuple[Decimal, ...] = get_args(Decimal)
 
 _CURRENCY = "$€£¥₹₽₩₺₫₱฿₴₦¢₪"
+#: Codes that may precede a number without a space; other three letters may not, such as those of VVS1.
+_CODES = "USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|Rs|Fr|kr"
 _CELL = re.compile(
     rf"""(?P<open>\()?\s*(?P<sign>[+-]?)\s*
-    (?P<before>[A-Za-z]{{0,3}}[{_CURRENCY}]|(?:[A-Z]{{3}}|Rs|Fr|kr)(?=[\s.\d])\.?|)\s*
+    (?P<before>[A-Za-z]{{0,3}}[{_CURRENCY}]|(?:[A-Z]{{3}}(?=[\s.])|(?:{_CODES})(?=[\s.\d]))\.?|)\s*
     (?P<inner>[+-]?)
     (?P<body>(?:\d(?:[\d.,' ]*\d)?[.,]?|[.,]\d+)(?:[eE][+-]?\d+)?)
     (?:(?<=[.,])-{{1,2}})?\s*
