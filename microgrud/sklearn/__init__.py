@@ -1,6 +1,7 @@
 """Estimators for scikit-learn: networks that train on tables of numbers, in pipelines and searches like any other.
 
 * `MLPClassifier`, `MLPRegressor`: multilayer perceptrons, one or an ensemble.
+* `load`: the pipeline that `microgrud train` has trained.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ except ImportError as error:
     ) from error
 
 from .classifier import MLPClassifier
+from .modelfile import load
 from .regressor import MLPRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "load"]
