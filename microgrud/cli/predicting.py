@@ -1,8 +1,7 @@
-"""A trained model with its preprocessing: tables in, predictions out, and a description of the whole."""
+"""A trained pipeline with its target: tables in, predictions out."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,133 +9,133 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.pipeline import Pipeline
 
 from ..common.jsonfile import ModelFileError
-from ..engine.grad_mode import no_grad
-from ..functions import softmax
+from ..engine.vectors import Vector
 from ..nn import MLP
-from ..nn.modelfile import load_model
-from ..tables.table import Table, TableError, why_unreadable
-from .preprocessing import Preprocessing
-from .stored import check_stored
+from ..sklearn.modelfile import read_pipeline
+from ..tables.table import Table, why_unreadable
+from ..tables.target import Target
+from .details import check_details
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """A network with the preprocessing that feeds it rows of a table.
+    """A trained pipeline that predicts from tables.
 
     Args:
-        model: a network with one output per class (its logit), or one output (the standardised target).
-        preprocessing: converts rows to inputs.
-        details: the other entries of the model file: the `"settings"` of the training run, the `"trained"` rows and
-            steps, and the `"scores"`.
+        pipeline: the steps `"preparation"` and `"network"`.
+        target: the column that it predicts.
+        details: the settings, the scores and the notes of the training.
     """
 
-    model: MLP
-    preprocessing: Preprocessing
+    pipeline: Pipeline
+    target: Target
     details: dict[str, Any]
 
     @classmethod
     def load(cls, path: str | Path) -> Predictor:
-        """Read a model file that `microgrud train` has written.
+        """Read the model file of a run, given by its path or by its folder.
 
         Raises:
-            ModelFileError: if it cannot be read, is damaged, or holds a network without its preprocessing.
+            ModelFileError: if it cannot be read, is damaged, or is of another kind.
         """
+        path = Path(path)
+        file = path / "model.json" if path.is_dir() else path
         try:
-            model, extra = load_model(path)
+            stored = read_pipeline(file)
         except OSError as error:
-            raise ModelFileError(why_unreadable(path, error, "model.json")) from None
+            raise ModelFileError(why_unreadable(file, error, "model.json")) from None
         except ModelFileError:
-            if Path(path).read_bytes().lstrip()[:1] in (b"", b"{"):
+            if file.read_bytes().lstrip()[:1] in (b"", b"{"):
                 raise
             raise ModelFileError(
-                f"{path}: is not a model file; expected the model.json of a run, which comes before the table"
+                f"{path}: is not a model file; expected the folder of a run or the model.json in it, which come before "
+                "the table"
             ) from None
-        if "preprocessing" not in extra or not isinstance(model, MLP):
-            raise ModelFileError(
-                f"{path}: holds a network without a table's preprocessing; train it with microgrud train"
-            )
         try:
-            check_stored(extra, model)
+            check_details(stored.details, stored.target)
         except ValueError as error:
-            raise ModelFileError(f"{path}: damaged: {error}") from None
-        preprocessing = Preprocessing.from_json(extra.pop("preprocessing"))
-        return cls(model, preprocessing, extra)
+            raise ModelFileError(f"{file}: damaged: {error}") from None
+        return cls(stored.pipeline, stored.target, stored.details)
 
-    def extra(self) -> dict[str, Any]:
-        """Return the `extra` content of the model file, for `load`."""
-        return {"preprocessing": self.preprocessing.to_json(), **self.details}
+    @property
+    def preparation(self) -> Any:
+        """Return the first step of the pipeline, a TablePreparation."""
+        return self.pipeline["preparation"]
 
-    def predict(self, table: Table) -> pd.DataFrame:
-        """Return a row of predictions for each row of the table, in its order.
+    def predict(self, table: Table, threshold: float | None = None) -> tuple[pd.DataFrame, list[str]]:
+        """Return a row of predictions for each row of the table, in its order, and remarks on cells.
 
         The column `row` holds the numbers of the table's rows. The column `predicted` holds numbers, or class names; in
-        that case the columns `probability NAME` follow, one for each class.
+        that case the columns `probability NAME` follow, one for each class. The remarks name cells that the model has
+        to guess: unknown categories, and cells that it fills in.
+
+        Args:
+            table: the rows.
+            threshold: the least probability of the second class of two to predict it; None for the more probable class.
 
         Raises:
-            TableError: if the table lacks a column, or holds a cell that the model cannot take.
+            TableError: if the table lacks columns that the pipeline takes.
         """
-        features = self.preprocessing.features(table)
-        predictions = self.predict_features(features.tolist())
-        finite = np.isfinite(predictions.select_dtypes("number").to_numpy()).all(axis=1)
-        if not finite.all():
-            row = int(finite.argmin())
-            column = self.preprocessing.column_of(int(np.abs(features[row]).argmax()))
-            raise TableError(
-                f"column {column!r}, {table.place(row)}: with {table.cell(column, row)!r} the network's answer is not "
-                "a finite number; correct the cell, or delete the row"
-            )
-        predictions.insert(0, "row", table.row_numbers)
-        return predictions
+        inputs, remarks = self.preparation.transform_and_remark(table.cells)
+        found = answer(self.pipeline["network"], inputs, self.target)
+        return prediction_columns(table.row_numbers, found, self.target, threshold), remarks
 
-    def complete(self, table: Table) -> Table:
-        """Return the table without the rows that lack a cell that the model needs.
 
-        Raises:
-            TableError: if the table lacks a column, or no row is left.
-        """
-        columns = self.preprocessing.require_columns(table)
-        complete = table.without_missing(columns)
-        if not len(complete):
-            raise TableError(f"{table.name}: every row has a missing cell; fill in those of at least one row")
-        return complete
+def prediction_columns(rows: Sequence[int], found: Any, target: Target, threshold: float | None = None) -> pd.DataFrame:
+    """Return the columns `row`, `predicted` and `probability NAME` for the answers of a network."""
+    columns: dict[str, Any] = {"row": rows}
+    if target.task == "regression":
+        columns["predicted"] = found
+    else:
+        chosen = found.argmax(axis=1) if threshold is None else (found[:, 1] >= threshold).astype(int)
+        columns["predicted"] = np.array(target.classes, object)[chosen]
+        columns |= {f"probability {name}": found[:, k] for k, name in enumerate(target.classes)}
+    frame: pd.DataFrame = pd.DataFrame(columns)
+    return frame
 
-    def predict_features(self, features: Sequence[Sequence[float]]) -> pd.DataFrame:
-        """Return predictions as `predict` does, from rows of the network's inputs; NaN where the network fails."""
-        target = self.preprocessing.target
-        answers = [self.answer(row) for row in features]
-        frame: pd.DataFrame
-        if target.task == "regression":
-            frame = pd.DataFrame(answers, columns=["predicted"])
-        else:
-            frame = pd.DataFrame(map(softmax, answers), columns=[f"probability {name}" for name in target.classes])
-            frame.insert(0, "predicted", [target.classes[i] for i in frame.to_numpy().argmax(axis=1)])
-        return frame
 
-    def answer(self, row: Sequence[float]) -> list[float]:
-        """Return the outputs of the network for a row of its inputs: the logit of each class, or the number.
+def kept_columns(predictions: pd.DataFrame, cells: pd.DataFrame, keep: Sequence[str]) -> pd.DataFrame:
+    """Return predictions with columns of the table after the number of the row; `all` keeps every column.
 
-        All are NaN if an activation overflows, or is not defined.
-        """
-        try:
-            with no_grad():
-                outputs = self.model(row)
-        except (ArithmeticError, ValueError):
-            return [math.nan] * len(self.model.layers[-1].neurons)
-        numbers = [output.data for output in (outputs if isinstance(outputs, list) else [outputs])]
-        target = self.preprocessing.target
-        return [x * target.scale + target.mean for x in numbers] if target.task == "regression" else numbers
+    A column whose name is taken, such as `row`, is left out.
+    """
+    names = list(cells.columns) if "all" in keep and "all" not in cells.columns else list(dict.fromkeys(keep))
+    kept = {name: cells[name].to_numpy() for name in names if name not in predictions.columns}
+    columns = {name: predictions[name].to_numpy() for name in predictions.columns}
+    frame: pd.DataFrame = pd.DataFrame({"row": columns.pop("row"), **kept, **columns})
+    return frame
 
-    def layers(self) -> list[tuple[str, int, int, str, int]]:
-        """Return each layer's name, inputs, neurons, activation and number of parameters."""
-        return [
-            (
-                "output" if layer is self.model.layers[-1] else f"hidden {i}",
-                len(layer.neurons[0].w),
-                len(layer.neurons),
-                layer.neurons[0].activation.label,
-                len(layer.parameters()),
-            )
-            for i, layer in enumerate(self.model.layers, 1)
-        ]
+
+def answer(network: Any, inputs: Vector, target: Target) -> Vector:
+    """Return the predicted numbers, or the probabilities of the target's classes, one column for each."""
+    if not len(inputs):
+        return np.zeros((0, len(target.classes)) if target.classes else 0)
+    if target.task == "regression":
+        numbers: Vector = network.predict(inputs)
+        return numbers
+    return class_probabilities(network, inputs, target)
+
+
+def class_probabilities(model: Any, inputs: Vector, target: Target) -> Vector:
+    """Return the probabilities of the target's classes from a classifier, which may know only some of them."""
+    known = [target.classes.index(str(name)) for name in model.classes_]
+    probabilities = np.zeros((len(inputs), len(target.classes)))
+    probabilities[:, known] = model.predict_proba(inputs)  # a rare class may not be in the training rows
+    return probabilities
+
+
+def layers(model: MLP) -> list[tuple[str, int, int, str, int]]:
+    """Return each layer's name, inputs, neurons, activation and number of parameters."""
+    return [
+        (
+            "output" if layer is model.layers[-1] else f"hidden {i}",
+            len(layer.neurons[0].w),
+            len(layer.neurons),
+            layer.neurons[0].activation.label,
+            len(layer.parameters()),
+        )
+        for i, layer in enumerate(model.layers, 1)
+    ]

@@ -1,22 +1,18 @@
-"""Scores on held-out rows, of a network, of a linear model, and of a baseline that uses no column.
-
-scikit-learn computes them.
-"""
+"""Scores as text: their names, their figures with the spread, and comparisons with simpler models."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
-
-from ..engine.vectors import Vector
 
 #: The printed name of each score, and whether higher is better.
 LABELS = {
     "accuracy": ("accuracy", True),
     "macro_f1": ("macro F1", True),
     "log_loss": ("log loss", False),
+    "roc_auc": ("ROC AUC", True),
+    "pr_auc": ("PR AUC", True),
     "r2": ("R²", True),
     "rmse": ("RMSE", False),
     "mae": ("MAE", False),
@@ -49,13 +45,20 @@ def behind_baseline(scores: Mapping[str, Any]) -> str:
 def behind_linear(scores: Mapping[str, Any]) -> str:
     """Say by how much a network is behind the linear model in the main score; return an empty text if it is not.
 
+    It is behind if the difference is larger than its spread.
+
     >>> behind_linear({"r2": 0.25, "linear": {"r2": 0.5}})
     'behind a linear model (R² 0.2500 against 0.5000)'
+    >>> behind_linear({"r2": 0.25, "linear": {"r2": 0.5, "difference": {"r2": 0.3}}})
+    ''
     >>> behind_linear({"accuracy": 0.75, "linear": {"accuracy": 0.75}}), behind_linear({"r2": 0.25})
     ('', '')
     """
     key = "accuracy" if "accuracy" in scores else "r2"
-    comparison = _worse(key, scores[key], scores["linear"][key]) if "linear" in scores else ""
+    linear = scores.get("linear", scores)
+    if abs(scores[key] - linear[key]) <= linear.get("difference", {}).get(key, 0.0):
+        return ""
+    comparison = _worse(key, scores[key], linear[key])
     return f"behind a linear model {comparison}" if comparison else ""
 
 
@@ -88,87 +91,32 @@ def setting(value: str | float | int) -> str:
     return f"{value:.4g}" if isinstance(value, float) else figures(value)
 
 
-def score_classes(
-    train: Sequence[int],
-    true: Sequence[int],
-    probabilities: Vector,
-    classes: Sequence[str],
-    linear: Vector | None = None,
-) -> dict[str, Any]:
-    """Score a classification.
+def with_spread(scores: Mapping[str, Any], key: str) -> str:
+    """Return a score with its spread, if it has one, in the digits that the spread leaves.
 
-    Args:
-        train: the class indices of the training rows: the baseline predicts the most frequent one, and their shares.
-        true: the class indices of the held-out rows.
-        probabilities: the model's probabilities, one row per held-out row and one column per class.
-        classes: the names.
-        linear: the probabilities of the linear model, if there is one.
-
-    Returns:
-        Accuracy, macro F1 and log loss of the model, of the `linear` model and of the `baseline`; precision, recall, F1
-        and the number of rows `per_class`; and the `confusion` matrix (rows true, columns predicted).
+    >>> with_spread({"r2": 0.81234, "spread": {"r2": 0.0312}}, "r2"), with_spread({"r2": 0.81234, "spread": {}}, "r2")
+    ('0.812 ± 0.031', '0.8123')
     """
-    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
-
-    labels = list(range(len(classes)))
-    predicted = probabilities.argmax(axis=1)
-    shares = np.bincount(train, minlength=len(classes)) / len(train)  # 0 for a class that only held-out rows have
-    prior = np.tile(shares, (len(true), 1))
-    per_class = precision_recall_fscore_support(true, predicted, labels=labels, zero_division=0)
-    return {
-        **_class_scores(true, probabilities),
-        **({} if linear is None else {"linear": _class_scores(true, linear)}),
-        "baseline": _class_scores(true, prior),
-        "per_class": [
-            {"class": name, "precision": float(p), "recall": float(r), "f1": float(f), "rows": int(n)}
-            for name, p, r, f, n in zip(classes, *per_class)
-        ],
-        "confusion": confusion_matrix(true, predicted, labels=labels).tolist(),
-    }
+    spread = scores.get("spread", {}).get(key, 0.0)
+    if not spread:
+        return figures(scores[key])
+    decimals = max(0, 1 - math.floor(math.log10(spread)))
+    return f"{scores[key]:.{decimals}f} ± {spread:.{decimals}f}" if decimals < 12 else figures(scores[key])
 
 
-def _class_scores(true: Sequence[int], probabilities: Vector) -> dict[str, float]:
-    from sklearn.metrics import accuracy_score, f1_score, log_loss
+def spread_meaning(method: Mapping[str, Any]) -> str:
+    """Return the meaning of the numbers after ±, from the entry `"method"` of the scores.
 
-    predicted = probabilities.argmax(axis=1)
-    labels = list(range(probabilities.shape[1]))
-    return {
-        "accuracy": float(accuracy_score(true, predicted)),
-        "macro_f1": float(f1_score(true, predicted, average="macro", zero_division=0)),
-        "log_loss": float(log_loss(true, probabilities, labels=labels)),
-    }
-
-
-def score_numbers(
-    train: Vector | Sequence[float],
-    true: Vector | Sequence[float],
-    predicted: Vector | Sequence[float],
-    linear: Vector | Sequence[float] | None = None,
-) -> dict[str, Any]:
-    """Score a regression.
-
-    Args:
-        train: the target's values in the training rows: the baseline predicts their mean.
-        true: the values in the held-out rows.
-        predicted: the model's values for the held-out rows.
-        linear: the predictions of the linear model, if there is one.
-
-    Returns:
-        R², RMSE and MAE of the model, of the `linear` model and of the `baseline`.
+    >>> spread_meaning({"kind": "held out", "resamples": 300})
+    '± is the standard deviation over 300 resamples of the held-out rows'
+    >>> spread_meaning({"kind": "folds", "folds": 5, "repeats": 3})
+    '± is the standard deviation over 15 networks (5 folds, 3 times), each scored on rows that it has not seen'
     """
-    mean = float(np.mean(train))
-    return {
-        **_number_scores(true, predicted),
-        **({} if linear is None else {"linear": _number_scores(true, linear)}),
-        "baseline": _number_scores(true, [mean] * len(true)),
-    }
-
-
-def _number_scores(true: Vector | Sequence[float], predicted: Vector | Sequence[float]) -> dict[str, float]:
-    from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
-
-    return {
-        "r2": float(r2_score(true, predicted)),
-        "rmse": float(mean_squared_error(true, predicted) ** 0.5),
-        "mae": float(mean_absolute_error(true, predicted)),
-    }
+    if method["kind"] == "held out":
+        return f"± is the standard deviation over {method['resamples']} resamples of the held-out rows"
+    folds, repeats = method["folds"], method["repeats"]
+    times = f", {repeats} times" if repeats > 1 else ""
+    return (
+        f"± is the standard deviation over {folds * repeats} networks ({folds} folds{times}), each scored on rows that "
+        "it has not seen"
+    )

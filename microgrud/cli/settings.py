@@ -1,56 +1,21 @@
-"""The settings of a training run, and the defaults that suit a table."""
+"""The settings of a training run, each with its option on the command line."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from ..nn.activations import ACTIVATIONS
-from ..optim import OPTIMIZERS, schedules
-from ..optim.optimizer import Optimizer
-from ..optim.schedules import Schedule
+from ..optim import OPTIMIZERS
+from ..sklearn.settings import SCHEDULES
 from ..tables.table import closest
-from .preprocessing import TASKS, Task
-
-#: The default learning rate of each optimizer, which suits standardised inputs and batches of 16.
-LEARNING_RATES = {"adam": 0.01, "adamw": 0.01, "adagrad": 0.05, "rmsprop": 0.005, "sgd": 0.05, "lbfgs": 1.0}
-
-#: Makes each schedule of an optimizer's rate, from its first rate and the number of steps; None is a constant rate.
-SCHEDULES: dict[str, Callable[[Optimizer, float, int], Schedule | None]] = {
-    "constant": lambda optimizer, rate, steps: None,
-    "cosine": lambda optimizer, rate, steps: schedules.CosineAnnealingLR(optimizer, steps, interval="step"),
-    "exponential": lambda optimizer, rate, steps: schedules.ExponentialLR(optimizer, 0.01 ** (1 / steps), "step"),
-    "one-cycle": lambda optimizer, rate, steps: schedules.OneCycleLR(optimizer, rate, steps),
-    "plateau": lambda optimizer, rate, steps: schedules.ReduceLROnPlateau(optimizer, patience=5),
-    "step": lambda optimizer, rate, steps: schedules.StepLR(optimizer, max(1, steps // 3), interval="step"),
-    "warmup": lambda optimizer, rate, steps: schedules.LinearWarmup(optimizer, max(1, steps // 10)),
-}
-
-#: The default number of epochs. A small table gets more, for at least LEAST_STEPS steps; a large one gets fewer, for at
-#: most MOST_WORK samples times parameters. Measured, a parameter costs 1 to 2 us per sample, forward and backward: so
-#: training takes a minute or two at most.
-DEFAULT_EPOCHS = 60
-LEAST_STEPS = 480
-MOST_WORK = 50_000_000
-
-#: Epochs, and iterations per epoch, of L-BFGS: each iteration uses all rows; more would only overfit a small table.
-LBFGS_EPOCHS = 5
-LBFGS_ITERATIONS = 4
-
-#: The default weight decay times the number of training rows: with more rows, a Gaussian prior on the weights counts
-#: for less. AdamW's decay is not scaled with the gradient, so that its unit differs from that of the L2 penalty of the
-#: other optimizers. A standardised number, which may be mostly noise, needs a larger penalty than classes. Measured
-#: with layers of 16 and 8 on scikit-learn's tables and on synthetic ones of 60 to 600 rows, seeds 0 to 9: on diabetes,
-#: where layers of 16 and 16 and a decay of 75 lost to a linear model, these defaults do not lose, and where there is
-#: more to learn than a line they cost hardly any accuracy.
-_ADAMW_TIMES_ROWS = 90.0
-_PENALTY_TIMES_ROWS = {"regression": 7.0, "classification": 1.0}
+from ..tables.target import TASKS, Task
 
 
 class SettingsError(ValueError):
-    """An invalid setting; the message is one line and says what was expected."""
+    """Invalid settings; the message has one line for each, which says what was expected."""
 
 
 def _sizes(text: str) -> tuple[int, ...]:
@@ -73,9 +38,16 @@ def _option(default: Any, help: str, **changes: Any) -> Any:
     return field(default=default, metadata={"help": help, **text, **changes})
 
 
+def _network(parameter: str, help: str, **changes: Any) -> Any:
+    """Make a field for a parameter of the estimator; None is the estimator's default."""
+    return _option(None, help, parameter=parameter, **changes)
+
+
 @dataclass(frozen=True)
 class RunSettings:
     """The settings of a training run; `microgrud train` has an option for each.
+
+    None stands for the default of the estimator; the settings of a finished run hold the values that were used.
 
     Args:
         target: the column to predict.
@@ -83,17 +55,28 @@ class RunSettings:
         hidden: the number of neurons in each hidden layer; without any, the model is linear.
         activation: the activation of the hidden layers.
         optimizer: a name in `OPTIMIZERS`.
-        lr: the learning rate; None for the one that suits the optimizer.
+        lr: the learning rate.
         schedule: the schedule of the rate, a name in `SCHEDULES`.
-        weight_decay: how strongly weights are pulled to zero; None for a strength that falls with the number of rows.
-        epochs: the number of passes over the training rows; None for a number that suits the table.
-        batch_size: rows per step; None for 16, or with L-BFGS all of them.
+        weight_decay: how strongly weights are pulled to zero.
+        epochs: the maximum number of passes over the training rows.
+        batch_size: rows per step.
+        estimators: the number of networks whose answers are averaged.
+        time: the maximum seconds of training.
         test_size: the share of rows to hold out.
-        seed: the seed of the split, the initial weights and the shuffling.
+        cv: the number of folds of a cross-validation, in place of one share of held-out rows; 0 for none.
+        repeats: the number of cross-validations.
+        search: whether to search sizes, rate and decay.
+        seed: the seed of the splits, the initial weights and the shuffling.
         ignore: columns to leave out.
         categorical: columns of numbers to treat as categories.
-        drop_missing: whether to leave out rows with missing cells, which are an error otherwise.
-        delimiter: the character between cells; None if it was detected from the header.
+        numerical: columns to treat as numbers, even if they look like identifiers.
+        decimal: the decimal mark, for columns that can be read either way.
+        day_first: whether dates that can be read either way have the day before the month.
+        month_first: whether they have the month before the day.
+        keep: columns to keep next to the predictions for held-out rows.
+        drop_missing: whether to leave out rows with missing cells, which are filled otherwise.
+        delimiter: the character between cells; None if it was detected.
+        no_header: whether the first line holds cells; otherwise that is detected.
 
     Raises:
         SettingsError: for invalid settings.
@@ -101,31 +84,57 @@ class RunSettings:
 
     target: str = _option(MISSING, "Column to predict.")
     task: Task | None = _option(None, "classification or regression.  [default: by the target]")  # noqa: RUF009
-    hidden: tuple[int, ...] = _option((16, 8), "Sizes of the hidden layers, or none for a linear model.", **_SIZES)
-    activation: str = _option("tanh", "Activation of the hidden layers: tanh, relu, gelu, silu, ...")
-    optimizer: str = _option("adamw", f"One of {', '.join(OPTIMIZERS)}.")
-    lr: float | None = _option(None, "Learning rate.  [default: depends on the optimizer]", **_FLOAT)
-    schedule: str = _option("cosine", f"Schedule of the learning rate: one of {', '.join(SCHEDULES)}.")
-    weight_decay: float | None = _option(
-        None,
+    hidden: tuple[int, ...] | None = _network(
+        "hidden_layer_sizes", "Sizes of the hidden layers, such as 64,32, or none for a linear model.", **_SIZES
+    )
+    activation: str | None = _network("activation", "Activation of the hidden layers: tanh, relu, gelu, silu, ...")
+    optimizer: str | None = _network("solver", f"One of {', '.join(OPTIMIZERS)}.")
+    lr: float | None = _network("learning_rate_init", "Learning rate.  [default: depends on the optimizer]", **_FLOAT)
+    schedule: str | None = _network("learning_rate", f"Schedule of the learning rate: one of {', '.join(SCHEDULES)}.")
+    weight_decay: float | None = _network(
+        "alpha",
         "Strength of the weight decay (an L2 penalty, except with adamw).  [default: smaller for larger tables]",
         **_FLOAT,
     )
-    epochs: int | None = _option(
-        None, f"Passes over the training rows.  [default: {DEFAULT_EPOCHS}, or what suits the table]", **_INT
+    epochs: int | None = _network(
+        "max_iter", "Most passes over the training rows.  [default: what suits the table]", **_INT
     )
-    batch_size: int | None = _option(None, "Rows per step.  [default: 16; all with lbfgs]", **_INT)
+    batch_size: int | None = _network(
+        "batch_size", "Rows per step.  [default: what suits the table; all with lbfgs]", **_INT
+    )
+    estimators: int | None = _network("n_estimators", "Number of networks whose answers are averaged.", **_INT)
+    time: float | None = _network(
+        "max_seconds", "Upper limit for the seconds of training, of each fold with --cv.", **_FLOAT
+    )
     test_size: float = _option(0.2, "Share of the rows to hold out.", **_FLOAT | {"metavar": "SHARE"})
-    seed: int = _option(0, "Seed of the split, the initial weights and the shuffling.", **_INT | {"metavar": "NUMBER"})
+    cv: int = _option(
+        0,
+        "Folds of a cross-validation: each row is predicted by a network trained on the other folds, and the model is "
+        "trained on all rows.  [default: none]",
+        **_INT,
+    )
+    repeats: int = _option(1, "Cross-validations, each with other folds.", **_INT)
+    search: bool = _option(False, "Search sizes, rate and decay by halving; takes about ten times as long.", **_FLAG)
+    seed: int = _option(0, "Seed of the splits, the initial weights and the shuffling.", **_INT | {"metavar": "NUMBER"})
     ignore: tuple[str, ...] = _option((), "Column to leave out; may be repeated.", **_NAMES)
     categorical: tuple[str, ...] = _option((), "Column of numbers that are categories; may be repeated.", **_NAMES)
-    drop_missing: bool = _option(False, "Leave out rows with missing cells.", **_FLAG)
-    delimiter: str | None = _option(None, "Character between cells.  [default: from the header]")
+    numerical: tuple[str, ...] = _option(
+        (), "Column of numbers that look like an identifier; may be repeated.", **_NAMES
+    )
+    decimal: str | None = _option(None, "Decimal mark where cells can be read either way: . or a comma.")
+    day_first: bool = _option(False, "In dates that can be read either way, the day is first.", **_FLAG)
+    month_first: bool = _option(False, "In dates that can be read either way, the month is first.", **_FLAG)
+    keep: tuple[str, ...] = _option((), "Column to copy to predictions.csv, or all; may be repeated.", **_NAMES)
+    drop_missing: bool = _option(False, "Leave out rows with missing cells, which are filled otherwise.", **_FLAG)
+    delimiter: str | None = _option(None, "Character between cells.  [default: detected]")
+    no_header: bool = _option(
+        False, "The first line holds cells, and no names of columns.  [default: detected]", **_FLAG
+    )
 
     @classmethod
     def from_options(cls, given: Mapping[str, Any]) -> RunSettings:
         """Return the settings for options: texts, lists of texts and flags, by name; None stands for the default."""
-        settings = {}
+        settings, problems = {}, []
         for each in fields(cls):
             option = given[each.name]
             try:
@@ -133,40 +142,73 @@ class RunSettings:
                     settings[each.name] = each.metadata["read"](option)
             except ValueError:
                 expected = each.metadata["expected"]
-                raise SettingsError(f"{option_name(each.name)}: expected {expected}, got {option!r}") from None
-        return cls(**settings)
+                problems.append(f"{option_name(each.name)}: expected {expected}, got {option!r}")
+        try:
+            made = cls(**settings)
+        except SettingsError as error:
+            problems += str(error).splitlines()
+        if problems:
+            raise SettingsError("\n".join(problems))
+        return made
 
     def __post_init__(self) -> None:
+        problems = []
         for option, name, known in (
             ("--activation", self.activation, tuple(ACTIVATIONS)),
             ("--optimizer", self.optimizer, tuple(OPTIMIZERS)),
-            ("--schedule", self.schedule, SCHEDULES),
-            ("--task", self.task, (None, *TASKS)),
+            ("--schedule", self.schedule, tuple(SCHEDULES)),
+            ("--task", self.task, TASKS),
+            ("--decimal", self.decimal, (".", ",")),
         ):
-            if name not in known:
-                raise SettingsError(f"{option}: there is no {name!r}{closest(str(name), filter(None, known))}")
-        sizes, smallest = option_text(self.hidden), min(self.hidden, default=1)
+            if name is not None and name not in known:
+                problems.append(f"{option}: there is no {name!r}{closest(str(name), known)}")
         for option, value, fits, wanted in (
-            ("--hidden", sizes, lambda _: smallest >= 1, "sizes of at least 1, such as 16,8, or none"),
+            (
+                "--hidden",
+                None if self.hidden is None else option_text(self.hidden),
+                lambda _: min(self.hidden or (1,)) >= 1,
+                "sizes of at least 1, such as 16,8, or none",
+            ),
             ("--lr", self.lr, lambda x: 0 < x < math.inf, "a number above 0"),
             ("--weight-decay", self.weight_decay, lambda x: 0 <= x < math.inf, "a number of at least 0"),
             ("--epochs", self.epochs, lambda x: x >= 1, "at least 1"),
             ("--batch-size", self.batch_size, lambda x: x >= 1, "at least 1"),
+            ("--estimators", self.estimators, lambda x: 1 <= x <= 100, "a whole number from 1 to 100"),
+            ("--time", self.time, lambda x: 0 < x < math.inf, "a number of seconds above 0"),
             ("--test-size", self.test_size, lambda x: 0 < x < 1, "a share between 0 and 1, such as 0.2"),
+            ("--cv", self.cv, lambda x: x == 0 or 2 <= x <= 100, "a number of folds from 2 to 100, such as 5"),
+            ("--repeats", self.repeats, lambda x: 1 <= x <= 100, "a whole number from 1 to 100"),
             ("--seed", self.seed, lambda x: 0 <= x < 2**32, f"a whole number from 0 to {2**32 - 1}"),
         ):
             if value is not None and not fits(value):
-                raise SettingsError(f"{option}: expected {wanted}, got {value}")
+                problems.append(f"{option}: expected {wanted}, got {value}")
+        if self.repeats > 1 and not self.cv:
+            problems.append("--repeats: repeats a cross-validation; give its number of folds too, as in --cv 5")
+        if self.day_first and self.month_first:
+            problems.append("--month-first: contradicts --day-first; leave one of them out")
         if self.target in self.ignore:
-            raise SettingsError(f"--ignore: {self.target!r} is the target, which cannot be left out")
+            problems.append(f"--ignore: {self.target!r} is the target, which cannot be left out")
+        if problems:
+            raise SettingsError("\n".join(problems))
 
-    def steps_per_epoch(self, rows: int) -> int:
-        """Return the number of batches for `rows` training rows."""
-        return math.ceil(rows / (self.batch_size or rows))
+    def reading(self) -> dict[str, Any]:
+        """Return the options of a TablePreparation that were chosen."""
+        return {
+            "categorical": tuple(name for name in self.categorical if name != self.target),
+            "numerical": self.numerical,
+            "ignore": self.ignore,
+            "decimal": self.decimal,
+            "day_first": True if self.day_first else False if self.month_first else None,
+        }
 
-    def steps(self, rows: int) -> int:
-        """Return the number of steps in a whole run with `rows` training rows."""
-        return (self.epochs or 1) * self.steps_per_epoch(rows)
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters of the estimator that were chosen, by their names there."""
+        chosen = {
+            each.metadata["parameter"]: value
+            for each in fields(self)
+            if "parameter" in each.metadata and (value := getattr(self, each.name)) is not None
+        }
+        return {**chosen, "random_state": self.seed}
 
 
 def option_name(setting: str) -> str:
@@ -177,22 +219,3 @@ def option_name(setting: str) -> str:
 def option_text(setting: Any) -> str:
     """Return the text of the option for a setting."""
     return ",".join(map(str, setting)) or "none" if isinstance(setting, tuple) else str(setting)
-
-
-def with_defaults(settings: RunSettings, task: Task, rows: int, parameters: int, notes: list[str]) -> RunSettings:
-    """Return the settings with every None replaced by a value that suits the table."""
-    whole = settings.optimizer == "lbfgs"
-    batch_size = min(settings.batch_size or (rows if whole else 16), rows)
-    epochs = settings.epochs
-    if epochs is None:
-        wanted = LBFGS_EPOCHS if whole else max(DEFAULT_EPOCHS, math.ceil(LEAST_STEPS / math.ceil(rows / batch_size)))
-        passes = LBFGS_ITERATIONS + 2 if whole else 1
-        epochs = min(wanted, max(1, MOST_WORK // (rows * parameters * passes)))
-        if epochs < wanted:
-            notes.append(f"The table is large: {epochs} epochs rather than {wanted}; --epochs chooses another number.")
-    decay = settings.weight_decay
-    if decay is None:
-        adamw = settings.optimizer == "adamw"
-        decay = min(1.0, (_ADAMW_TIMES_ROWS if adamw else _PENALTY_TIMES_ROWS[task]) / rows)
-    lr = settings.lr or LEARNING_RATES[settings.optimizer]
-    return replace(settings, task=task, lr=lr, epochs=epochs, batch_size=batch_size, weight_decay=decay)

@@ -1,0 +1,238 @@
+"""Train a pipeline on some rows of a table, and let it and two simpler models answer for other rows."""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold, train_test_split
+from sklearn.pipeline import Pipeline
+
+from ..engine.vectors import Vector
+from ..nn import MLP
+from ..plot import Trajectory
+from ..sklearn import MLPClassifier, MLPRegressor
+from ..sklearn.settings import settings_for
+from ..tables.preparation import TablePreparation
+from ..tables.table import counted
+from ..tables.target import Target
+from ..train import TrainingDivergedError
+from .predicting import answer, class_probabilities
+from .settings import RunSettings, SettingsError
+
+Rows = npt.NDArray[np.intp]
+#: Maximum number of positions, and of numbers in all, that are kept of the path of the parameters.
+_MOST_PLACES = 200
+_MOST_NUMBERS = 2_000_000
+
+
+@dataclass(frozen=True)
+class Data:
+    """The rows whose target is known.
+
+    Attributes:
+        cells: their cells without the target.
+        values: the target, class names or numbers.
+        target: the column to predict.
+        preparation: an unfitted preparation, with the options that were chosen.
+    """
+
+    cells: pd.DataFrame
+    values: Vector
+    target: Target
+    preparation: TablePreparation
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    @property
+    def numbers(self) -> Vector:
+        """Return the index of the class of each row, or its number."""
+        if self.target.task == "regression":
+            return self.values
+        index = {name: k for k, name in enumerate(self.target.classes)}
+        return np.array([index[name] for name in self.values.tolist()], dtype=np.intp)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A pipeline trained on some rows.
+
+    Attributes:
+        pipeline: the steps `"preparation"` and `"network"`.
+        inputs: the prepared inputs of the training rows.
+        trajectory: the path of the parameters of the first network.
+        remarks: sentences on what happened in training.
+    """
+
+    pipeline: Pipeline
+    inputs: Vector
+    trajectory: Trajectory | None
+    remarks: list[str]
+
+    @property
+    def histories(self) -> list[Any]:
+        """Return the course of training of each network."""
+        history = self.pipeline["network"].history_
+        return history if isinstance(history, list) else [history]
+
+    @property
+    def interrupted(self) -> bool:
+        """Return whether Ctrl-C ended the training."""
+        return any(history.interrupted for history in self.histories)
+
+
+def new_network(data: Data, settings: RunSettings, verbose: bool = False) -> Any:
+    """Return an untrained estimator with the parameters that were chosen."""
+    kind = MLPClassifier if data.target.task == "classification" else MLPRegressor
+    return kind(**settings.parameters(), verbose=verbose)
+
+
+def fit_pipeline(data: Data, rows: Rows, settings: RunSettings) -> Fitted:
+    """Train on some rows.
+
+    Raises:
+        PreparationError: if the columns cannot be prepared.
+        SettingsError: if training diverges.
+    """
+    cells, values = data.cells.iloc[rows], data.values[rows]
+    preparation = clone(data.preparation).fit(cells, values)
+    return fit_network(data, preparation, preparation.transform(cells), values, settings)
+
+
+def fit_network(
+    data: Data,
+    preparation: TablePreparation,
+    inputs: Vector,
+    values: Vector,
+    settings: RunSettings,
+    progress: bool = False,
+    watched: bool = False,
+) -> Fitted:
+    """Train on prepared inputs, with a progress bar and a record of the path if that is asked for."""
+    network = new_network(data, settings, progress)
+    trajectories: list[Trajectory] = []
+
+    def watch(model: MLP) -> Trajectory:
+        used = settings_for(network._checked(), len(inputs))
+        steps = used.max_iter * math.ceil(len(inputs) / used.batch_size)
+        places = min(_MOST_PLACES, max(1, _MOST_NUMBERS // len(model.parameters())))
+        trajectories[:] = [Trajectory(model.parameters(), every=math.ceil(steps / places))]
+        return trajectories[0]
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            network.fit(inputs, values, callbacks=watch if watched else None)
+        except TrainingDivergedError as error:
+            raise diverged(settings, f"at {error.where} ({error.reason})") from None
+    remarks = [_sentence(str(warning.message)) for warning in caught if warning.category is UserWarning]
+    network.set_params(verbose=False)
+    pipeline = Pipeline([("preparation", preparation), ("network", network)])
+    return Fitted(pipeline, inputs, trajectories[0] if trajectories else None, remarks)
+
+
+def diverged(settings: RunSettings, how: str) -> SettingsError:
+    """Return the error for a training whose numbers are no longer finite."""
+    rate = f"below {settings.lr:g}" if settings.lr else "such as 0.0001"
+    decay = settings.weight_decay or 0.0
+    strong = f", or a --weight-decay below {decay:g}" if decay > 1 else ""
+    return SettingsError(f"--lr: training diverged {how}, and nothing was written; choose a rate {rate}{strong}")
+
+
+def _sentence(text: str) -> str:
+    """Return a warning of the estimator in the words of the command line."""
+    text = text.removeprefix("MLPClassifier: ").removeprefix("MLPRegressor: ").replace("max_seconds=", "--time ")
+    return text[:1].upper() + text[1:]
+
+
+# --- answers ---
+
+
+def uncalibrated(network: Any) -> Any:
+    """Return the classifier with the temperature 1."""
+    raw = copy.copy(network)
+    raw.temperature_ = 1.0
+    return raw
+
+
+def answers(data: Data, fitted: Fitted, train: Rows, inputs: Vector) -> dict[str, Vector]:
+    """Return the answers of the network, of a linear model and of the baseline for prepared inputs.
+
+    The linear model, scikit-learn's LogisticRegression or Ridge, learns from the same inputs. The baseline gives each
+    class its share of the training rows as probability, or the mean of their numbers.
+    """
+    target, numbers = data.target, data.numbers[train]
+    found = {"network": answer(fitted.pipeline["network"], inputs, target)}
+    linear = _linear(data, fitted.inputs, train, inputs)
+    if linear is not None:
+        found["linear"] = linear
+    if target.task == "classification":
+        shares = np.bincount(numbers, minlength=len(target.classes)) / len(numbers)
+        return {**found, "baseline": np.tile(shares, (len(inputs), 1))}
+    return {**found, "baseline": np.full(len(inputs), numbers.mean())}
+
+
+def _linear(data: Data, inputs: Vector, train: Rows, asked: Vector) -> Vector | None:
+    """Return the answers of the linear model; None if a prediction is not finite."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", ConvergenceWarning)  # more iterations would not improve it
+        values = data.values[train]
+        if data.target.task == "regression":
+            answers: Vector = Ridge().fit(inputs, values).predict(asked)
+        else:
+            answers = class_probabilities(LogisticRegression(max_iter=1000).fit(inputs, values), asked, data.target)
+        return answers if np.isfinite(answers).all() and np.isfinite(answers**2).all() else None
+
+
+# --- rows to train on and rows to hold out ---
+
+
+def split(data: Data, settings: RunSettings) -> tuple[Rows, Rows]:
+    """Return the positions of the training rows and the held-out rows; each class has the same share in both.
+
+    A class of one row is trained on.
+
+    Raises:
+        SettingsError: if a part would have fewer than two rows.
+    """
+    rows = np.arange(len(data))
+    held_out = math.ceil(len(rows) * settings.test_size)
+    if held_out < 2 or len(rows) - held_out < 2:
+        raise SettingsError(
+            f"--test-size: {settings.test_size} of {counted(len(rows), 'row')} leaves {len(rows) - held_out} to train "
+            f"on and {held_out} held out; expected at least 2 of each; choose another share, or add rows"
+        )
+    labels, single = None, rows[:0]
+    if data.target.task == "classification":
+        numbers = data.numbers
+        counts = np.bincount(numbers)[numbers]
+        rows, single = rows[counts > 1], rows[counts == 1]
+        several, held_out = np.unique(numbers[rows]), min(held_out, len(rows) - 2)
+        if len(several) <= min(held_out, len(rows) - held_out):
+            labels = numbers[rows]
+    train, test = train_test_split(rows, test_size=held_out, random_state=settings.seed, stratify=labels)
+    return np.concatenate([train, single]), np.sort(test)
+
+
+def folds(data: Data, settings: RunSettings) -> list[tuple[Rows, Rows]]:
+    """Return the positions of training rows and held-out rows for each fold of each cross-validation."""
+    if len(data) < 2 * settings.cv:
+        raise SettingsError(
+            f"--cv: expected at most {len(data) // 2} folds for {counted(len(data), 'row')}, got {settings.cv}"
+        )
+    options = {"n_splits": settings.cv, "n_repeats": settings.repeats, "random_state": settings.seed}
+    if data.target.task == "regression":
+        return list(RepeatedKFold(**options).split(data.values))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # some classes may have fewer rows than there are folds
+        return list(RepeatedStratifiedKFold(**options).split(data.values, data.numbers))

@@ -1,0 +1,114 @@
+"""Judge trained networks by their answers for rows that they have not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..engine.vectors import Vector
+from ..tables.table import Table
+from . import evaluation
+from .fitting import Data, Fitted, Rows, answers, uncalibrated
+from .importance import Fold, importance
+from .predicting import answer, kept_columns, prediction_columns
+from .settings import RunSettings
+
+
+class Judged:
+    """The answers of trained networks for rows that they have not seen.
+
+    Attributes:
+        rows: the positions of the rows with an answer, in order; with repeated cross-validation, of the first.
+        network: the answers of the networks for these rows.
+        inputs: the prepared inputs of the held-out rows of each part.
+    """
+
+    def __init__(self, data: Data, parts: Sequence[tuple[Fitted, Rows, Rows]], settings: RunSettings) -> None:
+        self.data, self.settings, self.parts = data, settings, parts
+        self.inputs = [fitted.pipeline["preparation"].transform(data.cells.iloc[test]) for fitted, _, test in parts]
+        self._answers = [
+            answers(data, fitted, train, inputs) for (fitted, train, _), inputs in zip(parts, self.inputs)
+        ]
+        self._first = slice(0, settings.cv or 1)
+        rows = np.concatenate([test for _, _, test in parts[self._first]])
+        order = np.argsort(rows, kind="stable")
+        self.rows, self._order = rows[order], order
+        self.network = self._in_order([found["network"] for found in self._answers[self._first]])
+
+    def _in_order(self, parts: Sequence[Vector]) -> Vector:
+        joined: Vector = np.concatenate(parts)[self._order]
+        return joined
+
+    def predictions(self, table: Table, positions: Sequence[int], settings: RunSettings) -> pd.DataFrame:
+        """Return the table of predictions: row, true, kept columns, predicted, probabilities."""
+        numbers = table.row_numbers
+        of_table = [positions[row] for row in self.rows]
+        frame = prediction_columns([numbers[position] for position in of_table], self.network, self.data.target)
+        frame.insert(1, "true", self.data.values[self.rows].tolist())
+        return kept_columns(frame, table.cells.iloc[of_table], settings.keep)
+
+    def scores(self) -> dict[str, Any]:
+        """Return the scores; see `microgrud.cli.evaluation.score`."""
+        target, numbers, seed = self.data.target, self.data.numbers, self.settings.seed
+        each = [
+            evaluation.score(target.task, numbers[test], found, target.classes, seed, spread=not self.settings.cv)
+            for (_, _, test), found in zip(self.parts, self._answers)
+        ]
+        scores = evaluation.over_folds(each, self.settings.repeats) if self.settings.cv else each[0]
+        if target.task == "regression":
+            return scores
+        true = numbers[self.rows]
+        scores |= evaluation.class_figures(true, self.network, target.classes)
+        raw = self._in_order(
+            [
+                answer(uncalibrated(fitted.pipeline["network"]), inputs, target)
+                for (fitted, _, _), inputs in zip(self.parts[self._first], self.inputs)
+            ]
+        )
+        scores["calibration"] = {
+            "temperatures": [float(fitted.pipeline["network"].temperature_) for fitted, _, _ in self.parts],
+            "before": evaluation.calibration(true, raw),
+            "after": evaluation.calibration(true, self.network),
+        }
+        if len(target.classes) == 2:
+            scores["threshold"] = self._threshold(true)
+        return scores
+
+    def _threshold(self, true: Vector) -> dict[str, Any]:
+        """Return thresholds on the probability of the second class, chosen on validation rows, with their scores."""
+        fitted, train, _ = self.parts[0]
+        if self.settings.cv:
+            chosen_on, known, probability = "held-out rows of all folds", true == 1, self.network[:, 1]
+        else:
+            network = fitted.pipeline["network"]
+            validation = network.validation_rows_
+            chosen_on = "validation rows" if len(validation) else "training rows"
+            rows = validation if len(validation) else np.arange(len(train))
+            known = self.data.numbers[train][rows] == 1
+            probability = answer(network, fitted.inputs[rows], self.data.target)[:, 1]
+        best = evaluation.best_thresholds(known, probability)
+        of = {"0.5": 0.5, **best}
+        held_out = {name: evaluation.threshold_scores(true == 1, self.network[:, 1], t) for name, t in of.items()}
+        return {**best, "class": self.data.target.classes[1], "chosen_on": chosen_on, "held_out": held_out}
+
+    def curves(self) -> dict[str, dict[str, Vector]]:
+        """Return ROC and precision-recall curves; see `microgrud.cli.evaluation.curves`."""
+        target = self.data.target
+        return evaluation.curves(self.data.numbers[self.rows], self.network, target.classes) if target.classes else {}
+
+    def importance(self, columns: Sequence[str], seed: int) -> pd.DataFrame:
+        """Return the importance of each column; see `microgrud.cli.importance`."""
+        made, target = [], self.data.target
+        for (fitted, _, test), inputs in zip(self.parts[self._first], self.inputs):
+
+            def ask(rows: Vector, network: Any = fitted.pipeline["network"]) -> Vector:
+                return answer(network, rows, target)
+
+            sources = fitted.pipeline["preparation"].input_columns_
+            made.append(Fold(inputs, self.data.numbers[test], sources, ask))
+        network = self.parts[0][0].pipeline["network"]
+        parameters = sum(len(model.parameters()) for model in network.networks_)
+        return importance(made, columns, target.task, parameters, seed)
