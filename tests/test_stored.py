@@ -10,15 +10,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from typed import QUICK, microgrud_cli, succeed
 
-from microgrud.cli import commands
-from microgrud.cli.pipeline import train_on_table
+from microgrud.cli.details import check_details
 from microgrud.cli.predicting import Predictor
-from microgrud.cli.settings import RunSettings
-from microgrud.common.jsonfile import checksum
-from microgrud.nn import MLP, ModelFileError, save_model
-from microgrud.tables import Table, read_table
+from microgrud.common.jsonfile import ModelFileError, checksum
+from microgrud.sklearn import load
+from microgrud.tables import Table, TableError, read_table
+from microgrud.tables.target import Target
 
 #: Replacements for any entry: every kind of JSON value, and numbers that might pass unnoticed.
 JUNK: list[Any] = [None, True, -1, 1.5, 10**30, "\ud800", ["x", "x"], {"x": 1}]
@@ -26,20 +25,21 @@ JUNK: list[Any] = [None, True, -1, 1.5, 10**30, "\ud800", ["x", "x"], {"x": 1}]
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
-    rows = {"size": [f"{k}.5" for k in range(20)], "colour": ["red", "blue"] * 10, "kind": ["a", "b"] * 10}
+    sizes = [f"{(7 * k) % 20}.5" for k in range(20)]
+    rows = {"size": sizes, "colour": ["red", "blue"] * 10, "kind": ["a", "b", "b", "a"] * 5}
     path = tmp_path_factory.mktemp("stored") / "table.csv"
     pd.DataFrame(rows).to_csv(path, index=False)
     return read_table(path)
 
 
 @pytest.fixture(scope="module")
-def documents(table: Table, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def documents(tmp_path_factory: pytest.TempPathFactory, table: Table) -> dict[str, dict[str, Any]]:
     """Return the content of two model files: of a classification with categories, and of a regression."""
-    found, path = {}, tmp_path_factory.mktemp("stored") / "model.json"
+    found, folder = {}, tmp_path_factory.mktemp("stored")
+    table.cells.to_csv(folder / "table.csv", index=False)
     for task, target in (("classification", "kind"), ("regression", "size")):
-        predictor = train_on_table(table, RunSettings(target, hidden=(2,), epochs=1), progress=False).predictor
-        save_model(path, predictor.model, predictor.extra())
-        found[task] = json.loads(path.read_bytes())
+        succeed("train", folder / "table.csv", "--target", target, *QUICK, "--out", folder / task)
+        found[task] = json.loads((folder / task / "model.json").read_bytes())
     return found
 
 
@@ -67,70 +67,88 @@ def changed(document: dict[str, Any], where: tuple[Any, ...], change: Callable[[
     return made
 
 
+def damages(document: dict[str, Any], part: str) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+    """Yield copies in which one entry of a part is junk or missing, with its place."""
+    for where in places(document[part], (part,)):
+        for junk in JUNK:
+            yield where, changed(document, where, lambda holder, key, junk=junk: holder.__setitem__(key, junk))
+        yield where, changed(document, where, lambda holder, key: holder.pop(key))
+
+
+@pytest.mark.slow("5 s: every entry of two model files is damaged in several ways")
+@pytest.mark.parametrize("part", ["target", "preparation"])
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_any_entry_of_a_pipeline_may_be_junk_or_missing(
+    task: str, part: str, documents: dict[str, Any], table: Table, tmp_path: Path
+) -> None:
+    """Check that any accepted pipeline predicts, or lacks a column."""
+    path, refused, wrong = tmp_path / "changed.json", 0, []
+    for where, document in damages(documents[task], part):
+        write(path, document)
+        try:
+            pipeline = load(path)
+        except ModelFileError as error:
+            refused += 1
+            wrong += [(where, str(error))] * (not str(error).startswith(f"{path}: damaged: ") or "\n" in str(error))
+            continue
+        try:
+            assert len(pipeline.predict(table.cells)) == len(table), where
+        except TableError as error:
+            wrong += [(where, str(error))] * ("columns that the table lacks" not in str(error))
+    assert wrong == []
+    assert refused > 10
+
+
 @pytest.mark.slow("4 s: every entry of two model files is damaged in several ways")
 @pytest.mark.parametrize("task", ["classification", "regression"])
-def test_any_entry_may_be_junk_or_missing(task: str, documents: dict[str, Any], table: Table, tmp_path: Path) -> None:
-    """Check that any accepted model file can be shown, and predicts."""
-    document, path = documents[task], tmp_path / "changed.json"
-    write(path, document)
-    whole = Predictor.load(path).predict(table)
+def test_any_entry_of_the_account_may_be_junk_or_missing(task: str, documents: dict[str, Any], tmp_path: Path) -> None:
+    """Check that any accepted account can be shown, and that an error names the entry or the one that holds it."""
+    path, target = tmp_path / "changed.json", Target.from_json(documents[task]["target"])
     refused, unnamed = 0, []
-    for where in list(places(document["extra"], ("extra",))):
-        named = next(part for part in reversed(where) if isinstance(part, str))
-        changes = [lambda container, key, junk=junk: container.__setitem__(key, junk) for junk in JUNK]
-        for change in [*changes, lambda container, key: container.pop(key)]:
-            write(path, changed(document, where, change))
-            try:
-                predictor = Predictor.load(path)
-            except ModelFileError as error:
-                refused += 1
-                said = str(error)
-                if not said.startswith(f"{path}: ") or not (named in said or "preprocessing" in said):
-                    unnamed.append(said)
-                continue
-            result = CliRunner().invoke(commands.app, ["show", str(path)])
-            assert result.exit_code == 0, (where, result.output)
-            if "preprocessing" not in where:
-                assert predictor.predict(table).equals(whole)
+    for where, document in damages(documents[task], "details"):
+        names = [part for part in where if isinstance(part, str)][-2:]
+        try:
+            check_details(document.get("details"), target)  # type: ignore[arg-type]
+        except ValueError as error:
+            refused += 1
+            unnamed += [(where, str(error))] * (not any(name in str(error) for name in names))
+            continue
+        write(path, document)
+        result = microgrud_cli("show", path)
+        assert result.exit_code == 0, (where, result.output, result.exception)
     assert unnamed == []
-    assert refused > 200
+    assert refused > 500
 
 
 @pytest.mark.parametrize(
     ("task", "where", "junk", "message"),
     [
-        ("regression", "settings.lr", "fast", "extra.settings.lr: expected a number, got 'fast'"),
-        ("regression", "settings.hidden", [2, 0], r"settings.hidden\[1\]: expected a whole number of 1 or more, got 0"),
-        ("regression", "trained.interrupted", 0, "trained.interrupted: expected true or false, got 0"),
-        ("regression", "preprocessing.target.scale", 0.0, "target.scale: expected a number above 0 .*, got 0.0"),
-        ("regression", "preprocessing.target.classes", [1], "classes: expected a list of different strings, got"),
-        ("regression", "preprocessing.target.task", "classification", "expected the 1 outputs of the network, got 0"),
-        ("classification", "preprocessing.target.classes", ["a"], "expected the 2 outputs of the network, got 1"),
-        ("classification", "preprocessing.target.name", "colour", "expected a list of different strings"),
-        ("classification", "preprocessing.columns", [], "expected the 3 inputs of the network, got 0"),
-        ("classification", "preprocessing.columns.0.mean", 10**400, r"columns\[0\].mean: expected a number with a dec"),
-        ("classification", "preprocessing.columns.1.categories", ["red"], "the 3 inputs of the network, got 2"),
-        ("classification", "scores.confusion", [[-1]], r"scores.confusion\[0\]\[0\]: expected a whole number of 0 or"),
-        ("classification", "scores.linear", 1, "extra.scores.linear: expected a dict with the keys 'accuracy'"),
+        ("regression", "details.settings.lr", "fast", "details.settings.lr: expected a number, got 'fast'"),
+        ("regression", "details.settings.hidden", [2, 0], r"hidden\[1\]: expected a whole number of 1 or more, got 0"),
+        ("regression", "details.trained.interrupted", 0, "trained.interrupted: expected true or false, got 0"),
+        ("regression", "details.scores.spread", {}, "details.scores.spread: expected a dict with the keys 'r2'"),
+        ("classification", "details.scores.confusion", [[-1]], r"confusion\[0\]\[0\]: expected a whole number of 0 or"),
+        ("classification", "details.scores.linear", 1, "details.scores.linear: expected a dict"),
+        ("classification", "details.notes", [1], r"details.notes\[0\]: expected a string, got 1"),
+        ("classification", "network", [], "network: expected a dict, got"),
     ],
 )
 def test_the_error_names_the_entry(
     task: str, where: str, junk: Any, message: str, documents: dict[str, Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "changed.json"
-    keys = [int(key) if key.isdigit() else key for key in where.split(".")]
-    write(path, changed(documents[task], ("extra", *keys), lambda container, key: container.__setitem__(key, junk)))
+    write(path, changed(documents[task], tuple(where.split(".")), lambda holder, key: holder.__setitem__(key, junk)))
 
     with pytest.raises(ModelFileError, match=f"changed.json: damaged: .*{message}"):
         Predictor.load(path)
 
 
-def test_a_network_of_other_sizes_does_not_fit(documents: dict[str, Any], tmp_path: Path) -> None:
+def test_parts_of_two_models_do_not_fit(documents: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "changed.json"
-    save_model(path, MLP(9, [2], rng=0), documents["classification"]["extra"])
-
-    with pytest.raises(ModelFileError, match="expected the 9 inputs of the network, got 3"):
-        Predictor.load(path)
+    for part in ("network", "preparation", "target"):
+        write(path, {**documents["classification"], part: documents["regression"][part]})
+        with pytest.raises(ModelFileError, match=r"changed.json: damaged: "):
+            Predictor.load(path)
 
 
 def test_names_that_stdout_cannot_encode_are_escaped(documents: dict[str, Any], tmp_path: Path) -> None:
@@ -139,8 +157,5 @@ def test_names_that_stdout_cannot_encode_are_escaped(documents: dict[str, Any], 
     def rename(container: Any, key: str) -> None:
         container[key] = "k\ud800nd"
 
-    write(path, changed(documents["classification"], ("extra", "preprocessing", "target", "name"), rename))
-    result = CliRunner().invoke(commands.app, ["show", str(path)])
-
-    assert result.exit_code == 0
-    assert "predicts k\\ud800nd: one of a, b" in result.stdout
+    write(path, changed(documents["classification"], ("target", "name"), rename))
+    assert "predicts k\\ud800nd: one of a, b" in succeed("show", path).stdout
