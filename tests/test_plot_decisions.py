@@ -72,6 +72,31 @@ def test_a_threshold_may_be_chosen_and_scores_of_hinge_have_the_classes_minus_1_
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["-1", "1"]
 
 
+def test_a_batched_model_is_called_once_and_draws_the_regions_of_one_that_takes_a_row() -> None:
+    calls: list[Any] = []
+
+    def model(rows: Any) -> Any:
+        calls.append(rows)
+        return np.stack([0.0 * rows[:, 0], 3.0 * (rows[:, 0] - 0.4), 6.0 * (rows[:, 0] - 0.7)], axis=1)
+
+    y = [0, 1, 2, 2, 1]
+    ax = regions(model, y, batched=True)
+    assert [rows.shape for rows in calls] == [(41 * 41, 2)]
+    alone = regions(lambda row: model(np.array([row]))[0].tolist(), y)
+    svg = [io.BytesIO(), io.BytesIO()]
+    for file, each in zip(svg, (ax, alone)):
+        each.figure.savefig(file, format="png")
+    assert svg[0].getvalue() == svg[1].getvalue()
+    assert color_at(regions(lambda rows: rows[:, 0] - 0.5, [0, 0, 1, 1, 1], batched=True), 0.8, 0.6) == tint(1)
+
+
+@pytest.mark.parametrize("outputs", [np.zeros(3), np.zeros((41 * 41, 0)), 0.0, np.zeros((41 * 41, 1, 1))])
+def test_a_batched_model_needs_an_output_for_each_point(outputs: Any) -> None:
+    message = r"model: expected a number or a row of outputs for each of 1681 points, got an array of shape \("
+    with pytest.raises(ValueError, match=message):
+        regions(lambda rows: outputs, [0, 0, 1, 1, 1], batched=True)
+
+
 @pytest.mark.parametrize("kind", [list, tuple, np.array])
 def test_the_largest_of_several_outputs_wins(kind: Any) -> None:
     def model(row: list[float]) -> Any:

@@ -13,7 +13,7 @@ from microgrud.engine.vectors import read_data
 from microgrud.losses import squared_error
 from microgrud.nn import MLP, Module
 from microgrud.optim import LBFGS, SGD, Adam, StepLR, gradient_norm
-from microgrud.plot import Trajectory, rosenbrock
+from microgrud.plot import Trajectory, loss_surface, rosenbrock
 from microgrud.train import fit
 
 X = [[0.1 * i, -0.3 * i] for i in range(6)]
@@ -167,3 +167,21 @@ def test_modules_and_optimizers_are_taken_for_their_parameters() -> None:
 def test_a_loss_must_be_a_number(loss: Any) -> None:
     with pytest.raises(TypeError, match="Trajectory.record: loss: expected a real number"):
         Trajectory([Value(1.0)]).record(loss)
+
+
+def test_a_walk_can_be_that_of_a_copy_of_the_model() -> None:
+    model, twin = network(), network()
+    trajectory = Trajectory(model)
+    fit(model, X, Y, loss=squared_error, optimizer=SGD(model.parameters(), lr=0.05), epochs=2, callbacks=trajectory)
+    moved = trajectory.of(twin)
+    assert moved.parameters == twin.parameters()
+    assert same(moved.positions, trajectory.positions)
+    assert trajectory.parameters == model.parameters()
+    surface = loss_surface(lambda: mean_loss(twin), twin, trajectory=moved, points=3)
+    assert surface.plane.origin.tolist() == trajectory.positions[-1].tolist()
+    with pytest.raises(ValueError, match=r"Trajectory.of: expected 13 parameters, got 1"):
+        trajectory.of([Value(1.0)])
+
+
+def mean_loss(model: MLP) -> float:
+    return sum(squared_error(model(x), y).data for x, y in zip(X, Y)) / len(X)  # type: ignore[arg-type]

@@ -68,9 +68,8 @@ def learning_curve(history: History, ax: Axes | None = None, *, what: str = "los
         ax.set_ylabel(f"{ax.get_ylabel()}{LOG_NOTE}")
     if history.best_epoch is not None:
         step = next(record.step for record in history.epochs if record.epoch == history.best_epoch)
-        ax.axvline(
-            step, color="black", linestyle=(0, (1, 2)), linewidth=1.2, label=f"best epoch ({history.best_epoch})"
-        )
+        ink = ax.xaxis.label.get_color()  # black would be invisible on dark Axes
+        ax.axvline(step, color=ink, linestyle=(0, (1, 2)), linewidth=1.2, label=f"best epoch ({history.best_epoch})")
     if ax.get_legend() is not None or history.best_epoch is not None:
         draw_legend(ax, ax.get_legend_handles_labels()[0])
     ax.grid(alpha=0.4, linewidth=0.6)

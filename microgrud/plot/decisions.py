@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..common.checks import ANY, instance, one_of, optional, real, whole
+from ..common.checks import ANY, flag, instance, one_of, optional, real, whole
 from ..common.numbers import as_float, as_sequence, is_real_scalar
 from ..engine.grad_mode import no_grad
 from ..engine.vectors import Vector
@@ -33,6 +33,7 @@ def decision_regions(
     task: str | None = None,
     threshold: float | None = None,
     points: int = 120,
+    batched: bool = False,
     feature_names: Sequence[str] | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Axes:
@@ -57,6 +58,8 @@ def decision_regions(
             (its activation is `"sigmoid"`; for a model that is not an MLP: all outputs are between 0 and 1), or else 0,
             for logits and for scores of `hinge`.
         points: the number of grid points along each side, at least 2; the model is called at each point of the grid.
+        batched: whether the model takes all points at once, an array of shape (points, 2), and returns an array with a
+            number or a row of outputs for each, as `predict` and `predict_proba` of scikit-learn do.
         feature_names: the names of the axes; the columns of a pandas table, or `x1` and `x2`, if None.
         class_names: the names of the classes, in ascending order of their targets.
 
@@ -84,7 +87,8 @@ def decision_regions(
     columns = getattr(X, "columns", ("x1", "x2"))
     names = _names(f"{where}: feature_names", columns if feature_names is None else feature_names, 2)
     across, up = (_grid(column, whole(2)(f"{where}: points", points)) for column in rows.T)
-    outputs = _outputs(where, model, [[a, b] for b in up.tolist() for a in across.tolist()])
+    places = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2)
+    outputs = _outputs(where, model, places, flag(f"{where}: batched", batched))
     shape = (len(up), len(across))
     chosen = _task(where, task, outputs.shape[1], samples.targets)
     own = ax is None
@@ -127,10 +131,18 @@ def _grid(column: Vector, points: int) -> Vector:
     return np.linspace(low - margin, high + margin, points)
 
 
-def _outputs(where: str, model: Callable[[Any], Any], rows: list[list[float]]) -> Vector:
+def _outputs(where: str, model: Callable[[Any], Any], rows: Vector, batched: bool) -> Vector:
     """Return the model's outputs for each row, an array of shape (rows, outputs)."""
+    if batched:
+        outputs = np.asarray(model(rows), dtype=np.float64)
+        if outputs.ndim not in (1, 2) or len(outputs) != len(rows) or not outputs.size:
+            raise ValueError(
+                f"{where}: model: expected a number or a row of outputs for each of {len(rows)} points, got an array "
+                f"of shape {outputs.shape}"
+            )
+        return outputs.reshape(len(rows), -1)
     with no_grad(), mode(model, training=False):
-        predictions = [model(row) for row in rows]
+        predictions = [model(row) for row in rows.tolist()]
     numbers = [
         [as_float(number(x), f"{where}: an output of the model") for x in _several(where, prediction)]
         for prediction in predictions

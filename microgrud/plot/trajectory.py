@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -100,6 +101,19 @@ class Trajectory:
                 self._figures.append((event.loss, history.gradient_norm[-1], history.learning_rate[-1]))
             self._steps += 1
         self._here = self._end = read_data(self.parameters)
+
+    def of(self, parameters: Module | Iterable[Value]) -> Trajectory:
+        """Return the walk as one of as many other parameters, such as those of a copy of the model that walked.
+
+        Raises:
+            TypeError, ValueError: for anything else.
+        """
+        found = parameters_of("Trajectory.of", parameters)
+        if len(found) != len(self.parameters):
+            raise ValueError(f"Trajectory.of: expected {len(self.parameters)} parameters, got {len(found)}")
+        walk = copy.copy(self)
+        walk.parameters = found
+        return walk
 
     def __len__(self) -> int:
         """Return the number of places, including the start."""
