@@ -9,6 +9,7 @@ import pytest
 from drawings import objects, texts
 
 from microgrud import Value
+from microgrud.common.words import width_of
 from microgrud.draw import draw
 from microgrud.nn import MLP
 
@@ -82,11 +83,23 @@ def test_names_of_inputs_and_outputs_are_text() -> None:
         assert tooltips.count(name) == 2
 
 
+def test_names_of_inputs_stay_inside_their_boxes() -> None:
+    names = ["i" * 8, "e" * 60, "每位顾客每月在本店平均花费的小时数与上个月相比的变化情况"]
+    drawing = draw(MLP(3, [2], rng=0), inputs=names)
+    nodes, _ = objects(drawing)
+    written, _ = texts(drawing)
+    for k, text in enumerate(written[:3]):
+        assert width_of(text) <= 30
+        assert text.rstrip("…") == names[k][: len(text.rstrip("…"))]
+        # Letters of a common font are 0.6 em wide on average, and wide ones, such as Chinese ones, 1 em.
+        assert 72 * float(nodes[f"i{k}"]["width"]) >= 10 * 0.6 * width_of(text) + 8
+
+
 def test_names_that_no_picture_can_hold_are_replaced_and_long_ones_shortened() -> None:
     written, tooltips = texts(draw(MLP(3, [1], rng=0), inputs=["\x1b[0m", "\ud800", "long " * 20]))
     assert written[:2] == ["\u241b[0m", "\ufffd"]
     assert written[2].startswith("long long")
-    assert len(written[2]) == 40
+    assert len(written[2]) == 30
     assert any(("long " * 20).strip() in tooltip for tooltip in tooltips)
 
 

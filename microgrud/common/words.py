@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import unicodedata
+
 _PLURALS = {"leaf": "leaves"}
 
 
@@ -17,3 +20,25 @@ def counted(count: int, noun: str, separator: str = ",") -> str:
     ('1 node', '2,000 nodes', '2000 rows')
     """
     return f"{count:{separator}} {noun if count == 1 else _PLURALS.get(noun, f'{noun}s')}"
+
+
+def width_of(text: str) -> int:
+    """Return the width of a text on one line, in narrow letters; wide letters such as Chinese ones are two of them.
+
+    >>> width_of("abc"), width_of("中国")
+    (3, 4)
+    """
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text on one line, cut to a width of at most `most`.
+
+    >>> shortened("petal  width", 20), shortened("petal width", 8), shortened("中华人民共和国", 8)
+    ('petal width', 'petal w…', '中华人…')
+    """
+    line = " ".join(text.split())
+    if width_of(line) <= most:
+        return line
+    widths = itertools.accumulate(map(width_of, line))
+    return "".join(letter for letter, width in zip(line, widths) if width < most) + "…"

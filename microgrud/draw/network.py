@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ..common.words import counted
+from ..common.words import counted, shortened, width_of
 from ..nn.layers import MLP, Neuron
 from ..nn.module import Module
 from .folding import function_of, neurons_by_layer
@@ -17,6 +17,8 @@ from .value_graph import shown_of
 _MOST_NEURONS = 10
 #: The diameter of a neuron, in inches.
 _DIAMETER = "0.62"
+#: Maximum width of a name in a box, in narrow letters; hovering over it shows all of it.
+_LONGEST_NAME = 30
 _BROKEN_NEURON = {"style": "filled,dotted", "color": BROKEN, "penwidth": "2.5"}
 
 
@@ -84,7 +86,9 @@ def _broken(layers: Sequence[Sequence[Neuron]]) -> list[str]:
 
 
 def _box(name: str) -> dict[str, str]:
-    return {"label": plain(name), "tooltip": literal(name)}
+    """Return the attributes of a box with a name: wide enough for any common font, unlike Graphviz's own choice."""
+    label = shortened(name, _LONGEST_NAME)
+    return {"label": plain(label), "tooltip": literal(name), "width": f"{0.15 + 0.088 * width_of(label):.2f}"}
 
 
 def _circle(name: str, neuron: Neuron, digits: int) -> dict[str, str]:
