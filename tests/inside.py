@@ -10,8 +10,8 @@ import pytest
 
 #: The thresholds of each module: smaller examples do not reach the code that pays only for large ones.
 MODULES = {
+    "microgrud.cli.fitting": ("_MOST_PLACES",),
     "microgrud.cli.pictures": ("_REGION_POINTS",),
-    "microgrud.cli.pipeline": ("_MOST_PLACES",),
     "microgrud.cli.walk": ("_FEWEST_POINTS", "_FEWEST_ROWS", "_MOST_PARAMETERS", "_MOST_POINTS", "_MOST_WORK"),
     "microgrud.tape.executors": ("_FEWEST_TO_REUSE",),
     "microgrud.tape.verified": ("_MOST_RECORDINGS",),

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import base64
-import json
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from microgrud.cli import charts
-from microgrud.cli.pictures import draw_pictures, loss_chart, result_chart
-from microgrud.cli.pipeline import linear_predictions, train_on_table
-from microgrud.cli.predicting import Predictor
-from microgrud.cli.preprocessing import Target
+from microgrud.cli import charts, markup
+from microgrud.cli.markup import Bar
+from microgrud.cli.pictures import draw_pictures
+from microgrud.cli.pipeline import train_on_table
 from microgrud.cli.report import command, report_page
 from microgrud.cli.run import Run
-from microgrud.cli.runfolder import write_run
-from microgrud.cli.scores import LABELS, behind_baseline, behind_linear, figures, score_classes, score_numbers
+from microgrud.cli.scores import LABELS, figures, with_spread
 from microgrud.cli.settings import RunSettings
-from microgrud.tables import Table, read_table
+from microgrud.tables import Table
 from microgrud.tables.table import iris_table
 
 pytestmark = pytest.mark.usefixtures("coarse_reports")
 
 HOSTILE = "<script>alert('1')</script> & \"quoted\" $price"
+#: Numbers that count nothing.
+UNEVEN = [(7 * i) % 60 / 4 for i in range(60)]
 
 
 def a_table(**columns: Any) -> Table:
@@ -39,23 +39,25 @@ def a_table(**columns: Any) -> Table:
 
 @pytest.fixture(scope="module")
 def iris() -> Run:
-    return train_on_table(iris_table(), RunSettings("species", hidden=(6,), epochs=4), progress=False)
+    return train_on_table(iris_table(), RunSettings("species", hidden=(6,), epochs=4))
 
 
 @pytest.fixture(scope="module")
 def numbers() -> Run:
-    x = [0.1 * i for i in range(40)]
-    table = a_table(x=x, price=[2 * a + 0.01 * (i % 3) for i, a in enumerate(x)])
-    return train_on_table(table, RunSettings("price", hidden=(4,), epochs=5), progress=False)
+    table = a_table(x=UNEVEN, price=[2 * a + 0.01 * (i % 3) for i, a in enumerate(UNEVEN)])
+    return train_on_table(table, RunSettings("price", hidden=(4,), epochs=5))
 
 
 @pytest.fixture(scope="module")
 def hostile() -> Run:
+    """Train on two classes whose names, and those of columns and categories, are markup."""
     kinds = [f"{HOSTILE} {i % 15}" for i in range(60)]
-    table = a_table(**{HOSTILE: range(60), "kind": kinds, "y": [f"{HOSTILE} {i % 7 % 3}" for i in range(60)]})
-    settings = RunSettings("y", hidden=(2,), epochs=1)
-    run = train_on_table(table, settings, source=f"{HOSTILE}.csv", progress=False)
-    return replace(run, notes=[HOSTILE])
+    table = a_table(
+        **{HOSTILE: UNEVEN, "kind": kinds, "same": ["1"] * 60, "y": [f"{HOSTILE} {i % 7 % 2}" for i in range(60)]}
+    )
+    settings = RunSettings("y", hidden=(2,), epochs=1, estimators=2)
+    run = train_on_table(table, settings, sources=[f"{HOSTILE}.csv"])
+    return replace(run, notes=[HOSTILE, *run.notes])
 
 
 _drawn: dict[str, dict[str, charts.Picture]] = {}
@@ -119,7 +121,7 @@ def test_the_page_needs_nothing_but_itself(run: Run) -> None:
     for tag, attributes in page.elements:
         assert tag not in ("script", "link", "iframe", "object", "base")
         for name in ("src", "href", "srcset", "data", "action"):
-            assert (attributes.get(name) or "data:").startswith("data:")
+            assert (attributes.get(name) or "data:").startswith(("data:", "#"))
     assert "url(" not in html
     assert "@import" not in html
 
@@ -127,7 +129,10 @@ def test_the_page_needs_nothing_but_itself(run: Run) -> None:
 def test_the_pictures_are_inlined_for_light_and_dark_pages_and_described(run: Run) -> None:
     images = Page(page_of(run)).all("img")
     pictures = list(pictures_of(run))
-    assert len(pictures) == (6 if len(run.predictor.preprocessing.inputs) > 1 else 5)
+    result = ["predictions"] if run.target.task == "regression" else ["confusion", "reliability"]
+    two = ["roc", "precision_recall"] if len(run.target.classes) == 2 else []
+    regions = ["regions"] if len(run.inputs) > 1 else []
+    assert sorted(pictures) == sorted(["loss", "surface", "flow", "network", *result, *two, *regions])
     assert [image["class"] for image in images].count("both") == 1  # the network
     assert [image["class"] for image in images if image["class"] != "both"] == ["light", "dark"] * (len(pictures) - 1)
     for image in images:
@@ -143,7 +148,8 @@ def test_the_page_can_be_read_aloud(run: Run) -> None:
     tags = [tag for tag, _ in page.elements]
     assert page.all("html") == [{"lang": "en"}]
     assert (tags.count("h1"), tags.count("main"), tags.count("title")) == (1, 1, 1)
-    assert tags.count("h2") == 8
+    assert tags.count("h2") == 9 + (len(run.target.classes) == 2)
+    assert tags.count("dt") == tags.count("dd") > 3
     assert tags.count("caption") == tags.count("table")
     assert {attributes["scope"] for attributes in page.all("th")} == {"col", "row"}
 
@@ -155,7 +161,7 @@ def test_texts_of_the_table_are_shown_literally_and_are_never_markup(hostile: Ru
     page = Page(html)
     assert f"<b>things</b>: predicting {hostile.target.name}" in page.text
     assert HOSTILE in page.text
-    assert f"{HOSTILE} 2" in page.text
+    assert f"{HOSTILE} 1" in page.text
 
 
 def test_the_page_fits_light_dark_and_printed_pages(iris: Run) -> None:
@@ -202,44 +208,108 @@ def cells(run: Run, caption: str) -> list[list[str]]:
     return found
 
 
-def test_the_scores_are_those_in_the_model_file(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("microgrud.cli.runfolder.draw_pictures", pictures_of)
-    write_run(run, tmp_path / "run")
-    scores = json.loads((tmp_path / "run" / "model.json").read_text())["extra"]["scores"]
+def test_the_scores_are_those_of_the_run_with_their_spread_and_their_meaning(run: Run) -> None:
     header, *rows = cells(run, "that training did not see")
     baseline = "mean" if run.target.task == "regression" else "most frequent class"
-    assert header == ["score", "network", "linear model", baseline, "better"]
-    assert {row[0]: row[1:4] for row in rows} == {
-        LABELS[key][0]: [figures(scores[key]), figures(scores["linear"][key]), figures(scores["baseline"][key])]
-        for key in scores["baseline"]
+    assert header == ["score", "network", "linear model", baseline]
+    others = run.scores, run.scores["linear"], run.scores["baseline"]
+    assert {row[0]: row[1:] for row in rows} == {
+        LABELS[key][0]: [with_spread(scores, key).replace("± ", "±\u00a0") for scores in others]
+        for key in run.scores["baseline"]
+        if key in LABELS
     }
+    assert sum("±" in cell for row in rows for cell in row) >= 4
+    page = Page(page_of(run))
+    assert run.spread_meaning in page.text
+    for row in rows:
+        assert f"{row[0]}the " in page.text  # a term, which a style sheet separates from its meaning
 
 
-def test_the_classes_are_those_in_the_model_file(iris: Run) -> None:
+def test_the_classes_are_those_of_the_scores(iris: Run) -> None:
     header, *rows = cells(iris, "Class by class")
     assert header == ["class", "precision", "recall", "F1", "rows"]
-    expected = [[figures(x) for x in entry.values()] for entry in iris.scores["per_class"]]
-    assert rows == expected
+    assert rows == [[figures(x) for x in entry.values()] for entry in iris.scores["per_class"]]
     assert [row[0] for row in rows] == ["setosa", "versicolor", "virginica"]
+
+
+def test_the_columns_stand_by_their_importance_each_with_its_spread(run: Run) -> None:
+    header, *rows = cells(run, "All columns in use")
+    assert header == ["column", "", "importance"]
+    assert [row[0] for row in rows] == run.importance["column"].tolist()
+    assert all("±" in row[2] or float(row[2]) == 0.0 for row in rows)
+    found = [float(row[2].split()[0]) for row in rows]
+    assert found == pytest.approx(run.importance["importance"].tolist(), rel=0.1, abs=0.05)
+    assert page_of(run).count('<td class="bar">') == len(rows)
+
+
+def test_of_many_columns_the_most_important_are_shown(iris: Run) -> None:
+    many = pd.DataFrame({"column": [f"c{i}" for i in range(60)], "importance": np.arange(60.0)[::-1], "spread": 1.0})
+    _, *rows = cells(replace(iris, importance=many), "The first 25 of 60 columns")
+    assert [row[0] for row in rows] == [f"c{i}" for i in range(25)]
+
+
+def test_a_bar_stays_inside_its_cell() -> None:
+    assert str(Bar(0.5, 0.25)) == '<span style="width:50.0%"></span><i style="left:25.0%;width:50.0%"></i>'
+    assert str(Bar(-0.5, 0.25)) == '<span style="width:0.0%"></span><i style="left:0.0%;width:0.0%"></i>'
+    assert str(Bar(1.0, 0.5)) == '<span style="width:100.0%"></span><i style="left:50.0%;width:50.0%"></i>'
+
+
+def test_thresholds_of_two_classes_stand_with_their_scores(hostile: Run) -> None:
+    found = hostile.scores["threshold"]
+    header, *rows = cells(hostile, f"Thresholds chosen on {found['chosen_on']}")
+    assert header == ["threshold", "probability", "precision", "recall", "F1"]
+    keys = ("threshold", "precision", "recall", "f1")
+    assert [row[1:] for row in rows] == [[figures(entry[key]) for key in keys] for entry in found["held_out"].values()]
 
 
 def test_the_summary_counts_what_the_predictions_say(iris: Run, numbers: Run) -> None:
     right = (iris.predictions["true"] == iris.predictions["predicted"]).sum()
     assert f"The network is right on {right} of 30 held-out rows" in Page(page_of(iris)).text
     error = (numbers.predictions["true"] - numbers.predictions["predicted"]).abs().mean()
-    assert f"On 8 held-out rows the network is off by {figures(error)} on average" in Page(page_of(numbers)).text
+    assert f"On 12 held-out rows the network is off by {figures(error)} on average" in Page(page_of(numbers)).text
 
 
-def test_advice_differs_for_an_overfitted_network_and_one_that_learned_nothing() -> None:
-    coins = np.random.default_rng(1).integers(0, 2, 40)
-    table = a_table(x=np.random.default_rng(2).normal(size=40), y=["heads" if coin else "tails" for coin in coins])
-    said: list[str] = []
-    settings = RunSettings("y", hidden=(12,), epochs=60, lr=0.1, weight_decay=0.0, seed=1)
-    learned = train_on_table(table, settings, progress=False, say=said.append)
-    assert learned.notes == said
-    assert "It does better on the rows that it was trained on: try a smaller --hidden" in said[0]
-    nothing = train_on_table(table, replace(settings, lr=1e4, epochs=1), progress=False)
-    assert "It has not learned the rows that it was trained on either: try a lower --lr" in nothing.notes[0]
+def test_notes_stand_on_top_and_columns_that_were_left_out_in_the_table_of_the_data(hostile: Run) -> None:
+    parser = Page(page_of(hostile))
+    assert parser.all("a") == [{"href": "#data"}]
+    assert {"id": "data"} in parser.all("section")
+    assert parser.text.count("1 column left out: see the data") == 1
+    _, *rows = cells(hostile, "rows to train on and 12 held out")
+    assert [row[:2] for row in rows] == [
+        [HOSTILE, "number"],
+        ["kind", "category"],
+        ["same", "left out"],
+        ["y", "target"],
+    ]
+    assert rows[2][2] == hostile.preparation.columns_[2].said
+    assert f"{HOSTILE} 3" in rows[1][2]
+    assert rows[1][2].endswith(" more")
+    assert rows[3][2] == f"classes: {HOSTILE} 0, {HOSTILE} 1"
+
+
+def test_without_pictures_the_page_has_everything_else_and_matplotlib_is_not_imported(iris: Run) -> None:
+    page = Page(report_page(iris, {}))
+    assert page.all("img") == page.all("figure") == []
+    headings = [tag for tag, _ in page.elements].count("h2")
+    assert headings == 9 - 2
+    assert len(page.all("table")) == len(Page(page_of(iris)).all("table"))
+    program = (
+        "import sys\n"
+        "from microgrud.cli.pipeline import train_on_table\n"
+        "from microgrud.cli.report import report_page\n"
+        "from microgrud.cli.runfolder import write_report\n"
+        "from microgrud.cli.settings import RunSettings\n"
+        "from microgrud.tables.table import iris_table\n"
+        "report_page(train_on_table(iris_table(), RunSettings('species', hidden=(2,), epochs=1)), {})\n"
+        "assert 'matplotlib' not in sys.modules and 'graphviz' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_same_run_gives_the_same_page(iris: Run) -> None:
+    again = train_on_table(iris_table(), RunSettings("species", hidden=(6,), epochs=4))
+    assert report_page(again, {}) == report_page(iris, {})
+    assert draw_pictures(again) == pictures_of(iris)
 
 
 def test_the_wrong_predictions_are_listed_the_worst_first(iris: Run, hostile: Run, numbers: Run) -> None:
@@ -247,8 +317,10 @@ def test_the_wrong_predictions_are_listed_the_worst_first(iris: Run, hostile: Ru
     wrong = frame[frame["true"] != frame["predicted"]]
     assert len(wrong) > 0
     _, *rows = cells(iris, "were predicted incorrectly")
-    assert sorted(int(row[0]) for row in rows) == sorted(wrong["row"])[: len(rows)]
-    assert [float(row[4]) for row in rows] == sorted(float(row[4]) for row in rows)
+    of_true = [frame.at[i, f"probability {true}"] for i, true in wrong["true"].items()]
+    worst = wrong.iloc[np.argsort(of_true, kind="stable")]
+    assert [int(row[0]) for row in rows] == worst["row"].tolist()[:15]
+    assert [float(row[4]) for row in rows] == pytest.approx(sorted(of_true)[:15], rel=1e-3)
     _, *rows = cells(numbers, "with the largest errors")
     errors = [abs(float(row[3])) for row in rows]
     assert errors == sorted(errors, reverse=True)
@@ -270,187 +342,48 @@ def test_many_mistakes_are_cut_to_the_worst(iris: Run) -> None:
     assert len(rows) == 1 + 15
 
 
-def test_the_columns_the_layers_and_the_settings_are_listed(hostile: Run) -> None:
-    _, *columns = cells(hostile, "rows to train on and 12 held out")
-    assert [row[0] for row in columns] == [HOSTILE, "kind", "y"]
-    assert columns[1][1] == "category, 15 of them"
-    assert columns[1][2].endswith(" and 3 more")
-    _, *layers = cells(hostile, "parameters in all")
-    assert layers == [["hidden 1", "16", "2", "Tanh", "34"], ["output", "2", "3", "Linear", "9"]]
-    _, *settings = cells(hostile, "3 steps")
-    assert dict(settings)["optimizer"] == "adamw"
-    assert dict(settings)["learning rate"] == "0.01"
+def test_the_layers_and_the_settings_are_listed(hostile: Run, iris: Run) -> None:
+    _, *layers = cells(hostile, "parameters, in each of 2 networks whose answers are averaged")
+    inputs = len(hostile.inputs)
+    assert layers == [
+        ["hidden 1", str(inputs), "2", "SiLU", str(2 * inputs + 2)],
+        ["output", "2", "2", "Linear", "6"],
+    ]
+    steps = len(iris.history)
+    _, *settings = cells(iris, f"{steps} steps in 4 epochs")
+    listed = dict(settings)
+    assert (listed["optimizer"], listed["most epochs"], listed["seed"]) == ("adamw", "4", "0")
+    assert listed["epoch with the lowest validation loss"] == str(iris.history.best_epoch)
+    assert "folds" not in listed
 
 
-def test_the_command_names_what_the_user_chose() -> None:
-    table = a_table(x=range(30), code=[1, 2, 3] * 10, y=[0.5 * i for i in range(30)], z=range(30))
+def test_the_command_names_what_the_user_chose_and_no_defaults() -> None:
+    table = a_table(x=UNEVEN, code=[1, 2, 3] * 20, y=[0.5 * i for i in UNEVEN], z=UNEVEN)
     settings = RunSettings(
         "y", hidden=(2,), epochs=1, optimizer="lbfgs", ignore=("z",), categorical=("code",), drop_missing=True,
         delimiter=":",
     )  # fmt: skip
-    words = command(train_on_table(table, settings, source="my table.csv", progress=False))
-    assert words[:5] == ["microgrud", "train", "my table.csv", "--target", "y"]
-    assert words[-7:] == ["--ignore", "z", "--categorical", "code", "--drop-missing", "--delimiter", ":"]
-    assert words[words.index("--weight-decay") + 1] == str(7 / 24)
+    assert command(train_on_table(table, settings, sources=["my table.csv"])) == [
+        *("microgrud", "train", "my table.csv", "--target", "y", "--hidden", "2", "--optimizer", "lbfgs"),
+        *("--epochs", "1", "--ignore", "z", "--categorical", "code", "--drop-missing", "--delimiter", ":"),
+    ]
 
 
-# --- pictures and scores ----------------------------------------------------------------------------------------------
+# --- the parts of a page ----------------------------------------------------------------------------------------------
 
 
-def test_the_pictures_show_the_run(iris: Run, numbers: Run) -> None:
-    assert list(loss_chart(iris).get_lines()[0].get_ydata()) == iris.history.loss
-    assert [int(text.get_text()) for text in result_chart(iris).texts] == np.ravel(iris.scores["confusion"]).tolist()
-    (points,) = result_chart(numbers).collections
-    assert np.array_equal(np.asarray(points.get_offsets()), numbers.predictions[["true", "predicted"]].to_numpy())
-    held_out = loss_chart(numbers, charts.DARK).get_lines()[2].get_ydata()[0]
-    scale = numbers.target.scale
-    errors = (numbers.predictions["true"] - numbers.predictions["predicted"]) / scale
-    assert held_out == pytest.approx((errors**2).mean())
+def test_numbers_stand_on_the_right_and_long_texts_are_broken_into_lines() -> None:
+    html = markup.table("caption", ["name", "a", "b"], [["x" * 30, "0.5 ± 0.1", 2], ["y", "", 3.0]])
+    kinds = {name: attributes.get("class") for name, attributes in zip("abcdefghi", Page(html).all("td"))}
+    assert kinds == dict.fromkeys("abcd", "number")
+    assert [attributes.get("class") for attributes in Page(html).all("th")] == [None, "number", "number", "long", None]
 
 
-def test_a_run_folder_holds_what_can_be_read_again(numbers: Run, tmp_path: Path) -> None:
-    folder = tmp_path / "deep" / "run"
-    write_run(numbers, folder)
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "flow.svg", "history.csv", "loss.svg", "model.json", "network.svg", "predictions.csv", "predictions.svg",
-        "report.html", "surface.svg",
-    ]  # fmt: skip
-    assert [path.name for path in folder.parent.iterdir()] == ["run"]
-    predictions, history = read_table(folder / "predictions.csv"), read_table(folder / "history.csv")
-    assert predictions.columns == ["row", "true", "predicted"]
-    for name in predictions.columns:
-        assert predictions.numbers(name).tolist() == numbers.predictions[name].tolist()
-    assert history.numbers("loss").tolist() == numbers.history.loss
-    assert Predictor.load(folder / "model.json").preprocessing == numbers.predictor.preprocessing
-
-
-@pytest.mark.parametrize(
-    ("scores", "baseline", "behind"),
-    [
-        ({"r2": 0.1, "mae": 9.0}, {"r2": -0.1, "mae": 8.0}, ""),
-        ({"r2": -0.1}, {"r2": -0.1}, ""),
-        ({"r2": -0.2}, {"r2": -0.1}, "worse than always answering the mean (R² -0.2000 against -0.1000)"),
-        ({"accuracy": 0.5, "log_loss": 0.7}, {"accuracy": 0.5, "log_loss": 0.7}, ""),
-        (
-            {"accuracy": 0.4, "log_loss": 0.6},
-            {"accuracy": 0.5, "log_loss": 0.7},
-            "worse than always answering the most frequent class (accuracy 0.4000 against 0.5000)",
-        ),
-        (
-            {"accuracy": 0.4, "log_loss": 0.8},
-            {"accuracy": 0.5, "log_loss": 0.7},
-            "worse than always answering the most frequent class (accuracy 0.4000 against 0.5000), and worse than "
-            "giving each class its share of the rows as probability (log loss 0.8000 against 0.7000)",
-        ),
-    ],
-)
-def test_falling_behind_the_baseline_is_said_of_the_scores_that_matter(
-    scores: dict[str, float], baseline: dict[str, float], behind: str
-) -> None:
-    assert behind_baseline({**scores, "baseline": baseline}) == behind
-
-
-@pytest.mark.parametrize(
-    ("scores", "linear", "behind"),
-    [
-        ({"r2": 0.2}, {"r2": 0.2}, ""),
-        ({"r2": 0.2}, {"r2": 0.20000001}, ""),
-        ({"r2": 0.1, "mae": 1.0}, {"r2": 0.2, "mae": 2.0}, "behind a linear model (R² 0.1000 against 0.2000)"),
-        ({"accuracy": 0.5, "log_loss": 9.0}, {"accuracy": 0.5, "log_loss": 0.1}, ""),
-        ({"accuracy": 0.4}, {"accuracy": 0.5}, "behind a linear model (accuracy 0.4000 against 0.5000)"),
-    ],
-)
-def test_falling_behind_a_linear_model_is_said_of_the_score_that_matters_most(
-    scores: dict[str, float], linear: dict[str, float], behind: str
-) -> None:
-    assert behind_linear({**scores, "linear": linear}) == behind
-    assert behind_linear(scores) == ""  # a run without a linear model
-
-
-def test_a_linear_model_is_scikit_learns_on_the_inputs_of_the_network(iris: Run, numbers: Run) -> None:
-    from sklearn.linear_model import LinearRegression, LogisticRegression
-
-    held_out = [row - 1 for row in numbers.predictions["row"]]
-    x, price = np.array([[0.1 * i] for i in range(40)]), np.array([0.2 * i + 0.01 * (i % 3) for i in range(40)])
-    known = np.setdiff1d(range(40), held_out)
-    assert numbers.scores["linear"]["r2"] == pytest.approx(
-        LinearRegression().fit(x[known], price[known]).score(x[held_out], price[held_out])
-    )
-    table, preprocessing = iris_table(), iris.predictor.preprocessing
-    features, species = preprocessing.features(table), np.array(preprocessing.targets(table))
-    held_out = [row - 1 for row in iris.predictions["row"]]
-    known = np.setdiff1d(range(150), held_out)
-    expected = LogisticRegression(max_iter=1000).fit(features[known], species[known])
-    assert iris.scores["linear"]["accuracy"] == expected.score(features[held_out], species[held_out])
-
-
-def test_there_is_no_linear_model_of_one_class_nor_one_whose_answers_are_not_finite() -> None:
-    two = Target("y", "classification", ["a", "b"])
-    three = Target("y", "classification", ["a", "b", "c"])
-    rows = np.array([[-1.0], [-0.5], [0.5], [1.0]])
-    assert linear_predictions(two, rows, [1, 1, 1, 1], rows) is None
-    answers = linear_predictions(three, rows, [0, 0, 2, 2], rows)
-    assert answers is not None
-    assert (answers[:, 1] == 0.0).all()  # no training row is of this class
-    assert list(answers.argmax(axis=1)) == [0, 0, 2, 2]
-    number = Target("y", "regression", [], mean=0.0, scale=1e10)
-    assert linear_predictions(number, rows, [-1.0, -0.5, 0.5, 1.0], np.array([[1e300]])) is None
-
-
-def test_a_network_behind_a_linear_model_says_so_and_names_the_simpler_choice() -> None:
-    x = np.random.default_rng(0).normal(size=(60, 2))
-    table = a_table(a=x[:, 0], b=x[:, 1], y=x @ [1.0, -2.0])
-    settings = RunSettings("y", hidden=(2,), epochs=30)
-    run = train_on_table(table, settings, progress=False)
-    behind = f"behind a linear model (R² {figures(run.scores['r2'])} against 1.000)"
-    assert run.notes[-1] == (
-        f"On held-out rows the network is {behind}. --hidden none trains a linear model, which is the simpler choice "
-        "here."
-    )
-    assert f"The network is {behind}." in run.summary
-    assert f", a linear model by {figures(run.scores['linear']['mae'])}." in run.summary
-    linear = train_on_table(table, replace(settings, hidden=()), progress=False)
-    assert linear.scores["r2"] < 1.0
-    assert "linear model (" not in linear.summary
-    assert not any("--hidden none" in note for note in linear.notes)
-
-
-def test_l_bfgs_has_the_penalty_of_the_others_and_is_named_where_it_learned_by_heart() -> None:
-    rng = np.random.default_rng(3)
-    table = a_table(**{name: rng.normal(size=40) for name in "abcd"}, y=rng.normal(size=40))
-    settings = RunSettings("y", hidden=(8,), optimizer="lbfgs", epochs=20, weight_decay=0.0)
-    by_heart = train_on_table(table, settings, progress=False)
-    assert "try --optimizer adamw, since L-BFGS fits them closely, a smaller --hidden" in by_heart.notes[0]
-    drawn = train_on_table(table, replace(settings, weight_decay=1e3), progress=False)
-    weights = [abs(p.data) for p in drawn.predictor.model.parameters()]
-    assert max(weights) < 1e-3 < max(abs(p.data) for p in by_heart.predictor.model.parameters())
-    assert drawn.history.epochs[-1].loss == pytest.approx(1.0, abs=1e-3)  # without the penalty
-
-
-def test_class_scores_against_manual_results() -> None:
-    # Two of three rows are right; the training rows are 3/4 of class a.
-    probabilities = np.array([[0.5, 0.5], [0.25, 0.75], [0.75, 0.25]])
-    scores = score_classes([0, 0, 0, 1], [0, 1, 1], probabilities, ["a", "b"])
-    assert scores["accuracy"] == pytest.approx(2 / 3)
-    assert scores["macro_f1"] == pytest.approx((2 / 3 + 2 / 3) / 2)
-    assert scores["log_loss"] == pytest.approx(-np.log([0.5, 0.75, 0.25]).mean())
-    assert scores["confusion"] == [[1, 0], [1, 1]]
-    assert scores["per_class"][1] == {
-        "class": "b", "precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3), "rows": 2,
-    }  # fmt: skip
-    assert scores["baseline"]["accuracy"] == pytest.approx(1 / 3)
-    assert scores["baseline"]["macro_f1"] == pytest.approx(0.25)
-    assert scores["baseline"]["log_loss"] == pytest.approx(-np.log([0.75, 0.25, 0.25]).mean())
-
-
-def test_number_scores_against_manual_results() -> None:
-    scores = score_numbers([1.0, 3.0], [1.0, 2.0, 6.0], [2.0, 2.0, 4.0], linear=[1.0, 2.0, 4.0])
-    assert scores["linear"] == {
-        "r2": pytest.approx(1 - 4 / 14), "rmse": pytest.approx((4 / 3) ** 0.5), "mae": pytest.approx(2 / 3),
-    }  # fmt: skip
-    assert scores["mae"] == pytest.approx(1.0)
-    assert scores["rmse"] == pytest.approx((5 / 3) ** 0.5)
-    assert scores["r2"] == pytest.approx(1 - 5 / 14)
-    assert scores["baseline"] == {
-        "r2": pytest.approx(1 - 17 / 14), "rmse": pytest.approx((17 / 3) ** 0.5), "mae": pytest.approx(5 / 3),
-    }  # fmt: skip
+@pytest.mark.parametrize(("inches", "wide"), [(4.8, False), (9.0, True)])
+def test_a_picture_shrinks_until_its_letters_would_be_too_small(inches: float, wide: bool) -> None:
+    picture = charts.Picture(charts.drawn(lambda: charts.figure(inches)), "alt", "caption")
+    page = Page(markup.side_by_side(picture))
+    least = {str(image["style"]) for image in page.all("img")}
+    assert least == {f"min-width:{0.72 * 96 * inches:.0f}px"}
+    assert page.all("figure") == [{"class": "wide"} if wide else {}]
+    assert 0.72 * 96 * charts.WIDTH <= 390 - 2 * 16  # a phone's width without the margins of the page

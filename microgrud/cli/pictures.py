@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from ..common.words import counted, shortened
 from ..engine.vectors import Vector
-from ..plot import decision_regions
+from ..plot import decision_regions, learning_curve
 from ..plot.axes import Axes
 from ..plot.planes import Plane
+from ..plot.style import STYLES
 from . import charts
-from .charts import Picture, themed_files
-from .preprocessing import NumberColumn, Preprocessing
+from .charts import Picture, drawn
+from .evaluation import calibration_error
 from .run import Run
 from .scores import figures
 from .walk import flow_picture, surface_picture
@@ -23,139 +23,241 @@ from .walk import flow_picture, surface_picture
 _MOST_MARKERS = 600
 #: Number of points along each side of the grid on which the network is evaluated.
 _REGION_POINTS = 100
+#: Maximum number of classes with regions: as many hatches are different.
+_MOST_WITH_REGIONS = len(STYLES)
 
 
 def draw_pictures(run: Run) -> dict[str, Picture]:
     """Return the pictures of `run` by their names, without those that it has no data for.
 
-    The names are `"loss"`; `"confusion"` or `"predictions"`; `"regions"`, with two inputs or more; `"surface"` and
-    `"flow"`, unless the network is too large for them; `"network"`.
+    The names are `"loss"`; `"confusion"` or `"predictions"`; `"roc"` and `"precision_recall"`, with two classes;
+    `"reliability"`, with classes; `"regions"`, with two inputs or more; `"surface"`, `"flow"` and `"network"`. In the
+    place of a picture that cannot be drawn, whatever the reason, is a sentence.
     """
-    result = "predictions" if run.target.task == "regression" else "confusion"
-    pictures = {
-        "loss": _loss(run),
-        result: _result(run),
-        "regions": _regions(run),
-        "surface": surface_picture(run),
-        "flow": flow_picture(run),
-        "network": _network(run),
+    makers: dict[str, tuple[str, Callable[[Run], Picture | None]]] = {
+        **{"loss": ("loss curve", _loss), "regions": ("regions of predictions", _regions)},
+        **{"surface": ("loss surface", surface_picture), "flow": ("gradients", flow_picture)},
+        "network": ("network", _network),
     }
-    return {name: picture for name, picture in pictures.items() if picture is not None}
+    if run.target.task == "regression":
+        makers["predictions"] = ("predictions", _predictions)
+    else:
+        makers |= {"confusion": ("confusion matrix", _confusion), "reliability": ("reliability", _reliability)}
+        makers |= {"roc": ("ROC curve", _roc), "precision_recall": ("precision-recall curve", _precision_recall)}
+    pictures = {}
+    for name, (title, make) in makers.items():
+        try:
+            picture = make(run)
+        except Exception as error:  # of matplotlib, of Graphviz, or of a package that is missing: the run is not lost
+            picture = Picture((), "", f"There is no picture of the {title} here: {error}")
+        if picture is not None:
+            pictures[name] = picture
+    return pictures
 
 
 def _loss(run: Run) -> Picture:
-    loss = run.history.loss
+    history = run.history
+    caption = (
+        "The loss, which training lowers: of the batch of each step, and its mean over each epoch (one pass over the "
+        "training rows). The level line is the loss on held-out rows at the end: far above the curve, the network has "
+        "learned the training rows by heart."
+    )
+    if history.best_epoch is not None:
+        caption += (
+            " The network is that of the marked epoch, which has the lowest loss on validation rows: a part of the "
+            "training rows, on which no step is taken."
+        )
+    first, last = figures(history.loss[0]), figures(history.loss[-1])
+    alt = f"Loss curve: the loss went from {first} in the first step to {last} in the last."
+    return Picture(drawn(lambda: loss_chart(run)), alt, caption)
+
+
+def loss_chart(run: Run) -> Axes:
+    """Draw the loss curve of `run`, and the loss on held-out rows."""
+    axes = charts.figure(height=4.2)
+    axes.axhline(run.held_out_loss, color=charts.LIGHT.ink, linestyle="-.", linewidth=1, label="held-out rows")
+    learning_curve(run.history, axes)
+    charts.label_decades(axes)
+    return axes
+
+
+def _confusion(run: Run) -> Picture:
+    rows = len(run.predictions)
+    right = int(np.trace(run.scores["confusion"]))
     return Picture(
-        themed_files(lambda theme: loss_chart(run, theme)),
-        f"Loss curve: the loss went from {figures(loss[0])} in the first step to {figures(loss[-1])} in the last.",
-        "The loss of each step, and its mean over each epoch.",
+        drawn(lambda: confusion_chart(run)),
+        f"Confusion matrix: {right} of {rows} held-out rows lie on the diagonal.",
+        "Rows are true classes, columns predicted ones: correct predictions are on the diagonal, and each number "
+        "beside it counts mistakes of one kind.",
     )
 
 
-def loss_chart(run: Run, theme: charts.Theme = charts.LIGHT) -> Axes:
-    """Draw the loss curve of `run`."""
-    axes, steps_per_epoch = charts.figure(5.4, 4.0), run.settings.steps_per_epoch(run.train_rows)
-    return charts.loss_curve(run.history.loss, steps_per_epoch, axes, run.held_out_loss, theme)
+def confusion_chart(run: Run) -> Axes:
+    """Draw the confusion matrix."""
+    size = min(9.0, 3.2 + 0.4 * len(run.target.classes))
+    return charts.confusion_matrix(run.scores["confusion"], run.target.classes, charts.figure(size + 0.6, size))
 
 
-def _result(run: Run) -> Picture:
-    rows = len(run.predictions)
-    if run.target.task == "classification":
-        right = round(run.scores["accuracy"] * rows)
-        alt = f"Confusion matrix: {right} of {rows} held-out rows lie on the diagonal."
-        caption = "Rows are true classes, columns predicted ones; correct predictions are on the diagonal."
-    else:
-        alt = f"Predicted against true: {rows} held-out rows, R² {figures(run.scores['r2'])}."
-        caption = "Each point is a held-out row; the closer to the line, the better."
-    return Picture(themed_files(lambda theme: result_chart(run, theme)), alt, caption)
+def _predictions(run: Run) -> Picture:
+    return Picture(
+        drawn(lambda: predictions_chart(run)),
+        f"Predicted against true: {len(run.predictions)} held-out rows, R² {figures(run.scores['r2'])}.",
+        "Each point is a held-out row; the closer to the line, the better.",
+    )
 
 
-def result_chart(run: Run, theme: charts.Theme = charts.LIGHT) -> Axes:
-    """Draw the confusion matrix or, in regression, predicted against true."""
-    target = run.target
-    if target.task == "regression":
-        true, predicted = run.predictions["true"].tolist(), run.predictions["predicted"].tolist()
-        return charts.predicted_against_true(true, predicted, target.name, charts.figure(4.8, 4.8), theme)
-    size = min(9.0, 3.4 + 0.45 * len(target.classes))
-    axes = charts.figure(size, size)
-    return charts.confusion_matrix(run.scores["confusion"], target.classes, axes, theme)
+def predictions_chart(run: Run) -> Axes:
+    """Draw predicted against true numbers."""
+    true, predicted = run.predictions["true"].tolist(), run.predictions["predicted"].tolist()
+    return charts.predicted_against_true(true, predicted, run.target.name, _square())
+
+
+# --- probabilities ---
+
+
+def _marks(run: Run, x: Callable[[Mapping[str, float]], float], y: str) -> dict[str, tuple[float, float]]:
+    """Return the points of the thresholds on a curve, by their names."""
+    names = {"0.5": "at 0.5", "f1": "at {:.2f} (best F1)"}
+    found = run.scores["threshold"]["held_out"]
+    return {name.format(found[key]["threshold"]): (x(found[key]), found[key][y]) for key, name in names.items()}
+
+
+def _roc(run: Run) -> Picture | None:
+    if len(run.target.classes) != 2 or not run.curves:
+        return None
+    area, name = run.scores["roc_auc"], run.target.classes[1]
+    return Picture(
+        drawn(lambda: roc_chart(run)),
+        f"ROC curve: the area below it is {figures(area)}.",
+        f"Each threshold on the probability of {name} is a point: the share of its rows that are found (upwards), and "
+        f"the share of other rows that are taken for it (to the right). The area is the probability that a row of "
+        f"{name} has a higher probability than another row: 1 is perfect, 0.5 is guessing.",
+    )
+
+
+def roc_chart(run: Run) -> Axes:
+    """Draw the ROC curve of the second of two classes."""
+    curve = run.curves[run.target.classes[1]]
+    marks = _marks(run, lambda at: at["recall"] - at["youden"], "recall")
+    points = curve["false_positive_rate"], curve["true_positive_rate"]
+    return charts.roc_curve(*points, run.scores["roc_auc"], marks, _square())
+
+
+def _precision_recall(run: Run) -> Picture | None:
+    if len(run.target.classes) != 2 or not run.curves:
+        return None
+    area, name = run.scores["pr_auc"], run.target.classes[1]
+    return Picture(
+        drawn(lambda: precision_recall_chart(run)),
+        f"Precision-recall curve: the area below it is {figures(area)}.",
+        f"Each threshold on the probability of {name} is a point: the share of its rows that are found (recall), and "
+        f"the share of {name} among the rows that are taken for it (precision). It says more than the ROC curve if "
+        f"{name} is rare.",
+    )
+
+
+def precision_recall_chart(run: Run) -> Axes:
+    """Draw the precision-recall curve of the second of two classes."""
+    name = run.target.classes[1]
+    share = float((run.predictions["true"] == name).mean())
+    marks = _marks(run, lambda at: at["recall"], "precision")
+    points = run.curves[name]["recall"], run.curves[name]["precision"]
+    return charts.precision_recall_curve(*points, run.scores["pr_auc"], share, marks, _square())
+
+
+def _reliability(run: Run) -> Picture:
+    groups = run.scores["calibration"]
+    two = len(run.target.classes) == 2
+    share = f"that are {run.target.classes[1]}" if two else "whose predicted class is right"
+    after, before = (figures(calibration_error(groups[name])) for name in ("after", "before"))
+    distances = f"Their mean distance from it is {after}."
+    if groups["before"] != groups["after"]:
+        distances = (
+            "Calibration divides the logits by a temperature fitted to validation rows: their mean distance from the "
+            f"line was {before} before it, and is {after} after it."
+        )
+    return Picture(
+        drawn(lambda: reliability_chart(run)),
+        f"Reliability of probabilities: their mean distance from the shares is {after}.",
+        f"Each point is a group of held-out rows of similar probability, and the share of them {share}. Where "
+        f"probabilities can be taken at their word, the points lie on the line, apart from chance. {distances}",
+    )
+
+
+def reliability_chart(run: Run) -> Axes:
+    """Draw the shares of classes against their probabilities, before and after calibration."""
+    groups = run.scores["calibration"]
+    names = {"calibrated": groups["after"], "before calibration": groups["before"]}
+    return charts.reliability({"network": groups["after"]} if groups["after"] == groups["before"] else names, _square())
+
+
+def _square() -> Axes:
+    return charts.figure(charts.WIDTH, charts.WIDTH)
 
 
 # --- the predictions in a plane ---
 
 
 def _regions(run: Run) -> Picture | None:
-    plane = plane_of(run.predictor.preprocessing, np.array(run.learned.rows))
-    if plane is None:
+    plane = plane_of(run.inputs, np.array(run.learned.rows))
+    if plane is None or len(run.target.classes) > _MOST_WITH_REGIONS:
         return None
     what, marked = ("class", "class") if run.target.classes else ("number", "number, with the same colours")
     title = " and ".join(plane.labels) if plane.variance is None else "the first two principal components of the inputs"
     caption = (
-        f"The {what} that the network predicts at each point of the plane of {title}. Markers are held-out rows, "
-        f"coloured by their true {marked}."
+        f"The {what} that the network predicts at each point of the plane of {title}, after preparation. Markers are "
+        f"held-out rows, coloured by their true {marked}."
     )
     if plane.variance is not None:
         caption += (
             f" The plane goes through the mean of the {len(plane.origin)} inputs and holds {sum(plane.variance):.0%} "
             "of their variance: the prediction for a row outside of it may differ from that at its marker."
         )
-    answer = functools.cache(lambda *place: run.predictor.answer(plane.point(*place).tolist()))  # once for both themes
     return Picture(
-        themed_files(lambda theme: regions_chart(run, plane, answer)),
+        drawn(lambda: regions_chart(run, plane)),
         f"Decision regions: the predictions of the network in the plane of {title}, with the held-out rows.",
         caption,
     )
 
 
-def regions_chart(run: Run, plane: Plane, answer: Callable[..., list[float]]) -> Axes:
-    """Draw the predictions of the network in a plane of its inputs, and held-out rows.
-
-    Args:
-        run: the run.
-        plane: the plane.
-        answer: `answer(a, b)` gives the output of the network there: a logit for each class, or the number.
-    """
+def regions_chart(run: Run, plane: Plane) -> Axes:
+    """Draw the predictions of the network in a plane of its inputs, and held-out rows."""
     classes = run.target.classes
-    shown = slice(_MOST_MARKERS)
-    true = run.predictions["true"].tolist()[shown]
+    true = run.predictions["true"].tolist()[:_MOST_MARKERS]
+    answers = run.network.predict_proba if classes else run.network.predict
     axes = decision_regions(
-        lambda place: answer(*place),
-        plane.project(np.array(run.held_out[shown])),
+        lambda places: answers(plane.origin + places @ plane.directions),
+        plane.project(run.held_out[:_MOST_MARKERS]),
         [classes.index(name) for name in true] if classes else true,
-        charts.figure(5.4, 4.6),
+        charts.figure(height=4.2),
         task=run.target.task,
         points=_REGION_POINTS,
-        feature_names=plane.labels,
-        class_names=classes or None,
+        batched=True,
+        feature_names=[shortened(label, 40) for label in plane.labels],
+        class_names=[shortened(name, 20) for name in classes] or None,
     )
-    axes.set_title("Predictions of the network, and held-out rows")
+    axes.set_title("Predictions of the network")
     return axes
 
 
-def plane_of(preprocessing: Preprocessing, rows: Vector) -> Plane | None:
+def plane_of(inputs: list[str], rows: Vector) -> Plane | None:
     """Return the plane of two inputs, or of the two principal components of more inputs; None for a single input.
 
-    Two columns of numbers are in the units of the table. With principal components, the plane has the share of the
-    variance of the rows along each.
+    With principal components, the plane has the share of the variance of the rows along each.
 
     Args:
-        preprocessing: converts columns to inputs.
+        inputs: the names of the inputs.
         rows: the inputs of the training rows, an array of shape (rows, n).
     """
-    inputs = preprocessing.inputs
     if len(inputs) < 2:
         return None
     if len(inputs) == 2:
-        means, scales = np.zeros(2), np.ones(2)
-        for i, column in enumerate(preprocessing.columns):
-            if isinstance(column, NumberColumn):
-                means[i], scales[i] = column.mean, column.scale
-        return Plane(-means / scales, np.diag(1.0 / scales), (inputs[0], inputs[1]))
+        return Plane(np.zeros(2), np.eye(2), (inputs[0], inputs[1]))
     from sklearn.decomposition import PCA
 
     pca = PCA(n_components=2, svd_solver="full").fit(rows)
     first, second = map(float, pca.explained_variance_ratio_)
-    labels = (f"principal component 1 ({first:.0%} of the variance)", f"principal component 2 ({second:.0%})")
+    labels = (f"principal component 1 ({first:.0%} of variance)", f"principal component 2 ({second:.0%})")
     return Plane(pca.mean_, pca.components_, labels, (first, second))
 
 
@@ -163,21 +265,17 @@ def plane_of(preprocessing: Preprocessing, rows: Vector) -> Plane | None:
 
 
 def _network(run: Run) -> Picture:
-    predictor = run.predictor
-    sizes = [len(predictor.preprocessing.inputs), *(layer[2] for layer in predictor.layers())]
-    outputs = run.target.classes or [run.target.name]
-    try:
-        from ..draw import draw
+    from ..draw import draw
 
-        drawing = draw(predictor.model, inputs=predictor.preprocessing.inputs, outputs=outputs)
-        drawing.attr(bgcolor="white")  # on dark pages too, where faint lines would be the brightest
-        files = (drawing.pipe("svg"),)
-    # A run is not lost because a program for drawing is missing.
-    except (ImportError, RuntimeError, OSError, subprocess.SubprocessError) as error:
-        return Picture((), "", f"There is no picture of the network here: {error}")
+    outputs = run.target.classes or [run.target.name]
+    drawing = draw(run.model, inputs=run.inputs, outputs=outputs)
+    drawing.attr(bgcolor="white")  # on dark pages too, where faint lines would be the brightest
+    sizes = [len(run.inputs), *(len(layer.neurons) for layer in run.model.layers)]
+    first = "The first of the trained networks" if len(run.network.networks_) > 1 else "The trained network"
     return Picture(
-        files,
-        f"The network: {sizes[0]} inputs, and layers of {', '.join(map(str, sizes[1:]))} neurons.",
-        "The trained network. Each line is a weight: thicker lines are larger weights, dashed orange lines negative "
-        "ones. Each circle is a neuron, with its activation.",
+        (drawing.pipe("svg"),),
+        f"The network: {counted(sizes[0], 'input')}, and layers of {', '.join(map(str, sizes[1:]))} neurons.",
+        f"{first}. Each line is a weight: thicker lines are larger weights, dashed orange lines negative ones. Each "
+        "circle is a neuron, with its activation: it sums its inputs times their weights, and bends the sum by the "
+        "activation. Hover over a line or a circle for its numbers.",
     )

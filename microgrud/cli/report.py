@@ -7,114 +7,150 @@ from __future__ import annotations
 
 import html
 import shlex
-from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from importlib.resources import files
 from string import Template
-from typing import TypeAlias
 
-from ..tables.table import counted
+from ..common.words import counted
+from ..tables.plans import CategoryPlan, Plan
 from ..version import __version__
 from .charts import Picture
-from .preprocessing import NumberColumn, Target
-from .run import Run
-from .scores import LABELS, figures, setting
+from .markup import Bar, meanings, side_by_side, table
+from .run import Run, layers
+from .scores import LABELS, setting, with_spread
 from .settings import RunSettings, option_name, option_text
 
-#: Number of rows in the table of the worst predictions.
+#: Number of rows in the table of the worst predictions, and of columns in that of the importance.
 _SHOWN_ROWS = 15
-_SHOWN_CATEGORIES = 12
+_SHOWN_COLUMNS = 25
+#: Number of categories or classes that are listed.
+_SHOWN_NAMES = 12
 #: The settings in the report, with their labels.
 _SHOWN_SETTINGS = {
     **{"task": "task", "activation": "activation", "optimizer": "optimizer", "lr": "learning rate"},
-    **{"schedule": "learning rate schedule", "weight_decay": "weight decay", "epochs": "epochs"},
-    **{"batch_size": "batch size", "test_size": "share of rows held out", "seed": "seed"},
+    **{"schedule": "learning rate schedule", "weight_decay": "weight decay", "epochs": "most epochs"},
+    **{"batch_size": "batch size", "estimators": "networks", "time": "most seconds"},
+    **{"test_size": "share of rows held out", "cv": "folds", "repeats": "cross-validations", "seed": "seed"},
 }
+#: The meaning of each score, for those who meet it for the first time.
+_MEANINGS = {
+    "accuracy": "the share of rows whose predicted class is right; higher is better.",
+    "macro_f1": "the mean of F1 over the classes: rare classes count as much as frequent ones; higher is better.",
+    "log_loss": "the mean of -log(probability of the true class): to be sure and wrong costs most. 0 is perfect, 0.693 "
+    "is a coin's between two classes; lower is better.",
+    "roc_auc": "the probability that a row of a class has a higher probability of it than a row of another: 0.5 is "
+    "guessing, 1 is perfect.",
+    "pr_auc": "the mean precision while a falling threshold finds more rows of a class: guessing has the share of the "
+    "class, 1 is perfect.",
+    "r2": "the share of the variance that the predictions explain: 1 is perfect, 0 is no better than always answering "
+    "the mean.",
+    "rmse": "the root of the mean squared error, in the units of the target: large errors weigh most; lower is better.",
+    "mae": "the mean absolute error, in the units of the target; lower is better.",
+}
+_F1 = {
+    "precision": "the share of the rows predicted to be of a class that are of it.",
+    "recall": "the share of the rows of a class that are found.",
+    "F1": "the harmonic mean of precision and recall: it is high only if both are.",
+}
+_THRESHOLDS = {"0.5": "the usual one", "f1": "best F1", "youden": "most recall per false alarm (Youden's J)"}
 
-Cell: TypeAlias = str | float | int
+
+_OF_RESULTS = ("confusion", "predictions", "regions", "roc", "precision_recall", "reliability")
 
 
 def report_page(run: Run, pictures: Mapping[str, Picture]) -> str:
-    """Return the report of `run` as one HTML page, with `pictures` from `draw_pictures`."""
-    result = pictures.get("confusion") or pictures.get("predictions")
-    sections = [
-        ("Results on held-out rows", _results(run)),
-        ("Pictures of the results", _side_by_side(result, pictures.get("regions"))),
-        ("The worst predictions", _worst(run)),
-        ("The data", _data(run)),
-        ("The network", _side_by_side(pictures.get("network")) + _network(run)),
-        (
-            "The walk down the loss surface",
-            _side_by_side(*(pictures.get(name) for name in ("loss", "surface", "flow"))),
-        ),
-        ("How it was trained", _training(run)),
-        ("Use the model", _usage(run)),
-    ]
+    """Return the report of `run` as one HTML page, with `pictures` from `draw_pictures`, or without any."""
+
+    def shown(*names: str) -> str:
+        return side_by_side(*(pictures[name] for name in names if name in pictures))
+
+    sections = {
+        "Results on held-out rows": _results(run),
+        "Which columns matter": _importance(run),
+        "Pictures of the results": shown(*_OF_RESULTS),
+        "The choice of a threshold": _thresholds(run),
+        "The worst predictions": _worst(run),
+        "The data": _data(run),
+        "The network": shown("network") + _network(run),
+        "The walk down the loss surface": shown("loss", "surface", "flow"),
+        "How it was trained": _training(run),
+        "Use the model": _usage(run),
+    }
     page = Template(files(__package__).joinpath("report.html").read_text(encoding="utf-8"))
     return page.substitute(
         title=html.escape(run.title),
         lead=html.escape(run.summary),
-        notes="\n".join(f'<p class="note">{html.escape(note)}</p>' for note in run.notes),
-        sections="\n".join(f"<section>\n<h2>{title}</h2>\n{body}\n</section>" for title, body in sections),
+        notes=_notes(run),
+        sections="\n".join(_section(title, body) for title, body in sections.items() if body),
         version=__version__,
     )
 
 
-def _table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    """Return a table; the first cell of a row is its heading, and numbers are aligned on the right."""
+def _section(title: str, body: str) -> str:
+    return f'<section id="{title.split()[-1]}">\n<h2>{title}</h2>\n{body}\n</section>'
 
-    def cell(tag: str, value: Cell, number: bool, attributes: str = "") -> str:
-        kind = ' class="number"' if number else ' class="long"' if tag == "td" else ""
-        return f"<{tag}{attributes}{kind}>{html.escape(figures(value))}</{tag}>"
 
-    body = [list(row) for row in rows]
-    numeric = [all(not isinstance(row[i], str) for row in body) for i in range(len(header))]
-    head = "".join(cell("th", name, numeric[i], ' scope="col"') for i, name in enumerate(header))
-    lines = [
-        cell("th", row[0], numeric[0], ' scope="row"')
-        + "".join(cell("td", x, numeric[i + 1]) for i, x in enumerate(row[1:]))
-        for row in body
-    ]
-    return (
-        f'<div class="scroll"><table>\n<caption>{html.escape(caption)}</caption>\n'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>\n"
-        + "\n".join(f"<tr>{line}</tr>" for line in lines)
-        + "\n</tbody></table></div>"
-    )
+def _notes(run: Run) -> str:
+    """Return the notes, without those on columns that the table of the data repeats."""
+    left_out = {f"column {plan.name!r} is {plan.said}" for plan in run.preparation.columns_}
+    items = [f"<li>{html.escape(note)}</li>" for note in run.notes if note not in left_out]
+    more = len(run.notes) - len(items)
+    if more:
+        items.append(f'<li>{counted(more, "column")} left out: see <a href="#data">the data</a></li>')
+    return f'<ul class="notes">{"".join(items)}</ul>' if items else ""
 
 
 def _results(run: Run) -> str:
     columns = run.score_columns
-    tables = [
-        _table(
-            f"On the {len(run.predictions)} rows that training did not see",
-            ["score", *columns, "better"],
-            [
-                (label, *(scores[key] for scores in columns.values()), "higher" if higher else "lower")
-                for key, (label, higher) in LABELS.items()
-                if key in run.scores
-            ],
-        )
+    keys = [key for key in LABELS if key in run.scores]
+    caption = f"On the {counted(len(run.predictions), 'row')} that training did not see; {run.spread_meaning}"
+    rows = [
+        (LABELS[key][0], *(with_spread(scores, key) if key in scores else "" for scores in columns.values()))
+        for key in keys
     ]
+    found = table(caption, ["score", *columns], rows) + meanings({LABELS[key][0]: _MEANINGS[key] for key in keys})
     if "per_class" in run.scores:
-        rows = [tuple(entry.values()) for entry in run.scores["per_class"]]
-        tables.append(_table("Class by class", ["class", "precision", "recall", "F1", "rows"], rows))
-    return f'<div class="side">{"".join(tables)}</div>'
+        per_class = [tuple(entry.values()) for entry in run.scores["per_class"]]
+        found += table("Class by class", ["class", "precision", "recall", "F1", "rows"], per_class) + meanings(_F1)
+    return found
 
 
-def _side_by_side(*pictures: Picture | None) -> str:
-    return f'<div class="side">{"".join(_figure(picture) for picture in pictures if picture is not None)}</div>'
+def _importance(run: Run) -> str:
+    frame = run.importance
+    if not len(frame):
+        return ""
+    largest = max(float((frame["importance"] + frame["spread"]).max()), 1e-300)
+    shown = frame.head(_SHOWN_COLUMNS)
+    rows = [
+        (column, Bar(mean / largest, spread / largest), with_spread({"x": mean, "spread": {"x": spread}}, "x"))
+        for column, mean, spread in zip(shown["column"], shown["importance"], shown["spread"])
+    ]
+    caption = f"The first {len(shown)} of {len(frame)} columns" if len(shown) < len(frame) else "All columns in use"
+    worse = "the explained share of the variance falls" if run.target.task == "regression" else "the log loss rises"
+    terms = {
+        "importance": f"how far {worse} if the cells of the column are shuffled among the held-out rows (permutation "
+        "importance): with about 0 the network would do as well without it. Columns that say the same share their "
+        "importance.",
+        "±": "the standard deviation over shuffles: columns that differ by less may be equally important.",
+    }
+    return table(caption, ["column", "", "importance"], rows) + meanings(terms)
 
 
-def _figure(picture: Picture) -> str:
-    if not picture.files:
-        return f'<p class="missing">{html.escape(picture.caption)}</p>'
-    themes = ("light", "dark") if len(picture.files) == 2 else ("both",)
-    sources = (f"data:image/svg+xml;base64,{b64encode(svg).decode()}" for svg in picture.files)
-    alt = html.escape(picture.alt)
-    inlined = (f'<img class="{theme}" src="{source}" alt="{alt}">' for theme, source in zip(themes, sources))
-    return f"<figure>{''.join(inlined)}<figcaption>{html.escape(picture.caption)}</figcaption></figure>"
+def _thresholds(run: Run) -> str:
+    found = run.scores.get("threshold")
+    if not found:
+        return ""
+    keys = ("threshold", "precision", "recall", "f1")
+    rows = [(_THRESHOLDS[name], *(scores[key] for key in keys)) for name, scores in found["held_out"].items()]
+    return (
+        "<p>The predicted class is the one with the larger probability. Where mistakes of one kind cost more than "
+        f"those of the other, predict {html.escape(found['class'])} from another threshold on its probability.</p>"
+    ) + table(
+        f"Thresholds chosen on {found['chosen_on']}, with their scores on held-out rows",
+        ["threshold", "probability", "precision", "recall", "F1"],
+        rows,
+    )
 
 
 def _worst(run: Run) -> str:
@@ -123,7 +159,7 @@ def _worst(run: Run) -> str:
         numbers = [(row, true, p, p - true) for row, true, p in zip(frame["row"], frame["true"], frame["predicted"])]
         numbers.sort(key=lambda entry: -abs(entry[3]))
         caption = f"The {min(_SHOWN_ROWS, len(numbers))} held-out rows with the largest errors"
-        return _table(caption, ["row of the table", "true", "predicted", "error"], numbers[:_SHOWN_ROWS])
+        return table(caption, ["row of the table", "true", "predicted", "error"], numbers[:_SHOWN_ROWS])
     wrong = [
         (row, true, predicted, frame[f"probability {predicted}"][i], frame[f"probability {true}"][i])
         for i, (row, true, predicted) in enumerate(zip(frame["row"], frame["true"], frame["predicted"]))
@@ -136,42 +172,45 @@ def _worst(run: Run) -> str:
     if len(wrong) > _SHOWN_ROWS:
         caption += f"; the {_SHOWN_ROWS} with the lowest probability of the true class"
     header = ["row of the table", "true", "predicted", "probability of predicted", "probability of true"]
-    return _table(caption, header, wrong[:_SHOWN_ROWS])
+    return table(caption, header, wrong[:_SHOWN_ROWS])
 
 
 def _data(run: Run) -> str:
-    rows: list[tuple[Cell, ...]] = []
-    for column in run.predictor.preprocessing.columns:
-        if isinstance(column, NumberColumn):
-            rows.append((column.name, "number", _mean_and_deviation(column)))
-        else:
-            more = len(column.categories) - _SHOWN_CATEGORIES
-            names = ", ".join(column.categories[:_SHOWN_CATEGORIES]) + (f" and {more} more" if more > 0 else "")
-            rows.append((column.name, f"category, {len(column.categories)} of them", names))
     target = run.target
-    if target.task == "classification":
-        rows.append((target.name, f"target, {len(target.classes)} classes", ", ".join(target.classes)))
-    else:
-        rows.append((target.name, "target, a number", _mean_and_deviation(target)))
+    values = f"classes: {_listed(target.classes)}" if target.classes else "a number"
+    rows = [(plan.name, plan.kind, _done_with(plan)) for plan in run.preparation.columns_]
     trained = counted(run.train_rows, "row")
-    caption = f"{trained} to train on and {len(run.predictions)} held out; figures are of the training rows"
-    return _table(caption, ["column", "kind", "values"], rows)
+    caption = f"{trained} to train on and {len(run.predictions)} held out; {counted(len(run.inputs), 'input')}"
+    return table(caption, ["column", "kind", "done with it"], [*rows, (target.name, "target", values)])
 
 
-def _mean_and_deviation(column: NumberColumn | Target) -> str:
-    return f"mean {figures(column.mean)}, standard deviation {figures(column.scale)}"
+def _done_with(plan: Plan) -> str:
+    return f"{plan.said}; the categories: {_listed(plan.categories)}" if isinstance(plan, CategoryPlan) else plan.said
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN_NAMES
+    return ", ".join(names[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _network(run: Run) -> str:
-    layers = run.predictor.layers()
+    found = layers(run.model)
     header = ["layer", "inputs", "neurons", "activation", "parameters"]
-    return _table(f"{counted(sum(layer[-1] for layer in layers), 'parameter')} in all", header, layers)
+    networks = len(run.network.networks_)
+    several = f", in each of {networks} networks whose answers are averaged" if networks > 1 else ""
+    return table(f"{counted(sum(layer[-1] for layer in found), 'parameter')}{several}", header, found)
 
 
 def _training(run: Run) -> str:
-    rows = [(label, setting(getattr(run.settings, name))) for name, label in _SHOWN_SETTINGS.items()]
+    history = run.history
+    chosen = {} if history.best_epoch is None else {"epoch with the lowest validation loss": history.best_epoch}
+    settings = {label: getattr(run.settings, name) for name, label in _SHOWN_SETTINGS.items()}
+    if not run.settings.cv:
+        settings |= {_SHOWN_SETTINGS["cv"]: None, _SHOWN_SETTINGS["repeats"]: None}
+    rows = [(label, setting(value)) for label, value in (settings | chosen).items() if value is not None]
     # Without the duration, so that the same seed gives the same page.
-    return _table(counted(len(run.history), "step"), ["setting", "value"], rows)
+    caption = f"{counted(len(history), 'step')} in {counted(len(history.epochs), 'epoch')}"
+    return table(caption, ["setting", "value"], rows)
 
 
 def _usage(run: Run) -> str:
@@ -179,20 +218,22 @@ def _usage(run: Run) -> str:
         f"<p>Predict {html.escape(run.target.name)} for the rows of another table, in this folder:</p>\n"
         "<pre><code>microgrud predict model.json TABLE.csv --out new_predictions.csv\n"
         "microgrud show model.json</code></pre>\n"
+        "<p>In Python, from a DataFrame with the same columns:</p>\n"
+        "<pre><code>microgrud.sklearn.load(&quot;model.json&quot;).predict(frame)</code></pre>\n"
         "<p>Train it again; on the same machine, the model is the same to the last bit:</p>\n"
         f"<pre><code>{html.escape(shlex.join(command(run)))}</code></pre>"
     )
 
 
 def command(run: Run) -> list[str]:
-    """Return the command that repeats `run`, with all defaults."""
-    words = ["microgrud", "train", *([run.source] if run.source else [])]
+    """Return the command that repeats `run`."""
+    words = ["microgrud", "train", *run.sources]
     for each in fields(RunSettings):
-        setting, option = getattr(run.settings, each.name), option_name(each.name)
+        setting, option = getattr(run.given, each.name), option_name(each.name)
         if each.default == ():
             words += [word for name in setting for word in (option, name)]
         elif isinstance(setting, bool):
             words += [option] if setting else []
-        elif setting is not None:
+        elif setting is not None and setting != each.default:
             words += [option, option_text(setting)]
     return words
