@@ -209,7 +209,7 @@ def cells(run: Run, caption: str) -> list[list[str]]:
 
 
 def test_the_scores_are_those_of_the_run_with_their_spread_and_their_meaning(run: Run) -> None:
-    header, *rows = cells(run, "that training did not see")
+    header, *rows = cells(run, "which training did not see")
     baseline = "mean" if run.target.task == "regression" else "most frequent class"
     assert header == ["score", "network", "linear model", baseline]
     others = run.scores, run.scores["linear"], run.scores["baseline"]
@@ -274,7 +274,7 @@ def test_notes_stand_on_top_and_columns_that_were_left_out_in_the_table_of_the_d
     assert parser.all("a") == [{"href": "#data"}]
     assert {"id": "data"} in parser.all("section")
     assert parser.text.count("1 column left out: see the data") == 1
-    _, *rows = cells(hostile, "rows to train on and 12 held out")
+    _, *rows = cells(hostile, "rows to train on, 12 held out")
     assert [row[:2] for row in rows] == [
         [HOSTILE, "number"],
         ["kind", "category"],
@@ -377,6 +377,11 @@ def test_numbers_stand_on_the_right_and_long_texts_are_broken_into_lines() -> No
     kinds = {name: attributes.get("class") for name, attributes in zip("abcdefghi", Page(html).all("td"))}
     assert kinds == dict.fromkeys("abcd", "number")
     assert [attributes.get("class") for attributes in Page(html).all("th")] == [None, "number", "number", "long", None]
+
+
+def test_a_table_of_many_rows_scrolls_inside_the_page() -> None:
+    for rows, kind in ((40, "scroll"), (41, "scroll tall")):
+        assert Page(markup.table("caption", ["name"], [["x"]] * rows)).all("div") == [{"class": kind}]
 
 
 @pytest.mark.parametrize(("inches", "wide"), [(4.8, False), (9.0, True)])

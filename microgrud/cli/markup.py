@@ -15,6 +15,8 @@ from .scores import figures
 #: The width of a text, in letters, from which on it is broken into lines.
 _LONG = 14
 _NUMBER = re.compile(r"(-?[\d.]+(e[-+]\d+)?( ±\u00a0[\d.]+)?)?")
+#: The number of rows from which on a table scrolls inside the page.
+_TALL = 40
 #: The smallest scale to which a picture shrinks; it scrolls on a narrower page. Its letters are 9 pixels high then.
 _SMALLEST = 0.72
 #: The width in pixels from which on a picture has a row of the page for itself.
@@ -52,7 +54,7 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -
         for row in texts
     ]
     return (
-        f'<div class="scroll"><table>\n<caption>{html.escape(caption)}</caption>\n'
+        f'<div class="scroll{" tall" * (len(lines) > _TALL)}"><table>\n<caption>{html.escape(caption)}</caption>\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n"
         + "\n".join(f"<tr>{line}</tr>" for line in lines)
         + "\n</tbody></table></div>"

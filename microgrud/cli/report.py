@@ -104,7 +104,8 @@ def _notes(run: Run) -> str:
 def _results(run: Run) -> str:
     columns = run.score_columns
     keys = [key for key in LABELS if key in run.scores]
-    caption = f"On the {counted(len(run.predictions), 'row')} that training did not see; {run.spread_meaning}"
+    unseen = "each answered by a network that has not seen it" if run.settings.cv else "which training did not see"
+    caption = f"On {counted(len(run.predictions), 'row')}, {unseen}; {run.spread_meaning}"
     rows = [
         (LABELS[key][0], *(with_spread(scores, key) if key in scores else "" for scores in columns.values()))
         for key in keys
@@ -179,8 +180,8 @@ def _data(run: Run) -> str:
     target = run.target
     values = f"classes: {_listed(target.classes)}" if target.classes else "a number"
     rows = [(plan.name, plan.kind, _done_with(plan)) for plan in run.preparation.columns_]
-    trained = counted(run.train_rows, "row")
-    caption = f"{trained} to train on and {len(run.predictions)} held out; {counted(len(run.inputs), 'input')}"
+    held_out = "each held out once by the cross-validation" if run.settings.cv else f"{len(run.predictions)} held out"
+    caption = f"{counted(run.train_rows, 'row')} to train on, {held_out}; {counted(len(run.inputs), 'input')}"
     return table(caption, ["column", "kind", "done with it"], [*rows, (target.name, "target", values)])
 
 
@@ -205,8 +206,8 @@ def _training(run: Run) -> str:
     history = run.history
     chosen = {} if history.best_epoch is None else {"epoch with the lowest validation loss": history.best_epoch}
     settings = {label: getattr(run.settings, name) for name, label in _SHOWN_SETTINGS.items()}
-    if not run.settings.cv:
-        settings |= {_SHOWN_SETTINGS["cv"]: None, _SHOWN_SETTINGS["repeats"]: None}
+    for name in ("test_size",) if run.settings.cv else ("cv", "repeats"):
+        del settings[_SHOWN_SETTINGS[name]]
     rows = [(label, setting(value)) for label, value in (settings | chosen).items() if value is not None]
     # Without the duration, so that the same seed gives the same page.
     caption = f"{counted(len(history), 'step')} in {counted(len(history.epochs), 'epoch')}"
