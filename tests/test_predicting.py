@@ -128,7 +128,7 @@ def test_an_unseen_category_changes_only_its_own_row(trained: str) -> None:
 
 def test_rows_with_missing_cells_can_be_left_out_of_predictions_that_say_which_rows_they_are_of(trained: str) -> None:
     gaps = {"size": [None, *[0.5 * i for i in range(1, 30)]], "other": [None] * 30}
-    table = written({**pd.read_csv("table.csv").to_dict("list"), **gaps, "colour": ["red", "blue", None] * 10})
+    table = a_table(**gaps, colour=["red", "blue", None] * 10)
     result = succeed("predict", trained, table, "--drop-missing", "--out", "some.csv")
     assert "note: 11 of 30 rows have missing cells and were left out" in result.stderr
     assert result.stdout == "19 predictions: some.csv\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import operator
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -67,12 +68,16 @@ def changed(document: dict[str, Any], where: tuple[Any, ...], change: Callable[[
     return made
 
 
+def _put(junk: Any) -> Callable[[Any, Any], None]:
+    return lambda holder, key: holder.__setitem__(key, junk)
+
+
 def damages(document: dict[str, Any], part: str) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
     """Yield copies in which one entry of a part is junk or missing, with its place."""
     for where in places(document[part], (part,)):
         for junk in JUNK:
-            yield where, changed(document, where, lambda holder, key, junk=junk: holder.__setitem__(key, junk))
-        yield where, changed(document, where, lambda holder, key: holder.pop(key))
+            yield where, changed(document, where, _put(junk))
+        yield where, changed(document, where, operator.delitem)
 
 
 @pytest.mark.slow("5 s: every entry of two model files is damaged in several ways")
@@ -137,7 +142,7 @@ def test_the_error_names_the_entry(
     task: str, where: str, junk: Any, message: str, documents: dict[str, Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "changed.json"
-    write(path, changed(documents[task], tuple(where.split(".")), lambda holder, key: holder.__setitem__(key, junk)))
+    write(path, changed(documents[task], tuple(where.split(".")), _put(junk)))
 
     with pytest.raises(ModelFileError, match=f"changed.json: damaged: .*{message}"):
         Predictor.load(path)

@@ -168,14 +168,14 @@ def _cross_validated(
 
 
 def _learned(data: Data, network: Any, inputs: Vector, rows: Rows) -> Samples:
-    """Return the samples as the network takes them: scaled inputs, and class indices or standardised numbers."""
-    scale = network.input_scale_
-    scaled = inputs if scale is None else scale.apply(inputs)
+    """Return the samples as the network takes them: encoded inputs, and class indices or standardised numbers."""
+    encoding = network.encoding_
+    encoded = inputs if encoding is None else encoding.apply(inputs)
     if data.target.task == "regression":
         targets = network.target_scale_.apply(np.asarray(data.values[rows], dtype=float)[:, None])[:, 0].tolist()
     else:
         targets = np.searchsorted(network.classes_, data.values[rows]).tolist()
-    return Samples(scaled.tolist(), targets)
+    return Samples(encoded.tolist(), targets)
 
 
 def _used(settings: RunSettings, task: Task, network: Any) -> RunSettings:

@@ -13,13 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ..common import words
-from ..engine.vectors import Vector
 
 #: Cells that mean a missing value: pandas's own list, and the question mark of the UCI tables.
 MISSING = frozenset(
@@ -78,23 +75,6 @@ class Table:
         """Return the number of each row in the file, from 1; rows that were left out leave gaps."""
         return [int(position) + 1 for position in self.cells.index]
 
-    def cell(self, column: str, row: int) -> str:
-        """Return the text of one cell."""
-        return str(self.cells[column].iloc[row])
-
-    def refuse(self, column: str, odd: Any, expected: str, advice: str) -> None:
-        """Raise a TableError that names the first cell of a column for which `odd` is true, if there is one."""
-        rows = np.flatnonzero(odd)
-        if len(rows):
-            cell, more = repr(self.cell(column, rows[0])), and_more(len(rows) - 1, "such cell")
-            place = self.place(rows[0])
-            raise TableError(f"column {column!r}, {place}: expected {expected}, got {cell}{more}; {advice}")
-
-    def without_columns(self, names: Sequence[str]) -> Table:
-        """Return the table without the columns `names`; raise a TableError for an unknown name."""
-        self.require(*names)
-        return replace(self, cells=self.cells.drop(columns=list(names)))
-
     def without_missing(self, columns: Sequence[str]) -> Table:
         """Return the table without the rows in which a cell of `columns` is missing."""
         return replace(self, cells=self.cells[~self.cells[list(columns)].isin(MISSING).any(axis=1)])
@@ -104,18 +84,6 @@ class Table:
         for name in names:
             if name not in self.columns:
                 raise TableError(f"{self.name}: there is no column {name!r}{closest(name, self.columns)}")
-
-    def missing(self, columns: Sequence[str]) -> list[tuple[str, int]]:
-        """Return the column and row of each missing cell in `columns`, row by row."""
-        missing = self.cells[list(columns)].isin(MISSING).to_numpy()
-        return [(columns[column], row) for row, column in np.argwhere(missing).tolist()]
-
-    def numbers(self, column: str) -> Vector:
-        """Return a column as floats: NaN for text, infinity for a cell that says so or overflows.
-
-        A decimal comma is accepted in a file whose cells are not separated by commas.
-        """
-        return np.array([number(cell, self.delimiter != ",") for cell in self.cells[column]], dtype=float)
 
 
 def number(cell: str, decimal_comma: bool = False) -> float:
@@ -160,17 +128,6 @@ def and_more(count: int, noun: str) -> str:
     (' (and 3 more missing cells)', '')
     """
     return f" (and {counted(count, f'more {noun}')})" if count else ""
-
-
-def left_out(count: int, rows: int) -> str:
-    """Return the note on rows that were left out for missing cells.
-
-    >>> left_out(1, 30), left_out(2, 30)
-    ('1 of 30 rows has missing cells and was left out.', '2 of 30 rows have missing cells and were left out.')
-    """
-    return f"{count} of {counted(rows, 'row')} " + (
-        "has missing cells and was left out." if count == 1 else "have missing cells and were left out."
-    )
 
 
 def iris_table() -> Table:
