@@ -92,16 +92,16 @@ def setting(value: str | float | int) -> str:
 
 
 def with_spread(scores: Mapping[str, Any], key: str) -> str:
-    """Return a score with its spread, if it has one, in the digits that the spread leaves.
+    """Return a score with its spread, if that shows in its four figures, in the digits that the spread leaves.
 
     >>> with_spread({"r2": 0.81234, "spread": {"r2": 0.0312}}, "r2"), with_spread({"r2": 0.81234, "spread": {}}, "r2")
     ('0.812 ± 0.031', '0.8123')
     """
     spread = scores.get("spread", {}).get(key, 0.0)
-    if not spread:
+    decimals = max(0, 1 - math.floor(math.log10(spread))) if spread > 0 else 0
+    if spread <= abs(scores[key]) / 1000 or decimals > 12:
         return figures(scores[key])
-    decimals = max(0, 1 - math.floor(math.log10(spread)))
-    return f"{scores[key]:.{decimals}f} ± {spread:.{decimals}f}" if decimals < 12 else figures(scores[key])
+    return f"{scores[key]:.{decimals}f} ± {spread:.{decimals}f}"
 
 
 def spread_meaning(method: Mapping[str, Any]) -> str:

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import typer
 
 from ..tables.table import Table, counted
 from .describing import document, important
+from .evaluation import calibration_error
 from .pipeline import train_on_table
 from .printing import encodable, fail, note, one_line, os_message, print_json
 from .run import Run
@@ -70,12 +72,17 @@ def _result(run: Run) -> str:
     keys = [key for key in LABELS if key in run.scores]
     columns, inputs = len(set(run.preparation.input_columns_)), len(run.inputs)
     how = f"{len(run.target.classes)} classes" if run.target.classes else "a number"
-    held_out = f"{len(run.predictions)} held out" if not run.settings.cv else f"{run.settings.cv} folds"
+    networks, rows = len(run.network.networks_), counted(run.train_rows, "row")
+    held_out = f"{len(run.predictions)} held out"
+    if run.settings.cv:
+        held_out = f"the scores are those of networks trained on {run.settings.cv - 1} of {run.settings.cv} folds"
     lines = [
         f"\n{run.title} ({run.target.task}, {how}), from {counted(columns, 'column')}"
         + (f" ({counted(inputs, 'input')})" if inputs != columns else ""),
-        f"{counted(run.train_rows, 'row')} trained on, {held_out}; "
-        f"{counted(len(run.history), 'step')} in {run.seconds:.1f} s",
+        f"{rows} trained on, {held_out}",
+        f"{counted(networks, 'network')}, {counted(len(run.history), 'step')}"
+        + (" of the first one" if networks > 1 else "")
+        + f", {run.seconds:.1f} s",
         "",
         pd.DataFrame(
             {
@@ -90,10 +97,20 @@ def _result(run: Run) -> str:
     if "per_class" in run.scores and len(run.target.classes) <= _MOST_CLASSES:
         frame = pd.DataFrame(run.scores["per_class"]).set_index("class").rename_axis(None)
         lines.append("\n" + frame.to_string(float_format="{:.3f}".format))
+    if "calibration" in run.scores:
+        lines.append("\n" + _calibration(run.scores["calibration"]))
     if "threshold" in run.scores:
         lines.append("\n" + _thresholds(run.scores["threshold"]))
     lines.append("\n" + important(run.details["importance"], run.target.task))
     return "\n".join(lines) + "\n"
+
+
+def _calibration(found: dict[str, Any]) -> str:
+    """Say how far probabilities are from shares of rows."""
+    before, after = (calibration_error(found[name]) for name in ("before", "after"))
+    temperature = float(np.mean(found["temperatures"]))
+    text = f"probabilities are off by {after:.1%} on average"
+    return text + (f" ({before:.1%} before the temperature {temperature:.2f})" if temperature != 1 else "")
 
 
 def _thresholds(found: dict[str, Any]) -> str:
