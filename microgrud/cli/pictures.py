@@ -20,7 +20,7 @@ from .scores import figures
 from .walk import flow_picture, surface_picture
 
 #: Maximum number of held-out rows to draw: more would hide the regions below them.
-_MOST_MARKERS = 600
+_MOST_MARKERS = 300
 #: Number of points along each side of the grid on which the network is evaluated.
 _REGION_POINTS = 100
 #: Maximum number of classes with regions: as many hatches are different.

@@ -22,7 +22,7 @@ from .charts import Picture, drawn
 from .run import Run
 from .scores import figures
 
-#: Maximum of samples times parameters times points of a surface: measured, 0.1 to 0.2 s, without C 2 s.
+#: Maximum of samples times parameters times points of a surface: measured, 0.1 to 0.2 s, without C 3 s.
 _MOST_WORK = 100_000_000
 #: Minimum and maximum number of points along each side of the grid.
 _FEWEST_POINTS, _MOST_POINTS = 21, 41
