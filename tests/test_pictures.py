@@ -214,10 +214,10 @@ def test_two_inputs_are_the_axes_of_the_plane_of_predictions(plain: Run, two: Ru
     for run in (plain, two):
         plane = plane_of(run.inputs, np.array(run.learned.rows))
         assert plane is not None
-        assert list(plane.labels) == run.inputs
+        assert list(plane.labels) == [f"{name} (prepared)" for name in run.inputs]
         assert plane.project(run.held_out) == pytest.approx(run.held_out)
     axes = regions_chart(two, plane)
-    assert axes.get_xlabel() == "a"
+    assert axes.get_xlabel() == "a (prepared)"
     places = {str(c.get_label()): np.asarray(c.get_offsets()) for c in axes.collections}
     for name in ("no", "yes"):
         assert places[name] == pytest.approx(two.held_out[(two.predictions["true"] == name).to_numpy()])

@@ -203,9 +203,13 @@ def _regions(run: Run) -> Picture | None:
     if plane is None or len(run.target.classes) > _MOST_WITH_REGIONS:
         return None
     what, marked = ("class", "class") if run.target.classes else ("number", "number, with the same colours")
-    title = " and ".join(plane.labels) if plane.variance is None else "the first two principal components of the inputs"
+    title = (
+        " and ".join(plane.labels)
+        if plane.variance is None
+        else "the first two principal components of the prepared inputs"
+    )
     caption = (
-        f"The {what} that the network predicts at each point of the plane of {title}, after preparation. Markers are "
+        f"The {what} that the network predicts at each point of the plane of {title}. Markers are "
         f"held-out rows, coloured by their true {marked}."
     )
     if plane.variance is not None:
@@ -252,7 +256,7 @@ def plane_of(inputs: list[str], rows: Vector) -> Plane | None:
     if len(inputs) < 2:
         return None
     if len(inputs) == 2:
-        return Plane(np.zeros(2), np.eye(2), (inputs[0], inputs[1]))
+        return Plane(np.zeros(2), np.eye(2), (f"{inputs[0]} (prepared)", f"{inputs[1]} (prepared)"))
     from sklearn.decomposition import PCA
 
     pca = PCA(n_components=2, svd_solver="full").fit(rows)
@@ -277,5 +281,5 @@ def _network(run: Run) -> Picture:
         f"The network: {counted(sizes[0], 'input')}, and layers of {', '.join(map(str, sizes[1:]))} neurons.",
         f"{first}. Each line is a weight: thicker lines are larger weights, dashed orange lines negative ones. Each "
         "circle is a neuron, with its activation: it sums its inputs times their weights, and bends the sum by the "
-        "activation. Hover over a line or a circle for its numbers.",
+        "activation. In the file network.svg, hovering over a line or a circle shows its numbers.",
     )
