@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from drawings import objects, texts
+from hypothesis import given, strategies as st
 
 from microgrud import Value
-from microgrud.common.words import width_of
+from microgrud.common.words import shortened, width_of
 from microgrud.draw import draw
 from microgrud.nn import MLP
 
@@ -93,6 +94,14 @@ def test_names_of_inputs_stay_inside_their_boxes() -> None:
         assert text.rstrip("…") == names[k][: len(text.rstrip("…"))]
         # Letters of a common font are 0.6 em wide on average, and wide ones, such as Chinese ones, 1 em.
         assert 72 * float(nodes[f"i{k}"]["width"]) >= 10 * 0.6 * width_of(text) + 8
+
+
+@given(st.text(), st.integers(1, 60))
+def test_a_shortened_text_fits_into_its_width_and_is_the_text_as_far_as_it_goes(text: str, most: int) -> None:
+    short, line = shortened(text, most), " ".join(text.split())
+    assert width_of(short) <= most
+    assert short == line or (width_of(line) > most and short[-1] == "…" and line.startswith(short[:-1]))
+    assert width_of(short) >= min(width_of(line), most - 1)
 
 
 def test_names_that_no_picture_can_hold_are_replaced_and_long_ones_shortened() -> None:
