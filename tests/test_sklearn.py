@@ -146,7 +146,10 @@ def test_weights_that_cannot_be_used_are_refused(weights: Any, message: str) -> 
 
 
 def test_smoothed_targets_lower_the_confidence() -> None:
-    sure, less = (classifier(max_iter=60, label_smoothing=s, calibrate=False).fit(IRIS, NAMES) for s in (0.0, 0.2))
+    sure, less = (
+        classifier(max_iter=60, label_smoothing=s, calibrate=False, blend_linear=False).fit(IRIS, NAMES)
+        for s in (0.0, 0.2)
+    )
     assert less.predict_proba(IRIS).max(axis=1).mean() < 0.85 < 0.9 < sure.predict_proba(IRIS).max(axis=1).mean()
 
 
@@ -397,7 +400,9 @@ def test_a_number_far_beyond_the_training_data_is_refused_if_the_network_fails()
 
 
 def test_training_ends_with_the_parameters_of_the_best_epoch() -> None:
-    model = regressor(max_iter=200, n_iter_no_change=5, learning_rate_init=0.05).fit(DIABETES, PROGRESS)
+    model = regressor(max_iter=200, n_iter_no_change=5, learning_rate_init=0.05, blend_linear=False).fit(
+        DIABETES, PROGRESS
+    )
     assert model.history_.stopped_by == "early stopping"
     assert model.n_iter_ == len(model.loss_curve_) == len(model.validation_loss_curve_) < 200
     assert model.best_loss_ == min(model.validation_loss_curve_) < model.validation_loss_curve_[-1]

@@ -29,9 +29,7 @@ class Judged:
     def __init__(self, data: Data, parts: Sequence[tuple[Fitted, Rows, Rows]], settings: RunSettings) -> None:
         self.data, self.settings, self.parts = data, settings, parts
         self.inputs = [fitted.pipeline["preparation"].transform(data.cells.iloc[test]) for fitted, _, test in parts]
-        self._answers = [
-            answers(data, fitted, train, inputs) for (fitted, train, _), inputs in zip(parts, self.inputs)
-        ]
+        self._answers = [answers(data, fitted, train, inputs) for (fitted, train, _), inputs in zip(parts, self.inputs)]
         self._first = slice(0, settings.cv or 1)
         rows = np.concatenate([test for _, _, test in parts[self._first]])
         order = np.argsort(rows, kind="stable")

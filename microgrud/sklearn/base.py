@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, ClassVar, TypeVar
 
@@ -16,15 +16,12 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from ..common.checks import Check
 from ..common.documents import TEXT, check_entry
-from ..engine.grad_mode import enable_grad
 from ..engine.vectors import Vector, read_data
-from ..nn import MLP
-from ..tape import compile
 from ..train import History
 from .encoding import Encoding
 from .linear import LinearModel, best_share
 from .members import Task, Trained, Watch, train, train_further, validation_rows
-from .networks import restored_network
+from .networks import biases_of, compiled, restored_network, weights_of
 from .settings import CHECKS, Settings, settings_for
 from .stored import FORM, as_json, histories_from_json, parameters_from_json, settings_from_json, vectors_from_json
 
@@ -41,6 +38,10 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     _checks: ClassVar[Mapping[str, Check]] = CHECKS
     #: Options of scikit-learn's check of the targets.
     _target_options: ClassVar[Mapping[str, Any]] = {}
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return whether there are trained networks."""
+        return hasattr(self, "networks_")
 
     def _keep_parameters(self, given: dict[str, Any]) -> None:
         """Set an attribute for each parameter of the constructor, as scikit-learn expects it: unchanged, unchecked."""
@@ -63,6 +64,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             sample_weight: likewise.
             goes_on: whether the training continues that of networks that are there.
         """
+        if not goes_on:
+            self.__dict__.pop("networks_", None)  # if this training fails, none is left with the attributes of another
         X, y = validate_data(self, X, y, dtype=np.float64, reset=not goes_on, **self._target_options)
         weights = None
         if sample_weight is not None:
@@ -72,8 +75,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             used = weights > 0.0
             if not used.any():
                 raise ValueError(f"{type(self).__name__}: sample_weight: expected a weight above 0, got only zeros")
-            X, y, weights = X[used], y[used], weights[used]
-            if weights.min() == weights.max():
+            X, y, weights = X[used], y[used], weights[used] / weights.max()
+            if weights.min() == 1.0:
                 weights = None
         if not goes_on:
             checked = self._checked()
@@ -105,8 +108,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             trained = Parallel(n_jobs=jobs)(delayed(train)(task, share, *each) for each in arguments)
         else:
             for each in arguments:
-                with enable_grad():
-                    trained.append(train(task, share, *each, None if trained else watch))
+                trained.append(train(task, share, *each, None if trained else watch))
                 if trained[-1].history.interrupted:
                     if len(trained) > 1 and not trained[-1].history.epochs:
                         trained.pop()  # it has hardly begun, and the others are done
@@ -117,7 +119,6 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     def _warn(self, trained: list[Trained]) -> None:
         remarks = [remark for each in trained for remark in each.remarks]
-        self.time_limited_ = any(each.cut for each in trained)
         if self.time_limited_:
             done = ", ".join(str(len(each.history.epochs)) for each in trained)
             remarks.append(
@@ -137,11 +138,10 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             members = len(present) or checked["n_estimators"]
             seeds = check_random_state(self.random_state).randint(2**31 - 1, size=members).tolist()
             further = {"seeds": seeds, "states": [None] * members, "epochs": 0}
-        with enable_grad():
-            trained = [
-                train_further(task, settings, seed + further["epochs"], start, state)
-                for seed, start, state in zip(further["seeds"], present or further["states"], further["states"])
-            ]
+        trained = [
+            train_further(task, settings, seed + further["epochs"], start, state)
+            for seed, start, state in zip(further["seeds"], present or further["states"], further["states"])
+        ]
         states = [each.optimizer for each in trained]
         self._further = {"seeds": further["seeds"], "states": states, "epochs": further["epochs"] + 1}
         self._keep(settings, trained)
@@ -156,6 +156,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         self._validation = [each.validation for each in trained]
         self._linear = [each.linear for each in trained if each.linear is not None]
         self.network_share_ = 1.0
+        self.time_limited_ = any(each.cut for each in trained)
         self._set_history([each.history for each in trained])
 
     def _blend(self, task: Task) -> None:
@@ -239,14 +240,14 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     def coefs_(self) -> list[Any]:
         """The weights of each layer, as arrays (inputs, neurons); a list of such lists for several networks."""
         check_is_fitted(self)
-        found = [[_numbers(x.w for x in layer.neurons).T for layer in m.layers] for m in self.networks_]
+        found = [weights_of(network) for network in self.networks_]
         return found[0] if len(found) == 1 else found
 
     @property
     def intercepts_(self) -> list[Any]:
         """The biases of each layer, as arrays; a list of such lists for several networks."""
         check_is_fitted(self)
-        found = [[_numbers([x.b] for x in layer.neurons)[:, 0] for layer in m.layers] for m in self.networks_]
+        found = [biases_of(network) for network in self.networks_]
         return found[0] if len(found) == 1 else found
 
     # --- predicting ---
@@ -262,7 +263,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             ValueError: if one is not a finite number.
         """
         if not self._compiled:
-            self._compiled.extend(_compiled(network) for network in self.networks_)
+            self._compiled.extend(compiled(network) for network in self.networks_)
         parts = np.array_split(inputs, math.ceil(len(inputs) / _ROWS_AT_ONCE))
         outputs = [np.array(self._compiled[member](part)).reshape(self._outputs, -1) for part in parts]
         found: Vector = np.concatenate(outputs, axis=1).T
@@ -332,6 +333,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         made.n_features_in_ = document["inputs"]
         if document["feature_names"] is not None:
             check_entry("feature_names", document["feature_names"], [TEXT])
+            if len(document["feature_names"]) != made.n_features_in_:
+                raise ValueError(f"feature_names: expected {made.n_features_in_} names, one for each of the inputs")
             made.feature_names_in_ = np.array(document["feature_names"], dtype=object)
         encoding, count = document["encoding"], made.n_features_in_
         made.encoding_ = None if encoding is None else Encoding.from_json("encoding", encoding, count)
@@ -346,18 +349,6 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         made._set_history(histories_from_json(document["histories"], len(made.networks_)))
         made.time_limited_, made._further = document["time_limited"], None
         return made
-
-
-def _numbers(rows: Iterable[Iterable[Any]]) -> Vector:
-    return np.array([[x.data for x in row] for row in rows])
-
-
-def _compiled(network: MLP) -> Callable[..., Any]:
-    def outputs(row: Any) -> Any:
-        return network(row)
-
-    compiled: Any = compile(outputs, batched="row", errors="ignore", threads=None)
-    return compiled.map  # type: ignore[no-any-return]
 
 
 def _mean_curve(curves: list[list[Any]]) -> list[float]:

@@ -126,7 +126,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Vector:
         """Return the predicted number for each row, or a row of them if `y` had columns."""
-        predicted = self.target_scale_.undo(self._blended(self._inputs(X)))
+        blended = self._blended(self._inputs(X))
+        predicted = self.target_scale_.undo(blended)
         return predicted[:, 0] if self._flat else predicted
 
     def _predictions(self, outputs: Vector, temperature: float | None = None) -> Vector:

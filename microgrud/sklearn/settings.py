@@ -124,12 +124,6 @@ CHECKS: dict[str, Check] = {
 }
 
 
-def _learning_rate(solver: str, batch_size: int) -> float:
-    """Return the default rate of an optimizer; those of Adam's kind take smaller steps with noisier gradients."""
-    rate = LEARNING_RATES[solver]
-    return rate * min(1.0, 0.3 * batch_size / 32) if solver in ("adam", "adamw") else rate
-
-
 def settings_for(checked: dict[str, Any], rows: int) -> Settings:
     """Return the settings of a run with so many training rows: each "auto" and None is replaced by a number.
 
@@ -139,8 +133,11 @@ def settings_for(checked: dict[str, Any], rows: int) -> Settings:
     """
     whole_table = checked["solver"] == "lbfgs"
     batch_size = checked["batch_size"]
+    rate = checked["learning_rate_init"] or LEARNING_RATES[checked["solver"]]
     if batch_size == "auto":
         batch_size = rows if whole_table else min(256, max(32, 2 ** round(math.log2(max(1, rows / 40)))))
+        if checked["learning_rate_init"] is None and checked["solver"] in ("adam", "adamw"):
+            rate *= min(1.0, 0.3 * batch_size / 32)  # the smaller the batch, the noisier its gradient
     batch_size = min(batch_size or rows, rows)
     max_iter = checked["max_iter"]
     if max_iter == "auto":
@@ -157,7 +154,7 @@ def settings_for(checked: dict[str, Any], rows: int) -> Settings:
         alpha=alpha,
         batch_size=batch_size,
         learning_rate=checked["learning_rate"],
-        learning_rate_init=checked["learning_rate_init"] or _learning_rate(checked["solver"], batch_size),
+        learning_rate_init=rate,
         max_iter=max_iter,
         shuffle=checked["shuffle"],
         tol=checked["tol"],
