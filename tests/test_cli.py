@@ -416,6 +416,8 @@ BAD_OPTIONS = {
     "--keep colr": "there is no column 'colr'; did you mean 'colour'?",
     "--ignore size --ignore colour": "no column is left to predict from",
     "--delimiter ab": "--delimiter: expected one character, or tab, got 'ab'",
+    "--encoding klingon": "--encoding: expected the name of an encoding, such as utf-8 or cp1252, got 'klingon'",
+    "--header --no-header": "--no-header: contradicts --header; leave one of them out",
     "--decimal x": "--decimal: there is no 'x'",
     "--day-first --month-first": "--month-first: contradicts --day-first; leave one of them out",
     "--out table.csv": "--out: table.csv already exists; choose another folder, or delete this one",

@@ -136,7 +136,8 @@ def _inputs(tables: Sequence[str], options: dict[str, Any]) -> tuple[RunSettings
             f"TABLE: there is no file {tables[-1]!r}; the column to predict is given by name, as in "
             f"--target {tables[-1]!r}"
         )
-    data = read_table(tables, delimiter=settings.delimiter, header=False if settings.no_header else None)
+    header = True if settings.header else False if settings.no_header else None
+    data = read_table(tables, delimiter=settings.delimiter, header=header, encoding=settings.encoding)
     if target is None:
         names = ", ".join(map(repr, data.columns[:12])) + (", ..." if len(data.columns) > 12 else "")
         raise SettingsError(f"--target: say which column of {tables[0]} to predict: one of {names}")
@@ -165,14 +166,18 @@ def predict(
     ] = None,
     drop_missing: Annotated[bool, Option("--drop-missing", help="Leave out rows with missing cells.")] = False,
     delimiter: Annotated[str | None, Option(help="Character between cells.  [default: detected]")] = None,
-    no_header: Annotated[
-        bool, Option("--no-header", help="The first line holds cells, and no names of columns.  [default: detected]")
-    ] = False,
+    encoding: Annotated[str | None, Option(help="Encoding of text files, such as cp1251.  [default: detected]")] = None,
+    header: Annotated[
+        bool | None,
+        Option(
+            "--header/--no-header", help="The first line holds the names of columns, or cells.  [default: detected]"
+        ),
+    ] = None,
 ) -> None:
     """Predict the target for each row of TABLE: a class with the probability of each class, or a number."""
     predictor = Predictor.load(model)
     least = _threshold(threshold, predictor)
-    data = read_table(tables, delimiter=delimiter, header=False if no_header else None)
+    data = read_table(tables, delimiter=delimiter, header=header, encoding=encoding)
     if out is not None:
         check_output(out, inputs=[model, model / "model.json", *map(Path, tables)])
     data.require(*(name for name in keep or () if name != "all"))

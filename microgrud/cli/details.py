@@ -23,10 +23,13 @@ _SETTINGS: dict[str, Form] = {
         "categorical": [TEXT],
         "keep": [TEXT],
         "drop_missing": FLAG,
+        "header": FLAG,
         "no_header": FLAG,
     },
     "time": Kind("a number or null", lambda x: x is None or _REAL.fits(x)),
-    **dict.fromkeys(("delimiter", "decimal"), Kind("a string or null", lambda x: x is None or type(x) is str)),
+    **dict.fromkeys(
+        ("delimiter", "decimal", "encoding"), Kind("a string or null", lambda x: x is None or type(x) is str)
+    ),
 }
 _TRAINED = {
     **{"table": TEXT, "rows": COUNT, "held_out_rows": COUNT, "steps": COUNT, "interrupted": FLAG, "inputs": COUNT},

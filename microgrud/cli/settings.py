@@ -76,7 +76,9 @@ class RunSettings:
         keep: columns to keep next to the predictions for held-out rows.
         drop_missing: whether to leave out rows with missing cells, which are filled otherwise.
         delimiter: the character between cells; None if it was detected.
-        no_header: whether the first line holds cells; otherwise that is detected.
+        encoding: the encoding of text files; None if it was detected.
+        header: whether the first line holds the names of the columns.
+        no_header: whether it holds cells; if neither is said, that is detected.
 
     Raises:
         SettingsError: for invalid settings.
@@ -127,6 +129,8 @@ class RunSettings:
     keep: tuple[str, ...] = _option((), "Column to copy to predictions.csv, or all; may be repeated.", **_NAMES)
     drop_missing: bool = _option(False, "Leave out rows with missing cells, which are filled otherwise.", **_FLAG)
     delimiter: str | None = _option(None, "Character between cells.  [default: detected]")
+    encoding: str | None = _option(None, "Encoding of text files, such as cp1251.  [default: detected]")
+    header: bool = _option(False, "The first line holds the names of columns.  [default: detected]", **_FLAG)
     no_header: bool = _option(
         False, "The first line holds cells, and no names of columns.  [default: detected]", **_FLAG
     )
@@ -186,6 +190,8 @@ class RunSettings:
             problems.append("--repeats: repeats a cross-validation; give its number of folds too, as in --cv 5")
         if self.day_first and self.month_first:
             problems.append("--month-first: contradicts --day-first; leave one of them out")
+        if self.header and self.no_header:
+            problems.append("--no-header: contradicts --header; leave one of them out")
         if self.target in self.ignore:
             problems.append(f"--ignore: {self.target!r} is the target, which cannot be left out")
         if problems:
