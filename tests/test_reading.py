@@ -143,7 +143,7 @@ def test_threads_that_read_tables_leave_each_other_and_the_csv_module_alone(writ
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=8)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.lists(texts, min_size=2, max_size=2), min_size=1, max_size=8), st.sampled_from(",;\t|"))
 def test_cells_are_those_of_the_csv_module_whether_rows_are_lines_or_not(
     tmp_path_factory: pytest.TempPathFactory, given_cells: list[list[str]], delimiter: str

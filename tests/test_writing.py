@@ -50,7 +50,7 @@ frames = st.lists(st.tuples(words, numbers, st.integers(-(2**63), 2**63 - 1), wo
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=12)
 @given(frame=frames)
 def test_what_is_written_reads_back_as_the_same_cells(
     tmp_path_factory: pytest.TempPathFactory, ending: str, frame: pd.DataFrame
