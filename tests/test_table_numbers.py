@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from microgrud.tables import read_table
 from microgrud.tables.column import Column
 from microgrud.tables.plans import moments_in, numbers_in
 from microgrud.tables.preparation import TablePreparation
@@ -138,10 +139,35 @@ def test_an_ambiguous_column_is_an_error_that_shows_two_cells(cells, others, del
     assert "--decimal" in problem.advice
 
 
+def test_a_german_price_list_is_read_right_or_refused_with_its_lines(tmp_path):
+    rows = [
+        ("Stuhl", "1.234", "0,5"),
+        ("Tisch", "2.500", "1,25"),
+        ("Bett", "12.999", "7"),
+        ("Sofa", "3.450", "2,5"),
+    ] * 5
+    (tmp_path / "a.csv").write_text("Preis;Gewicht\n" + "".join(f"{price};{weight}\n" for _, price, weight in rows))
+    table = read_table(tmp_path / "a.csv")
+    plan = TablePreparation(delimiter=table.delimiter).fit(table.cells).columns_[0]
+    assert numbers_in(Column.of(table.cells["Preis"], "Preis"), plan.decimal, plan.unit).tolist() == [
+        1234,
+        2500,
+        12999,
+        3450,
+    ]
+    (tmp_path / "b.csv").write_text("Ware;Preis\n" + "".join(f"{name};{price}\n" for name, price, _ in rows))
+    table = read_table(tmp_path / "b.csv")
+    with pytest.raises(PreparationError) as caught:
+        TablePreparation(delimiter=table.delimiter).fit(table.cells)
+    (line,) = caught.value.sentences(table.place)
+    assert line.startswith(
+        "column 'Preis', row 1 (line 2) and row 2 (line 3): '1.234' and '2.500' can be read in two ways, the first as "
+        "1.234 or 1234; say which mark begins the decimals"
+    )
+
+
 def test_decimal_points_and_commas_in_one_column_are_an_error_that_shows_two_cells():
-    with pytest.raises(
-        PreparationError, match=r"column 'x', row 1 \(and row 2\): '1.5' has a decimal point and '2,5' a"
-    ):
+    with pytest.raises(PreparationError, match=r"column 'x', row 1 and row 2: '1.5' has a decimal point and '2,5' a"):
         TablePreparation().fit(frame_of(x=["1.5", "2,5"]))
 
 
@@ -152,7 +178,7 @@ def test_all_problems_are_said_at_once_with_places_of_the_table():
     assert [problem.column for problem in caught.value.problems] == ["a", "b", "c", "d"]
     assert str(caught.value).count("\n") == 3
     lines = caught.value.sentences(lambda row: f"line {row + 2}")
-    assert all(line.startswith(f"column {name!r}, line 2 (and line 3): ") for name, line in zip("abcd", lines))
+    assert all(line.startswith(f"column {name!r}, line 2 and line 3: ") for name, line in zip("abcd", lines))
     with pytest.raises(PreparationError) as unknown:
         TablePreparation(ignore=["e"], categorical=["f"]).fit(frame)
     assert str(unknown.value).endswith(str(caught.value))

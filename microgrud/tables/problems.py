@@ -37,8 +37,8 @@ class Problem(NamedTuple):
     def sentence(self, place: Callable[[int], str] | None = None) -> str:
         """Return the problem in one line; `place` names a row by its position."""
         places = list(self.places) if place is None else list(map(place, self.rows))
-        rows = "".join(f", {row}" for row in places[:1]) + "".join(f" (and {row})" for row in places[1:])
-        return f"column {self.column!r}{rows}: {self.text}; {self.advice}"
+        where = ", ".join([f"column {self.column!r}", " and ".join(places)] if places else [f"column {self.column!r}"])
+        return f"{where}: {self.text}; {self.advice}"
 
 
 class PreparationError(TableError):

@@ -69,7 +69,7 @@ def settle_decimal(column: Column, numbers: Numbers, rules: Rules, notes: list[s
         column,
         ambiguous[:2].tolist(),
         f"{cells} can be read in two ways, the first as {small:g} or {large:g}",
-        f"say which mark begins the decimals, with --decimal . or --decimal , or use --ignore {column.name!r}",
+        f"say which mark begins the decimals, with --decimal '.' or --decimal ',', or use --ignore {column.name!r}",
     )
 
 
