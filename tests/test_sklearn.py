@@ -146,10 +146,8 @@ def test_weights_that_cannot_be_used_are_refused(weights: Any, message: str) -> 
 
 
 def test_smoothed_targets_lower_the_confidence() -> None:
-    sure, less = (
-        classifier(max_iter=60, label_smoothing=s, calibrate=False, blend_linear=False).fit(IRIS, NAMES)
-        for s in (0.0, 0.2)
-    )
+    plain = {"max_iter": 60, "learning_rate_init": 0.02, "calibrate": False, "blend_linear": False}
+    sure, less = (classifier(**plain, label_smoothing=s).fit(IRIS, NAMES) for s in (0.0, 0.2))
     assert less.predict_proba(IRIS).max(axis=1).mean() < 0.85 < 0.9 < sure.predict_proba(IRIS).max(axis=1).mean()
 
 
@@ -344,7 +342,10 @@ def test_the_layers_are_readable_as_in_scikit_learn() -> None:
 def test_a_number_that_acts_by_steps_is_learned_from_its_pieces() -> None:
     x = np.random.default_rng(0).uniform(-1.0, 1.0, (400, 1))
     y = np.sign(np.sin(9.0 * x[:, 0]))
-    scores = [regressor(pieces=pieces, max_iter=20).fit(x[::2], y[::2]).score(x[1::2], y[1::2]) for pieces in (0, 16)]
+    scores = [
+        MLPRegressor((32,), pieces=pieces, random_state=0).fit(x[::2], y[::2]).score(x[1::2], y[1::2])
+        for pieces in (0, 16)
+    ]
     assert scores[0] < 0.5 < 0.8 < scores[1]
 
 
@@ -372,7 +373,7 @@ def test_a_linear_truth_is_left_to_the_linear_models() -> None:
     model = regressor(n_estimators=8, max_iter=5).fit(X, y)
     alone = regressor(n_estimators=8, max_iter=5, blend_linear=False).fit(X, y)
     assert (model.network_share_, alone.network_share_) == (0.0, 1.0)
-    assert model.score(X, y) > 0.99 > alone.score(X, y)
+    assert model.score(X, y) > 0.98 > alone.score(X, y)
 
 
 def test_eight_networks_are_validated_on_all_rows_once() -> None:
@@ -388,8 +389,15 @@ def test_units_of_inputs_and_targets_do_not_matter(unit: float) -> None:
     assert (other.predict(IRIS * unit) == unit * model.predict(IRIS)).all()
 
 
-def test_a_number_far_beyond_the_training_data_is_refused_if_the_network_fails() -> None:
-    model = regressor(activation="exp").fit(IRIS, SPECIES)
+def test_a_number_far_beyond_the_training_data_is_predicted_as_its_edge_is() -> None:
+    model = regressor(n_estimators=2).fit(IRIS, SPECIES)
+    rows = np.array([[1e8] * 4, [1e300] * 4, [-1e8] * 4, [-1e300] * 4])
+    assert np.isfinite(model.predict(rows)).all()
+    assert model.predict(rows)[::2] == pytest.approx(model.predict(rows)[1::2])
+
+
+def test_without_scaling_a_number_for_which_the_network_fails_is_refused() -> None:
+    model = regressor(activation="exp", scale_inputs=False, blend_linear=False).fit(IRIS, SPECIES)
     rows = IRIS.copy()
     rows[7] *= 1e300
     with pytest.raises(ValueError, match="row 7, for which an output of the network is not a finite number"):
@@ -426,7 +434,7 @@ def test_a_warm_start_goes_on_from_the_present_networks() -> None:
     model = MLPRegressor((6,), **WHOLE, warm_start=True).fit(IRIS, SPECIES)
     residuals = (SPECIES - model.predict(IRIS)) / model.target_scale_.deviation
     assert model.fit(IRIS, SPECIES).history_.loss[0] == pytest.approx(np.mean(residuals**2))
-    assert model.set_params(n_estimators=3).fit(IRIS, SPECIES).loss_curve_[0] < 1.0
+    assert model.set_params(n_estimators=3).fit(IRIS, SPECIES).history_[0].loss[0] < residuals.var()
     assert len(model.networks_) == 3
     with pytest.raises(ValueError, match="expected the classes"):
         classifier(warm_start=True).fit(IRIS, NAMES).fit(IRIS, SPECIES)
@@ -453,7 +461,7 @@ def test_a_limit_of_time_is_reported_when_it_cuts() -> None:
 
 
 def test_a_training_that_diverges_starts_again_with_a_lower_rate() -> None:
-    wild: dict[str, Any] = {"activation": "square", "solver": "sgd"}
+    wild: dict[str, Any] = {"activation": "square", "solver": "sgd", "pieces": 0}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = regressor(**wild, learning_rate_init=30.0).fit(IRIS, SPECIES)
@@ -602,7 +610,7 @@ def test_a_missing_label_is_named() -> None:
 def test_one_class_is_refused_and_extreme_tables_are_learned() -> None:
     with pytest.raises(ValueError, match="expected at least 2 classes, got one class: 'setosa'"):
         classifier().fit(IRIS[:50], NAMES[:50])
-    two = classifier(max_iter=60).fit(IRIS[[0, 100]], NAMES[[0, 100]])
+    two = classifier(max_iter=300).fit(IRIS[[0, 100]], NAMES[[0, 100]])
     assert two.score(IRIS[[0, 100]], NAMES[[0, 100]]) == 1.0
     constant = np.column_stack([IRIS, np.full(150, 0.1), np.full(150, 1e300)])
     assert same(

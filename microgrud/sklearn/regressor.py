@@ -38,7 +38,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             `MLPClassifier`, without `classes_` and `temperature_`. Losses are those of standardised targets.
 
     >>> import numpy as np
-    >>> X = np.linspace(-3.0, 3.0, 100)[:, None]
+    >>> X = np.linspace(-3.0, 3.0, 500)[:, None]
     >>> model = MLPRegressor(random_state=0).fit(X, 1000.0 * np.sin(X[:, 0]))
     >>> model.predict([[0.0], [1.5]]).round(-2) + 0.0
     array([   0., 1000.])

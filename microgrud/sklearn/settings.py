@@ -142,7 +142,7 @@ def settings_for(checked: dict[str, Any], rows: int) -> Settings:
     max_iter = checked["max_iter"]
     if max_iter == "auto":
         steps = math.ceil(rows / batch_size)
-        max_iter = 50 if whole_table else min(60, max(10, 6_000 // steps))
+        max_iter = 50 if whole_table else max(min(60, max(10, 6_000 // steps)), 300 // steps)
     alpha = checked["alpha"]
     if alpha == "auto":
         alpha = min(1.0, (10.0 if checked["solver"] == "adamw" else 1.0) / rows)

@@ -48,8 +48,9 @@ class Measured(NamedTuple):
         The parts come in the order in which branches were first taken. They are added in an order that does not depend
         on it, so that a resumed run, whose recordings are new, continues with bit-identical results.
         """
-        for leaves, numbers in sorted(self.gradient, key=lambda part: part[1].tobytes()):
-            write_gradients(leaves, read_gradients(leaves) + numbers)
+        with np.errstate(invalid="ignore"):  # `fit` says itself that training has diverged
+            for leaves, numbers in sorted(self.gradient, key=lambda part: part[1].tobytes()):
+                write_gradients(leaves, read_gradients(leaves) + numbers)
 
     def leaves(self) -> list[Value]:
         """Return the leaves with a derivative other than 0: the others may only have decided a branch."""
