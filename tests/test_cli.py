@@ -188,15 +188,24 @@ def test_missing_cells_are_filled_and_rows_without_a_target_left_out() -> None:
     assert len(pd.read_csv(io.StringIO(succeed("predict", "run", table).stdout))) == 30
 
 
-def test_an_interrupted_run_is_kept_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(event: Any) -> None:
-        if event.kind == "step" and event.step == 3:
+def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Press Ctrl-C after so many steps of any trainings."""
+    steps = 0
+
+    def press(event: Any) -> None:
+        nonlocal steps
+        steps += event.kind == "step"
+        if steps == step:
             signal.raise_signal(signal.SIGINT)
 
     def interrupted(*args: Any, callbacks: Any, **options: Any) -> Any:
-        return fit(*args, **options, callbacks=[*callbacks, interrupt])
+        return fit(*args, **options, callbacks=[*callbacks, press])
 
     monkeypatch.setattr("microgrud.sklearn.members.fit", interrupted)
+
+
+def test_an_interrupted_run_is_kept_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt_at(3, monkeypatch)
     result = microgrud_cli("train", a_table(), "--target", "class", "--no-pictures", "--estimators", 3, "--out", "run")
     assert result.exit_code == 130
     assert "Training was interrupted after 3 steps" in result.output
@@ -204,6 +213,17 @@ def test_an_interrupted_run_is_kept_and_says_so(monkeypatch: pytest.MonkeyPatch)
     assert len(pd.read_csv("run/history.csv")) == 3
     assert "3 steps, interrupted" in succeed("show", "run").output
     succeed("predict", "run", "table.csv")
+
+
+def test_ctrl_c_in_a_fold_keeps_the_network_and_the_scores_of_the_folds_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt_at(7, monkeypatch)
+    options = ["--cv", 3, "--epochs", 5, "--batch-size", 20, "--no-pictures", "--out", "run"]
+    result = microgrud_cli("train", a_table(), "--target", "class", *options)
+    assert result.exit_code == 130
+    assert "The model is that of fold 2, and has learned from 20 rows only." in result.stderr
+    assert details()["scores"]["method"]["networks"] == 2
+    assert len(pd.read_csv("run/predictions.csv")) == 20
+    succeed("show", "run")
 
 
 def test_a_limit_of_time_that_cuts_is_noted() -> None:
@@ -259,7 +279,7 @@ def test_with_folds_each_row_is_predicted_once_and_the_model_is_trained_on_all(w
     assert list(rows["row"]) == list(range(1, 31))
     found = details()
     assert found["trained"]["rows"] == 30
-    assert found["scores"]["method"] == {"kind": "folds", "folds": 3, "repeats": 2}
+    assert found["scores"]["method"] == {"kind": "folds", "folds": 3, "repeats": 2, "networks": 6}
     assert all(spread >= 0 for spread in found["scores"]["spread"].values())
     assert "± is the standard deviation over 6 networks (3 folds, 2 times)" in result.stdout
     succeed("show", "run")

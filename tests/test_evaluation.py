@@ -88,11 +88,11 @@ def test_a_score_that_is_not_defined_has_no_entry() -> None:
 
 def test_scores_over_folds_are_their_mean_and_standard_deviation() -> None:
     folds = [{"r2": x, "method": {}, "baseline": {"r2": 0.0}} for x in (0.5, 0.7, 0.9)]
-    found = evaluation.over_folds(folds, repeats=1)
+    found = evaluation.over_folds(folds, 3, 1)
     assert found["r2"] == pytest.approx(0.7)
     assert found["spread"]["r2"] == pytest.approx(0.2)
     assert found["baseline"] == {"r2": 0.0, "spread": {"r2": 0.0}, "difference": {"r2": pytest.approx(0.2)}}
-    assert found["method"] == {"kind": "folds", "folds": 3, "repeats": 1}
+    assert found["method"] == {"kind": "folds", "folds": 3, "repeats": 1, "networks": 3}
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 9)), min_size=2, max_size=12))

@@ -57,7 +57,7 @@ def check_details(details: dict[str, Any], target: Target) -> None:
     check_entry("details.scores", {key: None for key in scores if key in known[:2]}, dict.fromkeys(known[:2], _ANY))
     figures["spread"] = {key: _SPREAD for key in known if key in scores}
     held_out: dict[str, Form] = {"kind": _word("held out"), "rows": COUNT, "resamples": COUNT}
-    in_folds: dict[str, Form] = {"kind": _word("folds"), "folds": COUNT, "repeats": COUNT}
+    in_folds: dict[str, Form] = {"kind": _word("folds"), "folds": COUNT, "repeats": COUNT, "networks": COUNT}
     of_folds = type(scores.get("method")) is dict and "folds" in scores["method"]
     form: dict[str, Form] = {**figures, "method": in_folds if of_folds else held_out}
     for name in ("linear", "baseline"):

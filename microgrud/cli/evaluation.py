@@ -160,27 +160,27 @@ def _deviation(values: Vector) -> float:
     return float(known.std(ddof=1)) if len(known) > 1 else 0.0
 
 
-def over_folds(folds: Sequence[Mapping[str, Any]], repeats: int) -> dict[str, Any]:
+def over_folds(results: Sequence[Mapping[str, Any]], folds: int, repeats: int) -> dict[str, Any]:
     """Return the means of scores over folds, and their standard deviations as `"spread"`; see `score`.
 
     Args:
-        folds: the result of `score` for each fold of each repeat.
+        results: the result of `score` for each network.
+        folds: the number of folds.
         repeats: the number of times that all rows were divided into folds.
     """
 
-    def over(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, value in results[0].items() if isinstance(value, float)]
-        values = {key: np.array([result.get(key, np.nan) for result in results]) for key in keys}
-        ours = {key: np.array([fold.get(key, np.nan) for fold in folds]) for key in keys}
+    def over(part: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        keys = dict.fromkeys(key for each in part for key, value in each.items() if isinstance(value, float))
+        values = {key: np.array([each.get(key, np.nan) for each in part]) for key in keys}
+        ours = {key: np.array([each.get(key, np.nan) for each in results]) for key in keys}
         means: dict[str, Any] = {key: float(np.nanmean(column)) for key, column in values.items()}
         spreads = {key: _deviation(column) for key, column in values.items()}
         differences = {key: _deviation(ours[key] - column) for key, column in values.items()}
-        return {**means, "spread": spreads} | ({"difference": differences} if results is not folds else {})
+        return {**means, "spread": spreads} | ({"difference": differences} if part is not results else {})
 
-    others = [key for key, value in folds[0].items() if isinstance(value, dict) and key in ("linear", "baseline")]
-    others = [key for key in others if all(key in fold for fold in folds)]
-    method = {"kind": "folds", "folds": len(folds) // repeats, "repeats": repeats}
-    return {**over(folds), **{key: over([fold[key] for fold in folds]) for key in others}, "method": method}
+    others = [key for key in ("linear", "baseline") if all(key in each for each in results)]
+    method = {"kind": "folds", "folds": folds, "repeats": repeats, "networks": len(results)}
+    return {**over(results), **{key: over([each[key] for each in results]) for key in others}, "method": method}
 
 
 def class_figures(true: Vector, probabilities: Vector, classes: Sequence[str]) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class Judged:
             evaluation.score(target.task, numbers[test], found, target.classes, seed, spread=not self.settings.cv)
             for (_, _, test), found in zip(self.parts, self._answers)
         ]
-        scores = evaluation.over_folds(each, self.settings.repeats) if self.settings.cv else each[0]
+        scores = evaluation.over_folds(each, self.settings.cv, self.settings.repeats) if self.settings.cv else each[0]
         if target.task == "regression":
             return scores
         true = numbers[self.rows]

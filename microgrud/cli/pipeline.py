@@ -64,12 +64,16 @@ def train_on_table(
     if settings.search:
         settings, found = search(data, inputs, values, settings)
         notes.append(found)
-    fitted = fit_network(data, preparation, inputs, values, settings, progress, watched=True)
+    parts = _cross_validated(data, divisions, settings) if settings.cv else []
+    if parts and parts[-1][0].interrupted:
+        fitted, train, _ = parts[-1]
+        inputs, preparation = fitted.inputs, fitted.pipeline["preparation"]
+        notes.append(f"The model is that of fold {len(parts)}, and has learned from {counted(len(train), 'row')} only.")
+    else:
+        fitted = fit_network(data, preparation, inputs, values, settings, progress, watched=True)
     seconds = time.perf_counter() - started
     notes += fitted.remarks + _interrupted(fitted)
-    parts = [(fitted, train, test)]
-    if settings.cv:
-        parts = _cross_validated(data, divisions, settings)
+    parts = parts or [(fitted, train, test)]
     judged = Judged(data, parts, settings)
     predictions = judged.predictions(table, positions, settings)
     network = fitted.pipeline["network"]

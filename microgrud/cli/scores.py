@@ -109,14 +109,14 @@ def spread_meaning(method: Mapping[str, Any]) -> str:
 
     >>> spread_meaning({"kind": "held out", "resamples": 300})
     '± is the standard deviation over 300 resamples of the held-out rows'
-    >>> spread_meaning({"kind": "folds", "folds": 5, "repeats": 3})
+    >>> spread_meaning({"kind": "folds", "folds": 5, "repeats": 3, "networks": 15})
     '± is the standard deviation over 15 networks (5 folds, 3 times), each scored on rows that it has not seen'
     """
     if method["kind"] == "held out":
         return f"± is the standard deviation over {method['resamples']} resamples of the held-out rows"
-    folds, repeats = method["folds"], method["repeats"]
+    folds, repeats, networks = method["folds"], method["repeats"], method["networks"]
     times = f", {repeats} times" if repeats > 1 else ""
     return (
-        f"± is the standard deviation over {folds * repeats} networks ({folds} folds{times}), each scored on rows that "
-        "it has not seen"
+        f"± is the standard deviation over {networks} networks ({folds} folds{times}), each scored on rows that it has "
+        "not seen"
     )
