@@ -344,11 +344,14 @@ def test_many_mistakes_are_cut_to_the_worst(iris: Run) -> None:
 
 def test_the_layers_and_the_settings_are_listed(hostile: Run, iris: Run) -> None:
     _, *layers = cells(hostile, "parameters, in each of 2 networks whose answers are averaged")
-    inputs = len(hostile.inputs)
+    inputs = len(hostile.model.layers[0].neurons[0].w)
+    activation = hostile.model.layers[0].neurons[0].activation.label
     assert layers == [
-        ["hidden 1", str(inputs), "2", "SiLU", str(2 * inputs + 2)],
+        ["hidden 1", str(inputs), "2", activation, str(2 * inputs + 2)],
         ["output", "2", "2", "Linear", "6"],
     ]
+    for run, share in ((run, run.network.network_share_) for run in (iris, hostile)):
+        assert (f"predictions are to {share:.0%} theirs" in page_of(run)) == (share < 1.0)
     steps = len(iris.history)
     _, *settings = cells(iris, f"{steps} steps in 4 epochs")
     listed = dict(settings)

@@ -199,7 +199,7 @@ def _square() -> Axes:
 
 
 def _regions(run: Run) -> Picture | None:
-    plane = plane_of(run.inputs, np.array(run.learned.rows))
+    plane = plane_of(run.inputs, run.held_out)
     if plane is None or len(run.target.classes) > _MOST_WITH_REGIONS:
         return None
     what, marked = ("class", "class") if run.target.classes else ("number", "number, with the same colours")
@@ -214,7 +214,7 @@ def _regions(run: Run) -> Picture | None:
     )
     if plane.variance is not None:
         caption += (
-            f" The plane goes through the mean of the {len(plane.origin)} inputs and holds {sum(plane.variance):.0%} "
+            f" The plane goes through their mean in {len(plane.origin)} dimensions and holds {sum(plane.variance):.0%} "
             "of their variance: the prediction for a row outside of it may differ from that at its marker."
         )
     return Picture(
@@ -251,7 +251,7 @@ def plane_of(inputs: list[str], rows: Vector) -> Plane | None:
 
     Args:
         inputs: the names of the inputs.
-        rows: the inputs of the training rows, an array of shape (rows, n).
+        rows: the inputs of some rows, an array of shape (rows, n).
     """
     if len(inputs) < 2:
         return None
@@ -272,14 +272,28 @@ def _network(run: Run) -> Picture:
     from ..draw import draw
 
     outputs = run.target.classes or [run.target.name]
-    drawing = draw(run.model, inputs=run.inputs, outputs=outputs)
+    drawing = draw(run.model, inputs=network_inputs(run), outputs=outputs)
     drawing.attr(bgcolor="white")  # on dark pages too, where faint lines would be the brightest
-    sizes = [len(run.inputs), *(len(layer.neurons) for layer in run.model.layers)]
+    sizes = [len(run.model.layers[0].neurons[0].w), *(len(layer.neurons) for layer in run.model.layers)]
+    pieces = (
+        " A number is an input as a whole and in pieces, each of which grows from -1 to 1 between two quantiles."
+        if sizes[0] > len(run.inputs)
+        else ""
+    )
     first = "The first of the trained networks" if len(run.network.networks_) > 1 else "The trained network"
     return Picture(
         (drawing.pipe("svg"),),
         f"The network: {counted(sizes[0], 'input')}, and layers of {', '.join(map(str, sizes[1:]))} neurons.",
         f"{first}. Each line is a weight: thicker lines are larger weights, dashed orange lines negative ones. Each "
         "circle is a neuron, with its activation: it sums its inputs times their weights, and bends the sum by the "
-        "activation. In the file network.svg, hovering over a line or a circle shows its numbers.",
+        "activation. In the file network.svg, hovering over a line or a circle shows its numbers." + pieces,
     )
+
+
+def network_inputs(run: Run) -> list[str]:
+    """Return a name for each input of the networks: the prepared columns, and the pieces of those that are numbers."""
+    encoding = run.network.encoding_
+    if encoding is None:
+        return run.inputs
+    edges = zip(run.inputs, encoding.edges)
+    return [*run.inputs, *(f"{name}, piece {k}" for name, of_name in edges for k in range(1, len(of_name)))]

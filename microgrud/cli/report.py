@@ -199,6 +199,9 @@ def _network(run: Run) -> str:
     header = ["layer", "inputs", "neurons", "activation", "parameters"]
     networks = len(run.network.networks_)
     several = f", in each of {networks} networks whose answers are averaged" if networks > 1 else ""
+    share = run.network.network_share_
+    if share < 1.0:
+        several += f"; predictions are to {share:.0%} theirs, and for the rest those of linear models"
     return table(f"{counted(sum(layer[-1] for layer in found), 'parameter')}{several}", header, found)
 
 
