@@ -133,7 +133,7 @@ def test_the_network_and_its_training_are_what_the_options_say() -> None:
     predictor = Predictor.load("run")
     networks = predictor.pipeline["network"].networks_
     assert len(networks) == 2
-    inputs = len(predictor.preparation.input_columns_)
+    inputs = predictor.pipeline["network"].encoding_.size
     assert [layer[1:4] for layer in layers(networks[1])] == [(inputs, 5, "ReLU"), (5, 3, "ReLU"), (3, 2, "Linear")]
     history = pd.read_csv("run/history.csv")
     assert (history["learning_rate"] == 0.02).all()
@@ -236,7 +236,7 @@ def test_a_limit_of_time_that_cuts_is_noted() -> None:
 
 
 def test_a_network_that_is_worse_than_the_baseline_says_so_everywhere() -> None:
-    wild = ["--optimizer", "adam", "--lr", "30", "--schedule", "constant", "--seed", "1"]
+    wild = ["--hidden", "none", "--optimizer", "adam", "--lr", "30", "--schedule", "constant", "--seed", "1"]
     result = succeed("train", a_table(), "--target", "size", *QUICK, *wild, "--out", "run")
     behind = "worse than always answering the mean (R² -"
     assert behind in result.stderr

@@ -206,7 +206,7 @@ def test_show_tells_the_architecture_the_columns_the_training_and_the_notes() ->
     output = succeed("show", "run").output
     for expected in (
         "hidden 1 ",
-        "hidden 2       4        3       SiLU          15",
+        "hidden 2       4        3       ReLU          15",
         "output       3        2     Linear           8",
         "takes colour: ",
         "takes size: ",

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.preprocessing import RobustScaler, StandardScaler
+from sklearn.preprocessing import StandardScaler
 
 from microgrud.tables import TableError
 from microgrud.tables.preparation import TablePreparation
@@ -135,38 +135,21 @@ def test_a_long_tail_is_no_misprint():
     preparation = prepared(cells)
     assert preparation.notes_ == []
     assert plan_of(preparation).high > cells.max()
-    assert np.abs(preparation.transform(table(x=cells))).max() <= 3
+    assert np.isfinite(preparation.transform(table(x=cells))).all()
 
 
-@pytest.mark.parametrize("factor", [1e-200, 1e-17, 1.0, 1e17, 1e95])
+@pytest.mark.parametrize("factor", [1e-100, 1e-17, 1.0, 1e17, 1e95])
 def test_the_size_of_the_unit_does_not_matter(factor):
     cells = RANDOM.normal(0, 1, 50).round(2)
     expected = prepared(cells).transform(table(x=cells))
     assert prepared(cells * factor).transform(table(x=cells * factor)) == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize(("scaling", "scaler"), [("standard", StandardScaler()), ("robust", RobustScaler())])
-def test_scaling_is_that_of_scikit_learn(scaling, scaler):
+def test_numbers_are_scaled_as_by_scikit_learn():
     cells = RANDOM.normal(100, 20, 50)
-    expected = scaler.fit_transform(cells[:, None])
-    if scaling == "robust":
-        expected = expected / np.sqrt(1 + (expected / 3) ** 2)
-    inputs = prepared(cells, scaling=scaling).transform(table(x=cells))[:, :1]
+    expected = StandardScaler().fit_transform(cells[:, None])
+    inputs = prepared(cells).transform(table(x=cells))[:, :1]
     assert inputs == pytest.approx(expected, rel=1e-12)
-
-
-def test_a_column_of_mostly_one_number_is_scaled_by_the_others():
-    cells = np.array([0.0] * 45 + [1, 2, 3, 4, 5, 6, 7, 8, 9, 1e4])
-    inputs = prepared(cells).transform(table(x=cells))[:, 0]
-    assert inputs[:45].tolist() == [0] * 45
-    assert np.diff(inputs[44:54]).min() > 0.05
-
-
-def test_quantiles_map_any_distribution_to_a_normal_one():
-    cells = np.exp(RANDOM.normal(0, 3, 60))
-    inputs = np.sort(prepared(cells, scaling="quantile").transform(table(x=cells))[1:-1, 0])
-    assert abs(np.median(inputs)) < 0.1
-    assert np.abs(inputs).max() < 6
 
 
 # Categories

@@ -17,7 +17,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from microgrud.tables.preparation import TablePreparation
-from microgrud.tables.scaling import SCALINGS
 from microgrud.tables.table import TableError
 
 CELLS = st.one_of(
@@ -94,11 +93,11 @@ def fitted(frame, **options):
         assume(False)
 
 
-@given(typed_frames(), st.sampled_from(SCALINGS))
+@given(typed_frames())
 @settings(max_examples=25, deadline=None)
-def test_a_typed_frame_and_its_text_give_the_same_inputs(frame, scaling):
-    typed = fitted(frame, decimal=".", scaling=scaling)
-    text = fitted(as_text(frame), decimal=".", scaling=scaling)
+def test_a_typed_frame_and_its_text_give_the_same_inputs(frame):
+    typed = fitted(frame, decimal=".")
+    text = fitted(as_text(frame), decimal=".")
     assert [plan.kind for plan in typed.columns_] == [plan.kind for plan in text.columns_]
     inputs = typed.transform(frame)
     assert np.array_equal(inputs, text.transform(as_text(frame)))
@@ -107,10 +106,10 @@ def test_a_typed_frame_and_its_text_give_the_same_inputs(frame, scaling):
     assert inputs.shape[1] == len(set(typed.get_feature_names_out())) == len(typed.input_columns_)
 
 
-@given(text_frames(), text_frames(), st.sampled_from(SCALINGS))
+@given(text_frames(), text_frames())
 @settings(max_examples=25, deadline=None)
-def test_a_stored_preparation_is_the_same_to_the_bit(frame, others, scaling):
-    preparation = fitted(frame, scaling=scaling)
+def test_a_stored_preparation_is_the_same_to_the_bit(frame, others):
+    preparation = fitted(frame)
     document = json.loads(json.dumps(preparation.to_json(), allow_nan=False))
     restored = TablePreparation.from_json(document)
     assert restored.to_json() == preparation.to_json()
@@ -148,7 +147,7 @@ def test_the_order_of_the_rows_does_not_matter(frame, random):
         (plan.name, plan.kind) for plan in preparation.columns_
     ]
     assert list(other.get_feature_names_out()) == list(preparation.get_feature_names_out())
-    assert np.array_equal(other.transform(frame), preparation.transform(frame))
+    assert other.transform(frame) == pytest.approx(preparation.transform(frame), rel=1e-9, abs=1e-9)  # order of sums
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -172,7 +171,7 @@ def test_inputs_are_those_of_the_usual_transformers_of_scikit_learn(seed):
             ("more gaps", MissingIndicator(missing_values=None), ["colour"]),
         ]
     )
-    preparation = TablePreparation(scaling="standard", **options).fit(frame)
+    preparation = TablePreparation(**options).fit(frame)
     expected = usual.fit_transform(frame).astype(float)
     assert preparation.transform(frame) == pytest.approx(expected, rel=1e-12, abs=1e-12)
     assert preparation.transform(others) == pytest.approx(usual.transform(others).astype(float), rel=1e-12, abs=1e-12)

@@ -260,7 +260,7 @@ def test_dates_with_points_have_the_day_first_with_a_note():
 
 def test_a_date_gives_the_numbers_that_vary():
     days = pd.date_range("2019-12-30", periods=20, freq="D")
-    preparation = TablePreparation(scaling="standard").fit(pd.DataFrame({"when": days.astype(str)}))
+    preparation = TablePreparation().fit(pd.DataFrame({"when": days.astype(str)}))
     assert list(preparation.get_feature_names_out()) == [
         f"when: {part}" for part in ("year", "month", "weekday", "days")
     ]

@@ -11,12 +11,11 @@ import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from ..engine.vectors import Vector
 from .column import Column, shortened
 from .plans import OTHER, PLANS, CategoryPlan, LeftOutPlan, Plan, Reading
-from .scaling import learn_scale, scaling_steps, set_figures
 from .table import counted
 
 #: A plan with the column that it was applied to, and the result.
@@ -30,14 +29,11 @@ class Figures:
 
     Args:
         plans: the plan for each column.
-        numbers: for each input that is a number, its median and the figures of its scaler.
+        numbers: for each input that is a number, its median, mean and scale.
         fills: for each column of categories, the most frequent one.
-        scaling: the name of the scaler.
     """
 
-    def __init__(
-        self, plans: Sequence[Plan], numbers: Sequence[dict[str, Any]], fills: Sequence[str], scaling: str
-    ) -> None:
+    def __init__(self, plans: Sequence[Plan], numbers: Sequence[dict[str, float]], fills: Sequence[str]) -> None:
         self.plans = list(plans)
         self._numbers = list(numbers)
         self._most_frequent = list(fills)
@@ -52,7 +48,7 @@ class Figures:
             for (label, name), figure in zip(labels, numbers)
         }
         self.fills |= {plan.name: shortened(fill) for plan, fill in zip(encoded, fills)}
-        self._transformer = self._assemble(encoded, len(marked), scaling)
+        self._transformer = self._assemble(encoded, len(marked))
 
     def transform(self, reads: Sequence[Read]) -> Vector:
         """Return the inputs of the network."""
@@ -65,15 +61,15 @@ class Figures:
         return {"columns": plans, "numbers": self._numbers, "most_frequent": self._most_frequent}
 
     @classmethod
-    def from_json(cls, document: dict[str, Any], scaling: str) -> Figures:
+    def from_json(cls, document: dict[str, Any]) -> Figures:
         """Rebuild what `to_json` wrote."""
         plans = [
             PLANS[entry["kind"]](**{key: value for key, value in entry.items() if key != "kind"})
             for entry in document["columns"]
         ]
-        return cls(plans, document["numbers"], document["most_frequent"], scaling)
+        return cls(plans, document["numbers"], document["most_frequent"])
 
-    def _assemble(self, encoded: Sequence[CategoryPlan], marks: int, scaling: str) -> ColumnTransformer:
+    def _assemble(self, encoded: Sequence[CategoryPlan], marks: int) -> ColumnTransformer:
         """Fit scikit-learn's transformers on rows made up from the figures, and then set the scales.
 
         In these rows each category is twice, which is frequent, and one that is no cell's text is once, which is rare;
@@ -85,7 +81,7 @@ class Figures:
             names = [*plan.categories, *plan.categories, *[OTHER] * plan.others]
             cells.append(pd.Series(names + [fill] * (rows - len(names)), dtype=object))
         cells += [np.zeros(rows)] * marks
-        steps = [("fill", SimpleImputer(strategy="median")), *scaling_steps(scaling)]
+        steps = [("fill", SimpleImputer(strategy="median")), ("scale", StandardScaler())]
         encode = [
             ("fill", SimpleImputer(strategy="most_frequent", missing_values=None)),
             ("encode", OneHotEncoder(min_frequency=2, handle_unknown="infrequent_if_exist", sparse_output=False)),
@@ -100,27 +96,29 @@ class Figures:
         )
         transformer.set_output(transform="default").fit(_frame(cells))
         if self._numbers:
-            set_figures(transformer.named_transformers_["numbers"].named_steps["scale"], self._numbers)
+            scaler = transformer.named_transformers_["numbers"].named_steps["scale"]
+            scaler.mean_, scaler.scale_ = (np.array([each[key] for each in self._numbers]) for key in ("mean", "scale"))
+            scaler.var_ = scaler.scale_**2
         return transformer
 
 
-def learn(plans: Sequence[Plan], reads: Sequence[Read], scaling: str, max_categories: int, rarest: int) -> Figures:
+def learn(plans: Sequence[Plan], reads: Sequence[Read], max_categories: int, rarest: int) -> Figures:
     """Learn the figures with scikit-learn, and complete the plans with the categories to keep and a sentence.
 
     Args:
         plans: the plan for each column.
         reads: the plans that use their columns, with the results of reading them.
-        scaling: the name of the scaler.
         max_categories: the largest number of inputs for one column of categories.
         rarest: the smallest number of rows of a category of its own.
     """
     vectors = [values for *_, reading in reads for values in reading.numbers.values()]
-    numbers: list[dict[str, Any]] = []
+    numbers: list[dict[str, float]] = []
     if vectors:
         block = np.column_stack(vectors)
         imputer = SimpleImputer(strategy="median").fit(block)
-        scales = learn_scale(scaling, imputer.transform(block))
-        numbers = [{"median": median, **scale} for median, scale in zip(imputer.statistics_.tolist(), scales)]
+        scaler = StandardScaler().fit(imputer.transform(block))
+        found = (each.tolist() for each in (imputer.statistics_, scaler.mean_, scaler.scale_))
+        numbers = [{"median": median, "mean": mean, "scale": scale} for median, mean, scale in zip(*found)]
     done: dict[str, Plan] = {plan.name: plan for plan, *_ in reads}
     fills: list[str] = []
     encoded = [(plan, np.asarray(reading.names)) for plan, _, reading in reads if isinstance(plan, CategoryPlan)]
@@ -130,15 +128,15 @@ def learn(plans: Sequence[Plan], reads: Sequence[Read], scaling: str, max_catego
         encoder = OneHotEncoder(
             max_categories=max_categories, min_frequency=rarest, handle_unknown="infrequent_if_exist"
         ).fit(frequent.transform(texts))
-        found = zip(encoder.categories_, encoder.infrequent_categories_, frequent.statistics_)
-        for (each, _), (categories, infrequent, fill) in zip(encoded, found):
+        columns = zip(encoder.categories_, encoder.infrequent_categories_, frequent.statistics_)
+        for (each, _), (categories, infrequent, fill) in zip(encoded, columns):
             rare = set() if infrequent is None else set(infrequent)
             kept = [name for name in categories.tolist() if name not in rare]
             fills.append(str(fill) if fill in kept else (kept or [OTHER])[0])  # of several most frequent ones
             said = "1 category" if len(kept) == 1 else f"{len(kept)} categories"
             said += f", and one input for {len(rare)} rarer" if rare else ""
             done[each.name] = replace(each, categories=kept, others=bool(rare), said=said)
-    figures = Figures([done.get(plan.name, plan) for plan in plans], numbers, fills, scaling)
+    figures = Figures([done.get(plan.name, plan) for plan in plans], numbers, fills)
     gaps = {
         plan.name: int(column.missing.sum() + reading.odd[column.rows[~column.missing]].sum())
         for plan, column, reading in reads

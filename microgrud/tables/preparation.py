@@ -19,7 +19,6 @@ from .leaks import tells_target
 from .plans import LeftOutPlan, Plan
 from .problems import PreparationError
 from .rules import Rules
-from .scaling import SCALINGS
 from .stored import check_preparation
 from .table import TableError, and_more, closest
 
@@ -43,8 +42,6 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         decimal: `"."` or `","`, for columns that can be read either way.
         delimiter: the delimiter of the file: a comma speaks for decimal points in such columns.
         day_first: the order of day and month, for columns that can be read either way.
-        scaling: `"robust"` (median and quartiles, smoothly clipped), `"standard"` (mean and standard deviation), or
-            `"quantile"` (mapped to a normal distribution).
         max_categories: the largest number of inputs for one column of categories; the rarest share the last one.
         min_frequency: categories of fewer rows share one input; by default 1 % of the rows, from 2 to 10.
 
@@ -53,7 +50,7 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     >>> preparation.get_feature_names_out().tolist()
     ['age', 'colour = red', 'colour = (other)', 'age is missing']
     >>> preparation.transform(frame).round(2)[0].tolist()
-    [-1.53, 1.0, 0.0, 0.0]
+    [-1.33, 1.0, 0.0, 0.0]
     """
 
     def __init__(
@@ -65,7 +62,6 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         decimal: str | None = None,
         delimiter: str | None = None,
         day_first: bool | None = None,
-        scaling: str = "robust",
         max_categories: int = 50,
         min_frequency: int | None = None,
     ) -> None:
@@ -75,7 +71,6 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.decimal = decimal
         self.delimiter = delimiter
         self.day_first = day_first
-        self.scaling = scaling
         self.max_categories = max_categories
         self.min_frequency = min_frequency
 
@@ -111,7 +106,7 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise TableError(f"no column is left to predict from: {reasons or 'the table has no other'}")
         used = [pair for pair in zip(found.plans, columns) if not isinstance(pair[0], LeftOutPlan)]
         reads = [(plan, column, plan.read(column)) for plan, column in used]
-        self._set(learn(found.plans, reads, self.scaling, self.max_categories, rarest), found.notes)
+        self._set(learn(found.plans, reads, self.max_categories, rarest), found.notes)
         if y is not None:
             self.notes_ += _leaks(reads, np.asarray(y))
         self.n_features_in_ = frame.shape[1]
@@ -173,7 +168,7 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_preparation(where, document)
         made = cls(**document["options"])
-        made._set(Figures.from_json(document, made.scaling), list(document["notes"]))
+        made._set(Figures.from_json(document), list(document["notes"]))
         made.n_features_in_ = len(made.columns_)
         return made
 
@@ -192,8 +187,6 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
             wrong.append(f"several columns are called {', '.join(map(repr, twice))}; rename all but one of them")
-        if self.scaling not in SCALINGS:
-            wrong.append(f"scaling: expected one of {', '.join(map(repr, SCALINGS))}, got {self.scaling!r}")
         if self.decimal not in (None, ".", ","):
             wrong.append(f"decimal: expected '.' or ',', got {self.decimal!r}")
         return wrong

@@ -10,7 +10,6 @@ from ..common.documents import COUNT, FLAG, NUMBER, OBJECT, SIZE, TEXT, Form, Ki
 from .dates import PARTS
 from .numbers import DECIMALS
 from .plans import OTHER
-from .scaling import SCALINGS
 
 _NAMES = Kind(
     "a list of different strings",
@@ -19,10 +18,6 @@ _NAMES = Kind(
 _SOME_NAMES = Kind("a list of at least one string, all different", lambda x: _NAMES.fits(x) and len(x) >= 1)
 _PARTS = Kind(f"a list of some of {', '.join(PARTS)}", lambda x: _SOME_NAMES.fits(x) and set(x) <= set(PARTS))
 _SCALE = Kind("a number above 0 with a decimal point or an exponent", lambda x: NUMBER.fits(x) and x > 0)
-_QUANTILES = Kind(
-    "a list of at least one ascending number",
-    lambda x: type(x) is list and len(x) >= 1 and all(map(NUMBER.fits, x)) and x == sorted(x),
-)
 _DECIMAL = Kind(" or ".join(map(repr, DECIMALS)), lambda x: x in DECIMALS)
 _DAY = Kind("a day as YYYY-MM-DD", lambda x: type(x) is str and _is_day(x))
 _PAIR = Kind(
@@ -50,18 +45,13 @@ _PLANS: dict[str, dict[str, Form]] = {
     "left out": _PLAN,
 }
 _KIND = Kind(" or ".join(map(repr, _PLANS)), lambda x: x in list(_PLANS))
-_SCALING = Kind(" or ".join(map(repr, SCALINGS)), lambda x: x in SCALINGS)
 _COLUMNS = Kind("a list of strings or numbers", lambda x: type(x) is list)
 _OPTIONS: dict[str, Form] = {
     **{"categorical": _COLUMNS, "ignore": _COLUMNS, "numerical": _COLUMNS, "decimal": _or_null(_DECIMAL)},
-    **{"delimiter": _or_null(TEXT), "day_first": _or_null(FLAG), "scaling": _SCALING},
+    **{"delimiter": _or_null(TEXT), "day_first": _or_null(FLAG)},
     **{"max_categories": SIZE, "min_frequency": _or_null(COUNT)},
 }
-_FIGURES: dict[str, dict[str, Form]] = {
-    "quantile": {"median": NUMBER, "quantiles": _QUANTILES},
-    "standard": {"median": NUMBER, "center": NUMBER, "scale": _SCALE},
-    "robust": {"median": NUMBER, "center": NUMBER, "scale": _SCALE},
-}
+_FIGURES: dict[str, Form] = {"median": NUMBER, "mean": NUMBER, "scale": _SCALE}
 
 
 def check_preparation(where: str, document: Any) -> None:
@@ -80,14 +70,8 @@ got 'options'
         check_entry(f"{where}.columns[{k}].kind", plan.get("kind"), _KIND)
         check_entry(f"{where}.columns[{k}]", plan, _PLANS[plan["kind"]])
     check_entry(f"the names of {where}.columns", [plan["name"] for plan in plans], _NAMES)
-    figures = _FIGURES[document["options"]["scaling"]]
     for k, figure in enumerate(document["numbers"]):
-        check_entry(f"{where}.numbers[{k}]", figure, figures)
-    lengths = {len(figure["quantiles"]) for figure in document["numbers"] if "quantiles" in figure}
-    if len(lengths) > 1:
-        raise ValueError(
-            f"{where}.numbers: expected as many quantiles in each, got {', '.join(map(str, sorted(lengths)))}"
-        )
+        check_entry(f"{where}.numbers[{k}]", figure, _FIGURES)
     needed = sum(len(plan.get("parts", [None])) for plan in plans if plan["kind"] in ("number", "date"))
     _check_count(f"{where}.numbers", len(document["numbers"]), needed)
     encoded = [plan for plan in plans if plan["kind"] == "category"]
