@@ -625,3 +625,17 @@ def test_without_scikit_learn_an_error_says_what_to_install() -> None:
     program = "import sys; sys.modules['sklearn'] = None; import microgrud.sklearn"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert "ImportError: microgrud.sklearn needs scikit-learn; install it with: pip install" in done.stderr
+
+
+def test_validated_rows_are_predicted_by_the_networks_that_were_not_trained_on_them() -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(90, 3)), rng.integers(2, size=90)
+    single = MLPClassifier(max_iter=3, random_state=0).fit(X, y)
+    rows, predictions = single.validated(X)
+    assert 0 < len(rows) < 90
+    np.testing.assert_allclose(predictions, single.predict_proba(X[rows]), rtol=1e-12)
+    several = MLPClassifier(max_iter=3, n_estimators=3, random_state=0).fit(X, y)
+    rows, predictions = several.validated(X)
+    assert len(set(rows.tolist())) == len(rows) == len(predictions)
+    assert not np.allclose(predictions, several.predict_proba(X[rows]))
+    assert len(MLPClassifier(max_iter=3, early_stopping=False).fit(X, y).validated(X)[0]) == 0

@@ -44,6 +44,8 @@ def description(predictor: Predictor) -> Iterator[str]:
     frame = pd.DataFrame(layers(networks[0]), columns=["layer", "inputs", "neurons", "activation", "parameters"])
     yield frame.to_string(index=False)
     several = f" in each of {len(networks)} networks, whose answers are averaged" if len(networks) > 1 else ""
+    share = predictor.pipeline["network"].network_share_
+    several += f"; blended with a linear model, whose share is {1 - share:.0%}" if share < 1 else ""
     yield f"{counted(int(frame['parameters'].sum()), 'parameter')}{several}\n"
     for column in predictor.preparation.columns_:
         yield one_line(f"takes {column.name}: {column.said}")

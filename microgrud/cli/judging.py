@@ -82,11 +82,13 @@ class Judged:
             chosen_on, known, probability = "held-out rows of all folds", true == 1, self.network[:, 1]
         else:
             network = fitted.pipeline["network"]
-            validation = network.validation_rows_
-            chosen_on = "validation rows" if len(validation) else "training rows"
-            rows = validation if len(validation) else np.arange(len(train))
-            known = self.data.numbers[train][rows] == 1
-            probability = answer(network, fitted.inputs[rows], self.data.target)[:, 1]
+            rows, probabilities = network.validated(fitted.inputs)
+            chosen_on = "validation rows"
+            if not len(rows):
+                chosen_on, rows = "training rows", np.arange(len(train))
+                probabilities = network.predict_proba(fitted.inputs)
+            column = network.classes_.tolist().index(self.data.target.classes[1])
+            known, probability = self.data.numbers[train][rows] == 1, probabilities[:, column]
         best = evaluation.best_thresholds(known, probability)
         of = {"0.5": 0.5, **best}
         held_out = {name: evaluation.threshold_scores(true == 1, self.network[:, 1], t) for name, t in of.items()}

@@ -219,10 +219,27 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             found += (1.0 - share) * np.mean(linear, axis=0)
         return found
 
-    @property
-    def validation_rows_(self) -> Any:
-        """The positions in the training data of the rows on which the first network was validated; after `fit`."""
-        return self._validation[0]
+    def validated(self, X: Any) -> tuple[Any, Vector]:
+        """Return the rows on which networks were validated, and their predictions for them, right after `fit`.
+
+        No row is predicted by a network that was trained on it: thresholds can be chosen by these predictions.
+
+        Args:
+            X: the inputs of `fit`.
+
+        Returns:
+            The positions of the rows, none without a validation share; and an array (rows, outputs) of probabilities or
+            of standardised numbers.
+        """
+        inputs, share = self._inputs(X), self.network_share_
+        found = [np.zeros((0, self._outputs))]
+        for i, rows in enumerate(self._validation):
+            if len(rows):
+                part = share * self._predictions(self._answers(i, inputs[rows]))
+                if share < 1.0:
+                    part = part + (1.0 - share) * self._predictions(self._linear[i].outputs(inputs[rows]), 1.0)
+                found.append(part)
+        return np.concatenate(self._validation), np.concatenate(found)
 
     @property
     def n_outputs_(self) -> int:
