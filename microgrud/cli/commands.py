@@ -22,7 +22,7 @@ from ..tables.table import Table, TableError, closest, counted, iris_table
 from ..tables.writing import to_csv, write_table
 from ..version import __version__
 from .describing import description, document
-from .notes import shortened
+from .notes import listed, shortened
 from .output import check_output
 from .predicting import Predictor, kept_columns
 from .printing import encodable, fail, note, one_line, os_message, print_json
@@ -139,7 +139,7 @@ def _inputs(tables: Sequence[str], options: dict[str, Any]) -> tuple[RunSettings
     header = True if settings.header else False if settings.no_header else None
     data = read_table(tables, delimiter=settings.delimiter, header=header, encoding=settings.encoding)
     if target is None:
-        names = ", ".join(map(repr, data.columns[:12])) + (", ..." if len(data.columns) > 12 else "")
+        names = listed(data.columns)
         raise SettingsError(f"--target: say which column of {tables[0]} to predict: one of {names}")
     return settings, data
 
@@ -197,16 +197,12 @@ def predict(
         note(text)
     extra = [name for name in data.columns if name not in {*used, predictor.target.name}]
     if extra:
-        note(f"columns that the model has not seen: {_listed(extra)}")
+        note(f"columns that the model has not seen: {listed(extra)}")
     if out is None:
         _print_exactly(to_csv(predictions))
     else:
         write_table(predictions, out)
         print(f"{counted(len(predictions), 'prediction')}: {out}")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names[:12])) + (", ..." if len(names) > 12 else "")
 
 
 def _threshold(text: str | None, predictor: Predictor) -> float | None:

@@ -26,3 +26,12 @@ def shortened(notes: Sequence[str], ending: str = "more notes are in the report,
     if len(notes) <= _SHOWN_NOTES + 1:
         return list(notes)
     return [*notes[:_SHOWN_NOTES], f"{len(notes) - _SHOWN_NOTES} {ending}"]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first dozen names in quotes.
+
+    >>> listed(["a", "b"])
+    "'a', 'b'"
+    """
+    return ", ".join(map(repr, names[:12])) + (", ..." if len(names) > 12 else "")

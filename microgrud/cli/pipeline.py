@@ -18,7 +18,7 @@ from ..tables.target import Task, inspect_target
 from ..train.batches import Samples
 from .fitting import Data, Fitted, Rows, diverged, fit_network, fit_pipeline, folds, split
 from .judging import Judged
-from .notes import lines_of, shortened
+from .notes import lines_of, listed, shortened
 from .run import Run
 from .scores import behind_baseline
 from .searching import search
@@ -56,6 +56,10 @@ def train_on_table(
     except TableError as error:
         raise TableError("\n".join(lines_of(error, table, [positions[row] for row in train]))) from None
     notes += preparation.notes_
+    filled = [plan.name for plan in preparation.columns_ if plan.missing]
+    if filled:
+        of = counted(len(filled), "column")
+        notes.append(f"missing cells of {of} are filled (microgrud show says with what): {listed(filled)}")
     for note in shortened(notes):
         say(note)
     reported = len(notes)
