@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import os
 import shutil
@@ -97,7 +98,7 @@ def test_numbers_and_lists_work_while_numpy_has_no_arrays(numpy: Any, monkeypatc
     assert model([0.5]).data == output
 
 
-@pytest.mark.parametrize("name", ["compile", "train", "draw", "plot", "testing", "optim; optim.LBFGS([])"])
+@pytest.mark.parametrize("name", ["compile", "train", "draw", "plot", "testing", "tables", "optim; optim.LBFGS([])"])
 def test_without_numpy_an_error_says_what_to_install(name: str) -> None:
     program = f"import sys; sys.modules['numpy'] = None; from microgrud import {name}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
@@ -119,6 +120,21 @@ def test_public_functions_and_classes_are_documented_with_an_example(name: str) 
     assert documentation, name
     if inspect.isfunction(public):
         assert ">>> " in documentation, f"{name} has no example"
+
+
+@pytest.mark.parametrize(
+    ("package", "names"),
+    [
+        ("sklearn", ["MLPClassifier", "MLPRegressor", "TablePreparation", "load"]),
+        ("tables", ["Table", "TableError", "TablePreparation", "read_table", "write_table"]),
+    ],
+)
+def test_packages_for_tables_have_these_public_names(package: str, names: list[str]) -> None:
+    module = importlib.import_module(f"microgrud.{package}")
+    assert module.__all__ == names
+    for name in names:
+        assert inspect.getdoc(getattr(module, name))
+        assert f"`{name}`" in module.__doc__
 
 
 @pytest.mark.skipif(sys.platform == "win32" or shutil.which("cc") is None, reason="takes a C compiler")
