@@ -74,7 +74,7 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def predict_by_command(source: Source, train: pd.DataFrame, test: pd.DataFrame, seed: int) -> np.ndarray:
-    """Return the predictions of `microgrud train` and `microgrud predict`, with no option but the target and the seed.
+    """Return the predictions of `microgrud train` and `microgrud predict`, with no option but the target, the seed and no pictures.
 
     Raises:
         RefusedError: if either command fails; it has the last line of the error.
@@ -83,7 +83,8 @@ def predict_by_command(source: Source, train: pd.DataFrame, test: pd.DataFrame, 
         folder = pathlib.Path(place)
         train.to_csv(folder / "train.csv", index=False)
         test.drop(columns=source.target).to_csv(folder / "test.csv", index=False)
-        _command(folder, "train", "train.csv", "--target", source.target, "--seed", str(seed), "--out", "run")
+        target = ("--target", source.target)
+        _command(folder, "train", "train.csv", *target, "--seed", str(seed), "--no-pictures", "--out", "run")
         _command(folder, "predict", "run/model.json", "test.csv", "--out", "predictions.csv")
         predictions: np.ndarray = pd.read_csv(folder / "predictions.csv", dtype=str)["predicted"].to_numpy()
         return predictions.astype(float) if source.task == "regression" else predictions
