@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from microgrud.cli import commands
 
-QUICK = ["--hidden", "4", "--epochs", "2", "--no-pictures"]
+QUICK = ["--hidden", "4", "--epochs", "2", "--estimators", "1", "--no-pictures"]
 #: Enough training for a network that is not worse than the baseline.
 LEARNED = [*QUICK, "--epochs", "30", "--lr", "0.05"]
 

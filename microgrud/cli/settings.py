@@ -104,7 +104,9 @@ class RunSettings:
     batch_size: int | None = _network(
         "batch_size", "Rows per step.  [default: what suits the table; all with lbfgs]", **_INT
     )
-    estimators: int | None = _network("n_estimators", "Number of networks whose answers are averaged.", **_INT)
+    estimators: int = _option(
+        8, "Networks whose answers are averaged, each validated on another fold.", parameter="n_estimators", **_INT
+    )
     time: float | None = _network(
         "max_seconds", "Upper limit for the seconds of training, of each fold with --cv.", **_FLOAT
     )
