@@ -244,6 +244,16 @@ def test_a_network_that_is_worse_than_the_baseline_says_so_everywhere() -> None:
     assert behind in succeed("show", "run").output
 
 
+def test_rows_of_one_class_are_not_enough_to_train_on() -> None:
+    table = a_table(**{"class": ["a"] * 29 + ["b"]})
+    succeed("train", table, "--target", "class", *QUICK)
+    result = microgrud_cli("train", table, "--target", "class", *QUICK, "--cv", 3, "--out", "run")
+    assert (result.exit_code, Path("run").exists()) == (2, False)
+    assert "error: --cv: some rows to train on are all of the class 'a'; leave it out, or add rows of others\n" in (
+        result.stderr
+    )
+
+
 @pytest.mark.parametrize("rare", ["b", "c"])
 def test_a_class_of_few_rows_is_learned(rare: str) -> None:
     table = a_table(**{"class": ["a", "a", rare, *["a"] * 20, "b", *["a"] * 6]})
@@ -327,14 +337,16 @@ def test_the_column_that_decides_is_the_most_important_one() -> None:
 
 
 def test_a_search_says_what_it_found_and_leaves_given_settings_alone() -> None:
-    table = written({"x": [i % 7 for i in range(60)], "y": [i % 9 + i / 3 for i in range(60)]})
-    given = ["--epochs", "2", "--lr", "0.01", "--no-pictures"]
-    result = succeed("train", table, "--target", "y", *given, "--search", "--out", "run")
-    chosen = re.search(r"chose --hidden (\S+) --weight-decay (\S+)\.", result.stderr)
-    assert chosen
+    table = written({"x": [i % 7 for i in range(60)], "y": [i % 7 + i % 2 / 9 for i in range(60)]})
+    given = ["--epochs", "2", "--lr", "0.01", "--no-pictures", "--out", "run"]
+    result = succeed("train", table, "--target", "y", *given, "--search")
     found = details()["settings"]
-    assert (settings.option_text(tuple(found["hidden"])), found["lr"]) == (chosen[1], 0.01)
-    assert found["weight_decay"] == float(chosen[2])
+    assert (found["lr"], found["search"]) == (0.01, False)
+    chosen = re.search(r"chose --hidden (\S+) --weight-decay (\S+)\.", result.stderr)
+    if chosen is None:
+        assert "settings on the training rows, and found none that is better than the default." in result.stderr
+    else:
+        assert (settings.option_text(tuple(found["hidden"])), found["weight_decay"]) == (chosen[1], float(chosen[2]))
 
 
 # --- tables of all kinds ----------------------------------------------------------------------------------------------

@@ -119,6 +119,11 @@ def fit_network(
     watched: bool = False,
 ) -> Fitted:
     """Train on prepared inputs, with a progress bar and a record of the path if that is asked for."""
+    if data.target.task == "classification" and len(set(values)) == 1:
+        option, advice = ("--cv", "leave it out") if settings.cv else ("--test-size", "choose a smaller share")
+        raise SettingsError(
+            f"{option}: some rows to train on are all of the class {values[0]!r}; {advice}, or add rows of others"
+        )
     network = new_network(data, settings, progress)
     trajectories: list[Trajectory] = []
 

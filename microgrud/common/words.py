@@ -16,10 +16,11 @@ def counted(count: int, noun: str, separator: str = ",") -> str:
         noun: the noun in the singular.
         separator: the separator of thousands: a comma, or an empty text for none.
 
-    >>> counted(1, "node"), counted(2000, "node"), counted(2000, "row", separator="")
-    ('1 node', '2,000 nodes', '2000 rows')
+    >>> counted(1, "node"), counted(2000, "node"), counted(2000, "row", separator=""), counted(2, "class")
+    ('1 node', '2,000 nodes', '2000 rows', '2 classes')
     """
-    return f"{count:{separator}} {noun if count == 1 else _PLURALS.get(noun, f'{noun}s')}"
+    plural = _PLURALS.get(noun, noun + ("es" if noun.endswith("s") else "s"))
+    return f"{count:{separator}} {noun if count == 1 else plural}"
 
 
 def width_of(text: str) -> int:
