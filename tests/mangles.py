@@ -206,7 +206,7 @@ class Form:
             ending=ending,
             delimiter=delimiter,
             decimal=decimal,
-            thousands=rng.choice(["", "", "", ".," [decimal == "."], "'", "\u00a0"]),
+            thousands=rng.choice(["", "", "", ".,"[decimal == "."], "'", "\u00a0"]),
             encoding=rng.choice(encodings),
             dates=dates,
             missing=missing,

@@ -80,7 +80,12 @@ def damaged(data: bytes, other: bytes, rng: random.Random) -> bytes:
     mark = rng.choice([b",", b";", b'"', b"\n", b"\t", b"\0", b"#", b"\xff", b"'"])
     return rng.choice(
         [data[:end], data[:start] + data[end:], data[:end] + data[start:], data + other, b"".join(lines)]
-        + [b"".join(kept), data[:start] + mark + data[start:], data.replace(b"1", mark, 3), other[: len(other) // 2] + data]
+        + [
+            b"".join(kept),
+            data[:start] + mark + data[start:],
+            data.replace(b"1", mark, 3),
+            other[: len(other) // 2] + data,
+        ]
     )
 
 
@@ -102,7 +107,9 @@ def check(seed: int, tables: Tables, folder: Path) -> Outcome:
             outcome.faults += _compare(files, run, case)
         outcome.faults += _use(run, case)
     if case.has_names and not case.is_damaged and case.form.ending in ("csv", "tsv", "txt"):
-        other = microgrud_cli("train", plain, "--target", case.target, *QUICK, "--estimators", 1, "--out", folder / "plain")
+        other = microgrud_cli(
+            "train", plain, "--target", case.target, *QUICK, "--estimators", 1, "--out", folder / "plain"
+        )
         ends = ["trained" if other.exit_code == 0 else "refused", outcome.end]
         if ends[0] != ends[1]:
             outcome.faults.append(f"plain: {ends[0]}, mangled: {ends[1]}: {outcome.errors or other.stderr}")
@@ -250,8 +257,10 @@ def _moments(values: Any, cells: Sequence[Any], case: Case) -> str:
         elif not isinstance(cell, datetime.datetime):
             return f"{cell!r} was read as {value}"
         else:
-            written = cell if case.form.ending in ("parquet", "xlsx") else datetime.datetime.strptime(
-                cell.strftime(case.form.dates), case.form.dates
+            written = (
+                cell
+                if case.form.ending in ("parquet", "xlsx")
+                else datetime.datetime.strptime(cell.strftime(case.form.dates), case.form.dates)
             )
             if abs(np.datetime64(written, "us") - value) > np.timedelta64(1, "s"):
                 return f"{cell} was read as {value}"

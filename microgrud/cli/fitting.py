@@ -33,6 +33,8 @@ Rows = npt.NDArray[np.intp]
 #: Maximum number of positions, and of numbers in all, that are kept of the path of the parameters.
 _MOST_PLACES = 200
 _MOST_NUMBERS = 2_000_000
+#: From so many rows on, networks are trained by several processes, which take two seconds to start.
+_ROWS_FOR_PROCESSES = 2_000
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ class Fitted:
 def new_network(data: Data, settings: RunSettings, verbose: bool = False) -> Any:
     """Return an untrained estimator with the parameters that were chosen."""
     kind = MLPClassifier if data.target.task == "classification" else MLPRegressor
-    return kind(**settings.parameters(), verbose=verbose)
+    jobs = -1 if len(data) >= _ROWS_FOR_PROCESSES else None
+    return kind(**settings.parameters(), verbose=verbose, n_jobs=jobs)
 
 
 def fit_pipeline(data: Data, rows: Rows, settings: RunSettings) -> Fitted:

@@ -98,21 +98,21 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         starts = self._present() if self.warm_start else []
         starts = [*starts, *[None] * members][:members]
         jobs = min(members, effective_n_jobs(self.n_jobs))
-        if watch is not None and jobs > 1:
-            raise ValueError(f"{type(self).__name__}: callbacks: expected None with n_jobs={self.n_jobs}")
-        held_out = validation_rows(task, settings, members, seeds[0])
-        arguments = zip(seeds, held_out, starts)
-        share = settings.with_share_of_seconds(1.0 / math.ceil(members / jobs))
-        trained: list[Trained] = []
-        if jobs > 1:
-            trained = Parallel(n_jobs=jobs)(delayed(train)(task, share, *each) for each in arguments)
-        else:
-            for each in arguments:
-                trained.append(train(task, share, *each, None if trained else watch))
-                if trained[-1].history.interrupted:
-                    if len(trained) > 1 and not trained[-1].history.epochs:
-                        trained.pop()  # it has hardly begun, and the others are done
-                    break
+        first, *others = zip(seeds, validation_rows(task, settings, members, seeds[0]), starts)
+        share = settings.with_share_of_seconds(1.0 / (1 + math.ceil((members - 1) / jobs)))
+        trained = [train(task, share, *first, watch)]
+        try:
+            if jobs > 1 and not trained[0].history.interrupted:
+                trained += Parallel(n_jobs=jobs)(delayed(train)(task, share, *each) for each in others)
+            else:
+                for each in others:
+                    if trained[-1].history.interrupted:
+                        break
+                    trained.append(train(task, share, *each))
+        except KeyboardInterrupt:  # in other processes, whose networks are lost
+            trained[0].remarks.append("training was interrupted; only the first network is kept")
+        # If Ctrl-C or the limit of time came before the end of its first epoch, a network has hardly begun.
+        trained = [each for each in trained if each.history.epochs] or trained[:1]
         self._further: dict[str, Any] | None = None
         self._keep(settings, trained)
         self._warn(trained)
