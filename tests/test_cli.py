@@ -59,7 +59,7 @@ def test_without_a_table_it_learns_iris_and_says_where_the_report_is() -> None:
     result = succeed("train", "--epochs", "12", "--lr", "0.05", "--hidden", "8")
     assert result.stdout.rstrip().endswith("Report: " + str(Path("runs/iris-1/report.html")))
     assert "iris: predicting species (classification, 3 classes), from 4 columns" in result.output
-    assert re.search(r"8 networks, \d+ steps, [\d.]+ s\n", result.stdout)
+    assert re.search(r"8 networks, \d+ steps of the first one, [\d.]+ s\n", result.stdout)
     files = {path.name for path in Path("runs/iris-1").iterdir()}
     assert files >= RESULTS | {"loss.svg", "confusion.svg", "regions.svg", "surface.svg", "flow.svg", "network.svg"}
     assert details("runs/iris-1")["scores"]["accuracy"] >= 0.9

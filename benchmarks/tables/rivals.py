@@ -74,7 +74,7 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def predict_by_command(source: Source, train: pd.DataFrame, test: pd.DataFrame, seed: int) -> np.ndarray:
-    """Return the predictions of `microgrud train` and `microgrud predict`, without options but the target and the seed, and no pictures.
+    """Return the predictions of `microgrud train` and `predict`, without options but target, seed and no pictures.
 
     Raises:
         RefusedError: if either command fails; it has the last line of the error.
