@@ -90,7 +90,7 @@ def test_two_runs_at_once_get_two_folders() -> None:
 
 
 def test_the_same_seed_gives_the_same_files_to_the_byte_and_another_another_model() -> None:
-    run = ["train", a_table(), "--target", "class", "--hidden", "4", "--epochs", "2"]
+    run = ["train", a_table(), "--target", "class", "--hidden", "4", "--epochs", "2", "--estimators", "2"]
     for folder, seed in (("one", 0), ("two", 0), ("other", 8)):
         pictures = ["--no-pictures"] * (folder == "other")
         succeed(*run, "--seed", seed, "--out", folder, *pictures)
@@ -230,7 +230,7 @@ def test_a_limit_of_time_that_cuts_is_noted() -> None:
     succeed("train", a_table(), "--target", "class", *QUICK, "--time", "1000", "--out", "run")
     assert details()["notes"] == [] or "--time" not in "".join(details()["notes"])
     rows = {"x": np.random.default_rng(0).normal(size=2000).tolist(), "y": np.arange(2000) % 7 / 2}
-    options = ["--time", "0.05", "--epochs", "9999", "--no-pictures", "--out", "cut"]
+    options = ["--time", "0.05", "--epochs", "9999", "--estimators", "1", "--no-pictures", "--out", "cut"]
     result = succeed("train", written(rows), "--target", "y", *options)
     assert re.search(r"note: --time 0.05 ended the training after \d+(, \d+)* of at most 9999 epochs", result.stderr)
 
@@ -338,7 +338,7 @@ def test_the_column_that_decides_is_the_most_important_one() -> None:
 
 def test_a_search_says_what_it_found_and_leaves_given_settings_alone() -> None:
     table = written({"x": [i % 7 for i in range(60)], "y": [i % 7 + i % 2 / 9 for i in range(60)]})
-    given = ["--epochs", "2", "--lr", "0.01", "--no-pictures", "--out", "run"]
+    given = ["--epochs", "2", "--lr", "0.01", "--estimators", "1", "--no-pictures", "--out", "run"]
     result = succeed("train", table, "--target", "y", *given, "--search")
     found = details()["settings"]
     assert (found["lr"], found["search"]) == (0.01, False)
