@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 from hypothesis import given, strategies as st
@@ -31,6 +32,13 @@ def test_clipping_by_norm_keeps_the_direction_and_bounds_the_length(gradients: l
     else:
         assert gradient_norm(parameters) == pytest.approx(max_norm, rel=1e-9)
         assert after == pytest.approx([g * (max_norm / norm) for g in gradients], rel=1e-9)
+
+
+@given(st.lists(st.floats(), min_size=4, max_size=12), st.integers(1, 100), st.integers(0, 2**32))
+def test_the_norm_of_many_gradients_has_the_bits_of_hypot(some: list[float], copies: int, seed: int) -> None:
+    rng = random.Random(seed)
+    gradients = [x * rng.choice([1.0, rng.random()]) for x in some * copies]
+    assert repr(gradient_norm(with_gradients(gradients))) == repr(math.hypot(*gradients))
 
 
 def test_an_infinite_bound_measures_the_norm_alone() -> None:

@@ -188,6 +188,69 @@ def test_modes_have_recordings_of_their_own() -> None:
     assert history.epochs[0].validation_loss is not None
 
 
+def test_a_path_that_only_a_later_validation_takes_is_recorded_in_evaluation_mode() -> None:
+    class Moody(MLP):
+        def __call__(self, x: Any) -> Any:
+            out = super().__call__(x)
+            if out > 2.0:
+                return out if self.training else 2 * out
+            return out
+
+    settings = {"optimizer": lambda model: SGD(model.parameters(), lr=0.02), "epochs": 20, "y": [3.0] * len(ROWS)}
+    _, history = both(lambda: Moody(2, [1], rng=0), validation=([[1.0, 1.0]], [6.0]), **settings)
+    losses = [record.validation_loss or 0.0 for record in history.epochs]
+    assert losses[0] > 4.0**2  # the output was below 2
+    assert losses[-1] < 4.0**2
+
+
+def test_a_change_that_lasts_for_one_validation_is_seen_by_it_alone() -> None:
+    class Scaled(MLP):
+        scale = 1.0
+
+        def __call__(self, x: Any) -> Any:
+            return super().__call__(x) * self.scale
+
+    def change(event: TrainingEvent) -> None:
+        last = event.kind == "step" and event.batch == event.batches
+        event.model.scale = 50.0 if last and event.epoch in (2, 4) else 1.0
+
+    settings = {"validation": (ROWS, TARGETS), "epochs": 6, "callbacks": change}
+    _, history = both(lambda: Scaled(2, [3, 1], rng=0), **settings)
+    losses = [record.validation_loss or 0.0 for record in history.epochs]
+    assert [loss > 10.0 for loss in losses] == [False, True, False, True, False, False]
+
+
+@pytest.mark.parametrize("way", ["method", "property", "assignment"])
+def test_code_that_runs_when_the_mode_is_set_runs_in_every_validation(way: str) -> None:
+    class Averaged(MLP):
+        def swap(self, training: bool) -> None:
+            self.layers[0].neurons[0].b.data += 1.0 if training else -1.0
+            swaps.append(training)
+
+    class ByMethod(Averaged):
+        def train(self, mode: bool = True) -> Any:
+            self.swap(mode)
+            return super().train(mode)
+
+    class ByProperty(Averaged):
+        training = property(lambda self: vars(self).get("mode", True), lambda self, mode: self.set(mode))
+
+        def set(self, mode: bool) -> None:
+            vars(self)["mode"] = mode
+            self.swap(mode)
+
+    class ByAssignment(Averaged):
+        def __setattr__(self, name: str, x: Any) -> None:
+            super().__setattr__(name, x)
+            if name == "training":
+                self.swap(x)
+
+    kind = {"method": ByMethod, "property": ByProperty, "assignment": ByAssignment}[way]
+    swaps: list[bool] = []
+    both(lambda: kind(2, [3, 1], rng=0), validation=(ROWS, TARGETS), epochs=4)  # type: ignore[abstract]
+    assert swaps == [True, *[False, True] * 4, True] * 2
+
+
 def test_each_sample_takes_its_own_branch() -> None:
     def steep(p: Value, t: float) -> Value:
         return (p - t) ** 2 if p > t else 3 * (t - p) if t > 1.2 else (t - p) * t

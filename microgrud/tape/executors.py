@@ -125,6 +125,7 @@ class NativeExecutor:
             for place, varies in zip(self.places[: len(numbers)], self.varies)
         ]
         leaves = of_uniform[self.leaf_slots]
-        if not ignore and not all(map(all_finite, (leaves, *slopes))):
+        fixed = [slope for slope, varies in zip(slopes, self.varies) if not varies]
+        if not ignore and not all(map(all_finite, (leaves, of_inputs, *fixed))):
             status[status == DONE] = LEFT
         return Outcome(status, outputs, slopes, leaves)

@@ -78,7 +78,7 @@ class VerifiedRecordings:
         seeds = None
         if gradient:
             seeds = [1.0 / len(indices)] + [0.0] * (self.branches.recordings[0].structure.size - 1)
-        result = evaluate(self.branches, arguments, seeds, self.most_paths)
+        result = evaluate(self.branches, arguments, seeds, self.most_paths, of_arguments=False)
         # Recordings with a part in the gradient: a resumed run, whose recordings are new, counts the same.
         if len(result.leaves) > self.most_paths:
             raise too_many_paths(self.most_paths)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from ..common.numbers import as_float
 from ..engine import Value
 from ..engine.grad_mode import no_grad
+from ..nn.module import Module
 from .batches import Samples, check_samples
 
 #: `loss(prediction, target)` gives the loss of one sample.
@@ -75,6 +76,15 @@ def mode(model: Any, training: bool) -> Iterator[None]:
         yield
     finally:
         model.train(before)
+
+
+def has_plain_mode(model: Any, parts: Iterable[Any]) -> bool:
+    """Return whether `mode` sets nothing but an attribute of a model and its parts, without any code of the user."""
+    return getattr(getattr(model, "train", None), "__func__", None) is Module.train and all(
+        type(getattr(kind, "training", True)) is bool and kind.__setattr__ is object.__setattr__
+        for kind in set(map(type, parts))
+        if issubclass(kind, Module)
+    )
 
 
 def number(x: Any) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,7 +18,7 @@ from ..tape.native import native_tape
 from ..tape.recorder import CompileError
 from .batches import Samples
 from .dependencies import Dependencies
-from .evaluation import Loss, mode, predict
+from .evaluation import Loss, has_plain_mode, mode, predict
 from .history import History
 from .recorded import Measured, RecordedLoss
 from .untrained import Untrained
@@ -76,6 +78,7 @@ class Objective:
         self.untrained: Untrained | None = None
         self._training: RecordedLoss | None = None
         self._validation: RecordedLoss | None = None
+        self._validated_with: RecordedLoss | None = None  # the recording for training, since when nothing has changed
         self._seconds_until_warning: float | None = None  # before the warning that it is slow
 
     def with_gradient(self, indices: Sequence[int], first: bool = False, last: bool = False) -> tuple[float, list[Any]]:
@@ -204,12 +207,30 @@ class Objective:
         self._training = None
 
     def _validate(self, held_out: Samples) -> Measured:
-        with mode(self.model, training=False):
+        with ExitStack() as stack:
+            set_mode = functools.cache(lambda: stack.enter_context(mode(self.model, training=False)))
             is_new = self._validation is None
-            if self._validation is None or self._validation.change() is not None:
-                # No limit to the paths: a resumed run would not count those that earlier epochs have taken.
-                self._validation = self._record(held_out, len(held_out), lambda operands: None)
-            return self._measure(self._validation, range(len(held_out)), False, is_new, True)
+            if self._validation is None or not self._is_as_validated():
+                set_mode()
+                if self._validation is None or self._validation.change() is not None:
+                    # No limit to the paths: a resumed run would not count those that earlier epochs have taken.
+                    self._validation = self._record(held_out, len(held_out), lambda operands: None)
+            self._validation.before_calls = set_mode
+            found = self._measure(self._validation, range(len(held_out)), False, is_new, True)
+        self._validated_with = self._training
+        if not self._is_as_validated():
+            self._validated_with = None
+        return found
+
+    def _is_as_validated(self) -> bool:
+        """Return whether nothing has changed since a validation, so that its recording would hold in evaluation mode.
+
+        To set the mode for nothing takes as long as two or three steps: all modules are searched for twice.
+        """
+        recorded = self._training
+        if recorded is None or recorded is not self._validated_with or recorded.dependencies is None:
+            return False
+        return has_plain_mode(self.model, recorded.dependencies.objects) and recorded.dependencies.is_untouched()
 
     def _measure(
         self, recorded: RecordedLoss, indices: Sequence[int], gradient: bool, is_new: bool, last: bool

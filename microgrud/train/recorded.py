@@ -19,7 +19,7 @@ import numpy as np
 from ..autodiff.gradients import numbers_of_gradient
 from ..autodiff.trees import flatten, opened, template_of
 from ..engine import Value, topological_order, tracing
-from ..engine.vectors import Vector, read_gradients, write_gradients
+from ..engine.vectors import Vector, add_to_gradients
 from ..functions import mean
 from ..tape.evaluation import Evaluation
 from ..tape.recorder import CompileError
@@ -48,9 +48,8 @@ class Measured(NamedTuple):
         The parts come in the order in which branches were first taken. They are added in an order that does not depend
         on it, so that a resumed run, whose recordings are new, continues with bit-identical results.
         """
-        with np.errstate(invalid="ignore"):  # `fit` says itself that training has diverged
-            for leaves, numbers in sorted(self.gradient, key=lambda part: part[1].tobytes()):
-                write_gradients(leaves, read_gradients(leaves) + numbers)
+        for leaves, numbers in sorted(self.gradient, key=lambda part: part[1].tobytes()):
+            add_to_gradients(leaves, numbers)
 
     def leaves(self) -> list[Value]:
         """Return the leaves with a derivative other than 0: the others may only have decided a branch."""
@@ -107,6 +106,7 @@ class RecordedLoss:
     Attributes:
         scale: the largest absolute loss so far: differences far below it are rounding.
         random: a context after which the global generators of random numbers are restored.
+        before_calls: called before each call of the model.
 
     Raises:
         CompileError: if the loss cannot be recorded. Errors of model and loss are raised unchanged.
@@ -122,6 +122,7 @@ class RecordedLoss:
 
     def __post_init__(self) -> None:
         self.random = GlobalState()
+        self.before_calls: Callable[[], object] = lambda: None
         self.scale = 0.0
         with self.random:
             first, _ = self.by_model(self.samples.rows[0], self.samples.targets[0])
@@ -159,6 +160,7 @@ class RecordedLoss:
 
     def _evaluate(self, row: Any, target: Any) -> tuple[Value, Any]:
         """Return the loss of a sample and the prediction; raise if the call changes what they depend on."""
+        self.before_calls()
         self.random.save()
         try:
             prediction = self.model(row)
