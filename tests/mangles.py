@@ -75,6 +75,7 @@ def some_column(frame: pd.DataFrame, target: str, rng: random.Random) -> str:
 
 def put(frame: pd.DataFrame, name: str, cells: list[Any], rng: random.Random) -> pd.DataFrame:
     frame = frame.copy()
+    name = name if name not in frame.columns else f"{name}2"
     frame.insert(rng.randrange(len(frame.columns)), name, pd.Series(cells, dtype=object), allow_duplicates=True)
     return frame
 
@@ -104,8 +105,10 @@ def double_rows(frame: pd.DataFrame, target: str, other: pd.DataFrame, rng: rand
 
 
 def double_column(frame: pd.DataFrame, target: str, other: pd.DataFrame, rng: random.Random) -> pd.DataFrame:
-    name = rng.choice(list(frame.columns))
-    return put(frame, rng.choice([name + " copy", name]) if name != target else "copy", list(frame[name]), rng)
+    k = rng.randrange(frame.shape[1] - 1)
+    frame = put(frame, "copy", list(frame.iloc[:, k]), rng)
+    name = rng.choice(["copy", *frame.columns])
+    return frame.rename(columns={"copy": name if name != target else "copy"})
 
 
 def identifier(frame: pd.DataFrame, target: str, other: pd.DataFrame, rng: random.Random) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from mangles import CHANGES, Form, draw, tidied
+from mangles import CHANGES, Form, double_column, draw, tidied
 from typed import QUICK, microgrud_cli
 
 import microgrud.sklearn
@@ -42,7 +42,8 @@ class Case:
         rng = self.rng = random.Random(seed)
         frame, self.target = draw(tables, rng)
         other, _ = draw(tables, rng)
-        self.changes = rng.choices(CHANGES, k=rng.randrange(4))
+        changes = rng.choices(CHANGES, k=rng.randrange(4))
+        self.changes = sorted(changes, key=lambda change: change is double_column)  # two columns of one name are last
         for change in self.changes:
             frame = tidied(change(frame, self.target, other, rng))
         self.form, self.folder = Form.drawn(rng, self.target), folder
@@ -78,15 +79,9 @@ def damaged(data: bytes, other: bytes, rng: random.Random) -> bytes:
     kept = [line for line in lines if rng.random() > 0.05]
     rng.shuffle(lines)
     mark = rng.choice([b",", b";", b'"', b"\n", b"\t", b"\0", b"#", b"\xff", b"'"])
-    return rng.choice(
-        [data[:end], data[:start] + data[end:], data[:end] + data[start:], data + other, b"".join(lines)]
-        + [
-            b"".join(kept),
-            data[:start] + mark + data[start:],
-            data.replace(b"1", mark, 3),
-            other[: len(other) // 2] + data,
-        ]
-    )
+    twice, half = data[:end] + data[start:], other[: len(other) // 2]
+    changed = [data[:end], data[:start] + data[end:], twice, data + other, half + data, b"".join(lines), b"".join(kept)]
+    return rng.choice([*changed, data[:start] + mark + data[start:], data.replace(b"1", mark, 3)])
 
 
 def check(seed: int, tables: Tables, folder: Path) -> Outcome:
@@ -99,17 +94,15 @@ def check(seed: int, tables: Tables, folder: Path) -> Outcome:
         files = [case.write(case.frame[:half], case.form, "t1"), case.write(case.frame[half:], case.form, "t2")]
     stdin = one.read_bytes() if len(files) == 1 and case.rng.random() < 0.1 else None
     run = folder / "run"
-    words = ["train", *(files if stdin is None else ["-"]), "--target", case.name, *QUICK, "--estimators", 1]
-    outcome = _train([*words, "--out", run], stdin, case)
+    options = ["--target", case.name, *QUICK, "--estimators", 1]
+    outcome = _train(["train", *(files if stdin is None else ["-"]), *options, "--out", run], stdin)
     plain = case.write(case.frame, case.plain, "plain")
     if outcome.end == "trained":
         if not case.is_damaged:
             outcome.faults += _compare(files, run, case)
         outcome.faults += _use(run, case)
     if case.has_names and not case.is_damaged and case.form.ending in ("csv", "tsv", "txt"):
-        other = microgrud_cli(
-            "train", plain, "--target", case.target, *QUICK, "--estimators", 1, "--out", folder / "plain"
-        )
+        other = microgrud_cli("train", plain, *options, "--out", folder / "plain")
         ends = ["trained" if other.exit_code == 0 else "refused", outcome.end]
         if ends[0] != ends[1]:
             outcome.faults.append(f"plain: {ends[0]}, mangled: {ends[1]}: {outcome.errors or other.stderr}")
@@ -118,7 +111,7 @@ def check(seed: int, tables: Tables, folder: Path) -> Outcome:
     return outcome
 
 
-def _train(words: list[Any], stdin: bytes | None, case: Case) -> Outcome:
+def _train(words: list[Any], stdin: bytes | None) -> Outcome:
     """Run the command, and again with the options that its errors advise."""
     faults, errors, options = [], [], []
     for _ in range(4):
@@ -229,9 +222,14 @@ def _compare(files: Sequence[Path | str], run: Path, case: Case) -> list[str]:
             fault = "" if noted else f"is {plan.said}, without a note"
             if isinstance(plan, PresencePlan) and None not in cells and not noted:
                 fault = "no cell is missing"
-        if fault and not (noted and ("missing" in fault or "categories" in fault)):
+        if fault and not (noted and ("missing" in fault or "categories" in fault)) and not _is_guess(name, said):
             faults.append(f"column {name!r}{' (noted)' if noted else ''}: {fault}")
     return faults
+
+
+def _is_guess(name: str, said: str) -> bool:
+    """Return whether a note says how an ambiguous cell of a column was read, and why."""
+    return bool(re.search(rf"column {re.escape(repr(name))}.* was read (as .*, because|with the day first)", said))
 
 
 def _numbers(values: Any, cells: Sequence[Any]) -> str:

@@ -177,11 +177,12 @@ def predict(
     """Predict the target for each row of TABLE: a class with the probability of each class, or a number."""
     predictor = Predictor.load(model)
     least = _threshold(threshold, predictor)
-    data = read_table(tables, delimiter=delimiter, header=header, encoding=encoding)
+    used = [column.name for column in predictor.preparation.columns_]
+    known = [*used, predictor.target.name]
+    data = read_table(tables, delimiter=delimiter, header=header, encoding=encoding, known=known)
     if out is not None:
         check_output(out, inputs=[model, model / "model.json", *map(Path, tables)])
     data.require(*(name for name in keep or () if name != "all"))
-    used = [column.name for column in predictor.preparation.columns_]
     for text in data.notes:
         note(text)
     if drop_missing:
@@ -195,7 +196,7 @@ def predict(
     predictions = kept_columns(predictions, data.cells, keep or ())
     for text in shortened(remarks, "more notes are left out"):
         note(text)
-    extra = [name for name in data.columns if name not in {*used, predictor.target.name}]
+    extra = [name for name in data.columns if name not in known]
     if extra:
         note(f"columns that the model has not seen: {listed(extra)}")
     if out is None:

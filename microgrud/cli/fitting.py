@@ -22,6 +22,7 @@ from ..nn import MLP
 from ..plot import Trajectory
 from ..sklearn import MLPClassifier, MLPRegressor
 from ..sklearn.settings import settings_for
+from ..tables.kinds import Findings
 from ..tables.preparation import TablePreparation
 from ..tables.table import counted
 from ..tables.target import Target
@@ -46,12 +47,19 @@ class Data:
         values: the target, class names or numbers.
         target: the column to predict.
         preparation: an unfitted preparation, with the options that were chosen.
+        decided: the kinds of the columns, by all rows of the table.
     """
 
     cells: pd.DataFrame
     values: Vector
     target: Target
     preparation: TablePreparation
+    decided: Findings
+
+    def prepared(self, rows: Rows) -> TablePreparation:
+        """Return a preparation that has learned from some rows; the kinds of the columns are those of all rows."""
+        preparation: TablePreparation = clone(self.preparation)
+        return preparation.fit(self.cells.iloc[rows], self.values[rows], self.decided)
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -104,11 +112,11 @@ def fit_pipeline(data: Data, rows: Rows, settings: RunSettings) -> Fitted:
     """Train on some rows.
 
     Raises:
-        PreparationError: if the columns cannot be prepared.
+        TableError: if no column varies in these rows.
         SettingsError: if training diverges.
     """
     cells, values = data.cells.iloc[rows], data.values[rows]
-    preparation = clone(data.preparation).fit(cells, values)
+    preparation = data.prepared(rows)
     return fit_network(data, preparation, preparation.transform(cells), values, settings)
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 
 from ..engine.vectors import Vector
 from ..tables.preparation import TablePreparation
@@ -49,12 +48,9 @@ def train_on_table(
     """
     notes, given = list(table.notes), settings
     data, positions = _data(table, settings, notes)
-    try:
-        train, test = (np.arange(len(data)), np.arange(0)) if settings.cv else split(data, settings)
-        divisions = folds(data, settings) if settings.cv else []
-        preparation = clone(data.preparation).fit(data.cells.iloc[train], data.values[train])
-    except TableError as error:
-        raise TableError("\n".join(lines_of(error, table, [positions[row] for row in train]))) from None
+    train, test = (np.arange(len(data)), np.arange(0)) if settings.cv else split(data, settings)
+    divisions = folds(data, settings) if settings.cv else []
+    preparation = data.prepared(train)
     notes += preparation.notes_
     filled = [plan.name for plan in preparation.columns_ if plan.missing]
     if filled:
@@ -133,6 +129,11 @@ def _data(table: Table, settings: RunSettings, notes: list[str]) -> tuple[Data, 
         cells, positions = cells[complete], positions[complete]
     others = cells.drop(columns=[settings.target])
     preparation = _preparation(table, settings)
+    lines = []
+    try:
+        decided = preparation.decide(others)
+    except TableError as error:
+        lines += lines_of(error, table, positions)
     try:
         target = inspect_target(
             cells[settings.target],
@@ -144,16 +145,13 @@ def _data(table: Table, settings: RunSettings, notes: list[str]) -> tuple[Data, 
             others=others,
         )
     except TableError as error:
-        lines = lines_of(error, table, positions)
-        try:  # to say all that is wrong at once
-            preparation.fit(others)
-        except TableError as other:
-            lines += lines_of(other, table, positions)
-        raise TableError("\n".join(lines)) from None
+        lines = lines_of(error, table, positions) + lines
+    if lines:
+        raise TableError("\n".join(lines))
     notes += target.notes
     values = target.values(cells[settings.target])
     known = ~pd.isna(values)
-    return Data(others[known], values[known], target, preparation), positions[known].tolist()
+    return Data(others[known], values[known], target, preparation, decided), positions[known].tolist()
 
 
 def _preparation(table: Table, settings: RunSettings) -> TablePreparation:

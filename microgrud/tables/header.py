@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 
+from .column import shortened
 from .delimited import EMPTY
 from .table import MISSING, TableError
 
@@ -20,7 +21,12 @@ _YEARS = range(1800, 2101)
 
 
 def with_header(
-    name: str, cells: pd.DataFrame, lines: Sequence[int], header: bool | None, notes: list[str]
+    name: str,
+    cells: pd.DataFrame,
+    lines: Sequence[int],
+    header: bool | None,
+    notes: list[str],
+    known: Collection[str] = (),
 ) -> tuple[pd.DataFrame, Sequence[int]]:
     """Return the rows below the header as named columns, and their lines.
 
@@ -33,6 +39,7 @@ def with_header(
         lines: the line of each row.
         header: whether the first row is the header; None to find out, with a note if it is not, or if that is unclear.
         notes: the list to which remarks are added.
+        known: the names of columns that a model was trained on, among which the header is looked for.
 
     Raises:
         TableError: if there are no rows.
@@ -44,6 +51,8 @@ def with_header(
         cells = cells[~blank].reset_index(drop=True)
     if not len(cells):
         raise TableError(f"{name}: {EMPTY}")
+    if header is None and known:
+        header = _by_names([str(cell) for cell in cells.iloc[0]], known)
     cells, lines = _without_comment(name, cells, lines, header, notes)
     if header is None:
         header = _has_header(name, cells, notes)
@@ -93,11 +102,22 @@ def _without_comment(
     if first[:1] != "#" or len(cells) < 3 or header is False or str(cells.iloc[1, 0])[:1] == "#":
         return cells, lines
     if _has_header(name, cells.iloc[1:], []):
-        notes.append(f"{name}: line {lines[0]} left out as a comment: {first!r}")
+        notes.append(f"{name}: line {lines[0]} left out as a comment: {shortened(first)}")
         return cells.iloc[1:].reset_index(drop=True), lines[1:]
     cells = cells.copy()
     cells.iloc[0, 0] = first.lstrip("# ") or first
     return cells, lines
+
+
+def _by_names(first: Sequence[str], known: Collection[str]) -> bool | None:
+    """Return whether the first row holds known names of columns; None if that is not known.
+
+    >>> _by_names(["2019", "x"], ["2019", "2020"]), _by_names(["5", "6"], ["column 1", "column 2"])
+    (True, False)
+    """
+    if not {*known}.isdisjoint(first):
+        return True
+    return False if all(re.fullmatch(r"column \d+", each) for each in known) else None
 
 
 def _has_header(name: str, cells: pd.DataFrame, notes: list[str]) -> bool:
@@ -117,7 +137,7 @@ def _has_header(name: str, cells: pd.DataFrame, notes: list[str]) -> bool:
     words = [i for i, kind in enumerate(kinds) if kind and first[i] not in MISSING and _kind(first[i]) != kind]
     others = [i for i, kind in enumerate(kinds) if not kind and first[i] not in MISSING]
     repeated = sum(first[i] in columns[i] for i in others)
-    shown = ", ".join(map(repr, first[:4])) + ", ..." * (len(first) > 4)
+    shown = ", ".join(map(shortened, first[:4])) + ", ..." * (len(first) > 4)
     indexed = first[0] == "" and len(set(columns[0])) == len(body)  # names of rows, without a name of their own
     years = _are_names([first[i] for i in like_data], [columns[i] for i in like_data], len(first))
     if (indexed or years) and repeated == 0:

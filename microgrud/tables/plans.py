@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from ..engine.vectors import Vector
 from .column import Column
@@ -19,6 +20,7 @@ from .numbers import numbers_in_texts
 from .spelling import Names
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
+_ALIKE = "all its cells in the rows to learn from are alike"
 #: The square of a larger number may overflow, and with it a standard deviation.
 LARGEST = 1e100
 
@@ -57,6 +59,23 @@ class Plan:
     def read(self, column: Column) -> Reading:
         """Return the inputs for the rows of a column."""
         return Reading({}, None, np.zeros(len(column.different), bool))
+
+    def for_rows(self, column: Column) -> Plan:
+        """Return the plan for the rows to learn from, given one for all rows: their cells may be more alike."""
+        reading = self.read(column)
+        gaps = column.by_row(reading.odd & (reading.names is None), True)
+        missing = bool(gaps.any())
+        if self._varying(reading):
+            return replace(self, missing=missing)
+        if missing and not gaps.all():
+            return PresencePlan(self.name, f"used only by which of its cells are missing: {_ALIKE}", True)
+        return LeftOutPlan(self.name, f"left out: {_ALIKE}", False)
+
+    def _varying(self, reading: Reading) -> list[str]:
+        """Return the labels of the inputs that vary; that of a column of categories is its name."""
+        named = {} if reading.names is None else {self.name: reading.names}
+        inputs = {**reading.numbers, **named}
+        return [label for label, values in inputs.items() if pd.Series(values).nunique() > 1]
 
     @property
     def number_labels(self) -> list[str]:
@@ -100,6 +119,11 @@ class DatePlan(Plan):
     parts: list[str]
     kind = "date"
     odd = "no date, counted as missing"
+
+    def for_rows(self, column: Column) -> Plan:
+        """Return the plan with the parts that vary in the rows to learn from."""
+        plan, parts = super().for_rows(column), self._varying(self.read(column))
+        return replace(plan, parts=parts) if isinstance(plan, DatePlan) else plan
 
     @property
     def number_labels(self) -> list[str]:
@@ -146,12 +170,21 @@ class PresencePlan(Plan):
 
     kind = "presence"
 
+    def for_rows(self, column: Column) -> Plan:
+        """Return the plan, or one that leaves the column out if no cell is missing in the rows to learn from."""
+        plan = super().for_rows(column)
+        return self if isinstance(plan, PresencePlan) else plan
+
 
 @dataclass(frozen=True)
 class LeftOutPlan(Plan):
     """A column that is not used."""
 
     kind = "left out"
+
+    def for_rows(self, column: Column) -> Plan:
+        """Return the plan."""
+        return self
 
 
 #: Stands for all categories without an input of their own; no cell is this text, since cells are stripped.

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..engine.vectors import Vector
 from .column import Column
 from .figures import Figures, Read, learn
-from .kinds import decide_kinds
+from .kinds import Findings, decide_kinds
 from .leaks import tells_target
 from .plans import LeftOutPlan, Plan
 from .problems import PreparationError
@@ -74,21 +74,18 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.max_categories = max_categories
         self.min_frequency = min_frequency
 
-    def fit(self, X: Any, y: Any = None) -> TablePreparation:
-        """Learn the kind of each column, and its figures.
+    def decide(self, X: Any) -> Findings:
+        """Decide on the kind of each column, and on how its cells are read.
 
         Args:
-            X: a DataFrame with the columns to predict from.
-            y: the target by row, to find columns that alone tell it, which are noted as possible leaks.
+            X: a DataFrame with the columns to predict from, and all rows, among them those to hold out: a cell that
+                tells whether 1.234 is a thousand or one may be in any of them.
 
         Raises:
-            TableError: with a line for each ambiguous column, and for each option that names an unknown one; or if no
-                column can be used.
+            TableError: with a line for each ambiguous column, and for each option that names an unknown one.
         """
-        frame = _frame(X)
-        columns = [Column.of(frame.iloc[:, k], str(name)) for k, name in enumerate(frame.columns)]
+        columns = _columns(_frame(X))
         wrong = self._wrong_options([column.name for column in columns])
-        rarest = self.min_frequency or min(max(2, len(frame) // 100), 10)
         rules = Rules(
             categorical=[str(name) for name in self.categorical],
             numerical=[str(name) for name in self.numerical],
@@ -96,17 +93,35 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             decimal=self.decimal,
             delimiter=self.delimiter,
             day_first=self.day_first,
-            rarest=rarest,
+            rarest=self._rarest(len(X)),
         )
         found = decide_kinds(columns, rules)
         if wrong or found.problems:
             raise PreparationError(found.problems, wrong)
-        if all(isinstance(plan, LeftOutPlan) for plan in found.plans):
-            reasons = "; ".join(f"{plan.name!r} is {plan.said}" for plan in found.plans)
+        return found
+
+    def fit(self, X: Any, y: Any = None, decided: Findings | None = None) -> TablePreparation:
+        """Learn the figures of each column, such as its median, scale or categories.
+
+        Args:
+            X: a DataFrame with the columns to predict from.
+            y: the target by row, to find columns that alone tell it, which are noted as possible leaks.
+            decided: the result of `decide` for more rows of the same table; by default that for X.
+
+        Raises:
+            TableError: as `decide` does; or if no column can be used.
+        """
+        frame = _frame(X)
+        found, columns = decided or self.decide(frame), _columns(frame)
+        plans = [plan.for_rows(column) for plan, column in zip(found.plans, columns)]
+        if all(isinstance(plan, LeftOutPlan) for plan in plans):
+            reasons = "; ".join(f"{plan.name!r} is {plan.said}" for plan in plans)
             raise TableError(f"no column is left to predict from: {reasons or 'the table has no other'}")
-        used = [pair for pair in zip(found.plans, columns) if not isinstance(pair[0], LeftOutPlan)]
+        changed = [new for old, new in zip(found.plans, plans) if new.kind != old.kind]
+        notes = found.notes + [f"column {plan.name!r} is {plan.said}" for plan in changed]
+        used = [pair for pair in zip(plans, columns) if not isinstance(pair[0], LeftOutPlan)]
         reads = [(plan, column, plan.read(column)) for plan, column in used]
-        self._set(learn(found.plans, reads, self.max_categories, rarest), found.notes)
+        self._set(learn(plans, reads, self.max_categories, self._rarest(len(frame))), notes)
         if y is not None:
             self.notes_ += _leaks(reads, np.asarray(y))
         self.n_features_in_ = frame.shape[1]
@@ -177,6 +192,9 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.columns_: list[Plan] = figures.plans
         self.notes_ = notes
 
+    def _rarest(self, rows: int) -> int:
+        return self.min_frequency or min(max(2, rows // 100), 10)
+
     def _wrong_options(self, names: list[str]) -> list[str]:
         wrong = [
             f"--{option}: there is no column {name!r}{closest(str(name), names)}"
@@ -219,6 +237,10 @@ def _frame(X: Any) -> pd.DataFrame:
         )
     frame = pd.DataFrame(cells, columns=[f"x{k}" for k in range(cells.shape[1])])
     return frame
+
+
+def _columns(frame: pd.DataFrame) -> list[Column]:
+    return [Column.of(frame.iloc[:, k], str(name)) for k, name in enumerate(frame.columns)]
 
 
 def _leaks(reads: Sequence[Read], target: np.ndarray[Any, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +23,7 @@ def read_table(
     delimiter: str | None = None,
     header: bool | None = None,
     encoding: str | None = None,
+    known: Collection[str] = (),
 ) -> Table:
     """Read one or more files as a table of text.
 
@@ -36,6 +37,8 @@ def read_table(
         header: whether the first row holds the names of the columns. By default this is found out; columns without
             names are named `column 1`, `column 2`, and so on.
         encoding: the encoding of the text, such as cp1251.
+        known: names of columns to expect: a first row with one of them is the header, and there is none if all of them
+            are names such as `column 1`.
 
     Raises:
         TableError: if a file does not exist or does not hold a table, or if the columns of the files differ; with all
@@ -48,7 +51,7 @@ def read_table(
     problems: list[str] = []
     for each in paths:
         try:
-            tables.append(_read(each, delimiter, header, encoding))
+            tables.append(_read(each, delimiter, header, encoding, known))
         except TableError as error:  # noqa: PERF203
             problems.append(str(error))
     if problems:
@@ -58,7 +61,9 @@ def read_table(
     return tables[0] if len(tables) == 1 else _joined(paths, tables)
 
 
-def _read(path: str | Path, delimiter: str | None, header: bool | None, encoding: str | None) -> Table:
+def _read(
+    path: str | Path, delimiter: str | None, header: bool | None, encoding: str | None, known: Collection[str]
+) -> Table:
     name, notes = str(path) if str(path) != "-" else "stdin", list[str]()
     data, form = unpacked(name, read_bytes(path))
     if form == "parquet":
@@ -73,7 +78,7 @@ def _read(path: str | Path, delimiter: str | None, header: bool | None, encoding
         if start.startswith(("{", "[")) and (found := read_json(name, text, notes)):
             return Table(stem(path), found[0], notes, found[1])
         rows = read_delimited(name, text, delimiter, notes)
-    cells, numbers = with_header(name, rows.cells, rows.lines, header, notes)
+    cells, numbers = with_header(name, rows.cells, rows.lines, header, notes, known)
     return Table(stem(path), cells, notes, numbers, rows.delimiter)
 
 

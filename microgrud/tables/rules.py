@@ -42,7 +42,9 @@ class Rules:
         return self.decimal or (next(iter(self.marks)) if len(self.marks) == 1 else None)
 
 
-def settle_decimal(column: Column, numbers: Numbers, rules: Rules, notes: list[str]) -> str | Problem:
+def settle_decimal(
+    column: Column, numbers: Numbers, rules: Rules, notes: list[str], is_target: bool = False
+) -> str | Problem:
     """Return the decimal mark of a column, or the problem, which shows two cells, if nothing tells it.
 
     Args:
@@ -50,6 +52,7 @@ def settle_decimal(column: Column, numbers: Numbers, rules: Rules, notes: list[s
         numbers: its numbers by either reading.
         rules: the user's decisions, and the marks of other columns.
         notes: gets a note if something other than the cells tells the mark.
+        is_target: whether it is the column to predict, which cannot be left out.
     """
     by_cells = decimal_of(numbers)
     if by_cells is not None:
@@ -69,7 +72,8 @@ def settle_decimal(column: Column, numbers: Numbers, rules: Rules, notes: list[s
         column,
         ambiguous[:2].tolist(),
         f"{cells} can be read in two ways, the first as {small:g} or {large:g}",
-        f"say which mark begins the decimals, with --decimal '.' or --decimal ',', or use --ignore {column.name!r}",
+        "say which mark begins the decimals, with --decimal '.' or --decimal ','"
+        + f", or use --ignore {column.name!r}" * (not is_target),
     )
 
 

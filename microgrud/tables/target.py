@@ -132,7 +132,7 @@ def inspect_target(
         columns = (Column.of(others.iloc[:, k], str(label)) for k, label in enumerate(others.columns))
         marks = decimal_marks(Evidence(each, Rules()) for each in columns)
     rules = Rules(decimal=decimal_mark, delimiter=delimiter, marks=marks)
-    settled = settle_decimal(column, numbers, rules, notes)
+    settled = settle_decimal(column, numbers, rules, notes, is_target=True)
     if isinstance(settled, Problem):
         raise PreparationError([settled])
     values = numbers.by(settled)
