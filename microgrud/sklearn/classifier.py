@@ -162,7 +162,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         self.temperature_ = 1.0
         self._train(task, callbacks)
         if self.calibrate and all(len(rows) for rows in self._validation):
-            outputs = [self._answers(i, X[rows]) for i, rows in enumerate(self._validation)]
+            outputs = self._answers_in_validation(X)
             held_out = np.concatenate(self._validation)
             held_out_weights = None if task.weights is None else task.weights[held_out]
             self.temperature_ = temperature_of(np.concatenate(outputs), targets[held_out], held_out_weights)
@@ -227,7 +227,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
     def predict_proba(self, X: Any) -> Vector:
         """Return the probability of each class, in the order of `classes_`, for each row."""
-        return self._blended(self._inputs(X))
+        return self._blended(X)
 
     def _predictions(self, outputs: Vector, temperature: float | None = None) -> Vector:
         probabilities: Vector = softmax(outputs / (self.temperature_ if temperature is None else temperature), axis=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -72,15 +73,22 @@ class Encoding:
         """The number of encoded inputs."""
         return len(self.edges) + sum(max(0, len(edges) - 1) for edges in self.edges)
 
+    @cached_property
+    def _pieces(self) -> tuple[Any, Vector, Vector]:
+        """For each piece: its column, its lower edge, and its width."""
+        pieces = [max(0, len(edges) - 1) for edges in self.edges]
+        lower = [edges[:-1] for edges in self.edges]
+        widths = [np.diff(edges) for edges in self.edges]
+        return np.repeat(np.arange(len(pieces)), pieces), np.concatenate(lower), np.concatenate(widths)
+
     def apply(self, columns: Vector) -> Vector:
         """Return the encoded inputs: first one for each column, then the pieces of the first column, and so on."""
         standard = np.clip(self.scale.apply(columns), -_LARGEST, _LARGEST)
         parts = [standard / np.hypot(1.0, standard / 3.0)]
+        sources, starts, widths = self._pieces
         with np.errstate(over="ignore"):  # far outside of a narrow piece, which clip corrects
-            for column, edges in zip(standard.T, self.edges):
-                if len(edges):
-                    shares = (column[:, None] - edges[:-1]) / np.diff(edges)
-                    parts.append(2.0 * np.clip(shares, 0.0, 1.0) - 1.0)
+            shares = (standard[:, sources] - starts) / widths
+        parts.append(2.0 * np.clip(shares, 0.0, 1.0, out=shares) - 1.0)
         encoded: Vector = np.hstack(parts)
         return encoded
 

@@ -126,7 +126,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Vector:
         """Return the predicted number for each row, or a row of them if `y` had columns."""
-        blended = self._blended(self._inputs(X))
+        blended = self._blended(X)
         predicted = self.target_scale_.undo(blended)
         return predicted[:, 0] if self._flat else predicted
 
