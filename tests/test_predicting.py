@@ -268,3 +268,12 @@ def test_a_model_file_that_may_not_be_read_is_one_line(trained: str, monkeypatch
     monkeypatch.setattr("microgrud.cli.predicting.read_pipeline", forbidden)
     message = f"{Path('run/model.json')}: cannot be read (Permission denied); check the path and its permissions"
     fails(["show", trained], message)
+
+
+def test_a_model_of_a_file_without_a_header_predicts_for_one_row() -> None:
+    Path("t.csv").write_text("".join(f"{i % 7}.5,{i % 5}.25,{i % 2}\n" for i in range(40)))
+    succeed("train", "t.csv", "--target", "column 3", *QUICK, "--out", "run")
+    Path("one.csv").write_text("3.5,2.25\n")
+    result = succeed("predict", "run", "one.csv")
+    assert len(result.stdout.splitlines()) == 2
+    assert "note" not in result.stderr

@@ -292,3 +292,15 @@ def test_columns_that_alone_tell_the_target_are_noted_and_used(cells, target, to
     assert bool(notes) == told
     assert "x" in preparation.input_columns_
     assert not told or (notes[0].startswith("column 'x' alone tells the target") and "--ignore 'x'" in notes[0])
+
+
+def test_a_share_of_numbers_is_noted_only_for_columns_of_categories() -> None:
+    tickets = ["A/5", "PC", "12"] * 10
+    for cells, noted in ((tickets, True), (["11th", "12th", "Masters"] * 10, False)):
+        notes = TablePreparation().fit(pd.DataFrame({"x": cells})).notes_
+        assert any("of the cells are numbers" in note for note in notes) == noted
+    unique = [str(i) if i % 3 else f"t{i}" for i in range(30)]
+    notes = TablePreparation().fit(pd.DataFrame({"x": unique, "y": tickets})).notes_
+    assert [note for note in notes if "'x'" in note] == [
+        "column 'x' is left out: 30 different texts in 30 rows are free text or an identifier"
+    ]

@@ -149,3 +149,24 @@ def test_many_different_texts_take_no_quadratic_time():
     started = time.perf_counter()
     TablePreparation().fit(cells).transform(cells)
     assert time.perf_counter() - started < 10  # one second on an idle machine; quadratic time is minutes
+
+
+def test_a_cell_that_is_held_out_may_tell_the_marks_and_the_orders_of_its_column() -> None:
+    frame = pd.DataFrame(
+        {"price": ["1.234", "5.678", "2.345", "0,5"], "day": ["3/4/2019", "5/6/2019", "7/8/2020", "13/4/2019"]}
+    )
+    with pytest.raises(TableError, match="can be read in two ways"):
+        TablePreparation(delimiter=";").fit(frame[:3])
+    preparation = TablePreparation(delimiter=";")
+    preparation.fit(frame[:3], decided=preparation.decide(frame))
+    price, day = preparation.columns_
+    assert (price.decimal, day.day_first) == (",", True)  # type: ignore[attr-defined]
+
+
+def test_columns_that_do_not_vary_in_the_rows_to_learn_from_are_left_out_with_a_note() -> None:
+    frame = pd.DataFrame({"a": ["1", "1", "1", "2"], "b": ["x", "", "x", "y"], "c": ["1", "2", "3", "4.5"]})
+    preparation = TablePreparation()
+    preparation.fit(frame[:3], decided=preparation.decide(frame))
+    assert [plan.kind for plan in preparation.columns_] == ["left out", "presence", "number"]
+    assert sum("in the rows to learn from are alike" in note for note in preparation.notes_) == 2
+    assert preparation.transform(frame).shape == (4, 2)

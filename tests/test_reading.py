@@ -522,3 +522,20 @@ def test_rows_without_lines_are_named_by_their_file(write: Write) -> None:
     table = read_table([write('[{"a": 1}]', "a.json"), write("a\n2\n", "b.csv")])
     assert list(itertools.chain(table.lines)) == []
     assert table.place(1).endswith("b.csv, row 1")
+
+
+def test_a_first_row_with_a_known_name_is_the_header(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("2019,7\n2020,8\n")
+    assert read_table(path).columns == ["column 1", "column 2"]
+    known = read_table(path, known=["2019", "price"])
+    assert (known.columns, known.notes) == (["2019", "7"], [])
+
+
+def test_a_row_of_a_table_that_was_known_without_a_header_is_data(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n")
+    with pytest.raises(TableError, match="a header and no rows"):
+        read_table(path)
+    table = read_table(path, known=["column 1", "column 2", "column 3"])
+    assert table.cells.to_numpy().tolist() == [["a", "b"]]

@@ -139,3 +139,10 @@ def test_a_stored_target_reads_the_same_values(cells):
     values, again = target.values(pd.Series(cells)), restored.values(pd.Series(cells))
     assert pd.Series(values).equals(pd.Series(again))
     assert inspected(cells[::-1]) == target
+
+
+def test_an_ambiguous_target_is_not_advised_to_be_left_out() -> None:
+    with pytest.raises(TableError, match="can be read in two ways") as error:
+        inspect_target(pd.Series(["1.500", "2.250", "12.750", "1.250"] * 5), "price", delimiter=";")
+    assert "--decimal" in str(error.value)
+    assert "--ignore" not in str(error.value)

@@ -52,7 +52,7 @@ def train_on_table(
     divisions = folds(data, settings) if settings.cv else []
     preparation = data.prepared(train)
     notes += preparation.notes_
-    filled = [plan.name for plan in preparation.columns_ if plan.missing]
+    filled = [plan.name for plan in preparation.columns_ if plan.missing and plan.kind != "presence"]
     if filled:
         of = counted(len(filled), "column")
         notes.append(f"missing cells of {of} are filled (microgrud show says with what): {listed(filled)}")

@@ -215,9 +215,6 @@ def _category_plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan |
     same = merged(names)
     if same:
         notes.append(f"column {column.name!r}: {same[0]} are taken as one{and_more(len(same) - 1, 'such spelling')}")
-    if not forced and 1 - MOST < evidence.share < 1:
-        share = f"{evidence.share:.0%} of the cells are numbers, the others texts: all are categories"
-        notes.append(f"column {column.name!r}: {share}")
     missing = bool(column.missing.any())
     if len(sums) == 1:
         return _by_presence(column, f"all its cells are {shortened(next(iter(sums)))}", missing)
@@ -225,6 +222,9 @@ def _category_plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan |
     if in_common < _COMMON * evidence.total:
         different = f"{counted(len(sums), 'different text')} in {counted(evidence.total, 'row')}"
         return _by_presence(column, f"{different} are free text or an identifier", missing)
+    if not forced and 1 - MOST < evidence.share < 1 and not any(evidence.numbers.unit):  # 11th is no number
+        share = f"{evidence.share:.0%} of the cells are numbers, the others texts: all are categories"
+        notes.append(f"column {column.name!r}: {share}")
     return CategoryPlan(column.name, "categories", missing, sorted(sums), False)
 
 
