@@ -8,7 +8,7 @@ import math
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +159,8 @@ def _use(run: Path, case: Case) -> list[str]:
     """Show the model, predict from a file and from a DataFrame, and return what is wrong."""
     faults = _wrong_with(microgrud_cli("show", run), "show")
     is_damaged, case.is_damaged = case.is_damaged, False
-    file, out = case.write(case.rest, case.form, "rest"), case.folder / "out.csv"
+    form = case.form if case.form.header else replace(case.form, before="", after="")  # it may be one row
+    file, out = case.write(case.rest, form, "rest"), case.folder / "out.csv"
     case.is_damaged = is_damaged
     result = microgrud_cli("predict", run, file, "--out", out)
     faults += _wrong_with(result, "predict")

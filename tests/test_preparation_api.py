@@ -170,3 +170,16 @@ def test_columns_that_do_not_vary_in_the_rows_to_learn_from_are_left_out_with_a_
     assert [plan.kind for plan in preparation.columns_] == ["left out", "presence", "number"]
     assert sum("in the rows to learn from are alike" in note for note in preparation.notes_) == 2
     assert preparation.transform(frame).shape == (4, 2)
+
+
+def test_cells_that_are_written_as_those_of_training_were_not_are_read_as_they_are_with_a_note() -> None:
+    prices, days = ["0.5", "1234.25", "-3.75"], ["2/13/2019", "3/4/2019", "12/31/2020"]
+    preparation = TablePreparation().fit(pd.DataFrame({"price": prices, "day": days}))
+    other = pd.DataFrame({"price": ["0,5", "1.234,25", "-3,75"], "day": ["13/2/2019", "4/3/2019", "31/12/2020"]})
+    expected = preparation.transform(pd.DataFrame({"price": prices, "day": days}))
+    inputs, notes = preparation.transform_and_remark(other)
+    assert (inputs == expected).all()
+    assert [note.split(";")[0] for note in notes] == [
+        "column 'price' was read with a decimal comma, as its cells are written",
+        "column 'day' was read with the day first, as its cells are written",
+    ]

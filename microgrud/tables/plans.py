@@ -56,9 +56,18 @@ class Plan:
     #: The words for a cell that is not of this kind.
     odd: ClassVar[str] = ""
 
+    @property
+    def written(self) -> str:
+        """Return words on how the cells are written, where that can differ from table to table."""
+        return ""
+
     def read(self, column: Column) -> Reading:
         """Return the inputs for the rows of a column."""
         return Reading({}, None, np.zeros(len(column.different), bool))
+
+    def for_cells(self, column: Column) -> Plan:
+        """Return the plan with the decimal mark, or the order of day and month, by which more cells can be read."""
+        return self
 
     def for_rows(self, column: Column) -> Plan:
         """Return the plan for the rows to learn from, given one for all rows: their cells may be more alike."""
@@ -99,6 +108,20 @@ class NumberPlan(Plan):
     odd = "no number of a size seen in training, counted as missing"
 
     @property
+    def written(self) -> str:
+        """Return words for the decimal mark."""
+        return f"a decimal {'point' if self.decimal == '.' else 'comma'}"
+
+    def for_cells(self, column: Column) -> NumberPlan:
+        """Return the plan with the decimal mark by which more cells can be read."""
+        lost = np.flatnonzero(np.isnan(numbers_in(column, self.decimal, self.unit)))
+        other = replace(self, decimal="," if self.decimal == "." else ".")
+        texts = [] if column.is_typed else [column.texts[cell] for cell in lost]
+        if np.isnan(numbers_in_texts(texts, other.decimal, (self.unit[0], self.unit[1]))).all():
+            return self
+        return other if np.isnan(numbers_in(column, other.decimal, self.unit)).sum() < len(lost) else self
+
+    @property
     def number_labels(self) -> list[str]:
         """Return the name of the column."""
         return [self.name]
@@ -119,6 +142,17 @@ class DatePlan(Plan):
     parts: list[str]
     kind = "date"
     odd = "no date, counted as missing"
+
+    @property
+    def written(self) -> str:
+        """Return words for the order of day and month."""
+        return f"the {'day' if self.day_first else 'month'} first"
+
+    def for_cells(self, column: Column) -> DatePlan:
+        """Return the plan with the order of day and month by which more cells can be read."""
+        other = replace(self, day_first=not self.day_first)
+        lost, less = (int(np.isnat(moments_in(column, plan.day_first)).sum()) for plan in (self, other))
+        return other if less < lost else self
 
     def for_rows(self, column: Column) -> Plan:
         """Return the plan with the parts that vary in the rows to learn from."""

@@ -113,7 +113,7 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         frame = _frame(X)
         found, columns = decided or self.decide(frame), _columns(frame)
-        plans = [plan.for_rows(column) for plan, column in zip(found.plans, columns)]
+        plans = [plan.for_cells(column).for_rows(column) for plan, column in zip(found.plans, columns)]
         if all(isinstance(plan, LeftOutPlan) for plan in plans):
             reasons = "; ".join(f"{plan.name!r} is {plan.said}" for plan in plans)
             raise TableError(f"no column is left to predict from: {reasons or 'the table has no other'}")
@@ -222,7 +222,8 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             double = f"several columns are called {', '.join(map(repr, twice))}; rename all but one of them"
             raise TableError("\n".join([lacking] * bool(absent) + [double] * bool(twice)))
         columns = [Column.of(frame.iloc[:, places[plan.name]], plan.name) for plan in used]
-        return [(plan, column, plan.read(column)) for plan, column in zip(used, columns)]
+        plans = [plan.for_cells(column) for plan, column in zip(used, columns)]
+        return [(plan, column, plan.read(column)) for plan, column in zip(plans, columns)]
 
 
 def _frame(X: Any) -> pd.DataFrame:
@@ -259,7 +260,13 @@ def _leaks(reads: Sequence[Read], target: np.ndarray[Any, Any]) -> list[str]:
 
 def _remarks(reads: Sequence[Read], figures: Figures) -> list[str]:
     notes = []
+    learned = {plan.name: plan for plan in figures.plans}
     for plan, column, reading in reads:
+        if plan.written != learned[plan.name].written:
+            notes.append(
+                f"column {plan.name!r} was read with {plan.written}, as its cells are written; those of training had "
+                f"{learned[plan.name].written}"
+            )
         odd = np.flatnonzero(reading.odd)
         if len(odd):
             notes.append(f"{column.example(odd)}: {plan.odd}")
