@@ -208,8 +208,8 @@ def test_show_tells_the_architecture_the_columns_the_training_and_the_notes() ->
         "hidden 1 ",
         "hidden 2       4        3       ReLU          15",
         "output       3        2     Linear           8",
-        "takes colour: ",
-        "takes size: ",
+        "column colour: ",
+        "column size: ",
         "predicts class: one of a, b",
         "trained on 24 rows of table: ",
         "optimizer adamw; lr ",
@@ -228,7 +228,7 @@ def test_names_and_classes_of_several_lines_are_shown_in_one() -> None:
     written({"a\nb": [f"x\ny {i % 2}" for i in range(30)], "z\n": [f"c\nd {i % 2}" for i in range(30)]})
     succeed("train", "table.csv", "--target", "z", *QUICK, "--out", "run")
     lines = succeed("show", "run").output.splitlines()
-    assert any(line.startswith("takes a b: ") for line in lines)
+    assert any(line.startswith("column a b: ") for line in lines)
     assert "predicts z: one of c d 0, c d 1" in lines
 
 

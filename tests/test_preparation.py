@@ -84,7 +84,7 @@ def test_cells_missing_at_prediction_only_are_filled_with_a_remark():
     gap = table(x=["2", "", "NA"])
     assert np.isfinite(preparation.transform(gap)).all()
     assert preparation.remarks(gap) == [
-        "column 'x', row 2: the cell is missing (and 1 more such cell), as none was in training; filled with 3.5"
+        "column 'x', row 2: the cell is missing (and 1 more such cell), unlike any in training; filled with 3.5"
     ]
 
 

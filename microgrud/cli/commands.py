@@ -87,11 +87,9 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
         default = None if empty else each.default if kind is bool else option_text(each.default)
         option = Option(option_name(each.name), metavar=each.metadata["metavar"], help=each.metadata["help"])
         annotation: Any = Annotated[kind, option]
-        if each.name == "ignore":  # --out precedes the options on columns
-            options.append(given["out"])
         options.append(Parameter(each.name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation))
-    flags = [given[name] for name in ("pictures", "as_json", "quiet")]
-    command.__signature__ = Signature([given["tables"], *options, *flags])  # type: ignore[attr-defined]
+    others = [given[name] for name in ("out", "pictures", "as_json", "quiet")]
+    command.__signature__ = Signature([given["tables"], *options, *others])  # type: ignore[attr-defined]
     return command
 
 
@@ -103,7 +101,7 @@ _FORMATS = "CSV, TSV, Excel, Parquet or JSON lines, also compressed; - is stdin"
 def train(
     tables: Annotated[
         list[str] | None,
-        Argument(metavar="TABLE...", help=f"Files with the same columns: {_FORMATS}.  [default: scikit-learn's iris]"),
+        Argument(metavar="TABLE", help=f"Files with the same columns: {_FORMATS}.  [default: scikit-learn's iris]"),
     ] = None,
     *,
     out: Annotated[Path | None, Option(help="New folder for the results.  [default: runs/NAME-1, -2, ...]")] = None,
@@ -148,7 +146,7 @@ def _inputs(tables: Sequence[str], options: dict[str, Any]) -> tuple[RunSettings
 def predict(
     model: Annotated[Path, Argument(metavar="MODEL", help="The folder of a run, or the model.json in it.")],
     tables: Annotated[
-        list[str], Argument(metavar="TABLE...", help=f"Files with the columns that the model takes: {_FORMATS}.")
+        list[str], Argument(metavar="TABLE", help=f"Files with the columns that the model takes: {_FORMATS}.")
     ],
     out: Annotated[
         Path | None, Option(help="File to write, in the format of its suffix.  [default: CSV on stdout]")
@@ -160,11 +158,13 @@ def predict(
         str | None,
         Option(
             metavar="NUMBER",
-            help="Least probability of the second class of two to predict it: a number, or f1 or youden for the best "
-            "one on validation rows.  [default: the more probable class]",
+            help="Predict the second of two classes from this probability on: a number, or f1 or youden, the best ones "
+            "on validation rows.  [default: the more probable class]",
         ),
     ] = None,
-    drop_missing: Annotated[bool, Option("--drop-missing", help="Leave out rows with missing cells.")] = False,
+    drop_missing: Annotated[
+        bool, Option("--drop-missing", help="Leave out rows with missing cells, which are filled otherwise.")
+    ] = False,
     delimiter: Annotated[str | None, Option(help="Character between cells.  [default: detected]")] = None,
     encoding: Annotated[str | None, Option(help="Encoding of text files, such as cp1251.  [default: detected]")] = None,
     header: Annotated[

@@ -48,7 +48,7 @@ def description(predictor: Predictor) -> Iterator[str]:
     several += f"; blended with a linear model, whose share is {1 - share:.0%}" if share < 1 else ""
     yield f"{counted(int(frame['parameters'].sum()), 'parameter')}{several}\n"
     for column in predictor.preparation.columns_:
-        yield one_line(f"takes {column.name}: {column.said}")
+        yield one_line(f"column {column.name}: {column.said}")
     values = f"one of {', '.join(target.classes)}" if target.classes else "a number"
     yield one_line(f"predicts {target.name}: {values}")
     trained, settings, scores = details["trained"], details["settings"], details["scores"]

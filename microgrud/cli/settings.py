@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from inspect import signature
 from typing import Any
 
 from ..nn.activations import ACTIVATIONS
 from ..optim import OPTIMIZERS
+from ..sklearn import MLPClassifier
 from ..sklearn.settings import SCHEDULES
 from ..tables.table import closest
 from ..tables.target import TASKS, Task
@@ -16,6 +18,16 @@ from ..tables.target import TASKS, Task
 
 class SettingsError(ValueError):
     """Invalid settings; the message has one line for each, which says what was expected."""
+
+
+def option_name(setting: str) -> str:
+    """Return the name of the option for a setting."""
+    return "--" + setting.replace("_", "-")
+
+
+def option_text(setting: Any) -> str:
+    """Return the text of the option for a setting."""
+    return ",".join(map(str, setting)) or "none" if isinstance(setting, tuple) else str(setting)
 
 
 def _sizes(text: str) -> tuple[int, ...]:
@@ -39,7 +51,10 @@ def _option(default: Any, help: str, **changes: Any) -> Any:
 
 
 def _network(parameter: str, help: str, **changes: Any) -> Any:
-    """Make a field for a parameter of the estimator; None is the estimator's default."""
+    """Make a field for a parameter of the estimators; None is their default, which the help text ends with."""
+    default = signature(MLPClassifier).parameters[parameter].default
+    if default not in ("auto", None):
+        help += f"  [default: {option_text(default)}]"
     return _option(None, help, parameter=parameter, **changes)
 
 
@@ -52,6 +67,25 @@ class RunSettings:
     Args:
         target: the column to predict.
         task: `"classification"`, `"regression"`, or None to decide by the target.
+        ignore: columns to leave out.
+        categorical: columns of numbers to treat as categories.
+        numerical: columns to treat as numbers, even if they look like identifiers.
+        decimal: the decimal mark, for columns that can be read either way.
+        day_first: whether dates that can be read either way have the day before the month.
+        month_first: whether they have the month before the day.
+        drop_missing: whether to leave out rows with missing cells, which are filled otherwise.
+        delimiter: the character between cells; None if it was detected.
+        encoding: the encoding of text files; None if it was detected.
+        header: whether the first line holds the names of the columns.
+        no_header: whether it holds cells; if neither is said, that is detected.
+        test_size: the share of rows to hold out.
+        cv: the number of folds of a cross-validation, in place of one share of held-out rows; 0 for none.
+        repeats: the number of cross-validations.
+        keep: columns to keep next to the predictions for held-out rows.
+        seed: the seed of the splits, the initial weights and the shuffling.
+        estimators: the number of networks whose answers are averaged.
+        time: the maximum seconds of training.
+        search: whether to search sizes, rate and decay.
         hidden: the number of neurons in each hidden layer; without any, the model is linear.
         activation: the activation of the hidden layers.
         optimizer: a name in `OPTIMIZERS`.
@@ -60,25 +94,6 @@ class RunSettings:
         weight_decay: how strongly weights are pulled to zero.
         epochs: the maximum number of passes over the training rows.
         batch_size: rows per step.
-        estimators: the number of networks whose answers are averaged.
-        time: the maximum seconds of training.
-        test_size: the share of rows to hold out.
-        cv: the number of folds of a cross-validation, in place of one share of held-out rows; 0 for none.
-        repeats: the number of cross-validations.
-        search: whether to search sizes, rate and decay.
-        seed: the seed of the splits, the initial weights and the shuffling.
-        ignore: columns to leave out.
-        categorical: columns of numbers to treat as categories.
-        numerical: columns to treat as numbers, even if they look like identifiers.
-        decimal: the decimal mark, for columns that can be read either way.
-        day_first: whether dates that can be read either way have the day before the month.
-        month_first: whether they have the month before the day.
-        keep: columns to keep next to the predictions for held-out rows.
-        drop_missing: whether to leave out rows with missing cells, which are filled otherwise.
-        delimiter: the character between cells; None if it was detected.
-        encoding: the encoding of text files; None if it was detected.
-        header: whether the first line holds the names of the columns.
-        no_header: whether it holds cells; if neither is said, that is detected.
 
     Raises:
         SettingsError: for invalid settings.
@@ -86,10 +101,44 @@ class RunSettings:
 
     target: str = _option(MISSING, "Column to predict.")
     task: Task | None = _option(None, "classification or regression.  [default: by the target]")  # noqa: RUF009
+    ignore: tuple[str, ...] = _option((), "Column to leave out; may be repeated.", **_NAMES)
+    categorical: tuple[str, ...] = _option((), "Column of numbers that are categories; may be repeated.", **_NAMES)
+    numerical: tuple[str, ...] = _option(
+        (), "Column of numbers that look like an identifier; may be repeated.", **_NAMES
+    )
+    decimal: str | None = _option(None, "Decimal mark where cells can be read either way: . or a comma.")
+    day_first: bool = _option(False, "In dates that can be read either way, the day is first.", **_FLAG)
+    month_first: bool = _option(False, "In dates that can be read either way, the month is first.", **_FLAG)
+    drop_missing: bool = _option(False, "Leave out rows with missing cells, which are filled otherwise.", **_FLAG)
+    delimiter: str | None = _option(None, "Character between cells.  [default: detected]")
+    encoding: str | None = _option(None, "Encoding of text files, such as cp1251.  [default: detected]")
+    header: bool = _option(False, "The first line holds the names of columns.  [default: detected]", **_FLAG)
+    no_header: bool = _option(
+        False, "The first line holds cells, and no names of columns.  [default: detected]", **_FLAG
+    )
+    test_size: float = _option(0.2, "Share of the rows to hold out.", **_FLOAT | {"metavar": "SHARE"})
+    cv: int = _option(
+        0,
+        "Folds of a cross-validation: each row is predicted by a network trained on the other folds, and the model is "
+        "trained on all rows.  [default: none]",
+        **_INT,
+    )
+    repeats: int = _option(1, "Cross-validations, each with other folds.", **_INT)
+    keep: tuple[str, ...] = _option((), "Column to copy to predictions.csv, or all; may be repeated.", **_NAMES)
+    seed: int = _option(0, "Seed of the splits, the initial weights and the shuffling.", **_INT | {"metavar": "NUMBER"})
+    estimators: int = _option(
+        8, "Networks whose answers are averaged, each validated on another fold.", parameter="n_estimators", **_INT
+    )
+    time: float | None = _network(
+        "max_seconds",
+        "Most seconds of training, of each fold with --cv.  [default: no limit]",
+        **_FLOAT | {"metavar": "SECONDS"},
+    )
+    search: bool = _option(False, "Search sizes, rate and decay by halving; takes about ten times as long.", **_FLAG)
     hidden: tuple[int, ...] | None = _network(
         "hidden_layer_sizes", "Sizes of the hidden layers, such as 64,32, or none for a linear model.", **_SIZES
     )
-    activation: str | None = _network("activation", "Activation of the hidden layers: tanh, relu, gelu, silu, ...")
+    activation: str | None = _network("activation", "Activation of the hidden layers: relu, gelu, silu, tanh, ...")
     optimizer: str | None = _network("solver", f"One of {', '.join(OPTIMIZERS)}.")
     lr: float | None = _network("learning_rate_init", "Learning rate.  [default: depends on the optimizer]", **_FLOAT)
     schedule: str | None = _network("learning_rate", f"Schedule of the learning rate: one of {', '.join(SCHEDULES)}.")
@@ -103,38 +152,6 @@ class RunSettings:
     )
     batch_size: int | None = _network(
         "batch_size", "Rows per step.  [default: what suits the table; all with lbfgs]", **_INT
-    )
-    estimators: int = _option(
-        8, "Networks whose answers are averaged, each validated on another fold.", parameter="n_estimators", **_INT
-    )
-    time: float | None = _network(
-        "max_seconds", "Upper limit for the seconds of training, of each fold with --cv.", **_FLOAT
-    )
-    test_size: float = _option(0.2, "Share of the rows to hold out.", **_FLOAT | {"metavar": "SHARE"})
-    cv: int = _option(
-        0,
-        "Folds of a cross-validation: each row is predicted by a network trained on the other folds, and the model is "
-        "trained on all rows.  [default: none]",
-        **_INT,
-    )
-    repeats: int = _option(1, "Cross-validations, each with other folds.", **_INT)
-    search: bool = _option(False, "Search sizes, rate and decay by halving; takes about ten times as long.", **_FLAG)
-    seed: int = _option(0, "Seed of the splits, the initial weights and the shuffling.", **_INT | {"metavar": "NUMBER"})
-    ignore: tuple[str, ...] = _option((), "Column to leave out; may be repeated.", **_NAMES)
-    categorical: tuple[str, ...] = _option((), "Column of numbers that are categories; may be repeated.", **_NAMES)
-    numerical: tuple[str, ...] = _option(
-        (), "Column of numbers that look like an identifier; may be repeated.", **_NAMES
-    )
-    decimal: str | None = _option(None, "Decimal mark where cells can be read either way: . or a comma.")
-    day_first: bool = _option(False, "In dates that can be read either way, the day is first.", **_FLAG)
-    month_first: bool = _option(False, "In dates that can be read either way, the month is first.", **_FLAG)
-    keep: tuple[str, ...] = _option((), "Column to copy to predictions.csv, or all; may be repeated.", **_NAMES)
-    drop_missing: bool = _option(False, "Leave out rows with missing cells, which are filled otherwise.", **_FLAG)
-    delimiter: str | None = _option(None, "Character between cells.  [default: detected]")
-    encoding: str | None = _option(None, "Encoding of text files, such as cp1251.  [default: detected]")
-    header: bool = _option(False, "The first line holds the names of columns.  [default: detected]", **_FLAG)
-    no_header: bool = _option(
-        False, "The first line holds cells, and no names of columns.  [default: detected]", **_FLAG
     )
 
     @classmethod
@@ -217,13 +234,3 @@ class RunSettings:
             if "parameter" in each.metadata and (value := getattr(self, each.name)) is not None
         }
         return {**chosen, "random_state": self.seed}
-
-
-def option_name(setting: str) -> str:
-    """Return the name of the option for a setting."""
-    return "--" + setting.replace("_", "-")
-
-
-def option_text(setting: Any) -> str:
-    """Return the text of the option for a setting."""
-    return ",".join(map(str, setting)) or "none" if isinstance(setting, tuple) else str(setting)

@@ -274,7 +274,7 @@ def _remarks(reads: Sequence[Read], figures: Figures) -> list[str]:
         if len(missing) and not plan.missing:
             row, more = column.row_number(int(missing[0])) + 1, and_more(len(missing) - 1, "such cell")
             notes.append(
-                f"column {plan.name!r}, row {row}: the cell is missing{more}, as none was in training; filled with "
+                f"column {plan.name!r}, row {row}: the cell is missing{more}, unlike any in training; filled with "
                 f"{figures.fills[plan.name]}"
             )
     return notes
