@@ -134,7 +134,7 @@ class RunSettings:
         "Most seconds of training, of each fold with --cv.  [default: no limit]",
         **_FLOAT | {"metavar": "SECONDS"},
     )
-    search: bool = _option(False, "Search sizes, rate and decay by halving; takes about ten times as long.", **_FLAG)
+    search: bool = _option(False, "Search sizes, rate and decay by halving; takes several times as long.", **_FLAG)
     hidden: tuple[int, ...] | None = _network(
         "hidden_layer_sizes", "Sizes of the hidden layers, such as 64,32, or none for a linear model.", **_SIZES
     )

@@ -27,8 +27,10 @@ _TEMPERATURE = Kind("a number above 0 with a decimal point or an exponent", lamb
 class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     """A multilayer perceptron, or an ensemble of them, that predicts classes; an estimator for scikit-learn.
 
-    Each network has an output for each class and minimises the cross-entropy. If training diverges, it starts again
-    with a tenth of the learning rate, and warns. Ctrl-C ends `fit` after the present step and keeps what is learned.
+    It takes finite numbers, as arrays or DataFrames; for missing cells, categories and dates, put a `TablePreparation`
+    before it. Each network has an output for each class and minimises the cross-entropy. If training diverges, it
+    starts again with a tenth of the learning rate, and warns. Ctrl-C ends `fit` after the present step and keeps what
+    is learned.
 
     Args:
         hidden_layer_sizes: the number of neurons in each hidden layer; `()` for a linear model.
@@ -36,12 +38,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         solver: the optimizer: `"adamw"`, `"adam"`, `"sgd"` (with a momentum of 0.9), `"rmsprop"`, `"adagrad"`, or
             `"lbfgs"`, best with all rows in one batch.
         alpha: the strength of the weight decay, with adamw, or of the penalty `(alpha / 2) ||p||^2` otherwise;
-            `"auto"`: the smaller, the more rows there are.
+            `"auto"`: smaller for more rows.
         batch_size: the number of rows per step; all of them if None. `"auto"` suits the number of rows.
         learning_rate: the schedule of the rate: `"constant"`, `"cosine"`, `"exponential"`, `"one-cycle"`, `"plateau"`,
             `"step"` or `"warmup"`.
         learning_rate_init: the highest rate; one that suits the solver if None.
-        max_iter: the largest number of epochs; `"auto"`: the more, the fewer rows there are.
+        max_iter: the largest number of epochs; `"auto"`: larger for fewer rows.
         shuffle: whether to visit the rows in another order in each epoch, and to choose the validation share at random.
         random_state: the seed of everything that is random. The same integer gives the same networks, to the bit on
             one machine, and leaves the global generators alone; None draws the seeds from NumPy's global generator.
@@ -54,12 +56,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         n_iter_no_change: the number of epochs to wait for a lower loss.
         scale_inputs: whether to encode each input by `microgrud.sklearn.encoding.Encoding`: standardised, with tails
             drawn in, and in pieces.
-        pieces: the number of linear pieces into which each number is cut at its quantiles, such that a network learns
-            steps and bends of single numbers as easily as slopes; 0 for none, `"auto"`: from 4 to 16, the more, the
-            more rows there are.
+        pieces: the number of linear pieces into which each number is cut at its quantiles, so that a network learns
+            steps and bends of single numbers as easily as slopes; 0 for none, `"auto"`: from 4 to 16, more for more
+            rows. Gorishniy et al., "On embeddings for numerical features in tabular deep learning", 2022.
         blend_linear: whether to blend the networks with linear models of the same training rows (LogisticRegression,
-            Ridge), by the share that is best on the validation rows: a table may hold no more than a linear model
-            learns.
+            Ridge), by the share that is best on the validation rows: some tables hold no more than linear effects.
         class_weight: a weight for each class, as a dict, or `"balanced"`; see scikit-learn.
         label_smoothing: the share of each target that is spread over all classes.
         calibrate: whether to divide the outputs by a temperature, found on the validation shares, where that lowers

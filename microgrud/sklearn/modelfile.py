@@ -47,6 +47,9 @@ class StoredPipeline:
 def load(path: str | os.PathLike[str]) -> Pipeline:
     """Load the pipeline that `microgrud train` has trained: it predicts from a DataFrame with the table's columns.
 
+    `load("runs/titanic-1").predict(pandas.read_csv("passengers.csv"))` returns an array with a class for each row, as a
+    string, or a number in regression. Columns that the model does not take are ignored.
+
     Args:
         path: the folder of a run, or the model.json in it.
 

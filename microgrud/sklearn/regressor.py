@@ -22,8 +22,9 @@ _ANYTHING = Kind("anything", lambda x: True)
 class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     """A multilayer perceptron, or an ensemble of them, that predicts numbers; an estimator for scikit-learn.
 
-    Targets are standardised for the training, and predictions are in the units of the targets. With several columns of
-    targets, a network has an output for each.
+    It takes finite numbers, as arrays or DataFrames; for missing cells, categories and dates, put a `TablePreparation`
+    before it. Targets are standardised for the training, and predictions are in the units of the targets. With several
+    columns of targets, a network has an output for each.
 
     Args:
         loss: `"squared_error"`, `"absolute_error"` or `"huber"`, of standardised targets.

@@ -26,24 +26,27 @@ _OPTIONS_OF_COLUMNS = ("ignore", "categorical", "numerical")
 
 
 class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Turn a DataFrame of any cells into the float inputs of a network, and say by column how.
+    """Turn a DataFrame of any cells into numbers for an estimator; a transformer for scikit-learn.
 
-    Numbers are scaled; categories become an input each; dates become year, month, weekday, hour and day. Missing cells
-    are filled (median, most frequent category) and marked by an input of their own. Columns that say nothing
-    (constants, identifiers, free text, copies of others) are left out with a note.
-
-    After `fit`, `columns_` has a plan for each column (`name`, `kind`, and `said`, a sentence), `notes_` the sentences
-    on what was guessed, changed or left out, and `input_columns_` the column that each input comes from.
+    Numbers are scaled; each category becomes an input; dates become year, month, weekday, hour and days. Missing cells
+    are filled (median, most frequent category) and marked by an input of their own. Constants, identifiers, free text
+    and copies of other columns are left out. Cells may be text, as in `read_table(path).cells`, or have the types of
+    pandas, as in `pandas.read_csv(path)`.
 
     Args:
-        categorical: columns of numbers to be taken as categories.
+        categorical: columns of numbers to treat as categories.
         ignore: columns to leave out.
-        numerical: columns to be taken as numbers, even if they look like identifiers.
-        decimal: `"."` or `","`, for columns that can be read either way.
-        delimiter: the delimiter of the file: a comma speaks for decimal points in such columns.
-        day_first: the order of day and month, for columns that can be read either way.
+        numerical: columns to treat as numbers, even if they look like identifiers.
+        decimal: the decimal mark, `"."` or `","`, of columns that can be read either way.
+        delimiter: the character between cells of the file; a comma is evidence for decimal points in such columns.
+        day_first: whether the day precedes the month in columns that can be read either way.
         max_categories: the largest number of inputs for one column of categories; the rarest share the last one.
-        min_frequency: categories of fewer rows share one input; by default 1 % of the rows, from 2 to 10.
+        min_frequency: categories of fewer rows share one input; by default 1% of the rows, at least 2 and at most 10.
+
+    Attributes:
+        columns_: for each column its `name`, its `kind`, and `said`, a phrase on its use.
+        notes_: sentences on everything that was guessed, changed or left out.
+        input_columns_: the column that each input comes from.
 
     >>> frame = pd.DataFrame({"age": ["31", "NA", "40", "35"], "colour": ["red", "Red", "red", "blue"]})
     >>> preparation = TablePreparation().fit(frame)
@@ -132,7 +135,8 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, X: Any) -> Vector:
         """Return the inputs for each row.
 
-        No cell is an error: an unknown category is `(other)`, a cell that is no number or no date is missing.
+        No cell is an error: an unknown category counts as `(other)` if there are rare ones, and as none of the known
+        ones if not; a cell that is no number or no date counts as missing. `remarks` names such cells.
 
         Raises:
             TableError: if columns are missing; it names all of them.

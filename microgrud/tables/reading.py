@@ -25,7 +25,7 @@ def read_table(
     encoding: str | None = None,
     known: Collection[str] = (),
 ) -> Table:
-    """Read one or more files as a table of text.
+    r"""Read one or more files as a table of text.
 
     The format is found in the content: CSV and TSV in any dialect and encoding, JSON lines or an array of records,
     Excel (.xlsx) and Parquet, each as it is or packed with gzip or zip. Everything that is guessed or left out is in
@@ -43,6 +43,14 @@ def read_table(
     Raises:
         TableError: if a file does not exist or does not hold a table, or if the columns of the files differ; with all
             problems of all files.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "prices.csv")
+    ...     _ = path.write_text("city;price\nKöln;1,50\n", encoding="cp1252")
+    ...     table = read_table(path)
+    >>> table.columns, table.cells["city"][0], table.delimiter, len(table.notes)
+    (['city', 'price'], 'Köln', ';', 1)
     """
     if delimiter is not None:
         delimiter = given_delimiter(delimiter)
