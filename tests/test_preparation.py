@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-from microgrud.tables import TableError
+from microgrud.tables import TableError, read_table
 from microgrud.tables.preparation import TablePreparation
 
 RANDOM = np.random.default_rng(0)
@@ -126,7 +126,7 @@ def test_one_incredible_number_is_named_and_does_not_scale_the_others_to_nothing
     assert np.ptp(inputs[:, 0]) > 1.5
     ordinary = TablePreparation().fit(table(x=cells))
     assert ordinary.remarks(table(x=["4.1", odd])) == [
-        f"column 'x', row 2: {odd!r}: no number of a size seen in training, counted as missing"
+        f"column 'x', row 2: {odd!r}: no number, or one far beyond those seen in training, counted as missing"
     ]
 
 
@@ -196,7 +196,9 @@ def test_an_unseen_category_is_none_of_them_if_training_had_no_rare_ones():
     preparation = prepared(["a", "b"] * 10)
     new = table(x=["c", "b"])
     assert preparation.transform(new)[:, 1:].tolist() == [[0.0, 0.0], [0.0, 1.0]]
-    assert preparation.remarks(new) == ["column 'x', row 1: 'c': a category that training did not see"]
+    assert preparation.remarks(new) == [
+        "column 'x', row 1: 'c': a rare or new category, counted as none of those seen in training"
+    ]
 
 
 def test_no_column_is_refused_for_its_many_categories():
@@ -235,6 +237,14 @@ def test_columns_that_say_nothing_are_left_out_with_a_note(name, cells, reason):
     assert np.array_equal(preparation.transform(frame), preparation.transform(frame[["other"]]))
 
 
+def test_the_index_of_a_sample_is_an_identifier_without_a_name(tmp_path):
+    path = tmp_path / "sample.csv"
+    pd.DataFrame({"other": OTHER[:20]}, index=RANDOM.choice(10**6, 20, replace=False)).to_csv(path)
+    preparation = TablePreparation().fit(read_table(path).cells)
+    assert list(preparation.get_feature_names_out()) == ["other"]
+    assert "'unnamed 1' is left out: an identifier" in preparation.notes_[0]
+
+
 @pytest.mark.parametrize(
     ("name", "cells"),
     [
@@ -267,6 +277,13 @@ def test_ignored_columns_are_left_out_without_a_note():
 def test_a_table_without_a_column_to_use_is_refused_with_every_reason():
     with pytest.raises(TableError, match=r"no column is left .*'id' is left out: .*; 'k' is left out: all its cells"):
         TablePreparation().fit(pd.DataFrame({"id": range(20), "k": [1] * 20}))
+
+
+def test_a_number_beside_percentages_is_missing_as_number_and_as_text():
+    preparation = prepared(["1 %", "2 %", "7 %", "3 %"] * 5)
+    for cells in ([0.02], ["0.02"]):
+        assert np.array_equal(preparation.transform(table(x=cells)), preparation.transform(table(x=[""])))
+        assert len(preparation.remarks(table(x=cells))) == 1
 
 
 # Leaks

@@ -319,7 +319,7 @@ def test_a_header_is_told_from_a_row_of_data(write: Write, what: str) -> None:
         read_table(write(text)),
         list(csv.reader(io.StringIO(text), delimiter=";" if ";" in text else ",")),
     )
-    names = [name if header and name else f"column {i}" for i, name in enumerate(first, 1)]
+    names = [(name or f"unnamed {i}") if header else f"column {i}" for i, name in enumerate(first, 1)]
     assert rows(table) == [names, *others] if header else [names, first, *others]
     assert note in table.notes[0] if note else table.notes == []
 
@@ -333,16 +333,16 @@ def test_the_user_decides_about_the_header(write: Write) -> None:
 
 
 def test_columns_without_a_name_get_one_with_a_note(write: Write) -> None:
-    table = read_table(write(",x,,column 1,\n0,5,a,1,\n1,6,b,2,\n"))
-    assert rows(table)[:2] == [["column 1 (2)", "x", "column 3", "column 1"], ["0", "5", "a", "1"]]
+    table = read_table(write(",x,,unnamed 1,\n0,5,a,1,\n1,6,b,2,\n"))
+    assert rows(table)[:2] == [["unnamed 1 (2)", "x", "unnamed 3", "unnamed 1"], ["0", "5", "a", "1"]]
     assert ["column 1 has no name" in table.notes[0], "column 3 has no name" in table.notes[1]] == [True, True]
 
 
 def test_names_of_rows_without_a_name_in_the_header_are_a_column(write: Write) -> None:
     table = read_table(write("speed,dist\na,4,2\nb,4,10\n"))
-    assert rows(table) == [["column 1", "speed", "dist"], ["a", "4", "2"], ["b", "4", "10"]]
+    assert rows(table) == [["unnamed 1", "speed", "dist"], ["a", "4", "2"], ["b", "4", "10"]]
     assert "one name fewer" in table.notes[0]
-    assert read_table(write("x,y\n" + "".join(f"{i},{i % 3},5\n" for i in range(1, 12)))).columns[0] == "column 1"
+    assert read_table(write("x,y\n" + "".join(f"{i},{i % 3},5\n" for i in range(1, 12)))).columns[0] == "unnamed 1"
 
 
 def test_a_name_that_comes_twice_is_made_unique_with_a_note(write: Write) -> None:
@@ -462,12 +462,19 @@ def test_json_that_is_too_deep_or_long_for_python_is_an_error(write: Write) -> N
             read_table(write(text))
 
 
+def test_half_a_character_in_json_stays_as_it_was_written(write: Write) -> None:
+    assert rows(read_table(write(r'[{"a\ud83d": "x\ud83d", "b": "\ud83d\ude00"}]'))) == [
+        [r"a\ud83d", "b"],
+        [r"x\ud83d", "\N{GRINNING FACE}"],
+    ]
+
+
 def test_parquet_keeps_integers_beside_missing_ones_and_an_index_is_a_column(write: Write) -> None:
     frame = pd.DataFrame({"n": pd.array([2**60 + 1, None], dtype="Int64")}, index=["r1", "r2"])
     buffer = io.BytesIO()
     frame.to_parquet(buffer)
     table = read_table(write(buffer.getvalue()))
-    assert rows(table) == [["n", "column 2"], ["1152921504606846977", "r1"], ["", "r2"]]
+    assert rows(table) == [["n", "unnamed 2"], ["1152921504606846977", "r1"], ["", "r2"]]
 
 
 def test_lists_in_parquet_are_text_with_a_note(write: Write) -> None:
@@ -509,10 +516,11 @@ def test_files_with_different_columns_are_an_error_for_each(write: Write) -> Non
 
 def test_the_problems_of_all_files_are_said_at_once(write: Write) -> None:
     with pytest.raises(TableError) as caught:
-        read_table([write("a,b\n1,2\n"), write("", "empty.csv"), "nothing.csv"])
+        read_table([write("a,b\n1,2\n"), write("", "empty.csv"), "nothing.csv", write("a,c\n1,2\n", "other.csv")])
     assert [line.partition(": ")[2][:20] for line in str(caught.value).split("\n")] == [
         "the file is empty; e",
         "there is no such fil",
+        "expected the columns",
     ]
     with pytest.raises(TableError, match="expected at least one file"):
         read_table([])

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 from sklearn.datasets import load_iris
 
-from microgrud.tables import TableError, read_table
+from microgrud.tables import Table, TableError, read_table
 from microgrud.tables.table import iris_table
 
 Write = Callable[..., Path]
@@ -79,3 +80,12 @@ def test_numbers_and_texts_survive_a_file(
     table = read_table(path)
     assert [float(cell) for cell in table.cells["number"]] == [x for x, _ in rows]
     assert list(table.cells["text"]) == [("t" + text.replace("\0", "")).strip() for _, text in rows]
+
+
+def test_all_unknown_columns_are_named_with_the_closest_known_one():
+    with pytest.raises(TableError) as caught:
+        Table("t", pd.DataFrame({"size": ["1"], "colour": ["red"]})).require("sise", "colour", "color")
+    assert str(caught.value).split("\n") == [
+        "t: there is no column 'sise'; did you mean 'size'?",
+        "t: there is no column 'color'; did you mean 'colour'?",
+    ]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..engine.vectors import Vector
 from ..tables.preparation import TablePreparation
-from ..tables.table import MISSING, Table, TableError, closest, counted
+from ..tables.table import MISSING, Table, TableError, counted
 from ..tables.target import Task, inspect_target
 from ..train.batches import Samples
 from .fitting import Data, Fitted, Rows, diverged, fit_network, fit_pipeline, folds, split
@@ -109,16 +109,7 @@ def train_on_table(
 def _data(table: Table, settings: RunSettings, notes: list[str]) -> tuple[Data, list[int]]:
     """Return the rows whose target is known, and their positions in the table; raise one error for all problems."""
     keep = [name for name in settings.keep if name != "all"]
-    named = dict.fromkeys(
-        [settings.target, *settings.ignore, *settings.categorical, *settings.numerical, *keep],
-    )
-    unknown = [
-        f"{table.name}: there is no column {name!r}{closest(name, table.columns)}"
-        for name in named
-        if name not in table.columns
-    ]
-    if unknown:
-        raise TableError("\n".join(unknown))
+    table.require(settings.target, *settings.ignore, *settings.categorical, *settings.numerical, *keep)
     cells, positions = table.cells, np.arange(len(table))
     if settings.drop_missing:
         complete = ~cells.drop(columns=list(settings.ignore)).isin(MISSING).any(axis=1).to_numpy()

@@ -99,8 +99,9 @@ def _factorized(series: pd.Series[Any]) -> tuple[Any, Any]:
     if isinstance(series.dtype, pd.CategoricalDtype):
         series = series.astype(object)
     if series.dtype == object:
-        is_decimal = types.infer_dtype(series, skipna=True) == "decimal"
-        series = series.astype(float) if is_decimal else series.infer_objects()
+        kind = types.infer_dtype(series, skipna=True)
+        if kind != "string":
+            series = series.astype(float) if kind == "decimal" else series.infer_objects()
     dtype = series.dtype
     if types.is_datetime64_any_dtype(dtype):
         return pd.factorize(_clock_time(series).to_numpy("datetime64[us]"))

@@ -10,10 +10,8 @@ import numpy as np
 from .column import Column
 from .dates import Dates, read_dates
 from .numbers import Numbers, decimal_of, read_numbers
-from .rules import Rules
+from .rules import MOST, Rules
 
-#: A column is one of numbers, or of dates, if at least this share of its cells is; the others count as missing.
-MOST = 0.8
 #: As many different numbers next to repeated texts are categories, such as 0, 1, 2 and 3+.
 FEW_NUMBERS = 10
 
@@ -58,15 +56,6 @@ class Evidence:
             return True
         few = len(np.unique(values[self.known])) <= FEW_NUMBERS and self.column.counts[~self.known].max() > 1
         return self.share >= MOST and not few
-
-    @property
-    def contradiction(self) -> tuple[int, int] | None:
-        """Return two cells of which one has a decimal point only and one a comma only, if they make up the column."""
-        point, comma = np.isfinite(self.numbers.point), np.isfinite(self.numbers.comma)
-        if self.kind == "number" or self.share_of(point | comma) < MOST:
-            return None
-        one_way = np.flatnonzero(point & ~comma), np.flatnonzero(comma & ~point)
-        return (int(one_way[0][0]), int(one_way[1][0])) if len(one_way[0]) and len(one_way[1]) else None
 
     @property
     def signature(self) -> bytes:

@@ -30,8 +30,8 @@ def with_header(
 ) -> tuple[pd.DataFrame, Sequence[int]]:
     """Return the rows below the header as named columns, and their lines.
 
-    Rows and unnamed columns without any content are left out. A column without a name gets `column 3`, by its position,
-    and a name that occurs twice a number: both with a note.
+    Rows and unnamed columns without any content are left out. A column without a name gets `unnamed 3`, by its position
+    (`column 3` in a file without a header), and a name that occurs twice a number: both with a note.
 
     Args:
         name: the name of the file, for messages.
@@ -61,10 +61,10 @@ def with_header(
         cells, lines = cells.iloc[1:].reset_index(drop=True), lines[1:]
     if not len(cells):
         raise TableError(f"{name}: the table has a header and no rows; add the rows to learn from or to predict")
-    names = first if header else [""] * len(first)
-    kept = [i for i, each in enumerate(names) if each or not header or (cells.iloc[:, i] != "").any()]
+    names = first if header else [f"column {position}" for position in range(1, len(first) + 1)]
+    kept = [i for i, each in enumerate(names) if each or (cells.iloc[:, i] != "").any()]
     cells = cells.iloc[:, kept]
-    cells.columns = pd.Index(_unique(name, [(i + 1, names[i]) for i in kept], notes if header else []), dtype=object)
+    cells.columns = pd.Index(_unique(name, [(i + 1, names[i]) for i in kept], notes), dtype=object)
     return cells, lines
 
 
@@ -73,7 +73,7 @@ def unique_names(name: str, names: Sequence[str], notes: list[str]) -> list[str]
 
     >>> notes = []
     >>> unique_names("a.csv", ["x", "", "x"], notes), len(notes)
-    (['x', 'column 2', 'x (2)'], 2)
+    (['x', 'unnamed 2', 'x (2)'], 2)
     """
     return _unique(name, list(enumerate(names, 1)), notes)
 
@@ -81,7 +81,7 @@ def unique_names(name: str, names: Sequence[str], notes: list[str]) -> list[str]
 def _unique(name: str, numbered: Sequence[tuple[int, str]], notes: list[str]) -> list[str]:
     given, found = Counter(text for _, text in numbered), dict[str, int]()
     for position, text in numbered:
-        wanted, count = text or f"column {position}", 1
+        wanted, count = text or f"unnamed {position}", 1
         new = wanted
         while new in found or (new != text and new in given):
             count += 1

@@ -11,11 +11,11 @@ import numpy as np
 
 from .column import Column, shortened
 from .dates import decide_order, parts_of
-from .evidence import MOST, Evidence
+from .evidence import Evidence
 from .numbers import Numbers
 from .plans import LARGEST, CategoryPlan, DatePlan, LeftOutPlan, NumberPlan, Plan, PresencePlan
 from .problems import Problem
-from .rules import Rules, settle_decimal
+from .rules import MOST, Rules, mixed_marks, settle_decimal
 from .spelling import grouped, merged
 from .table import and_more, counted
 
@@ -202,15 +202,9 @@ def _date_plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan | Pro
 def _category_plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan | Problem:
     column = evidence.column
     forced = column.name in rules.categorical
-    clash = evidence.contradiction
-    if clash and not forced:
-        point, comma = (shortened(column.texts[cell]) for cell in clash)
-        return Problem.of(
-            column,
-            clash,
-            f"{point} has a decimal point and {comma} a comma",
-            f"write all of them alike, or use --ignore {column.name!r}",
-        )
+    mixed = mixed_marks(column, evidence.numbers)
+    if mixed and not forced:
+        return mixed
     names, sums = grouped(column.texts, column.counts.tolist())
     same = merged(names)
     if same:

@@ -52,7 +52,7 @@ _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _FACTORS = {"": 1.0, "k": 1e3, "m": 1e6, "mn": 1e6, "mio": 1e6, "b": 1e9, "bn": 1e9, "mrd": 1e9}
 SIZES = "k, m, bn"
 #: Units without which a number in the same column may mean another size: 0.5 next to 50 %.
-_NEVER_BARE = {"%", "\u2030", *_FACTORS} - {""}
+NEVER_BARE = {"%", "\u2030", *_FACTORS} - {""}
 #: Longer texts are no numbers, and are not searched for one.
 _LONGEST = 60
 
@@ -108,7 +108,7 @@ def numbers_in_texts(texts: Sequence[str], decimal: str, unit: Unit) -> Vector:
     >>> numbers_in_texts(["$1,234.50", "($2)", "2", "2 kg"], ".", ("$", ""))
     array([1234.5,   -2. ,    2. ,    nan])
     """
-    plain = _plain(texts) if decimal == "." and unit[1] not in _NEVER_BARE else None
+    plain = _plain(texts) if decimal == "." and unit[1] not in NEVER_BARE else None
     return np.array([_number(text, decimal, unit) for text in texts], float) if plain is None else plain
 
 
@@ -133,7 +133,7 @@ def _number(text: str, decimal: str, unit: Unit) -> float:
     if match is None:
         return math.copysign(math.inf, -(text[0] == "-")) if _INFINITE.fullmatch(text) else math.nan
     before, after = _unit(match)
-    known = after in _FACTORS if unit[1] == SIZES else after == unit[1] or not (after or unit[1] in _NEVER_BARE)
+    known = after in _FACTORS if unit[1] == SIZES else after == unit[1] or not (after or unit[1] in NEVER_BARE)
     if before not in (unit[0], "") or not known or not _FORMS[decimal].fullmatch(match["body"]):
         return math.nan
     size = float(match["body"].translate(_DROPPED[decimal])) * (_FACTORS[after] if unit[1] == SIZES else 1.0)

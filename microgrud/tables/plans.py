@@ -16,7 +16,7 @@ import pandas as pd
 from ..engine.vectors import Vector
 from .column import Column
 from .dates import Moments, parts_of, read_dates
-from .numbers import numbers_in_texts
+from .numbers import NEVER_BARE, numbers_in_texts
 from .spelling import Names
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -105,7 +105,7 @@ class NumberPlan(Plan):
     low: float
     high: float
     kind = "number"
-    odd = "no number of a size seen in training, counted as missing"
+    odd = "no number, or one far beyond those seen in training, counted as missing"
 
     @property
     def written(self) -> str:
@@ -183,7 +183,7 @@ class CategoryPlan(Plan):
     @property
     def odd(self) -> str:  # type: ignore[override]
         """Return the words for a category without an input of its own."""
-        return "a rare or new category, counted as (other)" if self.others else "a category that training did not see"
+        return f"a rare or new category, counted as {'(other)' if self.others else 'none of those seen in training'}"
 
     @property
     def category_labels(self) -> list[str]:
@@ -230,7 +230,7 @@ PLANS: dict[str, type[Plan]] = {
 
 def numbers_in(column: Column, decimal: str, unit: Sequence[str]) -> Vector:
     """Return the number in each different cell; NaN if there is none, or it is too large to be computed with."""
-    if column.different.dtype == float:
+    if column.different.dtype == float and unit[1] not in NEVER_BARE:
         numbers: Vector = column.different
     elif column.is_typed:
         return np.full(len(column.different), math.nan)

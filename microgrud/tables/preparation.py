@@ -118,8 +118,9 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         found, columns = decided or self.decide(frame), _columns(frame)
         plans = [plan.for_cells(column).for_rows(column) for plan, column in zip(found.plans, columns)]
         if all(isinstance(plan, LeftOutPlan) for plan in plans):
-            reasons = "; ".join(f"{plan.name!r} is {plan.said}" for plan in plans)
-            raise TableError(f"no column is left to predict from: {reasons or 'the table has no other'}")
+            reasons = "; ".join(f"{plan.name!r} is {plan.said}" for plan in plans) or "the table has no other"
+            advice = "add columns, or keep numbers that look like an identifier with --numerical"
+            raise TableError(f"no column is left to predict from ({reasons}); {advice}")
         changed = [new for old, new in zip(found.plans, plans) if new.kind != old.kind]
         notes = found.notes + [f"column {plan.name!r} is {plan.said}" for plan in changed]
         used = [pair for pair in zip(plans, columns) if not isinstance(pair[0], LeftOutPlan)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
@@ -55,18 +56,19 @@ def read_table(
     if delimiter is not None:
         delimiter = given_delimiter(delimiter)
     paths = [path] if isinstance(path, (str, Path)) else list(path)
-    tables: list[Table] = []
+    if not paths:
+        raise TableError("expected at least one file, got none")
+    tables: list[tuple[str, Table]] = []
     problems: list[str] = []
-    for each in paths:
+    for each in map(str, paths):
         try:
-            tables.append(_read(each, delimiter, header, encoding, known))
+            tables.append((each, _read(each, delimiter, header, encoding, known)))
         except TableError as error:  # noqa: PERF203
             problems.append(str(error))
+    problems += _differences(tables)
     if problems:
         raise TableError("\n".join(problems))
-    if not tables:
-        raise TableError("expected at least one file, got none")
-    return tables[0] if len(tables) == 1 else _joined(paths, tables)
+    return _joined(tables) if len(tables) > 1 else tables[0][1]
 
 
 def _read(
@@ -90,30 +92,34 @@ def _read(
     return Table(stem(path), cells, notes, numbers, rows.delimiter)
 
 
-def _joined(paths: Sequence[str | Path], tables: Sequence[Table]) -> Table:
-    """Return the rows of several tables as one, with the columns in the order of the first."""
-    first, problems = tables[0], []
-    for path, table in zip(paths[1:], tables[1:]):
-        lacking = [name for name in first.columns if name not in table.columns]
-        extra = [name for name in table.columns if name not in first.columns]
-        if lacking or extra:
-            differences = [
-                f"{verb} {', '.join(map(repr, names[:10]))}{', ...' * (len(names) > 10)}"
-                for verb, names in (("lacks", lacking), ("also has", extra))
-                if names
-            ]
+def _differences(tables: Sequence[tuple[str, Table]]) -> list[str]:
+    """Return a line for each table whose columns are not those of the first."""
+    problems = []
+    for path, table in tables[1:]:
+        first, expected = tables[0]
+        lacking = [name for name in expected.columns if name not in table.columns]
+        extra = [name for name in table.columns if name not in expected.columns]
+        differences = [
+            f"{verb} {', '.join(map(repr, names[:10]))}{', ...' * (len(names) > 10)}"
+            for verb, names in (("lacks", lacking), ("also has", extra))
+            if names
+        ]
+        if differences:
             problems.append(
-                f"{path}: expected the columns of {paths[0]}; {' and '.join(differences)}; make the columns the same"
+                f"{path}: expected the columns of {first}; {' and '.join(differences)}; make the columns the same"
             )
-    if problems:
-        raise TableError("\n".join(problems))
-    starts, count = [], 0
-    for path, table in zip(paths, tables):
-        starts.append((str(path), count))
-        count += len(table)
-    cells = pd.concat([table.cells[first.columns] for table in tables], ignore_index=True)
+    return problems
+
+
+def _joined(named: Sequence[tuple[str, Table]]) -> Table:
+    """Return the rows of several tables as one, with the columns in the order of the first."""
+    paths, tables = zip(*named)
     has_lines = all(table.lines for table in tables)
-    lines = [line for table in tables for line in table.lines] if has_lines else []
-    notes = [note for table in tables for note in table.notes]
-    delimiter = ";" if any(table.delimiter != "," for table in tables) else ","
-    return Table(first.name, cells, notes, lines, delimiter, starts)
+    return Table(
+        tables[0].name,
+        pd.concat([table.cells[tables[0].columns] for table in tables], ignore_index=True),
+        notes=[note for table in tables for note in table.notes],
+        lines=[line for table in tables for line in table.lines] if has_lines else [],
+        delimiter=";" if any(table.delimiter != "," for table in tables) else ",",
+        files=list(zip(paths, itertools.accumulate(map(len, tables), initial=0))),
+    )

@@ -11,6 +11,9 @@ from .column import Column, shortened
 from .numbers import Numbers, decimal_of, hint_of_whole_numbers, is_ambiguous
 from .problems import Problem
 
+#: A column is one of numbers, or of dates, if at least this share of its cells is; the others count as missing.
+MOST = 0.8
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -72,9 +75,29 @@ def settle_decimal(
         column,
         ambiguous[:2].tolist(),
         f"{cells} can be read in two ways, the first as {small:g} or {large:g}",
-        "say which mark begins the decimals, with --decimal '.' or --decimal ','"
-        + f", or use --ignore {column.name!r}" * (not is_target),
+        "say which mark begins the decimals, with --decimal '.' or --decimal ','" + _or_ignore(column, is_target),
     )
+
+
+def mixed_marks(column: Column, numbers: Numbers, is_target: bool = False) -> Problem | None:
+    """Return the problem of a column of numbers some of which have a decimal point, and others a decimal comma."""
+    point, comma = np.isfinite(numbers.point), np.isfinite(numbers.comma)
+    by_point, by_comma = np.flatnonzero(point & ~comma)[:1], np.flatnonzero(comma & ~point)[:1]
+    share = column.counts[point | comma].sum() / max(1, column.counts.sum())
+    if share < MOST or not (len(by_point) and len(by_comma)):
+        return None
+    cells = [int(by_point[0]), int(by_comma[0])]
+    with_point, with_comma = (shortened(column.texts[cell]) for cell in cells)
+    return Problem.of(
+        column,
+        cells,
+        f"{with_point} has a decimal point and {with_comma} a decimal comma",
+        "write all of them alike" + _or_ignore(column, is_target),
+    )
+
+
+def _or_ignore(column: Column, is_target: bool) -> str:
+    return "" if is_target else f", or use --ignore {column.name!r}"
 
 
 def _by_evidence(column: Column, numbers: Numbers, rules: Rules) -> tuple[str | None, str]:

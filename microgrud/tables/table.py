@@ -80,10 +80,11 @@ class Table:
         return replace(self, cells=self.cells[~self.cells[list(columns)].isin(MISSING).any(axis=1)])
 
     def require(self, *names: str) -> None:
-        """Raise a TableError that suggests the closest name unless there are columns of these names."""
-        for name in names:
-            if name not in self.columns:
-                raise TableError(f"{self.name}: there is no column {name!r}{closest(name, self.columns)}")
+        """Raise a TableError that suggests the closest names unless there are columns of these names."""
+        unknown = [name for name in dict.fromkeys(names) if name not in self.columns]
+        if unknown:
+            hints = (f"{name!r}{closest(name, self.columns)}" for name in unknown)
+            raise TableError("\n".join(f"{self.name}: there is no column {hint}" for hint in hints))
 
 
 def number(cell: str, decimal_comma: bool = False) -> float:

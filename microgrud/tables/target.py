@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from .column import Column, shortened
-from .evidence import MOST, Evidence, numbers_by_both
+from .evidence import Evidence, numbers_by_both
 from .kinds import credible_range, decimal_marks, notes_on_odd
 from .numbers import decimal_of, is_ambiguous
 from .plans import LARGEST, numbers_in
 from .problems import PreparationError, Problem
-from .rules import Rules, settle_decimal
+from .rules import MOST, Rules, mixed_marks, settle_decimal
 from .spelling import Names, grouped, merged, spelled
 from .table import and_more, counted
 
@@ -122,6 +122,8 @@ def inspect_target(
     numbers = numbers_by_both(column)
     decimal = decimal_of(numbers)
     share = column.counts[np.isfinite(numbers.by(decimal or "."))].sum() / rows
+    if share < MOST and (mixed := mixed_marks(column, numbers, is_target=True)):
+        raise PreparationError([mixed])
     if share < (0.5 if task else MOST):
         if task or column.different.dtype.kind == "M":
             hint = "choose another target" + (", or leave out --task" if task else "")

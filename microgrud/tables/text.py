@@ -49,8 +49,8 @@ def cell_text(cell: Any) -> str:
     >>> [cell_text(cell) for cell in (None, True, 2**64, 1.0, " a ", [1, "b"])]
     ['', 'True', '18446744073709551616', '1.0', 'a', '[1, "b"]']
     """
-    if isinstance(cell, str):
-        return cell.strip()
+    if isinstance(cell, str):  # JSON may hold half of a surrogate pair, which no encoding has
+        return (cell if cell.isascii() else cell.encode("utf-8", "backslashreplace").decode()).strip()
     if isinstance(cell, (float, int)) and cell == cell:
         return str(cell)
     if isinstance(cell, np.ndarray):

@@ -12,7 +12,7 @@ import pandas as pd
 from .delimited import MOST_COLUMNS
 from .header import unique_names
 from .table import TableError
-from .text import as_text
+from .text import as_text, cell_text
 
 #: The largest number of cells of a Parquet file: a few bytes can stand for a billion equal cells.
 _MOST_CELLS = 10**8
@@ -79,7 +79,7 @@ def read_json(name: str, text: str, notes: list[str]) -> tuple[pd.DataFrame, Seq
             raise TableError(f"{name}: expected a JSON object in each line; line {shown} is none; correct or delete it")
         numbers = [number for number, _ in lines]
     frame = _frame_of_records(name, records, notes)
-    return _named(name, frame, [str(column).strip() for column in frame.columns], notes), numbers
+    return _named(name, frame, list(frame.columns), notes), numbers
 
 
 def _parsed(text: str) -> Any:
@@ -103,9 +103,9 @@ def _frame_of_records(name: str, records: list[dict[str, Any]], notes: list[str]
     lists = sorted({column for record in flat for column, value in record.items() if isinstance(value, list)})
     if lists:
         notes.append(f"{name}: lists were read as text, in {', '.join(map(repr, lists[:5]))}".replace("\\x00", "."))
-    cells = {column: pd.Series([record.get(column) for record in flat], dtype=object) for column in columns}
-    frame: pd.DataFrame = pd.DataFrame(cells)
-    frame.columns = pd.Index([column.replace("\0", ".") for column in columns], dtype=object)
+    cells = [pd.Series([record.get(column) for record in flat], dtype=object) for column in columns]
+    frame: pd.DataFrame = pd.DataFrame(dict(enumerate(cells)))
+    frame.columns = pd.Index([cell_text(column.replace("\0", ".")) for column in columns], dtype=object)
     return frame
 
 
