@@ -37,9 +37,9 @@ def a_root() -> Value:
 def write_the_predictions(path: Path) -> None:
     import pandas as pd
 
-    from microgrud.cli.runfolder import write_predictions
+    from microgrud.tables import write_table
 
-    write_predictions(pd.DataFrame({"predicted": [0.5] * 200}), path)
+    write_table(pd.DataFrame({"predicted": [0.5] * 200}), path)
 
 
 def write_a_film(path: Path) -> None:

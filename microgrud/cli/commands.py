@@ -6,7 +6,8 @@ Every error in the user's input (an option, a table, a model file) gives one lin
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -176,7 +177,8 @@ def predict(
 ) -> None:
     """Predict the target for each row of TABLE: a class with the probability of each class, or a number."""
     predictor = Predictor.load(model)
-    least = _threshold(threshold, predictor)
+    with _details_of(model):
+        least = _threshold(threshold, predictor)
     used = [column.name for column in predictor.preparation.columns_]
     known = [*used, predictor.target.name]
     data = read_table(tables, delimiter=delimiter, header=header, encoding=encoding, known=known)
@@ -242,8 +244,20 @@ def show(
 ) -> None:
     """Describe a model: its layers, its columns, its target, its training, its scores, and all notes."""
     predictor = Predictor.load(model)
-    details = predictor.details
     if as_json:
-        print_json(document(predictor.target, details))
+        print_json(document(predictor.target, predictor.details))
         return
-    print(encodable("\n".join(description(predictor))))
+    with _details_of(model):
+        text = "\n".join(description(predictor))
+    print(encodable(text))
+
+
+@contextmanager
+def _details_of(model: Path) -> Iterator[None]:
+    """Name the model file if the account of its training, which no prediction needs, is damaged."""
+    try:
+        yield
+    except SettingsError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{model}: damaged: details: {type(error).__name__}: {error}") from None

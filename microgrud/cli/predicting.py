@@ -17,7 +17,6 @@ from ..nn import MLP
 from ..sklearn.modelfile import read_pipeline
 from ..tables.table import Table, why_unreadable
 from ..tables.target import Target
-from .details import check_details
 
 
 @dataclass(frozen=True)
@@ -54,10 +53,6 @@ class Predictor:
                 f"{path}: is not a model file; expected the folder of a run or the model.json in it, which come before "
                 "the table"
             ) from None
-        try:
-            check_details(stored.details, stored.target)
-        except ValueError as error:
-            raise ModelFileError(f"{file}: damaged: {error}") from None
         return cls(stored.pipeline, stored.target, stored.details)
 
     @property

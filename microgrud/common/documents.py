@@ -23,7 +23,18 @@ TEXT = Kind("a string", lambda x: type(x) is str)
 COUNT = Kind("a whole number of 0 or more", lambda x: type(x) is int and x >= 0)
 SIZE = Kind("a whole number of 1 or more", lambda x: type(x) is int and x >= 1)
 NUMBER = Kind("a number with a decimal point or an exponent", lambda x: type(x) is float and math.isfinite(x))
+ABOVE_0 = Kind("a number above 0 with a decimal point or an exponent", lambda x: NUMBER.fits(x) and x > 0.0)
 OBJECT = Kind("a dict", lambda x: type(x) is dict)
+ANYTHING = Kind("anything", lambda x: True)
+NAMES = Kind(
+    "a list of different strings",
+    lambda x: type(x) is list and all(type(name) is str for name in x) and len(set(x)) == len(x),
+)
+
+
+def or_null(kind: Kind) -> Kind:
+    """Return a kind that allows null too."""
+    return Kind(f"{kind.words}, or null", lambda x: x is None or kind.fits(x))
 
 
 def check_entry(where: str, entry: Any, form: Form) -> None:

@@ -12,16 +12,13 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from ..common.checks import FRACTION, flag, real
-from ..common.documents import NUMBER, Kind, check_entry
+from ..common.documents import ABOVE_0, ANYTHING, check_entry
 from ..engine.vectors import Vector
 from .base import BaseMLP
 from .calibration import temperature_of
 from .members import Task, Watch
 from .settings import CHECKS, class_weight
 from .stored import labels_from_json, labels_to_json
-
-_ANYTHING = Kind("anything", lambda x: True)
-_TEMPERATURE = Kind("a number above 0 with a decimal point or an exponent", lambda x: NUMBER.fits(x) and x > 0.0)
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
@@ -249,6 +246,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         return {**labels_to_json(self.classes_), "temperature": self.temperature_}
 
     def _set_target_from_json(self, document: Any) -> None:
-        check_entry("target", document, {"classes": _ANYTHING, "dtype": _ANYTHING, "temperature": _TEMPERATURE})
+        check_entry("target", document, {"classes": ANYTHING, "dtype": ANYTHING, "temperature": ABOVE_0})
         self.classes_ = labels_from_json("target", document["classes"], document["dtype"])
         self.temperature_ = document["temperature"]

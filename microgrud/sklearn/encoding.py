@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..common.documents import NUMBER, Kind, check_entry
+from ..common.documents import ANYTHING, NUMBER, check_entry
 from ..engine.vectors import Vector
 from .scale import Scale
-
-_ANYTHING = Kind("anything", lambda x: True)
 
 #: The fewest and the most pieces of a number, and the largest number of encoded inputs in all. With pieces, the mean
 #: R squared of three large tables of the benchmark rises from 0.500 to 0.534 (8 pieces) and 0.538 (16 pieces).
@@ -103,7 +101,7 @@ class Encoding:
         Raises:
             ValueError: if it is damaged, or not for so many columns.
         """
-        check_entry(where, document, {"scale": _ANYTHING, "edges": [[NUMBER]]})
+        check_entry(where, document, {"scale": ANYTHING, "edges": [[NUMBER]]})
         edges = [np.array(each) for each in document["edges"]]
         if len(edges) != columns:
             raise ValueError(f"{where}.edges: expected edges for {columns} columns, got {len(edges)}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline
 
-from ..common.documents import NUMBER, OBJECT, TEXT, Form, Kind, check_entry
+from ..common.documents import NAMES, NUMBER, OBJECT, TEXT, Form, Kind, check_entry
 from ..common.jsonfile import ModelFileError, read_json, write_json_atomically
 from ..tables.preparation import TablePreparation
 from ..tables.target import TASKS, Target
@@ -18,12 +18,8 @@ from .classifier import MLPClassifier
 from .regressor import MLPRegressor
 
 _FORMAT, _VERSION = "microgrud trained pipeline", 1
-_NAMES = Kind(
-    "a list of different strings",
-    lambda x: type(x) is list and all(type(name) is str for name in x) and len(set(x)) == len(x),
-)
 _TARGET: dict[str, Form] = {
-    **{"name": TEXT, "task": Kind(" or ".join(map(repr, TASKS)), lambda x: x in TASKS), "classes": _NAMES},
+    **{"name": TEXT, "task": Kind(" or ".join(map(repr, TASKS)), lambda x: x in TASKS), "classes": NAMES},
     **{"decimal": TEXT, "unit": [TEXT], "low": NUMBER, "high": NUMBER},
 }
 _ENTRIES = ("preparation", "network", "target", "details")

@@ -8,15 +8,13 @@ import numpy as np
 from sklearn.base import RegressorMixin
 
 from ..common.checks import one_of
-from ..common.documents import FLAG, SIZE, Kind, check_entry
+from ..common.documents import ANYTHING, FLAG, SIZE, check_entry
 from ..engine.vectors import Vector
 from .base import BaseMLP
 from .losses import ERRORS, REGRESSION_LOSSES
 from .members import Task, Watch
 from .scale import Scale
 from .settings import CHECKS
-
-_ANYTHING = Kind("anything", lambda x: True)
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
@@ -143,7 +141,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         return {"outputs": self._outputs, "flat": self._flat, "scale": self.target_scale_.to_json()}
 
     def _set_target_from_json(self, document: Any) -> None:
-        check_entry("target", document, {"outputs": SIZE, "flat": FLAG, "scale": _ANYTHING})
+        check_entry("target", document, {"outputs": SIZE, "flat": FLAG, "scale": ANYTHING})
         self.target_scale_ = Scale.from_json("target.scale", document["scale"], document["outputs"])
         self._flat = document["flat"]
         if self._flat and self._outputs > 1:

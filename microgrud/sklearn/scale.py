@@ -7,11 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..common.documents import NUMBER, Kind, check_entry
+from ..common.documents import ABOVE_0, NUMBER, check_entry
 from ..engine.vectors import Vector
-
-_ABOVE_0 = Kind("a number above 0 with a decimal point or an exponent", lambda x: NUMBER.fits(x) and x > 0.0)
-
 
 #: A deviation up to this part of the largest number of a column is the rounding of its mean.
 _ROUNDING = 1e-14
@@ -33,9 +30,8 @@ class Scale:
     def of(cls, columns: Vector, weights: Vector | None) -> Scale:
         """Measure an array (rows, columns); rows have equal weights if None."""
         size = np.abs(columns).max(axis=0)
-        unit = np.ldexp(
-            1.0, np.frexp(size)[1] - 1
-        )  # a power of 2: no square overflows or underflows, nothing is rounded
+        # A power of 2: no square overflows or underflows, and nothing is rounded.
+        unit = np.ldexp(1.0, np.frexp(size)[1] - 1)
         reduced = columns / unit
         mean = np.average(reduced, axis=0, weights=weights)
         deviation = np.sqrt(np.average((reduced - mean) ** 2, axis=0, weights=weights))
@@ -64,7 +60,7 @@ class Scale:
         Raises:
             ValueError: if it is damaged, or not for so many columns.
         """
-        check_entry(where, document, {"mean": [NUMBER], "deviation": [_ABOVE_0]})
+        check_entry(where, document, {"mean": [NUMBER], "deviation": [ABOVE_0]})
         for name, numbers in document.items():
             if len(numbers) != columns:
                 raise ValueError(f"{where}.{name}: expected {columns} numbers, got {len(numbers)}")

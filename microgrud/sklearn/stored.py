@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..common.checks import Check
-from ..common.documents import COUNT, FLAG, NUMBER, OBJECT, SIZE, TEXT, Form, Kind, check_entry
+from ..common.documents import ANYTHING, COUNT, FLAG, NUMBER, OBJECT, SIZE, TEXT, Form, Kind, check_entry, or_null
 from ..engine.vectors import Vector
 from ..nn.activations import ACTIVATIONS
 from ..train import History
@@ -20,11 +20,6 @@ from .settings import Settings
 _LABELS: dict[str, type] = {"U": str, "i": int, "u": int, "f": float, "b": bool}
 
 
-def _or_none(kind: Kind) -> Kind:
-    return Kind(f"{kind.words} or null", lambda x: x is None or kind.fits(x))
-
-
-_ANY = Kind("anything", lambda x: True)
 _NOTHING = Kind("null", lambda x: x is None)
 _NO_STEPS = Kind("an empty list", lambda x: type(x) is list and not x)
 FORM: Form = {
@@ -32,13 +27,13 @@ FORM: Form = {
     "parameters": OBJECT,
     "settings": OBJECT,
     "inputs": SIZE,
-    "feature_names": Kind("a list or null", lambda x: x is None or type(x) is list),
-    "encoding": Kind("a dict or null", lambda x: x is None or type(x) is dict),
+    "feature_names": or_null(Kind("a list", lambda x: type(x) is list)),
+    "encoding": or_null(OBJECT),
     "target": OBJECT,
     "networks": Kind("a list of at least one network", lambda x: type(x) is list and len(x) > 0),
     "linear": [OBJECT],
     "network_share": Kind("a number from 0.0 to 1.0", lambda x: NUMBER.fits(x) and 0.0 <= x <= 1.0),
-    "histories": [_ANY],
+    "histories": [ANYTHING],
     "time_limited": FLAG,
 }
 _EPOCH: dict[str, Form] = {
@@ -47,16 +42,16 @@ _EPOCH: dict[str, Form] = {
     "loss": NUMBER,
     "metric": _NOTHING,
     "learning_rate": NUMBER,
-    "validation_loss": _or_none(NUMBER),
+    "validation_loss": or_null(NUMBER),
     "validation_metric": _NOTHING,
 }
 _HISTORY: dict[str, Form] = {
     **dict.fromkeys(("epoch", "loss", "metric", "learning_rate", "gradient_norm"), _NO_STEPS),
     "epochs": [_EPOCH],
-    "stopped_by": _or_none(TEXT),
-    "best_epoch": _or_none(SIZE),
-    "engine": _or_none(TEXT),
-    "eager_because": _or_none(TEXT),
+    "stopped_by": or_null(TEXT),
+    "best_epoch": or_null(SIZE),
+    "engine": or_null(TEXT),
+    "eager_because": or_null(TEXT),
 }
 _SETTINGS: dict[str, Form] = {
     "hidden_layer_sizes": [SIZE],
@@ -70,9 +65,9 @@ _SETTINGS: dict[str, Form] = {
     "shuffle": FLAG,
     "tol": NUMBER,
     "verbose": FLAG,
-    "validation_fraction": _or_none(NUMBER),
+    "validation_fraction": or_null(NUMBER),
     "n_iter_no_change": COUNT,
-    "max_seconds": _or_none(NUMBER),
+    "max_seconds": or_null(NUMBER),
     "blends_linear_model": FLAG,
 }
 
@@ -101,7 +96,7 @@ def parameters_from_json(document: Mapping[str, Any], checks: Mapping[str, Check
     Raises:
         ValueError: if one is missing, unknown or invalid.
     """
-    check_entry("parameters", document, dict.fromkeys(checks, _ANY))
+    check_entry("parameters", document, dict.fromkeys(checks, ANYTHING))
     parameters = dict(document)
     if type(parameters["hidden_layer_sizes"]) is list:
         parameters["hidden_layer_sizes"] = tuple(parameters["hidden_layer_sizes"])

@@ -6,18 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ..common.documents import COUNT, FLAG, NUMBER, OBJECT, SIZE, TEXT, Form, Kind, check_entry
+from ..common.documents import ABOVE_0, COUNT, FLAG, NAMES, NUMBER, OBJECT, SIZE, TEXT, Form, Kind, check_entry, or_null
 from .dates import PARTS
 from .numbers import DECIMALS
 from .plans import OTHER
 
-_NAMES = Kind(
-    "a list of different strings",
-    lambda x: type(x) is list and all(type(name) is str for name in x) and len(set(x)) == len(x),
-)
-_SOME_NAMES = Kind("a list of at least one string, all different", lambda x: _NAMES.fits(x) and len(x) >= 1)
+_SOME_NAMES = Kind("a list of at least one string, all different", lambda x: NAMES.fits(x) and len(x) >= 1)
 _PARTS = Kind(f"a list of some of {', '.join(PARTS)}", lambda x: _SOME_NAMES.fits(x) and set(x) <= set(PARTS))
-_SCALE = Kind("a number above 0 with a decimal point or an exponent", lambda x: NUMBER.fits(x) and x > 0)
 _DECIMAL = Kind(" or ".join(map(repr, DECIMALS)), lambda x: x in DECIMALS)
 _DAY = Kind("a day as YYYY-MM-DD", lambda x: type(x) is str and _is_day(x))
 _PAIR = Kind(
@@ -32,26 +27,22 @@ def _is_day(text: str) -> bool:
         return False
 
 
-def _or_null(kind: Kind) -> Kind:
-    return Kind(f"{kind.words}, or null", lambda x: x is None or kind.fits(x))
-
-
 _PLAN: dict[str, Form] = {"kind": TEXT, "name": TEXT, "said": TEXT, "missing": FLAG}
 _PLANS: dict[str, dict[str, Form]] = {
     "number": {**_PLAN, "decimal": _DECIMAL, "unit": _PAIR, "low": NUMBER, "high": NUMBER},
     "date": {**_PLAN, "day_first": FLAG, "first": _DAY, "parts": _PARTS},
-    "category": {**_PLAN, "categories": _NAMES, "others": FLAG},
+    "category": {**_PLAN, "categories": NAMES, "others": FLAG},
     "presence": _PLAN,
     "left out": _PLAN,
 }
 _KIND = Kind(" or ".join(map(repr, _PLANS)), lambda x: x in list(_PLANS))
 _COLUMNS = Kind("a list of strings or numbers", lambda x: type(x) is list)
 _OPTIONS: dict[str, Form] = {
-    **{"categorical": _COLUMNS, "ignore": _COLUMNS, "numerical": _COLUMNS, "decimal": _or_null(_DECIMAL)},
-    **{"delimiter": _or_null(TEXT), "day_first": _or_null(FLAG)},
-    **{"max_categories": SIZE, "min_frequency": _or_null(COUNT)},
+    **{"categorical": _COLUMNS, "ignore": _COLUMNS, "numerical": _COLUMNS, "decimal": or_null(_DECIMAL)},
+    **{"delimiter": or_null(TEXT), "day_first": or_null(FLAG)},
+    **{"max_categories": SIZE, "min_frequency": or_null(COUNT)},
 }
-_FIGURES: dict[str, Form] = {"median": NUMBER, "mean": NUMBER, "scale": _SCALE}
+_FIGURES: dict[str, Form] = {"median": NUMBER, "mean": NUMBER, "scale": ABOVE_0}
 
 
 def check_preparation(where: str, document: Any) -> None:
@@ -69,7 +60,7 @@ got 'options'
     for k, plan in enumerate(plans):
         check_entry(f"{where}.columns[{k}].kind", plan.get("kind"), _KIND)
         check_entry(f"{where}.columns[{k}]", plan, _PLANS[plan["kind"]])
-    check_entry(f"the names of {where}.columns", [plan["name"] for plan in plans], _NAMES)
+    check_entry(f"the names of {where}.columns", [plan["name"] for plan in plans], NAMES)
     for k, figure in enumerate(document["numbers"]):
         check_entry(f"{where}.numbers[{k}]", figure, _FIGURES)
     needed = sum(len(plan.get("parts", [None])) for plan in plans if plan["kind"] in ("number", "date"))
