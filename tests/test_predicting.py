@@ -107,6 +107,37 @@ def test_columns_are_kept_on_request(trained: str) -> None:
     fails(["predict", trained, "table.csv", "--keep", "colr"], "there is no column 'colr'; did you mean 'colour'?")
 
 
+def test_json_holds_predictions_and_the_scores_of_rows_with_a_known_target(trained: str) -> None:
+    whole = predicted(trained, "table.csv").astype({"row": int})
+    frame = pd.read_csv("table.csv")
+    frame.loc[[3, 4], "class"] = None, "unheard of"
+    frame.to_csv("other.csv", index=False)
+    document = json.loads(succeed("predict", trained, "other.csv", "--threshold", "0.3", "--json").stdout)
+    assert [row["row"] for row in document["predictions"]] == list(range(1, 31))
+    known = frame["class"].isin(["a", "b"])
+    assert document["scored_rows"] == 28
+    probability = whole["probability b"].astype(float)
+    assert document["scores"]["accuracy"] == pytest.approx((whole["predicted"] == frame["class"])[known].mean())
+    assert [row["predicted"] == "b" for row in document["predictions"]] == (probability >= 0.3).tolist()
+    recall = (probability >= 0.3)[frame["class"] == "b"].mean()
+    assert document["scores"]["threshold"]["recall"] == pytest.approx(recall)
+    frame.drop(columns="class").to_csv("other.csv", index=False)
+    document = json.loads(succeed("predict", trained, "other.csv", "--json", "--out", "some.jsonl").stdout)
+    assert document == {"file": "some.jsonl"}
+    assert len(pd.read_json("some.jsonl", lines=True)) == 30
+
+
+def test_json_holds_the_scores_of_predicted_numbers() -> None:
+    table = a_table()
+    succeed("train", table, "--target", "size", *QUICK, "--out", "run")
+    document = json.loads(succeed("predict", "run", table, "--json").stdout)
+    errors = [row["predicted"] - true for row, true in zip(document["predictions"], pd.read_csv(table)["size"])]
+    assert document["scores"]["mae"] == pytest.approx(np.mean(np.abs(errors)))
+    for column in ([None] * 30, ["x"] * 30):
+        written({"size": column, "colour": ["red"] * 30, "class": ["a"] * 30}, "other.csv")
+        assert json.loads(succeed("predict", "run", "other.csv", "--json").stdout)["scored_rows"] == 0
+
+
 def test_no_row_fails_the_whole_and_notes_say_which_cells_were_guessed(trained: str) -> None:
     cells = {"id": range(5), "size": ["1", "big", "", "1e99", "inf"], "colour": ["red", "pink", "", "blue", "RED"]}
     result = succeed("predict", trained, written(cells, "rows.csv"))
@@ -182,7 +213,7 @@ def test_predictions_go_where_a_link_points(trained: str) -> None:
 def test_a_place_that_cannot_be_written_to_is_one_line(trained: str) -> None:
     fails(["predict", trained, "table.csv", "--out", "run"], "--out: run cannot be written")
     fails(["predict", trained, "table.csv", "--out", "no/such.csv"], "--out: no/such.csv cannot be written")
-    fails(["predict", trained, "table.csv", "--out", "file.docx"], "file.docx: expected a name that ends in .csv")
+    fails(["predict", trained, "no_table", "--out", "file.docx"], "file.docx: expected a name that ends in .csv")
 
 
 def test_columns_that_are_missing_are_all_named(trained: str) -> None:

@@ -25,7 +25,7 @@ from ..version import __version__
 from .describing import description, document
 from .notes import listed, shortened
 from .output import check_output
-from .predicting import Predictor, kept_columns
+from .predicting import Predictor, kept_columns, scores_of
 from .printing import encodable, fail, note, one_line, os_message, print_json
 from .settings import RunSettings, SettingsError, option_name, option_text
 
@@ -174,6 +174,10 @@ def predict(
             "--header/--no-header", help="The first line holds the names of columns, or cells.  [default: detected]"
         ),
     ] = None,
+    as_json: Annotated[
+        bool,
+        Option("--json", help="Print predictions, and scores if TABLE has the target, as one JSON document."),
+    ] = False,
 ) -> None:
     """Predict the target for each row of TABLE: a class with the probability of each class, or a number."""
     predictor = Predictor.load(model)
@@ -181,9 +185,9 @@ def predict(
         least = _threshold(threshold, predictor)
     used = [column.name for column in predictor.preparation.columns_]
     known = [*used, predictor.target.name]
-    data = read_table(tables, delimiter=delimiter, header=header, encoding=encoding, known=known)
     if out is not None:
         check_output(out, inputs=[model, model / "model.json", *map(Path, tables)])
+    data = read_table(tables, delimiter=delimiter, header=header, encoding=encoding, known=known)
     data.require(*(name for name in keep or () if name != "all"))
     for text in data.notes:
         note(text)
@@ -194,17 +198,21 @@ def predict(
         if len(complete) < len(data):
             note(f"{len(data) - len(complete)} of {counted(len(data), 'row')} have missing cells and were left out")
         data = complete
-    predictions, remarks = predictor.predict(data, least)
-    predictions = kept_columns(predictions, data.cells, keep or ())
+    found, remarks = predictor.predict(data, least)
+    predictions = kept_columns(found, data.cells, keep or ())
     for text in shortened(remarks, "more notes are left out"):
         note(text)
     extra = [name for name in data.columns if name not in known]
     if extra:
         note(f"columns that the model has not seen: {listed(extra)}")
-    if out is None:
+    if out is not None:
+        write_table(predictions, out)
+    if as_json:
+        where = {"predictions": predictions.to_dict("records")} if out is None else {"file": str(out)}
+        print_json(where | scores_of(found, data, predictor.target, least))
+    elif out is None:
         _print_exactly(to_csv(predictions))
     else:
-        write_table(predictions, out)
         print(f"{counted(len(predictions), 'prediction')}: {out}")
 
 

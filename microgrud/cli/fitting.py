@@ -90,15 +90,9 @@ class Fitted:
     remarks: list[str]
 
     @property
-    def histories(self) -> list[Any]:
-        """Return the course of training of each network."""
-        history = self.pipeline["network"].history_
-        return history if isinstance(history, list) else [history]
-
-    @property
     def interrupted(self) -> bool:
         """Return whether Ctrl-C ended the training."""
-        return any(history.interrupted for history in self.histories)
+        return any(history.interrupted for history in self.pipeline["network"].histories_)
 
 
 def new_network(data: Data, settings: RunSettings, verbose: bool = False) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import numpy as np
@@ -177,21 +177,15 @@ def _learned(data: Data, network: Any, inputs: Vector, rows: Rows) -> Samples:
 
 def _used(settings: RunSettings, task: Task, network: Any) -> RunSettings:
     """Return the settings with the values that the network was trained with."""
-    used = {**network.get_params(), **{name: getattr(network.settings_, name) for name in _FOUND}}
+    used = {**network.get_params(), **asdict(network.settings_)}
     found = {each.name: used[each.metadata["parameter"]] for each in fields(settings) if "parameter" in each.metadata}
     return replace(settings, **{**found, "task": task, "time": settings.time})
-
-
-_FOUND = (
-    *("hidden_layer_sizes", "activation", "solver", "alpha", "batch_size", "learning_rate", "learning_rate_init"),
-    "max_iter",
-)
 
 
 def _interrupted(fitted: Fitted) -> list[str]:
     if not fitted.interrupted:
         return []
-    steps = sum(len(history) for history in fitted.histories)
+    steps = sum(len(history) for history in fitted.pipeline["network"].histories_)
     return [f"Training was interrupted after {counted(steps, 'step')}; the results are those of these steps."]
 
 

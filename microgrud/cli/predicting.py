@@ -17,6 +17,7 @@ from ..nn import MLP
 from ..sklearn.modelfile import read_pipeline
 from ..tables.table import Table, why_unreadable
 from ..tables.target import Target
+from . import evaluation
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,34 @@ def kept_columns(predictions: pd.DataFrame, cells: pd.DataFrame, keep: Sequence[
     columns = {name: predictions[name].to_numpy() for name in predictions.columns}
     frame: pd.DataFrame = pd.DataFrame({"row": columns.pop("row"), **kept, **columns})
     return frame
+
+
+def scores_of(predictions: pd.DataFrame, table: Table, target: Target, threshold: float | None) -> dict[str, Any]:
+    """Return the scores of predictions for a table that has the target, as JSON data; an empty dict for another table.
+
+    Rows without a target, and those of an unknown class, are left out.
+
+    Returns:
+        The number of `scored_rows`; their `scores`, see `microgrud.cli.evaluation.score`; and the scores at the
+        `threshold`, if there is one.
+    """
+    if target.name not in table.columns:
+        return {}
+    values = target.values(table.cells[target.name])
+    if target.task == "regression":
+        known, found = np.isfinite(values), predictions["predicted"].to_numpy(float)
+        true = values[known]
+    else:
+        known = np.array([name in target.classes for name in values])
+        found = predictions[[f"probability {name}" for name in target.classes]].to_numpy(float)
+        true = np.array([target.classes.index(name) for name in values[known]], dtype=np.intp)
+    if not len(true):
+        return {"scored_rows": 0}
+    scores = evaluation.score(target.task, true, {"network": found[known]}, target.classes)
+    del scores["method"]
+    if threshold is not None:
+        scores["threshold"] = evaluation.threshold_scores(true == 1, found[known, 1], threshold)
+    return {"scored_rows": len(true), "scores": scores}
 
 
 def answer(network: Any, inputs: Vector, target: Target) -> Vector:

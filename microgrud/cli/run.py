@@ -89,15 +89,13 @@ class Run:
     @property
     def history(self) -> History:
         """Return the course of the training of the first network."""
-        history = self.network.history_
-        first: History = history[0] if isinstance(history, list) else history
+        first: History = self.network.histories_[0]
         return first
 
     @property
     def interrupted(self) -> bool:
         """Return whether Ctrl-C ended the training."""
-        history = self.network.history_
-        return any(each.interrupted for each in (history if isinstance(history, list) else [history]))
+        return any(history.interrupted for history in self.network.histories_)
 
     @property
     def held_out_loss(self) -> float:

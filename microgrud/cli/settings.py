@@ -60,40 +60,9 @@ def _network(parameter: str, help: str, **changes: Any) -> Any:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """The settings of a training run; `microgrud train` has an option for each.
+    """The settings of a training run; `microgrud train` has an option for each, whose help describes it.
 
     None stands for the default of the estimator; the settings of a finished run hold the values that were used.
-
-    Args:
-        target: the column to predict.
-        task: `"classification"`, `"regression"`, or None to decide by the target.
-        ignore: columns to leave out.
-        categorical: columns of numbers to treat as categories.
-        numerical: columns to treat as numbers, even if they look like identifiers.
-        decimal: the decimal mark, for columns that can be read either way.
-        day_first: whether dates that can be read either way have the day before the month.
-        month_first: whether they have the month before the day.
-        drop_missing: whether to leave out rows with missing cells, which are filled otherwise.
-        delimiter: the character between cells; None if it was detected.
-        encoding: the encoding of text files; None if it was detected.
-        header: whether the first line holds the names of the columns.
-        no_header: whether it holds cells; if neither is said, that is detected.
-        test_size: the share of rows to hold out.
-        cv: the number of folds of a cross-validation, in place of one share of held-out rows; 0 for none.
-        repeats: the number of cross-validations.
-        keep: columns to keep next to the predictions for held-out rows.
-        seed: the seed of the splits, the initial weights and the shuffling.
-        estimators: the number of networks whose answers are averaged.
-        time: the maximum seconds of training.
-        search: whether to search sizes, rate and decay.
-        hidden: the number of neurons in each hidden layer; without any, the model is linear.
-        activation: the activation of the hidden layers.
-        optimizer: a name in `OPTIMIZERS`.
-        lr: the learning rate.
-        schedule: the schedule of the rate, a name in `SCHEDULES`.
-        weight_decay: how strongly weights are pulled to zero.
-        epochs: the maximum number of passes over the training rows.
-        batch_size: rows per step.
 
     Raises:
         SettingsError: for invalid settings.

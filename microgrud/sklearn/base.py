@@ -177,6 +177,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         self.network_share_ = best_share(self._predictions(networks), self._predictions(linear, 1.0), loss)
 
     def _set_history(self, histories: list[History]) -> None:
+        self.histories_ = histories
         self.history_ = histories[0] if len(histories) == 1 else histories
         self.loss_curve_ = _mean_curve([[epoch.loss for epoch in history.epochs] for history in histories])
         self.validation_loss_curve_ = None
@@ -331,7 +332,6 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             TypeError: if JSON cannot hold a parameter, such as a function of your own as activation.
         """
         check_is_fitted(self)
-        histories = self.history_ if isinstance(self.history_, list) else [self.history_]
         names = getattr(self, "feature_names_in_", None)
         return {
             "estimator": type(self).__name__,
@@ -344,7 +344,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             "networks": [vector.tolist() for vector in self._present()],
             "linear": [model.to_json() for model in self._linear],
             "network_share": self.network_share_,
-            "histories": [history.to_dict(steps=len(history)) for history in histories],
+            "histories": [history.to_dict(steps=len(history)) for history in self.histories_],
             "time_limited": self.time_limited_,
         }
 

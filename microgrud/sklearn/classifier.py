@@ -73,6 +73,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         networks_: the networks, a list of `MLP`; their inputs are encoded by `encoding_`.
         coefs_, intercepts_: the weights and biases of each layer, as arrays; a list of such lists for several networks.
         history_: the `History` of the training; a list of them for several networks.
+        histories_: such a list in any case.
         loss_curve_: the mean training loss of each epoch, without the penalty; the mean over several networks.
         validation_loss_curve_: the loss on the rows set aside after each epoch; None without such rows.
         loss_: the last training loss.

@@ -153,8 +153,6 @@ def train(
     held_out: npt.NDArray[np.intp],
     start: Vector | None = None,
     watch: Watch | None = None,
-    limit: TimeLimit | None = None,
-    retries: int = _RETRIES,
 ) -> Trained:
     """Train one network. If training diverges, it starts again with a tenth of the rate, up to three times.
 
@@ -165,26 +163,23 @@ def train(
         held_out: the positions of the rows to validate on; training uses the others.
         start: the parameters to start from, in place of initial weights.
         watch: makes callbacks for the network.
-        limit: stops training when time is over; one with the seconds of the settings if None.
-        retries: how often training may start again.
 
     Raises:
         TrainingDivergedError: if it still diverges with a thousandth of the rate.
     """
-    limit = limit or TimeLimit(settings.max_seconds)
-    try:
-        return _train(task, settings, seed, held_out, start, watch, limit)
-    except TrainingDivergedError as error:
-        if not retries:
-            raise
-        diverged = error
-    lower = replace(settings, learning_rate_init=settings.learning_rate_init * _LOWER)
-    trained = train(task, lower, seed, held_out, start, watch, limit, retries - 1)
-    remark = (
-        f"training diverged at {diverged.where} ({diverged.reason}), and started again with the learning rate "
-        f"{lower.learning_rate_init:g} in place of {settings.learning_rate_init:g}"
-    )
-    return replace(trained, remarks=[remark, *trained.remarks])
+    limit, remarks = TimeLimit(settings.max_seconds), list[str]()
+    while True:
+        try:
+            return replace(_train(task, settings, seed, held_out, start, watch, limit), remarks=remarks)
+        except TrainingDivergedError as error:  # noqa: PERF203 - four times at most
+            if len(remarks) == _RETRIES:
+                raise
+            rate = settings.learning_rate_init
+            settings = replace(settings, learning_rate_init=rate * _LOWER)
+            remarks.append(
+                f"training diverged at {error.where} ({error.reason}), and started again with the learning rate "
+                f"{settings.learning_rate_init:g} in place of {rate:g}"
+            )
 
 
 def _train(
@@ -202,27 +197,22 @@ def _train(
     steps = settings.max_iter * math.ceil(len(learned) / settings.batch_size)
     stopping = EarlyStopping(settings.n_iter_no_change, settings.tol) if len(held_out) else None
     given = [] if watch is None else watch(network)
-    loss, inputs, targets = task.data(learned)
-    history = fit(
+    history = _fit(
         network,
-        inputs,
-        targets,
-        loss=loss,
-        optimizer=optimizer,
+        task.data(learned),
+        optimizer,
+        settings,
+        seed,
         epochs=settings.max_iter,
-        batch_size=settings.batch_size,
-        shuffle=settings.shuffle,
         validation=task.data(held_out)[1:] if len(held_out) else None,
         schedule=SCHEDULES[settings.learning_rate](optimizer, settings.learning_rate_init, steps),
         early_stopping=stopping,
         callbacks=[*([given] if callable(given) else given), limit],
-        seed=seed,
-        progress=settings.verbose,
     )
     parameters = network.parameters()
     if stopping is not None:  # `fit` does that too, but not after an interrupt or a limit of time
         stopping.restore(parameters)
-    linear = task.linear_model(learned) if settings.blends_linear_model and len(held_out) else None
+    linear = task.linear_model(learned) if settings.blend_linear and len(held_out) else None
     return Trained(read_data(parameters), history, held_out, linear, limit.is_over)
 
 
@@ -236,20 +226,31 @@ def train_further(
     if state is not None:
         optimizer.load_state_dict(state)
     everything = np.arange(len(task.inputs))
-    loss, inputs, targets = task.data(everything)
-    history = fit(
+    history = _fit(network, task.data(everything), optimizer, settings, seed, epochs=1)
+    return Trained(read_data(network.parameters()), history, everything[:0], optimizer=optimizer.state_dict())
+
+
+def _fit(
+    network: MLP,
+    data: tuple[Loss, Vector, list[Any]],
+    optimizer: Optimizer,
+    settings: Settings,
+    seed: int,
+    **options: Any,
+) -> History:
+    loss, inputs, targets = data
+    return fit(
         network,
         inputs,
         targets,
         loss=loss,
         optimizer=optimizer,
-        epochs=1,
         batch_size=settings.batch_size,
         shuffle=settings.shuffle,
         seed=seed,
         progress=settings.verbose,
+        **options,
     )
-    return Trained(read_data(network.parameters()), history, everything[:0], optimizer=optimizer.state_dict())
 
 
 def _started(task: Task, settings: Settings, seed: int, start: Vector | None) -> MLP:

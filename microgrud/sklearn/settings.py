@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,7 @@ class Settings:
     validation_fraction: float | None
     n_iter_no_change: int
     max_seconds: float | None
-    blends_linear_model: bool
+    blend_linear: bool
 
     def with_share_of_seconds(self, share: float) -> Settings:
         """Return the settings with a share of the limit of time."""
@@ -147,20 +147,13 @@ def settings_for(checked: dict[str, Any], rows: int) -> Settings:
     if alpha == "auto":
         alpha = min(1.0, (10.0 if checked["solver"] == "adamw" else 1.0) / rows)
     split = checked["early_stopping"] and rows >= LEAST_ROWS_TO_SPLIT
-    return Settings(
-        hidden_layer_sizes=checked["hidden_layer_sizes"],
-        activation=checked["activation"],
-        solver=checked["solver"],
-        alpha=alpha,
-        batch_size=batch_size,
-        learning_rate=checked["learning_rate"],
-        learning_rate_init=rate,
-        max_iter=max_iter,
-        shuffle=checked["shuffle"],
-        tol=checked["tol"],
-        verbose=checked["verbose"],
-        validation_fraction=checked["validation_fraction"] if split else None,
-        n_iter_no_change=checked["n_iter_no_change"],
-        max_seconds=checked["max_seconds"],
-        blends_linear_model=checked["blend_linear"] and bool(checked["hidden_layer_sizes"]),
-    )
+    chosen = {each.name: checked[each.name] for each in fields(Settings)}
+    found = {
+        "alpha": alpha,
+        "batch_size": batch_size,
+        "learning_rate_init": rate,
+        "max_iter": max_iter,
+        "validation_fraction": checked["validation_fraction"] if split else None,
+        "blend_linear": checked["blend_linear"] and bool(checked["hidden_layer_sizes"]),
+    }
+    return Settings(**chosen | found)

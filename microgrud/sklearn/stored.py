@@ -68,7 +68,7 @@ _SETTINGS: dict[str, Form] = {
     "validation_fraction": or_null(NUMBER),
     "n_iter_no_change": COUNT,
     "max_seconds": or_null(NUMBER),
-    "blends_linear_model": FLAG,
+    "blend_linear": FLAG,
 }
 
 
