@@ -308,9 +308,19 @@ def test_predictions_are_those_of_the_network(activation: str) -> None:
     assert model.predict(IRIS[::10]) == pytest.approx(model.target_scale_.undo(answers)[:, 0], rel=1e-12)
 
 
+def test_an_activation_of_the_user_predicts_as_the_network_does() -> None:
+    def bent(x: Any) -> Any:
+        return x * x if x > 0.0 else 0.1 * x
+
+    model = regressor(activation=bent, max_iter=1, learning_rate_init=1e-6, blend_linear=False).fit(IRIS, SPECIES)
+    answers = np.array([[model.networks_[0](row).data] for row in model.encoding_.apply(IRIS).tolist()])
+    assert model.predict(IRIS) == pytest.approx(model.target_scale_.undo(answers)[:, 0], rel=1e-12)
+
+
 def test_many_rows_are_predicted_in_parts_as_few_are() -> None:
     model = classifier().fit(IRIS, NAMES)
-    assert (model.predict_proba(np.tile(IRIS, (300, 1))) == np.tile(model.predict_proba(IRIS), (300, 1))).all()
+    whole = np.tile(model.predict_proba(IRIS), (300, 1))
+    assert model.predict_proba(np.tile(IRIS, (300, 1))) == pytest.approx(whole, rel=1e-12)  # up to BLAS
 
 
 def test_an_ensemble_averages_its_networks() -> None:
@@ -398,9 +408,9 @@ def test_a_number_far_beyond_the_training_data_is_predicted_as_its_edge_is() -> 
 
 def test_without_scaling_a_number_for_which_the_network_fails_is_refused() -> None:
     model = regressor(activation="exp", scale_inputs=False, blend_linear=False).fit(IRIS, SPECIES)
-    rows = IRIS.copy()
-    rows[7] *= 1e300
-    with pytest.raises(ValueError, match="row 7, for which an output of the network is not a finite number"):
+    rows = np.tile(IRIS, (10, 1))
+    rows[1207] *= 1e300
+    with pytest.raises(ValueError, match="row 1207, for which an output of the network is not a finite number"):
         model.predict(rows)
 
 
