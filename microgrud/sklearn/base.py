@@ -29,7 +29,7 @@ from .stored import FORM, as_json, histories_from_json, parameters_from_json, se
 Self = TypeVar("Self", bound="BaseMLP")
 
 #: Number of rows that are predicted at once: their encoded inputs stay in a cache of the processor.
-_ROWS_AT_ONCE = 1024
+_ROWS_AT_ONCE = 1536
 
 
 class BaseMLP(BaseEstimator):  # type: ignore[misc]
@@ -305,7 +305,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     def _answers_in_validation(self, inputs: Vector) -> list[Vector]:
         """Return for each network its outputs for its validation rows, given the encoded inputs of `fit`."""
         networks = map(arrays_of, self.networks_)
-        return [self._answers(network, inputs[rows]) for network, rows in zip(networks, self._validation)]
+        with threadpool_limits(1, user_api="blas"):
+            return [self._answers(network, inputs[rows]) for network, rows in zip(networks, self._validation)]
 
     # --- pickles and JSON ---
 

@@ -18,6 +18,23 @@ from ..engine.vectors import Vector
 _NEVER = -20.0
 
 
+#: Rows of a product: a multiple of the rows of any kernel of BLAS.
+_BLOCK = 384
+
+
+def product(rows: Vector, weights: Vector) -> Vector:
+    """Return `rows @ weights`, where the bits of a row do not depend on the rows that come with it.
+
+    BLAS has other kernels, with other roundings, for other numbers of rows. So all products have the same number.
+    """
+    found = np.empty((len(rows), weights.shape[1]))
+    for k in range(0, len(rows), _BLOCK):
+        block = rows[k : k + _BLOCK]
+        filled = np.pad(block, ((0, _BLOCK - len(block)), (0, 0))) if len(block) < _BLOCK else block
+        found[k : k + _BLOCK] = (filled @ weights)[: len(block)]
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class LinearModel:
     """A linear function of the inputs, `inputs @ weights + biases`: logits of classes, or numbers.
@@ -54,8 +71,7 @@ class LinearModel:
 
     def outputs(self, inputs: Vector) -> Vector:
         """Return an array (rows, outputs) for the encoded inputs, of which the model uses the first ones."""
-        found: Vector = inputs[:, : len(self.weights)] @ self.weights + self.biases
-        return found
+        return product(inputs[:, : len(self.weights)], self.weights) + self.biases
 
     def to_json(self) -> dict[str, Any]:
         """Return the numbers in a form that JSON can hold."""

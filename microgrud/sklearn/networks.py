@@ -13,6 +13,7 @@ from ..engine.vectors import Vector, read_data, write_data
 from ..nn import MLP
 from ..nn.activations import Activation
 from ..tape import compile
+from .linear import product
 from .settings import Settings
 
 
@@ -65,7 +66,7 @@ def outputs_of(layers: list[LayerArrays], rows: Vector) -> Vector:
     """
     with np.errstate(all="ignore"):
         for layer in layers:
-            rows = rows @ layer.weights
+            rows = product(rows, layer.weights)
             rows += layer.biases
             rows = _activated(layer.activation, rows)
     return rows
