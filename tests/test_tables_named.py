@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from typed import QUICK, succeed
 
+import microgrud.sklearn
+
 ROWS = 120
 
 
@@ -34,9 +36,10 @@ def learned(
     succeed("train", "t.csv", "--target", target, *QUICK, "--estimators", 1, "--out", "run")
     shown = succeed("show", "run").stdout
     notes = json.loads(Path("run", "model.json").read_text())["details"]["notes"]
+    taken = {plan.name: plan.said for plan in microgrud.sklearn.load("run")["preparation"].columns_}
     assert all(note in shown for note in notes)
-    taken = [line.removeprefix("takes ").split(": ", 1) for line in shown.splitlines() if line.startswith("takes ")]
-    return dict(taken), [note for note in notes if not note.startswith("On held-out rows")]
+    assert all(f"{name}: {said}" in shown for name, said in taken.items())
+    return taken, [note for note in notes if not note.startswith("On held-out rows")]
 
 
 def test_titanic_is_used_but_for_its_names_and_tickets() -> None:
