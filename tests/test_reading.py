@@ -547,3 +547,10 @@ def test_a_row_of_a_table_that_was_known_without_a_header_is_data(tmp_path: Path
         read_table(path)
     table = read_table(path, known=["column 1", "column 2", "column 3"])
     assert table.cells.to_numpy().tolist() == [["a", "b"]]
+
+
+def test_a_long_row_across_the_end_of_the_sample_is_no_comment(tmp_path: Path) -> None:
+    path, rows = tmp_path / "t.csv", [f'"# {number} {"x" * 997}","{number}"\n' for number in range(100)]
+    path.write_text('"remark","n"\n' + "".join(rows))
+    table = read_table(path)
+    assert (table.cells["n"].tolist(), table.notes) == ([str(number) for number in range(100)], [])

@@ -92,7 +92,9 @@ def _without_delimiter_line(text: str, delimiter: str | None) -> tuple[str, str 
 
 def _without_remarks(name: str, text: str, dialect: Dialect, notes: list[str]) -> str:
     """Return the text with blank lines in place of comments and of titles above the table."""
-    sample = [record for record in records(text[: 2**16], dialect) if any(record.cells)]
+    begun = records(text[: 2**16], dialect)
+    whole = begun[:-1] if len(text) > 2**16 else begun  # without a record that goes on
+    sample = [record for record in whole if any(record.cells)]
     widths = Counter(len(record.cells) for record in sample if record.cells[0][:1] != "#")
     width = max(widths, key=lambda each: (widths[each], each), default=0)
     has_comments = text.startswith("#") or "\n#" in text or "\r#" in text
