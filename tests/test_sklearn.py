@@ -280,6 +280,13 @@ def test_what_json_cannot_hold_is_named(parameters: dict[str, Any], named: str) 
         classifier(**parameters).fit(IRIS, NAMES).to_json()
 
 
+def test_a_blend_without_its_linear_models_is_refused() -> None:
+    document = classifier(n_estimators=2).fit(IRIS, NAMES).to_json()
+    for linear in ([], document["linear"][:1]):
+        with pytest.raises(ValueError, match="linear: expected a model for each of the networks"):
+            MLPClassifier.from_json({**document, "linear": linear, "network_share": 0.5})
+
+
 def test_only_a_trained_estimator_has_a_description() -> None:
     with pytest.raises(NotFittedError):
         classifier().to_json()

@@ -109,6 +109,7 @@ def confusion_matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], ax
     Args:
         counts: `counts[i][j]` rows of class i were predicted to be of class j.
         classes: the names, in the order of the counts.
+        axes: the axes to draw on, which are returned.
     """
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Rectangle
@@ -145,6 +146,7 @@ def predicted_against_true(true: Numbers, predicted: Numbers, name: str, axes: A
         true: the numbers in the table.
         predicted: the model's predictions.
         name: the name of the predicted column.
+        axes: the axes to draw on, which are returned.
     """
     low, high = min(*true, *predicted), max(*true, *predicted)
     margin = 0.04 * (high - low) or 1.0
@@ -176,6 +178,7 @@ def roc_curve(
         hits: the true positive rate at each of them.
         area: the area below the curve.
         marks: points to mark, such as a threshold, by their names.
+        axes: the axes to draw on, which are returned.
     """
     axes.plot([0, 1], [0, 1], color=LIGHT.second, linestyle="--", linewidth=1.5, label="guessing (area 0.5)")
     axes.plot(alarms, hits, color=LIGHT.first, linewidth=2, label=f"network (area {area:.3f})")
@@ -202,6 +205,7 @@ def precision_recall_curve(
         area: the area below the curve.
         share: the share of the rows that are of the class, which is the precision of guessing.
         marks: points to mark, such as a threshold, by their names.
+        axes: the axes to draw on, which are returned.
     """
     axes.axhline(share, color=LIGHT.second, linestyle="--", linewidth=1.5, label=f"guessing (area {share:.3f})")
     axes.step(recall, precision, where="post", color=LIGHT.first, linewidth=2, label=f"network (area {area:.3f})")
@@ -224,6 +228,7 @@ def reliability(groups: Mapping[str, Sequence[Mapping[str, float]]], axes: Axes)
 
     Args:
         groups: by the name of a curve its groups, each with a mean `probability` and a `share`.
+        axes: the axes to draw on, which are returned.
     """
     axes.plot([0, 1], [0, 1], color=LIGHT.ink, linestyle="--", linewidth=1, label="probability = share")
     for (label, curve), color, marker in zip(groups.items(), (LIGHT.first, LIGHT.second), "os"):

@@ -376,6 +376,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             for i, each in enumerate(document["linear"])
         ]
         made.network_share_ = document["network_share"]
+        if len(made._linear) not in (0, len(document["networks"])) or (not made._linear and made.network_share_ < 1.0):
+            raise ValueError(f"linear: expected a model for each of the networks, got {len(made._linear)}")
         made._set_networks(vectors_from_json(document["networks"], *shape))
         made._set_history(histories_from_json(document["histories"], len(made.networks_)))
         made.time_limited_, made._further = document["time_limited"], None
