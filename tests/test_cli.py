@@ -232,7 +232,18 @@ def test_a_limit_of_time_that_cuts_is_noted() -> None:
     rows = {"x": np.random.default_rng(0).normal(size=2000).tolist(), "y": np.arange(2000) % 7 / 2}
     options = ["--time", "0.05", "--epochs", "9999", "--estimators", "1", "--no-pictures", "--out", "cut"]
     result = succeed("train", written(rows), "--target", "y", *options)
-    assert re.search(r"note: --time 0.05 ended the training after \d+(, \d+)* of at most 9999 epochs", result.stderr)
+    assert re.search(r"note: --time ended the training after \d+(, \d+)* of at most 9999 epochs", result.stderr)
+
+
+def test_folds_and_the_search_share_the_limit_of_time_and_each_fold_says_when_it_cuts() -> None:
+    options = ["--cv", 3, "--time", 1e-6, "--no-pictures", "--estimators", 1]
+    result = succeed("train", a_table(), "--target", "class", *options, "--out", "run")
+    assert [f"note: Fold {k}: --time ended the training after" in result.stderr for k in (1, 2, 3, 4)] == [
+        *[True] * 3, False,
+    ]  # fmt: skip
+    assert "note: --time ended the training after" in result.stderr
+    assert Predictor.load("run").pipeline["network"].max_seconds == 1e-6 / 4
+    assert details()["settings"]["time"] == 1e-6
 
 
 def test_a_network_that_is_worse_than_the_baseline_says_so_everywhere() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -161,7 +162,7 @@ def diverged(settings: RunSettings, how: str) -> SettingsError:
 
 def _sentence(text: str) -> str:
     """Return a warning of the estimator in the words of the command line."""
-    text = text.removeprefix("MLPClassifier: ").removeprefix("MLPRegressor: ").replace("max_seconds=", "--time ")
+    text = re.sub(r"max_seconds=\S+", "--time", text.removeprefix("MLPClassifier: ").removeprefix("MLPRegressor: "))
     return text[:1].upper() + text[1:]
 
 

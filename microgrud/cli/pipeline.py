@@ -61,18 +61,25 @@ def train_on_table(
     reported = len(notes)
     started = time.perf_counter()
     inputs, values = preparation.transform(data.cells.iloc[train]), data.values[train]
+    trainings = len(divisions) + 1 + settings.search
     if settings.search:
-        settings, found = search(data, inputs, values, settings)
+        settings, found = search(data, inputs, values, settings.for_one_of(trainings))
+        settings = replace(settings, time=given.time)
         notes.append(found)
-    parts = _cross_validated(data, divisions, settings) if settings.cv else []
+        if settings.cv:
+            notes.append("The search saw all rows: scores of the cross-validation are slightly too good.")
+    parts = _cross_validated(data, divisions, settings.for_one_of(trainings)) if settings.cv else []
+    notes += [f"Fold {k}: {remark}" for k, (part, _, _) in enumerate(parts, 1) for remark in part.remarks]
     if parts and parts[-1][0].interrupted:
         fitted, train, _ = parts[-1]
         inputs, preparation = fitted.inputs, fitted.pipeline["preparation"]
         notes.append(f"The model is that of fold {len(parts)}, and has learned from {counted(len(train), 'row')} only.")
     else:
-        fitted = fit_network(data, preparation, inputs, values, settings, progress, watched=True)
+        one = settings.for_one_of(trainings)
+        fitted = fit_network(data, preparation, inputs, values, one, progress, watched=True)
+        notes += fitted.remarks
     seconds = time.perf_counter() - started
-    notes += fitted.remarks + _interrupted(fitted)
+    notes += _interrupted(fitted)
     parts = parts or [(fitted, train, test)]
     judged = Judged(data, parts, settings)
     predictions = judged.predictions(table, positions, settings)
@@ -98,7 +105,7 @@ def train_on_table(
     if not np.isfinite([value for value in run.scores.values() if isinstance(value, float)]).all():
         raise diverged(settings, "(its answers to held-out rows are not finite numbers)")
     notes += _remarks_on(run)
-    for note in notes[reported:]:
+    for note in shortened(notes[reported:]):
         say(note)
     return run
 

@@ -22,6 +22,8 @@ _CHOICES = {
 }
 _PARAMETERS = {"hidden": "hidden_layer_sizes", "lr": "learning_rate_init", "weight_decay": "alpha"}
 _CANDIDATES, _FOLDS, _FEWEST_ROWS = 12, 3, 60
+#: Number of trainings: of 12, 4 and 2 candidates, of the best and of the default, in each fold.
+_TRAININGS = 60
 
 
 def search(data: Data, inputs: Vector, values: Vector, settings: RunSettings) -> tuple[RunSettings, str]:
@@ -44,7 +46,7 @@ def search(data: Data, inputs: Vector, values: Vector, settings: RunSettings) ->
         return replace(settings, search=False), note
     classes = data.target.task == "classification"
     score = _log_probability if classes else "r2"
-    network = new_network(data, replace(settings, estimators=1))
+    network = new_network(data, replace(settings, estimators=1).for_one_of(_TRAININGS))
     folds = (StratifiedKFold if classes else KFold)(_FOLDS, shuffle=True, random_state=settings.seed)
     fewest = min(len(inputs), max(_FEWEST_ROWS, len(inputs) // 9))
     halving = HalvingRandomSearchCV(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from inspect import signature
 from typing import Any
 
@@ -100,7 +100,7 @@ class RunSettings:
     )
     time: float | None = _network(
         "max_seconds",
-        "Most seconds of training, of each fold with --cv.  [default: no limit]",
+        "Most seconds of training, shared by folds and search.  [default: no limit]",
         **_FLOAT | {"metavar": "SECONDS"},
     )
     search: bool = _option(False, "Search sizes, rate and decay by halving; takes several times as long.", **_FLAG)
@@ -184,6 +184,10 @@ class RunSettings:
             problems.append(f"--ignore: {self.target!r} is the target, which cannot be left out")
         if problems:
             raise SettingsError("\n".join(problems))
+
+    def for_one_of(self, trainings: int) -> RunSettings:
+        """Return the settings of one of several trainings, which share the limit of time."""
+        return self if self.time is None else replace(self, time=self.time / trainings)
 
     def reading(self) -> dict[str, Any]:
         """Return the options of a TablePreparation that were chosen."""
