@@ -91,7 +91,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         return X if self.encoding_ is None else self.encoding_.apply(X)
 
     def _train(self, task: Task, watch: Watch | None) -> None:
-        """Train the networks, and set the attributes that tell of it."""
+        """Train the networks, and set the attributes that describe the training."""
         checked = self._checked()
         settings = settings_for(checked, len(task.inputs))
         members = checked["n_estimators"]

@@ -217,7 +217,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         return of_classes if weights is None else of_classes * weights
 
     def _task(self, X: Vector, targets: npt.NDArray[np.intp], weights: Vector | None) -> Task:
-        return Task(X, targets, weights, self._outputs, self._checked()["label_smoothing"], self.n_features_in_)
+        smoothing = self._checked()["label_smoothing"]
+        return Task(X, targets, weights, self._outputs, "cross_entropy", self.n_features_in_, smoothing)
 
     def predict(self, X: Any) -> Any:
         """Return the most probable class of each row."""

@@ -39,32 +39,39 @@ class Task:
         targets: an array with the target of each sample: the index of its class, or one number per output.
         weights: the weight of each sample; None if all are equal.
         outputs: the number of outputs of the network.
-        loss: the name of the loss of numbers, or the label smoothing of the cross-entropy of classes.
+        loss: `"cross_entropy"` for classes, or the name of a loss of numbers.
         linear_inputs: the number of inputs, the first ones, that a linear model uses.
+        label_smoothing: the share of each target that is spread over all classes.
     """
 
     inputs: Vector
     targets: npt.NDArray[Any]
     weights: Vector | None
     outputs: int
-    loss: str | float
+    loss: str
     linear_inputs: int
+    label_smoothing: float = 0.0
+
+    @property
+    def has_classes(self) -> bool:
+        """Return whether the targets are classes."""
+        return self.loss == "cross_entropy"
 
     def linear_model(self, rows: npt.NDArray[np.intp]) -> LinearModel:
         """Fit a linear model to some rows."""
         weights = None if self.weights is None else self.weights[rows] / self.weights[rows].mean()
         inputs, targets = self.inputs[rows, : self.linear_inputs], self.targets[rows]
-        if isinstance(self.loss, str):
-            return LinearModel.for_numbers(inputs, targets, weights)
-        return LinearModel.for_classes(inputs, targets, weights, self.outputs)
+        if self.has_classes:
+            return LinearModel.for_classes(inputs, targets, weights, self.outputs)
+        return LinearModel.for_numbers(inputs, targets, weights)
 
     def data(self, rows: npt.NDArray[np.intp]) -> tuple[Loss, Vector, list[Any]]:
         """Return the loss, and the inputs and targets of some rows; their weights are scaled to a mean of 1."""
         weights = None if self.weights is None else self.weights[rows] / self.weights[rows].mean()
-        if isinstance(self.loss, str):
-            loss, targets = loss_of_numbers(self.loss, self.targets[rows], weights)
+        if self.has_classes:
+            loss, targets = loss_of_classes(self.outputs, self.label_smoothing, self.targets[rows], weights)
         else:
-            loss, targets = loss_of_classes(self.outputs, self.loss, self.targets[rows], weights)
+            loss, targets = loss_of_numbers(self.loss, self.targets[rows], weights)
         return loss, self.inputs[rows], targets
 
 
@@ -137,7 +144,7 @@ def validation_rows(task: Task, settings: Settings, members: int, seed: int) -> 
     while len(found) < members:
         if settings.shuffle:
             order = generator.permutation(rows)
-            if not isinstance(task.loss, str):
+            if task.has_classes:
                 order = order[np.argsort(task.targets[order], kind="stable")]
             found += [np.sort(order[fold::count]) for fold in range(count)]
         else:
