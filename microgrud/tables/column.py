@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import numbers
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,7 +10,9 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from .spelling import spelled
 from .table import MISSING, and_more
+from .text import cell_text
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Column:
         """Return the different cells as texts."""
         if not self.is_typed:
             return list(self.different)
-        return [_text(cell) for cell in self.different.tolist()]
+        return [spelled(cell_text(cell)) for cell in self.different.tolist()]
 
     def by_row(self, values: np.ndarray[Any, Any], missing: Any) -> np.ndarray[Any, Any]:
         """Return the value of each row, given one for each different cell and one for missing cells."""
@@ -114,12 +114,12 @@ def _factorized(series: pd.Series[Any]) -> tuple[Any, Any]:
         is_text = isinstance(dtype, pd.StringDtype)
         rows, different = pd.factorize(series.array if is_text else np.asarray(series, object))
     except TypeError:  # for cells that cannot be hashed, such as lists
-        rows, different = pd.factorize(np.array(list(map(_text, series)), object))
+        rows, different = pd.factorize(np.array(list(map(cell_text, series)), object))
     different = np.asarray(different, object)
     cells = different.tolist()
     if set(map(type, cells)) <= {str} and MISSING.isdisjoint(cells) and list(map(str.strip, cells)) == cells:
         return rows, different
-    texts = [cell if type(cell) is str else _text(cell) for cell in different]
+    texts = [cell if type(cell) is str else cell_text(cell) for cell in different]
     clean = [None if (text := cell.strip()) in MISSING else text for cell in texts]
     merged, different = pd.factorize(np.array(clean, object))
     return np.append(merged, -1)[rows], different
@@ -131,14 +131,3 @@ def _clock_time(series: pd.Series[Any]) -> pd.Series[Any]:
         return series
     clock: pd.Series[Any] = series.dt.tz_localize(None)
     return clock
-
-
-def _text(cell: Any) -> str:
-    if cell is None or cell is pd.NA or cell is pd.NaT:
-        return ""
-    if isinstance(cell, (datetime.datetime, datetime.date, datetime.time)):
-        return cell.isoformat()
-    if isinstance(cell, numbers.Real) and not isinstance(cell, (bool, numbers.Rational)):
-        number = float(cell)
-        return str(int(number)) if abs(number) < 1e15 and number == int(number) else repr(number)
-    return str(cell)

@@ -70,23 +70,14 @@ class Figures:
         return cls(plans, document["numbers"], document["most_frequent"])
 
     def _assemble(self, encoded: Sequence[CategoryPlan], marks: int) -> ColumnTransformer:
-        """Fit scikit-learn's transformers on rows made up from the figures, and then set the scales.
-
-        In these rows each category is twice, which is frequent, and one that is no cell's text is once, which is rare;
-        all further rows have the most frequent category.
-        """
-        rows = max([0, *(len(plan.categories) for plan in encoded)]) * 2 + 2
-        cells: list[Any] = [np.full(rows, figure["median"]) for figure in self._numbers]
-        for plan, fill in zip(encoded, self._most_frequent):
-            names = [*plan.categories, *plan.categories, *[OTHER] * plan.others]
-            cells.append(pd.Series(names + [fill] * (rows - len(names)), dtype=object))
-        cells += [np.zeros(rows)] * marks
+        """Fit scikit-learn's transformers on a row of medians and most frequent categories, and set the scales."""
+        first, last = len(self._numbers), len(self._numbers) + len(encoded)
+        categories = [np.array([*plan.categories, *[OTHER] * plan.others], object) for plan in encoded]
         steps = [("fill", SimpleImputer(strategy="median")), ("scale", StandardScaler())]
         encode = [
             ("fill", SimpleImputer(strategy="most_frequent", missing_values=None)),
-            ("encode", OneHotEncoder(min_frequency=2, handle_unknown="infrequent_if_exist", sparse_output=False)),
+            ("encode", OneHotEncoder(categories=categories, handle_unknown="ignore", sparse_output=False)),
         ]
-        first, last = len(self._numbers), len(self._numbers) + len(encoded)
         transformer = ColumnTransformer(
             [
                 ("numbers", Pipeline(steps), list(range(first))),
@@ -94,7 +85,9 @@ class Figures:
                 ("missing", "passthrough", list(range(last, last + marks))),
             ]
         )
-        transformer.set_output(transform="default").fit(_frame(cells))
+        medians = [[figure["median"]] for figure in self._numbers]
+        frequent = [pd.Series([fill], dtype=object) for fill in self._most_frequent]
+        transformer.set_output(transform="default").fit(_frame([*medians, *frequent, *[[0.0]] * marks]))
         if self._numbers:
             scaler = transformer.named_transformers_["numbers"].named_steps["scale"]
             scaler.mean_, scaler.scale_ = (np.array([each[key] for each in self._numbers]) for key in ("mean", "scale"))

@@ -64,21 +64,17 @@ def with_header(
     names = first if header else [f"column {position}" for position in range(1, len(first) + 1)]
     kept = [i for i, each in enumerate(names) if each or (cells.iloc[:, i] != "").any()]
     cells = cells.iloc[:, kept]
-    cells.columns = pd.Index(_unique(name, [(i + 1, names[i]) for i in kept], notes), dtype=object)
+    cells.columns = pd.Index(unique_names(name, [(i + 1, names[i]) for i in kept], notes), dtype=object)
     return cells, lines
 
 
-def unique_names(name: str, names: Sequence[str], notes: list[str]) -> list[str]:
-    """Return names for columns that have names of their own, as `with_header` does.
+def unique_names(name: str, numbered: Sequence[tuple[int, str]], notes: list[str]) -> list[str]:
+    """Return names for columns of which the positions and names are given, as `with_header` does.
 
     >>> notes = []
-    >>> unique_names("a.csv", ["x", "", "x"], notes), len(notes)
+    >>> unique_names("a.csv", [(1, "x"), (2, ""), (3, "x")], notes), len(notes)
     (['x', 'unnamed 2', 'x (2)'], 2)
     """
-    return _unique(name, list(enumerate(names, 1)), notes)
-
-
-def _unique(name: str, numbered: Sequence[tuple[int, str]], notes: list[str]) -> list[str]:
     given, found = Counter(text for _, text in numbered), dict[str, int]()
     for position, text in numbered:
         wanted, count = text or f"unnamed {position}", 1

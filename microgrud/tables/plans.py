@@ -192,10 +192,9 @@ class CategoryPlan(Plan):
 
     def read(self, column: Column) -> Reading:
         """Return the names of the categories."""
-        found = Names(self.categories).find_all(column.texts)
-        names = np.array([OTHER if name is None else name for name in found], object)
-        odd = np.array([name is None for name in found], bool)
-        return Reading({}, column.by_row(names, None), odd)
+        known = Names(self.categories)
+        names = np.array([known.find(text) or OTHER for text in column.texts], object)
+        return Reading({}, column.by_row(names, None), np.equal(names, OTHER).astype(bool))
 
 
 @dataclass(frozen=True)

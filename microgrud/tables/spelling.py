@@ -102,7 +102,3 @@ class Names:
         """Return the name of which `text` is a spelling, or None."""
         form = spelled(text)
         return form if form in self._exact else self._by_case.get(form.casefold())
-
-    def find_all(self, texts: Sequence[str]) -> list[str | None]:
-        """Return the name for each text."""
-        return [self.find(text) for text in texts]

@@ -127,6 +127,6 @@ def _named(name: str, frame: pd.DataFrame, names: Sequence[str], notes: list[str
     if not len(frame) or not len(frame.columns):
         raise TableError(f"{name}: the table has no rows; add the rows to learn from or to predict")
     cells: pd.DataFrame = as_text(frame)
-    cells.columns = pd.Index(unique_names(name, names, notes), dtype=object)
+    cells.columns = pd.Index(unique_names(name, list(enumerate(names, 1)), notes), dtype=object)
     cells = cells.reset_index(drop=True)
     return cells
