@@ -93,7 +93,7 @@ def test_a_constant_column_with_gaps_is_used_by_its_gaps():
     preparation = prepared(cells)
     assert list(preparation.get_feature_names_out()) == ["other", "x is missing"]
     assert preparation.transform(table(x=cells))[:, 1].tolist() == [0.0, 1.0] * 10
-    note_on(preparation, "used only by which of its cells are missing: all its cells are 'yes'")
+    note_on(preparation, "used only for whether its cells are missing: all its cells are 'yes'")
 
 
 # Numbers that are not numbers
@@ -102,7 +102,7 @@ def test_a_constant_column_with_gaps_is_used_by_its_gaps():
 def test_a_few_texts_among_numbers_are_missing_and_named_with_their_row():
     cells = [str(k * k) for k in range(30)] + ["unknown", ">100", "unknown"]
     preparation = prepared(cells)
-    note_on(preparation, "row 31: 'unknown' (and 2 more such cells): no number, counted as missing")
+    note_on(preparation, "row 31: 'unknown' (and 2 more such cells): not a number, counted as missing")
     assert "x is missing" in preparation.get_feature_names_out()
 
 
@@ -126,7 +126,7 @@ def test_one_incredible_number_is_named_and_does_not_scale_the_others_to_nothing
     assert np.ptp(inputs[:, 0]) > 1.5
     ordinary = TablePreparation().fit(table(x=cells))
     assert ordinary.remarks(table(x=["4.1", odd])) == [
-        f"column 'x', row 2: {odd!r}: no number, or one far beyond those seen in training, counted as missing"
+        f"column 'x', row 2: {odd!r}: not a number, or one far beyond those seen in training, counted as missing"
     ]
 
 
@@ -225,8 +225,8 @@ def test_no_column_is_refused_for_its_many_categories():
         ("Order Number", RANDOM.choice(10**6, 50, replace=False), "by its name and its different whole numbers"),
         ("loan_id", [f"LP{k:05}" for k in range(50)], "50 different texts in 50 rows are free text or an identifier"),
         ("name", [f"Mr. {k}, of {k * 7} Hill Street" for k in range(50)], "free text or an identifier"),
-        ("copy", OTHER[:50], "it says the same as 'other'"),
-        ("copy", [f"{number!r} m" for number in OTHER[:50].tolist()], "it says the same as 'other'"),
+        ("copy", OTHER[:50], "it carries the same information as 'other'"),
+        ("copy", [f"{number!r} m" for number in OTHER[:50].tolist()], "it carries the same information as 'other'"),
     ],
 )  # fmt: skip
 def test_columns_that_say_nothing_are_left_out_with_a_note(name, cells, reason):

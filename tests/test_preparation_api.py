@@ -87,7 +87,7 @@ def test_rows_are_numbered_as_in_the_whole_table():
     cells = pd.DataFrame({"x": [str(k * k) for k in range(40)] + ["huge"], "y": RANDOM.normal(size=41).round(3)})
     _, part = train_test_split(cells, test_size=0.9, random_state=0, stratify=None)
     part = pd.concat([part.drop(index=40, errors="ignore"), cells.loc[[40]]])
-    assert TablePreparation().fit(part).notes_ == ["column 'x', row 41: 'huge': no number, counted as missing"]
+    assert TablePreparation().fit(part).notes_ == ["column 'x', row 41: 'huge': not a number, counted as missing"]
     ambiguous = pd.DataFrame({"x": ["1", "1.234", "5.678"] * 9}).iloc[2:]
     with pytest.raises(PreparationError, match=r"^column 'x', row 3 and row 5: '5.678' and '1.234' can be") as caught:
         TablePreparation().fit(ambiguous)
@@ -183,3 +183,12 @@ def test_cells_that_are_written_as_those_of_training_were_not_are_read_as_they_a
         "column 'price' was read with a decimal comma, as its cells are written",
         "column 'day' was read with the day first, as its cells are written",
     ]
+
+
+def test_cells_of_two_styles_are_read_as_those_of_training_and_others_are_missing() -> None:
+    preparation = TablePreparation().fit(
+        pd.DataFrame({"price": ["0.5", "", "2.25"], "day": ["2/13/2019", "", "3/4/2019"]})
+    )
+    mixed = pd.DataFrame({"price": ["2.25", "0,5", "1,5"], "day": ["2/13/2019", "13/2/2019", "14/2/2019"]})
+    missing = mixed.assign(price=["2.25", "", ""], day=["2/13/2019", "", ""])
+    assert np.array_equal(preparation.transform(mixed), preparation.transform(missing))

@@ -99,7 +99,7 @@ def test_the_delimiter_is_the_one_that_splits_all_lines_alike(
 def test_runs_of_blanks_separate_cells_if_nothing_else_does(write: Write) -> None:
     table = read_table(write("x   y  name\n 1  2.5 'a b'\n10  3   c\n".replace("'", '"')))
     assert rows(table) == [["x", "y", "name"], ["1", "2.5", "a b"], ["10", "3", "c"]]
-    assert "separated by blanks" in table.notes[0]
+    assert "separated by spaces" in table.notes[0]
 
 
 def test_the_delimiter_can_be_given(write: Write) -> None:
@@ -174,8 +174,8 @@ def test_comments_titles_and_footers_are_left_out_with_a_note(write: Write) -> N
     assert rows(table) == [["a", "b", "c"], ["1", "2", "3"], ["4", "5", "6"]]
     assert places(table) == ["row 1 (line 5)", "row 2 (line 7)"]
     comments, titles, footers = table.notes
-    assert "lines 2 and 6 left out as comment, such as '# exported'" in comments
-    assert "line 1 left out as title above the table, such as 'Sales by region'" in titles
+    assert "lines 2 and 6 left out as comments, such as '# exported'" in comments
+    assert "line 1 left out as a title above the table: 'Sales by region'" in titles
     assert "line 9 below the table left out: 'Source: the web'" in footers
 
 
@@ -219,7 +219,7 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
     "a pickle": (b"\x80\x04\x95", "is a pickle, which can run programs and is never opened"),
     "an old workbook": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "save it as .xlsx"),
     "a web page": ("\n<!DOCTYPE html><html></html>", "is a page of HTML or XML; download the table itself"),
-    "a damaged archive": (b"\x1f\x8b...", "the gzip archive cannot be unpacked"),
+    "a damaged archive": (b"\x1f\x8b...", "the gzip archive is damaged; get or make it again"),
     "a damaged workbook": (b"PK\x03\x04...", "the zip archive or workbook is damaged"),
     "damaged Parquet": (b"PAR1....PAR1", "the Parquet file cannot be read"),
     "one endless line": ("a," * 200_000 + "b\n1\n", "the first line has 200001 cells"),

@@ -162,7 +162,7 @@ def test_a_german_price_list_is_read_right_or_refused_with_its_lines(tmp_path):
     (line,) = caught.value.sentences(table.place)
     assert line.startswith(
         "column 'Preis', row 1 (line 2) and row 2 (line 3): '1.234' and '2.500' can be read in two ways, the first as "
-        "1.234 or 1234; say which mark begins the decimals"
+        "1.234 or 1234; say which is the decimal mark"
     )
 
 

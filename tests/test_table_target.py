@@ -80,7 +80,7 @@ def test_rows_without_a_target_and_single_rows_of_a_class_are_noted():
 def test_an_incredible_or_unreadable_number_is_left_out_of_training_with_a_note():
     target = inspected([*map(str, np.linspace(1, 9.5, 30)), "1e99", "unknown"])
     assert target.notes == [
-        "column 'y', row 32: 'unknown': no number, counted as missing and left out of training",
+        "column 'y', row 32: 'unknown': not a number, counted as missing and left out of training",
         "column 'y', row 31: '1e99': too far from all others to be a measurement, counted as missing and left out of "
         "training",
     ]

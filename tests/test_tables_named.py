@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import random
+import re
 import string
 from collections.abc import Callable
 from pathlib import Path
@@ -57,7 +58,7 @@ def test_titanic_is_used_but_for_its_names_and_tickets() -> None:
     assert all(taken[name].startswith("left out: ") for name in ("PassengerId", "Name", "Ticket"))
     assert taken["Sex"] == "2 categories"
     assert "filled with" in taken["Age"]
-    assert taken["Cabin"].startswith("used only by which of its cells are missing")
+    assert taken["Cabin"].startswith("used only for whether its cells are missing")
     about = ["'PassengerId'", "'Name'", "'Ticket'", "'Cabin'", "missing cells of 1 column are filled"]
     assert [text in note for text, note in zip(about, notes)] == [True] * 5, notes
     assert len(notes) == 5
@@ -116,7 +117,7 @@ def test_columns_of_ames_that_are_mostly_missing_tell_by_that() -> None:
 
     taken, notes = learned("Id,LotFrontage,Street,Alley,OverallQual,PoolQC,SalePrice", row, "SalePrice")
     assert taken["Street"] == "left out: all its cells are 'Pave'"
-    assert taken["Alley"] == "used only by which of its cells are missing: all its cells are 'Grvl'"
+    assert taken["Alley"] == "used only for whether its cells are missing: all its cells are 'Grvl'"
     assert "missing cells of 1 column are filled (microgrud show says with what): 'LotFrontage'" in notes
 
 
@@ -203,4 +204,4 @@ def test_constants_and_remarks_of_raw_penguins_are_said() -> None:
     taken, _ = learned(header, row, "Species")
     assert all(taken[name].startswith("left out: ") for name in ("Sample Number", "Stage", "Individual ID"))
     assert taken["Date Egg"] == "dates, as weekday, days"
-    assert taken["Comments"].startswith("used only by which of its cells are missing")
+    assert taken["Comments"].startswith("used only for whether its cells are missing")

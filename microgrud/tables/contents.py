@@ -97,8 +97,9 @@ def _limited(name: str, kind: str, opened: Callable[[], Any]) -> bytes:
         with opened() as file:
             data: bytes = file.read(MOST_BYTES + 1)
     except Exception as error:  # of zlib, lzma, zipfile or the system, by how the archive is damaged
-        why = "; it is protected by a password" if "password" in str(error) else ""
-        raise TableError(f"{name}: the {kind} archive cannot be unpacked{why}; unpack it, or pack it anew") from None
+        locked = "password" in str(error)
+        why = "is protected by a password; unpack it first" if locked else "is damaged; get or make it again"
+        raise TableError(f"{name}: the {kind} archive {why}") from None
     if len(data) > MOST_BYTES:
         raise TableError(f"{name}: unpacks to more than {MOST_BYTES >> 20} MB; unpack it first if that is right")
     return data
@@ -110,7 +111,7 @@ def _member(name: str, data: bytes) -> tuple[zipfile.ZipFile, zipfile.ZipInfo | 
         archive = zipfile.ZipFile(io.BytesIO(data))
         files = [each for each in archive.infolist() if not each.is_dir()]
     except Exception:  # of zipfile or struct, by how the archive is damaged
-        raise TableError(f"{name}: the zip archive or workbook is damaged; save it anew") from None
+        raise TableError(f"{name}: the zip archive or workbook is damaged; get or save it again") from None
     names = [each.filename for each in files]
     if "xl/workbook.xml" in names:
         if sum(each.file_size for each in files) > MOST_BYTES:

@@ -59,7 +59,7 @@ def read_delimited(name: str, text: str, delimiter: str | None, notes: list[str]
     text, delimiter = _without_delimiter_line(text, delimiter)
     dialect = find_dialect(text, delimiter)
     if dialect.delimiter == " ":
-        notes.append(f"{name}: cells are separated by blanks")
+        notes.append(f"{name}: cells are separated by spaces")
         text, dialect = tabbed(text), Dialect("\t", dialect.quote, dialect.escape)
     text = _without_remarks(name, text, dialect, notes)
     rows = _regular(text, dialect) or _irregular(name, text, dialect, notes)
@@ -108,10 +108,14 @@ def _without_remarks(name: str, text: str, dialect: Dialect, notes: list[str]) -
                 break
             titles.append(record)
     titles = titles if len(titles) < len(sample) / 2 else []
-    for kind, left_out in ("comment", comments), ("title above the table", titles):
+    for left_out, one, several in (
+        (comments, "a comment", "comments"),
+        (titles, "a title above the table", "titles above the table"),
+    ):
         if left_out:
             first = next(filter(None, left_out[0].cells))
-            notes.append(f"{name}: {_lines([r.line for r in left_out])} left out as {kind}, such as {first[:60]!r}")
+            what = f"{one}:" if len(left_out) == 1 else f"{several}, such as"
+            notes.append(f"{name}: {_lines([r.line for r in left_out])} left out as {what} {first[:60]!r}")
     if not (comments or titles):
         return text
     parts = _END.split(text)
@@ -186,7 +190,7 @@ def _irregular(name: str, text: str, dialect: Dialect, notes: list[str]) -> Rows
             record.cells.pop()
     long = [record for record in found if len(record.cells) > width]
     if _is_without_index_name(found):
-        notes.append(f"{name}: the header has one name fewer than the rows have cells; the first column has none")
+        notes.append(f"{name}: the header has one name fewer than the rows have cells; the first column has no name")
         found[0].cells.insert(0, "")
         width += 1
     elif long:
@@ -203,7 +207,7 @@ def _irregular(name: str, text: str, dialect: Dialect, notes: list[str]) -> Rows
     short = [record.line for record in found if len(record.cells) < named]
     if short:
         have = "has" if len(short) == 1 else "have"
-        notes.append(f"{name}: {_lines(short)} {have} fewer cells than the header; the others were read as missing")
+        notes.append(f"{name}: {_lines(short)} {have} fewer cells than the header; the rest was read as missing")
     cells = [record.cells + [""] * (width - len(record.cells)) for record in found]
     return Rows(pd.DataFrame(cells, dtype=str), [record.line for record in found], dialect.delimiter)
 

@@ -54,7 +54,7 @@ def decide_kinds(columns: Iterable[Column], rules: Rules) -> Findings:
         if not isinstance(plan, (LeftOutPlan, PresencePlan)):
             twin = first.setdefault((plan.kind, evidence.signature), plan.name)
             if twin != plan.name:
-                plan = LeftOutPlan(plan.name, f"left out: it says the same as {twin!r}", False)
+                plan = LeftOutPlan(plan.name, f"left out: it carries the same information as {twin!r}", False)
         found.plans.append(plan)
         if isinstance(plan, (LeftOutPlan, PresencePlan)) and plan.name not in rules.ignore:
             found.notes.append(f"column {plan.name!r} is {plan.said}")
@@ -113,7 +113,7 @@ def notes_on_odd(column: Column, numbers: Numbers, decimal: str, odd: Any) -> It
     values = numbers.by(decimal)
     texts = np.flatnonzero(odd & np.isnan(values))
     far = np.flatnonzero(odd & ~np.isnan(values))
-    for positions, what in ((texts, "no number"), (far, "too far from all others to be a measurement")):
+    for positions, what in ((texts, "not a number"), (far, "too far from all others to be a measurement")):
         if len(positions):
             yield f"{column.example(positions)}: {what}, counted as missing"
 
@@ -190,7 +190,7 @@ def _date_plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan | Pro
     moments = dates.by(day_first)
     odd = np.isnat(moments)
     if odd.any():
-        notes.append(f"{column.example(np.flatnonzero(odd))}: no date, counted as missing")
+        notes.append(f"{column.example(np.flatnonzero(odd))}: not a date, counted as missing")
     missing = bool(column.missing.any() or odd.any())
     first = moments[~odd].min().astype("datetime64[D]")
     parts = [name for name, values in parts_of(moments[~odd], first).items() if len(np.unique(values)) > 1]
@@ -224,5 +224,5 @@ def _category_plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan |
 
 def _by_presence(column: Column, why: str, missing: bool) -> Plan:
     if missing:
-        return PresencePlan(column.name, f"used only by which of its cells are missing: {why}", True)
+        return PresencePlan(column.name, f"used only for whether its cells are missing: {why}", True)
     return LeftOutPlan(column.name, f"left out: {why}", False)

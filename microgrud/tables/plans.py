@@ -66,7 +66,7 @@ class Plan:
         return Reading({}, None, np.zeros(len(column.different), bool))
 
     def for_cells(self, column: Column) -> Plan:
-        """Return the plan with the decimal mark, or the order of day and month, by which more cells can be read."""
+        """Return the plan with the decimal mark, or the order of day and month, in which the cells are written."""
         return self
 
     def for_rows(self, column: Column) -> Plan:
@@ -77,7 +77,7 @@ class Plan:
         if self._varying(reading):
             return replace(self, missing=missing)
         if missing and not gaps.all():
-            return PresencePlan(self.name, f"used only by which of its cells are missing: {_ALIKE}", True)
+            return PresencePlan(self.name, f"used only for whether its cells are missing: {_ALIKE}", True)
         return LeftOutPlan(self.name, f"left out: {_ALIKE}", False)
 
     def _varying(self, reading: Reading) -> list[str]:
@@ -105,7 +105,7 @@ class NumberPlan(Plan):
     low: float
     high: float
     kind = "number"
-    odd = "no number, or one far beyond those seen in training, counted as missing"
+    odd = "not a number, or one far beyond those seen in training, counted as missing"
 
     @property
     def written(self) -> str:
@@ -113,13 +113,13 @@ class NumberPlan(Plan):
         return f"a decimal {'point' if self.decimal == '.' else 'comma'}"
 
     def for_cells(self, column: Column) -> NumberPlan:
-        """Return the plan with the decimal mark by which more cells can be read."""
-        lost = np.flatnonzero(np.isnan(numbers_in(column, self.decimal, self.unit)))
+        """Return the plan with the other decimal mark if that reads more cells, and all that this one reads."""
+        lost = np.isnan(numbers_in(column, self.decimal, self.unit))
         other = replace(self, decimal="," if self.decimal == "." else ".")
-        texts = [] if column.is_typed else [column.texts[cell] for cell in lost]
+        texts = [] if column.is_typed else [column.texts[cell] for cell in np.flatnonzero(lost)]
         if np.isnan(numbers_in_texts(texts, other.decimal, (self.unit[0], self.unit[1]))).all():
             return self
-        return other if np.isnan(numbers_in(column, other.decimal, self.unit)).sum() < len(lost) else self
+        return self if (np.isnan(numbers_in(column, other.decimal, self.unit)) & ~lost).any() else other
 
     @property
     def number_labels(self) -> list[str]:
@@ -141,7 +141,7 @@ class DatePlan(Plan):
     first: str
     parts: list[str]
     kind = "date"
-    odd = "no date, counted as missing"
+    odd = "not a date, counted as missing"
 
     @property
     def written(self) -> str:
@@ -149,10 +149,10 @@ class DatePlan(Plan):
         return f"the {'day' if self.day_first else 'month'} first"
 
     def for_cells(self, column: Column) -> DatePlan:
-        """Return the plan with the order of day and month by which more cells can be read."""
-        other = replace(self, day_first=not self.day_first)
-        lost, less = (int(np.isnat(moments_in(column, plan.day_first)).sum()) for plan in (self, other))
-        return other if less < lost else self
+        """Return the plan with the other order of day and month if that reads more cells, and all that this reads."""
+        lost, lost_by_other = (np.isnat(moments_in(column, order)) for order in (self.day_first, not self.day_first))
+        reads_more = (lost & ~lost_by_other).any() and not (lost_by_other & ~lost).any()
+        return replace(self, day_first=not self.day_first) if reads_more else self
 
     def for_rows(self, column: Column) -> Plan:
         """Return the plan with the parts that vary in the rows to learn from."""

@@ -75,7 +75,7 @@ def settle_decimal(
         column,
         ambiguous[:2].tolist(),
         f"{cells} can be read in two ways, the first as {small:g} or {large:g}",
-        "say which mark begins the decimals, with --decimal '.' or --decimal ','" + _or_ignore(column, is_target),
+        "say which is the decimal mark, with --decimal '.' or --decimal ','" + _or_ignore(column, is_target),
     )
 
 

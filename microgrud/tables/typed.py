@@ -35,7 +35,7 @@ def read_parquet(name: str, data: bytes, notes: list[str]) -> pd.DataFrame:
             frame = table.to_pandas(integer_object_nulls=True, ignore_metadata=True)
     except Exception as error:  # of pyarrow or pandas, by how the file is damaged
         why = " ".join(str(error).split())[:100]
-        raise TableError(f"{name}: the Parquet file cannot be read ({why}); write it anew") from None
+        raise TableError(f"{name}: the Parquet file cannot be read ({why}); write it again") from None
     if rows * columns > _MOST_CELLS:
         raise TableError(f"{name}: has {rows} rows of {columns} columns; expected at most {_MOST_CELLS} cells")
     if nested:

@@ -38,7 +38,7 @@ def read_workbook(name: str, data: bytes, notes: list[str]) -> Rows:
         formulas = _without_result(data, rows)
     except Exception as error:  # of openpyxl, zipfile or the XML parser, by how the workbook is damaged
         why = " ".join(str(error).split())[:100] or type(error).__name__
-        raise TableError(f"{name}: the Excel workbook cannot be read ({why}); save it anew, or as CSV") from None
+        raise TableError(f"{name}: the Excel workbook cannot be read ({why}); save it again, or as CSV") from None
     if formulas:
         raise TableError(
             f"{name}: {counted(len(formulas), 'formula')} without a stored result, the first in cell {formulas[0]}; "
