@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 import random
-import re
 import string
 from collections.abc import Callable
 from pathlib import Path
