@@ -48,7 +48,8 @@ class Case:
         for change in self.changes:
             frame = tidied(change(frame, self.target, other, rng))
         self.form, self.folder = Form.drawn(rng, self.target), folder
-        self.plain = Form(dates="%Y-%m-%d %H:%M:%S" if "%M" in self.form.dates else "%Y-%m-%d")
+        days = "%Y%m%d" if self.form.dates == "%Y%m%d" else "%Y-%m-%d"  # the former may be a number
+        self.plain = Form(dates="%Y-%m-%d %H:%M:%S" if "%M" in self.form.dates else days)
         self.is_damaged = rng.random() < 0.2
         few = rng.randrange(1, 1 + len(frame) // 5) if len(frame) > 12 else 1
         self.frame, self.rest = frame.iloc[:-few].reset_index(drop=True), frame.iloc[-few:].reset_index(drop=True)
