@@ -349,15 +349,15 @@ def test_the_column_that_decides_is_the_most_important_one() -> None:
 
 def test_a_search_says_what_it_found_and_leaves_given_settings_alone() -> None:
     table = written({"x": [i % 7 for i in range(60)], "y": [i % 7 + i % 2 / 9 for i in range(60)]})
-    given = ["--epochs", "2", "--lr", "0.01", "--estimators", "1", "--no-pictures", "--out", "run"]
+    given = ["--epochs", "2", "--hidden", "4", "--estimators", "1", "--no-pictures", "--out", "run"]
     result = succeed("train", table, "--target", "y", *given, "--search")
     found = details()["settings"]
-    assert (found["lr"], found["search"]) == (0.01, False)
-    chosen = re.search(r"chose --hidden (\S+) --weight-decay (\S+)\.", result.stderr)
+    assert (found["hidden"], found["search"]) == ([4], False)
+    chosen = re.search(r"chose --lr (\S+) --weight-decay (\S+)\.", result.stderr)
     if chosen is None:
         assert "settings on the training rows, and found none that is better than the default." in result.stderr
     else:
-        assert (settings.option_text(tuple(found["hidden"])), found["weight_decay"]) == (chosen[1], float(chosen[2]))
+        assert (found["lr"], found["weight_decay"]) == (float(chosen[1]), float(chosen[2]))
 
 
 # --- tables of all kinds ----------------------------------------------------------------------------------------------
@@ -375,7 +375,7 @@ def test_stdin_and_several_files_are_tables() -> None:
     assert contents("both")["predictions.csv"] == contents("one")["predictions.csv"]
 
 
-@pytest.mark.parametrize("ending", ["xlsx", "parquet", "tsv", "jsonl", "csv.gz"])
+@pytest.mark.parametrize("ending", ["xlsx", "parquet", "jsonl", "tsv.gz"])
 def test_other_formats_are_read_and_written(ending: str) -> None:
     frame = pd.read_csv(a_table(size=[x + 0.25 for x in UNEVEN]))
     if ending == "xlsx":
@@ -385,7 +385,7 @@ def test_other_formats_are_read_and_written(ending: str) -> None:
     elif ending == "jsonl":
         frame.to_json("other.jsonl", orient="records", lines=True)
     else:
-        frame.to_csv(f"other.{ending}", index=False, sep="\t" if ending == "tsv" else ",")
+        frame.to_csv(f"other.{ending}", index=False, sep="\t")
     for name in (f"other.{ending}", "table.csv"):
         succeed("train", name, "--target", "class", *QUICK, "--out", name.partition(".")[0])
     assert contents("other")["predictions.csv"] == contents("table")["predictions.csv"]
@@ -419,7 +419,19 @@ def test_real_tables_are_learned(name: str, epochs: int, score: str, least: floa
     frame = getattr(datasets, f"load_{name}")(as_frame=True).frame
     frame.to_csv("table.csv", index=False)
     succeed(
-        "train", "table.csv", "--target", "target", "--hidden", "8", "--epochs", epochs, "--no-pictures", "--out", "run"
+        "train",
+        "table.csv",
+        "--target",
+        "target",
+        "--hidden",
+        "8",
+        "--epochs",
+        epochs,
+        "--estimators",
+        "2",
+        "--no-pictures",
+        "--out",
+        "run",
     )
     assert details()["scores"][score] >= least
 
@@ -542,16 +554,18 @@ def test_a_place_that_cannot_be_written_to_is_found_before_training(monkeypatch:
     assert trained == []
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ZeroDivisionError("division by zero")])
-@pytest.mark.parametrize("where", ["report_page", "draw_pictures"])
+@pytest.mark.parametrize(
+    ("where", "error"), [("report_page", OSError(28, "No space left")), ("draw_pictures", ZeroDivisionError("by zero"))]
+)
 def test_the_model_is_kept_when_the_report_cannot_be_written(
-    error: Exception, where: str, monkeypatch: pytest.MonkeyPatch
+    where: str, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: object) -> str:
         raise error
 
     monkeypatch.setattr(f"microgrud.cli.runfolder.{where}", fail)
-    result = microgrud_cli("train", a_table(), "--target", "class", *LEARNED, "--pictures", "--out", "run")
+    drawn = ["--pictures"] if where == "draw_pictures" else []
+    result = microgrud_cli("train", a_table(), "--target", "class", *LEARNED, *drawn, "--out", "run")
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1].startswith("error: the report could not be written (")
     assert "the model is there: " in result.stderr

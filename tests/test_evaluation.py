@@ -117,14 +117,12 @@ def test_probabilities_that_hold_are_calibrated() -> None:
     assert evaluation.calibration_error(evaluation.calibration(true, np.column_stack([1 - bold, bold]))) > 0.2
 
 
-def test_curves_are_of_the_second_class_of_two_and_of_each_of_more() -> None:
-    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
-    found = evaluation.curves(np.array([0, 1, 1]), probabilities, ["no", "yes"])
-    assert list(found) == ["yes"]
-    area = metrics.auc(found["yes"]["false_positive_rate"], found["yes"]["true_positive_rate"])
-    assert area == metrics.roc_auc_score([0, 1, 1], probabilities[:, 1])
-    three = np.full((3, 3), 1 / 3)
-    assert list(evaluation.curves(np.array([0, 1, 1]), three, ["a", "b", "c"])) == ["a", "b"]
+def test_the_area_below_a_curve_is_the_score_and_one_class_alone_has_none() -> None:
+    positive, probability = np.array([False, True, True]), np.array([0.1, 0.8, 0.4])
+    found = evaluation.curves(positive, probability)
+    area = metrics.auc(found["false_positive_rate"], found["true_positive_rate"])
+    assert area == metrics.roc_auc_score(positive, probability)
+    assert evaluation.curves(positive[1:], probability[1:]) == {}
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])

@@ -198,28 +198,20 @@ def class_figures(true: Vector, probabilities: Vector, classes: Sequence[str]) -
     }
 
 
-def curves(true: Vector, probabilities: Vector, classes: Sequence[str]) -> dict[str, dict[str, Vector]]:
-    """Return the ROC curve and the precision-recall curve of the second class of two, or of each of more classes.
+def curves(is_positive: Flags, probability: Vector) -> dict[str, Vector]:
+    """Return the points of the ROC curve and of the precision-recall curve of a class.
 
     Returns:
-        For each class the points: `false_positive_rate` with `true_positive_rate`, and `recall` with `precision`.
-        Classes of which the rows hold all or none are left out.
+        `false_positive_rate` with `true_positive_rate`, and `recall` with `precision`; an empty dict if the class has
+        all rows or none.
     """
     from sklearn.metrics import precision_recall_curve, roc_curve
 
-    found = {}
-    for k, name in enumerate(classes):
-        is_true = true == k
-        if (len(classes) > 2 or k == 1) and 0 < is_true.sum() < len(true):
-            alarms, hits, _ = roc_curve(is_true, probabilities[:, k])
-            precision, recall, _ = precision_recall_curve(is_true, probabilities[:, k], drop_intermediate=True)
-            found[name] = {
-                "false_positive_rate": alarms,
-                "true_positive_rate": hits,
-                "recall": recall,
-                "precision": precision,
-            }
-    return found
+    if is_positive.all() or not is_positive.any():
+        return {}
+    alarms, hits, _ = roc_curve(is_positive, probability)
+    precision, recall, _ = precision_recall_curve(is_positive, probability, drop_intermediate=True)
+    return {"false_positive_rate": alarms, "true_positive_rate": hits, "recall": recall, "precision": precision}
 
 
 def calibration(true: Vector, probabilities: Vector) -> list[dict[str, float]]:

@@ -94,10 +94,11 @@ class Judged:
         held_out = {name: evaluation.threshold_scores(true == 1, self.network[:, 1], t) for name, t in of.items()}
         return {**best, "class": self.data.target.classes[1], "chosen_on": chosen_on, "held_out": held_out}
 
-    def curves(self) -> dict[str, dict[str, Vector]]:
-        """Return ROC and precision-recall curves; see `microgrud.cli.evaluation.curves`."""
-        target = self.data.target
-        return evaluation.curves(self.data.numbers[self.rows], self.network, target.classes) if target.classes else {}
+    def curves(self) -> dict[str, Vector]:
+        """Return the curves of the second of two classes; see `microgrud.cli.evaluation.curves`."""
+        if len(self.data.target.classes) != 2:
+            return {}
+        return evaluation.curves(self.data.numbers[self.rows] == 1, self.network[:, 1])
 
     def importance(self, columns: Sequence[str], seed: int) -> pd.DataFrame:
         """Return the importance of each column; see `microgrud.cli.importance`."""

@@ -123,7 +123,7 @@ def _marks(run: Run, x: Callable[[Mapping[str, float]], float], y: str) -> dict[
 
 
 def _roc(run: Run) -> Picture | None:
-    if len(run.target.classes) != 2 or not run.curves:
+    if not run.curves:
         return None
     area, name = run.scores["roc_auc"], run.target.classes[1]
     return Picture(
@@ -137,14 +137,13 @@ def _roc(run: Run) -> Picture | None:
 
 def roc_chart(run: Run) -> Axes:
     """Draw the ROC curve of the second of two classes."""
-    curve = run.curves[run.target.classes[1]]
     marks = _marks(run, lambda at: at["recall"] - at["youden"], "recall")
-    points = curve["false_positive_rate"], curve["true_positive_rate"]
+    points = run.curves["false_positive_rate"], run.curves["true_positive_rate"]
     return charts.roc_curve(*points, run.scores["roc_auc"], marks, _square())
 
 
 def _precision_recall(run: Run) -> Picture | None:
-    if len(run.target.classes) != 2 or not run.curves:
+    if not run.curves:
         return None
     area, name = run.scores["pr_auc"], run.target.classes[1]
     return Picture(
@@ -161,7 +160,7 @@ def precision_recall_chart(run: Run) -> Axes:
     name = run.target.classes[1]
     share = float((run.predictions["true"] == name).mean())
     marks = _marks(run, lambda at: at["recall"], "precision")
-    points = run.curves[name]["recall"], run.curves[name]["precision"]
+    points = run.curves["recall"], run.curves["precision"]
     return charts.precision_recall_curve(*points, run.scores["pr_auc"], share, marks, _square())
 
 

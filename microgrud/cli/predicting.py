@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
 
 from ..common.jsonfile import ModelFileError
 from ..engine.vectors import Vector
 from ..nn import MLP
-from ..sklearn.modelfile import read_pipeline
+from ..sklearn.modelfile import StoredPipeline, read_pipeline
 from ..tables.table import Table, why_unreadable
 from ..tables.target import Target
 from . import evaluation
 
 
-@dataclass(frozen=True)
-class Predictor:
-    """A trained pipeline that predicts from tables.
-
-    Args:
-        pipeline: the steps `"preparation"` and `"network"`.
-        target: the column that it predicts.
-        details: the settings, the scores and the notes of the training.
-    """
-
-    pipeline: Pipeline
-    target: Target
-    details: dict[str, Any]
+class Predictor(StoredPipeline):
+    """A trained pipeline that predicts from tables."""
 
     @classmethod
     def load(cls, path: str | Path) -> Predictor:

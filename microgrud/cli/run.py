@@ -35,8 +35,8 @@ class Run:
         predictions: one row per held-out row: its number in the table, the true target, and the prediction. With
             cross-validation these are all rows, each predicted by a network that has not seen it.
         scores: the scores on these rows; `microgrud.cli.evaluation` describes the entries.
-        curves: the points of the ROC curve and the precision-recall curve of the second class of two, or of each of
-            more classes: `microgrud.cli.evaluation.curves` describes them. None for numbers.
+        curves: the points of the ROC curve and the precision-recall curve of the second of two classes, see
+            `microgrud.cli.evaluation.curves`; empty for other targets.
         importance: one row per column of the table, the most important first: `column`, `importance` (the loss of score
             when the cells of the column are shuffled among the rows), and its `spread` over shuffles.
         learned: the inputs and the target of each training row, as the first network takes them: a class index, or a
@@ -56,7 +56,7 @@ class Run:
     target: Target
     predictions: pd.DataFrame
     scores: dict[str, Any]
-    curves: dict[str, dict[str, Vector]]
+    curves: dict[str, Vector]
     importance: pd.DataFrame
     learned: Samples
     held_out: Vector
