@@ -367,8 +367,8 @@ def test_the_command_names_what_the_user_chose_and_no_defaults() -> None:
         delimiter=":",
     )  # fmt: skip
     assert command(train_on_table(table, settings, sources=["my table.csv"])) == [
-        *("microgrud", "train", "my table.csv", "--target", "y", "--hidden", "2", "--optimizer", "lbfgs"),
-        *("--epochs", "1", "--ignore", "z", "--categorical", "code", "--drop-missing", "--delimiter", ":"),
+        *("microgrud", "train", "my table.csv", "--target", "y", "--ignore", "z", "--categorical", "code"),
+        *("--drop-missing", "--delimiter", ":", "--hidden", "2", "--optimizer", "lbfgs", "--epochs", "1"),
     ]
 
 
