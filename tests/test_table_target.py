@@ -122,6 +122,11 @@ def test_the_other_columns_or_the_user_tell_the_decimal_mark():
         assert target.values(pd.Series(cells))[:2].tolist() == expected
 
 
+def test_classes_are_not_said_to_be_read_as_numbers():
+    assert inspected(["1,234", "2,345"] * 8, delimiter=",").notes == []
+    assert "was read as 1234" in inspected(["1,234", "2,345"] * 8, delimiter=",", task="regression").notes[0]
+
+
 def test_many_different_texts_are_refused_within_a_second():
     cells = pd.Series([f"customer {k}" for k in range(100_000)])
     started = time.perf_counter()

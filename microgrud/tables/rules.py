@@ -110,4 +110,5 @@ def _by_evidence(column: Column, numbers: Numbers, rules: Rules) -> tuple[str | 
     by_cells = None if hint is None else "." if (hint == "decimals") == pointed else ","
     if rules.delimiter == ",":
         return (None if by_cells == "," else "."), "the cells of the file are separated by commas"
-    return by_cells, f"the whole numbers among the cells show that the mark is one of {hint}"
+    shown = "separates thousands" if hint == "thousands" else "begins the decimals"
+    return by_cells, f"the whole numbers among the cells show that the mark {shown}"

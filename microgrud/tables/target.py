@@ -134,7 +134,8 @@ def inspect_target(
         columns = (Column.of(others.iloc[:, k], str(label)) for k, label in enumerate(others.columns))
         marks = decimal_marks(Evidence(each, Rules()) for each in columns)
     rules = Rules(decimal=decimal_mark, delimiter=delimiter, marks=marks)
-    settled = settle_decimal(column, numbers, rules, notes, is_target=True)
+    why: list[str] = []
+    settled = settle_decimal(column, numbers, rules, why, is_target=True)
     if isinstance(settled, Problem):
         raise PreparationError([settled])
     values = numbers.by(settled)
@@ -149,7 +150,7 @@ def inspect_target(
         return _classes(column, task, notes)
     if len(distinct) < 2:
         raise _error(column, [], f"every target is {shortened(column.texts[0])}", "choose a target that varies")
-    notes += [f"{note} and left out of training" for note in notes_on_odd(column, numbers, settled, ~usable)]
+    notes += why + [f"{note} and left out of training" for note in notes_on_odd(column, numbers, settled, ~usable)]
     return Target(name, "regression", [], settled, list(numbers.unit), low, high, notes)
 
 
