@@ -136,6 +136,14 @@ def test_a_damaged_document_is_an_error_that_names_the_entry(path, entry, messag
         TablePreparation.from_json(document)
 
 
+@pytest.mark.parametrize("categories", [[], [" other"]])
+def test_a_document_without_a_category_for_missing_cells_is_damaged(categories):
+    document = copy.deepcopy(DOCUMENT)
+    document["columns"][1]["categories"], document["most_frequent"] = categories, [" other"]
+    with pytest.raises(ValueError, match=r"most_frequent\[0\]: expected a category of 'colour', got ' other'"):
+        TablePreparation.from_json(document)
+
+
 def test_a_preparation_is_restored_from_text():
     preparation = TablePreparation().fit(FRAME)
     restored = TablePreparation.from_json(json.loads(json.dumps(preparation.to_json(), allow_nan=False)))

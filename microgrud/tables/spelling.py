@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 _TRUTH = {"1": "True", "0": "False", "true": "True", "false": "False"}
@@ -26,47 +27,40 @@ def spelled(text: str) -> str:
     return str(int(number)) if number == int(number) and abs(number) < 1e15 else repr(number)
 
 
-def spellings(counts: Mapping[str, int]) -> dict[str, str]:
-    """Return for each text the one name of its category: the most frequent of the spellings that mean the same.
+def grouped(texts: Sequence[str], counts: Sequence[int]) -> tuple[dict[str, str], dict[str, int]]:
+    """Return for each text the one name of its category, and for each name its number of rows.
 
-    Texts that differ in letter case mean the same, except single letters both cases of which are frequent (above 5 %).
-    1, true and TRUE are `True` where a column holds nothing but truth values, at least one of them as a word.
+    The name is the most frequent of the spellings that mean the same. Texts that differ in letter case do, except
+    single letters both cases of which are frequent (above 5 %). 1, true and TRUE are `True` where a column holds
+    nothing but truth values, at least one of them as a word.
 
     Args:
+        texts: the different texts.
         counts: the number of rows of each text.
 
-    >>> spellings({"red": 5, "Red": 2, "RED ": 1, "1.0": 1, "1": 1})
-    {'red': 'red', 'Red': 'red', 'RED ': 'red', '1.0': '1', '1': '1'}
-    >>> spellings({"TRUE": 3, "1": 1, "0": 4})
+    >>> grouped(["red", "Red", "RED ", "1.0", "1"], [5, 2, 1, 1, 1])
+    ({'red': 'red', 'Red': 'red', 'RED ': 'red', '1.0': '1', '1': '1'}, {'red': 8, '1': 2})
+    >>> grouped(["TRUE", "1", "0"], [3, 1, 4])[0]
     {'TRUE': 'True', '1': 'True', '0': 'False'}
     """
-    forms = {text: spelled(text) for text in counts}
+    forms = {text: spelled(text) for text in texts}
     words = {form.casefold() for form in forms.values()}
     if words <= _TRUTH.keys() and words & {"true", "false"}:
-        return {text: _TRUTH[form.casefold()] for text, form in forms.items()}
-    sums: dict[str, int] = {}
-    for text, form in forms.items():
-        sums[form] = sums.get(form, 0) + counts[text]
-    few = 0.05 * sum(sums.values())
-    apart = {form for form in sums if len(form) == 1 and min(sums[form], sums.get(form.swapcase(), 0)) > few}
-    names: dict[str, str] = {}
+        forms = {text: _TRUTH[form.casefold()] for text, form in forms.items()}
+    sums: Counter[str] = Counter()
+    for text, count in zip(texts, counts):
+        sums[forms[text]] += count
+    few = 0.05 * sum(counts)
+    apart = {form for form in sums if len(form) == 1 and min(sums[form], sums[form.swapcase()]) > few}
+    keys = {form: form if form in apart else f"={form.casefold()}" for form in sums}
+    frequent: dict[str, str] = {}
     for form in sorted(sums, key=lambda form: (-sums[form], form)):
-        names.setdefault(form if form in apart else f"={form.casefold()}", form)
-    return {text: names[form if form in apart else f"={form.casefold()}"] for text, form in forms.items()}
-
-
-def grouped(texts: Sequence[str], counts: Sequence[int]) -> tuple[dict[str, str], dict[str, int]]:
-    """Return the name for each text, as `spellings` does, and the number of rows for each name.
-
-    >>> grouped(["a", "b "], [2, 1])
-    ({'a': 'a', 'b ': 'b'}, {'a': 2, 'b': 1})
-    """
-    by_text = dict(zip(texts, counts))
-    names = spellings(by_text)
-    sums: dict[str, int] = dict.fromkeys(names.values(), 0)
-    for text, name in names.items():
-        sums[name] += by_text[text]
-    return names, sums
+        frequent.setdefault(keys[form], form)
+    names = {text: frequent[keys[form]] for text, form in forms.items()}
+    by_name: Counter[str] = Counter()
+    for text, count in zip(texts, counts):
+        by_name[names[text]] += count
+    return names, dict(by_name)
 
 
 def merged(names: Mapping[str, str]) -> list[str]:

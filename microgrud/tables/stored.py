@@ -68,7 +68,7 @@ got 'options'
     encoded = [plan for plan in plans if plan["kind"] == "category"]
     _check_count(f"{where}.most_frequent", len(document["most_frequent"]), len(encoded))
     for k, (plan, fill) in enumerate(zip(encoded, document["most_frequent"])):
-        if fill not in (plan["categories"] or [OTHER]):
+        if fill not in (plan["categories"] or [OTHER] * plan["others"]) or OTHER in plan["categories"]:
             raise ValueError(f"{where}.most_frequent[{k}]: expected a category of {plan['name']!r}, got {fill!r}")
 
 
