@@ -493,12 +493,13 @@ def test_all_bad_options_are_said_at_once() -> None:
     fails(["train", a_table(), "--target", "clas", *unknown], "column 'clas'", "column 'siz'", "column 'colr'")
 
 
-def test_ambiguous_columns_and_a_bad_target_are_said_at_once_with_row_and_line() -> None:
+def test_ambiguous_columns_a_bad_target_and_unknown_names_are_said_at_once_with_row_and_line() -> None:
     prices = ["1,234", "2,345"] * 15
     pd.DataFrame({"one": prices, "two": prices, "class": ["a"] * 30}).to_csv("table.tsv", index=False, sep="\t")
     fails(
-        ["train", "table.tsv", "--target", "class"],
+        ["train", "table.tsv", "--target", "class", "--ignore", "tow"],
         "column 'class': every target is 'a'; add rows of another class",
+        "there is no column 'tow'; did you mean 'two'?",
         "column 'one', row 1 (line 2)",
         "column 'two', row 1 (line 2)",
     )

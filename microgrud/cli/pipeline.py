@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields, replace
@@ -115,8 +116,17 @@ def train_on_table(
 
 def _data(table: Table, settings: RunSettings, notes: list[str]) -> tuple[Data, list[int]]:
     """Return the rows whose target is known, and their positions in the table; raise one error for all problems."""
-    keep = [name for name in settings.keep if name != "all"]
-    table.require(settings.target, *settings.ignore, *settings.categorical, *settings.numerical, *keep)
+    lines: list[str] = []
+    options = settings.ignore, settings.categorical, settings.numerical
+    try:
+        keep = [name for name in settings.keep if name != "all"]
+        table.require(settings.target, *itertools.chain(*options), *keep)
+    except TableError as error:
+        if settings.target not in table.columns:
+            raise
+        lines += str(error).splitlines()
+        named = [tuple(name for name in names if name in table.columns) for names in options]
+        settings = replace(settings, ignore=named[0], categorical=named[1], numerical=named[2])
     cells, positions = table.cells, np.arange(len(table))
     if settings.drop_missing:
         complete = ~cells.drop(columns=list(settings.ignore)).isin(MISSING).any(axis=1).to_numpy()
@@ -127,7 +137,6 @@ def _data(table: Table, settings: RunSettings, notes: list[str]) -> tuple[Data, 
         cells, positions = cells[complete], positions[complete]
     others = cells.drop(columns=[settings.target])
     preparation = _preparation(table, settings)
-    lines = []
     try:
         decided = preparation.decide(others)
     except TableError as error:
