@@ -242,7 +242,7 @@ def test_more_inputs_are_drawn_in_the_plane_of_their_principal_components(
 
 def test_a_single_input_and_many_classes_have_no_regions() -> None:
     assert plane_of(["x"], np.zeros((3, 1))) is None
-    table = a_table(x=range(90), z=range(0, 180, 2), y=[f"class {i % 9}" for i in range(90)])
+    table = a_table(x=np.arange(90) % 11, z=np.arange(90) % 7, y=[f"class {i % 9}" for i in range(90)])
     run = train_on_table(table, RunSettings("y", hidden=(2,), epochs=1, test_size=0.4))
     drawn = draw_pictures(run)
     assert "regions" not in drawn
