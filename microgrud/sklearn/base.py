@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, ClassVar, TypeVar
 
@@ -214,11 +216,15 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         """Return the mean prediction of the networks and the linear models, by their shares."""
         columns, networks = self._columns(X), list(map(arrays_of, self.networks_))
         found: Vector = np.empty((len(columns), self._outputs))
-        # On a busy machine, the threads of BLAS wait for each other at every small product: 9 s instead of 1.4.
-        with threadpool_limits(1, user_api="blas"):
-            for k in range(0, len(columns), _ROWS_AT_ONCE):
-                rows = slice(k, k + _ROWS_AT_ONCE)
-                found[rows] = self._blended_rows(networks, self._encoded(columns[rows]), k)
+
+        def predict(first_row: int) -> None:
+            rows = slice(first_row, first_row + _ROWS_AT_ONCE)
+            found[rows] = self._blended_rows(networks, self._encoded(columns[rows]), first_row)
+
+        # On a busy machine, the threads of BLAS wait for each other at every small product: 9 s instead of 1.4. So each
+        # thread here has rows of its own.
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as threads:
+            list(threads.map(predict, range(0, len(columns), _ROWS_AT_ONCE)))
         return found
 
     def _blended_rows(self, networks: list[list[LayerArrays]], inputs: Vector, first_row: int) -> Vector:
