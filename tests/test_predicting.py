@@ -105,6 +105,11 @@ def test_columns_are_kept_on_request(trained: str) -> None:
     everything = predicted(trained, "table.csv", "--keep", "all")
     assert list(everything)[:4] == ["row", "size", "colour", "class"]
     fails(["predict", trained, "table.csv", "--keep", "colr"], "there is no column 'colr'; did you mean 'colour'?")
+    frame = pd.read_csv("table.csv").assign(row=7.5, **{"row (table)": 8.5})
+    frame.to_csv("named.csv", index=False)
+    named = predicted(trained, "named.csv", "--keep", "row", "--keep", "row (table)")
+    assert list(named)[:3] == ["row", "row (table)", "row (table) (table)"]
+    assert list(named.iloc[0])[:3] == ["1", "7.5", "8.5"]
 
 
 def test_json_holds_predictions_and_the_scores_of_rows_with_a_known_target(trained: str) -> None:

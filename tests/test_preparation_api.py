@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from microgrud.tables import TableError
 from microgrud.tables.preparation import TablePreparation
 from microgrud.tables.problems import PreparationError
+from microgrud.tables.text import as_text
 
 RANDOM = np.random.default_rng(1)
 FRAME = pd.DataFrame(
@@ -81,6 +82,14 @@ def test_cells_of_any_type_are_taken_by_the_text_that_a_file_would_give():
     preparation = TablePreparation().fit(frame)
     assert preparation.columns_[0].categories == ["1", "2", "True", '["a", "b"]', '["a"]', '["b"]', "x"]
     assert np.isfinite(preparation.transform(frame)).all()
+
+
+def test_numbers_of_other_types_are_those_of_their_file():
+    frame = pd.DataFrame({"code": [2**60, 2**60 + 1, 1] * 10, "small": np.array([0.1, 0.7, -3.3] * 10, np.float32)})
+    preparation = TablePreparation(categorical=["code"]).fit(as_text(frame))
+    assert preparation.columns_[0].categories == ["1", "1152921504606846976", "1152921504606846977"]
+    np.testing.assert_array_equal(preparation.transform(frame), preparation.transform(as_text(frame)))
+    assert preparation.remarks(frame) == []
 
 
 def test_rows_are_numbered_as_in_the_whole_table():

@@ -112,6 +112,20 @@ def test_class_weights_are_sample_weights() -> None:
     assert same(both, classifier().fit(IRIS, NAMES, np.linspace(0.1, 1.0, 150) * [weights[name] for name in NAMES]))
 
 
+def test_balanced_classes_are_those_of_as_many_rows_as_the_weights_say() -> None:
+    weights = np.arange(150) % 4
+    model = classifier(**WHOLE, class_weight="balanced", pieces=0)
+    once, often = model.fit(IRIS, NAMES, weights), clone(model).fit(IRIS.repeat(weights, axis=0), NAMES.repeat(weights))
+    np.testing.assert_allclose(once.predict_proba(IRIS), often.predict_proba(IRIS), atol=1e-9)
+
+
+def test_more_networks_than_rows_are_validated_on_a_row_each() -> None:
+    model = regressor(n_estimators=23, validation_fraction=0.01, max_iter=1, hidden_layer_sizes=(1,))
+    rows, _ = model.fit(IRIS[:22], IRIS[:22, 0]).validated(IRIS[:22])
+    assert len(rows) == 23
+    assert set(rows) == set(range(22))
+
+
 def test_weights_of_any_size_are_shares() -> None:
     weights = np.linspace(0.5, 1.0, 150)
     model = regressor().fit(IRIS, SPECIES, weights)

@@ -68,6 +68,14 @@ def test_the_user_decides_on_whole_numbers():
     assert len(inspected(many, categorical=True).classes) == MOST_INTEGER_CLASSES + 1
 
 
+def test_codes_keep_their_zeros_and_letters():
+    cells = pd.Series(["007", "012", "0E1", "0E2", "7", "x1", "x2"] * 4 + ["007"])
+    target = inspect_target(cells, "zone")
+    assert target.classes == ["0E1", "0E2", "007", "012", "x1", "x2"]
+    assert target.notes == ["column 'zone': '7' and '007' are one class"]
+    assert list(target.values(pd.Series([7, "7.0", "007", "0E2"], dtype=object))) == ["007", "007", "007", "0E2"]
+
+
 def test_rows_without_a_target_and_single_rows_of_a_class_are_noted():
     target = inspected(["a", "b", "", "NA"] * 6 + ["c"])
     assert target.notes == [

@@ -83,10 +83,15 @@ def prediction_columns(rows: Sequence[int], found: Any, target: Target, threshol
 def kept_columns(predictions: pd.DataFrame, cells: pd.DataFrame, keep: Sequence[str]) -> pd.DataFrame:
     """Return predictions with columns of the table after the number of the row; `all` keeps every column.
 
-    A column whose name is taken, such as `row`, is left out.
+    A column whose name is taken, such as `row`, becomes `row (table)`.
     """
     names = list(cells.columns) if "all" in keep and "all" not in cells.columns else list(dict.fromkeys(keep))
-    kept = {name: cells[name].to_numpy() for name in names if name not in predictions.columns}
+    kept: dict[str, Any] = {}
+    for name in names:
+        label = name
+        while label in kept or label in predictions.columns:
+            label += " (table)"
+        kept[label] = cells[name].to_numpy()
     columns = {name: predictions[name].to_numpy() for name in predictions.columns}
     frame: pd.DataFrame = pd.DataFrame({"row": columns.pop("row"), **kept, **columns})
     return frame

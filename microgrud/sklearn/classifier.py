@@ -213,7 +213,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         check_classification_targets(y)
         if self.class_weight is None:
             return weights
-        of_classes: Vector = compute_sample_weight(self._checked()["class_weight"], y)
+        given = self._checked()["class_weight"]
+        if given == "balanced" and weights is not None:  # by sums of weights, as by so many rows
+            indices = np.unique(y, return_inverse=True)[1]
+            sums = np.bincount(indices, weights)[indices]
+            return weights / np.where(sums > 0.0, sums, 1.0)
+        of_classes: Vector = compute_sample_weight(given, y)
         return of_classes if weights is None else of_classes * weights
 
     def _task(self, X: Vector, targets: npt.NDArray[np.intp], weights: Vector | None) -> Task:

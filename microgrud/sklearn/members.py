@@ -138,7 +138,7 @@ def validation_rows(task: Task, settings: Settings, members: int, seed: int) -> 
     rows = np.arange(len(task.inputs))
     if settings.validation_fraction is None:
         return [rows[:0]] * members
-    count = max(2, round(1.0 / settings.validation_fraction))
+    count = min(len(rows), max(2, round(1.0 / settings.validation_fraction)))
     generator = np.random.default_rng(seed)
     found: list[npt.NDArray[np.intp]] = []
     while len(found) < members:

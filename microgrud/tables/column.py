@@ -107,8 +107,13 @@ def _factorized(series: pd.Series[Any]) -> tuple[Any, Any]:
         return pd.factorize(_clock_time(series).to_numpy("datetime64[us]"))
     if getattr(dtype, "kind", "") == "m":
         return pd.factorize(series.dt.total_seconds().to_numpy(float))
+    if types.is_integer_dtype(dtype) and ((series > 2**53) | (series < -(2**53))).any():
+        series, dtype = series.astype(object), np.dtype(object)  # floats would make one of several
     if types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype) and not types.is_complex_dtype(dtype):
-        return pd.factorize(series.to_numpy(float, na_value=np.nan))
+        rows, different = pd.factorize(series.to_numpy(float, na_value=np.nan))
+        if isinstance(dtype, np.dtype) and dtype.kind == "f" and dtype.itemsize < 8:
+            different = np.array([float(str(x)) for x in different.astype(dtype)])  # 0.1, as in the file it came from
+        return rows, different
     try:
         # Arrow, which holds the texts of pandas 3, finds different ones in a third of the time of Python's objects.
         is_text = isinstance(dtype, pd.StringDtype)
