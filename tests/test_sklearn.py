@@ -92,6 +92,18 @@ def test_with_full_batches_a_weight_is_a_number_of_rows(kind: Any, solver: str) 
     check_sample_weight_equivalence_on_dense_data(kind.__name__, model)
 
 
+@pytest.mark.parametrize("scaled", [True, False])
+def test_a_prediction_does_not_depend_on_the_other_rows_to_the_bit(scaled: bool) -> None:
+    X = np.random.default_rng(0).normal(size=(1_700, 7))
+    for model in (classifier(n_estimators=2, scale_inputs=scaled), regressor(n_estimators=2, scale_inputs=scaled)):
+        model.fit(X[:200], np.arange(200) % 3)
+        model.network_share_ = 0.5
+        predict = getattr(model, "predict_proba", model.predict)
+        whole = predict(np.asfortranarray(X))
+        for rows in (slice(5, 6), slice(3, 50), slice(0, 900, 7), slice(1_000, None)):
+            np.testing.assert_array_equal(predict(X[rows]), whole[rows])
+
+
 # --- weights ---
 
 
