@@ -473,6 +473,13 @@ def test_every_schedule_learns(schedule: str) -> None:
     assert classifier(learning_rate=schedule, max_iter=40).fit(IRIS, NAMES).score(IRIS, NAMES) > 0.9
 
 
+def test_networks_of_other_sizes_cannot_go_on() -> None:
+    model = classifier(warm_start=True).fit(IRIS, NAMES).set_params(hidden_layer_sizes=(7,))
+    for go_on in (model.fit, model.partial_fit):
+        with pytest.raises(ValueError, match=r"hidden_layer_sizes: expected \(6,\), with which .* got \(7,\); train"):
+            go_on(IRIS, NAMES)
+
+
 def test_a_warm_start_goes_on_from_the_present_networks() -> None:
     model = MLPRegressor((6,), **WHOLE, warm_start=True).fit(IRIS, SPECIES)
     residuals = (SPECIES - model.predict(IRIS)) / model.target_scale_.deviation
@@ -481,6 +488,16 @@ def test_a_warm_start_goes_on_from_the_present_networks() -> None:
     assert len(model.networks_) == 3
     with pytest.raises(ValueError, match="expected the classes"):
         classifier(warm_start=True).fit(IRIS, NAMES).fit(IRIS, SPECIES)
+
+
+def test_a_partial_fit_uses_the_rate_that_is_given_and_else_that_of_the_first_call() -> None:
+    model = classifier(learning_rate_init=None).partial_fit(IRIS, NAMES, np.unique(NAMES))
+    first = model.settings_
+    rest = model.partial_fit(IRIS[::50], NAMES[::50]).settings_
+    assert (rest.learning_rate_init, rest.alpha) == (first.learning_rate_init, first.alpha)
+    before = model.predict_proba(IRIS)
+    model.set_params(learning_rate_init=1e-12).partial_fit(IRIS, NAMES)
+    np.testing.assert_allclose(model.predict_proba(IRIS), before, atol=1e-9)
 
 
 def test_partial_fits_learn() -> None:

@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -25,7 +25,7 @@ from .encoding import Encoding
 from .linear import LinearModel, best_share
 from .members import Task, Trained, Watch, train, train_further, validation_rows
 from .networks import LayerArrays, arrays_of, outputs_of, restored_network
-from .settings import CHECKS, Settings, settings_for
+from .settings import CHECKS, Settings, automatic, settings_for
 from .stored import FORM, as_json, histories_from_json, parameters_from_json, settings_from_json, vectors_from_json
 
 Self = TypeVar("Self", bound="BaseMLP")
@@ -98,7 +98,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         settings = settings_for(checked, len(task.inputs))
         members = checked["n_estimators"]
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=members).tolist()
-        starts = self._present() if self.warm_start else []
+        starts = self._starts(settings) if self.warm_start else []
         starts = [*starts, *[None] * members][:members]
         jobs = min(members, effective_n_jobs(self.n_jobs))
         first, *others = zip(seeds, validation_rows(task, settings, members, seeds[0]), starts)
@@ -135,7 +135,10 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         """Train the networks, new or present ones, for one more epoch."""
         checked = self._checked()
         settings = settings_for(checked, len(task.inputs))
-        present = self._present()
+        present = self._starts(settings)
+        if present and settings.solver == self.settings_.solver:
+            # "auto" depends on the number of rows, which may be smaller than in the first call.
+            settings = replace(settings, **{name: getattr(self.settings_, name) for name in automatic(checked)})
         further = getattr(self, "_further", None)
         if further is None:
             members = len(present) or checked["n_estimators"]
@@ -148,6 +151,16 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         states = [each.optimizer for each in trained]
         self._further = {"seeds": further["seeds"], "states": states, "epochs": further["epochs"] + 1}
         self._keep(settings, trained)
+
+    def _starts(self, settings: Settings) -> list[Any]:
+        """Return the parameters of each present network, with which training goes on."""
+        sizes, present = settings.hidden_layer_sizes, self._present()
+        if present and sizes != self.settings_.hidden_layer_sizes:
+            raise ValueError(
+                f"{type(self).__name__}: hidden_layer_sizes: expected {self.settings_.hidden_layer_sizes}, with which "
+                f"the networks were made, got {sizes}; train new ones with fit and warm_start=False"
+            )
+        return present
 
     def _present(self) -> list[Any]:
         """Return the parameters of each present network."""

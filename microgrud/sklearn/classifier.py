@@ -171,7 +171,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MLPClassifier:
         """Train for one epoch of all these rows, without validation; the first call makes the networks.
 
-        Inputs are scaled as in the first call, or as in the last `fit`. The optimizer goes on where it was.
+        Inputs are scaled as in the first call, or as in the last `fit`. Rate and decay are those of that call too,
+        unless they are given. The optimizer goes on where it was.
 
         Args:
             X: as for `fit`.

@@ -231,7 +231,10 @@ def train_further(
     network = _started(task, settings, seed, start)
     optimizer = make_optimizer(network, settings)
     if state is not None:
+        chosen = [{name: group[name] for name in optimizer.settings} for group in optimizer.param_groups]
         optimizer.load_state_dict(state)
+        for group, settings_now in zip(optimizer.param_groups, chosen):
+            group.update(settings_now)
     everything = np.arange(len(task.inputs))
     history = _fit(network, task.data(everything), optimizer, settings, seed, epochs=1)
     return Trained(read_data(network.parameters()), history, everything[:0], optimizer=optimizer.state_dict())

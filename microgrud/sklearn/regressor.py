@@ -107,7 +107,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
         """Train for one epoch of all these rows, without validation; the first call makes the networks.
 
-        Inputs and targets are scaled as in the first call, or as in the last `fit`. The optimizer goes on where it was.
+        Inputs and targets are scaled as in the first call, or as in the last `fit`. Rate and decay are those of that
+        call too, unless they are given. The optimizer goes on where it was.
         """
         goes_on = hasattr(self, "networks_")
         self._train_further(self._task(*self._read(X, y, sample_weight, goes_on), goes_on))

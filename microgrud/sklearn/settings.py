@@ -124,6 +124,11 @@ CHECKS: dict[str, Check] = {
 }
 
 
+def automatic(checked: dict[str, Any]) -> list[str]:
+    """Return the names of the rate and the weight decay, as far as they are left to `settings_for`."""
+    return ["learning_rate_init"] * (checked["learning_rate_init"] is None) + ["alpha"] * (checked["alpha"] == "auto")
+
+
 def settings_for(checked: dict[str, Any], rows: int) -> Settings:
     """Return the settings of a run with so many training rows: each "auto" and None is replaced by a number.
 
