@@ -13,7 +13,7 @@ from .column import Column, shortened
 from .dates import decide_order, parts_of
 from .evidence import Evidence
 from .numbers import Numbers
-from .plans import LARGEST, CategoryPlan, DatePlan, LeftOutPlan, NumberPlan, Plan, PresencePlan
+from .plans import BY_PRESENCE, LARGEST, CategoryPlan, DatePlan, LeftOutPlan, NumberPlan, Plan, PresencePlan
 from .problems import Problem
 from .rules import MOST, Rules, mixed_marks, settle_decimal
 from .spelling import grouped, merged
@@ -224,5 +224,5 @@ def _category_plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan |
 
 def _by_presence(column: Column, why: str, missing: bool) -> Plan:
     if missing:
-        return PresencePlan(column.name, f"used only for whether its cells are missing: {why}", True)
+        return PresencePlan(column.name, f"{BY_PRESENCE}: {why}", True)
     return LeftOutPlan(column.name, f"left out: {why}", False)

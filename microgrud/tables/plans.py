@@ -20,6 +20,7 @@ from .numbers import NEVER_BARE, numbers_in_texts
 from .spelling import Names
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
+BY_PRESENCE = "used only for whether its cells are missing"
 _ALIKE = "all its cells in the rows to learn from are alike"
 #: The square of a larger number may overflow, and with it a standard deviation.
 LARGEST = 1e100
@@ -77,7 +78,8 @@ class Plan:
         if self._varying(reading):
             return replace(self, missing=missing)
         if missing and not gaps.all():
-            return PresencePlan(self.name, f"used only for whether its cells are missing: {_ALIKE}", True)
+            said = self.said if isinstance(self, PresencePlan) else f"{BY_PRESENCE}: {_ALIKE}"
+            return PresencePlan(self.name, said, True)
         return LeftOutPlan(self.name, f"left out: {_ALIKE}", False)
 
     def _varying(self, reading: Reading) -> list[str]:
@@ -202,11 +204,6 @@ class PresencePlan(Plan):
     """A column that tells by its missing cells alone."""
 
     kind = "presence"
-
-    def for_rows(self, column: Column) -> Plan:
-        """Return the plan, or one that leaves the column out if no cell is missing in the rows to learn from."""
-        plan = super().for_rows(column)
-        return self if isinstance(plan, PresencePlan) else plan
 
 
 @dataclass(frozen=True)

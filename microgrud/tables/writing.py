@@ -121,31 +121,21 @@ def _with_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def _numbers(text: pd.Series[Any]) -> pd.Series[Any]:
+def _numbers(text: pd.Series[Any]) -> Any:
     """Return a text column as numbers if that loses nothing, otherwise as it is, with None for an empty cell.
 
     >>> _numbers(pd.Series(["1.5", ""])).tolist(), _numbers(pd.Series(["007"])).tolist()
     ([1.5, nan], ['007'])
     """
+    filled = text[text != ""]
     for kind, dtype in ((int, "Int64"), (float, "float64")):
-        numbers = _exactly(text[text != ""], kind, dtype)
-        if numbers is not None:
-            return numbers.reindex(text.index)
-    objects: pd.Series[Any] = text.astype(object)
-    objects[text == ""] = None
-    return objects
-
-
-def _exactly(text: pd.Series[Any], kind: type[int] | type[float], dtype: Any) -> pd.Series[Any] | None:
-    """Return texts as finite numbers of one type that `dtype` can hold, None unless each gives its text again."""
-    try:
-        numbers = [kind(cell) for cell in text]
-        if numbers and all(str(x) == cell and math.isfinite(x) for x, cell in zip(numbers, text)):
-            found: pd.Series[Any] = pd.Series(numbers, index=text.index, dtype=dtype)
-            return found
-    except (ValueError, OverflowError, TypeError):  # text, or an integer beyond 64 bits
-        pass
-    return None
+        try:
+            numbers = [kind(cell) for cell in filled]
+            if numbers and all(str(x) == cell and math.isfinite(x) for x, cell in zip(numbers, filled)):
+                return pd.Series(numbers, index=filled.index, dtype=dtype).reindex(text.index)
+        except (ValueError, OverflowError, TypeError):  # text, or an integer beyond 64 bits  # noqa: PERF203
+            continue
+    return text.astype(object).where(text != "", None)
 
 
 _FORMATS: dict[str, Callable[[pd.DataFrame], bytes]] = {
