@@ -133,30 +133,19 @@ def _has_header(name: str, cells: pd.DataFrame, notes: list[str]) -> bool:
     words = [i for i, kind in enumerate(kinds) if kind and first[i] not in MISSING and _kind(first[i]) != kind]
     others = [i for i, kind in enumerate(kinds) if not kind and first[i] not in MISSING]
     repeated = sum(first[i] in columns[i] for i in others)
-    shown = ", ".join(map(shortened, first[:4])) + ", ..." * (len(first) > 4)
+    repeats = not any(kinds) and repeated > 0.5 * len(others)
     indexed = first[0] == "" and len(set(columns[0])) == len(body)  # names of rows, without a name of their own
     years = _are_names([first[i] for i in like_data], [columns[i] for i in like_data], len(first))
-    if (indexed or years) and repeated == 0:
-        doubt = bool(like_data)
-    elif like_data:
-        if len(like_data) > len(words):
-            return _no_header(name, shown, notes)
-        doubt = True
-    else:
-        if not any(kinds) and repeated > 0.5 * len(others):
-            return _no_header(name, shown, notes)
-        doubt = False
-    if doubt:
+    shown = ", ".join(map(shortened, first[:4])) + ", ..." * (len(first) > 4)
+    if (repeats or len(like_data) > len(words)) and not ((indexed or years) and repeated == 0):
+        notes.append(
+            f"{name}: the first row ({shown}) was taken as data, and the columns were named 'column 1', 'column 2', "
+            "...; if it is the header, use --header"
+        )
+        return False
+    if like_data:
         notes.append(f"{name}: the first row ({shown}) was taken as the header; if it holds data, use --no-header")
     return True
-
-
-def _no_header(name: str, shown: str, notes: list[str]) -> bool:
-    notes.append(
-        f"{name}: the first row ({shown}) was taken as data, and the columns were named 'column 1', 'column 2', ...; "
-        "if it is the header, use --header"
-    )
-    return False
 
 
 def _kind(cell: str) -> str:
