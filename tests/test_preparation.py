@@ -107,9 +107,10 @@ def test_a_few_texts_among_numbers_are_missing_and_named_with_their_row():
 
 
 def test_numbers_and_texts_by_halves_are_categories_and_it_is_said():
-    preparation = prepared(["1.5", "low", "2.5", "high"] * 8)
-    assert plan_of(preparation).kind == "category"
-    note_on(preparation, "50% of the cells are numbers, the others texts: all are categories")
+    for cells in (["1.5", "low", "2.5", "high"] * 8, ["50%", "0.5"] * 16):
+        preparation = prepared(cells)
+        assert plan_of(preparation).kind == "category"
+        note_on(preparation, "50% of the cells are numbers, the others texts: all are categories")
 
 
 def test_few_numbers_beside_a_frequent_text_are_categories():

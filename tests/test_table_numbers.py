@@ -167,7 +167,7 @@ def test_a_german_price_list_is_read_right_or_refused_with_its_lines(tmp_path):
 
 
 def test_decimal_points_and_commas_in_one_column_are_an_error_that_shows_two_cells():
-    with pytest.raises(PreparationError, match=r"column 'x', row 1 and row 2: '1.5' has a decimal point and '2,5' a"):
+    with pytest.raises(PreparationError, match=r"column 'x', row 1 and row 2: '1.5' is a number only with"):
         TablePreparation().fit(frame_of(x=["1.5", "2,5"]))
 
 

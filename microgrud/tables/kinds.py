@@ -216,7 +216,7 @@ def _category_plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan |
     if in_common < _COMMON * evidence.total:
         different = f"{counted(len(sums), 'different text')} in {counted(evidence.total, 'row')}"
         return _by_presence(column, f"{different} are free text or an identifier", missing)
-    if not forced and 1 - MOST < evidence.share < 1 and not any(evidence.numbers.unit):  # 11th is no number
+    if not forced and 1 - MOST < evidence.share < 1 and not evidence.numbers.unit[1].isalpha():  # 11th is no number
         share = f"{evidence.share:.0%} of the cells are numbers, the others texts: all are categories"
         notes.append(f"column {column.name!r}: {share}")
     return CategoryPlan(column.name, "categories", missing, sorted(sums), False)

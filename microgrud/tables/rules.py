@@ -91,7 +91,7 @@ def mixed_marks(column: Column, numbers: Numbers, is_target: bool = False) -> Pr
     return Problem.of(
         column,
         cells,
-        f"{with_point} has a decimal point and {with_comma} a decimal comma",
+        f"{with_point} is a number only with a decimal point, {with_comma} only with a decimal comma",
         "write all of them alike" + _or_ignore(column, is_target),
     )
 
