@@ -700,3 +700,7 @@ def test_validated_rows_are_predicted_by_the_networks_that_were_not_trained_on_t
     assert len(set(rows.tolist())) == len(rows) == len(predictions)
     assert not np.allclose(predictions, several.predict_proba(X[rows]))
     assert len(MLPClassifier(max_iter=3, early_stopping=False).fit(X, y).validated(X)[0]) == 0
+    used = np.arange(90) % 3 > 0
+    rows, predictions = clone(single).fit(X, y, 1.0 * used).validated(X)
+    assert used[rows].all()
+    np.testing.assert_allclose(predictions, clone(single).fit(X[used], y[used]).predict_proba(X[rows]), rtol=1e-12)

@@ -79,7 +79,7 @@ def _result(run: Run) -> str:
     lines = [
         f"\n{run.title} ({run.target.task}, {how}), from {counted(columns, 'column')}"
         + (f" ({counted(inputs, 'input')})" if inputs != columns else ""),
-        f"{rows} trained on, {held_out}",
+        f"trained on {rows}, {held_out}",
         f"{counted(networks, 'network')}, {counted(len(run.history), 'step')}"
         + (" of the first one" if networks > 1 else "")
         + f", {run.seconds:.1f} s",

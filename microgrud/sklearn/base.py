@@ -74,6 +74,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         weights = self._with_class_weights(y, weights)
+        self._used_rows = slice(None) if weights is None or weights.all() else np.flatnonzero(weights)
         if weights is not None:
             used = weights > 0.0
             if not used.any():
@@ -234,7 +235,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             rows = columns[first_row : first_row + _ROWS_AT_ONCE]
             # In blocks of one shape, the last bit of a prediction does not depend on the other rows.
             block = np.ascontiguousarray(np.pad(rows, ((0, _ROWS_AT_ONCE - len(rows)), (0, 0)), "edge"))
-            answers = self._blended_rows(networks, self._encoded(block), first_row)
+            answers = self._blended_rows(networks, self._linear, self._encoded(block), first_row)
             found[first_row : first_row + len(rows)] = answers[: len(rows)]
 
         # On a busy machine, the threads of BLAS wait for each other at every small product: 9 s instead of 1.4. So each
@@ -243,14 +244,16 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             list(threads.map(predict, range(0, len(columns), _ROWS_AT_ONCE)))
         return found
 
-    def _blended_rows(self, networks: list[list[LayerArrays]], inputs: Vector, first_row: int) -> Vector:
+    def _blended_rows(
+        self, networks: list[list[LayerArrays]], models: list[LinearModel], inputs: Vector, first_row: int = 0
+    ) -> Vector:
         share = self.network_share_
         found: Vector = np.zeros((len(inputs), self._outputs))
         if share > 0.0:
             answers = [self._predictions(self._answers(network, inputs, first_row)) for network in networks]
             found += share * np.mean(answers, axis=0)
         if share < 1.0:
-            linear = [self._predictions(model.outputs(inputs), 1.0) for model in self._linear]
+            linear = [self._predictions(model.outputs(inputs), 1.0) for model in models]
             found += (1.0 - share) * np.mean(linear, axis=0)
         return found
 
@@ -266,15 +269,13 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             The positions of the rows, none without a validation share; and an array (rows, outputs) of probabilities or
             of standardised numbers.
         """
-        inputs, share = self._encoded(self._columns(X)), self.network_share_
-        found = [np.zeros((0, self._outputs))]
-        for i, (rows, answers) in enumerate(zip(self._validation, self._answers_in_validation(inputs))):
-            if len(rows):
-                part = share * self._predictions(answers)
-                if share < 1.0:
-                    part = part + (1.0 - share) * self._predictions(self._linear[i].outputs(inputs[rows]), 1.0)
-                found.append(part)
-        return np.concatenate(self._validation), np.concatenate(found)
+        inputs = self._encoded(self._columns(X)[self._used_rows])
+        found = [
+            self._blended_rows([arrays_of(network)], self._linear[i : i + 1], inputs[rows])
+            for i, (network, rows) in enumerate(zip(self.networks_, self._validation))
+        ]
+        positions = np.arange(len(X))[self._used_rows]
+        return positions[np.concatenate(self._validation)], np.concatenate(found)
 
     @property
     def n_outputs_(self) -> int:
