@@ -23,10 +23,9 @@ from ..tables.table import Table, TableError, closest, counted, iris_table
 from ..tables.writing import to_csv, write_table
 from ..version import __version__
 from .describing import description, document
-from .notes import listed, shortened
 from .output import check_output
 from .predicting import Predictor, kept_columns, scores_of
-from .printing import encodable, fail, note, one_line, os_message, print_json
+from .printing import encodable, fail, first_notes, listed, note, one_line, os_message, print_json
 from .settings import RunSettings, SettingsError, option_name, option_text
 
 
@@ -200,7 +199,7 @@ def predict(
         data = complete
     found, remarks = predictor.predict(data, least)
     predictions = kept_columns(found, data.cells, keep or ())
-    for text in shortened(remarks, "more notes are left out"):
+    for text in first_notes(remarks, "more notes are left out"):
         note(text)
     extra = [name for name in data.columns if name not in known]
     if extra:

@@ -13,12 +13,13 @@ import pandas as pd
 
 from ..engine.vectors import Vector
 from ..tables.preparation import TablePreparation
+from ..tables.problems import PreparationError
 from ..tables.table import MISSING, Table, TableError, counted
 from ..tables.target import Task, inspect_target
 from ..train.batches import Samples
 from .fitting import Data, Fitted, Rows, diverged, fit_network, fit_pipeline, folds, split
 from .judging import Judged
-from .notes import lines_of, listed, shortened
+from .printing import first_notes, listed
 from .run import Run
 from .scores import behind_baseline
 from .searching import search
@@ -57,7 +58,7 @@ def train_on_table(
     if filled:
         of = counted(len(filled), "column")
         notes.append(f"missing cells of {of} are filled (microgrud show says with what): {listed(filled)}")
-    for note in shortened(notes):
+    for note in first_notes(notes):
         say(note)
     reported = len(notes)
     started = time.perf_counter()
@@ -106,7 +107,7 @@ def train_on_table(
     if not np.isfinite([value for value in run.scores.values() if isinstance(value, float)]).all():
         raise diverged(settings, "(its answers to held-out rows are not finite numbers)")
     notes += _remarks_on(run)
-    for note in shortened(notes[reported:]):
+    for note in first_notes(notes[reported:]):
         say(note)
     return run
 
@@ -140,7 +141,7 @@ def _data(table: Table, settings: RunSettings, notes: list[str]) -> tuple[Data, 
     try:
         decided = preparation.decide(others)
     except TableError as error:
-        lines += lines_of(error, table, positions)
+        lines += _lines_of(error, table, positions)
     try:
         target = inspect_target(
             cells[settings.target],
@@ -152,13 +153,20 @@ def _data(table: Table, settings: RunSettings, notes: list[str]) -> tuple[Data, 
             others=others,
         )
     except TableError as error:
-        lines = lines_of(error, table, positions) + lines
+        lines = _lines_of(error, table, positions) + lines
     if lines:
         raise TableError("\n".join(lines))
     notes += target.notes
     values = target.values(cells[settings.target])
     known = ~pd.isna(values)
     return Data(others[known], values[known], target, preparation, decided), positions[known].tolist()
+
+
+def _lines_of(error: TableError, table: Table, positions: Rows) -> list[str]:
+    """Return the lines of an error about rows at these positions of a table, with their places in the file."""
+    if isinstance(error, PreparationError):
+        return error.sentences(lambda row: table.place(int(positions[row])))
+    return str(error).splitlines()
 
 
 def _preparation(table: Table, settings: RunSettings) -> TablePreparation:

@@ -1,10 +1,14 @@
-"""Lines on stdout and stderr."""
+"""Lines on stdout and stderr: errors, notes and JSON."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
+
+#: Maximum number of notes on columns that are printed before training; the report has all.
+_SHOWN_NOTES = 8
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
@@ -38,3 +42,19 @@ def encodable(text: str) -> str:
     """Return the text with escapes for characters that stdout cannot encode."""
     encoding = sys.stdout.encoding or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def first_notes(notes: Sequence[str], ending: str = "more notes are in the report, and in microgrud show") -> list[str]:
+    """Return the first notes, and the number of the others."""
+    if len(notes) <= _SHOWN_NOTES + 1:
+        return list(notes)
+    return [*notes[:_SHOWN_NOTES], f"{len(notes) - _SHOWN_NOTES} {ending}"]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first dozen names in quotes.
+
+    >>> listed(["a", "b"])
+    "'a', 'b'"
+    """
+    return ", ".join(map(repr, names[:12])) + (", ..." if len(names) > 12 else "")

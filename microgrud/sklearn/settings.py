@@ -69,7 +69,7 @@ class Settings:
 
 def _sizes(where: str, setting: Any) -> tuple[int, ...]:
     sizes = setting if isinstance(setting, (list, tuple)) else [setting]
-    return tuple(whole(1)(f"{where}", size) for size in sizes)
+    return tuple(whole(1)(where, size) for size in sizes)
 
 
 def _activation(where: str, setting: Any) -> Any:
