@@ -92,6 +92,11 @@ def test_with_full_batches_a_weight_is_a_number_of_rows(kind: Any, solver: str) 
     check_sample_weight_equivalence_on_dense_data(kind.__name__, model)
 
 
+def test_an_estimator_from_json_has_no_validated_rows() -> None:
+    with pytest.raises(ValueError, match="validated: expected an estimator after fit, got one from JSON"):
+        MLPClassifier.from_json(classifier().fit(IRIS, NAMES).to_json()).validated(IRIS)
+
+
 @pytest.mark.parametrize("scaled", [True, False])
 def test_a_prediction_does_not_depend_on_the_other_rows_to_the_bit(scaled: bool) -> None:
     X = np.random.default_rng(0).normal(size=(1_700, 7))

@@ -268,8 +268,15 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         Returns:
             The positions of the rows, none without a validation share; and an array (rows, outputs) of probabilities or
             of standardised numbers.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ValueError: after `from_json`, since JSON does not hold the positions.
         """
-        inputs = self._encoded(self._columns(X)[self._used_rows])
+        columns = self._columns(X)
+        if not hasattr(self, "_used_rows"):
+            raise ValueError(f"{type(self).__name__}.validated: expected an estimator after fit, got one from JSON")
+        inputs = self._encoded(columns[self._used_rows])
         found = [
             self._blended_rows([arrays_of(network)], self._linear[i : i + 1], inputs[rows])
             for i, (network, rows) in enumerate(zip(self.networks_, self._validation))
