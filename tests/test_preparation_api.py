@@ -165,7 +165,7 @@ def test_many_different_texts_take_no_quadratic_time():
     cells = pd.DataFrame({"x": [f"some text {k}" for k in range(30_000)], "y": np.arange(30_000) % 7})
     started = time.perf_counter()
     TablePreparation().fit(cells).transform(cells)
-    assert time.perf_counter() - started < 10  # a third of a second on an idle machine; quadratic time is minutes
+    assert time.perf_counter() - started < 60  # a third of a second on an idle machine; quadratic time is minutes
 
 
 def test_a_cell_that_is_held_out_may_tell_the_marks_and_the_orders_of_its_column() -> None:

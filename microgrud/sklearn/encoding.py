@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -71,7 +70,7 @@ class Encoding:
         """The number of encoded inputs."""
         return len(self.edges) + sum(max(0, len(edges) - 1) for edges in self.edges)
 
-    @cached_property
+    @property
     def _pieces(self) -> tuple[Any, Vector, Vector]:
         """For each piece: its column, its lower edge, and its width."""
         pieces = [max(0, len(edges) - 1) for edges in self.edges]

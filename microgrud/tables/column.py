@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ class Column:
     rows: np.ndarray[Any, np.dtype[np.intp]]
     different: np.ndarray[Any, Any]
     index: pd.Index[Any] = field(repr=False)
+    _cache: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, series: pd.Series[Any], name: str) -> Column:
@@ -46,7 +46,7 @@ class Column:
         """Return for each row whether its cell is missing."""
         return self.rows < 0
 
-    @cached_property
+    @property
     def counts(self) -> np.ndarray[Any, np.dtype[np.intp]]:
         """Return the number of rows of each different cell."""
         return np.bincount(self.rows[self.rows >= 0], minlength=len(self.different))
@@ -56,12 +56,13 @@ class Column:
         """Return whether the cells are numbers or moments, and not texts."""
         return bool(self.different.dtype != object)
 
-    @cached_property
+    @property
     def texts(self) -> list[str]:
         """Return the different cells as texts."""
-        if not self.is_typed:
-            return list(self.different)
-        return [spelled(cell_text(cell)) for cell in self.different.tolist()]
+        if "texts" not in self._cache:  # a cached_property has a lock, which a fork may copy while it is held
+            cells = self.different.tolist()
+            self._cache["texts"] = [spelled(cell_text(cell)) for cell in cells] if self.is_typed else cells
+        return self._cache["texts"]
 
     def by_row(self, values: np.ndarray[Any, Any], missing: Any) -> np.ndarray[Any, Any]:
         """Return the value of each row, given one for each different cell and one for missing cells."""
