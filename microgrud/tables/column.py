@@ -59,7 +59,7 @@ class Column:
     @property
     def texts(self) -> list[str]:
         """Return the different cells as texts."""
-        if "texts" not in self._cache:  # a cached_property has a lock, which a fork may copy while it is held
+        if "texts" not in self._cache:  # functools' cache of a property has a lock, which a fork may copy while held
             cells = self.different.tolist()
             self._cache["texts"] = [spelled(cell_text(cell)) for cell in cells] if self.is_typed else cells
         return self._cache["texts"]
