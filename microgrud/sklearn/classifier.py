@@ -154,7 +154,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         classes, targets = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(f"MLPClassifier: y: expected at least 2 classes, got one class: {classes.tolist()[0]!r}")
-        if goes_on and not np.array_equal(classes, self.classes_):
+        if goes_on and classes.tolist() != self.classes_.tolist():
             raise ValueError(f"MLPClassifier: warm_start: y: expected the classes {self.classes_}, got {classes}")
         self.classes_ = classes
         task = self._task(X, targets, weights)
@@ -197,7 +197,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             self.classes_ = np.unique(classes)
             if len(self.classes_) < 2:
                 raise ValueError(f"{where}: classes: expected at least 2 classes, got {self.classes_}")
-        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+        elif classes is not None and np.unique(classes).tolist() != self.classes_.tolist():
             raise ValueError(f"{where}: classes: expected {self.classes_} as before, got {np.unique(classes)}")
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
