@@ -168,6 +168,24 @@ def test_a_full_disk_is_an_error_that_names_the_file(tmp_path: Path) -> None:
 # --- killed writers, and several at once ---
 
 
+def test_a_temporary_file_that_another_process_deletes_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    path, lock, deleted = tmp_path / "a.txt", fcntl.flock, []
+    path.write_bytes(b"old")
+
+    def delete_before_the_first_lock(descriptor: int, kind: int) -> None:
+        if not deleted:
+            deleted.extend(tmp_path.glob(".a.txt.*.tmp"))
+            deleted[0].unlink()
+        lock(descriptor, kind)
+
+    monkeypatch.setattr(fcntl, "flock", delete_before_the_first_lock)
+    files.write_atomically(path, b"new")
+    assert (len(deleted), path.read_bytes(), os.listdir(tmp_path)) == (1, b"new", ["a.txt"])
+
+
 @posix
 def test_killed_writers_and_damaged_files_do_no_harm() -> None:
     """A sample of the attacks; `python tests/attacks_report.py` makes ten times as many."""

@@ -119,7 +119,7 @@ def _replaced(target: Path, content: bytes, mode: int | None) -> bool:
             file.write(content)
             file.flush()
             if mode is not None:
-                os.chmod(temporary, mode)
+                os.chmod(file.fileno() if fcntl else temporary, mode)  # its name may be deleted, as below
             os.fsync(file.fileno())
             if not fcntl:  # Windows cannot rename an open file
                 file.close()
