@@ -37,7 +37,7 @@ from microgrud.optim import OPTIMIZERS
 from microgrud.plot import Trajectory
 from microgrud.sklearn import MLPClassifier, MLPRegressor
 from microgrud.sklearn.calibration import temperature_of
-from microgrud.sklearn.encoding import Encoding
+from microgrud.sklearn.encoding import Encoding, drawn_in
 from microgrud.sklearn.settings import SCHEDULES
 from microgrud.train import TrainingDivergedError
 
@@ -422,6 +422,16 @@ def test_a_linear_truth_is_left_to_the_linear_models() -> None:
     alone = regressor(n_estimators=8, max_iter=5, blend_linear=False).fit(X, y)
     assert (model.network_share_, alone.network_share_) == (0.0, 1.0)
     assert model.score(X, y) > 0.98 > alone.score(X, y)
+
+
+@pytest.mark.parametrize("bent", [False, True])
+def test_the_linear_models_keep_the_tails_where_that_fits_the_validation_rows(bent: bool) -> None:
+    X = np.random.default_rng(1).normal(size=(200, 3)) ** 3  # with long tails
+    y = drawn_in(Encoding.of(X, None, 0).standard(X)) @ [1.0, 2.0, 3.0] if bent else X @ [1.0, 2.0, 3.0]
+    model = regressor(n_estimators=8, max_iter=2, pieces=0).fit(X, y)
+    assert {linear.has_tails for linear in model._linear} == {not bent}
+    assert model.score(X, y) > 0.999
+    assert (type(model).from_json(json.loads(json.dumps(model.to_json()))).predict(X) == model.predict(X)).all()
 
 
 def test_eight_networks_are_validated_on_all_rows_once() -> None:

@@ -59,7 +59,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     # --- training ---
 
     def _read(self, X: Any, y: Any, sample_weight: Any, goes_on: bool) -> tuple[Vector, Any, Vector | None]:
-        """Return encoded inputs, targets and weights, without the rows of weight 0.
+        """Return inputs, targets and weights, without the rows of weight 0.
 
         Args:
             X: the argument of `fit`.
@@ -85,7 +85,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         if not goes_on:
             checked = self._checked()
             self.encoding_ = Encoding.of(X, weights, checked["pieces"]) if checked["scale_inputs"] else None
-        return self._encoded(X), y, weights
+        return X, y, weights
 
     def _with_class_weights(self, y: Any, weights: Vector | None) -> Vector | None:
         return weights
@@ -93,8 +93,11 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     def _encoded(self, X: Vector) -> Vector:
         return X if self.encoding_ is None else self.encoding_.apply(X)
 
-    def _train(self, task: Task, watch: Watch | None) -> None:
-        """Train the networks, and set the attributes that describe the training."""
+    def _standard(self, X: Vector) -> Vector:
+        return X if self.encoding_ is None else self.encoding_.standard(X)
+
+    def _train(self, task: Task, watch: Watch | None) -> list[list[LinearModel]]:
+        """Train the networks, set the attributes that describe the training, and return linear models for each."""
         checked = self._checked()
         settings = settings_for(checked, len(task.inputs))
         members = checked["n_estimators"]
@@ -120,6 +123,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         self._further: dict[str, Any] | None = None
         self._keep(settings, trained)
         self._warn(trained)
+        return [each.linear for each in trained]
 
     def _warn(self, trained: list[Trained]) -> None:
         remarks = [remark for each in trained for remark in each.remarks]
@@ -171,26 +175,34 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         self.settings_ = settings
         self._set_networks([each.parameters for each in trained])
         self._validation = [each.validation for each in trained]
-        self._linear = [each.linear for each in trained if each.linear is not None]
+        self._linear: list[LinearModel] = []
         self.network_share_ = 1.0
         self.time_limited_ = any(each.cut for each in trained)
         self._set_history([each.history for each in trained])
 
-    def _blend(self, task: Task) -> None:
-        """Choose the share of the networks in the predictions, by the loss on the validation rows."""
-        if not self._linear:
+    def _blend(self, task: Task, linear: list[list[LinearModel]]) -> None:
+        """Choose linear models, and the share of the networks in the predictions, by the loss on the validation rows.
+
+        Args:
+            task: the data.
+            linear: the models to choose from, for each network.
+        """
+        if not all(linear):
             return
         held_out = np.concatenate(self._validation)
         networks = np.concatenate(self._answers_in_validation(task.inputs))
-        linear = np.concatenate(
-            [model.outputs(task.inputs[rows]) for model, rows in zip(self._linear, self._validation)]
-        )
         weights = None if task.weights is None else task.weights[held_out]
 
         def loss(predictions: Vector) -> float:
             return float(np.average(self._losses(predictions, task.targets[held_out]), weights=weights))
 
-        self.network_share_ = best_share(self._predictions(networks), self._predictions(linear, 1.0), loss)
+        lowest = math.inf
+        for models in zip(*linear):
+            outputs = [model.outputs(task.standard[rows]) for model, rows in zip(models, self._validation)]
+            answers = self._predictions(np.concatenate(outputs), 1.0)
+            share, found = best_share(self._predictions(networks), answers, loss)
+            if found < lowest:
+                lowest, self.network_share_, self._linear = found, share, list(models)
 
     def _set_history(self, histories: list[History]) -> None:
         self.histories_ = histories
@@ -235,7 +247,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             rows = columns[first_row : first_row + _ROWS_AT_ONCE]
             # In blocks of one shape, the last bit of a prediction does not depend on the other rows.
             block = np.ascontiguousarray(np.pad(rows, ((0, _ROWS_AT_ONCE - len(rows)), (0, 0)), "edge"))
-            answers = self._blended_rows(networks, self._linear, self._encoded(block), first_row)
+            answers = self._blended_rows(networks, self._linear, block, first_row)
             found[first_row : first_row + len(rows)] = answers[: len(rows)]
 
         # On a busy machine, the threads of BLAS wait for each other at every small product: 9 s instead of 1.4. So each
@@ -245,14 +257,16 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         return found
 
     def _blended_rows(
-        self, networks: list[list[LayerArrays]], models: list[LinearModel], inputs: Vector, first_row: int = 0
+        self, networks: list[list[LayerArrays]], models: list[LinearModel], columns: Vector, first_row: int = 0
     ) -> Vector:
         share = self.network_share_
-        found: Vector = np.zeros((len(inputs), self._outputs))
+        found: Vector = np.zeros((len(columns), self._outputs))
         if share > 0.0:
+            inputs = self._encoded(columns)
             answers = [self._predictions(self._answers(network, inputs, first_row)) for network in networks]
             found += share * np.mean(answers, axis=0)
         if share < 1.0:
+            inputs = self._standard(columns)
             linear = [self._predictions(model.outputs(inputs), 1.0) for model in models]
             found += (1.0 - share) * np.mean(linear, axis=0)
         return found
@@ -276,9 +290,9 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         columns = self._columns(X)
         if not hasattr(self, "_used_rows"):
             raise ValueError(f"{type(self).__name__}.validated: expected an estimator after fit, got one from JSON")
-        inputs = self._encoded(columns[self._used_rows])
+        used = columns[self._used_rows]
         found = [
-            self._blended_rows([arrays_of(network)], self._linear[i : i + 1], inputs[rows])
+            self._blended_rows([arrays_of(network)], self._linear[i : i + 1], used[rows])
             for i, (network, rows) in enumerate(zip(self.networks_, self._validation))
         ]
         positions = np.arange(len(X))[self._used_rows]

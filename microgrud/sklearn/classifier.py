@@ -159,13 +159,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         self.classes_ = classes
         task = self._task(X, targets, weights)
         self.temperature_ = 1.0
-        self._train(task, callbacks)
+        linear = self._train(task, callbacks)
         if self.calibrate and all(len(rows) for rows in self._validation):
-            outputs = self._answers_in_validation(X)
+            outputs = self._answers_in_validation(task.inputs)
             held_out = np.concatenate(self._validation)
             held_out_weights = None if task.weights is None else task.weights[held_out]
             self.temperature_ = temperature_of(np.concatenate(outputs), targets[held_out], held_out_weights)
-        self._blend(task)
+        self._blend(task, linear)
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MLPClassifier:
@@ -224,7 +224,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
     def _task(self, X: Vector, targets: npt.NDArray[np.intp], weights: Vector | None) -> Task:
         smoothing = self._checked()["label_smoothing"]
-        return Task(X, targets, weights, self._outputs, "cross_entropy", self.n_features_in_, smoothing)
+        inputs = self._encoded(X), self._standard(X)
+        return Task(*inputs, targets, weights, self._outputs, "cross_entropy", smoothing)
 
     def predict(self, X: Any) -> Any:
         """Return the most probable class of each row."""

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ..common.documents import ANYTHING, NUMBER, check_entry
+from ..common.documents import ANYTHING, NOT_NEGATIVE, NUMBER, check_entry
 from ..engine.vectors import Vector
 from .scale import Scale
 
 #: The fewest and the most pieces of a number, and the largest number of encoded inputs in all. With pieces, the mean
 #: R squared of three large tables of the benchmark rises from 0.500 to 0.534 (8 pieces) and 0.538 (16 pieces).
 _FEWEST_PIECES, _MOST_PIECES, _MOST_INPUTS = 4, 16, 256
-#: Standardised numbers beyond this one are all the same.
-_LARGEST = 1e100
+#: A number farther from the mean than this many times the farthest one in training counts as being there.
+_REACH = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,16 +32,18 @@ class Encoding:
 
     Args:
         scale: the mean and the deviation of each column.
+        reach: for each column, the standardised number beyond which, on either side of 0, all count as the same.
         edges: the edges of each column in standard units; none for a column without pieces.
 
     >>> encoding = Encoding.of(np.array([[1.0], [2.0], [3.0], [6.0]]), None, pieces=2)
     >>> encoding.apply(np.array([[1.0], [2.0], [100.0]])).round(2)
     array([[-1.01, -1.  , -1.  ],
            [-0.53,  1.  , -1.  ],
-           [ 2.99,  1.  ,  1.  ]])
+           [ 2.19,  1.  ,  1.  ]])
     """
 
     scale: Scale
+    reach: Vector
     edges: list[Vector]
 
     @classmethod
@@ -63,7 +65,8 @@ class Encoding:
         count = int(pieces)
         standard = scale.apply(columns)
         found = [_quantiles(column, weights, count) if count >= 2 else column[:0] for column in standard.T]
-        return cls(scale, [edges if len(edges) > 2 else edges[:0] for edges in found])
+        reach = _REACH * np.abs(standard).max(axis=0)
+        return cls(scale, reach, [edges if len(edges) > 2 else edges[:0] for edges in found])
 
     @property
     def size(self) -> int:
@@ -78,10 +81,15 @@ class Encoding:
         widths = [np.diff(edges) for edges in self.edges]
         return np.repeat(np.arange(len(pieces)), pieces), np.concatenate(lower), np.concatenate(widths)
 
+    def standard(self, columns: Vector) -> Vector:
+        """Return the columns in standard units, within their reach."""
+        standard: Vector = np.clip(self.scale.apply(columns), -self.reach, self.reach)
+        return standard
+
     def apply(self, columns: Vector) -> Vector:
         """Return the encoded inputs: first one for each column, then the pieces of the first column, and so on."""
-        standard = np.clip(self.scale.apply(columns), -_LARGEST, _LARGEST)
-        parts = [standard / np.hypot(1.0, standard / 3.0)]
+        standard = self.standard(columns)
+        parts = [drawn_in(standard)]
         sources, starts, widths = self._pieces
         with np.errstate(over="ignore"):  # far outside of a narrow piece, which clip corrects
             shares = (standard[:, sources] - starts) / widths
@@ -91,7 +99,8 @@ class Encoding:
 
     def to_json(self) -> dict[str, Any]:
         """Return the numbers in a form that JSON can hold."""
-        return {"scale": self.scale.to_json(), "edges": [edges.tolist() for edges in self.edges]}
+        edges = [edges.tolist() for edges in self.edges]
+        return {"scale": self.scale.to_json(), "reach": self.reach.tolist(), "edges": edges}
 
     @classmethod
     def from_json(cls, where: str, document: Any, columns: int) -> Encoding:
@@ -100,14 +109,22 @@ class Encoding:
         Raises:
             ValueError: if it is damaged, or not for so many columns.
         """
-        check_entry(where, document, {"scale": ANYTHING, "edges": [[NUMBER]]})
+        check_entry(where, document, {"scale": ANYTHING, "reach": [NOT_NEGATIVE], "edges": [[NUMBER]]})
         edges = [np.array(each) for each in document["edges"]]
-        if len(edges) != columns:
-            raise ValueError(f"{where}.edges: expected edges for {columns} columns, got {len(edges)}")
+        for name in ("reach", "edges"):
+            if len(document[name]) != columns:
+                expected = f"expected an entry for each of {columns} columns"
+                raise ValueError(f"{where}.{name}: {expected}, got {len(document[name])}")
         for k, each in enumerate(edges):
             if len(each) in (1, 2) or (np.diff(each) <= 0.0).any():
                 raise ValueError(f"{where}.edges[{k}]: expected none, or at least 3 numbers in increasing order")
-        return cls(Scale.from_json(f"{where}.scale", document["scale"], columns), edges)
+        return cls(Scale.from_json(f"{where}.scale", document["scale"], columns), np.array(document["reach"]), edges)
+
+
+def drawn_in(standard: Vector) -> Vector:
+    """Return standardised numbers with their tails drawn in to 3."""
+    bounded: Vector = standard / np.hypot(1.0, standard / 3.0)
+    return bounded
 
 
 def _quantiles(column: Vector, weights: Vector | None, pieces: int) -> Vector:

@@ -36,20 +36,20 @@ class Task:
 
     Attributes:
         inputs: an array with one row per sample.
+        standard: likewise, the inputs of a linear model.
         targets: an array with the target of each sample: the index of its class, or one number per output.
         weights: the weight of each sample; None if all are equal.
         outputs: the number of outputs of the network.
         loss: `"cross_entropy"` for classes, or the name of a loss of numbers.
-        linear_inputs: the number of inputs, the first ones, that a linear model uses.
         label_smoothing: the share of each target that is spread over all classes.
     """
 
     inputs: Vector
+    standard: Vector
     targets: npt.NDArray[Any]
     weights: Vector | None
     outputs: int
     loss: str
-    linear_inputs: int
     label_smoothing: float = 0.0
 
     @property
@@ -57,13 +57,12 @@ class Task:
         """Return whether the targets are classes."""
         return self.loss == "cross_entropy"
 
-    def linear_model(self, rows: npt.NDArray[np.intp]) -> LinearModel:
-        """Fit a linear model to some rows."""
+    def linear_models(self, rows: npt.NDArray[np.intp]) -> list[LinearModel]:
+        """Fit linear models to some rows, one with whole tails, and one with tails drawn in."""
         weights = None if self.weights is None else self.weights[rows] / self.weights[rows].mean()
-        inputs, targets = self.inputs[rows, : self.linear_inputs], self.targets[rows]
-        if self.has_classes:
-            return LinearModel.for_classes(inputs, targets, weights, self.outputs)
-        return LinearModel.for_numbers(inputs, targets, weights)
+        classes = self.outputs if self.has_classes else None
+        given = self.standard[rows], self.targets[rows], weights, classes
+        return [LinearModel.fitted(has_tails, *given) for has_tails in (True, False)]
 
     def data(self, rows: npt.NDArray[np.intp]) -> tuple[Loss, Vector, list[Any]]:
         """Return the loss, and the inputs and targets of some rows; their weights are scaled to a mean of 1."""
@@ -83,7 +82,7 @@ class Trained:
         parameters: the parameters as a vector.
         history: the history of `fit`.
         validation: the positions of the rows that were set aside for validation.
-        linear: a linear model of the same training rows, if the estimator blends with one.
+        linear: linear models of the same training rows, of which the estimator may choose one; none without a blend.
         cut: whether `max_seconds` ended the training.
         remarks: sentences for the user, on each start with a lower rate.
         optimizer: the state of the optimizer, if training may go on.
@@ -92,7 +91,7 @@ class Trained:
     parameters: Vector
     history: History
     validation: npt.NDArray[np.intp]
-    linear: LinearModel | None = None
+    linear: list[LinearModel] = field(default_factory=list)
     cut: bool = False
     remarks: list[str] = field(default_factory=list)
     optimizer: dict[str, Any] | None = None
@@ -219,7 +218,7 @@ def _train(
     parameters = network.parameters()
     if stopping is not None:  # `fit` does that too, but not after an interrupt or a limit of time
         stopping.restore(parameters)
-    linear = task.linear_model(learned) if settings.blend_linear and len(held_out) else None
+    linear = task.linear_models(learned) if settings.blend_linear and len(held_out) else []
     return Trained(read_data(parameters), history, held_out, linear, limit.is_over)
 
 

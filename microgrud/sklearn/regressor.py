@@ -100,8 +100,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         """
         goes_on = self.warm_start and hasattr(self, "networks_")
         task = self._task(*self._read(X, y, sample_weight, goes_on), goes_on)
-        self._train(task, callbacks)
-        self._blend(task)
+        self._blend(task, self._train(task, callbacks))
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
@@ -122,7 +121,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             raise ValueError(f"MLPRegressor: y: expected {self._outputs} columns as before, got {columns.shape[1]}")
         scaled = self.target_scale_.apply(columns)
         targets = scaled[:, 0] if self._outputs == 1 else scaled
-        return Task(X, targets, weights, self._outputs, self._checked()["loss"], self.n_features_in_)
+        inputs = self._encoded(X), self._standard(X)
+        return Task(*inputs, targets, weights, self._outputs, self._checked()["loss"])
 
     def predict(self, X: Any) -> Vector:
         """Return the predicted number for each row, or a row of them if `y` had columns."""
