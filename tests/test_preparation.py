@@ -158,12 +158,19 @@ def test_numbers_are_scaled_as_by_scikit_learn():
 
 def test_categories_are_one_whatever_their_spaces_case_and_form_of_numbers():
     preparation = prepared(["Red", "red ", " RED", "Red", "blue", "blue"] * 4)
-    assert plan_of(preparation).categories == ["Red", "blue"]
+    assert plan_of(preparation).categories == ["blue", "Red"]
     note_on(preparation, "'RED' and 'Red' are taken as one (and 1 more such spelling)")
     inputs = preparation.transform(table(x=["rED", "BLUE "]))
-    assert inputs[:, 1:3].tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    assert inputs[:, 1:3].tolist() == [[0.0, 1.0], [1.0, 0.0]]
     numbers = prepared(["1", "1.0", "01", "2", "2.0"] * 4, categorical=["x"])
     assert plan_of(numbers).categories == ["1", "2"]
+
+
+def test_the_most_frequent_spelling_changes_names_alone():
+    colours = ["rot", "blau", "Grün", "rot"] * 6
+    one, other = prepared(colours), prepared([*map(str.title, colours[:9]), *map(str.upper, colours[9:])])
+    assert plan_of(one).categories == ["blau", "Grün", "rot"]
+    assert plan_of(other).categories == ["BLAU", "GRÜN", "ROT"]
 
 
 def test_truth_values_are_one_however_written():
@@ -176,7 +183,7 @@ def test_truth_values_are_one_however_written():
 
 
 def test_single_letters_of_both_cases_stay_apart_if_both_are_frequent():
-    assert plan_of(prepared(["a", "A", "b", "B"] * 8)).categories == ["A", "B", "a", "b"]
+    assert plan_of(prepared(["a", "A", "b", "B"] * 8)).categories == ["A", "a", "B", "b"]
     assert plan_of(prepared(["m"] * 30 + ["f"] * 29 + ["M"])).categories == ["f", "m"]
 
 

@@ -22,7 +22,7 @@ def inspected(cells, **options):
     ("cells", "classes"),
     [
         (["no", "yes"] * 6, ["no", "yes"]),
-        (["No", "no ", "YES", "Yes", "no", "Yes"] * 3, ["Yes", "no"]),
+        (["No", "no ", "YES", "Yes", "no", "Yes"] * 3, ["no", "Yes"]),
         ([True, False] * 6, ["False", "True"]),
         (["true", "False", "TRUE", "0"] * 6, ["False", "True"]),
         ([0, 1] * 6, ["0", "1"]),

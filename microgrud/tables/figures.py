@@ -16,6 +16,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from ..engine.vectors import Vector
 from .column import Column, shortened
 from .plans import OTHER, PLANS, CategoryPlan, LeftOutPlan, Plan, Reading
+from .spelling import in_order
 from .table import counted
 
 #: A plan with the column that it was applied to, and the result.
@@ -124,7 +125,7 @@ def learn(plans: Sequence[Plan], reads: Sequence[Read], max_categories: int, rar
         columns = zip(encoder.categories_, encoder.infrequent_categories_, frequent.statistics_)
         for (each, _), (categories, infrequent, fill) in zip(encoded, columns):
             rare = set() if infrequent is None else set(infrequent)
-            kept = [name for name in categories.tolist() if name not in rare]
+            kept = in_order(name for name in categories.tolist() if name not in rare)
             fills.append(str(fill) if fill in kept else (kept or [OTHER])[0])  # of several most frequent ones
             said = "1 category" if len(kept) == 1 else f"{len(kept)} categories"
             said += f", and one input for {len(rare)} rarer" if rare else ""

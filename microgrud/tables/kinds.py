@@ -16,7 +16,7 @@ from .numbers import Numbers
 from .plans import BY_PRESENCE, LARGEST, CategoryPlan, DatePlan, LeftOutPlan, NumberPlan, Plan, PresencePlan
 from .problems import Problem
 from .rules import MOST, Rules, mixed_marks, settle_decimal
-from .spelling import grouped, merged
+from .spelling import grouped, in_order, merged
 from .table import and_more, counted
 
 #: A cell this many times as far from the median as the next closer one is a misprint or a code for a missing value.
@@ -219,7 +219,7 @@ def _category_plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan |
     if not forced and 1 - MOST < evidence.share < 1 and not evidence.numbers.unit[1].isalpha():  # 11th is no number
         share = f"{evidence.share:.0%} of the cells are numbers, the others texts: all are categories"
         notes.append(f"column {column.name!r}: {share}")
-    return CategoryPlan(column.name, "categories", missing, sorted(sums), False)
+    return CategoryPlan(column.name, "categories", missing, in_order(sums), False)
 
 
 def _by_presence(column: Column, why: str, missing: bool) -> Plan:

@@ -74,6 +74,25 @@ def grouped(texts: Sequence[str], counts: Sequence[int]) -> tuple[dict[str, str]
     return names, dict(by_name)
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return names in order: numbers by size, then texts alphabetically, in which letter case counts last.
+
+    The spelling that is the most frequent one in a table decides nothing but the names: the same model is trained.
+
+    >>> in_order(["b", "Cat", "10", "a", "9"])
+    ['9', '10', 'a', 'b', 'Cat']
+    """
+
+    def key(name: str) -> tuple[float, str, str]:
+        try:
+            size = float(name)
+        except ValueError:
+            size = math.inf
+        return size if math.isfinite(size) else math.inf, name.casefold(), name
+
+    return sorted(names, key=key)
+
+
 def merged(names: Mapping[str, str]) -> list[str]:
     """Return which texts were taken as one although more than spaces and the decimals of a number differ.
 

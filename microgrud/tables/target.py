@@ -17,7 +17,7 @@ from .numbers import decimal_of, is_ambiguous
 from .plans import LARGEST, numbers_in
 from .problems import PreparationError, Problem
 from .rules import MOST, Rules, mixed_marks, settle_decimal
-from .spelling import Names, grouped, merged, spelled
+from .spelling import Names, grouped, in_order, merged, spelled
 from .table import and_more, counted
 
 Task = Literal["classification", "regression"]
@@ -171,16 +171,8 @@ def _classes(column: Column, task: Task | None, notes: list[str]) -> Target:
     if single:
         more = and_more(len(single) - 1, "such class")
         notes.append(f"column {name!r}: only one row has the class {shortened(single[0])}{more}")
-    return Target(name, "classification", sorted(sums, key=_sort_key), notes=notes)
+    return Target(name, "classification", in_order(sums), notes=notes)
 
 
 def _error(column: Column, cells: Sequence[int], text: str, advice: str) -> PreparationError:
     return PreparationError([Problem.of(column, cells, text, advice)])
-
-
-def _sort_key(name: str) -> tuple[float, str]:
-    """Return a sort key: numbers by size, before texts in alphabetical order."""
-    try:
-        return (float(name), name)
-    except ValueError:
-        return (math.inf, name)
