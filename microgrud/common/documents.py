@@ -52,8 +52,11 @@ def check_entry(where: str, entry: Any, form: Form) -> None:
     elif isinstance(form, list):
         if type(entry) is not list:
             raise ValueError(f"{where}: expected a list, got {reprlib.repr(entry)}")
+        part = form[0]
+        if isinstance(part, Kind) and all(map(part.fits, entry)):
+            return  # the numbers of a network, without the name of each
         for k, item in enumerate(entry):
-            check_entry(f"{where}[{k}]", item, form[0])
+            check_entry(f"{where}[{k}]", item, part)
     else:
         if type(entry) is not dict or entry.keys() != form.keys():
             got = sorted(map(reprlib.repr, entry)) if type(entry) is dict else reprlib.repr(entry)

@@ -22,7 +22,7 @@ from ..common.documents import TEXT, check_entry
 from ..engine.vectors import Vector, read_data
 from ..train import History
 from .encoding import Encoding
-from .linear import LinearModel, best_share
+from .linear import BLOCK, LinearModel, best_share
 from .members import Task, Trained, Watch, train, train_further, validation_rows
 from .networks import LayerArrays, arrays_of, outputs_of, restored_network
 from .settings import CHECKS, Settings, automatic, settings_for
@@ -31,7 +31,7 @@ from .stored import FORM, as_json, histories_from_json, parameters_from_json, se
 Self = TypeVar("Self", bound="BaseMLP")
 
 #: Number of rows that are predicted at once: their encoded inputs stay in a cache of the processor.
-_ROWS_AT_ONCE = 1536
+_ROWS_AT_ONCE = 4 * BLOCK
 
 
 class BaseMLP(BaseEstimator):  # type: ignore[misc]
@@ -198,7 +198,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
         lowest = math.inf
         for models in zip(*linear):
-            outputs = [model.outputs(task.standard[rows]) for model, rows in zip(models, self._validation)]
+            inputs = models[0].inputs(task.standard)
+            outputs = [model.outputs(inputs[rows]) for model, rows in zip(models, self._validation)]
             answers = self._predictions(np.concatenate(outputs), 1.0)
             share, found = best_share(self._predictions(networks), answers, loss)
             if found < lowest:
@@ -245,8 +246,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
         def predict(first_row: int) -> None:
             rows = columns[first_row : first_row + _ROWS_AT_ONCE]
-            # In blocks of one shape, the last bit of a prediction does not depend on the other rows.
-            block = np.ascontiguousarray(np.pad(rows, ((0, _ROWS_AT_ONCE - len(rows)), (0, 0)), "edge"))
+            # With whole blocks of rows, the last bit of a prediction does not depend on the other rows.
+            block = np.ascontiguousarray(np.pad(rows, ((0, -len(rows) % BLOCK), (0, 0)), "edge"))
             answers = self._blended_rows(networks, self._linear, block, first_row)
             found[first_row : first_row + len(rows)] = answers[: len(rows)]
 
@@ -266,7 +267,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             answers = [self._predictions(self._answers(network, inputs, first_row)) for network in networks]
             found += share * np.mean(answers, axis=0)
         if share < 1.0:
-            inputs = self._standard(columns)
+            inputs = models[0].inputs(self._standard(columns))
             linear = [self._predictions(model.outputs(inputs), 1.0) for model in models]
             found += (1.0 - share) * np.mean(linear, axis=0)
         return found

@@ -19,8 +19,8 @@ from .encoding import drawn_in
 _NEVER = -20.0
 
 
-#: Rows of a product: a multiple of the rows of any kernel of BLAS.
-_BLOCK = 384
+#: Rows of a product: a multiple of the rows of any kernel of BLAS, and of the lanes of any processor.
+BLOCK = 384
 
 
 def product(rows: Vector, weights: Vector) -> Vector:
@@ -29,10 +29,10 @@ def product(rows: Vector, weights: Vector) -> Vector:
     BLAS has other kernels, with other roundings, for other numbers of rows. So all products have the same number.
     """
     found = np.empty((len(rows), weights.shape[1]))
-    for k in range(0, len(rows), _BLOCK):
-        block = rows[k : k + _BLOCK]
-        filled = np.pad(block, ((0, _BLOCK - len(block)), (0, 0))) if len(block) < _BLOCK else block
-        found[k : k + _BLOCK] = (filled @ weights)[: len(block)]
+    for k in range(0, len(rows), BLOCK):
+        block = rows[k : k + BLOCK]
+        filled = np.pad(block, ((0, BLOCK - len(block)), (0, 0))) if len(block) < BLOCK else block
+        found[k : k + BLOCK] = (filled @ weights)[: len(block)]
     return found
 
 
@@ -76,9 +76,13 @@ class LinearModel:
             weights[:, shown], biases[shown] = model.coef_.T, model.intercept_
         return cls(has_tails, weights, biases)
 
-    def outputs(self, standard: Vector) -> Vector:
-        """Return an array (rows, outputs) for standardised columns."""
-        return product(standard if self.has_tails else drawn_in(standard), self.weights) + self.biases
+    def inputs(self, standard: Vector) -> Vector:
+        """Return standardised columns, with their tails drawn in if the model takes them so."""
+        return standard if self.has_tails else drawn_in(standard)
+
+    def outputs(self, inputs: Vector) -> Vector:
+        """Return an array (rows, outputs)."""
+        return product(inputs, self.weights) + self.biases
 
     def to_json(self) -> dict[str, Any]:
         """Return the numbers in a form that JSON can hold."""
