@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,17 +12,23 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from ..common.checks import FRACTION, flag, real
+from ..common.checks import NOT_NEGATIVE, Flag, Fraction, one_of, real
 from ..common.documents import ABOVE_0, ANYTHING, check_entry
 from ..engine.vectors import Vector
-from .base import BaseMLP
 from .calibration import temperature_of
 from .members import Task, Watch
-from .settings import CHECKS, class_weight
 from .stored import labels_from_json, labels_to_json
+from .training import TrainableMLP
 
 
-class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
+def _class_weight(where: str, setting: Any) -> Any:
+    if isinstance(setting, dict):
+        return {label: real(NOT_NEGATIVE)(f"{where}[{label!r}]", weight) for label, weight in setting.items()}
+    return one_of(None, "balanced")(where, setting)
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class MLPClassifier(ClassifierMixin, TrainableMLP):  # type: ignore[misc]
     """A multilayer perceptron, or an ensemble of them, that predicts classes; an estimator for scikit-learn.
 
     It takes finite numbers, as arrays or DataFrames; for missing cells, categories and dates, put a `TablePreparation`
@@ -94,40 +101,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     True
     """
 
-    _checks: ClassVar = {**CHECKS, "class_weight": class_weight, "label_smoothing": real(FRACTION), "calibrate": flag}
-
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = (64, 32),
-        activation: Any = "relu",
-        *,
-        solver: str = "adamw",
-        alpha: Any = "auto",
-        batch_size: Any = "auto",
-        learning_rate: str = "cosine",
-        learning_rate_init: float | None = None,
-        max_iter: Any = "auto",
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 0.0,
-        verbose: bool = False,
-        warm_start: bool = False,
-        early_stopping: bool = True,
-        validation_fraction: float = 0.125,
-        n_iter_no_change: int = 15,
-        scale_inputs: bool = True,
-        pieces: Any = "auto",
-        blend_linear: bool = True,
-        class_weight: Any = None,
-        label_smoothing: float = 0.0,
-        calibrate: bool = True,
-        n_estimators: int = 1,
-        max_seconds: float | None = None,
-        n_jobs: int | None = None,
-    ) -> None:
-        self._keep_parameters(locals())
-
-    classes_: npt.NDArray[Any]
+    class_weight: Annotated[Any, _class_weight] = None
+    label_smoothing: Fraction = 0.0
+    calibrate: Flag = True
 
     @property
     def _outputs(self) -> int:
@@ -156,16 +132,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             raise ValueError(f"MLPClassifier: y: expected at least 2 classes, got one class: {classes.tolist()[0]!r}")
         if goes_on and classes.tolist() != self.classes_.tolist():
             raise ValueError(f"MLPClassifier: warm_start: y: expected the classes {self.classes_}, got {classes}")
-        self.classes_ = classes
+        self.classes_: npt.NDArray[Any] = classes
         task = self._task(X, targets, weights)
         self.temperature_ = 1.0
-        linear = self._train(task, callbacks)
-        if self.calibrate and all(len(rows) for rows in self._validation):
-            outputs = self._answers_in_validation(task.inputs)
-            held_out = np.concatenate(self._validation)
-            held_out_weights = None if task.weights is None else task.weights[held_out]
-            self.temperature_ = temperature_of(np.concatenate(outputs), targets[held_out], held_out_weights)
-        self._blend(task, linear)
+        self._fit(task, callbacks)
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MLPClassifier:
@@ -235,6 +205,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> Vector:
         """Return the probability of each class, in the order of `classes_`, for each row."""
         return self._blended(X)
+
+    def _calibrate(self, outputs: Vector, targets: Any, weights: Vector | None) -> None:
+        if self.calibrate:
+            self.temperature_ = temperature_of(outputs, targets, weights)
 
     def _predictions(self, outputs: Vector, temperature: float | None = None) -> Vector:
         probabilities: Vector = softmax(outputs / (self.temperature_ if temperature is None else temperature), axis=1)

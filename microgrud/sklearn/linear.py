@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from ..common.documents import FLAG, NUMBER, check_entry
 from ..engine.vectors import Vector
 from .encoding import drawn_in
+from .scale import several
 
 #: The logit of a class without training rows, below those of the others.
 _NEVER = -20.0
@@ -95,10 +96,8 @@ class LinearModel:
         Raises:
             ValueError: if it is damaged, or not for so many inputs and outputs.
         """
-        check_entry(where, document, {"has_tails": FLAG, "weights": [[NUMBER]], "biases": [NUMBER]})
-        sizes = [len(document["biases"]), *map(len, document["weights"])]
-        if len(document["weights"]) != inputs or set(sizes) != {outputs}:
-            raise ValueError(f"{where}: expected weights for {inputs} inputs and {outputs} outputs, got another number")
+        biases = several(outputs, NUMBER)
+        check_entry(where, document, {"has_tails": FLAG, "weights": several(inputs, biases), "biases": biases})
         return cls(document["has_tails"], np.array(document["weights"]), np.array(document["biases"]))
 
 

@@ -24,6 +24,8 @@ from .losses import loss_of_classes, loss_of_numbers
 from .networks import make_network
 from .settings import SCHEDULES, Settings
 
+#: Positions of rows.
+Rows = npt.NDArray[np.intp]
 #: Makes callbacks of `fit` for a network, before its first step.
 Watch = Callable[[MLP], "Callback | Iterable[Callback]"]
 #: The number of times that a diverged training starts again, and the factor of its learning rate each time.
@@ -57,21 +59,23 @@ class Task:
         """Return whether the targets are classes."""
         return self.loss == "cross_entropy"
 
-    def linear_models(self, rows: npt.NDArray[np.intp]) -> list[LinearModel]:
+    def linear_models(self, rows: Rows) -> list[LinearModel]:
         """Fit linear models to some rows, one with whole tails, and one with tails drawn in."""
-        weights = None if self.weights is None else self.weights[rows] / self.weights[rows].mean()
         classes = self.outputs if self.has_classes else None
-        given = self.standard[rows], self.targets[rows], weights, classes
+        given = self.standard[rows], self.targets[rows], self._weights(rows), classes
         return [LinearModel.fitted(has_tails, *given) for has_tails in (True, False)]
 
-    def data(self, rows: npt.NDArray[np.intp]) -> tuple[Loss, Vector, list[Any]]:
+    def data(self, rows: Rows) -> tuple[Loss, Vector, list[Any]]:
         """Return the loss, and the inputs and targets of some rows; their weights are scaled to a mean of 1."""
-        weights = None if self.weights is None else self.weights[rows] / self.weights[rows].mean()
         if self.has_classes:
-            loss, targets = loss_of_classes(self.outputs, self.label_smoothing, self.targets[rows], weights)
+            smoothing = self.outputs, self.label_smoothing
+            loss, targets = loss_of_classes(*smoothing, self.targets[rows], self._weights(rows))
         else:
-            loss, targets = loss_of_numbers(self.loss, self.targets[rows], weights)
+            loss, targets = loss_of_numbers(self.loss, self.targets[rows], self._weights(rows))
         return loss, self.inputs[rows], targets
+
+    def _weights(self, rows: Rows) -> Vector | None:
+        return None if self.weights is None else self.weights[rows] / self.weights[rows].mean()
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class Trained:
 
     parameters: Vector
     history: History
-    validation: npt.NDArray[np.intp]
+    validation: Rows
     linear: list[LinearModel] = field(default_factory=list)
     cut: bool = False
     remarks: list[str] = field(default_factory=list)
@@ -127,7 +131,7 @@ class PenalisedLBFGS(LBFGS):
         return loss + 0.5 * self._weight_decay * float(data @ data)
 
 
-def validation_rows(task: Task, settings: Settings, members: int, seed: int) -> list[npt.NDArray[np.intp]]:
+def validation_rows(task: Task, settings: Settings, members: int, seed: int) -> list[Rows]:
     """Return for each network the positions of the rows on which it is validated; none without validation.
 
     The rows are divided into folds in which classes keep their shares, and each network has another fold, as in
@@ -139,7 +143,7 @@ def validation_rows(task: Task, settings: Settings, members: int, seed: int) -> 
         return [rows[:0]] * members
     count = min(len(rows), max(2, round(1.0 / settings.validation_fraction)))
     generator = np.random.default_rng(seed)
-    found: list[npt.NDArray[np.intp]] = []
+    found: list[Rows] = []
     while len(found) < members:
         if settings.shuffle:
             order = generator.permutation(rows)
@@ -153,12 +157,7 @@ def validation_rows(task: Task, settings: Settings, members: int, seed: int) -> 
 
 @enable_grad()
 def train(
-    task: Task,
-    settings: Settings,
-    seed: int,
-    held_out: npt.NDArray[np.intp],
-    start: Vector | None = None,
-    watch: Watch | None = None,
+    task: Task, settings: Settings, seed: int, held_out: Rows, start: Vector | None = None, watch: Watch | None = None
 ) -> Trained:
     """Train one network. If training diverges, it starts again with a tenth of the rate, up to three times.
 
@@ -192,7 +191,7 @@ def _train(
     task: Task,
     settings: Settings,
     seed: int,
-    held_out: npt.NDArray[np.intp],
+    held_out: Rows,
     start: Vector | None,
     watch: Watch | None,
     limit: TimeLimit,
@@ -203,17 +202,19 @@ def _train(
     steps = settings.max_iter * math.ceil(len(learned) / settings.batch_size)
     stopping = EarlyStopping(settings.n_iter_no_change, settings.tol) if len(held_out) else None
     given = [] if watch is None else watch(network)
-    history = _fit(
+    loss, *data = task.data(learned)
+    history = fit(
         network,
-        task.data(learned),
-        optimizer,
-        settings,
-        seed,
+        *data,
+        loss=loss,
+        optimizer=optimizer,
+        seed=seed,
         epochs=settings.max_iter,
         validation=task.data(held_out)[1:] if len(held_out) else None,
         schedule=SCHEDULES[settings.learning_rate](optimizer, settings.learning_rate_init, steps),
         early_stopping=stopping,
         callbacks=[*([given] if callable(given) else given), limit],
+        **settings.of_batches,
     )
     parameters = network.parameters()
     if stopping is not None:  # `fit` does that too, but not after an interrupt or a limit of time
@@ -230,36 +231,14 @@ def train_further(
     network = _started(task, settings, seed, start)
     optimizer = make_optimizer(network, settings)
     if state is not None:
-        chosen = [{name: group[name] for name in optimizer.settings} for group in optimizer.param_groups]
+        group = optimizer.param_groups[0]
+        given = {name: group[name] for name in optimizer.settings}
         optimizer.load_state_dict(state)
-        for group, settings_now in zip(optimizer.param_groups, chosen):
-            group.update(settings_now)
+        group.update(given)  # in place of the settings of the last call
     everything = np.arange(len(task.inputs))
-    history = _fit(network, task.data(everything), optimizer, settings, seed, epochs=1)
+    loss, *data = task.data(everything)
+    history = fit(network, *data, loss=loss, optimizer=optimizer, seed=seed, epochs=1, **settings.of_batches)
     return Trained(read_data(network.parameters()), history, everything[:0], optimizer=optimizer.state_dict())
-
-
-def _fit(
-    network: MLP,
-    data: tuple[Loss, Vector, list[Any]],
-    optimizer: Optimizer,
-    settings: Settings,
-    seed: int,
-    **options: Any,
-) -> History:
-    loss, inputs, targets = data
-    return fit(
-        network,
-        inputs,
-        targets,
-        loss=loss,
-        optimizer=optimizer,
-        batch_size=settings.batch_size,
-        shuffle=settings.shuffle,
-        seed=seed,
-        progress=settings.verbose,
-        **options,
-    )
 
 
 def _started(task: Task, settings: Settings, seed: int, start: Vector | None) -> MLP:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin
@@ -10,14 +12,14 @@ from sklearn.base import RegressorMixin
 from ..common.checks import one_of
 from ..common.documents import ANYTHING, FLAG, SIZE, check_entry
 from ..engine.vectors import Vector
-from .base import BaseMLP
 from .losses import ERRORS, REGRESSION_LOSSES
 from .members import Task, Watch
 from .scale import Scale
-from .settings import CHECKS
+from .training import TrainableMLP
 
 
-class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
+@dataclass(eq=False, repr=False, kw_only=True)
+class MLPRegressor(RegressorMixin, TrainableMLP):  # type: ignore[misc]
     """A multilayer perceptron, or an ensemble of them, that predicts numbers; an estimator for scikit-learn.
 
     It takes finite numbers, as arrays or DataFrames; for missing cells, categories and dates, put a `TablePreparation`
@@ -43,37 +45,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     array([   0., 1000.])
     """
 
-    _target_options: ClassVar = {"multi_output": True, "y_numeric": True}
-    _checks: ClassVar = {**CHECKS, "loss": one_of(*REGRESSION_LOSSES)}
-
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = (64, 32),
-        activation: Any = "relu",
-        *,
-        loss: str = "squared_error",
-        solver: str = "adamw",
-        alpha: Any = "auto",
-        batch_size: Any = "auto",
-        learning_rate: str = "cosine",
-        learning_rate_init: float | None = None,
-        max_iter: Any = "auto",
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 0.0,
-        verbose: bool = False,
-        warm_start: bool = False,
-        early_stopping: bool = True,
-        validation_fraction: float = 0.125,
-        n_iter_no_change: int = 15,
-        scale_inputs: bool = True,
-        pieces: Any = "auto",
-        blend_linear: bool = True,
-        n_estimators: int = 1,
-        max_seconds: float | None = None,
-        n_jobs: int | None = None,
-    ) -> None:
-        self._keep_parameters(locals())
+    _target_options: ClassVar[Mapping[str, Any]] = {"multi_output": True, "y_numeric": True}
+    loss: Annotated[str, one_of(*REGRESSION_LOSSES)] = "squared_error"
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's description of what the estimator can do."""
@@ -100,7 +73,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         """
         goes_on = self.warm_start and hasattr(self, "networks_")
         task = self._task(*self._read(X, y, sample_weight, goes_on), goes_on)
-        self._blend(task, self._train(task, callbacks))
+        self._fit(task, callbacks)
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:

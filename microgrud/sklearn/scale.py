@@ -7,11 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from ..common.documents import ABOVE_0, NUMBER, check_entry
+from ..common.documents import ABOVE_0, NUMBER, Kind, check_entry
 from ..engine.vectors import Vector
 
 #: A deviation up to this part of the largest number of a column is the rounding of its mean.
 _ROUNDING = 1e-14
+
+
+def several(count: int, kind: Kind) -> Kind:
+    """Return the kind of lists of so many entries of a kind."""
+    words = f"a list of {count} entries, each {kind.words}"
+    return Kind(words, lambda x: type(x) is list and len(x) == count and all(map(kind.fits, x)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +66,5 @@ class Scale:
         Raises:
             ValueError: if it is damaged, or not for so many columns.
         """
-        check_entry(where, document, {"mean": [NUMBER], "deviation": [ABOVE_0]})
-        for name, numbers in document.items():
-            if len(numbers) != columns:
-                raise ValueError(f"{where}.{name}: expected {columns} numbers, got {len(numbers)}")
+        check_entry(where, document, {"mean": several(columns, NUMBER), "deviation": several(columns, ABOVE_0)})
         return cls(np.array(document["mean"]), np.array(document["deviation"]))

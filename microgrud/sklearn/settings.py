@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, TypeAlias
 
-import numpy as np
-
-from ..common.checks import NOT_NEGATIVE, POSITIVE, Check, flag, one_of, optional, real, whole
+from ..common import checks
+from ..common.checks import Count, Flag, NotNegative, Positive, one_of, optional, real, whole
 from ..common.numbers import Interval
 from ..nn.activations import get_activation
 from ..optim import OPTIMIZERS, schedules
@@ -37,36 +37,6 @@ LEAST_ROWS_TO_SPLIT = 20
 _HE_ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus")
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The settings of the training of one network; the names are the parameters of the estimators."""
-
-    hidden_layer_sizes: tuple[int, ...]
-    activation: Any
-    solver: str
-    alpha: float
-    batch_size: int
-    learning_rate: str
-    learning_rate_init: float
-    max_iter: int
-    shuffle: bool
-    tol: float
-    verbose: bool
-    validation_fraction: float | None
-    n_iter_no_change: int
-    max_seconds: float | None
-    blend_linear: bool
-
-    def with_share_of_seconds(self, share: float) -> Settings:
-        """Return the settings with a share of the limit of time."""
-        return self if self.max_seconds is None else replace(self, max_seconds=share * self.max_seconds)
-
-    @property
-    def init(self) -> str:
-        """The initialiser of the weights."""
-        return "he_uniform" if get_activation(self.activation).name in _HE_ACTIVATIONS else "glorot_uniform"
-
-
 def _sizes(where: str, setting: Any) -> tuple[int, ...]:
     sizes = setting if isinstance(setting, (list, tuple)) else [setting]
     return tuple(whole(1)(where, size) for size in sizes)
@@ -80,60 +50,64 @@ def _activation(where: str, setting: Any) -> Any:
     return setting
 
 
-def class_weight(where: str, setting: Any) -> Any:
-    """Check for None, "balanced", or a dict with a weight of 0 or more for each class."""
-    if isinstance(setting, dict):
-        return {label: real(NOT_NEGATIVE)(f"{where}[{label!r}]", weight) for label, weight in setting.items()}
-    return one_of(None, "balanced")(where, setting)
+def or_auto(check: checks.Check) -> checks.Check:
+    """Make the check that accepts "auto" as well."""
+    return lambda where, setting: "auto" if isinstance(setting, str) and setting == "auto" else check(where, setting)
 
 
-def _jobs(where: str, setting: Any) -> int:
-    if type(setting) is bool or not isinstance(setting, (int, np.integer)) or setting == 0:
-        raise ValueError(f"{where}: expected None or a whole number other than 0, got {setting!r}")
-    return int(setting)
+#: Parameters of the estimators that are settings as well, each with its check.
+Sizes: TypeAlias = Annotated[Any, _sizes]
+ActivationLike: TypeAlias = Annotated[Any, _activation]
+Solver: TypeAlias = Annotated[str, one_of(*OPTIMIZERS)]
+ScheduleName: TypeAlias = Annotated[str, one_of(*SCHEDULES)]
+Verbose: TypeAlias = Annotated[bool, lambda where, setting: bool(setting)]
+Seed: TypeAlias = Annotated[Any, lambda where, setting: setting]  # scikit-learn checks it
+Seconds: TypeAlias = Annotated[float | None, optional(real(checks.POSITIVE))]
 
 
-def _or(word: str, check: Check) -> Check:
-    return lambda where, setting: word if isinstance(setting, str) and setting == word else check(where, setting)
+@dataclass(frozen=True)
+class Settings:
+    """The settings of the training of one network; the names are the parameters of the estimators."""
+
+    hidden_layer_sizes: Sizes
+    activation: ActivationLike
+    solver: Solver
+    alpha: NotNegative
+    batch_size: Count
+    learning_rate: ScheduleName
+    learning_rate_init: Positive
+    max_iter: Count
+    shuffle: Flag
+    tol: NotNegative
+    verbose: Verbose
+    validation_fraction: Annotated[float | None, optional(real(Interval(0.0, 1.0, low_open=True, high_open=True)))]
+    n_iter_no_change: Count
+    max_seconds: Seconds
+    blend_linear: Flag
+
+    @property
+    def of_batches(self) -> dict[str, Any]:
+        """The settings of `fit` that are the same for any number of epochs."""
+        return {"batch_size": self.batch_size, "shuffle": self.shuffle, "progress": self.verbose}
+
+    @property
+    def init(self) -> str:
+        """The initialiser of the weights."""
+        return "he_uniform" if get_activation(self.activation).name in _HE_ACTIVATIONS else "glorot_uniform"
 
 
-#: The checks of the parameters that both estimators have.
-CHECKS: dict[str, Check] = {
-    "hidden_layer_sizes": _sizes,
-    "activation": _activation,
-    "solver": one_of(*OPTIMIZERS),
-    "alpha": _or("auto", real(NOT_NEGATIVE)),
-    "batch_size": _or("auto", optional(whole(1))),
-    "learning_rate": one_of(*SCHEDULES),
-    "learning_rate_init": optional(real(POSITIVE)),
-    "max_iter": _or("auto", whole(1)),
-    "shuffle": flag,
-    "tol": real(NOT_NEGATIVE),
-    "verbose": lambda where, setting: bool(setting),
-    "random_state": lambda where, setting: setting,
-    "warm_start": flag,
-    "early_stopping": flag,
-    "validation_fraction": real(Interval(0.0, 1.0, low_open=True, high_open=True)),
-    "n_iter_no_change": whole(1),
-    "scale_inputs": flag,
-    "pieces": _or("auto", whole(0)),
-    "blend_linear": flag,
-    "n_estimators": whole(1),
-    "max_seconds": optional(real(POSITIVE)),
-    "n_jobs": optional(_jobs),
-}
-
-
-def automatic(checked: dict[str, Any]) -> list[str]:
-    """Return the names of the rate and the weight decay, as far as they are left to `settings_for`."""
-    return ["learning_rate_init"] * (checked["learning_rate_init"] is None) + ["alpha"] * (checked["alpha"] == "auto")
+@functools.lru_cache
+def checks_of(kind: Any) -> Mapping[str, checks.Check]:
+    """Return the checks of the parameters of an estimator, by their names."""
+    # A derived class that is no dataclass may have annotations that name nothing at run time.
+    return checks.declared(next(each for each in kind.__mro__ if "__dataclass_fields__" in vars(each)))
 
 
 def settings_for(checked: dict[str, Any], rows: int) -> Settings:
     """Return the settings of a run with so many training rows: each "auto" and None is replaced by a number.
 
     Args:
-        checked: the parameters, as `CHECKS` return them.
+        checked: the parameters, as their checks return them.
         rows: the number of rows.
     """
     whole_table = checked["solver"] == "lbfgs"
@@ -152,7 +126,7 @@ def settings_for(checked: dict[str, Any], rows: int) -> Settings:
     if alpha == "auto":
         alpha = min(1.0, (10.0 if checked["solver"] == "adamw" else 1.0) / rows)
     split = checked["early_stopping"] and rows >= LEAST_ROWS_TO_SPLIT
-    chosen = {each.name: checked[each.name] for each in fields(Settings)}
+    given = {each.name: checked[each.name] for each in fields(Settings)}
     found = {
         "alpha": alpha,
         "batch_size": batch_size,
@@ -161,4 +135,4 @@ def settings_for(checked: dict[str, Any], rows: int) -> Settings:
         "validation_fraction": checked["validation_fraction"] if split else None,
         "blend_linear": checked["blend_linear"] and bool(checked["hidden_layer_sizes"]),
     }
-    return Settings(**chosen | found)
+    return Settings(**given | found)

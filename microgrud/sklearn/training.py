@@ -1,0 +1,206 @@
+"""The training that the two estimators share: of one network or several, and of the linear models that help them."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, validate_data
+from threadpoolctl import threadpool_limits
+
+from ..engine.vectors import Vector
+from .base import BaseMLP
+from .encoding import Encoding
+from .linear import LinearModel, best_share
+from .members import Task, Trained, Watch, train, train_further, validation_rows
+from .networks import arrays_of
+from .settings import Settings, settings_for
+
+
+class TrainableMLP(BaseMLP):
+    """An estimator that can be trained; it lacks only the kind of its targets."""
+
+    _linear: list[LinearModel]
+    #: For each network after `partial_fit`: the seed and the state of the optimizer for its next call.
+    _further: list[tuple[int, Any]]
+    #: Options of scikit-learn's check of the targets.
+    _target_options: ClassVar[Mapping[str, Any]] = {}
+
+    def _read(self, X: Any, y: Any, sample_weight: Any, goes_on: bool) -> tuple[Vector, Any, Vector | None]:
+        """Return inputs, targets and weights, without the rows of weight 0.
+
+        Args:
+            X: the argument of `fit`.
+            y: likewise.
+            sample_weight: likewise.
+            goes_on: whether the training continues that of networks that are there.
+        """
+        if not goes_on:
+            self.__dict__.pop("networks_", None)  # if this training fails, none is left with the attributes of another
+        X, y = validate_data(self, X, y, dtype=np.float64, reset=not goes_on, **self._target_options)
+        weights = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weights = self._with_class_weights(y, weights)
+        self._used_rows = slice(None) if weights is None or weights.all() else np.flatnonzero(weights)
+        if weights is not None:
+            used = weights > 0.0
+            if not used.any():
+                raise ValueError(f"{type(self).__name__}: sample_weight: expected a weight above 0, got only zeros")
+            X, y, weights = X[used], y[used], weights[used] / weights.max()
+            if weights.min() == 1.0:
+                weights = None
+        if not goes_on:
+            checked = self._checked()
+            self.encoding_ = Encoding.of(X, weights, checked["pieces"]) if checked["scale_inputs"] else None
+        return X, y, weights
+
+    def _with_class_weights(self, y: Any, weights: Vector | None) -> Vector | None:
+        return weights
+
+    def _losses(self, predictions: Vector, targets: Any) -> Vector:
+        """Return the loss of each row."""
+        raise NotImplementedError
+
+    def _calibrate(self, outputs: Vector, targets: Any, weights: Vector | None) -> None:
+        """Calibrate the predictions by the outputs of the networks for rows that they were not trained on."""
+
+    # --- all epochs ---
+
+    def _fit(self, task: Task, watch: Watch | None) -> None:
+        """Train the networks, and choose linear models and their share by the loss on the validation rows.
+
+        Args:
+            task: the data.
+            watch: makes callbacks for the first network.
+        """
+        trained = self._train(task, watch)
+        held_out = np.concatenate(self._validation)
+        if not len(held_out):
+            return
+        targets, weights = task.targets[held_out], None if task.weights is None else task.weights[held_out]
+        with threadpool_limits(1, user_api="blas"):
+            outputs = np.concatenate(
+                [
+                    self._answers(arrays_of(network), task.inputs[rows])
+                    for network, rows in zip(self.networks_, self._validation)
+                ]
+            )
+        self._calibrate(outputs, targets, weights)
+        networks, lowest = self._predictions(outputs), math.inf
+        for models in zip(*(each.linear for each in trained)):
+            inputs = models[0].inputs(task.standard)
+            linear = [model.outputs(inputs[rows]) for model, rows in zip(models, self._validation)]
+            share, loss = best_share(
+                networks,
+                self._predictions(np.concatenate(linear), 1.0),
+                lambda predictions: float(np.average(self._losses(predictions, targets), weights=weights)),
+            )
+            if loss < lowest:
+                lowest, self.network_share_, self._linear = loss, share, list(models)
+
+    def _train(self, task: Task, watch: Watch | None) -> list[Trained]:
+        """Train the networks, and set the attributes that describe the training."""
+        checked = self._checked()
+        settings = settings_for(checked, len(task.inputs))
+        members = checked["n_estimators"]
+        seeds = self._seeds(members)
+        starts = [*(self._starts(settings) if self.warm_start else []), *[None] * members]
+        jobs = min(members, effective_n_jobs(self.n_jobs))
+        first, *others = zip(seeds, validation_rows(task, settings, members, seeds[0]), starts)
+        rounds = 1 + math.ceil((members - 1) / jobs)
+        share = replace(settings, max_seconds=settings.max_seconds and settings.max_seconds / rounds)
+        trained = [train(task, share, *first, watch)]
+        try:
+            if jobs > 1 and not trained[0].history.interrupted:
+                trained += Parallel(n_jobs=jobs)(delayed(train)(task, share, *each) for each in others)
+            else:
+                for each in others:
+                    if trained[-1].history.interrupted:
+                        break
+                    trained.append(train(task, share, *each))
+        except KeyboardInterrupt:  # in other processes, whose networks are lost
+            trained[0].remarks.append("training was interrupted; only the first network is kept")
+        # If Ctrl-C or the limit of time came before the end of its first epoch, a network has hardly begun.
+        trained = [each for each in trained if each.history.epochs] or trained[:1]
+        self._keep(settings, trained)
+        remarks = [remark for each in trained for remark in each.remarks]
+        if self.time_limited_:
+            done = ", ".join(str(len(each.history.epochs)) for each in trained)
+            remarks.append(
+                f"max_seconds={self.max_seconds} ended the training after {done} of at most {settings.max_iter} "
+                "epochs; the same seed may give another model next time"
+            )
+        for remark in remarks:
+            warnings.warn(f"{type(self).__name__}: {remark}", stacklevel=4)
+        return trained
+
+    # --- one epoch ---
+
+    def _train_further(self, task: Task) -> None:
+        """Train the networks, new or present ones, for one more epoch."""
+        checked = self._checked()
+        settings = settings_for(checked, len(task.inputs))
+        present = self._starts(settings)
+        if present and settings.solver == self.settings_.solver:
+            # What is left to "auto" depends on the number of rows, which may be smaller than in the first call.
+            automatic = {"learning_rate_init": None, "alpha": "auto"}
+            kept = {name: getattr(self.settings_, name) for name, auto in automatic.items() if checked[name] == auto}
+            settings = replace(settings, **kept)
+        members = len(present) or checked["n_estimators"]
+        further = (present and self._further) or [(seed, None) for seed in self._seeds(members)]
+        trained = [
+            train_further(task, settings, seed, start, state)
+            for (seed, state), start in zip(further, [*present, *[None] * members])
+        ]
+        self._keep(settings, trained)
+        self._further = [(seed + 1, each.optimizer) for (seed, _), each in zip(further, trained)]
+
+    # --- the networks ---
+
+    def _seeds(self, members: int) -> list[int]:
+        seeds: list[int] = check_random_state(self.random_state).randint(2**31 - 1, size=members).tolist()
+        return seeds
+
+    def _starts(self, settings: Settings) -> list[Vector]:
+        """Return the parameters of each present network, with which training goes on."""
+        sizes, present = settings.hidden_layer_sizes, self._present()
+        if present and sizes != self.settings_.hidden_layer_sizes:
+            raise ValueError(
+                f"{type(self).__name__}: hidden_layer_sizes: expected {self.settings_.hidden_layer_sizes}, with which "
+                f"the networks were made, got {sizes}; train new ones with fit and warm_start=False"
+            )
+        return present
+
+    def _keep(self, settings: Settings, trained: list[Trained]) -> None:
+        """Set the attributes that describe a training, without linear models."""
+        self.settings_ = settings
+        self._set_networks([each.parameters for each in trained])
+        self._validation = [each.validation for each in trained]
+        self._linear, self.network_share_, self._further = [], 1.0, []
+        self.time_limited_ = any(each.cut for each in trained)
+        self.histories_ = histories = [each.history for each in trained]
+        self.history_ = histories[0] if len(histories) == 1 else histories
+        self.loss_curve_ = _mean_curve([[epoch.loss for epoch in history.epochs] for history in histories])
+        curves = [[epoch.validation_loss for epoch in history.epochs] for history in histories]
+        is_validated = all(curve and curve[0] is not None for curve in curves)
+        self.validation_loss_curve_ = _mean_curve(curves) if is_validated else None
+        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else math.nan
+        self.best_loss_ = min(self.validation_loss_curve_ or self.loss_curve_, default=math.nan)
+        self.n_iter_ = max(len(history.epochs) for history in histories)
+
+
+def _mean_curve(curves: list[list[Any]]) -> list[float]:
+    """Return the mean of several curves, epoch by epoch; a curve that is over counts with its last number."""
+    lengths = list(map(len, curves))
+    if len(curves) == 1 or not min(lengths):
+        return curves[0]
+    padded = [curve + curve[-1:] * (max(lengths) - len(curve)) for curve in curves]
+    means: list[float] = np.mean(padded, axis=0).tolist()
+    return means
