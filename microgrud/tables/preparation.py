@@ -187,7 +187,8 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             ValueError: if the document is damaged; it names the entry.
         """
         check_preparation(where, document)
-        made = cls(**document["options"])
+        options: dict[str, Any] = {key: tuple(x) if type(x) is list else x for key, x in document["options"].items()}
+        made = cls(**options)
         made._set(Figures.from_json(document), list(document["notes"]))
         made.n_features_in_ = len(made.columns_)
         return made
