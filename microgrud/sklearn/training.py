@@ -116,25 +116,25 @@ class TrainableMLP(BaseMLP):
         first, *others = zip(seeds, validation_rows(task, settings, members, seeds[0]), starts)
         rounds = 1 + math.ceil((members - 1) / jobs)
         share = replace(settings, max_seconds=settings.max_seconds and settings.max_seconds / rounds)
-        trained = [train(task, share, *first, watch)]
+        done = {0: train(task, share, *first, watch)}
+        calls = (
+            delayed(_numbered)(k, task, share, *each)
+            for k, each in enumerate(others, 1)
+            if not any(network.history.interrupted for network in list(done.values()))
+        )
         try:
-            if jobs > 1 and not trained[0].history.interrupted:
-                trained += Parallel(n_jobs=jobs)(delayed(train)(task, share, *each) for each in others)
-            else:
-                for each in others:
-                    if trained[-1].history.interrupted:
-                        break
-                    trained.append(train(task, share, *each))
-        except KeyboardInterrupt:  # in other processes, whose networks are lost
-            trained[0].remarks.append("training was interrupted; only the first network is kept")
+            done.update(Parallel(n_jobs=jobs, return_as="generator_unordered")(calls))  # one by one
+        except KeyboardInterrupt:  # in a process that trains no network; the others are ended
+            done[0].remarks.append(f"training was interrupted; {len(done)} of {members} networks are finished and kept")
+        trained = [done[k] for k in sorted(done)]
         # If Ctrl-C or the limit of time came before the end of its first epoch, a network has hardly begun.
         trained = [each for each in trained if each.history.epochs] or trained[:1]
         self._keep(settings, trained)
         remarks = [remark for each in trained for remark in each.remarks]
         if self.time_limited_:
-            done = ", ".join(str(len(each.history.epochs)) for each in trained)
+            epochs = ", ".join(str(len(each.history.epochs)) for each in trained)
             remarks.append(
-                f"max_seconds={self.max_seconds} ended the training after {done} of at most {settings.max_iter} "
+                f"max_seconds={self.max_seconds} ended the training after {epochs} of at most {settings.max_iter} "
                 "epochs; the same seed may give another model next time"
             )
         for remark in remarks:
@@ -148,6 +148,11 @@ class TrainableMLP(BaseMLP):
         checked = self._checked()
         settings = settings_for(checked, len(task.inputs))
         present = self._starts(settings)
+        if present and self._further and settings.solver != self.settings_.solver:
+            raise ValueError(
+                f"{type(self).__name__}.partial_fit: solver: expected {self.settings_.solver!r} as before, got "
+                f"{settings.solver!r}; to change it, call fit with warm_start=True, which goes on with the networks"
+            )
         if present and settings.solver == self.settings_.solver:
             # What is left to "auto" depends on the number of rows, which may be smaller than in the first call.
             automatic = {"learning_rate_init": None, "alpha": "auto"}
@@ -194,6 +199,11 @@ class TrainableMLP(BaseMLP):
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else math.nan
         self.best_loss_ = min(self.validation_loss_curve_ or self.loss_curve_, default=math.nan)
         self.n_iter_ = max(len(history.epochs) for history in histories)
+
+
+def _numbered(k: int, *given: Any) -> tuple[int, Trained]:
+    """Train a network, and return its number as well: other processes finish them in any order."""
+    return k, train(*given)
 
 
 def _mean_curve(curves: list[list[Any]]) -> list[float]:
