@@ -17,7 +17,7 @@ import microgrud
 ANY_ENGINE = """
     accusations benchmark_tables benchmarks charts check_gradients checker_is_checked checkpoint_files cli code_lines
     contributing draw* evaluation explain files history initializers modelfile notebooks package pictures player plot_*
-    predicting preparation* reading* report schedules sklearn stored table_* tables writing
+    predicting preparation* reading* report schedules sklearn* stored table_* tables writing
 """.split()
 
 
