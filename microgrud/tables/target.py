@@ -13,7 +13,7 @@ import pandas as pd
 from .column import Column, shortened
 from .evidence import Evidence, numbers_by_both
 from .kinds import credible_range, decimal_marks, notes_on_odd
-from .numbers import decimal_of, is_ambiguous
+from .numbers import Numbers, decimal_of, is_ambiguous
 from .plans import LARGEST, numbers_in
 from .problems import PreparationError, Problem
 from .rules import MOST, Rules, mixed_marks, settle_decimal
@@ -118,48 +118,58 @@ def inspect_target(
         missing = counted(int(column.missing.sum()), "row")
         notes.append(f"column {name!r}: {missing} without a target, left out of training")
     if task == "classification" or categorical:
-        return _classes(column, task or "classification", notes)
+        return _classes(column, notes, declared=True)
     numbers = numbers_by_both(column)
-    decimal = decimal_of(numbers)
-    share = column.counts[np.isfinite(numbers.by(decimal or "."))].sum() / rows
-    if share < MOST and (mixed := mixed_marks(column, numbers, is_target=True)):
-        raise PreparationError([mixed])
-    if share < (0.5 if task else MOST):
-        if task or column.different.dtype.kind == "M":
-            hint = "choose another target" + (", or leave out --task" if task else "")
-            raise _error(column, [0], f"a regression needs numbers, got {shortened(column.texts[0])}", hint)
-        return _classes(column, task, notes)
+    if not _is_numeric(column, numbers, task):
+        return _classes(column, notes)
     marks: frozenset[str] = frozenset()
     if others is not None and is_ambiguous(numbers).any():
         columns = (Column.of(others.iloc[:, k], str(label)) for k, label in enumerate(others.columns))
         marks = decimal_marks(Evidence(each, Rules()) for each in columns)
-    rules = Rules(decimal=decimal_mark, delimiter=delimiter, marks=marks)
+    return _quantity(column, numbers, task, Rules(decimal=decimal_mark, delimiter=delimiter, marks=marks), notes)
+
+
+def _is_numeric(column: Column, numbers: Numbers, task: Task | None) -> bool:
+    """Return whether enough cells are numbers; raise an error if they are not, and cannot be classes either."""
+    share = column.counts[np.isfinite(numbers.by(decimal_of(numbers) or "."))].sum() / column.counts.sum()
+    if share < MOST and (mixed := mixed_marks(column, numbers, is_target=True)):
+        raise PreparationError([mixed])
+    if share >= (0.5 if task else MOST):
+        return True
+    if task or column.different.dtype.kind == "M":
+        hint = "choose another target" + (", or leave out --task" if task else "")
+        raise _error(column, [0], f"a regression needs numbers, got {shortened(column.texts[0])}", hint)
+    return False
+
+
+def _quantity(column: Column, numbers: Numbers, task: Task | None, rules: Rules, notes: list[str]) -> Target:
+    """Return a target of numbers: a quantity, unless they are few whole numbers, which are classes."""
     why: list[str] = []
-    settled = settle_decimal(column, numbers, rules, why, is_target=True)
-    if isinstance(settled, Problem):
-        raise PreparationError([settled])
-    values = numbers.by(settled)
+    decimal = settle_decimal(column, numbers, rules, why, is_target=True)
+    if isinstance(decimal, Problem):
+        raise PreparationError([decimal])
+    values = numbers.by(decimal)
     low, high = credible_range(values, column.counts)
     usable = (values >= low) & (values <= high)
     distinct = np.unique(values[usable])
-    few = len(distinct) <= min(MOST_INTEGER_CLASSES, rows // 3) and bool((distinct % 1 == 0).all())
+    few = len(distinct) <= min(MOST_INTEGER_CLASSES, column.counts.sum() // 3) and bool((distinct % 1 == 0).all())
     if task is None and few and not any(numbers.unit):
         if len(distinct) > 2:
-            whole = f"the {len(distinct)} different whole numbers in {name!r}"
+            whole = f"the {len(distinct)} different whole numbers in {column.name!r}"
             notes.append(f"{whole} were taken as classes; with --task regression they are a quantity")
-        return _classes(column, task, notes)
+        return _classes(column, notes)
     if len(distinct) < 2:
         raise _error(column, [], f"every target is {shortened(column.texts[0])}", "choose a target that varies")
-    notes += why + [f"{note} and left out of training" for note in notes_on_odd(column, numbers, settled, ~usable)]
-    return Target(name, "regression", [], settled, list(numbers.unit), low, high, notes)
+    notes += why + [f"{note} and left out of training" for note in notes_on_odd(column, numbers, decimal, ~usable)]
+    return Target(column.name, "regression", [], decimal, list(numbers.unit), low, high, notes)
 
 
-def _classes(column: Column, task: Task | None, notes: list[str]) -> Target:
+def _classes(column: Column, notes: list[str], declared: bool = False) -> Target:
     name, rows = column.name, int(column.counts.sum())
     different = {spelled(text).casefold() for text in column.texts}
     if len(different) > min(MOST_CLASSES, max(FEWEST_ROWS, rows // 2)):
         what = f"{len(different)} different texts in {counted(rows, 'row')}, such as {shortened(column.texts[0])}"
-        hint = "choose another target, or --task regression if it is a quantity" if task else "choose another target"
+        hint = "choose another target" + ", or --task regression if it is a quantity" * declared
         raise _error(column, [], f"{what}, are too many for classes", hint)
     names, sums = grouped(column.texts, column.counts.tolist())
     if len(sums) < 2:
