@@ -136,11 +136,12 @@ def _train(words: list[Any], stdin: bytes | None, form: Form) -> Outcome:
 
 def _advised(line: str, form: Form) -> list[tuple[str, ...]]:
     """Return the options that an error advises, with the right values."""
-    if "--decimal" in line:
+    if "option decimal" in line:
         return [("--decimal", form.decimal)]
-    if "--day-first" in line:
+    if "option day-first" in line:
         return [("--day-first" if form.dates.startswith("%d") else "--month-first",)]
-    return [("--ignore", name) for _, name in re.findall(r"--ignore (['\"])(.*?)\1", line)]
+    named = re.match(r"column (['\"])(.*?)\1", line)
+    return [("--ignore", named[2])] if named and "option ignore" in line else []
 
 
 def _wrong_with(result: Any, command: str) -> list[str]:

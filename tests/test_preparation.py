@@ -182,9 +182,30 @@ def test_truth_values_are_one_however_written():
     assert preparation.transform(table(x=[True, False]))[:, 2].tolist() == [1.0, 0.0]
 
 
-def test_single_letters_of_both_cases_stay_apart_if_both_are_frequent():
-    assert plan_of(prepared(["a", "A", "b", "B"] * 8)).categories == ["A", "a", "B", "b"]
+def test_single_letters_of_both_cases_stay_apart_with_a_note_if_both_are_frequent():
+    preparation = prepared(["a", "A", "b", "B"] * 8)
+    assert plan_of(preparation).categories == ["A", "a", "B", "b"]
+    note_on(preparation, "'A' and 'a' are both frequent, and are kept apart (and 1 more such pair)")
     assert plan_of(prepared(["m"] * 30 + ["f"] * 29 + ["M"])).categories == ["f", "m"]
+
+
+def test_moments_that_are_categories_have_one_spelling_whether_text_or_typed():
+    for first in ("2020-02-29", "2020-02-29 12:30:00"):
+        typed = pd.to_datetime(pd.Series([first, "2020-03-01"] * 10), format="mixed")
+        preparation = prepared(typed, categorical=["x"])
+        assert plan_of(preparation).categories == [first, "2020-03-01"]
+        for text in (typed.astype(str), typed.map(pd.Timestamp.isoformat)):
+            assert np.array_equal(preparation.transform(table(x=text)), preparation.transform(table(x=typed)))
+
+
+def test_numbers_that_may_be_codes_are_noted_unless_the_user_has_decided():
+    cells = RANDOM.choice(range(10_000, 99_999), ROWS)
+    for name in ("zip", "ZipCode", "postal_code", "PLZ"):
+        (note,) = TablePreparation().fit(pd.DataFrame({name: cells})).notes_
+        assert note == f"column {name!r} is one of numbers; if they are codes, say so (option categorical)"
+    for options in ({"numerical": ["zip"]}, {"categorical": ["zip"]}):
+        frame = pd.DataFrame({"zip": cells // 10_000})
+        assert TablePreparation(**options).fit(frame).notes_ == []
 
 
 def test_rare_categories_share_an_input_with_those_that_training_did_not_see():
@@ -316,7 +337,7 @@ def test_columns_that_alone_tell_the_target_are_noted_and_used(cells, target, to
     notes = [note for note in preparation.notes_ if "possible leak" in note]
     assert bool(notes) == told
     assert "x" in preparation.input_columns_
-    assert not told or (notes[0].startswith("column 'x' alone tells the target") and "--ignore 'x'" in notes[0])
+    assert not told or (notes[0].startswith("column 'x' alone tells the target") and "option ignore" in notes[0])
 
 
 def test_a_share_of_numbers_is_noted_only_for_columns_of_categories() -> None:

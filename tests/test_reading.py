@@ -8,7 +8,6 @@ import io
 import itertools
 import json
 import sys
-import threading
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -105,39 +104,14 @@ def test_runs_of_blanks_separate_cells_if_nothing_else_does(write: Write) -> Non
 def test_the_delimiter_can_be_given(write: Write) -> None:
     assert read_table(write("a:b\n1:2\n"), delimiter=":").columns == ["a", "b"]
     assert read_table(write("a\tb,c\n1\t2\n"), delimiter="tab").columns == ["a", "b,c"]
-    with pytest.raises(TableError, match="--delimiter: expected one character, or tab, got 'ab'"):
+    with pytest.raises(TableError, match="delimiter: expected one character, or tab, got 'ab'"):
         read_table(write("a\n1\n"), delimiter="ab")
 
 
 def test_a_long_cell_is_read_and_counts_its_lines(write: Write) -> None:
-    limit = csv.field_size_limit()
     table = read_table(write('a,b\n"' + "x\n" * 100_000 + '",2\n3,4\n'))
     assert [len(cell) for cell in table.cells["a"]] == [199_999, 1]
-    assert (table.place(1), csv.field_size_limit()) == ("row 2 (line 100003)", limit)
-
-
-def test_threads_that_read_tables_leave_each_other_and_the_csv_module_alone(write: Write) -> None:
-    limit, interval = csv.field_size_limit(), sys.getswitchinterval()
-    long, short = write("a,b\n1\n" + "x" * 200_000 + ",2\n"), write("a,b\n1\n" + "1,2\n" * 2_000, "short.csv")
-    done: list[int] = []
-
-    def read(path: Path) -> None:
-        done.append(sum(len(read_table(path)) for _ in range(5)))
-
-    def parse() -> None:
-        done.append(sum(len(next(csv.reader(["y" * 100_000]))) for _ in range(1_000)))
-
-    threads = [threading.Thread(target=read, args=(path,)) for path in (long, short)] + [threading.Thread(target=parse)]
-    sys.setswitchinterval(1e-5)
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
-    assert sorted(done) == [10, 1_000, 10_005]
-    assert csv.field_size_limit() == limit
+    assert table.place(1) == "row 2 (line 100003)"
 
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=8)
@@ -174,29 +148,20 @@ def test_comments_titles_and_footers_are_left_out_with_a_note(write: Write) -> N
     assert rows(table) == [["a", "b", "c"], ["1", "2", "3"], ["4", "5", "6"]]
     assert places(table) == ["row 1 (line 5)", "row 2 (line 7)"]
     comments, titles, footers = table.notes
-    assert "lines 2 and 6 left out as comments, such as '# exported'" in comments
-    assert "line 1 left out as a title above the table: 'Sales by region'" in titles
-    assert "line 9 below the table left out: 'Source: the web'" in footers
+    assert "2 comments left out, lines 2, 6: '# exported', ..." in comments
+    assert "1 title left out, line 1: 'Sales by region'" in titles
+    assert "1 footer left out, line 9: 'Source: the web'" in footers
 
 
 def test_a_number_sign_may_begin_a_header_or_a_cell(write: Write) -> None:
-    assert rows(read_table(write("#id,name\n1,x\n2,y\n"))) == [["id", "name"], ["1", "x"], ["2", "y"]]
+    assert rows(read_table(write("#id,name\n1,x\n2,y\n"))) == [["#id", "name"], ["1", "x"], ["2", "y"]]
     assert cells(read_table(write("colour,n\n#ff0000,1\n#00ff00,2\n"))) == [["#ff0000", "1"], ["#00ff00", "2"]]
-    table = read_table(write("# made, today\na,b\n1,x\n2,y\n"))
-    assert rows(table) == [["a", "b"], ["1", "x"], ["2", "y"]]
-    assert "line 1 left out as a comment" in table.notes[0]
 
 
 def test_missing_cells_at_the_end_of_a_row_are_noted(write: Write) -> None:
     table = read_table(write("a,b,c\n1,2,3\n4\n5,6\n"))
     assert cells(table) == [["1", "2", "3"], ["4", "", ""], ["5", "6", ""]]
-    assert "lines 3 and 4 have fewer cells than the header" in table.notes[0]
-
-
-def test_a_quotation_that_ends_within_a_cell_is_noted(write: Write) -> None:
-    table = read_table(write('a,b\n"x, ""y"" z",1\n"5" disk,2\n'))
-    assert cells(table) == [['x, "y" z', "1"], ["5 disk", "2"]]
-    assert "a quotation mark within a cell in line 3 was taken as the end of a quotation" in table.notes[0]
+    assert "fewer cells than in the header in lines 3, 4" in table.notes[0]
 
 
 BROKEN: dict[str, tuple[str | bytes, str]] = {
@@ -205,12 +170,15 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
     "delimiters only": (";;\n;", "the file is empty"),
     "header only": ("a,b\n", "the table has a header and no rows"),
     "blank rows only": ("a,b\n,\n", "the table has a header and no rows"),
-    "a long row": ("a,b,c\n1,2,3\n1,2,3,4\n", "line 3 has 4 cells and the header 3 (split at each comma); quote"),
+    "a long row": (
+        "a,b,c\n1,2,3\n1,2,3,4\n",
+        "expected 3 cells, as in the header, got 4 in line 3, split at each comma; quote",
+    ),
     "long rows": (
         'a,b,c\n1,2,3,4\n"x\ny",2,3\n1,2,3,4,5\n',
-        "lines 2 and 5 have more cells than the header, which has 3 (line 2 has 4; split at each comma)",
+        "expected 3 cells, as in the header, got 4 or 5 in lines 2, 5, split at each comma",
     ),
-    "decimal commas between commas": ("a,b\n1,5,2\n2,5,3\n", "lines 2 and 3 have more cells than the header"),
+    "decimal commas between commas": ("a,b\n1,5,2\n2,5,3\n", "got 3 in lines 2, 3, split at each comma"),
     "an open quotation mark": ('a,b\n1,x\n2,"y\n3,z\n', "the quotation mark opened in line 3 is never closed"),
     "an open quotation mark at the end": ('a,b\n1,x\n2,"y', "the quotation mark opened in line 3 is never closed"),
     "a quotation mark that swallows lines": ('a,b\n1,"x\n2,"y"\n', "the quotation mark opened in line 2"),
@@ -225,7 +193,10 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
     "one endless line": ("a," * 200_000 + "b\n1\n", "the first line has 200001 cells"),
     "JSON without records": ("[[1, 2],\n[3, 4]]", "expected a JSON array of records"),
     "JSON by columns": ('{"a": {"0": 1}, "b": {"0": 2}}', "got one object; save rows as"),
-    "JSON lines that are none": ('{"a": 1}\n{"a": \n[2]\n', "expected a JSON object in each line; line 2, 3 is none"),
+    "JSON lines that are none": (
+        '{"a": 1}\n{"a": \n[2]\n',
+        "expected a JSON object in each line, got none in lines 2, 3",
+    ),
     "no records": ("[]", "expected a JSON array of records"),
 }
 
@@ -246,7 +217,7 @@ def test_all_that_is_wrong_with_the_lines_is_said_at_once(write: Write) -> None:
         read_table(write('a,b\n1,2,3\n4,5\n6,"7\n'))
     quotation, long = str(caught.value).split("\n")
     assert "opened in line 4" in quotation
-    assert "line 2 has 3 cells" in long
+    assert "got 3 in line 2" in long
 
 
 def test_paths_that_hold_no_file_are_errors(tmp_path: Path) -> None:
@@ -254,7 +225,6 @@ def test_paths_that_hold_no_file_are_errors(tmp_path: Path) -> None:
         (tmp_path / "nothing.csv", "there is no such file"),
         (tmp_path, "is a directory"),
         (tmp_path / ("x" * 300), "cannot be read"),
-        ("a\0b", "there is no such file"),
     ]:
         with pytest.raises(TableError, match=message):
             read_table(path)
@@ -287,7 +257,7 @@ def test_a_guessed_encoding_is_noted(write: Write, content: bytes, note: str) ->
 def test_the_encoding_can_be_given(write: Write) -> None:
     table = read_table(write("имя,b\n1,да\n".encode("cp1251")), encoding="cp1251")
     assert (rows(table), table.notes) == ([["имя", "b"], ["1", "да"]], [])
-    with pytest.raises(TableError, match="--encoding: expected the name of an encoding"):
+    with pytest.raises(TableError, match="encoding: expected a name such as utf-8"):
         read_table(write("a\n1\n"), encoding="klingon")
     with pytest.raises(TableError, match=r"is not in the encoding ascii \(byte 1\)"):
         read_table(write("ä\n1\n"), encoding="ascii")
@@ -301,7 +271,11 @@ HEADERS = {
     "words above words": ("name,town\nAnn,Rome\nBo,Oslo\n", True, None),
     "dates above numbers": ("country,2020-01-31,2020-02-29\nfr,5,6\nde,4,3\n", True, None),
     "dates above dates": ("2020-01-31,2\n2020-02-01,4\n", False, "was taken as data"),
-    "a missing name above a counter": (",16.5,17.5\n1,2,3\n2,4,5\n", True, "if it holds data, use --no-header"),
+    "a missing name above a counter": (
+        ",16.5,17.5\n1,2,3\n2,4,5\n",
+        True,
+        "if it holds data, say so (option no-header)",
+    ),
     "a number among words": ("id,2nd,3rd\n1,2,3\n4,5,6\n", True, None),
     "years": ("country;2019;2020\nfr;5,1;6,2\nde;4,0;3,1\n", True, "was taken as the header; if it holds data"),
     "positions": ("0,1,2,3\n5,6,7,8\n9,1,2,3\n", True, "was taken as the header; if it holds data"),

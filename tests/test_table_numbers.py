@@ -14,6 +14,7 @@ from microgrud.tables.column import Column
 from microgrud.tables.plans import moments_in, numbers_in
 from microgrud.tables.preparation import TablePreparation
 from microgrud.tables.problems import PreparationError
+from microgrud.tables.target import inspect_target
 
 
 def frame_of(**columns):
@@ -136,7 +137,7 @@ def test_an_ambiguous_column_is_an_error_that_shows_two_cells(cells, others, del
     (problem,) = caught.value.problems
     assert (problem.column, problem.rows) == ("x", (0, 1))
     assert f"{cells[0]!r} and {cells[1]!r} can be read in two ways" in problem.text
-    assert "--decimal" in problem.advice
+    assert "option decimal" in problem.advice
 
 
 def test_a_german_price_list_is_read_right_or_refused_with_its_lines(tmp_path):
@@ -183,8 +184,8 @@ def test_all_problems_are_said_at_once_with_places_of_the_table():
         TablePreparation(ignore=["e"], categorical=["f"]).fit(frame)
     assert str(unknown.value).endswith(str(caught.value))
     assert unknown.value.sentences(str)[:2] == [
-        "--ignore: there is no column 'e'; choose one of 'a', 'b', 'c', 'd'",
-        "--categorical: there is no column 'f'; choose one of 'a', 'b', 'c', 'd'",
+        "ignore: there is no column 'e'; choose one of 'a', 'b', 'c', 'd'",
+        "categorical: there is no column 'f'; choose one of 'a', 'b', 'c', 'd'",
     ]
 
 
@@ -249,6 +250,19 @@ def test_an_undecided_order_of_day_and_month_is_an_error_unless_it_is_told():
     plan = TablePreparation(day_first=True).fit(frame).columns_[0]
     assert plan.first == "2019-02-01"
     assert TablePreparation(day_first=False).fit(frame).columns_[0].first == "2019-01-02"
+
+
+def test_durations_are_seconds_whether_text_or_typed():
+    text = pd.Series(["0 days 00:10:54", "-1 days +23:59:30.500000", "12 days 01:00:00"] * 8)
+    typed = pd.to_timedelta(text)
+    assert numbers_of(text[:3]) == [654, -29.5, 12 * 86400 + 3600]
+    preparation = TablePreparation().fit(pd.DataFrame({"x": text}))
+    assert preparation.notes_ == ["column 'x': durations such as '0 days 00:10:54' were read as numbers of seconds"]
+    inputs = [preparation.transform(pd.DataFrame({"x": cells})) for cells in (text, typed)]
+    assert np.array_equal(*inputs)
+    target = inspect_target(text, "x")
+    assert (target.task, target.values(typed).tolist()[:2]) == ("regression", [654, -29.5])
+    assert "seconds" in target.notes[0]
 
 
 def test_dates_with_points_have_the_day_first_with_a_note():

@@ -45,7 +45,7 @@ words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 )
 numbers = st.floats() | st.sampled_from([1e99, 0.1 + 0.2, 5e-324, -0.0])
 frames = st.lists(st.tuples(words, numbers, st.integers(-(2**63), 2**63 - 1), words), min_size=1, max_size=6).map(
-    lambda rows: pd.DataFrame(rows, columns=["@text", "x", "n", "more words"]).astype({"@text": object})
+    lambda rows: pd.DataFrame(rows, columns=["@text", "x", "n", "self"]).astype({"@text": object})
 )
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
-from .table import TableError, why_unreadable
+from .table import TableError, listed, why_unreadable
 
 Format = Literal["text", "xlsx", "parquet"]
 
@@ -51,8 +51,6 @@ def read_bytes(path: str | Path) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise TableError(why_unreadable(path, error, "table")) from None
-    except ValueError:  # a NUL in the name
-        raise TableError(f"{str(path)!r}: there is no such file; give the path of a table") from None
 
 
 def stem(path: str | Path) -> str:
@@ -122,6 +120,6 @@ def _member(name: str, data: bytes) -> tuple[zipfile.ZipFile, zipfile.ZipInfo | 
     # macOS adds hidden files.
     files = [each for each in files if not re.search(r"^__MACOSX/|(^|/)\.[^/]*$", each.filename)]
     if len(files) != 1:
-        shown = ", ".join(repr(each.filename) for each in files[:5]) + ", ..." * (len(files) > 5)
-        raise TableError(f"{name}: expected a zip archive of one file, got {len(files)}: {shown or 'none'}; unpack it")
+        found = listed(each.filename for each in files) or "none"
+        raise TableError(f"{name}: expected a zip archive of one file, got {len(files)}: {found}; unpack it")
     return archive, files[0]

@@ -17,13 +17,13 @@ _MARKS = {  # UTF-32 first: the mark of UTF-16 is the beginning of its own
 #: Bytes that are not UTF-8, as the error handler "surrogateescape" returns them.
 _STRAY = re.compile("[\udc80-\udcff]")
 _AS_WINDOWS = {0xDC00 + byte: bytes([byte]).decode("cp1252", "replace") for byte in range(0x80, 0x100)}
-_NAMED = "; if names look wrong, name the encoding with --encoding, such as --encoding cp1251"
+_NAMED = "; if names look wrong, name the encoding (option encoding), such as cp1251"
 
 
 def decoded(name: str, data: bytes, encoding: str | None, notes: list[str]) -> str:
     """Return the text of a file.
 
-    The encoding is that of the byte order mark; without one it is UTF-8 or, where every second byte is 0, UTF-16.
+    The encoding is that of the byte order mark; without one it is UTF-8, or UTF-16 if one of the first two bytes is 0.
     Bytes that are not UTF-8 are read as Windows-1252, with a note: all of them if most characters beyond ASCII are such
     bytes, as in a file from an older Excel, or those alone, as in a file that was joined from two.
 
@@ -41,30 +41,20 @@ def decoded(name: str, data: bytes, encoding: str | None, notes: list[str]) -> s
     ('größe', 'a.csv: 2 bytes are not UTF-8; the f')
     """
     if encoding is None:
-        encoding = next((known for mark, known in _MARKS.items() if data.startswith(mark)), None) or _unmarked(data)
-        if encoding == "utf-8":
+        encoding = next((known for mark, known in _MARKS.items() if data.startswith(mark)), None)
+        if encoding is None and b"\0" in data[:2]:
+            encoding = "utf-16-be" if data[0] == 0 else "utf-16-le"
+            notes.append(f"{name}: the file was read as UTF-16, because every second byte is 0")
+        if encoding is None:
             return _checked(name, _utf8_or_windows(name, data, notes))
-        if encoding.startswith("utf-16-"):
-            notes.append(f"{name}: every second byte is 0; the file was read as UTF-16")
     try:
         text = data.decode(encoding)
     except LookupError:
-        raise TableError(
-            f"--encoding: expected the name of an encoding, such as utf-8 or cp1252, got {encoding!r}"
-        ) from None
+        raise TableError(f"encoding: expected a name such as utf-8 or cp1252, got {encoding!r}") from None
     except (UnicodeError, ValueError) as error:
         where = f" (byte {error.start + 1})" if isinstance(error, UnicodeDecodeError) else ""
         raise TableError(f"{name}: is not in the encoding {encoding}{where}; save the table as UTF-8") from None
     return _checked(name, text)
-
-
-def _unmarked(data: bytes) -> str:
-    """Return the encoding of bytes without a mark: UTF-16 if one half of a sample is mostly 0, and the other is not."""
-    sample = data[: 2**12]
-    even, odd = sample[::2].count(0), sample[1::2].count(0)
-    if max(even, odd) > 0.4 * len(sample) / 2 and min(even, odd) < 0.05 * len(sample) / 2:
-        return "utf-16-be" if even > odd else "utf-16-le"
-    return "utf-8"
 
 
 def _utf8_or_windows(name: str, data: bytes, notes: list[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -14,12 +13,13 @@ import pandas as pd
 
 from .dialect import Dialect, Record, find_dialect, misquoted, records, tabbed
 from .escaping import unescaped
-from .table import TableError, number
+from .table import TableError, counted, listed
 
 #: The largest number of columns: a line of 10 MB of commas is no table.
 MOST_COLUMNS = 2**17
 EMPTY = "the file is empty; expected a header line with column names, and rows below it"
 _END = re.compile(r"(\r\n|\r|\n)")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -63,19 +63,7 @@ def read_delimited(name: str, text: str, delimiter: str | None, notes: list[str]
         text, dialect = tabbed(text), Dialect("\t", dialect.quote, dialect.escape)
     text = _without_remarks(name, text, dialect, notes)
     rows = _regular(text, dialect) or _irregular(name, text, dialect, notes)
-    _note_quotations(name, text, dialect, notes)
     return Rows(unescaped(name, rows.cells, notes), rows.lines, dialect.delimiter) if "'" in text else rows
-
-
-def _note_quotations(name: str, text: str, dialect: Dialect, notes: list[str]) -> None:
-    """Note the lines with text between the end of a quotation and the next cell, such as `"5" disk,1`."""
-    mark, delimiter = dialect.quote, re.escape(dialect.delimiter)
-    # A mark that neither begins nor ends a cell; the pattern begins with the mark, for which Python searches fast.
-    if re.search(rf"{mark}(?<=[^{delimiter}{mark}\r\n]{mark})(?=[^{delimiter}{mark}\r\n])", text):
-        wrong = misquoted(text, [record for record in records(text, dialect) if record.cells], dialect, every=True)
-        if wrong:
-            where = f"a quotation mark within a cell in {_lines(wrong)}"
-            notes.append(f"{name}: {where} was taken as the end of a quotation; double it")
 
 
 def _without_delimiter_line(text: str, delimiter: str | None) -> tuple[str, str | None]:
@@ -108,14 +96,8 @@ def _without_remarks(name: str, text: str, dialect: Dialect, notes: list[str]) -
                 break
             titles.append(record)
     titles = titles if len(titles) < len(sample) / 2 else []
-    for left_out, one, several in (
-        (comments, "a comment", "comments"),
-        (titles, "a title above the table", "titles above the table"),
-    ):
-        if left_out:
-            first = next(filter(None, left_out[0].cells))
-            what = f"{one}:" if len(left_out) == 1 else f"{several}, such as"
-            notes.append(f"{name}: {_lines([r.line for r in left_out])} left out as {what} {first[:60]!r}")
+    _note_left_out(name, "comment", comments, notes)
+    _note_left_out(name, "title", titles, notes)
     if not (comments or titles):
         return text
     parts = _END.split(text)
@@ -125,14 +107,20 @@ def _without_remarks(name: str, text: str, dialect: Dialect, notes: list[str]) -
     return "".join(parts)
 
 
-def _lines(lines: Sequence[int]) -> str:
+def _note_left_out(name: str, noun: str, left_out: Sequence[Record], notes: list[str]) -> None:
+    if left_out:
+        first = repr(next(filter(None, left_out[0].cells))[:60]) + ", ..." * (len(left_out) > 1)
+        where = named_lines([record.line for record in left_out])
+        notes.append(f"{name}: {counted(len(left_out), noun)} left out, {where}: {first}")
+
+
+def named_lines(lines: Sequence[int]) -> str:
     """Return the names of lines, the first ten of many.
 
-    >>> _lines([3]), _lines([3, 5]), _lines(range(1, 13))
-    ('line 3', 'lines 3 and 5', 'lines 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more')
+    >>> named_lines([3]), named_lines([3, 5])
+    ('line 3', 'lines 3, 5')
     """
-    shown = [str(line) for line in lines[:10]] + ([f"{len(lines) - 10} more"] if len(lines) > 10 else [])
-    return "line " + shown[0] if len(shown) == 1 else f"lines {', '.join(shown[:-1])} and {shown[-1]}"
+    return f"line{'s' * (len(lines) > 1)} {listed(lines)}"
 
 
 def _regular(text: str, dialect: Dialect) -> Rows | None:
@@ -178,12 +166,10 @@ def _irregular(name: str, text: str, dialect: Dialect, notes: list[str]) -> Rows
     width = len(found[0].cells)
     if width > MOST_COLUMNS:
         raise TableError(f"{name}: the first line has {width} cells; expected a header of column names")
-    problems, wrong = [], misquoted(text, found, dialect)
-    if wrong:
-        problems.append(
-            f"{name}: the quotation mark opened in {_lines(wrong)} is never closed, or closed within a cell; close it "
-            "or remove it"
-        )
+    problems = []
+    if wrong := misquoted(text, found, dialect):
+        where = f"the quotation mark opened in {named_lines(wrong)}"
+        problems.append(f"{name}: {where} is never closed, or closed within a cell; close it or remove it")
     found = _without_footers(name, found, notes)
     for record in found:  # cells of trailing delimiters
         while len(record.cells) > width and not record.cells[-1]:
@@ -194,32 +180,24 @@ def _irregular(name: str, text: str, dialect: Dialect, notes: list[str]) -> Rows
         found[0].cells.insert(0, "")
         width += 1
     elif long:
-        several = f"more cells than the header, which has {width} (line {long[0].line} has {len(long[0].cells)}; "
-        one = f"{len(long[0].cells)} cells and the header {width} ("
-        problems.append(
-            f"{name}: {_lines([record.line for record in long])} "
-            + (f"has {one}" if len(long) == 1 else f"have {several}")
-            + f"split at each {dialect.name}); quote or correct {'it' if len(long) == 1 else 'them'}"
-        )
+        got = " or ".join(map(str, sorted({len(record.cells) for record in long})[:3]))
+        where = f"{got} in {named_lines([record.line for record in long])}, split at each {dialect.name}"
+        problems.append(f"{name}: expected {width} cells, as in the header, got {where}; quote or correct the cells")
     if problems:
         raise TableError("\n".join(problems))
     named = max((position for position, cell in enumerate(found[0].cells, 1) if cell), default=0)
-    short = [record.line for record in found if len(record.cells) < named]
-    if short:
-        have = "has" if len(short) == 1 else "have"
-        notes.append(f"{name}: {_lines(short)} {have} fewer cells than the header; the rest was read as missing")
-    cells = [record.cells + [""] * (width - len(record.cells)) for record in found]
-    return Rows(pd.DataFrame(cells, dtype=str), [record.line for record in found], dialect.delimiter)
+    if short := [record.line for record in found if len(record.cells) < named]:
+        notes.append(f"{name}: fewer cells than in the header in {named_lines(short)}; the rest was read as missing")
+    filled = [record.cells + [""] * (width - len(record.cells)) for record in found]
+    return Rows(pd.DataFrame(filled, dtype=str), [record.line for record in found], dialect.delimiter)
 
 
 def _without_footers(name: str, found: list[Record], notes: list[str]) -> list[Record]:
     """Return the records without those at the end that are a line of text without any delimiter."""
     last, width = len(found), len(found[0].cells)
-    while last > 2 and len(found[last - 1].cells) == 1 < width and math.isnan(number(found[last - 1].cells[0])):
+    while last > 2 and len(found[last - 1].cells) == 1 < width and not _NUMBER.fullmatch(found[last - 1].cells[0]):
         last -= 1
-    if last < len(found):
-        below = [record.line for record in found[last:]]
-        notes.append(f"{name}: {_lines(below)} below the table left out: {found[last].cells[0][:60]!r}")
+    _note_left_out(name, "footer", found[last:], notes)
     return found[:last]
 
 
@@ -232,6 +210,6 @@ def _is_without_index_name(found: list[Record]) -> bool:
     if not rows or any(len(record.cells) != width + 1 for record in rows):
         return False
     first = [record.cells[0] for record in rows]
-    if all(math.isnan(number(cell)) for cell in first):
+    if not any(map(_NUMBER.fullmatch, first)):
         return len(set(first)) == len(first)
     return len(first) >= 10 and all(c.isdecimal() for c in first) and all(a < b for a, b in pairwise(map(int, first)))

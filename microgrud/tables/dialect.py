@@ -6,22 +6,20 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..common.forking import Lock
 from .table import TableError
 
 #: Delimiters that are looked for, the least frequent in text first, with their names for messages.
 DELIMITERS = {"\t": "tab", ";": "semicolon", "|": "vertical bar", ",": "comma", " ": "run of blanks"}
+#: The largest number of characters of a cell for the csv module, whose default is 2**17; one limit for all threads.
+_LONGEST = 2**31 - 1
 #: The number of characters from which the dialect is found.
 _SAMPLE = 2**16
 #: Cells of one kind of content: nothing, a number, a date or an amount, or words without any delimiter between them.
 _PLAIN = re.compile(r"[^\t;|,]*|[^\w\t;|]*\d[\d.,']*[^\w\t;|]*|[^\t;|,]+(, [^\t;|,]+)+")
 _WORD = re.compile(r'"(?:[^"]|"")*"|[^ \t]+')
-_lock = Lock()
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def given_delimiter(delimiter: str) -> str:
     """
     delimiter = {"tab": "\t", "\\t": "\t", "space": " "}.get(delimiter, delimiter)
     if len(delimiter) != 1 or delimiter in '"\r\n\0':
-        raise TableError(f"--delimiter: expected one character, or tab, got {delimiter!r}")
+        raise TableError(f"delimiter: expected one character, or tab, got {delimiter!r}")
     return delimiter
 
 
@@ -117,48 +115,35 @@ def records(text: str, dialect: Dialect) -> list[Record]:
 
     A quotation that is never closed swallows the rest of the text; `misquoted` finds it.
     """
+    csv.field_size_limit(_LONGEST)
     found, start = [], 1
-    with _cells_of(len(text) + 2):
-        reader = csv.reader(io.StringIO(text, newline=""), **dialect.arguments)
-        for cells in reader:
-            found.append(Record([cell.strip() for cell in cells], start, reader.line_num))
-            start = reader.line_num + 1
+    reader = csv.reader(io.StringIO(text, newline=""), **dialect.arguments)
+    for cells in reader:
+        found.append(Record([cell.strip() for cell in cells], start, reader.line_num))
+        start = reader.line_num + 1
     return found
 
 
-def misquoted(text: str, found: list[Record], dialect: Dialect, every: bool = False) -> list[int]:
+def misquoted(text: str, found: list[Record], dialect: Dialect) -> list[int]:
     r"""Return the first lines of the records with a quotation that is never closed, or closed within another cell.
 
-    Unless `every` is true, only records of several lines, and the last one, are examined: those may swallow others.
+    Only records of several lines, and the last one, are examined: those may have swallowed others.
 
     >>> text = 'a,b\n1,"x\n2,"y"\n'
     >>> misquoted(text, records(text, Dialect(",")), Dialect(","))
     [2]
     """
-    suspects = [record for record in found if every or record.line < record.end or record is found[-1]]
+    suspects = [record for record in found if record.line < record.end or record is found[-1]]
     lines = list(io.StringIO(text, newline=""))
     wrong = []
-    with _cells_of(len(text) + 2):
-        for record in suspects:
-            part = [*lines[record.line - 1 : record.end], "\n", "x"]  # two records, unless a quotation swallows them
-            try:
-                whole = len(list(csv.reader(part, strict=True, **dialect.arguments))) == 3
-            except csv.Error:
-                whole = False
-            wrong += [record.line] * (not whole)
-    return wrong
-
-
-@contextmanager
-def _cells_of(size: int) -> Iterator[None]:
-    """Let the csv module read cells of this many characters: its limit is one for all threads, and is never lowered."""
-    with _lock:
-        limit = csv.field_size_limit()
-        csv.field_size_limit(max(limit, size))
+    for record in suspects:
+        part = [*lines[record.line - 1 : record.end], "\n", "x"]  # two records, unless a quotation swallows them
         try:
-            yield
-        finally:
-            csv.field_size_limit(limit)
+            whole = len(list(csv.reader(part, strict=True, **dialect.arguments))) == 3
+        except csv.Error:
+            whole = False
+        wrong += [record.line] * (not whole)
+    return wrong
 
 
 def tabbed(text: str) -> str:

@@ -53,7 +53,6 @@ def with_header(
         raise TableError(f"{name}: {EMPTY}")
     if header is None and known:
         header = _by_names([str(cell) for cell in cells.iloc[0]], known)
-    cells, lines = _without_comment(name, cells, lines, header, notes)
     if header is None:
         header = _has_header(name, cells, notes)
     first = list(cells.iloc[0])
@@ -88,21 +87,6 @@ def unique_names(name: str, numbered: Sequence[tuple[int, str]], notes: list[str
         elif new != text:
             notes.append(f"{name}: column {position} has the same name as column {found[text]}; it was named {new!r}")
     return list(found)
-
-
-def _without_comment(
-    name: str, cells: pd.DataFrame, lines: Sequence[int], header: bool | None, notes: list[str]
-) -> tuple[pd.DataFrame, Sequence[int]]:
-    """Return the rows without a first row that begins with # above a header; above data it is the header itself."""
-    first = str(cells.iloc[0, 0])
-    if first[:1] != "#" or len(cells) < 3 or header is False or str(cells.iloc[1, 0])[:1] == "#":
-        return cells, lines
-    if _has_header(name, cells.iloc[1:], []):
-        notes.append(f"{name}: line {lines[0]} left out as a comment: {shortened(first)}")
-        return cells.iloc[1:].reset_index(drop=True), lines[1:]
-    cells = cells.copy()
-    cells.iloc[0, 0] = first.lstrip("# ") or first
-    return cells, lines
 
 
 def _by_names(first: Sequence[str], known: Collection[str]) -> bool | None:
@@ -140,11 +124,13 @@ def _has_header(name: str, cells: pd.DataFrame, notes: list[str]) -> bool:
     if (repeats or len(like_data) > len(words)) and not ((indexed or years) and repeated == 0):
         notes.append(
             f"{name}: the first row ({shown}) was taken as data, and the columns were named 'column 1', 'column 2', "
-            "...; if it is the header, use --header"
+            "...; if it is the header, say so (option header)"
         )
         return False
     if like_data:
-        notes.append(f"{name}: the first row ({shown}) was taken as the header; if it holds data, use --no-header")
+        notes.append(
+            f"{name}: the first row ({shown}) was taken as the header; if it holds data, say so (option no-header)"
+        )
     return True
 
 

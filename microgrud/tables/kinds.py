@@ -12,12 +12,12 @@ import numpy as np
 from .column import Column, shortened
 from .dates import decide_order, parts_of
 from .evidence import Evidence
-from .numbers import Numbers
+from .numbers import DURATION, Numbers
 from .plans import BY_PRESENCE, LARGEST, CategoryPlan, DatePlan, LeftOutPlan, NumberPlan, Plan, PresencePlan
 from .problems import Problem
-from .rules import MOST, Rules, mixed_marks, settle_decimal
-from .spelling import grouped, in_order, merged
-from .table import and_more, counted
+from .rules import MOST, OR_IGNORE, Rules, mixed_marks, settle_decimal
+from .spelling import grouped, in_order, notes_on_spelling
+from .table import counted
 
 #: A cell this many times as far from the median as the next closer one is a misprint or a code for a missing value.
 _GAP = 1e4
@@ -28,6 +28,8 @@ _IDENTIFIERS = {
     *("id", "ids", "key", "no", "nr", "num", "number", "index", "idx", "uuid", "guid", "serial", "identifier"),
     *("rowname", "rownames", "rowid", "row", "record"),
 }
+#: Words in names of columns whose numbers may be codes.
+_CODES = {"zip", "zipcode", "postal", "postcode", "plz", "code"}
 _TIMES = {"year", "years", "time", "t", "date", "day", "month", "week", "hour", "period", "quarter", "age"}
 
 
@@ -97,6 +99,9 @@ def _number_plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan | P
     why = _why_identifier(column.name, distinct, int(column.counts[~odd].sum()))
     if why and column.name not in rules.numerical:
         return LeftOutPlan(column.name, f"left out: {why}", False)
+    notes += note_on_durations(column)
+    if _CODES & {*words_of(column.name)} and column.name not in rules.numerical:
+        notes.append(f"column {column.name!r} is one of numbers; if they are codes, say so (option categorical)")
     said = f"numbers{_written(numbers, decimal)}"
     return NumberPlan(column.name, said, missing, decimal, list(numbers.unit), low, high)
 
@@ -106,6 +111,12 @@ def _written(numbers: Numbers, decimal: str) -> str:
     unit = [f"the unit {part!r}" for part in numbers.unit if part]
     comma = ["a decimal comma"] if decimal == "," and (numbers.point != numbers.comma).any() else []
     return f" with {' and '.join(comma + unit)}" if comma or unit else ""
+
+
+def note_on_durations(column: Column) -> list[str]:
+    """Return a note if there are durations in a column of numbers, where they count in seconds."""
+    first = None if column.is_typed else next(filter(DURATION.fullmatch, column.texts), None)
+    return [f"column {column.name!r}: durations such as {first!r} were read as numbers of seconds"] * bool(first)
 
 
 def notes_on_odd(column: Column, numbers: Numbers, decimal: str, odd: Any) -> Iterator[str]:
@@ -185,7 +196,7 @@ def _date_plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan | Pro
             column,
             cells,
             f"{' and '.join(shortened(column.texts[cell]) for cell in cells)} may begin with the day or the month",
-            f"say which with --day-first or --month-first, or use --ignore {column.name!r}",
+            f"say which (option day-first or month-first){OR_IGNORE}",
         )
     moments = dates.by(day_first)
     odd = np.isnat(moments)
@@ -206,9 +217,7 @@ def _category_plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan |
     if mixed and not forced:
         return mixed
     names, sums = grouped(column.texts, column.counts.tolist())
-    same = merged(names)
-    if same:
-        notes.append(f"column {column.name!r}: {same[0]} are taken as one{and_more(len(same) - 1, 'such spelling')}")
+    notes += notes_on_spelling(column.name, names)
     missing = bool(column.missing.any())
     if len(sums) == 1:
         return _by_presence(column, f"all its cells are {shortened(next(iter(sums)))}", missing)

@@ -46,6 +46,8 @@ def _form(decimal: str, group: str) -> re.Pattern[str]:
 _FORMS: dict[str, re.Pattern[str]] = {".": _form(".", ","), ",": _form(",", ".")}
 _DROPPED = {".": str.maketrans({",": "", "'": "", " ": ""}), ",": str.maketrans({".": "", "'": "", " ": "", ",": "."})}
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
+#: A duration as pandas writes it, such as -1 days +23:59:30.5: a number of seconds.
+DURATION = re.compile(r"(-?\d+) days? \+?(\d\d):(\d\d):(\d\d(?:\.\d+)?)")
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 
 #: Letters for thousands, millions and billions, and the name of the unit of numbers with several of them.
@@ -130,6 +132,8 @@ def _whole(text: str) -> float:
 
 def _number(text: str, decimal: str, unit: Unit) -> float:
     match = _match(text)
+    if match is None and not any(unit) and (duration := DURATION.fullmatch(text)):
+        return sum(size * float(part) for size, part in zip((86400, 3600, 60, 1), duration.groups()))
     if match is None:
         return math.copysign(math.inf, -(text[0] == "-")) if _INFINITE.fullmatch(text) else math.nan
     before, after = _unit(match)

@@ -20,7 +20,7 @@ from .plans import LeftOutPlan, Plan
 from .problems import PreparationError
 from .rules import Rules
 from .stored import check_preparation
-from .table import TableError, and_more, closest
+from .table import TableError, and_more, closest, listed
 
 _OPTIONS_OF_COLUMNS = ("ignore", "categorical", "numerical")
 
@@ -89,15 +89,9 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         columns = _columns(_frame(X))
         wrong = self._wrong_options([column.name for column in columns])
-        rules = Rules(
-            categorical=[str(name) for name in self.categorical],
-            numerical=[str(name) for name in self.numerical],
-            ignore=[str(name) for name in self.ignore],
-            decimal=self.decimal,
-            delimiter=self.delimiter,
-            day_first=self.day_first,
-            rarest=self._rarest(len(X)),
-        )
+        ignore, categorical, numerical = (list(map(str, getattr(self, option))) for option in _OPTIONS_OF_COLUMNS)
+        rarest = self._rarest(len(X))
+        rules = Rules(categorical, numerical, ignore, self.decimal, self.delimiter, self.day_first, rarest)
         found = decide_kinds(columns, rules)
         if wrong or found.problems:
             raise PreparationError(found.problems, wrong)
@@ -119,7 +113,7 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         plans = [plan.for_cells(column).for_rows(column) for plan, column in zip(found.plans, columns)]
         if all(isinstance(plan, LeftOutPlan) for plan in plans):
             reasons = "; ".join(f"{plan.name!r} is {plan.said}" for plan in plans) or "the table has no other"
-            advice = "add columns, or keep numbers that look like an identifier with --numerical"
+            advice = "add columns, or name numbers that look like an identifier and are none (option numerical)"
             raise TableError(f"no column is left to predict from ({reasons}); {advice}")
         changed = [new for old, new in zip(found.plans, plans) if new.kind != old.kind]
         notes = found.notes + [f"column {plan.name!r} is {plan.said}" for plan in changed]
@@ -203,14 +197,12 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _wrong_options(self, names: list[str]) -> list[str]:
         wrong = [
-            f"--{option}: there is no column {name!r}{closest(str(name), names)}"
+            f"{option}: there is no column {name!r}{closest(str(name), names)}"
             for option in _OPTIONS_OF_COLUMNS
             for name in getattr(self, option)
             if str(name) not in names
         ]
-        twice = [name for name, count in Counter(names).items() if count > 1]
-        if twice:
-            wrong.append(f"several columns are called {', '.join(map(repr, twice))}; rename all but one of them")
+        wrong += _doubles(names)
         if self.decimal not in (None, ".", ","):
             wrong.append(f"decimal: expected '.' or ',', got {self.decimal!r}")
         return wrong
@@ -218,17 +210,15 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _read(self, X: Any) -> list[Read]:
         check_is_fitted(self, "columns_")
         frame = _frame(X)
-        counts = Counter(map(str, frame.columns))
         places = {str(name): position for position, name in enumerate(frame.columns)}
-        used = [plan for plan in self.columns_ if not isinstance(plan, LeftOutPlan)]
-        absent = [plan.name for plan in used if plan.name not in counts]
-        twice = [plan.name for plan in used if counts[plan.name] > 1]
-        if absent or twice:
-            lacking = f"the model needs columns that the table lacks: {', '.join(map(repr, absent))}; add them"
-            double = f"several columns are called {', '.join(map(repr, twice))}; rename all but one of them"
-            raise TableError("\n".join([lacking] * bool(absent) + [double] * bool(twice)))
-        columns = [Column.of(frame.iloc[:, places[plan.name]], plan.name) for plan in used]
-        plans = [plan.for_cells(column) for plan, column in zip(used, columns)]
+        used = {plan.name: plan for plan in self.columns_ if not isinstance(plan, LeftOutPlan)}
+        wrong = _doubles([str(name) for name in frame.columns if str(name) in used])
+        if absent := [name for name in used if name not in places]:
+            wrong.append(f"the model needs columns that the table lacks: {listed(absent)}; add them")
+        if wrong:
+            raise TableError("\n".join(wrong))
+        columns = [Column.of(frame.iloc[:, places[name]], name) for name in used]
+        plans = [plan.for_cells(column) for plan, column in zip(used.values(), columns)]
         return [(plan, column, plan.read(column)) for plan, column in zip(plans, columns)]
 
 
@@ -246,6 +236,11 @@ def _frame(X: Any) -> pd.DataFrame:
     return frame
 
 
+def _doubles(names: Sequence[str]) -> list[str]:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    return [f"several columns are called {listed(twice)}; rename all but one of them"] * bool(twice)
+
+
 def _columns(frame: pd.DataFrame) -> list[Column]:
     return [Column.of(frame.iloc[:, k], str(name)) for k, name in enumerate(frame.columns)]
 
@@ -257,10 +252,8 @@ def _leaks(reads: Sequence[Read], target: np.ndarray[Any, Any]) -> list[str]:
         inputs = [reading.names] if reading.names is not None else list(reading.numbers.values())
         inputs = inputs or [np.where(column.missing, np.nan, 1.0)]
         if any(tells_target(cells, target, is_number) for cells in inputs if cells is not None):
-            notes.append(
-                f"column {plan.name!r} alone tells the target, a possible leak: leave it out with --ignore "
-                f"{plan.name!r} if it is not known before the target is"
-            )
+            advice = "leave it out (option ignore) if it is not known before the target is"
+            notes.append(f"column {plan.name!r} alone tells the target, a possible leak: {advice}")
     return notes
 
 

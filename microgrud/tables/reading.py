@@ -13,7 +13,7 @@ from .decoding import decoded
 from .delimited import read_delimited
 from .dialect import given_delimiter
 from .header import with_header
-from .table import Table, TableError
+from .table import Table, TableError, listed
 from .typed import read_json, read_parquet
 from .workbooks import read_workbook
 
@@ -99,15 +99,11 @@ def _differences(tables: Sequence[tuple[str, Table]]) -> list[str]:
         first, expected = tables[0]
         lacking = [name for name in expected.columns if name not in table.columns]
         extra = [name for name in table.columns if name not in expected.columns]
-        differences = [
-            f"{verb} {', '.join(map(repr, names[:10]))}{', ...' * (len(names) > 10)}"
-            for verb, names in (("lacks", lacking), ("also has", extra))
-            if names
-        ]
-        if differences:
-            problems.append(
-                f"{path}: expected the columns of {first}; {' and '.join(differences)}; make the columns the same"
+        if lacking or extra:
+            found = " and ".join(
+                [f"lacks {listed(lacking)}"] * bool(lacking) + [f"also has {listed(extra)}"] * bool(extra)
             )
+            problems.append(f"{path}: expected the columns of {first}; {found}; make the columns the same")
     return problems
 
 

@@ -13,6 +13,7 @@ from .problems import Problem
 
 #: A column is one of numbers, or of dates, if at least this share of its cells is; the others count as missing.
 MOST = 0.8
+OR_IGNORE = ", or leave the column out (option ignore)"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def settle_decimal(
         column,
         ambiguous[:2].tolist(),
         f"{cells} can be read in two ways, the first as {small:g} or {large:g}",
-        "say which is the decimal mark, with --decimal '.' or --decimal ','" + _or_ignore(column, is_target),
+        "say which is the decimal mark (option decimal: '.' or ',')" + OR_IGNORE * (not is_target),
     )
 
 
@@ -92,12 +93,8 @@ def mixed_marks(column: Column, numbers: Numbers, is_target: bool = False) -> Pr
         column,
         cells,
         f"{with_point} is a number only with a decimal point, {with_comma} only with a decimal comma",
-        "write all of them alike" + _or_ignore(column, is_target),
+        "write all of them alike" + OR_IGNORE * (not is_target),
     )
-
-
-def _or_ignore(column: Column, is_target: bool) -> str:
-    return "" if is_target else f", or use --ignore {column.name!r}"
 
 
 def _by_evidence(column: Column, numbers: Numbers, rules: Rules) -> tuple[str | None, str]:

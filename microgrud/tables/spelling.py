@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from .table import and_more
+
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ]00:00:00|[T ](\d\d:\d\d:\d\d(?:\.\d+)?))")
 _TRUTH = {"1": "True", "0": "False", "true": "True", "false": "False"}
 
 
 def spelled(text: str) -> str:
     """Return a text with single spaces, and a number in its shortest form; 0E1 and 0E2 are codes, and no numbers.
 
+    A moment is spelled as pandas does, without a time of midnight.
+
     >>> spelled("a  b"), spelled("1.0"), spelled("01"), spelled("2.50"), spelled("12345678901234567890")
     ('a b', '1', '1', '2.5', '12345678901234567890')
+    >>> spelled("2020-02-29T00:00:00"), spelled("2020-02-29T12:30:00")
+    ('2020-02-29', '2020-02-29 12:30:00')
     """
     text = " ".join(text.split())
+    if moment := _MOMENT.fullmatch(text):
+        return " ".join(filter(None, moment.groups()))
     if "e" in text or "E" in text or (not text[-1:].isdigit() and text[-1:] != "."):
         return text
     try:
@@ -69,8 +79,8 @@ def grouped(texts: Sequence[str], counts: Sequence[int]) -> tuple[dict[str, str]
         frequent.setdefault(keys[form], form)
     names = {text: frequent[keys[form]] for text, form in forms.items()}
     by_name: Counter[str] = Counter()
-    for text, count in zip(texts, counts):
-        by_name[names[text]] += count
+    for form, count in sums.items():
+        by_name[frequent[keys[form]]] += count
     return names, dict(by_name)
 
 
@@ -93,13 +103,22 @@ def in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=key)
 
 
-def merged(names: Mapping[str, str]) -> list[str]:
-    """Return which texts were taken as one although more than spaces and the decimals of a number differ.
+def notes_on_spelling(column: str, names: Mapping[str, str]) -> Iterator[str]:
+    """Yield notes on texts that are one although more than spaces or decimals differ, and on letters that are two.
 
-    >>> merged({"red": "red", "Red": "red", "1.0": "1", "01": "1"})
-    ["'01' and '1'", "'Red' and 'red'"]
+    >>> list(notes_on_spelling("x", {"red": "red", "Red": "red", "1.0": "1", "01": "1"}))
+    ["column 'x': '01' and '1' are taken as one (and 1 more such spelling)"]
+    >>> list(notes_on_spelling("x", {"a": "a", "A": "A", "b": "b"}))
+    ["column 'x': 'A' and 'a' are both frequent, and are kept apart"]
     """
-    return [f"{text!r} and {name!r}" for text, name in sorted(names.items()) if shown(text) != name]
+    merged = [f"{text!r} and {name!r}" for text, name in sorted(names.items()) if shown(text) != name]
+    if merged:
+        yield f"column {column!r}: {merged[0]} are taken as one{and_more(len(merged) - 1, 'such spelling')}"
+    kept = {*names.values()}
+    apart = [f"{name!r} and {name.lower()!r}" for name in sorted(kept) if name != name.lower() in kept]
+    if apart:
+        more = and_more(len(apart) - 1, "such pair")
+        yield f"column {column!r}: {apart[0]} are both frequent, and are kept apart{more}"
 
 
 class Names:
@@ -115,12 +134,11 @@ class Names:
         self._by_case: dict[str, str] = {}
         for form, name in self._exact.items():
             self._by_case.setdefault(form.casefold(), name)
-        for name in ("True", "False"):
-            if name in self._exact:
-                self._by_case.setdefault({"True": "1", "False": "0"}[name], name)
-        for truth, digit in (("true", "1"), ("false", "0")):
+        for word, digit in (("True", "1"), ("False", "0")):
+            if word in self._exact:
+                self._by_case.setdefault(digit, word)
             if digit in self._exact and self._exact.keys() <= {"0", "1"}:
-                self._by_case.setdefault(truth, self._exact[digit])
+                self._by_case.setdefault(word.lower(), self._exact[digit])
 
     def find(self, text: str) -> str | None:
         """Return the name of which `text` is a spelling, or None."""

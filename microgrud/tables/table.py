@@ -6,13 +6,13 @@ A table keeps the text of its file; the preparation decides whether a column hol
 from __future__ import annotations
 
 import difflib
-import math
+import itertools
 import os
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -27,8 +27,6 @@ MISSING = frozenset(
 )
 #: A count with its noun, without thousands separators.
 counted = partial(words.counted, separator="")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 
 
 class TableError(ValueError):
@@ -87,21 +85,6 @@ class Table:
             raise TableError("\n".join(f"{self.name}: there is no column {hint}" for hint in hints))
 
 
-def number(cell: str, decimal_comma: bool = False) -> float:
-    """Return the number in a cell: NaN for text, infinity for a cell that says so or overflows.
-
-    >>> number("-2.5e1"), number("2,5"), number("2,5", decimal_comma=True), number("1_000"), number("-inf")
-    (-25.0, nan, 2.5, nan, inf)
-    """
-    if _NUMBER.fullmatch(cell):
-        return float(cell)
-    if decimal_comma and _DECIMAL_COMMA.fullmatch(cell):
-        return float(cell.replace(",", "."))
-    if cell.lstrip("+-").lower() in {"inf", "infinity"}:
-        return math.inf
-    return math.nan
-
-
 def closest(name: str, names: Iterable[str]) -> str:
     """Return a hint after an unknown name: the closest known one, or all of them.
 
@@ -118,8 +101,17 @@ def closest(name: str, names: Iterable[str]) -> str:
     if matches:
         match = min(matches, key=lambda other: sorted(other) != sorted(name.lower()))  # the first, if all differ
         return f"; did you mean {lowered[match]!r}?"
-    shown = ", ".join(map(repr, known[:12])) + (", ..." if len(known) > 12 else "")
-    return f"; choose one of {shown}"
+    return f"; choose one of {listed(known)}"
+
+
+def listed(items: Iterable[Any]) -> str:
+    """Return the representations of items, the first ten of many.
+
+    >>> listed(["a", "b"]), listed(range(12))
+    ("'a', 'b'", '0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...')
+    """
+    first = list(map(repr, itertools.islice(items, 11)))
+    return ", ".join(first[:10]) + ", ..." * (len(first) > 10)
 
 
 def and_more(count: int, noun: str) -> str:

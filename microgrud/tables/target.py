@@ -12,12 +12,12 @@ import pandas as pd
 
 from .column import Column, shortened
 from .evidence import Evidence, numbers_by_both
-from .kinds import credible_range, decimal_marks, notes_on_odd
+from .kinds import credible_range, decimal_marks, note_on_durations, notes_on_odd
 from .numbers import Numbers, decimal_of, is_ambiguous
 from .plans import LARGEST, numbers_in
 from .problems import PreparationError, Problem
 from .rules import MOST, Rules, mixed_marks, settle_decimal
-from .spelling import Names, grouped, in_order, merged, spelled
+from .spelling import Names, grouped, in_order, notes_on_spelling, spelled
 from .table import and_more, counted
 
 Task = Literal["classification", "regression"]
@@ -160,7 +160,8 @@ def _quantity(column: Column, numbers: Numbers, task: Task | None, rules: Rules,
         return _classes(column, notes)
     if len(distinct) < 2:
         raise _error(column, [], f"every target is {shortened(column.texts[0])}", "choose a target that varies")
-    notes += why + [f"{note} and left out of training" for note in notes_on_odd(column, numbers, decimal, ~usable)]
+    notes += note_on_durations(column) + why
+    notes += [f"{note} and left out of training" for note in notes_on_odd(column, numbers, decimal, ~usable)]
     return Target(column.name, "regression", [], decimal, list(numbers.unit), low, high, notes)
 
 
@@ -174,9 +175,7 @@ def _classes(column: Column, notes: list[str], declared: bool = False) -> Target
     names, sums = grouped(column.texts, column.counts.tolist())
     if len(sums) < 2:
         raise _error(column, [], f"every target is {shortened(column.texts[0])}", "add rows of another class")
-    same = merged(names)
-    if same:
-        notes.append(f"column {name!r}: {same[0]} are one class{and_more(len(same) - 1, 'such spelling')}")
+    notes += notes_on_spelling(name, names)
     single = sorted(each for each, count in sums.items() if count == 1)
     if single:
         more = and_more(len(single) - 1, "such class")

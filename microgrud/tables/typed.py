@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from .delimited import MOST_COLUMNS
+from .delimited import MOST_COLUMNS, named_lines
 from .header import unique_names
-from .table import TableError
+from .table import TableError, listed
 from .text import as_text, cell_text
 
 #: The largest number of cells of a Parquet file: a few bytes can stand for a billion equal cells.
@@ -29,17 +29,16 @@ def read_parquet(name: str, data: bytes, notes: list[str]) -> pd.DataFrame:
     try:
         file = parquet.ParquetFile(io.BytesIO(data))
         rows, columns = file.metadata.num_rows, file.metadata.num_columns
-        if rows * columns <= _MOST_CELLS:
-            table = file.read().replace_schema_metadata()  # pandas keeps its index there
-            nested = [repr(field.name) for field in table.schema if field.type.num_fields]
-            frame = table.to_pandas(integer_object_nulls=True, ignore_metadata=True)
+        if rows * columns > _MOST_CELLS:
+            raise ValueError(f"{rows} rows of {columns} columns; expected at most {_MOST_CELLS} cells")
+        table = file.read().replace_schema_metadata()  # pandas keeps its index there
+        nested = [field.name for field in table.schema if field.type.num_fields]
+        frame = table.to_pandas(integer_object_nulls=True, ignore_metadata=True)
     except Exception as error:  # of pyarrow or pandas, by how the file is damaged
         why = " ".join(str(error).split())[:100]
         raise TableError(f"{name}: the Parquet file cannot be read ({why}); write it again") from None
-    if rows * columns > _MOST_CELLS:
-        raise TableError(f"{name}: has {rows} rows of {columns} columns; expected at most {_MOST_CELLS} cells")
     if nested:
-        notes.append(f"{name}: lists and records were read as JSON text, in {', '.join(nested[:5])}")
+        notes.append(f"{name}: lists and records were read as JSON text, in {listed(nested)}")
     names = ["" if str(each).startswith("__index_level_") else str(each).strip() for each in frame.columns]
     return _named(name, frame, names, notes)
 
@@ -57,29 +56,19 @@ def read_json(name: str, text: str, notes: list[str]) -> tuple[pd.DataFrame, Seq
     """
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     parsed = _parsed(text)
-    single = isinstance(parsed, dict) and len(lines) == 1
-    if single and any(isinstance(value, (list, dict)) for value in parsed.values()):
-        single = False
-    if isinstance(parsed, list) and not (parsed and all(isinstance(record, dict) for record in parsed)):
-        if not parsed or len(lines) > 1 or not isinstance(parsed[0], (str, int, float)):
-            raise TableError(f"{name}: expected a JSON array of records such as {_RECORD}")
-        return None
-    if isinstance(parsed, dict) and not single:
+    if isinstance(parsed, dict) and (len(lines) > 1 or any(isinstance(x, (list, dict)) for x in parsed.values())):
         raise TableError(f"{name}: expected JSON lines, or an array of records, got one object; save rows as {_RECORD}")
-    numbers: list[int] = []
     if isinstance(parsed, list):
-        records = parsed
-    else:
-        records = [parsed] if single else [_parsed(line) for _, line in lines]
-        wrong = [number for (number, _), record in zip(lines, records) if not isinstance(record, dict)]
-        if len(wrong) > 0.5 * len(lines) and not text.lstrip().startswith('{"'):
-            return None
-        if wrong:
-            shown = ", ".join(map(str, wrong[:10])) + ", ..." * (len(wrong) > 10)
-            raise TableError(f"{name}: expected a JSON object in each line; line {shown} is none; correct or delete it")
-        numbers = [number for number, _ in lines]
-    frame = _frame_of_records(name, records, notes)
-    return _named(name, frame, list(frame.columns), notes), numbers
+        if not (parsed and all(isinstance(record, dict) for record in parsed)):
+            raise TableError(f"{name}: expected a JSON array of records such as {_RECORD}")
+        return _frame_of_records(name, parsed, notes), []
+    records = [_parsed(line) for _, line in lines]
+    wrong = [number for (number, _), record in zip(lines, records) if not isinstance(record, dict)]
+    if len(wrong) > 0.5 * len(lines) and not text.lstrip().startswith('{"'):
+        return None
+    if wrong:
+        raise TableError(f"{name}: expected a JSON object in each line, got none in {named_lines(wrong)}; correct them")
+    return _frame_of_records(name, records, notes), [number for number, _ in lines]
 
 
 def _parsed(text: str) -> Any:
@@ -91,9 +80,7 @@ def _parsed(text: str) -> Any:
 
 
 def _frame_of_records(name: str, records: list[dict[str, Any]], notes: list[str]) -> pd.DataFrame:
-    flat = [
-        dict(_entries(record)) if any(isinstance(x, dict) for x in record.values()) else record for record in records
-    ]
+    flat = [dict(_entries(record)) for record in records]
     nested = {column for record in flat for column in record if column.count("\0")}
     if nested:
         notes.append(f"{name}: nested objects became columns, such as {min(nested).replace(chr(0), '.')!r}")
@@ -102,11 +89,10 @@ def _frame_of_records(name: str, records: list[dict[str, Any]], notes: list[str]
         raise TableError(f"{name}: has {len(flat)} records of {len(columns)} names; expected the same names in each")
     lists = sorted({column for record in flat for column, value in record.items() if isinstance(value, list)})
     if lists:
-        notes.append(f"{name}: lists were read as text, in {', '.join(map(repr, lists[:5]))}".replace("\\x00", "."))
+        notes.append(f"{name}: lists were read as text, in {listed(column.replace(chr(0), '.') for column in lists)}")
     cells = [pd.Series([record.get(column) for record in flat], dtype=object) for column in columns]
-    frame: pd.DataFrame = pd.DataFrame(dict(enumerate(cells)))
-    frame.columns = pd.Index([cell_text(column.replace("\0", ".")) for column in columns], dtype=object)
-    return frame
+    names = [cell_text(column.replace("\0", ".")) for column in columns]
+    return _named(name, pd.DataFrame(dict(enumerate(cells))), names, notes)
 
 
 def _entries(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

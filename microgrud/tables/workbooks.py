@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from .delimited import MOST_COLUMNS, Rows
-from .table import TableError, counted
+from .delimited import Rows
+from .table import TableError, counted, listed
 from .text import cell_text
 
 #: Excel's own limit.
@@ -45,16 +45,14 @@ def read_workbook(name: str, data: bytes, notes: list[str]) -> Rows:
             "open the workbook in Excel and save it, or save it as CSV"
         )
     if len(sheets) > 1:
-        others = ", ".join(map(repr, sheets[1:6])) + ", ..." * (len(sheets) > 6)
-        notes.append(f"{name}: only the sheet {sheets[0]!r} was read, not {others}")
+        notes.append(f"{name}: only the sheet {sheets[0]!r} was read, not {listed(sheets[1:])}")
     if not rows:
         raise TableError(f"{name}: the workbook is empty; expected a row with column names, and rows below it")
     width, filled = max(len(cells) for _, cells in rows), [sum(cell is not None for cell in cells) for _, cells in rows]
-    if width > MOST_COLUMNS:
-        raise TableError(f"{name}: the sheet has {width} columns; expected at most {MOST_COLUMNS}")
     above = next((i for i, count in enumerate(filled) if count > 1), 0) if width > 2 else 0
     if above:
-        notes.append(f"{name}: row {rows[0][0]} left out as a title above the table: {_first(rows[0][1])[:60]!r}")
+        title = next(filter(None, map(cell_text, rows[0][1])), "")
+        notes.append(f"{name}: row {rows[0][0]} left out as a title above the table: {title[:60]!r}")
     text = [[_text(cell) for cell in cells] + [""] * (width - len(cells)) for _, cells in rows[above:]]
     failed = sum(cell in _FAILED for cells in text for cell in cells)
     if failed:
@@ -66,10 +64,6 @@ def read_workbook(name: str, data: bytes, notes: list[str]) -> Rows:
 def _text(cell: Any) -> str:
     text = cell_text(cell)
     return _CODE.sub(lambda match: chr(int(match[1], 16)), text).strip() if "_x" in text else text
-
-
-def _first(cells: list[Any]) -> str:
-    return next((cell_text(cell) for cell in cells if cell is not None), "")
 
 
 def _first_rows(data: bytes, results: bool) -> tuple[list[str], list[tuple[int, list[Any]]]]:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..common.files import write_atomically
 from .escaping import escaped
-from .table import TableError
+from .table import TableError, listed
 from .text import as_text
 from .typed import NO_PYARROW
 from .workbooks import workbook
@@ -54,8 +54,8 @@ def to_bytes(frame: pd.DataFrame, path: str | Path) -> bytes:
         endings = ", ".join(each for each in _FORMATS if each not in ("", ".txt"))
         raise TableError(f"{path}: expected a name that ends in {endings}, or one of them and .gz or .zip")
     if frame.columns.has_duplicates:
-        twice = sorted({str(each) for each in frame.columns[frame.columns.duplicated()]})
-        raise TableError(f"{path}: expected different names of columns, got {', '.join(map(repr, twice))} twice")
+        twice = listed(frame.columns[frame.columns.duplicated()].unique())
+        raise TableError(f"{path}: expected different names of columns, got {twice} twice")
     try:
         content = _FORMATS[ending](frame.rename(columns=str))
     except TableError as error:
@@ -78,7 +78,8 @@ def to_csv(frame: pd.DataFrame, delimiter: str = ",") -> str:
     """
     frame = frame.rename(columns=str)
     texts = {name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name].dtype)}
-    frame = frame.assign(**{name: as_text(frame[[name]])[name].map(escaped) for name in texts})
+    for name in texts:
+        frame[name] = as_text(frame[[name]])[name].map(escaped)
     first = [frame.columns[0], *frame.iloc[:, 0]] if texts & set(frame.columns[:1]) else list(frame.columns[:1])
     # A # or sep= at the start of a line has a meaning, and Python up to 3.12 leaves a carriage return without quotes.
     quoted = any(str(cell).startswith(("#", "sep=")) for cell in first)
@@ -117,7 +118,9 @@ _INFINITE = (float("inf"), -float("inf"))
 def _with_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame of numbers and texts; text that is numbers in their shortest spelling becomes numbers."""
     texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name].dtype)]
-    found: pd.DataFrame = frame.assign(**{name: _numbers(as_text(frame[[name]])[name]) for name in texts})
+    found: pd.DataFrame = frame.copy()
+    for name in texts:
+        found[name] = _numbers(as_text(frame[[name]])[name])
     return found
 
 
