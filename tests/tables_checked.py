@@ -275,6 +275,7 @@ def _numbers(values: Any, cells: Sequence[Any]) -> str:
 
 
 def _moments(values: Any, cells: Sequence[Any], case: Case) -> str:
+    is_typed = case.form.ending in ("parquet", "xlsx") and {*map(type, cells)} <= {datetime.datetime, type(None)}
     for value, cell in zip(values, cells):
         if np.isnat(value):
             if isinstance(cell, datetime.datetime):
@@ -282,11 +283,7 @@ def _moments(values: Any, cells: Sequence[Any], case: Case) -> str:
         elif not isinstance(cell, datetime.datetime):
             return f"{cell!r} was read as {value}"
         else:
-            written = (
-                cell
-                if case.form.ending in ("parquet", "xlsx")
-                else datetime.datetime.strptime(cell.strftime(case.form.dates), case.form.dates)
-            )
+            written = cell if is_typed else datetime.datetime.strptime(cell.strftime(case.form.dates), case.form.dates)
             if abs(np.datetime64(written, "us") - value) > np.timedelta64(1, "s"):
                 return f"{cell} was read as {value}"
     return ""

@@ -31,9 +31,7 @@ _REFUSED = {
     b"BZh91AY&SY": "packed with bzip2; unpack it, or pack it with gzip",
     b"\xfd7zXZ\0": "packed with xz; unpack it, or pack it with gzip",
     b"7z\xbc\xaf": "a 7-Zip archive; unpack it, or pack it with gzip",
-    b"\x80\x03": _PICKLE,
-    b"\x80\x04": _PICKLE,
-    b"\x80\x05": _PICKLE,
+    **dict.fromkeys([b"\x80\x03", b"\x80\x04", b"\x80\x05"], _PICKLE),
 }
 #: Endings of names that say nothing about the table.
 _ENDINGS = ["csv", "tsv", "tab", "txt", "data", "xlsx", "xlsm", "parquet", "pq", "json", "jsonl", "ndjson", "gz", "zip"]

@@ -135,21 +135,18 @@ def _regular(text: str, dialect: Dialect) -> Rows | None:
     try:
         cells = pd.read_csv(
             io.StringIO(text),
-            sep=dialect.delimiter,
-            quotechar=dialect.quote,
-            escapechar=dialect.escape,
             header=None,
             names=list(range(width)),
             dtype=str,
             keep_default_na=False,
+            **dialect.arguments,
         )
     except ValueError:  # a row is longer, or a quotation is never closed
         return None
-    if dialect.quote in text:
-        full = bool((cells.iloc[:, -1] != "").all())
-    else:
-        full = text.count(dialect.delimiter) == (width - 1) * len(cells)
-    if not full:  # a row may be shorter
+    is_full = text.count(dialect.delimiter) == (width - 1) * len(cells)
+    if dialect.quote in text:  # and perhaps delimiters in cells
+        is_full = bool((cells.iloc[:, -1] != "").all())
+    if not is_full:  # a row may be shorter
         return None
     ends = text.count("\n") + (not text.endswith("\n"))
     if ends == len(cells) and "\r" not in text.replace("\r\n", ""):

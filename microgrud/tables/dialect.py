@@ -38,7 +38,7 @@ class Dialect:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """Return the arguments of `csv.reader`."""
+        """Return the arguments of `csv.reader` and `pandas.read_csv`."""
         return {"delimiter": self.delimiter, "quotechar": self.quote, "escapechar": self.escape}
 
     @property

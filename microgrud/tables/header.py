@@ -121,16 +121,13 @@ def _has_header(name: str, cells: pd.DataFrame, notes: list[str]) -> bool:
     indexed = first[0] == "" and len(set(columns[0])) == len(body)  # names of rows, without a name of their own
     years = _are_names([first[i] for i in like_data], [columns[i] for i in like_data], len(first))
     shown = ", ".join(map(shortened, first[:4])) + ", ..." * (len(first) > 4)
+    taken = f"{name}: the first row ({shown}) was taken as"
     if (repeats or len(like_data) > len(words)) and not ((indexed or years) and repeated == 0):
-        notes.append(
-            f"{name}: the first row ({shown}) was taken as data, and the columns were named 'column 1', 'column 2', "
-            "...; if it is the header, say so (option header)"
-        )
+        named = "the columns were named 'column 1', 'column 2', ..."
+        notes.append(f"{taken} data, and {named}; if it is the header, say so (option header)")
         return False
     if like_data:
-        notes.append(
-            f"{name}: the first row ({shown}) was taken as the header; if it holds data, say so (option no-header)"
-        )
+        notes.append(f"{taken} the header; if it holds data, say so (option no-header)")
     return True
 
 

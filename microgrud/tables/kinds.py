@@ -192,12 +192,9 @@ def _date_plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan | Pro
         day_first = True
     if day_first is None:
         cells = undecided[:2].tolist()
-        return Problem.of(
-            column,
-            cells,
-            f"{' and '.join(shortened(column.texts[cell]) for cell in cells)} may begin with the day or the month",
-            f"say which (option day-first or month-first){OR_IGNORE}",
-        )
+        shown = " and ".join(shortened(column.texts[cell]) for cell in cells)
+        advice = f"say which (option day-first or month-first){OR_IGNORE}"
+        return Problem.of(column, cells, f"{shown} may begin with the day or the month", advice)
     moments = dates.by(day_first)
     odd = np.isnat(moments)
     if odd.any():

@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 from sklearn.tree import DecisionTreeClassifier
 
-from ..engine.vectors import Vector
-
 #: A leak leaves at most this share of the errors of a constant prediction, or of the variance of the ranks.
 _LEFT = 0.01
 #: A category in fewer rows on average may tell the target by chance.
@@ -71,13 +69,8 @@ def _groups_tell(groups: np.ndarray[Any, Any], target: np.ndarray[Any, Any], qua
     if number < 2 or len(groups) < _GROUP * number:
         return False
     if quantity:
-        ranks: Vector = pd.Series(target).rank().to_numpy(float)
-        sizes = np.bincount(groups, minlength=number)
-        means = np.bincount(groups, ranks, number) / np.maximum(sizes, 1)
-        return bool(np.var(ranks - means[groups]) <= _LEFT * np.var(ranks))
-    codes, classes = pd.factorize(target)
-    pairs, rows = np.unique(groups * len(classes) + codes, return_counts=True)
-    usual = np.zeros(number, int)
-    np.maximum.at(usual, pairs // len(classes), rows)
-    constant = len(target) - int(np.bincount(codes).max())
-    return constant >= _GROUP and len(target) - int(usual.sum()) <= _LEFT * constant
+        ranks = pd.Series(target).rank()
+        return bool((ranks - ranks.groupby(groups).transform("mean")).var() <= _LEFT * ranks.var())
+    rows = pd.DataFrame({"group": groups, "target": target}).value_counts()
+    constant = len(target) - int(rows.groupby(level="target").sum().max())
+    return constant >= _GROUP and len(target) - int(rows.groupby(level="group").max().sum()) <= _LEFT * constant

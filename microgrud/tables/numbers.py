@@ -95,8 +95,7 @@ def read_numbers(texts: Sequence[str], counts: Sequence[int]) -> Numbers:
         return Numbers(plain, np.array(comma, float), ("", ""))
     votes: Counter[Unit] = Counter()
     for text, count in zip(texts, counts):
-        match = _match(text)
-        if match:
+        if match := _match(text):
             votes[_unit(match)] += count
     unit = max(votes, key=lambda each: (votes[each], each), default=("", ""))
     if _are_sizes(votes):

@@ -70,14 +70,11 @@ def settle_decimal(
         read = numbers.by(decimal)[ambiguous[0]]
         notes.append(f"column {column.name!r}: {text!r} was read as {read:g}, because {why}")
         return decimal
-    cells = " and ".join(shortened(column.texts[position]) for position in ambiguous[:2])
+    shown = " and ".join(shortened(column.texts[position]) for position in ambiguous[:2])
     small, large = sorted((numbers.point[ambiguous[0]], numbers.comma[ambiguous[0]]), key=abs)
-    return Problem.of(
-        column,
-        ambiguous[:2].tolist(),
-        f"{cells} can be read in two ways, the first as {small:g} or {large:g}",
-        "say which is the decimal mark (option decimal: '.' or ',')" + OR_IGNORE * (not is_target),
-    )
+    found = f"{shown} can be read in two ways, the first as {small:g} or {large:g}"
+    advice = "say which is the decimal mark (option decimal: '.' or ',')" + OR_IGNORE * (not is_target)
+    return Problem.of(column, ambiguous[:2].tolist(), found, advice)
 
 
 def mixed_marks(column: Column, numbers: Numbers, is_target: bool = False) -> Problem | None:
@@ -89,12 +86,8 @@ def mixed_marks(column: Column, numbers: Numbers, is_target: bool = False) -> Pr
         return None
     cells = [int(by_point[0]), int(by_comma[0])]
     with_point, with_comma = (shortened(column.texts[cell]) for cell in cells)
-    return Problem.of(
-        column,
-        cells,
-        f"{with_point} is a number only with a decimal point, {with_comma} only with a decimal comma",
-        "write all of them alike" + OR_IGNORE * (not is_target),
-    )
+    found = f"{with_point} is a number only with a decimal point, {with_comma} only with a decimal comma"
+    return Problem.of(column, cells, found, "write all of them alike" + OR_IGNORE * (not is_target))
 
 
 def _by_evidence(column: Column, numbers: Numbers, rules: Rules) -> tuple[str | None, str]:

@@ -19,12 +19,8 @@ import pandas as pd
 from ..common import words
 
 #: Cells that mean a missing value: pandas's own list, and the question mark of the UCI tables.
-MISSING = frozenset(
-    [
-        *["", "?", "<NA>", "NA", "N/A", "n/a", "#NA", "#N/A", "#N/A N/A", "NULL", "null", "None"],
-        *["NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"],
-    ]
-)
+_WORDS = "? <NA> NA N/A n/a #NA #N/A NULL null None NaN nan -NaN -nan 1.#IND -1.#IND 1.#QNAN -1.#QNAN"
+MISSING = frozenset(["", "#N/A N/A", *_WORDS.split()])
 #: A count with its noun, without thousands separators.
 counted = partial(words.counted, separator="")
 

@@ -21,9 +21,8 @@ def as_text(frame: pd.DataFrame) -> pd.DataFrame:
     >>> as_text(frame).to_numpy().tolist()
     [['1e+99', '1', '2020-02-29'], ['', '2', '']]
     """
-    columns = [_column(frame.iloc[:, position]) for position in range(frame.shape[1])]
-    text: pd.DataFrame = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=frame.index)
-    text.columns = frame.columns
+    columns = {position: _column(frame.iloc[:, position]) for position in range(frame.shape[1])}
+    text: pd.DataFrame = pd.DataFrame(columns, frame.index).set_axis(frame.columns, axis=1)
     return text
 
 

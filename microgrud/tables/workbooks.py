@@ -40,10 +40,8 @@ def read_workbook(name: str, data: bytes, notes: list[str]) -> Rows:
         why = " ".join(str(error).split())[:100] or type(error).__name__
         raise TableError(f"{name}: the Excel workbook cannot be read ({why}); save it again, or as CSV") from None
     if formulas:
-        raise TableError(
-            f"{name}: {counted(len(formulas), 'formula')} without a stored result, the first in cell {formulas[0]}; "
-            "open the workbook in Excel and save it, or save it as CSV"
-        )
+        where = f"{counted(len(formulas), 'formula')} without a stored result, the first in cell {formulas[0]}"
+        raise TableError(f"{name}: {where}; open the workbook in Excel and save it, or save it as CSV")
     if len(sheets) > 1:
         notes.append(f"{name}: only the sheet {sheets[0]!r} was read, not {listed(sheets[1:])}")
     if not rows:
@@ -123,34 +121,30 @@ def workbook(frame: pd.DataFrame) -> bytes:
         TableError: if the frame exceeds the limits of Excel.
     """
     import openpyxl
-    from openpyxl.cell import WriteOnlyCell
 
     if len(frame) >= MOST_ROWS or frame.shape[1] > 2**14:
         raise TableError(f"Excel takes {MOST_ROWS} rows and {2**14} columns at most; write a .csv file")
-    rows = [[_content(name) for name in frame.columns]]
-    rows += map(list, zip(*(map(_content, frame[name].astype(object)) for name in frame.columns)))
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("Sheet1")
-    for row in rows:
-        for position, content in enumerate(row):
-            if isinstance(content, tuple):
-                row[position] = WriteOnlyCell(sheet, content[0])
-                row[position].data_type = content[1]
-        sheet.append(row)
+    rows = itertools.chain([tuple(frame.columns)], zip(*(frame[name].astype(object) for name in frame.columns)))
+    for cells in [[_cell(sheet, value) for value in row] for row in rows]:  # an error leaves no sheet half written
+        sheet.append(cells)
     buffer = io.BytesIO()
     book.save(buffer)
     return buffer.getvalue()
 
 
-def _content(value: Any) -> Any:
-    """Return what openpyxl writes as it is, or a text with its type: "s" for text, "n" for a number."""
+def _cell(sheet: Any, value: Any) -> Any:
+    """Return a value as openpyxl is to write it: floats with all digits, of which it writes 16, and no formulas."""
+    from openpyxl.cell import WriteOnlyCell
+
     if pd.isna(value):
         return None
     if isinstance(value, int) and abs(value) < 10**15:
         return value
-    if isinstance(value, float) and math.isfinite(value):
-        return str(value), "n"  # openpyxl itself writes 16 digits, of which a float may need 17
     text = _CONTROL.sub(lambda match: f"_x{ord(match[0]):04X}_", str(value))
     if len(text) > _LONGEST:
         raise TableError(f"Excel takes {_LONGEST} characters in a cell at most, got {len(text)}; write a .csv file")
-    return text, "s"
+    cell = WriteOnlyCell(sheet, text)
+    cell.data_type = "n" if isinstance(value, float) and math.isfinite(value) else "s"
+    return cell

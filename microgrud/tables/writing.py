@@ -85,10 +85,7 @@ def to_csv(frame: pd.DataFrame, delimiter: str = ",") -> str:
     quoted = any(str(cell).startswith(("#", "sep=")) for cell in first)
     quoted = quoted or any(frame[name].str.contains("\r", regex=False).any() for name in texts)
     text: str = frame.rename(columns=escaped).to_csv(
-        index=False,
-        sep=delimiter,
-        lineterminator="\n",
-        quoting=csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL,
+        index=False, sep=delimiter, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL
     )
     return text
 
@@ -142,12 +139,10 @@ def _numbers(text: pd.Series[Any]) -> Any:
 
 
 _FORMATS: dict[str, Callable[[pd.DataFrame], bytes]] = {
-    ".csv": lambda frame: to_csv(frame).encode(),
+    **dict.fromkeys([".csv", ".txt", ""], lambda frame: to_csv(frame).encode()),
     ".tsv": lambda frame: to_csv(frame, "\t").encode(),
     ".xlsx": lambda frame: workbook(_with_numbers(frame)),
     ".parquet": _parquet,
     ".jsonl": lambda frame: "".join(f"{record}\n" for record in _records(frame)).encode(),
     ".json": lambda frame: ("[" + ",\n".join(_records(frame)) + "]\n").encode(),
-    ".txt": lambda frame: to_csv(frame).encode(),
-    "": lambda frame: to_csv(frame).encode(),
 }
