@@ -74,11 +74,8 @@ def _plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan | Problem:
         return LeftOutPlan(column.name, "left out, as asked", False)
     if not evidence.total:
         return LeftOutPlan(column.name, "left out: all its cells are missing", False)
-    if evidence.kind == "number":
-        return _number_plan(evidence, rules, notes)
-    if evidence.kind == "date":
-        return _date_plan(evidence, rules, notes)
-    return _category_plan(evidence, rules, notes)
+    by_kind = {"number": _number_plan, "date": _date_plan, "category": _category_plan}
+    return by_kind[evidence.kind](evidence, rules, notes)
 
 
 def _number_plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan | Problem:

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..engine.vectors import Vector
 from .column import Column
 from .figures import Figures, Read, learn
+from .header import unique_names
 from .kinds import Findings, decide_kinds
 from .leaks import tells_target
 from .plans import LeftOutPlan, Plan
@@ -150,12 +151,8 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray[Any, Any]:
         """Return a name for each input, such as `age`, `colour = red` or `age is missing`."""
         check_is_fitted(self, "columns_")
-        seen: Counter[str] = Counter()
-        names = []
-        for label, _ in self._figures.inputs:
-            seen[label] += 1
-            names.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
-        return np.array(names, object)
+        labels = [(position, label) for position, (label, _) in enumerate(self._figures.inputs, 1)]
+        return np.array(unique_names("", labels, []), object)
 
     @property
     def input_columns_(self) -> list[str]:

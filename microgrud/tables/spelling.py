@@ -111,12 +111,10 @@ def notes_on_spelling(column: str, names: Mapping[str, str]) -> Iterator[str]:
     >>> list(notes_on_spelling("x", {"a": "a", "A": "A", "b": "b"}))
     ["column 'x': 'A' and 'a' are both frequent, and are kept apart"]
     """
-    merged = [f"{text!r} and {name!r}" for text, name in sorted(names.items()) if shown(text) != name]
-    if merged:
+    if merged := [f"{text!r} and {name!r}" for text, name in sorted(names.items()) if shown(text) != name]:
         yield f"column {column!r}: {merged[0]} are taken as one{and_more(len(merged) - 1, 'such spelling')}"
     kept = {*names.values()}
-    apart = [f"{name!r} and {name.lower()!r}" for name in sorted(kept) if name != name.lower() in kept]
-    if apart:
+    if apart := [f"{name!r} and {name.lower()!r}" for name in sorted(kept) if name != name.lower() in kept]:
         more = and_more(len(apart) - 1, "such pair")
         yield f"column {column!r}: {apart[0]} are both frequent, and are kept apart{more}"
 

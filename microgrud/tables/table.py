@@ -75,8 +75,7 @@ class Table:
 
     def require(self, *names: str) -> None:
         """Raise a TableError that suggests the closest names unless there are columns of these names."""
-        unknown = [name for name in dict.fromkeys(names) if name not in self.columns]
-        if unknown:
+        if unknown := [name for name in dict.fromkeys(names) if name not in self.columns]:
             hints = (f"{name!r}{closest(name, self.columns)}" for name in unknown)
             raise TableError("\n".join(f"{self.name}: there is no column {hint}" for hint in hints))
 
@@ -93,8 +92,7 @@ def closest(name: str, names: Iterable[str]) -> str:
     """
     known = list(names)
     lowered = {other.lower(): other for other in known}
-    matches = difflib.get_close_matches(name.lower(), lowered)
-    if matches:
+    if matches := difflib.get_close_matches(name.lower(), lowered):
         match = min(matches, key=lambda other: sorted(other) != sorted(name.lower()))  # the first, if all differ
         return f"; did you mean {lowered[match]!r}?"
     return f"; choose one of {listed(known)}"

@@ -176,8 +176,7 @@ def _classes(column: Column, notes: list[str], declared: bool = False) -> Target
     if len(sums) < 2:
         raise _error(column, [], f"every target is {shortened(column.texts[0])}", "add rows of another class")
     notes += notes_on_spelling(name, names)
-    single = sorted(each for each, count in sums.items() if count == 1)
-    if single:
+    if single := sorted(each for each, count in sums.items() if count == 1):
         more = and_more(len(single) - 1, "such class")
         notes.append(f"column {name!r}: only one row has the class {shortened(single[0])}{more}")
     return Target(name, "classification", in_order(sums), notes=notes)

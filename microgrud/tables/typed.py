@@ -81,14 +81,12 @@ def _parsed(text: str) -> Any:
 
 def _frame_of_records(name: str, records: list[dict[str, Any]], notes: list[str]) -> pd.DataFrame:
     flat = [dict(_entries(record)) for record in records]
-    nested = {column for record in flat for column in record if column.count("\0")}
-    if nested:
+    if nested := {column for record in flat for column in record if column.count("\0")}:
         notes.append(f"{name}: nested objects became columns, such as {min(nested).replace(chr(0), '.')!r}")
     columns = list(dict.fromkeys(column for record in flat for column in record))
     if len(columns) > MOST_COLUMNS or len(columns) * len(flat) > _MOST_CELLS:
         raise TableError(f"{name}: has {len(flat)} records of {len(columns)} names; expected the same names in each")
-    lists = sorted({column for record in flat for column, value in record.items() if isinstance(value, list)})
-    if lists:
+    if lists := sorted({column for record in flat for column, value in record.items() if isinstance(value, list)}):
         notes.append(f"{name}: lists were read as text, in {listed(column.replace(chr(0), '.') for column in lists)}")
     cells = [pd.Series([record.get(column) for record in flat], dtype=object) for column in columns]
     names = [cell_text(column.replace("\0", ".")) for column in columns]

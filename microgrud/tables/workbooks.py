@@ -47,13 +47,11 @@ def read_workbook(name: str, data: bytes, notes: list[str]) -> Rows:
     if not rows:
         raise TableError(f"{name}: the workbook is empty; expected a row with column names, and rows below it")
     width, filled = max(len(cells) for _, cells in rows), [sum(cell is not None for cell in cells) for _, cells in rows]
-    above = next((i for i, count in enumerate(filled) if count > 1), 0) if width > 2 else 0
-    if above:
+    if above := next((i for i, count in enumerate(filled) if count > 1), 0) if width > 2 else 0:
         title = next(filter(None, map(cell_text, rows[0][1])), "")
         notes.append(f"{name}: row {rows[0][0]} left out as a title above the table: {title[:60]!r}")
     text = [[_text(cell) for cell in cells] + [""] * (width - len(cells)) for _, cells in rows[above:]]
-    failed = sum(cell in _FAILED for cells in text for cell in cells)
-    if failed:
+    if failed := sum(cell in _FAILED for cells in text for cell in cells):
         notes.append(f"{name}: {counted(failed, 'cell')} with an error of a formula, such as #DIV/0!, read as missing")
         text = [["" if cell in _FAILED else cell for cell in cells] for cells in text]
     return Rows(pd.DataFrame(text, dtype=str), [number for number, _ in rows[above:]])
