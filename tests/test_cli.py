@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from microgrud.cli import commands, pipeline, scores, settings
 from microgrud.cli.predicting import Predictor, layers
 from microgrud.cli.runfolder import new_run_folder
 from microgrud.nn import ACTIVATIONS
+from microgrud.sklearn import MLPClassifier
 from microgrud.tables import read_table
 from microgrud.train import fit
 
@@ -226,6 +228,31 @@ def test_ctrl_c_in_a_fold_keeps_the_network_and_the_scores_of_the_folds_so_far(m
     succeed("show", "run")
 
 
+@pytest.mark.parametrize(
+    ("press", "note"),
+    [
+        (20, "note: The search was interrupted in its first round: training goes on with the default."),
+        (
+            200,
+            "note: The search was interrupted before it compared its best settings with the default, and chose --lr ",
+        ),
+    ],
+)
+def test_ctrl_c_ends_a_search_and_training_goes_on_with_the_best_so_far(
+    press: int, note: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_at(press, monkeypatch)
+    table = written({"x": [i % 7 for i in range(300)], "y": [i % 7 + i % 2 / 9 for i in range(300)]})
+    options = [*QUICK, "--batch-size", 20, "--search", "--out", "run"]
+    result = succeed("train", table, "--target", "y", *options)
+    assert result.stderr.count(note) == 1
+    assert "interrupted" not in result.stdout
+    chosen = re.search(r"chose --lr (\S+) --weight-decay (\S+)\.", result.stderr)
+    if chosen:
+        found = details()["settings"]
+        assert (found["lr"], found["weight_decay"]) == (float(chosen[1]), float(chosen[2]))
+
+
 def test_a_limit_of_time_that_cuts_is_noted() -> None:
     succeed("train", a_table(), "--target", "class", *QUICK, "--time", "1000", "--out", "run")
     assert details()["notes"] == [] or "--time" not in "".join(details()["notes"])
@@ -235,15 +262,36 @@ def test_a_limit_of_time_that_cuts_is_noted() -> None:
     assert re.search(r"note: --time ended the training after \d+(, \d+)* of at most 9999 epochs", result.stderr)
 
 
-def test_folds_and_the_search_share_the_limit_of_time_and_each_fold_says_when_it_cuts() -> None:
-    options = ["--cv", 3, "--time", 1e-6, "--no-pictures", "--estimators", 1]
-    result = succeed("train", a_table(), "--target", "class", *options, "--out", "run")
-    assert [f"note: Fold {k}: --time ended the training after" in result.stderr for k in (1, 2, 3, 4)] == [
-        *[True] * 3, False,
-    ]  # fmt: skip
-    assert "note: --time ended the training after" in result.stderr
-    assert Predictor.load("run").pipeline["network"].max_seconds == 1e-6 / 4
-    assert details()["settings"]["time"] == 1e-6
+def test_folds_share_the_limit_of_time_and_each_fold_says_when_it_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[float] = []
+
+    def limited(*args: Any, max_seconds: float, **options: Any) -> Any:
+        limits.append(max_seconds)
+        return MLPClassifier(*args, max_seconds=max_seconds, **options)
+
+    monkeypatch.setattr("microgrud.cli.fitting.MLPClassifier", limited)
+    words = ["train", a_table(), "--target", "class", *QUICK, "--cv", 3, "--time"]
+    succeed(*words, 10000, "--out", "run")
+    assert limits == pytest.approx([10000 / k for k in (4, 3, 2, 1)], rel=0.01)
+    assert Predictor.load("run").pipeline["network"].max_seconds == details()["settings"]["time"] == 10000
+    result = succeed(*words, 1e-6, "--out", "cut")
+    for fold in ("Fold 1: ", "Fold 2: ", "Fold 3: ", ""):
+        assert f"note: {fold}--time ended the training after 0 of at most 2 epochs" in result.stderr
+        share = Predictor.load("cut").pipeline["network"].network_share_
+    assert (
+        f"note: No epoch came to its end before that, so that the predictions are to {1 - share:.0%} those of a "
+        in (result.stderr)
+    )
+
+
+def test_the_limit_of_time_counts_from_the_start_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_slowly(*args: Any, **options: Any) -> Any:
+        time.sleep(0.2)
+        return read_table(*args, **options)
+
+    monkeypatch.setattr("microgrud.cli.commands.read_table", read_slowly)
+    result = succeed("train", a_table(), "--target", "class", *QUICK, "--time", 0.2)
+    assert "note: --time ended the training after 0 of at most 2 epochs" in result.stderr
 
 
 def test_a_network_that_is_worse_than_the_baseline_says_so_everywhere() -> None:
@@ -477,6 +525,7 @@ BAD_OPTIONS = {
     "--day-first --month-first": "--month-first: contradicts --day-first; leave one of them out",
     "--out table.csv": "--out: table.csv already exists; choose another folder, or delete this one",
     "--out table.csv/run": "--out: table.csv is not a folder",
+    "--out -": "--out: expected a folder for the results, got -",
     "--colour blue": "--colour",
 }
 

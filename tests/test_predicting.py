@@ -61,6 +61,8 @@ def test_predictions_go_to_stdout_as_csv_and_notes_elsewhere(trained: str) -> No
     rows = list(csv.DictReader(result.stdout.splitlines()))
     assert list(rows[0]) == ["row", "predicted", "probability a", "probability b"]
     assert [int(row["row"]) for row in rows] == list(range(1, 31))
+    assert succeed("predict", trained, "table.csv", "--out", "-").stdout == result.stdout
+    assert not Path("-").exists()
     written({"size": [1], "colour": ["red"], "odd": [2]}, "other.csv")
     assert "note: columns that the model has not seen: 'odd'" in succeed("predict", trained, "other.csv").stderr
 

@@ -6,6 +6,7 @@ Every error in the user's input (an option, a table, a model file) gives one lin
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
@@ -24,8 +25,8 @@ from ..tables.writing import to_csv, write_table
 from ..version import __version__
 from .describing import description, document
 from .output import check_output
-from .predicting import Predictor, kept_columns, scores_of
-from .printing import encodable, fail, first_notes, listed, note, one_line, os_message, print_json
+from .predicting import Predictor, complete_rows, kept_columns, scores_of
+from .printing import Notes, encodable, fail, listed, note, one_line, os_message, print_json
 from .settings import RunSettings, SettingsError, option_name, option_text
 
 
@@ -113,8 +114,9 @@ def train(
     """Train a network to predict a column of TABLE from the others, and write a report."""
     from .training import train_and_write  # it draws pictures, and takes half a second to load
 
+    started = time.perf_counter()
     settings, data = _inputs(tables or [], options)
-    train_and_write(data, settings, tables or [], out, pictures, as_json, quiet)
+    train_and_write(data, settings, tables or [], out, pictures, as_json, quiet, started)
 
 
 def _inputs(tables: Sequence[str], options: dict[str, Any]) -> tuple[RunSettings, Table]:
@@ -149,7 +151,7 @@ def predict(
         list[str], Argument(metavar="TABLE", help=f"Files with the columns that the model takes: {_FORMATS}.")
     ],
     out: Annotated[
-        Path | None, Option(help="File to write, in the format of its suffix.  [default: CSV on stdout]")
+        Path | None, Option(help="File to write, in the format of its suffix, or -.  [default: CSV on stdout]")
     ] = None,
     keep: Annotated[
         list[str] | None, Option(metavar="NAME", help="Column to copy to the predictions, or all; may be repeated.")
@@ -179,31 +181,20 @@ def predict(
     ] = False,
 ) -> None:
     """Predict the target for each row of TABLE: a class with the probability of each class, or a number."""
+    out = None if out == Path("-") else out
     predictor = Predictor.load(model)
     with _details_of(model):
         least = _threshold(threshold, predictor)
-    used = [column.name for column in predictor.preparation.columns_]
-    known = [*used, predictor.target.name]
     if out is not None:
         check_output(out, inputs=[model, model / "model.json", *map(Path, tables)])
-    data = read_table(tables, delimiter=delimiter, header=header, encoding=encoding, known=known)
-    data.require(*(name for name in keep or () if name != "all"))
-    for text in data.notes:
-        note(text)
-    if drop_missing:
-        complete = data.without_missing([name for name in used if name in data.columns])
-        if not len(complete):
-            raise TableError(f"{data.name}: every row has a missing cell; leave out --drop-missing, which fills them")
-        if len(complete) < len(data):
-            note(f"{len(data) - len(complete)} of {counted(len(data), 'row')} have missing cells and were left out")
-        data = complete
+    reading = {"delimiter": delimiter, "encoding": encoding, "header": header}
+    data = _rows(tables, predictor, keep or (), drop_missing, reading)
     found, remarks = predictor.predict(data, least)
-    predictions = kept_columns(found, data.cells, keep or ())
-    for text in first_notes(remarks, "more notes are left out"):
-        note(text)
-    extra = [name for name in data.columns if name not in known]
+    Notes(note, remarks).tell("more notes are left out")
+    extra = [name for name in data.columns if name not in predictor.known]
     if extra:
         note(f"columns that the model has not seen: {listed(extra)}")
+    predictions = kept_columns(found, data.cells, keep or ())
     if out is not None:
         write_table(predictions, out)
     if as_json:
@@ -213,6 +204,19 @@ def predict(
         _print_exactly(to_csv(predictions))
     else:
         print(f"{counted(len(predictions), 'prediction')}: {out}")
+
+
+def _rows(
+    tables: Sequence[str], predictor: Predictor, keep: Sequence[str], drop_missing: bool, reading: dict[str, Any]
+) -> Table:
+    """Return the rows to predict; raise if a column to keep is missing."""
+    data = read_table(tables, known=predictor.known, **reading)
+    data.require(*(name for name in keep if name != "all"))
+    for text in data.notes:
+        note(text)
+    if drop_missing:
+        data = complete_rows(data, set(predictor.known[:-1]).intersection(data.columns), note)
+    return data
 
 
 def _threshold(text: str | None, predictor: Predictor) -> float | None:

@@ -80,57 +80,74 @@ class Fitted:
 
     Attributes:
         pipeline: the steps `"preparation"` and `"network"`.
+        rows: the positions of the training rows.
+        held_out: the positions of rows that it has not seen.
         inputs: the prepared inputs of the training rows.
         trajectory: the path of the parameters of the first network.
         remarks: sentences on what happened in training.
     """
 
     pipeline: Pipeline
+    rows: Rows
+    held_out: Rows
     inputs: Vector
     trajectory: Trajectory | None
     remarks: list[str]
 
     @property
+    def network(self) -> Any:
+        """Return the last step of the pipeline."""
+        return self.pipeline["network"]
+
+    @property
     def interrupted(self) -> bool:
         """Return whether Ctrl-C ended the training."""
-        return any(history.interrupted for history in self.pipeline["network"].histories_)
+        return is_interrupted(self.network)
 
 
-def new_network(data: Data, settings: RunSettings, verbose: bool = False) -> Any:
-    """Return an untrained estimator with the parameters that were chosen."""
+def is_interrupted(network: Any) -> bool:
+    """Return whether Ctrl-C ended the training of an estimator."""
+    return any(history.interrupted for history in network.histories_)
+
+
+def new_network(data: Data, settings: RunSettings, **changes: Any) -> Any:
+    """Return an untrained estimator with the parameters that were chosen, and with `changes` of them."""
     kind = MLPClassifier if data.target.task == "classification" else MLPRegressor
     jobs = -1 if len(data) >= _ROWS_FOR_PROCESSES else None
-    return kind(**settings.parameters(), verbose=verbose, n_jobs=jobs)
-
-
-def fit_pipeline(data: Data, rows: Rows, settings: RunSettings) -> Fitted:
-    """Train on some rows.
-
-    Raises:
-        TableError: if no column varies in these rows.
-        SettingsError: if training diverges.
-    """
-    cells, values = data.cells.iloc[rows], data.values[rows]
-    preparation = data.prepared(rows)
-    return fit_network(data, preparation, preparation.transform(cells), values, settings)
+    return kind(**{**settings.parameters(), "n_jobs": jobs, **changes})
 
 
 def fit_network(
     data: Data,
     preparation: TablePreparation,
-    inputs: Vector,
-    values: Vector,
+    division: tuple[Rows, Rows],
     settings: RunSettings,
+    seconds: float | None = None,
     progress: bool = False,
     watched: bool = False,
 ) -> Fitted:
-    """Train on prepared inputs, with a progress bar and a record of the path if that is asked for."""
+    """Train on some rows.
+
+    Args:
+        data: the table.
+        preparation: a preparation that has learned from the training rows.
+        division: the positions of the training rows, and of rows that the network is not to see.
+        settings: the settings that were chosen.
+        seconds: the limit of time.
+        progress: whether to show a progress bar.
+        watched: whether to record the path of the parameters.
+
+    Raises:
+        SettingsError: if training diverges, or if all rows are of one class.
+    """
+    rows, held_out = division
+    inputs, values = preparation.transform(data.cells.iloc[rows]), data.values[rows]
     if data.target.task == "classification" and len(set(values)) == 1:
         option, advice = ("--cv", "leave it out") if settings.cv else ("--test-size", "choose a smaller share")
         raise SettingsError(
             f"{option}: some rows to train on are all of the class {values[0]!r}; {advice}, or add rows of others"
         )
-    network = new_network(data, settings, progress)
+    network = new_network(data, settings, verbose=progress, max_seconds=seconds)
     trajectories: list[Trajectory] = []
 
     def watch(model: MLP) -> Trajectory:
@@ -147,9 +164,13 @@ def fit_network(
         except TrainingDivergedError as error:
             raise diverged(settings, f"at {error.where} ({error.reason})") from None
     remarks = [_sentence(str(warning.message)) for warning in caught if warning.category is UserWarning]
-    network.set_params(verbose=False)
+    if network.time_limited_ and not any(history.epochs for history in network.histories_):
+        share = 1.0 - network.network_share_
+        mostly = f"the predictions are to {share:.0%} those of a linear model" if share else "the network knows little"
+        remarks.append(f"No epoch came to its end before that, so that {mostly}. Give more time, or leave --time out.")
+    network.set_params(verbose=False, max_seconds=settings.time)
     pipeline = Pipeline([("preparation", preparation), ("network", network)])
-    return Fitted(pipeline, inputs, trajectories[0] if trajectories else None, remarks)
+    return Fitted(pipeline, rows, held_out, inputs, trajectories[0] if trajectories else None, remarks)
 
 
 def diverged(settings: RunSettings, how: str) -> SettingsError:
@@ -176,15 +197,15 @@ def uncalibrated(network: Any) -> Any:
     return raw
 
 
-def answers(data: Data, fitted: Fitted, train: Rows, inputs: Vector) -> dict[str, Vector]:
+def answers(data: Data, fitted: Fitted, inputs: Vector) -> dict[str, Vector]:
     """Return the answers of the network, of a linear model and of the baseline for prepared inputs.
 
     The linear model, scikit-learn's LogisticRegression or Ridge, learns from the same inputs. The baseline gives each
     class its share of the training rows as probability, or the mean of their numbers.
     """
-    target, numbers = data.target, data.numbers[train]
-    found = {"network": answer(fitted.pipeline["network"], inputs, target)}
-    linear = _linear(data, fitted.inputs, train, inputs)
+    target, numbers = data.target, data.numbers[fitted.rows]
+    found = {"network": answer(fitted.network, inputs, target)}
+    linear = _linear(data, fitted, inputs)
     if linear is not None:
         found["linear"] = linear
     if target.task == "classification":
@@ -193,11 +214,11 @@ def answers(data: Data, fitted: Fitted, train: Rows, inputs: Vector) -> dict[str
     return {**found, "baseline": np.full(len(inputs), numbers.mean())}
 
 
-def _linear(data: Data, inputs: Vector, train: Rows, asked: Vector) -> Vector | None:
+def _linear(data: Data, fitted: Fitted, asked: Vector) -> Vector | None:
     """Return the answers of the linear model; None if a prediction is not finite."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", ConvergenceWarning)  # more iterations would not improve it
-        values = data.values[train]
+        inputs, values = fitted.inputs, data.values[fitted.rows]
         if data.target.task == "regression":
             answers: Vector = Ridge().fit(inputs, values).predict(asked)
         else:

@@ -11,19 +11,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..engine.vectors import Vector
 from ..tables.preparation import TablePreparation
 from ..tables.problems import PreparationError
-from ..tables.table import MISSING, Table, TableError, counted
+from ..tables.table import Table, TableError, counted
 from ..tables.target import Task, inspect_target
 from ..train.batches import Samples
-from .fitting import Data, Fitted, Rows, diverged, fit_network, fit_pipeline, folds, split
+from .fitting import Data, Fitted, diverged, fit_network, folds, split
 from .judging import Judged
-from .printing import first_notes, listed
+from .predicting import complete_rows
+from .printing import Notes, listed
 from .run import Run
 from .scores import behind_baseline
 from .searching import search
 from .settings import RunSettings
+
+#: The limit of time for trainings that begin after its end.
+_LEAST_SECONDS = 1e-6
 
 
 def train_on_table(
@@ -32,6 +35,7 @@ def train_on_table(
     sources: Sequence[str] = (),
     progress: bool = False,
     say: Callable[[str], object] = lambda note: None,
+    started: float | None = None,
 ) -> Run:
     """Train a network to predict a column of `table` from the others, and score it on rows held out.
 
@@ -43,108 +47,73 @@ def train_on_table(
         sources: the files that the table came from.
         progress: whether to show a progress bar.
         say: called with each note, before training and after it.
+        started: the time of `time.perf_counter()` from which on the limit of time counts; None for now.
 
     Raises:
         TableError: if the table cannot be used as it is; the message has a line for each problem.
         SettingsError: if the settings do not fit the table, or training diverged with them.
     """
-    notes, given = list(table.notes), settings
-    data, positions = _data(table, settings, notes)
-    train, test = (np.arange(len(data)), np.arange(0)) if settings.cv else split(data, settings)
-    divisions = folds(data, settings) if settings.cv else []
-    preparation = data.prepared(train)
-    notes += preparation.notes_
-    filled = [plan.name for plan in preparation.columns_ if plan.missing and plan.kind != "presence"]
-    if filled:
-        of = counted(len(filled), "column")
-        notes.append(f"missing cells of {of} are filled (microgrud show says with what): {listed(filled)}")
-    for note in first_notes(notes):
-        say(note)
-    reported = len(notes)
-    started = time.perf_counter()
-    inputs, values = preparation.transform(data.cells.iloc[train]), data.values[train]
-    trainings = len(divisions) + 1 + settings.search
-    if settings.search:
-        settings, found = search(data, inputs, values, settings.for_one_of(trainings))
-        settings = replace(settings, time=given.time)
-        notes.append(found)
-        if settings.cv and settings.parameters() != given.parameters():
-            notes.append("The search saw all rows: scores of the cross-validation are slightly too good.")
-    parts = _cross_validated(data, divisions, settings.for_one_of(trainings)) if settings.cv else []
-    notes += [f"Fold {k}: {remark}" for k, (part, _, _) in enumerate(parts, 1) for remark in part.remarks]
-    if parts and parts[-1][0].interrupted:
-        fitted, train, _ = parts[-1]
-        inputs, preparation = fitted.inputs, fitted.pipeline["preparation"]
-        notes.append(f"The model is that of fold {len(parts)}, and has learned from {counted(len(train), 'row')} only.")
-    else:
-        one = settings.for_one_of(trainings)
-        fitted = fit_network(data, preparation, inputs, values, one, progress, watched=True)
-        notes += fitted.remarks
-    seconds = time.perf_counter() - started
-    notes += _interrupted(fitted)
-    parts = parts or [(fitted, train, test)]
-    judged = Judged(data, parts, settings)
-    predictions = judged.predictions(table, positions, settings)
-    network = fitted.pipeline["network"]
+    before = time.perf_counter()
+    notes = Notes(say, table.notes)
+    data = _data(table, settings, notes)
+    training = _Training(data, settings, notes, before if started is None else started, progress)
+    notes.tell()
+    before = time.perf_counter()
+    used, fitted, parts = training.run()
+    seconds = time.perf_counter() - before
+    judged = Judged(data, parts, used)
+    preparation, network = fitted.pipeline["preparation"], fitted.network
     run = Run(
         table_name=table.name,
         sources=tuple(sources),
-        given=given,
-        settings=_used(settings, data.target.task, network),
+        given=settings,
+        settings=_used(used, data.target.task, network),
         pipeline=fitted.pipeline,
         target=data.target,
-        predictions=predictions,
+        predictions=judged.predictions(table),
         scores=judged.scores(),
         curves=judged.curves(),
-        importance=judged.importance(list(dict.fromkeys(preparation.input_columns_)), settings.seed),
-        learned=_learned(data, network, inputs, train),
+        importance=judged.importance(list(dict.fromkeys(preparation.input_columns_))),
+        learned=_learned(data, fitted),
         held_out=preparation.transform(data.cells.iloc[judged.rows]) if settings.cv else judged.inputs[0],
         trajectory=fitted.trajectory,
-        train_rows=len(train),
+        train_rows=len(fitted.rows),
         seconds=seconds,
         notes=notes,
     )
     if not np.isfinite([value for value in run.scores.values() if isinstance(value, float)]).all():
-        raise diverged(settings, "(its answers to held-out rows are not finite numbers)")
+        raise diverged(used, "(its answers to held-out rows are not finite numbers)")
     notes += _remarks_on(run)
-    for note in first_notes(notes[reported:]):
-        say(note)
+    notes.tell()
     return run
 
 
 # --- before training --------------------------------------------------------------------------------------------------
 
 
-def _data(table: Table, settings: RunSettings, notes: list[str]) -> tuple[Data, list[int]]:
-    """Return the rows whose target is known, and their positions in the table; raise one error for all problems."""
+def _data(table: Table, settings: RunSettings, notes: list[str]) -> Data:
+    """Return the rows whose target is known; raise one error for all problems."""
     lines: list[str] = []
     options = settings.ignore, settings.categorical, settings.numerical
     try:
-        keep = [name for name in settings.keep if name != "all"]
-        table.require(settings.target, *itertools.chain(*options), *keep)
+        table.require(settings.target, *itertools.chain(*options), *(name for name in settings.keep if name != "all"))
     except TableError as error:
         if settings.target not in table.columns:
             raise
         lines += str(error).splitlines()
         named = [tuple(name for name in names if name in table.columns) for names in options]
         settings = replace(settings, ignore=named[0], categorical=named[1], numerical=named[2])
-    cells, positions = table.cells, np.arange(len(table))
     if settings.drop_missing:
-        complete = ~cells.drop(columns=list(settings.ignore)).isin(MISSING).any(axis=1).to_numpy()
-        if not complete.any():
-            raise TableError(f"{table.name}: every row has a missing cell; leave out --drop-missing, which fills them")
-        if not complete.all():
-            notes.append(f"{(~complete).sum()} of {counted(len(cells), 'row')} have missing cells and were left out")
-        cells, positions = cells[complete], positions[complete]
-    others = cells.drop(columns=[settings.target])
-    preparation = _preparation(table, settings)
+        table = complete_rows(table, set(table.columns) - set(settings.ignore), notes.append)
+    cells, others = table.cells[settings.target], table.cells.drop(columns=[settings.target])
+    preparation = TablePreparation(**settings.reading(), delimiter=table.delimiter)
     try:
         decided = preparation.decide(others)
     except TableError as error:
-        lines += _lines_of(error, table, positions)
+        lines += _lines_of(error, table)
     try:
         target = inspect_target(
-            cells[settings.target],
+            cells,
             settings.target,
             settings.task,
             settings.target in settings.categorical,
@@ -153,49 +122,109 @@ def _data(table: Table, settings: RunSettings, notes: list[str]) -> tuple[Data, 
             others=others,
         )
     except TableError as error:
-        lines = _lines_of(error, table, positions) + lines
+        lines = _lines_of(error, table) + lines
     if lines:
         raise TableError("\n".join(lines))
     notes += target.notes
-    values = target.values(cells[settings.target])
+    values = target.values(cells)
     known = ~pd.isna(values)
-    return Data(others[known], values[known], target, preparation, decided), positions[known].tolist()
+    return Data(others[known], values[known], target, preparation, decided)
 
 
-def _lines_of(error: TableError, table: Table, positions: Rows) -> list[str]:
-    """Return the lines of an error about rows at these positions of a table, with their places in the file."""
-    if isinstance(error, PreparationError):
-        return error.sentences(lambda row: table.place(int(positions[row])))
-    return str(error).splitlines()
+def _lines_of(error: TableError, table: Table) -> list[str]:
+    """Return the lines of an error about rows of a table, with their places in the file."""
+    return error.sentences(table.place) if isinstance(error, PreparationError) else str(error).splitlines()
 
 
-def _preparation(table: Table, settings: RunSettings) -> TablePreparation:
-    return TablePreparation(**settings.reading(), delimiter=table.delimiter)
+def _on_preparation(preparation: TablePreparation) -> list[str]:
+    """Return notes on columns."""
+    filled = [plan.name for plan in preparation.columns_ if plan.missing and plan.kind != "presence"]
+    if not filled:
+        return preparation.notes_
+    of = f"missing cells of {counted(len(filled), 'column')} are filled"
+    return [*preparation.notes_, f"{of} (microgrud show says with what): {listed(filled)}"]
+
+
+# --- training ---------------------------------------------------------------------------------------------------------
+
+
+class _Training:
+    """The trainings of a run: a search, cross-validation, and the model, as the settings ask for them.
+
+    Args:
+        data: the table.
+        settings: the user's choices.
+        notes: gets notes on the columns, and then on the trainings.
+        started: the time from which on the limit of time counts.
+        progress: whether to show a progress bar.
+    """
+
+    def __init__(self, data: Data, settings: RunSettings, notes: Notes, started: float, progress: bool) -> None:
+        self.data, self.settings, self.notes, self.started, self.progress = data, settings, notes, started, progress
+        self.folds = folds(data, settings) if settings.cv else []
+        everything = np.arange(len(data))
+        self.division = (everything, everything[:0]) if settings.cv else split(data, settings)
+        self.preparation = data.prepared(self.division[0])
+        notes += _on_preparation(self.preparation)
+
+    def run(self) -> tuple[RunSettings, Fitted, list[Fitted]]:
+        """Return the settings that were found, the model, and the networks to score."""
+        settings = self._searched() if self.settings.search else self.settings
+        parts = self._cross_validated(settings)
+        if parts and parts[-1].interrupted:
+            fitted, rows = parts[-1], counted(len(parts[-1].rows), "row")
+            self.notes.append(f"The model is that of fold {len(parts)}, and has learned from {rows} only.")
+        else:
+            limit = self._share_of_time(1)
+            fitted = fit_network(
+                self.data, self.preparation, self.division, settings, limit, self.progress, watched=True
+            )
+            self.notes += fitted.remarks
+        if fitted.interrupted:
+            steps = counted(sum(map(len, fitted.network.histories_)), "step")
+            self.notes.append(f"Training was interrupted after {steps}; the results are those of these steps.")
+        return settings, fitted, parts or [fitted]
+
+    def _searched(self) -> RunSettings:
+        """Return the settings that the search found."""
+        rows = self.division[0]
+        inputs, limit = self.preparation.transform(self.data.cells.iloc[rows]), self._share_of_time(len(self.folds) + 2)
+        settings, found = search(self.data, inputs, self.data.values[rows], self.settings, limit)
+        self.notes.append(found)
+        if self.folds and settings.parameters() != self.settings.parameters():
+            self.notes.append("The search saw all rows: scores of the cross-validation are slightly too good.")
+        self.notes.tell()  # training may take long
+        return settings
+
+    def _cross_validated(self, settings: RunSettings) -> list[Fitted]:
+        """Train on each fold; Ctrl-C ends that after the fold that it interrupts."""
+        parts: list[Fitted] = []
+        for number, (rows, held_out) in enumerate(self.folds, 1):
+            limit = self._share_of_time(len(self.folds) + 2 - number)
+            parts.append(fit_network(self.data, self.data.prepared(rows), (rows, held_out), settings, limit))
+            self.notes += [f"Fold {number}: {remark}" for remark in parts[-1].remarks]
+            if parts[-1].interrupted:
+                break
+        return parts
+
+    def _share_of_time(self, trainings: int) -> float | None:
+        """Return the seconds for one of the trainings that remain; None without a limit."""
+        if self.settings.time is None:
+            return None
+        return max(self.settings.time - (time.perf_counter() - self.started), _LEAST_SECONDS) / trainings
 
 
 # --- after training ---------------------------------------------------------------------------------------------------
 
 
-def _cross_validated(
-    data: Data, divisions: Sequence[tuple[Rows, Rows]], settings: RunSettings
-) -> list[tuple[Fitted, Rows, Rows]]:
-    """Train on each fold; Ctrl-C ends that after the fold that it interrupts."""
-    parts = []
-    for train, test in divisions:
-        parts.append((fit_pipeline(data, train, settings), train, test))
-        if parts[-1][0].interrupted:
-            break
-    return parts
-
-
-def _learned(data: Data, network: Any, inputs: Vector, rows: Rows) -> Samples:
+def _learned(data: Data, fitted: Fitted) -> Samples:
     """Return the samples as the network takes them: encoded inputs, and class indices or standardised numbers."""
-    encoding = network.encoding_
-    encoded = inputs if encoding is None else encoding.apply(inputs)
+    network, values = fitted.network, data.values[fitted.rows]
+    encoded = fitted.inputs if network.encoding_ is None else network.encoding_.apply(fitted.inputs)
     if data.target.task == "regression":
-        targets = network.target_scale_.apply(np.asarray(data.values[rows], dtype=float)[:, None])[:, 0].tolist()
+        targets = network.target_scale_.apply(np.asarray(values, dtype=float)[:, None])[:, 0].tolist()
     else:
-        targets = np.searchsorted(network.classes_, data.values[rows]).tolist()
+        targets = np.searchsorted(network.classes_, values).tolist()
     return Samples(encoded.tolist(), targets)
 
 
@@ -204,13 +233,6 @@ def _used(settings: RunSettings, task: Task, network: Any) -> RunSettings:
     used = {**network.get_params(), **asdict(network.settings_)}
     found = {each.name: used[each.metadata["parameter"]] for each in fields(settings) if "parameter" in each.metadata}
     return replace(settings, **{**found, "task": task, "time": settings.time})
-
-
-def _interrupted(fitted: Fitted) -> list[str]:
-    if not fitted.interrupted:
-        return []
-    steps = sum(len(history) for history in fitted.pipeline["network"].histories_)
-    return [f"Training was interrupted after {counted(steps, 'step')}; the results are those of these steps."]
 
 
 def _remarks_on(run: Run) -> list[str]:

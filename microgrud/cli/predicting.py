@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..common.jsonfile import ModelFileError
 from ..engine.vectors import Vector
 from ..nn import MLP
 from ..sklearn.modelfile import StoredPipeline, read_pipeline
-from ..tables.table import Table, why_unreadable
+from ..tables.table import Table, TableError, counted, why_unreadable
 from ..tables.target import Target
 from . import evaluation
 
@@ -48,6 +48,11 @@ class Predictor(StoredPipeline):
         """Return the first step of the pipeline, a TablePreparation."""
         return self.pipeline["preparation"]
 
+    @property
+    def known(self) -> list[str]:
+        """Return the names of the columns that the model takes, and that of the target."""
+        return [*(plan.name for plan in self.preparation.columns_), self.target.name]
+
     def predict(self, table: Table, threshold: float | None = None) -> tuple[pd.DataFrame, list[str]]:
         """Return a row of predictions for each row of the table, in its order, and remarks on cells.
 
@@ -78,6 +83,20 @@ def prediction_columns(rows: Sequence[int], found: Any, target: Target, threshol
         columns |= {f"probability {name}": found[:, k] for k, name in enumerate(target.classes)}
     frame: pd.DataFrame = pd.DataFrame(columns)
     return frame
+
+
+def complete_rows(table: Table, columns: Iterable[str], say: Callable[[str], object]) -> Table:
+    """Return the rows without a missing cell in `columns`; say how many others there are.
+
+    Raises:
+        TableError: if there is none.
+    """
+    complete = table.without_missing(list(columns))
+    if not len(complete):
+        raise TableError(f"{table.name}: every row has a missing cell; leave out --drop-missing, which fills them")
+    if len(complete) < len(table):
+        say(f"{len(table) - len(complete)} of {counted(len(table), 'row')} have missing cells and were left out")
+    return complete
 
 
 def kept_columns(predictions: pd.DataFrame, cells: pd.DataFrame, keep: Sequence[str]) -> pd.DataFrame:

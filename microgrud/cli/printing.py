@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 #: Maximum number of notes on columns that are printed before training; the report has all.
@@ -44,11 +44,19 @@ def encodable(text: str) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def first_notes(notes: Sequence[str], ending: str = "more notes are in the report, and in microgrud show") -> list[str]:
-    """Return the first notes, and the number of the others."""
-    if len(notes) <= _SHOWN_NOTES + 1:
-        return list(notes)
-    return [*notes[:_SHOWN_NOTES], f"{len(notes) - _SHOWN_NOTES} {ending}"]
+class Notes(list[str]):
+    """Notes in the order in which they are made, of which `tell` passes on the new ones."""
+
+    def __init__(self, say: Callable[[str], object], notes: Iterable[str] = ()) -> None:
+        super().__init__(notes)
+        self._say, self._told = say, 0
+
+    def tell(self, ending: str = "more notes are in the report, and in microgrud show") -> None:
+        """Say the first new notes, and the number of the others."""
+        new, self._told = self[self._told :], len(self)
+        shown = new if len(new) <= _SHOWN_NOTES + 1 else [*new[:_SHOWN_NOTES], f"{len(new) - _SHOWN_NOTES} {ending}"]
+        for note in shown:
+            self._say(note)
 
 
 def listed(names: Sequence[str]) -> str:

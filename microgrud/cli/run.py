@@ -120,7 +120,7 @@ class Run:
             },
             "scores": self.scores,
             "importance": self.importance.to_dict("records"),
-            "notes": self.notes,
+            "notes": list(self.notes),
         }
 
     @property

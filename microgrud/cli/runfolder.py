@@ -56,6 +56,8 @@ def _numbered(parent: Path, name: str) -> Path:
 
 
 def _new_or_empty(folder: Path) -> Path:
+    if folder == Path("-"):
+        raise FileExistsError("--out: expected a folder for the results, got -; leave it out for one in runs")
     if folder.resolve() == Path.cwd():
         raise FileExistsError(f"--out: {folder} is the current folder; choose a new one")
     try:

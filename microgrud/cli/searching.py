@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import warnings
+from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import HalvingRandomSearchCV, KFold, StratifiedKFold, cross_val_score
 
 from ..engine.vectors import Vector
-from .fitting import Data, new_network
+from .fitting import Data, is_interrupted, new_network
 from .settings import RunSettings, option_name, option_text
 
 #: The values to choose from, by setting.
-_CHOICES = {
+_CHOICES: dict[str, list[Any]] = {
     "hidden": [(), (16,), (32, 16), (64, 32), (128, 64), (64, 64, 32)],
     "lr": [0.0003, 0.001, 0.003, 0.01],
     "weight_decay": [0.0001, 0.001, 0.01, 0.1],
@@ -26,63 +28,85 @@ _CANDIDATES, _FOLDS, _FEWEST_ROWS = 12, 3, 60
 _TRAININGS = 60
 
 
-def search(data: Data, inputs: Vector, values: Vector, settings: RunSettings) -> tuple[RunSettings, str]:
+class _Trials:
+    """Trainings with other sizes, rates and decays, scored on folds of the training rows; Ctrl-C ends them."""
+
+    def __init__(self, network: Any, inputs: Vector, values: Vector, choices: dict[str, list[Any]], seed: int) -> None:
+        self.network, self.inputs, self.values, self.names = network, inputs, values, list(choices)
+        self.scores: dict[int, dict[str, tuple[dict[str, Any], list[float]]]] = defaultdict(dict)
+        folds = (StratifiedKFold if is_classifier(network) else KFold)(_FOLDS, shuffle=True, random_state=seed)
+        self.options = {"cv": folds, "scoring": self.score, "error_score": -np.inf}
+        fewest = min(len(inputs), max(_FEWEST_ROWS, len(inputs) // 9))
+        self.halving = HalvingRandomSearchCV(
+            network, choices, n_candidates=_CANDIDATES, factor=3, min_resources=fewest, refit=False, random_state=seed,
+            **self.options,
+        )  # fmt: skip
+
+    def score(self, network: Any, inputs: Vector, values: Vector) -> float:
+        """Return R², or the mean logarithm of the probability of the true class, which may not be trained on."""
+        if is_interrupted(network):
+            raise KeyboardInterrupt
+        if is_classifier(network):
+            of_true = (network.predict_proba(inputs) * (values[:, None] == network.classes_)).sum(axis=1)
+            found = float(np.log(np.clip(of_true, np.finfo(float).eps, 1.0)).mean())
+        else:
+            found = float(network.score(inputs, values))
+        chosen = {name: getattr(network, name) for name in self.names}
+        self.scores[len(self.halving.n_candidates_)].setdefault(str(chosen), (chosen, []))[1].append(found)
+        return found
+
+    def mean_score(self, **parameters: Any) -> float:
+        """Return the mean score over folds of all rows."""
+        self.network.set_params(**parameters)
+        return float(cross_val_score(self.network, self.inputs, self.values, **self.options).mean())
+
+    def best_so_far(self) -> dict[str, Any]:
+        """Return the best parameters of the last round that came to its end; none if there is none."""
+        if hasattr(self.halving, "best_params_"):
+            return dict(self.halving.best_params_)
+        last = self.scores[len(getattr(self.halving, "n_candidates_", ())) - 1].values()
+        whole = [(float(np.mean(scores)), chosen) for chosen, scores in last if len(scores) == _FOLDS]
+        return max(whole, key=lambda pair: pair[0], default=(0.0, dict[str, Any]()))[1]
+
+
+def search(
+    data: Data, inputs: Vector, values: Vector, settings: RunSettings, seconds: float | None = None
+) -> tuple[RunSettings, str]:
     """Return the settings with the best sizes, rate and decay that were found, and a note about it.
 
     scikit-learn's HalvingRandomSearchCV trains 12 random candidates on a part of the training rows, the best third of
     them on three times as many, and so on (Jamieson and Talwalkar, "Non-stochastic best arm identification and
     hyperparameter optimization", 2016). The best one is then compared with the default on all training rows. Settings
-    that were given are not searched.
+    that were given are not searched. After Ctrl-C, the best candidate of the last whole round is taken.
 
     Args:
         data: the table, for the kind of its target.
         inputs: the prepared inputs of the training rows.
         values: their targets.
         settings: the settings that were chosen.
+        seconds: the limit of time.
     """
+    default = replace(settings, search=False)
     free = [name for name in _CHOICES if getattr(settings, name) is None]
     if not free:
-        note = "--search: sizes, rate and decay are given, so that there is nothing to search."
-        return replace(settings, search=False), note
-    classes = data.target.task == "classification"
-    score = _log_probability if classes else "r2"
-    network = new_network(data, replace(settings, estimators=1).for_one_of(_TRAININGS))
-    folds = (StratifiedKFold if classes else KFold)(_FOLDS, shuffle=True, random_state=settings.seed)
-    fewest = min(len(inputs), max(_FEWEST_ROWS, len(inputs) // 9))
-    halving = HalvingRandomSearchCV(
-        network,
-        {_PARAMETERS[name]: _CHOICES[name] for name in free},
-        n_candidates=_CANDIDATES,
-        factor=3,
-        min_resources=fewest,
-        cv=folds,
-        scoring=score,
-        refit=False,
-        random_state=settings.seed,
-        error_score=-np.inf,
-    )
+        return default, "--search: sizes, rate and decay are given, so that there is nothing to search."
+    network = new_network(data, settings, n_estimators=1, max_seconds=seconds and seconds / _TRAININGS)
+    trials = _Trials(network, inputs, values, {_PARAMETERS[name]: _CHOICES[name] for name in free}, settings.seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            halving.fit(inputs, values)
+            trials.halving.fit(inputs, values)
+            tried = len(set(map(str, trials.halving.cv_results_["params"])))
+            note = f"The search tried {tried} settings on the training rows, and"
+            if not trials.mean_score() < trials.mean_score(**trials.best_so_far()):
+                return default, f"{note} found none that is better than the default."
         except ValueError:  # so few rows of a class that no candidate can be trained
-            return replace(settings, search=False), "--search: there are too few rows of each class for a search."
-        tried = len(set(map(str, halving.cv_results_["params"])))
-        pair: list[dict[str, Any]] = [{}, halving.best_params_]
-        usual, found = (
-            cross_val_score(network.set_params(**chosen), inputs, values, cv=folds, scoring=score, error_score=-np.inf)
-            for chosen in pair
-        )
-    note = f"The search tried {tried} settings on the training rows, and "
-    if not found.mean() > usual.mean():
-        return replace(settings, search=False), f"{note}found none that is better than the default."
-    best = {name: halving.best_params_[_PARAMETERS[name]] for name in free}
-    options = " ".join(f"{option_name(name)} {option_text(value)}" for name, value in best.items())
-    return replace(settings, **best, search=False), f"{note}chose {options}."
-
-
-def _log_probability(network: Any, inputs: Vector, values: Vector) -> float:
-    """Return the mean logarithm of the probability of the true class, which a fold may not have trained on."""
-    is_true = values[:, None] == network.classes_
-    of_true = (network.predict_proba(inputs) * is_true).sum(axis=1)
-    return float(np.log(np.clip(of_true, np.finfo(float).eps, 1.0)).mean())
+            return default, "--search: there are too few rows of each class for a search."
+        except KeyboardInterrupt:
+            if not trials.best_so_far():
+                return default, "The search was interrupted in its first round: training goes on with the default."
+            note = "The search was interrupted before it compared its best settings with the default, and"
+    best = trials.best_so_far()
+    chosen = {name: best[_PARAMETERS[name]] for name in free}
+    options = " ".join(f"{option_name(name)} {option_text(value)}" for name, value in chosen.items())
+    return replace(default, **chosen), f"{note} chose {options}."

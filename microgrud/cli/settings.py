@@ -100,7 +100,8 @@ class RunSettings:
     )
     time: float | None = _network(
         "max_seconds",
-        "Most seconds of training, shared by folds and search.  [default: no limit]",
+        "Most seconds until training ends: reading counts too, and folds and search share them; scores and pictures "
+        "come after.  [default: no limit]",
         **_FLOAT | {"metavar": "SECONDS"},
     )
     search: bool = _option(False, "Search sizes, rate and decay by halving; takes several times as long.", **_FLAG)

@@ -33,6 +33,7 @@ def train_and_write(
     pictures: bool = True,
     as_json: bool = False,
     quiet: bool = False,
+    started: float | None = None,
 ) -> None:
     """Train on a table, and write and print the results.
 
@@ -44,13 +45,14 @@ def train_and_write(
         pictures: whether to draw pictures.
         as_json: whether to print one JSON document.
         quiet: whether to print the path of the report only.
+        started: see `train_on_table`.
 
     Raises:
         typer.Exit: with 130 after Ctrl-C.
     """
     with new_run_folder(out, data.name) as folder:
         progress = not quiet and not as_json and sys.stderr.isatty()
-        run = train_on_table(data, settings, sources=sources, progress=progress, say=note)
+        run = train_on_table(data, settings, sources, progress, note, started)
         write_results(run, folder)
     if as_json:
         print_json({"folder": str(folder), **document(run.target, run.details), "seconds": run.seconds})
