@@ -35,8 +35,8 @@ Rows = npt.NDArray[np.intp]
 #: Maximum number of positions, and of numbers in all, that are kept of the path of the parameters.
 _MOST_PLACES = 200
 _MOST_NUMBERS = 2_000_000
-#: From so many rows on, networks are trained by several processes, which take two seconds to start.
-_ROWS_FOR_PROCESSES = 2_000
+#: From so many rows and seconds on, networks are trained by several processes, which take two seconds to start.
+_ROWS_FOR_PROCESSES, _SECONDS_FOR_PROCESSES = 2_000, 20.0
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,8 @@ def is_interrupted(network: Any) -> bool:
 def new_network(data: Data, settings: RunSettings, **changes: Any) -> Any:
     """Return an untrained estimator with the parameters that were chosen, and with `changes` of them."""
     kind = MLPClassifier if data.target.task == "classification" else MLPRegressor
-    jobs = -1 if len(data) >= _ROWS_FOR_PROCESSES else None
+    long = settings.time is None or settings.time >= _SECONDS_FOR_PROCESSES
+    jobs = -1 if long and len(data) >= _ROWS_FOR_PROCESSES else None
     return kind(**{**settings.parameters(), "n_jobs": jobs, **changes})
 
 

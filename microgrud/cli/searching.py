@@ -38,8 +38,8 @@ class _Trials:
         self.options = {"cv": folds, "scoring": self.score, "error_score": -np.inf}
         fewest = min(len(inputs), max(_FEWEST_ROWS, len(inputs) // 9))
         self.halving = HalvingRandomSearchCV(
-            network, choices, n_candidates=_CANDIDATES, factor=3, min_resources=fewest, refit=False, random_state=seed,
-            **self.options,
+            network, choices, n_candidates=_CANDIDATES, factor=3, min_resources=fewest, refit=False,
+            return_train_score=False, random_state=seed, **self.options,
         )  # fmt: skip
 
     def score(self, network: Any, inputs: Vector, values: Vector) -> float:
