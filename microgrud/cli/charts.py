@@ -70,6 +70,7 @@ def drawn(draw: Callable[[], Axes]) -> tuple[bytes, bytes]:
     """Return the SVG files, for light pages and for dark ones, of what `draw` draws: the same bytes every time."""
     import matplotlib
     from cycler import cycler
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     settings: dict[Any, Any] = {
         **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), LIGHT.ink),
@@ -85,9 +86,8 @@ def drawn(draw: Callable[[], Axes]) -> tuple[bytes, bytes]:
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         picture: Any = draw().figure
-        picture.get_layout_engine().execute(picture)
-        picture.set_layout_engine("none")  # which would draw everything once more
-        picture.savefig(buffer, format="svg", metadata={"Date": None})
+        canvas: Any = FigureCanvasSVG(picture)
+        canvas.print_svg(buffer, metadata={"Date": None})  # `savefig` would draw everything twice
     light = buffer.getvalue()
     return light, re.sub(rb"(?<=: )#\w{6}\b", lambda color: _DARK_FOR.get(color[0], color[0]), light)
 
@@ -157,11 +157,15 @@ def predicted_against_true(true: Numbers, predicted: Numbers, name: str, axes: A
         true, predicted, s=8 if many else 22, color=LIGHT.first, alpha=0.3 if many else 0.65, linewidths=0,
         rasterized=many, label="held-out row",
     )  # fmt: skip
-    axes.set(xlim=limits, ylim=limits, aspect="equal", title="Predicted against true, held-out rows")
     axes.set_xlabel(f"true {shortened(name, 34)}", parse_math=False)
     axes.set_ylabel(f"predicted {shortened(name, 30)}", parse_math=False)
+    return _finished(axes, "upper left", "Predicted against true, held-out rows", xlim=limits, ylim=limits)
+
+
+def _finished(axes: Axes, legend: Any, title: str, **settings: Any) -> Axes:
+    axes.set(title=title, aspect="equal", **settings)
     axes.grid()
-    axes.legend(loc="upper left")
+    axes.legend(loc=legend)
     return axes
 
 
@@ -183,10 +187,7 @@ def roc_curve(
     axes.plot([0, 1], [0, 1], color=LIGHT.second, linestyle="--", linewidth=1.5, label="guessing (area 0.5)")
     axes.plot(alarms, hits, color=LIGHT.first, linewidth=2, label=f"network (area {area:.3f})")
     _mark(marks, axes)
-    axes.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC curve", aspect="equal")
-    axes.grid()
-    axes.legend(loc="lower right")
-    return axes
+    return _finished(axes, "lower right", "ROC curve", xlabel="false positive rate", ylabel="true positive rate")
 
 
 def precision_recall_curve(
@@ -210,10 +211,8 @@ def precision_recall_curve(
     axes.axhline(share, color=LIGHT.second, linestyle="--", linewidth=1.5, label=f"guessing (area {share:.3f})")
     axes.step(recall, precision, where="post", color=LIGHT.first, linewidth=2, label=f"network (area {area:.3f})")
     _mark(marks, axes)
-    axes.set(xlabel="recall", ylabel="precision", title="Precision and recall", ylim=(-0.05, 1.05), aspect="equal")
-    axes.grid()
-    axes.legend(loc="lower left")
-    return axes
+    labels = {"xlabel": "recall", "ylabel": "precision"}
+    return _finished(axes, "lower left", "Precision and recall", ylim=(-0.05, 1.05), **labels)
 
 
 def _mark(marks: Mapping[str, tuple[float, float]], axes: Axes) -> None:
@@ -234,8 +233,6 @@ def reliability(groups: Mapping[str, Sequence[Mapping[str, float]]], axes: Axes)
     for (label, curve), color, marker in zip(groups.items(), (LIGHT.first, LIGHT.second), "os"):
         places = [[group["probability"] for group in curve], [group["share"] for group in curve]]
         axes.plot(*places, color=color, marker=marker, linewidth=1.5, label=label)
-    axes.set(xlabel="predicted probability", ylabel="share of the rows", title="Reliability of probabilities")
-    axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
-    axes.grid()
-    axes.legend(loc="upper left")
-    return axes
+    labels = {"xlabel": "predicted probability", "ylabel": "share of the rows"}
+    limits = dict.fromkeys(("xlim", "ylim"), (-0.03, 1.03))
+    return _finished(axes, "upper left", "Reliability of probabilities", **labels, **limits)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ..common.words import counted, shortened
 from ..engine.vectors import Vector
@@ -43,11 +44,13 @@ def draw_pictures(run: Run) -> dict[str, Picture]:
         makers["predictions"] = ("predictions", _predictions)
     else:
         makers |= {"confusion": ("confusion matrix", _confusion), "reliability": ("reliability", _reliability)}
+    if run.curves:
         makers |= {"roc": ("ROC curve", _roc), "precision_recall": ("precision-recall curve", _precision_recall)}
     pictures = {}
     for name, (title, make) in makers.items():
         try:
-            picture = make(run)
+            with threadpool_limits(1, user_api="blas"):  # threads that wait for each other took 1.5 s for a small SVD
+                picture = make(run)
         except Exception as error:  # of matplotlib, of Graphviz, or of a package that is missing: the run is not lost
             picture = Picture((), "", f"There is no picture of the {title} here: {error}")
         if picture is not None:
@@ -122,9 +125,7 @@ def _marks(run: Run, x: Callable[[Mapping[str, float]], float], y: str) -> dict[
     return {name.format(found[key]["threshold"]): (x(found[key]), found[key][y]) for key, name in names.items()}
 
 
-def _roc(run: Run) -> Picture | None:
-    if not run.curves:
-        return None
+def _roc(run: Run) -> Picture:
     area, name = run.scores["roc_auc"], run.target.classes[1]
     return Picture(
         drawn(lambda: roc_chart(run)),
@@ -142,9 +143,7 @@ def roc_chart(run: Run) -> Axes:
     return charts.roc_curve(*points, run.scores["roc_auc"], marks, _square())
 
 
-def _precision_recall(run: Run) -> Picture | None:
-    if not run.curves:
-        return None
+def _precision_recall(run: Run) -> Picture:
     area, name = run.scores["pr_auc"], run.target.classes[1]
     return Picture(
         drawn(lambda: precision_recall_chart(run)),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from inspect import signature
 from typing import Any
 
@@ -44,6 +44,16 @@ _NAMES = {"metavar": "NAME", "kind": list[str] | None, "read": tuple}
 _FLAG = {"kind": bool, "read": bool}
 
 
+def _fits(kind: dict[str, Any], wanted: str, fits: Callable[[Any], bool], metavar: str = "") -> dict[str, Any]:
+    """Return a kind of options with a check of their values."""
+    return {**kind, "wanted": wanted, "fits": fits, "metavar": metavar or kind["metavar"]}
+
+
+_POSITIVE = _fits(_FLOAT, "a number above 0", lambda x: 0 < x < math.inf)
+_AT_LEAST_1 = _fits(_INT, "at least 1", lambda x: x >= 1)
+_FROM_1_TO_100 = _fits(_INT, "a whole number from 1 to 100", lambda x: 1 <= x <= 100)
+
+
 def _option(default: Any, help: str, **changes: Any) -> Any:
     """Make a field with its option, which is a text unless `changes` says otherwise."""
     text = {"metavar": None, "kind": str | None, "read": str}
@@ -69,13 +79,15 @@ class RunSettings:
     """
 
     target: str = _option(MISSING, "Column to predict.")
-    task: Task | None = _option(None, "classification or regression.  [default: by the target]")  # noqa: RUF009
+    task: Task | None = _option(None, "classification or regression.  [default: by the target]", known=TASKS)  # noqa: RUF009
     ignore: tuple[str, ...] = _option((), "Column to leave out; may be repeated.", **_NAMES)
     categorical: tuple[str, ...] = _option((), "Column of numbers that are categories; may be repeated.", **_NAMES)
     numerical: tuple[str, ...] = _option(
         (), "Column of numbers that look like an identifier; may be repeated.", **_NAMES
     )
-    decimal: str | None = _option(None, "Decimal mark where cells can be read either way: . or a comma.")
+    decimal: str | None = _option(
+        None, "Decimal mark where cells can be read either way: . or a comma.", known=(".", ",")
+    )
     day_first: bool = _option(False, "In dates that can be read either way, the day is first.", **_FLAG)
     month_first: bool = _option(False, "In dates that can be read either way, the month is first.", **_FLAG)
     drop_missing: bool = _option(False, "Leave out rows with missing cells, which are filled otherwise.", **_FLAG)
@@ -85,43 +97,62 @@ class RunSettings:
     no_header: bool = _option(
         False, "The first line holds cells, and no names of columns.  [default: detected]", **_FLAG
     )
-    test_size: float = _option(0.2, "Share of the rows to hold out.", **_FLOAT | {"metavar": "SHARE"})
+    test_size: float = _option(
+        0.2,
+        "Share of the rows to hold out.",
+        **_fits(_FLOAT, "a share between 0 and 1, such as 0.2", lambda x: 0 < x < 1, "SHARE"),
+    )
     cv: int = _option(
         0,
         "Folds of a cross-validation: each row is predicted by a network trained on the other folds, and the model is "
         "trained on all rows.  [default: none]",
-        **_INT,
+        **_fits(_INT, "a number of folds from 2 to 100, such as 5", lambda x: x == 0 or 2 <= x <= 100),
     )
-    repeats: int = _option(1, "Cross-validations, each with other folds.", **_INT)
-    keep: tuple[str, ...] = _option((), "Column to copy to predictions.csv, or all; may be repeated.", **_NAMES)
-    seed: int = _option(0, "Seed of the splits, the initial weights and the shuffling.", **_INT | {"metavar": "NUMBER"})
+    repeats: int = _option(1, "Cross-validations, each with other folds.", **_FROM_1_TO_100)
+    keep: tuple[str, ...] = _option((), "Column to copy to the predictions, or all; may be repeated.", **_NAMES)
+    seed: int = _option(
+        0,
+        "Seed of the splits, the initial weights and the shuffling.",
+        **_fits(_INT, f"a whole number from 0 to {2**32 - 1}", lambda x: 0 <= x < 2**32, "NUMBER"),
+    )
     estimators: int = _option(
-        8, "Networks whose answers are averaged, each validated on another fold.", parameter="n_estimators", **_INT
+        8,
+        "Networks whose answers are averaged, each validated on another fold.",
+        parameter="n_estimators",
+        **_FROM_1_TO_100,
     )
     time: float | None = _network(
         "max_seconds",
         "Most seconds until training ends: reading counts too, and folds and search share them; scores and pictures "
         "come after.  [default: no limit]",
-        **_FLOAT | {"metavar": "SECONDS"},
+        **_fits(_FLOAT, "a number of seconds above 0", lambda x: 0 < x < math.inf, "SECONDS"),
     )
     search: bool = _option(False, "Search sizes, rate and decay by halving; takes several times as long.", **_FLAG)
     hidden: tuple[int, ...] | None = _network(
-        "hidden_layer_sizes", "Sizes of the hidden layers, such as 64,32, or none for a linear model.", **_SIZES
+        "hidden_layer_sizes",
+        "Sizes of the hidden layers, such as 64,32, or none for a linear model.",
+        **_fits(_SIZES, "sizes of at least 1, such as 16,8, or none", lambda sizes: min(sizes or (1,)) >= 1),
     )
-    activation: str | None = _network("activation", "Activation of the hidden layers: relu, gelu, silu, tanh, ...")
-    optimizer: str | None = _network("solver", f"One of {', '.join(OPTIMIZERS)}.")
-    lr: float | None = _network("learning_rate_init", "Learning rate.  [default: depends on the optimizer]", **_FLOAT)
-    schedule: str | None = _network("learning_rate", f"Schedule of the learning rate: one of {', '.join(SCHEDULES)}.")
+    activation: str | None = _network(
+        "activation", "Activation of the hidden layers: relu, gelu, silu, tanh, ...", known=tuple(ACTIVATIONS)
+    )
+    optimizer: str | None = _network("solver", f"One of {', '.join(OPTIMIZERS)}.", known=tuple(OPTIMIZERS))
+    lr: float | None = _network(
+        "learning_rate_init", "Learning rate.  [default: depends on the optimizer]", **_POSITIVE
+    )
+    schedule: str | None = _network(
+        "learning_rate", f"Schedule of the learning rate: one of {', '.join(SCHEDULES)}.", known=tuple(SCHEDULES)
+    )
     weight_decay: float | None = _network(
         "alpha",
         "Strength of the weight decay (an L2 penalty, except with adamw).  [default: smaller for larger tables]",
-        **_FLOAT,
+        **_fits(_FLOAT, "a number of at least 0", lambda x: 0 <= x < math.inf),
     )
     epochs: int | None = _network(
-        "max_iter", "Most passes over the training rows.  [default: what suits the table]", **_INT
+        "max_iter", "Most passes over the training rows.  [default: what suits the table]", **_AT_LEAST_1
     )
     batch_size: int | None = _network(
-        "batch_size", "Rows per step.  [default: what suits the table; all with lbfgs]", **_INT
+        "batch_size", "Rows per step.  [default: what suits the table; all with lbfgs]", **_AT_LEAST_1
     )
 
     @classmethod
@@ -146,35 +177,12 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         problems = []
-        for option, name, known in (
-            ("--activation", self.activation, tuple(ACTIVATIONS)),
-            ("--optimizer", self.optimizer, tuple(OPTIMIZERS)),
-            ("--schedule", self.schedule, tuple(SCHEDULES)),
-            ("--task", self.task, TASKS),
-            ("--decimal", self.decimal, (".", ",")),
-        ):
-            if name is not None and name not in known:
-                problems.append(f"{option}: there is no {name!r}{closest(str(name), known)}")
-        for option, value, fits, wanted in (
-            (
-                "--hidden",
-                None if self.hidden is None else option_text(self.hidden),
-                lambda _: min(self.hidden or (1,)) >= 1,
-                "sizes of at least 1, such as 16,8, or none",
-            ),
-            ("--lr", self.lr, lambda x: 0 < x < math.inf, "a number above 0"),
-            ("--weight-decay", self.weight_decay, lambda x: 0 <= x < math.inf, "a number of at least 0"),
-            ("--epochs", self.epochs, lambda x: x >= 1, "at least 1"),
-            ("--batch-size", self.batch_size, lambda x: x >= 1, "at least 1"),
-            ("--estimators", self.estimators, lambda x: 1 <= x <= 100, "a whole number from 1 to 100"),
-            ("--time", self.time, lambda x: 0 < x < math.inf, "a number of seconds above 0"),
-            ("--test-size", self.test_size, lambda x: 0 < x < 1, "a share between 0 and 1, such as 0.2"),
-            ("--cv", self.cv, lambda x: x == 0 or 2 <= x <= 100, "a number of folds from 2 to 100, such as 5"),
-            ("--repeats", self.repeats, lambda x: 1 <= x <= 100, "a whole number from 1 to 100"),
-            ("--seed", self.seed, lambda x: 0 <= x < 2**32, f"a whole number from 0 to {2**32 - 1}"),
-        ):
-            if value is not None and not fits(value):
-                problems.append(f"{option}: expected {wanted}, got {value}")
+        for each in fields(self):
+            value, option, check = getattr(self, each.name), option_name(each.name), each.metadata
+            if value is not None and value not in check.get("known", (value,)):
+                problems.append(f"{option}: there is no {value!r}{closest(str(value), check['known'])}")
+            if value is not None and not check.get("fits", lambda _: True)(value):
+                problems.append(f"{option}: expected {check['wanted']}, got {option_text(value)}")
         if self.repeats > 1 and not self.cv:
             problems.append("--repeats: repeats a cross-validation; give its number of folds too, as in --cv 5")
         if self.day_first and self.month_first:
@@ -185,10 +193,6 @@ class RunSettings:
             problems.append(f"--ignore: {self.target!r} is the target, which cannot be left out")
         if problems:
             raise SettingsError("\n".join(problems))
-
-    def for_one_of(self, trainings: int) -> RunSettings:
-        """Return the settings of one of several trainings, which share the limit of time."""
-        return self if self.time is None else replace(self, time=self.time / trainings)
 
     def reading(self) -> dict[str, Any]:
         """Return the options of a TablePreparation that were chosen."""
