@@ -51,7 +51,7 @@ def decoded(name: str, data: bytes, encoding: str | None, notes: list[str]) -> s
         text = data.decode(encoding)
     except LookupError:
         raise TableError(f"encoding: expected a name such as utf-8 or cp1252, got {encoding!r}") from None
-    except (UnicodeError, ValueError) as error:
+    except ValueError as error:
         where = f" (byte {error.start + 1})" if isinstance(error, UnicodeDecodeError) else ""
         raise TableError(f"{name}: is not in the encoding {encoding}{where}; save the table as UTF-8") from None
     return _checked(name, text)

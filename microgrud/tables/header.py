@@ -12,7 +12,7 @@ from .column import shortened
 from .delimited import EMPTY
 from .table import MISSING, TableError
 
-#: Rows that are compared with the first one.
+#: Number of rows that are compared with the first one.
 _COMPARED = 200
 #: A number or an amount.
 _QUANTITY = re.compile(r"[^\w\s]{0,3}\s?\d[\d.,' ]*([eE][+-]?\d+)?\s?[^\w\s]{0,3}")

@@ -29,10 +29,11 @@ _OPTIONS_OF_COLUMNS = ("ignore", "categorical", "numerical")
 class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Turn a DataFrame of any cells into numbers for an estimator; a transformer for scikit-learn.
 
-    Numbers are scaled; each category becomes an input; dates become year, month, weekday, hour and days. Missing cells
-    are filled (median, most frequent category) and marked by an input of their own. Constants, identifiers, free text
-    and copies of other columns are left out. Cells may be text, as in `read_table(path).cells`, or have the types of
-    pandas, as in `pandas.read_csv(path)`.
+    Numbers are scaled, durations in seconds too; each category becomes an input; dates become year, month, weekday,
+    hour and days. Missing cells are filled (median, most frequent category) and marked by an input of their own. Constants,
+    identifiers, free text and copies of other columns are left out. Cells may be text, as in `read_table(path).cells`,
+    or have the types of pandas, as in `pandas.read_csv(path)`. Messages call an argument an option: `--ignore` on the
+    command line is `ignore`, `--day-first` is `day_first=True`.
 
     Args:
         categorical: columns of numbers to treat as categories.
@@ -211,7 +212,7 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         used = {plan.name: plan for plan in self.columns_ if not isinstance(plan, LeftOutPlan)}
         wrong = _doubles([str(name) for name in frame.columns if str(name) in used])
         if absent := [name for name in used if name not in places]:
-            wrong.append(f"the model needs columns that the table lacks: {listed(absent)}; add them")
+            wrong.append(f"the model needs columns that the table lacks: {', '.join(map(repr, absent))}; add them")
         if wrong:
             raise TableError("\n".join(wrong))
         columns = [Column.of(frame.iloc[:, places[name]], name) for name in used]
@@ -226,9 +227,7 @@ def _frame(X: Any) -> pd.DataFrame:
         return frame
     cells = np.asarray(X)
     if cells.ndim != 2:
-        raise ValueError(
-            f"expected a DataFrame, or an array with rows and columns, got an array of shape {cells.shape}"
-        )
+        raise ValueError(f"expected a DataFrame, or an array with rows and columns, got one of shape {cells.shape}")
     frame = pd.DataFrame(cells, columns=[f"x{k}" for k in range(cells.shape[1])])
     return frame
 

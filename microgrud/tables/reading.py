@@ -99,11 +99,10 @@ def _differences(tables: Sequence[tuple[str, Table]]) -> list[str]:
         first, expected = tables[0]
         lacking = [name for name in expected.columns if name not in table.columns]
         extra = [name for name in table.columns if name not in expected.columns]
-        if lacking or extra:
-            found = " and ".join(
-                [f"lacks {listed(lacking)}"] * bool(lacking) + [f"also has {listed(extra)}"] * bool(extra)
-            )
-            problems.append(f"{path}: expected the columns of {first}; {found}; make the columns the same")
+        found = [f"lacks {listed(lacking)}"] * bool(lacking) + [f"also has {listed(extra)}"] * bool(extra)
+        if found:
+            expectation = f"{path}: expected the columns of {first}"
+            problems.append(f"{expectation}; {' and '.join(found)}; make the columns the same")
     return problems
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from .table import and_more
 
+#: A moment with seconds; the second group is its time, unless that is midnight.
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ]00:00:00|[T ](\d\d:\d\d:\d\d(?:\.\d+)?))")
 _TRUTH = {"1": "True", "0": "False", "true": "True", "false": "False"}
 

@@ -67,7 +67,9 @@ def read_json(name: str, text: str, notes: list[str]) -> tuple[pd.DataFrame, Seq
     if len(wrong) > 0.5 * len(lines) and not text.lstrip().startswith('{"'):
         return None
     if wrong:
-        raise TableError(f"{name}: expected a JSON object in each line, got none in {named_lines(wrong)}; correct them")
+        raise TableError(
+            f"{name}: expected a JSON object in each line, got none in {named_lines(wrong)}; mend the file"
+        )
     return _frame_of_records(name, records, notes), [number for number, _ in lines]
 
 
