@@ -30,10 +30,10 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Turn a DataFrame of any cells into numbers for an estimator; a transformer for scikit-learn.
 
     Numbers are scaled, durations in seconds too; each category becomes an input; dates become year, month, weekday,
-    hour and days. Missing cells are filled (median, most frequent category) and marked by an input of their own. Constants,
-    identifiers, free text and copies of other columns are left out. Cells may be text, as in `read_table(path).cells`,
-    or have the types of pandas, as in `pandas.read_csv(path)`. Messages call an argument an option: `--ignore` on the
-    command line is `ignore`, `--day-first` is `day_first=True`.
+    hour and days. Missing cells are filled (median, most frequent category) and marked by an input of their own.
+    Constants, identifiers, free text and copies of other columns are left out. Cells may be text, as in
+    `read_table(path).cells`, or have the types of pandas, as in `pandas.read_csv(path)`. Messages call an argument an
+    option: `--ignore` on the command line is `ignore`, `--day-first` is `day_first=True`.
 
     Args:
         categorical: columns of numbers to treat as categories.
