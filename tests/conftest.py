@@ -6,7 +6,8 @@ import fnmatch
 import gc
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from inside import thresholds
@@ -47,3 +48,15 @@ def coarse_reports() -> Iterator[None]:
     """Evaluate surfaces and regions of reports at few places: all of them take half a minute on the Python engine."""
     with thresholds(most_points=9, fewest_points=5, region_points=20):
         yield
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes a file, given its content and name, and returns its path."""
+
+    def write(content: str | bytes, name: str = "table.csv") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write

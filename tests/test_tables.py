@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
+from readings import Write
 from sklearn.datasets import load_iris
 
 from microgrud.tables import Table, TableError, read_table
 from microgrud.tables.table import iris_table
 
-Write = Callable[..., Path]
-
 ROWS = [f"{i},{'red' if i % 2 else 'blue'},{i % 3}" for i in range(12)]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    def write(text: str | bytes, name: str = "table.csv") -> Path:
-        path = tmp_path / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return path
-
-    return write
 
 
 def lines(*rows: str, header: str = "size,colour,class") -> str:
