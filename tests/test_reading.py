@@ -131,6 +131,12 @@ def test_missing_cells_at_the_end_of_a_row_are_noted(write: Write) -> None:
     assert "fewer cells than in the header in lines 3, 4" in table.notes[0]
 
 
+def test_a_quotation_that_ends_within_a_cell_is_noted(write: Write) -> None:
+    table = read_table(write('a,b\n"x, ""y"" z",1\n"5" disk,2\n"5"8,3\n'))
+    assert cells(table) == [['x, "y" z', "1"], ["5 disk", "2"], ["58", "3"]]
+    assert "a quotation mark within a cell in lines 3, 4 was taken as the end of a quotation" in table.notes[0]
+
+
 BROKEN: dict[str, tuple[str | bytes, str]] = {
     "empty": ("", "the file is empty"),
     "blank": ("\n \n", "the file is empty"),

@@ -63,7 +63,20 @@ def read_delimited(name: str, text: str, delimiter: str | None, notes: list[str]
         text, dialect = tabbed(text), Dialect("\t", dialect.quote, dialect.escape)
     text = _without_remarks(name, text, dialect, notes)
     rows = _regular(text, dialect) or _irregular(name, text, dialect, notes)
+    _note_quotations(name, text, dialect, notes)
     return Rows(unescaped(name, rows.cells, notes), rows.lines, dialect.delimiter) if "'" in text else rows
+
+
+def _note_quotations(name: str, text: str, dialect: Dialect, notes: list[str]) -> None:
+    """Note the lines with text between the end of a quotation and the next cell: `"5"8,1` is read as 58 and 1."""
+    mark, delimiter = dialect.quote, re.escape(dialect.delimiter)
+    # A mark that neither begins nor ends a cell; the pattern begins with the mark, for which Python searches fast.
+    if not re.search(rf"{mark}(?<=[^{delimiter}{mark}\r\n]{mark})(?=[^{delimiter}{mark}\r\n])", text):
+        return
+    found = [record for record in records(text, dialect) if record.cells]
+    if wrong := misquoted(text, found, dialect, every=True):
+        where = f"a quotation mark within a cell in {named_lines(wrong)}"
+        notes.append(f"{name}: {where} was taken as the end of a quotation; double it")
 
 
 def _without_delimiter_line(text: str, delimiter: str | None) -> tuple[str, str | None]:

@@ -124,16 +124,16 @@ def records(text: str, dialect: Dialect) -> list[Record]:
     return found
 
 
-def misquoted(text: str, found: list[Record], dialect: Dialect) -> list[int]:
+def misquoted(text: str, found: list[Record], dialect: Dialect, every: bool = False) -> list[int]:
     r"""Return the first lines of the records with a quotation that is never closed, or closed within another cell.
 
-    Only records of several lines, and the last one, are examined: those may have swallowed others.
+    Unless `every` is true, only records of several lines, and the last one, are examined: those may swallow others.
 
     >>> text = 'a,b\n1,"x\n2,"y"\n'
     >>> misquoted(text, records(text, Dialect(",")), Dialect(","))
     [2]
     """
-    suspects = [record for record in found if record.line < record.end or record is found[-1]]
+    suspects = [record for record in found if every or record.line < record.end or record is found[-1]]
     lines = list(io.StringIO(text, newline=""))
     wrong = []
     for record in suspects:
