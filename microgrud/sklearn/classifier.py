@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from ..common.checks import NOT_NEGATIVE, Flag, Fraction, one_of, real
 from ..common.documents import ABOVE_0, ANYTHING, check_entry
 from ..engine.vectors import Vector
 from .calibration import temperature_of
+from .losses import loss_of_classes
 from .members import Task, Watch
 from .stored import labels_from_json, labels_to_json
 from .training import TrainableMLP
@@ -142,7 +144,7 @@ class MLPClassifier(ClassifierMixin, TrainableMLP):  # type: ignore[misc]
         """Train for one epoch of all these rows, without validation; the first call makes the networks.
 
         Inputs are scaled as in the first call, or as in the last `fit`. Rate and decay are those of that call too,
-        unless they are given. The optimizer goes on where it was.
+        unless they are given. The optimizer goes on where it was, with the same `solver`.
 
         Args:
             X: as for `fit`.
@@ -193,9 +195,8 @@ class MLPClassifier(ClassifierMixin, TrainableMLP):  # type: ignore[misc]
         return of_classes if weights is None else of_classes * weights
 
     def _task(self, X: Vector, targets: npt.NDArray[np.intp], weights: Vector | None) -> Task:
-        smoothing = self._checked()["label_smoothing"]
-        inputs = self._encoded(X), self._standard(X)
-        return Task(*inputs, targets, weights, self._outputs, "cross_entropy", smoothing)
+        loss = functools.partial(loss_of_classes, self._outputs, self._checked()["label_smoothing"])
+        return Task(self._encoded(X), self._standard(X), targets, weights, self._outputs, True, loss)
 
     def predict(self, X: Any) -> Any:
         """Return the most probable class of each row."""

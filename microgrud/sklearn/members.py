@@ -20,7 +20,6 @@ from ..train import EarlyStopping, History, TrainingDivergedError, TrainingEvent
 from ..train.evaluation import Loss
 from ..train.events import Callback
 from .linear import LinearModel
-from .losses import loss_of_classes, loss_of_numbers
 from .networks import make_network
 from .settings import SCHEDULES, Settings
 
@@ -42,8 +41,8 @@ class Task:
         targets: an array with the target of each sample: the index of its class, or one number per output.
         weights: the weight of each sample; None if all are equal.
         outputs: the number of outputs of the network.
-        loss: `"cross_entropy"` for classes, or the name of a loss of numbers.
-        label_smoothing: the share of each target that is spread over all classes.
+        has_classes: whether the targets are classes.
+        loss: makes the loss of a sample, and its target for each sample, of targets and weights.
     """
 
     inputs: Vector
@@ -51,13 +50,8 @@ class Task:
     targets: npt.NDArray[Any]
     weights: Vector | None
     outputs: int
-    loss: str
-    label_smoothing: float = 0.0
-
-    @property
-    def has_classes(self) -> bool:
-        """Return whether the targets are classes."""
-        return self.loss == "cross_entropy"
+    has_classes: bool
+    loss: Callable[[npt.NDArray[Any], Vector | None], tuple[Loss, list[Any]]]
 
     def linear_models(self, rows: Rows) -> list[LinearModel]:
         """Fit linear models to some rows, one with whole tails, and one with tails drawn in."""
@@ -67,11 +61,7 @@ class Task:
 
     def data(self, rows: Rows) -> tuple[Loss, Vector, list[Any]]:
         """Return the loss, and the inputs and targets of some rows; their weights are scaled to a mean of 1."""
-        if self.has_classes:
-            smoothing = self.outputs, self.label_smoothing
-            loss, targets = loss_of_classes(*smoothing, self.targets[rows], self._weights(rows))
-        else:
-            loss, targets = loss_of_numbers(self.loss, self.targets[rows], self._weights(rows))
+        loss, targets = self.loss(self.targets[rows], self._weights(rows))
         return loss, self.inputs[rows], targets
 
     def _weights(self, rows: Rows) -> Vector | None:

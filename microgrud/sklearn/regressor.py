@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
@@ -12,7 +13,7 @@ from sklearn.base import RegressorMixin
 from ..common.checks import one_of
 from ..common.documents import ANYTHING, FLAG, SIZE, check_entry
 from ..engine.vectors import Vector
-from .losses import ERRORS, REGRESSION_LOSSES
+from .losses import ERRORS, REGRESSION_LOSSES, loss_of_numbers
 from .members import Task, Watch
 from .scale import Scale
 from .training import TrainableMLP
@@ -80,7 +81,7 @@ class MLPRegressor(RegressorMixin, TrainableMLP):  # type: ignore[misc]
         """Train for one epoch of all these rows, without validation; the first call makes the networks.
 
         Inputs and targets are scaled as in the first call, or as in the last `fit`. Rate and decay are those of that
-        call too, unless they are given. The optimizer goes on where it was.
+        call too, unless they are given. The optimizer goes on where it was, with the same `solver`.
         """
         goes_on = hasattr(self, "networks_")
         self._train_further(self._task(*self._read(X, y, sample_weight, goes_on), goes_on))
@@ -94,8 +95,8 @@ class MLPRegressor(RegressorMixin, TrainableMLP):  # type: ignore[misc]
             raise ValueError(f"MLPRegressor: y: expected {self._outputs} columns as before, got {columns.shape[1]}")
         scaled = self.target_scale_.apply(columns)
         targets = scaled[:, 0] if self._outputs == 1 else scaled
-        inputs = self._encoded(X), self._standard(X)
-        return Task(*inputs, targets, weights, self._outputs, self._checked()["loss"])
+        loss = functools.partial(loss_of_numbers, self._checked()["loss"])
+        return Task(self._encoded(X), self._standard(X), targets, weights, self._outputs, False, loss)
 
     def predict(self, X: Any) -> Vector:
         """Return the predicted number for each row, or a row of them if `y` had columns."""

@@ -86,24 +86,20 @@ class TrainableMLP(BaseMLP):
             return
         targets, weights = task.targets[held_out], None if task.weights is None else task.weights[held_out]
         with threadpool_limits(1, user_api="blas"):
-            outputs = np.concatenate(
-                [
-                    self._answers(arrays_of(network), task.inputs[rows])
-                    for network, rows in zip(self.networks_, self._validation)
-                ]
-            )
+            pairs = zip(self.networks_, self._validation)
+            outputs = np.concatenate([self._answers(arrays_of(network), task.inputs[rows]) for network, rows in pairs])
         self._calibrate(outputs, targets, weights)
+
+        def loss(predictions: Vector) -> float:
+            return float(np.average(self._losses(predictions, targets), weights=weights))
+
         networks, lowest = self._predictions(outputs), math.inf
         for models in zip(*(each.linear for each in trained)):
             inputs = models[0].inputs(task.standard)
-            linear = [model.outputs(inputs[rows]) for model, rows in zip(models, self._validation)]
-            share, loss = best_share(
-                networks,
-                self._predictions(np.concatenate(linear), 1.0),
-                lambda predictions: float(np.average(self._losses(predictions, targets), weights=weights)),
-            )
-            if loss < lowest:
-                lowest, self.network_share_, self._linear = loss, share, list(models)
+            linear = np.concatenate([model.outputs(inputs[rows]) for model, rows in zip(models, self._validation)])
+            share, found = best_share(networks, self._predictions(linear, 1.0), loss)
+            if found < lowest:
+                lowest, self.network_share_, self._linear = found, share, list(models)
 
     def _train(self, task: Task, watch: Watch | None) -> list[Trained]:
         """Train the networks, and set the attributes that describe the training."""
