@@ -126,6 +126,7 @@ def test_it_trains_in_a_thread_and_inside_no_grad() -> None:
         assert all(same(plain, model) for model in found)
 
 
+@pytest.mark.slow("2 s: another process, which imports everything")
 def test_the_engine_in_python_trains_the_same_network() -> None:
     program = (
         "import json; from microgrud.sklearn import MLPRegressor; from sklearn.datasets import load_iris;"

@@ -24,7 +24,7 @@ from .settings import Settings, settings_for
 
 
 class TrainableMLP(BaseMLP):
-    """An estimator that can be trained; it lacks only the kind of its targets."""
+    """The training of the estimators; a subclass adds the kind of the targets."""
 
     _linear: list[LinearModel]
     #: For each network after `partial_fit`: the seed and the state of the optimizer for its next call.
@@ -119,8 +119,8 @@ class TrainableMLP(BaseMLP):
             if not any(network.history.interrupted for network in list(done.values()))
         )
         try:
-            done.update(Parallel(n_jobs=jobs, return_as="generator_unordered")(calls))  # one by one
-        except KeyboardInterrupt:  # in a process that trains no network; the others are ended
+            done.update(Parallel(n_jobs=jobs, return_as="generator_unordered")(calls))  # one by one, as they finish
+        except KeyboardInterrupt:  # in this process, while others train; `fit` handles it where a network is trained
             done[0].remarks.append(f"training was interrupted; {len(done)} of {members} networks are finished and kept")
         trained = [done[k] for k in sorted(done)]
         # If Ctrl-C or the limit of time came before the end of its first epoch, a network has hardly begun.
