@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from estimators import IRIS, NAMES, WHOLE, classifier, same
+from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -53,6 +54,15 @@ def test_pipelines_and_searches_in_processes_work() -> None:
     search = GridSearchCV(pipeline, {"mlpclassifier__hidden_layer_sizes": [(2,), (8,)]}, n_jobs=2, cv=3)
     assert search.fit(IRIS, NAMES).score(IRIS, NAMES) > 0.9
     assert cross_val_score(pipeline, IRIS, NAMES, cv=3).mean() > 0.9
+
+
+@pytest.mark.parametrize("backend", ["threading", "multiprocessing"])
+@pytest.mark.slow("3 s: two processes")
+def test_other_backends_of_joblib_train_the_same_networks(backend: str) -> None:
+    alone = classifier(n_estimators=3, max_iter=2).fit(IRIS, NAMES)
+    with parallel_config(backend):
+        together = classifier(n_estimators=3, max_iter=2, n_jobs=2).fit(IRIS, NAMES)
+    assert (together.predict_proba(IRIS) == alone.predict_proba(IRIS)).all()
 
 
 def test_without_scikit_learn_an_error_says_what_to_install() -> None:

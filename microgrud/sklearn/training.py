@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
+from joblib.parallel import get_active_backend
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
 from threadpoolctl import threadpool_limits
@@ -118,8 +119,10 @@ class TrainableMLP(BaseMLP):
             for k, each in enumerate(others, 1)
             if not any(network.history.interrupted for network in list(done.values()))
         )
+        one_by_one = get_active_backend()[0].supports_return_generator  # the networks that Ctrl-C keeps
+        order = "generator_unordered" if one_by_one else "list"
         try:
-            done.update(Parallel(n_jobs=jobs, return_as="generator_unordered")(calls))  # one by one, as they finish
+            done.update(Parallel(n_jobs=jobs, return_as=order)(calls))
         except KeyboardInterrupt:  # in this process, while others train; `fit` handles it where a network is trained
             done[0].remarks.append(f"training was interrupted; {len(done)} of {members} networks are finished and kept")
         trained = [done[k] for k in sorted(done)]
