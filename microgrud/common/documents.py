@@ -38,6 +38,12 @@ def or_null(kind: Kind) -> Kind:
     return Kind(f"{kind.words}, or null", lambda x: x is None or kind.fits(x))
 
 
+def several(count: int, kind: Kind) -> Kind:
+    """Return the kind of lists of so many entries of a kind."""
+    words = f"a list of {count} entries, each {kind.words}"
+    return Kind(words, lambda x: type(x) is list and len(x) == count and all(map(kind.fits, x)))
+
+
 def check_entry(where: str, entry: Any, form: Form) -> None:
     """Raise a ValueError that names the entry unless it has the form.
 

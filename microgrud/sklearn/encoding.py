@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..common.documents import ANYTHING, NOT_NEGATIVE, NUMBER, Kind, check_entry
+from ..common.documents import ANYTHING, NOT_NEGATIVE, NUMBER, Kind, check_entry, several
 from ..engine.vectors import Vector
-from .scale import Scale, several
+from .scale import Scale
 
 #: The fewest and the most pieces of a number, and the largest number of encoded inputs in all. With pieces, the mean
 #: R squared of three large tables of the benchmark rises from 0.500 to 0.534 (8 pieces) and 0.538 (16 pieces).

@@ -11,10 +11,9 @@ import numpy.typing as npt
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from ..common.documents import FLAG, NUMBER, check_entry
+from ..common.documents import FLAG, NUMBER, check_entry, several
 from ..engine.vectors import Vector
 from .encoding import drawn_in
-from .scale import several
 
 #: The logit of a class without training rows, below those of the others.
 _NEVER = -20.0

@@ -7,17 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..common.documents import ABOVE_0, NUMBER, Kind, check_entry
+from ..common.documents import ABOVE_0, NUMBER, check_entry, several
 from ..engine.vectors import Vector
 
 #: A deviation up to this part of the largest number of a column is the rounding of its mean.
 _ROUNDING = 1e-14
-
-
-def several(count: int, kind: Kind) -> Kind:
-    """Return the kind of lists of so many entries of a kind."""
-    words = f"a list of {count} entries, each {kind.words}"
-    return Kind(words, lambda x: type(x) is list and len(x) == count and all(map(kind.fits, x)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,12 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..common.checks import Check, declared
-from ..common.documents import ANYTHING, FLAG, NUMBER, OBJECT, SIZE, TEXT, Form, Kind, check_entry, or_null
+from ..common.documents import ANYTHING, FLAG, NUMBER, OBJECT, SIZE, TEXT, Form, Kind, check_entry, or_null, several
 from ..train import History
 from .encoding import Encoding
 from .linear import LinearModel
 from .members import Trained
-from .scale import several
 from .settings import Settings, checks_of
 
 _NOTHING = Kind("null", lambda x: x is None)
