@@ -174,6 +174,7 @@ def test_a_logarithmic_axis_is_labelled_with_plain_numbers() -> None:
         assert [axes.yaxis.get_major_formatter()(y) for y in places] == labels
 
 
+@pytest.mark.slow("1 s: two pictures of 3,000 evaluations")
 def test_the_picture_in_the_docs_is_the_same_bytes_every_time(tmp_path: Path) -> None:
     draw = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "descent.py"))["draw"]
     for name in ("one.svg", "two.svg"):

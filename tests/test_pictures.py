@@ -45,12 +45,20 @@ def a_table(**columns: Any) -> Table:
 
 @pytest.fixture(scope="module")
 def iris() -> Run:
-    return train_on_table(iris_table(), RunSettings("species", hidden=(5,), epochs=6))
+    return train_on_table(iris_table(), RunSettings("species", hidden=(5,), epochs=6, estimators=2))
 
 
 @pytest.fixture(scope="module")
 def pictures(iris: Run) -> dict[str, charts.Picture]:
-    return draw_pictures(iris)
+    """Draw a run, and check that this leaves its model as it is."""
+    parameters = iris.model.parameters()
+    for i, parameter in enumerate(parameters):
+        parameter.grad = float(i)
+    data = read_data(parameters)
+    drawn = draw_pictures(iris)
+    assert read_data(parameters).tolist() == data.tolist()
+    assert read_gradients(parameters).tolist() == list(map(float, range(len(parameters))))
+    return drawn
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +67,7 @@ def plain() -> Run:
     rng = np.random.default_rng(0)
     width, height = 100.0 + 20.0 * rng.normal(size=60), 0.01 * rng.normal(size=60)
     table = a_table(width=width, height=height, area=width + 1000.0 * height)
-    return train_on_table(table, RunSettings("area", hidden=(3,), epochs=3, batch_size=8))
+    return train_on_table(table, RunSettings("area", hidden=(3,), epochs=3, batch_size=8, estimators=2))
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +76,7 @@ def two() -> Run:
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 80))
     table = a_table(a=a, b=b, sold=np.where(a + b + 0.5 * rng.normal(size=80) > 0, "yes", "no"))
-    return train_on_table(table, RunSettings("sold", hidden=(3,), epochs=5))
+    return train_on_table(table, RunSettings("sold", hidden=(3,), epochs=5, estimators=2))
 
 
 def walk_of(run: Run) -> Trajectory:
@@ -92,7 +100,7 @@ def test_the_trained_network_is_a_place_of_the_walk(iris: Run) -> None:
 
 @thresholds(most_places=10)
 def test_a_long_walk_of_a_large_network_is_thinned() -> None:
-    run = train_on_table(iris_table(), RunSettings("species", hidden=(), epochs=6, batch_size=20))
+    run = train_on_table(iris_table(), RunSettings("species", hidden=(), epochs=6, batch_size=20, estimators=2))
     steps = len(run.history)
     assert steps > 10
     assert len(walk_of(run)) == -(-steps // walk_of(run).every) + 1 <= 11
@@ -145,7 +153,7 @@ def test_a_network_that_is_too_large_for_a_surface_shows_the_reason_instead(plai
 
 def test_two_parameters_are_the_axes_of_the_surface() -> None:
     table = a_table(x=[0, 1, 1, 0, 1] * 4, y=[0.5 * (i % 5) + 0.1 * i for i in range(20)])
-    run = train_on_table(table, RunSettings("y", hidden=(), epochs=2))
+    run = train_on_table(table, RunSettings("y", hidden=(), epochs=2, estimators=2))
     assert surface(run).plane.labels == ("layers.0.neurons.0.w.0", "layers.0.neurons.0.b")
     picture = surface_picture(run)
     assert picture is not None
@@ -198,16 +206,6 @@ def test_the_flow_is_that_of_the_gradients_before_and_after(iris: Run) -> None:
     assert [text for text in texts if text in titles] == titles
 
 
-def test_pictures_leave_the_model_as_it_is(iris: Run) -> None:
-    parameters = iris.model.parameters()
-    for i, parameter in enumerate(parameters):
-        parameter.grad = float(i)
-    data = read_data(parameters)
-    draw_pictures(iris)
-    assert read_data(parameters).tolist() == data.tolist()
-    assert read_gradients(parameters).tolist() == list(map(float, range(len(parameters))))
-
-
 # --- the regions ---
 
 
@@ -243,7 +241,7 @@ def test_more_inputs_are_drawn_in_the_plane_of_their_principal_components(
 def test_a_single_input_and_many_classes_have_no_regions() -> None:
     assert plane_of(["x"], np.zeros((3, 1))) is None
     table = a_table(x=np.arange(90) % 11, z=np.arange(90) % 7, y=[f"class {i % 9}" for i in range(90)])
-    run = train_on_table(table, RunSettings("y", hidden=(2,), epochs=1, test_size=0.4))
+    run = train_on_table(table, RunSettings("y", hidden=(2,), epochs=1, test_size=0.4, estimators=1))
     drawn = draw_pictures(run)
     assert "regions" not in drawn
     assert {"confusion", "reliability", "network"} <= set(drawn)

@@ -39,13 +39,13 @@ def a_table(**columns: Any) -> Table:
 
 @pytest.fixture(scope="module")
 def iris() -> Run:
-    return train_on_table(iris_table(), RunSettings("species", hidden=(6,), epochs=4))
+    return train_on_table(iris_table(), RunSettings("species", hidden=(6,), epochs=4, estimators=2))
 
 
 @pytest.fixture(scope="module")
 def numbers() -> Run:
     table = a_table(x=UNEVEN, price=[2 * a + 0.01 * (i % 3) for i, a in enumerate(UNEVEN)])
-    return train_on_table(table, RunSettings("price", hidden=(4,), epochs=5))
+    return train_on_table(table, RunSettings("price", hidden=(4,), epochs=5, estimators=2))
 
 
 @pytest.fixture(scope="module")
@@ -287,12 +287,16 @@ def test_notes_stand_on_top_and_columns_that_were_left_out_in_the_table_of_the_d
     assert rows[3][2] == f"classes: {HOSTILE} 0, {HOSTILE} 1"
 
 
-def test_without_pictures_the_page_has_everything_else_and_matplotlib_is_not_imported(iris: Run) -> None:
+def test_without_pictures_the_page_has_everything_else(iris: Run) -> None:
     page = Page(report_page(iris, {}))
     assert page.all("img") == page.all("figure") == []
     headings = [tag for tag, _ in page.elements].count("h2")
     assert headings == 9 - 2
     assert len(page.all("table")) == len(Page(page_of(iris)).all("table"))
+
+
+@pytest.mark.slow("3 s: another process")
+def test_without_pictures_matplotlib_is_not_imported() -> None:
     program = (
         "import sys\n"
         "from microgrud.cli.pipeline import train_on_table\n"
@@ -307,7 +311,7 @@ def test_without_pictures_the_page_has_everything_else_and_matplotlib_is_not_imp
 
 
 def test_the_same_run_gives_the_same_page(iris: Run) -> None:
-    again = train_on_table(iris_table(), RunSettings("species", hidden=(6,), epochs=4))
+    again = train_on_table(iris_table(), RunSettings("species", hidden=(6,), epochs=4, estimators=2))
     assert report_page(again, {}) == report_page(iris, {})
     assert draw_pictures(again) == pictures_of(iris)
 

@@ -191,12 +191,7 @@ def roc_curve(
 
 
 def precision_recall_curve(
-    recall: Numbers,
-    precision: Numbers,
-    area: float,
-    share: float,
-    marks: Mapping[str, tuple[float, float]],
-    axes: Axes,
+    recall: Numbers, precision: Numbers, area: float, share: float, marks: Mapping[str, tuple[float, float]], axes: Axes
 ) -> Axes:
     """Draw the share of right rows among those that are taken for a class against the share of its rows that are found.
 

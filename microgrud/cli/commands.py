@@ -80,25 +80,30 @@ def _options(
         print(context.get_help())
 
 
-def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command an option for each setting, in place of its `**options`."""
-    given, options = signature(command, eval_str=True).parameters, []
-    for each in fields(RunSettings):
-        kind, empty = each.metadata["kind"], each.default in (None, MISSING, ()) or each.name == "cv"
-        default = None if empty else each.default if kind is bool else option_text(each.default)
-        option = Option(option_name(each.name), metavar=each.metadata["metavar"], help=each.metadata["help"])
-        annotation: Any = Annotated[kind, option]
-        options.append(Parameter(each.name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation))
-    others = [given[name] for name in ("out", "pictures", "as_json", "quiet")]
-    command.__signature__ = Signature([given["tables"], *options, *others])  # type: ignore[attr-defined]
-    return command
+def _with_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that gives a command an option for each of these settings, in place of its `**options`."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        given = list(signature(command, eval_str=True).parameters.values())[:-1]
+        options = []
+        for each in (each for each in fields(RunSettings) if each.name in names):
+            kind, empty = each.metadata["kind"], each.default in (None, MISSING, ()) or each.name == "cv"
+            default = None if empty else each.default if kind is bool else option_text(each.default)
+            option = Option(option_name(each.name), metavar=each.metadata["metavar"], help=each.metadata["help"])
+            annotation: Any = Annotated[kind, option]
+            options.append(Parameter(each.name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation))
+        ordered = sorted([*options, *given], key=lambda parameter: parameter.kind)
+        command.__signature__ = Signature(ordered)  # type: ignore[attr-defined]
+        return command
+
+    return decorate
 
 
 _FORMATS = "CSV, TSV, Excel, Parquet or JSON lines, also compressed; - is stdin"
 
 
 @app.command(short_help="Train a network on a table, and write a report.")
-@_with_settings
+@_with_settings(*(each.name for each in fields(RunSettings)))
 def train(
     tables: Annotated[
         list[str] | None,
@@ -145,16 +150,18 @@ def _inputs(tables: Sequence[str], options: dict[str, Any]) -> tuple[RunSettings
 
 
 @app.command(short_help="Predict the target for each row of a table.")
+@_with_settings("keep", "drop_missing", "delimiter", "encoding")
 def predict(
     model: Annotated[Path, Argument(metavar="MODEL", help="The folder of a run, or the model.json in it.")],
     tables: Annotated[
         list[str], Argument(metavar="TABLE", help=f"Files with the columns that the model takes: {_FORMATS}.")
     ],
-    out: Annotated[
-        Path | None, Option(help="File to write, in the format of its suffix, or -.  [default: CSV on stdout]")
-    ] = None,
-    keep: Annotated[
-        list[str] | None, Option(metavar="NAME", help="Column to copy to the predictions, or all; may be repeated.")
+    *,
+    header: Annotated[
+        bool | None,
+        Option(
+            "--header/--no-header", help="The first line holds the names of columns, or cells.  [default: detected]"
+        ),
     ] = None,
     threshold: Annotated[
         str | None,
@@ -164,21 +171,13 @@ def predict(
             "on validation rows.  [default: the more probable class]",
         ),
     ] = None,
-    drop_missing: Annotated[
-        bool, Option("--drop-missing", help="Leave out rows with missing cells, which are filled otherwise.")
-    ] = False,
-    delimiter: Annotated[str | None, Option(help="Character between cells.  [default: detected]")] = None,
-    encoding: Annotated[str | None, Option(help="Encoding of text files, such as cp1251.  [default: detected]")] = None,
-    header: Annotated[
-        bool | None,
-        Option(
-            "--header/--no-header", help="The first line holds the names of columns, or cells.  [default: detected]"
-        ),
+    out: Annotated[
+        Path | None, Option(help="File to write, in the format of its suffix, or -.  [default: CSV on stdout]")
     ] = None,
     as_json: Annotated[
-        bool,
-        Option("--json", help="Print predictions, and scores if TABLE has the target, as one JSON document."),
+        bool, Option("--json", help="Print predictions, and scores if TABLE has the target, as one JSON document.")
     ] = False,
+    **options: Any,
 ) -> None:
     """Predict the target for each row of TABLE: a class with the probability of each class, or a number."""
     out = None if out == Path("-") else out
@@ -187,14 +186,13 @@ def predict(
         least = _threshold(threshold, predictor)
     if out is not None:
         check_output(out, inputs=[model, model / "model.json", *map(Path, tables)])
-    reading = {"delimiter": delimiter, "encoding": encoding, "header": header}
-    data = _rows(tables, predictor, keep or (), drop_missing, reading)
+    data = _rows(tables, predictor, header=header, **options)
     found, remarks = predictor.predict(data, least)
     Notes(note, remarks).tell("more notes are left out")
     extra = [name for name in data.columns if name not in predictor.known]
     if extra:
         note(f"columns that the model has not seen: {listed(extra)}")
-    predictions = kept_columns(found, data.cells, keep or ())
+    predictions = kept_columns(found, data.cells, options["keep"] or ())
     if out is not None:
         write_table(predictions, out)
     if as_json:
@@ -207,11 +205,11 @@ def predict(
 
 
 def _rows(
-    tables: Sequence[str], predictor: Predictor, keep: Sequence[str], drop_missing: bool, reading: dict[str, Any]
+    tables: Sequence[str], predictor: Predictor, *, keep: Sequence[str] | None, drop_missing: bool, **reading: Any
 ) -> Table:
     """Return the rows to predict; raise if a column to keep is missing."""
     data = read_table(tables, known=predictor.known, **reading)
-    data.require(*(name for name in keep if name != "all"))
+    data.require(*(name for name in keep or () if name != "all"))
     for text in data.notes:
         note(text)
     if drop_missing:

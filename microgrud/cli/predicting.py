@@ -129,14 +129,13 @@ def scores_of(predictions: pd.DataFrame, table: Table, target: Target, threshold
         return {}
     values = target.values(table.cells[target.name])
     if target.task == "regression":
-        known, found = np.isfinite(values), predictions["predicted"].to_numpy(float)
-        true = values[known]
+        true, known, found = values, np.isfinite(values), predictions["predicted"].to_numpy(float)
     else:
-        known = np.array([name in target.classes for name in values])
-        found = predictions[[f"probability {name}" for name in target.classes]].to_numpy(float)
-        true = np.array([target.classes.index(name) for name in values[known]], dtype=np.intp)
-    if not len(true):
+        true = pd.Index(target.classes).get_indexer(values)
+        known, found = true >= 0, predictions[[f"probability {name}" for name in target.classes]].to_numpy(float)
+    if not known.any():
         return {"scored_rows": 0}
+    true = true[known]
     scores = evaluation.score(target.task, true, {"network": found[known]}, target.classes)
     del scores["method"]
     if threshold is not None:

@@ -49,9 +49,15 @@ def _fits(kind: dict[str, Any], wanted: str, fits: Callable[[Any], bool], metava
     return {**kind, "wanted": wanted, "fits": fits, "metavar": metavar or kind["metavar"]}
 
 
+_SHARE = _fits(_FLOAT, "a share between 0 and 1, such as 0.2", lambda x: 0 < x < 1, "SHARE")
+_SECONDS = _fits(_FLOAT, "a number of seconds above 0", lambda x: 0 < x < math.inf, "SECONDS")
+_NOT_NEGATIVE = _fits(_FLOAT, "a number of at least 0", lambda x: 0 <= x < math.inf)
+_SEED = _fits(_INT, f"a whole number from 0 to {2**32 - 1}", lambda x: 0 <= x < 2**32, "NUMBER")
+_FOLDS = _fits(_INT, "a number of folds from 2 to 100, such as 5", lambda x: x == 0 or 2 <= x <= 100)
+_LAYERS = _fits(_SIZES, "sizes of at least 1, such as 16,8, or none", lambda sizes: min(sizes or (1,)) >= 1)
 _POSITIVE = _fits(_FLOAT, "a number above 0", lambda x: 0 < x < math.inf)
 _AT_LEAST_1 = _fits(_INT, "at least 1", lambda x: x >= 1)
-_FROM_1_TO_100 = _fits(_INT, "a whole number from 1 to 100", lambda x: 1 <= x <= 100)
+_UP_TO_100 = _fits(_INT, "a whole number from 1 to 100", lambda x: 1 <= x <= 100)
 
 
 def _option(default: Any, help: str, **changes: Any) -> Any:
@@ -82,71 +88,53 @@ class RunSettings:
     task: Task | None = _option(None, "classification or regression.  [default: by the target]", known=TASKS)  # noqa: RUF009
     ignore: tuple[str, ...] = _option((), "Column to leave out; may be repeated.", **_NAMES)
     categorical: tuple[str, ...] = _option((), "Column of numbers that are categories; may be repeated.", **_NAMES)
-    numerical: tuple[str, ...] = _option(
-        (), "Column of numbers that look like an identifier; may be repeated.", **_NAMES
-    )
-    decimal: str | None = _option(
-        None, "Decimal mark where cells can be read either way: . or a comma.", known=(".", ",")
-    )
+    numerical: tuple[str, ...] = _option((), "Column of numbers, not an identifier; may be repeated.", **_NAMES)
+    decimal: str | None = _option(None, "Decimal mark of ambiguous cells: . or a comma.", known=(".", ","))
     day_first: bool = _option(False, "In dates that can be read either way, the day is first.", **_FLAG)
     month_first: bool = _option(False, "In dates that can be read either way, the month is first.", **_FLAG)
     drop_missing: bool = _option(False, "Leave out rows with missing cells, which are filled otherwise.", **_FLAG)
     delimiter: str | None = _option(None, "Character between cells.  [default: detected]")
     encoding: str | None = _option(None, "Encoding of text files, such as cp1251.  [default: detected]")
     header: bool = _option(False, "The first line holds the names of columns.  [default: detected]", **_FLAG)
-    no_header: bool = _option(
-        False, "The first line holds cells, and no names of columns.  [default: detected]", **_FLAG
-    )
-    test_size: float = _option(
-        0.2,
-        "Share of the rows to hold out.",
-        **_fits(_FLOAT, "a share between 0 and 1, such as 0.2", lambda x: 0 < x < 1, "SHARE"),
-    )
+    no_header: bool = _option(False, "The first line holds cells.  [default: detected]", **_FLAG)
+    test_size: float = _option(0.2, "Share of the rows to hold out.", **_SHARE)
     cv: int = _option(
         0,
         "Folds of a cross-validation: each row is predicted by a network trained on the other folds, and the model is "
         "trained on all rows.  [default: none]",
-        **_fits(_INT, "a number of folds from 2 to 100, such as 5", lambda x: x == 0 or 2 <= x <= 100),
+        **_FOLDS,
     )
-    repeats: int = _option(1, "Cross-validations, each with other folds.", **_FROM_1_TO_100)
+    repeats: int = _option(1, "Cross-validations, each with other folds.", **_UP_TO_100)
     keep: tuple[str, ...] = _option((), "Column to copy to the predictions, or all; may be repeated.", **_NAMES)
-    seed: int = _option(
-        0,
-        "Seed of the splits, the initial weights and the shuffling.",
-        **_fits(_INT, f"a whole number from 0 to {2**32 - 1}", lambda x: 0 <= x < 2**32, "NUMBER"),
-    )
+    seed: int = _option(0, "Seed of the splits, the initial weights and the shuffling.", **_SEED)
     estimators: int = _option(
         8,
         "Networks whose answers are averaged, each validated on another fold.",
         parameter="n_estimators",
-        **_FROM_1_TO_100,
+        **_UP_TO_100,
     )
     time: float | None = _network(
         "max_seconds",
         "Most seconds until training ends: reading counts too, and folds and search share them; scores and pictures "
         "come after.  [default: no limit]",
-        **_fits(_FLOAT, "a number of seconds above 0", lambda x: 0 < x < math.inf, "SECONDS"),
+        **_SECONDS,
     )
     search: bool = _option(False, "Search sizes, rate and decay by halving; takes several times as long.", **_FLAG)
     hidden: tuple[int, ...] | None = _network(
-        "hidden_layer_sizes",
-        "Sizes of the hidden layers, such as 64,32, or none for a linear model.",
-        **_fits(_SIZES, "sizes of at least 1, such as 16,8, or none", lambda sizes: min(sizes or (1,)) >= 1),
+        "hidden_layer_sizes", "Sizes of the hidden layers, such as 64,32, or none for a linear model.", **_LAYERS
     )
     activation: str | None = _network(
         "activation", "Activation of the hidden layers: relu, gelu, silu, tanh, ...", known=tuple(ACTIVATIONS)
     )
     optimizer: str | None = _network("solver", f"One of {', '.join(OPTIMIZERS)}.", known=tuple(OPTIMIZERS))
-    lr: float | None = _network(
-        "learning_rate_init", "Learning rate.  [default: depends on the optimizer]", **_POSITIVE
-    )
+    lr: float | None = _network("learning_rate_init", "Learning rate.  [default: by the optimizer]", **_POSITIVE)
     schedule: str | None = _network(
         "learning_rate", f"Schedule of the learning rate: one of {', '.join(SCHEDULES)}.", known=tuple(SCHEDULES)
     )
     weight_decay: float | None = _network(
         "alpha",
         "Strength of the weight decay (an L2 penalty, except with adamw).  [default: smaller for larger tables]",
-        **_fits(_FLOAT, "a number of at least 0", lambda x: 0 <= x < math.inf),
+        **_NOT_NEGATIVE,
     )
     epochs: int | None = _network(
         "max_iter", "Most passes over the training rows.  [default: what suits the table]", **_AT_LEAST_1
