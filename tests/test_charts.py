@@ -24,10 +24,6 @@ def texts(axes: Axes) -> list[str]:
     return [text.get_text() for text in axes.texts]
 
 
-def flat() -> Axes:
-    return charts.figure()
-
-
 def legend_of(axes: Axes) -> list[str]:
     legend = axes.get_legend()
     assert legend is not None
@@ -79,7 +75,9 @@ def test_long_names_are_cut_and_slanted_and_many_classes_have_no_numbers() -> No
 @pytest.mark.parametrize("share", [0.0, 0.6, 0.61, 1.0])
 def test_numbers_of_a_confusion_matrix_stand_out_from_their_cells(theme: Theme, share: float) -> None:
     rows = 100
-    axes = charts.confusion_matrix([[round(share * rows), rows - round(share * rows)], [0, 1]], ["a", "b"], flat())
+    axes = charts.confusion_matrix(
+        [[round(share * rows), rows - round(share * rows)], [0, 1]], ["a", "b"], charts.figure()
+    )
     color = {LIGHT.page: theme.page, LIGHT.ink: theme.ink}[str(axes.texts[0].get_color())]
     page, deep = np.array(colors.to_rgb(theme.page)), np.array(colors.to_rgb(theme.deep))
     assert contrast(colors.to_rgb(color), tuple(page + share * (deep - page))) >= 3.0

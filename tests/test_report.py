@@ -20,7 +20,7 @@ from microgrud.cli.pictures import draw_pictures
 from microgrud.cli.pipeline import train_on_table
 from microgrud.cli.report import command, report_page
 from microgrud.cli.run import Run
-from microgrud.cli.scores import LABELS, figures, with_spread
+from microgrud.cli.scores import LABELS, figures, spread_meaning, with_spread
 from microgrud.cli.settings import RunSettings
 from microgrud.tables import Table
 from microgrud.tables.table import iris_table
@@ -75,7 +75,7 @@ def page_of(run: Run) -> str:
 
 
 class Page(HTMLParser):
-    """The elements of a page, checked to be nested properly, and its text."""
+    """The elements of a page, checked to be nested properly, its text, and its tables, as rows of texts by caption."""
 
     VOID = ("meta", "img", "br", "link", "source", "hr")
 
@@ -83,7 +83,8 @@ class Page(HTMLParser):
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.open: list[str] = []
-        self.text = ""
+        self.text = self.caption = ""
+        self.tables: dict[str, list[list[str]]] = {}
         self.feed(html)
         self.close()
         assert self.open == []
@@ -92,13 +93,23 @@ class Page(HTMLParser):
         self.elements.append((tag, dict(attrs)))
         if tag not in self.VOID:
             self.open.append(tag)
+        if tag == "caption":
+            self.caption = ""
+        elif tag == "tr":
+            self.tables.setdefault(self.caption, []).append([])
+        elif tag in ("th", "td"):
+            self.tables[self.caption][-1].append("")
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
-            self.text += data
+        place = self.open[-1] if self.open else "style"
+        self.text += data * (place != "style")
+        if place == "caption":
+            self.caption += data
+        elif place in ("th", "td"):
+            self.tables[self.caption][-1][-1] += data
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.elements if name == tag]
@@ -174,37 +185,8 @@ def test_the_page_fits_light_dark_and_printed_pages(iris: Run) -> None:
 # --- the figures ------------------------------------------------------------------------------------------------------
 
 
-class Cells(HTMLParser):
-    """A parser of the tables of a page: rows of texts, by their captions."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tables: dict[str, list[list[str]]] = {}
-        self.place = ""
-        self.caption = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.place = tag
-        if tag == "caption":
-            self.caption = ""
-        elif tag == "tr":
-            self.tables.setdefault(self.caption, []).append([])
-        elif tag in ("th", "td"):
-            self.tables[self.caption][-1].append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        self.place = ""
-
-    def handle_data(self, data: str) -> None:
-        if self.place == "caption":
-            self.caption += data
-        elif self.place in ("th", "td"):
-            self.tables[self.caption][-1][-1] += data
-
-
 def cells(run: Run, caption: str) -> list[list[str]]:
-    (found,) = [rows for name, rows in Cells(page_of(run)).tables.items() if caption in name]
+    (found,) = [rows for name, rows in Page(page_of(run)).tables.items() if caption in name]
     return found
 
 
@@ -220,7 +202,7 @@ def test_the_scores_are_those_of_the_run_with_their_spread_and_their_meaning(run
     }
     assert sum("±" in cell for row in rows for cell in row) >= 4
     page = Page(page_of(run))
-    assert run.spread_meaning in page.text
+    assert spread_meaning(run.scores["method"]) in page.text
     for row in rows:
         assert f"{row[0]}the " in page.text  # a term, which a style sheet separates from its meaning
 

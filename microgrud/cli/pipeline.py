@@ -53,21 +53,21 @@ def train_on_table(
         TableError: if the table cannot be used as it is; the message has a line for each problem.
         SettingsError: if the settings do not fit the table, or training diverged with them.
     """
-    before = time.perf_counter()
+    started = started or time.perf_counter()
     notes = Notes(say, table.notes)
     data = _data(table, settings, notes)
-    training = _Training(data, settings, notes, before if started is None else started, progress)
+    training = _Training(data, settings, notes, started, progress)
     notes.tell()
     before = time.perf_counter()
     used, fitted, parts = training.run()
     seconds = time.perf_counter() - before
     judged = Judged(data, parts, used)
-    preparation, network = fitted.pipeline["preparation"], fitted.network
+    preparation = fitted.pipeline["preparation"]
     run = Run(
         table_name=table.name,
         sources=tuple(sources),
         given=settings,
-        settings=_used(used, data.target.task, network),
+        settings=_used(used, data.target.task, fitted.network),
         pipeline=fitted.pipeline,
         target=data.target,
         predictions=judged.predictions(table),
@@ -75,7 +75,7 @@ def train_on_table(
         curves=judged.curves(),
         importance=judged.importance(list(dict.fromkeys(preparation.input_columns_))),
         learned=_learned(data, fitted),
-        held_out=preparation.transform(data.cells.iloc[judged.rows]) if settings.cv else judged.inputs[0],
+        held_out=preparation.transform(data.cells.iloc[judged.rows]),
         trajectory=fitted.trajectory,
         train_rows=len(fitted.rows),
         seconds=seconds,

@@ -18,7 +18,7 @@ from ..version import __version__
 from .charts import Picture
 from .markup import Bar, meanings, side_by_side, table
 from .run import Run, layers
-from .scores import LABELS, setting, with_spread
+from .scores import LABELS, setting, spread_meaning, with_spread
 from .settings import RunSettings, option_name, option_text
 
 #: Number of rows in the table of the worst predictions, and of columns in that of the importance.
@@ -105,7 +105,7 @@ def _results(run: Run) -> str:
     columns = run.score_columns
     keys = [key for key in LABELS if key in run.scores]
     unseen = "each answered by a network that has not seen it" if run.settings.cv else "which training did not see"
-    caption = f"On {counted(len(run.predictions), 'row')}, {unseen}; {run.spread_meaning}"
+    caption = f"On {counted(len(run.predictions), 'row')}, {unseen}; {spread_meaning(run.scores['method'])}"
     rows = [
         (LABELS[key][0], *(with_spread(scores, key) if key in scores else "" for scores in columns.values()))
         for key in keys

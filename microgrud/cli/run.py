@@ -16,7 +16,7 @@ from ..tables.target import Target
 from ..train.batches import Samples
 from ..train.history import History
 from .predicting import layers as layers
-from .scores import behind_baseline, behind_linear, figures, spread_meaning
+from .scores import behind_baseline, behind_linear, figures
 from .settings import RunSettings
 
 
@@ -137,11 +137,6 @@ class Run:
         baseline = "most frequent class" if self.target.task == "classification" else "mean"
         linear = {"linear model": self.scores["linear"]} if "linear" in self.scores else {}
         return {"network": self.scores, **linear, baseline: self.scores["baseline"]}
-
-    @property
-    def spread_meaning(self) -> str:
-        """Return the meaning of the number after each ±."""
-        return spread_meaning(self.scores["method"])
 
     @property
     def behind_linear(self) -> str:

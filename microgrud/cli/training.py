@@ -18,7 +18,7 @@ from .pipeline import train_on_table
 from .printing import encodable, fail, note, one_line, os_message, print_json
 from .run import Run
 from .runfolder import new_run_folder, write_report, write_results
-from .scores import LABELS, with_spread
+from .scores import LABELS, spread_meaning, with_spread
 from .settings import RunSettings
 
 #: Maximum number of classes whose scores are printed.
@@ -94,7 +94,7 @@ def _result(run: Run) -> str:
             index=[LABELS[key][0] for key in keys],
             columns=pd.Index(run.score_columns, name="held-out rows"),
         ).to_string(),
-        f"({run.spread_meaning})",
+        f"({spread_meaning(run.scores['method'])})",
     ]
     if "per_class" in run.scores and len(run.target.classes) <= _MOST_CLASSES:
         frame = pd.DataFrame(run.scores["per_class"]).set_index("class").rename_axis(None)
