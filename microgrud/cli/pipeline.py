@@ -136,8 +136,8 @@ def _lines_of(error: TableError, table: Table) -> list[str]:
     return error.sentences(table.place) if isinstance(error, PreparationError) else str(error).splitlines()
 
 
-def _on_preparation(preparation: TablePreparation) -> list[str]:
-    """Return notes on columns."""
+def _notes_on_columns(preparation: TablePreparation) -> list[str]:
+    """Return the notes of a preparation, and one on the columns that it fills."""
     filled = [plan.name for plan in preparation.columns_ if plan.missing and plan.kind != "presence"]
     if not filled:
         return preparation.notes_
@@ -165,7 +165,7 @@ class _Training:
         everything = np.arange(len(data))
         self.division = (everything, everything[:0]) if settings.cv else split(data, settings)
         self.preparation = data.prepared(self.division[0])
-        notes += _on_preparation(self.preparation)
+        notes += _notes_on_columns(self.preparation)
 
     def run(self) -> tuple[RunSettings, Fitted, list[Fitted]]:
         """Return the settings that were found, the model, and the networks to score."""

@@ -43,7 +43,11 @@ class _Trials:
         )  # fmt: skip
 
     def score(self, network: Any, inputs: Vector, values: Vector) -> float:
-        """Return R², or the mean logarithm of the probability of the true class, which may not be trained on."""
+        """Return R², or the mean log probability of the true class, which the training rows may lack.
+
+        Raises:
+            KeyboardInterrupt: if Ctrl-C ended the training, which `fit` itself does not raise.
+        """
         if is_interrupted(network):
             raise KeyboardInterrupt
         if is_classifier(network):
@@ -56,12 +60,12 @@ class _Trials:
         return found
 
     def mean_score(self, **parameters: Any) -> float:
-        """Return the mean score over folds of all rows."""
+        """Return the mean score over the folds, of all training rows, with some parameters."""
         self.network.set_params(**parameters)
         return float(cross_val_score(self.network, self.inputs, self.values, **self.options).mean())
 
     def best_so_far(self) -> dict[str, Any]:
-        """Return the best parameters of the last round that came to its end; none if there is none."""
+        """Return the best parameters of the last round that came to its end; an empty dict before that."""
         if hasattr(self.halving, "best_params_"):
             return dict(self.halving.best_params_)
         last = self.scores[len(getattr(self.halving, "n_candidates_", ())) - 1].values()
