@@ -70,8 +70,8 @@ class Data:
         """Return the index of the class of each row, or its number."""
         if self.target.task == "regression":
             return self.values
-        numbers: Vector = pd.Index(self.target.classes).get_indexer(self.values)
-        return numbers
+        index = {name: k for k, name in enumerate(self.target.classes)}
+        return np.array([index[name] for name in self.values.tolist()], dtype=np.intp)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ def _fits(kind: dict[str, Any], wanted: str, fits: Callable[[Any], bool], metava
     return {**kind, "wanted": wanted, "fits": fits, "metavar": metavar or kind["metavar"]}
 
 
+#: Kinds of options with a check.
 _SHARE = _fits(_FLOAT, "a share between 0 and 1, such as 0.2", lambda x: 0 < x < 1, "SHARE")
 _SECONDS = _fits(_FLOAT, "a number of seconds above 0", lambda x: 0 < x < math.inf, "SECONDS")
 _NOT_NEGATIVE = _fits(_FLOAT, "a number of at least 0", lambda x: 0 <= x < math.inf)
