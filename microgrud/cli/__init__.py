@@ -21,7 +21,7 @@ _NEEDED = {
 
 
 def main() -> None:
-    """Run the command line on `sys.argv`; exit with 0, with 2 after an error in the input, or with 130 after Ctrl-C."""
+    """Run the command line on `sys.argv`; exit with 0, 2 after an error in the input, or 130 if Ctrl-C ended it."""
     missing = [name for module, name in _NEEDED.items() if importlib.util.find_spec(module) is None]
     if missing:
         names = ", ".join(missing)
