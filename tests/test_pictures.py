@@ -300,6 +300,7 @@ def test_the_loss_curve_has_the_steps_the_validation_loss_the_chosen_epoch_and_t
     assert set(texts_of_legend(axes)) == set(lines)
 
 
+@pytest.mark.slow("1 s: one more set of pictures")
 def test_two_classes_have_pictures_of_their_own(two: Run, pictures: dict[str, charts.Picture]) -> None:
     assert {"roc", "precision_recall"}.isdisjoint(pictures)
     drawn = draw_pictures(two)
