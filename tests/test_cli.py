@@ -171,7 +171,8 @@ def test_columns_can_be_ignored_kept_and_rows_with_missing_cells_left_out() -> N
     options = ["--drop-missing", "--ignore", "colour", "--keep", "name", "--out", "run"]
     result = succeed("train", table, "--target", "class", *QUICK, *options)
     assert "1 of 30 rows have missing cells and were left out" in result.stderr
-    assert "column colour: left out" in succeed("show", "run").stdout or "colour" not in details()["importance"]
+    assert "column colour: left out, as asked" in succeed("show", "run").stdout
+    assert "colour" not in {entry["column"] for entry in details()["importance"]}
     rows, cells = pd.read_csv("run/predictions.csv"), pd.read_csv(table)
     assert 1 not in set(rows["row"])
     for column, kept in (("class", "true"), ("name", "name")):
@@ -249,7 +250,7 @@ def test_a_search_says_what_it_found_even_if_ctrl_c_ends_it(press: int, monkeypa
 
 def test_a_limit_of_time_that_cuts_is_noted() -> None:
     succeed("train", a_table(), "--target", "class", *QUICK, "--time", "1000", "--out", "run")
-    assert details()["notes"] == [] or "--time" not in "".join(details()["notes"])
+    assert "--time" not in "".join(details()["notes"])
     rows = {"x": np.random.default_rng(0).normal(size=2000).tolist(), "y": np.arange(2000) % 7 / 2}
     options = ["--time", "0.05", "--epochs", "9999", "--estimators", "1", "--no-pictures", "--out", "cut"]
     result = succeed("train", written(rows), "--target", "y", *options)
@@ -341,7 +342,7 @@ def test_with_folds_each_row_is_predicted_once_and_the_model_is_trained_on_all(w
     found = details()
     assert found["trained"]["rows"] == 30
     assert found["scores"]["method"] == {"kind": "folds", "folds": 2, "repeats": 2, "networks": 4}
-    assert all(spread >= 0 for spread in found["scores"]["spread"].values())
+    assert max(found["scores"]["spread"].values()) > 0
     assert "± is the standard deviation over 4 networks (2 folds, 2 times)" in result.stdout
     succeed("show", "run")
 

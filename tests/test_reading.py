@@ -262,12 +262,12 @@ HEADERS = {
 @pytest.mark.parametrize("what", HEADERS)
 def test_a_header_is_told_from_a_row_of_data(write: Write, what: str) -> None:
     text, header, note = HEADERS[what]
-    table, (first, *others) = (
-        read_table(write(text)),
-        list(csv.reader(io.StringIO(text), delimiter=";" if ";" in text else ",")),
-    )
-    names = [(name or f"unnamed {i}") if header else f"column {i}" for i, name in enumerate(first, 1)]
-    assert rows(table) == [names, *others] if header else [names, first, *others]
+    table = read_table(write(text))
+    first, *others = csv.reader(io.StringIO(text), delimiter=";" if ";" in text else ",")
+    if header:
+        assert rows(table) == [[name or f"unnamed {i}" for i, name in enumerate(first, 1)], *others]
+    else:
+        assert rows(table) == [[f"column {i}" for i in range(1, len(first) + 1)], first, *others]
     assert note in table.notes[0] if note else table.notes == []
 
 

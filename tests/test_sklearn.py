@@ -330,9 +330,7 @@ def test_one_class_is_refused_and_extreme_tables_are_learned() -> None:
     two = classifier(max_iter=300).fit(IRIS[[0, 100]], NAMES[[0, 100]])
     assert two.score(IRIS[[0, 100]], NAMES[[0, 100]]) == 1.0
     constant = np.column_stack([IRIS, np.full(150, 0.1), np.full(150, 1e300)])
-    assert same(
-        classifier(max_iter=5).fit(constant, NAMES), classifier(max_iter=5).fit(constant * 1.0, NAMES), constant
-    )
-    assert regressor().fit(IRIS, np.full(150, 7.0)).predict(IRIS) == pytest.approx(7.0, abs=2.0)
+    assert classifier().fit(constant, NAMES).score(constant, NAMES) > 0.9
+    assert regressor().fit(IRIS, np.full(150, 7.0)).predict(IRIS) == pytest.approx(7.0)
     rare = np.where(np.arange(150) == 7, "once", NAMES)
     assert classifier().fit(IRIS, rare).predict_proba(IRIS).shape == (150, 4)

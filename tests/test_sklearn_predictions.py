@@ -38,12 +38,6 @@ def test_an_activation_of_the_user_predicts_as_the_network_does() -> None:
     assert model.predict(IRIS) == pytest.approx(model.target_scale_.undo(answers)[:, 0], rel=1e-12)
 
 
-def test_many_rows_are_predicted_in_parts_as_few_are() -> None:
-    model = classifier().fit(IRIS, NAMES)
-    whole = np.tile(model.predict_proba(IRIS), (30, 1))
-    assert model.predict_proba(np.tile(IRIS, (30, 1))) == pytest.approx(whole, rel=1e-12)  # up to BLAS
-
-
 @pytest.mark.parametrize("scaled", [True, False])
 def test_a_prediction_does_not_depend_on_the_other_rows_to_the_bit(scaled: bool) -> None:
     X = np.random.default_rng(0).normal(size=(1_700, 7))
