@@ -110,9 +110,10 @@ def _result(run: Run) -> str:
 def _calibration(found: dict[str, Any]) -> str:
     """Say how far probabilities are from shares of rows."""
     before, after = (calibration_error(found[name]) for name in ("before", "after"))
-    temperature = float(np.mean(found["temperatures"]))
     text = f"probabilities are off by {after:.1%} on average"
-    return text + (f" ({before:.1%} before the temperature {temperature:.2f})" if temperature != 1 else "")
+    if found["before"] == found["after"]:
+        return text
+    return f"{text} ({before:.1%} before the temperature {np.mean(found['temperatures']):.2f})"
 
 
 def _thresholds(found: dict[str, Any]) -> str:
