@@ -20,13 +20,13 @@ from typer.core import TyperGroup
 
 from ..common.jsonfile import ModelFileError
 from ..tables.reading import read_table
-from ..tables.table import Table, TableError, closest, counted, iris_table
+from ..tables.table import Table, TableError, closest, counted, iris_table, listed
 from ..tables.writing import to_csv, write_table
 from ..version import __version__
 from .describing import description, document
 from .output import check_output
 from .predicting import Predictor, complete_rows, kept_columns, scores_of
-from .printing import Notes, encodable, fail, listed, note, one_line, os_message, print_json
+from .printing import Notes, encodable, fail, note, one_line, os_message, print_json
 from .settings import RunSettings, SettingsError, option_name, option_text
 
 

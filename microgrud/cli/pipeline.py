@@ -13,13 +13,13 @@ import pandas as pd
 
 from ..tables.preparation import TablePreparation
 from ..tables.problems import PreparationError
-from ..tables.table import Table, TableError, counted
+from ..tables.table import Table, TableError, counted, listed
 from ..tables.target import Task, inspect_target
 from ..train.batches import Samples
 from .fitting import Data, Fitted, diverged, fit_network, folds, split
 from .judging import Judged
 from .predicting import complete_rows
-from .printing import Notes, listed
+from .printing import Notes
 from .run import Run
 from .scores import behind_baseline
 from .searching import search

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 #: Maximum number of notes on columns that are printed before training; the report has all.
@@ -57,12 +57,3 @@ class Notes(list[str]):
         shown = new if len(new) <= _SHOWN_NOTES + 1 else [*new[:_SHOWN_NOTES], f"{len(new) - _SHOWN_NOTES} {ending}"]
         for note in shown:
             self._say(note)
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return the first dozen names in quotes.
-
-    >>> listed(["a", "b"])
-    "'a', 'b'"
-    """
-    return ", ".join(map(repr, names[:12])) + (", ..." if len(names) > 12 else "")

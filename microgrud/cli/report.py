@@ -17,7 +17,8 @@ from ..tables.plans import CategoryPlan, Plan
 from ..version import __version__
 from .charts import Picture
 from .markup import Bar, meanings, side_by_side, table
-from .run import Run, layers
+from .predicting import layers
+from .run import Run
 from .scores import LABELS, setting, spread_meaning, with_spread
 from .settings import RunSettings, option_name, option_text
 

@@ -15,7 +15,7 @@ from ..plot import Trajectory
 from ..tables.target import Target
 from ..train.batches import Samples
 from ..train.history import History
-from .predicting import layers as layers
+from .fitting import is_interrupted
 from .scores import behind_baseline, behind_linear, figures
 from .settings import RunSettings
 
@@ -95,7 +95,7 @@ class Run:
     @property
     def interrupted(self) -> bool:
         """Return whether Ctrl-C ended the training."""
-        return any(history.interrupted for history in self.network.histories_)
+        return is_interrupted(self.network)
 
     @property
     def held_out_loss(self) -> float:
