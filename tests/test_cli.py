@@ -273,8 +273,8 @@ def test_folds_share_the_limit_of_time_and_each_fold_says_when_it_cuts(monkeypat
     for fold in ("Fold 1: ", "Fold 2: ", ""):
         assert f"note: {fold}--time ended the training after 0 of at most 2 epochs" in result.stderr
     share = 1 - Predictor.load("cut").pipeline["network"].network_share_
-    mostly = f"the predictions are to {share:.0%} those of a linear model"
-    assert f"note: No epoch ended within the limit of time, so that {mostly}; choose a longer" in result.stderr
+    state = f"the share of linear models in the predictions is {share:.0%}"
+    assert f"note: No epoch ended within the limit of time: {state}; choose a longer --time." in result.stderr
 
 
 def test_the_limit_of_time_counts_from_the_start_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -337,7 +337,8 @@ def test_the_layers_and_the_settings_are_listed(hostile: Run, iris: Run) -> None
         ["output", "2", "2", "Linear", "6"],
     ]
     for run, share in ((run, run.network.network_share_) for run in (iris, hostile)):
-        assert (f"predictions are to {share:.0%} theirs" in page_of(run)) == (share < 1.0)
+        blend = f"; blended with 2 linear models, whose share is {1 - share:.0%}"
+        assert (blend in page_of(run)) == (share < 1.0)
     steps = len(iris.history)
     _, *settings = cells(iris, f"{steps} steps in 4 epochs")
     listed = dict(settings)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..tables.table import counted
 from ..tables.target import Target
-from .predicting import Predictor, layers
+from .predicting import Predictor, layers, size_of
 from .printing import one_line
 from .scores import LABELS, behind_baseline, behind_linear, setting, spread_meaning, with_spread
 
@@ -40,13 +40,10 @@ def important(importance: Sequence[dict[str, Any]], task: str) -> str:
 def description(predictor: Predictor) -> Iterator[str]:
     """Yield the lines of the description of a model."""
     target, details = predictor.target, predictor.details
-    networks = predictor.pipeline["network"].networks_
-    frame = pd.DataFrame(layers(networks[0]), columns=["layer", "inputs", "neurons", "activation", "parameters"])
-    yield frame.to_string(index=False)
-    several = f" in each of {len(networks)} networks, whose answers are averaged" if len(networks) > 1 else ""
-    share = predictor.pipeline["network"].network_share_
-    several += f"; blended with a linear model, whose share is {1 - share:.0%}" if share < 1 else ""
-    yield f"{counted(int(frame['parameters'].sum()), 'parameter')}{several}\n"
+    network = predictor.pipeline["network"]
+    header = ["layer", "inputs", "neurons", "activation", "parameters"]
+    yield pd.DataFrame(layers(network.networks_[0]), columns=header).to_string(index=False)
+    yield f"{size_of(network)}\n"
     for column in predictor.preparation.columns_:
         yield one_line(f"column {column.name}: {column.said}")
     values = f"one of {', '.join(target.classes)}" if target.classes else "a number"

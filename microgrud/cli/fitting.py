@@ -167,8 +167,8 @@ def fit_network(
     remarks = [_sentence(str(warning.message)) for warning in caught if warning.category is UserWarning]
     if network.time_limited_ and not any(history.epochs for history in network.histories_):
         share = 1.0 - network.network_share_
-        mostly = f"the predictions are to {share:.0%} those of a linear model" if share else "the network knows little"
-        remarks.append(f"No epoch ended within the limit of time, so that {mostly}; choose a longer --time.")
+        state = f"the share of linear models in the predictions is {share:.0%}" if share else "the network knows little"
+        remarks.append(f"No epoch ended within the limit of time: {state}; choose a longer --time.")
     network.set_params(verbose=False, max_seconds=settings.time)
     pipeline = Pipeline([("preparation", preparation), ("network", network)])
     return Fitted(pipeline, rows, held_out, inputs, trajectories[0] if trajectories else None, remarks)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..common import words
 from ..common.jsonfile import ModelFileError
 from ..engine.vectors import Vector
 from ..nn import MLP
@@ -173,3 +174,14 @@ def layers(model: MLP) -> list[tuple[str, int, int, str, int]]:
         )
         for i, layer in enumerate(model.layers, 1)
     ]
+
+
+def size_of(network: Any) -> str:
+    """Return, as text, the number of parameters of a network of an estimator, of networks, and of linear models."""
+    networks, linear_share = network.networks_, 1.0 - network.network_share_
+    text = words.counted(len(networks[0].parameters()), "parameter")
+    if len(networks) > 1:
+        text += f", in each of {len(networks)} networks whose answers are averaged"
+    if linear_share > 0.0:
+        text += f"; blended with {counted(len(networks), 'linear model')}, whose share is {linear_share:.0%}"
+    return text

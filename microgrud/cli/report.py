@@ -17,7 +17,7 @@ from ..tables.plans import CategoryPlan, Plan
 from ..version import __version__
 from .charts import Picture
 from .markup import Bar, meanings, side_by_side, table
-from .predicting import layers
+from .predicting import layers, size_of
 from .run import Run
 from .scores import LABELS, setting, spread_meaning, with_spread
 from .settings import RunSettings, option_name, option_text
@@ -196,14 +196,8 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _network(run: Run) -> str:
-    found = layers(run.model)
     header = ["layer", "inputs", "neurons", "activation", "parameters"]
-    networks = len(run.network.networks_)
-    several = f", in each of {networks} networks whose answers are averaged" if networks > 1 else ""
-    share = run.network.network_share_
-    if share < 1.0:
-        several += f"; predictions are to {share:.0%} theirs, and for the rest those of linear models"
-    return table(f"{counted(sum(layer[-1] for layer in found), 'parameter')}{several}", header, found)
+    return table(size_of(run.network), header, layers(run.model))
 
 
 def _training(run: Run) -> str:
