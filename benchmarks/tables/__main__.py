@@ -62,8 +62,7 @@ def row(name: str, found: dict[str, list[dict[str, Any]]]) -> str:
     cells = [name]
     for rival in RIVALS:
         results = found[rival]
-        refusals = [result["refusal"] for result in results if "refusal" in result]
-        if refusals:
+        if any("refusal" in result for result in results):
             cells.append("refused")
             continue
         scores = [result["score"] for result in results]

@@ -100,7 +100,7 @@ def main(
         for k in range(repetitions):
             for tool, command in commands.items():
                 out = str(folder / f"{tool}-{k}.csv")
-                found[tool].append(seconds([*command, *([out])]))
+                found[tool].append(seconds([*command, out]))
                 assert len(pd.read_csv(out)) == rows, tool
         best = {tool: [min(each) for each in zip(*times)] for tool, times in found.items()}
         for tool, (passed, used) in best.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,6 @@ from .encoding import drawn_in
 
 #: The logit of a class without training rows, below those of the others.
 _NEVER = -20.0
-
 
 #: Rows of a product: a multiple of the rows of any kernel of BLAS, and of the lanes of any processor.
 BLOCK = 384
@@ -104,7 +104,7 @@ class LinearModel:
 _SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
 
 
-def best_share(networks: Vector, linear: Vector, loss: Any) -> tuple[float, float]:
+def best_share(networks: Vector, linear: Vector, loss: Callable[[Vector], float]) -> tuple[float, float]:
     """Return which w of 0, 1/4, 1/2, 3/4 and 1 makes `loss(w * networks + (1 - w) * linear)` least, and this loss.
 
     >>> best_share(np.array([1.0, 3.0]), np.array([3.0, 1.0]), lambda p: max(abs(p - 2.0).tolist()))

@@ -141,7 +141,11 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self._figures.transform(self._read(X))
 
     def remarks(self, X: Any) -> list[str]:
-        """Return notes on the cells of X that the model has to guess: unknown categories, and those it fills in."""
+        """Return notes on the cells of X that the model has to guess: unknown categories, and those it fills in.
+
+        Raises:
+            TableError: as `transform` does.
+        """
         return _remarks(self._read(X), self._figures)
 
     def transform_and_remark(self, X: Any) -> tuple[Vector, list[str]]:
@@ -245,9 +249,9 @@ def _leaks(reads: Sequence[Read], target: np.ndarray[Any, Any]) -> list[str]:
     notes = []
     for plan, column, reading in reads:
         is_number = reading.names is None
-        inputs = [reading.names] if reading.names is not None else list(reading.numbers.values())
+        inputs = list(reading.numbers.values()) if reading.names is None else [reading.names]
         inputs = inputs or [np.where(column.missing, np.nan, 1.0)]
-        if any(tells_target(cells, target, is_number) for cells in inputs if cells is not None):
+        if any(tells_target(cells, target, is_number) for cells in inputs):
             advice = "leave it out (option ignore) if it is not known before the target is"
             notes.append(f"column {plan.name!r} alone tells the target, a possible leak: {advice}")
     return notes
