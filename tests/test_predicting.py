@@ -140,6 +140,8 @@ def test_json_holds_the_scores_of_predicted_numbers() -> None:
     document = json.loads(succeed("predict", "run", table, "--json").stdout)
     errors = [row["predicted"] - true for row, true in zip(document["predictions"], pd.read_csv(table)["size"])]
     assert document["scores"]["mae"] == pytest.approx(np.mean(np.abs(errors)))
+    expected = "--threshold: expected a model of 2 classes, got one of numbers; leave the option out"
+    fails(["predict", "run", table, "--threshold", "f1"], expected)
     for column in ([None] * 30, ["x"] * 30):
         written({"size": column, "colour": ["red"] * 30, "class": ["a"] * 30}, "other.csv")
         assert json.loads(succeed("predict", "run", "other.csv", "--json").stdout)["scored_rows"] == 0
@@ -232,7 +234,10 @@ def test_columns_that_are_missing_are_all_named(trained: str) -> None:
 
 def test_a_threshold_is_for_two_classes() -> None:
     succeed("train", a_table(), "--target", "colour", *QUICK, "--out", "three")
-    fails(["predict", "three", "table.csv", "--threshold", "0.5"], "--threshold: this model does not tell two classes")
+    fails(
+        ["predict", "three", "table.csv", "--threshold", "0.5"],
+        "--threshold: expected a model of 2 classes, got 3 classes; leave",
+    )
 
 
 # --- show -------------------------------------------------------------------------------------------------------------

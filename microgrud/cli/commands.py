@@ -222,7 +222,8 @@ def _threshold(text: str | None, predictor: Predictor) -> float | None:
     if text is None:
         return None
     if len(predictor.target.classes) != 2:
-        raise SettingsError("--threshold: this model does not tell two classes apart; leave the option out")
+        got = counted(len(predictor.target.classes), "class") if predictor.target.classes else "one of numbers"
+        raise SettingsError(f"--threshold: expected a model of 2 classes, got {got}; leave the option out")
     stored = predictor.details["scores"].get("threshold", {})
     if text in ("f1", "youden") and text in stored:
         return float(stored[text])
