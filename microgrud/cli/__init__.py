@@ -21,7 +21,10 @@ _NEEDED = {
 
 
 def main() -> None:
-    """Run the command line on `sys.argv`; exit with 0, 2 after an error in the input, or 130 if Ctrl-C ended it."""
+    """Run the command line on `sys.argv`, and exit.
+
+    The exit code is 0; 1 if the report could not be written, 2 after an error in the input, 130 if Ctrl-C ended it.
+    """
     missing = [name for module, name in _NEEDED.items() if importlib.util.find_spec(module) is None]
     if missing:
         names = ", ".join(missing)

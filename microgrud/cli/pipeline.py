@@ -47,7 +47,7 @@ def train_on_table(
         sources: the files that the table came from.
         progress: whether to show a progress bar.
         say: called with each note, before training and after it.
-        started: the time of `time.perf_counter()` from which on the limit of time counts; None for now.
+        started: the `time.perf_counter()` at which the limit of time began; by default that of this call.
 
     Raises:
         TableError: if the table cannot be used as it is; the message has a line for each problem.
@@ -154,8 +154,8 @@ class _Training:
     Args:
         data: the table.
         settings: the user's choices.
-        notes: gets notes on the columns, and then on the trainings.
-        started: the time from which on the limit of time counts.
+        notes: the list to which notes on the columns, and then on the trainings, are added.
+        started: the `time.perf_counter()` at which the limit of time began.
         progress: whether to show a progress bar.
     """
 

@@ -43,7 +43,7 @@ class _Trials:
         )  # fmt: skip
 
     def score(self, network: Any, inputs: Vector, values: Vector) -> float:
-        """Return R², or the mean log probability of the true class, which the training rows may lack.
+        """Return and record R², or the mean log probability of the true class, which the training rows may lack.
 
         Raises:
             KeyboardInterrupt: if Ctrl-C ended the training, which `fit` itself does not raise.

@@ -199,12 +199,20 @@ class MLPClassifier(ClassifierMixin, TrainableMLP):  # type: ignore[misc]
         return Task(self._encoded(X), self._standard(X), targets, weights, self._outputs, True, loss)
 
     def predict(self, X: Any) -> Any:
-        """Return the most probable class of each row."""
+        """Return the most probable class of each row.
+
+        Args:
+            X: an array or a DataFrame with the inputs of `fit`.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ValueError: for other inputs, or if an output of a network is not finite.
+        """
         best = self.predict_proba(X).argmax(axis=1)
         return self.classes_[best]
 
     def predict_proba(self, X: Any) -> Vector:
-        """Return the probability of each class, in the order of `classes_`, for each row."""
+        """Return the probability of each class, in the order of `classes_`, for each row; see `predict`."""
         return self._blended(X)
 
     def _calibrate(self, outputs: Vector, targets: Any, weights: Vector | None) -> None:
@@ -221,7 +229,7 @@ class MLPClassifier(ClassifierMixin, TrainableMLP):  # type: ignore[misc]
         return losses
 
     def predict_log_proba(self, X: Any) -> Vector:
-        """Return the logarithms of the probabilities."""
+        """Return the logarithms of the probabilities, -inf for a probability of 0; see `predict`."""
         with np.errstate(divide="ignore"):
             logarithms: Vector = np.log(self.predict_proba(X))
         return logarithms

@@ -204,7 +204,7 @@ def _train(
         schedule=SCHEDULES[settings.learning_rate](optimizer, settings.learning_rate_init, steps),
         early_stopping=stopping,
         callbacks=[*([given] if callable(given) else given), limit],
-        **settings.of_batches,
+        **settings.fit_options,
     )
     parameters = network.parameters()
     if stopping is not None:  # `fit` does that too, but not after an interrupt or a limit of time
@@ -227,7 +227,7 @@ def train_further(
         group.update(given)  # in place of the settings of the last call
     everything = np.arange(len(task.inputs))
     loss, *data = task.data(everything)
-    history = fit(network, *data, loss=loss, optimizer=optimizer, seed=seed, epochs=1, **settings.of_batches)
+    history = fit(network, *data, loss=loss, optimizer=optimizer, seed=seed, epochs=1, **settings.fit_options)
     return Trained(read_data(network.parameters()), history, everything[:0], optimizer=optimizer.state_dict())
 
 
@@ -239,14 +239,14 @@ def _started(task: Task, settings: Settings, seed: int, start: Vector | None) ->
 
 
 class TimeLimit:
-    """A callback that stops `fit` once some seconds have passed; without a limit if None."""
+    """A callback that stops `fit` once some seconds have passed; never if None."""
 
     def __init__(self, seconds: float | None) -> None:
         self.end = math.inf if seconds is None else time.perf_counter() + seconds
         self.is_over = False
 
     def __call__(self, event: TrainingEvent) -> None:
-        """Stop if time is over."""
+        """Stop training if the time is over."""
         if time.perf_counter() >= self.end:
             self.is_over = True
             event.stop()

@@ -82,6 +82,14 @@ class MLPRegressor(RegressorMixin, TrainableMLP):  # type: ignore[misc]
 
         Inputs and targets are scaled as in the first call, or as in the last `fit`. Rate and decay are those of that
         call too, unless they are given. The optimizer goes on where it was, with the same `solver`.
+
+        Args:
+            X: as for `MLPClassifier.fit`.
+            y: as for `fit`.
+            sample_weight: as for `MLPClassifier.fit`.
+
+        Raises:
+            TypeError, ValueError: for invalid data or parameters.
         """
         goes_on = hasattr(self, "networks_")
         self._train_further(self._task(*self._read(X, y, sample_weight, goes_on), goes_on))
@@ -99,7 +107,15 @@ class MLPRegressor(RegressorMixin, TrainableMLP):  # type: ignore[misc]
         return Task(self._encoded(X), self._standard(X), targets, weights, self._outputs, False, loss)
 
     def predict(self, X: Any) -> Vector:
-        """Return the predicted number for each row, or a row of them if `y` had columns."""
+        """Return the predicted number for each row, or a row of them if `y` had columns.
+
+        Args:
+            X: an array or a DataFrame with the inputs of `fit`.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ValueError: for other inputs, or if an output of a network is not finite.
+        """
         blended = self._blended(X)
         predicted = self.target_scale_.undo(blended)
         return predicted[:, 0] if self._flat else predicted

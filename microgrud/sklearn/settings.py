@@ -86,8 +86,8 @@ class Settings:
     blend_linear: Flag
 
     @property
-    def of_batches(self) -> dict[str, Any]:
-        """The settings of `fit` that are the same for any number of epochs."""
+    def fit_options(self) -> dict[str, Any]:
+        """The options of `microgrud.train.fit` that do not depend on the number of epochs."""
         return {"batch_size": self.batch_size, "shuffle": self.shuffle, "progress": self.verbose}
 
     @property

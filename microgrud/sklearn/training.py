@@ -40,7 +40,7 @@ class TrainableMLP(BaseMLP):
             X: the argument of `fit`.
             y: likewise.
             sample_weight: likewise.
-            goes_on: whether the training continues that of networks that are there.
+            goes_on: whether training continues with the present networks.
         """
         if not goes_on:
             self.__dict__.pop("networks_", None)  # if this training fails, none is left with the attributes of another

@@ -12,7 +12,7 @@ from .dates import Dates, read_dates
 from .numbers import Numbers, decimal_of, read_numbers
 from .rules import MOST, Rules
 
-#: As many different numbers next to repeated texts are categories, such as 0, 1, 2 and 3+.
+#: Up to this many different numbers next to repeated texts are categories, such as 0, 1, 2 and 3+.
 FEW_NUMBERS = 10
 
 

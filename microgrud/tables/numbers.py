@@ -160,7 +160,7 @@ def _unit(match: re.Match[str]) -> Unit:
 
 
 def _singular(unit: str) -> str:
-    """Return a unit so that `years`, `Year` and `yr.` with other endings of one word are one.
+    """Return a unit in small letters, without a final point or plural s: `Years` and `year` are one unit.
 
     >>> _singular("Years"), _singular("s"), _singular("kg.")
     ('year', 's', 'kg')

@@ -19,7 +19,7 @@ class Problem(NamedTuple):
         rows: the positions of the rows that show the problem: none, one or two.
         text: the problem.
         advice: the remedy.
-        places: the names of these rows, as long as nobody knows better ones.
+        places: the names of these rows in the column; a table, which knows their lines, gives better ones.
     """
 
     column: str
