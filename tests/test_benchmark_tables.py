@@ -7,7 +7,7 @@ import math
 import pytest
 
 import microgrud
-from benchmarks.tables.__main__ import RIVALS, measure, ranks, row
+from benchmarks.tables.__main__ import RIVALS, behind_linear, gap, measure, ranks, row
 from benchmarks.tables.sources import TABLES
 
 SOURCES = {source.name: source for source in TABLES}
@@ -45,3 +45,16 @@ def test_a_refusal_is_the_last_rank() -> None:
     assert ranks({"a": found})["microgrud"] == len(RIVALS)
     assert "refused" in row("a", found)
     assert math.isclose(ranks({"a": runs})[RIVALS[-1]], 1.0)
+
+
+def test_a_table_counts_as_behind_by_the_standard_error_of_the_difference_of_its_splits() -> None:
+    def scores(linear: list[float], boosting: float) -> dict[str, list[dict[str, float]]]:
+        runs = {"microgrud": [0.5, 0.6, 0.7], "linear": linear, "sklearn mlp": [0.0] * 3, "boosting": [boosting] * 3}
+        return {rival: [{"score": score} for score in each] for rival, each in runs.items()}
+
+    found = {"behind": scores([0.61, 0.70, 0.79], 0.8), "noise": scores([0.9, 0.6, 0.6], 0.4)}
+    assert behind_linear(found) == ["behind: -0.1000, standard error 0.0058"]
+    assert gap(found) == pytest.approx(((0.8 - 0.6) + 0.0) / 2)
+    refused = {**found["behind"], "microgrud": [{"refusal": "error"}]}
+    assert behind_linear({"refused": refused}) == []
+    assert gap({**found, "refused": refused}) == gap(found)
