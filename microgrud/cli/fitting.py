@@ -258,7 +258,11 @@ def split(data: Data, settings: RunSettings) -> tuple[Rows, Rows]:
 
 
 def folds(data: Data, settings: RunSettings) -> list[tuple[Rows, Rows]]:
-    """Return the positions of training rows and held-out rows for each fold of each cross-validation."""
+    """Return the positions of training rows and held-out rows for each fold of each cross-validation.
+
+    Raises:
+        SettingsError: if a fold would have fewer than two rows.
+    """
     if len(data) < 2 * settings.cv:
         raise SettingsError(
             f"--cv: expected at most {len(data) // 2} folds for {counted(len(data), 'row')}, got {settings.cv}"

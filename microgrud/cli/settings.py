@@ -146,7 +146,11 @@ class RunSettings:
 
     @classmethod
     def from_options(cls, given: Mapping[str, Any]) -> RunSettings:
-        """Return the settings for options: texts, lists of texts and flags, by name; None stands for the default."""
+        """Return the settings for options: texts, lists of texts and flags, by name; None stands for the default.
+
+        Raises:
+            SettingsError: with a line for each option that cannot be read or is invalid.
+        """
         settings, problems = {}, []
         for each in fields(cls):
             option = given[each.name]

@@ -58,6 +58,9 @@ class Record(NamedTuple):
 def given_delimiter(delimiter: str) -> str:
     r"""Return the delimiter that a user has given: one character, or `tab`.
 
+    Raises:
+        TableError: if it is neither, or a character with another meaning.
+
     >>> given_delimiter("tab"), given_delimiter(":")
     ('\t', ':')
     """

@@ -21,7 +21,11 @@ NO_PYARROW = "Parquet needs pyarrow; run: pip install 'microgrud[parquet]'"
 
 
 def read_parquet(name: str, data: bytes, notes: list[str]) -> pd.DataFrame:
-    """Return the cells of a Parquet file as text; integers keep all their digits, where some are missing too."""
+    """Return the cells of a Parquet file as text; integers keep all their digits, where some are missing too.
+
+    Raises:
+        TableError: if pyarrow is missing, or if the file is damaged, too large or without rows.
+    """
     try:
         from pyarrow import parquet
     except ImportError:

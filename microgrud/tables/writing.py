@@ -42,7 +42,7 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
 
 
 def to_bytes(frame: pd.DataFrame, path: str | Path) -> bytes:
-    r"""Return the content of the file that `write_table` writes.
+    r"""Return the content of the file that `write_table` writes; it raises the same TableError.
 
     >>> to_bytes(pd.DataFrame({"name": ["=1+1", None], "x": [-1.0, 1e99]}), "a.csv").decode()
     "name,x\n'=1+1,-1.0\n,1e+99\n"
