@@ -105,7 +105,7 @@ def test_an_incredible_or_unreadable_number_is_left_out_of_training_with_a_note(
         (["a", "b"] * 8, {"task": "regression"}, "row 1: a regression needs numbers, got 'a'; choose another"),
         ([f"name {k}" for k in range(50)], {}, "50 different texts in 50 rows, such as 'name 0', are too many for"),
         ([f"name {k // 2}" for k in range(1000)], {}, "500 different texts in 1000 rows"),
-        (["1.5", "2,5"] * 8, {}, "'2,5' only with a decimal comma; write all of them alike"),
+        (["1.5", "2,5"] * 8, {}, "'2,5' only with a decimal comma; write all of them with the same"),
         (["1.5", "2.5", "3,5"] * 8, {"task": "regression"}, "'1.5' is a number only with a decimal point, '3,5' only"),
         (["1.234", "5.678"] * 8, {}, "'1.234' and '5.678' can be read in two ways"),
         (pd.date_range("2020-01-01", periods=20), {}, "a regression needs numbers, got '2020-01-01'"),

@@ -80,7 +80,7 @@ def main(
     rows: Annotated[int, typer.Option(help="Rows to predict.")] = 100_000,
     repetitions: Annotated[int, typer.Option(help="Runs of each; the fastest counts.")] = 3,
 ) -> None:
-    """Train both on 2,000 rows, then time both predictions in turns."""
+    """Train both on 2,000 rows, then time their predictions alternately."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         training, table = make_table(2_000, seed=0), folder / "table.csv"

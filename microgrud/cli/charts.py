@@ -175,7 +175,7 @@ def _finished(axes: Axes, legend: Any, title: str, **settings: Any) -> Axes:
 def roc_curve(
     alarms: Numbers, hits: Numbers, area: float, marks: Mapping[str, tuple[float, float]], axes: Axes
 ) -> Axes:
-    """Draw the share of the rows of a class that are found against the share of the others that are taken for it.
+    """Draw the true positive rate of a class against its false positive rate, for all thresholds.
 
     Args:
         alarms: the false positive rates.
@@ -193,7 +193,7 @@ def roc_curve(
 def precision_recall_curve(
     recall: Numbers, precision: Numbers, area: float, share: float, marks: Mapping[str, tuple[float, float]], axes: Axes
 ) -> Axes:
-    """Draw the share of right rows among those that are taken for a class against the share of its rows that are found.
+    """Draw the precision of a class against its recall, for all thresholds.
 
     Args:
         recall: the shares of the rows of the class that are found.

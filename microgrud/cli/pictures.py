@@ -62,8 +62,8 @@ def _loss(run: Run) -> Picture:
     history = run.history
     caption = (
         "The loss, which training lowers: of the batch of each step, and its mean over each epoch (one pass over the "
-        "training rows). The level line is the loss on held-out rows at the end: far above the curve, the network has "
-        "learned the training rows by heart."
+        "training rows). The horizontal line is the loss on held-out rows at the end. If it lies far above the curve, "
+        "the network overfits: it has memorised the training rows."
     )
     if history.best_epoch is not None:
         caption += (
@@ -91,7 +91,7 @@ def _confusion(run: Run) -> Picture:
         drawn(lambda: confusion_chart(run)),
         f"Confusion matrix: {right} of {rows} held-out rows lie on the diagonal.",
         "Rows are true classes, columns predicted ones: correct predictions are on the diagonal, and each number "
-        "beside it counts mistakes of one kind.",
+        "off it counts mistakes of one kind.",
     )
 
 
@@ -130,9 +130,10 @@ def _roc(run: Run) -> Picture:
     return Picture(
         drawn(lambda: roc_chart(run)),
         f"ROC curve: the area below it is {figures(area)}.",
-        f"Each threshold on the probability of {name} is a point: the share of its rows that are found (upwards), and "
-        f"the share of other rows that are taken for it (to the right). The area is the probability that a row of "
-        f"{name} has a higher probability than another row: 1 is perfect, 0.5 is guessing.",
+        f"Each point is a threshold on the probability of {name}: its height is the share of the rows of {name} that "
+        f"are found, and its distance from the left the share of other rows that are predicted to be {name}. The area "
+        f"is the probability that a row of {name} has a higher probability than another row: 1 is perfect, 0.5 is "
+        "guessing.",
     )
 
 
@@ -148,9 +149,9 @@ def _precision_recall(run: Run) -> Picture:
     return Picture(
         drawn(lambda: precision_recall_chart(run)),
         f"Precision-recall curve: the area below it is {figures(area)}.",
-        f"Each threshold on the probability of {name} is a point: the share of its rows that are found (recall), and "
-        f"the share of {name} among the rows that are taken for it (precision). It says more than the ROC curve if "
-        f"{name} is rare.",
+        f"Each point is a threshold on the probability of {name}: recall is the share of the rows of {name} that are "
+        f"found, and precision the share of right rows among those that are predicted to be {name}. The curve says "
+        f"more than the ROC curve if {name} is rare.",
     )
 
 

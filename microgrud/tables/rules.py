@@ -87,7 +87,7 @@ def mixed_marks(column: Column, numbers: Numbers, is_target: bool = False) -> Pr
     cells = [int(by_point[0]), int(by_comma[0])]
     with_point, with_comma = (shortened(column.texts[cell]) for cell in cells)
     found = f"{with_point} is a number only with a decimal point, {with_comma} only with a decimal comma"
-    return Problem.of(column, cells, found, "write all of them alike" + OR_IGNORE * (not is_target))
+    return Problem.of(column, cells, found, "write all of them with the same mark" + OR_IGNORE * (not is_target))
 
 
 def _by_evidence(column: Column, numbers: Numbers, rules: Rules) -> tuple[str | None, str]:
