@@ -248,6 +248,16 @@ def test_a_search_says_what_it_found_even_if_ctrl_c_ends_it(press: int, monkeypa
         assert (found["lr"], found["weight_decay"]) == (float(chosen[1]), float(chosen[2]))
 
 
+def test_a_search_without_anything_to_search_or_enough_rows_says_so() -> None:
+    given = ["--target", "class", *QUICK, "--lr", 0.01, "--weight-decay", 0.1, "--search"]
+    note = "note: --search: sizes, rate and decay are given, so that there is nothing to search.\n"
+    assert note in succeed("train", a_table(), *given).stderr
+    table = a_table(**{"class": [f"class {i % 15}" for i in range(30)]})
+    result = succeed("train", table, "--target", "class", *QUICK, "--search")
+    assert "note: --search: there are too few rows of each class for a search.\n" in result.stderr
+    assert "unique classes" not in result.stderr  # scikit-learn's warning, that classes of two rows may be numbers
+
+
 def test_a_limit_of_time_that_cuts_is_noted() -> None:
     succeed("train", a_table(), "--target", "class", *QUICK, "--time", "1000", "--out", "run")
     assert "--time" not in "".join(details()["notes"])

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold, train_test_split
 from sklearn.pipeline import Pipeline
@@ -164,7 +163,8 @@ def fit_network(
             network.fit(inputs, values, callbacks=watch if watched else None)
         except TrainingDivergedError as error:
             raise diverged(settings, f"at {error.where} ({error.reason})") from None
-    remarks = [_sentence(str(warning.message)) for warning in caught if warning.category is UserWarning]
+    origin, texts = f"{type(network).__name__}: ", [str(warning.message) for warning in caught]
+    remarks = [_sentence(text.removeprefix(origin)) for text in texts if text.startswith(origin)]
     if network.time_limited_ and not any(history.epochs for history in network.histories_):
         share = 1.0 - network.network_share_
         state = f"the share of linear models in the predictions is {share:.0%}" if share else "the network knows little"
@@ -184,7 +184,7 @@ def diverged(settings: RunSettings, how: str) -> SettingsError:
 
 def _sentence(text: str) -> str:
     """Return a warning of the estimator in the words of the command line."""
-    text = re.sub(r"max_seconds=\S+", "--time", text.removeprefix("MLPClassifier: ").removeprefix("MLPRegressor: "))
+    text = re.sub(r"max_seconds=\S+", "--time", text)
     return text[:1].upper() + text[1:]
 
 
@@ -218,7 +218,7 @@ def answers(data: Data, fitted: Fitted, inputs: Vector) -> dict[str, Vector]:
 def _linear(data: Data, fitted: Fitted, asked: Vector) -> Vector | None:
     """Return the answers of the linear model; None if a prediction is not finite."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore", ConvergenceWarning)  # more iterations would not improve it
+        warnings.simplefilter("ignore", UserWarning)  # on many classes, and on iterations: more improve nothing
         inputs, values = fitted.inputs, data.values[fitted.rows]
         if data.target.task == "regression":
             answers: Vector = Ridge().fit(inputs, values).predict(asked)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from ..common.documents import FLAG, NUMBER, check_entry, several
@@ -70,7 +69,7 @@ class LinearModel:
         biases[present] = 0.0
         if len(present) > 1:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # its score on validation rows decides
+                warnings.simplefilter("ignore", UserWarning)  # on iterations and classes: validation rows decide
                 model = LogisticRegression(max_iter=300).fit(inputs, targets, sample_weight)
             shown = present if len(present) > 2 else present[1:]
             weights[:, shown], biases[shown] = model.coef_.T, model.intercept_
