@@ -101,23 +101,23 @@ class RunSettings:
     test_size: float = _option(0.2, "Share of the rows to hold out.", **_SHARE)
     cv: int = _option(
         0,
-        "Folds of a cross-validation: each row is predicted by a network trained on the other folds, and the model is "
-        "trained on all rows.  [default: none]",
+        "Number of folds of a cross-validation: each row is predicted by a network trained on the other folds, and the "
+        "model is trained on all rows.  [default: none]",
         **_FOLDS,
     )
-    repeats: int = _option(1, "Cross-validations, each with other folds.", **_UP_TO_100)
+    repeats: int = _option(1, "Number of cross-validations, each with other folds.", **_UP_TO_100)
     keep: tuple[str, ...] = _option((), "Column to copy to the predictions, or all; may be repeated.", **_NAMES)
     seed: int = _option(0, "Seed of the splits, the initial weights and the shuffling.", **_SEED)
     estimators: int = _option(
         8,
-        "Networks whose answers are averaged, each validated on another fold.",
+        "Number of networks whose answers are averaged, each validated on another fold.",
         parameter="n_estimators",
         **_UP_TO_100,
     )
     time: float | None = _network(
         "max_seconds",
-        "Most seconds until training ends: reading counts too, and folds and search share them; scores and pictures "
-        "come after.  [default: no limit]",
+        "Limit of the time for reading and training, which folds and search share; scores and pictures come after.  "
+        "[default: no limit]",
         **_SECONDS,
     )
     search: bool = _option(False, "Search sizes, rate and decay by halving; takes several times as long.", **_FLAG)
@@ -138,10 +138,10 @@ class RunSettings:
         **_NOT_NEGATIVE,
     )
     epochs: int | None = _network(
-        "max_iter", "Most passes over the training rows.  [default: what suits the table]", **_AT_LEAST_1
+        "max_iter", "Maximum number of passes over the training rows.  [default: by the number of rows]", **_AT_LEAST_1
     )
     batch_size: int | None = _network(
-        "batch_size", "Rows per step.  [default: what suits the table; all with lbfgs]", **_AT_LEAST_1
+        "batch_size", "Rows per step.  [default: by the number of rows; all with lbfgs]", **_AT_LEAST_1
     )
 
     @classmethod
