@@ -51,6 +51,12 @@ def coarse_reports() -> Iterator[None]:
 
 
 @pytest.fixture
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a new folder, as commands do that read and write files by relative paths."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
 def write(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes a file, given its content and name, and returns its path."""
 

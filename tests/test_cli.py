@@ -36,17 +36,11 @@ from microgrud.train import fit
 
 for name in ("graphviz", "matplotlib", "tqdm"):
     pytest.importorskip(name)
-pytestmark = pytest.mark.usefixtures("coarse_reports")
+pytestmark = pytest.mark.usefixtures("coarse_reports", "in_an_empty_folder")
 
 #: Numbers that do not count the rows.
 UNEVEN = [(7 * i) % 30 / 2 for i in range(30)]
 RESULTS = {"model.json", "history.csv", "predictions.csv", "importance.csv", "report.html"}
-
-
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def details(folder: str = "run") -> dict[str, Any]:

@@ -257,6 +257,7 @@ def test_the_regions_have_the_held_out_rows_of_each_class_over_them(iris: Run) -
     marks = {
         c.get_label(): np.asarray(c.get_offsets()) for c in axes.collections if c.get_label() in iris.target.classes
     }
+    assert set(marks) == set(iris.target.classes)
     places = plane.project(iris.held_out)
     for name, own in marks.items():
         assert own == pytest.approx(places[(iris.predictions["true"] == name).to_numpy()])

@@ -23,12 +23,7 @@ from microgrud.tables import read_table
 
 for name in ("graphviz", "matplotlib", "tqdm"):
     pytest.importorskip(name)
-
-
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
 
 @pytest.fixture(scope="module")

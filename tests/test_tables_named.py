@@ -14,12 +14,8 @@ from typed import QUICK, succeed
 
 import microgrud.sklearn
 
+pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 ROWS = 120
-
-
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def learned(
