@@ -40,6 +40,10 @@ class Table:
         lines: the line of the file at which each data row starts, from 1; empty if the rows are not lines of a file.
         delimiter: the character between two cells of the file.
         files: the name and the first row of each file; empty for a table that is from one file or none.
+
+    >>> table = Table("sizes", pd.DataFrame({"size": ["1", "NA"]}), lines=[2, 4])
+    >>> table.columns, table.place(1), len(table.without_missing(["size"]))
+    (['size'], 'row 2 (line 4)', 1)
     """
 
     name: str

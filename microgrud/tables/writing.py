@@ -23,7 +23,7 @@ from .workbooks import workbook
 
 
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a frame to a file, without its index, in the format of the name: at every moment the file is complete.
+    r"""Write a frame to a file, without its index, in the format of the name: at every moment the file is complete.
 
     The names end in .csv, .tsv, .xlsx, .parquet, .jsonl or .json, with .gz or .zip after it where that packs the file;
     names without an ending, and .txt, stand for CSV. Numbers keep all digits, missing values are empty cells (null in
@@ -37,6 +37,12 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
     Raises:
         TableError: if the name has another ending, if pyarrow is missing, or if the format cannot hold the table.
         OSError: if the file cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_table(pd.DataFrame({"size": [0.1, None], "on": [True, False]}), f"{folder}/sizes.tsv")
+    ...     Path(folder, "sizes.tsv").read_text()
+    'size\ton\n0.1\tTrue\n\tFalse\n'
     """
     write_atomically(path, to_bytes(frame, path))
 
