@@ -222,6 +222,21 @@ def test_ctrl_c_in_a_fold_keeps_the_network_and_the_scores_of_the_folds_so_far(m
     succeed("show", "run")
 
 
+def test_ctrl_c_while_other_processes_train_ends_the_folds_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def finish_one(calls: Any) -> Any:
+        train, given, options = next(calls)
+        yield train(*given, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("microgrud.sklearn.training.Parallel", lambda **options: finish_one)
+    result = microgrud_cli(
+        "train", a_table(), "--target", "class", *QUICK, "--estimators", 4, "--cv", 3, "--out", "run"
+    )
+    assert result.exit_code == 130
+    assert "note: Fold 1: Training was interrupted; 2 of 4 networks are finished and kept\n" in result.stderr
+    assert (details()["trained"]["interrupted"], details()["scores"]["method"]["networks"]) == (True, 1)
+
+
 SEARCHES = {
     10_000: r"The search tried 12 settings on the training rows, and (chose --lr|found none that is better than)",
     200: r"The search was interrupted before it compared its best settings with the default, and chose --lr",

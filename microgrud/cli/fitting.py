@@ -106,7 +106,9 @@ class Fitted:
 
 def is_interrupted(network: Any) -> bool:
     """Return whether Ctrl-C ended the training of an estimator."""
-    return any(history.interrupted for history in network.histories_)
+    # While other processes train, it ends none of the networks that are kept: some others are lacking.
+    lacks_some = len(network.networks_) < network.n_estimators and not network.time_limited_
+    return lacks_some or any(history.interrupted for history in network.histories_)
 
 
 def new_network(data: Data, settings: RunSettings, **changes: Any) -> Any:
