@@ -269,7 +269,7 @@ def test_ctrl_c_keeps_each_network_that_is_finished(monkeypatch: pytest.MonkeyPa
         if next(begun) == 1:  # the second network, which is at work until all others are finished
             for _ in range(3):
                 finished.acquire()
-            time.sleep(0.3)  # for the last of them to arrive
+            time.sleep(1.0)  # for the last of them to arrive
             signal.raise_signal(signal.SIGINT)
         trained = train(*given)
         finished.release()

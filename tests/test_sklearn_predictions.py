@@ -210,5 +210,49 @@ def test_a_temperature_undoes_a_factor_of_the_logits(seed: int, factor: float) -
 def test_temperatures_use_weights_and_need_rows() -> None:
     logits, targets = np.repeat([[4.0, 0.0]], 200, axis=0), np.repeat([0, 1], [100, 100])
     weights = np.repeat([3.0, 1.0], [100, 100])
-    assert temperature_of(logits, targets, weights) == pytest.approx(4.0 / math.log(3.0), rel=1e-3)
+    share = 0.75 * (1.0 - 1 / 202) + 0.5 / 202  # one row in 202 counts as unknown
+    assert temperature_of(logits, targets, weights) == pytest.approx(4.0 / math.log(share / (1.0 - share)), rel=1e-4)
     assert temperature_of(logits[:40], targets[:40]) == 1.0
+
+
+def test_where_all_validation_rows_are_right_the_temperature_does_not_make_sure_of_others() -> None:
+    generator = np.random.default_rng(600)
+
+    def make(rows: int) -> tuple[Any, Any]:
+        X = generator.normal(size=(rows, 4))
+        return X, (X[:, 0] + 0.15 * generator.normal(size=rows) * (generator.random(rows) < 0.15) > 0).astype(int)
+
+    X, y = make(60)
+    other, truth = make(4000)
+    options = {"hidden_layer_sizes": (64, 32), "activation": "relu", "n_estimators": 8}
+    losses = [
+        log_loss(truth, classifier(**options, calibrate=calibrate).fit(X, y).predict_proba(other))
+        for calibrate in (False, True)
+    ]
+    assert losses[1] < 1.2 * losses[0]
+
+
+def test_a_constant_column_says_nothing_whatever_its_number() -> None:
+    for constant in (0.0, 1.0, 7.0):
+        columns = np.column_stack([IRIS, np.full(150, constant)])
+        model = classifier().fit(columns, NAMES)
+        assert (model.predict_proba(columns) == model.predict_proba(columns - [0, 0, 0, 0, 1])).all()
+
+
+def test_a_refused_fit_with_a_warm_start_leaves_the_model_as_it_was() -> None:
+    model = classifier(n_estimators=2, warm_start=True).fit(IRIS, NAMES)
+    expected, validated = model.predict_proba(IRIS), model.validated(IRIS)[1]
+    with pytest.raises(ValueError, match="hidden_layer_sizes"):
+        model.set_params(hidden_layer_sizes=(3, 3)).fit(IRIS[30:], NAMES[30:], np.arange(120) % 2)
+    assert (model.predict_proba(IRIS) == expected).all()
+    assert (model.validated(IRIS)[1] == validated).all()
+
+
+def test_partial_fit_follows_weights_that_are_equal_within_a_batch() -> None:
+    model, other = classifier(solver="sgd"), classifier(solver="sgd")
+    for _ in range(5):
+        for k in (0, 1):
+            rows = np.arange(50 * k, 50 * k + 50)
+            model.partial_fit(IRIS[rows], SPECIES[rows], [0, 1])
+            other.partial_fit(IRIS[rows], SPECIES[rows], [0, 1], sample_weight=np.full(50, [1.0, 5.0][k]))
+    assert other.predict_proba(IRIS[:100])[:, 1].mean() > model.predict_proba(IRIS[:100])[:, 1].mean() + 0.02

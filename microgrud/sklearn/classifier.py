@@ -18,7 +18,8 @@ from ..common.documents import ABOVE_0, ANYTHING, check_entry
 from ..engine.vectors import Vector
 from .calibration import temperature_of
 from .losses import loss_of_classes
-from .members import Task, Watch
+from .members import Rows, Task, Trained, Watch
+from .settings import Settings
 from .stored import labels_from_json, labels_to_json
 from .training import TrainableMLP
 
@@ -128,16 +129,14 @@ class MLPClassifier(ClassifierMixin, TrainableMLP):  # type: ignore[misc]
             TrainingDivergedError: if training diverges with a thousandth of the learning rate, too.
         """
         goes_on = self.warm_start and hasattr(self, "networks_")
-        X, y, weights = self._read(X, y, sample_weight, goes_on)
+        X, y, weights, used = self._read(X, y, sample_weight, goes_on)
         classes, targets = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(f"MLPClassifier: y: expected at least 2 classes, got one class: {classes.tolist()[0]!r}")
         if goes_on and classes.tolist() != self.classes_.tolist():
             raise ValueError(f"MLPClassifier: warm_start: y: expected the classes {self.classes_}, got {classes}")
         self.classes_: npt.NDArray[Any] = classes
-        task = self._task(X, targets, weights)
-        self.temperature_ = 1.0
-        self._fit(task, callbacks)
+        self._fit(self._task(X, targets, weights, used), callbacks)
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MLPClassifier:
@@ -150,7 +149,7 @@ class MLPClassifier(ClassifierMixin, TrainableMLP):  # type: ignore[misc]
             X: as for `fit`.
             y: likewise; not all classes need to occur.
             classes: all the classes; in the first call.
-            sample_weight: as for `fit`.
+            sample_weight: a weight of 0 or more for each row; with a weight of 2, its gradient counts twice.
 
         Raises:
             TypeError, ValueError: for invalid data or parameters.
@@ -161,7 +160,7 @@ class MLPClassifier(ClassifierMixin, TrainableMLP):  # type: ignore[misc]
                 "needs all rows"
             )
         goes_on = hasattr(self, "networks_")
-        X, y, weights = self._read(X, y, sample_weight, goes_on)
+        X, y, weights, used = self._read(X, y, sample_weight, goes_on, by_mean=False)
         where = "MLPClassifier.partial_fit"
         if not goes_on:
             if classes is None:
@@ -174,8 +173,7 @@ class MLPClassifier(ClassifierMixin, TrainableMLP):  # type: ignore[misc]
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(f"{where}: y: expected the classes {self.classes_}, got {unknown} among them")
-        self._train_further(self._task(X, np.searchsorted(self.classes_, y), weights))
-        self.temperature_ = 1.0
+        self._train_further(self._task(X, np.searchsorted(self.classes_, y), weights, used))
         return self
 
     def _with_class_weights(self, y: Any, weights: Vector | None) -> Vector | None:
@@ -194,9 +192,13 @@ class MLPClassifier(ClassifierMixin, TrainableMLP):  # type: ignore[misc]
         of_classes: Vector = compute_sample_weight(given, y)
         return of_classes if weights is None else of_classes * weights
 
-    def _task(self, X: Vector, targets: npt.NDArray[np.intp], weights: Vector | None) -> Task:
+    def _keep(self, settings: Settings, trained: list[Trained]) -> None:
+        super()._keep(settings, trained)
+        self.temperature_ = 1.0
+
+    def _task(self, X: Vector, targets: npt.NDArray[np.intp], weights: Vector | None, used: Rows | slice) -> Task:
         loss = functools.partial(loss_of_classes, self._outputs, self._checked()["label_smoothing"])
-        return Task(self._encoded(X), self._standard(X), targets, weights, self._outputs, True, loss)
+        return Task(self._encoded(X), self._standard(X), targets, weights, self._outputs, used, True, loss)
 
     def predict(self, X: Any) -> Any:
         """Return the most probable class of each row.

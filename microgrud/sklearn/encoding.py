@@ -33,7 +33,7 @@ class Encoding:
     each piece between two neighbouring edges a and b, one more input goes from -1 at a to 1 at b and is level outside:
     a linear function of these is any continuous function that is linear between the edges (Gorishniy, Rubachev and
     Babenko, "On embeddings for numerical features in tabular deep learning", 2022). Edges are quantiles. Columns that
-    hold only 0 and 1 stay as they are, but for the tails.
+    hold 0 and 1 stay as they are, but for the tails; constant ones are 0.
 
     Args:
         scale: the mean and the deviation of each column.
@@ -61,7 +61,7 @@ class Encoding:
             pieces: the number of pieces of each number, 0 for none, or `"auto"`: the more, the more rows there are.
         """
         scale, rows = Scale.of(columns, weights), len(columns)
-        flags = ((columns == 0.0) | (columns == 1.0)).all(axis=0)
+        flags = ((columns == 0.0) | (columns == 1.0)).all(axis=0) & (columns != columns[0]).any(axis=0)
         scale = Scale(np.where(flags, 0.0, scale.mean), np.where(flags, 1.0, scale.deviation))
         numbers = columns.shape[1] - int(flags.sum())
         if pieces == "auto":

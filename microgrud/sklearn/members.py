@@ -41,6 +41,7 @@ class Task:
         targets: an array with the target of each sample: the index of its class, or one number per output.
         weights: the weight of each sample; None if all are equal.
         outputs: the number of outputs of the network.
+        used: the positions of these samples among those that were given.
         has_classes: whether the targets are classes.
         loss: makes the loss of a sample, and its target for each sample, of targets and weights.
     """
@@ -50,6 +51,7 @@ class Task:
     targets: npt.NDArray[Any]
     weights: Vector | None
     outputs: int
+    used: Rows | slice
     has_classes: bool
     loss: Callable[[npt.NDArray[Any], Vector | None], tuple[Loss, list[Any]]]
 
@@ -225,10 +227,10 @@ def train_further(
         given = {name: group[name] for name in optimizer.settings}
         optimizer.load_state_dict(state)
         group.update(given)  # in place of the settings of the last call
-    everything = np.arange(len(task.inputs))
-    loss, *data = task.data(everything)
-    history = fit(network, *data, loss=loss, optimizer=optimizer, seed=seed, epochs=1, **settings.fit_options)
-    return Trained(read_data(network.parameters()), history, everything[:0], optimizer=optimizer.state_dict())
+    loss, targets = task.loss(task.targets, task.weights)
+    options = {"loss": loss, "optimizer": optimizer, "seed": seed, **settings.fit_options}
+    history = fit(network, task.inputs, targets, epochs=1, **options)
+    return Trained(read_data(network.parameters()), history, np.arange(0), optimizer=optimizer.state_dict())
 
 
 def _started(task: Task, settings: Settings, seed: int, start: Vector | None) -> MLP:

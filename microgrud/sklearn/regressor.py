@@ -14,7 +14,7 @@ from ..common.checks import one_of
 from ..common.documents import ANYTHING, FLAG, SIZE, check_entry
 from ..engine.vectors import Vector
 from .losses import ERRORS, REGRESSION_LOSSES, loss_of_numbers
-from .members import Task, Watch
+from .members import Rows, Task, Watch
 from .scale import Scale
 from .training import TrainableMLP
 
@@ -86,16 +86,16 @@ class MLPRegressor(RegressorMixin, TrainableMLP):  # type: ignore[misc]
         Args:
             X: as for `MLPClassifier.fit`.
             y: as for `fit`.
-            sample_weight: as for `MLPClassifier.fit`.
+            sample_weight: as for `MLPClassifier.partial_fit`.
 
         Raises:
             TypeError, ValueError: for invalid data or parameters.
         """
         goes_on = hasattr(self, "networks_")
-        self._train_further(self._task(*self._read(X, y, sample_weight, goes_on), goes_on))
+        self._train_further(self._task(*self._read(X, y, sample_weight, goes_on, by_mean=False), goes_on))
         return self
 
-    def _task(self, X: Vector, y: Vector, weights: Vector | None, goes_on: bool) -> Task:
+    def _task(self, X: Vector, y: Vector, weights: Vector | None, used: Rows | slice, goes_on: bool) -> Task:
         columns = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
         if not goes_on:
             self.target_scale_, self._flat = Scale.of(columns, weights), y.ndim == 1
@@ -104,7 +104,7 @@ class MLPRegressor(RegressorMixin, TrainableMLP):  # type: ignore[misc]
         scaled = self.target_scale_.apply(columns)
         targets = scaled[:, 0] if self._outputs == 1 else scaled
         loss = functools.partial(loss_of_numbers, self._checked()["loss"])
-        return Task(self._encoded(X), self._standard(X), targets, weights, self._outputs, False, loss)
+        return Task(self._encoded(X), self._standard(X), targets, weights, self._outputs, used, False, loss)
 
     def predict(self, X: Any) -> Vector:
         """Return the predicted number for each row, or a row of them if `y` had columns.

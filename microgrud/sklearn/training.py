@@ -19,7 +19,7 @@ from ..engine.vectors import Vector
 from .base import BaseMLP
 from .encoding import Encoding
 from .linear import LinearModel, best_share
-from .members import Task, Trained, Watch, train, train_further, validation_rows
+from .members import Rows, Task, Trained, Watch, train, train_further, validation_rows
 from .networks import arrays_of
 from .settings import Settings, settings_for
 
@@ -33,14 +33,17 @@ class TrainableMLP(BaseMLP):
     #: Options of scikit-learn's check of the targets.
     _target_options: ClassVar[Mapping[str, Any]] = {}
 
-    def _read(self, X: Any, y: Any, sample_weight: Any, goes_on: bool) -> tuple[Vector, Any, Vector | None]:
-        """Return inputs, targets and weights, without the rows of weight 0.
+    def _read(
+        self, X: Any, y: Any, sample_weight: Any, goes_on: bool, by_mean: bool = True
+    ) -> tuple[Vector, Any, Vector | None, Rows | slice]:
+        """Return inputs, targets and weights, without the rows of weight 0, and the positions of the others.
 
         Args:
             X: the argument of `fit`.
             y: likewise.
             sample_weight: likewise.
             goes_on: whether training continues with the present networks.
+            by_mean: whether a weight counts in comparison with the mean; otherwise 1 is an ordinary weight.
         """
         if not goes_on:
             self.__dict__.pop("networks_", None)  # if this training fails, none is left with the attributes of another
@@ -49,18 +52,18 @@ class TrainableMLP(BaseMLP):
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         weights = self._with_class_weights(y, weights)
-        self._used_rows = slice(None) if weights is None or weights.all() else np.flatnonzero(weights)
+        rows = slice(None) if weights is None or weights.all() else np.flatnonzero(weights)
         if weights is not None:
             used = weights > 0.0
             if not used.any():
                 raise ValueError(f"{type(self).__name__}: sample_weight: expected a weight above 0, got only zeros")
-            X, y, weights = X[used], y[used], weights[used] / weights.max()
-            if weights.min() == 1.0:
+            X, y, weights = X[used], y[used], weights[used] / (weights.max() if by_mean else 1.0)
+            if (weights == 1.0).all():
                 weights = None
         if not goes_on:
             checked = self._checked()
             self.encoding_ = Encoding.of(X, weights, checked["pieces"]) if checked["scale_inputs"] else None
-        return X, y, weights
+        return X, y, weights, rows
 
     def _with_class_weights(self, y: Any, weights: Vector | None) -> Vector | None:
         return weights
@@ -82,6 +85,7 @@ class TrainableMLP(BaseMLP):
             watch: makes callbacks for the first network.
         """
         trained = self._train(task, watch)
+        self._used_rows = task.used
         held_out = np.concatenate(self._validation)
         if not len(held_out):
             return
@@ -164,6 +168,7 @@ class TrainableMLP(BaseMLP):
             for (seed, state), start in zip(further, [*present, *[None] * members])
         ]
         self._keep(settings, trained)
+        self._used_rows = task.used
         self._further = [(seed + 1, each.optimizer) for (seed, _), each in zip(further, trained)]
 
     # --- the networks ---
