@@ -67,7 +67,7 @@ def row(name: str, found: dict[str, list[dict[str, Any]]]) -> str:
             continue
         scores = [result["score"] for result in results]
         seconds = np.mean([result["seconds"] for result in results])
-        cells.append(f"{np.mean(scores):.3f} ± {np.std(scores):.3f} ({seconds:.1f} s)")
+        cells.append(f"{np.mean(scores):.3f} ± {np.std(scores, ddof=len(scores) > 1):.3f} ({seconds:.1f} s)")
     return "| " + " | ".join(cells) + " |"
 
 
