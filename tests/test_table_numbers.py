@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import numpy as np
@@ -293,3 +294,32 @@ def test_hours_are_those_of_the_local_clock():
     )
     read = typed.columns_[0].read(Column.of(texts, "when")).numbers["hour"]
     assert read.tolist() == berlin.dt.hour.astype(float).tolist()
+
+
+ISO = [f"{year}-0{month}-1{day}" for year, month, day in zip([2019, 2020] * 9, [1, 2, 3] * 6, [1, 5, 7] * 6)]
+UNDECIDED = "training did not tell the order: write it as YYYY-MM-DD, or train with the option day-first or month-first"
+
+
+@pytest.mark.parametrize("typed", [False, True])
+@pytest.mark.parametrize(
+    ("cells", "option", "expected", "remarks"),
+    [
+        (["04.03.2021"], None, ["2021-03-04"], []),
+        (["04.03.2021", "25.03.2021"], None, ["2021-03-04", "2021-03-25"], []),
+        (["04/03/2021", "25/03/2021"], None, ["2021-03-04", "2021-03-25"], []),
+        (["04/03/2021", "03/25/2021"], None, ["2021-04-03", "2021-03-25"], []),
+        (["04/03/2021"], None, ["2021-04-03"], ["row 1: '04/03/2021': read with the month first; " + UNDECIDED]),
+        (["01/04/2021"], None, ["2021-01-04"], ["row 1: '01/04/2021': read with the month first; " + UNDECIDED]),
+        (["04/03/2021"], True, ["2021-03-04"], []),
+        (["04/03/2021"], False, ["2021-04-03"], []),
+        (["04.03.2021"], False, ["2021-04-03"], []),
+        (["2021-03-04", "03/03/2021"], None, ["2021-03-04", "2021-03-03"], []),
+    ],
+)  # fmt: skip
+def test_after_dates_without_an_order_the_option_the_cells_or_points_tell_it(typed, cells, option, expected, remarks):
+    days = pd.to_datetime(pd.Series(ISO)) if typed else ISO
+    fitted = TablePreparation(day_first=option).fit(pd.DataFrame({"day": days}))
+    preparation = TablePreparation.from_json(json.loads(json.dumps(fitted.to_json())))
+    inputs, notes = preparation.transform_and_remark(pd.DataFrame({"day": cells}))
+    assert np.array_equal(inputs, preparation.transform(pd.DataFrame({"day": expected})))
+    assert notes == [f"column 'day', {remark}" for remark in remarks]

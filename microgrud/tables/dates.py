@@ -47,6 +47,12 @@ class Dates(NamedTuple):
     by_day: Moments
     by_month: Moments
 
+    @property
+    def ambiguous(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Return which texts are two different dates."""
+        both: np.ndarray[Any, np.dtype[np.bool_]] = ~np.isnat(self.by_day) & ~np.isnat(self.by_month)
+        return both & (self.by_day != self.by_month)
+
     def by(self, day_first: bool) -> Moments:
         """Return the moments by one of the readings."""
         return self.by_day if day_first else self.by_month
@@ -96,7 +102,7 @@ def _moments(year: Vector, day: Vector, month: Vector, seconds: Vector) -> Momen
 
 
 def decide_order(dates: Dates) -> bool | None:
-    """Return whether the day precedes the month in all texts; None if both orders fit and differ.
+    """Return whether the day precedes the month in all texts; None if both orders fit.
 
     Where neither order fits all texts, it is the one that fits more. If one order has all dates on the first day of a
     month, and the other in January, it is the former: a month's figures are dated on its first day.
@@ -110,12 +116,27 @@ def decide_order(dates: Dates) -> bool | None:
     both = ~np.isnat(dates.by_day) & ~np.isnat(dates.by_month)
     by_day, by_month = dates.by_day[both], dates.by_month[both]
     if (by_day == by_month).all():
-        return False
+        return None
     if (by_day == by_day.astype("datetime64[M]")).all():
         return True
     if (by_month == by_month.astype("datetime64[M]")).all():
         return False
     return None
+
+
+def order_by_cells(texts: list[str], dates: Dates) -> bool | None:
+    """Return whether the day precedes the month, by the cells to predict from alone; None if nothing tells.
+
+    They may be a single row, so that days that are all the first of a month tell nothing; points between the parts do.
+
+    >>> [order_by_cells(texts, read_dates(texts)) for texts in (["1/4/2019", "13/4/2019"], ["1.4.2019"], ["1/4/2019"])]
+    [True, True, None]
+    """
+    lost_by_day, lost_by_month = (int(np.isnat(moments).sum()) for moments in dates)
+    if lost_by_day != lost_by_month:
+        return lost_by_day < lost_by_month
+    ambiguous = np.flatnonzero(dates.ambiguous)
+    return True if len(ambiguous) and all("." in texts[cell] for cell in ambiguous) else None
 
 
 def parts_of(moments: Moments, first: np.datetime64) -> dict[str, Vector]:

@@ -183,16 +183,16 @@ def _date_plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan | Pro
     day_first = decide_order(dates)
     if day_first is None:
         day_first = rules.day_first
-    undecided = np.flatnonzero(dates.by_day != dates.by_month)
-    if day_first is None and all("." in column.texts[cell] for cell in undecided):
+    undecided = np.flatnonzero(dates.ambiguous)
+    if day_first is None and len(undecided) and all("." in column.texts[cell] for cell in undecided):
         notes.append(f"{column.example(undecided[:1])} was read with the day first, as dates with points are written")
         day_first = True
-    if day_first is None:
+    if day_first is None and len(undecided):
         cells = undecided[:2].tolist()
         shown = " and ".join(shortened(column.texts[cell]) for cell in cells)
         advice = f"say which (option day-first or month-first){OR_IGNORE}"
         return Problem.of(column, cells, f"{shown} may begin with the day or the month", advice)
-    moments = dates.by(day_first)
+    moments = dates.by(bool(day_first))
     odd = np.isnat(moments)
     if odd.any():
         notes.append(f"{column.example(np.flatnonzero(odd))}: not a date, counted as missing")

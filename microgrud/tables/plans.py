@@ -15,7 +15,7 @@ import pandas as pd
 
 from ..engine.vectors import Vector
 from .column import Column
-from .dates import Moments, parts_of, read_dates
+from .dates import Moments, order_by_cells, parts_of, read_dates
 from .numbers import NEVER_BARE, numbers_in_texts
 from .spelling import Names
 
@@ -69,6 +69,10 @@ class Plan:
     def for_cells(self, column: Column) -> Plan:
         """Return the plan with the decimal mark, or the order of day and month, in which the cells are written."""
         return self
+
+    def guesses(self, column: Column) -> list[str]:
+        """Return remarks on cells that can be read in two ways, of which neither the cells nor training tell one."""
+        return []
 
     def for_rows(self, column: Column) -> Plan:
         """Return the plan for the rows to learn from, given one for all rows: their cells may be more alike."""
@@ -137,9 +141,12 @@ class NumberPlan(Plan):
 
 @dataclass(frozen=True)
 class DatePlan(Plan):
-    """A column of dates or times, as numbers: those of year, month, weekday, hour and day that vary."""
+    """A column of dates or times, as numbers: those of year, month, weekday, hour and day that vary.
 
-    day_first: bool
+    `day_first` is None if nothing told the order of day and month, such as where all dates are ISO 8601 or typed.
+    """
+
+    day_first: bool | None
     first: str
     parts: list[str]
     kind = "date"
@@ -147,14 +154,27 @@ class DatePlan(Plan):
 
     @property
     def written(self) -> str:
-        """Return words for the order of day and month."""
-        return f"the {'day' if self.day_first else 'month'} first"
+        """Return words for the order of day and month, if training told it."""
+        return "" if self.day_first is None else f"the {'day' if self.day_first else 'month'} first"
 
     def for_cells(self, column: Column) -> DatePlan:
         """Return the plan with the other order of day and month if that reads more cells, and all that this reads."""
+        if self.day_first is None:
+            return self
         lost, lost_by_other = (np.isnat(moments_in(column, order)) for order in (self.day_first, not self.day_first))
         reads_more = (lost & ~lost_by_other).any() and not (lost_by_other & ~lost).any()
         return replace(self, day_first=not self.day_first) if reads_more else self
+
+    def guesses(self, column: Column) -> list[str]:
+        """Return a remark if dates may begin with the day or the month."""
+        if self.day_first is not None or column.is_typed:
+            return []
+        dates = read_dates(column.texts)
+        ambiguous = np.flatnonzero(dates.ambiguous)
+        if not len(ambiguous) or order_by_cells(column.texts, dates) is not None:
+            return []
+        advice = "write it as YYYY-MM-DD, or train with the option day-first or month-first"
+        return [f"{column.example(ambiguous)}: read with the month first; training did not tell the order: {advice}"]
 
     def for_rows(self, column: Column) -> Plan:
         """Return the plan with the parts that vary in the rows to learn from."""
@@ -235,10 +255,14 @@ def numbers_in(column: Column, decimal: str, unit: Sequence[str]) -> Vector:
     return np.where(np.abs(numbers) <= LARGEST, numbers, math.nan)
 
 
-def moments_in(column: Column, day_first: bool) -> Moments:
-    """Return the moment in each different cell; NaT if there is none."""
+def moments_in(column: Column, day_first: bool | None) -> Moments:
+    """Return the moment in each different cell; NaT if there is none.
+
+    With `day_first` None, the cells decide, and if they do not, the month precedes the day.
+    """
     if column.different.dtype.kind == "M":
         return column.different
     if column.is_typed and column.different.dtype != float:
         return np.full(len(column.different), np.datetime64("NaT", "us"))
-    return read_dates(column.texts).by(day_first)
+    dates = read_dates(column.texts)
+    return dates.by(bool(order_by_cells(column.texts, dates) if day_first is None else day_first))

@@ -261,6 +261,7 @@ def _remarks(reads: Sequence[Read], figures: Figures) -> list[str]:
     notes = []
     learned = {plan.name: plan for plan in figures.plans}
     for plan, column, reading in reads:
+        notes += plan.guesses(column)
         if plan.written != learned[plan.name].written:
             notes.append(
                 f"column {plan.name!r} was read with {plan.written}, as its cells are written; those of training had "

@@ -30,7 +30,7 @@ def _is_day(text: str) -> bool:
 _PLAN: dict[str, Form] = {"kind": TEXT, "name": TEXT, "said": TEXT, "missing": FLAG}
 _PLANS: dict[str, dict[str, Form]] = {
     "number": {**_PLAN, "decimal": _DECIMAL, "unit": _PAIR, "low": NUMBER, "high": NUMBER},
-    "date": {**_PLAN, "day_first": FLAG, "first": _DAY, "parts": _PARTS},
+    "date": {**_PLAN, "day_first": or_null(FLAG), "first": _DAY, "parts": _PARTS},
     "category": {**_PLAN, "categories": NAMES, "others": FLAG},
     "presence": _PLAN,
     "left out": _PLAN,
