@@ -266,6 +266,34 @@ def test_durations_are_seconds_whether_text_or_typed():
     assert "seconds" in target.notes[0]
 
 
+DURATIONS = {
+    "days": ["1 days", "3 days", "10 days", "-2 days"],
+    "typed days": pd.to_timedelta(["1D", "3D", "10D", "-2D"]),
+    "clock": ["1 days 00:00:00", "3 days 00:00:00", "10 days 00:00:00", "-2 days +00:00:00"],
+    "mixed": ["1 days", "3 days 00:00:00", "10 days", "-2 days"],
+    "hours": ["24 hours", "72 hours", "240 hours", "-48 hours"],
+}
+
+
+@pytest.mark.parametrize("trained", DURATIONS)
+@pytest.mark.parametrize("predicted", ["days", "typed days", "clock", "mixed"])
+def test_whole_days_are_one_number_however_they_are_written(trained, predicted):
+    cells = list(DURATIONS[trained])
+    preparation = TablePreparation().fit(pd.DataFrame({"x": pd.Series(cells * 4)}))
+    inputs, remarks = preparation.transform_and_remark(pd.DataFrame({"x": DURATIONS[predicted]}))
+    assert inputs == pytest.approx(preparation.transform(pd.DataFrame({"x": cells})), rel=1e-12)
+    assert remarks == []
+
+
+def test_durations_are_missing_with_a_remark_where_training_had_numbers_without_a_unit_of_time():
+    for cells in (["1", "3", "654"], ["1 kg", "3 kg", "654 kg"]):
+        preparation = TablePreparation().fit(frame_of(x=cells))
+        for durations in (["0 days 00:10:54"], pd.to_timedelta(["654s"])):
+            inputs, remarks = preparation.transform_and_remark(pd.DataFrame({"x": durations}))
+            assert np.array_equal(inputs, preparation.transform(pd.DataFrame({"x": [None]})))
+            assert remarks[0].startswith("column 'x', row 1: '0 days 00:10:54': not a number")
+
+
 def test_dates_with_points_have_the_day_first_with_a_note():
     preparation = TablePreparation().fit(frame_of(x=["01.02.2019", "03.04.2020"]))
     assert preparation.columns_[0].first == "2019-02-01"

@@ -107,7 +107,8 @@ def _factorized(series: pd.Series[Any]) -> tuple[Any, Any]:
     if types.is_datetime64_any_dtype(dtype):
         return pd.factorize(_clock_time(series).to_numpy("datetime64[us]"))
     if getattr(dtype, "kind", "") == "m":
-        return pd.factorize(series.dt.total_seconds().to_numpy(float))
+        rows, durations = pd.factorize(series)
+        return rows, np.array(list(map(cell_text, durations)), object)
     if types.is_integer_dtype(dtype) and ((series > 2**53) | (series < -(2**53))).any():
         series, dtype = series.astype(object), np.dtype(object)  # floats would make one of several
     if types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype) and not types.is_complex_dtype(dtype):

@@ -50,8 +50,9 @@ class Dates(NamedTuple):
     @property
     def ambiguous(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Return which texts are two different dates."""
-        both: np.ndarray[Any, np.dtype[np.bool_]] = ~np.isnat(self.by_day) & ~np.isnat(self.by_month)
-        return both & (self.by_day != self.by_month)
+        both = ~np.isnat(self.by_day) & ~np.isnat(self.by_month)
+        ambiguous: np.ndarray[Any, np.dtype[np.bool_]] = both & (self.by_day != self.by_month)
+        return ambiguous
 
     def by(self, day_first: bool) -> Moments:
         """Return the moments by one of the readings."""

@@ -12,7 +12,7 @@ import numpy as np
 from .column import Column, shortened
 from .dates import decide_order, parts_of
 from .evidence import Evidence
-from .numbers import DURATION, Numbers
+from .numbers import Numbers, is_duration
 from .plans import BY_PRESENCE, LARGEST, CategoryPlan, DatePlan, LeftOutPlan, NumberPlan, Plan, PresencePlan
 from .problems import Problem
 from .rules import MOST, OR_IGNORE, Rules, mixed_marks, settle_decimal
@@ -112,7 +112,7 @@ def _written(numbers: Numbers, decimal: str) -> str:
 
 def note_on_durations(column: Column) -> list[str]:
     """Return a note if there are durations in a column of numbers, where they count in seconds."""
-    first = None if column.is_typed else next(filter(DURATION.fullmatch, column.texts), None)
+    first = None if column.is_typed else next(filter(is_duration, column.texts), None)
     return [f"column {column.name!r}: durations such as {first!r} were read as numbers of seconds"] * bool(first)
 
 

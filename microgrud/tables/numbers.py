@@ -46,8 +46,15 @@ def _form(decimal: str, group: str) -> re.Pattern[str]:
 _FORMS: dict[str, re.Pattern[str]] = {".": _form(".", ","), ",": _form(",", ".")}
 _DROPPED = {".": str.maketrans({",": "", "'": "", " ": ""}), ",": str.maketrans({".": "", "'": "", " ": "", ",": "."})}
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
-#: A duration as pandas writes it, such as -1 days +23:59:30.5: a number of seconds.
-DURATION = re.compile(r"(-?\d+) days? \+?(\d\d):(\d\d):(\d\d(?:\.\d+)?)")
+#: A duration as pandas writes it: -1 days +23:59:30.5, or 2 days in a column of whole days.
+_DURATION = re.compile(r"(-?\d+) days?(?: \+?(\d\d):(\d\d):(\d\d(?:\.\d+)?))?")
+#: Units in which durations count, in seconds.
+_TIMES = {
+    **dict.fromkeys(["s", "sec", "second"], 1),
+    **dict.fromkeys(["min", "minute"], 60),
+    **dict.fromkeys(["h", "hr", "hour"], 3600),
+    "day": 86400,
+}
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 
 #: Letters for thousands, millions and billions, and the name of the unit of numbers with several of them.
@@ -98,6 +105,8 @@ def read_numbers(texts: Sequence[str], counts: Sequence[int]) -> Numbers:
         if match := _match(text):
             votes[_unit(match)] += count
     unit = max(votes, key=lambda each: (votes[each], each), default=("", ""))
+    if set(votes) <= {("", "day")} and any(map(is_duration, texts)):
+        unit = ("", "s")
     if _are_sizes(votes):
         unit = (max(votes)[0], SIZES)
     return Numbers(numbers_in_texts(texts, ".", unit), numbers_in_texts(texts, ",", unit), unit)
@@ -130,9 +139,10 @@ def _whole(text: str) -> float:
 
 
 def _number(text: str, decimal: str, unit: Unit) -> float:
+    if unit[1] in _TIMES and not unit[0] and (duration := _DURATION.fullmatch(text)):
+        seconds = sum(size * float(part) for size, part in zip((86400, 3600, 60, 1), duration.groups("0")))
+        return seconds / _TIMES[unit[1]]
     match = _match(text)
-    if match is None and not any(unit) and (duration := DURATION.fullmatch(text)):
-        return sum(size * float(part) for size, part in zip((86400, 3600, 60, 1), duration.groups()))
     if match is None:
         return math.copysign(math.inf, -(text[0] == "-")) if _INFINITE.fullmatch(text) else math.nan
     before, after = _unit(match)
@@ -167,6 +177,15 @@ def _singular(unit: str) -> str:
     """
     unit = unit.casefold().rstrip(".").replace("²", "2").replace("³", "3")
     return unit[:-1] if len(unit) > 2 and unit.endswith("s") else unit
+
+
+def is_duration(text: str) -> bool:
+    """Return whether a text is a duration with hours, minutes and seconds as pandas writes it.
+
+    >>> is_duration("-1 days +23:59:30.5"), is_duration("2 days")
+    (True, False)
+    """
+    return ":" in text and bool(_DURATION.fullmatch(text))
 
 
 def decimal_of(numbers: Numbers) -> Decimal | None:

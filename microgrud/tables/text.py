@@ -14,8 +14,8 @@ def as_text(frame: pd.DataFrame) -> pd.DataFrame:
     """Return each cell of a frame as stripped text.
 
     Numbers become the shortest text that reads back as the same number, so that 1.0 is "1.0" and the integer 1 is "1".
-    Booleans become True and False, dates ISO 8601, durations seconds, bytes UTF-8, lists and dicts JSON; a missing
-    value becomes "".
+    Booleans become True and False, dates ISO 8601, durations `2 days 00:00:00`, bytes UTF-8, lists and dicts JSON; a
+    missing value becomes "".
 
     >>> frame = pd.DataFrame({"x": [1e99, float("nan")], "n": [1, 2], "d": pd.to_datetime(["2020-02-29", None])})
     >>> as_text(frame).to_numpy().tolist()
@@ -61,7 +61,7 @@ def cell_text(cell: Any) -> str:
     if isinstance(cell, (datetime.datetime, datetime.date, datetime.time)):
         return cell.isoformat()
     if isinstance(cell, (datetime.timedelta, np.timedelta64)):
-        return repr(pd.Timedelta(cell).total_seconds())
+        return str(pd.Timedelta(cell))
     if isinstance(cell, bytes):
         return cell.decode("utf-8", "replace").strip()
     return str(bool(cell)) if isinstance(cell, np.bool_) else str(cell).strip()
