@@ -208,6 +208,17 @@ def test_numbers_that_may_be_codes_are_noted_unless_the_user_has_decided():
         assert TablePreparation(**options).fit(frame).notes_ == []
 
 
+@pytest.mark.parametrize(("frequent", "noted"), [(18, True), (26, False)])
+def test_a_column_most_cells_of_which_hold_rare_texts_is_noted(frequent, noted):
+    cells = ["John Smith"] * frequent + [f"J. Doe the {k}th" for k in range(20)] + [""] * 4
+    preparation = prepared(cells)
+    assert plan_of(preparation).said.startswith("1 category, and one input for 20 rarer")
+    assert preparation.notes_ == noted * [
+        "column 'x': most of its 21 different texts occur in a few rows only, and share one input; leave it out "
+        "(option ignore) if it only names rows"
+    ]
+
+
 def test_rare_categories_share_an_input_with_those_that_training_did_not_see():
     cells = ["a"] * 20 + ["b"] * 20 + [f"rare {k}" for k in range(10)]
     preparation = prepared(cells)

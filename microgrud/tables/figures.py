@@ -96,7 +96,7 @@ class Figures:
         return transformer
 
 
-def learn(plans: Sequence[Plan], reads: Sequence[Read], max_categories: int, rarest: int) -> Figures:
+def learn(plans: Sequence[Plan], reads: Sequence[Read], max_categories: int, rarest: int, notes: list[str]) -> Figures:
     """Learn the figures with scikit-learn, and complete the plans with the categories to keep and a sentence.
 
     Args:
@@ -104,6 +104,7 @@ def learn(plans: Sequence[Plan], reads: Sequence[Read], max_categories: int, rar
         reads: the plans that use their columns, with the results of reading them.
         max_categories: the largest number of inputs for one column of categories.
         rarest: the smallest number of rows of a category of its own.
+        notes: gets a note on each column whose cells are mostly rare categories, as names of rows are.
     """
     vectors = [values for *_, reading in reads for values in reading.numbers.values()]
     numbers: list[dict[str, float]] = []
@@ -123,12 +124,16 @@ def learn(plans: Sequence[Plan], reads: Sequence[Read], max_categories: int, rar
             max_categories=max_categories, min_frequency=rarest, handle_unknown="infrequent_if_exist"
         ).fit(frequent.transform(texts))
         columns = zip(encoder.categories_, encoder.infrequent_categories_, frequent.statistics_)
-        for (each, _), (categories, infrequent, fill) in zip(encoded, columns):
+        for (each, names), (categories, infrequent, fill) in zip(encoded, columns):
             rare = set() if infrequent is None else set(infrequent)
             kept = in_order(name for name in categories.tolist() if name not in rare)
             fills.append(str(fill) if fill in kept else (kept or [OTHER])[0])  # of several most frequent ones
             said = "1 category" if len(kept) == 1 else f"{len(kept)} categories"
             said += f", and one input for {len(rare)} rarer" if rare else ""
+            if len(rare) > len(kept) and pd.Series(names).dropna().isin(rare).mean() > 0.5:
+                most = f"most of its {counted(len(rare) + len(kept), 'different text')} occur in a few rows only"
+                advice = "leave it out (option ignore) if it only names rows"
+                notes.append(f"column {each.name!r}: {most}, and share one input; {advice}")
             done[each.name] = replace(each, categories=kept, others=bool(rare), said=said)
     figures = Figures([done.get(plan.name, plan) for plan in plans], numbers, fills)
     gaps = {

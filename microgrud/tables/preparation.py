@@ -121,7 +121,7 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         notes = found.notes + [f"column {plan.name!r} is {plan.said}" for plan in changed]
         used = [pair for pair in zip(plans, columns) if not isinstance(pair[0], LeftOutPlan)]
         reads = [(plan, column, plan.read(column)) for plan, column in used]
-        self._set(learn(plans, reads, self.max_categories, self._rarest(len(frame))), notes)
+        self._set(learn(plans, reads, self.max_categories, self._rarest(len(frame)), notes), notes)
         if y is not None:
             self.notes_ += _leaks(reads, np.asarray(y))
         self.n_features_in_ = frame.shape[1]
