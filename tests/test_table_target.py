@@ -161,3 +161,9 @@ def test_an_ambiguous_target_is_not_advised_to_be_left_out() -> None:
         inspect_target(pd.Series(["1.500", "2.250", "12.750", "1.250"] * 5), "price", delimiter=";")
     assert "option decimal" in str(error.value)
     assert "option ignore" not in str(error.value)
+
+
+def test_a_target_with_another_decimal_mark_than_in_training_is_read_as_it_is_written() -> None:
+    target = inspect_target(pd.Series(["4.5", "9.25", "12.125", "7"] * 5), "y", "regression")
+    assert target.values(pd.Series(["4,5", "9,25", "12,125", ""])).tolist()[:3] == [4.5, 9.25, 12.125]
+    assert target.values(pd.Series(["4.5", "12.125"])).tolist() == [4.5, 12.125]

@@ -24,6 +24,7 @@ BY_PRESENCE = "used only for whether its cells are missing"
 _ALIKE = "all its cells in the rows to learn from are alike"
 #: The square of a larger number may overflow, and with it a standard deviation.
 LARGEST = 1e100
+OTHER_MARK = {".": ",", ",": "."}
 
 
 class Reading(NamedTuple):
@@ -120,12 +121,7 @@ class NumberPlan(Plan):
 
     def for_cells(self, column: Column) -> NumberPlan:
         """Return the plan with the other decimal mark if that reads more cells, and all that this one reads."""
-        lost = np.isnan(numbers_in(column, self.decimal, self.unit))
-        other = replace(self, decimal="," if self.decimal == "." else ".")
-        texts = [] if column.is_typed else [column.texts[cell] for cell in np.flatnonzero(lost)]
-        if np.isnan(numbers_in_texts(texts, other.decimal, (self.unit[0], self.unit[1]))).all():
-            return self
-        return self if (np.isnan(numbers_in(column, other.decimal, self.unit)) & ~lost).any() else other
+        return replace(self, decimal=decimal_for(column, self.decimal, self.unit))
 
     @property
     def number_labels(self) -> list[str]:
@@ -253,6 +249,21 @@ def numbers_in(column: Column, decimal: str, unit: Sequence[str]) -> Vector:
     else:
         numbers = numbers_in_texts(column.texts, decimal, (unit[0], unit[1]))
     return np.where(np.abs(numbers) <= LARGEST, numbers, math.nan)
+
+
+def decimal_for(column: Column, decimal: str, unit: Sequence[str]) -> str:
+    """Return the other decimal mark if that reads more of the cells, and all that `decimal` reads, or else `decimal`.
+
+    >>> decimal_for(Column.of(pd.Series(["inf", "1.234"]), "x"), ".", ["", ""])
+    '.'
+    """
+    if column.is_typed:
+        return decimal
+    other, pair = OTHER_MARK[decimal], (unit[0], unit[1])
+    lost = np.isnan(numbers_in_texts(column.texts, decimal, pair))
+    if np.isnan(numbers_in_texts([column.texts[cell] for cell in np.flatnonzero(lost)], other, pair)).all():
+        return decimal
+    return decimal if (np.isnan(numbers_in_texts(column.texts, other, pair)) & ~lost).any() else other
 
 
 def moments_in(column: Column, day_first: bool | None) -> Moments:

@@ -14,7 +14,7 @@ from .column import Column, shortened
 from .evidence import Evidence, numbers_by_both
 from .kinds import credible_range, decimal_marks, note_on_durations, notes_on_odd
 from .numbers import Numbers, decimal_of, is_ambiguous
-from .plans import LARGEST, numbers_in
+from .plans import LARGEST, decimal_for, numbers_in
 from .problems import PreparationError, Problem
 from .rules import MOST, Rules, mixed_marks, settle_decimal
 from .spelling import Names, grouped, in_order, notes_on_spelling, spelled
@@ -57,12 +57,14 @@ class Target:
     def values(self, cells: pd.Series[Any]) -> np.ndarray[Any, Any]:
         """Return the class of each row (None where it is missing), or its number (NaN where it is missing).
 
+        Numbers are read with the other decimal mark if that reads more cells, and all that the mark of training reads.
+
         >>> inspect_target(pd.Series(["yes", "No", "no", "Yes", "no"] * 2), "left").values(pd.Series(["NO", "NA"]))
         array(['no', None], dtype=object)
         """
         column = Column.of(cells, self.name)
         if self.task == "regression":
-            numbers = numbers_in(column, self.decimal, self.unit)
+            numbers = numbers_in(column, decimal_for(column, self.decimal, self.unit), self.unit)
             usable = (numbers >= self.low) & (numbers <= self.high)
             return column.by_row(np.where(usable, numbers, math.nan), math.nan)
         names = Names(self.classes)
