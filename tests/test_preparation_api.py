@@ -6,8 +6,10 @@ import copy
 import json
 import re
 import time
+from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import pytest
 from sklearn.base import clone
@@ -15,7 +17,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 
-from microgrud.tables import TableError
+from microgrud.tables import TableError, read_table, write_table
 from microgrud.tables.preparation import TablePreparation
 from microgrud.tables.problems import PreparationError
 from microgrud.tables.text import as_text
@@ -209,3 +211,50 @@ def test_cells_of_two_styles_are_read_as_those_of_training_and_others_are_missin
     mixed = pd.DataFrame({"price": ["2.25", "0,5", "1,5"], "day": ["2/13/2019", "13/2/2019", "14/2/2019"]})
     missing = mixed.assign(price=["2.25", "", ""], day=["2/13/2019", "", ""])
     assert np.array_equal(preparation.transform(mixed), preparation.transform(missing))
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".xlsx", ".jsonl"])
+def test_floats_of_typed_files_are_not_read_as_thousands(tmp_path: Path, ending: str) -> None:
+    cells = ["1,5", "1.125,75", "2", "-3,5"]
+    preparation = TablePreparation().fit(pd.DataFrame({"a": cells}))
+    numbers = pd.DataFrame({"a": [1.125, 12.125, -100.125]})
+    write_table(numbers, tmp_path / f"p{ending}")
+    inputs, notes = preparation.transform_and_remark(read_table(tmp_path / f"p{ending}").cells)
+    assert np.array_equal(inputs, preparation.transform(numbers))
+    assert [note.split(",")[0] for note in notes] == ["column 'a' was read with a decimal point"]
+
+
+def test_floats_beside_texts_with_decimal_commas_are_an_error_and_not_thousands(tmp_path: Path) -> None:
+    mixed = pd.DataFrame({"a": ["1,5", 1.125, "2,5", 2.125]}, dtype=object)
+    book = openpyxl.Workbook()
+    for row in (["a"], ["1,5"], [1.125], ["2,5"], [2.125]):
+        book.active.append(row)
+    book.save(tmp_path / "p.xlsx")
+    lines = [json.dumps({"a": cell}) for cell in mixed["a"]]
+    (tmp_path / "p.jsonl").write_text("\n".join(lines))
+    for cells in (mixed, read_table(tmp_path / "p.xlsx").cells, read_table(tmp_path / "p.jsonl").cells):
+        with pytest.raises(TableError, match=r"'1.1250' is a number only with a decimal point, '1,5' only with"):
+            TablePreparation().fit(cells)
+
+
+def test_floats_of_typed_files_are_the_categories_of_texts(tmp_path: Path) -> None:
+    texts = pd.DataFrame({"a": ["1.125", "2.5", "1.125", "2.5"]})
+    preparation = TablePreparation(categorical=["a"]).fit(texts)
+    texts.astype(float).to_parquet(tmp_path / "p.parquet")
+    assert np.array_equal(preparation.transform(read_table(tmp_path / "p.parquet").cells), preparation.transform(texts))
+
+
+@pytest.mark.parametrize("cell", ["inf", "1e200"])
+def test_a_number_too_large_does_not_change_the_decimal_mark(cell: str) -> None:
+    preparation = TablePreparation().fit(pd.DataFrame({"a": ["1.5", "2.25", "-3.5"]}))
+    odd, missing = (pd.DataFrame({"a": [each, "1.234"]}) for each in (cell, ""))
+    assert np.array_equal(preparation.transform(odd), preparation.transform(missing))
+
+
+@pytest.mark.parametrize("integer", [4111111111111111, 2**53, -(10**15)])
+def test_integers_of_many_digits_are_one_category_typed_or_as_text(integer: int) -> None:
+    codes = pd.DataFrame({"card": [integer, 7, integer, 7]})
+    preparation = TablePreparation(categorical=["card"]).fit(codes)
+    assert str(integer) in preparation.columns_[0].categories
+    assert np.array_equal(preparation.transform(as_text(codes)), preparation.transform(codes))
+    assert not preparation.remarks(as_text(codes))

@@ -11,7 +11,7 @@ from pandas.api import types
 
 from .spelling import spelled
 from .table import MISSING, and_more
-from .text import cell_text
+from .text import cell_text, padded
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _factorized(series: pd.Series[Any]) -> tuple[Any, Any]:
     if getattr(dtype, "kind", "") == "m":
         rows, durations = pd.factorize(series)
         return rows, np.array(list(map(cell_text, durations)), object)
-    if types.is_integer_dtype(dtype) and ((series > 2**53) | (series < -(2**53))).any():
+    if types.is_integer_dtype(dtype) and ((series >= 2**53) | (series <= -(2**53))).any():
         series, dtype = series.astype(object), np.dtype(object)  # floats would make one of several
     if types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype) and not types.is_complex_dtype(dtype):
         rows, different = pd.factorize(series.to_numpy(float, na_value=np.nan))
@@ -126,7 +126,7 @@ def _factorized(series: pd.Series[Any]) -> tuple[Any, Any]:
     cells = different.tolist()
     if set(map(type, cells)) <= {str} and MISSING.isdisjoint(cells) and list(map(str.strip, cells)) == cells:
         return rows, different
-    texts = [cell if type(cell) is str else cell_text(cell) for cell in different]
+    texts = [cell if type(cell) is str else padded(cell, cell_text(cell)) for cell in different]
     clean = [None if (text := cell.strip()) in MISSING else text for cell in texts]
     merged, different = pd.factorize(np.array(clean, object))
     return np.append(merged, -1)[rows], different

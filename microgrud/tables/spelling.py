@@ -21,6 +21,8 @@ def spelled(text: str) -> str:
 
     >>> spelled("a  b"), spelled("1.0"), spelled("01"), spelled("2.50"), spelled("12345678901234567890")
     ('a b', '1', '1', '2.5', '12345678901234567890')
+    >>> spelled("4111111111111111.0"), spelled("4111111111111111")
+    ('4111111111111111', '4111111111111111')
     >>> spelled("2020-02-29T00:00:00"), spelled("2020-02-29T12:30:00")
     ('2020-02-29', '2020-02-29 12:30:00')
     """
@@ -35,7 +37,7 @@ def spelled(text: str) -> str:
         return text
     if "_" in text or not math.isfinite(number) or (abs(number) >= 1e15 and "." not in text):
         return text
-    return str(int(number)) if number == int(number) and abs(number) < 1e15 else repr(number)
+    return str(int(number)) if number == int(number) and abs(number) < 2**53 else repr(number)
 
 
 def shown(text: str) -> str:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+#: A number that is a thousand times as large where points separate thousands.
+_GROUP = re.compile(r"(-?[1-9]\d{0,2}\.\d{3})(?=[eE]|$)")
 
 
 def as_text(frame: pd.DataFrame) -> pd.DataFrame:
@@ -65,3 +69,13 @@ def cell_text(cell: Any) -> str:
     if isinstance(cell, bytes):
         return cell.decode("utf-8", "replace").strip()
     return str(bool(cell)) if isinstance(cell, np.bool_) else str(cell).strip()
+
+
+def padded(cell: Any, text: str) -> str:
+    """Return the text of a typed cell with a further 0 if its point could separate thousands, as in 1.125.
+
+    >>> padded(1.125, "1.125"), padded(-2.125e-9, "-2.125e-09"), padded("1.125", "1.125"), padded(2.5, "2.5")
+    ('1.1250', '-2.1250e-09', '1.125', '2.5')
+    """
+    match = None if isinstance(cell, (str, bytes)) else _GROUP.match(text)
+    return f"{match[1]}0{text[match.end() :]}" if match else text

@@ -12,7 +12,7 @@ import pandas as pd
 from .delimited import MOST_COLUMNS, named_lines
 from .header import unique_names
 from .table import TableError, listed
-from .text import as_text, cell_text
+from .text import as_text, cell_text, padded
 
 #: The largest number of cells of a Parquet file: a few bytes can stand for a billion equal cells.
 _MOST_CELLS = 10**8
@@ -116,7 +116,8 @@ def _named(name: str, frame: pd.DataFrame, names: Sequence[str], notes: list[str
     """Return the frame as text with unique names."""
     if not len(frame) or not len(frame.columns):
         raise TableError(f"{name}: the table has no rows; add the rows to learn from or to predict")
-    cells: pd.DataFrame = as_text(frame)
+    text = as_text(frame)
+    columns = {k: list(map(padded, frame.iloc[:, k], text.iloc[:, k])) for k in range(frame.shape[1])}
+    cells: pd.DataFrame = pd.DataFrame(columns, dtype=object)
     cells.columns = pd.Index(unique_names(name, list(enumerate(names, 1)), notes), dtype=object)
-    cells = cells.reset_index(drop=True)
     return cells

@@ -14,7 +14,7 @@ import pandas as pd
 
 from .delimited import Rows
 from .table import TableError, counted, listed
-from .text import cell_text
+from .text import cell_text, padded
 
 #: Excel's own limit.
 MOST_ROWS = 2**20
@@ -51,6 +51,8 @@ def read_workbook(name: str, data: bytes, notes: list[str]) -> Rows:
         title = next(filter(None, map(cell_text, rows[0][1])), "")
         notes.append(f"{name}: row {rows[0][0]} left out as a title above the table: {title[:60]!r}")
     text = [[_text(cell) for cell in cells] + [""] * (width - len(cells)) for _, cells in rows[above:]]
+    for row, (_, cells) in zip(text[1:], rows[above + 1 :]):  # the first row may hold names, such as 1.125
+        row[: len(cells)] = map(padded, cells, row)
     if failed := sum(cell in _FAILED for cells in text for cell in cells):
         notes.append(f"{name}: {counted(failed, 'cell')} with an error of a formula, such as #DIV/0!, read as missing")
         text = [["" if cell in _FAILED else cell for cell in cells] for cells in text]

@@ -17,7 +17,7 @@ import pandas as pd
 from ..common.files import write_atomically
 from .escaping import escaped
 from .table import TableError, listed
-from .text import as_text
+from .text import as_text, padded
 from .typed import NO_PYARROW
 from .workbooks import workbook
 
@@ -137,7 +137,8 @@ def _numbers(text: pd.Series[Any]) -> Any:
     for kind, dtype in ((int, "Int64"), (float, "float64")):
         try:
             numbers = [kind(cell) for cell in filled]
-            if numbers and all(str(x) == cell and math.isfinite(x) for x, cell in zip(numbers, filled)):
+            same = (cell in (str(x), padded(x, str(x))) and math.isfinite(x) for x, cell in zip(numbers, filled))
+            if numbers and all(same):
                 return pd.Series(numbers, index=filled.index, dtype=dtype).reindex(text.index)
         except (ValueError, OverflowError, TypeError):  # text, or an integer beyond 64 bits  # noqa: PERF203
             continue
