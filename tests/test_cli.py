@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import importlib
 import io
 import json
 import os
@@ -697,16 +698,53 @@ def test_ctrl_c_while_the_command_line_loads_is_one_line(
     assert capsys.readouterr().err == "error: interrupted\n"
 
 
-def test_ctrl_c_outside_training_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*args: object, **options: object) -> None:
-        raise KeyboardInterrupt
+def press_before(function: Any, presses: int = 1) -> Any:
+    """Return the function with Ctrl-C pressed at its start."""
 
-    table = a_table()
-    for name in ("commands.read_table", "training.train_on_table"):
-        with monkeypatch.context() as patch:
-            patch.setattr(f"microgrud.cli.{name}", interrupted)
-            assert microgrud_cli("train", table, "--target", "class").exit_code == 130
-        assert os.listdir() == ["table.csv"]
+    def pressed(*args: Any, **options: Any) -> Any:
+        for _ in range(presses):
+            signal.raise_signal(signal.SIGINT)
+        return function(*args, **options)
+
+    return pressed
+
+
+@pytest.mark.parametrize(
+    ("where", "presses", "error"),
+    [
+        ("commands.read_table", 1, "interrupted"),
+        ("pipeline.inspect_target", 1, "interrupted; nothing was kept"),
+        ("judging.importance", 2, "interrupted; nothing was kept"),
+    ],
+)
+def test_ctrl_c_that_leaves_nothing_says_so(
+    where: str, presses: int, error: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, name = where.split(".")
+    function = getattr(importlib.import_module(f"microgrud.cli.{module}"), name)
+    monkeypatch.setattr(f"microgrud.cli.{where}", press_before(function, presses))
+    result = microgrud_cli("train", a_table(), "--target", "class", *QUICK)
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert result.stderr.splitlines()[-1] == f"error: {error}"
+    assert os.listdir() == ["table.csv"]
+
+
+@pytest.mark.parametrize("where", ["judging.importance", "runfolder.save_pipeline", "runfolder.report_page"])
+def test_ctrl_c_after_training_keeps_the_whole_model(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["train", a_table(), "--target", "class", *QUICK, "--out"]
+    succeed(*words, "whole")
+    module, name = where.split(".")
+    function = getattr(importlib.import_module(f"microgrud.cli.{module}"), name)
+    monkeypatch.setattr(f"microgrud.cli.{where}", press_before(function))
+    result = microgrud_cli(*words, "run")
+    model = Path("run/model.json")
+    assert result.exit_code == 130
+    expected = f"error: interrupted; the model is there: {model}, but its report is missing"
+    assert result.stderr.splitlines()[-1] == expected
+    whole = contents("whole")
+    del whole["report.html"]
+    assert contents("run") == whole
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_mistake_in_the_program_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,13 @@ class _OneLineErrors(TyperGroup):
             fail(one_line(message()))
         sys.exit(result if isinstance(result, int) else 0)
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; see `click.Group.invoke`."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:  # `main` of some versions of typer ends with 130, and says nothing
+            fail("interrupted", 130)
+
 
 app = typer.Typer(
     cls=_OneLineErrors,

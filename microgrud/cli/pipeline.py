@@ -36,6 +36,7 @@ def train_on_table(
     progress: bool = False,
     say: Callable[[str], object] = lambda note: None,
     started: float | None = None,
+    trained: Callable[[], object] = lambda: None,
 ) -> Run:
     """Train a network to predict a column of `table` from the others, and score it on rows held out.
 
@@ -48,6 +49,7 @@ def train_on_table(
         progress: whether to show a progress bar.
         say: called with each note, before training and after it.
         started: the `time.perf_counter()` at which the limit of time began; by default that of this call.
+        trained: called when the networks are trained, before they are scored.
 
     Raises:
         TableError: if the table cannot be used as it is; the message has a line for each problem.
@@ -60,6 +62,7 @@ def train_on_table(
     notes.tell()
     before = time.perf_counter()
     used, fitted, parts = training.run()
+    trained()
     seconds = time.perf_counter() - before
     judged = Judged(data, parts, used)
     preparation = fitted.pipeline["preparation"]

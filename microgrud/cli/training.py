@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pandas as pd
 import typer
 
 from ..tables.table import Table, counted
+from ..train.interrupts import Interrupts
 from .describing import document, important
 from .evaluation import calibration_error
 from .pipeline import train_on_table
@@ -37,6 +40,8 @@ def train_and_write(
 ) -> None:
     """Train on a table, and write and print the results.
 
+    Ctrl-C ends the training, and keeps the networks so far; after it, the scores are finished and the model is written.
+
     Args:
         data: the table.
         settings: the user's choices.
@@ -48,25 +53,39 @@ def train_and_write(
         started: see `train_on_table`.
 
     Raises:
-        typer.Exit: with 130 after Ctrl-C.
+        typer.Exit: with 130 after Ctrl-C in training.
+        SystemExit: with 130 after Ctrl-C elsewhere; with 1 if the report cannot be written.
     """
     with new_run_folder(out, data.name) as folder:
-        progress = not quiet and not as_json and sys.stderr.isatty()
-        run = train_on_table(data, settings, sources, progress, note, started)
-        write_results(run, folder)
-    if as_json:
-        print_json({"folder": str(folder), **document(run.target, run.details), "seconds": run.seconds})
-    elif not quiet:
-        print(encodable(_result(run)))
+        model, interrupts = folder / "model.json", Interrupts()
+        try:
+            with ExitStack() as after_training:
+                progress = not quiet and not as_json and sys.stderr.isatty()
+                hold_interrupts = partial(after_training.enter_context, interrupts)
+                run = train_on_table(data, settings, sources, progress, note, started, hold_interrupts)
+                write_results(run, folder)
+            if as_json:
+                print_json({"folder": str(folder), **document(run.target, run.details), "seconds": run.seconds})
+            elif not quiet:
+                print(encodable(_result(run)))
+            if interrupts.requested:
+                raise KeyboardInterrupt
+            _write_report(run, folder, pictures)
+        except KeyboardInterrupt:
+            kept = f"the model is there: {model}, but its report is missing" if model.exists() else "nothing was kept"
+            fail(f"interrupted; {kept}", 130)
+    if not as_json:
+        print(f"Report: {folder / 'report.html'}")
+    if run.interrupted:
+        raise typer.Exit(130)
+
+
+def _write_report(run: Run, folder: Path, pictures: bool) -> None:
     try:
         write_report(run, folder, pictures)
     except Exception as error:  # after a long training, a picture is no reason to lose the model, nor to hide it
         reason = os_message(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         fail(f"the report could not be written ({one_line(reason)}); the model is there: {folder / 'model.json'}", 1)
-    if not as_json:
-        print(f"Report: {folder / 'report.html'}")
-    if run.interrupted:
-        raise typer.Exit(130)
 
 
 def _result(run: Run) -> str:
