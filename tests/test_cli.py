@@ -424,6 +424,8 @@ def test_stdin_and_several_files_are_tables() -> None:
     Path("a.csv").write_bytes(b"".join(lines[:16]))
     Path("b.csv").write_bytes(lines[0] + b"".join(lines[16:]))
     succeed("train", "a.csv", "b.csv", "--target", "class", *QUICK, "--out", "both")
+    succeed("train", "a.csv", "-", "--target", "class", *QUICK, "--out", "piped", stdin=Path("b.csv").read_bytes())
+    assert contents("piped")["predictions.csv"] == contents("both")["predictions.csv"]
     succeed("train", "table.csv", "--target", "class", *QUICK, "--out", "one")
     assert contents("both")["predictions.csv"] == contents("one")["predictions.csv"]
 

@@ -143,7 +143,7 @@ def _inputs(tables: Sequence[str], options: dict[str, Any]) -> tuple[RunSettings
             )
         return RunSettings.from_options({**options, "target": target}), data
     settings = RunSettings.from_options({**options, "target": target or ""})
-    if len(tables) > 1 and not Path(tables[-1]).exists():
+    if len(tables) > 1 and tables[-1] != "-" and not Path(tables[-1]).exists():
         raise SettingsError(
             f"TABLE: there is no file {tables[-1]!r}; the column to predict is given by name, as in "
             f"--target {tables[-1]!r}"
