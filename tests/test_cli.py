@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import importlib
 import io
+import itertools
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -295,6 +297,47 @@ def test_folds_share_the_limit_of_time_and_each_fold_says_when_it_cuts(monkeypat
     share = 1 - Predictor.load("cut").pipeline["network"].network_share_
     state = f"the share of linear models in the predictions is {share:.0%}"
     assert f"note: No epoch ended within the limit of time: {state}; choose a longer --time." in result.stderr
+
+
+def test_a_fold_that_takes_too_long_leaves_the_others_their_share_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[float] = []
+
+    def limited(*args: Any, max_seconds: float, **options: Any) -> Any:
+        limits.append(max_seconds)
+        return MLPClassifier(*args, max_seconds=max_seconds, **options)
+
+    monkeypatch.setattr("microgrud.cli.fitting.MLPClassifier", limited)
+    clock = SimpleNamespace(perf_counter=lambda: time.perf_counter() + 1000 * len(limits))
+    monkeypatch.setattr("microgrud.cli.pipeline.time", clock)
+    succeed("train", a_table(), "--target", "class", *QUICK, "--cv", 2, "--time", 900, "--out", "run")
+    assert limits == pytest.approx([300, 300, 300], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("limit", "end"),
+    [
+        (30, "in its first round: training goes on with the default."),
+        (90, "before it compared its best settings with the default, and chose --lr"),
+    ],
+)
+def test_a_search_takes_half_of_the_limit_of_time_at_most(
+    limit: int, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = itertools.count()  # each training takes one
+    monkeypatch.setattr("microgrud.cli.searching.time", SimpleNamespace(perf_counter=lambda: next(seconds)))
+    table = written({"x": [i % 7 for i in range(300)], "y": [i % 7 + i % 2 / 9 for i in range(300)]})
+    result = succeed("train", table, "--target", "y", *QUICK, "--search", "--time", limit)
+    assert f"note: The search was ended by --time {end}" in result.stderr
+    assert limit / 2 - 2 <= next(seconds) - 1 <= limit / 2
+
+
+def test_few_held_out_rows_are_noted() -> None:
+    words = ["--target", "class", *QUICK, "--out"]
+    note = "Only 6 rows are held out, whose scores say little: --cv 5 scores every row."
+    assert f"note: {note}\n" in succeed("train", a_table(), *words, "few").stderr
+    assert note in details("few")["notes"]
+    assert "rows are held out" not in succeed("train", a_table(), *words, "folds", "--cv", 5).stderr
+    assert "rows are held out" not in succeed("train", a_table(), *words, "enough", "--test-size", 0.65).stderr
 
 
 def test_the_limit_of_time_counts_from_the_start_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,10 +116,8 @@ def test_json_holds_predictions_and_the_scores_of_rows_with_a_known_target(train
     frame.to_csv("other.csv", index=False)
     document = json.loads(succeed("predict", trained, "other.csv", "--threshold", "0.3", "--json").stdout)
     assert [row["row"] for row in document["predictions"]] == list(range(1, 31))
-    known = frame["class"].isin(["a", "b"])
-    assert document["scored_rows"] == 28
+    assert (document["scored_rows"], document["unknown_targets"]) == (28, 1)
     probability = whole["probability b"].astype(float)
-    assert document["scores"]["accuracy"] == pytest.approx((whole["predicted"] == frame["class"])[known].mean())
     assert [row["predicted"] == "b" for row in document["predictions"]] == (probability >= 0.3).tolist()
     recall = (probability >= 0.3)[frame["class"] == "b"].mean()
     assert document["scores"]["threshold"]["recall"] == pytest.approx(recall)
@@ -127,6 +125,40 @@ def test_json_holds_predictions_and_the_scores_of_rows_with_a_known_target(train
     document = json.loads(succeed("predict", trained, "other.csv", "--json", "--out", "some.jsonl").stdout)
     assert document == {"file": "some.jsonl"}
     assert len(pd.read_json("some.jsonl", lines=True)) == 30
+
+
+@pytest.mark.parametrize("threshold", ["0", "0.62", "0.95", "1"])
+def test_scores_at_a_threshold_are_those_of_the_printed_predictions(threshold: str, trained: str) -> None:
+    usual = json.loads(succeed("predict", trained, "table.csv", "--json").stdout)["scores"]
+    document = json.loads(succeed("predict", trained, "table.csv", "--threshold", threshold, "--json").stdout)
+    scores, true = document["scores"], pd.read_csv("table.csv")["class"].tolist()
+    pairs = list(zip(true, (row["predicted"] for row in document["predictions"])))
+    assert scores["accuracy"] == pytest.approx(np.mean([one == other for one, other in pairs]))
+    assert scores["confusion"] == [[pairs.count((one, other)) for other in "ab"] for one in "ab"]
+    assert scores["per_class"][1]["recall"] == pytest.approx(scores["threshold"]["recall"])
+    assert scores["macro_f1"] == pytest.approx(np.mean([each["f1"] for each in scores["per_class"]]))
+    assert scores["spread"].keys() == usual["spread"].keys()
+    assert [scores[key] for key in ("log_loss", "roc_auc", "pr_auc")] == [
+        usual[key] for key in ("log_loss", "roc_auc", "pr_auc")
+    ]
+
+
+def test_rows_of_unknown_classes_are_counted_and_noted(trained: str) -> None:
+    rows = written({"size": [1, 2, 3, 4], "colour": ["red"] * 4, "class": ["a", "unheard of", None, "x"]}, "rows.csv")
+    result = succeed("predict", trained, rows, "--json")
+    assert "note: the scores leave out 2 rows whose 'class' is not a class that the model knows\n" in result.stderr
+    document = json.loads(result.stdout)
+    assert (document["scored_rows"], document["unknown_targets"]) == (1, 2)
+    assert "leave out" not in succeed("predict", trained, "table.csv", "--json").stderr
+
+
+def test_columns_that_are_kept_are_not_noted_as_unseen(trained: str) -> None:
+    frame = pd.read_csv("table.csv").assign(id=7, other=8)
+    frame.to_csv("more.csv", index=False)
+    unseen = "note: columns that the model has not seen: "
+    assert f"{unseen}'id', 'other'\n" in succeed("predict", trained, "more.csv").stderr
+    assert f"{unseen}'other'\n" in succeed("predict", trained, "more.csv", "--keep", "id").stderr
+    assert unseen not in succeed("predict", trained, "more.csv", "--keep", "all").stderr
 
 
 def test_json_holds_the_scores_of_predicted_numbers() -> None:
@@ -137,9 +169,10 @@ def test_json_holds_the_scores_of_predicted_numbers() -> None:
     assert document["scores"]["mae"] == pytest.approx(np.mean(np.abs(errors)))
     expected = "--threshold: expected a model of 2 classes, got one of numbers; leave the option out"
     fails(["predict", "run", table, "--threshold", "f1"], expected)
-    for column in ([None] * 30, ["x"] * 30):
-        written({"size": column, "colour": ["red"] * 30, "class": ["a"] * 30}, "other.csv")
-        assert json.loads(succeed("predict", "run", "other.csv", "--json").stdout)["scored_rows"] == 0
+    for cell, unknown in ((None, 0), ("x", 30)):
+        written({"size": [cell] * 30, "colour": ["red"] * 30, "class": ["a"] * 30}, "other.csv")
+        document = json.loads(succeed("predict", "run", "other.csv", "--json").stdout)
+        assert (document["scored_rows"], document["unknown_targets"]) == (0, unknown)
 
 
 def test_no_row_fails_the_whole_and_notes_say_which_cells_were_guessed(trained: str) -> None:

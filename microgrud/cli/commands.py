@@ -196,15 +196,21 @@ def predict(
     data = _rows(tables, predictor, header=header, **options)
     found, remarks = predictor.predict(data, least)
     Notes(note, remarks).tell("more notes are left out")
-    extra = [name for name in data.columns if name not in predictor.known]
+    keep = options["keep"] or ()
+    kept = data.columns if "all" in keep else keep
+    extra = [name for name in data.columns if name not in {*predictor.known, *kept}]
     if extra:
         note(f"columns that the model has not seen: {listed(extra)}")
-    predictions = kept_columns(found, data.cells, options["keep"] or ())
+    predictions = kept_columns(found, data.cells, keep)
     if out is not None:
         write_table(predictions, out)
     if as_json:
         where = {"predictions": predictions.to_dict("records")} if out is None else {"file": str(out)}
-        print_json(where | scores_of(found, data, predictor.target, least))
+        scores = scores_of(found, data, predictor.target, least)
+        if unknown := scores.get("unknown_targets"):
+            wanted = "a class that the model knows" if predictor.target.classes else "a number that the model can read"
+            note(f"the scores leave out {counted(unknown, 'row')} whose {predictor.target.name!r} is not {wanted}")
+        print_json(where | scores)
     elif out is None:
         _print_exactly(to_csv(predictions))
     else:

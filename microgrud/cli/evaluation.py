@@ -8,6 +8,7 @@ Bootstrap, 1993).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -25,7 +26,20 @@ _MOST_CELLS = 4_000
 _BINS = 10
 
 
-def weighted_class_scores(true: Vector, probabilities: Vector, weights: Vector) -> dict[str, Vector]:
+def predicted_classes(probabilities: Vector, threshold: float | None = None) -> npt.NDArray[np.intp]:
+    """Return the index of the more probable class of each row, or of the second class of two from the threshold on.
+
+    >>> predicted_classes(np.array([[0.6, 0.4], [0.3, 0.7]])), predicted_classes(np.array([[0.6, 0.4]]), 0.4)
+    (array([0, 1]), array([1]))
+    """
+    found: npt.NDArray[np.intp]
+    found = probabilities.argmax(axis=1) if threshold is None else (probabilities[:, 1] >= threshold).astype(np.intp)
+    return found
+
+
+def weighted_class_scores(
+    true: Vector, probabilities: Vector, weights: Vector, threshold: float | None = None
+) -> dict[str, Vector]:
     """Return accuracy, macro F1, log loss, ROC AUC and PR AUC (average precision) for each row of weights.
 
     The areas are those of the second class of two; of more classes, they are the means of each class against the rest.
@@ -35,10 +49,11 @@ def weighted_class_scores(true: Vector, probabilities: Vector, weights: Vector) 
         true: the class index of each of n rows.
         probabilities: the probability of each of k classes, of shape (n, k).
         weights: the weight of each row in each of r evaluations, of shape (r, n).
+        threshold: see `predicted_classes`.
     """
     rows, classes = probabilities.shape
     total = weights.sum(axis=1)
-    predicted = probabilities.argmax(axis=1)
+    predicted = predicted_classes(probabilities, threshold)
     of_true = np.clip(probabilities[np.arange(rows), true], np.finfo(float).eps, 1.0)
     labels = np.arange(classes)
     is_true, is_predicted = true[:, None] == labels, predicted[:, None] == labels
@@ -104,6 +119,7 @@ def score(
     classes: Sequence[str] = (),
     seed: int = 0,
     spread: bool = True,
+    threshold: float | None = None,
 ) -> dict[str, Any]:
     """Score the predictions of several models for the same rows.
 
@@ -115,6 +131,7 @@ def score(
         classes: the names of the classes.
         seed: the seed of the resamples, which are the same for all models.
         spread: whether to estimate the spread of each score.
+        threshold: see `predicted_classes`; log loss and areas do not depend on it.
 
     Returns:
         The scores of the network by name, and their standard deviation over resamples in `"spread"`. An undefined score
@@ -123,7 +140,8 @@ def score(
         classes, there are precision, recall, F1 and number of rows `"per_class"`, and the `"confusion"` matrix (rows
         true, columns predicted).
     """
-    function = weighted_class_scores if task == "classification" else weighted_number_scores
+    by_class = partial(weighted_class_scores, threshold=threshold)
+    function = by_class if task == "classification" else weighted_number_scores
     rng = np.random.default_rng(seed)
     rows, part = len(true), min(len(true), max(500, _MOST_CELLS // max(1, len(classes))))
     chosen = rng.choice(rows, part, replace=False) if part < rows else np.arange(rows)
@@ -152,7 +170,9 @@ def score(
     network.pop("difference", None)
     scores = {**network, **scores}
     scores["method"] = {"kind": "held out", "rows": rows, "resamples": RESAMPLES}
-    return scores | (class_figures(true, predictions["network"], classes) if task == "classification" else {})
+    return scores | (
+        class_figures(true, predictions["network"], classes, threshold) if task == "classification" else {}
+    )
 
 
 def _deviation(values: Vector) -> float:
@@ -183,11 +203,13 @@ def over_folds(results: Sequence[Mapping[str, Any]], folds: int, repeats: int) -
     return {**over(results), **{key: over([each[key] for each in results]) for key in others}, "method": method}
 
 
-def class_figures(true: Vector, probabilities: Vector, classes: Sequence[str]) -> dict[str, Any]:
+def class_figures(
+    true: Vector, probabilities: Vector, classes: Sequence[str], threshold: float | None = None
+) -> dict[str, Any]:
     """Return precision, recall, F1 and number of rows of each class, and the confusion matrix."""
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-    predicted, labels = probabilities.argmax(axis=1), list(range(len(classes)))
+    predicted, labels = predicted_classes(probabilities, threshold), list(range(len(classes)))
     per_class = precision_recall_fscore_support(true, predicted, labels=labels, zero_division=0)
     return {
         "per_class": [

@@ -14,7 +14,7 @@ from ..common.jsonfile import ModelFileError
 from ..engine.vectors import Vector
 from ..nn import MLP
 from ..sklearn.modelfile import StoredPipeline, read_pipeline
-from ..tables.table import Table, TableError, counted, why_unreadable
+from ..tables.table import MISSING, Table, TableError, counted, why_unreadable
 from ..tables.target import Target
 from . import evaluation
 
@@ -79,8 +79,7 @@ def prediction_columns(rows: Sequence[int], found: Any, target: Target, threshol
     if target.task == "regression":
         columns["predicted"] = found
     else:
-        chosen = found.argmax(axis=1) if threshold is None else (found[:, 1] >= threshold).astype(int)
-        columns["predicted"] = np.array(target.classes, object)[chosen]
+        columns["predicted"] = np.array(target.classes, object)[evaluation.predicted_classes(found, threshold)]
         columns |= {f"probability {name}": found[:, k] for k, name in enumerate(target.classes)}
     frame: pd.DataFrame = pd.DataFrame(columns)
     return frame
@@ -120,28 +119,30 @@ def kept_columns(predictions: pd.DataFrame, cells: pd.DataFrame, keep: Sequence[
 def scores_of(predictions: pd.DataFrame, table: Table, target: Target, threshold: float | None) -> dict[str, Any]:
     """Return the scores of predictions for a table that has the target, as JSON data; an empty dict for another table.
 
-    Rows without a target, and those of an unknown class, are left out.
+    Rows without a target are left out, and those whose target is no class that the model knows, or no number.
 
     Returns:
-        The number of `scored_rows`; their `scores`, see `microgrud.cli.evaluation.score`; and the scores at the
-        `threshold`, if there is one.
+        The number of `scored_rows` and of `unknown_targets`; the `scores` of the printed predictions, see
+        `microgrud.cli.evaluation.score`; and the scores at the `threshold`, if there is one.
     """
     if target.name not in table.columns:
         return {}
-    values = target.values(table.cells[target.name])
+    cells = table.cells[target.name]
+    values = target.values(cells)
     if target.task == "regression":
         true, known, found = values, np.isfinite(values), predictions["predicted"].to_numpy(float)
     else:
         true = pd.Index(target.classes).get_indexer(values)
         known, found = true >= 0, predictions[[f"probability {name}" for name in target.classes]].to_numpy(float)
+    rows = {"scored_rows": int(known.sum()), "unknown_targets": int((~known & ~cells.isin(MISSING)).sum())}
     if not known.any():
-        return {"scored_rows": 0}
+        return rows
     true = true[known]
-    scores = evaluation.score(target.task, true, {"network": found[known]}, target.classes)
+    scores = evaluation.score(target.task, true, {"network": found[known]}, target.classes, threshold=threshold)
     del scores["method"]
     if threshold is not None:
         scores["threshold"] = evaluation.threshold_scores(true == 1, found[known, 1], threshold)
-    return {"scored_rows": len(true), "scores": scores}
+    return {**rows, "scores": scores}
 
 
 def answer(network: Any, inputs: Vector, target: Target) -> Vector:
