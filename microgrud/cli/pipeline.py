@@ -25,6 +25,8 @@ from .scores import behind_baseline
 from .searching import search
 from .settings import RunSettings
 
+#: With fewer held-out rows, one row changes the accuracy by more than 5%.
+_FEW_ROWS = 20
 #: The limit of time for trainings that begin after its end.
 _LEAST_SECONDS = 1e-6
 
@@ -164,6 +166,7 @@ class _Training:
 
     def __init__(self, data: Data, settings: RunSettings, notes: Notes, started: float, progress: bool) -> None:
         self.data, self.settings, self.notes, self.started, self.progress = data, settings, notes, started, progress
+        self.even_share = 0.0
         self.folds = folds(data, settings) if settings.cv else []
         everything = np.arange(len(data))
         self.division = (everything, everything[:0]) if settings.cv else split(data, settings)
@@ -173,6 +176,8 @@ class _Training:
     def run(self) -> tuple[RunSettings, Fitted, list[Fitted]]:
         """Return the settings that were found, the model, and the networks to score."""
         settings = self._searched() if self.settings.search else self.settings
+        # A training may take more than its share, which must not be at the expense of the others.
+        self.even_share = self._share_of_time(len(self.folds) + 1) or 0.0
         parts = self._cross_validated(settings)
         if parts and parts[-1].interrupted:
             fitted, rows = parts[-1], counted(len(parts[-1].rows), "row")
@@ -214,7 +219,8 @@ class _Training:
         """Return the seconds for one of the trainings that remain; None without a limit."""
         if self.settings.time is None:
             return None
-        return max(self.settings.time - (time.perf_counter() - self.started), _LEAST_SECONDS) / trainings
+        remaining = max(self.settings.time - (time.perf_counter() - self.started), _LEAST_SECONDS)
+        return max(remaining / trainings, self.even_share)
 
 
 # --- after training ---------------------------------------------------------------------------------------------------
@@ -239,7 +245,10 @@ def _used(settings: RunSettings, task: Task, network: Any) -> RunSettings:
 
 
 def _remarks_on(run: Run) -> list[str]:
-    notes = []
+    notes, held_out = [], len(run.predictions)
+    if not run.settings.cv and held_out < _FEW_ROWS:
+        folds = min(5, (run.train_rows + held_out) // 2)
+        notes.append(f"Only {held_out} rows are held out, whose scores say little: --cv {folds} scores every row.")
     behind = behind_baseline(run.scores)
     if behind:
         advice = f"The columns may say little about {run.target.name!r}; or try --search, or more rows."

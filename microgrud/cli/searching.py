@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 import warnings
 from collections import defaultdict
 from dataclasses import replace
@@ -29,9 +31,12 @@ _TRAININGS = 60
 
 
 class _Trials:
-    """Trainings with other sizes, rates and decays, scored on folds of the training rows; Ctrl-C ends them."""
+    """Trainings with other sizes, rates and decays, scored on folds of the training rows; Ctrl-C or `end` ends them."""
 
-    def __init__(self, network: Any, inputs: Vector, values: Vector, choices: dict[str, list[Any]], seed: int) -> None:
+    def __init__(
+        self, network: Any, inputs: Vector, values: Vector, choices: dict[str, list[Any]], seed: int, end: float
+    ) -> None:
+        self.end, self.ending = end, "was interrupted"
         self.network, self.inputs, self.values, self.names = network, inputs, values, list(choices)
         self.scores: dict[int, dict[str, tuple[dict[str, Any], list[float]]]] = defaultdict(dict)
         folds = (StratifiedKFold if is_classifier(network) else KFold)(_FOLDS, shuffle=True, random_state=seed)
@@ -46,9 +51,12 @@ class _Trials:
         """Return and record R², or the mean log probability of the true class, which the training rows may lack.
 
         Raises:
-            KeyboardInterrupt: if Ctrl-C ended the training, which `fit` itself does not raise.
+            KeyboardInterrupt: if Ctrl-C ended the training, which `fit` itself does not raise, or if the time is over.
         """
         if is_interrupted(network):
+            raise KeyboardInterrupt
+        if time.perf_counter() >= self.end:
+            self.ending = "was ended by --time"
             raise KeyboardInterrupt
         if is_classifier(network):
             of_true = (network.predict_proba(inputs) * (values[:, None] == network.classes_)).sum(axis=1)
@@ -81,7 +89,8 @@ def search(
     scikit-learn's HalvingRandomSearchCV trains 12 random candidates on a part of the training rows, the best third of
     them on three times as many, and so on (Jamieson and Talwalkar, "Non-stochastic best arm identification and
     hyperparameter optimization", 2016). The best one is then compared with the default on all training rows. Settings
-    that were given are not searched. After Ctrl-C, the best candidate of the last whole round is taken.
+    that were given are not searched. After Ctrl-C, or when the time is over, the best candidate of the last whole round
+    is taken.
 
     Args:
         data: the table, for the kind of its target.
@@ -94,8 +103,9 @@ def search(
     free = [name for name in _CHOICES if getattr(settings, name) is None]
     if not free:
         return default, "--search: sizes, rate and decay are given, so that there is nothing to search."
+    end = math.inf if seconds is None else time.perf_counter() + seconds
     network = new_network(data, settings, n_estimators=1, max_seconds=seconds and seconds / _TRAININGS)
-    trials = _Trials(network, inputs, values, {_PARAMETERS[name]: _CHOICES[name] for name in free}, settings.seed)
+    trials = _Trials(network, inputs, values, {_PARAMETERS[name]: _CHOICES[name] for name in free}, settings.seed, end)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -108,8 +118,8 @@ def search(
             return default, "--search: there are too few rows of each class for a search."
         except KeyboardInterrupt:
             if not trials.best_so_far():
-                return default, "The search was interrupted in its first round: training goes on with the default."
-            note = "The search was interrupted before it compared its best settings with the default, and"
+                return default, f"The search {trials.ending} in its first round: training goes on with the default."
+            note = f"The search {trials.ending} before it compared its best settings with the default, and"
     best = trials.best_so_far()
     chosen = {name: best[_PARAMETERS[name]] for name in free}
     options = " ".join(f"{option_name(name)} {option_text(value)}" for name, value in chosen.items())
