@@ -325,6 +325,7 @@ def test_hours_are_those_of_the_local_clock():
 
 
 ISO = [f"{year}-0{month}-1{day}" for year, month, day in zip([2019, 2020] * 9, [1, 2, 3] * 6, [1, 5, 7] * 6)]
+OTHERWISE = ", as its cells are written; the model was trained with the month first"
 UNDECIDED = "training did not tell the order: write it as YYYY-MM-DD, or train with the option day-first or month-first"
 
 
@@ -336,11 +337,12 @@ UNDECIDED = "training did not tell the order: write it as YYYY-MM-DD, or train w
         (["04.03.2021", "25.03.2021"], None, ["2021-03-04", "2021-03-25"], []),
         (["04/03/2021", "25/03/2021"], None, ["2021-03-04", "2021-03-25"], []),
         (["04/03/2021", "03/25/2021"], None, ["2021-04-03", "2021-03-25"], []),
-        (["04/03/2021"], None, ["2021-04-03"], ["row 1: '04/03/2021': read with the month first; " + UNDECIDED]),
-        (["01/04/2021"], None, ["2021-01-04"], ["row 1: '01/04/2021': read with the month first; " + UNDECIDED]),
+        (["04/03/2021"], None, ["2021-04-03"], [", row 1: '04/03/2021': read with the month first; " + UNDECIDED]),
+        (["01/04/2021"], None, ["2021-01-04"], [", row 1: '01/04/2021': read with the month first; " + UNDECIDED]),
         (["04/03/2021"], True, ["2021-03-04"], []),
         (["04/03/2021"], False, ["2021-04-03"], []),
         (["04.03.2021"], False, ["2021-04-03"], []),
+        (["25.03.2021"], False, ["2021-03-25"], [" was read with the day first" + OTHERWISE]),
         (["2021-03-04", "03/03/2021"], None, ["2021-03-04", "2021-03-03"], []),
     ],
 )  # fmt: skip
@@ -350,4 +352,4 @@ def test_after_dates_without_an_order_the_option_the_cells_or_points_tell_it(typ
     preparation = TablePreparation.from_json(json.loads(json.dumps(fitted.to_json())))
     inputs, notes = preparation.transform_and_remark(pd.DataFrame({"day": cells}))
     assert np.array_equal(inputs, preparation.transform(pd.DataFrame({"day": expected})))
-    assert notes == [f"column 'day', {remark}" for remark in remarks]
+    assert notes == [f"column 'day'{remark}" for remark in remarks]

@@ -264,8 +264,8 @@ def _remarks(reads: Sequence[Read], figures: Figures) -> list[str]:
         notes += plan.guesses(column)
         if plan.written != learned[plan.name].written:
             notes.append(
-                f"column {plan.name!r} was read with {plan.written}, as its cells are written; those of training had "
-                f"{learned[plan.name].written}"
+                f"column {plan.name!r} was read with {plan.written}, as its cells are written; the model was trained "
+                f"with {learned[plan.name].written}"  # by the cells of training, or by an option
             )
         odd = np.flatnonzero(reading.odd)
         if len(odd):
