@@ -276,7 +276,8 @@ def _numbers(values: Any, cells: Sequence[Any]) -> str:
 
 
 def _moments(values: Any, cells: Sequence[Any], case: Case) -> str:
-    is_typed = case.form.ending in ("parquet", "xlsx") and {*map(type, cells)} <= {datetime.datetime, type(None)}
+    are_moments = all(cell is None or isinstance(cell, datetime.datetime) for cell in cells)
+    is_typed = are_moments and case.form.ending in ("parquet", "xlsx")
     for value, cell in zip(values, cells):
         if np.isnat(value):
             if isinstance(cell, datetime.datetime):
