@@ -258,3 +258,29 @@ def test_integers_of_many_digits_are_one_category_typed_or_as_text(integer: int)
     assert str(integer) in preparation.columns_[0].categories
     assert np.array_equal(preparation.transform(as_text(codes)), preparation.transform(codes))
     assert not preparation.remarks(as_text(codes))
+
+
+def test_columns_that_both_marks_read_follow_those_that_one_reads_with_a_note() -> None:
+    points = pd.DataFrame({"a": ["1.5", "12.5", "3"], "b": ["1234", "950", "2"], "n": ["3", "7", "9"]})
+    preparation = TablePreparation().fit(points)
+    commas = pd.DataFrame({"a": ["12,5", "2"], "b": ["1.234", "2"], "n": ["4", "5"]})
+    inputs, notes = preparation.transform_and_remark(commas)
+    assert np.array_equal(inputs, preparation.transform(commas.assign(a=["12.5", "2"], b=["1234", "2"])))
+    assert [note.split(",")[0] for note in notes] == [
+        "column 'a' was read with a decimal comma",
+        "column 'b' was read with a decimal comma",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("trained", "cells"),
+    [
+        pytest.param({"a": ["1.5", "2"], "b": ["1.5", "7"]}, {"b": ["1.234", "2.5"]}, id="another column contradicts"),
+        pytest.param({"a": ["1.5", "2"], "b": ["1,5", "7"]}, {"b": ["1,234", "2"]}, id="training had both marks"),
+    ],
+)
+def test_columns_that_both_marks_read_are_as_in_training_where_marks_differ(trained, cells) -> None:
+    preparation = TablePreparation().fit(pd.DataFrame(trained))
+    frame = pd.DataFrame({"a": ["12,5", "7,5"], **cells})
+    alone = frame.assign(a=["12.5", "7.5"])
+    assert np.array_equal(preparation.transform(frame), preparation.transform(alone))

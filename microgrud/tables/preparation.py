@@ -17,6 +17,7 @@ from .figures import Figures, Read, learn
 from .header import unique_names
 from .kinds import Findings, decide_kinds
 from .leaks import tells_target
+from .marks import with_one_mark
 from .plans import LeftOutPlan, Plan
 from .problems import PreparationError
 from .rules import Rules
@@ -221,6 +222,7 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise TableError("\n".join(wrong))
         columns = [Column.of(frame.iloc[:, places[name]], name) for name in used]
         plans = [plan.for_cells(column) for plan, column in zip(used.values(), columns)]
+        plans = with_one_mark(list(used.values()), plans, columns)
         return [(plan, column, plan.read(column)) for plan, column in zip(plans, columns)]
 
 
