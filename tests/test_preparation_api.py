@@ -284,3 +284,19 @@ def test_columns_that_both_marks_read_are_as_in_training_where_marks_differ(trai
     frame = pd.DataFrame({"a": ["12,5", "7,5"], **cells})
     alone = frame.assign(a=["12.5", "7.5"])
     assert np.array_equal(preparation.transform(frame), preparation.transform(alone))
+
+
+@pytest.mark.parametrize("cells", [[0, 1, 1, 0, 0], [1, 1, 0, 1, 1], ["0", "1", "1", "", "0"]])
+@pytest.mark.parametrize("words", [[True, False], ["true", "false"], ["TRUE", "FALSE"]])
+def test_truth_values_are_0_and_1_where_training_had_these_numbers(cells, words) -> None:
+    preparation = TablePreparation().fit(pd.DataFrame({"x": cells}))
+    truth, numbers = pd.DataFrame({"x": words}), pd.DataFrame({"x": [1, 0]})
+    for frame in (truth, truth.convert_dtypes(), as_text(truth)):
+        inputs, notes = preparation.transform_and_remark(frame)
+        assert np.array_equal(inputs, preparation.transform(numbers))
+        assert not notes
+
+
+def test_truth_values_are_no_numbers_where_training_had_others() -> None:
+    preparation = TablePreparation().fit(pd.DataFrame({"x": [0, 1, 40]}))
+    assert "'True' (and 1 more such cell): not a number" in preparation.remarks(pd.DataFrame({"x": [True, False]}))[0]

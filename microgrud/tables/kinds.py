@@ -13,14 +13,12 @@ from .column import Column, shortened
 from .dates import decide_order, parts_of
 from .evidence import Evidence
 from .numbers import Numbers, is_duration
-from .plans import BY_PRESENCE, LARGEST, CategoryPlan, DatePlan, LeftOutPlan, NumberPlan, Plan, PresencePlan
+from .plans import BY_PRESENCE, GAP, LARGEST, CategoryPlan, DatePlan, LeftOutPlan, NumberPlan, Plan, PresencePlan
 from .problems import Problem
 from .rules import MOST, OR_IGNORE, Rules, mixed_marks, settle_decimal
 from .spelling import grouped, in_order, notes_on_spelling
 from .table import counted
 
-#: A cell this many times as far from the median as the next closer one is a misprint or a code for a missing value.
-_GAP = 1e4
 #: A column of texts is left out as free text unless this share of its cells have a text that is not rare.
 _COMMON = 0.1
 #: Last words of names of identifiers: an order number, but not the number of orders.
@@ -145,8 +143,8 @@ def credible_range(values: Any, counts: Any) -> tuple[float, float]:
     order = np.argsort(np.abs(values - median))
     far, rows = np.abs(values - median)[order], counts[order]
     beyond = rows[::-1].cumsum()[::-1]  # the rows at least as far away as each number
-    gaps = (far[1:] > _GAP * far[:-1]) & (far[:-1] > 0) & (beyond[1:] <= max(3, 0.05 * rows.sum()))
-    reach = _GAP * float(far[int(np.argmax(gaps))] if gaps.any() else far[-1])
+    gaps = (far[1:] > GAP * far[:-1]) & (far[:-1] > 0) & (beyond[1:] <= max(3, 0.05 * rows.sum()))
+    reach = GAP * float(far[int(np.argmax(gaps))] if gaps.any() else far[-1])
     return (max(median - reach, -LARGEST), min(median + reach, LARGEST)) if reach else (-LARGEST, LARGEST)
 
 

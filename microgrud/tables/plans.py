@@ -24,6 +24,8 @@ BY_PRESENCE = "used only for whether its cells are missing"
 _ALIKE = "all its cells in the rows to learn from are alike"
 #: The square of a larger number may overflow, and with it a standard deviation.
 LARGEST = 1e100
+#: A cell this many times as far from the median as the next closer one is a misprint or a code for a missing value.
+GAP = 1e4
 OTHER_MARK = {".": ",", ",": "."}
 
 
@@ -128,9 +130,16 @@ class NumberPlan(Plan):
         """Return the name of the column."""
         return [self.name]
 
+    @property
+    def _is_of_0_and_1(self) -> bool:
+        """Return whether the range is that of 0 and 1: no number of training is more than 1 from a median of 0 or 1."""
+        return (self.low, self.high) in ((-GAP, GAP), (1 - GAP, 1 + GAP))
+
     def read(self, column: Column) -> Reading:
-        """Return the numbers."""
+        """Return the numbers; True and False are 1 and 0 if all cells are such words, and training had only 0 and 1."""
         numbers = numbers_in(column, self.decimal, self.unit)
+        if self._is_of_0_and_1 and not column.is_typed and {*map(str.casefold, column.texts)} <= {"true", "false"}:
+            numbers = np.array([text.casefold() == "true" for text in column.texts], float)
         odd = ~((numbers >= self.low) & (numbers <= self.high))
         return Reading({self.name: column.by_row(np.where(odd, math.nan, numbers), math.nan)}, None, odd)
 
