@@ -300,3 +300,19 @@ def test_truth_values_are_0_and_1_where_training_had_these_numbers(cells, words)
 def test_truth_values_are_no_numbers_where_training_had_others() -> None:
     preparation = TablePreparation().fit(pd.DataFrame({"x": [0, 1, 40]}))
     assert "'True' (and 1 more such cell): not a number" in preparation.remarks(pd.DataFrame({"x": [True, False]}))[0]
+
+
+def test_a_warning_names_a_column_none_of_whose_cells_can_be_read() -> None:
+    frame = pd.DataFrame({"rate": ["10%", "12.5%", "3%"], "day": ["2020-02-29", "2020-03-02", "2021-01-01"]})
+    preparation = TablePreparation().fit(frame)
+    with pytest.warns(UserWarning, match="none of its cells") as caught:
+        preparation.transform(pd.DataFrame({"rate": [10.5, None, 3.0], "day": ["soon", "2020-02-29", ""]}))
+    assert [str(warning.message) for warning in caught] == [
+        "column 'rate': none of its cells can be read; e.g. '10.5': not a number, or one far beyond those seen in "
+        "training, counted as missing"
+    ]
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match=r"^column 'day': none of its cells can be read; e.g. 'soon': not a date, "):
+        preparation.transform(frame.assign(day="soon"))
+    preparation.transform(frame.assign(rate=None))
+    assert preparation.transform_and_remark(frame.assign(day="soon"))[1]

@@ -106,6 +106,7 @@ def test_a_typed_frame_and_its_text_give_the_same_inputs(frame):
     assert inputs.shape[1] == len(set(typed.get_feature_names_out())) == len(typed.input_columns_)
 
 
+@pytest.mark.filterwarnings("ignore:column .* none of its cells can be read")
 @given(text_frames(), text_frames())
 @settings(max_examples=25, deadline=None)
 def test_a_stored_preparation_is_the_same_to_the_bit(frame, others):
@@ -122,6 +123,7 @@ def test_a_stored_preparation_is_the_same_to_the_bit(frame, others):
     assert np.array_equal(clone(restored).fit(frame).transform(others), preparation.transform(others))
 
 
+@pytest.mark.filterwarnings("ignore:column .* none of its cells can be read")
 @given(text_frames(), text_frames(), st.data())
 @settings(max_examples=25, deadline=None)
 def test_no_cell_makes_prediction_fail_or_changes_the_reading_of_another_row(frame, others, data):

@@ -29,7 +29,9 @@ class Judged:
 
     def __init__(self, data: Data, parts: Sequence[Fitted], settings: RunSettings) -> None:
         self.data, self.settings, self.parts = data, settings, parts
-        self.inputs = [part.pipeline["preparation"].transform(data.cells.iloc[part.held_out]) for part in parts]
+        self.inputs = [
+            part.pipeline["preparation"].transform_and_remark(data.cells.iloc[part.held_out])[0] for part in parts
+        ]
         self._answers = [answers(data, part, inputs) for part, inputs in zip(parts, self.inputs)]
         self._first = slice(0, settings.cv or 1)
         rows = np.concatenate([part.held_out for part in parts[self._first]])

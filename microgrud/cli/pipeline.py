@@ -80,7 +80,7 @@ def train_on_table(
         curves=judged.curves(),
         importance=judged.importance(list(dict.fromkeys(preparation.input_columns_))),
         learned=_learned(data, fitted),
-        held_out=preparation.transform(data.cells.iloc[judged.rows]),
+        held_out=preparation.transform_and_remark(data.cells.iloc[judged.rows])[0],
         trajectory=fitted.trajectory,
         train_rows=len(fitted.rows),
         seconds=seconds,

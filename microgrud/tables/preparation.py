@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -12,13 +13,13 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..engine.vectors import Vector
-from .column import Column
+from .column import Column, shortened
 from .figures import Figures, Read, learn
 from .header import unique_names
 from .kinds import Findings, decide_kinds
 from .leaks import tells_target
 from .marks import with_one_mark
-from .plans import LeftOutPlan, Plan
+from .plans import DatePlan, LeftOutPlan, NumberPlan, Plan
 from .problems import PreparationError
 from .rules import Rules
 from .stored import check_preparation
@@ -134,12 +135,18 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return the inputs for each row.
 
         No cell is an error: an unknown category counts as `(other)` if there are rare ones, and as none of the known
-        ones if not; a cell that is no number or no date counts as missing. `remarks` names such cells.
+        ones if not; a cell that is no number or no date counts as missing. `remarks` names such cells, and a warning
+        each column of numbers or dates without any that can be read.
 
         Raises:
             TableError: if columns are missing; it names all of them.
         """
-        return self._figures.transform(self._read(X))
+        reads = self._read(X)
+        for plan, column, reading in reads:
+            if isinstance(plan, (NumberPlan, DatePlan)) and len(reading.odd) and reading.odd.all():
+                example = f"e.g. {shortened(column.texts[0])}: {plan.odd}"
+                warnings.warn(f"column {plan.name!r}: none of its cells can be read; {example}", stacklevel=3)
+        return self._figures.transform(reads)
 
     def remarks(self, X: Any) -> list[str]:
         """Return notes on the cells of X that the model has to guess: unknown categories, and those it fills in.
