@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from ..engine.vectors import Vector
+from .numbers import numbers_in_texts
 from .spelling import spelled
 from .table import MISSING, and_more
 from .text import cell_text, padded
@@ -29,7 +32,7 @@ class Column:
     rows: np.ndarray[Any, np.dtype[np.intp]]
     different: np.ndarray[Any, Any]
     index: pd.Index[Any] = field(repr=False)
-    _cache: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _cache: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, series: pd.Series[Any], name: str) -> Column:
@@ -59,10 +62,23 @@ class Column:
     @property
     def texts(self) -> list[str]:
         """Return the different cells as texts."""
-        if "texts" not in self._cache:  # functools' cache of a property has a lock, which a fork may copy while held
-            cells = self.different.tolist()
-            self._cache["texts"] = [spelled(cell_text(cell)) for cell in cells] if self.is_typed else cells
-        return self._cache["texts"]
+        texts: list[str] = self._once("texts", self._texts)
+        return texts
+
+    def _texts(self) -> list[str]:
+        cells = self.different.tolist()
+        return [spelled(cell_text(cell)) for cell in cells] if self.is_typed else cells
+
+    def numbers(self, decimal: str, unit: tuple[str, str]) -> Vector:
+        """Return the number in each different text; NaN where there is none."""
+        numbers: Vector = self._once((decimal, unit), lambda: numbers_in_texts(self.texts, decimal, unit))
+        return numbers
+
+    def _once(self, key: Any, compute: Callable[[], Any]) -> Any:
+        """Return a result that is computed once; functools' caches have a lock, which a fork may copy while held."""
+        if key not in self._cache:
+            self._cache[key] = compute()
+        return self._cache[key]
 
     def by_row(self, values: np.ndarray[Any, Any], missing: Any) -> np.ndarray[Any, Any]:
         """Return the value of each row, given one for each different cell and one for missing cells."""

@@ -256,7 +256,7 @@ def numbers_in(column: Column, decimal: str, unit: Sequence[str]) -> Vector:
     elif column.is_typed:
         return np.full(len(column.different), math.nan)
     else:
-        numbers = numbers_in_texts(column.texts, decimal, (unit[0], unit[1]))
+        numbers = column.numbers(decimal, (unit[0], unit[1]))
     return np.where(np.abs(numbers) <= LARGEST, numbers, math.nan)
 
 
@@ -269,10 +269,10 @@ def decimal_for(column: Column, decimal: str, unit: Sequence[str]) -> str:
     if column.is_typed:
         return decimal
     other, pair = OTHER_MARK[decimal], (unit[0], unit[1])
-    lost = np.isnan(numbers_in_texts(column.texts, decimal, pair))
+    lost = np.isnan(column.numbers(decimal, pair))
     if np.isnan(numbers_in_texts([column.texts[cell] for cell in np.flatnonzero(lost)], other, pair)).all():
         return decimal
-    return decimal if (np.isnan(numbers_in_texts(column.texts, other, pair)) & ~lost).any() else other
+    return decimal if (np.isnan(column.numbers(other, pair)) & ~lost).any() else other
 
 
 def moments_in(column: Column, day_first: bool | None) -> Moments:
