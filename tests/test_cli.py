@@ -743,6 +743,47 @@ def test_ctrl_c_while_the_command_line_loads_is_one_line(
     assert capsys.readouterr().err == "error: interrupted\n"
 
 
+def test_ctrl_c_while_modules_are_imported_waits_for_their_end() -> None:
+    def load() -> None:
+        with cli.held_interrupts():
+            signal.raise_signal(signal.SIGINT)
+            loaded.append("all")
+
+    loaded: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        load()
+    assert loaded == ["all"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(ImportError), cli.held_interrupts():
+        raise ImportError
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.slow("5 s: four processes that are interrupted while they load")
+@pytest.mark.skipif(os.name == "nt", reason="a process gets no Ctrl-C of its own there")
+def test_ctrl_c_in_the_first_second_is_one_line() -> None:
+    a_table()
+    environment = {**os.environ, "PYTHONPATH": str(Path(microgrud.__file__).parents[1])}
+    start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    start += "from microgrud.cli import main; print(flush=True); main()"
+    for delay in np.linspace(0.05, 0.4, 4):
+        command = [sys.executable, "-c", start, "train", "table.csv", "--target", "class", *QUICK]
+        options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen(command, env=environment, **options) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(delay)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate()
+        assert process.returncode == 130, (delay, errors)
+        last = errors.splitlines()[-1]
+        assert (
+            last in ("error: interrupted", "error: interrupted; nothing was kept")
+            or "interrupted; the model is there" in last
+        )
+        assert "Traceback" not in errors
+
+
 def press_before(function: Any, presses: int = 1) -> Any:
     """Return the function with Ctrl-C pressed at its start."""
 

@@ -260,6 +260,12 @@ def test_columns_that_are_missing_are_all_named(trained: str) -> None:
     )
 
 
+def test_columns_in_another_letter_case_are_suggested(trained: str) -> None:
+    pd.read_csv("table.csv").rename(columns=str.upper).to_csv("rows.csv", index=False)
+    hints = [f"rows: there is no column {name!r}; did you mean {name.upper()!r}?" for name in ("size", "colour")]
+    fails(["predict", trained, "rows.csv"], *hints)
+
+
 def test_a_threshold_is_for_two_classes() -> None:
     succeed("train", a_table(), "--target", "colour", *QUICK, "--out", "three")
     fails(

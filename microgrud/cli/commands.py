@@ -23,6 +23,7 @@ from ..tables.reading import read_table
 from ..tables.table import Table, TableError, closest, counted, iris_table, listed
 from ..tables.writing import to_csv, write_table
 from ..version import __version__
+from . import held_interrupts
 from .describing import description, document
 from .output import check_output
 from .predicting import Predictor, complete_rows, kept_columns, scores_of
@@ -124,7 +125,8 @@ def train(
     **options: Any,
 ) -> None:
     """Train a network to predict a column of TABLE from the others, and write a report."""
-    from .training import train_and_write  # it draws pictures, and takes half a second to load
+    with held_interrupts():
+        from .training import train_and_write  # it draws pictures, and takes half a second to load
 
     started = time.perf_counter()
     settings, data = _inputs(tables or [], options)
@@ -220,9 +222,11 @@ def predict(
 def _rows(
     tables: Sequence[str], predictor: Predictor, *, keep: Sequence[str] | None, drop_missing: bool, **reading: Any
 ) -> Table:
-    """Return the rows to predict; raise if a column to keep is missing."""
+    """Return the rows to predict; raise if a column to keep, or a name in the right letter case, is missing."""
     data = read_table(tables, known=predictor.known, **reading)
-    data.require(*(name for name in keep or () if name != "all"))
+    spelled = {name.casefold() for name in data.columns}  # for other columns the preparation has an error
+    misspelled = [name for name in predictor.preparation.input_columns_ if name.casefold() in spelled]
+    data.require(*misspelled, *(name for name in keep or () if name != "all"))
     for text in data.notes:
         note(text)
     if drop_missing:
