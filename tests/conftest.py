@@ -16,7 +16,7 @@ import microgrud
 
 #: Tests of what is built on an engine and of tools, which do not tell one engine from the other.
 ANY_ENGINE = """
-    accusations benchmark_tables benchmarks charts check_gradients checker_is_checked checkpoint_files cli code_lines
+    accusations benchmark_tables benchmarks charts check_gradients checker_is_checked checkpoint_files cli* code_lines
     contributing draw* evaluation explain files history initializers modelfile notebooks package pictures player plot_*
     predicting preparation* reading* report schedules sklearn* stored table_* tables writing
 """.split()

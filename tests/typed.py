@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -60,3 +61,9 @@ def written(columns: dict[str, Any], name: str = "table.csv") -> Path:
 def contents(folder: Path | str) -> dict[str, bytes]:
     """Return the content of each file in a folder."""
     return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+def details(folder: str = "run") -> dict[str, Any]:
+    """Return the account of a training in a run folder."""
+    found: dict[str, Any] = json.loads(Path(folder, "model.json").read_text())["details"]
+    return found
