@@ -22,6 +22,7 @@ from typed import QUICK, a_table, contents, details, microgrud_cli, succeed, wri
 import microgrud
 from microgrud import cli
 from microgrud.cli import commands
+from microgrud.cli.loading import held_interrupts
 from microgrud.cli.predicting import Predictor
 from microgrud.sklearn import MLPClassifier
 from microgrud.tables import read_table
@@ -101,7 +102,7 @@ def test_ctrl_c_while_other_processes_train_ends_the_folds_too(monkeypatch: pyte
 
 def test_ctrl_c_while_modules_are_imported_waits_for_their_end() -> None:
     def load() -> None:
-        with cli.held_interrupts():
+        with held_interrupts():
             signal.raise_signal(signal.SIGINT)
             loaded.append("all")
 
@@ -110,7 +111,7 @@ def test_ctrl_c_while_modules_are_imported_waits_for_their_end() -> None:
         load()
     assert loaded == ["all"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    with pytest.raises(ImportError), cli.held_interrupts():
+    with pytest.raises(ImportError), held_interrupts():
         raise ImportError
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

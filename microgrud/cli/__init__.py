@@ -5,11 +5,9 @@ from __future__ import annotations
 import gc
 import importlib.util
 import io
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+
+from .loading import held_interrupts
 
 __all__ = ["main"]
 
@@ -47,22 +45,3 @@ def main() -> None:
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
         sys.exit(130)
-
-
-@contextmanager
-def held_interrupts() -> Iterator[None]:
-    """Raise KeyboardInterrupt for Ctrl-C at the end of the context only, for imports, which take a second.
-
-    In the midst of them, modules in C turn it into an ImportError.
-    """
-    before, presses = signal.getsignal(signal.SIGINT), list[int]()
-    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    signal.signal(signal.SIGINT, lambda number, frame: presses.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if presses:
-        raise KeyboardInterrupt

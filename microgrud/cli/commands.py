@@ -23,8 +23,8 @@ from ..tables.reading import read_table
 from ..tables.table import Table, TableError, closest, counted, iris_table, listed
 from ..tables.writing import to_csv, write_table
 from ..version import __version__
-from . import held_interrupts
 from .describing import description, document
+from .loading import held_interrupts
 from .output import check_output
 from .predicting import Predictor, complete_rows, kept_columns, scores_of
 from .printing import Notes, encodable, fail, note, one_line, os_message, print_json
