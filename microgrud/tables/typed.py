@@ -118,6 +118,6 @@ def _named(name: str, frame: pd.DataFrame, names: Sequence[str], notes: list[str
         raise TableError(f"{name}: the table has no rows; add the rows to learn from or to predict")
     text = as_text(frame)
     columns = {k: list(map(padded, frame.iloc[:, k], text.iloc[:, k])) for k in range(frame.shape[1])}
-    cells: pd.DataFrame = pd.DataFrame(columns, dtype=object)
+    cells: pd.DataFrame = pd.DataFrame(columns, dtype=str)
     cells.columns = pd.Index(unique_names(name, list(enumerate(names, 1)), notes), dtype=object)
     return cells
