@@ -66,6 +66,39 @@ def test_a_classifier_is_rebuilt_from_json_with_labels_of_their_type(labels: Any
     assert json.dumps(twin.to_json()) == text
 
 
+@pytest.mark.parametrize(
+    "stored",
+    [
+        copy.deepcopy,
+        lambda model: pickle.loads(pickle.dumps(model)),
+        lambda model: MLPClassifier.from_json(json.loads(json.dumps(model.to_json()))),
+    ],
+    ids=["copy", "pickle", "json"],
+)
+def test_a_temperature_other_than_1_is_stored(stored: Callable[[Any], Any]) -> None:
+    labels = np.where(np.random.default_rng(0).random(150) < 0.2, (SPECIES + 1) % 3, SPECIES)  # one in five is wrong
+    options = {"hidden_layer_sizes": (32,), "max_iter": 60, "tol": 10.0, "alpha": 0.0, "blend_linear": False}
+    model = classifier(n_estimators=4, **options).fit(IRIS, labels)
+    assert abs(model.temperature_ - 1.0) > 0.05
+    twin = stored(model)
+    assert twin.temperature_ == model.temperature_
+    assert same(model, twin)
+
+
+@pytest.mark.usefixtures("in_an_empty_folder")
+def test_a_run_with_a_temperature_predicts_its_held_out_rows_as_it_has_stored_them() -> None:
+    labels = np.where(np.random.default_rng(0).random(150) < 0.2, (SPECIES + 1) % 3, SPECIES)
+    table = pd.DataFrame(IRIS, columns=list("abcd")).assign(kind=NAMES[50 * labels])
+    table.to_csv("table.csv", index=False)
+    succeed("train", "table.csv", "--target", "kind", "--no-pictures", "--quiet", "--out", "run")
+    held_out, pipeline = pd.read_csv("run/predictions.csv"), load("run")
+    assert pipeline["network"].temperature_ != 1.0
+    assert pipeline["network"].network_share_ > 0.0
+    found = pipeline.predict_proba(table.iloc[held_out["row"] - 1])
+    expected = held_out[[f"probability {name}" for name in pipeline["network"].classes_]]
+    assert (found == expected.to_numpy()).all()
+
+
 def test_a_regressor_is_rebuilt_from_json_with_the_names_of_its_inputs() -> None:
     frame = pd.DataFrame(IRIS, columns=list("abcd"))
     for y in (SPECIES, np.column_stack([SPECIES, IRIS[:, 0]])):

@@ -157,7 +157,7 @@ class TrainableMLP(BaseMLP):
                 f"{settings.solver!r}; to change it, call fit with warm_start=True, which goes on with the networks"
             )
         if present and settings.solver == self.settings_.solver:
-            # What is left to "auto" depends on the number of rows, which may be smaller than in the first call.
+            # An "auto" setting depends on the number of rows, which may be smaller than in the first call.
             automatic = {"learning_rate_init": None, "alpha": "auto"}
             kept = {name: getattr(self.settings_, name) for name, auto in automatic.items() if checked[name] == auto}
             settings = replace(settings, **kept)
