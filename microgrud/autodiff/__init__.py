@@ -1,6 +1,6 @@
 """Derivatives of functions: nested arguments, gradients, transforms, and custom operations.
 
-Read `gradients.py` first: the chain rule on nodes, for derivatives of any order. `transforms.py` builds `grad`,
+Read `subgraph.py` first: the chain rule on nodes, for derivatives of any order. `transforms.py` builds `grad`,
 `jacobian` and the other public functions on it; `trees.py` flattens their nested arguments, and `outside.py` finds
 Values that the differentiated function does not own. `custom.py` makes operations from user-defined functions.
 """

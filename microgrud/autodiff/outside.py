@@ -11,26 +11,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from typing import Any
 
 from ..engine import Value, native, topological_order
-
-
-def value_from_outside(outputs: list[Value], inputs: list[Value]) -> Value | None:
-    """Return a Value that outputs depend on, not through the inputs, and that more than their graph refers to.
-
-    Args:
-        outputs: nodes; this list must be the caller's only reference to them.
-        inputs: the nodes of the variables.
-
-    >>> w = Value(3.0)
-    >>> x = Value(2.0)
-    >>> value_from_outside([w * x], [x]) is w, value_from_outside([Value(3.0) * x], [x])
-    (True, None)
-    """
-    order = topological_order(Value(0.0, outputs))
-    found: Value | None = _held_outside(order, outputs, 1, inputs, False)
-    return found
 
 
 def keeps_results(ends: list[Value], inputs: list[Value]) -> bool:
@@ -48,10 +30,12 @@ def keeps_results(ends: list[Value], inputs: list[Value]) -> bool:
     True
     """
     order = topological_order(Value(0.0, ends))
-    return _held_outside(order, ends, 2, inputs, True) is not None
+    if native.engine is not None:
+        return native.engine.held_outside(order, ends, 2, inputs) is not None
+    return held_outside(order, ends, 2, inputs, True) is not None
 
 
-def _held_in_python(
+def held_outside(
     order: list[Value], holding: list[Value], weight: int, inputs: list[Value], dependent: bool
 ) -> Value | None:
     """Return the first node that more than its graph and the given lists refer to.
@@ -86,6 +70,3 @@ def _held_in_python(
     uses[id(unheld.pop())] = 0
     held = [sys.getrefcount(x) - uses.get(id(x), 0) for x in searched]
     return next((x for x, count in zip(searched, held) if count > held[-1]), None)
-
-
-_held_outside: Any = _held_in_python if native.engine is None else native.engine.held_outside

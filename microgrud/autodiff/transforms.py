@@ -27,8 +27,8 @@ from ..engine import Value, ops, tracing
 from ..engine.copying import differentiating, variables
 from ..engine.grad_mode import enable_grad, is_recording
 from ..engine.operation import Operation
-from .gradients import as_value, gradient, numbers_of_gradient, pushforward
-from .outside import value_from_outside
+from .gradients import as_value
+from .subgraph import Subgraph
 from .trees import Structure, flatten, joined
 
 
@@ -95,9 +95,8 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
     @functools.wraps(f)
     def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         call = _RecordedCall(f, args, kwargs, argnums, scalar=True)
-        (output,) = call.outputs
-        (value,) = call.results([output])
-        return value, call.arguments.rebuild(call.gradient_of(output))
+        (value,) = call.results(call.outputs)
+        return value, call.arguments.rebuild(call.gradient_of(0))
 
     return value_and_gradient_of_f
 
@@ -120,7 +119,7 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
     @functools.wraps(f)
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
         call = _RecordedCall(f, args, kwargs, argnums)
-        return call.structure.jacobian([call.gradient_of(output) for output in call.outputs], call.arguments)
+        return call.structure.jacobian([call.gradient_of(i) for i in range(len(call.outputs))], call.arguments)
 
     return jacobian_of_f
 
@@ -160,7 +159,7 @@ def jvp(
     call = _RecordedCall(f, args, {}, tuple(range(len(args))) if argnums is None else argnums)
     directions = call.directions(tangents)
     with enable_grad():
-        slopes = pushforward(call.outputs, directions, call.as_numbers)
+        slopes = call.graph.push_forward(directions, call.as_numbers)
     return call.structure.rebuild(call.results(call.outputs)), call.structure.rebuild(call.results(slopes))
 
 
@@ -186,7 +185,8 @@ def hvp(f: Callable[..., Any], primals: Any, tangents: Any, argnums: int | tuple
     call = _RecordedCall(f, args, {}, argnums, scalar=True)
     directions = call.directions(tangents)
     with enable_grad():
-        products = pushforward(gradient(call.outputs[0], call.inputs), directions, call.as_numbers)
+        slopes = list(map(as_value, call.graph.pull_back(0, False)))
+        products = Subgraph(slopes, call.inputs, True).push_forward(directions, call.as_numbers)
     return call.arguments.rebuild(call.results(products))
 
 
@@ -207,6 +207,7 @@ class _RecordedCall:
         inputs: the nodes in them.
         outputs: the nodes in the result.
         structure: the structure of the result.
+        graph: the graph between inputs and outputs.
         connected: True if results are Values, since the function reached Values from outside.
         anchor: such a Value that is not a variable of a transform in progress; None if there is none.
     """
@@ -235,22 +236,22 @@ class _RecordedCall:
         self.outputs = [as_value(x) for x in numbers]
         del numbers, result  # their references to the outputs would count as references from outside
         given_values = any(not x.is_leaf for x in inputs)  # an input that copies a Value is not a leaf
-        self.connected = is_recording() and (given_values or value_from_outside(self.outputs, inputs) is not None)
+        self.graph = Subgraph(self.outputs, inputs, True)
+        self.connected = is_recording() and (given_values or self.graph.outside is not None)
         self.anchor: Value | None = None
         outer = list(variables())
         if self.connected and outer and tracing.current() is None:
-            self.anchor = value_from_outside(self.outputs, inputs + outer)
+            found = Subgraph(self.outputs, inputs + outer, True).outside
+            self.anchor = _outside_of_all(inputs, outer) if found is None else found
 
     @property
     def as_numbers(self) -> bool:
         """True if nothing can differentiate the results again, so that they need no graph."""
         return not self.connected and tracing.current() is None
 
-    def gradient_of(self, output: Value) -> list[Number]:
-        """Return the derivative of an output with respect to each input, in the form that the caller receives."""
-        numbers: list[Number]
-        numbers = numbers_of_gradient(output, self.inputs) if self.as_numbers else gradient(output, self.inputs)
-        return self.results(numbers)
+    def gradient_of(self, output: int) -> list[Number]:
+        """Return the derivative of the output at an index with respect to each input, as the caller receives it."""
+        return self.results(self.graph.pull_back(output, self.as_numbers))
 
     def results(self, numbers: Sequence[Number]) -> list[Number]:
         """Return numbers in the form that the caller receives: all Values, or all floats.
@@ -265,8 +266,8 @@ class _RecordedCall:
             return [ops.IDENTITY(x) if isinstance(x, Value) else Value(x) for x in numbers]
         return [x.data if isinstance(x, Value) else float(x) for x in numbers]
 
-    def directions(self, tangents: Any) -> dict[Value, Number]:
-        """Pair every input with its tangent; raise an error that says which tangents do not fit."""
+    def directions(self, tangents: Any) -> list[Number]:
+        """Return the tangent of every input; raise an error that says which tangents do not fit."""
         given, structure = flatten(tangents_of(tangents, self.count), "tangents")
         leaves = dict(zip(structure.paths, zip(structure.shapes, structure.split(given))))
         wanted = dict(zip(self.arguments.paths, self.arguments.shapes))
@@ -277,7 +278,18 @@ class _RecordedCall:
             )
         numbers = [x for path in wanted for x in leaves[path][1]]  # a dict may be in another order
         self.connected |= is_recording() and any(isinstance(x, Value) for x in numbers)
-        return dict(zip(self.inputs, numbers))
+        return numbers
+
+
+def _outside_of_all(inputs: Sequence[Value], outer: Sequence[Value]) -> Value | None:
+    """Return a node that depends on every Value that the inputs copy; a Value from outside itself, if one is a leaf.
+
+    Its history is not searched: that takes time for each step of a loop of derivatives.
+    """
+    given = [x._operands[0] for x in inputs if not x.is_leaf]
+    variables = set(outer)
+    leaf = next((x for x in given if x.is_leaf and x not in variables), None)
+    return leaf if leaf is not None or not given else ops.SUM(*given)
 
 
 def _one_number(result: Any, name: str, wanted: bool) -> Any:

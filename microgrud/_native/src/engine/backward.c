@@ -1,4 +1,4 @@
-/* Walks over the graph: the backward pass, zero_grad, and the topological order for Python.
+/* Walks over the graph that change gradients: the backward pass and zero_grad.
  *
  * A walk goes depth first along the operands, from first to last, and finishes a node after its operands, as
  * microgrud/engine/value.py does. The number of visited operands is stored in each node: there is no set, and no
@@ -25,8 +25,6 @@ typedef struct {
     size_t leaf_count, leaf_capacity;
     bool holds_nodes; /* marks are removed and the nodes referenced: Python code may run */
 } Walk;
-
-enum { LARGEST_KEPT_ORDER = 1 << 17 };
 
 ALWAYS_INLINE int append_node(Walk *walk, Node *node)
 {
@@ -152,10 +150,7 @@ static void begin(Walk *walk, State *state)
 {
     memset(walk, 0, sizeof *walk);
     walk->state = state;
-    walk->order = state->order; /* a walk within this one gets its own */
-    walk->capacity = state->order_capacity;
-    state->order = NULL;
-    state->order_capacity = 0;
+    take_spare(state, SPARE_ORDER, (void **)&walk->order, &walk->capacity);
 }
 
 /* Remove the marks and take references to all nodes, before Python code runs, which may walk or drop anything. */
@@ -192,12 +187,7 @@ static void free_walk(Walk *walk)
         Py_DECREF(walk->order[k]);
     }
     PyMem_Free(walk->leaves);
-    if (state->order == NULL && walk->capacity <= LARGEST_KEPT_ORDER) {
-        state->order = walk->order;
-        state->order_capacity = walk->capacity;
-    } else {
-        PyMem_Free(walk->order);
-    }
+    give_spare(state, SPARE_ORDER, walk->order, walk->capacity, sizeof *walk->order);
 }
 
 /* End a walk, and return None or NULL; after a failure the leaves have the gradients that they had before. */
@@ -435,40 +425,4 @@ PyObject *value_zero_grad(PyObject *self)
 PyObject *value_pass_on(PyObject *self)
 {
     return has_closure(as_node(self)) || pass_on_by_kernel(as_node(self)) != 0 ? NULL : Py_NewRef(Py_None);
-}
-
-PyObject *topological_order_of(Node *root)
-{
-    PyObject *order = PyList_New(0);
-    Walk stack;
-    begin(&stack, state_of((PyObject *)root));
-    int status = order == NULL ? -1 : append_node(&stack, root);
-    root->progress = status == 0;
-    while (status == 0 && stack.count > 0) {
-        Node *node = stack.order[stack.count - 1], *operand = NULL;
-        size_t count = count_of(node), k = node->progress - 1;
-        double number = 0.0;
-        for (; k < count && operand == NULL; k++) {
-            operand = operand_of(node, k, &number);
-            operand = operand != NULL && operand->progress == 0 ? operand : NULL;
-        }
-        node->progress = (uint32_t)(k + 1);
-        if (operand != NULL) {
-            status = append_node(&stack, operand);
-            operand->progress = status == 0;
-        } else {
-            status = PyList_Append(order, (PyObject *)node);
-            stack.count -= status == 0;
-        }
-    }
-    stack.marked = stack.count;
-    free_walk(&stack);
-    for (Py_ssize_t k = 0; order != NULL && k < PyList_GET_SIZE(order); k++) {
-        as_node(PyList_GET_ITEM(order, k))->progress = 0;
-    }
-    if (status < 0) {
-        Py_CLEAR(order);
-        PyErr_NoMemory();
-    }
-    return order;
 }

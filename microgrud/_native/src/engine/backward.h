@@ -8,7 +8,5 @@ INTERNAL PyObject *value_backward(PyObject *self);
 INTERNAL PyObject *value_zero_grad(PyObject *self);
 /* Do as Python's `_pass_on` if a kernel can; return NULL, without an exception, if Python must. */
 INTERNAL PyObject *value_pass_on(PyObject *self);
-/* Return the topological order as a list, with the leaves. */
-INTERNAL PyObject *topological_order_of(Node *root);
 
 #endif

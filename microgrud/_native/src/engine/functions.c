@@ -8,6 +8,7 @@
 #include "engine/arithmetic.h"
 #include "engine/attributes.h"
 #include "engine/backward.h"
+#include "engine/order.h"
 
 typedef struct {
     PyObject_HEAD

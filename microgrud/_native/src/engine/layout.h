@@ -38,7 +38,7 @@ enum {
     BY_RULES = 8,   /* the backward pass uses the rules of the Operation, not the kernels */
     COLLECTED = 16, /* tracked by the garbage collector: the node, or an operand, may be part of a cycle */
     USED = 32,      /* is or was an operand of another node */
-    VARIABLE = 64,  /* depends on a variable; set only while outside.c searches the graph */
+    VARIABLE = 64,  /* depends on a variable; set only while outside.c or subgraph.c searches the graph */
     LISTED = 128,   /* already in the list of parameters; set only while parameters.c makes that list */
 };
 
@@ -92,7 +92,17 @@ typedef struct Page Page; /* memory for nodes: pages.h */
     X(pass_on_checked, "microgrud.engine.anomaly", "pass_on_checked")                                                  \
     X(report_read, "microgrud.engine.tracing", "report_read")                                                          \
     X(report_raw_read, "microgrud.engine.tracing", "report_raw_read")                                                  \
-    X(report_result, "microgrud.engine.tracing", "report_result")
+    X(report_result, "microgrud.engine.tracing", "report_result")                                                      \
+    X(current_tracer, "microgrud.engine.tracing", "current")                                                           \
+    X(slopes_of, "microgrud.engine.slopes", "slopes_of")
+
+/* Memory of walks and passes, which is kept between them: new pages from the system cost half the time of a walk. */
+typedef struct {
+    void *items;
+    size_t capacity;
+} Spare;
+enum { SPARE_ORDER, SPARE_STACK, SPARE_OTHERS, SPARE_ENDS, SPARE_PLACES, SPARE_TERMS, SPARE_COUNT };
+enum { LARGEST_SPARE = 1 << 21 }; /* bytes */
 
 /* The state of the module in an interpreter. */
 typedef struct {
@@ -110,8 +120,7 @@ typedef struct {
     size_t freed_pages; /* since memory was last returned to the system */
     size_t late, late_limit; /* number of nodes tracked late, and the number at which the collector runs */
     bool header_fits; /* the collector's header has the size that pages.h assumes */
-    Node **order;     /* the buffer of the backward pass, kept between passes */
-    size_t order_capacity;
+    Spare spares[SPARE_COUNT];
     bool is_total[OP_COUNT]; /* never raises, whatever the operands */
 } State;
 
@@ -218,6 +227,24 @@ static inline int grow(void **items, size_t *capacity, size_t size)
     *items = grown;
     *capacity = wanted;
     return 0;
+}
+
+/* Take over the memory that was kept, if any. A walk within another one gets its own. */
+ALWAYS_INLINE void take_spare(State *state, int kind, void **items, size_t *capacity)
+{
+    *items = state->spares[kind].items;
+    *capacity = state->spares[kind].capacity;
+    state->spares[kind] = (Spare){NULL, 0};
+}
+
+/* Give memory back: keep it, or free it if it is large, or other memory is kept. */
+static inline void give_spare(State *state, int kind, void *items, size_t capacity, size_t size)
+{
+    if (state->spares[kind].items == NULL && capacity <= LARGEST_SPARE / size) {
+        state->spares[kind] = (Spare){items, capacity};
+    } else {
+        PyMem_Free(items);
+    }
 }
 
 #endif

@@ -15,7 +15,12 @@
  *   functions.c                 microgrud.functions and the methods of a Value as callables of C
  *   parameters.c                the parameters of a Module
  *   vectors.c                   numbers of a list of Values to and from a vector
- *   outside.c                   a search for Values of a graph that others refer to
+ *   order.h, order.c            the topological order
+ *   subgraph.h, subgraph.c      the part of a graph between inputs and outputs
+ *   passes.c                    reverse and forward mode on it
+ *   terms.h, terms.c            numbers and nodes in derivatives
+ *   slopes.c                    slopes as nodes, for derivatives of higher order
+ *   outside.c                   a search for nodes of a graph that others refer to
  *   identity.c                  a comparison of containers by identity
  *   ../ops/                     the operation table, from which the kernels are made
  *   ../builder/                 from a recorded graph to the programs of ../tape/
@@ -78,6 +83,7 @@
 #include "engine/attributes.h"
 #include "engine/functions.h"
 #include "engine/module.h"
+#include "engine/subgraph.h"
 
 PyTypeObject *first_type;
 State *first_state;
@@ -144,7 +150,7 @@ static PyMethodDef module_methods[] = {
     FUNCTION(find_parameters, METH_FASTCALL, "module, kind, leaves_and, named",
              "Return the parameters found in a Module, each once, as microgrud.nn.module does; `kind` is Module."),
     FUNCTION(clear_gradients, METH_O, "parameters", "Set the grad of every parameter to zero."),
-    FUNCTION(held_outside, METH_VARARGS, "order, holding, weight, inputs, dependent",
+    FUNCTION(held_outside, METH_VARARGS, "order, holding, weight, inputs",
              "Return a node that is referenced from outside of a graph, or None; see microgrud.autodiff.outside."),
     FUNCTION(all_identical, METH_FASTCALL, "containers, contents",
              "Tell whether containers still hold the same objects; see microgrud.train.dependencies."),
@@ -185,7 +191,7 @@ static int bind_operations(State *state)
     return 0;
 }
 
-/* Make the two types. */
+/* Make the types. */
 static int make_types(PyObject *module, State *state)
 {
     PyObject *bases = PyTuple_Pack(2, state->operators, state->methods);
@@ -202,6 +208,12 @@ static int make_types(PyObject *module, State *state)
         return -1;
     }
     state->value_type->tp_vectorcall = value_vectorcall;
+    PyObject *subgraph_type = PyType_FromModuleAndSpec(module, &subgraph_spec, NULL);
+    int status = subgraph_type == NULL ? -1 : PyModule_AddType(module, (PyTypeObject *)subgraph_type);
+    Py_XDECREF(subgraph_type);
+    if (status < 0) {
+        return -1;
+    }
     return 0;
 }
 
@@ -327,7 +339,9 @@ static void module_free(void *module)
         first_state = NULL;
     }
     leave_all_pages(state);
-    PyMem_Free(state->order);
+    for (int kind = 0; kind < SPARE_COUNT; kind++) {
+        PyMem_Free(state->spares[kind].items);
+    }
     Py_CLEAR(state->twin);
     for (int op = 0; op < OP_COUNT; op++) {
         Py_CLEAR(state->operations[op]);

@@ -1,5 +1,5 @@
-/* The search of a graph for a Value that something outside of it refers to. The twin is microgrud/autodiff/outside.py,
- * which gives the reasons.
+/* The search of a graph for a node that depends on a variable and that something outside of the graph refers to. The
+ * twin is microgrud/autodiff/outside.py, which gives the reasons; it also searches for other nodes, as subgraph.c does.
  *
  * Uses of a node within the graph are counted in its `progress`, which is 0 outside of walks. Nodes that depend on a
  * variable are marked in their flags. No Python code runs during the search.
@@ -43,15 +43,15 @@ static void clear_marks(PyObject *list)
     }
 }
 
-/* held_outside(order, holding, weight, inputs, dependent): see microgrud/autodiff/outside.py. The order must contain
+/* held_outside(order, holding, weight, inputs): see microgrud/autodiff/outside.py. The order must contain
  * the operands of all its nodes, because operands outside of it would keep their marks. */
 PyObject *held_outside(PyObject *module, PyObject *args)
 {
     State *state = PyModule_GetState(module);
     PyObject *order, *holding, *inputs;
-    int weight, dependent;
-    if (!PyArg_ParseTuple(args, "O!O!iO!p:held_outside", &PyList_Type, &order, &PyList_Type, &holding, &weight,
-                          &PyList_Type, &inputs, &dependent) ||
+    int weight;
+    if (!PyArg_ParseTuple(args, "O!O!iO!:held_outside", &PyList_Type, &order, &PyList_Type, &holding, &weight,
+                          &PyList_Type, &inputs) ||
         !are_values(state, order) || !are_values(state, holding) || !are_values(state, inputs)) {
         return NULL;
     }
@@ -73,8 +73,7 @@ PyObject *held_outside(PyObject *module, PyObject *args)
     PyObject *found = Py_None;
     for (Py_ssize_t k = 0; k < PyList_GET_SIZE(order) && found == Py_None; k++) {
         Node *node = as_node(PyList_GET_ITEM(order, k));
-        const bool depends = (node->flags & VARIABLE) != 0;
-        if (depends == (dependent != 0) && Py_REFCNT(node) > (Py_ssize_t)node->progress) {
+        if ((node->flags & VARIABLE) && Py_REFCNT(node) > (Py_ssize_t)node->progress) {
             found = (PyObject *)node;
         }
     }
